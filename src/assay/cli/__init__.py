@@ -1,0 +1,89 @@
+"""`assay COMMAND`: only the chosen command's module is imported, so help is fast and needs no torch."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from assay.errors import AssayError, ConfigError
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "quickstart": "train a policy and three reward models, and see where each stops being gold",
+    "data": "check, convert and split data files",
+    "train": "train a reward model from preferences, outcomes, rankings or step labels",
+    "score": "score responses with a reward model",
+    "eval": "measure a reward model: accuracy, calibration, rulers, intervals",
+    "bestof": "best-of-n and votes over a pool of responses, beside their rulers",
+    "models": "look at, check and fetch models",
+}
+
+# One frozen dataclass a command, called without arguments; a module may offer several under `COMMANDS` of its own.
+# A command's `--from run.json` reads its settings back.
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command. Errors raised on purpose print one line and exit with 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("assay"))
+        return
+    name = arguments[0]
+    if name not in COMMANDS:
+        print(f"assay: no command is called {name!r}\n\n{_usage()}", file=sys.stderr)
+        raise SystemExit(2)
+    try:
+        _run(name, arguments[1:])
+    except AssayError as error:
+        print(f"assay {name}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) went away; stop quietly, as other tools do.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
+    except KeyboardInterrupt:
+        print(f"\nassay {name}: interrupted; run the same command again to go on where it can resume", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _run(name: str, arguments: list[str]) -> None:
+    import tyro
+
+    module = importlib.import_module(f"assay.cli.{name}")
+    commands = getattr(module, "COMMANDS", None)
+    markers = (tyro.conf.CascadeSubcommandArgs, tyro.conf.HelptextFromCommentsOff, tyro.conf.OmitSubcommandPrefixes)
+    if commands is not None:
+        command = tyro.extras.subcommand_cli_from_dict(
+            commands, prog=f"assay {name}", description=module.__doc__, args=arguments, config=markers
+        )
+    else:
+        command = tyro.cli(
+            module.Command, prog=f"assay {name}", args=arguments, config=markers, **_default(arguments, module.Command)
+        )
+    command()
+
+
+def _default(arguments: list[str], into: type) -> dict[str, object]:
+    """Take `--from run.json` out of the arguments: its settings become the defaults."""
+    if "--from" not in arguments:
+        return {}
+    at = arguments.index("--from")
+    if at + 1 == len(arguments):
+        raise ConfigError("--from needs a run's folder or its run.json")
+    from assay import config
+
+    default = config.read_run(Path(arguments[at + 1]), into)
+    del arguments[at : at + 2]
+    return {"default": default}
+
+
+def _usage() -> str:
+    lines = "\n".join(f"  {name:<11} {text}" for name, text in COMMANDS.items())
+    return f"usage: assay COMMAND [OPTIONS]\n\nReward models: make them, use them, test them.\n\n{lines}\n\nassay COMMAND --help explains one."

@@ -1,0 +1,118 @@
+"""A run's settings as JSON: written by every run into `run.json`, read back by `--from`."""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from assay import components
+from assay.errors import ConfigError
+
+__all__ = ["read_run", "to_json", "write_atomic", "write_run"]
+
+T = TypeVar("T")
+VERSIONS_OF = ("assay", "numpy", "torch", "transformers", "peft", "tokenizers", "math-verify")
+
+
+def to_json(settings: Any) -> Any:
+    """Plain JSON data of a settings dataclass; components carry the name they are found by."""
+    if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
+        body = {f.name: to_json(getattr(settings, f.name)) for f in dataclasses.fields(settings)}
+        return {"component": components.name_of(type(settings)), **body}
+    if isinstance(settings, Path):
+        return str(settings)
+    if isinstance(settings, (list, tuple)):
+        return [to_json(x) for x in settings]
+    if isinstance(settings, Mapping):
+        return {str(k): to_json(v) for k, v in settings.items()}
+    return settings
+
+
+def write_run(folder: Path, settings: object, data: Iterable[Path] = (), **more: Any) -> Path:
+    """Write `folder/run.json`: the settings, the seed inside them, package versions and a hash of each data file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    body = {
+        "settings": to_json(settings),
+        "command": sys.argv[1:],
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "data": {str(path): _sha256(path) for path in data if path.is_file()},
+        **more,
+    }
+    target = folder / "run.json"
+    write_atomic(target, json.dumps(body, indent=2) + "\n")
+    return target
+
+
+def read_run(path: Path, into: type[T]) -> T:
+    """The settings saved in a `run.json`, as the dataclass they came from."""
+    path = path / "run.json" if path.is_dir() else path
+    try:
+        body = json.loads(path.read_text())["settings"]
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist; give a run's folder or its run.json") from error
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not a run.json ({error}); give one that a run wrote") from error
+    value = _build(body, where=str(path))
+    if not isinstance(value, into):
+        raise ConfigError(f"{path} holds the settings of {type(value).__name__}, not of {into.__name__}")
+    return value
+
+
+def write_atomic(path: Path, text: str | bytes) -> None:
+    """Write a whole file or nothing: temporary file beside it, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    payload = text.encode() if isinstance(text, str) else text
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _build(body: Any, where: str) -> Any:
+    if isinstance(body, list):
+        return tuple(_build(x, where) for x in body)
+    if not isinstance(body, dict) or "component" not in body:
+        return body
+    values = dict(body)
+    cls = components.load(*values.pop("component").split("/", 1))
+    known = {f.name for f in dataclasses.fields(cls)}
+    if extra := values.keys() - known:
+        raise ConfigError(f"{where}: unknown setting {', '.join(sorted(extra))}; {cls.__name__} has {', '.join(known)}")
+    hints = get_type_hints(cls)
+    return cls(**{name: _typed(_build(value, f"{where}: {name}"), hints[name]) for name, value in values.items()})
+
+
+def _typed(value: Any, hint: Any) -> Any:
+    """JSON has no paths: give a string back as a `Path` where the field is one."""
+    return Path(value) if isinstance(value, str) and "Path" in str(hint) and "str" not in str(hint) else value
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in VERSIONS_OF:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

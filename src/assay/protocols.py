@@ -1,0 +1,145 @@
+"""The verbs. Anything with the right method fits; nothing has to be subclassed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+
+from assay.types import Group, Preference, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "Format",
+    "Generator",
+    "Loss",
+    "Prefix",
+    "Sampling",
+    "Scorer",
+    "Search",
+    "SearchResult",
+    "Verifier",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a generator samples."""
+
+    n: int = 1
+    """Responses per prefix."""
+    max_tokens: int = 256
+    """Longest response, in tokens."""
+    temperature: float = 1.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    """Keep the smallest set of tokens with this probability."""
+    seed: int = 0
+    """Seed of the sampler."""
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Where generation starts: a prompt and the steps written so far."""
+
+    prompt: Prompt
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """What a search did for one prompt."""
+
+    group: Group
+    """Every candidate that was looked at."""
+    scores: tuple[Score | Unscored, ...]
+    """One a candidate."""
+    choice: int | None
+    """Index of the chosen candidate; None when no candidate could be chosen."""
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Reward models, ensembles, verifiers, rules and remote servers are all this."""
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        """One score a response of each group, in order."""
+        ...
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Anything that writes responses."""
+
+    def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
+        """`sampling.n` responses for each prefix, in order; a response includes its prefix's steps."""
+        ...
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """A program that checks a final answer against a reference."""
+
+    def extract(self, text: str) -> str | None:
+        """The final answer that the text gives; None when it gives none."""
+        ...
+
+    def canonical(self, answer: str) -> str:
+        """A key that equal answers share: what a vote counts."""
+        ...
+
+    def verify(self, text: str, reference: str) -> Score | Unscored:
+        """1 = right, 0 = wrong; `Unscored` when it cannot be decided."""
+        ...
+
+
+class Loss(Protocol):
+    """A masked loss over the values a reward model reads.
+
+    Shapes: G groups in the batch, R responses a group, S read positions a response (one a step, or one a token).
+    """
+
+    consumes: ClassVar[type[Preference] | type[Ranking] | type[StepLabels]]
+    """The records it learns from."""
+
+    @property
+    def reads(self) -> Literal["steps", "tokens"]:
+        """Where values are read: at the end of every step, or at every token of the response."""
+        ...
+
+    def __call__(self, values: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+        """The mean loss, a scalar.
+
+        values: (G, R, S) logits. mask: (G, R, S) bool, True at positions that exist. targets:
+
+        * Preference: (G, 2), [probability that the first is better, margin (0 where none is stated)];
+        * Ranking: (G, R) grades; a response absent from a group has an all-False mask;
+        * StepLabels: (G, R, S) labels in [0, 1], NaN where a position is not supervised (R is 1).
+        """
+        ...
+
+
+class Search(Protocol):
+    """A test-time strategy: from prompts to one chosen response each."""
+
+    def __call__(self, prompts: Sequence[Prompt], generator: Generator, scorer: Scorer) -> list[SearchResult]:
+        """One result a prompt, in order."""
+        ...
+
+
+class Format(Protocol):
+    """One public layout of rows, read into records and written back."""
+
+    def matches(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row looks like this format; formats are told apart by their columns."""
+        ...
+
+    def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
+        """The records of a row. Raises `DataError` naming the field when the row is malformed."""
+        ...
+
+    def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+        """Rows holding the records. Raises `DataError` when the format cannot express one."""
+        ...

@@ -1,0 +1,158 @@
+"""The nouns: frozen, validated records that round-trip through JSONL.
+
+A response is a tuple of steps, and an answer that nobody split is one step. A scalar reward model is therefore a step
+scorer read at the last step, and an outcome label is a step label on the last step alone; nothing below distinguishes
+"reward models" from "process reward models".
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+__all__ = [
+    "Group",
+    "Message",
+    "Preference",
+    "Probability",
+    "Prompt",
+    "Ranking",
+    "Record",
+    "Response",
+    "Score",
+    "StepLabels",
+    "Unscored",
+]
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+
+class Record(BaseModel):
+    """Base of every record: frozen, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+
+
+class Prompt(Record):
+    """What is answered: a conversation and, where it is known, what a right answer looks like."""
+
+    messages: tuple[Message, ...]
+    reference: str | None = None
+    """Reference answer for a verifier; None for open-ended prompts."""
+    id: str = ""
+    meta: Mapping[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, text: str, *, reference: str | None = None, id: str = "") -> Self:
+        """A prompt of one user message."""
+        return cls(messages=(Message(role="user", content=text),), reference=reference, id=id)
+
+    @property
+    def text(self) -> str:
+        """The messages' contents, joined by blank lines: for reading, hashing and rules, not for a model."""
+        return "\n\n".join(m.content for m in self.messages)
+
+
+class Response(Record):
+    """An assistant turn as a tuple of steps; the text is exactly their concatenation."""
+
+    steps: tuple[str, ...]
+    finished: bool = True
+    """False when it was cut off by a length limit or is a search's unfinished branch."""
+    meta: Mapping[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """A response of one step."""
+        return cls(steps=(text,))
+
+    @property
+    def text(self) -> str:
+        """The steps, concatenated."""
+        return "".join(self.steps)
+
+
+class Group(Record):
+    """Several responses to one prompt: the unit of scoring, so that the shared prompt is computed once."""
+
+    prompt: Prompt
+    responses: tuple[Response, ...]
+
+
+class Preference(Group):
+    """Two responses and the probability that the first is better."""
+
+    prefer: Probability
+    """1 = first chosen, second rejected; 0.5 = tie; 0.7 = seven votes to three."""
+    margin: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
+    """How much better the preferred one is, in reward units (Llama 2, arXiv:2307.09288); None = not stated."""
+
+    @model_validator(mode="after")
+    def _two(self) -> Self:
+        if len(self.responses) != 2:
+            raise ValueError(f"a preference holds 2 responses, got {len(self.responses)}")
+        return self
+
+    def swap(self) -> "Preference":
+        """The same preference with the responses in the other order."""
+        first, second = self.responses
+        return self.model_copy(update={"responses": (second, first), "prefer": 1.0 - self.prefer})
+
+
+class Ranking(Group):
+    """N responses, each with a grade: higher is better, equal grades are ties.
+
+    It holds K-wise comparisons (only the order matters to the Plackett-Luce loss) and best-of-N pools, where the grade
+    is the gold reward, e.g. 1 for a correct answer and 0 for a wrong one.
+    """
+
+    grades: tuple[FiniteFloat, ...]
+
+    @model_validator(mode="after")
+    def _aligned(self) -> Self:
+        if len(self.grades) != len(self.responses):
+            raise ValueError(f"{len(self.grades)} grades for {len(self.responses)} responses")
+        return self
+
+
+class StepLabels(Record):
+    """One response with a label a step; an outcome label is a label on the last step alone."""
+
+    prompt: Prompt
+    response: Response
+    labels: tuple[Probability | None, ...]
+    """1 = right, 0 = wrong, between = probability; None = not supervised."""
+
+    @model_validator(mode="after")
+    def _aligned(self) -> Self:
+        if len(self.labels) != len(self.response.steps):
+            raise ValueError(f"{len(self.labels)} labels for {len(self.response.steps)} steps")
+        return self
+
+    @classmethod
+    def outcome(cls, prompt: Prompt, response: Response, label: float) -> Self:
+        """The final answer's correctness: a label on the last step alone."""
+        return cls(prompt=prompt, response=response, labels=(*(None,) * (len(response.steps) - 1), label))
+
+
+class Score(Record):
+    """What a scorer says of one response; higher is better."""
+
+    value: FiniteFloat
+    steps: tuple[FiniteFloat, ...] = ()
+    """A score a step, where the scorer has them."""
+    std: float | None = None
+    """Disagreement of an ensemble's members, where there are any."""
+
+
+class Unscored(Record):
+    """A response that could not be scored, and why: never 0, never a tie, counted in every report."""
+
+    reason: str
