@@ -3,8 +3,9 @@
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from assay.errors import AssayError, ConfigError
 
@@ -60,20 +61,21 @@ def _run(name: str, arguments: list[str]) -> None:
     commands = getattr(module, "COMMANDS", None)
     markers = (tyro.conf.CascadeSubcommandArgs, tyro.conf.HelptextFromCommentsOff, tyro.conf.OmitSubcommandPrefixes)
     if commands is not None:
-        command = tyro.extras.subcommand_cli_from_dict(
+        command: Callable[[], None] = tyro.extras.subcommand_cli_from_dict(
             commands, prog=f"assay {name}", description=module.__doc__, args=arguments, config=markers
         )
     else:
-        command = tyro.cli(
-            module.Command, prog=f"assay {name}", args=arguments, config=markers, **_default(arguments, module.Command)
-        )
+        default = _take_from(arguments, module.Command)
+        command = tyro.cli(module.Command, prog=f"assay {name}", args=arguments, default=default, config=markers)
     command()
 
 
-def _default(arguments: list[str], into: type) -> dict[str, object]:
+def _take_from(arguments: list[str], into: type[Any]) -> Any:
     """Take `--from run.json` out of the arguments: its settings become the defaults."""
+    from tyro import MISSING_NONPROP
+
     if "--from" not in arguments:
-        return {}
+        return MISSING_NONPROP
     at = arguments.index("--from")
     if at + 1 == len(arguments):
         raise ConfigError("--from needs a run's folder or its run.json")
@@ -81,9 +83,10 @@ def _default(arguments: list[str], into: type) -> dict[str, object]:
 
     default = config.read_run(Path(arguments[at + 1]), into)
     del arguments[at : at + 2]
-    return {"default": default}
+    return default
 
 
 def _usage() -> str:
     lines = "\n".join(f"  {name:<11} {text}" for name, text in COMMANDS.items())
-    return f"usage: assay COMMAND [OPTIONS]\n\nReward models: make them, use them, test them.\n\n{lines}\n\nassay COMMAND --help explains one."
+    head = "usage: assay COMMAND [OPTIONS]\n\nReward models: make them, use them, test them."
+    return f"{head}\n\n{lines}\n\nassay COMMAND --help explains one."
