@@ -1,0 +1,45 @@
+"""How a reward model's outputs become scores: data saved beside the weights, never a class a checkpoint.
+
+Hidden state at a read position -> k head outputs -> one logit (their weighted sum) -> one score (the link) for every
+step -> one score for the response (the aggregation).
+
+| model                           | at         | weights | link     | aggregate |
+|---------------------------------|------------|---------|----------|-----------|
+| Bradley-Terry, Plackett-Luce    | last token | (1,)    | identity | last      |
+| outcome                         | last token | (1,)    | sigmoid  | last      |
+| process                         | last token | (1,)    | sigmoid  | product   |
+| good/bad token pair at a tag    | step tag   | (-1, 1) | sigmoid  | min       |
+
+With weights (-1, 1) over the outputs (bad, good), the sigmoid of the logit is the softmax of the pair.
+"""
+
+from typing import Literal
+
+from pydantic import FiniteFloat
+
+from assay.aggregation import Aggregation
+from assay.types import Record
+
+__all__ = ["OUTCOME", "PREFERENCE", "PROCESS", "Readout"]
+
+
+class Readout(Record):
+    """Where a model is read and how its outputs become a score."""
+
+    at: Literal["last_token", "step_tag"] = "last_token"
+    """Each step is read at its own last token, or at a tag token appended after it."""
+    tag: str | None = None
+    """Text of the tag; it must be one token and is appended as a token, never as text."""
+    weights: tuple[FiniteFloat, ...] = (1.0,)
+    """One weight a head output; the logit is the weighted sum."""
+    tokens: tuple[str, ...] = ()
+    """Vocabulary tokens whose rows of the language-model head are the head, e.g. ("-", "+"); () = a head of its own."""
+    link: Literal["identity", "sigmoid"] = "identity"
+    """From logit to step score; "sigmoid" gives probabilities."""
+    aggregate: Aggregation = "last"
+    """From step scores to the response's score."""
+
+
+PREFERENCE = Readout()
+OUTCOME = Readout(link="sigmoid")
+PROCESS = Readout(link="sigmoid", aggregate="product")

@@ -1,0 +1,125 @@
+"""The one reward model: any Hugging Face causal-LM backbone, a head of k outputs, and a read-out.
+
+The network is a stock `...ForSequenceClassification` (or token classification), so that what is saved is what every
+other tool loads; it is read at the positions the encoder names, never where a padding token is or is not found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from assay.errors import ConfigError
+from assay.models.layout import Encoded, Encoder, Layout
+from assay.models.readout import Readout
+from assay.types import Record
+
+__all__ = ["Batch", "RewardModel", "Side", "TrainScores", "pad"]
+
+Side = Literal["right", "left"]
+
+
+class TrainScores(Record):
+    """Scores on the training records: what "a high score" means for this model."""
+
+    mean: float
+    std: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded sequences: B of them, T tokens, S read positions."""
+
+    ids_B_T: Tensor
+    mask_B_T: Tensor
+    """Attention mask: True at real tokens."""
+    reads_B_S: Tensor
+    """Read positions; 0 where a sequence has fewer than S."""
+    valid_B_S: Tensor
+    """True at read positions that exist."""
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on a device."""
+        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+class RewardModel(nn.Module):
+    """Backbone, head and read-out. The score of a preference model is known only up to a constant for each prompt."""
+
+    readout_weights: Tensor
+
+    def __init__(self, network: Any, encoder: Encoder, *, pad_id: int, scores: TrainScores | None = None) -> None:
+        super().__init__()
+        head = getattr(network, "score", None)
+        if not isinstance(head, nn.Module):
+            raise ConfigError(f"{type(network).__name__} has no `score` head; use an architecture that has one")
+        self.network = network
+        self.encoder = encoder
+        self.pad_id = pad_id
+        self.scores = scores
+        if next(head.parameters()).dtype in (torch.bfloat16, torch.float16):
+            # bf16 has 8 bits of mantissa: a head in fp32 keeps scores apart that differ in the third digit.
+            head.float()
+        weights = torch.tensor(encoder.readout.weights, dtype=torch.float32)
+        self.register_buffer("readout_weights", weights, persistent=False)
+
+    @property
+    def backbone(self) -> nn.Module:
+        """The transformer without a head."""
+        backbone = self.network.base_model
+        assert isinstance(backbone, nn.Module)
+        return backbone
+
+    @property
+    def readout(self) -> Readout:
+        """How outputs become scores."""
+        return self.encoder.readout
+
+    @property
+    def layout(self) -> Layout:
+        """How text becomes tokens."""
+        return self.encoder.layout
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (B, S) at the read positions, in the head's precision; where `valid` is False they mean nothing."""
+        positions = (batch.mask_B_T.long().cumsum(-1) - 1).clamp(min=0)
+        hidden_B_T_D = self.backbone(
+            input_ids=batch.ids_B_T, attention_mask=batch.mask_B_T.long(), position_ids=positions, use_cache=False
+        ).last_hidden_state
+        index = batch.reads_B_S.unsqueeze(-1).expand(-1, -1, hidden_B_T_D.shape[-1])
+        return self.read(hidden_B_T_D.gather(1, index))
+
+    def read(self, hidden: Tensor) -> Tensor:
+        """Logits (...) of hidden states (..., D)."""
+        head = self.network.score
+        dtype = next(head.parameters()).dtype
+        with torch.autocast(hidden.device.type, enabled=False):
+            outputs: Tensor = head(hidden.to(dtype))
+            return (outputs * self.readout_weights.to(dtype)).sum(-1)
+
+    def collate(
+        self, sequences: Sequence[Encoded], *, reads: Literal["steps", "tokens"] = "steps", side: Side = "right"
+    ) -> Batch:
+        """A batch on the model's device, read at every step or at every token of the response."""
+        positions = [s.reads if reads == "steps" else tuple(range(s.start, len(s.ids))) for s in sequences]
+        return pad([s.ids for s in sequences], positions, self.pad_id, side=side).to(next(self.parameters()).device)
+
+
+def pad(ids: Sequence[Sequence[int]], reads: Sequence[Sequence[int]], pad_id: int, *, side: Side = "right") -> Batch:
+    """Pad token ids and read positions to rectangles; `side` is where the padding goes."""
+    width, count = max(map(len, ids)), max(1, max(map(len, reads)))
+    ids_B_T = torch.full((len(ids), width), pad_id, dtype=torch.long)
+    mask_B_T = torch.zeros((len(ids), width), dtype=torch.bool)
+    reads_B_S = torch.zeros((len(ids), count), dtype=torch.long)
+    valid_B_S = torch.zeros((len(ids), count), dtype=torch.bool)
+    for i, (row, positions) in enumerate(zip(ids, reads, strict=True)):
+        shift = width - len(row) if side == "left" else 0
+        ids_B_T[i, shift : shift + len(row)] = torch.tensor(row, dtype=torch.long)
+        mask_B_T[i, shift : shift + len(row)] = True
+        if positions:
+            reads_B_S[i, : len(positions)] = torch.tensor(positions, dtype=torch.long) + shift
+            valid_B_S[i, : len(positions)] = True
+    return Batch(ids_B_T, mask_B_T, reads_B_S, valid_B_S)
