@@ -1,0 +1,122 @@
+"""A component is one new file: it is found, loaded, offered on the command line, and saved by name."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import assay.data.formats
+import assay.losses
+import assay.search
+from assay import components
+from assay.errors import ConfigError
+
+NEW = {
+    "losses": (
+        assay.losses,
+        """
+from dataclasses import dataclass
+from typing import ClassVar
+from assay.types import Preference
+__all__ = ["Planted"]
+
+@dataclass(frozen=True, kw_only=True)
+class Planted:
+    \"\"\"A planted loss.\"\"\"
+    strength: float = 2.5
+    \"\"\"How strong.\"\"\"
+    consumes: ClassVar[type[Preference]] = Preference
+    trains: ClassVar[str] = "preference"
+    reads: ClassVar[str] = "steps"
+    def __call__(self, values, targets, mask):
+        return self.strength * values.square().mean()
+""",
+    ),
+    "search": (
+        assay.search,
+        """
+from dataclasses import dataclass
+__all__ = ["Planted"]
+
+@dataclass(frozen=True, kw_only=True)
+class Planted:
+    \"\"\"A planted search.\"\"\"
+    n: int = 1
+    \"\"\"How many.\"\"\"
+    def __call__(self, prompts, generator, scorer):
+        return []
+""",
+    ),
+    "formats": (
+        assay.data.formats,
+        """
+from dataclasses import dataclass
+__all__ = ["Planted"]
+
+@dataclass(frozen=True, kw_only=True)
+class Planted:
+    \"\"\"A planted format.\"\"\"
+    def matches(self, row):
+        return False
+    def read(self, row):
+        return []
+    def write(self, records):
+        return iter(())
+""",
+    ),
+}
+
+
+@pytest.fixture
+def planted(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """One new file beside the real ones, for as long as the test runs."""
+    kind: str = request.param
+    package, code = NEW[kind]
+    (tmp_path / "planted_one.py").write_text(f'"""Planted."""\n{code}')
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, f"{package.__name__}.planted_one", raising=False)
+    return kind
+
+
+@pytest.mark.parametrize("planted", NEW, indirect=True)
+def test_one_new_file_is_a_component(planted: str) -> None:
+    assert "planted-one" in components.names(planted)
+    found = components.load(planted, "planted-one")
+    assert found.__name__ == "Planted"
+    assert components.name_of(found) == f"{planted}/planted-one"
+
+
+@pytest.mark.parametrize("planted", ["losses"], indirect=True)
+def test_a_new_loss_is_offered_on_the_command_line(planted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from assay import cli
+
+    sys.modules.pop("assay.cli.train", None)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["train", "--help"])
+    sys.modules.pop("assay.cli.train", None)
+    assert stop.value.code == 0
+    assert "planted-one" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", components.KINDS)
+def test_every_component_loads_and_is_found_again_by_its_name(kind: str) -> None:
+    for name in components.names(kind):
+        assert components.name_of(components.load(kind, name)) == f"{kind}/{name}"
+
+
+def test_an_unknown_name_says_what_there_is() -> None:
+    with pytest.raises(ConfigError, match="best-of-n"):
+        components.load("search", "bestofn")
+
+
+def test_a_component_from_outside_is_named_by_its_path() -> None:
+    found = components.load("search", "tests.outside:Outside")
+    assert components.name_of(found) == "any/tests.outside:Outside"
+    with pytest.raises(ConfigError, match="cannot be imported"):
+        components.load("search", "tests.outside:Missing")
+
+
+def test_importing_the_package_is_light() -> None:
+    code = "import sys, assay, assay.stats, assay.components, assay.config; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
