@@ -103,14 +103,20 @@ class Loss(Protocol):
 
     consumes: ClassVar[type[Preference] | type[Ranking] | type[StepLabels]]
     """The records it learns from."""
+    trains: ClassVar[Literal["preference", "outcome", "process"]]
+    """The read-out that its values fit: rewards, the answer's probability, or a probability a step."""
 
     @property
     def reads(self) -> Literal["steps", "tokens"]:
         """Where values are read: at the end of every step, or at every token of the response."""
         ...
 
+    def terms(self, targets: Tensor, mask: Tensor) -> int:
+        """How many terms the mean is over: what weights the parts of a batch so that they add up to the whole."""
+        ...
+
     def __call__(self, values: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """The mean loss, a scalar.
+        """The mean loss, a scalar; 0 where there is no term.
 
         values: (G, R, S) logits. mask: (G, R, S) bool, True at positions that exist. targets:
 

@@ -19,7 +19,8 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_commands_help_needs_no_torch(name: str) -> None:
     code = (
         "import sys\nfrom assay import cli\n"
-        f"try:\n    cli.main([{name!r}, '--help'])\nexcept SystemExit as stop:\n    assert stop.code in (0, None), stop.code\n"
+        f"try:\n    cli.main([{name!r}, '--help'])\n"
+        "except SystemExit as stop:\n    assert stop.code in (0, None), stop.code\n"
         "sys.exit(3 if 'torch' in sys.modules or 'transformers' in sys.modules else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -3,8 +3,8 @@
 A folder holds a stock `...ForSequenceClassification` (one label, `problem_type="regression"`, so that servers apply no
 activation), its tokenizer, and `reward_model.json`: read-out, layout, pad id, the scores' mean and spread on the
 training set, and the parity that saving measured. Saving reloads what it wrote and refuses to keep a folder whose
-scores differ. Stock pooling looks for the last token that is not padding, so the pad id saved is one that no sequence
-ends with: where a tokenizer pads with its end-of-sequence token, another id is chosen.
+scores differ. Stock pooling looks for the last token that is not padding, so model and tokenizer are saved with a pad
+token that no sequence ends with: where a tokenizer pads with its end-of-sequence token, another is chosen.
 """
 
 import math
@@ -17,16 +17,30 @@ from typing import Any, Literal
 import torch
 from pydantic import ValidationError
 from torch import nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification
 
 from assay.config import write_atomic
 from assay.errors import BackendError, ConfigError
 from assay.models.layout import Encoded, Encoder, Layout
+from assay.models.loading import fetch, load_network, load_tokenizer, quiet, read_tensors
 from assay.models.readout import Readout
 from assay.models.reward_model import RewardModel, Side, TrainScores
 from assay.types import Prompt, Record, Response
 
-__all__ = ["MANIFEST", "PROBES", "Manifest", "create", "load", "parity", "save", "wrap"]
+__all__ = [
+    "MANIFEST",
+    "PROBES",
+    "Dtype",
+    "Manifest",
+    "create",
+    "load",
+    "parity",
+    "publish",
+    "read_manifest",
+    "save",
+    "tolerance_of",
+    "wrap",
+]
 
 MANIFEST = "reward_model.json"
 
@@ -60,28 +74,32 @@ def create(
     backbone: str | Path, *, layout: Layout, readout: Readout, dtype: Dtype = "float32", seed: int = 0
 ) -> RewardModel:
     """A reward model with a fresh head on a causal LM's folder (or hub name). Raises `ConfigError` if none is there."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(backbone))
-        network = AutoModelForSequenceClassification.from_pretrained(
-            str(backbone), num_labels=len(readout.weights), dtype=getattr(torch, dtype)
-        )
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{backbone} cannot be loaded as a backbone: {_first_line(error)}") from error
+    folder = fetch(backbone)
+    tokenizer = load_tokenizer(folder)
+    network = load_network(
+        AutoModelForSequenceClassification,
+        folder,
+        may_miss=["score."],
+        num_labels=len(readout.weights),
+        dtype=getattr(torch, dtype),
+    )
     return wrap(network, tokenizer, layout=layout, readout=readout, seed=seed)
 
 
 def wrap(network: Any, tokenizer: Any, *, layout: Layout, readout: Readout, seed: int = 0) -> RewardModel:
     """A reward model on a sequence-classification network made elsewhere; its head is drawn anew from `seed`."""
+    outputs = len(readout.weights)
     pad_id = _pad_id(tokenizer, network)
-    network.config.num_labels = len(readout.weights)
+    network.config.num_labels = outputs
     network.config.problem_type = "regression"
-    model = RewardModel(network, Encoder(tokenizer, layout, readout), pad_id=pad_id)
+    width = network.score.weight.shape[-1]
     generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for weight in network.score.parameters():
-            # 1/sqrt(d) leaves the first scores of order one or below, whatever the width (arXiv:2009.01325).
-            drawn = torch.randn(weight.shape, generator=generator) / math.sqrt(weight.shape[-1] + 1)
-            weight.copy_(drawn.to(weight.dtype))
+    # 1/sqrt(d) leaves the first scores of order one or below, whatever the width (arXiv:2009.01325).
+    drawn = torch.randn((outputs, width), generator=generator) / math.sqrt(width + 1)
+    network.score = nn.Linear(width, outputs, bias=False)
+    network.score.weight = nn.Parameter(drawn)
+    model = RewardModel(network, Encoder(tokenizer, layout, readout), pad_id=pad_id)
+    model.to(network.get_input_embeddings().weight.device)
     return model
 
 
@@ -94,21 +112,26 @@ def save(
 ) -> float:
     """Write the model, reload it in every way it will be used, and return the largest difference between scores.
 
-    Raises `BackendError`, and leaves what was at `folder` as it was, when a difference exceeds `tolerance` (1e-4 in
-    fp32, 5e-2 in bf16, whose scores depend on the batch's shape).
+    Raises `BackendError`, and leaves what was at `folder` as it was, when a difference exceeds `tolerance` (by default
+    `tolerance_of` the model's precision); `ConfigError` when the model is not a stock one.
     """
     head = model.network.score
     if not isinstance(head, nn.Linear) or getattr(head, "bias", None) is not None:
         raise ConfigError("only a bias-free linear head fits a stock sequence classifier; keep this model's own files")
-    dtype = next(model.backbone.parameters()).dtype
-    limit = tolerance if tolerance is not None else (1e-4 if dtype in (torch.float32, torch.float64) else 5e-2)
+    if any("lora_" in name for name, _ in model.named_parameters()):
+        raise ConfigError("the model still carries LoRA adapters; merge them first (assay.models.lora.merge_lora)")
+    limit = tolerance if tolerance is not None else tolerance_of(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         manifest = Manifest(readout=model.readout, layout=model.layout, pad_id=model.pad_id, scores=model.scores)
+        tokenizer = model.encoder.tokenizer
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(model.pad_id)
+        tokenizer.padding_side = "right"
+        tokenizer.save_pretrained(staging)
         model.network.config.pad_token_id = model.pad_id
-        model.network.save_pretrained(staging)
-        model.encoder.tokenizer.save_pretrained(staging)
+        with quiet():
+            model.network.save_pretrained(staging)
         write_atomic(staging / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
         worst = parity(model, staging, probes)
         if not worst <= limit:
@@ -118,44 +141,63 @@ def save(
             )
         manifest = manifest.model_copy(update={"parity_max_abs_diff": worst})
         write_atomic(staging / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
-        staging.chmod(0o755)
-        _replace(staging, folder)
+        publish(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return worst
 
 
-def load(folder: str | Path, *, dtype: Dtype | None = None, device: str = "cpu") -> RewardModel:
-    """A saved reward model. Raises `ConfigError` where the folder is not one."""
-    path = Path(folder)
-    if not (path / MANIFEST).is_file():
+def read_manifest(folder: str | Path) -> Manifest:
+    """What a saved folder says of itself. Raises `ConfigError` where the folder is not a saved reward model."""
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
         raise ConfigError(
-            f"{path} has no {MANIFEST}; give a folder that `assay train` saved, or name the preset of a published model"
+            f"{folder} has no {MANIFEST}; give a folder that `assay train` saved, or name a published model's preset"
         )
     try:
-        manifest = Manifest.model_validate_json((path / MANIFEST).read_bytes())
+        return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ConfigError(f"{path / MANIFEST} is malformed: {error.errors()[0]['msg']}") from error
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    network = AutoModelForSequenceClassification.from_pretrained(path, dtype=getattr(torch, dtype) if dtype else "auto")
-    encoder = Encoder(tokenizer, manifest.layout, manifest.readout)
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "the file"
+        raise ConfigError(f"{path} is malformed at {where}: {error.errors()[0]['msg']}") from error
+
+
+def load(folder: str | Path, *, dtype: Dtype | None = None, device: str = "cpu") -> RewardModel:
+    """A saved reward model. Raises `ConfigError` where the folder is not one, or not whole."""
+    path = Path(folder)
+    manifest = read_manifest(path)
+    network = load_network(
+        AutoModelForSequenceClassification, path, may_hold=[], dtype=getattr(torch, dtype) if dtype else "auto"
+    )
+    # The head was saved in fp32; the backbone's precision has rounded it on the way in.
+    network.score.weight = nn.Parameter(read_tensors(path, ["score.weight"])["score.weight"])
+    encoder = Encoder(load_tokenizer(path), manifest.layout, manifest.readout)
     model = RewardModel(network, encoder, pad_id=manifest.pad_id, scores=manifest.scores)
     return model.to(device).eval()
 
 
-@torch.inference_mode()
+def tolerance_of(model: RewardModel) -> float:
+    """How far apart a model's scores may lie: 1e-4 in fp32, 5e-2 in bf16, whose scores depend on the batch's shape."""
+    return 1e-4 if next(model.backbone.parameters()).dtype in (torch.float32, torch.float64) else 5e-2
+
+
 def parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Response]] = PROBES) -> float:
     """Largest difference between the model's logits one by one and: a padded batch, either side, the saved copy
     reloaded, and the stock classifier that knows nothing of this library (last read position)."""
     training = model.training
-    model.eval()
+    try:
+        with torch.inference_mode():
+            return _parity(model.eval(), folder, probes)
+    finally:
+        model.train(training)
+
+
+def _parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Response]]) -> float:
     sequences = model.encoder.encode(list(probes))
     alone = [model(model.collate([s]))[0].double().cpu() for s in sequences]
     device = str(next(model.parameters()).device)
     dtype: Dtype = "bfloat16" if next(model.backbone.parameters()).dtype == torch.bfloat16 else "float32"
     reloaded = load(folder, dtype=dtype, device=device)
-    again = reloaded.encoder.encode(list(probes))
-    if [s.ids for s in again] != [s.ids for s in sequences]:
+    if [s.ids for s in reloaded.encoder.encode(list(probes))] != [s.ids for s in sequences]:
         raise BackendError("the saved tokenizer gives other tokens than the one trained with; not saved")
     batches: list[tuple[RewardModel, Side]] = [(model, "right"), (model, "left"), (reloaded, "right")]
     differences = [
@@ -169,18 +211,17 @@ def parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Resp
         for value, expected, s in zip(_stock(reloaded, sequences), alone, sequences, strict=True)
         if s.reads and s.reads[-1] == len(s.ids) - 1
     ]
-    model.train(training)
-    return max(differences)
+    # A NaN among them must not hide behind a `max` that it happens to lose.
+    return math.nan if any(map(math.isnan, differences)) else max(differences, default=0.0)
 
 
 def _stock(model: RewardModel, sequences: Sequence[Encoded]) -> list[float]:
-    """Logits by the stock classifier's own pooling over a padded batch."""
-    batch = model.collate(sequences)
+    """Logits by the stock classifier's own pooling over a batch padded by its own tokenizer."""
     head = model.network.score
-    dtype = head.weight.dtype
     head.to(next(model.backbone.parameters()).dtype)
-    logits = model.network(input_ids=batch.ids_B_T, attention_mask=batch.mask_B_T.long()).logits
-    head.to(dtype)
+    with quiet():
+        batch = model.encoder.tokenizer.pad({"input_ids": [list(s.ids) for s in sequences]}, return_tensors="pt")
+    logits = model.network(**batch.to(head.weight.device)).logits
     return [float(x) for x in (logits.float() * model.readout_weights).sum(-1)]
 
 
@@ -195,8 +236,12 @@ def _pad_id(tokenizer: Any, network: Any) -> int:
     return int(tokenizer.pad_token_id)
 
 
-def _replace(staging: Path, folder: Path) -> None:
+def publish(staging: Path, folder: Path) -> None:
     """Put a finished folder in place of another; what was there goes only when the new one is whole."""
+    # Temporary folders, and safetensors files, are their owner's alone; a server may run as somebody else.
+    staging.chmod(0o755)
+    for file in staging.iterdir():
+        file.chmod(0o644)
     old = None
     if folder.exists():
         old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
@@ -204,7 +249,3 @@ def _replace(staging: Path, folder: Path) -> None:
     staging.rename(folder)
     if old is not None:
         shutil.rmtree(old)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

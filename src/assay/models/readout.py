@@ -20,7 +20,7 @@ from pydantic import FiniteFloat
 from assay.aggregation import Aggregation
 from assay.types import Record
 
-__all__ = ["OUTCOME", "PREFERENCE", "PROCESS", "Readout"]
+__all__ = ["OUTCOME", "PREFERENCE", "PROCESS", "Readout", "in_words"]
 
 
 class Readout(Record):
@@ -43,3 +43,20 @@ class Readout(Record):
 PREFERENCE = Readout()
 OUTCOME = Readout(link="sigmoid")
 PROCESS = Readout(link="sigmoid", aggregate="product")
+
+
+def in_words(readout: Readout) -> str:
+    """The read-out as a sentence."""
+    at = f"the {readout.tag!r} token after each step" if readout.at == "step_tag" else "each step's last token"
+    outputs = (
+        "one output" if readout.weights == (1.0,) else f"{len(readout.weights)} outputs weighted {readout.weights}"
+    )
+    head = f", rows {readout.tokens} of the language-model head" if readout.tokens else ""
+    whole = {
+        "last": "its last step's",
+        "product": "the product of its steps'",
+        "min": "its weakest step's",
+        "mean": "its steps' mean",
+    }[readout.aggregate]
+    link = "as it is" if readout.link == "identity" else "through a sigmoid"
+    return f"{outputs}{head}, read at {at}, {link}; a response's score is {whole}"

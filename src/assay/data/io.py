@@ -1,0 +1,279 @@
+"""Records in and out of files: sniff the format, read, refuse or set aside what is bad, write atomically."""
+
+import base64
+import gzip
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, Any, cast
+
+from pydantic import ValidationError
+
+from assay import components
+from assay.data import fields, sources
+from assay.data.lines import LIMIT, Bad, Row
+from assay.errors import ConfigError, DataError, MissingExtra
+from assay.protocols import Format
+from assay.types import Record
+
+__all__ = ["Counts", "read", "resolve", "scan", "write"]
+
+SNIFF = 16
+"""Rows looked at to tell a format."""
+SHOWN = 20
+"""Problems listed in a refusal."""
+BATCH = 4096
+"""Rows a parquet row group."""
+
+
+@dataclass
+class Counts:
+    """What went through a `read`; filled as it goes. Good rows + `bad` rows are all rows."""
+
+    rows: int = 0
+    bad: int = 0
+    """Rows set aside."""
+    without_records: int = 0
+    """Good rows from which the format takes nothing, e.g. PRM800K's quality controls."""
+    records: int = 0
+    formats: set[str] = field(default_factory=set)
+
+
+def read(
+    source: str | Path,
+    *,
+    format: str | Format | None = None,
+    set_aside: Path | None = None,
+    counts: Counts | None = None,
+) -> Iterator[Record]:
+    """The records of a file, folder or hub data set, streamed.
+
+    The format is told from the first rows unless it is given, by name or as a value. A bad row stops the reading with a
+    `DataError` that lists every problem of the source, unless `set_aside` names a new file: then each bad row goes
+    there as {"where", "error", "raw"} (or "raw_base64", where it is not UTF-8 or very long), and the reading goes on.
+    """
+    counts = Counts() if counts is None else counts
+    if set_aside is not None and set_aside.exists():
+        raise ConfigError(f"{set_aside} exists and may hold rows of an earlier run; move it or name another file")
+    items = scan(source, format=format, counts=counts)
+    for item in items:
+        counts.rows += 1
+        if not isinstance(item, Bad):
+            counts.records += len(item)
+            counts.without_records += not item
+            yield from item
+            continue
+        counts.bad += 1
+        if set_aside is None:
+            raise DataError(_refusal(str(source), chain([item], items)))
+        with item.raw:
+            _set_aside(set_aside, item)
+
+
+def scan(
+    source: str | Path, *, format: str | Format | None = None, counts: Counts | None = None
+) -> Iterator[tuple[Record, ...] | Bad]:
+    """Each row of a source in order, as its records or as a `Bad` row (close its `raw`).
+
+    Raises `DataError` when the source holds no rows or its format cannot be told.
+    """
+    empty = True
+    for name, entries in sources.parts(source):
+        if format is None:
+            head = list(islice(entries, SNIFF))
+            entries = chain(head, entries)
+            reader = _sniff(name, [entry.value for entry in head if isinstance(entry, Row)])
+        else:
+            reader = resolve(format)
+        if counts is not None and reader is not None:
+            counts.formats.add(components.name_of(type(reader)).removeprefix("formats/"))
+        for entry in entries:
+            empty = False
+            yield entry if isinstance(entry, Bad) else _records(cast(Format, reader), entry)
+    if empty:
+        raise DataError(
+            f"{source} holds no rows; give a file with one JSON object a line, or one of {', '.join(sources.SUFFIXES)}"
+        )
+
+
+def resolve(format: str | Format) -> Format:
+    """A format from its name (or `package.module:Class`), with its default settings."""
+    return components.load("formats", format)() if isinstance(format, str) else format
+
+
+def write(records: Iterable[Record], path: Path, format: str | Format = "assay") -> int:
+    """Write records as rows of a format; returns how many. The whole file appears, or nothing.
+
+    The suffix tells the kind of file. Raises `DataError`, naming the record, when the format cannot hold it.
+    """
+    if not path.name.endswith(sources.SUFFIXES):
+        raise ConfigError(f"{path} has no known suffix; there is {', '.join(sources.SUFFIXES)}")
+    rows = _numbered(resolve(format), records)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _atomic(path) as file:
+        if path.name.endswith(".parquet"):
+            return _write_parquet(rows, file, path)
+        if not path.name.endswith(".gz"):
+            return _write_json(rows, file, array=path.suffix == ".json")
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0) as packed:
+            return _write_json(rows, packed, array=path.name.endswith(".json.gz"))
+
+
+def _records(reader: Format, row: Row) -> tuple[Record, ...] | Bad:
+    """All records of a row, or the row as a bad one: never a part of it."""
+    try:
+        return tuple(reader.read(row.value))
+    except DataError as error:
+        return row.bad(str(error))
+    except ValidationError as error:
+        return row.bad(fields.explain(error))
+
+
+def _sniff(name: str, rows: list[dict[str, Any]]) -> Format | None:
+    """The format that most of these rows look like; None where there is no row to look at."""
+    if not rows:
+        return None
+    known = {name: resolve(name) for name in components.names("formats")}
+    votes = {name: sum(format.matches(row) for row in rows) for name, format in known.items()}
+    best = max(votes.values())
+    winners = [name for name, count in votes.items() if count == best]
+    if best == 0:
+        problem = "its format cannot be told"
+        choice = f"give one of {', '.join(known)}, or rename the columns"
+    elif len(winners) > 1:
+        problem, choice = "its format is ambiguous", f"give one of {', '.join(winners)}"
+    else:
+        return known[winners[0]]
+    raise DataError(f"{name}: {problem} from the columns {', '.join(map(str, rows[0]))}; {choice} (--format)")
+
+
+def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad]) -> str:
+    """Every distinct problem on a line of its own, each with its first place."""
+    problems: dict[str, tuple[str, int]] = {}
+    bad = 0
+    for item in items:
+        if not isinstance(item, Bad):
+            continue
+        item.raw.close()
+        bad += 1
+        where, count = problems.get(item.error, (item.where, 0))
+        if count or len(problems) < SHOWN:
+            problems[item.error] = (where, count + 1)
+    lines = [
+        f"{where}: {error}" + (f" (and {count - 1} more like it)" if count > 1 else "")
+        for error, (where, count) in problems.items()
+    ]
+    if hidden := bad - sum(count for _, count in problems.values()):
+        lines.append(f"... and {hidden} more")
+    head = f"{source} has {bad} bad row{'s' * (bad > 1)}; repair, or set aside (--set-aside FILE) to go on without"
+    return "\n  ".join([head, *lines])
+
+
+def _set_aside(path: Path, bad: Bad) -> None:
+    """Append one bad row; a row too long to hold is copied in pieces."""
+    head = json.dumps({"where": bad.where, "error": bad.error})[:-1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="ascii") as file:
+        piece = bad.raw.read(LIMIT)
+        more = bad.raw.read(3 * 2**18)
+        text = None if more else _decoded(piece)
+        if text is not None:
+            file.write(f'{head}, "raw": {json.dumps(text)}}}\n')
+            return
+        file.write(f'{head}, "raw_base64": "')
+        bad.raw.seek(0)
+        while piece := bad.raw.read(3 * 2**18):  # a multiple of 3, so that the pieces' codes join
+            file.write(base64.b64encode(piece).decode())
+        file.write('"}\n')
+
+
+def _decoded(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _numbered(format: Format, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+    """The format's rows; an error names the record it stopped at."""
+    seen, reading = 0, False
+
+    def counted() -> Iterator[Record]:
+        nonlocal seen, reading
+        reading = True  # an error of the records' own source has its place already
+        for record in records:
+            seen, reading = seen + 1, False
+            yield record
+            reading = True
+        reading = False
+
+    try:
+        yield from format.write(counted())
+    except DataError as error:
+        if reading:
+            raise
+        raise DataError(f"record {seen}: {error}") from error
+
+
+@contextmanager
+def _atomic(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its name once it is whole and on disk."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _write_json(rows: Iterable[dict[str, Any]], file: IO[bytes] | gzip.GzipFile, *, array: bool) -> int:
+    count = 0
+    for count, row in enumerate(rows, 1):
+        try:
+            line = json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, TypeError) as error:
+            raise DataError(
+                f"row {count} holds a value that JSON cannot ({error}); change it, or leave meta out"
+            ) from error
+        before = (b"[\n" if count == 1 else b",\n") if array else b""
+        file.write(before + line + (b"" if array else b"\n"))
+    if array:
+        file.write(b"\n]\n" if count else b"[]\n")
+    return count
+
+
+def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path) -> int:
+    """Row groups of one schema, each compared with what went in, for Arrow unifies types silently."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtra(f"writing {path.name}", "parquet") from error
+    count, writer, clean = 0, None, sources.without_nulls
+    advice = "parquet needs one type a column and no empty objects; write .jsonl.gz"
+    try:
+        while batch := list(islice(rows, BATCH)):
+            table = pyarrow.Table.from_pylist(batch, schema=writer.schema if writer else None)
+            if [clean(row) for row in table.to_pylist()] != batch:
+                raise DataError(f"rows {count + 1} to {count + len(batch)} would change in {path}: {advice}")
+            writer = writer or parquet.ParquetWriter(file, table.schema)
+            writer.write_table(table)
+            count += len(batch)
+    except pyarrow.ArrowException as error:
+        raise DataError(f"rows from {count + 1} on do not fit {path} ({error}): {advice}") from error
+    finally:
+        if writer:
+            writer.close()
+    if not count:
+        raise DataError(f"{path}: there are no rows to take the columns from; write .jsonl")
+    return count

@@ -1,0 +1,306 @@
+"""From bytes to JSON objects, one at a time: the good ones, and what was wrong with the others.
+
+A stream that breaks (a cut gzip file, a line without an end) gives all that came before the break as rows, and the
+rest, whole, as one bad row. Memory is bounded by `LIMIT` whatever the input: what is longer goes to a temporary file.
+"""
+
+import codecs
+import io
+import json
+import re
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from assay.errors import DataError
+
+__all__ = ["LIMIT", "Bad", "Row", "json_array", "json_lines", "json_whole", "reason"]
+
+LIMIT = 16 * 2**20
+"""Longest row, in bytes."""
+UNDECODED = re.compile("[\udc80-\udcff]")
+"""Bytes that are not UTF-8, as Python's surrogateescape keeps them."""
+TOO_LONG = f"the row is longer than {LIMIT >> 20} MiB; split it or drop it"
+WHOLE_LIMIT = 256 * 2**20
+"""Largest file that is one JSON object, in bytes: it has to be held whole."""
+DAMAGE = (EOFError, zlib.error, OSError)
+"""What a damaged compressed stream raises (`gzip.BadGzipFile` is an OSError)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One object of a source."""
+
+    value: dict[str, Any]
+    where: str
+    """File and line, or file and index: "a.jsonl:17", "a.json[16]"."""
+    raw: bytes | str | None = None
+    """As it stood in the source; None where the source is not text."""
+
+    def bad(self, error: str) -> "Bad":
+        """This row as a bad one."""
+        raw = json.dumps(self.value, default=repr) if self.raw is None else self.raw
+        return Bad(self.where, error, io.BytesIO(raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw))
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A row that cannot be used, why, and all its bytes. Close `raw` when done: it may be a file on disk."""
+
+    where: str
+    error: str
+    raw: IO[bytes]
+
+
+class _NotFinite(ValueError):
+    """JSON has no NaN and no infinity, though Python's reader takes them."""
+
+
+def _constant(name: str) -> Any:
+    raise _NotFinite(f"{name} is not a number in JSON; drop the row or give null where that is allowed")
+
+
+STRICT = json.JSONDecoder(parse_constant=_constant)
+LAX = json.JSONDecoder()
+
+
+def json_lines(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
+    """One object a line; blank lines are skipped."""
+    for number, (line, error) in enumerate(_split(chunks), 1):
+        where = f"{name}:{number}"
+        if not isinstance(line, bytes):
+            yield Bad(where, error, line)
+        elif line and not line.isspace():
+            yield _row(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, where)
+
+
+def json_array(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
+    """The objects of one JSON array, without holding the array."""
+    text = _Text(chunks)
+    text.skip(" \t\r\n\ufeff")
+    text.position += 1  # the bracket
+    index = -1
+    while text.skip(" \t\r\n,") and text.buffer[text.position] != "]":
+        index += 1
+        where = f"{name}[{index}]"
+        value, end, error = _element(text)
+        if end is None:
+            yield Bad(where, f"{error}; the array cannot be read past this row", text.rest())
+            return
+        raw = text.buffer[text.position : end]
+        text.position = end
+        error = error or _trouble(raw, value) or (TOO_LONG if len(raw) > LIMIT else None)
+        yield Bad(where, error, io.BytesIO(raw.encode("utf-8", "surrogateescape"))) if error else Row(value, where, raw)
+    if text.position >= len(text.buffer):
+        problem = text.damage or "the array has no end: the file is cut short"
+        yield Bad(f"{name}[{index + 1}]", problem, io.BytesIO())
+
+
+def json_whole(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
+    """A file that is one object: lists of rows by key (`{"id": [row, row], ...}`), or a single row.
+
+    A file of one object a line under this suffix is read as that.
+    """
+    kept: list[bytes] = []
+    size = 0
+    try:
+        for chunk in chunks:
+            kept.append(chunk)
+            size += len(chunk)
+            if size > WHOLE_LIMIT:
+                raise DataError(
+                    f"{name} is one JSON object of over {WHOLE_LIMIT >> 20} MiB; give it as .jsonl, one row a line"
+                )
+    except DAMAGE as error:
+        yield Bad(name, reason(error), io.BytesIO(b"".join(kept)))
+        return
+    data = b"".join(kept)
+    first, _, more = data.lstrip().partition(b"\n")
+    if more.strip() and isinstance(_row(first.removeprefix(codecs.BOM_UTF8), name), Row):
+        yield from json_lines([data], name)
+        return
+    row = _row(data.removeprefix(codecs.BOM_UTF8), name)
+    if isinstance(row, Row) and row.value and all(_is_rows(value) for value in row.value.values()):
+        for key, values in row.value.items():
+            for i, value in enumerate(values):
+                yield Row(value, f"{name}[{key}][{i}]")
+    else:
+        yield row
+
+
+def reason(error: BaseException) -> str:
+    """What a broken stream's exception means."""
+    if isinstance(error, EOFError):
+        return "the compressed file ends early; get it again, or decompress what there is"
+    return f"the file is damaged here ({error}); get it again"
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(x, dict) for x in value)
+
+
+def _row(line: bytes, where: str) -> Row | Bad:
+    """One line, or one file, that holds one object."""
+    try:
+        text = line.decode()
+        value = STRICT.decode(text)
+    except UnicodeDecodeError as error:
+        problem = f"not UTF-8 (byte {error.object[error.start]:#04x} at byte {error.start + 1}); save the file as UTF-8"
+    except json.JSONDecodeError as error:
+        problem = _syntax(error)
+    except RecursionError:
+        problem = "nested too deeply"
+    except ValueError as error:
+        problem = _number(error)
+    else:
+        if (trouble := _trouble(text, value)) is None:
+            return Row(value, where, line)
+        problem = trouble
+    return Bad(where, problem, io.BytesIO(line))
+
+
+def _number(error: ValueError) -> str:
+    """A number that is no JSON, or a whole number with more digits than Python reads."""
+    return str(error) if isinstance(error, _NotFinite) else "a whole number has too many digits"
+
+
+def _syntax(error: json.JSONDecodeError) -> str:
+    problem = f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
+    if error.msg.startswith("Unterminated") or error.pos >= len(error.doc.rstrip()):
+        return f"cut short: the JSON breaks off ({problem}); drop the row or get it again"
+    return f"not JSON ({problem})"
+
+
+def _trouble(text: str, value: Any) -> str | None:
+    """What is wrong with a value that is JSON: not an object, or text that no file can hold."""
+    if not isinstance(value, dict):
+        return f"the row is {_kind(value)}, not an object"
+    if UNDECODED.search(text):
+        return "not UTF-8; save the file as UTF-8"
+    if "\\ud" not in text and "\\uD" not in text:
+        return None
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        return f"not Unicode text (lone surrogate {error.object[error.start]!a})"
+    return None
+
+
+def _kind(value: Any) -> str:
+    names = {list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    return names.get(type(value), "null")
+
+
+def _split(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, str] | tuple[IO[bytes], str]]:
+    """Lines without their ends; a line over the limit, or cut by damage, as a file and the reason."""
+    held = _spool()
+    try:
+        for chunk in chunks:
+            *whole, tail = chunk.split(b"\n")
+            if whole:
+                held.write(whole[0])
+                yield _taken(held)
+                held = _spool()
+                for line in whole[1:]:
+                    yield line, ""
+            held.write(tail)
+    except DAMAGE as error:
+        held.seek(0)
+        yield held, reason(error)
+        return
+    except GeneratorExit:
+        # Whoever reads has stopped early.
+        held.close()
+        raise
+    yield _taken(held)
+
+
+def _spool() -> IO[bytes]:
+    return tempfile.SpooledTemporaryFile(max_size=LIMIT)
+
+
+def _taken(held: IO[bytes]) -> tuple[bytes, str] | tuple[IO[bytes], str]:
+    size = held.tell()
+    held.seek(0)
+    if size > LIMIT:
+        return held, TOO_LONG
+    with held:
+        return held.read(), ""
+
+
+class _Text:
+    """A stream of bytes as a sliding window of text, in which bytes that are not UTF-8 survive as lone surrogates."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self.buffer = ""
+        self.position = 0
+        self.damage: str | None = None
+        self._chunks = iter(chunks)
+        self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+
+    def more(self) -> bool:
+        """Read on, dropping what lies behind; each call doubles the window, so that retrying costs little."""
+        self.buffer, self.position = self.buffer[self.position :], 0
+        pieces, size = [self.buffer], len(self.buffer)
+        while size < max(2 * len(self.buffer), 1):
+            piece = self._next()
+            if piece is None:
+                break
+            pieces.append(piece)
+            size += len(piece)
+        self.buffer = "".join(pieces)
+        return len(pieces) > 1
+
+    def skip(self, characters: str) -> bool:
+        """Go past these characters; False at the end of the stream."""
+        while True:
+            while self.position < len(self.buffer) and self.buffer[self.position] in characters:
+                self.position += 1
+            if self.position < len(self.buffer):
+                return True
+            if not self.more():
+                return False
+
+    def rest(self) -> IO[bytes]:
+        """Everything from here on, as bytes."""
+        file = _spool()
+        piece: str | None = self.buffer[self.position :]
+        while piece is not None:
+            file.write(piece.encode("utf-8", "surrogateescape"))
+            piece = self._next()
+        file.seek(0)
+        return file
+
+    def _next(self) -> str | None:
+        try:
+            chunk = next(self._chunks, None)
+        except DAMAGE as error:
+            self.damage, chunk = reason(error), None
+        if chunk is None:
+            return self._decode(b"", final=True) or None
+        return self._decode(chunk)
+
+
+def _element(text: _Text) -> tuple[Any, int | None, str | None]:
+    """The value at the window's position, its end (None: not found), and what is wrong with it."""
+    while True:
+        try:
+            return *STRICT.raw_decode(text.buffer, text.position), None
+        except _NotFinite as error:
+            problem = str(error)
+            try:
+                return *LAX.raw_decode(text.buffer, text.position), problem
+            except json.JSONDecodeError:
+                pass
+        except json.JSONDecodeError as error:
+            problem = text.damage or _syntax(error)
+        except RecursionError:
+            return None, None, "nested too deeply"
+        except ValueError as error:
+            return None, None, _number(error)
+        if len(text.buffer) - text.position > 4 * LIMIT:  # so far on, a long row is told from a broken one
+            return None, None, f"{problem}, or the row is longer than {4 * LIMIT >> 20} MiB"
+        if not text.more():
+            return None, None, text.damage or problem

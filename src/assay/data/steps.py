@@ -1,0 +1,44 @@
+"""Steps and their labels: what the step-labelled formats share."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from assay.errors import DataError
+
+__all__ = ["Neutral", "first_error", "joined", "parted", "rating"]
+
+Neutral = Literal["positive", "negative", "ignore"]
+"""What becomes of a neutral rating (right, but no progress): 1, 0, or not supervised."""
+
+
+def joined(texts: Sequence[str], separator: str = "\n") -> tuple[str, ...]:
+    """Texts that stand alone as steps whose concatenation is a text: all but the last end in the separator."""
+    return (*(text + separator for text in texts[:-1]), *texts[-1:])
+
+
+def parted(steps: Sequence[str], separator: str = "\n") -> list[str]:
+    """The inverse of `joined`."""
+    return [*(step.removesuffix(separator) for step in steps[:-1]), *steps[-1:]]
+
+
+def first_error(steps: int, at: int | None, field: str) -> tuple[float | None, ...]:
+    """Labels known from the place of the first error (0-indexed; None: there is none).
+
+    1 before it, 0 at it, None after it: nobody looked there.
+    """
+    if at is None:
+        return (1.0,) * steps
+    if not 0 <= at < steps:
+        raise DataError(f"field {field!r}: there is no step {at} (counted from 0) among {steps}")
+    return (*(1.0,) * at, 0.0, *(None,) * (steps - at - 1))
+
+
+def rating(value: object, field: str, neutral: Neutral) -> float | None:
+    """A rating of PRM800K as a label: 1, 0 or -1, or None where nobody rated."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or value not in (-1, 0, 1):
+        raise DataError(f"field {field!r}: a rating is -1, 0, 1 or null, got {value!r}")
+    if value == 0:
+        return {"positive": 1.0, "negative": 0.0, "ignore": None}[neutral]
+    return 1.0 if value == 1 else 0.0

@@ -1,0 +1,1 @@
+"""Engines write responses: each is a `Generator`."""

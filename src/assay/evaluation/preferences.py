@@ -1,0 +1,102 @@
+"""Pairs: how often the preferred response scores higher, by how much, and whether the margin means what it says."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from assay import stats
+from assay.evaluation.prompts import prompt_key
+from assay.evaluation.report import Options, Report, histograms
+from assay.stats import Estimate
+from assay.stats.intervals import Array
+from assay.types import Preference, Score, Unscored
+
+__all__ = ["evaluate"]
+
+NOTES = (
+    "equal scores count one half",
+    "a preference score is a logit known only up to a constant for each prompt: compare scores within a prompt, never "
+    "across prompts",
+    "calibration is of sigmoid(score difference), folded so that the higher score comes first; its slope has no "
+    "intercept, for the order in a pair is arbitrary",
+)
+
+
+def evaluate(records: Sequence[Preference], scores: Sequence[Sequence[Score | Unscored]], options: Options) -> Report:
+    """Accuracy, margin and calibration over the pairs with a preferred side whose two responses are both scored.
+
+    With Δ = s(preferred) - s(other), accuracy is the mean of 1[Δ > 0] + 1[Δ = 0]/2 and the calibration that of σ(Δ)
+    against the stated preference (Bradley-Terry). Where values are probabilities, s is their logit.
+    """
+    decided = [i for i, record in enumerate(records) if record.prefer != 0.5]
+    kept = [i for i in decided if all(isinstance(score, Score) for score in scores[i])]
+    pairs, preferred = _oriented([records[i] for i in kept], [scores[i] for i in kept], options.probabilities)
+    margin = pairs[:, 0] - pairs[:, 1]
+    lengths = np.array([[len(r.text) for r in records[i].responses] for i in kept], dtype=np.float64).reshape(-1, 2)
+    first = np.array([records[i].prefer > 0.5 for i in kept], dtype=bool)
+    longer = np.where(first, lengths[:, 0] - lengths[:, 1], lengths[:, 1] - lengths[:, 0])
+    sampling: dict[str, Any] = {
+        "clusters": [prompt_key(records[i].prompt) for i in kept],
+        "unscored": len(decided) - len(kept),
+        "resamples": options.resamples,
+        "seed": options.seed,
+    }
+    right, by_length = _credit(margin), _credit(longer)
+    rulers = {
+        "accuracy/random": Estimate(value=0.5, low=0.5, high=0.5, n=len(kept), unscored=sampling["unscored"]),
+        "accuracy/longer": stats.proportion(by_length, **sampling),
+        "accuracy/shorter": stats.proportion(1 - by_length, **sampling),
+    }
+    ruler = "longer" if by_length.sum() * 2 >= len(kept) else "shorter"
+    ruler_right = by_length if ruler == "longer" else 1 - by_length
+    metrics = {
+        "accuracy": stats.proportion(right, **sampling),
+        f"accuracy_over_{ruler}": stats.paired_bootstrap(right, ruler_right, **sampling),
+        "mean_margin": stats.bootstrap(margin, **sampling),
+    }
+    metrics["brier"] = stats.brier(expit(margin), preferred, **sampling)
+    # The higher score first: its probability of being preferred, and how far it was.
+    confidence = np.asarray(expit(np.abs(margin)), dtype=np.float64)
+    agreed = np.where(margin > 0, preferred, np.where(margin < 0, 1 - preferred, 0.5))
+    metrics["ece"] = stats.ece(confidence, agreed, bins=options.bins, **sampling)
+    metrics["calibration_slope"] = _slope(margin, preferred, sampling)
+    rulers["brier/random"] = stats.brier(np.full(len(kept), 0.5), preferred, **sampling)
+    rulers["ece/calibrated"] = stats.ece_if_calibrated(confidence, bins=options.bins, seed=options.seed)
+    return Report(
+        kind="preference",
+        metrics=metrics,
+        rulers=rulers,
+        tests={f"accuracy/{ruler}": stats.mcnemar(right, ruler_right)},
+        reliability=stats.reliability(confidence, agreed, options.bins),
+        histograms=histograms({"chosen": pairs[:, 0], "rejected": pairs[:, 1], "margin": margin}),
+        notes=[
+            f"{len(records) - len(decided)} of {len(records)} pairs prefer neither side and were left out",
+            f"{int((margin == 0).sum())} of {len(kept)} scored pairs have equal scores",
+            *NOTES,
+        ],
+    )
+
+
+def _oriented(
+    records: Sequence[Preference], scores: Sequence[Sequence[Score | Unscored]], probabilities: bool
+) -> tuple[Array, Array]:
+    """Scores (pairs, 2) with the preferred response first, and how far it is preferred (pairs,), above one half."""
+    values = np.array([[s.value for s in pair if isinstance(s, Score)] for pair in scores], dtype=np.float64)
+    values = values.reshape(-1, 2)
+    if probabilities:
+        values = stats.to_logits(values)
+    prefer = np.array([record.prefer for record in records], dtype=np.float64)
+    oriented = np.where(prefer[:, None] > 0.5, values, values[:, ::-1])
+    return oriented, np.maximum(prefer, 1 - prefer)
+
+
+def _slope(margin: Array, preferred: Array, sampling: dict[str, Any]) -> Estimate:
+    clustering = {key: sampling[key] for key in ("clusters", "unscored")}
+    return stats.calibration_slope(margin, preferred, intercept=False, **clustering).slope
+
+
+def _credit(difference: Array) -> Array:
+    """1 where positive, one half where 0."""
+    return np.asarray((np.sign(difference) + 1) / 2, dtype=np.float64)

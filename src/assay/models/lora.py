@@ -1,0 +1,77 @@
+"""Low-rank adapters on the backbone (LoRA, arXiv:2106.09685: W + alpha/rank * B A); the head is always trained in full.
+
+Adapters live inside the backbone while it trains and are merged into its weights before saving, so that what is saved
+is a stock checkpoint. On two CPU cores they are slower than full training and need more memory; they pay on large
+backbones, where the optimizer's state is what does not fit.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from assay.errors import ConfigError, MissingExtra
+from assay.models.reward_model import RewardModel
+
+__all__ = ["add_lora", "merge_lora"]
+
+
+def add_lora(
+    model: RewardModel,
+    rank: int,
+    alpha: float,
+    targets: Literal["all-linear"] | Sequence[str] = "all-linear",
+    dropout: float = 0.0,
+) -> None:
+    """Freeze the backbone and put adapters into it, in place; they start at zero, so scores do not change yet.
+
+    targets: names of the layers to adapt ("q_proj"), or every linear one. Raises `MissingExtra` without peft,
+    `ConfigError` when there are adapters already or no layer fits.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise MissingExtra("LoRA", "train") from error
+
+    if any("lora_" in name for name, _ in model.named_parameters()):
+        raise ConfigError("the model has LoRA adapters already; merge them before adding others")
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        # GPT-2's layers hold their weights transposed.
+        fan_in_fan_out=any(isinstance(m, Conv1D) for m in model.backbone.modules()),
+    )
+    try:
+        inject_adapter_in_model(config, model.backbone)
+    except ValueError as error:
+        linear = sorted({n.rpartition(".")[2] for n, m in model.backbone.named_modules() if isinstance(m, nn.Linear)})
+        raise ConfigError(f"LoRA targets {targets} fit no layer; this backbone has {', '.join(linear)}") from error
+    for name, parameter in model.backbone.named_parameters():
+        parameter.requires_grad = "lora_" in name
+        if "lora_" in name:
+            # Updates of adapters are too small for bf16's eight bits.
+            parameter.data = parameter.data.float() if parameter.dtype != torch.float64 else parameter.data
+    for parameter in model.network.score.parameters():
+        parameter.requires_grad = True
+
+
+def merge_lora(model: RewardModel) -> None:
+    """Add the adapters to the weights they adapt and take them out, in place; outputs stay the same up to rounding."""
+    try:
+        from peft.tuners.tuners_utils import BaseTunerLayer
+    except ImportError as error:
+        raise MissingExtra("LoRA", "train") from error
+
+    adapted = [(name, m) for name, m in model.backbone.named_modules() if isinstance(m, BaseTunerLayer)]
+    if not adapted:
+        raise ConfigError("the model has no LoRA adapters to merge")
+    for name, layer in adapted:
+        layer.merge()
+        parent, _, child = name.rpartition(".")
+        setattr(model.backbone.get_submodule(parent), child, layer.get_base_layer())
+    for parameter in model.parameters():
+        parameter.requires_grad = True

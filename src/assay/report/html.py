@@ -1,0 +1,214 @@
+"""A page from sections, and sections from blocks: one HTML file that needs nothing else, now or in ten years.
+
+No script, no font, no picture from outside; its own content policy forbids them. Every text is escaped by the one
+template, so a model's words are shown and never interpreted; only `Figure.svg` is inserted as it is.
+"""
+
+import functools
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from assay.config import write_atomic
+from assay.errors import MissingExtra
+from assay.stats import Estimate, summarise
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+__all__ = [
+    "Block",
+    "Bullets",
+    "Details",
+    "Estimates",
+    "Figure",
+    "Figures",
+    "Headline",
+    "KeyValues",
+    "Paragraph",
+    "Section",
+    "Table",
+    "Text",
+    "page",
+    "write_report",
+]
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph of text."""
+
+    kind: ClassVar = "paragraph"
+    text: str
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of remarks."""
+
+    kind: ClassVar = "bullets"
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Text:
+    """Text as it was written, line breaks and all: a command, or a model's words."""
+
+    kind: ClassVar = "text"
+    text: str
+
+
+@dataclass(frozen=True)
+class KeyValues:
+    """A two-column table; nested mappings become dotted keys."""
+
+    kind: ClassVar = "key_values"
+    values: Mapping[str, Any]
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """Keys and values as they are shown."""
+        return [(key, shown(value)) for key, value in _flat(self.values)]
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """A table of estimates: value, 95 % interval, n, how many were left out as unscored."""
+
+    kind: ClassVar = "estimates"
+    values: Mapping[str, Estimate]
+    caption: str = ""
+    digits: int = 3
+    muted: Collection[str] = ()
+    """Names of rows to set back, such as rulers."""
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """Name, value, interval, n, unscored."""
+        return [(name, *_cells(e, self.digits)) for name, e in self.values.items()]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The few numbers that matter most, large, each with its interval and n."""
+
+    kind: ClassVar = "headline"
+    values: Mapping[str, Estimate]
+    digits: int = 3
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """Name, value, interval, n, unscored."""
+        return [(name, *_cells(e, self.digits)) for name, e in self.values.items()]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Any other table; the first column is text, the others are numbers and stand right."""
+
+    kind: ClassVar = "table"
+    head: Sequence[str]
+    body: Sequence[Sequence[Any]]
+    caption: str = ""
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The body as it is shown."""
+        return [[shown(cell) for cell in row] for row in self.body]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot and what to see in it. The SVG is inserted as it is: take it from `assay.report.plots`."""
+
+    kind: ClassVar = "figure"
+    svg: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Small figures side by side where there is room."""
+
+    kind: ClassVar = "figures"
+    figures: Sequence[Figure]
+
+
+@dataclass(frozen=True)
+class Details:
+    """Blocks to open by a click; open on paper."""
+
+    kind: ClassVar = "details"
+    summary: str
+    blocks: "Sequence[Block]"
+
+
+Block: TypeAlias = Paragraph | Bullets | Text | KeyValues | Estimates | Headline | Table | Figure | Figures | Details
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, an entry in the navigation, and what stands below."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+def page(title: str, sections: Sequence[Section], *, subtitle: str = "", footer: str = "") -> str:
+    """A whole HTML document. Raises `MissingExtra` without jinja2."""
+    anchored = [(f"{i}-{_slug(section.title)}", section) for i, section in enumerate(sections, start=1)]
+    return _template().render(title=title, subtitle=subtitle, sections=anchored, footer=footer)
+
+
+def write_report(path: Path, title: str, sections: Sequence[Section], *, subtitle: str = "", footer: str = "") -> None:
+    """Write the page, whole or not at all."""
+    write_atomic(path, page(title, sections, subtitle=subtitle, footer=footer))
+
+
+def shown(value: Any) -> str:
+    """A value as people read it: four significant digits, thousands set apart, an estimate with its interval."""
+    if isinstance(value, Estimate):
+        return summarise(value)
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}" if math.isfinite(value) else "n/a"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(shown, value)) or "–"
+    return str(value)
+
+
+def _cells(estimate: Estimate, digits: int) -> tuple[str, str, str, str]:
+    value, low, high = (
+        "n/a" if math.isnan(x) else f"{x:.{digits}f}" for x in (estimate.value, estimate.low, estimate.high)
+    )
+    return value, f"[{low}, {high}]", f"{estimate.n:,}", f"{estimate.unscored:,}"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        found += _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+    return found
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "section"
+
+
+@functools.cache
+def _template() -> "Template":
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        raise MissingExtra("writing a report", "report") from error
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(resources.files("assay.report").joinpath("page.html").read_text("utf-8"))

@@ -1,0 +1,46 @@
+"""Statistics: pure functions from arrays to `Estimate`s, a number with its interval and what was left out."""
+
+from assay.stats.best_of_n import CurvePoint, best_of_n, best_of_n_curve, curve, oracle_curve, pad_pools
+from assay.stats.calibration import (
+    Bin,
+    Calibration,
+    brier,
+    calibration_slope,
+    ece,
+    ece_if_calibrated,
+    reliability,
+    to_logits,
+)
+from assay.stats.estimate import Estimate, summarise
+from assay.stats.intervals import bootstrap, proportion, wilson
+from assay.stats.paired import McNemar, mcnemar, paired_bootstrap
+from assay.stats.ranking import auroc
+from assay.stats.votes import majority_curve, weighted_majority_curve
+
+__all__ = [
+    "Bin",
+    "Calibration",
+    "CurvePoint",
+    "Estimate",
+    "McNemar",
+    "auroc",
+    "best_of_n",
+    "best_of_n_curve",
+    "bootstrap",
+    "brier",
+    "calibration_slope",
+    "curve",
+    "ece",
+    "ece_if_calibrated",
+    "majority_curve",
+    "mcnemar",
+    "oracle_curve",
+    "pad_pools",
+    "paired_bootstrap",
+    "proportion",
+    "reliability",
+    "summarise",
+    "to_logits",
+    "weighted_majority_curve",
+    "wilson",
+]

@@ -1,0 +1,63 @@
+"""Two scorers on the same items: the paired bootstrap of their difference, and McNemar's exact test."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
+
+from assay.errors import DataError
+from assay.stats.estimate import Estimate
+from assay.stats.intervals import Array, bootstrap
+
+__all__ = ["McNemar", "mcnemar", "paired_bootstrap"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class McNemar:
+    """McNemar's exact test of two scorers on the same items."""
+
+    only_a: int
+    """Items that a gets right and b does not."""
+    only_b: int
+    """Items that b gets right and a does not."""
+    n: int
+    """Items in all; those on which both do equally well carry no information."""
+    p_value: float
+    """Two-sided exact binomial p of so uneven a split, were both equally good."""
+
+
+def paired_bootstrap(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    clusters: Sequence[Hashable] | NDArray[Any] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
+    unscored: int = 0,
+) -> Estimate:
+    """Mean of a - b over the same items (n,), with its percentile-bootstrap interval by cluster."""
+    x, y = _pair(a, b)
+    return bootstrap(x - y, clusters=clusters, resamples=resamples, seed=seed, confidence=confidence, unscored=unscored)
+
+
+def mcnemar(a_correct: ArrayLike, b_correct: ArrayLike) -> McNemar:
+    """Exact test of the discordant items (n,); a credit of one half (a tie) is discordant with both 0 and 1.
+
+    Items are taken as independent: where several share a prompt, believe `paired_bootstrap` instead.
+    """
+    x, y = _pair(a_correct, b_correct)
+    only_a, only_b = int((x > y).sum()), int((y > x).sum())
+    discordant = only_a + only_b
+    p = float(binomtest(only_a, discordant).pvalue) if discordant else 1.0
+    return McNemar(only_a=only_a, only_b=only_b, n=len(x), p_value=p)
+
+
+def _pair(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:
+    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if x.shape != y.shape or x.ndim != 1:
+        raise DataError(f"paired values must be two lists of one length, got {x.shape} and {y.shape}")
+    return x, y

@@ -1,0 +1,1 @@
+"""Training of reward models: a plain loop over batches of one kind of record, with exact resume."""

@@ -1,0 +1,189 @@
+"""From records to tensors: every record is encoded once, batches are padded when they are needed.
+
+Shapes: G records in a batch, R responses a record, S read positions a response; see `protocols.Loss` for targets.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from assay.errors import ConfigError, DataError
+from assay.models.fit import unfit
+from assay.models.layout import Encoded, Encoder
+from assay.models.reward_model import Batch, pad
+from assay.protocols import Loss
+from assay.types import Preference, Prompt, Ranking, Record, Response, StepLabels
+
+__all__ = ["Example", "MicroBatch", "collate", "encode", "epoch_order", "items", "micro_batches"]
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+
+CHUNK = 1024
+"""Records tokenised at once."""
+POOL = 32
+"""Batches among which records are sorted by length: little padding, and an order that is still mostly random."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One record as numbers."""
+
+    ids: tuple[Ints, ...]
+    """Token ids of each response, with its prompt."""
+    reads: tuple[Ints, ...]
+    """Where each response is read."""
+    target: Floats
+    """[probability, margin] of a preference, grades (R,) of a ranking, labels (S,) of step labels; NaN = no label."""
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longest response: what the record costs when padded."""
+        return max(map(len, self.ids))
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """What one forward pass takes, and what the loss compares it with."""
+
+    batch: Batch
+    """The sequences of all G records, one after another; absent responses are left out."""
+    slots: Tensor
+    """Place of each sequence among the G x R of the values."""
+    targets: Tensor
+    mask_G_R_S: Tensor
+    terms: int
+    """Terms of the loss, for weighting."""
+
+    def to(self, device: torch.device) -> "MicroBatch":
+        """The same on a device."""
+        slots, targets, mask_G_R_S = (x.to(device) for x in (self.slots, self.targets, self.mask_G_R_S))
+        return MicroBatch(self.batch.to(device), slots, targets, mask_G_R_S, self.terms)
+
+    def values(self, logits_B_S: Tensor) -> Tensor:
+        """(B, S) logits of the sequences -> (G, R, S) values; 0 where there is no response."""
+        groups, width, positions = self.mask_G_R_S.shape
+        if len(logits_B_S) == groups * width:
+            return logits_B_S.view(groups, width, positions)
+        values = logits_B_S.new_zeros(groups * width, positions).index_copy(0, self.slots, logits_B_S)
+        return values.view(groups, width, positions)
+
+
+def encode(records: Sequence[Record], encoder: Encoder, loss: Loss) -> tuple[list[Example], dict[str, int]]:
+    """Examples, and how many records were dropped for which reason. Nothing is ever truncated.
+
+    Raises `DataError` where a record is not of the kind that the loss learns from.
+    """
+    examples: list[Example] = []
+    dropped: Counter[str] = Counter()
+    for start in range(0, len(records), CHUNK):
+        chunk = records[start : start + CHUNK]
+        for i, record in enumerate(chunk):
+            if not isinstance(record, loss.consumes):
+                raise DataError(
+                    f"record {start + i} is a {type(record).__name__}, and {type(loss).__name__} learns from "
+                    f"{loss.consumes.__name__} records; use a loss for what the data holds"
+                )
+        encoded = iter(encoder.encode([item for record in chunk for item in items(record)]))
+        for record in chunk:
+            sequences = [next(encoded) for _ in items(record)]
+            reasons = {unfit(encoder.layout, r, s) for (_, r), s in zip(items(record), sequences, strict=True)} - {None}
+            found = _example(record, sequences, loss)
+            if not sequences or "empty" in reasons:
+                dropped["empty response"] += 1
+            elif reasons:
+                dropped[f"longer than {encoder.layout.max_length} tokens"] += 1
+            elif found is None:
+                dropped["no label"] += 1
+            else:
+                examples.append(found)
+    return examples, dict(dropped)
+
+
+def items(record: Record) -> list[tuple[Prompt, Response]]:
+    """The responses of a record, each with its prompt."""
+    if isinstance(record, StepLabels):
+        return [(record.prompt, record.response)]
+    assert isinstance(record, (Preference, Ranking))
+    return [(record.prompt, response) for response in record.responses]
+
+
+def _example(record: Record, sequences: list[Encoded], loss: Loss) -> Example | None:
+    """The example; None where it has no label to learn from."""
+    ids = tuple(np.array(s.ids, dtype=np.int32) for s in sequences)
+    if loss.reads == "tokens":
+        reads = tuple(np.arange(s.start, len(s.ids), dtype=np.int32) for s in sequences)
+    else:
+        reads = tuple(np.array(s.reads, dtype=np.int32) for s in sequences)
+    if isinstance(record, Preference):
+        target = np.array([record.prefer, record.margin or 0.0], dtype=np.float32)
+    elif isinstance(record, Ranking):
+        target = np.array(record.grades, dtype=np.float32)
+    else:
+        assert isinstance(record, StepLabels)
+        labels = np.array([math.nan if y is None else y for y in record.labels], dtype=np.float32)
+        if np.isnan(labels).all():
+            return None
+        # A token carries its step's label, and closing tokens the last one's; at step ends this is the identity.
+        target = labels[np.searchsorted(sequences[0].reads, reads[0])] if loss.reads == "tokens" else labels
+    return Example(ids, reads, target)
+
+
+def collate(examples: Sequence[Example], loss: Loss, pad_id: int) -> MicroBatch:
+    """One micro-batch of the examples."""
+    batch = pad([ids for e in examples for ids in e.ids], [r for e in examples for r in e.reads], pad_id)
+    counts = np.array([len(e.ids) for e in examples])
+    present_G_R = np.arange(counts.max()) < counts[:, None]
+    slots = torch.from_numpy(np.flatnonzero(present_G_R))
+    groups, width, positions = *present_G_R.shape, batch.valid_B_S.shape[1]
+    mask = torch.zeros(groups * width, positions, dtype=torch.bool).index_copy(0, slots, batch.valid_B_S)
+    mask_G_R_S = mask.view(groups, width, positions)
+    if issubclass(loss.consumes, Preference):
+        targets = np.stack([e.target for e in examples])
+    else:
+        shape = present_G_R.shape if issubclass(loss.consumes, Ranking) else (groups, positions)
+        targets = np.full(shape, math.nan, dtype=np.float32)
+        targets[np.arange(shape[1]) < np.array([len(e.target) for e in examples])[:, None]] = np.concatenate(
+            [e.target for e in examples]
+        )
+    tensor = torch.from_numpy(targets)
+    if issubclass(loss.consumes, StepLabels):
+        tensor = tensor.unsqueeze(1)
+    return MicroBatch(batch, slots, tensor, mask_G_R_S, loss.terms(tensor, mask_G_R_S))
+
+
+def micro_batches(examples: Sequence[Example], loss: Loss, pad_id: int, micro_tokens: int) -> list[MicroBatch]:
+    """The examples as micro-batches of at most `micro_tokens` padded tokens, or of one record."""
+    parts: list[list[Example]] = []
+    sequences = 0
+    for example in sorted(examples, key=lambda e: e.length):
+        sequences += len(example.ids)
+        if not parts or sequences * example.length > micro_tokens:
+            parts.append([])
+            sequences = len(example.ids)
+        parts[-1].append(example)
+    return [collate(part, loss, pad_id) for part in parts]
+
+
+def epoch_order(lengths: NDArray[Any], batch_size: int, seed: int, epoch: int) -> list[NDArray[np.intp]]:
+    """Indices of the records of every batch of an epoch: a pure function of its arguments.
+
+    Records are shuffled, sorted by length within pools of batches, and the batches shuffled; batch sizes differ by at
+    most one, so that no step rests on a handful of records.
+    """
+    if not len(lengths):
+        raise ConfigError("there are no records to put in order")
+    rng = np.random.default_rng((seed, epoch))
+    order = rng.permutation(len(lengths))
+    bounds = np.linspace(0, len(order), math.ceil(len(order) / batch_size) + 1).round().astype(np.intp)
+    for first in range(0, len(bounds) - 1, POOL):
+        pool = slice(bounds[first], bounds[min(first + POOL, len(bounds) - 1)])
+        order[pool] = order[pool][np.argsort(lengths[order[pool]], kind="stable")]
+    return [order[bounds[i] : bounds[i + 1]] for i in rng.permutation(len(bounds) - 1)]

@@ -1,0 +1,70 @@
+"""How a model is trained: values shared by every loss."""
+
+from dataclasses import dataclass
+
+from assay.errors import ConfigError
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the model is trained."""
+
+    epochs: float = 1.0
+    """Passes over the records; fractions are fine."""
+
+    batch_size: int = 32
+    """Records an optimiser step."""
+
+    micro_tokens: int = 8192
+    """Most tokens, with padding, in one forward pass; changes memory and speed, not the result."""
+
+    learning_rate: float = 2e-5
+    """Peak learning rate of AdamW; models of under a million parameters want about 1e-3, LoRA about 1e-4."""
+
+    final_learning_rate_share: float = 0.1
+    """Share of the peak at which the cosine schedule ends."""
+
+    warmup: float = 0.03
+    """Share of the steps over which the learning rate rises."""
+
+    weight_decay: float = 0.0
+    """Decoupled weight decay of matrices; norms and biases have none."""
+
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+
+    autocast: bool = False
+    """Multiply matrices in bf16 while parameters stay as they are."""
+
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third slower."""
+
+    lora: int = 0
+    """Rank of LoRA adapters (alpha is twice that), merged when saved; 0 trains every parameter."""
+
+    eval_every: int | None = None
+    """Steps between evaluations on held-out records; none = ten times a run."""
+
+    patience: int | None = None
+    """Stop after this many evaluations without a lower held-out loss; none = never. The best weights are kept."""
+
+    checkpoint_every: int = 100
+    """Steps between checkpoints, from which a killed run goes on exactly."""
+
+    seed: int = 0
+    """Decides the order of the records and dropout."""
+
+    def __post_init__(self) -> None:
+        positive = ("epochs", "batch_size", "micro_tokens", "learning_rate", "clip", "checkpoint_every")
+        for name in positive:
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("eval_every", "patience"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more, or none")
+        if not (0 <= self.warmup <= 1 and 0 <= self.final_learning_rate_share <= 1):
+            raise ConfigError("warmup and final_learning_rate_share are shares, from 0 to 1")
+        if self.lora < 0 or self.weight_decay < 0:
+            raise ConfigError("lora and weight_decay must be 0 or more")

@@ -1,0 +1,234 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assay import cli, components
+from assay.cli.bestof import Pools, collect, curves, replay
+from assay.config import read_run
+from assay.data import io
+from assay.errors import ConfigError, DataError
+from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
+from assay.verifiers import Numeric
+
+RULERS = {"majority", "random", "shortest", "longest", "oracle"}
+
+
+def responses(*texts: str) -> tuple[Response, ...]:
+    return tuple(map(Response.of, texts))
+
+
+def scored(pools: Pools, *rows: list[float | None]) -> Pools:
+    scores = [[Unscored(reason="test") if x is None else Score(value=x) for x in row] for row in rows]
+    return Pools(groups=pools.groups, gold=pools.gold, answers=pools.answers, scores=scores)
+
+
+def values(points: Any) -> list[float]:
+    return [point.estimate.value for point in points]
+
+
+def test_gold_comes_from_the_reference_from_the_grades_or_from_the_last_label() -> None:
+    prompt = Prompt.of("q", reference="5")
+    group = Group(prompt=prompt, responses=responses("is 5", "is 6", "none"))
+    ranking = Ranking(prompt=Prompt.of("r"), responses=responses("a 1", "b"), grades=(0.25, -1.0))
+    split = StepLabels(prompt=Prompt.of("s"), response=Response(steps=("a", " 7")), labels=(0.0, 1.0))
+    other = StepLabels.outcome(Prompt.of("s"), Response.of("8"), 0.0)
+    pools = collect([group, split, ranking, other], Numeric())
+    assert [list(row) for row in pools.gold] == [[1.0, 0.0, 0.0], [1.0, 0.0], [0.25, -1.0]]
+    assert [list(row) for row in pools.answers] == [["5", "6", None], ["7", "8"], ["1", None]]
+    assert [group.prompt.text for group in pools.groups] == ["q", "s", "r"]
+    assert pools.sizes == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([], "no response"),
+        ([Group(prompt=Prompt.of("q", reference="5"), responses=())], "no response"),
+        ([Group(prompt=Prompt.of("why?"), responses=responses("5"))], "'why\\?' has no reference"),
+        ([Group(prompt=Prompt.of("q", reference="a duck"), responses=responses("5"))], "--verifier"),
+        ([Preference(prompt=Prompt.of("q"), responses=responses("a", "b"), prefer=1.0)], "assay eval"),
+        ([Message(role="user", content="q")], "Message"),
+    ],
+)
+def test_what_is_no_pool_is_refused(records: list[Record], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        collect(records, Numeric())
+
+
+def test_curves_by_hand() -> None:
+    """One prompt, four answers: 5 (right) twice, 6 twice; lengths 1..4; the scorer likes a wrong one best."""
+    group = Group(prompt=Prompt.of("q", reference="5"), responses=responses("5", " 6", "  6", "   5"))
+    pools = scored(collect([group], Numeric()), [0.3, 0.9, 0.1, 0.5])
+    found, notes = curves(pools, transform="none", seed=0)
+    assert list(found) == ["best-of-n", "weighted majority", "majority", "random", "shortest", "longest", "oracle"]
+    assert notes == ["1 prompts, 4 responses"]
+    # of the six pairs the best-scored is right in {.3,.1}, {.5,.3}, {.5,.1}; of four it is wrong
+    assert values(found["best-of-n"]) == pytest.approx([0.5, 0.5, 0.0])
+    assert values(found["random"]) == pytest.approx([0.5, 0.5, 0.5])
+    assert values(found["oracle"]) == pytest.approx([0.5, 5 / 6, 1.0])
+    assert values(found["longest"]) == pytest.approx([0.5, 0.5, 1.0])  # pairs with the fourth
+    assert values(found["shortest"]) == pytest.approx([0.5, 0.5, 1.0])
+    assert values(found["majority"])[::2] == pytest.approx([0.5, 0.5])  # a tie is half right
+    assert values(found["weighted majority"])[2] == 0.0  # .8 against 1.0
+
+
+def test_unscored_and_undecided_are_counted_and_left_out() -> None:
+    rows = [
+        Ranking(prompt=Prompt.of("q"), responses=responses("1", "2", "x"), grades=(1.0, 0.0, 0.0)),
+        StepLabels(prompt=Prompt.of("s"), response=Response.of("1"), labels=(None,)),
+    ]
+    pools = scored(collect(rows, Numeric()), [0.9, None, 0.5], [0.5])
+    found, notes = curves(pools, transform="none", seed=0)
+    best = found["best-of-n"]
+    assert [point.estimate.unscored for point in best] == [1, 1, 1]
+    assert values(best)[:2] == pytest.approx([0.5, 1.0])
+    assert math.isnan(values(best)[2])  # two are left, so there is no best of three
+    assert best[0].estimate.n == 1
+    text = "\n".join(notes)
+    assert "1 responses left out" in text
+    assert "1 responses state no answer" in text
+    assert "1 responses unscored, such as: test" in text
+
+
+def test_logits_are_not_summed_as_votes() -> None:
+    group = Group(prompt=Prompt.of("q", reference="5"), responses=responses("5", "5", "6"))
+    pools = scored(collect([group], Numeric()), [-1.0, -1.0, 0.0])
+    found, notes = curves(pools, transform="none", seed=0)
+    assert "weighted majority" not in found
+    assert any("--transform sigmoid" in note for note in notes)
+    found, _ = curves(pools, transform="sigmoid", seed=0)
+    assert values(found["weighted majority"])[-1] == pytest.approx(1.0)  # 2 sigmoid(-1) = .54 against .5
+
+
+@pytest.mark.parametrize("name", ["best-of-n", "majority", "weighted-majority"])
+def test_searches_gain_on_subsets_what_the_closed_forms_say(name: str) -> None:
+    """The code that serves and the estimators agree: two ways to the same curve."""
+    rng = np.random.default_rng(0)
+    groups, rows = [], []
+    for i in range(40):
+        answers = rng.choice(["5", "6", "7"], size=6, p=[0.4, 0.4, 0.2])
+        groups.append(Group(prompt=Prompt.of(f"q{i}", reference="5"), responses=responses(*answers)))
+        rows.append([float(0.3 * (a == "5") + u) for a, u in zip(answers, rng.random(6), strict=True)])
+    pools = scored(collect(groups, Numeric()), *rows)
+    exact = values(curves(pools, transform="none", seed=0)[0][name.replace("weighted-", "weighted ")])
+    cls = components.load("search", name)
+    replayed = replay(pools, lambda n: cls(n=n, seed=n), draws=40)
+    # per point: 40 prompts of 40 draws, each at most .5 from its mean
+    assert values(replayed) == pytest.approx(exact, abs=4 * 0.5 / (40 * 40) ** 0.5)
+    if name == "best-of-n":
+        assert values(replayed)[-1] == pytest.approx(exact[-1])  # the whole pool: nothing is drawn
+
+
+def _write_pool(path: Path) -> Path:
+    prompts = [Prompt.of(f"what is {i} + {i}?", reference=str(2 * i), id=str(i)) for i in range(8)]
+    groups = [
+        Group(prompt=p, responses=responses(f"it is {p.reference}", "7", f"surely {p.reference}.", "I do not know"))
+        for p in prompts
+    ]
+    io.write(groups, path)
+    return path
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    return _write_pool(tmp_path / "pool.jsonl")
+
+
+def test_the_command(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    cli.main(["bestof", str(pool), "--scorer", "longest", "--search", "majority", "--out", str(out)])
+    body = json.loads((out / "bestof.json").read_text())
+    assert set(body["curves"]) == RULERS | {"best-of-n", "weighted majority", "replay: majority"}
+    assert body["prompts"] == 8
+    best = body["curves"]["best-of-n"]
+    assert [point["n"] for point in best] == [1, 2, 4]
+    assert best == body["curves"]["longest"]  # the scorer is the ruler
+    assert best[0] == pytest.approx({"n": 1, "value": 0.5, "low": 0.5, "high": 0.5, "prompts": 8, "unscored": 0})
+    assert [point["value"] for point in body["curves"]["majority"]][-1] == pytest.approx(1.0)
+    assert [point["value"] for point in body["curves"]["oracle"]] == pytest.approx([0.5, 5 / 6, 1.0])
+    shown = capsys.readouterr().out
+    assert "weighted majority" in shown
+    assert "8 responses state no answer" in shown
+    from assay.cli.bestof import Command
+
+    saved = read_run(out, Command)
+    assert (saved.scorer, saved.search, saved.out) == ("longest", ("majority",), out)
+    (digest,) = json.loads((out / "run.json").read_text())["data"].values()
+    assert len(digest) == 64
+
+
+def test_a_second_run_says_the_same(pool: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        cli.main(["bestof", str(pool), "--scorer", "random", "--out", str(tmp_path / name)])
+    assert (tmp_path / "one" / "bestof.json").read_text() == (tmp_path / "two" / "bestof.json").read_text()
+
+
+def test_errors_are_one_line(pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, message in (
+        (["--scorer", "no/such/folder"], "the rulers are random, shortest"),
+        (["--scorer", "random", "--search", "beem"], "no search component is called 'beem'"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["bestof", str(pool), *arguments])
+        assert stop.value.code == 2
+        err = capsys.readouterr().err.strip()
+        assert message in err
+        assert "\n" not in err
+
+
+def test_a_search_that_is_not_over_whole_responses_is_refused() -> None:
+    class Greedy:
+        def __call__(self, prompts: Any, generator: Any, scorer: Any) -> Any:
+            from assay.protocols import Prefix, Sampling
+
+            generator.generate([Prefix(prompts[0])], Sampling(n=99))
+
+    group = Group(prompt=Prompt.of("q", reference="5"), responses=responses("5"))
+    with pytest.raises(ConfigError, match="whole responses"):
+        replay(scored(collect([group], Numeric()), [1.0]), lambda n: Greedy())
+
+
+def test_a_new_search_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["bestof", "--help"])
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in components.names("search"))
+
+
+def test_a_public_pool_gives_the_published_numbers(
+    assay_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """WildEval/ZeroEval on GSM8K: sixteen models, mean .778, majority .932, any .989."""
+    source = assay_data / "gsm8k" / "zeroeval_test_16models.jsonl.gz"
+    cli.main(["bestof", str(source), "--scorer", "longest", "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "bestof.json").read_text())["curves"]
+    assert found["random"][0]["value"] == pytest.approx(0.778, abs=0.0005)
+    assert found["majority"][-1]["value"] == pytest.approx(0.932, abs=0.002)  # ties are settled in another way
+    assert found["oracle"][-1]["value"] == pytest.approx(0.989, abs=0.0005)
+    assert [point["prompts"] for point in found["majority"]] == [1319] * 5
+    assert "1319 prompts, 21104 responses" in capsys.readouterr().out
+
+
+def test_a_saved_reward_model_is_the_scorer(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from assay.models.checkpoint import save
+    from assay.scorers.local import LocalScorer
+    from tests.training import planted
+
+    model = planted.model("preference")
+    save(model, tmp_path / "rm")
+    cli.main(["bestof", str(pool), "--scorer", str(tmp_path / "rm"), "--out", str(tmp_path / "out")])
+    pools = collect(io.read(pool), Numeric())
+    found, _ = curves(
+        Pools(
+            groups=pools.groups, gold=pools.gold, answers=pools.answers, scores=LocalScorer(model).score(pools.groups)
+        ),
+        transform="none",
+        seed=0,
+    )
+    saved = json.loads((tmp_path / "out" / "bestof.json").read_text())["curves"]["best-of-n"]
+    assert [point["value"] for point in saved] == pytest.approx(values(found["best-of-n"]))
+    assert "best-of-n" in capsys.readouterr().out

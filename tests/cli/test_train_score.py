@@ -1,0 +1,223 @@
+"""`assay train` and `assay score` from files to files."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from assay import cli, config
+from assay.cli.train import Command
+from assay.data import io
+from assay.losses.bradley_terry import BradleyTerry
+from assay.models.checkpoint import load
+from assay.scorers.local import LocalScorer
+from assay.types import Group, Preference, Prompt, Record, Response, Score
+from tests.models import tiny
+from tests.training import planted
+
+SMALL = ["--learning-rate", "5e-3", "--batch-size", "16", "--max-length", "64", "--threads", "1", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny causal language model."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("backbone")
+    tiny.network(hidden_size=32, intermediate_size=64, head_dim=8).save_pretrained(folder)
+    tiny.tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `assay train bradley-terry`, with its data beside it."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = write(folder / "pairs.jsonl", planted.preferences(300))
+    assay("train", "bradley-terry", "--data", data, "--backbone", backbone, "--out", folder / "rm", *SMALL)
+    return folder
+
+
+def assay(*arguments: object) -> None:
+    cli.main([str(a) for a in arguments])
+
+
+def write(path: Path, records: Sequence[Record]) -> Path:
+    io.write(records, path)
+    return path
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_train_writes_a_model_its_settings_and_its_metrics(trained: Path) -> None:
+    out = trained / "rm"
+    rows = lines(out / "metrics.jsonl")
+    assert rows[0]["held_out_records"] == 300 - int(str(rows[0]["records"]))
+    assert 0 < int(str(rows[0]["held_out_records"])) < 60
+    assert any("eval_loss" in row for row in rows)
+    run = json.loads((out / "run.json").read_text())
+    assert run["settings"]["loss"]["component"] == "losses/bradley-terry"
+    assert run["settings"]["settings"]["learning_rate"] == 5e-3
+    assert list(run["data"]) == [str(trained / "pairs.jsonl")]
+    found = config.read_run(out, Command)
+    assert found.loss == BradleyTerry()
+    assert found.out == out
+    group = Group(prompt=Prompt.of("q ab"), responses=(Response.of("ab yes"), Response.of("ab no")))
+    ((yes, no),) = LocalScorer(load(out)).score([group])
+    assert isinstance(yes, Score)
+    assert isinstance(no, Score)
+    assert yes.value > no.value
+
+
+def test_no_prompt_is_on_both_sides(backbone: Path, tmp_path: Path) -> None:
+    pairs = [pair for pair in planted.preferences(40) for _ in range(3)]
+    command = Command(
+        loss=BradleyTerry(),
+        data=str(write(tmp_path / "pairs.jsonl", pairs)),
+        backbone=str(backbone),
+        out=tmp_path / "rm",
+        held_out=0.3,
+    )
+    records, held = command._records()
+    assert len(records) + len(held) == 120
+    sides = [{r.prompt.text for r in side if isinstance(r, Preference)} for side in (records, held)]
+    assert not sides[0] & sides[1]
+    assert all(sides)
+
+
+def test_the_same_command_again_loads_the_run_and_another_is_refused(
+    trained: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stamp = (trained / "rm" / "model.safetensors").stat().st_mtime_ns
+    same = [
+        "train",
+        "bradley-terry",
+        "--data",
+        trained / "pairs.jsonl",
+        "--backbone",
+        backbone,
+        "--out",
+        trained / "rm",
+    ]
+    assay(*same, *SMALL)
+    assert (trained / "rm" / "model.safetensors").stat().st_mtime_ns == stamp
+    before = (trained / "rm" / "run.json").read_bytes()
+    with pytest.raises(SystemExit) as stop:
+        assay(*same, *SMALL, "--seed", 1)
+    assert stop.value.code == 2
+    assert "of a run with other settings" in capsys.readouterr().err
+    assert (trained / "rm" / "run.json").read_bytes() == before
+
+
+def test_from_a_run_json_with_one_change(trained: Path, tmp_path: Path) -> None:
+    assay("train", "--from", trained / "rm", "--out", tmp_path / "rm", "--batch-size", "64")
+    found = json.loads((tmp_path / "rm" / "run.json").read_text())["settings"]
+    assert found["settings"]["batch_size"] == 64
+    assert found["settings"]["learning_rate"] == 5e-3
+    assert found["backbone"] == json.loads((trained / "rm" / "run.json").read_text())["settings"]["backbone"]
+    assert len(lines(tmp_path / "rm" / "metrics.jsonl")) < len(lines(trained / "rm" / "metrics.jsonl"))
+
+
+def test_records_of_another_kind_say_what_would_work(
+    trained: Path, backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        assay("train", "step-bce", "--data", trained / "pairs.jsonl", "--backbone", backbone, "--out", tmp_path / "rm")
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert "StepBCE learns from StepLabels records, and the data holds Preference records" in error
+    assert "bradley-terry" in error
+
+
+def test_rankings_train_bradley_terry_by_their_pairs(backbone: Path, tmp_path: Path) -> None:
+    data = write(tmp_path / "rankings.jsonl", planted.rankings(30))
+    held = write(tmp_path / "held.jsonl", planted.rankings(10, seed=1))
+    assay(
+        *("train", "bradley-terry", "--data", data, "--held-out", held, "--backbone", backbone),
+        *("--out", tmp_path / "rm", *SMALL),
+    )
+    pairs = sum(a > b for r in planted.rankings(30) for a in r.grades for b in r.grades)
+    assert lines(tmp_path / "rm" / "metrics.jsonl")[0]["records"] == pairs
+
+
+def test_malformed_rows_are_set_aside_and_counted(
+    trained: Path, backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "pairs.jsonl"
+    data.write_text((trained / "pairs.jsonl").read_text() + '{"type": "preference", "prompt"\n')
+    command = ["train", "bradley-terry", "--data", data, "--backbone", backbone, "--out", tmp_path / "rm", *SMALL]
+    with pytest.raises(SystemExit):
+        assay(*command)
+    assert "pairs.jsonl:301" in capsys.readouterr().err
+    assay(*command, "--set-aside")
+    assert "1 of 301 rows are malformed and set aside" in capsys.readouterr().err
+    assert len(lines(tmp_path / "rm" / "set_aside.jsonl")) == 1
+
+
+def test_score_writes_a_line_a_response(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = planted.preferences(20, seed=5)
+    long = data[0].model_copy(update={"responses": (Response.of("x" * 100), Response.of("ab yes"))})
+    file = write(tmp_path / "data.jsonl", [*data, long])
+    assay("score", trained / "rm", file, "--out", tmp_path / "scores.jsonl", "--chunk", 4)
+    found = lines(tmp_path / "scores.jsonl")
+    assert [(row["group"], row["response"]) for row in found] == [(i, j) for i in range(21) for j in range(2)]
+    assert "tokens > max_length 64" in str(found[40]["unscored"])
+    assert "value" not in found[40]
+    for row, score in zip(found, [s for g in LocalScorer(trained / "rm").score(data) for s in g], strict=False):
+        assert isinstance(score, Score)
+        assert row["value"] == pytest.approx(score.value, abs=1e-5)
+    assert "41 responses scored, 1 unscored" in capsys.readouterr().out
+    assert {p.name for p in tmp_path.iterdir()} == {"data.jsonl", "scores.jsonl"}
+
+
+def test_score_goes_on_where_it_was(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path / "data.jsonl", planted.preferences(20, seed=5))
+    command = ["score", trained / "rm", file, "--out", tmp_path / "scores.jsonl", "--chunk", 4]
+    assay(*command)
+    whole = (tmp_path / "scores.jsonl").read_text()
+    (tmp_path / "scores.jsonl").unlink()
+    score, calls = LocalScorer.score, []
+
+    def stops(self: LocalScorer, groups: Sequence[Group]) -> object:
+        calls.append(len(groups))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return score(self, groups)
+
+    monkeypatch.setattr(LocalScorer, "score", stops)
+    with pytest.raises(SystemExit) as stop:
+        assay(*command)
+    assert stop.value.code == 130
+    assert not (tmp_path / "scores.jsonl").exists()
+    with (tmp_path / ".scores.jsonl.part").open("a") as part:
+        part.write('{"id": "cut sho')
+    assay(*command)
+    assert (tmp_path / "scores.jsonl").read_text() == whole
+    assert calls == [4, 4, 4, 4, 4, 4], "two chunks before the stop, the one it hit, and the three left"
+
+
+def test_score_does_not_mix_two_models(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path / "data.jsonl", planted.preferences(8, seed=5))
+    shutil.copytree(trained / "rm", tmp_path / "other")
+
+    def stops(self: LocalScorer, groups: Sequence[Group]) -> object:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    score = LocalScorer.score
+    calls: list[int] = []
+
+    def second(self: LocalScorer, groups: Sequence[Group]) -> object:
+        calls.append(1)
+        return score(self, groups) if len(calls) == 1 else stops(self, groups)
+
+    monkeypatch.setattr(LocalScorer, "score", second)
+    with pytest.raises(SystemExit):
+        assay("score", trained / "rm", file, "--out", tmp_path / "scores.jsonl", "--chunk", 4)
+    with pytest.raises(SystemExit) as stop:
+        assay("score", tmp_path / "other", file, "--out", tmp_path / "scores.jsonl", "--chunk", 4)
+    assert stop.value.code == 2

@@ -1,0 +1,77 @@
+"""Records with a truth that a tiny model can learn in seconds: what is asked for should be what is said."""
+
+import random
+from pathlib import Path
+from typing import Any, Literal
+
+from assay.models.checkpoint import wrap
+from assay.models.layout import Layout
+from assay.models.reward_model import RewardModel
+from assay.training.loop import READOUTS
+from assay.types import Preference, Prompt, Ranking, Response, StepLabels
+from tests.models import tiny
+
+
+def model(
+    trains: Literal["preference", "outcome", "process"] = "preference", *, max_length: int = 64, **shape: Any
+) -> RewardModel:
+    """Two layers, 32 wide; the same weights every time."""
+    shape = {"hidden_size": 32, "intermediate_size": 64, "head_dim": 8} | shape
+    layout = Layout(max_length=max_length, close=trains != "process")
+    return wrap(tiny.network(**shape), tiny.tokenizer(), layout=layout, readout=READOUTS[trains])
+
+
+def preferences(count: int, seed: int = 0) -> list[Preference]:
+    """The better response ends in "yes"."""
+    rng = random.Random(seed)
+    found = []
+    for _ in range(count):
+        word = "".join(rng.choices("abcd", k=rng.randint(1, 8)))
+        better, worse = Response.of(f"{word} yes"), Response.of(f"{word} no{'o' * rng.randint(0, 4)}")
+        pair = Preference(prompt=Prompt.of(f"q {word}"), responses=(better, worse), prefer=1.0)
+        found.append(pair if rng.random() < 0.5 else pair.swap())
+    return found
+
+
+def steps(count: int, seed: int = 0) -> list[StepLabels]:
+    """A step is right when it holds a "y"; every seventh has no label."""
+    rng = random.Random(seed)
+    found = []
+    for _ in range(count):
+        right = [rng.random() < 0.5 for _ in range(rng.randint(1, 4))]
+        texts = tuple(("yyy" if r else "nnn")[: rng.randint(1, 3)] + "\n" for r in right)
+        labels = tuple(None if rng.random() < 1 / 7 else float(r) for r in right)
+        found.append(StepLabels(prompt=Prompt.of("go"), response=Response(steps=texts), labels=labels))
+    return found
+
+
+def rankings(count: int, seed: int = 0) -> list[Ranking]:
+    """Two to four responses; more "y" is better."""
+    rng = random.Random(seed)
+    found = []
+    for _ in range(count):
+        grades = tuple(float(rng.randint(0, 3)) for _ in range(rng.randint(2, 4)))
+        responses = tuple(Response.of("n" * (4 - int(g)) + "y" * int(g)) for g in grades)
+        found.append(Ranking(prompt=Prompt.of("rank"), responses=responses, grades=grades))
+    return found
+
+
+def killed_then_resumed(out: Path) -> None:
+    """What the test of exact resume runs in a process of its own."""
+    import torch
+
+    from assay.losses.bradley_terry import BradleyTerry
+    from assay.training.loop import Settings, train
+
+    torch.set_num_threads(1)
+    settings = Settings(
+        epochs=3, batch_size=8, learning_rate=1e-3, eval_every=7, checkpoint_every=5, micro_tokens=256, seed=4
+    )
+    train(
+        model(hidden_act="silu", attention_dropout=0.1),
+        preferences(80),
+        loss=BradleyTerry(center=0.01),
+        settings=settings,
+        out=out,
+        held_out=preferences(16, seed=1),
+    )

@@ -1,0 +1,166 @@
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assay.verifiers.answer import Found, boxed, find, hashes, last_number, normalise, phrase
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"so \boxed{5}.", "5"),
+        (r"\boxed{1} no wait \boxed{2}", "2"),
+        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        (r"\boxed {7}", "7"),
+        (r"\fbox{7}", "7"),
+        (r"\boxed{\{1,2\}}", r"\{1,2\}"),  # escaped braces are characters
+        (r"\boxed{a\\}", r"a\\"),  # the backslash before the brace is itself escaped
+        (r"\boxed{5} and \boxed{6", "5"),  # cut off: the last complete one counts
+        (r"\boxed{{5}", None),
+        (r"{ \boxed{5}", "5"),
+        (r"} \boxed{5}", "5"),
+        (r"\boxed{\boxed{5}}", r"\boxed{5}"),
+        (r"\boxed{}", ""),
+        (r"\boxed 5", None),
+        (r"\\boxed{5}", None),  # a line break, then a word
+        ("", None),
+    ],
+)
+def test_boxed(text: str, expected: str | None) -> None:
+    assert boxed(text) == expected
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.text(alphabet=r"\{}ab", max_size=30))
+def test_boxed_finds_what_was_put_in_a_box(inner: str) -> None:
+    """Whatever is before it; when the contents are themselves well braced."""
+    depth, i, well_braced = 0, 0, True
+    while i < len(inner):
+        if inner[i] == "\\":
+            well_braced &= i + 1 < len(inner)
+            i += 2
+            continue
+        depth += (inner[i] == "{") - (inner[i] == "}")
+        well_braced &= depth >= 0
+        i += 1
+    if well_braced and depth == 0:
+        assert boxed(rf"{{{{ \boxed{{wrong}} so \boxed{{{inner}}} done") == inner.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("work\n#### 18", "18"),
+        ("#### 1\n#### 2", "2"),
+        ("####18", "18"),
+        ("#### 18\n#### ", "18"),
+        ("#### Step 2\nadd", None),  # a heading
+        ("#### 2. Add them\n", None),
+        ("no", None),
+    ],
+)
+def test_hashes(text: str, expected: str | None) -> None:
+    assert hashes(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The answer is 88.", "88"),
+        ("the final answer is: 3.5 dollars", "3.5 dollars"),
+        ("Answer: **12**", "12"),
+        ("**Answer:** 12", "12"),
+        ("work\nA: 18", "18"),
+        ("the answer is 4. No, the answer is 5.", "5"),
+        ("The answer is 88. I checked 3 times.", "88"),
+        (r"The answer is $\frac{1}{2}$.", r"\frac{1}{2}"),
+        (r"The answer is \(x+1\) here", "x+1"),
+        ("The answer is $5 per day", "$5 per day"),
+        ("Answer:\n\n18", "18"),
+        ("the answering machine", None),
+        ("the answer is", None),
+    ],
+)
+def test_phrase(text: str, expected: str | None) -> None:
+    assert phrase(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("16 - 3 = <<16-3=13>>13 left", "13"),
+        ("16 - 3", "3"),
+        ("16-3", "3"),
+        ("10-15", "15"),
+        ("it is -3", "-3"),
+        ("it is -$5", "-$5"),
+        ("she has $1,234,567.50.", "$1,234,567.50"),
+        ("1 1/2 cups", "1 1/2"),
+        ("3/4 cups", "3/4"),
+        (r"is $-\frac{1}{2}$", r"$-\frac{1}{2}"),
+        ("up 50%", "50%"),
+        ("1.", "1"),
+        ("none", None),
+    ],
+)
+def test_last_number(text: str, expected: str | None) -> None:
+    assert last_number(text) == expected
+
+
+def test_the_first_policy_that_finds_something_decides() -> None:
+    text = r"\boxed{1} #### 2" + "\nThe answer is 3. 4"
+    assert find(text, ("boxed", "hashes", "phrase", "last_number")) == Found("1", "boxed")
+    assert find(text, ("phrase", "boxed")) == Found("3", "phrase")
+    assert find("4", ("boxed", "hashes", "phrase")) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (r"$\dfrac12$.", r"\frac{1}{2}"),
+        (r"\text{Tuesday}", "Tuesday"),
+        (r"\left(1,2\right)", "(1,2)"),
+        (r"1{,}234", "1,234"),
+        ("x**2", "x^2"),
+        ("**7**", "7"),
+        (r"\sqrt2", r"\sqrt{2}"),
+        (r"\boxed{{5}}", "5"),
+    ],
+)
+def test_normalise_makes_one_of_two_spellings(one: str, other: str) -> None:
+    assert normalise(one) == normalise(other)
+
+
+def test_normalise_keeps_what_has_meaning() -> None:
+    assert normalise("2**3") != "23"
+    matrix = r"\begin{pmatrix} 1 \\ 2 \\[2pt] 3 \end{pmatrix}"
+    assert normalise(matrix) == matrix
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        r"\boxed{",
+        "{",
+        "1",
+        "1 ",
+        "1,111",
+        "answer is ",
+        "#### ",
+        "$",
+        "-",
+        "1/",
+        "\nA:",
+        " ",
+        r"\frac{1",
+        "answer is $",
+    ],
+)
+def test_extraction_is_linear(unit: str) -> None:
+    text = unit * (100_000 // len(unit))
+    start = time.perf_counter()
+    for policy in (boxed, hashes, phrase, last_number):
+        policy(text)
+    assert time.perf_counter() - start < 2.0  # measured: 0.1 s; quadratic would be minutes
