@@ -24,7 +24,7 @@ from assay.verifiers import Math, Numeric
 if TYPE_CHECKING:
     from assay.stats import CurvePoint
 
-__all__ = ["Command", "Pools", "collect", "curves", "replay"]
+__all__ = ["Command", "Pools", "answer", "collect", "curves", "replay"]
 
 RULERS: Mapping[str, Scorer] = {
     "random": Random(),
@@ -105,8 +105,9 @@ class Command:
         if self.out is not None:
             body = {"prompts": len(pools.groups), "curves": {k: [_plain(p) for p in v] for k, v in found.items()}}
             config.write_atomic(self.out / "bestof.json", json.dumps({**body, "notes": notes}, indent=2) + "\n")
-            config.write_run(self.out, self, data=[Path(self.pool)])
-            print(f"wrote {self.out / 'bestof.json'} and {self.out / 'run.json'}")
+            run = json.loads(config.write_run(self.out, self, data=[Path(self.pool)]).read_text())
+            _report(self.out, found, run, notes, self.scorer)
+            print(f"wrote {self.out / 'bestof.json'}, {self.out / 'report.html'} and {self.out / 'run.json'}")
 
 
 def collect(records: Iterable[Record], verifier: Verifier) -> Pools:
@@ -142,7 +143,7 @@ def collect(records: Iterable[Record], verifier: Verifier) -> Pools:
         raise DataError("there is no response in the pool")
     if all(math.isnan(x) for row in gold for x in row):
         raise DataError("no response could be verified; see whether --verifier fits the reference answers")
-    answers = [[_answer(verifier, response) for response in group.responses] for group in groups]
+    answers = [[answer(verifier, response) for response in group.responses] for group in groups]
     return Pools(groups=groups, gold=gold, answers=answers)
 
 
@@ -253,7 +254,8 @@ def _score(scorer: Scorer, groups: Sequence[Group]) -> list[list[Score | Unscore
     return [row for start in shown for row in scorer.score(groups[start : start + CHUNK])]
 
 
-def _answer(verifier: Verifier, response: Response) -> str | None:
+def answer(verifier: Verifier, response: Response) -> str | None:
+    """The key of the final answer that a response votes for; None where it states none."""
     answer = verifier.extract(response.text)
     return None if answer is None else verifier.canonical(answer)
 
@@ -276,6 +278,24 @@ def _notes(pools: Pools) -> list[str]:
     if unscored:
         said.append(f"{len(unscored)} responses unscored, such as: {unscored[0]}")
     return said
+
+
+def _report(
+    out: Path,
+    found: "Mapping[str, Sequence[CurvePoint]]",
+    run: Mapping[str, Any],
+    notes: Sequence[str],
+    scorer: str,
+) -> None:
+    """The curves as a page to look at."""
+    from assay.report import pool_report, write_report
+    from assay.report.sections import RULERS as ruled
+
+    rulers = {name: points for name, points in found.items() if name in ruled}
+    chosen = {name: points for name, points in found.items() if name not in ruled}
+    write_report(
+        out / "report.html", f"Best-of-n by {Path(scorer).name}", pool_report(chosen, rulers, run=run, notes=notes)
+    )
 
 
 def _plain(point: "CurvePoint") -> dict[str, float | int | None]:

@@ -1,6 +1,7 @@
 """`assay train LOSS`: a reward model from preferences, rankings, outcomes or step labels."""
 
 import dataclasses
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 import tyro
 
 from assay import components, config
-from assay.errors import DataError
+from assay.errors import DataError, MissingExtra
 from assay.training.settings import Settings
 from assay.types import Record
 
@@ -160,9 +161,31 @@ class Command:
 
 
 def _report(out: Path, trained: "Trained", held: list[Record]) -> None:
-    """Say what came of the run."""
+    """Say what came of the run, and draw it in report.html."""
     print(f"{out}: {trained.steps} steps on {trained.records} records ({trained.dropped} dropped)")
     if trained.held_out_loss is not None:
         accuracy = "" if trained.held_out_accuracy is None else f", accuracy {trained.held_out_accuracy:.3f}"
         print(f"held out ({len(held)} records): loss {trained.held_out_loss:.4f}{accuracy} at step {trained.best_step}")
     print(f"scores differ from those of the saved copy by at most {trained.parity:.2g}")
+    from assay.cli.eval import measure, show
+    from assay.report import training_report, write_report
+
+    evaluation = measure(trained.model, held) if held else None
+    if evaluation is not None:
+        show(evaluation)
+    run = json.loads((out / "run.json").read_text())
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    data = {
+        "training records": trained.records,
+        "held-out records, of other prompts": len(held),
+        "dropped": trained.dropped,
+        **{f"dropped: {why}": count for why, count in trained.dropped_why.items()},
+    }
+    try:
+        sections = training_report(run, rows, data=data, evaluation=evaluation)
+        write_report(out / "report.html", f"Training of {out.name}", sections)
+    except MissingExtra as error:
+        # The model is trained and saved; a plot is no reason to end with an error.
+        print(f"no report.html: {error}")
+        return
+    print(f"wrote {out / 'report.html'}")

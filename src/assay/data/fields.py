@@ -27,6 +27,7 @@ __all__ = [
     "text",
     "texts",
     "turns",
+    "value",
     "written",
     "yes_no",
 ]
@@ -36,36 +37,43 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 
+def value(row: Fields, field: str) -> Any:
+    """A field that has to be there, whatever it holds."""
+    if field not in row:
+        raise DataError(f"field {field!r} is missing; the row has {', '.join(map(str, row)) or 'no fields'}")
+    return row[field]
+
+
 def text(row: Fields, field: str) -> str:
     """A field that is a string."""
-    value = _present(row, field)
-    if isinstance(value, str):
-        return value
-    raise _wrong(field, "a string", value)
+    found = value(row, field)
+    if isinstance(found, str):
+        return found
+    raise _wrong(field, "a string", found)
 
 
 def texts(row: Fields, field: str) -> list[str]:
     """A field that is a list of strings."""
-    value = _present(row, field)
-    if isinstance(value, list) and all(isinstance(x, str) for x in value):
-        return value
-    raise _wrong(field, "a list of strings", value)
+    found = value(row, field)
+    if isinstance(found, list) and all(isinstance(x, str) for x in found):
+        return found
+    raise _wrong(field, "a list of strings", found)
 
 
 def mapping(row: Fields, field: str) -> dict[str, Any]:
     """A field that is an object."""
-    value = _present(row, field)
-    if isinstance(value, dict):
-        return value
-    raise _wrong(field, "an object", value)
+    found = value(row, field)
+    if isinstance(found, dict):
+        return found
+    raise _wrong(field, "an object", found)
 
 
 def mappings(row: Fields, field: str) -> list[dict[str, Any]]:
     """A field that is a list of objects."""
-    value = _present(row, field)
-    if isinstance(value, list) and all(isinstance(x, dict) for x in value):
-        return value
-    raise _wrong(field, "a list of objects", value)
+    found = value(row, field)
+    if isinstance(found, list) and all(isinstance(x, dict) for x in found):
+        return found
+    raise _wrong(field, "a list of objects", found)
 
 
 def number(value: object, field: str) -> float:
@@ -116,10 +124,10 @@ def conversation(value: object, field: str) -> tuple[Message, ...]:
 
 def turns(row: Fields, field: str) -> tuple[Message, ...]:
     """A prompt: a string is one user message, else a conversation that is not empty."""
-    value = _present(row, field)
-    messages = (make(Message, role="user", content=value),) if isinstance(value, str) else conversation(value, field)
+    found = value(row, field)
+    messages = (make(Message, role="user", content=found),) if isinstance(found, str) else conversation(found, field)
     if not messages:
-        raise _wrong(field, "at least one message", value)
+        raise _wrong(field, "at least one message", found)
     return messages
 
 
@@ -175,6 +183,11 @@ def written(
         yield row
 
 
+def shared(one: Sequence[T], other: Sequence[T]) -> int:
+    """How many elements two sequences begin with alike."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
 def _difference(record: Any, back: Any, path: str = "") -> str:
     """Where two dumped records first differ."""
     if isinstance(record, dict) and isinstance(back, dict) and record.keys() == back.keys():
@@ -186,17 +199,6 @@ def _difference(record: Any, back: Any, path: str = "") -> str:
             if one != other:
                 return _difference(one, other, f"{path}[{i}]")
     return f"{path} from {_short(record)} to {_short(back)}"
-
-
-def _present(row: Fields, field: str) -> Any:
-    if field not in row:
-        raise DataError(f"field {field!r} is missing; the row has {', '.join(map(str, row)) or 'no fields'}")
-    return row[field]
-
-
-def shared(one: Sequence[T], other: Sequence[T]) -> int:
-    """How many elements two sequences begin with alike."""
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _wrong(field: str, wanted: str, value: object) -> DataError:

@@ -13,6 +13,8 @@ Neutral = Literal["positive", "negative", "ignore"]
 
 def joined(texts: Sequence[str], separator: str = "\n") -> tuple[str, ...]:
     """Texts that stand alone as steps whose concatenation is a text: all but the last end in the separator."""
+    if not texts:
+        raise DataError("the row has no steps")
     return (*(text + separator for text in texts[:-1]), *texts[-1:])
 
 

@@ -97,9 +97,7 @@ class HuggingFace:
         for batch in _batches(prompts, order, sampling, self.rows):
             for row, ids in zip(batch, self._decode(prompts, batch, sampling), strict=True):
                 written[row.prefix].append(ids)
-        return [
-            [self._response(prefix, prompts[i], ids) for ids in written[i]] for i, prefix in enumerate(prefixes)
-        ]
+        return [[self._response(prefix, prompts[i], ids) for ids in written[i]] for i, prefix in enumerate(prefixes)]
 
     @torch.inference_mode()
     def _decode(self, prompts: Sequence[Sequence[int]], batch: Sequence[_Row], sampling: Sampling) -> list[list[int]]:
@@ -112,7 +110,11 @@ class HuggingFace:
         stops = torch.tensor(self.stops, device=device)
 
         out = self.model(
-            input_ids=ids_P_T, attention_mask=mask_P_T, position_ids=_positions(mask_P_T), use_cache=True, logits_to_keep=1
+            input_ids=ids_P_T,
+            attention_mask=mask_P_T,
+            position_ids=_positions(mask_P_T),
+            use_cache=True,
+            logits_to_keep=1,
         )
         cache, scores = out.past_key_values, out.logits[:, -1].repeat_interleave(repeats, 0)
         cache.batch_select_indices(torch.arange(len(counts), device=device).repeat_interleave(repeats))

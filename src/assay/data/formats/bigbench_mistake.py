@@ -24,7 +24,7 @@ class BigbenchMistake:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: 1 before the mistake, 0 at it, nothing after it; all 1 where there is none."""
-        steps, at = fields.texts(row, "steps"), row["mistake_index"]
+        steps, at = fields.texts(row, "steps"), fields.value(row, "mistake_index")
         question = fields.make(Message, role="user", content=fields.text(row, "input"))
         place = None if at is None else fields.index(at, "mistake_index")
         yield fields.make(

@@ -32,10 +32,10 @@ class FineGrainedRlhf:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """Six preferences, ties included."""
-        votes = row["preference"]
+        votes = fields.value(row, "preference")
         if not isinstance(votes, list) or len(votes) != 6 or not all(vote in (0, 1, 2) for vote in votes):
             raise DataError(f"field 'preference': expected six of 0, 1 and 2, got {votes!r}")
-        context = [" ".join(passage) for passage in row.get("passages", ())] if self.passages else []
+        context = _passages(row) if self.passages else []
         question = "\n\n".join([*context, fields.text(row, "question")])
         prompt = fields.make(
             Prompt, messages=(fields.make(Message, role="user", content=question),), reference=row.get("gold")
@@ -47,3 +47,11 @@ class FineGrainedRlhf:
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Not offered."""
         raise fields.read_only(self)
+
+
+def _passages(row: Mapping[str, Any]) -> list[str]:
+    """Title and sentences of each passage, in one paragraph."""
+    passages = fields.value(row, "passages")
+    if not isinstance(passages, list):
+        raise DataError("field 'passages': expected a list of lists of strings")
+    return [" ".join(fields.texts({"passages": passage}, "passages")) for passage in passages]

@@ -26,8 +26,8 @@ class GenrmSamples:
         """One outcome label."""
         question = fields.make(Message, role="user", content=fields.text(row, "question"))
         more = fields.rest(row, "question_id", "sample_id", "question", "solution", "correct")
-        prompt = fields.make(Prompt, messages=(question,), id=str(row["question_id"]), meta=more)
-        meta = {"sample_id": row["sample_id"]}
+        prompt = fields.make(Prompt, messages=(question,), id=str(fields.value(row, "question_id")), meta=more)
+        meta = {"sample_id": fields.value(row, "sample_id")}
         response = fields.make(Response, steps=(fields.text(row, "solution"),), meta=meta)
         yield StepLabels.outcome(prompt, response, fields.yes_no(row.get("correct"), "correct"))
 

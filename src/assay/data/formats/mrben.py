@@ -65,7 +65,7 @@ def _steps(lines: list[str]) -> tuple[list[str], list[int]]:
 
 def _place(row: Mapping[str, Any], numbers: list[int]) -> int | None:
     field = "Model_Solution_First_Error_Step"
-    stated = str(row[field]).strip()
+    stated = str(fields.value(row, field)).strip()
     if row.get("Model_Solution_Correctness") == "correct" and not stated.isdigit():
         return None
     if not stated.isdigit():

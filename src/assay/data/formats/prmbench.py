@@ -32,7 +32,10 @@ class Prmbench:
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: 0 at the error steps, 1 elsewhere."""
         steps = fields.texts(row, f"{self.process}_process")
-        wrong = {fields.index(step, "error_steps") for step in row["error_steps"] or ()}
+        stated = fields.value(row, "error_steps")
+        if not isinstance(stated, list):
+            raise DataError(f"field 'error_steps': expected a list of whole numbers, got {stated!r}")
+        wrong = {fields.index(step, "error_steps") for step in stated}
         beyond = sorted(step for step in wrong if not 1 <= step <= len(steps))
         if self.process == "original":
             wrong = set()

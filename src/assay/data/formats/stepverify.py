@@ -25,7 +25,7 @@ class Stepverify:
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: 1 before the error, 0 at it, nothing after it."""
         steps = fields.texts(row, "student_incorrect_solution")
-        at = fields.index(row["incorrect_index"], "incorrect_index")
+        at = fields.index(fields.value(row, "incorrect_index"), "incorrect_index")
         question = fields.make(Message, role="user", content=fields.text(row, "problem"))
         reference = fields.text(row, "reference_solution").strip().splitlines()[-1:]
         yield fields.make(

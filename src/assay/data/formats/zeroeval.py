@@ -29,7 +29,9 @@ class Zeroeval:
         candidates = fields.mappings(row, "candidates")
         yield fields.make(
             Ranking,
-            prompt=fields.make(Prompt, messages=(question,), reference=_number(row["gold"]), id=str(row.get("id", ""))),
+            prompt=fields.make(
+                Prompt, messages=(question,), reference=_number(fields.value(row, "gold")), id=str(row.get("id", ""))
+            ),
             responses=tuple(
                 fields.make(Response, steps=(_text(c),), meta={"model": fields.text(c, "model")}) for c in candidates
             ),

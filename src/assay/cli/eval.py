@@ -1,0 +1,139 @@
+"""`assay eval MODEL DATA`: how good a reward model is on records that it did not see."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from assay import config
+from assay.errors import DataError
+from assay.types import Prompt, Ranking, Record
+
+if TYPE_CHECKING:
+    from assay.evaluation import Report
+    from assay.models.reward_model import RewardModel
+
+__all__ = ["Command", "measure", "show"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Command:
+    """Measure a reward model: accuracy, calibration and best-of-n, with 95 % intervals, beside what costs nothing.
+
+    The data holds preferences, rankings (pools of graded responses), outcomes or step labels. Unscored responses are
+    counted, never taken for low scores.
+    """
+
+    model: tyro.conf.Positional[Path]
+    """Folder of a reward model that `assay train` saved."""
+
+    data: tyro.conf.Positional[str]
+    """File, folder or Hugging Face data set of labelled records."""
+
+    out: Path | None = None
+    """Folder for eval.json, report.html and run.json."""
+
+    format: str | None = None
+    """Format of the data, where it is not told by its columns."""
+
+    set_aside: Path | None = None
+    """Put malformed rows here instead of stopping at the first."""
+
+    verifier: Literal["numeric", "math", "none"] = "numeric"
+    """Finds the final answers that majority votes count, where the records are pools."""
+
+    micro_tokens: int = 8192
+    """Most tokens, with padding, in one forward pass."""
+
+    dtype: Literal["float32", "bfloat16"] | None = None
+    """Precision of the parameters; none = as saved."""
+
+    device: str = "auto"
+    """Where to score: cpu, cuda, or auto."""
+
+    seed: int = 0
+    """Seed of the bootstrap."""
+
+    def __call__(self) -> None:
+        """Score, measure, print, and write the files."""
+        import torch
+
+        from assay.data import io
+        from assay.models.checkpoint import load
+
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        model = load(self.model, dtype=self.dtype, device=device)
+        records: list[Record] = []
+        prompts = 0
+        for record in io.read(self.data, format=self.format, set_aside=self.set_aside):
+            if isinstance(record, Prompt):
+                prompts += 1
+            else:
+                records.append(record)
+        if not records:
+            raise DataError(f"{self.data} holds {prompts} prompts and no labelled response; give preferences or labels")
+        found = measure(model, records, verifier=self.verifier, micro_tokens=self.micro_tokens, seed=self.seed)
+        show(found)
+        if self.out is not None:
+            self._write(self.out, found)
+
+    def _write(self, out: Path, found: "Report") -> None:
+        from assay.report import evaluation_sections, run_section, write_report
+
+        config.write_atomic(out / "eval.json", json.dumps(found.to_json(), indent=2) + "\n")
+        run = json.loads(config.write_run(out, self, [Path(self.data)]).read_text())
+        sections = [*evaluation_sections(found), run_section(run)]
+        write_report(out / "report.html", f"Evaluation of {self.model.name}", sections, subtitle=self.data)
+        print(f"wrote {out / 'eval.json'}, {out / 'report.html'} and {out / 'run.json'}")
+
+
+def measure(
+    model: "RewardModel",
+    records: Sequence[Record],
+    *,
+    verifier: Literal["numeric", "math", "none"] = "none",
+    micro_tokens: int = 8192,
+    seed: int = 0,
+) -> "Report":
+    """Score the records with the model and evaluate the scores. Raises `DataError` where kinds are mixed."""
+    from assay.evaluation import evaluate, groups_of
+    from assay.scorers.local import LocalScorer
+    from assay.training.progress import progress
+
+    groups = groups_of(records)
+    scorer = LocalScorer(model, micro_tokens=micro_tokens)
+    scores = []
+    with progress("score", len(groups)) as bar:
+        for start in range(0, len(groups), 256):
+            scores += scorer.score(groups[start : start + 256])
+            bar(len(scores), "")
+    answers = None
+    if verifier != "none" and all(isinstance(record, Ranking) for record in records):
+        from assay.cli.bestof import answer
+        from assay.verifiers import Math, Numeric
+
+        checker = Math() if verifier == "math" else Numeric()
+        answers = [[answer(checker, response) for response in group.responses] for group in groups]
+    probabilities = model.readout.link == "sigmoid"
+    return evaluate(records, scores, probabilities=probabilities, answers=answers, seed=seed)
+
+
+def show(found: "Report") -> None:
+    """A table of every metric, its rulers below it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 1))
+    for name in ("metric", "value", "95 % interval", "n", "unscored"):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for name, estimate in found.metrics.items():
+        rulers = {key: e for key, e in found.rulers.items() if key.startswith(f"{name}/")}
+        for key, e in ({name: estimate} | rulers).items():
+            label = f"[bold]{name}[/bold]" if key == name else f"  {key.removeprefix(f'{name}/')}"
+            table.add_row(label, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", str(e.n), str(e.unscored))
+    Console().print(table)
+    for note in found.notes:
+        print(note)
