@@ -1,7 +1,7 @@
 """Outcome and Bradley-Terry reward models on real solutions of GSM8K problems, in and out of distribution.
 
-    python bench/gsm8k_outcome.py --out runs/gsm8k            # a subset: about half an hour on two cores
-    python bench/gsm8k_outcome.py --out runs/gsm8k --questions 0 --per-question 0 --pairs 0 --device cuda --autocast
+    python bench/gsm8k_outcome.py             # a subset: about half an hour on two cores
+    python bench/gsm8k_outcome.py --questions 0 --per-question 0 --pairs 0 --test-questions 0 --device cuda    # all
 
 Trains on `gsm8k/genrm_train_samples.jsonl.gz` (one model's right and wrong solutions; split by question, 1,000 of them
 held out) and tests on those held-out questions and on two sets that other models wrote for the test questions. Prints
@@ -48,13 +48,13 @@ class Bench:
     """Where models and results go."""
     backbone: Path | None = None
     """Causal LM to start from; SmolLM2-135M-Instruct when not given."""
-    questions: int = 900
+    questions: int = 500
     """Training questions; 0 = all of them."""
     per_question: int = 4
     """Training solutions a question; 0 = all of them."""
     pairs: int = 2
     """Right-wrong pairs a question for the preference model (of the same solutions)."""
-    test_questions: int = 0
+    test_questions: int = 100
     """Test questions of each set; 0 = all of them."""
     models: tuple[Literal["outcome", "preference"], ...] = ("outcome", "preference")
     """What to train."""
@@ -63,7 +63,11 @@ class Bench:
     batch_size: int = 32
     micro_tokens: int = 4096
     dtype: Literal["float32", "bfloat16"] = "float32"
-    autocast: bool = False
+    """Precision of the parameters while training."""
+    autocast: bool = True
+    """Multiply in bf16 while training; the parameters stay as they are."""
+    score_dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """Precision of the parameters while scoring the tests."""
     device: str = "cpu"
     seed: int = 0
 
@@ -86,7 +90,9 @@ class Bench:
         for kind in self.models:
             start = time.monotonic()
             folder = self.train(kind, solutions)
-            scorer = LocalScorer(checkpoint.load(folder, device=self.device), micro_tokens=self.micro_tokens)
+            scorer = LocalScorer(
+                checkpoint.load(folder, dtype=self.score_dtype, device=self.device), micro_tokens=self.micro_tokens
+            )
             seconds = time.monotonic() - start
             for name, groups in tests.items():
                 report = measure(groups, scorer, probabilities=kind == "outcome")
@@ -121,6 +127,7 @@ class Bench:
             batch_size=self.batch_size,
             micro_tokens=self.micro_tokens,
             autocast=self.autocast,
+            checkpoint_every=20,
             seed=self.seed,
         )
         loss = Outcome() if kind == "outcome" else BradleyTerry()

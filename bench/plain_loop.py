@@ -83,7 +83,7 @@ def training(arguments: argparse.Namespace) -> tuple[Callable[[int], int], Calla
     examples, _ = encode(records, ours.encoder, BradleyTerry())
     job = loop._Job(ours, examples, [], BradleyTerry(), settings, Path(), {}, {}, False)
     optimiser, bare_optimiser = loop._optimiser(ours, settings), loop._optimiser(bare, settings)
-    network = bare.network.train()
+    network = bare.network.to(getattr(torch, arguments.dtype)).train()
 
     def our_step(i: int) -> int:
         batch = examples[i * arguments.pairs : (i + 1) * arguments.pairs]
@@ -114,12 +114,12 @@ def training(arguments: argparse.Namespace) -> tuple[Callable[[int], int], Calla
 
 
 def scoring(arguments: argparse.Namespace) -> tuple[Callable[[int], int], Callable[[int], int]]:
-    """Our scorer and a bare loop, on one model: texts in, numbers out."""
+    """Our scorer and a bare loop: texts in, numbers out."""
     rng = random.Random(1)
     records = pairs(8 * (arguments.steps + 1), arguments.prompt, tuple(arguments.response), rng)
-    ours = model(arguments.size, arguments.dtype, arguments.device)
+    ours, bare = (model(arguments.size, arguments.dtype, arguments.device) for _ in range(2))
     scorer = LocalScorer(ours, micro_tokens=arguments.micro_tokens)
-    tokenizer, network = ours.encoder.tokenizer, ours.network.eval()
+    tokenizer, network = bare.encoder.tokenizer, bare.network.to(getattr(torch, arguments.dtype)).eval()
     items = [(r.prompt, x) for r in records for x in r.responses]
     sizes = [len(s.ids) for s in ours.encoder.encode(items)]
     lengths = [sum(sizes[i : i + 16]) for i in range(0, len(sizes), 16)]

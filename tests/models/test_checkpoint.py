@@ -119,7 +119,7 @@ def test_bf16_round_trip(tmp_path: Path) -> None:
     model = checkpoint.create(tmp_path / "lm", layout=Layout(), readout=OUTCOME, dtype="bfloat16").eval()
     assert not torch.equal(model.network.score.weight, model.network.score.weight.bfloat16().float())
     expected = last_logits(model)
-    assert checkpoint.save(model, tmp_path / "rm") <= checkpoint.tolerance_of(model) == 5e-2
+    assert checkpoint.save(model, tmp_path / "rm") <= checkpoint.tolerance_of(model) == 0.2
     again = checkpoint.load(tmp_path / "rm")
     assert next(again.backbone.parameters()).dtype == torch.bfloat16
     assert torch.equal(again.network.score.weight, model.network.score.weight)  # All of fp32's digits.

@@ -110,3 +110,8 @@ def test_refusals():
 
 def test_pad_pools():
     np.testing.assert_array_equal(pad_pools([[1.0], [2.0, 3.0]]), [[1.0, NAN], [2.0, 3.0]])
+
+
+def test_a_prompt_with_nothing_scored_is_left_out_and_does_not_count_as_0() -> None:
+    (point,) = best_of_n_curve([[math.nan, math.nan], [1.0, 2.0]], [[1.0, 1.0], [0.0, 1.0]], [1], resamples=10)
+    assert (point.estimate.value, point.estimate.n) == (0.5, 1)

@@ -140,12 +140,13 @@ class Split:
         counts = Counts()
         for record in read(self.source, format=source, set_aside=self.set_aside, counts=counts):
             prompts[side(record, shares, self.seed)].add(prompt_key(record))
-        for name in prompts:
+        sides = [name for name in prompts if shares.get(name, 1.0)]
+        if empty := [name for name in sides if not prompts[name]]:
+            raise DataError(
+                f"no prompt of {self.source} falls into {' or '.join(empty)}; there are too few for the shares"
+            )
+        for name in sides:
             path = self.out / f"{name}.jsonl"
-            if name != "train" and not shares[name]:
-                continue
-            if not prompts[name]:
-                raise DataError(f"no prompt of {self.source} falls into {name}; there are too few for these shares")
             records = (r for r in _kept(self.source, source) if side(r, shares, self.seed) == name)
             rows = write(records, path, target or "assay")
             print(f"{path}: {rows} rows, {len(prompts[name])} prompts")

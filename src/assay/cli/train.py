@@ -166,6 +166,7 @@ def _report(out: Path, trained: "Trained", held: list[Record]) -> None:
     if trained.held_out_loss is not None:
         accuracy = "" if trained.held_out_accuracy is None else f", accuracy {trained.held_out_accuracy:.3f}"
         print(f"held out ({len(held)} records): loss {trained.held_out_loss:.4f}{accuracy} at step {trained.best_step}")
+        print("`assay eval` measures it with intervals, calibration and rulers")
     print(f"scores differ from those of the saved copy by at most {trained.parity:.2g}")
     from assay.cli.eval import measure, show
     from assay.report import training_report, write_report

@@ -57,7 +57,7 @@ def texts_of(record: Record) -> tuple[str, ...]:
 def labels_of(record: Record) -> str:
     """What is said about the responses, as a text to compare."""
     if isinstance(record, StepLabels):
-        return f"steps {[len(step) for step in record.response.steps]} {record.labels}"
+        return f"steps {record.labels}"
     if isinstance(record, Preference):
         return f"prefer {record.prefer} {record.margin}"
     return f"grades {record.grades}" if isinstance(record, Ranking) else ""

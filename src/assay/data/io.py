@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, cast
@@ -103,7 +104,13 @@ def scan(
 
 def resolve(format: str | Format) -> Format:
     """A format from its name (or `package.module:Class`), with its default settings."""
-    return components.load("formats", format)() if isinstance(format, str) else format
+    return _named(format) if isinstance(format, str) else format
+
+
+@cache
+def _named(name: str) -> Format:
+    format: Format = components.load("formats", name)()
+    return format
 
 
 def write(records: Iterable[Record], path: Path, format: str | Format = "assay") -> int:
@@ -239,17 +246,20 @@ def _atomic(path: Path) -> Iterator[IO[bytes]]:
 def _write_json(rows: Iterable[dict[str, Any]], file: IO[bytes] | gzip.GzipFile, *, array: bool) -> int:
     count = 0
     for count, row in enumerate(rows, 1):
-        try:
-            line = json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
-        except (ValueError, TypeError) as error:
-            raise DataError(
-                f"row {count} holds a value that JSON cannot ({error}); change it, or leave meta out"
-            ) from error
         before = (b"[\n" if count == 1 else b",\n") if array else b""
-        file.write(before + line + (b"" if array else b"\n"))
+        file.write(before + _json(row, count).encode() + (b"" if array else b"\n"))
     if array:
         file.write(b"\n]\n" if count else b"[]\n")
     return count
+
+
+def _json(row: dict[str, Any], number: int) -> str:
+    try:
+        return json.dumps(row, ensure_ascii=False, allow_nan=False)
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"record {number} holds a value that JSON cannot ({error}); change it, or leave meta out"
+        ) from error
 
 
 def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path) -> int:
@@ -262,7 +272,7 @@ def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path) 
     count, writer, clean = 0, None, sources.without_nulls
     advice = "parquet needs one type a column and no empty objects; write .jsonl.gz"
     try:
-        while batch := list(islice(rows, BATCH)):
+        while batch := [json.loads(_json(row, count + i)) for i, row in enumerate(islice(rows, BATCH), 1)]:
             table = pyarrow.Table.from_pylist(batch, schema=writer.schema if writer else None)
             if [clean(row) for row in table.to_pylist()] != batch:
                 raise DataError(f"rows {count + 1} to {count + len(batch)} would change in {path}: {advice}")

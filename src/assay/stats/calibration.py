@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
-from scipy.stats import t as student
+from scipy.special import expit, logit, stdtrit
 
 from assay.errors import DataError
 from assay.stats.estimate import Estimate
@@ -147,7 +146,7 @@ def calibration_slope(
     residual = (y - expit(design @ beta))[:, None] * design
     by_cluster = np.stack([np.bincount(ids, weights=column, minlength=k) for column in residual.T], axis=1)
     covariance = inverse @ (by_cluster.T @ by_cluster) @ inverse * k / (k - 1)
-    half = float(student.ppf((1 + confidence) / 2, k - 1)) * np.sqrt(np.diag(covariance))
+    half = float(stdtrit(k - 1, (1 + confidence) / 2)) * np.sqrt(np.diag(covariance))
     found = [
         Estimate(value=float(b), low=float(b - h), high=float(b + h), n=k, unscored=unscored)
         for b, h in zip(beta, half, strict=True)

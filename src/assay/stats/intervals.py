@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from assay.errors import DataError
 from assay.stats.estimate import Estimate
@@ -33,7 +33,7 @@ def wilson(successes: float, n: int, *, confidence: float = 0.95, unscored: int 
         raise DataError(f"{successes} successes in {n} trials; give 0 <= successes <= n")
     if n == 0:
         return Estimate(value=float("nan"), low=0.0, high=1.0, n=0, unscored=unscored)
-    p, z = successes / n, float(norm.ppf((1 + confidence) / 2))
+    p, z = successes / n, float(ndtri((1 + confidence) / 2))
     centre = p + z * z / (2 * n)
     half = z * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
     scale = 1 + z * z / n

@@ -97,6 +97,8 @@ def train(
             f"{type(loss).__name__} trains a model whose link is {READOUTS[loss.trains].link!r}, and this one's is "
             f"{model.readout.link!r}; make the model with readout=READOUTS[{loss.trains!r}]"
         )
+    if (out / "config.json").exists() and not (out / METRICS).exists():
+        raise ConfigError(f"{out} holds a model that no training run made; give another folder")
     examples, dropped = encode(records, model.encoder, loss)
     held, held_dropped = encode(held_out, model.encoder, loss)
     _say("training", len(records), dropped, progress)

@@ -50,4 +50,4 @@ class Assay:
         for record in records:
             if type(record) not in NAMES:
                 raise DataError(f"a {type(record).__name__} is not data; there is {', '.join(KINDS)}")
-            yield {"type": NAMES[type(record)], **record.model_dump(mode="json", exclude_defaults=True)}
+            yield {"type": NAMES[type(record)], **record.model_dump(exclude_defaults=True)}

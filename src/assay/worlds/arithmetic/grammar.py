@@ -10,7 +10,7 @@ __all__ = ["Grammar"]
 
 
 class Grammar:
-    """A transformers `LogitsProcessor`: steps of an operation and a result, the end after an answer or the last step."""
+    """A transformers `LogitsProcessor`: each step an operation and a result; the end after an answer or the last step."""
 
     def __init__(self, steps: int = MAX_STEPS) -> None:
         self.steps = steps

@@ -1,7 +1,6 @@
 """A policy from scratch: a stock Llama of about 100k parameters that imitates demonstrations, errors and all."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from assay.worlds.arithmetic.demonstrations import Demonstrations, demonstrate
 from assay.worlds.arithmetic.task import Digits
 from assay.worlds.arithmetic.tokenizer import BOS, COLON, DIGIT, EOS, OP, PAD, RESULT, SUM, VOCABULARY
 
-__all__ = ["llama_config", "one_thread", "sequences", "train_policy"]
+__all__ = ["llama_config", "sequences", "train_policy"]
 
 
 def llama_config() -> Any:
@@ -37,17 +36,6 @@ def llama_config() -> Any:
     )
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One CPU thread while it lasts: for models this small, handing work to a second costs more than the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def sequences(demonstrations: Demonstrations) -> NDArray[np.int64]:
     """Token ids (N, T), padded on the right: bos, problem, steps, eos; the layout in which responses are scored."""
     count, steps = demonstrations.ops_N_S.shape
@@ -66,7 +54,7 @@ def train_policy(
     *,
     seed: int = 0,
     demonstrations: int = 3000,
-    steps: int = 1200,
+    steps: int = 800,
     batch: int = 128,
     learning_rate: float = 2e-3,
     show: Callable[[int, str], None] = lambda done, note: None,
