@@ -4,11 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import assay.data.formats
 import assay.losses
 import assay.search
-import pytest
-
 from assay import components
 from assay.errors import ConfigError
 

@@ -113,5 +113,5 @@ def test_pad_pools():
 
 
 def test_a_prompt_with_nothing_scored_is_left_out_and_does_not_count_as_0() -> None:
-    (point,) = best_of_n_curve([[math.nan, math.nan], [1.0, 2.0]], [[1.0, 1.0], [0.0, 1.0]], [1], resamples=10)
+    (point,) = best_of_n_curve([[np.nan, np.nan], [1.0, 2.0]], [[1.0, 1.0], [0.0, 1.0]], [1], resamples=10)
     assert (point.estimate.value, point.estimate.n) == (0.5, 1)

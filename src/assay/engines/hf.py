@@ -189,7 +189,7 @@ def _noise(sampling: Sampling, key: bytes, number: int) -> np.ndarray[Any, np.dt
 
 def _choose(scores_B_V: Tensor, noise_B: Tensor, sampling: Sampling) -> Tensor:
     """The next token of each row: the greedy one, or where the row's noise falls in the cumulative distribution."""
-    if not scores_B_V.isfinite().any(-1).all():
+    if not scores_B_V.amax(-1).isfinite().all():
         raise ConfigError("no token may come next: the grammar masks them all, or the model's scores are not numbers")
     if sampling.temperature == 0:
         return scores_B_V.argmax(-1)

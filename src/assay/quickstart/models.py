@@ -6,24 +6,20 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 
-from assay import config
+from assay import components, config
 from assay.data import io
-from assay.losses.bradley_terry import BradleyTerry
-from assay.losses.outcome import Outcome
-from assay.losses.step_bce import StepBCE
 from assay.models import checkpoint
-from assay.protocols import Loss
 from assay.quickstart.records import read_pools
 from assay.quickstart.world import Kind, World
 from assay.scorers.local import LocalScorer
 from assay.training.loop import train
 from assay.training.progress import progress as progress_bar
-from assay.types import Ranking, Score, Unscored
+from assay.types import Score, Unscored
 from assay.worlds.threads import threads
 
 __all__ = ["LOSSES", "read_scores", "train_and_score"]
 
-LOSSES: Mapping[Kind, Loss] = {"preference": BradleyTerry(), "outcome": Outcome(), "process": StepBCE()}
+LOSSES: Mapping[Kind, str] = {"preference": "bradley-terry", "outcome": "outcome", "process": "step-bce"}
 PROBES = 32
 """Test prompts whose first response measures parity."""
 
@@ -54,8 +50,8 @@ def _one(world: World, kind: Kind, out: Path, progress: bool) -> None:
     with threads(world.threads):
         records = list(io.read(out / "data" / f"{kind}.jsonl", format="assay"))
         settings = world.settings(kind, len(records))
-        model = world.reward_model(kind)
-        trained = train(model, records, loss=LOSSES[kind], settings=settings, out=folder, progress=progress)
+        model, loss = world.reward_model(kind), components.load("losses", LOSSES[kind])()
+        trained = train(model, records, loss=loss, settings=settings, out=folder, progress=progress)
         pools = read_pools(out / "data" / "test_pool.jsonl")
         probes = [(pool.prompt, pool.responses[0]) for pool in pools[:PROBES]]
         parity = max(trained.parity, checkpoint.parity(trained.model, folder, probes))

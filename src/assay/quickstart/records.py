@@ -30,13 +30,13 @@ def graded(prompt: Prompt, responses: Sequence[Response], verifier: Verifier) ->
 def preferences(pools: Sequence[Ranking], *, most: int, seed: int) -> list[Preference]:
     """Pairs of a right and a wrong response to the same prompt: up to `most` a prompt, at random."""
     rng = np.random.default_rng(seed)
-    found = []
+    found: list[Preference] = []
     for pool in pools:
         right = [r for r, grade in zip(pool.responses, pool.grades, strict=True) if grade == 1]
         wrong = [r for r, grade in zip(pool.responses, pool.grades, strict=True) if grade == 0]
         pairs = list(itertools.product(right, wrong))
-        for i in rng.permutation(len(pairs))[:most]:
-            found.append(Preference(prompt=pool.prompt, responses=pairs[i], prefer=1.0))
+        chosen = rng.permutation(len(pairs))[:most]
+        found += [Preference(prompt=pool.prompt, responses=pairs[i], prefer=1.0) for i in chosen]
     return found
 
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from assay import config
@@ -42,7 +43,7 @@ def run(out: Path, *, seed: int = 0, world: World | None = None, progress: bool 
         ledger.stage("policy", [policy], lambda: _policy(world, policy, progress))
         for name, prompts, n in (("train_pool", train, world.samples), ("test_pool", test, world.pool)):
             target = data / f"{name}.jsonl"
-            ledger.stage(name, [target], lambda p=prompts, n=n, t=target: _sample(world, policy, p, n, t, progress))  # type: ignore[misc]
+            ledger.stage(name, [target], partial(_sample, world, policy, prompts, n, target, progress))
         ledger.stage("data", learned, lambda: records.write(world, data))
         ledger.stage("models", scored, lambda: train_and_score(world, out, progress))
         summary = summarise(world, out, ledger.seconds)
@@ -61,7 +62,8 @@ class _Ledger:
     def open(self, world: World) -> None:
         """Take up the folder's run. Raises `ConfigError` where it is another one."""
         settings, path = config.to_json(world), self.out / "world.json"
-        # The number of processes and threads changes nothing that a stage leaves.
+        # How many processes share the work changes nothing that a stage leaves.
+        settings.pop("workers", None)
         if path.is_file() and json.loads(path.read_text()) != settings:
             raise ConfigError(f"{self.out} holds a run with other settings; delete it, or give another folder")
         config.write_atomic(path, json.dumps(settings, indent=2) + "\n")

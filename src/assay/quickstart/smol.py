@@ -7,6 +7,7 @@ from itertools import combinations_with_replacement
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from assay.config import write_atomic
 from assay.engines.hf import HuggingFace
@@ -41,7 +42,7 @@ class Smol:
     pairs: int = 4
     test_share: float = 0.4
     pool: int = 32
-    temperature: float = 0.6
+    temperature: float = 0.5
     max_tokens: int = 32
     epochs: float = 3.0
     """Passes over the training responses of each reward model."""
@@ -74,8 +75,9 @@ class Smol:
         from transformers import AutoModelForCausalLM
 
         source = smol_folder()
-        model = load_network(AutoModelForCausalLM, source, dtype=torch.bfloat16)
-        return HuggingFace(model, load_tokenizer(source), layout=_layout())
+        model, tokenizer = load_network(AutoModelForCausalLM, source, dtype=torch.bfloat16), load_tokenizer(source)
+        (colon,) = tokenizer(":", add_special_tokens=False)["input_ids"]
+        return HuggingFace(model, tokenizer, layout=_layout(), grammar=_SaySomething(colon, tokenizer.eos_token_id))
 
     def label(self, prompt: Prompt, response: Response) -> StepLabels:
         """Unknown. Raises `ConfigError`."""
@@ -96,6 +98,20 @@ class Smol:
             checkpoint_every=10,
             seed=self.seed,
         )
+
+
+@dataclass(frozen=True)
+class _SaySomething:
+    """No end right after a colon, as the prompt's: one answer in eight would be empty, and nothing reads those."""
+
+    colon: int
+    eos: int
+
+    def __call__(self, ids: Tensor, scores: Tensor) -> Tensor:
+        """(B, T) ids so far, (B, V) scores of the next token."""
+        ends = torch.zeros_like(scores, dtype=torch.bool)
+        ends[:, self.eos] = ids[:, -1] == self.colon
+        return scores.masked_fill(ends, -torch.inf)
 
 
 def _prompts(op: str, a: int, b: int) -> list[Prompt]:

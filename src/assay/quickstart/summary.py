@@ -91,7 +91,9 @@ def summarise(world: World, out: Path, stages: Mapping[str, float]) -> Summary:
 def _steps(world: World, pools: Sequence[Ranking], scores: Sequence[Sequence[Score | Unscored]]) -> dict[str, Estimate]:
     """Are the policy's steps right, and does the process model know which? A model that says "right" always is the
     ruler of the second."""
-    right, agrees, problem = [], [], []
+    right: list[float | None] = []
+    agrees: list[bool] = []
+    problem: list[str] = []
     unscored = 0
     for pool, row in zip(pools, scores, strict=True):
         for response, score in zip(pool.responses, row, strict=True):

@@ -126,7 +126,7 @@ class Arithmetic:
     temperature: float = 1.0
     max_tokens: int = 25
     """Twelve steps of two tokens, and the end."""
-    workers: int = 2
+    workers: int = 3
     threads: int | None = 1
 
     @property

@@ -10,7 +10,7 @@ __all__ = ["Grammar"]
 
 
 class Grammar:
-    """A transformers `LogitsProcessor`: each step an operation and a result; the end after an answer or the last step."""
+    """A transformers `LogitsProcessor`: steps of operation and result; after the answer, or the last step, the end."""
 
     def __init__(self, steps: int = MAX_STEPS) -> None:
         self.steps = steps
@@ -26,7 +26,8 @@ class Grammar:
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores (B, V) of the token after input_ids (B, T), -inf where it may not come."""
         allowed_B_V = self.follows.to(scores.device)[input_ids[:, -1]]
-        over_B = (input_ids[:, -2] == OP + ANSWER) | ((input_ids >= RESULT).sum(-1) >= self.steps)
+        is_result_B_T = (input_ids >= RESULT) & (input_ids < RESULT + 10)
+        over_B = (input_ids[:, -2] == OP + ANSWER) | (is_result_B_T.sum(-1) >= self.steps)
         allowed_B_V[over_B] = False
         allowed_B_V[over_B, EOS] = True
         return scores.masked_fill(~allowed_B_V, -torch.inf)

@@ -6,19 +6,17 @@ from assay.worlds.arithmetic.task import ANSWER
 
 __all__ = ["BOS", "COLON", "DIGIT", "EOS", "OP", "PAD", "RESULT", "SUM", "VOCABULARY", "make_tokenizer"]
 
-# Special tokens first; pad differs from eos, so that neither is ever taken for the other.
-SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
-PAD, BOS, EOS = range(3)
-SUM, COLON = 4, 5
+SUM, COLON = 0, 1
 DIGIT = COLON
 """Id of the problem's digit d is DIGIT + d, for d from 1 to 9."""
 OP = DIGIT + 10
 """Id of operation o is OP + o: 0 to 9 add a digit, `ANSWER` answers."""
 RESULT = OP + ANSWER + 1
 """Id of result r is RESULT + r."""
+PAD, BOS, EOS = range(RESULT + 11, RESULT + 14)
+"""After the unknown token. They are no words, so that no text is ever read as one of them."""
 
-VOCABULARY = (
-    *SPECIAL,
+WORDS = (
     "Sum",
     ":",
     *(f" {d}" for d in range(1, 10)),
@@ -26,6 +24,7 @@ VOCABULARY = (
     " ans",
     *(f"={d}" for d in range(10)),
 )
+VOCABULARY = (*WORDS, "<unk>", "<pad>", "<bos>", "<eos>")
 
 
 def make_tokenizer() -> Any:
@@ -34,9 +33,10 @@ def make_tokenizer() -> Any:
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = Tokenizer(models.WordLevel({token: i for i, token in enumerate(VOCABULARY)}, unk_token="<unk>"))
+    words = Tokenizer(models.WordLevel({token: i for i, token in enumerate([*WORDS, "<unk>"])}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Split(Regex(r"Sum|:| ans| \+[0-9]| [1-9]|=[0-9]"), "isolated")
     words.decoder = decoders.Fuse()
+    words.add_special_tokens(list(VOCABULARY[PAD:]))
     return PreTrainedTokenizerFast(
         tokenizer_object=words,
         pad_token="<pad>",
