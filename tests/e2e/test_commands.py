@@ -62,7 +62,7 @@ def test_a_damaged_file_is_one_line_and_exit_2(folder: Path) -> None:
     damaged.write_text((folder / "pairs.jsonl").read_text()[:-20])
     out = assay("data", "check", damaged, code=2)
     assert [line for line in out.splitlines() if "damaged.jsonl:" in line] == out.splitlines()[1:]
-    assert out.splitlines()[1].startswith(f"{damaged}:400: cut short")
+    assert out.splitlines()[1].strip().startswith(f"{damaged}:400: cut short")
 
 
 def test_eval_measures_what_was_planted(folder: Path) -> None:

@@ -1,0 +1,90 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from assay.errors import ConfigError
+from assay.models import checkpoint
+from assay.quickstart import Arithmetic, Summary, run
+from assay.quickstart.models import read_scores, train_and_score
+from assay.quickstart.records import read_pools
+from assay.types import Score
+
+TINY = Arithmetic(
+    train_problems=30, samples=6, test_problems=8, pool=8, policy_steps=30, steps=12, batch_size=16, workers=1
+)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
+    out = tmp_path_factory.mktemp("quickstart")
+    return out, run(out, world=TINY, progress=False)
+
+
+def test_the_summary_holds_what_it_promises(done: tuple[Path, Summary]) -> None:
+    out, summary = done
+    body = json.loads((out / "summary.json").read_text())
+    assert {"mean_at_1", "majority", "oracle", "best_of_n", "parity_max_abs_diff", "seconds"} <= body.keys()
+    for name in ("mean_at_1", "majority", "oracle"):
+        assert body[name]["low"] <= body[name]["value"] <= body[name]["high"]
+        assert body[name]["n"] == 8
+    assert body["best_of_n"].keys() == {"preference", "outcome", "process"}
+    for curve in body["best_of_n"].values():
+        assert [point["n"] for point in curve] == [1, 2, 4, 8]
+        # The best of one is no selection, whoever selects.
+        assert curve[0]["value"] == pytest.approx(body["mean_at_1"]["value"])
+        assert all(point["value"] <= body["oracle"]["value"] + 1e-9 for point in curve)
+    assert body["parity_max_abs_diff"] == summary.parity_max_abs_diff <= 1e-4
+    assert (out / "report.html").stat().st_size > 10_000
+
+
+def test_the_pool_is_of_other_problems_and_graded(done: tuple[Path, Summary]) -> None:
+    out, _ = done
+    train, test = (read_pools(out / "data" / f"{name}.jsonl") for name in ("train_pool", "test_pool"))
+    assert not {p.prompt.text for p in train} & {p.prompt.text for p in test}
+    assert [len(p.responses) for p in test] == [8] * 8
+    for pool in test:
+        right = [r.text.endswith(f"ans={pool.prompt.reference}") for r in pool.responses]
+        assert list(pool.grades) == [float(x) for x in right]
+
+
+def test_every_model_is_saved_and_gave_the_scores(done: tuple[Path, Summary]) -> None:
+    out, _ = done
+    pools = read_pools(out / "data" / "test_pool.jsonl")
+    for kind in TINY.kinds:
+        scores, _ = read_scores(out / "scores" / f"{kind}.json")
+        assert [len(row) for row in scores] == [8] * 8
+        model = checkpoint.load(out / "models" / kind)
+        assert model.layout.close == (kind != "process")
+        steps = scores[0][0].steps if isinstance(scores[0][0], Score) else ()
+        assert len(steps) == len(pools[0].responses[0].steps)
+
+
+def test_a_second_run_goes_on_where_the_first_was(done: tuple[Path, Summary], tmp_path: Path) -> None:
+    first, summary = done
+    out = tmp_path / "again"
+    shutil.copytree(first, out)
+    before = (out / "policy" / "model.safetensors").stat().st_mtime_ns
+    (out / "scores" / "outcome.json").unlink()
+    (out / "summary.json").unlink()
+    again = run(out, world=TINY, progress=False)
+    assert again.best_of_n == summary.best_of_n
+    assert (out / "policy" / "model.safetensors").stat().st_mtime_ns == before
+    assert (out / "summary.json").is_file()
+
+
+def test_models_trained_side_by_side_are_the_same(done: tuple[Path, Summary], tmp_path: Path) -> None:
+    first, _ = done
+    out = tmp_path / "side_by_side"
+    shutil.copytree(first / "data", out / "data")
+    world = replace(TINY, workers=2, kinds=("outcome", "process"))
+    train_and_score(world, out, progress=False)
+    for kind in world.kinds:
+        assert (out / "scores" / f"{kind}.json").read_text() == (first / "scores" / f"{kind}.json").read_text()
+
+
+def test_a_folder_of_another_run_is_refused(done: tuple[Path, Summary]) -> None:
+    with pytest.raises(ConfigError, match="other settings"):
+        run(done[0], world=Arithmetic(seed=1), progress=False)
