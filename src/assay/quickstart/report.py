@@ -4,33 +4,76 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from assay.evaluation import Report, evaluate
+from assay.quickstart.models import read_scores
+from assay.quickstart.records import read_pools
 from assay.quickstart.story import story
 from assay.quickstart.summary import Summary
-from assay.report import Estimates, Figure, KeyValues, Paragraph, Section, pool_report, write_report
+from assay.quickstart.world import Kind, World
+from assay.report import (
+    Details,
+    Estimates,
+    Figure,
+    KeyValues,
+    Paragraph,
+    Section,
+    evaluation_sections,
+    pool_report,
+    write_report,
+)
 from assay.report.plots import training_curves
 from assay.stats import CurvePoint, Estimate
 
 __all__ = ["write"]
 
 
-def write(out: Path, summary: Summary) -> None:
-    """Write `report.html` from the summary and each model's `metrics.jsonl`. Raises `MissingExtra`."""
+def write(world: World, out: Path, summary: Summary) -> None:
+    """Write `report.html` from what the stages left in the run's folder. Raises `MissingExtra`."""
+    measured = {kind: _measured(out, kind) for kind in world.kinds}
     rulers: dict[str, Estimate | Sequence[CurvePoint]] = {
         "majority": summary.majority_of_n,
         "oracle": summary.oracle_of_n,
         "no selection": summary.mean_at_1,
     }
+    any_curves = next(iter(measured.values())).curves
+    rulers |= {name: any_curves[name] for name in ("shortest", "longest")}
     sections = [
         Section("What happened", [Paragraph(story(summary))]),
-        *pool_report(summary.best_of_n, rulers),
+        *pool_report(summary.best_of_n, rulers, gold="accuracy"),
     ]
     if summary.steps:
         sections.append(Section("Steps", [Estimates(summary.steps, caption="Of the test pool's steps")]))
-    for kind in summary.best_of_n:
+    for kind, found in measured.items():
+        results, *_ = evaluation_sections(found, of=kind)
         rows = [json.loads(line) for line in (out / "models" / kind / "metrics.jsonl").read_text().splitlines()]
         figure = Figure(training_curves(rows), "Strong lines are running means over a twentieth of the run.")
-        sections.append(Section(f"Training: {kind}", [figure]))
+        sections.append(Section(kind.capitalize(), [*results.blocks, Details("Training", [figure])]))
+    sections.append(Section("Data", [KeyValues(_data(out, world))]))
     how: dict[str, object] = {"settings": json.loads((out / "world.json").read_text()), "seconds": dict(summary.stages)}
     how["parity_max_abs_diff"] = summary.parity_max_abs_diff
     sections.append(Section("How it was made", [KeyValues(how)]))
     write_report(out / "report.html", "Quickstart", sections, subtitle="Where does each reward model stop being gold?")
+
+
+def _measured(out: Path, kind: Kind) -> Report:
+    """A model's scores of the test pool against the truth: ranking, calibration, histograms, and length as a ruler."""
+    scores, _ = read_scores(out / "scores" / f"{kind}.json")
+    return evaluate(
+        read_pools(out / "data" / "test_pool.jsonl"), scores, probabilities=kind != "preference", resamples=1000
+    )
+
+
+def _data(out: Path, world: World) -> dict[str, object]:
+    """What was trained and tested on."""
+    found: dict[str, object] = {}
+    for name in ("train_pool", "test_pool"):
+        pools = read_pools(out / "data" / f"{name}.jsonl")
+        grades = [grade for pool in pools for grade in pool.grades]
+        words = name.replace("_", " ")
+        found |= {f"{words}: problems": len(pools), f"{words}: responses": len(grades)}
+        found[f"{words}: share right"] = sum(grades) / len(grades)
+    for kind in world.kinds:
+        summary = json.loads((out / "models" / kind / "training.json").read_text())
+        found[f"{kind}: training records"] = summary["records"]
+        found |= {f"{kind}: dropped, {why}": count for why, count in summary["dropped"].items()}
+    return found

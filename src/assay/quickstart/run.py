@@ -48,7 +48,7 @@ def run(out: Path, *, seed: int = 0, world: World | None = None, progress: bool 
         ledger.stage("models", scored, lambda: train_and_score(world, out, progress))
         summary = summarise(world, out, ledger.seconds)
     config.write_atomic(out / "summary.json", summary.to_json())
-    report.write(out, summary)
+    report.write(world, out, summary)
     return summary
 
 
