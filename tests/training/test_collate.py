@@ -92,12 +92,19 @@ def test_micro_batches_keep_to_their_budget_and_hold_everything_once() -> None:
 
 def test_order_of_an_epoch() -> None:
     lengths = np.random.default_rng(0).integers(1, 100, size=1001)
-    order = epoch_order(lengths, 32, seed=3, epoch=1)
+    order = epoch_order(lengths, 32, seed=3, epoch=1, bucket=32)
     assert sorted(np.concatenate(order).tolist()) == list(range(1001))
     assert {len(batch) for batch in order} <= {31, 32}
-    again = epoch_order(lengths, 32, seed=3, epoch=1)
+    again = epoch_order(lengths, 32, seed=3, epoch=1, bucket=32)
     assert all((a == b).all() for a, b in zip(order, again, strict=True))
-    other = epoch_order(lengths, 32, seed=3, epoch=2)
+    other = epoch_order(lengths, 32, seed=3, epoch=2, bucket=32)
     assert not all((a == b).all() for a, b in zip(order, other, strict=True))
     spread = np.mean([np.ptp(lengths[batch]) for batch in order])
     assert spread < 0.2 * np.ptp(lengths), "batches hold records of like length"
+
+
+def test_without_buckets_a_batch_is_a_random_draw() -> None:
+    lengths = np.arange(1024)
+    means = [lengths[batch].mean() for batch in epoch_order(lengths, 32, seed=0, epoch=0)]
+    # The mean of 32 of 0..1023, drawn without replacement, has a standard deviation of about 51.
+    assert 25 < np.std(means) < 90

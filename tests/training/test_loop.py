@@ -48,7 +48,8 @@ def test_a_planted_preference_is_learnt(tmp_path: Path) -> None:
     )
     assert done.held_out_accuracy is not None
     assert done.held_out_accuracy > 0.97
-    assert done.losses[0] == pytest.approx(math.log(2), abs=0.2)
+    # A fresh head's scores are of order one or below, so one batch's loss is log 2 give or take a few tenths.
+    assert done.losses[0] == pytest.approx(math.log(2), abs=0.4)
     assert done.losses[-1] < 0.1
     assert len(done.losses) == done.steps == 52
     assert done.parity < 1e-4

@@ -177,6 +177,7 @@ class Arithmetic:
         return Settings(
             epochs=self.steps / a_epoch,
             batch_size=batch_size,
+            bucket=32,
             learning_rate=3e-3,
             final_learning_rate_share=0.0,
             warmup=50 / 1200,

@@ -28,8 +28,6 @@ Floats = NDArray[np.float32]
 
 CHUNK = 1024
 """Records tokenised at once."""
-POOL = 32
-"""Batches among which records are sorted by length: little padding, and an order that is still mostly random."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +170,21 @@ def micro_batches(examples: Sequence[Example], loss: Loss, pad_id: int, micro_to
     return [collate(part, loss, pad_id) for part in parts]
 
 
-def epoch_order(lengths: NDArray[Any], batch_size: int, seed: int, epoch: int) -> list[NDArray[np.intp]]:
+def epoch_order(
+    lengths: NDArray[Any], batch_size: int, seed: int, epoch: int, bucket: int = 1
+) -> list[NDArray[np.intp]]:
     """Indices of the records of every batch of an epoch: a pure function of its arguments.
 
-    Records are shuffled, sorted by length within pools of batches, and the batches shuffled; batch sizes differ by at
-    most one, so that no step rests on a handful of records.
+    Records are shuffled, sorted by length within pools of `bucket` batches, and the batches shuffled; batch sizes
+    differ by at most one, so that no step rests on a handful of records.
     """
     if not len(lengths):
         raise ConfigError("there are no records to put in order")
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(len(lengths))
     bounds = np.linspace(0, len(order), math.ceil(len(order) / batch_size) + 1).round().astype(np.intp)
-    for first in range(0, len(bounds) - 1, POOL):
-        pool = slice(bounds[first], bounds[min(first + POOL, len(bounds) - 1)])
-        order[pool] = order[pool][np.argsort(lengths[order[pool]], kind="stable")]
+    for first in range(0, len(bounds) - 1, bucket):
+        pool = slice(bounds[first], bounds[min(first + bucket, len(bounds) - 1)])
+        if bucket > 1:
+            order[pool] = order[pool][np.argsort(lengths[order[pool]], kind="stable")]
     return [order[bounds[i] : bounds[i + 1]] for i in rng.permutation(len(bounds) - 1)]

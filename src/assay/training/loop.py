@@ -184,7 +184,7 @@ def _run(job: _Job) -> resuming.State:
             began = time.monotonic()
             epoch, index = divmod(state.step, a_epoch)
             if not index or not order:
-                order = epoch_order(lengths, settings.batch_size, settings.seed, epoch)
+                order = epoch_order(lengths, settings.batch_size, settings.seed, epoch, settings.bucket)
             row = _step(job, optimiser, [job.examples[i] for i in order[index]], state.step, total)
             state.step += 1
             speed = row["tokens"] / (time.monotonic() - began)

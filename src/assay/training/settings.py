@@ -20,6 +20,11 @@ class Settings:
     micro_tokens: int = 8192
     """Most tokens, with padding, in one forward pass; changes memory and speed, not the result."""
 
+    bucket: int = 1
+    """Batches among which records are sorted by length. Micro-batches always hold records of like length; above 1
+    whole steps do too, which saves padding where a step is one micro-batch, and pulls to and fro where labels go with
+    length."""
+
     learning_rate: float = 2e-5
     """Peak learning rate of AdamW; models of under a million parameters want about 1e-3, LoRA about 1e-4."""
 
@@ -57,7 +62,7 @@ class Settings:
     """Decides the order of the records and dropout."""
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "batch_size", "micro_tokens", "learning_rate", "clip", "checkpoint_every")
+        positive = ("epochs", "batch_size", "micro_tokens", "bucket", "learning_rate", "clip", "checkpoint_every")
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
