@@ -87,16 +87,24 @@ def test_one_new_file_is_a_component(planted: str) -> None:
     assert components.name_of(found) == f"{planted}/planted-one"
 
 
-@pytest.mark.parametrize("planted", ["losses"], indirect=True)
-def test_a_new_loss_is_offered_on_the_command_line(planted: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("planted", "command"),
+    [("losses", ["train"]), ("search", ["bestof"]), ("formats", ["data", "check"])],
+    indirect=["planted"],
+)
+def test_a_new_component_is_offered_on_the_command_line(
+    planted: str, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     from assay import cli
 
-    sys.modules.pop("assay.cli.train", None)
+    module = f"assay.cli.{command[0]}"
+    sys.modules.pop(module, None)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["train", "--help"])
-    sys.modules.pop("assay.cli.train", None)
+        cli.main([*command, "--help"])
+    sys.modules.pop(module, None)
     assert stop.value.code == 0
-    assert "planted-one" in capsys.readouterr().out
+    # Names may be broken over two lines of the help.
+    assert "planted-one" in "".join(capsys.readouterr().out.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("kind", components.KINDS)
