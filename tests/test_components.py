@@ -11,6 +11,7 @@ import assay.losses
 import assay.search
 from assay import components
 from assay.errors import ConfigError
+from tests.fresh import fresh
 
 NEW = {
     "losses": (
@@ -97,11 +98,8 @@ def test_a_new_component_is_offered_on_the_command_line(
 ) -> None:
     from assay import cli
 
-    module = f"assay.cli.{command[0]}"
-    sys.modules.pop(module, None)
-    with pytest.raises(SystemExit) as stop:
+    with fresh(f"assay.cli.{command[0]}"), pytest.raises(SystemExit) as stop:
         cli.main([*command, "--help"])
-    sys.modules.pop(module, None)
     assert stop.value.code == 0
     # Names may be broken over two lines of the help.
     assert "planted-one" in "".join(capsys.readouterr().out.replace("│", " ").split())

@@ -11,6 +11,7 @@ import assay.data.formats
 from assay import cli
 from assay.data.io import read
 from assay.types import StepLabels
+from tests.fresh import fresh
 
 ROWS = [
     {"prompt": f"What is {i}?", "completion": f"It is {i + j}.", "label": j == 0} for i in range(60) for j in (0, 1)
@@ -158,14 +159,12 @@ def test_a_new_format_is_one_new_file(
     """It shows in the help, tells its rows, and is read and written, with no other edit."""
     (tmp_path / "upside_down.py").write_text(NEW)
     monkeypatch.setattr(assay.data.formats, "__path__", [*assay.data.formats.__path__, str(tmp_path)])
-    for name in ("assay.cli.data", "assay.data.formats.upside_down"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    assert run("check", "--help") == 0
-    assert "upside-down" in capsys.readouterr().out
-    assert run("convert", data, tmp_path / "new.jsonl", "--to", "upside-down") == 0
-    assert run("check", tmp_path / "new.jsonl") == 0
-    assert "upside-down" in capsys.readouterr().out
-    sys.modules.pop("assay.cli.data", None)
+    with fresh("assay.cli.data"), fresh("assay.data.formats.upside_down"):
+        assert run("check", "--help") == 0
+        assert "upside-down" in capsys.readouterr().out
+        assert run("convert", data, tmp_path / "new.jsonl", "--to", "upside-down") == 0
+        assert run("check", tmp_path / "new.jsonl") == 0
+        assert "upside-down" in capsys.readouterr().out
 
 
 NEW = '''
