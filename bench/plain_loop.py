@@ -26,6 +26,8 @@ from assay.models.checkpoint import wrap
 from assay.models.layout import Layout
 from assay.models.readout import PREFERENCE
 from assay.models.reward_model import RewardModel
+from assay.packing.budget import Budget
+from assay.packing.engine import Engine
 from assay.scorers.local import LocalScorer
 from assay.training import loop
 from assay.training.collate import encode
@@ -55,7 +57,10 @@ def model(size: str, dtype: str, device: str) -> RewardModel:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>")
     torch.manual_seed(0)
     network = AutoModelForSequenceClassification.from_config(config).to(getattr(torch, dtype))
-    return wrap(network, tokenizer, layout=Layout(max_length=4096), readout=PREFERENCE).to(device)
+    wrapped = wrap(network, tokenizer, layout=Layout(max_length=4096), readout=PREFERENCE).to(device)
+    # What sharing prompts buys is measured in bench/shared_prefix.py; here both sides do the same work.
+    wrapped.forced = Engine("plain", "asked for", 0.0)
+    return wrapped
 
 
 def pairs(count: int, prompt: int, response: tuple[int, int], rng: random.Random) -> list[Preference]:
@@ -81,7 +86,8 @@ def training(arguments: argparse.Namespace) -> tuple[Callable[[int], int], Calla
     settings = Settings(batch_size=arguments.pairs, micro_tokens=arguments.micro_tokens, learning_rate=1e-5)
     ours, bare = (model(arguments.size, arguments.dtype, arguments.device) for _ in range(2))
     examples, _ = encode(records, ours.encoder, BradleyTerry())
-    job = loop._Job(ours, examples, [], BradleyTerry(), settings, Path(), {}, {}, False)
+    budget = Budget(settings.micro_tokens)
+    job = loop._Job(ours, examples, [], BradleyTerry(), settings, Path(), {}, {}, False, budget)
     optimiser, bare_optimiser = loop._optimiser(ours, settings), loop._optimiser(bare, settings)
     network = bare.network.to(getattr(torch, arguments.dtype)).train()
 

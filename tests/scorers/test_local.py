@@ -122,10 +122,10 @@ def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch, caplog:
     expected = [s.value for s in scored(LocalScorer(model).score(groups()))]
     forward = type(model).forward
 
-    def small(self: Any, batch: Batch) -> torch.Tensor:
+    def small(self: Any, batch: Batch, **settings: Any) -> torch.Tensor:
         if batch.ids_B_T.numel() > 60:
             raise torch.OutOfMemoryError("out of memory")
-        return forward(self, batch)
+        return forward(self, batch, **settings)
 
     monkeypatch.setattr(type(model), "forward", small)
     with caplog.at_level(logging.WARNING):
@@ -135,21 +135,23 @@ def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch, caplog:
 
 
 def test_a_sequence_that_does_not_fit_alone_is_unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(self: Any, sequences: Sequence[Encoded]) -> Any:
+    def never(*_: Any, **__: Any) -> Any:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(LocalScorer, "_forward", never)
-    found = LocalScorer(planted.model()).score(groups())
+    model = planted.model()
+    monkeypatch.setattr(type(model), "forward", never)
+    found = LocalScorer(model).score(groups())
     assert all(isinstance(s, Unscored) and s.reason.startswith("out of memory at") for group in found for s in group)
 
 
 def test_other_errors_are_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Any, sequences: Sequence[Encoded]) -> Any:
+    def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(LocalScorer, "_forward", broken)
+    model = planted.model()
+    monkeypatch.setattr(type(model), "forward", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
-        LocalScorer(planted.model()).score(groups())
+        LocalScorer(model).score(groups())
 
 
 def test_a_budget_below_one_is_refused() -> None:

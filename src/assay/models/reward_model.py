@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from assay.errors import ConfigError
 from assay.models.layout import Encoded, Encoder, Layout
 from assay.models.readout import Readout
+from assay.packing.engine import Engine, engine_of, hidden
+from assay.packing.tree import Tree
 from assay.types import Record
 
-__all__ = ["Batch", "RewardModel", "Side", "TrainScores", "pad"]
+__all__ = ["Batch", "RewardModel", "Shared", "Side", "TrainScores", "arrange", "pad", "share"]
 
 Side = Literal["right", "left"]
 
@@ -47,6 +49,31 @@ class Batch:
         """The same batch on a device."""
         return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
 
+    @property
+    def tokens(self) -> int:
+        """Tokens of all sequences, without padding."""
+        return int(self.mask_B_T.sum())
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The same sequences with every shared prefix once."""
+
+    tree: Tree
+    reads_B_S: Tensor
+    """Read positions, as places in the tree's row; 0 where a sequence has fewer than S."""
+    valid_B_S: Tensor
+    """True at read positions that exist."""
+
+    def to(self, device: torch.device | str) -> "Shared":
+        """The same batch on a device."""
+        return Shared(self.tree, self.reads_B_S.to(device), self.valid_B_S.to(device))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all sequences: a shared one counts in each."""
+        return sum(self.tree.lengths)
+
 
 class RewardModel(nn.Module):
     """Backbone, head and read-out. The score of a preference model is known only up to a constant for each prompt."""
@@ -62,6 +89,7 @@ class RewardModel(nn.Module):
         self.encoder = encoder
         self.pad_id = pad_id
         self.scores = scores
+        self.forced: Engine | None = None
         if next(head.parameters()).dtype in (torch.bfloat16, torch.float16):
             # bf16 has 8 bits of mantissa: a head in fp32 keeps scores apart that differ in the third digit.
             head.float()
@@ -85,8 +113,19 @@ class RewardModel(nn.Module):
         """How text becomes tokens."""
         return self.encoder.layout
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits (B, S) at the read positions, in the head's precision; where `valid` is False they mean nothing."""
+    @property
+    def engine(self) -> Engine:
+        """How shared prefixes are computed: `forced`, or what was found right and fast for this backbone."""
+        return self.forced or engine_of(self.backbone)
+
+    def forward(self, batch: Batch | Shared, *, micro_tokens: int = 1 << 30) -> Tensor:
+        """Logits (B, S) at the read positions, in the head's precision; where `valid` is False they mean nothing.
+
+        A shared batch of more than `micro_tokens` tokens goes through the backbone in parts, if no gradient is asked.
+        """
+        if isinstance(batch, Shared):
+            hidden_T_D = hidden(self.backbone, batch.tree, self.engine, micro_tokens=micro_tokens)
+            return self.read(hidden_T_D[batch.reads_B_S])
         positions = (batch.mask_B_T.long().cumsum(-1) - 1).clamp(min=0)
         hidden_B_T_D = self.backbone(
             input_ids=batch.ids_B_T, attention_mask=batch.mask_B_T.long(), position_ids=positions, use_cache=False
@@ -105,12 +144,27 @@ class RewardModel(nn.Module):
     def collate(
         self, sequences: Sequence[Encoded], *, reads: Literal["steps", "tokens"] = "steps", side: Side = "right"
     ) -> Batch:
-        """A batch on the model's device, read at every step or at every token of the response."""
+        """A padded batch on the model's device, read at every step or at every token of the response."""
         positions = [s.reads if reads == "steps" else tuple(range(s.start, len(s.ids))) for s in sequences]
         return pad([s.ids for s in sequences], positions, self.pad_id, side=side).to(next(self.parameters()).device)
 
 
 Ints = Sequence[int] | NDArray[np.integer[Any]]
+
+
+def arrange(ids: Sequence[Ints], reads: Sequence[Ints], pad_id: int, engine: Engine | None) -> Batch | Shared:
+    """Sequences with their read positions, sharing prefixes where the engine finds it worth it."""
+    tree = engine.tree(ids) if engine is not None else None
+    return pad(ids, reads, pad_id) if tree is None else share(tree, reads)
+
+
+def share(tree: Tree, reads: Sequence[Ints]) -> Shared:
+    """The sequences of a tree, read at these positions of each."""
+    counts = np.array([len(row) for row in reads])
+    valid_B_S = np.arange(max(1, int(counts.max()))) < counts[:, None]
+    reads_B_S = np.zeros(valid_B_S.shape, dtype=np.int64)
+    reads_B_S[valid_B_S] = np.concatenate([tree.places(i, np.asarray(row)) for i, row in enumerate(reads)])
+    return Shared(tree, torch.from_numpy(reads_B_S), torch.from_numpy(valid_B_S))
 
 
 def pad(ids: Sequence[Ints], reads: Sequence[Ints], pad_id: int, *, side: Side = "right") -> Batch:

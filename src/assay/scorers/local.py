@@ -1,87 +1,154 @@
-"""Score with a reward model in this process."""
+"""Score with a reward model in this process, every shared prefix computed once."""
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from assay.aggregation import aggregate
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.fit import unfit
 from assay.models.layout import Encoded
-from assay.models.reward_model import RewardModel
-from assay.types import Group, Score, Unscored
+from assay.models.reward_model import Batch, RewardModel, Shared, arrange, share
+from assay.packing.budget import Budget, out_of_memory
+from assay.packing.incremental import Memory
+from assay.packing.tree import grow
+from assay.types import Group, Response, Score, Unscored
 
 __all__ = ["LocalScorer"]
 
-log = logging.getLogger(__name__)
+Logits = tuple[float, ...] | Unscored
+
+
+class _Piece(NamedTuple):
+    """Sequences that go through the model together, and how many tokens that takes."""
+
+    members: list[int]
+    tokens: int
 
 
 class LocalScorer:
     """A `Scorer` on a model in memory, or on a folder that `assay train` saved.
 
-    Sequences are sorted by length and go through the model in batches of at most `micro_tokens` tokens, padding
-    included; in fp32 scores do not depend on how they are batched. A response that is longer than the model's
-    `max_length` is `Unscored`, never truncated, and so is one of which nothing is read.
+    What a group's responses share goes through the model once. Groups are put together up to `micro_tokens` tokens a
+    pass, and a larger one goes in parts without computing its prompt again; when memory runs out the budget is halved.
+    In fp32 scores do not depend on any of this. A response that is longer than the model's `max_length` is `Unscored`,
+    never truncated, and so is one of which nothing is read.
+
+    Unfinished responses are the branches of a search: keys and values of up to `remember` of their tokens are kept, so
+    that scoring what extends them costs the new tokens only.
     """
 
-    def __init__(self, model: RewardModel | Path | str, *, micro_tokens: int = 8192) -> None:
-        if micro_tokens < 1:
-            raise ConfigError(f"micro_tokens is {micro_tokens}; it must be 1 or more")
+    def __init__(self, model: RewardModel | Path | str, *, micro_tokens: int = 8192, remember: int = 32_768) -> None:
+        if micro_tokens < 1 or remember < 0:
+            raise ConfigError(f"micro_tokens is {micro_tokens} and remember {remember}; at least 1 and 0 are needed")
         self.model = model.eval() if isinstance(model, RewardModel) else checkpoint.load(model)
-        self.micro_tokens = micro_tokens
+        self.budget = Budget(micro_tokens)
+        self.memory = Memory(remember)
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response of each group, in order: its steps' scores, and their aggregation."""
         return [[self._score(logits) for logits in group] for group in self.logits(groups)]
 
-    def logits(self, groups: Sequence[Group]) -> list[list[tuple[float, ...] | Unscored]]:
+    @torch.inference_mode()
+    def logits(self, groups: Sequence[Group]) -> list[list[Logits]]:
         """The raw logit of every step of every response, before link and aggregation."""
-        encoder = self.model.encoder
-        pairs = [(group.prompt, response) for group in groups for response in group.responses]
-        sequences = encoder.encode(pairs)
-        found: list[tuple[float, ...] | Unscored | None] = [None] * len(pairs)
-        for i, ((_, response), sequence) in enumerate(zip(pairs, sequences, strict=True)):
-            match unfit(encoder.layout, response, sequence):
-                case "too long":
-                    limit = encoder.layout.max_length
-                    found[i] = Unscored(reason=f"{len(sequence.ids)} tokens > max_length {limit}")
-                case "empty":
-                    found[i] = Unscored(reason="empty response")
-        left = sorted((i for i, x in enumerate(found) if x is None), key=lambda i: -len(sequences[i].ids))
         self.model.eval()
-        while left:
-            count = _count([len(sequences[i].ids) for i in left], self.micro_tokens)
-            try:
-                logits = self._forward([sequences[i] for i in left[:count]])
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
-                    raise
-                logits = self._smaller(count, len(sequences[left[0]].ids))
-                if not logits:
-                    continue
-            for i, value in zip(left, logits, strict=False):
-                found[i] = value
-            left = left[count:]
-        values: Iterator[tuple[float, ...] | Unscored] = (x for x in found if x is not None)
+        engine = self.model.engine
+        pairs = [(group.prompt, response) for group in groups for response in group.responses]
+        sequences = self.model.encoder.encode(pairs)
+        found: dict[int, Logits] = {
+            i: reason
+            for i, ((_, response), sequence) in enumerate(zip(pairs, sequences, strict=True))
+            if (reason := self._unfit(response, sequence)) is not None
+        }
+        remembers = engine.path == "packed" and self.memory.tokens > 0
+        alone: list[_Piece] = []
+        trees: list[_Piece] = []
+        branches: list[_Piece] = []
+        start = 0
+        for group in groups:
+            members = [i for i in range(start, start + len(group.responses)) if i not in found]
+            start += len(group.responses)
+            open_ = [i for i in members if remembers and not pairs[i][1].finished]
+            fit = [i for i in members if i not in open_]
+            branches += [_Piece([i], len(sequences[i].ids)) for i in open_]
+            tree = engine.tree([sequences[i].ids for i in fit]) if len(fit) > 1 else None
+            if tree is None:
+                alone += [_Piece([i], len(sequences[i].ids)) for i in fit]
+            else:
+                trees.append(_Piece(fit, len(tree.ids_T)))
+        # Like lengths stand together, where padding is what a batch costs.
+        alone.sort(key=lambda piece: -piece.tokens)
+        self._score_all(alone, self._arranged, sequences, found, padded=True)
+        self._score_all(trees, self._shared, sequences, found)
+        self._score_all(branches, self._remembered, sequences, found)
+        values: Iterator[Logits] = (found[i] for i in range(len(pairs)))
         return [[next(values) for _ in group.responses] for group in groups]
 
-    @torch.inference_mode()
-    def _forward(self, sequences: Sequence[Encoded]) -> list[tuple[float, ...] | Unscored]:
-        rows = self.model(self.model.collate(sequences)).double().cpu().tolist()
-        return [tuple(row[: len(s.reads)]) for row, s in zip(rows, sequences, strict=True)]
+    def _score_all(
+        self,
+        left: list[_Piece],
+        run: Callable[[list[Encoded]], Tensor],
+        sequences: Sequence[Encoded],
+        found: dict[int, Logits],
+        *,
+        padded: bool = False,
+    ) -> None:
+        """Note the logits of all pieces, as many at a time as the budget holds."""
+        while left:
+            sizes = [piece.tokens for piece in left]
+            costs = sizes[0] * np.arange(1, len(left) + 1) if padded else np.cumsum(sizes)
+            count = max(1, int((costs <= self.budget.micro_tokens).sum()))
+            part = [i for piece in left[:count] for i in piece.members]
+            try:
+                rows = run([sequences[i] for i in part]).double().cpu().tolist()
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                if len(part) > 1 and self.budget.micro_tokens > 1:
+                    self.budget.halve(int(costs[count - 1]))
+                    continue
+                found |= {i: Unscored(reason=f"out of memory at {len(sequences[i].ids)} tokens") for i in part}
+            else:
+                found |= {i: tuple(row[: len(sequences[i].reads)]) for i, row in zip(part, rows, strict=True)}
+            left = left[count:]
 
-    def _smaller(self, count: int, length: int) -> list[tuple[float, ...] | Unscored]:
-        """Memory ran out: halve the budget, or give up on a sequence that does not fit alone."""
-        if count == 1:
-            return [Unscored(reason=f"out of memory at {length} tokens")]
-        self.micro_tokens = max(1, count * length // 2)
-        log.warning("out of memory; going on with micro_tokens=%d", self.micro_tokens)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return []
+    def _arranged(self, sequences: Sequence[Encoded]) -> Tensor:
+        """(B, S) logits of sequences that share little."""
+        batch = arrange([s.ids for s in sequences], [s.reads for s in sequences], self.model.pad_id, self.model.engine)
+        return self._logits(batch)
+
+    def _shared(self, sequences: Sequence[Encoded]) -> Tensor:
+        """(B, S) logits of whole groups."""
+        tree = grow([np.array(s.ids) for s in sequences])
+        return self._logits(share(tree, [s.reads for s in sequences]))
+
+    def _remembered(self, sequences: Sequence[Encoded]) -> Tensor:
+        """(B, S) logits of branches, run from where what is remembered ends."""
+        rows = self.memory.hidden(self.model.backbone, [np.array(s.ids) for s in sequences])
+        width = max(len(s.reads) for s in sequences)
+        reads = [[*s.reads, *(s.reads[-1:] * (width - len(s.reads)))] for s in sequences]
+        return self.model.read(torch.stack([row[places] for row, places in zip(rows, reads, strict=True)]))
+
+    def _logits(self, batch: Batch | Shared) -> Tensor:
+        device = next(self.model.parameters()).device
+        logits: Tensor = self.model(batch.to(device), micro_tokens=self.budget.micro_tokens)
+        return logits
+
+    def _unfit(self, response: Response, sequence: Encoded) -> Unscored | None:
+        layout = self.model.layout
+        match unfit(layout, response, sequence):
+            case "too long":
+                return Unscored(reason=f"{len(sequence.ids)} tokens > max_length {layout.max_length}")
+            case "empty":
+                return Unscored(reason="empty response")
+            case None:
+                return None
 
     def _score(self, logits: tuple[float, ...] | Unscored) -> Score | Unscored:
         if isinstance(logits, Unscored):
@@ -92,12 +159,3 @@ class LocalScorer:
         if not all(x - x == 0 for x in steps):
             return Unscored(reason="the model's output is not finite")
         return Score(value=aggregate(steps, readout.aggregate), steps=steps)
-
-
-def _count(lengths: Sequence[int], micro_tokens: int) -> int:
-    """How many of the sequences, longest first, fit in a batch; at least one."""
-    return max(1, min(len(lengths), micro_tokens // lengths[0]))
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

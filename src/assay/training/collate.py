@@ -17,7 +17,8 @@ from torch import Tensor
 from assay.errors import ConfigError, DataError
 from assay.models.fit import unfit
 from assay.models.layout import Encoded, Encoder
-from assay.models.reward_model import Batch, pad
+from assay.models.reward_model import Batch, Shared, arrange
+from assay.packing.engine import Engine
 from assay.protocols import Loss
 from assay.types import Preference, Prompt, Ranking, Record, Response, StepLabels
 
@@ -46,12 +47,19 @@ class Example:
         """Tokens of the longest response: what the record costs when padded."""
         return max(map(len, self.ids))
 
+    @property
+    def unique(self) -> int:
+        """Tokens when what all responses begin with is counted once: what the record costs when shared."""
+        first, *others = self.ids
+        common = min((_common(first, ids) for ids in others), default=0)
+        return sum(map(len, self.ids)) - common * len(others)
+
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
     """What one forward pass takes, and what the loss compares it with."""
 
-    batch: Batch
+    batch: Batch | Shared
     """The sequences of all G records, one after another; absent responses are left out."""
     slots: Tensor
     """Place of each sequence among the G x R of the values."""
@@ -134,9 +142,9 @@ def _example(record: Record, sequences: list[Encoded], loss: Loss) -> Example | 
     return Example(ids, reads, target)
 
 
-def collate(examples: Sequence[Example], loss: Loss, pad_id: int) -> MicroBatch:
-    """One micro-batch of the examples."""
-    batch = pad([ids for e in examples for ids in e.ids], [r for e in examples for r in e.reads], pad_id)
+def collate(examples: Sequence[Example], loss: Loss, pad_id: int, engine: Engine | None = None) -> MicroBatch:
+    """One micro-batch of the examples; with an engine, shared where that is faster."""
+    batch = arrange([ids for e in examples for ids in e.ids], [r for e in examples for r in e.reads], pad_id, engine)
     counts = np.array([len(e.ids) for e in examples])
     present_G_R = np.arange(counts.max()) < counts[:, None]
     slots = torch.from_numpy(np.flatnonzero(present_G_R))
@@ -157,8 +165,23 @@ def collate(examples: Sequence[Example], loss: Loss, pad_id: int) -> MicroBatch:
     return MicroBatch(batch, slots, tensor, mask_G_R_S, loss.terms(tensor, mask_G_R_S))
 
 
-def micro_batches(examples: Sequence[Example], loss: Loss, pad_id: int, micro_tokens: int) -> list[MicroBatch]:
-    """The examples as micro-batches of at most `micro_tokens` padded tokens, or of one record."""
+def micro_batches(
+    examples: Sequence[Example], loss: Loss, pad_id: int, micro_tokens: int, engine: Engine | None = None
+) -> list[MicroBatch]:
+    """The examples as micro-batches of at most `micro_tokens` tokens, padding included, or of one record.
+
+    With an engine that shares prefixes a micro-batch holds as many records as their unique tokens allow, and records of
+    one prompt stand together.
+    """
+    if engine is not None and engine.tree([ids for e in examples for ids in e.ids]) is not None:
+        parts = _by_prompt(examples, micro_tokens)
+    else:
+        parts = _by_length(examples, micro_tokens)
+    return [collate(part, loss, pad_id, engine) for part in parts]
+
+
+def _by_length(examples: Sequence[Example], micro_tokens: int) -> list[list[Example]]:
+    """Records of like length together."""
     parts: list[list[Example]] = []
     sequences = 0
     for example in sorted(examples, key=lambda e: e.length):
@@ -167,7 +190,30 @@ def micro_batches(examples: Sequence[Example], loss: Loss, pad_id: int, micro_to
             parts.append([])
             sequences = len(example.ids)
         parts[-1].append(example)
-    return [collate(part, loss, pad_id) for part in parts]
+    return parts
+
+
+def _by_prompt(examples: Sequence[Example], micro_tokens: int) -> list[list[Example]]:
+    """Records that begin alike together."""
+    parts: list[list[Example]] = []
+    tokens = 0
+    for example in sorted(examples, key=lambda e: e.ids[0].tolist()):
+        cost = example.unique
+        if parts:
+            cost -= _common(parts[-1][-1].ids[0], example.ids[0])
+        if not parts or tokens + cost > micro_tokens:
+            parts.append([])
+            tokens, cost = 0, example.unique
+        parts[-1].append(example)
+        tokens += cost
+    return parts
+
+
+def _common(a: Ints, b: Ints) -> int:
+    """How many tokens two sequences begin with."""
+    size = min(len(a), len(b))
+    same = a[:size] == b[:size]
+    return size if same.all() else int(same.argmin())
 
 
 def epoch_order(

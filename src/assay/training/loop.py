@@ -28,6 +28,7 @@ from assay.models import checkpoint
 from assay.models.fit import unfit
 from assay.models.readout import OUTCOME, PREFERENCE, PROCESS, Readout
 from assay.models.reward_model import RewardModel, TrainScores
+from assay.packing.budget import Budget, out_of_memory
 from assay.protocols import Loss
 from assay.scorers.local import LocalScorer
 from assay.training import resume as resuming
@@ -115,7 +116,8 @@ def train(
     else:
         start: dict[str, Any] = {"records": len(examples), "dropped": dropped, "held_out_records": len(held)}
         start |= {"held_out_dropped": held_dropped}
-        job = _Job(model, examples, held, loss, settings, out, prints, start, progress)
+        budget = Budget(settings.micro_tokens)
+        job = _Job(model, examples, held, loss, settings, out, prints, start, progress, budget)
         state = _run(job)
         model.scores = _train_scores(model, records)
         best = state.best or resuming.Best(state.step, None, None)
@@ -152,6 +154,7 @@ class _Job:
     prints: Mapping[str, str]
     start: Mapping[str, Any]
     progress: bool
+    budget: Budget
 
 
 def _run(job: _Job) -> resuming.State:
@@ -170,7 +173,7 @@ def _run(job: _Job) -> resuming.State:
     total = max(1, round(settings.epochs * a_epoch))
     every = settings.eval_every or max(1, total // 10)
     lengths = np.array([e.length for e in job.examples])
-    checks = micro_batches(job.held, job.loss, model.pad_id, settings.micro_tokens)
+    checks = micro_batches(job.held, job.loss, model.pad_id, settings.micro_tokens, model.eval().engine)
     order: list[Any] = []
     with (
         _checkpointing(model, settings.gradient_checkpointing),
@@ -214,14 +217,14 @@ def _step(
     job: _Job, optimiser: torch.optim.Optimizer, examples: Sequence[Example], step: int, total: int
 ) -> dict[str, Any]:
     """One optimiser step; what to write about it."""
-    model, settings = job.model.train(), job.settings
+    settings = job.settings
+    job.model.train()
     # Dropout is a function of the step, so that a run that goes on needs no random state.
     torch.manual_seed(settings.seed * 1_000_003 + step)
-    parts = micro_batches(examples, job.loss, model.pad_id, settings.micro_tokens)
     rate = learning_rate(step, total, settings)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    loss, accuracy = accumulate(model, parts, job.loss, autocast=settings.autocast)
+    loss, accuracy, tokens = _gradients(job, examples)
     trained = [p for group in optimiser.param_groups for p in group["params"]]
     norm = float(torch.nn.utils.clip_grad_norm_(trained, settings.clip))
     if not math.isfinite(loss) or not math.isfinite(norm):
@@ -231,8 +234,23 @@ def _step(
         )
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
-    tokens = sum(int(part.batch.mask_B_T.sum()) for part in parts)
     return {"loss": loss, "accuracy": accuracy, "learning_rate": rate, "gradient_norm": norm, "tokens": tokens}
+
+
+def _gradients(job: _Job, examples: Sequence[Example]) -> tuple[float, float | None, int]:
+    """Loss, accuracy and tokens of a step's records, whose gradient is added; less at a time when memory runs out."""
+    model = job.model
+    while True:
+        parts = micro_batches(examples, job.loss, model.pad_id, job.budget.micro_tokens, model.engine)
+        try:
+            loss, accuracy = accumulate(model, parts, job.loss, autocast=job.settings.autocast)
+        except RuntimeError as error:
+            if not out_of_memory(error) or len(parts) == len(examples):
+                raise
+            model.zero_grad(set_to_none=True)
+            job.budget.halve(max(part.batch.tokens for part in parts))
+        else:
+            return loss, accuracy, sum(part.batch.tokens for part in parts)
 
 
 def accumulate(

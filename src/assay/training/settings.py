@@ -18,7 +18,8 @@ class Settings:
     """Records an optimiser step."""
 
     micro_tokens: int = 8192
-    """Most tokens, with padding, in one forward pass; changes memory and speed, not the result."""
+    """Most tokens, with padding, in one forward pass, a shared prompt counted once; changes memory and speed, not the
+    result. Halved when memory runs out."""
 
     bucket: int = 1
     """Batches among which records are sorted by length. Micro-batches always hold records of like length; above 1

@@ -1,0 +1,147 @@
+"""Pay for new tokens only: keep keys and values of what was run, and run what extends it against them.
+
+What is kept is a set of sequences, each a path of blocks that it may share with others; a block's memory is free when
+no kept sequence runs through it any more. The least recently used sequences go first when there is no room.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from assay.packing import packed
+from assay.packing.attention import Piece, pieces_of
+from assay.packing.packed import Keys
+from assay.packing.tree import Tree, grow
+
+__all__ = ["Memory"]
+
+Ints = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Some consecutive tokens of a sequence."""
+
+    keys: Keys
+    hidden_U_D: Tensor
+
+
+Path = tuple[tuple[_Block, int], ...]
+"""Blocks, and how many of each one's tokens belong to the sequence."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A sequence that was run."""
+
+    ids: Ints
+    path: Path
+
+
+class Memory:
+    """Keys and values of at most `tokens` tokens of one model, forgotten when its weights change."""
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+        self._known: list[_Known] = []
+        self._weights: tuple[Any, ...] = ()
+
+    @torch.inference_mode()
+    def hidden(self, backbone: nn.Module, sequences: Sequence[Ints]) -> list[Tensor]:
+        """(L, D) last hidden states of every sequence, whole; only tokens that are not known are run."""
+        weights = tuple((p.device, p.dtype, p.data_ptr(), p._version) for p in backbone.parameters())
+        if weights != self._weights:
+            self._known, self._weights = [], weights
+        paths: list[Path] = [()] * len(sequences)
+        # Sequences by the place from which they are new.
+        places: dict[tuple[int, ...], list[int]] = {}
+        depths = [0] * len(sequences)
+        for i, ids in enumerate(sequences):
+            paths[i], depths[i] = self._longest(ids)
+            if depths[i] < len(ids):
+                places.setdefault((depths[i], *(id(block) for block, _ in paths[i])), []).append(i)
+        if places:
+            branches = list(places.values())
+            trees = [grow([sequences[i][depths[i] :] for i in members]) for members in branches]
+            starts = [paths[members[0]] for members in branches]
+            for members, new in zip(branches, _run(backbone, trees, starts), strict=True):
+                for i, path in zip(members, new, strict=True):
+                    paths[i] += path
+        self._remember([_Known(ids, path) for ids, path in zip(sequences, paths, strict=True)])
+        return [torch.cat([block.hidden_U_D[:n] for block, n in path]) for path in paths]
+
+    def _longest(self, ids: Ints) -> tuple[Path, int]:
+        """The longest known beginning of a sequence."""
+        best, depth = None, 0
+        for known in self._known:
+            size = min(len(known.ids), len(ids))
+            same = known.ids[:size] == ids[:size]
+            common = size if same.all() else int(same.argmin())
+            if common > depth:
+                best, depth = known, common
+        if best is None:
+            return (), 0
+        path, left = [], depth
+        for block, count in best.path:
+            if left:
+                path.append((block, min(count, left)))
+                left -= path[-1][1]
+        return tuple(path), depth
+
+    def _remember(self, new: Sequence[_Known]) -> None:
+        """Put the sequences first, and drop the last ones that there is no room for."""
+        kept: list[_Known] = []
+        held: set[int] = set()
+        seen: set[bytes] = set()
+        size = 0
+        for known in [*new, *self._known]:
+            blocks = {id(b): len(b.hidden_U_D) for b, _ in known.path}
+            size += sum(n for i, n in blocks.items() if i not in held)
+            if size > self.tokens:
+                break
+            held |= blocks.keys()
+            if known.ids.tobytes() not in seen:
+                seen.add(known.ids.tobytes())
+                kept.append(known)
+        self._known = kept
+
+
+def _run(backbone: nn.Module, trees: Sequence[Tree], starts: Sequence[Path]) -> list[list[Path]]:
+    """Run the trees' tokens in one row, each after its known path; for each tree its sequences' new blocks."""
+    device = next(backbone.parameters()).device
+    known = list({id(block): block for path in starts for block, _ in path}.values())
+    ends = np.cumsum([0, *(len(block.hidden_U_D) for block in known)]).tolist()
+    places = {id(block): at for block, at in zip(known, ends[:-1], strict=True)}
+    pieces: list[Piece] = []
+    depths, row = [], 0
+    for tree, path in zip(trees, starts, strict=True):
+        size, shift = len(tree.ids_T), row + ends[-1]
+        own = [Piece(p.q0 + row, p.q1 + row, p.k0 + shift, p.k1 + shift, p.causal) for p in pieces_of(tree)]
+        above = [Piece(row, row + size, places[id(b)], places[id(b)] + n, False) for b, n in path]
+        pieces += [*own, *above]
+        depths.append(tree.depths_T + sum(n for _, n in path))
+        row += size
+    packed.attach(backbone)
+    hidden_T_D, keys = packed.run(
+        backbone,
+        torch.from_numpy(np.concatenate([tree.ids_T for tree in trees])).long().to(device),
+        torch.from_numpy(np.concatenate(depths)).long().to(device),
+        pieces,
+        past=Keys.join([block.keys for block in known]) if known else None,
+        keep=torch.arange(row, device=device),
+    )
+    assert keys is not None
+    found: list[list[Path]] = []
+    row = 0
+    for tree in trees:
+        # Copies: a slice would hold the whole row's memory.
+        spans = [slice(row + node.start, row + node.end) for node in tree.nodes]
+        blocks = {id(n): _Block(keys.take(s), hidden_T_D[s].clone()) for n, s in zip(tree.nodes, spans, strict=True)}
+        found.append([tuple((blocks[id(n)], n.end - n.start) for n in tree.path(i)) for i in range(len(tree.lengths))])
+        row += len(tree.ids_T)
+    return found
