@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from transformers import AutoModelForSequenceClassification
 
 from assay.errors import ConfigError
 from assay.models.checkpoint import save
-from assay.models.layout import Encoded
 from assay.models.reward_model import Batch
 from assay.protocols import Scorer
 from assay.scorers.local import LocalScorer

@@ -11,6 +11,8 @@ from assay.losses.bradley_terry import BradleyTerry
 from assay.losses.outcome import Outcome
 from assay.losses.plackett_luce import PlackettLuce
 from assay.losses.step_bce import StepBCE
+from assay.models.reward_model import Shared
+from assay.packing.engine import Engine
 from assay.training.collate import collate, encode, epoch_order, micro_batches
 from assay.types import Preference, Prompt, Ranking, Response, StepLabels
 from tests.training import planted
@@ -101,6 +103,38 @@ def test_order_of_an_epoch() -> None:
     assert not all((a == b).all() for a, b in zip(order, other, strict=True))
     spread = np.mean([np.ptp(lengths[batch]) for batch in order])
     assert spread < 0.2 * np.ptp(lengths), "batches hold records of like length"
+
+
+def test_records_of_one_prompt_stand_side_by_side() -> None:
+    prompts = np.repeat(np.arange(50), 10)
+    lengths = np.ones(500)
+    for together in (1, 2, 4):
+        order = epoch_order(lengths, 20, seed=0, epoch=0, prompts=prompts, together=together)
+        assert sorted(np.concatenate(order).tolist()) == list(range(500))
+        # Of ten records four, four and two stand together, so about 20 / (10 / 3) runs make a batch.
+        distinct = np.mean([len(set(prompts[batch].tolist())) for batch in order])
+        assert distinct == pytest.approx({1: 16.7, 2: 9.5, 4: 6.0}[together], abs=1.2)
+    other = epoch_order(lengths, 20, seed=0, epoch=1, prompts=prompts, together=4)
+    assert not all((a == b).all() for a, b in zip(order, other, strict=True))
+
+
+def test_shared_micro_batches_hold_what_their_unique_tokens_allow() -> None:
+    model = planted.model()
+    records = planted.preferences(30)
+    examples, _ = encode(records, model.encoder, BradleyTerry())
+    first, second = examples[0].ids
+    common = next(i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
+    assert examples[0].unique == len(first) + len(second) - common
+    engine = Engine("packed", "", token_cost=1e12, piece_cost=1.0)
+    for budget in (1, 100, 10_000):
+        parts = micro_batches(examples, BradleyTerry(), model.pad_id, budget, engine)
+        assert sum(len(p.targets) for p in parts) == 30
+        for part in parts:
+            if len(part.targets) > 1:
+                assert isinstance(part.batch, Shared)
+                assert len(part.batch.tree.ids_T) <= budget
+    plain = micro_batches(examples, BradleyTerry(), model.pad_id, 10_000)
+    assert parts[0].batch.tokens == plain[0].batch.tokens
 
 
 def test_without_buckets_a_batch_is_a_random_draw() -> None:

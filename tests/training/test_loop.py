@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from assay.losses.outcome import Outcome
 from assay.losses.plackett_luce import PlackettLuce
 from assay.losses.step_bce import StepBCE
 from assay.models import checkpoint
+from assay.models.reward_model import Batch, RewardModel
+from assay.packing.engine import Engine
 from assay.protocols import Loss
 from assay.training.collate import encode, micro_batches
 from assay.training.loop import Settings, accumulate, learning_rate, train
@@ -96,8 +99,11 @@ def test_gradients_do_not_depend_on_micro_batches(loss: Loss, records: list[Reco
     model = planted.model(loss.trains)
     examples, _ = encode(records, model.encoder, loss)
     found = []
-    for budget in (10_000, 100, 1):
-        parts = micro_batches(examples, loss, model.pad_id, budget)
+    shared = Engine("packed", "", token_cost=1e12, piece_cost=1.0)
+    expanded = replace(shared, path="expand")
+    for budget, engine in ((10_000, None), (100, None), (1, None), (50, shared), (1, shared), (50, expanded)):
+        model.forced = engine
+        parts = micro_batches(examples, loss, model.pad_id, budget, engine)
         model.zero_grad()
         value, accuracy = accumulate(model, parts, loss)
         found.append((len(parts), value, accuracy, [p.grad.clone() for p in model.parameters() if p.grad is not None]))
@@ -109,6 +115,24 @@ def test_gradients_do_not_depend_on_micro_batches(loss: Loss, records: list[Reco
         assert other_accuracy == accuracy
         for a, b in zip(gradients, other_gradients, strict=True):
             assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_out_of_memory_takes_less_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = Settings(batch_size=16, epochs=2, learning_rate=1e-2)
+    whole = train(planted.model(), planted.preferences(32), loss=BradleyTerry(), settings=settings, out=tmp_path / "a")
+    forward = RewardModel.forward
+    refused = []
+
+    def small(self: RewardModel, batch: Batch, **rest: Any) -> torch.Tensor:
+        if torch.is_grad_enabled() and batch.ids_B_T.numel() > 200:
+            refused.append(batch.ids_B_T.numel())
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(self, batch, **rest)
+
+    monkeypatch.setattr(RewardModel, "forward", small)
+    cut = train(planted.model(), planted.preferences(32), loss=BradleyTerry(), settings=settings, out=tmp_path / "b")
+    assert cut.losses == pytest.approx(whole.losses, rel=1e-4)
+    assert 0 < len(refused) < 5, "what did not fit is not tried again at every step"
 
 
 def test_learning_rate_rises_then_falls_as_a_cosine() -> None:

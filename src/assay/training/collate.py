@@ -20,7 +20,7 @@ from assay.models.layout import Encoded, Encoder
 from assay.models.reward_model import Batch, Shared, arrange
 from assay.packing.engine import Engine
 from assay.protocols import Loss
-from assay.types import Preference, Prompt, Ranking, Record, Response, StepLabels
+from assay.types import Message, Preference, Prompt, Ranking, Record, Response, StepLabels
 
 __all__ = ["Example", "MicroBatch", "collate", "encode", "epoch_order", "items", "micro_batches"]
 
@@ -41,6 +41,8 @@ class Example:
     """Where each response is read."""
     target: Floats
     """[probability, margin] of a preference, grades (R,) of a ranking, labels (S,) of step labels; NaN = no label."""
+    prompt: int
+    """Equal for records of one prompt."""
 
     @property
     def length(self) -> int:
@@ -89,6 +91,7 @@ def encode(records: Sequence[Record], encoder: Encoder, loss: Loss) -> tuple[lis
     """
     examples: list[Example] = []
     dropped: Counter[str] = Counter()
+    prompts: dict[tuple[Message, ...], int] = {}
     for start in range(0, len(records), CHUNK):
         chunk = records[start : start + CHUNK]
         for i, record in enumerate(chunk):
@@ -101,7 +104,9 @@ def encode(records: Sequence[Record], encoder: Encoder, loss: Loss) -> tuple[lis
         for record in chunk:
             sequences = [next(encoded) for _ in items(record)]
             reasons = {unfit(encoder.layout, r, s) for (_, r), s in zip(items(record), sequences, strict=True)} - {None}
-            found = _example(record, sequences, loss)
+            assert isinstance(record, (Preference, Ranking, StepLabels))
+            prompt = prompts.setdefault(record.prompt.messages, len(prompts))
+            found = _example(record, sequences, loss, prompt)
             if not sequences or "empty" in reasons:
                 dropped["empty response"] += 1
             elif reasons:
@@ -121,7 +126,7 @@ def items(record: Record) -> list[tuple[Prompt, Response]]:
     return [(record.prompt, response) for response in record.responses]
 
 
-def _example(record: Record, sequences: list[Encoded], loss: Loss) -> Example | None:
+def _example(record: Record, sequences: list[Encoded], loss: Loss, prompt: int) -> Example | None:
     """The example; None where it has no label to learn from."""
     ids = tuple(np.array(s.ids, dtype=np.int32) for s in sequences)
     if loss.reads == "tokens":
@@ -139,7 +144,7 @@ def _example(record: Record, sequences: list[Encoded], loss: Loss) -> Example | 
             return None
         # A token carries its step's label, and closing tokens the last one's; at step ends this is the identity.
         target = labels[np.searchsorted(sequences[0].reads, reads[0])] if loss.reads == "tokens" else labels
-    return Example(ids, reads, target)
+    return Example(ids, reads, target, prompt)
 
 
 def collate(examples: Sequence[Example], loss: Loss, pad_id: int, engine: Engine | None = None) -> MicroBatch:
@@ -217,20 +222,41 @@ def _common(a: Ints, b: Ints) -> int:
 
 
 def epoch_order(
-    lengths: NDArray[Any], batch_size: int, seed: int, epoch: int, bucket: int = 1
+    lengths: NDArray[Any],
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    bucket: int = 1,
+    prompts: NDArray[Any] | None = None,
+    together: int = 1,
 ) -> list[NDArray[np.intp]]:
     """Indices of the records of every batch of an epoch: a pure function of its arguments.
 
-    Records are shuffled, sorted by length within pools of `bucket` batches, and the batches shuffled; batch sizes
-    differ by at most one, so that no step rests on a handful of records.
+    Records are shuffled, up to `together` of one prompt put side by side, then sorted by length within pools of
+    `bucket` batches, and the batches shuffled; batch sizes differ by at most one, so that no step rests on a handful of
+    records.
     """
     if not len(lengths):
         raise ConfigError("there are no records to put in order")
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(len(lengths))
+    if together > 1 and prompts is not None:
+        order = order[_side_by_side(prompts[order], together, rng)]
     bounds = np.linspace(0, len(order), math.ceil(len(order) / batch_size) + 1).round().astype(np.intp)
     for first in range(0, len(bounds) - 1, bucket):
         pool = slice(bounds[first], bounds[min(first + bucket, len(bounds) - 1)])
         if bucket > 1:
             order[pool] = order[pool][np.argsort(lengths[order[pool]], kind="stable")]
     return [order[bounds[i] : bounds[i + 1]] for i in rng.permutation(len(bounds) - 1)]
+
+
+def _side_by_side(prompts: NDArray[Any], together: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """An order in which runs of up to `together` records of one prompt follow each other, the runs shuffled."""
+    by_prompt = np.argsort(prompts, kind="stable")
+    ordered = prompts[by_prompt]
+    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    within = np.arange(len(ordered)) - np.repeat(first, np.diff(np.r_[first, len(ordered)]))
+    run = np.cumsum(within % together == 0) - 1
+    rank = rng.permutation(run[-1] + 1)[run]
+    found: NDArray[np.intp] = by_prompt[np.argsort(rank, kind="stable")]
+    return found

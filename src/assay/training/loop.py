@@ -172,7 +172,7 @@ def _run(job: _Job) -> resuming.State:
     a_epoch = math.ceil(len(job.examples) / settings.batch_size)
     total = max(1, round(settings.epochs * a_epoch))
     every = settings.eval_every or max(1, total // 10)
-    lengths = np.array([e.length for e in job.examples])
+    lengths, prompts = (np.array(x) for x in zip(*((e.length, e.prompt) for e in job.examples), strict=True))
     checks = micro_batches(job.held, job.loss, model.pad_id, settings.micro_tokens, model.eval().engine)
     order: list[Any] = []
     with (
@@ -187,7 +187,9 @@ def _run(job: _Job) -> resuming.State:
             began = time.monotonic()
             epoch, index = divmod(state.step, a_epoch)
             if not index or not order:
-                order = epoch_order(lengths, settings.batch_size, settings.seed, epoch, settings.bucket)
+                order = epoch_order(
+                    lengths, settings.batch_size, settings.seed, epoch, settings.bucket, prompts, settings.together
+                )
             row = _step(job, optimiser, [job.examples[i] for i in order[index]], state.step, total)
             state.step += 1
             speed = row["tokens"] / (time.monotonic() - began)

@@ -26,6 +26,10 @@ class Settings:
     whole steps do too, which saves padding where a step is one micro-batch, and pulls to and fro where labels go with
     length."""
 
+    together: int = 1
+    """Most records of one prompt put into a batch side by side, where they share the prompt's computation; above 1 a
+    step sees fewer prompts. A preference or a ranking is one record and always shares its prompt."""
+
     learning_rate: float = 2e-5
     """Peak learning rate of AdamW; models of under a million parameters want about 1e-3, LoRA about 1e-4."""
 
@@ -63,7 +67,16 @@ class Settings:
     """Decides the order of the records and dropout."""
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "batch_size", "micro_tokens", "bucket", "learning_rate", "clip", "checkpoint_every")
+        positive = (
+            "epochs",
+            "batch_size",
+            "micro_tokens",
+            "bucket",
+            "together",
+            "learning_rate",
+            "clip",
+            "checkpoint_every",
+        )
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
