@@ -19,6 +19,7 @@ from assay.models.fit import unfit
 from assay.models.layout import Encoded, Encoder
 from assay.models.reward_model import Batch, Shared, arrange
 from assay.packing.engine import Engine
+from assay.packing.tree import LEAST
 from assay.protocols import Loss
 from assay.types import Message, Preference, Prompt, Ranking, Record, Response, StepLabels
 
@@ -53,8 +54,8 @@ class Example:
     def unique(self) -> int:
         """Tokens when what all responses begin with is counted once: what the record costs when shared."""
         first, *others = self.ids
-        common = min((_common(first, ids) for ids in others), default=0)
-        return sum(map(len, self.ids)) - common * len(others)
+        saved = min((_common(first, ids) for ids in others), default=0) * len(others)
+        return sum(map(len, self.ids)) - (saved if saved >= LEAST else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +205,8 @@ def _by_prompt(examples: Sequence[Example], micro_tokens: int) -> list[list[Exam
     tokens = 0
     for example in sorted(examples, key=lambda e: e.ids[0].tolist()):
         cost = example.unique
-        if parts:
-            cost -= _common(parts[-1][-1].ids[0], example.ids[0])
+        if parts and (saved := _common(parts[-1][-1].ids[0], example.ids[0])) >= LEAST:
+            cost -= saved
         if not parts or tokens + cost > micro_tokens:
             parts.append([])
             tokens, cost = 0, example.unique
