@@ -38,6 +38,8 @@ class Sampling:
     """Keep the smallest set of tokens with this probability."""
     seed: int = 0
     """Seed of the sampler."""
+    stop: tuple[str, ...] = ()
+    """Texts at which a sample ends; the stop stays part of it, and the response is unfinished."""
 
 
 @dataclass(frozen=True)

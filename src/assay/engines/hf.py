@@ -1,9 +1,10 @@
 """Generate with a Hugging Face causal LM in this process, token by token.
 
-Every prompt is run once and its cache shared by its samples; finished samples leave the batch. The randomness of a
-sample is a function of the seed, its prefix and its number alone, so what a call returns does not depend on how it is
-batched, or on what else is asked in it, but for the rounding of batched arithmetic. The prompt's ids come from the same
-`Encoder` that reward models read with, so policy and reward model see one layout. Left out: models on several devices.
+What prompts begin with in common is run once (`prefill`), and the samples of all of them are written in one batch,
+which finished samples leave (`decoding`). The randomness of a sample is a function of the seed, its prefix and its
+number alone, so what a call returns does not depend on how it is batched, or on what else is asked in it, but for the
+rounding of batched arithmetic. The prompt's ids come from the same `Encoder` that reward models read with, so policy
+and reward model see one layout. Left out: models on several devices.
 """
 
 import hashlib
@@ -11,22 +12,20 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from assay.engines.decoding import Grammar, Written, decode
+from assay.engines.prefill import batch_order, can_share, prefill
 from assay.errors import BackendError, ConfigError
 from assay.models.layout import Encoder, Layout
 from assay.models.readout import PREFERENCE
 from assay.protocols import Prefix, Sampling
 from assay.types import Response
 
-__all__ = ["Grammar", "HuggingFace", "Splitter", "whole"]
-
-Grammar = Callable[[Tensor, Tensor], Tensor]
-"""(B, T) ids so far and (B, V) scores of the next token -> scores: a transformers `LogitsProcessor` is one."""
+__all__ = ["Grammar", "HuggingFace", "Sample", "Splitter", "whole"]
 
 Splitter = Callable[[str], Sequence[str]]
 """A text's steps; their concatenation is the text."""
@@ -37,21 +36,48 @@ def whole(text: str) -> Sequence[str]:
     return (text,)
 
 
+SLACK = 8
+"""Tokens before a stop that are decoded with it, lest it begin inside a character."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One response with the tokens that were read and written for it."""
+
+    response: Response
+    prefix_ids: tuple[int, ...]
+    """Tokens of the prompt and the steps before."""
+    ids: tuple[int, ...]
+    """New tokens as the model wrote them: the end token included, nothing cut off after a stop."""
+    logprobs: tuple[float, ...]
+    """Of each new token, under the policy at the sampling temperature (as it is at 0), within the grammar, before
+    top-p."""
+
+
 @dataclass(frozen=True)
 class _Row:
     """One sample to be written."""
 
     prefix: int
     """Index of its prefix."""
-    noise: np.ndarray[Any, np.dtype[np.float64]]
-    """A uniform number a token."""
+    key: bytes
+    """Hash of the prefix's ids."""
+    number: int
+    """Which of its samples."""
+
+    def noise(self, sampling: Sampling) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """A uniform number a token."""
+        if sampling.temperature == 0:
+            return np.zeros(sampling.max_tokens)
+        seed = [sampling.seed, int.from_bytes(self.key), self.number]
+        return np.random.default_rng(seed).random(sampling.max_tokens)
 
 
 class HuggingFace:
     """A `Generator` on a causal LM and its tokenizer.
 
     layout: how prompts become tokens; steps must stand in it as they are written. split: cuts what was generated into
-    steps. grammar: masks the next token. rows: samples decoded together.
+    steps. grammar: masks the next token. rows: samples decoded together at most; tokens: that these may hold in memory.
     """
 
     def __init__(
@@ -63,6 +89,7 @@ class HuggingFace:
         split: Splitter = whole,
         grammar: Grammar | None = None,
         rows: int = 1024,
+        tokens: int = 2**16,
     ) -> None:
         layout = layout or Layout()
         if layout.strip or layout.between or layout.separator or layout.template == "turns":
@@ -75,14 +102,19 @@ class HuggingFace:
         self.split = split
         self.grammar = grammar
         self.rows = rows
-        self.stops = _stops(model, tokenizer)
+        self.tokens = tokens
+        self.ends = _ends(model, tokenizer)
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
-        """`sampling.n` responses a prefix. One that reaches `max_tokens` without an end is not finished.
+        """`sampling.n` responses a prefix. One that reaches `max_tokens` or a stop without an end is not finished.
 
         A prefix given k times in one call gets k times n different samples. Raises `ConfigError` where a prefix and
         `max_tokens` exceed the layout's `max_length`, or where nothing could follow a token.
         """
+        return [[sample.response for sample in samples] for samples in self.sample(prefixes, sampling)]
+
+    def sample(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Sample]]:
+        """What `generate` does, with tokens and log-probabilities."""
         _check(sampling)
         items = [(prefix.prompt, Response(steps=prefix.steps, finished=False)) for prefix in prefixes]
         prompts = [sequence.ids for sequence in self.encoder.encode(items)]
@@ -92,134 +124,94 @@ class HuggingFace:
                 f"the longest prefix and max_tokens make {longest} tokens, above the layout's max_length "
                 f"{self.encoder.layout.max_length}; raise it or ask for fewer"
             )
-        written: list[list[list[int]]] = [[] for _ in prefixes]
-        order = sorted(range(len(prefixes)), key=lambda i: len(prompts[i]))
-        for batch in _batches(prompts, order, sampling, self.rows):
-            for row, ids in zip(batch, self._decode(prompts, batch, sampling), strict=True):
-                written[row.prefix].append(ids)
-        return [[self._response(prefix, prompts[i], ids) for ids in written[i]] for i, prefix in enumerate(prefixes)]
+        samples: list[list[Sample]] = [[] for _ in prefixes]
+        for batch in self._batches(prompts, sampling):
+            for row, written in zip(batch, self._write(prompts, batch, sampling), strict=True):
+                i = row.prefix
+                response = self._response(prefixes[i], prompts[i], written.ids, sampling.stop)
+                samples[i].append(Sample(response, prompts[i], tuple(written.ids), tuple(written.logprobs)))
+        return samples
 
-    @torch.inference_mode()
-    def _decode(self, prompts: Sequence[Sequence[int]], batch: Sequence[_Row], sampling: Sampling) -> list[list[int]]:
-        """The new tokens of each row, its end token included where it has one."""
-        device = self.model.device
-        counts = Counter(row.prefix for row in batch)
-        ids_P_T, mask_P_T = _left_padded([prompts[i] for i in counts], device)
-        repeats = torch.tensor(list(counts.values()), device=device)
-        noise_B_L = torch.from_numpy(np.stack([row.noise for row in batch])).to(device)
-        stops = torch.tensor(self.stops, device=device)
+    @cached_property
+    def _shares(self) -> bool:
+        return can_share(self.model)
 
-        out = self.model(
-            input_ids=ids_P_T,
-            attention_mask=mask_P_T,
-            position_ids=_positions(mask_P_T),
-            use_cache=True,
-            logits_to_keep=1,
+    def _batches(self, prompts: Sequence[tuple[int, ...]], sampling: Sampling) -> Iterator[list[_Row]]:
+        """Rows in batches that keep to `rows` and `tokens`, those that share tokens together where they can."""
+        rows = _rows(prompts, sampling.n)
+        batch: list[_Row] = []
+        longest = 0
+        for row in itertools.chain.from_iterable(rows[i] for i in batch_order(prompts, share=self._shares)):
+            longest = max(longest, len(prompts[row.prefix]))
+            size = (len(batch) + 1) * (longest + sampling.max_tokens)
+            if batch and (len(batch) == self.rows or size > self.tokens):
+                yield batch
+                batch, longest = [], len(prompts[row.prefix])
+            batch.append(row)
+        if batch:
+            yield batch
+
+    def _write(self, prompts: Sequence[tuple[int, ...]], batch: Sequence[_Row], sampling: Sampling) -> list[Written]:
+        """The new tokens of each row."""
+        unique = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts[row.prefix] for row in batch))}
+
+        def stopped(b: int, ids: list[int]) -> bool:
+            return self._stopped(prompts[batch[b].prefix], ids, sampling.stop)
+
+        return decode(
+            self.model,
+            prefill(self.model, list(unique), share=self._shares),
+            [unique[prompts[row.prefix]] for row in batch],
+            np.stack([row.noise(sampling) for row in batch]),
+            sampling,
+            ends=self.ends,
+            stopped=stopped if sampling.stop else None,
+            grammar=self.grammar,
         )
-        cache, scores = out.past_key_values, out.logits[:, -1].repeat_interleave(repeats, 0)
-        cache.batch_select_indices(torch.arange(len(counts), device=device).repeat_interleave(repeats))
-        ids_B_T, mask_B_T = (x.repeat_interleave(repeats, 0) for x in (ids_P_T, mask_P_T))
-        start = ids_B_T.shape[1]
-        live = torch.arange(len(batch), device=device)
-        written: list[list[int]] = [[] for _ in batch]
-        for t in range(sampling.max_tokens):
-            if self.grammar is not None:
-                scores = self.grammar(ids_B_T, scores)
-            token_B = _choose(scores, noise_B_L[live, t], sampling)
-            ids_B_T = torch.cat([ids_B_T, token_B[:, None]], dim=1)
-            mask_B_T = torch.cat([mask_B_T, mask_B_T.new_ones(len(live), 1)], dim=1)
-            ended = torch.isin(token_B, stops)
-            if t + 1 == sampling.max_tokens:
-                ended = torch.ones_like(ended)
-            if ended.any():
-                for i, row in zip(live[ended].tolist(), ids_B_T[ended, start:].tolist(), strict=True):
-                    written[i] = row
-                kept = (~ended).nonzero().squeeze(-1)
-                if not len(kept):
-                    break
-                live, ids_B_T, mask_B_T, token_B = (x[kept] for x in (live, ids_B_T, mask_B_T, token_B))
-                cache.batch_select_indices(kept)
-            out = self.model(
-                input_ids=token_B[:, None],
-                attention_mask=mask_B_T,
-                position_ids=_positions(mask_B_T)[:, -1:],
-                past_key_values=cache,
-                use_cache=True,
-            )
-            scores = out.logits[:, -1]
-        return written
 
-    def _response(self, prefix: Prefix, prompt: Sequence[int], ids: list[int]) -> Response:
-        finished = ids[-1] in self.stops
+    def _response(self, prefix: Prefix, prompt: Sequence[int], ids: list[int], stop: tuple[str, ...]) -> Response:
+        finished = ids[-1] in self.ends
         text = self._text(prompt, ids[:-1] if finished else ids)
+        if (cut := _first_stop(text, stop)) is not None:
+            text, finished = text[:cut], False
         steps = tuple(self.split(text)) if text else ()
         if "".join(steps) != text:
             raise BackendError(f"the splitter changed the text: {text!r} became {steps!r}; steps must join to the text")
         return Response(steps=(*prefix.steps, *steps), finished=finished)
 
+    def _stopped(self, prompt: Sequence[int], ids: list[int], stop: tuple[str, ...]) -> bool:
+        """Whether the new text has a stop. Its end is looked at first: nearly every token is a byte or more."""
+        reach = max(len(text.encode()) for text in stop) + SLACK
+        if len(ids) > reach and _first_stop(self._decode(ids[-reach:]), stop) is None:
+            return False
+        return _first_stop(self._text(prompt, ids), stop) is not None
+
     def _text(self, prompt: Sequence[int], ids: list[int]) -> str:
         """The text that the tokens add: decoded after the token before, for tokenizers that drop a first space."""
-        decode, before = self.encoder.tokenizer.decode, [*prompt[-1:]]
-        options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
-        return str(decode([*before, *ids], **options)).removeprefix(str(decode(before, **options)))
+        before = [*prompt[-1:]]
+        return self._decode([*before, *ids]).removeprefix(self._decode(before))
+
+    def _decode(self, ids: list[int]) -> str:
+        return str(self.encoder.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
-def _batches(
-    prompts: Sequence[Sequence[int]], order: Sequence[int], sampling: Sampling, rows: int
-) -> Iterator[list[_Row]]:
-    """Rows in batches, prefixes of like length together."""
+def _rows(prompts: Sequence[Sequence[int]], count: int) -> list[list[_Row]]:
+    """Each prompt's rows; one that comes again goes on where it left off."""
     first: Counter[bytes] = Counter()
-    keys = [hashlib.sha256(np.array(ids, dtype=np.int64).tobytes()).digest()[:16] for ids in prompts]
-    starts = []
-    for key in keys:
-        starts.append(first[key])
-        first[key] += sampling.n
-    todo = (
-        _Row(i, _noise(sampling, keys[i], number)) for i in order for number in range(starts[i], starts[i] + sampling.n)
-    )
-    while batch := list(itertools.islice(todo, rows)):
-        yield batch
+    rows = []
+    for i, ids in enumerate(prompts):
+        key = hashlib.sha256(np.array(ids, dtype=np.int64).tobytes()).digest()[:16]
+        rows.append([_Row(i, key, first[key] + number) for number in range(count)])
+        first[key] += count
+    return rows
 
 
-def _noise(sampling: Sampling, key: bytes, number: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    if sampling.temperature == 0:
-        return np.zeros(sampling.max_tokens)
-    return np.random.default_rng([sampling.seed, int.from_bytes(key), number]).random(sampling.max_tokens)
+def _first_stop(text: str, stop: Sequence[str]) -> int | None:
+    """Where the first stop in a text ends."""
+    return min((text.index(one) + len(one) for one in stop if one in text), default=None)
 
 
-def _choose(scores_B_V: Tensor, noise_B: Tensor, sampling: Sampling) -> Tensor:
-    """The next token of each row: the greedy one, or where the row's noise falls in the cumulative distribution."""
-    if not scores_B_V.amax(-1).isfinite().all():
-        raise ConfigError("no token may come next: the grammar masks them all, or the model's scores are not numbers")
-    if sampling.temperature == 0:
-        return scores_B_V.argmax(-1)
-    probabilities = (scores_B_V.double() / sampling.temperature).softmax(-1)
-    if sampling.top_p < 1:
-        ranked, order = probabilities.sort(dim=-1, descending=True, stable=True)
-        # A token is out when those before it already have the share: the one that reaches it stays.
-        ranked[ranked.cumsum(-1) - ranked >= sampling.top_p] = 0.0
-        probabilities = torch.zeros_like(probabilities).scatter_(-1, order, ranked)
-    cumulative = probabilities.cumsum(-1)
-    point = noise_B[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, point, right=True).squeeze(-1).clamp(max=scores_B_V.shape[-1] - 1)
-
-
-def _left_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ids and mask (P, T). What stands in the padding is masked, so it may be any token."""
-    width = max(map(len, prompts))
-    ids = np.zeros((len(prompts), width), dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for row, there, prompt in zip(ids, mask, prompts, strict=True):
-        row[width - len(prompt) :] = prompt
-        there[width - len(prompt) :] = 1
-    return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
-
-
-def _positions(mask_B_T: Tensor) -> Tensor:
-    return (mask_B_T.cumsum(-1) - 1).clamp(min=0)
-
-
-def _stops(model: Any, tokenizer: Any) -> tuple[int, ...]:
+def _ends(model: Any, tokenizer: Any) -> tuple[int, ...]:
     """Tokens that end a response: the tokenizer's, and those of the model's generation settings."""
     settings = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     listed = settings if isinstance(settings, list) else [settings]
@@ -232,6 +224,8 @@ def _stops(model: Any, tokenizer: Any) -> tuple[int, ...]:
 def _check(sampling: Sampling) -> None:
     if sampling.n < 1 or sampling.max_tokens < 1:
         raise ConfigError(f"n is {sampling.n} and max_tokens {sampling.max_tokens}; both must be at least 1")
+    if not all(sampling.stop):
+        raise ConfigError("a stop is an empty text, which every text has; give texts to stop at, or none")
     if not sampling.temperature >= 0 or not 0 < sampling.top_p <= 1:
         raise ConfigError(
             f"temperature is {sampling.temperature} and top_p {sampling.top_p}; they must be >= 0 and in (0, 1]"
