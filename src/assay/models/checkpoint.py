@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import nn
@@ -24,7 +25,8 @@ from assay.errors import BackendError, ConfigError
 from assay.models.layout import Encoded, Encoder, Layout
 from assay.models.loading import fetch, load_network, load_tokenizer, quiet, read_tensors
 from assay.models.readout import Readout
-from assay.models.reward_model import RewardModel, Side, TrainScores
+from assay.models.reward_model import Batch, RewardModel, Shared, TrainScores, share
+from assay.packing.tree import grow
 from assay.types import Prompt, Record, Response
 
 __all__ = [
@@ -187,8 +189,9 @@ def tolerance_of(model: RewardModel) -> float:
 
 
 def parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Response]] = PROBES) -> float:
-    """Largest difference between the model's logits one by one and: a padded batch, either side, the saved copy
-    reloaded, and the stock classifier that knows nothing of this library (last read position)."""
+    """Largest difference between the model's logits one by one and: a padded batch, either side, a batch that shares
+    what the probes begin with, the saved copy reloaded, and the stock classifier that knows nothing of this library
+    (last read position)."""
     training = model.training
     try:
         with torch.inference_mode():
@@ -205,11 +208,18 @@ def _parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Res
     reloaded = load(folder, dtype=dtype, device=device)
     if [s.ids for s in reloaded.encoder.encode(list(probes))] != [s.ids for s in sequences]:
         raise BackendError("the saved tokenizer gives other tokens than the one trained with; not saved")
-    batches: list[tuple[RewardModel, Side]] = [(model, "right"), (model, "left"), (reloaded, "right")]
+    shared = share(grow([np.array(s.ids) for s in sequences], least=1), [s.reads for s in sequences]).to(device)
+    batches: list[tuple[RewardModel, Batch | Shared]] = [
+        (model, model.collate(sequences)),
+        (model, model.collate(sequences, side="left")),
+        (model, shared),
+        (reloaded, reloaded.collate(sequences)),
+        (reloaded, shared),
+    ]
     differences = [
         abs(float(value - expected))
-        for other, side in batches
-        for row, expecteds, s in zip(other(other.collate(sequences, side=side)), alone, sequences, strict=True)
+        for other, batch in batches
+        for row, expecteds, s in zip(other(batch), alone, sequences, strict=True)
         for value, expected in zip(row[: len(s.reads)].double().cpu(), expecteds, strict=True)
     ]
     differences += [
