@@ -15,6 +15,9 @@ from assay.models import checkpoint
 from assay.models.layout import Layout
 from assay.models.readout import PREFERENCE
 from assay.models.smol import WHEEL, smol_folder
+from assay.packing.engine import Engine
+from assay.scorers.local import LocalScorer
+from assay.types import Group, Prompt, Response
 
 
 def test_it_knows_the_capital_of_france(smol: Path) -> None:
@@ -47,6 +50,22 @@ def test_it_becomes_a_reward_model_that_pads_with_another_token_than_its_end(smo
     assert tokenizer.pad_token_id == tokenizer.eos_token_id == 2
     assert model.pad_id == 0
     assert len(model.encoder.tokenizer) == 49152  # Nothing was added.
+
+
+def test_sharing_a_prompt_changes_no_score_by_more_than_rounding(smol: Path) -> None:
+    model = checkpoint.create(smol, layout=Layout(template="chat"), readout=PREFERENCE)
+    assert model.eval().engine.path == "packed"
+    question = Prompt.of("A farmer has 12 sheep and buys 30 more. " * 8 + "How many sheep are there?")
+    steps = ("There were 12.\n", "He buys 30 more.\n", "12 + 30 = 42.\n", "So there are 42.")
+    whole = (*tuple(Response(steps=steps[:n]) for n in range(1, 5)), Response.of("I do not know."), Response.of(""))
+    branches = tuple(Response(steps=steps[:n], finished=False) for n in range(1, 5))
+    group = Group(prompt=question, responses=whole + branches)
+    found = []
+    for forced in (None, Engine("plain", "asked for", 0.0)):
+        model.forced = forced
+        found.append([x for (some,) in [LocalScorer(model).logits([group])] for logits in some for x in logits])
+    assert len(found[0]) == 1 + 2 + 3 + 4 + 1 + 1 + 1 + 2 + 3 + 4
+    assert found[0] == pytest.approx(found[1], abs=1e-4)
 
 
 def fake_wheel(monkeypatch: pytest.MonkeyPatch, files: list[Any]) -> None:
