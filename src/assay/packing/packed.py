@@ -126,7 +126,8 @@ def _join(past: Keys | None, before: Sequence[Node], still: Sequence[bool], kept
     """The keys of the nodes that are still needed, then the ones that were kept now."""
     if past is None or kept is None:
         return kept
-    mask = torch.tensor(np.repeat(still, [n.end - n.start for n in before]), device=past.depths_U.device)
+    needed = np.repeat(np.array(still, dtype=bool), [n.end - n.start for n in before])
+    mask = torch.from_numpy(needed).to(past.depths_U.device)
     return Keys.join([past.take(mask), kept])
 
 
