@@ -30,8 +30,16 @@ def test_every_architecture_is_served(architecture: str) -> None:
     assert bool(found.reason) == (architecture == "gemma2")
 
 
-def test_the_list_names_what_is_tested() -> None:
-    assert set(tiny.ARCHITECTURES) - {"gemma2"} <= PACKED
+@pytest.mark.parametrize("architecture", sorted(PACKED))
+def test_what_is_on_the_list_passes_the_trial(architecture: str) -> None:
+    assert engine_of(backbone(architecture)).path == "packed"
+
+
+def test_rotary_embeddings_that_change_with_the_length_are_run_plainly() -> None:
+    rope = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+    found = engine_of(backbone("llama", rope_parameters=rope))
+    assert found.path == "plain"
+    assert "rotary" in found.reason
 
 
 @pytest.mark.parametrize("architecture", ["bloom", "falcon", "gemma"])

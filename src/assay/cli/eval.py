@@ -46,7 +46,7 @@ class Command:
     """Finds the final answers that majority votes count, where the records are pools."""
 
     micro_tokens: int = 8192
-    """Most tokens, with padding, in one forward pass."""
+    """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when memory runs out."""
 
     dtype: Literal["float32", "bfloat16"] | None = None
     """Precision of the parameters; none = as saved."""

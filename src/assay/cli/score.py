@@ -45,7 +45,7 @@ class Command:
     """Put malformed rows into a file beside `out`, named like it with `.set_aside`, instead of stopping."""
 
     micro_tokens: int = 8192
-    """Most tokens, with padding, in one forward pass."""
+    """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when memory runs out."""
 
     dtype: Literal["float32", "bfloat16"] | None = None
     """Precision of the parameters; none = as saved."""

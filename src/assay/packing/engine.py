@@ -118,6 +118,9 @@ def _unshareable(backbone: nn.Module) -> str | None:
     config: Any = backbone.config
     if getattr(config, "is_encoder_decoder", False):
         return "an encoder-decoder"
+    ropes = [str(getattr(module, "rope_type", "")) for module in backbone.modules()]
+    if any(name in rope for rope in ropes for name in ("dynamic", "longrope")):
+        return "rotary embeddings that change with the longest sequence"
     noisy = [k for k, v in config.to_dict().items() if k.endswith(("dropout", "pdrop")) and isinstance(v, float) and v]
     noisy = [k for k in noisy if not k.startswith(("classifier", "summary"))]
     if backbone.training and noisy:
