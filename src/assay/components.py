@@ -13,7 +13,12 @@ from assay.errors import ConfigError
 
 __all__ = ["KINDS", "load", "name_of", "names"]
 
-KINDS = {"formats": "assay.data.formats", "losses": "assay.losses", "search": "assay.search"}
+KINDS = {
+    "benchmarks": "assay.benchmarks",
+    "formats": "assay.data.formats",
+    "losses": "assay.losses",
+    "search": "assay.search",
+}
 """Kind -> the package that holds its modules."""
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from assay.types import Group, Preference, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from assay.stats import Estimate
+
 __all__ = [
+    "Benchmark",
     "Format",
     "Generator",
     "Loss",
@@ -22,6 +25,8 @@ __all__ = [
     "SearchResult",
     "Verifier",
 ]
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +139,29 @@ class Search(Protocol):
 
     def __call__(self, prompts: Sequence[Prompt], generator: Generator, scorer: Scorer) -> list[SearchResult]:
         """One result a prompt, in order."""
+        ...
+
+
+class Benchmark(Protocol[R]):
+    """Records whose answers are known, and what is measured on a scorer's scores of them."""
+
+    headline: ClassVar[str]
+    """The metric that the benchmark is quoted by; 1 for the gold labels."""
+
+    def records(self) -> Sequence[R]:
+        """The records, each with an id of its own."""
+        ...
+
+    def metrics(self, records: Sequence[R], scores: Sequence[Sequence[Score | Unscored]]) -> dict[str, Estimate]:
+        """Every metric of scores given as one group a record, one score a response. Needs no model."""
+        ...
+
+    def rulers(self, records: Sequence[R]) -> dict[str, Estimate]:
+        """The same metrics of what needs no model, as "metric/ruler"."""
+        ...
+
+    def validate(self, records: Sequence[R] | None = None) -> None:
+        """Raises `DataError` unless the gold labels score 1 and planted wrong ones less."""
         ...
 
 

@@ -131,6 +131,11 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         *[("When?", pair, 0.5) for pair in [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]],
         *[("Where?", pair, 0) for pair in [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]],
     ],
+    "processbench": [
+        ("2+3?", ("Add 2 and 3.\n\n", "That is 6.\n\n", "So 6."), (1, 0, None)),
+        ("2+3?", ("2+3=5.\nSo 5.",), (1,)),
+        ("What is 1/2 of 4?", ("Half of 4 is 1.\n\n", "Twice that is 2."), (0, None)),
+    ],
     "prmbench": [
         ("2+3?", ("1. Add.\n", "2. It is 6.\n", "3. So 6."), (1, 0, 0)),
         ("1+1?", ("Count.\n", "2."), (1, 1)),

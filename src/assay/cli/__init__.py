@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "train a reward model from preferences, outcomes, rankings or step labels",
     "score": "score responses with a reward model",
     "eval": "measure a reward model: accuracy, calibration, rulers, intervals",
+    "benchmark": "step scores on ProcessBench, PRMBench and others",
     "bestof": "best-of-n and votes over a pool of responses, beside their rulers",
     "models": "look at, check and fetch models",
 }

@@ -1,0 +1,143 @@
+"""PRMBench (arXiv:2501.03124): are steps judged rightly, in solutions with errors of nine kinds put in on purpose?
+
+Over all steps, "valid" being the positive class: PRMScore = (F1 + F1 of the negative class) / 2. The total pools the
+steps of all kinds, so it is not the mean of the kinds. `multi_solutions` has no wrong step, and F1 alone.
+
+Five steps in six are valid, so calling every step valid has a PRMScore of .46, and always blaming the step that errors
+are commonest at has .52: read a model's score beside these rulers.
+
+Left out: the redundancy head that one family of models has, and the similarity to solutions without errors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from assay.benchmarks import _records, _rulers
+from assay.benchmarks._pooled import Statistic, estimates, over
+from assay.data.formats.prmbench import Prmbench as Layout
+from assay.evaluation.prompts import prompt_key
+from assay.stats import Estimate
+from assay.stats.intervals import Array
+from assay.types import Score, StepLabels, Unscored
+
+__all__ = ["Prmbench"]
+
+WITHOUT_ERRORS = "multi_solutions"
+TP, FP, TN, FN, VALID, INVALID, FOUND, WRONG, ALL = range(9)
+"""Columns: steps; valid and invalid steps; solutions whose first wrong step is called so, with one, in all."""
+
+
+def _f1(c: Array) -> Array:
+    return over(2 * c[..., TP], 2 * c[..., TP] + c[..., FP] + c[..., FN])
+
+
+def _f1_negative(c: Array) -> Array:
+    return over(2 * c[..., TN], 2 * c[..., TN] + c[..., FP] + c[..., FN])
+
+
+F1 = Statistic(formula=_f1, base=ALL)
+F1_NEGATIVE = Statistic(formula=_f1_negative, base=ALL, parts=(VALID, INVALID))
+PRMSCORE = Statistic(formula=lambda c: (_f1(c) + _f1_negative(c)) / 2, base=ALL, parts=(VALID, INVALID))
+ACCURACY = {
+    "accuracy_right_steps": Statistic(formula=lambda c: over(c[..., TP], c[..., VALID]), base=VALID),
+    "accuracy_wrong_steps": Statistic(formula=lambda c: over(c[..., TN], c[..., INVALID]), base=INVALID),
+    "first_error_noticed": Statistic(formula=lambda c: over(c[..., FOUND], c[..., WRONG]), base=WRONG),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prmbench:
+    """PRMScore on PRMBench, in all and of each kind of error.
+
+    Ids are the kind and the row's `idx`, such as circular_prm_test_p1_0.
+    """
+
+    data: tuple[str, ...] = ()
+    """The benchmark's file, a folder, or a data set of the hub."""
+    threshold: float = 0.5
+    """A step scored below it is called wrong: one half for probabilities, 0 for logits."""
+    out_of_range: Literal["refuse", "ignore"] = "ignore"
+    """What to do with an error that is said to be at a step that is not there; the benchmark's own code ignores it."""
+    resamples: int = 2000
+    """Bootstrap resamples, by question."""
+    seed: int = 0
+    """Seed of the bootstrap and of the random ruler."""
+
+    headline: ClassVar[str] = "prmscore"
+
+    def records(self) -> list[StepLabels]:
+        """One a row, with its kind of error as the subset."""
+        return _records.read(self.data, Layout(out_of_range=self.out_of_range), _identify, "refuse")
+
+    def metrics(
+        self, records: Sequence[StepLabels], scores: Sequence[Sequence[Score | Unscored]]
+    ) -> dict[str, Estimate]:
+        """`prmscore` and its parts, the accuracies on right and wrong steps, and each kind's PRMScore or F1.
+
+        `first_error_noticed` is the share of solutions whose first wrong step is called wrong, whatever is said of the
+        steps before it: not that it is found.
+        """
+        values = _records.step_values(records, scores)
+        columns = np.array(
+            [_count(record, steps, self.threshold) for record, steps in zip(records, values, strict=True)]
+        )
+        prompts = [prompt_key(record.prompt) for record in records]
+        kinds = np.array([str(record.prompt.meta.get("subset", "all")) for record in records])
+        scored = np.array([steps is not None for steps in values])
+
+        def over_rows(rows: Array | slice, statistics: dict[str, Statistic]) -> dict[str, Estimate]:
+            return estimates(
+                columns[rows],
+                statistics,
+                clusters=list(np.array(prompts)[rows]),
+                counted=scored[rows],
+                unscored=~scored[rows],
+                resamples=self.resamples,
+                seed=self.seed,
+            )
+
+        total = {"prmscore": PRMSCORE, "f1": F1, "f1_negative": F1_NEGATIVE, **ACCURACY}
+        found = over_rows(slice(None), total)
+        for kind in dict.fromkeys(kinds.tolist()):
+            one = {f"{kind}_f1": F1} if kind == WITHOUT_ERRORS else {f"{kind}_prmscore": PRMSCORE}
+            found |= over_rows(kinds == kind, one)
+        return found
+
+    def rulers(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
+        """Every step right, only the first wrong, only the commonest place wrong, a coin for each step."""
+        rulers = {**_rulers.places(records, self.seed), "random": _rulers.coin(records, self.seed)}
+        own = Prmbench(resamples=self.resamples, seed=self.seed)
+        return _rulers.measured(own.metrics, records, rulers)
+
+    def validate(self, records: Sequence[StepLabels] | None = None) -> None:
+        """Raises `DataError` unless the gold labels score 1 and planted wrong ones less."""
+        _rulers.validate(self.metrics, self.records() if records is None else records, self.headline)
+
+
+def _identify(record: StepLabels, stem: str, place: str) -> tuple[str, str]:
+    kind = str(record.prompt.meta["classification"])
+    return f"{kind}_{record.prompt.id}", kind
+
+
+def _count(record: StepLabels, steps: Array | None, threshold: float) -> list[float]:
+    """A row of columns; where the response is unscored, what is known from the labels alone."""
+    valid = np.array([label is not None and label > 0.5 for label in record.labels])
+    first = _records.error_place(record)
+    said = valid if steps is None else steps >= threshold
+    return [
+        float(x)
+        for x in (
+            (valid & said).sum(),
+            (~valid & said).sum(),
+            (~valid & ~said).sum(),
+            (valid & ~said).sum(),
+            valid.sum(),
+            (~valid).sum(),
+            first != _records.NEVER and not said[first],
+            first != _records.NEVER,
+            1,
+        )
+    ]

@@ -1,0 +1,121 @@
+"""`assay benchmark NAME DATA`: a process reward model, or a file of step scores, on a public benchmark."""
+
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+
+import tyro
+
+from assay import components, config
+from assay.cli.eval import show
+from assay.errors import ConfigError
+from assay.types import Group, Score, Unscored
+
+if TYPE_CHECKING:
+    from assay.evaluation import Report
+    from assay.protocols import Benchmark, Scorer
+
+__all__ = ["Command"]
+
+if not TYPE_CHECKING:
+    Benchmarks = Union[  # noqa: UP007
+        tuple(
+            Annotated[components.load("benchmarks", n), tyro.conf.subcommand(n, prefix_name=False)]
+            for n in [*components.names("benchmarks"), *filter(re.compile(r"[\w.]+:\w+").fullmatch, sys.argv)]
+        )
+    ]
+
+CHUNK = 32
+"""Groups scored at once."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Command:
+    """Measure step scores on a benchmark, with 95 % intervals, beside rulers that need no model."""
+
+    if TYPE_CHECKING:
+        benchmark: Benchmark[Any]
+    else:
+        benchmark: tyro.conf.OmitArgPrefixes[Benchmarks]
+        """Which benchmark, and its settings; `--data` names its files."""
+
+    model: Path | None = None
+    """Folder of a reward model that scores the steps."""
+
+    scores: Path | None = None
+    """Or a file of step scores that something else wrote: JSONL rows with `id` and `scores`."""
+
+    save: Path | None = None
+    """Write the model's step scores here, in that layout."""
+
+    out: Path | None = None
+    """Folder for benchmark.json, report.html and run.json."""
+
+    micro_tokens: int = 8192
+    """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when memory runs out."""
+
+    dtype: Literal["float32", "bfloat16"] | None = None
+    """Precision of the parameters; none = as saved."""
+
+    device: str = "auto"
+    """Where to score: cpu, cuda, or auto."""
+
+    def __call__(self) -> None:
+        """Score, measure, print, and write the files."""
+        from assay.benchmarks import measure, read_scores, score_steps, write_scores
+
+        if (self.model is None) == (self.scores is None):
+            raise ConfigError("give --model FOLDER or --scores FILE, one of the two")
+        records = self.benchmark.records()
+        if self.scores is not None:
+            scores = read_scores(self.scores, records)
+        else:
+            scores = score_steps(InParts(self._scorer()), records)
+            if self.save is not None:
+                write_scores(self.save, records, scores)
+        found = measure(self.benchmark, records, scores)
+        show(found)
+        if self.out is not None:
+            self._write(self.out, found)
+
+    def _write(self, out: Path, found: "Report") -> None:
+        from assay.report import evaluation_sections, run_section, write_report
+
+        config.write_atomic(out / "benchmark.json", json.dumps(found.to_json(), indent=2) + "\n")
+        run = json.loads(config.write_run(out, self, [self.scores] if self.scores else []).read_text())
+        name, subject = components.name_of(type(self.benchmark)).partition("/")[2], str(self.model or self.scores)
+        sections = [*evaluation_sections(found), run_section(run)]
+        write_report(out / "report.html", f"{name} of {Path(subject).name}", sections, subtitle=subject)
+        print(f"wrote {out / 'benchmark.json'}, {out / 'report.html'} and {out / 'run.json'}")
+
+    def _scorer(self) -> "Scorer":
+        import torch
+
+        from assay.models.checkpoint import load
+        from assay.scorers.local import LocalScorer
+
+        assert self.model is not None
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        return LocalScorer(load(self.model, dtype=self.dtype, device=device), micro_tokens=self.micro_tokens)
+
+
+@dataclasses.dataclass(frozen=True)
+class InParts:
+    """A scorer that shows how far it is."""
+
+    scorer: "Scorer"
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        """The same scores, some groups at a time."""
+        from assay.training.progress import progress
+
+        found: list[list[Score | Unscored]] = []
+        with progress("score", len(groups)) as bar:
+            for start in range(0, len(groups), CHUNK):
+                found += self.scorer.score(groups[start : start + CHUNK])
+                bar(len(found), "")
+        return found

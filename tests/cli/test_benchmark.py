@@ -1,0 +1,57 @@
+"""`assay benchmark`: from a model or a file of step scores to a report."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from assay import cli
+from assay.models.checkpoint import save
+from tests.training import planted
+
+DATA = Path(__file__).resolve().parent.parent / "golden" / "processbench.jsonl"
+
+
+def ids_and_steps() -> list[tuple[str, int, int]]:
+    """Id, number of steps and label of each row."""
+    rows = [json.loads(line) for line in DATA.read_text().splitlines()]
+    return [(row["id"], len(row["steps"]), row["label"]) for row in rows]
+
+
+def benchmark(*arguments: object) -> None:
+    cli.main(["benchmark", *map(str, arguments)])
+
+
+def test_gold_scores_are_perfect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = tmp_path / "scores.jsonl"
+    rows = [{"id": id, "scores": [0.1 if i == label else 0.9 for i in range(n)]} for id, n, label in ids_and_steps()]
+    scores.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    benchmark("processbench", "--data", DATA, "--scores", scores, "--out", tmp_path / "out")
+    found = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    assert found["metrics"]["gsm8k_f1"]["value"] == 1
+    assert found["metrics"]["math_accuracy_wrong"]["value"] == 1
+    assert "f1" in capsys.readouterr().out
+    assert "processbench" in (tmp_path / "out" / "report.html").read_text()
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert run["settings"]["benchmark"]["component"] == "benchmarks/processbench"
+
+
+def test_a_models_scores_are_saved_and_read_back(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    save(planted.model("process", max_length=256), tmp_path / "rm")
+    common = ["processbench", "--data", DATA]
+    benchmark(*common, "--model", tmp_path / "rm", "--save", tmp_path / "s.jsonl", "--out", tmp_path / "a")
+    assert [json.loads(line)["id"] for line in (tmp_path / "s.jsonl").read_text().splitlines()] == [
+        id for id, _, _ in ids_and_steps()
+    ]
+    benchmark(*common, "--scores", tmp_path / "s.jsonl", "--out", tmp_path / "b")
+    first, second = (json.loads((tmp_path / x / "benchmark.json").read_text()) for x in "ab")
+    assert first["metrics"] == second["metrics"]
+
+
+def test_one_of_model_and_scores_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        benchmark("processbench", "--data", DATA)
+    assert stop.value.code == 2
+    assert "--model FOLDER or --scores FILE" in capsys.readouterr().err
