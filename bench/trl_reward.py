@@ -122,16 +122,15 @@ def compare(arguments: argparse.Namespace, python: Path, folder: Path) -> dict[s
             f"{row['peak_memory']:.2f} of the peak memory"
         )
     best = {
-        name: max(r["tokens_per_second"] for k, r in speeds.items() if k.startswith(name)) for name in ("ours", "trl")
+        unit: {
+            side: max(row[unit] for name, row in speeds.items() if name.startswith(side)) for side in ("ours", "trl")
+        }
+        for unit in ("tokens_per_second", "tokens_per_processor_second")
     }
-    say(f"ours at its best over TRL at its best: {best['ours'] / best['trl']:.2f}")
+    best_over_best = {unit: some["ours"] / some["trl"] for unit, some in best.items()}
+    say(f"ours at its best over TRL at its best: {', '.join(f'{x:.2f} {unit}' for unit, x in best_over_best.items())}")
     settings = {k: getattr(arguments, k) for k in ("layers", "prompt", "response", "pairs", "steps", "threads")}
-    return settings | {
-        "traces": traces,
-        "speeds": speeds,
-        "ratios": ratios,
-        "best_over_best": best["ours"] / best["trl"],
-    }
+    return settings | {"traces": traces, "speeds": speeds, "ratios": ratios, "best_over_best": best_over_best}
 
 
 def train(folder: str, mode: str, data: Path, count: int, steps: int, rate: float) -> dict[str, Any]:
