@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from assay.errors import ConfigError
+from assay.losses import supervised
 from assay.types import StepLabels
 
 if TYPE_CHECKING:
@@ -17,12 +19,26 @@ __all__ = ["StepBCE"]
 class StepBCE:
     """Learn whether each step is right: a process reward model.
 
-    With z the logit at a step's end and y its label, a probability, the loss is the mean of -y log σ(z) -
-    (1 - y) log σ(-z) over all labelled steps of the batch: a response counts by its number of labelled steps.
+    With z the logit at a step's end and y its label, a probability, the loss is the mean of -w y log σ(z) -
+    (1 - y) log σ(-z) over all supervised steps of the batch: a response counts by its number of supervised steps.
     """
+
+    first_error: bool = False
+    """Supervise no step after the first wrong one (its label below a half)."""
+
+    threshold: float | None = None
+    """Make soft labels hard: right from this label on; none keeps them."""
+
+    right_weight: float = 1.0
+    """Weight w of right steps, where they are many more or fewer than wrong ones. It moves the probabilities: they are
+    no longer calibrated unless it is 1."""
 
     consumes: ClassVar[type[StepLabels]] = StepLabels
     trains: ClassVar[Literal["process"]] = "process"
+
+    def __post_init__(self) -> None:
+        if not self.right_weight > 0 or not (self.threshold is None or 0 < self.threshold <= 1):
+            raise ConfigError("step BCE needs right_weight > 0 and a threshold above 0 and at most 1, or none")
 
     @property
     def reads(self) -> Literal["steps"]:
@@ -30,15 +46,21 @@ class StepBCE:
         return "steps"
 
     def terms(self, targets: Tensor, mask: Tensor) -> int:
-        """Labelled steps."""
-        return int((mask & ~targets.isnan()).sum())
+        """Supervised steps."""
+        return int(self._supervised(targets, mask)[1].sum())
 
     def __call__(self, values: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Mean over labelled steps. values, targets, mask: (G, R, S); NaN targets are not supervised."""
+        """Mean over supervised steps. values, targets, mask: (G, R, S); NaN targets are not supervised."""
         from torch.nn.functional import binary_cross_entropy_with_logits
 
-        labelled = mask & ~targets.isnan()
+        labels, labelled = self._supervised(targets, mask)
         each = binary_cross_entropy_with_logits(
-            values.masked_fill(~labelled, 0.0), targets.masked_fill(~labelled, 0.0), reduction="none"
+            values.masked_fill(~labelled, 0.0),
+            labels,
+            reduction="none",
+            pos_weight=values.new_tensor(self.right_weight),
         )
         return (each * labelled).sum() / labelled.sum().clamp(min=1)
+
+    def _supervised(self, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        return supervised(targets, mask, first_error=self.first_error, threshold=self.threshold)
