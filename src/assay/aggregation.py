@@ -9,9 +9,26 @@ from typing import Final, Literal
 
 from assay.errors import ConfigError
 
-__all__ = ["AGGREGATIONS", "Aggregation", "aggregate", "last", "mean", "minimum", "product"]
+__all__ = [
+    "AGGREGATIONS",
+    "Aggregation",
+    "aggregate",
+    "geometric_mean",
+    "last",
+    "log_sum",
+    "mean",
+    "minimum",
+    "product",
+    "softmin",
+]
 
-Aggregation = Literal["last", "product", "min", "mean"]
+Aggregation = Literal["last", "product", "min", "mean", "log_sum", "geometric_mean", "softmin"]
+
+FLOOR = 1e-12
+"""Probabilities below this count as this in logarithms, so that a score stays a finite number."""
+
+TEMPERATURE = 0.05
+"""Of the softmin over probabilities p; over 2p - 1, as its paper has them, this is .1."""
 
 
 def last(steps: Sequence[float]) -> float:
@@ -34,11 +51,39 @@ def mean(steps: Sequence[float]) -> float:
     return math.fsum(steps) / len(steps)
 
 
+def log_sum(steps: Sequence[float]) -> float:
+    """Sum of log-probabilities: orders responses as the product does, and does not underflow on long ones."""
+    return math.fsum(_logs(steps))
+
+
+def geometric_mean(steps: Sequence[float]) -> float:
+    """The product without its price on length: exp of the mean log-probability."""
+    return math.exp(math.fsum(_logs(steps)) / len(steps))
+
+
+def softmin(steps: Sequence[float]) -> float:
+    """Steps weighted by softmax(-p / T): nearly the weakest, but every step has a say (PURE, arXiv:2504.15275)."""
+    weakest = min(steps)
+    weights = [math.exp((weakest - p) / TEMPERATURE) for p in steps]
+    return math.fsum(w * p for w, p in zip(weights, steps, strict=True)) / math.fsum(weights)
+
+
+def _logs(steps: Sequence[float]) -> list[float]:
+    if min(steps) < 0:
+        raise ConfigError(
+            f"a step scores {min(steps)}, and logarithms need probabilities; aggregate logits by last, min or mean"
+        )
+    return [math.log(max(p, FLOOR)) for p in steps]
+
+
 AGGREGATIONS: Final[Mapping[Aggregation, Callable[[Sequence[float]], float]]] = {
     "last": last,
     "product": product,
     "min": minimum,
     "mean": mean,
+    "log_sum": log_sum,
+    "geometric_mean": geometric_mean,
+    "softmin": softmin,
 }
 
 

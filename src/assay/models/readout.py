@@ -57,6 +57,9 @@ def in_words(readout: Readout) -> str:
         "product": "the product of its steps'",
         "min": "its weakest step's",
         "mean": "its steps' mean",
+        "log_sum": "the sum of its steps' logarithms",
+        "geometric_mean": "its steps' geometric mean",
+        "softmin": "its steps' soft minimum",
     }[readout.aggregate]
     link = "as it is" if readout.link == "identity" else "through a sigmoid"
     return f"{outputs}{head}, read at {at}, {link}; a response's score is {whole}"
