@@ -9,8 +9,8 @@ import pytest
 
 import assay.data.formats
 from assay import cli
-from assay.data.io import read
-from assay.types import StepLabels
+from assay.data.io import read, write
+from assay.types import Prompt, Response, StepLabels
 from tests.fresh import fresh
 
 ROWS = [
@@ -198,3 +198,31 @@ def test_the_command_itself(data: Path) -> None:
     assert bad.returncode == 2
     assert bad.stderr.startswith("assay data: nowhere.jsonl does not exist")
     assert len(bad.stderr.splitlines()) == 1
+
+
+def test_steps_cuts_responses_and_keeps_texts_and_outcomes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prompt = Prompt.of("q")
+    records = [
+        StepLabels.outcome(prompt, Response(steps=("one\ntwo\n", "three")), 1.0),
+        StepLabels.outcome(prompt, Response.of(""), 0.0),
+    ]
+    write(records, tmp_path / "in.jsonl")
+    assert run("steps", tmp_path / "in.jsonl", "--split", "newline", "--out", tmp_path / "out.jsonl") == 0
+    printed = capsys.readouterr().out.replace("\n", " ")
+    assert "1 responses, 3.0 steps each" in printed
+    first, empty = read(tmp_path / "out.jsonl")
+    assert isinstance(first, StepLabels)
+    assert isinstance(empty, StepLabels)
+    assert first.response.steps == ("one\n", "two\n", "three")
+    assert first.labels == (None, None, 1.0)
+    assert empty.labels == (0.0,)
+
+
+def test_steps_refuses_labels_that_would_belong_to_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labelled = StepLabels(prompt=Prompt.of("q"), response=Response(steps=("a\n", "b")), labels=(1.0, 0.0))
+    write([labelled], tmp_path / "in.jsonl")
+    assert run("steps", tmp_path / "in.jsonl", "--split", "newline") == 2
+    assert "--without steps" in capsys.readouterr().err
+    assert run("steps", tmp_path / "in.jsonl", "--split", "nowhere") == 2
+    assert "blank-line" in capsys.readouterr().err
+    assert run("steps", tmp_path / "in.jsonl", "--split", "words", "--setting", "count=0") == 2

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -19,12 +19,13 @@ from assay.data.check import Report, check
 from assay.data.dedupe import prompt_key, prompt_of
 from assay.data.io import Counts, read, write
 from assay.data.split import Side, side
+from assay.data.splitting import SPLITTERS, report, resplit
 from assay.errors import ConfigError, DataError
 from assay.protocols import Format
 from assay.stats import Estimate
 from assay.types import Group, Preference, Prompt, Record, Response, StepLabels
 
-__all__ = ["COMMANDS", "Check", "Convert", "Split"]
+__all__ = ["COMMANDS", "Check", "Convert", "Split", "Steps"]
 
 THERE_IS = ", ".join(components.names("formats"))
 FormatName = Annotated[
@@ -154,7 +155,72 @@ class Split:
             print(_aside(counts, self.set_aside).removeprefix(", "))
 
 
-COMMANDS = {"check": Check, "convert": Convert, "split": Split}
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """Cut responses into steps by a policy, and report how that went. Texts stay as they are, to the letter."""
+
+    source: Source
+    """File, folder or hf:owner/name."""
+    split: Annotated[str, tyro.conf.arg(metavar="POLICY", help=f"Where steps end: {', '.join(SPLITTERS)}.")]
+    out: Path | None = None
+    """Where to write the records; none only reports."""
+    setting: Settings = ()
+    """Settings of the policy, e.g. pattern=;\\s or count=20 or word=Schritt."""
+    to: Annotated[str, tyro.conf.arg(metavar="FORMAT")] = "assay"
+    """Layout of the rows written."""
+    format: FormatName = ""
+    set: Settings = ()
+    """Settings of the format read, e.g. neutral=ignore."""
+    set_aside: Path | None = None
+    """Put bad rows into this new file and go on, instead of refusing."""
+
+    def __call__(self) -> None:
+        """Report on a first pass; write on a second: no record is held."""
+        if self.split not in SPLITTERS:
+            raise ConfigError(f"no policy is called {self.split!r}; there is {', '.join(SPLITTERS)}")
+        split = _made(SPLITTERS[self.split], self.split, self.setting)
+        source, counts = _format(self.format, self.set), Counts()
+        records = read(self.source, format=source, set_aside=self.set_aside, counts=counts)
+        found = report(r for record in records for r in _responses(_resplit(record, split)))
+        least, first, median, third, most = found.quantiles
+        print(
+            f"{found.responses:,} responses, {found.mean:.1f} steps each (least {least}, quartiles {first}, {median}, "
+            f"{third}, most {most}); {found.one_step:,} came out as one step; the longest step has {found.longest:,} "
+            f"characters{_aside(counts, self.set_aside)}"
+        )
+        if self.out is not None:
+            rows = write(
+                (_resplit(r, split) for r in _kept(self.source, source)), self.out, _format(self.to, ()) or "assay"
+            )
+            print(f"{self.out}: {rows} rows")
+
+
+COMMANDS = {"check": Check, "convert": Convert, "split": Split, "steps": Steps}
+
+
+def _resplit(record: Record, split: Callable[[str], tuple[str, ...]]) -> Record:
+    """The record with its responses cut anew. A label of the outcome stays on the last step."""
+    if isinstance(record, StepLabels):
+        if any(label is not None for label in record.labels[:-1]):
+            raise DataError(
+                f"a response to {prompt_of(record).text[:40]!r} has labels on its steps, and cut anew they belong to "
+                "nothing; `assay data convert --without steps` keeps the outcome alone"
+            )
+        response = resplit(record.response, split)
+        # An empty response has no step to carry its label.
+        if not response.steps:
+            return record
+        labels = (*(None,) * (len(response.steps) - 1), *record.labels[-1:])
+        return record.model_copy(update={"response": response, "labels": labels})
+    if isinstance(record, Group):
+        return record.model_copy(update={"responses": tuple(resplit(r, split) for r in record.responses)})
+    return record
+
+
+def _responses(record: Record) -> tuple[Response, ...]:
+    if isinstance(record, StepLabels):
+        return (record.response,)
+    return record.responses if isinstance(record, Group) else ()
 
 
 def _format(name: str, settings: tuple[str, ...]) -> Format | None:
@@ -163,7 +229,12 @@ def _format(name: str, settings: tuple[str, ...]) -> Format | None:
         if settings:
             raise ConfigError(f"settings ({' '.join(settings)}) need the format they are for: --format NAME")
         return None
-    cls = components.load("formats", name)
+    format: Format = _made(components.load("formats", name), name, settings)
+    return format
+
+
+def _made(cls: Any, name: str, settings: tuple[str, ...]) -> Any:
+    """A dataclass with KEY=VALUE settings."""
     hints = get_type_hints(cls)
     known = {f.name: hints[f.name] for f in dataclasses.fields(cls)}
     values: dict[str, Any] = {}
@@ -175,8 +246,7 @@ def _format(name: str, settings: tuple[str, ...]) -> Format | None:
             values[key] = TypeAdapter(known[key]).validate_python(value)
         except ValidationError as error:
             raise ConfigError(f"{name}: {key} cannot be {value!r} ({error.errors()[0]['msg']})") from error
-    format: Format = cls(**values)
-    return format
+    return cls(**values)
 
 
 def _kept(source: str, format: Format | None) -> Iterator[Record]:
