@@ -120,6 +120,12 @@ def test_what_is_remembered_is_forgotten_when_the_model_learns() -> None:
     assert fresh != pytest.approx(before, abs=1e-3)
 
 
+def test_tiny_models_do_not_remember() -> None:
+    scorer = LocalScorer(model(replace(SHARED, token_cost=1e3, piece_cost=4e6)))
+    scorer.score(groups(finished=False))
+    assert not scorer.memory._known
+
+
 def test_memory_is_bounded() -> None:
     scorer = LocalScorer(model(SHARED), remember=150)
     for group in groups(finished=False) * 2:

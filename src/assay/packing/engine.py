@@ -51,12 +51,15 @@ class Engine:
 
     def tree(self, ids: Sequence[Any]) -> Tree | None:
         """The tree of some sequences; None where padded batches are faster."""
-        lengths = [len(row) for row in ids]
-        # Small models: not even if all tokens but one sequence's were saved. Looking for them would cost more.
-        if self.path == "plain" or not lengths or sum(lengths) * self.token_cost < len(lengths) * self.piece_cost:
+        # Looking for what is shared costs time, too.
+        if not self.may_pay([len(row) for row in ids]):
             return None
         tree = grow([np.asarray(row) for row in ids])
         return tree if self.worth(tree) else None
+
+    def may_pay(self, lengths: Sequence[int]) -> bool:
+        """Whether sequences are so long, and the model so large, that leaving one out is worth a call."""
+        return self.path != "plain" and 0 < len(lengths) * self.piece_cost <= sum(lengths) * self.token_cost
 
     def worth(self, tree: Tree) -> bool:
         """Whether sharing is faster than padded batches: it saves tokens and padding, and costs calls."""

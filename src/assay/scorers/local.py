@@ -66,7 +66,9 @@ class LocalScorer:
             for i, ((_, response), sequence) in enumerate(zip(pairs, sequences, strict=True))
             if (reason := self._unfit(response, sequence)) is not None
         }
-        remembers = engine.path == "packed" and self.memory.tokens > 0
+        remembers = (
+            self.memory.tokens > 0 and engine.path == "packed" and engine.may_pay([len(s.ids) for s in sequences])
+        )
         alone: list[_Piece] = []
         trees: list[_Piece] = []
         branches: list[_Piece] = []
