@@ -5,6 +5,8 @@ import torch
 
 from assay.errors import ConfigError
 from assay.losses.step_bce import StepBCE
+from assay.losses.step_ranking import StepRanking
+from assay.training.accuracy import hits
 
 NAN = torch.nan
 
@@ -49,3 +51,34 @@ def test_right_steps_may_weigh_more() -> None:
     assert float(found) == pytest.approx((3 * 0.3132617 + 1.3132617) / 2, abs=1e-6)
     with pytest.raises(ConfigError, match="right_weight"):
         StepBCE(right_weight=0.0)
+
+
+def test_the_first_error_is_the_first_that_the_threshold_makes_wrong() -> None:
+    mask = torch.ones(1, 1, 4, dtype=torch.bool)
+    rollouts = torch.tensor([[[0.75, 0.25, 0.0, 0.0]]])
+    assert StepBCE(first_error=True).terms(rollouts, mask) == 2
+    assert StepBCE(first_error=True, threshold=0.25).terms(rollouts, mask) == 3, "a quarter is right"
+    assert StepBCE(first_error=True, threshold=0.8).terms(rollouts, mask) == 1, "three quarters are wrong"
+
+
+@pytest.mark.parametrize(("settings", "right", "decided"), [({}, 2, 4), ({"threshold": 0.125}, 4, 4)])
+def test_accuracy_is_of_the_labels_that_are_learnt(settings: dict[str, float], right: int, decided: int) -> None:
+    values, mask = torch.tensor([[[3.0, 3.0, 3.0, -3.0, 3.0]]]), torch.ones(1, 1, 5, dtype=torch.bool)
+    targets = torch.tensor([[[0.75, 0.25, 0.125, 0.0, NAN]]])
+    assert hits(StepBCE(**settings), values, targets, mask).tolist() == [right, decided]
+    assert hits(StepBCE(first_error=True), values, targets, mask).tolist() == [1, 2]
+    assert hits(StepRanking(first_error=True), values, targets, mask).tolist() == [1, 2]
+
+
+def test_the_weight_moves_the_logit_by_its_logarithm() -> None:
+    """The minimum over one value of 10 labels, 3 of them right, however soft they are written."""
+    value = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    mask = torch.ones(1, 1, 10, dtype=torch.bool)
+    hard = torch.tensor([[[1.0] * 3 + [0.0] * 7]], dtype=torch.float64)
+    soft = torch.full_like(hard, 0.3)
+    for weight in (0.2, 1.0, 5.0):
+        loss = StepBCE(right_weight=weight)
+        assert torch.allclose(loss(value.expand(1, 1, 10), hard, mask), loss(value.expand(1, 1, 10), soft, mask))
+        best = torch.tensor(0.3).logit().double() + torch.tensor(weight).log().double()
+        (slope,) = torch.autograd.grad(loss((best + value).expand(1, 1, 10), hard, mask), value)
+        assert abs(float(slope)) < 1e-7

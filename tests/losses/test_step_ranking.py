@@ -54,3 +54,41 @@ def test_it_falls_when_a_right_step_rises_above_the_wrong_ones() -> None:
 def test_a_negative_margin_is_refused() -> None:
     with pytest.raises(ConfigError, match="margin is -1"):
         StepRanking(margin=-1.0)
+
+
+@pytest.mark.parametrize("first_error", [False, True])
+def test_equals_the_sum_written_out_for_ragged_batches(first_error: bool) -> None:
+    draws = torch.Generator().manual_seed(0)
+    q = 2 * torch.randn(40, 1, 7, generator=draws, dtype=torch.float64)
+    mask = torch.arange(7) < torch.randint(1, 8, (40, 1, 1), generator=draws)
+    labels = torch.rand(40, 1, 7, generator=draws, dtype=torch.float64)
+    labels[torch.rand(40, 1, 7, generator=draws) < 0.3] = NAN
+    of_each = []
+    for row, marks, there in zip(q[:, 0].tolist(), labels[:, 0].tolist(), mask[:, 0].tolist(), strict=True):
+        steps = [(math.exp(z), y >= 0.5) for z, y, k in zip(row, marks, there, strict=True) if k and not math.isnan(y)]
+        if first_error:
+            steps = steps[: 1 + next((i for i, (_, right) in enumerate(steps) if not right), len(steps))]
+        wrong = sum(z * math.exp(3.0) for z, right in steps if not right)
+        rights = [z for z, right in steps if right]
+        terms = [-math.log(z / (1 + sum(rights[: t + 1]) + wrong)) for t, z in enumerate(rights)]
+        terms += [math.log(1 + wrong)] if wrong else []
+        if terms:
+            of_each.append(sum(terms) / len(terms))
+    loss = StepRanking(margin=3.0, first_error=first_error)
+    assert loss.terms(labels, mask) == len(of_each) < 40
+    assert float(loss(q, labels, mask)) == pytest.approx(sum(of_each) / len(of_each), abs=1e-12)
+
+
+def test_a_wrong_step_is_pushed_as_hard_wherever_it_stands() -> None:
+    """Moving a wrong step among right ones changes nothing; the order of the right ones does."""
+    assert value([0.5, 1.5, -1.0], [1, 1, 0]) == pytest.approx(value([-1.0, 0.5, 1.5], [0, 1, 1]))
+    assert value([0.5, 1.5, -1.0], [1, 1, 0]) != pytest.approx(value([1.5, 0.5, -1.0], [1, 1, 0]))
+
+
+def test_values_so_large_that_their_exponentials_are_not_numbers() -> None:
+    q = torch.tensor([[[900.0, -900.0, 900.0]]], requires_grad=True)
+    mask = torch.ones(1, 1, 3, dtype=torch.bool)
+    for labels in ([1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]):
+        loss = StepRanking()(q, torch.tensor([[labels]]), mask)
+        assert loss.isfinite()
+        assert torch.autograd.grad(loss, q)[0].isfinite().all()

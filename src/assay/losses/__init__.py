@@ -23,13 +23,14 @@ def supervised(targets: Tensor, mask: Tensor, *, first_error: bool, threshold: f
     """Labels of steps (..., S), hard where there is a threshold, and where to learn from them.
 
     first_error: not beyond the first step that is more likely wrong than right, as PRM800K was trained
-    (arXiv:2305.20050): what comes after a mistake was labelled as if it had not been made, or not looked at.
+    (arXiv:2305.20050): what comes after a mistake was labelled as if it had not been made, or not looked at. With a
+    threshold, not beyond the first step that it makes wrong.
     """
     labelled = mask & ~targets.isnan()
     targets = targets.masked_fill(~labelled, 0.0)
+    if threshold is not None:
+        targets = (targets >= threshold).to(targets.dtype)
     if first_error:
         wrong = labelled & (targets < 0.5)
         labelled = labelled & (wrong.long().cumsum(-1) - wrong.long() == 0)
-    if threshold is not None:
-        targets = (targets >= threshold).to(targets.dtype)
     return targets, labelled

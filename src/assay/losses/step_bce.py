@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -24,21 +25,21 @@ class StepBCE:
     """
 
     first_error: bool = False
-    """Supervise no step after the first wrong one (its label below a half)."""
+    """Supervise no step after the first wrong one (its label below a half, or below the threshold)."""
 
     threshold: float | None = None
     """Make soft labels hard: right from this label on; none keeps them."""
 
     right_weight: float = 1.0
-    """Weight w of right steps, where they are many more or fewer than wrong ones. It moves the probabilities: they are
-    no longer calibrated unless it is 1."""
+    """Weight w of right steps, where they are many more or fewer than wrong ones. It moves every logit by log w: the
+    probabilities are calibrated only where it is 1."""
 
     consumes: ClassVar[type[StepLabels]] = StepLabels
     trains: ClassVar[Literal["process"]] = "process"
 
     def __post_init__(self) -> None:
-        if not self.right_weight > 0 or not (self.threshold is None or 0 < self.threshold <= 1):
-            raise ConfigError("step BCE needs right_weight > 0 and a threshold above 0 and at most 1, or none")
+        if not 0 < self.right_weight < math.inf or not (self.threshold is None or 0 < self.threshold <= 1):
+            raise ConfigError("step BCE needs a finite right_weight > 0 and a threshold above 0 and at most 1, or none")
 
     @property
     def reads(self) -> Literal["steps"]:

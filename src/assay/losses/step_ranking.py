@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -25,7 +26,8 @@ class StepRanking:
         log( Σ_{q <= t} exp Q(c_q) + Σ_{w in W} exp(Q(w) + ζ) ) - Q(c_t),
 
     where t = 0 counts only if there is a wrong step. The batch's is the mean over its responses that have a supervised
-    step: each counts the same, however long it is.
+    step: each counts the same, however long it is. Wrong steps are not ranked among themselves. The start holds the
+    values in place, so that they are logits, above 0 where right; they are not calibrated.
     """
 
     margin: float = 4.0
@@ -38,8 +40,8 @@ class StepRanking:
     trains: ClassVar[Literal["process"]] = "process"
 
     def __post_init__(self) -> None:
-        if not self.margin >= 0:
-            raise ConfigError(f"margin is {self.margin}; step ranking needs 0 or more")
+        if not 0 <= self.margin < math.inf:
+            raise ConfigError(f"margin is {self.margin}; step ranking needs 0 or more, and finite")
 
     @property
     def reads(self) -> Literal["steps"]:
@@ -56,22 +58,14 @@ class StepRanking:
 
         labels, labelled = supervised(targets, mask, first_error=self.first_error, threshold=0.5)
         right, wrong = labelled & (labels == 1), labelled & (labels == 0)
-        # The start stands before the first step: it is right where there is a wrong one to be told from.
+        # In the order start, wrong steps, right steps a running sum is every denominator: all wrong ones, and the right
+        # ones so far. The start is told from the wrong steps, and so counts where there is one.
         start = torch.zeros_like(values[..., :1])
-        q = torch.cat([start, values.masked_fill(~labelled, 0.0)], -1)
+        q = torch.cat([start, values.masked_fill(~right, 0.0)], -1)
         counted = torch.cat([wrong.any(-1, keepdim=True), right], -1)
-        earlier = torch.cat([torch.ones_like(right[..., :1]), right], -1)[..., None, :]
-        order = torch.arange(q.shape[-1], device=q.device)
-        below = (earlier & (order <= order[:, None])).expand(*q.shape, q.shape[-1])
-        rivals = torch.cat([torch.zeros_like(right[..., :1]), wrong], -1)[..., None, :].expand_as(below)
-        scores = torch.cat(
-            [
-                q[..., None, :].expand_as(below).masked_fill(~below, -torch.inf),
-                (q + self.margin)[..., None, :].expand_as(rivals).masked_fill(~rivals, -torch.inf),
-            ],
-            -1,
-        )
-        each = (scores.logsumexp(-1) - q) * counted
+        below = (values + self.margin).masked_fill(~wrong, -torch.inf)
+        running = torch.cat([start, below, values.masked_fill(~right, -torch.inf)], -1).logcumsumexp(-1)
+        each = (running[..., values.shape[-1] :] - q) * counted
         of_response = each.sum(-1) / counted.sum(-1).clamp(min=1)
         there = labelled.any(-1)
         return (of_response * there).sum() / there.sum().clamp(min=1)
