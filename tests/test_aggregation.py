@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.aggregation import AGGREGATIONS, FLOOR, Aggregation, aggregate
+from assay.aggregation import AGGREGATIONS, FLOOR, OF_PROBABILITIES, Aggregation, aggregate, caution
 from assay.errors import ConfigError
 
-STEPS = st.lists(st.floats(0.001, 1.0), min_size=1, max_size=12)
+STEPS = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12)
 INNER: list[Aggregation] = ["last", "min", "mean", "geometric_mean", "softmin"]
 """Between the least and the largest step."""
 
@@ -34,7 +34,7 @@ def test_by_hand() -> None:
 def test_bounds_and_single_steps(steps: list[float]) -> None:
     for how in INNER:
         assert min(steps) - 1e-12 <= aggregate(steps, how) <= max(steps) + 1e-12
-        assert aggregate(steps[:1], how) == pytest.approx(steps[0])
+        assert aggregate(steps[:1], how) == steps[0]
     assert aggregate(steps, "product") <= min(steps) + 1e-12
 
 
@@ -63,9 +63,11 @@ def test_softmin_is_near_the_weakest_and_may_fall_when_a_strong_step_rises() -> 
 
 def test_zero_is_finite_and_negative_refused() -> None:
     assert aggregate([0.0, 1.0], "log_sum") == pytest.approx(math.log(FLOOR))
-    assert aggregate([0.0, 0.0], "geometric_mean") == pytest.approx(FLOOR)
-    with pytest.raises(ConfigError, match=r"a step scores -2.0"):
-        aggregate([-2.0, 0.5], "log_sum")
+    assert aggregate([0.0] + [1.0] * 1000, "geometric_mean") == 0
+    for how in OF_PROBABILITIES:
+        for wrong in (-2.0, 1.5, math.nan):
+            with pytest.raises(ConfigError, match=f"a step scores {wrong}, and {how} needs probabilities"):
+                aggregate([wrong, 0.5], how)
     assert aggregate([-2.0, 0.5], "min") == -2.0
 
 
@@ -73,6 +75,23 @@ def test_log_sum_orders_as_the_product_does_where_that_underflows() -> None:
     long, longer = [0.1] * 400, [0.1] * 401
     assert aggregate(long, "product") == aggregate(longer, "product") == 0
     assert aggregate(long, "log_sum") > aggregate(longer, "log_sum")
+
+
+@given(STEPS, STEPS)
+def test_log_sum_never_turns_the_product_round(one: list[float], other: list[float]) -> None:
+    # Probabilities as small as a sigmoid gives, too: 1e-20 and 1 lie below 1e-7 and 1e-7.
+    for a, b in ((one, other), ([1e-20, 1.0], [1e-7, 1e-7])):
+        if aggregate(a, "product") > aggregate(b, "product") * (1 + 1e-9) > 1e-300:
+            assert aggregate(a, "log_sum") > aggregate(b, "log_sum")
+    assert aggregate([1e-20, 1.0], "log_sum") < aggregate([1e-7, 1e-7], "log_sum")
+
+
+def test_caution() -> None:
+    assert not any(caution(how, "correctness") for how in AGGREGATIONS)
+    told = {how: caution(how, "monte_carlo") for how in AGGREGATIONS}
+    assert {how for how, text in told.items() if text is None} == {"last", "mean"}
+    assert all("multiplying values" in (told[how] or "") for how in OF_PROBABILITIES)
+    assert "lowest value" in (told["min"] or "")
 
 
 def test_what_cannot_be_aggregated() -> None:

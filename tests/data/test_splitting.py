@@ -1,5 +1,6 @@
 """Steps join to the text exactly, whatever it holds, and end where the policy says."""
 
+import time
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from assay.data.splitting import (
     Numbered,
     Pattern,
     Sentence,
+    Tokens,
     Words,
     report,
     resplit,
@@ -61,6 +63,15 @@ def test_steps_join_to_the_text_and_none_is_blank(name: str, text: str) -> None:
             ("\\begin{align}a\n\n\\begin{cases}b\\end{cases}\n\nc\\end{align}\n\n", "d"),
         ),
         (Latex(), "\\[ never closed\n\nnext", ("\\[ never closed\n\n", "next")),
+        (Latex(), "a \\\\[4pt] b\n\nSo\n\n\\[ x \\]\n\nend", ("a \\\\[4pt] b\n\n", "So\n\n", "\\[ x \\]\n\n", "end")),
+        (Latex(), "\\[ open\n\nnext\n\n\\[ x\n\ny \\]", ("\\[ open\n\n", "next\n\n", "\\[ x\n\ny \\]")),
+        (Latex(), "$a$$b$ one\n\ntwo $c$$d$", ("$a$$b$ one\n\n", "two $c$$d$")),
+        (Latex(), "5\\$$x$\n\nor $5.\n\n$$y\n\nz$$", ("5\\$$x$\n\n", "or $5.\n\n", "$$y\n\nz$$")),
+        (Numbered(), "Step 1: a\nStep 1 gives 3.\n## Step 2 b", ("Step 1: a\nStep 1 gives 3.\n", "## Step 2 b")),
+        (Sentence(), "No. 5 is no. Then 6.", ("No. 5 is no. ", "Then 6.")),
+        (Sentence(), "So $x=3.$ George W. Bush, etc. He.", ("So $x=3.$ ", "George W. Bush, etc. ", "He.")),
+        (Sentence(), "By lines a.m. or w.r.t. C. Then.", ("By lines a.m. or w.r.t. C. ", "Then.")),
+        (Pattern(pattern=r"Step", begins=True), "Step a Step b", ("Step a ", "Step b")),
         (Pattern(pattern=r";\s*"), "a; b;c", ("a; ", "b;", "c")),
         (Pattern(pattern=r"x*"), "abc", ("abc",)),
         (Words(count=2), " one two three  four five", (" one two ", "three  four ", "five")),
@@ -80,6 +91,27 @@ def test_what_cannot_be() -> None:
         Pattern(pattern="(")
     with pytest.raises(ConfigError, match="count is 0"):
         Words(count=0)
+
+
+@given(TEXTS, st.integers(1, 5))
+def test_tokens_are_counted(text: str, count: int) -> None:
+    steps = Tokens(starts=lambda text: range(len(text)), count=count)(text)
+    assert "".join(steps) == text
+    assert all(len(step.strip()) <= count for step in steps)
+
+
+@pytest.mark.parametrize("name", SPLITTERS)
+@pytest.mark.parametrize("piece", [".", r"\[", r"\begin{a}", "$", " ", " \n", "*", "A. ", "\\[a\\]\n\n", '."'])
+def test_time_grows_with_the_text_only(name: str, piece: str) -> None:
+    start = time.perf_counter()
+    SPLITTERS[name]()(piece * 50_000)
+    assert time.perf_counter() - start < 5  # Quadratic policies take minutes.
+
+
+def test_what_is_split_already_and_what_is_empty_stay() -> None:
+    done = Response(steps=("a\n", "b"))
+    assert resplit(done, AlreadySplit()) == done
+    assert resplit(Response.of(""), Newline()) == Response.of("")
 
 
 def test_the_report_by_hand() -> None:

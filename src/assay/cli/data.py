@@ -19,7 +19,7 @@ from assay.data.check import Report, check
 from assay.data.dedupe import prompt_key, prompt_of
 from assay.data.io import Counts, read, write
 from assay.data.split import Side, side
-from assay.data.splitting import SPLITTERS, report, resplit
+from assay.data.splitting import SPLITTERS, AlreadySplit, report, resplit
 from assay.errors import ConfigError, DataError
 from assay.protocols import Format
 from assay.stats import Estimate
@@ -200,6 +200,8 @@ COMMANDS = {"check": Check, "convert": Convert, "split": Split, "steps": Steps}
 
 def _resplit(record: Record, split: Callable[[str], tuple[str, ...]]) -> Record:
     """The record with its responses cut anew. A label of the outcome stays on the last step."""
+    if isinstance(split, AlreadySplit):
+        return record
     if isinstance(record, StepLabels):
         if any(label is not None for label in record.labels[:-1]):
             raise DataError(

@@ -7,6 +7,7 @@ its own.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,6 +28,7 @@ __all__ = [
     "Pattern",
     "Sentence",
     "SplitReport",
+    "Tokens",
     "Words",
     "report",
     "resplit",
@@ -69,7 +71,11 @@ class Numbered:
 
     def __call__(self, text: str) -> tuple[str, ...]:
         """Steps from heading to heading; what stands before the first is a step, too."""
-        heading = rf"^[ \t]*[#*>\- \t]*{re.escape(self.word)}[ \t]+\d+\b"
+        # Without marks before or after it ("Step 1 gives 3, so") it is a sentence.
+        named = rf"{re.escape(self.word)}[ \t]+\d+"
+        heading = (
+            rf"^[ \t>]*(?:#+[ \t]*[*_]*{named}\b|(?:[-*][ \t]+)?[*_]*{named}(?:[*_]+|[ \t]*(?:[:)–—-]|\.(?!\d)|\r?$)))"
+        )
         return _cut(text, [m.start() for m in re.finditer(heading, text, re.MULTILINE | re.IGNORECASE)])
 
 
@@ -80,14 +86,11 @@ class Sentence:
     def __call__(self, text: str) -> tuple[str, ...]:
         """Sentences, each with the white space after it."""
         ends = [m.end() for m in re.finditer(r"\n+", text)]
-        for stop in re.finditer(r"[.!?]+[\"')\]]*\s+", text):
-            before = text[: stop.start()].rsplit(maxsplit=1)
-            word = before[-1].lstrip("(\"'[") if before and not text[: stop.start()][-1:].isspace() else ""
-            begins_line = text[: stop.start() - len(word)].rpartition("\n")[2].strip() == ""
-            item = word.isdigit() and begins_line
-            if stop.group().startswith(".") and (item or word.lower() in _ABBREVIATIONS):
-                continue
-            ends.append(stop.end())
+        for stop in re.finditer(r"(?<![.!?])[.!?]+(?:[\"')\]$]|\\[)\]])*\s+", text):
+            # What stands before it in its line, as far as an abbreviation or an initial's name may reach.
+            line = text[max(0, stop.start() - _REACH) : stop.start()].rpartition("\n")[2]
+            if not (stop.group().startswith(".") and _ends_no_sentence(line, text[stop.end() : stop.end() + 1])):
+                ends.append(stop.end())
         return _cut(text, ends)
 
 
@@ -97,17 +100,22 @@ class Latex:
 
     def __call__(self, text: str) -> tuple[str, ...]:
         """Paragraphs whose displays are whole; one that never closes holds nothing together."""
-        spans = [m.span() for m in _DISPLAY.finditer(text)]
-        spans += _environments(text)
-        return _cut(text, [end for end in _blank_lines(text) if not any(a < end < b for a, b in spans)])
+        held = np.zeros(len(text) + 1, dtype=np.int64)
+        for start, end in _displays(text):
+            held[start + 1] += 1
+            held[end] -= 1
+        inside = np.cumsum(held) > 0
+        return _cut(text, [end for end in _blank_lines(text) if not inside[end]])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pattern:
-    """A step ends after every match of a regular expression of your own."""
+    """A step ends after every match of a regular expression of your own, or begins at it."""
 
     pattern: str = r"\n\n"
-    """Python's syntax; a match that is empty ends nothing."""
+    """Python's syntax; a match that is empty cuts nothing."""
+    begins: bool = False
+    """A match begins a step instead of ending the one before."""
 
     def __post_init__(self) -> None:
         try:
@@ -116,8 +124,9 @@ class Pattern:
             raise ConfigError(f"{self.pattern!r} is not a regular expression: {error}") from error
 
     def __call__(self, text: str) -> tuple[str, ...]:
-        """What stands between matches, each match at the end of its step."""
-        return _cut(text, [m.end() for m in re.finditer(self.pattern, text) if m.group()])
+        """What stands between matches, each match at the end of its step, or at the beginning of the next."""
+        found = [m.span() for m in re.finditer(self.pattern, text) if m.group()]
+        return _cut(text, [start if self.begins else end for start, end in found])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +144,25 @@ class Words:
         """Runs of so many words; the last one may be shorter."""
         words = [m.end() for m in re.finditer(r"\S+\s*", text)]
         return _cut(text, words[self.count - 1 :: self.count])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """A step is a fixed number of a tokenizer's tokens; not under a name, for it holds a tokenizer."""
+
+    starts: Callable[[str], Sequence[int]]
+    """Where each token of a text begins, in characters. With a fast tokenizer of transformers: `lambda text: [start for
+    start, _ in tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]]`."""
+    count: int = 64
+    """Tokens a step."""
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ConfigError(f"count is {self.count}; a step needs at least 1 token")
+
+    def __call__(self, text: str) -> tuple[str, ...]:
+        """Runs of so many tokens, never inside a character; the last one may be shorter."""
+        return _cut(text, self.starts(text)[self.count :: self.count])
 
 
 SPLITTERS: Final[Mapping[str, Callable[..., Callable[[str], tuple[str, ...]]]]] = {
@@ -184,15 +212,57 @@ def report(responses: Iterable[Response]) -> SplitReport:
 
 
 def resplit(response: Response, split: Callable[[str], Sequence[str]]) -> Response:
-    """The same text in other steps."""
+    """The same text in other steps. A response without text, or one that is `AlreadySplit`, stays as it is."""
+    if isinstance(split, AlreadySplit) or not response.text:
+        return response
     return response.model_copy(update={"steps": tuple(split(response.text))})
 
 
 _ABBREVIATIONS = {
-    "al", "approx", "cf", "dr", "e.g", "eq", "eqs", "etc", "fig", "i.e", "mr", "mrs", "ms", "prof", "resp", "sec", "vs",
+    "approx", "cf", "dr", "e.g", "i.e", "mr", "mrs", "ms", "prof", "resp", "s.t", "viz", "vs", "w.r.t",
 }  # fmt: skip
+"""Words whose point ends no sentence."""
+_BEFORE_NUMBER = {
+    "ch",
+    "def",
+    "eq",
+    "eqn",
+    "eqs",
+    "fig",
+    "figs",
+    "lem",
+    "no",
+    "nos",
+    "p",
+    "pp",
+    "prop",
+    "sec",
+    "thm",
+    "vol",
+}
+"""The same, before a number or a bracket: "the answer is no. Then" is a sentence's end."""
+_BEFORE_LOWER = {"a.m", "al", "etc", "p.m", "u.k", "u.s"}
+"""The same, where the text goes on in lower case."""
+_REACH = 48
+"""Characters looked at before a point."""
+_INITIAL = re.compile(r"(?:^|(?:^|\s)[A-Z][\w.]*\s+)[A-Z]$")
+"""A capital on its own that begins the line or follows a name: "George W", but not "the line meets C"."""
 
-_DISPLAY = re.compile(r"\\\[.*?\\\]|\$\$.*?\$\$", re.DOTALL)
+_MARK = re.compile(r"\\\\|\\\$|(\\\[)|(\\\])|(\$)|\\(begin|end)\{([^{}\n]*)\}")
+"""What opens or closes mathematics. A row's break (two backslashes) or an escaped dollar is read over."""
+
+
+def _ends_no_sentence(line: str, after: str) -> bool:
+    """Whether a point after this line, and before this character, belongs to a number, an abbreviation or a name."""
+    word = "" if line[-1:].isspace() else (line.split() or [""])[-1].lstrip("(\"'[")
+    name = word.lower()
+    return (
+        (word.isdecimal() and line.strip() == word)
+        or name in _ABBREVIATIONS
+        or (name in _BEFORE_NUMBER and (after.isdecimal() or after in ("(", "[", "$", "\\")))
+        or (name in _BEFORE_LOWER and after.islower())
+        or _INITIAL.search(line) is not None
+    )
 
 
 def _blank_lines(text: str) -> list[int]:
@@ -200,29 +270,54 @@ def _blank_lines(text: str) -> list[int]:
     return [m.end() for m in re.finditer(r"\n[^\S\n]*\n\s*", text)]
 
 
-def _environments(text: str) -> list[tuple[int, int]]:
-    """Spans of whole outermost environments, nested ones within them."""
+def _displays(text: str) -> list[tuple[int, int]]:
+    r"""Spans of \[...\], $$...$$ and environments that close; they may lie within each other. One pass."""
     spans: list[tuple[int, int]] = []
     opened: list[tuple[str, int]] = []
-    for m in re.finditer(r"\\(begin|end)\{([^}]*)\}", text):
-        if m.group(1) == "begin":
-            opened.append((m.group(2), m.start()))
-        elif any(name == m.group(2) for name, _ in opened):
-            # What was opened within it and never closed is closed with it.
-            while (top := opened.pop())[0] != m.group(2):
-                pass
-            spans.append((top[1], m.end()))
+    depth: Counter[str] = Counter()
+    after = 0
+    for mark in _MARK.finditer(text):
+        if mark.start() < after:
+            continue
+        bracket, close, dollar, environment, name = mark.groups()
+        if dollar:
+            if not text.startswith("$$", mark.start()):
+                after = _end_of_inline(text, mark.end())
+                continue
+            kind, opens, after = "$$", not depth["$$"], mark.start() + 2
+        elif bracket or close:
+            kind, opens = "[", bool(bracket)
+        elif environment:
+            kind, opens = f"{{{name}", environment == "begin"
+        else:
+            continue
+        if opens:
+            opened.append((kind, mark.start()))
+            depth[kind] += 1
+        elif depth[kind]:
+            # What was opened within it and never closed holds nothing together.
+            while True:
+                top, start = opened.pop()
+                depth[top] -= 1
+                if top == kind:
+                    break
+            spans.append((start, max(mark.end(), after)))
     return spans
+
+
+_INLINE = re.compile(r"(?:[^$\\\n]|\\.|\n(?![^\S\n]*\n))*\$")
+
+
+def _end_of_inline(text: str, start: int) -> int:
+    """Where mathematics within a line of text, opened before `start`, ends; `start` where it does not: a price."""
+    found = _INLINE.match(text, start)
+    return found.end() if found else start
 
 
 def _cut(text: str, ends: Iterable[int]) -> tuple[str, ...]:
     """The text cut at these places; pieces of white space alone join the step before, or the first one after."""
+    if not text:
+        return ()
     places = sorted({0, len(text), *ends})
-    pieces = [text[a:b] for a, b in pairwise(places)]
-    steps: list[str] = []
-    for piece in pieces:
-        if steps and (not piece.strip() or not steps[-1].strip()):
-            steps[-1] += piece
-        else:
-            steps.append(piece)
-    return tuple(steps)
+    starts = [a for a, b in pairwise(places) if not text[a:b].isspace()]
+    return tuple(text[a:b] for a, b in pairwise([0, *starts[1:], len(text)]))
