@@ -59,7 +59,8 @@ class Engine:
 
     def may_pay(self, lengths: Sequence[int]) -> bool:
         """Whether sequences are so long, and the model so large, that leaving one out is worth a call."""
-        return self.path != "plain" and 0 < len(lengths) * self.piece_cost <= sum(lengths) * self.token_cost
+        enough = len(lengths) * self.piece_cost <= sum(lengths) * self.token_cost
+        return self.path != "plain" and len(lengths) > 0 and enough
 
     def worth(self, tree: Tree) -> bool:
         """Whether sharing is faster than padded batches: it saves tokens and padding, and costs calls."""
