@@ -62,6 +62,16 @@ def test_linear_attention_and_encoder_decoders_are_run_plainly(caplog: pytest.Lo
     assert engine_of(model).reason.count("encoder-decoder") == 2
 
 
+def test_another_attention_is_kept() -> None:
+    model = backbone()
+    assert engine_of(model).path == "packed"
+    model.config._attn_implementation = "eager"
+    found = engine_of(model)
+    assert found.path == "expand"
+    assert "eager" in found.reason
+    assert model.config._attn_implementation == "eager"
+
+
 def ignores_ancestors(*arguments: Any, **settings: Any) -> Any:
     *before, seen = arguments
     return CASCADE(*before, [x for x in seen if x[0].causal], **settings)

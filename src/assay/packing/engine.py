@@ -76,9 +76,10 @@ _engines: "WeakKeyDictionary[nn.Module, dict[Any, Engine]]" = WeakKeyDictionary(
 
 
 def engine_of(backbone: nn.Module) -> Engine:
-    """The engine of a model as it stands: its device, precision, and whether it trains."""
+    """The engine of a model as it stands: its device, precision, attention, and whether it trains."""
     first = next(backbone.parameters())
-    key = (first.device.type, first.dtype, backbone.training, _checkpointed(backbone))
+    attention = str(backbone.config._attn_implementation).replace(packed.NAME, "sdpa")  # type: ignore[union-attr]
+    key = (first.device.type, first.dtype, attention, backbone.training, _checkpointed(backbone))
     known = _engines.setdefault(backbone, {})
     if key not in known:
         known[key] = _choose(backbone)
