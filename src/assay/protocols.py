@@ -23,6 +23,7 @@ __all__ = [
     "Scorer",
     "Search",
     "SearchResult",
+    "Streaming",
     "Verifier",
 ]
 
@@ -53,6 +54,9 @@ class Prefix:
 
     prompt: Prompt
     steps: tuple[str, ...] = ()
+    first: int = 0
+    """Number of its first sample. With a seed, a sample is a function of prefix and number: asking for numbers 8 to 15
+    later gives what asking for 0 to 15 at once would have given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,19 @@ class Generator(Protocol):
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
         """`sampling.n` responses for each prefix, in order; a response includes its prefix's steps."""
+        ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A generator that hands over what is finished while the rest is under way."""
+
+    def stream(self, prefixes: Sequence[Prefix], sampling: Sampling) -> Iterator[tuple[int, list[Response] | Unscored]]:
+        """For each prefix, in any order: its index and its `sampling.n` responses, or why there are none.
+
+        A response's `meta` holds under "tokens" how many were written for it, where that is known. Raises
+        `BackendError` where going on is of no use, after handing over what was finished.
+        """
         ...
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,8 @@ from torch import Tensor
 from assay.engines.hf import HuggingFace, Sample
 from assay.errors import BackendError, ConfigError
 from assay.models.layout import Layout
-from assay.protocols import Generator, Prefix, Sampling
-from assay.types import Prompt, Response
+from assay.protocols import Generator, Prefix, Sampling, Streaming
+from assay.types import Prompt, Response, Unscored
 from tests.models import tiny
 
 PROMPTS = [Prefix(Prompt.of(t)) for t in ("What is 2 + 2?", "Hi", "A longer question, about nothing at all")]
@@ -325,3 +326,24 @@ def test_rows_that_stop_leave_the_others_alone(model: Any, tokenizer: Any) -> No
         assert after.ids == before.ids[: len(after.ids)]
         stopped += end is not None
     assert stopped > 3
+
+
+def test_a_sample_is_a_function_of_its_prefix_and_its_number(model: Any, tokenizer: Any) -> None:
+    generator = engine(model, tokenizer)
+    sampling = Sampling(n=6, max_tokens=8, seed=3)
+    (every,) = generator.generate(PROMPTS[:1], sampling)
+    later = [dataclasses.replace(PROMPTS[0], first=k) for k in (4, 0, 2)]
+    found = generator.generate(later, dataclasses.replace(sampling, n=2))
+    assert found == [every[4:], every[:2], every[2:4]]
+
+
+def test_a_stream_hands_over_each_prefix_once_and_says_which_do_not_fit(model: Any, tokenizer: Any) -> None:
+    generator = engine(model, tokenizer)
+    sampling = Sampling(n=3, max_tokens=8)
+    long = Prefix(Prompt.of("word " * generator.encoder.layout.max_length))
+    assert isinstance(generator, Streaming)
+    found = dict(generator.stream([PROMPTS[0], long, PROMPTS[1]], sampling))
+    assert isinstance(found.pop(1), Unscored)
+    assert [found[0], found[2]] == generator.generate(PROMPTS[:2], sampling)
+    (one, _, _) = generator.generate(PROMPTS[:1], sampling)[0]
+    assert one.meta["tokens"] == len(generator.sample(PROMPTS[:1], sampling)[0][0].ids)

@@ -9,7 +9,7 @@ and reward model see one layout. Left out: models on several devices.
 
 import hashlib
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +23,7 @@ from assay.errors import BackendError, ConfigError
 from assay.models.layout import Encoder, Layout
 from assay.models.readout import PREFERENCE
 from assay.protocols import Prefix, Sampling
-from assay.types import Response
+from assay.types import Response, Unscored
 
 __all__ = ["Grammar", "HuggingFace", "Sample", "Splitter", "whole"]
 
@@ -113,11 +113,22 @@ class HuggingFace:
         """
         return [[sample.response for sample in samples] for samples in self.sample(prefixes, sampling)]
 
+    def stream(self, prefixes: Sequence[Prefix], sampling: Sampling) -> Iterator[tuple[int, list[Response] | Unscored]]:
+        """What `generate` does, each prefix as soon as its samples are there; one that does not fit is `Unscored`."""
+        prompts = self._encode(prefixes)
+        most = self.encoder.layout.max_length - sampling.max_tokens
+        fit = [i for i, ids in enumerate(prompts) if len(ids) <= most]
+        for i in sorted({*range(len(prefixes))} - {*fit}):
+            yield i, Unscored(reason=f"{len(prompts[i])} tokens and max_tokens exceed {most + sampling.max_tokens}")
+        found: dict[int, list[Response]] = defaultdict(list)
+        for k, sample in self._samples([prefixes[i] for i in fit], [prompts[i] for i in fit], sampling):
+            found[k].append(sample.response)
+            if len(found[k]) == sampling.n:
+                yield fit[k], [*found.pop(k)]
+
     def sample(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Sample]]:
         """What `generate` does, with tokens and log-probabilities."""
-        _check(sampling)
-        items = [(prefix.prompt, Response(steps=prefix.steps, finished=False)) for prefix in prefixes]
-        prompts = [sequence.ids for sequence in self.encoder.encode(items)]
+        prompts = self._encode(prefixes)
         longest = max(map(len, prompts), default=0) + sampling.max_tokens
         if longest > self.encoder.layout.max_length:
             raise ConfigError(
@@ -125,20 +136,33 @@ class HuggingFace:
                 f"{self.encoder.layout.max_length}; raise it or ask for fewer"
             )
         samples: list[list[Sample]] = [[] for _ in prefixes]
-        for batch in self._batches(prompts, sampling):
+        for i, sample in self._samples(prefixes, prompts, sampling):
+            samples[i].append(sample)
+        return samples
+
+    def _encode(self, prefixes: Sequence[Prefix]) -> list[tuple[int, ...]]:
+        items = [(prefix.prompt, Response(steps=prefix.steps, finished=False)) for prefix in prefixes]
+        return [sequence.ids for sequence in self.encoder.encode(items)]
+
+    def _samples(
+        self, prefixes: Sequence[Prefix], prompts: Sequence[tuple[int, ...]], sampling: Sampling
+    ) -> Iterator[tuple[int, Sample]]:
+        """Every sample with the index of its prefix, batch by batch; each prefix's in their order."""
+        _check(sampling)
+        for batch in self._batches(_rows(prefixes, prompts, sampling.n), prompts, sampling):
             for row, written in zip(batch, self._write(prompts, batch, sampling), strict=True):
                 i = row.prefix
                 response = self._response(prefixes[i], prompts[i], written.ids, sampling.stop)
-                samples[i].append(Sample(response, prompts[i], tuple(written.ids), tuple(written.logprobs)))
-        return samples
+                yield i, Sample(response, prompts[i], tuple(written.ids), tuple(written.logprobs))
 
     @cached_property
     def _shares(self) -> bool:
         return can_share(self.model)
 
-    def _batches(self, prompts: Sequence[tuple[int, ...]], sampling: Sampling) -> Iterator[list[_Row]]:
+    def _batches(
+        self, rows: Sequence[list[_Row]], prompts: Sequence[tuple[int, ...]], sampling: Sampling
+    ) -> Iterator[list[_Row]]:
         """Rows in batches that keep to `rows` and `tokens`, those that share tokens together where they can."""
-        rows = _rows(prompts, sampling.n)
         batch: list[_Row] = []
         longest = 0
         for row in itertools.chain.from_iterable(rows[i] for i in batch_order(prompts, share=self._shares)):
@@ -177,7 +201,7 @@ class HuggingFace:
         steps = tuple(self.split(text)) if text else ()
         if "".join(steps) != text:
             raise BackendError(f"the splitter changed the text: {text!r} became {steps!r}; steps must join to the text")
-        return Response(steps=(*prefix.steps, *steps), finished=finished)
+        return Response(steps=(*prefix.steps, *steps), finished=finished, meta={"tokens": len(ids)})
 
     def _stopped(self, prompt: Sequence[int], ids: list[int], stop: tuple[str, ...]) -> bool:
         """Whether the new text has a stop. Its end is looked at first: nearly every token is a byte or more."""
@@ -195,14 +219,15 @@ class HuggingFace:
         return str(self.encoder.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
-def _rows(prompts: Sequence[Sequence[int]], count: int) -> list[list[_Row]]:
-    """Each prompt's rows; one that comes again goes on where it left off."""
-    first: Counter[bytes] = Counter()
+def _rows(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], count: int) -> list[list[_Row]]:
+    """Each prefix's rows, numbered from its `first`; one that comes again goes on where it left off."""
+    before: Counter[tuple[bytes, int]] = Counter()
     rows = []
-    for i, ids in enumerate(prompts):
+    for i, (prefix, ids) in enumerate(zip(prefixes, prompts, strict=True)):
         key = hashlib.sha256(np.array(ids, dtype=np.int64).tobytes()).digest()[:16]
-        rows.append([_Row(i, key, first[key] + number) for number in range(count)])
-        first[key] += count
+        start = prefix.first + before[key, prefix.first]
+        rows.append([_Row(i, key, start + number) for number in range(count)])
+        before[key, prefix.first] += count
     return rows
 
 
