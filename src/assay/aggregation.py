@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 from assay.errors import ConfigError
+from assay.types import LabelMeaning
 
 __all__ = [
     "AGGREGATIONS",
     "OF_PROBABILITIES",
     "Aggregation",
-    "LabelMeaning",
     "aggregate",
     "caution",
     "geometric_mean",
@@ -27,9 +27,6 @@ __all__ = [
 ]
 
 Aggregation = Literal["last", "product", "min", "mean", "log_sum", "geometric_mean", "softmin"]
-
-LabelMeaning = Literal["correctness", "monte_carlo"]
-"""What the labels say that step scores were learned from: the step is right, or how often it was finished right."""
 
 FLOOR = math.ulp(0.0)
 """The smallest positive float: 0 counts as this in logarithms, so that a score stays a finite number. A larger floor

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 __all__ = [
     "Group",
+    "LabelMeaning",
     "Message",
     "Preference",
     "Probability",
@@ -19,10 +20,14 @@ __all__ = [
     "Ranking",
     "Record",
     "Response",
+    "RolloutLabels",
     "Score",
     "StepLabels",
     "Unscored",
 ]
+
+LabelMeaning = Literal["correctness", "monte_carlo"]
+"""What a step's label says: that the step is right, or how well a policy finishes from after it."""
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
@@ -129,6 +134,8 @@ class StepLabels(Record):
     response: Response
     labels: tuple[Probability | None, ...]
     """1 = right, 0 = wrong, between = probability; None = not supervised."""
+    meaning: LabelMeaning = "correctness"
+    """What the labels were made from; see `aggregation.caution`."""
 
     @model_validator(mode="after")
     def _aligned(self) -> Self:
@@ -140,6 +147,32 @@ class StepLabels(Record):
     def outcome(cls, prompt: Prompt, response: Response, label: float) -> Self:
         """The final answer's correctness: a label on the last step alone."""
         return cls(prompt=prompt, response=response, labels=(*(None,) * (len(response.steps) - 1), label))
+
+
+class RolloutLabels(StepLabels):
+    """Labels made by rollouts: complete solutions that a policy wrote from after each step, checked by a verifier."""
+
+    meaning: LabelMeaning = "monte_carlo"
+    right: tuple[int, ...]
+    """Rollouts from after each step that ended right. After a finished response's last step there is but one: itself."""
+    rollouts: tuple[int, ...]
+    """Those that could be checked; 0 where none was needed, or none was to be had."""
+    intervals: tuple[tuple[Probability, Probability], ...]
+    """95 % credible interval of the policy's chance to end right from after each step."""
+
+    @model_validator(mode="after")
+    def _counted(self) -> Self:
+        counts = {len(self.labels), len(self.right), len(self.rollouts), len(self.intervals)}
+        if len(counts) > 1 or not all(0 <= r <= n for r, n in zip(self.right, self.rollouts, strict=True)):
+            raise ValueError(
+                f"{len(self.labels)} labels with {len(self.rollouts)} counts of rollouts, {len(self.right)} of right ones "
+                f"and {len(self.intervals)} intervals; give one of each a step, right <= rollouts"
+            )
+        return self
+
+    def plain(self) -> StepLabels:
+        """The labels without what they rest on."""
+        return StepLabels(prompt=self.prompt, response=self.response, labels=self.labels, meaning=self.meaning)
 
 
 class Score(Record):

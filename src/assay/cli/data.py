@@ -23,7 +23,7 @@ from assay.data.splitting import SPLITTERS, AlreadySplit, report, resplit
 from assay.errors import ConfigError, DataError
 from assay.protocols import Format
 from assay.stats import Estimate
-from assay.types import Group, Preference, Prompt, Record, Response, StepLabels
+from assay.types import Group, Preference, Prompt, Record, Response, RolloutLabels, StepLabels
 
 __all__ = ["COMMANDS", "Check", "Convert", "Split", "Steps"]
 
@@ -34,7 +34,7 @@ FormatName = Annotated[
 ]
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")]
-Part = Literal["meta", "id", "reference", "margin", "finished", "steps"]
+Part = Literal["meta", "id", "reference", "margin", "finished", "steps", "rollouts", "meaning"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,8 @@ class Convert:
     set_to: Settings = ()
     """Settings of the format written, e.g. separator=."""
     without: tuple[Part, ...] = ()
-    """Leave these out of every record, where the other layout has no place for them; "steps" joins them into one."""
+    """Leave these out of every record, where the other layout has no place for them; "steps" joins them into one,
+    "rollouts" keeps the labels alone, "meaning" forgets that they were made by rollouts."""
     set_aside: Path | None = None
     """Put bad rows into this new file and go on, instead of refusing."""
 
@@ -278,9 +279,13 @@ def _without(record: Record, parts: tuple[Part, ...]) -> Record:
         joined = {"steps": (response.text,)} if "steps" in parts else {}
         return response.model_copy(update=for_response | joined)
 
+    if isinstance(record, RolloutLabels) and {"rollouts", "steps"} & {*parts}:
+        record = record.plain()
     if isinstance(record, StepLabels):
         labels = record.labels[-1:] if "steps" in parts else record.labels
-        return record.model_copy(update={"prompt": prompt, "response": bare(record.response), "labels": labels})
+        meaning = "correctness" if "meaning" in parts else record.meaning
+        changes = {"prompt": prompt, "response": bare(record.response), "labels": labels, "meaning": meaning}
+        return record.model_copy(update=changes)
     assert isinstance(record, Group)
     margin = {"margin": None} if isinstance(record, Preference) and "margin" in parts else {}
     return record.model_copy(update={"prompt": prompt, "responses": tuple(map(bare, record.responses)), **margin})

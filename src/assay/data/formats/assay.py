@@ -9,7 +9,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from assay.data import fields
 from assay.errors import DataError
-from assay.types import Group, Preference, Prompt, Ranking, Record, StepLabels
+from assay.types import Group, Preference, Prompt, Ranking, Record, RolloutLabels, StepLabels
 
 __all__ = ["Assay"]
 
@@ -17,6 +17,7 @@ KINDS: Final[Mapping[str, type[Record]]] = {
     "preference": Preference,
     "ranking": Ranking,
     "steps": StepLabels,
+    "rollouts": RolloutLabels,
     "group": Group,
     "prompt": Prompt,
 }
@@ -25,7 +26,7 @@ NAMES: Final = {cls: name for name, cls in KINDS.items()}
 
 @dataclass(frozen=True, kw_only=True)
 class Assay:
-    """{"type": "preference" | "ranking" | "steps" | "group" | "prompt", ...the record's fields; defaults left out}."""
+    """{"type": "preference" | "ranking" | "steps" | "rollouts" | "group" | "prompt", ...the record's fields; defaults left out}."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """A known type, and the fields of a prompt or of something answered."""

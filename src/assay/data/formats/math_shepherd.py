@@ -42,6 +42,7 @@ class MathShepherd:
             prompt=fields.prompt(fields.turns({"input": question}, "input"), row, "input", "label"),
             response=fields.make(Response, steps=joined(steps)),
             labels=marks,
+            meaning="monte_carlo",
         )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
