@@ -67,6 +67,24 @@ def read_run(path: Path, into: type[T]) -> T:
     return value
 
 
+def made(cls: Any, name: str, settings: tuple[str, ...]) -> Any:
+    """A component with settings written as KEY=VALUE. Raises `ConfigError` for one it does not have or cannot take."""
+    from pydantic import TypeAdapter, ValidationError
+
+    hints = get_type_hints(cls)
+    known = {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+    values: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or key not in known:
+            raise ConfigError(f"{name} has no setting {setting!r}; there is {', '.join(known) or 'none'}, as KEY=VALUE")
+        try:
+            values[key] = TypeAdapter(known[key]).validate_python(value)
+        except ValidationError as error:
+            raise ConfigError(f"{name}: {key} cannot be {value!r} ({error.errors()[0]['msg']})") from error
+    return cls(**values)
+
+
 def write_atomic(path: Path, text: str | bytes) -> None:
     """Write a whole file or nothing: temporary file beside it, fsync, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)

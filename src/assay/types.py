@@ -154,7 +154,7 @@ class RolloutLabels(StepLabels):
 
     meaning: LabelMeaning = "monte_carlo"
     right: tuple[int, ...]
-    """Rollouts from after each step that ended right. After a finished response's last step there is but one: itself."""
+    """Rollouts from after each step that ended right. Of a finished one's last step: the response itself."""
     rollouts: tuple[int, ...]
     """Those that could be checked; 0 where none was needed, or none was to be had."""
     intervals: tuple[tuple[Probability, Probability], ...]
@@ -165,8 +165,8 @@ class RolloutLabels(StepLabels):
         counts = {len(self.labels), len(self.right), len(self.rollouts), len(self.intervals)}
         if len(counts) > 1 or not all(0 <= r <= n for r, n in zip(self.right, self.rollouts, strict=True)):
             raise ValueError(
-                f"{len(self.labels)} labels with {len(self.rollouts)} counts of rollouts, {len(self.right)} of right ones "
-                f"and {len(self.intervals)} intervals; give one of each a step, right <= rollouts"
+                f"{len(self.labels)} labels with {len(self.rollouts)} counts of rollouts, {len(self.right)} of right "
+                f"ones and {len(self.intervals)} intervals; give one of each a step, right <= rollouts"
             )
         return self
 

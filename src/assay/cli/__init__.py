@@ -15,6 +15,7 @@ COMMANDS = {
     "quickstart": "train a policy and three reward models, and see where each stops being gold",
     "data": "check, convert and split data files",
     "train": "train a reward model from preferences, outcomes, rankings or step labels",
+    "label": "label steps by rollouts: Monte-Carlo, adaptive, tree search, consensus",
     "score": "score responses with a reward model",
     "eval": "measure a reward model: accuracy, calibration, rulers, intervals",
     "benchmark": "step scores on ProcessBench, PRMBench and others",

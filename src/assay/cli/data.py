@@ -6,15 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import tyro
-from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from assay import components
-from assay.config import write_atomic
+from assay.config import made, write_atomic
 from assay.data.check import Report, check
 from assay.data.dedupe import prompt_key, prompt_of
 from assay.data.io import Counts, read, write
@@ -179,7 +178,7 @@ class Steps:
         """Report on a first pass; write on a second: no record is held."""
         if self.split not in SPLITTERS:
             raise ConfigError(f"no policy is called {self.split!r}; there is {', '.join(SPLITTERS)}")
-        split = _made(SPLITTERS[self.split], self.split, self.setting)
+        split = made(SPLITTERS[self.split], self.split, self.setting)
         source, counts = _format(self.format, self.set), Counts()
         records = read(self.source, format=source, set_aside=self.set_aside, counts=counts)
         found = report(r for record in records for r in _responses(_resplit(record, split)))
@@ -232,24 +231,8 @@ def _format(name: str, settings: tuple[str, ...]) -> Format | None:
         if settings:
             raise ConfigError(f"settings ({' '.join(settings)}) need the format they are for: --format NAME")
         return None
-    format: Format = _made(components.load("formats", name), name, settings)
+    format: Format = made(components.load("formats", name), name, settings)
     return format
-
-
-def _made(cls: Any, name: str, settings: tuple[str, ...]) -> Any:
-    """A dataclass with KEY=VALUE settings."""
-    hints = get_type_hints(cls)
-    known = {f.name: hints[f.name] for f in dataclasses.fields(cls)}
-    values: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or key not in known:
-            raise ConfigError(f"{name} has no setting {setting!r}; there is {', '.join(known) or 'none'}, as KEY=VALUE")
-        try:
-            values[key] = TypeAdapter(known[key]).validate_python(value)
-        except ValidationError as error:
-            raise ConfigError(f"{name}: {key} cannot be {value!r} ({error.errors()[0]['msg']})") from error
-    return cls(**values)
 
 
 def _kept(source: str, format: Format | None) -> Iterator[Record]:

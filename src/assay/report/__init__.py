@@ -15,6 +15,8 @@ from assay.report.html import (
     KeyValues,
     Paragraph,
     Section,
+    Solution,
+    Step,
     Table,
     Text,
     page,
@@ -29,6 +31,7 @@ from assay.report.sections import (
     training_report,
     training_section,
 )
+from assay.report.solutions import solutions_section
 
 __all__ = [
     "Block",
@@ -42,6 +45,8 @@ __all__ = [
     "KeyValues",
     "Paragraph",
     "Section",
+    "Solution",
+    "Step",
     "Table",
     "Text",
     "evaluation_sections",
@@ -49,6 +54,7 @@ __all__ = [
     "pool_report",
     "pool_section",
     "run_section",
+    "solutions_section",
     "training_report",
     "training_section",
     "write_report",

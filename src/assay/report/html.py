@@ -31,6 +31,8 @@ __all__ = [
     "KeyValues",
     "Paragraph",
     "Section",
+    "Solution",
+    "Step",
     "Table",
     "Text",
     "page",
@@ -147,7 +149,35 @@ class Details:
     blocks: "Sequence[Block]"
 
 
-Block: TypeAlias = Paragraph | Bullets | Text | KeyValues | Estimates | Headline | Table | Figure | Figures | Details
+@dataclass(frozen=True)
+class Step:
+    """One step of a solution, and what is known of it."""
+
+    text: str
+    shade: float | None
+    """What colours it, from 0, wrong, to 1, right; None leaves it uncoloured."""
+    notes: Sequence[str] = ()
+    """What stands beside it, such as its score, its label, and the label's interval."""
+
+    @property
+    def level(self) -> str:
+        """The colour as a class: one of eleven, or none."""
+        return "none" if self.shade is None else f"s{round(10 * min(max(self.shade, 0.0), 1.0))}"
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A question and one solution of it, step by step, to see where it broke."""
+
+    kind: ClassVar = "solution"
+    question: str
+    steps: Sequence[Step]
+    caption: str = ""
+
+
+Block: TypeAlias = (
+    Paragraph | Bullets | Text | KeyValues | Estimates | Headline | Table | Figure | Figures | Details | Solution
+)
 
 
 @dataclass(frozen=True)

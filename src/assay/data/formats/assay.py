@@ -26,7 +26,8 @@ NAMES: Final = {cls: name for name, cls in KINDS.items()}
 
 @dataclass(frozen=True, kw_only=True)
 class Assay:
-    """{"type": "preference" | "ranking" | "steps" | "rollouts" | "group" | "prompt", ...the record's fields; defaults left out}."""
+    """{"type": "preference" | "ranking" | "steps" | "rollouts" | "group" | "prompt", ...}: its fields, without
+    defaults."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """A known type, and the fields of a prompt or of something answered."""

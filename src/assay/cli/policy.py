@@ -1,0 +1,119 @@
+"""The policy that commands sample from: a folder, the built-in SmolLM2, or a server. No command of its own."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from assay.config import made
+from assay.data.splitting import SPLITTERS
+from assay.errors import ConfigError
+from assay.protocols import Generator, Sampling
+
+__all__ = ["Policy"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What writes responses, and how."""
+
+    policy: str
+    """Folder of a causal LM, "smol" for SmolLM2-135M-Instruct, or the URL of an OpenAI-compatible server (.../v1)."""
+
+    model: str = ""
+    """The model's name at a server."""
+
+    api: Literal["chat", "completions"] = "chat"
+    """How a server is asked; not every server continues a begun answer in a chat (see `assay.engines.openai`)."""
+
+    concurrency: int = 16
+    """Requests to a server under way at once."""
+
+    template: Literal["chat", "plain"] = "chat"
+    """How a local model's prompt is laid out: by its chat template, or as bare text."""
+
+    join: str = "\n"
+    """Text between prompt and response, where the template is plain."""
+
+    split: Annotated[str, tyro.conf.arg(metavar="POLICY", help=f"Where steps end: {', '.join(SPLITTERS)}.")] = "newline"
+
+    setting: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")] = ()
+    """Settings of the splitting policy, e.g. pattern=;\\s or word=Schritt."""
+
+    temperature: float = 1.0
+    """Of the samples; 0 is greedy."""
+
+    top_p: float = 1.0
+    """Sample among the likeliest tokens that make up this probability."""
+
+    max_tokens: int = 512
+    """Longest continuation, in tokens."""
+
+    max_length: int = 4096
+    """Longest sequence of a local model, prompt and all, in tokens."""
+
+    seed: int = 0
+    """Another seed, other samples."""
+
+    device: str = "auto"
+    """Where a local model runs: cpu, cuda, or auto."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of a local model."""
+
+    def sampling(self, n: int = 1) -> Sampling:
+        """The settings of n samples."""
+        return Sampling(n=n, max_tokens=self.max_tokens, temperature=self.temperature, top_p=self.top_p, seed=self.seed)
+
+    def splitter(self) -> Callable[[str], tuple[str, ...]]:
+        """Cuts texts into steps."""
+        if self.split not in SPLITTERS:
+            raise ConfigError(f"no splitting policy is called {self.split!r}; there is {', '.join(SPLITTERS)}")
+        split: Callable[[str], tuple[str, ...]] = made(SPLITTERS[self.split], self.split, self.setting)
+        return split
+
+    def open(self) -> tuple[Generator, str]:
+        """The generator, and a name that tells it from any other: a hash of the weights, or the server and model."""
+        split = self.splitter()
+        if self.policy.startswith(("http://", "https://")):
+            from assay.engines.openai import OpenAI
+
+            if not self.model:
+                raise ConfigError("a server serves models by name; give --model NAME")
+            server = OpenAI(
+                base_url=self.policy, model=self.model, api=self.api, concurrency=self.concurrency, split=split
+            )
+            return server, f"{self.policy} {self.model} {self.api} {split}"
+        return self._local(split)
+
+    def _local(self, split: Callable[[str], tuple[str, ...]]) -> tuple[Generator, str]:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        from assay.engines.hf import HuggingFace
+        from assay.models.layout import Layout
+        from assay.models.loading import fetch, load_network, load_tokenizer
+
+        if self.policy == "smol":
+            from assay.models.smol import smol_folder
+
+            folder = smol_folder()
+        else:
+            folder = fetch(self.policy)
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        model = load_network(AutoModelForCausalLM, folder, dtype=getattr(torch, self.dtype)).to(device)
+        layout = Layout(template=self.template, join=self.join, max_length=self.max_length)
+        generator = HuggingFace(model, load_tokenizer(folder), layout=layout, split=split)
+        return generator, f"{_weights(folder)} {layout.template} {layout.join!r} {self.dtype} {split}"
+
+
+def _weights(folder: Path) -> str:
+    """Hash of a model's weights, so that a policy that was trained further is another one."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin")):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,58 @@
+"""Solutions step by step, coloured by score or label: where did each break?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from assay.report.html import Block, Paragraph, Section, Solution, Step
+from assay.types import RolloutLabels, Score, StepLabels, Unscored
+
+__all__ = ["solution", "solutions_section"]
+
+
+def solutions_section(
+    records: Sequence[StepLabels],
+    scores: Sequence[Score | Unscored] | None = None,
+    *,
+    title: str = "Solutions, step by step",
+    most: int = 12,
+    seed: int = 0,
+) -> Section:
+    """Some solutions, drawn at random, half of them with a step labelled wrong where there are so many.
+
+    scores: one a record, on the scale of probabilities; steps are coloured by them, else by their labels.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(records)).tolist()
+    broken = [i for i in order if any(y is not None and y < 0.5 for y in records[i].labels)]
+    whole = [i for i in order if i not in {*broken}]
+    half = min(len(broken), max(most // 2, most - len(whole)))
+    chosen = [*broken[:half], *whole[: most - half]]
+    what = "the model's score" if scores is not None else "its label"
+    blocks: list[Block] = [
+        Paragraph(
+            f"{len(chosen)} of {len(records):,} solutions, {half} of them with a step labelled wrong. Steps are "
+            f"coloured by {what}, red for wrong and green for right; those without are not."
+        )
+    ]
+    blocks += [solution(records[i], None if scores is None else scores[i]) for i in chosen]
+    return Section(title, blocks)
+
+
+def solution(record: StepLabels, score: Score | Unscored | None = None) -> Solution:
+    """One solution; a step's notes are its score, its label, and what the label rests on."""
+    steps = []
+    values = score.steps if isinstance(score, Score) else ()
+    for t, text in enumerate(record.response.steps):
+        label, notes = record.labels[t], []
+        value = values[t] if t < len(values) else None
+        if value is not None:
+            notes.append(f"score {value:.2f}")
+        if label is not None:
+            notes.append(f"label {label:.2f}" if 0 < label < 1 else f"label {label:.0f}")
+        if isinstance(record, RolloutLabels) and record.rollouts[t]:
+            low, high = record.intervals[t]
+            notes.append(f"{record.right[t]} of {record.rollouts[t]} right [{low:.2f}, {high:.2f}]")
+        steps.append(Step(text.strip("\n") or text, value if score is not None else label, notes))
+    caption = f"Not scored: {score.reason}." if isinstance(score, Unscored) else ""
+    return Solution(record.prompt.text, steps, caption)
