@@ -1,4 +1,4 @@
-"""What do step labels cost, and how often are they true? In the arithmetic world, where the truth of each step is known.
+"""What do step labels cost, and how often are they true? In the arithmetic world, where each step's truth is known.
 
 A step is true if no step up to it is wrong. Each labeller labels the same solutions of the world's policy, from fresh
 rollouts: uniform Monte-Carlo by its published rule (right if any rollout is) and by the threshold that turns out best,

@@ -188,7 +188,7 @@ def test_structure_pays() -> None:
 
 
 def test_no_step_gets_more_than_the_most() -> None:
-    made = rollouts(Coin(lambda steps: 0.35))
+    made = rollouts(Coin(lambda steps: 0.3 if first_error(steps) else 0.8))
     records = Adaptive(most=5, batch=2, confidence=0.999)(responses(12), made)
     assert max(n for record in records for n in record.rollouts) == 5
     dropped = Adaptive(most=5, batch=2, confidence=0.999, undecided="drop")(responses(12), made)
@@ -199,6 +199,13 @@ def test_no_step_gets_more_than_the_most() -> None:
             assert y == float(q > 0.5)
             assert z == (y if max(q, 1 - q) >= 0.999 else None)
     assert any(y is None for record in dropped for y in record.labels)
+
+
+def test_rollouts_that_tell_nothing_are_not_made() -> None:
+    """A policy that finishes alike from right and wrong prefixes is left alone soon, whatever confidence is asked."""
+    made = rollouts(Coin(lambda steps: 0.35))
+    Adaptive(most=64, confidence=0.999)(responses(42), made)
+    assert made.cost.rollouts < 42 * 16
 
 
 def test_it_is_the_same_again_and_ends_where_rollouts_fail() -> None:
