@@ -259,6 +259,12 @@ def test_settings_change_what_is_read() -> None:
         r.labels for r in read(golden("prm800k"), format=Prm800k(neutral="negative")) if isinstance(r, StepLabels)
     ]
     assert labels == [(0,), (None, 0), (None, 0), (1, None, 1), (0, 0)]
+    half = Prm800k(neutral="half")
+    records = [r for r in read(golden("prm800k"), format=half) if isinstance(r, StepLabels)]
+    assert [r.labels for r in records] == [(0,), (None, 0.5), (None, 0), (1, None, 1), (0.5, 0)]
+    whole = records[-1].model_copy(update={"labels": (0.5, 0.0)})
+    (row,) = half.write([whole])
+    assert [step["completions"][0]["rating"] for step in row["label"]["steps"]] == [0, -1]
     original = [brief(r) for r in read(golden("prmbench"), format=Prmbench(process="original"))]
     assert original == [("2+3?", ("1. Add.\n", "2. 5."), (1, 1)), ("1+1?", ("2.",), (1,)), ("x=2. 2x?", ("4.",), (1,))]
     fine = next(iter(read(golden("ultrafeedback"))))

@@ -7,8 +7,9 @@ from assay.errors import DataError
 
 __all__ = ["Neutral", "first_error", "joined", "parted", "rating"]
 
-Neutral = Literal["positive", "negative", "ignore"]
-"""What becomes of a neutral rating (right, but no progress): 1, 0, or not supervised."""
+Neutral = Literal["positive", "negative", "ignore", "half"]
+"""What becomes of a neutral rating (right, but no progress): 1, 0, not supervised, or 1/2: a class of its own to
+the loss `step-ordinal`."""
 
 
 def joined(texts: Sequence[str], separator: str = "\n") -> tuple[str, ...]:
@@ -42,5 +43,5 @@ def rating(value: object, field: str, neutral: Neutral) -> float | None:
     if isinstance(value, bool) or value not in (-1, 0, 1):
         raise DataError(f"field {field!r}: a rating is -1, 0, 1 or null, got {value!r}")
     if value == 0:
-        return {"positive": 1.0, "negative": 0.0, "ignore": None}[neutral]
+        return {"positive": 1.0, "negative": 0.0, "ignore": None, "half": 0.5}[neutral]
     return 1.0 if value == 1 else 0.0

@@ -38,6 +38,8 @@ policy finishes right seven times in ten from a sound prefix and one time in twe
 where the last step is sound."""
 WIDTH = np.array([1.5, 1.5, 1.5, 1.0, 1.5, 1.0, 1.0, 1.0])
 """Standard deviations of the prior, in these units: wide enough for a policy that is right one time in twenty."""
+LEAST = 0.004
+"""Nats that a rollout must be expected to tell: below, an undecided label would stay so for any number of them."""
 SOUND, LOST, RECOVERED = range(3)
 ROUNDS_OF_FITS = (1, 2, 3, 5, 8, 13, 21, 34)
 """A fit changes little once there are many rollouts."""
@@ -160,7 +162,7 @@ class Adaptive:
             yield from zip(*(axis.tolist() for axis in np.nonzero(undecided_N_T & may_N_T)), strict=True)
             return
         told_N_T = np.where(may_N_T, information(counts, beliefs, states_N_T_3), -1.0)
-        for i in np.flatnonzero(undecided_N_T.any(axis=1) & may_N_T.any(axis=1)).tolist():
+        for i in np.flatnonzero(undecided_N_T.any(axis=1) & (told_N_T.max(axis=1, initial=-1.0) > LEAST)).tolist():
             yield i, int(told_N_T[i].argmax())
 
     def _records(

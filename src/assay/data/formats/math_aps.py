@@ -37,9 +37,7 @@ class MathAps:
         prompt = fields.make(Prompt, messages=(message,), reference=row.get("final_answer"), meta=meta)
         for text, value in values.items():
             response = fields.make(Response, steps=(text,))
-            yield fields.make(
-                StepLabels, prompt=prompt, response=response, labels=(value,), meaning="monte_carlo"
-            )
+            yield fields.make(StepLabels, prompt=prompt, response=response, labels=(value,), meaning="monte_carlo")
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Not offered."""

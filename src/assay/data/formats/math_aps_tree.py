@@ -31,9 +31,7 @@ class MathApsTree:
         prompt = fields.make(Prompt, messages=(message,), reference=row.get("final_answer"), meta=meta)
         for steps, labels in _paths(root):
             response = fields.make(Response, steps=joined(steps))
-            yield fields.make(
-                StepLabels, prompt=prompt, response=response, labels=labels, meaning="monte_carlo"
-            )
+            yield fields.make(StepLabels, prompt=prompt, response=response, labels=labels, meaning="monte_carlo")
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Not offered."""

@@ -76,9 +76,8 @@ class Prm800k:
         )
 
     def _row(self, record: StepLabels) -> dict[str, Any]:
-        ratings = [
-            None if label is None else (int(2 * label - 1) if label in (0, 1) else label) for label in record.labels
-        ]
+        known = (0, 0.5, 1) if self.neutral == "half" else (0, 1)
+        ratings = [int(2 * y - 1) if y is not None and y in known else y for y in record.labels]
         steps = [
             {
                 "completions": [{"text": text, "rating": value, "flagged": False}],
