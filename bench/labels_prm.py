@@ -50,6 +50,8 @@ class Bench:
     """Training problems, with eight solutions each."""
     steps: int = 1200
     """Optimiser steps of each model."""
+    labels: tuple[str, ...] = ("outcome", "monte carlo, soft", "adaptive", "exact")
+    """What is learned from; "monte carlo, hard" may be added."""
     rollouts: int = 8
     """Of uniform Monte-Carlo labels, from after each step."""
 
@@ -76,7 +78,8 @@ class Bench:
         pools, test = sample(world, policy)
         costs: dict[str, Any] = {}
         found = {"settings": settings, "test": rulers(test), "models": {}, "costs": costs}
-        for name, make in self.labels(world, policy, pools, folder, costs).items():
+        sources = self.sources(world, policy, pools, folder, costs)
+        for name, make in ((name, sources[name]) for name in self.labels):
             start = time.monotonic()
             records = make()
             labelled = time.monotonic()
@@ -94,7 +97,7 @@ class Bench:
         config.write_atomic(target, json.dumps(found))
         return found
 
-    def labels(
+    def sources(
         self, world: Arithmetic, policy: Generator, pools: Sequence[Ranking], folder: Path, costs: dict[str, Any]
     ) -> dict[str, Callable[[], Sequence[StepLabels]]]:
         """By name, what makes the training records."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -23,6 +23,7 @@ __all__ = [
     "Scorer",
     "Search",
     "SearchResult",
+    "Splitter",
     "Streaming",
     "Verifier",
 ]
@@ -46,6 +47,10 @@ class Sampling:
     """Seed of the sampler."""
     stop: tuple[str, ...] = ()
     """Texts at which a sample ends; the stop stays part of it, and the response is unfinished."""
+
+
+Splitter = Callable[[str], Sequence[str]]
+"""A text's steps; their concatenation is the text."""
 
 
 @dataclass(frozen=True)

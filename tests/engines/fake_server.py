@@ -54,6 +54,8 @@ class Reply:
     choice: Mapping[str, Any] = field(default_factory=dict)
     """Fields of every choice, over the usual ones; "text" is put where it belongs."""
     tokens: int | None = 7
+    echo: bool = False
+    """Whether the last message, if it is the assistant's, comes back before what is new."""
 
 
 Script = Callable[[Asked], Reply]
@@ -166,11 +168,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _answer(body: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
     count = body.get("n", 1) if reply.choices is None else reply.choices
+    last = body.get("messages", [{"role": "user"}])[-1]
+    head = last["content"] if reply.echo and last["role"] == "assistant" else ""
     choices = []
     for j in range(count):
         fields = {"text": f"<{body['seed'] + j}>", "finish_reason": "stop", "index": j, **reply.choice}
         if "messages" in body:
-            fields["message"] = {"role": "assistant", "content": fields.pop("text")}
+            fields["message"] = {"role": "assistant", "content": _plus(head, fields.pop("text"))}
         choices.append(fields)
     usage = {} if reply.tokens is None else {"usage": {"prompt_tokens": 3, "completion_tokens": reply.tokens * count}}
     return {"object": "answer", "choices": choices, **usage}
+
+
+def _plus(head: str, text: Any) -> Any:
+    return head + text if isinstance(text, str) else text

@@ -77,11 +77,36 @@ def test_it_is_what_it_says() -> None:
 
 def test_steps_are_continued_and_kept() -> None:
     prefix = Prefix(A.prompt, ("One. ", "Two. "))
-    found, (asked,) = ask(lambda _: Reply(choice={"text": "ab"}), [prefix], split=list)
+    found, (asked,) = ask(lambda _: Reply(choice={"text": "ab"}), [prefix], split=list, echoes=False)
     assert asked.body["messages"][-1] == {"role": "assistant", "content": "One. Two. "}
     assert asked.body["continue_final_message"] is True
     assert asked.body["add_generation_prompt"] is False
     assert found[0][0].steps == ("One. ", "Two. ", "a", "b")
+
+
+def test_steps_that_come_back_are_noticed() -> None:
+    prefixes = [A, Prefix(A.prompt, ("One. ", "Two. "))]
+
+    def script(echo: bool) -> Script:
+        return lambda asked: Reply(choice={"text": "One. Two. " if asked.body["max_tokens"] > 1 else "a"}, echo=echo)
+
+    for echo in (True, False):
+        with FakeServer(script(echo)) as server:
+            generator = engine(server)
+            for _ in range(2):
+                ((start,), (found,)) = generator.generate(prefixes, Sampling())
+                assert found.steps == ("One. ", "Two. ", "One. Two. ")
+                assert start.steps == ("One. Two. ",)
+            # It is asked once, for one token; and not where nothing is continued, or the text itself is sent.
+            assert [q.body["max_tokens"] for q in server.asked].count(1) == 1
+            generator.generate([A], Sampling())
+            engine(server, api="completions").generate(prefixes, Sampling())
+            assert [q.body["max_tokens"] for q in server.asked].count(1) == 1
+    found, _ = ask(script(False), prefixes, echoes=True)
+    assert found[1][0].steps == ("One. ", "Two. ")  # Told wrongly: the echo is believed.
+    found, _ = ask(lambda _: Reply(choice={"text": "Two"}), prefixes, echoes=True)
+    assert isinstance(found[0], list)
+    assert "does not begin with the steps" in found[1].reason
 
 
 def test_a_splitter_that_changes_the_text_is_refused() -> None:
@@ -108,7 +133,7 @@ def test_extra_settings_have_the_last_word() -> None:
 
 def test_prefixes_of_a_prompt_go_together() -> None:
     prefixes = [Prefix(p.prompt, steps) for steps in [("x", "y"), ("z",), (), ("x",)] for p in (A, B)]
-    _, asked = ask(lambda _: OK, prefixes, concurrency=1)
+    _, asked = ask(lambda _: OK, prefixes, concurrency=1, echoes=False)
     order = ["", "x", "xy", "z"]
     assert [q.text for q in asked] == [p.prompt.text + steps for p in (A, B) for steps in order]
 

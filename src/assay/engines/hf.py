@@ -10,32 +10,26 @@ and reward model see one layout. Left out: models on several devices.
 import hashlib
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from assay.data.splitting import AlreadySplit
 from assay.engines.decoding import Grammar, Written, decode
 from assay.engines.prefill import batch_order, can_share, prefill
 from assay.errors import BackendError, ConfigError
 from assay.models.layout import Encoder, Layout
 from assay.models.readout import PREFERENCE
-from assay.protocols import Prefix, Sampling
+from assay.protocols import Prefix, Sampling, Splitter
 from assay.types import Response, Unscored
 
-__all__ = ["Grammar", "HuggingFace", "Sample", "Splitter", "whole"]
-
-Splitter = Callable[[str], Sequence[str]]
-"""A text's steps; their concatenation is the text."""
+__all__ = ["Grammar", "HuggingFace", "Sample"]
 
 
-def whole(text: str) -> Sequence[str]:
-    """The whole text is one step."""
-    return (text,)
-
-
+WHOLE = AlreadySplit()
 SLACK = 8
 """Tokens before a stop that are decoded with it, lest it begin inside a character."""
 
@@ -86,7 +80,7 @@ class HuggingFace:
         tokenizer: Any,
         *,
         layout: Layout | None = None,
-        split: Splitter = whole,
+        split: Splitter = WHOLE,
         grammar: Grammar | None = None,
         rows: int = 1024,
         tokens: int = 2**16,

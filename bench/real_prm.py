@@ -1,0 +1,286 @@
+"""A process reward model on real step labels, tested on questions it has not seen and on a task it has not seen.
+
+    python -m bench.real_prm                                      # a subset: about an hour on one core
+    python -m bench.real_prm --train 0 --test 0 --device cuda     # all
+
+SmolLM2-135M learns from Mr-Ben (people's labels up to the first error), BIG-Bench Mistake (the same) and PRMBench
+(errors put in on purpose, every step labelled), a third of the solutions each, split by question. It is measured by the
+benchmarks' own metrics at its own decision, one half, and at the threshold that is best on solutions kept from
+training; and, far from what it has learned, on the states of a Game-of-24 search, where an exact solver knows which can
+still be won and GPT-4 gave its opinion. PRMScores that were published: Math-Shepherd-7B .470,
+Llemma-PRM800K .520, Qwen-PRM-7B .655.
+"""
+
+import dataclasses
+import gzip
+import itertools
+import json
+import os
+import random
+import re
+import time
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import tyro
+
+from assay.benchmarks import measure, score_steps
+from assay.benchmarks.bigbench_mistake import BigbenchMistake
+from assay.benchmarks.mrben import Mrben
+from assay.benchmarks.prmbench import Prmbench
+from assay.data.split import Side, side
+from assay.evaluation import evaluate
+from assay.losses.step_bce import StepBCE
+from assay.models import checkpoint
+from assay.models.layout import Layout
+from assay.models.readout import PROCESS
+from assay.models.smol import smol_folder
+from assay.scorers.local import LocalScorer
+from assay.stats import auroc
+from assay.training.loop import Settings, train
+from assay.types import Group, Prompt, Response, Score, StepLabels, Unscored
+
+DATA = Path(os.environ.get("ASSAY_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+GAME24 = DATA / "search" / "game24" / "gpt-4_0.7_propose1_value3_greedy5_start900_end1000.json.gz"
+THRESHOLDS = tuple(np.round(np.arange(0.05, 1.0, 0.05), 2).tolist())
+Scores = list[list[Score | Unscored]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Train on part of three benchmarks, test on the rest of them."""
+
+    out: Path = Path("runs/real_prm")
+    """Where model and results go."""
+    train: int = 900
+    """Training solutions, of the three benchmarks alike; 0 = all."""
+    tune: int = 40
+    """Solutions a benchmark, of training questions, that tune the threshold and are not trained on."""
+    test: int = 150
+    """Test solutions a benchmark; 0 = all."""
+    states: int = 60
+    """Game-of-24 states a depth and outcome, at most; 0 = all."""
+    test_share: float = 0.3
+    """Share of the questions that are test questions."""
+    max_length: int = 512
+    """Longest solution, in tokens; longer ones are dropped in training and unscored in the test."""
+    epochs: float = 1.0
+    learning_rate: float = 5e-5
+    batch_size: int = 16
+    micro_tokens: int = 4096
+    score_dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """Precision of the parameters while scoring."""
+    device: str = "cpu"
+    seed: int = 0
+
+    def __call__(self) -> None:
+        """Run it, or go on with it."""
+        parts = {name: self.parts(benchmark) for name, benchmark in benchmarks().items()}
+        records = [record for learn, _, _ in parts.values() for record in learn]
+        labels = Counter(y for record in records for y in record.labels)
+        wrong = sum(n for y, n in labels.items() if y is not None and y < 0.5)
+        said = sum(n for y, n in labels.items() if y is not None)
+        print(f"{len(records)} training solutions, {said} labelled steps, {wrong / said:.3f} of them wrong", flush=True)
+        start = time.monotonic()
+        folder = self.fit(records)
+        seconds = time.monotonic() - start
+        scorer = LocalScorer(
+            checkpoint.load(folder, dtype=self.score_dtype, device=self.device), micro_tokens=self.micro_tokens
+        )
+        results: dict[str, Any] = {"settings": json.loads(json.dumps(dataclasses.asdict(self), default=str))}
+        results["training"] = {"seconds": seconds, "solutions": len(records), "steps": said, "wrong": wrong}
+        for name, benchmark in benchmarks().items():
+            _, tune, test = parts[name]
+            scores = scored(scorer, test)
+            threshold = best_threshold(benchmark, tune, scored(scorer, tune))
+            own = measure(benchmark, test, scores)
+            tuned = measure(dataclasses.replace(benchmark, threshold=threshold), test, scores)
+            steps = evaluate(test, scores, probabilities=True)
+            results[name] = {
+                "own": own.to_json(),
+                "tuned": tuned.to_json(),
+                "threshold": threshold,
+                "steps": steps.to_json(),
+            }
+            print(rows(name, own, tuned, threshold, steps), flush=True)
+        results["game24"] = self.game24(scorer)
+        self.out.mkdir(parents=True, exist_ok=True)
+        (self.out / "result.json").write_text(json.dumps(results, indent=1))
+
+    def parts(self, benchmark: Any) -> tuple[list[StepLabels], list[StepLabels], list[StepLabels]]:
+        """Training solutions, those that tune the threshold, and test solutions: no question is on two sides."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            every = benchmark.records()
+        random.Random(self.seed).shuffle(every)
+        shares: dict[Side, float] = {"test": self.test_share, "valid": 0.1}
+        one = one_question()
+        sides = [side(Prompt.of(one.get(r.prompt.text, r.prompt.text)), shares, self.seed) for r in every]
+        names: tuple[Side, ...] = ("train", "valid", "test")
+        learn, tune, test = ([r for r, s in zip(every, sides, strict=True) if s == name] for name in names)
+        # Long ones would only be dropped: where few are asked for, they are drawn from those that may fit.
+        learn = [r for r in learn if len(r.prompt.text) + len(r.response.text) < 3 * self.max_length]
+        return learn[: self.train // 3 or None], tune[: self.tune or None], test[: self.test or None]
+
+    def fit(self, records: Sequence[StepLabels]) -> Path:
+        """The model, trained and saved; the folder."""
+        folder = self.out / "model"
+        if (folder / checkpoint.MANIFEST).is_file():
+            return folder
+        layout = Layout(template="plain", join="\n\n", max_length=self.max_length, close=False)
+        model = checkpoint.create(smol_folder(), layout=layout, readout=PROCESS, seed=self.seed).to(self.device)
+        settings = Settings(
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            micro_tokens=self.micro_tokens,
+            autocast=True,
+            checkpoint_every=10,
+            seed=self.seed,
+        )
+        # Every label there is: Mr-Ben and BIG-Bench Mistake have none after the first error, PRMBench has.
+        train(model, records, loss=StepBCE(), settings=settings, out=folder)
+        return folder
+
+    def game24(self, scorer: LocalScorer) -> dict[str, Any]:
+        """AUROC of the last step's score for "24 can still be made", by depth, beside GPT-4's opinion and rulers."""
+        found = {}
+        for depth, states in game24_states().items():
+            rng = random.Random(self.seed)
+            rng.shuffle(states)
+            kept = [s for won in (True, False) for s in [s for s in states if s.won == won][: self.states or None]]
+            groups = [Group(prompt=s.prompt, responses=(s.response,)) for s in kept]
+            every = [row[0] for row in scorer.score(groups)]
+            there = [i for i, score in enumerate(every) if isinstance(score, Score)]
+            won = [kept[i].won for i in there]
+            of = [kept[i].prompt.text for i in there]
+            choosers = {
+                "model, last step": [every[i].steps[-1] for i in there],  # type: ignore[union-attr]
+                "model, product": [every[i].value for i in there],  # type: ignore[union-attr]
+                "GPT-4": [kept[i].opinion for i in there],
+                "shorter": [-len(kept[i].response.text) for i in there],
+            }
+            found[depth] = {}
+            for name, values in choosers.items():
+                area = auroc(values, won, clusters=of, unscored=len(every) - len(there))
+                found[depth][name] = dataclasses.asdict(area)
+                print(
+                    f"| Game of 24, depth {depth} | {name} | {area.value:.3f} [{area.low:.3f}, {area.high:.3f}] | "
+                    f"{len(there)} states, {sum(won)} can be won |",
+                    flush=True,
+                )
+        return found
+
+
+def one_question() -> dict[str, str]:
+    """PRMBench's altered questions -> one question for all that come of the same original, directly or not."""
+    root: dict[str, str] = {}
+
+    def find(text: str) -> str:
+        while (above := root.setdefault(text, text)) != text:
+            text = above
+        return text
+
+    with gzip.open(DATA / "steps" / "prmbench.jsonl.gz", "rt") as file:
+        for row in map(json.loads, file):
+            root[find(row["modified_question"])] = find(row["original_question"])
+    return {text: find(text) for text in root}
+
+
+def benchmarks() -> dict[str, Any]:
+    """The three, by name."""
+    steps = DATA / "steps"
+    return {
+        "Mr-Ben": Mrben(data=(str(steps / "mrben"),), unreadable="leave_out"),
+        "BIG-Bench Mistake": BigbenchMistake(data=(str(steps / "bigbench_mistake"),)),
+        "PRMBench": Prmbench(data=(str(steps / "prmbench.jsonl.gz"),)),
+    }
+
+
+def scored(scorer: LocalScorer, records: Sequence[StepLabels]) -> Scores:
+    """Step scores, one group a record."""
+    return score_steps(scorer, records)
+
+
+def best_threshold(benchmark: Any, records: Sequence[StepLabels], scores: Scores) -> float:
+    """The threshold whose headline metric is best; the first of equals."""
+    few = dataclasses.replace(benchmark, resamples=10)
+    values = [
+        dataclasses.replace(few, threshold=tau).metrics(records, scores)[benchmark.headline].value for tau in THRESHOLDS
+    ]
+    return THRESHOLDS[int(np.nan_to_num(values, nan=-1.0).argmax())]
+
+
+def rows(name: str, own: Any, tuned: Any, threshold: float, steps: Any) -> str:
+    """The benchmark's part of the table."""
+    lines = []
+    for title, report in (("own decision", own), (f"threshold {threshold}", tuned), ("steps", steps)):
+        lines += [
+            f"| {name} | {title} | {key} | {e.value:.3f} [{e.low:.3f}, {e.high:.3f}] | {e.n} | {e.unscored} |"
+            for key, e in {**report.metrics, **(report.rulers if title != "steps" else {})}.items()
+        ]
+    return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What is left of four numbers after some operations."""
+
+    prompt: Prompt
+    response: Response
+    won: bool
+    """24 can still be made."""
+    opinion: float
+    """GPT-4's, higher is surer."""
+
+
+LEFT = re.compile(r"\(left: ([^)]*)\)\s*$")
+
+
+def game24_states() -> dict[int, list[State]]:
+    """The distinct states of the search, by depth."""
+    found: dict[int, dict[tuple[str, str], State]] = {1: {}, 2: {}, 3: {}}
+    for game in json.loads(gzip.decompress(GAME24.read_bytes())):
+        for step in game["steps"]:
+            prompt = Prompt.of(f"Use the numbers {step['x']}, each once, with + - * / to make 24.")
+            for text, opinion in zip(step["new_ys"], step["values"], strict=True):
+                lines = text.splitlines(keepends=True)
+                left = LEFT.search(lines[-1]) if lines else None
+                numbers = [n for n in map(number, left[1].split()) if n is not None] if left else []
+                if left is None or len(numbers) != len(left[1].split()) or len(lines) not in found:
+                    continue
+                state = State(prompt, Response(steps=tuple(lines), finished=False), makes_24(numbers), opinion)
+                found[len(lines)][step["x"], text] = state
+    return {depth: list(states.values()) for depth, states in found.items()}
+
+
+def number(text: str) -> Fraction | None:
+    """A number as it was written; decimals are taken for the simple fraction that they round."""
+    try:
+        return Fraction(text.strip("()")).limit_denominator(100)
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def makes_24(numbers: Sequence[Fraction]) -> bool:
+    """Whether 24 can be made of all the numbers, each used once, exactly."""
+    if len(numbers) == 1:
+        return numbers[0] == 24
+    for i, j in itertools.permutations(range(len(numbers)), 2):
+        a, b = numbers[i], numbers[j]
+        rest = [n for k, n in enumerate(numbers) if k not in (i, j)]
+        made = [a - b, *([a + b, a * b] if i < j else []), *([a / b] if b else [])]
+        if any(makes_24([*rest, n]) for n in made):
+            return True
+    return False
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    tyro.cli(Bench)()
