@@ -12,7 +12,7 @@ from assay import cli, config
 from assay.cli.train import Command
 from assay.data import io
 from assay.losses.bradley_terry import BradleyTerry
-from assay.models.checkpoint import load
+from assay.models.checkpoint import load, read_manifest
 from assay.scorers.local import LocalScorer
 from assay.types import Group, Preference, Prompt, Record, Response, Score
 from tests.models import tiny
@@ -156,6 +156,37 @@ def test_malformed_rows_are_set_aside_and_counted(
     assay(*command, "--set-aside")
     assert "1 of 301 rows are malformed and set aside" in capsys.readouterr().err
     assert len(lines(tmp_path / "rm" / "set_aside.jsonl")) == 1
+
+
+def test_an_implicit_model_is_trained_saved_and_scores_steps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    language_model = tmp_path / "lm"
+    tiny.causal(hidden_size=32, intermediate_size=64, head_dim=8).save_pretrained(language_model)
+    tiny.tokenizer().save_pretrained(language_model)
+    outcomes = planted.outcomes(300)
+    # One prompt would be on one side.
+    records = [r.model_copy(update={"prompt": Prompt.of(f"go {i}")}) for i, r in enumerate(outcomes)]
+    data, out = write(tmp_path / "outcomes.jsonl", records), tmp_path / "rm"
+    start = ["--data", data, "--backbone", language_model, "--implicit-beta", "0.2"]
+    for loss in (["step-bce"], ["outcome", "--every-token"]):
+        with pytest.raises(SystemExit) as stop:
+            assay("train", *loss, *start, "--out", out, *SMALL)
+        assert stop.value.code == 2
+        assert "an implicit model learns from its end alone; use outcome" in capsys.readouterr().err
+    assert not out.exists()
+    assay("train", "outcome", *start, "--out", out, *SMALL, "--epochs", 3)
+    assert "held out (10 records): loss" in capsys.readouterr().out
+    manifest = read_manifest(out)
+    assert (manifest.implicit_beta, manifest.readout.steps, manifest.readout.link) == (0.2, "difference", "sigmoid")
+    assert json.loads((out / "run.json").read_text())["settings"]["implicit_beta"] == 0.2
+    assay("score", out, data, "--out", tmp_path / "scores.jsonl")
+    rows = lines(tmp_path / "scores.jsonl")
+    assert [len(row["steps"]) for row in rows] == [len(r.response.steps) for r in outcomes]  # type: ignore[arg-type]
+    values = [float(str(row["value"])) for row in rows]
+    assert sum(values[::2]) / 150 > sum(values[1::2]) / 150 + 0.3
+    assay("models", "check", out)
+    assert "parity" in capsys.readouterr().out
 
 
 def test_score_writes_a_line_a_response(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -225,6 +225,15 @@ def test_scaled_and_capped_logits(architecture: str, settings: dict[str, Any], f
     torch.testing.assert_close(flat(found), torch.cat(naive(model, rows, starts)[0]), **close)
 
 
+def test_the_trial_of_a_formula_leaves_the_random_numbers_alone() -> None:
+    model = tiny.causal(attention_dropout=0.5).train()
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    assert formula_of(model) == Formula()
+    assert torch.equal(torch.rand(4), expected)
+
+
 def test_a_model_that_makes_logits_in_another_way_makes_them_itself(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

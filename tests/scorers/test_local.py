@@ -46,9 +46,9 @@ def test_is_a_scorer() -> None:
     assert LocalScorer(planted.model()).score([]) == []
 
 
-@pytest.mark.parametrize("trains", ["preference", "outcome", "process"])
+@pytest.mark.parametrize("trains", ["preference", "outcome", "process", "implicit"])
 def test_scores_do_not_depend_on_the_batches_or_the_order(trains: Any) -> None:
-    model = planted.model(trains)
+    model = planted.learned(planted.implicit("outcome")) if trains == "implicit" else planted.model(trains)
     expected = scored(LocalScorer(model).score(groups()))
     assert [len(s.steps) for s in expected] == [1, 1, 2, 1, 2, 3, 1, 2, 3, 4]
     for micro_tokens in (1, 40, 97):
@@ -74,6 +74,27 @@ def test_read_outs_by_hand() -> None:
     assert isinstance(score, Score)
     assert not isinstance(raw, Unscored)
     assert score.value == raw[-1]
+
+
+@pytest.mark.parametrize("link", ["sigmoid", "identity"])
+def test_steps_scored_by_what_they_add_by_hand(link: Any) -> None:
+    model = planted.learned(planted.implicit("outcome" if link == "sigmoid" else "preference"))
+    group = Group(prompt=Prompt.of("q"), responses=(Response(steps=("a", "bc", "d")),))
+    ((logits,),) = LocalScorer(model).logits([group])
+    ((score,),) = LocalScorer(model).score([group])
+    assert not isinstance(logits, Unscored)
+    assert isinstance(score, Score)
+    q1, q2, q3 = logits
+    assert len({q1, q2, q3, 0.0}) == 4
+    of = (lambda x: 1 / (1 + math.exp(-x))) if link == "sigmoid" else float
+    assert score.steps == pytest.approx([of(q1), of(q2 - q1), of(q3 - q2)], abs=1e-12)
+    assert score.value == pytest.approx(of(q3), abs=1e-12)
+    # Any other aggregation is over the steps' own scores.
+    readout = model.readout.model_copy(update={"aggregate": "min"})
+    model.encoder = type(model.encoder)(model.encoder.tokenizer, model.layout, readout)
+    ((score,),) = LocalScorer(model).score([group])
+    assert isinstance(score, Score)
+    assert score.value == min(score.steps)
 
 
 @pytest.mark.parametrize("trains", ["preference", "outcome"])

@@ -27,7 +27,10 @@ def _one_thread() -> None:
 
 
 def model(engine: Engine, trains: Any = "process") -> RewardModel:
-    found = planted.model(trains, max_length=96)
+    if trains == "implicit":
+        found = planted.learned(planted.implicit("outcome", max_length=96))
+    else:
+        found = planted.model(trains, max_length=96)
     found.forced = engine
     return found
 
@@ -68,7 +71,7 @@ def tokens_run(model: RewardModel, run: Callable[[], Any]) -> int:
     return count
 
 
-@pytest.mark.parametrize("trains", ["preference", "process"])
+@pytest.mark.parametrize("trains", ["preference", "process", "implicit"])
 @pytest.mark.parametrize("path", ["packed", "expand"])
 @pytest.mark.parametrize("micro_tokens", [1, 30, 200, 8192])
 @pytest.mark.parametrize("finished", [True, False])
@@ -87,6 +90,16 @@ def test_a_prompt_goes_through_the_model_once_even_in_parts() -> None:
         longest = max(len(s.ids) for s in sequences)
         assert run < longest + sum(len(s.ids) - s.start for s in sequences)
     plain = LocalScorer(model(PLAIN))
+    assert tokens_run(plain.model, lambda: plain.score(asked)) > 2 * run
+
+
+def test_an_implicit_model_runs_a_prompt_once_too() -> None:
+    asked = groups()[-1:]
+    shared, plain = (LocalScorer(model(engine, "implicit")) for engine in (SHARED, PLAIN))
+    shared.score(asked)  # How its logits are made is tried once.
+    sequences = shared.model.encoder.encode([(asked[0].prompt, r) for r in asked[0].responses])
+    run = tokens_run(shared.model, lambda: shared.score(asked))
+    assert run < max(len(s.ids) for s in sequences) + sum(len(s.ids) - s.start for s in sequences)
     assert tokens_run(plain.model, lambda: plain.score(asked)) > 2 * run
 
 

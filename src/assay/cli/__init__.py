@@ -14,14 +14,17 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "quickstart": "train a policy and three reward models, and see where each stops being gold",
     "data": "check, convert and split data files",
-    "train": "train a reward model from preferences, outcomes, rankings or step labels",
+    "train": "train a reward model (rm, orm, prm, or by a loss) from preferences, outcomes or step labels",
     "label": "label steps by rollouts: Monte-Carlo, adaptive, tree search, consensus",
     "score": "score responses with a reward model",
-    "eval": "measure a reward model: accuracy, calibration, rulers, intervals",
+    "eval": "measure a reward model on records, or on a benchmark: eval processbench",
     "benchmark": "step scores on ProcessBench, PRMBench and others",
     "bestof": "best-of-n and votes over a pool of responses, beside their rulers",
     "models": "look at, check and fetch models",
 }
+
+LOSSES = {"rm": "bradley-terry", "orm": "outcome", "prm": "step-bce"}
+"""`assay train prm` is `assay train step-bce`: by the kind of model, with its usual loss."""
 
 # One frozen dataclass a command, called without arguments; a module may offer several under `COMMANDS` of its own.
 # A command's `--from run.json` reads its settings back.
@@ -43,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"assay: no command is called {name!r}\n\n{_usage()}", file=sys.stderr)
         raise SystemExit(2)
     try:
-        _run(name, arguments[1:])
+        _run(*_meant(name, arguments[1:]))
     except AssayError as error:
         print(f"assay {name}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -54,6 +57,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print(f"\nassay {name}: interrupted; run the same command again to go on where it can resume", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
+    """The command that other words stand for: a kind of model to train, a benchmark to evaluate on."""
+    first = arguments[0] if arguments else ""
+    if name == "train" and first in LOSSES:
+        return name, [LOSSES[first], *arguments[1:]]
+    if name == "eval" and first and not Path(first).exists():
+        from assay import components
+
+        if first in components.names("benchmarks"):
+            return "benchmark", arguments
+    return name, arguments
 
 
 def _run(name: str, arguments: list[str]) -> None:

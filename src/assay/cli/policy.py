@@ -1,10 +1,11 @@
 """The policy that commands sample from: a folder, the built-in SmolLM2, or a server. No command of its own."""
 
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -42,6 +43,10 @@ class Policy:
 
     setting: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")] = ()
     """Settings of the splitting policy, e.g. pattern=;\\s or word=Schritt."""
+
+    extra: str = ""
+    """More settings for every request to a server, as JSON, e.g. '{"top_k": 0, "min_p": 0}': what a server samples by
+    when it is told nothing differs from server to server."""
 
     temperature: float = 1.0
     """Of the samples; 0 is greedy."""
@@ -84,10 +89,24 @@ class Policy:
             if not self.model:
                 raise ConfigError("a server serves models by name; give --model NAME")
             server = OpenAI(
-                base_url=self.policy, model=self.model, api=self.api, concurrency=self.concurrency, split=split
+                base_url=self.policy,
+                model=self.model,
+                api=self.api,
+                concurrency=self.concurrency,
+                split=split,
+                extra=self._extra(),
             )
-            return server, f"{self.policy} {self.model} {self.api} {split}"
+            return server, f"{self.policy} {self.model} {self.api} {self.extra} {split}"
         return self._local(split)
+
+    def _extra(self) -> Mapping[str, Any]:
+        try:
+            found = json.loads(self.extra or "{}")
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"extra is not JSON ({error}): {self.extra!r}") from error
+        if not isinstance(found, dict):
+            raise ConfigError(f"extra must be a JSON object, got {self.extra!r}")
+        return found
 
     def _local(self, split: Callable[[str], tuple[str, ...]]) -> tuple[Generator, str]:
         import torch

@@ -63,6 +63,11 @@ class Command:
     set_aside: bool = False
     """Put malformed rows into `set_aside.jsonl` (`set_aside_held_out.jsonl`) in `out` instead of stopping."""
 
+    implicit_beta: float | None = None
+    """Train no head: the reward is this β times the log-ratio of the model to a frozen copy of itself, learnt at the
+    response's end (outcome, bradley-terry, plackett-luce), and a step's score is what it adds. The backbone should be
+    the policy that wrote the responses. 0.05 is usual, short responses want more; none = a head."""
+
     template: Literal["plain", "chat"] = "plain"
     """Bare texts, or the tokenizer's chat template."""
 
@@ -85,8 +90,11 @@ class Command:
         """Train, save, and say what came of it."""
         import torch
 
+        from assay.models.implicit import check_loss
         from assay.training.loop import train
 
+        if self.implicit_beta is not None:
+            check_loss(self.loss)
         if self.threads:
             torch.set_num_threads(self.threads)
         records, held = self._records()
@@ -140,7 +148,7 @@ class Command:
     def _model(self) -> "RewardModel":
         import torch
 
-        from assay.models.checkpoint import create
+        from assay.models.checkpoint import create, create_implicit
         from assay.training.loop import READOUTS
 
         backbone = self.backbone
@@ -150,6 +158,13 @@ class Command:
             backbone = str(smol_folder())
         device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
         readout = READOUTS[self.loss.trains]
+        if self.implicit_beta is not None:
+            # A step's score is what it adds: its process reward.
+            readout = readout.model_copy(update={"steps": "difference"})
+            implicit = create_implicit(
+                backbone, layout=self._layout(), readout=readout, beta=self.implicit_beta, dtype=self.dtype
+            )
+            return implicit.to(device)
         model = create(backbone, layout=self._layout(), readout=readout, dtype=self.dtype, seed=self.settings.seed)
         return model.to(device)
 

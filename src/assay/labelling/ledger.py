@@ -102,9 +102,7 @@ class Ledger:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.close()
-            raise ConfigError(
-                f"{path} is open in another process; wait for it, or give another file"
-            ) from None
+            raise ConfigError(f"{path} is open in another process; wait for it, or give another file") from None
         file.seek(0)
         end = 0
         for number, line in enumerate(file, 1):

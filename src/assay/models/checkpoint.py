@@ -5,23 +5,28 @@ activation), its tokenizer, and `reward_model.json`: read-out, layout, pad id, t
 training set, and the parity that saving measured. Saving reloads what it wrote and refuses to keep a folder whose
 scores differ. Stock pooling looks for the last token that is not padding, so model and tokenizer are saved with a pad
 token that no sequence ends with: where a tokenizer pads with its end-of-sequence token, another is chosen.
+
+An implicit model's folder holds a stock `...ForCausalLM`, the policy, and below it in `reference/` another, which it is
+compared with. Nothing pools, so the tokenizer pads as it did.
 """
 
+import copy
 import math
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import ValidationError
+from pydantic import Field, FiniteFloat, ValidationError
 from torch import nn
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from assay.config import write_atomic
 from assay.errors import BackendError, ConfigError
+from assay.models.implicit import ImplicitRewardModel
 from assay.models.layout import Encoded, Encoder, Layout
 from assay.models.loading import fetch, load_network, load_tokenizer, quiet, read_tensors
 from assay.models.readout import Readout
@@ -32,9 +37,11 @@ from assay.types import Prompt, Record, Response
 __all__ = [
     "MANIFEST",
     "PROBES",
+    "REFERENCE",
     "Dtype",
     "Manifest",
     "create",
+    "create_implicit",
     "load",
     "parity",
     "publish",
@@ -42,9 +49,13 @@ __all__ = [
     "save",
     "tolerance_of",
     "wrap",
+    "wrap_implicit",
 ]
 
 MANIFEST = "reward_model.json"
+
+REFERENCE = "reference"
+"""Folder, within an implicit model's, of the model it is compared with."""
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -67,6 +78,8 @@ class Manifest(Record):
     readout: Readout
     layout: Layout
     pad_id: int
+    implicit_beta: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """β of an implicit model; None for a model with a head."""
     scores: TrainScores | None = None
     parity_max_abs_diff: float | None = None
     """Largest difference between scores before saving and after, in every way of batching that was tried."""
@@ -108,6 +121,29 @@ def wrap(network: Any, tokenizer: Any, *, layout: Layout, readout: Readout, seed
     return model
 
 
+def create_implicit(
+    backbone: str | Path, *, layout: Layout, readout: Readout, beta: float, dtype: Dtype = "float32"
+) -> ImplicitRewardModel:
+    """An implicit reward model whose policy and reference are both the causal LM of a folder (or hub name).
+
+    Raises `ConfigError` if none is there.
+    """
+    folder = fetch(backbone)
+    tokenizer = load_tokenizer(folder)
+    network = load_network(AutoModelForCausalLM, folder, dtype=getattr(torch, dtype))
+    return wrap_implicit(network, tokenizer, layout=layout, readout=readout, beta=beta)
+
+
+def wrap_implicit(
+    network: Any, tokenizer: Any, *, layout: Layout, readout: Readout, beta: float
+) -> ImplicitRewardModel:
+    """An implicit reward model on a causal language model made elsewhere; the reference is a copy of it."""
+    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+    pad_id = next(int(id) for id in known if id is not None)
+    encoder = Encoder(tokenizer, layout, readout)
+    return ImplicitRewardModel(network, copy.deepcopy(network), encoder, beta=beta, pad_id=pad_id)
+
+
 def save(
     model: RewardModel,
     folder: Path,
@@ -120,8 +156,9 @@ def save(
     Raises `BackendError`, and leaves what was at `folder` as it was, when a difference exceeds `tolerance` (by default
     `tolerance_of` the model's precision); `ConfigError` when the model is not a stock one.
     """
-    head = model.network.score
-    if not isinstance(head, nn.Linear) or getattr(head, "bias", None) is not None:
+    beta = model.beta if isinstance(model, ImplicitRewardModel) else None
+    head = getattr(model.network, "score", None)
+    if beta is None and (not isinstance(head, nn.Linear) or getattr(head, "bias", None) is not None):
         raise ConfigError("only a bias-free linear head fits a stock sequence classifier; keep this model's own files")
     if any("lora_" in name for name, _ in model.named_parameters()):
         raise ConfigError("the model still carries LoRA adapters; merge them first (assay.models.lora.merge_lora)")
@@ -129,7 +166,9 @@ def save(
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        manifest = Manifest(readout=model.readout, layout=model.layout, pad_id=model.pad_id, scores=model.scores)
+        manifest = Manifest(
+            readout=model.readout, layout=model.layout, pad_id=model.pad_id, implicit_beta=beta, scores=model.scores
+        )
         tokenizer = model.encoder.tokenizer
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(model.pad_id)
         tokenizer.padding_side = "right"
@@ -137,6 +176,8 @@ def save(
         model.network.config.pad_token_id = model.pad_id
         with quiet():
             model.network.save_pretrained(staging)
+            if isinstance(model, ImplicitRewardModel):
+                model.reference.save_pretrained(staging / REFERENCE)
         write_atomic(staging / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
         worst = parity(model, staging, probes)
         if not worst <= limit:
@@ -170,14 +211,19 @@ def load(folder: str | Path, *, dtype: Dtype | None = None, device: str = "cpu")
     """A saved reward model. Raises `ConfigError` where the folder is not one, or not whole."""
     path = Path(folder)
     manifest = read_manifest(path)
-    network = load_network(
-        AutoModelForSequenceClassification, path, may_hold=[], dtype=getattr(torch, dtype) if dtype else "auto"
-    )
+    beta, pad_id, scores = manifest.implicit_beta, manifest.pad_id, manifest.scores
+    settings: dict[str, Any] = {"may_hold": [], "dtype": getattr(torch, dtype) if dtype else "auto"}
+    encoder = Encoder(load_tokenizer(path), manifest.layout, manifest.readout)
+    if beta is not None:
+        network, reference = (
+            load_network(AutoModelForCausalLM, folder, **settings) for folder in (path, path / REFERENCE)
+        )
+        implicit = ImplicitRewardModel(network, reference, encoder, beta=beta, pad_id=pad_id, scores=scores)
+        return implicit.to(device).eval()
+    network = load_network(AutoModelForSequenceClassification, path, **settings)
     # The head was saved in fp32; the backbone's precision has rounded it on the way in.
     network.score.weight = nn.Parameter(read_tensors(path, ["score.weight"])["score.weight"])
-    encoder = Encoder(load_tokenizer(path), manifest.layout, manifest.readout)
-    model = RewardModel(network, encoder, pad_id=manifest.pad_id, scores=manifest.scores)
-    return model.to(device).eval()
+    return RewardModel(network, encoder, pad_id=pad_id, scores=scores).to(device).eval()
 
 
 def tolerance_of(model: RewardModel) -> float:
@@ -190,8 +236,8 @@ def tolerance_of(model: RewardModel) -> float:
 
 def parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Response]] = PROBES) -> float:
     """Largest difference between the model's logits one by one and: a padded batch, either side, a batch that shares
-    what the probes begin with, the saved copy reloaded, and the stock classifier that knows nothing of this library
-    (last read position)."""
+    what the probes begin with, the saved copy reloaded, and the stock models that know nothing of this library (last
+    read position)."""
     training = model.training
     try:
         with torch.inference_mode():
@@ -208,7 +254,8 @@ def _parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Res
     reloaded = load(folder, dtype=dtype, device=device)
     if [s.ids for s in reloaded.encoder.encode(list(probes))] != [s.ids for s in sequences]:
         raise BackendError("the saved tokenizer gives other tokens than the one trained with; not saved")
-    shared = share(grow([np.array(s.ids) for s in sequences], least=1), [s.reads for s in sequences]).to(device)
+    tree = grow([np.array(s.ids) for s in sequences], least=1)
+    shared = share(tree, [s.reads for s in sequences], starts=[s.start for s in sequences]).to(device)
     batches: list[tuple[RewardModel, Batch | Shared]] = [
         (model, model.collate(sequences)),
         (model, model.collate(sequences, side="left")),
@@ -232,12 +279,22 @@ def _parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Res
 
 
 def _stock(model: RewardModel, sequences: Sequence[Encoded]) -> list[float]:
-    """Logits by the stock classifier's own pooling over a batch padded by its own tokenizer."""
-    head = model.network.score
-    head.to(next(model.backbone.parameters()).dtype)
+    """Logits by the stock models themselves over a batch padded by their own tokenizer: a classifier's own pooling, or
+    the sums of what two language models say of the responses' tokens."""
     with quiet():
         batch = model.encoder.tokenizer.pad({"input_ids": [list(s.ids) for s in sequences]}, return_tensors="pt")
-    logits = model.network(**batch.to(head.weight.device)).logits
+    batch = batch.to(next(model.parameters()).device)
+    if isinstance(model, ImplicitRewardModel):
+        policy, reference = (m(**batch).logits.float().log_softmax(-1) for m in (model.network, model.reference))
+        next_ids = batch["input_ids"][:, 1:, None]
+        ratios = (policy - reference)[:, :-1].gather(-1, next_ids).squeeze(-1)
+        return [
+            model.beta * float(row[s.start - 1 : len(s.ids) - 1].sum())
+            for row, s in zip(ratios, sequences, strict=True)
+        ]
+    head = model.network.score
+    head.to(next(model.backbone.parameters()).dtype)
+    logits = model.network(**batch).logits
     return [float(x) for x in (logits.float() * model.readout_weights).sum(-1)]
 
 
@@ -256,8 +313,8 @@ def publish(staging: Path, folder: Path) -> None:
     """Put a finished folder in place of another; what was there goes only when the new one is whole."""
     # Temporary folders, and safetensors files, are their owner's alone; a server may run as somebody else.
     staging.chmod(0o755)
-    for file in staging.iterdir():
-        file.chmod(0o644)
+    for path in staging.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
     old = None
     if folder.exists():
         old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))

@@ -77,7 +77,9 @@ def _find(model: Any) -> Formula:
     # Some heads read the decoder within the backbone, whose states are the backbone's.
     hooks = [module.register_forward_hook(put) for module in {model.base_model, model.get_decoder()}]
     try:
-        expected = precise(model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits)
+        # Dropout must not move the generator: a run that goes on makes this trial at another step.
+        with torch.random.fork_rng([ids.device] if ids.is_cuda else []):
+            expected = precise(model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits)
     finally:
         for hook in hooks:
             hook.remove()

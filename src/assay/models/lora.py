@@ -1,8 +1,9 @@
-"""Low-rank adapters on the backbone (LoRA, arXiv:2106.09685: W + alpha/rank * B A); the head is always trained in full.
+"""Low-rank adapters on the backbone (LoRA, arXiv:2106.09685: W + alpha/rank * B A); a head is always trained in full.
 
 Adapters live inside the backbone while it trains and are merged into its weights before saving, so that what is saved
 is a stock checkpoint. On two CPU cores they are slower than full training and need more memory; they pay on large
-backbones, where the optimizer's state is what does not fit.
+backbones, where the optimizer's state is what does not fit. The reference of an implicit model is then the backbone
+without adapters, held once.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from assay.errors import ConfigError, MissingExtra
+from assay.models.implicit import ImplicitRewardModel
 from assay.models.reward_model import RewardModel
 
 __all__ = ["add_lora", "merge_lora"]
@@ -50,13 +52,13 @@ def add_lora(
     except ValueError as error:
         linear = sorted({n.rpartition(".")[2] for n, m in model.backbone.named_modules() if isinstance(m, nn.Linear)})
         raise ConfigError(f"LoRA targets {targets} fit no layer; this backbone has {', '.join(linear)}") from error
-    for name, parameter in model.backbone.named_parameters():
-        parameter.requires_grad = "lora_" in name
+    for name, parameter in model.network.named_parameters():
+        parameter.requires_grad = "lora_" in name or name.startswith("score.")
         if "lora_" in name:
             # Updates of adapters are too small for bf16's eight bits.
             parameter.data = parameter.data.float() if parameter.dtype != torch.float64 else parameter.data
-    for parameter in model.network.score.parameters():
-        parameter.requires_grad = True
+    if isinstance(model, ImplicitRewardModel):
+        model.tie()
 
 
 def merge_lora(model: RewardModel) -> None:
@@ -69,9 +71,11 @@ def merge_lora(model: RewardModel) -> None:
     adapted = [(name, m) for name, m in model.backbone.named_modules() if isinstance(m, BaseTunerLayer)]
     if not adapted:
         raise ConfigError("the model has no LoRA adapters to merge")
+    if isinstance(model, ImplicitRewardModel):
+        model.untie()
     for name, layer in adapted:
         layer.merge()
         parent, _, child = name.rpartition(".")
         setattr(model.backbone.get_submodule(parent), child, layer.get_base_layer())
-    for parameter in model.parameters():
+    for parameter in model.network.parameters():
         parameter.requires_grad = True

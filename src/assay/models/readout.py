@@ -9,8 +9,10 @@ step -> one score for the response (the aggregation).
 | outcome                         | last token | (1,)    | sigmoid  | last      |
 | process                         | last token | (1,)    | sigmoid  | product   |
 | good/bad token pair at a tag    | step tag   | (-1, 1) | sigmoid  | min       |
+| implicit, from outcomes         | last token | (1,)    | sigmoid  | last      |
 
-With weights (-1, 1) over the outputs (bad, good), the sigmoid of the logit is the softmax of the pair.
+With weights (-1, 1) over the outputs (bad, good), the sigmoid of the logit is the softmax of the pair. The logit of an
+implicit model is the reward of all tokens so far, and its steps are scored by what each adds (`steps="difference"`).
 """
 
 from typing import Literal
@@ -36,6 +38,9 @@ class Readout(Record):
     """Vocabulary tokens whose rows of the language-model head are the head, e.g. ("-", "+"); () = a head of its own."""
     link: Literal["identity", "sigmoid"] = "identity"
     """From logit to step score; "sigmoid" gives probabilities."""
+    steps: Literal["value", "difference"] = "value"
+    """A step's score is that of its logit, or of what its logit adds to the one before (0 before the first): through
+    the sigmoid, above a half where the step raises the reward. The aggregation "last" reads the last logit itself."""
     aggregate: Aggregation = "last"
     """From step scores to the response's score."""
 
@@ -61,5 +66,8 @@ def in_words(readout: Readout) -> str:
         "geometric_mean": "its steps' geometric mean",
         "softmin": "its steps' soft minimum",
     }[readout.aggregate]
+    if readout.steps == "difference":
+        at += ", less the one before"
+        whole = "that of the last, nothing taken off" if readout.aggregate == "last" else whole
     link = "as it is" if readout.link == "identity" else "through a sigmoid"
     return f"{outputs}{head}, read at {at}, {link}; a response's score is {whole}"

@@ -5,7 +5,7 @@ other tool loads; it is read at the positions the encoder names, never where a p
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -44,6 +44,8 @@ class Batch:
     """Read positions; 0 where a sequence has fewer than S."""
     valid_B_S: Tensor
     """True at read positions that exist."""
+    starts_B: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+    """Index of each response's first token in its sequence; empty where nobody said, for only implicit models ask."""
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device."""
@@ -64,10 +66,12 @@ class Shared:
     """Read positions, as places in the tree's row; 0 where a sequence has fewer than S."""
     valid_B_S: Tensor
     """True at read positions that exist."""
+    starts_B: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+    """Index of each response's first token in its sequence; empty where nobody said, for only implicit models ask."""
 
     def to(self, device: torch.device | str) -> "Shared":
         """The same batch on a device."""
-        return Shared(self.tree, self.reads_B_S.to(device), self.valid_B_S.to(device))
+        return Shared(self.tree, *(x.to(device) for x in (self.reads_B_S, self.valid_B_S, self.starts_B)))
 
     @property
     def tokens(self) -> int:
@@ -76,25 +80,32 @@ class Shared:
 
 
 class RewardModel(nn.Module):
-    """Backbone, head and read-out. The score of a preference model is known only up to a constant for each prompt."""
+    """Backbone, head and read-out. The score of a preference model is known only up to a constant for each prompt.
+
+    `implicit.ImplicitRewardModel` is the same without a head: two language models whose ratio is the reward.
+    """
 
     readout_weights: Tensor
 
     def __init__(self, network: Any, encoder: Encoder, *, pad_id: int, scores: TrainScores | None = None) -> None:
         super().__init__()
-        head = getattr(network, "score", None)
-        if not isinstance(head, nn.Module):
-            raise ConfigError(f"{type(network).__name__} has no `score` head; use an architecture that has one")
         self.network = network
         self.encoder = encoder
         self.pad_id = pad_id
         self.scores = scores
         self.forced: Engine | None = None
+        weights = torch.tensor(encoder.readout.weights, dtype=torch.float32)
+        self.register_buffer("readout_weights", weights, persistent=False)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Check the network, and put its head into fp32."""
+        head = getattr(self.network, "score", None)
+        if not isinstance(head, nn.Module):
+            raise ConfigError(f"{type(self.network).__name__} has no `score` head; use an architecture that has one")
         if next(head.parameters()).dtype in (torch.bfloat16, torch.float16):
             # bf16 has 8 bits of mantissa: a head in fp32 keeps scores apart that differ in the third digit.
             head.float()
-        weights = torch.tensor(encoder.readout.weights, dtype=torch.float32)
-        self.register_buffer("readout_weights", weights, persistent=False)
 
     @property
     def backbone(self) -> nn.Module:
@@ -146,28 +157,31 @@ class RewardModel(nn.Module):
     ) -> Batch:
         """A padded batch on the model's device, read at every step or at every token of the response."""
         positions = [s.reads if reads == "steps" else tuple(range(s.start, len(s.ids))) for s in sequences]
-        return pad([s.ids for s in sequences], positions, self.pad_id, side=side).to(next(self.parameters()).device)
+        ids, starts = [s.ids for s in sequences], [s.start for s in sequences]
+        return pad(ids, positions, self.pad_id, starts=starts, side=side).to(next(self.parameters()).device)
 
 
 Ints = Sequence[int] | NDArray[np.integer[Any]]
 
 
-def arrange(ids: Sequence[Ints], reads: Sequence[Ints], pad_id: int, engine: Engine | None) -> Batch | Shared:
+def arrange(
+    ids: Sequence[Ints], reads: Sequence[Ints], pad_id: int, engine: Engine | None, *, starts: Ints = ()
+) -> Batch | Shared:
     """Sequences with their read positions, sharing prefixes where the engine finds it worth it."""
     tree = engine.tree(ids) if engine is not None else None
-    return pad(ids, reads, pad_id) if tree is None else share(tree, reads)
+    return pad(ids, reads, pad_id, starts=starts) if tree is None else share(tree, reads, starts=starts)
 
 
-def share(tree: Tree, reads: Sequence[Ints]) -> Shared:
+def share(tree: Tree, reads: Sequence[Ints], *, starts: Ints = ()) -> Shared:
     """The sequences of a tree, read at these positions of each."""
     counts = np.array([len(row) for row in reads])
     valid_B_S = np.arange(max(1, int(counts.max()))) < counts[:, None]
     reads_B_S = np.zeros(valid_B_S.shape, dtype=np.int64)
     reads_B_S[valid_B_S] = np.concatenate([tree.places(i, np.asarray(row)) for i, row in enumerate(reads)])
-    return Shared(tree, torch.from_numpy(reads_B_S), torch.from_numpy(valid_B_S))
+    return Shared(tree, *(torch.from_numpy(x) for x in (reads_B_S, valid_B_S, np.array(starts, dtype=np.int64))))
 
 
-def pad(ids: Sequence[Ints], reads: Sequence[Ints], pad_id: int, *, side: Side = "right") -> Batch:
+def pad(ids: Sequence[Ints], reads: Sequence[Ints], pad_id: int, *, starts: Ints = (), side: Side = "right") -> Batch:
     """Pad token ids and read positions to rectangles; `side` is where the padding goes."""
     lengths, counts = np.array([len(row) for row in ids]), np.array([len(row) for row in reads])
     width, count = int(lengths.max()), max(1, int(counts.max()))
@@ -180,4 +194,5 @@ def pad(ids: Sequence[Ints], reads: Sequence[Ints], pad_id: int, *, side: Side =
     reads_B_S = np.zeros(valid_B_S.shape, dtype=np.int64)
     reads_B_S[valid_B_S] = np.concatenate(reads)
     reads_B_S += shift[:, None] * valid_B_S
-    return Batch(*(torch.from_numpy(x) for x in (ids_B_T, mask_B_T, reads_B_S, valid_B_S)))
+    starts_B = np.array(starts, dtype=np.int64)
+    return Batch(*(torch.from_numpy(x) for x in (ids_B_T, mask_B_T, reads_B_S, valid_B_S, starts_B)))

@@ -12,6 +12,7 @@ from assay.aggregation import aggregate
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.fit import unfit
+from assay.models.implicit import ImplicitRewardModel
 from assay.models.layout import Encoded
 from assay.models.reward_model import Batch, RewardModel, Shared, arrange, share
 from assay.packing.budget import Budget, out_of_memory
@@ -66,8 +67,12 @@ class LocalScorer:
             for i, ((_, response), sequence) in enumerate(zip(pairs, sequences, strict=True))
             if (reason := self._unfit(response, sequence)) is not None
         }
+        # An implicit model needs logits of two networks at every token, and the memory keeps last states of one.
         remembers = (
-            self.memory.tokens > 0 and engine.path == "packed" and engine.may_pay([len(s.ids) for s in sequences])
+            self.memory.tokens > 0
+            and not isinstance(self.model, ImplicitRewardModel)
+            and engine.path == "packed"
+            and engine.may_pay([len(s.ids) for s in sequences])
         )
         alone: list[_Piece] = []
         trees: list[_Piece] = []
@@ -122,13 +127,14 @@ class LocalScorer:
 
     def _arranged(self, sequences: Sequence[Encoded]) -> Tensor:
         """(B, S) logits of sequences that share little."""
-        batch = arrange([s.ids for s in sequences], [s.reads for s in sequences], self.model.pad_id, self.model.engine)
-        return self._logits(batch)
+        ids, reads = [s.ids for s in sequences], [s.reads for s in sequences]
+        starts = [s.start for s in sequences]
+        return self._logits(arrange(ids, reads, self.model.pad_id, self.model.engine, starts=starts))
 
     def _shared(self, sequences: Sequence[Encoded]) -> Tensor:
         """(B, S) logits of whole groups."""
         tree = grow([np.array(s.ids) for s in sequences])
-        return self._logits(share(tree, [s.reads for s in sequences]))
+        return self._logits(share(tree, [s.reads for s in sequences], starts=[s.start for s in sequences]))
 
     def _remembered(self, sequences: Sequence[Encoded]) -> Tensor:
         """(B, S) logits of branches, run from where what is remembered ends."""
@@ -157,7 +163,12 @@ class LocalScorer:
             return logits
         readout = self.model.readout
         link = torch.sigmoid if readout.link == "sigmoid" else torch.asarray
-        steps = tuple(link(torch.tensor(logits, dtype=torch.float64)).tolist())
-        if not all(x - x == 0 for x in steps):
+        logits_S = torch.tensor(logits, dtype=torch.float64)
+        values = link(logits_S).tolist()
+        added = logits_S.diff(prepend=logits_S.new_zeros(1))
+        steps = tuple(link(added).tolist() if readout.steps == "difference" else values)
+        if not all(x - x == 0 for x in (*values, *steps)):
             return Unscored(reason="the model's output is not finite")
-        return Score(value=aggregate(steps, readout.aggregate), steps=steps)
+        # The last logit holds all before it, so that this is the response's own, however its steps are scored.
+        value = values[-1] if readout.aggregate == "last" else aggregate(steps, readout.aggregate)
+        return Score(value=value, steps=steps)

@@ -40,6 +40,8 @@ class Example:
     """Token ids of each response, with its prompt."""
     reads: tuple[Ints, ...]
     """Where each response is read."""
+    starts: tuple[int, ...]
+    """Where each response begins."""
     target: Floats
     """[probability, margin] of a preference, grades (R,) of a ranking, labels (S,) of step labels; NaN = no label."""
     prompt: int
@@ -145,12 +147,13 @@ def _example(record: Record, sequences: list[Encoded], loss: Loss, prompt: int) 
             return None
         # A token carries its step's label, and closing tokens the last one's; at step ends this is the identity.
         target = labels[np.searchsorted(sequences[0].reads, reads[0])] if loss.reads == "tokens" else labels
-    return Example(ids, reads, target, prompt)
+    return Example(ids, reads, tuple(s.start for s in sequences), target, prompt)
 
 
 def collate(examples: Sequence[Example], loss: Loss, pad_id: int, engine: Engine | None = None) -> MicroBatch:
     """One micro-batch of the examples; with an engine, shared where that is faster."""
-    batch = arrange([ids for e in examples for ids in e.ids], [r for e in examples for r in e.reads], pad_id, engine)
+    ids, reads = [x for e in examples for x in e.ids], [x for e in examples for x in e.reads]
+    batch = arrange(ids, reads, pad_id, engine, starts=[x for e in examples for x in e.starts])
     counts = np.array([len(e.ids) for e in examples])
     present_G_R = np.arange(counts.max()) < counts[:, None]
     slots = torch.from_numpy(np.flatnonzero(present_G_R))

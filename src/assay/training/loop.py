@@ -26,6 +26,7 @@ from assay.config import write_atomic
 from assay.errors import BackendError, ConfigError, DataError
 from assay.models import checkpoint
 from assay.models.fit import unfit
+from assay.models.implicit import ImplicitRewardModel, check_loss
 from assay.models.readout import OUTCOME, PREFERENCE, PROCESS, Readout
 from assay.models.reward_model import RewardModel, TrainScores
 from assay.packing.budget import Budget, out_of_memory
@@ -93,6 +94,8 @@ def train(
     was, and a finished one is loaded, when `resume` is true and nothing has changed; `ConfigError` says what has.
     Raises `DataError` when no record is left to train on, `BackendError` when the loss is no longer finite.
     """
+    if isinstance(model, ImplicitRewardModel):
+        check_loss(loss)
     if READOUTS[loss.trains].link != model.readout.link:
         raise ConfigError(
             f"{type(loss).__name__} trains a model whose link is {READOUTS[loss.trains].link!r}, and this one's is "
@@ -356,6 +359,7 @@ def _publish(model: RewardModel, out: Path, records: Sequence[Record]) -> float:
     tolerance = checkpoint.tolerance_of(model) * max(1.0, model.scores.std if model.scores else 1.0)
     parity = checkpoint.save(model, staging, probes=_fit(model, records, 4), tolerance=tolerance)
     (out / checkpoint.MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(out / checkpoint.REFERENCE, ignore_errors=True)
     # The manifest goes last: without it nobody takes the folder for a model.
     for path in sorted(staging.iterdir(), key=lambda p: p.name == checkpoint.MANIFEST):
         path.replace(out / path.name)

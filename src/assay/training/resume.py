@@ -16,6 +16,7 @@ from torch import nn
 
 from assay.config import to_json
 from assay.errors import ConfigError
+from assay.models.implicit import ImplicitRewardModel
 from assay.models.reward_model import RewardModel
 from assay.protocols import Loss
 from assay.training.collate import Example
@@ -91,7 +92,7 @@ def fingerprint(
     """Hashes of all that decides how a run goes."""
     body = to_json(settings)
     del body["checkpoint_every"]
-    weights = hashlib.sha256()
+    weights = hashlib.sha256(f"beta {model.beta}".encode() if isinstance(model, ImplicitRewardModel) else b"")
     for name, parameter in model.named_parameters():
         flat = parameter.detach().flatten()
         # A sample of each is enough to tell two models apart.
