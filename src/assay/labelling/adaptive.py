@@ -16,13 +16,13 @@ rollouts so far are most probable (empirical Bayes), under weak priors; they are
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import betainc, betaln, entr, expit, logit, logsumexp, xlog1py, xlogy
+from scipy.special import betainc, betaln, entr, expit, logit, xlog1py, xlogy
 
 from assay.errors import ConfigError
 from assay.labelling.rollouts import Rollouts
@@ -40,6 +40,8 @@ WIDTH = np.array([1.5, 1.5, 1.5, 1.0, 1.5, 1.0, 1.0, 1.0])
 """Standard deviations of the prior, in these units: wide enough for a policy that is right one time in twenty."""
 LEAST = 0.004
 """Nats that a rollout must be expected to tell: below, an undecided label would stay so for any number of them."""
+MOST_FITTED = 2000
+"""Solutions that the parameters are fitted to, spread over all."""
 SOUND, LOST, RECOVERED = range(3)
 ROUNDS_OF_FITS = (1, 2, 3, 5, 8, 13, 21, 34)
 """A fit changes little once there are many rollouts."""
@@ -72,11 +74,9 @@ class Beliefs:
 
     @property
     def moves(self) -> Array:
-        """(3, 3) log-probabilities from state to state."""
-        stays, goes = np.log1p(-self.goes_wrong), np.log(self.goes_wrong)
-        remains, mends = np.log1p(-self.recovers), np.log(self.recovers)
-        never = -np.inf
-        return np.array([[stays, goes, never], [never, remains, mends], [never, goes, stays]])
+        """(3, 3) probabilities from state to state."""
+        goes, mends = self.goes_wrong, self.recovers
+        return np.array([[1 - goes, goes, 0.0], [0.0, 1 - mends, mends], [0.0, goes, 1 - goes]])
 
 
 @dataclass(frozen=True)
@@ -219,31 +219,39 @@ def evidence(counts: Counts, beliefs: Beliefs) -> Array:
     return np.stack([sound, lost, sound], axis=-1)
 
 
-def forward(log_T_N_3: Array, beliefs: Beliefs) -> Array:
-    """(T, N, 3) joint log-probability of the evidence up to each step and the state there."""
-    sums = np.empty_like(log_T_N_3)
-    state_N_3 = np.broadcast_to([0.0, -np.inf, -np.inf], log_T_N_3.shape[1:])
-    for t, log_N_3 in enumerate(log_T_N_3):
-        state_N_3 = sums[t] = logsumexp(state_N_3[:, :, None] + beliefs.moves, axis=1) + log_N_3
-    return sums
+def forward(log_T_N_3: Array, beliefs: Beliefs) -> tuple[Array, Array]:
+    """P(state of each step | the evidence up to it), (T, N, 3), and the log-probability of all evidence, (N,)."""
+    most_T_N_1 = log_T_N_3.max(axis=-1, keepdims=True)
+    likelihood_T_N_3 = np.exp(log_T_N_3 - most_T_N_1)
+    states_T_N_3 = np.empty_like(log_T_N_3)
+    state_N_3 = np.broadcast_to([1.0, 0.0, 0.0], log_T_N_3.shape[1:])
+    total_N = most_T_N_1.sum(axis=(0, 2))
+    for t, likelihood_N_3 in enumerate(likelihood_T_N_3):
+        joint_N_3 = (state_N_3 @ beliefs.moves) * likelihood_N_3
+        sum_N_1 = joint_N_3.sum(axis=-1, keepdims=True)
+        state_N_3 = states_T_N_3[t] = joint_N_3 / sum_N_1
+        total_N = total_N + np.log(sum_N_1[:, 0])
+    return states_T_N_3, total_N
 
 
 def posterior(counts: Counts, beliefs: Beliefs, *, structure: bool = True) -> Array:
     """(N, T, 3) P(state of each step | rollouts); meaningless beyond a solution's end."""
     log_T_N_3 = evidence(counts, beliefs)
     if structure:
-        joint_T_N_3 = forward(log_T_N_3, beliefs)
-        to_come_N_3 = np.zeros(joint_T_N_3.shape[1:])
+        states_T_N_3, _ = forward(log_T_N_3, beliefs)
+        to_come_N_3 = np.ones(states_T_N_3.shape[1:])
         for t in range(len(log_T_N_3) - 2, -1, -1):
-            later_N_3 = to_come_N_3 + log_T_N_3[t + 1]
-            to_come_N_3 = logsumexp(later_N_3[:, None, :] + beliefs.moves, axis=2)
-            joint_T_N_3[t] += to_come_N_3
+            later_N_3 = log_T_N_3[t + 1] - log_T_N_3[t + 1].max(axis=-1, keepdims=True)
+            to_come_N_3 = (np.exp(later_N_3) * to_come_N_3) @ beliefs.moves.T
+            to_come_N_3 /= to_come_N_3.max(axis=-1, keepdims=True)
+            states_T_N_3[t] *= to_come_N_3
     else:
-        joint_T_N_3 = forward(np.zeros_like(log_T_N_3), beliefs) + log_T_N_3
+        states_T_N_3, _ = forward(np.zeros_like(log_T_N_3), beliefs)
+        states_T_N_3 *= np.exp(log_T_N_3 - log_T_N_3.max(axis=-1, keepdims=True))
         # A step alone cannot tell sound from recovered.
-        joint_T_N_3[..., SOUND] = np.logaddexp(joint_T_N_3[..., SOUND], joint_T_N_3[..., RECOVERED])
-        joint_T_N_3[..., RECOVERED] = -np.inf
-    states: Array = np.exp(joint_T_N_3 - logsumexp(joint_T_N_3, axis=-1, keepdims=True))
+        states_T_N_3[..., SOUND] += states_T_N_3[..., RECOVERED]
+        states_T_N_3[..., RECOVERED] = 0.0
+    states: Array = states_T_N_3 / states_T_N_3.sum(axis=-1, keepdims=True)
     return states.transpose(1, 0, 2)
 
 
@@ -267,13 +275,16 @@ def fit(counts: Counts, start: Array) -> Array:
 
     def cost(x: Array) -> float:
         beliefs = Beliefs.of(x)
-        likelihood_N = logsumexp(forward(evidence(counts, beliefs), beliefs)[-1], axis=-1)
+        _, likelihood_N = forward(evidence(some, beliefs), beliefs)
         # What is lost must not look better than what is not: else the two would change places.
         swapped = max(0.0, float(x[4] - x[2])) ** 2
         return float(-likelihood_N.sum() + 0.5 * (((x - START) / WIDTH) ** 2).sum() + 100 * swapped)
 
     if not counts.right_N_T.size:
         return start
+    # Eight parameters need no more than that.
+    chosen = np.unique(np.linspace(0, len(counts.steps_N) - 1, MOST_FITTED).astype(int))
+    some = Counts(*(getattr(counts, f.name)[chosen] for f in fields(Counts)))
     found: Any = minimize(cost, start, method="L-BFGS-B", bounds=[(m - 6, m + 6) for m in START])
     best: Array = found.x
     return best

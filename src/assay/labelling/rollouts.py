@@ -14,7 +14,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from assay import protocols
@@ -151,7 +151,7 @@ class Rollouts:
         )
 
     def _make(self, prefixes: Sequence[Prefix], n: int) -> None:
-        sampling = Sampling(**{**asdict(self.sampling), "n": n})
+        sampling = replace(self.sampling, n=n)
         start = time.monotonic()
         for i, answer in self._stream(prefixes, sampling):
             seconds = time.monotonic() - start
@@ -196,10 +196,11 @@ class Rollouts:
 
     def _key(self, prefix: Prefix) -> str:
         """Hash of all that a rollout depends on but its number."""
-        how = {key: value for key, value in asdict(self.sampling).items() if key != "n"}
-        messages = [m.model_dump() for m in prefix.prompt.messages]
+        s = self.sampling
+        how = [s.max_tokens, s.temperature, s.top_p, s.seed, s.stop]
+        messages = [(m.role, m.content) for m in prefix.prompt.messages]
         body = [self.name, how, repr(self.verifier), messages, prefix.prompt.reference, prefix.steps]
-        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:32]
 
 
 def _gaps(found: Mapping[int, Rollout], count: int) -> Iterator[tuple[int, int]]:
