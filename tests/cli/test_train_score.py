@@ -252,3 +252,31 @@ def test_score_does_not_mix_two_models(trained: Path, tmp_path: Path, monkeypatc
     with pytest.raises(SystemExit) as stop:
         assay("score", tmp_path / "other", file, "--out", tmp_path / "scores.jsonl", "--chunk", 4)
     assert stop.value.code == 2
+
+
+def by_rollouts(tmp_path: Path, meaning: str = "monte_carlo") -> Path:
+    return write(tmp_path / "steps.jsonl", [r.model_copy(update={"meaning": meaning}) for r in planted.steps(40)])
+
+
+@pytest.mark.parametrize(("meaning", "aggregate"), [("correctness", "product"), ("monte_carlo", "last")])
+def test_labels_by_rollouts_are_aggregated_as_values(
+    meaning: str, aggregate: str, backbone: Path, tmp_path: Path
+) -> None:
+    data = by_rollouts(tmp_path, meaning)
+    assay("train", "prm", "--data", data, "--backbone", backbone, "--out", tmp_path / "prm", *SMALL)
+    manifest = read_manifest(tmp_path / "prm")
+    assert manifest.readout.aggregate == aggregate
+    assert manifest.scores is not None
+    assert manifest.scores.labels == meaning
+
+
+@pytest.mark.filterwarnings("ignore:min of scores")
+def test_the_weakest_of_values_is_warned_of(backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shared = ["--data", by_rollouts(tmp_path), "--backbone", backbone, *SMALL, "--held-out", 0, "--aggregate", "min"]
+    assay("train", "prm", "--out", tmp_path / "prm", *shared)
+    assert "note: min of scores learned from Monte-Carlo labels" in capsys.readouterr().out
+    with pytest.warns(UserWarning, match="Aggregate by last"):
+        LocalScorer(tmp_path / "prm")
+    with pytest.raises(SystemExit):
+        assay("train", "orm", "--out", tmp_path / "orm", *shared)
+    assert "aggregate is of step scores" in capsys.readouterr().err

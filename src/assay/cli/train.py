@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 import tyro
 
 from assay import components, config
-from assay.errors import DataError, MissingExtra
+from assay.aggregation import Aggregation, caution
+from assay.errors import ConfigError, DataError, MissingExtra
 from assay.training.settings import Settings
-from assay.types import Record
+from assay.types import Record, StepLabels
 
 if TYPE_CHECKING:
     from assay.models.layout import Layout
@@ -68,6 +69,10 @@ class Command:
     response's end (outcome, bradley-terry, plackett-luce), and a step's score is what it adds. The backbone should be
     the policy that wrote the responses. 0.05 is usual, short responses want more; none = a head."""
 
+    aggregate: Literal["auto"] | Aggregation = "auto"
+    """From a process model's step scores to the response's; auto = product, or last where labels were made by rollouts,
+    which are values: the last one holds all before it."""
+
     template: Literal["plain", "chat"] = "plain"
     """Bare texts, or the tokenizer's chat template."""
 
@@ -103,7 +108,7 @@ class Command:
         if not (self.out / "run.json").exists() or not self.resume:
             config.write_run(self.out, self, files)
         trained = train(
-            self._model(),
+            self._model(records),
             records,
             loss=self.loss,
             settings=self.settings,
@@ -145,7 +150,7 @@ class Command:
             print(f"{source}: {counts.bad} of {counts.rows} rows are malformed and set aside in {bad}", file=sys.stderr)
         return records
 
-    def _model(self) -> "RewardModel":
+    def _model(self, records: list[Record]) -> "RewardModel":
         import torch
 
         from assay.models.checkpoint import create, create_implicit
@@ -158,6 +163,12 @@ class Command:
             backbone = str(smol_folder())
         device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
         readout = READOUTS[self.loss.trains]
+        if self.loss.trains == "process":
+            by_rollouts = any(isinstance(r, StepLabels) and r.meaning == "monte_carlo" for r in records)
+            how = ("last" if by_rollouts else "product") if self.aggregate == "auto" else self.aggregate
+            readout = readout.model_copy(update={"aggregate": how})
+        elif self.aggregate != "auto":
+            raise ConfigError(f"aggregate is of step scores, and {type(self.loss).__name__} trains none; leave it out")
         if self.implicit_beta is not None:
             # A step's score is what it adds: its process reward.
             readout = readout.model_copy(update={"steps": "difference"})
@@ -182,6 +193,9 @@ def _report(out: Path, trained: "Trained", held: list[Record]) -> None:
         accuracy = "" if trained.held_out_accuracy is None else f", accuracy {trained.held_out_accuracy:.3f}"
         print(f"held out ({len(held)} records): loss {trained.held_out_loss:.4f}{accuracy} at step {trained.best_step}")
         print("`assay eval` measures it with intervals, calibration and rulers")
+    learned = trained.model.scores.labels if trained.model.scores else "correctness"
+    if doubt := caution(trained.model.readout.aggregate, learned):
+        print(f"note: {doubt}")
     print(f"scores differ from those of the saved copy by at most {trained.parity:.2g}")
     from assay.cli.eval import measure, show
     from assay.report import training_report, write_report

@@ -18,7 +18,7 @@ from assay.models.layout import Encoded, Encoder, Layout
 from assay.models.readout import Readout
 from assay.packing.engine import Engine, engine_of, hidden
 from assay.packing.tree import Tree
-from assay.types import Record
+from assay.types import LabelMeaning, Record
 
 __all__ = ["Batch", "RewardModel", "Shared", "Side", "TrainScores", "arrange", "pad", "share"]
 
@@ -31,6 +31,8 @@ class TrainScores(Record):
     mean: float
     std: float
     n: int
+    labels: LabelMeaning = "correctness"
+    """What it learned from: labels of correctness, or by rollouts, which are values."""
 
 
 @dataclass(frozen=True)

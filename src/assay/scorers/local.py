@@ -1,5 +1,6 @@
 """Score with a reward model in this process, every shared prefix computed once."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from assay.aggregation import aggregate
+from assay.aggregation import aggregate, caution
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.fit import unfit
@@ -48,6 +49,9 @@ class LocalScorer:
         if micro_tokens < 1 or remember < 0:
             raise ConfigError(f"micro_tokens is {micro_tokens} and remember {remember}; at least 1 and 0 are needed")
         self.model = model.eval() if isinstance(model, RewardModel) else checkpoint.load(model)
+        learned = self.model.scores.labels if self.model.scores else "correctness"
+        if doubt := caution(self.model.readout.aggregate, learned):
+            warnings.warn(doubt, stacklevel=2)
         self.budget = Budget(micro_tokens)
         self.memory = Memory(remember)
 

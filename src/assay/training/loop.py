@@ -37,7 +37,7 @@ from assay.training.accuracy import hits
 from assay.training.collate import Example, MicroBatch, encode, epoch_order, items, micro_batches
 from assay.training.progress import progress as progress_bar
 from assay.training.settings import Settings
-from assay.types import Group, Prompt, Record, Response, Score
+from assay.types import Group, Prompt, Record, Response, Score, StepLabels
 
 __all__ = ["READOUTS", "Settings", "Trained", "accumulate", "learning_rate", "train"]
 
@@ -371,7 +371,15 @@ def _train_scores(model: RewardModel, records: Sequence[Record]) -> TrainScores 
     """The scores' mean and spread on the training records, or an even sample of them."""
     groups = [Group(prompt=p, responses=(r,)) for p, r in _fit(model, records, SAMPLE)]
     values = [s.value for (s,) in LocalScorer(model).score(groups) if isinstance(s, Score)]
-    return TrainScores(mean=float(np.mean(values)), std=float(np.std(values)), n=len(values)) if values else None
+    if not values:
+        return None
+    labels = {record.meaning for record in records if isinstance(record, StepLabels)}
+    return TrainScores(
+        mean=float(np.mean(values)),
+        std=float(np.std(values)),
+        n=len(values),
+        labels="monte_carlo" if "monte_carlo" in labels else "correctness",
+    )
 
 
 def _fit(model: RewardModel, records: Sequence[Record], count: int) -> list[tuple[Prompt, Response]]:
