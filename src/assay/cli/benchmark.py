@@ -13,7 +13,7 @@ import tyro
 from assay import components, config
 from assay.cli.eval import show
 from assay.errors import ConfigError
-from assay.types import Group, Score, Unscored
+from assay.types import Group, Record, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
     from assay.evaluation import Report
@@ -80,15 +80,18 @@ class Command:
         found = measure(self.benchmark, records, scores)
         show(found)
         if self.out is not None:
-            self._write(self.out, found)
+            self._write(self.out, found, records, [score for (score,) in scores])
 
-    def _write(self, out: Path, found: "Report") -> None:
-        from assay.report import evaluation_sections, run_section, write_report
+    def _write(self, out: Path, found: "Report", records: Sequence[Record], scores: Sequence[Score | Unscored]) -> None:
+        from assay.report import evaluation_sections, run_section, solutions_section, write_report
 
         config.write_atomic(out / "benchmark.json", json.dumps(found.to_json(), indent=2) + "\n")
         run = json.loads(config.write_run(out, self, [self.scores] if self.scores else []).read_text())
         name, subject = components.name_of(type(self.benchmark)).partition("/")[2], str(self.model or self.scores)
-        sections = [*evaluation_sections(found), run_section(run)]
+        sections = evaluation_sections(found)
+        if steps := [(r, s) for r, s in zip(records, scores, strict=True) if isinstance(r, StepLabels)]:
+            sections.append(solutions_section([r for r, _ in steps], [s for _, s in steps]))
+        sections.append(run_section(run))
         write_report(out / "report.html", f"{name} of {Path(subject).name}", sections, subtitle=subject)
         print(f"wrote {out / 'benchmark.json'}, {out / 'report.html'} and {out / 'run.json'}")
 

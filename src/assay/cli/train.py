@@ -13,12 +13,13 @@ from assay import components, config
 from assay.aggregation import Aggregation, caution
 from assay.errors import ConfigError, DataError, MissingExtra
 from assay.training.settings import Settings
-from assay.types import Record, StepLabels
+from assay.types import Group, Record, StepLabels
 
 if TYPE_CHECKING:
     from assay.models.layout import Layout
     from assay.models.reward_model import RewardModel
     from assay.protocols import Loss
+    from assay.report import Section
     from assay.training.loop import Trained
 
 __all__ = ["Command"]
@@ -213,9 +214,23 @@ def _report(out: Path, trained: "Trained", held: list[Record]) -> None:
     }
     try:
         sections = training_report(run, rows, data=data, evaluation=evaluation)
+        sections[-1:-1] = _solutions(trained, held)
         write_report(out / "report.html", f"Training of {out.name}", sections)
     except MissingExtra as error:
         # The model is trained and saved; a plot is no reason to end with an error.
         print(f"no report.html: {error}")
         return
     print(f"wrote {out / 'report.html'}")
+
+
+def _solutions(trained: "Trained", held: list[Record]) -> list["Section"]:
+    """Held-out solutions as a process model sees them."""
+    from assay.report import solutions_section, telling
+    from assay.scorers.local import LocalScorer
+
+    records = [record for record in held if isinstance(record, StepLabels) and len(record.labels) > 1]
+    if not records:
+        return []
+    shown = [records[i] for i in telling(records)]
+    scores = LocalScorer(trained.model).score([Group(prompt=r.prompt, responses=(r.response,)) for r in shown])
+    return [solutions_section(shown, [row[0] for row in scores], title="Held-out solutions, step by step")]

@@ -31,7 +31,7 @@ from assay.report.sections import (
     training_report,
     training_section,
 )
-from assay.report.solutions import solutions_section
+from assay.report.solutions import solutions_section, telling
 
 __all__ = [
     "Block",
@@ -55,6 +55,7 @@ __all__ = [
     "pool_section",
     "run_section",
     "solutions_section",
+    "telling",
     "training_report",
     "training_section",
     "write_report",

@@ -7,7 +7,7 @@ import numpy as np
 from assay.report.html import Block, Paragraph, Section, Solution, Step
 from assay.types import RolloutLabels, Score, StepLabels, Unscored
 
-__all__ = ["solution", "solutions_section"]
+__all__ = ["solution", "solutions_section", "telling"]
 
 
 def solutions_section(
@@ -22,12 +22,8 @@ def solutions_section(
 
     scores: one a record, on the scale of probabilities; steps are coloured by them, else by their labels.
     """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(records)).tolist()
-    broken = [i for i in order if any(y is not None and y < 0.5 for y in records[i].labels)]
-    whole = [i for i in order if i not in {*broken}]
-    half = min(len(broken), max(most // 2, most - len(whole)))
-    chosen = [*broken[:half], *whole[: most - half]]
+    chosen = telling(records, most=most, seed=seed)
+    half = sum(_is_broken(records[i]) for i in chosen)
     what = "the model's score" if scores is not None else "its label"
     blocks: list[Block] = [
         Paragraph(
@@ -37,6 +33,15 @@ def solutions_section(
     ]
     blocks += [solution(records[i], None if scores is None else scores[i]) for i in chosen]
     return Section(title, blocks)
+
+
+def telling(records: Sequence[StepLabels], *, most: int = 12, seed: int = 0) -> list[int]:
+    """Indices of some solutions to show: at random, half of them broken where there are so many, and those first."""
+    order = np.random.default_rng(seed).permutation(len(records)).tolist()
+    broken = [i for i in order if _is_broken(records[i])]
+    whole = [i for i in order if not _is_broken(records[i])]
+    half = min(len(broken), max(most // 2, most - len(whole)))
+    return [*broken[:half], *whole[: most - half]]
 
 
 def solution(record: StepLabels, score: Score | Unscored | None = None) -> Solution:
@@ -56,3 +61,7 @@ def solution(record: StepLabels, score: Score | Unscored | None = None) -> Solut
         steps.append(Step(text.strip("\n") or text, value if score is not None else label, notes))
     caption = f"Not scored: {score.reason}." if isinstance(score, Unscored) else ""
     return Solution(record.prompt.text, steps, caption)
+
+
+def _is_broken(record: StepLabels) -> bool:
+    return any(y is not None and y < 0.5 for y in record.labels)
