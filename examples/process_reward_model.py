@@ -26,9 +26,8 @@ from assay.types import Group, Score
 from assay.worlds.threads import threads
 
 
-def main(out: Path, problems: int, steps: int) -> None:
+def main(out: Path, world: Arithmetic) -> None:
     # A policy and a checker.
-    world = Arithmetic(train_problems=problems, steps=steps)
     out.mkdir(parents=True, exist_ok=True)
     if not (out / "policy").is_dir():
         world.make_policy(out / "policy", lambda done, note: None)
@@ -77,8 +76,16 @@ def main(out: Path, problems: int, steps: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, nargs="?", default=Path("runs/example"))
-    parser.add_argument("--problems", type=int, default=500, help="training problems, with four solutions each")
-    parser.add_argument("--steps", type=int, default=600, help="optimiser steps of the reward model")
-    arguments = parser.parse_args()
+    parser.add_argument("--problems", type=int, default=1000, help="training problems, with four solutions each")
+    parser.add_argument("--test-problems", type=int, default=300, help="problems to choose answers to")
+    parser.add_argument("--policy-steps", type=int, default=800, help="optimiser steps of the policy")
+    parser.add_argument("--steps", type=int, default=800, help="optimiser steps of the reward model")
+    given = parser.parse_args()
+    world = Arithmetic(
+        train_problems=given.problems,
+        test_problems=given.test_problems,
+        policy_steps=given.policy_steps,
+        steps=given.steps,
+    )
     with threads(1):
-        main(arguments.out, arguments.problems, arguments.steps)
+        main(given.out, world)

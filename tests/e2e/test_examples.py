@@ -1,0 +1,28 @@
+"""Every example, in its own process, with little to do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SMALL = {
+    "process_reward_model.py": ["--problems", "12", "--test-problems", "8", "--policy-steps", "30", "--steps", "8"],
+}
+
+
+def test_every_example_is_run() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == SMALL.keys()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_it_runs_and_goes_on(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / name), str(tmp_path / "run"), *SMALL[name]]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "best of 16" in done.stdout
+        assert (tmp_path / "run" / "report.html").is_file()
