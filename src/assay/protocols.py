@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
+from assay.errors import ConfigError
 from assay.types import Group, Preference, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
@@ -47,6 +48,16 @@ class Sampling:
     """Seed of the sampler."""
     stop: tuple[str, ...] = ()
     """Texts at which a sample ends; the stop stays part of it, and the response is unfinished."""
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.max_tokens < 1:
+            raise ConfigError(f"n is {self.n} and max_tokens {self.max_tokens}; both must be at least 1")
+        if not all(self.stop):
+            raise ConfigError("a stop is an empty text, which every text has; give texts to stop at, or none")
+        if not self.temperature >= 0 or not 0 < self.top_p <= 1:
+            raise ConfigError(
+                f"temperature is {self.temperature} and top_p {self.top_p}; they must be >= 0 and in (0, 1]"
+            )
 
 
 Splitter = Callable[[str], Sequence[str]]

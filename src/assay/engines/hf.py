@@ -142,7 +142,6 @@ class HuggingFace:
         self, prefixes: Sequence[Prefix], prompts: Sequence[tuple[int, ...]], sampling: Sampling
     ) -> Iterator[tuple[int, Sample]]:
         """Every sample with the index of its prefix, batch by batch; each prefix's in their order."""
-        _check(sampling)
         for batch in self._batches(_rows(prefixes, prompts, sampling.n), prompts, sampling):
             for row, written in zip(batch, self._write(prompts, batch, sampling), strict=True):
                 i = row.prefix
@@ -238,14 +237,3 @@ def _ends(model: Any, tokenizer: Any) -> tuple[int, ...]:
     if not found:
         raise ConfigError("neither the tokenizer nor the model names an end-of-sequence token; set one")
     return tuple(sorted(found))
-
-
-def _check(sampling: Sampling) -> None:
-    if sampling.n < 1 or sampling.max_tokens < 1:
-        raise ConfigError(f"n is {sampling.n} and max_tokens {sampling.max_tokens}; both must be at least 1")
-    if not all(sampling.stop):
-        raise ConfigError("a stop is an empty text, which every text has; give texts to stop at, or none")
-    if not sampling.temperature >= 0 or not 0 < sampling.top_p <= 1:
-        raise ConfigError(
-            f"temperature is {sampling.temperature} and top_p {sampling.top_p}; they must be >= 0 and in (0, 1]"
-        )

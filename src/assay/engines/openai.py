@@ -179,7 +179,6 @@ class OpenAI:
         Closing the iterator cancels what is under way. Raises `BackendError` where going on is of no use: a wrong key
         or model, or a server that is down.
         """
-        _check(sampling)
         if prefixes:
             yield from iterate(partial(self._produce, prefixes, sampling))
 
@@ -292,14 +291,3 @@ def _key(variable: str) -> str:
     if not key.isascii() or not key.isprintable():
         raise ConfigError(f"the environment variable {variable} holds characters that no API key has; set it anew")
     return key
-
-
-def _check(sampling: Sampling) -> None:
-    if sampling.n < 1 or sampling.max_tokens < 1:
-        raise ConfigError(f"n is {sampling.n} and max_tokens {sampling.max_tokens}; both must be at least 1")
-    if not all(sampling.stop):
-        raise ConfigError("a stop is an empty text, which every text has; give texts to stop at, or none")
-    if not sampling.temperature >= 0 or not 0 < sampling.top_p <= 1:
-        raise ConfigError(
-            f"temperature is {sampling.temperature} and top_p {sampling.top_p}; they must be >= 0 and in (0, 1]"
-        )

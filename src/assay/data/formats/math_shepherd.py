@@ -57,7 +57,10 @@ def _marks(pieces: list[str], label: str) -> tuple[float, ...]:
         position += len(piece)
         sign = label[position : position + 1]
         if not label.startswith(piece, position - len(piece)) or sign not in ("+", "-"):
-            raise DataError(f"field 'label': step {i + 1} is not the input's step followed by + or -")
+            raise DataError(
+                f"field 'label': {len(pieces)} steps in the input, and the label has marks for {i} of them; step "
+                f"{i + 1} is not the input's step followed by + or -"
+            )
         marks.append(1.0 if sign == "+" else 0.0)
         position += 1
     return tuple(marks)
