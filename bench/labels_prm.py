@@ -7,7 +7,6 @@ them is wrong. Everything is resumed where it stopped.
     python -m bench.labels_prm --seeds 0 1 2 3 4
 """
 
-import dataclasses
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -66,36 +65,40 @@ class Bench:
     def one(self, seed: int) -> dict[str, Any]:
         """One seed's numbers, a value a test problem wherever problems are what is averaged over."""
         folder = self.out / str(seed)
-        target = folder / "numbers.json"
-        settings = json.loads(json.dumps({**dataclasses.asdict(self), "out": "", "seeds": []}))
-        if target.is_file() and (found := json.loads(target.read_text()))["settings"] == settings:
-            return dict(found)
         world = Arithmetic(seed=seed, train_problems=self.problems, steps=self.steps)
         if not (folder / "policy").is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             world.make_policy(folder / "policy", lambda done, note: None)
         policy = world.policy(folder / "policy")
         pools, test = sample(world, policy)
-        costs: dict[str, Any] = {}
-        found = {"settings": settings, "test": rulers(test), "models": {}, "costs": costs}
-        sources = self.sources(world, policy, pools, folder, costs)
-        for name, make in ((name, sources[name]) for name in self.labels):
-            start = time.monotonic()
-            records = make()
-            labelled = time.monotonic()
-            kind: Kind = "outcome" if name == "outcome" else "process"
-            loss = components.load("losses", LOSSES[kind])()
-            model = world.reward_model(kind)
-            out = folder / "models" / name
-            model = train(
-                model, records, loss=loss, settings=world.settings(kind, len(records)), out=out, progress=False
-            ).model
-            scores = LocalScorer(model).score(test)
-            found["models"][name] = measure(world, test, scores, process=kind == "process")
-            seconds = {"labels": labelled - start, "training": time.monotonic() - labelled}
-            print(f"seed {seed}, {name}: {seconds}", flush=True)
-        config.write_atomic(target, json.dumps(found))
+        found: dict[str, Any] = {"test": rulers(test), "models": {}, "costs": {}}
+        for name in self.labels:
+            target = folder / f"{name}.json"
+            settings = [self.problems, self.steps, self.rollouts]
+            if not target.is_file() or json.loads(target.read_text())["settings"] != settings:
+                costs: dict[str, Any] = {}
+                records = self.sources(world, policy, pools, folder, costs)[name]()
+                numbers = self.model(world, name, records, test, folder)
+                config.write_atomic(target, json.dumps({"settings": settings, "costs": costs, "numbers": numbers}))
+            body = json.loads(target.read_text())
+            found["models"][name] = body["numbers"]
+            found["costs"] |= body["costs"]
         return found
+
+    def model(
+        self, world: Arithmetic, name: str, records: Sequence[StepLabels], test: Sequence[Ranking], folder: Path
+    ) -> dict[str, Any]:
+        """Train a model and measure it."""
+        start = time.monotonic()
+        kind: Kind = "outcome" if name == "outcome" else "process"
+        loss = components.load("losses", LOSSES[kind])()
+        settings = world.settings(kind, len(records))
+        model = world.reward_model(kind)
+        out = folder / "models" / name
+        model = train(model, records, loss=loss, settings=settings, out=out, progress=False).model
+        numbers = measure(world, test, LocalScorer(model).score(test), process=kind == "process")
+        print(f"seed {world.seed}, {name}: {time.monotonic() - start:.0f} s", flush=True)
+        return numbers
 
     def sources(
         self, world: Arithmetic, policy: Generator, pools: Sequence[Ranking], folder: Path, costs: dict[str, Any]
