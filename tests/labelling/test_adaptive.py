@@ -217,6 +217,10 @@ def test_it_is_the_same_again_and_ends_where_rollouts_fail() -> None:
     assert all(y is not None for record in records for y in record.labels)
 
 
+def test_its_labels_are_of_correctness() -> None:
+    assert {record.meaning for record in Adaptive()(responses(3), rollouts(Coin(value)))} == {"correctness"}
+
+
 def test_nothing_to_do() -> None:
     made = rollouts(Coin(value))
     assert Adaptive()([], made) == []

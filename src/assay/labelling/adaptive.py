@@ -180,6 +180,8 @@ class Adaptive:
                 prompt=prompt,
                 response=response,
                 labels=tuple(found),
+                # Whether a step is sound, not how often a policy finishes from it: that is what the intervals say.
+                meaning="correctness",
                 right=tuple(right[: len(found)]),
                 rollouts=tuple(judged[: len(found)]),
                 intervals=tuple(
