@@ -7,8 +7,11 @@ SmolLM2-135M learns from Mr-Ben (people's labels up to the first error), BIG-Ben
 (errors put in on purpose, every step labelled), a third of the solutions each, split by question. It is measured by the
 benchmarks' own metrics at its own decision, one half, and at the threshold that is best on solutions kept from
 training; and, far from what it has learned, on the states of a Game-of-24 search, where an exact solver knows which can
-still be won and GPT-4 gave its opinion. PRMScores that were published: Math-Shepherd-7B .470,
-Llemma-PRM800K .520, Qwen-PRM-7B .655.
+still be won and GPT-4 gave its opinion. PRMScores that were published: Math-Shepherd-7B .470, Llemma-PRM800K .520,
+Qwen-PRM-7B .655. GPT-4's opinion of all the states has AUROC .755, .994 and 1.0 at depth 1, 2 and 3.
+
+Started again, it goes on where it was: training from its checkpoint, the tests with what is not scored yet. A finished
+model of other settings or records is refused.
 """
 
 import dataclasses
@@ -18,8 +21,6 @@ import json
 import os
 import random
 import re
-import time
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
@@ -30,20 +31,21 @@ import numpy as np
 import torch
 import tyro
 
-from assay.benchmarks import measure, score_steps
+from assay.benchmarks import measure, read_scores, score_steps, write_scores
 from assay.benchmarks.bigbench_mistake import BigbenchMistake
 from assay.benchmarks.mrben import Mrben
 from assay.benchmarks.prmbench import Prmbench
 from assay.data.split import Side, side
 from assay.evaluation import evaluate
+from assay.evaluation.prompts import prompt_key
 from assay.losses.step_bce import StepBCE
 from assay.models import checkpoint
 from assay.models.layout import Layout
 from assay.models.readout import PROCESS
 from assay.models.smol import smol_folder
 from assay.scorers.local import LocalScorer
-from assay.stats import auroc
-from assay.training.loop import Settings, train
+from assay.stats import Estimate, auroc
+from assay.training.loop import METRICS, Settings, train
 from assay.types import Group, Prompt, Response, Score, StepLabels, Unscored
 
 DATA = Path(os.environ.get("ASSAY_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -83,25 +85,23 @@ class Bench:
         """Run it, or go on with it."""
         parts = {name: self.parts(benchmark) for name, benchmark in benchmarks().items()}
         records = [record for learn, _, _ in parts.values() for record in learn]
-        labels = Counter(y for record in records for y in record.labels)
-        wrong = sum(n for y, n in labels.items() if y is not None and y < 0.5)
-        said = sum(n for y, n in labels.items() if y is not None)
-        print(f"{len(records)} training solutions, {said} labelled steps, {wrong / said:.3f} of them wrong", flush=True)
-        start = time.monotonic()
+        for name, (learn, tune, test) in parts.items():
+            print(base_rates(name, {"training": learn, "threshold": tune, "test": test}), flush=True)
+        print(base_rates("all", {"training": records}), flush=True)
         folder = self.fit(records)
-        seconds = time.monotonic() - start
         scorer = LocalScorer(
             checkpoint.load(folder, dtype=self.score_dtype, device=self.device), micro_tokens=self.micro_tokens
         )
         results: dict[str, Any] = {"settings": json.loads(json.dumps(dataclasses.asdict(self), default=str))}
-        results["training"] = {"seconds": seconds, "solutions": len(records), "steps": said, "wrong": wrong}
+        results["training"] = {"solutions": len(records), "step_seconds": step_seconds(folder)}
         for name, benchmark in benchmarks().items():
             _, tune, test = parts[name]
-            scores = scored(scorer, test)
-            threshold = best_threshold(benchmark, tune, scored(scorer, tune))
+            scores = self.scored(scorer, test, f"{name}, test")
+            threshold = best_threshold(benchmark, tune, self.scored(scorer, tune, f"{name}, threshold"))
             own = measure(benchmark, test, scores)
             tuned = measure(dataclasses.replace(benchmark, threshold=threshold), test, scores)
             steps = evaluate(test, scores, probabilities=True)
+            steps = dataclasses.replace(steps, rulers={**steps.rulers, **step_rulers(test, scores)})
             results[name] = {
                 "own": own.to_json(),
                 "tuned": tuned.to_json(),
@@ -115,9 +115,7 @@ class Bench:
 
     def parts(self, benchmark: Any) -> tuple[list[StepLabels], list[StepLabels], list[StepLabels]]:
         """Training solutions, those that tune the threshold, and test solutions: no question is on two sides."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            every = benchmark.records()
+        every = benchmark.records()
         random.Random(self.seed).shuffle(every)
         shares: dict[Side, float] = {"test": self.test_share, "valid": 0.1}
         one = one_question()
@@ -125,14 +123,14 @@ class Bench:
         names: tuple[Side, ...] = ("train", "valid", "test")
         learn, tune, test = ([r for r, s in zip(every, sides, strict=True) if s == name] for name in names)
         # Long ones would only be dropped: where few are asked for, they are drawn from those that may fit.
-        learn = [r for r in learn if len(r.prompt.text) + len(r.response.text) < 3 * self.max_length]
+        fit = [r for r in learn if len(r.prompt.text) + len(r.response.text) < 3 * self.max_length]
+        print(f"{len(learn) - len(fit)} of {len(learn)} training solutions are not drawn from: too long", flush=True)
+        learn = fit
         return learn[: self.train // 3 or None], tune[: self.tune or None], test[: self.test or None]
 
     def fit(self, records: Sequence[StepLabels]) -> Path:
         """The model, trained and saved; the folder."""
         folder = self.out / "model"
-        if (folder / checkpoint.MANIFEST).is_file():
-            return folder
         layout = Layout(template="plain", join="\n\n", max_length=self.max_length, close=False)
         model = checkpoint.create(smol_folder(), layout=layout, readout=PROCESS, seed=self.seed).to(self.device)
         settings = Settings(
@@ -148,9 +146,17 @@ class Bench:
         train(model, records, loss=StepBCE(), settings=settings, out=folder)
         return folder
 
+    def scored(self, scorer: LocalScorer, records: Sequence[StepLabels], name: str) -> Scores:
+        """Step scores, one group a record; read back where an earlier start wrote them."""
+        path = self.out / "scores" / f"{name}, {self.score_dtype}.jsonl"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_scores(path, records, score_steps(scorer, records))
+        return read_scores(path, records)
+
     def game24(self, scorer: LocalScorer) -> dict[str, Any]:
         """AUROC of the last step's score for "24 can still be made", by depth, beside GPT-4's opinion and rulers."""
-        found = {}
+        found: dict[str, Any] = {}
         for depth, states in game24_states().items():
             rng = random.Random(self.seed)
             rng.shuffle(states)
@@ -160,16 +166,29 @@ class Bench:
             there = [i for i, score in enumerate(every) if isinstance(score, Score)]
             won = [kept[i].won for i in there]
             of = [kept[i].prompt.text for i in there]
-            choosers = {
+            choosers: dict[str, list[float]] = {
                 "model, last step": [every[i].steps[-1] for i in there],  # type: ignore[union-attr]
                 "model, product": [every[i].value for i in there],  # type: ignore[union-attr]
                 "GPT-4": [kept[i].opinion for i in there],
                 "shorter": [-len(kept[i].response.text) for i in there],
             }
-            found[depth] = {}
+            whole = [all(n.denominator == 1 for n in kept[i].left) for i in there]
+            choosers |= {
+                "whole numbers left": whole,
+                "largest left is small": [-float(max(kept[i].left)) for i in there],
+            }
+            opinions = auroc(
+                [s.opinion for s in states], [s.won for s in states], clusters=[s.prompt.text for s in states]
+            )
+            found[str(depth)] = {"GPT-4, all states": dataclasses.asdict(opinions)}
+            print(
+                f"| Game of 24, depth {depth} | GPT-4, all states | {opinions.value:.3f} [{opinions.low:.3f}, "
+                f"{opinions.high:.3f}] | {len(states)} states, {sum(s.won for s in states)} can be won |",
+                flush=True,
+            )
             for name, values in choosers.items():
                 area = auroc(values, won, clusters=of, unscored=len(every) - len(there))
-                found[depth][name] = dataclasses.asdict(area)
+                found[str(depth)][name] = dataclasses.asdict(area)
                 print(
                     f"| Game of 24, depth {depth} | {name} | {area.value:.3f} [{area.low:.3f}, {area.high:.3f}] | "
                     f"{len(there)} states, {sum(won)} can be won |",
@@ -203,11 +222,6 @@ def benchmarks() -> dict[str, Any]:
     }
 
 
-def scored(scorer: LocalScorer, records: Sequence[StepLabels]) -> Scores:
-    """Step scores, one group a record."""
-    return score_steps(scorer, records)
-
-
 def best_threshold(benchmark: Any, records: Sequence[StepLabels], scores: Scores) -> float:
     """The threshold whose headline metric is best; the first of equals."""
     few = dataclasses.replace(benchmark, resamples=10)
@@ -217,13 +231,54 @@ def best_threshold(benchmark: Any, records: Sequence[StepLabels], scores: Scores
     return THRESHOLDS[int(np.nan_to_num(values, nan=-1.0).argmax())]
 
 
+def base_rates(name: str, parts: dict[str, Sequence[StepLabels]]) -> str:
+    """What each part holds, one line a part."""
+    lines = []
+    for part, records in parts.items():
+        labels = [y for record in records for y in record.labels if y is not None]
+        wrong = sum(y < 0.5 for y in labels)
+        erring = sum(any(y is not None and y < 0.5 for y in record.labels) for record in records)
+        subsets = Counter(str(record.prompt.meta["subset"]) for record in records)
+        lines.append(
+            f"{name}, {part}: {len(records)} solutions, {erring} with an error; {len(labels)} labelled steps, {wrong} "
+            f"({wrong / max(1, len(labels)):.3f}) wrong; {', '.join(f'{k} {n}' for k, n in subsets.most_common())}"
+        )
+    return "\n".join(lines)
+
+
+def step_seconds(folder: Path) -> float:
+    """Seconds that all training steps took, over however many starts."""
+    rows = map(json.loads, (folder / METRICS).read_text().splitlines())
+    return sum(float(row["tokens"] / row["tokens_per_second"]) for row in rows if "tokens_per_second" in row)
+
+
+def step_rulers(records: Sequence[StepLabels], scores: Scores) -> dict[str, Estimate]:
+    """AUROC of rules that look at a step's place or length alone, over the steps that the model's AUROC is over.
+
+    Where labels end at the first error the wrong step is the last one labelled, so that "earlier" is no weak ruler.
+    """
+    there = [record for record, (score,) in zip(records, scores, strict=True) if isinstance(score, Score)]
+    rows = [
+        (i, len(step), y, prompt_key(record.prompt))
+        for record in there
+        for i, (step, y) in enumerate(zip(record.response.steps, record.labels, strict=True))
+        if y is not None and y != 0.5
+    ]
+    right, of = [y > 0.5 for _, _, y, _ in rows], [key for *_, key in rows]
+    lost = len(records) - len(there)
+    return {
+        "step_auroc/earlier": auroc([-i for i, *_ in rows], right, clusters=of, unscored=lost),
+        "step_auroc/shorter": auroc([-n for _, n, *_ in rows], right, clusters=of, unscored=lost),
+    }
+
+
 def rows(name: str, own: Any, tuned: Any, threshold: float, steps: Any) -> str:
     """The benchmark's part of the table."""
     lines = []
     for title, report in (("own decision", own), (f"threshold {threshold}", tuned), ("steps", steps)):
         lines += [
             f"| {name} | {title} | {key} | {e.value:.3f} [{e.low:.3f}, {e.high:.3f}] | {e.n} | {e.unscored} |"
-            for key, e in {**report.metrics, **(report.rulers if title != "steps" else {})}.items()
+            for key, e in {**report.metrics, **report.rulers}.items()
         ]
     return "\n".join(lines)
 
@@ -234,8 +289,9 @@ class State:
 
     prompt: Prompt
     response: Response
+    left: tuple[Fraction, ...]
     won: bool
-    """24 can still be made."""
+    """24 can still be made of what is left."""
     opinion: float
     """GPT-4's, higher is surer."""
 
@@ -255,7 +311,8 @@ def game24_states() -> dict[int, list[State]]:
                 numbers = [n for n in map(number, left[1].split()) if n is not None] if left else []
                 if left is None or len(numbers) != len(left[1].split()) or len(lines) not in found:
                     continue
-                state = State(prompt, Response(steps=tuple(lines), finished=False), makes_24(numbers), opinion)
+                response = Response(steps=tuple(lines), finished=False)
+                state = State(prompt, response, tuple(numbers), makes_24(numbers), opinion)
                 found[len(lines)][step["x"], text] = state
     return {depth: list(states.values()) for depth, states in found.items()}
 

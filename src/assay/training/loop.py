@@ -50,8 +50,8 @@ READOUTS: Mapping[Literal["preference", "outcome", "process"], Readout] = {
 
 METRICS = "metrics.jsonl"
 SUMMARY = "training.json"
-SAMPLE = 1000
-"""Records on which the scores' mean and spread are taken."""
+SAMPLE = 256
+"""Records on which the scores' mean and spread are taken: more would tell no more, and take much of a short run."""
 
 
 @dataclass(frozen=True, kw_only=True)
