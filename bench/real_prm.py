@@ -249,7 +249,7 @@ def best_threshold(benchmark: Any, records: Sequence[StepLabels], scores: Scores
             f"{benchmark.headline} is not defined on the {len(records)} solutions that tune the threshold; give more "
             "(--tune), right and wrong ones"
         )
-    return THRESHOLDS[int(np.nanargmax(values))]
+    return float(THRESHOLDS[int(np.nanargmax(values))])
 
 
 def beside_rulers(benchmark: Any, records: Sequence[StepLabels], scores: Scores) -> Report:

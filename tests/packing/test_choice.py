@@ -2,19 +2,22 @@
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from assay.errors import BackendError
 from assay.models.checkpoint import wrap
 from assay.models.layout import Layout
 from assay.models.readout import PREFERENCE
-from assay.packing import attention, expand, packed
-from assay.packing.engine import PACKED, Engine, engine_of
+from assay.packing import attention, expand, packed, trial
+from assay.packing.engine import PACKED, Engine, engine_of, hidden
 from assay.packing.tree import grow
 from tests.models import tiny
 
@@ -170,3 +173,49 @@ def test_plain_and_attached_models_agree_on_padded_batches() -> None:
     assert torch.equal(before, after)
     assert torch.allclose(step[0], before[0, 3:], atol=1e-6)
     assert len(packed.forward(model, grow([np.arange(5)]))) == 5
+
+
+def test_a_row_that_stock_attention_takes_for_plain_tokens_is_noticed() -> None:
+    model = backbone("llama").eval()
+    tree = grow([np.arange(3, 30), np.arange(3, 40)])
+    packed.attach(model)
+    packed.detach(model)
+    with pytest.raises(BackendError, match="took a packed row"):
+        packed.forward(model, tree)
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
+def test_the_trial_of_fresh_adapters_looks_at_gradients_that_are_not_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B of a fresh adapter is 0, and with it A's gradient: a path that loses gradients must be refused all the same."""
+    model = get_peft_model(backbone("llama"), LoraConfig(r=2, target_modules=["q_proj", "k_proj"])).get_base_model().train()
+    assert engine_of(model).path == "packed"
+    attend = packed.attend
+    monkeypatch.setattr(packed, "attend", lambda q, k, *rest, **more: attend(q, k.detach(), *rest, **more))
+    assert "gradients" in str(trial.fault(partial(hidden, engine=Engine("packed", "", 1.0)), model))
+
+
+def test_dropout_of_a_module_is_noise_too() -> None:
+    model = backbone("gpt2", attn_pdrop=0.0, resid_pdrop=0.0, embd_pdrop=0.0).train()
+    assert engine_of(model).path == "packed"
+    dropout = next(m for m in model.modules() if isinstance(m, torch.nn.Dropout))
+    dropout.p = 0.5
+    found = engine_of(model)
+    assert found.path == "plain"
+    assert "share its noise" in found.reason
+    assert engine_of(model.eval()).path == "packed"
+
+
+def test_a_trial_leaves_the_callers_random_numbers_and_memory_errors_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = backbone("llama").eval()
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert engine_of(model).path == "packed"
+    assert torch.equal(torch.rand(3), expected)
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        trial.fault(full, model)

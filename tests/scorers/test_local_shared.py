@@ -133,6 +133,24 @@ def test_what_is_remembered_is_forgotten_when_the_model_learns() -> None:
     assert fresh != pytest.approx(before, abs=1e-3)
 
 
+@pytest.mark.parametrize("how", ["fused", "data", "autocast"])
+def test_changes_that_leave_no_version_are_seen(how: str) -> None:
+    """A fused optimiser and a write to `.data` do not raise a tensor's version."""
+    scorer, group = LocalScorer(model(SHARED)), groups(finished=False)[0]
+    before = values(scorer, [group])
+    weights = list(scorer.model.backbone.parameters())
+    if how == "fused":
+        for weight in weights:
+            weight.grad = torch.ones_like(weight)
+        torch.optim.AdamW(weights, lr=0.05, fused=True).step()
+    elif how == "data":
+        weights[0].data.add_(0.5)
+    with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"):
+        fresh = values(LocalScorer(scorer.model), [group])
+        assert values(scorer, [group]) == pytest.approx(fresh, abs=1e-6)
+    assert fresh != pytest.approx(before, abs=1e-6)
+
+
 def test_tiny_models_do_not_remember() -> None:
     scorer = LocalScorer(model(replace(SHARED, token_cost=1e3, piece_cost=4e6)))
     scorer.score(groups(finished=False))
@@ -163,6 +181,28 @@ def test_out_of_memory_splits_a_group(monkeypatch: pytest.MonkeyPatch, caplog: p
         assert values(scorer, asked) == pytest.approx(expected, abs=1e-5)
     assert "going on with micro_tokens" in caplog.text
     assert scorer.budget.micro_tokens < 8192
+
+
+def test_one_group_that_does_not_fit_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = LocalScorer(model(SHARED))
+    small = groups()
+    expected = values(scorer, small)
+    large = Group(prompt=Prompt.of("q"), responses=(Response.of("a" * 90), Response.of("b"), Response.of("c")))
+    forward = type(scorer.model.backbone).forward
+    token = scorer.model.encoder.tokenizer("a").input_ids[-1]
+
+    def limited(self: Any, input_ids: torch.Tensor, **settings: Any) -> Any:
+        if (input_ids == token).sum() > 60:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(self, input_ids=input_ids, **settings)
+
+    monkeypatch.setattr(type(scorer.model.backbone), "forward", limited)
+    (found, *others) = scorer.score([large, *small])
+    assert isinstance(found[0], Unscored)
+    assert all(isinstance(score, Score) for score in found[1:])
+    assert all(isinstance(score, Score) for row in others for score in row)
+    assert values(scorer, small) == pytest.approx(expected, abs=1e-5)
+    assert scorer.budget.micro_tokens > 64
 
 
 def test_one_too_long_response_leaves_the_others_shared() -> None:

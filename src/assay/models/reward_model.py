@@ -58,6 +58,11 @@ class Batch:
         """Tokens of all sequences, without padding."""
         return int(self.mask_B_T.sum())
 
+    @property
+    def computed(self) -> int:
+        """Tokens that go through the model: padding is computed, too."""
+        return self.ids_B_T.numel()
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -79,6 +84,11 @@ class Shared:
     def tokens(self) -> int:
         """Tokens of all sequences: a shared one counts in each."""
         return sum(self.tree.lengths)
+
+    @property
+    def computed(self) -> int:
+        """Tokens that go through the model: a shared one once."""
+        return len(self.tree.ids_T)
 
 
 class RewardModel(nn.Module):

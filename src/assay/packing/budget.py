@@ -9,6 +9,10 @@ __all__ = ["Budget", "out_of_memory"]
 log = logging.getLogger(__name__)
 
 
+SIGNS = ("can't allocate memory", "out of memory", "alloc_failed")
+"""What errors say where memory ran out: the CPU's allocator, CUDA and MPS, cuBLAS."""
+
+
 class Budget:
     """Most tokens of one forward pass. Memory follows tokens, not rows, so this is the one knob."""
 
@@ -25,6 +29,6 @@ class Budget:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on any device."""
-    if isinstance(error, torch.OutOfMemoryError):
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)

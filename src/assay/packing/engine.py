@@ -34,6 +34,9 @@ PACKED = {
 }  # fmt: skip
 """Model types that the packed path was tried on: attention by name, positions from `position_ids`."""
 
+NOISE = ("dropout", "pdrop", "layerdrop", "jitter")
+"""Words in the names of settings that make a model random."""
+
 PIECE = {"cpu": 4e6, "cuda": 4e9}
 """What one call of the attention costs a layer, in floating-point operations that could be done meanwhile."""
 
@@ -79,7 +82,7 @@ def engine_of(backbone: nn.Module) -> Engine:
     """The engine of a model as it stands: its device, precision, attention, and whether it trains."""
     first = next(backbone.parameters())
     attention = str(backbone.config._attn_implementation).replace(packed.NAME, "sdpa")  # type: ignore[union-attr]
-    key = (first.device.type, first.dtype, attention, backbone.training, _checkpointed(backbone))
+    key = (first.device.type, first.dtype, attention, backbone.training, _checkpointed(backbone), _noise(backbone))
     known = _engines.setdefault(backbone, {})
     if key not in known:
         known[key] = _choose(backbone)
@@ -126,11 +129,20 @@ def _unshareable(backbone: nn.Module) -> str | None:
     ropes = [str(getattr(module, "rope_type", "")) for module in backbone.modules()]
     if any(name in rope for rope in ropes for name in ("dynamic", "longrope")):
         return "rotary embeddings that change with the longest sequence"
-    noisy = [k for k, v in config.to_dict().items() if k.endswith(("dropout", "pdrop")) and isinstance(v, float) and v]
-    noisy = [k for k in noisy if not k.startswith(("classifier", "summary"))]
-    if backbone.training and noisy:
-        return f"{noisy[0]} is on, and a shared prompt would share its noise; set it to 0 in the model's config"
+    if noise := _noise(backbone):
+        return f"{noise} is on, and a shared prompt would share its noise; set it to 0"
     return None
+
+
+def _noise(backbone: nn.Module) -> str:
+    """What makes a model random while it trains: a setting or a module; empty where nothing does."""
+    if not backbone.training:
+        return ""
+    config: dict[str, Any] = backbone.config.to_dict()  # type: ignore[operator,union-attr]
+    noisy = [k for k, v in config.items() if isinstance(v, float) and v and any(word in k for word in NOISE)]
+    noisy = [k for k in noisy if not k.startswith(("classifier", "summary"))]
+    noisy += [name for name, m in backbone.named_modules() if isinstance(m, nn.Dropout) and m.p > 0 and m.training]
+    return noisy[0] if noisy else ""
 
 
 def _unpackable(backbone: nn.Module) -> str | None:
@@ -142,7 +154,7 @@ def _unpackable(backbone: nn.Module) -> str | None:
     first = next(backbone.parameters())
     if first.is_cuda and first.dtype not in (torch.bfloat16, torch.float16):
         return f"no flash attention on CUDA in {first.dtype}"
-    if first.is_cuda and (getattr(config, "sliding_window", None) or 1 << 30) < config.max_position_embeddings:
+    if first.is_cuda and getattr(config, "sliding_window", None):
         return "a sliding window on CUDA"
     return None
 

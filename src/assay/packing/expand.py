@@ -75,6 +75,15 @@ def _run(backbone: nn.Module, tree: Tree, nodes: Sequence[Node], cache: Any, *, 
 def _expanded(cache: Any, count: int, device: torch.device) -> Any:
     """A copy of a cache of one row with `count` rows; `reorder_cache` is there for every kind of layer."""
     new = copy.copy(cache)
-    new.layers = [copy.copy(layer) for layer in cache.layers]
+    new.layers = [_copied(layer) for layer in cache.layers]
     new.reorder_cache(torch.zeros(count, dtype=torch.long, device=device))
+    return new
+
+
+def _copied(layer: Any) -> Any:
+    """A copy of a layer's cache: containers of states that are written in place, as hybrids have, are its own."""
+    new = copy.copy(layer)
+    for name, value in vars(layer).items():
+        if isinstance(value, (list, dict)):
+            setattr(new, name, copy.copy(value))
     return new

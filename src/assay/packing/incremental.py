@@ -20,6 +20,9 @@ from assay.packing.tree import Tree, grow
 
 __all__ = ["Memory"]
 
+VALUES = 16
+"""Values of each tensor that are looked at."""
+
 Ints = NDArray[np.integer[Any]]
 
 
@@ -44,19 +47,22 @@ class _Known:
 
 
 class Memory:
-    """Keys and values of at most `tokens` tokens of one model, forgotten when its weights change."""
+    """Keys and values of at most `tokens` tokens of one model, forgotten when its weights change.
+
+    What a forward hook does is not seen: a model whose hooks change needs another memory.
+    """
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
         self._known: list[_Known] = []
-        self._weights: tuple[Any, ...] = ()
+        self._state: tuple[tuple[Any, ...], Tensor] = (), torch.empty(0)
 
     @torch.inference_mode()
     def hidden(self, backbone: nn.Module, sequences: Sequence[Ints]) -> list[Tensor]:
         """(L, D) last hidden states of every sequence, whole; only tokens that are not known are run."""
-        weights = tuple((p.device, p.dtype, p.data_ptr(), p._version) for p in backbone.parameters())
-        if weights != self._weights:
-            self._known, self._weights = [], weights
+        state = _state(backbone)
+        if state[0] != self._state[0] or not torch.equal(state[1], self._state[1]):
+            self._known, self._state = [], state
         paths: list[Path] = [()] * len(sequences)
         # Sequences by the place from which they are new.
         places: dict[tuple[int, ...], list[int]] = {}
@@ -101,14 +107,27 @@ class Memory:
         size = 0
         for known in [*new, *self._known]:
             blocks = {id(b): len(b.hidden_U_D) for b, _ in known.path}
-            size += sum(n for i, n in blocks.items() if i not in held)
-            if size > self.tokens:
-                break
+            new_tokens = sum(n for i, n in blocks.items() if i not in held)
+            # One that does not fit must not cost the others their place.
+            if size + new_tokens > self.tokens:
+                continue
+            size += new_tokens
             held |= blocks.keys()
             if known.ids.tobytes() not in seen:
                 seen.add(known.ids.tobytes())
                 kept.append(known)
         self._known = kept
+
+
+def _state(backbone: nn.Module) -> tuple[tuple[Any, ...], Tensor]:
+    """What hidden states depend on, and some of the weights' values: fused optimisers and writes to `.data` leave a
+    tensor's version as it was."""
+    tensors = [*backbone.parameters(), *backbone.buffers()]
+    where = [(t.device, t.dtype, t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
+    adapters = [(getattr(m, "disable_adapters", None), str(getattr(m, "scaling", ""))) for m in backbone.modules()]
+    switches = (backbone.training, torch.is_autocast_enabled(tensors[0].device.type))
+    values = [t.detach().flatten()[:: max(1, t.numel() // VALUES)].double() for t in tensors]
+    return (*where, *adapters, *switches), torch.cat([v.to(tensors[0].device) for v in values]).cpu()
 
 
 def _run(backbone: nn.Module, trees: Sequence[Tree], starts: Sequence[Path]) -> list[list[Path]]:

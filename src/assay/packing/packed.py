@@ -16,6 +16,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from assay.errors import BackendError
 from assay.packing.attention import Piece, Seen, attend, pieces_of, within
 from assay.packing.tree import Node, Tree
 
@@ -55,6 +56,8 @@ class _Row:
     past: Keys | None
     keep: Tensor | None
     kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    layers: set[int] = field(default_factory=set)
+    """Layers that took the row for one."""
     seen: dict[int | None, list[Seen]] = field(default_factory=dict)
 
     def within(self, window: int | None, dtype: torch.dtype) -> list[Seen]:
@@ -154,6 +157,11 @@ def run(
         use_cache=False,
         row=row,
     )
+    if len(row.layers) != backbone.config.num_hidden_layers:  # type: ignore[union-attr]
+        raise BackendError(
+            f"{len(row.layers)} of {type(backbone).__name__}'s layers took a packed row for one, and the others saw "
+            "plain tokens; its attention was changed while it ran"
+        )
     hidden: Tensor = out.last_hidden_state[0]
     if keep is None:
         return hidden, None
@@ -178,6 +186,7 @@ def _attention(
         query, key, value = (x.to(torch.get_autocast_dtype(query.device.type)) for x in (query, key, value))
     query_H_T_D, key_K_T_D, value_K_T_D = query[0], key[0], value[0]
     index = int(module.layer_idx)  # type: ignore[arg-type]
+    row.layers.add(index)
     if row.keep is not None:
         row.kept[index] = key_K_T_D[:, row.keep], value_K_T_D[:, row.keep]
     if row.past is not None:

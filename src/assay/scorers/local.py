@@ -26,6 +26,10 @@ __all__ = ["LocalScorer"]
 Logits = tuple[float, ...] | Unscored
 
 
+CUTS = 3
+"""How often a group that does not fit is cut before its responses are scored one by one."""
+
+
 class _Piece(NamedTuple):
     """Sequences that go through the model together, and how many tokens that takes."""
 
@@ -110,7 +114,12 @@ class LocalScorer:
         *,
         padded: bool = False,
     ) -> None:
-        """Note the logits of all pieces, as many at a time as the budget holds."""
+        """Note the logits of all pieces, as many at a time as the budget holds.
+
+        A group that does not fit whole is cut a few times, then scored response by response, and only what does not fit
+        alone is `Unscored`; the others' budget stays what it was.
+        """
+        cuts, before = 0, self.budget.micro_tokens
         while left:
             sizes = [piece.tokens for piece in left]
             costs = sizes[0] * np.arange(1, len(left) + 1) if padded else np.cumsum(sizes)
@@ -118,16 +127,24 @@ class LocalScorer:
             part = [i for piece in left[:count] for i in piece.members]
             try:
                 rows = run([sequences[i] for i in part]).double().cpu().tolist()
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
-                if len(part) > 1 and self.budget.micro_tokens > 1:
+                if cuts == 0:
+                    before = self.budget.micro_tokens
+                if count > 1 or (len(part) > 1 and cuts < CUTS):
+                    cuts += count == 1
                     self.budget.halve(int(costs[count - 1]))
+                    continue
+                if cuts:
+                    self.budget.micro_tokens = before
+                if len(part) > 1:
+                    left, cuts = [*(_Piece([i], len(sequences[i].ids)) for i in part), *left[1:]], 0
                     continue
                 found |= {i: Unscored(reason=f"out of memory at {len(sequences[i].ids)} tokens") for i in part}
             else:
                 found |= {i: tuple(row[: len(sequences[i].reads)]) for i, row in zip(part, rows, strict=True)}
-            left = left[count:]
+            left, cuts = left[count:], 0
 
     def _arranged(self, sequences: Sequence[Encoded]) -> Tensor:
         """(B, S) logits of sequences that share little."""

@@ -249,11 +249,11 @@ def _gradients(job: _Job, examples: Sequence[Example]) -> tuple[float, float | N
         parts = micro_batches(examples, job.loss, model.pad_id, job.budget.micro_tokens, model.engine)
         try:
             loss, accuracy = accumulate(model, parts, job.loss, autocast=job.settings.autocast)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or len(parts) == len(examples):
                 raise
             model.zero_grad(set_to_none=True)
-            job.budget.halve(max(part.batch.tokens for part in parts))
+            job.budget.halve(max(part.batch.computed for part in parts))
         else:
             return loss, accuracy, sum(part.batch.tokens for part in parts)
 
