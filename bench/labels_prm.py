@@ -50,7 +50,7 @@ class Bench:
     steps: int = 1200
     """Optimiser steps of each model."""
     labels: tuple[str, ...] = ("outcome", "monte carlo, soft", "adaptive", "exact")
-    """What is learned from; "monte carlo, hard" may be added."""
+    """What is learned from; "monte carlo, hard" and "adaptive, more rollouts" may be added."""
     rollouts: int = 8
     """Of uniform Monte-Carlo labels, from after each step."""
 
@@ -116,13 +116,16 @@ class Bench:
             cost = rollouts.cost.rollouts + rollouts.cost.known
             true = np.concatenate([truth(world, r) for r in records])
             label = np.array([y for r in records for y in r.labels], dtype=float)
-            costs[name] = {"rollouts": cost, "agreement": float(((label > 0.5) == true).mean())}
+            costs[repr(labeller)] = {"rollouts": cost, "agreement": float(((label > 0.5) == true).mean())}
             return records
 
         return {
             "outcome": lambda: outcomes(pools),
             "monte carlo, soft": lambda: rolled("soft", MonteCarlo(rollouts=self.rollouts, label="soft")),
             "monte carlo, hard": lambda: rolled("soft", MonteCarlo(rollouts=self.rollouts, label="hard")),
+            "adaptive, more rollouts": lambda: rolled(
+                "adaptive", Adaptive(label="soft", confidence=0.99, most=32, batch=4, least=0.001)
+            ),
             "adaptive": lambda: rolled("adaptive", Adaptive(label="soft")),
             "exact": lambda: [exact(world, prompt, response) for prompt, response in given],
         }

@@ -38,8 +38,6 @@ policy finishes right seven times in ten from a sound prefix and one time in twe
 where the last step is sound."""
 WIDTH = np.array([1.5, 1.5, 1.5, 1.0, 1.5, 1.0, 1.0, 1.0])
 """Standard deviations of the prior, in these units: wide enough for a policy that is right one time in twenty."""
-LEAST = 0.004
-"""Nats that a rollout must be expected to tell: below, an undecided label would stay so for any number of them."""
 MOST_FITTED = 2000
 """Solutions that the parameters are fitted to, spread over all."""
 SOUND, LOST, RECOVERED = range(3)
@@ -108,6 +106,10 @@ class Adaptive:
     batch: int = 2
     """Rollouts from the chosen step before choosing again."""
 
+    least: float = 0.004
+    """Nats that one more rollout must be expected to tell. Lower buys more truth for more rollouts; at 0 a label that
+    no rollouts can decide gets the most of them."""
+
     label: Literal["hard", "soft"] = "hard"
     """soft: the probability that no step so far is lost; hard: whether it is above one half."""
 
@@ -118,10 +120,10 @@ class Adaptive:
     """Let the steps of one solution inform each other: what is lost stays lost."""
 
     def __post_init__(self) -> None:
-        if not 0.5 < self.confidence < 1 or self.most < 1 or self.batch < 1:
+        if not 0.5 < self.confidence < 1 or self.most < 1 or self.batch < 1 or not self.least >= 0:
             raise ConfigError(
-                f"confidence is {self.confidence}, most {self.most} and batch {self.batch}; they must be between 0.5 "
-                "and 1, at least 1, and at least 1"
+                f"confidence is {self.confidence}, most {self.most}, batch {self.batch} and least {self.least}; they "
+                "must be between 0.5 and 1, at least 1, at least 1, and at least 0"
             )
 
     def __call__(self, responses: Sequence[tuple[Prompt, Response]], rollouts: Rollouts) -> list[RolloutLabels]:
@@ -162,7 +164,7 @@ class Adaptive:
             yield from zip(*(axis.tolist() for axis in np.nonzero(undecided_N_T & may_N_T)), strict=True)
             return
         told_N_T = np.where(may_N_T, information(counts, beliefs, states_N_T_3), -1.0)
-        for i in np.flatnonzero(undecided_N_T.any(axis=1) & (told_N_T.max(axis=1, initial=-1.0) > LEAST)).tolist():
+        for i in np.flatnonzero(undecided_N_T.any(axis=1) & (told_N_T.max(axis=1, initial=-1.0) > self.least)).tolist():
             yield i, int(told_N_T[i].argmax())
 
     def _records(
