@@ -187,7 +187,8 @@ def test_a_row_that_stock_attention_takes_for_plain_tokens_is_noticed() -> None:
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
 def test_the_trial_of_fresh_adapters_looks_at_gradients_that_are_not_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     """B of a fresh adapter is 0, and with it A's gradient: a path that loses gradients must be refused all the same."""
-    model = get_peft_model(backbone("llama"), LoraConfig(r=2, target_modules=["q_proj", "k_proj"])).get_base_model().train()
+    adapters = LoraConfig(r=2, target_modules=["q_proj", "k_proj"])
+    model = get_peft_model(backbone("llama"), adapters).get_base_model().train()
     assert engine_of(model).path == "packed"
     attend = packed.attend
     monkeypatch.setattr(packed, "attend", lambda q, k, *rest, **more: attend(q, k.detach(), *rest, **more))
