@@ -75,5 +75,5 @@ def test_the_choice_does_not_depend_on_the_batch() -> None:
 
 
 def test_none_to_sample_is_refused() -> None:
-    with pytest.raises(ConfigError, match="n=0"):
+    with pytest.raises(ConfigError, match="n is 0"):
         BestOfN(n=0)([Prompt.of("q")], FakeGenerator(), FakeScorer())

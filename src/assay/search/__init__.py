@@ -24,8 +24,6 @@ def run(
     prompts: Sequence[Prompt], generator: Generator, scorer: Scorer, sampling: Sampling, choose: Choose
 ) -> list[SearchResult]:
     """Sample `sampling.n` responses a prompt, score them in one call, choose one each."""
-    if sampling.n < 1:
-        raise ConfigError(f"n={sampling.n}: a search needs at least one candidate")
     responses = generator.generate([Prefix(prompt) for prompt in prompts], sampling)
     groups = [Group(prompt=p, responses=tuple(r)) for p, r in zip(prompts, responses, strict=True)]
     scores = scorer.score(groups)
