@@ -10,7 +10,6 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from assay.errors import ConfigError
 from assay.protocols import Generator, Prefix, Sampling, Scorer, SearchResult, Verifier
 from assay.types import Group, Prompt, Score, Unscored
 
