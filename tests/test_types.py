@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from assay import Message, Preference, Prompt, Ranking, Response, Score, StepLabels, Unscored
+from assay import Message, Preference, Prompt, Ranking, Response, Score, StepLabels, Unscored, Verdict
 
 PROMPT = Prompt.of("2 + 2?", reference="4")
 PAIR = (Response.of("4"), Response.of("5"))
@@ -74,3 +74,10 @@ def test_a_score_and_an_unscored_are_told_apart_in_json() -> None:
     either = TypeAdapter(Score | Unscored)
     for item in (Score(value=0.0), Unscored(reason="too long")):
         assert either.validate_json(item.model_dump_json()) == item
+
+
+def test_a_verdict_scores_what_it_decides_and_nothing_else() -> None:
+    assert Verdict(outcome="right").score == Score(value=1.0)
+    assert Verdict(outcome="wrong", reason="x").score == Score(value=0.0)
+    assert Verdict(outcome="wrong", credit=0.25).score == Score(value=0.25)
+    assert Verdict(outcome="undecided", reason="too long").score == Unscored(reason="too long")

@@ -10,6 +10,18 @@ from assay.types import (
     Score,
     StepLabels,
     Unscored,
+    Verdict,
 )
 
-__all__ = ["Group", "Message", "Preference", "Prompt", "Ranking", "Response", "Score", "StepLabels", "Unscored"]
+__all__ = [
+    "Group",
+    "Message",
+    "Preference",
+    "Prompt",
+    "Ranking",
+    "Response",
+    "Score",
+    "StepLabels",
+    "Unscored",
+    "Verdict",
+]

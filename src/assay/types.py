@@ -24,6 +24,7 @@ __all__ = [
     "Score",
     "StepLabels",
     "Unscored",
+    "Verdict",
 ]
 
 LabelMeaning = Literal["correctness", "monte_carlo"]
@@ -189,3 +190,29 @@ class Unscored(Record):
     """A response that could not be scored, and why: never 0, never a tie, counted in every report."""
 
     reason: str
+
+
+class Verdict(Record):
+    """What a program that checks says of one response, and how it came to say it."""
+
+    outcome: Literal["right", "wrong", "undecided"]
+    """undecided: the check was refused, ran out of time or failed; it is no verdict on the response."""
+    reason: str = ""
+    """Why it is wrong or undecided, for a reader."""
+    stage: str = ""
+    """The check that decided, in one word: what a report counts."""
+    answer: str | None = None
+    """What was judged, as the response has it; None where the response states nothing to judge."""
+    source: str = ""
+    """The policy that found it, such as "boxed"."""
+    span: tuple[int, int] | None = None
+    """Its place in the response's text, in characters."""
+    credit: Probability | None = None
+    """Share of the tests passed, where part of the credit is given."""
+
+    @property
+    def score(self) -> Score | Unscored:
+        """1 for right, 0 or the credit for wrong; `Unscored` for undecided."""
+        if self.outcome == "undecided":
+            return Unscored(reason=self.reason)
+        return Score(value=1.0 if self.outcome == "right" else self.credit or 0.0)
