@@ -1,0 +1,345 @@
+"""Programs, judged by tests that they cannot reach.
+
+The expected values never enter the process that runs the program. Calls go in and plain data comes out, compared here
+(`compare`); assertions run in a second sandbox, which calls the program through a pipe and whose verdict carries a
+nonce. So there is nothing to patch, spoof, walk to or exit from: an answer counts only if it is the right value.
+
+A program that fails, loops, floods or dies is wrong, with the reason. A sandbox that fails is undecided, which says
+nothing about the program. Numbers on what cheats other graders are in the documentation of the sandbox.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from assay.errors import BackendError, DataError, MissingExtra
+from assay.types import Verdict
+from assay.verifiers import planted
+from assay.verifiers.compare import Comparison, same_text
+from assay.verifiers.program import Extraction, Program, program
+from assay.verifiers.sandbox import Ended, Job, Level, Limits, Sandbox
+from assay.verifiers.sandbox.inside.codec import opaque
+from assay.verifiers.sandbox.remote import RemoteSandbox
+from assay.verifiers.suites import Assertions, Call, Calls, Reference, Streams, Suite
+
+__all__ = ["Code"]
+
+MAX_PROGRAM: Final = 1 << 20
+MAX_PRINTED: Final = 60
+
+
+Runner = Sandbox | RemoteSandbox
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """How many tests passed, and why the first that did not."""
+
+    passed: int
+    total: int
+    reason: str = ""
+    stage: str = "tests"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """Runs a response's program against its task's tests, in a sandbox.
+
+    Threads may share it; sandboxes of the same settings are shared too, and stay warm.
+    """
+
+    level: Level = "namespaces"
+    """Isolation to run at; refused where the machine cannot give it. See `assay verify levels`."""
+    remote: str | None = None
+    """Address of a SandboxFusion service to run programs at instead; it cannot run assertions."""
+    workers: int = 2
+    """Programs run at a time."""
+    limits: Limits = field(default_factory=Limits)
+    """What one process may use: all calls of a program, or one run of a program that reads and prints."""
+    extract: Extraction = "auto"
+    """Which part of a response is the program."""
+    comparison: Comparison = field(default_factory=Comparison)
+    """When a result is the expected one."""
+    credit: Literal["all", "share"] = "all"
+    """all: right only where every test passes. share: a wrong one's score is the share of tests that pass."""
+    python: Path | None = None
+    """Another Python to run programs with; None is the one that runs this."""
+    packages: tuple[Path, ...] = ()
+    """Folders of packages that programs may import beside the standard library, such as a site-packages with numpy."""
+
+    def check(self, text: str, suite: Suite) -> Verdict:
+        """The verdict on a response. Raises `SandboxUnavailable` where there is no sandbox of the level."""
+        found = program(text, self.extract, suite.entry, suite.stub)
+        if found is None:
+            return Verdict(outcome="wrong", reason="the response holds no program", stage="extract")
+        about: dict[str, Any] = {"answer": found.code, "source": found.source, "span": found.span}
+        if len(found.code) > MAX_PROGRAM:
+            return Verdict(
+                outcome="undecided", reason=f"longer than {MAX_PROGRAM} characters", stage="refused", **about
+            )
+        sandbox = self._sandbox(suite)
+        try:
+            tally = self._run(found, suite, sandbox)
+        except BackendError as error:
+            return Verdict(outcome="undecided", reason=str(error), stage="sandbox", **about)
+        if tally.total == 0:
+            return Verdict(outcome="undecided", reason=tally.reason, stage=tally.stage, **about)
+        right = tally.passed == tally.total
+        credit = tally.passed / tally.total if self.credit == "share" else None
+        reason = "" if right else f"{tally.passed} of {tally.total} tests pass; {tally.reason}"
+        return Verdict(outcome="right" if right else "wrong", reason=reason, stage=tally.stage, credit=credit, **about)
+
+    def check_all(
+        self, items: Sequence[tuple[str, Suite]], show: Callable[[int], None] = lambda _: None
+    ) -> list[Verdict]:
+        """One verdict an item, in order; items of the same content are run once. `show` is told how many are done."""
+        self._sandbox(items[0][1] if items else None)  # a level that is not to be had is told before any work
+        keys = [_key(text, suite) for text, suite in items]
+        first = dict(zip(reversed(keys), reversed(items), strict=True))
+        with ThreadPoolExecutor(self.workers) as threads:
+            waiting = {key: threads.submit(self.check, *item) for key, item in first.items()}
+            found = []
+            for done, key in enumerate(keys, 1):
+                found.append(waiting[key].result())
+                show(done)
+        return found
+
+    def validate(self, records: Iterable[tuple[str, Suite]]) -> dict[str, int]:
+        """Check pairs of reference solution and tests: the solution passes, and it with planted bugs does not.
+
+        Returns counts, among them of tests that a constant answer passes, which only better tests would mend. Raises
+        `DataError` that lists the first tasks on which either is not so.
+        """
+        items = list(records)
+        if not items:
+            raise DataError("there is no record to validate")
+        bugs = [
+            (name, i, (code, suite)) for i, (text, suite) in enumerate(items) for name, code in self._bugs(text, suite)
+        ]
+        verdicts = self.check_all([*items, *(item for _, _, item in bugs)])
+        gold, bad = verdicts[: len(items)], verdicts[len(items) :]
+        passing = [(name, i) for (name, i, _), verdict in zip(bugs, bad, strict=True) if verdict.outcome == "right"]
+        faults = [
+            f"record {i}: the solution is {v.outcome}: {v.reason}" for i, v in enumerate(gold) if v.outcome != "right"
+        ]
+        faults += [f"record {i}: passes with a planted bug ({name})" for name, i in passing if name != "constant"]
+        if faults:
+            raise DataError(f"{len(faults)} of {len(verdicts)} checks fail: " + "; ".join(faults[:5]))
+        constant = sum(name == "constant" for name, _ in passing)
+        return {"solutions": len(items), "planted": len(bugs), "passed by a constant": constant}
+
+    def _bugs(self, text: str, suite: Suite) -> list[tuple[str, str]]:
+        found = program(text, self.extract, suite.entry, suite.stub)
+        if found is None:
+            return []
+        return [(name, f"```python\n{code}\n```") for name, code in planted.bugs(found.code, suite.entry)]
+
+    def _sandbox(self, suite: Suite | None) -> Runner:
+        if self.remote is not None:
+            return _service(self.remote)
+        packages, preload = self.packages, tuple[str, ...]()
+        if isinstance(suite, Assertions) and suite.pytest:
+            packages, preload = (*packages, _home("pytest")), ("pytest",)
+        return _shared(self.level, self.workers, self.python, packages, preload, os.getpid())
+
+    def _run(self, found: Program, suite: Suite, sandbox: Runner) -> _Tally:
+        match suite:
+            case Calls():
+                known = [case.model_copy(update={"expected": suite.encoded(case.expected)}) for case in suite.cases]
+                return self._calls(found.code, suite, known, sandbox)
+            case Reference():
+                cases, why = self._expected(suite, sandbox)
+                return self._calls(found.code, suite, cases, sandbox) if cases else _Tally(0, 0, why, "reference")
+            case Streams():
+                return self._streams(found.code, suite, sandbox)
+            case Assertions():
+                return self._assertions(found.code, suite, sandbox)
+
+    def _calls(self, code: str, suite: Calls | Reference, cases: Sequence[Call], sandbox: Runner) -> _Tally:
+        results, ended = _called(code, suite, cases, sandbox, self.limits)
+        if "load" in results:
+            return _Tally(0, len(cases), f"it fails when it is loaded: {_said(results['load'])}", "load")
+        same = replace(self.comparison, absolute=max(self.comparison.absolute, suite.absolute)).same
+        wrong = [index for index, case in enumerate(cases) if not _right(case, results.get(index), same)]
+        if not wrong:
+            return _Tally(len(cases), len(cases))
+        first = wrong[0]
+        if (result := results.get(first)) is None:
+            reason, stage = _stopped(ended, self.limits)
+        else:
+            reason, stage = f"call {first + 1} gives {_shown(result)}", "tests"
+        return _Tally(len(cases) - len(wrong), len(cases), reason, stage)
+
+    def _expected(self, suite: Reference, sandbox: Runner) -> tuple[tuple[Call, ...], str]:
+        """The cases that the reference solution answers, with what it says; none, and why, where that tells nothing."""
+        known = _known_results(suite.model_dump_json(), sandbox, self.limits)
+        distinct = {json.dumps(case.expected) for case in known}
+        if not known:
+            return (), "the reference solution gives no answer"
+        if len(distinct) < 2:
+            return (), "the reference solution gives the same answer to every input, which a constant would pass"
+        return known, ""
+
+    def _streams(self, code: str, suite: Streams, sandbox: Runner) -> _Tally:
+        passed, reason, stage = 0, "", "tests"
+        for index, case in enumerate(suite.cases, 1):
+            (ended,) = sandbox.run(Job("program", {"code": code, "stdin": case.stdin}, self.limits, speaks=True))
+            printed = ended.stdout.decode(errors="replace")
+            if ended.status == 0 and not ended.stopped and same_text(case.stdout, printed, self.comparison):
+                passed += 1
+                continue
+            if not reason:
+                if ended.stopped or ended.status not in (0, 1):
+                    reason, stage = _stopped(ended, self.limits)
+                elif ended.status == 0:
+                    reason = f"run {index} prints {_cut(repr(printed.strip()))}"
+                else:
+                    last = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+                    reason = f"run {index} fails: {_cut(last, 200)}"
+            if self.credit == "all":
+                break
+        return _Tally(passed, len(suite.cases), reason, stage)
+
+    def _assertions(self, code: str, suite: Assertions, sandbox: Runner) -> _Tally:
+        nonce = secrets.token_hex(16)
+        # A test that loads pytest and holds large expected values may need more than the program does.
+        tests = {
+            "tests": suite.tests,
+            "before": suite.before,
+            "entry": suite.entry,
+            "pytest": suite.pytest,
+            "module": suite.module,
+            "nonce": nonce,
+            "longest": self.limits.output,
+        }
+        judge, runner = sandbox.run(Job("tests", tests, self.limits), Job("candidate", {"code": code}, self.limits))
+        said = _verdict(judge.result, nonce)
+        if said is None:
+            ended = judge if judge.stopped or runner.status == 0 else runner
+            reason, stage = _stopped(ended, self.limits)
+            return _Tally(0, len(suite.tests), f"the tests did not finish: {reason}", stage)
+        if said["total"] == 0:
+            return _Tally(0, 0, "no test ran", "tests")
+        reason = "; ".join(_cut(str(failure), 300) for failure in said["failures"][:1])
+        if "when it is loaded" in reason:
+            return _Tally(0, said["total"], reason, "load")
+        if reason == "the program ended":
+            why, stage = _stopped(runner, self.limits)
+            return _Tally(said["passed"], said["total"], why, stage)
+        return _Tally(said["passed"], said["total"], reason)
+
+
+@functools.cache
+def _shared(
+    level: Level, workers: int, python: Path | None, packages: tuple[Path, ...], preload: tuple[str, ...], pid: int
+) -> Sandbox:
+    """One sandbox for all verifiers of the same settings; `pid` makes a fork start its own."""
+    return Sandbox(level, workers=workers, python=python, packages=packages, preload=preload)
+
+
+@functools.cache
+def _service(url: str) -> RemoteSandbox:
+    return RemoteSandbox(url)
+
+
+def _home(package: str) -> Path:
+    """The folder that a package is installed in."""
+    try:
+        found = __import__(package).__file__
+    except ImportError as error:
+        raise MissingExtra("running pytest's tests", "sandbox") from error
+    return Path(str(found)).resolve().parents[1]
+
+
+def _called(
+    code: str, suite: Calls | Reference, cases: Sequence[Any], sandbox: Runner, limits: Limits
+) -> tuple[dict[Any, list[Any]], Ended]:
+    """The program's result lines by case, "load" for a program that does not load; the first answer to a case
+    counts."""
+    encoded = [
+        [
+            ["list", *map(suite.encoded, case.arguments)],
+            ["dict", *([k, suite.encoded(v)] for k, v in case.keywords.items())],
+        ]
+        for case in cases
+    ]
+    (ended,) = sandbox.run(Job("calls", {"code": code, "entry": suite.entry, "cases": encoded}, limits))
+    results: dict[Any, list[Any]] = {}
+    if ended.stopped == "output":
+        return results, ended
+    for line in ended.result.split(b"\n")[:-1]:
+        try:
+            result = json.loads(line)
+        except (ValueError, RecursionError):
+            break
+        if not isinstance(result, list) or len(result) < 2 or not isinstance(result[0], (int, str)):
+            break
+        results.setdefault(result[0], result)
+    return results, ended
+
+
+@functools.lru_cache(maxsize=4096)
+def _known_results(suite_json: str, sandbox: Runner, limits: Limits) -> tuple[Call, ...]:
+    """The inputs to which the reference solution returns plain data, with what it returns, in tagged form."""
+    suite = Reference.model_validate_json(suite_json)
+    results, _ = _called(suite.solution, suite, suite.cases, sandbox, limits)
+    known = []
+    for index, case in enumerate(suite.cases):
+        result = results.get(index)
+        if result is not None and len(result) == 2 and not opaque(result[1]):
+            known.append(Call(arguments=case.arguments, keywords=case.keywords, expected=result[1]))
+    return tuple(known)
+
+
+def _right(case: Call, result: list[Any] | None, same: Callable[[Any, Any], bool]) -> bool:
+    if result is None:
+        return False
+    if case.raises is not None:
+        return len(result) > 2 and result[2] == case.raises
+    return len(result) == 2 and same(case.expected, result[1])
+
+
+def _verdict(result: bytes, nonce: str) -> dict[str, Any] | None:
+    try:
+        said = json.loads(result)
+    except (ValueError, RecursionError):
+        return None
+    return said if isinstance(said, dict) and secrets.compare_digest(str(said.get("nonce")), nonce) else None
+
+
+def _stopped(ended: Ended, limits: Limits) -> tuple[str, str]:
+    """Why a process gave no answer, and the stage."""
+    if ended.stopped == "output":
+        return f"it writes more than {limits.output} bytes", "output"
+    if ended.stopped == "time":
+        return f"it does not end within {limits.clock:g} s", "time"
+    if ended.status == -9 and ended.seconds >= limits.seconds - 0.1:
+        return f"it uses more than {limits.seconds} s of processor time", "time"
+    if ended.status < 0:
+        return f"it is killed by signal {-ended.status}", "died"
+    return f"it ends early, with status {ended.status}", "died"
+
+
+def _key(text: str, suite: Suite) -> str:
+    return hashlib.blake2b(f"{text}\0{suite.model_dump_json()}".encode(errors="surrogatepass")).hexdigest()
+
+
+def _said(result: Sequence[Any]) -> str:
+    return _cut(f"{result[1]}: {result[2]}" if len(result) > 2 else str(result[1]), 200)
+
+
+def _shown(result: Sequence[Any]) -> str:
+    if len(result) > 3:
+        return _cut(f"{result[2]}: {result[3]}", 200)
+    return _cut(json.dumps(result[1]))
+
+
+def _cut(text: str, longest: int = MAX_PRINTED) -> str:
+    return text if len(text) <= longest else text[: longest - 3] + "..."

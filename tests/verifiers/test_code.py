@@ -1,0 +1,414 @@
+import importlib.util
+import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from assay import Group, Prompt, Response, Score, Unscored
+from assay.errors import ConfigError, DataError
+from assay.scorers.executed import Executed
+from assay.verifiers.code import Code
+from assay.verifiers.compare import Comparison
+from assay.verifiers.planted import bugs
+from assay.verifiers.sandbox import Limits
+from assay.verifiers.suites import (
+    Assertions,
+    Call,
+    Calls,
+    Input,
+    Reference,
+    Stream,
+    Streams,
+    Suite,
+    suite_of,
+    with_suite,
+)
+
+pytest.importorskip("pyseccomp")
+
+CODE = Code()
+SHARE = Code(credit="share")
+QUICK = Code(limits=Limits(seconds=1, wall=2.0))
+
+ADD = "def add(a, b):\n    return a + b\n"
+CALLS = Calls.of("add", [((1, 2), 3), (("a", "b"), "ab"), (([1], [2]), [1, 2])])
+ASSERTIONS = Assertions(tests=("assert add(1, 2) == 3", "assert add(b=2, a=-2) == 0"), entry="add")
+STREAMS = Streams(cases=(Stream(stdin="1 2\n", stdout="3\n"), Stream(stdin="5 6", stdout="11")))
+SUM = "print(sum(map(int, input().split())))"
+
+
+def outcome(code: str, suite: Suite, checker: Code = CODE) -> str:
+    return checker.check(code, suite).outcome
+
+
+@pytest.mark.parametrize(
+    "suite",
+    [
+        CALLS,
+        ASSERTIONS,
+        Assertions(
+            tests=("def check(candidate):\n    assert candidate(1, 2) == 3\n    assert add(2, 2) == 4",), entry="add"
+        ),
+    ],
+)
+def test_a_right_program_passes_and_a_wrong_one_does_not(suite: Suite) -> None:
+    assert outcome(ADD, suite) == "right"
+    verdict = CODE.check("def add(a, b):\n    return 4\n", suite)
+    assert verdict.outcome == "wrong"
+    assert verdict.stage == "tests"
+    for name, bad in bugs(ADD, "add"):
+        assert outcome(bad, suite) == "wrong", name
+
+
+def test_a_program_that_reads_and_prints() -> None:
+    assert outcome(SUM, STREAMS) == "right"
+    assert outcome("import sys\nprint(sum(int(x) for line in sys.stdin for x in line.split()))", STREAMS) == "right"
+    assert outcome("print(sum(map(int, open(0).read().split())))\nexit()", STREAMS) == "right"
+    verdict = CODE.check("print(3)", STREAMS)
+    assert verdict.outcome == "wrong"
+    assert "1 of 2" in verdict.reason or "run 2 prints '3'" in verdict.reason
+    assert SHARE.check("print(3)", STREAMS).score == Score(value=0.5)
+    assert "ZeroDivisionError" in CODE.check("1 / 0", STREAMS).reason
+    # the right output, but the program says that it failed
+    assert outcome(SUM + "\nraise SystemExit(3)", STREAMS) == "wrong"
+    # half of the output
+    assert outcome("print(1)", Streams(cases=(Stream(stdout="1\n2\n"),))) == "wrong"
+
+
+def test_the_verdict_says_what_was_run_and_why_it_is_wrong() -> None:
+    text = f"Here:\n```python\n{ADD}```\nDone."
+    verdict = CODE.check(text, CALLS)
+    assert verdict.answer == ADD
+    assert verdict.source == "fence"
+    assert verdict.span is not None
+    assert text[slice(*verdict.span)] == ADD
+    cases = [
+        ("def add(a, b): return [a]", CALLS, "tests", 'call 1 gives ["list", 1]'),
+        ("def add(a, b): raise KeyError(a)", CALLS, "tests", "KeyError: 1"),
+        ("def sub(a, b): return a - b", CALLS, "load", "KeyError"),
+        ("def add(a, b) return", CALLS, "load", "SyntaxError"),
+        ("def add(a, b) return", ASSERTIONS, "load", "SyntaxError"),
+        ("def add(a, b): return 0", ASSERTIONS, "tests", "AssertionError at line 1"),
+        ("def add(a, b): raise ValueError('no')", ASSERTIONS, "tests", "ValueError at line 1: no"),
+        ("import os\nos._exit(0)", CALLS, "died", "status 0"),
+        ("I cannot.", Calls.of("add", [((1, 2), 3)]), "load", "SyntaxError"),
+        ("", CALLS, "extract", "no program"),
+    ]
+    for code, suite, stage, reason in cases:
+        verdict = CODE.check(code, suite)
+        assert verdict.outcome == "wrong"
+        assert verdict.stage == stage, verdict
+        assert reason in verdict.reason
+
+
+def test_results_are_compared_by_type_and_value_unless_told_otherwise() -> None:
+    pairs = Calls.of("f", [((), (1, 2))])
+    assert outcome("def f(): return (1, 2)", pairs) == "right"
+    assert outcome("def f(): return [1, 2]", pairs) == "wrong"
+    assert outcome("def f(): return [1, 2]", pairs, Code(comparison=Comparison(sequences="equal"))) == "right"
+    half = Calls.of("f", [((), 0.5)])
+    assert outcome("def f(): return 0.5000001", half) == "wrong"
+    assert outcome("def f(): return 0.5000001", half, Code(comparison=Comparison(absolute=1e-6))) == "right"
+    assert outcome("def f(): return 0.5000001", half.model_copy(update={"absolute": 1e-6})) == "right"
+
+
+def test_an_error_may_be_what_is_expected() -> None:
+    suite = Calls(
+        entry="f", cases=(Call(arguments=(0,), raises="ZeroDivisionError"), Call(arguments=(2,), expected=0.5))
+    )
+    assert outcome("def f(x): return 1 / x", suite) == "right"
+    assert outcome("def f(x): return 1 / x if x else None", suite) == "wrong"
+
+
+def test_a_method_of_a_class_and_keyword_arguments() -> None:
+    suite = Calls(entry="Solution.scale", cases=(Call(arguments=([1, 2],), keywords={"by": 2}, expected=[2, 4]),))
+    assert outcome("class Solution:\n    def scale(self, xs, by): return [x * by for x in xs]", suite) == "right"
+
+
+def test_arguments_of_one_call_are_not_those_of_the_next() -> None:
+    suite = Calls(
+        entry="f", cases=(Call(arguments=([3, 1],), expected=[1, 3]), Call(arguments=([3, 1],), expected=[1, 3]))
+    )
+    assert outcome("def f(xs):\n    xs.sort()\n    return xs", suite) == "right"
+
+
+def test_partial_credit() -> None:
+    code = "def add(a, b):\n    return a + b if isinstance(a, int) else None"
+    assert CODE.check(code, CALLS).score == Score(value=0.0)
+    verdict = SHARE.check(code, CALLS)
+    assert verdict.outcome == "wrong"
+    assert verdict.credit == verdict.score.value == pytest.approx(1 / 3)  # type: ignore[union-attr]
+    one = "def add(a, b):\n    return 3"
+    assert SHARE.check(one, ASSERTIONS).credit == 0.5
+    assert "1 of 2" in SHARE.check(one, ASSERTIONS).reason
+
+
+def test_a_reference_solution_gives_the_expected_values() -> None:
+    inputs = tuple(Input(arguments=(n,)) for n in range(5))
+    suite = Reference(entry="f", solution="def f(n): return n * n", cases=inputs)
+    assert outcome("def f(n): return n ** 2", suite) == "right"
+    assert outcome("def f(n): return {0: 0, 1: 1, 2: 4}.get(n)", suite) == "wrong"  # learned by heart
+    constant = suite.model_copy(update={"solution": "def f(n): return 7"})
+    verdict = CODE.check("def f(n): return 7", constant)
+    assert verdict.outcome == "undecided"
+    assert "constant" in verdict.reason
+    broken = suite.model_copy(update={"solution": "def f(n): return open('x')"})
+    assert outcome("def f(n): return n", broken) == "undecided"
+    # inputs that the reference refuses are no tests
+    partial = suite.model_copy(update={"solution": "def f(n): return 12 // n"})
+    assert outcome("def f(n): return 12 // n if n else 'whatever'", partial) == "right"
+    pairs = Reference(entry="f", solution="def f(n): return (n, {n})", cases=inputs)
+    assert outcome("def f(n): return (n, {n})", pairs) == "right"
+    assert outcome("def f(n): return [n, {n}]", pairs) == "wrong"
+
+
+def test_assertions_may_change_arguments_use_helpers_objects_and_errors() -> None:
+    tests = (
+        "xs = [3, 1, 2]\nassert sort(xs) is None\nassert xs == [1, 2, 3]",
+        "import math\nassert math.isclose(twice(0.1) / 2, half(0.2))",
+        "s = Stack()\ns.push(4)\ns.push(5)\nassert s.pop() == 5\nassert len(s) == 1\nassert s.items == [4]",
+        "try:\n    fail()\nexcept ValueError as error:\n    assert str(error) == 'no'\nelse:\n    raise AssertionError",
+        "from solution import twice as f\nassert f(2) == 4",
+        "s = Stack()\nassert same(s) == s",
+        "d = {'a': [1]}\ngrow(d)\nassert d == {'a': [1, 1]}",
+    )
+    suite = Assertions(tests=tests, before="def half(x):\n    return x / 2")
+    code = """
+def sort(xs): xs.sort()
+def twice(x): return 2 * x
+def fail(): raise ValueError("no")
+def same(x): return x
+def grow(d): d["a"] = d["a"] * 2
+class Stack:
+    def __init__(self): self.items = []
+    def push(self, x): self.items.append(x)
+    def pop(self): return self.items.pop()
+    def __len__(self): return len(self.items)
+"""
+    verdict = CODE.check(code, suite)
+    assert verdict.outcome == "right", verdict.reason
+
+
+def test_pytest_files() -> None:
+    source = """
+import pytest
+from solution import add
+
+@pytest.fixture
+def two():
+    return 2
+
+@pytest.mark.parametrize("a, b, c", [(1, 2, 3), (0, 0, 0)])
+def test_sums(a, b, c):
+    assert add(a, b) == c
+
+def test_fixture(two):
+    assert add(two, two) == 4
+
+def test_errors():
+    with pytest.raises(TypeError):
+        add(1, "x")
+
+def test_close():
+    assert add(0.1, 0.2) == pytest.approx(0.3)
+
+@pytest.mark.skip
+def test_not_run():
+    assert False
+"""
+    suite = Assertions(tests=(source,), pytest=True)
+    assert outcome(ADD, suite) == "right"
+    verdict = SHARE.check("def add(a, b):\n    return a + b if a else 0", suite)
+    assert verdict.outcome == "right"
+    verdict = SHARE.check("def add(a, b):\n    return a + b if a != 2 else 0", suite)
+    assert verdict.credit == 0.8
+    assert "test_fixture" in verdict.reason
+    nothing = Assertions(tests=("x = 1",), pytest=True)
+    assert outcome(ADD, nothing) == "undecided"
+    assert outcome(ADD, Assertions(tests=("import nowhere",), pytest=True)) == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("code", "stage"),
+    [
+        ("def add(a, b):\n    while True: pass", "time"),
+        ("import time\ndef add(a, b): time.sleep(60)", "time"),
+        ("def add(a, b): return 'x' * 10**7", "output"),
+        ("import os\ndef add(a, b): os.abort()", "died"),
+    ],
+)
+@pytest.mark.parametrize("suite", [CALLS, ASSERTIONS])
+def test_a_program_that_does_not_answer_is_wrong(code: str, stage: str, suite: Suite) -> None:
+    verdict = QUICK.check(code, suite)
+    assert verdict.outcome == "wrong"
+    assert verdict.stage == stage or (stage == "output" and "too long" in verdict.reason)
+    assert outcome(ADD, suite, QUICK) == "right"
+
+
+def test_limits_of_memory_disk_and_output() -> None:
+    for code in (
+        "def add(a, b): return len(bytearray(1 << 31))",
+        "def add(a, b): open('x', 'wb').write(b'0' * (64 << 20))",
+    ):
+        assert outcome(code, CALLS) == "wrong"
+    assert CODE.check("while True: print('x' * 1000)", STREAMS).stage == "output"
+    assert outcome("print('3', end='')\nimport sys\nsys.stderr.write('x' * 2**21)", STREAMS) == "wrong"
+
+
+def test_many_at_once_in_order_and_each_content_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    items: list[tuple[str, Suite]] = [(ADD if i % 2 else "def add(a, b): return a", CALLS) for i in range(20)]
+    seen, shown = [], []
+    run = Code._run
+    monkeypatch.setattr(Code, "_run", lambda self, found, *rest: seen.append(found) or run(self, found, *rest))
+    verdicts = CODE.check_all(items, shown.append)
+    assert [v.outcome for v in verdicts] == ["wrong", "right"] * 10
+    assert len(seen) == 2
+    assert shown == list(range(1, 21))
+    assert CODE.check_all([]) == []
+    with ThreadPoolExecutor(6) as threads:
+        assert set(threads.map(lambda _: outcome(ADD, ASSERTIONS), range(30))) == {"right"}
+
+
+def test_as_a_scorer() -> None:
+    prompt = with_suite(Prompt.of("Write add.", id="p"), CALLS)
+    assert suite_of(prompt) == CALLS
+    assert suite_of(Prompt.model_validate_json(prompt.model_dump_json())) == CALLS
+    groups = [
+        Group(
+            prompt=prompt,
+            responses=(Response.of(ADD), Response(steps=("def add(a, b):", " return 0")), Response.of(ADD)),
+        ),
+        Group(prompt=Prompt.of("no tests"), responses=(Response.of(ADD),)),
+    ]
+    scorer = Executed(CODE)
+    expected = [[Score(value=1.0), Score(value=0.0), Score(value=1.0)]]
+    (scored, (without,)) = scorer.score(groups)
+    assert [scored] == expected
+    assert isinstance(without, Unscored)
+    assert scorer.score(groups[:1]) == expected
+    assert len(scorer._known) == 2
+    bad = prompt.model_copy(update={"meta": {"tests": {"kind": "calls", "entry": "f", "cases": []}}})
+    with pytest.raises(DataError, match=r"prompt 'p': meta\.tests\.calls\.cases"):
+        scorer.score([Group(prompt=bad, responses=(Response.of(ADD),))])
+
+
+def test_validation_finds_tests_that_test_nothing() -> None:
+    found = CODE.validate([(ADD, CALLS), (ADD, ASSERTIONS), (SUM, STREAMS)])
+    assert found == {"solutions": 3, "planted": 10, "passed by a constant": 0}
+    with pytest.raises(DataError, match=r"record 0: passes with a planted bug \(altered\)"):
+        CODE.validate([(ADD, Assertions(tests=("add(1, 2)",), entry="add"))])
+    with pytest.raises(DataError, match="record 1: the solution is wrong"):
+        CODE.validate([(ADD, CALLS), ("def add(a, b): return 0", CALLS)])
+    assert CODE.validate([(ADD, Calls.of("add", [((1, 2), 3)]))])["passed by a constant"] == 1
+    with pytest.raises(DataError, match="no record"):
+        CODE.validate([])
+
+
+def test_packages_may_be_shown_to_programs(tmp_path: Path) -> None:
+    (tmp_path / "extra.py").write_text("answer = 42")
+    tmp_path.chmod(0o755)
+    suite = Calls.of("f", [((), 42)])
+    code = "import extra\ndef f(): return extra.answer"
+    assert outcome(code, suite) == "wrong"
+    assert outcome(code, suite, Code(packages=(tmp_path,))) == "right"
+    with pytest.raises(ConfigError, match="no folder"):
+        Code(packages=(tmp_path / "nowhere",)).check(code, suite)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numpy") is None, reason="needs numpy")
+def test_numpy_works_behind_the_filter() -> None:
+    numpy = Path(str(importlib.util.find_spec("numpy").origin)).parents[1]  # type: ignore[union-attr]
+    code = "import numpy as np\ndef f(n): return np.linalg.inv(np.eye(n)).sum().item()"
+    assert outcome(code, Calls.of("f", [((3,), 3.0)]), Code(packages=(numpy,))) == "right"
+
+
+class Service(BaseHTTPRequestHandler):
+    """Just enough of SandboxFusion: it runs what it is sent. For this test's own programs only."""
+
+    answers: ClassVar[list[Any]] = []
+
+    def do_POST(self) -> None:
+        import base64
+        import subprocess
+        import sys
+        import tempfile
+
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.answers:
+            status, body = self.answers.pop(0)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                for name, content in request.get("files", {}).items():
+                    path = Path(folder) / name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(base64.b64decode(content))
+                done = subprocess.run(
+                    [sys.executable, "-c", request["code"]], input=request.get("stdin"), capture_output=True, text=True,
+                    cwd=folder, timeout=60,
+                )  # fmt: skip
+                names = [n for n in request.get("fetch_files", ()) if (Path(folder) / n).exists()]
+                files = {name: base64.b64encode((Path(folder) / name).read_bytes()).decode() for name in names}
+            run = {"status": "Finished", "return_code": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
+            status, body = (
+                200,
+                {"status": "Failed" if done.returncode else "Success", "run_result": run, "files": files},
+            )
+        payload = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def service():  # type: ignore[no-untyped-def]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    Service.answers = []
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_remote_service_runs_and_the_verdict_is_made_here(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assay.verifiers.sandbox.remote.time.sleep", lambda _: None)
+    remote = Code(remote=service)
+    assert outcome(ADD, CALLS, remote) == "right"
+    assert outcome("def add(a, b): return 0", CALLS, remote) == "wrong"
+    assert outcome("import sys\nsys.exit(0)", CALLS, remote) == "wrong"
+    assert outcome("import os\ndef add(a, b): os._exit(0)", CALLS, remote) == "wrong"
+    assert outcome("class A:\n    def __eq__(s, o): return True\ndef add(a, b): return A()", CALLS, remote) == "wrong"
+    assert outcome(SUM, STREAMS, remote) == "right"
+    assert outcome("print(3)", STREAMS, remote) == "wrong"
+    with pytest.raises(ConfigError, match="one program alone"):
+        remote.check(ADD, ASSERTIONS)
+    Service.answers = [(503, {}), (200, {"status": "SandboxError", "message": "no room"})]
+    assert outcome(ADD, CALLS, remote) == "right"  # the third try
+    Service.answers = [(200, {"status": "SandboxError", "message": "no room"})] * 3
+    verdict = remote.check(ADD, CALLS)
+    assert verdict.outcome == "undecided"
+    assert "no room" in verdict.reason
+    timed_out = {"status": "Failed", "run_result": {"status": "TimeLimitExceeded"}, "files": {}}
+    Service.answers = [(200, timed_out)]
+    assert remote.check(ADD, CALLS).stage == "time"
+    with pytest.raises(ConfigError, match="no address"):
+        Code(remote="here").check(ADD, CALLS)
+
+
+def test_a_fork_of_the_host_has_a_sandbox_of_its_own() -> None:
+    assert outcome(ADD, CALLS) == "right"
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if outcome(ADD, CALLS) == "right" else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert outcome(ADD, CALLS) == "right"
