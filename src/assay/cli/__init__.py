@@ -19,6 +19,7 @@ COMMANDS = {
     "score": "score responses with a reward model",
     "eval": "measure a reward model on records, or on a benchmark: eval processbench",
     "benchmark": "step scores on ProcessBench, PRMBench and others",
+    "verify": "let a program check responses: math, numeric, code in a sandbox, rules",
     "bestof": "best-of-n and votes over a pool of responses, beside their rulers",
     "models": "look at, check and fetch models",
 }

@@ -56,7 +56,9 @@ class Code:
     """
 
     level: Level = "namespaces"
-    """Isolation to run at; refused where the machine cannot give it. See `assay verify levels`."""
+    """Isolation to run at; refused where the machine cannot give it. Of the weaker ones, landlock does not stop more
+    disk use than the limit, in many files; seccomp does not stop reading, writing and deleting the user's files;
+    trust-the-code stops nothing but too much use. `assay verify levels` tells more, and which are to be had here."""
     remote: str | None = None
     """Address of a SandboxFusion service to run programs at instead; it cannot run assertions."""
     workers: int = 2
@@ -320,7 +322,8 @@ def _stopped(ended: Ended, limits: Limits) -> tuple[str, str]:
         return f"it writes more than {limits.output} bytes", "output"
     if ended.stopped == "time":
         return f"it does not end within {limits.clock:g} s", "time"
-    if ended.status == -9 and ended.seconds >= limits.seconds - 0.1:
+    # The kernel counts ticks; on a shared machine some of them were not the program's, and are not in `seconds`.
+    if ended.status == -9 and ended.seconds >= 0.7 * limits.seconds:
         return f"it uses more than {limits.seconds} s of processor time", "time"
     if ended.status < 0:
         return f"it is killed by signal {-ended.status}", "died"

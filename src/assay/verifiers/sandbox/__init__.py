@@ -102,7 +102,7 @@ class Sandbox:
 
     def _server(self, slot: int) -> ForkServer:
         if slot not in self._servers:
-            self._servers[slot] = ForkServer(*self._start, slot)
+            self._servers[slot] = ForkServer(*self._start)
         return self._servers[slot]
 
     def _drop(self, slot: int) -> None:

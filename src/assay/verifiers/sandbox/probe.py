@@ -112,7 +112,7 @@ def explain(level: Level, python: Interpreter, error: Exception) -> SandboxUnava
     """Why a level is refused, and what would help."""
     shut = next((p for p in (python.prefix, *python.prefix.parents) if not p.stat().st_mode & 0o001), None)
     if shut and (level != "namespaces" or os.getuid() != 0):
-        helps = f"Its Python is in {shut}, which only the owner may enter; give one that every user may run"
+        helps = f"Its Python is in {shut}, which only the owner may enter; give one that all may run, with --python"
     elif level == "namespaces":
         helps = f"For it, {INSTALL}"
     else:

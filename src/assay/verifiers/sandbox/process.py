@@ -1,8 +1,10 @@
 """One fork server and the processes it makes: started, fed, read within limits, killed."""
 
 import base64
+import contextlib
 import json
 import os
+import secrets
 import select
 import selectors
 import signal
@@ -52,7 +54,7 @@ class Limits:
     disk: int = 16 << 20
     """Bytes in its folder."""
     threads: int = 16
-    """Threads, the first included."""
+    """Threads, the first included. Without root or namespaces they are limited by their memory alone."""
     files: int = 64
     """Open files."""
 
@@ -99,32 +101,31 @@ class Ended:
 class ForkServer:
     """A running fork server. One thread at a time may use it."""
 
-    def __init__(
-        self, level: Level, python: Interpreter, packages: Sequence[Path], preload: Sequence[str], slot: int
-    ) -> None:
+    def __init__(self, level: Level, python: Interpreter, packages: Sequence[Path], preload: Sequence[str]) -> None:
         self._level = level
-        self._uid = FIRST_UID + 2 * slot if os.getuid() == 0 else None
+        self._uid = FIRST_UID + 2 * secrets.randbelow(1 << 26) if os.getuid() == 0 else None
+        # The kernel counts threads by user; only one of its own, or of its own namespace, has none elsewhere.
+        self._counts_threads = self._uid is not None or (level == "namespaces" and _kernel() >= (5, 14))
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        line, seen = command(level, python, packages, theirs.fileno())
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed in `close`
+        self._process: subprocess.Popen[bytes] | None = None
         try:
-            self._process = subprocess.Popen(
-                line,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                pass_fds=[theirs.fileno()],
-                env={**ENVIRONMENT, **THREADS},
-                start_new_session=True,
-                cwd="/",
-            )
+            with theirs:
+                line, seen = command(level, python, packages, theirs.fileno())
+                self._process = subprocess.Popen(
+                    line,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._errors,
+                    pass_fds=[theirs.fileno()],
+                    env={**ENVIRONMENT, **THREADS},
+                    start_new_session=True,
+                    cwd="/",
+                )
+            self._hello(self._process, seen, preload)
         except OSError as error:
-            self._control.close()
-            raise BackendError(f"{line[0]} does not start: {error}") from error
-        finally:
-            theirs.close()
-        try:
-            self._hello(seen, preload)
+            self.close()
+            raise BackendError(f"the sandbox does not start: {error}") from error
         except BaseException:
             self.close()
             raise
@@ -148,19 +149,24 @@ class ForkServer:
         finally:
             for link in links:
                 _close(link)
-            statuses = [self._end(process) for process in running]
-            for folder_ in folders:
-                folder_.cleanup()
+            for process in running:
+                process.stop()
+            try:
+                statuses = [self._reap(process.pid) for process in running]
+            finally:
+                for folder_ in folders:
+                    folder_.cleanup()
         return [each.ended(reason, status) for each, reason, status in zip(running, reasons, statuses, strict=True)]
 
     def close(self) -> None:
         """End it, and with it whatever it made."""
         self._control.close()
-        self._process.kill()
-        self._process.wait()
         self._errors.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
-    def _hello(self, seen: Mapping[str, str], preload: Sequence[str]) -> None:
+    def _hello(self, process: subprocess.Popen[bytes], seen: Mapping[str, str], preload: Sequence[str]) -> None:
         """Send what it needs to know, and wait until it has imported what programs use."""
         from assay.verifiers.sandbox.launch import DEVICES, SYSTEM
 
@@ -178,9 +184,10 @@ class ForkServer:
         }
         try:
             self._control.send(json.dumps(settings).encode())
-            self._ask(START_SECONDS)
+            self._receive(START_SECONDS)
         except OSError as error:
-            self._process.wait(START_SECONDS)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5.0)  # so that it has said why
             raise BackendError(f"the sandbox does not start{self._said() or f': {error}'}") from error
 
     def _spawn(self, job: Job, index: int, link: dict[str, int], folder: str) -> "_Running":
@@ -193,7 +200,7 @@ class ForkServer:
             "role": job.role,
             "uid": uid,
             "folder": folder,
-            "limits": job.limits.to_json(),
+            "limits": job.limits.to_json() | ({} if self._counts_threads else {"threads": None}),
             "places": list(given),
         }
         try:
@@ -212,20 +219,13 @@ class ForkServer:
             raise SetUpFailed(f"the sandbox could not make a process: {reply['error']}")
         return _Running(job, reply["pid"], handles[0], ours)
 
-    def _end(self, process: "_Running") -> dict[str, Any]:
-        """Kill a process and whatever is in it, and learn how it ended."""
-        process.close()
+    def _reap(self, pid: int) -> dict[str, Any]:
+        """How a process ended, and what it used."""
         try:
-            signal.pidfd_send_signal(process.handle, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it has ended
-        finally:
-            os.close(process.handle)
-        self._control.send(json.dumps({"reap": process.pid}).encode())
-        return self._ask(START_SECONDS)
-
-    def _ask(self, seconds: float) -> dict[str, Any]:
-        return self._receive(seconds)[0]
+            self._control.send(json.dumps({"reap": pid}).encode())
+            return self._receive(START_SECONDS)[0]
+        except OSError as error:
+            raise BackendError(f"the sandbox's fork server is gone ({error}){self._said()}") from error
 
     def _receive(self, seconds: float) -> tuple[dict[str, Any], list[int]]:
         ready, _, _ = select.select([self._control], [], [], seconds)
@@ -281,8 +281,11 @@ class _Running:
         """Whether an output is over its limit."""
         return any(len(read) > self.job.limits.output for read in self.read.values())
 
-    def close(self) -> None:
-        """Close what is open."""
+    def stop(self) -> None:
+        """Kill it, and with it what is in its namespace; close what is open."""
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+        os.close(self.handle)
         if self.job_pipe is not None:
             os.close(self.job_pipe)
             self.job_pipe = None
@@ -327,6 +330,11 @@ def _watch(running: Sequence[_Running], seconds: float) -> list[str]:
                     reasons[running.index(process)] = "output"
                     return reasons
     return reasons
+
+
+def _kernel() -> tuple[int, int]:
+    major, minor, *_ = os.uname().release.split(".")
+    return int(major), int(minor)
 
 
 def _pipes(speaks: bool) -> tuple[dict[str, int], dict[str, int]]:

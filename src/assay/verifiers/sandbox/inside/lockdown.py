@@ -91,6 +91,8 @@ def limit(limits: Mapping[str, Any]) -> None:
         resource.RLIMIT_MSGQUEUE: 0,
     }
     for what, value in values.items():
+        if value is None:
+            continue
         _, hard = resource.getrlimit(what)
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(what, (value, value))

@@ -1,0 +1,235 @@
+"""`assay verify HOW DATA`: let a program check responses: mathematics, numbers, code in a sandbox, rules.
+
+Each verdict is right, wrong or undecided, with the reason and with what was judged; undecided ones are counted, never
+taken for wrong. They are written as they are reached: a run that was stopped goes on where it was.
+"""
+
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import tyro
+
+from assay import config
+from assay.data import io
+from assay.errors import BackendError, DataError
+from assay.types import Group, Prompt, Ranking, Record, Response, StepLabels, Verdict
+from assay.verifiers.code import Code
+from assay.verifiers.kept import Kept, key_of
+from assay.verifiers.sandbox import Sandbox
+from assay.verifiers.sandbox.levels import LEVELS, describe
+from assay.verifiers.suites import Suite, suite_of
+
+if TYPE_CHECKING:
+    from assay.report.verdicts import Checked
+
+__all__ = ["COMMANDS"]
+
+CHUNK = 256
+"""Responses checked before they are written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """A response to check."""
+
+    prompt: Prompt
+    response: Response
+    where: str
+    label: float | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verifying:
+    """What all verifiers share."""
+
+    data: tyro.conf.Positional[str]
+    """File, folder or Hugging Face data set of responses: pools, graded or not, outcomes, or step labels."""
+
+    out: Path | None = None
+    """Folder for verdicts.jsonl, report.html and run.json."""
+
+    limit: int | None = None
+    """Check so many responses at most."""
+
+    format: str | None = None
+    """Format of the data, where it is not told by its columns."""
+
+    set_aside: Path | None = None
+    """Put malformed rows here instead of stopping at the first."""
+
+    validate: bool = False
+    """Check the verifier instead, on this data: its gold answers must pass, and planted wrong ones must not."""
+
+    name: ClassVar[str]
+
+    def check(self, items: Sequence[Item], show: Callable[[int], None]) -> list[Verdict]:
+        """A verdict an item, in order."""
+        raise NotImplementedError
+
+    def prove(self, records: Sequence[Record]) -> dict[str, int]:
+        """What `--validate` does. Raises `DataError` where a gold answer fails or a planted one passes."""
+        raise NotImplementedError
+
+    def __call__(self) -> None:
+        """Check, print, and write the files."""
+        records = self._records()
+        if self.validate:
+            for what, count in self.prove(records).items():
+                print(f"{what}: {count:,}")
+            return
+        items = items_of(records)[: self.limit]
+        if not items:
+            raise DataError(f"{self.data} holds no response to check; with --validate, prompts are enough")
+        verdicts = self._verdicts(items)
+        checked = checked_of(items, verdicts)
+        self._say(checked)
+        if self.out is not None:
+            self._write(self.out, checked)
+
+    def _verdicts(self, items: Sequence[Item]) -> list[Verdict]:
+        from assay.training.progress import progress
+
+        where = None if self.out is None else self.out / "verdicts.jsonl"
+        settings = json.dumps(config.to_json(dataclasses.replace(self, data="", out=None, limit=None)), sort_keys=True)
+        keys = [key_of(settings, item.prompt.model_dump_json(), item.response.text) for item in items]
+        found: dict[str, Verdict] = {}
+        with Kept(where) as kept, progress("check", len(items)) as bar:
+            known = sum(kept.get(key) is not None for key in keys)
+            if known:
+                print(f"{known:,} of {len(items):,} verdicts were there already", file=sys.stderr)
+            for start in range(0, len(items), CHUNK):
+                part = list(zip(keys[start : start + CHUNK], items[start : start + CHUNK], strict=True))
+                found |= {key: verdict for key, _ in part if (verdict := kept.get(key)) is not None}
+                todo = {key: item for key, item in part if key not in found}
+                verdicts = self.check([*todo.values()], lambda done, start=start: bar(start + done, ""))  # type: ignore[misc]
+                new = list(zip(todo, verdicts, todo.values(), strict=True))
+                kept.add((key, verdict, {"response": item.where}) for key, verdict, item in new)
+                found |= {key: verdict for key, verdict, _ in new}
+                bar(start + len(part), "")
+        return [found[key] for key in keys]
+
+    def _records(self) -> list[Record]:
+        records = list(io.read(self.data, format=self.format, set_aside=self.set_aside))
+        if not records:
+            raise DataError(f"{self.data} holds no record")
+        return records
+
+    def _say(self, checked: "Sequence[Checked]") -> None:
+        from collections import Counter
+
+        from assay.report.verdicts import estimates
+        from assay.stats import summarise
+
+        outcomes = Counter(item.verdict.outcome for item in checked)
+        print(f"{len(checked):,} responses: " + ", ".join(f"{n:,} {outcome}" for outcome, n in outcomes.most_common()))
+        for name, estimate in estimates(checked).items():
+            print(f"{name}: {summarise(estimate)}")
+        stages = Counter((i.verdict.outcome, i.verdict.stage) for i in checked if i.verdict.outcome != "right")
+        for (outcome, stage), count in stages.most_common(8):
+            print(f"  {outcome}, {stage}: {count:,}")
+        if example := next((i.verdict.reason for i in checked if i.verdict.outcome == "undecided"), ""):
+            print(f"  undecided such as: {example}")
+
+    def _write(self, out: Path, checked: "Sequence[Checked]") -> None:
+        from assay.errors import MissingExtra
+        from assay.report import run_section, write_report
+        from assay.report.verdicts import estimates, verdict_sections
+
+        found = estimates(checked)
+        run = json.loads(config.write_run(out, self, [Path(self.data)]).read_text())
+        try:
+            sections = [*verdict_sections(checked, found), run_section(run)]
+            write_report(out / "report.html", f"Verdicts on {Path(self.data).name}", sections, subtitle=self.name)
+        except MissingExtra as error:
+            print(f"no report.html: {error}", file=sys.stderr)
+            return
+        print(f"wrote {out / 'verdicts.jsonl'}, {out / 'report.html'} and {out / 'run.json'}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerifyCode(Verifying):
+    """Programs, run against the tests in each prompt's `meta["tests"]`, in a sandbox."""
+
+    verifier: tyro.conf.OmitArgPrefixes[Code] = dataclasses.field(default_factory=Code)
+
+    name: ClassVar[str] = "programs, run against tests in a sandbox"
+
+    def check(self, items: Sequence[Item], show: Callable[[int], None]) -> list[Verdict]:
+        """A verdict an item; undecided where its prompt has no tests."""
+        suites = [suite_of(item.prompt) for item in items]
+        pairs = [(item.response.text, suite) for item, suite in zip(items, suites, strict=True) if suite is not None]
+        verdicts = iter(self.verifier.check_all(pairs, show))
+        without = Verdict(outcome="undecided", reason='the prompt has no tests in meta["tests"]', stage="no tests")
+        return [without if suite is None else next(verdicts) for suite in suites]
+
+    def prove(self, records: Sequence[Record]) -> dict[str, int]:
+        """The reference solutions, in each prompt's `meta["solution"]`, pass; planted bugs do not."""
+        pairs: list[tuple[str, Suite]] = []
+        for prompt in prompts_of(records):
+            suite, solution = suite_of(prompt), prompt.meta.get("solution")
+            if suite is not None and isinstance(solution, str):
+                pairs.append((solution, suite))
+        if not pairs:
+            raise DataError(f"no prompt of {self.data} has tests and a reference solution in its meta")
+        return self.verifier.validate(pairs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Levels:
+    """The levels of isolation for `assay verify code --level`: made of what, stopping what, and to be had here or
+    not."""
+
+    def __call__(self) -> None:
+        """Try each and tell."""
+        logging.getLogger("assay.verifiers.sandbox").setLevel(logging.ERROR)  # each is described below anyway
+        for level in LEVELS:
+            try:
+                Sandbox(level, workers=1).close()
+            except BackendError as error:
+                here = f"not here: {error}"
+            else:
+                here = "to be had here"
+            print(f"{describe(level)}\n    {here}\n")
+
+
+def items_of(records: Sequence[Record]) -> list[Item]:
+    """The responses of the records, with their labels: a pool's grades, an outcome's label on the last step."""
+    items: list[Item] = []
+    for number, record in enumerate(records, 1):
+        if isinstance(record, StepLabels):
+            name = record.prompt.id or f"record {number}"
+            items.append(Item(record.prompt, record.response, name, record.labels[-1] if record.labels else None))
+        elif isinstance(record, Group):
+            name = record.prompt.id or f"record {number}"
+            grades = record.grades if isinstance(record, Ranking) else (None,) * len(record.responses)
+            for place, (response, grade) in enumerate(zip(record.responses, grades, strict=True), 1):
+                items.append(Item(record.prompt, response, f"{name}, response {place}", grade))
+    return items
+
+
+def prompts_of(records: Sequence[Record]) -> list[Prompt]:
+    """The prompts of the records, each once."""
+    found: dict[str, Prompt] = {}
+    for record in records:
+        prompt = record if isinstance(record, Prompt) else getattr(record, "prompt", None)
+        if prompt is not None:
+            found.setdefault(prompt.model_dump_json(), prompt)
+    return [*found.values()]
+
+
+def checked_of(items: Sequence[Item], verdicts: Sequence[Verdict]) -> "list[Checked]":
+    """Items and verdicts together, for the report."""
+    from assay.report.verdicts import Checked
+
+    return [
+        Checked(item.where, item.prompt.text, item.response.text, verdict, item.label)
+        for item, verdict in zip(items, verdicts, strict=True)
+    ]
+
+
+COMMANDS: dict[str, Any] = {"code": VerifyCode, "levels": Levels}

