@@ -104,3 +104,26 @@ def test_data_without_responses_or_tests(tmp_path: Path, capsys: pytest.CaptureF
     said = capsys.readouterr().out
     assert "1 responses: 1 undecided" in said
     assert 'no tests in meta["tests"]' in said
+
+
+def test_rules_and_the_prompts_own_instructions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("regex")
+    prompt = Prompt.of("Write.", id="p")
+    prompt = prompt.model_copy(update={"meta": {"instructions": [{"id": "punctuation:no_comma", "kwargs": {}}]}})
+    texts = ("one two three", "one, two", "one two three four", "one two secret")
+    records = [Ranking(prompt=prompt, responses=tuple(map(Response.of, texts)), grades=(1.0, 0.0, 0.0, 0.0))]
+    io.write(records, tmp_path / "pool.jsonl")
+    out = tmp_path / "out"
+    flags = ["--at-least", "2", "--at-most", "3", "--pattern", "^one", "--without", "secret", "--credit", "share"]
+    main(["verify", "rules", str(tmp_path / "pool.jsonl"), "--out", str(out), *flags])
+    said = capsys.readouterr().out
+    assert "agreement with the labels: 1.000" in said
+    rows = [json.loads(line) for line in (out / "verdicts.jsonl").read_text().splitlines()]
+    assert [row["stage"] for row in rows] == ["all", "punctuation:no_comma", "length", "pattern"]
+    assert [row.get("credit") for row in rows] == [None, 0.75, 0.75, 0.75]
+    main(["verify", "rules", str(tmp_path / "pool.jsonl"), "--validate", "--at-most", "3"])
+    assert "rules: 1\nprompts: 1" in capsys.readouterr().out
+    (tmp_path / "schema.json").write_text("[]")
+    with pytest.raises(SystemExit):
+        main(["verify", "rules", str(tmp_path / "pool.jsonl"), "--json-schema", str(tmp_path / "schema.json")])
+    assert "no JSON schema but list" in capsys.readouterr().err

@@ -106,6 +106,11 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         ("What do 3 cars at $400 cost?", "1,200"),
         ("How cold?", "-3"),
     ],
+    "ifeval": [
+        ("Name two colours, without commas.", None),
+        ('Write <<a title>> and "end".', None),
+        ("Say why.", None),
+    ],
     "genrm-samples": [
         ("2+3?", ("The answer is 5.",), (1,)),
         ("2+3?", ("The answer is 6.",), (0,)),
@@ -190,6 +195,7 @@ WRITTEN = [
     "prm800k",
     "math-shepherd",
     "gsm8k",
+    "ifeval",
 ]
 
 

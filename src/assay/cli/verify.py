@@ -5,19 +5,22 @@ taken for wrong. They are written as they are reached: a run that was stopped go
 """
 
 import dataclasses
+import functools
 import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import tyro
 
 from assay import config
 from assay.data import io
-from assay.errors import BackendError, DataError
+from assay.errors import BackendError, ConfigError, DataError
+from assay.scorers.ruled import Rule, Ruled
 from assay.types import Group, Prompt, Ranking, Record, Response, StepLabels, Verdict
+from assay.verifiers import rules
 from assay.verifiers.code import Code
 from assay.verifiers.kept import Kept, key_of
 from assay.verifiers.sandbox import Sandbox
@@ -179,6 +182,77 @@ class VerifyCode(Verifying):
         return self.verifier.validate(pairs)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerifyRules(Verifying):
+    """Rules given here, and the instructions in each prompt's `meta["instructions"]`, as IFEval has them."""
+
+    r1: bool = False
+    """DeepSeek-R1's format: <think>...</think> and <answer>...</answer>, each once and in order, nothing outside."""
+
+    at_least: int | None = None
+    """Fewest units of length."""
+
+    at_most: int | None = None
+    """Most units of length."""
+
+    unit: Literal["words", "characters", "lines", "sentences"] = "words"
+    """What length is counted in."""
+
+    language: str | None = None
+    """ISO 639-1 code of the language to write in, such as en."""
+
+    pattern: tuple[str, ...] = ()
+    """Regular expressions that have to match somewhere."""
+
+    without: tuple[str, ...] = ()
+    """Regular expressions that must not match anywhere."""
+
+    json_schema: Path | None = None
+    """File of the JSON schema that the last fenced block of JSON, or else the whole text, has to satisfy."""
+
+    credit: Literal["all", "share"] = "all"
+    """all: right only where every rule holds. share: a wrong one's score is the share of rules that hold."""
+
+    mode: Literal["strict", "loose"] = "strict"
+    """Of instructions. loose: a first or last line and stars may be left out (IFEval's second way to count)."""
+
+    outside: tuple[str, ...] = ()
+    """Instructions of others that prompts may give, each as package.module:Class."""
+
+    name: ClassVar[str] = "rules and instructions"
+
+    def check(self, items: Sequence[Item], show: Callable[[int], None]) -> list[Verdict]:
+        """A verdict an item, of all its rules together."""
+        groups = [Group(prompt=item.prompt, responses=(item.response,)) for item in items]
+        found = []
+        for done, group in enumerate(groups, 1):
+            ((verdict,),) = self._ruled.verdicts([group])
+            found.append(verdict)
+            show(done)
+        return found
+
+    def prove(self, records: Sequence[Record]) -> dict[str, int]:
+        """Each rule and each instruction accepts the example that it writes itself, and refuses the counterexample."""
+        prompts = prompts_of(records)
+        self._ruled.validate(prompts)
+        return {"rules": len(self._ruled.rules), "prompts": len(prompts)}
+
+    @functools.cached_property
+    def _ruled(self) -> Ruled:
+        given: list[Rule] = []
+        if self.r1:
+            given.append(rules.Format())
+        if self.at_least is not None or self.at_most is not None:
+            given.append(rules.Length(unit=self.unit, min=self.at_least, max=self.at_most))
+        if self.language is not None:
+            given.append(rules.Language(language=self.language))
+        given += [rules.Pattern(pattern=pattern) for pattern in self.pattern]
+        given += [rules.Pattern(pattern=pattern, wanted=False) for pattern in self.without]
+        if self.json_schema is not None:
+            given.append(rules.JsonSchema(schema=schema_of(self.json_schema)))
+        return Ruled(rules=tuple(given), credit=self.credit, mode=self.mode, outside=self.outside)
+
+
 @dataclasses.dataclass(frozen=True)
 class Levels:
     """The levels of isolation for `assay verify code --level`: made of what, stopping what, and to be had here or
@@ -195,6 +269,17 @@ class Levels:
             else:
                 here = "to be had here"
             print(f"{describe(level)}\n    {here}\n")
+
+
+def schema_of(path: Path) -> dict[str, Any]:
+    """The JSON schema in a file."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} holds no JSON schema: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} holds no JSON schema but {type(found).__name__}; give an object")
+    return found
 
 
 def items_of(records: Sequence[Record]) -> list[Item]:
@@ -232,4 +317,4 @@ def checked_of(items: Sequence[Item], verdicts: Sequence[Verdict]) -> "list[Chec
     ]
 
 
-COMMANDS: dict[str, Any] = {"code": VerifyCode, "levels": Levels}
+COMMANDS: dict[str, Any] = {"code": VerifyCode, "rules": VerifyRules, "levels": Levels}

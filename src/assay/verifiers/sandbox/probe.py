@@ -110,7 +110,8 @@ def probe(server: ForkServer, level: Level) -> None:
 
 def explain(level: Level, python: Interpreter, error: Exception) -> SandboxUnavailable:
     """Why a level is refused, and what would help."""
-    shut = next((p for p in (python.prefix, *python.prefix.parents) if not p.stat().st_mode & 0o001), None)
+    folders = reversed((python.prefix, *python.prefix.parents))
+    shut = next((folder for folder in folders if not folder.stat().st_mode & 0o001), None)
     if shut and (level != "namespaces" or os.getuid() != 0):
         helps = f"Its Python is in {shut}, which only the owner may enter; give one that all may run, with --python"
     elif level == "namespaces":

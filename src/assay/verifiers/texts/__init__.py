@@ -1,0 +1,1 @@
+"""What can be read off a text in one pass: its units, its language, its JSON."""
