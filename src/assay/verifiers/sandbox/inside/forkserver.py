@@ -15,7 +15,6 @@ import importlib
 import json
 import os
 import resource
-import signal
 import site
 import socket
 import sys
@@ -105,8 +104,6 @@ def _place(descriptors: list[int], places: dict[str, int]) -> None:
 
 
 def _lock_down(spawn: dict[str, Any], settings: dict[str, Any], program: bytes, parent: int) -> None:
-    for name in ("SIGPIPE", "SIGXFSZ", "SIGINT"):
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
     os.umask(0o077)
     uid, limits = spawn["uid"], spawn["limits"]
     if settings["namespaces"]:
