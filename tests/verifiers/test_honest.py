@@ -29,7 +29,12 @@ def f():
     "tempdir": """
 import tempfile,os,shutil
 def f():
-    d=tempfile.mkdtemp(); open(d+'/a','w').write('x'); shutil.copy2(d+'/a',d+'/b'); n=len(os.listdir(d)); shutil.rmtree(d); return n+3
+    d=tempfile.mkdtemp()
+    open(d+'/a','w').write('x')
+    shutil.copy2(d+'/a',d+'/b')
+    n=len(os.listdir(d))
+    shutil.rmtree(d)
+    return n+3
 """,
     "sqlite": """
 import sqlite3
@@ -39,7 +44,11 @@ def f():
     "sqlitefile": """
 import sqlite3
 def f():
-    c=sqlite3.connect('x.db'); c.execute('create table t(a)'); c.execute('insert into t values (5)'); c.commit(); return c.execute('select a from t').fetchone()[0]
+    c=sqlite3.connect('x.db')
+    c.execute('create table t(a)')
+    c.execute('insert into t values (5)')
+    c.commit()
+    return c.execute('select a from t').fetchone()[0]
 """,
     "uuid": """
 import uuid
@@ -87,7 +96,10 @@ def f():
 import signal,time
 def f():
     hit=[]
-    signal.signal(signal.SIGALRM,lambda *a: hit.append(5)); signal.setitimer(signal.ITIMER_REAL,0.01); time.sleep(0.05); return hit[0]
+    signal.signal(signal.SIGALRM,lambda *a: hit.append(5))
+    signal.setitimer(signal.ITIMER_REAL,0.01)
+    time.sleep(0.05)
+    return hit[0]
 """,
     "no subprocess, but an error that can be caught": """
 import subprocess
@@ -123,7 +135,9 @@ import os
 def f(): return 5 if os.environ.get('HOME')=='/tmp' and os.getcwd()=='/tmp' else os.getcwd()
 """,
     "many modules": """
-import decimal,statistics,calendar,csv,io,textwrap,pprint,difflib,string,struct,array,secrets,html,urllib.parse,base64,zlib,bz2,lzma,gzip,xml.etree.ElementTree,email,logging,argparse,unittest,doctest,inspect,ast,dis,locale,gettext
+import decimal, statistics, calendar, csv, io, textwrap, pprint, difflib, string, struct
+import array, secrets, html, urllib.parse, base64, zlib, bz2, lzma, gzip, xml.etree.ElementTree
+import email, logging, argparse, unittest, doctest, inspect, ast, dis, locale, gettext
 def f(): return 5
 """,
 }
