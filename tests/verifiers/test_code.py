@@ -175,6 +175,7 @@ def test_assertions_may_change_arguments_use_helpers_objects_and_errors() -> Non
         "try:\n    fail()\nexcept ValueError as error:\n    assert str(error) == 'no'\nelse:\n    raise AssertionError",
         "from solution import twice as f\nassert f(2) == 4",
         "s = Stack()\nassert same(s) == s",
+        "s = Stack()\nassert isinstance(s, Stack)\nassert not isinstance(3, Stack)",
         "d = {'a': [1]}\ngrow(d)\nassert d == {'a': [1, 1]}",
     )
     suite = Assertions(tests=tests, before="def half(x):\n    return x / 2")
@@ -192,6 +193,22 @@ class Stack:
 """
     verdict = CODE.check(code, suite)
     assert verdict.outcome == "right", verdict.reason
+
+
+def test_a_program_cannot_stop_an_iteration_of_the_tests() -> None:
+    suite = Assertions(tests=("assert all(map(add, [1], [2]))",))
+    assert outcome("def add(a, b): raise StopIteration", suite) == "wrong"
+    assert outcome(ADD, suite) == "right"
+
+
+@pytest.mark.parametrize(
+    "source", ["assert twice(lambda x: x + 1) == 3", "import solution as s\ndef test_it(): s.twice(len)"]
+)
+def test_what_tests_cannot_pass_to_a_program_is_said(source: str) -> None:
+    suite = Assertions(tests=(source,), pytest="test_it" in source)
+    verdict = CODE.check("def twice(f): return f(f(1))", suite)
+    assert verdict.outcome == "undecided"
+    assert "function" in verdict.reason
 
 
 def test_pytest_files() -> None:

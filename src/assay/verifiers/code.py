@@ -228,7 +228,7 @@ class Code:
             reason, stage = _stopped(ended, self.limits)
             return _Tally(0, len(suite.tests), f"the tests did not finish: {reason}", stage)
         if said["total"] == 0:
-            return _Tally(0, 0, "no test ran", "tests")
+            return _Tally(0, 0, "; ".join(map(str, said["failures"])) or "no test ran", "tests")
         reason = "; ".join(_cut(str(failure), 300) for failure in said["failures"][:1])
         if "when it is loaded" in reason:
             return _Tally(0, said["total"], reason, "load")

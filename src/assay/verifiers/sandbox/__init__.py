@@ -13,6 +13,7 @@ import atexit
 import contextlib
 import logging
 import os
+import platform
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -63,6 +64,8 @@ class Sandbox:
         if level != "namespaces":
             log.warning("%s", describe(level))
         try:
+            if platform.system() != "Linux":
+                raise BackendError(f"it needs Linux, and this is {platform.system()}; a remote service may serve")
             with self._slot() as slot:
                 probe(self._server(slot), level)
         except (BackendError, MissingExtra, OSError) as error:

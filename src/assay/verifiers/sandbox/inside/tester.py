@@ -26,6 +26,10 @@ class ProgramGone(Exception):
     """The program ended, or wrote what is no answer: no test can pass any more."""
 
 
+class Unsupported(BaseException):
+    """A test does what cannot be done through a pipe: no word on the program."""
+
+
 class ProgramError(Exception):
     """The program raised an error of a type that is not Python's own."""
 
@@ -105,6 +109,13 @@ class Remote:
     def __getitem__(self, key: Any) -> Any:
         return self._channel.ask(self._target, "__getitem__", (key,), {})
 
+    def __instancecheck__(self, instance: Any) -> bool:
+        # Of a class of the program's: only over there can it be told.
+        return (
+            isinstance(instance, Remote)
+            and self._channel.ask(self._target, "__instancecheck__", (instance,), {}) is True
+        )
+
     def __repr__(self) -> str:
         return f"<the program's {self._kind}>"
 
@@ -126,6 +137,8 @@ def tests() -> NoReturn:
         found = run(job, channel, [str(name) for name in loaded.get("names", ())])
     except ProgramGone as error:
         found = {"passed": 0, "total": len(job["tests"]), "failures": [str(error)[:400]]}
+    except Unsupported as error:
+        found = {"passed": 0, "total": 0, "failures": [str(error)[:400]]}
     write({"nonce": job["nonce"], **found})
     os._exit(0)
 
@@ -148,6 +161,8 @@ def _each(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[str, 
         except ProgramGone as error:
             failures.append(str(error)[:400])
             break
+        except Unsupported:
+            raise
         except BaseException as error:  # noqa: BLE001  a test may end in any way
             failures.append(f"{type(error).__name__}{_line(error)}: {said(error)}")
     return {"passed": passed, "total": len(job["tests"]), "failures": failures[:5]}
@@ -176,7 +191,13 @@ def _by_pytest(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[
     sys.modules[job["module"]] = _module(job["module"], channel, names)
     passed, failures = set[str](), dict[str, str]()
 
+    unsupported: list[BaseException] = []
+
     class Count:
+        def pytest_exception_interact(self, call: Any) -> None:
+            if isinstance(call.excinfo.value, Unsupported):
+                unsupported.append(call.excinfo.value)
+
         def pytest_runtest_logreport(self, report: Any) -> None:
             if report.failed:
                 failures[report.nodeid] = str(report.longrepr)[-400:]
@@ -192,6 +213,8 @@ def _by_pytest(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[
             file.write(f"{job['before']}\n{source}")
     options = ["-q", "-p", "no:cacheprovider", "--rootdir", ".", "-c", os.devnull, "--assert=plain", "--capture=no"]
     pytest.main([*options, "."], plugins=[Count()])
+    if unsupported:
+        raise unsupported[0]
     right = passed - failures.keys()
     messages = [f"{name}: {message}" for name, message in failures.items()]
     return {"passed": len(right), "total": len(right | failures.keys()), "failures": messages[:5]}
@@ -210,8 +233,10 @@ def _encode(value: Any) -> Any:
 
 
 def _number(item: Any) -> Any:
-    if not isinstance(item, Remote) or item._get is not None:
-        raise TypeError(f"a test passes a {type(item).__name__} to the program; only plain data can cross")
+    if not isinstance(item, Remote):
+        raise Unsupported(f"a test passes a {type(item).__name__} to the program; only plain data can cross")
+    if item._get is not None:
+        raise TypeError("a method of the program's cannot be passed to it")
     return item._target
 
 
@@ -226,9 +251,13 @@ def _carry_over(ours: tuple[Any, ...], theirs: Any) -> None:
 
 
 def _raised(kind: str, message: str) -> BaseException:
-    """The program's error as ours, where it is one of Python's own."""
+    """The program's error as ours, where it is one of Python's own.
+
+    Not one that ends iterations: `all(map(candidate, inputs))` would be true of a program that stops it at once.
+    """
     cls = getattr(builtins, kind, None)
-    if isinstance(cls, type) and issubclass(cls, Exception) and not issubclass(cls, UnicodeError):
+    odd = (UnicodeError, StopIteration, StopAsyncIteration, ExceptionGroup)
+    if isinstance(cls, type) and issubclass(cls, Exception) and not issubclass(cls, odd):
         return cls(message)
     return ProgramError(f"{kind}: {message}")
 
