@@ -111,6 +111,46 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         ('Write <<a title>> and "end".', None),
         ("Say why.", None),
     ],
+    "humaneval": [
+        ('def add(a, b):\n    """Sum."""\n', None),
+        (
+            "from typing import List\n\ndef half(x):\n    return x / 2\n\n"
+            'def halves(xs: List[float]):\n    """Half of each."""\n',
+            None,
+        ),
+        ("def flip(b):\n    '''Not b.'''\n", None),
+    ],
+    "mbpp": [
+        (
+            "Write a function to add two numbers.\nYour code should pass these tests:\n\n"
+            "assert add(1, 2) == 3\nassert add(-1, 1) == 0",
+            None,
+        ),
+        (
+            "Write a function to find the square root.\nYour code should pass these tests:\n\n"
+            "assert math.isclose(root(4), 2)\nassert root(9) == 3",
+            None,
+        ),
+        (
+            "Write a function that returns the larger of two pairs.\nYour code should pass these tests:\n\n"
+            "assert larger(P, (0, 1)) == P\nassert larger((0, 1), (5, 5)) == (5, 5)",
+            None,
+        ),
+    ],
+    "evalplus": [
+        ("'''\nWrite a function to add.\n'''", None),
+        ('def third(x):\n    """A third."""\n', None),
+        ("'''\nPairs, please.\n'''", None),
+    ],
+    "livecodebench": [
+        ("Print the sum of two numbers.", None),
+        (
+            "Return twice the list.\n\nUse this start:\n```python\nclass Solution:\n"
+            "    def twice(self, xs: List[int], n: int) -> List[int]:\n        \n```",
+            None,
+        ),
+        ("Print what you read.", None),
+    ],
     "genrm-samples": [
         ("2+3?", ("The answer is 5.",), (1,)),
         ("2+3?", ("The answer is 6.",), (0,)),
