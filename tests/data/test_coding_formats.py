@@ -17,6 +17,7 @@ from assay.data.formats.mbpp import Mbpp
 from assay.data.io import read
 from assay.errors import DataError
 from assay.types import Prompt
+from assay.verifiers.sandbox.inside.codec import decode
 from assay.verifiers.suites import Assertions, Calls, Reference, Streams, Suite, suite_of
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
@@ -93,6 +94,30 @@ def test_evalplus_inputs_tolerance_and_stub() -> None:
     (base,) = Evalplus(plus=False).read(row("evalplus"))
     assert isinstance(base, Prompt)
     assert len(base.meta["tests"]["cases"]) == 2
+
+
+def test_evalplus_contracts_tell_tuples_and_complex_numbers() -> None:
+    contract = """
+      assert isinstance(pair, tuple), "invalid inputs" # $_CONTRACT_$
+      assert all(isinstance(x, tuple) for x in pairs), "invalid inputs" # $_CONTRACT_$
+      assert isinstance(z, complex) or isinstance(z, float), "invalid inputs" # $_CONTRACT_$
+      assert isinstance(n, (int, float)), "invalid inputs" # $_CONTRACT_$
+    """
+    new = {
+        "entry_point": "f",
+        "canonical_solution": "def f(pair, pairs, z, n, rest):\n    return pair, pairs, z, n, rest",
+        "base_input": [[[1, 2], [[1], [2]], "1j", "3", [1, {"a": [2**60]}]], [[], [], 0.5, 2, [float("inf")]]],
+        "plus_input": {},
+        "contract": contract,
+    }
+    (prompt,) = Evalplus().read({**row("evalplus"), **new})
+    assert isinstance(prompt, Prompt)
+    suite = suite_of(prompt)
+    assert isinstance(suite, Reference)
+    first, second = ([decode(argument) for argument in case.arguments] for case in suite.cases)
+    assert first == [(1, 2), [(1,), (2,)], 1j, 3, [1, {"a": [2**60]}]]
+    assert second == [(), [], 0.5, 2, [float("inf")]]
+    assert "contract" not in prompt.meta
 
 
 def test_livecodebench_hidden_tests_and_methods() -> None:

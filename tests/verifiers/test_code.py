@@ -157,6 +157,7 @@ def test_a_reference_solution_gives_the_expected_values() -> None:
     verdict = CODE.check("def f(n): return 7", constant)
     assert verdict.outcome == "undecided"
     assert "constant" in verdict.reason
+    assert outcome("def f(n): return 7", constant.model_copy(update={"distinct": 1})) == "right"
     broken = suite.model_copy(update={"solution": "def f(n): return open('x')"})
     assert outcome("def f(n): return n", broken) == "undecided"
     # inputs that the reference refuses are no tests
@@ -167,6 +168,24 @@ def test_a_reference_solution_gives_the_expected_values() -> None:
     assert outcome("def f(n): return [n, {n}]", pairs) == "wrong"
 
 
+def test_a_reference_is_asked_no_more_than_it_answers_in_half_the_limits() -> None:
+    """So that a right program is not condemned by an input that takes as long as it may."""
+    slow = "def f(n):\n    while n == 2: pass\n    return n"
+    suite = Reference(entry="f", solution=slow, cases=tuple(Input(arguments=(n,)) for n in range(4)))
+    assert outcome(slow, suite, Code(limits=Limits(seconds=2))) == "right"
+    assert outcome("def f(n): return n if n < 2 else None", suite, Code(limits=Limits(seconds=2))) == "right"
+    flood = "def f(n): return 'x' * (300_000 if n == 3 else n)"
+    suite = suite.model_copy(update={"solution": flood})
+    assert outcome(flood, suite) == "right"
+
+
+def test_modules_that_tests_left_to_the_program_to_import_are_pythons_own() -> None:
+    suite = Assertions(tests=("assert math.isclose(add(0.1, 0.2), 0.3)",), entry="add")
+    assert outcome("import math\n" + ADD, suite) == "right"
+    fake = "class math:\n    isclose = staticmethod(lambda a, b: True)\ndef add(a, b): return 5"
+    assert outcome(fake, suite) == "wrong"
+
+
 def test_assertions_may_change_arguments_use_helpers_objects_and_errors() -> None:
     tests = (
         "xs = [3, 1, 2]\nassert sort(xs) is None\nassert xs == [1, 2, 3]",
@@ -175,6 +194,7 @@ def test_assertions_may_change_arguments_use_helpers_objects_and_errors() -> Non
         "try:\n    fail()\nexcept ValueError as error:\n    assert str(error) == 'no'\nelse:\n    raise AssertionError",
         "from solution import twice as f\nassert f(2) == 4",
         "s = Stack()\nassert same(s) == s",
+        "s = Stack()\nassert not s\ns.push(1)\nassert s",
         "s = Stack()\nassert isinstance(s, Stack)\nassert not isinstance(3, Stack)",
         "d = {'a': [1]}\ngrow(d)\nassert d == {'a': [1, 1]}",
     )

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from assay.errors import ConfigError, MissingExtra
 from assay.types import Verdict
+from assay.verifiers.rules import Format, JsonSchema, Language, Length, Pattern
 from assay.verifiers.texts import language as _language
 from assay.verifiers.texts import schema as _schema
-from assay.verifiers.rules import Format, JsonSchema, Language, Length, Pattern
 from assay.verifiers.texts.samples import SAMPLES
 from assay.verifiers.texts.units import sentences
 

@@ -10,6 +10,7 @@ model
 
 import ast
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -73,8 +74,10 @@ def _preamble(stub: str, entry: str) -> str:
     if not stub:
         return ""
     try:
-        body = ast.parse(stub + "\n    pass\n").body
-    except SyntaxError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes such as "\\d" in others' strings
+            body = ast.parse(stub + "\n    pass\n").body
+    except (SyntaxError, ValueError):
         return ""
     name = entry.partition(".")[0]
     for node in body:

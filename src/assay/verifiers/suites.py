@@ -3,13 +3,13 @@
 * `Calls`       call a function, compare what it returns: expected values are known here and stay here
 * `Streams`     run a whole program on an input, compare what it prints
 * `Assertions`  sources that assert: HumanEval's `check`, MBPP's lines, pytest's files
-* `Reference`   inputs alone; the expected values are what a reference solution returns for them
+* `Reference`   inputs alone; the expected values are what a reference solution returns for them, in half the limits
 """
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from assay.errors import DataError
 from assay.types import Prompt, Record
@@ -20,6 +20,8 @@ __all__ = ["Assertions", "Call", "Calls", "Input", "Reference", "Stream", "Strea
 
 class Input(Record):
     """Arguments of one call."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")  # infinity is an argument
 
     arguments: tuple[Any, ...] = ()
     keywords: dict[str, Any] = Field(default_factory=dict)
@@ -33,6 +35,8 @@ class Call(Input):
 
 
 class _Callable(Record):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
     entry: str
     """The function to call; "Class.method" for a method of a new object."""
     values: Literal["json", "tagged"] = "json"
@@ -68,6 +72,8 @@ class Reference(_Callable):
     kind: Literal["reference"] = "reference"
     solution: str
     """The reference program."""
+    distinct: int = Field(default=2, ge=1)
+    """Fewest different answers that it must give: a constant would pass tests that all expect the same."""
     cases: tuple[Input, ...] = Field(min_length=1)
 
 

@@ -28,7 +28,7 @@ class Humaneval:
         tests = {
             "kind": "assertions",
             "tests": [fields.text(row, "test")],
-            "entry": fields.text(row, "entry_point"),
+            "entry": fields.text(row, "entry_point").strip(),
             "before": f"{stub}\n    pass\n",
             "stub": stub,
         }

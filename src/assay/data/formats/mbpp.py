@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.data import fields
+from assay.data import fields, syntax
 from assay.errors import DataError
 from assay.types import Message, Prompt, Record
 
@@ -63,9 +63,7 @@ class Mbpp:
 
 def _entry(code: str, tests: Sequence[str]) -> str:
     """The function under test: the one that the solution defines and the first test calls."""
-    try:
-        defined = {node.name for node in ast.walk(ast.parse(code)) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-        called = [node.id for node in ast.walk(ast.parse(tests[0])) if isinstance(node, ast.Name)]
-    except SyntaxError as error:
-        raise DataError(f"field 'code' or 'test_list' is no Python: {error.msg}, line {error.lineno}") from error
+    nodes = ast.walk(syntax.parse(code, "code"))
+    defined = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    called = [node.id for node in ast.walk(syntax.parse(tests[0], "test_list")) if isinstance(node, ast.Name)]
     return next((name for name in called if name in defined), "")

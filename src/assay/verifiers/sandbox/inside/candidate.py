@@ -44,7 +44,9 @@ def candidate() -> NoReturn:
             call = json.loads(line)
             try:
                 target = names[call["call"]] if isinstance(call["call"], str) else objects[call["call"]]
-                if call["get"] is not None:
+                if call["get"] == "bool()":
+                    target = bool(target)
+                elif call["get"] is not None:
                     target = getattr(target, call["get"])
                 if "arguments" not in call:
                     write({"value": encode(target, keep)}, CALLS_OUT)
