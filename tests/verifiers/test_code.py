@@ -15,7 +15,7 @@ from assay.scorers.executed import Executed
 from assay.verifiers.code import Code
 from assay.verifiers.compare import Comparison
 from assay.verifiers.planted import bugs
-from assay.verifiers.sandbox import Limits
+from assay.verifiers.sandbox import Job, Limits, Sandbox
 from assay.verifiers.suites import (
     Assertions,
     Call,
@@ -219,6 +219,54 @@ def test_a_program_cannot_stop_an_iteration_of_the_tests() -> None:
     suite = Assertions(tests=("assert all(map(add, [1], [2]))",))
     assert outcome("def add(a, b): raise StopIteration", suite) == "wrong"
     assert outcome(ADD, suite) == "right"
+
+
+@pytest.mark.parametrize("by_pytest", [False, True])
+def test_a_program_that_ends_passes_no_test_that_expects_errors(by_pytest: bool) -> None:
+    source = """
+from solution import add
+def test_it():
+    try:
+        add(1, 2)
+    except BaseException:
+        return
+    raise AssertionError
+""" + ("" if by_pytest else "test_it()")
+    suite = Assertions(tests=(source,), entry="add", pytest=by_pytest)
+    assert outcome("def add(a, b): raise ValueError", suite) == "right"
+    assert outcome("import os\ndef add(a, b): os._exit(0)", suite) == "wrong"
+
+
+@pytest.mark.parametrize("by_pytest", [False, True])
+def test_import_star_takes_nothing_that_is_pythons(by_pytest: bool) -> None:
+    source = """
+import math
+from solution import *
+def test_it():
+    assert all([math.isclose(add(1, 2), 3), abs(add(0, 1)) == 1])
+"""
+    suite = Assertions(tests=(source + ("" if by_pytest else "test_it()\n"),), pytest=by_pytest)
+    assert outcome(ADD, suite) == "right"
+    cheat = "def all(x): return True\ndef abs(x): return 1\nclass math: isclose = print\ndef add(a, b): return 0"
+    assert outcome(cheat, suite) == "wrong"
+
+
+def test_a_sandbox_may_be_used_in_a_fork() -> None:
+    with Sandbox(workers=1) as sandbox:
+        job = Job("program", {"code": "print(1)", "stdin": ""}, Limits(), speaks=True)
+        assert sandbox.run(job)[0].stdout == b"1\n"
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if all(sandbox.run(job)[0].stdout == b"1\n" for _ in range(20)) else 1)
+        assert all(sandbox.run(job)[0].stdout == b"1\n" for _ in range(20))
+        assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_what_a_program_says_can_be_printed() -> None:
+    verdict = CODE.check("def add(a, b): raise ValueError('\\ud800')", CALLS)
+    assert verdict.reason.encode()
+    verdict = CODE.check("def add(a, b): raise ValueError('\\ud800')", ASSERTIONS)
+    assert verdict.reason.encode()
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,9 @@ def test_every_value_is_itself(value: Any) -> None:
         ({"a": 1}, {"b": 1}, False, False),
         ({"a": 1}, {"a": 1, "b": 1}, False, False),
         ({1: "x"}, {True: "x"}, False, False),
+        ({frozenset({1, 2}), frozenset({3})}, {frozenset({3}), frozenset({2, 1})}, True, True),
+        ({frozenset({1, 2})}, {frozenset({1, 3})}, False, False),
+        ({(1, frozenset({"a", "b"})): 1}, {(1, frozenset({"b", "a"})): 1}, True, True),
         (2**70, 2**70, True, True),
         (2**70, 2**70 + 1, False, False),
         (math.nan, math.nan, True, True),
@@ -84,6 +87,14 @@ def test_hostile_data_equals_nothing(hostile: Any) -> None:
             if hostile == ["dict"] and expected == {}:
                 continue  # the encoding of just that
             assert not comparison.same(encode(expected), hostile)
+
+
+def test_sets_in_sets_are_compared_in_no_order() -> None:
+    one = ["set", ["frozenset", 1, 2, ["tuple", "a"]], ["frozenset", 3]]
+    other = ["set", ["frozenset", 3], ["frozenset", ["tuple", "a"], 2, 1]]
+    assert STRICT.same(one, other)
+    assert not STRICT.same(one, ["set", ["frozenset", 3], ["frozenset", ["tuple", "b"], 2, 1]])
+    assert not STRICT.same(["set", ["tuple", 1, 2]], ["set", ["tuple", 2, 1]])
 
 
 def test_what_is_opaque_does_not_even_equal_itself() -> None:

@@ -231,7 +231,7 @@ class Code:
             reason, stage = _stopped(ended, self.limits)
             return _Tally(0, len(suite.tests), f"the tests did not finish: {reason}", stage)
         if said["total"] == 0:
-            return _Tally(0, 0, "; ".join(map(str, said["failures"])) or "no test ran", "tests")
+            return _Tally(0, 0, _cut("; ".join(map(str, said["failures"])), 300) or "no test ran", "tests")
         reason = "; ".join(_cut(str(failure), 300) for failure in said["failures"][:1])
         if "when it is loaded" in reason:
             return _Tally(0, said["total"], reason, "load")
@@ -351,4 +351,5 @@ def _shown(result: Sequence[Any]) -> str:
 
 
 def _cut(text: str, longest: int = MAX_PRINTED) -> str:
+    text = text.encode(errors="backslashreplace").decode()  # a lone surrogate can be neither printed nor saved
     return text if len(text) <= longest else text[: longest - 3] + "..."

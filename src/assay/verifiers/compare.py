@@ -132,7 +132,15 @@ def _float(word: str) -> float | None:
 
 
 def _key(data: Any) -> str:
-    return json.dumps(data)
+    """The same for equal data, in whatever order a set or a dict inside it was walked."""
+    if not isinstance(data, list) or not data or not isinstance(data[0], str):
+        return json.dumps(data)
+    tag, *items = data
+    if tag == "dict":
+        keys = sorted(f"{_first(pair)}: {_key(pair[-1])}" for pair in items if isinstance(pair, list) and pair)
+    else:
+        keys = [_key(item) for item in items]
+    return f"{tag}({', '.join(sorted(keys) if tag in _UNORDERED else keys)})"
 
 
 def _first(pair: Any) -> str:

@@ -57,10 +57,9 @@ class Sandbox:
             raise ConfigError(f"programs run as another user, who may not read {shut[0]}; chmod o+rx it")
         self.level = level
         self._start = (level, interpreter(python), tuple(p.resolve() for p in packages), tuple(preload))
-        self._free = list(range(workers))
+        self._workers = workers
         self._servers: dict[int, ForkServer] = {}
-        self._changed = threading.Condition()
-        self._owner = os.getpid()
+        self._begin()
         if level != "namespaces":
             log.warning("%s", describe(level))
         try:
@@ -103,6 +102,15 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _begin(self) -> None:
+        """Start anew, without any process: at first, and in a fork, where they are not one's own."""
+        for server in self._servers.values():
+            server.forget()
+        self._servers = {}
+        self._free = list(range(self._workers))
+        self._changed = threading.Condition()
+        self._owner = os.getpid()
+
     def _server(self, slot: int) -> ForkServer:
         if slot not in self._servers:
             self._servers[slot] = ForkServer(*self._start)
@@ -114,6 +122,8 @@ class Sandbox:
 
     @contextlib.contextmanager
     def _slot(self) -> Iterator[int]:
+        if os.getpid() != self._owner:
+            self._begin()
         with self._changed:
             self._changed.wait_for(lambda: self._free)
             slot = self._free.pop()

@@ -138,10 +138,10 @@ class ForkServer:
         """
         running: list[_Running] = []
         links = _links(len(jobs))
-        folders = [tempfile.TemporaryDirectory(prefix="assay-") for _ in jobs if self._level != "namespaces"]
+        folders = [tempfile.mkdtemp(prefix="assay-") for _ in jobs if self._level != "namespaces"]
         try:
             for index, job in enumerate(jobs):
-                folder = folders[index].name if folders else "/tmp"
+                folder = folders[index] if folders else "/tmp"
                 running.append(self._spawn(job, index, links[index], folder))
             for link in links:
                 _close(link)
@@ -154,14 +154,18 @@ class ForkServer:
             try:
                 statuses = [self._reap(process.pid) for process in running]
             finally:
-                for folder_ in folders:
-                    folder_.cleanup()
+                if folders:  # by rm, which is not put off by a thousand folders in each other
+                    subprocess.run(["rm", "-rf", "--", *folders], check=False, stderr=subprocess.DEVNULL)
         return [each.ended(reason, status) for each, reason, status in zip(running, reasons, statuses, strict=True)]
+
+    def forget(self) -> None:
+        """Let go of it, in a fork of the process that started it."""
+        self._control.close()
+        self._errors.close()
 
     def close(self) -> None:
         """End it, and with it whatever it made."""
-        self._control.close()
-        self._errors.close()
+        self.forget()
         if self._process is not None:
             self._process.kill()
             self._process.wait()

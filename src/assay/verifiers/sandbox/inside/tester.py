@@ -7,8 +7,10 @@ but itself.
 
 import ast
 import builtins
+import contextlib
 import importlib
 import json
+import math
 import os
 import sys
 import types
@@ -24,8 +26,8 @@ TRUTH = "bool()"
 """Asked for as if it were an attribute: whether an object is true."""
 
 
-class ProgramGone(Exception):
-    """The program ended, or wrote what is no answer: no test can pass any more."""
+class ProgramGone(BaseException):
+    """The program ended, or wrote what is no answer: no test can pass any more, not even one that expects errors."""
 
 
 class Unsupported(BaseException):
@@ -42,18 +44,22 @@ class Channel:
     def __init__(self, longest: int) -> None:
         self._answers = os.fdopen(CALLS_IN, "rb")
         self._longest = longest
+        self.gone = ""
+        """Why there is no program any more."""
 
     def read(self) -> dict[str, Any]:
         """The next line that the program's side wrote."""
+        if self.gone:
+            raise ProgramGone(self.gone)
         line = self._answers.readline(self._longest)
         if not line.endswith(b"\n"):
-            raise ProgramGone("the program ended, or answered too long" if line else "the program ended")
+            raise self._end("the program ended, or answered too long" if line else "the program ended")
         try:
             answer = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise ProgramGone(f"the program's answer is no data: {error}") from None
+            raise self._end(f"the program's answer is no data: {error}") from None
         if not isinstance(answer, dict):
-            raise ProgramGone("the program's answer is no data")
+            raise self._end("the program's answer is no data")
         return answer
 
     def ask(self, target: str | int, get: str | None, *call: Any) -> Any:
@@ -61,10 +67,8 @@ class Channel:
         message = {"call": target, "get": get}
         if call:
             message |= {"arguments": _encode(list(call[0])), "keywords": _encode(call[1])}
-        try:
+        with contextlib.suppress(BrokenPipeError):  # what it still said can be read
             write(message, CALLS_OUT)
-        except BrokenPipeError:
-            raise ProgramGone("the program ended") from None
         answer = self.read()
         if "error" in answer:
             raise _raised(str(answer["error"]), str(answer.get("said", "")))
@@ -73,11 +77,15 @@ class Channel:
                 _carry_over(call[0], decode(answer["changed"], self.known))
             return decode(answer["value"], self.known)
         except (Undecodable, KeyError, RecursionError) as error:
-            raise ProgramGone(f"the program's answer is no data: {error}") from None
+            raise self._end(f"the program's answer is no data: {error}") from None
 
     def known(self, number: Any, kind: str) -> "Remote":
         """What stands for an object of the program's."""
         return Remote(self, number, kind)
+
+    def _end(self, why: str) -> ProgramGone:
+        self.gone = why
+        return ProgramGone(why)
 
 
 class Remote:
@@ -147,9 +155,9 @@ def tests() -> NoReturn:
 
 def _each(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[str, Any]:
     """Run each source in the helpers' names; a `check(candidate)` that it defines is called."""
-    sys.modules[job["module"]] = _module(job["module"], channel, names)
     passed, failures = 0, []
     for source in job["tests"]:
+        sys.modules[job["module"]] = _module(job["module"], channel, names, source)
         scope: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
         try:
             exec(compile(job["before"], "<helpers>", "exec"), scope)
@@ -159,6 +167,8 @@ def _each(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[str, 
             exec(compile(source, "<tests>", "exec"), scope)
             if "def check(" in source:
                 scope["check"](scope["candidate"])
+            if channel.gone:  # whatever the test made of it
+                raise ProgramGone(channel.gone)
             passed += 1
         except ProgramGone as error:
             failures.append(str(error)[:400])
@@ -171,14 +181,23 @@ def _each(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[str, 
 
 
 def _missing(source: str, scope: dict[str, Any]) -> set[str]:
-    """Names that the tests use and nobody on this side defines: they are the program's."""
+    """Names that the tests use and nobody on this side defines: they are the program's.
+
+    Modules, `isclose` and its like, that tests left to the program to import, are Python's all the same.
+    """
+    read, made = _names(source)
+    for name in read - made - scope.keys():
+        if name in sys.stdlib_module_names:
+            scope[name] = importlib.import_module(name)
+        elif hasattr(math, name):
+            scope[name] = getattr(math, name)
+    return read - made - scope.keys() - vars(builtins).keys()
+
+
+def _names(source: str) -> tuple[set[str], set[str]]:
+    """The names that a source reads, and those that it defines or imports anywhere."""
     read, made = set[str](), set[str]()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            # `math.isclose` in tests that left their imports to the program: Python's own is meant, not the program's.
-            name = node.value.id
-            if name in sys.stdlib_module_names and name not in scope:
-                scope[name] = importlib.import_module(name)
         if isinstance(node, ast.Name):
             (read if isinstance(node.ctx, ast.Load) else made).add(node.id)
         elif isinstance(node, ast.alias):
@@ -189,13 +208,13 @@ def _missing(source: str, scope: dict[str, Any]) -> set[str]:
             made.add(node.arg)
         elif isinstance(node, ast.ExceptHandler) and node.name:
             made.add(node.name)
-    return read - made - scope.keys() - vars(builtins).keys()
+    return read, made
 
 
 def _by_pytest(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[str, Any]:
     """Run the sources as files of tests under pytest, which this process has and the program does not."""
     pytest = importlib.import_module("pytest")
-    sys.modules[job["module"]] = _module(job["module"], channel, names)
+    sys.modules[job["module"]] = _module(job["module"], channel, names, "\n".join(job["tests"]))
     passed, failures = set[str](), dict[str, str]()
 
     unsupported: list[BaseException] = []
@@ -206,8 +225,8 @@ def _by_pytest(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[
                 unsupported.append(call.excinfo.value)
 
         def pytest_runtest_logreport(self, report: Any) -> None:
-            if report.failed:
-                failures[report.nodeid] = str(report.longrepr)[-400:]
+            if report.failed or channel.gone:
+                failures[report.nodeid] = channel.gone or str(report.longrepr)[-400:]
             elif report.when == "call" and report.passed:
                 passed.add(report.nodeid)
 
@@ -227,10 +246,16 @@ def _by_pytest(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[
     return {"passed": len(right), "total": len(right | failures.keys()), "failures": messages[:5]}
 
 
-def _module(name: str, channel: Channel, names: list[str]) -> types.ModuleType:
-    """A module by which tests import the program."""
+def _module(name: str, channel: Channel, names: list[str], source: str) -> types.ModuleType:
+    """A module by which tests import the program.
+
+    `import *` takes only what the tests use and nobody else defines: a program may not replace their `abs` or `all`.
+    """
     module = types.ModuleType(name)
     module.__dict__.update({each: Remote(channel, each, "function") for each in names})
+    read, made = _names(source)
+    wanted = read - made - vars(builtins).keys() - vars(math).keys() - set(sys.stdlib_module_names)
+    module.__dict__["__all__"] = sorted(wanted & set(names))
     return module
 
 
