@@ -237,6 +237,19 @@ def test_it():
     assert outcome("import os\ndef add(a, b): os._exit(0)", suite) == "wrong"
 
 
+def test_tests_that_never_ask_the_program_say_nothing() -> None:
+    verdict = CODE.check("def gcd(a, b): return 0", Assertions(tests=("assert sum([1, 2]) == 3",)))
+    assert verdict.outcome == "undecided"
+    assert "without asking the program" in verdict.reason
+    # a function of the program's that has the name of one of Python's
+    suite = Assertions(tests=("assert gcd(4, 6) == 2",))
+    assert outcome("def gcd(a, b): return 0", suite) == "wrong"
+    assert outcome("def sum(xs): return 0", Assertions(tests=("assert sum([1, 2]) == 3",), entry="sum")) == "wrong"
+    star = Assertions(tests=("from solution import *\nassert sum([1]) == gcd(1, 1)",), entry="sum")
+    assert outcome("def sum(xs): return 5\ndef gcd(a, b): return 5", star) == "right"
+    assert outcome("def sum(xs): return 5\ndef gcd(a, b): return 1", star) == "wrong"
+
+
 @pytest.mark.parametrize("by_pytest", [False, True])
 def test_import_star_takes_nothing_that_is_pythons(by_pytest: bool) -> None:
     source = """

@@ -46,6 +46,8 @@ class Channel:
         self._longest = longest
         self.gone = ""
         """Why there is no program any more."""
+        self.asked = 0
+        """Times that the tests asked the program for something."""
 
     def read(self) -> dict[str, Any]:
         """The next line that the program's side wrote."""
@@ -64,6 +66,7 @@ class Channel:
 
     def ask(self, target: str | int, get: str | None, *call: Any) -> Any:
         """The value of an attribute, or of a call with `(arguments, keywords)`; raises what the program raised."""
+        self.asked += 1
         message = {"call": target, "get": get}
         if call:
             message |= {"arguments": _encode(list(call[0])), "keywords": _encode(call[1])}
@@ -145,6 +148,8 @@ def tests() -> NoReturn:
         if "error" in loaded:
             raise ProgramGone(f"the program fails when it is loaded: {loaded['error']}: {loaded.get('said', '')}")
         found = run(job, channel, [str(name) for name in loaded.get("names", ())])
+        if found["passed"] and not channel.asked:
+            raise Unsupported("the tests pass without asking the program for anything")
     except ProgramGone as error:
         found = {"passed": 0, "total": len(job["tests"]), "failures": [str(error)[:400]]}
     except Unsupported as error:
@@ -157,11 +162,11 @@ def _each(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[str, 
     """Run each source in the helpers' names; a `check(candidate)` that it defines is called."""
     passed, failures = 0, []
     for source in job["tests"]:
-        sys.modules[job["module"]] = _module(job["module"], channel, names, source)
+        sys.modules[job["module"]] = _module(job, channel, names, source)
         scope: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
         try:
             exec(compile(job["before"], "<helpers>", "exec"), scope)
-            for name in {job["entry"], "candidate", *_missing(source, scope)} - {""}:
+            for name in {job["entry"], "candidate", *_missing(source, scope, job["entry"])} - {""}:
                 target = job["entry"] if name == "candidate" else name
                 scope[name] = Remote(channel, target, "function")
             exec(compile(source, "<tests>", "exec"), scope)
@@ -180,16 +185,17 @@ def _each(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[str, 
     return {"passed": passed, "total": len(job["tests"]), "failures": failures[:5]}
 
 
-def _missing(source: str, scope: dict[str, Any]) -> set[str]:
+def _missing(source: str, scope: dict[str, Any], entry: str) -> set[str]:
     """Names that the tests use and nobody on this side defines: they are the program's.
 
-    Modules, `isclose` and its like, that tests left to the program to import, are Python's all the same.
+    Modules that tests left to the program to import are Python's all the same, and so are `isclose` and its like where
+    another function is the one under test.
     """
     read, made = _names(source)
     for name in read - made - scope.keys():
         if name in sys.stdlib_module_names:
             scope[name] = importlib.import_module(name)
-        elif hasattr(math, name):
+        elif entry and hasattr(math, name):
             scope[name] = getattr(math, name)
     return read - made - scope.keys() - vars(builtins).keys()
 
@@ -214,7 +220,7 @@ def _names(source: str) -> tuple[set[str], set[str]]:
 def _by_pytest(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[str, Any]:
     """Run the sources as files of tests under pytest, which this process has and the program does not."""
     pytest = importlib.import_module("pytest")
-    sys.modules[job["module"]] = _module(job["module"], channel, names, "\n".join(job["tests"]))
+    sys.modules[job["module"]] = _module(job, channel, names, "\n".join(job["tests"]))
     passed, failures = set[str](), dict[str, str]()
 
     unsupported: list[BaseException] = []
@@ -246,15 +252,16 @@ def _by_pytest(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[
     return {"passed": len(right), "total": len(right | failures.keys()), "failures": messages[:5]}
 
 
-def _module(name: str, channel: Channel, names: list[str], source: str) -> types.ModuleType:
+def _module(job: dict[str, Any], channel: Channel, names: list[str], source: str) -> types.ModuleType:
     """A module by which tests import the program.
 
-    `import *` takes only what the tests use and nobody else defines: a program may not replace their `abs` or `all`.
+    `import *` takes the function under test and what the tests use and nobody else defines: a program may not replace
+    their `abs` or `all`.
     """
-    module = types.ModuleType(name)
-    module.__dict__.update({each: Remote(channel, each, "function") for each in names})
+    module = types.ModuleType(job["module"])
+    module.__dict__.update({name: Remote(channel, name, "function") for name in names})
     read, made = _names(source)
-    wanted = read - made - vars(builtins).keys() - vars(math).keys() - set(sys.stdlib_module_names)
+    wanted = read - made - vars(builtins).keys() - set(sys.stdlib_module_names) | {job["entry"]}
     module.__dict__["__all__"] = sorted(wanted & set(names))
     return module
 
