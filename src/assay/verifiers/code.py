@@ -83,9 +83,7 @@ class Code:
             return Verdict(outcome="wrong", reason="the response holds no program", stage="extract")
         about: dict[str, Any] = {"answer": found.code, "source": found.source, "span": found.span}
         if len(found.code) > MAX_PROGRAM:
-            return Verdict(
-                outcome="undecided", reason=f"longer than {MAX_PROGRAM} characters", stage="refused", **about
-            )
+            return Verdict(outcome="wrong", reason=f"longer than {MAX_PROGRAM:,} characters", stage="extract", **about)
         sandbox = self._sandbox(suite)
         try:
             tally = self._run(found, suite, sandbox)
@@ -184,6 +182,7 @@ class Code:
         known = _known_results(suite.model_dump_json(), sandbox, self.limits)
         distinct = {json.dumps(case.expected) for case in known}
         if not known:
+            _known_results.cache_clear()  # it may have been the machine's fault
             return (), "the reference solution gives no answer"
         if len(distinct) < suite.distinct:
             return (

@@ -55,10 +55,10 @@ class Comparison:
             return False
         if one == "plain":
             return type(expected) is type(actual) and bool(expected == actual)
-        if one in _UNORDERED:
-            return sorted(map(_key, expected[1:])) == sorted(map(_key, actual[1:]))
         if len(expected) != len(actual):
             return False
+        if one in _UNORDERED:
+            return sorted(map(_key, expected[1:])) == sorted(map(_key, actual[1:]))
         if one == "dict":
             ours, theirs = sorted(expected[1:], key=_first), sorted(actual[1:], key=_first)
             return all(_first(a) == _first(b) and self._same(a[1], b[1]) for a, b in zip(ours, theirs, strict=True))
@@ -84,6 +84,8 @@ class Comparison:
             return one != one and other != other
         if one == other:
             return True
+        if math.inf in (abs(one), abs(other)):
+            return False  # a share of infinity would be tolerance enough for anything
         try:
             return abs(one - other) <= self.absolute + self.relative * abs(one)
         except OverflowError:

@@ -22,7 +22,8 @@ NOT_STOPPED: Final[dict[Level, tuple[str, ...]]] = {
     "namespaces": ("an unknown hole in the kernel's allowed system calls", "what two programs time of each other"),
     "landlock": (
         "more disk than the limit, in many files: its folder is on the machine's own disk",
-        "seeing the names of the machine, its users' ids and its load",
+        "seeing which files and processes there are, how large files are, and the machine's name and load",
+        "more threads than the limit, where it is not started by root",
         "one layer less around the kernel: a hole in Landlock alone opens the files",
     ),
     "seccomp": (

@@ -68,15 +68,18 @@ def makes_memory_files(path):
 def makes_namespaces(path):
     assert ctypes.CDLL(None).unshare(0x10000000) == 0
 def takes_memory(path):
-    bytearray(1 << 40)
+    bytearray(1 << 30)
+def fills_the_disk(path):
+    with open("much", "wb") as file:
+        for _ in range(20): file.write(bytes(1 << 20))
 EVERY = [reads, writes, appends, lists_home, connects, opens_sockets, signals, becomes_root, is_root, raises_limits,
-         makes_memory_files, makes_namespaces, takes_memory, forks, runs_programs]
+         makes_memory_files, makes_namespaces, takes_memory, fills_the_disk, forks, runs_programs]
 def attempt(index, path):
     EVERY[index](path)
 """
 NAMES: Final = """
     reads writes appends lists_home connects opens_sockets signals becomes_root is_root raises_limits
-    makes_memory_files makes_namespaces takes_memory forks runs_programs
+    makes_memory_files makes_namespaces takes_memory fills_the_disk forks runs_programs
 """.split()
 FILES: Final = frozenset({"reads", "writes", "appends", "lists_home"})
 """Canaries that only a level with Landlock stops."""
@@ -84,7 +87,7 @@ FILES: Final = frozenset({"reads", "writes", "appends", "lists_home"})
 
 def probe(server: ForkServer, level: Level) -> None:
     """Raises `SandboxUnavailable` unless the honest program works and no canary of the level gets out."""
-    limits = Limits(seconds=5, wall=30.0)
+    limits = Limits(seconds=5, wall=30.0, memory=1 << 30, disk=16 << 20)
     honest = {"code": HONEST, "entry": "work", "cases": [[encode([[3, 1, 2]]), encode({})]]}
     result = server.run(Job("calls", honest, limits))[0].result
     if result != json.dumps([0, encode(ANSWER)]).encode() + b"\n":

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from assay.errors import BackendError
+from assay.errors import BackendError, ConfigError
 from assay.verifiers.sandbox import filter as calls
 from assay.verifiers.sandbox.launch import ENVIRONMENT, THREADS, Interpreter, command
 from assay.verifiers.sandbox.levels import Level
@@ -57,6 +57,14 @@ class Limits:
     """Threads, the first included. Without root or namespaces they are limited by their memory alone."""
     files: int = 64
     """Open files."""
+
+    def __post_init__(self) -> None:
+        low = {"seconds": 1, "memory": 64 << 20, "output": 1 << 10, "disk": 1 << 12, "threads": 1, "files": 16}
+        for name, least in low.items():
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if not 0 < self.clock <= 86_400:
+            raise ConfigError(f"wall is {self.clock} seconds; it must be above 0 and at most a day")
 
     @property
     def clock(self) -> float:

@@ -115,8 +115,8 @@ def _lock_down(spawn: dict[str, Any], settings: dict[str, Any], program: bytes, 
         lockdown.drop_user(uid, uid)
     if settings["namespaces"]:
         lockdown.drop_capabilities()
-    else:
-        lockdown.die_with_parent(parent)
+    # After the change of user, which would undo it; the first process of a namespace sees no parent.
+    lockdown.die_with_parent(0 if settings["namespaces"] else parent)
     os.chdir(spawn["folder"])
     lockdown.limit(limits)
     if settings["landlock"]:

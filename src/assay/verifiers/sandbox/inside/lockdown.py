@@ -68,10 +68,10 @@ def no_new_privileges() -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Be killed when the process that forked this one ends."""
+    """Be killed when the process that forked this one ends. `parent` is 0 where it is in another namespace."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0), "pdeathsig")
     if os.getppid() != parent:
-        os._exit(97)
+        raise ProcessLookupError("the parent is gone")
 
 
 def limit(limits: Mapping[str, Any]) -> None:
