@@ -19,8 +19,9 @@ from assay import config
 from assay.data import io
 from assay.errors import BackendError, ConfigError, DataError
 from assay.scorers.ruled import Rule, Ruled
+from assay.scorers.verified import Verified
 from assay.types import Group, Prompt, Ranking, Record, Response, StepLabels, Verdict
-from assay.verifiers import rules
+from assay.verifiers import Math, Numeric, rules
 from assay.verifiers.code import Code
 from assay.verifiers.kept import Kept, key_of
 from assay.verifiers.sandbox import Sandbox
@@ -183,6 +184,41 @@ class VerifyCode(Verifying):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class _Answers(Verifying):
+    """Final answers, against each prompt's reference."""
+
+    verifier: Any
+
+    def check(self, items: Sequence[Item], show: Callable[[int], None]) -> list[Verdict]:
+        """A verdict an item; undecided where its prompt has no reference."""
+        groups = [Group(prompt=item.prompt, responses=(item.response,)) for item in items]
+        return [verdict for (verdict,) in Verified(self.verifier).verdicts(groups, show)]
+
+    def prove(self, records: Sequence[Record]) -> dict[str, int]:
+        """Each reference is right against itself; planted wrong answers are not."""
+        found: dict[str, int] = self.verifier.validate(prompts_of(records))
+        return found
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerifyMath(_Answers):
+    """Final answers that are mathematics, against each prompt's reference."""
+
+    verifier: tyro.conf.OmitArgPrefixes[Math] = dataclasses.field(default_factory=Math)
+
+    name: ClassVar[str] = "final answers that are mathematics"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerifyNumeric(_Answers):
+    """Final answers that are numbers, against each prompt's reference, exactly."""
+
+    verifier: tyro.conf.OmitArgPrefixes[Numeric] = dataclasses.field(default_factory=Numeric)
+
+    name: ClassVar[str] = "final answers that are numbers"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class VerifyRules(Verifying):
     """Rules given here, and the instructions in each prompt's `meta["instructions"]`, as IFEval has them."""
 
@@ -317,4 +353,10 @@ def checked_of(items: Sequence[Item], verdicts: Sequence[Verdict]) -> "list[Chec
     ]
 
 
-COMMANDS: dict[str, Any] = {"code": VerifyCode, "rules": VerifyRules, "levels": Levels}
+COMMANDS: dict[str, Any] = {
+    "math": VerifyMath,
+    "numeric": VerifyNumeric,
+    "code": VerifyCode,
+    "rules": VerifyRules,
+    "levels": Levels,
+}

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from assay.scorers.remembered import remembered
 from assay.types import Group, Score, Unscored, Verdict
 from assay.verifiers.code import Code
 from assay.verifiers.suites import Suite, suite_of
 
 __all__ = ["Executed"]
-
-REMEMBERED = 100_000
-"""Verdicts kept; the oldest are forgotten first."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +36,10 @@ class Executed:
         wanted: dict[tuple[str, str], tuple[str, Suite]] = {}
         for group, suite, key in zip(groups, suites, keys, strict=True):
             if suite is not None:
-                wanted |= {(key, r.text): (r.text, suite) for r in group.responses if (key, r.text) not in self._known}
-        found = dict(zip(wanted, self.code.check_all(list(wanted.values()), show), strict=True))
-        self._keep({key: verdict for key, verdict in found.items() if verdict.outcome != "undecided"})
+                wanted |= {(key, response.text): (response.text, suite) for response in group.responses}
+        found = remembered(self._known, wanted, lambda items: self.code.check_all(items, show))
         without = Verdict(outcome="undecided", reason='the prompt has no tests in meta["tests"]', stage="no tests")
         return [
-            [found.get((key, r.text)) or self._known.get((key, r.text), without) for r in group.responses]
+            [found.get((key, response.text), without) for response in group.responses]
             for group, key in zip(groups, keys, strict=True)
         ]
-
-    def _keep(self, decided: dict[tuple[str, str], Verdict]) -> None:
-        self._known.update(decided)
-        for old in list(self._known)[: max(0, len(self._known) - REMEMBERED)]:
-            del self._known[old]
