@@ -115,6 +115,13 @@ def test_results_are_compared_by_type_and_value_unless_told_otherwise() -> None:
     assert outcome("def f(): return 0.5000001", half) == "wrong"
     assert outcome("def f(): return 0.5000001", half, Code(comparison=Comparison(absolute=1e-6))) == "right"
     assert outcome("def f(): return 0.5000001", half.model_copy(update={"absolute": 1e-6})) == "right"
+    assert outcome("def f(): return 0.5000001", half.model_copy(update={"relative": 1e-6})) == "right"
+    assert outcome("def f(): return [1, 2.0]", pairs.model_copy(update={"numbers": "equal"})) == "wrong"
+    loose = pairs.model_copy(update={"numbers": "equal", "sequences": "equal"})
+    assert outcome("def f(): return [1, 2.0]", loose) == "right"
+    printed = Streams(cases=(Stream(stdout="2.50 x"),))
+    assert outcome("print('2.5 x')", printed) == "wrong"
+    assert outcome("print('2.5 x')", printed.model_copy(update={"numbers": "equal"})) == "right"
 
 
 def test_an_error_may_be_what_is_expected() -> None:

@@ -54,6 +54,12 @@ def test_a_completion_ends_at_the_next_statement_at_the_margin(after: str) -> No
     assert code("    y = 1\n    return y" + after, "completion", stub=STUB) == STUB + "    y = 1\n    return y\n"
 
 
+def test_a_stub_without_a_function_stands_before_every_program() -> None:
+    for how in ("auto", "text"):
+        assert code("print(sqrt(4))", how, "", "from math import *\n") == "from math import *\nprint(sqrt(4))"  # type: ignore[arg-type]
+    assert code("```\nprint(1)\n```", "auto", "", "import math\n") == "import math\nprint(1)\n"
+
+
 def test_a_method_is_asked_for_by_its_class() -> None:
     assert code("class S:\n  def f(self): pass", entry="S.f", stub="class S:\n    def f(self):\n").startswith(
         "class S:"

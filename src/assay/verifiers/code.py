@@ -166,7 +166,7 @@ class Code:
         results, ended = _called(code, suite, cases, sandbox, self.limits)
         if "load" in results:
             return _Tally(0, len(cases), f"it fails when it is loaded: {_said(results['load'])}", "load")
-        same = replace(self.comparison, absolute=max(self.comparison.absolute, suite.absolute)).same
+        same = suite.comparison(self.comparison).same
         wrong = [index for index, case in enumerate(cases) if not _right(case, results.get(index), same)]
         if not wrong:
             return _Tally(len(cases), len(cases))
@@ -193,10 +193,11 @@ class Code:
 
     def _streams(self, code: str, suite: Streams, sandbox: Runner) -> _Tally:
         passed, reason, stage = 0, "", "tests"
+        comparison = suite.comparison(self.comparison)
         for index, case in enumerate(suite.cases, 1):
             (ended,) = sandbox.run(Job("program", {"code": code, "stdin": case.stdin}, self.limits, speaks=True))
             printed = ended.stdout.decode(errors="replace")
-            if ended.status == 0 and not ended.stopped and same_text(case.stdout, printed, self.comparison):
+            if ended.status == 0 and not ended.stopped and same_text(case.stdout, printed, comparison):
                 passed += 1
                 continue
             if not reason:

@@ -42,7 +42,7 @@ def program(text: str, how: Extraction, entry: str, stub: str) -> Program | None
         if how == "fence":
             return None
     whole = (0, len(text))
-    if how == "completion" or (how == "auto" and stub and not _defines(text, entry)):
+    if how == "completion" or (how == "auto" and entry and stub and not _defines(text, entry)):
         end = min((at for stop in _STOPS if (at := text.find(stop)) >= 0), default=len(text))
         return Program(stub + text[:end] + "\n", "completion", (0, end))
     return Program(_preamble(stub, entry) + text, "text", whole) if text.strip() else None
@@ -71,8 +71,8 @@ def _defines(text: str, entry: str) -> bool:
 
 def _preamble(stub: str, entry: str) -> str:
     """What a stub has before the function to write: imports and helpers that a whole answer may leave out."""
-    if not stub:
-        return ""
+    if not stub or not entry:
+        return stub
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of escapes such as "\\d" in others' strings

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from assay.errors import DataError
 from assay.types import Prompt, Record
+from assay.verifiers.compare import Comparison
 from assay.verifiers.sandbox.inside.codec import encode
 
 __all__ = ["Assertions", "Call", "Calls", "Input", "Reference", "Stream", "Streams", "Suite", "suite_of", "with_suite"]
@@ -34,7 +35,29 @@ class Call(Input):
     raises: str | None = None
 
 
-class _Callable(Record):
+class _Compared(Record):
+    """How the task's own results are compared, where it says so; else as the verifier is set."""
+
+    absolute: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
+    """Floats that differ by no more are the same."""
+    relative: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Floats that differ by no more than this times the expected one are the same."""
+    numbers: Literal["strict", "equal"] | None = None
+    """equal: 2 is 2.0."""
+    sequences: Literal["strict", "equal"] | None = None
+    """equal: (1, 2) is [1, 2]."""
+
+    def comparison(self, otherwise: Comparison) -> Comparison:
+        """The verifier's comparison, with what the task says of its own."""
+        return Comparison(
+            numbers=self.numbers or otherwise.numbers,
+            sequences=self.sequences or otherwise.sequences,
+            absolute=max(self.absolute, otherwise.absolute),
+            relative=max(self.relative, otherwise.relative),
+        )
+
+
+class _Callable(_Compared):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     entry: str
@@ -43,8 +66,6 @@ class _Callable(Record):
     """How values are written: plain JSON, or the tagged form that also tells tuples, sets and bytes."""
     stub: str = ""
     """The start of the program that a response may continue, as HumanEval's prompts are; "" where there is none."""
-    absolute: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
-    """Floats that differ by no more are the same, in these tests, whatever the verifier's comparison says."""
 
     def encoded(self, value: Any) -> Any:
         """A value of the suite in tagged form."""
@@ -84,13 +105,14 @@ class Stream(Record):
     stdout: str
 
 
-class Streams(Record):
+class Streams(_Compared):
     """A whole program, run once a case."""
 
     kind: Literal["streams"] = "streams"
     cases: tuple[Stream, ...] = Field(min_length=1)
     entry: Literal[""] = ""
     stub: str = ""
+    """What stands before every program, such as imports that the task takes for granted."""
 
 
 class Assertions(Record):
