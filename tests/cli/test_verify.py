@@ -127,3 +127,23 @@ def test_rules_and_the_prompts_own_instructions(tmp_path: Path, capsys: pytest.C
     with pytest.raises(SystemExit):
         main(["verify", "rules", str(tmp_path / "pool.jsonl"), "--json-schema", str(tmp_path / "schema.json")])
     assert "no JSON schema but list" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("how", "reference"), [("numeric", "18"), ("math", r"9\cdot 2")])
+def test_final_answers(how: str, reference: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("math_verify")
+    texts = (r"So \boxed{18}.", "#### 17", "no idea")
+    prompts = [Prompt.of("q", reference=reference, id="p"), Prompt.of("open", id="o")]
+    records = [Ranking(prompt=p, responses=tuple(map(Response.of, texts)), grades=(1.0, 0.0, 1.0)) for p in prompts]
+    io.write(records, tmp_path / "pool.jsonl")
+    out = tmp_path / "out"
+    main(["verify", how, str(tmp_path / "pool.jsonl"), "--out", str(out)])
+    said = capsys.readouterr().out
+    assert "6 responses: 3 undecided, 2 wrong, 1 right" in said
+    assert "agreement with the labels: 0.667" in said
+    rows = [json.loads(line) for line in (out / "verdicts.jsonl").read_text().splitlines()]
+    assert [row["outcome"] for row in rows[:3]] == ["right", "wrong", "wrong"]
+    assert (rows[0]["source"], rows[0]["answer"], rows[0]["span"]) == ("boxed", "18", [10, 12])
+    assert "no reference" in (out / "report.html").read_text()
+    main(["verify", how, str(tmp_path / "pool.jsonl"), "--validate"])
+    assert "references: 1" in capsys.readouterr().out
