@@ -62,7 +62,8 @@ def rows(name: str) -> list[dict[str, Any]]:
 def suite(task: dict[str, Any]) -> Suite:
     """HumanEval's tests of a task."""
     prompt = task["prompt"]
-    return Assertions(tests=(task["test"],), entry=task["entry_point"], before=f"{prompt}\n    pass\n", stub=prompt)
+    before = f"{prompt}\n    pass\n" if prompt else ""
+    return Assertions(tests=(task["test"],), entry=task["entry_point"], before=before, stub=prompt)
 
 
 def ours(chosen: Sequence[Sample]) -> list[Verdict]:
