@@ -4,6 +4,8 @@ import base64
 import json
 import os
 import pickle
+import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,22 @@ def test_the_solutions_pass_and_planted_bugs_do_not(name: str) -> None:
     assert found["planted"] == 12
 
 
+def test_livecodebench_functions_find_what_they_are_run_with() -> None:
+    """Starter code names `List`, and nobody imports it; a stack of 5,000 calls is usual in contests."""
+    pytest.importorskip("pyseccomp")
+    from assay.verifiers.code import Code
+
+    (_, suite) = tasks("livecodebench")[1]
+    start = "class Solution:\n    def twice(self, xs: List[int], n: int) -> List[int]:\n        "
+    bodies = ("return xs * n", "return list(chain(*repeat(xs, n)))", "return math.prod([n]) * xs", "return xs")
+    assert [Code().check(f"```python\n{start}{body}\n```", suite).outcome for body in bodies] == 3 * ["right"] + [
+        "wrong"
+    ]
+    assert Code(extract="completion").check("        return xs * n", suite).outcome == "right"
+    deep = "def down(k): return k and down(k - 1)\n" + start + "down(5000)\n        return n * xs"
+    assert Code().check(f"```python\n{deep}\n```", suite).outcome == "right"
+
+
 def test_livecodebench_runs() -> None:
     pytest.importorskip("pyseccomp")
     from assay.verifiers.code import Code
@@ -78,6 +96,13 @@ def test_mbpp_tests_apart_and_the_function_found() -> None:
     assert isinstance(without, Prompt)
     assert len(without.meta["tests"]["tests"]) == 2
     assert "10**20" not in without.text
+    (third,) = Mbpp().read({**row("mbpp", 2), "test_imports": ["import math"]})
+    assert isinstance(third, Prompt)
+    tests = third.meta["tests"]
+    assert (tests["before"], tests["tests"][1]) == (
+        "import math",
+        "P = (1, 2)\nassert larger((0, 1), (5, 5)) == (5, 5)",
+    )
     with pytest.raises(DataError, match="no Python"):
         list(Mbpp().read({**row("mbpp"), "code": "def"}))
 
@@ -87,37 +112,108 @@ def test_evalplus_inputs_tolerance_and_stub() -> None:
     assert isinstance(first, Reference)
     assert isinstance(second, Reference)
     assert len(first.cases) == 4
-    assert (first.stub, first.absolute) == ("", 0.0)
+    assert (first.stub, first.absolute) == ("", 1e-6)  # EvalPlus' own, where the row says 0
     assert second.stub.startswith("def third")
     assert second.solution == second.stub + "    return x / 3\n"
-    assert second.absolute == 1e-6
+    assert second.absolute == 0.01
     (base,) = Evalplus(plus=False).read(row("evalplus"))
     assert isinstance(base, Prompt)
     assert len(base.meta["tests"]["cases"]) == 2
 
 
-def test_evalplus_contracts_tell_tuples_and_complex_numbers() -> None:
-    contract = """
-      assert isinstance(pair, tuple), "invalid inputs" # $_CONTRACT_$
-      assert all(isinstance(x, tuple) for x in pairs), "invalid inputs" # $_CONTRACT_$
-      assert isinstance(z, complex) or isinstance(z, float), "invalid inputs" # $_CONTRACT_$
-      assert isinstance(n, (int, float)), "invalid inputs" # $_CONTRACT_$
-    """
-    new = {
-        "entry_point": "f",
-        "canonical_solution": "def f(pair, pairs, z, n, rest):\n    return pair, pairs, z, n, rest",
-        "base_input": [[[1, 2], [[1], [2]], "1j", "3", [1, {"a": [2**60]}]], [[], [], 0.5, 2, [float("inf")]]],
-        "plus_input": {},
-        "contract": contract,
-    }
-    (prompt,) = Evalplus().read({**row("evalplus"), **new})
+def evalplus(**changed: Any) -> Suite:
+    """The tests of a row of EvalPlus."""
+    (prompt,) = Evalplus().read({**row("evalplus"), "plus_input": {}, "contract": "", **changed})
     assert isinstance(prompt, Prompt)
-    suite = suite_of(prompt)
-    assert isinstance(suite, Reference)
-    first, second = ([decode(argument) for argument in case.arguments] for case in suite.cases)
-    assert first == [(1, 2), [(1,), (2,)], 1j, 3, [1, {"a": [2**60]}]]
-    assert second == [(), [], 0.5, 2, [float("inf")]]
     assert "contract" not in prompt.meta
+    suite = suite_of(prompt)
+    assert suite is not None
+    return suite
+
+
+def arguments(suite: Suite) -> list[list[Any]]:
+    assert isinstance(suite, Reference)
+    return [[decode(argument) for argument in case.arguments] for case in suite.cases]
+
+
+@pytest.mark.parametrize(
+    ("contract", "given", "expected"),
+    [
+        ("isinstance(x, tuple)", [1, [2]], (1, [2])),
+        ("all(isinstance(y, tuple) for y in x)", [[1], [[2]]], [(1,), ([2],)]),
+        ("isinstance(x, tuple) and all(isinstance(y, tuple) for y in x)", [[1], [2]], ((1,), (2,))),
+        ("all(isinstance(y, tuple) for y in x.values())", {"a": [1, [2]]}, {"a": (1, [2])}),
+        ("all(isinstance(y, list) for y in x)", [[1], [2]], [[1], [2]]),
+        ("all(isinstance(y, list) for y in x) and all(isinstance(y, tuple) for y in z)", [[1]], [[1]]),
+        ("isinstance(x, complex) or isinstance(x, float)", "1j", 1j),
+        ("isinstance(x, (int, float, complex))", "(1+2j)", 1 + 2j),
+        ("isinstance(x, (int, float, complex))", 3, 3 + 0j),
+        ("isinstance(x, (int, float))", "0.5", 0.5),
+        ("isinstance(x, str)", "12", "12"),
+        ("isinstance(x, list)", [1, {"a": [2**60, -(2**53)]}, float("inf"), True, None], None),
+    ],
+)
+def test_evalplus_contracts_tell_what_json_does_not(contract: str, given: Any, expected: Any) -> None:
+    suite = evalplus(
+        entry_point="f",
+        canonical_solution="def f(x, z=()):\n    return x",
+        base_input=[[given]],
+        contract=f"\n  assert {contract}, 'invalid inputs' # $_CONTRACT_$\n",
+    )
+    ((found,),) = arguments(suite)
+    expected = given if expected is None else expected
+    assert (found, repr(found)) == (expected, repr(expected))
+
+
+def test_evalplus_contracts_are_kept() -> None:
+    with pytest.raises(DataError, match=r"base_input.*what the contract says"):
+        evalplus(base_input=[["x", 1]], contract="assert isinstance(a, complex)")
+    deep: list[Any] = []
+    for _ in range(900):
+        deep = [deep]
+    with pytest.raises(DataError, match=r"base_input.*nested deeper"):
+        evalplus(base_input=[[deep, 1]])
+
+
+@pytest.mark.parametrize(
+    ("entry", "reference", "inputs", "right", "wrong"),
+    [
+        (
+            "similar_elements",
+            "return tuple(set(a) & set(b))",
+            [[[3, 1, 2], [1, 2, 3]], [[1], [2]]],
+            "return [x for x in a if x in b]",
+            ["return a", "a.clear()", "b[:] = a\n    return ()"],
+        ),
+        (
+            "check_str",
+            "import re\n    return re.search('^' + b, a)",
+            [["ab", "a"], ["ab", "b"]],
+            "return a.startswith(b)",
+            ["return None", "return True", "return a", "return object()"],
+        ),
+        (
+            "find_zero",
+            "return -a[0] / a[1]\ndef poly(a, b, x): return a[0] + a[1] * x",
+            [[[1, 2], 0], [[-3, 1], 0]],
+            "return -a[0] / a[1] + 1e-9",
+            ["return 0", "a[:] = [0, 0]\n    return 0", "return float('nan')"],
+        ),
+    ],
+)
+def test_evalplus_takes_other_results_where_they_are_right(
+    entry: str, reference: str, inputs: list[Any], right: str, wrong: list[str]
+) -> None:
+    pytest.importorskip("pyseccomp")
+    from assay.verifiers.code import Code
+
+    head = f"def {entry}(a, b):\n    "
+    suite = evalplus(entry_point=entry, canonical_solution=head + reference, base_input=inputs)
+    assert isinstance(suite, Assertions)
+    assert len(suite.tests) == 2
+    code = Code()
+    outcomes = [code.check(head + body, suite).outcome for body in (reference, right, *wrong)]
+    assert outcomes == ["right", "right", *("wrong" for _ in wrong)]
 
 
 def test_livecodebench_hidden_tests_and_methods() -> None:
@@ -149,6 +245,14 @@ def packed(content: bytes) -> str:
         packed(pickle.dumps("not json")),
         packed(b"\x80\x04garbage"),
         packed(b"cos\nsystem\n(S'touch /tmp/assay-was-here'\ntR."),
+        packed(pickle.dumps("[" * 10**5)),
+        packed(pickle.dumps(("[]", "[]"))),
+        packed(b"."),
+        packed(b"\x80\x04\x8d" + struct.pack("<Q", 2**63) + b"[]."),
+        packed(b"\x80\x05\x96" + struct.pack("<Q", 2**33) + b"[]."),
+        base64.b64encode(zlib.compress(pickle.dumps("[]"))[:-2]).decode(),
+        "[" * 10**5,
+        "[1]",
         base64.b64encode(b"not compressed").decode(),
         "not base64 ?",
         "{",
@@ -162,9 +266,46 @@ def test_livecodebench_packs_are_read_as_text_or_refused(hostile: str) -> None:
 
 def test_livecodebench_packs_have_a_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("assay.data.formats.livecodebench.MAX_BYTES", 1000)
-    big = packed(pickle.dumps(json.dumps([{"input": "x" * 10**6, "output": "", "testtype": "stdin"}])))
-    with pytest.raises(DataError, match="more than 1,000 bytes"):
-        list(Livecodebench().read({**row("livecodebench"), "private_test_cases": big}))
+    for size in (990, 10**4, 10**6):
+        big = packed(pickle.dumps(json.dumps([{"input": "x" * size, "output": "", "testtype": "stdin"}])))
+        with pytest.raises(DataError, match="more than 1,000 bytes"):
+            list(Livecodebench().read({**row("livecodebench"), "private_test_cases": big}))
+
+
+def test_livecodebench_packs_take_no_more_memory_than_they_hold() -> None:
+    """An unpickler makes room for as many objects as a pickle numbers, a gigabyte here."""
+    numbered = b"\x80\x04\x8c\x02[]r" + struct.pack("<I", 2**26) + b"."
+    tracemalloc.start()
+    try:
+        (prompt,) = Livecodebench().read({**row("livecodebench"), "private_test_cases": packed(numbered)})
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 10**6
+    assert isinstance(prompt, Prompt)
+    assert len(prompt.meta["tests"]["cases"]) == 1
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_livecodebench_packs_of_any_protocol(protocol: int) -> None:
+    cases = [{"input": "é\u2028\n" * 10**5, "output": "x", "testtype": "stdin"}]  # long enough for frames to matter
+    content = packed(pickle.dumps(json.dumps(cases, ensure_ascii=False), protocol))
+    (prompt,) = Livecodebench().read({**row("livecodebench"), "private_test_cases": content})
+    assert isinstance(prompt, Prompt)
+    assert prompt.meta["tests"]["cases"][1] == {"stdin": cases[0]["input"], "stdout": "x"}
+
+
+def test_livecodebench_arguments_end_where_lines_end() -> None:
+    """U+2028 and its like end lines for `splitlines`, and are plain characters in JSON."""
+    cases = json.dumps([{"input": '"a\u2028b\x85"\n\n3', "output": '"\u2028"', "testtype": "functional"}])
+    (prompt,) = Livecodebench().read({**row("livecodebench", 1), "private_test_cases": cases})
+    assert isinstance(prompt, Prompt)
+    assert prompt.meta["tests"]["cases"][1] == {"arguments": ["a\u2028b\x85", 3], "expected": "\u2028"}
+    for field, value in (("input", "[" * 10**5), ("output", "{"), ("metadata", "[" * 10**5), ("metadata", "[]")):
+        case = {"input": "1", "output": "1", "testtype": "functional", field: value}
+        changed = {"private_test_cases": json.dumps([case])} | ({"metadata": value} if field == "metadata" else {})
+        with pytest.raises(DataError, match=field):
+            list(Livecodebench().read({**row("livecodebench", 1), **changed}))
 
 
 def test_rows_without_a_test_function_are_refused() -> None:

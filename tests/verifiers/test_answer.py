@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.verifiers.answer import Found, boxed, find, hashes, last_number, normalise, phrase
+from assay.verifiers.answer import POLICIES, Policy, find
+from assay.verifiers.spelling import normalise, squeezed
+
+
+def found(text: str, policy: Policy) -> str | None:
+    answer = find(text, (policy,))
+    if answer is None:
+        return None
+    assert text[slice(*answer.span)] == answer.text  # what it says of the place is true
+    return answer.text
 
 
 @pytest.mark.parametrize(
@@ -29,7 +38,7 @@ from assay.verifiers.answer import Found, boxed, find, hashes, last_number, norm
     ],
 )
 def test_boxed(text: str, expected: str | None) -> None:
-    assert boxed(text) == expected
+    assert found(text, "boxed") == expected
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -46,7 +55,7 @@ def test_boxed_finds_what_was_put_in_a_box(inner: str) -> None:
         well_braced &= depth >= 0
         i += 1
     if well_braced and depth == 0:
-        assert boxed(rf"{{{{ \boxed{{wrong}} so \boxed{{{inner}}} done") == inner.strip()
+        assert found(rf"{{{{ \boxed{{wrong}} so \boxed{{{inner}}} done", "boxed") == inner.strip()
 
 
 @pytest.mark.parametrize(
@@ -62,7 +71,7 @@ def test_boxed_finds_what_was_put_in_a_box(inner: str) -> None:
     ],
 )
 def test_hashes(text: str, expected: str | None) -> None:
-    assert hashes(text) == expected
+    assert found(text, "hashes") == expected
 
 
 @pytest.mark.parametrize(
@@ -84,7 +93,7 @@ def test_hashes(text: str, expected: str | None) -> None:
     ],
 )
 def test_phrase(text: str, expected: str | None) -> None:
-    assert phrase(text) == expected
+    assert found(text, "phrase") == expected
 
 
 @pytest.mark.parametrize(
@@ -106,13 +115,77 @@ def test_phrase(text: str, expected: str | None) -> None:
     ],
 )
 def test_last_number(text: str, expected: str | None) -> None:
-    assert last_number(text) == expected
+    assert found(text, "last_number") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Answer: B", "B"),
+        ("the answer is (c).", "c"),
+        (r"\boxed{\text{D}}", "D"),
+        ("A) 1\nB) 2\n\nThe correct option is **A**", "A"),
+        ("I choose (A), not (B)\nlater", "B"),  # a spray; the last
+        ("I choose A\nlater", None),
+        ("because of that\n(E)", "E"),
+        ("Paris.\nB) Paris", "B"),
+        ("**C**", "C"),
+        ("Answer: A dog", None),
+        ("Answer: Because", None),
+        ("the answer is x", None),
+        ("", None),
+    ],
+)
+def test_choice(text: str, expected: str | None) -> None:
+    assert found(text, "choice") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"answer": "5"}', "5"),
+        ('{"answer": 5, "x": 1}', "5"),
+        ('{"answer": [1, 2]}', "[1, 2]"),
+        ('{"answer": "a \\"b\\""}', 'a "b"'),
+        ('{"answer": null}', None),
+        ('{"answers": 5}', None),
+        ('{"answer": }', None),
+        ('{"answer": 1} {"answer": 2}', "2"),
+        ('```json\n{"answer":\n "7"\n}\n```', "7"),
+        ('{"answer": ' + "[" * 5000, None),
+    ],
+)
+def test_field(text: str, expected: str | None) -> None:
+    answer = find(text, ("field",))
+    assert (answer.text if answer else None) == expected
+
+
+def test_the_final_line_and_a_box_left_open() -> None:
+    assert found("work\n\n**42**\n\n", "final_line") == "42"
+    assert found("", "final_line") is None
+    assert found("so \\boxed{5$.\nmore", "open_box") == "5"
+    assert found("so \\boxed{5}", "open_box") is None
+
+
+def test_what_stands_in_earlier_places_is_kept() -> None:
+    answer = find(r"\boxed{1} \boxed{\boxed{2}} \boxed{3}", ("boxed",))
+    assert answer is not None
+    assert (answer.text, answer.earlier) == ("3", ("1", r"\boxed{2}"))
+
+
+def test_two_digits_apart_are_not_one_number() -> None:
+    assert squeezed("5 6") != squeezed("56")
+    assert squeezed("x + 1") == squeezed("x+1")
+    assert squeezed(r"\pi r") != squeezed(r"\pir")
 
 
 def test_the_first_policy_that_finds_something_decides() -> None:
     text = r"\boxed{1} #### 2" + "\nThe answer is 3. 4"
-    assert find(text, ("boxed", "hashes", "phrase", "last_number")) == Found("1", "boxed")
-    assert find(text, ("phrase", "boxed")) == Found("3", "phrase")
+    first, other = find(text, ("boxed", "hashes", "phrase", "last_number")), find(text, ("phrase", "boxed"))
+    assert first is not None
+    assert (first.text, first.policy, first.span) == ("1", "boxed", (7, 8))
+    assert other is not None
+    assert (other.text, other.policy) == ("3", "phrase")
     assert find("4", ("boxed", "hashes", "phrase")) is None
 
 
@@ -161,6 +234,6 @@ def test_normalise_keeps_what_has_meaning() -> None:
 def test_extraction_is_linear(unit: str) -> None:
     text = unit * (100_000 // len(unit))
     start = time.perf_counter()
-    for policy in (boxed, hashes, phrase, last_number):
-        policy(text)
+    for policy in (*POLICIES, "field"):
+        find(text, (policy,))
     assert time.perf_counter() - start < 2.0  # measured: 0.1 s; quadratic would be minutes

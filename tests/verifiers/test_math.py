@@ -115,7 +115,7 @@ def test_ordinary_exponents_are_not_towers(fine: str) -> None:
 def test_no_answer_is_wrong_and_an_unreadable_reference_is_unscored() -> None:
     assert SHARED.verify("I do not know", "5") == Score(value=0.0)
     assert SHARED.extract("I have 5 apples") is None  # a bare number is no stated answer
-    for gold in ("", "+", r"1-1/\mathrm e"):
+    for gold in ("", "+", r"\foo{1}", "5 6"):
         assert isinstance(SHARED.verify(r"\boxed{5}", gold), Unscored)
 
 
@@ -152,24 +152,24 @@ EASY = {"gold": "2", "answer": r"\sqrt{4}"}
 
 
 def test_a_hanging_comparison_is_killed_at_the_deadline_and_the_worker_replaced(pool: Pool) -> None:
-    assert pool.ask(EASY, 20)["verdict"] == "right"  # type: ignore[index]
+    assert pool.ask(EASY, 20)["outcome"] == "right"
     (pid,) = pool.pids()
     start = time.perf_counter()
     found = pool.ask({"gold": "9^{9^{9^9}}", "answer": "9^{9^{9^8}}"}, 1.0)  # past the pre-checks of `Math`
-    assert isinstance(found, Unscored)
-    assert "1 s" in found.reason
+    assert (found["outcome"], found["stage"]) == ("undecided", "timeout")
+    assert "1 s" in found["reason"]
     assert time.perf_counter() - start < 4.0
     assert pool.pids() == []
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    assert pool.ask(EASY, 20)["verdict"] == "right"  # type: ignore[index]
+    assert pool.ask(EASY, 20)["outcome"] == "right"
 
 
 def test_a_worker_killed_while_idle_is_replaced_without_anyone_noticing(pool: Pool) -> None:
     pool.ask(EASY, 20)
     (pid,) = pool.pids()
     os.kill(pid, signal.SIGKILL)
-    assert pool.ask(EASY, 20)["verdict"] == "right"  # type: ignore[index]
+    assert pool.ask(EASY, 20)["outcome"] == "right"
     assert pool.pids() != [pid]
 
 
@@ -269,3 +269,11 @@ def test_settings_are_checked() -> None:
     with pytest.raises(ConfigError, match="positive"):
         Math(workers=0)
     assert isinstance(Math(), Verifier)
+
+
+def test_a_large_parent_does_not_cost_its_workers_their_life(pool: Pool) -> None:
+    """After fork and exec Linux counts the parent's memory as the child's peak; a process with torch in it is large."""
+    ballast = bytearray(700 << 20)
+    ballast[:: 1 << 12] = b"x" * len(ballast[:: 1 << 12])  # every page is there
+    assert pool.ask(EASY, 20)["outcome"] == "right"
+    assert len(pool.pids()) == 1

@@ -1,145 +1,196 @@
 r"""Numeric final answers, compared exactly as fractions.
 
-Reads integers, decimals, thousands separators, `a/b`, mixed numbers, `\frac{a}{b}`, scientific notation, currency and
-percent signs, and a unit behind the number. It never evaluates: "3 + 4" is not a number. Left out on purpose:
-tolerances (0.33 is not 1/3), decimal commas, number words, units' conversion.
+What a number is, is in `quantities`. A sentence that is stated as the answer ("540 / 3 = 180 dollars a day") is
+searched for its number, to the end of its line: the first one after the last equals sign. A stated answer without a
+number ("cannot be determined") is wrong, and nothing else is searched then.
+
+Stages of a verdict: extraction (nothing is stated), several, reference, number (the answer is none), percent, units,
+fraction (exact), tolerance.
 """
 
+import functools
 import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from assay.types import Score, Unscored
+from assay.errors import ConfigError
+from assay.types import Prompt, Score, Unscored, Verdict
 from assay.verifiers import answer as answers
+from assay.verifiers import batch
+from assay.verifiers.answer import Found, Policy, Several
+from assay.verifiers.quantities import Percent, Quantity, read
+from assay.verifiers.spelling import normalise
+from assay.verifiers.units import convert
 
-__all__ = ["MAX_DIGITS", "Numeric", "Percent", "number", "quantity"]
+__all__ = ["Numeric", "Tolerance", "Units", "decide", "check_settings"]
 
-Percent = Literal["drop", "divide"]
+Units = Literal["strip", "strict"]
+"""strip: 10 cm is 10 m. strict: it is not, 1 m is 100 cm, and 10 is either, for the question may have named the unit;
+two units of which one is not known are undecided."""
 
-MAX_DIGITS: Final = 300
-"""Longest number and largest power of ten that are read; beyond them a text is no number: 1e999999999 costs nothing."""
+Tolerance = float | Literal["digits"] | None
+"""None: exact. A number: relative, where the reference is a decimal. digits: half of the last place of a reference
+that is a decimal, so that 0.3333 passes for 0.333."""
 
-_DIGITS: Final = r"\d{1,3}(?:,\d{3})+|\d*"
-_DECIMAL: Final = re.compile(
-    rf"(?P<sign>[-+]?)\s*(?P<whole>{_DIGITS})(?:\.(?P<part>\d*))?"
-    r"(?:[eE](?P<exponent>[-+]?\d{1,9})|\s*(?:\\times|\\cdot|[x×*])\s*10\s*\^\s*\{?(?P<power>-?\d{1,9})\}?)?"
+_EQUALS: Final = re.compile(r"=|\bequals\b", re.IGNORECASE)
+_LIST: Final = re.compile(
+    rf"(?:{answers.NUMBER.pattern})(?:(?:\s*(?:[,;]|\bor\b|\band\b)\s*)+(?:{answers.NUMBER.pattern}))+", re.VERBOSE
 )
-_RATIO: Final = re.compile(r"(?P<sign>[-+]?)\s*(?:(?P<whole>\d+)\s+)?(?P<top>-?[\d.,]+)\s*/\s*(?P<bottom>-?[\d.,]+)")
-_FRAC: Final = re.compile(
-    r"(?P<sign>[-+]?)\s*(?P<whole>\d+)?\s*\\frac\s*\{\s*(?P<top>-?[\d.,]+)\s*\}\s*\{\s*(?P<bottom>-?[\d.,]+)\s*\}"
-)
-_MARKED: Final = r"\s*\\(?:text|mathrm|mbox)\s*\{[^{}]*\}(?:\^\{?[23]\}?)?"
-# Bare letters behind a number are a unit when a space parts them or there are several: "10cm" is 10, "2x" is algebra.
-_BARE: Final = r"\s+[A-Za-z][A-Za-z .'/-]*|[A-Za-z]{2,}"
-_UNITS: Final = {
-    "any": re.compile(rf"(?P<number>.*[\d}}%])(?:{_MARKED}|{_BARE})"),
-    "marked": re.compile(rf"(?P<number>.*[\d}}%])(?:{_MARKED})"),
-}
-# These words change the value: "5 hundred", "2 and a half", "3 to 4".
-_NO_UNIT: Final = re.compile(
-    r"\b(?:hundred|thousand|million|billion|trillion|and|or|to|times|plus|minus|over|per ?cent)\b|pi\b"
-)
-_MAGNITUDE: Final = re.compile(
-    r"(?P<number>.*\d)\s*(?:\\text\s*\{\s*)?(?P<word>thousand|million|billion|trillion)\b(?:\s*[A-Za-z]+)?\s*\}?"
-)
-_POWERS: Final = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-_NAMED: Final = re.compile(r"(?:[A-Za-z]\w*|\\text\s*\{[^{}]*\})\s*=\s*(?P<value>[^=]*)")
-
-
-def number(text: str, percent: Percent = "drop") -> Fraction | None:
-    """The exact value of a text that is one number and nothing else; None when it is not, or is too large to read."""
-    plain = answers.normalise(text) if len(text) <= 4 * MAX_DIGITS else ""
-    scale = Fraction(1)
-    if plain.endswith("%"):
-        plain = plain[:-1].rstrip()
-        scale = Fraction(1, 100) if percent == "divide" else scale
-    value = _decimal(plain)
-    if value is None and (parts := _RATIO.fullmatch(plain) or _FRAC.fullmatch(plain)):
-        value = _ratio(**parts.groupdict())
-    return None if value is None else value * scale
-
-
-def quantity(text: str, percent: Percent = "drop", units: Literal["any", "marked"] = "any") -> Fraction | None:
-    r"""The value of a number that may carry a unit, as in r"18 \text{ cm}", and with "any" also "18 cm" or "x = 18"."""
-    plain = answers.normalise(text) if len(text) <= 4 * MAX_DIGITS else ""
-    if units == "any":
-        plain = re.sub(r"\s*\bper ?cent$", "%", plain)
-        named = _NAMED.fullmatch(plain)
-        plain = named["value"].strip() if named else plain
-    if (value := number(plain, percent)) is not None:
-        return value
-    if large := _MAGNITUDE.fullmatch(plain):
-        value = number(large["number"], percent)
-        return None if value is None else value * 10 ** _POWERS[large["word"]]
-    unit = _UNITS[units].fullmatch(plain)
-    if unit is None or _NO_UNIT.search(plain.lower(), unit.end("number")):
-        return None
-    return number(unit["number"], percent)
-
-
-def _decimal(text: str) -> Fraction | None:
-    match = _DECIMAL.fullmatch(text)
-    if match is None or not (match["whole"] or match["part"]):
-        return None
-    whole, part = match["whole"].replace(",", "").lstrip("0"), (match["part"] or "").rstrip("0")
-    shift = int(match["exponent"] or match["power"] or 0)
-    if max(len(whole) + len(part), abs(shift)) > MAX_DIGITS:
-        return None
-    value = Fraction(int(whole + part or "0"), 10 ** len(part)) * Fraction(10) ** shift
-    return -value if match["sign"] == "-" else value
-
-
-def _ratio(sign: str, whole: str | None, top: str, bottom: str) -> Fraction | None:
-    over, under, base = _decimal(top), _decimal(bottom), _decimal(whole or "0")
-    if over is None or base is None or not under:
-        return None
-    value = base + over / under
-    return -value if sign == "-" else value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Numeric:
     r"""Checks a final answer that is a number, exactly.
 
-    The answer is taken from the last complete `\boxed{}`, else the last "#### x", else the last "the answer is x", else
-    the last number in the text.
+    By default the answer is taken from the last complete `\boxed{}`, else the last "#### x", else the last "the answer
+    is x", else the last number in the text.
     """
 
+    find: tuple[Policy, ...] = ("boxed", "hashes", "phrase", "last_number")
+    """Where an answer is looked for; the first policy that finds one decides."""
+    key: str = "answer"
+    """Key of the policy `field`."""
+    several: Several = "last"
+    """Of different answers in the same way: the last is judged, or the response is wrong."""
     percent: Percent = "drop"
-    """drop: 50% is 50, the way GSM8K's answers are written. divide: 50% is 1/2."""
+    """drop: 50% is 50, the way GSM8K's answers are written. divide: 50% is 1/2. strict: 50% is 50% alone."""
+    units: Units = "strip"
+    """strip: 10 cm is 10 m. strict: it is not, and 1 m is 100 cm."""
+    tolerance: Tolerance = None
+    """None: exact. A number: relative, for references that are decimals. digits: to the reference's last digit."""
+
+    def __post_init__(self) -> None:
+        check_settings(self.find, self.tolerance)
 
     def extract(self, text: str) -> str | None:
         """The final answer, as written; None when the text has none, and then it has no vote."""
-        found = answers.find(text, ("boxed", "hashes", "phrase", "last_number"))
-        if found is None:
-            return None
-        if found.policy == "boxed" or quantity(found.text, self.percent) is not None:
-            return found.text
-        # "the answer is 540 / 3 = 180 dollars a day": a sentence, so the number is looked for inside it.
-        return _inside(found.text) or answers.last_number(text)
+        found = self._find(text)
+        return found.text if found else None
 
     def canonical(self, answer: str) -> str:
         """The exact fraction, "1/2" for "0.50"; what is no number is its own normalised text."""
-        value = quantity(answer, self.percent)
-        return answers.normalise(answer) if value is None else str(value)
+        found = read(answer)
+        if found is None:
+            return normalise(answer)
+        sign = "%" if found.percent and self.percent == "strict" else ""
+        return f"{found.value / 100 if found.percent and self.percent == 'divide' else found.value}{sign}"
 
     def verify(self, text: str, reference: str) -> Score | Unscored:
-        """1 = the numbers are equal, 0 = they are not, or the text gives no number.
+        """1 = the numbers are equal, 0 = they are not; `Unscored` for a reference that is no number."""
+        return self.check(text, reference).score
 
-        A text without an answer is wrong, not unscored: it was asked for one. `Unscored` is for a reference that is
-        not a number itself; a whole solution that ends in "#### 18" or a box serves as one.
+    def check(self, text: str, reference: str) -> Verdict:
+        """Right when the numbers are equal, wrong when they are not, or when the text gives no number.
+
+        A text without an answer is wrong, not undecided: it was asked for one. Undecided is what has a reference that
+        is not a number itself; a whole solution that ends in "#### 18" or a box serves as one. Raises nothing.
         """
-        gold = quantity(reference, self.percent)
-        if gold is None and (stated := answers.find(reference, ("boxed", "hashes"))):
-            gold = quantity(stated.text, self.percent)
+        gold = _reference(reference)
         if gold is None:
-            return Unscored(reason=f"the reference {reference[:60]!r} is not a number")
-        answer = self.extract(text)
-        return Score(value=float(answer is not None and quantity(answer, self.percent) == gold))
+            reason = f"the reference {reference[:60]!r} is not a number"
+            return Verdict(outcome="undecided", reason=reason, stage="reference")
+        found = self._find(text)
+        if found is None:
+            return Verdict(outcome="wrong", reason="the text gives no number", stage="extraction")
+        about: dict[str, Any] = {"answer": found.text, "source": found.policy, "span": found.span}
+        if self.several == "refuse" and (number := len({self.canonical(t) for t in (*found.earlier, found.text)})) > 1:
+            reason = f"the text states {number} different answers"
+            return Verdict(outcome="wrong", reason=reason, stage="several", **about)
+        value = read(found.text)
+        if value is None:
+            reason = f"{found.text[:60]!r} is not one number"
+            return Verdict(outcome="wrong", reason=reason, stage="number", **about)
+        outcome, stage, reason = decide(gold, value, self.percent, self.units, self.tolerance)
+        return Verdict(outcome=outcome, stage=stage, reason=reason, **about)
+
+    def check_all(
+        self, pairs: Sequence[tuple[str, str]], show: Callable[[int], None] = lambda _: None
+    ) -> list[Verdict]:
+        """One verdict a pair of text and reference, in order; the same pair is judged once."""
+        return batch.check_all(pairs, self.check, self.check, 1, show)
+
+    def validate(self, records: Iterable[str | Prompt]) -> dict[str, int]:
+        """Check references (or prompts that have one): each passes in a box, and planted wrong numbers do not.
+
+        Returns counts. Raises `DataError` that lists the first records on which this is not so.
+        """
+        return batch.validate(records, self.check_all, _stated)
+
+    def _find(self, text: str) -> Found | None:
+        found = answers.find(text, self.find, self.key)
+        if found is None or found.policy in ("boxed", "open_box", "last_number") or read(found.text) is not None:
+            return found
+        earlier = tuple(part[slice(*_inside(part))] for part in found.earlier)
+        at, sentence = found.span[0], found.text
+        if text[slice(*found.span)] != sentence:  # a JSON string with escapes: its place is the whole value
+            return Found(sentence[slice(*_inside(sentence))], found.policy, found.span, earlier)
+        if found.policy == "phrase" and answers.NUMBER.search(sentence):  # a reasoning in sentences: read on
+            sentence = text[at : at + answers.MAX_ANSWER].split("\n", 1)[0]
+        start, end = _inside(sentence)
+        return Found(sentence[start:end], found.policy, (at + start, at + end), earlier)
 
 
-def _inside(sentence: str) -> str | None:
-    """The first number after the last equals sign."""
-    found = answers.NUMBER.search(sentence.rsplit("=", 1)[-1])
-    return found.group() if found else None
+def decide(
+    gold: Quantity, answer: Quantity, percent: Percent, units: Units, tolerance: Tolerance
+) -> tuple[Literal["right", "wrong", "undecided"], str, str]:
+    """Outcome, stage and reason for two numbers."""
+    if percent == "strict" and gold.percent != answer.percent:
+        return "wrong", "percent", "one is a percentage and the other is not"
+    one, other = gold.value, answer.value
+    if percent == "divide":
+        one, other = one / (100 if gold.percent else 1), other / (100 if answer.percent else 1)
+    if units == "strict":
+        factor = convert(answer.unit, gold.unit)
+        if factor is None:
+            return "undecided", "units", f"whether {answer.unit!r} is {gold.unit!r} is not known"
+        if factor is False:
+            return "wrong", "units", f"{answer.unit!r} does not measure what {gold.unit!r} does"
+        other *= factor
+    if one == other:
+        return "right", "fraction", ""
+    reason = f"{_shown(other)} is not {_shown(one)}"
+    if tolerance is None or gold.step is None:
+        return "wrong", "fraction", reason
+    step = gold.step / (100 if gold.percent and percent == "divide" else 1)
+    slack = step / 2 if tolerance == "digits" else abs(one) * Fraction(tolerance)
+    return ("right", "tolerance", "") if abs(one - other) <= slack else ("wrong", "tolerance", reason)
+
+
+def check_settings(find: Sequence[Policy], tolerance: Tolerance) -> None:
+    """Raises `ConfigError` for a setting that cannot be."""
+    unknown = [policy for policy in find if policy not in (*answers.POLICIES, "field")]
+    if unknown or not find:
+        known = ", ".join((*answers.POLICIES, "field"))
+        raise ConfigError(f"find={tuple(find)} must name at least one of: {known}")
+    if isinstance(tolerance, (int, float)) and not 0 <= tolerance < 1:
+        raise ConfigError(f"tolerance={tolerance:g} is relative and must be in [0, 1)")
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _reference(reference: str) -> Quantity | None:
+    stated = _stated(reference)
+    return None if stated is None else read(stated)
+
+
+def _stated(reference: str) -> str | None:
+    """The number that a reference is, or that the solution which serves as one ends in."""
+    if read(reference) is not None:
+        return reference
+    found = answers.find(reference, ("boxed", "hashes"))
+    return found.text if found and read(found.text) is not None else None
+
+
+def _inside(sentence: str) -> tuple[int, int]:
+    """The place of the first number after the last equals sign; the whole where there is none, or a bare list."""
+    *_, start = (0, *(match.end() for match in _EQUALS.finditer(sentence)))
+    if _LIST.fullmatch(sentence.rstrip(" .*_")):
+        return 0, len(sentence)
+    found = answers.NUMBER.search(sentence, start) or answers.NUMBER.search(sentence)
+    return found.span() if found else (0, len(sentence))
+
+
+def _shown(value: Fraction) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

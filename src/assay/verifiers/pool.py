@@ -17,13 +17,13 @@ import time
 from typing import Any, Final
 
 from assay.errors import BackendError
-from assay.types import Unscored
 
 __all__ = ["Pool"]
 
 START_SECONDS: Final = 120.0
-RECYCLE_AFTER: Final = 1000
-"""Requests after which a worker is replaced: SymPy's caches only grow."""
+RECYCLE_AFTER: Final = 20_000
+RECYCLE_MEGABYTES: Final = 500
+"""Requests, and memory, after which a worker is replaced: SymPy's caches only grow. A new one is slow at first."""
 
 
 class Pool:
@@ -36,8 +36,8 @@ class Pool:
         self._owner = os.getpid()
         atexit.register(self.close)
 
-    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | Unscored:
-        """The worker's reply, or `Unscored` when it took longer than `seconds` or died of the request.
+    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """The worker's reply; "undecided" when it took longer than `seconds` or died of the request.
 
         Waiting for a free worker and starting one are not on the clock. Raises `BackendError` when none can start.
         """
@@ -48,7 +48,7 @@ class Pool:
                     reply = worker.ask(request, seconds)
                 except TimeoutError:
                     worker.kill()
-                    return Unscored(reason=f"not decided within {seconds:g} s")
+                    return _undecided("timeout", f"not decided within {seconds:g} s")
                 except (EOFError, BrokenPipeError):
                     # It may have been killed while idle; whether the request did it, a second worker tells.
                     worker.kill()
@@ -58,7 +58,7 @@ class Pool:
                 else:
                     self._give_back(worker)
                     return reply
-        return Unscored(reason="the checker's process died of it")
+        return _undecided("died", "the checker's process died of it")
 
     def pids(self) -> list[int]:
         """Process ids of the idle workers."""
@@ -76,10 +76,14 @@ class Pool:
             return _Worker(self._module)
 
     def _give_back(self, worker: "_Worker") -> None:
-        if worker.served < RECYCLE_AFTER:
+        if worker.served < RECYCLE_AFTER and worker.megabytes < RECYCLE_MEGABYTES:
             self._idle.append(worker)
         else:
             worker.kill()
+
+
+def _undecided(stage: str, reason: str) -> dict[str, Any]:
+    return {"outcome": "undecided", "stage": stage, "reason": reason}
 
 
 class _Worker:
@@ -96,6 +100,7 @@ class _Worker:
             raise BackendError(f"the checker's process cannot be started: {error}") from error
         self.pid = self._process.pid
         self.served = 0
+        self.megabytes = 0
         self._pending = b""
         self._ids = itertools.count(1)
         try:
@@ -113,6 +118,7 @@ class _Worker:
         reply = self._read(seconds)
         if reply.get("id") != body["id"]:
             raise EOFError(f"the reply is not to request {body['id']}")
+        self.megabytes = reply.get("megabytes", 0)
         return reply
 
     def kill(self) -> None:

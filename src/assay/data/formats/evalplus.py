@@ -1,19 +1,23 @@
 """EvalPlus (arXiv:2305.01210): HumanEval+ and MBPP+, a reference solution and many inputs.
 
 A record is the prompt; the tests, in `meta["tests"]` (see `verifiers.suites`), are the inputs, and what the reference
-solution returns for them is what a right program returns. JSON has no tuples and no complex numbers; where the row's
-contract asserts that an argument is one, or that its elements are tuples, it is made one.
+solution returns for them is what a right program returns. Where EvalPlus takes other results too, the tests are
+assertions that ask the reference. JSON has no tuples, sets and complex numbers: what an argument is made of is told by
+the row's contract. Numbers and sequences EvalPlus compares as Python does: for its verdicts 2 has to equal 2.0
+(`Comparison(numbers="equal")`).
+
+The first HumanEval+ was published as inputs alone; `{**task, "base_input": row["inputs"]}`, of a row of HumanEval and
+the row with its inputs, is of this layout.
 """
 
 import ast
-import json
 import math
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, Final
 
 from assay.data import fields, syntax
 from assay.errors import DataError
@@ -21,10 +25,46 @@ from assay.types import Prompt, Record
 
 __all__ = ["Evalplus"]
 
+TOLERANCE: Final = 1e-6
+"""How far floats may be off where a row's `atol` is 0, as EvalPlus has it."""
+MAX_DEPTH: Final = 60
+"""Deepest nesting of an argument: little more does not get into a sandbox."""
+
+_AS_SETS: Final = "set(found) == set(expected)"
+_FOUND_OR_NOT: Final = "(found if isinstance(found, bool) else found is not None) == (expected is not None)"
+_ORACLES: Final = {
+    **dict.fromkeys(("Diff", "common_in_nested_lists", "extract_singly", "find_char_long"), _AS_SETS),
+    **dict.fromkeys(("find_dissimilar", "intersection_array", "larg_nnum", "similar_elements"), _AS_SETS),
+    **dict.fromkeys(("check_str", "text_match_three", "text_starta_endb"), _FOUND_OR_NOT),
+    "find_zero": "abs(poly(*arguments, found)) <= tolerance",
+}
+"""When a result is right that need not equal the reference's."""
+_UNTOLD: Final = {
+    "count_first_elements": "tuple of tuples",
+    "empty_dit": "sets",
+    "extract_even": "tuple all through",
+    "remove_nested": "tuple all through",
+}
+"""What the contracts of these tasks leave open about their one argument."""
+_ITEMS: Final = {
+    "tuples": "tuple",
+    "tuple of tuples": "tuple",
+    "tuple all through": "tuple all through",
+    "sets": "set",
+}
+"""The kind of an argument's items, by the argument's own kind."""
+_SCALARS: Final = {
+    "tuple": "tuple",
+    "complex": "complex",
+    "(int, float, complex)": "complex",
+    "(int, float)": "number",
+}
+"""The kind of an argument, by the type that its contract asserts."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evalplus:
-    """{task_id, prompt, entry_point, canonical_solution, base_input: [arguments], plus_input, atol}."""
+    """{task_id, prompt, entry_point, canonical_solution, base_input: [arguments], plus_input, atol, contract}."""
 
     plus: bool = True
     """Test on the added inputs too."""
@@ -38,27 +78,23 @@ class Evalplus:
         stub, entry = fields.text(row, "prompt"), fields.text(row, "entry_point").strip()
         solution = fields.text(row, "canonical_solution")
         continues = re.search(rf"^def\s+{re.escape(entry)}\b", solution, re.MULTILINE) is None
-        inputs = [
-            *_inputs(row, "base_input"),
-            *(_inputs(row, "plus_input") if self.plus and "plus_input" in row else []),
-        ]
-        types = _types(stub + solution if continues else solution, entry, str(row.get("contract") or ""))
-        tests = {
-            "kind": "reference",
-            "entry": entry,
-            "solution": stub + solution if continues else solution,
-            "cases": [{"arguments": [*map(_tagged, arguments, chain(types, repeat("")))]} for arguments in inputs],
-            "values": "tagged",
-            "distinct": 1,  # judged as published: some tasks have inputs with one answer only
-            "stub": stub if continues else "",
-            "absolute": fields.number(row.get("atol") or 0, "atol"),
-        }
+        whole = stub + solution if continues else solution
+        kinds = _kinds(whole, entry, str(row.get("contract") or ""))
+        inputs = _inputs(row, "base_input", kinds)
+        if self.plus and "plus_input" in row:
+            inputs += _inputs(row, "plus_input", kinds)
+        tolerance = fields.number(row.get("atol") or 0, "atol") or TOLERANCE
+        tests = _asserted(entry, whole, inputs, tolerance) if entry in _ORACLES else _called(whole, inputs, tolerance)
         more = fields.rest(
             row,
             *("prompt", "entry_point", "canonical_solution", "contract"),
             *("base_input", "plus_input", "atol", "task_id"),
         )
-        meta = {**more, "solution": solution, "tests": tests}
+        meta = {
+            **more,
+            "solution": solution,
+            "tests": {**tests, "entry": entry, "stub": stub if continues else ""},
+        }
         yield fields.make(Prompt, messages=fields.turns(row, "prompt"), id=str(row.get("task_id", "")), meta=meta)
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
@@ -66,52 +102,91 @@ class Evalplus:
         raise fields.read_only(self)
 
 
-def _inputs(row: Mapping[str, Any], field: str) -> list[list[Any]]:
+def _called(solution: str, inputs: list[list[Any]], tolerance: float) -> dict[str, Any]:
+    """Tests that compare with the reference solution's results."""
+    return {
+        "kind": "reference",
+        "solution": solution,
+        "cases": [{"arguments": [*map(_tagged, arguments)]} for arguments in inputs],
+        "values": "tagged",
+        "distinct": 1,  # judged as published: some tasks have inputs with one answer only
+        "absolute": tolerance,
+    }
+
+
+def _asserted(entry: str, solution: str, inputs: list[list[Any]], tolerance: float) -> dict[str, Any]:
+    """Tests that ask the reference solution, each with arguments that the program has not had in its hands."""
+    source = "arguments = {0!r}\nexpected = reference(*{0!r})\nfound = candidate(*{0!r})\nassert {1}\n"
+    return {
+        "kind": "assertions",
+        "tests": [source.format(arguments, _ORACLES[entry]) for arguments in inputs],
+        "before": f"{solution}\nfrom math import inf, nan\nreference = {entry}\ntolerance = {tolerance!r}\n",
+    }
+
+
+def _inputs(row: Mapping[str, Any], field: str, kinds: list[str]) -> list[list[Any]]:
+    """The arguments of each call, as Python values."""
     found = fields.value(row, field)
     if found == {}:  # as MBPP+ writes that there is none
         return []
-    if isinstance(found, list) and all(isinstance(arguments, list) for arguments in found):
-        return found
-    raise DataError(f"field {field!r}: expected a list of lists of arguments")
+    if not isinstance(found, list) or not all(isinstance(arguments, list) for arguments in found):
+        raise DataError(f"field {field!r}: expected a list of lists of arguments")
+    try:
+        return [[*map(_value, arguments, chain(kinds, repeat("")))] for arguments in found]
+    except (ValueError, TypeError) as error:
+        raise DataError(f"field {field!r}: an argument is not what the contract says: {error}") from error
 
 
-def _types(solution: str, entry: str, contract: str) -> list[str]:
-    """What the contract says of each parameter: "tuple", "complex", "number", "tuples" (its elements are), or ""."""
+def _kinds(solution: str, entry: str, contract: str) -> list[str]:
+    """What the contract says of each parameter, "" where nothing that JSON does not tell."""
     body = syntax.parse(solution, "canonical_solution").body
     asserts = syntax.parse(textwrap.dedent(contract.strip("\n")), "contract")
-    functions = [node for node in body if isinstance(node, ast.FunctionDef)]
-    names = next(([each.arg for each in f.args.args] for f in functions if f.name == entry), [])
+    functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == entry]
+    names = [each.arg for each in functions[-1].args.args] if functions else []
+    if entry in _UNTOLD:
+        return [_UNTOLD[entry]]
     found = dict.fromkeys(names, "")
+    of_tuples = set()
     for node in ast.walk(asserts):
-        if (
-            isinstance(node, ast.comprehension)
-            and isinstance(node.iter, ast.Name)
-            and isinstance(node.target, ast.Name)
-        ):
-            name, element = node.iter.id, node.target.id
-            if name in found and f"isinstance({element}, tuple)" in contract:
-                found[name] = "tuples"
-        elif (
-            isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance" and isinstance(node.args[0], ast.Name)
-        ):
-            name, kind = node.args[0].id, ast.unparse(node.args[1])
-            if name in found and not found[name]:
-                found[name] = {"tuple": "tuple", "complex": "complex", "(int, float)": "number"}.get(kind, "")
-    return [*found.values()]
+        match node:
+            case ast.Call(func=ast.Name("isinstance"), args=[ast.Name(name), kind]) if not found.get(name, "-"):
+                found[name] = _SCALARS.get(ast.unparse(kind), "")
+            case ast.GeneratorExp(elt=said, generators=[ast.comprehension(target=ast.Name(item), iter=over)]):
+                match over:
+                    case ast.Name(name) | ast.Call(func=ast.Attribute(value=ast.Name(name), attr="values")):
+                        if f"isinstance({item}, tuple)" in ast.unparse(said):
+                            of_tuples.add(name)
+    both = {"": "tuples", "tuple": "tuple of tuples"}
+    return [both.get(kind, kind) if name in of_tuples else kind for name, kind in found.items()]
 
 
-def _tagged(value: Any, kind: str = "") -> Any:
-    """A value in the tagged form, which tells tuples from lists."""
-    if kind == "complex" and isinstance(value, str):
-        number = complex(value)
-        return ["complex", number.real.hex(), number.imag.hex()]
+def _value(value: Any, kind: str = "", depth: int = 0) -> Any:
+    """An argument as Python's value. Raises `ValueError` where it is not of its kind, or nested too deep."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH}")
+    if kind == "complex":
+        return complex(value)
     if kind == "number" and isinstance(value, str):
-        return _tagged(json.loads(value))
-    if isinstance(value, list):
-        tag = "tuple" if kind == "tuple" else "list"
-        return [tag, *(_tagged(item, "tuple" if kind == "tuples" else "") for item in value)]
+        return float(value)
+    items = _ITEMS.get(kind, "")
+    if isinstance(value, dict):
+        return {key: _value(item, items, depth + 1) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    found = [_value(item, items, depth + 1) for item in value]
+    if kind == "set":
+        return set(found) if found else {}  # the task is of empty dicts, and its tests have sets among them
+    return tuple(found) if kind.startswith("tuple") and kind != "tuples" else found
+
+
+def _tagged(value: Any) -> Any:
+    """A value in the tagged form, which tells tuples from lists."""
+    if isinstance(value, (list, tuple, set)):
+        return [type(value).__name__, *map(_tagged, value)]
     if isinstance(value, dict):
         return ["dict", *([key, _tagged(item)] for key, item in value.items())]
+    if isinstance(value, complex):
+        return ["complex", value.real.hex(), value.imag.hex()]
     if isinstance(value, int) and abs(value) >= 2**53:
         return ["int", hex(value)]
     if isinstance(value, float) and not math.isfinite(value):

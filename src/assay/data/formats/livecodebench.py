@@ -1,17 +1,20 @@
 """LiveCodeBench (arXiv:2403.07974): contest problems, tested by what a program prints or what a function returns.
 
 A record is the problem, with its tests in `meta["tests"]` (see `verifiers.suites`). Hidden tests are published as a
-pickle of text, packed; it is read by an unpickler that builds text and refuses everything else.
+pickle of text, packed. Nothing is unpickled here: the text is taken out, and a pickle of anything else is refused.
+
+LiveCodeBench runs answers with the usual modules imported, as starter code that names `List` expects, and compares
+results as Python does, a tuple with the list too: for its verdicts judge with `Comparison(numbers="equal",
+sequences="equal")`. Programs that read and print have to import what they use.
 """
 
 import base64
-import io
 import json
-import pickle
+import pickletools
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final
 
 from assay.data import fields
 from assay.errors import DataError
@@ -21,17 +24,22 @@ __all__ = ["Livecodebench"]
 
 MAX_BYTES = 256 << 20
 """Most that hidden tests may unpack to."""
-_DAMAGED = (
-    zlib.error,
-    pickle.UnpicklingError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RecursionError,
+_TEXT: Final = frozenset({"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"})
+_AROUND: Final = frozenset({"PROTO", "FRAME", "MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "STOP"})
+"""What a pickle of text has beside the text."""
+_MODULES: Final = (
+    *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
+    *("itertools", "functools", "operator", "io", "sys", "json"),
 )
-"""What reading a damaged pack raises."""
+_IMPORTS: Final = "\n".join(
+    [
+        *(f"from {module} import *" for module in (*_MODULES, "builtins", "typing")),
+        f"import {', '.join(_MODULES)}",
+        "sys.setrecursionlimit(50_000)",
+        "",
+    ]
+)
+"""What functions are run with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +66,8 @@ class Livecodebench:
             pairs = [{"stdin": fields.text(case, "input"), "stdout": fields.text(case, "output")} for case in cases]
             tests: dict[str, Any] = {"kind": "streams", "cases": pairs}
         elif kinds == {"functional"}:
-            tests = {"kind": "calls", "entry": _entry(row, starter), "cases": [_call(case) for case in cases]}
+            start = f"{_IMPORTS}\n{_begun(starter)}"
+            tests = {"kind": "calls", "entry": _entry(row, starter), "cases": [*map(_call, cases)], "stub": start}
         else:
             raise DataError(f"field 'testtype': expected stdin or functional, the same for all, got {sorted(kinds)}")
         used = (
@@ -80,54 +89,67 @@ class Livecodebench:
 
 
 def _entry(row: Mapping[str, Any], starter: str) -> str:
-    try:
-        name = json.loads(fields.text(row, "metadata")).get("func_name")
-    except (ValueError, AttributeError) as error:
-        raise DataError("field 'metadata': expected a JSON object with func_name") from error
+    metadata = _json(fields.text(row, "metadata"), "metadata")
+    name = metadata.get("func_name") if isinstance(metadata, dict) else None
     if not isinstance(name, str) or not name:
-        raise DataError("field 'metadata': func_name is missing, and the tests call a function")
+        raise DataError("field 'metadata': expected a JSON object with func_name, for the tests call a function")
     return f"Solution.{name}" if "class Solution" in starter else name
+
+
+def _begun(starter: str) -> str:
+    """Starter code, which ends after a colon, as a whole program that can be continued."""
+    lines = starter.rstrip().splitlines() or [""]
+    margin = len(lines[-1]) - len(lines[-1].lstrip())
+    return f"{starter.rstrip()}\n{' ' * margin}    ...\n" if lines[-1].endswith(":") else starter
 
 
 def _call(case: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments, one JSON value a line, and the result, one JSON value."""
-    try:
-        arguments = [json.loads(line) for line in fields.text(case, "input").splitlines() if line.strip()]
-        return {"arguments": arguments, "expected": json.loads(fields.text(case, "output"))}
-    except ValueError as error:
-        raise DataError(f"field 'input' or 'output' of a functional test is no JSON: {error}") from error
+    lines = fields.text(case, "input").split("\n")
+    return {
+        "arguments": [_json(line, "input") for line in lines if line.strip()],
+        "expected": _json(fields.text(case, "output"), "output"),
+    }
 
 
 def _cases(packed: str, field: str) -> list[dict[str, Any]]:
     """Test cases as JSON, plain or packed: a pickle of the JSON text, compressed, in base64."""
-    try:
-        found = json.loads(packed)
-    except ValueError:
-        found = _unpacked(packed, field)
+    found = _json(packed if packed.lstrip().startswith("[") else _unpacked(packed, field), field)
     if isinstance(found, list) and all(isinstance(case, dict) for case in found):
         return found
     raise DataError(f"field {field!r}: expected a list of tests")
 
 
-def _unpacked(packed: str, field: str) -> Any:
+def _json(text: str, field: str) -> Any:
     try:
-        inflate = zlib.decompressobj()
-        content = inflate.decompress(base64.b64decode(packed, validate=True), MAX_BYTES)
-        if inflate.unconsumed_tail:
-            raise DataError(f"field {field!r}: unpacks to more than {MAX_BYTES:,} bytes")
-        text = _TextOnly(io.BytesIO(content)).load()
         return json.loads(text)
-    except DataError:
-        raise
-    except _DAMAGED as error:
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"field {field!r}: expected JSON: {error}") from error
+
+
+def _unpacked(packed: str, field: str) -> str:
+    inflate = zlib.decompressobj()
+    try:
+        content = inflate.decompress(base64.b64decode(packed, validate=True), MAX_BYTES)
+        found = [] if len(content) == MAX_BYTES else _texts(content)
+    except (ValueError, zlib.error) as error:
         raise DataError(f"field {field!r}: neither JSON nor JSON that was pickled and packed ({error})") from error
+    if len(content) == MAX_BYTES:
+        raise DataError(f"field {field!r}: unpacks to more than {MAX_BYTES:,} bytes")
+    if not inflate.eof or len(found) != 1:
+        raise DataError(f"field {field!r}: {len(found)} texts in what it unpacks to, or cut short; expected one, whole")
+    return found[0]
 
 
-class _TextOnly(pickle.Unpickler):
-    """Builds strings and other plain values; looks up no class and calls nothing."""
+def _texts(pickled: bytes) -> list[str]:
+    """The strings that a pickle holds, read without doing what it says.
 
-    def find_class(self, module_name: str, global_name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")
-
-    def persistent_load(self, pid: Any) -> NoReturn:
-        raise pickle.UnpicklingError("it refers to something outside")
+    Raises `ValueError` where it is damaged or holds anything else.
+    """
+    found = []
+    for code, argument, _ in pickletools.genops(pickled):
+        if code.name in _TEXT:
+            found.append(str(argument))
+        elif code.name not in _AROUND:
+            raise ValueError(f"its pickle has {code.name}, which is not for text")
+    return found

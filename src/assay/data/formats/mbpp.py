@@ -36,11 +36,12 @@ class Mbpp:
         hidden = fields.texts(row, "challenge_test_list") if row.get("challenge_test_list") and self.challenge else []
         imports = fields.texts(row, "test_imports") if row.get("test_imports") else []
         setup = fields.text(row, "test_setup_code") if row.get("test_setup_code") else ""
+        start = f"{setup}\n" if setup.strip() else ""  # with each test: it may build objects of the program's classes
         tests = {
             "kind": "assertions",
-            "tests": [*shown, *hidden],
+            "tests": [f"{start}{test}" for test in (*shown, *hidden)],
             "entry": _entry(code, shown),
-            "before": "\n".join([*imports, setup]),
+            "before": "\n".join(imports),
         }
         used = (
             "text",

@@ -1,0 +1,91 @@
+"""Many checks at once: each different pair is judged once, those that need a worker side by side."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from assay.errors import DataError
+from assay.types import Prompt, Verdict
+from assay.verifiers.quantities import quantity
+
+__all__ = ["check_all", "validate"]
+
+Pair = tuple[str, str]
+"""A text and the reference for its final answer."""
+
+NOBODY: Final = "-98765.4321"
+"""A number that is nobody's answer."""
+
+
+def check_all(
+    pairs: Sequence[Pair],
+    quick: Callable[[str, str], Verdict | None],
+    slow: Callable[[str, str], Verdict],
+    threads: int,
+    show: Callable[[int], None],
+) -> list[Verdict]:
+    """One verdict a pair, in order. `quick` decides here, or leaves it (None) to `slow` in threads."""
+    found: dict[Pair, Verdict] = {}
+    waiting: dict[Pair, Future[Verdict]] = {}
+    with ThreadPoolExecutor(threads) as pool:
+        for pair in pairs:
+            if pair in found or pair in waiting:
+                continue
+            if (verdict := quick(*pair)) is not None:
+                found[pair] = verdict
+            else:
+                waiting[pair] = pool.submit(slow, *pair)
+        verdicts = []
+        for done, pair in enumerate(pairs, 1):
+            if pair not in found:
+                found[pair] = waiting[pair].result()
+            verdicts.append(found[pair])
+            show(done)
+    return verdicts
+
+
+def validate(
+    records: Iterable[str | Prompt],
+    check_all: Callable[[Sequence[Pair]], list[Verdict]],
+    stated: Callable[[str], str | None],
+) -> dict[str, int]:
+    """Each reference in a box is right against itself; planted wrong answers are not.
+
+    Planted are, of a number, the next one and the one of the other sign; of everything, another record's number and one
+    that nobody has. What only its own spelling would pass for, because it cannot be read, fails too.
+    `stated` gives a reference's answer. Returns counts; raises `DataError` that lists the first records that fail.
+    """
+    references = [r if isinstance(r, str) else r.reference for r in records]
+    answers = [None if reference is None else stated(reference) for reference in references]
+    known = [(i, r, a) for i, (r, a) in enumerate(zip(references, answers, strict=True)) if r is not None]
+    if not known:
+        raise DataError("there is no record with a reference to validate on")
+    gold = [(rf"\boxed{{{answer}}}", reference) for _, reference, answer in known]
+    planted = [
+        (index, (rf"\boxed{{{wrong}}}", reference))
+        for place, (index, reference, answer) in enumerate(known)
+        for wrong in _wrong(answer, known[(place + 1) % len(known)][2])
+    ]
+    verdicts = check_all([*gold, *(pair for _, pair in planted)])
+    faults = [
+        f"record {index}: the reference {reference[:60]!r} is {verdict.outcome} against itself: {verdict.reason}"
+        for (index, reference, _), verdict in zip(known, verdicts[: len(known)], strict=True)
+        if verdict.outcome != "right"
+    ]
+    for (index, (text, reference)), verdict in zip(planted, verdicts[len(known) :], strict=True):
+        if verdict.outcome == "right":
+            faults.append(f"record {index}: {text} passes for {reference[:60]!r}")
+        elif verdict.stage == "reference" and text == rf"\boxed{{{NOBODY}}}":
+            faults.append(f"record {index}: {verdict.reason}")
+    if faults:
+        raise DataError(f"{len(faults)} of {len(verdicts)} checks fail: " + "; ".join(faults[:5]))
+    without = sum(reference is None for reference in references)
+    return {"references": len(known), "planted": len(planted), "without a reference": without}
+
+
+def _wrong(answer: str | None, neighbour: str | None) -> list[str]:
+    value, other = (None if text is None else quantity(text, units="marked") for text in (answer, neighbour))
+    found = [NOBODY] if other is None or other == value else [NOBODY, str(other)]
+    if value is not None:
+        found += [str(value + 1), *([str(-value)] if value else [])]
+    return found

@@ -1,0 +1,264 @@
+"""Whether two LaTeX answers are the same mathematics: run in a worker process, because SymPy can loop.
+
+Sets, tuples, intervals, matrices and equations are taken apart. Expressions are compared by value at random points
+(`points`), and where that is not conclusive math-verify (https://github.com/huggingface/Math-Verify) has to agree,
+asked in both orders because its answer depends on it. What only one of the two checks says is "undecided". The relation
+is reflexive and symmetric by construction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from assay.verifiers.latex import parse
+from assay.verifiers.points import agreement, analytic, digits_for
+from assay.verifiers.relations import as_zero, chain_end, names_a_value, solutions, solved, unnamed
+
+__all__ = ["Judgement", "compare"]
+
+Outcome = Literal["right", "wrong", "undecided"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """An outcome, the check that decided, and why where it is not "right"."""
+
+    outcome: Outcome
+    stage: str
+    reason: str = ""
+
+
+def compare(gold: str, answer: str, *, intervals: bool = True, tolerance: float | None = None) -> Judgement:
+    """Compare two normalised LaTeX answers.
+
+    intervals: whether `2 <= x < 3` is the interval [2, 3). tolerance: relative, between two numbers; None is exact.
+    Raises whatever SymPy raises.
+    """
+    from sympy import nan, zoo
+
+    golds, answers = parse(gold), parse(answer)
+    if golds is None or golds.has(nan, zoo):
+        return Judgement("undecided", "reference", f"the reference {gold[:60]!r} is not mathematics that can be read")
+    if answers is None or answers.has(nan, zoo):
+        return Judgement("undecided", "unreadable", f"the answer {answer[:60]!r} is not mathematics that can be read")
+    judge = _Judge(digits_for(gold, answer), intervals, tolerance)
+    return judge.same(golds, answers)
+
+
+@dataclass(frozen=True)
+class _Judge:
+    digits: int
+    intervals: bool
+    tolerance: float | None
+
+    def same(self, one: Any, other: Any) -> Judgement:
+        from latex2sympy2_extended.logic import And
+        from sympy import Interval, MatrixBase, Set, Tuple, Union
+        from sympy.core.relational import Relational
+
+        if type(one) is type(other) and one == other:
+            return Judgement("right", "structure")
+        one, other = chain_end(one), chain_end(other)
+        if one is None or other is None:
+            return Judgement("wrong", "chain", "it says of different things that they are equal")
+        if names_a_value(one) != names_a_value(other):  # "x = 5" beside "5"
+            one, other = (unnamed(side, other_side) for side, other_side in ((one, other), (other, one)))
+        relations = [isinstance(side, (Relational, And)) for side in (one, other)]
+        if any(relations):
+            if all(relations):
+                return self._relations(one, other)
+            return self._relation_and_set(one, other)
+        if isinstance(one, MatrixBase) and isinstance(other, MatrixBase):
+            if one.shape != other.shape:
+                return Judgement("wrong", "structure", "the shapes differ")
+            return self._pairwise(list(one), list(other))
+        if isinstance(one, Tuple) and isinstance(other, Tuple):
+            return self._pairwise(one.args, other.args)
+        if isinstance(one, Interval) and isinstance(other, Interval):
+            if (one.left_open, one.right_open) != (other.left_open, other.right_open):
+                return Judgement("wrong", "structure", "one end is open here and closed there")
+            return self._pairwise((one.start, one.end), (other.start, other.end))
+        if _finite(one) and _finite(other):
+            return self._unordered(one.args, other.args)
+        if isinstance(one, Union) and isinstance(other, Union):
+            found = self._unordered(one.args, other.args)
+            return found if found.outcome == "right" else self._by_library(one, other)
+        structures = (Set, Tuple, MatrixBase)
+        if any(_finite(side) and side.has(Relational) for side in (one, other)):
+            return Judgement("undecided", "structure", "a list of relations beside something else")
+        if _finite(one) != _finite(other):  # the solution set {3} beside 3
+            one, other = (_only_element(side) for side in (one, other))
+        if isinstance(one, structures) or isinstance(other, structures):
+            kinds = {kind for kind in (_finite, _is_interval) for side in (one, other) if kind(side)}
+            if len(kinds) == 2 or isinstance(one, structures) != isinstance(other, structures):
+                # math-verify takes the open interval (1, 2) for the set {1, 2}.
+                return Judgement("wrong", "structure", f"{_kind(one)} beside {_kind(other)}")
+            return self._by_library(one, other)
+        return self._expressions(one, other)
+
+    def _expressions(self, one: Any, other: Any) -> Judgement:
+        from sympy import oo
+
+        one, other = _evaluated(one), _evaluated(other)
+        if one == other:
+            return Judgement("right", "structure")
+        if infinite := [side for side in (one, other) if side.is_infinite]:
+            if all(side in (oo, -oo) for side in infinite):
+                return Judgement("wrong", "structure", "one is infinite")
+            return Judgement("undecided", "unreadable", "a division by zero")
+        if self.tolerance is not None and not one.free_symbols and not other.free_symbols:
+            gold, answer = one.evalf(30), other.evalf(30)
+            if gold.is_number and answer.is_number:
+                close = abs(gold - answer) <= self.tolerance * abs(gold)
+                return Judgement("right" if close else "wrong", "tolerance", "" if close else "the numbers differ")
+        found = agreement(one, other, self.digits)
+        if found == "different":
+            return Judgement("wrong", "points", "the values differ")
+        if found == "equal" and analytic(one) and analytic(other):
+            return Judgement("right", "points")
+        if found == "domain":
+            return Judgement("undecided", "points", "equal where both are real, but one is real in more places")
+        if found == "whole":
+            return Judgement("undecided", "points", "equal at whole numbers, but not between them")
+        library = self._by_library(one, other)
+        if library.outcome == "right" and found == "equal":
+            return library
+        if library.outcome == "wrong" and found == "unknown" and _comparable(one, other):
+            return library
+        reason = "the values agree at the points tried, but math-verify calls them different"
+        if found == "unknown":
+            reason = "no value could be computed, and math-verify alone is not trusted"
+        return Judgement("undecided", "math-verify", reason)
+
+    def _by_library(self, one: Any, other: Any) -> Judgement:
+        """math-verify's verdict, where it is the same in both orders."""
+        from math_verify import verify
+
+        forth, back = verify(one, other, timeout_seconds=None), verify(other, one, timeout_seconds=None)
+        if forth != back:
+            return Judgement("undecided", "math-verify", "math-verify's verdict depends on the order")
+        reason = "" if forth else "math-verify calls them different"
+        return Judgement("right" if forth else "wrong", "math-verify", reason)
+
+    def _pairwise(self, one: Sequence[Any], other: Sequence[Any]) -> Judgement:
+        if len(one) != len(other):
+            return Judgement("wrong", "structure", f"{len(one)} parts beside {len(other)}")
+        return _all_of([self.same(a, b) for a, b in zip(one, other, strict=True)])
+
+    def _unordered(self, one: Sequence[Any], other: Sequence[Any]) -> Judgement:
+        """Every element of either is in the other."""
+        if len(one) != len(other):
+            return Judgement("wrong", "structure", f"{len(one)} elements beside {len(other)}")
+        rest, undecided = list(other), None
+        for element in one:
+            verdicts = [self.same(element, candidate) for candidate in rest]
+            place = next((i for i, v in enumerate(verdicts) if v.outcome == "right"), None)
+            if place is not None:
+                del rest[place]
+            elif maybe := next((v for v in verdicts if v.outcome == "undecided"), None):
+                undecided = maybe
+            else:
+                return Judgement("wrong", "structure", f"{str(element)[:60]} is in one of them alone")
+        return undecided or Judgement("right", "structure")
+
+    def _relation_and_set(self, one: Any, other: Any) -> Judgement:
+        from sympy import Set
+
+        relation, rest = (other, one) if isinstance(one, Set) else (one, other)
+        if not isinstance(rest, Set):
+            return Judgement("wrong", "structure", f"{_kind(one)} beside {_kind(other)}")
+        if not self.intervals:
+            return Judgement("wrong", "structure", "an inequality is not taken for an interval")
+        if (found := solutions(relation)) is None:
+            return Judgement("undecided", "structure", "the set of an inequality cannot be computed")
+        return self.same(found, rest)
+
+    def _relations(self, one: Any, other: Any) -> Judgement:
+        """Equations and inequalities: the same but for a factor, else the same solutions."""
+        from latex2sympy2_extended.logic import And
+
+        if one.free_symbols != other.free_symbols:
+            return Judgement("wrong", "structure", "they are about different variables")
+        chains = [isinstance(side, And) for side in (one, other)]
+        if not any(chains):
+            first, second = as_zero(one), as_zero(other)
+            if first[0] == second[0] and self._proportional(first, second):
+                return Judgement("right", "points")
+        elif all(chains) and len(one._unsorted_args) == len(other._unsorted_args):
+            found = self._unordered(one._unsorted_args, other._unsorted_args)
+            if found.outcome == "right":
+                return found
+        first_set, second_set = solutions(one), solutions(other)
+        if first_set is not None and second_set is not None:
+            found = self.same(first_set, second_set)
+            if found.outcome != "right" or not first_set.is_empty:  # two equations without solutions are not the same
+                return found
+            return Judgement("undecided", "structure", "neither has a solution")
+        library = self._by_library(one, other)
+        if library.outcome == "right" and not any(chains) and not (solved(one) and solved(other)):
+            return Judgement("undecided", "math-verify", "neither can be solved")
+        return library
+
+    def _proportional(self, one: tuple[str, Any], other: tuple[str, Any]) -> bool:
+        """Whether two left sides of "... = 0" or "... < 0" differ by a factor alone, of the right sign."""
+        from sympy import Symbol
+
+        names = sorted(one[1].free_symbols | other[1].free_symbols, key=str)
+        if not names:
+            return False
+        # f/g is constant where f(p) g(q) = f(q) g(p) for all points p and q.
+        again = {name: Symbol(f"{name}'", real=True) for name in names}
+        f, g = one[1], other[1]
+        if agreement(f * g.xreplace(again), g * f.xreplace(again), self.digits) != "equal":
+            return False
+        if one[0] in ("=", "!="):
+            return True
+        values = [f.subs({name: 2 + place for place, name in enumerate(names)}).evalf() for f in (f, g)]
+        return bool(values[0] * values[1] > 0)
+
+
+def _all_of(verdicts: Sequence[Judgement]) -> Judgement:
+    for outcome in ("wrong", "undecided"):
+        for verdict in verdicts:
+            if verdict.outcome == outcome:
+                return verdict
+    return Judgement("right", verdicts[0].stage if verdicts else "structure")
+
+
+def _evaluated(side: Any) -> Any:
+    """Without the sums, products, integrals and limits that can be computed."""
+    from sympy import Derivative, Integral, Limit, Product, Sum
+
+    return side.doit() if side.has(Sum, Product, Integral, Limit, Derivative) else side
+
+
+def _comparable(one: Any, other: Any) -> bool:
+    """Whether exactly one of them has values: a number beside something unknown."""
+    return bool(one.is_number) != bool(other.is_number)
+
+
+def _finite(side: Any) -> bool:
+    return bool(getattr(side, "is_FiniteSet", False))
+
+
+def _only_element(side: Any) -> Any:
+    return side.args[0] if _finite(side) and len(side.args) == 1 else side
+
+
+def _is_interval(side: Any) -> bool:
+    return bool(getattr(side, "is_Interval", False))
+
+
+def _kind(side: Any) -> str:
+    from latex2sympy2_extended.logic import And
+    from sympy import Expr, MatrixBase, Set, Tuple
+    from sympy.core.relational import Relational
+
+    names: tuple[tuple[Any, str], ...] = (
+        ((Relational, And), "relation"),
+        (MatrixBase, "matrix"),
+        (Tuple, "tuple"),
+        (Set, "interval" if _is_interval(side) else "set"),
+        (Expr, "number" if getattr(side, "is_number", False) else "expression"),
+    )
+    return next((name for kind, name in names if isinstance(side, kind)), type(side).__name__)

@@ -1,0 +1,139 @@
+"""Two expressions, compared by their values at random points to many digits.
+
+Unequal at one point proves them different. Equal at all of them proves nothing in general, but two expressions made
+of analytic functions alone (sums, products, powers, exponentials, trigonometry) that agree at random points to fifty
+digits are the same, but for a chance that does not matter: that is the second, independent check beside math-verify.
+
+Expressions are read as functions of real variables: a point counts where both values are real. sqrt(1/n) and
+1/sqrt(n) agree wherever they are real; sqrt(x^2) and x do not.
+"""
+
+import random
+import re
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+__all__ = ["Agreement", "agreement", "analytic", "digits_for", "same_values"]
+
+Agreement = Literal["equal", "different", "domain", "whole", "unknown"]
+"""domain: equal where both are real, but one is real in more places. whole: at whole numbers alone. unknown: no value
+could be computed."""
+
+FEWEST: Final = 3
+WHOLE_NUMBERS: Final = frozenset("ijkmnN")
+"""Names by which whole numbers go."""
+
+
+def digits_for(*texts: str) -> int:
+    """Digits to compute so that a difference such as 10^-60 is seen: by the numbers that the texts hold."""
+    literals = [literal for text in texts for literal in re.findall(r"\d+", text)]
+    sizes = [min(int(n), 20_000) for text in texts for n in re.findall(r"(?:\^|\*\*)\s*[{(\s]*[-+]?(\d{1,9})", text)]
+    return min(60 + 2 * sum(map(len, literals)) + 2 * max(sizes, default=0), 20_000)
+
+
+def agreement(one: Any, other: Any, digits: int) -> Agreement:
+    """How two SymPy expressions compare; at one point where neither has a free symbol."""
+    names = sorted(one.free_symbols | other.free_symbols, key=str)
+    if not names:
+        return same_values(_value(one, {}, digits), _value(other, {}, digits), digits)
+    found = _over(one, other, _points(names, f"{sorted(map(str, (one, other)))}"), digits)
+    if found == "different" and all(name.name in WHOLE_NUMBERS for name in names):
+        whole = [{name: start + 3 * place for place, name in enumerate(names)} for start in range(1, 8)]
+        return "whole" if _over(one, other, whole, digits) == "equal" else found
+    return found
+
+
+def same_values(one: Any, other: Any, digits: int) -> Agreement:
+    """Whether two computed values are the same, relative to their size, but for the last digits."""
+    from mpmath import mpf  # type: ignore[import-untyped]
+
+    if one is None or other is None:
+        return "unknown"
+    close = abs(one - other) <= mpf(10) ** -(digits - 20) * max(abs(one), abs(other))
+    return "equal" if close else "different"
+
+
+def analytic(expression: Any) -> bool:
+    """Whether it is built from functions for which agreement at random points is conclusive."""
+    from sympy import Add, Mul, Number, NumberSymbol, Pow, Symbol, exp, log
+    from sympy.core.expr import UnevaluatedExpr
+    from sympy.core.numbers import ImaginaryUnit
+    from sympy.functions.elementary.hyperbolic import HyperbolicFunction
+    from sympy.functions.elementary.trigonometric import InverseTrigonometricFunction, TrigonometricFunction
+
+    allowed: tuple[Any, ...] = (Add, Mul, Pow, Number, NumberSymbol, ImaginaryUnit, Symbol, exp, log, UnevaluatedExpr)
+    allowed += (TrigonometricFunction, InverseTrigonometricFunction, HyperbolicFunction)
+    return all(isinstance(part, allowed) for part in _parts(expression))
+
+
+def _parts(expression: Any) -> Any:
+    from sympy import preorder_traversal
+
+    return preorder_traversal(expression)
+
+
+def _over(one: Any, other: Any, points: Sequence[dict[Any, Any]], digits: int) -> Agreement:
+    from sympy import I
+
+    complex_too = one.has(I) or other.has(I)
+    equal = lone = 0
+    elsewhere: list[Agreement] = []
+    for point in points:
+        first, second = _value(one, point, digits), _value(other, point, digits)
+        real = [value is not None and (complex_too or _is_real(value)) for value in (first, second)]
+        if all(real):
+            if same_values(first, second, digits) == "different":
+                return "different"
+            equal += 1
+        elif any(real):
+            lone += 1
+        else:
+            elsewhere.append(same_values(first, second, digits))
+    if lone:
+        return "domain" if equal >= FEWEST else "different" if lone >= FEWEST and not equal else "unknown"
+    # Real nowhere that was tried, such as sqrt(x - 100): then the complex values have to agree.
+    everywhere = equal + elsewhere.count("equal")
+    return "equal" if equal >= FEWEST or everywhere == len(points) else "unknown"
+
+
+def _points(names: Sequence[Any], seed: str) -> list[dict[Any, Any]]:
+    """Rational points in all quarters; which ones depends on the expressions alone."""
+    from sympy import Rational
+
+    draw = random.Random(seed)
+    signs = [[1] * len(names)] * 3 + [[-1] * len(names)]
+    if len(names) > 1:
+        signs += [[1, -1] * len(names), [-1, 1] * len(names), [1] * len(names)]
+    signs += [[draw.choice((1, -1)) for _ in names] if len(names) > 1 else [-1] for _ in range(2)]
+    return [
+        {name: sign * Rational(draw.randint(200, 4000), 1009) for name, sign in zip(names, row, strict=False)}
+        for row in signs
+    ]
+
+
+def _value(expression: Any, point: dict[Any, Any], digits: int) -> Any:
+    """The value as an mpmath number; None where there is none, or its digits could not be computed."""
+    from mpmath import mp
+    from sympy import Rational
+    from sympy.core.evalf import PrecisionExhausted
+
+    try:
+        value = expression.evalf(digits, subs=point, maxn=4 * digits + 400, strict=True)
+    except PrecisionExhausted:
+        value = expression.evalf(digits, subs=point, maxn=4 * digits + 400)
+        if not value.is_number or abs(value) > Rational(1, 10 ** (digits // 2)):
+            return None
+        return mp.zero  # a zero such as sin(pi), of which no digit can be computed
+    except (ValueError, TypeError, ArithmeticError, NotImplementedError, AttributeError):
+        return None
+    real, imaginary = value.as_real_imag()
+    if not (real.is_Number and imaginary.is_Number and real.is_finite and imaginary.is_finite):
+        return None
+    with mp.workdps(digits + 10):
+        return (
+            mp.mpc(real._to_mpmath(mp.prec), imaginary._to_mpmath(mp.prec)) if imaginary else real._to_mpmath(mp.prec)
+        )
+
+
+def _is_real(value: Any) -> bool:
+    return not getattr(value, "imag", 0)

@@ -1,0 +1,79 @@
+"""Whatever the text: a verdict, and one that does not depend on which side is the reference."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from assay.verifiers import Math, Numeric
+from assay.verifiers.answer import POLICIES
+
+pytest.importorskip("math_verify")
+
+MATH = Math(timeout=20.0, workers=1)
+FEW = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+
+NUMBERS = st.integers(-30, 30).map(str)
+LEAVES = st.one_of(NUMBERS, st.sampled_from(["x", "y", r"\pi", "0.5", r"\sqrt{2}", "50", "e"]))
+EXPRESSIONS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map(lambda p: f"{p[0]}+({p[1]})"),
+        st.tuples(inner, inner).map(lambda p: f"({p[0]})({p[1]})"),
+        st.tuples(inner, inner).map(lambda p: rf"\frac{{{p[0]}}}{{{p[1]}}}"),
+        inner.map(lambda e: rf"\sqrt{{{e}}}"),
+        inner.map(lambda e: f"({e})^{{2}}"),
+        inner.map(lambda e: rf"\sin({e})"),
+    ),
+    max_leaves=4,
+)
+ANSWERS = st.one_of(
+    EXPRESSIONS,
+    st.tuples(EXPRESSIONS, EXPRESSIONS).map(lambda p: f"({p[0]},{p[1]})"),
+    st.tuples(NUMBERS, NUMBERS).map(lambda p: rf"\{{{p[0]},{p[1]}\}}"),
+    NUMBERS.map(lambda n: f"x={n}"),
+    NUMBERS.map(lambda n: rf"x \ge {n}"),
+    NUMBERS.map(lambda n: rf"[{n},\infty)"),
+    NUMBERS.map(lambda n: f"{n} cm"),
+    NUMBERS.map(lambda n: rf"{n}\%"),
+)
+
+
+def outcome(answer: str, reference: str) -> str:
+    return MATH.check(rf"\boxed{{{answer}}}", reference).outcome
+
+
+@FEW
+@given(ANSWERS)
+def test_equivalence_is_reflexive(answer: str) -> None:
+    assert outcome(answer, answer) == "right"
+    # Not by its spelling alone: an answer that only looks different.
+    assert outcome(rf"{answer}\,", f"  {answer} ") == "right"
+
+
+@FEW
+@given(EXPRESSIONS)
+def test_equivalence_is_reflexive_where_it_is_computed(answer: str) -> None:
+    assert outcome(f"({answer})+0", answer) in ("right", "undecided")  # undecided: 1/0
+    assert outcome(f"({answer})+1", answer) in ("wrong", "undecided")
+
+
+@FEW
+@given(ANSWERS, ANSWERS)
+def test_equivalence_is_symmetric(one: str, other: str) -> None:
+    assert outcome(one, other) == outcome(other, one)
+
+
+@FEW
+@given(st.text(max_size=200), st.text(max_size=60))
+def test_no_text_raises(text: str, reference: str) -> None:
+    for verifier in (MATH, Numeric(find=(*POLICIES, "field"), several="refuse", units="strict", tolerance="digits")):
+        for shown in (text, rf"\boxed{{{text}}}", f"The answer is {text}"):
+            assert verifier.check(shown, reference).outcome in ("right", "wrong", "undecided")
+
+
+@FEW
+@given(st.text(alphabet=r"\{}[]()^_$%&#0123456789.,+-*/=<>!|xyzfracsqtiempo ", max_size=60))
+def test_no_latex_raises(text: str) -> None:
+    verdict = MATH.check(rf"\boxed{{{text}}}", r"\frac{x}{2}")
+    assert verdict.outcome in ("right", "wrong", "undecided")
+    assert verdict.outcome == "right" or verdict.reason
