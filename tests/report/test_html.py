@@ -16,12 +16,16 @@ from assay.report.html import (
     Estimates,
     Figure,
     Figures,
+    Fold,
+    Fork,
     Headline,
     KeyValues,
     Paragraph,
     Section,
+    Step,
     Table,
     Text,
+    Tree,
     page,
     write_report,
 )
@@ -89,6 +93,7 @@ def everything(text: str) -> list[Section]:
         Figure(large, text),
         Figures([Figure(small, text)]),
         Details(text, [Paragraph(text)]),
+        Tree(text, [text], [Fork(Step(text, 0.5, [text]), text, text, True, [Fold(text, [[Fork(Step(text, None))]])])]),
     ]
     return [Section(text, blocks), Section("Second", [Paragraph("more")])]
 
@@ -118,7 +123,23 @@ def test_navigation_leads_to_every_section_and_ids_are_unique() -> None:
 def test_text_is_shown_and_never_interpreted() -> None:
     document = Document(page(NASTY, everything(NASTY), subtitle=NASTY, footer=NASTY))
     assert "script" not in document.tags
-    for tag in ("title", "h1", "h2", "a", "p", "li", "pre", "th", "td", "caption", "dt", "figcaption", "summary"):
+    for tag in (
+        "title",
+        "h1",
+        "h2",
+        "a",
+        "p",
+        "li",
+        "pre",
+        "th",
+        "td",
+        "caption",
+        "dt",
+        "figcaption",
+        "summary",
+        "small",
+        "b",
+    ):
         assert any(NASTY in text for text in document.of(tag)), tag
     assert sum(text.startswith("<script>alert(1)</") for text in document.of("text")) == 3
     assert not any("49" in text for tag, text in document.said if tag in ("p", "li", "pre", "h1"))
@@ -168,6 +189,9 @@ def test_headlines_name_the_unscored_only_where_there_are_any() -> None:
         (True, "yes"),
         (20000, "20,000"),
         (2e-5, "2e-05"),
+        (12345.6, "12,346"),
+        (-1234.0, "-1,234"),
+        (1e20, "1e+20"),
         (0.123456, "0.1235"),
         (math.nan, "n/a"),
         ((1, "x"), "1, x"),

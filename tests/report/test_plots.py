@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from assay.errors import DataError, MissingExtra
-from assay.report import plots
+from assay.report import CostPoint, cost_curves, plots
 from assay.stats import CurvePoint, reliability
 from tests.report.cases import CURVES, NS, RULERS, curve, estimate, metrics_rows
 
 SVG = "{http://www.w3.org/2000/svg}"
+COSTS = [CostPoint(n, 150.0 * n, estimate(0.4 + n / 40)) for n in (1, 4, 16)]
 
 
 def texts(svg: str) -> list[str]:
@@ -30,6 +31,7 @@ PLOTS: dict[str, Callable[[], str]] = {
     "reliability": lambda: plots.reliability(some_bins()),
     "scores": lambda: plots.score_histogram([0.0, 1.0, 2.0], [-1.0, 0.5], ("chosen", "rejected")),
     "best of n": lambda: plots.best_of_n(CURVES, RULERS),
+    "cost": lambda: cost_curves({"a": COSTS, "b": COSTS[1:]}, {"low": estimate(0.2)}),
 }
 
 

@@ -1,9 +1,11 @@
 """Reports: one self-contained HTML page a run, with its numbers, intervals and plots. Needs the `report` extra.
 
-`plots` draws, `html` lays out a page from sections, `sections` writes the sections of a training run and of a pool.
+`plots` draws, `html` lays out a page from sections, `sections` writes the sections of a training run and of a pool,
+`searches` those of searches and their trees, `comparison` those of strategies side by side.
 Only `write_report` touches a disk; everything else is a pure function.
 """
 
+from assay.report.comparison import CostPoint, compare_report, cost_curves
 from assay.report.html import (
     Block,
     Bullets,
@@ -11,6 +13,8 @@ from assay.report.html import (
     Estimates,
     Figure,
     Figures,
+    Fold,
+    Fork,
     Headline,
     KeyValues,
     Paragraph,
@@ -19,9 +23,11 @@ from assay.report.html import (
     Step,
     Table,
     Text,
+    Tree,
     page,
     write_report,
 )
+from assay.report.searches import search_section, search_tree
 from assay.report.sections import (
     Evaluation,
     evaluation_sections,
@@ -36,11 +42,14 @@ from assay.report.solutions import solutions_section, telling
 __all__ = [
     "Block",
     "Bullets",
+    "CostPoint",
     "Details",
     "Estimates",
     "Evaluation",
     "Figure",
     "Figures",
+    "Fold",
+    "Fork",
     "Headline",
     "KeyValues",
     "Paragraph",
@@ -49,11 +58,16 @@ __all__ = [
     "Step",
     "Table",
     "Text",
+    "Tree",
+    "compare_report",
+    "cost_curves",
     "evaluation_sections",
     "page",
     "pool_report",
     "pool_section",
     "run_section",
+    "search_section",
+    "search_tree",
     "solutions_section",
     "telling",
     "training_report",

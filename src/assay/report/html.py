@@ -27,6 +27,8 @@ __all__ = [
     "Estimates",
     "Figure",
     "Figures",
+    "Fold",
+    "Fork",
     "Headline",
     "KeyValues",
     "Paragraph",
@@ -35,6 +37,7 @@ __all__ = [
     "Step",
     "Table",
     "Text",
+    "Tree",
     "page",
     "write_report",
 ]
@@ -175,8 +178,43 @@ class Solution:
     caption: str = ""
 
 
+@dataclass(frozen=True)
+class Fork:
+    """One step of a line through a tree, and what was written in its place."""
+
+    step: Step
+    brief: str = ""
+    """Shown in place of a long text, which opens by a click."""
+    badge: str = ""
+    """What this step is above all, such as "chosen"."""
+    marked: bool = False
+    """Whether it is on the path that matters."""
+    beside: "Sequence[Fold]" = ()
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Lines of a tree to open by a click, closed on paper too: what was left is most of a tree."""
+
+    summary: str
+    lines: Sequence[Sequence[Fork]]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A question and the tree of all that was written for it, as games of chess are: one line from top to bottom, and
+    after a step, folded, the lines that leave there. So depth costs no width, and a tree nests only where it branches.
+    """
+
+    kind: ClassVar = "tree"
+    question: str
+    facts: Sequence[str]
+    """What is to be said of the tree as a whole."""
+    line: Sequence[Fork]
+
+
 Block: TypeAlias = (
-    Paragraph | Bullets | Text | KeyValues | Estimates | Headline | Table | Figure | Figures | Details | Solution
+    Paragraph | Bullets | Text | KeyValues | Estimates | Headline | Table | Figure | Figures | Details | Solution | Tree
 )
 
 
@@ -200,7 +238,8 @@ def write_report(path: Path, title: str, sections: Sequence[Section], *, subtitl
 
 
 def shown(value: Any) -> str:
-    """A value as people read it: four significant digits, thousands set apart, an estimate with its interval."""
+    """A value as people read it: four significant digits, all those before the point, thousands set apart, an estimate
+    with its interval."""
     if isinstance(value, Estimate):
         return summarise(value)
     if value is None:
@@ -210,7 +249,9 @@ def shown(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.4g}" if math.isfinite(value) else "n/a"
+        if not math.isfinite(value):
+            return "n/a"
+        return f"{value:,.0f}" if 1e3 <= abs(value) < 1e12 else f"{value:.4g}"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(shown, value)) or "–"
     return str(value)

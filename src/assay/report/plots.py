@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import DataError
+from assay.report.lines import DASHES, MARKERS, RULER, Point, band, cycle, end_labels, short, there
 from assay.report.svg import MUTED, PALETTE, draw
 from assay.stats import Bin, CurvePoint, Estimate
 
@@ -40,9 +41,6 @@ class Counts(NamedTuple):
     counts: Sequence[int]
 
 
-MARKERS: Final = ("o", "s", "^", "D", "v", "P")
-DASHES: Final = ((0, (1, 1.6)), (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (2, 3)), (0, (8, 2, 1, 2, 1, 2)))
-RULER: Final = "#4b5563"
 POINTS: Final = 300
 """Most points of a training curve: more cannot be seen, and would weigh."""
 
@@ -135,8 +133,8 @@ def histogram(groups: Mapping[str, Histogram], *, xlabel: str = "score") -> str:
 
     def paint(figure: Any) -> None:
         ax = figure.subplots()
-        for (name, group), colour in zip(filled.items(), _cycle(PALETTE, len(filled)), strict=True):
-            shares, label = np.array(group.counts) / sum(group.counts), f"{_short(name)}, n={sum(group.counts):,}"
+        for (name, group), colour in zip(filled.items(), cycle(PALETTE, len(filled)), strict=True):
+            shares, label = np.array(group.counts) / sum(group.counts), f"{short(name)}, n={sum(group.counts):,}"
             ax.stairs(
                 shares, group.edges, fill=True, facecolor=colour + "50", edgecolor=colour, linewidth=1.3, label=label
             )
@@ -158,33 +156,33 @@ def best_of_n(
 
     A ruler is one estimate (a level line) or a curve. Points without a value are left out.
     """
-    shown = {name: points for name, curve in curves.items() if (points := _there(curve))}
+    shown = {name: points for name, curve in curves.items() if (points := _points(curve))}
     if not shown:
         raise DataError("no curve has a point with a value; give at least one")
     if both := sorted(curves.keys() & rulers.keys()):
         raise DataError(f"{', '.join(both)}: a curve and a ruler of one name cannot be told apart; rename one")
-    every = sorted({p.n for points in shown.values() for p in points})
-    colours = _cycle(PALETTE, len(shown))
+    every = sorted({int(p.x) for points in shown.values() for p in points})
+    colours = cycle(PALETTE, len(shown))
 
     beside = {
         name: points
         for name, ruler in rulers.items()
-        if (points := _there([CurvePoint(n, ruler) for n in every] if isinstance(ruler, Estimate) else ruler))
+        if (points := there([(n, ruler) for n in every]) if isinstance(ruler, Estimate) else _points(ruler))
     }
 
     def paint(figure: Any) -> None:
         ax = figure.subplots()
         ax.set_xscale("log", base=2)
-        for points, dash in zip(beside.values(), _cycle(DASHES, len(beside)), strict=True):
-            _line(ax, points, RULER, linewidth=1.3, linestyle=dash)
-        for points, colour, marker in zip(shown.values(), colours, _cycle(MARKERS, len(shown)), strict=True):
-            _line(ax, points, colour, marker=marker, markersize=4)
+        for points, dash in zip(beside.values(), cycle(DASHES, len(beside)), strict=True):
+            band(ax, points, RULER, linewidth=1.3, linestyle=dash)
+        for points, colour, marker in zip(shown.values(), colours, cycle(MARKERS, len(shown)), strict=True):
+            band(ax, points, colour, marker=marker, markersize=4)
         ax.set(xlabel="n, responses to choose from", ylabel=ylabel)
         _n_axis(ax, every)
         for points, colour in zip(shown.values(), colours, strict=True):
             others = [line for line in (*shown.values(), *beside.values()) if line is not points]
             _mark_peak(ax, points, colour, others, every)
-        _end_labels(ax, shown | beside, [*colours, *[RULER] * len(beside)])
+        end_labels(ax, shown | beside, [*colours, *[RULER] * len(beside)])
 
     return draw(5.3, 3.5, f"Best of n: {', '.join(shown)}; rulers: {', '.join(rulers)}", paint)
 
@@ -247,23 +245,8 @@ def _running_mean(y: Array) -> Array:
     return np.asarray((total[high] - total[low]) / (high - low))
 
 
-def _there(points: Sequence[CurvePoint]) -> list[CurvePoint]:
-    return [p for p in points if math.isfinite(p.estimate.value)]
-
-
-def _xy(points: Sequence[CurvePoint]) -> tuple[list[int], list[float]]:
-    return [p.n for p in points], [p.estimate.value for p in points]
-
-
-def _peak(points: Sequence[CurvePoint]) -> CurvePoint:
-    return max(points, key=lambda p: p.estimate.value)
-
-
-def _line(ax: Any, points: Sequence[CurvePoint], colour: str, **style: Any) -> None:
-    """A line with its band of 95 % intervals."""
-    low, high = [p.estimate.low for p in points], [p.estimate.high for p in points]
-    ax.fill_between([p.n for p in points], low, high, color=colour, alpha=0.1 if colour == RULER else 0.16, linewidth=0)
-    ax.plot(*_xy(points), color=colour, **style)
+def _points(curve: Sequence[CurvePoint]) -> list[Point]:
+    return there((p.n, p.estimate) for p in curve)
 
 
 def _n_axis(ax: Any, ns: Sequence[int]) -> None:
@@ -278,27 +261,27 @@ def _n_axis(ax: Any, ns: Sequence[int]) -> None:
 
 
 def _mark_peak(
-    ax: Any, points: Sequence[CurvePoint], colour: str, others: Sequence[Sequence[CurvePoint]], ns: Sequence[int]
+    ax: Any, points: Sequence[Point], colour: str, others: Sequence[Sequence[Point]], ns: Sequence[int]
 ) -> None:
     """A ring around the highest point, with its value and n on the side that has more room.
 
     At the last n the value stands at the line's end already.
     """
-    peak, (bottom, top) = _peak(points), ax.get_ylim()
-    y = peak.estimate.value
-    there = [p.estimate.value for line in others for p in line if p.n == peak.n]
-    above = min([v - y for v in there if v >= y] + [top - y])
-    below = min([y - v for v in there if v < y] + [y - bottom])
+    peak, (bottom, top) = max(points, key=lambda p: p.y), ax.get_ylim()
+    y = peak.y
+    rivals = [p.y for line in others for p in line if p.x == peak.x]
+    above = min([v - y for v in rivals if v >= y] + [top - y])
+    below = min([y - v for v in rivals if v < y] + [y - bottom])
     side = 1 if above >= below else -1
-    ax.plot([peak.n], [y], marker="o", markersize=10, markerfacecolor="none", markeredgecolor=colour, linewidth=0)
-    if peak.n == ns[-1]:
+    ax.plot([peak.x], [y], marker="o", markersize=10, markerfacecolor="none", markeredgecolor=colour, linewidth=0)
+    if peak.x == ns[-1]:
         return
     ax.annotate(
-        f"{y:.3f} at n={peak.n}",
-        (peak.n, y),
+        f"{y:.3f} at n={int(peak.x)}",
+        (peak.x, y),
         xytext=(0, 9 * side),
         textcoords="offset points",
-        ha="left" if peak.n == ns[0] else "center",
+        ha="left" if peak.x == ns[0] else "center",
         va="bottom" if side > 0 else "top",
         color=colour,
         fontsize=9,
@@ -306,49 +289,3 @@ def _mark_peak(
         zorder=5,
         bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
     )
-
-
-def _end_labels(ax: Any, lines: Mapping[str, Sequence[CurvePoint]], colours: Sequence[str]) -> None:
-    """Each line's name and last value to the right of the plot, pushed apart so that no two overlap."""
-    bottom, top = ax.get_ylim()
-    ends = sorted(
-        (points[-1].estimate.value, points[-1].n, name, c)
-        for (name, points), c in zip(lines.items(), colours, strict=True)
-    )
-    places = _spread([(value - bottom) / (top - bottom) for value, *_ in ends], 0.062)
-    for (value, n, name, colour), place in zip(ends, places, strict=True):
-        ax.annotate(
-            f"{_short(name)} {value:.3f}",
-            (n, value),
-            xytext=(1.03, place),
-            textcoords="axes fraction",
-            va="center",
-            color=colour,
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colour,
-                "linewidth": 0.6,
-                "shrinkA": 1,
-                "shrinkB": 2,
-                "relpos": (0, 0.5),
-            },
-        )
-
-
-def _spread(places: Sequence[float], gap: float) -> list[float]:
-    """Ascending places moved so that neighbours are `gap` apart: half way between pushing up and pushing down."""
-    up, down = list(places), list(places)
-    for i in range(1, len(places)):
-        up[i] = max(up[i], up[i - 1] + gap)
-        down[-i - 1] = min(down[-i - 1], down[-i] - gap)
-    return [(a + b) / 2 for a, b in zip(up, down, strict=True)]
-
-
-def _short(name: str) -> str:
-    """A name that leaves room for the plot; tables hold it whole."""
-    return name if len(name) <= 20 else name[:19] + "…"
-
-
-def _cycle(values: Sequence[Any], count: int) -> list[Any]:
-    return [values[i % len(values)] for i in range(count)]
