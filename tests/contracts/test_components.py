@@ -3,9 +3,10 @@
 A new module in `losses/`, `search/` or `data/formats/` is tested here without an edit.
 """
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,8 +15,12 @@ import pytest
 from assay import components, config
 from assay.data import sources
 from assay.errors import DataError
+from assay.protocols import Budget, SearchResult
+from assay.search import Record as SearchRecord
+from assay.search import ReplayGenerator, run
 from assay.testing import FakeGenerator, FakeScorer
 from assay.types import Preference, Prompt, Ranking, Record, Score, StepLabels, Unscored
+from tests.search.toys import Backwards, Broken, Fails, Policy, Reads, noisy, timeless
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 ALL = [(kind, name) for kind in components.KINDS for name in components.names(kind)]
@@ -187,48 +192,112 @@ def test_order_in_the_group_does_not_matter(loss: Any) -> None:
 # --- searches ----------------------------------------------------------------------------------------------------
 
 SEARCHES = components.names("search")
-PROMPTS = [Prompt.of(f"question {i}") for i in range(6)]
-HALF = FakeScorer(rule=lambda prompt, response: (len(prompt.text + response.text) % 7) / 7)
+PROMPTS = [Prompt.of(f"question {i}", reference="11") for i in range(3)]
+TEXTS = ("is 5", "is 6, surely", "no answer", "it is 5")
+
+
+def _search(name: str, generator: Any, scorer: Any, prompts: Sequence[Prompt] = PROMPTS, **more: Any) -> Any:
+    return run(components.load("search", name)(), prompts, generator, scorer, **more)
+
+
+def _rated(result: SearchResult) -> list[Score | Unscored]:
+    return [score for score in result.scores if score is not None]
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_a_search_returns_one_scored_result_a_prompt(name: str) -> None:
-    texts = ("is 5", "is 6, surely", "no answer", "it is 5")
-    results = components.load("search", name)()(PROMPTS, FakeGenerator(texts=texts), HALF)
+@pytest.mark.parametrize("generator", [FakeGenerator(texts=TEXTS), Policy()], ids=["whole", "steps"])
+def test_a_search_returns_one_result_a_prompt_with_the_scorers_scores(name: str, generator: Any) -> None:
+    half = FakeScorer(rule=lambda prompt, response: (len(prompt.text + response.text) % 7) / 7)
+    results = _search(name, generator, half)
     assert [result.group.prompt for result in results] == PROMPTS
     for result in results:
-        assert len(result.scores) == len(result.group.responses) > 0
-        assert list(result.scores) == HALF.score([result.group])[0]
-        assert result.choice in range(len(result.scores))
-    assert components.load("search", name)()([], FakeGenerator(texts=texts), HALF) == []
+        said = half.score([result.group])[0]
+        assert len(result.scores) == len(said) > 0
+        assert all(score in (None, own) for score, own in zip(result.scores, said, strict=True))
+        assert result.choice is None or result.response == result.group.responses[result.choice]
+        assert result.choice in range(len(said)) or (name == "rejection" and not result.kept)
+        assert set(result.kept) <= set(range(len(said)))
+        assert all(response.steps and response.finished for response in result.group.responses)
+    assert _search(name, generator, half, []) == []
 
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_an_unscored_candidate_is_never_chosen_while_one_is_scored(name: str) -> None:
     """All give the same answer, so no vote is a reason to."""
-    picky = FakeScorer(rule=lambda _, response: 0.1 if "rare" in response.text else None)
-    texts = ("is 5", "surely 5", "rare 5", "5")
-    for result in components.load("search", name)()(PROMPTS, FakeGenerator(texts=texts), picky):
-        assert result.choice is not None
-        assert isinstance(result.scores[result.choice], Score)
+    picky = FakeScorer(rule=lambda _, response: 0.6 if "rare" in response.text else None)
+    for texts in (("is 5", "surely 5", "rare 5", "5"), ("rare 5", "is 5"), ("is 5", "surely 5")):
+        for result in _search(name, FakeGenerator(texts=texts), picky):
+            if any(isinstance(score, Score) for score in _rated(result)):
+                assert isinstance(result.scores[result.choice], Score)
 
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_search_survives_a_scorer_that_scores_nothing(name: str) -> None:
     nothing = FakeScorer(rule=lambda *_: None)
-    for result in components.load("search", name)()(PROMPTS, FakeGenerator(texts=("is 5", "no")), nothing):
-        assert result.choice is None or result.choice in range(len(result.scores))
-        assert all(isinstance(score, Unscored) for score in result.scores)
+    for generator in (FakeGenerator(texts=("is 5", "no")), Policy()):
+        for result in _search(name, generator, nothing):
+            assert result.choice is None or result.choice in range(len(result.scores))
+            assert all(isinstance(score, Unscored) for score in _rated(result))
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_survives_a_policy_that_writes_nothing(name: str) -> None:
+    for result in _search(name, Backwards(Policy(), fails=lambda _: True), Reads()):
+        assert (result.choice, result.group.responses, result.spent.samples) == (None, (), 0)
+        assert result.spent.missing > 0
 
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_search_is_repeatable_and_does_not_depend_on_the_batch(name: str) -> None:
     flat = FakeScorer(rule=lambda *_: 0.5)  # nothing but ties
-    generator = FakeGenerator(texts=("is 5", "is 6", "is 7"))
-    search = components.load("search", name)()
-    together = [result.choice for result in search(PROMPTS, generator, flat)]
-    assert [result.choice for result in search(PROMPTS, generator, flat)] == together
-    assert [search([prompt], generator, flat)[0].choice for prompt in PROMPTS] == together
+    for generator in (FakeGenerator(texts=("is 5", "is 6", "is 7")), Policy()):
+        together = timeless(_search(name, generator, flat))
+        assert timeless(_search(name, generator, flat)) == together
+        assert timeless(_search(name, generator, flat, together=1)) == together
+        assert [timeless(_search(name, generator, flat, [prompt]))[0] for prompt in PROMPTS] == together
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_pays_for_what_it_asks_and_its_tree_shows_it(name: str) -> None:
+    policy, scorer = Policy(), Reads(rule=noisy)
+    results = _search(name, policy, scorer)
+    assert len(policy.asked) == len(set(policy.asked))  # no sample twice
+    assert sum(r.spent.samples for r in results) == len(policy.asked)
+    assert sum(r.spent.scored_tokens or 0 for r in results) == scorer.tokens_read
+    for result in results:
+        assert sum(node.count for node in result.nodes) == result.spent.samples
+        assert all(node.parent < i for i, node in enumerate(result.nodes))
+        texts = [node.text for node in result.nodes]
+        for i, node in enumerate(result.nodes):
+            texts[i] = (texts[node.parent] if node.parent >= 0 else "") + node.text
+        assert {response.text for response in result.group.responses} <= set(texts)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_goes_on_where_it_was_broken_off(name: str) -> None:
+    whole = timeless(_search(name, calm := Policy(), Reads(rule=noisy)))
+    for at in (1, 3):
+        record, policy = SearchRecord(), Policy()
+        for scorer in (Fails(Reads(rule=noisy), at), Fails(Reads(rule=noisy), 0)):
+            with contextlib.suppress(Broken):
+                results = _search(name, policy, scorer, record=record)
+        assert timeless(results) == whole
+        assert sorted(policy.asked) == sorted(calm.asked)
+        replayed = _search(name, ReplayGenerator(record=record), Reads(rule=noisy))
+        assert timeless(replayed) == whole
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_stops_at_its_budget(name: str) -> None:
+    """At most one request is under way when the limit is reached; what is there then is chosen from."""
+    (whole,) = _search(name, Policy(), Reads(rule=noisy), PROMPTS[:1])
+    (cut,) = _search(name, policy := Policy(), Reads(rule=noisy), PROMPTS[:1], budget=Budget(samples=1))
+    assert cut.spent.samples == len(policy.asked) <= whole.spent.samples
+    if cut.spent.samples < whole.spent.samples:
+        assert (cut.stopped, cut.spent.saved) == ("budget", 0)
+    assert cut.group.responses
+    (none,) = _search(name, policy := Policy(), Reads(), PROMPTS[:1], budget=Budget(seconds=1e-12))
+    assert (none.stopped, none.choice, policy.asked) == ("budget", None, [])
 
 
 # --- formats -----------------------------------------------------------------------------------------------------

@@ -1,17 +1,15 @@
 from collections import Counter
-from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.errors import ConfigError
-from assay.protocols import Prefix, Sampling
+from assay.protocols import Sampling
+from assay.search import run
 from assay.search.best_of_n import BestOfN
 from assay.testing import FakeGenerator, FakeScorer
 from assay.types import Group, Prompt, Response, Score, Unscored
-
-GONE = Unscored(reason="test")
+from tests.search.toys import GONE, Drawn, Policy, prompts, way
 
 
 def group(n: int, prompt: str = "q") -> Group:
@@ -52,28 +50,57 @@ def test_ties_are_drawn_evenly_and_repeatably() -> None:
 def test_it_samples_scores_and_chooses() -> None:
     asked: list[Sampling] = []
 
-    class Recorder(FakeGenerator):
-        def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
+    class Recorder(Drawn):
+        def samples(self, prefix: object, sampling: Sampling) -> list[Response]:
             asked.append(sampling)
-            return super().generate(prefixes, sampling)
+            return super().samples(prefix, sampling)  # type: ignore[arg-type]
 
-    strategy = BestOfN(n=3, temperature=0.5, max_tokens=7, seed=4)
-    prompts = [Prompt.of("a"), Prompt.of("b")]
-    results = strategy(prompts, Recorder(texts=("x", "xxx", "xx")), FakeScorer())
-    assert asked == [Sampling(n=3, temperature=0.5, max_tokens=7, seed=4)]
-    assert [r.group.prompt for r in results] == prompts
+    some = prompts(2)
+    how = Sampling(n=99, temperature=0.5, max_tokens=7, seed=4)  # what n says there is not heeded
+    results = run(BestOfN(n=3, seed=9), some, Recorder(texts=("x", "xxx", "xx")), FakeScorer(), sampling=how)
+    assert asked == [Sampling(n=3, temperature=0.5, max_tokens=7, seed=4)] * 2
+    assert [r.group.prompt for r in results] == some
     assert [r.choice for r in results] == [1, 1]
     assert results[0].scores == (Score(value=1), Score(value=3), Score(value=2))
 
 
 def test_the_choice_does_not_depend_on_the_batch() -> None:
     flat = FakeScorer(rule=lambda *_: 0.0)
-    prompts = [Prompt.of(str(i)) for i in range(20)]
-    together = BestOfN(n=5)(prompts, FakeGenerator(), flat)
-    alone = [BestOfN(n=5)([prompt], FakeGenerator(), flat)[0] for prompt in prompts]
+    some = prompts(20)
+    together = run(BestOfN(n=5), some, FakeGenerator(), flat)
+    alone = [run(BestOfN(n=5), [prompt], FakeGenerator(), flat)[0] for prompt in some]
     assert [r.choice for r in together] == [r.choice for r in alone]
 
 
-def test_none_to_sample_is_refused() -> None:
-    with pytest.raises(ConfigError, match="n is 0"):
-        BestOfN(n=0)([Prompt.of("q")], FakeGenerator(), FakeScorer())
+@pytest.mark.parametrize(
+    ("first", "drawn", "stopped"), [(0, 4, "confident"), (3, 4, "confident"), (4, 8, "confident"), (9, 10, "")]
+)
+def test_one_that_is_good_enough_ends_it(first: int, drawn: int, stopped: str) -> None:
+    """Looked at after four and eight: sample `first`, and every one after it, scores exactly what is enough."""
+    policy = Drawn(texts=[str(k) for k in range(10)])
+    scorer = FakeScorer(rule=lambda _, response: 0.75 if int(response.text) >= first else 0.74)
+    (result,) = run(BestOfN(n=10, enough=0.75), prompts(1), policy, scorer)
+    assert (len(result.group.responses), result.stopped, result.spent.saved) == (
+        drawn,
+        stopped,
+        10 - drawn if stopped else 0,
+    )
+    assert result.scores[result.choice or 0] == Score(value=0.75)
+    assert len(policy.asked) == drawn
+
+
+def test_stopping_early_changes_no_sample() -> None:
+    """The samples of a run in parts are the first ones of the run at once."""
+    some = prompts(30)
+    right = FakeScorer(rule=lambda _, response: float("so 11" in response.text))
+    whole = run(BestOfN(n=9), some, Policy(right=0.6), right)
+    parts = run(BestOfN(n=9, enough=1.0, chunk=2), some, policy := Policy(right=0.6), right)
+    for one, other in zip(whole, parts, strict=True):
+        drawn = len(other.group.responses)
+        assert other.group.responses == one.group.responses[:drawn]
+        assert other.scores == one.scores[:drawn]
+        assert (one.scores[one.choice or 0]) == (other.scores[other.choice or 0])
+        stops = [k for k in (2, 4, 6, 8) if Score(value=1.0) in one.scores[:k]]
+        assert drawn == (stops[0] if stops else 9)
+        assert other.spent.saved == 9 - drawn
+    assert {way(Sampling())} == {how for *_, how in policy.asked} == {"whole"}

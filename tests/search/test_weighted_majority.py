@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.errors import ConfigError
+from assay.search import run, weight
 from assay.search.weighted_majority import WeightedMajority
 from assay.testing import FakeGenerator, FakeScorer
 from assay.types import Group, Prompt, Response, Score, Unscored
-
-GONE = Unscored(reason="test")
+from tests.search.toys import GONE
 
 
 def group(*texts: str) -> Group:
@@ -62,10 +62,18 @@ def test_sigmoid_makes_votes_of_logits() -> None:
     assert strategy.choose(group("5", "5", "6"), scores(-1.0, -1.0, 0.0)) in (0, 1)
     assert strategy.choose(group("5", "5", "6"), scores(-1.0, -1.0, 1.0)) == 2
     assert strategy.choose(group("5", "6"), scores(-1000.0, 1000.0)) == 1
-    assert strategy._weight(-2.0) == pytest.approx(1 / (1 + math.exp(2.0)))
+    assert weight(-2.0, "sigmoid") == pytest.approx(1 / (1 + math.exp(2.0)))
+    assert weight(2.0, "sigmoid") == pytest.approx(1 / (1 + math.exp(-2.0)))
+    assert weight(-2.0, "sigmoid") + weight(2.0, "sigmoid") == pytest.approx(1.0)
 
 
 def test_equal_weights_are_a_plain_majority() -> None:
     prompts = [Prompt.of("q")]
-    (result,) = WeightedMajority(n=3)(prompts, FakeGenerator(texts=("7", "8", "7")), FakeScorer(rule=lambda *_: 0.5))
+    flat = FakeScorer(rule=lambda *_: 0.5)
+    (result,) = run(WeightedMajority(n=3), prompts, FakeGenerator(texts=("7", "8", "7")), flat)
     assert result.choice in (0, 2)
+
+
+def test_negative_scores_are_refused_in_a_search_too() -> None:
+    with pytest.raises(ConfigError, match="logits are not votes"):
+        run(WeightedMajority(n=2), [Prompt.of("q")], FakeGenerator(), FakeScorer(rule=lambda *_: -0.5))

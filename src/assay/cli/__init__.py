@@ -20,6 +20,7 @@ COMMANDS = {
     "eval": "measure a reward model on records, or on a benchmark: eval processbench",
     "benchmark": "step scores on ProcessBench, PRMBench and others",
     "verify": "let a program check responses: math, numeric, code in a sandbox, rules",
+    "search": "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS; compare them",
     "bestof": "best-of-n and votes over a pool of responses, beside their rulers",
     "models": "look at, check and fetch models",
 }

@@ -15,7 +15,7 @@ import tyro
 
 from assay import components, config
 from assay.errors import ConfigError, DataError
-from assay.protocols import Prefix, Sampling, Scorer, Search, Verifier
+from assay.protocols import Scorer, Verifier
 from assay.scorers.rules import Longest, Random, Shortest
 from assay.scorers.verified import Verified
 from assay.types import Group, Preference, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
@@ -172,7 +172,7 @@ def curves(pools: Pools, *, transform: str, seed: int) -> "tuple[dict[str, list[
     return {**found, "oracle": oracle_curve(gold, ns, seed=seed)}, notes
 
 
-def replay(pools: Pools, make: Callable[[int], Search], *, draws: int = 16, seed: int = 0) -> "list[CurvePoint]":
+def replay(pools: Pools, make: Callable[[int], Any], *, draws: int = 16, seed: int = 0) -> "list[CurvePoint]":
     """What a search gains on random subsets of the pools: `make(n)` is the search of n candidates.
 
     Subsets are drawn from the scored candidates with a gold reward. A search that chooses nothing gains 0.
@@ -189,29 +189,12 @@ def replay(pools: Pools, make: Callable[[int], Search], *, draws: int = 16, seed
             total = 0.0
             for draw in range(draws):
                 drawn = random.Random(f"{seed} {i} {draw} {n}").sample(usable, n)
-                tape = _Tape([group.responses[k] for k in drawn], [scores[k] for k in drawn])
-                (result,) = make(n)([group.prompt], tape, tape)
-                total += 0.0 if result.choice is None else gold[drawn[result.choice]]
+                subset = Group(prompt=group.prompt, responses=tuple(group.responses[k] for k in drawn))
+                choice = make(n).choose(subset, [scores[k] for k in drawn])
+                total += 0.0 if choice is None else gold[drawn[choice]]
             gains[i, j] = total / draws
     unscored = sum(isinstance(score, Unscored) for row in pools.scores for score in row)
     return curve(gains, ns, resamples=2000, seed=seed, confidence=0.95, unscored=unscored)
-
-
-@dataclass(frozen=True)
-class _Tape:
-    """Recorded responses as a generator, and their recorded scores as a scorer."""
-
-    responses: Sequence[Response]
-    scores: Sequence[Score | Unscored]
-
-    def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
-        if sampling.n != len(self.responses) or any(prefix.steps for prefix in prefixes):
-            raise ConfigError("only a search that samples n whole responses at once can be replayed over a pool")
-        return [list(self.responses) for _ in prefixes]
-
-    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        said = dict(zip(map(id, self.responses), self.scores, strict=True))
-        return [[said[id(response)] for response in group.responses] for group in groups]
 
 
 class _Memo:
@@ -223,12 +206,15 @@ class _Memo:
         self.verify = verifier.verify
 
 
-def _search(name: str, seed: int, verifier: Verifier, transform: str) -> Callable[[int], Search]:
+def _search(name: str, seed: int, verifier: Verifier, transform: str) -> Callable[[int], Any]:
     """How to make the search of that name with n candidates: the settings that it has, of those we have."""
     cls = components.load("search", name)
     fields = {field.name for field in dataclasses.fields(cls)}
-    if "n" not in fields:
-        raise ConfigError(f"{name} has no setting n, so it cannot be replayed over subsets of a pool")
+    if "n" not in fields or not hasattr(cls, "choose"):
+        raise ConfigError(
+            f"{name} cannot be replayed over subsets of a pool: only searches that draw n whole responses and choose "
+            "one can; use `assay search` for the others"
+        )
     ours: dict[str, Any] = {"seed": seed, "answers": verifier, "transform": transform}
     known = {key: value for key, value in ours.items() if key in fields}
     return lambda n: cls(n=n, **known)

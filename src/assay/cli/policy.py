@@ -14,7 +14,7 @@ from assay.data.splitting import SPLITTERS
 from assay.errors import ConfigError
 from assay.protocols import Generator, Sampling
 
-__all__ = ["Policy"]
+__all__ = ["Policy", "weights_hash"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,11 +126,11 @@ class Policy:
         model = load_network(AutoModelForCausalLM, folder, dtype=getattr(torch, self.dtype)).to(device)
         layout = Layout(template=self.template, join=self.join, max_length=self.max_length)
         generator = HuggingFace(model, load_tokenizer(folder), layout=layout, split=split)
-        return generator, f"{_weights(folder)} {layout.template} {layout.join!r} {self.dtype} {split}"
+        return generator, f"{weights_hash(folder)} {layout.template} {layout.join!r} {self.dtype} {split}"
 
 
-def _weights(folder: Path) -> str:
-    """Hash of a model's weights, so that a policy that was trained further is another one."""
+def weights_hash(folder: Path) -> str:
+    """Hash of a model's weights, so that one that was trained further is another one."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin")):
         with path.open("rb") as file:

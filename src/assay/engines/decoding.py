@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from assay.engines.memory import Memory
 from assay.engines.prefill import Prefilled
 from assay.errors import ConfigError
 from assay.protocols import Sampling
@@ -43,11 +44,13 @@ def decode(
     ends: Sequence[int],
     stopped: Callable[[int, list[int]], bool] | None = None,
     grammar: Grammar | None = None,
+    memory: Memory | None = None,
 ) -> list[Written]:
     """B samples of at most L = `sampling.max_tokens` tokens.
 
     prompt_B: index of each sample's prompt. noise_B_L: uniform numbers, one a token. ends: tokens that end a sample.
-    stopped: whether sample b ends with these new tokens, asked after each of them.
+    stopped: whether sample b ends with these new tokens, asked after each of them. memory: keeps every sample and its
+    prompt as the sample leaves the batch, but for its last token, which is never run.
     """
     device = prefilled.mask_P_T.device
     rows, limit = len(prompt_B), sampling.max_tokens
@@ -62,21 +65,24 @@ def decode(
     live = torch.arange(rows, device=device)
     tokens_B_L = torch.zeros(rows, limit, dtype=torch.long, device=device)
     logprobs_B_L = torch.zeros(rows, limit, dtype=torch.float64, device=device)
-    lengths = torch.full((rows,), limit, device=device)
+    lengths = torch.zeros(rows, dtype=torch.long, device=device)
     for t in range(limit):
         if grammar is not None:
             so_far = torch.cat([prefilled.ids_P_T[prompts[live]], tokens_B_L[live, :t]], dim=1)
             scores_B_V = grammar(so_far, scores_B_V)
         token_B, logprob_B = choose(scores_B_V, noise[live, t], sampling)
         tokens_B_L[live, t], logprobs_B_L[live, t] = token_B, logprob_B.double()
-        if t + 1 == limit:
-            break
-        ended = torch.isin(token_B, end_tokens)
+        ended = torch.isin(token_B, end_tokens) | (t + 1 == limit)
         if stopped is not None:
             texts = zip(live.tolist(), tokens_B_L[live, : t + 1].tolist(), ended.tolist(), strict=True)
             ended = torch.tensor([end or stopped(b, ids) for b, ids, end in texts], device=device)
         if ended.any():
-            lengths[live[ended]] = t + 1
+            leaving = live[ended]
+            lengths[leaving] = t + 1
+            if memory is not None:
+                run = zip(leaving.tolist(), tokens_B_L[leaving, :t].tolist(), strict=True)
+                sequences = [(*prefilled.prompts[prompt_B[b]], *ids) for b, ids in run]
+                memory.keep(cache, torch.nonzero(ended).squeeze(-1).tolist(), sequences)
             kept = _kept(ended)
             if not len(kept):
                 break

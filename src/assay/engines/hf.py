@@ -1,10 +1,11 @@
 """Generate with a Hugging Face causal LM in this process, token by token.
 
 What prompts begin with in common is run once (`prefill`), and the samples of all of them are written in one batch,
-which finished samples leave (`decoding`). The randomness of a sample is a function of the seed, its prefix and its
-number alone, so what a call returns does not depend on how it is batched, or on what else is asked in it, but for the
-rounding of batched arithmetic. The prompt's ids come from the same `Encoder` that reward models read with, so policy
-and reward model see one layout. Left out: models on several devices.
+which finished samples leave (`decoding`). What was read and written is remembered (`memory`): a prefix that extends it,
+as a search's do, costs its new tokens only. The randomness of a sample is a function of the seed, its prefix and its
+number alone, so what a call returns does not depend on how it is batched, on what else is asked in it or on what is
+remembered, but for the rounding of batched arithmetic. The prompt's ids come from the same `Encoder` that reward models
+read with, so policy and reward model see one layout. Left out: models on several devices.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ import numpy as np
 
 from assay.data.splitting import AlreadySplit
 from assay.engines.decoding import Grammar, Written, decode
+from assay.engines.memory import Memory
 from assay.engines.prefill import batch_order, can_share, prefill
 from assay.errors import BackendError, ConfigError
 from assay.models.layout import Encoder, Layout
@@ -72,6 +74,8 @@ class HuggingFace:
 
     layout: how prompts become tokens; steps must stand in it as they are written. split: cuts what was generated into
     steps. grammar: masks the next token. rows: samples decoded together at most; tokens: that these may hold in memory.
+    remember: tokens whose keys and values are kept for later calls, where the model's attention allows it; they are
+    forgotten when the model changes, unless it is by a forward hook.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class HuggingFace:
         grammar: Grammar | None = None,
         rows: int = 1024,
         tokens: int = 2**16,
+        remember: int = 32_768,
     ) -> None:
         layout = layout or Layout()
         if layout.strip or layout.between or layout.separator or layout.template == "turns":
@@ -91,12 +96,15 @@ class HuggingFace:
                 "this layout puts tokens between steps that a policy does not write; use one without strip, between "
                 "and separator, and template 'plain' or 'chat'"
             )
+        if remember < 0:
+            raise ConfigError(f"remember is {remember}; it must be at least 0")
         self.model = model.eval()
         self.encoder = Encoder(tokenizer, layout, PREFERENCE)
         self.split = split
         self.grammar = grammar
         self.rows = rows
         self.tokens = tokens
+        self.remember = remember
         self.ends = _ends(model, tokenizer)
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
@@ -142,6 +150,8 @@ class HuggingFace:
         self, prefixes: Sequence[Prefix], prompts: Sequence[tuple[int, ...]], sampling: Sampling
     ) -> Iterator[tuple[int, Sample]]:
         """Every sample with the index of its prefix, batch by batch; each prefix's in their order."""
+        if self._memory is not None:
+            self._memory.begin()
         for batch in self._batches(_rows(prefixes, prompts, sampling.n), prompts, sampling):
             for row, written in zip(batch, self._write(prompts, batch, sampling), strict=True):
                 i = row.prefix
@@ -151,6 +161,10 @@ class HuggingFace:
     @cached_property
     def _shares(self) -> bool:
         return can_share(self.model)
+
+    @cached_property
+    def _memory(self) -> Memory | None:
+        return Memory(self.remember) if self.remember and self._shares else None
 
     def _batches(
         self, rows: Sequence[list[_Row]], prompts: Sequence[tuple[int, ...]], sampling: Sampling
@@ -177,13 +191,14 @@ class HuggingFace:
 
         return decode(
             self.model,
-            prefill(self.model, list(unique), share=self._shares),
+            prefill(self.model, list(unique), share=self._shares, memory=self._memory),
             [unique[prompts[row.prefix]] for row in batch],
             np.stack([row.noise(sampling) for row in batch]),
             sampling,
             ends=self.ends,
             stopped=stopped if sampling.stop else None,
             grammar=self.grammar,
+            memory=self._memory,
         )
 
     def _response(self, prefix: Prefix, prompt: Sequence[int], ids: list[int], stop: tuple[str, ...]) -> Response:

@@ -3,7 +3,7 @@
 Prompts that begin alike share the tokens they begin with: steps of one solution are prefixes of one another and come
 out of a single pass over the longest, answers to one question continue the question's keys and values. A prompt's last
 token is left for a pass of its own, one row a prompt, whose logits start its samples: exact, and the vocabulary
-is projected to only where somebody samples.
+is projected to only where somebody samples. What a `Memory` holds of a prompt is not run at all.
 
 Sharing needs keys and values that can be cut anywhere: one plain full-attention layer cache a layer. Sliding windows,
 recurrent states and rotary embeddings that change with the length are run the plain way, every prompt left-padded.
@@ -11,7 +11,7 @@ recurrent states and rotary embeddings that change with the length are run the p
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
+
+from assay.engines.memory import Ids, KeysValues, Memory, common
 
 __all__ = ["Prefilled", "Run", "batch_order", "can_share", "plan", "prefill"]
 
@@ -32,19 +34,15 @@ PASS_TOKENS = 8192
 GROWTH = 64
 """Tokens by which a full buffer grows."""
 
-Ids = Sequence[int]
-KeysValues = list[tuple[Tensor, Tensor]]
-"""One prompt's keys and values, (heads, T, width) each, by layer."""
-
 
 @dataclass(frozen=True)
 class Run:
-    """Tokens that pass through the model together, after those that another run has already."""
+    """Tokens that pass through the model together, after those that another run has already, or the memory."""
 
     ids: Ids
     """The whole sequence, from its first token."""
     shared: int
-    """Tokens at its start that are the parent's."""
+    """Tokens at its start that are the parent's, or else the memory's."""
     parent: int
     """Index of that run; -1 without one."""
     level: int
@@ -57,6 +55,7 @@ class Run:
 class Prefilled:
     """P prompts, left-padded to T tokens, ready to be continued."""
 
+    prompts: Sequence[Ids]
     cache: Any
     scores_P_V: Tensor
     """Scores of each prompt's next token."""
@@ -73,11 +72,12 @@ class Buffer(DynamicLayer):  # type: ignore[misc]
     last ones.
     """
 
-    def __init__(self, keys: Tensor, values: Tensor) -> None:
+    def __init__(self, keys: Tensor, values: Tensor, *, spare: int = 0) -> None:
+        """spare: how many tokens at the end are room."""
         super().__init__()
         self.lazy_initialization(keys, values)
         self._room_for_keys, self._room_for_values = keys, values
-        self._view(keys.shape[0], keys.shape[2])
+        self._view(keys.shape[0], keys.shape[2] - spare)
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Append tokens (B, heads, t, width)."""
@@ -129,11 +129,12 @@ def can_share(model: Any) -> bool:
     )
 
 
-def plan(sequences: Sequence[Ids]) -> tuple[list[Run], list[int]]:
-    """Runs in lexicographic order, and the run that begins with each sequence.
+def plan(sequences: Sequence[Ids], known: Callable[[Ids], int] = lambda _: 0) -> tuple[list[Run], list[int]]:
+    """Runs in lexicographic order, and the run that begins with each sequence. known: how many tokens are remembered.
 
     A sequence that begins another is part of that one's run. What a run shares with any before it, it shares with the
-    one right before it; its parent is the first run that has these tokens, so that siblings make one level.
+    one right before it; its parent is the first run that has these tokens, so that siblings make one level. A run that
+    gains little by a parent has none.
     """
     order = sorted(range(len(sequences)), key=lambda i: tuple(sequences[i]))
     ordered = [tuple(sequences[i]) for i in order]
@@ -150,15 +151,17 @@ def plan(sequences: Sequence[Ids]) -> tuple[list[Run], list[int]]:
     # (tokens, run): ever more tokens, shared by all runs from that one on.
     path: list[tuple[int, int]] = []
     for index, ids in enumerate(ordered[place] for place in wholes):
-        common = _common(runs[-1].ids, ids) if runs else 0
+        shared = common(runs[-1].ids, ids) if runs else 0
         parent = index - 1
-        while path and path[-1][0] >= common:
+        while path and path[-1][0] >= shared:
             parent = path.pop()[1]
-        path.append((common, parent))
-        if common < LEAST:
-            runs.append(Run(ids, 0, -1, 0, index))
+        path.append((shared, parent))
+        if (remembered := known(ids)) < min(LEAST, len(ids)):
+            remembered = 0
+        if shared < remembered + LEAST:
+            runs.append(Run(ids, remembered, -1, 0, index))
         else:
-            runs.append(Run(ids, common, parent, runs[parent].level + 1, runs[parent].family))
+            runs.append(Run(ids, shared, parent, runs[parent].level + 1, runs[parent].family))
     return runs, hosts
 
 
@@ -174,16 +177,12 @@ def batch_order(prompts: Sequence[Ids], *, share: bool) -> list[int]:
     return sorted(range(len(prompts)), key=lambda i: (longest[families[i]], families[i], hosts[i], len(prompts[i])))
 
 
-def _common(a: Ids, b: Ids) -> int:
-    """How many tokens two sequences begin with."""
-    size = min(len(a), len(b))
-    different = np.flatnonzero(np.asarray(a[:size]) != np.asarray(b[:size]))
-    return int(different[0]) if len(different) else size
-
-
 @torch.inference_mode()
-def prefill(model: Any, prompts: Sequence[Ids], *, share: bool) -> Prefilled:
-    """Prompts with something to continue from. share: what `can_share` says of the model."""
+def prefill(model: Any, prompts: Sequence[Ids], *, share: bool, memory: Memory | None = None) -> Prefilled:
+    """Prompts with something to continue from. share: what `can_share` says of the model, without which there is no
+    memory."""
+    if memory is not None:
+        memory.meet(model)
     ids_P_T, mask_P_T = (x.to(model.device) for x in _padded(prompts, left=True))
     if not share or min(map(len, prompts)) < 2:
         out = model(
@@ -193,15 +192,17 @@ def prefill(model: Any, prompts: Sequence[Ids], *, share: bool) -> Prefilled:
             use_cache=True,
             logits_to_keep=1,
         )
-        return Prefilled(out.past_key_values, out.logits[:, -1], ids_P_T, mask_P_T)
+        return Prefilled(prompts, out.past_key_values, out.logits[:, -1], ids_P_T, mask_P_T)
+    memory = memory or Memory(0)
     bodies = [prompt[:-1] for prompt in prompts]
-    runs, hosts = plan(bodies)
-    done: dict[int, KeysValues] = {}
+    runs, hosts = plan(bodies, memory.known)
+    done = {i: memory.take(run.ids) for i, run in enumerate(runs) if run.shared == len(run.ids)}
     for batch in _passes(runs):
-        done.update(zip(batch, _run(model, [runs[i] for i in batch], done), strict=True))
+        parts = [_start(runs[i], done, memory) for i in batch]
+        done.update(zip(batch, _run(model, [runs[i] for i in batch], parts), strict=True))
     parts = [[(k[:, : len(b)], v[:, : len(b)]) for k, v in done[h]] for b, h in zip(bodies, hosts, strict=True)]
     cache = DynamicCache()
-    cache.layers = [Buffer(keys, values) for keys, values in _stacked(parts)]
+    cache.layers = [Buffer(*layer, spare=GROWTH) for layer in _stacked(parts, spare=GROWTH)]
     out = model(
         input_ids=ids_P_T[:, -1:],
         attention_mask=mask_P_T,
@@ -209,23 +210,36 @@ def prefill(model: Any, prompts: Sequence[Ids], *, share: bool) -> Prefilled:
         past_key_values=cache,
         use_cache=True,
     )
-    return Prefilled(cache, out.logits[:, -1], ids_P_T, mask_P_T)
+    return Prefilled(prompts, cache, out.logits[:, -1], ids_P_T, mask_P_T)
 
 
 def _passes(runs: Sequence[Run]) -> Iterator[list[int]]:
-    """Runs of one level and of like length together, parents before their children."""
+    """Runs of one level and of like length together, parents before their children; none without new tokens.
+
+    No more than half of a pass is padding: a few tokens after a remembered beginning do not wait for a new prompt.
+    """
+    widths = [len(run.ids) - run.shared for run in runs]
     batch: list[int] = []
-    for i in sorted(range(len(runs)), key=lambda i: (runs[i].level, len(runs[i].ids) - runs[i].shared)):
-        width = len(runs[i].ids) - runs[i].shared
-        if batch and (runs[batch[-1]].level < runs[i].level or (len(batch) + 1) * width > PASS_TOKENS):
+    tokens = 0
+    for i in sorted((i for i, width in enumerate(widths) if width), key=lambda i: (runs[i].level, widths[i])):
+        size = (len(batch) + 1) * widths[i]
+        tokens += widths[i]
+        if batch and (runs[batch[-1]].level < runs[i].level or size > PASS_TOKENS or size > 2 * tokens + LEAST):
             yield batch
-            batch = []
+            batch, tokens = [], widths[i]
         batch.append(i)
     if batch:
         yield batch
 
 
-def _run(model: Any, runs: Sequence[Run], done: dict[int, KeysValues]) -> list[KeysValues]:
+def _start(run: Run, done: dict[int, KeysValues], memory: Memory) -> KeysValues:
+    """The keys and values of what a run shares."""
+    if run.parent < 0:
+        return memory.take(run.ids[: run.shared])
+    return [(k[:, : run.shared], v[:, : run.shared]) for k, v in done[run.parent]]
+
+
+def _run(model: Any, runs: Sequence[Run], starts: Sequence[KeysValues]) -> list[KeysValues]:
     """The keys and values of some runs of one level: shared ones left-padded, new ones right-padded."""
     past = max(run.shared for run in runs)
     new = [run.ids[run.shared :] for run in runs]
@@ -234,16 +248,12 @@ def _run(model: Any, runs: Sequence[Run], done: dict[int, KeysValues]) -> list[K
     width = ids_R_T.shape[1]
     mask_R_T = torch.ones(len(runs), past + width, dtype=torch.long)
     mask_R_T[:, :past] = torch.arange(past) >= past - shared_R[:, None]
-    cache = None
-    if past:
-        parts = [[(k[:, : run.shared], v[:, : run.shared]) for k, v in done[run.parent]] for run in runs]
-        cache = DynamicCache(_stacked(parts))
     out = model(
         input_ids=ids_R_T.to(model.device),
         # Padding on the right is behind every token, so that nothing sees it.
         attention_mask=mask_R_T.to(model.device),
         position_ids=(shared_R[:, None] + torch.arange(width)).to(model.device),
-        past_key_values=cache,
+        past_key_values=DynamicCache(_stacked(starts)) if past else None,
         use_cache=True,
         logits_to_keep=1,
     )
@@ -252,18 +262,20 @@ def _run(model: Any, runs: Sequence[Run], done: dict[int, KeysValues]) -> list[K
     return [[(layer.keys[r, :, span], layer.values[r, :, span]) for layer in layers] for r, span in enumerate(spans)]
 
 
-def _stacked(parts: Sequence[KeysValues]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Each layer's keys and values of P prompts, (P, heads, T, width), left-padded with zeros."""
+def _stacked(parts: Sequence[KeysValues], *, spare: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each layer's keys and values of P prompts, (P, heads, T, width), left-padded with zeros; then room to spare."""
     for layer in zip(*parts, strict=True):
-        yield tuple(_left_padded(side) for side in zip(*layer, strict=True))  # type: ignore[misc]
+        yield tuple(_left_padded(side, spare) for side in zip(*layer, strict=True))  # type: ignore[misc]
 
 
-def _left_padded(rows: Sequence[Tensor]) -> Tensor:
+def _left_padded(rows: Sequence[Tensor], spare: int) -> Tensor:
     longest = max(row.shape[1] for row in rows)
     heads, _, width = rows[0].shape
-    out = rows[0].new_zeros(len(rows), heads, longest, width)
+    out = rows[0].new_empty(len(rows), heads, longest + spare, width)
     for there, row in zip(out, rows, strict=True):
-        there[:, longest - row.shape[1] :] = row
+        start = longest - row.shape[1]
+        there[:, :start] = 0
+        there[:, start:longest] = row
     return out
 
 

@@ -18,7 +18,7 @@ from assay.packing.attention import Piece, pieces_of
 from assay.packing.packed import Keys
 from assay.packing.tree import Tree, grow
 
-__all__ = ["Memory"]
+__all__ = ["Memory", "fingerprint"]
 
 VALUES = 16
 """Values of each tensor that are looked at."""
@@ -54,15 +54,16 @@ class Memory:
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
+        self.ran = 0
+        """Tokens that went through the model so far."""
         self._known: list[_Known] = []
-        self._state: tuple[tuple[Any, ...], Tensor] = (), torch.empty(0)
+        self._model: tuple[Any, ...] = ()
 
     @torch.inference_mode()
     def hidden(self, backbone: nn.Module, sequences: Sequence[Ints]) -> list[Tensor]:
         """(L, D) last hidden states of every sequence, whole; only tokens that are not known are run."""
-        state = _state(backbone)
-        if state[0] != self._state[0] or not torch.equal(state[1], self._state[1]):
-            self._known, self._state = [], state
+        if (model := fingerprint(backbone)) != self._model:
+            self._known, self._model = [], model
         paths: list[Path] = [()] * len(sequences)
         # Sequences by the place from which they are new.
         places: dict[tuple[int, ...], list[int]] = {}
@@ -75,6 +76,7 @@ class Memory:
             branches = list(places.values())
             trees = [grow([sequences[i][depths[i] :] for i in members]) for members in branches]
             starts = [paths[members[0]] for members in branches]
+            self.ran += sum(len(tree.ids_T) for tree in trees)
             for members, new in zip(branches, _run(backbone, trees, starts), strict=True):
                 for i, path in zip(members, new, strict=True):
                     paths[i] += path
@@ -119,15 +121,22 @@ class Memory:
         self._known = kept
 
 
-def _state(backbone: nn.Module) -> tuple[tuple[Any, ...], Tensor]:
-    """What hidden states depend on, and some of the weights' values: fused optimisers and writes to `.data` leave a
-    tensor's version as it was."""
-    tensors = [*backbone.parameters(), *backbone.buffers()]
+def fingerprint(model: nn.Module) -> tuple[Any, ...]:
+    """What a model's keys, values and hidden states depend on: another one after any change to the model.
+
+    Some of the weights' values are in it, for fused optimisers and writes to `.data` leave a tensor's version as it
+    was. What a forward hook does is not.
+    """
+    tensors = [*model.parameters(), *model.buffers()]
     where = [(t.device, t.dtype, t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
-    adapters = [(getattr(m, "disable_adapters", None), str(getattr(m, "scaling", ""))) for m in backbone.modules()]
-    switches = (backbone.training, torch.is_autocast_enabled(tensors[0].device.type))
+    adapters = [
+        (getattr(m, "disable_adapters", None), str(getattr(m, "_active_adapter", "")), str(getattr(m, "scaling", "")))
+        for m in model.modules()
+    ]
+    switches = (model.training, torch.is_autocast_enabled(tensors[0].device.type))
     values = [t.detach().flatten()[:: max(1, t.numel() // VALUES)].double() for t in tensors]
-    return (*where, *adapters, *switches), torch.cat([v.to(tensors[0].device) for v in values]).cpu()
+    sample = torch.cat([v.to(tensors[0].device) for v in values]).cpu().numpy().tobytes()
+    return (*where, *adapters, *switches, sample)
 
 
 def _run(backbone: nn.Module, trees: Sequence[Tree], starts: Sequence[Path]) -> list[list[Path]]:

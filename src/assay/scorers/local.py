@@ -58,6 +58,12 @@ class LocalScorer:
             warnings.warn(doubt, stacklevel=2)
         self.budget = Budget(micro_tokens)
         self.memory = Memory(remember)
+        self._read = 0
+
+    @property
+    def tokens_read(self) -> int:
+        """Tokens that went through the model so far: what several responses share counts once, padding not at all."""
+        return self._read + self.memory.ran
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response of each group, in order: its steps' scores, and their aggregation."""
@@ -150,11 +156,13 @@ class LocalScorer:
         """(B, S) logits of sequences that share little."""
         ids, reads = [s.ids for s in sequences], [s.reads for s in sequences]
         starts = [s.start for s in sequences]
+        self._read += sum(map(len, ids))
         return self._logits(arrange(ids, reads, self.model.pad_id, self.model.engine, starts=starts))
 
     def _shared(self, sequences: Sequence[Encoded]) -> Tensor:
         """(B, S) logits of whole groups."""
         tree = grow([np.array(s.ids) for s in sequences])
+        self._read += len(tree.ids_T)
         return self._logits(share(tree, [s.reads for s in sequences], starts=[s.start for s in sequences]))
 
     def _remembered(self, sequences: Sequence[Encoded]) -> Tensor:

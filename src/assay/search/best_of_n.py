@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay import search
-from assay.protocols import Generator, Sampling, Scorer, SearchResult
-from assay.types import Group, Prompt, Score, Unscored
+from assay.types import Group, Prompt, Response, Score, Unscored
 
 __all__ = ["BestOfN"]
 
@@ -22,19 +21,23 @@ class BestOfN:
 
     n: int = 16
     """Responses sampled for each prompt."""
-    temperature: float = 1.0
-    """Sampling temperature; 0 makes all n the same."""
-    max_tokens: int = 256
-    """Longest response, in tokens."""
-    seed: int = 0
-    """Seed of the sampler and of ties."""
+    enough: float | None = None
+    """Sample no more once one scores this much: 1 for a verifier's verdicts. None = always sample n."""
+    chunk: int = 4
+    """Responses sampled between two looks, where `enough` is set."""
+    seed: search.Seed = 0
+    """Of ties."""
 
-    def __call__(self, prompts: Sequence[Prompt], generator: Generator, scorer: Scorer) -> list[SearchResult]:
-        """One result a prompt, in order."""
-        sampling = Sampling(n=self.n, temperature=self.temperature, max_tokens=self.max_tokens, seed=self.seed)
-        return search.run(prompts, generator, scorer, sampling, self.choose)
+    def plan(self, prompt: Prompt, account: search.Account) -> search.Plan[search.Found]:
+        """Sample, score, choose."""
+        chunk = self.chunk if self.enough is not None else 0
+        return search.best_of_drawn(prompt, account, self.n, self.choose, chunk=chunk, enough=self._enough)
 
-    def choose(self, group: Group, scores: Sequence[Score | Unscored]) -> int | None:
+    def choose(self, group: Group, scores: Sequence[Score | Unscored | None]) -> int | None:
         """Index of the highest-scored candidate; None when none is scored."""
-        scored = {i: score.value for i, score in enumerate(scores) if isinstance(score, Score)}
-        return search.best(scored, self.seed, group.prompt)
+        return search.best(search.values_of(scores), self.seed, group.prompt)
+
+    def _enough(self, responses: list[Response], scores: Sequence[Score | Unscored | None]) -> str:
+        if self.enough is None:
+            return ""
+        return "confident" if max(search.values_of(scores).values(), default=-float("inf")) >= self.enough else ""

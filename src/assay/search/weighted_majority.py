@@ -1,13 +1,10 @@
 """Majority vote in which each vote weighs what the scorer gives it (arXiv:2206.02336, arXiv:2211.14275)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from assay import search
-from assay.errors import ConfigError
-from assay.protocols import Generator, Sampling, Scorer, SearchResult, Verifier
 from assay.types import Group, Prompt, Score, Unscored
 from assay.verifiers.numeric import Numeric
 
@@ -27,32 +24,17 @@ class WeightedMajority:
     """Responses sampled for each prompt."""
     transform: Literal["none", "sigmoid"] = "none"
     """sigmoid: make logits into probabilities before they are summed."""
-    temperature: float = 1.0
-    """Sampling temperature; 0 makes all n the same."""
-    max_tokens: int = 256
-    """Longest response, in tokens."""
-    seed: int = 0
-    """Seed of the sampler and of ties."""
-    answers: Verifier = field(default_factory=Numeric)
+    seed: search.Seed = 0
+    """Of ties."""
+    answers: search.Answers = field(default_factory=Numeric)
     """Finds the final answers and says which are the same."""
 
-    def __call__(self, prompts: Sequence[Prompt], generator: Generator, scorer: Scorer) -> list[SearchResult]:
-        """One result a prompt, in order. Raises `ConfigError` at a negative score."""
-        sampling = Sampling(n=self.n, temperature=self.temperature, max_tokens=self.max_tokens, seed=self.seed)
-        return search.run(prompts, generator, scorer, sampling, self.choose)
+    def plan(self, prompt: Prompt, account: search.Account) -> search.Plan[search.Found]:
+        """Sample, score, count. Raises `ConfigError` at a negative score."""
+        return search.best_of_drawn(prompt, account, self.n, self.choose)
 
-    def choose(self, group: Group, scores: Sequence[Score | Unscored]) -> int | None:
+    def choose(self, group: Group, scores: Sequence[Score | Unscored | None]) -> int | None:
         """Index of the best-scored candidate that gives the winning answer; None when no vote was cast."""
-        weights = {i: self._weight(score.value) for i, score in enumerate(scores) if isinstance(score, Score)}
+        weights = {i: search.weight(value, self.transform) for i, value in search.values_of(scores).items()}
         winner, ballots = search.vote(group, weights, self.answers, self.seed)
         return None if winner is None else search.best_at(ballots[winner], group, scores, self.seed)
-
-    def _weight(self, score: float) -> float:
-        if self.transform == "sigmoid":
-            return 1 / (1 + math.exp(-score)) if score >= 0 else math.exp(score) / (1 + math.exp(score))
-        if score < 0:
-            raise ConfigError(
-                f"a score of {score:g} cannot weigh a vote: sums of raw logits are not votes; "
-                'use a scorer that reads out probabilities, or transform="sigmoid"'
-            )
-        return score

@@ -1,0 +1,58 @@
+"""How likely a language model finds a response: the cheapest scorer there is, and a ruler for all others."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from assay.models.layout import Encoder, Layout
+from assay.models.log_probabilities import log_probabilities
+from assay.models.readout import PREFERENCE
+from assay.types import Group, Response, Score, Unscored
+
+__all__ = ["LogProbability"]
+
+
+class LogProbability:
+    """log p(response | prompt) under a causal LM, in nats, a token on average or in all; the prompt is read once.
+
+    The mean does not favour short responses, the sum is the model's own odds between two of them.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, layout: Layout | None = None, mean: bool = True) -> None:
+        self.model = model.eval()
+        self.encoder = Encoder(tokenizer, layout or Layout(), PREFERENCE)
+        self.mean = mean
+        self.tokens_read = 0
+        """Tokens of prompts, once a group, and of responses."""
+
+    @torch.inference_mode()
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        """One score a response, in order; `Unscored` for an empty one and one above the layout's `max_length`."""
+        return [self._group(group) for group in groups]
+
+    def _group(self, group: Group) -> list[Score | Unscored]:
+        encoded = self.encoder.encode([(group.prompt, response) for response in group.responses])
+        most = self.encoder.layout.max_length
+        found: list[Score | Unscored] = []
+        fit = []
+        for i, (response, sequence) in enumerate(zip(group.responses, encoded, strict=True)):
+            found.append(Unscored(reason=_unfit(response, len(sequence.ids), most)))
+            if 0 < sequence.start < len(sequence.ids) <= most and response.text:
+                fit.append(i)
+        if not fit:
+            return found
+        sequences = [encoded[i] for i in fit]
+        said = log_probabilities(self.model, [s.ids for s in sequences], [s.start for s in sequences])
+        sums = said.values_B_R.double().sum(-1)
+        self.tokens_read += sequences[0].start + sum(len(s.ids) - s.start for s in sequences)
+        values = (sums / said.mask_B_R.sum(-1) if self.mean else sums).tolist()
+        for i, value in zip(fit, values, strict=True):
+            found[i] = (
+                Score(value=value) if value - value == 0 else Unscored(reason="the log-probability is not finite")
+            )
+        return found
+
+
+def _unfit(response: Response, tokens: int, most: int) -> str:
+    return "empty response" if not response.text else f"{tokens} tokens > max_length {most}"

@@ -1,0 +1,162 @@
+"""What a strategy asks for, and what it returns: the plan of one prompt.
+
+A plan is a generator function. It yields a request, is sent the answer, and returns what it found; it holds no model
+and no file. So one driver (`_run`) takes the plans of many prompts forward together, a round's requests in one call
+each, and everything that every strategy needs (budget, record, replay, the tree) is written once.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from assay.errors import ConfigError
+from assay.protocols import Budget, Spent
+from assay.types import Group, Prompt, Response, Score, Unscored
+
+__all__ = [
+    "Account",
+    "Extend",
+    "Found",
+    "Plan",
+    "Rate",
+    "Rated",
+    "Request",
+    "Scored",
+    "Steps",
+    "best_of_drawn",
+    "distinct",
+    "draw",
+    "extend",
+    "rate",
+]
+
+T = TypeVar("T")
+Steps = tuple[str, ...]
+Scored = Score | Unscored
+Rated = tuple[Response, Scored]
+"""A text, and what the scorer said of it."""
+
+
+@dataclass(frozen=True)
+class Extend:
+    """Continuations of a prefix that the plan has not had yet; the answer is a list of at most n responses."""
+
+    steps: Steps = ()
+    """The response so far."""
+    n: int = 1
+    how: Literal["step", "whole", "greedy"] = "step"
+    """One more step; to the end of the response; or one step of the likeliest tokens, to look ahead."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Scores of texts, finished or not; the answer is one a text."""
+
+    responses: tuple[Response, ...]
+
+
+Request = tuple[Extend, ...] | Rate
+Plan = Generator[Request, Any, T]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a plan returns."""
+
+    candidates: tuple[Response, ...]
+    scores: tuple[Scored | None, ...]
+    choice: int | None
+    kept: tuple[int, ...] = ()
+    stopped: str = ""
+    saved: int = 0
+
+
+@dataclass
+class Account:
+    """What was paid for a prompt so far, kept by the driver."""
+
+    budget: Budget = field(default_factory=Budget)
+    spent: Spent = field(default_factory=Spent)
+
+    @property
+    def over(self) -> bool:
+        """Whether the budget is used up: no further request should be made."""
+        return self.budget.over(self.spent)
+
+
+def extend(*asks: Extend) -> Plan[list[list[Response]]]:
+    """The continuations of several prefixes, in one request."""
+    answer: list[list[Response]] = yield asks
+    return answer
+
+
+def rate(responses: Sequence[Response]) -> Plan[list[Rated]]:
+    """Texts with their scores."""
+    if not responses:
+        return []
+    scores: list[Scored] = yield Rate(tuple(responses))
+    return list(zip(responses, scores, strict=True))
+
+
+def distinct(responses: Sequence[Response]) -> list[Response]:
+    """Each text once: a search that wrote one twice has one branch there, and one vote."""
+    return list({(r.text, r.finished): r for r in responses}.values())
+
+
+Enough = Callable[[list[Response], Sequence[Scored | None]], str]
+"""Why no further sample is needed; "" where one is."""
+
+
+def draw(
+    n: int, account: Account, *, rated: bool = True, chunk: int = 0, enough: Enough = lambda _, __: ""
+) -> Plan[tuple[list[Response], list[Scored | None], str]]:
+    """n whole responses, their scores (None where they are not rated), and why there are fewer.
+
+    chunk: samples between two looks at whether they are enough; 0 = all at once. A sample is a function of its number,
+    so that how they are asked for changes none of them.
+    """
+    if n < 1 or chunk < 0:
+        raise ConfigError(f"n is {n} and chunk {chunk}; n must be at least 1, and chunk not negative")
+    responses: list[Response] = []
+    scores: list[Scored | None] = []
+    limited = account.budget != Budget()
+    size = chunk or (max(1, n // 16) if limited else n)
+    while len(responses) < n:
+        if account.over:
+            return responses, scores, "budget"
+        wanted = min(size, n - len(responses))
+        (new,) = yield from extend(Extend(n=wanted, how="whole"))
+        responses += new
+        if rated:
+            scores += [score for _, score in (yield from rate(new))]
+        else:
+            scores += [None] * len(new)
+        if len(new) < wanted:
+            break
+        if len(responses) < n and (why := enough(responses, scores)):
+            return responses, scores, why
+    return responses, scores, ""
+
+
+Choose = Callable[[Group, Sequence[Scored | None]], int | None]
+
+
+def best_of_drawn(
+    prompt: Prompt,
+    account: Account,
+    n: int,
+    choose: Choose,
+    *,
+    rated: bool = True,
+    chunk: int = 0,
+    enough: Enough = lambda _, __: "",
+) -> Plan[Found]:
+    """Draw n whole responses and choose one: the whole plan of the strategies that do no more."""
+    responses, scores, stopped = yield from draw(n, account, rated=rated, chunk=chunk, enough=enough)
+    return Found(
+        candidates=tuple(responses),
+        scores=tuple(scores),
+        choice=choose(Group(prompt=prompt, responses=tuple(responses)), scores),
+        stopped=stopped,
+        saved=n - len(responses) if stopped not in ("", "budget") else 0,
+    )
