@@ -59,7 +59,7 @@ from assay.search.beam import Beam
 from assay.search.best_first import BestFirst
 from assay.search.dvts import Dvts
 from assay.search.mcts import Mcts
-from assay.stats import auroc, paired_bootstrap, proportion
+from assay.stats import Estimate, auroc, paired_bootstrap, proportion
 from assay.testing import FakeScorer
 from assay.types import Group, Prompt, Response, Score, Unscored
 from assay.worlds.threads import threads
@@ -336,16 +336,24 @@ def opinions(log: Log, models: Mapping[str, game24_model.Reads]) -> dict[str, An
         groups = [Group(prompt=Prompt.of(numbers_of(s.prompt)), responses=(s.response,)) for s in states]
         for name, model in models.items():
             scores = [row[0] for row in model.score(groups)]
-            there = [i for i, score in enumerate(scores) if isinstance(score, Score)]
-            area = auroc(
-                [scores[i].value for i in there],  # type: ignore[union-attr]
-                [won[i] for i in there],
-                clusters=[of[i] for i in there],
-                unscored=len(scores) - len(there),
-            )
-            seen = [game24_model.words(tuple(sorted(s.left)), after=1) in model.trained_on for s in states]
-            found[str(depth)][name] = dataclasses.asdict(area) | {"in training": float(np.mean(seen))}
+            met = [game24_model.words(tuple(sorted(s.left)), after=1) in model.trained_on for s in states]
+            found[str(depth)][name] = dataclasses.asdict(area(scores, won, of)) | {"in training": float(np.mean(met))}
+            rest = [i for i, seen in enumerate(met) if not seen]
+            if len({won[i] for i in rest}) == 2:
+                unmet = area([scores[i] for i in rest], [won[i] for i in rest], [of[i] for i in rest])
+                found[str(depth)][f"{name}, those not in training"] = dataclasses.asdict(unmet)
     return found
+
+
+def area(scores: Sequence[Score | Unscored], won: Sequence[bool], of: Sequence[str]) -> Estimate:
+    """AUROC by game, the unscored left out and counted."""
+    there = [(score.value, i) for i, score in enumerate(scores) if isinstance(score, Score)]
+    return auroc(
+        [value for value, _ in there],
+        [won[i] for _, i in there],
+        clusters=[of[i] for _, i in there],
+        unscored=len(scores) - len(there),
+    )
 
 
 def numbers_of(prompt: Prompt) -> str:

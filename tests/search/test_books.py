@@ -48,6 +48,7 @@ def spent(search: Search, **more: object) -> Spent:
         (Beam(n=2, width=1, lookahead=1), 2 + 2 + 2, 6, 2 * 3 + 2 * 5 + 1 * 5),
         (Dvts(n=4, width=2), 4 + 4, 8, 2 * 3 + 2 * 5),  # both subtrees write the same texts
         (BestFirst(each=2, expansions=9), 2 + 2, 4, 2 * 3 + 2 * 5),
+        (BestFirst(each=2, expansions=9, finished=2), 2 + 2, 4, 2 * 3 + 2 * 5),
         (BestFirst(each=2, expansions=9, finished=4), 6, 6, 2 * 3 + 4 * 5),
         (Mcts(simulations=2, each=2), 4, 4, 2 * 3 + 2 * 5),
         (Mcts(simulations=9, each=2), 6, 6, 2 * 3 + 4 * 5),

@@ -136,6 +136,19 @@ def test_best_first_keeps_the_most_promising_where_it_may_not_go_on() -> None:
     assert text(result) == "1 1 "
 
 
+def test_best_first_continues_a_text_once() -> None:
+    """Written at once, or in two steps."""
+
+    class Meets(Written):
+        def one(self, prefix: Prefix, number: int, sampling: Sampling) -> Response:
+            new = {"": ["a", "ab"][number % 2], "a": "b", "ab": "c"}["".join(prefix.steps)]
+            return Response(steps=(*prefix.steps, new), finished=new == "c")
+
+    (result,) = run(BestFirst(each=2, expansions=9, finished=9), prompts(1), policy := Meets(), FakeScorer())
+    assert sorted("".join(steps) for _, steps, number, _ in policy.asked if number == 0) == ["", "a", "ab"]
+    assert [r.text for r in result.group.responses] == ["abc"]
+
+
 # --- all of them -------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +165,26 @@ def test_what_ends_early_keeps_its_place_and_is_chosen_by_its_score() -> None:
         for search in (Beam(n=4, width=2), BestFirst(each=2, expansions=9, finished=9)):
             (result,) = run(search, prompts(1), Short(), judge)
             assert text(result) == chosen
+
+
+def test_a_finished_beam_takes_a_place_for_good() -> None:
+    class Early(Tree):
+        """Child 0 of the prompt is its end."""
+
+        def one(self, prefix: Prefix, number: int, sampling: Sampling) -> Response:
+            response = super().one(prefix, number, sampling)
+            return response.model_copy(update={"finished": response.finished or response.steps == ("0 ",)})
+
+    tree = Early(branching=2, depth=4)
+    (result,) = run(Beam(n=4, width=2), prompts(1), tree, FakeScorer(rule=lambda _, r: float(r.text.count("0"))))
+    # Two beams at first, then one beside it.
+    assert [steps for _, steps, number, _ in tree.asked if number == 0] == [
+        (),
+        ("1 ",),
+        ("1 ", "0 "),
+        ("1 ", "0 ", "0 "),
+    ]
+    assert [r.text for r in result.group.responses] == ["0 ", "1 0 0 0 "]
 
 
 def test_what_is_finished_is_chosen_before_what_promises_more() -> None:

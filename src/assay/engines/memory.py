@@ -7,7 +7,8 @@ is decided by token ids: its longest beginning in common with any that is held.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,26 @@ from assay.packing.incremental import fingerprint
 __all__ = ["Ids", "KeysValues", "Memory", "common"]
 
 Ids = Sequence[int]
-KeysValues = list[tuple[Tensor, Tensor]]
+KeysValues = Iterable[tuple[Tensor, Tensor]]
 """One sequence's keys and values, (heads, T, width) each, by layer."""
 
 Slots = NDArray[np.int64]
+NONE: Slots = np.zeros(0, dtype=np.int64)
+Pool = list[tuple[Tensor, Tensor]]
+"""Keys and values, (S, heads, width) each, by layer."""
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A sequence's keys and values, gathered when their layer's turn comes: all at once they are much to hold."""
+
+    pool: Pool
+    slots: Slots
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for keys_S_H_D, values_S_H_D in self.pool:
+            index = torch.from_numpy(self.slots).to(keys_S_H_D.device)
+            yield keys_S_H_D[index].transpose(0, 1), values_S_H_D[index].transpose(0, 1)
 
 
 class Memory:
@@ -49,8 +66,7 @@ class Memory:
         """The sequences of the present call."""
         self._users_S = np.zeros(0, dtype=np.int64)
         """How many sequences run through each slot."""
-        self._pool: list[tuple[Tensor, Tensor]] = []
-        """Keys and values, (S, heads, width) each, by layer."""
+        self._pool: Pool = []
 
     def begin(self) -> None:
         """Another call: what the last one used may go."""
@@ -67,9 +83,9 @@ class Memory:
         return self._nearest(tuple(ids))[1]
 
     def take(self, ids: Ids) -> KeysValues:
-        """The keys and values of a sequence whose tokens are all held."""
-        host, _ = self._nearest(tuple(ids))
-        return [_taken(layer, self._slots[host][: len(ids)]) for layer in self._pool]
+        """The keys and values of a sequence whose tokens are all held, until something else is kept."""
+        host, known = self._nearest(tuple(ids))
+        return _Taken(self._pool, self._slots[host][:known] if known else NONE)
 
     @torch.inference_mode()
     def keep(self, cache: Any, rows: Sequence[int], sequences: Sequence[Ids]) -> None:
@@ -99,7 +115,7 @@ class Memory:
     def _add(self, ids: tuple[int, ...]) -> tuple[int, Slots]:
         """Give a sequence slots, or what there is room for at its beginning: how many it has already, and the new."""
         host, known = self._nearest(ids)
-        shared = self._slots[host][:known] if known else self._users_S[:0]
+        shared = self._slots[host][:known] if known else NONE
         # Counted first, lest making room free them.
         self._users_S[shared] += 1
         new = self._free(len(ids) - known)
@@ -147,13 +163,6 @@ def common(a: Ids, b: Ids) -> int:
     size = min(len(a), len(b))
     different = np.flatnonzero(np.asarray(a[:size]) != np.asarray(b[:size]))
     return int(different[0]) if len(different) else size
-
-
-def _taken(layer: tuple[Tensor, Tensor], slots: Slots) -> tuple[Tensor, Tensor]:
-    """Tokens of a layer's pool, (heads, T, width)."""
-    keys_S_H_D, values_S_H_D = layer
-    index = torch.from_numpy(slots).to(keys_S_H_D.device)
-    return keys_S_H_D[index].transpose(0, 1), values_S_H_D[index].transpose(0, 1)
 
 
 def _grown(pool_S_H_D: Tensor, size: int) -> Tensor:

@@ -198,9 +198,9 @@ def prefill(model: Any, prompts: Sequence[Ids], *, share: bool, memory: Memory |
     runs, hosts = plan(bodies, memory.known)
     done = {i: memory.take(run.ids) for i, run in enumerate(runs) if run.shared == len(run.ids)}
     for batch in _passes(runs):
-        parts = [_start(runs[i], done, memory) for i in batch]
-        done.update(zip(batch, _run(model, [runs[i] for i in batch], parts), strict=True))
-    parts = [[(k[:, : len(b)], v[:, : len(b)]) for k, v in done[h]] for b, h in zip(bodies, hosts, strict=True)]
+        starts = [_start(runs[i], done, memory) for i in batch]
+        done.update(zip(batch, _run(model, [runs[i] for i in batch], starts), strict=True))
+    parts = [_first(done[host], len(body)) for body, host in zip(bodies, hosts, strict=True)]
     cache = DynamicCache()
     cache.layers = [Buffer(*layer, spare=GROWTH) for layer in _stacked(parts, spare=GROWTH)]
     out = model(
@@ -236,7 +236,12 @@ def _start(run: Run, done: dict[int, KeysValues], memory: Memory) -> KeysValues:
     """The keys and values of what a run shares."""
     if run.parent < 0:
         return memory.take(run.ids[: run.shared])
-    return [(k[:, : run.shared], v[:, : run.shared]) for k, v in done[run.parent]]
+    return _first(done[run.parent], run.shared)
+
+
+def _first(whole: KeysValues, count: int) -> KeysValues:
+    """The keys and values of the first tokens, to be gone through once."""
+    return ((keys[:, :count], values[:, :count]) for keys, values in whole)
 
 
 def _run(model: Any, runs: Sequence[Run], starts: Sequence[KeysValues]) -> list[KeysValues]:
