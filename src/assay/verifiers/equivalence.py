@@ -10,8 +10,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from latex2sympy2_extended.logic import And
+from math_verify import verify
+from sympy import (
+    Derivative,
+    Expr,
+    Integral,
+    Interval,
+    Limit,
+    MatrixBase,
+    Product,
+    Set,
+    Sum,
+    Symbol,
+    Tuple,
+    Union,
+    nan,
+    oo,
+    zoo,
+)
+from sympy.core.relational import Relational
+
 from assay.verifiers.latex import parse
-from assay.verifiers.points import agreement, analytic, digits_for
+from assay.verifiers.points import agreement, analytic, digits_for, plain
 from assay.verifiers.relations import as_zero, chain_end, names_a_value, solutions, solved, unnamed
 
 __all__ = ["Judgement", "compare"]
@@ -34,8 +55,6 @@ def compare(gold: str, answer: str, *, intervals: bool = True, tolerance: float 
     intervals: whether `2 <= x < 3` is the interval [2, 3). tolerance: relative, between two numbers; None is exact.
     Raises whatever SymPy raises.
     """
-    from sympy import nan, zoo
-
     golds, answers = parse(gold), parse(answer)
     if golds is None or golds.has(nan, zoo):
         return Judgement("undecided", "reference", f"the reference {gold[:60]!r} is not mathematics that can be read")
@@ -52,10 +71,6 @@ class _Judge:
     tolerance: float | None
 
     def same(self, one: Any, other: Any) -> Judgement:
-        from latex2sympy2_extended.logic import And
-        from sympy import Interval, MatrixBase, Set, Tuple, Union
-        from sympy.core.relational import Relational
-
         if type(one) is type(other) and one == other:
             return Judgement("right", "structure")
         one, other = chain_end(one), chain_end(other)
@@ -97,12 +112,10 @@ class _Judge:
         return self._expressions(one, other)
 
     def _expressions(self, one: Any, other: Any) -> Judgement:
-        from sympy import oo
-
         one, other = _evaluated(one), _evaluated(other)
         if one == other:
             return Judgement("right", "structure")
-        if infinite := [side for side in (one, other) if side.is_infinite]:
+        if infinite := [side for side in (one, other) if not plain(side) and side.is_infinite]:
             if all(side in (oo, -oo) for side in infinite):
                 return Judgement("wrong", "structure", "one is infinite")
             return Judgement("undecided", "unreadable", "a division by zero")
@@ -132,8 +145,6 @@ class _Judge:
 
     def _by_library(self, one: Any, other: Any) -> Judgement:
         """math-verify's verdict, where it is the same in both orders."""
-        from math_verify import verify
-
         forth, back = verify(one, other, timeout_seconds=None), verify(other, one, timeout_seconds=None)
         if forth != back:
             return Judgement("undecided", "math-verify", "math-verify's verdict depends on the order")
@@ -162,8 +173,6 @@ class _Judge:
         return undecided or Judgement("right", "structure")
 
     def _relation_and_set(self, one: Any, other: Any) -> Judgement:
-        from sympy import Set
-
         relation, rest = (other, one) if isinstance(one, Set) else (one, other)
         if not isinstance(rest, Set):
             return Judgement("wrong", "structure", f"{_kind(one)} beside {_kind(other)}")
@@ -175,8 +184,6 @@ class _Judge:
 
     def _relations(self, one: Any, other: Any) -> Judgement:
         """Equations and inequalities: the same but for a factor, else the same solutions."""
-        from latex2sympy2_extended.logic import And
-
         if one.free_symbols != other.free_symbols:
             return Judgement("wrong", "structure", "they are about different variables")
         chains = [isinstance(side, And) for side in (one, other)]
@@ -201,8 +208,6 @@ class _Judge:
 
     def _proportional(self, one: tuple[str, Any], other: tuple[str, Any]) -> bool:
         """Whether two left sides of "... = 0" or "... < 0" differ by a factor alone, of the right sign."""
-        from sympy import Symbol
-
         names = sorted(one[1].free_symbols | other[1].free_symbols, key=str)
         if not names:
             return False
@@ -227,8 +232,6 @@ def _all_of(verdicts: Sequence[Judgement]) -> Judgement:
 
 def _evaluated(side: Any) -> Any:
     """Without the sums, products, integrals and limits that can be computed."""
-    from sympy import Derivative, Integral, Limit, Product, Sum
-
     return side.doit() if side.has(Sum, Product, Integral, Limit, Derivative) else side
 
 
@@ -250,10 +253,6 @@ def _is_interval(side: Any) -> bool:
 
 
 def _kind(side: Any) -> str:
-    from latex2sympy2_extended.logic import And
-    from sympy import Expr, MatrixBase, Set, Tuple
-    from sympy.core.relational import Relational
-
     names: tuple[tuple[Any, str], ...] = (
         ((Relational, And), "relation"),
         (MatrixBase, "matrix"),

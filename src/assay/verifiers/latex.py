@@ -9,6 +9,11 @@ import functools
 import re
 from typing import Any, Final
 
+from antlr4 import PredictionMode  # type: ignore[import-untyped]
+from latex2sympy2_extended import NormalizationConfig, latex2sympy2, normalize_latex
+from math_verify.grader import should_treat_as_complex
+from sympy import Eq, Float, I, Rational, Set, Symbol, UnevaluatedExpr
+
 __all__ = ["parse"]
 
 _TWO_NUMBERS: Final = re.compile(r"(?<![_^\d.])[\d.]+\s+\d+(?!\d*\s*/)")
@@ -21,10 +26,6 @@ _DEGREES: Final = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)\b.*\\circ")
 @functools.lru_cache(maxsize=4096)
 def parse(latex: str) -> Any | None:
     """A SymPy object of exact numbers; None for what is not read whole."""
-    from latex2sympy2_extended import NormalizationConfig, normalize_latex
-    from math_verify.grader import should_treat_as_complex
-    from sympy import Eq, I, Set, Symbol
-
     if _TWO_NUMBERS.search(latex) or _PROSE.search(latex):
         return None  # "5 6" would be read as the mixed number 11
     config = NormalizationConfig(
@@ -56,9 +57,6 @@ def _read(text: str, real: bool) -> Any:
 @functools.cache
 def _parsers() -> tuple[Any, Any]:
     """The parser with the cheap prediction, and as it comes."""
-    from antlr4 import PredictionMode  # type: ignore[import-untyped]
-    from latex2sympy2_extended import latex2sympy2
-    from sympy import Rational
 
     class Full(latex2sympy2._Latex2Sympy):  # type: ignore[misc]
         def parse_number(self, text: str) -> Any:
@@ -76,8 +74,6 @@ def _parsers() -> tuple[Any, Any]:
 
 def _exact(found: Any) -> Any:
     """Decimals as fractions, percent as hundredths."""
-    from sympy import Float, Rational, UnevaluatedExpr
-
     if found.has(UnevaluatedExpr):
         found = found.replace(UnevaluatedExpr, lambda inner: inner)
     floats = found.atoms(Float)

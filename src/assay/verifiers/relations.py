@@ -3,6 +3,12 @@
 import itertools
 from typing import Any
 
+from latex2sympy2_extended.logic import And
+from math_verify.grader import unwrap_fcs
+from sympy import Eq, Ge, Gt, Intersection, Interval, Le, Lt, Ne, S, Set, Symbol, oo, solve
+from sympy.core.function import AppliedUndef
+from sympy.core.relational import Relational
+
 from assay.verifiers.points import agreement, digits_for
 
 __all__ = ["as_zero", "chain_end", "names_a_value", "solutions", "solved", "unnamed"]
@@ -10,9 +16,6 @@ __all__ = ["as_zero", "chain_end", "names_a_value", "solutions", "solved", "unna
 
 def chain_end(side: Any) -> Any | None:
     """x = 2 + 3 = 5 as x = 5; None where it says of different numbers that they are equal: 1 = 2 = 3."""
-    from latex2sympy2_extended.logic import And
-    from sympy import Eq
-
     links = side._unsorted_args if isinstance(side, And) else (side,)
     if not links or not all(isinstance(link, Eq) for link in links):
         return side
@@ -31,32 +34,20 @@ def chain_end(side: Any) -> Any | None:
 
 def names_a_value(side: Any) -> bool:
     """Whether it is an equation such as x = 5 or f(x) = x^2: a name and what it stands for."""
-    from sympy import Eq, Set
-
     return isinstance(side, Eq) and _is_name(side.lhs) and not (isinstance(side.rhs, Set) and not side.rhs.is_FiniteSet)
 
 
 def _is_name(side: Any) -> bool:
-    from sympy import Symbol
-    from sympy.core.function import AppliedUndef
-
     return isinstance(side, (Symbol, AppliedUndef))
 
 
 def unnamed(side: Any, other: Any) -> Any:
     """5 for "x = 5", where the other side is no equation."""
-    from latex2sympy2_extended.logic import And
-    from sympy.core.relational import Relational
-
     return side.rhs if names_a_value(side) and not isinstance(other, (Relational, And)) else side
 
 
 def solutions(relation: Any) -> Any | None:
     """The set of real numbers that satisfy it; None where it has several variables or cannot be solved."""
-    from latex2sympy2_extended.logic import And
-    from math_verify.grader import unwrap_fcs
-    from sympy import Intersection, S
-
     names = relation.free_symbols
     if len(names) != 1:
         return None
@@ -74,8 +65,6 @@ def solutions(relation: Any) -> Any | None:
 
 def _ray(relation: Any, name: Any) -> Any | None:
     """The numbers of x >= 5, without solving; None for what is not as simple."""
-    from sympy import Ge, Gt, Interval, Le, Lt, oo
-
     if relation.func not in (Ge, Gt, Le, Lt) or relation.lhs != name or not relation.rhs.is_number:
         return None
     end, strict = relation.rhs, relation.func in (Gt, Lt)
@@ -84,8 +73,6 @@ def _ray(relation: Any, name: Any) -> Any | None:
 
 def solved(relation: Any) -> bool:
     """Whether SymPy finds a solution."""
-    from sympy import solve
-
     try:
         return bool(solve(relation, relation.free_symbols))
     except NotImplementedError:
@@ -94,8 +81,6 @@ def solved(relation: Any) -> bool:
 
 def as_zero(relation: Any) -> tuple[str, Any]:
     """The relation as (sign, left side) of "left side = 0", "!= 0", "< 0" or "<= 0"."""
-    from sympy import Eq, Ge, Gt, Le, Ne
-
     difference = relation.lhs - relation.rhs
     if isinstance(relation, (Gt, Ge)):
         return ("<" if isinstance(relation, Gt) else "<="), -difference
