@@ -16,7 +16,7 @@ from assay.testing import FakeScorer
 from assay.types import Prompt
 from tests.search.toys import Tree, prompts, text
 
-PROMPTS = prompts(8)
+PROMPTS = prompts(5)
 SIZES = [(2, 3), (2, 4), (3, 3)]
 """Branching and depth."""
 

@@ -92,7 +92,7 @@ def is_decided(votes: Sequence[str], left: int) -> bool:
 def test_sampling_stops_exactly_when_nothing_can_change_the_vote(chunk: int) -> None:
     rng = random.Random(chunk)
     kinds = set()
-    for _ in range(120):
+    for _ in range(80):
         n = rng.randrange(1, 9)
         votes = rng.choices("112233-" if rng.random() < 0.5 else "11112-", k=n)
         policy = Drawn(texts=[vote if vote != "-" else "none" for vote in votes])

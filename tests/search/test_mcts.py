@@ -64,7 +64,7 @@ def test_it_goes_where_the_formula_says(backup: Any, prior: Any, exploration: fl
             each=branching, simulations=simulations, backup=backup, prior=prior, exploration=exploration
         )  # fmt: skip
         scorer = FakeScorer(rule=lambda prompt, response: wild(prompt, response.steps))
-        for prompt in prompts(4):
+        for prompt in prompts(2):
             tree = Tree(branching=branching, depth=depth)
             run(settings, [prompt], tree, scorer)
             went = [steps for _, steps, number, _ in tree.asked if number == 0]

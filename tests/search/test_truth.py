@@ -83,7 +83,7 @@ DRAWN: dict[str, Search] = {
 @pytest.mark.parametrize("name", GUIDED)
 def test_guided_by_the_truth_a_search_finds_it(name: str) -> None:
     """A policy that is right once in 64 is right always."""
-    some = prompts(30)
+    some = prompts(15)
     for prompt, result in zip(some, run(GUIDED[name], some, OneInFour(), KNOWS), strict=True):
         assert is_right(prompt, text(result))
 
