@@ -27,12 +27,13 @@ from sympy import (
     Union,
     nan,
     oo,
+    preorder_traversal,
     zoo,
 )
 from sympy.core.relational import Relational
 
 from assay.verifiers.latex import parse
-from assay.verifiers.points import agreement, analytic, digits_for, plain
+from assay.verifiers.points import agreement, analytic, digits_for
 from assay.verifiers.relations import as_zero, chain_end, names_a_value, solutions, solved, unnamed
 
 __all__ = ["Judgement", "compare"]
@@ -115,7 +116,9 @@ class _Judge:
         one, other = _evaluated(one), _evaluated(other)
         if one == other:
             return Judgement("right", "structure")
-        if infinite := [side for side in (one, other) if not plain(side) and side.is_infinite]:
+        if any(_divides_by_zero(side) for side in (one, other)):
+            return Judgement("undecided", "unreadable", "a division by zero")
+        if infinite := [side for side in (one, other) if side.is_infinite]:
             if all(side in (oo, -oo) for side in infinite):
                 return Judgement("wrong", "structure", "one is infinite")
             return Judgement("undecided", "unreadable", "a division by zero")
@@ -233,6 +236,12 @@ def _all_of(verdicts: Sequence[Judgement]) -> Judgement:
 def _evaluated(side: Any) -> Any:
     """Without the sums, products, integrals and limits that can be computed."""
     return side.doit() if side.has(Sum, Product, Integral, Limit, Derivative) else side
+
+
+def _divides_by_zero(side: Any) -> bool:
+    """Asked of the value: of 1/sqrt(0) SymPy says now that it is infinite and now that it is not."""
+    powers = (part for part in preorder_traversal(side) if part.is_Pow and part.exp.is_negative)
+    return any(part.base.is_number and part.base.evalf() == 0 for part in powers)
 
 
 def _comparable(one: Any, other: Any) -> bool:

@@ -24,7 +24,7 @@ from sympy.core.numbers import ImaginaryUnit
 from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 from sympy.functions.elementary.trigonometric import InverseTrigonometricFunction, TrigonometricFunction
 
-__all__ = ["Agreement", "agreement", "analytic", "digits_for", "plain", "same_values"]
+__all__ = ["Agreement", "agreement", "analytic", "digits_for", "same_values"]
 
 Agreement = Literal["equal", "different", "domain", "whole", "unknown"]
 """domain: equal where both are real, but one is real in more places. whole: at whole numbers alone. unknown: no value
@@ -68,24 +68,6 @@ def analytic(expression: Any) -> bool:
     allowed: tuple[Any, ...] = (Add, Mul, Pow, Number, NumberSymbol, ImaginaryUnit, Symbol, exp, log, UnevaluatedExpr)
     allowed += (TrigonometricFunction, InverseTrigonometricFunction, HyperbolicFunction)
     return all(isinstance(part, allowed) for part in _parts(expression))
-
-
-def plain(expression: Any) -> bool:
-    """Whether it is finite at a glance: sums, products and powers in which nothing constant is divided by but numbers
-    that are not 0. SymPy takes ten times as long to say so."""
-    return all(
-        part.is_Symbol
-        or part.is_Rational
-        or part.is_NumberSymbol
-        or part.is_Add
-        or part.is_Mul
-        or (
-            part.is_Pow
-            and part.exp.is_Rational
-            and (part.exp.p > 0 or part.base.is_Symbol or (part.base.is_Rational and bool(part.base)))
-        )
-        for part in _parts(expression)
-    )
 
 
 def _parts(expression: Any) -> Any:
