@@ -51,7 +51,9 @@ def test_mbpp_sanitized_solutions_pass(assay_data: Path) -> None:
     every = tasks(assay_data / "code" / "mbpp_sanitized_for_code_generation.jsonl.gz")
     quotes = "'''"
     items = [(f"{suite.stub.split(quotes)[0].rstrip()}\n{body}", suite) for body, suite in every.values()]
-    verdicts = dict(zip(every, Code(extract="text").check_all(items), strict=True))
+    # 123 divides a hundred million times: six seconds of a slow processor
+    code = Code(extract="text", limits=Limits(seconds=30))
+    verdicts = dict(zip(every, code.check_all(items), strict=True))
     assert len(every) == 427
     # 56 asks for `rev`, and its tests call a `check` that nobody is told of, and that is the name of the tests as well
     assert {id for id, v in verdicts.items() if v.outcome != "right"} == {"MbppEval/56"}
