@@ -14,7 +14,6 @@ import random
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,10 +25,9 @@ from assay.models.checkpoint import wrap
 from assay.models.layout import Layout
 from assay.models.readout import PREFERENCE
 from assay.models.reward_model import RewardModel
-from assay.packing.budget import Budget
 from assay.packing.engine import Engine
 from assay.scorers.local import LocalScorer
-from assay.training import loop
+from assay.training import descent, loop
 from assay.training.collate import encode
 from assay.training.settings import Settings
 from assay.types import Group, Preference, Prompt, Response
@@ -86,14 +84,13 @@ def training(arguments: argparse.Namespace) -> tuple[Callable[[int], int], Calla
     settings = Settings(batch_size=arguments.pairs, micro_tokens=arguments.micro_tokens, learning_rate=1e-5)
     ours, bare = (model(arguments.size, arguments.dtype, arguments.device) for _ in range(2))
     examples, _ = encode(records, ours.encoder, BradleyTerry())
-    budget = Budget(settings.micro_tokens)
-    job = loop._Job(ours, examples, [], BradleyTerry(), settings, Path(), {}, {}, False, budget)
-    optimiser, bare_optimiser = loop._optimiser(ours, settings), loop._optimiser(bare, settings)
+    task = loop.task_of(ours, examples, BradleyTerry(), settings)
+    optimiser, bare_optimiser = descent.optimiser_of(ours, settings), descent.optimiser_of(bare, settings)
     network = bare.network.to(getattr(torch, arguments.dtype)).train()
 
     def our_step(i: int) -> int:
         batch = examples[i * arguments.pairs : (i + 1) * arguments.pairs]
-        return int(loop._step(job, optimiser, batch, i, arguments.steps + 1)["tokens"])
+        return int(descent.take_step(task, optimiser, batch, i, arguments.steps + 1)["tokens"])
 
     def bare_step(i: int) -> int:
         # The same pairs to a pass: sorted by length, as many as the budget allows.

@@ -20,7 +20,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,10 +31,9 @@ from assay.losses.bradley_terry import BradleyTerry
 from assay.losses.plackett_luce import PlackettLuce
 from assay.models.layout import Encoded
 from assay.models.reward_model import RewardModel
-from assay.packing.budget import Budget
 from assay.packing.tree import grow
 from assay.scorers.local import LocalScorer
-from assay.training import loop
+from assay.training import descent, loop
 from assay.training.collate import encode
 from assay.training.settings import Settings
 from assay.types import Group, Preference, Prompt, Ranking, Response
@@ -199,8 +197,8 @@ def training(
     records = [Preference(prompt=g.prompt, responses=g.responses, prefer=1.0) for g in groups] if pairs else groups
     settings = Settings(batch_size=len(groups), learning_rate=1e-30)
     examples, _ = encode(records, ours.encoder, loss)
-    job = loop._Job(ours, examples, [], loss, settings, Path(), {}, {}, False, Budget(8192))
-    optimiser, other = loop._optimiser(ours, settings), loop._optimiser(peer, settings)
+    task = loop.task_of(ours, examples, loss, settings)
+    optimiser, other = descent.optimiser_of(ours, settings), descent.optimiser_of(peer, settings)
     network, device = peer.network.to(next(peer.backbone.parameters()).dtype).train(), next(peer.parameters()).device
 
     def step(in_order: bool) -> Tensor:
@@ -222,7 +220,7 @@ def training(
         return torch.tensor([total])
 
     def our_step() -> Tensor:
-        return torch.tensor([loop._step(job, optimiser, examples, 0, 1)["loss"]])
+        return torch.tensor([descent.take_step(task, optimiser, examples, 0, 1)["loss"]])
 
     return {"padded": lambda: step(False), "sorted": lambda: step(True), "ours": our_step}
 

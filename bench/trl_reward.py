@@ -28,8 +28,7 @@ from bench.plain_loop import SIZES, model, pairs
 
 from assay.losses.bradley_terry import BradleyTerry
 from assay.models import checkpoint
-from assay.packing.budget import Budget
-from assay.training import loop
+from assay.training import descent, loop
 from assay.training.collate import encode
 from assay.training.settings import Settings
 from assay.types import Preference
@@ -146,13 +145,14 @@ def train(folder: str, mode: str, data: Path, count: int, steps: int, rate: floa
         final_learning_rate_share=1,
         autocast=mode == "autocast",
     )
-    job = loop._Job(ours, examples, [], BradleyTerry(), settings, Path(), {}, {}, False, Budget(settings.micro_tokens))
-    optimiser = loop._optimiser(ours, settings)
+    task = loop.task_of(ours, examples, BradleyTerry(), settings)
+    optimiser = descent.optimiser_of(ours, settings)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     losses, wall, cpu = [], [], []
     for step in range(steps):
         began = time.perf_counter(), time.process_time()
-        losses.append(loop._step(job, optimiser, examples[step * count : (step + 1) * count], step, steps)["loss"])
+        batch = examples[step * count : (step + 1) * count]
+        losses.append(descent.take_step(task, optimiser, batch, step, steps)["loss"])
         wall.append(time.perf_counter() - began[0])
         cpu.append(time.process_time() - began[1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from assay.errors import ConfigError
 from assay.models import log_probabilities as module
-from assay.models.log_probabilities import LogProbabilities, log_probabilities
+from assay.models.log_probabilities import LogProbabilities, Reference, log_probabilities
 from assay.models.logits import Formula, formula_of
 from assay.packing.engine import Engine, engine_of
 from tests.models import tiny
@@ -290,3 +290,88 @@ def test_low_precision_models_answer_in_fp32() -> None:
 def test_what_cannot_be_asked(rows: list[list[int]], starts: list[int], settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         log_probabilities(make(), rows, starts, **settings)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_against_a_reference_every_token_has_its_divergence(path: str) -> None:
+    model, other = make(), make(num_hidden_layers=3)
+    rows, starts = batch()
+    found = log_probabilities(
+        model, rows, starts, temperature=0.7, reference=Reference(other), engine=shared(model, path), states=True
+    )
+    ours, _ = naive(model, rows, starts, 0.7)
+    theirs, _ = naive(other, rows, starts, 0.7)
+    assert found.reference_B_R is not None
+    assert found.kl_B_R is not None
+    assert found.hidden_B_R_D is not None
+    assert not found.reference_B_R.requires_grad
+    torch.testing.assert_close(flat(found), torch.cat(ours), rtol=0, atol=1e-9)
+    torch.testing.assert_close(found.reference_B_R[found.mask_B_R], torch.cat(theirs).detach(), rtol=0, atol=1e-9)
+    for i, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        mine, yours = ((m(input_ids=torch.tensor([row])).logits[0] / 0.7).softmax(-1) for m in (model, other))
+        expected = (mine * (mine / yours).log()).sum(-1)[start - 1 : -1]
+        torch.testing.assert_close(found.kl_B_R[i, : len(expected)], expected, rtol=0, atol=1e-9)
+        assert not found.kl_B_R[i, len(expected) :].any()
+        states = model.base_model(input_ids=torch.tensor([row])).last_hidden_state[0, start - 1 : -1]
+        torch.testing.assert_close(found.hidden_B_R_D[i, : len(expected)], states, rtol=0, atol=1e-9)
+
+
+def test_the_divergence_is_differentiable_chunk_by_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, other = make(), make(num_hidden_layers=3)
+    rows, starts = batch()
+
+    def run() -> dict[str, Tensor]:
+        found = log_probabilities(model, rows, starts, reference=Reference(other), engine=shared(model, "packed"))
+        assert found.kl_B_R is not None
+        return gradients(model, found.kl_B_R.sum())
+
+    whole = run()
+    monkeypatch.setattr(module, "ELEMENTS", 360 * 3)
+    parts = run()
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=1e-9, atol=1e-12)
+    assert any(value.abs().max() > 1e-3 for value in whole.values())
+
+
+@pytest.mark.parametrize("path", [*PATHS, "alone"])
+def test_masked_tokens_take_no_part(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The distribution among allowed tokens alone, for model and reference; the entropy's gradient stays finite."""
+    model, other = make(), make(num_hidden_layers=3)
+    rows, starts = batch()
+    targets = torch.tensor([t for row, start in zip(rows, starts, strict=True) for t in row[start:]])
+    # What may come is a function of what came before: here of the token before alone.
+    before = torch.tensor([t for row, start in zip(rows, starts, strict=True) for t in row[start - 1 : -1]])
+    size = model.config.vocab_size
+    allowed = (torch.arange(size)[None] + before[:, None]) % 3 == 0
+    allowed[torch.arange(len(targets)), targets] = True
+    # Responses that begin alike share a place, and so what may come there.
+    begun = [tuple(row[:t]) for row, start in zip(rows, starts, strict=True) for t in range(start, len(row))]
+    for p, beginning in enumerate(begun):
+        allowed[p, [t for other_beginning, t in zip(begun, targets, strict=True) if other_beginning == beginning]] = (
+            True
+        )
+    if path == "alone":
+        monkeypatch.setattr(module, "formula_of", lambda model: None)
+    engine = None if path == "alone" else shared(model, path)
+    found = log_probabilities(
+        model, rows, starts, entropy=True, reference=Reference(other), allowed_P_V=allowed, engine=engine
+    )
+    assert found.entropy_B_R is not None
+    assert found.kl_B_R is not None
+    assert found.reference_B_R is not None
+    done = 0
+    for i, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        mask = allowed[done : done + len(row) - start]
+        logs = []
+        for m in (model, other):
+            p = m(input_ids=torch.tensor([row])).logits[0, start - 1 : -1].softmax(-1) * mask
+            logs.append(p / p.sum(-1, keepdim=True))
+        n = len(mask)
+        picked = torch.tensor(row[start:])[:, None]
+        torch.testing.assert_close(found.values_B_R[i, :n], logs[0].gather(1, picked)[:, 0].log(), rtol=0, atol=1e-8)
+        torch.testing.assert_close(found.reference_B_R[i, :n], logs[1].gather(1, picked)[:, 0].log(), rtol=0, atol=1e-8)
+        terms = torch.where(mask, logs[0] * (logs[0] / logs[1]).log(), 0.0)
+        torch.testing.assert_close(found.kl_B_R[i, :n], terms.nan_to_num().sum(-1), rtol=0, atol=1e-8)
+        done += n
+    every = gradients(model, found.entropy_B_R.sum() + found.kl_B_R.sum())
+    assert all(value.isfinite().all() for value in every.values())

@@ -130,3 +130,22 @@ def killed_then_resumed(out: Path, without_head: bool = False) -> None:
         out=out,
         held_out=preferences(16, seed=1),
     )
+
+
+def policy_killed_then_resumed(out: Path) -> None:
+    """The same of a policy."""
+    from assay.training.settings import Settings
+    from assay.training.sft import fine_tune
+
+    torch.set_num_threads(1)
+    fine_tune(
+        tiny.causal(hidden_size=32, intermediate_size=64, head_dim=8, hidden_act="silu", attention_dropout=0.1),
+        tiny.tokenizer(),
+        preferences(64),
+        layout=Layout(max_length=64),
+        settings=Settings(
+            epochs=3, batch_size=8, learning_rate=1e-3, eval_every=7, checkpoint_every=5, micro_tokens=128, seed=4
+        ),
+        out=out,
+        held_out=preferences(16, seed=1),
+    )

@@ -11,6 +11,7 @@ import tyro
 
 from assay import components, config
 from assay.aggregation import Aggregation, caution
+from assay.cli.records import records_of, split
 from assay.errors import ConfigError, DataError, MissingExtra
 from assay.training.settings import Settings
 from assay.types import Group, Record, StepLabels
@@ -122,34 +123,20 @@ class Command:
 
     def _records(self) -> tuple[list[Record], list[Record]]:
         """Records to train on, and held-out ones of other prompts."""
-        from assay.data.split import side
-
         records = self._read(self.data, "set_aside.jsonl")
         if isinstance(self.held_out, Path):
             held = self._read(str(self.held_out), "set_aside_held_out.jsonl")
         else:
-            sides = [side(record, {"valid": self.held_out}, self.settings.seed) for record in records]
-            held = [record for record, where in zip(records, sides, strict=True) if where == "valid"]
-            records = [record for record, where in zip(records, sides, strict=True) if where == "train"]
+            records, held = split(records, self.held_out, self.settings.seed)
         if not records:
             raise DataError(f"{self.data}: no record is left to train on; check the file, or hold out less")
         return records, held
 
     def _read(self, source: str, aside: str) -> list[Record]:
-        from assay.data import io
         from assay.training.kinds import as_consumed
 
-        counts = io.Counts()
         bad = self.out / aside if self.set_aside else None
-        if bad is not None:
-            # Rows of an earlier start of this run; they are found again.
-            bad.unlink(missing_ok=True)
-            self.out.mkdir(parents=True, exist_ok=True)
-        found = io.read(source, format=self.format, set_aside=bad, counts=counts)
-        records = [r for record in found for r in as_consumed(record, self.loss)]
-        if counts.bad:
-            print(f"{source}: {counts.bad} of {counts.rows} rows are malformed and set aside in {bad}", file=sys.stderr)
-        return records
+        return [r for record in records_of(source, self.format, bad) for r in as_consumed(record, self.loss)]
 
     def _model(self, records: list[Record]) -> "RewardModel":
         import torch

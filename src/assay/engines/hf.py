@@ -8,6 +8,7 @@ remembered, but for the rounding of batched arithmetic. The prompt's ids come fr
 read with, so policy and reward model see one layout. Left out: models on several devices.
 """
 
+import bisect
 import hashlib
 import itertools
 from collections import Counter, defaultdict
@@ -23,8 +24,8 @@ from assay.engines.decoding import Grammar, Written, decode
 from assay.engines.memory import Memory
 from assay.engines.prefill import batch_order, can_share, prefill
 from assay.errors import BackendError, ConfigError
-from assay.models.layout import Encoder, Layout
-from assay.models.readout import PREFERENCE
+from assay.models.layout import Layout
+from assay.models.policy import end_ids, policy_encoder
 from assay.protocols import Prefix, Sampling, Splitter
 from assay.types import Response, Unscored
 
@@ -90,22 +91,17 @@ class HuggingFace:
         tokens: int = 2**16,
         remember: int = 32_768,
     ) -> None:
-        layout = layout or Layout()
-        if layout.strip or layout.between or layout.separator or layout.template == "turns":
-            raise ConfigError(
-                "this layout puts tokens between steps that a policy does not write; use one without strip, between "
-                "and separator, and template 'plain' or 'chat'"
-            )
         if remember < 0:
             raise ConfigError(f"remember is {remember}; it must be at least 0")
         self.model = model.eval()
-        self.encoder = Encoder(tokenizer, layout, PREFERENCE)
+        self.encoder = policy_encoder(tokenizer, layout or Layout())
         self.split = split
         self.grammar = grammar
         self.rows = rows
         self.tokens = tokens
         self.remember = remember
-        self.ends = _ends(model, tokenizer)
+        self.ends = end_ids(model, tokenizer)
+        self._pieces: dict[int, str] = {}
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
         """`sampling.n` responses a prefix. One that reaches `max_tokens` or a stop without an end is not finished.
@@ -141,6 +137,30 @@ class HuggingFace:
         for i, sample in self._samples(prefixes, prompts, sampling):
             samples[i].append(sample)
         return samples
+
+    def step_ends(self, sample: Sample) -> list[int]:
+        """Index among the sample's new tokens of each new step's last one: the token with which the step's text is
+        whole. What ends the response belongs to the last step."""
+        decoded = [self._piece(token) for token in sample.ids]
+        lengths = list(itertools.accumulate(map(len, decoded)))
+        text = self._text(sample.prefix_ids, [*sample.ids])
+        ends, last = [], len(sample.ids) - 1
+        steps = _new_steps(sample.response.steps, text)
+        for end in itertools.accumulate(map(len, steps[:-1])):
+            if "".join(decoded) == text:
+                k = bisect.bisect_left(lengths, end)
+            else:
+                # Characters of several tokens: only a text's beginning as a whole says how far it goes.
+                k = bisect.bisect_left(
+                    range(last + 1), end, key=lambda k: len(self._text(sample.prefix_ids, [*sample.ids[: k + 1]]))
+                )
+            ends.append(min(k, last))
+        return [*ends, last] if steps else []
+
+    def _piece(self, token: int) -> str:
+        if token not in self._pieces:
+            self._pieces[token] = self._decode([token])
+        return self._pieces[token]
 
     def _encode(self, prefixes: Sequence[Prefix]) -> list[tuple[int, ...]]:
         items = [(prefix.prompt, Response(steps=prefix.steps, finished=False)) for prefix in prefixes]
@@ -239,16 +259,16 @@ def _rows(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], count: i
     return rows
 
 
+def _new_steps(steps: Sequence[str], text: str) -> Sequence[str]:
+    """The last steps, which begin with what the new text begins with; the text may go on after a stop."""
+    new = len(steps)
+    while new and sum(map(len, steps[new - 1 :])) <= len(text):
+        new -= 1
+    while new < len(steps) and not text.startswith("".join(steps[new:])):
+        new += 1
+    return steps[new:]
+
+
 def _first_stop(text: str, stop: Sequence[str]) -> int | None:
     """Where the first stop in a text ends."""
     return min((text.index(one) + len(one) for one in stop if one in text), default=None)
-
-
-def _ends(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Tokens that end a response: the tokenizer's, and those of the model's generation settings."""
-    settings = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    listed = settings if isinstance(settings, list) else [settings]
-    found = {int(i) for i in (tokenizer.eos_token_id, *listed) if i is not None}
-    if not found:
-        raise ConfigError("neither the tokenizer nor the model names an end-of-sequence token; set one")
-    return tuple(sorted(found))

@@ -6,6 +6,7 @@ are on, made again in the backward pass: memory never holds tokens x vocabulary.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,13 +20,16 @@ from torch.utils.checkpoint import checkpoint
 from assay.errors import ConfigError
 from assay.models.logits import Formula, formula_of, precise
 from assay.packing.engine import Engine, engine_of, hidden
-from assay.packing.tree import grow
+from assay.packing.tree import Tree, grow
 
-__all__ = ["LogProbabilities", "log_probabilities"]
+__all__ = ["LogProbabilities", "Reference", "log_probabilities"]
 
 Ints = NDArray[np.integer[Any]]
-Read = Callable[[Tensor, Tensor, Tensor], Tensor]
+Read = Callable[[Tensor, Tensor, Tensor, Tensor | None, Tensor | None], Tensor]
 """`_read` with its settings."""
+
+MASKED = -1e9
+"""In place of the logit of a token that may not come: its probability is 0, and nothing becomes NaN."""
 
 ELEMENTS = 2**24
 """Most logits at a time: 64 MiB in fp32, and a few times that in the backward pass."""
@@ -41,6 +45,22 @@ class LogProbabilities:
     """True at a response's tokens, which stand from the left."""
     entropy_B_R: Tensor | None
     """Entropy in nats of the distribution at each token; 0 outside the mask; None if not asked for."""
+    reference_B_R: Tensor | None = None
+    """log p of the tokens under the reference, without gradient; None without one."""
+    kl_B_R: Tensor | None = None
+    """KL(model | reference) at each token in nats, over the whole vocabulary and so without sampling noise (the
+    Rao-Blackwellised estimate, summed over a response); None without a reference."""
+    hidden_B_R_D: Tensor | None = None
+    """Last hidden states that each token was predicted from; None if not asked for."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Another state of a model, to compare with."""
+
+    model: Any
+    inside: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """Where it is the same model in another state, such as with its adapters off: what holds it in that state."""
 
 
 def log_probabilities(
@@ -50,6 +70,9 @@ def log_probabilities(
     *,
     temperature: float = 1.0,
     entropy: bool = False,
+    reference: Reference | None = None,
+    states: bool = False,
+    allowed_P_V: Tensor | None = None,
     micro_tokens: int = 8192,
     engine: Engine | None = None,
 ) -> LogProbabilities:
@@ -57,24 +80,43 @@ def log_probabilities(
 
     model: a stock causal LM of transformers (of a PEFT wrapper, its `get_base_model()`), on one device. sequences:
     token ids of prompt and response, of any number of prompts. starts: index of each response's first token.
-    micro_tokens: most tokens in a forward pass without gradients; with them a call is one graph, and the caller decides
-    how many sequences it holds. engine: how prefixes are shared; found out where not given.
+    reference: compared with token by token. states: give the hidden states too. allowed_P_V: tokens that may come at
+    each of all P response tokens, in order, where a grammar masks the rest. micro_tokens: most tokens in a forward pass
+    without gradients; with them a call is one graph, and the caller decides how many sequences it holds. engine: how
+    prefixes are shared; found out where not given.
 
     The last hidden states of all unique tokens are held at once. Raises `ConfigError` where there is no token before a
-    response or none in it, and for settings out of range.
+    response or none in it, for settings out of range, and for states of a model that does not show them.
     """
     _check(sequences, starts, temperature, micro_tokens)
     rows = [np.asarray(row) for row in sequences]
     counts = np.array([len(row) - start for row, start in zip(rows, starts, strict=True)])
     read = partial(_read, temperature=temperature, entropy=entropy)
+    states_P_D = None
     if (formula := formula_of(model)) is None:
-        found_P_K = _alone(model, rows, counts, read)
+        if states:
+            raise ConfigError(f"{type(model).__name__} does not show its hidden states; a value head needs them")
+        found_P_K = _alone(model, reference, rows, counts, read, allowed_P_V)
     else:
         engine = engine or engine_of(model.base_model)
-        found_P_K = _shared(model, formula, rows, counts, read, engine, micro_tokens)
+        found_P_K, states_P_D = _shared(
+            model, formula, reference, rows, counts, read, allowed_P_V, engine, micro_tokens, states=states
+        )
     mask_B_R = torch.from_numpy(np.arange(counts.max()) < counts[:, None]).to(found_P_K.device)
-    padded_B_R_K = found_P_K.new_zeros(*mask_B_R.shape, found_P_K.shape[-1]).index_put((mask_B_R,), found_P_K)
-    return LogProbabilities(padded_B_R_K[..., 0], mask_B_R, padded_B_R_K[..., 1] if entropy else None)
+
+    def padded(values_P_: Tensor) -> Tensor:
+        shape = *mask_B_R.shape, *values_P_.shape[1:]
+        return values_P_.new_zeros(shape).index_put((mask_B_R,), values_P_)
+
+    columns = list(padded(found_P_K).unbind(-1))
+    return LogProbabilities(
+        columns.pop(0),
+        mask_B_R,
+        columns.pop(0) if entropy else None,
+        columns.pop(0).detach() if reference else None,
+        columns.pop(0) if reference else None,
+        padded(states_P_D) if states_P_D is not None else None,
+    )
 
 
 def _check(sequences: Sequence[Any], starts: Sequence[int], temperature: float, micro_tokens: int) -> None:
@@ -90,21 +132,54 @@ def _check(sequences: Sequence[Any], starts: Sequence[int], temperature: float, 
             )
 
 
-def _read(logits_U_V: Tensor, owners_P: Tensor, targets_P: Tensor, *, temperature: float, entropy: bool) -> Tensor:
-    """Log-probability of each target in the row that owns it, (P, 1); with that row's entropy beside it, (P, 2)."""
-    logs_U_V = (logits_U_V / temperature if temperature != 1 else logits_U_V).log_softmax(-1)
-    values_P = logs_U_V[owners_P, targets_P]
-    if not entropy:
-        return values_P[:, None]
-    # Not `entr` of the probabilities: its gradient is infinite where one underflows.
-    entropy_U = -(logs_U_V.exp() * logs_U_V).sum(-1)
-    return torch.stack([values_P, entropy_U[owners_P]], -1)
+def _read(
+    logits_U_V: Tensor,
+    owners_P: Tensor,
+    targets_P: Tensor,
+    other_U_V: Tensor | None,
+    allowed_U_V: Tensor | None,
+    *,
+    temperature: float,
+    entropy: bool,
+) -> Tensor:
+    """(P, K) of each target in the row that owns it: log-probability, that row's entropy if asked for, and of other
+    logits the log-probability and the divergence from them."""
+    logs_U_V = _logs(logits_U_V, allowed_U_V, temperature)
+    columns = [logs_U_V[owners_P, targets_P]]
+    if entropy:
+        # Not `entr` of the probabilities: its gradient is infinite where one underflows.
+        columns.append(-(logs_U_V.exp() * logs_U_V).sum(-1)[owners_P])
+    if other_U_V is not None:
+        others_U_V = _logs(other_U_V, allowed_U_V, temperature)
+        columns += [
+            others_U_V[owners_P, targets_P],
+            (logs_U_V.exp() * (logs_U_V - others_U_V)).sum(-1)[owners_P],
+        ]
+    return torch.stack(columns, -1)
+
+
+def _logs(logits_U_V: Tensor, allowed_U_V: Tensor | None, temperature: float) -> Tensor:
+    logits_U_V = logits_U_V / temperature if temperature != 1 else logits_U_V
+    if allowed_U_V is not None:
+        logits_U_V = logits_U_V.masked_fill(~allowed_U_V, MASKED)
+    return logits_U_V.log_softmax(-1)
 
 
 def _shared(
-    model: Any, formula: Formula, rows: Sequence[Ints], counts: Ints, read: Read, engine: Engine, micro_tokens: int
-) -> Tensor:
-    """(P, K) what is read of all P response tokens, in their order, with every place of a tree computed once."""
+    model: Any,
+    formula: Formula,
+    reference: Reference | None,
+    rows: Sequence[Ints],
+    counts: Ints,
+    read: Read,
+    allowed_P_V: Tensor | None,
+    engine: Engine,
+    micro_tokens: int,
+    *,
+    states: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """(P, K) what is read of all P response tokens, in their order, with every place of a tree computed once; and the
+    (P, D) states, if asked for."""
     # Nothing is read at a sequence's last token.
     before = [row[:-1] for row in rows]
     if (tree := engine.tree(before)) is None:
@@ -114,35 +189,81 @@ def _shared(
     lasts = zip(map(len, before), counts, strict=True)
     places = [tree.places(i, np.arange(last - n, last)) for i, (last, n) in enumerate(lasts)]
     targets_P = np.concatenate([row[-n:] for row, n in zip(rows, counts, strict=True)])
-    places_U, owners_P = np.unique(np.concatenate(places), return_inverse=True)
-    hidden_U_D = hidden_T_D[torch.from_numpy(places_U).to(device)]
+    places_U, firsts_U, owners_P = np.unique(np.concatenate(places), return_index=True, return_inverse=True)
+    index_U = torch.from_numpy(places_U).to(device)
+    hidden_U_D = hidden_T_D[index_U]
+    states_P_D = hidden_U_D[torch.from_numpy(owners_P).to(device)] if states else None
+    allowed_U_V = allowed_P_V[torch.from_numpy(firsts_U)].to(device) if allowed_P_V is not None else None
+    other = None if reference is None else _other(reference, tree, index_U, engine, micro_tokens)
     # In the order of places, a chunk of them has its targets in one stretch.
     order_P = np.argsort(owners_P, kind="stable")
     owners_P, targets_P = owners_P[order_P], targets_P[order_P]
     owners, targets = (torch.from_numpy(x).long().to(device) for x in (owners_P, targets_P))
     head = model.get_output_embeddings()
 
-    def of_chunk(hidden_U_D: Tensor, owners_P: Tensor, targets_P: Tensor) -> Tensor:
-        return read(formula(head, hidden_U_D), owners_P, targets_P)
+    def of_chunk(hidden_U_D: Tensor, owners_P: Tensor, targets_P: Tensor, first: int) -> Tensor:
+        part = slice(first, first + len(hidden_U_D))
+        allowed = None if allowed_U_V is None else allowed_U_V[part]
+        return read(formula(head, hidden_U_D), owners_P, targets_P, other(part) if other else None, allowed)
 
     step = max(1, ELEMENTS // int(model.config.get_text_config().vocab_size))
     found: list[Tensor] = []
     for first in range(0, len(places_U), step):
         a, b = np.searchsorted(owners_P, [first, first + step])
-        chunk = hidden_U_D[first : first + step], owners[a:b] - first, targets[a:b]
-        if torch.is_grad_enabled():
+        chunk = hidden_U_D[first : first + step], owners[a:b] - first, targets[a:b], first
+        # Where one chunk holds all there is, its logits are small enough to keep.
+        if torch.is_grad_enabled() and len(places_U) > step // 4:
             found.append(checkpoint(of_chunk, *chunk, use_reentrant=False, preserve_rng_state=False))
         else:
             found.append(of_chunk(*chunk))
-    return torch.cat(found)[torch.from_numpy(np.argsort(order_P)).to(device)]
+    return torch.cat(found)[torch.from_numpy(np.argsort(order_P)).to(device)], states_P_D
 
 
-def _alone(model: Any, rows: Sequence[Ints], counts: Ints, read: Read) -> Tensor:
+def _other(
+    reference: Reference, tree: Tree, index_U: Tensor, engine: Engine, micro_tokens: int
+) -> Callable[[slice], Tensor]:
+    """Gives the reference's logits at some of the places, without gradient."""
+    model = reference.model
+    formula = formula_of(model)
+    if formula is None:
+        raise ConfigError(
+            f"the reference, a {type(model).__name__}, does not show its hidden states, as the model does"
+        )
+    with torch.no_grad(), reference.inside():
+        path = "plain" if engine.path == "plain" else engine_of(model.base_model).path
+        hidden_U_D = hidden(model.base_model, tree, replace(engine, path=path), micro_tokens=micro_tokens)[index_U]
+
+    def logits(part: slice) -> Tensor:
+        # Made anew in the backward pass, when the model may be in another state.
+        with torch.no_grad(), reference.inside():
+            return formula(model.get_output_embeddings(), hidden_U_D[part])
+
+    return logits
+
+
+def _alone(
+    model: Any,
+    reference: Reference | None,
+    rows: Sequence[Ints],
+    counts: Ints,
+    read: Read,
+    allowed_P_V: Tensor | None,
+) -> Tensor:
     """The same by the model's own forward pass, one whole sequence at a time."""
     found: list[Tensor] = []
+    done = 0
     for row, count in zip(rows, counts.tolist(), strict=True):
         ids = torch.from_numpy(row).long().to(model.device)
-        logits_R_V = model(input_ids=ids[None], use_cache=False).logits[0, -count - 1 : -1]
-        every = torch.arange(count, device=logits_R_V.device)
-        found.append(read(precise(logits_R_V), every, ids[-count:]))
+
+        def logits(of: Any, ids: Tensor = ids, count: int = count) -> Tensor:
+            return precise(of(input_ids=ids[None], use_cache=False).logits[0, -count - 1 : -1])
+
+        other = None
+        if reference is not None:
+            with torch.no_grad(), reference.inside():
+                other = logits(reference.model)
+        allowed = None if allowed_P_V is None else allowed_P_V[done : done + count].to(ids.device)
+        every = torch.arange(count, device=ids.device)
+        found.append(read(logits(model), every, ids[-count:], other, allowed))
+        done += count
     return torch.cat(found)

@@ -4,8 +4,9 @@ Shapes: G records in a batch, R responses a record, S read positions a response;
 """
 
 import math
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,18 @@ from assay.packing.tree import LEAST
 from assay.protocols import Loss
 from assay.types import Message, Preference, Prompt, Ranking, Record, Response, StepLabels
 
-__all__ = ["Example", "MicroBatch", "collate", "encode", "epoch_order", "items", "micro_batches"]
+__all__ = [
+    "Example",
+    "MicroBatch",
+    "collate",
+    "encode",
+    "epoch_order",
+    "items",
+    "micro_batches",
+    "nothing_left",
+    "portions",
+    "say_dropped",
+]
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -72,6 +84,16 @@ class MicroBatch:
     mask_G_R_S: Tensor
     terms: int
     """Terms of the loss, for weighting."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all sequences, without padding."""
+        return self.batch.tokens
+
+    @property
+    def computed(self) -> int:
+        """Tokens that go through the model."""
+        return self.batch.computed
 
     def to(self, device: torch.device) -> "MicroBatch":
         """The same on a device."""
@@ -150,6 +172,21 @@ def _example(record: Record, sequences: list[Encoded], loss: Loss, prompt: int) 
     return Example(ids, reads, tuple(s.start for s in sequences), target, prompt)
 
 
+def say_dropped(what: str, of: int, dropped: Mapping[str, int], *, aloud: bool, of_what: str = "records") -> None:
+    """Say how many are left out and why; nobody should find out by chance."""
+    if (count := sum(dropped.values())) and aloud:
+        print(f"{count} of {of} {what} {of_what} are dropped: {_why(dropped)}", file=sys.stderr)
+
+
+def nothing_left(of: int, dropped: Mapping[str, int]) -> DataError:
+    """The error of a run without anything to learn from."""
+    return DataError(f"no record is left to train on: of {of}, {_why(dropped) or 'none was given'}")
+
+
+def _why(dropped: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {reason}" for reason, n in dropped.items())
+
+
 def collate(examples: Sequence[Example], loss: Loss, pad_id: int, engine: Engine | None = None) -> MicroBatch:
     """One micro-batch of the examples; with an engine, shared where that is faster."""
     ids, reads = [x for e in examples for x in e.ids], [x for e in examples for x in e.reads]
@@ -177,16 +214,19 @@ def collate(examples: Sequence[Example], loss: Loss, pad_id: int, engine: Engine
 def micro_batches(
     examples: Sequence[Example], loss: Loss, pad_id: int, micro_tokens: int, engine: Engine | None = None
 ) -> list[MicroBatch]:
-    """The examples as micro-batches of at most `micro_tokens` tokens, padding included, or of one record.
+    """The examples as micro-batches of at most `micro_tokens` tokens, padding included, or of one record."""
+    return [collate(part, loss, pad_id, engine) for part in portions(examples, micro_tokens, engine)]
 
-    With an engine that shares prefixes a micro-batch holds as many records as their unique tokens allow, and records of
+
+def portions(examples: Sequence[Example], micro_tokens: int, engine: Engine | None = None) -> list[list[Example]]:
+    """The examples in portions of at most `micro_tokens` tokens, padding included, or of one record.
+
+    With an engine that shares prefixes a portion holds as many records as their unique tokens allow, and records of
     one prompt stand together.
     """
     if engine is not None and engine.tree([ids for e in examples for ids in e.ids]) is not None:
-        parts = _by_prompt(examples, micro_tokens)
-    else:
-        parts = _by_length(examples, micro_tokens)
-    return [collate(part, loss, pad_id, engine) for part in parts]
+        return _by_prompt(examples, micro_tokens)
+    return _by_length(examples, micro_tokens)
 
 
 def _by_length(examples: Sequence[Example], micro_tokens: int) -> list[list[Example]]:

@@ -22,7 +22,22 @@ from assay.protocols import Loss
 from assay.training.collate import Example
 from assay.training.settings import Settings
 
-__all__ = ["Best", "State", "check", "fingerprint", "keep_best", "load", "restore_best", "save", "trainable"]
+__all__ = [
+    "Best",
+    "State",
+    "check",
+    "fingerprint",
+    "finished",
+    "keep_best",
+    "load",
+    "of_examples",
+    "of_json",
+    "of_settings",
+    "of_weights",
+    "restore_best",
+    "save",
+    "trainable",
+]
 
 
 @dataclass(frozen=True)
@@ -60,7 +75,7 @@ def save(folder: Path, state: State, model: nn.Module, optimiser: torch.optim.Op
         "optimiser": optimiser.state_dict(),
         "fingerprint": dict(of),
     }
-    _write(folder / "state.pt", body)
+    write(folder / "state.pt", body)
     for path in folder.glob("best-*.pt"):
         if state.best is None or path.name != f"best-{state.best.step}.pt":
             path.unlink()
@@ -78,7 +93,7 @@ def load(folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer, of: M
 
 def keep_best(folder: Path, step: int, model: nn.Module) -> None:
     """Keep the present weights as the best of a step; older ones go when the next checkpoint no longer needs them."""
-    _write(folder / f"best-{step}.pt", trainable(model))
+    write(folder / f"best-{step}.pt", trainable(model))
 
 
 def restore_best(folder: Path, best: Best, model: nn.Module) -> None:
@@ -90,21 +105,46 @@ def fingerprint(
     model: RewardModel, loss: Loss, settings: Settings, examples: Sequence[Example], held_out: Sequence[Example]
 ) -> dict[str, str]:
     """Hashes of all that decides how a run goes."""
+    beta = f"beta {model.beta}" if isinstance(model, ImplicitRewardModel) else ""
+    return {
+        "settings": of_settings(settings),
+        "loss": of_json(to_json(loss)),
+        "model": of_weights(model, beta),
+        "records": of_examples(examples),
+        "held-out records": of_examples(held_out),
+    }
+
+
+def of_settings(settings: Settings) -> str:
+    """Hash of the settings, but for those that change nothing that is learned."""
     body = to_json(settings)
     del body["checkpoint_every"]
-    weights = hashlib.sha256(f"beta {model.beta}".encode() if isinstance(model, ImplicitRewardModel) else b"")
+    return of_json(body)
+
+
+def of_json(body: Any) -> str:
+    """Hash of plain JSON data."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def of_weights(model: nn.Module, more: str = "") -> str:
+    """Hash of a model's weights, and of what else makes it another model."""
+    weights = hashlib.sha256(more.encode())
     for name, parameter in model.named_parameters():
         flat = parameter.detach().flatten()
         # A sample of each is enough to tell two models apart.
         sample = flat[:: max(1, len(flat) // 64)].double().cpu().numpy()
         weights.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode() + sample.tobytes())
-    return {
-        "settings": _hash(json.dumps(body, sort_keys=True)),
-        "loss": _hash(json.dumps(to_json(loss), sort_keys=True)),
-        "model": weights.hexdigest(),
-        "records": _of_examples(examples),
-        "held-out records": _of_examples(held_out),
-    }
+    return weights.hexdigest()
+
+
+def of_examples(examples: Sequence[Example]) -> str:
+    """Hash of examples, in their order."""
+    digest = hashlib.sha256()
+    for example in examples:
+        for array in (*example.ids, *example.reads, example.target):
+            digest.update(len(array).to_bytes(4, "little") + array.tobytes())
+    return digest.hexdigest()
 
 
 def check(found: Mapping[str, str], expected: Mapping[str, str], folder: Path) -> None:
@@ -117,19 +157,16 @@ def check(found: Mapping[str, str], expected: Mapping[str, str], folder: Path) -
         )
 
 
-def _of_examples(examples: Sequence[Example]) -> str:
-    digest = hashlib.sha256()
-    for example in examples:
-        for array in (*example.ids, *example.reads, example.target):
-            digest.update(len(array).to_bytes(4, "little") + array.tobytes())
-    return digest.hexdigest()
+def finished(summary: Path, prints: Mapping[str, str]) -> dict[str, Any] | None:
+    """The summary of a run that is there and complete. Raises `ConfigError` where it is another run's."""
+    if not summary.is_file():
+        return None
+    found: dict[str, Any] = json.loads(summary.read_text())
+    check(found["fingerprint"], prints, summary.parent)
+    return found
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _write(path: Path, body: Any) -> None:
+def write(path: Path, body: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as file:

