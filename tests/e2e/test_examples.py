@@ -9,8 +9,23 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = {
+    "instructgpt.py": [
+        "--problems",
+        "12",
+        "--test-problems",
+        "8",
+        "--policy-steps",
+        "30",
+        "--steps",
+        "8",
+        "--rounds",
+        "2",
+    ],
     "process_reward_model.py": ["--problems", "12", "--test-problems", "8", "--policy-steps", "30", "--steps", "8"],
 }
+
+
+SAYS = {"instructgpt.py": "right at round", "process_reward_model.py": "best of 16"}
 
 
 def test_every_example_is_run() -> None:
@@ -24,5 +39,5 @@ def test_it_runs_and_goes_on(name: str, tmp_path: Path) -> None:
     for _ in range(2):
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         assert done.returncode == 0, done.stderr
-        assert "best of 16" in done.stdout
+        assert SAYS[name] in done.stdout
         assert (tmp_path / "run" / "report.html").is_file()

@@ -22,6 +22,7 @@ COMMANDS = {
     "verify": "let a program check responses: math, numeric, code in a sandbox, rules",
     "search": "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS; compare them",
     "sft": "teach a policy good responses (SFT), before a reward model and RL",
+    "rl": "train a policy against a reward (PPO, GRPO, RLOO ...), and watch the gold",
     "bestof": "best-of-n and votes over a pool of responses, beside their rulers",
     "models": "look at, check and fetch models",
 }

@@ -14,7 +14,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -144,16 +144,19 @@ class HuggingFace:
         decoded = [self._piece(token) for token in sample.ids]
         lengths = list(itertools.accumulate(map(len, decoded)))
         text = self._text(sample.prefix_ids, [*sample.ids])
+        alone = "".join(decoded) == text
         ends, last = [], len(sample.ids) - 1
         steps = _new_steps(sample.response.steps, text)
+
+        def whole(k: int, end: int) -> bool:
+            return self._text(sample.prefix_ids, [*sample.ids[: k + 1]]).startswith(text[:end])
+
         for end in itertools.accumulate(map(len, steps[:-1])):
-            if "".join(decoded) == text:
+            if alone:
                 k = bisect.bisect_left(lengths, end)
             else:
-                # Characters of several tokens: only a text's beginning as a whole says how far it goes.
-                k = bisect.bisect_left(
-                    range(last + 1), end, key=lambda k: len(self._text(sample.prefix_ids, [*sample.ids[: k + 1]]))
-                )
+                # Characters of several tokens: only what all tokens so far say together tells whether they are there.
+                k = bisect.bisect_left(range(last + 1), True, key=partial(whole, end=end))
             ends.append(min(k, last))
         return [*ends, last] if steps else []
 

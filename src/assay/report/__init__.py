@@ -1,7 +1,8 @@
 """Reports: one self-contained HTML page a run, with its numbers, intervals and plots. Needs the `report` extra.
 
 `plots` draws, `html` lays out a page from sections, `sections` writes the sections of a training run and of a pool,
-`searches` those of searches and their trees, `comparison` those of strategies side by side.
+`searches` those of searches and their trees, `comparison` those of strategies side by side, `reinforcement` those of
+policies trained against a reward, whose pictures `policy` draws.
 Only `write_report` touches a disk; everything else is a pure function.
 """
 
@@ -27,6 +28,8 @@ from assay.report.html import (
     page,
     write_report,
 )
+from assay.report.policy import Look, arms, looks, proxy_and_gold, reinforcement_curves
+from assay.report.reinforcement import arms_report, reinforcement_report
 from assay.report.searches import search_section, search_tree
 from assay.report.sections import (
     Evaluation,
@@ -52,6 +55,7 @@ __all__ = [
     "Fork",
     "Headline",
     "KeyValues",
+    "Look",
     "Paragraph",
     "Section",
     "Solution",
@@ -59,12 +63,18 @@ __all__ = [
     "Table",
     "Text",
     "Tree",
+    "arms",
+    "arms_report",
     "compare_report",
     "cost_curves",
     "evaluation_sections",
+    "looks",
     "page",
     "pool_report",
     "pool_section",
+    "proxy_and_gold",
+    "reinforcement_curves",
+    "reinforcement_report",
     "run_section",
     "search_section",
     "search_tree",

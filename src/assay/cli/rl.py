@@ -1,0 +1,256 @@
+"""`assay rl RECIPE`: train a policy against a reward, and watch the gold while the proxy climbs."""
+
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+
+import tyro
+
+from assay import config
+from assay.cli.reward import GRAMMAR, named, part
+from assay.data.splitting import SPLITTERS
+from assay.errors import ConfigError, DataError, MissingExtra
+from assay.rl.settings import RECIPES, Settings
+from assay.types import Group, Prompt, Record, StepLabels
+
+if TYPE_CHECKING:
+    from assay.rl.loop import Optimised
+    from assay.rl.policy import Policy
+    from assay.rl.prime import ImplicitProcess
+
+__all__ = ["Command"]
+
+if not TYPE_CHECKING:
+    Recipes = Union[  # noqa: UP007
+        tuple(
+            Annotated[Settings, tyro.conf.subcommand(name, default=settings, prefix_name=False)]
+            for name, settings in RECIPES.items()
+        )
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Train a policy against a reward.
+
+    Recipes are settings of one loop, and every one of them may be changed: rloo, grpo, dr-grpo, dapo, ppo (with a value
+    head), reinforce++, grpo-process, pure and pav (which pay steps).
+    """
+
+    if TYPE_CHECKING:
+        settings: Settings
+    else:
+        settings: tyro.conf.OmitArgPrefixes[Recipes]
+        """How to train."""
+
+    policy: str
+    """Folder or hub name of a causal language model; "smol" is SmolLM2-135M-Instruct, which comes with a wheel."""
+
+    prompts: str
+    """File, folder or data set; of records with responses, their prompts are taken."""
+
+    reward: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SCORER[,KEY=VALUE] ...", help=GRAMMAR)]
+
+    out: Path
+    """Folder of the run: the trained policy in `policy/`, as it was at the gold's peak in `peak/`, run.json,
+    metrics.jsonl, samples.jsonl, report.html. The same command again goes on where it was."""
+
+    gold: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[NAME=]SCORER ...")] = ()
+    """Scorers that are asked about held-out prompts and never learned from: a verifier, a larger reward model. The
+    first says where the peak is."""
+
+    held_out: float | Path = 0.1
+    """A file of other prompts to look at, or the share of the prompts to hold out."""
+
+    prime: float = 0.0
+    """Weight of an implicit process reward that is learned along (PRIME); with recipe pure, and a first reward that
+    pays whole responses in [0, 1]. 0 = none."""
+
+    prime_learning_rate: float = 1e-6
+    """Of the implicit process model."""
+
+    lora: int = 0
+    """Rank of LoRA adapters to train; the reference is then the policy with adapters off. 0 trains every parameter."""
+
+    format: str | None = None
+    """Format of the prompts, where it is not told by their columns."""
+
+    limit: int | None = None
+    """Take so many prompts at most."""
+
+    template: Literal["chat", "plain"] = "chat"
+    """How a prompt is laid out: by the tokenizer's chat template, or as bare text."""
+
+    join: str = "\n"
+    """Text between prompt and response, where the template is plain."""
+
+    split: Annotated[str, tyro.conf.arg(metavar="POLICY", help=f"Where steps end: {', '.join(SPLITTERS)}.")] = "newline"
+
+    setting: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")] = ()
+    """Settings of the splitting policy."""
+
+    max_length: int = 2048
+    """Longest sequence, prompt and all, in tokens; prompts that leave no room for max_tokens are refused."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of the parameters. Updates of 1e-6 are lost in bfloat16 unless adapters carry them."""
+
+    device: str = "auto"
+    """Where to train: cpu, cuda, or auto."""
+
+    threads: int | None = None
+    """CPU threads; one is often fastest for models of under a million parameters."""
+
+    resume: bool = True
+    """Go on with what `out` holds; without it, start afresh."""
+
+    def __call__(self) -> None:
+        """Train, save, and say what came of it."""
+        import torch
+
+        from assay.rl.loop import optimise
+
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        if not self.reward:
+            raise ConfigError(f"there is no reward; give --reward {GRAMMAR.partition(':')[0]}")
+        parts, golds = [part(words, device) for words in self.reward], named(self.gold, device)
+        prompts, held = self._prompts()
+        policy = self._policy(device)
+        files = [Path(self.prompts), *([self.held_out] if isinstance(self.held_out, Path) else [])]
+        if not (self.out / "run.json").exists() or not self.resume:
+            config.write_run(self.out, self, files)
+        done = optimise(
+            policy,
+            prompts,
+            parts,
+            settings=self.settings,
+            out=self.out,
+            held_out=held,
+            golds=golds,
+            prime=self._prime(policy) if self.prime else None,
+            resume=self.resume,
+        )
+        config.write_run(self.out, self, files)
+        self._report(done)
+
+    def _prompts(self) -> tuple[list[Prompt], list[Prompt]]:
+        """Prompts to train on, and others to look at."""
+        from assay.data.split import side
+
+        prompts = self._read(self.prompts)
+        if isinstance(self.held_out, Path):
+            return prompts, self._read(str(self.held_out))
+        if not 0 <= self.held_out < 1:
+            raise ConfigError(f"held_out is {self.held_out}; give a share below 1, or a file")
+        sides = [side(prompt, {"valid": self.held_out}, self.settings.seed) for prompt in prompts]
+        train = [p for p, where in zip(prompts, sides, strict=True) if where == "train"]
+        held = [p for p, where in zip(prompts, sides, strict=True) if where == "valid"]
+        if not train:
+            raise DataError(f"{self.prompts}: no prompt is left to train on; hold out less")
+        return train, held
+
+    def _read(self, source: str) -> list[Prompt]:
+        from assay.data import io
+
+        unique: dict[str, Prompt] = {}
+        for record in io.read(source, format=self.format):
+            prompt = _prompt(record)
+            unique.setdefault(prompt.model_dump_json(exclude={"id", "meta"}), prompt)
+            if self.limit is not None and len(unique) == self.limit:
+                break
+        if not unique:
+            raise DataError(f"{source}: there is no prompt in it")
+        return [*unique.values()]
+
+    def _policy(self, device: str) -> "Policy":
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        from assay.models.layout import Layout
+        from assay.models.loading import fetch, load_network, load_tokenizer
+        from assay.rl.policy import Policy
+
+        if self.policy.startswith(("http://", "https://")):
+            raise ConfigError(f"{self.policy} is a server, whose weights cannot be trained; give a folder")
+        if self.split not in SPLITTERS:
+            raise ConfigError(f"no splitting policy is called {self.split!r}; there is {', '.join(SPLITTERS)}")
+        if self.policy == "smol":
+            from assay.models.smol import smol_folder
+
+            folder = smol_folder()
+        else:
+            folder = fetch(self.policy)
+        model = load_network(AutoModelForCausalLM, folder, dtype=getattr(torch, self.dtype)).to(device)
+        return Policy(
+            model,
+            load_tokenizer(folder),
+            layout=Layout(template=self.template, join=self.join, max_length=self.max_length),
+            split=config.made(SPLITTERS[self.split], self.split, self.setting),
+            adapters=self.lora,
+            critic=self.settings.advantage == "gae",
+            seed=self.settings.seed,
+        )
+
+    def _prime(self, policy: "Policy") -> "ImplicitProcess":
+        import copy
+
+        from assay.models.checkpoint import wrap_implicit
+        from assay.models.readout import OUTCOME
+        from assay.rl.prime import ImplicitProcess
+
+        if self.lora:
+            raise ConfigError("PRIME trains a copy of the whole policy; leave out --lora")
+        model = wrap_implicit(
+            copy.deepcopy(policy.model),
+            policy.tokenizer,
+            layout=policy.generator.encoder.layout,
+            readout=OUTCOME.model_copy(update={"steps": "difference"}),
+            beta=0.05,
+        )
+        return ImplicitProcess(model, weight=self.prime, learning_rate=self.prime_learning_rate)
+
+    def _report(self, done: "Optimised") -> None:
+        """Say what came of the run, and draw it in report.html."""
+        from assay.report import reinforcement_report, write_report
+
+        looks: list[Any] = [row for row in done.rows if "watch" in row]
+        print(f"{self.out}: {done.steps} rounds{f', stopped: {done.stopped}' if done.stopped else ''}")
+        for row in {row["step"]: row for row in (*looks[:1], *looks[-1:])}.values():
+            watch = row["watch"]
+            golds = "".join(f", {name} {_said(e)}" for name, e in watch["gold"].items())
+            print(f"round {row['step']}: proxy {_said(watch['proxy'])}{golds}, KL {_said(watch['kl'])} nats")
+        if done.peak is not None:
+            print(
+                f"the first gold is highest at round {done.peak}: {self.out / 'peak'} holds the policy as it was then"
+            )
+        for row in done.rows:
+            if "alarm" in row:
+                print(f"alarm at round {row['step']}: {row['alarm']}: {row['text']}", file=sys.stderr)
+        samples = [json.loads(line) for line in (self.out / "samples.jsonl").read_text().splitlines()]
+        try:
+            run = json.loads((self.out / "run.json").read_text())
+            sections = reinforcement_report(run, done.rows, samples, peak=done.peak)
+            write_report(self.out / "report.html", f"RL of {self.out.name}", sections)
+        except MissingExtra as error:
+            # The policy is trained and saved; a plot is no reason to end with an error.
+            print(f"no report.html: {error}")
+            return
+        print(f"wrote {self.out / 'report.html'}")
+
+
+def _prompt(record: Record) -> Prompt:
+    if isinstance(record, Prompt):
+        return record
+    if isinstance(record, Group | StepLabels):
+        return record.prompt
+    raise DataError(f"a {type(record).__name__} has no prompt")
+
+
+def _said(e: list[float]) -> str:
+    return f"{e[0]:.3f} [{e[1]:.3f}, {e[2]:.3f}]"

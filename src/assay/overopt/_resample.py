@@ -1,0 +1,67 @@
+"""What the measurements here share: pools that are checked, resamples of prompts, and intervals that may be infinite.
+
+A peak that a resample does not have lies at infinity, and an interval must be able to say so: its ends here are order
+statistics, never averages of two of them.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from assay.errors import DataError
+from assay.stats import Estimate
+from assay.stats.intervals import Array, resample_weights
+
+__all__ = ["Array", "ends", "estimate", "grid", "mean_estimate", "pools", "prompt_weights"]
+
+
+def pools(proxy: ArrayLike, gold: ArrayLike) -> tuple[Array, Array]:
+    """Proxy and gold (P, N), NaN in both where either is missing. Raises `DataError` for anything that is not that."""
+    x, y = np.array(proxy, dtype=np.float64), np.array(gold, dtype=np.float64)
+    if x.ndim != 2 or x.shape != y.shape:
+        raise DataError(f"proxy {x.shape} and gold {y.shape} must both be (prompts, responses)")
+    for name, values in (("proxy", x), ("gold", y)):
+        if np.isinf(values).any():
+            raise DataError(f"{int(np.isinf(values).sum())} {name} scores are infinite; give numbers, NaN for unscored")
+    missing = np.isnan(x) | np.isnan(y)
+    if missing.all():
+        raise DataError("no response has both a proxy and a gold score")
+    x[missing] = np.nan
+    y[missing] = np.nan
+    return x, y
+
+
+def prompt_weights(count: int, resamples: int, seed: int) -> Array:
+    """(R, count): how often each prompt was drawn in each resample."""
+    return np.concatenate(list(resample_weights(count, resamples, seed)))
+
+
+def ends(draws: Array, confidence: float) -> tuple[float, float]:
+    """Ends of the central interval of (R,) draws, as order statistics; NaN draws are left out, inf are not."""
+    defined = np.sort(draws[~np.isnan(draws)])
+    if not len(defined):
+        return math.nan, math.nan
+    tail, last = (1 - confidence) / 2, len(defined) - 1
+    return float(defined[math.floor(tail * last)]), float(defined[math.ceil((1 - tail) * last)])
+
+
+def estimate(value: float, draws: Array, *, n: int, confidence: float, unscored: int = 0) -> Estimate:
+    """A value with the interval of its draws (R,)."""
+    low, high = ends(draws, confidence)
+    return Estimate(value=float(value), low=low, high=high, n=n, unscored=unscored)
+
+
+def mean_estimate(values_P: Array, weights_R_P: Array, confidence: float) -> Estimate:
+    """Mean over prompts; one prompt alone has no interval (NaN)."""
+    weights_R_P = weights_R_P if len(values_P) > 1 else np.empty((0, len(values_P)))
+    return estimate(
+        float(values_P.mean()), weights_R_P @ values_P / len(values_P), n=len(values_P), confidence=confidence
+    )
+
+
+def grid(most: float, points: int, unit: float = 1.0) -> NDArray[np.float64]:
+    """From 0 to `most`: even steps well below `unit`, even ratios well above it."""
+    inner = np.expm1(np.linspace(0.0, np.log1p(most / unit), points)) * unit
+    inner[-1] = most
+    return np.asarray(inner, dtype=np.float64)

@@ -1,0 +1,213 @@
+"""Several reward models as one: mean, worst case, uncertainty-weighted; and whether their errors are the same.
+
+    mean     (1/M) sum_m r_m
+    worst    min_m r_m                                                   WCO (arXiv:2310.02743)
+    UWO      mean - lambda * (1/M) sum_m (r_m - mean)^2                  the same; variance with ddof 0, always
+
+Members differ in scale by their seeds, so `standardise` each on samples of the sampling policy first: without that the
+worst case is the member with the largest scale. An ensemble helps against what its members disagree about; an error
+that all of them make survives it (arXiv:2312.09244), which `error_correlation` measures.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from assay.errors import ConfigError, DataError
+from assay.overopt._resample import Array, estimate, prompt_weights
+from assay.stats import Estimate
+
+__all__ = [
+    "ErrorCorrelation",
+    "Pair",
+    "disagreement",
+    "error_correlation",
+    "mean",
+    "standardise",
+    "uncertainty_weighted",
+    "worst_case",
+]
+
+SHARED: Final = 0.8
+"""A mean correlation of errors from which on an ensemble is hardly more than one of its members."""
+
+
+def mean(members_M: ArrayLike) -> Array:
+    """(M, ...) -> (...): the average member; NaN where a member did not score."""
+    return np.asarray(_members(members_M).mean(axis=0))
+
+
+def worst_case(members_M: ArrayLike) -> Array:
+    """(M, ...) -> (...): the lowest member, WCO (arXiv:2310.02743); NaN where a member did not score."""
+    return np.asarray(_members(members_M).min(axis=0))
+
+
+def uncertainty_weighted(members_M: ArrayLike, weight: float) -> Array:
+    """(M, ...) -> (...): mean - weight * variance over the members (ddof 0), UWO (arXiv:2310.02743).
+
+    weight: in inverse units of the scores; the paper has 0.5 for best-of-n and 0.1 for PPO, and 0 is the mean exactly.
+    """
+    if not (weight >= 0 and np.isfinite(weight)):
+        raise ConfigError(f"weight is {weight}; it must be a number from 0 on")
+    members = _members(members_M)
+    average = members.mean(axis=0)
+    return np.asarray(average if weight == 0 else average - weight * members.var(axis=0))
+
+
+def disagreement(members_M: ArrayLike) -> Array:
+    """(M, ...) -> (...): standard deviation over the members (ddof 0), in units of the scores."""
+    return np.asarray(_members(members_M).std(axis=0))
+
+
+def standardise(members_M: ArrayLike, reference_M_R: ArrayLike) -> Array:
+    """Each member in units of its own mean and standard deviation (ddof 0) on R reference samples of the policy.
+
+    reference_M_R: (M, ...), every member's scores of the same samples; NaN are left out. Raises `DataError` for a
+    member that scores all of them alike.
+    """
+    members = _members(members_M)
+    reference = np.asarray(reference_M_R, dtype=np.float64)
+    if reference.ndim < 2 or len(reference) != len(members):
+        raise DataError(f"reference {reference.shape} must hold the {len(members)} members' scores, (members, samples)")
+    flat = reference.reshape(len(reference), -1)
+    shape = (len(members),) + (1,) * (members.ndim - 1)
+    if np.isnan(flat).all(axis=1).any():
+        raise DataError("a member has no score of any reference sample")
+    centre, scale = np.nanmean(flat, axis=1), np.nanstd(flat, axis=1)
+    flat_members = [m for m in range(len(members)) if scale[m] <= 1e-12 * max(1.0, abs(centre[m]))]
+    if flat_members:
+        raise DataError(f"member {flat_members[0]} scores all reference samples alike; it cannot be standardised")
+    return np.asarray((members - centre.reshape(shape)) / scale.reshape(shape))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """How alike two members err."""
+
+    first: int
+    second: int
+    correlation: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorCorrelation:
+    """Pairwise correlations of the members' errors."""
+
+    pairs: tuple[Pair, ...]
+    mean: Estimate
+    """Over the pairs."""
+    against: Literal["gold", "members"]
+    """What an error is measured from."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether the members err nearly alike."""
+        return self.mean.value >= SHARED
+
+    @property
+    def words(self) -> str:
+        """What it means."""
+        m = self.mean
+        line = f"the members' errors correlate {m.value:.2f} [{m.low:.2f}, {m.high:.2f}] on average"
+        if self.shared:
+            return f"{line}: they err alike, so an ensemble of them protects hardly better than one of them"
+        return f"{line}: what they do not share an ensemble can tell"
+
+
+def error_correlation(
+    members_M_P_N: ArrayLike,
+    gold_P_N: ArrayLike | None = None,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> ErrorCorrelation:
+    """Correlations of members' errors within prompts, with intervals bootstrapped by prompt.
+
+    A member's error is what is left of its score after regression, within prompts, on gold; the correlation of two
+    members' errors is thus their partial correlation given gold. Without gold it is given the mean of the other
+    standardised members (three or more), which cannot tell an error that all members share from what they rightly agree
+    on, and is not 0 without shared errors: members that all correlate r have r / (1 + (M - 2) r). Prefer gold.
+    Responses that any of them did not score are left out. arXiv:2312.09244.
+    """
+    x = _members(members_M_P_N)
+    if x.ndim != 3 or len(x) < 2:
+        raise DataError(f"members {x.shape} must be (members, prompts, responses) with two or more members")
+    if gold_P_N is None:
+        if len(x) < 3:
+            raise DataError("two members without gold have nothing to measure an error from; give gold or a third")
+        columns = x
+    else:
+        gold = np.asarray(gold_P_N, dtype=np.float64)
+        if gold.shape != x.shape[1:]:
+            raise DataError(f"gold {gold.shape} must be {x.shape[1:]}, as the members' scores are")
+        columns = np.concatenate([x, gold[None]])
+    there = np.asarray(~np.isnan(columns).any(axis=0))
+    kept = there.sum(axis=1) >= 2
+    if not kept.any():
+        raise DataError("no prompt has two responses that all members and gold have scored")
+    columns, there = columns[:, kept], there[kept]
+    centred = np.where(there, columns, 0.0)
+    centred = np.where(there, centred - (centred.sum(axis=2) / there.sum(axis=1))[..., None], 0.0)
+    products_P = np.einsum("apn,bpn->pab", centred, centred)
+    variances = np.diagonal(products_P.sum(axis=0))
+    if variances.min() <= 0:
+        what = int(np.argmin(variances))
+        who = "gold" if what == len(x) else f"member {what}"
+        raise DataError(f"{who} scores alike whatever the response; its errors cannot be correlated")
+    scale = np.sqrt(variances)
+    products_P = products_P / np.outer(scale, scale)
+    pairs = [(i, j) for i in range(len(x)) for j in range(i + 1, len(x))]
+    value = _partial(products_P.sum(axis=0)[None], pairs, len(x))[0]
+    # One prompt alone has no interval.
+    weights = prompt_weights(len(products_P), resamples if len(products_P) > 1 else 1, seed)
+    flat = products_P.reshape(len(products_P), -1)
+    draws = _partial((weights @ flat).reshape(-1, *products_P.shape[1:]), pairs, len(x))
+    if len(products_P) == 1:
+        draws = np.full_like(draws, np.nan)
+    n, unscored = len(products_P), int((~there).sum())
+
+    def told(v: float, d: Array) -> Estimate:
+        return estimate(v, d, n=n, confidence=confidence, unscored=unscored)
+
+    return ErrorCorrelation(
+        pairs=tuple(Pair(first=i, second=j, correlation=told(value[k], draws[:, k])) for k, (i, j) in enumerate(pairs)),
+        mean=told(_defined_mean(value[None])[0], _defined_mean(draws)),
+        against="members" if gold_P_N is None else "gold",
+    )
+
+
+def _partial(products_R: Array, pairs: list[tuple[int, int]], members: int) -> Array:
+    """(R, pairs): correlation of i and j given gold (a last column, where there is one) or the others' mean."""
+    width = products_R.shape[1]
+    found = np.empty((len(products_R), len(pairs)))
+    for k, (i, j) in enumerate(pairs):
+        given = np.zeros(width)
+        if width > members:
+            given[-1] = 1.0
+        else:
+            given[[m for m in range(members) if m not in (i, j)]] = 1.0
+        with_given = products_R @ given
+        of_given = with_given @ given
+        x, y = with_given[:, i], with_given[:, j]
+        shared = products_R[:, i, j] - x * y / of_given
+        own = (products_R[:, i, i] - x * x / of_given) * (products_R[:, j, j] - y * y / of_given)
+        # What is left of a member that is a multiple of gold is rounding, not error.
+        found[:, k] = np.where(own > 1e-20, shared / np.sqrt(np.maximum(own, 1e-20)), np.nan)
+    return found
+
+
+def _defined_mean(pairs_R: Array) -> Array:
+    """(R,): over the pairs that have a correlation; a member without error has none."""
+    there = ~np.isnan(pairs_R)
+    count = there.sum(axis=1)
+    return np.where(count > 0, np.where(there, pairs_R, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
+
+
+def _members(members_M: ArrayLike) -> Array:
+    x = np.asarray(members_M, dtype=np.float64)
+    if x.ndim < 1 or not len(x):
+        raise DataError("there is no member; give (members, ...)")
+    return x

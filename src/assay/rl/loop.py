@@ -1,0 +1,455 @@
+"""The loop: sample, score, place, compare, learn. PPO, GRPO and the others are settings of it.
+
+    rollout -> scoring (rewards, transforms) -> advantages -> objectives + kl -> AdamW
+
+It runs on one device and is correct before it is big. What happens at a step is a function of the settings, the prompts
+and the step, so that a run that was killed goes on as if it had not been, bit for bit on one CPU with a given number of
+threads. What the gold scorers say is never seen by the policy. Left out: more than one process, sampling ahead.
+
+A run's folder holds `metrics.jsonl` (a row a step, a look, an alarm), `samples.jsonl` (held-out responses at every
+look), `policy/` (the trained policy, a stock checkpoint), `peak/` (as it was where the first gold was highest),
+`rl.json` (the summary, written last) and, until it is finished, `checkpoint/`.
+"""
+
+import json
+import logging
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from assay.config import write_atomic
+from assay.errors import BackendError, ConfigError, DataError
+from assay.protocols import Prefix, Sampling, Scorer
+from assay.rl import checkpoint
+from assay.rl.alarms import alarms
+from assay.rl.checkpoint import State
+from assay.rl.consistency import inconsistencies
+from assay.rl.kl import Controller
+from assay.rl.look import Look, gold_bound, look
+from assay.rl.policy import Policy
+from assay.rl.prime import ImplicitProcess
+from assay.rl.rewards import Array
+from assay.rl.rollout import Rollout, prompt_order, sample
+from assay.rl.scoring import Part, Rewards, ask, reward
+from assay.rl.settings import PROCESS, Settings
+from assay.rl.transforms import squash_warning
+from assay.rl.update import Seen, advantages_of, see, seen_figures, update
+from assay.training import resume as resuming
+from assay.training.metrics import METRICS, metrics_file
+from assay.training.progress import progress as progress_bar
+from assay.types import Group, Prompt, Score
+
+__all__ = ["Optimised", "optimise"]
+
+log = logging.getLogger(__name__)
+
+SUMMARY = "rl.json"
+SAMPLES = "samples.jsonl"
+PATIENCE = 3
+"""Rounds in a row without any scored response after which a run ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimised:
+    """A finished run."""
+
+    steps: int
+    """Rounds done."""
+    stopped: str
+    """Why it ended early; empty where it did not."""
+    peak: int | None
+    """The look at which the first gold was highest; None without a gold."""
+    rows: tuple[Mapping[str, Any], ...]
+    """Of `metrics.jsonl`."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    policy: Policy
+    prompts: Sequence[Prompt]
+    parts: Sequence[Part]
+    settings: Settings
+    out: Path
+    held_out: Sequence[Prompt]
+    golds: Mapping[str, Scorer]
+    prime: ImplicitProcess | None
+    prints: Mapping[str, str]
+    references: dict[tuple[str, str], Array]
+    """Scores of reference responses, by part and prompt."""
+
+
+def optimise(
+    policy: Policy,
+    prompts: Sequence[Prompt],
+    parts: Sequence[Part],
+    *,
+    settings: Settings,
+    out: Path,
+    held_out: Sequence[Prompt] = (),
+    golds: Mapping[str, Scorer] | None = None,
+    prime: ImplicitProcess | None = None,
+    progress: bool = True,
+    resume: bool = True,
+) -> Optimised:
+    """Train the policy in place against the sum of the parts, and save it to `out`.
+
+    golds: scorers that are asked about held-out prompts and never learned from; the first of them says where the peak
+    is. prime: an implicit process model that learns along, from the first part that pays whole responses.
+
+    A run that was killed goes on where it was, and a finished one is not run again (its policy is in `policy/`, the one
+    that is given stays as it is), when `resume` is true and nothing has changed. Raises `DataError` without prompts,
+    `ConfigError` for settings that contradict each other or a run in `out` that differs, `BackendError` when a scorer
+    breaks its promise or the loss is no longer finite; what was reached until then is in the checkpoint.
+    """
+    golds = dict(golds or {})
+    _check(policy, prompts, parts, settings, held_out, golds, prime)
+    prints = checkpoint.fingerprint(policy, prompts, parts, settings, held_out, golds)
+    if not resume:
+        (out / SUMMARY).unlink(missing_ok=True)
+        shutil.rmtree(out / "checkpoint", ignore_errors=True)
+    job = _Job(policy, prompts, parts, settings, out, held_out, golds, prime, prints, {})
+    summary = _finished(job)
+    if summary is None:
+        state = _run(job, progress)
+        policy.save(out / "policy")
+        if state.best is not None:
+            kept = {name: p.detach().clone() for name, p in policy.parameters().items()}
+            checkpoint.put(policy, checkpoint.read_best(out / "checkpoint", state.best[0]))
+            policy.save(out / "peak")
+            checkpoint.put(policy, kept)
+        summary = {
+            "steps": state.step,
+            "stopped": state.stopped,
+            "peak": state.best[0] if state.best else None,
+            "fingerprint": prints,
+        }
+        write_atomic(out / SUMMARY, json.dumps(summary, indent=2) + "\n")
+        shutil.rmtree(out / "checkpoint", ignore_errors=True)
+    rows = tuple(map(json.loads, (out / METRICS).read_text().splitlines()))
+    return Optimised(rows=rows, **{k: summary[k] for k in ("steps", "stopped", "peak")})
+
+
+def _check(
+    policy: Policy,
+    prompts: Sequence[Prompt],
+    parts: Sequence[Part],
+    settings: Settings,
+    held_out: Sequence[Prompt],
+    golds: Mapping[str, Scorer],
+    prime: ImplicitProcess | None,
+) -> None:
+    if not prompts or not parts:
+        raise DataError(f"{len(prompts)} prompts and {len(parts)} parts of a reward; give at least one of each")
+    names = [part.name for part in parts]
+    if len({*names}) < len(names) or {*names} & {*golds}:
+        raise ConfigError(f"two scorers have one name among {', '.join([*names, *golds])}; give each its own")
+    if golds and not held_out:
+        raise ConfigError("a gold scorer looks at held-out prompts, and there are none; hold some out")
+    if settings.advantage == "gae" and policy.critic is None:
+        raise ConfigError("gae needs a value head; make the policy with critic=True")
+    if prime is not None and (settings.advantage != "token_rloo" or not parts[0].whole):
+        raise ConfigError("PRIME needs advantage token_rloo, and a first part that pays whole responses in [0, 1]")
+    if settings.advantage in PROCESS and prime is None and all(part.whole for part in parts):
+        raise ConfigError(
+            f"{settings.advantage} compares step rewards, and every part pays whole responses; place one of them at "
+            "the steps (place), or use rloo or grpo"
+        )
+    for part in parts:
+        if warning := squash_warning(part.transforms, normalised=settings.normalised):
+            log.warning("part %r: %s", part.name, warning)
+    if settings.top_p < 1:
+        log.warning("top_p %g: samples do not come from the distribution that is trained", settings.top_p)
+
+
+def _finished(job: _Job) -> dict[str, Any] | None:
+    """The summary of a finished run that is the same."""
+    path = job.out / SUMMARY
+    if not path.is_file():
+        return None
+    summary: dict[str, Any] = json.loads(path.read_text())
+    resuming.check(summary["fingerprint"], job.prints, job.out)
+    return summary
+
+
+def _run(job: _Job, progress: bool) -> State:
+    """All rounds from where the checkpoint left off."""
+    policy, settings, folder = job.policy, job.settings, job.out / "checkpoint"
+    trained = policy.parameters()
+    optimiser = torch.optim.AdamW(
+        [*trained.values()], lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    state = State(beta=settings.kl)
+    if (folder / "state.pt").is_file():
+        state = checkpoint.load(folder, policy, optimiser, job.prime, job.prints)
+    path = job.out / METRICS
+    rows: list[Mapping[str, Any]] = []
+    if state.metrics_bytes:
+        rows = [json.loads(line) for line in path.read_bytes()[: state.metrics_bytes].decode().splitlines()]
+    with (
+        metrics_file(path, state.metrics_bytes) as write,
+        metrics_file(job.out / SAMPLES, state.samples_bytes) as write_sample,
+        progress_bar("rl", settings.steps, start=state.step, on=progress) as show,
+    ):
+
+        def note(row: Mapping[str, Any]) -> None:
+            rows.append(row)
+            write(row)
+
+        def sound() -> None:
+            for name, text in alarms(rows).items():
+                log.warning("round %d: %s: %s", state.step, name, text)
+                note({"step": state.step, "alarm": name, "text": text})
+
+        def save() -> None:
+            state.metrics_bytes, state.samples_bytes = write({}), write_sample({})
+            checkpoint.save(folder, state, policy, optimiser, job.prime, job.prints)
+
+        if not rows:
+            count = sum(p.numel() for p in trained.values())
+            note({"prompts": len(job.prompts), "held_out_prompts": len(job.held_out), "trained_parameters": count})
+        whole, undo = True, None
+        try:
+            while True:
+                due = state.step % settings.watch_every == 0 or state.step == settings.steps or state.stopped
+                looked = any(row["step"] == state.step for row in rows if "watch" in row)
+                if job.held_out and due and not looked:
+                    seen = _look(job, state)
+                    for shown in seen.samples:
+                        write_sample({"step": state.step} | dict(shown))
+                    first = next((row["watch"] for row in rows if "watch" in row), seen.watch)
+                    note({"step": state.step, "watch": {**seen.watch, "gold_bound": gold_bound(first, seen.watch)}})
+                    sound()
+                if state.step >= settings.steps or state.stopped:
+                    break
+                began = time.monotonic()
+                undo = replace(state, statistics=dict(state.statistics), warned=list(state.warned))
+                rollout, rewards, figures = _sampled(job, state)
+                whole = False
+                row = _learn(job, optimiser, state, rollout, rewards)
+                whole, undo = True, None
+                state.step += 1
+                seconds = time.monotonic() - began
+                tokens = int(rollout.lengths_B.sum())
+                row = (
+                    {"step": state.step}
+                    | row
+                    | figures
+                    | {
+                        "seconds": round(seconds, 3),
+                        "tokens_per_second": round(tokens / seconds, 1),
+                        "memory_mb": _memory(),
+                    }
+                )
+                note(row)
+                sound()
+                show(state.step, _said(rows))
+                if settings.kl_budget is not None and row.get("kl", 0.0) > settings.kl_budget:
+                    state.stopped = f"KL {row['kl']:.2f} nats passed the budget of {settings.kl_budget:g}"
+                if state.step % settings.checkpoint_every == 0:
+                    save()
+        except BaseException:
+            # A round is whole or is not: what a scorer's failure or Ctrl-C left half done is done again.
+            if whole and state.step:
+                if undo is not None:
+                    state.position, state.statistics, state.empty = undo.position, undo.statistics, undo.empty
+                save()
+            raise
+        save()
+    return state
+
+
+def _sampled(job: _Job, state: State) -> tuple[Rollout, Rewards, dict[str, Any]]:
+    """The round's responses with their rewards; groups that teach nothing left out and replaced, where asked."""
+    settings = job.settings
+    order = prompt_order(len(job.prompts), settings.seed, state.position)
+    wanted, rollout, dropped, asked = settings.groups, Rollout((), (), ()), 0, 0
+    for attempt in range(settings.refill + 1):
+        seed = (settings.seed * 1_000_003 + state.step) * 16 + attempt
+        sampling = Sampling(
+            n=settings.samples,
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            seed=seed,
+        )
+        chosen = [job.prompts[next(order)] for _ in range(wanted)]
+        state.position += wanted
+        asked += wanted
+        found = sample(job.policy, chosen, sampling)
+        if settings.drop_equal:
+            kept = _differ(found, _rewards(job, state, found))
+            dropped += wanted - len(kept)
+            found = found.chosen(kept)
+        rollout += found
+        wanted = settings.groups - len(rollout.groups)
+        if not wanted:
+            break
+    # Scored once more where groups were put together; scorers that remember, such as verifiers, pay nothing for it.
+    rewards = _rewards(job, state, rollout)
+    state.statistics = dict(rewards.statistics)
+    figures: dict[str, Any] = {"unscored": int((~rewards.scored_B).sum())}
+    if settings.drop_equal:
+        figures["filtered"] = dropped / asked
+    if rewards.reasons:
+        figures["reasons"] = dict(list(rewards.reasons.items())[:5])
+    state.empty = 0 if rewards.scored_B.any() or not len(rollout.samples) else state.empty + 1
+    if state.empty >= PATIENCE:
+        raise BackendError(
+            f"no response of {PATIENCE} rounds could be scored: {next(iter(rewards.reasons), 'no reason given')}; "
+            "look at the scorer"
+        )
+    return rollout, rewards, figures
+
+
+def _rewards(job: _Job, state: State, rollout: Rollout) -> Rewards:
+    return reward(
+        job.parts,
+        rollout.groups,
+        rollout.ends,
+        rollout.lengths_B.tolist(),
+        statistics=state.statistics,
+        references=lambda part, groups: _references(job, part, groups),
+        timeout=job.settings.score_timeout,
+    )
+
+
+def _differ(rollout: Rollout, rewards: Rewards) -> list[int]:
+    """Groups of which at least two responses earn differently."""
+    total_B, group_B = rewards.total_B, rollout.group_B
+    kept = []
+    for g in range(len(rollout.groups)):
+        own = total_B[(group_B == g) & rewards.scored_B]
+        if len(own) > 1 and own.max() - own.min() > 1e-9:
+            kept.append(g)
+    return kept
+
+
+def _references(job: _Job, part: Part, groups: Sequence[Group]) -> Array:
+    """(R, M) scores of M responses of the untrained policy to each response's prompt; each prompt is asked once."""
+    new = {g.prompt.model_dump_json(): g.prompt for g in groups}
+    new = {key: prompt for key, prompt in new.items() if (part.name, key) not in job.references}
+    if new:
+        settings = job.settings
+        sampling = Sampling(
+            n=part.references, max_tokens=settings.max_tokens, temperature=settings.temperature, seed=settings.seed + 1
+        )
+        found = job.policy.generate_reference([Prefix(prompt) for prompt in new.values()], sampling)
+        asked = [Group(prompt=p, responses=tuple(rs)) for p, rs in zip(new.values(), found, strict=True)]
+        scores = iter(ask(part.scorer, part.name, asked, settings.score_timeout))
+        for key, group in zip(new, asked, strict=True):
+            row = [next(scores) for _ in group.responses]
+            job.references[part.name, key] = np.array([s.value if isinstance(s, Score) else np.nan for s in row])
+    return np.stack(
+        [job.references[part.name, g.prompt.model_dump_json()] for g in groups for _ in g.responses], axis=0
+    )
+
+
+def _learn(
+    job: _Job, optimiser: torch.optim.Optimizer, state: State, rollout: Rollout, rewards: Rewards
+) -> dict[str, Any]:
+    """One round's updates; what to write about them."""
+    policy, settings = job.policy, job.settings
+    mask_B_T = rollout.mask_B_T & rewards.scored_B[:, None]
+    if not mask_B_T.any():
+        return {"skipped": "no group had two responses with different scores"}
+    row: dict[str, Any] = _reward_figures(rollout, rewards)
+    process_B_T = rewards.process_B_T
+    if job.prime is not None:
+        first = next(iter(rewards.scores.values()))
+        right_B = np.array([s.value if isinstance(s, Score) else 0.0 for s in first])
+        row |= job.prime.learn(rollout.samples, right_B, rewards.scored_B, settings.micro_tokens)
+        process_B_T = process_B_T + job.prime.rewards(rollout.samples, process_B_T.shape[1], settings.micro_tokens)
+    first_look = settings.updates > 1 or settings.chi2 or settings.advantage == "gae"
+    seen: Seen | None = None
+    if first_look or (settings.kl and settings.kl_place == "reward"):
+        seen = see(policy, rollout, settings)
+        row |= seen_figures(seen, rollout)
+    advantages_B_T, returns_B_T = advantages_of(settings, state.beta, rollout, rewards, process_B_T, mask_B_T, seen)
+    row["advantage_std"] = float(advantages_B_T[mask_B_T].std())
+    rate = settings.learning_rate * min(1.0, (state.step + 1) / max(1, settings.warmup))
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    steps: list[dict[str, float]] = []
+    for epoch in range(settings.epochs):
+        order = np.random.default_rng([settings.seed, state.step, epoch]).permutation(len(rollout.groups))
+        for chosen in np.array_split(order, min(settings.minibatches, len(order))):
+            members = np.flatnonzero(np.isin(rollout.group_B, chosen))
+            figures, now = update(
+                policy, optimiser, settings, state.beta, rollout, members, mask_B_T, advantages_B_T, returns_B_T, seen
+            )
+            steps.append(figures)
+            if seen is None:
+                row |= seen_figures(now, rollout)
+    row |= {name: float(np.mean([s[name] for s in steps])) for name in steps[0]}
+    row |= {"beta": state.beta, "learning_rate": rate}
+    for name, text in inconsistencies(row).items():
+        if name not in state.warned:
+            state.warned.append(name)
+            log.warning(text)
+    held = Controller(state.beta, settings.kl_target, settings.kl_horizon)
+    state.beta = held.after(row["kl"], len(rollout.samples)).beta
+    return row
+
+
+def _reward_figures(rollout: Rollout, rewards: Rewards) -> dict[str, Any]:
+    """What was earned, and what was written."""
+    total_B = rewards.total_B[rewards.scored_B]
+    return {
+        "reward": float(total_B.mean()) if len(total_B) else None,
+        "reward_std": float(total_B.std()) if len(total_B) else None,
+        "rewards": {name: float(np.nanmean(paid)) for name, paid in rewards.parts.items() if not np.isnan(paid).all()},
+        "length": float(rollout.lengths_B.mean()),
+        "steps": float(np.mean([len(ends) for ends in rollout.ends])),
+        "finished": float(np.mean([s.response.finished for s in rollout.samples])),
+        "duplicates": float(rollout.again_B.mean()),
+        "transforms": dict(rewards.figures),
+    }
+
+
+def _look(job: _Job, state: State) -> Look:
+    """What is to be seen at this point; the weights are kept where the first gold is highest so far."""
+    settings = job.settings
+    sampling = Sampling(
+        n=settings.watch_samples,
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        # The same random numbers at every look: less noise between them.
+        seed=settings.seed + 31_337,
+    )
+    rollout = sample(job.policy, job.held_out[: settings.watch_prompts], sampling)
+    rewards = _rewards(job, state, rollout)
+    # At the first look the untrained policy wrote them.
+    state.statistics = state.statistics or dict(rewards.statistics)
+    seen = look(job.policy, rollout, rewards, job.golds, settings)
+    if seen.gold is not None and not np.isnan(seen.gold) and (state.best is None or seen.gold > state.best[1]):
+        state.best = (state.step, seen.gold)
+        checkpoint.keep_best(job.out / "checkpoint", state.step, job.policy)
+    return seen
+
+
+def _said(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line for the progress bar."""
+    row = next((row for row in reversed(rows) if "kl" in row), None)
+    if row is None:
+        return "nothing to learn from yet"
+    look = next((row["watch"] for row in reversed(rows) if "watch" in row), None)
+    gold = "".join(f", {name} {e[0]:.3f}" for name, e in look["gold"].items()) if look else ""
+    earned = "unscored" if row["reward"] is None else f"reward {row['reward']:.3f}"
+    return f"{earned}{gold}, KL {row['kl']:.2f}, {row['length']:.1f} tokens"
+
+
+def _memory() -> int:
+    """Most memory held so far, in MB: of the process, or of the GPU."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated() / 2**20)
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)

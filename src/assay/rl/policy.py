@@ -1,0 +1,153 @@
+"""The policy being trained: a stock causal LM, what it was at the start, and how it writes and is read.
+
+The reference is a frozen copy, or, where adapters are what is trained (LoRA), the model itself with its adapters off:
+no second copy. A value head, where there is one, is linear in the last hidden state from which a token was predicted.
+"""
+
+import copy
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from assay.engines.hf import Grammar, HuggingFace, Sample
+from assay.models import lora
+from assay.models.layout import Layout
+from assay.models.log_probabilities import LogProbabilities, Reference, log_probabilities
+from assay.models.policy import save_policy
+from assay.protocols import Prefix, Sampling, Splitter
+from assay.types import Response
+
+__all__ = ["Policy"]
+
+
+class Policy:
+    """A causal LM and its tokenizer, to be trained in place.
+
+    layout, split, grammar: as `HuggingFace` has them. adapters: rank of LoRA adapters to train instead of the model; 0
+    trains every parameter. critic: with a value head. Dropout is off: samples are drawn from what is trained.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        layout: Layout | None = None,
+        split: Splitter | None = None,
+        grammar: Grammar | None = None,
+        adapters: int = 0,
+        critic: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.tokenizer, self.grammar = model.eval(), tokenizer, grammar
+        if adapters:
+            torch.manual_seed(seed)
+            lora.adapt(model, adapters, 2 * adapters)
+            self.reference = Reference(model, lambda: _adapters_off(model))
+        else:
+            self.reference = Reference(copy.deepcopy(model).requires_grad_(False))
+            model.requires_grad_(True)
+        width = int(model.get_output_embeddings().weight.shape[-1])
+        self.critic = nn.Linear(width, 1).to(model.device) if critic else None
+        if self.critic is not None:
+            # It says 0 until it has learned something.
+            nn.init.zeros_(self.critic.weight)
+            nn.init.zeros_(self.critic.bias)
+        settings: dict[str, Any] = {"layout": layout, "grammar": grammar, "remember": 0}
+        if split is not None:
+            settings["split"] = split
+        self.generator = HuggingFace(model, tokenizer, **settings)
+        self._old = HuggingFace(self.reference.model, tokenizer, **settings)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """What is trained, by name; the value head's come last."""
+        found = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        critic = {} if self.critic is None else dict(self.critic.named_parameters(prefix="critic"))
+        return found | critic
+
+    def sample(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Sample]]:
+        """Samples of the policy as it stands."""
+        return self.generator.sample(prefixes, sampling)
+
+    def generate_reference(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
+        """Samples of the policy as it was."""
+        with self.reference.inside():
+            return self._old.generate(prefixes, sampling)
+
+    def read(
+        self,
+        samples: Sequence[Sample],
+        *,
+        temperature: float = 1.0,
+        entropy: bool = False,
+        reference: bool = True,
+        micro_tokens: int = 8192,
+    ) -> tuple[LogProbabilities, Tensor | None]:
+        """Log-probabilities of samples under the policy, within its grammar, and the (B, T) values of the states their
+        tokens were chosen in. Differentiable where gradients are on."""
+        sequences = [(*sample.prefix_ids, *sample.ids) for sample in samples]
+        starts = [len(sample.prefix_ids) for sample in samples]
+        found = log_probabilities(
+            self.model,
+            sequences,
+            starts,
+            temperature=temperature,
+            entropy=entropy,
+            reference=self.reference if reference else None,
+            states=self.critic is not None,
+            allowed_P_V=None if self.grammar is None else self._allowed(sequences, starts),
+            micro_tokens=micro_tokens,
+        )
+        if self.critic is None or found.hidden_B_R_D is None:
+            return found, None
+        values_B_T = self.critic(found.hidden_B_R_D.to(self.critic.weight.dtype)).squeeze(-1)
+        return replace(found, hidden_B_R_D=None), torch.where(found.mask_B_R, values_B_T, 0.0)
+
+    def save(self, folder: Path) -> None:
+        """Write the policy as a stock checkpoint, adapters merged."""
+        save_policy(self.model, self.tokenizer, folder)
+
+    def fingerprint(self) -> str:
+        """Hash of the weights as they stand, from a sample of each."""
+        digest = hashlib.sha256()
+        for name, parameter in self.model.named_parameters():
+            flat = parameter.detach().flatten()
+            sample = flat[:: max(1, len(flat) // 64)].double().cpu().numpy()
+            digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode() + sample.tobytes())
+        return digest.hexdigest()
+
+    def _allowed(self, sequences: Sequence[Sequence[int]], starts: Sequence[int]) -> Tensor:
+        """(P, V) tokens that the grammar lets come at each of all P response tokens, in order."""
+        assert self.grammar is not None
+        size = int(self.model.config.get_text_config().vocab_size)
+        first = np.cumsum([0, *(len(row) - start for row, start in zip(sequences, starts, strict=True))])
+        allowed_P_V = torch.empty(int(first[-1]), size, dtype=torch.bool)
+        for t in range(min(starts), max(map(len, sequences))):
+            rows = [i for i, (row, start) in enumerate(zip(sequences, starts, strict=True)) if start <= t < len(row)]
+            if not rows:
+                continue
+            ids = torch.tensor([sequences[i][:t] for i in rows])
+            scores = self.grammar(ids, torch.zeros(len(rows), size))
+            allowed_P_V[[int(first[i]) + t - starts[i] for i in rows]] = scores.isfinite()
+        return allowed_P_V
+
+
+@contextmanager
+def _adapters_off(model: Any) -> Iterator[None]:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    for layer in layers:
+        layer.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.enable_adapters(True)

@@ -1,0 +1,88 @@
+"""A round's samples: prompts in an order that is a function of the seed, a group of responses to each."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from assay.engines.hf import Sample
+from assay.protocols import Prefix, Sampling
+from assay.rl.advantages import Bools, Ints
+from assay.rl.policy import Policy
+from assay.rl.rewards import Array
+from assay.types import Group, Prompt
+
+__all__ = ["Rollout", "prompt_order", "sample"]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """B responses in groups of one prompt each, at most T tokens."""
+
+    groups: tuple[Group, ...]
+    samples: tuple[Sample, ...]
+    ends: tuple[tuple[int, ...], ...]
+    """The last token of each step of each response."""
+
+    @cached_property
+    def group_B(self) -> Ints:
+        """The group of each response."""
+        return np.repeat(np.arange(len(self.groups)), [len(group.responses) for group in self.groups])
+
+    @cached_property
+    def lengths_B(self) -> Ints:
+        """New tokens of each response."""
+        return np.array([len(sample.ids) for sample in self.samples], dtype=np.int64)
+
+    @cached_property
+    def mask_B_T(self) -> Bools:
+        """True at a response's tokens."""
+        return np.asarray(np.arange(int(self.lengths_B.max(initial=0))) < self.lengths_B[:, None])
+
+    @cached_property
+    def logprobs_B_T(self) -> Array:
+        """Of the tokens when they were drawn; 0 outside the mask."""
+        found = np.zeros(self.mask_B_T.shape)
+        for row, sample in zip(found, self.samples, strict=True):
+            row[: len(sample.logprobs)] = sample.logprobs
+        return found
+
+    @cached_property
+    def again_B(self) -> Bools:
+        """Whether a response's text equals another one's in its group."""
+        texts = [[response.text for response in group.responses] for group in self.groups]
+        return np.array([own.count(text) > 1 for own in texts for text in own], dtype=bool)
+
+    def chosen(self, groups: Sequence[int]) -> "Rollout":
+        """Some of the groups."""
+        starts = np.cumsum([0, *(len(group.responses) for group in self.groups)])
+        members = [b for g in groups for b in range(starts[g], starts[g + 1])]
+        return Rollout(
+            tuple(self.groups[g] for g in groups),
+            tuple(self.samples[b] for b in members),
+            tuple(self.ends[b] for b in members),
+        )
+
+    def __add__(self, other: "Rollout") -> "Rollout":
+        return Rollout(self.groups + other.groups, self.samples + other.samples, self.ends + other.ends)
+
+
+def sample(policy: Policy, prompts: Sequence[Prompt], sampling: Sampling) -> Rollout:
+    """`sampling.n` responses of the policy to each prompt."""
+    found = policy.sample([Prefix(prompt) for prompt in prompts], sampling)
+    groups = [
+        Group(prompt=prompt, responses=tuple(s.response for s in samples))
+        for prompt, samples in zip(prompts, found, strict=True)
+    ]
+    every = [s for samples in found for s in samples]
+    return Rollout(tuple(groups), tuple(every), tuple(tuple(policy.generator.step_ends(s)) for s in every))
+
+
+def prompt_order(count: int, seed: int, start: int) -> Iterator[int]:
+    """Indices of prompts without end, from the `start`th on: every prompt once, then all again in another order."""
+    epoch, place = divmod(start, count)
+    while True:
+        for i in np.random.default_rng([seed, epoch]).permutation(count)[place:]:
+            yield int(i)
+        epoch, place = epoch + 1, 0

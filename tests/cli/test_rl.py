@@ -1,0 +1,107 @@
+"""`assay rl`: the words of a reward, and a whole run of a tiny policy with its report."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from assay.cli import main
+from assay.cli.reward import named, part, scorer
+from assay.data import io
+from assay.errors import ConfigError
+from assay.models.policy import save_policy
+from assay.rl.transforms import PAR, Clip, Gate, Overlong, Standardise
+from assay.scorers.called import Called
+from assay.scorers.lower_bound import LowerBound
+from assay.scorers.verified import Verified
+from assay.types import Group, Prompt, Response, Score, Unscored
+from assay.worlds.arithmetic.tokenizer import make_tokenizer
+from tests.rl import small
+
+OWN = "tests.cli.rewards"
+
+
+def test_a_part_is_read_from_words() -> None:
+    made = part(f"{OWN}:Nines,name=nines,weight=0.5,place=below,threshold=0.8,standardise,clip=-1:2,par=4")
+    assert (made.name, made.weight, made.place, made.threshold) == ("nines", 0.5, "below", 0.8)
+    assert made.transforms == (Standardise(), Clip(-1, 2), PAR(4))
+    assert part("math,gate=boxed,overlong=100:20").transforms == (Gate("boxed"), Overlong(100, 20))
+    assert isinstance(part("math").scorer, Verified)
+    bounded = part(f"{OWN}:Nines,lower_bound=1.5").scorer
+    assert isinstance(bounded, LowerBound)
+    assert bounded.k == 1.5
+    assert isinstance(scorer(f"{OWN}:length"), Called)
+    assert [*named([f"mine={OWN}:length", "longest"])] == ["mine", "longest"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("nowhere", "no reward model's folder"),
+        ("math,wieght=2", "'wieght' is no key; there is aggregate"),
+        ("math,weight=much", "weight=much: give a number"),
+        ("math,clip=1", "clip=1: give a number : a number"),
+        ("math,place=everywhere", "no placement is called 'everywhere'"),
+        ("math,aggregate=median", "no aggregation is called 'median'"),
+        ("math,place=log,aggregate=min", "drop one"),
+        (f"{OWN}:missing", "cannot be had"),
+        (f"{OWN}:NUMBER", "it must score, verify, or be a function"),
+    ],
+)
+def test_a_word_that_means_nothing_is_named(words: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        part(words)
+
+
+def test_a_function_is_a_scorer() -> None:
+    prompt = Prompt(messages=Prompt.of("q").messages, reference="1", meta={"level": 3, "prompts": "clash"})
+    group = Group(prompt=prompt, responses=(Response.of("abc"), Response.of("")))
+    seen = {}
+
+    def function(**given: object) -> list[float | None]:
+        seen.update(given)
+        return [1.5, None]
+
+    assert Called(function).score([group]) == [[Score(value=1.5), Unscored(reason="function gave None")]]
+    assert seen == {"prompts": ["q"] * 2, "completions": ["abc", ""], "reference": ["1"] * 2, "level": [3, 3]}
+    [[bad]] = Called(lambda **_: [float("nan")]).score([Group(prompt=prompt, responses=(Response.of("a"),))])
+    assert isinstance(bad, Unscored)
+
+
+def test_a_run_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_policy(small.model(), make_tokenizer(), tmp_path / "policy")
+    io.write(small.PROMPTS[:40], tmp_path / "prompts.jsonl")
+    command = ["rl", "rloo", "--policy", str(tmp_path / "policy"), "--prompts", str(tmp_path / "prompts.jsonl")]
+    command += ["--reward", f"{OWN}:Nines,place=every_step", f"{OWN}:length,weight=0.01", "--gold", f"len={OWN}:length"]
+    command += ["--out", str(tmp_path / "run"), "--template", "plain", "--join", "", "--split", "pattern"]
+    command += ["--setting", r"pattern=(?= \+)", "--steps", "3", "--groups", "4", "--samples", "4", "--max-tokens", "6"]
+    command += ["--watch-every", "3", "--max-length", "64", "--learning-rate", "1e-3", "--threads", "1", "--lora", "2"]
+    main(command)
+    said = capsys.readouterr().out
+    assert "round 0: proxy" in said
+    assert "len " in said
+    out = tmp_path / "run"
+    page = (out / "report.html").read_text()
+    assert "<svg" in page
+    assert (out / "policy" / "model.safetensors").is_file()
+    assert (out / "peak" / "model.safetensors").is_file()
+    settings = json.loads((out / "run.json").read_text())["settings"]
+    assert settings["settings"]["advantage"] == "rloo"
+    rows = (out / "metrics.jsonl").read_bytes()
+    main(command)
+    assert (out / "metrics.jsonl").read_bytes() == rows
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--seed", "5"])
+    assert "other" in capsys.readouterr().err
+
+
+def test_what_cannot_be_trained_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    io.write(small.PROMPTS[:4], tmp_path / "prompts.jsonl")
+    base = ["rl", "grpo", "--prompts", str(tmp_path / "prompts.jsonl"), "--out", str(tmp_path / "run")]
+    for more, said in (
+        (["--policy", "http://localhost:1/v1", "--reward", "longest"], "whose weights cannot be trained"),
+        (["--policy", "x", "--reward", "longest", "--kl-estimator", "k1", "--kl-place", "loss"], "zero on average"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main([*base, *more])
+        assert said in capsys.readouterr().err
