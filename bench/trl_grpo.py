@@ -1,6 +1,8 @@
 """GRPO beside TRL's `GRPOTrainer`: the same tiny Llama, prompts, reward, optimiser, KL and batch, without vLLM.
 
-    python -m bench.trl_grpo --json
+    python -m bench.trl_grpo --json                                    # a tiny Llama, prompts of eleven tokens
+    python -m bench.trl_grpo --json --shots 12 --seeds 0               # prompts of two hundred
+    python -m bench.trl_grpo --json --smol --steps 6 --seeds 0 --threads 2    # SmolLM2-135M in bf16, four groups
 
 TRL runs in an environment of its own (`runs/trl_env`), each run in a process of its own. The reward is the share of a
 completion that is a nine. Learning curves over seeds are compared step by step; speed is completions a second over the
@@ -22,11 +24,12 @@ from bench.trl_reward import REPOSITORY, environment, run, say
 
 from assay.models.layout import Layout
 from assay.models.policy import save_policy
+from assay.worlds.arithmetic.demonstrations import demonstrate
 from assay.worlds.arithmetic.policy import llama_config
 from assay.worlds.arithmetic.task import all_problems, prompts_of
 from assay.worlds.arithmetic.tokenizer import make_tokenizer
 
-GROUPS, SAMPLES, TOKENS, RATE, BETA = 8, 8, 16, 1e-3, 0.04
+SAMPLES, BETA = 8, 0.04
 LATE = 10
 """Steps at the end over which curves are compared."""
 
@@ -37,6 +40,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--shots", type=int, default=0, help="solved sums before each prompt")
+    parser.add_argument("--smol", action="store_true", help="SmolLM2-135M, not a tiny Llama of random weights")
     parser.add_argument("--environment", type=Path, default=REPOSITORY / "runs" / "trl_env")
     parser.add_argument("--json", action="store_true", help="one line of JSON at the end")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -54,11 +59,19 @@ def compare(arguments: argparse.Namespace, python: Path, folder: Path) -> dict[s
     """Every run, one after the other; those of the first seed at all numbers of threads."""
     from transformers import LlamaForCausalLM
 
-    torch.manual_seed(0)
-    save_policy(LlamaForCausalLM(llama_config()), make_tokenizer(), folder / "model")
-    texts = [prompt.text for prompt in prompts_of(all_problems(4))]
-    chosen = np.random.default_rng(0).choice(len(texts), 1024, replace=False)
-    (folder / "prompts.json").write_text(json.dumps([texts[i] for i in chosen]))
+    base: dict[str, Any] = {"groups": 8, "tokens": 16, "rate": 1e-3, "dtype": "float32"}
+    if arguments.smol:
+        from assay.models.smol import smol_folder
+
+        model = smol_folder()
+        base = {"groups": 4, "tokens": 64, "rate": 1e-6, "dtype": "bfloat16"}
+    else:
+        model = folder / "model"
+        config = llama_config()
+        config.max_position_embeddings = 1024
+        torch.manual_seed(0)
+        save_policy(LlamaForCausalLM(config), make_tokenizer(), model)
+    (folder / "prompts.json").write_text(json.dumps(texts(arguments.shots)))
     found: dict[str, dict[str, Any]] = {"assay": {}, "trl": {}}
     commands = {
         "assay": [sys.executable, "-m", "bench.trl_grpo", "--worker"],
@@ -67,21 +80,24 @@ def compare(arguments: argparse.Namespace, python: Path, folder: Path) -> dict[s
     for seed in arguments.seeds:
         for threads in arguments.threads if seed == arguments.seeds[0] else arguments.threads[:1]:
             for side, command in commands.items():
-                job = {"model": str(folder / "model"), "prompts": str(folder / "prompts.json"), "seed": seed}
+                job = base | {"model": str(model), "prompts": str(folder / "prompts.json"), "seed": seed}
                 job |= {"steps": arguments.steps, "threads": threads, "out": str(folder / f"{side}{seed}{threads}")}
-                job |= {"groups": GROUPS, "samples": SAMPLES, "tokens": TOKENS, "rate": RATE, "beta": BETA}
-                row = run([*command, json.dumps(job)])
-                row["completions_per_second"] = GROUPS * SAMPLES / statistics.median(row["seconds"][3:])
+                row = run([*command, json.dumps(job | {"samples": SAMPLES, "beta": BETA})])
+                row["completions_per_second"] = base["groups"] * SAMPLES / statistics.median(row["seconds"][3:])
                 found[side][f"{seed}/{threads}"] = row
                 say(
                     f"{side}, seed {seed}, {threads} threads: {row['completions_per_second']:.0f} completions/s, "
-                    f"reward {row['rewards'][0]:.3f} -> {statistics.mean(row['rewards'][-LATE:]):.3f}"
+                    f"reward {row['rewards'][0]:.3f} -> {statistics.mean(row['rewards'][-LATE:]):.3f}, "
+                    f"{row['prompt_tokens']:.0f} tokens a prompt, {statistics.mean(row['length'][3:]):.0f} a completion"
                 )
     curves = {
         side: np.array([rows[f"{s}/{arguments.threads[0]}"]["rewards"] for s in arguments.seeds])
         for side, rows in found.items()
     }
-    means, errors = ({k: f(v) for k, v in curves.items()} for f in (lambda v: v.mean(0), lambda v: v.std(0, ddof=1)))
+    means, errors = (
+        {k: f(v) for k, v in curves.items()} for f in (lambda v: v.mean(0), lambda v: v.std(0, ddof=min(1, len(v) - 1)))
+    )
+    errors = {k: np.nan_to_num(v) for k, v in errors.items()}
     spread = np.sqrt((errors["assay"] ** 2 + errors["trl"] ** 2) / len(arguments.seeds))
     late = {side: v[:, -LATE:].mean(1).tolist() for side, v in curves.items()}
     best = {side: max(row["completions_per_second"] for row in rows.values()) for side, rows in found.items()}
@@ -97,8 +113,20 @@ def compare(arguments: argparse.Namespace, python: Path, folder: Path) -> dict[s
         "completions_per_second": {
             side: {name: row["completions_per_second"] for name, row in rows.items()} for side, rows in found.items()
         },
+        "memory_mb": {side: max(row["memory_mb"] for row in rows.values()) for side, rows in found.items()},
+        "prompt_tokens": found["assay"][f"{arguments.seeds[0]}/{arguments.threads[0]}"]["prompt_tokens"],
         "best_over_best": best["assay"] / best["trl"],
     }
+
+
+def texts(shots: int, count: int = 1024) -> list[str]:
+    """Sums to do, each after some that are done."""
+    rng = np.random.default_rng(0)
+    problems = all_problems(4)[rng.integers(0, 6561, count * (shots + 1))]
+    answers = [response.text for response in demonstrate(problems, rng).responses()]
+    asked = [prompt.text for prompt in prompts_of(problems)]
+    done = [question + answer for question, answer in zip(asked, answers, strict=True)]
+    return [" ".join([*done[i * shots : (i + 1) * shots], asked[-1 - i]]) for i in range(count)]
 
 
 def ours(
@@ -113,6 +141,7 @@ def ours(
     tokens: int,
     rate: float,
     beta: float,
+    dtype: str,
 ) -> dict[str, Any]:
     """Our side, in this process."""
     from dataclasses import replace
@@ -130,12 +159,12 @@ def ours(
     torch.set_num_threads(threads)
 
     def nines(prompts: list[str], completions: list[str], **_: Any) -> list[float]:
-        return [text.count("=9") / tokens for text in completions]
+        return [text.count("9") / tokens for text in completions]
 
     policy = Policy(
-        load_network(AutoModelForCausalLM, Path(model), dtype=torch.float32),
+        load_network(AutoModelForCausalLM, Path(model), dtype=getattr(torch, dtype)),
         load_tokenizer(Path(model)),
-        layout=Layout(join="", bos=False, max_length=64),
+        layout=Layout(join="", bos=False, max_length=1024),
     )
     settings = replace(
         RECIPES["grpo"],
@@ -149,10 +178,10 @@ def ours(
         checkpoint_every=10_000,
     )
     began = time.monotonic()
-    texts = json.loads(Path(prompts).read_text())
+    asked = json.loads(Path(prompts).read_text())
     done = optimise(
         policy,
-        [Prompt.of(text) for text in texts],
+        [Prompt.of(text) for text in asked],
         [Part(name="nines", scorer=Called(nines))],
         settings=settings,
         out=Path(out),
@@ -165,6 +194,8 @@ def ours(
         "length": [row["length"] for row in rows],
         "seconds": [row["seconds"] for row in rows],
         "wall": time.monotonic() - began,
+        "prompt_tokens": statistics.mean(len(policy.tokenizer(text)["input_ids"]) for text in asked[:50]),
+        "memory_mb": rows[-1]["memory_mb"],
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import sys
 import time
 
@@ -31,12 +32,12 @@ def main():
     job = json.loads(sys.argv[1])
     torch.set_num_threads(job["threads"])
     tokenizer = AutoTokenizer.from_pretrained(job["model"])
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=getattr(torch, job["dtype"]))
     with open(job["prompts"]) as file:
         prompts = json.load(file)
 
     def nines(prompts, completions, **_):
-        return [text.count("=9") / job["tokens"] for text in completions]
+        return [text.count("9") / job["tokens"] for text in completions]
 
     settings = GRPOConfig(
         output_dir=job["out"],
@@ -88,6 +89,8 @@ def main():
         "length": [row.get("completions/mean_length") for row in rows],
         "seconds": clock.seconds,
         "wall": wall,
+        "prompt_tokens": sum(len(tokenizer(text)["input_ids"]) for text in prompts[:50]) / 50,
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
     print(json.dumps(found))
 

@@ -12,7 +12,8 @@ def steps(count: int = 40, **columns: list[float]) -> list[dict[str, Any]]:
         "reward": [0.02 * t for t in range(count)],
         "kl": [0.05 * t for t in range(count)],
         "entropy": [2.0 - 0.02 * t for t in range(count)],
-        "duplicates": [0.01 * t for t in range(count)],
+        "duplicates": [0.02 * t for t in range(count)],
+        "same_elsewhere": [0.001 * t for t in range(count)],
         "gradient_norm": [1.0 + 0.3 * (t % 3) for t in range(count)],
     }
     rows = healthy | columns
@@ -105,10 +106,10 @@ def test_length_moves() -> None:
 
 
 def test_entropy_collapses() -> None:
-    falling = [2.0] * 5 + [1.0] * 30 + [0.19] * 5
-    assert "entropy is 0.190 nats a token, 2.000 at the start" in raised(steps(entropy=falling))
-    assert alarms(steps(entropy=[2.0] * 5 + [1.0] * 30 + [0.21] * 5)) == {}
-    assert alarms(steps(10, entropy=[2.0] * 5 + [0.1] * 5)) == {}
+    falling = [2.0] * 5 + [1.0] * 30 + [0.039] * 5
+    assert "entropy is 0.039 nats a token, 2.000 at the start" in raised(steps(entropy=falling))
+    assert alarms(steps(entropy=[2.0] * 5 + [1.0] * 30 + [0.041] * 5)) == {}
+    assert alarms(steps(10, entropy=[2.0] * 5 + [0.01] * 5)) == {}
 
 
 def test_responses_do_not_end() -> None:
@@ -117,11 +118,13 @@ def test_responses_do_not_end() -> None:
 
 
 def test_responses_are_all_alike() -> None:
-    same = [0.1] * 35 + [0.95] * 5
-    assert "95% of a group's responses equal another one, 10% at the start" in raised(steps(duplicates=same))
-    assert alarms(steps(duplicates=[0.1] * 35 + [0.85] * 5)) == {}
-    # In a small world they were from the start.
-    assert alarms(steps(duplicates=[0.6] * 35 + [0.95] * 5)) == {}
+    same = [0.1] * 35 + [0.6] * 5
+    assert "60% of the responses equal one to another prompt, 10% at the start" in raised(steps(same_elsewhere=same))
+    assert alarms(steps(same_elsewhere=[0.1] * 35 + [0.49] * 5)) == {}
+    # Where answers are few, they were alike from the start.
+    assert alarms(steps(same_elsewhere=[0.3] * 35 + [0.9] * 5)) == {}
+    # To know the answer is no sign.
+    assert alarms(steps(duplicates=[0.1] * 35 + [1.0] * 5)) == {}
 
 
 def test_the_gradient_jumps() -> None:
@@ -139,4 +142,4 @@ def test_rows_without_a_column_are_left_out() -> None:
     rows = [FIRST, *steps()]
     bare = [{k: v for k, v in row.items() if k in ("step", "reward", "prompts")} for row in rows]
     assert alarms(bare) == {}
-    assert alarms([*bare, *steps(entropy=[2.0] * 5 + [0.1] * 35)]).keys() == {"entropy collapses"}
+    assert alarms([*bare, *steps(entropy=[2.0] * 5 + [0.01] * 35)]).keys() == {"entropy collapses"}

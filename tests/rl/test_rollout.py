@@ -89,6 +89,11 @@ def test_duplicates_by_hand() -> None:
     assert found.again_B.tolist() == [True, False, True, False, False, True, False, True, True, True]
 
 
+def test_the_same_elsewhere_by_hand() -> None:
+    found = rollout(("a", "b", "b"), ("a",), ("c", "c"))
+    assert found.elsewhere_B.tolist() == [True, False, False, True, False, False]
+
+
 def test_chosen_groups_keep_their_own_samples() -> None:
     found = rollout(("abc", "d"), ("ef",), ("g", "hi", "jkl"))
     some = found.chosen([2, 0])

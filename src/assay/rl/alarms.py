@@ -52,9 +52,9 @@ def length_moves(steps: Sequence[Row], looks: Sequence[Row]) -> str | None:
 
 
 def entropy_collapses(steps: Sequence[Row], looks: Sequence[Row]) -> str | None:
-    """Entropy a token is below a tenth of what it was."""
+    """Entropy a token is below a fiftieth of what it was; learning alone brought it to a twentieth where we looked."""
     values = _column(steps, "entropy")
-    if len(values) > 10 and sum(values[-5:]) / 5 < 0.1 * sum(values[:5]) / 5:
+    if len(values) > 10 and sum(values[-5:]) / 5 < 0.02 * sum(values[:5]) / 5:
         return f"entropy is {values[-1]:.3f} nats a token, {values[0]:.3f} at the start: groups will soon be all alike"
     return None
 
@@ -70,10 +70,13 @@ def unfinished(steps: Sequence[Row], looks: Sequence[Row]) -> str | None:
 
 
 def all_alike(steps: Sequence[Row], looks: Sequence[Row]) -> str | None:
-    """Nine in ten responses equal another one of their group, and at the start less than half did."""
-    values = _column(steps, "duplicates")
-    if len(values) > 10 and sum(values[-5:]) / 5 > 0.9 and sum(values[:5]) / 5 < 0.5:
-        return f"{values[-1]:.0%} of a group's responses equal another one, {values[0]:.0%} at the start"
+    """Half of the responses equal one to another prompt, and at the start less than a quarter did.
+
+    Responses that equal others of their own group are no sign: a policy that knows the answer writes it every time.
+    """
+    values = _column(steps, "same_elsewhere")
+    if len(values) > 10 and sum(values[-5:]) / 5 > 0.5 and sum(values[:5]) / 5 < 0.25:
+        return f"{values[-1]:.0%} of the responses equal one to another prompt, {values[0]:.0%} at the start"
     return None
 
 

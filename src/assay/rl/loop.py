@@ -410,6 +410,7 @@ def _reward_figures(rollout: Rollout, rewards: Rewards) -> dict[str, Any]:
         "steps": float(np.mean([len(ends) for ends in rollout.ends])),
         "finished": float(np.mean([s.response.finished for s in rollout.samples])),
         "duplicates": float(rollout.again_B.mean()),
+        "same_elsewhere": float(rollout.elsewhere_B.mean()),
         "transforms": dict(rewards.figures),
     }
 

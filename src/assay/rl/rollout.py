@@ -54,6 +54,15 @@ class Rollout:
         texts = [[response.text for response in group.responses] for group in self.groups]
         return np.array([own.count(text) > 1 for own in texts for text in own], dtype=bool)
 
+    @cached_property
+    def elsewhere_B(self) -> Bools:
+        """Whether a response's text equals one to another prompt."""
+        prompts: dict[str, set[str]] = {}
+        for group in self.groups:
+            for response in group.responses:
+                prompts.setdefault(response.text, set()).add(group.prompt.text)
+        return np.array([len(prompts[r.text]) > 1 for group in self.groups for r in group.responses], dtype=bool)
+
     def chosen(self, groups: Sequence[int]) -> "Rollout":
         """Some of the groups."""
         starts = np.cumsum([0, *(len(group.responses) for group in self.groups)])
