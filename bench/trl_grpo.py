@@ -2,7 +2,7 @@
 
     python -m bench.trl_grpo --json                                    # a tiny Llama, prompts of eleven tokens
     python -m bench.trl_grpo --json --shots 12 --seeds 0               # prompts of two hundred
-    python -m bench.trl_grpo --json --smol --steps 6 --seeds 0 --threads 2    # SmolLM2-135M in bf16, four groups
+    python -m bench.trl_grpo --json --smol --steps 6 --seeds 0 --threads 2    # SmolLM2-135M, four groups
 
 TRL runs in an environment of its own (`runs/trl_env`), each run in a process of its own. The reward is the share of a
 completion that is a nine. Learning curves over seeds are compared step by step; speed is completions a second over the
@@ -42,6 +42,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--shots", type=int, default=0, help="solved sums before each prompt")
     parser.add_argument("--smol", action="store_true", help="SmolLM2-135M, not a tiny Llama of random weights")
+    parser.add_argument(
+        "--dtype",
+        choices=["float32", "bfloat16"],
+        default="float32",
+        help="of SmolLM2; where the processor has no bf16 instructions, bfloat16 takes minutes a step",
+    )
     parser.add_argument("--environment", type=Path, default=REPOSITORY / "runs" / "trl_env")
     parser.add_argument("--json", action="store_true", help="one line of JSON at the end")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -64,7 +70,7 @@ def compare(arguments: argparse.Namespace, python: Path, folder: Path) -> dict[s
         from assay.models.smol import smol_folder
 
         model = smol_folder()
-        base = {"groups": 4, "tokens": 64, "rate": 1e-6, "dtype": "bfloat16"}
+        base = {"groups": 4, "tokens": 64, "rate": 1e-6, "dtype": arguments.dtype}
     else:
         model = folder / "model"
         config = llama_config()
