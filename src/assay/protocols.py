@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Benchmark",
     "Budget",
+    "Disentangling",
     "Format",
     "Generator",
     "Loss",
@@ -262,6 +263,31 @@ class Loss(Protocol):
         * Preference: (G, 2), [probability that the first is better, margin (0 where none is stated)];
         * Ranking: (G, R) grades; a response absent from a group has an all-False mask;
         * StepLabels: (G, R, S) labels in [0, 1], NaN where a position is not supervised (R is 1).
+        """
+        ...
+
+
+@runtime_checkable
+class Disentangling(Loss, Protocol):
+    """A loss over preferences that trains a second head on the same states, to take up what a feature explains.
+
+    Its values are the sums of both heads', and its targets have a column more for each response: the feature. What
+    concerns the whole batch, and not its records one by one, is not in its value but `beside` it. The second head is
+    thrown away in the end: what is saved and scores is the first.
+    """
+
+    least: ClassVar[int]
+    """Records that a step needs."""
+
+    def feature_of(self, prompt: Prompt, response: Response) -> float:
+        """What the first head's reward should not go with, as a number."""
+        ...
+
+    def beside(self, rewards: Tensor, features: Tensor, heads: Tensor) -> Tensor:
+        """What is added to the mean loss, a scalar.
+
+        rewards: (2, G, 2), of each head, group and response. features: (G, 2). heads: (2, D) weights. G is all records
+        of a step, whatever goes through the model at a time. Raises `ConfigError` where they are too few.
         """
         ...
 

@@ -10,7 +10,7 @@ import pytest
 import assay.data.formats
 from assay import cli
 from assay.data.io import read, write
-from assay.types import Prompt, Response, StepLabels
+from assay.types import Preference, Prompt, Response, StepLabels
 from tests.fresh import fresh
 
 ROWS = [
@@ -170,7 +170,7 @@ def test_a_new_format_is_one_new_file(
 NEW = '''
 """Turned."""
 from dataclasses import dataclass
-from assay.types import Prompt, Response, StepLabels
+from assay.types import Preference, Prompt, Response, StepLabels
 __all__ = ["UpsideDown"]
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,3 +226,25 @@ def test_steps_refuses_labels_that_would_belong_to_nothing(tmp_path: Path, capsy
     assert run("steps", tmp_path / "in.jsonl", "--split", "nowhere") == 2
     assert "blank-line" in capsys.readouterr().err
     assert run("steps", tmp_path / "in.jsonl", "--split", "words", "--setting", "count=0") == 2
+
+
+def test_augment_adds_preferences_and_turns_labels_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = [
+        Preference(
+            prompt=Prompt.of(f"What is {i}?"),
+            responses=(Response.of(f"It is {i}."), Response.of(f"It is {i + 1}, surely.")),
+            prefer=1.0,
+        )
+        for i in range(20)
+    ]
+    source, out = tmp_path / "pairs.jsonl", tmp_path / "more.jsonl"
+    write(records, source, "assay")
+    assert run("augment", source, out, "--wins", 2, "--ties", 1, "--flip", 0.25) == 0
+    assert "80 rows from 20 preferences, 5 of them turned round" in capsys.readouterr().out
+    found = list(read(out))
+    assert [r.prefer for r in found if isinstance(r, Preference)].count(0.5) == 20
+    assert sum(r.responses == pair.responses for r, pair in zip(found[::4], records, strict=True)) == 20
+    assert run("augment", source, out, "--wins", 0, "--ties", 0) == 0
+    assert list(read(out)) == records
+    assert run("augment", source, out, "--flip", 2) == 2
+    assert "share is 2" in capsys.readouterr().err

@@ -65,7 +65,14 @@ def test_reward_is_read_at_the_last_step() -> None:
     assert float(BradleyTerry()(values, torch.tensor([[1.0, 0.0]]), mask)) == pytest.approx(0.3132617, abs=1e-6)
 
 
-@pytest.mark.parametrize("bad", [{"margin": -1.0}, {"center": -1.0}, {"smoothing": 0.5}, {"margin": math.nan}])
+def test_shrinking_is_of_each_reward() -> None:
+    assert loss(2, 1, 1.0, shrink=0.1) == pytest.approx(0.3132617 + 0.1 * (4 + 1), abs=1e-7)
+    assert loss(2, -2, 1.0, shrink=0.1, center=1.0) == pytest.approx(math.log1p(math.exp(-4)) + 0.1 * 8, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"shrink": -1.0}, {"margin": -1.0}, {"center": -1.0}, {"smoothing": 0.5}, {"margin": math.nan}]
+)
 def test_settings_are_checked(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="Bradley-Terry needs"):
         BradleyTerry(**bad)

@@ -1,4 +1,4 @@
-"""Check, convert and split data files."""
+"""Check, convert, split and augment data files."""
 
 import dataclasses
 import json
@@ -14,6 +14,7 @@ from rich.table import Table
 
 from assay import components
 from assay.config import made, write_atomic
+from assay.data.augment import augment, flip
 from assay.data.check import Report, check
 from assay.data.dedupe import prompt_key, prompt_of
 from assay.data.io import Counts, read, write
@@ -24,7 +25,7 @@ from assay.protocols import Format
 from assay.stats import Estimate
 from assay.types import Group, Preference, Prompt, Record, Response, RolloutLabels, StepLabels
 
-__all__ = ["COMMANDS", "Check", "Convert", "Split", "Steps"]
+__all__ = ["COMMANDS", "Augment", "Check", "Convert", "Split", "Steps"]
 
 THERE_IS = ", ".join(components.names("formats"))
 FormatName = Annotated[
@@ -195,7 +196,45 @@ class Steps:
             print(f"{self.out}: {rows} rows")
 
 
-COMMANDS = {"check": Check, "convert": Convert, "split": Split, "steps": Steps}
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Add preferences that style alone cannot explain (RRM, arXiv:2409.13156), or turn labels round."""
+
+    source: Source
+    """File, folder or hf:owner/name, of preferences."""
+    out: Annotated[Path, tyro.conf.Positional]
+    """Where to: .jsonl, .jsonl.gz, .json, .json.gz or .parquet."""
+    wins: int = 1
+    """Records added a preference whose better response beats a response to another prompt."""
+    ties: int = 1
+    """Records added a preference that tie two responses to other prompts."""
+    flip: float = 0.0
+    """Share of the labels turned round before that: noise, to measure what withstands it."""
+    seed: int = 0
+    """Decides what is drawn and what is turned round."""
+    to: Annotated[str, tyro.conf.arg(metavar="FORMAT")] = "assay"
+    """Layout of the rows written."""
+    format: FormatName = ""
+    set: Settings = ()
+    """Settings of the format read, e.g. neutral=ignore."""
+    set_aside: Path | None = None
+    """Put bad rows into this new file and go on, instead of refusing."""
+
+    def __call__(self) -> None:
+        """Hold all records, for each may be drawn for any other; write them and say how many there are of which."""
+        counts, source = Counts(), _format(self.format, self.set)
+        records = list(read(self.source, format=source, set_aside=self.set_aside, counts=counts))
+        kept = flip(records, self.flip, self.seed)
+        turned = sum(a != b for a, b in zip(records, kept, strict=True))
+        found = augment(kept, wins=self.wins, ties=self.ties, seed=self.seed) if self.wins or self.ties else kept
+        rows = write(found, self.out, _format(self.to, ()) or "assay")
+        print(
+            f"{self.out}: {rows} rows from {len(records)} preferences, {turned} of them turned round"
+            f"{_aside(counts, self.set_aside)}"
+        )
+
+
+COMMANDS = {"augment": Augment, "check": Check, "convert": Convert, "split": Split, "steps": Steps}
 
 
 def _resplit(record: Record, split: Callable[[str], tuple[str, ...]]) -> Record:

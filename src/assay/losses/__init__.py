@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["last", "supervised"]
+__all__ = ["last", "pearson", "supervised"]
 
 
 def last(values: Tensor, mask: Tensor) -> Tensor:
     """(..., S) -> (...): the value at the last position where `mask` is True; 0 where it is nowhere True."""
     index = mask.long().cumsum(-1).argmax(-1, keepdim=True)
     return values.gather(-1, index).squeeze(-1).masked_fill(~mask.any(-1), 0.0)
+
+
+def pearson(x: Tensor, y: Tensor) -> Tensor:
+    """Correlation of all entries of two tensors of one shape, differentiable; 0 where either does not vary."""
+    from torch.nn.functional import cosine_similarity
+
+    return cosine_similarity((x - x.mean()).flatten(), (y - y.mean()).flatten(), dim=0, eps=1e-12)
 
 
 def supervised(targets: Tensor, mask: Tensor, *, first_error: bool, threshold: float | None) -> tuple[Tensor, Tensor]:

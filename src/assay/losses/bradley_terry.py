@@ -22,7 +22,7 @@ class BradleyTerry:
     With p the probability that the first is better, r the responses' rewards, and m the margin given to the preferred
     one, a pair's loss is
 
-        -p log σ(d) - (1 - p) log σ(-d) + center (r₁ + r₂)²,    d = r₁ - r₂ - m sign(p - 1/2).
+        -p log σ(d) - (1 - p) log σ(-d) + center (r₁ + r₂)² + shrink (r₁² + r₂²),    d = r₁ - r₂ - m sign(p - 1/2).
 
     Only differences within a prompt enter it: the reward is identified up to a constant for each prompt, so rewards of
     responses to different prompts are not comparable (`center` asks for the constant that makes them sum to 0).
@@ -34,6 +34,9 @@ class BradleyTerry:
     center: float = 0.0
     """Weight of (r₁ + r₂)², which keeps rewards near 0; 0.01 is usual (arXiv:2312.09244)."""
 
+    shrink: float = 0.0
+    """Weight of r₁² + r₂², which keeps rewards bounded where labels are certain."""
+
     smoothing: float = 0.0
     """Share of labels taken to be flipped: p becomes (1 - s) p + s (1 - p); below 0.5."""
 
@@ -41,8 +44,8 @@ class BradleyTerry:
     trains: ClassVar[Literal["preference"]] = "preference"
 
     def __post_init__(self) -> None:
-        if not (self.margin >= 0 and self.center >= 0 and 0 <= self.smoothing < 0.5):
-            raise ConfigError("Bradley-Terry needs margin >= 0, center >= 0 and 0 <= smoothing < 0.5")
+        if not (self.margin >= 0 and self.center >= 0 and self.shrink >= 0 and 0 <= self.smoothing < 0.5):
+            raise ConfigError("Bradley-Terry needs margin >= 0, center >= 0, shrink >= 0 and 0 <= smoothing < 0.5")
 
     @property
     def reads(self) -> Literal["steps"]:
@@ -64,4 +67,6 @@ class BradleyTerry:
         loss = binary_cross_entropy_with_logits(difference, prefer)
         if self.center:
             loss = loss + self.center * rewards_G_2.sum(-1).square().mean()
+        if self.shrink:
+            loss = loss + self.shrink * rewards_G_2.square().sum(-1).mean()
         return loss

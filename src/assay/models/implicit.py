@@ -18,7 +18,7 @@ small, as of short responses, β must be large.
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -30,9 +30,7 @@ from assay.models.layout import Encoded, Encoder
 from assay.models.log_probabilities import log_probabilities
 from assay.models.reward_model import Batch, RewardModel, Shared, TrainScores
 from assay.packing.engine import Engine
-
-if TYPE_CHECKING:
-    from assay.protocols import Loss
+from assay.protocols import Disentangling, Loss
 
 __all__ = ["ImplicitRewardModel", "check_loss"]
 
@@ -143,8 +141,10 @@ class ImplicitRewardModel(RewardModel):
             parameter.data = parameter.data.clone()
 
 
-def check_loss(loss: "Loss") -> None:
+def check_loss(loss: Loss) -> None:
     """Raise `ConfigError` where a loss trains more than the reward of a whole response."""
+    if isinstance(loss, Disentangling):
+        raise ConfigError(f"{type(loss).__name__} trains a second head, and an implicit model has none; train a head")
     if loss.trains == "process" or loss.reads != "steps":
         raise ConfigError(
             f"{type(loss).__name__} trains values along the response, and an implicit model learns from its end alone; "

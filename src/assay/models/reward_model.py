@@ -146,15 +146,20 @@ class RewardModel(nn.Module):
 
         A shared batch of more than `micro_tokens` tokens goes through the backbone in parts, if no gradient is asked.
         """
+        return self.read(self.states(batch, micro_tokens=micro_tokens))
+
+    def states(self, batch: Batch | Shared, *, micro_tokens: int = 1 << 30) -> Tensor:
+        """Last hidden states (B, S, D) at the read positions: what a head reads."""
         if isinstance(batch, Shared):
-            hidden_T_D = hidden(self.backbone, batch.tree, self.engine, micro_tokens=micro_tokens)
-            return self.read(hidden_T_D[batch.reads_B_S])
+            hidden_T_D: Tensor = hidden(self.backbone, batch.tree, self.engine, micro_tokens=micro_tokens)
+            return hidden_T_D[batch.reads_B_S]
         positions = (batch.mask_B_T.long().cumsum(-1) - 1).clamp(min=0)
         hidden_B_T_D = self.backbone(
             input_ids=batch.ids_B_T, attention_mask=batch.mask_B_T.long(), position_ids=positions, use_cache=False
         ).last_hidden_state
         index = batch.reads_B_S.unsqueeze(-1).expand(-1, -1, hidden_B_T_D.shape[-1])
-        return self.read(hidden_B_T_D.gather(1, index))
+        states: Tensor = hidden_B_T_D.gather(1, index)
+        return states
 
     def read(self, hidden: Tensor) -> Tensor:
         """Logits (...) of hidden states (..., D)."""

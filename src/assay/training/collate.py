@@ -21,7 +21,7 @@ from assay.models.layout import Encoded, Encoder
 from assay.models.reward_model import Batch, Shared, arrange
 from assay.packing.engine import Engine
 from assay.packing.tree import LEAST
-from assay.protocols import Loss
+from assay.protocols import Disentangling, Loss
 from assay.types import Message, Preference, Prompt, Ranking, Record, Response, StepLabels
 
 __all__ = [
@@ -55,7 +55,8 @@ class Example:
     starts: tuple[int, ...]
     """Where each response begins."""
     target: Floats
-    """[probability, margin] of a preference, grades (R,) of a ranking, labels (S,) of step labels; NaN = no label."""
+    """[probability, margin] of a preference, and its responses' features where the loss asks for them; grades (R,) of a
+    ranking, labels (S,) of step labels; NaN = no label."""
     prompt: int
     """Equal for records of one prompt."""
 
@@ -159,7 +160,10 @@ def _example(record: Record, sequences: list[Encoded], loss: Loss, prompt: int) 
     else:
         reads = tuple(np.array(s.reads, dtype=np.int32) for s in sequences)
     if isinstance(record, Preference):
-        target = np.array([record.prefer, record.margin or 0.0], dtype=np.float32)
+        features: list[float] = []
+        if isinstance(loss, Disentangling):
+            features = [loss.feature_of(record.prompt, response) for response in record.responses]
+        target = np.array([record.prefer, record.margin or 0.0, *features], dtype=np.float32)
     elif isinstance(record, Ranking):
         target = np.array(record.grades, dtype=np.float32)
     else:

@@ -24,9 +24,9 @@ from assay.models.implicit import ImplicitRewardModel, check_loss
 from assay.models.readout import OUTCOME, PREFERENCE, PROCESS, Readout
 from assay.models.reward_model import RewardModel, TrainScores
 from assay.packing.budget import Budget
-from assay.protocols import Loss
+from assay.protocols import Disentangling, Loss
 from assay.scorers.local import LocalScorer
-from assay.training import descent
+from assay.training import descent, disentangle
 from assay.training import resume as resuming
 from assay.training.accuracy import hits
 from assay.training.collate import Example, MicroBatch, encode, items, micro_batches, nothing_left, say_dropped
@@ -35,7 +35,17 @@ from assay.training.metrics import METRICS
 from assay.training.settings import Settings
 from assay.types import Group, Prompt, Record, Response, Score, StepLabels
 
-__all__ = ["METRICS", "READOUTS", "Settings", "Trained", "accumulate", "learning_rate", "task_of", "train"]
+__all__ = [
+    "METRICS",
+    "READOUTS",
+    "Settings",
+    "Trained",
+    "accumulate",
+    "learning_rate",
+    "task_of",
+    "train",
+    "train_scores",
+]
 
 READOUTS: Mapping[Literal["preference", "outcome", "process"], Readout] = {
     "preference": PREFERENCE,
@@ -127,7 +137,7 @@ def train(
             from assay.models.lora import merge_lora
 
             merge_lora(model)
-        model.scores = _train_scores(model, records)
+        model.scores = train_scores(model, records)
         best = state.best or resuming.Best(state.step, None, None)
         summary = start | {
             "steps": state.step,
@@ -158,12 +168,20 @@ def task_of(
 ) -> descent.Task[MicroBatch]:
     """What the run descends on: the mean loss of reward-model examples, as the model stands."""
 
+    heads = None
+    if isinstance(loss, Disentangling):
+        disentangle.check(loss, examples, held_out, settings.batch_size)
+        heads = disentangle.TwoHeads(model, settings.seed)
+
     def figures(parts: Sequence[MicroBatch]) -> dict[str, float | None]:
+        if heads is not None:
+            assert isinstance(loss, Disentangling)
+            return disentangle.accumulate(heads, parts, loss, autocast=settings.autocast)
         value, accuracy = accumulate(model, parts, loss, autocast=settings.autocast)
         return {"loss": value, "accuracy": accuracy}
 
     return descent.Task(
-        model=model,
+        model=model if heads is None else heads,
         network=model.network,
         examples=examples,
         cut=lambda batch, most: micro_batches(batch, loss, model.pad_id, most, model.engine),
@@ -212,7 +230,7 @@ def _publish(model: RewardModel, out: Path, records: Sequence[Record]) -> float:
     return parity
 
 
-def _train_scores(model: RewardModel, records: Sequence[Record]) -> TrainScores | None:
+def train_scores(model: RewardModel, records: Sequence[Record]) -> TrainScores | None:
     """The scores' mean and spread on the training records, or an even sample of them."""
     groups = [Group(prompt=p, responses=(r,)) for p, r in _fit(model, records, SAMPLE)]
     values = [s.value for (s,) in LocalScorer(model).score(groups) if isinstance(s, Score)]
