@@ -13,7 +13,7 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "quickstart": "train a policy and three reward models, and see where each stops being gold",
-    "data": "check, convert and split data files",
+    "data": "check, convert, split and augment data files",
     "train": "train a reward model (rm, orm, prm, or by a loss) from preferences, outcomes or step labels",
     "label": "label steps by rollouts: Monte-Carlo, adaptive, tree search, consensus",
     "score": "score responses with a reward model",
@@ -23,8 +23,10 @@ COMMANDS = {
     "search": "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS; compare them",
     "sft": "teach a policy good responses (SFT), before a reward model and RL",
     "rl": "train a policy against a reward (PPO, GRPO, RLOO ...), and watch the gold",
+    "overopt": "how hard a proxy may be pressed: gold against KL, its fit, and where to stop",
     "bestof": "best-of-n and votes over a pool of responses, beside their rulers",
     "models": "look at, check and fetch models",
+    "worlds": "games whose reward is not what was meant: list them, play them",
 }
 
 LOSSES = {"rm": "bradley-terry", "orm": "outcome", "prm": "step-bce"}

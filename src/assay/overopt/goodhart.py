@@ -38,6 +38,8 @@ Kind = Literal["regressional", "weakening", "extremal", "useless", "unclear"]
 
 LEAST_TAIL: Final = 10
 """Fewest exceedances that a tail index is read from."""
+LIGHT: Final = 0.1
+"""Extreme-value index up to which a tail may be light: exponential and chi-squared tails come out above 0."""
 
 
 def gaussian_shrinkage(total: ArrayLike, mean_x: float, var_x: float, mean_z: float, var_z: float) -> Array:
@@ -183,7 +185,7 @@ class TailIndex:
     k: int
     """How many of the largest values they are read from."""
     heavy: bool
-    """Whether the extreme-value index is surely above 0."""
+    """Whether the extreme-value index is surely above 0, and above what light tails come out at."""
 
     @property
     def words(self) -> str:
@@ -241,7 +243,7 @@ def tail_index(
     z = float(np.sqrt(chi2_distribution.ppf(confidence, 1)))
     half = z * math.sqrt((1 + max(gamma, 0.0) ** 2) / k)
     extreme = Estimate(value=gamma, low=gamma - half, high=gamma + half, n=len(x), unscored=unscored)
-    return TailIndex(index=index, extreme_value=extreme, k=k, heavy=extreme.low > 0)
+    return TailIndex(index=index, extreme_value=extreme, k=k, heavy=extreme.low > 0 and gamma > LIGHT)
 
 
 def _kind(below: Estimate, above: Estimate, difference: Estimate) -> Kind:

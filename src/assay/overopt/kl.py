@@ -124,7 +124,8 @@ def discrete_kl(
     outcome = group if keys is None else _codes(keys)
     before = np.bincount(outcome, weights=p)
     after_T = np.stack([np.bincount(outcome, weights=p * r) for r in ratio_K_T.T])
-    kl = np.maximum(xlogy(after_T, after_T / before).sum(axis=1), 0.0)
+    # No choice is no divergence, to the last digit: fits look for the point with KL 0.
+    kl = np.where(ns == 1, 0.0, np.maximum(xlogy(after_T, after_T / before).sum(axis=1), 0.0))
     return np.asarray(kl[0] if np.ndim(n) == 0 else kl)[()]
 
 

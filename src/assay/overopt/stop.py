@@ -328,7 +328,7 @@ def hedge_tune(
         gain=mean_estimate(at_P - base_P, weights, confidence),
         kl=curve.kl(t),
         most=float(ts[-1]),
-        at_end=best == len(ts) - 1 and t == ts[-1],
+        at_end=bool(best == len(ts) - 1 and t == ts[-1]),
     )
 
 

@@ -2,7 +2,8 @@
 
 `plots` draws, `html` lays out a page from sections, `sections` writes the sections of a training run and of a pool,
 `searches` those of searches and their trees, `comparison` those of strategies side by side, `reinforcement` those of
-policies trained against a reward, whose pictures `policy` draws.
+policies trained against a reward, whose pictures `policy` draws, `overoptimization` those of proxies held against gold,
+whose pictures `sweep` draws.
 Only `write_report` touches a disk; everything else is a pure function.
 """
 
@@ -28,6 +29,7 @@ from assay.report.html import (
     page,
     write_report,
 )
+from assay.report.overoptimization import overoptimization_report
 from assay.report.policy import Look, arms, looks, proxy_and_gold, reinforcement_curves
 from assay.report.reinforcement import arms_report, reinforcement_report
 from assay.report.searches import search_section, search_tree
@@ -69,6 +71,7 @@ __all__ = [
     "cost_curves",
     "evaluation_sections",
     "looks",
+    "overoptimization_report",
     "page",
     "pool_report",
     "pool_section",

@@ -23,15 +23,18 @@ itself alone; in the reward a token also pays for the divergence of those that i
 demands. `exact` is charged in the loss.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from assay.errors import ConfigError
 from assay.rl.rewards import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Controller", "Estimator", "KLPlace", "check", "chi_squared", "chi_squared_cost", "estimate", "in_loss"]
 
@@ -63,7 +66,7 @@ def estimate(estimator: Literal["k1", "k2", "k3"], log_ratio: Tensor) -> Tensor:
         return log_ratio
     if estimator == "k2":
         return log_ratio.square() / 2
-    return torch.expm1(-log_ratio) + log_ratio
+    return (-log_ratio).expm1() + log_ratio
 
 
 def in_loss(
@@ -93,7 +96,7 @@ class Controller:
     horizon: float = 10_000
     """Responses over which β may change by about a fifth, which is the most that it changes at once."""
 
-    def after(self, kl: float, responses: int) -> "Controller":
+    def after(self, kl: float, responses: int) -> Controller:
         """The controller after so many responses of a mean KL."""
         if self.target is None:
             return self

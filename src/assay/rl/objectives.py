@@ -11,10 +11,12 @@ A response's tokens that have no score weigh nothing; in `sequence`, `constant` 
 not counted.
 """
 
-from typing import Literal
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Reduction", "importance", "policy_loss", "value_loss", "weights"]
 
@@ -26,7 +28,7 @@ def importance(
 ) -> Tensor:
     """(B, T) π / π_old of each token; or of the whole response, its geometric mean, at each token (GSPO,
     arXiv:2507.18071), with the gradient of each token as its share. 1 outside the mask."""
-    log_ratio_B_T = torch.where(mask_B_T, log_B_T - old_B_T, 0.0)
+    log_ratio_B_T = (log_B_T - old_B_T).where(mask_B_T, 0.0)
     if level == "sequence":
         mean_B = log_ratio_B_T.sum(-1) / mask_B_T.sum(-1).clamp(min=1)
         log_ratio_B_T = mean_B[:, None].expand_as(log_ratio_B_T)
@@ -43,12 +45,12 @@ def policy_loss(
     """
     plain_B_T = -advantages_B_T * ratio_B_T
     clipped_B_T = -advantages_B_T * ratio_B_T.clamp(1 - low, 1 + high)
-    loss_B_T = torch.maximum(plain_B_T, clipped_B_T)
+    loss_B_T = plain_B_T.maximum(clipped_B_T)
     bound_B_T = clipped_B_T > plain_B_T
     if dual is not None:
         most_B_T = -dual * advantages_B_T
         bound_B_T = bound_B_T | ((advantages_B_T < 0) & (loss_B_T > most_B_T))
-        loss_B_T = torch.where(advantages_B_T < 0, torch.minimum(loss_B_T, most_B_T), loss_B_T)
+        loss_B_T = loss_B_T.minimum(most_B_T).where(advantages_B_T < 0, loss_B_T)
     return loss_B_T, bound_B_T.detach()
 
 
@@ -57,7 +59,7 @@ def value_loss(values_B_T: Tensor, old_B_T: Tensor, returns_B_T: Tensor, clip: f
     error_B_T = (values_B_T - returns_B_T).square()
     if clip is not None:
         near_B_T = old_B_T + (values_B_T - old_B_T).clamp(-clip, clip)
-        error_B_T = torch.maximum(error_B_T, (near_B_T - returns_B_T).square())
+        error_B_T = error_B_T.maximum((near_B_T - returns_B_T).square())
     return error_B_T / 2
 
 

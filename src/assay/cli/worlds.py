@@ -1,0 +1,173 @@
+"""`assay worlds list` and `assay worlds play NAME`: small games whose written reward is not what was meant.
+
+Each is solved exactly, not learned: what a reward asks for is told apart from what some learner happened to find.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import tyro
+
+from assay import config
+from assay.errors import ConfigError
+
+if TYPE_CHECKING:
+    from assay.worlds.gaming import GamingEnv
+    from assay.worlds.gaming.planning import Policy, Returns, RewardName
+
+__all__ = ["COMMANDS"]
+
+MEANT: Final[Mapping[str, tuple[str, str]]] = {
+    "CoastRunners": ("each pickup", "sailing the course to its finish"),
+    "BoatRace": ("entering an arrow the right way", "moving clockwise"),
+    "BoatRace16": ("entering an arrow the right way", "moving clockwise"),
+    "CameraGrasp": ("looking like a grasp, less effort", "holding the object"),
+    "Tomato": ("tomatoes that look watered", "tomatoes that are watered"),
+    "RougeGame": ("words shared with a reference", "a summary that can be read"),
+    "LengthHack": ("quality, and a little a token", "quality"),
+    "Sycophancy": ("the user's approval", "a true answer"),
+}
+"""What is paid and what is meant, by environment."""
+HORIZONS: Final = ("horizon", "cap", "max_words")
+"""What the longest episode is called among an environment's settings."""
+WIDEST: Final = 200
+"""Columns that a table may take, whatever the terminal."""
+FEW_WORDS: Final = 6
+"""Longest summary of the small article, whose texts can all be planned over."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class List:
+    """The games: what is paid, what is meant, and the best that can be done for either, by exact planning."""
+
+    def __call__(self) -> None:
+        """Print the table."""
+        from rich.console import Console
+        from rich.table import Table
+
+        from assay.worlds.gaming import ENVIRONMENTS, exact_returns, random_policy
+
+        table = Table("game", "what counts", box=None, padding=(0, 1))
+        for name in ("best for\nthe proxy", "best for\nthe truth", "random"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for name in ENVIRONMENTS:
+            env = _made(name, None)
+            paid, meant = MEANT.get(name, ("the proxy", "the true reward"))
+            chance = exact_returns(random_policy(env))
+            returns = (_bounds(env, "proxy"), _bounds(env, "true"), (chance, chance))
+            steps = env.model.horizon
+            table.add_row(
+                f"{name}\n{steps} step{'s' if steps > 1 else ''}",
+                f"paid: {paid}\nmeant: {meant}",
+                *(f"{_range(a.proxy, b.proxy)}\n{_range(a.true, b.true)}" for a, b in returns),
+            )
+        console = Console()
+        Console(width=max(Console(width=WIDEST).measure(table).maximum, console.width)).print(table)
+        print(
+            "\nExpected returns of an episode, exact; above what is paid, below what was meant. Where numbers have\n"
+            "'to' between them, policies that are equally good for the one reward differ so much in the other.\n"
+            "`assay worlds play NAME` shows an episode."
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Play:
+    """Play an episode by a policy that is best for the proxy, or for the truth, or at random; both returns beside."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar=f"{{{','.join(MEANT)}}}")]
+    """The game."""
+
+    policy: Literal["proxy", "true", "random"] = "proxy"
+    """What to play for."""
+
+    horizon: int | None = None
+    """Longest episode, in steps (tokens, words); none = the game's own."""
+
+    frames: bool = False
+    """Show the state after every step."""
+
+    svg: Path | None = None
+    """Draw the episode into this file: a film strip above both returns."""
+
+    seed: int = 0
+    """Of the game's chance and of the policy's."""
+
+    def __call__(self) -> None:
+        """Plan, play, print, draw."""
+        from assay.worlds.gaming import exact_returns, random_policy, rollout
+        from assay.worlds.gaming.rendering import to_svg, to_text
+
+        env = _made(self.name, self.horizon)
+        policy = random_policy(env) if self.policy == "random" else _best(env, self.policy)
+        trajectory = rollout(env, policy, self.seed)
+        paid, meant = MEANT.get(self.name, ("its proxy", "its true reward"))
+        print(f"{self.name}: paid is {paid}; meant is {meant}.")
+        print(to_text(trajectory, self.frames), end="")
+        if not self.frames:
+            print(trajectory.steps[-1].frame)
+        print(f"\nexpected of an episode ({env.model.horizon} steps at most), exact:")
+        policies: dict[str, Policy] = {"proxy": _best(env, "proxy"), "true": _best(env, "true")}
+        policies["random"] = random_policy(env)
+        for name, each in policies.items():
+            returns = exact_returns(each)
+            told = f"{name:6s}  proxy {returns.proxy:9.3f}  true {returns.true:9.3f}  {returns.steps:6.1f} steps"
+            print(f"{'*' if name == self.policy else ' '} {told}")
+        if self.svg is not None:
+            config.write_atomic(self.svg, to_svg(trajectory) + "\n")
+            print(f"wrote {self.svg}")
+
+
+def _made(name: str, horizon: int | None) -> "GamingEnv[Any]":
+    """The environment of that name. Raises `ConfigError` for one that is not there, or a horizon it does not have."""
+    from assay.worlds.gaming import ENVIRONMENTS
+    from assay.worlds.gaming.planning import MAX_STATES
+    from assay.worlds.gaming.rouge_game import STORM_SMALL
+
+    if name not in ENVIRONMENTS:
+        raise ConfigError(f"no game is called {name!r}; there is {', '.join(ENVIRONMENTS)}")
+    make: Callable[..., GamingEnv[Any]] = ENVIRONMENTS[name]
+    settings: dict[str, Any] = {"article": STORM_SMALL, "max_words": FEW_WORDS} if name == "RougeGame" else {}
+    if horizon is not None:
+        known = [key for key in HORIZONS if key in inspect.signature(make).parameters]
+        if not known:
+            raise ConfigError(f"{name} has no horizon to set: its episodes have {make().model.horizon} step")
+        if horizon < 1:
+            raise ConfigError(f"--horizon {horizon}: an episode has at least one step")
+        settings[known[0]] = horizon
+    if name == "RougeGame" and len(STORM_SMALL.vocabulary) ** settings["max_words"] > MAX_STATES:
+        raise ConfigError(
+            f"--horizon {horizon}: there are more texts so long than can be planned over; take fewer words"
+        )
+    return make(**settings)
+
+
+def _best(env: "GamingEnv[Any]", reward: "RewardName") -> "Policy":
+    """The best policy for a reward; of equally good ones the worst for the other, to show what may come of it."""
+    from assay.worlds.gaming import optimal_policy
+
+    return optimal_policy(env, reward, "worst" if reward == "proxy" else "best")
+
+
+def _bounds(env: "GamingEnv[Any]", reward: "RewardName") -> "tuple[Returns, Returns]":
+    """Returns of the best policies for a reward that are worst and best for the other."""
+    from assay.worlds.gaming import exact_returns, optimal_policy
+    from assay.worlds.gaming.planning import tabulate
+
+    table = tabulate(env)
+    worst, best = (exact_returns(optimal_policy(table, reward, ties)) for ties in ("worst", "best"))
+    return worst, best
+
+
+def _range(low: float, high: float) -> str:
+    return f"{_number(low)} to {_number(high)}" if abs(high - low) > 5e-3 else _number(low)
+
+
+def _number(value: float) -> str:
+    # Rounding must not leave a minus before a zero.
+    return f"{round(value, 2) + 0.0:g}"
+
+
+COMMANDS: dict[str, Any] = {"list": List, "play": Play}
