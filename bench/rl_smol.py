@@ -2,8 +2,8 @@
 
     python -m bench.rl_smol --json
 
-The reward is half for an answer of at most twelve words and half for one that ends with a question mark: nothing that
-the model does by itself, and nothing to be wished for; what is measured is the loop.
+The reward is half for brevity (1 up to twelve words, 0 from twenty-four on) and half for an end in a question mark:
+nothing that the model does by itself, and nothing to be wished for; what is measured is the loop.
 """
 
 import contextlib
@@ -45,14 +45,15 @@ SETTINGS = replace(
     kl=0.02,
     watch_every=10,
     watch_prompts=16,
-    watch_samples=2,
+    watch_samples=1,
     checkpoint_every=5,
 )
 
 
 def brief_question(completions: Sequence[str], **_: Any) -> list[float]:
     """Half for brevity, half for a question."""
-    return [0.5 * (len(text.split()) <= 12) + 0.5 * text.strip().endswith("?") for text in completions]
+    brief = [min(1.0, max(0.0, 2 - len(text.split()) / 12)) for text in completions]
+    return [0.5 * b + 0.5 * text.strip().endswith("?") for b, text in zip(brief, completions, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,14 @@ class Bench:
     """Rounds of the run that is killed half way, and of the same one undisturbed; 0 leaves them out."""
     rank: int = 16
     """Of the adapters."""
+    groups: int = 4
+    """Prompts a round."""
+    samples: int = 8
+    """Responses to each."""
+    tokens: int = 40
+    """Longest response."""
+    rate: float = 2e-4
+    """Learning rate."""
     threads: int = 2
     dtype: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 only where the processor has instructions for it."""
@@ -101,7 +110,14 @@ class Bench:
         model = load_network(AutoModelForCausalLM, folder, dtype=getattr(torch, self.dtype))
         layout = Layout(template="chat", max_length=256)
         policy = Policy(model, load_tokenizer(folder), layout=layout, adapters=self.rank)
-        settings: Settings = replace(SETTINGS, steps=rounds)
+        settings: Settings = replace(
+            SETTINGS,
+            steps=rounds,
+            groups=self.groups,
+            samples=self.samples,
+            max_tokens=self.tokens,
+            learning_rate=self.rate,
+        )
         return optimise(
             policy,
             prompts[16:],
