@@ -292,3 +292,18 @@ def test_all_groups_are_asked_about_at_once_and_answers_keep_their_order() -> No
     table = Table({text: Score(value=float(len(text))) for text in ("ab", "c", "de", "fgh")})
     assert [s.value for s in ask(table, "table", GROUPS, 30.0) if isinstance(s, Score)] == [2, 1, 2, 3]
     assert table.calls == [2]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"threshold": 0.5},
+        {"temperature": 0.5, "place": "below"},
+        {"prover": 4.0},
+        {"aggregate": "min", "place": "log"},
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(settings: dict[str, Any]) -> None:
+    name = next(iter(settings))
+    with pytest.raises(ConfigError, match=f"{name} does nothing"):
+        Part(name="a", scorer=None, **settings)  # type: ignore[arg-type]

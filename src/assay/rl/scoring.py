@@ -44,6 +44,16 @@ class Part:
     transforms: tuple[Transform, ...] = ()
     """Applied to the scores, in order, before they are placed."""
 
+    def __post_init__(self) -> None:
+        idle = {
+            "threshold": self.threshold != 0.9 and self.place != "below",
+            "temperature": self.temperature != 0.1 and self.place != "softmin",
+            "prover": self.prover != 1 and self.place == "terminal",
+            "aggregate": self.aggregate is not None and self.place != "terminal",
+        }
+        if unused := [name for name, does_nothing in idle.items() if does_nothing]:
+            raise ConfigError(f"part {self.name!r}: {', '.join(unused)} does nothing where it is placed: {self.place}")
+
     @property
     def whole(self) -> bool:
         """Whether it pays the whole response at its end."""

@@ -147,6 +147,10 @@ class Settings:
         for name in ("kl", "chi2", "clip_low", "clip_high", "weight_decay", "warmup", "refill", "value_coefficient"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+        for name in ("kl_target", "kl_horizon", "kl_budget", "score_timeout", "dual_clip", "value_clip"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"{name} is {value}; it must be above 0, or none")
         if not 0 < self.top_p <= 1 or not 0 <= self.gae_decay <= 1 or not 0 < self.discount <= 1:
             raise ConfigError("top_p and discount are in (0, 1], gae_decay in [0, 1]")
         if self.minibatches > self.groups:
