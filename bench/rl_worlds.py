@@ -48,7 +48,7 @@ BASE = Settings(
     whiten="scale",
     watch_every=10,
     watch_prompts=300,
-    watch_samples=2,
+    watch_samples=1,
     checkpoint_every=50,
 )
 """Leave-one-out baseline, no price on divergence: nothing holds a policy back but the reward."""
@@ -191,7 +191,7 @@ def shown(found: Sequence[Mapping[str, Any]]) -> str:
         alarms = ", ".join(f"{name} ({step})" for name, step in one["alarms"].items())
         cells += [f"{looks[peak]['truth'][0]:.2f} at {peak}", f"{end['kl'][0]:.1f}", f"{one['seconds']['wall']:.0f}"]
         lines.append(f"| {one['arm']} | {one['seed']} | " + " | ".join([*cells, alarms]) + " |")
-    return "\n".join([*lines, "", "Accuracy, and steps a response in brackets (five are needed), of 600 samples."])
+    return "\n".join([*lines, "", "Accuracy, and steps a response in brackets (five are needed), of 300 samples."])
 
 
 def picture(out: Path, found: Sequence[Mapping[str, Any]]) -> None:

@@ -80,6 +80,7 @@ def test_a_run_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     assert "round 0: proxy" in said
     assert "len " in said
+    assert "len is at least" in said
     out = tmp_path / "run"
     page = (out / "report.html").read_text()
     assert "<svg" in page

@@ -225,6 +225,9 @@ class Command:
             watch = row["watch"]
             golds = "".join(f", {name} {_said(e)}" for name, e in watch["gold"].items())
             print(f"round {row['step']}: proxy {_said(watch['proxy'])}{golds}, KL {_said(watch['kl'])} nats")
+        for name, least in looks[-1]["watch"].get("gold_bound", {}).items() if looks else ():
+            chi2 = looks[-1]["watch"]["chi2"]
+            print(f"{name} is at least {least:.3g} by its correlation with the proxy (χ² {chi2:.3g}, arXiv:2403.03185)")
         if done.peak is not None:
             print(
                 f"the first gold is highest at round {done.peak}: {self.out / 'peak'} holds the policy as it was then"
