@@ -203,10 +203,10 @@ def test_a_scorer_that_breaks_its_promise_is_named_and_nothing_is_lost(fault: st
             if fault == "count":
                 return [row[:-1] for row in rows]
             if fault == "hang":
-                time.sleep(3)
+                time.sleep(8)
             raise ValueError("no such model")
 
-    settings = replace(SMALL, score_timeout=1.0 if fault == "hang" else 60.0)
+    settings = replace(SMALL, score_timeout=3.0 if fault == "hang" else 60.0)
     with pytest.raises(BackendError, match="scorer 'broken'"):
         run(tmp_path, small.policy(), Part(name="broken", scorer=Broken(small.nines)), settings)
     whole = run(tmp_path / "whole", small.policy(), Part(name="broken", scorer=small.By(small.nines)), settings)
