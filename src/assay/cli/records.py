@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from assay.types import Record
 
 __all__ = ["records_of", "split"]
+
+R = TypeVar("R", bound=Record)
 
 
 def records_of(source: str, format: str | None, aside: Path | None) -> Iterator[Record]:
@@ -23,7 +26,7 @@ def records_of(source: str, format: str | None, aside: Path | None) -> Iterator[
         print(f"{source}: {counts.bad} of {counts.rows} rows are malformed and set aside in {aside}", file=sys.stderr)
 
 
-def split(records: Sequence[Record], share: float, seed: int) -> tuple[list[Record], list[Record]]:
+def split(records: Sequence[R], share: float, seed: int) -> tuple[list[R], list[R]]:
     """Records to train on, and about this share of the prompts held out."""
     from assay.data.split import side
 

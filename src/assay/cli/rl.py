@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 import tyro
 
 from assay import config
+from assay.cli.records import split
 from assay.cli.reward import GRAMMAR, named, part
 from assay.data.splitting import SPLITTERS
 from assay.errors import ConfigError, DataError, MissingExtra
@@ -141,16 +142,12 @@ class Command:
 
     def _prompts(self) -> tuple[list[Prompt], list[Prompt]]:
         """Prompts to train on, and others to look at."""
-        from assay.data.split import side
-
         prompts = self._read(self.prompts)
         if isinstance(self.held_out, Path):
             return prompts, self._read(str(self.held_out))
         if not 0 <= self.held_out < 1:
             raise ConfigError(f"held_out is {self.held_out}; give a share below 1, or a file")
-        sides = [side(prompt, {"valid": self.held_out}, self.settings.seed) for prompt in prompts]
-        train = [p for p, where in zip(prompts, sides, strict=True) if where == "train"]
-        held = [p for p, where in zip(prompts, sides, strict=True) if where == "valid"]
+        train, held = split(prompts, self.held_out, self.settings.seed)
         if not train:
             raise DataError(f"{self.prompts}: no prompt is left to train on; hold out less")
         return train, held

@@ -1,11 +1,8 @@
 """Where a run stands, written whole or not at all, and refused by a run that differs."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,23 +47,18 @@ def fingerprint(
     golds: Mapping[str, Scorer],
 ) -> dict[str, str]:
     """Hashes of what decides how a run goes, as far as can be told: of scorers, their names and how they are placed."""
-    body = to_json(settings)
-    del body["checkpoint_every"]
+    body = {k: v for k, v in to_json(settings).items() if k != "checkpoint_every"}
     placed = [
         {**{k: v for k, v in vars(part).items() if k not in ("scorer", "transforms")}, "t": repr(part.transforms)}
         for part in parts
     ]
-
-    def digest(value: Any) -> str:
-        return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
     return {
-        "settings": digest(body),
-        "reward": digest(placed),
-        "gold scorers": digest([*golds]),
-        "policy": policy.fingerprint(),
-        "prompts": digest([p.model_dump(mode="json") for p in prompts]),
-        "held-out prompts": digest([p.model_dump(mode="json") for p in held_out]),
+        "settings": resume.of_json(body),
+        "reward": resume.of_json(placed),
+        "gold scorers": resume.of_json([*golds]),
+        "policy": resume.of_weights(policy.model),
+        "prompts": resume.of_json([p.model_dump(mode="json") for p in prompts]),
+        "held-out prompts": resume.of_json([p.model_dump(mode="json") for p in held_out]),
     }
 
 

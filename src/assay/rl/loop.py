@@ -116,7 +116,7 @@ def optimise(
         (out / SUMMARY).unlink(missing_ok=True)
         shutil.rmtree(out / "checkpoint", ignore_errors=True)
     job = _Job(policy, prompts, parts, settings, out, held_out, golds, prime, prints, {})
-    summary = _finished(job)
+    summary = resuming.finished(out / SUMMARY, prints)
     if summary is None:
         state = _run(job, progress)
         policy.save(out / "policy")
@@ -167,16 +167,6 @@ def _check(
             log.warning("part %r: %s", part.name, warning)
     if settings.top_p < 1:
         log.warning("top_p %g: samples do not come from the distribution that is trained", settings.top_p)
-
-
-def _finished(job: _Job) -> dict[str, Any] | None:
-    """The summary of a finished run that is the same."""
-    path = job.out / SUMMARY
-    if not path.is_file():
-        return None
-    summary: dict[str, Any] = json.loads(path.read_text())
-    resuming.check(summary["fingerprint"], job.prints, job.out)
-    return summary
 
 
 def _run(job: _Job, progress: bool) -> State:
@@ -403,8 +393,8 @@ def _reward_figures(rollout: Rollout, rewards: Rewards) -> dict[str, Any]:
     """What was earned, and what was written."""
     total_B = rewards.total_B[rewards.scored_B]
     return {
-        "reward": float(total_B.mean()) if len(total_B) else None,
-        "reward_std": float(total_B.std()) if len(total_B) else None,
+        "reward": float(total_B.mean()),
+        "reward_std": float(total_B.std()),
         "rewards": {name: float(np.nanmean(paid)) for name, paid in rewards.parts.items() if not np.isnan(paid).all()},
         "length": float(rollout.lengths_B.mean()),
         "steps": float(np.mean([len(ends) for ends in rollout.ends])),
@@ -444,8 +434,7 @@ def _said(rows: Sequence[Mapping[str, Any]]) -> str:
         return "nothing to learn from yet"
     look = next((row["watch"] for row in reversed(rows) if "watch" in row), None)
     gold = "".join(f", {name} {e[0]:.3f}" for name, e in look["gold"].items()) if look else ""
-    earned = "unscored" if row["reward"] is None else f"reward {row['reward']:.3f}"
-    return f"{earned}{gold}, KL {row['kl']:.2f}, {row['length']:.1f} tokens"
+    return f"reward {row['reward']:.3f}{gold}, KL {row['kl']:.2f}, {row['length']:.1f} tokens"
 
 
 def _memory() -> int:

@@ -5,7 +5,6 @@ no second copy. A value head, where there is one, is linear in the last hidden s
 """
 
 import copy
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -113,15 +112,6 @@ class Policy:
     def save(self, folder: Path) -> None:
         """Write the policy as a stock checkpoint, adapters merged."""
         save_policy(self.model, self.tokenizer, folder)
-
-    def fingerprint(self) -> str:
-        """Hash of the weights as they stand, from a sample of each."""
-        digest = hashlib.sha256()
-        for name, parameter in self.model.named_parameters():
-            flat = parameter.detach().flatten()
-            sample = flat[:: max(1, len(flat) // 64)].double().cpu().numpy()
-            digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode() + sample.tobytes())
-        return digest.hexdigest()
 
     def _allowed(self, sequences: Sequence[Sequence[int]], starts: Sequence[int]) -> Tensor:
         """(P, V) tokens that the grammar lets come at each of all P response tokens, in order."""

@@ -16,6 +16,7 @@ from assay.models.implicit import ImplicitRewardModel
 from assay.models.layout import Encoded
 from assay.rl.advantages import Bools
 from assay.rl.rewards import Array
+from assay.rl.rollout import portions
 
 __all__ = ["ImplicitProcess"]
 
@@ -44,7 +45,7 @@ class ImplicitProcess:
             return {}
         loss, hits = 0.0, 0.0
         self.optimiser.zero_grad(set_to_none=True)
-        for part in _parts(samples, chosen, micro_tokens):
+        for part in portions(samples, chosen, micro_tokens):
             rewards_B_T, _ = self.model.token_rewards([_encoded(samples[i]) for i in part])
             logit_B = rewards_B_T.sum(-1)
             target_B = torch.as_tensor(right_B[part], dtype=logit_B.dtype, device=logit_B.device)
@@ -60,7 +61,7 @@ class ImplicitProcess:
         """(B, width) the reward of each token, 0 after the last."""
         found_B_T = np.zeros((len(samples), width))
         with torch.no_grad():
-            for part in _parts(samples, np.arange(len(samples)), micro_tokens):
+            for part in portions(samples, np.arange(len(samples)), micro_tokens):
                 values, _ = self.model.token_rewards([_encoded(samples[i]) for i in part])
                 found_B_T[part, : values.shape[1]] = self.weight * values.double().cpu().numpy()
         return found_B_T
@@ -78,17 +79,3 @@ class ImplicitProcess:
 def _encoded(sample: Sample) -> Encoded:
     ids = (*sample.prefix_ids, *sample.ids)
     return Encoded(ids, len(sample.prefix_ids), (len(ids) - 1,))
-
-
-def _parts(samples: Sequence[Sample], chosen: Any, micro_tokens: int) -> list[list[int]]:
-    """Indices in parts of so many tokens at most."""
-    parts: list[list[int]] = []
-    size = 0
-    for i in chosen.tolist():
-        length = len(samples[i].prefix_ids) + len(samples[i].ids)
-        if not parts or size + length > micro_tokens:
-            parts.append([])
-            size = 0
-        parts[-1].append(i)
-        size += length
-    return parts

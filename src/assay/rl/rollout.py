@@ -13,7 +13,7 @@ from assay.rl.policy import Policy
 from assay.rl.rewards import Array
 from assay.types import Group, Prompt
 
-__all__ = ["Rollout", "prompt_order", "sample"]
+__all__ = ["Rollout", "portions", "prompt_order", "sample"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,20 @@ def sample(policy: Policy, prompts: Sequence[Prompt], sampling: Sampling) -> Rol
     ]
     every = [s for samples in found for s in samples]
     return Rollout(tuple(groups), tuple(every), tuple(tuple(policy.generator.step_ends(s)) for s in every))
+
+
+def portions(samples: Sequence[Sample], chosen: Ints, micro_tokens: int) -> list[list[int]]:
+    """The chosen samples' indices, in their order, in portions of at most so many tokens, or of one sample."""
+    found: list[list[int]] = []
+    size = 0
+    for i in chosen.tolist():
+        length = len(samples[i].prefix_ids) + len(samples[i].ids)
+        if not found or size + length > micro_tokens:
+            found.append([])
+            size = 0
+        found[-1].append(i)
+        size += length
+    return found
 
 
 def prompt_order(count: int, seed: int, start: int) -> Iterator[int]:

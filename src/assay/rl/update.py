@@ -22,7 +22,7 @@ from assay.rl import advantages, objectives
 from assay.rl.kl import chi_squared, chi_squared_cost, estimate, in_loss
 from assay.rl.policy import Policy
 from assay.rl.rewards import Array
-from assay.rl.rollout import Rollout
+from assay.rl.rollout import Rollout, portions
 from assay.rl.scoring import Rewards
 from assay.rl.settings import PROCESS, Settings
 
@@ -69,7 +69,7 @@ def see(policy: Policy, rollout: Rollout, settings: Settings) -> Seen:
                     )
                 ),
             )
-            for part in _parts(rollout, np.arange(len(rollout.samples)), settings.micro_tokens)
+            for part in portions(rollout.samples, np.arange(len(rollout.samples)), settings.micro_tokens)
         ]
     return _joined(parts, rollout)
 
@@ -167,7 +167,7 @@ def update(
     loss_sum, clipped, value_sum, charge_sum = 0.0, 0.0, 0.0, 0.0
     read: list[tuple[Any, Seen]] = []
     exact = bool(settings.kl) and settings.kl_estimator == "exact"
-    for part in _parts(rollout, members, settings.micro_tokens):
+    for part in portions(rollout.samples, members, settings.micro_tokens):
         found, values = policy.read(
             [rollout.samples[b] for b in part],
             temperature=settings.temperature,
@@ -229,20 +229,6 @@ def update(
     if settings.kl and settings.kl_place != "reward":
         figures["kl_charge"] = charge_sum
     return figures, _joined(read, rollout)
-
-
-def _parts(rollout: Rollout, members: Any, micro_tokens: int) -> list[list[int]]:
-    """Responses in parts of at most so many tokens, those of one prompt side by side."""
-    parts: list[list[int]] = []
-    size = 0
-    for b in np.asarray(members).tolist():
-        length = len(rollout.samples[b].prefix_ids) + len(rollout.samples[b].ids)
-        if not parts or size + length > micro_tokens:
-            parts.append([])
-            size = 0
-        parts[-1].append(b)
-        size += length
-    return parts
 
 
 def seen_figures(seen: Seen, rollout: Rollout) -> dict[str, Any]:

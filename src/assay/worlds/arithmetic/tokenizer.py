@@ -3,6 +3,7 @@
 from typing import Any
 
 from assay.worlds.arithmetic.task import ANSWER
+from assay.worlds.words import SPECIAL, word_tokenizer
 
 __all__ = ["BOS", "COLON", "DIGIT", "EOS", "OP", "PAD", "RESULT", "SUM", "VOCABULARY", "make_tokenizer"]
 
@@ -24,24 +25,10 @@ WORDS = (
     " ans",
     *(f"={d}" for d in range(10)),
 )
-VOCABULARY = (*WORDS, "<unk>", "<pad>", "<bos>", "<eos>")
+VOCABULARY = (*WORDS, *SPECIAL)
 
 
 def make_tokenizer() -> Any:
     """A word-level `PreTrainedTokenizerFast`. Texts and tokens of the world correspond one to one; anything else is
     unknown. Steps tokenised apart give the tokens of the whole."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    words = Tokenizer(models.WordLevel({token: i for i, token in enumerate([*WORDS, "<unk>"])}, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.Split(Regex(r"Sum|:| ans| \+[0-9]| [1-9]|=[0-9]"), "isolated")
-    words.decoder = decoders.Fuse()
-    words.add_special_tokens(list(VOCABULARY[PAD:]))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=words,
-        pad_token="<pad>",
-        bos_token="<bos>",
-        eos_token="<eos>",
-        unk_token="<unk>",
-        clean_up_tokenization_spaces=False,
-    )
+    return word_tokenizer(WORDS, r"Sum|:| ans| \+[0-9]| [1-9]|=[0-9]")
