@@ -68,6 +68,7 @@ def recommend_stop(
     n_K: ArrayLike | None = None,
     trusted: ArrayLike | None = None,
     labels_a_prompt: int = 1,
+    unit: str = "prompts with gold",
     resamples: int = 2000,
     seed: int = 0,
     confidence: float = 0.95,
@@ -79,6 +80,7 @@ def recommend_stop(
     the choice of the maximum is paid for. Or K `Estimate`s, as a run of reinforcement learning gives, and then the rule
     is low_k >= max_{j <= k} value_j - epsilon, which wants more data. epsilon: in units of gold, what may be lost.
     trusted: (K,), points that count. labels_a_prompt: gold labels that one more prompt costs, such as the pool's size.
+    unit: what the rows of (P, K) are, in words.
 
     Prompts without a value at some point that counts are left out. Raises `DataError` where nothing is left.
     """
@@ -98,7 +100,7 @@ def recommend_stop(
         losses = _from_intervals(estimates, kl, order)
     else:
         losses = _paired(np.asarray(gold, dtype=np.float64), kl, order, resamples, seed, confidence)
-    return _stop(losses, kl, ns, order, epsilon, labels_a_prompt, confidence)
+    return _stop(losses, kl, ns, order, epsilon, labels_a_prompt, confidence, unit)
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ def _stop(
     epsilon: float,
     labels_a_prompt: int,
     confidence: float,
+    unit: str,
 ) -> Stop:
     # Rounding must not refuse a loss of exactly epsilon.
     slack = 1e-12 * max(1.0, *(abs(g.value) for g in losses.gold))
@@ -181,7 +184,7 @@ def _stop(
         more_prompts=more,
         more_labels=labels,
         rule=losses.rule,
-        words=_words(losses, kl, ns, order, epsilon, at, more, labels),
+        words=_words(losses, kl, ns, order, epsilon, at, more, labels, unit),
     )
 
 
@@ -203,6 +206,7 @@ def _words(
     at: int | None,
     more: int | None,
     labels: int | None,
+    unit: str,
 ) -> str:
     def point(k: int) -> str:
         name = f"KL {kl[order[k]]:.3g}"
@@ -214,7 +218,7 @@ def _words(
         cost = "" if labels == more else f", {labels:,} gold labels"
         return f"about {more:,} more {unit}{cost}, would settle it" if cost else f"about {more:,} more {unit} would"
 
-    unit = "prompts with gold" if losses.rule == "paired" else "gold labels"
+    unit = unit if losses.rule == "paired" else "gold labels"
     if at is None:
         first = losses.loss[0]
         return (

@@ -41,6 +41,8 @@ class Essays:
     """Of the policy, of what it writes and of the proxies."""
     rules: int = 0
     """Of the language and of what is worth something."""
+    policy_width: int = 56
+    """Of the policy's layers; 56 is about 60k parameters."""
     policy_steps: int = 600
     steps: int = 600
     """Optimiser steps of each proxy at most."""
@@ -62,7 +64,9 @@ class Essays:
 
     def make_policy(self, folder: Path, show: Show = lambda done, note: None) -> None:
         """Train on ordinary essays, and leave in the folder what `policy`, `open` and `gold` load."""
-        model = train_policy(seed=self.seed, rules=self.rules, steps=self.policy_steps, show=show)
+        model = train_policy(
+            seed=self.seed, rules=self.rules, width=self.policy_width, steps=self.policy_steps, show=show
+        )
         tokenizer = make_tokenizer()
         staging = folder.with_name(f".{folder.name}.new")
         with quiet():

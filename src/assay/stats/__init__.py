@@ -12,7 +12,7 @@ from assay.stats.calibration import (
     to_logits,
 )
 from assay.stats.estimate import Estimate, summarise
-from assay.stats.intervals import bootstrap, proportion, wilson
+from assay.stats.intervals import bootstrap, proportion, student, wilson
 from assay.stats.paired import McNemar, mcnemar, paired_bootstrap
 from assay.stats.ranking import auroc
 from assay.stats.votes import majority_curve, weighted_majority_curve
@@ -39,6 +39,7 @@ __all__ = [
     "paired_bootstrap",
     "proportion",
     "reliability",
+    "student",
     "summarise",
     "to_logits",
     "weighted_majority_curve",

@@ -1,4 +1,4 @@
-"""Intervals: Wilson's for a proportion, the percentile bootstrap (by cluster) for everything else.
+"""Intervals: Wilson's for a proportion, the percentile bootstrap (by cluster), Student's for a handful of runs.
 
 Answers to one prompt are not independent, so what is resampled is the cluster (the prompt), never the row. A bootstrap
 over k clusters is a matrix of k multinomial weights a resample; every statistic here that is a function of weighted
@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from assay.errors import DataError
 from assay.stats.estimate import Estimate
 
-__all__ = ["Array", "bootstrap", "cluster_ids", "percentiles", "proportion", "resample_weights", "wilson"]
+__all__ = ["Array", "bootstrap", "cluster_ids", "percentiles", "proportion", "resample_weights", "student", "wilson"]
 
 Array = NDArray[np.float64]
 BLOCK = 2_000_000
@@ -93,6 +93,22 @@ def bootstrap(
         value, draws = float(statistic(x)), _statistics(statistic, x, ids, k, resamples, seed)
     low, high = percentiles(draws, confidence)
     return Estimate(value=value, low=float(low), high=float(high), n=k, unscored=unscored)
+
+
+def student(values: ArrayLike, *, confidence: float = 0.95) -> Estimate:
+    """Mean of a few values, such as one a seed, with Student's interval: mean ± t s/√n, s with ddof 1.
+
+    NaN values are left out and counted as unscored; one value alone has no interval (NaN).
+    """
+    x = np.asarray(values, dtype=np.float64).ravel()
+    there = x[~np.isnan(x)]
+    n, unscored = len(there), int(np.isnan(x).sum())
+    if not n:
+        return Estimate(value=float("nan"), low=float("nan"), high=float("nan"), n=0, unscored=unscored)
+    mean, half = float(there.mean()), float("nan")
+    if n > 1:
+        half = float(stdtrit(n - 1, (1 + confidence) / 2) * there.std(ddof=1) / np.sqrt(n))
+    return Estimate(value=mean, low=mean - half, high=mean + half, n=n, unscored=unscored)
 
 
 def cluster_ids(clusters: Sequence[Hashable] | NDArray[Any] | None, n: int) -> tuple[NDArray[np.intp], int]:

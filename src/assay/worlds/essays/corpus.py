@@ -12,7 +12,7 @@ __all__ = ["habits", "ordinary"]
 
 Floats = NDArray[np.float64]
 
-END: Final = (0.05, 0.28)
+END: Final = (0.05, 0.30)
 """Chance to end before the second and third word, and before every later one."""
 EARLY: Final = 3
 

@@ -54,6 +54,7 @@ def train_policy(
     *,
     seed: int = 0,
     rules: int = 0,
+    width: int = 56,
     essays: int = 32_768,
     steps: int = 600,
     batch: int = 128,
@@ -70,7 +71,7 @@ def train_policy(
     torch.manual_seed(seed)
     topics_N = rng.integers(0, len(TOPICS), essays)
     ids_N_T = sequences(topics_N, ordinary(topics_N, rng, rules))
-    model = LlamaForCausalLM(llama_config()).train()
+    model = LlamaForCausalLM(llama_config(width=width, inner=12 * width // 7)).train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01, fused=True)
     for step in range(steps):
         for group in optimiser.param_groups:

@@ -1,0 +1,292 @@
+"""Policies trained against a proxy: where gold is highest, what is left of it at the end, and what each arm buys.
+
+A run is what its looks at held-out prompts saw; an arm is runs that differ in nothing but their seed. Over several runs
+an interval is Student's, over one it is the look's own, by prompt. Two conventions keep luck out of the comparison. The
+peak is taken at the step where the mean over an arm's runs is highest, not at each run's own luckiest look. The end is
+the mean of the last looks (a quarter of them, five at most), for a policy that nothing holds swings from look to look by more than a look's error.
+
+KL grows with the steps, but compares an arm with another only where both were reached: `at_kl`.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from assay.errors import DataError
+from assay.overopt._resample import Array
+from assay.overopt.fit import Fits, fit_forms
+from assay.overopt.stop import Stop, recommend_stop
+from assay.overopt.sweep import Point
+from assay.report.policy import Look, common_gold, looks
+from assay.stats import Estimate, student
+
+__all__ = ["Arm", "Run", "arm", "at_kl", "ends_less", "mean_rows", "read_run", "run_of", "run_points"]
+
+LAST: Final = 5
+"""Looks at the end that are averaged, at most."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One policy's training: its looks, all with a proxy, the gold asked for, and a KL."""
+
+    looks: tuple[Look, ...]
+    gold: str
+
+    @property
+    def steps_L(self) -> tuple[int, ...]:
+        """Rounds after which it was looked at."""
+        return tuple(look.step for look in self.looks)
+
+    def values_L(self, what: str) -> Array:
+        """The means of "gold", "proxy", "kl" or another measurement; NaN where there is none."""
+        found = [look.gold_of(self.gold) if what == "gold" else getattr(look, what) for look in self.looks]
+        return np.array([math.nan if e is None else e.value for e in found])
+
+    def end(self, what: str) -> float:
+        """The mean of a measurement over the last looks."""
+        values_L = self.values_L(what)
+        return float(values_L[-max(1, min(LAST, len(values_L) // 4)) :].mean())
+
+    def gold_L(self) -> list[Estimate]:
+        """Gold with each look's own interval."""
+        return [e for look in self.looks if (e := look.gold_of(self.gold)) is not None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """What runs of one kind did; gold is as measured, rises are over the first look."""
+
+    name: str
+    runs: tuple[Run, ...]
+    peak_step: int
+    """Where the mean of gold over the runs is highest."""
+    start: Estimate
+    peak: Estimate
+    end: Estimate
+    """Mean of the last looks."""
+    fall: Estimate
+    """Peak less end, run by run; of one run without an interval."""
+    rise: Estimate
+    """End less start, run by run."""
+    kl_at_peak: Estimate
+    kl_at_end: Estimate
+    proxy_rise: Estimate
+    """Of the proxy, from gold's peak to the end: positive while gold falls is over-optimization."""
+    fits: Fits | None
+    """Of gold over the start; None where there are too few looks."""
+    stop: Stop | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def over_optimized(self) -> bool:
+        """Whether gold fell for certain while the proxy rose for certain, the intervals apart from 0.
+
+        Of one run: whether the end's interval lies below the peak's.
+        """
+        fell = self.fall.low > 0 if len(self.runs) > 1 else self.end.high < self.peak.low
+        climbed = self.proxy_rise.low > 0 if len(self.runs) > 1 else self.proxy_rise.value > 0
+        return bool(fell and climbed)
+
+    @property
+    def verdict(self) -> str:
+        """What a reader is told first."""
+        over = f"over {len(self.runs)} runs" if len(self.runs) > 1 else "in one run"
+        kl = f"KL {self.kl_at_peak.value:.2g} nats"
+        top = f"gold is highest after {self.peak_step} rounds ({kl}): {_told(self.peak)}, from {_told(self.start)}"
+        if self.over_optimized:
+            return (
+                f"{self.name}: over-optimized {over}. {top[0].upper()}{top[1:]}; it ends at {_told(self.end)} while "
+                f"the proxy goes on rising (KL {self.kl_at_end.value:.2g})."
+            )
+        if self.peak_step == self.runs[0].steps_L[-1]:
+            return f"{self.name}: no sign of over-optimization {over}. {top[0].upper()}{top[1:]}, at the end."
+        how = "it is not certain that gold fell" if self.fall.value > 0 else "gold did not fall"
+        return f"{self.name}: {how} {over}. {top[0].upper()}{top[1:]}; it ends at {_told(self.end)}."
+
+
+def read_run(folder: Path, gold: str | None = None) -> Run:
+    """The looks of a folder that `assay rl` wrote.
+
+    gold: which one; None = the first that there is. Raises `DataError` where nothing was looked at, or no gold.
+    """
+    path = folder / "metrics.jsonl"
+    try:
+        rows: list[Mapping[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}; give a folder that `assay rl` wrote") from None
+    return run_of(rows, gold, str(folder))
+
+
+def run_of(rows: Sequence[Mapping[str, Any]], gold: str | None = None, where: str = "the run") -> Run:
+    """The looks among the rows of a run. Raises `DataError` where nothing was looked at, or no gold."""
+    seen = looks(rows)
+    name = gold if gold is not None else common_gold([seen])
+    if not seen or name is None:
+        raise DataError(f"{where} has no look with a gold; train it with --gold SCORER and prompts held out")
+    there = [look for look in seen if look.gold_of(name) and look.kl and look.proxy]
+    if not there:
+        known = ", ".join(dict.fromkeys(n for look in seen for n in look.gold or {})) or "none"
+        raise DataError(f"{where} has no gold {name!r}; there is {known}")
+    return Run(tuple(there), name)
+
+
+def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resamples: int = 2000, seed: int = 0) -> Arm:
+    """What runs of one kind did. Steps that not all of them reached are left out, which a note says.
+
+    epsilon: gold that may be lost at the stop that is recommended, in its units; None = a twentieth of the highest
+    rise. Raises `DataError` where the runs share no look.
+    """
+    if not runs:
+        raise DataError(f"{name} has no run")
+    shared = sorted(set.intersection(*(set(run.steps_L) for run in runs)))
+    if not shared:
+        raise DataError(f"the runs of {name} were not looked at after the same rounds")
+    notes = []
+    if any(len(run.looks) > len(shared) for run in runs):
+        notes.append(f"{name}: only the {len(shared)} looks that all {len(runs)} runs have are used, to {shared[-1]}")
+    kept = tuple(Run(tuple(look for look in run.looks if look.step in shared), run.gold) for run in runs)
+    gold_S_L, kl_S_L, proxy_S_L = (np.stack([run.values_L(what) for run in kept]) for what in ("gold", "kl", "proxy"))
+    top = int(gold_S_L.mean(axis=0).argmax())
+    end_S = np.array([run.end("gold") for run in kept])
+    fits = stop = None
+    kl_S_L = np.maximum(kl_S_L, 0.0)
+    try:
+        fits = fit_forms(kl_S_L, gold_S_L[:, None], origin=gold_S_L[:, :1], resamples=resamples, seed=seed)
+    except DataError as error:
+        notes.append(f"{name}: no fit: {error}")
+    try:
+        rise = float(gold_S_L.mean(axis=0)[top] - gold_S_L[:, 0].mean())
+        may = max(rise / 20, 1e-12) if epsilon is None else epsilon
+        golds: Any = gold_S_L if len(kept) > 1 else kept[0].gold_L()
+        stop = recommend_stop(kl_S_L.mean(axis=0), golds, epsilon=may, unit="runs", resamples=resamples, seed=seed)
+    except DataError as error:
+        notes.append(f"{name}: no stop: {error}")
+    return Arm(
+        name=name,
+        runs=kept,
+        peak_step=shared[top],
+        start=_estimate(gold_S_L[:, 0], kept, 0),
+        peak=_estimate(gold_S_L[:, top], kept, top),
+        end=_estimate(end_S, kept, -1),
+        fall=student(gold_S_L[:, top] - end_S),
+        rise=student(end_S - gold_S_L[:, 0]),
+        kl_at_peak=student(kl_S_L[:, top]),
+        kl_at_end=student([run.end("kl") for run in kept]),
+        proxy_rise=student([run.end("proxy") for run in kept] - proxy_S_L[:, top]),
+        fits=fits,
+        stop=stop,
+        notes=tuple(notes),
+    )
+
+
+def ends_less(one: Arm, other: Arm) -> Estimate:
+    """Gold at the end of an arm less that of another: run by run where both have as many, in order, else the means.
+
+    Runs that go together should share their seed. Without pairs, Welch's interval.
+    """
+    a, b = (np.array([run.end("gold") for run in which.runs]) for which in (one, other))
+    if len(a) == len(b):
+        return student(a - b)
+    from scipy.stats import ttest_ind
+
+    low, high = (
+        ttest_ind(a, b, equal_var=False).confidence_interval() if min(len(a), len(b)) > 1 else (math.nan, math.nan)
+    )
+    return Estimate(value=float(a.mean() - b.mean()), low=float(low), high=float(high), n=min(len(a), len(b)))
+
+
+def at_kl(which: Arm, kl: float) -> Estimate:
+    """Rise of gold where each run's KL first passes a value, on straight lines between looks.
+
+    A run that never gets there is left out, and counted as unscored.
+    """
+    found = []
+    for run in which.runs:
+        ks, golds = run.values_L("kl"), run.values_L("gold")
+        value = math.nan
+        for k in range(1, len(ks)):
+            if ks[k] >= kl > ks[k - 1]:
+                value = float(np.interp(kl, ks[k - 1 : k + 1], golds[k - 1 : k + 1])) - float(golds[0])
+                break
+        found.append(value)
+    return student(found)
+
+
+def mean_rows(which: Arm) -> list[dict[str, Any]]:
+    """The arm as the looks of one run: every measurement's mean over the runs, with its interval."""
+    rows = []
+    for k, step in enumerate(which.runs[0].steps_L):
+        watch: dict[str, Any] = {}
+        for what in ("proxy", "kl", "length", "steps", "entropy", "finished", "duplicates"):
+            told = [getattr(run.looks[k], what) for run in which.runs]
+            if all(e is not None for e in told):
+                watch[what] = _row(_estimate(np.array([e.value for e in told]), which.runs, k, what))
+        gold = _estimate(np.array([run.values_L("gold")[k] for run in which.runs]), which.runs, k)
+        rows.append({"step": step, "watch": {**watch, "gold": {which.runs[0].gold: _row(gold)}}})
+    return rows
+
+
+def run_points(which: Arm) -> list[Point]:
+    """One point a look: means over the runs."""
+    points = []
+    for k, (row, step) in enumerate(zip(mean_rows(which), which.runs[0].steps_L, strict=True)):
+        watch = {name: _read(e) for name, e in row["watch"].items() if name != "gold"}
+        gold = _read(row["watch"]["gold"][which.runs[0].gold])
+        points.append(
+            Point(
+                method="rl",
+                proxy=which.name,
+                gold=which.runs[0].gold,
+                step=step,
+                kl=watch["kl"].value,
+                kl_se=_standard_error([run.looks[k].kl for run in which.runs]),
+                proxy_mean=watch["proxy"],
+                proxy_se=_standard_error([run.looks[k].proxy for run in which.runs]) or math.nan,
+                gold_mean=gold,
+                gold_se=_standard_error([run.looks[k].gold_of(run.gold) for run in which.runs]) or math.nan,
+                length=watch["length"].value if "length" in watch else None,
+                dup_rate=watch["duplicates"].value if "duplicates" in watch else None,
+                unscored=watch["proxy"].unscored,
+            )
+        )
+    return points
+
+
+def _standard_error(told: Sequence[Estimate | None]) -> float | None:
+    """Of the mean over runs; of one run from its own interval, taken as normal."""
+    values = [e for e in told if e is not None]
+    if len(values) > 1:
+        return float(np.std([e.value for e in values], ddof=1) / len(values) ** 0.5)
+    width = values[0].high - values[0].low if values else math.nan
+    return None if math.isnan(width) else width / 3.92
+
+
+def _estimate(values_S: Array, runs: Sequence[Run], k: int, what: str = "gold") -> Estimate:
+    """Over several runs by Student; of one run by prompt, at look k."""
+    if len(values_S) > 1:
+        return student(values_S)
+    look = runs[0].looks[k]
+    own = look.gold_of(runs[0].gold) if what == "gold" else getattr(look, what)
+    assert own is not None
+    # The mean of the last looks is as sure as one of them at least.
+    moved = float(values_S[0]) - own.value
+    return Estimate(value=own.value + moved, low=own.low + moved, high=own.high + moved, n=own.n, unscored=own.unscored)
+
+
+def _read(row: Sequence[Any]) -> Estimate:
+    value, low, high, n, unscored = row
+    return Estimate(value=value, low=low, high=high, n=n, unscored=unscored)
+
+
+def _row(e: Estimate) -> list[Any]:
+    return [e.value, e.low, e.high, e.n, e.unscored]
+
+
+def _told(e: Estimate) -> str:
+    return f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
