@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from assay import config
 from assay.overopt import fit_forms, scaling, sweep_best_of_n, write_points
-from assay.overopt.runs import arm, at_kl, ends_less, run_of, run_points
+from assay.overopt.runs import arm, run_of, run_points
 from assay.quickstart.laboratory import ARMS, WEAK, Laboratory, Proxy, together
 from assay.stats import Estimate, student
 from assay.worlds.essays.proxies import SIZES
@@ -84,33 +84,27 @@ class Bench:
         """Policies and pools, proxies, sweeps, and then the policies that are trained."""
         lab, arms = self.laboratory, self.arms
         result: dict[str, Any] = {}
-        with lab.workers(self.workers) as pool:
+        with lab.workers(self.workers) as over:
             if self.seeds:
-                list(pool.map(lab.prepare, self.seeds))
+                list(over(lab.prepare, self.seeds))
                 jobs = [(seed, proxy) for proxy in self.proxies for seed in self.seeds]
-                list(pool.map(lab.learn, *zip(*jobs, strict=True)))
+                list(over(lab.learn, *zip(*jobs, strict=True)))
                 result["best_of_n"] = sweep(self)
                 config.write_atomic(self.out / "best_of_n.json", json.dumps(result["best_of_n"], indent=1))
             if arms:
-                list(pool.map(_ready, [lab] * len(self.rl_seeds), self.rl_seeds))
+                most = max((ARMS[name] for name in arms), key=lambda arm: arm.members)
+                list(over(lab.ready, self.rl_seeds, [most] * len(self.rl_seeds)))
                 runs = [(name, seed) for name in arms for seed in self.rl_seeds]
-                found = list(pool.map(_pressed, [self] * len(runs), *zip(*runs, strict=True)))
+                found = list(over(_pressed, [self] * len(runs), *zip(*runs, strict=True)))
                 each = len(self.rl_seeds)
                 result["rl"] = compared(self, {name: found[k * each : (k + 1) * each] for k, name in enumerate(arms)})
         config.write_atomic(self.out / "result.json", json.dumps(result, indent=1))
         print(json.dumps(result, indent=1) if self.json else shown(result))
 
 
-def _ready(lab: Laboratory, seed: int) -> None:
-    """What the arms of a seed need."""
-    lab.prepare(seed, pooled=False)
-    for member in MEMBERS:
-        lab.learn(seed, member, pooled=False)
-
-
 def _pressed(bench: Bench, name: str, seed: int) -> list[Mapping[str, Any]]:
     """The rows of a run that speak."""
-    done = bench.laboratory.press(seed, ARMS[name], steps=bench.steps)
+    done = bench.laboratory.press(seed, ARMS[name], bench.steps)
     return [row for row in done.rows if "watch" in row or "alarm" in row]
 
 
@@ -125,7 +119,6 @@ def sweep(bench: Bench) -> dict[str, Any]:
         write_points(bench.out / f"points-{seed}.jsonl", swept[seed].points)
     known = {proxy.name: proxy for proxy in bench.proxies}
     rows: dict[str, Any] = {}
-    draws: dict[str, Array] = {}
     for name in [*known, *TOGETHER, "gold"]:
         curves = [swept[seed].curve(name, "gold") for seed in bench.seeds]
         first = curves[0]
@@ -147,20 +140,23 @@ def sweep(bench: Bench) -> dict[str, Any]:
             "last trusted n": int(first.n_K[last]),
             "fall from peak to the whole pool": asdict(student(means_S_K.max(1) - means_S_K[:, -1])),
             "peaks": means_S_K[:, trusted_K].max(1).tolist(),
+            "alphas": [
+                fit_forms(kl_S_K[k], gold_S_P_K[k], trusted=trusted_K, resamples=2).best_of_n.alpha.value
+                for k in range(len(curves))
+            ],
         }
         if name in known:
             tests = [lab.tested(seed, known[name]) for seed in bench.seeds]
             row["parameters"] = tests[0]["parameters"]
             row |= {key: asdict(student([t[key]["value"] for t in tests])) for key in ("accuracy", "loss")}
             row["seconds"] = [t["seconds"] for t in tests]
-        draws[name] = fits.best_of_n.draws_R_2[:, 0]
         rows[name] = row
     notes = list(dict.fromkeys(note for found in swept.values() for note in found.notes))
-    return {"proxies": rows, "scaling": _scalings(bench, rows, draws), "notes": notes}
+    return {"proxies": rows, "scaling": _scalings(bench, rows), "notes": notes}
 
 
-def _scalings(bench: Bench, rows: Mapping[str, Any], draws: Mapping[str, Array]) -> dict[str, Any]:
-    """How alpha and peak gold go with parameters, and with preferences."""
+def _scalings(bench: Bench, rows: Mapping[str, Any]) -> dict[str, Any]:
+    """How each seed's alpha and peak gold go with parameters, and with preferences."""
     by_size = [(rows[f"{size}-{bench.pairs}"]["parameters"], f"{size}-{bench.pairs}") for size in bench.sizes]
     by_data = [(count, f"L-{count}") for count in bench.data]
     by_data += [(bench.pairs, f"L-{bench.pairs}")] if "L" in bench.sizes else []
@@ -168,13 +164,8 @@ def _scalings(bench: Bench, rows: Mapping[str, Any], draws: Mapping[str, Array])
     for what, listed in (("size", by_size), ("data", by_data)):
         if len(listed) < 2:
             continue
-        alphas = scaling(
-            [size for size, _ in listed],
-            [rows[name]["fit"]["alpha"] for _, name in listed],
-            np.stack([draws[name] for _, name in listed], axis=1),
-        )
-        each = [(size, peak) for size, name in listed for peak in rows[name]["peaks"]]
-        peaks = scaling([size for size, _ in each], [peak for _, peak in each])
+        each = [[(size, value) for size, name in listed for value in rows[name][key]] for key in ("alphas", "peaks")]
+        alphas, peaks = (scaling([size for size, _ in part], [value for _, value in part]) for part in each)
         found[what] = {
             name: {"slope": asdict(s.slope), "spearman": asdict(s.spearman)}
             for name, s in (("alpha", alphas), ("peak gold", peaks))
@@ -197,8 +188,8 @@ def compared(bench: Bench, found: Mapping[str, Sequence[Sequence[Mapping[str, An
             "fall": asdict(one.fall),
             "KL at the peak": asdict(one.kl_at_peak),
             "KL at the end": asdict(one.kl_at_end),
-            "gold at KL 2.5": asdict(at_kl(one, 2.5)),
-            f"end less {first.name}": asdict(ends_less(one, first)),
+            "gold at KL 2.5": asdict(one.at_kl(2.5)),
+            f"end less {first.name}": asdict(one.ends_less(first)),
             "length at the end": asdict(student([run.values_L("length")[-1] for run in one.runs])),
             "over-optimized": one.over_optimized,
             "fits": None if one.fits is None else {f.form: f.row() for f in (one.fits.best_of_n, one.fits.rl)},

@@ -171,7 +171,7 @@ def test_the_gaussian_world_and_several_runs(
         s.proxy: s for s in read_studies(tmp_path / "all" / "fits.json", read_points(tmp_path / "all" / "points.jsonl"))
     }
     assert again == studies
-    assert "rank correlation with the size" in (tmp_path / "all" / "report.html").read_text()
+    assert "rank correlation with size" in (tmp_path / "all" / "report.html").read_text()
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -9,6 +9,7 @@ import pytest
 
 from assay.errors import DataError
 from assay.overopt import GaussianGoodhart, scaling, sweep_best_of_n
+from assay.overopt.axis import Axis
 from assay.overopt.study import Study, study
 from assay.report import (
     Bullets,
@@ -134,9 +135,9 @@ def test_proxies_side_by_side_with_sizes() -> None:
     three = studies((0.0, 0.5, 1.0))
     sizes = {"noise 0": 100.0, "noise 0.5": 10.0, "noise 1": 1.0}
     alphas = [s.fits.best_of_n.alpha.value for s in three if s.fits]
-    scalings = {"alpha": scaling([*sizes.values()], alphas)}
+    by_size = Axis("size", sizes, {"alpha": scaling([*sizes.values()], alphas)})
     paired = {"gold": (64, {"noise 0.5": three[0].gains[1], "noise 1": three[0].gains[1]})}
-    sections = overoptimization_report(three, sizes=sizes, scalings=scalings, paired=paired)
+    sections = overoptimization_report(three, axes=[by_size], paired=paired)
     titles = [section.title for section in sections]
     assert titles == ["What to do", "Side by side", *sizes, "Fits", "Every point"]
     (advice,) = of(sections[0], Table)
@@ -145,12 +146,12 @@ def test_proxies_side_by_side_with_sizes() -> None:
     assert [row[0] for row in table.rows] == ["noise 0 (size 100)", "noise 0.5 (size 10)", "noise 1 (size 1)"]
     assert table.head[-1] == "gold at n = 64\nless noise 0"
     assert len(of(sections[1], Figure)) == 3
-    assert any("rank correlation with the size 1.000" in text for b in of(sections[1], Bullets) for text in b.texts)
+    assert any("rank correlation with size 1.000" in text for b in of(sections[1], Bullets) for text in b.texts)
     tints = colours(three, sizes)
     # The largest is the darkest.
     assert sorted(tints, key=lambda name: int(tints[name][1:3], 16)) == [*sizes]
     assert all(any(name in text for text in texts(fan(three, tints))) for name in sizes)
-    assert texts(scaled(three, sizes, scalings)).count("100") == 2
+    assert texts(scaled(three, by_size)).count("100") == 2
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -192,7 +193,7 @@ def test_names_are_shown_and_not_interpreted() -> None:
     (one,) = studies()
     named = dataclasses.replace(one, proxy=NASTY, gold=f"{NASTY}2", notes=(NASTY,))
     for shown in ([named], [named, dataclasses.replace(named, proxy="other")]):
-        text = all_texts(overoptimization_report(shown, notes=[NASTY], sizes={NASTY: 3}))
+        text = all_texts(overoptimization_report(shown, notes=[NASTY], axes=[Axis(NASTY, {NASTY: 3}, {})]))
         assert "script" not in Document(text).tags
         assert "<script" not in text
 

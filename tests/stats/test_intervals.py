@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from assay.errors import DataError
-from assay.stats import Estimate, bootstrap, proportion, summarise, wilson
+from assay.stats import Estimate, bootstrap, proportion, student, summarise, wilson
 from assay.stats.intervals import cluster_ids, resample_weights
 
 
@@ -119,3 +119,16 @@ def test_summarise():
     some = Estimate(value=0.518, low=0.489, high=0.547, n=300, unscored=2)
     assert summarise(some) == "0.518 [0.489, 0.547], n=300, 2 unscored"
     assert summarise(wilson(0, 0)) == "n/a [0.000, 1.000], n=0"
+
+
+def test_student_by_hand() -> None:
+    """Three values 1, 2, 6: mean 3, s = sqrt(7), t(.975, 2) = 4.3027."""
+    found = student([1.0, 2.0, 6.0])
+    half = 4.302653 * 7**0.5 / 3**0.5
+    assert found.value == 3
+    assert (found.low, found.high) == (pytest.approx(3 - half), pytest.approx(3 + half))
+    assert (found.n, found.unscored) == (3, 0)
+    partly = student([1.0, math.nan])
+    assert (partly.value, partly.n, partly.unscored) == (1.0, 1, 1)
+    assert math.isnan(partly.low)
+    assert math.isnan(student([]).value)

@@ -1,7 +1,8 @@
-"""`assay overopt bon POOL`: how hard a proxy may be pressed before gold is lost; `assay overopt report` several runs.
+"""`assay overopt`: how hard a proxy may be pressed before gold is lost.
 
-A pool is many responses to each of many prompts. Every n is estimated from it at once, without bias, with intervals by
-prompt; gold against the root of KL is fitted, and a place to stop recommended.
+`bon POOL` chooses the best of n out of many responses to each of many prompts. Every n is estimated at once, without
+bias, with intervals by prompt; gold against the root of KL is fitted, and a place to stop recommended. `report` puts
+several of these side by side. `rl RUN` does the same to policies that were trained against a proxy.
 """
 
 import dataclasses
@@ -17,11 +18,13 @@ import tyro
 from numpy.typing import NDArray
 
 from assay import config
+from assay.cli.overopt_rl import Policies, kept
+from assay.cli.pools import GRADES, Pool, column, padded, read
 from assay.errors import ConfigError, DataError, MissingExtra
-from assay.types import Group, Prompt, Ranking, Response, Score, StepLabels, Unscored
+from assay.types import Score, Unscored
 
 if TYPE_CHECKING:
-    from assay.overopt import Scaling
+    from assay.overopt.axis import Axis
     from assay.overopt.study import Study
 
 __all__ = ["COMMANDS", "WORLDS", "Material"]
@@ -30,9 +33,6 @@ Array = NDArray[np.float64]
 
 CHUNK = 32
 """Prompts scored at once."""
-GRADES: Final = "gold"
-"""What the grades of rankings, and the last labels of step labels, are called."""
-NOT_JSON: Final = "is not a number in JSON"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,19 +45,9 @@ class Material:
     """Texts of the responses, where they are known."""
     lengths: Array | None = None
     """Characters of each response."""
-    sizes: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """Of proxies."""
+    axes: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+    """Numbers that proxies differ in, such as parameters: by name of the number, and of the proxy."""
     notes: Sequence[str] = ()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Pool:
-    """Responses as they were read, with what was said of them."""
-
-    groups: Sequence[Group]
-    grades: Sequence[Sequence[float]] | None
-    """Gold that the records hold; None where they hold none."""
-    notes: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,8 +74,15 @@ class BestOfN:
     gold_column: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
     """Scores in the rows that say what a choice is worth."""
 
-    world: Literal["gaussian"] | None = None
-    """An embedded world instead of a pool. gaussian: three proxies of a truth that is known, at once."""
+    world: Literal["gaussian", "essays"] | None = None
+    """An embedded world instead of a pool. gaussian: three proxies of a truth that is known, at once. essays: policies,
+    proxies of four sizes and three amounts of data, and pools, all from scratch, within ten minutes on two cores."""
+
+    seeds: int = 3
+    """Of the world of essays: so many policies, each with its own preferences, proxies and pool."""
+
+    workers: int = 2
+    """Processes that make a world, of one thread each."""
 
     ensemble: tuple[Literal["mean", "worst", "uwo"], ...] = ()
     """Proxies made of all the others, each standardised on the pool: their mean, the worst of them, the mean less half
@@ -119,11 +116,12 @@ class BestOfN:
     def __call__(self) -> None:
         """Sweep, print, write the files."""
         from assay.overopt import sweep_best_of_n, write_points
+        from assay.overopt.axis import axis
         from assay.overopt.study import beside, study, write_studies
 
         material = self._material()
         proxies, golds = self._with_ensembles(material.proxies), material.golds
-        sizes = {**material.sizes, **_sizes(self.size, proxies)}
+        sizes = {**material.axes, **_sizes(self.size, proxies)}
         disagreement = _disagreement(material.proxies) if self.ensemble else None
         sweep = sweep_best_of_n(
             proxies,
@@ -136,15 +134,15 @@ class BestOfN:
         )
         studies = study(sweep, proxies, golds, epsilon=self.epsilon, seed=self.seed)
         notes = [*material.notes, *sweep.notes, *_pool_notes(proxies, golds), *self._shared(material)]
-        scalings = _scalings(studies, sizes)
+        axes = [axis(name, of, studies) for name, of in sizes.items()]
         first = next(iter(proxies))
         paired = {gold: beside(sweep, gold, first, seed=self.seed) for gold in golds} if len(proxies) > 1 else {}
-        _show(studies, notes, scalings)
+        _show(studies, notes, axes)
         if self.out is not None:
             write_points(self.out / "points.jsonl", sweep.points)
-            write_studies(self.out / "fits.json", studies, notes=notes, sizes=sizes, scalings=scalings)
+            write_studies(self.out / "fits.json", studies, notes=notes, axes=axes)
             data = [Path(self.pool)] if self.pool else []
-            _write(self.out, self, data, studies, sizes=sizes, scalings=scalings, paired=paired, notes=notes)
+            _write(self.out, self, data, studies, axes=axes, paired=paired, notes=notes)
 
     def _material(self) -> Material:
         if self.world is not None:
@@ -152,22 +150,22 @@ class BestOfN:
                 raise ConfigError(
                     f"--world {self.world} has proxies and gold of its own; leave the pool and scorers out"
                 )
-            return WORLDS[self.world](self.seed)
+            return WORLDS[self.world](self)
         if not self.pool:
             raise ConfigError("give a pool of responses, or --world gaussian to see a picture at once")
         if not self.proxy and not self.proxy_column:
             raise ConfigError("there is no proxy; give --proxy SCORER, or --proxy-column NAME of scores in the rows")
-        pool = _read(self.pool, self.format, self.limit, columns=bool(self.proxy_column or self.gold_column))
+        pool = read(self.pool, self.format, self.limit, columns=bool(self.proxy_column or self.gold_column))
         if not self.gold and not self.gold_column and pool.grades is None:
             raise ConfigError(
                 "there is no gold, without which nothing can be said; give --gold SCORER (a verifier, a larger reward "
                 "model), --gold-column NAME of scores in the rows, or rankings, whose grades are gold"
             )
         notes = list(pool.notes)
-        proxies = {name: _column(pool, name) for name in self.proxy_column}
-        golds = {name: _column(pool, name) for name in self.gold_column}
+        proxies = {name: column(pool, name) for name in self.proxy_column}
+        golds = {name: column(pool, name) for name in self.gold_column}
         if not self.gold and not self.gold_column and pool.grades is not None:
-            golds[GRADES] = _padded(pool.grades)
+            golds[GRADES] = padded(pool.grades)
         for words, found in ((self.proxy, proxies), (self.gold, golds)):
             found.update(self._live(words, pool, notes))
         if both := sorted(proxies.keys() & golds.keys()):
@@ -179,7 +177,7 @@ class BestOfN:
             proxies=proxies,
             golds=golds,
             keys=[row + [""] * (width - len(row)) for row in texts] if known else None,
-            lengths=_padded([[float(len(text)) for text in row] for row in texts]) if known else None,
+            lengths=padded([[float(len(text)) for text in row] for row in texts]) if known else None,
             notes=notes,
         )
 
@@ -202,7 +200,7 @@ class BestOfN:
             reasons = [s.reason for row in scores for s in row if isinstance(s, Unscored)]
             if reasons:
                 notes.append(f"{name}: {len(reasons)} responses unscored, such as: {reasons[0]}")
-            found[name] = _padded([[s.value if isinstance(s, Score) else math.nan for s in row] for row in scores])
+            found[name] = padded([[s.value if isinstance(s, Score) else math.nan for s in row] for row in scores])
         return found
 
     def _with_ensembles(self, proxies: Mapping[str, Array]) -> dict[str, Array]:
@@ -253,29 +251,30 @@ class Report:
     def __call__(self) -> None:
         """Read, print, write."""
         from assay.overopt import write_points
+        from assay.overopt.axis import axis
         from assay.overopt.study import write_studies
 
         if not self.folders:
             raise ConfigError("give the folders of one run or more")
         studies, sizes, notes = _gathered(self.folders)
-        sizes |= _sizes(self.size, [s.proxy for s in studies])
-        scalings = _scalings(studies, sizes)
-        _show(studies, notes, scalings)
+        given = _sizes(self.size, [s.proxy for s in studies])
+        axes = [axis(name, of, studies) for name, of in {**sizes, **given}.items()]
+        _show(studies, notes, axes)
         if self.out is not None:
             write_points(self.out / "points.jsonl", [p for s in studies for p in s.points])
-            write_studies(self.out / "fits.json", studies, notes=notes, sizes=sizes, scalings=scalings)
+            write_studies(self.out / "fits.json", studies, notes=notes, axes=axes)
             data = [folder / name for folder in self.folders for name in ("points.jsonl", "fits.json")]
-            _write(self.out, self, data, studies, sizes=sizes, scalings=scalings, notes=notes)
+            _write(self.out, self, data, studies, axes=axes, notes=notes)
 
 
-def _gaussian(seed: int) -> Material:
+def _gaussian(command: BestOfN) -> Material:
     """Three proxies of one gold, which likes some of a feature: they like all of it, with more and more noise."""
     from assay.overopt import GaussianGoodhart
 
     proxies, notes, gold = {}, [], np.empty((0, 0))
     for tau in (0.0, 0.5, 1.0):
         world = GaussianGoodhart(1.0, 0.3, tau)
-        pools = world.pools(60, 512, seed=seed)
+        pools = world.pools(60, 512, seed=command.seed)
         name = f"noise {tau:g}"
         proxies[name], gold = pools.proxy_P_N, pools.gold_P_N
         notes.append(
@@ -285,129 +284,50 @@ def _gaussian(seed: int) -> Material:
     return Material(proxies=proxies, golds={"gold": gold}, notes=notes)
 
 
-WORLDS: Final[Mapping[str, Callable[[int], Material]]] = {"gaussian": _gaussian}
-"""Embedded worlds by name, made from a seed; the names are those of `BestOfN.world`."""
+def _essays(command: BestOfN) -> Material:
+    """Proxies of four sizes, and of one size from less data, for every seed; prompts are the topics of all seeds."""
+    from assay.quickstart.laboratory import Laboratory, Proxy
+    from assay.training.progress import progress
 
-
-def _read(source: str, format: str | None, limit: int | None, *, columns: bool) -> Pool:
-    """Groups of a source of rows or of records; raises `DataError` where it is neither."""
-    from assay.data import io, sources
-    from assay.data.formats.assay import KINDS
-    from assay.data.lines import Bad
-
-    first = next(sources.rows(source), None)
-    if isinstance(first, Bad):
-        first.raw.close()
-    is_record = first is not None and not isinstance(first, Bad) and first.value.get("type") in KINDS
-    if columns and format is None and not is_record:
-        return _rows(source, limit)
-    groups: list[Group] = []
-    grades: list[list[float]] = []
-    graded = True
-    by_prompt: dict[str, int] = {}
-    for record in io.read(source, format=format):
-        match record:
-            case Group():
-                groups.append(record)
-                grades.append(list(record.grades) if isinstance(record, Ranking) else [])
-                graded &= isinstance(record, Ranking)
-            case StepLabels():
-                at = by_prompt.setdefault(record.prompt.text, len(groups))
-                if at == len(groups):
-                    groups.append(Group(prompt=record.prompt, responses=()))
-                    grades.append([])
-                groups[at] = groups[at].model_copy(update={"responses": (*groups[at].responses, record.response)})
-                label = record.labels[-1] if record.labels else None
-                grades[at].append(math.nan if label is None else label)
-            case _:
-                raise DataError(f"{source}: a {type(record).__name__} is no pool; give groups, rankings or step labels")
-    return _pool(source, groups[:limit], grades[:limit] if graded else None, [])
-
-
-def _rows(source: str, limit: int | None) -> Pool:
-    """Rows {"prompt": id or text, "response": text, NAME: number, ...}, one a response."""
-    from assay.data import sources
-    from assay.data.lines import Bad
-
-    found: dict[str, list[Response]] = {}
-    prompts: dict[str, Prompt] = {}
-    lax = 0
-    for row in sources.rows(source):
-        if isinstance(row, Bad):
-            with row.raw:
-                value, where = _lax(row), row.where
-            lax += 1
-        else:
-            value, where = row.value, row.where
-        prompt, text = value.get("prompt"), value.get("response", "")
-        if isinstance(prompt, bool) or not isinstance(prompt, (str, int)) or not isinstance(text, str):
-            raise DataError(
-                f'{where}: a row is {{"prompt": an id or a text, "response": a text, NAME: a number, ...}}; prompt is '
-                f"{prompt!r:.60}, response {text!r:.60}"
-            )
-        key = f"{prompt}"
-        if key not in prompts:
-            if limit is not None and len(prompts) == limit:
-                continue
-            reference = value.get("reference")
-            prompts[key] = Prompt.of(key, reference=None if reference is None else str(reference))
-        meta = {"": where, **{k: v for k, v in value.items() if k not in ("prompt", "response", "reference")}}
-        found.setdefault(key, []).append(Response(steps=(text,), meta=meta))
-    notes = [f"{lax} rows hold NaN, which is no JSON: such scores count as unscored"] if lax else []
-    groups = [Group(prompt=prompts[key], responses=tuple(responses)) for key, responses in found.items()]
-    return _pool(source, groups, None, notes)
-
-
-def _lax(row: Any) -> dict[str, Any]:
-    """A row with NaN in it, as Python writes them."""
-    if NOT_JSON not in row.error:
-        raise DataError(f"{row.where}: {row.error}")
-    try:
-        value = json.loads(row.raw.read())
-    except ValueError:
-        raise DataError(f"{row.where}: {row.error}") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{row.where}: it is not an object")
-    return value
-
-
-def _pool(source: str, groups: Sequence[Group], grades: Sequence[Sequence[float]] | None, notes: list[str]) -> Pool:
-    if not any(group.responses for group in groups):
-        raise DataError(f"{source} holds no response")
-    kept = [k for k, group in enumerate(groups) if group.responses]
-    return Pool(
-        groups=[groups[k] for k in kept], grades=None if grades is None else [grades[k] for k in kept], notes=notes
+    if command.seeds < 1:
+        raise ConfigError(f"--seeds {command.seeds}: give 1 or more")
+    seeds = [command.seed + k for k in range(command.seeds)]
+    with kept(command.out) as folder:
+        lab = Laboratory(out=folder, pool=2048)
+        by_size = [Proxy(size=size, pairs=lab.pairs) for size in ("XS", "S", "M", "L")]
+        by_data = [Proxy(size="L", pairs=pairs) for pairs in (1000, 4000)]
+        proxies = [*by_size, *by_data]
+        jobs = [(seed, proxy) for proxy in reversed(proxies) for seed in seeds]
+        with lab.workers(command.workers) as over, progress("essays", len(seeds) + len(jobs)) as bar:
+            for done, _ in enumerate(over(lab.prepare, seeds), start=1):
+                bar(done, "policies and pools")
+            for done, _ in enumerate(over(lab.learn, *zip(*jobs, strict=True)), start=1 + len(seeds)):
+                bar(done, "proxies")
+        pools = [lab.pooled(seed, proxies) for seed in seeds]
+        tests = {proxy: [lab.tested(seed, proxy) for seed in seeds] for proxy in proxies}
+    accuracy = (
+        f"{proxy.name} is right about {np.mean([t['accuracy']['value'] for t in tests[proxy]]):.3f} of other pairs"
+        for proxy in proxies
+    )
+    return Material(
+        proxies={p.name: np.concatenate([pool.proxies[p.name] for pool in pools]) for p in proxies},
+        golds={"gold": np.concatenate([pool.gold for pool in pools])},
+        keys=[row for pool in pools for row in pool.texts],
+        lengths=np.concatenate([pool.lengths for pool in pools]),
+        axes={
+            "parameters": {p.name: tests[p][0]["parameters"] for p in by_size},
+            "preferences": {p.name: p.pairs for p in (*by_data, by_size[-1])},
+        },
+        notes=[
+            f"{len(seeds)} seeds x {len(pools[0].gold)} topics, each counted as a prompt; lengths are in words, gold "
+            "in standard deviations of what the seed's policy writes",
+            *accuracy,
+        ],
     )
 
 
-def _column(pool: Pool, name: str) -> Array:
-    """The scores of that name. Raises `DataError` where no response has it, or it is no number."""
-    if pool.grades is not None and name == GRADES and not any(name in r.meta for g in pool.groups for r in g.responses):
-        return _padded(pool.grades)
-    rows, known = [], set[str]()
-    for group in pool.groups:
-        rows.append([_number(response, name) for response in group.responses])
-        known |= {key for response in group.responses for key in response.meta if key}
-    if all(math.isnan(x) for row in rows for x in row) and name not in known:
-        there = ", ".join(sorted(known)) or "nothing"
-        raise DataError(f"no response has {name!r}; there is {there}")
-    return _padded(rows)
-
-
-def _number(response: Response, name: str) -> float:
-    value = response.meta.get(name)
-    if value is None:
-        return math.nan
-    if not isinstance(value, (int, float)):
-        where = response.meta.get("", "a response's meta")
-        raise DataError(f"{where}: {name!r} is {value!r:.60}; it must be a number, or null for unscored")
-    return float(value)
-
-
-def _padded(rows: Sequence[Sequence[float]]) -> Array:
-    from assay.stats import pad_pools
-
-    return pad_pools(rows)
+WORLDS: Final[Mapping[str, Callable[[BestOfN], Material]]] = {"gaussian": _gaussian, "essays": _essays}
+"""Embedded worlds by name, made from a seed; the names are those of `BestOfN.world`."""
 
 
 def _pool_notes(proxies: Mapping[str, Array], golds: Mapping[str, Array]) -> list[str]:
@@ -432,7 +352,7 @@ def _disagreement(proxies: Mapping[str, Array]) -> Array:
     return ensembles.disagreement(ensembles.standardise(raw, raw))
 
 
-def _sizes(words: Sequence[str], known: Any) -> dict[str, float]:
+def _sizes(words: Sequence[str], known: Any) -> dict[str, dict[str, float]]:
     """NAME=NUMBER. Raises `ConfigError` for a name that no proxy has."""
     found = {}
     for word in words:
@@ -445,32 +365,16 @@ def _sizes(words: Sequence[str], known: Any) -> dict[str, float]:
             raise ConfigError(f"--size {word}: give NAME=NUMBER, the number above 0")
         if name not in known:
             raise ConfigError(f"--size {word}: no proxy is called {name!r}; there is {', '.join(dict.fromkeys(known))}")
-    return found
+    return {"size": found} if found else {}
 
 
-def _scalings(studies: "Sequence[Study]", sizes: Mapping[str, float]) -> "dict[str, Scaling]":
-    """How alpha and beta go with the size; nothing where fewer than two sizes are known, or there are two golds."""
-    from assay.overopt import scaling
-
-    used = [s for s in studies if s.proxy in sizes and s.fits is not None]
-    if len({sizes[s.proxy] for s in used}) < 2 or len({s.gold for s in used}) > 1:
-        return {}
-    fits = [s.fits.best_of_n for s in used if s.fits is not None]
-    found = {}
-    for k, name in enumerate(("alpha", "beta")):
-        drawn = all(len(fit.draws_R_2) for fit in fits)
-        draws = np.stack([fit.draws_R_2[:, k] for fit in fits], axis=1) if drawn else None
-        found[name] = scaling([sizes[s.proxy] for s in used], [getattr(f, name).value for f in fits], draws)
-    return found
-
-
-def _gathered(folders: Sequence[Path]) -> "tuple[list[Study], dict[str, float], list[str]]":
+def _gathered(folders: Sequence[Path]) -> "tuple[list[Study], dict[str, dict[str, float]], list[str]]":
     """The studies of several runs, sizes and notes; a proxy whose name comes twice is called folder/name."""
     from assay.overopt import read_points
     from assay.overopt.study import read_studies
 
     found: list[tuple[Path, Study]] = []
-    sizes: list[tuple[Path, dict[str, float]]] = []
+    sizes: list[tuple[Path, str, dict[str, float]]] = []
     notes = []
     for folder in folders:
         if not (folder / "fits.json").is_file():
@@ -478,7 +382,7 @@ def _gathered(folders: Sequence[Path]) -> "tuple[list[Study], dict[str, float], 
         points = read_points(folder / "points.jsonl")
         found += [(folder, s) for s in read_studies(folder / "fits.json", points)]
         body = json.loads((folder / "fits.json").read_text(encoding="utf-8"))
-        sizes.append((folder, {name: float(x) for name, x in body.get("sizes", {}).items()}))
+        sizes += [(folder, a["name"], {k: float(x) for k, x in a["sizes"].items()}) for a in body.get("axes", [])]
         notes += [f"{folder.name}: {note}" for note in body.get("notes", [])]
     seen: dict[tuple[str, str], int] = {}
     for _, s in found:
@@ -493,7 +397,10 @@ def _gathered(folders: Sequence[Path]) -> "tuple[list[Study], dict[str, float], 
         called = name(folder, s.proxy)
         points_ = tuple(dataclasses.replace(p, proxy=called) for p in s.points)
         studies.append(dataclasses.replace(s, proxy=called, points=points_))
-    return studies, {name(folder, k): x for folder, part in sizes for k, x in part.items()}, notes
+    merged: dict[str, dict[str, float]] = {}
+    for folder, axis, part in sizes:
+        merged.setdefault(axis, {}).update({name(folder, k): x for k, x in part.items()})
+    return studies, merged, notes
 
 
 def _write(out: Path, command: Any, data: Sequence[Path], studies: "Sequence[Study]", **more: Any) -> None:
@@ -510,7 +417,7 @@ def _write(out: Path, command: Any, data: Sequence[Path], studies: "Sequence[Stu
     print(f"wrote {', '.join(str(out / name) for name in ('points.jsonl', 'fits.json', 'report.html', 'run.json'))}")
 
 
-def _show(studies: "Sequence[Study]", notes: Sequence[str], scalings: "Mapping[str, Scaling]") -> None:
+def _show(studies: "Sequence[Study]", notes: Sequence[str], axes: "Sequence[Axis]") -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -537,14 +444,12 @@ def _show(studies: "Sequence[Study]", notes: Sequence[str], scalings: "Mapping[s
         for note in s.notes:
             print(note)
         print()
-    for name, found in scalings.items():
-        rho, slope = found.spearman, found.slope
-        print(
-            f"{name} over size: Spearman {rho.value:.2f} [{rho.low:.2f}, {rho.high:.2f}], {slope.value:+.3f} "
-            f"[{slope.low:+.3f}, {slope.high:+.3f}] an e-fold, n={rho.n}"
-        )
+    for axis in axes:
+        for name, found in axis.scalings.items():
+            rho, slope = (f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]" for e in (found.spearman, found.slope))
+            print(f"{name} over {axis.name}: Spearman {rho}, {slope} more an e-fold, n={found.spearman.n}")
     for note in notes:
         print(note)
 
 
-COMMANDS: dict[str, Any] = {"bon": BestOfN, "report": Report}
+COMMANDS: dict[str, Any] = {"bon": BestOfN, "rl": Policies, "report": Report}

@@ -1,11 +1,13 @@
 """Policies trained against a proxy: where gold is highest, what is left of it at the end, and what each arm buys.
 
 A run is what its looks at held-out prompts saw; an arm is runs that differ in nothing but their seed. Over several runs
-an interval is Student's, over one it is the look's own, by prompt. Two conventions keep luck out of the comparison. The
-peak is taken at the step where the mean over an arm's runs is highest, not at each run's own luckiest look. The end is
-the mean of the last looks (a quarter of them, five at most), for a policy that nothing holds swings from look to look by more than a look's error.
+an interval is Student's, over one it is the look's own, by prompt.
 
-KL grows with the steps, but compares an arm with another only where both were reached: `at_kl`.
+Two conventions keep luck out of the comparison. The peak is taken at the step where the mean over an arm's runs is
+highest, not at each run's own luckiest look. The end is the mean of the last looks (a quarter of them, five at most),
+for a policy that nothing holds swings from look to look by more than a look's error.
+
+KL grows with the steps, but compares an arm with another only where both were reached: `Arm.at_kl`.
 """
 
 import json
@@ -17,15 +19,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from assay.config import write_atomic
 from assay.errors import DataError
 from assay.overopt._resample import Array
 from assay.overopt.fit import Fits, fit_forms
 from assay.overopt.stop import Stop, recommend_stop
+from assay.overopt.study import plain
 from assay.overopt.sweep import Point
 from assay.report.policy import Look, common_gold, looks
 from assay.stats import Estimate, student
 
-__all__ = ["Arm", "Run", "arm", "at_kl", "ends_less", "mean_rows", "read_run", "run_of", "run_points"]
+__all__ = ["Arm", "Run", "arm", "read_run", "run_of", "run_points", "write_arms"]
 
 LAST: Final = 5
 """Looks at the end that are averaged, at most."""
@@ -109,6 +113,50 @@ class Arm:
         how = "it is not certain that gold fell" if self.fall.value > 0 else "gold did not fall"
         return f"{self.name}: {how} {over}. {top[0].upper()}{top[1:]}; it ends at {_told(self.end)}."
 
+    def ends_less(self, other: "Arm") -> Estimate:
+        """Gold at the end less that of another arm: run by run where both have as many, in order, else the means.
+
+        Runs that go together should share their seed. Without pairs, Welch's interval.
+        """
+        a, b = (np.array([run.end("gold") for run in which.runs]) for which in (self, other))
+        if len(a) == len(b):
+            return student(a - b)
+        from scipy.stats import ttest_ind
+
+        low, high = (
+            ttest_ind(a, b, equal_var=False).confidence_interval() if min(len(a), len(b)) > 1 else (math.nan, math.nan)
+        )
+        return Estimate(value=float(a.mean() - b.mean()), low=float(low), high=float(high), n=min(len(a), len(b)))
+
+    def at_kl(self, kl: float) -> Estimate:
+        """Rise of gold where each run's KL first passes a value, on straight lines between looks.
+
+        A run that never gets there is left out, and counted as unscored.
+        """
+        found = []
+        for run in self.runs:
+            ks, golds = run.values_L("kl"), run.values_L("gold")
+            value = math.nan
+            for k in range(1, len(ks)):
+                if ks[k] >= kl > ks[k - 1]:
+                    value = float(np.interp(kl, ks[k - 1 : k + 1], golds[k - 1 : k + 1])) - float(golds[0])
+                    break
+            found.append(value)
+        return student(found)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The looks of the arm as if of one run: every measurement's mean over the runs, with its interval."""
+        found = []
+        for k, step in enumerate(self.runs[0].steps_L):
+            watch: dict[str, Any] = {}
+            for what in ("proxy", "kl", "length", "steps", "entropy", "finished", "duplicates"):
+                told = [getattr(run.looks[k], what) for run in self.runs]
+                if all(e is not None for e in told):
+                    watch[what] = _row(_estimate(np.array([e.value for e in told]), self.runs, k, what))
+            gold = _estimate(np.array([run.values_L("gold")[k] for run in self.runs]), self.runs, k)
+            found.append({"step": step, "watch": {**watch, "gold": {self.runs[0].gold: _row(gold)}}})
+        return found
+
 
 def read_run(folder: Path, gold: str | None = None) -> Run:
     """The looks of a folder that `assay rl` wrote.
@@ -185,57 +233,10 @@ def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resampl
     )
 
 
-def ends_less(one: Arm, other: Arm) -> Estimate:
-    """Gold at the end of an arm less that of another: run by run where both have as many, in order, else the means.
-
-    Runs that go together should share their seed. Without pairs, Welch's interval.
-    """
-    a, b = (np.array([run.end("gold") for run in which.runs]) for which in (one, other))
-    if len(a) == len(b):
-        return student(a - b)
-    from scipy.stats import ttest_ind
-
-    low, high = (
-        ttest_ind(a, b, equal_var=False).confidence_interval() if min(len(a), len(b)) > 1 else (math.nan, math.nan)
-    )
-    return Estimate(value=float(a.mean() - b.mean()), low=float(low), high=float(high), n=min(len(a), len(b)))
-
-
-def at_kl(which: Arm, kl: float) -> Estimate:
-    """Rise of gold where each run's KL first passes a value, on straight lines between looks.
-
-    A run that never gets there is left out, and counted as unscored.
-    """
-    found = []
-    for run in which.runs:
-        ks, golds = run.values_L("kl"), run.values_L("gold")
-        value = math.nan
-        for k in range(1, len(ks)):
-            if ks[k] >= kl > ks[k - 1]:
-                value = float(np.interp(kl, ks[k - 1 : k + 1], golds[k - 1 : k + 1])) - float(golds[0])
-                break
-        found.append(value)
-    return student(found)
-
-
-def mean_rows(which: Arm) -> list[dict[str, Any]]:
-    """The arm as the looks of one run: every measurement's mean over the runs, with its interval."""
-    rows = []
-    for k, step in enumerate(which.runs[0].steps_L):
-        watch: dict[str, Any] = {}
-        for what in ("proxy", "kl", "length", "steps", "entropy", "finished", "duplicates"):
-            told = [getattr(run.looks[k], what) for run in which.runs]
-            if all(e is not None for e in told):
-                watch[what] = _row(_estimate(np.array([e.value for e in told]), which.runs, k, what))
-        gold = _estimate(np.array([run.values_L("gold")[k] for run in which.runs]), which.runs, k)
-        rows.append({"step": step, "watch": {**watch, "gold": {which.runs[0].gold: _row(gold)}}})
-    return rows
-
-
 def run_points(which: Arm) -> list[Point]:
     """One point a look: means over the runs."""
     points = []
-    for k, (row, step) in enumerate(zip(mean_rows(which), which.runs[0].steps_L, strict=True)):
+    for k, (row, step) in enumerate(zip(which.rows(), which.runs[0].steps_L, strict=True)):
         watch = {name: _read(e) for name, e in row["watch"].items() if name != "gold"}
         gold = _read(row["watch"]["gold"][which.runs[0].gold])
         points.append(
@@ -256,6 +257,19 @@ def run_points(which: Arm) -> list[Point]:
             )
         )
     return points
+
+
+def write_arms(path: Path, arms: Sequence[Arm]) -> None:
+    """Arms as JSON, all but their runs; numbers that are not finite become "inf", "-inf" and "nan"."""
+    rows = []
+    for one in arms:
+        row: dict[str, Any] = {"name": one.name, "verdict": one.verdict, "runs": len(one.runs)}
+        for key in ("peak_step", "start", "peak", "end", "fall", "rise", "kl_at_peak", "kl_at_end", "proxy_rise"):
+            row[key] = getattr(one, key)
+        row["ends"] = [run.end("gold") for run in one.runs]
+        row["fits"] = None if one.fits is None else {fit.form: fit.row() for fit in (one.fits.best_of_n, one.fits.rl)}
+        rows.append({**row, "stop": one.stop, "notes": one.notes})
+    write_atomic(path, json.dumps(plain({"arms": rows}), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def _standard_error(told: Sequence[Estimate | None]) -> float | None:

@@ -216,7 +216,7 @@ def _words(
         if more is None:
             return f"no reasonable number of gold labels would settle it: its loss is too close to epsilon, {epsilon:g}"
         cost = "" if labels == more else f", {labels:,} gold labels"
-        return f"about {more:,} more {unit}{cost}, would settle it" if cost else f"about {more:,} more {unit} would"
+        return f"about {more:,} more {unit}{cost}{',' if cost else ''} would settle it"
 
     unit = unit if losses.rule == "paired" else "gold labels"
     if at is None:

@@ -31,7 +31,7 @@ from assay.overopt.stop import Hedge, Stop, hedge_tune, recommend_stop
 from assay.overopt.sweep import TRUSTED_SHARE, Curve, Point, Sweep
 from assay.stats import Estimate
 
-__all__ = ["Fitted", "Level", "Study", "beside", "read_studies", "study", "write_studies"]
+__all__ = ["Fitted", "Level", "Study", "beside", "plain", "read_studies", "study", "write_studies"]
 
 T = TypeVar("T")
 
@@ -415,7 +415,7 @@ def write_studies(path: Path, studies: Sequence[Study], **more: Any) -> None:
             fits = {form: _fit_row(getattr(s.fits, form)) for form in FORMS}
             fits |= {"share_best_of_n": s.fits.share_best_of_n, "delta_aicc": s.fits.delta_aicc}
         rows.append({"verdict": s.verdict, "warnings": s.warnings, **row, "fits": fits})
-    body = _plain({"studies": rows, **more})
+    body = plain({"studies": rows, **more})
     write_atomic(path, json.dumps(body, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
@@ -455,14 +455,14 @@ def _fit_of(row: Mapping[str, Any]) -> Fit:
     return Fit(**values, draws_R_2=np.empty((0, 2)))
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no numbers that are not finite."""
+def plain(value: Any) -> Any:
+    """Dataclasses as JSON, which has no numbers that are not finite: they become words."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value

@@ -15,9 +15,9 @@ so that a study that was killed goes on, and one with more proxies or arms adds 
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from multiprocessing import get_context
@@ -151,9 +151,17 @@ class Laboratory:
         """What belongs to a seed."""
         return self.out / f"seed{seed}"
 
-    def workers(self, count: int) -> AbstractContextManager[Executor]:
-        """Processes of one thread each: networks of this size are no faster on more."""
-        return ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+    @contextmanager
+    def workers(self, count: int) -> Iterator[Callable[..., Iterator[Any]]]:
+        """A `map` over so many processes, of one thread each: networks of this size are no faster on more.
+
+        One is this process itself.
+        """
+        if count == 1:
+            yield map
+            return
+        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+            yield pool.map
 
     def prepare(self, seed: int, *, pooled: bool = True) -> None:
         """The policy, its preferences, a test set of them, and, unless it is not wanted, a pool with gold."""
@@ -217,11 +225,17 @@ class Laboratory:
         """The proxies that an arm asks."""
         return [replace(weak, member=member) for member in range(arm.members)]
 
+    def ready(self, seed: int, arm: Arm, weak: Proxy = WEAK) -> None:
+        """What an arm needs of a seed: the policy and the proxies, without a pool."""
+        self.prepare(seed, pooled=False)
+        for proxy in self.members(arm, weak):
+            self.learn(seed, proxy, pooled=False)
+
     def run(self, seed: int, arm: Arm) -> Path:
         """Where an arm's run is."""
         return self.folder(seed) / "rl" / arm.name.replace(", ", "-").replace(" ", "-").replace(".", "0.")
 
-    def press(self, seed: int, arm: Arm, *, steps: int, weak: Proxy = WEAK, progress: bool = False) -> Optimised:
+    def press(self, seed: int, arm: Arm, steps: int, *, weak: Proxy = WEAK) -> Optimised:
         """Train the policy against the arm's proxies, or go on with it."""
         folder, world = self.folder(seed), self.world(seed)
         with threads(1):
@@ -240,7 +254,7 @@ class Laboratory:
                 out=self.run(seed, arm),
                 held_out=world.prompts(),
                 golds={"gold": world.gold(folder / "policy")},
-                progress=progress,
+                progress=False,
             )
 
     def _proxy(self, seed: int, proxy: Proxy) -> Path:

@@ -30,6 +30,7 @@ from assay.report.html import (
     write_report,
 )
 from assay.report.overoptimization import overoptimization_report
+from assay.report.policies import policies_report
 from assay.report.policy import Look, arms, looks, proxy_and_gold, reinforcement_curves
 from assay.report.reinforcement import arms_report, reinforcement_report
 from assay.report.searches import search_section, search_tree
@@ -73,6 +74,7 @@ __all__ = [
     "looks",
     "overoptimization_report",
     "page",
+    "policies_report",
     "pool_report",
     "pool_section",
     "proxy_and_gold",

@@ -16,6 +16,7 @@ from assay.stats import Estimate, summarise
 
 if TYPE_CHECKING:
     from assay.overopt import Point, Scaling
+    from assay.overopt.axis import Axis
     from assay.overopt.study import Study
 
 __all__ = ["overoptimization_report"]
@@ -41,27 +42,25 @@ KIND = (
 def overoptimization_report(
     studies: Sequence["Study"],
     *,
-    sizes: Mapping[str, float] | None = None,
-    scalings: Mapping[str, "Scaling"] | None = None,
+    axes: Sequence["Axis"] = (),
     paired: Mapping[str, tuple[int, Mapping[str, Estimate]]] | None = None,
     notes: Sequence[str] = (),
     run: Mapping[str, Any] | None = None,
 ) -> list[Section]:
     """The sections of a sweep: what to do, why, the proxies side by side, the fits, and every point.
 
-    sizes: of proxies by name, such as parameters or preferences. scalings: of alpha and beta with them. paired: by
-    gold, an n and each proxy's gold there less that of the first, paired by prompt. notes: what a reader must know.
+    axes: numbers that proxies differ in, such as parameters or preferences. paired: by gold, an n and each proxy's
+    gold there less that of the first, paired by prompt. notes: what a reader must know.
     Raises `DataError` without studies.
     """
     if not studies:
         raise DataError("there is no proxy with a gold to report")
-    sizes = sizes or {}
-    tints = colours(studies, sizes)
+    tints = colours(studies, axes[0].sizes if axes else {})
     several = len(studies) > 1
     sections = [_what_to_do(studies, notes, tints)]
     if several:
         golds = dict.fromkeys(s.gold for s in studies)
-        sections += [_side_by_side(studies, g, sizes, scalings or {}, (paired or {}).get(g), tints) for g in golds]
+        sections += [_side_by_side(studies, g, axes, (paired or {}).get(g), tints) for g in golds]
     shown = studies if len(studies) <= MOST else studies[:MOST]
     for study in shown:
         sections += [_one(study)] if several else [_why(study)]
@@ -113,8 +112,7 @@ def _advice(studies: Sequence["Study"]) -> Table:
 def _side_by_side(
     studies: Sequence["Study"],
     gold: str,
-    sizes: Mapping[str, float],
-    scalings: Mapping[str, "Scaling"],
+    axes: Sequence["Axis"],
     paired: tuple[int, Mapping[str, Estimate]] | None,
     tints: Mapping[str, str],
 ) -> Section:
@@ -127,24 +125,25 @@ def _side_by_side(
     )
     if len(drawn) < len(mine):
         caption += f" {len(drawn)} of {len(mine)} proxies are drawn."
-    if len(tints) > 1 and all(s.proxy in sizes for s in mine):
+    if axes and len(tints) > 1 and all(s.proxy in axes[0].sizes for s in mine):
         caption += " The darker, the larger."
     blocks: list[Block] = []
     if any(s.used for s in drawn):
         blocks.append(Figure(fan(drawn, tints), caption))
-    blocks.append(_mitigations(mine, sizes, paired))
+    blocks.append(_mitigations(mine, axes, paired))
     if any(s.gaps for s in drawn):
         gap = "What each proxy promises less what gold gives: 0 is a promise kept. The slope is taken as known."
         blocks.append(Figure(gaps(drawn, tints), gap))
-    if scalings:
-        sentences = [_scaling(name, s) for name, s in scalings.items()]
-        blocks += [Figure(scaled(mine, sizes, scalings), "Bars are 95 % intervals by prompt."), Bullets(sentences)]
+    for axis in axes:
+        if axis.scalings:
+            sentences = [_scaling(name, axis.name, s) for name, s in axis.scalings.items()]
+            blocks += [Figure(scaled(mine, axis), "Bars are 95 % intervals by prompt."), Bullets(sentences)]
     several = len({s.gold for s in studies}) > 1
     return Section(f"Side by side: {gold}" if several else "Side by side", blocks)
 
 
 def _mitigations(
-    studies: Sequence["Study"], sizes: Mapping[str, float], paired: tuple[int, Mapping[str, Estimate]] | None
+    studies: Sequence["Study"], axes: Sequence["Axis"], paired: tuple[int, Mapping[str, Estimate]] | None
 ) -> Table:
     """A row a proxy: gold at its best, at the end, and against the first."""
     head = ["proxy", "gold,\nhighest", "gold,\nlast trusted n", "lost since\nthe highest", "correlation\nwith gold"]
@@ -153,8 +152,11 @@ def _mitigations(
     body = []
     for s in studies:
         top, last = s.top, s.used[-1] if s.used else None
-        size = f" (size {sizes[s.proxy]:,.6g})" if s.proxy in sizes else ""
-        row: list[Any] = [f"{s.proxy}{size}", f"{_cell(top.gold_mean)}\n{_n(top)}" if top else "–"]
+        size = ", ".join(f"{axis.name} {axis.sizes[s.proxy]:,.6g}" for axis in axes if s.proxy in axis.sizes)
+        row: list[Any] = [
+            f"{s.proxy} ({size})" if size else s.proxy,
+            f"{_cell(top.gold_mean)}\n{_n(top)}" if top else "–",
+        ]
         row += [f"{_cell(last.gold_mean)}\n{_n(last)}" if last else "–", _lost(s), _cell(s.correlation)]
         if paired and paired[1]:
             row.append(_cell(paired[1].get(s.proxy), sign=True))
@@ -279,9 +281,9 @@ def _points(studies: Sequence["Study"]) -> Section:
     return Section("Every point", tables)
 
 
-def _scaling(name: str, found: "Scaling") -> str:
+def _scaling(name: str, size: str, found: "Scaling") -> str:
     rho, slope = found.spearman, found.slope
-    said = f"{name}: rank correlation with the size {_brief(rho)}, {_brief(slope)} more for each e-fold"
+    said = f"{name}: rank correlation with {size} {_brief(rho)}, {_brief(slope)} more for each e-fold"
     few = "; so few sizes say little" if rho.n < 5 else ""
     return f"{said} ({rho.n} proxies{few})."
 

@@ -35,8 +35,8 @@ MOST: Final = 4
 LONGEST: Final = 1200
 """Characters shown of a step."""
 PICTURE: Final = (
-    "The broken line is the proxy, the solid ones are gold; bands are 95 % intervals by prompt. KL says how far the "
-    "policy has gone from the reference it began as. A ring marks gold's peak, which is picked on these same prompts "
+    "The broken line is the proxy, the solid ones are gold; bands are 95 % intervals by {by}. KL says how far the "
+    "policy has gone from the reference it began as. A ring marks gold's peak, which is picked on these same looks "
     "and so flatters a little."
 )
 
@@ -68,10 +68,13 @@ def arms_report(
     gold: str | None = None,
     run: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
+    by: str = "prompt",
+    alarms: bool = True,
 ) -> list[Section]:
     """The sections of several runs beside each other: whose gold fell, over the steps and against KL, and every look.
 
-    gold: which one to compare by; None = the one that most arms have. Raises `DataError` where no arm was looked at.
+    gold: which one to compare by; None = the one that most arms have. by: what the intervals of the looks are over.
+    alarms: whether the rows hold them. Raises `DataError` where no arm was looked at.
     """
     runs = {name: looks(rows) for name, rows in rows_by_arm.items()}
     if not any(runs.values()):
@@ -80,20 +83,20 @@ def arms_report(
     courses = {n: c for n, seen in runs.items() if what is not None and (c := course(seen, what))}
     blocks: list[Block] = [Bullets(_compared(rows_by_arm, runs, courses, what))]
     if courses or any(known(look.steps) for seen in runs.values() for look in seen):
-        caption = "Bands are 95 % intervals by prompt. A ring marks where an arm's gold is highest."
+        caption = f"Bands are 95 % intervals by {by}. A ring marks where an arm's gold is highest."
         blocks.append(Figure(arms(rows_by_arm, gold=what), caption))
-    blocks.append(_arms_table(runs, courses, what))
+    blocks.append(_arms_table(runs, courses, what, by))
     if notes:
         blocks.append(Bullets(notes))
     sections = [Section("Arms side by side", blocks)]
     if any(known(look.proxy) for seen in runs.values() for look in seen) or courses:
-        caption = (
-            f"{PICTURE} Every arm is paid in a proxy of its own: compare the courses of proxies, not their heights."
-        )
+        paid = "Every arm is paid in a proxy of its own: compare the courses of proxies, not their heights."
+        caption = f"{_picture(by)} {paid}"
         sections.append(Section("Proxy and gold", [Figure(proxy_and_gold(runs, gold=what), caption)]))
-    alarms = [f"{name}: {alarm}" for name, rows in rows_by_arm.items() for alarm in _alarms(rows)]
-    sections.append(Section("Alarms", [Bullets(alarms) if alarms else Paragraph("No arm raised an alarm.")]))
-    tables = [Details(name, [_looks_table(seen)]) for name, seen in runs.items() if seen]
+    if alarms:
+        raised = [f"{name}: {alarm}" for name, rows in rows_by_arm.items() for alarm in _alarms(rows)]
+        sections.append(Section("Alarms", [Bullets(raised) if raised else Paragraph("No arm raised an alarm.")]))
+    tables = [Details(name, [_looks_table(seen, by)]) for name, seen in runs.items() if seen]
     sections.append(Section("Every look", tables))
     return sections if run is None else [*sections, run_section(run)]
 
@@ -114,7 +117,12 @@ def _result(rows: Sequence[Row], seen: Sequence[Look], courses: Sequence[Course]
     blocks += _alarm_blocks(rows)
     if courses or any(known(look.proxy) for look in seen):
         peaks = {"run": peak} if peak is not None else {}
-        blocks.append(Figure(proxy_and_gold({"run": seen}, peaks=peaks), PICTURE if courses else _proxy_only(seen)))
+        blocks.append(
+            Figure(
+                proxy_and_gold({"run": seen}, peaks=peaks),
+                _picture() if courses else _proxy_only(seen),
+            )
+        )
     blocks.append(Details(f"Every look at the held-out prompts ({len(seen):,})", [_looks_table(seen)]))
     return Section("What came out", blocks)
 
@@ -343,7 +351,7 @@ def _compared(
     return said
 
 
-def _arms_table(runs: Mapping[str, Sequence[Look]], courses: Mapping[str, Course], what: str | None) -> Table:
+def _arms_table(runs: Mapping[str, Sequence[Look]], courses: Mapping[str, Course], what: str | None, by: str) -> Table:
     """A row an arm: its gold where it began, where it was highest and where it ended, and what became of its steps."""
     head = ["arm", "gold,\nfirst look", "gold,\nhighest", "gold,\nend", "KL,\nend", "steps a response,\nfirst and end"]
     body = []
@@ -357,10 +365,14 @@ def _arms_table(runs: Mapping[str, Sequence[Look]], courses: Mapping[str, Course
         body.append([name, *gold, None if kl is None else kl.value, " → ".join(f"{x:.3g}" for x in ends) or None])
     ns = _range(one.at(one.last).n for one in courses.values())
     of = f"gold is {what}, n = {ns}; " if what is not None and courses else ""
-    return Table(head, body, f"{of}KL in nats a response; 95 % intervals")
+    return Table(head, body, f"{of}KL in nats a response; 95 % intervals by {by}")
 
 
-def _looks_table(seen: Sequence[Look]) -> Table:
+def _picture(by: str = "prompt") -> str:
+    return PICTURE.format(by=by)
+
+
+def _looks_table(seen: Sequence[Look], by: str = "prompt") -> Table:
     names = list(dict.fromkeys(name for look in seen for name in look.gold or ()))
     head = ["step", "KL", "proxy", *(f"gold:\n{name}" for name in names), "tokens a\nresponse", "n", "unscored"]
     body = []
@@ -379,7 +391,7 @@ def _looks_table(seen: Sequence[Look]) -> Table:
                 sum(e.unscored for e in measured),
             ]
         )
-    return Table(head, body, "With 95 % intervals by prompt; unscored counts missing scores of proxy and gold together")
+    return Table(head, body, f"With 95 % intervals by {by}; unscored counts missing scores of proxy and gold together")
 
 
 def _courses(seen: Sequence[Look], peak: int | None) -> list[Course]:

@@ -21,7 +21,7 @@ from assay.report.svg import INK, MUTED, PALETTE, draw
 from assay.stats import Estimate
 
 if TYPE_CHECKING:
-    from assay.overopt import Scaling
+    from assay.overopt.axis import Axis
     from assay.overopt.study import Study
 
 __all__ = ["MOST", "colours", "fan", "gaps", "proxy_and_gold_over_n", "responses", "scaled"]
@@ -150,8 +150,9 @@ def fan(studies: Sequence["Study"], tints: Mapping[str, str] | None = None) -> s
     return draw(5.6, 3.9, f"Gold against KL: {', '.join(shown)}", paint)
 
 
-def scaled(studies: Sequence["Study"], sizes: Mapping[str, float], scalings: Mapping[str, "Scaling"]) -> str:
-    """alpha and beta of each proxy over its size, with the line through them."""
+def scaled(studies: Sequence["Study"], axis: "Axis") -> str:
+    """alpha and beta of each proxy over a number that they differ in, with the line through them."""
+    sizes = axis.sizes
     shown = [s for s in studies if s.fits is not None and s.proxy in sizes]
     if not shown:
         raise DataError("no proxy with a size could be fitted")
@@ -162,7 +163,7 @@ def scaled(studies: Sequence["Study"], sizes: Mapping[str, float], scalings: Map
             told: list[Estimate] = [getattr(s.fits.best_of_n, name) for s in shown if s.fits is not None]
             errors = np.nan_to_num([[e.value - e.low for e in told], [e.high - e.value for e in told]])
             ax.errorbar(x, [e.value for e in told], yerr=np.maximum(errors, 0), fmt="o", color=PALETTE[0], markersize=5)
-            if line := scalings.get(name):
+            if line := axis.scalings.get(name):
                 ends = np.array([min(x), max(x)])
                 ax.plot(ends, line.intercept + line.slope.value * np.log(ends), color=MUTED, linestyle=DASHES[1])
             ax.set_xscale("log")
@@ -170,9 +171,9 @@ def scaled(studies: Sequence["Study"], sizes: Mapping[str, float], scalings: Map
             ax.set_xticks(ticks, [f"{t:,.4g}" for t in ticks])
             ax.set_xticks([], minor=True)
             ax.margins(x=0.12)
-            ax.set(xlabel="size (log scale)", title=name)
+            ax.set(xlabel=f"{axis.name} (log scale)", title=name)
 
-    return draw(5.6, 2.6, "alpha and beta over the size", paint)
+    return draw(5.6, 2.6, f"alpha and beta over {axis.name}", paint)
 
 
 def colours(studies: Sequence["Study"], sizes: Mapping[str, float]) -> dict[str, str]:
