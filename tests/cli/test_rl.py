@@ -37,6 +37,9 @@ def test_a_part_is_read_from_words() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ("mean:longest", "has one member"),
+        ("mean:longest+shortest", "carries no mean and spread"),
+        ("longest,variance=1", "in uwo:A"),
         ("nowhere", "no reward model's folder"),
         ("math,wieght=2", "'wieght' is no key; there is aggregate"),
         ("math,weight=much", "weight=much: give a number"),

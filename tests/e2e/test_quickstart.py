@@ -7,6 +7,7 @@ import pytest
 
 from assay.errors import ConfigError
 from assay.models import checkpoint
+from assay.overopt import read_points
 from assay.quickstart import Arithmetic, Summary, run
 from assay.quickstart.models import read_scores, train_and_score
 from assay.quickstart.records import read_pools
@@ -38,6 +39,17 @@ def test_the_summary_holds_what_it_promises(done: tuple[Path, Summary]) -> None:
         assert all(point["value"] <= body["oracle"]["value"] + 1e-9 for point in curve)
     assert body["parity_max_abs_diff"] == summary.parity_max_abs_diff <= 1e-4
     assert (out / "report.html").stat().st_size > 10_000
+
+
+def test_it_ends_with_how_hard_its_models_may_be_pressed(done: tuple[Path, Summary]) -> None:
+    """The same curves as the summary's, from other code."""
+    out, summary = done
+    points = {(p.proxy, p.n): p for p in read_points(out / "overopt" / "points.jsonl")}
+    for kind, curve in summary.best_of_n.items():
+        for n, estimate in ((p.n, p.estimate) for p in curve):
+            assert points[kind, n].gold_mean.value == pytest.approx(estimate.value)
+    assert "When each stops being gold" in (out / "report.html").read_text()
+    assert (out / "overoptimization.html").stat().st_size > 10_000
 
 
 def test_the_pool_is_of_other_problems_and_graded(done: tuple[Path, Summary]) -> None:

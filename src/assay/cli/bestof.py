@@ -223,11 +223,9 @@ def _search(name: str, seed: int, verifier: Verifier, transform: str) -> Callabl
 def _scorer(name: str) -> Scorer:
     if name in RULERS:
         return RULERS[name]
-    if not Path(name).is_dir():
-        raise ConfigError(f"{name} is no folder of a reward model and no ruler; the rulers are {', '.join(RULERS)}")
-    from assay.scorers.local import LocalScorer
+    from assay.cli.reward import scorer
 
-    return LocalScorer(name)
+    return scorer(name)
 
 
 def _score(scorer: Scorer, groups: Sequence[Group]) -> list[list[Score | Unscored]]:

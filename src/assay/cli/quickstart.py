@@ -53,6 +53,6 @@ def _tell(summary: "Summary", out: Path) -> None:
     console.print(story(summary), highlight=False)
     console.print(
         f"Scores of saved models differ by at most {summary.parity_max_abs_diff:.1e}. {summary.seconds:.0f} seconds. "
-        f"Report: {out / 'report.html'}",
+        f"Report: {out / 'report.html'}; how hard each may be pressed: {out / 'overoptimization.html'}",
         highlight=False,
     )

@@ -2,9 +2,9 @@
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from assay.aggregation import AGGREGATIONS
 from assay.errors import ConfigError
@@ -13,6 +13,7 @@ from assay.rl.rewards import PLACEMENTS
 from assay.rl.scoring import Part
 from assay.rl.transforms import PAR, Centre, Clip, Gate, LengthPenalty, Overlong, Standardise, Transform
 from assay.scorers.called import Called
+from assay.scorers.ensemble import Ensemble
 from assay.scorers.lower_bound import LowerBound
 from assay.scorers.rules import Longest, Random, Shortest
 from assay.scorers.verified import Verified
@@ -20,13 +21,20 @@ from assay.scorers.verified import Verified
 __all__ = ["GRAMMAR", "named", "part", "scorer"]
 
 GRAMMAR: Final = (
-    "SCORER[,KEY=VALUE...]: a reward model's folder, a verifier (math, numeric), shortest, longest, random, or "
-    "package.module:name (a scorer, a verifier, or a function of prompts and completions). Keys: weight; place "
+    "SCORER[,KEY=VALUE...]: a reward model's folder, a verifier (math, numeric), shortest, longest, random, "
+    "package.module:name (a scorer, a verifier, or a function of prompts and completions), or an ensemble of these, "
+    "mean:A+B+C, worst:A+B+C or uwo:A+B+C (the mean less the members' variance). Keys: weight; place "
     f"({', '.join(PLACEMENTS)}); aggregate (of the step scores, where placed at the end); threshold (of below); "
-    "temperature (of softmin); prover (best of k); lower_bound (times an ensemble's spread); name. Transforms, in "
+    "temperature (of softmin); prover (best of k); lower_bound (times an ensemble's spread); variance (its weight in "
+    "uwo, 0.5 where not given); name. Transforms, in "
     "order: centre, standardise, clip=LOW:HIGH, par=REFERENCES, length=PRICE, overlong=LIMIT:BUFFER, gate=REGEX"
 )
 
+ENSEMBLES: Final[Mapping[str, Literal["mean", "worst", "uncertainty"]]] = {
+    "mean": "mean",
+    "worst": "worst",
+    "uwo": "uncertainty",
+}
 RULES: Final[Mapping[str, Scorer]] = {"shortest": Shortest(), "longest": Longest(), "random": Random()}
 
 
@@ -64,8 +72,12 @@ def part(words: str, device: str = "cpu") -> Part:
             transforms.append(TRANSFORMS[key](value))
         elif key == "lower_bound":
             inner = LowerBound(inner, _numbers(value, 1, key)[0])
+        elif key == "variance":
+            if not isinstance(inner, Ensemble) or inner.how != "uncertainty":
+                raise ConfigError(f"reward {words!r}: variance is weighed in uwo:A+B+C only")
+            inner = replace(inner, weight=_numbers(value, 1, key)[0])
         elif key not in known:
-            keys = sorted(known | {*TRANSFORMS, "lower_bound"})
+            keys = sorted(known | {*TRANSFORMS, "lower_bound", "variance"})
             raise ConfigError(f"reward {words!r}: {key!r} is no key; there is {', '.join(keys)}")
         elif key in ("name", "place", "aggregate"):
             settings[key] = value
@@ -84,6 +96,12 @@ def scorer(what: str, device: str = "cpu") -> Scorer:
     """What a word names. Raises `ConfigError` where it names nothing."""
     if what in RULES:
         return RULES[what]
+    how, colon, members = what.partition(":")
+    if colon and how in ENSEMBLES:
+        names = members.split("+")
+        if len(names) < 2:
+            raise ConfigError(f"{what!r} has one member; give two or more, {how}:A+B")
+        return Ensemble({f"{name}, {k}": scorer(name, device) for k, name in enumerate(names)}, how=ENSEMBLES[how])
     if (Path(what) / "reward_model.json").is_file():
         from assay.models import checkpoint
         from assay.scorers.local import LocalScorer
@@ -97,7 +115,7 @@ def scorer(what: str, device: str = "cpu") -> Scorer:
     if not colon or not module:
         raise ConfigError(
             f"{what!r} is no reward model's folder, and no scorer has that name; there is math, numeric, "
-            f"{', '.join(RULES)}, and package.module:name for your own"
+            f"{', '.join(RULES)}, package.module:name for your own, and mean:A+B, worst:A+B, uwo:A+B for several"
         )
     try:
         found: Any = getattr(importlib.import_module(module), name)

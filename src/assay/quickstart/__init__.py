@@ -10,6 +10,7 @@ Stages, each leaving its artefact in the run's folder, so that a run that was st
 | data     | `data/{preference,outcome,process}.jsonl` | right-wrong pairs, answers' labels, steps' labels           |
 | models   | `models/*`, `scores/*.jsonl`              | three reward models, trained, reloaded, scoring the pool    |
 | summary  | `summary.json`, `report.html`             | best-of-n by each, beside mean, majority and oracle         |
+|          | `overopt/`, `overoptimization.html`       | how hard each may be pressed before the truth is lost       |
 """
 
 from assay.quickstart.run import run

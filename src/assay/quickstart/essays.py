@@ -42,7 +42,7 @@ class Essays:
     rules: int = 0
     """Of the language and of what is worth something."""
     policy_width: int = 56
-    """Of the policy's layers; 56 is about 60k parameters."""
+    """Of the policy's layers, a multiple of 8; 56 is about 60k parameters."""
     policy_steps: int = 600
     steps: int = 600
     """Optimiser steps of each proxy at most."""
@@ -52,6 +52,10 @@ class Essays:
     """Preferences a step."""
     standard: int = 1024
     """Essays a topic whose mean and standard deviation are gold's."""
+
+    def __post_init__(self) -> None:
+        if self.policy_width < 8 or self.policy_width % 8:
+            raise ConfigError(f"policy_width is {self.policy_width}; it must be a multiple of 8")
 
     @property
     def max_tokens(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.evaluation import Report, evaluate
+from assay.overopt.study import Study
 from assay.quickstart.models import read_scores
 from assay.quickstart.records import read_pools
 from assay.quickstart.story import story
@@ -18,6 +19,7 @@ from assay.report import (
     Paragraph,
     Section,
     evaluation_sections,
+    overoptimization_section,
     pool_report,
     write_report,
 )
@@ -27,7 +29,7 @@ from assay.stats import CurvePoint, Estimate
 __all__ = ["write"]
 
 
-def write(world: World, out: Path, summary: Summary) -> None:
+def write(world: World, out: Path, summary: Summary, studies: Sequence[Study]) -> None:
     """Write `report.html` from what the stages left in the run's folder. Raises `MissingExtra`."""
     measured = {kind: _measured(out, kind) for kind in world.kinds}
     rulers: dict[str, Estimate | Sequence[CurvePoint]] = {
@@ -40,6 +42,7 @@ def write(world: World, out: Path, summary: Summary) -> None:
     sections = [
         Section("What happened", [Paragraph(story(summary))]),
         *pool_report(summary.best_of_n, rulers, gold="accuracy"),
+        overoptimization_section(studies, more="overoptimization.html, beside this page, has every number of it."),
     ]
     if summary.steps:
         sections.append(Section("Steps", [Estimates(summary.steps, caption="Of the test pool's steps")]))

@@ -11,7 +11,7 @@ from assay import config
 from assay.data import io
 from assay.errors import ConfigError, DataError
 from assay.protocols import Prefix, Sampling
-from assay.quickstart import records, report
+from assay.quickstart import pressed, records, report
 from assay.quickstart.models import train_and_score
 from assay.quickstart.summary import Summary, summarise
 from assay.quickstart.world import Arithmetic, World
@@ -48,7 +48,7 @@ def run(out: Path, *, seed: int = 0, world: World | None = None, progress: bool 
         ledger.stage("models", scored, lambda: train_and_score(world, out, progress))
         summary = summarise(world, out, ledger.seconds)
     config.write_atomic(out / "summary.json", summary.to_json())
-    report.write(world, out, summary)
+    report.write(world, out, summary, pressed.press(world, out))
     return summary
 
 

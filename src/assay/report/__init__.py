@@ -29,7 +29,7 @@ from assay.report.html import (
     page,
     write_report,
 )
-from assay.report.overoptimization import overoptimization_report
+from assay.report.overoptimization import overoptimization_report, overoptimization_section
 from assay.report.policies import policies_report
 from assay.report.policy import Look, arms, looks, proxy_and_gold, reinforcement_curves
 from assay.report.reinforcement import arms_report, reinforcement_report
@@ -73,6 +73,7 @@ __all__ = [
     "evaluation_sections",
     "looks",
     "overoptimization_report",
+    "overoptimization_section",
     "page",
     "policies_report",
     "pool_report",

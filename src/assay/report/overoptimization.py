@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from assay.overopt.axis import Axis
     from assay.overopt.study import Study
 
-__all__ = ["overoptimization_report"]
+__all__ = ["overoptimization_report", "overoptimization_section"]
 
 WHAT = (
     "For each prompt, n responses are sampled and the one that the proxy scores highest is taken; gold is what the "
@@ -66,6 +66,14 @@ def overoptimization_report(
         sections += [_one(study)] if several else [_why(study)]
     sections += [_fits(studies), _points(studies)]
     return sections if run is None else [*sections, run_section(run)]
+
+
+def overoptimization_section(studies: Sequence["Study"], *, more: str = "") -> Section:
+    """The picture of each proxy in one section of another report, and what to do. more: where the rest is."""
+    blocks: list[Block] = [Paragraph(WHAT)]
+    for study in studies:
+        blocks += [Paragraph(study.verdict), *_picture(study)]
+    return Section("When each stops being gold", [*blocks, *([Paragraph(more)] if more else [])])
 
 
 def _what_to_do(studies: Sequence["Study"], notes: Sequence[str], tints: Mapping[str, str]) -> Section:
