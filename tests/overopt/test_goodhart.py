@@ -192,3 +192,11 @@ def test_refusals():
             call()
     with pytest.raises(ConfigError):
         diagnose(x, x, quantile=1.0)
+
+
+def test_whether_a_tail_is_heavy_is_a_plain_truth_value():
+    rng = np.random.default_rng(0)
+    for values, heavy in ((rng.pareto(1.5, 4000), True), (rng.normal(size=4000), False)):
+        found = tail_index(values)
+        assert type(found.heavy) is bool
+        assert found.heavy == heavy

@@ -162,3 +162,10 @@ def test_refusals():
     ):
         with pytest.raises(DataError):
             call()
+
+
+def test_one_response_is_no_selection():
+    """n = 1 is the policy itself: 0 to the last bit, with ties, repeats and missing scores."""
+    for pool, keys in (([1.0, 1.0, 2.0], None), ([0.3, 0.1, 0.7], ["a", "a", "b"]), ([0.1, np.nan, 0.2, 0.2], None)):
+        assert empirical_kl(pool, [1, 2], keys=keys)[0] == 0.0
+    assert best_of_n_kl(1) == 0.0

@@ -265,3 +265,14 @@ def test_refusals_of_a_hedge():
     ):
         with pytest.raises(ConfigError):
             call()
+
+
+def test_what_is_said_can_be_written_as_json():
+    """Flags are Python's own: numpy's would be refused by json."""
+    x = np.random.default_rng(0).normal(size=(6, 64))
+    for gold in (x, -x):
+        found = hedge_tune(x, gold, most=8, resamples=20)
+        assert type(found.at_end) is bool
+    stop = recommend_stop([0.0, 1.0], x[:, :2], epsilon=10.0)
+    assert type(stop.at_end) is bool
+    assert type(stop.settled) is bool
