@@ -55,7 +55,7 @@ class Bench:
     """Responses a topic in the pool: 65,536 in all."""
     policy_width: int = 56
     """Width of the policy; another wants another folder."""
-    arms: tuple[str, ...] = tuple(ARMS)
+    arms: tuple[str, ...] = tuple(name for name in ARMS if name not in SIZES)
     """Ways to train a policy."""
     rl_seeds: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
     """Of reinforcement learning, whose ends vary more."""
@@ -92,8 +92,7 @@ class Bench:
                 result["best_of_n"] = sweep(self)
                 config.write_atomic(self.out / "best_of_n.json", json.dumps(result["best_of_n"], indent=1))
             if arms:
-                most = max((ARMS[name] for name in arms), key=lambda arm: arm.members)
-                list(over(lab.ready, self.rl_seeds, [most] * len(self.rl_seeds)))
+                list(over(lab.ready, self.rl_seeds, [[ARMS[name] for name in arms]] * len(self.rl_seeds)))
                 runs = [(name, seed) for name in arms for seed in self.rl_seeds]
                 found = list(over(_pressed, [self] * len(runs), *zip(*runs, strict=True)))
                 each = len(self.rl_seeds)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,16 @@ from assay.stats import best_of_n
 
 
 def small(self: Laboratory, seed: int) -> Essays:
-    return Essays(seed=seed, policy_width=32, policy_steps=60, steps=30, standard=64)
+    return Essays(seed=seed, policy_width=32, policy_steps=20, steps=8, standard=32)
 
 
 @pytest.fixture
 def laboratory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laboratory:
     monkeypatch.setattr(Laboratory, "world", small)
     monkeypatch.setattr("assay.quickstart.laboratory.TEST", 64)
+    monkeypatch.setattr("assay.quickstart.laboratory.STANDARD", 16)
+    quick = replace(RL, groups=2, samples=4, watch_prompts=4, watch_samples=4)
+    monkeypatch.setattr("assay.quickstart.laboratory.RL", quick)
     return Laboratory(out=tmp_path, pairs=96, pool=16)
 
 
@@ -53,7 +57,7 @@ def test_what_is_there_is_not_made_again(laboratory: Laboratory) -> None:
     assert not np.array_equal(*pool.proxies.values())
     tested = laboratory.tested(0, proxies[0])
     assert tested["parameters"] == 492
-    assert 0.4 < tested["accuracy"]["value"] < 1
+    assert 0.3 < tested["accuracy"]["value"] < 1
     before = {path: path.stat().st_mtime_ns for path in laboratory.out.rglob("*") if path.is_file()}
     laboratory.prepare(0)
     for proxy in proxies:
@@ -80,11 +84,13 @@ def test_members_together_by_hand() -> None:
 
 def test_a_policy_is_pressed_against_one_and_against_four(laboratory: Laboratory) -> None:
     weak = Proxy(size="XS", pairs=64)
-    for name in ("single, KL .1", "uwo of 4"):
-        laboratory.ready(0, ARMS[name], weak)
-        done = laboratory.press(0, ARMS[name], 5, weak=weak)
+    arms = [replace(ARMS[name], proxy=weak) for name in ("single, KL .1", "uwo of 4")]
+    assert [p.name for p in laboratory.members(arms[1])] == ["XS-64", "XS-64-1", "XS-64-2", "XS-64-3"]
+    laboratory.ready(0, arms)
+    for arm in arms:
+        done = laboratory.press(0, arm, 5)
         assert done.steps == 5
-        run = read_run(laboratory.run(0, ARMS[name]))
+        run = read_run(laboratory.run(0, arm))
         assert run.steps_L == (0, 5)
         assert run.values_L("kl")[0] == pytest.approx(0, abs=1e-6)
     assert RL.kl == 0

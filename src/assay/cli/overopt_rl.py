@@ -39,7 +39,9 @@ class Policies:
     """Train policies in an embedded world instead: against a weak proxy alone, with a price on KL, and against four."""
 
     arm: tuple[str, ...] = ("single", "single, KL .1", "uwo of 4")
-    """Ways to train in the world: single; mean, worst or uwo of 4; "single, KL .02"; "single, KL .1"."""
+    """Ways to train in the world, against a proxy of size M that learned from 1,000 pairs: single, "single, KL .02",
+    "single, KL .1", "mean of 4", "worst of 4", "uwo of 4"; and XS, S, M, L, XL: alone, against a proxy of that size
+    that learned from 16,000."""
 
     seeds: int = 3
     """Of the world, for each arm."""
@@ -103,9 +105,8 @@ class Policies:
             raise ConfigError("give --seeds 1 or more, and an arm")
         lab, seeds = Laboratory(out=folder), [self.seed + k for k in range(self.seeds)]
         jobs = [(seed, ARMS[name], self.steps) for name in dict.fromkeys(self.arm) for seed in seeds]
-        most = max((arm for _, arm, _ in jobs), key=lambda arm: arm.members)
         with lab.workers(self.workers) as over, progress("essays", len(seeds) + len(jobs)) as bar:
-            for done, _ in enumerate(over(lab.ready, seeds, [most] * len(seeds)), start=1):
+            for done, _ in enumerate(over(lab.ready, seeds, [[ARMS[name] for name in self.arm]] * len(seeds)), start=1):
                 bar(done, "policies and proxies")
             for done, _ in enumerate(over(lab.press, *zip(*jobs, strict=True)), start=1 + len(seeds)):
                 bar(done, "runs")

@@ -40,6 +40,7 @@ from assay.scorers.ensemble import Ensemble, standards
 from assay.scorers.local import LocalScorer
 from assay.stats import bootstrap
 from assay.types import Group, Preference, Score, Unscored
+from assay.worlds.essays.proxies import SIZES
 from assay.worlds.threads import threads
 
 __all__ = ["ARMS", "RL", "WEAK", "Arm", "Laboratory", "Pool", "Proxy"]
@@ -78,9 +79,11 @@ WEAK: Final = Proxy(size="M", pairs=1000)
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """A way to train a policy against proxies that differ in `member`."""
+    """A way to train a policy."""
 
     name: str
+    proxy: Proxy = WEAK
+    """What the policy is pressed against, or the first member of an ensemble."""
     members: int = 1
     how: Literal["mean", "worst", "uncertainty"] = "mean"
     weight: float = 0.5
@@ -113,8 +116,10 @@ ARMS: Final[Mapping[str, Arm]] = {
         Arm(name="mean of 4", members=4),
         Arm(name="worst of 4", members=4, how="worst"),
         Arm(name="uwo of 4", members=4, how="uncertainty"),
+        *(Arm(name=size, proxy=Proxy(size=size, pairs=16_000)) for size in SIZES),
     )
 }
+"""Against the weak proxy by different means, and alone against better ones, called by their size."""
 
 
 @dataclass(frozen=True)
@@ -221,25 +226,25 @@ class Laboratory:
             proxies={p.name: np.load(self._proxy(seed, p) / f"pool-{self.pool}.npy") for p in proxies},
         )
 
-    def members(self, arm: Arm, weak: Proxy = WEAK) -> list[Proxy]:
+    def members(self, arm: Arm) -> list[Proxy]:
         """The proxies that an arm asks."""
-        return [replace(weak, member=member) for member in range(arm.members)]
+        return [replace(arm.proxy, member=member) for member in range(arm.members)]
 
-    def ready(self, seed: int, arm: Arm, weak: Proxy = WEAK) -> None:
-        """What an arm needs of a seed: the policy and the proxies, without a pool."""
+    def ready(self, seed: int, arms: Sequence[Arm]) -> None:
+        """What arms need of a seed: the policy and the proxies, without a pool."""
         self.prepare(seed, pooled=False)
-        for proxy in self.members(arm, weak):
+        for proxy in dict.fromkeys(proxy for arm in arms for proxy in self.members(arm)):
             self.learn(seed, proxy, pooled=False)
 
     def run(self, seed: int, arm: Arm) -> Path:
         """Where an arm's run is."""
         return self.folder(seed) / "rl" / arm.name.replace(", ", "-").replace(" ", "-").replace(".", "0.")
 
-    def press(self, seed: int, arm: Arm, steps: int, *, weak: Proxy = WEAK) -> Optimised:
+    def press(self, seed: int, arm: Arm, steps: int) -> Optimised:
         """Train the policy against the arm's proxies, or go on with it."""
         folder, world = self.folder(seed), self.world(seed)
         with threads(1):
-            scorers = tuple(LocalScorer(checkpoint.load(self._proxy(seed, p))) for p in self.members(arm, weak))
+            scorers = tuple(LocalScorer(checkpoint.load(self._proxy(seed, p))) for p in self.members(arm))
             if arm.members == 1:
                 part = Part(name="proxy", scorer=scorers[0], transforms=(Standardise(),))
             else:
