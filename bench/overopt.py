@@ -9,7 +9,7 @@ kept as soon as it is done, so that a run that was killed goes on.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from assay import config
 from assay.overopt import fit_forms, scaling, sweep_best_of_n, write_points
 from assay.overopt.runs import arm, run_of, run_points
-from assay.quickstart.laboratory import ARMS, WEAK, Laboratory, Proxy, together
+from assay.quickstart.laboratory import ARMS, WEAK, Arm, Laboratory, Proxy, together
 from assay.stats import Estimate, student
 from assay.worlds.essays.proxies import SIZES
 
@@ -57,6 +57,8 @@ class Bench:
     """Width of the policy; another wants another folder."""
     arms: tuple[str, ...] = tuple(name for name in ARMS if name not in SIZES)
     """Ways to train a policy."""
+    weak: int = WEAK.pairs
+    """Preferences that the proxy of the arms learns from."""
     rl_seeds: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
     """Of reinforcement learning, whose ends vary more."""
     steps: int = 140
@@ -80,9 +82,14 @@ class Bench:
             *MEMBERS,
         ]
 
+    def arm(self, name: str) -> Arm:
+        """With the weak proxy that is asked for."""
+        arm = ARMS[name]
+        return replace(arm, proxy=replace(WEAK, pairs=self.weak)) if arm.proxy == WEAK else arm
+
     def __call__(self) -> None:
         """Policies and pools, proxies, sweeps, and then the policies that are trained."""
-        lab, arms = self.laboratory, self.arms
+        lab, arms = self.laboratory, [self.arm(name) for name in self.arms]
         result: dict[str, Any] = {}
         with lab.workers(self.workers) as over:
             if self.seeds:
@@ -92,18 +99,20 @@ class Bench:
                 result["best_of_n"] = sweep(self)
                 config.write_atomic(self.out / "best_of_n.json", json.dumps(result["best_of_n"], indent=1))
             if arms:
-                list(over(lab.ready, self.rl_seeds, [[ARMS[name] for name in arms]] * len(self.rl_seeds)))
-                runs = [(name, seed) for name in arms for seed in self.rl_seeds]
+                list(over(lab.ready, self.rl_seeds, [arms] * len(self.rl_seeds)))
+                runs = [(arm, seed) for arm in arms for seed in self.rl_seeds]
                 found = list(over(_pressed, [self] * len(runs), *zip(*runs, strict=True)))
                 each = len(self.rl_seeds)
-                result["rl"] = compared(self, {name: found[k * each : (k + 1) * each] for k, name in enumerate(arms)})
+                result["rl"] = compared(
+                    self, {name: found[k * each : (k + 1) * each] for k, name in enumerate(self.arms)}
+                )
         config.write_atomic(self.out / "result.json", json.dumps(result, indent=1))
         print(json.dumps(result, indent=1) if self.json else shown(result))
 
 
-def _pressed(bench: Bench, name: str, seed: int) -> list[Mapping[str, Any]]:
+def _pressed(bench: Bench, arm: Arm, seed: int) -> list[Mapping[str, Any]]:
     """The rows of a run that speak."""
-    done = bench.laboratory.press(seed, ARMS[name], bench.steps)
+    done = bench.laboratory.press(seed, arm, bench.steps)
     return [row for row in done.rows if "watch" in row or "alarm" in row]
 
 

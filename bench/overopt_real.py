@@ -255,7 +255,7 @@ def code(bench: Bench) -> Material:
             "first base test": first,
             "shortest": -lengths,
             "random": np.random.default_rng(0).random(base.shape),
-            "oracle": both,
+            "oracle of all tests": both,
         },
         golds={"share of extra inputs": extra, "all tests": both},
         keys=[[row["program"] for row in found[id]] for id in sound],
@@ -420,7 +420,9 @@ def shown(result: Mapping[str, Any]) -> str:
         lines += [f"\n## {name}\n", *(f"- {note}" for note in found["notes"]), ""]
         lines += [*table(FITTED, map(fitted, studies)), ""]
         lines += [*table(["proxy", "gold", *(f"n = {n}" for n in ns)], (gold_at(r, ns) for r in studies)), ""]
-        lines += [*table(["proxy", "gold", *(f"KL, n = {n}" for n in ns)], (kl_at(r, ns) for r in studies)), ""]
+        first = [r for r in studies if r["gold"] == studies[0]["gold"]]
+        lines += [*table(["proxy", *(f"KL, n = {n}" for n in ns)], (kl_at(r, ns) for r in first)), ""]
+        lines += [*table(["proxy", *(f"proxy, n = {n}" for n in ns)], (proxy_at(r, ns) for r in first)), ""]
         lines += [f"- {r['proxy']} against {r['gold']}: {r['verdict']}" for r in studies]
         for over, scalings in found["axes"].items():
             lines += [f"- {what} over {over}: Spearman {cell(s.spearman)}" for what, s in scalings.items()]
@@ -445,7 +447,7 @@ def fitted(r: Mapping[str, Any]) -> list[str]:
         one, other = r["fits"]["best_of_n"], r["fits"]["rl"]
         peak = "none" if one.get("peak_d") is None else part(one, "peak_d")
         if peak != "none" and not one["peak_in_range"]:
-            peak += ", beyond the data"
+            peak += ", outside the data"
         fits = [part(one, "alpha"), part(one, "beta"), f"{one['r2']:.3f}", peak, f"{other['r2']:.3f}"]
         fits.append(f"{r['delta_aicc']:.1f}")
     stop = "none"
@@ -461,7 +463,11 @@ def gold_at(r: Mapping[str, Any], ns: Sequence[int]) -> list[str]:
 
 def kl_at(r: Mapping[str, Any], ns: Sequence[int]) -> list[str]:
     points = (r["points"][n] for n in ns)
-    return [r["proxy"], r["gold"], *(f"{p['kl']:.2f} / {p['empirical'].value:.2f}" for p in points)]
+    return [r["proxy"], *(f"{p['kl']:.2f} / {p['empirical'].value:.2f}" for p in points)]
+
+
+def proxy_at(r: Mapping[str, Any], ns: Sequence[int]) -> list[str]:
+    return [r["proxy"], *(cell(r["points"][n]["proxy"]) for n in ns)]
 
 
 def cell(e: Estimate | None) -> str:

@@ -238,7 +238,9 @@ class Laboratory:
 
     def run(self, seed: int, arm: Arm) -> Path:
         """Where an arm's run is."""
-        return self.folder(seed) / "rl" / arm.name.replace(", ", "-").replace(" ", "-").replace(".", "0.")
+        known = ARMS.get(arm.name)
+        name = arm.name if known is not None and known.proxy == arm.proxy else f"{arm.name} {arm.proxy.name}"
+        return self.folder(seed) / "rl" / name.replace(", ", "-").replace(" ", "-").replace(".", "0.")
 
     def press(self, seed: int, arm: Arm, steps: int) -> Optimised:
         """Train the policy against the arm's proxies, or go on with it."""
