@@ -17,6 +17,7 @@ from assay.overopt import (
     sweep_best_of_n,
     write_points,
 )
+from assay.overopt.study import study
 from assay.stats import best_of_n_curve
 
 WORLD = GaussianGoodhart(1.0, 0.35, 0.3)
@@ -217,3 +218,18 @@ def test_rows_that_are_no_points_are_named(tmp_path):
             read_points(path)
     with pytest.raises(DataError, match="cannot be read"):
         read_points(tmp_path / "none.jsonl")
+
+
+def test_a_stop_that_gains_nothing_is_no_advice_to_choose():
+    """The best of two has the same mean square as one: within epsilon, so no reason to stop, and no gain either."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 64))
+    y = -0.2 * x**2 + 0.3 * rng.normal(size=x.shape)
+    (found,) = study(sweep_best_of_n({"rm": x}, {"gold": y}, resamples=200), {"rm": x}, {"gold": y}, resamples=200)
+    assert found.stop is not None
+    assert found.stop.n is not None
+    assert found.stop.n > 1
+    assert found.gain is not None
+    assert found.gain.low <= 0
+    assert found.verdict.startswith("Choosing by rm gains nothing that can be seen: even the best of n = ")
+    assert "Beyond it gold falls while rm goes on rising" in found.verdict

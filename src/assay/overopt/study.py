@@ -186,6 +186,11 @@ class Study:
                 f"Choose the best of up to {_at(at)}{near}: that is worth {gain} in {self.gold} over a single response "
                 "and nothing says to stop earlier. These data end there; beyond it they say nothing."
             )
+        if self.gain is not None and self.gain.low <= 0:
+            return (
+                f"Choosing by {self.proxy} gains nothing that can be seen: even the best of {_at(at)} is worth {gain} "
+                f"in {self.gold} over a single response."
+            )
         return (
             f"Choose the best of at most {_at(at)}{near}: that is worth {gain} in {self.gold} over a single response."
         )
