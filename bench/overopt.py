@@ -26,7 +26,8 @@ from assay.worlds.essays.proxies import SIZES
 
 Array = NDArray[np.float64]
 
-MEMBERS = [Proxy(size=WEAK.size, pairs=WEAK.pairs, member=member) for member in range(4)]
+MEMBERS = [Proxy(size="M", pairs=1000, member=member) for member in range(4)]
+"""Of the ensembles under best-of-n."""
 TOGETHER: Mapping[str, Literal["mean", "worst", "uwo"]] = {
     "mean of 4": "mean",
     "worst of 4": "worst",

@@ -39,7 +39,7 @@ class Policies:
     """Train policies in an embedded world instead: against a weak proxy alone, with a price on KL, and against four."""
 
     arm: tuple[str, ...] = ("single", "single, KL .1", "uwo of 4")
-    """Ways to train in the world, against a proxy of size M that learned from 1,000 pairs: single, "single, KL .02",
+    """Ways to train in the world, against a proxy of size M that learned from 250 pairs: single, "single, KL .02",
     "single, KL .1", "mean of 4", "worst of 4", "uwo of 4"; and XS, S, M, L, XL: alone, against a proxy of that size
     that learned from 16,000."""
 

@@ -73,7 +73,7 @@ class Proxy:
         return f"{self.size}-{self.pairs}{noisy}" + (f"-{self.member}" if self.member else "")
 
 
-WEAK: Final = Proxy(size="M", pairs=1000)
+WEAK: Final = Proxy(size="M", pairs=250)
 """What policies are pressed against: it has learned from so little that it is wrong soon."""
 
 
