@@ -168,7 +168,7 @@ def scaled(studies: Sequence["Study"], axis: "Axis") -> str:
                 ax.plot(ends, line.intercept + line.slope.value * np.log(ends), color=MUTED, linestyle=DASHES[1])
             ax.set_xscale("log")
             ticks = sorted(set(x))
-            ax.set_xticks(ticks, [f"{t:,.4g}" for t in ticks])
+            ax.set_xticks(ticks, [f"{t:,.0f}" if 1000 <= t < 1e6 else f"{t:.4g}" for t in ticks])
             ax.set_xticks([], minor=True)
             ax.margins(x=0.12)
             ax.set(xlabel=f"{axis.name} (log scale)", title=name)
