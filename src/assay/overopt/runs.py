@@ -151,7 +151,8 @@ class Arm:
             watch: dict[str, Any] = {}
             for what in ("proxy", "kl", "length", "steps", "entropy", "finished", "duplicates"):
                 told = [getattr(run.looks[k], what) for run in self.runs]
-                if all(e is not None for e in told):
+                uncut = what == "steps" and all(e is not None and e.value == 1 for e in told)
+                if all(e is not None for e in told) and not uncut:
                     watch[what] = _row(_estimate(np.array([e.value for e in told]), self.runs, k, what))
             gold = _estimate(np.array([run.values_L("gold")[k] for run in self.runs]), self.runs, k)
             found.append({"step": step, "watch": {**watch, "gold": {self.runs[0].gold: _row(gold)}}})

@@ -66,7 +66,8 @@ def _bought(arms: Sequence["Arm"], kls: Sequence[float]) -> Section:
     head += [f"rise at\nKL {kl:g}" for kl in kls] + ([f"end less\n{first.name}"] if len(arms) > 1 else [])
     body = []
     for one in arms:
-        row = [one.name, *(_cell(e) for e in (one.peak, one.end, one.fall, one.kl_at_peak, one.kl_at_end))]
+        row = [one.name, *(_cell(e) for e in (one.peak, one.end, one.fall))]
+        row += [f"{e.value:.2f}" for e in (one.kl_at_peak, one.kl_at_end)]
         row[1] += f"\nround {one.peak_step:,}"
         row += [_cell(one.at_kl(kl)) for kl in kls]
         if len(arms) > 1:
