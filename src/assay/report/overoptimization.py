@@ -72,7 +72,7 @@ def overoptimization_section(studies: Sequence["Study"], *, more: str = "") -> S
     """The picture of each proxy in one section of another report, and what to do. more: where the rest is."""
     blocks: list[Block] = [Paragraph(WHAT)]
     for study in studies:
-        blocks += [Paragraph(study.verdict), *_picture(study)]
+        blocks += [Paragraph(f"{_capital(study.proxy)}. {study.verdict}"), *_picture(study)]
     return Section("When each stops being gold", [*blocks, *([Paragraph(more)] if more else [])])
 
 
