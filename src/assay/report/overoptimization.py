@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from assay.errors import DataError
+from assay.report.fits import FORM, cell, fits_section
 from assay.report.html import Block, Bullets, Details, Figure, Figures, Headline, Paragraph, Section, Table
 from assay.report.sections import run_section
 from assay.report.sweep import MOST, colours, fan, gaps, proxy_and_gold_over_n, responses, scaled
@@ -31,8 +32,6 @@ PICTURE = (
     "proxy over all responses. Thin: the fit, R(d) = {form}, d the root of KL, dotted where it leaves the points that "
     "it was fitted to; grey, its 95 % interval. Shaded: the n that pools of this size can be trusted on."
 )
-FORM = {"best_of_n": "d (alpha − beta d)", "rl": "d (alpha − beta ln d)"}
-WHOSE = {"best_of_n": "best-of-n", "rl": "RL"}
 KIND = (
     "Regressional Goodhart: gold rises with the proxy, only less than it. Extremal: where the proxy is highest, gold "
     "falls. Only the second makes hard selection harmful."
@@ -113,7 +112,7 @@ def _advice(studies: Sequence["Study"]) -> Table:
         at = None if s.stop is None or s.stop.index is None else s.points[s.stop.index]
         name = s.name if several else s.proxy
         where = "–" if at is None else f"{_n(at)}{', the last' if s.stop and s.stop.at_end else ''}"
-        body.append([name, where, _cell(at.gold_mean if at else None), _cell(s.gain, sign=True), _lost(s)])
+        body.append([name, where, cell(at.gold_mean if at else None), cell(s.gain, sign=True), _lost(s)])
     return Table(head, body, f"Gold in its own units; 95 % intervals; up to epsilon may be lost: {_epsilons(studies)}")
 
 
@@ -163,11 +162,11 @@ def _mitigations(
         size = ", ".join(f"{axis.name} {axis.sizes[s.proxy]:,.6g}" for axis in axes if s.proxy in axis.sizes)
         row: list[Any] = [
             f"{s.proxy} ({size})" if size else s.proxy,
-            f"{_cell(top.gold_mean)}\n{_n(top)}" if top else "–",
+            f"{cell(top.gold_mean)}\n{_n(top)}" if top else "–",
         ]
-        row += [f"{_cell(last.gold_mean)}\n{_n(last)}" if last else "–", _lost(s), _cell(s.correlation)]
+        row += [f"{cell(last.gold_mean)}\n{_n(last)}" if last else "–", _lost(s), cell(s.correlation)]
         if paired and paired[1]:
-            row.append(_cell(paired[1].get(s.proxy), sign=True))
+            row.append(cell(paired[1].get(s.proxy), sign=True))
         body.append(row)
     start = next((f"; one response: {_brief(s.points[0].gold_mean)}" for s in studies if s.points), "")
     return Table(head, body, f"95 % intervals by prompt; differences are paired over prompts{start}")
@@ -244,31 +243,8 @@ def _kind(study: "Study", *, gap: bool) -> list[Block]:
 
 
 def _fits(studies: Sequence["Study"]) -> Section:
-    head = ["proxy, form", "alpha", "beta", "R²", "peak at\nKL", "gold at\nthe peak", "AICc"]
     several = len({s.gold for s in studies}) > 1
-    body, sure = [], []
-    for s in studies:
-        if s.fits is None:
-            continue
-        for fit in (s.fits.best_of_n, s.fits.rl):
-            row: list[Any] = [f"{s.name if several else s.proxy}, {WHOSE[fit.form]}", _cell(fit.alpha), _cell(fit.beta)]
-            row.append(f"{fit.r2.value:.3f}" if math.isfinite(fit.r2.value) else "–")
-            if fit.peak is None:
-                row += ["none", "–"]
-            else:
-                where = "" if fit.peak.in_range else "\nnot in the data"
-                row += [f"{_cell(fit.peak.kl)}{where}", _cell(fit.peak.value)]
-            body.append([*row, f"{fit.aicc:.1f}" if math.isfinite(fit.aicc) else "–"])
-        better = {"best_of_n": "the form of best-of-n", "rl": "the form of RL", None: "neither form, surely,"}
-        sure.append(f"{s.name}: {better[s.fits.preferred]} fits better (AICc differs by {abs(s.fits.delta_aicc):.3g}).")
-    if not body:
-        return Section("Fits", [Paragraph("No curve has enough points to fit.")])
-    caption = (
-        f"Gold above one response: {FORM['best_of_n']} (best-of-n) and {FORM['rl']} (RL), d the root of KL; 95 % "
-        "intervals. A peak that is not in the data is an extrapolation. Only differences of AICc within a proxy mean "
-        "anything"
-    )
-    return Section("Fits", [Table(head, body, caption), Bullets(sure)])
+    return fits_section({s.name if several else s.proxy: s.fits for s in studies}, start="one response")
 
 
 def _points(studies: Sequence["Study"]) -> Section:
@@ -278,7 +254,7 @@ def _points(studies: Sequence["Study"]) -> Section:
         lengths = any(p.length is not None for p in s.points)
         body = []
         for p in s.points:
-            row = [_n(p).removeprefix("n = "), f"{p.kl:.3f}", None, _cell(p.gold_mean), _cell(p.proxy_mean)]
+            row = [_n(p).removeprefix("n = "), f"{p.kl:.3f}", None, cell(p.gold_mean), cell(p.proxy_mean)]
             if p.kl_empirical is not None and math.isfinite(p.kl_empirical.value):
                 row[2] = f"{p.kl_empirical.value:.3f}" + ("" if p.kl_holds else " (holds)")
             body.append([*row, p.trusted, p.gold_mean.n, *([p.length] if lengths else [])])
@@ -301,16 +277,6 @@ def _lost(study: "Study") -> str:
         return "–"
     fall = study.fall
     return f"{fall.value:.3f}\n[{max(fall.low, 0.0):.3f}, {fall.high:.3f}]"
-
-
-def _cell(estimate: Estimate | None, sign: bool = False) -> str:
-    if estimate is None or math.isnan(estimate.value):
-        return "–"
-    value = f"{estimate.value:+.3f}" if sign else f"{estimate.value:.3f}"
-    if math.isnan(estimate.low):
-        return value
-    ends = (f"{x:+.3f}" if sign else f"{x:.3f}" for x in (estimate.low, estimate.high))
-    return f"{value}\n[{', '.join(ends).replace('inf', '∞')}]"
 
 
 def _epsilons(studies: Sequence["Study"]) -> str:

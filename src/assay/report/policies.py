@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from assay.errors import DataError
+from assay.report.fits import cell, fits_section
 from assay.report.html import Block, Bullets, Headline, Paragraph, Section, Table
 from assay.report.reinforcement import arms_report
 from assay.report.sections import run_section
@@ -21,7 +22,6 @@ WHAT = (
     "policy it began as, is the price of both: where gold turns while the proxy goes on rising, training should have "
     "stopped."
 )
-FORM = {"best_of_n": "d (alpha − beta d)", "rl": "d (alpha − beta ln d)"}
 
 
 def policies_report(
@@ -41,7 +41,7 @@ def policies_report(
         _what_to_do(arms, notes),
         _bought(arms, kls),
         *arms_report(rows, gold=arms[0].runs[0].gold, by=by, alarms=False),
-        _fits(arms),
+        fits_section({one.name: one.fits for one in arms}, start="the first look", first="rl"),
     ]
     return sections if run is None else [*sections, run_section(run)]
 
@@ -84,40 +84,9 @@ def _bought(arms: Sequence["Arm"], kls: Sequence[float]) -> Section:
     return Section("What each arm buys", [Table(head, body, caption), Paragraph(how)])
 
 
-def _fits(arms: Sequence["Arm"]) -> Section:
-    head = ["arm, form", "alpha", "beta", "R²", "peak at\nKL", "gold at\nthe peak", "AICc"]
-    body, sure = [], []
-    for one in arms:
-        if one.fits is None:
-            continue
-        for fit, name in ((one.fits.rl, "RL"), (one.fits.best_of_n, "best-of-n")):
-            row: list[Any] = [f"{one.name}, {name}", _cell(fit.alpha), _cell(fit.beta), _number(fit.r2.value)]
-            if fit.peak is None:
-                row += ["none", "–"]
-            else:
-                where = "" if fit.peak.in_range else "\nnot in the data"
-                row += [f"{_cell(fit.peak.kl)}{where}", _cell(fit.peak.value)]
-            body.append([*row, _number(fit.aicc)])
-        better = {"best_of_n": "the form of best-of-n", "rl": "the form of RL", None: "neither form, surely,"}
-        how = f"AICc differs by {abs(one.fits.delta_aicc):.3g}"
-        sure.append(f"{one.name}: {better[one.fits.preferred]} fits better ({how}).")
-    if not body:
-        return Section("Fits", [Paragraph("No arm has enough looks to fit.")])
-    caption = (
-        f"Gold above the start: {FORM['rl']} (RL) and {FORM['best_of_n']} (best-of-n), d the root of KL; neither is "
-        "guaranteed to hold, least of all after a policy has begun to swing. A peak that is not in the data is an "
-        "extrapolation"
-    )
-    return Section("Fits", [Table(head, body, caption), Bullets(sure)])
-
-
 def _cell(estimate: Estimate, sign: bool = False) -> str:
+    """Of a rise at a KL that some runs never reached, too."""
     if math.isnan(estimate.value):
         return "never\nthere" if estimate.unscored else "–"
-    value = f"{estimate.value:+.3f}" if sign else f"{estimate.value:.3f}"
     left = f"\n{estimate.n} of {estimate.n + estimate.unscored} runs" if estimate.unscored else ""
-    return (value if math.isnan(estimate.low) else f"{value}\n[{estimate.low:.3f}, {estimate.high:.3f}]") + left
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "–"
+    return cell(estimate, sign) + left

@@ -1,0 +1,59 @@
+"""The two forms of gold against KL, fitted to several curves, as a section of a report."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from assay.report.html import Bullets, Paragraph, Section, Table
+from assay.stats import Estimate
+
+if TYPE_CHECKING:
+    from assay.overopt import Fits, Form
+
+__all__ = ["FORM", "cell", "fits_section"]
+
+FORM: Final = {"best_of_n": "d (alpha − beta d)", "rl": "d (alpha − beta ln d)"}
+WHOSE: Final = {"best_of_n": "best-of-n", "rl": "RL"}
+
+
+def fits_section(curves: "Mapping[str, Fits | None]", *, start: str, first: "Form" = "best_of_n") -> Section:
+    """Both forms of every curve, and which fits better. start: what gold is counted from. first: which comes first."""
+    head = ["curve, form", "alpha", "beta", "R²", "peak at\nKL", "gold at\nthe peak", "AICc"]
+    body, sure = [], []
+    for name, fits in curves.items():
+        if fits is None:
+            continue
+        both = (fits.best_of_n, fits.rl) if first == "best_of_n" else (fits.rl, fits.best_of_n)
+        for fit in both:
+            row: list[Any] = [f"{name}, {WHOSE[fit.form]}", cell(fit.alpha), cell(fit.beta), _number(fit.r2.value, 3)]
+            if fit.peak is None:
+                row += ["none", "–"]
+            else:
+                where = "" if fit.peak.in_range else "\nnot in the data"
+                row += [f"{cell(fit.peak.kl)}{where}", cell(fit.peak.value)]
+            body.append([*row, _number(fit.aicc, 1)])
+        better = {"best_of_n": "the form of best-of-n", "rl": "the form of RL", None: "neither form, surely,"}
+        sure.append(f"{name}: {better[fits.preferred]} fits better (AICc differs by {abs(fits.delta_aicc):.3g}).")
+    if not body:
+        return Section("Fits", [Paragraph("No curve has enough points to fit.")])
+    caption = (
+        f"Gold above {start}: {FORM['best_of_n']} (best-of-n) and {FORM['rl']} (RL), d the root of KL; 95 % intervals. "
+        "Neither is guaranteed to hold. A peak that is not in the data is an extrapolation. Only differences of AICc "
+        "within a curve mean anything"
+    )
+    return Section("Fits", [Table(head, body, caption), Bullets(sure)])
+
+
+def cell(estimate: Estimate | None, sign: bool = False) -> str:
+    """A value with its interval below it, for a narrow column."""
+    if estimate is None or math.isnan(estimate.value):
+        return "–"
+    value = f"{estimate.value:+.3f}" if sign else f"{estimate.value:.3f}"
+    if math.isnan(estimate.low):
+        return value
+    ends = (f"{end:+.3f}" if sign else f"{end:.3f}" for end in (estimate.low, estimate.high))
+    return f"{value}\n[{', '.join(ends).replace('inf', '∞')}]"
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
