@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from assay import cli
+from assay.errors import ConfigError
 from assay.overopt import best_of_n_kl, read_points
 from assay.overopt.runs import read_run
 from assay.quickstart.essays import Essays
@@ -71,6 +72,15 @@ def test_what_is_there_is_not_made_again(laboratory: Laboratory) -> None:
     assert before.items() <= {p: p.stat().st_mtime_ns for p in laboratory.out.rglob("*") if p.is_file()}.items() | {
         (path, time) for path, time in before.items() if path.name in ("test.json", "run.json")
     }
+
+
+def test_a_folder_of_another_policy_is_refused(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    laboratory.prepare(0, pooled=False)
+    monkeypatch.setattr(Laboratory, "world", lambda self, seed: replace(small(self, seed), policy_width=40))
+    with pytest.raises(ConfigError, match="holds a policy of width 32, not 40"):
+        laboratory.prepare(0)
+    with pytest.raises(ConfigError, match="multiple of 8"):
+        Essays(policy_width=30)
 
 
 def test_members_together_by_hand() -> None:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from assay import config
 from assay.data.augment import flip
+from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.overopt import ensembles
 from assay.quickstart.essays import Essays
@@ -175,6 +176,11 @@ class Laboratory:
         with threads(1):
             if not (folder / "policy").is_dir():
                 world.make_policy(folder / "policy")
+            width = json.loads((folder / "policy" / "config.json").read_text())["hidden_size"]
+            if width != world.policy_width:
+                raise ConfigError(
+                    f"{folder} holds a policy of width {width}, not {world.policy_width}; give another folder"
+                )
             policy, gold = world.policy(folder / "policy"), world.gold(folder / "policy")
             for stream, (name, count) in enumerate((("pairs", self.pairs), ("test", TEST)), start=1):
                 path = folder / f"{name}-{count}.jsonl"
