@@ -11,16 +11,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
 from assay import config
-from assay.overopt import fit_forms, scaling, sweep_best_of_n, write_points
+from assay.overopt import ensembles, fit_forms, scaling, sweep_best_of_n, write_points
 from assay.overopt.runs import arm, run_of, run_points
-from assay.quickstart.laboratory import ARMS, WEAK, Arm, Laboratory, Proxy, together
+from assay.quickstart.laboratory import ARMS, WEAK, Arm, Laboratory, Proxy
 from assay.stats import Estimate, student
 from assay.worlds.essays.proxies import SIZES
 
@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 MEMBERS = [Proxy(size="M", pairs=1000, member=member) for member in range(4)]
 """Of the ensembles under best-of-n."""
-TOGETHER: Mapping[str, Literal["mean", "worst", "uwo"]] = {
+TOGETHER: Mapping[str, ensembles.How] = {
     "mean of 4": "mean",
     "worst of 4": "worst",
     "uwo of 4": "uwo",
@@ -123,7 +123,11 @@ def sweep(bench: Bench) -> dict[str, Any]:
     for seed in bench.seeds:
         pool = lab.pooled(seed, bench.proxies)
         weak = [pool.proxies[member.name] for member in MEMBERS]
-        scores = {**pool.proxies, **{name: together(weak, how) for name, how in TOGETHER.items()}, "gold": pool.gold}
+        scores = {
+            **pool.proxies,
+            **{name: ensembles.together(weak, how) for name, how in TOGETHER.items()},
+            "gold": pool.gold,
+        }
         swept[seed] = sweep_best_of_n(scores, {"gold": pool.gold}, keys=pool.texts, lengths=pool.lengths)
         write_points(bench.out / f"points-{seed}.jsonl", swept[seed].points)
     known = {proxy.name: proxy for proxy in bench.proxies}

@@ -8,9 +8,10 @@ import pytest
 from assay import cli
 from assay.errors import ConfigError
 from assay.overopt import best_of_n_kl, read_points
+from assay.overopt.ensembles import together
 from assay.overopt.runs import read_run
 from assay.quickstart.essays import Essays
-from assay.quickstart.laboratory import ARMS, RL, Laboratory, Pool, Proxy, together
+from assay.quickstart.laboratory import ARMS, RL, Laboratory, Pool, Proxy
 from assay.stats import best_of_n
 
 

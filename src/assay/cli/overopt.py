@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from assay import config
 from assay.cli.overopt_rl import Policies, kept
 from assay.cli.pools import GRADES, Pool, column, padded, read
+from assay.cli.tables import show
 from assay.errors import ConfigError, DataError, MissingExtra
 from assay.types import Score, Unscored
 
@@ -210,14 +211,9 @@ class BestOfN:
             return dict(proxies)
         if len(proxies) < 2:
             raise ConfigError("an ensemble needs two proxies or more; give them all")
-        raw = np.stack(list(proxies.values()))
-        members = ensembles.standardise(raw, raw)
-        made = {
-            "mean": lambda: ensembles.mean(members),
-            "worst": lambda: ensembles.worst_case(members),
-            "uwo": lambda: ensembles.uncertainty_weighted(members, 0.5),
-        }
-        return {**proxies, **{f"{how} of {len(members)}": made[how]() for how in dict.fromkeys(self.ensemble)}}
+        members = [*proxies.values()]
+        made = {f"{how} of {len(members)}": ensembles.together(members, how) for how in dict.fromkeys(self.ensemble)}
+        return {**proxies, **made}
 
     def _shared(self, material: Material) -> list[str]:
         """Whether the members of an ensemble err alike."""
@@ -418,7 +414,6 @@ def _write(out: Path, command: Any, data: Sequence[Path], studies: "Sequence[Stu
 
 
 def _show(studies: "Sequence[Study]", notes: Sequence[str], axes: "Sequence[Axis]") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     for s in studies:
@@ -428,15 +423,13 @@ def _show(studies: "Sequence[Study]", notes: Sequence[str], axes: "Sequence[Axis
             n = "" if p.n is None else f"{p.n:,}"
             told = (f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]" for e in (p.gold_mean, p.proxy_mean))
             table.add_row(n, f"{p.kl_best:.3f}", *told, "" if p.trusted else "n > N/8")
-        console = Console()
-        Console(width=max(Console(width=200).measure(table).maximum, console.width)).print(table)
+        show(table)
         print(s.verdict)
         for warning in s.warnings:
             print(f"! {warning}")
         if s.fits is not None:
             for fit in (s.fits.best_of_n, s.fits.rl):
-                a, b = (f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]" for e in (fit.alpha, fit.beta))
-                print(f"fit {fit.form}: alpha {a}, beta {b}, R2 {fit.r2.value:.3f}; {fit.words}")
+                print(fit.line)
         if s.stop is not None:
             print(s.stop.words)
         if s.diagnosis is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from assay import config
+from assay.cli.tables import show
 from assay.errors import ConfigError, DataError, MissingExtra
 
 if TYPE_CHECKING:
@@ -113,7 +114,6 @@ class Policies:
         return {name: [lab.run(seed, ARMS[name]) for seed in seeds] for name in dict.fromkeys(self.arm)}
 
     def _show(self, arms: "Sequence[Arm]") -> None:
-        from rich.console import Console
         from rich.table import Table
 
         from assay.stats import Estimate
@@ -139,13 +139,11 @@ class Policies:
             if len(arms) > 1:
                 cells.append("" if one is arms[0] else told(one.ends_less(arms[0])))
             table.add_row(one.name, str(len(one.runs)), *cells)
-        console = Console()
-        Console(width=max(Console(width=250).measure(table).maximum, console.width)).print(table)
+        show(table)
         for one in arms:
             print(f"\n{one.verdict}")
             for fit in () if one.fits is None else (one.fits.rl, one.fits.best_of_n):
-                a, b = (f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]" for e in (fit.alpha, fit.beta))
-                print(f"fit {fit.form}: alpha {a}, beta {b}, R2 {fit.r2.value:.3f}; {fit.words}")
+                print(fit.line)
             for said in (*([] if one.stop is None else [one.stop.words]), *one.notes):
                 print(said)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import tyro
 
 from assay import config
+from assay.cli.tables import show
 from assay.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ MEANT: Final[Mapping[str, tuple[str, str]]] = {
 """What is paid and what is meant, by environment."""
 HORIZONS: Final = ("horizon", "cap", "max_words")
 """What the longest episode is called among an environment's settings."""
-WIDEST: Final = 200
-"""Columns that a table may take, whatever the terminal."""
 FEW_WORDS: Final = 6
 """Longest summary of the small article, whose texts can all be planned over."""
 
@@ -45,7 +44,6 @@ class List:
 
     def __call__(self) -> None:
         """Print the table."""
-        from rich.console import Console
         from rich.table import Table
 
         from assay.worlds.gaming import ENVIRONMENTS, exact_returns, random_policy
@@ -64,8 +62,7 @@ class List:
                 f"paid: {paid}\nmeant: {meant}",
                 *(f"{_range(a.proxy, b.proxy)}\n{_range(a.true, b.true)}" for a, b in returns),
             )
-        console = Console()
-        Console(width=max(Console(width=WIDEST).measure(table).maximum, console.width)).print(table)
+        show(table)
         print(
             "\nExpected returns of an episode, exact; above what is paid, below what was meant. Where numbers have\n"
             "'to' between them, policies that are equally good for the one reward differ so much in the other.\n"

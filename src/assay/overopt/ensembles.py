@@ -9,6 +9,7 @@ worst case is the member with the largest scale. An ensemble helps against what 
 that all of them make survives it (arXiv:2312.09244), which `error_correlation` measures.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -26,9 +27,12 @@ __all__ = [
     "error_correlation",
     "mean",
     "standardise",
+    "together",
     "uncertainty_weighted",
     "worst_case",
 ]
+
+How = Literal["mean", "worst", "uwo"]
 
 SHARED: Final = 0.8
 """A mean correlation of errors from which on an ensemble is hardly more than one of its members."""
@@ -54,6 +58,15 @@ def uncertainty_weighted(members_M: ArrayLike, weight: float) -> Array:
     members = _members(members_M)
     average = members.mean(axis=0)
     return np.asarray(average if weight == 0 else average - weight * members.var(axis=0))
+
+
+def together(scores_M: Sequence[ArrayLike], how: How, weight: float = 0.5) -> Array:
+    """(M, ...) -> (...): members' scores of one pool, each standardised on it, put together; weight: that of "uwo"."""
+    raw = np.stack([np.asarray(scores, dtype=np.float64) for scores in scores_M])
+    members = standardise(raw, raw)
+    if how == "uwo":
+        return uncertainty_weighted(members, weight)
+    return mean(members) if how == "mean" else worst_case(members)
 
 
 def disagreement(members_M: ArrayLike) -> Array:

@@ -151,6 +151,12 @@ class Fit:
             f"the form would put it {side} them, at {where}, which is an extrapolation"
         )
 
+    @property
+    def line(self) -> str:
+        """Coefficients with their intervals, and `words`."""
+        a, b = (f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]" for e in (self.alpha, self.beta))
+        return f"fit {self.form}: alpha {a}, beta {b}, R2 {self.r2.value:.3f}; {self.words}"
+
     def row(self) -> dict[str, Any]:
         """The fit as a flat row: form, alpha, beta, r2, aicc, peak_d, peak_in_range and their intervals."""
         shown = {"alpha": self.alpha, "beta": self.beta, "r2": self.r2}

@@ -31,6 +31,8 @@ from assay.stats import Estimate, student
 
 __all__ = ["Arm", "Run", "arm", "read_run", "run_of", "run_points", "write_arms"]
 
+SEEN: Final = ("proxy", "kl", "length", "steps", "entropy", "finished", "duplicates")
+"""What a look measures beside gold."""
 LAST: Final = 5
 """Looks at the end that are averaged, at most."""
 
@@ -144,19 +146,30 @@ class Arm:
             found.append(value)
         return student(found)
 
-    def rows(self) -> list[dict[str, Any]]:
+    @property
+    def looks(self) -> tuple[Look, ...]:
         """The looks of the arm as if of one run: every measurement's mean over the runs, with its interval."""
+        return tuple(self._look(k, step) for k, step in enumerate(self.runs[0].steps_L))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """`looks` as rows of a run's metrics."""
         found = []
-        for k, step in enumerate(self.runs[0].steps_L):
-            watch: dict[str, Any] = {}
-            for what in ("proxy", "kl", "length", "steps", "entropy", "finished", "duplicates"):
-                told = [getattr(run.looks[k], what) for run in self.runs]
-                uncut = what == "steps" and all(e is not None and e.value == 1 for e in told)
-                if all(e is not None for e in told) and not uncut:
-                    watch[what] = _row(_estimate(np.array([e.value for e in told]), self.runs, k, what))
-            gold = _estimate(np.array([run.values_L("gold")[k] for run in self.runs]), self.runs, k)
-            found.append({"step": step, "watch": {**watch, "gold": {self.runs[0].gold: _row(gold)}}})
+        for look in self.looks:
+            watch: dict[str, Any] = {what: _row(e) for what in SEEN if (e := getattr(look, what)) is not None}
+            gold = {name: _row(e) for name, e in (look.gold or {}).items()}
+            found.append({"step": look.step, "watch": {**watch, "gold": gold}})
         return found
+
+    def _look(self, k: int, step: int) -> Look:
+        seen = {}
+        for what in SEEN:
+            told = [getattr(run.looks[k], what) for run in self.runs]
+            # Where responses are not cut into steps there is nothing to see.
+            uncut = what == "steps" and all(e is not None and e.value == 1 for e in told)
+            if all(e is not None for e in told) and not uncut:
+                seen[what] = _estimate(np.array([e.value for e in told]), self.runs, k, what)
+        gold = _estimate(np.array([run.values_L("gold")[k] for run in self.runs]), self.runs, k)
+        return Look(step=step, gold={self.runs[0].gold: gold}, **seen)
 
 
 def read_run(folder: Path, gold: str | None = None) -> Run:
@@ -236,25 +249,29 @@ def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resampl
 
 def run_points(which: Arm) -> list[Point]:
     """One point a look: means over the runs."""
+    name = which.runs[0].gold
     points = []
-    for k, (row, step) in enumerate(zip(which.rows(), which.runs[0].steps_L, strict=True)):
-        watch = {name: _read(e) for name, e in row["watch"].items() if name != "gold"}
-        gold = _read(row["watch"]["gold"][which.runs[0].gold])
+    for k, look in enumerate(which.looks):
+        gold = look.gold_of(name)
+        assert gold is not None
+        assert look.proxy is not None
+        assert look.kl is not None
+        kl_se = _standard_error([run.looks[k].kl for run in which.runs])
         points.append(
             Point(
                 method="rl",
                 proxy=which.name,
-                gold=which.runs[0].gold,
-                step=step,
-                kl=watch["kl"].value,
-                kl_se=_standard_error([run.looks[k].kl for run in which.runs]),
-                proxy_mean=watch["proxy"],
-                proxy_se=_standard_error([run.looks[k].proxy for run in which.runs]) or math.nan,
+                gold=name,
+                step=look.step,
+                kl=look.kl.value,
+                kl_se=None if math.isnan(kl_se) else kl_se,
+                proxy_mean=look.proxy,
+                proxy_se=_standard_error([run.looks[k].proxy for run in which.runs]),
                 gold_mean=gold,
-                gold_se=_standard_error([run.looks[k].gold_of(run.gold) for run in which.runs]) or math.nan,
-                length=watch["length"].value if "length" in watch else None,
-                dup_rate=watch["duplicates"].value if "duplicates" in watch else None,
-                unscored=watch["proxy"].unscored,
+                gold_se=_standard_error([run.looks[k].gold_of(run.gold) for run in which.runs]),
+                length=None if look.length is None else look.length.value,
+                dup_rate=None if look.duplicates is None else look.duplicates.value,
+                unscored=look.proxy.unscored,
             )
         )
     return points
@@ -273,13 +290,12 @@ def write_arms(path: Path, arms: Sequence[Arm]) -> None:
     write_atomic(path, json.dumps(plain({"arms": rows}), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def _standard_error(told: Sequence[Estimate | None]) -> float | None:
-    """Of the mean over runs; of one run from its own interval, taken as normal."""
+def _standard_error(told: Sequence[Estimate | None]) -> float:
+    """Of the mean over runs; of one run from its own interval, taken as normal; NaN where there is none."""
     values = [e for e in told if e is not None]
     if len(values) > 1:
         return float(np.std([e.value for e in values], ddof=1) / len(values) ** 0.5)
-    width = values[0].high - values[0].low if values else math.nan
-    return None if math.isnan(width) else width / 3.92
+    return (values[0].high - values[0].low) / 3.92 if values else math.nan
 
 
 def _estimate(values_S: Array, runs: Sequence[Run], k: int, what: str = "gold") -> Estimate:
@@ -292,11 +308,6 @@ def _estimate(values_S: Array, runs: Sequence[Run], k: int, what: str = "gold") 
     # The mean of the last looks is as sure as one of them at least.
     moved = float(values_S[0]) - own.value
     return Estimate(value=own.value + moved, low=own.low + moved, high=own.high + moved, n=own.n, unscored=own.unscored)
-
-
-def _read(row: Sequence[Any]) -> Estimate:
-    value, low, high, n, unscored = row
-    return Estimate(value=value, low=low, high=high, n=n, unscored=unscored)
 
 
 def _row(e: Estimate) -> list[Any]:

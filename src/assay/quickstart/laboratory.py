@@ -28,10 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay import config
+from assay.data import io
 from assay.data.augment import flip
 from assay.errors import ConfigError
+from assay.evaluation.pools import value_of
 from assay.models import checkpoint
-from assay.overopt import ensembles
 from assay.quickstart.essays import Essays
 from assay.rl.loop import Optimised, optimise
 from assay.rl.scoring import Part
@@ -40,7 +41,7 @@ from assay.rl.transforms import Standardise
 from assay.scorers.ensemble import Ensemble, standards
 from assay.scorers.local import LocalScorer
 from assay.stats import bootstrap
-from assay.types import Group, Preference, Score, Unscored
+from assay.types import Score, Unscored
 from assay.worlds.essays.proxies import SIZES
 from assay.worlds.threads import threads
 
@@ -185,12 +186,12 @@ class Laboratory:
             for stream, (name, count) in enumerate((("pairs", self.pairs), ("test", TEST)), start=1):
                 path = folder / f"{name}-{count}.jsonl"
                 if not path.is_file():
-                    _write(path, world.pairs(policy, gold, count, stream=stream))
+                    io.write(world.pairs(policy, gold, count, stream=stream), path)
             path = folder / f"pool-{self.pool}.jsonl"
             if pooled and not path.is_file():
                 groups = world.sample(policy, self.pool, stream=3)
                 np.save(folder / f"gold-{self.pool}.npy", _values(gold.score(groups)))
-                _write(path, groups)
+                io.write(groups, path)
 
     def learn(self, seed: int, proxy: Proxy, *, pooled: bool = True) -> None:
         """Train a proxy, test it, and ask it about the pool."""
@@ -200,15 +201,17 @@ class Laboratory:
             return
         with threads(1):
             began = time.monotonic()
-            records = _read(Preference, folder / f"pairs-{self.pairs}.jsonl")[: proxy.pairs]
+            records = _read(folder / f"pairs-{self.pairs}.jsonl")[: proxy.pairs]
             made = self.world(seed).proxy(proxy.size, flip(records, proxy.noise, seed), target, member=proxy.member)
             seconds = time.monotonic() - began
             scorer = LocalScorer(made.model)
-            test = [record for record in _read(Preference, folder / f"test-{TEST}.jsonl") if record.prefer != 0.5]
+            if pooled:
+                np.save(said, _values(scorer.score(_read(folder / f"pool-{self.pool}.jsonl"))))
+            if (target / "test.json").is_file():
+                return
+            test = [record for record in _read(folder / f"test-{TEST}.jsonl") if record.prefer != 0.5]
             values = _values(scorer.score(test))
             margin = (values[:, 0] - values[:, 1]) * np.array([1.0 if r.prefer == 1 else -1.0 for r in test])
-            if pooled:
-                np.save(said, _values(scorer.score(_read(Group, folder / f"pool-{self.pool}.jsonl"))))
             body = {
                 "parameters": sum(p.numel() for p in made.model.parameters()),
                 "accuracy": asdict(bootstrap(margin > 0)),
@@ -227,7 +230,7 @@ class Laboratory:
         """The pool of a seed with what the proxies say of it."""
         folder = self.folder(seed)
         return Pool(
-            texts=[[r.text for r in group.responses] for group in _read(Group, folder / f"pool-{self.pool}.jsonl")],
+            texts=[[r.text for r in group.responses] for group in _read(folder / f"pool-{self.pool}.jsonl")],
             gold=np.load(folder / f"gold-{self.pool}.npy"),
             proxies={p.name: np.load(self._proxy(seed, p) / f"pool-{self.pool}.npy") for p in proxies},
         )
@@ -274,23 +277,10 @@ class Laboratory:
         return self.folder(seed) / "proxies" / proxy.name
 
 
-def together(scores: Sequence[Array], how: Literal["mean", "worst", "uwo"], weight: float = 0.5) -> Array:
-    """(topics, N): members standardised on the pool, and put together."""
-    raw = np.stack(scores)
-    members = ensembles.standardise(raw, raw)
-    if how == "worst":
-        return ensembles.worst_case(members)
-    return ensembles.mean(members) if how == "mean" else ensembles.uncertainty_weighted(members, weight)
-
-
 def _values(scores: Sequence[Sequence[Score | Unscored]]) -> Array:
-    return np.array([[s.value if isinstance(s, Score) else np.nan for s in row] for row in scores])
-
-
-def _write(path: Path, records: Sequence[Any]) -> None:
-    config.write_atomic(path, "".join(f"{record.model_dump_json()}\n" for record in records))
+    return np.array([[value_of(score) for score in row] for row in scores])
 
 
 @cache
-def _read(kind: Any, path: Path) -> list[Any]:
-    return [kind.model_validate_json(line) for line in path.read_text().splitlines()]
+def _read(path: Path) -> list[Any]:
+    return [*io.read(path)]

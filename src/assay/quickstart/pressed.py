@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.evaluation.pools import value_of
 from assay.overopt import sweep_best_of_n, write_points
 from assay.overopt.study import Study, beside, study, write_studies
 from assay.quickstart.models import read_scores
@@ -12,7 +13,6 @@ from assay.quickstart.records import read_pools
 from assay.quickstart.world import World
 from assay.report import overoptimization_report, write_report
 from assay.stats import pad_pools
-from assay.types import Score
 
 __all__ = ["press"]
 
@@ -29,10 +29,9 @@ def press(world: World, out: Path) -> tuple[Study, ...]:
     proxies: dict[str, NDArray[np.float64]] = {}
     for kind in world.kinds:
         scores, _ = read_scores(out / "scores" / f"{kind}.json")
-        proxies[kind] = pad_pools([[s.value if isinstance(s, Score) else np.nan for s in row] for row in scores])
-    texts = [[response.text for response in pool.responses] for pool in pools]
-    width = max(map(len, texts))
-    keys = [row + [""] * (width - len(row)) for row in texts]
+        proxies[kind] = pad_pools([[value_of(score) for score in row] for row in scores])
+    # Every pool is of `world.pool` responses.
+    keys = [[response.text for response in pool.responses] for pool in pools]
     sweep = sweep_best_of_n(proxies, golds, keys=keys, resamples=1000, seed=world.seed)
     studies = study(sweep, proxies, golds, resamples=1000, seed=world.seed)
     write_points(out / "overopt" / "points.jsonl", sweep.points)
