@@ -23,6 +23,7 @@ from assay.errors import BackendError, DataError, MissingExtra
 from assay.types import Verdict
 from assay.verifiers import planted
 from assay.verifiers.compare import Comparison, same_text
+from assay.verifiers.needs import least_tests, needs
 from assay.verifiers.program import Extraction, Program, program
 from assay.verifiers.sandbox import Ended, Job, Level, Limits, Sandbox
 from assay.verifiers.sandbox.inside.codec import opaque
@@ -30,6 +31,8 @@ from assay.verifiers.sandbox.remote import RemoteSandbox
 from assay.verifiers.suites import Assertions, Call, Calls, Reference, Streams, Suite
 
 __all__ = ["Code"]
+
+Protocol = Literal["strict", "joint", "auto"]
 
 MAX_PROGRAM: Final = 1 << 20
 MAX_PRINTED: Final = 60
@@ -71,6 +74,11 @@ class Code:
     """When a result is the expected one."""
     credit: Literal["all", "share"] = "all"
     """all: right only where every test passes. share: a wrong one's score is the share of tests that pass."""
+    protocol: Protocol = "strict"
+    """Where assertions run. strict: in a process of their own, which reaches the program through a pipe, so that no
+    expected value and no verdict is within its reach; tests that need more than that are undecided, and say why. joint:
+    in one process with the program, in the sandbox, where a program that sets out to cheat can (see the documentation
+    of verifiers). auto: strict, and joint for the tests that need it."""
     python: Path | None = None
     """Another Python to run programs with; None is the one that runs this."""
     packages: tuple[Path, ...] = ()
@@ -213,6 +221,15 @@ class Code:
         return _Tally(passed, len(suite.cases), reason, stage)
 
     def _assertions(self, code: str, suite: Assertions, sandbox: Runner) -> _Tally:
+        if self.protocol == "joint":
+            return self._asserted(code, suite, sandbox, joint=True)
+        tally = self._asserted(code, suite, sandbox, joint=False)
+        if tally.total == 0 and self.protocol == "auto":
+            return self._asserted(code, suite, sandbox, joint=True)
+        return tally
+
+    def _asserted(self, code: str, suite: Assertions, sandbox: Runner, joint: bool) -> _Tally:
+        """Run assertions, beside the program or in one process with it."""
         nonce = secrets.token_hex(16)
         # A test that loads pytest and holds large expected values may need more than the program does.
         tests = {
@@ -224,21 +241,32 @@ class Code:
             "nonce": nonce,
             "longest": self.limits.output,
         }
-        judge, runner = sandbox.run(Job("tests", tests, self.limits), Job("candidate", {"code": code}, self.limits))
+        if joint:
+            (judge,) = sandbox.run(Job("joint", {**tests, "code": code}, self.limits))
+            runner = judge
+        else:
+            program = {"code": code, "longest": self.limits.output}
+            judge, runner = sandbox.run(Job("tests", tests, self.limits), Job("candidate", program, self.limits))
         said = _verdict(judge.result, nonce)
         if said is None:
             ended = judge if judge.stopped or runner.status == 0 else runner
             reason, stage = _stopped(ended, self.limits)
             return _Tally(0, len(suite.tests), f"the tests did not finish: {reason}", stage)
+        reason = _cut(str(said["failure"]), 300)
         if said["total"] == 0:
-            return _Tally(0, 0, _cut("; ".join(map(str, said["failures"])), 300) or "no test ran", "tests")
-        reason = "; ".join(_cut(str(failure), 300) for failure in said["failures"][:1])
+            return _Tally(0, 0, reason or "no test ran")
+        # What the sources hold is counted here, too, where no program can make a test disappear.
+        total = max(said["total"], least_tests(suite.tests) if suite.pytest else len(suite.tests))
         if "when it is loaded" in reason:
-            return _Tally(0, said["total"], reason, "load")
+            return _Tally(0, total, reason, "load")
         if reason == "the program ended":
             why, stage = _stopped(runner, self.limits)
-            return _Tally(said["passed"], said["total"], why, stage)
-        return _Tally(said["passed"], said["total"], reason)
+            return _Tally(said["passed"], total, why, stage)
+        if not joint:
+            rests = str(said["rests"]) if said["passed"] == total else needs(suite)
+            if rests:
+                return _Tally(0, 0, f'{_cut(rests, 300)}; protocol="joint" runs tests and program in one process')
+        return _Tally(said["passed"], total, reason or f"{total - said['passed']} of the tests did not run")
 
 
 @functools.cache
