@@ -251,12 +251,15 @@ class Code:
         if said is None:
             ended = judge if judge.stopped or runner.status == 0 else runner
             reason, stage = _stopped(ended, self.limits)
+            if not joint and (lacking := needs(suite)):
+                return _lacking(lacking)
             return _Tally(0, len(suite.tests), f"the tests did not finish: {reason}", stage)
         reason = _cut(str(said["failure"]), 300)
         if said["total"] == 0:
             return _Tally(0, 0, reason or "no test ran")
         # What the sources hold is counted here, too, where no program can make a test disappear.
-        total = max(said["total"], least_tests(suite.tests) if suite.pytest else len(suite.tests))
+        least = least_tests(suite.tests) - said["skipped"] if suite.pytest else len(suite.tests)
+        total = max(said["total"], least)
         if "when it is loaded" in reason:
             return _Tally(0, total, reason, "load")
         if reason == "the program ended":
@@ -265,7 +268,7 @@ class Code:
         if not joint:
             rests = str(said["rests"]) if said["passed"] == total else needs(suite)
             if rests:
-                return _Tally(0, 0, f'{_cut(rests, 300)}; protocol="joint" runs tests and program in one process')
+                return _lacking(rests)
         return _Tally(said["passed"], total, reason or f"{total - said['passed']} of the tests did not run")
 
 
@@ -340,6 +343,11 @@ def _right(case: Call, result: list[Any] | None, same: Callable[[Any, Any], bool
     if case.raises is not None:
         return len(result) > 2 and result[2] == case.raises
     return len(result) == 2 and same(case.expected, result[1])
+
+
+def _lacking(what: str) -> _Tally:
+    """No word on the program, for what the tests need."""
+    return _Tally(0, 0, f'{_cut(what, 300)}; protocol="joint" runs tests and program in one process')
 
 
 def _verdict(result: bytes, nonce: str) -> dict[str, Any] | None:

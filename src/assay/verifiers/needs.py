@@ -16,19 +16,24 @@ _KINDS: Final = (
     ("replace parts of the program or of Python", "monkeypatch mocker patch mock MagicMock Mock unittest.mock"),
     (
         "share files with the program",
-        "open tmp_path tmpdir tmp_path_factory tempfile shutil pathlib Path glob os.remove os.unlink os.listdir "
-        "os.mkdir os.makedirs os.chdir os.getcwd os.rename os.stat os.walk os.environ os.getenv os.putenv",
+        "open tmp_path tmpdir tmp_path_factory tempfile shutil glob os.remove os.unlink os.listdir os.mkdir "
+        "os.makedirs os.chdir os.getcwd os.rename os.stat os.walk os.environ os.getenv os.putenv os.path.exists "
+        "os.path.isfile",
     ),
     (
         "look into the program's objects",
-        "inspect dataclasses gc weakref pickle ctypes importlib threading tracemalloc signal multiprocessing "
-        "typing.get_type_hints get_type_hints",
+        "inspect asdict astuple fields is_dataclass dataclasses.asdict dataclasses.astuple dataclasses.fields "
+        "dataclasses.replace dataclasses.is_dataclass gc weakref pickle ctypes importlib threading ThreadPoolExecutor "
+        "tracemalloc signal multiprocessing typing.get_type_hints get_type_hints",
     ),
     (
         "listen to what the program logs or warns of",
         "caplog capfd recwarn logging warnings self.assertLogs self.assertNoLogs self.assertWarns pytest.warns "
         "pytest.deprecated_call",
     ),
+)
+_OF_PATHS: Final = frozenset(
+    "write_text write_bytes read_text read_bytes exists mkdir touch iterdir unlink is_file".split()
 )
 
 
@@ -43,7 +48,7 @@ def needs(suite: Assertions) -> str:
         for what, kind in _KINDS:
             if found := sorted(used.intersection(kind.split())):
                 return f"the tests {what} ({found[0]})"
-        if changed := next(_changed(tree), ""):
+        if changed := next(_changed(tree, suite.module), ""):
             return f"the tests change {changed}, which the program in another process does not see"
     return ""
 
@@ -72,23 +77,23 @@ def _is_collected(node: ast.ClassDef) -> bool:
 
 
 def _used(tree: ast.AST) -> Iterator[str]:
-    """Names that a source reads, imports or asks for as fixtures, and `name.attribute`."""
+    """Names that a source reads or asks for as fixtures, `name.attribute`, and `open` for what paths do to files."""
+    named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             yield node.id
         elif isinstance(node, ast.arg):
             yield node.arg
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            yield f"{node.value.id}.{node.attr}"
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Attribute):
+            yield ast.unparse(node)
+            if node.attr in _OF_PATHS and named & {"Path", "pathlib"}:
+                yield "open"
         elif isinstance(node, ast.ImportFrom):
             yield node.module or ""
-            yield from (alias.name for alias in node.names)
 
 
-def _changed(tree: ast.AST) -> Iterator[str]:
-    """Attributes and items of modules that a source assigns to."""
+def _changed(tree: ast.AST, module: str) -> Iterator[str]:
+    """Attributes and items of modules that a source assigns to, but for the program's and for what it prints to."""
     modules = {
         (alias.asname or alias.name).split(".")[0]
         for node in ast.walk(tree)
@@ -105,5 +110,7 @@ def _changed(tree: ast.AST) -> Iterator[str]:
             root: ast.expr = target
             while isinstance(root, (ast.Attribute, ast.Subscript)):
                 root = root.value
-            if root is not target and isinstance(root, ast.Name) and root.id in modules:
-                yield ast.unparse(target)
+            written = ast.unparse(target)
+            of_module = root is not target and isinstance(root, ast.Name) and root.id in modules - {module}
+            if of_module and written not in ("sys.stdout", "sys.stderr"):
+                yield written

@@ -16,7 +16,7 @@ import os
 import random
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn
 
 from .roles import load, read_job, said, write
@@ -36,27 +36,30 @@ def candidate() -> NoReturn:
     with which `target`; the answer has a `value`, the error that was `raised`, or `stop` at an iterator's end.
     """
     job = read_job()
-    output = sys.stdout = io.StringIO()
+    printed = {"out": io.StringIO(), "err": io.StringIO()}
+    sys.stdout, sys.stderr = printed.values()
     try:
         names = load(job["code"], "solution")
     except BaseException as error:  # noqa: BLE001
         write({"error": type(error).__name__, "said": said(error)}, CALLS_OUT)
         os._exit(0)
     write({"names": [str(name) for name in names]}, CALLS_OUT)
-    Program(names, output, job["longest"]).serve()
+    Program(names, printed, job["longest"]).serve()
     os._exit(0)
 
 
 class Program:
     """What the tests can reach."""
 
-    def __init__(self, names: dict[str, Any], output: io.StringIO, longest: int) -> None:
-        self._names, self._output, self._longest = names, output, longest
+    def __init__(self, names: dict[str, Any], printed: dict[str, io.StringIO], longest: int) -> None:
+        self._names, self._printed, self._longest = names, printed, longest
         self._requests = os.fdopen(CALLS_IN, "rb")
         self._wire = Wire(1, self._refer, self._resolve)
         self._objects: list[Any] = []
         self._numbers: dict[int, int] = {}
         self._callbacks: dict[int, Any] = {}
+        self._callback_numbers: dict[int, int] = {}
+        self._unused: list[int] = []
         self._about: dict[str, dict[str, Any]] = {}
         """Descriptions of what goes out for the first time in the next message."""
 
@@ -68,16 +71,21 @@ class Program:
     def _received(self, line: bytes) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(line)
         self._wire.apply(message["changes"])
-        self._wire.drop(message["unused"])
+        self._unused = message["unused"]
         return message
+
+    def _drop_unused(self) -> None:
+        """Let go of what the other side let go of, once its message is read: it may still have spoken of it."""
+        self._wire.drop(self._unused)
+        self._unused = []
 
     def _send(self, answer: dict[str, Any]) -> None:
         changes = self._wire.changes()  # may meet objects for the first time
-        printed = self._output.getvalue()
-        if printed:
-            self._output.seek(0)
-            self._output.truncate()
-            answer["out"] = printed[: self._longest // 4]
+        for name, stream in self._printed.items():
+            if text := stream.getvalue():
+                stream.seek(0)
+                stream.truncate()
+                answer[name] = text[: self._longest // 4]
         about, self._about = self._about, {}
         write({**answer, "changes": changes, "about": about}, CALLS_OUT)
 
@@ -86,11 +94,13 @@ class Program:
             arguments = [self._wire.decode(item) for item in request.get("arguments", ())]
             keywords = {name: self._wire.decode(item) for name, item in request.get("keywords", {}).items()}
             target = self._wire.decode(request["target"]) if "target" in request else None
+            self._drop_unused()
             done = getattr(self, "_do_" + request["do"])(target, request.get("name", ""), arguments, keywords)
             return {"value": self._method(done) or self._wire.encode(done)}
         except StopIteration as error:
-            kind = "stop" if request.get("name") == "__next__" else "raised"
-            return {kind: self._raised(error)}
+            return {"stop" if request["name"] == "__next__" else "raised": self._raised(error)}
+        except StopAsyncIteration as error:
+            return {"stop" if request["name"] == "__anext__" else "raised": self._raised(error)}
         except BaseException as error:  # noqa: BLE001
             return {"raised": self._raised(error)}
 
@@ -128,11 +138,17 @@ class Program:
     def _do_copy(self, target: Any, name: str, *_: Any) -> Any:
         return copy.deepcopy(target) if name == "deep" else copy.copy(target)
 
-    def _do_wait(self, target: Any, *_: Any) -> Any:
-        async def wait() -> Any:
-            return await target
+    def _do_wait(self, target: Any, name: str, *_: Any) -> Any:
+        """Run a coroutine, or the step of an asynchronous iterator, to its end."""
 
-        return asyncio.run(wait())
+        async def wait() -> Any:
+            return await (anext(target) if name else target)
+
+        return self._loop.run_until_complete(wait())
+
+    @functools.cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.new_event_loop()
 
     def _do_seed(self, _: Any, __: str, arguments: list[Any], keywords: dict[str, Any]) -> None:
         random.seed(*arguments, **keywords)
@@ -160,11 +176,13 @@ class Program:
             return self._class(value)
         if type(value) is types.MethodType and (method := self._method(value)):
             return method
-        if (number := getattr(value, "__callback__", None)) is not None and type(value) is types.FunctionType:
+        if (number := self._callback_numbers.get(id(value))) is not None:
             return ["callback", number]
         number, new = self._number(value)
         if new:
-            self._about[f"object {number}"] = {"class": self._class(type(value)), **self._value(value)}
+            kind = type(value)
+            named = issubclass(kind, BaseException)  # of others, what Python's own can do is to be told, too
+            self._about[f"object {number}"] = {"class": self._class(kind, named), **self._value(value)}
         return ["object", number]
 
     def _number(self, value: Any) -> tuple[int, bool]:
@@ -180,9 +198,10 @@ class Program:
         kind = type(value)
         if issubclass(kind, BaseException):
             cause = value.__cause__
+            _, arguments, *fields = value.__reduce__()  # an OSError has more than its arguments
             return {
-                "arguments": self._wire.encode(tuple(value.args)),
-                "fields": [[name, self._wire.encode(item)] for name, item in vars(value).items()],
+                "arguments": self._wire.encode(tuple(arguments)),
+                "fields": [[name, self._wire.encode(item)] for name, item in (fields[0] if fields else {}).items()],
                 "cause": None if cause is None else self._wire.encode(cause),
             }
         for base in BASES:
@@ -203,8 +222,9 @@ class Program:
             return self._wire.encode(bytes.__getitem__(value, slice(None)))
         return self._wire.encode(base.__add__(value, base()))
 
-    def _class(self, kind: type) -> list[Any]:
-        if kind.__module__ == "builtins" and getattr(builtins, kind.__name__, None) is kind:
+    def _class(self, kind: type, named: bool = True) -> list[Any]:
+        """A class by its name, where both sides have it, else by a number and a description."""
+        if named and kind.__module__ == "builtins" and getattr(builtins, kind.__name__, None) is kind:
             return ["type", kind.__name__]
         number, new = self._number(kind)
         if new:
@@ -237,6 +257,8 @@ class Program:
             return self._names[items[0]]
         if tag == "callback":
             return self._callback(items[0])
+        if tag == "iterator":
+            return _iterated(self._callback(items[0]))
         if tag == "raised":
             kind = self._wire.decode(items[0])
             return kind(*self._wire.decode(items[1]))
@@ -260,15 +282,27 @@ class Program:
                     message = self._received(line)
                     if "do" in message:
                         self._send(self._answer(message))
-                    elif "raised" in message:
-                        raise self._wire.decode(message["raised"])
-                    else:
-                        return self._wire.decode(message["value"])
+                        continue
+                    value = self._wire.decode(message.get("raised", message.get("value")))
+                    self._drop_unused()
+                    if "raised" in message:
+                        raise value
+                    return value
                 os._exit(0)
 
-            called.__callback__ = number  # type: ignore[attr-defined]
             self._callbacks[number] = called
+            self._callback_numbers[id(called)] = number
         return self._callbacks[number]
+
+
+def _iterated(step: Callable[[], Any]) -> Iterator[Any]:
+    """An iterator of the tests', a step at a time."""
+    while True:
+        try:
+            value = step()
+        except StopIteration:
+            return
+        yield value
 
 
 def _special(target: Any, name: str) -> Any:

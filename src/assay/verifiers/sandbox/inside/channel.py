@@ -8,10 +8,11 @@ import os
 import secrets
 import sys
 import types
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from .decoys import among, lies, refused
+from .decoys import ASKED, among, lies, refused
 from .mirror import Meta, Method, make_class
 from .roles import write
 from .wire import CONTAINERS, Undecodable, Wire
@@ -19,6 +20,7 @@ from .wire import CONTAINERS, Undecodable, Wire
 __all__ = ["Channel", "ProgramGone", "Unsupported"]
 
 CALLS_IN, CALLS_OUT = 5, 6
+_CALLED = (types.FunctionType, types.MethodType, types.BuiltinMethodType, partial)
 _VALUES = (int, float, complex, str, bytes, tuple, frozenset)
 
 
@@ -99,8 +101,9 @@ class Channel:
                 return result if self.ask("special", target, name, secrets.token_hex(8)) is not result else not result
             return result
         kind = type(target).__name__
-        if name.startswith("__i") and name != "__index__":
-            self.rests = f"the tests change the program's {kind} by a value of theirs"
+        rests = f"the tests compare or combine the program's {kind} with a value of theirs, by its {name}"
+        if name not in ASKED:
+            self.rests = rests
             return self.ask("special", target, name, operand)
         operands, place = among(operand)
         results = self.ask("each", target, name, *operands)
@@ -110,14 +113,10 @@ class Channel:
         if lies(name, operands, [NotImplemented if failed else found for failed, found in results], place):
             return refused(name)
         if operand is not None and result is not NotImplemented:
-            self.rests = f"the tests compare or combine the program's {kind} with a value of theirs, by its {name}"
+            self.rests = rests
         if raised:
             raise result
         return result
-
-    def wait(self, coroutine: Any) -> Any:
-        """What the program's coroutine returns."""
-        return self.ask("wait", coroutine)
 
     def unsupported(self, what: str) -> Unsupported:
         """The error of a test that does what cannot be done in two processes."""
@@ -153,8 +152,8 @@ class Channel:
         try:
             self._about.update(answer.get("about", {}))
             self._wire.apply(answer.get("changes", {}))
-            if printed := answer.get("out"):
-                sys.stdout.write(str(printed))
+            sys.stdout.write(str(answer.get("out", "")))
+            sys.stderr.write(str(answer.get("err", "")))
         except (Undecodable, TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
             raise self._end(f"the program's answer is no data: {error}") from None
         return answer
@@ -185,11 +184,13 @@ class Channel:
             return place
         if isinstance(value, Method):
             return ["method", self._wire.encode(value.__self__), value.__name__]
-        if isinstance(value, type) and getattr(builtins, value.__name__, None) is value:
+        if isinstance(value, type) and vars(builtins).get(value.__name__) is value:
             return ["type", value.__name__]
         if name := _name_in_python(value):
             return ["function", *name]
-        if isinstance(value, (types.FunctionType, types.MethodType, types.BuiltinMethodType, partial)):
+        if isinstance(value, Iterator) and type(value).__module__ == "builtins":
+            return ["iterator", self._callback(value.__next__)]
+        if isinstance(value, _CALLED):
             return ["callback", self._callback(value)]
         if isinstance(value, BaseException):
             kind = type(value) if type(value).__module__ == "builtins" else Exception
@@ -199,7 +200,7 @@ class Channel:
     def _callback(self, function: Any) -> int:
         number = self._callback_numbers.setdefault(id(function), len(self._callbacks))
         if number == len(self._callbacks):
-            self._callbacks.append(function)
+            self._callbacks.append(function)  # which keeps it, so that no other gets its id
         return number
 
     def _resolve(self, tag: str, items: list[Any]) -> Any:
@@ -231,7 +232,7 @@ class Channel:
         kind: Any = self._wire.decode(about["class"])
         if "arguments" in about:
             return self._error(kind, about)
-        if type(kind) is not Meta:
+        if not issubclass(type(kind), Meta):
             raise Undecodable("an object of no class of the program's")
         if kind.__name__ == "coroutine" and kind.__module__ == "builtins":
             return self._coroutine(object.__new__(kind), place)
@@ -249,7 +250,7 @@ class Channel:
         self._places[id(mirror)] = place
 
         async def run() -> Any:
-            return self.wait(mirror)
+            return self.ask("wait", mirror)
 
         return run()
 
@@ -264,7 +265,8 @@ class Channel:
             base.__init__(error, *arguments)
         except TypeError:  # its arguments are not what it was made with
             error = BaseException.__new__(kind, *arguments)
-        vars(error).update({str(name): self._wire.decode(item) for name, item in about["fields"]})
+        fields = {str(name): self._wire.decode(item) for name, item in about["fields"]}
+        BaseException.__setstate__(error, fields)
         if about["cause"] is not None:
             error.__cause__ = self._wire.decode(about["cause"])
         return error  # type: ignore[no-any-return]
@@ -284,7 +286,8 @@ def _known_error(module: str, name: str) -> type | None:
 
 def _name_in_python(value: Any) -> tuple[str, str] | None:
     """Module and name of a function or a class of Python's own, which the other side imports."""
-    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    owner: Any = value.__objclass__ if isinstance(value, types.MethodDescriptorType) else value
+    module, name = getattr(owner, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or module not in sys.modules:
         return None
     if module.partition(".")[0] not in sys.stdlib_module_names:

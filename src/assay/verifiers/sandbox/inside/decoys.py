@@ -10,10 +10,12 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
-__all__ = ["among", "lies", "refused"]
+__all__ = ["ASKED", "among", "lies", "refused"]
 
 ORDER: Final = ("__lt__", "__le__", "__gt__", "__ge__")
-_SPREAD: Final = ("__add__", "__radd__", "__sub__", "__rsub__", "__truediv__", "__mod__", "__floordiv__")
+_SPREAD: Final = ("__add__", "__radd__", "__sub__", "__rsub__")
+ASKED: Final = frozenset(("__eq__", "__ne__", "__contains__", *ORDER, *_SPREAD))
+"""Operators that are asked about decoys, too: of others a far operand may take for ever."""
 _FAR: Final = (10**6, 10**12, 10**30)
 _WORDS: Final = ("", "0", "a", "zzzz", "\U0010ffff" * 4)
 
@@ -45,7 +47,7 @@ def lies(name: str, operands: Sequence[Any], results: Sequence[Any], place: int)
             return len({id(result) for result in results}) == 1 and not isinstance(results[0], (int, float))
         moved = max(operand for operand, _ in pairs) - min(operand for operand, _ in pairs)
         follows = max(float(result) for _, result in pairs) - min(float(result) for _, result in pairs)
-        return not follows > 1e-9 * moved and name not in ("__mod__", "__truediv__", "__floordiv__")
+        return not follows > 1e-9 * moved
     return False
 
 
@@ -73,8 +75,8 @@ def _like(value: Any) -> list[Any]:
         return [
             other for other in (*_WORDS, value + "x", value[1:], value[::-1], secrets.token_hex(4)) if other != value
         ]
-    if isinstance(value, (list, tuple)):
-        kind = type(value)
+    kind = type(value)
+    if kind is list or kind is tuple:
         changed = [kind([*value[:i], *_like(value[i])[:2], *value[i + 1 :]]) for i in range(min(len(value), 4))]
         return [other for other in (*changed, kind([*value, 0]), kind(value[1:]), kind([])) if other != value]
     return [secrets.token_hex(4), *noise, (), ("x",)]

@@ -22,8 +22,8 @@ from .tester import Counts, Scope, line_of, new_folder, run_pytest, starred
 __all__ = ["joint"]
 
 RESULT = 4
-Send = Callable[[int, int, str], NoReturn]
-"""Write the verdict (passed, total, the first failure) and end."""
+Send = Callable[..., NoReturn]
+"""Write the verdict (passed, total, the first failure, how many are skipped) and end."""
 
 
 def joint() -> NoReturn:
@@ -90,7 +90,7 @@ def _with_pytest(job: dict[str, Any], files: Sequence[str], send: Send) -> NoRet
     found = run_pytest(sources, folder, counts)
     if changed := guard.changed():
         send(0, max(1, found["total"]), f"the program changes {changed}")
-    send(found["passed"], found["total"], found["failure"])
+    send(found["passed"], found["total"], found["failure"], found["skipped"])
 
 
 def _loaded(job: dict[str, Any], judges: tuple[str, ...], guard: Guard, total: int, send: Send) -> dict[str, Any]:
@@ -113,12 +113,13 @@ def _loaded(job: dict[str, Any], judges: tuple[str, ...], guard: Guard, total: i
 def _sender(nonce: str) -> Send:
     write, end = os.write, os._exit
 
-    def send(passed: int, total: int, failure: str) -> NoReturn:
+    def send(passed: int, total: int, failure: str, skipped: int = 0) -> NoReturn:
         # By functions of C's alone: the program may have changed those of Python's that write JSON.
         text = str.encode(str.__getitem__(failure, slice(400)), "ascii", "backslashreplace")
-        line = b'{"nonce": "%s", "passed": %d, "total": %d, "failure": "%s"}\n' % (
-            nonce.encode(), passed, total, text.translate(None, b'"\\')
-        )  # fmt: skip
+        text = text.translate(None, b'"\\')
+        line = b'{"nonce": "%s", "passed": %d, "total": %d, "skipped": %d, "failure": "%s"}\n' % (
+            *(nonce.encode(), passed, total, skipped, text),
+        )
         while line:
             line = line[write(RESULT, line) :]
         end(0)

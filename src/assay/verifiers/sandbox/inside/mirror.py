@@ -7,6 +7,7 @@ nothing of theirs is decided here: attributes, calls and operators are asked of 
 One thing is never left to the program: whether its object equals a value of the tests'. See `decoys`.
 """
 
+import builtins
 import types
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -23,9 +24,6 @@ class Asker(Protocol):
     def operate(self, target: Any, name: str, operand: Any) -> Any:
         """What an operator of a target makes of another operand."""
 
-    def wait(self, coroutine: Any) -> Any:
-        """What the program's coroutine returns."""
-
     def unsupported(self, what: str) -> BaseException:
         """The error of a test that does what cannot be done in two processes."""
 
@@ -34,7 +32,7 @@ class Asker(Protocol):
 _PLAIN: Final = """
     __repr__ __str__ __format__ __bytes__ __bool__ __len__ __length_hint__ __next__ __reversed__ __int__ __float__
     __complex__ __index__ __neg__ __pos__ __abs__ __invert__ __round__ __trunc__ __floor__ __ceil__ __enter__ __exit__
-    __call__ __getitem__ __setitem__ __delitem__ __missing__ __fspath__ __iter__ __hash__ __anext__ __aiter__
+    __call__ __getitem__ __setitem__ __delitem__ __missing__ __fspath__ __iter__ __hash__ __aiter__
 """.split()
 _OPERATORS: Final = [f"__{name}__" for name in "eq ne lt le gt ge contains divmod rdivmod".split()] + [
     f"__{kind}{name}__"
@@ -43,8 +41,12 @@ _OPERATORS: Final = [f"__{name}__" for name in "eq ne lt le gt ge contains divmo
 ]
 _TYPES: Final = {
     kind.__name__: kind
-    for kind in (types.FunctionType, types.BuiltinFunctionType, types.GeneratorType, types.ModuleType, types.MethodType)
+    for kind in (
+        *(types.FunctionType, types.BuiltinFunctionType, types.GeneratorType, types.ModuleType, types.MethodType),
+        *(kind for kind in vars(builtins).values() if isinstance(kind, type)),
+    )
 }
+"""Of objects of Python's own types."""
 
 
 class Meta(type):
@@ -152,6 +154,8 @@ def make_class(asker: Asker, about: dict[str, Any], bases: tuple[type, ...]) -> 
     for name in _OPERATORS:
         if name in special:
             space[name] = _operated(name)
+    if "__anext__" in special:
+        space["__anext__"] = _awaited
     for name in about["methods"]:
         space[name] = _overridden(name)
     if not about["hashable"]:
@@ -159,7 +163,7 @@ def make_class(asker: Asker, about: dict[str, Any], bases: tuple[type, ...]) -> 
     elif "__eq__" in special and "__hash__" not in special:
         space["__hash__"] = _asked("__hash__")
     if about["module"] == "builtins" and about["name"] in _TYPES:
-        space["__class__"] = property(lambda _, kind=_TYPES[about["name"]]: kind)
+        space["__class__"] = property(lambda _: _TYPES[about["name"]])
         space["__doc__"] = property(lambda self: asker.ask("get", self, "__doc__"))
         space["__module__"] = property(lambda self: asker.ask("get", self, "__module__"))
     if not any(issubclass(base, BaseException) for base in bases):
@@ -190,6 +194,10 @@ def _operated(name: str) -> Callable[..., Any]:
 
     method.__name__ = name
     return method
+
+
+async def _awaited(self: Any) -> Any:
+    return _asker(type(self)).ask("wait", self, "__anext__")
 
 
 def _overridden(name: str) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from .channel import Channel, ProgramGone, Unsupported
 from .mirror import Instance, Meta
-from .roles import read_job, said, write
+from .roles import FILE, read_job, said, write
 from .sources import CAUGHT, future_first, names, takes_candidate, watched
 
 __all__ = ["Counts", "Scope", "line_of", "new_folder", "run_pytest", "starred", "tests"]
@@ -191,7 +191,8 @@ def run_pytest(sources: Sequence[str], folder: str, counts: "Counts") -> dict[st
         failures["pytest"] = f"it ended with status {status}"
     right = counts.passed - failures.keys()
     first = next((f"{name}: {message}" for name, message in failures.items()), "")
-    return {"passed": len(right), "total": len(right | failures.keys()), "failure": first.replace(f"_{token}", "")}
+    counted = {"passed": len(right), "total": len(right | failures.keys()), "skipped": len(counts.skipped)}
+    return {**counted, "failure": first.replace(f"_{token}", "")}
 
 
 class Counts:
@@ -205,6 +206,13 @@ class Counts:
         self.collected: list[str] = []
         self.passed, self.skipped = set[str](), set[str]()
         self.failures: dict[str, str] = {}
+        self._skipping = set[str]()
+
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
+        """Keep which tests the program had a hand in ending."""
+        entries = call.excinfo.traceback if call.excinfo else ()
+        if any(str(entry.path) == FILE for entry in entries) and not item.get_closest_marker("xfail"):
+            self._skipping.add(item.nodeid)
 
     def pytest_collection_finish(self, session: Any) -> None:
         """Keep what is to be run."""
@@ -227,6 +235,8 @@ class Counts:
                 why = "it does not count"
         if report.failed or why:
             self.failures.setdefault(report.nodeid, why or str(report.longrepr)[-400:])
+        elif report.skipped and report.nodeid in self._skipping:
+            self.failures.setdefault(report.nodeid, "the program skips it")
         elif report.skipped:
             self.skipped.add(report.nodeid)
         elif report.when == "call":

@@ -66,6 +66,8 @@ class Wire:
             return [kind.__name__, *[self.encode(item, depth + 1) for item in value]]
         if write := _WRITTEN.get(kind):
             return [kind.__name__, *write(value)]
+        if kind in _VIEWS:
+            return [kind.__name__, *[self.encode(item, depth + 1) for item in value]]
         if kind is slice:
             return ["slice", *[self.encode(part, depth + 1) for part in (value.start, value.stop, value.step)]]
         if kind in _CONTENTS:
@@ -82,6 +84,8 @@ class Wire:
         try:
             if tag == "tuple" or tag == "frozenset":
                 return (tuple if tag == "tuple" else frozenset)([self.decode(item, depth + 1) for item in items])
+            if view := _VIEWED.get(tag):
+                return view([self.decode(item, depth + 1) for item in items])
             if tag == "slice":
                 return slice(*[self.decode(item, depth + 1) for item in items])
             if tag == "at":
@@ -158,18 +162,18 @@ class Wire:
             return ["of", self._refer(container), *self._parts(container, base)]
         return self._parts(container, kind)
 
-    def _parts(self, container: Any, kind: type) -> list[Any]:
+    def _parts(self, container: Any, kind: Any) -> list[Any]:
         if kind is bytearray:
             return ["bytearray", bytes(container).hex()]
         if issubclass(kind, dict):
-            pairs = [[self.encode(key), self.encode(value)] for key, value in dict.items(container)]
+            pairs = [[self.encode(key), self.encode(value)] for key, value in kind.items(container)]
             if kind is collections.defaultdict:
                 return ["defaultdict", self.encode(container.default_factory), *pairs]
             return [kind.__name__, None, *pairs]
         items = [self.encode(item) for item in kind.__iter__(container)]
         if kind is set:
             items.sort(key=repr)  # neither side's order is the other's
-        about = {collections.deque: "maxlen", array.array: "typecode"}.get(kind)
+        about = "maxlen" if kind is collections.deque else "typecode" if kind is array.array else ""
         return [kind.__name__, getattr(container, about) if about else None, *items]
 
     def _empty(self, content: Any) -> Any:
@@ -194,8 +198,11 @@ class Wire:
                 held[:] = bytes.fromhex(about)
             elif isinstance(held, dict):
                 pairs = [(self.decode(key), self.decode(value)) for key, value in items]
-                dict.clear(held)
-                dict.update(held, pairs)
+                # A Counter's own `update` adds, and only an OrderedDict knows its order.
+                base: Any = collections.OrderedDict if isinstance(held, collections.OrderedDict) else dict
+                base.clear(held)
+                for key, value in pairs:
+                    base.__setitem__(held, key, value)
                 if isinstance(held, collections.defaultdict):
                     held.default_factory = self.decode(about)
             elif isinstance(held, set):
@@ -224,6 +231,14 @@ _EMPTY: Final[dict[str, Callable[[], Any]]] = {
 }
 _CONTENTS: Final = frozenset({*_EMPTY.values(), collections.deque, array.array})
 """Types of containers whose contents are known to be all there is to them."""
+
+_VIEWED: Final[dict[str, Callable[[list[Any]], Any]]] = {
+    "dict_keys": lambda items: dict.fromkeys(items).keys(),
+    "dict_values": lambda items: dict(enumerate(items)).values(),
+    "dict_items": lambda items: dict(items).items(),
+}
+"""Views of dicts as they are at the time."""
+_VIEWS: Final = frozenset(type(view([])) for view in _VIEWED.values())
 
 _WRITTEN: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
     bytes: lambda value: (value.hex(),),
