@@ -15,9 +15,10 @@ import time
 from collections import Counter
 from typing import Any
 
+from tests.verifiers.sandbox.verdict_cheats import CHEATS, HONEST, KINDS
+
 from assay.verifiers.code import Code
 from assay.verifiers.sandbox import Limits
-from tests.verifiers.sandbox.verdict_cheats import CHEATS, HONEST, KINDS, PYTEST_KINDS
 
 
 def protocols() -> tuple[str, ...]:
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--level", default="namespaces")
     parser.add_argument("--only", help="only cheats with this in their names", default="")
     asked = parser.parse_args()
-    suites = {**KINDS, **PYTEST_KINDS} if asked.pytest else KINDS
+    suites = {kind: suite for kind, suite in KINDS.items() if asked.pytest or not suite.pytest}
     cheats = {name: program for name, program in CHEATS.items() if asked.only in name}
     for protocol in protocols():
         extra: dict[str, Any] = {"protocol": protocol} if len(protocols()) > 1 else {}

@@ -10,7 +10,7 @@ import pytest
 from assay.verifiers.code import Code
 from assay.verifiers.sandbox import Limits
 from assay.verifiers.suites import Assertions
-from tests.verifiers.sandbox.verdict_cheats import CHEATS, HONEST, KINDS, PYTEST_KINDS
+from tests.verifiers.sandbox.verdict_cheats import CHEATS, HONEST, KINDS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's")
 
@@ -20,7 +20,6 @@ PROTOCOLS: Final = (
 LIMITS: Final = Limits(seconds=1, wall=1.5)
 PATIENT: Final = Limits(seconds=5, wall=10.0)
 """For pytest, which itself takes a good part of a second."""
-ALL_KINDS: Final = {**KINDS, **PYTEST_KINDS}
 TURNS: Final = 2
 """So many kinds beside the plain one each cheat is tried against here, and one of pytest's; by turns, for time.
 `python -m bench.verdict_cheats` tries all against all."""
@@ -34,20 +33,21 @@ def outcome(program: str, suite: Assertions, protocol: str) -> str:
 
 @functools.cache
 def honest(kind: str, protocol: str) -> str:
-    return outcome(HONEST, ALL_KINDS[kind], protocol)
+    return outcome(HONEST, KINDS[kind], protocol)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("kind", ALL_KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_honest_program_passes(kind: str, protocol: str) -> None:
     assert honest(kind, protocol) == "right"
 
 
 def chosen(number: int) -> list[str]:
     """The kinds of tests for the cheat of that number."""
-    kinds = [kind for kind in KINDS if kind != "bare"]
-    some = [kinds[(number * TURNS + turn) % len(kinds)] for turn in range(TURNS)]
-    return ["bare", *some, list(PYTEST_KINDS)[number % len(PYTEST_KINDS)]]
+    plain = [kind for kind, suite in KINDS.items() if not suite.pytest and kind != "bare"]
+    for_pytest = [kind for kind, suite in KINDS.items() if suite.pytest]
+    some = [plain[(number * TURNS + turn) % len(plain)] for turn in range(TURNS)]
+    return ["bare", *some, for_pytest[number % len(for_pytest)]]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -57,6 +57,6 @@ def chosen(number: int) -> list[str]:
 )
 def test_a_cheat_is_wrong(cheat: str, kind: str, protocol: str) -> None:
     assert honest(kind, protocol) == "right"
-    assert outcome(CHEATS[cheat], ALL_KINDS[kind], protocol) == "wrong"
-    if not ALL_KINDS[kind].pytest:  # and the next program is none the worse for it
-        assert outcome(HONEST, ALL_KINDS[kind], protocol) == "right"
+    assert outcome(CHEATS[cheat], KINDS[kind], protocol) == "wrong"
+    if not KINDS[kind].pytest:  # and the next program is none the worse for it
+        assert outcome(HONEST, KINDS[kind], protocol) == "right"
