@@ -24,6 +24,9 @@ TURNS: Final = 2
 """So many kinds beside the plain one each cheat is tried against here, and one of pytest's; by turns, for time.
 `python -m bench.verdict_cheats` tries all against all."""
 
+IN_ONE_PROCESS: Final = frozenset({"a value of the tests' own class"})
+"""Kinds of tests that need not be decided where an object of theirs cannot reach the program."""
+
 
 def outcome(program: str, suite: Assertions, protocol: str) -> str:
     settings: dict[str, Any] = {"protocol": protocol} if len(PROTOCOLS) > 1 else {}
@@ -39,7 +42,8 @@ def honest(kind: str, protocol: str) -> str:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_honest_program_passes(kind: str, protocol: str) -> None:
-    assert honest(kind, protocol) == "right"
+    found = honest(kind, protocol)
+    assert found == "right" or (found == "undecided" and protocol == "strict" and kind in IN_ONE_PROCESS)
 
 
 def chosen(number: int) -> list[str]:
@@ -56,7 +60,8 @@ def chosen(number: int) -> list[str]:
     [pytest.param(cheat, kind, id=f"{cheat}-{kind}") for n, cheat in enumerate(CHEATS) for kind in chosen(n)],
 )
 def test_a_cheat_is_wrong(cheat: str, kind: str, protocol: str) -> None:
-    assert honest(kind, protocol) == "right"
+    if honest(kind, protocol) == "undecided":
+        pytest.skip("such tests are undecided whatever the program")
     assert outcome(CHEATS[cheat], KINDS[kind], protocol) == "wrong"
     if not KINDS[kind].pytest:  # and the next program is none the worse for it
         assert outcome(HONEST, KINDS[kind], protocol) == "right"
