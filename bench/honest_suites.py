@@ -16,10 +16,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from assay.verifiers.code import Code
-from assay.verifiers.sandbox import Limits
 from tests.verifiers.honest.item import Item
 from tests.verifiers.honest_suites import TABLE, generated, in_plain_python
+
+from assay.verifiers.code import Code
+from assay.verifiers.sandbox import Limits
 
 OUTCOMES = ("right", "wrong", "undecided")
 

@@ -1,7 +1,8 @@
 """Honest programs with honest tests that assert: they pass in plain Python, so no verdict on them may be *wrong*.
 
-`TABLE` is written by hand, by feature of the language; `generated` combines values with what is done with them and
-with the ways in which tests are written. `in_plain_python` says of each pair whether it passes without any wall.
+`TABLE` is written by hand, by feature of the language (`honest/*.txt`); `generated` combines values with what is done
+with them and with the ways in which tests are written. `in_plain_python` says of each pair whether it passes without
+any wall.
 """
 
 import json
@@ -12,17 +13,26 @@ from pathlib import Path
 from typing import Final
 
 from assay.verifiers.suites import Assertions
-from tests.verifiers.honest.flow import FLOW
 from tests.verifiers.honest.generated import generated
 from tests.verifiers.honest.item import Item
-from tests.verifiers.honest.kinds import KINDS
-from tests.verifiers.honest.objects import OBJECTS
-from tests.verifiers.honest.under_pytest import UNDER_PYTEST
-from tests.verifiers.honest.world import WORLD
+from tests.verifiers.honest.table import table
 
 __all__ = ["TABLE", "generated", "in_plain_python"]
 
-TABLE: Final[list[Item]] = [*OBJECTS, *KINDS, *FLOW, *WORLD, *UNDER_PYTEST]
+_FILES: Final = (
+    "points",
+    "kinds",
+    "values",
+    "structures",
+    "iterators",
+    "changes",
+    "errors",
+    "functions",
+    "outside",
+    "styles",
+    "under_pytest",
+)
+TABLE: Final[list[Item]] = [item for name in _FILES for item in table(name)]
 
 PLAIN_PYTHON: Final = Path(__file__).parent / "honest" / "plain_python.py"
 

@@ -4,7 +4,8 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from tests.verifiers.honest.item import Item, honest
+from assay.verifiers.suites import Assertions
+from tests.verifiers.honest.item import Item
 
 __all__ = ["generated"]
 
@@ -111,6 +112,8 @@ def many():
     return [Box(VALUE), VALUE]
 """
 
+NAMES: Final = "Box, Oops, ask, boxed, each, echo, fail, many, put"
+
 USES: Final = {
     "a value returned": "assert f() == VALUE\nassert f() != OTHER",
     "a value handed in": "assert echo(VALUE) == VALUE\nassert f(VALUE) == VALUE\nassert type(f()) is type(VALUE)",
@@ -123,7 +126,9 @@ USES: Final = {
     "an object shown": "assert repr(boxed()) == 'Box(' + repr(VALUE) + ')'",
     "objects in a list": "assert many() == [Box(VALUE), VALUE]",
     "a generator": "assert list(each(2)) == [VALUE, VALUE]\nassert next(each(1)) == VALUE",
-    "an error's arguments": "try:\n    fail()\nexcept Oops as e:\n    assert e.args == (VALUE,)\nelse:\n    assert False",
+    "an error's arguments": (
+        "try:\n    fail()\nexcept Oops as e:\n    assert e.args == (VALUE,)\nelse:\n    assert False"
+    ),
     "a constant": "import solution\nassert solution.CONSTANT == VALUE",
     "a callback": "assert ask(lambda x: x == VALUE) is True\nassert ask(lambda x: [x]) == [VALUE]",
     "a key": "assert {f(): 1}[VALUE] == 1\nassert f() in {VALUE}",
@@ -155,12 +160,12 @@ def _function(body: str) -> str:
 
 
 def _table(body: str) -> str:
-    head = f"{IMPORTS}import pytest\nfrom solution import Box, Oops, ask, boxed, each, echo, f, fail, many, put\n"
+    head = f"{IMPORTS}import pytest\nfrom solution import {NAMES}, f\n"
     return f"{head}\n@pytest.mark.parametrize('turn', [1, 2])\ndef test_it(turn):\n{_indented(body)}\n"
 
 
 def _fixture(body: str) -> str:
-    head = f"{IMPORTS}import pytest\nfrom solution import Box, Oops, ask, boxed, each, echo, fail, many, put\nimport solution\n"
+    head = f"{IMPORTS}import pytest\nimport solution\nfrom solution import {NAMES}\n"
     fixture = "@pytest.fixture\ndef f():\n    return solution.f\n"
     return f"{head}\n{fixture}\ndef test_it(f):\n{_indented(body)}\n"
 
@@ -188,5 +193,6 @@ def generated(seed: int, count: int, under_pytest: float = 0.0) -> list[Item]:
         test = style(USES[use].replace("VALUE", value).replace("OTHER", other))
         program = IMPORTS + PROGRAM.replace("VALUE", value)
         mutant = IMPORTS + PROGRAM.replace("VALUE", other)
-        found.append(honest(f"generated: {use}", program, test, bug=(program, mutant), entry="f", pytest=pytest))
+        suite = Assertions(tests=(test,), entry="f", pytest=pytest)
+        found.append(Item(f"generated: {use}", program, suite, mutant))
     return found

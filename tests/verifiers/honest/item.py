@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from assay.verifiers.suites import Assertions
 
-__all__ = ["Item", "honest"]
+__all__ = ["Item"]
 
 
 @dataclass(frozen=True)
@@ -15,21 +15,4 @@ class Item:
     program: str
     suite: Assertions
     mutant: str = ""
-
-
-def honest(
-    feature: str,
-    program: str,
-    *tests: str,
-    bug: tuple[str, str] | None = None,
-    entry: str = "",
-    before: str = "",
-    pytest: bool = False,
-    module: str = "solution",
-) -> Item:
-    """An item; `bug` says which piece of the program to put another in the place of."""
-    suite = Assertions(tests=tests, entry=entry, before=before, pytest=pytest, module=module)
-    if bug is None:
-        return Item(feature, program, suite)
-    assert bug[0] in program, f"{feature}: no {bug[0]!r} to put a bug in the place of"
-    return Item(feature, program, suite, program.replace(*bug))
+    """Empty where there is none."""

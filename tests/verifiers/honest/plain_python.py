@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
 
-import pytest  # noqa: E402
+import pytest
 
 OPTIONS = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "--assert=plain"]
 
