@@ -254,12 +254,14 @@ class Code:
             if not joint and (lacking := needs(suite)):
                 return _lacking(lacking)
             return _Tally(0, len(suite.tests), f"the tests did not finish: {reason}", stage)
+        if said["undecided"]:
+            return _Tally(0, 0, _cut(said["undecided"], 300))
         reason = _cut(str(said["failure"]), 300)
-        if said["total"] == 0:
-            return _Tally(0, 0, reason or "no test ran")
         # What the sources hold is counted here, too, where no program can make a test disappear.
         least = least_tests(suite.tests) - said["skipped"] if suite.pytest else len(suite.tests)
         total = max(said["total"], least)
+        if total == 0:
+            return _Tally(0, 0, "no test ran")
         if "when it is loaded" in reason:
             return _Tally(0, total, reason, "load")
         if reason == "the program ended":

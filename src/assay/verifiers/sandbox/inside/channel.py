@@ -21,6 +21,7 @@ __all__ = ["Channel", "ProgramGone", "Unsupported"]
 
 CALLS_IN, CALLS_OUT = 5, 6
 _CALLED = (types.FunctionType, types.MethodType, types.BuiltinMethodType, partial)
+_BUILT_IN: dict[str, Any] = vars(builtins)
 _VALUES = (int, float, complex, str, bytes, tuple, frozenset)
 
 
@@ -100,6 +101,8 @@ class Channel:
                 # Equal to anything is equal to nothing.
                 return result if self.ask("special", target, name, secrets.token_hex(8)) is not result else not result
             return result
+        if not self._crosses(operand):
+            return NotImplemented  # an object of the tests' own may know what to make of it
         kind = type(target).__name__
         rests = f"the tests compare or combine the program's {kind} with a value of theirs, by its {name}"
         if name not in ASKED:
@@ -117,6 +120,15 @@ class Channel:
         if raised:
             raise result
         return result
+
+    def _crosses(self, value: Any) -> bool:
+        """Whether a value can be told to the program."""
+        try:
+            self._wire.encode(value)
+        except Unsupported:
+            self.needs = ""
+            return False
+        return True
 
     def unsupported(self, what: str) -> Unsupported:
         """The error of a test that does what cannot be done in two processes."""
@@ -184,8 +196,8 @@ class Channel:
             return place
         if isinstance(value, Method):
             return ["method", self._wire.encode(value.__self__), value.__name__]
-        if isinstance(value, type) and vars(builtins).get(value.__name__) is value:
-            return ["type", value.__name__]
+        if issubclass(type(value), type) and _BUILT_IN.get(getattr(value, "__name__", "")) is value:
+            return ["type", str(getattr(value, "__name__", ""))]
         if name := _name_in_python(value):
             return ["function", *name]
         if isinstance(value, Iterator) and type(value).__module__ == "builtins":
@@ -214,7 +226,7 @@ class Channel:
                 self._places[id(made)] = place
             return self._mirrors[key]
         if tag == "type":
-            found = vars(builtins)[items[0]]
+            found = _BUILT_IN[items[0]]
             if isinstance(found, type):
                 return found
         if tag == "method":

@@ -32,9 +32,9 @@ def lies(name: str, operands: Sequence[Any], results: Sequence[Any], place: int)
     """Whether an operator's results for the decoys show that it does not look at its operand."""
     others = [result for index, result in enumerate(results) if index != place]
     if name == "__eq__":
-        return any(_says(result, True) for result in others)
+        return 4 * sum(_says(result, True) for result in others) > len(others)  # a remainder equals some of them
     if name == "__ne__":
-        return any(_says(result, False) for result in others)
+        return 4 * sum(_says(result, False) for result in others) > len(others)
     if name in (*ORDER, "__contains__"):
         return all(_says(result, True) for result in results)
     if name in _SPREAD:
@@ -59,24 +59,29 @@ def refused(name: str) -> bool:
 
 
 def _says(result: Any, answer: bool) -> bool:
-    """Whether a comparison's result is this answer; one that has none is NotImplemented."""
-    return isinstance(result, int) and bool(result) is answer
+    """Whether a comparison's result is this answer; NotImplemented is none, and any object is a yes."""
+    if result is NotImplemented:
+        return False
+    return (bool(result) if result is None or isinstance(result, int) else True) is answer
 
 
 def _like(value: Any) -> list[Any]:
     """Values that are not this one, near it and far from it."""
-    noise = [secrets.randbelow(1000) + 2 for _ in range(6)]
-    if isinstance(value, bool) or value is None:
-        return [other for other in (None, False, True) if other is not value] + [secrets.token_hex(4)]
-    if isinstance(value, (int, float)):
-        near = [value + step for step in (*noise, *(-step for step in noise), 1, -1)]
-        return [*near, *_FAR, *(-far for far in _FAR)] if isinstance(value, int) else [*near, 1e12, -1e12]
-    if isinstance(value, str):
-        return [
-            other for other in (*_WORDS, value + "x", value[1:], value[::-1], secrets.token_hex(4)) if other != value
-        ]
+    token = secrets.token_hex(4)
     kind = type(value)
+    if kind is bool or value is None:
+        return [other for other in (None, False, True) if other is not value] + [token, (token,)]
+    if kind is int or kind is float:
+        near = [secrets.randbelow(1000) + 2 for _ in range(6)]
+        # Of a large float, what is near is itself.
+        found = [value + step for step in (*near, *(-step for step in near), 1, -1)]
+        found += [2 * value + 1, -3 * value - 1, *map(kind, _FAR), *(-kind(far) for far in _FAR)]
+        return [other for other in found if other != value]
+    if kind is str:
+        changed = (*_WORDS, value + "x", value[1:], value[::-1], token)
+        return [other for other in changed if other != value]
     if kind is list or kind is tuple:
-        changed = [kind([*value[:i], *_like(value[i])[:2], *value[i + 1 :]]) for i in range(min(len(value), 4))]
-        return [other for other in (*changed, kind([*value, 0]), kind(value[1:]), kind([])) if other != value]
-    return [secrets.token_hex(4), *noise, (), ("x",)]
+        changed_items = [kind([*value[:i], *_like(value[i])[:2], *value[i + 1 :]]) for i in range(min(len(value), 4))]
+        found = [*changed_items, kind([*value, 0]), kind(value[1:]), kind([]), kind([token]), kind([0, 1, token])]
+        return [other for other in found if other != value]
+    return [token, secrets.randbelow(1000), (), (token,)]

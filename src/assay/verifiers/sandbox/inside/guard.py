@@ -5,15 +5,25 @@ caught as in two processes (`decoys`), what judges must be as it was before the 
 look at frames, at memory or at other people's code. What is left is listed where the protocol is described.
 """
 
+import array
 import ast
 import builtins
+import collections
+import datetime
 import operator
 import os
+import pathlib
+import re
 import secrets
 import sys
-from collections.abc import Callable
+import types
+import uuid
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from fractions import Fraction
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Final
+from unittest import mock
 
 from .decoys import among, lies, refused
 
@@ -34,6 +44,19 @@ _FUNCTIONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     name: getattr(operator, name) for name in (*_COMPARISONS.values(), *_COMBINED.values())
 }
 _DEEPEST: Final = 12
+_HOLDING: Final[tuple[type, ...]] = (
+    *(list, tuple, set, frozenset, dict, collections.deque, collections.OrderedDict, collections.defaultdict),
+    *(collections.Counter, type({}.keys()), type({}.values()), type({}.items())),
+)
+_PLAIN: Final[tuple[type, ...]] = (
+    *(int, float, complex, bool, str, bytes, bytearray, range, slice, type(None), type(...), type(NotImplemented)),
+    *(type, object, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
+    *(types.GeneratorType, types.CoroutineType, map, zip, filter, enumerate, reversed, memoryview, array.array),
+    *(Decimal, Fraction, datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone),
+    *(pathlib.PosixPath, pathlib.PurePosixPath, uuid.UUID, re.Match, re.Pattern),
+    *_HOLDING,
+)
+"""Types whose objects say nothing of their own when they are compared."""
 _JUDGES: Final = (
     "builtins math operator os importlib _frozen_importlib _frozen_importlib_external pytest _pytest pluggy unittest"
 ).split()
@@ -78,11 +101,13 @@ def _call(name: str, *arguments: ast.expr) -> ast.Call:
 
 
 class Guard:
-    """What was there before the program: types, and what judges. `packages` is the folder of what judges, if any."""
+    """What was there before the program, and judges. `packages` is its folder, if any, `tests` are the sources."""
 
-    def __init__(self, packages: str) -> None:
+    def __init__(self, packages: str, tests: Iterable[str]) -> None:
         self._packages = packages
-        self._types = frozenset(map(id, _types(object)))
+        # Tests may say that they do not care.
+        not_caring = {type(mock.ANY)} if any("ANY" in source for source in tests) else set[type]()
+        self._plain = {id(kind): kind for kind in (*_PLAIN, *not_caring)}
         vars(builtins).update({COMPARE: self.compare, COMBINE: self.compare, MEET: self.meet})
         self._before = _judges()
 
@@ -125,7 +150,7 @@ class Guard:
         return value
 
     def _foreign(self, value: Any) -> bool:
-        return id(type(value)) not in self._types
+        return id(type(value)) not in self._plain
 
     def _lies_within(self, value: Any, depth: int = 0) -> bool:
         if self._foreign(value):
@@ -134,20 +159,10 @@ class Guard:
             except Exception:  # noqa: BLE001  it has no word on what it is not made for
                 return False
         kind = type(value)
-        if kind not in (list, tuple, set, frozenset, dict) or depth > _DEEPEST:
+        if kind not in _HOLDING or depth > _DEEPEST:
             return False
-        items = [*value.keys(), *value.values()] if kind is dict else value
+        items = [*value.keys(), *value.values()] if isinstance(value, dict) else value
         return any(self._lies_within(item, depth + 1) for item in items)
-
-
-def _types(root: type) -> set[type]:
-    found, waiting = set[type](), [root]
-    while waiting:
-        kind = waiting.pop()
-        if kind not in found:
-            found.add(kind)
-            waiting.extend(type.__subclasses__(kind))
-    return found
 
 
 def _judges() -> dict[str, Any]:

@@ -16,14 +16,14 @@ from typing import Any, NoReturn
 
 from .guard import Guard, guarded, watch
 from .roles import FILE, read_job, said
-from .sources import future_first, imported, takes_candidate
-from .tester import Counts, Scope, line_of, new_folder, run_pytest, starred
+from .sources import future_first, imported, skips, takes_candidate
+from .tester import NEVER_ASKED, Counts, Scope, line_of, new_folder, run_pytest, starred
 
 __all__ = ["joint"]
 
 RESULT = 4
 Send = Callable[..., NoReturn]
-"""Write the verdict (passed, total, the first failure, how many are skipped) and end."""
+"""Write the verdict (passed, total, the first failure, how many are skipped, why it is none) and end."""
 
 
 def joint() -> NoReturn:
@@ -52,7 +52,7 @@ def _each(job: dict[str, Any], send: Send) -> NoReturn:
         asked.append(name)
         return program[name]
 
-    guard = Guard("")
+    guard = Guard("", job["tests"])
     program = _loaded(job, ("<tests>",), guard, len(sources), send)
     passed, failure = 0, ""
     for text, source, calls_check in zip(job["tests"], sources, takes, strict=True):
@@ -69,7 +69,7 @@ def _each(job: dict[str, Any], send: Send) -> NoReturn:
     if changed := guard.changed():
         send(0, len(sources), f"the program changes {changed}")
     if passed and not asked and not any(job["module"] in text for text in job["tests"]):
-        send(0, 0, "the tests pass without asking the program for anything")
+        send(0, 0, "", undecided=NEVER_ASKED)
     send(passed, len(sources), failure)
 
 
@@ -77,9 +77,9 @@ def _with_pytest(job: dict[str, Any], files: Sequence[str], send: Send) -> NoRet
     """Run the sources as files of tests under pytest."""
     pytest = importlib.import_module("pytest")
     sources = [ast.unparse(guarded(ast.parse(source))) for source in files]
-    folder, counts = new_folder(), Counts()
+    folder, counts = new_folder(), Counts(skips(files))
     packages = os.path.dirname(os.path.dirname(str(pytest.__file__)))
-    guard = Guard(packages)
+    guard = Guard(packages, files)
     finders, hooks, path = list(sys.meta_path), list(sys.path_hooks), list(sys.path)
     program = _loaded(job, (folder, packages), guard, len(files), send)
     program["__all__"] = starred(program, job["entry"], files)
@@ -113,12 +113,11 @@ def _loaded(job: dict[str, Any], judges: tuple[str, ...], guard: Guard, total: i
 def _sender(nonce: str) -> Send:
     write, end = os.write, os._exit
 
-    def send(passed: int, total: int, failure: str, skipped: int = 0) -> NoReturn:
+    def send(passed: int, total: int, failure: str, skipped: int = 0, undecided: str = "") -> NoReturn:
         # By functions of C's alone: the program may have changed those of Python's that write JSON.
-        text = str.encode(str.__getitem__(failure, slice(400)), "ascii", "backslashreplace")
-        text = text.translate(None, b'"\\')
-        line = b'{"nonce": "%s", "passed": %d, "total": %d, "skipped": %d, "failure": "%s"}\n' % (
-            *(nonce.encode(), passed, total, skipped, text),
+        text = str.encode(str.__getitem__(failure, slice(400)), "ascii", "backslashreplace").translate(None, b'"\\\n')
+        line = b'{"nonce": "%s", "passed": %d, "total": %d, "skipped": %d, "failure": "%s", "undecided": "%s"}\n' % (
+            *(nonce.encode(), passed, total, skipped, text, undecided.encode()),
         )
         while line:
             line = line[write(RESULT, line) :]

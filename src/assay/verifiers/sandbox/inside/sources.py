@@ -1,9 +1,10 @@
 """What can be read off the source of a test: the names it uses, whether its `check` waits to be called."""
 
 import ast
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["CAUGHT", "Names", "future_first", "imported", "names", "takes_candidate", "watched"]
+__all__ = ["CAUGHT", "Names", "future_first", "imported", "names", "skips", "takes_candidate", "watched"]
 
 CAUGHT = "__assay_caught__"
 """The name by which a rewritten test says that it has caught an error."""
@@ -92,3 +93,8 @@ def imported(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module)
     return found
+
+
+def skips(sources: Iterable[str]) -> bool:
+    """Whether any of the sources may skip a test, or expect it to fail."""
+    return any(word in source.lower() for source in sources for word in ("skip", "xfail", "expectedfailure"))

@@ -14,14 +14,16 @@ import secrets
 import sys
 import types
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from .channel import Channel, ProgramGone, Unsupported
 from .mirror import Instance, Meta
 from .roles import FILE, read_job, said, write
-from .sources import CAUGHT, future_first, names, takes_candidate, watched
+from .sources import CAUGHT, future_first, names, skips, takes_candidate, watched
 
-__all__ = ["Counts", "Scope", "line_of", "new_folder", "run_pytest", "starred", "tests"]
+__all__ = ["NEVER_ASKED", "Counts", "Scope", "line_of", "new_folder", "run_pytest", "starred", "tests"]
+
+NEVER_ASKED: Final = "the tests pass without asking the program for anything"
 
 
 def tests() -> NoReturn:
@@ -29,8 +31,8 @@ def tests() -> NoReturn:
 
     Job: `tests` (sources, each run by itself), `before` (trusted helpers they may use), `entry` (the function under
     test, also called `candidate`), `pytest` (whether they are pytest's), `module` (the name tests import the program
-    by), `nonce` and `longest`. The result is `{"nonce", "passed", "total", "failure", "rests"}` with the first failure;
-    nothing is said of the program where `total` is 0, nor may it pass where `rests` says on what that would rest.
+    by), `nonce` and `longest`. The result: `{"nonce", "passed", "total", "skipped", "failure", "rests", "undecided"}`,
+    the first failure, on what of the program's own it rests that tests pass, and why nothing can be said of it.
     """
     job = read_job()
     channel = Channel(job["longest"])
@@ -43,12 +45,12 @@ def tests() -> NoReturn:
             raise ProgramGone(f"the program fails when it is loaded: {loaded['error']}: {loaded.get('said', '')}")
         found = run(job, channel, {name for name in map(str, loaded.get("names", ())) if name.isidentifier()})
         if found["passed"] and not channel.asked:
-            raise Unsupported("the tests pass without asking the program for anything")
+            raise Unsupported(NEVER_ASKED)
     except ProgramGone as error:
         found = {"passed": 0, "total": len(job["tests"]), "failure": str(error)[:400]}
     except Unsupported as error:
-        found = {"passed": 0, "total": 0, "failure": str(error)[:400]}
-    write({"nonce": job["nonce"], **found, "rests": channel.rests})
+        found = {"passed": 0, "total": 0, "failure": "", "undecided": str(error)[:400]}
+    write({"nonce": job["nonce"], "skipped": 0, "undecided": "", **found, "rests": channel.rests})
     os._exit(0)
 
 
@@ -160,7 +162,7 @@ def _by_pytest(job: dict[str, Any], channel: Channel, program: set[str]) -> dict
     files = [future_first(job["before"], source) for source in job["tests"]]
     sys.modules[job["module"]] = ProgramModule(channel, program, job["module"], starred(program, job["entry"], files))
     _watch_expectations(channel)
-    found = run_pytest(files, new_folder(), Counts(channel.check, lambda: channel.gone))
+    found = run_pytest(files, new_folder(), Counts(skips(files), channel.check, lambda: channel.gone))
     if channel.needs:
         raise Unsupported(channel.needs)
     return found
@@ -198,11 +200,14 @@ def run_pytest(sources: Sequence[str], folder: str, counts: "Counts") -> dict[st
 class Counts:
     """A plugin of pytest's that counts.
 
-    `check` raises after a test that does not count, `gone` says why none does any more.
+    `skips` tells whether the tests skip any of themselves; else whatever is skipped is so by the program. `check`
+    raises after a test that does not count, `gone` says why none does any more.
     """
 
-    def __init__(self, check: Callable[[], None] = lambda: None, gone: Callable[[], str] = lambda: "") -> None:
-        self._check, self._gone = check, gone
+    def __init__(
+        self, skips: bool, check: Callable[[], None] = lambda: None, gone: Callable[[], str] = lambda: ""
+    ) -> None:
+        self._skips, self._check, self._gone = skips, check, gone
         self.collected: list[str] = []
         self.passed, self.skipped = set[str](), set[str]()
         self.failures: dict[str, str] = {}
@@ -235,7 +240,7 @@ class Counts:
                 why = "it does not count"
         if report.failed or why:
             self.failures.setdefault(report.nodeid, why or str(report.longrepr)[-400:])
-        elif report.skipped and report.nodeid in self._skipping:
+        elif report.skipped and (not self._skips or report.nodeid in self._skipping):
             self.failures.setdefault(report.nodeid, "the program skips it")
         elif report.skipped:
             self.skipped.add(report.nodeid)
