@@ -1,0 +1,80 @@
+"""What a program of several blocks takes from the others: an answer may give a helper, or its imports, apart."""
+
+import ast
+import builtins
+import warnings
+from collections.abc import Sequence
+from typing import Final
+
+__all__ = ["helpers_for"]
+
+MAX_CODE: Final = 200_000
+"""Longest block that is looked into."""
+_GIVEN: Final = frozenset({*dir(builtins), "__file__"})
+_DEFINES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign)
+
+
+def helpers_for(code: str, others: Sequence[str], given: str = "") -> str:
+    """The functions, classes, imports and constants of other blocks that a program uses and neither it nor what it is
+    given defines, in their order; of several of a name the last."""
+    program = _parsed(code)
+    if program is None or not others or _imports_all(program):
+        return ""
+    parts, by_name = list[tuple[str, ast.stmt]](), dict[str, int]()
+    for other in others:
+        tree = _parsed(other)
+        for node in tree.body if tree else ():
+            if isinstance(node, _DEFINES) and not _computes(node):
+                by_name |= dict.fromkeys(_names(node)[1], len(parts))
+                parts.append((_source(other, node), node))
+    read, known = _names(program)
+    known |= _GIVEN | (_names(tree)[1] if (tree := _parsed(given)) else set())
+    wanted, taken = sorted(read - known), set[int]()
+    while wanted:
+        name = wanted.pop()
+        if name in by_name and name not in known:
+            taken.add(by_name[name])
+            read, bound = _names(parts[by_name[name]][1])
+            known |= bound
+            wanted += sorted(read - known)
+    return "".join(f"{parts[place][0]}\n" for place in sorted(taken))
+
+
+def _parsed(code: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(code) if len(code) <= MAX_CODE else None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _imports_all(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in tree.body)
+
+
+def _computes(node: ast.stmt) -> bool:
+    """Whether it is more than a constant: what another block computes, it may compute from an input, or print."""
+    return isinstance(node, ast.Assign) and any(isinstance(part, ast.Call) for part in ast.walk(node.value))
+
+
+def _source(code: str, node: ast.stmt) -> str:
+    decorators = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(each.lineno for each in decorators)])
+    return "\n".join(code.split("\n")[first - 1 : node.end_lineno])
+
+
+def _names(tree: ast.AST) -> tuple[set[str], set[str]]:
+    """The names that are read, and those that are given a meaning anywhere."""
+    read, bound = set[str](), set[str]()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                read.add(name)
+            case ast.Name(id=name) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+                bound.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                bound.add(name)
+            case ast.alias(name=name, asname=other):
+                bound.add(other or name.split(".")[0])
+    return read, bound
