@@ -192,7 +192,7 @@ HONEST = {
     "output": ("import sys\ndef f(x):\n    print('x' * 10**6)\n    sys.stderr.write('y')\n    return x", 0),
     "a class beside it": ("class A:\n    def g(self, x): return x\ndef f(x): return A().g(x)", 0),
     "a named tuple": ("import collections as c\nP = c.namedtuple('P', 'x y')\ndef f(x): return P(x, 1)", (0, 1)),
-    "a default dict": ("import collections as c\ndef f(x):\n    d = c.defaultdict(int)\n    d[x]\n    return d", {0: 0}),
+    "a default dict": ("import collections as c\ndef f(x):\n  d = c.defaultdict(int)\n  d[x]\n  return d", {0: 0}),
     "a counter": ("from collections import Counter\ndef f(x): return Counter('aab')", {"a": 2, "b": 1}),
     "an ordered dict": ("import collections as c\ndef f(x): return c.OrderedDict(b=1, a=2)", {"a": 2, "b": 1}),
     "a main guarded": ("def f(x): return x\nif __name__ == '__main__': print(f(int(input())))", 0),

@@ -274,3 +274,17 @@ def test_it_is_linear(unit: str, entry: str) -> None:
     start = time.process_time()
     program(unit * (100_000 // len(unit)), "auto", entry, STUB)
     assert time.process_time() - start < 1.0
+
+
+def test_without_an_entry_what_the_tests_name_is_asked_for() -> None:
+    tests = "from solution import add\nassert add(Point(1, 2)) == 3"
+    text = fenced("print('demo')\nx = input()\n") + fenced(ADD) + fenced("print(add(1, 2))\n")
+    found = program(text, "auto", "", "", tests)
+    assert found is not None
+    assert found.code == ADD
+    # and comes along from another block
+    apart = fenced("class Point:\n    pass\nclass Unused:\n    pass\n") + fenced(ADD)
+    for entry in ("", "add"):
+        found = program(apart, "auto", entry, "", tests)
+        assert found is not None
+        assert found.code == "class Point:\n    pass\n" + ADD

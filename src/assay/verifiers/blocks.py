@@ -36,6 +36,7 @@ _MARKDOWN: Final = ("markdown", "md")
 _CODE_INDENT: Final = 4
 """A fence that is indented by as much more than the block is part of what the block holds."""
 TAB: Final = 4
+MAX_PARSED: Final = 400_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ def blocks(text: str, start: int = 0) -> Iterator[Block]:
 
 
 def parses(code: str) -> bool:
-    """Whether it is Python."""
+    """Whether it is Python, of a length that is looked at."""
+    if len(code) > MAX_PARSED:
+        return False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of escapes such as "\\d" in others' strings

@@ -83,7 +83,7 @@ class Code:
 
     def check(self, text: str, suite: Suite) -> Verdict:
         """The verdict on a response. Raises `SandboxUnavailable` where there is no sandbox of the level."""
-        found = program(text, self.extract, suite.entry, suite.stub)
+        found = self._program(text, suite)
         if found is None:
             return Verdict(outcome="wrong", reason="the response holds no program", stage="extract")
         about: dict[str, Any] = {"answer": found.code, "source": found.source, "span": found.span}
@@ -141,10 +141,14 @@ class Code:
         return {"solutions": len(items), "planted": len(bugs), "passed by a constant": constant}
 
     def _bugs(self, text: str, suite: Suite) -> list[tuple[str, str]]:
-        found = program(text, self.extract, suite.entry, suite.stub)
+        found = self._program(text, suite)
         if found is None:
             return []
         return [(name, f"```python\n{code}\n```") for name, code in planted.bugs(found.code, suite.entry)]
+
+    def _program(self, text: str, suite: Suite) -> Program | None:
+        tests = "\n".join(suite.tests) if isinstance(suite, Assertions) else ""
+        return program(text, self.extract, suite.entry, suite.stub, tests)
 
     def _sandbox(self, suite: Suite | None) -> Runner:
         if self.remote is not None:

@@ -3,40 +3,45 @@
 import ast
 import builtins
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
 
-__all__ = ["helpers_for"]
+__all__ = ["defined", "helpers_for"]
 
 MAX_CODE: Final = 200_000
 """Longest block that is looked into."""
 _GIVEN: Final = frozenset({*dir(builtins), "__file__"})
-_DEFINES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign)
 
 
-def helpers_for(code: str, others: Sequence[str], given: str = "") -> str:
-    """The functions, classes, imports and constants of other blocks that a program uses and neither it nor what it is
-    given defines, in their order; of several of a name the last."""
+def defined(code: str) -> set[str]:
+    """The names of the functions, classes, imports and variables that a source has at its margin."""
+    tree = _parsed(code)
+    return set[str]().union(*(_bound_by(node) for node in tree.body)) if tree else set()
+
+
+def helpers_for(code: str, others: Sequence[str], given: str, named: Set[str]) -> str:
+    """The functions, classes, imports and constants of other blocks that a program uses, or that are named by its
+    tests, and neither it nor what it is given defines, in their order; of several of a name the last."""
     program = _parsed(code)
-    if program is None or not others or _imports_all(program):
+    if program is None:
         return ""
     parts, by_name = list[tuple[str, ast.stmt]](), dict[str, int]()
     for other in others:
-        tree = _parsed(other)
+        tree, lines = _parsed(other), other.split("\n")
         for node in tree.body if tree else ():
-            if isinstance(node, _DEFINES) and not _computes(node):
-                by_name |= dict.fromkeys(_names(node)[1], len(parts))
-                parts.append((_source(other, node), node))
+            if not _computes(node):
+                by_name.update(dict.fromkeys(_bound_by(node), len(parts)))
+                parts.append((_source(lines, node), node))
     read, known = _names(program)
     known |= _GIVEN | (_names(tree)[1] if (tree := _parsed(given)) else set())
-    wanted, taken = sorted(read - known), set[int]()
+    wanted, taken = sorted((read | (by_name.keys() & named)) - known), set[int]()
     while wanted:
         name = wanted.pop()
         if name in by_name and name not in known:
             taken.add(by_name[name])
-            read, bound = _names(parts[by_name[name]][1])
-            known |= bound
-            wanted += sorted(read - known)
+            node = parts[by_name[name]][1]
+            known |= _bound_by(node)
+            wanted += sorted(_names(node)[0] - known)
     return "".join(f"{parts[place][0]}\n" for place in sorted(taken))
 
 
@@ -49,19 +54,28 @@ def _parsed(code: str) -> ast.Module | None:
         return None
 
 
-def _imports_all(tree: ast.Module) -> bool:
-    return any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in tree.body)
-
-
 def _computes(node: ast.stmt) -> bool:
     """Whether it is more than a constant: what another block computes, it may compute from an input, or print."""
     return isinstance(node, ast.Assign) and any(isinstance(part, ast.Call) for part in ast.walk(node.value))
 
 
-def _source(code: str, node: ast.stmt) -> str:
+def _source(lines: Sequence[str], node: ast.stmt) -> str:
     decorators = getattr(node, "decorator_list", [])
     first = min([node.lineno, *(each.lineno for each in decorators)])
-    return "\n".join(code.split("\n")[first - 1 : node.end_lineno])
+    return "\n".join(lines[first - 1 : node.end_lineno])
+
+
+def _bound_by(node: ast.stmt) -> set[str]:
+    """The names that a statement at the margin defines; none where it is no definition."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name}
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            return {each.asname or each.name.split(".")[0] for each in names}
+        case ast.Assign(targets=targets):
+            return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+        case _:
+            return set()
 
 
 def _names(tree: ast.AST) -> tuple[set[str], set[str]]:

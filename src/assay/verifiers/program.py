@@ -13,6 +13,7 @@ What a response thinks before it answers, up to `</think>`, is not looked at but
 """
 
 import ast
+import functools
 import re
 import warnings
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from assay.verifiers.blocks import Block, blocks, dedented, parses
-from assay.verifiers.helpers import helpers_for
+from assay.verifiers.helpers import defined, helpers_for
 from assay.verifiers.unfenced import longest_program, without_prose
 
 __all__ = ["Extraction", "Program", "program"]
@@ -46,15 +47,49 @@ class Program:
     """The part of the response that it was made of, in characters."""
 
 
-def program(text: str, how: Extraction, entry: str, stub: str) -> Program | None:
-    """The program of a response; None where the policy finds none."""
-    start = 0
+@dataclass(frozen=True)
+class _Asked:
+    """What a task asks for: a function or a class, else what its tests name, else a whole program that prints."""
+
+    entry: str
+    stub: str
+    tests: str
+
+    @functools.cached_property
+    def named(self) -> set[str]:
+        """The words of the tests."""
+        return set(re.findall(r"\w+", self.tests))
+
+    def fit(self, block: Block) -> int:
+        """How well a block can be it; of whole programs best one that reads an input."""
+        code = dedented(block.code)
+        if self.entry:
+            return _defines(code, self.entry) or self.continued_by(block)
+        if self.tests:
+            return len(defined(code) & self.named)
+        return (self.given_by(code) + (_READS.search(code) is not None)) * parses(code)
+
+    def given_by(self, code: str) -> bool:
+        """Whether a part of a text without fences is it."""
+        if self.entry:
+            return _defines(code, self.entry)
+        return bool(defined(code)) if self.tests else _PRINTS.search(code) is not None
+
+    def continued_by(self, block: Block) -> bool:
+        """Whether a block is the rest of the function that the stub begins."""
+        begins = re.match(r"(?:[ \t\r]*\n)*[ \t]+\S", block.code) is not None
+        return bool(self.stub) and begins and parses(self.stub + block.code)
+
+
+def program(text: str, how: Extraction, entry: str, stub: str, tests: str = "") -> Program | None:
+    """The program of a response; None where the policy finds none. `tests` are sources that use what it defines."""
+    asked, start = _Asked(entry, stub, tests), 0
     if how in ("auto", "fence"):
         start = thought.end() if (thought := _THOUGHT.search(text)) else 0
         found = list(blocks(text, start))
-        if block := _chosen(found, entry, stub):
+        if block := _chosen(found, asked):
             others = [dedented(each.code) for each in found if each is not block and each.language in _PYTHON]
-            return Program(_made_of(block, others, entry, stub), "fence", block.span)
+            return Program(_made_of(block, others, asked), "fence", block.span)
         if how == "fence":
             return None
     if how == "completion" or (how == "auto" and entry and stub and not _defines(text[start:], entry)):
@@ -63,46 +98,30 @@ def program(text: str, how: Extraction, entry: str, stub: str) -> Program | None
         return Program(longest_program(code, len(stub)) if how == "auto" else code, "completion", (start, end))
     end, code = len(text), text[start:].removeprefix("\ufeff")
     if how == "auto" and not parses(code):
-        start, end, code = without_prose(text, start, lambda part: _asked_for(part, entry))
+        start, end, code = without_prose(text, start, asked.given_by)
     return Program(_after(_preamble(stub, entry), code), "text", (start, end)) if code.strip() else None
 
 
-def _chosen(found: Sequence[Block], entry: str, stub: str) -> Block | None:
+def _chosen(found: Sequence[Block], asked: _Asked) -> Block | None:
     """The block that is the answer: the last of the best. One of another language only where nothing else fits."""
-    ranks = [(_rank(each, entry, stub), each) for each in found if each.language in _PYTHON]
-    if entry and not any(rank[0] for rank, _ in ranks):
-        ranks += [((True, False, 0, each.closed), each) for each in found if _defines(each.code, entry)]
+    ranks = [(_rank(each, asked), each) for each in found if each.language in _PYTHON]
+    if asked.entry and not any(rank[0] for rank, _ in ranks):
+        ranks += [((True, False, 0, each.closed), each) for each in found if _defines(each.code, asked.entry)]
     return max(reversed(ranks), key=lambda ranked: ranked[0], default=(None, None))[1]
 
 
-def _rank(block: Block, entry: str, stub: str) -> tuple[bool, bool, int, bool]:
-    fit = _fit(block, entry, stub)
+def _rank(block: Block, asked: _Asked) -> tuple[bool, bool, int, bool]:
+    fit = asked.fit(block)
     return fit > 0, block.language == "python", fit, block.closed
 
 
-def _fit(block: Block, entry: str, stub: str) -> int:
-    """How well a block can be what is asked for: the function, or a whole program, best one that reads an input."""
+def _made_of(block: Block, others: Sequence[str], asked: _Asked) -> str:
     code = dedented(block.code)
-    if entry:
-        return _defines(code, entry) or _continues(block.code, stub)
-    return (_asked_for(code, entry) + (_READS.search(code) is not None)) * parses(code)
-
-
-def _continues(code: str, stub: str) -> bool:
-    """Whether it is the rest of a function that the stub begins."""
-    return bool(stub) and re.match(r"(?:[ \t\r]*\n)*[ \t]+\S", code) is not None and parses(stub + code)
-
-
-def _made_of(block: Block, others: Sequence[str], entry: str, stub: str) -> str:
-    code = dedented(block.code)
-    if entry and not _defines(code, entry) and _continues(block.code, stub):
-        return stub + block.code
-    preamble = _preamble(stub, entry)
-    return _after(preamble + helpers_for(code, others, preamble), code)
-
-
-def _asked_for(code: str, entry: str) -> bool:
-    return _defines(code, entry) if entry else _PRINTS.search(code) is not None
+    if asked.entry and not _defines(code, asked.entry) and asked.continued_by(block):
+        return asked.stub + block.code
+    preamble = _preamble(asked.stub, asked.entry)
+    helpers = helpers_for(code, others, preamble, asked.named) if others else ""
+    return _after(preamble + helpers, code)
 
 
 def _after(preamble: str, code: str) -> str:

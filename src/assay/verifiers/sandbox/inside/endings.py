@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-__all__ = ["end", "status_of"]
+__all__ = ["end", "flush", "status_of"]
 
 FLUSH_FAILED: Final = 120
 """The interpreter's status where a standard stream could not be written out."""
@@ -38,15 +38,28 @@ def status_of(error: SystemExit) -> int:
 
 def end(status: int) -> NoReturn:
     """End the process as the interpreter would, but for its own modules."""
-    _whatever_happens(vars(threading)["_shutdown"])  # waits for the threads that are no daemons
+    _whatever_happens(lambda: vars(threading)["_shutdown"]())  # waits for the threads that are no daemons
     _whatever_happens(atexit._run_exitfuncs)
-    flushed = _flush()
-    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
+    flushed = flush()
+    for name in ("stdin", "stdout", "stderr"):
+        vars(sys)[name] = vars(sys).get(f"__{name}__")
     for step in (_write_out, _take_apart, _write_out):  # files in a cycle may be closed before their text is written
         _whatever_happens(step)
-    flushed = _flush() and flushed
+    flushed = flush() and flushed
     _whatever_happens(lambda: ctypes.CDLL(None).fflush(None))  # of C's own streams, which `os._exit` leaves
     os._exit(status if flushed else FLUSH_FAILED)
+
+
+def flush() -> bool:
+    """Write out the standard streams; whether that went well, as it does for one that is closed or gone."""
+    well = True
+    for stream in map(vars(sys).get, ("stderr", "stdout")):
+        try:
+            if stream is not None and not getattr(stream, "closed", False):
+                stream.flush()
+        except BaseException:  # noqa: BLE001
+            well = False
+    return well
 
 
 def _whatever_happens(do: Callable[[], Any]) -> None:
@@ -55,18 +68,6 @@ def _whatever_happens(do: Callable[[], Any]) -> None:
     except BaseException as error:  # noqa: BLE001  as in the interpreter, it is told and changes nothing
         with contextlib.suppress(BaseException):
             traceback.print_exception(error)
-
-
-def _flush() -> bool:
-    """Write out the standard streams; whether that went well, as it does for one that is closed or gone."""
-    well = True
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None and not getattr(stream, "closed", False):
-                stream.flush()
-        except BaseException:  # noqa: BLE001
-            well = False
-    return well
 
 
 def _take_apart() -> None:

@@ -107,7 +107,10 @@ def _run(code: str, path: str) -> int:
     main = surroundings.main_module(path)
     surroundings.room_for_recursion()
     try:
-        exec(_compiled(code, path), main.__dict__)
+        try:
+            exec(_compiled(code, path), main.__dict__)
+        finally:
+            endings.flush()  # before anything of the end
     except SystemExit as error:
         return endings.status_of(error)
     except BaseException:  # noqa: BLE001
