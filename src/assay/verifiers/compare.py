@@ -63,6 +63,8 @@ class Comparison:
         return self.numbers == "equal" or self.absolute > 0 or self.relative > 0
 
     def _same(self, expected: Any, actual: Any) -> bool:
+        if type(expected) is type(actual) is not list and expected == actual:
+            return True  # most of what is compared: a scalar as it was
         one, other = self._tag(expected), self._tag(actual)
         if "opaque" in (one, other):
             return False
@@ -110,12 +112,16 @@ class Comparison:
 
     def _pair_off(self, expected: Sequence[Any], actual: Sequence[Any]) -> bool:
         """Whether each item of a set is the same as one of the other's. What is there exactly pairs with itself."""
-        there = Counter(map(_key, actual))
-        missing = there.copy()
-        missing.subtract(map(_key, expected))
-        extra = [item for item in actual if _take(missing, _key(item), 1)]
-        absent = [item for item in expected if _take(missing, _key(item), -1)]
-        return not absent or (self._loose and _matched(absent, extra, self._same))
+        ours, theirs = list(map(_key, expected)), list(map(_key, actual))
+        if sorted(ours) == sorted(theirs):
+            return True
+        if not self._loose:
+            return False
+        over, lacking = Counter(theirs), Counter(ours)
+        over, lacking = over - lacking, lacking - over
+        extra = [item for item, key in zip(actual, theirs, strict=True) if _take(over, key)]
+        absent = [item for item, key in zip(expected, ours, strict=True) if _take(lacking, key)]
+        return _matched(absent, extra, self._same)
 
 
 def same_text(expected: str, actual: str, comparison: Comparison | None = None) -> bool:
@@ -217,12 +223,10 @@ def _placed(index: int, fitting: Sequence[Sequence[int]], owner: dict[int, int],
     return False
 
 
-def _take(counts: Counter[str], key: str, sign: int) -> bool:
-    """Whether there is still one of them over, which is then counted off."""
-    if counts[key] * sign <= 0:
-        return False
-    counts[key] -= sign
-    return True
+def _take(counts: Counter[str], key: str) -> bool:
+    """Whether there is still one of them, which is then counted off."""
+    counts[key] -= 1
+    return counts[key] >= 0
 
 
 def _rank(data: Any) -> list[tuple[int, float, str]]:
