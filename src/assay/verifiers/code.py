@@ -69,7 +69,8 @@ class Code:
     workers: int = 2
     """Programs run at a time."""
     limits: Limits = field(default_factory=Limits)
-    """What one process may use: all calls of a program, or one run of a program that reads and prints."""
+    """What one process may use: all calls of a program, or one run of a program that reads and prints. A test's own
+    input and right answer have room beside it."""
     extract: Extraction = "auto"
     """Which part of a response is the program."""
     comparison: Comparison = field(default_factory=Comparison)
