@@ -70,8 +70,8 @@ def test_livecodebench_runs() -> None:
     from assay.verifiers.code import Code
 
     programs = (
-        "print(sum(map(int, input().split())))",
-        "from typing import List\nclass Solution:\n    def twice(self, xs: List[int], n: int): return xs * n",
+        "print(float(sum(map(int, input().split()))))",  # compared as numbers
+        "from typing import List\nclass Solution:\n    def twice(self, xs: List[int], n: int): return tuple(xs * n)",
         "print(open(0).read())",
     )
     for program, wrong, (_, suite) in zip(programs, (1, 2, 0), tasks("livecodebench"), strict=True):
@@ -113,6 +113,7 @@ def test_evalplus_inputs_tolerance_and_stub() -> None:
     assert isinstance(second, Reference)
     assert len(first.cases) == 4
     assert (first.stub, first.absolute) == ("", 1e-6)  # EvalPlus' own, where the row says 0
+    assert (first.relative, first.numbers, first.sequences) == (1e-7, "equal", None)  # and these, everywhere
     assert second.stub.startswith("def third")
     assert second.solution == second.stub + "    return x / 3\n"
     assert second.absolute == 0.01
@@ -197,7 +198,21 @@ def test_evalplus_contracts_are_kept() -> None:
             "return -a[0] / a[1]\ndef poly(a, b, x): return a[0] + a[1] * x",
             [[[1, 2], 0], [[-3, 1], 0]],
             "return -a[0] / a[1] + 1e-9",
-            ["return 0", "a[:] = [0, 0]\n    return 0", "return float('nan')"],
+            ["return 0", "a[:] = [0, 0]\n    return 0", "return float('nan')", "return [0]"],
+        ),
+        (
+            "surface_Area",
+            "return 2 * a * b + a ** 2",
+            [[3, 4], [1.5, 2.25]],
+            "return round(a ** 2 + 2 * a * ((a / 2) ** 2 + b ** 2) ** 0.5)",
+            ["return a * b", "return float('nan')", "return str(2 * a * b + a ** 2)", "return None"],
+        ),
+        (
+            "digit_distance_nums",
+            "return sum(abs(int(x) - int(y)) for x, y in zip(str(a), str(b)))",
+            [[12, 123], [7, 1000]],
+            "return sum(abs(a // 10**i % 10 - b // 10**i % 10) for i in range(9))",
+            ["return 0", "return abs(a - b)"],
         ),
     ],
 )
@@ -214,6 +229,32 @@ def test_evalplus_takes_other_results_where_they_are_right(
     code = Code()
     outcomes = [code.check(head + body, suite).outcome for body in (reference, right, *wrong)]
     assert outcomes == ["right", "right", *("wrong" for _ in wrong)]
+
+
+def test_evalplus_compares_as_evalplus_does() -> None:
+    """Without a setting: 2 is 2.0, a large float may be off by its rounding, and a tuple is no list."""
+    pytest.importorskip("pyseccomp")
+    from assay.verifiers.code import Code
+
+    cases = [
+        (
+            "return math.pi * r * r * h",
+            [[2e10, 3e12], [1.5, 2.7]],
+            "return r * h * r * math.pi",
+            "return r * h * r * 3.14159",
+        ),
+        ("return r / h", [[8, 2], [9, 2]], "return r // h if r % h == 0 else r / h", "return r // h"),
+        ("return r * h", [[3, 4], [10**9, 10**9]], "return h * r", "return float(h) * r + 256"),
+        ("return (r, h)", [[1.5, 2.5]], "return (r + 1e-7, h)", "return [r, h]"),
+        ("return [r, h]", [[1.5, 2.5]], "return [r, h]", "return (r, h)"),
+        ("return r / h + 1j", [[1, 3]], "return complex(r / h, 1 + 1e-8)", "return r / h"),
+        ("return r ** 3 / h", [[10**6, 3]], "return r * r * r / h", "return r ** 3 // h"),
+    ]
+    for reference, inputs, right, wrong in cases:
+        head = "import math\ndef volume(r, h):\n    "
+        suite = evalplus(entry_point="volume", canonical_solution=head + reference, base_input=inputs, atol=0)
+        outcomes = [Code().check(head + body, suite).outcome for body in (reference, right, wrong)]
+        assert outcomes == ["right", "right", "wrong"], reference
 
 
 def test_livecodebench_hidden_tests_and_methods() -> None:

@@ -71,6 +71,19 @@ def test_kin_of_plain_types_become_plain() -> None:
     assert through(collections.deque([1])) == collections.deque([1])
 
 
+def test_numbers_of_numpy_become_pythons_own() -> None:
+    numpy = pytest.importorskip("numpy")
+    for value, plain in (
+        (numpy.float64(0.5), 0.5),
+        (numpy.int32(3), 3),
+        (numpy.bool_(True), True),
+        (numpy.str_("x"), "x"),
+    ):
+        assert same(through([value]), [plain])
+    assert opaque(encode(numpy.longdouble(1)))
+    assert opaque(encode(numpy.array([1])))
+
+
 def test_what_is_no_plain_data_is_opaque() -> None:
     class Fake(int):
         def __eq__(self, other: object) -> bool:

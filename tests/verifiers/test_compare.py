@@ -1,8 +1,12 @@
 import math
+import time
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from assay.errors import ConfigError
 from assay.verifiers.compare import Comparison, same_text
@@ -97,6 +101,70 @@ def test_sets_in_sets_are_compared_in_no_order() -> None:
     assert not STRICT.same(["set", ["tuple", 1, 2]], ["set", ["tuple", 2, 1]])
 
 
+@pytest.mark.parametrize(
+    ("expected", "actual", "strict", "equal", "close"),
+    [
+        ({0.0}, {-0.0}, True, True, True),
+        ({(0.0, "a")}, {(-0.0, "a")}, True, True, True),
+        ({-0.0: 1}, {0.0: 1}, True, True, True),
+        ({1.0, 2.0}, {1, 2}, False, True, True),
+        ({1: "a"}, {1.0: "a"}, False, True, True),
+        ({1: "a"}, {1.0: "b"}, False, False, False),
+        ({1, 2}, {1.0, 3.0}, False, False, False),
+        ({True}, {1}, False, False, False),
+        ({0.5, 1.5}, {0.5000000001, 1.5}, False, False, True),
+        ({(0.5, "a"), (0.5, "b")}, {(0.5000000001, "b"), (0.4999999999, "a")}, False, False, True),
+        ({(0.5, "a"), (0.5, "b")}, {(0.5000000001, "a"), (0.4999999999, "a")}, False, False, False),
+        ({frozenset({0.5})}, {frozenset({0.5000000001})}, False, False, True),
+        ({0.5: [1.5]}, {0.5000000001: [1.5000000001]}, False, False, True),
+        ({0.5: [1.5]}, {0.5000000001: [1.6]}, False, False, False),
+        ({0.5, 0.6}, {0.5000000001}, False, False, False),
+        ({2**53 + 1}, {2.0**53}, False, False, False),
+        ([1j], [1.0000000001j], False, False, True),
+        ({1j}, {1.0000000001j}, False, False, True),
+        ([1 + 0j], [1], False, True, True),
+        ([complex(0.0, -0.0)], [0j], True, True, True),
+        ({complex(0.0, -0.0)}, {0j}, True, True, True),
+        (Decimal("1.50"), Decimal("1.5"), True, True, True),
+        ({Decimal("1.50")}, {Decimal("1.5")}, True, True, True),
+        ({Decimal("0.0")}, {Decimal("-0")}, True, True, True),
+        ({Decimal("100")}, {Decimal("1e2")}, True, True, True),
+        ({Decimal("100")}, {Decimal("10")}, False, False, False),
+        (Decimal(1) / 3, Decimal("0.3333333333"), False, False, True),
+        (Decimal("0.5"), 0.5, False, True, True),
+        (Fraction(1, 2), 0.5, False, True, True),
+        (Fraction(1, 3), Fraction(1, 3), True, True, True),
+        ([10**16], [1e16 + 2], False, False, False),
+    ],
+)
+def test_numbers_in_whatever_they_are_in(expected: Any, actual: Any, strict: bool, equal: bool, close: bool) -> None:
+    near = Comparison(numbers="equal", absolute=1e-6)
+    for one, other in ((expected, actual), (actual, expected)):
+        assert STRICT.same(encode(one), encode(other)) is strict
+        assert Comparison(numbers="equal").same(encode(one), encode(other)) is equal
+        assert near.same(encode(one), encode(other)) is close
+
+
+@given(st.sets(st.floats(-1e6, 1e6), max_size=20), st.randoms(use_true_random=False))
+def test_a_set_is_close_to_itself_moved_a_little(items: set[float], random: Any) -> None:
+    near = Comparison(absolute=1e-6)
+    pairs = ["set", *(["tuple", item, "x"] for item in items)]
+    moved = ["set", *(["tuple", item + 1e-7, "x"] for item in items)]
+    moved[1:] = random.sample(moved[1:], len(items))
+    assert near.same(["set", *items], ["set", *(item + 1e-7 for item in items)])
+    assert near.same(pairs, moved)
+    if items:
+        far = [*moved[:-1], ["tuple", 1e7, "x"]]
+        assert not near.same(pairs, far)
+
+
+def test_pairs_are_found_where_sorting_does_not_find_them() -> None:
+    near = Comparison(absolute=0.1)
+    expected = {(1.0, 1.0), (1.05, 9.0)}
+    assert near.same(encode(expected), encode({(1.06, 1.0), (1.0, 9.0)}))
+    assert not near.same(encode(expected), encode({(1.06, 1.0), (1.0, 8.0)}))
+
+
 def test_what_is_opaque_does_not_even_equal_itself() -> None:
     assert not STRICT.same(encode(object()), encode(object()))
 
@@ -113,6 +181,15 @@ def test_what_is_opaque_does_not_even_equal_itself() -> None:
         ("", "x", False),
         ("a b", "a  b", False),
         ("0.5", "0.50", False),
+        ("  *\n ***", "  *  \n ***\n", True),
+        ("  *\n ***", "*\n ***", False),
+        ("*\n ***", " *\n ***", False),
+        ("\n\n  a\n\n", "  a", True),
+        ("a\n\nb", "a\nb", False),
+        ("a\r\nb\r\n", "a\nb", True),
+        ("\ufeffa", "a", True),
+        ("a\tb", "a b", False),
+        ("   ", "\n", True),
     ],
 )
 def test_texts(expected: str, actual: str, same: bool) -> None:
@@ -127,3 +204,69 @@ def test_numbers_in_texts_may_be_close() -> None:
     assert not same_text("x 0.5", "y 0.5", close)
     assert not same_text("0.5", "nan", close)
     assert not same_text("0.5", "0.5 0.5", close)
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "equal", "close"),
+    [
+        ("2.50 x", "2.5 x", True, True),
+        ("9007199254740993", "9007199254740992", False, False),
+        ("9007199254740993", "9007199254740993.0", True, True),
+        ("9007199254740993", "9007199254740992.0", False, False),
+        ("9007199254740993.0", "9007199254740992.0", False, False),
+        ("1e16", "10000000000000001", False, False),
+        ("1e16", "10000000000000000", True, True),
+        ("12345678901234567890.5", "12345678901234567891.5", False, False),
+        ("3", "2.9999999", False, True),
+        ("5", "6", False, False),
+        ("0.5", "0_0.5", False, False),
+        ("1000", "1_000", False, False),
+        ("1000", "1,000", False, False),
+        ("16", "0x10", False, False),
+        ("1", "\u0661", False, False),  # a digit of another script
+        ("0.5", "nan", False, False),
+        ("nan", "NaN", True, True),
+        ("-nan", "nan", True, True),
+        ("inf", "Infinity", True, True),
+        ("inf", "-inf", False, False),
+        ("1e308", "inf", False, False),
+        ("infinite", "infinity", False, False),
+        ("+5", "5.", True, True),
+        (".5", "0.5e0", True, True),
+        ("-0.0", "0", True, True),
+        ("0.3", "0.30000000000000004", False, True),
+        ("1", "True", False, False),
+        ("(0.5)", "(0.50)", False, False),
+        ("  1\n 1 1", "1\n 1 1", False, False),  # a triangle is a picture
+        ("  *\n 1.0", "*\n 1.0", False, False),
+        ("a  1.0", "a 1", True, True),  # a column is as wide as its numbers
+        ("a  b 1.0", "a b 1", False, False),
+        ("   1.0", "1", True, True),
+        ("1 2", "12", False, False),
+        ("", "0", False, False),
+    ],
+)
+def test_numbers_in_texts(expected: str, actual: str, equal: bool, close: bool) -> None:
+    near = Comparison(absolute=1e-6)
+    for one, other in ((expected, actual), (actual, expected)):
+        assert same_text(one, other, Comparison(numbers="equal")) is equal
+        assert same_text(one, other, near) is close
+        assert not same_text(one, other)
+
+
+@given(st.text(max_size=30))
+def test_every_text_is_itself_and_no_other(text: str) -> None:
+    near = Comparison(numbers="equal", absolute=1e-6)
+    assert same_text(text, text, near)
+    assert same_text(text, f"{text}  \n\n")
+    assert not same_text(text, f"{text}\nx", near)
+    assert not same_text(f"x{text}", f" x{text}", near)
+
+
+@pytest.mark.parametrize("unit", ["1 ", " ", "1.0\n", "1" * 50 + " ", "\t \n", "_1", "1e9 "])
+def test_texts_are_compared_in_linear_time(unit: str) -> None:
+    text, near = unit * (200_000 // len(unit)), Comparison(numbers="equal", absolute=1e-6)
+    start = time.process_time()
+    assert not same_text(text, text.replace("1", "1.5") + "\nx", near)
+    same_text(text, text.replace("1", "1.0"), near)
+    assert time.process_time() - start < 2.0

@@ -25,8 +25,11 @@ from assay.verifiers import planted
 from assay.verifiers.compare import Comparison, same_text
 from assay.verifiers.needs import least_tests, needs
 from assay.verifiers.program import Extraction, Program, program
+from assay.verifiers.raised import raised
+from assay.verifiers.room import room_for
 from assay.verifiers.sandbox import Ended, Job, Level, Limits, Sandbox
-from assay.verifiers.sandbox.inside.codec import opaque
+from assay.verifiers.sandbox.inside import BEGUN
+from assay.verifiers.sandbox.inside.codec import Undecodable, decode, opaque
 from assay.verifiers.sandbox.remote import RemoteSandbox
 from assay.verifiers.suites import Assertions, Call, Calls, Reference, Streams, Suite
 
@@ -36,6 +39,8 @@ Protocol = Literal["strict", "joint", "auto"]
 
 MAX_PROGRAM: Final = 1 << 20
 MAX_PRINTED: Final = 60
+LONGEST_ERROR: Final = 64
+"""Bytes of an error's result line, an eighth of them: what it says is cut."""
 
 
 Runner = Sandbox | RemoteSandbox
@@ -67,7 +72,8 @@ class Code:
     workers: int = 2
     """Programs run at a time."""
     limits: Limits = field(default_factory=Limits)
-    """What one process may use: all calls of a program, or one run of a program that reads and prints."""
+    """What one process may use: all calls of a program, or one run of a program that reads and prints. A test's own
+    input and right answer have room beside it."""
     extract: Extraction = "auto"
     """Which part of a response is the program."""
     comparison: Comparison = field(default_factory=Comparison)
@@ -86,7 +92,7 @@ class Code:
 
     def check(self, text: str, suite: Suite) -> Verdict:
         """The verdict on a response. Raises `SandboxUnavailable` where there is no sandbox of the level."""
-        found = program(text, self.extract, suite.entry, suite.stub)
+        found = self._program(text, suite)
         if found is None:
             return Verdict(outcome="wrong", reason="the response holds no program", stage="extract")
         about: dict[str, Any] = {"answer": found.code, "source": found.source, "span": found.span}
@@ -144,10 +150,14 @@ class Code:
         return {"solutions": len(items), "planted": len(bugs), "passed by a constant": constant}
 
     def _bugs(self, text: str, suite: Suite) -> list[tuple[str, str]]:
-        found = program(text, self.extract, suite.entry, suite.stub)
+        found = self._program(text, suite)
         if found is None:
             return []
         return [(name, f"```python\n{code}\n```") for name, code in planted.bugs(found.code, suite.entry)]
+
+    def _program(self, text: str, suite: Suite) -> Program | None:
+        tests = "\n".join(suite.tests) if isinstance(suite, Assertions) else ""
+        return program(text, self.extract, suite.entry, suite.stub, tests)
 
     def _sandbox(self, suite: Suite | None) -> Runner:
         if self.remote is not None:
@@ -171,19 +181,19 @@ class Code:
                 return self._assertions(found.code, suite, sandbox)
 
     def _calls(self, code: str, suite: Calls | Reference, cases: Sequence[Call], sandbox: Runner) -> _Tally:
-        results, ended = _called(code, suite, cases, sandbox, self.limits)
+        results, (why, stage) = _called(code, suite, cases, sandbox, self.limits)
         if "load" in results:
             return _Tally(0, len(cases), f"it fails when it is loaded: {_said(results['load'])}", "load")
         same = suite.comparison(self.comparison).same
         wrong = [index for index, case in enumerate(cases) if not _right(case, results.get(index), same)]
         if not wrong:
             return _Tally(len(cases), len(cases))
-        first = wrong[0]
-        if (result := results.get(first)) is None:
-            reason, stage = _stopped(ended, self.limits)
-        else:
-            reason, stage = f"call {first + 1} gives {_shown(result)}", "tests"
-        return _Tally(len(cases) - len(wrong), len(cases), reason, stage)
+        first = next((index for index in wrong if not _unfit(suite, cases[index])), None)
+        if first is None:
+            return _Tally(0, 0, f"call {wrong[0] + 1} of the suite: {_unfit(suite, cases[wrong[0]])}", "tests")
+        if (result := results.get(first)) is not None:
+            why, stage = f"call {first + 1} gives {_shown(result)}", "tests"
+        return _Tally(len(cases) - len(wrong), len(cases), why, stage)
 
     def _expected(self, suite: Reference, sandbox: Runner) -> tuple[tuple[Call, ...], str]:
         """The cases that the reference solution answers, with what it says; none, and why, where that tells nothing."""
@@ -191,7 +201,7 @@ class Code:
         distinct = {json.dumps(case.expected) for case in known}
         if not known:
             _known_results.cache_clear()  # it may have been the machine's fault
-            return (), "the reference solution gives no answer"
+            return (), "the reference solution gives no answer in half of the limits"
         if len(distinct) < suite.distinct:
             return (
                 (),
@@ -203,14 +213,18 @@ class Code:
         passed, reason, stage = 0, "", "tests"
         comparison = suite.comparison(self.comparison)
         for index, case in enumerate(suite.cases, 1):
-            (ended,) = sandbox.run(Job("program", {"code": code, "stdin": case.stdin}, self.limits, speaks=True))
+            given, files = _bytes(case.stdin), _bytes(case.stdin) + _bytes(code)
+            limits = room_for(self.limits, given, _bytes(case.stdout), files)
+            (ended,) = sandbox.run(Job("program", {"code": code, "stdin": case.stdin}, limits, speaks=True))
+            if not ended.result.startswith(BEGUN):
+                raise BackendError(f"run {index} did not begin: its input of {given:,} bytes did not get in")
             printed = ended.stdout.decode(errors="replace")
             if ended.status == 0 and not ended.stopped and same_text(case.stdout, printed, comparison):
                 passed += 1
                 continue
             if not reason:
                 if ended.stopped or ended.status not in (0, 1):
-                    reason, stage = _stopped(ended, self.limits)
+                    reason, stage = _stopped(ended, limits)
                 elif ended.status == 0:
                     reason = f"run {index} prints {_cut(repr(printed.strip()))}"
                 else:
@@ -298,9 +312,9 @@ def _home(package: str) -> Path:
 
 def _called(
     code: str, suite: Calls | Reference, cases: Sequence[Any], sandbox: Runner, limits: Limits
-) -> tuple[dict[Any, list[Any]], Ended]:
+) -> tuple[dict[Any, list[Any]], tuple[str, str]]:
     """The program's result lines by case, "load" for a program that does not load; the first answer to a case
-    counts."""
+    counts. With them, why there are no more, and the stage."""
     encoded = [
         [
             ["list", *map(suite.encoded, case.arguments)],
@@ -308,6 +322,9 @@ def _called(
         ]
         for case in cases
     ]
+    answers = [case.expected for case in cases if isinstance(case, Call)]
+    longest = len(json.dumps(answers)) + LONGEST_ERROR * len(answers)
+    limits = room_for(limits, len(json.dumps(encoded)), longest)
     (ended,) = sandbox.run(Job("calls", {"code": code, "entry": suite.entry, "cases": encoded}, limits))
     results: dict[Any, list[Any]] = {}
     for line in ended.result.split(b"\n")[:-1]:
@@ -318,7 +335,7 @@ def _called(
         if not isinstance(result, list) or len(result) < 2 or not isinstance(result[0], (int, str)):
             break
         results.setdefault(result[0], result)
-    return results, ended
+    return results, _stopped(ended, limits)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -343,13 +360,24 @@ def _right(case: Call, result: list[Any] | None, same: Callable[[Any, Any], bool
     if result is None:
         return False
     if case.raises is not None:
-        return len(result) > 2 and result[2] == case.raises
+        return raised(case.raises, [*result[2:3], *result[4:]])
     return len(result) == 2 and same(case.expected, result[1])
 
 
 def _lacking(what: str) -> _Tally:
     """No word on the program, for what the tests need."""
     return _Tally(0, 0, f'{_cut(what, 300)}; protocol="joint" runs tests and program in one process')
+
+
+def _unfit(suite: Calls | Reference, case: Call) -> str:
+    """Why no program can pass a case: what it gives or expects is not plain data. "" where one can."""
+    values = [*map(suite.encoded, (*case.arguments, *case.keywords.values()))]
+    for name, each in (("an argument", values), ("the expected value", [case.expected] if not case.raises else [])):
+        try:
+            decode(["list", *each])
+        except Undecodable as error:
+            return f"{name} is no plain data ({_cut(str(error).rpartition(': ')[2])})"
+    return ""
 
 
 def _verdict(result: bytes, nonce: str) -> dict[str, Any] | None:
@@ -386,6 +414,10 @@ def _shown(result: Sequence[Any]) -> str:
     if len(result) > 3:
         return _cut(f"{result[2]}: {result[3]}", 200)
     return _cut(json.dumps(result[1]))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))
 
 
 def _cut(text: str, longest: int = MAX_PRINTED) -> str:

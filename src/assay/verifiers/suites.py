@@ -29,7 +29,11 @@ class Input(Record):
 
 
 class Call(Input):
-    """Arguments of one call and what it returns, or the name of the error it raises."""
+    """Arguments of one call and what it returns, or the name of the error it raises.
+
+    An error of a class that is made from the named one is one too, as in `except`; a module before the name is not
+    compared.
+    """
 
     expected: Any = None
     raises: str | None = None
@@ -39,9 +43,9 @@ class _Compared(Record):
     """How the task's own results are compared, where it says so; else as the verifier is set."""
 
     absolute: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
-    """Floats that differ by no more are the same."""
+    """Floats, complex numbers and decimals that differ by no more are the same."""
     relative: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """Floats that differ by no more than this times the expected one are the same."""
+    """Such numbers that differ by no more than this times the expected one are the same."""
     numbers: Literal["strict", "equal"] | None = None
     """equal: 2 is 2.0."""
     sequences: Literal["strict", "equal"] | None = None

@@ -3,8 +3,10 @@
 A record is the prompt; the tests, in `meta["tests"]` (see `verifiers.suites`), are the inputs, and what the reference
 solution returns for them is what a right program returns. Where EvalPlus takes other results too, the tests are
 assertions that ask the reference. JSON has no tuples, sets and complex numbers: what an argument is made of is told by
-the row's contract. Numbers and sequences EvalPlus compares as Python does: for its verdicts 2 has to equal 2.0
-(`Comparison(numbers="equal")`).
+the row's contract. As in EvalPlus, 2 is 2.0, and floats may be off by the row's `atol` and by 1e-7 of what is expected.
+
+Unlike it, a share of an integer is never given away, and for two tasks of MBPP+ the reference decides: EvalPlus takes
+any result of `are_equivalent` and a 0 of `sum_div`, which a constant would pass.
 
 The first HumanEval+ was published as inputs alone; `{**task, "base_input": row["inputs"]}`, of a row of HumanEval and
 the row with its inputs, is of this layout.
@@ -27,18 +29,31 @@ __all__ = ["Evalplus"]
 
 TOLERANCE: Final = 1e-6
 """How far floats may be off where a row's `atol` is 0, as EvalPlus has it."""
+SHARE: Final = 1e-7
+"""How far they may be off besides, as a share of what is expected: `numpy.testing.assert_allclose`'s own."""
 MAX_DEPTH: Final = 60
 """Deepest nesting of an argument: little more does not get into a sandbox."""
 
 _AS_SETS: Final = "set(found) == set(expected)"
 _FOUND_OR_NOT: Final = "(found if isinstance(found, bool) else found is not None) == (expected is not None)"
+_A_NUMBER: Final = "type(found) in (int, float, Fraction, Decimal)"
+# The height is the pyramid's slant height, as in the reference, or its own; digits are paired from the left, as there,
+# or from the right.
+_AREA: Final = "round(arguments[0] ** 2 + 2 * arguments[0] * hypot(arguments[0] / 2, arguments[1]))"
+_PADDED: Final = "(str(number).zfill(max(len(str(each)) for each in arguments)) for number in arguments)"
 _ORACLES: Final = {
     **dict.fromkeys(("Diff", "common_in_nested_lists", "extract_singly", "find_char_long"), _AS_SETS),
     **dict.fromkeys(("find_dissimilar", "intersection_array", "larg_nnum", "similar_elements"), _AS_SETS),
     **dict.fromkeys(("check_str", "text_match_three", "text_starta_endb"), _FOUND_OR_NOT),
-    "find_zero": "abs(poly(*arguments, found)) <= tolerance",
+    "find_zero": f"{_A_NUMBER} and abs(poly(*arguments, found)) <= tolerance",
+    "surface_Area": f"{_A_NUMBER} and any(isclose(each, found, rel_tol={SHARE}, abs_tol=tolerance) "
+    f"for each in (expected, {_AREA}))",
+    "digit_distance_nums": f"found in (expected, sum(abs(int(a) - int(b)) for a, b in zip(*{_PADDED})))",
 }
 """When a result is right that need not equal the reference's."""
+_USED: Final = (
+    "from decimal import Decimal\nfrom fractions import Fraction\nfrom math import hypot, inf, isclose, nan\n"
+)
 _UNTOLD: Final = {
     "count_first_elements": "tuple of tuples",
     "empty_dit": "sets",
@@ -111,6 +126,8 @@ def _called(solution: str, inputs: list[list[Any]], tolerance: float) -> dict[st
         "values": "tagged",
         "distinct": 1,  # judged as published: some tasks have inputs with one answer only
         "absolute": tolerance,
+        "relative": SHARE,
+        "numbers": "equal",
     }
 
 
@@ -120,7 +137,7 @@ def _asserted(entry: str, solution: str, inputs: list[list[Any]], tolerance: flo
     return {
         "kind": "assertions",
         "tests": [source.format(arguments, _ORACLES[entry]) for arguments in inputs],
-        "before": f"{solution}\nfrom math import inf, nan\nreference = {entry}\ntolerance = {tolerance!r}\n",
+        "before": f"{solution}\n{_USED}reference = {entry}\ntolerance = {tolerance!r}\n",
     }
 
 

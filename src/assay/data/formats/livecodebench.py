@@ -3,9 +3,9 @@
 A record is the problem, with its tests in `meta["tests"]` (see `verifiers.suites`). Hidden tests are published as a
 pickle of text, packed. Nothing is unpickled here: the text is taken out, and a pickle of anything else is refused.
 
-LiveCodeBench runs answers with the usual modules imported, as starter code that names `List` expects, and compares
-results as Python does, a tuple with the list too: for its verdicts judge with `Comparison(numbers="equal",
-sequences="equal")`. Programs that read and print have to import what they use.
+LiveCodeBench runs answers with the usual modules imported, as starter code that names `List` expects. Results are
+compared as it compares them: 2 is 2.0, returned or printed, and a tuple is the list. Programs that read and print have
+to import what they use.
 """
 
 import base64
@@ -64,10 +64,12 @@ class Livecodebench:
         kinds = {str(case.get("testtype")) for case in cases}
         if kinds == {"stdin"}:
             pairs = [{"stdin": fields.text(case, "input"), "stdout": fields.text(case, "output")} for case in cases]
-            tests: dict[str, Any] = {"kind": "streams", "cases": pairs}
+            tests: dict[str, Any] = {"kind": "streams", "cases": pairs, "numbers": "equal"}
         elif kinds == {"functional"}:
             start = f"{_IMPORTS}\n{_begun(starter)}"
-            tests = {"kind": "calls", "entry": _entry(row, starter), "cases": [*map(_call, cases)], "stub": start}
+            compared = {"numbers": "equal", "sequences": "equal"}
+            calls = {"entry": _entry(row, starter), "cases": [*map(_call, cases)], "stub": start}
+            tests = {"kind": "calls", **calls, **compared}
         else:
             raise DataError(f"field 'testtype': expected stdin or functional, the same for all, got {sorted(kinds)}")
         used = (

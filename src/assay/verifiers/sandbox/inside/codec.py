@@ -7,6 +7,7 @@ equals nothing. No class is ever looked up by name, so decoding what a hostile p
 
 import collections
 import math
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -59,6 +60,9 @@ def encode(value: Any, keep: Callable[[Any], int | str] | None = None, depth: in
         return ["range", hex(value.start), hex(value.stop), hex(value.step)]
     if isinstance(value, tuple) and hasattr(kind, "_fields"):  # a named tuple equals the plain one
         return ["tuple", *(encode(item, keep, depth + 1) for item in tuple.__iter__(value))]
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.generic):  # a number of numpy's equals Python's own
+        return encode(value.item(), keep, depth + 1)
     return ["opaque", kind.__name__[:80]] if keep is None else ["opaque", kind.__name__[:80], keep(value)]
 
 

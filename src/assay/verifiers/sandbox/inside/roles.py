@@ -5,15 +5,16 @@ have files of their own. The job is one JSON object, read to the end of the pipe
 the program. No role that runs the program knows what a right answer is.
 """
 
-import io
+import builtins
+import contextlib
 import json
 import os
 import sys
-import traceback
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
+from . import BEGUN, endings, surroundings
 from .codec import decode, encode
 
 __all__ = ["calls", "load", "program", "read_job", "said", "write"]
@@ -21,6 +22,9 @@ __all__ = ["calls", "load", "program", "read_job", "said", "write"]
 JOB, RESULT = 3, 4
 FILE: Final = "<program>"
 MAX_MESSAGE: Final = 300
+BUILT_IN: Final = tuple(
+    kind for kind in vars(builtins).values() if isinstance(kind, type) and issubclass(kind, BaseException)
+)
 
 
 def read_job() -> dict[str, Any]:
@@ -40,8 +44,9 @@ def write(message: Any, descriptor: int = RESULT) -> None:
 def load(code: str, name: str) -> dict[str, Any]:
     """Run a program as a module of that name; its globals."""
     module = types.ModuleType(name)
+    module.__file__ = os.path.abspath(f"{name}.py")
     sys.modules[name] = module  # dataclasses and pickle look their module up
-    exec(compile(code, FILE, "exec"), module.__dict__)
+    exec(_compiled(code, FILE), module.__dict__)
     return module.__dict__
 
 
@@ -65,7 +70,8 @@ def calls() -> NoReturn:
     """Call a function of the program with each of the given arguments; write each result as it comes.
 
     Job: `code`, `entry`, `cases` (each `[arguments, keyword arguments]`, encoded). Result lines: `[index, value]`, or
-    `[index, null, error type, message]`; `["load", error type, message]` where the program itself fails.
+    `[index, null, error type, message]`, with the types that it is made from behind, up to one of Python's own;
+    `["load", error type, message]` where the program itself fails.
     """
     job = read_job()
     try:
@@ -75,37 +81,54 @@ def calls() -> NoReturn:
         write(["load", type(error).__name__, said(error)])
         os._exit(0)
     for index, case in enumerate(job["cases"]):
-        arguments, keywords = decode(case[0]), decode(case[1])
         try:
+            arguments, keywords = decode(case[0]), decode(case[1])
             result = [index, encode(find(names, job["entry"])(*arguments, **keywords))]
         except BaseException as error:  # noqa: BLE001
-            result = [index, None, type(error).__name__, said(error)]
+            result = [index, None, type(error).__name__, said(error), *_made_from(error)]
         write(result)
     os._exit(0)
 
 
 def program() -> NoReturn:
-    """Run a whole program as `python program.py` would, with the job's `stdin`; its exit status is the process's."""
+    """Run a whole program as `python program.py` would, with the job's `stdin`; its exit status is the process's.
+
+    The one result line says that its input is there and that it begins: without it the program was never run.
+    """
     job = read_job()
-    with open("stdin", "wb") as file:
-        file.write(job["stdin"].encode(errors="surrogatepass"))
-    os.dup2(os.open("stdin", os.O_RDONLY), 0)
-    os.unlink("stdin")
-    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8", errors="replace")
-    sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), encoding="utf-8", newline="\n")
-    sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w", closefd=False)), errors="backslashreplace")
-    sys.argv = ["program.py"]
-    status = 0
+    code, path = job["code"], surroundings.as_a_program(job["code"], job["stdin"])
+    del job
+    os.write(RESULT, BEGUN)
+    endings.end(_run(code, path))
+
+
+def _run(code: str, path: str) -> int:
+    """The exit status of a program, of which nothing is kept here."""
+    main = surroundings.main_module(path)
+    surroundings.room_for_recursion()
     try:
-        load(job["code"], "__main__")
+        try:
+            exec(_compiled(code, path), main.__dict__)
+        finally:
+            endings.flush()  # before anything of the end
     except SystemExit as error:
-        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        return endings.status_of(error)
     except BaseException:  # noqa: BLE001
-        traceback.print_exc()
-        status = 1
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BaseException:  # noqa: BLE001
-        status = status or 1
-    os._exit(status & 0xFF)
+        with contextlib.suppress(BaseException):  # the program may have set a hook of its own
+            sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _compiled(code: str, file: str) -> types.CodeType:
+    return compile(code.removeprefix("\ufeff"), file, "exec", dont_inherit=True)
+
+
+def _made_from(error: BaseException) -> list[str]:
+    """The names of the classes that an error's class is made from, up to the first of Python's own; none for those."""
+    kind: Any = type(error)
+    found = list[str]()
+    while not any(kind is own for own in BUILT_IN):
+        kind = kind.__base__
+        found.append(kind.__name__)
+    return found
