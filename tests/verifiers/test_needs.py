@@ -1,5 +1,7 @@
 """What is read off the sources of assertions before they run."""
 
+import ast
+
 import pytest
 
 from assay.verifiers.needs import least_tests, needs
@@ -65,7 +67,7 @@ def test_how_many_tests_there_are_at_least(source: str, count: int) -> None:
 
 
 def test_names_that_only_own_attributes() -> None:
-    found = names("import os\nqueue.get(1)\nheap([1])\nmath.isclose(f(x), 1)")
+    found = names(ast.parse("import os\nqueue.get(1)\nheap([1])\nmath.isclose(f(x), 1)"))
     assert found.owners["queue"] == {"get"}
     assert "heap" in found.read
     assert "heap" not in found.owners
@@ -84,7 +86,7 @@ def test_names_that_only_own_attributes() -> None:
     ],
 )
 def test_a_check_that_waits_to_be_called(source: str, takes: bool) -> None:
-    assert takes_candidate(source) is takes
+    assert takes_candidate(ast.parse(source)) is takes
 
 
 def test_future_imports_come_first() -> None:

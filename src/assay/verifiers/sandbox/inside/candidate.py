@@ -4,7 +4,6 @@ Objects of the program's stay here and go out as numbers, each with a word on it
 Python's special methods it has. What the tests do to the number over there is done to the object here.
 """
 
-import asyncio
 import builtins
 import copy
 import functools
@@ -70,8 +69,8 @@ class Program:
 
     def _received(self, line: bytes) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(line)
-        self._wire.apply(message["changes"])
-        self._unused = message["unused"]
+        self._wire.apply(message.get("changes", {}))
+        self._unused = message.get("unused", [])
         return message
 
     def _drop_unused(self) -> None:
@@ -86,8 +85,11 @@ class Program:
                 stream.seek(0)
                 stream.truncate()
                 answer[name] = text[: self._longest // 4]
-        about, self._about = self._about, {}
-        write({**answer, "changes": changes, "about": about}, CALLS_OUT)
+        if changes:
+            answer["changes"] = changes
+        if self._about:
+            answer["about"], self._about = self._about, {}
+        write(answer, CALLS_OUT)
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -147,8 +149,8 @@ class Program:
         return self._loop.run_until_complete(wait())
 
     @functools.cached_property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.new_event_loop()
+    def _loop(self) -> Any:
+        return importlib.import_module("asyncio").new_event_loop()
 
     def _do_seed(self, _: Any, __: str, arguments: list[Any], keywords: dict[str, Any]) -> None:
         random.seed(*arguments, **keywords)

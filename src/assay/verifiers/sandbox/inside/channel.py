@@ -77,8 +77,10 @@ class Channel:
         request: dict[str, Any] = {"do": do, "name": name}
         if target is not None:
             request["target"] = self._wire.encode(target)
-        request["arguments"] = [self._wire.encode(item) for item in arguments]
-        request["keywords"] = {key: self._wire.encode(item) for key, item in keywords.items()}
+        if arguments:
+            request["arguments"] = [self._wire.encode(item) for item in arguments]
+        if keywords:
+            request["keywords"] = {key: self._wire.encode(item) for key, item in keywords.items()}
         self._write(request)
         answer = self._received()
         while "callback" in answer:
@@ -156,16 +158,20 @@ class Channel:
 
     def _write(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError):  # what it still said can be read
-            changes = self._wire.changes()
-            write({**message, "changes": changes, "unused": self._wire.unused()}, CALLS_OUT)
+            if changes := self._wire.changes():
+                message["changes"] = changes
+            if unused := self._wire.unused():
+                message["unused"] = unused
+            write(message, CALLS_OUT)
 
     def _received(self) -> dict[str, Any]:
         answer = self.read()
         try:
             self._about.update(answer.get("about", {}))
             self._wire.apply(answer.get("changes", {}))
-            sys.stdout.write(str(answer.get("out", "")))
-            sys.stderr.write(str(answer.get("err", "")))
+            for name, stream in (("out", sys.stdout), ("err", sys.stderr)):
+                if printed := answer.get(name):
+                    stream.write(str(printed))
         except (Undecodable, TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
             raise self._end(f"the program's answer is no data: {error}") from None
         return answer

@@ -10,6 +10,7 @@ import ast
 import builtins
 import collections
 import datetime
+import importlib
 import operator
 import os
 import pathlib
@@ -23,7 +24,6 @@ from decimal import Decimal
 from fractions import Fraction
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Final
-from unittest import mock
 
 from .decoys import among, lies, refused
 
@@ -105,9 +105,10 @@ class Guard:
 
     def __init__(self, packages: str, tests: Iterable[str]) -> None:
         self._packages = packages
-        # Tests may say that they do not care.
-        not_caring = {type(mock.ANY)} if any("ANY" in source for source in tests) else set[type]()
-        self._plain = {id(kind): kind for kind in (*_PLAIN, *not_caring)}
+        self._plain = {id(kind): kind for kind in _PLAIN}
+        if any("ANY" in source for source in tests):  # they may say that they do not care
+            any_type = type(importlib.import_module("unittest.mock").ANY)
+            self._plain[id(any_type)] = any_type
         vars(builtins).update({COMPARE: self.compare, COMBINE: self.compare, MEET: self.meet})
         self._before = _judges()
 

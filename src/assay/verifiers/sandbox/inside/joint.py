@@ -41,11 +41,11 @@ def joint() -> NoReturn:
 
 def _each(job: dict[str, Any], send: Send) -> NoReturn:
     """Run each source in the names of helpers and program; a `check(candidate)` that it defines is called."""
+    trees = [ast.parse(source) for source in job["tests"]]
+    takes = [takes_candidate(tree) for tree in trees]
     before, *sources = [
-        compile(guarded(ast.parse(source)), "<tests>", "exec", dont_inherit=True)
-        for source in (job["before"], *job["tests"])
+        compile(guarded(tree), "<tests>", "exec", dont_inherit=True) for tree in (ast.parse(job["before"]), *trees)
     ]
-    takes = [takes_candidate(source) for source in job["tests"]]
     asked = list[str]()
 
     def look_up(name: str) -> Any:
@@ -55,11 +55,12 @@ def _each(job: dict[str, Any], send: Send) -> NoReturn:
     guard = Guard("", job["tests"])
     program = _loaded(job, ("<tests>",), guard, len(sources), send)
     passed, failure = 0, ""
-    for text, source, calls_check in zip(job["tests"], sources, takes, strict=True):
+    for text, tree, source, calls_check in zip(job["tests"], trees, sources, takes, strict=True):
         program["__all__"] = starred(program, job["entry"], [job["before"], text])
-        scope = Scope(look_up, program, job["entry"], text)
+        scope = Scope(look_up, program, job["entry"], tree)
         try:
             exec(before, scope)
+            scope.pop(job["entry"], None)  # of which helpers may hold the bare beginning
             exec(source, scope)
             if calls_check:
                 scope["check"](scope["candidate"])

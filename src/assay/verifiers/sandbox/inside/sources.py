@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["CAUGHT", "Names", "future_first", "imported", "names", "skips", "takes_candidate", "watched"]
 
@@ -10,8 +10,7 @@ CAUGHT = "__assay_caught__"
 """The name by which a rewritten test says that it has caught an error."""
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(NamedTuple):
     """Names in a source, wherever they stand."""
 
     read: frozenset[str]
@@ -21,12 +20,12 @@ class Names:
     """Names of which only attributes are used, and which."""
 
 
-def names(source: str) -> Names:
+def names(tree: ast.AST) -> Names:
     """The names that a source reads, and those that it defines or imports anywhere."""
     read, made, bare = set[str](), set[str](), set[str]()
     attributes: dict[str, set[str]] = {}
     owners = set[int]()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             attributes.setdefault(node.value.id, set()).add(node.attr)
             owners.add(id(node.value))
@@ -46,9 +45,8 @@ def names(source: str) -> Names:
     return Names(frozenset(read), frozenset(made), alone)
 
 
-def takes_candidate(source: str) -> bool:
+def takes_candidate(tree: ast.Module) -> bool:
     """Whether it defines a `check(candidate)` that it does not call itself, as HumanEval's tests do."""
-    tree = ast.parse(source)
     checks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
     if not checks or not (checks[-1].args.posonlyargs or checks[-1].args.args):
         return False
@@ -62,9 +60,8 @@ def takes_candidate(source: str) -> bool:
     )
 
 
-def watched(source: str) -> ast.Module:
-    """The source with a word in every `except` that its error was caught."""
-    tree = ast.parse(source)
+def watched(tree: ast.Module) -> ast.Module:
+    """The source with a word in every `except` that its error was caught; changes it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ExceptHandler):
             word = ast.Expr(ast.Call(ast.Name(CAUGHT, ast.Load()), [], []))

@@ -4,6 +4,7 @@ Nothing of the program runs here: no overridden `__eq__`, no patched `assert`, n
 and objects are mirrored (`mirror`), and everything that they do is asked for (`channel`).
 """
 
+import ast
 import builtins
 import functools
 import importlib
@@ -61,10 +62,10 @@ class Scope(dict[str, Any]):
     like where another function is the one under test.
     """
 
-    def __init__(self, look_up: Callable[[str], Any], program: Collection[str], entry: str, source: str) -> None:
+    def __init__(self, look_up: Callable[[str], Any], program: Collection[str], entry: str, tree: ast.AST) -> None:
         super().__init__({"__name__": "tests", "__builtins__": builtins})
         self._look_up, self._program, self._entry = look_up, program, entry
-        self._owners = names(source).owners
+        self._tree = tree
 
     def __missing__(self, name: str) -> Any:
         if self._entry and name in (self._entry, "candidate"):
@@ -90,7 +91,7 @@ class Scope(dict[str, Any]):
 
     def _is_module(self, name: str) -> bool:
         """Whether the test means Python's module: it uses it for what the module has, or the program has no other."""
-        used = self._owners.get(name)
+        used = names(self._tree).owners.get(name)
         if used is None:
             return name not in self._program
         module = importlib.import_module(name)
@@ -124,7 +125,7 @@ def starred(program: Collection[str], entry: str, sources: Iterable[str]) -> lis
 
     A program may not replace the tests' helpers, nor their `abs` or `all`.
     """
-    found = [names(source) for source in sources]
+    found = [names(ast.parse(source)) for source in sources]
     read = set[str]().union(*(each.read for each in found))
     made = set[str]().union(*(each.made for each in found))
     wanted = read - made - vars(builtins).keys() - set(sys.stdlib_module_names) | {entry}
@@ -135,13 +136,16 @@ def _each(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str,
     """Run each source in the helpers' names; a `check(candidate)` that it defines is called."""
     passed, failure = 0, ""
     for source in job["tests"]:
-        taken = starred(program, job["entry"], [job["before"], source])
+        tree = ast.parse(source)
+        taken = starred(program, job["entry"], [job["before"], source]) if job["module"] in source else []
         sys.modules[job["module"]] = ProgramModule(channel, program, job["module"], taken)
-        scope = Scope(functools.partial(channel.ask, "global", None), program, job["entry"], source)
+        scope = Scope(functools.partial(channel.ask, "global", None), program, job["entry"], tree)
+        takes = takes_candidate(tree)
         try:
             exec(compile(job["before"], "<helpers>", "exec", dont_inherit=True), scope)
-            exec(compile(watched(source), "<tests>", "exec", dont_inherit=True), scope)
-            if takes_candidate(source):
+            scope.pop(job["entry"], None)  # of which helpers may hold the bare beginning
+            exec(compile(watched(tree), "<tests>", "exec", dont_inherit=True), scope)
+            if takes:
                 scope["check"](scope["candidate"])
             channel.check()
             passed += 1
