@@ -98,12 +98,13 @@ def test_different_mathematics(gold: str, answer: str) -> None:
 
 @pytest.mark.parametrize(("text", "why"), REFUSED)
 def test_what_cannot_be_checked_is_refused_before_a_worker_sees_it(text: str, why: str) -> None:
+    """An answer that cannot be checked is wrong, so that it is no way around a 0; such a reference decides nothing."""
     start = time.perf_counter()
-    for gold, answer, who in (("5", text, "answer"), (text, "5", "reference")):
-        found = verdict(gold, answer)
-        assert isinstance(found, str)
-        assert why in found
-        assert who in found
+    for gold, answer, who, outcome in (("5", text, "answer", "wrong"), (text, "5", "reference", "undecided")):
+        found = SHARED.check(rf"so \boxed{{{answer}}}", gold)
+        assert (found.outcome, found.stage) == (outcome, "refused")
+        assert why in found.reason
+        assert who in found.reason
     assert time.perf_counter() - start < 0.5
 
 

@@ -60,7 +60,10 @@ def test_equivalence_is_reflexive_where_it_is_computed(answer: str) -> None:
 @FEW
 @given(ANSWERS, ANSWERS)
 def test_equivalence_is_symmetric(one: str, other: str) -> None:
-    assert outcome(one, other) == outcome(other, one)
+    """But for what cannot be read: as an answer it is wrong, as a reference it decides nothing."""
+    forth, back = (MATH.check(rf"\boxed{{{a}}}", b) for a, b in ((one, other), (other, one)))
+    if "reference" not in (forth.stage, back.stage):
+        assert forth.outcome == back.outcome
 
 
 @FEW

@@ -15,6 +15,7 @@ from math_verify import verify
 from sympy import (
     Derivative,
     Expr,
+    FiniteSet,
     Integral,
     Interval,
     Limit,
@@ -32,13 +33,19 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
+from assay.verifiers.antiderivatives import without_constants
 from assay.verifiers.latex import parse
 from assay.verifiers.points import agreement, analytic, digits_for
-from assay.verifiers.relations import as_zero, chain_end, names_a_value, solutions, solved, unnamed
+from assay.verifiers.prepare import alternatives
+from assay.verifiers.relations import as_zero, assigned, chain_end, names_a_value, renamed, solutions, solved, unnamed
+from assay.verifiers.setalgebra import same_sets
 
 __all__ = ["Judgement", "compare"]
 
 Outcome = Literal["right", "wrong", "undecided"]
+
+OPERATORS = (Integral, Limit, Derivative)
+"""What is still to be computed."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,31 @@ def compare(gold: str, answer: str, *, intervals: bool = True, tolerance: float 
     intervals: whether `2 <= x < 3` is the interval [2, 3). tolerance: relative, between two numbers; None is exact.
     Raises whatever SymPy raises.
     """
-    golds, answers = parse(gold), parse(answer)
-    if golds is None or golds.has(nan, zoo):
+    if (same := same_sets(gold, answer)) is not None:
+        return Judgement("right", "sets") if same else Judgement("wrong", "sets", "the sets differ")
+    golds, answers = _read(gold), _read(answer)
+    if golds is None or golds.has(nan, zoo) or _divides_by_zero(golds):
         return Judgement("undecided", "reference", f"the reference {gold[:60]!r} is not mathematics that can be read")
-    if answers is None or answers.has(nan, zoo):
-        return Judgement("undecided", "unreadable", f"the answer {answer[:60]!r} is not mathematics that can be read")
+    if answers is None or answers.has(nan, zoo) or _divides_by_zero(answers):
+        return Judgement("wrong", "unreadable", f"the answer {answer[:60]!r} is not mathematics that can be read")
     judge = _Judge(digits_for(gold, answer), intervals, tolerance)
     return judge.same(golds, answers)
+
+
+def _read(text: str) -> Any | None:
+    """The mathematics of a text; of "x < 2 or x > 3" the union of the solutions."""
+    parts = alternatives(text)
+    found = [parse(part) for part in parts]
+    if len(found) == 1 or None in found:
+        return found[0] if len(found) == 1 else None
+    relations = [part for part in found if isinstance(part, (Relational, And))]
+    if not relations:
+        return FiniteSet(*found)
+    names = {name for part in found for name in part.free_symbols}
+    if len(relations) < len(found) or len(names) != 1:
+        return None
+    sets = [solutions(part) for part in found]
+    return None if None in sets else Union(*sets)
 
 
 @dataclass(frozen=True)
@@ -79,6 +104,9 @@ class _Judge:
             return Judgement("wrong", "chain", "it says of different things that they are equal")
         if names_a_value(one) != names_a_value(other):  # "x = 5" beside "5"
             one, other = (unnamed(side, other_side) for side, other_side in ((one, other), (other, one)))
+        if (named := self._assignments(one, other)) is not None:
+            return named
+        one, other = renamed(one, other)
         relations = [isinstance(side, (Relational, And)) for side in (one, other)]
         if any(relations):
             if all(relations):
@@ -112,7 +140,34 @@ class _Judge:
             return self._by_library(one, other)
         return self._expressions(one, other)
 
+    def _assignments(self, one: Any, other: Any) -> Judgement | None:
+        """x = 1, y = 2 beside (y, x) = (2, 1): by the names. None where one side is something else."""
+        first, second = assigned(one), assigned(other)
+        if first is None or second is None:
+            many = next((side for side in (first, second) if side is not None and len(side) > 1), None)
+            rest = other if second is None else one
+            if many is not None and isinstance(rest, Expr):
+                return Judgement("wrong", "structure", "values of several names beside one value")
+            return None
+        if first.keys() != second.keys():
+            return Judgement("wrong", "structure", "values of different names")
+        return _all_of([self.same(value, second[name]) for name, value in first.items()])
+
     def _expressions(self, one: Any, other: Any) -> Judgement:
+        if one != other and one.has(*OPERATORS) != other.has(*OPERATORS):
+            return self._computed(one, other)
+        return self._values(one, other)
+
+    def _computed(self, one: Any, other: Any) -> Judgement:
+        """One side says what is to be computed: an exercise does, and an answer does not."""
+        found = self._values(one, other)
+        if found.outcome == "right":
+            return Judgement("undecided", "structure", "one of them says what is to be computed, the other is computed")
+        return found
+
+    def _values(self, one: Any, other: Any) -> Judgement:
+        if constants := without_constants(one, other):
+            one, other = constants
         one, other = _evaluated(one), _evaluated(other)
         if one == other:
             return Judgement("right", "structure")
@@ -240,8 +295,10 @@ def _evaluated(side: Any) -> Any:
 
 def _divides_by_zero(side: Any) -> bool:
     """Asked of the value: of 1/sqrt(0) SymPy says now that it is infinite and now that it is not."""
-    powers = (part for part in preorder_traversal(side) if part.is_Pow and part.exp.is_negative)
-    return any(part.base.is_number and part.base.evalf() == 0 for part in powers)
+    parts = side if isinstance(side, MatrixBase) else (side,)
+    powers = (part for whole in parts for part in preorder_traversal(whole) if getattr(part, "is_Pow", False))
+    bases = (power.base for power in powers if power.exp.is_negative and not power.base.is_Rational)
+    return any(base.is_number and base.evalf() == 0 for base in bases)
 
 
 def _comparable(one: Any, other: Any) -> bool:

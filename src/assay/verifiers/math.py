@@ -39,23 +39,23 @@ from assay.types import Prompt, Score, Unscored, Verdict
 from assay.verifiers import answer as answers
 from assay.verifiers import batch
 from assay.verifiers.answer import Policy, Several
-from assay.verifiers.numeric import Tolerance, Units, check_settings, decide
+from assay.verifiers.measures import measured
+from assay.verifiers.numeric import Tolerance, Units, check_settings
+from assay.verifiers.phrases import is_letters
 from assay.verifiers.pool import Pool
-from assay.verifiers.quantities import Percent, read
+from assay.verifiers.quantities import Percent
 from assay.verifiers.refusals import refusal, too_long
-from assay.verifiers.spelling import is_blank, normalise, squeezed
-from assay.verifiers.units import convert, measured
+from assay.verifiers.settle import Left, Rules, settle
+from assay.verifiers.spelling import normalise, squeezed
 
 __all__ = ["Math"]
 
 REMEMBERED: Final = 1 << 16
 """Comparisons whose verdicts are kept by content."""
 
-_THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+")
-_BASE: Final = re.compile(r"([0-9A-Za-z]+)_\{?(\d+)\}?")
-_WORDS: Final = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z][A-Za-z ,'-]{3,500}")
-_LETTER: Final = re.compile(r"\(?\s*(?:\\text\s*\{)?\(?([A-Za-z])\)?\}?\s*\)?\.?")
-_UNIT: Final = re.compile(r"(?P<body>.*\S)\s*(?P<unit>\\(?:text|mathrm|mbox)\s*\{[^{}]*\}(?:\^\{?[23]\}?)?)")
+_MARK: Final = re.compile(r"(?<=\d)\{,\}(?=\d{3})")
+"""A comma that only a thousands separator is written as; a bare one may part a list."""
+_TEXTED: Final = re.compile(r"\s*\$?\\(?:text|textbf|textit|textrm|mbox)\s*\{[^{}]*\}\$?\s*")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class _Question:
     gold: str
     answer: str
     tolerance: float | None
+    unsure: str
     about: dict[str, Any]
 
 
@@ -86,6 +87,8 @@ class Math:
     """drop: 50% is 50. divide: 50% is 1/2. strict: 50% is 50% alone."""
     units: Units = "strict"
     """strict: 10 cm is not 10 m, 1 m is 100 cm, and 10 is either. strip: units do not count."""
+    roman: bool = False
+    """Whether XIV is 14."""
     intervals: bool = True
     """Whether an inequality may answer an interval, and an interval an inequality: 2 <= x < 3 is [2, 3)."""
     tolerance: Tolerance = None
@@ -111,10 +114,11 @@ class Math:
         Votes are counted under this key, so `2/\\sqrt{2}` and `\\sqrt{2}`, though equal, are two answers.
         """
         found = measured(normalise(answer))
-        if found is None:
+        if found is None or found.behind == "words":
             return squeezed(answer)
-        sign = "%" if found.percent and self.percent == "strict" else ""
-        return f"{found.value / 100 if found.percent and self.percent == 'divide' else found.value}{sign}"
+        number = found.quantity
+        sign = "%" if number.percent and self.percent == "strict" else ""
+        return f"{number.value / 100 if number.percent and self.percent == 'divide' else number.value}{sign}"
 
     def verify(self, text: str, reference: str) -> Score | Unscored:
         """1 = the same mathematics, 0 = not, or the text states no answer; `Unscored` when it cannot be decided."""
@@ -167,31 +171,24 @@ class Math:
             return verdict("wrong", "several", f"the text states {n} different answers")
         if found.policy == "choice":
             return self._choice(gold, found.text, verdict)
-        for who, what in (("reference", gold), ("answer", found.text)):
-            if why := too_long(what):
-                return verdict("undecided", "refused", f"the {who} {why}")
-        one, other = normalise(gold), normalise(found.text)
-        if squeezed(one) == squeezed(other) or _letter(one) == _letter(other) is not None:
+        if why := too_long(gold):
+            return verdict("undecided", "refused", f"the reference {why}")
+        if why := too_long(found.text):
+            return verdict("wrong", "refused", f"the answer {why}")
+        one, other = (normalise(_MARK.sub("", side)) for side in (gold, found.text))
+        if squeezed(one) == squeezed(other):
             return verdict("right", "spelling")
-        for who, what in (("reference", gold), ("answer", found.text)):
-            if why := refusal(what):
-                return verdict("undecided", "refused", f"the {who} {why}")
-        if exact := self._exact(one, other):
-            return verdict(*exact)
-        if self.percent != "divide" and (one.endswith("%") or other.endswith("%")):
-            if self.percent == "strict" and one.endswith("%") != other.endswith("%"):
-                return verdict("wrong", "percent", "one is a percentage and the other is not")
-            one, other = one.removesuffix("%"), other.removesuffix("%")
-        (one, gold_unit), (other, unit) = _unit(one), _unit(other)
-        if self.units == "strict":
-            factor = convert(unit, gold_unit)
-            if factor is None:
-                return verdict("undecided", "units", f"whether {unit!r} is {gold_unit!r} is not known")
-            if factor is False:
-                return verdict("wrong", "units", f"{unit!r} does not measure what {gold_unit!r} does")
-            if factor != 1:
-                other = rf"\frac{{{Fraction(factor).numerator}}}{{{Fraction(factor).denominator}}}({other})"
-        return _Question(one, other, self._relative(one), about)
+        if why := refusal(one):
+            return verdict("undecided", "refused", f"the reference {why}")
+        if why := refusal(other):
+            return verdict("wrong", "refused", f"the answer {why}")
+        if (_TEXTED.fullmatch(gold) or _TEXTED.fullmatch(found.text)) and is_letters(one) and is_letters(other):
+            same = one.lower() == other.lower()
+            return verdict("right", "words") if same else verdict("wrong", "words", "the words differ")
+        ruling = settle(one, other, Rules(self.percent, self.units, self.tolerance, self.roman))
+        if not isinstance(ruling, Left):
+            return verdict(*ruling)
+        return _Question(ruling.gold, ruling.answer, self._relative(ruling.gold), ruling.unsure, about)
 
     def _choice(self, gold: str, letter: str, verdict: Callable[..., Verdict]) -> Verdict:
         stated = answers.find(gold, ("choice",))
@@ -200,46 +197,14 @@ class Math:
         same = stated.text.upper() == letter.upper()
         return verdict(*(("right", "choice") if same else ("wrong", "choice", "another letter")))
 
-    def _exact(self, gold: str, answer: str) -> tuple[str, str, str] | None:
-        """Outcome, stage and reason where numbers, words or bases settle it."""
-        if is_blank(answer):
-            return "wrong", "words", "the answer is no mathematics"
-        numbers = measured(gold, answer), measured(answer, gold)
-        if numbers[0] is not None and numbers[1] is not None:
-            return decide(numbers[0], numbers[1], self.percent, self.units, self.tolerance)
-        for number, rest in ((gold, answer), (answer, gold)):
-            if _THOUSANDS.fullmatch(number) and sorted(re.findall(r"\d+", rest)) == sorted(number.split(",")):
-                return "undecided", "list", f"{number} may be one number or a list"
-        words = [_is_words(text) for text in (gold, answer)]
-        if all(words):
-            same = gold.lower() == answer.lower()
-            return ("right", "spelling", "") if same else ("wrong", "words", "the words differ")
-        if any(words):
-            return "wrong", "words", "one is plain words and the other is not"
-        bases = [_BASE.fullmatch(text.replace(" ", "")) for text in (gold, answer)]
-        if any(match and match[1][0].isdigit() for match in bases):
-            return self._bases(gold, answer, bases)
-        return None
-
-    def _bases(self, gold: str, answer: str, bases: Sequence[re.Match[str] | None]) -> tuple[str, str, str] | None:
-        """1011_2 is neither 1011_3 nor 11; 1011 alone is taken for it, for the question named the base."""
-        digits, named = zip(
-            *((m[1], m[2]) if m else (text, None) for m, text in zip(bases, (gold, answer), strict=True)), strict=True
-        )
-        if not all(re.fullmatch(r"[0-9A-Za-z]+", part) for part in digits):
-            return "undecided", "base", "a number in another base beside an expression"
-        if None not in named and named[0] != named[1]:
-            return "wrong", "base", "the bases differ"
-        same = digits[0].lstrip("0").lower() == digits[1].lstrip("0").lower()
-        return ("right", "base", "") if same else ("wrong", "base", "the digits differ")
-
     def _relative(self, gold: str) -> float | None:
         """The tolerance for a comparison of numbers with this reference."""
-        found = read(gold, "marked")
-        if self.tolerance is None or found is None or found.step is None:
+        found = measured(gold)
+        if self.tolerance is None or found is None or found.quantity.step is None:
             return None
         if self.tolerance == "digits":
-            return float(found.step / 2 / abs(found.value)) if found.value else 0.0
+            value = found.quantity.value
+            return float(found.quantity.step / 2 / abs(value)) if value else 0.0
         return self.tolerance
 
     def _asked(self, question: _Question) -> Verdict:
@@ -253,6 +218,8 @@ class Math:
                 if len(_known) >= REMEMBERED:
                     _known.clear()
                 _known[key] = reply
+        if question.unsure and reply["outcome"] == "right":
+            return Verdict(outcome="undecided", stage="names", reason=question.unsure, **question.about)
         return Verdict(outcome=reply["outcome"], stage=reply["stage"], reason=reply["reason"], **question.about)
 
 
@@ -263,21 +230,6 @@ def _stated(reference: str) -> str:
     """A reference's answer: its box, what stands behind its "####", or the whole."""
     found = answers.find(reference, ("boxed", "hashes"))
     return found.text if found else reference.strip()
-
-
-def _unit(text: str) -> tuple[str, str]:
-    match = _UNIT.fullmatch(text)
-    return (match["body"], match["unit"]) if match else (text, "")
-
-
-def _letter(text: str) -> str | None:
-    match = _LETTER.fullmatch(text)
-    return match[1] if match else None
-
-
-def _is_words(text: str) -> bool:
-    """Plain words, such as "Monday" or "no solution"; not "abc", which may be a product."""
-    return _WORDS.fullmatch(text) is not None
 
 
 @functools.cache
