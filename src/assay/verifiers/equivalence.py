@@ -16,9 +16,14 @@ from sympy import (
     Derivative,
     Expr,
     FiniteSet,
+    Ge,
+    Gt,
     Integral,
+    Intersection,
     Interval,
+    Le,
     Limit,
+    Lt,
     MatrixBase,
     Product,
     Set,
@@ -36,7 +41,7 @@ from sympy.core.relational import Relational
 from assay.verifiers.antiderivatives import without_constants
 from assay.verifiers.latex import parse
 from assay.verifiers.points import agreement, analytic, digits_for
-from assay.verifiers.prepare import alternatives
+from assay.verifiers.prepare import alternatives, conditions
 from assay.verifiers.relations import as_zero, assigned, chain_end, names_a_value, renamed, solutions, solved, unnamed
 from assay.verifiers.setalgebra import same_sets
 
@@ -46,6 +51,7 @@ Outcome = Literal["right", "wrong", "undecided"]
 
 OPERATORS = (Integral, Limit, Derivative)
 """What is still to be computed."""
+INEQUALITIES = (Ge, Gt, Le, Lt, And)
 
 
 @dataclass(frozen=True)
@@ -75,19 +81,26 @@ def compare(gold: str, answer: str, *, intervals: bool = True, tolerance: float 
 
 
 def _read(text: str) -> Any | None:
-    """The mathematics of a text; of "x < 2 or x > 3" the union of the solutions."""
-    parts = alternatives(text)
-    found = [parse(part) for part in parts]
-    if len(found) == 1 or None in found:
-        return found[0] if len(found) == 1 else None
-    relations = [part for part in found if isinstance(part, (Relational, And))]
-    if not relations:
+    """The mathematics of a text; of "x < 2 or x > 3" the solutions of either, of "x > 2 and x < 3" those of both."""
+    if len(parts := alternatives(text)) > 1:
+        return _joined(parts, Union, (Relational, And))
+    if len(parts := conditions(text)) > 1 and (both := _joined(parts, Intersection, INEQUALITIES)) is not None:
+        return both
+    return parse(text)
+
+
+def _joined(parts: Sequence[str], join: Any, kinds: tuple[Any, ...]) -> Any | None:
+    """The joined solutions of relations in one variable, or a list of values; None for anything else."""
+    found = [whole for part in parts if (whole := parse(part)) is not None]
+    if len(found) < len(parts):
+        return None
+    if join is Union and not any(isinstance(part, (Relational, And)) for part in found):
         return FiniteSet(*found)
     names = {name for part in found for name in part.free_symbols}
-    if len(relations) < len(found) or len(names) != 1:
+    if len(names) != 1 or not all(isinstance(part, kinds) for part in found):
         return None
     sets = [solutions(part) for part in found]
-    return None if None in sets else Union(*sets)
+    return None if None in sets else join(*sets)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ _TWO_NUMBERS: Final = re.compile(r"(?<![_^\d.])[\d.]+\s+\d+(?!\d*\s*/)")
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 # English would be read as a product of letters.
 _PROSE: Final = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{4,}")
+_COMMAND: Final = re.compile(r"\\[A-Za-z]+")
 _DEGREES: Final = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)\b.*\\circ")
 
 
@@ -51,10 +52,15 @@ def parse(latex: str) -> Any | None:
 
 def _read(text: str, real: bool) -> Any:
     degrees = bool(_DEGREES.search(text))
+    letters = set(_COMMAND.sub("", text))
+    # One letter in both cases is two names; else X is x.
+    config = latex2sympy2.ConversionConfig(
+        lowercase_symbols=not any(a.isupper() and a.lower() in letters for a in letters)
+    )
     try:
-        return _parsers()[0](None, real, degrees).parse(text)
+        return _parsers()[0](None, real, degrees, config).parse(text)
     except Exception:  # noqa: BLE001  as above
-        return _parsers()[1](None, real, degrees).parse(text)
+        return _parsers()[1](None, real, degrees, config).parse(text)
 
 
 @functools.cache

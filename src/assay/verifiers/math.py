@@ -31,7 +31,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Final
 
 from assay.errors import ConfigError, MissingExtra
@@ -46,7 +45,7 @@ from assay.verifiers.pool import Pool
 from assay.verifiers.quantities import Percent
 from assay.verifiers.refusals import refusal, too_long
 from assay.verifiers.settle import Left, Rules, settle
-from assay.verifiers.spelling import normalise, squeezed
+from assay.verifiers.spelling import normalise, squeezed, tight
 
 __all__ = ["Math"]
 
@@ -176,7 +175,7 @@ class Math:
         if why := too_long(found.text):
             return verdict("wrong", "refused", f"the answer {why}")
         one, other = (normalise(_MARK.sub("", side)) for side in (gold, found.text))
-        if squeezed(one) == squeezed(other):
+        if tight(one) == tight(other):
             return verdict("right", "spelling")
         if why := refusal(one):
             return verdict("undecided", "refused", f"the reference {why}")

@@ -1,4 +1,4 @@
-r"""Numbers with what stands behind them, and whether that lets the number count: 5 cm, 5 apples, 3 h 30 min, 5 is wrong."""
+"""Numbers with what stands behind them: 5 cm, 5 apples, 3 h 30 min, and "5 is wrong", which is not 5."""
 
 import re
 from dataclasses import dataclass, replace

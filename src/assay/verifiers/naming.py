@@ -12,12 +12,14 @@ __all__ = ["Named", "has_relation", "named", "without_condition"]
 
 _LETTER: Final = r"(?:\\[a-zA-Z]+|[A-Za-z])(?:_(?:\{[^{}]{1,12}\}|\w))?'*"
 _LENGTH: Final = r"(?:\|\s*[A-Z]{2}\s*\||[A-Z]{2,4}'*|\\(?:overline|overrightarrow|vec|bar)\s*\{[A-Za-z]{1,3}\})"
-_ANGLE: Final = r"(?:m\s*)?\\(?:angle|measuredangle|triangle)\s*(?:\{?[A-Z]{1,3}'*\}?|\d)|\[[A-Z]{3,6}\]|\|\|?\s*\\?[a-zA-Z]+\s*\|\|?"
+_ANGLE: Final = r"(?:m\s*)?\\(?:angle|measuredangle|triangle)\s*(?:\{?[A-Z]{1,3}'*\}?|\d)"
+_SIZE: Final = r"\[[A-Z]{3,6}\]|\|\|?\s*\\?[a-zA-Z]+\s*\|\|?"
+"""The area of a polygon, or an absolute value."""
 _CALL: Final = r"[A-Za-z](?:\^\{-1\})?'*\(\s*[A-Za-z0-9]+(?:\s*,\s*[A-Za-z0-9]+)*\s*\)"
 _WORDS: Final = r"\\text\s*\{[^{}]*\}(?:\s*_\{?\w+\}?)?|[A-Za-z]{3,}(?:\s[A-Za-z]+){0,4}"
 _TUPLE: Final = r"\(\s*[A-Za-z](?:_\{?\w\}?)?(?:\s*,\s*[A-Za-z](?:_\{?\w\}?)?)+\s*\)"
 _PROPORTION: Final = r"[A-Za-z]{1,2}(?:\s*:\s*[A-Za-z]{1,2})+"
-_NAME: Final = re.compile("|".join((_LETTER, _LENGTH, _ANGLE, _CALL, _WORDS, _TUPLE, _PROPORTION)))
+_NAME: Final = re.compile("|".join((_LETTER, _LENGTH, _ANGLE, _SIZE, _CALL, _WORDS, _TUPLE, _PROPORTION)))
 _SUM: Final = re.compile(r"[A-Za-z](?:\s*[+-]?\s*[A-Za-z])+")
 _POINT: Final = re.compile(r"([A-Z](?:_\{?\w\}?)?'*)\s*(\(.+,.+\))")
 _CONDITION: Final = re.compile(

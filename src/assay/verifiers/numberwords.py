@@ -107,7 +107,11 @@ def _whole(words: list[str]) -> int | None:
                 return None
         elif word in _SMALL:
             value = _SMALL[word]
-            if seen and not (last >= 20 and last % 10 == 0 and 0 < value < 10) and words[place - 1] not in ("and", *MULTIPLES):
+            if (
+                seen
+                and not (last >= 20 and last % 10 == 0 and 0 < value < 10)
+                and words[place - 1] not in ("and", *MULTIPLES)
+            ):
                 return None
             current, seen, last = current + value, True, value
         elif word == "hundred":

@@ -11,11 +11,13 @@ _JOINED: Final = re.compile(r",? and |,? & |,? or |, ?")
 
 _NOTHING: Final = {
     "no solution": re.compile(
-        r"none|(?:(?:there (?:is|are|exists?) )?(?:no|not any)|it has no|has no)(?: such)?(?: real| integer| valid| possible)*"
-        r" (?:solutions?|numbers?|values?|roots?|integers?|answers?)(?: exists?)?|(?:the )?(?:empty|null) set|\\emptyset|\\\{ ?\\\}"
+        r"none|(?:there (?:is|are|exists?) |(?:it )?has )?no(?: such)?(?: real| integer| valid| possible)*"
+        r" (?:solutions?|numbers?|values?|roots?|integers?|answers?)(?: exists?)?"
+        r"|(?:the )?(?:empty|null) set|\\emptyset"
     ),
     "does not exist": re.compile(
-        r"dne|(?:(?:it|the limit|limit) )?(?:does not|doesn't|do not|don't) exist|(?:it is )?undefined|not defined|no limit"
+        r"dne|(?:(?:it|(?:the )?limit) )?(?:does not|doesn't|do not|don't) exist"
+        r"|(?:it is )?undefined|not defined|no limit"
     ),
 }
 

@@ -17,7 +17,21 @@ from fractions import Fraction
 from typing import Any, Final, Literal
 
 from mpmath import mp, mpf  # type: ignore[import-untyped]
-from sympy import Add, I, Integer, Mul, Number, NumberSymbol, Pow, Rational, Symbol, exp, factorial, log, preorder_traversal
+from sympy import (
+    Add,
+    I,
+    Integer,
+    Mul,
+    Number,
+    NumberSymbol,
+    Pow,
+    Rational,
+    Symbol,
+    exp,
+    factorial,
+    log,
+    preorder_traversal,
+)
 from sympy.core.evalf import PrecisionExhausted
 from sympy.core.expr import UnevaluatedExpr
 from sympy.core.numbers import ImaginaryUnit
@@ -87,7 +101,7 @@ def _over(one: Any, other: Any, points: Sequence[dict[Any, Any]], digits: int) -
     for point in points:
         first, second = _value(one, point, digits), _value(other, point, digits)
         real = [
-            value is not None and (complex_too or (_is_real(value) and all(_at_least_zero(part, point) for part in parts)))
+            value is not None and (complex_too or (_is_real(value) and _is_real_inside(parts, point)))
             for value, parts in zip((first, second), inner, strict=True)
         ]
         if all(real):
@@ -116,9 +130,10 @@ def _under_roots(expression: Any) -> list[Any]:
     return found
 
 
-def _at_least_zero(part: Any, point: dict[Any, Any]) -> bool:
-    value = part.evalf(15, subs=point)
-    return not value.is_negative if value.is_Number else not value.is_number
+def _is_real_inside(parts: Sequence[Any], point: dict[Any, Any]) -> bool:
+    """Whether none of what has to be positive is negative or complex."""
+    values = [part.evalf(15, subs=point) for part in parts]
+    return all(not value.is_negative if value.is_Number else not value.is_number for value in values)
 
 
 def _points(names: Sequence[Any], seed: str) -> list[dict[Any, Any]]:
@@ -135,7 +150,10 @@ def _points(names: Sequence[Any], seed: str) -> list[dict[Any, Any]]:
 
 
 def _value(expression: Any, point: dict[Any, Any], digits: int) -> Any:
-    """The value, exact where it is rational, else as an mpmath number; None where there is none, or its digits could not be computed."""
+    """The value, exact where it is rational, else as an mpmath number.
+
+    None where there is none, or its digits could not be computed.
+    """
     with suppress(_NotRational, ZeroDivisionError):
         return _rational(expression, point)
     try:

@@ -1,7 +1,7 @@
 r"""LaTeX made ready for the grammar: what it would silently drop or misread is written out, or refused.
 
-The grammar leaves out primes, dots, subscripts of numbers and text, and reads 1e6 as a product. Here 1e6 becomes a power
-of ten, 0.1\overline{6} a fraction, \pm two values, [[1,2],[3,4]] a matrix; primes, dots and prose are not read at all.
+The grammar leaves out primes, dots, subscripts of numbers and text, and reads 1e6 as a product. Here 1e6 becomes a
+power of ten, 0.1\overline{6} a fraction, \pm two values, [[1,2],[3,4]] a matrix; primes, dots and prose are not read.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Final
 from assay.verifiers.quantities import number
 from assay.verifiers.units import behind
 
-__all__ = ["alternatives", "prepared"]
+__all__ = ["alternatives", "conditions", "prepared"]
 
 _UNREAD: Final = re.compile(
     r"\\dots|'|\\prime|\\(?:approx|simeq|sim|doteq|cong|equiv|pmod|bmod|not|neg|lnot)(?![A-Za-z])|(?<![A-Za-z}])\d_"
@@ -21,6 +21,7 @@ _TEXT: Final = re.compile(r"\\text\s*\{([^{}]*)\}(?:\^\{?[23]\}?)?")
 _ROWS: Final = re.compile(r"\[\s*(\[[^\[\]]*\](?:\s*,\s*\[[^\[\]]*\])+|\[[^\[\]]*\])\s*\]")
 _SIGNS: Final = re.compile(r"\\(pm|mp)(?![A-Za-z])")
 _OR: Final = re.compile(r"\s+or\s+|\s*\\(?:lor|vee)(?![A-Za-z])\s*")
+_AND: Final = re.compile(r"\s+and\s+|\s*\\(?:land|wedge)(?![A-Za-z])\s*")
 _OPENERS: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 
@@ -40,6 +41,11 @@ def prepared(latex: str) -> str | None:
 def alternatives(latex: str) -> list[str]:
     """The parts of "x < 2 or x > 3"; the whole text where it holds no "or"."""
     return _OR.split(latex)
+
+
+def conditions(latex: str) -> list[str]:
+    """The parts of "x > 2 and x < 5"; the whole text where it holds no "and"."""
+    return _AND.split(latex)
 
 
 def _fraction(match: re.Match[str]) -> str:

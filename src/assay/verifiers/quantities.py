@@ -55,7 +55,10 @@ _SPOKEN_TAIL: Final = re.compile(r"(?P<number>[A-Za-z -]*[A-Za-z])\s+(?P<tail>[A
 _MULTIPLE: Final = re.compile(
     rf"(?P<number>.*\d)\s*(?:\\text\s*\{{\s*)?(?P<word>{'|'.join(MULTIPLES)})(?:s\b|\b)\s*(?P<tail>.*)"
 )
-_PARTS: Final = re.compile(r"(?P<number>[-+]?\d{1,9})(?:\s*-|\s+|(?=\\text))(?:\\text\s*\{\s*)?\s*(?P<word>[a-z]+)\s*\}?")
+_PARTS: Final = re.compile(
+    r"(?P<number>[-+]?\d{1,9})(?:\s*-|\s+|(?=\\text))(?:\\text\s*\{\s*)?\s*(?P<word>[a-z]+)\s*\}?"
+)
+_AND_PART: Final = re.compile(r"(?P<whole>\d{1,9}) and (?:(?:a|an|one) )?(?P<part>[a-z]+(?:[ -][a-z]+)?)")
 _NAMED: Final = re.compile(r"(?:[A-Za-z]\w*|\\text\s*\{[^{}]*\})\s*=\s*(?P<value>[^=]*)")
 _HOUR: Final = re.compile(r"(\d{1,2}):00(?:\s*(?:\\text\s*\{)?\s*[ap]\.?m\.?\}?)?", re.IGNORECASE)
 _MONEY: Final = re.compile(r"^([-+]?)\s*(\\\$|[€£¥₹]|Rs\b\.?)\s*(?=[-+]?\s*[\d.\\])|\s*(\\\$|[€£¥₹¢])$")
@@ -169,6 +172,9 @@ def _composed(plain: str) -> Quantity | None:
         return _decimal(place["number"])
     if points := _POINTS.fullmatch(plain):
         return _decimal(f"{points[1].replace('.', '')}.{points[2] or 0}")
+    if mixed := _AND_PART.fullmatch(plain):
+        part = spoken(mixed["part"]) if " " in mixed["part"] or "-" in mixed["part"] else spoken(f"a {mixed['part']}")
+        return Quantity(int(mixed["whole"]) + part) if part is not None and part < 1 else None
     if (shares := _PARTS.fullmatch(plain)) and (below := fraction_word(shares["word"])):
         return Quantity(Fraction(int(shares["number"]), below))
     return None

@@ -65,8 +65,8 @@ def assigned(side: Any) -> dict[str, Any] | None:
 
 def renamed(one: Any, other: Any) -> tuple[Any, Any]:
     """f(t) = t^2 with the variable of f(x) = x^2."""
-    calls = [side.lhs if isinstance(side, Eq) else None for side in (one, other)]
-    if all(isinstance(call, AppliedUndef) for call in calls) and calls[0].func == calls[1].func:
+    calls = [side.lhs for side in (one, other) if isinstance(side, Eq) and isinstance(side.lhs, AppliedUndef)]
+    if len(calls) == 2 and calls[0].func == calls[1].func:
         variables = [call.args for call in calls]
         if len(variables[0]) == len(variables[1]) and all(isinstance(name, Symbol) for name in sum(variables, ())):
             return one, other.xreplace(dict(zip(variables[1], variables[0], strict=True)))

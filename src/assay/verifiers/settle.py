@@ -1,4 +1,4 @@
-r"""What needs no algebra: two normalised answers that are choices, times, numbers, words, named values or lists of numbers.
+r"""What needs no algebra: two answers that are choices, times, numbers, words, named values or lists of numbers.
 
 `settle` says right, wrong or undecided with the stage that decided, or leaves a pair of texts to be compared as
 mathematics. It takes names ("AB = 5" beside "5"), choices ("(C) 12" beside "12") and units off before.
@@ -13,12 +13,12 @@ from typing import Final, Literal
 from assay.verifiers.choices import choice, letter
 from assay.verifiers.clock import read_clock
 from assay.verifiers.measures import Measure, measured
-from assay.verifiers.naming import has_relation, named, without_condition
+from assay.verifiers.naming import Named, has_relation, named, without_condition
 from assay.verifiers.numeric import Tolerance, Units, decide
 from assay.verifiers.phrases import is_letters, is_words, nothing, same_letters, same_words
-from assay.verifiers.quantities import Percent, number
+from assay.verifiers.quantities import MAX_DIGITS, Percent, Quantity, number
 from assay.verifiers.roman import roman
-from assay.verifiers.spelling import is_blank, squeezed
+from assay.verifiers.spelling import is_blank, tight
 from assay.verifiers.units import behind, convert, is_unit
 
 __all__ = ["Left", "Ruling", "Rules", "settle"]
@@ -26,15 +26,20 @@ __all__ = ["Left", "Ruling", "Rules", "settle"]
 Ruling = tuple[Literal["right", "wrong", "undecided"], str, str]
 """Outcome, stage, and reason where it is not right."""
 
+_INTEGER: Final = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}")
 _THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+")
 _BASE: Final = re.compile(r"([0-9A-Za-z]+)_(?:\{(?:\\text\s*\{)?\s*(\w+)\s*\}?\}|(\d+)|\\text\s*\{\s*(\w+)\s*\})")
 _BASE_WORDS: Final = re.compile(r"([0-9A-Za-z]+)\s*(?:\\text\s*\{)?\s*\(?\s*base[ -](\w+)\s*\)?\s*\}?")
 _NUMBERED: Final = dict(zip("two three four five six seven eight nine ten".split(), range(2, 11), strict=True))
-_APPROXIMATE: Final = re.compile(r"^(?:.*\S)?\s*\\(?:approx|simeq|sim|doteq)(?![A-Za-z])\s*|^(?:about|approximately|roughly) ")
+_APPROXIMATE: Final = re.compile(
+    r"^(?:.*\S)?\s*\\(?:approx|simeq|sim|doteq)(?![A-Za-z])\s*|^(?:about|approximately|roughly) "
+)
 _TRUNCATED: Final = re.compile(r"(-?\d*\.\d+)\s*\\dots\s*")
 _UNIT: Final = re.compile(r"(?P<body>.*\S)\s*(?P<unit>\\text\s*\{[^{}]*\}(?:\^\{?[23]\}?)?)")
-_BARE_UNIT: Final = re.compile(r"(?P<body>.*[\w)}])\s(?P<unit>[A-Za-z]{2,}(?: ?[/^] ?\{?\w+\}?)*)")
+_BARE_UNIT: Final = re.compile(r"(?P<body>.*[\w)}])\s(?P<unit>[A-Za-z]{2,}(?: ?[/^] ?\{?\w+\}?)*|m\^\{?[23]\}?)")
 _ALL: Final = re.compile(r"^(?:all |the |set of )*real(?:s| numbers?)$", re.IGNORECASE)
+_JOINED: Final = re.compile(r"-?[\d.]+(?:,? ?(?:and|or) -?[\d.]+|, ?-?[\d.]+)+")
+_AND: Final = re.compile(r",? ?(?:and|or) ")
 _RATIO: Final = re.compile(r"[^:]+(?:(?::| to )[^:]+)+")
 _LIST: Final = re.compile(r"(?P<open>\\\{|[(\[])?(?P<items>[^()\[\]{}|]*,[^()\[\]{}|]*?)(?P<close>\\\}|[)\]])?")
 
@@ -60,13 +65,16 @@ class Left:
 
 def settle(gold: str, answer: str, rules: Rules, depth: int = 0) -> Ruling | Left:
     """The ruling on two normalised answers, or what is left to compare."""
-    if squeezed(gold) == squeezed(answer):
+    if tight(gold) == tight(answer):
         return "right", "spelling", ""
+    if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):
+        return decide(Quantity(Fraction(int(gold))), Quantity(Fraction(int(answer))), "drop", "strip", None)
     if is_blank(answer):
         return "wrong", "words", "the answer is no mathematics"
     gold, answer = (_ALL.sub(r"\\mathbb{R}", without_condition(side)) for side in (gold, answer))
     if ruling := _choices(gold, answer, rules, depth) or _times(gold, answer):
         return ruling
+    gold, answer = (_AND.sub(", ", side) if _JOINED.fullmatch(side) else side for side in (gold, answer))
     if rules.roman:
         gold, answer = roman(gold) or gold, roman(answer) or answer
     if ruling := _bases(gold, answer):
@@ -89,7 +97,7 @@ def _choices(gold: str, answer: str, rules: Rules, depth: int) -> Ruling | Left 
         same = letters[0].lower() == letters[1].lower()
         return ("right", "spelling", "") if same else ("wrong", "choice", "another letter")
     first, second = choice(gold), choice(answer)
-    if first is None and second is None or depth > 2:
+    if (first is None and second is None) or depth > 2:
         return None
     chosen = [both[0] if both else alone for both, alone in zip((first, second), letters, strict=True)]
     if chosen[0] and chosen[1]:
@@ -103,7 +111,12 @@ def _choices(gold: str, answer: str, rules: Rules, depth: int) -> Ruling | Left 
 def _times(gold: str, answer: str) -> Ruling | None:
     first, second = read_clock(gold), read_clock(answer)
     if first is None or second is None:
-        return None
+        clock, rest = (first, answer) if first else (second, gold)
+        hour = number(rest) if clock and clock.half and first != second else None
+        if clock is None or hour is None:
+            return None
+        same = clock.seconds == hour % 12 * 3600 and 1 <= hour <= 12
+        return ("right", "time", "") if same else ("wrong", "time", "a time beside another number")
     if first.is_same(second):
         return "right", "time", ""
     if not (first.half or second.half) and _proportional(gold.split(":"), answer.split(":")):
@@ -264,7 +277,7 @@ def _names(gold: str, answer: str, rules: Rules, depth: int) -> Ruling | Left | 
     first, second = named(gold), named(answer)
     if first and second:
         if first.name != second.name:
-            return None
+            return _function(first, second, rules, depth)
         ruling = settle(first.value, second.value, rules, depth + 1)
         return ruling if not isinstance(ruling, Left) and first.sure and number(first.value) is not None else None
     name = first or second
@@ -274,6 +287,17 @@ def _names(gold: str, answer: str, rules: Rules, depth: int) -> Ruling | Left | 
     if name.sure:
         return ruling
     why = f"whether {name.name} names the value or is part of an equation is not known"
+    if isinstance(ruling, Left):
+        return replace(ruling, unsure=why)
+    return ("undecided", "names", why) if ruling[0] == "right" else ruling
+
+
+def _function(first: Named, second: Named, rules: Rules, depth: int) -> Ruling | Left | None:
+    """y = 2x + 1 beside f(x) = 2x + 1: the same where y is f(x)."""
+    if not any(side.name == "y" and "(" in other.name for side, other in ((first, second), (second, first))):
+        return None
+    ruling = settle(first.value, second.value, rules, depth + 1)
+    why = "whether y is the function is not known"
     if isinstance(ruling, Left):
         return replace(ruling, unsure=why)
     return ("undecided", "names", why) if ruling[0] == "right" else ruling

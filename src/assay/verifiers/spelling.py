@@ -5,7 +5,10 @@ from typing import Final
 
 from assay.verifiers.characters import as_latex
 
-__all__ = ["is_blank", "normalise", "squeezed"]
+__all__ = ["is_blank", "normalise", "squeezed", "tight"]
+
+MAX_LENGTH: Final = 8192
+"""Characters; a longer text is left as it is."""
 
 _FUNCTIONS: Final = (
     "sqrt|pi|infty|alpha|beta|theta|sinh|cosh|tanh|arcsin|arccos|arctan|sin|cos|tan|cot|csc|log|ln|exp|gcd|lcm"
@@ -13,6 +16,7 @@ _FUNCTIONS: Final = (
 _REWRITES: Final = tuple(
     (re.compile(pattern), to)
     for pattern, to in (
+        (r"\s+", " "),
         (r"(?<!\\)\\[()\[\]]|`", ""),  # delimiters of mathematics; but not a row's end, which is two backslashes
         (r"(?<=\d)(?:,\\!|\\,)\s*(?=\d{3}(?!\d))", ""),  # only a thousands mark is written so
         (r"\\!", ""),
@@ -21,7 +25,8 @@ _REWRITES: Final = tuple(
         (r"\{,\}", ","),
         (r"\\%", "%"),
         (r"\.{3,}|\\(?:ldots|cdots|dotsc|dotsb|dots)(?![A-Za-z])", r"\\dots "),
-        (r"\\(?:left|right|displaystyle|textstyle|bigl?|bigr|Bigl?|Bigr)(?![A-Za-z])\s*\.?(?=[^\d])\s*", ""),
+        (r"\\(?:left|right|bigl?|bigr|Bigl?|Bigr|biggl?|biggr|mathopen|mathclose)(?![A-Za-z])\s*", ""),
+        (r"\\(?:displaystyle|textstyle|large|Large|LARGE|huge|Huge|small|normalsize|bf|it|rm)(?![A-Za-z])\s*", ""),
         (r"\\(?:bm|boldsymbol|mathbf|pmb|mathit|mathsf)(?![A-Za-z])", ""),
         (r"\\(?:textbf|textit|textrm|textnormal|textsf|texttt|textup|textsl|emph|mathrm|mbox|hbox|operatorname)"
          r"\*?(?=\s*\{)", r"\\text"),
@@ -40,7 +45,7 @@ _REWRITES: Final = tuple(
         (r"<=|\\(?:leq|leqslant|leqq)(?![A-Za-z])", r"\\le "),
         (r">=|\\(?:geq|geqslant|geqq)(?![A-Za-z])", r"\\ge "),
         (r"!=|\\neq(?![A-Za-z])", r"\\ne "),
-        (r"\\varnothing(?![A-Za-z])", r"\\emptyset "),
+        (r"\\varnothing(?![A-Za-z])|^\s*\\\{\s*\\\}\s*$", r"\\emptyset "),
         (r"\\degree(?![A-Za-z])|\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))", r"^{\\circ}"),
         (r"\\(?:lvert|rvert|vert)(?![A-Za-z])", "|"),
         (r"\\lbrace(?![A-Za-z])", r"\\{"),
@@ -60,7 +65,7 @@ _END: Final = " *_.,;:"
 def normalise(answer: str) -> str:
     r"""`$\dfrac12$.` and `\frac{1}{2}` become the same; a wrapper `\text{...}` around the whole is taken off."""
     text = answer.strip(" \t\r\n*_")
-    if _PLAIN.fullmatch(text):
+    if _PLAIN.fullmatch(text) or len(text) > MAX_LENGTH:
         return text
     text = _without_dollars(as_latex(text))
     for pattern, to in _REWRITES:
@@ -73,7 +78,12 @@ def normalise(answer: str) -> str:
 
 def squeezed(answer: str) -> str:
     """The normalised answer without spaces, but for those between two digits or two letters: "5 6" is not 56."""
-    return _SPACE.sub("", normalise(answer))
+    return tight(normalise(answer))
+
+
+def tight(text: str) -> str:
+    """A text that is normalised already without the spaces that do not matter."""
+    return _SPACE.sub("", text) if " " in text else text
 
 
 def is_blank(answer: str) -> bool:

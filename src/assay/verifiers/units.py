@@ -118,6 +118,8 @@ _OPERATIONS: Final = frozenset(
     couples cent bps basis something maybe perhaps it its that this which answer
     """.split()
 ) - frozenset({"cent", "positive", "negative"})
+_OF: Final = re.compile(r" of (?:the )?[a-z]{3,}(?: [a-z]{3,})?$")
+"""What the things are of: cups of flour."""
 _WORD: Final = re.compile(r"[a-z]+")
 _TOKEN: Final = re.compile(r"[A-Za-z$€£¥₹¢]+|\^?\s*-?\d+|/|\S")
 _TEMPERATURE: Final = re.compile(
@@ -145,7 +147,7 @@ def _behind(text: str) -> Behind:
     words = _WORD.findall(text.lower())
     if not words or not re.fullmatch(r"[A-Za-z' -]+", text) or _changing(words):
         return "words"
-    nouns = [word for word in words if word not in _ADJECTIVES]
+    nouns = [word for word in _OF.sub("", " ".join(words)).split() if word not in _ADJECTIVES]
     if nouns and all(is_thing(word) or word in _KNOWN or singular(word) in _KNOWN for word in nouns):
         return "thing"
     return "unknown" if len(words) <= 3 and text.endswith("s") and len(words[-1]) > 3 else "words"
