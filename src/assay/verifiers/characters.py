@@ -10,7 +10,7 @@ _SUPERSCRIPTS: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ
 _SUBSCRIPTS: Final = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙ", "0123456789+-()n")
 _ABOVE: Final = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ]+")
 _BELOW: Final = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙ]+")
-_FRACTION: Final = re.compile("[¼-¾⅐-⅞↉]|(\\d+)⁄(\\d+)")
+_FRACTION: Final = re.compile("[¼-¾⅐-⅞↉]|(?<!\\d)(\\d+)⁄(\\d+)")
 
 _COMMANDS: Final = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "‒": "-",

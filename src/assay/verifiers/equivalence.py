@@ -14,6 +14,7 @@ from latex2sympy2_extended.logic import And
 from math_verify import verify
 from sympy import (
     Derivative,
+    Eq,
     Expr,
     FiniteSet,
     Ge,
@@ -36,6 +37,7 @@ from sympy import (
     preorder_traversal,
     zoo,
 )
+from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
 from assay.verifiers.antiderivatives import without_constants
@@ -120,6 +122,8 @@ class _Judge:
         if (named := self._assignments(one, other)) is not None:
             return named
         one, other = renamed(one, other)
+        if _same_call(one, other):
+            return self.same(one.rhs, other.rhs)
         relations = [isinstance(side, (Relational, And)) for side in (one, other)]
         if any(relations):
             if all(relations):
@@ -146,6 +150,8 @@ class _Judge:
         if _finite(one) != _finite(other):  # the solution set {3} beside 3
             one, other = (_only_element(side) for side in (one, other))
         if isinstance(one, structures) or isinstance(other, structures):
+            if (_finite(one) and isinstance(other, Tuple)) or (_finite(other) and isinstance(one, Tuple)):
+                return Judgement("undecided", "structure", "a list or a set beside a tuple")
             kinds = {kind for kind in (_finite, _is_interval) for side in (one, other) if kind(side)}
             if len(kinds) == 2 or isinstance(one, structures) != isinstance(other, structures):
                 # math-verify takes the open interval (1, 2) for the set {1, 2}.
@@ -299,6 +305,13 @@ def _all_of(verdicts: Sequence[Judgement]) -> Judgement:
             if verdict.outcome == outcome:
                 return verdict
     return Judgement("right", verdicts[0].stage if verdicts else "structure")
+
+
+def _same_call(one: Any, other: Any) -> bool:
+    """Whether both say what the same function is, f(x) = ..."""
+    return all(isinstance(side, Eq) and isinstance(side.lhs, AppliedUndef) for side in (one, other)) and (
+        one.lhs == other.lhs
+    )
 
 
 def _evaluated(side: Any) -> Any:

@@ -181,9 +181,9 @@ class Math:
             return verdict("undecided", "refused", f"the reference {why}")
         if why := refusal(other):
             return verdict("wrong", "refused", f"the answer {why}")
-        if (_TEXTED.fullmatch(gold) or _TEXTED.fullmatch(found.text)) and is_letters(one) and is_letters(other):
-            same = one.lower() == other.lower()
-            return verdict("right", "words") if same else verdict("wrong", "words", "the words differ")
+        texted = _TEXTED.fullmatch(gold) or _TEXTED.fullmatch(found.text)
+        if texted and is_letters(one) and sorted(one.lower()) == sorted(other.lower()) and one.lower() != other.lower():
+            return verdict("wrong", "words", "the same letters in another order")
         ruling = settle(one, other, Rules(self.percent, self.units, self.tolerance, self.roman))
         if not isinstance(ruling, Left):
             return verdict(*ruling)

@@ -10,6 +10,9 @@ from assay.verifiers.units import Behind, behind, convert, is_unit, plain
 
 __all__ = ["Measure", "measured"]
 
+MAX_LENGTH: Final = 400
+"""Characters of a number with its unit that are read."""
+
 _ONE_LETTER: Final = re.compile(r"(?P<number>.*\d)(?P<space>\s*)(?P<unit>[mglhstMGLHST])")
 _WORD: Final = re.compile(r"(?<!\\)\b[A-Za-z]{3,}|\\text")
 _PART: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?(?:/\d+)?)\s*(?P<unit>[A-Za-z]+|''|'|\")\s*(?:,|and\b)?\s*")
@@ -29,6 +32,8 @@ def measured(text: str, beside: str = "") -> Measure | None:
 
     One letter behind a number is a unit where a space parts them, or beside something that has one: 10m, beside 10cm.
     """
+    if len(text) > MAX_LENGTH:
+        return None
     if letter := _ONE_LETTER.fullmatch(text):
         return _with_letter(text, letter, beside)
     parts = split(text)
@@ -59,8 +64,14 @@ def _with_letter(text: str, letter: re.Match[str], beside: str) -> Measure | Non
 def _compound(text: str) -> Measure | None:
     """3 h 30 min, 5 feet 6 inches, 5'6'': parts of one kind, each of a smaller unit, in the first one's unit."""
     flat = plain(text)
-    parts = list(_PART.finditer(flat))
-    if not parts or "".join(part[0] for part in parts) != flat:
+    parts, end = [], 0
+    while end < len(flat):
+        part = _PART.match(flat, end)
+        if part is None:
+            return None
+        parts.append(part)
+        end = part.end()
+    if not parts:
         return None
     first = _PRIMES.get(parts[0]["unit"], parts[0]["unit"])
     total, before = Fraction(0), None

@@ -41,7 +41,7 @@ _ALL: Final = re.compile(r"^(?:all |the |set of )*real(?:s| numbers?)$", re.IGNO
 _JOINED: Final = re.compile(r"-?[\d.]+(?:,? ?(?:and|or) -?[\d.]+|, ?-?[\d.]+)+")
 _AND: Final = re.compile(r",? ?(?:and|or) ")
 _RATIO: Final = re.compile(r"[^:]+(?:(?::| to )[^:]+)+")
-_LIST: Final = re.compile(r"(?P<open>\\\{|[(\[])?(?P<items>[^()\[\]{}|]*,[^()\[\]{}|]*?)(?P<close>\\\}|[)\]])?")
+_LIST: Final = re.compile(r"(?P<open>\\\{|[(\[])?(?P<items>[^()\[\]{}|\\]+)(?P<close>\\\}|[)\]])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,14 +221,19 @@ def _rows(gold: str, answer: str) -> Ruling | None:
 def _listed(gold: str, answer: str) -> Ruling | None:
     """Two lists of numbers in the same brackets: in order for tuples and intervals, else as sets."""
     first, second = _LIST.fullmatch(gold), _LIST.fullmatch(answer)
-    if not first or not second or (first["open"], first["close"]) != (second["open"], second["close"]):
+    if not first or not second:
         return None
     one, other = ([number(item) for item in side["items"].split(",")] for side in (first, second))
-    if None in one or None in other or bool(first["open"]) != bool(first["close"]):
+    if len(one) == len(other) == 1 or None in one or None in other:
         return None
-    ordered = first["open"] in ("(", "[")
-    same = one == other if ordered else set(one) == set(other)
-    return ("right", "list", "") if same else ("wrong", "list", "the numbers differ")
+    brackets = [f"{side['open'] or ''}{side['close'] or ''}" for side in (first, second)]
+    if brackets[0] == brackets[1] and brackets[0] in ("", r"\{\}", "()", "[]", "(]", "[)"):
+        same = one == other if brackets[0] not in ("", r"\{\}") else set(one) == set(other)
+        return ("right", "list", "") if same else ("wrong", "list", "the numbers differ")
+    if sorted(brackets) == ["", "()"]:
+        same = one == other
+        return ("undecided", "list", "a list beside a tuple") if same else ("wrong", "list", "the numbers differ")
+    return ("wrong", "list", "a set beside a tuple") if sorted(brackets) == ["()", r"\{\}"] else None
 
 
 def _bases(gold: str, answer: str) -> Ruling | None:
