@@ -7,8 +7,9 @@ __all__ = ["choice", "letter"]
 
 _ALONE: Final = re.compile(r"\(?\s*(?:\\text\s*\{)?\(?([A-Za-z])\)?\}?\s*\)?\.?")
 _NAMED: Final = re.compile(r"(?:option|choice|answer)\s*:?\s*\(?([A-Za-z])\)?", re.IGNORECASE)
-_MARKED: Final = re.compile(r"\\text\s*\{\s*\(?([A-J])[).:]?\s*\}\s*[).:]?\s*(\S.*)")
-_PARENTHESES: Final = re.compile(r"\(([A-J])\)\s*([^\s+=^*/(_-].*)")
+_MARKED: Final = re.compile(r"\\text\s*\{\s*\(?([A-J])[).:]?\s*\}\s*[).:]?\s*([^\s,;].*)")
+_PARENTHESES: Final = re.compile(r"\(([A-J])\)\s*([^\s,;+=^*/(_-].*)")
+_MORE: Final = re.compile(r"(?:or|and)\b")
 _POINT: Final = re.compile(r"([A-J])[.):]\s+(\S.*)")
 
 
@@ -21,4 +22,4 @@ def letter(text: str) -> str | None:
 def choice(text: str) -> tuple[str, str] | None:
     """The letter of a choice and what stands behind it; None where there is not both."""
     match = _MARKED.fullmatch(text) or _PARENTHESES.fullmatch(text) or _POINT.fullmatch(text)
-    return (match[1], match[2]) if match else None
+    return (match[1], match[2]) if match and not _MORE.match(match[2]) else None

@@ -151,7 +151,7 @@ class _Judge:
             one, other = (_only_element(side) for side in (one, other))
         if isinstance(one, structures) or isinstance(other, structures):
             if (_finite(one) and isinstance(other, Tuple)) or (_finite(other) and isinstance(one, Tuple)):
-                return Judgement("undecided", "structure", "a list or a set beside a tuple")
+                return self._list_and_tuple(one, other)
             kinds = {kind for kind in (_finite, _is_interval) for side in (one, other) if kind(side)}
             if len(kinds) == 2 or isinstance(one, structures) != isinstance(other, structures):
                 # math-verify takes the open interval (1, 2) for the set {1, 2}.
@@ -248,6 +248,12 @@ class _Judge:
             else:
                 return Judgement("wrong", "structure", f"{str(element)[:60]} is in one of them alone")
         return undecided or Judgement("right", "structure")
+
+    def _list_and_tuple(self, one: Any, other: Any) -> Judgement:
+        """A list may be meant as a tuple; a set may not."""
+        if self._unordered(one.args, other.args).outcome == "wrong":
+            return Judgement("wrong", "structure", "a list or a set beside another tuple")
+        return Judgement("undecided", "structure", "a list or a set beside a tuple")
 
     def _relation_and_set(self, one: Any, other: Any) -> Judgement:
         relation, rest = (other, one) if isinstance(one, Set) else (one, other)

@@ -4,25 +4,37 @@ The cascade, cheapest first, each with its stage in the verdict:
 
 1. `extraction`, `several`, `reference`: nothing is stated, or different things are, or there is nothing to compare with
 2. `refused`: what could not be checked in bounded time (`refusals`)
-3. `spelling`: the same LaTeX but for dress is right; `choice`: letters; `words`: plain words differ if they are others,
-   and are no mathematics
-4. `fraction`, `tolerance`, `percent`, `units`, `base`, `list`: two numbers, exactly, and that is final
-5. `structure`, `chain`, `points`, `math-verify`: sets, equations and expressions (`equivalence`), in a worker
-   process that is killed at the deadline; `unreadable`, `timeout`, `memory`, `failed`, `died` where there is no verdict
+3. `spelling`: the same LaTeX but for dress is right
+4. what needs no algebra (`settle`): `choice` letters, `time` of day, `fraction`, `tolerance`, `percent`, `units` of two
+   numbers, exactly, and that is final; `base`, `ratio`, `list`, `words`, `letters`, `names`, `approximate`
+5. `structure`, `sets`, `chain`, `points`, `math-verify`: sets, equations and expressions (`equivalence`), in a worker
+   process that is killed at the deadline; `unreadable`, `timeout`, `memory`, `failed`, `died`
 
-"Undecided" is said of what could not be read or computed, not "wrong": an answer is wrong without having been read only
-where it is clearly no mathematics, that is empty, punctuation or plain words.
+What is granted, as a careful teacher would who knows what the exercise asked for:
+
+* a name before a value, "AB = 5", f(x) = x^2, (p, q) = (3, 2), A(1, 2), and one name of a variable for another in f
+* a unit of the table (`units`) or a thing of the list (`nouns`) left out or added; other units where they convert;
+  dollars for a currency left out, and am or pm left out. Any other words behind a number make another answer
+* a choice by its letter or by its text, `\textbf{(C) }12` for C and for 12
+* the base of a number left out where the reference names it
+* number words, ordinals, repeating decimals, thousands by comma, `,\!`, space or several points; "or" and "and" for
+  commas; `\pm` for both values; "no solution" as "none"; articles
+
+"Undecided" is said of what the exercise alone could tell (m + n = 12 for 12, 3.14... for 3.14), of what two checks do
+not agree on, and where the reference is the trouble: it cannot be read, or not in bounded time. An answer that cannot
+be read, or not in bounded time, is wrong: else gibberish would be a way around a 0.
 
 Known limits:
 
 * a box that is never closed states no answer, since the text may be cut; the policy `open_box` reads it
-* `x = 5` passes for 5, f(x) = x^2 for x^2, and a solution set {3} for 3
+* a solution set {3} is 3
 * (1, 2) is read as an open interval and as a pair alike, so (1, 2) as an interval passes for the pair
 * log(x^2) and 2 log(x), or (-1)^n and cos(n pi), whose equality depends on what x and n may be, are undecided
 * two answers that hold functions without values, such as f(x) and f(y), are undecided unless they are spelled alike
 * equations in several variables are compared by factors and by what SymPy solves; equations that have no solution are
   undecided
 * numbers in another base are compared digit by digit with the base's own spelling: 11 (base 2) is not 3
+* nouns that are not in the list, "5 gizmos" for 5, are undecided; decimal commas, "0,5", are lists
 """
 
 import functools
@@ -85,7 +97,7 @@ class Math:
     percent: Percent = "drop"
     """drop: 50% is 50. divide: 50% is 1/2. strict: 50% is 50% alone."""
     units: Units = "strict"
-    """strict: 10 cm is not 10 m, 1 m is 100 cm, and 10 is either. strip: units do not count."""
+    """strict: 10 cm is not 10 m, 1 m is 100 cm, and 10 is either. strip: units and nouns do not count."""
     roman: bool = False
     """Whether XIV is 14."""
     intervals: bool = True
@@ -126,9 +138,10 @@ class Math:
     def check(self, text: str, reference: str) -> Verdict:
         """The verdict on a response, and the stage that came to it.
 
-        A text without an answer is wrong, not undecided: it was asked for one. Undecided are: a reference that cannot
-        be read, an input refused for its size (bytes, nesting, towers of exponents, factorials), a time-out, and what
-        two checks do not agree on. Raises `MissingExtra` without math-verify and `BackendError` when a worker cannot
+        A text without an answer is wrong, not undecided: it was asked for one; so is one whose answer cannot be read or
+        is refused for its size (bytes, nesting, towers of exponents, factorials). Undecided are: a reference that
+        cannot be read or is refused, a time-out, what two checks do not agree on, and what the exercise alone could
+        tell. Raises `MissingExtra` without math-verify and `BackendError` when a worker cannot
         start; never anything because of a text.
         """
         found = self._at_once(text, reference)

@@ -7,6 +7,7 @@ power of ten, 0.1\overline{6} a fraction, \pm two values, [[1,2],[3,4]] a matrix
 import re
 from typing import Final
 
+from assay.verifiers.lists import items
 from assay.verifiers.quantities import number
 from assay.verifiers.units import behind
 
@@ -19,10 +20,14 @@ _SCIENTIFIC: Final = re.compile(r"(?<![A-Za-z\d.}])(\d+(?:\.\d*)?|\.\d+)[eE]([-+
 _REPEATING: Final = re.compile(r"\d*\.\d*\\(?:overline|bar)\s*\{\s*\d+\s*\}")
 _TEXT: Final = re.compile(r"\\text\s*\{([^{}]*)\}(?:\^\{?[23]\}?)?")
 _ROWS: Final = re.compile(r"\[\s*(\[[^\[\]]*\](?:\s*,\s*\[[^\[\]]*\])+|\[[^\[\]]*\])\s*\]")
+_BUILDER: Final = re.compile(
+    r"\\\{\s*(?P<name>[A-Za-z])(?:\s*\\in\s*\\mathbb\s*\{R\})?\s*(?:\\mid(?![A-Za-z])|\||:)\s*"
+    r"(?P<condition>[^{}|]*(?P=name)[^{}|]*)\\\}"
+)
+"""{x | 2 < x < 3} says what 2 < x < 3 does."""
 _SIGNS: Final = re.compile(r"\\(pm|mp)(?![A-Za-z])")
 _OR: Final = re.compile(r"\s+or\s+|\s*\\(?:lor|vee)(?![A-Za-z])\s*")
 _AND: Final = re.compile(r"\s+and\s+|\s*\\(?:land|wedge)(?![A-Za-z])\s*")
-_OPENERS: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 
 def prepared(latex: str) -> str | None:
@@ -30,6 +35,8 @@ def prepared(latex: str) -> str | None:
     if rows := _ROWS.fullmatch(latex):
         lines = [row.strip(" []").replace(",", "&") for row in re.findall(r"\[[^\[\]]*\]", rows[1])]
         latex = r"\begin{pmatrix}" + r" \\ ".join(lines) + r"\end{pmatrix}"
+    if builder := _BUILDER.fullmatch(latex):
+        latex = builder["condition"]
     latex = _REPEATING.sub(_fraction, latex)
     latex = _SCIENTIFIC.sub(r"(\1\\cdot 10^{\2})", latex)
     latex = _TEXT.sub(_without_unit, latex)
@@ -62,29 +69,18 @@ def _without_unit(match: re.Match[str]) -> str:
     return " " if behind(match[0]) in ("unit", "thing") else "'"
 
 
-def _both_signs(latex: str) -> str:
+def _both_signs(latex: str) -> str | None:
     r"""1\pm\sqrt2 as the list 1+\sqrt2, 1-\sqrt2; signs of one item go together."""
     inside = latex[2:-2] if latex.startswith(r"\{") and latex.endswith(r"\}") else latex
-    items = []
-    for item in _items(inside):
-        if _SIGNS.search(item):
-            items += [_signed(item, "+", "-"), _signed(item, "-", "+")]
-        else:
-            items.append(item)
-    return ", ".join(items) if inside == latex else rf"\{{{', '.join(items)}\}}"
+    parts = items(inside)
+    if parts is None:
+        return None
+    signed = []
+    for part in parts:
+        signed += [_signed(part, "+", "-"), _signed(part, "-", "+")] if _SIGNS.search(part) else [part]
+    return ", ".join(signed) if inside == latex else rf"\{{{', '.join(signed)}\}}"
 
 
 def _signed(item: str, first: str, second: str) -> str:
     text = _SIGNS.sub(lambda match: f" {first if match[1] == 'pm' else second} ", item)
     return re.sub(r"(^|[=(\[{,])\s*\+ ", r"\1", text).strip()
-
-
-def _items(text: str) -> list[str]:
-    """The parts between commas that stand in no bracket."""
-    items, depth, start = [], 0, 0
-    for place, character in enumerate(text):
-        depth += _OPENERS.get(character, 0)
-        if character == "," and not depth:
-            items.append(text[start:place])
-            start = place + 1
-    return [*items, text[start:]]

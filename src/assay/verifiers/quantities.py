@@ -61,7 +61,7 @@ _PARTS: Final = re.compile(
 _AND_PART: Final = re.compile(r"(?P<whole>\d{1,9}) and (?:(?:a|an|one) )?(?P<part>[a-z]+(?:[ -][a-z]+)?)")
 _NAMED: Final = re.compile(r"(?:[A-Za-z]\w*|\\text\s*\{[^{}]*\})\s*=\s*(?P<value>[^=]*)")
 _HOUR: Final = re.compile(r"(\d{1,2}):00(?:\s*(?:\\text\s*\{)?\s*[ap]\.?m\.?\}?)?", re.IGNORECASE)
-_MONEY: Final = re.compile(r"^([-+]?)\s*(\\\$|[€£¥₹]|Rs\b\.?)\s*(?=[-+]?\s*[\d.\\])|\s*(\\\$|[€£¥₹¢])$")
+_MONEY: Final = re.compile(r"^([-+]?)\s*((?:US)?\s*\\\$|[€£¥₹]|Rs\b\.?)\s*(?=[-+]?\s*[\d.\\])|\s*(\\\$|[€£¥₹¢])$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +143,14 @@ def _read(text: str, units: Literal["any", "marked"]) -> Quantity | None:
 
 
 def _number(plain: str) -> Quantity | None:
-    if plain[:1].isalpha() and "Rs" not in plain:
+    if plain[:1].isalpha() and plain[:2] not in ("Rs", "US"):
         place = ordinal(plain)
         value = Fraction(place) if place is not None else spoken(plain)
         return None if value is None else Quantity(value)
     percent, unit = plain.endswith("%"), ""
     plain = plain.removesuffix("%").rstrip()
     if money := _MONEY.search(plain):
-        unit = (money[2] or money[3]).removeprefix("\\").rstrip(".")
+        unit = (money[2] or money[3]).removeprefix("US").strip(" \\.")
         plain = _MONEY.sub(lambda match: match[1] or "", plain, count=1)
     found = _decimal(plain) or _composed(plain)
     if found is not None and (percent or unit):

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from assay.verifiers.choices import choice, letter
 from assay.verifiers.clock import read_clock
+from assay.verifiers.lists import bracketed
 from assay.verifiers.measures import Measure, measured
 from assay.verifiers.naming import Named, has_relation, named, without_condition
 from assay.verifiers.numeric import Tolerance, Units, decide
@@ -19,13 +20,14 @@ from assay.verifiers.phrases import is_letters, is_words, nothing, same_letters,
 from assay.verifiers.quantities import MAX_DIGITS, Percent, Quantity, number
 from assay.verifiers.roman import roman
 from assay.verifiers.spelling import is_blank, tight
-from assay.verifiers.units import behind, convert, is_unit
+from assay.verifiers.units import behind, convert, is_unit, plain
 
 __all__ = ["Left", "Ruling", "Rules", "settle"]
 
 Ruling = tuple[Literal["right", "wrong", "undecided"], str, str]
 """Outcome, stage, and reason where it is not right."""
 
+_DECIMAL: Final = re.compile(r"-?\d+(?:\.\d+)?(?:\\?%)?")
 _INTEGER: Final = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}")
 _THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+")
 _BASE: Final = re.compile(r"([0-9A-Za-z]+)_(?:\{(?:\\text\s*\{)?\s*(\w+)\s*\}?\}|(\d+)|\\text\s*\{\s*(\w+)\s*\})")
@@ -41,7 +43,6 @@ _ALL: Final = re.compile(r"^(?:all |the |set of )*real(?:s| numbers?)$", re.IGNO
 _JOINED: Final = re.compile(r"-?[\d.]+(?:,? ?(?:and|or) -?[\d.]+|, ?-?[\d.]+)+")
 _AND: Final = re.compile(r",? ?(?:and|or) ")
 _RATIO: Final = re.compile(r"[^:]+(?:(?::| to )[^:]+)+")
-_LIST: Final = re.compile(r"(?P<open>\\\{|[(\[])?(?P<items>[^()\[\]{}|\\]+)(?P<close>\\\}|[)\]])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def settle(gold: str, answer: str, rules: Rules, depth: int = 0) -> Ruling | Lef
     measures = measured(gold, answer), measured(answer, gold)
     if measures[0] is not None and measures[1] is not None:
         return _numbers(measures[0], measures[1], rules)
+    gold, answer = (_written_out(side) if side[:1].isalpha() else side for side in (gold, answer))
     ruling = _ratios(gold, answer) or _thousands(gold, answer) or _words(gold, answer) or _rows(gold, answer)
     if ruling or (ruling := _listed(gold, answer)):
         return ruling
@@ -137,12 +139,12 @@ def _numbers(gold: Measure, answer: Measure, rules: Rules) -> Ruling:
     kinds = {gold.behind, answer.behind}
     if outcome != "right" and not (factor is None and kinds == {"unit"}):
         return outcome, stage, reason
-    if factor is None:
-        return "undecided", "units", f"whether {other.unit!r} is {one.unit!r} is not known"
     if "words" in kinds:
         if answer.behind == "words":
             return "wrong", "units", f"more is said of the number: {other.unit[:60]!r}"
         return "undecided", "reference", f"the reference says more of the number: {one.unit[:60]!r}"
+    if factor is None:
+        return "undecided", "units", f"whether {other.unit!r} is {one.unit!r} is not known"
     if "unknown" in kinds and rules.units == "strict" and not (one.unit and other.unit):
         return "undecided", "units", f"{(one.unit or other.unit)[:60]!r} is no unit and no thing that is known"
     return outcome, stage, reason
@@ -157,8 +159,8 @@ def _ratios(gold: str, answer: str) -> Ruling | None:
         same = _proportional(sides[0], sides[1])
         return ("right", "ratio", "") if same else ("wrong", "ratio", "the ratios differ")
     for parts, ends in ((sides[0], answer), (sides[1], gold)):
-        if parts and (found := _LIST.fullmatch(ends)) and found["open"] and "(" not in found["items"]:
-            same = [number(part) for part in parts] == [number(end) for end in found["items"].split(",")]
+        if parts and (found := bracketed(ends)) and found[0] not in ("", "{}"):
+            same = [number(part) for part in parts] == [number(end) for end in found[1]]
             return ("undecided", "ratio", "a range beside an interval") if same else None
     return None
 
@@ -219,21 +221,22 @@ def _rows(gold: str, answer: str) -> Ruling | None:
 
 
 def _listed(gold: str, answer: str) -> Ruling | None:
-    """Two lists of numbers in the same brackets: in order for tuples and intervals, else as sets."""
-    first, second = _LIST.fullmatch(gold), _LIST.fullmatch(answer)
+    """Two lists of numbers: in order for tuples and intervals, else as sets. A list may be meant as a tuple."""
+    first, second = bracketed(gold), bracketed(answer)
     if not first or not second:
         return None
-    one, other = ([number(item) for item in side["items"].split(",")] for side in (first, second))
+    one, other = ([number(item) for item in side[1]] for side in (first, second))
     if len(one) == len(other) == 1 or None in one or None in other:
         return None
-    brackets = [f"{side['open'] or ''}{side['close'] or ''}" for side in (first, second)]
-    if brackets[0] == brackets[1] and brackets[0] in ("", r"\{\}", "()", "[]", "(]", "[)"):
-        same = one == other if brackets[0] not in ("", r"\{\}") else set(one) == set(other)
+    brackets = first[0], second[0]
+    if brackets[0] == brackets[1]:
+        same = set(one) == set(other) if brackets[0] in ("", "{}") else one == other
         return ("right", "list", "") if same else ("wrong", "list", "the numbers differ")
-    if sorted(brackets) == ["", "()"]:
-        same = one == other
-        return ("undecided", "list", "a list beside a tuple") if same else ("wrong", "list", "the numbers differ")
-    return ("wrong", "list", "a set beside a tuple") if sorted(brackets) == ["()", r"\{\}"] else None
+    if set(brackets) == {"", "()"}:
+        return (
+            ("undecided", "list", "a list beside a tuple") if one == other else ("wrong", "list", "the numbers differ")
+        )
+    return ("wrong", "list", "a set beside a tuple") if set(brackets) == {"()", "{}"} else None
 
 
 def _bases(gold: str, answer: str) -> Ruling | None:
@@ -310,6 +313,7 @@ def _function(first: Named, second: Named, rules: Rules, depth: int) -> Ruling |
 
 def _expressions(gold: str, answer: str, rules: Rules) -> Ruling | Left:
     """Percent signs and units behind what is no plain number."""
+    gold, answer = _written_out(gold), _written_out(answer)
     if rules.percent != "divide" and (gold.endswith("%") or answer.endswith("%")):
         if rules.percent == "strict" and gold.endswith("%") != answer.endswith("%"):
             return "wrong", "percent", "one is a percentage and the other is not"
@@ -324,8 +328,18 @@ def _expressions(gold: str, answer: str, rules: Rules) -> Ruling | Left:
             return "wrong", "units", f"{unit!r} does not measure what {gold_unit!r} does"
         if factor != 1:
             scale = Fraction(factor)
-            answer = rf"\frac{{{scale.numerator}}}{{{scale.denominator}}}({answer})"
+            answer = rf"\frac{{{scale.numerator}}}{{{scale.denominator}}}\cdot({answer})"
     return Left(gold, answer)
+
+
+def _written_out(text: str) -> str:
+    """A number in words or with parts, such as 20 1/5, as the grammar reads it."""
+    found = measured(text)
+    if found is None or found.behind not in ("unit", "thing") or _DECIMAL.fullmatch(text):
+        return text
+    value, unit = found.quantity.value, found.quantity.unit
+    exact = str(value) if value.denominator == 1 else rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
+    return exact + ("%" if found.quantity.percent else "") + (rf"\text{{{plain(unit)}}}" if unit else "")
 
 
 def _unit(text: str) -> tuple[str, str]:

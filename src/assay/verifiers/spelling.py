@@ -59,12 +59,15 @@ _SPACE: Final = re.compile(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])|(?<=\d) (?=[A-Za
 _PLAIN: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _WRAPPER: Final = re.compile(r"(?:\\(?:boxed|fbox|text))?\s*\{((?:[^{}\\]|\\.|\{[^{}]*\})*)\}")
 _DOLLAR: Final = re.compile(r"(?<!\\)\$")
+_QUOTES: Final = frozenset('"“”„«»')
 _END: Final = " *_.,;:"
 
 
 def normalise(answer: str) -> str:
     r"""`$\dfrac12$.` and `\frac{1}{2}` become the same; a wrapper `\text{...}` around the whole is taken off."""
     text = answer.strip(" \t\r\n*_")
+    if text[:1] in _QUOTES and text[-1:] in _QUOTES and len(text) > 2:
+        text = text[1:-1].strip()
     if _PLAIN.fullmatch(text) or len(text) > MAX_LENGTH:
         return text
     text = _without_dollars(as_latex(text))
