@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, Literal
 
-from assay.verifiers.choices import choice, letter
+from assay.verifiers.options import choice, letter
 from assay.verifiers.clock import read_clock
 from assay.verifiers.lists import bracketed
 from assay.verifiers.measures import Measure, measured
