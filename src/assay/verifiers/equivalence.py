@@ -13,13 +13,18 @@ from typing import Any, Literal
 from latex2sympy2_extended.logic import And
 from math_verify import verify
 from sympy import (
+    Add,
     Derivative,
     Expr,
     Integral,
     Interval,
     Limit,
     MatrixBase,
+    Mul,
+    NumberSymbol,
+    Pow,
     Product,
+    Rational,
     Set,
     Sum,
     Symbol,
@@ -30,6 +35,7 @@ from sympy import (
     preorder_traversal,
     zoo,
 )
+from sympy.core.numbers import ImaginaryUnit
 from sympy.core.relational import Relational
 
 from assay.verifiers.latex import parse
@@ -118,7 +124,7 @@ class _Judge:
             return Judgement("right", "structure")
         if any(_divides_by_zero(side) for side in (one, other)):
             return Judgement("undecided", "unreadable", "a division by zero")
-        if infinite := [side for side in (one, other) if side.is_infinite]:
+        if infinite := [side for side in (one, other) if not _surely_finite(side) and side.is_infinite]:
             if all(side in (oo, -oo) for side in infinite):
                 return Judgement("wrong", "structure", "one is infinite")
             return Judgement("undecided", "unreadable", "a division by zero")
@@ -242,6 +248,12 @@ def _divides_by_zero(side: Any) -> bool:
     """Asked of the value: of 1/sqrt(0) SymPy says now that it is infinite and now that it is not."""
     powers = (part for part in preorder_traversal(side) if part.is_Pow and part.exp.is_negative)
     return any(part.base.is_number and part.base.evalf() == 0 for part in powers)
+
+
+def _surely_finite(side: Any) -> bool:
+    """Sums, products and powers of numbers and letters: of them SymPy need not be asked, which takes it long."""
+    made_of = (Add, Mul, Pow, Rational, NumberSymbol, Symbol, ImaginaryUnit)
+    return all(isinstance(part, made_of) for part in preorder_traversal(side))
 
 
 def _comparable(one: Any, other: Any) -> bool:
