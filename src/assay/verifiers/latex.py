@@ -14,6 +14,8 @@ from latex2sympy2_extended import NormalizationConfig, latex2sympy2, normalize_l
 from math_verify.grader import should_treat_as_complex
 from sympy import Eq, Float, I, Rational, Set, Symbol, UnevaluatedExpr
 
+from assay.verifiers import plain_latex
+
 __all__ = ["parse"]
 
 _TWO_NUMBERS: Final = re.compile(r"(?<![_^\d.])[\d.]+\s+\d+(?!\d*\s*/)")
@@ -47,6 +49,8 @@ def parse(latex: str) -> Any | None:
 
 
 def _read(text: str, real: bool) -> Any:
+    if (found := plain_latex.read(text, real)) is not None:
+        return found
     degrees = bool(_DEGREES.search(text))
     try:
         return _parsers()[0](None, real, degrees).parse(text)
