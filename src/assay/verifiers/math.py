@@ -25,11 +25,13 @@ Known limits:
 * numbers in another base are compared digit by digit with the base's own spelling: 11 (base 2) is not 3
 """
 
+import contextlib
 import functools
 import importlib.util
+import itertools
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -40,7 +42,7 @@ from assay.verifiers import answer as answers
 from assay.verifiers import batch
 from assay.verifiers.answer import Policy, Several
 from assay.verifiers.numeric import Tolerance, Units, check_settings, decide
-from assay.verifiers.pool import Pool
+from assay.verifiers.pool import Pool, Reply, Request
 from assay.verifiers.quantities import Percent, read
 from assay.verifiers.refusals import refusal, too_long
 from assay.verifiers.spelling import is_blank, normalise, squeezed
@@ -128,14 +130,20 @@ class Math:
         two checks do not agree on. Raises `MissingExtra` without math-verify and `BackendError` when a worker cannot
         start; never anything because of a text.
         """
-        found = self._at_once(text, reference)
-        return found if isinstance(found, Verdict) else self._asked(found)
+        (verdict,) = self.check_all([(text, reference)])
+        return verdict
 
     def check_all(
-        self, pairs: Sequence[tuple[str, str]], show: Callable[[int], None] = lambda _: None
+        self,
+        pairs: Sequence[tuple[str, str]],
+        show: Callable[[int], None] = lambda _: None,
+        reached: Callable[[int, Verdict], None] = lambda _, __: None,
     ) -> list[Verdict]:
-        """One verdict a pair of text and reference, in order, by all workers; the same pair is judged once."""
-        return batch.check_all(pairs, self._quick, self.check, self.workers, show)
+        """One verdict a pair of text and reference, in order, by all workers; the same pair is judged once.
+
+        As they are reached, in another order, `reached` is told the place and the verdict, `show` how many there are.
+        """
+        return batch.check_all(pairs, self._at_once, self._asked, show, reached)
 
     def validate(self, records: Iterable[str | Prompt]) -> dict[str, int]:
         """Check references (or prompts that have one): each passes in a box, and planted wrong ones do not.
@@ -143,10 +151,6 @@ class Math:
         Returns counts. Raises `DataError` that lists the first records on which this is not so.
         """
         return batch.validate(records, self.check_all, _stated)
-
-    def _quick(self, text: str, reference: str) -> Verdict | None:
-        found = self._at_once(text, reference)
-        return found if isinstance(found, Verdict) else None
 
     def _at_once(self, text: str, reference: str) -> Verdict | _Question:
         """The verdict where it needs no algebra; else what to ask."""
@@ -191,7 +195,10 @@ class Math:
                 return verdict("wrong", "units", f"{unit!r} does not measure what {gold_unit!r} does")
             if factor != 1:
                 other = rf"\frac{{{Fraction(factor).numerator}}}{{{Fraction(factor).denominator}}}({other})"
-        return _Question(one, other, self._relative(one), about)
+        question = _Question(one, other, self._relative(one), about)
+        _pool(self.workers, os.getpid())  # without the extra it is told, whatever is known already
+        known = _known.get(self._key(question))
+        return question if known is None else _verdict(question, known)
 
     def _choice(self, gold: str, letter: str, verdict: Callable[..., Verdict]) -> Verdict:
         stated = answers.find(gold, ("choice",))
@@ -242,21 +249,36 @@ class Math:
             return float(found.step / 2 / abs(found.value)) if found.value else 0.0
         return self.tolerance
 
-    def _asked(self, question: _Question) -> Verdict:
-        request: dict[str, Any] = {"gold": question.gold, "answer": question.answer, "intervals": self.intervals}
-        request["tolerance"] = question.tolerance
-        key = tuple(request.values())
+    def _asked(
+        self, questions: Iterable[tuple[batch.Pair, _Question]]
+    ) -> Generator[tuple[batch.Pair, Verdict], None, None]:
+        """The workers' verdicts, as they come."""
+        questions = iter(questions)
+        if (first := next(questions, None)) is None:
+            return
         pool = _pool(self.workers, os.getpid())
-        if (reply := _known.get(key)) is None:
-            reply = pool.ask(request, self.timeout)
-            if reply["stage"] not in ("timeout", "died", "memory", "failed"):
-                if len(_known) >= REMEMBERED:
-                    _known.clear()
-                _known[key] = reply
-        return Verdict(outcome=reply["outcome"], stage=reply["stage"], reason=reply["reason"], **question.about)
+        requests = (((pair, asked), self._request(asked)) for pair, asked in itertools.chain([first], questions))
+        with contextlib.closing(pool.ask_all(requests, self.timeout)) as replies:
+            for (pair, asked), reply in replies:
+                if reply["stage"] not in ("timeout", "died", "memory", "failed"):
+                    if len(_known) >= REMEMBERED:
+                        _known.clear()
+                    _known[self._key(asked)] = reply
+                yield pair, _verdict(asked, reply)
+
+    def _request(self, question: _Question) -> Request:
+        request: Request = {"gold": question.gold, "answer": question.answer, "intervals": self.intervals}
+        return {**request, "tolerance": question.tolerance}
+
+    def _key(self, question: _Question) -> tuple[Any, ...]:
+        return question.gold, question.answer, self.intervals, question.tolerance
 
 
-_known: dict[tuple[Any, ...], dict[str, Any]] = {}
+_known: dict[tuple[Any, ...], Reply] = {}
+
+
+def _verdict(question: _Question, reply: Reply) -> Verdict:
+    return Verdict(outcome=reply["outcome"], stage=reply["stage"], reason=reply["reason"], **question.about)
 
 
 def _stated(reference: str) -> str:
