@@ -166,6 +166,23 @@ def test_a_hanging_comparison_is_killed_at_the_deadline_and_the_worker_replaced(
     assert pool.ask(EASY, 20)["outcome"] == "right"
 
 
+@pytest.mark.parametrize(
+    ("gold", "answer", "outcome"),
+    [
+        (r"\frac{\sqrt{2}}{2}", "9^{9^{9^9}}", "wrong"),
+        (r"\frac{\pi}{4}", "(10^{9999})^{99999}", "wrong"),
+        ("x+1", "9^{9^{9^9}}", "undecided"),
+        ("9^{9^{9^9}}", r"\sqrt{2}", "undecided"),
+    ],
+)
+def test_what_cannot_be_computed_beside_a_plain_number_is_wrong(
+    gold: str, answer: str, outcome: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assay.verifiers.pool.COMPUTED", 0.02)  # the machine that runs the tests may be busy
+    assert pool.ask(EASY, 20)["outcome"] == "right"
+    assert pool.ask({"gold": gold, "answer": answer}, 2.0)["outcome"] == outcome
+
+
 def test_a_worker_killed_while_idle_is_replaced_without_anyone_noticing(pool: Pool) -> None:
     pool.ask(EASY, 20)
     (pid,) = pool.pids()

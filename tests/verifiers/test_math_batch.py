@@ -1,11 +1,14 @@
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
 from assay.errors import ConfigError, DataError, MissingExtra
 from assay.types import Prompt, Verdict
 from assay.verifiers import Math, Numeric
+from assay.verifiers.pool import Reply, Request
 
 pytest.importorskip("math_verify")
 
@@ -44,10 +47,11 @@ def test_a_comparison_is_remembered_by_content_but_not_a_time_out(monkeypatch: p
     asked: list[str] = []
 
     class Pool:
-        def ask(self, request: dict[str, str], seconds: float) -> dict[str, str]:
-            asked.append(request["answer"])
-            stage = "timeout" if "7" in request["answer"] else "points"
-            return {"outcome": "undecided", "stage": stage, "reason": "so"}
+        def ask_all(self, requests: Iterable[tuple[Any, Request]], seconds: float) -> Iterator[tuple[Any, Reply]]:
+            for tag, request in requests:
+                asked.append(request["answer"])
+                stage = "timeout" if "7" in request["answer"] else "points"
+                yield tag, {"outcome": "undecided", "stage": stage, "reason": "so"}
 
     monkeypatch.setattr("assay.verifiers.math._pool", lambda *_: Pool())
     monkeypatch.setattr("assay.verifiers.math._known", {})

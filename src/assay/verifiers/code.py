@@ -14,7 +14,6 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,13 +22,17 @@ from assay.errors import BackendError, DataError, MissingExtra
 from assay.types import Verdict
 from assay.verifiers import planted
 from assay.verifiers.compare import Comparison, same_text
+from assay.verifiers.needs import least_tests, needs
 from assay.verifiers.program import Extraction, Program, program
 from assay.verifiers.sandbox import Ended, Job, Level, Limits, Sandbox
 from assay.verifiers.sandbox.inside.codec import opaque
 from assay.verifiers.sandbox.remote import RemoteSandbox
+from assay.verifiers.side_by_side import side_by_side
 from assay.verifiers.suites import Assertions, Call, Calls, Reference, Streams, Suite
 
 __all__ = ["Code"]
+
+Protocol = Literal["strict", "joint", "auto"]
 
 MAX_PROGRAM: Final = 1 << 20
 MAX_PRINTED: Final = 60
@@ -71,6 +74,11 @@ class Code:
     """When a result is the expected one."""
     credit: Literal["all", "share"] = "all"
     """all: right only where every test passes. share: a wrong one's score is the share of tests that pass."""
+    protocol: Protocol = "strict"
+    """Where assertions run. strict: in a process of their own, which reaches the program through a pipe, so that no
+    expected value and no verdict is within its reach; tests that need more than that are undecided, and say why. joint:
+    in one process with the program, in the sandbox, where a program that sets out to cheat can (see the documentation
+    of verifiers). auto: strict, and joint for the tests that need it."""
     python: Path | None = None
     """Another Python to run programs with; None is the one that runs this."""
     packages: tuple[Path, ...] = ()
@@ -97,19 +105,30 @@ class Code:
         return Verdict(outcome="right" if right else "wrong", reason=reason, stage=tally.stage, credit=credit, **about)
 
     def check_all(
-        self, items: Sequence[tuple[str, Suite]], show: Callable[[int], None] = lambda _: None
+        self,
+        items: Sequence[tuple[str, Suite]],
+        show: Callable[[int], None] = lambda _: None,
+        reached: Callable[[int, Verdict], None] = lambda _, __: None,
     ) -> list[Verdict]:
-        """One verdict an item, in order; items of the same content are run once. `show` is told how many are done."""
+        """One verdict an item, in order; items of the same content are run once.
+
+        As they are reached, in another order, `reached` is told the place and the verdict, `show` how many there are.
+        Interrupted, it ends what runs.
+        """
         self._sandbox(items[0][1] if items else None)  # a level that is not to be had is told before any work
-        keys = [_key(text, suite) for text, suite in items]
-        first = dict(zip(reversed(keys), reversed(items), strict=True))
-        with ThreadPoolExecutor(self.workers) as threads:
-            waiting = {key: threads.submit(self.check, *item) for key, item in first.items()}
-            found = []
-            for done, key in enumerate(keys, 1):
-                found.append(waiting[key].result())
-                show(done)
-        return found
+        places: dict[str, list[int]] = {}
+        for place, (text, suite) in enumerate(items):
+            places.setdefault(_key(text, suite), []).append(place)
+        found: dict[int, Verdict] = {}
+
+        def take(key: str, verdict: Verdict) -> None:
+            for place in places[key]:
+                found[place] = verdict
+                reached(place, verdict)
+                show(len(found))
+
+        side_by_side(lambda key: self.check(*items[places[key][0]]), places, self.workers, take)
+        return [found[place] for place in range(len(items))]
 
     def validate(self, records: Iterable[tuple[str, Suite]]) -> dict[str, int]:
         """Check pairs of reference solution and tests: the solution passes, and it with planted bugs does not.
@@ -213,6 +232,15 @@ class Code:
         return _Tally(passed, len(suite.cases), reason, stage)
 
     def _assertions(self, code: str, suite: Assertions, sandbox: Runner) -> _Tally:
+        if self.protocol == "joint":
+            return self._asserted(code, suite, sandbox, joint=True)
+        tally = self._asserted(code, suite, sandbox, joint=False)
+        if tally.total == 0 and self.protocol == "auto":
+            return self._asserted(code, suite, sandbox, joint=True)
+        return tally
+
+    def _asserted(self, code: str, suite: Assertions, sandbox: Runner, joint: bool) -> _Tally:
+        """Run assertions, beside the program or in one process with it."""
         nonce = secrets.token_hex(16)
         # A test that loads pytest and holds large expected values may need more than the program does.
         tests = {
@@ -224,21 +252,32 @@ class Code:
             "nonce": nonce,
             "longest": self.limits.output,
         }
-        judge, runner = sandbox.run(Job("tests", tests, self.limits), Job("candidate", {"code": code}, self.limits))
+        if joint:
+            (judge,) = sandbox.run(Job("joint", {**tests, "code": code}, self.limits))
+            runner = judge
+        else:
+            program = {"code": code, "longest": self.limits.output}
+            judge, runner = sandbox.run(Job("tests", tests, self.limits), Job("candidate", program, self.limits))
         said = _verdict(judge.result, nonce)
         if said is None:
             ended = judge if judge.stopped or runner.status == 0 else runner
             reason, stage = _stopped(ended, self.limits)
             return _Tally(0, len(suite.tests), f"the tests did not finish: {reason}", stage)
+        reason = _cut(str(said["failure"]), 300)
         if said["total"] == 0:
-            return _Tally(0, 0, _cut("; ".join(map(str, said["failures"])), 300) or "no test ran", "tests")
-        reason = "; ".join(_cut(str(failure), 300) for failure in said["failures"][:1])
+            return _Tally(0, 0, reason or "no test ran")
+        # What the sources hold is counted here, too, where no program can make a test disappear.
+        total = max(said["total"], least_tests(suite.tests) if suite.pytest else len(suite.tests))
         if "when it is loaded" in reason:
-            return _Tally(0, said["total"], reason, "load")
+            return _Tally(0, total, reason, "load")
         if reason == "the program ended":
             why, stage = _stopped(runner, self.limits)
-            return _Tally(said["passed"], said["total"], why, stage)
-        return _Tally(said["passed"], said["total"], reason)
+            return _Tally(said["passed"], total, why, stage)
+        if not joint:
+            rests = str(said["rests"]) if said["passed"] == total else needs(suite)
+            if rests:
+                return _Tally(0, 0, f'{_cut(rests, 300)}; protocol="joint" runs tests and program in one process')
+        return _Tally(said["passed"], total, reason or f"{total - said['passed']} of the tests did not run")
 
 
 @functools.cache

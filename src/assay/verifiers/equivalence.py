@@ -13,6 +13,7 @@ from typing import Any, Literal
 from latex2sympy2_extended.logic import And
 from math_verify import verify
 from sympy import (
+    Add,
     Derivative,
     Eq,
     Expr,
@@ -26,7 +27,11 @@ from sympy import (
     Limit,
     Lt,
     MatrixBase,
+    Mul,
+    NumberSymbol,
+    Pow,
     Product,
+    Rational,
     Set,
     Sum,
     Symbol,
@@ -38,6 +43,7 @@ from sympy import (
     zoo,
 )
 from sympy.core.function import AppliedUndef
+from sympy.core.numbers import ImaginaryUnit
 from sympy.core.relational import Relational
 
 from assay.verifiers.antiderivatives import without_constants
@@ -192,7 +198,7 @@ class _Judge:
             return Judgement("right", "structure")
         if any(_divides_by_zero(side) for side in (one, other)):
             return Judgement("undecided", "unreadable", "a division by zero")
-        if infinite := [side for side in (one, other) if side.is_infinite]:
+        if infinite := [side for side in (one, other) if not _surely_finite(side) and side.is_infinite]:
             if all(side in (oo, -oo) for side in infinite):
                 return Judgement("wrong", "structure", "one is infinite")
             return Judgement("undecided", "unreadable", "a division by zero")
@@ -331,6 +337,12 @@ def _divides_by_zero(side: Any) -> bool:
     powers = (part for whole in parts for part in preorder_traversal(whole) if getattr(part, "is_Pow", False))
     bases = (power.base for power in powers if power.exp.is_negative and not power.base.is_Rational)
     return any(base.is_number and base.evalf() == 0 for base in bases)
+
+
+def _surely_finite(side: Any) -> bool:
+    """Sums, products and powers of numbers and letters: of them SymPy need not be asked, which takes it long."""
+    made_of = (Add, Mul, Pow, Rational, NumberSymbol, Symbol, ImaginaryUnit)
+    return all(isinstance(part, made_of) for part in preorder_traversal(side))
 
 
 def _comparable(one: Any, other: Any) -> bool:

@@ -14,6 +14,7 @@ from latex2sympy2_extended import NormalizationConfig, latex2sympy2, normalize_l
 from math_verify.grader import should_treat_as_complex
 from sympy import Eq, Float, I, MatMul, Pow, Rational, Set, Symbol, UnevaluatedExpr
 
+from assay.verifiers import plain_latex
 from assay.verifiers.prepare import prepared
 
 __all__ = ["parse"]
@@ -51,12 +52,13 @@ def parse(latex: str) -> Any | None:
 
 
 def _read(text: str, real: bool) -> Any:
-    degrees = bool(_DEGREES.search(text))
     letters = set(_COMMAND.sub("", text))
     # One letter in both cases is two names; else X is x.
-    config = latex2sympy2.ConversionConfig(
-        lowercase_symbols=not any(a.isupper() and a.lower() in letters for a in letters)
-    )
+    both = any(letter.isupper() and letter.lower() in letters for letter in letters)
+    if not both and (found := plain_latex.read(text, real)) is not None:
+        return found
+    degrees = bool(_DEGREES.search(text))
+    config = latex2sympy2.ConversionConfig(lowercase_symbols=not both)
     try:
         return _parsers()[0](None, real, degrees, config).parse(text)
     except Exception:  # noqa: BLE001  as above

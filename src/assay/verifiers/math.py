@@ -37,11 +37,13 @@ Known limits:
 * nouns that are not in the list, "5 gizmos" for 5, are undecided; decimal commas, "0,5", are lists
 """
 
+import contextlib
 import functools
 import importlib.util
+import itertools
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,7 +55,7 @@ from assay.verifiers.answer import Policy, Several
 from assay.verifiers.measures import measured
 from assay.verifiers.numeric import Tolerance, Units, check_settings
 from assay.verifiers.phrases import is_letters
-from assay.verifiers.pool import Pool
+from assay.verifiers.pool import Pool, Reply, Request
 from assay.verifiers.quantities import Percent
 from assay.verifiers.refusals import refusal, too_long
 from assay.verifiers.settle import Left, Rules, settle
@@ -144,14 +146,20 @@ class Math:
         tell. Raises `MissingExtra` without math-verify and `BackendError` when a worker cannot
         start; never anything because of a text.
         """
-        found = self._at_once(text, reference)
-        return found if isinstance(found, Verdict) else self._asked(found)
+        (verdict,) = self.check_all([(text, reference)])
+        return verdict
 
     def check_all(
-        self, pairs: Sequence[tuple[str, str]], show: Callable[[int], None] = lambda _: None
+        self,
+        pairs: Sequence[tuple[str, str]],
+        show: Callable[[int], None] = lambda _: None,
+        reached: Callable[[int, Verdict], None] = lambda _, __: None,
     ) -> list[Verdict]:
-        """One verdict a pair of text and reference, in order, by all workers; the same pair is judged once."""
-        return batch.check_all(pairs, self._quick, self.check, self.workers, show)
+        """One verdict a pair of text and reference, in order, by all workers; the same pair is judged once.
+
+        As they are reached, in another order, `reached` is told the place and the verdict, `show` how many there are.
+        """
+        return batch.check_all(pairs, self._at_once, self._asked, show, reached)
 
     def validate(self, records: Iterable[str | Prompt]) -> dict[str, int]:
         """Check references (or prompts that have one): each passes in a box, and planted wrong ones do not.
@@ -159,10 +167,6 @@ class Math:
         Returns counts. Raises `DataError` that lists the first records on which this is not so.
         """
         return batch.validate(records, self.check_all, _stated)
-
-    def _quick(self, text: str, reference: str) -> Verdict | None:
-        found = self._at_once(text, reference)
-        return found if isinstance(found, Verdict) else None
 
     def _at_once(self, text: str, reference: str) -> Verdict | _Question:
         """The verdict where it needs no algebra; else what to ask."""
@@ -200,7 +204,10 @@ class Math:
         ruling = settle(one, other, Rules(self.percent, self.units, self.tolerance, self.roman))
         if not isinstance(ruling, Left):
             return verdict(*ruling)
-        return _Question(ruling.gold, ruling.answer, self._relative(ruling.gold), ruling.unsure, about)
+        question = _Question(ruling.gold, ruling.answer, self._relative(ruling.gold), ruling.unsure, about)
+        _pool(self.workers, os.getpid())  # without the extra it is told, whatever is known already
+        known = _known.get(self._key(question))
+        return question if known is None else _verdict(question, known)
 
     def _choice(self, gold: str, letter: str, verdict: Callable[..., Verdict]) -> Verdict:
         stated = answers.find(gold, ("choice",))
@@ -219,23 +226,38 @@ class Math:
             return float(found.quantity.step / 2 / abs(value)) if value else 0.0
         return self.tolerance
 
-    def _asked(self, question: _Question) -> Verdict:
-        request: dict[str, Any] = {"gold": question.gold, "answer": question.answer, "intervals": self.intervals}
-        request["tolerance"] = question.tolerance
-        key = tuple(request.values())
+    def _asked(
+        self, questions: Iterable[tuple[batch.Pair, _Question]]
+    ) -> Generator[tuple[batch.Pair, Verdict], None, None]:
+        """The workers' verdicts, as they come."""
+        questions = iter(questions)
+        if (first := next(questions, None)) is None:
+            return
         pool = _pool(self.workers, os.getpid())
-        if (reply := _known.get(key)) is None:
-            reply = pool.ask(request, self.timeout)
-            if reply["stage"] not in ("timeout", "died", "memory", "failed"):
-                if len(_known) >= REMEMBERED:
-                    _known.clear()
-                _known[key] = reply
-        if question.unsure and reply["outcome"] == "right":
-            return Verdict(outcome="undecided", stage="names", reason=question.unsure, **question.about)
-        return Verdict(outcome=reply["outcome"], stage=reply["stage"], reason=reply["reason"], **question.about)
+        requests = (((pair, asked), self._request(asked)) for pair, asked in itertools.chain([first], questions))
+        with contextlib.closing(pool.ask_all(requests, self.timeout)) as replies:
+            for (pair, asked), reply in replies:
+                if reply["stage"] not in ("timeout", "died", "memory", "failed"):
+                    if len(_known) >= REMEMBERED:
+                        _known.clear()
+                    _known[self._key(asked)] = reply
+                yield pair, _verdict(asked, reply)
+
+    def _request(self, question: _Question) -> Request:
+        request: Request = {"gold": question.gold, "answer": question.answer, "intervals": self.intervals}
+        return {**request, "tolerance": question.tolerance}
+
+    def _key(self, question: _Question) -> tuple[Any, ...]:
+        return question.gold, question.answer, self.intervals, question.tolerance
 
 
-_known: dict[tuple[Any, ...], dict[str, Any]] = {}
+_known: dict[tuple[Any, ...], Reply] = {}
+
+
+def _verdict(question: _Question, reply: Reply) -> Verdict:
+    if question.unsure and reply["outcome"] == "right":
+        return Verdict(outcome="undecided", stage="names", reason=question.unsure, **question.about)
+    return Verdict(outcome=reply["outcome"], stage=reply["stage"], reason=reply["reason"], **question.about)
 
 
 def _stated(reference: str) -> str:

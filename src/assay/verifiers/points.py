@@ -63,7 +63,7 @@ def agreement(one: Any, other: Any, digits: int) -> Agreement:
     names = sorted(one.free_symbols | other.free_symbols, key=str)
     if not names:
         return same_values(_value(one, {}, digits), _value(other, {}, digits), digits)
-    found = _over(one, other, _points(names, f"{sorted(map(str, (one, other)))}"), digits)
+    found = _over(one, other, _points(names, f"{sorted(map(_spelled, (one, other)))}"), digits)
     if found == "different" and all(name.name in WHOLE_NUMBERS for name in names):
         whole = [{name: Integer(start + 3 * place) for place, name in enumerate(names)} for start in range(1, 8)]
         return "whole" if _over(one, other, whole, digits) == "equal" else found
@@ -147,6 +147,12 @@ def _points(names: Sequence[Any], seed: str) -> list[dict[Any, Any]]:
         {name: sign * Rational(draw.randint(200, 4000), 1009) for name, sign in zip(names, row, strict=False)}
         for row in signs
     ]
+
+
+def _spelled(expression: Any) -> str:
+    """What an expression is made of, for a seed: SymPy's printer takes longer than all the values do."""
+    parts = (str(part) if part.is_Atom else part.func.__name__ for part in _parts(expression))
+    return " ".join(parts)
 
 
 def _value(expression: Any, point: dict[Any, Any], digits: int) -> Any:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, Literal
 
-from assay.verifiers.options import choice, letter
 from assay.verifiers.clock import read_clock
 from assay.verifiers.lists import bracketed
 from assay.verifiers.measures import Measure, measured
 from assay.verifiers.naming import Named, has_relation, named, without_condition
 from assay.verifiers.numeric import Tolerance, Units, decide
+from assay.verifiers.options import choice, letter
 from assay.verifiers.phrases import is_letters, is_words, nothing, same_letters, same_words
 from assay.verifiers.quantities import MAX_DIGITS, Percent, Quantity, number
 from assay.verifiers.roman import roman

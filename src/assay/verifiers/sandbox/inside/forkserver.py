@@ -20,7 +20,7 @@ import socket
 import sys
 from typing import Any, Final
 
-from . import candidate, lockdown, roles, tester
+from . import candidate, joint, lockdown, roles, tester
 
 __all__ = ["main"]
 
@@ -34,6 +34,7 @@ ROLES: Final = {
     "program": roles.program,
     "candidate": candidate.candidate,
     "tests": tester.tests,
+    "joint": joint.joint,
 }
 
 

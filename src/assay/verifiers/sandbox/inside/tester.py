@@ -1,136 +1,27 @@
 """The tests' side of assertion tests: it holds the expected values, and reaches the program only through a pipe.
 
-What the program's functions return arrives as plain data, so nothing of the program runs here: no overridden
-`__eq__`, no patched `assert`, no frame to walk. An object that is not plain data is a `Remote`, which equals nothing
-but itself.
+Nothing of the program runs here: no overridden `__eq__`, no patched `assert`, no frame to walk. Its functions, classes
+and objects are mirrored (`mirror`), and everything that they do is asked for (`channel`).
 """
 
-import ast
 import builtins
-import contextlib
+import functools
 import importlib
-import json
 import math
 import os
+import random
+import secrets
 import sys
 import types
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NoReturn
 
-from .codec import Undecodable, decode, encode
+from .channel import Channel, ProgramGone, Unsupported
+from .mirror import Instance, Meta
 from .roles import read_job, said, write
+from .sources import CAUGHT, future_first, names, takes_candidate, watched
 
-__all__ = ["Remote", "tests"]
-
-CALLS_IN, CALLS_OUT = 5, 6
-TRUTH = "bool()"
-"""Asked for as if it were an attribute: whether an object is true."""
-
-
-class ProgramGone(BaseException):
-    """The program ended, or wrote what is no answer: no test can pass any more, not even one that expects errors."""
-
-
-class Unsupported(BaseException):
-    """A test does what cannot be done through a pipe: no word on the program."""
-
-
-class ProgramError(Exception):
-    """The program raised an error of a type that is not Python's own."""
-
-
-class Channel:
-    """Calls to the program, one at a time."""
-
-    def __init__(self, longest: int) -> None:
-        self._answers = os.fdopen(CALLS_IN, "rb")
-        self._longest = longest
-        self.gone = ""
-        """Why there is no program any more."""
-        self.asked = 0
-        """Times that the tests asked the program for something."""
-
-    def read(self) -> dict[str, Any]:
-        """The next line that the program's side wrote."""
-        if self.gone:
-            raise ProgramGone(self.gone)
-        line = self._answers.readline(self._longest)
-        if not line.endswith(b"\n"):
-            raise self._end("the program ended, or answered too long" if line else "the program ended")
-        try:
-            answer = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise self._end(f"the program's answer is no data: {error}") from None
-        if not isinstance(answer, dict):
-            raise self._end("the program's answer is no data")
-        return answer
-
-    def ask(self, target: str | int, get: str | None, *call: Any) -> Any:
-        """The value of an attribute, or of a call with `(arguments, keywords)`; raises what the program raised."""
-        self.asked += 1
-        message = {"call": target, "get": get}
-        if call:
-            message |= {"arguments": _encode(list(call[0])), "keywords": _encode(call[1])}
-        with contextlib.suppress(BrokenPipeError):  # what it still said can be read
-            write(message, CALLS_OUT)
-        answer = self.read()
-        if "error" in answer:
-            raise _raised(str(answer["error"]), str(answer.get("said", "")))
-        try:
-            if call and "changed" in answer:
-                _carry_over(call[0], decode(answer["changed"], self.known))
-            return decode(answer["value"], self.known)
-        except (Undecodable, KeyError, RecursionError) as error:
-            raise self._end(f"the program's answer is no data: {error}") from None
-
-    def known(self, number: Any, kind: str) -> "Remote":
-        """What stands for an object of the program's."""
-        return Remote(self, number, kind)
-
-    def _end(self, why: str) -> ProgramGone:
-        self.gone = why
-        return ProgramGone(why)
-
-
-class Remote:
-    """A function or an object of the program's: it can be called and asked for attributes, and equals only itself."""
-
-    def __init__(self, channel: Channel, target: str | int, kind: str, get: str | None = None) -> None:
-        vars(self).update(_channel=channel, _target=target, _kind=kind, _get=get)
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """Call it over there; arguments that the call changed in place are changed here."""
-        return self._channel.ask(self._target, self._get, arguments, keywords)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or self._get is not None:
-            raise AttributeError(name)
-        value = self._channel.ask(self._target, name)
-        return Remote(self._channel, self._target, "method", name) if isinstance(value, Remote) else value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Remote) and (self._target, self._get) == (other._target, other._get)
-
-    def __hash__(self) -> int:
-        return hash((self._target, self._get))
-
-    def __bool__(self) -> bool:
-        return self._get is not None or self._channel.ask(self._target, TRUTH) is True
-
-    def __len__(self) -> int:
-        return int(self._channel.ask(self._target, "__len__", (), {}))
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._channel.ask(self._target, "__getitem__", (key,), {})
-
-    def __instancecheck__(self, instance: Any) -> bool:
-        # Of a class of the program's: only over there can it be told.
-        return (
-            isinstance(instance, Remote)
-            and self._channel.ask(self._target, "__instancecheck__", (instance,), {}) is True
-        )
-
-    def __repr__(self) -> str:
-        return f"<the program's {self._kind}>"
+__all__ = ["Counts", "Scope", "line_of", "new_folder", "run_pytest", "starred", "tests"]
 
 
 def tests() -> NoReturn:
@@ -138,170 +29,243 @@ def tests() -> NoReturn:
 
     Job: `tests` (sources, each run by itself), `before` (trusted helpers they may use), `entry` (the function under
     test, also called `candidate`), `pytest` (whether they are pytest's), `module` (the name tests import the program
-    by), `nonce` and `longest`. The result is `{"nonce", "passed", "total", "failures": [message, ...]}`.
+    by), `nonce` and `longest`. The result is `{"nonce", "passed", "total", "failure", "rests"}` with the first failure;
+    nothing is said of the program where `total` is 0, nor may it pass where `rests` says on what that would rest.
     """
     job = read_job()
     channel = Channel(job["longest"])
+    builtins.__dict__[CAUGHT] = channel.caught
+    random.seed = _seeded(channel)
     run = _by_pytest if job["pytest"] else _each
     try:
         loaded = channel.read()
         if "error" in loaded:
             raise ProgramGone(f"the program fails when it is loaded: {loaded['error']}: {loaded.get('said', '')}")
-        found = run(job, channel, [str(name) for name in loaded.get("names", ())])
+        found = run(job, channel, {name for name in map(str, loaded.get("names", ())) if name.isidentifier()})
         if found["passed"] and not channel.asked:
             raise Unsupported("the tests pass without asking the program for anything")
     except ProgramGone as error:
-        found = {"passed": 0, "total": len(job["tests"]), "failures": [str(error)[:400]]}
+        found = {"passed": 0, "total": len(job["tests"]), "failure": str(error)[:400]}
     except Unsupported as error:
-        found = {"passed": 0, "total": 0, "failures": [str(error)[:400]]}
-    write({"nonce": job["nonce"], **found})
+        found = {"passed": 0, "total": 0, "failure": str(error)[:400]}
+    write({"nonce": job["nonce"], **found, "rests": channel.rests})
     os._exit(0)
 
 
-def _each(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[str, Any]:
+class Scope(dict[str, Any]):
+    """The names that a test sees: its own, and behind them the program's, as if both stood in one file.
+
+    A program may not replace what is Python's: `abs`, a module that the test forgot to import, or `isclose` and its
+    like where another function is the one under test.
+    """
+
+    def __init__(self, look_up: Callable[[str], Any], program: Collection[str], entry: str, source: str) -> None:
+        super().__init__({"__name__": "tests", "__builtins__": builtins})
+        self._look_up, self._program, self._entry = look_up, program, entry
+        self._owners = names(source).owners
+
+    def __missing__(self, name: str) -> Any:
+        if self._entry and name in (self._entry, "candidate"):
+            return self._asked(name, self._entry)
+        if hasattr(builtins, name):
+            raise KeyError(name)
+        if name in sys.stdlib_module_names and self._is_module(name):
+            self[name] = importlib.import_module(name)
+            return self[name]
+        if self._entry and hasattr(math, name):
+            return getattr(math, name)
+        if name in self._program and not name.startswith("__"):
+            return self._asked(name, name)
+        raise KeyError(name)
+
+    def _asked(self, name: str, target: str) -> Any:
+        if target not in self._program:
+            raise NameError(f"name {target!r} is not defined")
+        value = self._look_up(target)
+        if isinstance(value, (Meta, Instance)) and callable(value):
+            self[name] = value  # what is no function may be another the next time
+        return value
+
+    def _is_module(self, name: str) -> bool:
+        """Whether the test means Python's module: it uses it for what the module has, or the program has no other."""
+        used = self._owners.get(name)
+        if used is None:
+            return name not in self._program
+        module = importlib.import_module(name)
+        return name not in self._program or all(hasattr(module, attribute) for attribute in used)
+
+
+class ProgramModule(types.ModuleType):
+    """A module by which tests import the program."""
+
+    def __init__(self, channel: Channel, program: set[str], name: str, starred: list[str]) -> None:
+        super().__init__(name)
+        vars(self).update(_channel=channel, _names=program, __all__=starred)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name not in self._names:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        value = self._channel.ask("global", None, name)
+        if isinstance(value, (Meta, Instance)):
+            self._channel.asked -= 1  # an import alone tests nothing
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("__"):
+            super().__setattr__(name, value)
+        else:
+            self._channel.ask("bind", None, name, value)
+
+
+def starred(program: Collection[str], entry: str, sources: Iterable[str]) -> list[str]:
+    """What `import *` takes: the function under test, and what the tests use and nobody else defines.
+
+    A program may not replace the tests' helpers, nor their `abs` or `all`.
+    """
+    found = [names(source) for source in sources]
+    read = set[str]().union(*(each.read for each in found))
+    made = set[str]().union(*(each.made for each in found))
+    wanted = read - made - vars(builtins).keys() - set(sys.stdlib_module_names) | {entry}
+    return sorted(name for name in wanted & set(program) if not name.startswith("__"))
+
+
+def _each(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str, Any]:
     """Run each source in the helpers' names; a `check(candidate)` that it defines is called."""
-    passed, failures = 0, []
+    passed, failure = 0, ""
     for source in job["tests"]:
-        sys.modules[job["module"]] = _module(job, channel, names, source)
-        scope: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
+        taken = starred(program, job["entry"], [job["before"], source])
+        sys.modules[job["module"]] = ProgramModule(channel, program, job["module"], taken)
+        scope = Scope(functools.partial(channel.ask, "global", None), program, job["entry"], source)
         try:
-            exec(compile(job["before"], "<helpers>", "exec"), scope)
-            for name in {job["entry"], "candidate", *_missing(source, scope, job["entry"])} - {""}:
-                target = job["entry"] if name == "candidate" else name
-                scope[name] = Remote(channel, target, "function")
-            exec(compile(source, "<tests>", "exec"), scope)
-            if "def check(" in source:
+            exec(compile(job["before"], "<helpers>", "exec", dont_inherit=True), scope)
+            exec(compile(watched(source), "<tests>", "exec", dont_inherit=True), scope)
+            if takes_candidate(source):
                 scope["check"](scope["candidate"])
-            if channel.gone:  # whatever the test made of it
-                raise ProgramGone(channel.gone)
+            channel.check()
             passed += 1
         except ProgramGone as error:
-            failures.append(str(error)[:400])
+            failure = failure or str(error)[:400]
             break
         except Unsupported:
             raise
         except BaseException as error:  # noqa: BLE001  a test may end in any way
-            failures.append(f"{type(error).__name__}{_line(error)}: {said(error)}")
-    return {"passed": passed, "total": len(job["tests"]), "failures": failures[:5]}
+            if channel.needs:
+                raise Unsupported(channel.needs) from None
+            failure = failure or f"{type(error).__name__}{line_of(error)}: {said(error)}"
+    return {"passed": passed, "total": len(job["tests"]), "failure": failure}
 
 
-def _missing(source: str, scope: dict[str, Any], entry: str) -> set[str]:
-    """Names that the tests use and nobody on this side defines: they are the program's.
-
-    Modules that tests left to the program to import are Python's all the same, and so are `isclose` and its like where
-    another function is the one under test.
-    """
-    read, made = _names(source)
-    for name in read - made - scope.keys():
-        if name in sys.stdlib_module_names:
-            scope[name] = importlib.import_module(name)
-        elif entry and hasattr(math, name):
-            scope[name] = getattr(math, name)
-    return read - made - scope.keys() - vars(builtins).keys()
-
-
-def _names(source: str) -> tuple[set[str], set[str]]:
-    """The names that a source reads, and those that it defines or imports anywhere."""
-    read, made = set[str](), set[str]()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Name):
-            (read if isinstance(node.ctx, ast.Load) else made).add(node.id)
-        elif isinstance(node, ast.alias):
-            made.add((node.asname or node.name).split(".")[0])
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            made.add(node.name)
-        elif isinstance(node, ast.arg):
-            made.add(node.arg)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            made.add(node.name)
-    return read, made
-
-
-def _by_pytest(job: dict[str, Any], channel: Channel, names: list[str]) -> dict[str, Any]:
+def _by_pytest(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str, Any]:
     """Run the sources as files of tests under pytest, which this process has and the program does not."""
+    files = [future_first(job["before"], source) for source in job["tests"]]
+    sys.modules[job["module"]] = ProgramModule(channel, program, job["module"], starred(program, job["entry"], files))
+    _watch_expectations(channel)
+    found = run_pytest(files, new_folder(), Counts(channel.check, lambda: channel.gone))
+    if channel.needs:
+        raise Unsupported(channel.needs)
+    return found
+
+
+def new_folder() -> str:
+    """Where files of tests go: under a name that nothing can have been prepared for, no cached file and no module."""
+    return os.path.join(os.getcwd(), secrets.token_hex(8))
+
+
+def run_pytest(sources: Sequence[str], folder: str, counts: "Counts") -> dict[str, Any]:
+    """Run sources as pytest's files. What was collected and not run to its end has not passed."""
     pytest = importlib.import_module("pytest")
-    sys.modules[job["module"]] = _module(job, channel, names, "\n".join(job["tests"]))
-    passed, failures = set[str](), dict[str, str]()
-
-    unsupported: list[BaseException] = []
-
-    class Count:
-        def pytest_exception_interact(self, call: Any) -> None:
-            if isinstance(call.excinfo.value, Unsupported):
-                unsupported.append(call.excinfo.value)
-
-        def pytest_runtest_logreport(self, report: Any) -> None:
-            if report.failed or channel.gone:
-                failures[report.nodeid] = channel.gone or str(report.longrepr)[-400:]
-            elif report.when == "call" and report.passed:
-                passed.add(report.nodeid)
-
-        def pytest_collectreport(self, report: Any) -> None:
-            if report.failed:
-                failures[report.nodeid] = str(report.longrepr)[-400:]
-
-    for index, source in enumerate(job["tests"]):
-        with open(f"test_{index}.py", "w", encoding="utf-8") as file:
-            file.write(f"{job['before']}\n{source}")
-    options = ["-q", "-p", "no:cacheprovider", "--rootdir", ".", "-c", os.devnull, "--assert=plain", "--capture=no"]
-    pytest.main([*options, "."], plugins=[Count()])
-    if unsupported:
-        raise unsupported[0]
-    right = passed - failures.keys()
-    messages = [f"{name}: {message}" for name, message in failures.items()]
-    return {"passed": len(right), "total": len(right | failures.keys()), "failures": messages[:5]}
+    os.mkdir(folder)
+    token = os.path.basename(folder)
+    files = [os.path.join(folder, f"test_{token}_{index}.py") for index in range(len(sources))]
+    for name, source in zip(files, sources, strict=True):
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(source)
+    options = (
+        f"-q -p no:cacheprovider --rootdir {folder} --confcutdir {folder} --noconftest --assert=plain --capture=no"
+    )
+    status = int(pytest.main([*options.split(), "-c", os.devnull, *files], plugins=[counts]))
+    failures = counts.failures
+    for name in set(counts.collected) - counts.passed - counts.skipped - failures.keys():
+        failures[name] = "it was not run to its end"
+    if status not in (0, 1, 5) and not failures:
+        failures["pytest"] = f"it ended with status {status}"
+    right = counts.passed - failures.keys()
+    first = next((f"{name}: {message}" for name, message in failures.items()), "")
+    return {"passed": len(right), "total": len(right | failures.keys()), "failure": first.replace(f"_{token}", "")}
 
 
-def _module(job: dict[str, Any], channel: Channel, names: list[str], source: str) -> types.ModuleType:
-    """A module by which tests import the program.
+class Counts:
+    """A plugin of pytest's that counts.
 
-    `import *` takes the function under test and what the tests use and nobody else defines: a program may not replace
-    their `abs` or `all`.
+    `check` raises after a test that does not count, `gone` says why none does any more.
     """
-    module = types.ModuleType(job["module"])
-    module.__dict__.update({name: Remote(channel, name, "function") for name in names})
-    read, made = _names(source)
-    wanted = read - made - vars(builtins).keys() - set(sys.stdlib_module_names) | {job["entry"]}
-    module.__dict__["__all__"] = sorted(wanted & set(names))
-    return module
+
+    def __init__(self, check: Callable[[], None] = lambda: None, gone: Callable[[], str] = lambda: "") -> None:
+        self._check, self._gone = check, gone
+        self.collected: list[str] = []
+        self.passed, self.skipped = set[str](), set[str]()
+        self.failures: dict[str, str] = {}
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        """Keep what is to be run."""
+        self.collected.extend(item.nodeid for item in session.items)
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """Count what could not be collected."""
+        if report.failed:
+            self.failures[report.nodeid] = str(report.longrepr)[-400:]
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Count a test's end."""
+        why = self._gone()
+        if not why and report.when == "call" and report.passed:
+            try:
+                self._check()
+            except AssertionError as error:
+                why = str(error)
+            except BaseException:  # noqa: BLE001  it is kept by the channel
+                why = "it does not count"
+        if report.failed or why:
+            self.failures.setdefault(report.nodeid, why or str(report.longrepr)[-400:])
+        elif report.skipped:
+            self.skipped.add(report.nodeid)
+        elif report.when == "call":
+            self.passed.add(report.nodeid)
 
 
-def _encode(value: Any) -> Any:
-    """The encoding; a `Remote` goes back as the number or the name it came with."""
-    return encode(value, _number)
+def _watch_expectations(channel: Channel) -> None:
+    """Have pytest's and unittest's ways to expect an error say that it was caught."""
+    expecting = [importlib.import_module("unittest.case")._AssertRaisesContext]
+    pytest = importlib.import_module("pytest")
+    expecting.append(type(pytest.raises(ValueError)))
+    for context in expecting:
+        context.__exit__ = _watching(context.__exit__, channel)
 
 
-def _number(item: Any) -> Any:
-    if not isinstance(item, Remote):
-        raise Unsupported(f"a test passes a {type(item).__name__} to the program; only plain data can cross")
-    if item._get is not None:
-        raise TypeError("a method of the program's cannot be passed to it")
-    return item._target
+def _watching(leave: Callable[..., Any], channel: Channel) -> Callable[..., Any]:
+    @functools.wraps(leave)
+    def left(self: Any, kind: Any, error: Any, trace: Any) -> Any:
+        result = leave(self, kind, error, trace)
+        if result:
+            channel.forgive(error)
+        return result
+
+    return left
 
 
-def _carry_over(ours: tuple[Any, ...], theirs: Any) -> None:
-    """Do to our arguments what the call did to its copies of them."""
-    for mine, changed in zip(ours, theirs, strict=False):
-        if type(mine) is list and type(changed) is list:
-            mine[:] = changed
-        elif type(mine) in (dict, set) and type(changed) is type(mine):
-            mine.clear()
-            mine.update(changed)
+def _seeded(channel: Channel) -> Callable[..., None]:
+    """`random.seed` for both sides."""
+    seed = random.seed
+
+    def both(*arguments: Any, **keywords: Any) -> None:
+        seed(*arguments, **keywords)
+        channel.ask("seed", None, "", *arguments, **keywords)
+
+    return both
 
 
-def _raised(kind: str, message: str) -> BaseException:
-    """The program's error as ours, where it is one of Python's own.
-
-    Not one that ends iterations: `all(map(candidate, inputs))` would be true of a program that stops it at once.
-    """
-    cls = getattr(builtins, kind, None)
-    odd = (UnicodeError, StopIteration, StopAsyncIteration, ExceptionGroup)
-    if isinstance(cls, type) and issubclass(cls, Exception) and not issubclass(cls, odd):
-        return cls(message)
-    return ProgramError(f"{kind}: {message}")
-
-
-def _line(error: BaseException) -> str:
+def line_of(error: BaseException) -> str:
+    """Where in the tests an error was raised."""
     frame, line = error.__traceback__, None
     while frame is not None:
         if frame.tb_frame.f_code.co_filename == "<tests>":

@@ -1,0 +1,295 @@
+"""The tests' way to the program: one question at a time through a pipe, and what stands here for what comes back."""
+
+import builtins
+import contextlib
+import json
+import operator
+import os
+import secrets
+import sys
+import types
+from functools import partial
+from typing import Any
+
+from .decoys import among, lies, refused
+from .mirror import Meta, Method, make_class
+from .roles import write
+from .wire import CONTAINERS, Undecodable, Wire
+
+__all__ = ["Channel", "ProgramGone", "Unsupported"]
+
+CALLS_IN, CALLS_OUT = 5, 6
+_VALUES = (int, float, complex, str, bytes, tuple, frozenset)
+
+
+class ProgramGone(BaseException):
+    """The program ended, or wrote what is no answer: no test can pass any more, not even one that expects errors."""
+
+
+class Unsupported(BaseException):
+    """A test does what cannot be done through a pipe: no word on the program."""
+
+
+class Channel:
+    """Questions to the program. A test that catches what ends it here changes nothing: `gone` and `needs` stay."""
+
+    def __init__(self, longest: int) -> None:
+        self._answers = os.fdopen(CALLS_IN, "rb")
+        self._longest = longest
+        self._wire = Wire(2, self._refer, self._resolve)
+        self._about: dict[str, dict[str, Any]] = {}
+        self._mirrors: dict[str, Any] = {}
+        self._places: dict[int, list[Any]] = {}
+        """How each mirror is called over there."""
+        self._callbacks: list[Any] = []
+        self._callback_numbers: dict[int, int] = {}
+        self._stopped: list[BaseException] = []
+        self.gone = ""
+        """Why there is no program any more."""
+        self.needs = ""
+        """Why this protocol can say nothing of the program."""
+        self.rests = ""
+        """On what of the program's own the tests rely, so that they may fail but not pass."""
+        self.asked = 0
+        """Times that the tests asked the program for something."""
+
+    def read(self) -> dict[str, Any]:
+        """The next line that the program's side wrote."""
+        if self.gone:
+            raise ProgramGone(self.gone)
+        line = self._answers.readline(self._longest)
+        if not line.endswith(b"\n"):
+            raise self._end("the program ended, or answered too long" if line else "the program ended")
+        try:
+            answer = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise self._end(f"the program's answer is no data: {error}") from None
+        if not isinstance(answer, dict):
+            raise self._end("the program's answer is no data")
+        return answer
+
+    def ask(self, do: str, target: Any, name: str = "", *arguments: Any, **keywords: Any) -> Any:
+        """What comes of doing that to a target over there; raises what it raised."""
+        self.asked += 1
+        request: dict[str, Any] = {"do": do, "name": name}
+        if target is not None:
+            request["target"] = self._wire.encode(target)
+        request["arguments"] = [self._wire.encode(item) for item in arguments]
+        request["keywords"] = {key: self._wire.encode(item) for key, item in keywords.items()}
+        self._write(request)
+        answer = self._received()
+        while "callback" in answer:
+            self._write(self._called(answer))
+            answer = self._received()
+        if "value" in answer:
+            return self._decoded(answer["value"])
+        error = self._decoded(answer.get("raised", answer.get("stop")))
+        if not isinstance(error, BaseException):
+            raise self._end("the program's answer is no data")
+        if isinstance(error, (StopIteration, StopAsyncIteration)) and "raised" in answer:
+            self._stopped.append(error)
+        raise error
+
+    def operate(self, target: Any, name: str, operand: Any) -> Any:
+        """What an operator of a target makes of another operand."""
+        if isinstance(type(operand), Meta) or isinstance(operand, (Meta, Method)):
+            result = self.ask("special", target, name, operand)
+            if name in ("__eq__", "__ne__") and result is (name == "__eq__") and operand is not target:
+                # Equal to anything is equal to nothing.
+                return result if self.ask("special", target, name, secrets.token_hex(8)) is not result else not result
+            return result
+        kind = type(target).__name__
+        if name.startswith("__i") and name != "__index__":
+            self.rests = f"the tests change the program's {kind} by a value of theirs"
+            return self.ask("special", target, name, operand)
+        operands, place = among(operand)
+        results = self.ask("each", target, name, *operands)
+        if not isinstance(results, tuple) or len(results) != len(operands):
+            raise self._end("the program's answer is no data")
+        raised, result = results[place]
+        if lies(name, operands, [NotImplemented if failed else found for failed, found in results], place):
+            return refused(name)
+        if operand is not None and result is not NotImplemented:
+            self.rests = f"the tests compare or combine the program's {kind} with a value of theirs, by its {name}"
+        if raised:
+            raise result
+        return result
+
+    def wait(self, coroutine: Any) -> Any:
+        """What the program's coroutine returns."""
+        return self.ask("wait", coroutine)
+
+    def unsupported(self, what: str) -> Unsupported:
+        """The error of a test that does what cannot be done in two processes."""
+        self.needs = f"a test {what}, which it cannot do from another process"
+        return Unsupported(self.needs)
+
+    def caught(self) -> None:
+        """Note that the tests caught the error that is being handled."""
+        self.forgive(sys.exc_info()[1])
+
+    def forgive(self, caught: BaseException | None) -> None:
+        """Forget an error that the tests caught."""
+        self._stopped = [error for error in self._stopped if error is not caught]
+
+    def check(self) -> None:
+        """Raise where nothing counts any more, whatever the test made of it."""
+        if self.gone:
+            raise ProgramGone(self.gone)
+        if self.needs:
+            raise Unsupported(self.needs)
+        if self._stopped:
+            # `all(map(candidate, inputs))` would be true of a program that stops it at once.
+            self._stopped.clear()
+            raise AssertionError("the program ended an iteration of the tests")
+
+    def _write(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError):  # what it still said can be read
+            changes = self._wire.changes()
+            write({**message, "changes": changes, "unused": self._wire.unused()}, CALLS_OUT)
+
+    def _received(self) -> dict[str, Any]:
+        answer = self.read()
+        try:
+            self._about.update(answer.get("about", {}))
+            self._wire.apply(answer.get("changes", {}))
+            if printed := answer.get("out"):
+                sys.stdout.write(str(printed))
+        except (Undecodable, TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+            raise self._end(f"the program's answer is no data: {error}") from None
+        return answer
+
+    def _decoded(self, data: Any) -> Any:
+        try:
+            return self._wire.decode(data)
+        except (Undecodable, TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+            raise self._end(f"the program's answer is no data: {error}") from None
+
+    def _called(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Run a function of the tests' for the program."""
+        arguments = [self._decoded(item) for item in message["arguments"]]
+        keywords = {key: self._decoded(item) for key, item in message["keywords"].items()}
+        try:
+            return {"value": self._wire.encode(self._callbacks[message["callback"]](*arguments, **keywords))}
+        except Exception as error:  # noqa: BLE001  a test's function may raise anything
+            return {"raised": self._wire.encode(error)}
+
+    def _end(self, why: str) -> ProgramGone:
+        self.gone = why
+        return ProgramGone(why)
+
+    # What stands for what cannot cross by value.
+
+    def _refer(self, value: Any) -> list[Any]:
+        if place := self._places.get(id(value)):
+            return place
+        if isinstance(value, Method):
+            return ["method", self._wire.encode(value.__self__), value.__name__]
+        if isinstance(value, type) and getattr(builtins, value.__name__, None) is value:
+            return ["type", value.__name__]
+        if name := _name_in_python(value):
+            return ["function", *name]
+        if isinstance(value, (types.FunctionType, types.MethodType, types.BuiltinMethodType, partial)):
+            return ["callback", self._callback(value)]
+        if isinstance(value, BaseException):
+            kind = type(value) if type(value).__module__ == "builtins" else Exception
+            return ["raised", self._wire.encode(kind), self._wire.encode(tuple(value.args))]
+        raise self.unsupported(f"passes a {type(value).__name__} to the program")
+
+    def _callback(self, function: Any) -> int:
+        number = self._callback_numbers.setdefault(id(function), len(self._callbacks))
+        if number == len(self._callbacks):
+            self._callbacks.append(function)
+        return number
+
+    def _resolve(self, tag: str, items: list[Any]) -> Any:
+        if tag in ("object", "class"):
+            key = f"{tag} {items[0]}"
+            if key not in self._mirrors:
+                about = self._about[key]
+                place = [tag, items[0]]
+                made = self._class(about) if tag == "class" else self._object(about, place)
+                self._mirrors[key] = made
+                self._places[id(made)] = place
+            return self._mirrors[key]
+        if tag == "type":
+            found = vars(builtins)[items[0]]
+            if isinstance(found, type):
+                return found
+        if tag == "method":
+            return Method(self, self._wire.decode(items[0]), str(items[1]))
+        if tag == "callback":
+            return self._callbacks[items[0]]
+        raise Undecodable(f"no value is tagged {tag[:20]!r}")
+
+    def _class(self, about: dict[str, Any]) -> type:
+        return _known_error(about["module"], about["qualified"]) or make_class(
+            self, about, tuple(self._wire.decode(base) for base in about["bases"])
+        )
+
+    def _object(self, about: dict[str, Any], place: list[Any]) -> Any:
+        kind: Any = self._wire.decode(about["class"])
+        if "arguments" in about:
+            return self._error(kind, about)
+        if type(kind) is not Meta:
+            raise Undecodable("an object of no class of the program's")
+        if kind.__name__ == "coroutine" and kind.__module__ == "builtins":
+            return self._coroutine(object.__new__(kind), place)
+        if "plain" in about:
+            value = self._wire.decode(about["plain"])
+            base: Any = next(base for base in _VALUES if type(value) is base)
+            return base.__new__(kind, value)
+        if "held" in about:
+            container: Any = next(base for base in kind.__mro__ if base in CONTAINERS)
+            return container.__new__(kind)
+        return object.__new__(kind)
+
+    def _coroutine(self, mirror: Any, place: list[Any]) -> Any:
+        """A coroutine of this side's, for its loops take no other, which awaits the program's."""
+        self._places[id(mirror)] = place
+
+        async def run() -> Any:
+            return self.wait(mirror)
+
+        return run()
+
+    def _error(self, kind: Any, about: dict[str, Any]) -> BaseException:
+        """The program's error, of the same class where it is one of Python's own."""
+        arguments = self._wire.decode(about["arguments"])
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise Undecodable("an error of no class of errors")
+        base: Any = next(base for base in kind.__mro__ if not isinstance(base, Meta))
+        try:
+            error = base.__new__(kind, *arguments)
+            base.__init__(error, *arguments)
+        except TypeError:  # its arguments are not what it was made with
+            error = BaseException.__new__(kind, *arguments)
+        vars(error).update({str(name): self._wire.decode(item) for name, item in about["fields"]})
+        if about["cause"] is not None:
+            error.__cause__ = self._wire.decode(about["cause"])
+        return error  # type: ignore[no-any-return]
+
+
+def _known_error(module: str, name: str) -> type | None:
+    """A class of errors of Python's library; none that tells a test runner to skip."""
+    package = module.partition(".")[0]
+    if package not in sys.stdlib_module_names or package in ("builtins", "unittest") or module not in sys.modules:
+        return None
+    try:
+        found = operator.attrgetter(name)(sys.modules[module])
+    except AttributeError:
+        return None
+    return found if isinstance(found, type) and issubclass(found, BaseException) else None
+
+
+def _name_in_python(value: Any) -> tuple[str, str] | None:
+    """Module and name of a function or a class of Python's own, which the other side imports."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str) or module not in sys.modules:
+        return None
+    if module.partition(".")[0] not in sys.stdlib_module_names:
+        return None
+    try:
+        return (module, name) if operator.attrgetter(name)(sys.modules[module]) is value else None
+    except AttributeError:
+        return None

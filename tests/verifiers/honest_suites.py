@@ -1,0 +1,41 @@
+"""Honest programs with honest tests that assert: they pass in plain Python, so no verdict on them may be *wrong*.
+
+`TABLE` is written by hand, by feature of the language; `generated` combines values with what is done with them and
+with the ways in which tests are written. `in_plain_python` says of each pair whether it passes without any wall.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from assay.verifiers.suites import Assertions
+from tests.verifiers.honest.flow import FLOW
+from tests.verifiers.honest.generated import generated
+from tests.verifiers.honest.item import Item
+from tests.verifiers.honest.kinds import KINDS
+from tests.verifiers.honest.objects import OBJECTS
+from tests.verifiers.honest.under_pytest import UNDER_PYTEST
+from tests.verifiers.honest.world import WORLD
+
+__all__ = ["TABLE", "generated", "in_plain_python"]
+
+TABLE: Final[list[Item]] = [*OBJECTS, *KINDS, *FLOW, *WORLD, *UNDER_PYTEST]
+
+PLAIN_PYTHON: Final = Path(__file__).parent / "honest" / "plain_python.py"
+
+
+def in_plain_python(pairs: Sequence[tuple[str, Assertions]]) -> list[str]:
+    """Of each pair of program and tests, why it fails in plain Python; "" where it passes."""
+    lines = [json.dumps({"program": program, **suite.model_dump()}) for program, suite in pairs]
+    done = subprocess.run(
+        [sys.executable, str(PLAIN_PYTHON)],
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
