@@ -120,6 +120,7 @@ ROWS: list[Row] = [
         [r"\frac{\pi}{3}\text{ m}x"],
         [],
     ),
+    ("units that may be letters", "2", ["2 mg", r"2\text{ mg}", r"2\text{ N}"], ["2mg", "2ha", "2 n m", "2 m/n"], []),
     ("units behind algebra", "3x", ["3x cm", r"3x\text{ dollars}", r"3x\text{ m}^2"], ["3xc", "3x m"], []),
     ("unit marks may be primes", "7", [], [], ["7'", "7''"]),
     ("money", r"\$7", ["7", "$7", "7 dollars", r"\$7.00", "700 cents"], [r"\$8", "£7", "€7", "7 yen", "7 cents"], []),

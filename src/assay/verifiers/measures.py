@@ -16,6 +16,8 @@ MAX_LENGTH: Final = 400
 _ONE_LETTER: Final = re.compile(r"(?P<number>.*\d)(?P<space>\s*)(?P<unit>[mglhstMGLHST])")
 _WORD: Final = re.compile(r"(?<!\\)\b[A-Za-z]{3,}|\\text")
 _PART: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?(?:/\d+)?)\s*(?P<unit>[A-Za-z]+|''|'|\")\s*(?:,|and\b)?\s*")
+_ADHERENT: Final = frozenset("mm cm dm km kg ft lb hr".split())
+"""Short units that may stand at a number without a space; others, such as mg or ha, are letters there."""
 _PRIMES: Final = {"'": "ft", "''": "in", '"': "in"}
 
 
@@ -39,15 +41,16 @@ def measured(text: str, beside: str = "") -> Measure | None:
     parts = split(text)
     if parts is None:
         return _compound(text)
-    found, tail = parts
-    found = replace(found, unit=tail)
-    if not tail or not text.endswith(tail) or tail.startswith("\\"):  # none, a currency before it, or marked
+    found, tail = replace(parts[0], unit=parts[1]), parts[1]
+    if tail == parts[0].unit or not text.endswith(tail) or tail.startswith("\\"):  # none, a currency, or marked
         return Measure(found, behind(tail))
     kind = behind(tail)
     spaced = text[: -len(tail)].endswith(" ")
-    if len(tail) == 1 and tail.isalpha():
+    if re.fullmatch(r"[A-Za-z](?: [A-Za-z])*", tail):  # 5 n m is algebra
         return None
-    if kind == "unit" or (spaced and (kind != "words" or _WORD.search(tail))):
+    if (kind == "unit" and (spaced or len(tail) > 2 or tail in _ADHERENT)) or (
+        spaced and (kind != "words" or _WORD.search(tail))
+    ):
         return Measure(found, kind)
     return _compound(text)
 

@@ -3,9 +3,10 @@
 import re
 from typing import Final, Literal
 
-__all__ = ["is_letters", "is_words", "nothing", "same_letters", "same_words"]
+__all__ = ["is_letters", "is_prose", "is_words", "nothing", "same_letters", "same_words"]
 
 _WORDS: Final = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z][A-Za-z ,.'-]{2,500}")
+_PROSE: Final = re.compile(r"(?=.*[A-Za-z]{3})(?=.* )(?=.*\d)[A-Za-z][A-Za-z0-9 ,.'-]{2,500}")
 _BEFORE: Final = re.compile(r"^(?:(?:it|that|this|he|she)(?: is|'s) |(?:on|at|in|by) )?(?:(?:a|an|the) )?")
 _JOINED: Final = re.compile(r",? and |,? & |,? or |, ?")
 
@@ -40,6 +41,11 @@ def is_words(text: str) -> bool:
     if not _WORDS.fullmatch(text):
         return False
     return len(text) > 3 or text.lower() in _SHORT or not _VOWELS.isdisjoint(text.lower())
+
+
+def is_prose(text: str) -> bool:
+    """Words with numbers among them, such as "June 5": no mathematics."""
+    return _PROSE.fullmatch(text) is not None
 
 
 def nothing(text: str) -> str:

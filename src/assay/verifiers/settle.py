@@ -16,7 +16,7 @@ from assay.verifiers.measures import Measure, measured
 from assay.verifiers.naming import Named, has_relation, named, without_condition
 from assay.verifiers.numeric import Tolerance, Units, decide
 from assay.verifiers.options import choice, letter
-from assay.verifiers.phrases import is_letters, is_words, nothing, same_letters, same_words
+from assay.verifiers.phrases import is_letters, is_prose, is_words, nothing, same_letters, same_words
 from assay.verifiers.quantities import MAX_DIGITS, Percent, Quantity, number
 from assay.verifiers.roman import roman
 from assay.verifiers.spelling import is_blank, tight
@@ -201,7 +201,21 @@ def _words(gold: str, answer: str) -> Ruling | None:
         if same == "other order":
             return "undecided", "words", "the same words in another order"
         return ("right", "words", "") if same == "same" else ("wrong", "words", "the words differ")
+    if is_prose(gold) or is_prose(answer):
+        return _prose(gold, answer)
     return ("wrong", "words", "one is plain words and the other is not") if first or second else None
+
+
+def _prose(gold: str, answer: str) -> Ruling:
+    """June 5 beside June 6, 5 June, or 5."""
+    one, other = (re.findall(r"[a-z]+|[\d.]+", side.lower()) for side in (gold, answer))
+    if one == other:
+        return "right", "words", ""
+    if sorted(one) == sorted(other):
+        return "undecided", "words", "the same words in another order"
+    if set(other) < set(one):
+        return "undecided", "reference", f"the reference says more: {gold[:60]!r}"
+    return "wrong", "words", "the words differ"
 
 
 def _rows(gold: str, answer: str) -> Ruling | None:
@@ -288,8 +302,8 @@ def _names(gold: str, answer: str, rules: Rules, depth: int) -> Ruling | Left | 
             return _function(first, second, rules, depth)
         ruling = settle(first.value, second.value, rules, depth + 1)
         return ruling if not isinstance(ruling, Left) and first.sure and number(first.value) is not None else None
-    name = first or second
-    if name is None or has_relation(answer if first else gold):
+    name, rest = (first, answer) if first else (second, gold)
+    if name is None or has_relation(rest) or (name.point and not rest.startswith("(")):
         return None
     ruling = settle(first.value if first else gold, second.value if second else answer, rules, depth + 1)
     if name.sure:

@@ -64,14 +64,14 @@ _SPELLED: Final = {
     "cny": "yuan cny rmb=1",
     "peso": "peso=1",
     "data": "bit=1 byte=8 kb kilobyte=8000 mb megabyte=8000000 gb gigabyte=8000000000 tb terabyte=8000000000000",
-    "temperature": "k=1",
+    "temperature": "K=1",
     "unit": "unit=1",
     "current": "amp ampere=1",
-    "energy": "joule j=1 kj kilojoule=1000 calorie cal=4184/1000 kcal=4184",
-    "power": "watt w=1 kw kilowatt=1000",
-    "force": "newton n=1",
+    "energy": "joule J=1 kj kilojoule=1000 calorie cal=4184/1000 kcal=4184",
+    "power": "watt W=1 kw kilowatt=1000",
+    "force": "newton N=1",
     "frequency": "hz hertz=1 khz=1000 mhz=1000000",
-    "voltage": "volt v=1",
+    "voltage": "volt V=1",
     "resistance": "ohm=1",
     "chemistry": "mol=1",
     "knot": "knot=1",
@@ -234,5 +234,7 @@ def _power(after: list[str]) -> int:
 
 
 def _named(token: str) -> tuple[_Unit, ...]:
+    if len(token) == 1:  # N is a newton, n a letter
+        return _KNOWN.get(token) or (_KNOWN.get(token.lower(), ()) if token in "LT" else ())
     word = token.lower().replace("metre", "meter").replace("litre", "liter")
     return _KNOWN.get(word) or _KNOWN.get(singular(word)) or _KNOWN.get(word.removesuffix("s")) or ()
