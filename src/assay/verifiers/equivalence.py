@@ -131,10 +131,16 @@ class _Judge:
         if _same_call(one, other):
             return self.same(one.rhs, other.rhs)
         relations = [isinstance(side, (Relational, And)) for side in (one, other)]
+        if all(relations):
+            return self._relations(one, other)
         if any(relations):
-            if all(relations):
-                return self._relations(one, other)
             return self._relation_and_set(one, other)
+        if (alike := self._same_kind(one, other)) is not None:
+            return alike
+        return self._structures(one, other)
+
+    def _same_kind(self, one: Any, other: Any) -> Judgement | None:
+        """Two matrices, tuples, intervals, sets or unions, part by part; None for anything else."""
         if isinstance(one, MatrixBase) and isinstance(other, MatrixBase):
             if one.shape != other.shape:
                 return Judgement("wrong", "structure", "the shapes differ")
@@ -150,20 +156,24 @@ class _Judge:
         if isinstance(one, Union) and isinstance(other, Union):
             found = self._unordered(one.args, other.args)
             return found if found.outcome == "right" else self._by_library(one, other)
+        return None
+
+    def _structures(self, one: Any, other: Any) -> Judgement:
+        """Two things of different kinds, or two expressions."""
         structures = (Set, Tuple, MatrixBase)
         if any(_finite(side) and side.has(Relational) for side in (one, other)):
             return Judgement("undecided", "structure", "a list of relations beside something else")
         if _finite(one) != _finite(other):  # the solution set {3} beside 3
             one, other = (_only_element(side) for side in (one, other))
-        if isinstance(one, structures) or isinstance(other, structures):
-            if (_finite(one) and isinstance(other, Tuple)) or (_finite(other) and isinstance(one, Tuple)):
-                return self._list_and_tuple(one, other)
-            kinds = {kind for kind in (_finite, _is_interval) for side in (one, other) if kind(side)}
-            if len(kinds) == 2 or isinstance(one, structures) != isinstance(other, structures):
-                # math-verify takes the open interval (1, 2) for the set {1, 2}.
-                return Judgement("wrong", "structure", f"{_kind(one)} beside {_kind(other)}")
-            return self._by_library(one, other)
-        return self._expressions(one, other)
+        if not isinstance(one, structures) and not isinstance(other, structures):
+            return self._expressions(one, other)
+        if (_finite(one) and isinstance(other, Tuple)) or (_finite(other) and isinstance(one, Tuple)):
+            return self._list_and_tuple(one, other)
+        kinds = {kind for kind in (_finite, _is_interval) for side in (one, other) if kind(side)}
+        if len(kinds) == 2 or isinstance(one, structures) != isinstance(other, structures):
+            # math-verify takes the open interval (1, 2) for the set {1, 2}.
+            return Judgement("wrong", "structure", f"{_kind(one)} beside {_kind(other)}")
+        return self._by_library(one, other)
 
     def _assignments(self, one: Any, other: Any) -> Judgement | None:
         """x = 1, y = 2 beside (y, x) = (2, 1): by the names. None where one side is something else."""

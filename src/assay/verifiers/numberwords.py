@@ -107,11 +107,8 @@ def _whole(words: list[str]) -> int | None:
                 return None
         elif word in _SMALL:
             value = _SMALL[word]
-            if (
-                seen
-                and not (last >= 20 and last % 10 == 0 and 0 < value < 10)
-                and words[place - 1] not in ("and", *MULTIPLES)
-            ):
+            behind_ten = last >= 20 and last % 10 == 0 and 0 < value < 10
+            if seen and not behind_ten and words[place - 1] not in ("and", *MULTIPLES):
                 return None
             current, seen, last = current + value, True, value
         elif word == "hundred":
