@@ -104,6 +104,7 @@ ROWS: list[Row] = [
         ["a sphere", "not a circle", "two circles"],
         [],
     ),
+    ("quoted words", '"DOG"', ["dog", r'\text{"dog"}', "“Dog”", r"\text{dog}\,"], ["god", '"cat"'], []),
     ("days", "Monday", ["On Monday", "on monday", "It is Monday"], ["Tuesday", "not Monday"], []),
     ("dates", "June 5", [r"\text{june 5}"], ["June 6", "July 5", "7"], ["5 June"]),
     ("names joined", r"\text{Bob and Al}", [r"\text{Al and Bob}"], ["Bob", "Bob or Al", "Bob and Ann"], []),

@@ -20,7 +20,7 @@ _REWRITES: Final = tuple(
         (r"(?<!\\)\\[()\[\]]|`", ""),  # delimiters of mathematics; but not a row's end, which is two backslashes
         (r"(?<=\d)(?:,\\!|\\,)\s*(?=\d{3}(?!\d))", ""),  # only a thousands mark is written so
         (r"\\!", ""),
-        (r"(?<!\\)\\[,;:> ]|~|\\q?quad\b", " "),
+        (r"(?<!\\)\\(?:[,;:> ]|$)|~|\\q?quad\b", " "),
         (r"(?<=[\w)}])\*\*(?=[\w({-])", "^"),
         (r"\{,\}", ","),
         (r"\\%", "%"),
@@ -65,9 +65,7 @@ _END: Final = " *_.,;:"
 
 def normalise(answer: str) -> str:
     r"""`$\dfrac12$.` and `\frac{1}{2}` become the same; a wrapper `\text{...}` around the whole is taken off."""
-    text = answer.strip(" \t\r\n*_")
-    if text[:1] in _QUOTES and text[-1:] in _QUOTES and len(text) > 2:
-        text = text[1:-1].strip()
+    text = _unquoted(answer.strip(" \t\r\n*_"))
     if _PLAIN.fullmatch(text) or len(text) > MAX_LENGTH:
         return text
     text = _without_dollars(as_latex(text))
@@ -75,8 +73,12 @@ def normalise(answer: str) -> str:
         text = pattern.sub(to, text)
     text = text.strip().rstrip(_END).strip(" *_")
     while whole := _WRAPPER.fullmatch(text):
-        text = whole.group(1).strip().rstrip(_END)
+        text = _unquoted(whole.group(1).strip().rstrip(_END))
     return text
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1].strip() if len(text) > 2 and text[0] in _QUOTES and text[-1] in _QUOTES else text
 
 
 def squeezed(answer: str) -> str:
