@@ -208,7 +208,7 @@ class _Judge:
             return Judgement("right", "structure")
         if any(_divides_by_zero(side) for side in (one, other)):
             return Judgement("undecided", "unreadable", "a division by zero")
-        if infinite := [side for side in (one, other) if not _surely_finite(side) and side.is_infinite]:
+        if infinite := [side for side in (one, other) if _is_infinite(side)]:
             if all(side in (oo, -oo) for side in infinite):
                 return Judgement("wrong", "structure", "one is infinite")
             return Judgement("undecided", "unreadable", "a division by zero")
@@ -347,6 +347,14 @@ def _divides_by_zero(side: Any) -> bool:
     powers = (part for whole in parts for part in preorder_traversal(whole) if getattr(part, "is_Pow", False))
     bases = (power.base for power in powers if power.exp.is_negative and not power.base.is_Rational)
     return any(base.is_number and base.evalf() == 0 for base in bases)
+
+
+def _is_infinite(side: Any) -> bool:
+    """Whether SymPy knows it to be; of what it fails at, such as sin(0 + 0), the values tell."""
+    try:
+        return not _surely_finite(side) and bool(side.is_infinite)
+    except ZeroDivisionError:
+        return False
 
 
 def _surely_finite(side: Any) -> bool:
