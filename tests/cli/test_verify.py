@@ -42,7 +42,7 @@ def test_code(pool: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     assert json.loads((out / "run.json").read_text())["settings"]["verifier"]["level"] == "namespaces"
     # a second run asks for nothing again; with other settings it does
     asked: list[int] = []
-    monkeypatch.setattr(Code, "check_all", lambda self, items, show: asked.append(len(items)) or [])
+    monkeypatch.setattr(Code, "check_all", lambda self, items, **_: asked.append(len(items)) or [])
     main(["verify", "code", str(pool), "--out", str(out)])
     assert asked == [0]
     monkeypatch.undo()

@@ -2,6 +2,7 @@ import importlib.util
 import json
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from assay import Group, Prompt, Response, Score, Unscored
+from assay import Group, Prompt, Response, Score, Unscored, Verdict
 from assay.errors import ConfigError, DataError
 from assay.scorers.executed import Executed
 from assay.verifiers.code import Code
@@ -377,6 +378,23 @@ def test_many_at_once_in_order_and_each_content_once(monkeypatch: pytest.MonkeyP
     assert CODE.check_all([]) == []
     with ThreadPoolExecutor(6) as threads:
         assert set(threads.map(lambda _: outcome(ADD, ASSERTIONS), range(30))) == {"right"}
+
+
+def test_interrupted_it_ends_what_runs_and_can_be_used_again() -> None:
+    slow = "def add(a, b):\n    import time\n    time.sleep({})\n    return a + b"
+    items: list[tuple[str, Suite]] = [(slow.format(seconds), CALLS) for seconds in (0, 9, 8, 7, 6)]
+    places: list[int] = []
+
+    def interrupt(place: int, _: Verdict) -> None:
+        places.append(place)
+        raise KeyboardInterrupt
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        CODE.check_all(items, reached=interrupt)
+    assert time.monotonic() - start < 5.0
+    assert set(places) == {0}
+    assert [v.outcome for v in CODE.check_all(items[:1])] == ["right"]
 
 
 def test_as_a_scorer() -> None:

@@ -98,12 +98,13 @@ def test_different_mathematics(gold: str, answer: str) -> None:
 
 @pytest.mark.parametrize(("text", "why"), REFUSED)
 def test_what_cannot_be_checked_is_refused_before_a_worker_sees_it(text: str, why: str) -> None:
+    """An answer that cannot be checked is wrong, so that it is no way around a 0; such a reference decides nothing."""
     start = time.perf_counter()
-    for gold, answer, who in (("5", text, "answer"), (text, "5", "reference")):
-        found = verdict(gold, answer)
-        assert isinstance(found, str)
-        assert why in found
-        assert who in found
+    for gold, answer, who, outcome in (("5", text, "answer", "wrong"), (text, "5", "reference", "undecided")):
+        found = SHARED.check(rf"so \boxed{{{answer}}}", gold)
+        assert (found.outcome, found.stage) == (outcome, "refused")
+        assert why in found.reason
+        assert who in found.reason
     assert time.perf_counter() - start < 0.5
 
 
@@ -163,6 +164,23 @@ def test_a_hanging_comparison_is_killed_at_the_deadline_and_the_worker_replaced(
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert pool.ask(EASY, 20)["outcome"] == "right"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "outcome"),
+    [
+        (r"\frac{\sqrt{2}}{2}", "9^{9^{9^9}}", "wrong"),
+        (r"\frac{\pi}{4}", "(10^{9999})^{99999}", "wrong"),
+        ("x+1", "9^{9^{9^9}}", "undecided"),
+        ("9^{9^{9^9}}", r"\sqrt{2}", "undecided"),
+    ],
+)
+def test_what_cannot_be_computed_beside_a_plain_number_is_wrong(
+    gold: str, answer: str, outcome: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assay.verifiers.pool.COMPUTED", 0.02)  # the machine that runs the tests may be busy
+    assert pool.ask(EASY, 20)["outcome"] == "right"
+    assert pool.ask({"gold": gold, "answer": answer}, 2.0)["outcome"] == outcome
 
 
 def test_a_worker_killed_while_idle_is_replaced_without_anyone_noticing(pool: Pool) -> None:

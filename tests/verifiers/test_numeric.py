@@ -115,16 +115,18 @@ def test_fractions_are_read_exactly(top: int, bottom: int) -> None:
         ("x = 5", 5),
         ("5 km/h", 5),
         ("50 percent", 50),
-        ("2 dozen", 2),
+        ("2 dozen", 24),
+        ("5 hundred", 500),
+        ("2 and a half", Fraction(5, 2)),
         ("1.5 million dollars", 1_500_000),
         (r"3\text{ billion}", 3_000_000_000),
     ],
 )
-def test_units_are_left_out(text: str, value: int) -> None:
+def test_units_are_left_out(text: str, value: int | Fraction) -> None:
     assert quantity(text) == value
 
 
-@pytest.mark.parametrize("text", ["2x", "2pi", "2 pi", "3 to 4", "2 and a half", "5 hundred", "3 + 4 apples", "1=2=3"])
+@pytest.mark.parametrize("text", ["2x", "2pi", "2 pi", "3 to 4", "2 and 5", "5 base six", "3 + 4 apples", "1=2=3"])
 def test_what_changes_the_value_is_no_unit(text: str) -> None:
     assert quantity(text) is None
 

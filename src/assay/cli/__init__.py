@@ -60,8 +60,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The reader of a pipe (`| head`) went away; stop quietly, as other tools do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
-    except KeyboardInterrupt:
-        print(f"\nassay {name}: interrupted; run the same command again to go on where it can resume", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        kept = str(interrupt) or "run the same command again to go on where it can resume"
+        print(f"\nassay {name}: interrupted; {kept}", file=sys.stderr)
         raise SystemExit(130) from None
 
 

@@ -19,11 +19,10 @@ from assay import config
 from assay.data import io
 from assay.errors import BackendError, ConfigError, DataError
 from assay.scorers.ruled import Rule, Ruled
-from assay.scorers.verified import Verified
 from assay.types import Group, Prompt, Ranking, Record, Response, StepLabels, Verdict
 from assay.verifiers import Math, Numeric, rules
 from assay.verifiers.code import Code
-from assay.verifiers.kept import Kept, key_of
+from assay.verifiers.kept import InOrder, Kept, key_of
 from assay.verifiers.sandbox import Sandbox
 from assay.verifiers.sandbox.levels import LEVELS, describe
 from assay.verifiers.suites import Suite, suite_of
@@ -33,8 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-CHUNK = 256
-"""Responses checked before they are written."""
+NO_TESTS = Verdict(outcome="undecided", reason='the prompt has no tests in meta["tests"]', stage="no tests")
+NO_REFERENCE = Verdict(outcome="undecided", reason="the prompt has no reference answer", stage="no reference")
+
+Reached = Callable[[int, Verdict], None]
+"""Told the place of an item and its verdict as soon as there is one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +73,8 @@ class Verifying:
 
     name: ClassVar[str]
 
-    def check(self, items: Sequence[Item], show: Callable[[int], None]) -> list[Verdict]:
-        """A verdict an item, in order."""
+    def check(self, items: Sequence[Item], reached: Reached) -> None:
+        """Reach a verdict on every item."""
         raise NotImplementedError
 
     def prove(self, records: Sequence[Record]) -> dict[str, int]:
@@ -101,21 +103,31 @@ class Verifying:
         where = None if self.out is None else self.out / "verdicts.jsonl"
         settings = json.dumps(config.to_json(dataclasses.replace(self, data="", out=None, limit=None)), sort_keys=True)
         keys = [key_of(settings, item.prompt.model_dump_json(), item.response.text) for item in items]
-        found: dict[str, Verdict] = {}
-        with Kept(where) as kept, progress("check", len(items)) as bar:
-            known = sum(kept.get(key) is not None for key in keys)
-            if known:
+        with Kept(where) as kept, progress("check", len(set(keys))) as bar:
+            found = {key: verdict for key in keys if (verdict := kept.get(key)) is not None}
+            if found:
+                known = sum(key in found for key in keys)
                 print(f"{known:,} of {len(items):,} verdicts were there already", file=sys.stderr)
-            for start in range(0, len(items), CHUNK):
-                part = list(zip(keys[start : start + CHUNK], items[start : start + CHUNK], strict=True))
-                found |= {key: verdict for key, _ in part if (verdict := kept.get(key)) is not None}
-                todo = {key: item for key, item in part if key not in found}
-                verdicts = self.check([*todo.values()], lambda done, start=start: bar(start + done, ""))  # type: ignore[misc]
-                new = list(zip(todo, verdicts, todo.values(), strict=True))
-                kept.add((key, verdict, {"response": item.where}) for key, verdict, item in new)
-                found |= {key: verdict for key, verdict, _ in new}
-                bar(start + len(part), "")
+            todo = {key: item for key, item in zip(keys, items, strict=True) if key not in found}
+            new = list(todo)
+
+            def keep(place: int, verdict: Verdict) -> None:
+                key = new[place]
+                kept.add(key, verdict, {"response": todo[key].where})
+                found[key] = verdict
+                bar(len(found), "")
+
+            try:
+                with InOrder(keep) as reached:
+                    self.check([*todo.values()], reached)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(self._kept(sum(kept.get(key) is not None for key in keys), len(keys))) from None
         return [found[key] for key in keys]
+
+    def _kept(self, count: int, total: int) -> str:
+        if self.out is None:
+            return "nothing is kept without --out"
+        return f"{count:,} of {total:,} verdicts are in {self.out / 'verdicts.jsonl'}; the same command does the rest"
 
     def _records(self) -> list[Record]:
         records = list(io.read(self.data, format=self.format, set_aside=self.set_aside))
@@ -163,13 +175,17 @@ class VerifyCode(Verifying):
 
     name: ClassVar[str] = "programs, run against tests in a sandbox"
 
-    def check(self, items: Sequence[Item], show: Callable[[int], None]) -> list[Verdict]:
-        """A verdict an item; undecided where its prompt has no tests."""
-        suites = [suite_of(item.prompt) for item in items]
-        pairs = [(item.response.text, suite) for item, suite in zip(items, suites, strict=True) if suite is not None]
-        verdicts = iter(self.verifier.check_all(pairs, show))
-        without = Verdict(outcome="undecided", reason='the prompt has no tests in meta["tests"]', stage="no tests")
-        return [without if suite is None else next(verdicts) for suite in suites]
+    def check(self, items: Sequence[Item], reached: Reached) -> None:
+        """Undecided is an item whose prompt has no tests."""
+        pairs: list[tuple[str, Suite]] = []
+        places: list[int] = []
+        for place, item in enumerate(items):
+            if (suite := suite_of(item.prompt)) is None:
+                reached(place, NO_TESTS)
+            else:
+                pairs.append((item.response.text, suite))
+                places.append(place)
+        self.verifier.check_all(pairs, reached=lambda index, verdict: reached(places[index], verdict))
 
     def prove(self, records: Sequence[Record]) -> dict[str, int]:
         """The reference solutions, in each prompt's `meta["solution"]`, pass; planted bugs do not."""
@@ -189,10 +205,17 @@ class _Answers(Verifying):
 
     verifier: Any
 
-    def check(self, items: Sequence[Item], show: Callable[[int], None]) -> list[Verdict]:
-        """A verdict an item; undecided where its prompt has no reference."""
-        groups = [Group(prompt=item.prompt, responses=(item.response,)) for item in items]
-        return [verdict for (verdict,) in Verified(self.verifier).verdicts(groups, show)]
+    def check(self, items: Sequence[Item], reached: Reached) -> None:
+        """Undecided is an item whose prompt has no reference."""
+        pairs: list[tuple[str, str]] = []
+        places: list[int] = []
+        for place, item in enumerate(items):
+            if item.prompt.reference is None:
+                reached(place, NO_REFERENCE)
+            else:
+                pairs.append((item.response.text, item.prompt.reference))
+                places.append(place)
+        self.verifier.check_all(pairs, reached=lambda index, verdict: reached(places[index], verdict))
 
     def prove(self, records: Sequence[Record]) -> dict[str, int]:
         """Each reference is right against itself; planted wrong answers are not."""
@@ -257,15 +280,12 @@ class VerifyRules(Verifying):
 
     name: ClassVar[str] = "rules and instructions"
 
-    def check(self, items: Sequence[Item], show: Callable[[int], None]) -> list[Verdict]:
-        """A verdict an item, of all its rules together."""
+    def check(self, items: Sequence[Item], reached: Reached) -> None:
+        """A verdict on each item, of all its rules together."""
         groups = [Group(prompt=item.prompt, responses=(item.response,)) for item in items]
-        found = []
-        for done, group in enumerate(groups, 1):
+        for place, group in enumerate(groups):
             ((verdict,),) = self._ruled.verdicts([group])
-            found.append(verdict)
-            show(done)
-        return found
+            reached(place, verdict)
 
     def prove(self, records: Sequence[Record]) -> dict[str, int]:
         """Each rule and each instruction accepts the example that it writes itself, and refuses the counterexample."""

@@ -1,17 +1,20 @@
-"""Many checks at once: each different pair is judged once, those that need a worker side by side."""
+"""Many checks at once: each different pair is judged once, and its verdict told as soon as it is reached."""
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Final, TypeVar
 
 from assay.errors import DataError
 from assay.types import Prompt, Verdict
 from assay.verifiers.quantities import quantity
 
-__all__ = ["check_all", "validate"]
+__all__ = ["check_all", "never_asked", "validate"]
 
 Pair = tuple[str, str]
 """A text and the reference for its final answer."""
+
+Q = TypeVar("Q")
+"""What has to be asked where nothing is decided at once."""
 
 NOBODY: Final = "-98765.4321"
 """A number that is nobody's answer."""
@@ -19,29 +22,46 @@ NOBODY: Final = "-98765.4321"
 
 def check_all(
     pairs: Sequence[Pair],
-    quick: Callable[[str, str], Verdict | None],
-    slow: Callable[[str, str], Verdict],
-    threads: int,
+    at_once: Callable[[str, str], Verdict | Q],
+    asked: Callable[[Iterable[tuple[Pair, Q]]], Generator[tuple[Pair, Verdict], None, None]],
     show: Callable[[int], None],
+    reached: Callable[[int, Verdict], None],
 ) -> list[Verdict]:
-    """One verdict a pair, in order. `quick` decides here, or leaves it (None) to `slow` in threads."""
-    found: dict[Pair, Verdict] = {}
-    waiting: dict[Pair, Future[Verdict]] = {}
-    with ThreadPoolExecutor(threads) as pool:
-        for pair in pairs:
-            if pair in found or pair in waiting:
-                continue
-            if (verdict := quick(*pair)) is not None:
-                found[pair] = verdict
+    """One verdict a pair, in order. `at_once` decides, or says what has to be asked; `asked` gives those verdicts.
+
+    `reached` is told the place of each verdict as soon as there is one, `show` how many there are.
+    """
+    places: dict[Pair, list[int]] = {}
+    for place, pair in enumerate(pairs):
+        places.setdefault(pair, []).append(place)
+    found: dict[int, Verdict] = {}
+
+    def take(pair: Pair, verdict: Verdict) -> None:
+        for place in places[pair]:
+            found[place] = verdict
+            reached(place, verdict)
+            show(len(found))
+
+    def open_questions() -> Iterator[tuple[Pair, Q]]:
+        for pair in places:
+            verdict = at_once(*pair)
+            if isinstance(verdict, Verdict):
+                take(pair, verdict)
             else:
-                waiting[pair] = pool.submit(slow, *pair)
-        verdicts = []
-        for done, pair in enumerate(pairs, 1):
-            if pair not in found:
-                found[pair] = waiting[pair].result()
-            verdicts.append(found[pair])
-            show(done)
-    return verdicts
+                yield pair, verdict
+
+    # Closed, not left: what is still being computed ends when an interrupt ends the loop.
+    with contextlib.closing(asked(open_questions())) as verdicts:
+        for pair, verdict in verdicts:
+            take(pair, verdict)
+    return [found[place] for place in range(len(pairs))]
+
+
+def never_asked(questions: Iterable[tuple[Pair, Q]]) -> Generator[tuple[Pair, Verdict], None, None]:
+    """For a verifier that decides everything at once."""
+    for _ in questions:
+        raise AssertionError
+    yield from ()
 
 
 def validate(

@@ -14,7 +14,6 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -31,6 +30,7 @@ from assay.verifiers.sandbox import Ended, Job, Level, Limits, Sandbox
 from assay.verifiers.sandbox.inside import BEGUN
 from assay.verifiers.sandbox.inside.codec import Undecodable, decode, opaque
 from assay.verifiers.sandbox.remote import RemoteSandbox
+from assay.verifiers.side_by_side import side_by_side
 from assay.verifiers.suites import Assertions, Call, Calls, Reference, Streams, Suite
 
 __all__ = ["Code"]
@@ -111,19 +111,30 @@ class Code:
         return Verdict(outcome="right" if right else "wrong", reason=reason, stage=tally.stage, credit=credit, **about)
 
     def check_all(
-        self, items: Sequence[tuple[str, Suite]], show: Callable[[int], None] = lambda _: None
+        self,
+        items: Sequence[tuple[str, Suite]],
+        show: Callable[[int], None] = lambda _: None,
+        reached: Callable[[int, Verdict], None] = lambda _, __: None,
     ) -> list[Verdict]:
-        """One verdict an item, in order; items of the same content are run once. `show` is told how many are done."""
+        """One verdict an item, in order; items of the same content are run once.
+
+        As they are reached, in another order, `reached` is told the place and the verdict, `show` how many there are.
+        Interrupted, it ends what runs.
+        """
         self._sandbox(items[0][1] if items else None)  # a level that is not to be had is told before any work
-        keys = [_key(text, suite) for text, suite in items]
-        first = dict(zip(reversed(keys), reversed(items), strict=True))
-        with ThreadPoolExecutor(self.workers) as threads:
-            waiting = {key: threads.submit(self.check, *item) for key, item in first.items()}
-            found = []
-            for done, key in enumerate(keys, 1):
-                found.append(waiting[key].result())
-                show(done)
-        return found
+        places: dict[str, list[int]] = {}
+        for place, (text, suite) in enumerate(items):
+            places.setdefault(_key(text, suite), []).append(place)
+        found: dict[int, Verdict] = {}
+
+        def take(key: str, verdict: Verdict) -> None:
+            for place in places[key]:
+                found[place] = verdict
+                reached(place, verdict)
+                show(len(found))
+
+        side_by_side(lambda key: self.check(*items[places[key][0]]), places, self.workers, take)
+        return [found[place] for place in range(len(items))]
 
     def validate(self, records: Iterable[tuple[str, Suite]]) -> dict[str, int]:
         """Check pairs of reference solution and tests: the solution passes, and it with planted bugs does not.

@@ -13,13 +13,25 @@ from typing import Any, Literal
 from latex2sympy2_extended.logic import And
 from math_verify import verify
 from sympy import (
+    Add,
     Derivative,
+    Eq,
     Expr,
+    FiniteSet,
+    Ge,
+    Gt,
     Integral,
+    Intersection,
     Interval,
+    Le,
     Limit,
+    Lt,
     MatrixBase,
+    Mul,
+    NumberSymbol,
+    Pow,
     Product,
+    Rational,
     Set,
     Sum,
     Symbol,
@@ -30,15 +42,24 @@ from sympy import (
     preorder_traversal,
     zoo,
 )
+from sympy.core.function import AppliedUndef
+from sympy.core.numbers import ImaginaryUnit
 from sympy.core.relational import Relational
 
+from assay.verifiers.antiderivatives import without_constants
 from assay.verifiers.latex import parse
 from assay.verifiers.points import agreement, analytic, digits_for
-from assay.verifiers.relations import as_zero, chain_end, names_a_value, solutions, solved, unnamed
+from assay.verifiers.prepare import alternatives, conditions
+from assay.verifiers.relations import as_zero, assigned, chain_end, names_a_value, renamed, solutions, solved, unnamed
+from assay.verifiers.setalgebra import same_sets
 
 __all__ = ["Judgement", "compare"]
 
 Outcome = Literal["right", "wrong", "undecided"]
+
+OPERATORS = (Integral, Limit, Derivative)
+"""What is still to be computed."""
+INEQUALITIES = (Ge, Gt, Le, Lt, And)
 
 
 @dataclass(frozen=True)
@@ -56,13 +77,38 @@ def compare(gold: str, answer: str, *, intervals: bool = True, tolerance: float 
     intervals: whether `2 <= x < 3` is the interval [2, 3). tolerance: relative, between two numbers; None is exact.
     Raises whatever SymPy raises.
     """
-    golds, answers = parse(gold), parse(answer)
-    if golds is None or golds.has(nan, zoo):
+    if (same := same_sets(gold, answer)) is not None:
+        return Judgement("right", "sets") if same else Judgement("wrong", "sets", "the sets differ")
+    golds, answers = _read(gold), _read(answer)
+    if golds is None or golds.has(nan, zoo) or _divides_by_zero(golds):
         return Judgement("undecided", "reference", f"the reference {gold[:60]!r} is not mathematics that can be read")
-    if answers is None or answers.has(nan, zoo):
-        return Judgement("undecided", "unreadable", f"the answer {answer[:60]!r} is not mathematics that can be read")
+    if answers is None or answers.has(nan, zoo) or _divides_by_zero(answers):
+        return Judgement("wrong", "unreadable", f"the answer {answer[:60]!r} is not mathematics that can be read")
     judge = _Judge(digits_for(gold, answer), intervals, tolerance)
     return judge.same(golds, answers)
+
+
+def _read(text: str) -> Any | None:
+    """The mathematics of a text; of "x < 2 or x > 3" the solutions of either, of "x > 2 and x < 3" those of both."""
+    if len(parts := alternatives(text)) > 1:
+        return _joined(parts, Union, (Relational, And))
+    if len(parts := conditions(text)) > 1 and (both := _joined(parts, Intersection, INEQUALITIES)) is not None:
+        return both
+    return parse(text)
+
+
+def _joined(parts: Sequence[str], join: Any, kinds: tuple[Any, ...]) -> Any | None:
+    """The joined solutions of relations in one variable, or a list of values; None for anything else."""
+    found = [whole for part in parts if (whole := parse(part)) is not None]
+    if len(found) < len(parts):
+        return None
+    if join is Union and not any(isinstance(part, (Relational, And)) for part in found):
+        return FiniteSet(*found)
+    names = {name for part in found for name in part.free_symbols}
+    if len(names) != 1 or not all(isinstance(part, kinds) for part in found):
+        return None
+    sets = [solutions(part) for part in found]
+    return None if None in sets else join(*sets)
 
 
 @dataclass(frozen=True)
@@ -79,11 +125,22 @@ class _Judge:
             return Judgement("wrong", "chain", "it says of different things that they are equal")
         if names_a_value(one) != names_a_value(other):  # "x = 5" beside "5"
             one, other = (unnamed(side, other_side) for side, other_side in ((one, other), (other, one)))
+        if (named := self._assignments(one, other)) is not None:
+            return named
+        one, other = renamed(one, other)
+        if _same_call(one, other):
+            return self.same(one.rhs, other.rhs)
         relations = [isinstance(side, (Relational, And)) for side in (one, other)]
+        if all(relations):
+            return self._relations(one, other)
         if any(relations):
-            if all(relations):
-                return self._relations(one, other)
             return self._relation_and_set(one, other)
+        if (alike := self._same_kind(one, other)) is not None:
+            return alike
+        return self._structures(one, other)
+
+    def _same_kind(self, one: Any, other: Any) -> Judgement | None:
+        """Two matrices, tuples, intervals, sets or unions, part by part; None for anything else."""
         if isinstance(one, MatrixBase) and isinstance(other, MatrixBase):
             if one.shape != other.shape:
                 return Judgement("wrong", "structure", "the shapes differ")
@@ -99,26 +156,59 @@ class _Judge:
         if isinstance(one, Union) and isinstance(other, Union):
             found = self._unordered(one.args, other.args)
             return found if found.outcome == "right" else self._by_library(one, other)
+        return None
+
+    def _structures(self, one: Any, other: Any) -> Judgement:
+        """Two things of different kinds, or two expressions."""
         structures = (Set, Tuple, MatrixBase)
         if any(_finite(side) and side.has(Relational) for side in (one, other)):
             return Judgement("undecided", "structure", "a list of relations beside something else")
         if _finite(one) != _finite(other):  # the solution set {3} beside 3
             one, other = (_only_element(side) for side in (one, other))
-        if isinstance(one, structures) or isinstance(other, structures):
-            kinds = {kind for kind in (_finite, _is_interval) for side in (one, other) if kind(side)}
-            if len(kinds) == 2 or isinstance(one, structures) != isinstance(other, structures):
-                # math-verify takes the open interval (1, 2) for the set {1, 2}.
-                return Judgement("wrong", "structure", f"{_kind(one)} beside {_kind(other)}")
-            return self._by_library(one, other)
-        return self._expressions(one, other)
+        if not isinstance(one, structures) and not isinstance(other, structures):
+            return self._expressions(one, other)
+        if (_finite(one) and isinstance(other, Tuple)) or (_finite(other) and isinstance(one, Tuple)):
+            return self._list_and_tuple(one, other)
+        kinds = {kind for kind in (_finite, _is_interval) for side in (one, other) if kind(side)}
+        if len(kinds) == 2 or isinstance(one, structures) != isinstance(other, structures):
+            # math-verify takes the open interval (1, 2) for the set {1, 2}.
+            return Judgement("wrong", "structure", f"{_kind(one)} beside {_kind(other)}")
+        return self._by_library(one, other)
+
+    def _assignments(self, one: Any, other: Any) -> Judgement | None:
+        """x = 1, y = 2 beside (y, x) = (2, 1): by the names. None where one side is something else."""
+        first, second = assigned(one), assigned(other)
+        if first is None or second is None:
+            many = next((side for side in (first, second) if side is not None and len(side) > 1), None)
+            rest = other if second is None else one
+            if many is not None and isinstance(rest, Expr):
+                return Judgement("wrong", "structure", "values of several names beside one value")
+            return None
+        if first.keys() != second.keys():
+            return Judgement("wrong", "structure", "values of different names")
+        return _all_of([self.same(value, second[name]) for name, value in first.items()])
 
     def _expressions(self, one: Any, other: Any) -> Judgement:
+        if one != other and one.has(*OPERATORS) != other.has(*OPERATORS):
+            return self._computed(one, other)
+        return self._values(one, other)
+
+    def _computed(self, one: Any, other: Any) -> Judgement:
+        """One side says what is to be computed: an exercise does, and an answer does not."""
+        found = self._values(one, other)
+        if found.outcome == "right":
+            return Judgement("undecided", "structure", "one of them says what is to be computed, the other is computed")
+        return found
+
+    def _values(self, one: Any, other: Any) -> Judgement:
+        if constants := without_constants(one, other):
+            one, other = constants
         one, other = _evaluated(one), _evaluated(other)
         if one == other:
             return Judgement("right", "structure")
         if any(_divides_by_zero(side) for side in (one, other)):
             return Judgement("undecided", "unreadable", "a division by zero")
-        if infinite := [side for side in (one, other) if side.is_infinite]:
+        if infinite := [side for side in (one, other) if _is_infinite(side)]:
             if all(side in (oo, -oo) for side in infinite):
                 return Judgement("wrong", "structure", "one is infinite")
             return Judgement("undecided", "unreadable", "a division by zero")
@@ -174,6 +264,12 @@ class _Judge:
             else:
                 return Judgement("wrong", "structure", f"{str(element)[:60]} is in one of them alone")
         return undecided or Judgement("right", "structure")
+
+    def _list_and_tuple(self, one: Any, other: Any) -> Judgement:
+        """A list may be meant as a tuple; a set may not."""
+        if self._unordered(one.args, other.args).outcome == "wrong":
+            return Judgement("wrong", "structure", "a list or a set beside another tuple")
+        return Judgement("undecided", "structure", "a list or a set beside a tuple")
 
     def _relation_and_set(self, one: Any, other: Any) -> Judgement:
         relation, rest = (other, one) if isinstance(one, Set) else (one, other)
@@ -233,6 +329,13 @@ def _all_of(verdicts: Sequence[Judgement]) -> Judgement:
     return Judgement("right", verdicts[0].stage if verdicts else "structure")
 
 
+def _same_call(one: Any, other: Any) -> bool:
+    """Whether both say what the same function is, f(x) = ..."""
+    return all(isinstance(side, Eq) and isinstance(side.lhs, AppliedUndef) for side in (one, other)) and (
+        one.lhs == other.lhs
+    )
+
+
 def _evaluated(side: Any) -> Any:
     """Without the sums, products, integrals and limits that can be computed."""
     return side.doit() if side.has(Sum, Product, Integral, Limit, Derivative) else side
@@ -240,8 +343,24 @@ def _evaluated(side: Any) -> Any:
 
 def _divides_by_zero(side: Any) -> bool:
     """Asked of the value: of 1/sqrt(0) SymPy says now that it is infinite and now that it is not."""
-    powers = (part for part in preorder_traversal(side) if part.is_Pow and part.exp.is_negative)
-    return any(part.base.is_number and part.base.evalf() == 0 for part in powers)
+    parts = side if isinstance(side, MatrixBase) else (side,)
+    powers = (part for whole in parts for part in preorder_traversal(whole) if getattr(part, "is_Pow", False))
+    bases = (power.base for power in powers if power.exp.is_negative and not power.base.is_Rational)
+    return any(base.is_number and base.evalf() == 0 for base in bases)
+
+
+def _is_infinite(side: Any) -> bool:
+    """Whether SymPy knows it to be; of what it fails at, such as sin(0 + 0), the values tell."""
+    try:
+        return not _surely_finite(side) and bool(side.is_infinite)
+    except ZeroDivisionError:
+        return False
+
+
+def _surely_finite(side: Any) -> bool:
+    """Sums, products and powers of numbers and letters: of them SymPy need not be asked, which takes it long."""
+    made_of = (Add, Mul, Pow, Rational, NumberSymbol, Symbol, ImaginaryUnit)
+    return all(isinstance(part, made_of) for part in preorder_traversal(side))
 
 
 def _comparable(one: Any, other: Any) -> bool:

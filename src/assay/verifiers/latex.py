@@ -12,7 +12,10 @@ from typing import Any, Final
 from antlr4 import PredictionMode  # type: ignore[import-untyped]
 from latex2sympy2_extended import NormalizationConfig, latex2sympy2, normalize_latex
 from math_verify.grader import should_treat_as_complex
-from sympy import Eq, Float, I, Rational, Set, Symbol, UnevaluatedExpr
+from sympy import Eq, Float, I, MatMul, Pow, Rational, Set, Symbol, UnevaluatedExpr
+
+from assay.verifiers import plain_latex
+from assay.verifiers.prepare import prepared
 
 __all__ = ["parse"]
 
@@ -20,19 +23,21 @@ _TWO_NUMBERS: Final = re.compile(r"(?<![_^\d.])[\d.]+\s+\d+(?!\d*\s*/)")
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 # English would be read as a product of letters.
 _PROSE: Final = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{4,}")
+_COMMAND: Final = re.compile(r"\\[A-Za-z]+")
 _DEGREES: Final = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)\b.*\\circ")
 
 
 @functools.lru_cache(maxsize=4096)
 def parse(latex: str) -> Any | None:
     """A SymPy object of exact numbers; None for what is not read whole."""
-    if _TWO_NUMBERS.search(latex) or _PROSE.search(latex):
+    text = prepared(latex)
+    if text is None or _TWO_NUMBERS.search(text) or _PROSE.search(text):
         return None  # "5 6" would be read as the mixed number 11
     config = NormalizationConfig(
         basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
     )
     try:
-        text = normalize_latex(latex, config)
+        text = normalize_latex(text, config)
         found = _read(text, not should_treat_as_complex(text))
     except Exception:  # noqa: BLE001  the grammar raises this very class for what it does not read
         return None
@@ -43,15 +48,21 @@ def parse(latex: str) -> Any | None:
             found = found.subs(imaginary, I)
     if isinstance(found, Eq) and isinstance(found.lhs, Symbol) and isinstance(found.rhs, Set):
         found = found.rhs  # "x in [1, 2]"
-    return _exact(found)
+    return _with_real_roots(_exact(found.doit() if isinstance(found, MatMul) else found))
 
 
 def _read(text: str, real: bool) -> Any:
+    letters = set(_COMMAND.sub("", text))
+    # One letter in both cases is two names; else X is x.
+    both = any(letter.isupper() and letter.lower() in letters for letter in letters)
+    if not both and (found := plain_latex.read(text, real)) is not None:
+        return found
     degrees = bool(_DEGREES.search(text))
+    config = latex2sympy2.ConversionConfig(lowercase_symbols=not both)
     try:
-        return _parsers()[0](None, real, degrees).parse(text)
+        return _parsers()[0](None, real, degrees, config).parse(text)
     except Exception:  # noqa: BLE001  as above
-        return _parsers()[1](None, real, degrees).parse(text)
+        return _parsers()[1](None, real, degrees, config).parse(text)
 
 
 @functools.cache
@@ -78,3 +89,14 @@ def _exact(found: Any) -> Any:
         found = found.replace(UnevaluatedExpr, lambda inner: inner)
     floats = found.atoms(Float)
     return found.xreplace({number: Rational(str(number)) for number in floats}) if floats else found
+
+
+def _with_real_roots(found: Any) -> Any:
+    """The odd roots of negative numbers as schools take them, the third root of -8 as -2; SymPy takes complex ones."""
+    if not found.has(Pow) or found.has(I):
+        return found
+    return found.replace(_is_odd_root, lambda power: (-1) ** power.exp.p * (-power.base) ** power.exp)
+
+
+def _is_odd_root(part: Any) -> bool:
+    return bool(part.is_Pow and part.exp.is_Rational and part.exp.q % 2 and part.exp.q > 1 and part.base.is_negative)

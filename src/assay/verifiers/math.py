@@ -4,34 +4,47 @@ The cascade, cheapest first, each with its stage in the verdict:
 
 1. `extraction`, `several`, `reference`: nothing is stated, or different things are, or there is nothing to compare with
 2. `refused`: what could not be checked in bounded time (`refusals`)
-3. `spelling`: the same LaTeX but for dress is right; `choice`: letters; `words`: plain words differ if they are others,
-   and are no mathematics
-4. `fraction`, `tolerance`, `percent`, `units`, `base`, `list`: two numbers, exactly, and that is final
-5. `structure`, `chain`, `points`, `math-verify`: sets, equations and expressions (`equivalence`), in a worker
-   process that is killed at the deadline; `unreadable`, `timeout`, `memory`, `failed`, `died` where there is no verdict
+3. `spelling`: the same LaTeX but for dress is right
+4. what needs no algebra (`settle`): `choice` letters, `time` of day, `fraction`, `tolerance`, `percent`, `units` of two
+   numbers, exactly, and that is final; `base`, `ratio`, `list`, `words`, `letters`, `names`, `approximate`
+5. `structure`, `sets`, `chain`, `points`, `math-verify`: sets, equations and expressions (`equivalence`), in a worker
+   process that is killed at the deadline; `unreadable`, `timeout`, `memory`, `failed`, `died`
 
-"Undecided" is said of what could not be read or computed, not "wrong": an answer is wrong without having been read only
-where it is clearly no mathematics, that is empty, punctuation or plain words.
+What is granted, as a careful teacher would who knows what the exercise asked for:
+
+* a name before a value, "AB = 5", f(x) = x^2, (p, q) = (3, 2), A(1, 2), and one name of a variable for another in f
+* a unit of the table (`units`) or a thing of the list (`nouns`) left out or added; other units where they convert;
+  dollars for a currency left out, and am or pm left out. Any other words behind a number make another answer
+* a choice by its letter or by its text, `\textbf{(C) }12` for C and for 12
+* the base of a number left out where the reference names it
+* number words, ordinals, repeating decimals, thousands by comma, `,\!`, space or several points; "or" and "and" for
+  commas; `\pm` for both values; "no solution" as "none"; articles
+
+"Undecided" is said of what the exercise alone could tell (m + n = 12 for 12, 3.14... for 3.14), of what two checks do
+not agree on, and where the reference is the trouble: it cannot be read, or not in bounded time. An answer that cannot
+be read, or not in bounded time, is wrong: else gibberish would be a way around a 0.
 
 Known limits:
 
 * a box that is never closed states no answer, since the text may be cut; the policy `open_box` reads it
-* `x = 5` passes for 5, f(x) = x^2 for x^2, and a solution set {3} for 3
+* a solution set {3} is 3
 * (1, 2) is read as an open interval and as a pair alike, so (1, 2) as an interval passes for the pair
 * log(x^2) and 2 log(x), or (-1)^n and cos(n pi), whose equality depends on what x and n may be, are undecided
 * two answers that hold functions without values, such as f(x) and f(y), are undecided unless they are spelled alike
 * equations in several variables are compared by factors and by what SymPy solves; equations that have no solution are
   undecided
 * numbers in another base are compared digit by digit with the base's own spelling: 11 (base 2) is not 3
+* nouns that are not in the list, "5 gizmos" for 5, are undecided; decimal commas, "0,5", are lists
 """
 
+import contextlib
 import functools
 import importlib.util
+import itertools
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Final
 
 from assay.errors import ConfigError, MissingExtra
@@ -39,23 +52,23 @@ from assay.types import Prompt, Score, Unscored, Verdict
 from assay.verifiers import answer as answers
 from assay.verifiers import batch
 from assay.verifiers.answer import Policy, Several
-from assay.verifiers.numeric import Tolerance, Units, check_settings, decide
-from assay.verifiers.pool import Pool
-from assay.verifiers.quantities import Percent, read
+from assay.verifiers.measures import measured
+from assay.verifiers.numeric import Tolerance, Units, check_settings
+from assay.verifiers.phrases import is_letters
+from assay.verifiers.pool import Pool, Reply, Request
+from assay.verifiers.quantities import Percent
 from assay.verifiers.refusals import refusal, too_long
-from assay.verifiers.spelling import is_blank, normalise, squeezed
-from assay.verifiers.units import convert, measured
+from assay.verifiers.settle import Left, Rules, settle
+from assay.verifiers.spelling import normalise, squeezed, tight
 
 __all__ = ["Math"]
 
 REMEMBERED: Final = 1 << 16
 """Comparisons whose verdicts are kept by content."""
 
-_THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+")
-_BASE: Final = re.compile(r"([0-9A-Za-z]+)_\{?(\d+)\}?")
-_WORDS: Final = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z][A-Za-z ,'-]{3,500}")
-_LETTER: Final = re.compile(r"\(?\s*(?:\\text\s*\{)?\(?([A-Za-z])\)?\}?\s*\)?\.?")
-_UNIT: Final = re.compile(r"(?P<body>.*\S)\s*(?P<unit>\\(?:text|mathrm|mbox)\s*\{[^{}]*\}(?:\^\{?[23]\}?)?)")
+_MARK: Final = re.compile(r"(?<=\d)\{,\}(?=\d{3})")
+"""A comma that only a thousands separator is written as; a bare one may part a list."""
+_TEXTED: Final = re.compile(r"\s*\$?\\(?:text|textbf|textit|textrm|mbox)\s*\{[^{}]*\}\$?\s*")
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,7 @@ class _Question:
     gold: str
     answer: str
     tolerance: float | None
+    unsure: str
     about: dict[str, Any]
 
 
@@ -85,7 +99,9 @@ class Math:
     percent: Percent = "drop"
     """drop: 50% is 50. divide: 50% is 1/2. strict: 50% is 50% alone."""
     units: Units = "strict"
-    """strict: 10 cm is not 10 m, 1 m is 100 cm, and 10 is either. strip: units do not count."""
+    """strict: 10 cm is not 10 m, 1 m is 100 cm, and 10 is either. strip: units and nouns do not count."""
+    roman: bool = False
+    """Whether XIV is 14."""
     intervals: bool = True
     """Whether an inequality may answer an interval, and an interval an inequality: 2 <= x < 3 is [2, 3)."""
     tolerance: Tolerance = None
@@ -111,10 +127,11 @@ class Math:
         Votes are counted under this key, so `2/\\sqrt{2}` and `\\sqrt{2}`, though equal, are two answers.
         """
         found = measured(normalise(answer))
-        if found is None:
+        if found is None or found.behind == "words":
             return squeezed(answer)
-        sign = "%" if found.percent and self.percent == "strict" else ""
-        return f"{found.value / 100 if found.percent and self.percent == 'divide' else found.value}{sign}"
+        number = found.quantity
+        sign = "%" if number.percent and self.percent == "strict" else ""
+        return f"{number.value / 100 if number.percent and self.percent == 'divide' else number.value}{sign}"
 
     def verify(self, text: str, reference: str) -> Score | Unscored:
         """1 = the same mathematics, 0 = not, or the text states no answer; `Unscored` when it cannot be decided."""
@@ -123,19 +140,26 @@ class Math:
     def check(self, text: str, reference: str) -> Verdict:
         """The verdict on a response, and the stage that came to it.
 
-        A text without an answer is wrong, not undecided: it was asked for one. Undecided are: a reference that cannot
-        be read, an input refused for its size (bytes, nesting, towers of exponents, factorials), a time-out, and what
-        two checks do not agree on. Raises `MissingExtra` without math-verify and `BackendError` when a worker cannot
+        A text without an answer is wrong, not undecided: it was asked for one; so is one whose answer cannot be read or
+        is refused for its size (bytes, nesting, towers of exponents, factorials). Undecided are: a reference that
+        cannot be read or is refused, a time-out, what two checks do not agree on, and what the exercise alone could
+        tell. Raises `MissingExtra` without math-verify and `BackendError` when a worker cannot
         start; never anything because of a text.
         """
-        found = self._at_once(text, reference)
-        return found if isinstance(found, Verdict) else self._asked(found)
+        (verdict,) = self.check_all([(text, reference)])
+        return verdict
 
     def check_all(
-        self, pairs: Sequence[tuple[str, str]], show: Callable[[int], None] = lambda _: None
+        self,
+        pairs: Sequence[tuple[str, str]],
+        show: Callable[[int], None] = lambda _: None,
+        reached: Callable[[int, Verdict], None] = lambda _, __: None,
     ) -> list[Verdict]:
-        """One verdict a pair of text and reference, in order, by all workers; the same pair is judged once."""
-        return batch.check_all(pairs, self._quick, self.check, self.workers, show)
+        """One verdict a pair of text and reference, in order, by all workers; the same pair is judged once.
+
+        As they are reached, in another order, `reached` is told the place and the verdict, `show` how many there are.
+        """
+        return batch.check_all(pairs, self._at_once, self._asked, show, reached)
 
     def validate(self, records: Iterable[str | Prompt]) -> dict[str, int]:
         """Check references (or prompts that have one): each passes in a box, and planted wrong ones do not.
@@ -143,10 +167,6 @@ class Math:
         Returns counts. Raises `DataError` that lists the first records on which this is not so.
         """
         return batch.validate(records, self.check_all, _stated)
-
-    def _quick(self, text: str, reference: str) -> Verdict | None:
-        found = self._at_once(text, reference)
-        return found if isinstance(found, Verdict) else None
 
     def _at_once(self, text: str, reference: str) -> Verdict | _Question:
         """The verdict where it needs no algebra; else what to ask."""
@@ -167,31 +187,27 @@ class Math:
             return verdict("wrong", "several", f"the text states {n} different answers")
         if found.policy == "choice":
             return self._choice(gold, found.text, verdict)
-        for who, what in (("reference", gold), ("answer", found.text)):
-            if why := too_long(what):
-                return verdict("undecided", "refused", f"the {who} {why}")
-        one, other = normalise(gold), normalise(found.text)
-        if squeezed(one) == squeezed(other) or _letter(one) == _letter(other) is not None:
+        if why := too_long(gold):
+            return verdict("undecided", "refused", f"the reference {why}")
+        if why := too_long(found.text):
+            return verdict("wrong", "refused", f"the answer {why}")
+        one, other = (normalise(_MARK.sub("", side)) for side in (gold, found.text))
+        if tight(one) == tight(other):
             return verdict("right", "spelling")
-        for who, what in (("reference", gold), ("answer", found.text)):
-            if why := refusal(what):
-                return verdict("undecided", "refused", f"the {who} {why}")
-        if exact := self._exact(one, other):
-            return verdict(*exact)
-        if self.percent != "divide" and (one.endswith("%") or other.endswith("%")):
-            if self.percent == "strict" and one.endswith("%") != other.endswith("%"):
-                return verdict("wrong", "percent", "one is a percentage and the other is not")
-            one, other = one.removesuffix("%"), other.removesuffix("%")
-        (one, gold_unit), (other, unit) = _unit(one), _unit(other)
-        if self.units == "strict":
-            factor = convert(unit, gold_unit)
-            if factor is None:
-                return verdict("undecided", "units", f"whether {unit!r} is {gold_unit!r} is not known")
-            if factor is False:
-                return verdict("wrong", "units", f"{unit!r} does not measure what {gold_unit!r} does")
-            if factor != 1:
-                other = rf"\frac{{{Fraction(factor).numerator}}}{{{Fraction(factor).denominator}}}({other})"
-        return _Question(one, other, self._relative(one), about)
+        if why := refusal(one):
+            return verdict("undecided", "refused", f"the reference {why}")
+        if why := refusal(other):
+            return verdict("wrong", "refused", f"the answer {why}")
+        texted = _TEXTED.fullmatch(gold) or _TEXTED.fullmatch(found.text)
+        if texted and is_letters(one) and sorted(one.lower()) == sorted(other.lower()) and one.lower() != other.lower():
+            return verdict("wrong", "words", "the same letters in another order")
+        ruling = settle(one, other, Rules(self.percent, self.units, self.tolerance, self.roman))
+        if not isinstance(ruling, Left):
+            return verdict(*ruling)
+        question = _Question(ruling.gold, ruling.answer, self._relative(ruling.gold), ruling.unsure, about)
+        _pool(self.workers, os.getpid())  # without the extra it is told, whatever is known already
+        known = _known.get(self._key(question))
+        return question if known is None else _verdict(question, known)
 
     def _choice(self, gold: str, letter: str, verdict: Callable[..., Verdict]) -> Verdict:
         stated = answers.find(gold, ("choice",))
@@ -200,84 +216,54 @@ class Math:
         same = stated.text.upper() == letter.upper()
         return verdict(*(("right", "choice") if same else ("wrong", "choice", "another letter")))
 
-    def _exact(self, gold: str, answer: str) -> tuple[str, str, str] | None:
-        """Outcome, stage and reason where numbers, words or bases settle it."""
-        if is_blank(answer):
-            return "wrong", "words", "the answer is no mathematics"
-        numbers = measured(gold, answer), measured(answer, gold)
-        if numbers[0] is not None and numbers[1] is not None:
-            return decide(numbers[0], numbers[1], self.percent, self.units, self.tolerance)
-        for number, rest in ((gold, answer), (answer, gold)):
-            if _THOUSANDS.fullmatch(number) and sorted(re.findall(r"\d+", rest)) == sorted(number.split(",")):
-                return "undecided", "list", f"{number} may be one number or a list"
-        words = [_is_words(text) for text in (gold, answer)]
-        if all(words):
-            same = gold.lower() == answer.lower()
-            return ("right", "spelling", "") if same else ("wrong", "words", "the words differ")
-        if any(words):
-            return "wrong", "words", "one is plain words and the other is not"
-        bases = [_BASE.fullmatch(text.replace(" ", "")) for text in (gold, answer)]
-        if any(match and match[1][0].isdigit() for match in bases):
-            return self._bases(gold, answer, bases)
-        return None
-
-    def _bases(self, gold: str, answer: str, bases: Sequence[re.Match[str] | None]) -> tuple[str, str, str] | None:
-        """1011_2 is neither 1011_3 nor 11; 1011 alone is taken for it, for the question named the base."""
-        digits, named = zip(
-            *((m[1], m[2]) if m else (text, None) for m, text in zip(bases, (gold, answer), strict=True)), strict=True
-        )
-        if not all(re.fullmatch(r"[0-9A-Za-z]+", part) for part in digits):
-            return "undecided", "base", "a number in another base beside an expression"
-        if None not in named and named[0] != named[1]:
-            return "wrong", "base", "the bases differ"
-        same = digits[0].lstrip("0").lower() == digits[1].lstrip("0").lower()
-        return ("right", "base", "") if same else ("wrong", "base", "the digits differ")
-
     def _relative(self, gold: str) -> float | None:
         """The tolerance for a comparison of numbers with this reference."""
-        found = read(gold, "marked")
-        if self.tolerance is None or found is None or found.step is None:
+        found = measured(gold)
+        if self.tolerance is None or found is None or found.quantity.step is None:
             return None
         if self.tolerance == "digits":
-            return float(found.step / 2 / abs(found.value)) if found.value else 0.0
+            value = found.quantity.value
+            return float(found.quantity.step / 2 / abs(value)) if value else 0.0
         return self.tolerance
 
-    def _asked(self, question: _Question) -> Verdict:
-        request: dict[str, Any] = {"gold": question.gold, "answer": question.answer, "intervals": self.intervals}
-        request["tolerance"] = question.tolerance
-        key = tuple(request.values())
+    def _asked(
+        self, questions: Iterable[tuple[batch.Pair, _Question]]
+    ) -> Generator[tuple[batch.Pair, Verdict], None, None]:
+        """The workers' verdicts, as they come."""
+        questions = iter(questions)
+        if (first := next(questions, None)) is None:
+            return
         pool = _pool(self.workers, os.getpid())
-        if (reply := _known.get(key)) is None:
-            reply = pool.ask(request, self.timeout)
-            if reply["stage"] not in ("timeout", "died", "memory", "failed"):
-                if len(_known) >= REMEMBERED:
-                    _known.clear()
-                _known[key] = reply
-        return Verdict(outcome=reply["outcome"], stage=reply["stage"], reason=reply["reason"], **question.about)
+        requests = (((pair, asked), self._request(asked)) for pair, asked in itertools.chain([first], questions))
+        with contextlib.closing(pool.ask_all(requests, self.timeout)) as replies:
+            for (pair, asked), reply in replies:
+                if reply["stage"] not in ("timeout", "died", "memory", "failed"):
+                    if len(_known) >= REMEMBERED:
+                        _known.clear()
+                    _known[self._key(asked)] = reply
+                yield pair, _verdict(asked, reply)
+
+    def _request(self, question: _Question) -> Request:
+        request: Request = {"gold": question.gold, "answer": question.answer, "intervals": self.intervals}
+        return {**request, "tolerance": question.tolerance}
+
+    def _key(self, question: _Question) -> tuple[Any, ...]:
+        return question.gold, question.answer, self.intervals, question.tolerance
 
 
-_known: dict[tuple[Any, ...], dict[str, Any]] = {}
+_known: dict[tuple[Any, ...], Reply] = {}
+
+
+def _verdict(question: _Question, reply: Reply) -> Verdict:
+    if question.unsure and reply["outcome"] == "right":
+        return Verdict(outcome="undecided", stage="names", reason=question.unsure, **question.about)
+    return Verdict(outcome=reply["outcome"], stage=reply["stage"], reason=reply["reason"], **question.about)
 
 
 def _stated(reference: str) -> str:
     """A reference's answer: its box, what stands behind its "####", or the whole."""
     found = answers.find(reference, ("boxed", "hashes"))
     return found.text if found else reference.strip()
-
-
-def _unit(text: str) -> tuple[str, str]:
-    match = _UNIT.fullmatch(text)
-    return (match["body"], match["unit"]) if match else (text, "")
-
-
-def _letter(text: str) -> str | None:
-    match = _LETTER.fullmatch(text)
-    return match[1] if match else None
-
-
-def _is_words(text: str) -> bool:
-    """Plain words, such as "Monday" or "no solution"; not "abc", which may be a product."""
-    return _WORDS.fullmatch(text) is not None
 
 
 @functools.cache

@@ -106,10 +106,16 @@ class Numeric:
         return Verdict(outcome=outcome, stage=stage, reason=reason, **about)
 
     def check_all(
-        self, pairs: Sequence[tuple[str, str]], show: Callable[[int], None] = lambda _: None
+        self,
+        pairs: Sequence[tuple[str, str]],
+        show: Callable[[int], None] = lambda _: None,
+        reached: Callable[[int, Verdict], None] = lambda _, __: None,
     ) -> list[Verdict]:
-        """One verdict a pair of text and reference, in order; the same pair is judged once."""
-        return batch.check_all(pairs, self.check, self.check, 1, show)
+        """One verdict a pair of text and reference, in order; the same pair is judged once.
+
+        As they are reached, `reached` is told the place and the verdict, `show` how many there are.
+        """
+        return batch.check_all(pairs, self.check, batch.never_asked, show, reached)
 
     def validate(self, records: Iterable[str | Prompt]) -> dict[str, int]:
         """Check references (or prompts that have one): each passes in a box, and planted wrong numbers do not.

@@ -17,7 +17,21 @@ from fractions import Fraction
 from typing import Any, Final, Literal
 
 from mpmath import mp, mpf  # type: ignore[import-untyped]
-from sympy import Add, I, Mul, Number, NumberSymbol, Pow, Rational, Symbol, exp, log, preorder_traversal
+from sympy import (
+    Add,
+    I,
+    Integer,
+    Mul,
+    Number,
+    NumberSymbol,
+    Pow,
+    Rational,
+    Symbol,
+    exp,
+    factorial,
+    log,
+    preorder_traversal,
+)
 from sympy.core.evalf import PrecisionExhausted
 from sympy.core.expr import UnevaluatedExpr
 from sympy.core.numbers import ImaginaryUnit
@@ -32,6 +46,7 @@ could be computed."""
 
 FEWEST: Final = 3
 MAX_EXACT_POWER: Final = 64
+MAX_FACTORIAL: Final = 5_000
 WHOLE_NUMBERS: Final = frozenset("ijkmnN")
 """Names by which whole numbers go."""
 
@@ -48,9 +63,9 @@ def agreement(one: Any, other: Any, digits: int) -> Agreement:
     names = sorted(one.free_symbols | other.free_symbols, key=str)
     if not names:
         return same_values(_value(one, {}, digits), _value(other, {}, digits), digits)
-    found = _over(one, other, _points(names, f"{sorted(map(str, (one, other)))}"), digits)
+    found = _over(one, other, _points(names, f"{sorted(map(_spelled, (one, other)))}"), digits)
     if found == "different" and all(name.name in WHOLE_NUMBERS for name in names):
-        whole = [{name: start + 3 * place for place, name in enumerate(names)} for start in range(1, 8)]
+        whole = [{name: Integer(start + 3 * place) for place, name in enumerate(names)} for start in range(1, 8)]
         return "whole" if _over(one, other, whole, digits) == "equal" else found
     return found
 
@@ -59,6 +74,10 @@ def same_values(one: Any, other: Any, digits: int) -> Agreement:
     """Whether two computed values are the same, relative to their size, but for the last digits."""
     if one is None or other is None:
         return "unknown"
+    if isinstance(one, Fraction) and isinstance(other, Fraction):
+        return "equal" if one == other else "different"
+    with mp.workdps(digits + 10):
+        one, other = (_floating(value) for value in (one, other))
     close = abs(one - other) <= mpf(10) ** -(digits - 20) * max(abs(one), abs(other))
     return "equal" if close else "different"
 
@@ -76,11 +95,15 @@ def _parts(expression: Any) -> Any:
 
 def _over(one: Any, other: Any, points: Sequence[dict[Any, Any]], digits: int) -> Agreement:
     complex_too = one.has(I) or other.has(I)
+    inner = [[], []] if complex_too else [_under_roots(side) for side in (one, other)]
     equal = lone = 0
     elsewhere: list[Agreement] = []
     for point in points:
         first, second = _value(one, point, digits), _value(other, point, digits)
-        real = [value is not None and (complex_too or _is_real(value)) for value in (first, second)]
+        real = [
+            value is not None and (complex_too or (_is_real(value) and _is_real_inside(parts, point)))
+            for value, parts in zip((first, second), inner, strict=True)
+        ]
         if all(real):
             if same_values(first, second, digits) == "different":
                 return "different"
@@ -96,6 +119,23 @@ def _over(one: Any, other: Any, points: Sequence[dict[Any, Any]], digits: int) -
     return "equal" if equal >= FEWEST or everywhere == len(points) else "unknown"
 
 
+def _under_roots(expression: Any) -> list[Any]:
+    """What has to be positive for it to be real all through: the square root of a times that of b may look real."""
+    found = []
+    for part in _parts(expression):
+        if part.is_Pow and not part.exp.is_integer and part.base.free_symbols:
+            found.append(part.base)
+        elif isinstance(part, log) and part.free_symbols:
+            found.append(part.args[0])
+    return found
+
+
+def _is_real_inside(parts: Sequence[Any], point: dict[Any, Any]) -> bool:
+    """Whether none of what has to be positive is negative or complex."""
+    values = [part.evalf(15, subs=point) for part in parts]
+    return all(not value.is_negative if value.is_Number else not value.is_number for value in values)
+
+
 def _points(names: Sequence[Any], seed: str) -> list[dict[Any, Any]]:
     """Rational points in all quarters; which ones depends on the expressions alone."""
     draw = random.Random(seed)
@@ -109,12 +149,19 @@ def _points(names: Sequence[Any], seed: str) -> list[dict[Any, Any]]:
     ]
 
 
+def _spelled(expression: Any) -> str:
+    """What an expression is made of, for a seed: SymPy's printer takes longer than all the values do."""
+    parts = (str(part) if part.is_Atom else part.func.__name__ for part in _parts(expression))
+    return " ".join(parts)
+
+
 def _value(expression: Any, point: dict[Any, Any], digits: int) -> Any:
-    """The value as an mpmath number; None where there is none, or its digits could not be computed."""
+    """The value, exact where it is rational, else as an mpmath number.
+
+    None where there is none, or its digits could not be computed.
+    """
     with suppress(_NotRational, ZeroDivisionError):
-        exact = _rational(expression, point)
-        with mp.workdps(digits + 10):
-            return mp.mpf(exact.numerator) / exact.denominator
+        return _rational(expression, point)
     try:
         value = expression.evalf(digits, subs=point, maxn=4 * digits + 400, strict=True)
     except PrecisionExhausted:
@@ -133,6 +180,10 @@ def _value(expression: Any, point: dict[Any, Any], digits: int) -> Any:
         )
 
 
+def _floating(value: Any) -> Any:
+    return mp.mpf(value.numerator) / value.denominator if isinstance(value, Fraction) else value
+
+
 class _NotRational(Exception):
     """It is not made of rational numbers by sums, products and small whole powers."""
 
@@ -149,6 +200,8 @@ def _rational(expression: Any, point: dict[Any, Any]) -> Fraction:
         return math.prod((_rational(part, point) for part in expression.args), start=Fraction(1))
     if expression.is_Pow and expression.exp.is_Integer and abs(expression.exp.p) <= MAX_EXACT_POWER:
         return Fraction(_rational(expression.base, point) ** expression.exp.p)
+    if isinstance(expression, factorial) and expression.args[0].is_Integer and 0 <= expression.args[0] <= MAX_FACTORIAL:
+        return Fraction(math.factorial(int(expression.args[0])))
     raise _NotRational
 
 

@@ -1,8 +1,9 @@
 r"""Numbers as people write them, read exactly as fractions.
 
-Integers, decimals, thousands separators (1,000 and 1 000 and 16,80,000), `a/b`, mixed numbers, `\frac{a}{b}`,
-scientific notation, number words up to ninety-nine, currency and percent signs, and a unit behind the number. Nothing
-is evaluated: "3 + 4" is not a number. Left out on purpose: decimal commas.
+Integers, decimals, thousands separators (1,000 and 1 000 and 16,80,000 and 1.234.567), `a/b`, mixed numbers,
+`\frac{a}{b}`, scientific notation, powers of ten, repeating decimals, number words, ordinals, currency and percent
+signs, and a unit behind the number. Nothing is evaluated: "3 + 4" is not a number. Left out on purpose: decimal commas,
+but for 1.234,5, which can be nothing else.
 """
 
 import functools
@@ -11,9 +12,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, Literal
 
+from assay.verifiers.numberwords import MULTIPLES, fraction_word, ordinal, spoken
 from assay.verifiers.spelling import normalise
+from assay.verifiers.units import changes_value
 
-__all__ = ["MAX_DIGITS", "Percent", "Quantity", "number", "quantity", "read"]
+__all__ = ["MAX_DIGITS", "Percent", "Quantity", "number", "quantity", "read", "split"]
 
 Percent = Literal["drop", "divide", "strict"]
 """drop: 50% is 50, the way GSM8K's answers are written. divide: 50% is 1/2. strict: 50% is 50% alone."""
@@ -21,45 +24,44 @@ Percent = Literal["drop", "divide", "strict"]
 MAX_DIGITS: Final = 300
 """Longest number and largest power of ten that are read; beyond them a text is no number: 1e999999999 costs nothing."""
 
-_DIGITS: Final = r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d{1,3}(?:[ ]\d{3})+|\d*"
+_DIGITS: Final = r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}|[1-9]\d{0,2}(?:[ ]\d{3})+|\d*"
 _DECIMAL: Final = re.compile(
     rf"(?P<sign>[-+]?)\s*(?P<whole>{_DIGITS})(?:\.(?P<part>\d*))?"
     r"(?:[eE](?P<exponent>[-+]?\d{1,9})|\s*(?:\\times|\\cdot|[x×*])\s*10\s*\^\s*\{?(?P<power>-?\d{1,9})\}?)?"
 )
+_POINTS: Final = re.compile(r"([-+]?[1-9]\d{0,2}(?:\.\d{3}){2,}|[-+]?[1-9]\d{0,2}(?:\.\d{3})+(?=,\d))(?:,(\d+))?")
 _RATIO: Final = re.compile(r"(?P<sign>[-+]?)\s*(?:(?P<whole>\d+)\s+)?(?P<top>-?[\d.,]+)\s*/\s*(?P<bottom>-?[\d.,]+)")
 _FRAC: Final = re.compile(
     r"(?P<sign>[-+]?)\s*(?P<whole>\d+)?\s*\\frac\s*\{\s*(?P<top>-?[\d.,]+)\s*\}\s*\{\s*(?P<bottom>-?[\d.,]+)\s*\}"
 )
+_POWER: Final = re.compile(r"(?P<sign>[-+]?)\s*10\s*\^\s*(?:\{\s*(-?\d{1,4})\s*\}|(\d{1,4}))")
+_REPEATING: Final = re.compile(
+    r"(?P<sign>[-+]?)\s*(?P<whole>\d*)\.(?P<part>\d*)"
+    r"(?:\\(?:overline|bar)\s*\{\s*(?P<over>\d+)\s*\}|\\(?:overline|bar)\s+(?P<single>\d)"
+    r"|\\dot\s*\{?\s*(?P<dotted>\d)\s*\}?|\((?P<round>\d+)\)|\s*(?P<dots>\\dots))"
+)
+_PLACE: Final = re.compile(
+    r"(?P<number>[-+]?[\d,]+)\s*-?(?:\^\s*\{?\s*)?(?:\\text\s*\{)?\s*(?:st|nd|rd|th)\s*\}?\s*\}?", re.IGNORECASE
+)
 _INTEGER: Final = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}")
-_MARKED: Final = r"\s*(?P<marked>\\(?:text|mathrm|mbox)\s*\{[^{}]*\}(?:\^\{?[23]\}?)?)"
+_MARKED: Final = r"\\text\s*\{[^{}]*\}"
 # Bare letters behind a number are a unit when a space parts them or there are several: "10cm" is 10, "2x" is algebra.
-_BARE: Final = r"(?P<bare>\s+[A-Za-z][A-Za-z .'/-]*|[A-Za-z]{2,}|\s*(?:m|[A-Za-z]{2,})\^\{?[23]\}?)"
-_UNITS: Final = {
-    "any": re.compile(rf"(?P<number>.*[\d}}%])(?:{_MARKED}|{_BARE})"),
-    "marked": re.compile(rf"(?P<number>.*[\d}}%])(?:{_MARKED})"),
-}
-# These words change the value: "5 hundred", "2 and a half", "3 to 4".
-_NO_UNIT: Final = re.compile(
-    r"\b(?:hundred|thousand|million|billion|trillion|and|or|to|times|plus|minus|over|per ?cent)\b|pi\b"
+_TAIL: Final = re.compile(
+    r"(?P<number>.*[\d}%])"
+    rf"(?P<tail>\s*{_MARKED}.*|\s+[A-Za-z].*|[A-Za-z]{{2,}}.*|\s*(?:m|[A-Za-z]{{2,}})\^\{{?[23]\}}?)"
 )
-_MAGNITUDE: Final = re.compile(
-    r"(?P<number>.*\d)\s*(?:\\text\s*\{\s*)?(?P<word>thousand|million|billion|trillion)\b(?:\s*[A-Za-z]+)?\s*\}?"
+_DEGREES: Final = re.compile(r"(?P<number>[^^]*)(?P<tail>\^\{\\circ\}.*)")
+_SPOKEN_TAIL: Final = re.compile(r"(?P<number>[A-Za-z -]*[A-Za-z])\s+(?P<tail>[A-Za-z]+)")
+_MULTIPLE: Final = re.compile(
+    rf"(?P<number>.*\d)\s*(?:\\text\s*\{{\s*)?(?P<word>{'|'.join(MULTIPLES)})(?:s\b|\b)\s*(?P<tail>.*)"
 )
-_POWERS: Final = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_PARTS: Final = re.compile(
+    r"(?P<number>[-+]?\d{1,9})(?:\s*-|\s+|(?=\\text))(?:\\text\s*\{\s*)?\s*(?P<word>[a-z]+)\s*\}?"
+)
+_AND_PART: Final = re.compile(r"(?P<whole>\d{1,9}) and (?:(?:a|an|one) )?(?P<part>[a-z]+(?:[ -][a-z]+)?)")
 _NAMED: Final = re.compile(r"(?:[A-Za-z]\w*|\\text\s*\{[^{}]*\})\s*=\s*(?P<value>[^=]*)")
-_HOUR: Final = re.compile(r"(\d{1,2}):00(?:\s*[ap]\.?m\.?)?", re.IGNORECASE)
-_CURRENCY: Final = re.compile(r"^([-+]?)\s*[€£¥₹]\s*|\s*[€£¥₹]$")
-
-_TEENS: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-    " eighteen nineteen"
-).split()
-_TENS: Final = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_WORDS: Final = (
-    {word: value for value, word in enumerate(_TEENS)}
-    | {word: 10 * value for value, word in enumerate(_TENS, 2)}
-    | {f"{ten}-{one}": 10 * a + b for a, ten in enumerate(_TENS, 2) for b, one in enumerate(_TEENS[1:10], 1)}
-)
+_HOUR: Final = re.compile(r"(\d{1,2}):00(?:\s*(?:\\text\s*\{)?\s*[ap]\.?m\.?\}?)?", re.IGNORECASE)
+_MONEY: Final = re.compile(r"^([-+]?)\s*((?:US)?\s*\\\$|[€£¥₹]|Rs\b\.?)\s*(?=[-+]?\s*[\d.\\])|\s*(\\\$|[€£¥₹¢])$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,16 @@ class Quantity:
     percent: bool = False
     """Whether it has one."""
     unit: str = ""
-    """What stands behind it; "" where nothing does."""
+    """What stands behind it, or the currency before it; "" where nothing does."""
     step: Fraction | None = None
     """One in the last place of a decimal, 1/1000 of 0.333; None for what is no decimal."""
 
 
 def read(text: str, units: Literal["any", "marked"] = "any") -> Quantity | None:
-    r"""A text that is one number, perhaps with a unit: r"18 \text{ cm}", and with "any" also "18 cm" or "x = 18"."""
+    r"""A text that is one number, perhaps with a unit: r"18 \text{ cm}", and with "any" also "18 cm" or "x = 18".
+
+    A unit is here whatever does not change the value; `units.behind` tells what it is.
+    """
     if _INTEGER.fullmatch(text):
         return Quantity(Fraction(int(text)))
     return _read(text, units) if len(text) <= 4 * MAX_DIGITS else None
@@ -95,6 +100,28 @@ def number(text: str, percent: Percent = "drop") -> Fraction | None:
     return None if found is None else _scaled(found, percent)
 
 
+def split(text: str) -> tuple[Quantity, str] | None:
+    """A normalised text as a number and all that stands behind it, whatever that is; None where no number begins it."""
+    if len(text) > 4 * MAX_DIGITS:
+        return None
+    if (found := _number(text)) is not None:
+        return found, found.unit
+    if large := _MULTIPLE.fullmatch(text):
+        found = _number(large["number"])
+        if found is None:
+            return None
+        tail = large["tail"].removesuffix("}") if "{" not in large["tail"] else large["tail"]
+        return replace(found, value=found.value * MULTIPLES[large["word"]], step=None), tail.strip() or found.unit
+    unit = _DEGREES.fullmatch(text) or _TAIL.fullmatch(text) or _SPOKEN_TAIL.fullmatch(text)
+    found = _number(unit["number"].rstrip()) if unit else None
+    if unit is None or found is None:
+        return None
+    tail = unit["tail"].strip()
+    if re.fullmatch(r"(?:\\text\s*\{)?\s*(?:percent|per ?cent)\s*\}?", tail):
+        return replace(found, percent=True), ""
+    return found, f"{found.unit} {tail}" if found.unit else tail
+
+
 def _scaled(found: Quantity, percent: Percent) -> Fraction:
     return found.value / 100 if found.percent and percent == "divide" else found.value
 
@@ -103,33 +130,54 @@ def _scaled(found: Quantity, percent: Percent) -> Fraction:
 def _read(text: str, units: Literal["any", "marked"]) -> Quantity | None:
     plain = normalise(text)
     if units == "any":
-        plain = re.sub(r"\s*\bper ?cent$", "%", plain)
         named = _NAMED.fullmatch(plain)
         plain = named["value"].strip() if named else plain
-    if (found := _number(plain)) is not None:
-        return found
-    if large := _MAGNITUDE.fullmatch(plain):
-        found, scale = _number(large["number"]), 10 ** _POWERS[large["word"]]
-        return None if found is None else replace(found, value=found.value * scale, step=None)
-    unit = _UNITS[units].fullmatch(plain)
-    if unit is None or _NO_UNIT.search(plain.lower(), unit.end("number")):
+    parts = split(plain)
+    if parts is None:
         return None
-    found = _number(unit["number"])
-    name = unit["marked"] or (unit["bare"] if units == "any" else "")
-    return None if found is None else replace(found, unit=(name or "").strip())
+    found, tail = parts
+    bare = tail and tail != found.unit and not re.match(_MARKED, tail)
+    if (bare and units == "marked") or (tail and changes_value(tail)):
+        return None
+    return replace(found, unit=tail)
 
 
 def _number(plain: str) -> Quantity | None:
-    if (word := _WORDS.get(plain.lower().replace(" ", "-"))) is not None:
-        return Quantity(Fraction(word))
+    if plain[:1].isalpha() and plain[:2] not in ("Rs", "US"):
+        place = ordinal(plain)
+        value = Fraction(place) if place is not None else spoken(plain)
+        return None if value is None else Quantity(value)
+    percent, unit = plain.endswith("%"), ""
+    plain = plain.removesuffix("%").rstrip()
+    if money := _MONEY.search(plain):
+        unit = (money[2] or money[3]).removeprefix("US").strip(" \\.")
+        plain = _MONEY.sub(lambda match: match[1] or "", plain, count=1)
+    found = _decimal(plain) or _composed(plain)
+    if found is not None and (percent or unit):
+        return replace(found, percent=percent, unit=unit)
+    return found
+
+
+def _composed(plain: str) -> Quantity | None:
+    """What is no plain decimal: fractions, powers, repeating decimals, 5th, 5:00, 1.234.567, 2 thirds."""
+    if parts := _RATIO.fullmatch(plain) or _FRAC.fullmatch(plain):
+        return _ratio(**parts.groupdict())
+    if power := _POWER.fullmatch(plain):
+        return _decimal(f"{power['sign']}1e{power[2] or power[3]}")
+    if repeating := _REPEATING.fullmatch(plain):
+        return _repeating(repeating)
     if hour := _HOUR.fullmatch(plain):  # 5:00 pm is 5; 5:30 is no number
         return Quantity(Fraction(int(hour[1])))
-    percent = plain.endswith("%")
-    plain = _CURRENCY.sub(r"\1", plain.removesuffix("%").rstrip())
-    found = _decimal(plain)
-    if found is None and (parts := _RATIO.fullmatch(plain) or _FRAC.fullmatch(plain)):
-        found = _ratio(**parts.groupdict())
-    return replace(found, percent=True) if found is not None and percent else found
+    if place := _PLACE.fullmatch(plain):
+        return _decimal(place["number"])
+    if points := _POINTS.fullmatch(plain):
+        return _decimal(f"{points[1].replace('.', '')}.{points[2] or 0}")
+    if mixed := _AND_PART.fullmatch(plain):
+        part = spoken(mixed["part"]) if " " in mixed["part"] or "-" in mixed["part"] else spoken(f"a {mixed['part']}")
+        return Quantity(int(mixed["whole"]) + part) if part is not None and part < 1 else None
+    if (shares := _PARTS.fullmatch(plain)) and (below := fraction_word(shares["word"])):
+        return Quantity(Fraction(int(shares["number"]), below))
+    return None
 
 
 def _decimal(text: str) -> Quantity | None:
@@ -152,3 +200,20 @@ def _ratio(sign: str, whole: str | None, top: str, bottom: str) -> Quantity | No
         return None
     value = base.value + over.value / under.value
     return Quantity(-value if sign == "-" else value)
+
+
+def _repeating(match: re.Match[str]) -> Quantity | None:
+    r"""0.1\overline{6} and 0.1666... as 1/6; None where dots follow digits that do not repeat."""
+    part = match["part"]
+    block = match["over"] or match["single"] or match["dotted"] or match["round"]
+    if block is None:
+        # Three times the same digit, or twice the same longer block.
+        repeated = re.search(r"(\d)\1\1$", part) or re.search(r"(\d{2,12}?)\1$", part)
+        if repeated is None:
+            return None
+        block = repeated[1]
+    if len(part) + len(block) > MAX_DIGITS or len(match["whole"]) > MAX_DIGITS:
+        return None
+    nines = (10 ** len(block) - 1) * 10 ** len(part)
+    value = Fraction(int(match["whole"] or 0)) + Fraction(int(part or 0), 10 ** len(part)) + Fraction(int(block), nines)
+    return Quantity(-value if match["sign"] == "-" else value)

@@ -5,13 +5,13 @@ from typing import Any
 
 from latex2sympy2_extended.logic import And
 from math_verify.grader import unwrap_fcs
-from sympy import Eq, Ge, Gt, Intersection, Interval, Le, Lt, Ne, S, Set, Symbol, oo, solve
+from sympy import Eq, FiniteSet, Ge, Gt, Intersection, Interval, Le, Lt, Ne, S, Set, Symbol, Tuple, oo, solve
 from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
 from assay.verifiers.points import agreement, digits_for
 
-__all__ = ["as_zero", "chain_end", "names_a_value", "solutions", "solved", "unnamed"]
+__all__ = ["as_zero", "assigned", "chain_end", "names_a_value", "renamed", "solutions", "solved", "unnamed"]
 
 
 def chain_end(side: Any) -> Any | None:
@@ -44,6 +44,33 @@ def _is_name(side: Any) -> bool:
 def unnamed(side: Any, other: Any) -> Any:
     """5 for "x = 5", where the other side is no equation."""
     return side.rhs if names_a_value(side) and not isinstance(other, (Relational, And)) else side
+
+
+def assigned(side: Any) -> dict[str, Any] | None:
+    """The values of "x = 1, y = 2" and of "(x, y) = (1, 2)" by their names, which must be different."""
+    if isinstance(side, Eq) and isinstance(side.lhs, Tuple) and isinstance(side.rhs, (Tuple, Interval)):
+        values = side.rhs.args if isinstance(side.rhs, Tuple) else (side.rhs.start, side.rhs.end)
+        pairs = list(zip(side.lhs.args, values, strict=False))
+        complete = len(side.lhs.args) == len(values)
+    elif isinstance(side, FiniteSet):
+        complete = all(isinstance(part, Eq) for part in side.args)
+        pairs = [(part.lhs, part.rhs) for part in side.args] if complete else []
+    else:
+        return None
+    names = {str(name) for name, _ in pairs}
+    if not complete or len(names) != len(pairs) or not all(isinstance(name, Symbol) for name, _ in pairs):
+        return None
+    return {str(name): value for name, value in pairs}
+
+
+def renamed(one: Any, other: Any) -> tuple[Any, Any]:
+    """f(t) = t^2 with the variable of f(x) = x^2."""
+    calls = [side.lhs for side in (one, other) if isinstance(side, Eq) and isinstance(side.lhs, AppliedUndef)]
+    if len(calls) == 2 and calls[0].func == calls[1].func:
+        variables = [call.args for call in calls]
+        if len(variables[0]) == len(variables[1]) and all(isinstance(name, Symbol) for name in sum(variables, ())):
+            return one, other.xreplace(dict(zip(variables[1], variables[0], strict=True)))
+    return one, other
 
 
 def solutions(relation: Any) -> Any | None:

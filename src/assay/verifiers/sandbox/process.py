@@ -21,6 +21,7 @@ from assay.errors import BackendError, ConfigError
 from assay.verifiers.sandbox import filter as calls
 from assay.verifiers.sandbox.launch import ENVIRONMENT, THREADS, Interpreter, command
 from assay.verifiers.sandbox.levels import Level
+from assay.verifiers.side_by_side import Stopped, stop_file
 
 __all__ = ["Ended", "ForkServer", "Job", "Limits", "SetUpFailed"]
 
@@ -240,8 +241,12 @@ class ForkServer:
             raise BackendError(f"the sandbox's fork server is gone ({error}){self._said()}") from error
 
     def _receive(self, seconds: float) -> tuple[dict[str, Any], list[int]]:
-        ready, _, _ = select.select([self._control], [], [], seconds)
+        stop = stop_file()
+        watched: list[Any] = [self._control] if stop is None else [self._control, stop]
+        ready, _, _ = select.select(watched, [], [], seconds)
         message, handles = b"", list[int]()
+        if stop in ready:
+            raise Stopped
         if ready:
             message, handles, _, _ = socket.recv_fds(self._control, CHUNK, 4)
         if not message:
@@ -319,6 +324,8 @@ def _watch(running: Sequence[_Running], seconds: float) -> list[str]:
     deadline = time.monotonic() + seconds
     reasons = [""] + ["done"] * (len(running) - 1)
     with selectors.DefaultSelector() as selector:
+        if (stop := stop_file()) is not None:
+            selector.register(stop, selectors.EVENT_READ)
         for process in running:
             assert process.job_pipe is not None
             selector.register(process.job_pipe, selectors.EVENT_WRITE, (process, "job"))
@@ -330,6 +337,8 @@ def _watch(running: Sequence[_Running], seconds: float) -> list[str]:
             if not events and time.monotonic() >= deadline:
                 return ["time"] * len(running)
             for key, _ in events:
+                if key.fileobj == stop:
+                    raise Stopped
                 process, name = key.data
                 if name == "job":
                     process.feed()
