@@ -30,6 +30,7 @@ _FILES: Final = (
     "functions",
     "outside",
     "styles",
+    "more",
     "under_pytest",
 )
 TABLE: Final[list[Item]] = [item for name in _FILES for item in table(name)]

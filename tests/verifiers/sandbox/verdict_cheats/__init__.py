@@ -17,7 +17,7 @@ from tests.verifiers.marked import blocks, text
 __all__ = ["CHEATS", "HONEST", "KINDS"]
 
 FOLDER: Final = Path(__file__).parent
-FILES: Final = ("objects", "ends", "forgeries", "readers", "patches", "names", "runners", "files")
+FILES: Final = ("objects", "ends", "forgeries", "readers", "patches", "names", "runners", "files", "insiders")
 HONEST: Final = "def add(a, b):\n    return a + b\n"
 
 
