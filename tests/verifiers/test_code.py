@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -290,14 +291,74 @@ def test_what_a_program_says_can_be_printed() -> None:
     assert verdict.reason.encode()
 
 
+OWN = """
+class Own:
+    def half(self, x):
+        return x / 2
+"""
+
+
 @pytest.mark.parametrize(
-    "source", ["assert twice(lambda x: x + 1) == 3", "import solution as s\ndef test_it(): s.twice(len)"]
+    ("source", "what"),
+    [
+        (OWN + "assert call(Own(), 4) == 2", "passes a Own to the program"),
+        ("class Mine(Base):\n    pass\nassert Mine().one() == 1", "derives the class Mine"),
+        ("from unittest.mock import patch\nwith patch('time.time', lambda: 5):\n    assert now() == 5", "patch"),
+        ("assert Money(3) == 3", "the program's Money with a value of theirs"),
+        ("assert (Money(3) + 1).cents == 4", "by its __add__"),
+    ],
 )
-def test_what_tests_cannot_pass_to_a_program_is_said(source: str) -> None:
-    suite = Assertions(tests=(source,), pytest="test_it" in source)
-    verdict = CODE.check("def twice(f): return f(f(1))", suite)
+@pytest.mark.parametrize("by_pytest", [False, True])
+def test_what_tests_need_is_said_and_had_in_one_process(source: str, what: str, by_pytest: bool) -> None:
+    program = """
+import time
+class Base:
+    def one(self): return 1
+class Money:
+    def __init__(self, cents): self.cents = cents
+    def __eq__(self, other): return self.cents == getattr(other, "cents", other)
+    def __add__(self, other): return Money(self.cents + other)
+def call(own, x): return own.half(x)
+def now(): return time.time()
+"""
+    if by_pytest:
+        body = "\n    ".join(source.split("\n"))
+        source = f"from solution import *\n\ndef test_it():\n    {body}\n"
+    suite = Assertions(tests=(source,), pytest=by_pytest)
+    verdict = CODE.check(program, suite)
     assert verdict.outcome == "undecided"
-    assert "function" in verdict.reason
+    assert what in verdict.reason
+    bad = program.replace("return 1", "return 2").replace("self.cents =", "self.cents = 1 +")
+    bad = bad.replace("half(x)", "half(3)").replace("time.time()", "6")
+    for protocol in ("joint", "auto"):
+        code = replace(CODE, protocol=protocol)
+        assert outcome(program, suite, code) == "right"
+        assert outcome(bad, suite, code) == "wrong"
+
+
+def test_functions_and_iterators_of_the_tests_reach_the_program() -> None:
+    tests = (
+        "assert twice(lambda x: x + 1, 1) == 3",
+        "assert twice(str.upper, 'a') == 'A'",
+        "heard = []\ntwice(lambda x: heard.append(x), 1)\nassert heard == [1, None]",
+        "it = iter([1, 2, 3])\nassert first(it) == 1\nassert next(it) == 2",
+        "def steps():\n    yield 5\n    raise KeyError('end')\ng = steps()\nassert first(g) == 5\n"
+        "try:\n    first(g)\nexcept KeyError as error:\n    assert error.args == ('end',)\nelse:\n    assert False",
+    )
+    code = "def twice(f, x): return f(f(x))\ndef first(xs): return next(iter(xs))"
+    verdict = CODE.check(code, Assertions(tests=tests))
+    assert verdict.outcome == "right", verdict.reason
+    assert outcome(code.replace("f(f(x))", "f(x)"), Assertions(tests=tests[:1])) == "wrong"
+
+
+def test_tests_that_do_not_run_have_not_passed() -> None:
+    """What the sources hold is counted outside, whatever the process that judges says."""
+    source = "import sys\nfrom solution import add\ndef test_a():\n    assert add(1, 2) == 3\n"
+    for more in ("def test_b():\n    sys.exit(0)\n", "def test_b():\n    raise KeyboardInterrupt\n"):
+        for protocol in ("strict", "joint"):
+            verdict = replace(SHARE, protocol=protocol).check(ADD, Assertions(tests=(source + more,), pytest=True))
+            assert verdict.outcome == "wrong"
+            assert verdict.credit == 0.5
 
 
 def test_pytest_files() -> None:

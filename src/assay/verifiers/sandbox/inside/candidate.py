@@ -127,16 +127,6 @@ class Program:
     def _do_special(self, target: Any, name: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
         return _special(target, name)(*arguments, **keywords)
 
-    def _do_each(self, target: Any, name: str, arguments: list[Any], _: Any) -> tuple[Any, ...]:
-        """What an operator makes of each of several operands: a pair of whether it raised, and what."""
-        found = []
-        for operand in arguments:
-            try:
-                found.append((False, _special(target, name)(operand)))
-            except Exception as error:  # noqa: BLE001
-                found.append((True, error))
-        return tuple(found)
-
     def _do_copy(self, target: Any, name: str, *_: Any) -> Any:
         return copy.deepcopy(target) if name == "deep" else copy.copy(target)
 

@@ -111,17 +111,20 @@ class Channel:
             self.rests = rests
             return self.ask("special", target, name, operand)
         operands, place = among(operand)
-        results = self.ask("each", target, name, *operands)
-        if not isinstance(results, tuple) or len(results) != len(operands):
-            raise self._end("the program's answer is no data")
-        raised, result = results[place]
-        if lies(name, operands, [NotImplemented if failed else found for failed, found in results], place):
+        results, errors = list[Any](), dict[int, Exception]()
+        for index, each in enumerate(operands):  # one by one: nobody sees the next before answering
+            try:
+                results.append(self.ask("special", target, name, each))
+            except Exception as error:  # noqa: BLE001  of a decoy it means nothing
+                results.append(NotImplemented)
+                errors[index] = error
+        if lies(name, operands, results, place):
             return refused(name)
-        if operand is not None and result is not NotImplemented:
+        if operand is not None and results[place] is not NotImplemented:
             self.rests = rests
-        if raised:
-            raise result
-        return result
+        if place in errors:
+            raise errors[place]
+        return results[place]
 
     def _crosses(self, value: Any) -> bool:
         """Whether a value can be told to the program."""

@@ -6,6 +6,7 @@ that it cannot know, and one that says yes to those, too, or whose differences d
 caught. What is not caught is still no proof, so a verdict that rests on it is not "right" either.
 """
 
+import math
 import secrets
 from collections.abc import Sequence
 from typing import Any, Final
@@ -16,8 +17,8 @@ ORDER: Final = ("__lt__", "__le__", "__gt__", "__ge__")
 _SPREAD: Final = ("__add__", "__radd__", "__sub__", "__rsub__")
 ASKED: Final = frozenset(("__eq__", "__ne__", "__contains__", *ORDER, *_SPREAD))
 """Operators that are asked about decoys, too: of others a far operand may take for ever."""
-_FAR: Final = (10**6, 10**12, 10**30)
-_WORDS: Final = ("", "0", "a", "zzzz", "\U0010ffff" * 4)
+_FAR: Final = (10**30, -(10**30))
+_DECOYS: Final = 16
 
 
 def among(value: Any) -> tuple[list[Any], int]:
@@ -66,22 +67,35 @@ def _says(result: Any, answer: bool) -> bool:
 
 
 def _like(value: Any) -> list[Any]:
-    """Values that are not this one, near it and far from it."""
-    token = secrets.token_hex(4)
+    """Values of the kind of this one, among which it does not stand out, and some that are far from it."""
     kind = type(value)
+    token = secrets.token_hex(4)
     if kind is bool or value is None:
-        return [other for other in (None, False, True) if other is not value] + [token, (token,)]
-    if kind is int or kind is float:
-        near = [secrets.randbelow(1000) + 2 for _ in range(6)]
-        # Of a large float, what is near is itself.
-        found = [value + step for step in (*near, *(-step for step in near), 1, -1)]
-        found += [2 * value + 1, -3 * value - 1, *map(kind, _FAR), *(-kind(far) for far in _FAR)]
-        return [other for other in found if other != value]
-    if kind is str:
-        changed = (*_WORDS, value + "x", value[1:], value[::-1], token)
-        return [other for other in changed if other != value]
-    if kind is list or kind is tuple:
-        changed_items = [kind([*value[:i], *_like(value[i])[:2], *value[i + 1 :]]) for i in range(min(len(value), 4))]
-        found = [*changed_items, kind([*value, 0]), kind(value[1:]), kind([]), kind([token]), kind([0, 1, token])]
-        return [other for other in found if other != value]
-    return [token, secrets.randbelow(1000), (), (token,)]
+        found: list[Any] = [None, False, True, token, (token,)]
+    elif kind is int or kind is float:
+        found = [*_around(value), *map(kind, _FAR)]
+    elif kind is str:
+        letters = sorted({*value, "a", "0"})
+        lengths = [max(0, len(value) + secrets.randbelow(5) - 2) for _ in range(_DECOYS)]
+        found = ["".join(secrets.choice(letters) for _ in range(length)) for length in lengths] + ["", "\U0010ffff" * 4]
+    elif kind is list or kind is tuple:
+        columns = [_like(item) for item in value[:_DECOYS]]
+        rows = [[secrets.choice(column) for column in columns] for _ in range(_DECOYS)]
+        found = [kind([*row, *value[_DECOYS:]]) for row in rows] + [kind([]), kind([token]), kind([0]), kind([0, 1, token])]
+    else:
+        found = [token, secrets.randbelow(1000), (), (token,)]
+    return [other for other in found if type(other) is not kind or other != value]
+
+
+def _around(value: Any) -> list[Any]:
+    """Numbers from a window in which this one may stand anywhere, with as many decimals."""
+    if type(value) is float and not math.isfinite(value):
+        return [secrets.randbelow(1000) + 0.5 for _ in range(_DECOYS)]
+    width = secrets.choice((16, 200, 5000)) * max(1, abs(int(value)) >> 5)
+    low = int(value) - secrets.randbelow(width + 1)
+    whole = [low + secrets.randbelow(width + 1) for _ in range(_DECOYS)]
+    if type(value) is int:
+        return whole
+    _, _, decimals = repr(value).partition(".")
+    places = len(decimals) if decimals.isdigit() else 1
+    return [round(float(number) + secrets.randbelow(10**places) / 10**places, places) for number in whole]

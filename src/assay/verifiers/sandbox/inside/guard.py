@@ -10,6 +10,7 @@ import ast
 import builtins
 import collections
 import datetime
+import functools
 import importlib
 import operator
 import os
@@ -19,7 +20,7 @@ import secrets
 import sys
 import types
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from types import CodeType, FrameType, ModuleType
@@ -27,7 +28,7 @@ from typing import Any, Final
 
 from .decoys import among, lies, refused
 
-__all__ = ["Guard", "guarded", "watch"]
+__all__ = ["guarded", "raise_guard", "watch"]
 
 COMPARE, COMBINE, MEET = "__assay_compare__", "__assay_combine__", "__assay_meet__"
 _COMPARISONS: Final[dict[type, str]] = {
@@ -57,6 +58,7 @@ _PLAIN: Final[tuple[type, ...]] = (
     *_HOLDING,
 )
 """Types whose objects say nothing of their own when they are compared."""
+_OWN: Final = (str(__package__), "secrets", "random")
 _JUDGES: Final = (
     "builtins math operator os importlib _frozen_importlib _frozen_importlib_external pytest _pytest pluggy unittest"
 ).split()
@@ -100,70 +102,107 @@ def _call(name: str, *arguments: ast.expr) -> ast.Call:
     return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
 
 
-class Guard:
-    """What was there before the program, and judges. `packages` is its folder, if any, `tests` are the sources."""
+def raise_guard(packages: str, tests: Iterable[str]) -> Callable[[], str]:
+    """Hold what judges as it is, and give the tests what looks at their values; before the program is loaded.
 
-    def __init__(self, packages: str, tests: Iterable[str]) -> None:
-        self._packages = packages
-        self._plain = {id(kind): kind for kind in _PLAIN}
-        if any("ANY" in source for source in tests):  # they may say that they do not care
-            any_type = type(importlib.import_module("unittest.mock").ANY)
-            self._plain[id(any_type)] = any_type
-        vars(builtins).update({COMPARE: self.compare, COMBINE: self.compare, MEET: self.meet})
-        self._before = _judges()
+    What is returned names a part of what judges that has changed since, "" where none has. `packages` is the folder of
+    packages that judge, if any; `tests` are the sources. What runs later is held here, not looked up in a module,
+    where the program could change it.
+    """
+    plain = {id(kind): kind for kind in _PLAIN}
+    if any("ANY" in source for source in tests):  # they may say that they do not care
+        any_type = type(importlib.import_module("unittest.mock").ANY)
+        plain[id(any_type)] = any_type
+    own, judges, end, functions = _parts(_OWN), _judges(), os._exit, dict(_FUNCTIONS)
+    look, find_lies, list_judges, comes_from = _compared, _lies_within, _judges, _from
 
-    def changed(self) -> str:
-        """What the program has changed of what judges it; "" where it is as it was."""
-        now = _judges()
-        for name, value in self._before.items():
+    def seal() -> None:
+        for holder, key, value in own:
+            if holder.get(key) is not value:
+                end(1)
+
+    def changed() -> str:
+        seal()
+        now = list_judges()
+        for name, value in judges.items():
             # Plugins of pytest's wrap its functions when they are loaded.
-            if (other := now.get(name)) is not value and not _from(other, self._packages):
+            if (other := now.get(name)) is not value and not comes_from(other, packages):
                 return name
         return ""
 
-    def compare(self, name: str, one: Any, other: Any) -> Any:
-        """What an operator says, where it looks at its operand."""
-        operate = _FUNCTIONS[name]
-        if self._lies_within(one) or self._lies_within(other):
-            return refused(name)
-        if not self._foreign(one) and not self._foreign(other):
-            return operate(one, other)
-        # Only what is asked of the program's object is hidden among decoys.
-        swapped = not self._foreign(one)
-        operands, place = among(one if swapped else other)
-        results, raised = [], None
-        for index, operand in enumerate(operands):
-            try:
-                results.append(operate(operand, other) if swapped else operate(one, operand))
-            except Exception as error:  # noqa: BLE001  of a decoy it means nothing
-                results.append(NotImplemented)
-                raised = error if index == place else raised
-        if not self._foreign(one if swapped else other) and lies(name, operands, results, place):
-            return refused(name)
-        if raised is not None:
-            raise raised
-        return results[place]
+    def compare(name: str, one: Any, other: Any) -> Any:
+        seal()
+        return look(plain, functions[name], name, one, other)
 
-    def meet(self, value: Any) -> Any:
-        """A value that the tests pass on, unless it equals whatever it is compared with."""
-        if self._lies_within(value):
+    def meet(value: Any) -> Any:
+        seal()
+        if find_lies(plain, value):
             raise AssertionError("an object that equals anything")
         return value
 
-    def _foreign(self, value: Any) -> bool:
-        return id(type(value)) not in self._plain
+    for name, function in ((COMPARE, compare), (COMBINE, compare), (MEET, meet)):
+        vars(builtins)[name] = judges[f"builtins.{name}"] = _hidden(function)
+    return changed
 
-    def _lies_within(self, value: Any, depth: int = 0) -> bool:
-        if self._foreign(value):
-            try:
-                return bool(value == secrets.token_hex(8)) or bool(value == secrets.randbits(64))
-            except Exception:  # noqa: BLE001  it has no word on what it is not made for
-                return False
-        kind = type(value)
-        if kind not in _HOLDING or depth > _DEEPEST:
+
+def _hidden(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as an object of C's, through which nothing of it can be reached."""
+    wrapped = functools.lru_cache(maxsize=0)(function)
+    vars(wrapped).clear()
+    return wrapped
+
+
+def _compared(plain: Mapping[int, type], operate: Callable[[Any, Any], Any], name: str, one: Any, other: Any) -> Any:
+    """What an operator says, where it looks at its operand."""
+    if _lies_within(plain, one) or _lies_within(plain, other):
+        return refused(name)
+    foreign = id(type(one)) not in plain, id(type(other)) not in plain
+    if not any(foreign):
+        return operate(one, other)
+    # Only what is asked of the program's object is hidden among decoys.
+    swapped = not foreign[0]
+    operands, place = among(one if swapped else other)
+    results, errors = list[Any](), dict[int, Exception]()
+    for index, operand in enumerate(operands):
+        try:
+            results.append(operate(operand, other) if swapped else operate(one, operand))
+        except Exception as error:  # noqa: BLE001  of a decoy it means nothing
+            results.append(NotImplemented)
+            errors[index] = error
+    if not all(foreign) and lies(name, operands, results, place):
+        return refused(name)
+    if place in errors:
+        raise errors[place]
+    return results[place]
+
+
+def _lies_within(plain: Mapping[int, type], value: Any, depth: int = 0) -> bool:
+    """Whether a value is, or holds, an object that equals whatever it is compared with."""
+    if id(type(value)) not in plain:
+        try:
+            return bool(value == secrets.token_hex(8)) or bool(value == secrets.randbits(64))
+        except Exception:  # noqa: BLE001  it has no word on what it is not made for
             return False
-        items = [*value.keys(), *value.values()] if isinstance(value, dict) else value
-        return any(self._lies_within(item, depth + 1) for item in items)
+    kind = type(value)
+    if kind not in _HOLDING or depth > _DEEPEST:
+        return False
+    items = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+    return any(_lies_within(plain, item, depth + 1) for item in items)
+
+
+def _parts(modules: Iterable[str]) -> list[tuple[Any, str, Any]]:
+    """What is in modules, in their classes and in their tables: each with what holds it and its name."""
+    found: list[tuple[Any, str, Any]] = []
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] not in modules or not isinstance(module, ModuleType):
+            continue
+        for key, value in list(vars(module).items()):
+            found.append((vars(module), key, value))
+            if isinstance(value, type):
+                found += [(vars(value), part, own) for part, own in list(vars(value).items()) if callable(own)]
+            elif isinstance(value, dict) and not key.startswith("__"):
+                found += [(value, part, own) for part, own in list(value.items())]
+    return found
 
 
 def _judges() -> dict[str, Any]:
@@ -200,12 +239,13 @@ _PRYING: Final = (
 ).split()
 
 
-def watch(judges: tuple[str, ...]) -> None:
+def watch(judges: tuple[str, ...], program: dict[str, Any]) -> None:
     """End the process when code of the program's looks at frames or memory. It cannot be undone.
 
-    Of the program is all code that does not come from Python's own files or from those of `judges`.
+    Of the program is all code that does not come from Python's own files or from those of `judges`; of functions it
+    may look into those alone whose names are in `program`.
     """
-    end, get_frame, prying = os._exit, sys._getframe, frozenset(_PRYING)
+    end, get_frame, prying, pries = os._exit, sys._getframe, frozenset(_PRYING), _pries
     python = (os.path.dirname(os.__file__), "<frozen")
     busy = False
 
@@ -215,7 +255,8 @@ def watch(judges: tuple[str, ...]) -> None:
             return
         busy = True
         try:
-            if _pries(event, arguments, get_frame(1), python, judges):
+            reads_own = event == "object.__getattr__" and getattr(arguments[0], "__globals__", None) is program
+            if not reads_own and pries(event, arguments, get_frame(1), python, judges):
                 end(1)
         finally:
             busy = False
@@ -231,7 +272,7 @@ def _pries(
         return False  # in a name of its own
     if event == "open" and not str(arguments[0]).startswith("/proc/"):
         return False
-    if event == "object.__getattr__" and not str(arguments[1]).endswith("_frame"):
+    if event == "object.__getattr__" and not str(arguments[1]).endswith(("_frame", "__code__")):
         return False
     if event == "object.__setattr__" and arguments[1] != "__code__":
         return False

@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from .guard import Guard, guarded, watch
+from .guard import guarded, raise_guard, watch
 from .roles import FILE, read_job, said
 from .sources import future_first, imported, skips, takes_candidate
 from .tester import NEVER_ASKED, Counts, Scope, line_of, new_folder, run_pytest, starred
@@ -52,8 +52,8 @@ def _each(job: dict[str, Any], send: Send) -> NoReturn:
         asked.append(name)
         return program[name]
 
-    guard = Guard("", job["tests"])
-    program = _loaded(job, ("<tests>",), guard, len(sources), send)
+    changed = raise_guard("", job["tests"])
+    program = _loaded(job, ("<tests>",), changed, len(sources), send)
     passed, failure = 0, ""
     for text, tree, source, calls_check in zip(job["tests"], trees, sources, takes, strict=True):
         program["__all__"] = starred(program, job["entry"], [job["before"], text])
@@ -67,8 +67,8 @@ def _each(job: dict[str, Any], send: Send) -> NoReturn:
             passed += 1
         except BaseException as error:  # noqa: BLE001  a test may end in any way
             failure = failure or f"{type(error).__name__}{line_of(error)}: {said(error)}"
-    if changed := guard.changed():
-        send(0, len(sources), f"the program changes {changed}")
+    if part := changed():
+        send(0, len(sources), f"the program changes {part}")
     if passed and not asked and not any(job["module"] in text for text in job["tests"]):
         send(0, 0, "", undecided=NEVER_ASKED)
     send(passed, len(sources), failure)
@@ -78,35 +78,37 @@ def _with_pytest(job: dict[str, Any], files: Sequence[str], send: Send) -> NoRet
     """Run the sources as files of tests under pytest."""
     pytest = importlib.import_module("pytest")
     sources = [ast.unparse(guarded(ast.parse(source))) for source in files]
-    folder, counts = new_folder(), Counts(skips(files))
+    folder, counts = new_folder(), Counts(skips(files), hides=True)
     packages = os.path.dirname(os.path.dirname(str(pytest.__file__)))
-    guard = Guard(packages, files)
+    changed = raise_guard(packages, files)
     finders, hooks, path = list(sys.meta_path), list(sys.path_hooks), list(sys.path)
-    program = _loaded(job, (folder, packages), guard, len(files), send)
+    program = _loaded(job, (folder, packages), changed, len(files), send)
     program["__all__"] = starred(program, job["entry"], files)
     sys.meta_path, sys.path_hooks, sys.path = finders, hooks, path
     sys.path_importer_cache.clear()
     for name in [name for name in os.environ if name.startswith("PYTEST")]:
         del os.environ[name]
     found = run_pytest(sources, folder, counts)
-    if changed := guard.changed():
-        send(0, max(1, found["total"]), f"the program changes {changed}")
+    if part := changed():
+        send(0, max(1, found["total"]), f"the program changes {part}")
     send(found["passed"], found["total"], found["failure"], found["skipped"])
 
 
-def _loaded(job: dict[str, Any], judges: tuple[str, ...], guard: Guard, total: int, send: Send) -> dict[str, Any]:
+def _loaded(
+    job: dict[str, Any], judges: tuple[str, ...], changed: Callable[[], str], total: int, send: Send
+) -> dict[str, Any]:
     """The program's names; it is the last to be loaded."""
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
         del sys.modules[name]
-    watch((*judges, os.path.dirname(__file__)))
     module = types.ModuleType(job["module"])
+    watch((*judges, os.path.dirname(__file__)), vars(module))
     sys.modules[job["module"]] = module
     try:
         exec(compile(job["code"], FILE, "exec", dont_inherit=True), vars(module))
     except BaseException as error:  # noqa: BLE001
         send(0, total, f"the program fails when it is loaded: {type(error).__name__}: {said(error)}")
-    if changed := guard.changed():
-        send(0, total, f"the program changes {changed}")
+    if part := changed():
+        send(0, total, f"the program changes {part}")
     sys.modules[job["module"]] = module
     return vars(module)
 

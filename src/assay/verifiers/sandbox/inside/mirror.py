@@ -157,7 +157,8 @@ def make_class(asker: Asker, about: dict[str, Any], bases: tuple[type, ...]) -> 
     if "__anext__" in special:
         space["__anext__"] = _awaited
     for name in about["methods"]:
-        space[name] = _overridden(name)
+        if not name.startswith("__"):
+            space[name] = _overridden(name)
     if not about["hashable"]:
         space["__hash__"] = None
     elif "__eq__" in special and "__hash__" not in special:

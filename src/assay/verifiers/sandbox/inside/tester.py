@@ -205,13 +205,18 @@ class Counts:
     """A plugin of pytest's that counts.
 
     `skips` tells whether the tests skip any of themselves; else whatever is skipped is so by the program. `check`
-    raises after a test that does not count, `gone` says why none does any more.
+    raises after a test that does not count, `gone` says why none does any more. `hides` is whether the tests are to be
+    found neither as files nor as modules once they are collected.
     """
 
     def __init__(
-        self, skips: bool, check: Callable[[], None] = lambda: None, gone: Callable[[], str] = lambda: ""
+        self,
+        skips: bool,
+        check: Callable[[], None] = lambda: None,
+        gone: Callable[[], str] = lambda: "",
+        hides: bool = False,
     ) -> None:
-        self._skips, self._check, self._gone = skips, check, gone
+        self._skips, self._check, self._gone, self._hides = skips, check, gone, hides
         self.collected: list[str] = []
         self.passed, self.skipped = set[str](), set[str]()
         self.failures: dict[str, str] = {}
@@ -226,6 +231,9 @@ class Counts:
     def pytest_collection_finish(self, session: Any) -> None:
         """Keep what is to be run."""
         self.collected.extend(item.nodeid for item in session.items)
+        for item in session.items if self._hides else ():
+            if sys.modules.pop(item.module.__name__, None) is not None:
+                os.unlink(item.path)
 
     def pytest_collectreport(self, report: Any) -> None:
         """Count what could not be collected."""
