@@ -251,10 +251,17 @@ class Program:
             return self._callback(items[0])
         if tag == "iterator":
             return _iterated(self._callback(items[0]))
+        if tag == "none":
+            return None
         if tag == "raised":
-            kind = self._wire.decode(items[0])
-            return kind(*self._wire.decode(items[1]))
+            return self._error_of_tests(*items)
         raise Undecodable(f"no value is tagged {tag[:20]!r}")
+
+    def _error_of_tests(self, kind: Any, arguments: Any, number: int) -> BaseException:
+        error: BaseException = BaseException.__new__(self._wire.decode(kind), *self._wire.decode(arguments))
+        self._callbacks[number] = error
+        self._callback_numbers[id(error)] = number
+        return error
 
     def _callback(self, number: int) -> Any:
         """A function of the tests', which they run when it is called here."""

@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,8 @@ __all__ = ["Channel", "ProgramGone", "Unsupported"]
 CALLS_IN, CALLS_OUT = 5, 6
 _CALLED = (types.FunctionType, types.MethodType, types.BuiltinMethodType, partial)
 _BUILT_IN: dict[str, Any] = vars(builtins)
+_HOLDERS = ("builtins", "collections", "types")
+"""Modules of Python's own containers and views."""
 _VALUES = (int, float, complex, str, bytes, tuple, frozenset)
 
 
@@ -34,11 +36,16 @@ class Unsupported(BaseException):
 
 
 class Channel:
-    """Questions to the program. A test that catches what ends it here changes nothing: `gone` and `needs` stay."""
+    """Questions to the program. A test that catches what ends it here changes nothing: `gone` and `needs` stay.
 
-    def __init__(self, longest: int) -> None:
+    `longest` is the longest answer, in bytes; `named` are the names that the tests use, classes of the program's among
+    them.
+    """
+
+    def __init__(self, longest: int, named: Collection[str]) -> None:
         self._answers = os.fdopen(CALLS_IN, "rb")
         self._longest = longest
+        self._named = named
         self._wire = Wire(2, self._refer, self._resolve)
         self._about: dict[str, dict[str, Any]] = {}
         self._mirrors: dict[str, Any] = {}
@@ -106,6 +113,11 @@ class Channel:
         if not self._crosses(operand):
             return NotImplemented  # an object of the tests' own may know what to make of it
         kind = type(target).__name__
+        if kind not in self._named and type(target).__module__ not in _HOLDERS:
+            # Tests that name no class mean none: it is a wrong result that would like to be asked.
+            if name == "__contains__" and hasattr(type(target), "__iter__"):
+                return any(item is operand or item == operand for item in target)
+            return refused(name)
         rests = f"the tests compare or combine the program's {kind} with a value of theirs, by its {name}"
         if name not in ASKED:
             self.rests = rests
@@ -214,8 +226,11 @@ class Channel:
         if isinstance(value, _CALLED):
             return ["callback", self._callback(value)]
         if isinstance(value, BaseException):
-            kind = type(value) if type(value).__module__ == "builtins" else Exception
-            return ["raised", self._wire.encode(kind), self._wire.encode(tuple(value.args))]
+            # As the nearest of Python's own; should the program hand it back, it is this one.
+            kind = next(base for base in type(value).__mro__ if base.__module__ == "builtins")
+            return ["raised", self._wire.encode(kind), self._wire.encode(tuple(value.args)), self._callback(value)]
+        if isinstance(value, types.TracebackType):
+            return ["none"]
         raise self.unsupported(f"passes a {type(value).__name__} to the program")
 
     def _callback(self, function: Any) -> int:

@@ -81,7 +81,12 @@ def _like(value: Any) -> list[Any]:
     elif kind is list or kind is tuple:
         columns = [_like(item) for item in value[:_DECOYS]]
         rows = [[secrets.choice(column) for column in columns] for _ in range(_DECOYS)]
-        found = [kind([*row, *value[_DECOYS:]]) for row in rows] + [kind([]), kind([token]), kind([0]), kind([0, 1, token])]
+        found = [kind([*row, *value[_DECOYS:]]) for row in rows] + [
+            kind([]),
+            kind([token]),
+            kind([0]),
+            kind([0, 1, token]),
+        ]
     else:
         found = [token, secrets.randbelow(1000), (), (token,)]
     return [other for other in found if type(other) is not kind or other != value]

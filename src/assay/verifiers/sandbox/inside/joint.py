@@ -1,9 +1,10 @@
 """Tests and program in one process, for what cannot be done through a pipe: mocks, files, tests that derive classes.
 
 The price: the expected values and the verdict are within the program's reach. What is done about it: the program comes
-last, when everything that judges is loaded, compiled and held; what judges must be unchanged at the end; the tests'
-comparisons are looked at, and a program that looks at frames or memory is ended (`guard`). The verdict carries a number
-that only this process was given, and the tests that passed are counted against what the sources hold, outside.
+last, when everything that judges is loaded, compiled and held, and must be unchanged at the end (`guard`); what the
+tests compare is looked at (`comparing`); a program that looks at frames or memory is ended (`watching`). The verdict
+carries a number that only this process was given, and the tests that passed are counted against what the sources hold,
+outside.
 """
 
 import ast
@@ -14,10 +15,12 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from .guard import guarded, raise_guard, watch
+from .guard import raise_guard
+from .rewriting import guarded
 from .roles import FILE, read_job, said
-from .sources import future_first, imported, skips, takes_candidate
+from .sources import RESERVED, future_first, imported, skips, takes_candidate
 from .tester import NEVER_ASKED, Counts, Scope, line_of, new_folder, run_pytest, starred
+from .watching import watch
 
 __all__ = ["joint"]
 
@@ -64,6 +67,8 @@ def _each(job: dict[str, Any], send: Send) -> NoReturn:
             exec(source, scope)
             if calls_check:
                 scope["check"](scope["candidate"])
+            if any(str(name).startswith(RESERVED) for name in scope):
+                send(0, len(sources), "the program changes the names of the tests")
             passed += 1
         except BaseException as error:  # noqa: BLE001  a test may end in any way
             failure = failure or f"{type(error).__name__}{line_of(error)}: {said(error)}"

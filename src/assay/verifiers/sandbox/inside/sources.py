@@ -4,9 +4,11 @@ import ast
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["CAUGHT", "Names", "future_first", "imported", "names", "skips", "takes_candidate", "watched"]
+__all__ = ["CAUGHT", "RESERVED", "Names", "future_first", "imported", "names", "skips", "takes_candidate", "watched"]
 
-CAUGHT = "__assay_caught__"
+RESERVED = "__assay_"
+"""How the names begin that rewritten tests use."""
+CAUGHT = f"{RESERVED}caught__"
 """The name by which a rewritten test says that it has caught an error."""
 
 

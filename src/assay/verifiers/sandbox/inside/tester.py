@@ -20,7 +20,7 @@ from typing import Any, Final, NoReturn
 from .channel import Channel, ProgramGone, Unsupported
 from .mirror import Instance, Meta
 from .roles import FILE, read_job, said, write
-from .sources import CAUGHT, future_first, names, skips, takes_candidate, watched
+from .sources import CAUGHT, RESERVED, future_first, names, skips, takes_candidate, watched
 
 __all__ = ["NEVER_ASKED", "Counts", "Scope", "line_of", "new_folder", "run_pytest", "starred", "tests"]
 
@@ -36,7 +36,8 @@ def tests() -> NoReturn:
     the first failure, on what of the program's own it rests that tests pass, and why nothing can be said of it.
     """
     job = read_job()
-    channel = Channel(job["longest"])
+    used = [names(ast.parse(source)).read for source in (job["before"], *job["tests"])]
+    channel = Channel(job["longest"], frozenset[str]().union(*used))
     builtins.__dict__[CAUGHT] = channel.caught
     random.seed = _seeded(channel)
     run = _by_pytest if job["pytest"] else _each
@@ -239,6 +240,11 @@ class Counts:
         """Count what could not be collected."""
         if report.failed:
             self.failures[report.nodeid] = str(report.longrepr)[-400:]
+
+    def pytest_runtest_teardown(self, item: Any) -> None:
+        """Keep whether names that judge were taken from the tests."""
+        if any(name.startswith(RESERVED) for name in vars(item.module)):
+            self.failures.setdefault(item.nodeid, "the program changes the names of the tests")
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Count a test's end."""
