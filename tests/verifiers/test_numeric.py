@@ -126,7 +126,9 @@ def test_units_are_left_out(text: str, value: int | Fraction) -> None:
     assert quantity(text) == value
 
 
-@pytest.mark.parametrize("text", ["2x", "2pi", "2 pi", "3 to 4", "2 and 5", "5 base six", "3 + 4 apples", "1=2=3"])
+@pytest.mark.parametrize(
+    "text", ["2x", "2pi", "2 pi", "3 to 4", "3 vs 4", "3 of 4", "2 and 5", "5 base six", "3 + 4 apples", "1=2=3"]
+)
 def test_what_changes_the_value_is_no_unit(text: str) -> None:
     assert quantity(text) is None
 
@@ -143,6 +145,19 @@ def test_what_changes_the_value_is_no_unit(text: str) -> None:
         ("The answer is 12 apples and 3 pears", "12", RIGHT),
         ("The answer is unknown. 5", "5", WRONG),  # what is stated counts
         ("2 + 2 = <<2+2=4>>4 apples", "4", RIGHT),
+        ("The answer is 4 dogs (4 * 2 = 8 hours) and 3 cats", "4", RIGHT),  # an aside has no say
+        ("The answer is that after 2 years she has $600", "600", WRONG),
+        ("The answer is: After 2 years, she has $600", "600", RIGHT),  # the main clause has
+        ("The answer is 3t + 5, where t = 4, so 3*4 + 5 = 17", "17", RIGHT),
+        ("The answer is his age, which is 6.", "6", RIGHT),
+        ("The answer is $3, 750, 000.", "3750000", RIGHT),
+        ("The answer is 10^6", "1000000", RIGHT),
+        ("The answer is 10^6", "10", WRONG),
+        ("The area is 18 cm^2", "18", RIGHT),
+        ("The answer is [2, 3]", "2", WRONG),
+        ("The answer is 90 minutes or 1.5 hours", "90", RIGHT),
+        ("The answer is 200 minutes or 3 hours and 20 minutes.", "200", RIGHT),
+        ("The answer is 7 and 1/2", "7", WRONG),
         ("#### 18", "18", RIGHT),
         ("half", "0.5", WRONG),
         ("no idea", "18", WRONG),  # no answer is wrong, not unscored

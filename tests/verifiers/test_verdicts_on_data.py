@@ -65,7 +65,7 @@ def test_the_references_validate(verifier: Numeric | Math, data: Path) -> None:
         ("5", "The answer is five.", False, "words"),
         ("2", "The answer is 2:00 pm.", False, "time"),
         ("5", "The answer is nothing.", True, "no number"),
-        ("600", "The answer is after 2 years, she has $600.", True, "later number"),
+        ("600", "The answer is that 2 years later she has $600.", True, "later number"),
     ],
 )
 def test_causes_of_disagreement(reference: str, text: str, label: bool, cause: str) -> None:

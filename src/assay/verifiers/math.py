@@ -2,7 +2,8 @@ r"""Mathematical final answers: exact where they are numbers, else compared by S
 
 The cascade, cheapest first, each with its stage in the verdict:
 
-1. `extraction`, `several`, `reference`: nothing is stated, or different things are, or there is nothing to compare with
+1. `extraction`, `several`, `withdrawn`, `reference`: nothing is stated, or different things are, or what is stated is
+   taken back, or there is nothing to compare with
 2. `refused`: what could not be checked in bounded time (`refusals`)
 3. `spelling`: the same LaTeX but for dress is right
 4. what needs no algebra (`settle`): `choice` letters, `time` of day, `fraction`, `tolerance`, `percent`, `units` of two
@@ -52,9 +53,11 @@ from assay.types import Prompt, Score, Unscored, Verdict
 from assay.verifiers import answer as answers
 from assay.verifiers import batch
 from assay.verifiers.answer import Policy, Several
+from assay.verifiers.choices import letters
 from assay.verifiers.measures import measured
 from assay.verifiers.numeric import Tolerance, Units, check_settings
 from assay.verifiers.phrases import is_letters
+from assay.verifiers.places import DOUBTS
 from assay.verifiers.pool import Pool, Reply, Request
 from assay.verifiers.quantities import Percent
 from assay.verifiers.refusals import refusal, too_long
@@ -119,7 +122,7 @@ class Math:
     def extract(self, text: str) -> str | None:
         """The final answer, as written; None when the text states none, and then it has no vote."""
         found = answers.find(text, self.find, self.key)
-        return found.text if found else None
+        return found.text if found and not found.doubt else None
 
     def canonical(self, answer: str) -> str:
         """The exact fraction of a number, else the normalised LaTeX.
@@ -183,6 +186,8 @@ class Math:
             return verdict("undecided", "reference", "the reference is empty")
         if found is None:
             return verdict("wrong", "extraction", "the text states no answer")
+        if found.doubt:
+            return verdict("wrong", found.doubt, DOUBTS[found.doubt])
         if self.several == "refuse" and (n := len({self.canonical(t) for t in (*found.earlier, found.text)})) > 1:
             return verdict("wrong", "several", f"the text states {n} different answers")
         if found.policy == "choice":
@@ -212,8 +217,8 @@ class Math:
     def _choice(self, gold: str, letter: str, verdict: Callable[..., Verdict]) -> Verdict:
         stated = answers.find(gold, ("choice",))
         if stated is None:
-            return verdict("undecided", "reference", f"the reference {gold[:60]!r} is no letter from A to J")
-        same = stated.text.upper() == letter.upper()
+            return verdict("undecided", "reference", f"the reference {gold[:60]!r} is no letter")
+        same = letters(stated.text) == letters(letter)
         return verdict(*(("right", "choice") if same else ("wrong", "choice", "another letter")))
 
     def _relative(self, gold: str) -> float | None:

@@ -1,17 +1,18 @@
 r"""Numeric final answers, compared exactly as fractions.
 
 What a number is, is in `quantities`. A sentence that is stated as the answer ("540 / 3 = 180 dollars a day") is
-searched for its number, to the end of its line: the first one after the last equals sign. A stated answer without a
-number ("cannot be determined") is wrong, and nothing else is searched then.
+searched for its number: the first one after the last equals sign (`numerals`). A stated answer without a number
+("cannot be determined"), with several ("2 or 3") or with an expression ("2x") is wrong, and nothing else is searched
+then. Of "3 and 2/3 hours" and "3 hours and 20 minutes" the first number counts.
 
-Stages of a verdict: extraction (nothing is stated), several, reference, number (the answer is none), percent, units,
-fraction (exact), tolerance.
+Stages of a verdict: extraction (nothing is stated), several, withdrawn, reference, number (the answer is none),
+percent, units, fraction (exact), tolerance.
 """
 
 import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final, Literal
 
@@ -19,9 +20,14 @@ from assay.errors import ConfigError
 from assay.types import Prompt, Score, Unscored, Verdict
 from assay.verifiers import answer as answers
 from assay.verifiers import batch
+from assay.verifiers.announcements import VALUE
 from assay.verifiers.answer import Found, Policy, Several
+from assay.verifiers.numerals import NUMBER, is_expression, stated_number
+from assay.verifiers.places import DOUBTS
 from assay.verifiers.quantities import Percent, Quantity, read
+from assay.verifiers.reasoning import outside_reasoning
 from assay.verifiers.spelling import normalise
+from assay.verifiers.statements import MAX_ANSWER, sentence_end
 from assay.verifiers.units import convert
 
 __all__ = ["Numeric", "Tolerance", "Units", "decide", "check_settings"]
@@ -34,10 +40,8 @@ Tolerance = float | Literal["digits"] | None
 """None: exact. A number: relative, where the reference is a decimal. digits: half of the last place of a reference
 that is a decimal, so that 0.3333 passes for 0.333."""
 
-_EQUALS: Final = re.compile(r"=|\bequals\b", re.IGNORECASE)
-_LIST: Final = re.compile(
-    rf"(?:{answers.NUMBER.pattern})(?:(?:\s*(?:[,;]|\bor\b|\band\b)\s*)+(?:{answers.NUMBER.pattern}))+", re.VERBOSE
-)
+_SPACED: Final = re.compile(r"-?\$?-?\d{1,3}(?:, \d{3})+(?:\.\d+)?\.?")
+"""Thousands in groups that a space parts too: "$3, 750, 000"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,7 @@ class Numeric:
     def extract(self, text: str) -> str | None:
         """The final answer, as written; None when the text has none, and then it has no vote."""
         found = self._find(text)
-        return found.text if found else None
+        return found.text if found and not found.doubt else None
 
     def canonical(self, answer: str) -> str:
         """The exact fraction, "1/2" for "0.50"; what is no number is its own normalised text."""
@@ -95,6 +99,8 @@ class Numeric:
         if found is None:
             return Verdict(outcome="wrong", reason="the text gives no number", stage="extraction")
         about: dict[str, Any] = {"answer": found.text, "source": found.policy, "span": found.span}
+        if found.doubt:
+            return Verdict(outcome="wrong", reason=DOUBTS[found.doubt], stage=found.doubt, **about)
         if self.several == "refuse" and (number := len({self.canonical(t) for t in (*found.earlier, found.text)})) > 1:
             reason = f"the text states {number} different answers"
             return Verdict(outcome="wrong", reason=reason, stage="several", **about)
@@ -125,17 +131,32 @@ class Numeric:
         return batch.validate(records, self.check_all, _stated)
 
     def _find(self, text: str) -> Found | None:
+        """What is stated, and of a sentence its number."""
         found = answers.find(text, self.find, self.key)
-        if found is None or found.policy in ("boxed", "open_box", "last_number") or read(found.text) is not None:
+        if found is None or found.policy in ("boxed", "open_box", "last_number"):
             return found
-        earlier = tuple(part[slice(*_inside(part))] for part in found.earlier)
+        if found.text.isdecimal() or (read(found.text) is not None and len(NUMBER.findall(found.text)) <= 1):
+            return found
+        earlier = tuple(part[slice(*stated_number(part))] for part in found.earlier)
         at, sentence = found.span[0], found.text
         if text[slice(*found.span)] != sentence:  # a JSON string with escapes: its place is the whole value
-            return Found(sentence[slice(*_inside(sentence))], found.policy, found.span, earlier)
-        if found.policy == "phrase" and answers.NUMBER.search(sentence):  # a reasoning in sentences: read on
-            sentence = text[at : at + answers.MAX_ANSWER].split("\n", 1)[0]
-        start, end = _inside(sentence)
-        return Found(sentence[start:end], found.policy, (at + start, at + end), earlier)
+            return replace(found, text=sentence[slice(*stated_number(sentence))], earlier=earlier)
+        if found.policy == "phrase":
+            sentence = _widened(text, at, sentence)
+        start, end = stated_number(sentence)
+        number = sentence[start:end]
+        number = number.replace(", ", ",") if _SPACED.fullmatch(number) else number
+        return replace(found, text=number, span=(at + start, at + end), earlier=earlier)
+
+
+def _widened(text: str, at: int, stated: str) -> str:
+    """More of the text where the number is still to come: an explanation ("his age, which is 6"), or more sentences."""
+    text = outside_reasoning(text)
+    if re.match(VALUE, stated) and "=" not in stated and not is_expression(stated):
+        return stated
+    if not NUMBER.search(stated):
+        stated = text[at : sentence_end(text, at, min(len(text), at + MAX_ANSWER))]
+    return text[at : at + MAX_ANSWER].split("\n", 1)[0] if NUMBER.search(stated) else stated
 
 
 def decide(
@@ -186,15 +207,6 @@ def _stated(reference: str) -> str | None:
         return reference
     found = answers.find(reference, ("boxed", "hashes"))
     return found.text if found and read(found.text) is not None else None
-
-
-def _inside(sentence: str) -> tuple[int, int]:
-    """The place of the first number after the last equals sign; the whole where there is none, or a bare list."""
-    *_, start = (0, *(match.end() for match in _EQUALS.finditer(sentence)))
-    if _LIST.fullmatch(sentence.rstrip(" .*_")):
-        return 0, len(sentence)
-    found = answers.NUMBER.search(sentence, start) or answers.NUMBER.search(sentence)
-    return found.span() if found else (0, len(sentence))
 
 
 def _shown(value: Fraction) -> str:

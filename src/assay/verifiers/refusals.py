@@ -17,8 +17,8 @@ MAX_FACTORIAL: Final = 5_000
 
 _LONG_NUMBER: Final = re.compile(rf"\d{{{MAX_DIGITS + 1},}}")
 _FACTORIAL: Final = re.compile(r"(\d+)[)}\]\s]*!")
-_NESTED_FACTORIAL: Final = re.compile(r"![)}\]\s]*(?:!|\^|\*\*)|(?:\^|\*\*)\s*[{(\s]*\d+[)}\s]*!")
-_EXPONENT: Final = re.compile(r"(?:\^|\*\*)\s*[{(\[\s]*[-+]?(\d+)")
+_NESTED_FACTORIAL: Final = re.compile(r"![)}\]\s]*+(?:!|\^|\*\*)|(?:\^|\*\*)[{(\s]*+\d++[)}\s]*+!")
+_EXPONENT: Final = re.compile(r"(?:\^|\*\*)[{(\[\s]*+[-+]?(\d++)")
 _TOWER: Final = re.compile(r"\d\s*(?:\^|\*\*)[\s{(+-]*\d+[\s})]*(?:\^|\*\*)[\s{(+-]*\d")
 _BINOMIAL: Final = re.compile(r"\\[dt]?binom|\\choose|(?<![A-Za-z])C\s*[({]|_\s*\{?\d+\}?\s*[CP]")
 _LARGE: Final = re.compile(r"\d{6,}|\^|\*\*")

@@ -154,9 +154,9 @@ def _behind(text: str) -> Behind:
 
 
 def changes_value(unit: str) -> bool:
-    """Whether words behind a number say another number: "5 halves", "5 base six", "5 is wrong"."""
+    """Whether words behind a number say another number: "5 halves", "5 base six", "5 is wrong", "5 vs 6"."""
     text = plain(unit)
-    return not is_unit(text) and _changing(_WORD.findall(text.lower()))
+    return not is_unit(text) and (_changing(_WORD.findall(text.lower())) or re.search(r"\d", text) is not None)
 
 
 def _changing(words: Iterable[str]) -> bool:

@@ -1,0 +1,58 @@
+"""Places of a text that state an answer, and what is denied there: "not 18", "18 is wrong"."""
+
+import re
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
+
+__all__ = ["DOUBTS", "Doubt", "Place", "is_denied", "stripped"]
+
+Doubt = Literal["", "several", "withdrawn"]
+"""several: said with a doubt between different answers ("2, or maybe 3"). withdrawn: taken back."""
+
+DOUBTS: Final[Mapping[Doubt, str]] = {
+    "several": "the text states several answers with a doubt between them",
+    "withdrawn": "the text takes its answer back",
+}
+"""Why a statement in doubt is wrong."""
+
+REACH: Final = 60
+"""Characters beside a place that are looked at."""
+
+_NOT: Final = re.compile(
+    r"(?:\bnot|\bcannot|n['’]t|\bnever|\bneither|\bnor|\bnicht)"
+    r"(?:[ ](?:think|believe|say|claim|agree|true|sure|certain|the[ ]case)[ ](?:that[ ])?(?:the|my|our)[ ]"
+    r"(?:\w{1,12}[ ]){1,2}(?:is|was|equals)\b)?"
+    r"(?:[ ]{1,2}(?:be|equal|to|exactly|simply|the|equals)\b){0,3}"
+    r"[ ]?(?:\\(?:boxed|fbox|text|textbf|mathbf)\s?)?[*$\\(\[\"“{]{0,4}[ ]{0,2}\Z",
+    re.IGNORECASE,
+)
+_IS_NOT: Final = re.compile(
+    r"[ *$\\)\]}\"”]{0,6}(?:[a-z]{1,20}[ ]){0,2}"
+    r"(?:(?:is|was|are|were)(?:n['’]t|[ ](?:not|wrong|incorrect|false|no[ ]longer|never)\b)"
+    r"|(?:cannot|can['’]t|can[ ]not|could[ ]not|couldn['’]t)[ ]be\b|would[ ]be[ ](?:wrong|incorrect|false)\b)"
+)
+
+
+class Place(NamedTuple):
+    """Where an answer stands."""
+
+    start: int
+    end: int
+    doubt: Doubt = ""
+    text: str | None = None
+    """What it says, where that is not what stands there: several boxes are one list."""
+
+
+def is_denied(text: str, start: int, end: int) -> bool:
+    """Whether the text says of what stands there that it is not the answer."""
+    return bool(
+        _NOT.search(text, max(0, start - REACH), start) or _IS_NOT.match(text, end, min(len(text), end + REACH))
+    )
+
+
+def stripped(text: str, start: int, end: int, dress: str | None = None) -> tuple[int, int]:
+    """The place without what surrounds its text: white space, or the characters of `dress`."""
+    part = text[start:end]
+    kept = part.lstrip(dress)
+    start += len(part) - len(kept)
+    return start, start + len(kept.rstrip(dress))
