@@ -52,6 +52,7 @@ _OTHER_VERB: Final = (
 _NOT: Final = (
     r"(?:(?:is|are|was|were|wo|would|will|should|could|ca|can|must|may|might|does|do|did)"
     r"[ ]?(?:n['’]t|not|never|no[ ]longer|neither)|cannot)\b(?:[ ](?:be|equal(?:[ ]to)?)\b)?"
+    r"|(?:is|are|was)[ ](?:different[ ]from|other[ ]than|anything[ ]but|unequal[ ]to)\b"
     r"|ist[ ]nicht|no[ ]es|n['’]est[ ]pas|non[ ]è|não[ ]é|不是|不为"
 )
 _LINK: Final = re.compile(

@@ -20,6 +20,7 @@ _FACTORIAL: Final = re.compile(r"(\d+)[)}\]\s]*!")
 _NESTED_FACTORIAL: Final = re.compile(r"![)}\]\s]*+(?:!|\^|\*\*)|(?:\^|\*\*)[{(\s]*+\d++[)}\s]*+!")
 _EXPONENT: Final = re.compile(r"(?:\^|\*\*)[{(\[\s]*+[-+]?(\d++)")
 _TOWER: Final = re.compile(r"\d\s*(?:\^|\*\*)[\s{(+-]*\d+[\s})]*(?:\^|\*\*)[\s{(+-]*\d")
+_SERIES: Final = re.compile(r"\\(?:sum|prod)(?![A-Za-z])[^^]*+\^[\s{(]*\d++\s*+(?:\^|\*\*)")
 _BINOMIAL: Final = re.compile(r"\\[dt]?binom|\\choose|(?<![A-Za-z])C\s*[({]|_\s*\{?\d+\}?\s*[CP]")
 _LARGE: Final = re.compile(r"\d{6,}|\^|\*\*")
 
@@ -47,6 +48,8 @@ def refusal(text: str) -> str | None:
         return f"holds an exponent or a bound above {MAX_EXPONENT}"
     if _TOWER.search(text):
         return "holds a tower of exponents"
+    if _SERIES.search(text):
+        return "holds a sum or a product up to a power"
     if _BINOMIAL.search(text) and _LARGE.search(text):
         return "holds a binomial coefficient of large numbers"
     return None

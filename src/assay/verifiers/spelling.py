@@ -28,6 +28,8 @@ _REWRITES: Final = tuple(
         (r"\\(?:left|right|bigl?|bigr|Bigl?|Bigr|biggl?|biggr|mathopen|mathclose)(?![A-Za-z])\s*", ""),
         (r"\\(?:displaystyle|textstyle|large|Large|LARGE|huge|Huge|small|normalsize|bf|it|rm)(?![A-Za-z])\s*", ""),
         (r"\\(?:bm|boldsymbol|mathbf|pmb|mathit|mathsf)(?![A-Za-z])", ""),
+        (r"\\(?:text)?color\s*\{[^{}]*\}|\\(?:underline|ensuremath)(?=\s*\{)", ""),
+        (r"\\[hv]space\*?\s*\{[^{}]*\}", " "),
         (r"\\(?:textbf|textit|textrm|textnormal|textsf|texttt|textup|textsl|emph|mathrm|mbox|hbox|operatorname)"
          r"\*?(?=\s*\{)", r"\\text"),
         (r"\\(mathbb|text|mathrm)\s+([A-Za-z])(?![A-Za-z])", r"\\\1{\2}"),

@@ -21,7 +21,6 @@ __all__ = ["Channel", "ProgramGone", "Unsupported"]
 
 CALLS_IN, CALLS_OUT = 5, 6
 _CALLED = (types.FunctionType, types.MethodType, types.BuiltinMethodType, partial)
-_BUILT_IN: dict[str, Any] = vars(builtins)
 _HOLDERS = ("builtins", "collections", "types")
 """Modules of Python's own containers and views."""
 _VALUES = (int, float, complex, str, bytes, tuple, frozenset)
@@ -217,7 +216,7 @@ class Channel:
             return place
         if isinstance(value, Method):
             return ["method", self._wire.encode(value.__self__), value.__name__]
-        if issubclass(type(value), type) and _BUILT_IN.get(getattr(value, "__name__", "")) is value:
+        if issubclass(type(value), type) and _built_in(getattr(value, "__name__", "")) is value:
             return ["type", str(getattr(value, "__name__", ""))]
         if name := _name_in_python(value):
             return ["function", *name]
@@ -250,7 +249,7 @@ class Channel:
                 self._places[id(made)] = place
             return self._mirrors[key]
         if tag == "type":
-            found = _BUILT_IN[items[0]]
+            found = _built_in(items[0])
             if isinstance(found, type):
                 return found
         if tag == "method":
@@ -306,6 +305,10 @@ class Channel:
         if about["cause"] is not None:
             error.__cause__ = self._wire.decode(about["cause"])
         return error  # type: ignore[no-any-return]
+
+
+def _built_in(name: str) -> Any:
+    return vars(builtins).get(name)
 
 
 def _known_error(module: str, name: str) -> type | None:
