@@ -19,7 +19,8 @@ REACH: Final = 60
 """Characters beside a place that are looked at."""
 
 _NOT: Final = re.compile(
-    r"(?:\bnot|\bcannot|n['’]t|\bnever|\bneither|\bnor|\bnicht|\bdifferent[ ]from|\bother[ ]than|\banything[ ]but|\bunequal)"
+    r"(?:\bnot|\bcannot|n['’]t|\bnever|\bneither|\bnor|\bnicht"
+    r"|\bdifferent[ ]from|\bother[ ]than|\banything[ ]but|\bunequal)"
     r"(?:[ ](?:think|believe|say|claim|agree|true|sure|certain|the[ ]case)[ ](?:that[ ])?(?:the|my|our)[ ]"
     r"(?:\w{1,12}[ ]){1,2}(?:is|was|equals)\b)?"
     r"(?:[ ]{1,2}(?:be|equal|to|exactly|simply|the|equals)\b){0,3}"
