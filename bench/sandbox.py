@@ -164,7 +164,9 @@ def start_up() -> dict[str, float]:
             start = time.perf_counter()
             sandbox.run(Job("calls", add, Limits()))
             middle = time.perf_counter()
-            sandbox.run(Job("tests", asserts, Limits()), Job("candidate", {"code": add["code"], "longest": 1 << 20}, Limits()))
+            sandbox.run(
+                Job("tests", asserts, Limits()), Job("candidate", {"code": add["code"], "longest": 1 << 20}, Limits())
+            )
             times["one"].append(middle - start)
             times["pair"].append(time.perf_counter() - middle)
     bare = []

@@ -17,7 +17,8 @@ from assay.verifiers.suites import Assertions
         ("open('x', 'w').write('1')\nassert f('x') == 1", "share files"),
         ("def test_f(tmp_path): assert f(tmp_path)", "share files"),
         ("from pathlib import Path\nassert Path('x').read_text() == f()", "share files"),
-        ("import inspect\nassert inspect.isfunction(f)", "look into"),
+        ("import inspect\nassert inspect.isabstract(F)", "look into"),
+        ("from inspect import isabstract\nassert isabstract(F)", "look into"),
         ("import dataclasses\nassert dataclasses.asdict(f()) == {}", "look into"),
         ("def test_f(caplog): f()", "listen"),
         ("import pytest\nwith pytest.warns(UserWarning): f()", "listen"),
@@ -41,6 +42,8 @@ def test_what_two_processes_lack(source: str, what: str) -> None:
         "import io, sys\nsys.stdout = io.StringIO()",
         "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\nassert f(A(1).x) == 1",
         "assert graph.exists('a')",
+        "import inspect\nassert inspect.isfunction(f)",
+        "from importlib import import_module\nassert import_module('solution').f(1) == 2",
         "def (",
     ],
 )

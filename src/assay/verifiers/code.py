@@ -29,6 +29,7 @@ from assay.verifiers.room import room_for
 from assay.verifiers.sandbox import Ended, Job, Level, Limits, Sandbox
 from assay.verifiers.sandbox.inside import BEGUN
 from assay.verifiers.sandbox.inside.codec import Undecodable, decode, opaque
+from assay.verifiers.sandbox.inside.sources import NEVER_ASKED
 from assay.verifiers.sandbox.remote import RemoteSandbox
 from assay.verifiers.side_by_side import side_by_side
 from assay.verifiers.suites import Assertions, Call, Calls, Reference, Streams, Suite
@@ -39,6 +40,7 @@ Protocol = Literal["strict", "joint", "auto"]
 
 MAX_PROGRAM: Final = 1 << 20
 MAX_PRINTED: Final = 60
+_UNCALLED: Final = "; functions and classes of tests are run where pytest is true"
 LONGEST_ERROR: Final = 64
 """Bytes of an error's result line, an eighth of them: what it says is cut."""
 
@@ -279,8 +281,8 @@ class Code:
             if not joint and (lacking := needs(suite)):
                 return _lacking(lacking)
             return _Tally(0, len(suite.tests), f"the tests did not finish: {reason}", stage)
-        if said["undecided"]:
-            return _Tally(0, 0, _cut(said["undecided"], 300))
+        if why := said["undecided"]:
+            return _Tally(0, 0, why + _UNCALLED * (not suite.pytest)) if joint or why == NEVER_ASKED else _lacking(why)
         reason = _cut(str(said["failure"]), 300)
         # What the sources hold is counted here, too, where no program can make a test disappear.
         least = least_tests(suite.tests) - said["skipped"] if suite.pytest else len(suite.tests)
@@ -377,7 +379,7 @@ def _right(case: Call, result: list[Any] | None, same: Callable[[Any, Any], bool
 
 def _lacking(what: str) -> _Tally:
     """No word on the program, for what the tests need."""
-    return _Tally(0, 0, f'{_cut(what, 300)}; protocol="joint" runs tests and program in one process')
+    return _Tally(0, 0, f'{_cut(what, 300)}; protocol="joint" or "auto" (--protocol) runs them in one process')
 
 
 def _unfit(suite: Calls | Reference, case: Call) -> str:

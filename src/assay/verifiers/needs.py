@@ -22,9 +22,10 @@ _KINDS: Final = (
     ),
     (
         "look into the program's objects",
-        "inspect asdict astuple fields is_dataclass dataclasses.asdict dataclasses.astuple dataclasses.fields "
-        "dataclasses.replace dataclasses.is_dataclass gc weakref pickle ctypes importlib threading ThreadPoolExecutor "
-        "tracemalloc signal multiprocessing typing.get_type_hints get_type_hints",
+        "inspect.isabstract inspect.getsource inspect.getsourcelines inspect.getfile inspect.getmodule "
+        "inspect.getmembers inspect.ismethod inspect.isroutine inspect.stack dataclasses.asdict dataclasses.astuple dataclasses.fields "
+        "dataclasses.replace dataclasses.is_dataclass gc weakref pickle ctypes importlib.reload threading "
+        "concurrent.futures.ThreadPoolExecutor tracemalloc signal multiprocessing typing.get_type_hints",
     ),
     (
         "listen to what the program logs or warns of",
@@ -90,6 +91,7 @@ def _used(tree: ast.AST) -> Iterator[str]:
                 yield "open"
         elif isinstance(node, ast.ImportFrom):
             yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _changed(tree: ast.AST, module: str) -> Iterator[str]:

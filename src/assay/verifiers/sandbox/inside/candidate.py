@@ -24,6 +24,8 @@ from .wire import CONTAINERS, Undecodable, Wire
 __all__ = ["candidate"]
 
 CALLS_IN, CALLS_OUT = 5, 6
+LONGEST: Final = 1 << 20
+"""Characters that are printed between two answers and told, times four."""
 BASES: Final = (int, float, str, bytes, complex, tuple, frozenset, BaseException, *CONTAINERS)
 """Types of Python's whose subclasses cross with their value."""
 
@@ -43,7 +45,7 @@ def candidate() -> NoReturn:
         write({"error": type(error).__name__, "said": said(error)}, CALLS_OUT)
         os._exit(0)
     write({"names": [str(name) for name in names]}, CALLS_OUT)
-    Program(names, printed, job["longest"]).serve()
+    Program(names, printed, job.get("longest", LONGEST)).serve()
     os._exit(0)
 
 

@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 from .guard import raise_guard
 from .rewriting import guarded
 from .roles import FILE, read_job, said
-from .sources import RESERVED, future_first, imported, skips, takes_candidate
-from .tester import NEVER_ASKED, Counts, Scope, line_of, new_folder, run_pytest, starred
+from .sources import NEVER_ASKED, RESERVED, future_first, imported, skips, takes_candidate
+from .tester import Counts, Scope, line_of, new_folder, run_pytest, starred
 from .watching import watch
 
 __all__ = ["joint"]

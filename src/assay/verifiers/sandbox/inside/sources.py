@@ -4,8 +4,21 @@ import ast
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["CAUGHT", "RESERVED", "Names", "future_first", "imported", "names", "skips", "takes_candidate", "watched"]
+__all__ = [
+    "CAUGHT",
+    "NEVER_ASKED",
+    "RESERVED",
+    "Names",
+    "future_first",
+    "imported",
+    "names",
+    "skips",
+    "takes_candidate",
+    "watched",
+]
 
+NEVER_ASKED = "the tests pass without asking the program for anything"
+"""Why nothing can be said of a program that the tests do not use."""
 RESERVED = "__assay_"
 """How the names begin that rewritten tests use."""
 CAUGHT = f"{RESERVED}caught__"

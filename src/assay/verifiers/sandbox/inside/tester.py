@@ -15,16 +15,14 @@ import secrets
 import sys
 import types
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from .channel import Channel, ProgramGone, Unsupported
 from .mirror import Instance, Meta
 from .roles import FILE, read_job, said, write
-from .sources import CAUGHT, RESERVED, future_first, names, skips, takes_candidate, watched
+from .sources import CAUGHT, NEVER_ASKED, RESERVED, future_first, names, skips, takes_candidate, watched
 
-__all__ = ["NEVER_ASKED", "Counts", "Scope", "line_of", "new_folder", "run_pytest", "starred", "tests"]
-
-NEVER_ASKED: Final = "the tests pass without asking the program for anything"
+__all__ = ["Counts", "Scope", "line_of", "new_folder", "run_pytest", "starred", "tests"]
 
 
 def tests() -> NoReturn:
