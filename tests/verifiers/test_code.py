@@ -351,6 +351,18 @@ def test_functions_and_iterators_of_the_tests_reach_the_program() -> None:
     assert outcome(code.replace("f(f(x))", "f(x)"), Assertions(tests=tests[:1])) == "wrong"
 
 
+@pytest.mark.parametrize("protocol", ["strict", "joint"])
+def test_tests_that_end_themselves_say_nothing(protocol: Any) -> None:
+    code = replace(CODE, protocol=protocol)
+    ends = "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): self.fail()\nunittest.main()"
+    for source in (ends, "import sys\nassert add(1, 2) == 3\nsys.exit(0)"):
+        verdict = code.check(ADD, Assertions(tests=(source,)))
+        assert verdict.outcome == "undecided"
+        assert "SystemExit" in verdict.reason
+    for program in ("import sys\ndef add(a, b): sys.exit(0)", "def add(a, b): raise SystemExit(0)"):
+        assert outcome(program, Assertions(tests=("assert add(1, 2) == 3",)), code) == "wrong"
+
+
 def test_tests_that_do_not_run_have_not_passed() -> None:
     """What the sources hold is counted outside, whatever the process that judges says."""
     source = "import sys\nfrom solution import add\ndef test_a():\n    assert add(1, 2) == 3\n"

@@ -29,7 +29,7 @@ from assay.verifiers.room import room_for
 from assay.verifiers.sandbox import Ended, Job, Level, Limits, Sandbox
 from assay.verifiers.sandbox.inside import BEGUN
 from assay.verifiers.sandbox.inside.codec import Undecodable, decode, opaque
-from assay.verifiers.sandbox.inside.sources import NEVER_ASKED
+from assay.verifiers.sandbox.inside.sources import ENDS_ITSELF, NEVER_ASKED
 from assay.verifiers.sandbox.remote import RemoteSandbox
 from assay.verifiers.side_by_side import side_by_side
 from assay.verifiers.suites import Assertions, Call, Calls, Reference, Streams, Suite
@@ -40,6 +40,8 @@ Protocol = Literal["strict", "joint", "auto"]
 
 MAX_PROGRAM: Final = 1 << 20
 MAX_PRINTED: Final = 60
+UNFIT: Final = (NEVER_ASKED, ENDS_ITSELF)
+"""What is the matter with tests whatever the protocol."""
 _UNCALLED: Final = "; functions and classes of tests are run where pytest is true"
 LONGEST_ERROR: Final = 64
 """Bytes of an error's result line, an eighth of them: what it says is cut."""
@@ -282,7 +284,7 @@ class Code:
                 return _lacking(lacking)
             return _Tally(0, len(suite.tests), f"the tests did not finish: {reason}", stage)
         if why := said["undecided"]:
-            return _Tally(0, 0, why + _UNCALLED * (not suite.pytest)) if joint or why == NEVER_ASKED else _lacking(why)
+            return _Tally(0, 0, why + _UNCALLED * (not suite.pytest)) if joint or why in UNFIT else _lacking(why)
         reason = _cut(str(said["failure"]), 300)
         # What the sources hold is counted here, too, where no program can make a test disappear.
         least = least_tests(suite.tests) - said["skipped"] if suite.pytest else len(suite.tests)

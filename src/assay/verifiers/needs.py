@@ -23,9 +23,9 @@ _KINDS: Final = (
     (
         "look into the program's objects",
         "inspect.isabstract inspect.getsource inspect.getsourcelines inspect.getfile inspect.getmodule "
-        "inspect.getmembers inspect.ismethod inspect.isroutine inspect.stack dataclasses.asdict dataclasses.astuple dataclasses.fields "
-        "dataclasses.replace dataclasses.is_dataclass gc weakref pickle ctypes importlib.reload threading "
-        "concurrent.futures.ThreadPoolExecutor tracemalloc signal multiprocessing typing.get_type_hints",
+        "inspect.getmembers inspect.ismethod inspect.isroutine inspect.stack dataclasses.asdict dataclasses.astuple "
+        "dataclasses.fields dataclasses.replace dataclasses.is_dataclass gc weakref pickle ctypes importlib.reload "
+        "threading concurrent.futures.ThreadPoolExecutor tracemalloc signal multiprocessing typing.get_type_hints",
     ),
     (
         "listen to what the program logs or warns of",

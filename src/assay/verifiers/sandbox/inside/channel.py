@@ -53,6 +53,7 @@ class Channel:
         self._callbacks: list[Any] = []
         self._callback_numbers: dict[int, int] = {}
         self._stopped: list[BaseException] = []
+        self._exits: list[BaseException] = []
         self.gone = ""
         """Why there is no program any more."""
         self.needs = ""
@@ -99,6 +100,8 @@ class Channel:
             raise self._end("the program's answer is no data")
         if isinstance(error, (StopIteration, StopAsyncIteration)) and "raised" in answer:
             self._stopped.append(error)
+        if isinstance(error, SystemExit):
+            self._exits.append(error)
         raise error
 
     def operate(self, target: Any, name: str, operand: Any) -> Any:
@@ -158,6 +161,10 @@ class Channel:
     def forgive(self, caught: BaseException | None) -> None:
         """Forget an error that the tests caught."""
         self._stopped = [error for error in self._stopped if error is not caught]
+
+    def is_programs(self, exit: SystemExit) -> bool:
+        """Whether it was the program that wanted to end, and not the tests."""
+        return any(error is exit for error in self._exits)
 
     def check(self) -> None:
         """Raise where nothing counts any more, whatever the test made of it."""

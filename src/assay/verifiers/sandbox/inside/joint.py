@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from .guard import raise_guard
 from .rewriting import guarded
 from .roles import FILE, read_job, said
-from .sources import NEVER_ASKED, RESERVED, future_first, imported, skips, takes_candidate
+from .sources import ENDS_ITSELF, NEVER_ASKED, RESERVED, future_first, imported, skips, takes_candidate
 from .tester import Counts, Scope, line_of, new_folder, run_pytest, starred
 from .watching import watch
 
@@ -71,6 +71,8 @@ def _each(job: dict[str, Any], send: Send) -> NoReturn:
                 send(0, len(sources), "the program changes the names of the tests")
             passed += 1
         except BaseException as error:  # noqa: BLE001  a test may end in any way
+            if isinstance(error, SystemExit) and not _passes(error, FILE):
+                send(0, 0, "", undecided=ENDS_ITSELF)
             failure = failure or f"{type(error).__name__}{line_of(error)}: {said(error)}"
     if part := changed():
         send(0, len(sources), f"the program changes {part}")
@@ -116,6 +118,14 @@ def _loaded(
         send(0, total, f"the program changes {part}")
     sys.modules[job["module"]] = module
     return vars(module)
+
+
+def _passes(error: BaseException, file: str) -> bool:
+    """Whether an error came through code of a file."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != file:
+        trace = trace.tb_next
+    return trace is not None
 
 
 def _sender(nonce: str) -> Send:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 __all__ = [
     "CAUGHT",
+    "ENDS_ITSELF",
     "NEVER_ASKED",
     "RESERVED",
     "Names",
@@ -19,6 +20,7 @@ __all__ = [
 
 NEVER_ASKED = "the tests pass without asking the program for anything"
 """Why nothing can be said of a program that the tests do not use."""
+ENDS_ITSELF = "the tests end the process that they run in (SystemExit)"
 RESERVED = "__assay_"
 """How the names begin that rewritten tests use."""
 CAUGHT = f"{RESERVED}caught__"

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from .channel import Channel, ProgramGone, Unsupported
 from .mirror import Instance, Meta
 from .roles import FILE, read_job, said, write
-from .sources import CAUGHT, NEVER_ASKED, RESERVED, future_first, names, skips, takes_candidate, watched
+from .sources import CAUGHT, ENDS_ITSELF, NEVER_ASKED, RESERVED, future_first, names, skips, takes_candidate, watched
 
 __all__ = ["Counts", "Scope", "line_of", "new_folder", "run_pytest", "starred", "tests"]
 
@@ -153,6 +153,10 @@ def _each(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str,
             break
         except Unsupported:
             raise
+        except SystemExit as error:
+            if not channel.is_programs(error):
+                raise Unsupported(ENDS_ITSELF) from None
+            failure = failure or f"SystemExit{line_of(error)}: {said(error)}"
         except BaseException as error:  # noqa: BLE001  a test may end in any way
             if channel.needs:
                 raise Unsupported(channel.needs) from None
