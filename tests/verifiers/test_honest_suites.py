@@ -16,7 +16,7 @@ pytest.importorskip("pyseccomp")
 ITEMS: Final = [*TABLE, *generated(seed=0, count=60), *generated(seed=1, count=8, under_pytest=1.0)]
 NAMES: Final = [f"{number}-{item.feature}" for number, item in enumerate(ITEMS)]
 PROTOCOLS: Final = ("strict", "joint") if "protocol" in {f.name for f in dataclasses.fields(Code)} else ("strict",)
-LIMITS: Final = Limits(seconds=5, wall=20.0)
+LIMITS: Final = Limits(seconds=4, wall=8.0)
 
 
 def checker(protocol: str) -> Code:

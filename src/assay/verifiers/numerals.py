@@ -77,7 +77,8 @@ _OPERAND: Final = r"\s*[$(]*(?:\d|[√π]|\\(?:frac|sqrt|pi)\b)"
 _GOES_ON: Final = re.compile(
     rf"\*\*(?=\d)|(?:\*\*|\$)*(?:[abefijnoqru-zB](?![A-Za-z])"
     rf"|[A-Za-z]?\s*(?:[-−–+×·÷/^]|\*(?!\*)|x(?=\s*\d)){_OPERAND}"
-    r"|\s*(?:\\(?:sqrt|pi|times|cdot)\b|[√π]|pi\b))"
+    r"|\s*(?:\\(?:sqrt|pi|times|cdot)\b|[√π]|pi\b)"
+    r"|\s?(?:\\right)?\)\s?(?:\^|[²³])|\s?‰)"
 )
 _CAME_FROM: Final = re.compile(r"(?:[\w)}\]]\s*[-−+*×·÷/^]|√|\\sqrt\{?)\s*[$(]*\Z")
 # Words that make another number of the one beside them. Bounds are none: "at least 18" says 18.
@@ -88,7 +89,7 @@ _WORD_BEFORE: Final = re.compile(
 )
 _WORD_AFTER: Final = re.compile(
     r"[*$)]{0,3}[ ](?:squared|cubed|factorial|(?:plus|minus|times|over|choose|mod(?:ulo)?)[ ][*$(]{0,3}\d"
-    r"|(?:divided|multiplied)[ ]by|to[ ]the[ ]power|raised[ ]to)\b",
+    r"|(?:divided|multiplied)[ ]by|per[ ]?mille?|to[ ]the[ ]power|raised[ ]to)\b",
     re.IGNORECASE,
 )
 

@@ -28,7 +28,7 @@ _NOT: Final = re.compile(
     re.IGNORECASE,
 )
 _IS_NOT: Final = re.compile(
-    r"[ *$\\)\]}\"”]{0,6}(?:[a-z]{1,20}[ ]){0,2}"
+    r"[ *$\\)\]}\"”]{0,6}(?:text[ ]?\{[ ]?)?(?:[a-z]{1,20}[ ]){0,2}"
     r"(?:(?:is|was|are|were)(?:n['’]t|[ ](?:not|wrong|incorrect|false|no[ ]longer|never)\b)"
     r"|(?:cannot|can['’]t|can[ ]not|could[ ]not|couldn['’]t)[ ]be\b|would[ ]be[ ](?:wrong|incorrect|false)\b)"
 )
