@@ -1,6 +1,5 @@
 """Verdicts without adding: each cheat is wrong, under every protocol, by tests of each kind."""
 
-import dataclasses
 import functools
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is 
 
 PROTOCOLS: Final = ("strict", "joint")
 """`auto` is the one after the other; `python -m bench.verdict_cheats` tries it, too."""
+PATIENT: Final = Limits(seconds=5, wall=20.0)
 QUICK: Final = Limits(seconds=1, wall=0.8)
 UNDER_PYTEST: Final = Limits(seconds=3, wall=4.0)
 IN_ONE_PROCESS: Final = frozenset({"a value of the tests' own class"})
@@ -27,7 +27,7 @@ TURNS: Final = 1
 
 
 def outcome(program: str, suite: Assertions, protocol: str, limits: Limits = PATIENT) -> str:
-    settings: dict[str, Any] = {"protocol": protocol} if len(PROTOCOLS) > 1 else {}
+    settings: dict[str, Any] = {"protocol": protocol}
     return Code(limits=limits, extract="text", **settings).check(program, suite).outcome
 
 
