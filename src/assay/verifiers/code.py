@@ -40,6 +40,8 @@ Protocol = Literal["strict", "joint", "auto"]
 
 MAX_PROGRAM: Final = 1 << 20
 MAX_PRINTED: Final = 60
+LONGEST_ANSWER: Final = 8
+"""Times the limit of the output: what a program's answer to the tests may take in the form in which it crosses."""
 UNFIT: Final = (NEVER_ASKED, ENDS_ITSELF)
 """What is the matter with tests whatever the protocol."""
 _UNCALLED: Final = "; functions and classes of tests are run where pytest is true"
@@ -268,7 +270,7 @@ class Code:
             "pytest": suite.pytest,
             "module": suite.module,
             "nonce": nonce,
-            "longest": self.limits.output,
+            "longest": LONGEST_ANSWER * self.limits.output,
         }
         if joint:
             (judge,) = sandbox.run(Job("joint", {**tests, "code": code}, self.limits))
@@ -284,7 +286,8 @@ class Code:
                 return _lacking(lacking)
             return _Tally(0, len(suite.tests), f"the tests did not finish: {reason}", stage)
         if why := said["undecided"]:
-            return _Tally(0, 0, why + _UNCALLED * (not suite.pytest)) if joint or why in UNFIT else _lacking(why)
+            hint = _UNCALLED if why == NEVER_ASKED and not suite.pytest else ""
+            return _Tally(0, 0, why + hint) if joint or why in UNFIT else _lacking(why)
         reason = _cut(str(said["failure"]), 300)
         # What the sources hold is counted here, too, where no program can make a test disappear.
         least = least_tests(suite.tests) - said["skipped"] if suite.pytest else len(suite.tests)

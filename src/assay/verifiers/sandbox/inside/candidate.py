@@ -18,6 +18,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn
 
+from .borrowed import owner_of
 from .roles import load, read_job, said, write
 from .wire import CONTAINERS, Undecodable, Wire
 
@@ -110,6 +111,9 @@ class Program:
 
     def _do_global(self, _: Any, name: str, *__: Any) -> Any:
         return self._names[name]
+
+    def _do_owner(self, _: Any, name: str, *__: Any) -> str:
+        return owner_of(self._names[name])
 
     def _do_bind(self, _: Any, name: str, arguments: list[Any], __: Any) -> None:
         self._names[name] = arguments[0]
@@ -250,7 +254,12 @@ class Program:
         if tag == "name":
             return self._names[items[0]]
         if tag == "callback":
-            return self._callback(items[0])
+            number, *about = items
+            called = self._callback(number)
+            for name, value in zip(("__name__", "__doc__"), about, strict=False):
+                if type(called) is types.FunctionType:
+                    setattr(called, name, value)
+            return called
         if tag == "iterator":
             return _iterated(self._callback(items[0]))
         if tag == "none":

@@ -23,6 +23,7 @@ CALLS_IN, CALLS_OUT = 5, 6
 _CALLED = (types.FunctionType, types.MethodType, types.BuiltinMethodType, partial)
 _HOLDERS = ("builtins", "collections", "types")
 """Modules of Python's own containers and views."""
+_OF_TESTS = (types.GeneratorType, types.CoroutineType, types.ModuleType, types.SimpleNamespace, memoryview)
 _VALUES = (int, float, complex, str, bytes, tuple, frozenset)
 
 
@@ -115,7 +116,9 @@ class Channel:
         if not self._crosses(operand):
             return NotImplemented  # an object of the tests' own may know what to make of it
         kind = type(target).__name__
-        if kind not in self._named and type(target).__module__ not in _HOLDERS:
+        if type(operand) is int and operand == 0 and name in ("__add__", "__radd__"):
+            return self.ask("special", target, name, operand)  # of `sum`, which tells nothing
+        if name in ASKED and kind not in self._named and type(target).__module__ not in _HOLDERS:
             # Tests that name no class mean none: it is a wrong result that would like to be asked.
             if name == "__contains__" and hasattr(type(target), "__iter__"):
                 return any(item is operand or item == operand for item in target)
@@ -146,6 +149,8 @@ class Channel:
             self._wire.encode(value)
         except Unsupported:
             self.needs = ""
+            return False
+        except TypeError:
             return False
         return True
 
@@ -230,13 +235,17 @@ class Channel:
         if isinstance(value, Iterator) and type(value).__module__ == "builtins":
             return ["iterator", self._callback(value.__next__)]
         if isinstance(value, _CALLED):
-            return ["callback", self._callback(value)]
+            about = [value.__name__, value.__doc__] if isinstance(value, types.FunctionType) else []
+            return ["callback", self._callback(value), *about]
         if isinstance(value, BaseException):
             # As the nearest of Python's own; should the program hand it back, it is this one.
             kind = next(base for base in type(value).__mro__ if base.__module__ == "builtins")
             return ["raised", self._wire.encode(kind), self._wire.encode(tuple(value.args)), self._callback(value)]
         if isinstance(value, types.TracebackType):
             return ["none"]
+        if type(value).__module__ in ("builtins", "types") and not isinstance(value, _OF_TESTS):
+            # Something of Python's workings, which a program can bring about: list[0], or what key(list) gives.
+            raise TypeError(f"a {type(value).__name__} cannot be passed to the program")
         raise self.unsupported(f"passes a {type(value).__name__} to the program")
 
     def _callback(self, function: Any) -> int:

@@ -18,13 +18,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
-from .decoys import among, lies, refused
+from .decoys import ASKED, among, lies, refused
 
 __all__ = ["FUNCTIONS", "Known", "combined", "compared", "known", "lies_within"]
 
 FUNCTIONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     name: getattr(operator, name)
     for name in "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __contains__ __add__ __sub__".split()
+    + "__truediv__ __floordiv__ __mod__".split()
 }
 _REFLECTED: Final = {
     "__lt__": "__gt__",
@@ -100,6 +101,8 @@ def combined(there: Known, name: str, one: Any, other: Any) -> Any:
         return refused(name)
     # Only what is asked of the program's object is hidden among decoys.
     swapped = not speaks[0]
+    if name not in ASKED:
+        return operate(one, other)
     operands, place = among(one if swapped else other)
     results, errors = list[Any](), dict[int, Exception]()
     for index, operand in enumerate(operands):

@@ -11,7 +11,7 @@ import functools
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import CodeType, ModuleType
 from typing import Any, Final
 
@@ -23,17 +23,20 @@ __all__ = ["raise_guard"]
 
 _OWN: Final = (str(__package__), "secrets", "random")
 _JUDGES: Final = (
-    "builtins math operator os importlib _frozen_importlib _frozen_importlib_external pytest _pytest pluggy unittest"
+    "builtins math cmath operator os importlib _frozen_importlib _frozen_importlib_external pytest _pytest pluggy "
+    "unittest collections itertools functools fractions decimal datetime statistics json re heapq bisect textwrap "
+    "difflib copy traceback logging contextlib"
 ).split()
 
 
-def raise_guard(packages: str, tests: Iterable[str]) -> Callable[[], str]:
+def raise_guard(packages: str, tests: Sequence[str]) -> Callable[[], str]:
     """Hold what judges as it is, and give the tests what looks at their values; before the program is loaded.
 
     What is returned names a part of what judges that has changed since, "" where none has. `packages` is the folder of
     packages that judge, if any; `tests` are the sources. What runs later is held here, not looked up in a module,
     where the program could change it.
     """
+    said = " ".join(tests)
     trees = [ast.parse(source) for source in tests]
     used = frozenset[str]().union(*(names(tree).read | names(tree).made for tree in trees))
     # Tests may say that they do not care.
@@ -50,8 +53,8 @@ def raise_guard(packages: str, tests: Iterable[str]) -> Callable[[], str]:
         seal()
         now = list_judges()
         for name, value in judges.items():
-            # Plugins of pytest's wrap its functions when they are loaded.
-            if (other := now.get(name)) is not value and not comes_from(other, packages):
+            # Plugins of pytest's wrap its functions when they are loaded; tests may leave behind what they replaced.
+            if (other := now.get(name)) is not value and not comes_from(other, packages) and name not in said:
                 return name
         for name, value in now.items():
             new_in_class = name not in judges and type(judges.get(name.rpartition(".")[0])) is type
@@ -108,8 +111,8 @@ def _judges() -> dict[str, Any]:
             continue
         found[name] = module
         for key, value in list(vars(module).items()):
-            if not callable(value):
-                continue  # what is no function changes while tests run
+            if not callable(value) and not isinstance(value, (tuple, frozenset)):
+                continue  # what else there is changes while tests run
             found[f"{name}.{key}"] = value
             if isinstance(value, type) and value.__module__ == name:
                 found |= {f"{name}.{key}.{part}": own for part, own in list(vars(value).items()) if _acts(own)}

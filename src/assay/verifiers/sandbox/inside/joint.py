@@ -9,17 +9,19 @@ outside.
 
 import ast
 import importlib
+import logging
 import os
 import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from .borrowed import Borrowed, owner_of
 from .guard import raise_guard
 from .rewriting import guarded
 from .roles import FILE, read_job, said
 from .sources import ENDS_ITSELF, NEVER_ASKED, RESERVED, future_first, imported, skips, takes_candidate
-from .tester import Counts, Scope, line_of, new_folder, run_pytest, starred
+from .tester import Counts, Scope, line_of, new_folder, run_pytest, shadowing, starred, unmade
 from .watching import watch
 
 __all__ = ["joint"]
@@ -57,18 +59,23 @@ def _each(job: dict[str, Any], send: Send) -> NoReturn:
 
     changed = raise_guard("", job["tests"])
     program = _loaded(job, ("<tests>",), changed, len(sources), send)
-    passed, failure = 0, ""
+    passed, failure, shadows = 0, "", ""
     for text, tree, source, calls_check in zip(job["tests"], trees, sources, takes, strict=True):
         program["__all__"] = starred(program, job["entry"], [job["before"], text])
-        scope = Scope(look_up, program, job["entry"], tree)
+        borrowed = Borrowed(lambda name: owner_of(program[name]), program, job["entry"], unmade([text]))
+        if "import *" in text:
+            _give(borrowed, program)
+        scope = Scope(look_up, program, job["entry"], tree, borrowed)
         try:
             exec(before, scope)
             scope.pop(job["entry"], None)  # of which helpers may hold the bare beginning
+            scope.take_class_names()
             exec(source, scope)
             if calls_check:
                 scope["check"](scope["candidate"])
             if any(str(name).startswith(RESERVED) for name in scope):
                 send(0, len(sources), "the program changes the names of the tests")
+            shadows = shadows or shadowing(borrowed)
             passed += 1
         except BaseException as error:  # noqa: BLE001  a test may end in any way
             if isinstance(error, SystemExit) and not _passes(error, FILE):
@@ -76,7 +83,9 @@ def _each(job: dict[str, Any], send: Send) -> NoReturn:
             failure = failure or f"{type(error).__name__}{line_of(error)}: {said(error)}"
     if part := changed():
         send(0, len(sources), f"the program changes {part}")
-    if passed and not asked and not any(job["module"] in text for text in job["tests"]):
+    if passed == len(sources) and shadows:
+        send(0, 0, "", undecided=shadows)
+    if passed == len(sources) and not asked and not any(job["module"] in text for text in job["tests"]):
         send(0, 0, "", undecided=NEVER_ASKED)
     send(passed, len(sources), failure)
 
@@ -95,10 +104,21 @@ def _with_pytest(job: dict[str, Any], files: Sequence[str], send: Send) -> NoRet
     sys.path_importer_cache.clear()
     for name in [name for name in os.environ if name.startswith("PYTEST")]:
         del os.environ[name]
+    borrowed = Borrowed(lambda name: owner_of(program[name]), program, job["entry"], unmade(files))
+    _give(borrowed, program)
     found = run_pytest(sources, folder, counts)
     if part := changed():
         send(0, max(1, found["total"]), f"the program changes {part}")
+    if found["passed"] == found["total"] and (shadows := shadowing(borrowed)):
+        send(0, 0, "", undecided=shadows)
     send(found["passed"], found["total"], found["failure"], found["skipped"])
+
+
+def _give(borrowed: Borrowed, program: dict[str, Any]) -> None:
+    """Have `import *` bring what is Python's from Python."""
+    for name in program["__all__"]:
+        if found := borrowed.find(name):
+            program[name] = found[0]
 
 
 def _loaded(
@@ -108,6 +128,7 @@ def _loaded(
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
         del sys.modules[name]
     module = types.ModuleType(job["module"])
+    logging._srcfile = None  # else it looks at its caller's frame
     watch((*judges, os.path.dirname(__file__)), vars(module))
     sys.modules[job["module"]] = module
     try:

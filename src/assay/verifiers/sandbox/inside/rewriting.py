@@ -22,7 +22,13 @@ _COMPARISONS: Final[dict[type, str]] = {
     ast.Is: "is",
     ast.IsNot: "not is",
 }
-_COMBINED: Final[dict[type, str]] = {ast.Add: "__add__", ast.Sub: "__sub__"}
+_COMBINED: Final[dict[type, str]] = {
+    ast.Add: "__add__",
+    ast.Sub: "__sub__",
+    ast.Div: "__truediv__",
+    ast.FloorDiv: "__floordiv__",
+    ast.Mod: "__mod__",
+}
 
 
 def guarded(tree: ast.Module) -> ast.Module:
@@ -48,6 +54,9 @@ class _Rewrite(ast.NodeTransformer):
         node.args = [
             arg if isinstance(arg, looked_at) else ast.copy_location(_call(MEET, arg), arg) for arg in node.args
         ]
+        for keyword in node.keywords:
+            if keyword.arg is not None and not isinstance(keyword.value, ast.Constant):
+                keyword.value = ast.copy_location(_call(MEET, keyword.value), keyword.value)
         return node
 
 

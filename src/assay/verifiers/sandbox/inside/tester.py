@@ -6,9 +6,9 @@ and objects are mirrored (`mirror`), and everything that they do is asked for (`
 
 import ast
 import builtins
+import contextlib
 import functools
 import importlib
-import math
 import os
 import random
 import secrets
@@ -17,6 +17,7 @@ import types
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NoReturn
 
+from .borrowed import Borrowed
 from .channel import Channel, ProgramGone, Unsupported
 from .mirror import Instance, Meta
 from .roles import FILE, read_job, said, write
@@ -35,7 +36,11 @@ def tests() -> NoReturn:
     """
     job = read_job()
     used = [names(ast.parse(source)).read for source in (job["before"], *job["tests"])]
-    channel = Channel(job["longest"], frozenset[str]().union(*used))
+    named = frozenset[str]().union(*used)
+    if not job["entry"][:1].isupper():
+        named -= {job["entry"]}  # a function by its name, whatever the program makes of it
+    channel = Channel(job["longest"], named)
+    contextlib.suppress.__exit__ = _watching(contextlib.suppress.__exit__, channel)  # type: ignore[method-assign]
     builtins.__dict__[CAUGHT] = channel.caught
     random.seed = _seeded(channel)
     run = _by_pytest if job["pytest"] else _each
@@ -44,7 +49,7 @@ def tests() -> NoReturn:
         if "error" in loaded:
             raise ProgramGone(f"the program fails when it is loaded: {loaded['error']}: {loaded.get('said', '')}")
         found = run(job, channel, {name for name in map(str, loaded.get("names", ())) if name.isidentifier()})
-        if found["passed"] and not channel.asked:
+        if found["passed"] == found["total"] > 0 and not channel.asked:
             raise Unsupported(NEVER_ASKED)
     except ProgramGone as error:
         found = {"passed": 0, "total": len(job["tests"]), "failure": str(error)[:400]}
@@ -58,13 +63,15 @@ class Scope(dict[str, Any]):
     """The names that a test sees: its own, and behind them the program's, as if both stood in one file.
 
     A program may not replace what is Python's: `abs`, a module that the test forgot to import, or `isclose` and its
-    like where another function is the one under test.
+    like where another function is the one under test (`borrowed`).
     """
 
-    def __init__(self, look_up: Callable[[str], Any], program: Collection[str], entry: str, tree: ast.AST) -> None:
+    def __init__(
+        self, look_up: Callable[[str], Any], program: Collection[str], entry: str, tree: ast.AST, borrowed: Borrowed
+    ) -> None:
         super().__init__({"__name__": "tests", "__builtins__": builtins})
         self._look_up, self._program, self._entry = look_up, program, entry
-        self._tree = tree
+        self._tree, self._borrowed = tree, borrowed
 
     def __missing__(self, name: str) -> Any:
         if self._entry and name in (self._entry, "candidate"):
@@ -74,11 +81,20 @@ class Scope(dict[str, Any]):
         if name in sys.stdlib_module_names and self._is_module(name):
             self[name] = importlib.import_module(name)
             return self[name]
-        if self._entry and hasattr(math, name):
-            return getattr(math, name)
+        if found := self._borrowed.find(name):
+            self[name] = found[0]
+            return found[0]
         if name in self._program and not name.startswith("__"):
             return self._asked(name, name)
         raise KeyError(name)
+
+    def take_class_names(self) -> None:
+        """Take the names that the bodies of classes use, which are not looked up as others are."""
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.ClassDef):
+                for name in names(node).read - self.keys():
+                    with contextlib.suppress(KeyError, NameError):
+                        self[name] = self[name]
 
     def _asked(self, name: str, target: str) -> Any:
         if target not in self._program:
@@ -100,13 +116,15 @@ class Scope(dict[str, Any]):
 class ProgramModule(types.ModuleType):
     """A module by which tests import the program."""
 
-    def __init__(self, channel: Channel, program: set[str], name: str, starred: list[str]) -> None:
+    def __init__(self, channel: Channel, program: set[str], name: str, starred: list[str], borrowed: Borrowed) -> None:
         super().__init__(name)
-        vars(self).update(_channel=channel, _names=program, __all__=starred)
+        vars(self).update(_channel=channel, _names=program, __all__=starred, _borrowed=borrowed)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name not in self._names:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        if name in self.__all__ and (found := self._borrowed.find(name)):
+            return found[0]
         value = self._channel.ask("global", None, name)
         if isinstance(value, (Meta, Instance)):
             self._channel.asked -= 1  # an import alone tests nothing
@@ -131,22 +149,37 @@ def starred(program: Collection[str], entry: str, sources: Iterable[str]) -> lis
     return sorted(name for name in wanted & set(program) if not name.startswith("__"))
 
 
+def unmade(sources: Iterable[str]) -> set[str]:
+    """The names that sources use and do not define."""
+    found = [names(ast.parse(source)) for source in sources]
+    return set[str]().union(*(each.read for each in found)) - set[str]().union(*(each.made for each in found))
+
+
+def shadowing(borrowed: Borrowed) -> str:
+    """On what the tests rely where the program stands in for Python; "" where it does not."""
+    name = borrowed.shadows
+    return f"the tests use {name}, which they do not import and the program makes up" if name else ""
+
+
 def _each(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str, Any]:
     """Run each source in the helpers' names; a `check(candidate)` that it defines is called."""
     passed, failure = 0, ""
     for source in job["tests"]:
         tree = ast.parse(source)
         taken = starred(program, job["entry"], [job["before"], source]) if job["module"] in source else []
-        sys.modules[job["module"]] = ProgramModule(channel, program, job["module"], taken)
-        scope = Scope(functools.partial(channel.ask, "global", None), program, job["entry"], tree)
+        borrowed = Borrowed(functools.partial(channel.ask, "owner", None), program, job["entry"], unmade([source]))
+        sys.modules[job["module"]] = ProgramModule(channel, program, job["module"], taken, borrowed)
+        scope = Scope(functools.partial(channel.ask, "global", None), program, job["entry"], tree, borrowed)
         takes = takes_candidate(tree)
         try:
             exec(compile(job["before"], "<helpers>", "exec", dont_inherit=True), scope)
             scope.pop(job["entry"], None)  # of which helpers may hold the bare beginning
+            scope.take_class_names()
             exec(compile(watched(tree), "<tests>", "exec", dont_inherit=True), scope)
             if takes:
                 scope["check"](scope["candidate"])
             channel.check()
+            channel.rests = channel.rests or shadowing(borrowed)
             passed += 1
         except ProgramGone as error:
             failure = failure or str(error)[:400]
@@ -167,11 +200,14 @@ def _each(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str,
 def _by_pytest(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str, Any]:
     """Run the sources as files of tests under pytest, which this process has and the program does not."""
     files = [future_first(job["before"], source) for source in job["tests"]]
-    sys.modules[job["module"]] = ProgramModule(channel, program, job["module"], starred(program, job["entry"], files))
+    borrowed = Borrowed(functools.partial(channel.ask, "owner", None), program, job["entry"], unmade(files))
+    taken = starred(program, job["entry"], files)
+    sys.modules[job["module"]] = ProgramModule(channel, program, job["module"], taken, borrowed)
     _watch_expectations(channel)
     found = run_pytest(files, new_folder(), Counts(skips(files), channel.check, lambda: channel.gone))
     if channel.needs:
         raise Unsupported(channel.needs)
+    channel.rests = channel.rests or shadowing(borrowed)
     return found
 
 

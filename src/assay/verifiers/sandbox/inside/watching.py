@@ -9,13 +9,13 @@ __all__ = ["watch"]
 
 # Python's own functions that look at the caller's frame and do not hand it on.
 _DISCREET: Final = frozenset(
-    "namedtuple _create_ _caller make_dataclass findCaller print_exc format_exc print_exception format_exception "
-    "print_tb format_tb extract_tb print_stack format_stack _find_and_load".split()
+    "namedtuple _create_ _caller make_dataclass print_exc format_exc print_exception format_exception print_tb "
+    "format_tb extract_tb _find_and_load".split()
 )
 _PRYING: Final = (
     "sys._getframe sys._current_frames sys._current_exceptions sys.settrace sys.setprofile sys.addaudithook "
     "sys.monitoring.register_callback gc.get_objects gc.get_referrers gc.get_referents "
-    "code.__new__ object.__getattr__ object.__setattr__ compile open"
+    "code.__new__ marshal.loads marshal.load object.__getattr__ object.__setattr__ compile open"
 ).split()
 
 
