@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from assay import Prompt, Ranking, Response
-from assay.cli import main
+from assay.cli import main, verify
 from assay.data import io
 from assay.verifiers.code import Code
+from assay.verifiers.sandbox import SandboxUnavailable
 from assay.verifiers.suites import Calls, with_suite
 
 pytest.importorskip("pyseccomp")
@@ -77,6 +78,31 @@ def test_levels(capsys: pytest.CaptureFixture[str]) -> None:
         "this is no sandbox",
     ):
         assert words in said
+
+
+def test_levels_name_a_python_that_would_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Python in the home of root is closed to the users that programs run as."""
+
+    class Refusing:
+        def __init__(self, level: str, *, workers: int, python: Path | None) -> None:
+            if python is None or level == "landlock":
+                raise SandboxUnavailable("it is closed to others")
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(verify, "Sandbox", Refusing)
+    monkeypatch.setattr(verify, "open_python", lambda: Path("/opt/python3"))
+    main(["verify", "levels"])
+    said = capsys.readouterr().out
+    assert said.count("to be had here with --python /opt/python3; with this Python not: it is closed to others") == 3
+    assert said.count("    not here: it is closed to others") == 1
+    main(["verify", "levels", "--python", "/opt/other"])
+    said = capsys.readouterr().out
+    assert said.count("    to be had here\n") == 3
+    assert "/opt/python3" not in said
 
 
 def test_without_bubblewrap_it_refuses_with_the_install_line(

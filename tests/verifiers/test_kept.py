@@ -1,4 +1,9 @@
+import itertools
+import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,6 +77,37 @@ def test_what_is_added_twice_is_there_once(tmp_path: Path) -> None:
             kept.add("a", OPEN, {})
             kept.add("b", WRONG, {})
     assert len((tmp_path / "verdicts.jsonl").read_text().splitlines()) == 2
+
+
+def test_an_interrupt_at_any_step_neither_loses_a_line_nor_doubles_it(tmp_path: Path) -> None:
+    """The verdict is added again after it, as the command does."""
+
+    def interrupts_at(step: int) -> Callable[..., Any]:
+        steps = itertools.count()
+
+        def trace(*_: Any) -> Any:
+            if next(steps) == step:
+                sys.settrace(tracing)
+                raise KeyboardInterrupt
+            return trace
+
+        return trace
+
+    tracing, interrupted = sys.gettrace(), 0
+    for step in range(150):
+        path = tmp_path / f"{step}.jsonl"
+        with Kept(path) as kept:
+            kept.add("a", RIGHT, {})
+            try:
+                sys.settrace(interrupts_at(step))
+                kept.add("b", WRONG, {})
+            except KeyboardInterrupt:
+                interrupted += 1
+            finally:
+                sys.settrace(tracing)
+            kept.add("b", WRONG, {})
+        assert [json.loads(line)["key"] for line in path.read_text().splitlines()] == ["a", "b"]
+    assert 20 < interrupted < 150
 
 
 def test_verdicts_are_passed_on_in_order_as_far_as_none_waits_for_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,8 @@ from assay.verifiers import Math, Numeric, rules
 from assay.verifiers.code import Code
 from assay.verifiers.kept import InOrder, Kept, key_of
 from assay.verifiers.sandbox import Sandbox
-from assay.verifiers.sandbox.levels import LEVELS, describe
+from assay.verifiers.sandbox.launch import open_python
+from assay.verifiers.sandbox.levels import LEVELS, Level, describe
 from assay.verifiers.suites import Suite, suite_of
 
 if TYPE_CHECKING:
@@ -309,22 +310,36 @@ class VerifyRules(Verifying):
         return Ruled(rules=tuple(given), credit=self.credit, mode=self.mode, outside=self.outside)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Levels:
     """The levels of isolation for `assay verify code --level`: made of what, stopping what, and to be had here or
     not."""
+
+    python: Path | None = None
+    """Another Python to run programs with; None is the one that runs this."""
 
     def __call__(self) -> None:
         """Try each and tell."""
         logging.getLogger("assay.verifiers.sandbox").setLevel(logging.ERROR)  # each is described below anyway
         for level in LEVELS:
-            try:
-                Sandbox(level, workers=1).close()
-            except BackendError as error:
-                here = f"not here: {error}"
-            else:
-                here = "to be had here"
-            print(f"{describe(level)}\n    {here}\n")
+            print(f"{describe(level)}\n    {self._here(level)}\n")
+
+    def _here(self, level: Level) -> str:
+        why = _refused(level, self.python)
+        if why is None:
+            return "to be had here"
+        if self.python is None and (other := open_python()) is not None and _refused(level, other) is None:
+            return f"to be had here with --python {other}; with this Python not: {why}"
+        return f"not here: {why}"
+
+
+def _refused(level: Level, python: Path | None) -> str | None:
+    """Why a level is not to be had; None where it is."""
+    try:
+        Sandbox(level, workers=1, python=python).close()
+    except BackendError as error:
+        return str(error)
+    return None
 
 
 def schema_of(path: Path) -> dict[str, Any]:

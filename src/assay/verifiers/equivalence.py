@@ -48,7 +48,7 @@ from sympy.core.relational import Relational
 
 from assay.verifiers.antiderivatives import without_constants
 from assay.verifiers.latex import parse
-from assay.verifiers.points import agreement, analytic, digits_for
+from assay.verifiers.points import agreement, analytic, digits_for, exact_value
 from assay.verifiers.prepare import alternatives, conditions
 from assay.verifiers.relations import as_zero, assigned, chain_end, names_a_value, renamed, solutions, solved, unnamed
 from assay.verifiers.setalgebra import same_sets
@@ -346,7 +346,13 @@ def _divides_by_zero(side: Any) -> bool:
     parts = side if isinstance(side, MatrixBase) else (side,)
     powers = (part for whole in parts for part in preorder_traversal(whole) if getattr(part, "is_Pow", False))
     bases = (power.base for power in powers if power.exp.is_negative and not power.base.is_Rational)
-    return any(base.is_number and base.evalf() == 0 for base in bases)
+    return any(base.is_number and _is_zero(base) for base in bases)
+
+
+def _is_zero(number: Any) -> bool:
+    """Exactly where that can be: SymPy doubles its work with each level of a continued fraction."""
+    exact = exact_value(number)
+    return bool(number.evalf() == 0) if exact is None else exact == 0
 
 
 def _is_infinite(side: Any) -> bool:

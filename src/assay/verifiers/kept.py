@@ -38,6 +38,8 @@ class Kept:
         self._path = path
         self._found: dict[str, Verdict] = {}
         self._added: set[str] = set()
+        self._begun = "", 0
+        """The last key, and where in the file its line begins."""
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._read(path)
@@ -57,13 +59,21 @@ class Kept:
             return
         if self._file is not None:
             row = {"key": key, **about, **verdict.model_dump(exclude_defaults=True)}
-            self._file.write(json.dumps(row).encode() + b"\n")
-            self._file.flush()
+            self._append(key, json.dumps(row).encode() + b"\n")
         self._added.add(key)
         self._note(key, verdict)
         if self._file is not None and time.monotonic() > self._synced + SYNC_SECONDS:
             os.fsync(self._file.fileno())
             self._synced = time.monotonic()
+
+    def _append(self, key: str, line: bytes) -> None:
+        """An interrupt may end this anywhere, and what is added again then must be in the file once."""
+        assert self._file is not None
+        if self._begun[0] != key:
+            self._begun = key, self._file.tell()
+        if self._file.tell() == self._begun[1]:
+            self._file.write(line)
+        self._file.flush()
 
     def __enter__(self) -> Self:
         return self

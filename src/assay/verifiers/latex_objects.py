@@ -1,5 +1,7 @@
 """SymPy objects put together as latex2sympy puts them: as they are written, without evaluating them."""
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from latex2sympy2_extended.logic import And
@@ -15,16 +17,20 @@ def is_collection(part: Any) -> bool:
     return isinstance(part, (Tuple, Interval, FiniteSet, Union))
 
 
-def flat(kind: Any, left: Any, right: Any) -> Any:
-    """A sum or a product without another of its kind inside."""
-    first = left.args if left.func is kind else (left,)
-    second = right.args if right.func is kind else (right,)
-    return kind(*first, *second, evaluate=False)
+def flat(kind: Any, parts: Sequence[Any]) -> Any:
+    """A sum or a product of the parts, without another of its kind among them; a single part as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    return kind(*itertools.chain.from_iterable(_opened(kind, part) for part in parts), evaluate=False)
+
+
+def _opened(kind: Any, part: Any) -> tuple[Any, ...]:
+    return part.args if part.func is kind else (part,)
 
 
 def negative(term: Any) -> Any:
     """Minus the term."""
-    return -term if term.is_Number else flat(Mul, S.NegativeOne, term)
+    return -term if term.is_Number else flat(Mul, [S.NegativeOne, term])
 
 
 def ratio(top: Any, bottom: Any) -> Any:
@@ -34,12 +40,13 @@ def ratio(top: Any, bottom: Any) -> Any:
     return Mul(top, Pow(bottom, S.NegativeOne, evaluate=False), evaluate=False)
 
 
-def beside(left: Any, right: Any) -> Any:
-    """A product; a whole number before a fraction is a mixed number."""
-    if left.is_Integer and right.is_Rational and right.p > 0:
-        top = left * right.q - right.p if left < 0 else left * right.q + right.p
-        return Rational(top, right.q)
-    return flat(Mul, left, right)
+def beside(factors: Sequence[Any]) -> Any:
+    """A product of what stands beside each other; at its end, a whole number before a fraction is a mixed number."""
+    *rest, last = factors
+    while rest and rest[-1].is_Integer and last.is_Rational and last.p > 0:
+        whole = rest.pop()
+        last = Rational(whole * last.q + (-last.p if whole < 0 else last.p), last.q)
+    return flat(Mul, [*rest, last])
 
 
 def related(left: Any, relation: Any, right: Any) -> Any:

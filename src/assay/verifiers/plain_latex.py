@@ -157,20 +157,23 @@ class _Reader:
         return Tuple(*parts)
 
     def _sum(self) -> Any:
-        found = self._product()
+        terms = [self._product()]
         while (sign := self._next()) in ("+", "-"):
             self._at += 1
             term = self._product()
-            found = flat(Add, found, term if sign == "+" else negative(term))
-        return found
+            terms.append(term if sign == "+" else negative(term))
+        return flat(Add, terms)
 
     def _product(self) -> Any:
-        found = self._signed()
+        factors = [self._signed()]
         while (sign := self._next()) in _TIMES or sign in _OVER:
             self._at += 1
             factor = self._signed()
-            found = flat(Mul, found, factor) if sign in _TIMES else ratio(found, factor)
-        return found
+            if sign in _TIMES:
+                factors.append(factor)
+            else:
+                factors = [ratio(flat(Mul, factors), factor)]
+        return flat(Mul, factors)
 
     def _signed(self) -> Any:
         if (sign := self._next()) in ("+", "-"):
@@ -183,10 +186,7 @@ class _Reader:
         factors = [self._postfixed()]
         while self._starts(functions):
             factors.append(self._postfixed())
-        found = factors.pop()
-        while factors:
-            found = beside(factors.pop(), found)
-        return found
+        return beside(factors)
 
     def _starts(self, functions: bool) -> bool:
         """Whether another factor follows. Raises where the grammar could read a function of it: f(x)."""

@@ -38,7 +38,7 @@ from sympy.core.numbers import ImaginaryUnit
 from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 from sympy.functions.elementary.trigonometric import InverseTrigonometricFunction, TrigonometricFunction
 
-__all__ = ["Agreement", "agreement", "analytic", "digits_for", "same_values"]
+__all__ = ["Agreement", "agreement", "analytic", "digits_for", "exact_value", "same_values"]
 
 Agreement = Literal["equal", "different", "domain", "whole", "unknown"]
 """domain: equal where both are real, but one is real in more places. whole: at whole numbers alone. unknown: no value
@@ -203,6 +203,13 @@ def _rational(expression: Any, point: dict[Any, Any]) -> Fraction:
     if isinstance(expression, factorial) and expression.args[0].is_Integer and 0 <= expression.args[0] <= MAX_FACTORIAL:
         return Fraction(math.factorial(int(expression.args[0])))
     raise _NotRational
+
+
+def exact_value(expression: Any) -> Fraction | None:
+    """The value of a number that is made of rational ones; None where it is not, or holds a division by zero."""
+    with suppress(_NotRational, ZeroDivisionError):
+        return _rational(expression, {})
+    return None
 
 
 def _is_real(value: Any) -> bool:

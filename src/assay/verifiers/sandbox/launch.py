@@ -18,7 +18,7 @@ from typing import Final
 from assay.errors import BackendError, ConfigError
 from assay.verifiers.sandbox.levels import INSTALL, Level
 
-__all__ = ["Interpreter", "bwrap", "command", "interpreter"]
+__all__ = ["Interpreter", "bwrap", "command", "interpreter", "open_python", "shut_folder"]
 
 INSIDE: Final = Path(__file__).parent / "inside"
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -31,6 +31,7 @@ ENVIRONMENT: Final = {
     "PYTHONHASHSEED": "0",
     "MALLOC_ARENA_MAX": "1",
 }
+OTHERS: Final = ("/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3", "/opt/python/bin/python3")
 # One thread: a library of linear algebra starts one a core, and each takes its share of the memory limit.
 THREADS: Final = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 
@@ -58,6 +59,26 @@ def interpreter(python: Path | None) -> Interpreter:
         raise ConfigError(f"{python} does not run ({error}); give the path of a Python 3.11 or newer") from error
     executable, prefix = done.stdout.splitlines()
     return Interpreter(Path(executable).resolve(), Path(prefix).resolve())
+
+
+def shut_folder(python: Interpreter) -> Path | None:
+    """The folder above a Python that only its owner may enter, as /root is; None where everybody may run it."""
+    folders = reversed((python.prefix, *python.prefix.parents))
+    return next((folder for folder in folders if not folder.stat().st_mode & 0o001), None)
+
+
+@functools.cache
+def open_python() -> Path | None:
+    """A Python of the system's, new enough, that everybody may run; None where there is none."""
+    ask = "import sys; sys.exit(sys.version_info < (3, 11))"
+    for name in map(Path, OTHERS):
+        try:
+            subprocess.run([name, "-I", "-c", ask], capture_output=True, timeout=60, check=True)
+            if shut_folder(interpreter(name)) is None:
+                return name
+        except (OSError, subprocess.SubprocessError, ConfigError):
+            continue
+    return None
 
 
 def bwrap() -> str:

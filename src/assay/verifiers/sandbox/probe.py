@@ -13,7 +13,7 @@ from typing import Final
 
 from assay.errors import BackendError
 from assay.verifiers.sandbox.inside.codec import encode
-from assay.verifiers.sandbox.launch import Interpreter
+from assay.verifiers.sandbox.launch import Interpreter, open_python, shut_folder
 from assay.verifiers.sandbox.levels import INSTALL, Level
 from assay.verifiers.sandbox.process import ForkServer, Job, Limits
 
@@ -113,10 +113,11 @@ def probe(server: ForkServer, level: Level) -> None:
 
 def explain(level: Level, python: Interpreter, error: Exception) -> SandboxUnavailable:
     """Why a level is refused, and what would help."""
-    folders = reversed((python.prefix, *python.prefix.parents))
-    shut = next((folder for folder in folders if not folder.stat().st_mode & 0o001), None)
+    shut = shut_folder(python)
     if shut and (level != "namespaces" or os.getuid() != 0):
-        helps = f"Its Python is in {shut}, which only the owner may enter; give one that all may run, with --python"
+        other = open_python()
+        example = "one that all may run, with --python" if other is None else f"another one: --python {other}"
+        helps = f"Its Python is in {shut}, which only the owner may enter; give {example}"
     elif level == "namespaces":
         helps = f"For it, {INSTALL}"
     else:
