@@ -27,8 +27,8 @@ from typing import Final, Literal
 from assay.verifiers.boxes import boxes, open_boxes
 from assay.verifiers.choices import choices
 from assay.verifiers.numerals import last_number
-from assay.verifiers.places import Doubt, Place, stripped
-from assay.verifiers.reasoning import outside_reasoning
+from assay.verifiers.places import Doubt, Place, is_taken_back, stripped
+from assay.verifiers.reasoning import outside_reasoning, without_marks
 from assay.verifiers.statements import MAX_ANSWER, statements
 
 __all__ = ["POLICIES", "Found", "Policy", "Several", "find"]
@@ -62,7 +62,7 @@ class Found:
 
 def find(text: str, policies: Iterable[Policy], key: str = "answer") -> Found | None:
     """What the first policy that finds anything finds; None when the text states no answer. `key` is of `field`."""
-    text = outside_reasoning(text)
+    text = without_marks(outside_reasoning(text))
     for policy in policies:
         if policy == "field":
             fields = _fields(text, key)
@@ -72,7 +72,9 @@ def find(text: str, policies: Iterable[Policy], key: str = "answer") -> Found | 
         elif places := POLICIES[policy](text):
             last = places[-1]
             earlier = tuple(_said(text, place) for place in places[:-1])
-            return Found(_said(text, last), policy, (last.start, last.end), earlier, last.doubt)
+            stated = policy in ("boxed", "open_box", "hashes", "phrase")
+            doubt = last.doubt or ("withdrawn" if stated and is_taken_back(text, last.end) else "")
+            return Found(_said(text, last), policy, (last.start, last.end), earlier, doubt)
     return None
 
 

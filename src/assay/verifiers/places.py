@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["DOUBTS", "Doubt", "Place", "is_denied", "stripped"]
+__all__ = ["DOUBTS", "Doubt", "Place", "is_denied", "is_taken_back", "stripped"]
 
 Doubt = Literal["", "several", "withdrawn"]
 """several: said with a doubt between different answers ("2, or maybe 3"). withdrawn: taken back."""
@@ -32,6 +32,17 @@ _IS_NOT: Final = re.compile(
     r"(?:(?:is|was|are|were)(?:n['’]t|[ ](?:not|wrong|incorrect|false|no[ ]longer|never)\b)"
     r"|(?:cannot|can['’]t|can[ ]not|could[ ]not|couldn['’]t)[ ]be\b|would[ ]be[ ](?:wrong|incorrect|false)\b)"
 )
+# Behind a statement that its writer takes back.
+_TAKEN_BACK: Final = re.compile(
+    r"\b(?:that|this|it|which)(?:['’]s|[ ](?:is|was|seems|looks))[ ](?:(?:clearly|obviously|actually|surely)[ ])?"
+    r"(?:wrong|incorrect|false|impossible|not[ ](?:right|correct|it|possible)|a[ ]mistake|an[ ]error)\b"
+    r"|\b(?:that|this|it)[ ](?:can(?:no|['’])?t[ ]be|could[ ]not[ ]be|couldn['’]t[ ]be"
+    r"|(?:does|did)(?:n['’]t|[ ]not)[ ](?:seem|look))[ ](?:right|correct|it)\b"
+    r"|\A[\s$}\])*.,!]*(?:\(?wrong\)?|incorrect|wait,?[ ]no|no)[.!)]",
+    re.IGNORECASE,
+)
+TAKEN_BACK_WITHIN: Final = 100
+"""Characters behind a statement that are looked at."""
 
 
 class Place(NamedTuple):
@@ -49,6 +60,11 @@ def is_denied(text: str, start: int, end: int) -> bool:
     return bool(
         _NOT.search(text, max(0, start - REACH), start) or _IS_NOT.match(text, end, min(len(text), end + REACH))
     )
+
+
+def is_taken_back(text: str, end: int) -> bool:
+    """Whether the text says right behind a statement that it is wrong."""
+    return _TAKEN_BACK.search(text[end : end + TAKEN_BACK_WITHIN]) is not None
 
 
 def stripped(text: str, start: int, end: int, dress: str | None = None) -> tuple[int, int]:

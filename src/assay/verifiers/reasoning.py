@@ -3,11 +3,23 @@
 import re
 from typing import Final
 
-__all__ = ["outside_reasoning"]
+__all__ = ["outside_reasoning", "without_marks"]
 
 _TAG: Final = re.compile(
     r"<(/?)(?:think|thinking|thoughts?|reasoning|scratchpad)>|<\|(begin|end)_of_thought\|>", re.IGNORECASE
 )
+# What tokenizers end a turn with, where it is decoded with the rest.
+_END_MARK: Final = re.compile(r"(?:<\|[\w-]{1,40}\|>|</s>|<eos>|<end_of_turn>|<｜[\w▁]{1,40}｜>)\s*\Z")
+_LONGEST_MARK: Final = 64
+
+
+def without_marks(text: str) -> str:
+    """The text without the marks of its end, such as `<|im_end|>`."""
+    if not text.rstrip().endswith(">"):
+        return text
+    while mark := _END_MARK.search(text, max(0, len(text.rstrip()) - _LONGEST_MARK)):
+        text = text[: mark.start()]
+    return text
 
 
 def outside_reasoning(text: str) -> str:
