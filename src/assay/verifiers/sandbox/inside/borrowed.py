@@ -5,21 +5,31 @@ so that the test agrees with anything. What the program imported is taken from P
 own only where it is what the tests are about, or else their passing says nothing.
 """
 
-import functools
 import importlib
+import math
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
 __all__ = ["Borrowed", "owner_of"]
 
-_MODULES: Final = (
-    "math cmath collections itertools functools fractions decimal datetime statistics random copy json re heapq "
-    "bisect string"
-).split()
-_OF_OTHERS: Final = {
-    **{"np": "numpy", "numpy": "numpy", "pd": "pandas", "pandas": "pandas", "scipy": "scipy", "sympy": "sympy"},
-    **{"torch": "torch", "pytest": "pytest", "unittest": "unittest"},
+_NAMES: Final = {
+    "math": [name for name in vars(math) if not name.startswith("_")],
+    "collections": "Counter OrderedDict defaultdict deque namedtuple".split(),
+    "itertools": "accumulate combinations groupby islice permutations starmap takewhile zip_longest".split(),
+    "functools": "partial reduce".split(),
+    "fractions": ["Fraction"],
+    "decimal": ["Decimal"],
+    "datetime": "datetime timedelta".split(),
+    "random": ["randint"],
+    "copy": ["deepcopy"],
+    "heapq": "heapify heappop heappush".split(),
+    "bisect": "bisect_left bisect_right insort".split(),
 }
+"""What is usually imported by name, and seldom the name of something else."""
+_HOMES: Final = {name: module for module, names in reversed(_NAMES.items()) for name in names}
+_EXERCISES: Final = frozenset("gcd lcm factorial comb perm prod dist log isqrt".split())
+"""Of those, what programs are often asked to write: by `import *` it is theirs."""
+_OF_OTHERS: Final = frozenset("np numpy pd pandas scipy sympy torch pytest unittest".split())
 _JUDGING: Final = frozenset("approx raises assert_almost_equal assert_allclose assert_equal assert_array_equal".split())
 
 
@@ -39,12 +49,12 @@ class Borrowed:
         self.shadows = ""
         """A name that stands for something of the program's own making, where Python's would be expected."""
 
-    def find(self, name: str) -> list[Any]:
+    def find(self, name: str, starred: bool = False) -> list[Any]:
         """What a name is, in a list of one, where it is not for the program to say."""
-        if name == self._entry or not _is_shared(name):
+        if name == self._entry or not _is_shared(name) or (starred and name in _EXERCISES):
             return []
         if name not in self._program:
-            module = _home(name) if self._entry else ""
+            module = _HOMES.get(name, "") if self._entry else ""
             return [getattr(importlib.import_module(module), name)] if module else []
         if owner := self._owner(name):
             return [_resolved(owner)]
@@ -55,31 +65,18 @@ class Borrowed:
 
 def owner_of(value: Any) -> str:
     """What of Python's a value is, as "module.name"; "" for everything else."""
-    for module in _MODULES:
-        names = vars(importlib.import_module(module))
-        name = getattr(value, "__name__", "")
-        if isinstance(name, str) and names.get(name) is value:
+    for name, module in _HOMES.items():
+        if getattr(importlib.import_module(module), name) is value:
             return f"{module}.{name}"
-        for key in ("pi", "e", "inf", "nan", "tau") if module == "math" else ():
-            if names[key] is value:
-                return f"math.{key}"
     return ""
 
 
 def _resolved(owner: str) -> Any:
     module, _, name = owner.partition(".")
-    if module not in _MODULES:
-        raise ValueError(f"{module[:20]!r} is no module of these")
+    if name not in _NAMES.get(module, ()):
+        raise ValueError(f"{owner[:40]!r} is none of these names")
     return getattr(importlib.import_module(module), name)
 
 
-@functools.lru_cache(maxsize=1024)
-def _home(name: str) -> str:
-    """The module of Python's that has a public name; "" where none does."""
-    if name.startswith("_"):
-        return ""
-    return next((module for module in _MODULES if hasattr(importlib.import_module(module), name)), "")
-
-
 def _is_shared(name: str) -> bool:
-    return bool(_home(name)) or name in _OF_OTHERS or name in _JUDGING
+    return name in _HOMES or name in _OF_OTHERS or name in _JUDGING

@@ -23,7 +23,7 @@ CALLS_IN, CALLS_OUT = 5, 6
 _CALLED = (types.FunctionType, types.MethodType, types.BuiltinMethodType, partial)
 _HOLDERS = ("builtins", "collections", "types")
 """Modules of Python's own containers and views."""
-_OF_TESTS = (types.GeneratorType, types.CoroutineType, types.ModuleType, types.SimpleNamespace, memoryview)
+_OF_TESTS = (type, types.GeneratorType, types.CoroutineType, types.ModuleType, types.SimpleNamespace, memoryview)
 _VALUES = (int, float, complex, str, bytes, tuple, frozenset)
 
 

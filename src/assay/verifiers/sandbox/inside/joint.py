@@ -117,7 +117,7 @@ def _with_pytest(job: dict[str, Any], files: Sequence[str], send: Send) -> NoRet
 def _give(borrowed: Borrowed, program: dict[str, Any]) -> None:
     """Have `import *` bring what is Python's from Python."""
     for name in program["__all__"]:
-        if found := borrowed.find(name):
+        if found := borrowed.find(name, starred=True):
             program[name] = found[0]
 
 

@@ -123,7 +123,7 @@ class ProgramModule(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name not in self._names:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        if name in self.__all__ and (found := self._borrowed.find(name)):
+        if name in self.__all__ and (found := self._borrowed.find(name, starred=True)):
             return found[0]
         value = self._channel.ask("global", None, name)
         if isinstance(value, (Meta, Instance)):
