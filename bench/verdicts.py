@@ -19,6 +19,7 @@ import argparse
 import gzip
 import json
 import os
+import platform
 import random
 import re
 import sys
@@ -136,6 +137,16 @@ def numeric_rate(verifier: Numeric | Math) -> float:
     return len(pairs) / seconds
 
 
+def processor() -> str:
+    """The processor's name, without which a rate says little."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())
+
+
 def latex_rate() -> dict[str, float]:
     """Verdicts a second on LaTeX, no two the same, by warm workers; and the milliseconds of one at a time."""
     draw = random.Random(0)
@@ -198,7 +209,9 @@ def main() -> None:
         "numeric, verdicts a second, one core": round(numeric_rate(Numeric())),
         "math on numbers, verdicts a second, one core": round(numeric_rate(Math())),
         f"latex, {WORKERS} warm workers": latex_rate(),
+        "processor": processor(),
         "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
     }
     if chosen.list:
         result["disagreements"] = [asdict(d) for d in against]

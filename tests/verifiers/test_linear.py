@@ -25,6 +25,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "a numeric verdict": lambda text: NUMERIC.check(text, "5"),
     "a stated number": lambda text: NUMERIC.check(f"The answer is {text}", "5"),
     "behind a statement": lambda text: NUMERIC.check(f"The answer is 5. {text}", "5"),
+    "between two numbers": lambda text: NUMERIC.check(f"5 {text} 5", "5"),
     "a last line": lambda text: LINE.check(text, "5"),
     "a reference": lambda text: NUMERIC.check("5", text),
     "a vote": NUMERIC.canonical,

@@ -106,7 +106,7 @@ def last_number(text: str) -> list[Place]:
         return []
     start, end = numbers[-1]
     for before in reversed(numbers[-MAX_NUMBERS:-1]):
-        if not _ALTERNATIVE.fullmatch(text, before[1], start) or start - before[1] > REACH:
+        if start - before[1] > REACH or not _ALTERNATIVE.fullmatch(text, before[1], start):
             break
         start = before[0]
     return [Place(start, end)]
