@@ -1,4 +1,4 @@
-"""Names that tests use and do not import: Python's where the program imported them, and no word where it made them up."""
+"""Names that tests use and do not import: Python's where the program imported them, no proof where it made them up."""
 
 from typing import Any
 
