@@ -4,7 +4,8 @@ import ast
 
 import pytest
 
-from assay.verifiers.needs import least_tests, needs
+from assay.verifiers.code import Code
+from assay.verifiers.needs import least_tests, needs, unreadable
 from assay.verifiers.sandbox.inside.sources import future_first, names, takes_candidate
 from assay.verifiers.suites import Assertions
 
@@ -44,11 +45,20 @@ def test_what_two_processes_lack(source: str, what: str) -> None:
         "assert graph.exists('a')",
         "import inspect\nassert inspect.isfunction(f)",
         "from importlib import import_module\nassert import_module('solution').f(1) == 2",
-        "def (",
     ],
 )
 def test_what_they_do_not_lack(source: str) -> None:
     assert needs(Assertions(tests=(source,))) == ""
+
+
+def test_what_cannot_be_read_is_said() -> None:
+    assert unreadable(Assertions(tests=("assert f(1)", "def ("))).startswith("test 2 of the suite cannot be read")
+    assert unreadable(Assertions(tests=("x = 1",), before="a b")).startswith("before of the suite")
+    assert unreadable(Assertions(tests=("assert f(1)",))) == ""
+    for protocol in ("strict", "joint"):
+        verdict = Code(protocol=protocol).check("def f(x): return 1", Assertions(tests=("assert f(1) ==",)))
+        assert verdict.outcome == "undecided"
+        assert "cannot be read" in verdict.reason
 
 
 @pytest.mark.parametrize(

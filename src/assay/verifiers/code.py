@@ -22,7 +22,7 @@ from assay.errors import BackendError, DataError, MissingExtra
 from assay.types import Verdict
 from assay.verifiers import planted
 from assay.verifiers.compare import Comparison, same_text
-from assay.verifiers.needs import least_tests, needs
+from assay.verifiers.needs import least_tests, needs, unreadable
 from assay.verifiers.program import Extraction, Program, program
 from assay.verifiers.raised import raised
 from assay.verifiers.room import room_for
@@ -252,6 +252,8 @@ class Code:
         return _Tally(passed, len(suite.cases), reason, stage)
 
     def _assertions(self, code: str, suite: Assertions, sandbox: Runner) -> _Tally:
+        if why := unreadable(suite):
+            return _Tally(0, 0, _cut(why, 300))
         if self.protocol == "joint":
             return self._asserted(code, suite, sandbox, joint=True)
         tally = self._asserted(code, suite, sandbox, joint=False)

@@ -10,7 +10,7 @@ from typing import Final
 
 from assay.verifiers.suites import Assertions
 
-__all__ = ["least_tests", "needs"]
+__all__ = ["least_tests", "needs", "unreadable"]
 
 _KINDS: Final = (
     ("replace parts of the program or of Python", "monkeypatch mocker patch mock MagicMock Mock unittest.mock"),
@@ -38,13 +38,20 @@ _OF_PATHS: Final = frozenset(
 )
 
 
+def unreadable(suite: Assertions) -> str:
+    """Why the sources cannot be run by anything; "" where they can be read."""
+    for where, source in (("before", suite.before), *((f"test {i}", s) for i, s in enumerate(suite.tests, 1))):
+        try:
+            ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            return f"{where} of the suite cannot be read: {error}"
+    return ""
+
+
 def needs(suite: Assertions) -> str:
     """Why tests that fail in two processes might pass in one; "" where nothing in their sources would."""
     for source in (suite.before, *suite.tests):
-        try:
-            tree = ast.parse(source)
-        except SyntaxError:
-            continue
+        tree = ast.parse(source)
         used = set(_used(tree))
         for what, kind in _KINDS:
             if found := sorted(used.intersection(kind.split())):
