@@ -15,6 +15,7 @@ from math_verify import verify
 from sympy import (
     Add,
     Derivative,
+    E,
     Eq,
     Expr,
     FiniteSet,
@@ -37,6 +38,7 @@ from sympy import (
     Symbol,
     Tuple,
     Union,
+    log,
     nan,
     oo,
     preorder_traversal,
@@ -364,9 +366,15 @@ def _is_infinite(side: Any) -> bool:
 
 
 def _surely_finite(side: Any) -> bool:
-    """Sums, products and powers of numbers and letters: of them SymPy need not be asked, which takes it long."""
-    made_of = (Add, Mul, Pow, Rational, NumberSymbol, Symbol, ImaginaryUnit)
-    return all(isinstance(part, made_of) for part in preorder_traversal(side))
+    """Of what is made of such parts SymPy need not be asked, which takes it long."""
+    return all(map(_keeps_finite, preorder_traversal(side)))
+
+
+def _keeps_finite(part: Any) -> bool:
+    """A number, a letter, a sum, a product, a power, or the logarithm of a number above 1 to such a base."""
+    if isinstance(part, log):
+        return all(argument is E or (argument.is_Rational and argument > 1) for argument in part.args)
+    return isinstance(part, (Add, Mul, Pow, Rational, NumberSymbol, Symbol, ImaginaryUnit))
 
 
 def _comparable(one: Any, other: Any) -> bool:

@@ -24,6 +24,9 @@ _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 # English would be read as a product of letters.
 _PROSE: Final = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{4,}")
 _COMMAND: Final = re.compile(r"\\[A-Za-z]+")
+_NORMALIZATION: Final = NormalizationConfig(
+    basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
+)
 _DEGREES: Final = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)\b.*\\circ")
 
 
@@ -33,19 +36,16 @@ def parse(latex: str) -> Any | None:
     text = prepared(latex)
     if text is None or _TWO_NUMBERS.search(text) or _PROSE.search(text):
         return None  # "5 6" would be read as the mixed number 11
-    config = NormalizationConfig(
-        basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
-    )
     try:
-        text = normalize_latex(text, config)
+        text = normalize_latex(text, _NORMALIZATION)
         found = _read(text, not should_treat_as_complex(text))
     except Exception:  # noqa: BLE001  the grammar raises this very class for what it does not read
         return None
     if not hasattr(found, "has"):
         return None
-    for imaginary in (Symbol("i"), Symbol("i", real=True), Symbol("i", real=False)):
-        if imaginary in found.free_symbols:
-            found = found.subs(imaginary, I)
+    for letter in found.free_symbols:
+        if letter.name == "i":
+            found = found.subs(letter, I)
     if isinstance(found, Eq) and isinstance(found.lhs, Symbol) and isinstance(found.rhs, Set):
         found = found.rhs  # "x in [1, 2]"
     return _with_real_roots(_exact(found.doit() if isinstance(found, MatMul) else found))
