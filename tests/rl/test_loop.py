@@ -68,8 +68,9 @@ def untimed(rows: Sequence[Any]) -> list[Any]:
 
 @pytest.mark.parametrize("recipe", ["rloo", "grpo", "ppo"])
 def test_what_is_paid_is_learned(recipe: str, tmp_path: Path) -> None:
+    steps = 18 if recipe == "ppo" else 12  # the critic learns first, and on some processors takes more than twelve
     settings = replace(
-        RECIPES[recipe], steps=12, groups=8, samples=8, max_tokens=7, learning_rate=1e-2, watch_every=12, kl=0.0
+        RECIPES[recipe], steps=steps, groups=8, samples=8, max_tokens=7, learning_rate=1e-2, watch_every=steps, kl=0.0
     )
     done = run(tmp_path, small.policy(critic=recipe == "ppo"), settings=settings)
     first, last = (row["watch"]["proxy"] for row in done.rows if "watch" in row)
