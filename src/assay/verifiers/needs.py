@@ -5,6 +5,7 @@ fail in two, that says nothing of the program.
 """
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -40,7 +41,12 @@ _OF_PATHS: Final = frozenset(
 
 def unreadable(suite: Assertions) -> str:
     """Why the sources cannot be run by anything; "" where they can be read."""
-    for where, source in (("before", suite.before), *((f"test {i}", s) for i, s in enumerate(suite.tests, 1))):
+    return _unreadable(suite.before, suite.tests)
+
+
+@functools.lru_cache(maxsize=1024)  # the same tests are asked about many programs
+def _unreadable(before: str, tests: tuple[str, ...]) -> str:
+    for where, source in (("before", before), *((f"test {i}", s) for i, s in enumerate(tests, 1))):
         try:
             ast.parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -50,13 +56,18 @@ def unreadable(suite: Assertions) -> str:
 
 def needs(suite: Assertions) -> str:
     """Why tests that fail in two processes might pass in one; "" where nothing in their sources would."""
-    for source in (suite.before, *suite.tests):
+    return _needs((suite.before, *suite.tests), suite.module)
+
+
+@functools.lru_cache(maxsize=1024)
+def _needs(sources: tuple[str, ...], module: str) -> str:
+    for source in sources:
         tree = ast.parse(source)
         used = set(_used(tree))
         for what, kind in _KINDS:
             if found := sorted(used.intersection(kind.split())):
                 return f"the tests {what} ({found[0]})"
-        if changed := next(_changed(tree, suite.module), ""):
+        if changed := next(_changed(tree, module), ""):
             return f"the tests change {changed}, which the program in another process does not see"
     return ""
 

@@ -37,15 +37,13 @@ class Borrowed:
     """What becomes of such names.
 
     `owner` tells what of Python's a name of the program's is, as "module.name", or "" where it is of its own making;
-    `used` are the names that the tests use and do not define.
+    `used` gives the names that the tests use and do not define.
     """
 
     def __init__(
-        self, owner: Callable[[str], str], program: Collection[str], entry: str, used: Collection[str]
+        self, owner: Callable[[str], str], program: Collection[str], entry: str, used: Callable[[], Collection[str]]
     ) -> None:
-        self._owner, self._program, self._entry = owner, program, entry
-        about = [name for name in used if name in program and not _is_shared(name)]
-        self._has_subject = bool(entry or about)
+        self._owner, self._program, self._entry, self._used = owner, program, entry, used
         self.shadows = ""
         """A name that stands for something of the program's own making, where Python's would be expected."""
 
@@ -58,7 +56,7 @@ class Borrowed:
             return [getattr(importlib.import_module(module), name)] if module else []
         if owner := self._owner(name):
             return [_resolved(owner)]
-        if self._has_subject:
+        if self._entry or any(used in self._program and not _is_shared(used) for used in self._used()):
             self.shadows = name
         return []
 

@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import types
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
 
@@ -38,11 +38,11 @@ class Unsupported(BaseException):
 class Channel:
     """Questions to the program. A test that catches what ends it here changes nothing: `gone` and `needs` stay.
 
-    `longest` is the longest answer, in bytes; `named` are the names that the tests use, classes of the program's among
-    them.
+    `longest` is the longest answer, in bytes; `named` gives the names that the tests use, classes of the program's
+    among them.
     """
 
-    def __init__(self, longest: int, named: Collection[str]) -> None:
+    def __init__(self, longest: int, named: Callable[[], Collection[str]]) -> None:
         self._answers = os.fdopen(CALLS_IN, "rb")
         self._longest = longest
         self._named = named
@@ -118,7 +118,7 @@ class Channel:
         kind = type(target).__name__
         if type(operand) is int and operand == 0 and name in ("__add__", "__radd__"):
             return self.ask("special", target, name, operand)  # of `sum`, which tells nothing
-        if name in ASKED and kind not in self._named and type(target).__module__ not in _HOLDERS:
+        if name in ASKED and kind not in self._named() and type(target).__module__ not in _HOLDERS:
             # Tests that name no class mean none: it is a wrong result that would like to be asked.
             if name == "__contains__" and hasattr(type(target), "__iter__"):
                 return any(item is operand or item == operand for item in target)

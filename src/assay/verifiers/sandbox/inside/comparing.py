@@ -8,11 +8,9 @@ import array
 import collections
 import datetime
 import operator
-import pathlib
 import re
 import secrets
 import types
-import uuid
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -44,7 +42,7 @@ _PLAIN: Final[tuple[type, ...]] = (
     *(type, object, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
     *(types.GeneratorType, types.CoroutineType, map, zip, filter, enumerate, reversed, memoryview, array.array),
     *(Decimal, Fraction, datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone),
-    *(pathlib.PosixPath, pathlib.PurePosixPath, uuid.UUID, re.Match, re.Pattern),
+    *(re.Match, re.Pattern),
     *_HOLDING,
 )
 """Types whose objects say nothing of their own when they are compared."""
@@ -69,7 +67,8 @@ def known(named: frozenset[str], more: tuple[type, ...]) -> Known:
         if id(kind) not in old:
             old[id(kind)] = kind
             waiting.extend(type.__subclasses__(kind))
-    return Known({id(kind): kind for kind in (*_PLAIN, *more)}, old, named)
+    seldom = [kind for kind in old.values() if kind.__module__ in ("pathlib", "uuid")]
+    return Known({id(kind): kind for kind in (*_PLAIN, *seldom, *more)}, old, named)
 
 
 def compared(there: Known, names: tuple[str, ...], values: tuple[Any, ...]) -> Any:

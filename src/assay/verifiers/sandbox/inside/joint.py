@@ -8,8 +8,8 @@ outside.
 """
 
 import ast
+import functools
 import importlib
-import logging
 import os
 import sys
 import types
@@ -62,7 +62,9 @@ def _each(job: dict[str, Any], send: Send) -> NoReturn:
     passed, failure, shadows = 0, "", ""
     for text, tree, source, calls_check in zip(job["tests"], trees, sources, takes, strict=True):
         program["__all__"] = starred(program, job["entry"], [job["before"], text])
-        borrowed = Borrowed(lambda name: owner_of(program[name]), program, job["entry"], unmade([text]))
+        borrowed = Borrowed(
+            lambda name: owner_of(program[name]), program, job["entry"], functools.partial(unmade, [text])
+        )
         if "import *" in text:
             _give(borrowed, program)
         scope = Scope(look_up, program, job["entry"], tree, borrowed)
@@ -104,7 +106,7 @@ def _with_pytest(job: dict[str, Any], files: Sequence[str], send: Send) -> NoRet
     sys.path_importer_cache.clear()
     for name in [name for name in os.environ if name.startswith("PYTEST")]:
         del os.environ[name]
-    borrowed = Borrowed(lambda name: owner_of(program[name]), program, job["entry"], unmade(files))
+    borrowed = Borrowed(lambda name: owner_of(program[name]), program, job["entry"], lambda: unmade(files))
     _give(borrowed, program)
     found = run_pytest(sources, folder, counts)
     if part := changed():
@@ -128,7 +130,7 @@ def _loaded(
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
         del sys.modules[name]
     module = types.ModuleType(job["module"])
-    logging._srcfile = None  # else it looks at its caller's frame
+    vars(importlib.import_module("logging"))["_srcfile"] = None  # else it looks at its caller's frame
     watch((*judges, os.path.dirname(__file__)), vars(module))
     sys.modules[job["module"]] = module
     try:

@@ -35,11 +35,7 @@ def tests() -> NoReturn:
     the first failure, on what of the program's own it rests that tests pass, and why nothing can be said of it.
     """
     job = read_job()
-    used = [names(ast.parse(source)).read for source in (job["before"], *job["tests"])]
-    named = frozenset[str]().union(*used)
-    if not job["entry"][:1].isupper():
-        named -= {job["entry"]}  # a function by its name, whatever the program makes of it
-    channel = Channel(job["longest"], named)
+    channel = Channel(job["longest"], functools.cache(lambda: _named(job)))
     contextlib.suppress.__exit__ = _watching(contextlib.suppress.__exit__, channel)  # type: ignore[method-assign]
     builtins.__dict__[CAUGHT] = channel.caught
     random.seed = _seeded(channel)
@@ -57,6 +53,12 @@ def tests() -> NoReturn:
         found = {"passed": 0, "total": 0, "failure": "", "undecided": str(error)[:400]}
     write({"nonce": job["nonce"], "skipped": 0, "undecided": "", **found, "rests": channel.rests})
     os._exit(0)
+
+
+def _named(job: dict[str, Any]) -> frozenset[str]:
+    """The names that the tests use, but for that of the function that they test, whatever the program makes of it."""
+    used = [names(ast.parse(source)).read for source in (job["before"], *job["tests"])]
+    return frozenset[str]().union(*used) - ({job["entry"]} if not job["entry"][:1].isupper() else set())
 
 
 class Scope(dict[str, Any]):
@@ -167,7 +169,9 @@ def _each(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str,
     for source in job["tests"]:
         tree = ast.parse(source)
         taken = starred(program, job["entry"], [job["before"], source]) if job["module"] in source else []
-        borrowed = Borrowed(functools.partial(channel.ask, "owner", None), program, job["entry"], unmade([source]))
+        borrowed = Borrowed(
+            functools.partial(channel.ask, "owner", None), program, job["entry"], functools.partial(unmade, [source])
+        )
         sys.modules[job["module"]] = ProgramModule(channel, program, job["module"], taken, borrowed)
         scope = Scope(functools.partial(channel.ask, "global", None), program, job["entry"], tree, borrowed)
         takes = takes_candidate(tree)
@@ -200,7 +204,7 @@ def _each(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str,
 def _by_pytest(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str, Any]:
     """Run the sources as files of tests under pytest, which this process has and the program does not."""
     files = [future_first(job["before"], source) for source in job["tests"]]
-    borrowed = Borrowed(functools.partial(channel.ask, "owner", None), program, job["entry"], unmade(files))
+    borrowed = Borrowed(functools.partial(channel.ask, "owner", None), program, job["entry"], lambda: unmade(files))
     taken = starred(program, job["entry"], files)
     sys.modules[job["module"]] = ProgramModule(channel, program, job["module"], taken, borrowed)
     _watch_expectations(channel)

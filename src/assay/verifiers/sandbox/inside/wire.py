@@ -11,10 +11,9 @@ No class is looked up by name and nothing is evaluated: reading a hostile messag
 import array
 import collections
 import datetime
+import importlib
 import math
-import pathlib
 import sys
-import uuid
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
@@ -66,6 +65,8 @@ class Wire:
             return [kind.__name__, *[self.encode(item, depth + 1) for item in value]]
         if write := _WRITTEN.get(kind):
             return [kind.__name__, *write(value)]
+        if (module := _SELDOM.get(kind.__name__)) and getattr(sys.modules.get(module), kind.__name__, None) is kind:
+            return [kind.__name__, str(value)]
         if kind in _VIEWS:
             return [kind.__name__, *[self.encode(item, depth + 1) for item in value]]
         if kind is slice:
@@ -92,6 +93,8 @@ class Wire:
                 return self._held[items[0]]
             if read := _READ.get(tag):
                 return read(*items)
+            if tag in _SELDOM:
+                return getattr(importlib.import_module(_SELDOM[tag]), tag)(*items)
         except (TypeError, ValueError, ArithmeticError, LookupError) as error:
             raise Undecodable(f"malformed {tag[:20]}: {error}") from error
         return self._resolve(tag, items)
@@ -240,6 +243,9 @@ _VIEWED: Final[dict[str, Callable[[list[Any]], Any]]] = {
 """Views of dicts as they are at the time."""
 _VIEWS: Final = frozenset(type(view([])) for view in _VIEWED.values())
 
+_SELDOM: Final = {"PosixPath": "pathlib", "PurePosixPath": "pathlib", "UUID": "uuid"}
+"""Types by their modules, which are loaded where they are needed alone; their objects are written as text."""
+
 _WRITTEN: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
     bytes: lambda value: (value.hex(),),
     complex: lambda value: (value.real.hex(), value.imag.hex()),
@@ -251,9 +257,6 @@ _WRITTEN: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
     datetime.time: lambda value: (value.isoformat(),),
     datetime.datetime: lambda value: (value.isoformat(),),
     datetime.timezone: lambda value: (value.utcoffset(None).total_seconds(),),
-    pathlib.PosixPath: lambda value: (str(value),),
-    pathlib.PurePosixPath: lambda value: (str(value),),
-    uuid.UUID: lambda value: (value.hex,),
     type(...): lambda _: (),
     type(NotImplemented): lambda _: (),
 }
@@ -270,9 +273,6 @@ _READ: Final[dict[str, Callable[..., Any]]] = {
     "time": datetime.time.fromisoformat,
     "datetime": datetime.datetime.fromisoformat,
     "timezone": lambda seconds: datetime.timezone(datetime.timedelta(seconds=seconds)),
-    "PosixPath": pathlib.PosixPath,
-    "PurePosixPath": pathlib.PurePosixPath,
-    "UUID": lambda text: uuid.UUID(hex=text),
     "ellipsis": lambda: ...,
     "NotImplementedType": lambda: NotImplemented,
 }
