@@ -251,8 +251,6 @@ class Program:
             return operator.attrgetter(items[1])(importlib.import_module(items[0]))
         if tag == "method":
             return getattr(self._wire.decode(items[0]), items[1])
-        if tag == "name":
-            return self._names[items[0]]
         if tag == "callback":
             number, *about = items
             called = self._callback(number)

@@ -2,6 +2,7 @@
 
 import builtins
 import contextlib
+import functools
 import json
 import operator
 import os
@@ -9,10 +10,9 @@ import secrets
 import sys
 import types
 from collections.abc import Callable, Collection, Iterator
-from functools import partial
 from typing import Any
 
-from .decoys import ASKED, among, lies, refused
+from .decoys import ASKED, answer, refused
 from .mirror import Meta, Method, make_class
 from .roles import write
 from .wire import CONTAINERS, Undecodable, Wire
@@ -20,7 +20,7 @@ from .wire import CONTAINERS, Undecodable, Wire
 __all__ = ["Channel", "ProgramGone", "Unsupported"]
 
 CALLS_IN, CALLS_OUT = 5, 6
-_CALLED = (types.FunctionType, types.MethodType, types.BuiltinMethodType, partial)
+_CALLED = (types.FunctionType, types.MethodType, types.BuiltinMethodType, functools.partial)
 _HOLDERS = ("builtins", "collections", "types")
 """Modules of Python's own containers and views."""
 _OF_TESTS = (type, types.GeneratorType, types.CoroutineType, types.ModuleType, types.SimpleNamespace, memoryview)
@@ -127,21 +127,10 @@ class Channel:
         if name not in ASKED:
             self.rests = rests
             return self.ask("special", target, name, operand)
-        operands, place = among(operand)
-        results, errors = list[Any](), dict[int, Exception]()
-        for index, each in enumerate(operands):  # one by one: nobody sees the next before answering
-            try:
-                results.append(self.ask("special", target, name, each))
-            except Exception as error:  # noqa: BLE001  of a decoy it means nothing
-                results.append(NotImplemented)
-                errors[index] = error
-        if lies(name, operands, results, place):
-            return refused(name)
-        if operand is not None and results[place] is not NotImplemented:
+        believed, result = answer(name, functools.partial(self.ask, "special", target, name), operand)
+        if believed and operand is not None and result is not NotImplemented:
             self.rests = rests
-        if place in errors:
-            raise errors[place]
-        return results[place]
+        return result
 
     def _crosses(self, value: Any) -> bool:
         """Whether a value can be told to the program."""

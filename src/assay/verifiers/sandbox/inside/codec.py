@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
-__all__ = ["MAX_DEPTH", "Undecodable", "decode", "encode", "opaque"]
+__all__ = ["EXACT_INT", "MAX_DEPTH", "READ", "WRITTEN", "Undecodable", "decode", "encode", "opaque"]
 
 MAX_DEPTH: Final = 64
 EXACT_INT: Final = 2**53
@@ -33,8 +33,8 @@ class Undecodable(ValueError):
     """What came is not the encoding of a value."""
 
 
-def encode(value: Any, keep: Callable[[Any], int | str] | None = None, depth: int = 0) -> Any:
-    """JSON data of a value. `keep` stores what is opaque and gives the number under which it is known."""
+def encode(value: Any, depth: int = 0) -> Any:
+    """JSON data of a value."""
     kind = type(value)
     if value is None or kind is bool or kind is str:
         return value
@@ -45,32 +45,23 @@ def encode(value: Any, keep: Callable[[Any], int | str] | None = None, depth: in
     if depth >= MAX_DEPTH:
         return ["opaque", "nested too deep"]
     if tag := _SEQUENCES.get(kind):
-        return [tag, *(encode(item, keep, depth + 1) for item in value)]
+        return [tag, *(encode(item, depth + 1) for item in value)]
     if kind in _MAPPINGS:
-        return ["dict", *([encode(k, keep, depth + 1), encode(v, keep, depth + 1)] for k, v in value.items())]
-    if kind is bytes or kind is bytearray:
-        return [kind.__name__, value.hex()]
-    if kind is complex:
-        return ["complex", value.real.hex(), value.imag.hex()]
-    if kind is Decimal:
-        return ["Decimal", str(value)]
-    if kind is Fraction:
-        return ["Fraction", hex(value.numerator), hex(value.denominator)]
-    if kind is range:
-        return ["range", hex(value.start), hex(value.stop), hex(value.step)]
+        return ["dict", *([encode(k, depth + 1), encode(v, depth + 1)] for k, v in value.items())]
+    if write := WRITTEN.get(kind):
+        return [kind.__name__, *write(value)]
+    if kind is bytearray:
+        return ["bytearray", value.hex()]
     if isinstance(value, tuple) and hasattr(kind, "_fields"):  # a named tuple equals the plain one
-        return ["tuple", *(encode(item, keep, depth + 1) for item in tuple.__iter__(value))]
+        return ["tuple", *(encode(item, depth + 1) for item in tuple.__iter__(value))]
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.generic):  # a number of numpy's equals Python's own
-        return encode(value.item(), keep, depth + 1)
-    return ["opaque", kind.__name__[:80]] if keep is None else ["opaque", kind.__name__[:80], keep(value)]
+        return encode(value.item(), depth + 1)
+    return ["opaque", kind.__name__[:80]]
 
 
-def decode(data: Any, known: Callable[[Any, str], Any] | None = None, depth: int = 0) -> Any:
-    """The value of JSON data. `known` gives what stands for an opaque object's number and type name.
-
-    Raises `Undecodable` for anything that `encode` does not write.
-    """
+def decode(data: Any, depth: int = 0) -> Any:
+    """The value of JSON data. Raises `Undecodable` for anything that `encode` does not write, or calls opaque."""
     if data is None or isinstance(data, (bool, int, float, str)):
         return data
     if not isinstance(data, list) or not data or not isinstance(data[0], str) or depth > MAX_DEPTH:
@@ -78,13 +69,13 @@ def decode(data: Any, known: Callable[[Any, str], Any] | None = None, depth: int
     tag, *items = data
     try:
         if tag in _BUILDERS:
-            return _BUILDERS[tag](decode(item, known, depth + 1) for item in items)
+            return _BUILDERS[tag](decode(item, depth + 1) for item in items)
         if tag == "dict":
-            return {decode(k, known, depth + 1): decode(v, known, depth + 1) for k, v in items}
-        if tag == "opaque" and known is not None and len(items) == 2:
-            return known(items[1], items[0])
-        if tag in _SCALARS:
-            return _SCALARS[tag](*items)
+            return {decode(k, depth + 1): decode(v, depth + 1) for k, v in items}
+        if tag == "bytearray":
+            return bytearray.fromhex(*items)
+        if tag in READ:
+            return READ[tag](*items)
     except (TypeError, ValueError, ArithmeticError) as error:
         raise Undecodable(f"malformed {tag[:20]}: {error}") from error
     raise Undecodable(f"no value is tagged {tag[:20]!r}")
@@ -104,13 +95,21 @@ def _hex(text: str) -> int:
     return int(text, 16)
 
 
-_SCALARS: Final[dict[str, Callable[..., Any]]] = {
+WRITTEN: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
+    bytes: lambda value: (value.hex(),),
+    complex: lambda value: (value.real.hex(), value.imag.hex()),
+    Decimal: lambda value: (str(value),),
+    Fraction: lambda value: (hex(value.numerator), hex(value.denominator)),
+    range: lambda value: (hex(value.start), hex(value.stop), hex(value.step)),
+}
+"""What follows the name of a type that never changes."""
+READ: Final[dict[str, Callable[..., Any]]] = {
     "int": _hex,
     "float": float,
     "bytes": bytes.fromhex,
-    "bytearray": bytearray.fromhex,
     "complex": lambda real, imag: complex(float.fromhex(real), float.fromhex(imag)),
     "Decimal": Decimal,
     "Fraction": lambda top, bottom: Fraction(_hex(top), _hex(bottom)),
     "range": lambda start, stop, step: range(_hex(start), _hex(stop), _hex(step)),
 }
+"""The value of what is so written."""

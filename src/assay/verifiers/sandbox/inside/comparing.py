@@ -7,6 +7,7 @@ asked about decoys as well.
 import array
 import collections
 import datetime
+import functools
 import operator
 import re
 import secrets
@@ -16,7 +17,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
-from .decoys import ASKED, among, lies, refused
+from .decoys import ASKED, answer, refused
 
 __all__ = ["FUNCTIONS", "Known", "combined", "compared", "known", "lies_within"]
 
@@ -102,19 +103,12 @@ def combined(there: Known, name: str, one: Any, other: Any) -> Any:
     swapped = not speaks[0]
     if name not in ASKED:
         return operate(one, other)
-    operands, place = among(one if swapped else other)
-    results, errors = list[Any](), dict[int, Exception]()
-    for index, operand in enumerate(operands):
-        try:
-            results.append(operate(operand, other) if swapped else operate(one, operand))
-        except Exception as error:  # noqa: BLE001  of a decoy it means nothing
-            results.append(NotImplemented)
-            errors[index] = error
-    if lies(name, operands, results, place):
-        return refused(name)
-    if place in errors:
-        raise errors[place]
-    return results[place]
+    ask = functools.partial(_swapped, operate, other) if swapped else functools.partial(operate, one)
+    return answer(name, ask, one if swapped else other)[1]
+
+
+def _swapped(operate: Callable[[Any, Any], Any], other: Any, one: Any) -> Any:
+    return operate(one, other)
 
 
 def lies_within(there: Known, value: Any, depth: int = 0) -> bool:

@@ -8,10 +8,10 @@ caught. What is not caught is still no proof, so a verdict that rests on it is n
 
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-__all__ = ["ASKED", "among", "lies", "refused"]
+__all__ = ["ASKED", "among", "answer", "lies", "refused"]
 
 ORDER: Final = ("__lt__", "__le__", "__gt__", "__ge__")
 _SPREAD: Final = ("__add__", "__radd__", "__sub__", "__rsub__")
@@ -50,6 +50,26 @@ def lies(name: str, operands: Sequence[Any], results: Sequence[Any], place: int)
         follows = max(float(result) for _, result in pairs) - min(float(result) for _, result in pairs)
         return not follows > 1e-9 * moved
     return False
+
+
+def answer(name: str, ask: Callable[[Any], Any], value: Any) -> tuple[bool, Any]:
+    """Whether an operator is to be believed, and what it makes of a value hidden among decoys; raises what it raised.
+
+    Asked are all of them one by one, so that nobody sees the next before answering.
+    """
+    operands, place = among(value)
+    results, errors = list[Any](), dict[int, Exception]()
+    for index, operand in enumerate(operands):
+        try:
+            results.append(ask(operand))
+        except Exception as error:  # noqa: BLE001  of a decoy it means nothing
+            results.append(NotImplemented)
+            errors[index] = error
+    if lies(name, operands, results, place):
+        return False, refused(name)
+    if place in errors:
+        raise errors[place]
+    return True, results[place]
 
 
 def refused(name: str) -> bool:

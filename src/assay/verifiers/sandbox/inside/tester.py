@@ -144,10 +144,7 @@ def starred(program: Collection[str], entry: str, sources: Iterable[str]) -> lis
 
     A program may not replace the tests' helpers, nor their `abs` or `all`.
     """
-    found = [names(ast.parse(source)) for source in sources]
-    read = set[str]().union(*(each.read for each in found))
-    made = set[str]().union(*(each.made for each in found))
-    wanted = read - made - vars(builtins).keys() - set(sys.stdlib_module_names) | {entry}
+    wanted = unmade(sources) - vars(builtins).keys() - set(sys.stdlib_module_names) | {entry}
     return sorted(name for name in wanted & set(program) if not name.startswith("__"))
 
 

@@ -15,23 +15,17 @@ import importlib
 import math
 import sys
 from collections.abc import Callable, Iterable
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any, Final
+
+from .codec import EXACT_INT, MAX_DEPTH, READ, WRITTEN, Undecodable
 
 __all__ = ["CONTAINERS", "Undecodable", "Wire"]
 
-EXACT_INT: Final = 2**53
-MAX_DEPTH: Final = 64
 CONTAINERS: Final = (list, dict, set, bytearray, collections.deque, array.array)
 """Kinds of value that can change in place, the subclasses that Python brings included."""
 
 _REFERENCES: Final = 3
 """Of a container that nobody but the table holds: the table's, the loop's and `getrefcount`'s own."""
-
-
-class Undecodable(ValueError):
-    """What came is not the encoding of a value."""
 
 
 class Wire:
@@ -224,10 +218,6 @@ class Wire:
             raise Undecodable(f"malformed {str(tag)[:20]}: {error}") from error
 
 
-def _hex(text: str) -> int:
-    return int(text, 16)
-
-
 _EMPTY: Final[dict[str, Callable[[], Any]]] = {
     kind.__name__: kind
     for kind in (list, dict, set, bytearray, collections.OrderedDict, collections.defaultdict, collections.Counter)
@@ -247,11 +237,7 @@ _SELDOM: Final = {"PosixPath": "pathlib", "PurePosixPath": "pathlib", "UUID": "u
 """Types by their modules, which are loaded where they are needed alone; their objects are written as text."""
 
 _WRITTEN: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
-    bytes: lambda value: (value.hex(),),
-    complex: lambda value: (value.real.hex(), value.imag.hex()),
-    Decimal: lambda value: (str(value),),
-    Fraction: lambda value: (hex(value.numerator), hex(value.denominator)),
-    range: lambda value: (hex(value.start), hex(value.stop), hex(value.step)),
+    **WRITTEN,
     datetime.timedelta: lambda value: (value.days, value.seconds, value.microseconds),
     datetime.date: lambda value: (value.isoformat(),),
     datetime.time: lambda value: (value.isoformat(),),
@@ -261,13 +247,7 @@ _WRITTEN: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
     type(NotImplemented): lambda _: (),
 }
 _READ: Final[dict[str, Callable[..., Any]]] = {
-    "int": _hex,
-    "float": float,
-    "bytes": bytes.fromhex,
-    "complex": lambda real, imag: complex(float.fromhex(real), float.fromhex(imag)),
-    "Decimal": Decimal,
-    "Fraction": lambda top, bottom: Fraction(_hex(top), _hex(bottom)),
-    "range": lambda start, stop, step: range(_hex(start), _hex(stop), _hex(step)),
+    **READ,
     "timedelta": lambda days, seconds, rest: datetime.timedelta(days, seconds, rest),
     "date": datetime.date.fromisoformat,
     "time": datetime.time.fromisoformat,
