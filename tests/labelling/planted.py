@@ -16,7 +16,7 @@ class Coin:
 
     value: Callable[[tuple[str, ...]], float]
     fails: Callable[[tuple[str, ...]], bool] = lambda steps: False
-    asked: list[tuple[tuple[str, ...], int, int]] = field(default_factory=list)
+    asked: list[tuple[tuple[str, ...], int, int]] = field(default_factory=list, compare=False)
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
         return [self.sample(prefix, sampling) for prefix in prefixes]

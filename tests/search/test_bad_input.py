@@ -64,7 +64,7 @@ def test_a_stream_that_breaks_its_promise() -> None:
 
 
 def test_what_was_good_is_kept_when_a_generator_breaks_its_promise() -> None:
-    record, policy = Record(), Policy()
+    record, policy = Record(policy="toy", scorer="toy"), Policy()
 
     class Late(Policy):
         def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:

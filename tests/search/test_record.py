@@ -39,7 +39,7 @@ def test_a_policy_or_scorer_that_breaks_at_any_call(name: str) -> None:
     writes, reads = calls(name)
     assert writes > 0
     for writing, at in [(True, k + 1) for k in range(writes)] + [(False, k + 1) for k in range(reads)]:
-        policy, scorer, record = Policy(), Reads(rule=noisy), Record()
+        policy, scorer, record = Policy(), Reads(rule=noisy), Record(policy="toy", scorer="toy")
         with pytest.raises(Broken):
             search(name, Fails(policy, at if writing else 0), Fails(scorer, 0 if writing else at), record)
         assert search(name, policy, scorer, record) == whole
@@ -67,14 +67,14 @@ def test_a_run_again_from_the_file_asks_nobody(name: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["beam, looking ahead", "dvts", "mcts", "best-of-n, until enough", "step-rejection"])
 def test_a_file_cut_anywhere_grows_to_what_it_would_have_been(name: str, tmp_path: Path) -> None:
     path = tmp_path / "record.jsonl"
-    with Record(path) as record:
+    with Record(path, policy="toy", scorer="toy") as record:
         whole = search(name, calm := Policy(), Reads(rule=noisy), record)
     complete = path.read_bytes()
     rng = random.Random(name)
     for cut in [0, 1, len(complete) - 1, *(rng.randrange(len(complete)) for _ in range(8))]:
         path.write_bytes(complete[:cut])
         policy = Policy()
-        with Record(path) as record:
+        with Record(path, policy="toy", scorer="toy") as record:
             known = sum(len(samples) for samples in record.samples.values())
             assert search(name, policy, Reads(rule=noisy), record) == whole
         assert path.read_bytes() == complete
@@ -84,7 +84,7 @@ def test_a_file_cut_anywhere_grows_to_what_it_would_have_been(name: str, tmp_pat
 @pytest.mark.usefixtures("quick_disk")
 def test_a_damaged_line_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "record.jsonl"
-    with Record(path) as record:
+    with Record(path, policy="toy", scorer="toy") as record:
         whole = search("beam", calm := Policy(), Reads(rule=noisy), record)
     lines = path.read_bytes().splitlines(keepends=True)
     for i, line in [*enumerate(lines)][::2]:
@@ -92,7 +92,7 @@ def test_a_damaged_line_is_made_again(tmp_path: Path) -> None:
         path.write_bytes(b"".join([*lines[:i], line[:30] + line[31:], *lines[i + 1 :]]))
         policy, scorer = Policy(), Reads(rule=noisy)
         with pytest.warns(UserWarning, match=f"line {i + 1} is damaged"):
-            record = Record(path)
+            record = Record(path, policy="toy", scorer="toy")
         with record:
             assert search("beam", policy, scorer, record) == whole
         assert bool(policy.asked) == (kind == "samples")
@@ -137,7 +137,7 @@ def test_what_others_did_is_not_taken_for_theirs(tmp_path: Path) -> None:
 
 def test_a_score_is_of_the_prompt_with_its_reference() -> None:
     """A verifier reads the reference: what it said of one is not said of another. An id says nothing."""
-    record = Record()
+    record = Record(policy="toy", scorer="toy")
     scorer = Reads(rule=lambda prompt, response: float(response.text == prompt.reference))
     policy = Drawn(texts=("5", "6"))
 
@@ -162,13 +162,13 @@ def test_a_score_is_of_the_steps_and_of_the_end() -> None:
             return ways[number]
 
     scorer = FakeScorer(rule=lambda _, response: len(response.steps) + 0.5 * response.finished)
-    (result,) = run(BestOfN(n=3), SOME[:1], Ways(), scorer, record=Record())
+    (result,) = run(BestOfN(n=3), SOME[:1], Ways(), scorer, record=Record(policy="toy", scorer="toy"))
     assert result.scores == (Score(value=2.5), Score(value=1.5), Score(value=1.0))
 
 
 def test_another_strategy_shares_what_it_has_in_common() -> None:
     """More of the same: only what is new is asked for."""
-    record, policy, scorer = Record(), Policy(), Reads(rule=noisy)
+    record, policy, scorer = Record(policy="toy", scorer="toy"), Policy(), Reads(rule=noisy)
     run(BestOfN(n=3), SOME, policy, scorer, record=record)
     results = run(BestOfN(n=5), SOME, policy, scorer, record=record)
     assert [number for _, _, number, _ in policy.asked] == [0, 1, 2] * 3 + [3, 4] * 3
@@ -184,10 +184,10 @@ def test_samples_that_arrive_out_of_order_are_kept(name: str, tmp_path: Path) ->
     """A server that is asked for the same prefix several times answers in any order."""
     path = tmp_path / "record.jsonl"
     policy = Policy()
-    with Record(path) as record:
+    with Record(path, policy="toy", scorer="toy") as record:
         whole = search(name, Backwards(policy), Reads(rule=noisy), record)
         assert search(name, None, None, record) == whole
-    with Record(path) as record:
+    with Record(path, policy="toy", scorer="toy") as record:
         assert search(name, None, None, record) == whole
     assert whole == search(name, Policy(), Reads(rule=noisy))
 
@@ -202,7 +202,7 @@ def test_what_a_stream_handed_over_before_it_broke_is_kept(at: int) -> None:
                 if torn[0] == at:
                     raise Broken
 
-    torn, policy, record = [0], Policy(), Record()
+    torn, policy, record = [0], Policy(), Record(policy="toy", scorer="toy")
     with pytest.raises(Broken):
         search("beam", Torn(policy), Reads(rule=noisy), record)
     whole = search("beam", policy, Reads(rule=noisy), record)
@@ -217,9 +217,9 @@ def test_what_is_hard_to_write_down_is_read_back(tmp_path: Path) -> None:
     prompt = Prompt.of("so\n\u2029 odd \udc00", reference="\ud800", id="p")
     values = {odd[0]: 0.1 + 0.2, odd[1]: 5e-324, odd[2]: -1e300, odd[3]: None, odd[4]: 0.0}
     scorer = FakeScorer(rule=lambda _, response: values[response.text])
-    with Record(path) as record:
+    with Record(path, policy="toy", scorer="toy") as record:
         whole = run(BestOfN(n=5), [prompt], Drawn(texts=odd), scorer, record=record)
-    with Record(path) as record:
+    with Record(path, policy="toy", scorer="toy") as record:
         assert record.prompts == {next(iter(record.prompts)): prompt}
         again = run(BestOfN(n=5), [prompt], None, None, record=record)  # type: ignore[arg-type]
     assert timeless(again) == timeless(whole)
@@ -233,25 +233,25 @@ def test_step_scores_and_spread_are_kept(tmp_path: Path) -> None:
         def score(self, groups: Any) -> Any:
             return [[Score(value=0.0, steps=(0.25, 0.0), std=0.125) for _ in group.responses] for group in groups]
 
-    with Record(tmp_path / "r.jsonl") as record:
+    with Record(tmp_path / "r.jsonl", policy="toy", scorer="toy") as record:
         run(BestOfN(n=2), SOME, Tree(), Steps(), record=record)
-    with Record(tmp_path / "r.jsonl") as record:
+    with Record(tmp_path / "r.jsonl", policy="toy", scorer="toy") as record:
         (result, *_) = run(BestOfN(n=2), SOME, Tree(), None, record=record)
     assert result.scores == (Score(value=0.0, steps=(0.25, 0.0), std=0.125),) * 2
 
 
 def test_a_file_is_one_runs_alone(tmp_path: Path) -> None:
     path = tmp_path / "record.jsonl"
-    with Record(path), pytest.raises(ConfigError, match="open in another process"):
-        Record(path)
-    Record(path).close()
+    with Record(path, policy="toy", scorer="toy"), pytest.raises(ConfigError, match="open in another process"):
+        Record(path, policy="toy", scorer="toy")
+    Record(path, policy="toy", scorer="toy").close()
     path.write_text('{"kind": "nonsense"}\n')
     with pytest.warns(UserWarning, match="damaged"):
-        Record(path).close()
+        Record(path, policy="toy", scorer="toy").close()
 
 
 def test_a_record_of_nothing_is_nothing() -> None:
-    record = Record()
+    record = Record(policy="toy", scorer="toy")
     (result,) = run(Beam(n=2, width=1), SOME[:1], Backwards(Tree(), fails=lambda _: True), FakeScorer(), record=record)
     assert result.group.responses == ()
     assert not record.samples

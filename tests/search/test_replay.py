@@ -91,7 +91,7 @@ def test_a_search_that_turns_elsewhere_finds_nothing_there(tmp_path: Path) -> No
         if search != Beam(n=4, width=2):
             assert all(r.spent.missing > 0 for r in results)
         assert all(r.spent.samples <= 4 * 3 for r in results)
-    with Record(path) as record:
+    with Record(path, policy="toy", scorer="toy") as record:
         there = {r.text for samples in record.samples.values() for r in samples.values()}
     assert all(r.text in there for one in results for r in one.group.responses)
 
@@ -125,7 +125,7 @@ def test_other_settings_are_refused_by_what_there_is(tmp_path: Path, other: Samp
 
 
 def test_two_ways_of_sampling_are_no_default(tmp_path: Path) -> None:
-    with Record(tmp_path / "record.jsonl") as record:
+    with Record(tmp_path / "record.jsonl", policy="toy", scorer="toy") as record:
         for how in (HOW, Sampling(max_tokens=34)):
             run(BestOfN(n=2), SOME, Policy(), FakeScorer(), sampling=how, record=record)
         again = ReplayGenerator(record=record)
@@ -156,14 +156,14 @@ def test_a_pool_of_whole_responses() -> None:
 def test_what_holds_no_samples_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no file"):
         ReplayGenerator.of_file(tmp_path / "none.jsonl")
-    Record(tmp_path / "empty.jsonl").close()
+    Record(tmp_path / "empty.jsonl", policy="toy", scorer="toy").close()
     with pytest.raises(DataError, match="holds no samples"):
         ReplayGenerator.of_file(tmp_path / "empty.jsonl")
 
 
 def test_a_replay_can_be_recorded_and_replayed(tmp_path: Path) -> None:
     first = ReplayGenerator([pool("1", "22", "333")])
-    with Record(tmp_path / "record.jsonl") as record:
+    with Record(tmp_path / "record.jsonl", policy="toy", scorer="toy") as record:
         whole = run(BestOfN(n=5), SOME[:1], first, FakeScorer(), record=record)
     second = ReplayGenerator.of_file(tmp_path / "record.jsonl")
     assert timeless(run(BestOfN(n=5), SOME[:1], second, FakeScorer())) == timeless(whole)
@@ -171,7 +171,7 @@ def test_a_replay_can_be_recorded_and_replayed(tmp_path: Path) -> None:
 
 def test_greedy_steps_are_told_from_drawn_ones(tmp_path: Path) -> None:
     """Looking ahead writes other steps than going on; a replay mixes none of them up."""
-    with Record(tmp_path / "record.jsonl") as record:
+    with Record(tmp_path / "record.jsonl", policy="toy", scorer="toy") as record:
         search = Beam(n=2, width=1, lookahead=1)
         whole = run(search, SOME, Policy(right=0.6), Reads(rule=noisy), record=record)
         again = ReplayGenerator(record=record)

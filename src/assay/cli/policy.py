@@ -1,10 +1,8 @@
 """The policy that commands sample from: a folder, the built-in SmolLM2, or a server. No command of its own."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -12,9 +10,10 @@ import tyro
 from assay.config import made
 from assay.data.splitting import SPLITTERS
 from assay.errors import ConfigError
+from assay.fingerprint import fingerprint
 from assay.protocols import Generator, Sampling
 
-__all__ = ["Policy", "weights_hash"]
+__all__ = ["Policy"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +80,7 @@ class Policy:
         return split
 
     def open(self) -> tuple[Generator, str]:
-        """The generator, and a name that tells it from any other: a hash of the weights, or the server and model."""
+        """The generator, and its fingerprint."""
         split = self.splitter()
         if self.policy.startswith(("http://", "https://")):
             from assay.engines.openai import OpenAI
@@ -96,7 +95,7 @@ class Policy:
                 split=split,
                 extra=self._extra(),
             )
-            return server, f"{self.policy} {self.model} {self.api} {self.extra} {split}"
+            return server, fingerprint(server)
         return self._local(split)
 
     def _extra(self) -> Mapping[str, Any]:
@@ -126,13 +125,4 @@ class Policy:
         model = load_network(AutoModelForCausalLM, folder, dtype=getattr(torch, self.dtype)).to(device)
         layout = Layout(template=self.template, join=self.join, max_length=self.max_length)
         generator = HuggingFace(model, load_tokenizer(folder), layout=layout, split=split)
-        return generator, f"{weights_hash(folder)} {layout.template} {layout.join!r} {self.dtype} {split}"
-
-
-def weights_hash(folder: Path) -> str:
-    """Hash of a model's weights, so that one that was trained further is another one."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin")):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
+        return generator, fingerprint(generator)

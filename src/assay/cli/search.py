@@ -18,7 +18,7 @@ import tyro
 from assay import components, config
 from assay.aggregation import Aggregation
 from assay.cli.label import verifier as verifier_of
-from assay.cli.policy import Policy, weights_hash
+from assay.cli.policy import Policy
 from assay.data import io
 from assay.errors import ConfigError, DataError
 from assay.evaluation import searches as measured
@@ -85,48 +85,49 @@ class Searching:
         return whole, dataclasses.replace(whole, max_tokens=min(self.step_tokens, whole.max_tokens), stop=stop)
 
     def read(self) -> list[Prompt]:
-        """The prompts, each once. Raises `DataError` where there is none."""
+        """The prompts, each once, whatever its id. Raises `DataError` where there is none."""
         found: dict[str, Prompt] = {}
         for record in io.read(self.prompts, format=self.format):
             prompt = record if isinstance(record, Prompt) else record.prompt  # type: ignore[attr-defined]
-            found.setdefault(prompt.text, prompt)
+            # A scorer or a verifier may read the reference and the columns in `meta`.
+            found.setdefault(prompt.model_dump_json(exclude={"id"}), prompt)
             if len(found) == self.limit:
                 break
         if not found:
             raise DataError(f"{self.prompts} holds no record; give prompts, or records that have one")
         return list(found.values())
 
-    def open(self, verifier: Verifier) -> tuple[Generator, str, Scorer | None, str]:
-        """Generator and scorer, each with a name that tells it from any other."""
+    def open(self, verifier: Verifier) -> tuple[Generator, Scorer | None]:
+        """Generator and scorer."""
         generator: Generator
         if self.replay is not None:
-            generator, policy = replayed(self.replay, self.format), f"replay of {self.replay}"
+            generator = replayed(self.replay, self.format)
         elif self.policy.policy:
-            generator, policy = self.policy.open()
+            generator, _ = self.policy.open()
         else:
             raise ConfigError("nothing writes responses: give --policy, or --replay with what was written before")
-        scorer, name = self._scorer(generator, policy, verifier)
+        scorer = self._scorer(generator, verifier)
         if scorer is not None and self.aggregate is not None:
             from assay.scorers.aggregated import Aggregated
 
-            scorer, name = Aggregated(scorer, self.aggregate), f"{name} {self.aggregate}"
+            scorer = Aggregated(scorer, self.aggregate)
         if scorer is not None and self.lower_bound:
             from assay.scorers.lower_bound import LowerBound
 
-            scorer, name = LowerBound(scorer, self.lower_bound), f"{name} - {self.lower_bound} std"
-        return generator, policy, scorer, name
+            scorer = LowerBound(scorer, self.lower_bound)
+        return generator, scorer
 
-    def _scorer(self, generator: Generator, policy: str, verifier: Verifier) -> tuple[Scorer | None, str]:
+    def _scorer(self, generator: Generator, verifier: Verifier) -> Scorer | None:
         from assay.cli.bestof import RULERS
 
         if self.scorer == "none":
-            return None, ""
+            return None
         if self.scorer in RULERS:
-            return RULERS[self.scorer], self.scorer
+            return RULERS[self.scorer]
         if self.scorer == "verifier":
             from assay.scorers.verified import Verified
 
-            return Verified(verifier), f"verifier {verifier!r}"
+            return Verified(verifier)
         if self.scorer == "log-probability":
             from assay.engines.hf import HuggingFace
             from assay.scorers.log_probability import LogProbability
@@ -134,12 +135,12 @@ class Searching:
             if not isinstance(generator, HuggingFace):
                 raise ConfigError("log-probabilities need a local policy: a folder, or smol, and no --replay")
             encoder = generator.encoder
-            return LogProbability(generator.model, encoder.tokenizer, layout=encoder.layout), f"log p of {policy}"
+            return LogProbability(generator.model, encoder.tokenizer, layout=encoder.layout)
         if ":" in self.scorer and not Path(self.scorer).exists():
             found = components.load("scorers", self.scorer)()
             if not isinstance(found, Scorer):
                 raise ConfigError(f"{self.scorer} is no scorer: it needs a method score(groups)")
-            return found, repr(found)
+            return found
         if not Path(self.scorer).is_dir():
             raise ConfigError(
                 f"{self.scorer} is no folder of a reward model; there is also {', '.join(RULERS)}, verifier, "
@@ -147,7 +148,7 @@ class Searching:
             )
         from assay.scorers.local import LocalScorer
 
-        return LocalScorer(self.scorer), weights_hash(Path(self.scorer))
+        return LocalScorer(self.scorer)
 
 
 def searching(name: str) -> type[Any]:
@@ -178,12 +179,12 @@ def search_with(command: Searching, strategy: Search) -> None:
     verifier = verifier_of(command.verifier)
     strategy = with_shared(strategy, command.policy.seed, verifier)
     prompts = command.read()
-    generator, policy, scorer, name = command.open(verifier)
+    generator, scorer = command.open(verifier)
     whole, step = command.steps()
     if isinstance(generator, ReplayGenerator):
         whole, step = generator.sampling or whole, generator.step or step
     with (
-        Record(command.out / "record.jsonl", policy=policy, scorer=name) as record,
+        Record(command.out / "record.jsonl") as record,
         progress("prompts", len(prompts)) as show,
     ):
         results = run(
@@ -227,13 +228,13 @@ class Compare(Searching):
         prompts = self.read()
         if any(prompt.reference is None for prompt in prompts):
             raise DataError("a prompt has no reference answer, and accuracy cannot be told; give one a prompt")
-        generator, policy, scorer, name = self.open(verifier)
+        generator, scorer = self.open(verifier)
         whole, step = self.steps()
         if isinstance(generator, ReplayGenerator):
             whole, step = generator.sampling or whole, generator.step or step
         points: dict[str, list[measured.Point]] = {}
         every = [(way, n, strategy) for way, sizes in ways.items() for n, strategy in sizes.items()]
-        record = Record(self.out / "record.jsonl", policy=policy, scorer=name)
+        record = Record(self.out / "record.jsonl")
         with record, progress("searches", len(every)) as show:
             for done, (way, n, strategy) in enumerate(every):
                 show(done, f"{way}, n={n}")

@@ -24,6 +24,7 @@ from assay.engines.decoding import Grammar, Written, decode
 from assay.engines.memory import Memory
 from assay.engines.prefill import batch_order, can_share, prefill
 from assay.errors import BackendError, ConfigError
+from assay.fingerprint import fingerprint
 from assay.models.layout import Layout
 from assay.models.policy import end_ids, policy_encoder
 from assay.protocols import Prefix, Sampling, Splitter
@@ -102,6 +103,12 @@ class HuggingFace:
         self.remember = remember
         self.ends = end_ids(model, tokenizer)
         self._pieces: dict[int, str] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """Name by all that a sample depends on beside prefix and sampling; how many are decoded together is not."""
+        encoder = self.encoder
+        return fingerprint((self.model, encoder.tokenizer, encoder.layout, self.split, self.grammar, self.ends))
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
         """`sampling.n` responses a prefix. One that reaches `max_tokens` or a stop without an end is not finished.

@@ -52,6 +52,7 @@ from assay.engines.choices import Choice, choices
 from assay.engines.retry import Client, Failure, Pace
 from assay.engines.schedule import Put, Schedule
 from assay.errors import BackendError, ConfigError
+from assay.fingerprint import fingerprint
 from assay.protocols import Prefix, Sampling, Splitter
 from assay.types import Prompt, Response, Unscored
 
@@ -135,6 +136,13 @@ class OpenAI:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """More settings for every request, over those made here; one that is None is left out, e.g.
     {"max_tokens": None, "max_completion_tokens": 512} for OpenAI's reasoning models."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Name by address, model and what is sent. A server that serves other weights under the same name is the same
+        here: give it another name."""
+        asked = (self.base_url, self.model, self.api, self.extra, self.n_per_request)
+        return fingerprint((*asked, self.keeps_stop, self.continuation, self.echoes, self.render, self.split))
 
     def __post_init__(self) -> None:
         if not _is_address(self.base_url):

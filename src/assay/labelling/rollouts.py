@@ -9,6 +9,7 @@ A rollout that failed is not wrong, and one whose answer the verifier cannot jud
 counted, and a label rests on the others.
 """
 
+import functools
 import hashlib
 import json
 import time
@@ -19,6 +20,7 @@ from typing import Any, Literal, TypeVar
 
 from assay import protocols
 from assay.errors import ConfigError, DataError
+from assay.fingerprint import fingerprint
 from assay.labelling.ledger import Ledger, Rollout, RolloutBatch
 from assay.protocols import Prefix, Sampling, Streaming, Verifier
 from assay.types import Response, Score, Unscored
@@ -80,8 +82,9 @@ class Rollouts:
     verifier: Verifier
     sampling: Sampling
     """How a rollout is sampled; its `n` is not used."""
-    name: str
-    """Which generator this is. Rollouts of another name, sampling or verifier are never taken for these."""
+    name: str = ""
+    """Which generator this is, by its fingerprint where none is given. Rollouts of another name, sampling or verifier
+    are never taken for these."""
     ledger: Ledger = field(default_factory=Ledger)
     cut_off: Literal["wrong", "undecided"] = "wrong"
     """What a rollout counts as that reached `max_tokens`: as not having got there, or as not known."""
@@ -194,12 +197,17 @@ class Rollouts:
             self.cost.undecided += not guarded and rollout.finished and rollout.right is None
         self._counted[key] = max(count, before)
 
+    @functools.cached_property
+    def _names(self) -> tuple[str, str]:
+        """Of the generator and of the verifier."""
+        return self.name or fingerprint(self.generator), fingerprint(self.verifier)
+
     def _key(self, prefix: Prefix) -> str:
         """Hash of all that a rollout depends on but its number."""
         s = self.sampling
         how = [s.max_tokens, s.temperature, s.top_p, s.seed, s.stop]
-        messages = [(m.role, m.content) for m in prefix.prompt.messages]
-        body = [self.name, how, repr(self.verifier), messages, prefix.prompt.reference, prefix.steps]
+        messages = [m.model_dump(mode="json") for m in prefix.prompt.messages]
+        body = [*self._names, how, messages, prefix.prompt.reference, prefix.steps]
         return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:32]
 
 

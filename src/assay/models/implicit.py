@@ -74,6 +74,9 @@ class ImplicitRewardModel(RewardModel):
         # The token that pads may be the one that ends a text, and is then learnt as any other.
         self.network.get_input_embeddings().padding_idx = None
 
+    def _parts(self) -> dict[str, object]:
+        return {**super()._parts(), "reference": self.reference, "beta": self.beta}
+
     def train(self, mode: bool = True) -> Self:
         """Let the policy train; the reference never does."""
         super().train(mode)

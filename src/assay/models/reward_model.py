@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from assay.errors import ConfigError
+from assay.fingerprint import fingerprint
 from assay.models.layout import Encoded, Encoder, Layout
 from assay.models.readout import Readout
 from assay.packing.engine import Engine, engine_of, hidden
@@ -118,6 +119,23 @@ class RewardModel(nn.Module):
         if next(head.parameters()).dtype in (torch.bfloat16, torch.float16):
             # bf16 has 8 bits of mantissa: a head in fp32 keeps scores apart that differ in the third digit.
             head.float()
+
+    @property
+    def fingerprint(self) -> str:
+        """Name by all that a score depends on: weights, tokenizer, layout, read-out; the same in every process."""
+        return fingerprint(self._parts())
+
+    def _parts(self) -> dict[str, object]:
+        """What a score depends on."""
+        encoder = self.encoder
+        return {
+            "network": self.network,
+            "tokenizer": encoder.tokenizer,
+            "layout": encoder.layout,
+            "readout": encoder.readout,
+            "pad": self.pad_id,
+            "scores": self.scores,
+        }
 
     @property
     def backbone(self) -> nn.Module:

@@ -61,6 +61,11 @@ class LocalScorer:
         self._read = 0
 
     @property
+    def fingerprint(self) -> str:
+        """The model's: neither `micro_tokens` nor what is remembered changes a score."""
+        return self.model.fingerprint
+
+    @property
     def tokens_read(self) -> int:
         """Tokens that went through the model so far: what several responses share counts once, padding not at all."""
         return self._read + self.memory.ran

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from assay.fingerprint import fingerprint
 from assay.models.layout import Encoder, Layout
 from assay.models.log_probabilities import log_probabilities
 from assay.models.readout import PREFERENCE
@@ -25,6 +26,11 @@ class LogProbability:
         self.mean = mean
         self.tokens_read = 0
         """Tokens of prompts, once a group, and of responses."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Name by model, tokenizer, layout, and by whether sums or means are taken."""
+        return fingerprint(("log p", self.model, self.encoder.tokenizer, self.encoder.layout, self.mean))
 
     @torch.inference_mode()
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:

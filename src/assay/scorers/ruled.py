@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from assay.errors import ConfigError, DataError
+from assay.fingerprint import fingerprint
 from assay.types import Group, Prompt, Score, Unscored, Verdict
 from assay.verifiers import instructions
 
@@ -39,6 +40,11 @@ class Ruled:
         if wrong := [rule for rule in self.rules if not callable(getattr(rule, "check", None))]:
             raise ConfigError(f"{wrong[0]!r} is no rule: it has no check(text)")
         instructions.known(self.outside)
+
+    @property
+    def fingerprint(self) -> str:
+        """Name by the rules, and by the code of others' instructions."""
+        return fingerprint((self.rules, self.credit, self.mode, instructions.known(self.outside)))
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order; `Unscored` where a rule that matters is undecided, or there is none."""

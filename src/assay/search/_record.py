@@ -18,8 +18,9 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 
 from assay.errors import BackendError, DataError
+from assay.fingerprint import fingerprint
 from assay.journal import Journal
-from assay.protocols import Prefix, Sampling
+from assay.protocols import Generator, Prefix, Sampling, Scorer
 from assay.search._plan import Scored, Steps
 from assay.types import Group, Prompt, Response, Score, Unscored
 
@@ -31,13 +32,15 @@ _SCORED: TypeAdapter[Score | Unscored] = TypeAdapter(Score | Unscored)
 class Record:
     """Samples and scores by content; without a path nothing is kept on disk.
 
-    policy, scorer: names that tell this generator and this scorer from any other, e.g. by a hash of their weights; what
-    others did is never taken for theirs. Only one process may have the file open: raises `ConfigError` otherwise.
+    policy, scorer: names that tell this generator and this scorer from any other; what others did is never taken for
+    theirs. Where they are not given, `run` uses the fingerprints of its generator and scorer. Only one process may have
+    the file open: raises `ConfigError` otherwise.
     """
 
     def __init__(self, path: Path | None = None, *, policy: str = "", scorer: str = "") -> None:
         self.policy = policy
         self.scorer = scorer
+        self._given = bool(policy), bool(scorer)
         self.prompts: dict[str, Prompt] = {}
         """Every prompt by its key, in the order of their first request."""
         self.samples: dict[tuple[str, str, Steps, str], dict[int, Response]] = defaultdict(dict)
@@ -47,6 +50,17 @@ class Record:
         self._scores: dict[tuple[str, str], Scored] = {}
         self._tokens: dict[tuple[str, str], int | None] = {}
         self._journal = None if path is None else Journal(path, self._load)
+
+    def name(self, generator: Generator, scorer: Scorer | None) -> None:
+        """Go by the fingerprints of a generator and a scorer, where no names were given.
+
+        Raises `ConfigError` where one has no content to be named by.
+        """
+        by_policy, by_scorer = self._given
+        if not by_policy:
+            self.policy = fingerprint(generator)
+        if not by_scorer:
+            self.scorer = fingerprint(scorer)
 
     def known(self, prefix: Prefix, sampling: Sampling) -> list[Response]:
         """The recorded samples of a prefix, from number `prefix.first` to the first that is not there."""
@@ -213,7 +227,7 @@ class ReplayGenerator:
 
 def prompt_key(prompt: Prompt) -> str:
     """The same conversation has the same, whatever its id."""
-    return _hash([(m.role, m.content) for m in prompt.messages])
+    return _hash([m.model_dump(mode="json") for m in prompt.messages])
 
 
 def text_key(prompt: Prompt, response: Response) -> str:

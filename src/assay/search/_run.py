@@ -42,8 +42,9 @@ def run(
 
     sampling: of whole responses. step: of one step, which ends at its `stop`; by default a blank line. Their `n` is not
     used. budget: of each prompt. record: where samples and scores are kept, and taken from when they are there: to
-    resume is to run again. Raises `ConfigError` where a scorer is needed and there is none, and where generator or
-    scorer break their promises; what was paid for is in the record before.
+    resume is to run again; it goes by the fingerprints of generator and scorer, unless it was given names. Raises
+    `ConfigError` where a scorer is needed and there is none, and where generator or scorer break their promises; what
+    was paid for is in the record before.
     """
     sampling = sampling or Sampling()
     step = step or replace(sampling, stop=STEP)
@@ -52,7 +53,11 @@ def run(
     if together < 1:
         raise ConfigError(f"together is {together}; at least 1 prompt must be under way")
     greedy = replace(step, temperature=0.0, top_p=1.0)
-    desk = _Desk(generator, scorer, {"whole": sampling, "step": step, "greedy": greedy}, record or Record())
+    if record is None:
+        record = Record()
+    else:
+        record.name(generator, scorer)
+    desk = _Desk(generator, scorer, {"whole": sampling, "step": step, "greedy": greedy}, record)
     waiting = iter(enumerate(prompts))
     results: dict[int, SearchResult] = {}
     live: list[_Prompt] = []

@@ -1,0 +1,422 @@
+"""Names by content: two things share a fingerprint only where nothing differs that could change what they do.
+
+A journal, a ledger or a checkpoint keeps work under the fingerprint of what did it, so what another model, verifier or
+function did is never taken for its own. A name must hold in another process, too: no memory address is in it.
+"""
+
+import copyreg
+import dis
+import functools
+import hashlib
+import importlib.util
+import inspect
+import sys
+import sysconfig
+import threading
+import types
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from assay.errors import ConfigError
+
+__all__ = ["fingerprint"]
+
+SKIPPED_SUFFIXES: Final = frozenset({".html", ".md", ".lock", ".part", ".tmp"})
+SKIPPED_NAMES: Final = frozenset(
+    {"run.json", "training.json", "metrics.jsonl", "samples.jsonl", "checkpoint", "logs", "LICENSE", "__pycache__"}
+)
+"""Files and folders in a model's folder that say how it was made; nothing that it computes depends on them."""
+
+NAMES_PLACES: Final = ("_name_or_path", "name_or_path", "transformers_version", "_attn_implementation", "_commit_hash")
+"""Keys of a transformers configuration that change no output."""
+
+PLAIN: Final = frozenset({bool, int, float, complex, str, bytes, type(None), type(...), type(NotImplemented)})
+LOCKS: Final = (type(threading.Lock()), type(threading.RLock()), threading.Event, threading.Condition, threading.local)
+NO_ATTRIBUTES: Final = frozenset({"training", "gradient_checkpointing", "_is_hf_initialized", "config", *NAMES_PLACES})
+"""Attributes of a network that change no score."""
+
+CODE_OF_A_CLASS: Final = (types.FunctionType, staticmethod, classmethod, property, functools.cached_property)
+CHUNK: Final = 1 << 24
+"""Bytes of a file that are hashed at once."""
+
+
+def fingerprint(thing: object) -> str:
+    """Return 32 hexadecimal digits that name a thing by all that changes what it does, the same in every process.
+
+    Values are named by their content, and mappings and sets without regard to order; arrays and tensors by all their
+    bytes; a `Path` by the file's bytes, or by those of every file in the folder but reports and metrics; networks by
+    class, configuration, weights and buffers; tokenizers by vocabulary, rules and template. Functions are named by
+    their compiled code, defaults, closure, and the globals that they name, as far as those are not of an installed
+    library; dataclasses by class and the fields that take part in comparison; other objects by class and state. A class
+    outside this library is named by the code of its methods, one of this library by the source of its package.
+    An attribute or method `fingerprint` overrides all this. What a function reads from files, the network or the
+    environment is not in it.
+
+    Raises `ConfigError` for what has no content to be named by, such as an open file or a generator.
+    """
+    own = _own_name(thing)
+    return own if own is not None else _Walk().name(thing)
+
+
+class _Walk:
+    """One traversal: digests of what was met, and what is being walked through now."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[object, bytes]] = {}
+        """By id; the object is kept so that its id is not given to another."""
+        self._open: dict[int, int] = {}
+        """Depth of every object that is not done yet, by id: a cycle comes back to one of them."""
+
+    def name(self, thing: object) -> str:
+        return self.digest(thing).hex()[:32]
+
+    def digest(self, thing: object) -> bytes:
+        """Hash of a thing."""
+        if type(thing) in PLAIN:
+            return _hash(type(thing).__name__, repr(thing))
+        if id(thing) in self._known:
+            return self._known[id(thing)][1]
+        if id(thing) in self._open:
+            return _hash("cycle", str(len(self._open) - self._open[id(thing)]))
+        self._open[id(thing)] = len(self._open)
+        try:
+            digest = self._of(thing)
+        finally:
+            del self._open[id(thing)]
+        self._known[id(thing)] = thing, digest
+        return digest
+
+    def _of(self, thing: Any) -> bytes:
+        own = _own_name(thing)
+        if own is not None:
+            return _hash("own", own)
+        match thing:
+            case Path():
+                return _of_path(thing)
+            case Enum():
+                return self._all("enum", type(thing), thing.name)
+            case types.ModuleType():
+                return self._of_module(thing)
+            case type():
+                return self._of_class(thing)
+            case types.FunctionType():
+                return self._of_function(thing)
+            case types.CodeType():
+                return self._of_code(thing)
+            case types.MethodType():
+                return self._all("method", thing.__self__, thing.__func__)
+            case types.BuiltinFunctionType():
+                bound = None if isinstance(thing.__self__, types.ModuleType) else thing.__self__
+                return self._all("builtin", thing.__module__, thing.__qualname__, bound)
+            case types.CellType():
+                return self._all("cell", thing.cell_contents)
+            case staticmethod() | classmethod():
+                return self._all(type(thing).__name__, thing.__func__)
+            case property():
+                return self._all("property", thing.fget)
+            case functools.cached_property():
+                return self._all("property", thing.func)
+            case functools.partial():
+                return self._all("partial", thing.func, thing.args, thing.keywords)
+            case tuple() | list() if type(thing) in (tuple, list):
+                return self._all(type(thing).__name__, *thing)
+            case dict() | types.MappingProxyType() if type(thing) in (dict, types.MappingProxyType):
+                return _hash("mapping", *sorted(self._all("item", key, value) for key, value in thing.items()))
+            case set() | frozenset() if type(thing) in (set, frozenset):
+                return _hash("set", *sorted(map(self.digest, thing)))
+            case _:
+                return self._of_object(thing)
+
+    def _of_object(self, thing: Any) -> bytes:
+        """Hash of an object by its kind's own content, or by its class and state."""
+        if isinstance(thing, LOCKS):
+            return _hash("lock")
+        if _is(thing, "numpy", "ndarray"):
+            return self._of_array(thing)
+        if _is(thing, "torch", "Tensor"):
+            return self._of_tensor(thing)
+        if _is(thing, "torch", "nn.Module"):
+            return self._of_network(thing)
+        if _is(thing, "transformers", "PreTrainedTokenizerBase"):
+            return self._of_tokenizer(thing)
+        if _is(thing, "transformers", "PretrainedConfig"):
+            return self._of_config(thing)
+        if _is(thing, "tokenizers", "Tokenizer"):
+            return _hash("tokenizer", thing.to_str())
+        if _is(thing, "pydantic", "BaseModel"):
+            return self._all("record", type(thing), dict(thing))
+        if is_dataclass(thing):
+            compared = {f.name: getattr(thing, f.name) for f in fields(thing) if f.compare}
+            return self._all("dataclass", type(thing), compared)
+        if callable(wrapped := getattr(thing, "__wrapped__", None)):
+            return self._all("wrapped", type(thing), wrapped)
+        return self._of_state(thing)
+
+    def _of_state(self, thing: Any) -> bytes:
+        """Hash of what pickling an object would keep of it."""
+        try:
+            reduce = copyreg.dispatch_table.get(type(thing))
+            state = thing.__reduce_ex__(4) if reduce is None else reduce(thing)
+        except Exception as error:  # noqa: BLE001  any class may refuse, in its own way
+            raise ConfigError(
+                f"a {type(thing).__module__}.{type(thing).__qualname__} has no content to be named by ({error}), so "
+                "what it did could not be told from what another did; give what holds it an attribute `fingerprint`, "
+                "a text that differs whenever its results may"
+            ) from None
+        if isinstance(state, str):
+            return _hash("global", type(thing).__module__, state)
+        make, arguments, *rest = state
+        parts = [list(part) if index in (1, 2) and part is not None else part for index, part in enumerate(rest)]
+        return self._all("object", type(thing), make, arguments, *parts)
+
+    def _of_class(self, cls: type) -> bytes:
+        """Hash of a class: the source of its package where it is ours, its methods where it is a user's."""
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        if _ours(cls.__module__):
+            return _hash("class", name, _source_of(_room(cls.__module__)))
+        if _installed(cls.__module__):
+            return _hash("class", name, _version_of(cls.__module__))
+        code = {
+            key: value
+            for key, value in vars(cls).items()
+            if isinstance(value, CODE_OF_A_CLASS) or not key.startswith(("__", "_abc_"))
+        }
+        return self._all("class", cls.__qualname__, code, cls.__bases__)
+
+    def _of_function(self, function: types.FunctionType) -> bytes:
+        """Hash of a function: its code, what it holds on to, and the globals that it names."""
+        module = function.__module__ or ""
+        if _ours(module):
+            held = [cell for cell in function.__closure__ or () if _is_full(cell)]
+            return self._all("function", function.__qualname__, _source_of(_room(module)), held, function.__defaults__)
+        parts: list[object] = [function.__code__, function.__defaults__, function.__kwdefaults__]
+        parts += [cell for cell in function.__closure__ or () if _is_full(cell)]
+        if _installed(module):
+            return self._all("function", module, function.__qualname__, _version_of(module), *parts)
+        used = {name: function.__globals__[name] for name in _names(function.__code__) if name in function.__globals__}
+        return self._all("function", *parts, used, _imported(function.__code__))
+
+    def _of_code(self, code: types.CodeType) -> bytes:
+        """Hash of compiled code, without the file and the lines that it is from."""
+        arguments = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+        names = (code.co_names, code.co_freevars, code.co_cellvars)
+        return self._all("code", code.co_code, code.co_exceptiontable, code.co_consts, names, arguments)
+
+    def _of_module(self, module: types.ModuleType) -> bytes:
+        """Hash of a module: name and version of an installed one; the source of others, and of what they import."""
+        if _ours(module.__name__):
+            return _hash("module", _source_of(_room(module.__name__)))
+        if _installed(module.__name__):
+            return _hash("module", module.__name__, _version_of(module.__name__))
+        file = getattr(module, "__file__", None)
+        source = _hash(module.__name__) if file is None else _of_file(Path(file))
+        homes = {getattr(value, "__module__", None) for value in vars(module).values()}
+        names = {value.__name__ for value in vars(module).values() if isinstance(value, types.ModuleType)}
+        others = {name for name in homes | names if isinstance(name, str) and not _installed(name) and not _ours(name)}
+        used = [sys.modules[name] for name in sorted(others - {module.__name__}) if name in sys.modules]
+        return self._all("module", source, used)
+
+    def _of_array(self, array: Any) -> bytes:
+        if array.dtype.hasobject:
+            return self._all("array", array.shape, array.tolist())
+        content = array if array.flags.c_contiguous else array.copy(order="C")
+        return _hash("array", str(array.dtype), str(array.shape), content.reshape(-1).view("uint8").data)
+
+    def _of_tensor(self, tensor: Any) -> bytes:
+        torch = sys.modules["torch"]
+        if tensor.is_meta:
+            return _hash("tensor", "meta", str(tensor.dtype), str(tuple(tensor.shape)))
+        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        return _hash("tensor", str(tensor.dtype), str(tuple(tensor.shape)), flat.data)
+
+    def _of_network(self, network: Any) -> bytes:
+        """Hash of a torch module: classes, plain attributes, configuration, every weight and buffer."""
+        tensors = dict(network.named_parameters())
+        for place, module in network.named_modules():
+            # Those that are not saved follow from the configuration; some change with what was scored last.
+            kept = {name: b for name, b in module.named_buffers(place, recurse=False) if not _passing(module, name)}
+            tensors |= kept
+        classes = {name: type(module) for name, module in network.named_modules()}
+        attributes = {name: _attributes(module) for name, module in network.named_modules()}
+        return self._all("network", classes, attributes, getattr(network, "config", None), tensors)
+
+    def _of_tokenizer(self, tokenizer: Any) -> bytes:
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        words = backend.to_str() if backend is not None else [tokenizer.get_vocab(), str(tokenizer.init_kwargs)]
+        special = {key: str(value) for key, value in tokenizer.special_tokens_map.items()}
+        return self._all("tokenizer", words, special, tokenizer.chat_template)
+
+    def _of_config(self, config: Any) -> bytes:
+        body = {key: value for key, value in config.to_dict().items() if key not in NAMES_PLACES}
+        return self._all("config", type(config), {key: _plain(value) for key, value in body.items()})
+
+    def _all(self, kind: str, *parts: object) -> bytes:
+        return _hash(kind, *map(self.digest, parts))
+
+
+def _hash(*parts: str | bytes | memoryview) -> bytes:
+    """Hash of parts, each with its length, so that no two lists of parts read alike."""
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part.encode(errors="surrogatepass") if isinstance(part, str) else part
+        size = content.nbytes if isinstance(content, memoryview) else len(content)
+        digest.update(size.to_bytes(8, "little"))
+        digest.update(content)
+    return digest.digest()
+
+
+def _own_name(thing: object) -> str | None:
+    """The name that a thing gives itself, by an attribute or a method `fingerprint`."""
+    if isinstance(thing, (type, types.ModuleType, types.FunctionType)):
+        return None
+    given = getattr(thing, "fingerprint", None)
+    if inspect.ismethod(given):
+        given = given()
+    return given if isinstance(given, str) else None
+
+
+def _is(thing: object, module: str, name: str) -> bool:
+    """Whether a thing is of a library's class, without importing the library."""
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return isinstance(found, type) and isinstance(thing, found)
+
+
+def _passing(module: Any, name: str) -> bool:
+    """Whether a buffer is one of a library's class that is not saved with the weights."""
+    return name.rpartition(".")[2] in module._non_persistent_buffers_set and _installed(type(module).__module__)
+
+
+def _attributes(module: Any) -> dict[str, Any]:
+    """What a network's part keeps beside weights: all that a user's class holds, of a library's class what is plain."""
+    kept = {
+        key: value
+        for key, value in vars(module).items()
+        if key not in NO_ATTRIBUTES and not (key.startswith("_") and key in _INTERNAL)
+    }
+    if _installed(type(module).__module__):
+        return {key: value for key, value in kept.items() if type(value) in PLAIN}
+    return kept
+
+
+_INTERNAL: Final = frozenset(
+    f"_{name}"
+    for name in (
+        "parameters", "buffers", "modules", "non_persistent_buffers_set", "is_full_backward_hook", "backward_hooks",
+        "backward_pre_hooks", "forward_hooks", "forward_pre_hooks", "forward_hooks_with_kwargs",
+        "forward_hooks_always_called", "forward_pre_hooks_with_kwargs", "state_dict_hooks", "state_dict_pre_hooks",
+        "load_state_dict_pre_hooks", "load_state_dict_post_hooks",
+    )
+)  # fmt: skip
+"""What torch itself keeps in every module: the tensors are hashed on their own."""
+
+
+def _plain(value: object) -> object:
+    """A configuration's value as plain data."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items() if key not in NAMES_PLACES}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value if value is None or type(value) in PLAIN else str(value)
+
+
+def _names(code: types.CodeType) -> list[str]:
+    """Global names that code uses, those of functions inside it too."""
+    inner = [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    found = dict.fromkeys(code.co_names)
+    for each in inner:
+        found |= dict.fromkeys(_names(each))
+    return list(found)
+
+
+def _imported(code: types.CodeType) -> list[types.ModuleType]:
+    """A user's own modules that code imports as it runs."""
+    inner = [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    names = {i.argval for each in (code, *inner) for i in dis.get_instructions(each) if i.opname == "IMPORT_NAME"}
+    found = []
+    for name in sorted(names):
+        if _installed(name) or _ours(name):
+            continue
+        try:
+            found.append(importlib.import_module(name))
+        except ImportError:
+            # It will fail, or be relative to the function's package, whose other modules are not looked at.
+            continue
+    return found
+
+
+def _is_full(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018  an empty cell raises
+    except ValueError:
+        return False
+    return True
+
+
+def _ours(module: str) -> bool:
+    return module == "assay" or module.startswith("assay.")
+
+
+def _room(module: str) -> str:
+    """The top package of ours that a module is in: `assay.verifiers` of `assay.verifiers.math`."""
+    return ".".join(module.split(".")[:2])
+
+
+@functools.cache
+def _source_of(room: str) -> str:
+    """Hash of a package's or a module's source."""
+    spec = importlib.util.find_spec(room)
+    assert spec is not None
+    assert spec.origin is not None
+    origin = Path(spec.origin)
+    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" and room != "assay" else [origin]
+    return _hash(*(part for file in files for part in (file.name, file.read_bytes()))).hex()
+
+
+@functools.cache
+def _installed(module: str) -> bool:
+    """Whether a module is the standard library's or an installed library's, and not a user's own."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names or top in sys.builtin_module_names:
+        return top != "__main__"
+    file = getattr(sys.modules.get(top), "__file__", None) or getattr(sys.modules.get(module), "__file__", None)
+    if file is None:
+        return False
+    homes = {sysconfig.get_path(kind) for kind in ("purelib", "platlib")}
+    return any(Path(file).resolve().is_relative_to(Path(home).resolve()) for home in homes)
+
+
+def _version_of(module: str) -> str:
+    top = sys.modules.get(module.partition(".")[0])
+    version = getattr(top, "__version__", "")
+    return version if isinstance(version, str) else ""
+
+
+def _of_path(path: Path) -> bytes:
+    """Hash of a file or of a folder's files; of a path where nothing is, its name."""
+    if path.is_file():
+        return _hash("file", _of_file(path))
+    if not path.is_dir():
+        return _hash("path", str(path))
+    parts: list[str | bytes] = []
+    for file in sorted(path.rglob("*")):
+        inside = file.relative_to(path)
+        hidden = any(part.startswith(".") or part in SKIPPED_NAMES for part in inside.parts)
+        if file.is_file() and not hidden and file.suffix not in SKIPPED_SUFFIXES:
+            parts += [inside.as_posix(), _of_file(file)]
+    return _hash("folder", *parts)
+
+
+def _of_file(path: Path) -> bytes:
+    stat = path.stat()
+    return _of_bytes(str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+@functools.lru_cache(maxsize=4096)
+def _of_bytes(path: str, *_stat: int) -> bytes:
+    """Hash of a file, computed once while size, time and inode stay what they were."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
