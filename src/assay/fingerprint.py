@@ -298,7 +298,8 @@ def _attributes(module: Any) -> dict[str, Any]:
         if key not in NO_ATTRIBUTES and not (key.startswith("_") and key in _INTERNAL)
     }
     if _installed(type(module).__module__):
-        return {key: value for key, value in kept.items() if type(value) in PLAIN}
+        # What a network has counted or warned of is not plain state of its output; LoRA's scaling is.
+        return {key: value for key, value in kept.items() if _is_plain(value) and key != "warnings_issued"}
     return kept
 
 
@@ -312,6 +313,15 @@ _INTERNAL: Final = frozenset(
     )
 )  # fmt: skip
 """What torch itself keeps in every module: the tensors are hashed on their own."""
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is a number, a text, or a container of such."""
+    if isinstance(value, dict):
+        return all(_is_plain(inner) for inner in value.values())
+    if isinstance(value, (list, tuple, set)):
+        return all(map(_is_plain, value))
+    return type(value) in PLAIN
 
 
 def _plain(value: object) -> object:

@@ -233,7 +233,11 @@ def test_score_goes_on_where_it_was(trained: Path, tmp_path: Path, monkeypatch: 
 
 def test_score_does_not_mix_two_models(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write(tmp_path / "data.jsonl", planted.preferences(8, seed=5))
+    shutil.copytree(trained / "rm", tmp_path / "copy")
     shutil.copytree(trained / "rm", tmp_path / "other")
+    layout = json.loads((tmp_path / "other" / "reward_model.json").read_text())
+    layout["layout"]["max_length"] += 1
+    (tmp_path / "other" / "reward_model.json").write_text(json.dumps(layout))
 
     def stops(self: LocalScorer, groups: Sequence[Group]) -> object:
         monkeypatch.undo()
@@ -252,6 +256,8 @@ def test_score_does_not_mix_two_models(trained: Path, tmp_path: Path, monkeypatc
     with pytest.raises(SystemExit) as stop:
         assay("score", tmp_path / "other", file, "--out", tmp_path / "scores.jsonl", "--chunk", 4)
     assert stop.value.code == 2
+    # The same files in another place are the same model.
+    assay("score", tmp_path / "copy", file, "--out", tmp_path / "scores.jsonl", "--chunk", 4)
 
 
 def by_rollouts(tmp_path: Path, meaning: str = "monte_carlo") -> Path:

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +13,7 @@ import tyro
 
 from assay.config import write_atomic
 from assay.errors import ConfigError, DataError
+from assay.fingerprint import fingerprint
 from assay.types import Group, Record, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class Command:
         part = self.out.with_name(f".{self.out.name}.part")
         note = part.with_name(f"{part.name}.json")
         counts: Counter[str] = Counter()
-        done = self._resume(part, note, counts)
+        of = self._of(scorer)
+        done = self._resume(part, note, counts, of)
         for _ in islice(groups, done):
             pass
         with part.open("ab") as file, progress("score", None, start=counts.total()) as show:
@@ -100,34 +102,32 @@ class Command:
                     done += 1
                 file.write("".join(lines).encode())
                 file.flush()
-                write_atomic(
-                    note, json.dumps({"of": self._of(), "groups": done, "bytes": file.tell(), "counts": counts})
-                )
+                write_atomic(note, json.dumps({"of": of, "groups": done, "bytes": file.tell(), "counts": counts}))
                 show(counts.total(), f"{counts.total() - counts['']} unscored")
         part.replace(self.out)
         note.unlink(missing_ok=True)
         return counts
 
-    def _resume(self, part: Path, note: Path, counts: Counter[str]) -> int:
+    def _resume(self, part: Path, note: Path, counts: Counter[str], of: Mapping[str, Any]) -> int:
         """Cut the partial output to what is known to be whole; how many groups it holds."""
         if not (part.is_file() and note.is_file()):
             part.unlink(missing_ok=True)
             return 0
         known = json.loads(note.read_text())
-        if known["of"] != self._of():
-            raise ConfigError(f"{part} is of another model or other data; delete it, or give another --out")
+        different = [name for name, value in of.items() if known["of"].get(name) != value]
+        if different:
+            raise ConfigError(f"{part} is of other {', '.join(different)}; delete it, or give another --out")
         with part.open("r+b") as file:
             file.truncate(known["bytes"])
         counts.update(known["counts"])
         return int(known["groups"])
 
-    def _of(self) -> dict[str, Any]:
-        """What the scores depend on, cheaply told."""
-        model = self.model / "model.safetensors"
-        files = [p for p in (model, self.model / "reward_model.json", Path(self.data)) if p.is_file()]
+    def _of(self, scorer: "LocalScorer") -> dict[str, Any]:
+        """What the scores depend on, and where they stand in the file."""
         return {
-            "files": {str(p): [p.stat().st_size, p.stat().st_mtime_ns] for p in files},
-            "settings": [str(self.model), self.data, self.format, self.dtype],
+            "model": scorer.fingerprint,
+            "data": fingerprint(data) if (data := Path(self.data)).exists() else self.data,
+            "settings": [self.format, self.dtype, self.device, self.set_aside],
         }
 
 

@@ -18,6 +18,7 @@ import tyro
 from assay import config
 from assay.data import io
 from assay.errors import BackendError, ConfigError, DataError
+from assay.fingerprint import fingerprint
 from assay.scorers.ruled import Rule, Ruled
 from assay.types import Group, Prompt, Ranking, Record, Response, StepLabels, Verdict
 from assay.verifiers import Math, Numeric, rules
@@ -74,6 +75,11 @@ class Verifying:
 
     name: ClassVar[str]
 
+    @property
+    def judge(self) -> object:
+        """What decides: a verdict is kept under its fingerprint."""
+        raise NotImplementedError
+
     def check(self, items: Sequence[Item], reached: Reached) -> None:
         """Reach a verdict on every item."""
         raise NotImplementedError
@@ -102,8 +108,8 @@ class Verifying:
         from assay.training.progress import progress
 
         where = None if self.out is None else self.out / "verdicts.jsonl"
-        settings = json.dumps(config.to_json(dataclasses.replace(self, data="", out=None, limit=None)), sort_keys=True)
-        keys = [key_of(settings, item.prompt.model_dump_json(), item.response.text) for item in items]
+        by = fingerprint(self.judge)
+        keys = [key_of(by, item.prompt.model_dump_json(), item.response.text) for item in items]
         with Kept(where) as kept, progress("check", len(set(keys))) as bar:
             found = {key: verdict for key in keys if (verdict := kept.get(key)) is not None}
             if found:
@@ -176,6 +182,11 @@ class VerifyCode(Verifying):
 
     name: ClassVar[str] = "programs, run against tests in a sandbox"
 
+    @property
+    def judge(self) -> Code:
+        """The verifier."""
+        return self.verifier
+
     def check(self, items: Sequence[Item], reached: Reached) -> None:
         """Undecided is an item whose prompt has no tests."""
         pairs: list[tuple[str, Suite]] = []
@@ -205,6 +216,11 @@ class _Answers(Verifying):
     """Final answers, against each prompt's reference."""
 
     verifier: Any
+
+    @property
+    def judge(self) -> object:
+        """The verifier."""
+        return self.verifier
 
     def check(self, items: Sequence[Item], reached: Reached) -> None:
         """Undecided is an item whose prompt has no reference."""
@@ -280,6 +296,11 @@ class VerifyRules(Verifying):
     """Instructions of others that prompts may give, each as package.module:Class."""
 
     name: ClassVar[str] = "rules and instructions"
+
+    @property
+    def judge(self) -> Ruled:
+        """The rules, with the schema's content and the code of others' instructions."""
+        return self._ruled
 
     def check(self, items: Sequence[Item], reached: Reached) -> None:
         """A verdict on each item, of all its rules together."""

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from assay import fingerprint as content
 from assay.config import to_json
 from assay.errors import ConfigError
-from assay.models.implicit import ImplicitRewardModel
 from assay.models.reward_model import RewardModel
 from assay.protocols import Loss
 from assay.training.collate import Example
@@ -104,12 +104,11 @@ def restore_best(folder: Path, best: Best, model: nn.Module) -> None:
 def fingerprint(
     model: RewardModel, loss: Loss, settings: Settings, examples: Sequence[Example], held_out: Sequence[Example]
 ) -> dict[str, str]:
-    """Hashes of all that decides how a run goes."""
-    beta = f"beta {model.beta}" if isinstance(model, ImplicitRewardModel) else ""
+    """Hashes of all that decides how a run goes and what it saves."""
     return {
         "settings": of_settings(settings),
-        "loss": of_json(to_json(loss)),
-        "model": of_weights(model, beta),
+        "loss": content.fingerprint(loss),
+        "model": model.fingerprint,
         "records": of_examples(examples),
         "held-out records": of_examples(held_out),
     }

@@ -27,6 +27,7 @@ from transformers import AutoModelForCausalLM
 
 from assay.config import write_atomic
 from assay.errors import ConfigError, DataError
+from assay.fingerprint import fingerprint
 from assay.models import lora
 from assay.models.layout import Encoder, Layout
 from assay.models.loading import load_network
@@ -286,7 +287,7 @@ def fine_tune(
     model.get_input_embeddings().padding_idx = None
     prints = {
         "settings": resuming.of_settings(settings),
-        "model": resuming.of_weights(model),
+        "model": fingerprint((model, tokenizer, layout)),
         "records": resuming.of_examples(examples),
         "held-out records": resuming.of_examples(held),
     }
