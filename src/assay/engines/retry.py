@@ -176,9 +176,7 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def ask(
-        self, body: Mapping[str, Any], read: Callable[[Any], T], *, tries: int | None = None
-    ) -> T | Failure:
+    async def ask(self, body: Mapping[str, Any], read: Callable[[Any], T], *, tries: int | None = None) -> T | Failure:
         """What `read` makes of the JSON that comes back, or why there is none. tries: fewer than the client's.
 
         `read` raises `DataError` where that is not what was asked for. Raises `BackendError` where no other request
