@@ -159,7 +159,9 @@ class RolloutLabels(StepLabels):
     rollouts: tuple[int, ...]
     """Those that could be checked; 0 where none was needed, or none was to be had."""
     intervals: tuple[tuple[Probability, Probability], ...]
-    """95 % credible interval of the policy's chance to end right from after each step."""
+    """95 % credible interval of what each label states: the policy's chance to end right from after the step, or, where
+    the meaning is "correctness", the chance that no step so far is wrong. That of a label of 0 or 1 is open to its
+    side: no label lies outside its own."""
 
     @model_validator(mode="after")
     def _counted(self) -> Self:

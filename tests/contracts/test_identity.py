@@ -261,7 +261,7 @@ def test_rollouts_are_kept_by_generator_verifier_and_sampling() -> None:
 
     def key(**given: Any) -> str:
         base: dict[str, Any] = {"generator": FakeGenerator(), "verifier": Numeric(), "sampling": Sampling()}
-        return Rollouts(**{**base, **given})._key(prefix)
+        return Rollouts(**{**base, **given}).key(prefix)
 
     given: list[dict[str, Any]] = [
         {},

@@ -8,7 +8,8 @@ from scipy.special import expit
 from scipy.stats import betabinom
 
 from assay.errors import ConfigError
-from assay.labelling.adaptive import START, Adaptive, Beliefs, Counts, fit, information, posterior, value_interval
+from assay.labelling.adaptive import Adaptive
+from assay.labelling.chain import START, Beliefs, Counts, fit, information, posterior
 from assay.labelling.montecarlo import MonteCarlo
 from assay.types import Prompt, Response
 from tests.labelling.planted import Coin, Stream, first_error, rollouts, solution
@@ -214,7 +215,10 @@ def test_it_is_the_same_again_and_ends_where_rollouts_fail() -> None:
     tired = rollouts(Stream(value, fails=lambda steps: len(steps) in (2, 3)))
     records = Adaptive()(responses(21), tired)
     assert all(record.rollouts[1:3] == (0, 0) for record in records)
-    assert all(y is not None for record in records for y in record.labels)
+    for record in records:
+        # From the others the failed steps are inferred, but where something is right before them and nothing after.
+        assert all(y is not None for y in (record.labels[0], *record.labels[3:]))
+    assert any(record.labels[1] is not None for record in records)
 
 
 def test_its_labels_are_of_correctness() -> None:
@@ -226,14 +230,6 @@ def test_nothing_to_do() -> None:
     assert Adaptive()([], made) == []
     (record,) = Adaptive()([(Prompt.of("?", reference="1"), Response(steps=()))], made)
     assert record.labels == ()
-
-
-def test_the_interval_mixes_both_kinds() -> None:
-    sure = value_interval(0, 40, 0.0, BELIEFS)
-    unsure = value_interval(0, 0, 0.5, BELIEFS)
-    assert sure[1] < 0.15
-    assert unsure[0] < 0.01
-    assert unsure[1] > 0.9
 
 
 def test_settings_are_checked() -> None:

@@ -17,14 +17,16 @@ from assay import components, config
 from assay.cli.policy import Policy
 from assay.data import io
 from assay.data.splitting import resplit
-from assay.errors import ConfigError, DataError
+from assay.errors import BackendError, ConfigError, DataError
 from assay.labelling.adaptive import Adaptive
 from assay.labelling.binary_search import BinarySearch
 from assay.labelling.consensus import consensus, truncate
 from assay.labelling.ledger import Ledger
 from assay.labelling.montecarlo import MonteCarlo
+from assay.labelling.outcomes import outcomes, problems, shares
+from assay.labelling.predictive import PriorCheck, prior_check
 from assay.labelling.repair import SelfCorrection
-from assay.labelling.rollouts import Cost, Rollouts
+from assay.labelling.rollouts import Cost, Rollouts, has_reference
 from assay.labelling.search import TreeSearch
 from assay.protocols import Prefix, Verifier
 from assay.types import Group, Prompt, Record, Response, RolloutLabels, StepLabels
@@ -70,16 +72,24 @@ class Rolling:
     format: str | None = None
     """Format of the data, where it is not told by its columns."""
 
-    def run(self, label: Callable[[list[Record], Rollouts], list[RolloutLabels]]) -> None:
-        """Label, write, and say what it cost."""
+    set_aside: Path | None = None
+    """New file for malformed rows and for records without a reference answer, instead of stopping."""
+
+    def run(
+        self,
+        label: Callable[[list[Record], Rollouts], list[RolloutLabels]],
+        check: Callable[[Pairs, Rollouts], PriorCheck | None] = lambda labelled, rollouts: None,
+    ) -> None:
+        """Label, write, and say what the rollouts came to and what they cost. check: of the labeller's prior."""
         from assay.training.progress import progress
 
-        generator, name = self.policy.open()
+        checker = verifier(self.verifier)
         records = self._records()
+        generator, name = self.policy.open()
         with Ledger(self.ledger or self.out / "ledger.jsonl") as ledger, progress("rollouts", None) as show:
             rollouts = Rollouts(
                 generator=generator,
-                verifier=verifier(self.verifier),
+                verifier=checker,
                 sampling=self.policy.sampling(),
                 name=name,
                 ledger=ledger,
@@ -88,14 +98,29 @@ class Rolling:
                 show=show,
             )
             labels = label(records, rollouts)
+        found = outcomes(labels, rollouts)
+        if not labels or not found.rollouts:
+            _nothing_had(labels, rollouts)
+        prior = check([(record.prompt, record.response) for record in labels], rollouts)
+        first = problems(found, self.policy.max_tokens)
+        first += [prior.sentence()] if prior and prior.fails else []
+        first += shares(found)
+        first += [prior.sentence()] if prior and not prior.fails else []
+        if empty := self._empty(records, rollouts):
+            first.append(f"{empty:,} sampled solutions were empty, and are left out")
         if self.truncate:
             labels = [truncate(record) for record in labels]
         io.write(labels, self.out / "labels.jsonl")
         said = summary(labels, rollouts.cost)
-        config.write_run(self.out, self, [Path(self.data)], cost=rollouts.cost.to_json(), labels=said)
+        config.write_run(
+            self.out, self, [Path(self.data)], cost=rollouts.cost.to_json(), labels=said,
+            outcomes=dataclasses.asdict(found), prior=prior and dataclasses.asdict(prior) | {"fails": prior.fails},
+        )  # fmt: skip
+        for line in first:
+            print(line)
         for key, value in said.items():
             print(f"{key}: {value:,}" if isinstance(value, int) else f"{key}: {value}")
-        report(self.out, labels, rollouts.cost, said)
+        report(self.out, labels, rollouts.cost, said, first)
 
     def solutions(self, records: Sequence[Record], rollouts: Rollouts) -> Pairs:
         """The solutions of the records; those of prompts alone are sampled, and kept for a run that goes on."""
@@ -121,15 +146,52 @@ class Rolling:
             if rollout.steps
         ]
 
+    def _empty(self, records: Sequence[Record], rollouts: Rollouts) -> int:
+        """Solutions sampled of prompts that have no text."""
+        samples = [
+            sample
+            for record in records
+            if isinstance(record, Prompt)
+            for sample in rollouts.of(Prefix(record), self.samples)
+        ]
+        return sum(not sample.steps for sample in samples)
+
     def _records(self) -> list[Record]:
+        """The records to label; those without a reference answer are refused before anything is paid, or set aside."""
         records: list[Record] = []
-        for record in io.read(self.data, format=self.format):
+        bare: list[tuple[int, Record]] = []
+        source = io.read(self.data, format=self.format, set_aside=self.set_aside)
+        for number, record in enumerate(source, 1):
             if len(records) == self.limit:
                 break
-            records.append(record)
+            prompt = record if isinstance(record, Prompt) else record.prompt  # type: ignore[attr-defined]
+            if has_reference(prompt):
+                records.append(record)
+            else:
+                bare.append((number, record))
+        if bare and (self.set_aside is None or not records):
+            number, record = bare[0]
+            prompt = record if isinstance(record, Prompt) else record.prompt  # type: ignore[attr-defined]
+            raise DataError(
+                f"{self.data}: {len(bare):,} of {len(bare) + len(records):,} records have no reference answer, and "
+                f"rollouts cannot be checked without; the first is record {number}, {prompt.text[:60]!r}. Give each "
+                "prompt a reference"
+                + ("" if self.set_aside else ", or go on without those records: --set-aside FILE" if records else "")
+            )
+        if bare:
+            self._aside(bare)
         if not records:
             raise DataError(f"{self.data} holds no record; give prompts, or solutions")
         return records
+
+    def _aside(self, bare: Sequence[tuple[int, Record]]) -> None:
+        assert self.set_aside is not None
+        self.set_aside.parent.mkdir(parents=True, exist_ok=True)
+        with self.set_aside.open("a", encoding="ascii") as file:
+            for number, record in bare:
+                row = {"where": f"{self.data}, record {number}", "error": "no reference answer"}
+                file.write(json.dumps(row | {"raw": record.model_dump_json()}) + "\n")
+        print(f"{len(bare):,} records without a reference answer are set aside in {self.set_aside}", file=sys.stderr)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -150,8 +212,11 @@ class LabelAdaptive(Rolling):
     labeller: tyro.conf.OmitArgPrefixes[Adaptive] = dataclasses.field(default_factory=Adaptive)
 
     def __call__(self) -> None:
-        """Label."""
-        self.run(lambda records, rollouts: self.labeller(self.solutions(records, rollouts), rollouts))
+        """Label, and check the prior against the first rollouts."""
+        self.run(
+            lambda records, rollouts: self.labeller(self.solutions(records, rollouts), rollouts),
+            lambda labelled, rollouts: prior_check(self.labeller, labelled, rollouts),
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -240,6 +305,25 @@ def verifier(name: str) -> Verifier:
     return found
 
 
+def _nothing_had(labels: Sequence[StepLabels], rollouts: Rollouts) -> None:
+    """Raise where there is nothing to write because nothing was had from the policy; what was paid is in the ledger."""
+    if failed := rollouts.cost.failed:
+        reason, count = failed.most_common(1)[0]
+        raise BackendError(
+            f"no rollout was had from the policy: {sum(failed.values()):,} prefixes got none, {count:,} of them: "
+            f"{reason}. No label was written; see to it, then run this again: what was paid for is in the ledger"
+        )
+    if not labels:
+        cost = rollouts.cost
+        used = cost.rollouts + cost.known
+        raise DataError(
+            f"there is no solution to label: of {used:,} rollouts from the prompts on, {cost.cut_off:,} were cut off "
+            f"at {rollouts.sampling.max_tokens:,} tokens and {cost.undecided:,} could not be judged; the others are "
+            "empty, or are right or wrong throughout, and a tree search needs prompts that are neither. Nothing was "
+            "written"
+        )
+
+
 def summary(labels: Sequence[StepLabels], cost: Cost) -> dict[str, Any]:
     """What was labelled, and what it cost, in words and numbers."""
     every = [y for record in labels for y in record.labels]
@@ -264,14 +348,17 @@ def summary(labels: Sequence[StepLabels], cost: Cost) -> dict[str, Any]:
     return found | {f"prefixes without rollouts ({reason})": n for reason, n in cost.failed.items()}
 
 
-def report(out: Path, labels: Sequence[StepLabels], cost: Cost, said: dict[str, Any]) -> None:
-    """Draw report.html: the solutions step by step, and the numbers."""
+def report(
+    out: Path, labels: Sequence[StepLabels], cost: Cost, said: dict[str, Any], first: Sequence[str] = ()
+) -> None:
+    """Draw report.html: what the rollouts came to, the solutions step by step, and the numbers."""
     from assay.errors import MissingExtra
-    from assay.report import KeyValues, Section, run_section, solutions_section, write_report
+    from assay.report import Bullets, KeyValues, Section, run_section, solutions_section, write_report
 
     run = json.loads((out / "run.json").read_text())
     try:
-        sections = [solutions_section(labels), Section("Cost", [KeyValues(said)]), run_section(run)]
+        known = Section("What the rollouts came to", [Bullets(first)])
+        sections = [known, solutions_section(labels), Section("Cost", [KeyValues(said)]), run_section(run)]
         write_report(out / "report.html", f"Step labels of {out.name}", sections)
     except MissingExtra as error:
         print(f"no report.html: {error}", file=sys.stderr)

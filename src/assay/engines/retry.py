@@ -3,12 +3,15 @@
 * Asked again, up to `tries` times: 408, 409, 425, 429, 5xx, a connection that fails or is cut, no answer in time, and
   an answer that is not what was asked for. The wait after try k = 1, 2, ... is uniform on [0, min(60, backoff_s
   2^(k-1))] seconds (exponential back-off with full jitter), or what Retry-After says and at most `backoff_s` more.
+* Before a server has answered anything, no connection, 5xx and malformed answers are tried `FIRST_TRIES` times at most:
+  a wrong address or a server that is not there should not cost a minute.
 * A rate limit (429, or a 503 with Retry-After) holds back all requests, not only the one that met it.
 * Refused: 400, 422 and their like say that this request will never do; others may.
 * Hopeless: no key or a wrong one, no money, no such model or address, a wait of over ten minutes: `BackendError`.
 """
 
 import asyncio
+import itertools
 import json
 import logging
 import math
@@ -48,6 +51,8 @@ HOPELESS_CODES = {
     "model_not_found": HOPELESS[404],
 }
 """The same, by the code in an error's body, which servers send with several statuses."""
+FIRST_TRIES = 4
+"""Tries of a request at most, until the server has answered one."""
 LONGEST_BACKOFF_S = 60.0
 LONGEST_RETRY_AFTER_S = 600.0
 SAY_EVERY_S = 60.0
@@ -75,6 +80,8 @@ class _Again:
     wait: float | None = None
     everybody: bool = False
     """Whether it holds back all requests."""
+    patient: bool = False
+    """Whether a server that has answered nothing yet may be in the middle of starting, or slow."""
 
 
 @dataclass
@@ -89,6 +96,11 @@ class Pace:
     """When each kind of failure was last logged."""
     unsaid: dict[str, int] = field(default_factory=dict)
     """How many of each kind came since."""
+    answered: bool = False
+    """Whether the server has answered any request, if only to refuse it."""
+    proof: tuple[Mapping[str, Any], Callable[[Any], Any]] | None = None
+    """A request that was answered, and what read the answer: asked again to tell a server that is down from one that
+    fails at some requests."""
 
     async def turn(self) -> None:
         """Wait until a request may go; with a limit, requests are evenly spaced."""
@@ -164,36 +176,37 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def ask(self, body: Mapping[str, Any], read: Callable[[Any], T]) -> T | Failure:
-        """What `read` makes of the JSON that comes back, or why there is none.
+    async def ask(self, body: Mapping[str, Any], read: Callable[[Any], T], *, tries: int | None = None) -> T | Failure:
+        """What `read` makes of the JSON that comes back, or why there is none. tries: fewer than the client's.
 
         `read` raises `DataError` where that is not what was asked for. Raises `BackendError` where no other request
         would fare better.
         """
         payload = json.dumps(body).encode()
-        reason = ""
-        for attempt in range(1, self.tries + 1):
+        most = tries or self.tries
+        for attempt in itertools.count(1):
             await self.pace.turn()
             outcome = await self._once(payload, read)
             if not isinstance(outcome, _Again):
+                self.pace.answered = True
                 return outcome
-            reason = outcome.reason
             wait = self._jitter.uniform(0, min(LONGEST_BACKOFF_S, self.backoff_s * 2 ** (attempt - 1)))
             if outcome.wait is not None:
                 wait = outcome.wait + min(wait, self.backoff_s)
             if outcome.everybody:
                 self.pace.pause(wait)
-            if attempt < self.tries:
-                self.pace.say(outcome.kind, f"{self.url}: {reason}; trying again in {wait:.1f} s")
-                await asyncio.sleep(wait)
-        return Failure(f"{reason} ({self.tries} tries)", refused=False)
+            if attempt >= (most if self.pace.answered or outcome.patient else min(most, FIRST_TRIES)):
+                return Failure(f"{outcome.reason} ({attempt} {'try' if attempt == 1 else 'tries'})", refused=False)
+            self.pace.say(outcome.kind, f"{self.url}: {outcome.reason}; trying again in {wait:.1f} s")
+            await asyncio.sleep(wait)
+        raise AssertionError("unreachable: the count of tries does not end")
 
     async def _once(self, payload: bytes, read: Callable[[Any], T]) -> T | Failure | _Again:
         try:
             async with asyncio.timeout(self.timeout_s):
                 response = await self._http.post(self.url, content=payload)
         except TimeoutError:
-            return _Again("timeout", f"no answer within {self.timeout_s:g} s")
+            return _Again("timeout", f"no answer within {self.timeout_s:g} s", patient=True)
         except self._failed as error:
             name = type(error).__name__
             return _Again(name, f"no answer: {self._clean(f'{name}: {error}')}")
@@ -219,7 +232,7 @@ class Client:
         if wait is not None and wait > LONGEST_RETRY_AFTER_S:
             raise BackendError(f"{self.url} answers {reason}, and asks to wait {wait:,.0f} s; go on after that")
         everybody = status == 429 or (status == 503 and wait is not None)
-        return _Again(str(status), reason, wait, everybody)
+        return _Again(str(status), reason, wait, everybody, patient=everybody or status < 500)
 
     def _clean(self, text: str) -> str:
         return shorten(text.replace(self._key, "***") if self._key else text)

@@ -23,7 +23,7 @@ Put = Callable[[tuple[int, list[Response] | Unscored]], None]
 """Given a prefix's index and its responses, or why there are none."""
 
 IN_A_ROW = 3
-"""Prefixes in a row that use up their tries before anything has succeeded: the server is down."""
+"""Prefixes in a row that use up their tries before anything was answered: the server is down."""
 ALIKE = 5
 """Prefixes whose samples are all the same, before any other's differ: the server does not sample."""
 
@@ -58,9 +58,10 @@ class Schedule:
     """Whether a prefix's samples may be expected to differ."""
     _found: dict[int, dict[int, Response]] = field(default_factory=dict, init=False)
     _given_up: set[int] = field(default_factory=set, init=False)
-    _exhausted: int = field(default=0, init=False)
-    """Prefixes in a row that used up their tries."""
+    _exhausted: list[Failure] = field(default_factory=list, init=False)
+    """Of the prefixes in a row that used up their tries."""
     _succeeded: bool = field(default=False, init=False)
+    """Whether any request of this call was answered."""
     _alike: float = field(default=0, init=False)
     """Prefixes whose samples are all the same; minus infinity once some differed."""
 
@@ -71,6 +72,7 @@ class Schedule:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self.concurrency):
                     group.create_task(self._work(jobs))
+            await self._see_whether_down(IN_A_ROW if self._succeeded else 1)
         except BaseExceptionGroup as error:
             raise error.exceptions[0] from None
 
@@ -97,11 +99,13 @@ class Schedule:
         while done < job.count and job.prefix not in self._given_up:
             count = job.count - done
             body = self.request(prefix, number + done, count)
-            answer = await self.client.ask(body, partial(self.read, prefix, count))
+            read = partial(self.read, prefix, count)
+            answer = await self.client.ask(body, read)
             if isinstance(answer, Failure):
                 self._give_up(job.prefix, answer)
+                await self._see_whether_down(IN_A_ROW if self.client.pace.proof is None else self._many)
                 return
-            self._succeeded, self._exhausted = True, 0
+            self._succeeded, self._exhausted, self.client.pace.proof = True, [], (body, read)
             for choice in answer:
                 self._take(job.prefix, job.start + done, choice)
                 done += 1
@@ -140,14 +144,28 @@ class Schedule:
         self._given_up.add(i)
         self._found.pop(i, None)
         self.put((i, Unscored(reason=failure.reason)))
-        if failure.refused:
+        if not failure.refused:
+            self._exhausted.append(failure)
+
+    @property
+    def _many(self) -> int:
+        return max(IN_A_ROW, self.concurrency)
+
+    async def _see_whether_down(self, least: int) -> None:
+        """Raise `BackendError` where so many prefixes in a row got nothing, and neither does a request that was
+        answered before: some prefixes may be more than a server can do, and that is no reason to leave the others."""
+        if len(self._exhausted) < least:
             return
-        self._exhausted += 1
-        if self._exhausted >= (max(IN_A_ROW, self.concurrency) if self._succeeded else IN_A_ROW):
-            raise BackendError(
-                f"{self._exhausted} prefixes in a row got nothing from {self.client.url}: {failure.reason}. Is the "
-                "server running, is this its address, and what are its limits? See to it, then run this again"
-            )
+        failures, self._exhausted = self._exhausted, []
+        if (proof := self.client.pace.proof) is not None:
+            answer = await self.client.ask(*proof, tries=1)
+            if not isinstance(answer, Failure) or answer.refused:
+                return
+        count = f"{len(failures)} prefixes in a row" if len(failures) > 1 else "A prefix"
+        raise BackendError(
+            f"{count} got nothing from {self.client.url}: {failures[-1].reason}. Is the server running, is this its "
+            "address, and what are its limits? See to it, then run this again"
+        )
 
 
 def firsts(prefixes: Sequence[Prefix], n: int) -> list[int]:

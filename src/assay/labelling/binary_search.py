@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay.errors import ConfigError
-from assay.labelling.montecarlo import interval
-from assay.labelling.rollouts import Plan, Rollouts, Tally, run_plans
+from assay.labelling.montecarlo import record_of
+from assay.labelling.rollouts import Plan, Rollouts, Tally, need_references, run_plans
 from assay.protocols import Prefix
 from assay.types import Prompt, Response, RolloutLabels
 
@@ -30,7 +30,9 @@ class BinarySearch:
 
     def __call__(self, responses: Sequence[tuple[Prompt, Response]], rollouts: Rollouts) -> list[RolloutLabels]:
         """One record a response, in order. A right one is taken to have no lost step; one that the verifier cannot
-        judge, or a step that got no rollouts, leaves labels None."""
+        judge, or a step that got no rollouts, leaves labels None. Raises `DataError` where a prompt has no reference.
+        """
+        need_references(prompt for prompt, _ in responses)
         return run_plans([self._search(*pair, rollouts) for pair in responses], rollouts)
 
     def _search(self, prompt: Prompt, response: Response, rollouts: Rollouts) -> Plan[RolloutLabels]:
@@ -38,6 +40,7 @@ class BinarySearch:
         tried: dict[int, Tally] = {}
         # Steps before `low` are not lost; step `high`, if there is one, is.
         low, high = 0, size
+        ended = False
         if response.finished and size:
             right = rollouts.check(Prefix(prompt), response).right
             tried[size - 1] = Tally(0, 0) if right is None else Tally(int(right), 1)
@@ -47,17 +50,14 @@ class BinarySearch:
             prefix = Prefix(prompt, response.steps[: middle + 1])
             yield [(prefix, self.rollouts)]
             tally = tried[middle] = rollouts.tally(prefix, self.rollouts)
+            ended |= rollouts.judged_one(prefix, self.rollouts)
             if not tally.judged:
                 break
             low, high = (middle + 1, high) if tally.right else (low, middle)
+        if not ended:
+            # Cut off everywhere, the policy may have been on its way; the answer's own verdict stands.
+            tried = {i: tally for i, tally in tried.items() if i == size - 1 and response.finished}
+            low = size if low == size and tried else 0
         lost = min((i for i, t in tried.items() if t.judged and not t.right), default=size)
         labels = [1.0 if i < low else 0.0 if i >= lost else None for i in range(size)]
-        found = [tried.get(i, Tally(0, 0)) for i in range(size)]
-        return RolloutLabels(
-            prompt=prompt,
-            response=response,
-            labels=tuple(labels),
-            right=tuple(t.right for t in found),
-            rollouts=tuple(t.judged for t in found),
-            intervals=tuple(map(interval, found)),
-        )
+        return record_of(prompt, response, labels, [tried.get(i, Tally(0, 0)) for i in range(size)])

@@ -19,11 +19,11 @@ from typing import Literal
 from scipy.special import betaincinv
 
 from assay.errors import ConfigError
-from assay.labelling.rollouts import Rollouts, Tally
+from assay.labelling.rollouts import Rollouts, Tally, need_references
 from assay.protocols import Prefix
 from assay.types import Prompt, Response, RolloutLabels
 
-__all__ = ["MonteCarlo", "interval", "label_of", "tallies"]
+__all__ = ["MonteCarlo", "interval", "label_of", "record_of", "tallies"]
 
 LabelRule = Literal["hard", "soft", "progress"]
 
@@ -53,22 +53,14 @@ class MonteCarlo:
 
     def __call__(self, responses: Sequence[tuple[Prompt, Response]], rollouts: Rollouts) -> list[RolloutLabels]:
         """One record a response, in order. Raises `DataError` where a prompt has no reference."""
+        need_references(prompt for prompt, _ in responses)
         first = 0 if self.label == "progress" else 1
         rollouts.want([ask for pair in responses for ask in self._asks(*pair, first)])
         records = []
         for prompt, response in responses:
             found = tallies(prompt, response, rollouts, self.rollouts)
             start = rollouts.tally(Prefix(prompt), self.rollouts) if first == 0 else None
-            records.append(
-                RolloutLabels(
-                    prompt=prompt,
-                    response=response,
-                    labels=self.labels(found, start),
-                    right=tuple(t.right for t in found),
-                    rollouts=tuple(t.judged for t in found),
-                    intervals=tuple(map(interval, found)),
-                )
-            )
+            records.append(record_of(prompt, response, self.labels(found, start), found))
         return records
 
     def labels(self, found: Sequence[Tally], start: Tally | None = None) -> tuple[float | None, ...]:
@@ -96,12 +88,37 @@ class MonteCarlo:
 
 
 def tallies(prompt: Prompt, response: Response, rollouts: Rollouts, count: int) -> list[Tally]:
-    """What is known from after each step; after a finished response's last, its own verdict."""
-    found = [rollouts.tally(Prefix(prompt, response.steps[:t]), count) for t in range(1, len(response.steps) + 1)]
+    """What is known from after each step; after a finished response's last, its own verdict.
+
+    Nothing, where no rollout of the solution came to an end that could be judged: that all were cut off says that
+    `max_tokens` is too small for the problem, not that a step is wrong.
+    """
+    prefixes = [Prefix(prompt, response.steps[:t]) for t in range(1, len(response.steps) + 1)]
+    judged = any(rollouts.judged_one(prefix, count) for prefix in prefixes)
+    found = [rollouts.tally(prefix, count) if judged else Tally(0, 0) for prefix in prefixes]
     if response.finished and response.steps:
         right = rollouts.check(Prefix(prompt), response).right
         found[-1] = Tally(0, 0) if right is None else Tally(int(right), 1)
     return found
+
+
+def record_of(
+    prompt: Prompt, response: Response, labels: Sequence[float | None], found: Sequence[Tally]
+) -> RolloutLabels:
+    """Labels with what they rest on. The interval of a label of 0 or 1 is open to its side: it says how far the chance
+    is from the other, so that no label lies outside its own interval."""
+    intervals = []
+    for label, tally in zip(labels, found, strict=True):
+        low, high = interval(tally)
+        intervals.append((low, high) if label is None else (min(low, label), max(high, label)))
+    return RolloutLabels(
+        prompt=prompt,
+        response=response,
+        labels=tuple(labels),
+        right=tuple(t.right for t in found),
+        rollouts=tuple(t.judged for t in found),
+        intervals=tuple(intervals),
+    )
 
 
 def label_of(tally: Tally, rule: Literal["hard", "soft"], threshold: float = 0.0) -> float | None:

@@ -14,7 +14,7 @@ import hashlib
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -23,9 +23,9 @@ from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
 from assay.labelling.ledger import Ledger, Rollout, RolloutBatch
 from assay.protocols import Prefix, Sampling, Streaming, Verifier
-from assay.types import Response, Score, Unscored
+from assay.types import Prompt, Response, Score, Unscored
 
-__all__ = ["Ask", "Cost", "Guard", "Plan", "Rollouts", "Show", "Tally", "run_plans"]
+__all__ = ["Ask", "Cost", "Guard", "Plan", "Rollouts", "Show", "Tally", "has_reference", "need_references", "run_plans"]
 
 T = TypeVar("T")
 Guard = Callable[[Prefix, Rollout], bool]
@@ -101,13 +101,9 @@ class Rollouts:
         """
         asks: dict[int, dict[tuple[str, int], Prefix]] = defaultdict(dict)
         most: dict[str, tuple[Prefix, int]] = {}
+        need_references(prefix.prompt for prefix, _ in wants)
         for prefix, count in wants:
-            if prefix.prompt.reference is None:
-                raise DataError(
-                    f"the prompt {prefix.prompt.text[:60]!r} has no reference answer, and rollouts cannot be checked "
-                    "without; give one a prompt"
-                )
-            key = self._key(prefix)
+            key = self.key(prefix)
             if count > most.get(key, (prefix, 0))[1]:
                 most[key] = prefix, count
         for key, (prefix, count) in most.items():
@@ -124,13 +120,21 @@ class Rollouts:
 
     def of(self, prefix: Prefix, count: int) -> list[Rollout]:
         """Those of the first `count` rollouts that there are."""
-        found = self.ledger.of(self._key(prefix))
+        found = self.ledger.of(self.key(prefix))
         return [found[number] for number in range(count) if number in found]
+
+    def asked(self, prefix: Prefix) -> int:
+        """How many rollouts of a prefix were asked for, there or not."""
+        return self._counted.get(self.key(prefix), 0)
 
     def tally(self, prefix: Prefix, count: int) -> Tally:
         """How many of the first `count` rollouts are right, of those that are evidence."""
         verdicts = [v for rollout in self.of(prefix, count) if (v := self.verdict(prefix, rollout)) is not None]
         return Tally(sum(verdicts), len(verdicts))
+
+    def judged_one(self, prefix: Prefix, count: int) -> bool:
+        """Whether any of the first `count` rollouts came to an end that could be judged."""
+        return any(r.finished and self.verdict(prefix, r) is not None for r in self.of(prefix, count))
 
     def verdict(self, prefix: Prefix, rollout: Rollout) -> bool | None:
         """Right or wrong; None where a rollout is no evidence."""
@@ -141,7 +145,8 @@ class Rollouts:
         return rollout.right
 
     def check(self, prefix: Prefix, response: Response) -> Rollout:
-        """The rollout of a prefix that a response is."""
+        """The rollout of a prefix that a response is. Raises `DataError` where the prompt has no reference."""
+        need_references([prefix.prompt])
         assert prefix.prompt.reference is not None
         verdict = self.verifier.verify(response.text, prefix.prompt.reference)
         tokens = response.meta.get("tokens")
@@ -158,7 +163,7 @@ class Rollouts:
         start = time.monotonic()
         for i, answer in self._stream(prefixes, sampling):
             seconds = time.monotonic() - start
-            key = self._key(prefixes[i])
+            key = self.key(prefixes[i])
             if isinstance(answer, Unscored):
                 # Asked again by the next run, not by this one.
                 self._given_up.add(key)
@@ -202,13 +207,28 @@ class Rollouts:
         """Of the generator and of the verifier."""
         return self.name or fingerprint(self.generator), fingerprint(self.verifier)
 
-    def _key(self, prefix: Prefix) -> str:
+    def key(self, prefix: Prefix) -> str:
         """Hash of all that a rollout depends on but its number."""
         s = self.sampling
         how = [s.max_tokens, s.temperature, s.top_p, s.seed, s.stop]
         messages = [m.model_dump(mode="json") for m in prefix.prompt.messages]
         body = [*self._names, how, messages, prefix.prompt.reference, prefix.steps]
         return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:32]
+
+
+def need_references(prompts: Iterable[Prompt]) -> None:
+    """Raise `DataError` where a prompt has no reference answer, before anything is paid for."""
+    for prompt in prompts:
+        if not has_reference(prompt):
+            raise DataError(
+                f"the prompt {prompt.text[:60]!r} has no reference answer, and rollouts cannot be checked without; "
+                "give one a prompt"
+            )
+
+
+def has_reference(prompt: Prompt) -> bool:
+    """Whether there is anything to check an answer against."""
+    return bool(prompt.reference and prompt.reference.strip())
 
 
 def _gaps(found: Mapping[int, Rollout], count: int) -> Iterator[tuple[int, int]]:

@@ -18,8 +18,8 @@ from typing import Literal
 
 from assay.errors import ConfigError
 from assay.labelling.ledger import Rollout
-from assay.labelling.montecarlo import interval, label_of
-from assay.labelling.rollouts import Ask, Plan, Rollouts, Tally, run_plans
+from assay.labelling.montecarlo import label_of, record_of
+from assay.labelling.rollouts import Ask, Plan, Rollouts, Tally, need_references, run_plans
 from assay.protocols import Prefix
 from assay.types import Prompt, Response, RolloutLabels
 
@@ -66,16 +66,8 @@ class Tree:
                     tallies[t - 1] = state.tally
                     told.add(steps[:t])
             tallies[-1] = Tally(0, 1)
-            found.append(
-                RolloutLabels(
-                    prompt=self.prompt,
-                    response=Response(steps=steps),
-                    labels=tuple(label_of(t, label, threshold) for t in tallies),
-                    right=tuple(t.right for t in tallies),
-                    rollouts=tuple(t.judged for t in tallies),
-                    intervals=tuple(map(interval, tallies)),
-                )
-            )
+            labels = [label_of(t, label, threshold) for t in tallies]
+            found.append(record_of(self.prompt, Response(steps=steps), labels, tallies))
         return found
 
 
@@ -115,6 +107,7 @@ class TreeSearch:
 
     def __call__(self, prompts: Sequence[Prompt], rollouts: Rollouts) -> list[Tree]:
         """One tree a prompt, in order; all of them grow together. Raises `DataError` where one has no reference."""
+        need_references(prompts)
         return run_plans([self._grow(prompt, rollouts) for prompt in prompts], rollouts)
 
     def _grow(self, prompt: Prompt, rollouts: Rollouts) -> Plan[Tree]:

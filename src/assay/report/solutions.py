@@ -28,11 +28,27 @@ def solutions_section(
     blocks: list[Block] = [
         Paragraph(
             f"{len(chosen)} of {len(records):,} solutions, {half} of them with a step labelled wrong. Steps are "
-            f"coloured by {what}, red for wrong and green for right; those without are not."
+            f"coloured by {what}, red for wrong and green for right; those without are not.{_legend(records)}"
         )
     ]
     blocks += [solution(records[i], None if scores is None else scores[i]) for i in chosen]
     return Section(title, blocks)
+
+
+def _legend(records: Sequence[StepLabels]) -> str:
+    """What the numbers beside a step that was labelled by rollouts are."""
+    kinds = {record.meaning for record in records if isinstance(record, RolloutLabels)}
+    if not kinds:
+        return ""
+    of = {
+        "monte_carlo": "the chance to end right from there",
+        "correctness": "the chance that no step so far is wrong (sound)",
+    }
+    stated = " or ".join(of[kind] for kind in sorted(kinds) if kind in of)
+    return (
+        f" Beside a step: how many rollouts from after it ended right, and a 95 % interval of {stated}, open to the "
+        "side of a label of 0 or 1."
+    )
 
 
 def telling(records: Sequence[StepLabels], *, most: int = 12, seed: int = 0) -> list[int]:
@@ -60,12 +76,22 @@ def solution(record: StepLabels, score: Score | Unscored | None = None) -> Solut
             notes.append(f"score {value:.2f}")
         if label is not None:
             notes.append(f"label {label:.2f}" if 0 < label < 1 else f"label {label:.0f}")
-        if isinstance(record, RolloutLabels) and record.rollouts[t]:
-            low, high = record.intervals[t]
-            notes.append(f"{record.right[t]} of {record.rollouts[t]} right [{low:.2f}, {high:.2f}]")
+        if isinstance(record, RolloutLabels):
+            notes += _rests_on(record, t)
         steps.append(Step(text.strip("\n") or text, value if score is not None else label, notes))
     caption = f"Not scored: {score.reason}." if isinstance(score, Unscored) else ""
     return Solution(record.prompt.text, steps, caption)
+
+
+def _rests_on(record: RolloutLabels, t: int) -> list[str]:
+    """What a step's label rests on: its rollouts, and the interval of what the label states."""
+    low, high = record.intervals[t]
+    interval = f"[{low:.2f}, {high:.2f}]"
+    counts = f"{record.right[t]} of {record.rollouts[t]} right" if record.rollouts[t] else ""
+    if record.meaning == "monte_carlo":
+        return [f"{counts} {interval}"] if counts else []
+    stated = [] if record.labels[t] is None else [f"sound {interval}"]
+    return [*stated, *([counts] if counts else [])]
 
 
 def _is_broken(record: StepLabels) -> bool:
