@@ -97,7 +97,7 @@ class Command:
     """Longest sequence, prompt and all, in tokens; prompts that leave no room for max_tokens are refused."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the parameters. Updates of 1e-6 are lost in bfloat16 unless adapters carry them."""
+    """Precision of the parameters; bf16_update says how those in bfloat16 are updated."""
 
     device: str = "auto"
     """Where to train: cpu, cuda, or auto."""
@@ -210,7 +210,13 @@ class Command:
             readout=OUTCOME.model_copy(update={"steps": "difference"}),
             beta=0.05,
         )
-        return ImplicitProcess(model, weight=self.prime, learning_rate=self.prime_learning_rate)
+        return ImplicitProcess(
+            model,
+            weight=self.prime,
+            learning_rate=self.prime_learning_rate,
+            bf16_update=self.settings.bf16_update,
+            seed=self.settings.seed,
+        )
 
     def _report(self, done: "Optimised") -> None:
         """Say what came of the run, and draw it in report.html."""

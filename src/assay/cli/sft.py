@@ -65,7 +65,7 @@ class Command:
     """Longest sequence, in tokens; longer responses are dropped and counted, never truncated."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the parameters."""
+    """Precision of the parameters; bf16_update says how those in bfloat16 are updated."""
 
     device: str = "auto"
     """Where to train: cpu, cuda, or auto."""

@@ -82,7 +82,7 @@ class Command:
     """Longest sequence, in tokens; longer records are dropped and counted, never truncated."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the parameters; the head is always float32."""
+    """Precision of the parameters; the head is always float32, and bf16_update says how bfloat16 is updated."""
 
     device: str = "auto"
     """Where to train: cpu, cuda, or auto."""

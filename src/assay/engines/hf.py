@@ -27,6 +27,7 @@ from assay.errors import BackendError, ConfigError
 from assay.fingerprint import fingerprint
 from assay.models.layout import Layout
 from assay.models.policy import end_ids, policy_encoder
+from assay.packing import rotary
 from assay.protocols import Prefix, Sampling, Splitter
 from assay.types import Response, Unscored
 
@@ -122,9 +123,17 @@ class HuggingFace:
         """What `generate` does, each prefix as soon as its samples are there; one that does not fit is `Unscored`."""
         prompts = self._encode(prefixes)
         most = self.encoder.layout.max_length - sampling.max_tokens
-        fit = [i for i, ids in enumerate(prompts) if len(ids) <= most]
-        for i in sorted({*range(len(prefixes))} - {*fit}):
-            yield i, Unscored(reason=f"{len(prompts[i])} tokens and max_tokens exceed {most + sampling.max_tokens}")
+        refused = {
+            i: f"{len(ids)} tokens and max_tokens exceed {most + sampling.max_tokens}"
+            for i, ids in enumerate(prompts)
+            if len(ids) > most
+        }
+        for i, ids in enumerate(prompts):
+            if i not in refused and (reason := self._turns(len(ids), sampling.max_tokens)):
+                refused[i] = reason
+        fit = [i for i in range(len(prefixes)) if i not in refused]
+        for i, reason in sorted(refused.items()):
+            yield i, Unscored(reason=reason)
         found: dict[int, list[Response]] = defaultdict(list)
         for k, sample in self._samples([prefixes[i] for i in fit], [prompts[i] for i in fit], sampling):
             found[k].append(sample.response)
@@ -140,6 +149,9 @@ class HuggingFace:
                 f"the longest prefix and max_tokens make {longest} tokens, above the layout's max_length "
                 f"{self.encoder.layout.max_length}; raise it or ask for fewer"
             )
+        for ids in prompts:
+            if reason := self._turns(len(ids), sampling.max_tokens):
+                raise ConfigError(reason)
         samples: list[list[Sample]] = [[] for _ in prefixes]
         for i, sample in self._samples(prefixes, prompts, sampling):
             samples[i].append(sample)
@@ -188,6 +200,19 @@ class HuggingFace:
                 response = self._response(prefixes[i], prompts[i], written.ids, sampling.stop)
                 yield i, Sample(response, prompts[i], tuple(written.ids), tuple(written.logprobs))
 
+    def _turns(self, length: int, max_tokens: int) -> str | None:
+        """Why a prefix of so many tokens cannot be continued: the rotary embeddings would change on the way, and keys
+        that were made before would not fit those made after."""
+        # The last token is not run.
+        first, last = (rotary.span(self.model, n) for n in (length, length + max_tokens - 1))
+        if first == last:
+            return None
+        return (
+            f"{length} tokens and {max_tokens} new ones go beyond the length at which this model's rotary embeddings "
+            f"({rotary.kind(self.model)}) change, where samples would depend on their batch; give shorter prompts, or "
+            "ask for fewer tokens"
+        )
+
     @cached_property
     def _shares(self) -> bool:
         return can_share(self.model)
@@ -205,12 +230,16 @@ class HuggingFace:
         for row in itertools.chain.from_iterable(rows[i] for i in batch_order(prompts, share=self._shares)):
             longest = max(longest, len(prompts[row.prefix]))
             size = (len(batch) + 1) * (longest + sampling.max_tokens)
-            if batch and (len(batch) == self.rows or size > self.tokens):
+            turns = batch and self._span(prompts, batch[-1]) != self._span(prompts, row)
+            if batch and (len(batch) == self.rows or size > self.tokens or turns):
                 yield batch
                 batch, longest = [], len(prompts[row.prefix])
             batch.append(row)
         if batch:
             yield batch
+
+    def _span(self, prompts: Sequence[tuple[int, ...]], row: _Row) -> int:
+        return rotary.span(self.model, len(prompts[row.prefix]))
 
     def _write(self, prompts: Sequence[tuple[int, ...]], batch: Sequence[_Row], sampling: Sampling) -> list[Written]:
         """The new tokens of each row."""

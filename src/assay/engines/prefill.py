@@ -6,7 +6,8 @@ token is left for a pass of its own, one row a prompt, whose logits start its sa
 is projected to only where somebody samples. What a `Memory` holds of a prompt is not run at all.
 
 Sharing needs keys and values that can be cut anywhere: one plain full-attention layer cache a layer. Sliding windows,
-recurrent states and rotary embeddings that change with the length are run the plain way, every prompt left-padded.
+recurrent states and rotary embeddings that change with the length are run the plain way, every prompt left-padded; of
+the last, prompts that have the same angles to the end of their samples.
 """
 
 from bisect import bisect_left
@@ -22,6 +23,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from assay.engines.memory import Ids, KeysValues, Memory, common
+from assay.packing import rotary
 
 __all__ = ["Prefilled", "Run", "batch_order", "can_share", "plan", "prefill"]
 
@@ -119,8 +121,7 @@ def _copied(x_B_H_T_D: Tensor, indices: Tensor, room: int) -> Tensor:
 @torch.inference_mode()
 def can_share(model: Any) -> bool:
     """Whether the keys and values of a prefix are the first ones of the whole: asked of the cache that it makes."""
-    types = (getattr(module, "rope_type", None) for module in model.modules())
-    if any(isinstance(kind, str) and kind in ("dynamic", "longrope") for kind in types):
+    if rotary.changes(model):
         return False
     ids = torch.zeros(1, 2, dtype=torch.long, device=model.device)
     cache: Any = getattr(model(input_ids=ids, use_cache=True, logits_to_keep=1), "past_key_values", None)
@@ -184,6 +185,7 @@ def prefill(model: Any, prompts: Sequence[Ids], *, share: bool, memory: Memory |
     if memory is not None:
         memory.meet(model)
     ids_P_T, mask_P_T = (x.to(model.device) for x in _padded(prompts, left=True))
+    rotary.reset(model)
     if not share or min(map(len, prompts)) < 2:
         out = model(
             input_ids=ids_P_T,

@@ -31,6 +31,7 @@ from assay.models.layout import Encoded, Encoder, Layout
 from assay.models.loading import fetch, load_network, load_tokenizer, quiet, read_tensors
 from assay.models.readout import Readout
 from assay.models.reward_model import Batch, RewardModel, Shared, TrainScores, share
+from assay.packing import rotary
 from assay.packing.tree import grow
 from assay.types import Prompt, Record, Response
 
@@ -281,6 +282,12 @@ def _parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Res
 def _stock(model: RewardModel, sequences: Sequence[Encoded]) -> list[float]:
     """Logits by the stock models themselves over a batch padded by their own tokenizer: a classifier's own pooling, or
     the sums of what two language models say of the responses' tokens."""
+    if rotary.changes(model.backbone) and len(sequences) > 1:
+        # In a batch of theirs, scores depend on the longest sequence: only one by one are they a model's own.
+        return [value for sequence in sequences for value in _stock(model, [sequence])]
+    for network in (model.network, getattr(model, "reference", None)):
+        if network is not None:
+            rotary.reset(network)
     with quiet():
         batch = model.encoder.tokenizer.pad({"input_ids": [list(s.ids) for s in sequences]}, return_tensors="pt")
     batch = batch.to(next(model.parameters()).device)

@@ -158,10 +158,7 @@ def check_loss(loss: Loss) -> None:
 def _unpacked(batch: Batch | Shared) -> tuple[list[Ints], Tensor]:
     """Token ids of each sequence, and the read positions (B, S) in it."""
     if isinstance(batch, Shared):
-        tree = batch.tree
-        depths_T = torch.from_numpy(tree.depths_T).to(batch.reads_B_S.device)
-        rows = [tree.ids_T[tree.places(i, np.arange(length))] for i, length in enumerate(tree.lengths)]
-        return rows, depths_T[batch.reads_B_S]
+        return batch.rows()
     positions_B_T = batch.mask_B_T.long().cumsum(-1) - 1
     there = zip(batch.ids_B_T.cpu().numpy(), batch.mask_B_T.cpu().numpy(), strict=True)
     return [ids[mask] for ids, mask in there], positions_B_T.gather(1, batch.reads_B_S)

@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from assay.errors import ConfigError
 from assay.models.logits import Formula, formula_of, precise
+from assay.packing import rotary
 from assay.packing.engine import Engine, engine_of, hidden
 from assay.packing.tree import Tree, grow
 
@@ -180,13 +181,13 @@ def _shared(
 ) -> tuple[Tensor, Tensor | None]:
     """(P, K) what is read of all P response tokens, in their order, with every place of a tree computed once; and the
     (P, D) states, if asked for."""
-    # Nothing is read at a sequence's last token.
-    before = [row[:-1] for row in rows]
+    # Nothing is read at a sequence's last token, which is left out where it does not change the others' angles.
+    before = [*rows] if rotary.changes(model.base_model) else [row[:-1] for row in rows]
     if (tree := engine.tree(before)) is None:
         tree, engine = grow(before, least=sum(map(len, before)) + 1), replace(engine, path="plain")
     hidden_T_D = hidden(model.base_model, tree, engine, micro_tokens=micro_tokens)
     device = hidden_T_D.device
-    lasts = zip(map(len, before), counts, strict=True)
+    lasts = zip((len(row) - 1 for row in rows), counts, strict=True)
     places = [tree.places(i, np.arange(last - n, last)) for i, (last, n) in enumerate(lasts)]
     targets_P = np.concatenate([row[-n:] for row, n in zip(rows, counts, strict=True)])
     places_U, firsts_U, owners_P = np.unique(np.concatenate(places), return_index=True, return_inverse=True)
@@ -256,6 +257,7 @@ def _alone(
         ids = torch.from_numpy(row).long().to(model.device)
 
         def logits(of: Any, ids: Tensor = ids, count: int = count) -> Tensor:
+            rotary.reset(of)
             return precise(of(input_ids=ids[None], use_cache=False).logits[0, -count - 1 : -1])
 
         other = None

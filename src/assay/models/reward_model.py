@@ -17,6 +17,7 @@ from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
 from assay.models.layout import Encoded, Encoder, Layout
 from assay.models.readout import Readout
+from assay.packing import rotary
 from assay.packing.engine import Engine, engine_of, hidden
 from assay.packing.tree import Tree
 from assay.types import LabelMeaning, Record
@@ -90,6 +91,12 @@ class Shared:
     def computed(self) -> int:
         """Tokens that go through the model: a shared one once."""
         return len(self.tree.ids_T)
+
+    def rows(self) -> tuple[list[NDArray[np.integer[Any]]], Tensor]:
+        """Token ids of each sequence, and the read positions (B, S) in it."""
+        depths_T = torch.from_numpy(self.tree.depths_T).to(self.reads_B_S.device)
+        rows = [self.tree.ids_T[self.tree.places(i, np.arange(n))] for i, n in enumerate(self.tree.lengths)]
+        return rows, depths_T[self.reads_B_S]
 
 
 class RewardModel(nn.Module):
@@ -168,9 +175,25 @@ class RewardModel(nn.Module):
 
     def states(self, batch: Batch | Shared, *, micro_tokens: int = 1 << 30) -> Tensor:
         """Last hidden states (B, S, D) at the read positions: what a head reads."""
+        if rotary.changes(self.backbone):
+            return self._states_by_span(batch if isinstance(batch, Batch) else _apart(batch, self.pad_id))
         if isinstance(batch, Shared):
             hidden_T_D: Tensor = hidden(self.backbone, batch.tree, self.engine, micro_tokens=micro_tokens)
             return hidden_T_D[batch.reads_B_S]
+        return self._states(batch)
+
+    def _states_by_span(self, batch: Batch) -> Tensor:
+        """The states of a batch whose sequences would change one another's rotary embeddings, were they together."""
+        parts = rotary.batches(self.backbone, batch.mask_B_T.sum(-1).tolist())
+        found: list[Tensor] = []
+        for part in parts:
+            rotary.reset(self.backbone)
+            found.append(self._states(_only(batch, part)))
+        order = torch.tensor([i for part in parts for i in part], device=batch.mask_B_T.device)
+        return torch.cat(found)[order.argsort()]
+
+    def _states(self, batch: Batch) -> Tensor:
+        """The states of a batch in one forward pass."""
         positions = (batch.mask_B_T.long().cumsum(-1) - 1).clamp(min=0)
         hidden_B_T_D = self.backbone(
             input_ids=batch.ids_B_T, attention_mask=batch.mask_B_T.long(), position_ids=positions, use_cache=False
@@ -194,6 +217,28 @@ class RewardModel(nn.Module):
         positions = [s.reads if reads == "steps" else tuple(range(s.start, len(s.ids))) for s in sequences]
         ids, starts = [s.ids for s in sequences], [s.start for s in sequences]
         return pad(ids, positions, self.pad_id, starts=starts, side=side).to(next(self.parameters()).device)
+
+
+def _only(batch: Batch, rows: Sequence[int]) -> Batch:
+    """Some sequences of a batch, without the padding that the others asked for."""
+    mask_B_T = batch.mask_B_T[rows]
+    columns = torch.nonzero(mask_B_T.any(0)).squeeze(-1)
+    first, last = int(columns[0]), int(columns[-1]) + 1
+    return Batch(
+        batch.ids_B_T[rows, first:last],
+        mask_B_T[:, first:last],
+        (batch.reads_B_S[rows] - first).clamp(min=0),
+        batch.valid_B_S[rows],
+        batch.starts_B[rows] if len(batch.starts_B) else batch.starts_B,
+    )
+
+
+def _apart(batch: Shared, pad_id: int) -> Batch:
+    """The sequences of a tree one by one, padded."""
+    rows, reads_B_S = batch.rows()
+    device = reads_B_S.device
+    padded = pad(rows, [[0]] * len(rows), pad_id).to(device)
+    return Batch(padded.ids_B_T, padded.mask_B_T, reads_B_S, batch.valid_B_S, batch.starts_B)
 
 
 Ints = Sequence[int] | NDArray[np.integer[Any]]

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from assay.packing import expand, packed, plain, trial
+from assay.packing import expand, packed, plain, rotary, trial
 from assay.packing.tree import Tree, grow
 
 __all__ = ["PACKED", "Engine", "engine_of", "hidden"]
@@ -126,8 +126,7 @@ def _unshareable(backbone: nn.Module) -> str | None:
     config: Any = backbone.config
     if getattr(config, "is_encoder_decoder", False):
         return "an encoder-decoder"
-    ropes = [str(getattr(module, "rope_type", "")) for module in backbone.modules()]
-    if any(name in rope for rope in ropes for name in ("dynamic", "longrope")):
+    if rotary.changes(backbone):
         return "rotary embeddings that change with the longest sequence"
     if noise := _noise(backbone):
         return f"{noise} is on, and a shared prompt would share its noise; set it to 0"

@@ -1,9 +1,14 @@
-"""Run a model over a tree the usual way: every sequence whole, in padded batches. What the other paths must equal."""
+"""Run a model over a tree the usual way: every sequence whole, in padded batches. What the other paths must equal.
+
+Where rotary embeddings change with the longest sequence, only sequences that have the same angles stand in a batch. A
+token that several sequences share has no one state then, so the tree must share none.
+"""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from assay.packing import rotary
 from assay.packing.tree import Tree
 
 __all__ = ["forward"]
@@ -16,7 +21,10 @@ def forward(backbone: nn.Module, tree: Tree, *, micro_tokens: int = 8192) -> Ten
     parts, places = [], []
     while order:
         width = tree.lengths[order[0]]
-        batch, order = (order[: (n := max(1, micro_tokens // width))], order[n:])
+        span = rotary.span(backbone, width)
+        # From the longest to the shortest, those of one span stand side by side.
+        batch = [i for i in order[: max(1, micro_tokens // width)] if rotary.span(backbone, tree.lengths[i]) == span]
+        order = order[len(batch) :]
         ids = np.zeros((len(batch), width), dtype=np.int64)
         mask = np.zeros_like(ids)
         for row, there, i in zip(ids, mask, batch, strict=True):
@@ -25,6 +33,7 @@ def forward(backbone: nn.Module, tree: Tree, *, micro_tokens: int = 8192) -> Ten
             there[: len(at)] = 1
             places.append(at)
         mask_B_T = torch.from_numpy(mask).to(device)
+        rotary.reset(backbone)
         out = backbone(
             input_ids=torch.from_numpy(ids).to(device),
             attention_mask=mask_B_T,

@@ -43,6 +43,7 @@ from assay.rl.settings import PROCESS, Settings
 from assay.rl.transforms import squash_warning
 from assay.rl.update import Seen, advantages_of, see, seen_figures, update
 from assay.training import resume as resuming
+from assay.training.adamw import AdamW, memory_of
 from assay.training.metrics import METRICS, metrics_file
 from assay.training.progress import progress as progress_bar
 from assay.types import Group, Prompt, Score
@@ -173,9 +174,18 @@ def _run(job: _Job, progress: bool) -> State:
     """All rounds from where the checkpoint left off."""
     policy, settings, folder = job.policy, job.settings, job.out / "checkpoint"
     trained = policy.parameters()
-    optimiser = torch.optim.AdamW(
-        [*trained.values()], lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    optimiser = AdamW(
+        [*trained.values()],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        bf16_update=settings.bf16_update,
+        seed=settings.seed,
     )
+    models = [policy.model, policy.reference.model, *([] if job.prime is None else [job.prime.model])]
+    held = [*trained.values(), *(p for model in models for p in model.parameters())]
+    memory = memory_of({id(p): p for p in held}.values(), settings.bf16_update)
+    if progress:
+        print(memory.said(), file=sys.stderr)
     state = State(beta=settings.kl)
     if (folder / "state.pt").is_file():
         state = checkpoint.load(folder, policy, optimiser, job.prime, job.prints)
@@ -203,8 +213,7 @@ def _run(job: _Job, progress: bool) -> State:
             checkpoint.save(folder, state, policy, optimiser, job.prime, job.prints)
 
         if not rows:
-            count = sum(p.numel() for p in trained.values())
-            note({"prompts": len(job.prompts), "held_out_prompts": len(job.held_out), "trained_parameters": count})
+            note({"prompts": len(job.prompts), "held_out_prompts": len(job.held_out), **memory.row()})
         whole, undo = True, None
         try:
             while True:

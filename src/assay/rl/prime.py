@@ -17,6 +17,7 @@ from assay.models.layout import Encoded
 from assay.rl.advantages import Bools
 from assay.rl.rewards import Array
 from assay.rl.rollout import portions
+from assay.training.adamw import AdamW, Bf16Update
 
 __all__ = ["ImplicitProcess"]
 
@@ -25,15 +26,22 @@ class ImplicitProcess:
     """The implicit process model of a run, and its optimiser.
 
     model: made of the policy as it was, for instance by `checkpoint.wrap_implicit`. weight: of its rewards beside the
-    outcome's.
+    outcome's. bf16_update, seed: as `training.adamw` has them.
     """
 
     def __init__(
-        self, model: ImplicitRewardModel, *, weight: float = 1.0, learning_rate: float = 1e-6, clip: float = 10.0
+        self,
+        model: ImplicitRewardModel,
+        *,
+        weight: float = 1.0,
+        learning_rate: float = 1e-6,
+        clip: float = 10.0,
+        bf16_update: Bf16Update = "master",
+        seed: int = 0,
     ) -> None:
         self.model, self.weight, self.clip = model.eval(), weight, clip
         trained = [p for p in model.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=0.0)
+        self.optimiser = AdamW(trained, lr=learning_rate, bf16_update=bf16_update, seed=seed, fused=None)
 
     def learn(self, samples: Sequence[Sample], right_B: Array, scored_B: Bools, micro_tokens: int) -> dict[str, float]:
         """One step on whether responses are right, in [0, 1]: mean cross-entropy, and how often it had the right sign.

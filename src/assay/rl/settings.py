@@ -50,6 +50,11 @@ class Settings:
     clip: float = 1.0
     """Largest norm of the gradient."""
 
+    bf16_update: Literal["master", "stochastic"] = "master"
+    """How parameters in bfloat16 are updated, whose 8 bits would lose most updates: master = in a float32 copy (16
+    bytes per parameter with gradient and AdamW's moments, as for parameters in float32), stochastic = without a copy,
+    rounded up or down at random (12 bytes)."""
+
     advantage: Advantage = "rloo"
     """How much better a token was than expected (see `rl.advantages`)."""
 

@@ -6,6 +6,7 @@ one CPU and a given number of threads. Left out on purpose: more than one proces
 """
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from torch import nn
 from assay.errors import BackendError
 from assay.packing.budget import Budget, out_of_memory
 from assay.training import resume as resuming
+from assay.training.adamw import AdamW, Memory, memory_of
 from assay.training.collate import Example, epoch_order
 from assay.training.metrics import METRICS, metrics_file
 from assay.training.progress import progress as progress_bar
@@ -69,6 +71,11 @@ class Task(Generic[P]):
     held_out: int = 0
     """How many held-out examples there are."""
 
+    @property
+    def memory(self) -> Memory:
+        """What training it holds, as the model stands."""
+        return memory_of(self.model.parameters(), self.settings.bf16_update)
+
 
 def descend(
     task: Task[P], *, out: Path, prints: Mapping[str, str], start: Mapping[str, Any], progress: bool
@@ -79,6 +86,8 @@ def descend(
     """
     model, settings, folder = task.model, task.settings, out / CHECKPOINT
     optimiser = optimiser_of(model, settings)
+    if progress:
+        print(task.memory.said(), file=sys.stderr)
     state = resuming.State()
     if (folder / "state.pt").is_file():
         state = resuming.load(folder, model, optimiser, prints)
@@ -93,7 +102,7 @@ def descend(
         progress_bar("train", total, start=state.step, on=progress) as show,
     ):
         if not state.step:
-            write(start)
+            write({**start, **task.memory.row()})
         stop = _done(state, total, settings)
         while not stop:
             began = time.monotonic()
@@ -189,14 +198,15 @@ def learning_rate(step: int, total: int, settings: Settings) -> float:
     return settings.learning_rate * (last + (1 - last) * wave)
 
 
-def optimiser_of(model: nn.Module, settings: Settings) -> torch.optim.AdamW:
-    """AdamW; vectors (norms, biases) do not decay."""
+def optimiser_of(model: nn.Module, settings: Settings) -> AdamW:
+    """AdamW; vectors (norms, biases) do not decay. Raises `ConfigError` for a precision that it cannot train in."""
     trained = resuming.trainable(model).values()
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate, fused=True)
+    given = [g for g in groups if g["params"]]
+    return AdamW(given, lr=settings.learning_rate, bf16_update=settings.bf16_update, seed=settings.seed)
 
 
 @contextmanager

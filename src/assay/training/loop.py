@@ -132,6 +132,7 @@ def train(
             torch.manual_seed(settings.seed)
             add_lora(model, settings.lora, 2 * settings.lora)
         task = task_of(model, examples, loss, settings, held)
+        memory = task.memory
         state = descent.descend(task, out=out, prints=prints, start=start, progress=progress)
         if settings.lora:
             from assay.models.lora import merge_lora
@@ -140,6 +141,7 @@ def train(
         model.scores = train_scores(model, records)
         best = state.best or resuming.Best(state.step, None, None)
         summary = start | {
+            **memory.row(),
             "steps": state.step,
             "best_step": best.step,
             "held_out_loss": best.loss,

@@ -1,6 +1,7 @@
 """How a model is trained: values shared by every loss."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from assay.errors import ConfigError
 
@@ -47,6 +48,11 @@ class Settings:
 
     autocast: bool = False
     """Multiply matrices in bf16 while parameters stay as they are."""
+
+    bf16_update: Literal["master", "stochastic"] = "master"
+    """How parameters in bfloat16 are updated, whose 8 bits would lose most updates: master = in a float32 copy (16
+    bytes per parameter with gradient and AdamW's moments, as for parameters in float32), stochastic = without a copy,
+    rounded up or down at random (12 bytes)."""
 
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third slower."""

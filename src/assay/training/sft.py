@@ -307,10 +307,15 @@ def fine_tune(
             "held_out_responses": len(held),
             "held_out_dropped": held_dropped,
         }
-        state = _run(model, examples, held, settings, out, prints, start, progress)
+        task = _task(model, examples, held, settings)
+        memory = task.memory
+        state = descent.descend(task, out=out, prints=prints, start=start, progress=progress)
+        if settings.lora:
+            lora.merge(model)
         best = state.best or resuming.Best(state.step, None, None)
         _publish(model, tokenizer, out)
         summary = start | {
+            **memory.row(),
             "steps": state.step,
             "best_step": best.step,
             "held_out_loss": best.loss,
@@ -331,17 +336,8 @@ def fine_tune(
     )
 
 
-def _run(
-    model: Any,
-    examples: Sequence[Example],
-    held: Sequence[Example],
-    settings: Settings,
-    out: Path,
-    prints: Mapping[str, str],
-    start: Mapping[str, Any],
-    progress: bool,
-) -> resuming.State:
-    """All steps; the model ends with the weights to keep, adapters merged."""
+def _task(model: Any, examples: Sequence[Example], held: Sequence[Example], settings: Settings) -> descent.Task[Part]:
+    """What the run descends on; adapters, where they are what is trained, are put into the model."""
     if settings.lora:
         torch.manual_seed(settings.seed)
         lora.adapt(model, settings.lora, 2 * settings.lora)
@@ -351,7 +347,7 @@ def _run(
         return {"loss": loss, "perplexity": _perplexity(loss)}
 
     model.eval()
-    task = descent.Task(
+    return descent.Task(
         model=model,
         network=model,
         examples=examples,
@@ -362,10 +358,6 @@ def _run(
         checks=cut(model, held, settings.micro_tokens) if held else [],
         held_out=len(held),
     )
-    state = descent.descend(task, out=out, prints=prints, start=start, progress=progress)
-    if settings.lora:
-        lora.merge(model)
-    return state
 
 
 def _perplexity(loss: float) -> float:
