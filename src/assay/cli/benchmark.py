@@ -96,13 +96,12 @@ class Command:
         print(f"wrote {out / 'benchmark.json'}, {out / 'report.html'} and {out / 'run.json'}")
 
     def _scorer(self) -> "Scorer":
-        import torch
-
         from assay.models.checkpoint import load
+        from assay.models.device import device_of
         from assay.scorers.local import LocalScorer
 
         assert self.model is not None
-        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        device = device_of(self.device)
         return LocalScorer(load(self.model, dtype=self.dtype, device=device), micro_tokens=self.micro_tokens)
 
 

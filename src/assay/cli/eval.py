@@ -59,12 +59,11 @@ class Command:
 
     def __call__(self) -> None:
         """Score, measure, print, and write the files."""
-        import torch
-
         from assay.data import io
         from assay.models.checkpoint import load
+        from assay.models.device import device_of
 
-        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        device = device_of(self.device)
         model = load(self.model, dtype=self.dtype, device=device)
         records: list[Record] = []
         prompts = 0

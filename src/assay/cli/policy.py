@@ -108,21 +108,12 @@ class Policy:
         return found
 
     def _local(self, split: Callable[[str], tuple[str, ...]]) -> tuple[Generator, str]:
-        import torch
-        from transformers import AutoModelForCausalLM
-
         from assay.engines.hf import HuggingFace
+        from assay.models.fit import fitted
         from assay.models.layout import Layout
-        from assay.models.loading import fetch, load_network, load_tokenizer
+        from assay.models.policy import open_policy
 
-        if self.policy == "smol":
-            from assay.models.smol import smol_folder
-
-            folder = smol_folder()
-        else:
-            folder = fetch(self.policy)
-        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
-        model = load_network(AutoModelForCausalLM, folder, dtype=getattr(torch, self.dtype)).to(device)
-        layout = Layout(template=self.template, join=self.join, max_length=self.max_length)
-        generator = HuggingFace(model, load_tokenizer(folder), layout=layout, split=split)
+        model, tokenizer, _ = open_policy(self.policy, dtype=self.dtype, device=self.device)
+        layout = fitted(Layout(template=self.template, join=self.join, max_length=self.max_length), model)
+        generator = HuggingFace(model, tokenizer, layout=layout, split=split)
         return generator, fingerprint(generator)

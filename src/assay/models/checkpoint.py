@@ -21,14 +21,28 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from pydantic import Field, FiniteFloat, ValidationError
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from assay.config import write_atomic
 from assay.errors import BackendError, ConfigError
+from assay.models.device import device_of
+from assay.models.generic import classifier_of, has_stock_classifier
+from assay.models.heads import HeadChoice, existing_head
 from assay.models.implicit import ImplicitRewardModel
 from assay.models.layout import Encoded, Encoder, Layout
-from assay.models.loading import fetch, load_network, load_tokenizer, quiet, read_tensors
+from assay.models.loading import (
+    fetch,
+    first_line,
+    home_of,
+    load_config,
+    load_network,
+    load_tokenizer,
+    quiet,
+    read_tensors,
+    say,
+)
+from assay.models.padding import pad_id_of
 from assay.models.readout import Readout
 from assay.models.reward_model import Batch, RewardModel, Shared, TrainScores, share
 from assay.packing import rotary
@@ -87,37 +101,86 @@ class Manifest(Record):
 
 
 def create(
-    backbone: str | Path, *, layout: Layout, readout: Readout, dtype: Dtype = "float32", seed: int = 0
+    backbone: str | Path,
+    *,
+    layout: Layout,
+    readout: Readout,
+    dtype: Dtype = "float32",
+    seed: int = 0,
+    head: HeadChoice = "auto",
 ) -> RewardModel:
-    """A reward model with a fresh head on a causal LM's folder (or hub name). Raises `ConfigError` if none is there."""
+    """A reward model on the folder (or hub name) of a causal LM, of an adapter of one, or of a reward model.
+
+    head: "keep" goes on with the head that the folder brings, "new" draws one from `seed`, "auto" keeps one that is
+    there. Raises `ConfigError` where the folder cannot be loaded or trained, or brings a head of another kind.
+    """
     folder = fetch(backbone)
     tokenizer = load_tokenizer(folder)
+    config = load_config(folder)
+    _check_reads_forward(folder, config)
+    home = home_of(folder)
     network = load_network(
         AutoModelForSequenceClassification,
         folder,
         may_miss=["score."],
+        trains=True,
         num_labels=len(readout.weights),
         dtype=getattr(torch, dtype),
     )
-    return wrap(network, tokenizer, layout=layout, readout=readout, seed=seed)
+    manifest = read_manifest(home) if (home / MANIFEST).is_file() else None
+    kept = existing_head(folder, config, readout, layout, head, manifest)
+    if not has_stock_classifier(config):
+        say(f"{type(network).__name__} is made here: transformers has none, so only this library will load the head")
+    model = wrap(network, tokenizer, layout=layout, readout=readout, seed=seed, head=kept)
+    if model.layout.max_length < layout.max_length:
+        say(f"{folder} has positions for {model.layout.max_length} tokens; longer sequences are left out and counted")
+    return model
 
 
-def wrap(network: Any, tokenizer: Any, *, layout: Layout, readout: Readout, seed: int = 0) -> RewardModel:
-    """A reward model on a sequence-classification network made elsewhere; its head is drawn anew from `seed`."""
+def _check_reads_forward(folder: Path, config: Any) -> None:
+    """Raise `ConfigError` where a network is no language model that reads texts forward and nothing else."""
+    name = (config.architectures or [type(config).__name__])[0]
+    if any(hasattr(config, f"{sense}_config") for sense in ("vision", "audio")):
+        raise ConfigError(
+            f"{folder} is a {name}, which sees or hears beside reading, and only texts are read here; give "
+            "a checkpoint of its text model alone (model.language_model.save_pretrained)"
+        )
+    kind: Any = classifier_of(config)
+    with torch.device("meta"), quiet():
+        try:
+            network = kind.from_config(config) if kind is AutoModelForSequenceClassification else kind(config)
+        except Exception as error:
+            raise ConfigError(f"{folder}: no {name} can be made of its config.json: {first_line(error)}") from error
+    if config.is_encoder_decoder or not isinstance(getattr(network, "score", None), nn.Linear):
+        raise ConfigError(
+            f"{folder} is a {name}, which does not read forward to a last token as a causal language model does; "
+            "give a causal one to train"
+        )
+
+
+def wrap(
+    network: Any, tokenizer: Any, *, layout: Layout, readout: Readout, seed: int = 0, head: Tensor | None = None
+) -> RewardModel:
+    """A reward model on a sequence-classification network made elsewhere; its head is drawn anew from `seed`.
+
+    head: weights (outputs, width) to go on with instead.
+    """
     outputs = len(readout.weights)
-    pad_id = _pad_id(tokenizer, network)
+    encoder = Encoder(tokenizer, layout, readout)
+    pad_id = pad_id_of(encoder, network, seed)
     # A padding row gets no gradient: it must not be that of a token which is read.
     if getattr(network.get_input_embeddings(), "padding_idx", None) is not None:
         network.get_input_embeddings().padding_idx = pad_id
     network.config.num_labels = outputs
     network.config.problem_type = "regression"
     width = network.score.weight.shape[-1]
-    generator = torch.Generator().manual_seed(seed)
-    # 1/sqrt(d) leaves the first scores of order one or below, whatever the width (arXiv:2009.01325).
-    drawn = torch.randn((outputs, width), generator=generator) / math.sqrt(width + 1)
+    if head is None:
+        generator = torch.Generator().manual_seed(seed)
+        # 1/sqrt(d) leaves the first scores of order one or below, whatever the width (arXiv:2009.01325).
+        head = torch.randn((outputs, width), generator=generator) / math.sqrt(width + 1)
     network.score = nn.Linear(width, outputs, bias=False)
-    network.score.weight = nn.Parameter(drawn)
-    model = RewardModel(network, Encoder(tokenizer, layout, readout), pad_id=pad_id)
+    network.score.weight = nn.Parameter(head.float())
+    model = RewardModel(network, encoder, pad_id=pad_id)
     model.to(network.get_input_embeddings().weight.device)
     return model
 
@@ -131,7 +194,7 @@ def create_implicit(
     """
     folder = fetch(backbone)
     tokenizer = load_tokenizer(folder)
-    network = load_network(AutoModelForCausalLM, folder, dtype=getattr(torch, dtype))
+    network = load_network(AutoModelForCausalLM, folder, trains=True, dtype=getattr(torch, dtype))
     return wrap_implicit(network, tokenizer, layout=layout, readout=readout, beta=beta)
 
 
@@ -210,7 +273,7 @@ def read_manifest(folder: str | Path) -> Manifest:
 
 def load(folder: str | Path, *, dtype: Dtype | None = None, device: str = "cpu") -> RewardModel:
     """A saved reward model. Raises `ConfigError` where the folder is not one, or not whole."""
-    path = Path(folder)
+    path, device = Path(folder), device_of(device)
     manifest = read_manifest(path)
     beta, pad_id, scores = manifest.implicit_beta, manifest.pad_id, manifest.scores
     settings: dict[str, Any] = {"may_hold": [], "dtype": getattr(torch, dtype) if dtype else "auto"}
@@ -250,6 +313,8 @@ def parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Resp
 def _parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Response]]) -> float:
     sequences = model.encoder.encode(list(probes))
     alone = [model(model.collate([s]))[0].double().cpu() for s in sequences]
+    if not all(bool(logits.isfinite().all()) for logits in alone):
+        return math.nan
     device = str(next(model.parameters()).device)
     dtype: Dtype = "bfloat16" if next(model.backbone.parameters()).dtype == torch.bfloat16 else "float32"
     reloaded = load(folder, dtype=dtype, device=device)
@@ -303,17 +368,6 @@ def _stock(model: RewardModel, sequences: Sequence[Encoded]) -> list[float]:
     head.to(next(model.backbone.parameters()).dtype)
     logits = model.network(**batch).logits
     return [float(x) for x in (logits.float() * model.readout_weights).sum(-1)]
-
-
-def _pad_id(tokenizer: Any, network: Any) -> int:
-    """An id to pad with that cannot end a sequence; makes a new token where the tokenizer has none to spare."""
-    ends = {tokenizer.eos_token_id, tokenizer.bos_token_id}
-    for candidate in (tokenizer.pad_token_id, tokenizer.unk_token_id):
-        if candidate is not None and candidate not in ends:
-            return int(candidate)
-    tokenizer.add_special_tokens({"pad_token": "<|assay_pad|>"})
-    network.resize_token_embeddings(max(len(tokenizer), network.get_input_embeddings().num_embeddings))
-    return int(tokenizer.pad_token_id)
 
 
 def publish(staging: Path, folder: Path) -> None:

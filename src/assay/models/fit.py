@@ -1,11 +1,35 @@
 """Which sequences a model must neither score nor be trained on."""
 
-from typing import Literal
+import re
+from typing import Any, Literal
+
+from torch import nn
 
 from assay.models.layout import Encoded, Layout
 from assay.types import Response
 
-__all__ = ["unfit"]
+__all__ = ["fitted", "most_tokens", "unfit"]
+
+
+def most_tokens(network: Any) -> int | None:
+    """Longest sequence, in tokens, that a network has positions for; None where positions are computed (rotary)."""
+    embedding = network.get_input_embeddings()
+    tables = (
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Embedding) and module is not embedding and re.search(r"wpe|pos", name)
+    )
+    if next(tables, None) is None:
+        return None
+    config = network.config.get_text_config()
+    most = getattr(config, "n_positions", None) or getattr(config, "max_position_embeddings", None)
+    return None if most is None else int(most)
+
+
+def fitted(layout: Layout, network: Any) -> Layout:
+    """The layout, whose longest sequence is no longer than the network has positions for."""
+    most = most_tokens(network)
+    return layout if most is None or most >= layout.max_length else layout.model_copy(update={"max_length": most})
 
 
 def unfit(layout: Layout, response: Response, sequence: Encoded) -> Literal["too long", "empty"] | None:

@@ -1,8 +1,11 @@
 """Read networks from a folder or the hub: quietly, running no code of a checkpoint, leaving no weight at random.
 
-Transformers fills weights it does not find with random numbers and says so in a log. Here that is an error.
+Transformers fills weights it does not find with random numbers and says so in a log. Here that is an error. An
+adapter's folder is read as what it stands for, its base with the adapter merged. Whatever transformers raises while it
+reads a folder ends in one sentence that names the folder.
 """
 
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +16,22 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers.utils import logging
 
-from assay.errors import ConfigError
+from assay.errors import AssayError, ConfigError
+from assay.models.adapters import PREFIX, adapter_tensors, base_of, is_adapter, merge_adapter
+from assay.models.folder import check_tokenizer_files, check_weights, configuration, first_line
+from assay.models.generic import classifier_of
 
-__all__ = ["fetch", "first_line", "load_network", "load_tokenizer", "quiet", "read_tensors"]
+__all__ = [
+    "fetch",
+    "first_line",
+    "home_of",
+    "load_config",
+    "load_network",
+    "load_tokenizer",
+    "quiet",
+    "read_tensors",
+    "say",
+]
 
 
 @contextmanager
@@ -30,6 +46,11 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def say(text: str) -> None:
+    """Tell the user what was decided for them, in a line apart from a command's output."""
+    print(text, file=sys.stderr)
 
 
 def fetch(name: str | Path) -> Path:
@@ -47,7 +68,7 @@ def fetch(name: str | Path) -> Path:
             snapshot_download(str(name), allow_patterns=["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"])
         )
         if not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(str(name), allow_patterns=["pytorch_model*.bin*"]))
+            folder = Path(snapshot_download(str(name), allow_patterns=["pytorch_model*.bin*", "adapter_model.bin"]))
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{name} is neither a folder nor reachable on the hub ({first_line(error)}); give a local folder"
@@ -55,15 +76,74 @@ def fetch(name: str | Path) -> Path:
     return folder
 
 
+def home_of(folder: str | Path) -> Path:
+    """The folder whose weights a folder stands for: an adapter's base, otherwise the folder itself.
+
+    Raises `ConfigError` where the base of an adapter is not to be had.
+    """
+    folder, seen = Path(folder), set[Path]()
+    while is_adapter(folder):
+        if folder in seen:
+            raise ConfigError(f"{folder} is an adapter whose base is itself; write the base's folder to its config")
+        seen.add(folder)
+        base = base_of(folder)
+        try:
+            folder = fetch(base)
+        except ConfigError as error:
+            raise ConfigError(f"{folder} is an adapter of {base}, and {error}") from error
+    return folder
+
+
 def load_tokenizer(folder: str | Path) -> Any:
-    """The folder's tokenizer. Raises `ConfigError` when there is none that transformers itself can read."""
+    """The folder's tokenizer, or that of an adapter's base where the adapter brings none.
+
+    Raises `ConfigError` when there is none that transformers itself can read, or one that knows no text: of a folder
+    without a vocabulary transformers makes an empty tokenizer, which turns every text into nothing.
+    """
     from transformers import AutoTokenizer
 
+    place = Path(folder)
+    try:
+        check_tokenizer_files(place)
+    except ConfigError:
+        if not is_adapter(place):
+            raise
+        place = home_of(place)
+        check_tokenizer_files(place)
     try:
         with quiet():
-            return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
-    except (OSError, ValueError) as error:
+            tokenizer = AutoTokenizer.from_pretrained(str(place), trust_remote_code=False)
+        words = set(tokenizer.get_vocab().values()) - set(tokenizer.added_tokens_decoder)
+    except Exception as error:
         raise ConfigError(f"{folder} has no tokenizer that can be loaded: {first_line(error)}") from error
+    if not words:
+        raise ConfigError(
+            f"{folder} has a tokenizer whose vocabulary is empty: every text would become nothing; "
+            "save the tokenizer that the model was trained with into the same folder (tokenizer.save_pretrained)"
+        )
+    return tokenizer
+
+
+def load_config(folder: str | Path, **settings: Any) -> Any:
+    """The configuration of a folder, of its base where it is an adapter's, as transformers reads it.
+
+    An attention that was written down for another machine is left to transformers' choice, and that is said. Raises
+    `ConfigError` where there is no configuration that transformers reads.
+    """
+    from transformers import AutoConfig
+
+    home = home_of(folder)
+    configuration(home)
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(str(home), trust_remote_code=False, **settings)
+    except Exception as error:
+        raise ConfigError(f"{home} has no configuration that transformers reads: {first_line(error)}") from error
+    attention = config._attn_implementation
+    if attention not in (None, "eager", "sdpa"):
+        say(f"{home} names the attention {attention}; torch's own (sdpa), which computes the same, takes its place")
+        config._attn_implementation = None
+    return config
 
 
 def load_network(
@@ -72,21 +152,38 @@ def load_network(
     *,
     may_miss: Sequence[str] = (),
     may_hold: Sequence[str] | None = None,
+    trains: bool = False,
     **settings: Any,
 ) -> Any:
-    """A network by `auto.from_pretrained`, whose every weight comes from the folder.
+    """A network by `auto.from_pretrained`, whose every weight comes from the folder, an adapter's base and adapter.
 
     may_miss: prefixes of weights that the caller fills in itself. may_hold: prefixes of weights that the folder may
-    hold beside the network's; None = any. Raises `ConfigError` naming the weights that are missing, of the wrong
-    shape, or left over.
+    hold beside the network's; None = any. trains: the network is to be trained, for which quantised weights do not do.
+    Raises `ConfigError` naming the weights that are missing, of the wrong shape, left over or no numbers, and for
+    whatever else keeps the folder from being loaded.
     """
-    try:
-        with quiet():
-            network, found = auto.from_pretrained(
-                str(folder), output_loading_info=True, trust_remote_code=False, **settings
-            )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"{folder} cannot be loaded: {first_line(error)}") from error
+    home = home_of(folder)
+    if home != Path(folder):
+        bases: list[Path] = []
+        place = Path(folder)
+        while is_adapter(place):
+            bases.append(place)
+            place = fetch(base_of(place))
+        settings |= {"may_miss": may_miss, "may_hold": may_hold, "trains": trains}
+        network = load_network(auto, home, **settings)
+        for adapter in reversed(bases):
+            network = merge_adapter(network, adapter)
+        say(f"{folder}: adapter merged into {home}")
+        return _checked(network, Path(folder))
+    named = {key: settings.pop(key) for key in ("num_labels",) if key in settings}
+    config = load_config(home, **named)
+    if trains and (method := _quantised(config)):
+        raise ConfigError(
+            f"{folder} is quantised ({method}), and such weights can be neither trained nor saved as they are; "
+            "give the checkpoint that it was made from, or dequantise it first"
+        )
+    check_weights(home)
+    network, found = _from_pretrained(auto, home, config, settings)
     missing = sorted(k for k in found["missing_keys"] if not k.startswith(tuple(may_miss)))
     wrong = sorted(k[0] for k in found["mismatched_keys"] if not k[0].startswith(tuple(may_miss)))
     extra = []
@@ -94,16 +191,66 @@ def load_network(
         extra = sorted(k for k in found["unexpected_keys"] if not k.startswith(tuple(may_hold)))
     for what, keys in (("lacks", missing), ("has the wrong shape for", wrong), ("holds weights nobody reads:", extra)):
         if keys:
-            named = ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
+            named_keys = ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
             raise ConfigError(
-                f"{folder} {what} {named}; its architecture is {_architecture(network)}: "
+                f"{folder} {what} {named_keys}; its architecture is {_architecture(network)}: "
                 "give the folder of a checkpoint of this kind, whole"
+            )
+    return _checked(network, home)
+
+
+def _from_pretrained(auto: Any, home: Path, config: Any, settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    from pickle import UnpicklingError
+
+    from transformers import AutoModelForSequenceClassification
+
+    kind = classifier_of(config) if auto is AutoModelForSequenceClassification else auto
+    try:
+        with quiet():
+            network, found = kind.from_pretrained(
+                str(home), config=config, output_loading_info=True, trust_remote_code=False, **settings
+            )
+    except AssayError:
+        raise
+    except UnpicklingError as error:
+        raise ConfigError(
+            f"{home} cannot be loaded: its .bin holds more than tensors, which could run code, or is damaged; "
+            "where you trust who made it, convert it to model.safetensors"
+        ) from error
+    except Exception as error:
+        # Whatever a file makes transformers and what it calls stumble over, the file is what is at fault.
+        raise ConfigError(f"{home} cannot be loaded: {first_line(error)}") from error
+    return network, found
+
+
+def _checked(network: Any, folder: Path) -> Any:
+    """The network, if its weights are numbers."""
+    for name, parameter in network.named_parameters():
+        if parameter.is_floating_point() and not bool(torch.isfinite(parameter).all()):
+            raise ConfigError(
+                f"{folder}: {name} holds values that are no finite numbers, so that every output would be none; "
+                "fetch the checkpoint again, or take one from before its training went astray"
             )
     return network
 
 
+def _quantised(config: Any) -> str | None:
+    """The method that a checkpoint's weights were quantised by, or None."""
+    settings = getattr(config, "quantization_config", None)
+    if not settings:
+        return None
+    method = settings.get("quant_method") if isinstance(settings, dict) else settings.quant_method
+    return str(getattr(method, "value", method) or "by a method it does not name")
+
+
 def read_tensors(folder: Path, names: Collection[str]) -> dict[str, Tensor]:
-    """Those of the named tensors that the folder's weights hold; safetensors, or tensors-only pickles without any."""
+    """Those of the named tensors that the folder's weights hold; safetensors, or tensors-only pickles without any.
+
+    Of an adapter's folder, those that it was trained with as a whole, and the others of its base.
+    """
+    if is_adapter(folder):
+        own = adapter_tensors(folder)
+        return read_tensors(home_of(folder), names) | {n: own[PREFIX + n] for n in names if PREFIX + n in own}
     found: dict[str, Tensor] = {}
     files = sorted(folder.glob("*.safetensors"))
     for path in files:
@@ -114,11 +261,6 @@ def read_tensors(folder: Path, names: Collection[str]) -> dict[str, Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             found |= {name: state[name] for name in names if name in state}
     return found
-
-
-def first_line(error: Exception) -> str:
-    """What went wrong, without the advice that follows."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _architecture(network: Any) -> str:

@@ -1,4 +1,4 @@
-"""Policies, the language models that write responses: what they read and write in, and how they are kept.
+"""Policies, the language models that write responses: how they are opened, read and written in, and kept.
 
 A folder holds a stock `...ForCausalLM` and its tokenizer, which every other tool loads.
 """
@@ -9,14 +9,56 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
+from transformers import AutoModelForCausalLM
+
 from assay.errors import ConfigError
 from assay.models import lora
-from assay.models.checkpoint import publish
+from assay.models.checkpoint import Dtype, publish
+from assay.models.device import device_of
 from assay.models.layout import Encoder, Layout
-from assay.models.loading import quiet
+from assay.models.loading import fetch, first_line, load_network, load_tokenizer, quiet
 from assay.models.readout import PREFERENCE
 
-__all__ = ["end_ids", "policy_encoder", "save_policy"]
+__all__ = ["end_ids", "open_policy", "policy_encoder", "save_policy"]
+
+
+def open_policy(
+    name: str | Path, *, dtype: Dtype = "float32", device: str = "auto", trains: bool = False
+) -> tuple[Any, Any, Path]:
+    """A causal LM, its tokenizer and its folder: of a folder, a hub name, an adapter's folder, or "smol".
+
+    trains: it is to be trained, so what could not be saved in the end is refused now. Raises `ConfigError` where the
+    folder, or the device, is not to be had.
+    """
+    device = device_of(device)
+    if str(name).startswith(("http://", "https://")):
+        raise ConfigError(f"{name} is a server, whose weights cannot be trained; give a folder")
+    if name == "smol":
+        from assay.models.smol import smol_folder
+
+        folder = smol_folder()
+    else:
+        folder = fetch(name)
+    tokenizer = load_tokenizer(folder)
+    model = load_network(AutoModelForCausalLM, folder, trains=trains, dtype=getattr(torch, dtype))
+    if trains:
+        _rehearse(model, tokenizer, folder)
+    return model.to(device), tokenizer, folder
+
+
+def _rehearse(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write all of a policy but its weights, to nowhere: settings that cannot be saved are found before training."""
+    try:
+        with quiet(), tempfile.TemporaryDirectory() as nowhere:
+            tokenizer.save_pretrained(nowhere)
+            model.config.save_pretrained(nowhere)
+            if model.generation_config is not None:
+                model.generation_config.save_pretrained(nowhere)
+    except Exception as error:
+        raise ConfigError(
+            f"{folder} could not be saved again after training: {first_line(error)}; correct its files first"
+        ) from error
 
 
 def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:

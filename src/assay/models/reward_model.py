@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
+from assay.models.fit import fitted
 from assay.models.layout import Encoded, Encoder, Layout
 from assay.models.readout import Readout
 from assay.packing import rotary
@@ -109,6 +110,8 @@ class RewardModel(nn.Module):
 
     def __init__(self, network: Any, encoder: Encoder, *, pad_id: int, scores: TrainScores | None = None) -> None:
         super().__init__()
+        # Where positions are a table, what is longer than the table is too long, whatever was asked for.
+        encoder.layout = fitted(encoder.layout, network)
         self.network = network
         self.encoder = encoder
         self.pad_id = pad_id
@@ -150,6 +153,11 @@ class RewardModel(nn.Module):
         backbone = self.network.base_model
         assert isinstance(backbone, nn.Module)
         return backbone
+
+    @property
+    def rows(self) -> int:
+        """Tokens that the embedding has a row for; ids from here on cannot be read."""
+        return int(self.network.get_input_embeddings().weight.shape[0])
 
     @property
     def readout(self) -> Readout:

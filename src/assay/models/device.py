@@ -1,0 +1,28 @@
+"""Where a model computes: the words of a command line as a device that this machine has."""
+
+import torch
+
+from assay.errors import ConfigError
+
+__all__ = ["device_of"]
+
+
+def device_of(word: str) -> str:
+    """Return the device that a word names, "auto" being the GPU where there is one.
+
+    Raises `ConfigError` where the word is no device's, or this machine or this build of torch has none of that kind.
+    """
+    if word == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kinds = [kind for kind in ("cuda", "xpu", "mps") if getattr(torch, kind).is_available()]
+    there = ", ".join(["auto", "cpu", *kinds])
+    try:
+        device = torch.device(word)
+    except RuntimeError as error:
+        raise ConfigError(f"device {word!r} means nothing; there is {there}") from error
+    if device.type not in ("cpu", *kinds):
+        raise ConfigError(f"device {word!r} is not to be had on this machine with this build of torch; use {there}")
+    count = getattr(torch, device.type).device_count()
+    if device.index is not None and device.index >= count:
+        raise ConfigError(f"device {word!r} is not there: this machine has {count} of that kind, numbered from 0")
+    return word
