@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from assay.fingerprint import fingerprint
 from assay.models.layout import Layout
 from assay.rl.policy import Policy
 from assay.types import Group, Response, Score, Unscored
@@ -34,10 +35,14 @@ def policy(seed: int = 0, **more: Any) -> Policy:
 
 
 class By:
-    """Scores by a function of the response; counts how often it was asked."""
+    """Scores by a function of the response; counts how often it was asked, which makes no other scorer of it."""
 
     def __init__(self, one: Callable[[Response], Score | Unscored]) -> None:
         self.one, self.calls = one, 0
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.one)
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         self.calls += 1

@@ -63,12 +63,13 @@ def test_importance_by_hand() -> None:
     assert found[1, 0] == pytest.approx(0.5)
 
 
-def test_the_ratio_of_a_sequence_shares_its_gradient_among_its_tokens() -> None:
+def test_the_ratio_of_a_sequence_has_each_tokens_own_gradient() -> None:
     log, old, mask = numbers(2, 4).requires_grad_(), numbers(2, 4, seed=1), lengths(4, 2)
     ratio = importance(log, old, mask, "sequence")
-    (found,) = torch.autograd.grad(ratio[0, 0] + 10 * ratio[1, 0], log)
-    share = torch.stack([ratio[0] / 4, torch.where(mask[1], 10 * ratio[1] / 2, 0)])
-    torch.testing.assert_close(found, share.detach())
+    (found,) = torch.autograd.grad(ratio[0, 0] + 10 * ratio[1, 1], log)
+    own = torch.zeros(2, 4, dtype=DOUBLE)
+    own[0, 0], own[1, 1] = ratio[0, 0].detach(), 10 * ratio[1, 0].detach()
+    torch.testing.assert_close(found, own)
     # GSPO: a mean over responses of s A, s = (π / π_old)^(1 / length).
     advantages = torch.tensor([[0.7], [-1.3]], dtype=DOUBLE).expand(2, 4)
     ratio = importance(log, old, mask, "sequence")

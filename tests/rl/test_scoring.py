@@ -8,8 +8,8 @@ import pytest
 
 from assay.errors import BackendError, ConfigError, DataError
 from assay.rl.rewards import Array
-from assay.rl.scoring import Part, Rewards, Statistics, ask, reward
-from assay.rl.transforms import PAR, Centre, Clip, LengthPenalty, Standardise
+from assay.rl.scoring import Part, Rewards, ask, differing, reward
+from assay.rl.transforms import PAR, Centre, Clip, Gate, LengthPenalty, Overlong, Standardise, Statistics
 from assay.types import Group, Prompt, Response, Score, Unscored
 
 
@@ -307,3 +307,59 @@ def test_a_setting_that_would_do_nothing_is_refused(settings: dict[str, Any]) ->
     name = next(iter(settings))
     with pytest.raises(ConfigError, match=f"{name} does nothing"):
         Part(name="a", scorer=None, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.owed
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["weight", "threshold", "temperature", "prover"])
+def test_a_setting_that_is_no_number_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"part 'a': {name} is"):
+        Part(name="a", scorer=None, **{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.owed
+@pytest.mark.parametrize("shaped", [(Overlong(4, 3),), (LengthPenalty(0.1),), (LengthPenalty(0.1), Centre())])
+def test_equal_scores_are_equal_before_they_are_shaped(shaped: Any) -> None:
+    """A group in which all are wrong teaches nothing, however its lengths are priced."""
+    wrong = Does(lambda groups: [[Score(value=0.0) for _ in g.responses] for g in groups])
+    found = rewards(Part(name="right", scorer=wrong, transforms=shaped))
+    group_B = np.array([0, 0, 0, 1])
+    assert differing(found, group_B) == [0]
+    assert differing(found, group_B, "raw") == []
+    # With another part that tells them apart they are not alike; and a group of one never is.
+    found = rewards(Part(name="right", scorer=wrong, transforms=shaped), outcome())
+    assert differing(found, group_B, "raw") == [0]
+    # Scores that differ and come to the same are told apart before, and not after.
+    found = rewards(outcome(transforms=(Gate(pattern="nowhere"),)))
+    assert differing(found, group_B) == []
+    assert differing(found, group_B, "raw") == [0]
+
+
+def test_steps_may_differ_where_totals_do_not() -> None:
+    group = Group(prompt=Prompt.of("p"), responses=(response("x", "y"), response("y", "x")))
+    scorer = Table({"xy": Score(value=0, steps=(0.0, 1.0)), "yx": Score(value=0, steps=(1.0, 0.0))})
+    part = Part(name="steps", scorer=scorer, place="every_step")
+    found = reward([part], [group], [(0, 1), (0, 1)], [2, 2], statistics={})
+    assert differing(found, np.array([0, 0])) == []
+    assert differing(found, np.array([0, 0]), "steps") == [0]
+
+
+@pytest.mark.owed
+def test_scores_that_are_there_are_not_asked_for_again() -> None:
+    table = Table(VALUES.scores)
+    part = Part(name="values", scorer=table, transforms=(Standardise(),))
+    given = {"values": ask(table, "values", GROUPS, None)}
+    assert rewards(part, given=given).total_B == pytest.approx(
+        rewards(outcome(transforms=(Standardise(),))).total_B, nan_ok=True
+    )
+    assert table.calls == [2]
+
+
+@pytest.mark.owed
+def test_a_part_without_spread_is_told_of() -> None:
+    zero = Does(lambda groups: [[Score(value=0.0) for _ in g.responses] for g in groups])
+    found = rewards(Part(name="rare", scorer=zero, transforms=(Standardise(),)), outcome(transforms=(Standardise(),)))
+    assert [*found.warnings] == ["no spread to divide by: rare"]
+    one = Does(lambda groups: [[Score(value=1.0) for _ in g.responses] for g in groups])
+    later = rewards(Part(name="rare", scorer=one, transforms=(Standardise(),)), statistics=found.statistics)
+    assert later.total_B.tolist() == [1, 1, 1, 1]

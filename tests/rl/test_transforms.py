@@ -16,7 +16,9 @@ from assay.rl.transforms import (
     LengthPenalty,
     Overlong,
     Standardise,
+    Statistics,
     apply,
+    spread_warning,
     squash_warning,
 )
 
@@ -30,8 +32,7 @@ def context(**changes: Any) -> Context:
         "tokens_R": np.array([10, 20, 30]),
         "finished_R": np.array([True, True, False]),
         "texts_R": ["so \\boxed{4}", "four", "\\boxed{"],
-        "mean": 0.5,
-        "std": 2.0,
+        "given": Statistics(0.5, 2.0),
     }
     return Context(**(settings | changes))
 
@@ -73,8 +74,22 @@ def test_a_score_goes_with_its_own_response() -> None:
     assert PAR(1)(scores, context(owner_N=steps.owner_N, references_R_M=references))[[1, 3]].tolist() == [0.5, 0.5]
 
 
-def test_a_reward_without_spread_is_not_divided_by_nothing() -> None:
-    assert np.isfinite(Standardise()(SCORES, context(std=0.0))).all()
+@pytest.mark.owed
+@pytest.mark.parametrize("std", [0.0, 1e-12, 1e-5, 0.009])
+def test_scores_without_spread_are_centred_and_keep_their_scale(std: float) -> None:
+    given = Statistics(0.5, std)
+    assert Standardise()(SCORES, context(given=given)).tolist() == [0.5, -2.5, 0]
+    warning = spread_warning((Clip(-9, 9), Standardise()), Statistics(3.0, 1.0, (given,)))
+    assert warning is not None
+    assert "all alike" in warning
+    assert spread_warning((Standardise(), Clip(-9, 9)), Statistics(3.0, 1.0, (given,))) is None
+
+
+@pytest.mark.owed
+def test_rounding_of_large_scores_is_no_spread() -> None:
+    assert Statistics(1e6, 0.5).alike
+    assert not Statistics(1e6, 2.0).alike
+    assert not Statistics(0.0, 0.011).alike
 
 
 def test_par_by_hand() -> None:
@@ -113,12 +128,19 @@ def test_settings_that_cannot_work_are_refused() -> None:
         with pytest.raises(ConfigError, match=r"in \(0, limit\]"):
             Overlong(limit=512, buffer=buffer)
     Overlong(limit=512, buffer=512)
+    for idle in (0.0, math.nan, math.inf):
+        with pytest.raises(ConfigError, match="other than 0"):
+            LengthPenalty(idle)
+        with pytest.raises(ConfigError, match="other than 0"):
+            Overlong(512, 128, idle)
+    with pytest.raises(ConfigError, match="otherwise is nan"):
+        Gate(otherwise=math.nan)
     with pytest.raises(ConfigError, match=r"'\(' is no regular expression"):
         Gate(pattern="(")
 
 
 def test_transforms_are_applied_in_order_and_their_statistics_told() -> None:
-    found, figures = apply((Centre(), Clip(-1, 0.25)), SCORES, context())
+    found, figures, statistics = apply((Centre(), Clip(-1, 0.25)), SCORES, context(), Statistics(0.5, 2.0))
     assert found.tolist() == [0.25, -1, 0]
     assert figures == pytest.approx({
         "centre_mean": -2 / 3,
@@ -128,11 +150,42 @@ def test_transforms_are_applied_in_order_and_their_statistics_told() -> None:
         "clip_std": math.sqrt((0.0625 + 1) / 3 - 0.0625),
         "clip_changed": 2 / 3,
     })  # fmt: skip
-    other, _ = apply((Clip(-1, 0.25), Centre()), SCORES, context())
-    assert other.tolist() == [-0.25, -1.5, -0.25]
-    assert apply((Centre(),), np.zeros(0), context(owner_N=np.zeros(0, dtype=int)))[1] == {}
-    same, figures = apply((), SCORES, context())
+    assert statistics is not None
+    assert (statistics.mean, statistics.std, len(statistics.after)) == (0.5, 2.0, 1)
+    empty = context(owner_N=np.zeros(0, dtype=int))
+    assert apply((Centre(),), np.zeros(0), empty)[1:] == ({}, None)
+    same, figures, statistics = apply((), SCORES, context())
     assert (same.tolist(), figures) == (SCORES.tolist(), {})
+    assert statistics == Statistics(float(SCORES.mean()), float(SCORES.std()))
+
+
+PIPELINES = [
+    (Clip(-1, 0.25), Centre()),
+    (Clip(0, 0.75), Standardise()),
+    (PAR(2), Standardise()),
+    (LengthPenalty(0.1), Centre()),
+    (Centre(), Clip(-1, 1), Standardise()),
+    (Gate(finished=True, otherwise=-4.0), Overlong(25, 20), Standardise()),
+    (Standardise(), Clip(-0.5, 0.5), Centre(), Standardise()),
+]
+
+
+@pytest.mark.owed
+@pytest.mark.parametrize("transforms", PIPELINES)
+def test_statistics_are_of_what_a_transform_is_given(transforms: Any) -> None:
+    """On the batch that they are taken from, what is centred has mean 0, and what is standardised spread 1."""
+    on = context(references_R_M=np.array([[0.5, 0.0]] * 3))
+    found, _, first = apply(transforms, SCORES, on)
+    assert found.mean() == pytest.approx(0, abs=1e-12)
+    if isinstance(transforms[-1], Standardise):
+        assert found.std() == pytest.approx(1)
+    # A later batch is measured by the first one's statistics: the same scores come out the same, beside any others.
+    assert first is not None
+    later = np.array([*SCORES, 9.0])
+    more = {"owner_N": np.array([0, 1, 2, 0]), "references_R_M": on.references_R_M}
+    again, _, kept = apply(transforms, later, context(**more), first)
+    assert again[:3] == pytest.approx(found)
+    assert kept == first
 
 
 def test_a_squash_before_a_division_is_warned_of() -> None:

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import math
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from assay.rl.prime import ImplicitProcess
 
 __all__ = ["Command"]
+
+PRIME_RATE = 1e-6
 
 if not TYPE_CHECKING:
     Recipes = Union[  # noqa: UP007
@@ -70,8 +74,8 @@ class Command:
     """Weight of an implicit process reward that is learned along (PRIME); with recipe pure, and a first reward that
     pays whole responses in [0, 1]. 0 = none."""
 
-    prime_learning_rate: float = 1e-6
-    """Of the implicit process model."""
+    prime_learning_rate: float = PRIME_RATE
+    """Learning rate of the implicit process model."""
 
     lora: int = 0
     """Rank of LoRA adapters to train; the reference is then the policy with adapters off. 0 trains every parameter."""
@@ -119,13 +123,13 @@ class Command:
         if self.threads:
             torch.set_num_threads(self.threads)
         device = device_of(self.device)
-        if not self.reward:
-            raise ConfigError(f"there is no reward; give --reward {GRAMMAR.partition(':')[0]}")
+        self._check()
         parts, golds = [part(words, device) for words in self.reward], named(self.gold, device)
         prompts, held = self._prompts()
         policy = self._policy(device)
         files = [Path(self.prompts), *([self.held_out] if isinstance(self.held_out, Path) else [])]
-        if not (self.out / "run.json").exists() or not self.resume:
+        if not (self.out / "rl.json").exists() and not (self.out / "checkpoint").exists():
+            # A run that is there keeps its settings: this one may be refused for being another.
             config.write_run(self.out, self, files)
         done = optimise(
             policy,
@@ -140,6 +144,33 @@ class Command:
         )
         config.write_run(self.out, self, files)
         self._report(done)
+
+    def _check(self) -> None:
+        """Raise `ConfigError` for what cannot be, or would do nothing, before anything is loaded."""
+        if not self.reward:
+            raise ConfigError(f"there is no reward; give --reward {GRAMMAR.partition(':')[0]}")
+        if self.join != "\n" and self.template == "chat":
+            raise ConfigError("join stands between prompt and response of the plain template; leave it out of a chat")
+        if not 0 <= self.prime < math.inf:
+            raise ConfigError(f"prime is {self.prime}; give a weight above 0, or 0 for none")
+        if not self.prime and self.prime_learning_rate != PRIME_RATE:
+            raise ConfigError(
+                f"prime_learning_rate {self.prime_learning_rate} does nothing without PRIME; give --prime a weight, "
+                "or leave it out"
+            )
+        if self.lora < 0:
+            raise ConfigError(f"lora is {self.lora}; give a rank above 0, or 0 to train every parameter")
+        for name in ("limit", "threads", "max_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}; it must be at least 1")
+        fresh = {f.name: f.default for f in fields(Settings)}
+        looks = [name for name in ("watch_every", "watch_prompts", "watch_samples") if self._given(name, fresh)]
+        if not isinstance(self.held_out, Path) and self.held_out == 0 and looks:
+            raise ConfigError(f"{', '.join(looks)} does nothing where no prompts are held out; give --held-out a share")
+
+    def _given(self, name: str, fresh: Mapping[str, Any]) -> bool:
+        return bool(getattr(self.settings, name) != fresh[name])
 
     def _prompts(self) -> tuple[list[Prompt], list[Prompt]]:
         """Prompts to train on, and others to look at."""
@@ -159,7 +190,8 @@ class Command:
         unique: dict[str, Prompt] = {}
         for record in io.read(source, format=self.format):
             prompt = _prompt(record)
-            unique.setdefault(prompt.model_dump_json(exclude={"id", "meta"}), prompt)
+            # What a reward function is given beside the text makes another prompt of it.
+            unique.setdefault(prompt.model_dump_json(exclude={"id"}), prompt)
             if self.limit is not None and len(unique) == self.limit:
                 break
         if not unique:
@@ -220,7 +252,10 @@ class Command:
             print(f"round {row['step']}: proxy {_said(watch['proxy'])}{golds}, KL {_said(watch['kl'])} nats")
         for name, least in looks[-1]["watch"].get("gold_bound", {}).items() if looks else ():
             chi2 = looks[-1]["watch"]["chi2"]
-            print(f"{name} is at least {least:.3g} by its correlation with the proxy (χ² {chi2:.3g}, arXiv:2403.03185)")
+            print(
+                f"{name} is at least {least:.3g} by the lower end of its correlation with the proxy before training "
+                f"(χ² {chi2:.3g}, arXiv:2403.03185)"
+            )
         if done.peak is not None:
             print(
                 f"the first gold is highest at round {done.peak}: {self.out / 'peak'} holds the policy as it was then"

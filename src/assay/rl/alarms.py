@@ -91,7 +91,20 @@ def gradient_jumps(steps: Sequence[Row], looks: Sequence[Row]) -> str | None:
     return None
 
 
+def nothing_differs(steps: Sequence[Row], looks: Sequence[Row]) -> str | None:
+    """Since the run began, no two responses to one prompt have earned differently."""
+    values = [row["differing"] for row in steps if "differing" in row]
+    if not values or any(values):
+        return None
+    rounds = f"in {len(values)} rounds" if len(values) > 1 else "in the first round"
+    return (
+        f"{rounds} no two responses to one prompt earned differently, and nothing can be learned from such a reward: "
+        "look whether the scorer works, whether the policy is ever right, or give more samples or easier prompts"
+    )
+
+
 ALARMS: Final[Mapping[str, Callable[[Sequence[Row], Sequence[Row]], str | None]]] = {
+    "the reward never differs": nothing_differs,
     "gold falls while the proxy climbs": gold_falls,
     "KL accelerates": kl_accelerates,
     "length moves": length_moves,
@@ -106,14 +119,15 @@ def alarms(rows: Sequence[Row]) -> dict[str, str]:
     """Every alarm that the rows of a run so far give, by name, with what it saw; one that is raised already is left
     out."""
     raised = {row["alarm"] for row in rows if "alarm" in row}
-    steps = [row for row in rows if "reward" in row and not row.get("skipped")]
+    steps = [row for row in rows if "reward" in row or "differing" in row]
     looks = [row for row in rows if "watch" in row]
     found = {name: alarm(steps, looks) for name, alarm in ALARMS.items() if name not in raised}
     return {name: text for name, text in found.items() if text is not None}
 
 
 def _column(rows: Sequence[Row], key: str) -> list[float]:
-    return [row[key] for row in rows if row.get(key) is not None]
+    """A figure of the rounds that were learned from."""
+    return [row[key] for row in rows if row.get(key) is not None and not row.get("skipped")]
 
 
 def _said(estimate: Sequence[float]) -> str:

@@ -1,22 +1,25 @@
 """Where a run stands, written whole or not at all, and refused by a run that differs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from assay.config import to_json
+from assay.errors import ConfigError
+from assay.fingerprint import fingerprint as of_content
 from assay.protocols import Scorer
 from assay.rl.policy import Policy
 from assay.rl.prime import ImplicitProcess
-from assay.rl.scoring import Part, Statistics
+from assay.rl.scoring import Part
 from assay.rl.settings import Settings
+from assay.rl.transforms import Statistics
 from assay.training import resume
 from assay.types import Prompt
 
-__all__ = ["State", "fingerprint", "keep_best", "load", "put", "read_best", "save"]
+__all__ = ["State", "fingerprints", "keep_best", "load", "put", "read_best", "save"]
 
 
 @dataclass
@@ -36,30 +39,55 @@ class State:
     """Rounds in a row without a scored response."""
     stopped: str = ""
     warned: list[str] = field(default_factory=list)
+    told: dict[str, str] = field(default_factory=dict)
+    """What is to be said of the scores, by a name for it; each becomes an alarm once."""
 
 
-def fingerprint(
+def fingerprints(
     policy: Policy,
     prompts: Sequence[Prompt],
     parts: Sequence[Part],
     settings: Settings,
     held_out: Sequence[Prompt],
     golds: Mapping[str, Scorer],
+    prime: ImplicitProcess | None,
 ) -> dict[str, str]:
-    """Hashes of what decides how a run goes, as far as can be told: of scorers, their names and how they are placed."""
-    body = {k: v for k, v in to_json(settings).items() if k != "checkpoint_every"}
-    placed = [
-        {**{k: v for k, v in vars(part).items() if k not in ("scorer", "transforms")}, "t": repr(part.transforms)}
-        for part in parts
-    ]
-    return {
-        "settings": resume.of_json(body),
-        "reward": resume.of_json(placed),
-        "gold scorers": resume.of_json([*golds]),
-        "policy": resume.of_weights(policy.model),
-        "prompts": resume.of_json([p.model_dump(mode="json") for p in prompts]),
-        "held-out prompts": resume.of_json([p.model_dump(mode="json") for p in held_out]),
+    """Names by content of all that decides how a run goes. Raises `ConfigError` for a scorer, splitter or grammar that
+    cannot be told from another."""
+    encoder = policy.generator.encoder
+    reference = policy.reference.model
+    learned = None
+    if prime is not None:
+        model = prime.model
+        body = [model.network, model.reference, model.encoder.layout, model.beta, model.encoder.readout]
+        learned = [*body, prime.weight, prime.learning_rate, prime.clip]
+    placed = [{f.name: getattr(part, f.name) for f in fields(part) if f.name != "scorer"} for part in parts]
+    scorers = {part.name: part.scorer for part in parts}
+    told = {
+        "settings": asdict(settings),
+        "reward": [placed, {name: _of_scorer(name, scorer) for name, scorer in scorers.items()}],
+        "gold scorers": [(name, _of_scorer(name, scorer)) for name, scorer in golds.items()],
+        "policy": [policy.model, policy.critic],
+        "reference policy": None if reference is policy.model else reference,
+        "tokenizer": policy.tokenizer,
+        "layout": [encoder.layout, policy.generator.ends],
+        "splitter": policy.generator.split,
+        "grammar": policy.grammar,
+        "PRIME": learned,
+        "prompts": [prompt.model_dump_json() for prompt in prompts],
+        "held-out prompts": [prompt.model_dump_json() for prompt in held_out],
     }
+    return {name: of_content(thing) for name, thing in told.items()}
+
+
+def _of_scorer(name: str, scorer: Scorer) -> str:
+    try:
+        return of_content(scorer)
+    except ConfigError as error:
+        raise ConfigError(
+            f"scorer {name!r} cannot be told from another one, so a run that was interrupted could go on with another "
+            f"reward: {error}; give it an attribute or method `fingerprint`"
+        ) from error
 
 
 def save(
@@ -99,7 +127,7 @@ def load(
     if prime is not None:
         prime.restore(body["prime"])
     kept = body["state"]
-    kept["statistics"] = {name: Statistics(**s) for name, s in kept["statistics"].items()}
+    kept["statistics"] = {name: _statistics(s) for name, s in kept["statistics"].items()}
     kept["best"] = None if kept["best"] is None else tuple(kept["best"])
     return State(**kept)
 
@@ -120,3 +148,7 @@ def put(policy: Policy, values: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, parameter in policy.parameters().items():
             parameter.copy_(values[name])
+
+
+def _statistics(kept: Mapping[str, Any]) -> Statistics:
+    return Statistics(kept["mean"], kept["std"], tuple(_statistics(s) for s in kept["after"]))

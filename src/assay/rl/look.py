@@ -1,5 +1,6 @@
 """A look at held-out prompts: what the proxy says, what every gold says, and how far the policy has gone."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from assay.overopt.goodhart import laidlaw_bound
 from assay.protocols import Scorer
+from assay.rl.advantages import Ints
 from assay.rl.kl import chi_squared
 from assay.rl.policy import Policy
 from assay.rl.rewards import Array
@@ -18,10 +20,12 @@ from assay.rl.update import see
 from assay.stats import Estimate, bootstrap
 from assay.types import Score
 
-__all__ = ["Look", "gold_bound", "look"]
+__all__ = ["Look", "correlation_low", "gold_bound", "look"]
 
 SHOWN = 8
 """Prompts whose first response is kept."""
+FEW = 10
+"""Prompts to a unit of χ² that a promise by correlation needs."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def look(policy: Policy, rollout: Rollout, rewards: Rewards, golds: Mapping[str,
         "proxy": said(total_B),
         "parts": {name: said(paid) for name, paid in rewards.parts.items()},
         "gold": {name: said(gold_B) for name, gold_B in golds_B.items()},
-        "spread": {name: _spread(total_B, gold_B) for name, gold_B in golds_B.items()},
+        "spread": {name: _spread(total_B, gold_B, rollout.group_B) for name, gold_B in golds_B.items()},
         "chi2": chi_squared(np.where(mask_B_T, seen.log_B_T - seen.reference_B_T, 0.0).sum(1)),
         "kl": said(np.where(mask_B_T, seen.kl_B_T, 0.0).sum(1)),
         "length": said(rollout.lengths_B.astype(float)),
@@ -73,30 +77,55 @@ def look(policy: Policy, rollout: Rollout, rewards: Rewards, golds: Mapping[str,
 
 def gold_bound(first: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, float]:
     """What every gold is worth at least, in its own units, by how far its correlation with the proxy carries
-    (arXiv:2403.03185): first is the look at the untrained policy. Nothing where they do not correlate positively.
+    (arXiv:2403.03185): first is the look at the untrained policy. A gold that nothing can be promised of is left out.
 
-    J ≥ J₀ + σ/ρ ((P - P₀)/σ_P - √((1 - ρ²) χ²)), P the proxy. χ² between whole responses is soon so large that the
-    bound says nothing, which is itself worth knowing; and it is an estimate from samples, too low where rare responses
-    matter.
+    J >= J₀ + σ/ρ ((P - P₀)/σ_P - √((1 - ρ²) χ²)), P the proxy; with every quantity at the end of its interval that
+    promises least. The correlation is one over what the untrained policy writes, known from samples of it: where the
+    policy has gone to responses that are not among them (χ² above a tenth of the prompts), those samples say nothing,
+    and nothing is promised; nor where the measured gold lies below the promise.
     """
     found = {}
     for name, spread in first["spread"].items():
-        if spread is None or spread["correlation"] <= 0:
+        least = (spread or {}).get("correlation_low")
+        if spread is None or least is None or not least > 0 or not now["chi2"] <= spread["prompts"] / FEW:
             continue
-        gain = now["proxy"][0] - first["proxy"][0]
-        least = laidlaw_bound(gain, spread["proxy_sd"], spread["correlation"], now["chi2"])
-        found[name] = first["gold"][name][0] + spread["gold_sd"] * float(least)
+        gain = now["proxy"][1] - first["proxy"][2]
+        bound = float(laidlaw_bound(gain, spread["proxy_sd"], least, now["chi2"]))
+        promised = first["gold"][name][1] + spread["gold_sd"] * bound
+        if promised <= now["gold"][name][0]:
+            found[name] = promised
     return found
 
 
-def _spread(proxy_B: Array, gold_B: Array) -> dict[str, float] | None:
-    """Standard deviations and correlation over responses; None where there is none."""
+def _spread(proxy_B: Array, gold_B: Array, prompt_B: Ints) -> dict[str, float] | None:
+    """Standard deviations and correlation over responses, and how low the correlation may be; None where there is
+    none."""
     there = ~np.isnan(proxy_B) & ~np.isnan(gold_B)
     proxy_B, gold_B = proxy_B[there], gold_B[there]
     if len(proxy_B) < 3 or not proxy_B.std() > 0 or not gold_B.std() > 0:
         return None
     correlation = float(np.corrcoef(proxy_B, gold_B)[0, 1])
-    return {"proxy_sd": float(proxy_B.std()), "gold_sd": float(gold_B.std()), "correlation": correlation}
+    prompts = len(np.unique(prompt_B[there]))
+    return {
+        "proxy_sd": float(proxy_B.std()),
+        "gold_sd": float(gold_B.std()),
+        "correlation": correlation,
+        "correlation_low": correlation_low(correlation, prompts),
+        "prompts": prompts,
+    }
+
+
+def correlation_low(correlation: float, prompts: int) -> float:
+    """Lower end of the 95 % interval of a correlation: tanh(artanh ρ - 1.96 / √(n - 3)) (Fisher, 1921), n the number
+    of prompts, as if each told one thing only; -1 below n = 5.
+
+    A correlation near 1 is taken down to 1 - 3 / n first: what is not among n prompts may still be 3 / n of what the
+    policy writes, and need not agree.
+    """
+    if prompts < 5:
+        return -1.0
+    known = min(correlation, 1 - 3 / prompts)
+    return math.tanh(math.atanh(max(known, -0.999999)) - 1.96 / math.sqrt(prompts - 3))
 
 
 def _sample(rollout: Rollout, rewards: Rewards, given: Mapping[str, Sequence[Any]], b: int) -> dict[str, Any]:

@@ -16,7 +16,9 @@ import logging
 import resource
 import shutil
 import sys
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +28,7 @@ import numpy as np
 import torch
 
 from assay.config import write_atomic
-from assay.errors import BackendError, ConfigError, DataError
+from assay.errors import AssayError, BackendError, ConfigError, DataError
 from assay.protocols import Prefix, Sampling, Scorer
 from assay.rl import checkpoint
 from assay.rl.alarms import alarms
@@ -38,15 +40,15 @@ from assay.rl.policy import Policy
 from assay.rl.prime import ImplicitProcess
 from assay.rl.rewards import Array
 from assay.rl.rollout import Rollout, prompt_order, sample
-from assay.rl.scoring import Part, Rewards, ask, reward
+from assay.rl.scoring import Part, Rewards, ask, differing, reward
 from assay.rl.settings import PROCESS, Settings
-from assay.rl.transforms import squash_warning
+from assay.rl.transforms import Overlong, squash_warning
 from assay.rl.update import Seen, advantages_of, see, seen_figures, update
 from assay.training import resume as resuming
 from assay.training.adamw import AdamW, memory_of
 from assay.training.metrics import METRICS, metrics_file
 from assay.training.progress import progress as progress_bar
-from assay.types import Group, Prompt, Score
+from assay.types import Group, Prompt, Response, Score, Unscored
 
 __all__ = ["Optimised", "optimise"]
 
@@ -106,19 +108,23 @@ def optimise(
     is. prime: an implicit process model that learns along, from the first part that pays whole responses.
 
     A run that was killed goes on where it was, and a finished one is not run again (its policy is in `policy/`, the one
-    that is given stays as it is), when `resume` is true and nothing has changed. Raises `DataError` without prompts,
-    `ConfigError` for settings that contradict each other or a run in `out` that differs, `BackendError` when a scorer
-    breaks its promise or the loss is no longer finite; what was reached until then is in the checkpoint.
+    that is given stays as it is), when `resume` is true and nothing has changed: scorers are told from each other by
+    their content (`assay.fingerprint`), not by their names. Raises `DataError` without prompts or for one that leaves
+    no room for `max_tokens`, `ConfigError` for settings that contradict each other, a policy that could not be saved
+    in the end, or a run in `out` that differs, `BackendError` when a scorer breaks its promise or the loss is no longer
+    finite; what was reached until then is in the checkpoint.
     """
     golds = dict(golds or {})
     _check(policy, prompts, parts, settings, held_out, golds, prime)
-    prints = checkpoint.fingerprint(policy, prompts, parts, settings, held_out, golds)
+    prints = checkpoint.fingerprints(policy, prompts, parts, settings, held_out, golds, prime)
     if not resume:
         (out / SUMMARY).unlink(missing_ok=True)
         shutil.rmtree(out / "checkpoint", ignore_errors=True)
     job = _Job(policy, prompts, parts, settings, out, held_out, golds, prime, prints, {})
     summary = resuming.finished(out / SUMMARY, prints)
     if summary is None:
+        if not (out / "checkpoint" / "state.pt").is_file():
+            _try_saving(policy, out)
         state = _run(job, progress)
         policy.save(out / "policy")
         if state.best is not None:
@@ -163,17 +169,54 @@ def _check(
             f"{settings.advantage} compares step rewards, and every part pays whole responses; place one of them at "
             "the steps (place), or use rloo or grpo"
         )
+    _check_lengths(policy, [*prompts, *held_out[: settings.watch_prompts]], settings.max_tokens)
     for part in parts:
+        for transform in part.transforms:
+            if isinstance(transform, Overlong) and transform.limit - transform.buffer >= settings.max_tokens:
+                raise ConfigError(
+                    f"part {part.name!r}: overlong prices tokens from {transform.limit - transform.buffer} on, and no "
+                    f"response is longer than max_tokens {settings.max_tokens}; give it a limit of max_tokens"
+                )
         if warning := squash_warning(part.transforms, normalised=settings.normalised):
             log.warning("part %r: %s", part.name, warning)
     if settings.top_p < 1:
         log.warning("top_p %g: samples do not come from the distribution that is trained", settings.top_p)
 
 
+def _check_lengths(policy: Policy, prompts: Sequence[Prompt], max_tokens: int) -> None:
+    """Raise `DataError` where a prompt and `max_tokens` have no room, before anything is trained."""
+    items = [(prompt, Response(steps=(), finished=False)) for prompt in prompts]
+    lengths = [len(sequence.ids) for sequence in policy.generator.encoder.encode(items)]
+    limit = policy.positions
+    over = [i for i, length in enumerate(lengths) if length + max_tokens > limit]
+    if over:
+        longest = max(over, key=lambda i: lengths[i])
+        raise DataError(
+            f"{len(over)} of {len(prompts)} prompts and max_tokens {max_tokens} exceed {limit} tokens, the least of "
+            f"the model's positions and max_length; the longest has {lengths[longest]}: "
+            f"{prompts[longest].text[:60]!r}. Leave such prompts out, or ask for fewer tokens"
+        )
+
+
+def _try_saving(policy: Policy, out: Path) -> None:
+    """Save the policy once for trial: one that cannot be saved is not trained."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".trial.") as folder:
+        try:
+            policy.save(Path(folder) / "policy")
+        except AssayError:
+            raise
+        except Exception as error:
+            raise ConfigError(
+                f"this policy cannot be saved, so it is not trained: {type(error).__name__}: {error}"
+            ) from error
+
+
 def _run(job: _Job, progress: bool) -> State:
     """All rounds from where the checkpoint left off."""
     policy, settings, folder = job.policy, job.settings, job.out / "checkpoint"
-    trained = policy.parameters()
+    # The value head learns at a rate of its own (`update`).
+    trained = policy.network_parameters()
     optimiser = AdamW(
         [*trained.values()],
         lr=settings.learning_rate,
@@ -204,7 +247,9 @@ def _run(job: _Job, progress: bool) -> State:
             write(row)
 
         def sound() -> None:
-            for name, text in alarms(rows).items():
+            raised = {row["alarm"] for row in rows if "alarm" in row}
+            said = {name: text for name, text in state.told.items() if name not in raised}
+            for name, text in (said | alarms(rows)).items():
                 log.warning("round %d: %s: %s", state.step, name, text)
                 note({"step": state.step, "alarm": name, "text": text})
 
@@ -229,7 +274,7 @@ def _run(job: _Job, progress: bool) -> State:
                 if state.step >= settings.steps or state.stopped:
                     break
                 began = time.monotonic()
-                undo = replace(state, statistics=dict(state.statistics), warned=list(state.warned))
+                undo = replace(state, statistics=dict(state.statistics))
                 rollout, rewards, figures = _sampled(job, state)
                 whole = False
                 row = _learn(job, optimiser, state, rollout, rewards)
@@ -270,6 +315,8 @@ def _sampled(job: _Job, state: State) -> tuple[Rollout, Rewards, dict[str, Any]]
     settings = job.settings
     order = prompt_order(len(job.prompts), settings.seed, state.position)
     wanted, rollout, dropped, asked = settings.groups, Rollout((), (), ()), 0, 0
+    scored, unscored, differ, reasons = 0, 0, 0, Counter[str]()
+    kept_scores: dict[str, list[Score | Unscored]] = {part.name: [] for part in job.parts}
     for attempt in range(settings.refill + 1):
         seed = (settings.seed * 1_000_003 + state.step) * 16 + attempt
         sampling = Sampling(
@@ -283,33 +330,46 @@ def _sampled(job: _Job, state: State) -> tuple[Rollout, Rewards, dict[str, Any]]
         state.position += wanted
         asked += wanted
         found = sample(job.policy, chosen, sampling)
+        scores = {part.name: ask(part.scorer, part.name, found.groups, settings.score_timeout) for part in job.parts}
+        rewards = _rewards(job, state, found, scores)
+        scored += int(rewards.scored_B.sum())
+        unscored += int((~rewards.scored_B).sum())
+        reasons.update(rewards.reasons)
+        # One response to each prompt is compared with those to others.
+        within_B = found.group_B if settings.samples > 1 else np.zeros_like(found.group_B)
+        differ += len(differing(rewards, within_B, "steps" if settings.stepwise else "total"))
         if settings.drop_equal:
-            kept = _differ(found, _rewards(job, state, found))
+            kept = _differ(found, rewards)
             dropped += wanted - len(kept)
+            members = np.flatnonzero(np.isin(found.group_B, kept))
             found = found.chosen(kept)
+            scores = {name: [given[b] for b in members] for name, given in scores.items()}
         rollout += found
+        for name, given in scores.items():
+            kept_scores[name] += given
         wanted = settings.groups - len(rollout.groups)
         if not wanted:
             break
-    # Scored once more where groups were put together; scorers that remember, such as verifiers, pay nothing for it.
-    rewards = _rewards(job, state, rollout)
-    state.statistics = dict(rewards.statistics)
-    figures: dict[str, Any] = {"unscored": int((~rewards.scored_B).sum())}
+    rewards = _rewards(job, state, rollout, kept_scores)
+    figures: dict[str, Any] = {"unscored": unscored, "differing": differ / asked}
     if settings.drop_equal:
         figures["filtered"] = dropped / asked
-    if rewards.reasons:
-        figures["reasons"] = dict(list(rewards.reasons.items())[:5])
-    state.empty = 0 if rewards.scored_B.any() or not len(rollout.samples) else state.empty + 1
+    if reasons:
+        figures["reasons"] = dict(list(reasons.items())[:5])
+    state.empty = 0 if scored else state.empty + 1
     if state.empty >= PATIENCE:
         raise BackendError(
-            f"no response of {PATIENCE} rounds could be scored: {next(iter(rewards.reasons), 'no reason given')}; "
+            f"no response of {PATIENCE} rounds could be scored: {next(iter(reasons), 'no reason given')}; "
             "look at the scorer"
         )
     return rollout, rewards, figures
 
 
-def _rewards(job: _Job, state: State, rollout: Rollout) -> Rewards:
-    return reward(
+def _rewards(
+    job: _Job, state: State, rollout: Rollout, scores: Mapping[str, Sequence[Score | Unscored]] | None = None
+) -> Rewards:
+    """What is earned; the first scores decide the statistics that transforms go by."""
+    rewards = reward(
         job.parts,
         rollout.groups,
         rollout.ends,
@@ -317,18 +377,18 @@ def _rewards(job: _Job, state: State, rollout: Rollout) -> Rewards:
         statistics=state.statistics,
         references=lambda part, groups: _references(job, part, groups),
         timeout=job.settings.score_timeout,
+        given=scores,
     )
+    state.statistics = dict(rewards.statistics)
+    state.told |= rewards.warnings
+    return rewards
 
 
 def _differ(rollout: Rollout, rewards: Rewards) -> list[int]:
-    """Groups of which at least two responses earn differently."""
-    total_B, group_B = rewards.total_B, rollout.group_B
-    kept = []
-    for g in range(len(rollout.groups)):
-        own = total_B[(group_B == g) & rewards.scored_B]
-        if len(own) > 1 and own.max() - own.min() > 1e-9:
-            kept.append(g)
-    return kept
+    """Groups that teach something: at least two responses have different scores before any transform (accuracy, where
+    a verifier pays; DAPO, arXiv:2503.14476), and earn differently in the end."""
+    raw = differing(rewards, rollout.group_B, "raw")
+    return sorted({*differing(rewards, rollout.group_B)} & {*raw})
 
 
 def _references(job: _Job, part: Part, groups: Sequence[Group]) -> Array:
@@ -372,6 +432,9 @@ def _learn(
         seen = see(policy, rollout, settings)
         row |= seen_figures(seen, rollout)
     advantages_B_T, returns_B_T = advantages_of(settings, state.beta, rollout, rewards, process_B_T, mask_B_T, seen)
+    if returns_B_T is not None and policy.begin_values(float(returns_B_T[mask_B_T].mean())):
+        seen = see(policy, rollout, settings)
+        advantages_B_T, returns_B_T = advantages_of(settings, state.beta, rollout, rewards, process_B_T, mask_B_T, seen)
     row["advantage_std"] = float(advantages_B_T[mask_B_T].std())
     rate = settings.learning_rate * min(1.0, (state.step + 1) / max(1, settings.warmup))
     for group in optimiser.param_groups:
@@ -427,8 +490,6 @@ def _look(job: _Job, state: State) -> Look:
     )
     rollout = sample(job.policy, job.held_out[: settings.watch_prompts], sampling)
     rewards = _rewards(job, state, rollout)
-    # At the first look the untrained policy wrote them.
-    state.statistics = state.statistics or dict(rewards.statistics)
     seen = look(job.policy, rollout, rewards, job.golds, settings)
     if seen.gold is not None and not np.isnan(seen.gold) and (state.best is None or seen.gold > state.best[1]):
         state.best = (state.step, seen.gold)

@@ -26,13 +26,17 @@ Reduction = Literal["token", "sequence", "constant", "sum"]
 def importance(
     log_B_T: Tensor, old_B_T: Tensor, mask_B_T: Tensor, level: Literal["token", "sequence"] = "token"
 ) -> Tensor:
-    """(B, T) π / π_old of each token; or of the whole response, its geometric mean, at each token (GSPO,
-    arXiv:2507.18071), with the gradient of each token as its share. 1 outside the mask."""
+    """(B, T) π / π_old of each token; or of the whole response, its geometric mean, at each token. 1 outside the mask.
+
+    The ratio of a response has the gradient of each token's own log-probability at that token (GSPO-token,
+    arXiv:2507.18071, 4.3): where all tokens of a response have one advantage and one weight, that sums up to GSPO's.
+    """
     log_ratio_B_T = (log_B_T - old_B_T).where(mask_B_T, 0.0)
-    if level == "sequence":
-        mean_B = log_ratio_B_T.sum(-1) / mask_B_T.sum(-1).clamp(min=1)
-        log_ratio_B_T = mean_B[:, None].expand_as(log_ratio_B_T)
-    return log_ratio_B_T.exp()
+    if level == "token":
+        return log_ratio_B_T.exp()
+    held_B_T = log_ratio_B_T.detach()
+    mean_B = held_B_T.sum(-1) / mask_B_T.sum(-1).clamp(min=1)
+    return (mean_B.exp()[:, None] * (log_ratio_B_T - held_B_T).exp()).where(mask_B_T, 1.0)
 
 
 def policy_loss(

@@ -1,7 +1,8 @@
 """The policy being trained: a stock causal LM, what it was at the start, and how it writes and is read.
 
 The reference is a frozen copy, or, where adapters are what is trained (LoRA), the model itself with its adapters off:
-no second copy. A value head, where there is one, is linear in the last hidden state from which a token was predicted.
+no second copy. A value head, where there is one, is linear in the last hidden state from which a token was predicted,
+scaled to length 1; it learns from what the policy makes of a text, and the policy learns nothing from it.
 """
 
 import copy
@@ -14,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from assay.engines.hf import Grammar, HuggingFace, Sample
+from assay.errors import ConfigError
 from assay.models import lora
 from assay.models.layout import Layout
 from assay.models.log_probabilities import LogProbabilities, Reference, log_probabilities
@@ -45,6 +48,11 @@ class Policy:
         critic: bool = False,
         seed: int = 0,
     ) -> None:
+        if lora.adapted(model):
+            raise ConfigError(
+                "this policy carries adapters of its own, which would be trained and saved as something else; merge "
+                "them into its weights first (assay.models.lora.merge), or give the folder of the merged model"
+            )
         self.model, self.tokenizer, self.grammar = model.eval(), tokenizer, grammar
         if adapters:
             torch.manual_seed(seed)
@@ -56,7 +64,7 @@ class Policy:
         width = int(model.get_output_embeddings().weight.shape[-1])
         self.critic = nn.Linear(width, 1).to(model.device) if critic else None
         if self.critic is not None:
-            # It says 0 until it has learned something.
+            # It says 0 until there are returns (`begin_values`).
             nn.init.zeros_(self.critic.weight)
             nn.init.zeros_(self.critic.bias)
         settings: dict[str, Any] = {"layout": layout, "grammar": grammar, "remember": 0}
@@ -65,11 +73,29 @@ class Policy:
         self.generator = HuggingFace(model, tokenizer, **settings)
         self._old = HuggingFace(self.reference.model, tokenizer, **settings)
 
+    def network_parameters(self) -> dict[str, nn.Parameter]:
+        """What is trained of the language model, by name."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name; the value head's come last."""
-        found = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         critic = {} if self.critic is None else dict(self.critic.named_parameters(prefix="critic"))
-        return found | critic
+        return self.network_parameters() | critic
+
+    def begin_values(self, mean: float) -> bool:
+        """Let a value head that has learned nothing say the mean return; whether it was such a one."""
+        if self.critic is None or any(bool(p.any()) for p in self.critic.parameters()):
+            return False
+        with torch.no_grad():
+            self.critic.bias.fill_(mean)
+        return True
+
+    @property
+    def positions(self) -> int:
+        """Most tokens of a sequence: the layout's limit, and what the model has positions for."""
+        of_model = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        limit = self.generator.encoder.layout.max_length
+        return min(limit, of_model) if isinstance(of_model, int) and of_model > 0 else limit
 
     def sample(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Sample]]:
         """Samples of the policy as it stands."""
@@ -106,7 +132,8 @@ class Policy:
         )
         if self.critic is None or found.hidden_B_R_D is None:
             return found, None
-        values_B_T = self.critic(found.hidden_B_R_D.to(self.critic.weight.dtype)).squeeze(-1)
+        states_B_T_D = normalize(found.hidden_B_R_D.detach().to(self.critic.weight.dtype), dim=-1)
+        values_B_T = self.critic(states_B_T_D).squeeze(-1)
         return replace(found, hidden_B_R_D=None), torch.where(found.mask_B_R, values_B_T, 0.0)
 
     def save(self, folder: Path) -> None:

@@ -4,6 +4,7 @@ A second copy of the policy, φ, learns online whether responses are right, with
 logit; the same quantity token by token is then a reward a token, without a step label ever made.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from assay.engines.hf import Sample
+from assay.errors import ConfigError
 from assay.models.implicit import ImplicitRewardModel
 from assay.models.layout import Encoded
 from assay.rl.advantages import Bools
@@ -39,7 +41,10 @@ class ImplicitProcess:
         bf16_update: Bf16Update = "master",
         seed: int = 0,
     ) -> None:
-        self.model, self.weight, self.clip = model.eval(), weight, clip
+        for name, value in (("weight", weight), ("learning_rate", learning_rate), ("clip", clip)):
+            if not 0 < value < math.inf:
+                raise ConfigError(f"PRIME's {name} is {value}; it must be above 0")
+        self.model, self.weight, self.learning_rate, self.clip = model.eval(), weight, learning_rate, clip
         trained = [p for p in model.parameters() if p.requires_grad]
         self.optimiser = AdamW(trained, lr=learning_rate, bf16_update=bf16_update, seed=seed, fused=None)
 

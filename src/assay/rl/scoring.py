@@ -9,19 +9,22 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from assay.aggregation import Aggregation, aggregate
 from assay.errors import AssayError, BackendError, ConfigError
 from assay.protocols import Scorer
-from assay.rl.advantages import Bools
+from assay.rl.advantages import Bools, Ints
 from assay.rl.rewards import Array, Place, place
-from assay.rl.transforms import Context, Transform, apply
+from assay.rl.transforms import Context, Statistics, Transform, apply, spread_warning
 from assay.types import Group, Response, Score, Unscored
 
-__all__ = ["Part", "Rewards", "Statistics", "ask", "reward"]
+__all__ = ["Part", "Rewards", "Statistics", "ask", "differing", "reward"]
+
+ALIKE = 1e-9
+"""Rewards that are no further apart are the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,9 @@ class Part:
     """Applied to the scores, in order, before they are placed."""
 
     def __post_init__(self) -> None:
+        for name in ("weight", "threshold", "temperature", "prover"):
+            if not math.isfinite(getattr(self, name)):
+                raise ConfigError(f"part {self.name!r}: {name} is {getattr(self, name)}; give a number")
         idle = {
             "threshold": self.threshold != 0.9 and self.place != "below",
             "temperature": self.temperature != 0.1 and self.place != "softmin",
@@ -65,14 +71,6 @@ class Part:
         return max((transform.references for transform in self.transforms), default=0)
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """Of a part's scores in the run's first batch, before any transform."""
-
-    mean: float
-    std: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class Rewards:
     """Of B responses, at most T tokens."""
@@ -88,12 +86,17 @@ class Rewards:
     parts: Mapping[str, Array]
     """What each part pays in all, (B,), weight included; NaN where unscored."""
     statistics: Mapping[str, Statistics]
+    """Of each part's scores in the run's first batch."""
     figures: Mapping[str, float]
     """What the transforms did."""
     reasons: Mapping[str, int]
     """Why responses were not scored, and how many."""
     scores: Mapping[str, Sequence[Score | Unscored]] = field(default_factory=dict)
     """By part, as the scorers gave them."""
+    raw: Mapping[str, Sequence[tuple[float, ...]]] = field(default_factory=dict)
+    """What each part took of them before any transform, by response: one value, or one a step; () where unscored."""
+    warnings: Mapping[str, str] = field(default_factory=dict)
+    """What is to be said of the parts, by a name for it."""
 
     @property
     def total_B(self) -> Array:
@@ -131,12 +134,13 @@ def reward(
     statistics: Mapping[str, Statistics],
     references: Callable[[Part, Sequence[Group]], Array | None] = lambda part, groups: None,
     timeout: float | None = None,
+    given: Mapping[str, Sequence[Score | Unscored]] | None = None,
 ) -> Rewards:
     """Score the responses of all groups and place what they earn.
 
     ends: the last token of each step of each response. tokens: length of each response. statistics: of earlier batches;
     of parts that are not there yet, this batch's are taken. references: (R, M) scores of reference responses to the
-    prompt of each response.
+    prompt of each response. given: scores by part, where they are there already; None = ask for them.
     """
     responses = [response for group in groups for response in group.responses]
     shape = len(responses), max(tokens, default=0)
@@ -146,9 +150,11 @@ def reward(
     scored_B = np.ones(shape[0], dtype=bool)
     reasons: Counter[str] = Counter()
     known, paid, figures = dict(statistics), dict[str, Array](), dict[str, float]()
-    given: dict[str, Sequence[Score | Unscored]] = {}
+    raw, warnings = dict[str, Sequence[tuple[float, ...]]](), dict[str, str]()
+    if given is None:
+        given = {part.name: ask(part.scorer, part.name, groups, timeout) for part in parts}
     for part in parts:
-        scores = given[part.name] = ask(part.scorer, part.name, groups, timeout)
+        scores = given[part.name]
         others_R_M = None
         if part.references:
             others_R_M = references(part, groups) if responses else np.zeros((0, part.references))
@@ -158,19 +164,19 @@ def reward(
         reasons.update(f"{part.name}: {reason}" for reason in why if reason)
         owner_N = np.repeat(np.arange(len(values)), [len(v) for v in values])
         flat_N = np.concatenate([np.asarray(v, dtype=np.float64) for v in values]) if values else np.zeros(0)
-        if part.name not in known and len(flat_N):
-            known[part.name] = Statistics(float(flat_N.mean()), float(flat_N.std()))
-        own = known.get(part.name, Statistics(0.0, 1.0))
+        raw[part.name] = [tuple(v) for v in values]
         context = Context(
             owner_N=owner_N,
             tokens_R=np.asarray(tokens),
             finished_R=np.array([r.finished for r in responses], dtype=bool),
             texts_R=[r.text for r in responses],
-            mean=own.mean,
-            std=own.std,
             references_R_M=others_R_M,
         )
-        flat_N, changes = apply(part.transforms, flat_N, context)
+        flat_N, changes, own = apply(part.transforms, flat_N, context, known.get(part.name))
+        if own is not None:
+            known[part.name] = own
+            if warning := spread_warning(part.transforms, own):
+                warnings[f"no spread to divide by: {part.name}"] = warning
         figures |= {f"{part.name}/{key}": value for key, value in changes.items()}
         pays_B = np.full(shape[0], np.nan)
         for b in range(shape[0]):
@@ -197,7 +203,26 @@ def reward(
         figures=figures,
         reasons=reasons,
         scores=given,
+        raw=raw,
+        warnings=warnings,
     )
+
+
+def differing(rewards: Rewards, group_B: Ints, what: Literal["total", "steps", "raw"] = "total") -> list[int]:
+    """Groups of which at least two scored responses differ: in what they earn in all, in what they or any of their
+    steps earn, or in what the scorers gave, before any transform."""
+    rows_B: list[Sequence[float]] = [[total] for total in rewards.total_B.tolist()]
+    if what == "steps":
+        ends = zip(rows_B, rewards.process_B_T, rewards.ends_B_T, strict=True)
+        rows_B = [[*row, *paid_T[ends_T].tolist()] for row, paid_T, ends_T in ends]
+    elif what == "raw":
+        rows_B = [sum(own, ()) for own in zip(*rewards.raw.values(), strict=True)]
+    found = []
+    for g in np.unique(group_B).tolist():
+        first, *others = [rows_B[b] for b in np.flatnonzero((group_B == g) & rewards.scored_B)] or [()]
+        if any(len(row) != len(first) or not np.allclose(row, first, rtol=0, atol=ALIKE) for row in others):
+            found.append(g)
+    return found
 
 
 def _values(part: Part, score: Score | Unscored, response: Response, alone: bool) -> tuple[Sequence[float], str]:

@@ -1,8 +1,9 @@
 """How a policy is trained: values. PPO, GRPO and the others are settings of one loop, listed in `RECIPES`."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal
 
 from assay.errors import ConfigError
 from assay.rl.kl import Estimator, KLPlace, check
@@ -14,6 +15,43 @@ Advantage = Literal["rloo", "grpo", "dr_grpo", "reinforce_plus_plus", "gae", "gr
 
 PROCESS: Final[frozenset[Advantage]] = frozenset({"grpo_process", "token_rloo", "progress"})
 """These treat step rewards by themselves; what whole responses earn is added by leave-one-out."""
+
+DISCOUNTED: Final[frozenset[Advantage]] = frozenset({"gae", "reinforce_plus_plus", "token_rloo"})
+"""These sum up what is still to come at a token."""
+
+CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "rloo": {"reduction": "sum", "kl": 0.05},
+    "grpo": {
+        "advantage": "grpo",
+        "reduction": "sequence",
+        "kl": 0.04,
+        "kl_estimator": "k3",
+        "kl_place": "loss_with_ratio",
+    },
+    "dr-grpo": {"advantage": "dr_grpo", "reduction": "constant"},
+    "dapo": {"advantage": "grpo", "clip_high": 0.28, "drop_equal": True, "refill": 2, "minibatches": 2},
+    "ppo": {
+        "advantage": "gae",
+        "whiten": "full",
+        "kl": 0.05,
+        "kl_target": 6.0,
+        "epochs": 4,
+        "minibatches": 4,
+        "samples": 2,
+        "groups": 64,
+    },
+    "reinforce++": {"advantage": "reinforce_plus_plus", "kl": 0.01},
+    "grpo-process": {
+        "advantage": "grpo_process",
+        "reduction": "sequence",
+        "kl": 0.04,
+        "kl_estimator": "exact",
+        "kl_place": "loss",
+    },
+    "pure": {"advantage": "token_rloo", "kl": 0.01, "kl_estimator": "exact", "kl_place": "loss"},
+    "pav": {"advantage": "progress", "kl": 0.01, "kl_estimator": "exact", "kl_place": "loss"},
+}
+"""What each recipe sets; what it leaves open is the default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,16 +149,17 @@ class Settings:
     (arXiv:2403.03185); about 1e-3 to 1 times the reward's standard deviation."""
 
     drop_equal: bool = False
-    """Leave out groups whose responses all earn the same: they teach nothing (DAPO)."""
+    """Leave out groups whose responses all have the same raw score, before any transform: they teach nothing (DAPO)."""
 
     refill: int = 0
     """Where groups were left out, sample other prompts in their place, so many times at most."""
 
-    value_coefficient: float = 0.1
-    """Weight of the value head's loss."""
+    critic_learning_rate: float = 0.5
+    """Step size of the value head, whatever the size of rewards and model: the share of a token's error that one update
+    takes away, about; below 1."""
 
-    value_clip: float | None = 0.2
-    """How far a value may move in an update."""
+    value_clip: float | None = None
+    """How far a value may move in an update, in units of the reward; none = as far as it is driven."""
 
     watch_every: int = 10
     """Steps between looks at the held-out prompts, where gold scorers are asked."""
@@ -144,12 +183,16 @@ class Settings:
     """Decides the order of the prompts and the samples."""
 
     def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"{one.name} is {value}; give a number")
         sizes = ("steps", "groups", "samples", "max_tokens", "epochs", "minibatches", "micro_tokens")
         looks = ("watch_every", "watch_prompts", "watch_samples", "checkpoint_every")
         for name in (*sizes, *looks, "temperature", "learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("kl", "chi2", "clip_low", "clip_high", "weight_decay", "warmup", "refill", "value_coefficient"):
+        for name in ("kl", "chi2", "clip_low", "clip_high", "weight_decay", "warmup", "refill", "seed"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         for name in ("kl_target", "kl_horizon", "kl_budget", "score_timeout", "dual_clip", "value_clip"):
@@ -158,6 +201,10 @@ class Settings:
                 raise ConfigError(f"{name} is {value}; it must be above 0, or none")
         if not 0 < self.top_p <= 1 or not 0 <= self.gae_decay <= 1 or not 0 < self.discount <= 1:
             raise ConfigError("top_p and discount are in (0, 1], gae_decay in [0, 1]")
+        if not 0 < self.critic_learning_rate < 1:
+            raise ConfigError(f"critic_learning_rate is {self.critic_learning_rate}; it must be above 0 and below 1")
+        if self.dual_clip is not None and not self.dual_clip > 1:
+            raise ConfigError(f"dual_clip is {self.dual_clip}; it must be above 1, such as 3")
         if self.minibatches > self.groups:
             raise ConfigError(f"{self.minibatches} minibatches of {self.groups} groups; a group is not cut in two")
         if self.kl:
@@ -167,8 +214,57 @@ class Settings:
                 f"{self.advantage} normalises step rewards by themselves, and a charge a token would be one of them; "
                 "put the divergence into the loss: kl_place loss with kl_estimator k2 or exact"
             )
-        if self.advantage not in ("gae", "reinforce_plus_plus") and self.samples < 2:
-            raise ConfigError(f"{self.advantage} compares the responses to one prompt; samples must be at least 2")
+        alone = self.advantage not in ("gae", "reinforce_plus_plus") or self.drop_equal
+        if alone and self.samples < 2:
+            what = "drop_equal" if self.drop_equal else self.advantage
+            raise ConfigError(f"{what} compares the responses to one prompt; samples must be at least 2")
+        if idle := self._idle():
+            raise ConfigError("; ".join(idle))
+
+    def _idle(self) -> list[str]:
+        """What is set and would do nothing, each as a sentence.
+
+        A value that the recipe has is not taken for one that somebody asked for: `ppo` without a price on divergence
+        need not give up its target, too. Settings do not know their recipe; the ones with their advantage and filter
+        are taken for it.
+        """
+        kin = [c for c in CHANGES.values() if (c.get("advantage", "rloo"), c.get("drop_equal", False)) == self._kind]
+        found = []
+        for names, why in self._without_use():
+            for name in names:
+                default = type(self).__dataclass_fields__[name].default
+                value = getattr(self, name)
+                if value not in {default, *(c.get(name, default) for c in kin)}:
+                    found.append(f"{name} {value} does nothing for {self.advantage} {why}; leave it at {default}")
+        return found
+
+    @property
+    def _valued(self) -> bool:
+        return self.advantage == "gae"
+
+    @property
+    def _kind(self) -> tuple[Advantage, bool]:
+        return self.advantage, self.drop_equal
+
+    def _without_use(self) -> list[tuple[tuple[str, ...], str]]:
+        """Settings that have no use beside the others, and why."""
+        found: list[tuple[tuple[str, ...], str]] = []
+        if not self.kl:
+            found.append((("kl_target", "kl_estimator", "kl_place"), "where kl is 0: nothing is charged"))
+        if self.kl_target is None or not self.kl:
+            found.append((("kl_horizon",), "where no kl_target is held"))
+        if self.advantage not in DISCOUNTED:
+            found.append((("discount",), f"(only {', '.join(sorted(DISCOUNTED))} sum up what is to come)"))
+        if not self._valued:
+            found.append((("gae_decay", "critic_learning_rate", "value_clip"), "(only gae has a value head)"))
+        if self.advantage == "reinforce_plus_plus":
+            found.append((("whiten",), "(it whitens its returns already)"))
+        if not self.drop_equal:
+            found.append((("refill",), "without drop_equal: no group is left out"))
+        if self.updates == 1:
+            why = "with one update a round (epochs 1, minibatches 1): every ratio is 1"
+            found.append((("clip_low", "clip_high", "dual_clip", *(["value_clip"] if self._valued else [])), why))
+        return found
 
     @property
     def normalised(self) -> bool:
@@ -176,28 +272,15 @@ class Settings:
         return self.whiten != "no" or self.advantage in ("grpo", "grpo_process", "reinforce_plus_plus")
 
     @property
+    def stepwise(self) -> bool:
+        """Whether it matters to advantages when in a response something is earned."""
+        return self.advantage in PROCESS or self.advantage in DISCOUNTED
+
+    @property
     def updates(self) -> int:
         """Optimiser steps a round."""
         return self.epochs * self.minibatches
 
 
-_BASE = Settings()
-
-RECIPES: Final[Mapping[str, Settings]] = {
-    "rloo": replace(_BASE, reduction="sum", kl=0.05),
-    "grpo": replace(
-        _BASE, advantage="grpo", reduction="sequence", kl=0.04, kl_estimator="k3", kl_place="loss_with_ratio"
-    ),
-    "dr-grpo": replace(_BASE, advantage="dr_grpo", reduction="constant"),
-    "dapo": replace(_BASE, advantage="grpo", clip_high=0.28, drop_equal=True, refill=2, minibatches=2),
-    "ppo": replace(
-        _BASE, advantage="gae", whiten="full", kl=0.05, kl_target=6.0, epochs=4, minibatches=4, samples=2, groups=64
-    ),
-    "reinforce++": replace(_BASE, advantage="reinforce_plus_plus", kl=0.01),
-    "grpo-process": replace(
-        _BASE, advantage="grpo_process", reduction="sequence", kl=0.04, kl_estimator="exact", kl_place="loss"
-    ),
-    "pure": replace(_BASE, advantage="token_rloo", kl=0.01, kl_estimator="exact", kl_place="loss"),
-    "pav": replace(_BASE, advantage="progress", kl=0.01, kl_estimator="exact", kl_place="loss"),
-}
+RECIPES: Final[Mapping[str, Settings]] = {name: Settings(**changes) for name, changes in CHANGES.items()}
 """What the field's names mean here, each with its usual settings; what they leave open is the default."""

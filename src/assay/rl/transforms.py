@@ -1,13 +1,15 @@
 """What may be done to a score before it is a reward: small composable functions, each logged with its statistics.
 
 They work on the scores of one batch and of one part of the reward, before it is placed: one value a response where it
-is placed at the end, one a step otherwise. A transform is a frozen dataclass, and a tuple of them a pipeline.
+is placed at the end, one a step otherwise. A transform is a frozen dataclass, and a tuple of them a pipeline: each is
+given what the one before it made, and means and spreads are those of what it is given.
 """
 
+import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final, Protocol
 
 import numpy as np
 from scipy.special import expit
@@ -25,10 +27,32 @@ __all__ = [
     "LengthPenalty",
     "Overlong",
     "Standardise",
+    "Statistics",
     "Transform",
     "apply",
+    "spread_warning",
     "squash_warning",
 ]
+
+LEAST_SPREAD: Final = 0.01
+"""Standard deviation below which scores are taken to be all alike, and are not divided by it."""
+ROUNDING: Final = 1e-6
+"""The same as a share of the scores' size: what rounding alone makes of equal scores."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of a part's scores in the run's first batch, which the untrained policy wrote."""
+
+    mean: float
+    std: float
+    after: tuple["Statistics", ...] = ()
+    """Of what each transform after the first was given."""
+
+    @property
+    def alike(self) -> bool:
+        """Whether there is no spread to divide by."""
+        return not self.std > max(LEAST_SPREAD, ROUNDING * abs(self.mean))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +65,8 @@ class Context:
     """Length of each response, in tokens."""
     finished_R: Bools
     texts_R: Sequence[str]
-    mean: float
-    """Of this part's scores in the run's first batch, which the untrained policy wrote."""
-    std: float
+    given: Statistics = Statistics(0.0, 1.0)
+    """Of the scores that the transform is given, in the run's first batch."""
     references_R_M: Array | None = None
     """Scores of M responses of the untrained policy to the same prompts, where asked for; NaN where unscored."""
 
@@ -75,19 +98,23 @@ class Centre:
 
     def __call__(self, values_N: Array, context: Context) -> Array:
         """x - mean."""
-        return values_N - context.mean
+        return values_N - context.given.mean
 
 
 @dataclass(frozen=True)
 class Standardise:
-    """In standard deviations of the untrained policy's scores, so that parts with scales of their own can be added."""
+    """In standard deviations of the untrained policy's scores, so that parts with scales of their own can be added.
+
+    Where those scores are all alike (a verifier that was never satisfied), there is no spread to divide by, and they
+    are only centred; the run says so.
+    """
 
     references: ClassVar[int] = 0
     squashes: ClassVar[bool] = False
 
     def __call__(self, values_N: Array, context: Context) -> Array:
-        """(x - mean) / std."""
-        return (values_N - context.mean) / max(context.std, 1e-8)
+        """(x - mean) / std, or x - mean where std is below `LEAST_SPREAD`."""
+        return (values_N - context.given.mean) / (1.0 if context.given.alike else context.given.std)
 
 
 @dataclass(frozen=True)
@@ -141,6 +168,10 @@ class LengthPenalty:
     references: ClassVar[int] = 0
     squashes: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.price) or not self.price:
+            raise ConfigError(f"price is {self.price}; give a number other than 0")
+
     def __call__(self, values_N: Array, context: Context) -> Array:
         """x - price · tokens."""
         return values_N - self.price * context.tokens_R[context.owner_N]
@@ -161,6 +192,8 @@ class Overlong:
     def __post_init__(self) -> None:
         if not 0 < self.buffer <= self.limit:
             raise ConfigError(f"buffer is {self.buffer} and limit {self.limit}; it must be in (0, limit]")
+        if not math.isfinite(self.factor) or not self.factor:
+            raise ConfigError(f"factor is {self.factor}; give a number other than 0")
 
     def __call__(self, values_N: Array, context: Context) -> Array:
         """x + min(-(tokens - (limit - buffer)) / buffer · factor, 0)."""
@@ -185,6 +218,8 @@ class Gate:
             re.compile(self.pattern)
         except re.error as error:
             raise ConfigError(f"{self.pattern!r} is no regular expression: {error}") from error
+        if not math.isfinite(self.otherwise):
+            raise ConfigError(f"otherwise is {self.otherwise}; give a number")
 
     def __call__(self, values_N: Array, context: Context) -> Array:
         """x, or `otherwise`."""
@@ -194,11 +229,21 @@ class Gate:
         return np.where(fits_R[context.owner_N], values_N, self.otherwise)
 
 
-def apply(transforms: Sequence[Transform], values_N: Array, context: Context) -> tuple[Array, dict[str, float]]:
-    """The scores after all transforms in order, and of each the mean and spread after it and the share it changed."""
+def apply(
+    transforms: Sequence[Transform], values_N: Array, context: Context, statistics: Statistics | None = None
+) -> tuple[Array, dict[str, float], Statistics | None]:
+    """The scores after all transforms in order; of each the mean and spread after it and the share it changed; and the
+    statistics of what each was given.
+
+    statistics: of the run's first batch; None = this is the first, and they are taken here (None without scores).
+    """
     figures: dict[str, float] = {}
-    for transform in transforms:
-        after_N = transform(values_N, context)
+    known = [_statistics(values_N)] if statistics is None else [statistics, *statistics.after]
+    nothing = statistics is None and not len(values_N)
+    for i, transform in enumerate(transforms):
+        if i == len(known):
+            known.append(_statistics(values_N))
+        after_N = transform(values_N, replace(context, given=known[i]))
         name = type(transform).__name__.lower()
         if len(after_N):
             figures |= {
@@ -207,7 +252,24 @@ def apply(transforms: Sequence[Transform], values_N: Array, context: Context) ->
                 f"{name}_changed": float((after_N != values_N).mean()),
             }
         values_N = after_N
-    return values_N, figures
+    return values_N, figures, None if nothing else replace(known[0], after=tuple(known[1:]))
+
+
+def _statistics(values_N: Array) -> Statistics:
+    return Statistics(float(values_N.mean()), float(values_N.std())) if len(values_N) else Statistics(0.0, 1.0)
+
+
+def spread_warning(transforms: Sequence[Transform], statistics: Statistics) -> str | None:
+    """What to say where a `Standardise` has no spread to divide by; None where it has."""
+    of_each = (statistics, *statistics.after)
+    for transform, given in zip(transforms, of_each, strict=False):
+        if isinstance(transform, Standardise) and given.alike:
+            return (
+                f"standardise is given scores that are all alike before training (mean {given.mean:.3g}, standard "
+                f"deviation {given.std:.2g}): they are centred and keep their own scale, for there is no spread to "
+                "divide by. Choose a weight by that scale, or prompts on which the policy's scores differ"
+            )
+    return None
 
 
 def squash_warning(transforms: Sequence[Transform], *, normalised: bool) -> str | None:

@@ -130,9 +130,12 @@ def advantages_of(
         if settings.advantage == "gae":
             assert seen is not None
             assert seen.values_B_T is not None
-            found_B_T, returns_B_T = advantages.gae(
+            found_B_T, _ = advantages.gae(
                 rewards_B_T, seen.values_B_T, mask_B_T, discount=settings.discount, decay=settings.gae_decay
             )
+            # Values learn what really came (λ = 1, arXiv:2503.01491): of their own guesses, the start of a long
+            # response would learn what its end is worth only after many rounds.
+            returns_B_T = advantages.returns(rewards_B_T, mask_B_T, settings.discount)
         elif settings.advantage == "reinforce_plus_plus":
             found_B_T = advantages.reinforce_plus_plus(rewards_B_T, mask_B_T, settings.discount)
         else:
@@ -143,6 +146,49 @@ def advantages_of(
     if settings.whiten != "no":
         found_B_T = advantages.whiten(found_B_T, mask_B_T, shift=settings.whiten == "full")
     return found_B_T, returns_B_T
+
+
+def token_losses(
+    settings: Settings,
+    log_B_T: Tensor,
+    before_B_T: Tensor | None,
+    reference_B_T: Tensor | None,
+    exact_B_T: Tensor | None,
+    advantages_B_T: Tensor,
+    mask_B_T: Tensor,
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """(B, T) the policy's loss, what divergence is charged in the loss before β (None where it is not), and where the
+    clip binds; not yet weighed, 0 outside the mask.
+
+    before: log-probabilities when the round began; None where these are those. reference, exact: ln π₀ of the tokens,
+    and the exact divergence. Ratios of whole responses (GSPO) weigh advantages. A token's divergence is charged by
+    that token's own ratio: E_old[ρ k] is E_π[k] for no other.
+    """
+    old_B_T = log_B_T.detach() if before_B_T is None else before_B_T
+    ratio_B_T = objectives.importance(log_B_T, old_B_T, mask_B_T, settings.importance)
+    term_B_T, bound_B_T = objectives.policy_loss(
+        ratio_B_T, advantages_B_T, low=settings.clip_low, high=settings.clip_high, dual=settings.dual_clip
+    )
+    charge_B_T = None
+    if settings.kl and settings.kl_place != "reward":
+        assert reference_B_T is not None
+        own_B_T = objectives.importance(log_B_T, old_B_T, mask_B_T)
+        charge_B_T = in_loss(
+            settings.kl_estimator, settings.kl_place, log_B_T - reference_B_T, exact_B_T, own_B_T
+        ).where(mask_B_T, 0.0)
+    return term_B_T.where(mask_B_T, 0.0), charge_B_T, bound_B_T
+
+
+def _learn_values(policy: Policy, rate: float) -> None:
+    """A step of the value head: w - rate ∇L, with states of length 1 and a bias of curvature at most 2 whatever the
+    size of model and rewards, so that a rate below 1 cannot diverge."""
+    if policy.critic is None:
+        return
+    with torch.no_grad():
+        for parameter in policy.critic.parameters():
+            if parameter.grad is not None:
+                parameter.sub_(rate * parameter.grad)
+                parameter.grad = None
 
 
 def update(
@@ -179,25 +225,19 @@ def update(
         def cut(x: Any, part: Any = part, width: int = width) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(x[part, :width])).to(device)
 
-        mask, weight = cut(mask_B_T), cut(weights_B_T)
+        mask = cut(mask_B_T)
         log_now = found.values_B_R
-        old = log_now.detach() if seen is None else cut(seen.log_B_T).to(log_now.dtype)
-        ratio = objectives.importance(log_now, old, mask, settings.importance)
-        term, bound = objectives.policy_loss(
-            ratio,
-            cut(advantages_B_T).to(log_now.dtype),
-            low=settings.clip_low,
-            high=settings.clip_high,
-            dual=settings.dual_clip,
+        before, reference = None, found.reference_B_R
+        if seen is not None:
+            before, reference = (cut(x).to(log_now.dtype) for x in (seen.log_B_T, seen.reference_B_T))
+        term, charge, bound = token_losses(
+            settings, log_now, before, reference, found.kl_B_R, cut(advantages_B_T).to(log_now.dtype), mask
         )
-        loss = (term * weight).sum()
-        if settings.kl and settings.kl_place != "reward":
-            reference = found.reference_B_R if seen is None else cut(seen.reference_B_T).to(log_now.dtype)
-            assert reference is not None
-            charge = in_loss(settings.kl_estimator, settings.kl_place, log_now - reference, found.kl_B_R, ratio)
-            charge = (torch.where(mask, charge, 0.0) * weight).sum()
-            loss = loss + beta * charge
-            charge_sum += float(charge.detach())
+        loss = (term * cut(weights_B_T)).sum()
+        if charge is not None:
+            charged = (charge * cut(weights_B_T)).sum()
+            loss = loss + beta * charged
+            charge_sum += float(charged.detach())
         if returns_B_T is not None:
             assert values is not None
             assert seen is not None
@@ -206,7 +246,7 @@ def update(
                 values, cut(seen.values_B_T).to(values.dtype), cut(returns_B_T).to(values.dtype), settings.value_clip
             )
             error = (error * cut(token_B_T)).sum()
-            loss = loss + settings.value_coefficient * error
+            error.backward()  # type: ignore[no-untyped-call]
             value_sum += float(error.detach())
         if loss.requires_grad:
             loss.backward()  # type: ignore[no-untyped-call]
@@ -214,7 +254,7 @@ def update(
         clipped += float((bound & mask).double().mul(cut(token_B_T)).sum())
         if seen is None:
             read.append((part, _arrays(found, values)))
-    norm = float(torch.nn.utils.clip_grad_norm_([*policy.parameters().values()], settings.clip))
+    norm = float(torch.nn.utils.clip_grad_norm_([*policy.network_parameters().values()], settings.clip))
     if not math.isfinite(loss_sum) or not math.isfinite(norm):
         optimiser.zero_grad(set_to_none=True)
         raise BackendError(
@@ -223,6 +263,7 @@ def update(
         )
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
+    _learn_values(policy, settings.critic_learning_rate)
     figures = {"loss": loss_sum, "gradient_norm": norm, "clip_fraction": clipped}
     if returns_B_T is not None:
         figures["value_loss"] = value_sum

@@ -42,6 +42,12 @@ class Dvts:
                 f"n={self.n}, width={self.width}, lookahead={self.lookahead}, max_steps={self.max_steps}: width "
                 "must be from 1 to n, lookahead at least 0 and max_steps at least 1"
             )
+        if self.n % self.width:
+            raise ConfigError(
+                f"n {self.n} is no multiple of width {self.width}: every subtree draws {self.width} continuations a "
+                f"round, and {self.n // self.width} subtrees would draw {self.n // self.width * self.width}; give "
+                f"such an n, or a width that divides {self.n}"
+            )
         search.check_pick(self.pick)
 
     def plan(self, prompt: Prompt, account: search.Account) -> search.Plan[search.Found]:
