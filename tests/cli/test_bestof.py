@@ -1,5 +1,5 @@
 import json
-import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from assay import cli, components
-from assay.cli.bestof import Pools, collect, curves, replay
+from assay.cli.bestof import Pools, collect, curves, population, replay
 from assay.config import read_run
 from assay.data import io
-from assay.errors import DataError
+from assay.errors import ConfigError, DataError
 from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
 from assay.verifiers import Numeric
 
@@ -40,7 +40,9 @@ def test_gold_comes_from_the_reference_from_the_grades_or_from_the_last_label() 
     assert [list(row) for row in pools.gold] == [[1.0, 0.0, 0.0], [1.0, 0.0], [0.25, -1.0]]
     assert [list(row) for row in pools.answers] == [["5", "6", None], ["7", "8"], ["1", None]]
     assert [group.prompt.text for group in pools.groups] == ["q", "s", "r"]
-    assert pools.sizes == [1, 2, 3]
+    assert pools.usable == [3, 2, 2]
+    assert population(pools).ns == [1, 2]
+    assert population(pools, 3).ns == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_curves_by_hand() -> None:
     """One prompt, four answers: 5 (right) twice, 6 twice; lengths 1..4; the scorer likes a wrong one best."""
     group = Group(prompt=Prompt.of("q", reference="5"), responses=responses("5", " 6", "  6", "   5"))
     pools = scored(collect([group], Numeric()), [0.3, 0.9, 0.1, 0.5])
-    found, notes = curves(pools, transform="none", seed=0)
+    found, notes = curves(pools, population(pools), transform="none", seed=0)
     assert list(found) == ["best-of-n", "weighted majority", "majority", "random", "shortest", "longest", "oracle"]
     assert notes == ["1 prompts, 4 responses"]
     # of the six pairs the best-scored is right in {.3,.1}, {.5,.3}, {.5,.1}; of four it is wrong
@@ -82,11 +84,11 @@ def test_unscored_and_undecided_are_counted_and_left_out() -> None:
         StepLabels(prompt=Prompt.of("s"), response=Response.of("1"), labels=(None,)),
     ]
     pools = scored(collect(rows, Numeric()), [0.9, None, 0.5], [0.5])
-    found, notes = curves(pools, transform="none", seed=0)
+    found, notes = curves(pools, population(pools), transform="none", seed=0)
     best = found["best-of-n"]
-    assert [point.estimate.unscored for point in best] == [1, 1, 1]
-    assert values(best)[:2] == pytest.approx([0.5, 1.0])
-    assert math.isnan(values(best)[2])  # two are left, so there is no best of three
+    assert [point.estimate.unscored for point in best] == [1, 1]
+    assert values(best) == pytest.approx([0.5, 1.0])  # two are left, so there is no best of three
+    assert values(found["oracle"]) == pytest.approx([0.5, 1.0])
     assert best[0].estimate.n == 1
     text = "\n".join(notes)
     assert "1 responses left out" in text
@@ -97,11 +99,82 @@ def test_unscored_and_undecided_are_counted_and_left_out() -> None:
 def test_logits_are_not_summed_as_votes() -> None:
     group = Group(prompt=Prompt.of("q", reference="5"), responses=responses("5", "5", "6"))
     pools = scored(collect([group], Numeric()), [-1.0, -1.0, 0.0])
-    found, notes = curves(pools, transform="none", seed=0)
+    found, notes = curves(pools, population(pools), transform="none", seed=0)
     assert "weighted majority" not in found
     assert any("--transform sigmoid" in note for note in notes)
-    found, _ = curves(pools, transform="sigmoid", seed=0)
+    found, _ = curves(pools, population(pools), transform="sigmoid", seed=0)
     assert values(found["weighted majority"])[-1] == pytest.approx(1.0)  # 2 sigmoid(-1) = .54 against .5
+
+
+def uneven(short: int, long: int) -> Pools:
+    """Prompts with 4 responses that are always right, and prompts with 16 of which half are."""
+    rows = [Ranking(prompt=Prompt.of(f"s{i}"), responses=responses(*"abcd"), grades=(1.0,) * 4) for i in range(short)]
+    texts = [f"{k}" for k in range(16)]
+    rows += [
+        Ranking(prompt=Prompt.of(f"l{i}"), responses=responses(*texts), grades=(1.0, 0.0) * 8) for i in range(long)
+    ]
+    pools = collect(rows, Numeric())
+    return scored(pools, *([float(k % 5) for k in range(len(row))] for row in pools.gold))
+
+
+@pytest.mark.owed
+@pytest.mark.parametrize(("short", "long", "ns"), [(44, 16, [1, 2, 4]), (3, 57, [1, 2, 4, 8, 16])])
+def test_every_point_of_every_curve_is_over_the_same_prompts(short: int, long: int, ns: list[int]) -> None:
+    """A choice at random gains nothing by more candidates: its curve is flat whatever pools there are."""
+    pools = uneven(short, long)
+    over = population(pools)
+    assert list(over.ns) == ns
+    found, notes = curves(pools, over, transform="none", seed=0)
+    prompts = {point.estimate.n for points in found.values() for point in points}
+    assert prompts == {60 if ns[-1] == 4 else 57}
+    whole = (short + long / 2) / 60 if ns[-1] == 4 else 0.5
+    assert values(found["random"]) == pytest.approx([whole] * len(ns))
+    assert values(found["oracle"]) == sorted(values(found["oracle"]))
+    assert any("16" in note and "n" in note for note in notes[1:]), "what is left out is said"
+
+
+def test_the_largest_n_chooses_the_prompts() -> None:
+    pools = uneven(44, 16)
+    over = population(pools, 16)
+    assert (len(over.prompts), over.ns[-1]) == (16, 16)
+    assert "16 of 60 prompts" in over.note
+    found, _ = curves(pools, over, transform="none", seed=0)
+    assert values(found["random"]) == pytest.approx([0.5] * 5)
+    with pytest.raises(DataError, match="more than 16 responses"):
+        population(pools, 17)
+    with pytest.raises(ConfigError, match="1 or more"):
+        population(pools, 0)
+
+
+@pytest.mark.owed
+def test_unscored_responses_leave_the_pool_of_all_that_is_compared() -> None:
+    """The scorer cannot score the only right answer: neither it nor a ruler nor the oracle may choose it."""
+    group = Group(prompt=Prompt.of("q", reference="5"), responses=responses("5", "66", "7", ""))
+    pools = scored(collect([group], Numeric()), [None, 0.5, 0.1, None])
+    found, _ = curves(pools, population(pools), transform="none", seed=0)
+    assert {name: values(points) for name, points in found.items()} == {name: [0.0, 0.0] for name in found}
+    assert {point.estimate.unscored for points in found.values() for point in points} == {2}
+    nothing = scored(collect([group], Numeric()), [None] * 4)
+    with pytest.raises(DataError, match="none of the 4 responses has both a score and a gold reward; unscored are 4"):
+        population(nothing)
+
+
+@pytest.mark.owed
+def test_empty_responses_do_not_end_a_study(tmp_path: Path) -> None:
+    """Empty texts and responses without a step, under every ruler and every search that chooses."""
+    rows = [
+        Ranking(
+            prompt=Prompt.of(f"q{i}"), responses=(*responses("1", "", "2 2"), Response(steps=())), grades=(1, 0, 0, 0)
+        )
+        for i in range(4)
+    ]
+    io.write(rows, tmp_path / "pool.jsonl")
+    searches = ["best-of-n", "majority", "pessimism", "regularised-best-of-n"]
+    for scorer in ("random", "shortest", "longest"):
+        out = tmp_path / scorer
+        cli.main(["bestof", str(tmp_path / "pool.jsonl"), "--scorer", scorer, "--search", *searches, "--out", str(out)])
+        body = json.loads((out / "bestof.json").read_text())
+        assert (body["prompts"], body["prompts_in_curves"]) == (4, 4)
 
 
 @pytest.mark.parametrize("name", ["best-of-n", "majority", "weighted-majority"])
@@ -114,9 +187,11 @@ def test_searches_gain_on_subsets_what_the_closed_forms_say(name: str) -> None:
         groups.append(Group(prompt=Prompt.of(f"q{i}", reference="5"), responses=responses(*answers)))
         rows.append([float(0.3 * (a == "5") + u) for a, u in zip(answers, rng.random(6), strict=True)])
     pools = scored(collect(groups, Numeric()), *rows)
-    exact = values(curves(pools, transform="none", seed=0)[0][name.replace("weighted-", "weighted ")])
+    exact = values(
+        curves(pools, population(pools), transform="none", seed=0)[0][name.replace("weighted-", "weighted ")]
+    )
     cls = components.load("search", name)
-    replayed = replay(pools, lambda n: cls(n=n, seed=n), draws=40)
+    replayed = replay(pools, population(pools), lambda n: cls(n=n, seed=n), draws=40)
     # per point: 40 prompts of 40 draws, each at most .5 from its mean
     assert values(replayed) == pytest.approx(exact, abs=4 * 0.5 / (40 * 40) ** 0.5)
     if name == "best-of-n":
@@ -232,10 +307,10 @@ def test_a_saved_reward_model_is_the_scorer(pool: Path, tmp_path: Path, capsys: 
     save(model, tmp_path / "rm")
     cli.main(["bestof", str(pool), "--scorer", str(tmp_path / "rm"), "--out", str(tmp_path / "out")])
     pools = collect(io.read(pool), Numeric())
+    pools = replace(pools, scores=LocalScorer(model).score(pools.groups))
     found, _ = curves(
-        Pools(
-            groups=pools.groups, gold=pools.gold, answers=pools.answers, scores=LocalScorer(model).score(pools.groups)
-        ),
+        pools,
+        population(pools),
         transform="none",
         seed=0,
     )

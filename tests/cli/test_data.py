@@ -140,7 +140,9 @@ def test_split_is_by_prompt_and_loses_nothing(data: Path, tmp_path: Path, capsys
     for name, rows in sides.items():
         assert f"{name}.jsonl: {len(rows)} rows, {len(prompts[name])} prompts" in printed.replace("\n", "")
     first = (out / "test.jsonl").read_bytes()
-    assert run("split", data, "--out", out, "--test", 0.3, "--valid", 0.2, "--seed", 3) == 0
+    again = ("split", data, "--out", out, "--test", 0.3, "--valid", 0.2, "--seed", 3)
+    assert run(*again) == 2, "an earlier split is not replaced unasked"
+    assert run(*again, "--overwrite") == 0
     assert (out / "test.jsonl").read_bytes() == first
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,7 +24,7 @@ from assay.verifiers import Math, Numeric
 if TYPE_CHECKING:
     from assay.stats import CurvePoint
 
-__all__ = ["Command", "Pools", "answer", "collect", "curves", "replay"]
+__all__ = ["Command", "Pools", "Population", "answer", "collect", "curves", "population", "replay"]
 
 RULERS: Mapping[str, Scorer] = {
     "random": Random(),
@@ -34,6 +34,10 @@ RULERS: Mapping[str, Scorer] = {
 }
 CHUNK = 32
 """Prompts scored at once."""
+SHARE = 0.9
+"""Of the prompts with any usable response, at least so many are in every point of a curve."""
+RESAMPLES = 2000
+"""Bootstrap resamples of the prompts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +52,32 @@ class Pools:
     scores: Sequence[Sequence[Score | Unscored]] = ()
 
     @property
-    def sizes(self) -> list[int]:
-        """n = 1, 2, 4, ... and the largest pool."""
-        largest = max(len(group.responses) for group in self.groups)
-        return sorted({2**k for k in range(largest.bit_length())} | {largest})
+    def usable(self) -> list[int]:
+        """Responses to each prompt that have a score and a gold reward."""
+        proxy = [[_value(score) for score in row] for row in self.scores] or self.gold
+        rows = zip(proxy, self.gold, strict=True)
+        return [sum(not math.isnan(x + y) for x, y in zip(*row, strict=True)) for row in rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """Prompts that have enough responses for every point of a curve: a curve over changing prompts tells of them."""
+
+    prompts: Sequence[int]
+    """Indices of the prompts."""
+    ns: Sequence[int]
+    """n = 1, 2, 4, ... and the largest, which all these prompts have."""
+    note: str
+    """Which prompts are left out and why; empty where none is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """Best-of-n and votes over a pool of responses, for n = 1, 2, 4, ..., beside their rulers.
 
-    Every n is estimated from the one pool, without bias, with 95 % intervals bootstrapped by prompt. An unscored
-    response leaves the pool and is counted; it is never taken for a low score.
+    Every n is estimated from the one pool, without bias, with 95 % intervals bootstrapped by prompt. A response that is
+    unscored or cannot be judged leaves the pool, for the scorer and all it stands beside, and is counted; it is never
+    taken for a low score. All points of all curves are over the same prompts: those that have the largest n.
     """
 
     pool: tyro.conf.Positional[str]
@@ -72,6 +90,10 @@ class Command:
 
     verifier: Literal["numeric", "math"] = "numeric"
     """Finds final answers, and says which are the same and which are right."""
+
+    largest: int | None = None
+    """Largest n; prompts with fewer responses that are scored and judged are left out. By default the largest that
+    nine of ten prompts have."""
 
     transform: Literal["none", "sigmoid"] = "none"
     """sigmoid: make raw logits into probabilities before the weighted majority sums them."""
@@ -99,12 +121,17 @@ class Command:
         searches = {name: _search(name, self.seed, verifier, self.transform) for name in self.search}
         scorer = _scorer(self.scorer)
         pools = collect(io.read(self.pool, format=self.format), verifier)
+        if self.largest is not None:
+            population(pools, self.largest)  # refused before anything is scored
         pools = dataclasses.replace(pools, scores=_score(scorer, pools.groups))
-        found, notes = curves(pools, transform=self.transform, seed=self.seed)
-        found |= {f"replay: {name}": replay(pools, make, seed=self.seed) for name, make in searches.items()}
+        over = population(pools, self.largest)
+        found, notes = curves(pools, over, transform=self.transform, seed=self.seed)
+        for name, make in searches.items():
+            found[f"replay: {name}"] = replay(pools, over, make, seed=self.seed)
         _show(found, notes)
         if self.out is not None:
-            body = {"prompts": len(pools.groups), "curves": {k: [_plain(p) for p in v] for k, v in found.items()}}
+            counts = {"prompts": len(pools.groups), "prompts_in_curves": len(over.prompts)}
+            body = {**counts, "curves": {k: [_plain(p) for p in v] for k, v in found.items()}}
             config.write_atomic(self.out / "bestof.json", json.dumps({**body, "notes": notes}, indent=2) + "\n")
             run = json.loads(config.write_run(self.out, self, data=[Path(self.pool)]).read_text())
             _report(self.out, found, run, notes, self.scorer)
@@ -148,14 +175,61 @@ def collect(records: Iterable[Record], verifier: Verifier) -> Pools:
     return Pools(groups=groups, gold=gold, answers=answers)
 
 
-def curves(pools: Pools, *, transform: str, seed: int) -> "tuple[dict[str, list[CurvePoint]], list[str]]":
-    """Curves by name, the scorer's first and its rulers after; and what the reader has to know."""
-    from assay.stats import best_of_n_curve, majority_curve, oracle_curve, pad_pools, weighted_majority_curve
+def population(pools: Pools, largest: int | None = None) -> Population:
+    """The prompts that every point of a curve is over, and its n's.
 
-    ns, gold = pools.sizes, pad_pools(pools.gold)
+    largest: the largest n; None is the largest that nine of ten prompts have, of those with any usable response. Raises
+    `ConfigError` for an n below 1, `DataError` where no prompt has so many, or none has a usable response.
+    """
+    usable = pools.usable
+    sizes = sorted(size for size in usable if size)
+    if not sizes:
+        reasons = [score.reason for row in pools.scores for score in row if isinstance(score, Unscored)]
+        raise DataError(
+            f"none of the {sum(map(len, pools.gold))} responses has both a score and a gold reward"
+            + (f"; unscored are {len(reasons)}, such as: {reasons[0]}" if reasons else "")
+        )
+    most = sizes[int((1 - SHARE) * len(sizes))] if largest is None else largest
+    if most < 1:
+        raise ConfigError(f"--largest is {most}; give 1 or more")
+    if most > sizes[-1]:
+        raise DataError(f"--largest is {most}, and no prompt has more than {sizes[-1]} responses scored and judged")
+    prompts = [i for i, size in enumerate(usable) if size >= most]
+    note = ""
+    if left_out := len(usable) - len(prompts):
+        note = (
+            f"all curves are over the same {len(prompts)} of {len(usable)} prompts at every n: {left_out} with fewer "
+            f"than {most} responses scored and judged are left out (the largest pool has {sizes[-1]}; see --largest)"
+        )
+    elif most < max(sizes):
+        note = f"pools are of unequal size: curves end at n = {most}, which all prompts have, and not at {sizes[-1]}"
+    return Population(prompts=prompts, ns=sorted({2**k for k in range(most.bit_length())} | {most}), note=note)
+
+
+def curves(
+    pools: Pools, over: Population, *, transform: str, seed: int
+) -> "tuple[dict[str, list[CurvePoint]], list[str]]":
+    """Curves by name, the scorer's first and its rulers after; and what the reader has to know."""
+    from assay.stats import best_of_n, curve, majority_curve, pad_pools, weighted_majority_curve
+
     proxy = pad_pools([[_value(score) for score in row] for row in pools.scores])
-    notes = _notes(pools)
-    found = {"best-of-n": best_of_n_curve(proxy, gold, ns, seed=seed)}
+    unscored = sum(isinstance(score, Unscored) for row in pools.scores for score in row)
+    chosen, ns = list(over.prompts), over.ns
+    judged = pad_pools(pools.gold)[chosen]
+    proxy = proxy[chosen]
+    # What the scorer does not choose from, nothing that it is compared with may choose from.
+    gold = np.where(np.isnan(proxy), np.nan, judged)
+    answers = [[*pools.answers[i], *[None] * (gold.shape[1] - len(pools.answers[i]))] for i in chosen]
+
+    def best(choice: Any) -> "list[CurvePoint]":
+        expected = best_of_n(choice, gold, ns)
+        return curve(expected, ns, resamples=RESAMPLES, seed=seed, confidence=0.95, unscored=unscored)
+
+    def stamped(points: "Sequence[CurvePoint]") -> "list[CurvePoint]":
+        return [replace(point, estimate=replace(point.estimate, unscored=unscored)) for point in points]
+
+    notes = _notes(pools, over)
+    found = {"best-of-n": best(proxy)}
     votes = 1 / (1 + np.exp(-np.clip(proxy, -700, 700))) if transform == "sigmoid" else proxy
     if (votes < 0).any():
         notes.append(
@@ -163,39 +237,39 @@ def curves(pools: Pools, *, transform: str, seed: int) -> "tuple[dict[str, list[
             "give --transform sigmoid where they are logits"
         )
     else:
-        found["weighted majority"] = weighted_majority_curve(pools.answers, gold, votes, ns, seed=seed)
-    found["majority"] = majority_curve(pools.answers, gold, ns, seed=seed)
+        found["weighted majority"] = stamped(weighted_majority_curve(answers, gold, votes, ns, seed=seed))
+    found["majority"] = stamped(majority_curve(answers, gold, ns, seed=seed))
     # Nothing but ties is a choice at random, in expectation: the mean.
-    rulers = {"random": np.zeros_like(gold)}
+    found["random"] = best(np.zeros_like(gold))
     for name in ("shortest", "longest"):
-        rulers[name] = pad_pools([[_value(s) for s in row] for row in RULERS[name].score(pools.groups)])
-    found |= {name: best_of_n_curve(ruler, gold, ns, seed=seed) for name, ruler in rulers.items()}
-    return {**found, "oracle": oracle_curve(gold, ns, seed=seed)}, notes
+        lengths = pad_pools([[_value(s) for s in row] for row in RULERS[name].score(pools.groups)])
+        found[name] = best(lengths[chosen])
+    return {**found, "oracle": best(gold)}, notes
 
 
-def replay(pools: Pools, make: Callable[[int], Any], *, draws: int = 16, seed: int = 0) -> "list[CurvePoint]":
+def replay(
+    pools: Pools, over: Population, make: Callable[[int], Any], *, draws: int = 16, seed: int = 0
+) -> "list[CurvePoint]":
     """What a search gains on random subsets of the pools: `make(n)` is the search of n candidates.
 
     Subsets are drawn from the scored candidates with a gold reward. A search that chooses nothing gains 0.
     """
     from assay.stats import curve
 
-    ns = pools.sizes
-    gains = np.full((len(pools.groups), len(ns)), np.nan)
-    for i, (group, gold, scores) in enumerate(zip(pools.groups, pools.gold, pools.scores, strict=True)):
+    gains = np.full((len(over.prompts), len(over.ns)), np.nan)
+    for row, i in enumerate(over.prompts):
+        group, gold, scores = pools.groups[i], pools.gold[i], pools.scores[i]
         usable = [k for k, score in enumerate(scores) if isinstance(score, Score) and not math.isnan(gold[k])]
-        for j, n in enumerate(ns):
-            if n > len(usable):
-                continue
+        for j, n in enumerate(over.ns):
             total = 0.0
             for draw in range(draws):
                 drawn = random.Random(f"{seed} {i} {draw} {n}").sample(usable, n)
                 subset = Group(prompt=group.prompt, responses=tuple(group.responses[k] for k in drawn))
                 choice = make(n).choose(subset, [scores[k] for k in drawn])
                 total += 0.0 if choice is None else gold[drawn[choice]]
-            gains[i, j] = total / draws
+            gains[row, j] = total / draws
     unscored = sum(isinstance(score, Unscored) for row in pools.scores for score in row)
-    return curve(gains, ns, resamples=2000, seed=seed, confidence=0.95, unscored=unscored)
+    return curve(gains, over.ns, resamples=RESAMPLES, seed=seed, confidence=0.95, unscored=unscored)
 
 
 class _Memo:
@@ -249,13 +323,15 @@ def _value(score: Score | Unscored) -> float:
     return score.value if isinstance(score, Score) else math.nan
 
 
-def _notes(pools: Pools) -> list[str]:
+def _notes(pools: Pools, over: Population) -> list[str]:
     """What was left out, in words."""
     total = sum(map(len, pools.gold))
     undecided = sum(map(math.isnan, (x for row in pools.gold for x in row)))
     silent = sum(answer is None for row in pools.answers for answer in row)
     unscored = [score.reason for row in pools.scores for score in row if isinstance(score, Unscored)]
     said = [f"{len(pools.groups)} prompts, {total} responses"]
+    if over.note:
+        said.append(over.note)
     if undecided:
         said.append(f"{undecided} responses left out: whether they are right could not be decided")
     if silent:

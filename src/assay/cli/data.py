@@ -18,7 +18,7 @@ from assay.data.augment import augment, flip
 from assay.data.check import Report, check
 from assay.data.dedupe import prompt_key, prompt_of
 from assay.data.io import Counts, read, write
-from assay.data.split import Side, side
+from assay.data.split import Side, side, surprising
 from assay.data.splitting import SPLITTERS, AlreadySplit, report, resplit
 from assay.errors import ConfigError, DataError
 from assay.protocols import Format
@@ -121,9 +121,9 @@ class Split:
     out: Path
     """Folder for train.jsonl, test.jsonl and, if asked for, valid.jsonl."""
     test: float = 0.1
-    """Share of prompts for test."""
+    """Share of prompts for test; 0 for none."""
     valid: float = 0.0
-    """Share of prompts for validation."""
+    """Share of prompts for validation; 0 for none."""
     seed: int = 0
     """Another seed is another split."""
     to: Annotated[str, tyro.conf.arg(metavar="FORMAT")] = "assay"
@@ -134,26 +134,64 @@ class Split:
     set_aside: Path | None = None
     """Put bad rows into this new file and go on, instead of refusing."""
 
+    overwrite: bool = False
+    """Replace the files of an earlier split in the folder."""
+
     def __call__(self) -> None:
         """Count the sides, then write each in a pass of its own: no record is held."""
         shares: dict[Side, float] = {"valid": self.valid, "test": self.test}
         source, target = _format(self.format, self.set), _format(self.to, ())
+        if not any(shares.values()):
+            raise ConfigError(
+                "--test and --valid are both 0, so there is nothing to split off; give one of them a share"
+            )
+        self._refuse_older()
         prompts: dict[Side, set[int]] = {"train": set(), "valid": set(), "test": set()}
         counts = Counts()
         for record in read(self.source, format=source, set_aside=self.set_aside, counts=counts):
             prompts[side(record, shares, self.seed)].add(prompt_key(record))
-        sides = [name for name in prompts if shares.get(name, 1.0)]
-        if empty := [name for name in sides if not prompts[name]]:
-            raise DataError(
-                f"no prompt of {self.source} falls into {' or '.join(empty)}; there are too few for the shares"
-            )
-        for name in sides:
+        self._refuse_chance(shares, {name: len(found) for name, found in prompts.items()})
+        for name in (name for name in prompts if shares.get(name, 1.0)):
             path = self.out / f"{name}.jsonl"
             records = (r for r in _kept(self.source, source) if side(r, shares, self.seed) == name)
             rows = write(records, path, target or "assay")
             print(f"{path}: {rows} rows, {len(prompts[name])} prompts")
         if counts.bad:
             print(_aside(counts, self.set_aside).removeprefix(", "))
+
+    def _refuse_older(self) -> None:
+        """Refuse a folder that holds a split: a side left over from it would share prompts with the new ones."""
+        older = [name for name in ("train", "valid", "test") if (self.out / f"{name}.jsonl").exists()]
+        source = Path(self.source)
+        if older and self.out.resolve() in (source.resolve(), *source.resolve().parents):
+            raise ConfigError(f"{self.out} holds {source}, which the split would write over; give another folder")
+        if older and not self.overwrite:
+            raise ConfigError(
+                f"{self.out} holds {', '.join(f'{name}.jsonl' for name in older)} already; give another folder, or "
+                "--overwrite to replace them"
+            )
+        if (self.out / "valid.jsonl").exists() and not self.valid:
+            raise ConfigError(
+                f"{self.out} holds valid.jsonl of an earlier split, whose prompts the new sides would share; remove "
+                "it, or give --valid a share"
+            )
+
+    def _refuse_chance(self, shares: dict[Side, float], counts: dict[Side, int]) -> None:
+        """Refuse a side without a prompt, and a file that the same hash has split before."""
+        total = sum(counts.values())
+        conditional: dict[Side, float] = {"test": self.test, "valid": self.valid / (1 - self.test)}
+        for name, share in conditional.items():
+            of = total if name == "test" else total - counts["test"]
+            if surprising(counts[name], of, share):
+                raise DataError(
+                    f"{self.source}: {counts[name]} of {of} prompts fall into {name}, where the share is {share:.3g}: "
+                    f"the file was split by seed {self.seed} before; give another --seed"
+                )
+        if empty := [name for name in counts if shares.get(name, 1.0) and not counts[name]]:
+            raise DataError(
+                f"none of the {total} prompts of {self.source} falls into {' or '.join(empty)}; there are too few for "
+                "the shares: give larger ones, 0 for a side that is not wanted, or another --seed"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
