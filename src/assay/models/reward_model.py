@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
 from assay.models.layout import Encoded, Encoder, Layout
+from assay.models.likeness import warn_of_differences
 from assay.models.readout import Readout
 from assay.packing.engine import Engine, engine_of, hidden
 from assay.packing.tree import Tree
@@ -110,6 +111,7 @@ class RewardModel(nn.Module):
         weights = torch.tensor(encoder.readout.weights, dtype=torch.float32)
         self.register_buffer("readout_weights", weights, persistent=False)
         self._prepare()
+        warn_of_differences(encoder)
 
     def _prepare(self) -> None:
         """Check the network, and put its head into fp32."""
