@@ -79,7 +79,9 @@ def test_bos_is_one_or_none() -> None:
     assert encode(tok, Layout(), Response.of("42")).ids[:2].count(bos) == 1
     assert bos not in encode(tok, Layout(bos=False), Response.of("42")).ids
     tok.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
-    assert encode(tok, Layout(template="chat"), Response.of("42")).ids.count(bos) == 1
+    # Nobody else would add one that the template does not write; models saved by earlier versions were given it.
+    assert bos not in encode(tok, Layout(template="chat"), Response.of("42")).ids
+    assert encode(tok, Layout(template="chat", whole=False), Response.of("42")).ids.count(bos) == 1
 
 
 @pytest.mark.parametrize("template", ["plain", "chat"])

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, FiniteFloat, ValidationError
+from pydantic import Field, FiniteFloat, ValidationError, model_validator
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
@@ -98,6 +98,14 @@ class Manifest(Record):
     scores: TrainScores | None = None
     parity_max_abs_diff: float | None = None
     """Largest difference between scores before saving and after, in every way of batching that was tried."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_earlier_version(cls, data: Any) -> Any:
+        """Layouts that do not say whether they are whole are of models that were trained when none was."""
+        if isinstance(data, dict) and isinstance(layout := data.get("layout"), dict):
+            return data | {"layout": {"whole": False} | layout}
+        return data
 
 
 def create(

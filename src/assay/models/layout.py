@@ -1,29 +1,27 @@
 """From prompt and steps to token ids, with the positions at which each step is read.
 
-Pieces are tokenised apart and concatenated: the prompt's prefix, every step, the closing tokens. So the ids of a step
-never depend on what follows it, a search that extends a response keeps its tokens, and a tag is a token wherever the
-tokenizer would have merged it. Steps are tokenised with special tokens split: model text cannot forge a turn. A space
-between two pieces goes with the second, whose first token carries it wherever a tokenizer marks words by their space.
+A finished response in one piece is tokenised together with what stands around it, as every other tool does: the ids are
+`apply_chat_template`'s. Otherwise pieces are tokenised apart and concatenated: the prompt's prefix, every step, the
+closing tokens. So the ids of a step never depend on what follows it, a search that extends a response keeps its tokens,
+and a tag is a token wherever the tokenizer would have merged it. Model text cannot forge a turn: steps are tokenised
+with special tokens split, and a response that would make one is tokenised apart. A space between two pieces goes with
+the second, whose first token carries it wherever a tokenizer marks words by their space.
 
 Nothing is ever truncated: a sequence longer than `max_length` is the caller's to drop aloud or to leave `Unscored`.
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 from assay.errors import ConfigError, DataError
+from assay.models import rendering
 from assay.models.readout import Readout
+from assay.models.rendering import SENTINEL, Surroundings
 from assay.types import Message, Prompt, Record, Response
 
-__all__ = ["Encoded", "Encoder", "Layout", "single_token"]
-
-SENTINEL = "\u2063response\u2063"
-"""Stands for the response while a chat template is rendered; templates leave it alone."""
-
-_FIXED_DATE = "{%- macro strftime_now(format) -%}{{ date_string }}{%- endmacro -%}"
-"""Put before a template that asks for today's date, so that it gets the layout's."""
+__all__ = ["SENTINEL", "Encoded", "Encoder", "Layout", "single_token"]
 
 ANCHOR = "☺"
 """Stands before a piece that continues a text, so that no tokenizer takes it for a text's start."""
@@ -34,6 +32,10 @@ class Layout(Record):
 
     template: Literal["chat", "plain", "turns"] = "plain"
     """The tokenizer's chat template; the bare texts; or a chat in which every step is a user turn."""
+    whole: bool = True
+    """Lay responses out as the chat template itself does (which may trim them, or rewrite their reasoning), and
+    tokenise a finished response in one piece together with its prompt. Without it, which is how models of earlier
+    versions were trained and how policies write, responses stand as they are where the template puts a word."""
     join: str = "\n"
     """Plain only: text between the prompt and the response."""
     system: str | None = None
@@ -45,10 +47,19 @@ class Layout(Record):
     separator: str = ""
     """Text whose tokens follow every step, before the tag if there is one."""
     bos: bool = True
-    """Start with the tokenizer's beginning-of-sequence token, if it has one; a template's own is never doubled."""
+    """Start with the tokenizer's beginning-of-sequence token, if it has one; a template's own is never doubled. A chat
+    that is laid out whole starts as its template starts it, and no otherwise."""
     close: bool = True
     """End a finished response: with the template's end of turn, or with the end-of-sequence token when plain.
     Process models leave it out, so that a step reads the same whether or not it is the last."""
+    rstrip: str = ""
+    """Characters taken off the end of a closed conversation."""
+    final: str | None = None
+    """Text at the very end of a closed conversation, whose special tokens are tokens: after the template's end of turn,
+    or instead of the end-of-sequence token when plain."""
+    unread: str | None = None
+    """A token that is left out where it ends a sequence, which is then read before it: stock classifiers are trained so
+    where they pad with what ends their texts."""
     max_length: int = 1024
     """Longest sequence, in tokens."""
     chat_template_sha256: str | None = None
@@ -78,6 +89,22 @@ class _Frame:
     closing: list[int]
     leads: tuple[str, str]
     """Text tokenised together with the first step, and with every other one."""
+    specials: int = 0
+    """Special tokens among them that the layout's texts make; a text in one piece with more holds a forged one."""
+    around: Surroundings | None = None
+    """Texts around the response, where it is laid out whole."""
+    messages: tuple[Message, ...] = ()
+    """The prompt's, where the template itself renders responses."""
+    others: dict[Surroundings, "_Frame"] = field(default_factory=dict)
+    """Frames of the same prompt where the template writes something else around a response."""
+
+
+class _Placed(NamedTuple):
+    """A response as its layout writes it: its frame, its steps' texts, and the text in one piece, if it is in one."""
+
+    frame: _Frame
+    steps: list[str]
+    text: str | None
 
 
 class Encoder:
@@ -88,10 +115,16 @@ class Encoder:
             layout = _with_template_hash(tokenizer, layout)
         if layout.template == "turns" and not readout.tokens:
             raise ConfigError("a layout in turns needs the read-out's tokens: they are the assistant's answers")
+        if not layout.whole and (layout.rstrip or layout.final is not None):
+            raise ConfigError("rstrip and final are of texts that are laid out whole; use whole=True")
         self.tokenizer = tokenizer
         self.layout = layout
         self.readout = readout
         self._anchor = _anchor(tokenizer)
+        self._parts = layout.template != "plain" and rendering.takes_parts(tokenizer, layout.date)
+        self._special = {int(i) for i in tokenizer.all_special_ids}
+        self._special |= {int(i) for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._unread = None if layout.unread is None else tokenizer.convert_tokens_to_ids(layout.unread)
         self._after = self._tokens([layout.separator])[0] if layout.separator else []
         if readout.at == "step_tag":
             if not readout.tag:
@@ -105,48 +138,158 @@ class Encoder:
         for prompt, _ in items:
             if id(prompt) not in frames:
                 frames[id(prompt)] = build(prompt)
-        texts = [
-            frames[id(prompt)].leads[i > 0] + step.strip(self.layout.strip)
-            for prompt, response in items
-            for i, step in enumerate(response.steps)
-        ]
-        pieces = iter(self._tokens(texts))
+        placed = [self._place(frames[id(prompt)], response) for prompt, response in items]
+        whole = self._whole(placed)
+        pieces = iter(
+            self._tokens(
+                [
+                    at.frame.leads[i > 0] + step
+                    for at, ids in zip(placed, whole, strict=True)
+                    if ids is None
+                    for i, step in enumerate(at.steps)
+                ]
+            )
+        )
         encoded = []
-        for prompt, response in items:
-            frame = frames[id(prompt)]
-            ids, reads = list(frame.prefix), []
-            for i in range(len(response.steps)):
-                if i:
-                    ids += frame.between
-                ids += next(pieces)
-                ids += frame.after
-                reads.append(len(ids) - 1)
-            if self.layout.close and response.finished:
-                ids += frame.closing
-                if reads and self.readout.at == "last_token":
-                    reads[-1] = len(ids) - 1
-            if not ids:
-                raise ConfigError("an empty prompt and an empty response make no tokens; drop the record")
-            encoded.append(Encoded(tuple(ids), len(frame.prefix), tuple(max(r, 0) for r in reads)))
+        for (_, response), at, ids in zip(items, placed, whole, strict=True):
+            if ids is not None:
+                encoded.append(ids)
+                continue
+            own = [next(pieces) for _ in at.steps]
+            encoded.append(self._joined(at.frame, own, closed=self.layout.close and response.finished))
         return encoded
+
+    def _joined(self, frame: _Frame, pieces: Sequence[list[int]], *, closed: bool) -> Encoded:
+        """Pieces that were tokenised apart, one after the other."""
+        ids, reads = list(frame.prefix), []
+        for i, piece in enumerate(pieces):
+            if i:
+                ids += frame.between
+            ids += piece
+            ids += frame.after
+            reads.append(len(ids) - 1)
+        if closed:
+            ids = self._read(ids + frame.closing)
+            if reads and self.readout.at == "last_token":
+                reads[-1] = len(ids) - 1
+        if not ids:
+            raise ConfigError("an empty prompt and an empty response make no tokens; drop the record")
+        return Encoded(tuple(ids), len(frame.prefix), tuple(max(r, 0) for r in reads))
+
+    def _whole(self, placed: Sequence[_Placed]) -> list[Encoded | None]:
+        """Texts in one piece; None for responses in pieces, and for those that would forge a special token."""
+        rows = iter(self._tokens([at.text for at in placed if at.text is not None], special=True, first=True))
+        bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
+        found: list[Encoded | None] = []
+        for at in placed:
+            ids = next(rows) if at.text is not None else []
+            if sum(i in self._special for i in ids) != at.frame.specials or not ids:
+                found.append(None)
+                continue
+            if self.layout.template == "plain":
+                ids = [bos, *ids] if self.layout.bos and bos is not None else ids
+                ids = [*ids, eos] if self.layout.final is None and eos is not None else ids
+            ids = self._read(ids)
+            differ = (i for i, (a, b) in enumerate(zip(ids, at.frame.prefix, strict=False)) if a != b)
+            start = next(differ, min(len(ids), len(at.frame.prefix)))
+            found.append(Encoded(tuple(ids), start, (len(ids) - 1,)))
+        return found
+
+    def _read(self, ids: list[int]) -> list[int]:
+        """A closed sequence without the tokens at its end that are never read."""
+        end = len(ids)
+        while end and ids[end - 1] == self._unread:
+            end -= 1
+        return ids[:end]
+
+    def _place(self, frame: _Frame, response: Response) -> _Placed:
+        """Where the response's steps are in what the layout writes."""
+        steps = [step.strip(self.layout.strip) for step in response.steps]
+        if frame.around is None or not steps:
+            return _Placed(frame, steps, None)
+        closed = self.layout.close and response.finished
+        around, body = frame.around, steps
+        if self.layout.template == "chat":
+            around, body = self._rendered(frame, steps, closed=closed)
+            if around != frame.around:
+                if around not in frame.others:
+                    frame.others[around] = self._surrounded(around, frame.messages)
+                frame = frame.others[around]
+        if closed and not around.tail.rstrip(self.layout.rstrip):
+            body = [*body[:-1], body[-1].rstrip(self.layout.rstrip)]
+        in_one = closed and len(steps) == 1 and self.readout.at == "last_token" and not self._after
+        text = "".join((around.head, *body, around.tail)).rstrip(self.layout.rstrip) + (self.layout.final or "")
+        return _Placed(frame, body, text if in_one else None)
+
+    def _rendered(self, frame: _Frame, steps: list[str], *, closed: bool) -> tuple[Surroundings, list[str]]:
+        """What the chat template writes around these steps, and what it makes of them.
+
+        A response that the template refuses stands as it is where the template puts a word.
+        """
+        assert frame.around is not None
+        # What follows a step keeps its white space from the template; it is put there as tokens.
+        marked = bool(self._after)
+        mark = rendering.marker([*steps, *(m.content for m in frame.messages)])
+        texts = [self.layout.between * (i > 0) + step + mark * marked for i, step in enumerate(steps)]
+        text = "".join(texts) + mark * (not closed and not marked)
+        # What ends within a block of reasoning stands where it will stand when the block is closed.
+        within = not closed and rendering.unclosed("".join(steps))
+        for ending in ("</think>", "") if within else ("",):
+            try:
+                shown = self.render([*frame.messages, Message(role="assistant", content=text + ending)])
+            except DataError:
+                continue
+            head, body, tail = rendering.cut_out(frame.around, shown)
+            if not closed:
+                tail = frame.around.tail
+            if marked:
+                # A template that drops reasoning drops the steps in it.
+                *found, rest = body.split(mark)
+                if found:
+                    missing = [""] * (len(steps) - len(found))
+                    return Surroundings(head, rest + tail if closed else tail), missing + found
+                continue
+            if not closed and mark not in body:
+                continue
+            cut = rendering.aligned(texts, body if closed else body[: body.index(mark)])
+            return Surroundings(head, tail), cut
+        return frame.around, [text.removesuffix(mark) for text in texts]
 
     def _frame(self, prompt: Prompt) -> _Frame:
         """One response after the prompt, bare or in a chat."""
-        between = self.layout.between
+        messages = self._messages(prompt)
         if self.layout.template == "plain":
-            bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
-            text = _plain(prompt.messages) + self.layout.join
-            head = text.rstrip(" ")
-            prefix = self._tokens([head], first=True)[0]
-            if self.layout.bos and bos is not None:
-                prefix = [bos, *prefix]
-            closing = [eos] if eos is not None else []
-            return _Frame(prefix, self._after, [], closing, (text[len(head) :], between))
-        text = self.render([*self._messages(prompt), Message(role="assistant", content=SENTINEL)])
-        text, tail = text.rsplit(SENTINEL, 1)
+            return self._bare(_plain(prompt.messages) + self.layout.join)
+        around = rendering.surroundings(self.tokenizer, messages, date=self.layout.date, parts=self._parts)
+        if self.layout.whole:
+            return self._surrounded(around, messages)
+        head = around.head.rstrip(" ")
+        closing = self._tokens([around.tail], special=True)[0]
+        return _Frame(self._start(head), self._after, [], closing, (around.head[len(head) :], self.layout.between))
+
+    def _bare(self, text: str) -> _Frame:
+        """What stands around the steps that follow a plain text."""
+        bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         head = text.rstrip(" ")
-        closing = self._tokens([tail], special=True)[0]
-        return _Frame(self._start(head), self._after, [], closing, (text[len(head) :], between))
+        prefix = self._tokens([head], first=True)[0]
+        if self.layout.bos and bos is not None:
+            prefix = [bos, *prefix]
+        closing, specials = [eos] if eos is not None else [], 0
+        if self.layout.final is not None:
+            closing = self._tokens([self.layout.final], special=True)[0]
+            specials = sum(i in self._special for i in closing)
+        around = Surroundings(text, "") if self.layout.whole else None
+        leads = (text[len(head) :], self.layout.between)
+        return _Frame(prefix, self._after, [], closing, leads, specials, around)
+
+    def _surrounded(self, around: Surroundings, messages: tuple[Message, ...]) -> _Frame:
+        """What stands around steps that the chat template itself renders."""
+        head = around.head.rstrip(" ")
+        prefix = self._tokens([head], special=True, first=True)[0]
+        closing = self._tokens([around.tail.rstrip(self.layout.rstrip) + (self.layout.final or "")], special=True)[0]
+        specials = sum(i in self._special for i in (*prefix, *closing))
+        leads = (around.head[len(head) :], "")
+        return _Frame(prefix, self._after, [], closing, leads, specials, around, messages)
 
     def _turns(self, prompt: Prompt) -> _Frame:
         """Every step a user turn, answered by the good token; read where that token is predicted."""
@@ -178,26 +321,7 @@ class Encoder:
 
     def render(self, messages: Sequence[Message]) -> str:
         """The chat template's text for a conversation. Raises `DataError` when the template refuses its roles."""
-        from jinja2 import TemplateError
-
-        turns = [{"role": m.role, "content": m.content} for m in messages]
-        template = self.tokenizer.chat_template
-        try:
-            text = self.tokenizer.apply_chat_template(
-                turns,
-                # A dict of templates is left to the tokenizer, which knows which of them is meant.
-                chat_template=_FIXED_DATE + template if "strftime_now" in template else None,
-                tokenize=False,
-                date_string=self.layout.date,
-            )
-        except TemplateError as error:
-            roles = ", ".join(m.role for m in messages)
-            raise DataError(
-                f"the chat template refuses a conversation of {roles}: {error}; use the plain template"
-            ) from error
-        if not isinstance(text, str):
-            raise ConfigError("the chat template gives no text; use template='plain'")
-        return text
+        return rendering.render(self.tokenizer, messages, date=self.layout.date, parts=self._parts)
 
     def _tokens(self, texts: list[str], *, special: bool = False, first: bool = False) -> list[list[int]]:
         """Ids of each text; `special`: special tokens in it are tokens; `first`: it begins the sequence."""

@@ -87,7 +87,8 @@ def policy_encoder(tokenizer: Any, layout: Layout) -> Encoder:
             "this layout puts tokens between steps that a policy does not write; use one without strip, between "
             "and separator, and template 'plain' or 'chat'"
         )
-    return Encoder(tokenizer, layout, PREFERENCE)
+    # A policy writes after a prefix that is the same whatever it will write.
+    return Encoder(tokenizer, layout.model_copy(update={"whole": False}), PREFERENCE)
 
 
 def end_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:

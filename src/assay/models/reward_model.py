@@ -17,6 +17,7 @@ from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
 from assay.models.fit import fitted
 from assay.models.layout import Encoded, Encoder, Layout
+from assay.models.likeness import warn_of_differences
 from assay.models.readout import Readout
 from assay.packing import rotary
 from assay.packing.engine import Engine, engine_of, hidden
@@ -120,6 +121,7 @@ class RewardModel(nn.Module):
         weights = torch.tensor(encoder.readout.weights, dtype=torch.float32)
         self.register_buffer("readout_weights", weights, persistent=False)
         self._prepare()
+        warn_of_differences(encoder)
 
     def _prepare(self) -> None:
         """Check the network, and put its head into fp32."""

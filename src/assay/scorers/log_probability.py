@@ -6,9 +6,9 @@ from typing import Any
 import torch
 
 from assay.fingerprint import fingerprint
-from assay.models.layout import Encoder, Layout
+from assay.models.layout import Layout
 from assay.models.log_probabilities import log_probabilities
-from assay.models.readout import PREFERENCE
+from assay.models.policy import policy_encoder
 from assay.types import Group, Response, Score, Unscored
 
 __all__ = ["LogProbability"]
@@ -22,7 +22,7 @@ class LogProbability:
 
     def __init__(self, model: Any, tokenizer: Any, *, layout: Layout | None = None, mean: bool = True) -> None:
         self.model = model.eval()
-        self.encoder = Encoder(tokenizer, layout or Layout(), PREFERENCE)
+        self.encoder = policy_encoder(tokenizer, layout or Layout())
         self.mean = mean
         self.tokens_read = 0
         """Tokens of prompts, once a group, and of responses."""

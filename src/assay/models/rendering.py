@@ -1,0 +1,158 @@
+"""Chat templates: the text that a tokenizer's own template makes of a conversation, and where a response is in it.
+
+Templates change what they are given: they trim it (Llama 3, Gemma), rewrite or drop its reasoning (Qwen3, DeepSeek),
+or want it as a list of parts (vision-language models). So every response is rendered by the template itself, and found
+in the result by what the template writes around a marker.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from assay.errors import ConfigError, DataError
+from assay.types import Message
+
+__all__ = [
+    "SENTINEL",
+    "Surroundings",
+    "aligned",
+    "cut_out",
+    "marker",
+    "render",
+    "surroundings",
+    "takes_parts",
+    "unclosed",
+]
+
+SENTINEL = "\u2063response\u2063"
+"""Stands for a response, or for a place in it, while a chat template is rendered; templates leave it alone."""
+
+_FIXED_DATE = "{%- macro strftime_now(format) -%}{{ date_string }}{%- endmacro -%}"
+"""Put before a template that asks for today's date, so that it gets the layout's."""
+
+_THOUGHT = "<think>", "</think>"
+
+
+class Surroundings(NamedTuple):
+    """What a template writes before and after a response that is one marker."""
+
+    head: str
+    tail: str
+
+
+def render(tokenizer: Any, messages: Sequence[Message], *, date: str, parts: bool = False) -> str:
+    """The chat template's text for a conversation, on a fixed date.
+
+    parts: give contents as lists of parts, `[{"type": "text", "text": ...}]`. Raises `DataError` when the template
+    refuses the conversation, `ConfigError` when it gives no text.
+    """
+    from jinja2 import TemplateError
+
+    turns = [
+        {"role": m.role, "content": [{"type": "text", "text": m.content}] if parts else m.content} for m in messages
+    ]
+    template = tokenizer.chat_template
+    try:
+        text = tokenizer.apply_chat_template(
+            turns,
+            # A dict of templates is left to the tokenizer, which knows which of them is meant.
+            chat_template=_FIXED_DATE + template if "strftime_now" in template else None,
+            tokenize=False,
+            date_string=date,
+        )
+    except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+        roles = ", ".join(m.role for m in messages)
+        raise DataError(
+            f"the chat template refuses a conversation of {roles}: {error}; use the plain template"
+        ) from error
+    if not isinstance(text, str):
+        raise ConfigError("the chat template gives no text; use template='plain'")
+    return text
+
+
+def takes_parts(tokenizer: Any, date: str) -> bool:
+    """Whether the template writes contents only where they are lists of parts, as vision-language models' do."""
+    probe = [Message(role="user", content=SENTINEL), Message(role="assistant", content=SENTINEL)]
+
+    def writes(parts: bool) -> bool:
+        try:
+            return render(tokenizer, probe, date=date, parts=parts).count(SENTINEL) == len(probe)
+        except (ConfigError, DataError):
+            return False
+
+    return not writes(False) and writes(True)
+
+
+def surroundings(tokenizer: Any, messages: Sequence[Message], *, date: str, parts: bool) -> Surroundings:
+    """What the template writes around the assistant's answer to these messages.
+
+    Raises `ConfigError` where it does not write the answer.
+    """
+    mark = marker([m.content for m in messages])
+    text = render(tokenizer, [*messages, Message(role="assistant", content=mark)], date=date, parts=parts)
+    head, found, tail = text.rpartition(mark)
+    if not found:
+        raise ConfigError(
+            "the chat template does not write the assistant's text, neither as a text nor as a list of parts; use "
+            "template='plain', or a tokenizer whose template does"
+        )
+    return Surroundings(head, tail)
+
+
+def marker(texts: Sequence[str]) -> str:
+    """A marker that none of the texts holds."""
+    mark = SENTINEL
+    while any(mark in text for text in texts):
+        mark += "\u2063"
+    return mark
+
+
+def cut_out(around: Surroundings, text: str) -> tuple[str, str, str]:
+    """A rendered conversation as what stands before the response, the response, and what stands after it.
+
+    Where the template writes something else around this response than around a marker (a block of reasoning that is
+    not empty), what both have in common stands before and after.
+    """
+    head, tail = around
+    if not text.startswith(head):
+        head = _common(head, text)
+    rest = text[len(head) :]
+    if not rest.endswith(tail):
+        tail = _common(tail[::-1], rest[::-1])[::-1]
+    return head, rest[: len(rest) - len(tail)], tail
+
+
+def unclosed(text: str) -> bool:
+    """Whether the text ends within a block of reasoning."""
+    begin, end = _THOUGHT
+    return text.rfind(begin) > text.rfind(end)
+
+
+def aligned(steps: Sequence[str], text: str) -> list[str]:
+    """The steps as they stand in a text that has them with other white space, or without some of their beginning.
+
+    Cuts follow the characters that are not white space, counted from the end.
+    """
+    whole = "".join(steps)
+    if text == whole:
+        return list(steps)
+    places = [i for i, character in enumerate(text) if not character.isspace()]
+    after = len("".join(whole.split()))
+    cuts = [0]
+    for step in steps[:-1]:
+        after -= len("".join(step.split()))
+        index = len(places) - after
+        if index <= 0:
+            cuts.append(0)
+            continue
+        start = places[index - 1] + 1
+        end = places[index] if index < len(places) else len(text)
+        # White space at the end of a step stays with it, as far as the template left any.
+        cuts.append(max(cuts[-1], min(start + len(step) - len(step.rstrip()), end)))
+    return [text[a:b] for a, b in pairwise([*cuts, len(text)])]
+
+
+def _common(a: str, b: str) -> str:
+    """What both texts begin with."""
+    least = min(len(a), len(b))
+    return a[: next((i for i in range(least) if a[i] != b[i]), least)]
