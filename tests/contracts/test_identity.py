@@ -25,6 +25,11 @@ from assay.models.layout import Layout
 from assay.models.readout import PREFERENCE
 from assay.models.reward_model import RewardModel
 from assay.protocols import Prefix, Sampling
+from assay.rl import checkpoint as rl_checkpoint
+from assay.rl import policy as rl
+from assay.rl import settings as rl_settings
+from assay.rl.scoring import Part
+from assay.rl.transforms import PAR, Centre, Clip, Gate, LengthPenalty, Overlong, Standardise
 from assay.scorers.aggregated import Aggregated
 from assay.scorers.called import Called
 from assay.scorers.local import LocalScorer
@@ -64,8 +69,13 @@ def others(value: object, hint: Any) -> Iterator[Any]:
     return (other for other in found if other != value)
 
 
-def changes(settings: Any, but: Mapping[str, str] = types.MappingProxyType({})) -> Iterator[tuple[str, Any]]:
-    """Each field of a dataclass or a record changed alone, by name; `but` those that change no output."""
+def changes(
+    settings: Any, but: Mapping[str, str] = types.MappingProxyType({}), *, whole: bool = True
+) -> Iterator[tuple[str, Any]]:
+    """Each field of a dataclass or a record changed alone, by name; `but` those that change no output.
+
+    whole: every field can be changed alone; some settings are refused without others.
+    """
     hints = get_type_hints(type(settings))
     record = not dataclasses.is_dataclass(settings)
     names = list(type(settings).model_fields) if record else [f.name for f in dataclasses.fields(settings) if f.init]
@@ -85,16 +95,20 @@ def changes(settings: Any, but: Mapping[str, str] = types.MappingProxyType({})) 
                 continue
             made += 1
             yield f"{name}={other!r}", changed
-        assert made or hints[name] not in SAMPLES, f"{type(settings).__name__}.{name} was not changed"
+        assert made or not whole or hints[name] not in SAMPLES, f"{type(settings).__name__}.{name} was not changed"
 
 
 def all_differ(
-    settings: Any, name: Callable[[Any], object], but: Mapping[str, str] = types.MappingProxyType({})
+    settings: Any,
+    name: Callable[[Any], object],
+    but: Mapping[str, str] = types.MappingProxyType({}),
+    *,
+    whole: bool = True,
 ) -> None:
     """The base and every single change of it have names of their own."""
     named: dict[object, str] = {name(settings): "the base"}
     count = 0
-    for what, changed in changes(settings, but):
+    for what, changed in changes(settings, but, whole=whole):
         count += 1
         given = name(changed)
         assert given not in named, f"{what} has the name of {named[given]}"
@@ -321,3 +335,84 @@ def test_verdicts_are_kept_by_every_setting_of_what_decides(tmp_path: Path) -> N
     for command in judges[:3]:
         if dataclasses.fields(command.verifier):  # type: ignore[attr-defined]
             all_differ(command.verifier, fingerprint)  # type: ignore[attr-defined]
+
+
+# --- reinforcement --------------------------------------------------------------------------------------------------
+
+
+def rl_policy(seed: int = 0, layout: Layout | None = None, **more: Any) -> rl.Policy:
+    return rl.Policy(tiny.causal(seed=seed), tiny.tokenizer(), layout=layout or Layout(join=""), **more)
+
+
+def run_of(
+    policy: rl.Policy | None = None,
+    prompts: tuple[Prompt, ...] = (Prompt.of("a"),),
+    part: Part | None = None,
+    settings: rl_settings.Settings | None = None,
+    golds: Mapping[str, Any] = types.MappingProxyType({}),
+) -> str:
+    """The identity of a run, as one name."""
+    found = rl_checkpoint.fingerprints(
+        policy or rl_policy(),
+        prompts,
+        [part or Part(name="rm", scorer=FakeScorer())],
+        settings or rl_settings.RECIPES["rloo"],
+        [],
+        golds,
+        None,
+    )
+    return fingerprint(found)
+
+
+@pytest.mark.parametrize("recipe", ["rloo", "ppo", "grpo", "dapo"])
+def test_reinforcement_goes_by_every_setting(recipe: str) -> None:
+    policy = rl_policy()
+    base = rl_settings.RECIPES[recipe]
+    all_differ(base, lambda settings: run_of(policy, settings=settings), whole=False)
+
+
+def test_reinforcement_goes_by_policy_prompts_and_rewards() -> None:
+    prompt = Prompt.of("a")
+    names = [run_of(), run_of(rl_policy(1)), run_of(rl_policy(split=str.split)), run_of(rl_policy(critic=True))]
+    names += [
+        run_of(rl_policy(layout=layout))
+        for _, layout in changes(
+            Layout(join=""),
+            dict.fromkeys(
+                ("template", "whole", "strip", "between", "separator", "rstrip", "final", "unread"), "not a policy's"
+            ),
+        )
+    ]
+    others_ = [
+        prompt.model_copy(update=update) for update in ({"reference": "1"}, {"meta": {"a": 1}}, {"meta": {"a": 2}})
+    ]
+    names += [run_of(prompts=(other,)) for other in (Prompt.of("b"), *others_)]
+    names += [run_of(prompts=(prompt, prompt)), run_of(golds={"g": FakeScorer()}), run_of(golds={"h": FakeScorer()})]
+    local = [LocalScorer(model(seed=seed)) for seed in (0, 1)]
+    scorers = [
+        *local,
+        FakeScorer(rule=lambda _, r: 1.0),
+        FakeScorer(rule=lambda _, r: 2.0),
+        Called(len),
+        Verified(Math()),
+    ]
+    names += [run_of(part=Part(name="rm", scorer=scorer)) for scorer in scorers]
+    base = Part(name="rm", scorer=FakeScorer())
+    names += [run_of(part=part) for _, part in changes(base, {"scorer": "above", "transforms": "below"}, whole=False)]
+    every = [
+        Centre(),
+        Standardise(),
+        Clip(0, 1),
+        Clip(0, 2),
+        PAR(2),
+        PAR(3),
+        LengthPenalty(0.1),
+        Overlong(9, 3),
+        Gate(pattern="a"),
+    ]
+    names += [run_of(part=dataclasses.replace(base, transforms=(transform,))) for transform in every]
+    names += [
+        run_of(part=dataclasses.replace(base, transforms=order))
+        for order in itertools.permutations((Centre(), Clip(0, 1)))
+    ]
+    assert len(set(names)) == len(names)
