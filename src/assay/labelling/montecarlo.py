@@ -59,7 +59,7 @@ class MonteCarlo:
         records = []
         for prompt, response in responses:
             found = tallies(prompt, response, rollouts, self.rollouts)
-            start = rollouts.tally(Prefix(prompt), self.rollouts) if first == 0 else None
+            start = self._start(prompt, found[: len(found) - response.finished], rollouts) if first == 0 else None
             records.append(record_of(prompt, response, self.labels(found, start), found))
         return records
 
@@ -81,6 +81,11 @@ class MonteCarlo:
                 labels.append(float(now / before >= self.epsilon))
             before = now
         return tuple(labels)
+
+    def _start(self, prompt: Prompt, found: Sequence[Tally], rollouts: Rollouts) -> Tally:
+        """What is known from the prompt on; nothing, where its rollouts, or all of the steps', could not be judged."""
+        known = rollouts.judged_one(Prefix(prompt), self.rollouts) and (not found or any(t.judged for t in found))
+        return rollouts.tally(Prefix(prompt), self.rollouts) if known else Tally(0, 0)
 
     def _asks(self, prompt: Prompt, response: Response, first: int) -> list[tuple[Prefix, int]]:
         last = len(response.steps) - response.finished

@@ -62,7 +62,12 @@ class PriorCheck:
 
 
 def prior_check(
-    labeller: Adaptive, responses: Sequence[tuple[Prompt, Response]], rollouts: Rollouts, *, seed: int = 0
+    labeller: Adaptive,
+    responses: Sequence[tuple[Prompt, Response]],
+    rollouts: Rollouts,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> PriorCheck | None:
     """Check the prior against the first rollouts, which are there once the labeller has run.
 
@@ -83,8 +88,8 @@ def prior_check(
         return None
     rng = np.random.default_rng(seed)
     solutions, steps = np.array(places).T
-    totals = np.empty(DRAWS, dtype=np.int64)
-    for k, x in enumerate(START + WIDTH * rng.standard_normal((DRAWS, len(START)))):
+    totals = np.empty(draws, dtype=np.int64)
+    for k, x in enumerate(START + WIDTH * rng.standard_normal((draws, len(START)))):
         # As in the fit, what is lost does not look better than what is not.
         x[4] = min(x[4], x[2])
         beliefs = Beliefs.of(x)
@@ -93,6 +98,6 @@ def prior_check(
         chance = np.where(lost, rng.beta(*beliefs.lost, len(places)), rng.beta(*beliefs.sound, len(places)))
         totals[k] = rng.binomial(judged, chance).sum()
     seen = sum(right)
-    tails = [(1 + int((totals <= seen).sum())) / (1 + DRAWS), (1 + int((totals >= seen).sum())) / (1 + DRAWS)]
+    tails = [(1 + int((totals <= seen).sum())) / (1 + draws), (1 + int((totals >= seen).sum())) / (1 + draws)]
     low, high = np.quantile(totals, (0.025, 0.975), method="nearest").tolist()
     return PriorCheck(sum(judged), seen, low, high, min(1.0, 2 * min(tails)))
