@@ -1,4 +1,6 @@
 import json
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +9,14 @@ import pytest
 from assay.cli import main
 from assay.cli.policy import Policy
 from assay.data import io
+from assay.engines.openai import OpenAI
 from assay.errors import ConfigError
-from assay.protocols import Generator
-from assay.types import Prompt, Ranking, Record, RolloutLabels, StepLabels
+from assay.protocols import Generator, Prefix
+from assay.types import Prompt, Ranking, Record, Response, RolloutLabels, StepLabels
 from assay.worlds.arithmetic.policy import llama_config
 from assay.worlds.arithmetic.task import all_problems, prompts_of
 from assay.worlds.arithmetic.tokenizer import make_tokenizer
+from tests.engines.fake_server import Asked, FakeServer, Reply, Script
 from tests.labelling.planted import Coin, first_error, solution
 
 VERIFIER = ["--verifier", "tests.labelling.planted:LastWord"]
@@ -173,3 +177,181 @@ def test_a_local_policy_labels(tmp_path: Path) -> None:
         "--split", "pattern", "--setting", pattern, "begins=true",
     ])  # fmt: skip
     assert 0 < len(labels(tmp_path / "out")) <= 12
+
+
+class Cut(Coin):
+    """Every rollout is cut off."""
+
+    def one(self, prefix: Prefix, seed: int, number: int) -> Response:
+        return Response(steps=(*prefix.steps, "and then "), finished=False)
+
+
+def planted_policy(monkeypatch: pytest.MonkeyPatch, made: Generator) -> None:
+    monkeypatch.setattr(Policy, "open", lambda self: (made, "planted"))
+
+
+@pytest.mark.owed
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (Cut(lambda steps: 0.0), "no rollout ended: all 40 were cut off at 16 tokens; raise --max-tokens"),
+        (Coin(lambda steps: 0.0), "none of 240 rollouts was right: "),
+        (Coin(lambda steps: 0.5), "rollouts: "),
+        (Coin(lambda steps: 1.0), "the prior does not fit: of the first 40 rollouts 40 were right"),
+    ],
+    ids=["cut off", "never right", "half", "always"],
+)
+def test_what_the_rollouts_came_to_is_said_first(
+    made: Coin, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planted_policy(monkeypatch, made)
+    records: list[Record] = []
+    for i in range(20):
+        prompt, response = solution("++-", prompt=Prompt.of(f"How many {i}?", reference="11"))
+        response = response.model_copy(update={"finished": not isinstance(made, Cut)})
+        records.append(Ranking(prompt=prompt, responses=(response,), grades=(0.0,)))
+    out = tmp_path / "out"
+    label("adaptive", write(tmp_path / "pool.jsonl", *records), "--out", out, "--max-tokens", 16)
+    lines = capsys.readouterr().out.splitlines()
+    run = json.loads((out / "run.json").read_text())
+    page = (out / "report.html").read_text()
+    first = lines[0]
+    assert first.startswith(said)
+    assert page.index(first.split(";")[0].split("(")[0]) < page.index('class="solution')
+    every = [record for record in io.read(out / "labels.jsonl") if isinstance(record, RolloutLabels)]
+    for record in every:
+        for y, (low, high) in zip(record.labels, record.intervals, strict=True):
+            assert y is None or low <= y <= high
+    if isinstance(made, Cut):
+        assert "mean label: none" in lines
+        assert run["outcomes"]["cut_off_solutions"] == 20
+        assert run["prior"] is None
+    elif made.value(()) == 0:
+        assert not any(y for record in every for y in record.labels)
+        assert lines[1].startswith("the prior does not fit: of the first 40 rollouts 0 were right")
+        assert run["prior"]["fails"]
+        assert run["outcomes"]["never_right_solutions"] == 20
+        assert "the prior does not fit" in page
+    elif made.value(()) == 0.5:
+        assert not run["prior"]["fails"]
+        assert any(line.startswith("the prior fits") for line in lines)
+
+
+@pytest.mark.owed
+def test_records_without_a_reference_are_refused_or_set_aside(
+    coin: Coin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [Prompt.of("How many 1?", reference="11"), Prompt.of("Why?"), Prompt.of("How?", reference=" ")]
+    data = write(tmp_path / "p.jsonl", *given)
+    for how in ("adaptive", "binary-search", "montecarlo", "search"):
+        with pytest.raises(SystemExit) as stop:
+            label(how, data, "--out", tmp_path / how)
+        assert stop.value.code == 2
+        error = capsys.readouterr().err
+        assert "2 of 3 records have no reference answer" in error
+        assert "the first is record 2, 'Why?'" in error
+        assert "--set-aside FILE" in error
+        assert not (tmp_path / how).exists()
+    assert coin.asked == []
+    aside = tmp_path / "aside.jsonl"
+    label("montecarlo", data, "--out", tmp_path / "out", "--set-aside", aside, "--samples", 1)
+    assert "2 records without a reference answer are set aside" in capsys.readouterr().err
+    rows = [json.loads(line) for line in aside.read_text().splitlines()]
+    assert [row["where"].rpartition(", ")[2] for row in rows] == ["record 2", "record 3"]
+    assert len(labels(tmp_path / "out")) == 1
+
+
+def served(url: str, *arguments: object) -> None:
+    main([
+        "label", *map(str, arguments), "--policy", url, "--model", "m", "--api", "completions", "--concurrency", "2",
+        *VERIFIER,
+    ])  # fmt: skip
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers that are tried again soon."""
+    slow = OpenAI
+
+    def made(**settings: Any) -> OpenAI:
+        return slow(**settings, backoff_s=0.002)
+
+    monkeypatch.setattr("assay.engines.openai.OpenAI", made)
+
+
+def step(asked: Asked) -> Reply:
+    """Right unless something is wrong before."""
+    return Reply(choice={"text": "so 1" if "-" in asked.text.partition("?")[2] else "so 11"})
+
+
+def dies(after: int) -> Script:
+    return lambda asked: step(asked) if asked.number < after else Reply(broken="closed")
+
+
+@pytest.mark.owed
+@pytest.mark.parametrize("how", ["montecarlo", "adaptive", "binary-search"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        lambda asked: Reply(status=500),
+        lambda asked: Reply(status=400, body={"error": {"message": "no such setting"}}),
+        lambda asked: Reply(body=b"<html>"),
+        dies(7),
+    ],
+    ids=["errors", "refusals", "nonsense", "dies"],
+)
+def test_a_server_that_gives_nothing_or_dies_ends_the_command(
+    script: Script, how: str, hasty: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, data = tmp_path / "out", solutions(tmp_path)
+    with FakeServer(script) as server:
+        with pytest.raises(SystemExit) as stop:
+            served(server.url, how, data, "--out", out)
+        assert stop.value.code == 2
+        assert not (out / "labels.jsonl").exists()
+        error = capsys.readouterr().err
+        assert "Traceback" not in error
+        assert "got nothing" in error or "no rollout was had" in error
+        # It is there again: what was paid for is not paid for twice.
+        answered = sum(json.loads(line)["rollouts"].__len__() for line in _bodies(out / "ledger.jsonl"))
+        server.script = step
+        served(server.url, how, data, "--out", out)
+    assert f"rollouts known before: {answered}\n" in capsys.readouterr().out
+    assert labels(out) == TRUTH
+
+
+def _bodies(ledger: Path) -> list[str]:
+    """The lines' own text, without their hashes."""
+    lines = ledger.read_text().splitlines() if ledger.exists() else []
+    return [line[line.index("{") : line.rindex("}") + 1] for line in lines if '"rollouts"' in line]
+
+
+@pytest.mark.owed
+def test_a_closed_port_ends_the_command_in_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        start = time.monotonic()
+        with pytest.raises(SystemExit) as stop:
+            served(f"http://127.0.0.1:{unused.getsockname()[1]}/v1", "adaptive", solutions(tmp_path), "--out", tmp_path)
+    assert stop.value.code == 2
+    assert "Is the server running" in capsys.readouterr().err
+    assert time.monotonic() - start < 20
+    assert not (tmp_path / "labels.jsonl").exists()
+
+
+def test_a_server_that_fails_some_requests_is_no_dead_one(
+    hasty: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Many prefixes that always fail, in a row and last, beside others: they are counted, the others labelled."""
+
+    def some(asked: Asked) -> Reply:
+        return Reply(status=500) if "-" in asked.text.partition("?")[2] else step(asked)
+
+    records = []
+    for i in range(12):
+        prompt, response = solution("+-" if i % 2 else "++", prompt=Prompt.of(f"How many {i}?", reference="11"))
+        records.append(Ranking(prompt=prompt, responses=(response,), grades=(0.0,)))
+    with FakeServer(some) as server:
+        served(server.url, "montecarlo", write(tmp_path / "d.jsonl", *records), "--out", tmp_path, "--rollouts", 2)
+    assert labels(tmp_path) == [(1, 1, 0), (1, None, 0)] * 6
+    assert "prefixes: 6 of 24 (25%) got no rollouts when asked" in capsys.readouterr().out

@@ -26,7 +26,8 @@ def planted(beliefs: Beliefs, size: int, seed: int) -> tuple[list[tuple[Prompt, 
             state = int(rng.choice(3, p=beliefs.moves[state]))
             states.append(state)
         right = rng.random() < (beliefs.answer_lost if state == LOST else beliefs.answer_sound)
-        steps = tuple(f"{i}.{t}.{state} " for t, state in enumerate(states[:-1])) + (f"so {'11' if right else '1'}",)
+        before = [f"{i}.{t}.{state} " for t, state in enumerate(states[:-1])]
+        steps = (*before, f"so {'11' if right else '1'}")
         for t, state in enumerate(states):
             values[steps[: t + 1]] = float(rng.beta(*(beliefs.lost if state == LOST else beliefs.sound)))
         given.append((Prompt.of(f"How many {i}?", reference="11"), Response(steps=steps)))
@@ -55,7 +56,8 @@ def test_a_prior_that_is_right_fits() -> None:
     # Of 40, more than 6 come with probability .003 where each fails with .05.
     assert sum(check.fails for check in found) <= 6
     assert 0.3 < float(np.median([check.p for check in found])) < 0.8
-    assert not any(check.fails for seed in range(6) if (check := checked(Beliefs.of(START), 30, seed)))
+    centre = [checked(Beliefs.of(START), 30, seed) for seed in range(4)]
+    assert not any(check.fails for check in centre if check is not None)
 
 
 @pytest.mark.owed
