@@ -144,7 +144,7 @@ def test_policies_that_say_nothing_label_nothing(labeller: Any) -> None:
     found = outcomes(records, made)
     first, second = problems(found, 16)
     assert first == f"no rollout ended: all {found.rollouts} were cut off at 16 tokens; raise --max-tokens"
-    assert second == "6 of 6 (100%) solutions have no label"
+    assert second == "6 of 6 (100 %) solutions have no label"
     assert found.cut_off_solutions == 6
 
 
@@ -176,8 +176,9 @@ def test_shares_by_hand() -> None:
     # "+" is a prefix of two solutions, "+-" and "++" of one, "-" and "--" of one; "+++" failed.
     assert (found.prefixes, found.failed_prefixes, found.rollouts, found.right) == (6, 1, 10, 4)
     assert (found.solutions, found.never_right_solutions, found.without, found.unlabelled) == (3, 1, 0, 0)
-    assert shares(found)[0].startswith("rollouts: 4 of 10 (40%) right, 0 of 10 (0%) cut off")
-    assert shares(found)[2] == "prefixes: 1 of 6 (17%) got no rollouts when asked"
+    assert shares(found)[0].startswith("rollouts: 4 of 10 (40 %) right, 0 of 10 (0 %) cut off")
+    assert shares(found)[1] == "solutions: 1 of 3 (33 %) with no rollout right"
+    assert shares(found)[2] == "prefixes: 1 of 6 (17 %) got no rollouts when asked"
 
 
 @pytest.mark.owed

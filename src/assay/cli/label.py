@@ -357,7 +357,7 @@ def report(
 
     run = json.loads((out / "run.json").read_text())
     try:
-        known = Section("What the rollouts came to", [Bullets(first)])
+        known = Section("What the rollouts came to", [Bullets([line[0].upper() + line[1:] for line in first])])
         sections = [known, solutions_section(labels), Section("Cost", [KeyValues(said)]), run_section(run)]
         write_report(out / "report.html", f"Step labels of {out.name}", sections)
     except MissingExtra as error:

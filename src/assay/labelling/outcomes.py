@@ -4,7 +4,7 @@ Labels made of rollouts that never came to an end, or never to a right one, look
 sentences about them, are the first thing to say of a set of labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from assay.labelling.rollouts import Rollouts
@@ -46,7 +46,7 @@ def outcomes(labels: Sequence[RolloutLabels], rollouts: Rollouts) -> Outcomes:
     """Count what became of the rollouts that the labels rest on, the answers of the solutions themselves left out."""
     totals = dict.fromkeys(("rollouts", "right", "cut_off", "unjudged", "guarded"), 0)
     solutions = dict.fromkeys(("without", "cut_off_solutions", "unjudged_solutions", "never_right_solutions"), 0)
-    seen: set[str] = set()
+    seen: set[Hashable] = set()
     failed = 0
     for record in labels:
         mine = dict.fromkeys(totals, 0)
@@ -58,7 +58,7 @@ def outcomes(labels: Sequence[RolloutLabels], rollouts: Rollouts) -> Outcomes:
             asked += 1
             counts = _counts(prefix, rollouts)
             mine = {name: mine[name] + counts[name] for name in mine}
-            if (key := rollouts.key(prefix)) not in seen:
+            if (key := (prefix.prompt.messages, prefix.prompt.reference, prefix.steps)) not in seen:
                 seen.add(key)
                 failed += not counts["rollouts"]
                 totals = {name: totals[name] + counts[name] for name in totals}
@@ -109,22 +109,25 @@ def shares(found: Outcomes) -> list[str]:
     """What became of the rollouts, in shares of all rollouts, solutions and prefixes."""
     if not found.prefixes:
         return []
-    of = found.solutions
     said = [
         f"rollouts: {_share(found.right, found.rollouts)} right, {_share(found.cut_off, found.rollouts)} cut off, "
-        f"{_share(found.unjudged, found.rollouts)} not to be judged, {_share(found.guarded, found.rollouts)} set aside",
-        f"solutions: {_share(found.never_right_solutions, of)} with no rollout right, "
-        f"{_share(found.cut_off_solutions, of)} with every rollout cut off, "
-        f"{_share(found.unjudged_solutions, of)} with none that could be judged, {_share(found.without, of)} with none "
-        "had at all",
+        f"{_share(found.unjudged, found.rollouts)} not to be judged, {_share(found.guarded, found.rollouts)} set aside"
     ]
+    kinds = {
+        "with no rollout right": found.never_right_solutions,
+        "with every rollout cut off": found.cut_off_solutions,
+        "with no rollout that could be judged": found.unjudged_solutions,
+        "that got no rollout": found.without,
+    }
+    some = [f"{_share(count, found.solutions)} {kind}" for kind, count in kinds.items() if count]
+    said += [f"solutions: {', '.join(some)}"] if some else []
     if found.failed_prefixes:
         said.append(f"prefixes: {_share(found.failed_prefixes, found.prefixes)} got no rollouts when asked")
     return said
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{part:,} of {whole:,}" + (f" ({part / whole:.0%})" if whole else "")
+    return f"{part:,} of {whole:,}" + (f" ({100 * part / whole:.0f} %)" if whole else "")
 
 
 def _counts(prefix: Prefix, rollouts: Rollouts) -> dict[str, int]:

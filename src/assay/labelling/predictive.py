@@ -48,15 +48,15 @@ class PriorCheck:
     def sentence(self) -> str:
         """What to say of it, and what to do."""
         seen = (
-            f"of the first {self.rollouts:,} rollouts {self.right:,} were right, where the prior of `adaptive` expects "
-            f"{self.low:,} to {self.high:,} (predictive p = {self.p:.3f})"
+            f"of the first {self.rollouts:,} rollouts {self.right:,} were right, where the prior of adaptive labels "
+            f"expects {self.low:,} to {self.high:,} (predictive p = {self.p:.3f})"
         )
         if not self.fails:
             return f"the prior fits: {seen}"
         kind = "weaker" if self.right <= self.low else "more often right, even from after wrong steps,"
         return (
             f"the prior does not fit: {seen}; this policy is {kind} than it takes for granted. Do not trust labels "
-            "that few rollouts decided: use `assay label montecarlo`, or raise --confidence and --most, and lower "
+            "that few rollouts decided: use assay label montecarlo, or raise --confidence and --most, and lower "
             "--least"
         )
 
