@@ -83,6 +83,8 @@ class Rolling:
         """Label, write, and say what the rollouts came to and what they cost. check: of the labeller's prior."""
         from assay.training.progress import progress
 
+        if self.samples < 1 or (self.limit is not None and self.limit < 0):
+            raise ConfigError(f"samples is {self.samples} and limit {self.limit}; the least are 1 and 0")
         checker = verifier(self.verifier)
         records = self._records()
         generator, name = self.policy.open()
