@@ -16,7 +16,7 @@ from assay.data.split import held_out, side
 from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.losses.bradley_terry import BradleyTerry
 from assay.rl.settings import Settings
-from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response
+from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, Score, Unscored
 from tests.models import tiny
 
 pytestmark = pytest.mark.owed
@@ -156,7 +156,7 @@ def test_records_that_the_template_refuses_name_their_lines_and_can_be_set_aside
     said = refused(capsys, *command)
     assert "3 records cannot be laid out for the model; repair, or set aside (--set-aside)" in said
     assert f"{data}:2: the chat template refuses a conversation of system, user, assistant" in said
-    assert f"{data}:4: the layout fails with TypeError" in said
+    assert f"{data}:4: the chat template refuses a conversation of user, assistant: can only concatenate str" in said
     assert not (out / "metrics.jsonl").exists(), "before the first step"
     cli.main([str(word) for word in (*command, "--set-aside")])
     err = capsys.readouterr().err
@@ -206,3 +206,29 @@ def test_malformed_rows_are_counted_with_the_others(tmp_path: Path) -> None:
     left = found.without(RefusedRecords({f"{data}:2": "no system"}))
     assert left.about["set_aside"] == 2
     assert len((aside / "set_aside.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_scorer_leaves_what_the_template_refuses_unscored() -> None:
+    """One bad record does not take the others' scores down."""
+    from assay.models.checkpoint import wrap
+    from assay.models.layout import Layout
+    from assay.models.readout import PREFERENCE
+    from assay.scorers.local import LocalScorer
+
+    network, tokenizer = tiny.network(), tiny.tokenizer(chat_template=NO_SYSTEM)
+    model = wrap(network, tokenizer, layout=Layout(template="chat"), readout=PREFERENCE)
+    scores = LocalScorer(model).score(BAD)
+    assert [{type(score).__name__ for score in row} for row in scores] == [
+        {"Score"},
+        {"Unscored"},
+        {"Score"},
+        {"Unscored"},
+        {"Score"},
+        {"Score"},
+    ]
+    assert isinstance(scores[1][0], Unscored)
+    assert "System role not supported" in scores[1][0].reason
+    good = [pair for i, pair in enumerate(BAD) if i not in (1, 3)]
+    alone = [score.value for row in LocalScorer(model).score(good) for score in row if isinstance(score, Score)]
+    together = [score.value for row in scores for score in row if isinstance(score, Score)]
+    assert together == pytest.approx(alone, abs=1e-6)

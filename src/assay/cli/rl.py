@@ -285,7 +285,7 @@ class Command:
 
 def _check_layout(found: Sides[Prompt], policy: "Policy") -> None:
     """Raise `RefusedRecords` for the prompts that the policy's template refuses."""
-    from assay.training.collate import laid_out
+    from assay.models.laid_out import laid_out
 
     refused: dict[str, str] = {}
     for prompts in (found.train, found.held):

@@ -35,6 +35,10 @@ if not TYPE_CHECKING:
     ]
 
 
+COUNTED = ("contradicting", "identical_ties", "held_out_share", "held_out_prompts_trained_on", "set_aside")
+"""What a run's summary says of its data beside what is dropped, where there is any."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Command:
     """Train a reward model and save it where other tools load it."""
@@ -219,13 +223,14 @@ def _report(out: Path, trained: "Trained", found: Sides[Record]) -> None:
     if evaluation is not None:
         show(evaluation)
     run = json.loads((out / "run.json").read_text())
+    summary = json.loads((out / "training.json").read_text())
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     data = {
         "training records": trained.records,
         "held-out records, of other prompts": len(held),
         "dropped": trained.dropped,
         **{f"dropped: {why}": count for why, count in trained.dropped_why.items()},
-        **{name.replace("_", " "): count for name, count in found.about.items() if count},
+        **{name.replace("_", " "): summary[name] for name in COUNTED if summary.get(name)},
     }
     try:
         sections = training_report(run, rows, data=data, evaluation=evaluation)

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assay.errors import AssayError, ConfigError, DataError, RefusedRecords
+from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.models.fit import unfit
+from assay.models.laid_out import laid_out
 from assay.models.layout import Encoded, Encoder
 from assay.models.reward_model import Batch, Shared, arrange
 from assay.packing.engine import Engine
@@ -37,7 +38,6 @@ __all__ = [
     "encode",
     "epoch_order",
     "items",
-    "laid_out",
     "micro_batches",
     "nothing_left",
     "portions",
@@ -56,8 +56,6 @@ IDENTICAL: Final = "with identical responses"
 """Why a preference or a ranking teaches nothing."""
 TIES: Final = "are ties of identical responses, which teach nothing"
 HOLD_OUT: Final = "give other records with --held-out FILE, a larger share, or --held-out 0 to hold out none"
-LAYOUT_ERRORS: Final = (DataError, ConfigError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
-"""What laying out a record may raise: a template is a program of its author's, and fails as programs do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,23 +203,6 @@ def count_dropped(reasons: Sequence[tuple[str, Record]], places: Mapping[int, st
         if places and id(record) in places:
             first.setdefault(reason, places[id(record)])
     return Dropped(dict(Counter(reason for reason, _ in reasons)), first)
-
-
-def laid_out(records: Sequence[Sequence[tuple[Prompt, Response]]], encoder: Encoder) -> list[list[Encoded] | str]:
-    """The sequences of each record's responses, or why the layout refuses the record."""
-    try:
-        encoded = iter(encoder.encode([item for record in records for item in record]))
-        return [[next(encoded) for _ in record] for record in records]
-    except LAYOUT_ERRORS:
-        pass  # one by one, to learn which
-    found: list[list[Encoded] | str] = []
-    for record in records:
-        try:
-            found.append(encoder.encode(record))
-        except LAYOUT_ERRORS as error:
-            known = isinstance(error, AssayError)
-            found.append(str(error) if known else f"the layout fails with {type(error).__name__}: {error}")
-    return found
 
 
 def both(encode_one: Callable[[S], T], training: S, held_out: S) -> list[T]:

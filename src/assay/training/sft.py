@@ -29,6 +29,7 @@ from assay.config import write_atomic
 from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.fingerprint import fingerprint
 from assay.models import lora
+from assay.models.laid_out import laid_out
 from assay.models.layout import Encoded, Encoder, Layout
 from assay.models.loading import load_network
 from assay.models.log_probabilities import log_probabilities
@@ -45,7 +46,6 @@ from assay.training.collate import (
     Example,
     both,
     count_dropped,
-    laid_out,
     portions,
     say_dropped,
 )
