@@ -2,6 +2,7 @@
 
 * AssayError
   + DataError          a record, row or file is malformed            (also ValueError)
+    - RefusedRecords   well-formed records that a model's layout refuses, each with its place
   + ConfigError        a setting is unknown, missing or contradictory (also ValueError)
   + MissingExtra       an optional dependency is not installed        (also ImportError)
   + BackendError       a model, server, worker or sandbox failed      (also RuntimeError)
@@ -14,7 +15,12 @@ report and never turned into a number. To add an error, derive it from one of th
 that a caller would expect.
 """
 
-__all__ = ["AssayError", "BackendError", "ConfigError", "DataError", "MissingExtra"]
+from collections.abc import Mapping
+
+__all__ = ["AssayError", "BackendError", "ConfigError", "DataError", "MissingExtra", "RefusedRecords"]
+
+SHOWN = 20
+"""Reasons listed in one refusal."""
 
 
 class AssayError(Exception):
@@ -23,6 +29,28 @@ class AssayError(Exception):
 
 class DataError(AssayError, ValueError):
     """A record, row or file is malformed."""
+
+
+class RefusedRecords(DataError):
+    """Well-formed records that cannot become tokens, such as a system message under a template that has none.
+
+    why: what is wrong with each, by its place ("a.jsonl:17"). All of them are known at once, before any work is done.
+    """
+
+    def __init__(self, why: Mapping[str, str]) -> None:
+        self.why = dict(why)
+        places: dict[str, list[str]] = {}
+        for place, reason in self.why.items():
+            places.setdefault(reason, []).append(place)
+        lines = [
+            f"{first}: {reason}" + (f" (and {len(others)} more like it)" if others else "")
+            for reason, (first, *others) in list(places.items())[:SHOWN]
+        ]
+        if hidden := sum(map(len, list(places.values())[SHOWN:])):
+            lines.append(f"... and {hidden} more")
+        advice = "repair, or set aside (--set-aside) to go on without"
+        count = f"{len(self.why)} record{'s' * (len(self.why) > 1)} cannot be laid out for the model"
+        super().__init__(f"{lines[0]}; {advice}" if len(self.why) == 1 else "\n  ".join([f"{count}; {advice}", *lines]))
 
 
 class ConfigError(AssayError, ValueError):

@@ -146,6 +146,40 @@ def test_split_is_by_prompt_and_loses_nothing(data: Path, tmp_path: Path, capsys
     assert (out / "test.jsonl").read_bytes() == first
 
 
+@pytest.mark.owed
+def test_a_split_of_a_split_is_even_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = [{"prompt": f"What is {i} times seven?", "chosen": "a", "rejected": "b"} for i in range(600)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
+    rest = tmp_path / "s" / "train.jsonl"
+    assert run("split", tmp_path / "pairs.jsonl", "--out", tmp_path / "s", "--test", 0.2) == 0
+    assert run("split", rest, "--out", tmp_path / "v", "--test", 0, "--valid", 0.2) == 0
+    count = len((tmp_path / "v" / "valid.jsonl").read_text().splitlines())
+    assert abs(count / len(rest.read_text().splitlines()) - 0.2) < 0.08
+    for share in (0.2, 0.3):
+        assert run("split", rest, "--out", tmp_path / "t", "--test", share) == 2
+        assert "was split by seed 0 before; give another --seed" in capsys.readouterr().err
+    assert run("split", rest, "--out", tmp_path / "t", "--test", 0.2, "--seed", 1) == 0
+
+
+@pytest.mark.owed
+def test_a_split_reads_nothing_that_it_writes(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "all"
+    folder.mkdir()
+    source = data.rename(folder / "train.jsonl")
+    for out in (folder, folder / "split"):
+        assert run("split", folder, "--out", out, "--test", 0.3) == 2
+        assert "would read what it writes" in capsys.readouterr().err
+    before = source.read_bytes()
+    assert run("split", source, "--out", folder, "--test", 0.3, "--overwrite") == 2
+    assert "may write over" in capsys.readouterr().err
+    assert source.read_bytes() == before
+    assert run("split", source, "--out", tmp_path / "s", "--test", 0.3, "--valid", 0.3) == 0
+    assert run("split", source, "--out", tmp_path / "s", "--test", 0.3, "--overwrite") == 2
+    assert "valid.jsonl of an earlier split" in capsys.readouterr().err
+    assert run("split", source, "--out", tmp_path / "n", "--test", 0) == 2
+    assert "nothing would be split off" in capsys.readouterr().err
+
+
 def test_split_sets_bad_rows_aside_once(data: Path, tmp_path: Path) -> None:
     data.write_text(data.read_text() + "{\n")
     assert run("split", data, "--out", tmp_path / "s", "--test", 0.3) == 2

@@ -82,9 +82,9 @@ def test_no_prompt_is_on_both_sides(backbone: Path, tmp_path: Path) -> None:
         out=tmp_path / "rm",
         held_out=0.3,
     )
-    records, held = command._records()
-    assert len(records) + len(held) == 120
-    sides = [{r.prompt.text for r in side if isinstance(r, Preference)} for side in (records, held)]
+    found = command._sides()
+    assert len(found.train) + len(found.held) == 120
+    sides = [{r.prompt.text for r in side if isinstance(r, Preference)} for side in (found.train, found.held)]
     assert not sides[0] & sides[1]
     assert all(sides)
 

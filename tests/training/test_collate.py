@@ -29,7 +29,7 @@ def test_preferences() -> None:
     ]
     examples, dropped = encode(pairs, model.encoder, BradleyTerry())
     part = collate(examples, BradleyTerry(), model.pad_id)
-    assert dropped == {}
+    assert dropped.counts == {}
     assert part.targets.tolist() == [[pytest.approx(0.7), 2.0], [0.0, 0.0]]
     assert part.mask_G_R_S.shape == (2, 2, 1)
     assert part.mask_G_R_S.all()
@@ -75,7 +75,7 @@ def test_what_does_not_fit_is_dropped_and_counted() -> None:
     records = [StepLabels(prompt=P, response=r, labels=y) for r, y in zip(responses, labels, strict=True)]
     examples, dropped = encode(records, model.encoder, StepBCE())
     assert len(examples) == 1
-    assert dropped == {"longer than 8 tokens": 1, "empty response": 2, "no label": 1}
+    assert dropped.counts == {"longer than 8 tokens": 1, "empty response": 2, "no label": 1}
 
 
 def test_records_of_another_kind_are_refused() -> None:

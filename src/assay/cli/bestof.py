@@ -16,6 +16,7 @@ import tyro
 from assay import components, config
 from assay.errors import ConfigError, DataError
 from assay.protocols import Scorer, Verifier
+from assay.scorers.answered import Answered
 from assay.scorers.rules import Longest, Random, Shortest
 from assay.scorers.verified import Verified
 from assay.types import Group, Preference, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
@@ -300,7 +301,7 @@ def _scorer(name: str) -> Scorer:
         return RULERS[name]
     from assay.cli.reward import scorer
 
-    return scorer(name)
+    return Answered(scorer(name))
 
 
 def _score(scorer: Scorer, groups: Sequence[Group]) -> list[list[Score | Unscored]]:

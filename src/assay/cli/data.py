@@ -162,9 +162,13 @@ class Split:
     def _refuse_older(self) -> None:
         """Refuse a folder that holds a split: a side left over from it would share prompts with the new ones."""
         older = [name for name in ("train", "valid", "test") if (self.out / f"{name}.jsonl").exists()]
-        source = Path(self.source)
-        if older and self.out.resolve() in (source.resolve(), *source.resolve().parents):
-            raise ConfigError(f"{self.out} holds {source}, which the split would write over; give another folder")
+        source, out = Path(self.source).resolve(), self.out.resolve()
+        if source.is_dir() and source in (out, *out.parents):
+            raise ConfigError(
+                f"{self.out} is in {self.source}, so the split would read what it writes; give another --out"
+            )
+        if older and out in source.parents:
+            raise ConfigError(f"{self.out} holds {self.source}, which the split may write over; give another --out")
         if older and not self.overwrite:
             raise ConfigError(
                 f"{self.out} holds {', '.join(f'{name}.jsonl' for name in older)} already; give another folder, or "

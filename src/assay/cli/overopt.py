@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from assay import config
 from assay.cli.overopt_rl import Policies, kept
-from assay.cli.pools import GRADES, Pool, column, padded, read
+from assay.cli.pools import GRADES, Pool, column, padded, read, silent
 from assay.cli.tables import show
 from assay.errors import ConfigError, DataError, MissingExtra
-from assay.types import Score, Unscored
+from assay.scorers.answered import Answered
+from assay.types import Group, Score, Unscored
 
 if TYPE_CHECKING:
     from assay.overopt.axis import Axis
@@ -169,10 +170,15 @@ class BestOfN:
             golds[GRADES] = padded(pool.grades)
         for words, found in ((self.proxy, proxies), (self.gold, golds)):
             found.update(self._live(words, pool, notes))
+        empty = silent(pool)
+        if (self.proxy or self.gold) and empty.any():
+            # What cannot be asked about leaves the pool for every score, as if it had not been drawn.
+            proxies, golds = ({k: np.where(empty, np.nan, x) for k, x in of.items()} for of in (proxies, golds))
+            notes.append(f"{int(empty.sum())} responses are empty: they are unscored, and leave their pools")
         if both := sorted(proxies.keys() & golds.keys()):
             raise ConfigError(f"{', '.join(both)} is proxy and gold at once, and would never be seen to fail")
         texts = [[r.text for r in group.responses] for group in pool.groups]
-        known = all(text for row in texts for text in row)
+        known = bool(self.proxy or self.gold) or all(text for row in texts for text in row)
         width = max(map(len, texts))
         return Material(
             proxies=proxies,
@@ -189,16 +195,19 @@ class BestOfN:
         from assay.cli.reward import named
         from assay.training.progress import progress
 
-        if any(not response.text for group in pool.groups for response in group.responses):
+        if not any(response.text for group in pool.groups for response in group.responses):
             raise DataError(f"{self.pool}: rows without a response cannot be scored; give their scores by column")
         found = {}
         for name, scorer in named(words, self.device).items():
             scores: list[list[Score | Unscored]] = []
             with progress(f"score by {name}", len(pool.groups)) as bar:
                 for start in range(0, len(pool.groups), CHUNK):
-                    scores += scorer.score(pool.groups[start : start + CHUNK])
+                    scores += Answered(scorer).score(pool.groups[start : start + CHUNK])
                     bar(len(scores), "")
-            reasons = [s.reason for row in scores for s in row if isinstance(s, Unscored)]
+            asked = [s for row, group in zip(scores, pool.groups, strict=True) for s in _asked(row, group)]
+            reasons = [s.reason for s in asked if isinstance(s, Unscored)]
+            if len(reasons) == len(asked):
+                raise DataError(f"{self.pool}: {name} scores none of {len(asked)} responses, such as: {reasons[0]}")
             if reasons:
                 notes.append(f"{name}: {len(reasons)} responses unscored, such as: {reasons[0]}")
             found[name] = padded([[s.value if isinstance(s, Score) else math.nan for s in row] for row in scores])
@@ -261,6 +270,11 @@ class Report:
             write_studies(self.out / "fits.json", studies, notes=notes, axes=axes)
             data = [folder / name for folder in self.folders for name in ("points.jsonl", "fits.json")]
             _write(self.out, self, data, studies, axes=axes, notes=notes)
+
+
+def _asked(scores: Sequence[Score | Unscored], group: Group) -> list[Score | Unscored]:
+    """The scores of responses that say something."""
+    return [score for score, response in zip(scores, group.responses, strict=True) if response.text]
 
 
 def _gaussian(command: BestOfN) -> Material:

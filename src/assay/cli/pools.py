@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from assay.errors import DataError
 from assay.types import Group, Prompt, Ranking, Response, StepLabels
 
-__all__ = ["GRADES", "Pool", "column", "padded", "read"]
+__all__ = ["GRADES", "Pool", "column", "padded", "read", "silent"]
 
 Array = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def read(source: str, format: str | None, limit: int | None, *, columns: bool) -
     if isinstance(first, Bad):
         first.raw.close()
     is_record = first is not None and not isinstance(first, Bad) and first.value.get("type") in KINDS
-    if columns and format is None and not is_record:
+    if format is None and not is_record and (columns or _is_row(first)):
         return _rows(source, limit)
     groups: list[Group] = []
     grades: list[list[float]] = []
@@ -66,6 +66,17 @@ def read(source: str, format: str | None, limit: int | None, *, columns: bool) -
     return _pool(source, groups[:limit], grades[:limit] if graded else None, [])
 
 
+def _is_row(first: Any) -> bool:
+    """Whether a source begins with a row {"prompt", "response", ...}, and not with one of a known layout."""
+    from assay import components
+    from assay.data import io
+    from assay.data.lines import Row
+
+    if not isinstance(first, Row) or not {"prompt", "response"} <= first.value.keys():
+        return False
+    return not any(io.resolve(name).matches(first.value) for name in components.names("formats"))
+
+
 def _rows(source: str, limit: int | None) -> Pool:
     """Rows {"prompt": id or text, "response": text, NAME: number, ...}, one a response."""
     from assay.data import sources
@@ -81,8 +92,8 @@ def _rows(source: str, limit: int | None) -> Pool:
             lax += 1
         else:
             value, where = row.value, row.where
-        prompt, text = value.get("prompt"), value.get("response", "")
-        if isinstance(prompt, bool) or not isinstance(prompt, (str, int)) or not isinstance(text, str):
+        prompt, text = value.get("prompt"), value.get("response")
+        if isinstance(prompt, bool) or not isinstance(prompt, (str, int)) or not isinstance(text, (str, type(None))):
             raise DataError(
                 f'{where}: a row is {{"prompt": an id or a text, "response": a text, NAME: a number, ...}}; prompt is '
                 f"{prompt!r:.60}, response {text!r:.60}"
@@ -94,7 +105,7 @@ def _rows(source: str, limit: int | None) -> Pool:
             reference = value.get("reference")
             prompts[key] = Prompt.of(key, reference=None if reference is None else str(reference))
         meta = {"": where, **{k: v for k, v in value.items() if k not in ("prompt", "response", "reference")}}
-        found.setdefault(key, []).append(Response(steps=(text,), meta=meta))
+        found.setdefault(key, []).append(Response(steps=() if text is None else (text,), meta=meta))
     notes = [f"{lax} rows hold NaN, which is no JSON: such scores count as unscored"] if lax else []
     groups = [Group(prompt=prompts[key], responses=tuple(responses)) for key, responses in found.items()]
     return _pool(source, groups, None, notes)
@@ -144,6 +155,12 @@ def _number(response: Response, name: str) -> float:
         where = response.meta.get("", "a response's meta")
         raise DataError(f"{where}: {name!r} is {value!r:.60}; it must be a number, or null for unscored")
     return float(value)
+
+
+def silent(pool: Pool) -> NDArray[np.bool_]:
+    """(P, N), True where a response has no text: nothing can be asked about it."""
+    empty = padded([[float(not response.text) for response in group.responses] for group in pool.groups])
+    return np.asarray(empty == 1.0)
 
 
 def padded(rows: Sequence[Sequence[float]]) -> Array:

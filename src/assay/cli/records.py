@@ -1,19 +1,147 @@
-"""Records that commands learn from: read with bad rows set aside, and split by prompt. No command of its own."""
+"""Records that commands learn from: read, bad ones set aside, and split by prompt. No command of its own."""
 
+import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
+from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.types import Record
 
-__all__ = ["records_of", "split"]
+__all__ = ["Sides", "sides", "split"]
 
 R = TypeVar("R", bound=Record)
+ASIDE = ("set_aside.jsonl", "set_aside_held_out.jsonl")
+"""Files in a run's folder for the bad rows of its data, and of its file of held-out records."""
 
 
-def records_of(source: str, format: str | None, aside: Path | None) -> Iterator[Record]:
-    """The records of a source; malformed rows go to `aside`, and are counted aloud, or stop the reading."""
+@dataclass(frozen=True, kw_only=True)
+class Sides(Generic[R]):
+    """Records to learn from and records held out, and where they stand in their files."""
+
+    train: Sequence[R]
+    held: Sequence[R]
+    places: Mapping[int, str]
+    """File and line, by `id(record)`."""
+    sources: Sequence[str]
+    """The data and, where they are a file of their own, the held-out records."""
+    aside: Path | None = None
+    """Folder for bad rows; None refuses them."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What a run's summary says of them: the share held out, rows set aside, held-out prompts that are trained on."""
+
+    def without(self, refused: RefusedRecords) -> "Sides[R]":
+        """Set aside the rows that a model's layout refuses, and say so. Raises the refusal where that is not asked."""
+        if self.aside is None:
+            raise refused
+        from assay.data import io
+
+        count = 0
+        for name, source in zip(ASIDE, self.sources, strict=False):
+            if rows := io.put_aside(source, refused.why, self.aside / name):
+                print(
+                    f"{source}: {rows} row{'s' * (rows > 1)} cannot be laid out for the model, set aside in "
+                    f"{self.aside / name}",
+                    file=sys.stderr,
+                )
+            count += rows
+        for place, reason in list(refused.why.items())[:3]:
+            print(f"  {place}: {reason}", file=sys.stderr)
+        train, held = (
+            [record for record in side if self.places[id(record)] not in refused.why]
+            for side in (self.train, self.held)
+        )
+        if not train:
+            raise DataError(f"{self.sources[0]}: no record is left to learn from; every row is set aside")
+        about = {**self.about, "set_aside": self.about["set_aside"] + count}
+        return dataclasses.replace(self, train=train, held=held, about=about)
+
+
+def sides(
+    data: str,
+    held_out: float | Path | None,
+    take: Callable[[Iterator[Record]], Iterable[R]],
+    *,
+    default: float,
+    seed: int,
+    format: str | None,
+    aside: Path | None,
+) -> Sides[R]:
+    """Read what a command learns from, and what it holds out: a share of the prompts, or a file.
+
+    take: from records as they are read to those that are learned from, lazily. default: share where none is asked for.
+    aside: folder for malformed rows; None refuses them. Raises `DataError` where a side is empty.
+    """
+    places: dict[int, str] = {}
+    bad = 0
+
+    def read(source: str, name: str) -> list[R]:
+        nonlocal bad
+        found, count = _read(source, format, None if aside is None else aside / name, take, places)
+        bad += count
+        return found
+
+    records = read(data, ASIDE[0])
+    if not records:
+        raise DataError(f"{data}: there is no record to learn from; check the file with `assay data check`")
+    about: dict[str, Any] = {}
+    if isinstance(held_out, Path):
+        train, held = records, read(str(held_out), ASIDE[1])
+        if not held:
+            raise DataError(f"{held_out}: there is no record to hold out; give another file, a share, or 0 for none")
+        about["held_out_prompts_trained_on"] = _shared(train, held)
+    else:
+        train, held = split(records, held_out, seed, default=default, source=data)
+        about["held_out_share"] = default if held_out is None else held_out
+    about["set_aside"] = bad
+    sources = [data, str(held_out)] if isinstance(held_out, Path) else [data]
+    return Sides(train=train, held=held, places=places, sources=sources, aside=aside, about=about)
+
+
+def split(
+    records: Sequence[R], share: float | None, seed: int, *, default: float, source: str
+) -> tuple[list[R], list[R]]:
+    """Records to learn from, and about this share of the prompts held out; the hash is not that of `assay data split`.
+
+    share: what is asked for; None is the default, which in a small file may hold out nothing, aloud. Raises
+    `ConfigError` for what is no share, `DataError` where the share asked for is nothing, or everything.
+    """
+    from assay.data.dedupe import prompt_key
+    from assay.data.split import held_out
+
+    wanted = default if share is None else share
+    if not 0 <= wanted < 1:
+        raise ConfigError(
+            f"--held-out is {wanted:g}; give a share of the prompts, at least 0 and below 1, or a file of other prompts"
+        )
+    train: list[R] = []
+    held: list[R] = []
+    for record in records:
+        (held if held_out(record, wanted, seed) else train).append(record)
+    prompts = len({prompt_key(record) for record in records})
+    if not train:
+        raise DataError(
+            f"{source}: --held-out {wanted:g} holds out all of its {prompts} prompts, and none is left to learn from; "
+            "give a smaller share, 0 to hold out none, or a file of other prompts"
+        )
+    if wanted and not held:
+        found = f"{source}: none of its {prompts} prompts falls into the held-out share of {wanted:g}"
+        if share is not None:
+            raise DataError(f"{found}; give a larger share, a file of other prompts, or 0 to hold out none")
+        print(f"{found}: nothing is held out, so nothing watches for overfitting", file=sys.stderr)
+    return train, held
+
+
+def _read(
+    source: str,
+    format: str | None,
+    aside: Path | None,
+    take: Callable[[Iterator[Record]], Iterable[R]],
+    places: dict[int, str],
+) -> tuple[list[R], int]:
+    """What is taken of a source, each with the place of the row it comes from, and how many rows are malformed."""
     from assay.data import io
 
     counts = io.Counts()
@@ -21,15 +149,32 @@ def records_of(source: str, format: str | None, aside: Path | None) -> Iterator[
         # Rows of an earlier start of this run; they are found again.
         aside.unlink(missing_ok=True)
         aside.parent.mkdir(parents=True, exist_ok=True)
-    yield from io.read(source, format=format, set_aside=aside, counts=counts)
+    place = ""
+
+    def noted() -> Iterator[Record]:
+        nonlocal place
+        for record in io.read(source, format=format, set_aside=aside, counts=counts, places=places):
+            place = places[id(record)]
+            yield record
+
+    found: list[R] = []
+    for record in take(noted()):
+        places[id(record)] = place
+        found.append(record)
     if counts.bad:
         print(f"{source}: {counts.bad} of {counts.rows} rows are malformed and set aside in {aside}", file=sys.stderr)
+    return found, counts.bad
 
 
-def split(records: Sequence[R], share: float, seed: int) -> tuple[list[R], list[R]]:
-    """Records to train on, and about this share of the prompts held out."""
-    from assay.data.split import side
+def _shared(train: Sequence[Record], held: Sequence[Record]) -> int:
+    """Held-out prompts that are trained on as well, said aloud."""
+    from assay.data.dedupe import prompt_key
 
-    sides = [side(record, {"valid": share}, seed) for record in records]
-    train = [record for record, where in zip(records, sides, strict=True) if where == "train"]
-    return train, [record for record, where in zip(records, sides, strict=True) if where == "valid"]
+    own = {prompt_key(record) for record in held}
+    if both := len(own & {prompt_key(record) for record in train}):
+        print(
+            f"{both} of {len(own)} held-out prompts are trained on as well: what is measured on them says nothing of "
+            "new prompts",
+            file=sys.stderr,
+        )
+    return both

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 import tyro
 
 from assay import config
-from assay.cli.records import split
+from assay.cli.records import Sides, sides
 from assay.cli.reward import GRAMMAR, named, part
 from assay.data.splitting import SPLITTERS
-from assay.errors import ConfigError, DataError, MissingExtra
+from assay.errors import ConfigError, DataError, MissingExtra, RefusedRecords
 from assay.rl.settings import RECIPES, Settings
-from assay.types import Group, Prompt, Record, StepLabels
+from assay.types import Group, Prompt, Record, Response, StepLabels
 
 if TYPE_CHECKING:
     from assay.rl.loop import Optimised
@@ -67,8 +67,9 @@ class Command:
     """Scorers that are asked about held-out prompts and never learned from: a verifier, a larger reward model. The
     first says where the peak is."""
 
-    held_out: float | Path = 0.1
-    """A file of other prompts to look at, or the share of the prompts to hold out."""
+    held_out: float | Path | None = None
+    """A file of other prompts to look at, or the share of the prompts to hold out, by a hash that `assay data split`
+    does not use; 0 = none. By default 0.1, or nothing, said aloud, where no prompt of a small file falls into it."""
 
     prime: float = 0.0
     """Weight of an implicit process reward that is learned along (PRIME); with recipe pure, and a first reward that
@@ -82,6 +83,10 @@ class Command:
 
     format: str | None = None
     """Format of the prompts, where it is not told by their columns."""
+
+    set_aside: bool = False
+    """Put malformed rows, and prompts that the policy's template refuses, into `set_aside.jsonl`
+    (`set_aside_held_out.jsonl`) in `out` instead of stopping."""
 
     limit: int | None = None
     """Take so many prompts at most."""
@@ -125,19 +130,23 @@ class Command:
         device = device_of(self.device)
         self._check()
         parts, golds = [part(words, device) for words in self.reward], named(self.gold, device)
-        prompts, held = self._prompts()
+        found = self._prompts()
         policy = self._policy(device)
+        try:
+            _check_layout(found, policy)
+        except RefusedRecords as refused:
+            found = found.without(refused)
         files = [Path(self.prompts), *([self.held_out] if isinstance(self.held_out, Path) else [])]
         if not (self.out / "rl.json").exists() and not (self.out / "checkpoint").exists():
             # A run that is there keeps its settings: this one may be refused for being another.
             config.write_run(self.out, self, files)
         done = optimise(
             policy,
-            prompts,
+            found.train,
             parts,
             settings=self.settings,
             out=self.out,
-            held_out=held,
+            held_out=found.held,
             golds=golds,
             prime=self._prime(policy) if self.prime else None,
             resume=self.resume,
@@ -172,31 +181,30 @@ class Command:
     def _given(self, name: str, fresh: Mapping[str, Any]) -> bool:
         return bool(getattr(self.settings, name) != fresh[name])
 
-    def _prompts(self) -> tuple[list[Prompt], list[Prompt]]:
+    def _prompts(self) -> Sides[Prompt]:
         """Prompts to train on, and others to look at."""
-        prompts = self._read(self.prompts)
-        if isinstance(self.held_out, Path):
-            return prompts, self._read(str(self.held_out))
-        if not 0 <= self.held_out < 1:
-            raise ConfigError(f"held_out is {self.held_out}; give a share below 1, or a file")
-        train, held = split(prompts, self.held_out, self.settings.seed)
-        if not train:
-            raise DataError(f"{self.prompts}: no prompt is left to train on; hold out less")
-        return train, held
+        return sides(
+            self.prompts,
+            self.held_out,
+            self._unique,
+            default=0.1,
+            seed=self.settings.seed,
+            format=self.format,
+            aside=self.out if self.set_aside else None,
+        )
 
-    def _read(self, source: str) -> list[Prompt]:
-        from assay.data import io
-
-        unique: dict[str, Prompt] = {}
-        for record in io.read(source, format=self.format):
+    def _unique(self, records: Iterator[Record]) -> Iterator[Prompt]:
+        """The records' prompts, each once, as many as `limit` says."""
+        seen: set[str] = set()
+        for record in records:
             prompt = _prompt(record)
-            # What a reward function is given beside the text makes another prompt of it.
-            unique.setdefault(prompt.model_dump_json(exclude={"id"}), prompt)
-            if self.limit is not None and len(unique) == self.limit:
+            # A scorer may read the reference and the columns in `meta`.
+            key = prompt.model_dump_json(exclude={"id"})
+            if key not in seen:
+                seen.add(key)
+                yield prompt
+            if self.limit is not None and len(seen) == self.limit:
                 break
-        if not unique:
-            raise DataError(f"{source}: there is no prompt in it")
-        return [*unique.values()]
 
     def _policy(self, device: str) -> "Policy":
         from assay.models.layout import Layout
@@ -273,6 +281,20 @@ class Command:
             print(f"no report.html: {error}")
             return
         print(f"wrote {self.out / 'report.html'}")
+
+
+def _check_layout(found: Sides[Prompt], policy: "Policy") -> None:
+    """Raise `RefusedRecords` for the prompts that the policy's template refuses."""
+    from assay.models.laid_out import laid_out
+
+    refused: dict[str, str] = {}
+    for prompts in (found.train, found.held):
+        made = laid_out([[(prompt, Response(steps=()))] for prompt in prompts], policy.generator.encoder)
+        for prompt, reason in zip(prompts, made, strict=True):
+            if isinstance(reason, str):
+                refused[found.places[id(prompt)]] = reason
+    if refused:
+        raise RefusedRecords(refused)
 
 
 def _prompt(record: Record) -> Prompt:

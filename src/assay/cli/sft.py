@@ -1,6 +1,7 @@
 """`assay sft`: teach a policy good responses, as the first of three steps: SFT, reward model, RL (arXiv:2203.02155)."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -8,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from assay import config
-from assay.cli.records import records_of, split
-from assay.errors import ConfigError, DataError, MissingExtra
+from assay.cli.records import Sides, sides
+from assay.errors import ConfigError, DataError, MissingExtra, RefusedRecords
 from assay.training.settings import Settings
-from assay.types import Record
+from assay.types import Prompt, Record
 
 if TYPE_CHECKING:
     from assay.training.sft import FineTuned
@@ -45,15 +46,17 @@ class Command:
         settings: tyro.conf.OmitArgPrefixes[Settings] = Settings()
         """How to train."""
 
-    held_out: float | Path = 0.05
-    """A file of other prompts, or the share of the prompts to hold out. The weights with the lowest loss on them are
-    kept."""
+    held_out: float | Path | None = None
+    """A file of other prompts, or the share of the prompts to hold out, by a hash that `assay data split` does not use;
+    0 = none. By default 0.05, or nothing, said aloud, where no prompt of a small file falls into it. The weights with
+    the lowest loss on them are kept."""
 
     format: str | None = None
     """Format of the data, where it is not told by its columns."""
 
     set_aside: bool = False
-    """Put malformed rows into `set_aside.jsonl` (`set_aside_held_out.jsonl`) in `out` instead of stopping."""
+    """Put malformed rows, and those that the policy's template refuses, into `set_aside.jsonl`
+    (`set_aside_held_out.jsonl`) in `out` instead of stopping."""
 
     template: Literal["chat", "plain"] = "chat"
     """How a prompt is laid out: by the tokenizer's chat template, or as bare text. Sample with the same one."""
@@ -89,38 +92,57 @@ class Command:
             torch.set_num_threads(self.threads)
         if self.join != "\n" and self.template == "chat":
             raise ConfigError("join stands between prompt and response of the plain template; leave it out of a chat")
-        records, held = self._records()
+        found = self._sides()
         files = [Path(self.data), *([self.held_out] if isinstance(self.held_out, Path) else [])]
         model, tokenizer = self._model()
         # A run that goes on keeps the run.json it started with until it has shown that it is the same run.
         if not (self.out / "run.json").exists() or not self.resume:
             config.write_run(self.out, self, files)
-        done = fine_tune(
-            model,
-            tokenizer,
-            records,
-            layout=Layout(template=self.template, join=self.join, max_length=self.max_length),
-            settings=self.settings,
-            out=self.out,
-            held_out=held,
-            resume=self.resume,
-        )
+
+        def fit(on: Sides[Record]) -> "FineTuned":
+            return fine_tune(
+                model,
+                tokenizer,
+                on.train,
+                layout=Layout(template=self.template, join=self.join, max_length=self.max_length),
+                settings=self.settings,
+                out=self.out,
+                held_out=on.held,
+                places=on.places,
+                about=on.about,
+                resume=self.resume,
+            )
+
+        try:
+            done = fit(found)
+        except RefusedRecords as refused:
+            found = found.without(refused)
+            done = fit(found)
         config.write_run(self.out, self, files)
-        self._report(done)
+        self._report(done, found.about)
 
-    def _records(self) -> tuple[list[Record], list[Record]]:
-        """Records to learn from, and held-out ones of other prompts."""
-        records = self._read(self.data, "set_aside.jsonl")
-        if isinstance(self.held_out, Path):
-            held = self._read(str(self.held_out), "set_aside_held_out.jsonl")
-        else:
-            records, held = split(records, self.held_out, self.settings.seed)
-        if not records:
-            raise DataError(f"{self.data}: no record is left to train on; check the file, or hold out less")
-        return records, held
+    def _sides(self) -> Sides[Record]:
+        """Records to learn from, and held-out ones of other prompts. Refuses data that shows no good response."""
+        from assay.training.sft import demonstrations
 
-    def _read(self, source: str, aside: str) -> list[Record]:
-        return [*records_of(source, self.format, self.out / aside if self.set_aside else None)]
+        found = sides(
+            self.data,
+            self.held_out,
+            iter,
+            default=0.05,
+            seed=self.settings.seed,
+            format=self.format,
+            aside=self.out if self.set_aside else None,
+        )
+        shown = demonstrations(found.train)
+        if not shown.items:
+            why = f"no good response is left to learn: {shown.said()}"
+            if all(isinstance(record, Prompt) for record in found.train):
+                why = f"its {len(found.train)} records are prompts without a response, so there is nothing to learn"
+            raise DataError(
+                f"{self.data}: {why}; give preferences, rankings, step or outcome labels, or groups of good responses"
+            )
+        return found
 
     def _model(self) -> tuple[Any, Any]:
         """The policy to start from, and its tokenizer."""
@@ -131,7 +153,7 @@ class Command:
         model, tokenizer, _ = open_policy(self.policy, dtype=self.dtype, device=self.device, trains=True)
         return model, tokenizer
 
-    def _report(self, done: "FineTuned") -> None:
+    def _report(self, done: "FineTuned", about: Mapping[str, Any]) -> None:
         """Say what came of the run, and draw it in report.html."""
         from assay.report import training_report, write_report
 
@@ -154,6 +176,7 @@ class Command:
             "responses learned": done.responses,
             **{f"responses dropped, {why}": count for why, count in done.dropped_why.items()},
             "responses held out, of other prompts": done.held_out_responses,
+            **{name.replace("_", " "): count for name, count in about.items() if count},
         }
         if done.held_out_perplexity is not None:
             data["held-out perplexity"] = round(done.held_out_perplexity, 4)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Union
 
@@ -11,8 +12,8 @@ import tyro
 
 from assay import components, config
 from assay.aggregation import Aggregation, caution
-from assay.cli.records import records_of, split
-from assay.errors import ConfigError, DataError, MissingExtra
+from assay.cli.records import Sides, sides
+from assay.errors import ConfigError, MissingExtra, RefusedRecords
 from assay.training.settings import Settings
 from assay.types import Group, Record, StepLabels
 
@@ -32,6 +33,10 @@ if not TYPE_CHECKING:
             for n in [*components.names("losses"), *filter(re.compile(r"[\w.]+:\w+").fullmatch, sys.argv)]
         )
     ]
+
+
+COUNTED = ("contradicting", "identical_ties", "held_out_share", "held_out_prompts_trained_on", "set_aside")
+"""What a run's summary says of its data beside what is dropped, where there is any."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,14 +63,16 @@ class Command:
     out: Path
     """Folder of the run: the model, run.json, metrics.jsonl. The same command again goes on where it was."""
 
-    held_out: float | Path = 0.05
-    """A file of other prompts, or the share of the prompts to hold out."""
+    held_out: float | Path | None = None
+    """A file of other prompts, or the share of the prompts to hold out, by a hash that `assay data split` does not use;
+    0 = none. By default 0.05, or nothing, said aloud, where no prompt of a small file falls into it."""
 
     format: str | None = None
     """Format of the data, where it is not told by its columns."""
 
     set_aside: bool = False
-    """Put malformed rows into `set_aside.jsonl` (`set_aside_held_out.jsonl`) in `out` instead of stopping."""
+    """Put malformed rows, and those that the model's template refuses, into `set_aside.jsonl`
+    (`set_aside_held_out.jsonl`) in `out` instead of stopping."""
 
     implicit_beta: float | None = None
     """Train no head: the reward is this β times the log-ratio of the model to a frozen copy of itself, learnt at the
@@ -111,41 +118,49 @@ class Command:
         device_of(self.device)
         if self.threads:
             torch.set_num_threads(self.threads)
-        records, held = self._records()
+        found = self._sides()
         files = [Path(self.data), *([self.held_out] if isinstance(self.held_out, Path) else [])]
         # A run that goes on keeps the run.json it started with until it has shown that it is the same run.
         if not (self.out / "run.json").exists() or not self.resume:
             config.write_run(self.out, self, files)
-        trained = train(
-            self._model(records),
-            records,
-            loss=self.loss,
-            settings=self.settings,
-            out=self.out,
-            held_out=held,
-            resume=self.resume,
-        )
+        model = self._model(found.train)
+
+        def fit(on: Sides[Record]) -> "Trained":
+            return train(
+                model,
+                on.train,
+                loss=self.loss,
+                settings=self.settings,
+                out=self.out,
+                held_out=on.held,
+                places=on.places,
+                about=on.about,
+                resume=self.resume,
+            )
+
+        try:
+            trained = fit(found)
+        except RefusedRecords as refused:
+            found = found.without(refused)
+            trained = fit(found)
         config.write_run(self.out, self, files)
-        _report(self.out, trained, held)
+        _report(self.out, trained, found)
 
-    def _records(self) -> tuple[list[Record], list[Record]]:
+    def _sides(self) -> Sides[Record]:
         """Records to train on, and held-out ones of other prompts."""
-        records = self._read(self.data, "set_aside.jsonl")
-        if isinstance(self.held_out, Path):
-            held = self._read(str(self.held_out), "set_aside_held_out.jsonl")
-        else:
-            records, held = split(records, self.held_out, self.settings.seed)
-        if not records:
-            raise DataError(f"{self.data}: no record is left to train on; check the file, or hold out less")
-        return records, held
-
-    def _read(self, source: str, aside: str) -> list[Record]:
         from assay.training.kinds import as_consumed
 
-        bad = self.out / aside if self.set_aside else None
-        return [r for record in records_of(source, self.format, bad) for r in as_consumed(record, self.loss)]
+        return sides(
+            self.data,
+            self.held_out,
+            lambda records: (r for record in records for r in as_consumed(record, self.loss)),
+            default=0.05,
+            seed=self.settings.seed,
+            format=self.format,
+            aside=self.out if self.set_aside else None,
+        )
 
-    def _model(self, records: list[Record]) -> "RewardModel":
+    def _model(self, records: Sequence[Record]) -> "RewardModel":
         from assay.models.checkpoint import create, create_implicit
         from assay.models.device import device_of
         from assay.training.loop import READOUTS
@@ -189,8 +204,9 @@ class Command:
         return Layout(template=self.template, max_length=self.max_length, close=self.loss.trains != "process")
 
 
-def _report(out: Path, trained: "Trained", held: list[Record]) -> None:
+def _report(out: Path, trained: "Trained", found: Sides[Record]) -> None:
     """Say what came of the run, and draw it in report.html."""
+    held = found.held
     print(f"{out}: {trained.steps} steps on {trained.records} records ({trained.dropped} dropped)")
     if trained.held_out_loss is not None:
         accuracy = "" if trained.held_out_accuracy is None else f", accuracy {trained.held_out_accuracy:.3f}"
@@ -207,12 +223,14 @@ def _report(out: Path, trained: "Trained", held: list[Record]) -> None:
     if evaluation is not None:
         show(evaluation)
     run = json.loads((out / "run.json").read_text())
+    summary = json.loads((out / "training.json").read_text())
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     data = {
         "training records": trained.records,
         "held-out records, of other prompts": len(held),
         "dropped": trained.dropped,
         **{f"dropped: {why}": count for why, count in trained.dropped_why.items()},
+        **{name.replace("_", " "): summary[name] for name in COUNTED if summary.get(name)},
     }
     try:
         sections = training_report(run, rows, data=data, evaluation=evaluation)
@@ -225,7 +243,7 @@ def _report(out: Path, trained: "Trained", held: list[Record]) -> None:
     print(f"wrote {out / 'report.html'}")
 
 
-def _solutions(trained: "Trained", held: list[Record]) -> list["Section"]:
+def _solutions(trained: "Trained", held: Sequence[Record]) -> list["Section"]:
     """Held-out solutions as a process model sees them."""
     from assay.report import solutions_section, telling
     from assay.scorers.local import LocalScorer

@@ -5,7 +5,7 @@ import gzip
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,7 +22,7 @@ from assay.errors import ConfigError, DataError, MissingExtra
 from assay.protocols import Format
 from assay.types import Record
 
-__all__ = ["Counts", "read", "resolve", "scan", "write"]
+__all__ = ["Counts", "put_aside", "read", "resolve", "scan", "write"]
 
 SNIFF = 16
 """Rows looked at to tell a format."""
@@ -51,27 +51,32 @@ def read(
     format: str | Format | None = None,
     set_aside: Path | None = None,
     counts: Counts | None = None,
+    places: dict[int, str] | None = None,
 ) -> Iterator[Record]:
     """The records of a file, folder or hub data set, streamed.
 
     The format is told from the first rows unless it is given, by name or as a value. A bad row stops the reading with a
     `DataError` that lists every problem of the source, unless `set_aside` names a new file: then each bad row goes
     there as {"where", "error", "raw"} (or "raw_base64", where it is not UTF-8 or very long), and the reading goes on.
+
+    places: filled with the file and line of every record, by `id(record)`, for whoever keeps the records.
     """
     counts = Counts() if counts is None else counts
     if set_aside is not None and set_aside.exists():
         raise ConfigError(f"{set_aside} exists and may hold rows of an earlier run; move it or name another file")
-    items = scan(source, format=format, counts=counts)
-    for item in items:
+    items = _placed(source, format, counts)
+    for where, item in items:
         counts.rows += 1
         if not isinstance(item, Bad):
             counts.records += len(item)
             counts.without_records += not item
+            if places is not None:
+                places.update((id(record), where) for record in item)
             yield from item
             continue
         counts.bad += 1
         if set_aside is None:
-            raise DataError(_refusal(str(source), chain([item], items)))
+            raise DataError(_refusal(str(source), chain([item], (later for _, later in items))))
         with item.raw:
             _set_aside(set_aside, item)
 
@@ -83,6 +88,14 @@ def scan(
 
     Raises `DataError` when the source holds no rows or its format cannot be told.
     """
+    for _, item in _placed(source, format, counts):
+        yield item
+
+
+def _placed(
+    source: str | Path, format: str | Format | None, counts: Counts | None
+) -> Iterator[tuple[str, tuple[Record, ...] | Bad]]:
+    """Each row's place, and its records or the bad row."""
     empty = True
     for name, entries in sources.parts(source):
         if format is None:
@@ -95,11 +108,25 @@ def scan(
             counts.formats.add(components.name_of(type(reader)).removeprefix("formats/"))
         for entry in entries:
             empty = False
-            yield entry if isinstance(entry, Bad) else _records(cast(Format, reader), entry)
+            yield entry.where, entry if isinstance(entry, Bad) else _records(cast(Format, reader), entry)
     if empty:
         raise DataError(
             f"{source} holds no rows; give a file with one JSON object a line, or one of {', '.join(sources.SUFFIXES)}"
         )
+
+
+def put_aside(source: str | Path, why: Mapping[str, str], path: Path) -> int:
+    """Append rows to a file of bad ones, as `read` does; how many. why: what is wrong, by the row's place."""
+    count = 0
+    for entry in sources.rows(source):
+        if isinstance(entry, Bad):
+            entry.raw.close()
+        elif entry.where in why:
+            count += 1
+            bad = entry.bad(why[entry.where])
+            with bad.raw:
+                _set_aside(path, bad)
+    return count
 
 
 def resolve(format: str | Format) -> Format:

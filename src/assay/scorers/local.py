@@ -14,6 +14,7 @@ from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.fit import unfit
 from assay.models.implicit import ImplicitRewardModel
+from assay.models.laid_out import laid_out
 from assay.models.layout import Encoded
 from assay.models.reward_model import Batch, RewardModel, Shared, arrange, share
 from assay.packing.budget import Budget, out_of_memory
@@ -35,6 +36,10 @@ class _Piece(NamedTuple):
 
     members: list[int]
     tokens: int
+
+
+NOTHING = Encoded((), 0, ())
+"""In place of a sequence that the layout refuses."""
 
 
 class LocalScorer:
@@ -80,12 +85,13 @@ class LocalScorer:
         self.model.eval()
         engine = self.model.engine
         pairs = [(group.prompt, response) for group in groups for response in group.responses]
-        sequences = self.model.encoder.encode(pairs)
-        found: dict[int, Logits] = {
-            i: reason
-            for i, ((_, response), sequence) in enumerate(zip(pairs, sequences, strict=True))
-            if (reason := self._unfit(response, sequence)) is not None
-        }
+        sequences: list[Encoded] = []
+        found: dict[int, Logits] = {}
+        for i, (pair, made) in enumerate(zip(pairs, laid_out([[p] for p in pairs], self.model.encoder), strict=True)):
+            sequences.append(NOTHING if isinstance(made, str) else made[0])
+            reason = Unscored(reason=made) if isinstance(made, str) else self._unfit(pair[1], made[0])
+            if reason is not None:
+                found[i] = reason
         # An implicit model needs logits of two networks at every token, and the memory keeps last states of one.
         remembers = (
             self.memory.tokens > 0

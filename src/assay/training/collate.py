@@ -6,17 +6,18 @@ Shapes: G records in a batch, R responses a record, S read positions a response;
 import math
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assay.errors import ConfigError, DataError
+from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.models.fit import unfit
+from assay.models.laid_out import laid_out
 from assay.models.layout import Encoded, Encoder
 from assay.models.reward_model import Batch, Shared, arrange
 from assay.packing.engine import Engine
@@ -25,9 +26,15 @@ from assay.protocols import Disentangling, Loss
 from assay.types import Message, Preference, Prompt, Ranking, Record, Response, StepLabels
 
 __all__ = [
+    "CHUNK",
+    "HOLD_OUT",
+    "IDENTICAL",
+    "Dropped",
     "Example",
     "MicroBatch",
+    "both",
     "collate",
+    "count_dropped",
     "encode",
     "epoch_order",
     "items",
@@ -40,8 +47,15 @@ __all__ = [
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
+S = TypeVar("S")
+T = TypeVar("T")
+
 CHUNK = 1024
 """Records tokenised at once."""
+IDENTICAL: Final = "with identical responses"
+"""Why a preference or a ranking teaches nothing."""
+TIES: Final = "are ties of identical responses, which teach nothing"
+HOLD_OUT: Final = "give other records with --held-out FILE, a larger share, or --held-out 0 to hold out none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,38 +124,127 @@ class MicroBatch:
         return values.view(groups, width, positions)
 
 
-def encode(records: Sequence[Record], encoder: Encoder, loss: Loss) -> tuple[list[Example], dict[str, int]]:
+@dataclass(frozen=True)
+class Dropped:
+    """Records that are left out of training, and rankings that contradict themselves."""
+
+    counts: Mapping[str, int]
+    """How many are left out, by the reason."""
+    first: Mapping[str, str] = field(default_factory=dict)
+    """Place of the first of each, where places are known."""
+    contradicting: int = 0
+    """Rankings that are kept although they grade identical responses unlike."""
+    ties: int = 0
+    """Records that are kept although they teach nothing: all their responses are identical, and tie as they should."""
+
+    @property
+    def total(self) -> int:
+        """How many are left out."""
+        return sum(self.counts.values())
+
+    @property
+    def why(self) -> str:
+        """The reasons, in words; "" where nothing is left out."""
+        places = {reason: f" (first {self.first[reason]})" for reason in self.counts if reason in self.first}
+        return ", ".join(f"{n} {reason}{places.get(reason, '')}" for reason, n in self.counts.items())
+
+
+def encode(
+    records: Sequence[Record], encoder: Encoder, loss: Loss, places: Mapping[int, str] | None = None
+) -> tuple[list[Example], Dropped]:
     """Examples, and how many records were dropped for which reason. Nothing is ever truncated.
 
-    Raises `DataError` where a record is not of the kind that the loss learns from.
+    Preferences and rankings whose responses are all the same tokens teach nothing: whatever their label says, the
+    gradient of a loss of differences is 0. They are dropped, unless they are ties, which are true and are kept and
+    counted. places: where each record stands, by `id(record)`.
+
+    Raises `DataError` where a record is not of the kind that the loss learns from, `RefusedRecords` for those that the
+    layout refuses.
     """
     examples: list[Example] = []
-    dropped: Counter[str] = Counter()
+    reasons: list[tuple[str, Record]] = []
+    refused: dict[str, str] = {}
+    contradicting = ties = 0
     prompts: dict[tuple[Message, ...], int] = {}
+    numbers = {id(record): f"record {i}" for i, record in enumerate(records)} | dict(places or {})
     for start in range(0, len(records), CHUNK):
         chunk = records[start : start + CHUNK]
-        for i, record in enumerate(chunk):
+        for record in chunk:
             if not isinstance(record, loss.consumes):
                 raise DataError(
-                    f"record {start + i} is a {type(record).__name__}, and {type(loss).__name__} learns from "
+                    f"{numbers[id(record)]} is a {type(record).__name__}, and {type(loss).__name__} learns from "
                     f"{loss.consumes.__name__} records; use a loss for what the data holds"
                 )
-        encoded = iter(encoder.encode([item for record in chunk for item in items(record)]))
-        for record in chunk:
-            sequences = [next(encoded) for _ in items(record)]
-            reasons = {unfit(encoder.layout, r, s) for (_, r), s in zip(items(record), sequences, strict=True)} - {None}
+        for record, sequences in zip(chunk, laid_out([items(r) for r in chunk], encoder), strict=True):
             assert isinstance(record, (Preference, Ranking, StepLabels))
+            if isinstance(sequences, str):
+                refused[numbers[id(record)]] = sequences
+                continue
+            if (reason := _unfit(record, sequences, encoder)) is not None:
+                reasons.append((reason, record))
+                continue
             prompt = prompts.setdefault(record.prompt.messages, len(prompts))
             found = _example(record, sequences, loss, prompt)
-            if not sequences or "empty" in reasons:
-                dropped["empty response"] += 1
-            elif reasons:
-                dropped[f"longer than {encoder.layout.max_length} tokens"] += 1
-            elif found is None:
-                dropped["no label"] += 1
-            else:
-                examples.append(found)
-    return examples, dict(dropped)
+            if found is None:
+                reasons.append(("no label", record))
+                continue
+            contradicting += isinstance(record, Ranking) and _contradicts(found)
+            ties += not isinstance(record, StepLabels) and _identical(sequences)
+            examples.append(found)
+    if refused:
+        raise RefusedRecords(refused)
+    return examples, replace(count_dropped(reasons, places), contradicting=contradicting, ties=ties)
+
+
+def count_dropped(reasons: Sequence[tuple[str, Record]], places: Mapping[int, str] | None = None) -> Dropped:
+    """Count why records are left out, and note where the first of each reason stands."""
+    first: dict[str, str] = {}
+    for reason, record in reasons:
+        if places and id(record) in places:
+            first.setdefault(reason, places[id(record)])
+    return Dropped(dict(Counter(reason for reason, _ in reasons)), first)
+
+
+def both(encode_one: Callable[[S], T], training: S, held_out: S) -> list[T]:
+    """Encode what is learned from and what is held out, so that a refusal names the records of both at once."""
+    made: list[T] = []
+    refused: dict[str, str] = {}
+    for side in (training, held_out):
+        try:
+            made.append(encode_one(side))
+        except RefusedRecords as error:
+            refused |= error.why
+    if refused:
+        raise RefusedRecords(refused)
+    return made
+
+
+def _unfit(record: Preference | Ranking | StepLabels, sequences: Sequence[Encoded], encoder: Encoder) -> str | None:
+    """Why nothing can be learned from a record's sequences; None where something can."""
+    reasons = {unfit(encoder.layout, r, s) for (_, r), s in zip(items(record), sequences, strict=True)} - {None}
+    if not sequences or "empty" in reasons:
+        return "empty response"
+    if reasons:
+        return f"longer than {encoder.layout.max_length} tokens"
+    if isinstance(record, StepLabels):
+        return None
+    if len(sequences) == 1:
+        return "with a single response"
+    grades = {record.prefer, 1 - record.prefer} if isinstance(record, Preference) else {*record.grades}
+    return IDENTICAL if _identical(sequences) and len(grades) > 1 else None
+
+
+def _identical(sequences: Sequence[Encoded]) -> bool:
+    return len({sequence.ids for sequence in sequences}) == 1
+
+
+def _contradicts(example: Example) -> bool:
+    """Whether the same tokens have two grades."""
+    grades: dict[bytes, float] = {}
+    return any(
+        grades.setdefault(ids.tobytes(), grade) != grade
+        for ids, grade in zip(example.ids, example.target.tolist(), strict=True)
+    )
 
 
 def items(record: Record) -> list[tuple[Prompt, Response]]:
@@ -176,19 +279,24 @@ def _example(record: Record, sequences: list[Encoded], loss: Loss, prompt: int) 
     return Example(ids, reads, tuple(s.start for s in sequences), target, prompt)
 
 
-def say_dropped(what: str, of: int, dropped: Mapping[str, int], *, aloud: bool, of_what: str = "records") -> None:
+def say_dropped(what: str, of: int, left_out: Dropped, *, aloud: bool, of_what: str = "records") -> None:
     """Say how many are left out and why; nobody should find out by chance."""
-    if (count := sum(dropped.values())) and aloud:
-        print(f"{count} of {of} {what} {of_what} are dropped: {_why(dropped)}", file=sys.stderr)
+    if not aloud:
+        return
+    if left_out.counts:
+        print(f"{left_out.total} of {of} {what} {of_what} are dropped: {left_out.why}", file=sys.stderr)
+    for count, why in ((left_out.contradicting, "grade identical responses unlike"), (left_out.ties, TIES)):
+        if count:
+            print(f"{count} of {of} {what} {of_what} {why}, and are kept", file=sys.stderr)
 
 
-def nothing_left(of: int, dropped: Mapping[str, int]) -> DataError:
-    """The error of a run without anything to learn from."""
-    return DataError(f"no record is left to train on: of {of}, {_why(dropped) or 'none was given'}")
-
-
-def _why(dropped: Mapping[str, int]) -> str:
-    return ", ".join(f"{n} {reason}" for reason, n in dropped.items())
+def nothing_left(of: int, left_out: Dropped, *, held_out: bool = False) -> DataError:
+    """The error of a run without anything to learn from, or to evaluate on."""
+    reasons = [left_out.why] * bool(left_out.counts) + [f"{left_out.ties} {TIES}"] * bool(left_out.ties)
+    why = f"of {of}, {', '.join(reasons) or 'none was given'}"
+    if held_out:
+        return DataError(f"no held-out record is left to evaluate on: {why}; {HOLD_OUT}")
+    return DataError(f"no record is left to train on: {why}")
 
 
 def collate(examples: Sequence[Example], loss: Loss, pad_id: int, engine: Engine | None = None) -> MicroBatch:

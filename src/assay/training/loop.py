@@ -29,7 +29,7 @@ from assay.scorers.local import LocalScorer
 from assay.training import descent, disentangle
 from assay.training import resume as resuming
 from assay.training.accuracy import hits
-from assay.training.collate import Example, MicroBatch, encode, items, micro_batches, nothing_left, say_dropped
+from assay.training.collate import Example, MicroBatch, both, encode, items, micro_batches, nothing_left, say_dropped
 from assay.training.descent import learning_rate
 from assay.training.metrics import METRICS
 from assay.training.settings import Settings
@@ -90,6 +90,8 @@ def train(
     settings: Settings,
     out: Path,
     held_out: Sequence[Record] = (),
+    places: Mapping[int, str] | None = None,
+    about: Mapping[str, Any] | None = None,
     progress: bool = True,
     resume: bool = True,
 ) -> Trained:
@@ -97,7 +99,10 @@ def train(
 
     With held-out records the weights with the lowest held-out loss are kept. A run that was killed goes on where it
     was, and a finished one is loaded, when `resume` is true and nothing has changed; `ConfigError` says what has.
-    Raises `DataError` when no record is left to train on, `BackendError` when the loss is no longer finite.
+    Raises `DataError` when no record is left to train on or, of those held out, to evaluate on, `RefusedRecords` naming
+    those that the layout refuses, `BackendError` when the loss is no longer finite.
+
+    places: where each record stands, by `id(record)`, for what is said of it. about: what `training.json` says besides.
     """
     if isinstance(model, ImplicitRewardModel):
         check_loss(loss)
@@ -108,12 +113,15 @@ def train(
         )
     if (out / "config.json").exists() and not (out / METRICS).exists():
         raise ConfigError(f"{out} holds a model that no training run made; give another folder")
-    examples, dropped = encode(records, model.encoder, loss)
-    held, held_dropped = encode(held_out, model.encoder, loss)
+    (examples, dropped), (held, held_dropped) = both(
+        lambda side: encode(side, model.encoder, loss, places), records, held_out
+    )
     say_dropped("training", len(records), dropped, aloud=progress)
     say_dropped("held-out", len(held_out), held_dropped, aloud=progress)
-    if not examples:
+    if len(examples) == dropped.ties:
         raise nothing_left(len(records), dropped)
+    if held_out and not held:
+        raise nothing_left(len(held_out), held_dropped, held_out=True)
     prints = resuming.fingerprint(model, loss, settings, examples, held)
     if not resume:
         (out / SUMMARY).unlink(missing_ok=True)
@@ -124,8 +132,15 @@ def train(
         model.load_state_dict(saved.state_dict())
         model.scores = saved.scores
     else:
-        start: dict[str, Any] = {"records": len(examples), "dropped": dropped, "held_out_records": len(held)}
-        start |= {"held_out_dropped": held_dropped}
+        start: dict[str, Any] = {
+            "records": len(examples),
+            "dropped": dropped.counts,
+            "contradicting": dropped.contradicting,
+            "identical_ties": dropped.ties,
+            "held_out_records": len(held),
+            "held_out_dropped": held_dropped.counts,
+            **(about or {}),
+        }
         if settings.lora:
             from assay.models.lora import add_lora
 

@@ -26,10 +26,11 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from assay.config import write_atomic
-from assay.errors import ConfigError, DataError
+from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.fingerprint import fingerprint
 from assay.models import lora
-from assay.models.layout import Encoder, Layout
+from assay.models.laid_out import laid_out
+from assay.models.layout import Encoded, Encoder, Layout
 from assay.models.loading import load_network
 from assay.models.log_probabilities import log_probabilities
 from assay.models.policy import end_ids, policy_encoder, save_policy
@@ -37,7 +38,17 @@ from assay.packing.budget import Budget
 from assay.packing.engine import engine_of
 from assay.training import descent
 from assay.training import resume as resuming
-from assay.training.collate import CHUNK, Example, portions, say_dropped
+from assay.training.collate import (
+    CHUNK,
+    HOLD_OUT,
+    IDENTICAL,
+    Dropped,
+    Example,
+    both,
+    count_dropped,
+    portions,
+    say_dropped,
+)
 from assay.training.metrics import METRICS
 from assay.training.settings import Settings
 from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, StepLabels
@@ -68,6 +79,8 @@ class Demonstrations:
     """Records that have one."""
     passed_over: Mapping[str, int]
     """Records that have none, by the reason."""
+    of: tuple[Record, ...] = ()
+    """The record of each item."""
 
     def said(self) -> str:
         """How many were taken of how many, in a line."""
@@ -83,6 +96,7 @@ def demonstrations(records: Sequence[Record]) -> Demonstrations:
     (whose last label is at least 1/2 or, where that is missing, all that there are), of any other group all.
     """
     items: list[tuple[Prompt, Response]] = []
+    of: list[Record] = []
     taken, passed = 0, Counter[str]()
     for record in records:
         good = _good(record)
@@ -91,7 +105,8 @@ def demonstrations(records: Sequence[Record]) -> Demonstrations:
         else:
             taken += 1
             items += good
-    return Demonstrations(tuple(items), taken, dict(passed))
+            of += [record] * len(good)
+    return Demonstrations(tuple(items), taken, dict(passed), tuple(of))
 
 
 def _good(record: Record) -> list[tuple[Prompt, Response]] | str:
@@ -100,6 +115,8 @@ def _good(record: Record) -> list[tuple[Prompt, Response]] | str:
     if isinstance(record, Preference):
         if record.prefer == 0.5:
             return "ties"
+        if record.responses[0].text == record.responses[1].text:
+            return IDENTICAL
         good = [record.responses[record.prefer < 0.5]]
     elif isinstance(record, Ranking):
         best = max(record.grades, default=0.0)
@@ -124,46 +141,68 @@ def _good(record: Record) -> list[tuple[Prompt, Response]] | str:
 
 
 def encode(
-    items: Sequence[tuple[Prompt, Response]], encoder: Encoder, ends: Sequence[int]
-) -> tuple[list[Example], dict[str, int]]:
+    items: Sequence[tuple[Prompt, Response]],
+    encoder: Encoder,
+    ends: Sequence[int],
+    of: Sequence[Record] = (),
+    places: Mapping[int, str] | None = None,
+) -> tuple[list[Example], Dropped]:
     """Examples, and how many responses were dropped for which reason. Nothing is ever truncated.
 
-    ends: tokens that end a response. An example's `reads` are the places of the tokens that it learns. Raises
-    `ConfigError` where the layout puts no end after a response, for what learns that would never stop.
+    ends: tokens that end a response. An example's `reads` are the places of the tokens that it learns. of: the record
+    of each item, and places: where each record stands, by `id(record)`. Raises `ConfigError` where the layout puts no
+    end after a response, for what learns that would never stop, `RefusedRecords` for what the layout refuses.
     """
     if not encoder.layout.close:
         raise ConfigError("this layout leaves responses open, and a policy has to learn where they end; use close=True")
     examples: list[Example] = []
-    dropped: Counter[str] = Counter()
+    reasons: list[tuple[str, Record]] = []
+    refused: dict[str, str] = {}
     prompts: dict[tuple[Message, ...], int] = {}
+    records = of or [prompt for prompt, _ in items]
     for start in range(0, len(items), CHUNK):
         chunk = items[start : start + CHUNK]
         # The same prompt without a response says how many of the tokens close one.
-        found = encoder.encode([x for p, r in chunk for x in ((p, r), (p, Response(steps=())))])
-        for (prompt, response), whole, closing in zip(chunk, found[::2], found[1::2], strict=True):
-            first = max(whole.start, len(whole.ids) - (len(closing.ids) - closing.start))
-            end = next((i for i in range(first, len(whole.ids)) if whole.ids[i] in ends), None)
-            if not response.finished:
-                dropped["unfinished"] += 1
-            elif not response.text:
-                dropped["empty"] += 1
-            elif end is None:
-                raise ConfigError(
-                    f"no token after a response ends it: the {encoder.layout.template} layout puts "
-                    f"{encoder.tokenizer.decode(whole.ids[first:])!r} there, and generation stops at "
-                    f"{encoder.tokenizer.convert_ids_to_tokens([*ends])}; name the template's end in the tokenizer "
-                    "(eos_token) or in generation_config.json, or use the other template"
-                )
-            elif not whole.start:
-                dropped["with no token before them"] += 1
-            elif end >= encoder.layout.max_length:
-                dropped[f"longer than {encoder.layout.max_length} tokens"] += 1
+        sequences = laid_out([((p, r), (p, Response(steps=()))) for p, r in chunk], encoder)
+        for i, ((prompt, response), found) in enumerate(zip(chunk, sequences, strict=True), start):
+            if isinstance(found, str):
+                refused[(places or {}).get(id(records[i]), f"response {i}")] = found
+                continue
+            example = _example(response, found, encoder, ends, prompts.setdefault(prompt.messages, len(prompts)))
+            if isinstance(example, str):
+                reasons.append((example, records[i]))
             else:
-                ids = np.array(whole.ids[: end + 1], dtype=np.int32)
-                reads = np.arange(whole.start, end + 1, dtype=np.int32)
-                number = prompts.setdefault(prompt.messages, len(prompts))
-                examples.append(Example((ids,), (reads,), (whole.start,), NO_TARGET, number))
-    return examples, dict(dropped)
+                examples.append(example)
+    if refused:
+        raise RefusedRecords(refused)
+    return examples, count_dropped(reasons, places)
+
+
+def _example(
+    response: Response, sequences: Sequence[Encoded], encoder: Encoder, ends: Sequence[int], prompt: int
+) -> Example | str:
+    """What a response teaches, from its tokens and its prompt's alone; or why it teaches nothing."""
+    whole, closing = sequences
+    first = max(whole.start, len(whole.ids) - (len(closing.ids) - closing.start))
+    end = next((i for i in range(first, len(whole.ids)) if whole.ids[i] in ends), None)
+    if not response.finished:
+        return "unfinished"
+    if not response.text:
+        return "empty"
+    if end is None:
+        raise ConfigError(
+            f"no token after a response ends it: the {encoder.layout.template} layout puts "
+            f"{encoder.tokenizer.decode(whole.ids[first:])!r} there, and generation stops at "
+            f"{encoder.tokenizer.convert_ids_to_tokens([*ends])}; name the template's end in the tokenizer "
+            "(eos_token) or in generation_config.json, or use the other template"
+        )
+    if not whole.start:
+        return "with no token before them"
+    if end >= encoder.layout.max_length:
+        return f"longer than {encoder.layout.max_length} tokens"
+    ids = np.array(whole.ids[: end + 1], dtype=np.int32)
+    reads = np.arange(whole.start, end + 1, dtype=np.int32)
+    return Example((ids,), (reads,), (whole.start,), NO_TARGET, prompt)
 
 
 @dataclass(frozen=True)
@@ -256,6 +295,8 @@ def fine_tune(
     settings: Settings,
     out: Path,
     held_out: Sequence[Record] = (),
+    places: Mapping[int, str] | None = None,
+    about: Mapping[str, Any] | None = None,
     progress: bool = True,
     resume: bool = True,
 ) -> FineTuned:
@@ -263,8 +304,10 @@ def fine_tune(
 
     A record of `settings` is one response here. With held-out records the weights with the lowest held-out loss are
     kept. A run that was killed goes on where it was, and a finished one is loaded, when `resume` is true and nothing
-    has changed; `ConfigError` says what has. Raises `DataError` when there is nothing to learn, `BackendError` when the
-    loss is no longer finite.
+    has changed; `ConfigError` says what has. Raises `DataError` when there is nothing to learn or to evaluate on,
+    `RefusedRecords` naming those that the layout refuses, `BackendError` when the loss is no longer finite.
+
+    places: where each record stands, by `id(record)`, for what is said of it. about: what `sft.json` says besides.
     """
     if (out / "config.json").exists() and not (out / METRICS).exists():
         raise ConfigError(f"{out} holds a model that no training run made; give another folder")
@@ -272,17 +315,19 @@ def fine_tune(
         raise ConfigError(f"{out} holds a reward model's run; give another folder")
     encoder, ends = policy_encoder(tokenizer, layout), end_ids(model, tokenizer)
     shown, shown_held = demonstrations(records), demonstrations(held_out)
-    examples, dropped = encode(shown.items, encoder, ends)
-    held, held_dropped = encode(shown_held.items, encoder, ends)
+    (examples, dropped), (held, held_dropped) = both(
+        lambda side: encode(side.items, encoder, ends, side.of, places), shown, shown_held
+    )
     if progress:
         print(f"learning from {shown.said()}", file=sys.stderr)
     say_dropped("training", len(shown.items), dropped, aloud=progress, of_what="responses")
     say_dropped("held-out", len(shown_held.items), held_dropped, aloud=progress, of_what="responses")
     if not examples:
-        why = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
-        raise DataError(
-            f"no good response is left to learn: {shown.said()}" + (f"; of the responses, {why}" * bool(why))
-        )
+        why = f"; of the responses, {dropped.why}" if dropped.counts else ""
+        raise DataError(f"no good response is left to learn: {shown.said()}{why}")
+    if held_out and not held:
+        why = f"; of the responses, {held_dropped.why}" if held_dropped.counts else ""
+        raise DataError(f"no good response is left to evaluate on: held out are {shown_held.said()}{why}; {HOLD_OUT}")
     # The token that pads may be the one that ends a text, and is then learned as any other.
     model.get_input_embeddings().padding_idx = None
     prints = {
@@ -303,9 +348,10 @@ def fine_tune(
             "records": shown.records,
             "passed_over": shown.passed_over,
             "responses": len(examples),
-            "dropped": dropped,
+            "dropped": dropped.counts,
             "held_out_responses": len(held),
-            "held_out_dropped": held_dropped,
+            "held_out_dropped": held_dropped.counts,
+            **(about or {}),
         }
         task = _task(model, examples, held, settings)
         memory = task.memory

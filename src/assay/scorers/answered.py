@@ -1,0 +1,31 @@
+"""A scorer that is asked about responses that say something, and about no others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assay.protocols import Scorer
+from assay.types import Group, Score, Unscored
+
+__all__ = ["Answered"]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The scorer's own scores; an empty response, of which there is nothing to say, is `Unscored`.
+
+    In a study of what a scorer chooses, an empty response is a failure of whatever wrote the pool, and not a choice.
+    """
+
+    scorer: Scorer
+    """Scores responses with a text."""
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        """One score a response, in order."""
+        spoken = [group for group in map(_spoken, groups) if group.responses]
+        found = iter([score for scores in self.scorer.score(spoken) for score in scores])
+        silent = Unscored(reason="empty response")
+        return [[next(found) if response.text else silent for response in group.responses] for group in groups]
+
+
+def _spoken(group: Group) -> Group:
+    return Group(prompt=group.prompt, responses=tuple(r for r in group.responses if r.text))
