@@ -298,6 +298,9 @@ def _attributes(module: Any) -> dict[str, Any]:
         if key not in NO_ATTRIBUTES and not (key.startswith("_") and key in _INTERNAL)
     }
     if _installed(type(module).__module__):
+        # Rotary embeddings follow from the configuration, and some note the longest sequence that they have met.
+        if hasattr(module, "rope_type"):
+            return {}
         # What a network has counted or warned of is not plain state of its output; LoRA's scaling is.
         return {key: value for key, value in kept.items() if _is_plain(value) and key != "warnings_issued"}
     return kept

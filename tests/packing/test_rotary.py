@@ -115,8 +115,11 @@ def test_scores_do_not_depend_on_what_else_is_scored(kind: str) -> None:
     assert rotary.changes(model.backbone)
     sequences = model.encoder.encode([(g.prompt, r) for g in GROUPS for r in g.responses])
     expected = stock(kind, sequences)
-    scorer = LocalScorer(model)
+    scorer, name = LocalScorer(model), model.fingerprint
     together = values(scorer.score(GROUPS))
+    with torch.no_grad():
+        model.backbone(input_ids=torch.tensor([max((s.ids for s in sequences), key=len)]))
+    assert model.fingerprint == name
     assert together == pytest.approx(expected, abs=1e-5)
     # One by one in the same process, where long ones came before short ones.
     one_by_one = [value for g in reversed(GROUPS) for value in reversed(values(scorer.score([g])))]
