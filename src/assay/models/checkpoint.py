@@ -375,7 +375,7 @@ def _stock(model: RewardModel, sequences: Sequence[Encoded]) -> list[float]:
     head = model.network.score
     head.to(next(model.backbone.parameters()).dtype)
     logits = model.network(**batch).logits
-    return [float(x) for x in (logits.float() * model.readout_weights).sum(-1)]
+    return [float(x) + model.readout.offset for x in (logits.float() * model.readout_weights).sum(-1)]
 
 
 def publish(staging: Path, folder: Path) -> None:
