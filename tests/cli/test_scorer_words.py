@@ -11,9 +11,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from assay import cli
 from assay.cli.reward import named, part, scorer
 from assay.errors import ConfigError
+from assay.models import checkpoint
 from assay.models.opening import open_model, split_words
-from assay.models.presets import PRESETS, load_preset
-from assay.scorers.ensemble import Ensemble
+from assay.models.presets import load_preset
 from assay.scorers.local import LocalScorer
 from assay.types import Group, Prompt, Response, Score
 from tests import tiny_models
@@ -93,7 +93,7 @@ def test_every_command_takes_it(stock: Path, tmp_path: Path, capsys: pytest.Capt
     assert "accuracy" in capsys.readouterr().out
     pool = tmp_path / "pool.jsonl"
     pool.write_text(json.dumps({"prompt": QUESTION, "responses": ["4", "5", "it is 4"], "reference": "4"}) + "\n")
-    cli.main(["bestof", str(pool), "--scorer", f"mean:{stock}+{stock},template=plain", "--out", str(tmp_path / "best")])
+    cli.main(["bestof", str(pool), "--scorer", f"{stock},template=plain", "--out", str(tmp_path / "best")])
 
 
 @pytest.mark.owed
@@ -139,13 +139,11 @@ def test_settings_that_do_not_fit(stock: Path, settings: str, says: str) -> None
 
 
 def test_settings_of_what_has_none(stock: Path) -> None:
+    own = stock.parent / "own"
+    checkpoint.save(open_model(str(stock), {"template": "plain"}), own)
+    assert scores(scorer(str(own))) == pytest.approx(of_stock(stock, chat=False), abs=1e-5)
     with pytest.raises(ConfigError, match="says itself how its texts are laid out"):
-        from assay.models import checkpoint
-
-        model = open_model(str(stock), {"template": "plain"})
-        checkpoint.save(model, stock.parent / "own")
-        assert scores(scorer(str(stock.parent / "own"))) == pytest.approx(of_stock(stock, chat=False), abs=1e-5)
-        scorer(f"{stock.parent / 'own'},template=chat")
+        scorer(f"{own},template=chat")
     with pytest.raises(ConfigError, match="is of a model's texts"):
         scorer("tests.cli.rewards:length,template=chat")
 
@@ -158,6 +156,7 @@ def test_words_with_commas(tmp_path: Path, stock: Path) -> None:
     found = scorer(str(odd))
     assert isinstance(found, LocalScorer)
     assert [*named([str(odd)])] == ["a,b=c"]
-    both = scorer(f"worst:{stock}+{stock},template=plain")
-    assert isinstance(both, Ensemble)
-    assert PRESETS["classifier"].any_text
+    # The settings are those of every member.
+    checkpoint.save(open_model(str(stock)), stock.parent / "member")
+    with pytest.raises(ConfigError, match="says itself how its texts are laid out"):
+        scorer(f"worst:{stock}+{stock.parent / 'member'},template=plain")

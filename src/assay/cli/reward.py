@@ -181,6 +181,6 @@ def named(words: Sequence[str], device: str = "cpu") -> dict[str, Scorer]:
         first, equals, what = word.partition("=")
         # An equals sign behind a comma is that of a setting.
         if not equals or "," in first or Path(word).exists():
-            first, what = Path(_parts(word)[0]).name, word
+            first, what = Path(word if Path(word).exists() else _parts(word)[0]).name, word
         found[first] = scorer(what, device)
     return found
