@@ -67,16 +67,16 @@ def test_a_word_gives_the_stock_classifiers_scores(stock: Path, settings: str, c
 
 
 @pytest.mark.owed
-def test_what_a_folder_does_not_say_is_said(stock: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_a_folder_does_not_say_is_said(stock: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scorer(str(stock))
-    assert "is read as a model of chats" in caplog.text
-    assert "say template=plain" in caplog.text
-    caplog.clear()
+    said = capsys.readouterr().err
+    assert "is read as a model of chats" in said
+    assert "say template=plain" in said
     scorer(f"{stock},template=chat")
     load_preset("skywork-reward-v2", stock, layout={"template": "plain"})
-    assert not caplog.text
+    assert not capsys.readouterr().err
     load_preset("skywork-reward-v2", stock)
-    assert caplog.text.count("\n") == 1
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.owed

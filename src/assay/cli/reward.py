@@ -149,8 +149,7 @@ def scorer(what: str, device: str = "auto", *, dtype: "Dtype | None" = None, mic
 
 def _local(what: str, device: str, dtype: "Dtype | None", micro_tokens: int) -> Scorer:
     """A reward model in this process."""
-    import torch
-
+    from assay.models.device import device_of
     from assay.models.opening import open_model, split_words
     from assay.models.presets import PRESETS, REFUSED
     from assay.scorers.local import LocalScorer
@@ -159,9 +158,8 @@ def _local(what: str, device: str, dtype: "Dtype | None", micro_tokens: int) -> 
     published = name in PRESETS or name in REFUSED
     if not Path(name).is_dir() and not published and "/" not in name:
         raise ConfigError(f"{name} is no folder of a reward model, and no scorer has that name; {_ALSO}")
-    there = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
-        model = open_model(name, settings, dtype=dtype, device=there)
+        model = open_model(name, settings, dtype=dtype, device=device_of(device))
     except ConfigError as error:
         if Path(name).exists() or published:
             raise

@@ -7,31 +7,42 @@ preset is tested against its authors' published recipe, on a tiny random model i
 To add one, write its value below. Steps must come already split; the notes say how the authors split theirs.
 """
 
-import logging
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from assay.errors import ConfigError
 from assay.models.checkpoint import Dtype
+from assay.models.fit import fitted
+from assay.models.folder import check_weights
+from assay.models.head import head_of
+from assay.models.heads import tensor_names
 from assay.models.layout import Encoder, Layout, single_token
-from assay.models.loading import fetch, first_line, load_network, load_tokenizer, quiet, read_tensors
+from assay.models.loading import fetch, home_of, load_config, load_network, load_tokenizer, read_tensors, say
 from assay.models.readout import PREFERENCE, Readout
 from assay.models.reward_model import RewardModel
 from assay.models.words import changed
 from assay.types import Message
 
-__all__ = ["HEADS", "PRESETS", "REFUSED", "Preset", "Refused", "guess", "layout_of", "load_as", "load_preset"]
+__all__ = [
+    "HEADS",
+    "PRESETS",
+    "REFUSED",
+    "Preset",
+    "Refused",
+    "guess",
+    "head_names",
+    "layout_of",
+    "load_as",
+    "load_preset",
+]
 
-Head = Literal["linear", "linear_bias", "value", "value_mlp", "value_linear", "v_head", "mlp", "token_rows"]
-
-HEADS: Final[Mapping[Head, tuple[str, ...]]] = {
+HEADS: Final[Mapping[str, tuple[str, ...]]] = {
     "linear": ("score.weight",),
     "linear_bias": ("score.weight", "score.bias"),
     "value": ("v_head.summary.weight", "v_head.summary.bias"),
@@ -53,7 +64,8 @@ class Preset:
     """Names on the hub."""
     architectures: tuple[str, ...]
     """What `config.json` calls the network, or how that ends."""
-    head: Head
+    head: str
+    """Where its weights lie: one of `HEADS`, or what their names begin with."""
     readout: Readout
     layout: Layout
     any_text: bool = False
@@ -221,7 +233,7 @@ def load_preset(
     """A published model from a local folder or a hub name, ready to score.
 
     layout: how its texts are laid out, whole or as settings in words (`{"template": "plain"}`); where the folder cannot
-    say and nobody does, the choice is logged. dtype: None keeps the checkpoint's; the head computes in fp32 either way.
+    say and nobody does, the choice is said. dtype: None keeps the checkpoint's; the head computes in fp32 either way.
     Raises `ConfigError` when the checkpoint is of another kind than the preset, lacks a weight, holds one that the
     preset does not read, or has another tokenizer.
     """
@@ -255,12 +267,10 @@ def load_as(
         pad = network.config.pad_token_id
         if pad is not None and pad in tokenizer.all_special_ids:
             layout = layout.model_copy(update={"unread": tokenizer.convert_ids_to_tokens(pad)})
-    longest = getattr(network.config, "max_position_embeddings", None) or layout.max_length
-    layout = layout.model_copy(update={"max_length": min(layout.max_length, longest)})
-    encoder = Encoder(tokenizer, layout, preset.readout)
+    encoder = Encoder(tokenizer, fitted(layout, network), preset.readout)
     tensors = _token_rows(network, encoder, folder) if preset.head == "token_rows" else _head(preset, folder)
     tensors = _normalised(tensors, network.config) if preset.name == "openrlhf" else tensors
-    network.score = _module(tensors)
+    network.score = head_of(tensors)
     outputs = tensors[-2].shape[0] if len(tensors) > 1 else tensors[0].shape[0]
     if outputs != len(preset.readout.weights):
         raise ConfigError(
@@ -307,7 +317,7 @@ def _normalised(tensors: list[Tensor], config: Any) -> list[Tensor]:
 def _say_template(checkpoint: str | Path, layout: Layout) -> None:
     texts = {"chat": "chats by the tokenizer's template", "plain": "plain texts: prompt, response, end of sequence"}
     other = "plain" if layout.template == "chat" else "chat"
-    logging.getLogger("assay").warning(
+    say(
         f"{checkpoint} does not say what it was trained on, and is read as a model of {texts[layout.template]}; "
         f"if it was of {texts[other]}, say template={other}"
     )
@@ -316,10 +326,10 @@ def _say_template(checkpoint: str | Path, layout: Layout) -> None:
 def guess(folder: Path) -> str:
     """The preset that reads a folder's head, told by its weights. Raises `ConfigError` where they leave it open."""
     architecture = _architecture(folder)
-    names = _weight_names(folder)
+    names = _names(folder)
     for preset in reversed(_ALL):
-        head = HEADS[preset.head]
-        if preset.any_text and head and names.issuperset(head) and _fits(preset, architecture):
+        head = head_names(preset, folder) if preset.any_text else ()
+        if head and head[0] in names and _fits(preset, architecture):
             return preset.name
     for preset in _ALL:
         if architecture in preset.architectures:
@@ -330,32 +340,13 @@ def guess(folder: Path) -> str:
 
 
 def _fits(preset: Preset, architecture: str) -> bool:
-    return any(architecture.endswith(end) for end in preset.architectures)
-
-
-def _weight_names(folder: Path) -> set[str]:
-    """Names of all weights in a folder, in whatever file."""
-    found: set[str] = set()
-    safe = sorted(folder.glob("*.safetensors"))
-    for path in safe:
-        try:
-            with safe_open(path, framework="pt") as file:
-                found |= set(file.keys())
-        except (SafetensorError, OSError) as error:
-            raise ConfigError(f"{path} cannot be read: {first_line(error)}; get the folder whole") from error
-    for path in sorted(folder.glob("value_head.bin")) if safe else sorted(folder.glob("*.bin")):
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except (OSError, RuntimeError, ValueError, UnpicklingError) as error:
-            raise ConfigError(f"{path} cannot be read: {first_line(error)}; get the folder whole") from error
-        found |= set(state) if isinstance(state, dict) else set()
-    return found
+    return any(architecture == end or (end[:3] == "For" and architecture.endswith(end)) for end in preset.architectures)
 
 
 def _check_ignored(preset: Preset, folder: Path) -> None:
     """Refuse a folder with a head beside the one that is read: its authors read that one."""
     heads = {name: kind for kind, names in HEADS.items() for name in names}
-    extra = sorted((_weight_names(folder) & heads.keys()) - set(HEADS[preset.head]))
+    extra = sorted((_names(folder) & heads.keys()) - set(head_names(preset, folder)))
     if extra:
         able = [p.name for p in _ALL if p.head in {heads[name] for name in extra} and p.name != preset.name]
         raise ConfigError(
@@ -364,26 +355,22 @@ def _check_ignored(preset: Preset, folder: Path) -> None:
         )
 
 
+def _names(folder: Path) -> set[str]:
+    """Names of all weights in a folder."""
+    check_weights(home_of(folder))
+    return tensor_names(folder)
+
+
 def _architecture(folder: Path) -> str:
     """What the folder's configuration calls the network."""
-    (architecture,) = (_config(folder).architectures or ["unknown"])[:1]
+    (architecture,) = (load_config(folder).architectures or ["unknown"])[:1]
     return str(architecture)
-
-
-def _config(folder: Path) -> Any:
-    import transformers
-
-    try:
-        with quiet():
-            return transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder} has no configuration that transformers reads: {first_line(error)}") from error
 
 
 def _check_architecture(preset: Preset, folder: Path) -> None:
     import transformers
 
-    config, architecture = _config(folder), _architecture(folder)
+    config, architecture = load_config(folder), _architecture(folder)
     for family in REFUSED.values():
         if architecture == family.architecture:
             raise ConfigError(f"{folder} is a {architecture}: {family.why}")
@@ -412,15 +399,31 @@ def _network(preset: Preset, folder: Path, dtype: Dtype | None) -> Any:
         AutoModelForSequenceClassification,
         folder,
         may_miss=["score."],
-        may_hold=[*HEADS[preset.head], "lm_head."],
+        may_hold=[*head_names(preset, folder), "lm_head."],
         num_labels=len(preset.readout.weights),
         dtype=getattr(torch, dtype) if dtype else "auto",
     )
 
 
+def head_names(preset: Preset, folder: Path) -> tuple[str, ...]:
+    """Names of the tensors that a preset's head is made of, in order."""
+    known = HEADS.get(preset.head)
+    if known is not None:
+        return known
+    stem = re.escape(preset.head)
+    found = {name: m for name in _names(folder) if (m := re.fullmatch(rf"{stem}\.(?:(\d+)\.)?(weight|bias)", name))}
+    if not found:
+        raise ConfigError(f"{folder} holds no {preset.head}.weight; its weights' names say where its head lies")
+    # By layer, the weight of each before its bias.
+    return tuple(sorted(found, key=lambda name: (int(found[name][1] or 0), found[name][2] == "bias")))
+
+
 def _head(preset: Preset, folder: Path) -> list[Tensor]:
-    names = HEADS[preset.head]
+    names = head_names(preset, folder)
     found = read_tensors(folder, names)
+    if (folder / "value_head.bin").is_file():
+        state = torch.load(folder / "value_head.bin", map_location="cpu", weights_only=True)
+        found |= {name: state[name] for name in names if name in state}
     if missing := [name for name in names if name not in found]:
         raise ConfigError(f"{folder} lacks {', '.join(missing)}: without its head it cannot score; get it whole")
     return [found[name] for name in names]
@@ -435,20 +438,6 @@ def _token_rows(network: Any, encoder: Encoder, folder: Path) -> list[Tensor]:
             raise ConfigError(f"{folder} lacks lm_head.weight, and its head is not tied to its embeddings")
         found["lm_head.weight"] = network.get_input_embeddings().weight.detach()
     return [found[name][rows].clone() for name in ("lm_head.weight", "lm_head.bias") if name in found]
-
-
-def _module(tensors: Sequence[Tensor]) -> nn.Module:
-    """A linear head (weight, maybe bias), or a chain of (weight, bias) with ReLU between."""
-    layers: list[nn.Module] = []
-    for i in range(0, len(tensors), 2):
-        weight, *bias = tensors[i : i + 2]
-        linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bool(bias), dtype=torch.float32)
-        with torch.no_grad():
-            linear.weight.copy_(weight)
-            if bias:
-                linear.bias.copy_(bias[0])
-        layers += [nn.ReLU(), linear] if layers else [linear]
-    return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
 
 
 def _pad_id(tokenizer: Any, config: Any) -> int:
