@@ -40,7 +40,7 @@ def test_a_part_is_read_from_words() -> None:
         ("mean:longest", "has one member"),
         ("mean:longest+shortest", "carries no mean and spread"),
         ("longest,variance=1", "in uwo:A"),
-        ("nowhere", "no reward model's folder"),
+        ("nowhere", "no folder of a reward model"),
         ("math,wieght=2", "'wieght' is no key; there is aggregate"),
         ("math,weight=much", "weight=much: give a number"),
         ("math,clip=1", "clip=1: give a number : a number"),

@@ -5,6 +5,7 @@ the tokenizer: torch's modules, the checkpoint's tensors and a loop.
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
 from assay.errors import ConfigError
-from assay.models.presets import PRESETS, REFUSED, load_preset
+from assay.models.presets import PRESETS, REFUSED, guess, load_preset
 from assay.models.reward_model import RewardModel
 from assay.types import Prompt, Response
 from tests.models import tiny
@@ -263,7 +264,114 @@ def test_trl_prm(tmp_path: Path) -> None:
     assert ids_of(model, tuple(LINES)) == ids
 
 
+# Value heads beside a language model: the head of its last hidden state, at the last token that is not padding.
+
+
+def last_value(folder: Path, head: Any, text: str | None = None) -> float:
+    """A head's value at the end of what the template makes of the whole conversation, or of a text."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if text is None:
+        chat = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": LINES[0]}]
+        text = str(tokenizer.apply_chat_template(chat, tokenize=False))
+    ids = tokenizer(text, add_special_tokens=False).input_ids
+    backbone = AutoModel.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        return float(head(backbone(torch.tensor([ids])).last_hidden_state[0, -1]))
+
+
+def stock_classifier(folder: Path) -> Path:
+    return skywork_reward(folder)
+
+
+def value_head(folder: Path) -> Path:
+    head = {"v_head.summary.weight": numbers(1, 16), "v_head.summary.bias": numbers(1, seed=1)}
+    return write(folder, tiny.causal("qwen2", tie_word_embeddings=False), tiny.bpe(), head)
+
+
+@pytest.mark.owed
+def test_value_heads_of_trl_and_llama_factory(tmp_path: Path) -> None:
+    folder = value_head(tmp_path / "trl")
+    weight, bias = numbers(1, 16), numbers(1, seed=1)
+    expected = last_value(folder, lambda h: nn.functional.linear(h, weight, bias))
+    # TRL keeps the head among the weights, LLaMA-Factory in a file of its own, in either format.
+    weights = load_file(folder / "model.safetensors")
+    head = {name: weights.pop(name) for name in [*weights] if name.startswith("v_head")}
+    for name in ("safetensors", "bin"):
+        shutil.copytree(folder, tmp_path / name)
+        save_file(weights, tmp_path / name / "model.safetensors", metadata={"format": "pt"})
+    save_file(head, tmp_path / "safetensors" / "value_head.safetensors", metadata={"format": "pt"})
+    torch.save(head, tmp_path / "bin" / "value_head.bin")
+    for kind in ("trl", "safetensors", "bin"):
+        model = load_preset("value-head", tmp_path / kind, layout={"template": "chat"})
+        assert scores(model, (LINES[0],)) == pytest.approx([expected], abs=1e-5), kind
+        assert guess(tmp_path / kind) == "value-head"
+
+
+@pytest.mark.owed
+@pytest.mark.parametrize("preset", ["rlhflow-prm", "math-shepherd"])
+@pytest.mark.parametrize("file", ["model.safetensors", "value_head.safetensors", "value_head.bin"])
+def test_a_head_that_would_be_ignored_is_refused(preset: str, file: str, tmp_path: Path) -> None:
+    folder = write(tmp_path / "m", tiny.causal("llama", tie_word_embeddings=False), rlhflow_tokenizer(), {})
+    head = {"v_head.summary.weight": numbers(1, 16), "v_head.summary.bias": numbers(1)}
+    if file.endswith(".bin"):
+        torch.save(head, folder / file)
+    else:
+        there = load_file(folder / file) if (folder / file).exists() else {}
+        save_file(there | head, folder / file, metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match=rf"holds v_head\.summary.*, a head that {preset} does not read.*value-head"):
+        load_preset(preset, folder)
+
+
+def grm(folder: Path) -> Path:
+    shapes = {"0.weight": (8, 16), "0.bias": (8,), "2.weight": (1, 8), "2.bias": (1,)}
+    head = {f"v_head.summary.{name}": numbers(*shape, seed=len(name)) for name, shape in shapes.items()}
+    return write(folder, tiny.causal("gemma2"), tiny.bpe(), head, architectures=["GRewardModel"])
+
+
+def test_grm(tmp_path: Path) -> None:
+    folder = grm(tmp_path / "m")
+    w = {name.removeprefix("v_head.summary."): t for name, t in load_file(folder / "model.safetensors").items()}
+
+    def head(state: Tensor) -> Tensor:
+        return (state @ w["0.weight"].T + w["0.bias"]).relu() @ w["2.weight"].T + w["2.bias"]
+
+    model = load_preset("grm", folder, layout={"template": "chat"})
+    assert scores(model, (LINES[0],)) == pytest.approx([last_value(folder, head)], abs=1e-5)
+
+
+def openrlhf(folder: Path, **config: Any) -> Path:
+    lm = tiny.causal("llama", tie_word_embeddings=False)
+    head = {"value_head.weight": numbers(1, 16)}
+    write(folder, lm, tiny.bpe(), head, architectures=["RewardModel"], **config)
+    weights = load_file(folder / "model.safetensors")
+    del weights["lm_head.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_openrlhf(normalised: bool, tmp_path: Path) -> None:
+    folder = openrlhf(tmp_path / "m", normalize_reward=normalised, mean=0.5, std=2.0)
+
+    def head(state: Tensor) -> Tensor:
+        return (state @ numbers(1, 16).T - 0.5 * normalised) / (2.0 if normalised else 1.0)
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    chat = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": LINES[0]}]
+    shown = tokenizer.apply_chat_template(chat, tokenize=False).rstrip("\n")
+    assert shown.endswith(tokenizer.eos_token)
+    bare = f"{QUESTION}{LINES[0]} {tokenizer.eos_token}"
+    for template, text in (("chat", shown), ("plain", bare)):
+        model = load_preset("openrlhf", folder, layout={"template": template})
+        assert scores(model, (LINES[0],)) == pytest.approx([last_value(folder, head, text)], abs=1e-5)
+    assert guess(folder) == "openrlhf"
+
+
 MAKE = {
+    "classifier": stock_classifier,
+    "value-head": value_head,
+    "grm": grm,
+    "openrlhf": openrlhf,
     "skywork-reward-v2": skywork_reward,
     "math-shepherd": math_shepherd,
     "rlhflow-prm": rlhflow,
@@ -278,6 +386,10 @@ def test_every_preset_is_tested_here() -> None:
 
 
 HEAD = {
+    "classifier": "score.weight",
+    "value-head": "v_head.summary.bias",
+    "grm": "v_head.summary.2.weight",
+    "openrlhf": "value_head.weight",
     "skywork-reward-v2": "score.weight",
     "math-shepherd": "lm_head.weight",
     "rlhflow-prm": "lm_head.weight",
@@ -341,7 +453,7 @@ def test_custom_heads_are_refused_with_what_would_work(tmp_path: Path) -> None:
 
 
 def test_unknown_names_list_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no preset is called 'x'; there is skywork-reward-v2, math-shepherd"):
+    with pytest.raises(ConfigError, match="no preset is called 'x'; there is skywork-reward-v2, .*math-shepherd"):
         load_preset("x", tmp_path)
     with pytest.raises(ConfigError, match="no configuration that transformers reads"):
         load_preset("trl-prm", tmp_path)

@@ -43,8 +43,8 @@ class Command:
         benchmark: tyro.conf.OmitArgPrefixes[Benchmarks]
         """Which benchmark, and its settings; `--data` names its files."""
 
-    model: Path | None = None
-    """Folder of a reward model that scores the steps."""
+    model: str | None = None
+    """Reward model that scores the steps: a folder, or a published one by name, with its settings (NAME,key=value)."""
 
     scores: Path | None = None
     """Or a file of step scores that something else wrote: JSONL rows with `id` and `scores`."""
@@ -96,13 +96,10 @@ class Command:
         print(f"wrote {out / 'benchmark.json'}, {out / 'report.html'} and {out / 'run.json'}")
 
     def _scorer(self) -> "Scorer":
-        from assay.models.checkpoint import load
-        from assay.models.device import device_of
-        from assay.scorers.local import LocalScorer
+        from assay.cli.reward import scorer
 
         assert self.model is not None
-        device = device_of(self.device)
-        return LocalScorer(load(self.model, dtype=self.dtype, device=device), micro_tokens=self.micro_tokens)
+        return scorer(self.model, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
 
 
 @dataclasses.dataclass(frozen=True)

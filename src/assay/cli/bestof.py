@@ -86,8 +86,8 @@ class Command:
     or step labels (the last label is; responses to one prompt are put together)."""
 
     scorer: str
-    """Folder of a saved reward model, a ruler (random, shortest, longest), package.module:name of your own, or an
-    ensemble of these, mean:A+B, worst:A+B or uwo:A+B."""
+    """Folder of a reward model, or a published one by name, with its settings (FOLDER,template=plain); a ruler (random,
+    shortest, longest); package.module:name of your own; or an ensemble of these, mean:A+B, worst:A+B or uwo:A+B."""
 
     verifier: Literal["numeric", "math"] = "numeric"
     """Finds final answers, and says which are the same and which are right."""

@@ -15,6 +15,7 @@ from assay.types import Prompt, Ranking, Record
 if TYPE_CHECKING:
     from assay.evaluation import Report
     from assay.models.reward_model import RewardModel
+    from assay.protocols import Scorer
 
 __all__ = ["Command", "measure", "show"]
 
@@ -27,8 +28,8 @@ class Command:
     counted, never taken for low scores.
     """
 
-    model: tyro.conf.Positional[Path]
-    """Folder of a reward model that `assay train` saved."""
+    model: tyro.conf.Positional[str]
+    """Folder of a reward model, or a published one by name, with settings (FOLDER,template=plain); or any scorer."""
 
     data: tyro.conf.Positional[str]
     """File, folder or Hugging Face data set of labelled records."""
@@ -59,12 +60,10 @@ class Command:
 
     def __call__(self) -> None:
         """Score, measure, print, and write the files."""
+        from assay.cli.reward import scorer
         from assay.data import io
-        from assay.models.checkpoint import load
-        from assay.models.device import device_of
 
-        device = device_of(self.device)
-        model = load(self.model, dtype=self.dtype, device=device)
+        found_by = scorer(self.model, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
         records: list[Record] = []
         prompts = 0
         for record in io.read(self.data, format=self.format, set_aside=self.set_aside):
@@ -74,7 +73,7 @@ class Command:
                 records.append(record)
         if not records:
             raise DataError(f"{self.data} holds {prompts} prompts and no labelled response; give preferences or labels")
-        found = measure(model, records, verifier=self.verifier, micro_tokens=self.micro_tokens, seed=self.seed)
+        found = measure(found_by, records, verifier=self.verifier, seed=self.seed)
         show(found)
         if self.out is not None:
             self._write(self.out, found)
@@ -85,25 +84,25 @@ class Command:
         config.write_atomic(out / "eval.json", json.dumps(found.to_json(), indent=2) + "\n")
         run = json.loads(config.write_run(out, self, [Path(self.data)]).read_text())
         sections = [*evaluation_sections(found), run_section(run)]
-        write_report(out / "report.html", f"Evaluation of {self.model.name}", sections, subtitle=self.data)
+        write_report(out / "report.html", f"Evaluation of {Path(self.model).name}", sections, subtitle=self.data)
         print(f"wrote {out / 'eval.json'}, {out / 'report.html'} and {out / 'run.json'}")
 
 
 def measure(
-    model: "RewardModel",
+    model: "RewardModel | Scorer",
     records: Sequence[Record],
     *,
     verifier: Literal["numeric", "math", "none"] = "none",
-    micro_tokens: int = 8192,
     seed: int = 0,
 ) -> "Report":
-    """Score the records with the model and evaluate the scores. Raises `DataError` where kinds are mixed."""
+    """Score the records with a model, or any scorer, and evaluate. Raises `DataError` where kinds are mixed."""
     from assay.evaluation import evaluate, groups_of
+    from assay.models.reward_model import RewardModel
     from assay.scorers.local import LocalScorer
     from assay.training.progress import progress
 
     groups = groups_of(records)
-    scorer = LocalScorer(model, micro_tokens=micro_tokens)
+    scorer = LocalScorer(model) if isinstance(model, RewardModel) else model
     scores = []
     with progress("score", len(groups)) as bar:
         for start in range(0, len(groups), 256):
@@ -116,7 +115,7 @@ def measure(
 
         checker = Math() if verifier == "math" else Numeric()
         answers = [[answer(checker, response) for response in group.responses] for group in groups]
-    probabilities = model.readout.link == "sigmoid"
+    probabilities = isinstance(scorer, LocalScorer) and scorer.model.readout.link == "sigmoid"
     return evaluate(records, scores, probabilities=probabilities, answers=answers, seed=seed)
 
 

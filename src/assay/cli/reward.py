@@ -1,13 +1,15 @@
 """Rewards and gold scorers as words of a command line: a scorer, then settings. No command of its own."""
 
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from assay.aggregation import AGGREGATIONS
 from assay.errors import ConfigError
+from assay.models.words import KEYS as MODEL_KEYS
 from assay.protocols import Scorer, Verifier
 from assay.rl.rewards import PLACEMENTS
 from assay.rl.scoring import Part
@@ -18,16 +20,21 @@ from assay.scorers.lower_bound import LowerBound
 from assay.scorers.rules import Longest, Random, Shortest
 from assay.scorers.verified import Verified
 
+if TYPE_CHECKING:
+    from assay.models.checkpoint import Dtype
+
 __all__ = ["GRAMMAR", "named", "part", "scorer"]
 
 GRAMMAR: Final = (
-    "SCORER[,KEY=VALUE...]: a reward model's folder, a verifier (math, numeric), shortest, longest, random, "
+    "SCORER[,KEY=VALUE...]: a reward model's folder, a published model by the name of its preset or the hub's (`assay "
+    "models list`), a verifier (math, numeric), shortest, longest, random, "
     "package.module:name (a scorer, a verifier, or a function of prompts and completions), or an ensemble of these, "
     "mean:A+B+C, worst:A+B+C or uwo:A+B+C (the mean less the members' variance). Keys: weight; place "
     f"({', '.join(PLACEMENTS)}); aggregate (of the step scores, where placed at the end); threshold (of below); "
     "temperature (of softmin); prover (best of k); lower_bound (times an ensemble's spread); variance (its weight in "
-    "uwo, 0.5 where not given); name. Transforms, in "
-    "order: centre, standardise, clip=LOW:HIGH, par=REFERENCES, length=PRICE, overlong=LIMIT:BUFFER, gate=REGEX"
+    "uwo, 0.5 where not given); name. Of models that do not say how their texts are laid out: template (chat, plain), "
+    "join, system, bos, close, max_length and others, and preset. Transforms, in order: centre, standardise, "
+    "clip=LOW:HIGH, par=REFERENCES, length=PRICE, overlong=LIMIT:BUFFER, gate=REGEX"
 )
 
 ENSEMBLES: Final[Mapping[str, Literal["mean", "worst", "uncertainty"]]] = {
@@ -36,6 +43,10 @@ ENSEMBLES: Final[Mapping[str, Literal["mean", "worst", "uncertainty"]]] = {
     "uwo": "uncertainty",
 }
 RULES: Final[Mapping[str, Scorer]] = {"shortest": Shortest(), "longest": Longest(), "random": Random()}
+_ALSO: Final = (
+    f"there is math, numeric, {', '.join(RULES)}, a published model's name (`assay models list`), package.module:name "
+    "for your own, and mean:A+B, worst:A+B, uwo:A+B for several"
+)
 
 
 def _numbers(text: str, count: int, key: str) -> list[float]:
@@ -61,13 +72,15 @@ TRANSFORMS: Final[Mapping[str, Callable[[str], Transform]]] = {
 
 def part(words: str, device: str = "cpu") -> Part:
     """A part of the reward. Raises `ConfigError` naming the word that means nothing."""
-    what, *rest = words.split(",")
+    what, *rest = [words] if Path(words).exists() else _parts(words)
     known = {f.name for f in fields(Part)} - {"scorer", "transforms"}
     settings: dict[str, Any] = {"name": Path(what).name or what}
     transforms: list[Transform] = []
-    inner = scorer(what, device)
+    of_model = [word for word in rest if word.partition("=")[0] in MODEL_KEYS]
+    inner = scorer(",".join([what, *of_model]), device)
+    rest = [word for word in rest if word not in of_model]
     for word in rest:
-        key, _, value = word.partition("=")
+        key, _, value = word.replace(r"\,", ",").partition("=")
         if key in TRANSFORMS:
             transforms.append(TRANSFORMS[key](value))
         elif key == "lower_bound":
@@ -77,7 +90,7 @@ def part(words: str, device: str = "cpu") -> Part:
                 raise ConfigError(f"reward {words!r}: variance is weighed in uwo:A+B+C only")
             inner = replace(inner, weight=_numbers(value, 1, key)[0])
         elif key not in known:
-            keys = sorted(known | {*TRANSFORMS, "lower_bound", "variance"})
+            keys = sorted(known | {*TRANSFORMS, "lower_bound", "variance", *MODEL_KEYS})
             raise ConfigError(f"reward {words!r}: {key!r} is no key; there is {', '.join(keys)}")
         elif key in ("name", "place", "aggregate"):
             settings[key] = value
@@ -92,31 +105,33 @@ def part(words: str, device: str = "cpu") -> Part:
     return Part(scorer=inner, transforms=tuple(transforms), **settings)
 
 
-def scorer(what: str, device: str = "cpu") -> Scorer:
-    """What a word names. Raises `ConfigError` where it names nothing."""
+def scorer(what: str, device: str = "auto", *, dtype: "Dtype | None" = None, micro_tokens: int = 8192) -> Scorer:
+    """What a word names, with a model's settings behind it (`FOLDER,template=plain`).
+
+    device, dtype and micro_tokens are a model's. Raises `ConfigError` where it names nothing.
+    """
     if what in RULES:
         return RULES[what]
-    how, colon, members = what.partition(":")
+    word, *settings = [what] if Path(what).exists() else _parts(what)
+    how, colon, members = word.partition(":")
     if colon and how in ENSEMBLES:
         names = members.split("+")
         if len(names) < 2:
             raise ConfigError(f"{what!r} has one member; give two or more, {how}:A+B")
-        return Ensemble({f"{name}, {k}": scorer(name, device) for k, name in enumerate(names)}, how=ENSEMBLES[how])
-    if (Path(what) / "reward_model.json").is_file():
-        from assay.models import checkpoint
-        from assay.scorers.local import LocalScorer
-
-        return LocalScorer(checkpoint.load(what, device=device))
-    if what in ("math", "numeric"):
+        each = {
+            f"{name}, {k}": scorer(",".join([name, *settings]), device, dtype=dtype, micro_tokens=micro_tokens)
+            for k, name in enumerate(names)
+        }
+        return Ensemble(each, how=ENSEMBLES[how])
+    if word in ("math", "numeric"):
         from assay.cli.label import verifier
 
-        return Verified(verifier(what))
-    module, colon, name = what.partition(":")
-    if not colon or not module:
-        raise ConfigError(
-            f"{what!r} is no reward model's folder, and no scorer has that name; there is math, numeric, "
-            f"{', '.join(RULES)}, package.module:name for your own, and mean:A+B, worst:A+B, uwo:A+B for several"
-        )
+        return Verified(verifier(word))
+    module, colon, name = word.partition(":")
+    if not colon or not module or Path(word).exists():
+        return _local(what, device, dtype, micro_tokens)
+    if settings:
+        raise ConfigError(f"{what!r}: {', '.join(settings)} is of a model's texts, and {word} is none")
     try:
         found: Any = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
@@ -132,11 +147,38 @@ def scorer(what: str, device: str = "cpu") -> Scorer:
     raise ConfigError(f"{what!r} is a {type(found).__name__}; it must score, verify, or be a function")
 
 
+def _local(what: str, device: str, dtype: "Dtype | None", micro_tokens: int) -> Scorer:
+    """A reward model in this process."""
+    from assay.models.device import device_of
+    from assay.models.opening import open_model, split_words
+    from assay.models.presets import PRESETS, REFUSED
+    from assay.scorers.local import LocalScorer
+
+    name, settings = split_words(what)
+    published = name in PRESETS or name in REFUSED
+    if not Path(name).is_dir() and not published and "/" not in name:
+        raise ConfigError(f"{name} is no folder of a reward model, and no scorer has that name; {_ALSO}")
+    try:
+        model = open_model(name, settings, dtype=dtype, device=device_of(device))
+    except ConfigError as error:
+        if Path(name).exists() or published:
+            raise
+        raise ConfigError(f"{error}; {_ALSO}") from error
+    return LocalScorer(model, micro_tokens=micro_tokens)
+
+
+def _parts(words: str) -> list[str]:
+    """Words between commas; one that belongs to a word is written `\\,`."""
+    return re.split(r"(?<!\\),", words)
+
+
 def named(words: Sequence[str], device: str = "cpu") -> dict[str, Scorer]:
     """Gold scorers by name: `NAME=SCORER`, or the scorer alone."""
     found: dict[str, Scorer] = {}
     for word in words:
-        name, equals, what = word.partition("=")
-        what = what if equals else name
-        found[name if equals else Path(what).name] = scorer(what, device)
+        first, equals, what = word.partition("=")
+        # An equals sign behind a comma is that of a setting.
+        if not equals or "," in first or Path(word).exists():
+            first, what = Path(word if Path(word).exists() else _parts(word)[0]).name, word
+        found[first] = scorer(what, device)
     return found

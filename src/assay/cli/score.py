@@ -17,7 +17,7 @@ from assay.fingerprint import fingerprint
 from assay.types import Group, Record, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
-    from assay.scorers.local import LocalScorer
+    from assay.protocols import Scorer
 
 __all__ = ["Command"]
 
@@ -30,8 +30,8 @@ class Command:
     (with `steps` where there are several) or `unscored`, the reason. A run that was stopped goes on where it was.
     """
 
-    model: tyro.conf.Positional[Path]
-    """Folder of a reward model that `assay train` saved."""
+    model: tyro.conf.Positional[str]
+    """Folder of a reward model, or a published one by name, with settings (FOLDER,template=plain); or any scorer."""
 
     data: tyro.conf.Positional[str]
     """File, folder or Hugging Face data set of preferences, rankings, groups or step labels."""
@@ -59,13 +59,10 @@ class Command:
 
     def __call__(self) -> None:
         """Score, and say how many could not be."""
+        from assay.cli.reward import scorer as named
         from assay.data import io
-        from assay.models.checkpoint import load
-        from assay.models.device import device_of
-        from assay.scorers.local import LocalScorer
 
-        device = device_of(self.device)
-        scorer = LocalScorer(load(self.model, dtype=self.dtype, device=device), micro_tokens=self.micro_tokens)
+        scorer = named(self.model, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
         bad = self.out.with_name(f"{self.out.name}.set_aside") if self.set_aside else None
         if bad is not None:
             # A run that goes on reads the data again from the start.
@@ -80,7 +77,7 @@ class Command:
         for reason, n in sorted(unscored.items(), key=lambda item: -item[1])[:5]:
             print(f"  {n} unscored: {reason}")
 
-    def _write(self, scorer: "LocalScorer", groups: Iterator[Group]) -> Counter[str]:
+    def _write(self, scorer: "Scorer", groups: Iterator[Group]) -> Counter[str]:
         """Write a line a response; counts by reason, "" for those that are scored."""
         from assay.training.progress import progress
 
@@ -121,10 +118,10 @@ class Command:
         counts.update(known["counts"])
         return int(known["groups"])
 
-    def _of(self, scorer: "LocalScorer") -> dict[str, Any]:
+    def _of(self, scorer: "Scorer") -> dict[str, Any]:
         """What the scores depend on, and where they stand in the file."""
         return {
-            "model": scorer.fingerprint,
+            "model": fingerprint(scorer),
             "data": fingerprint(data) if (data := Path(self.data)).exists() else self.data,
             "settings": [self.format, self.dtype, self.device, self.set_aside],
         }

@@ -46,8 +46,9 @@ class Searching:
     """Folder for record.jsonl, results.jsonl, report.html and run.json."""
 
     scorer: str = "none"
-    """Folder of a reward model; a ruler (random, shortest, longest); "verifier", the truth itself, as an upper bound;
-    "log-probability" of the policy; package.module:Class; or none, where the strategy asks for no scores."""
+    """Folder of a reward model, or a published one by name, with its settings (FOLDER,template=plain); a ruler (random,
+    shortest, longest); an ensemble (mean:A+B, worst:A+B, uwo:A+B); "verifier", the truth itself, as an upper bound;
+    "log-probability" of the policy; package.module:name; or none, where the strategy asks for no scores."""
 
     aggregate: Aggregation | None = None
     """How step scores become one; none = as the reward model was saved."""
@@ -136,19 +137,9 @@ class Searching:
                 raise ConfigError("log-probabilities need a local policy: a folder, or smol, and no --replay")
             encoder = generator.encoder
             return LogProbability(generator.model, encoder.tokenizer, layout=encoder.layout)
-        if ":" in self.scorer and not Path(self.scorer).exists():
-            found = components.load("scorers", self.scorer)()
-            if not isinstance(found, Scorer):
-                raise ConfigError(f"{self.scorer} is no scorer: it needs a method score(groups)")
-            return found
-        if not Path(self.scorer).is_dir():
-            raise ConfigError(
-                f"{self.scorer} is no folder of a reward model; there is also {', '.join(RULERS)}, verifier, "
-                "log-probability and none"
-            )
-        from assay.scorers.local import LocalScorer
+        from assay.cli.reward import scorer
 
-        return LocalScorer(self.scorer)
+        return scorer(self.scorer, self.policy.device)
 
 
 def searching(name: str) -> type[Any]:

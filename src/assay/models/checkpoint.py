@@ -28,6 +28,7 @@ from assay.config import write_atomic
 from assay.errors import BackendError, ConfigError
 from assay.models.device import device_of
 from assay.models.generic import classifier_of, has_stock_classifier
+from assay.models.head import head_of
 from assay.models.heads import HeadChoice, existing_head
 from assay.models.implicit import ImplicitRewardModel
 from assay.models.layout import Encoded, Encoder, Layout
@@ -71,6 +72,9 @@ MANIFEST = "reward_model.json"
 
 REFERENCE = "reference"
 """Folder, within an implicit model's, of the model it is compared with."""
+
+LAYERS = tuple(f"score.{layer}.{kind}" for layer in (0, 2) for kind in ("weight", "bias"))
+"""Tensors of a head of two layers, which stock classifiers have no place for: only this library loads it."""
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -230,8 +234,10 @@ def save(
     """
     beta = model.beta if isinstance(model, ImplicitRewardModel) else None
     head = getattr(model.network, "score", None)
-    if beta is None and (not isinstance(head, nn.Linear) or getattr(head, "bias", None) is not None):
-        raise ConfigError("only a bias-free linear head fits a stock sequence classifier; keep this model's own files")
+    if beta is None and not isinstance(head, nn.Sequential) and getattr(head, "bias", None) is not None:
+        raise ConfigError(
+            "a stock sequence classifier's head has no bias; put it into the read-out (assay.models.importing.unbiased)"
+        )
     if any("lora_" in name for name, _ in model.named_parameters()):
         raise ConfigError("the model still carries LoRA adapters; merge them first (assay.models.lora.merge_lora)")
     limit = tolerance if tolerance is not None else tolerance_of(model)
@@ -292,9 +298,15 @@ def load(folder: str | Path, *, dtype: Dtype | None = None, device: str = "cpu")
         )
         implicit = ImplicitRewardModel(network, reference, encoder, beta=beta, pad_id=pad_id, scores=scores)
         return implicit.to(device).eval()
+    layers = read_tensors(path, LAYERS)
+    if layers:
+        settings |= {"may_hold": LAYERS, "may_miss": ["score."]}
     network = load_network(AutoModelForSequenceClassification, path, **settings)
     # The head was saved in fp32; the backbone's precision has rounded it on the way in.
-    network.score.weight = nn.Parameter(read_tensors(path, ["score.weight"])["score.weight"])
+    if layers:
+        network.score = head_of([layers[name] for name in LAYERS])
+    else:
+        network.score.weight = nn.Parameter(read_tensors(path, ["score.weight"])["score.weight"])
     return RewardModel(network, encoder, pad_id=pad_id, scores=scores).to(device).eval()
 
 
@@ -343,11 +355,12 @@ def _parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Res
         for row, expecteds, s in zip(other(batch), alone, sequences, strict=True)
         for value, expected in zip(row[: len(s.reads)].double().cpu(), expecteds, strict=True)
     ]
-    differences += [
-        abs(value - float(expected[-1]))
-        for value, expected, s in zip(_stock(reloaded, sequences), alone, sequences, strict=True)
-        if s.reads and s.reads[-1] == len(s.ids) - 1
-    ]
+    if not isinstance(getattr(reloaded.network, "score", None), nn.Sequential):
+        differences += [
+            abs(value - float(expected[-1]))
+            for value, expected, s in zip(_stock(reloaded, sequences), alone, sequences, strict=True)
+            if s.reads and s.reads[-1] == len(s.ids) - 1
+        ]
     # A NaN among them must not hide behind a `max` that it happens to lose.
     return math.nan if any(map(math.isnan, differences)) else max(differences, default=0.0)
 
@@ -375,7 +388,7 @@ def _stock(model: RewardModel, sequences: Sequence[Encoded]) -> list[float]:
     head = model.network.score
     head.to(next(model.backbone.parameters()).dtype)
     logits = model.network(**batch).logits
-    return [float(x) for x in (logits.float() * model.readout_weights).sum(-1)]
+    return [float(x) + model.readout.offset for x in (logits.float() * model.readout_weights).sum(-1)]
 
 
 def publish(staging: Path, folder: Path) -> None:

@@ -60,6 +60,8 @@ def _alike(encoder: Encoder, text: str) -> bool:
     if layout.rstrip or layout.final:
         shown = shown.rstrip(layout.rstrip) + (layout.final or "")
     theirs: list[int] = encoder.tokenizer(shown, add_special_tokens=False)["input_ids"]
+    while layout.unread is not None and theirs[-1:] == [encoder.tokenizer.convert_tokens_to_ids(layout.unread)]:
+        theirs = theirs[:-1]
     return list(ours.ids) == theirs
 
 

@@ -7,27 +7,48 @@ preset is tested against its authors' published recipe, on a tiny random model i
 To add one, write its value below. Steps must come already split; the notes say how the authors split theirs.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from assay.errors import ConfigError
 from assay.models.checkpoint import Dtype
+from assay.models.fit import fitted
+from assay.models.folder import check_weights
+from assay.models.head import head_of
+from assay.models.heads import tensor_names
 from assay.models.layout import Encoder, Layout, single_token
-from assay.models.loading import fetch, first_line, load_network, load_tokenizer, quiet, read_tensors
+from assay.models.loading import fetch, home_of, load_config, load_network, load_tokenizer, read_tensors, say
 from assay.models.readout import PREFERENCE, Readout
 from assay.models.reward_model import RewardModel
+from assay.models.words import changed
+from assay.types import Message
 
-__all__ = ["PRESETS", "REFUSED", "Preset", "Refused", "load_preset"]
+__all__ = [
+    "HEADS",
+    "PRESETS",
+    "REFUSED",
+    "Preset",
+    "Refused",
+    "guess",
+    "head_names",
+    "layout_of",
+    "load_as",
+    "load_preset",
+]
 
-HEADS: Final = {
+HEADS: Final[Mapping[str, tuple[str, ...]]] = {
     "linear": ("score.weight",),
     "linear_bias": ("score.weight", "score.bias"),
     "value": ("v_head.summary.weight", "v_head.summary.bias"),
+    "value_mlp": tuple(f"v_head.summary.{layer}.{kind}" for layer in (0, 2) for kind in ("weight", "bias")),
+    "value_linear": ("value_head.weight",),
+    "v_head": ("v_head.weight",),
     "mlp": ("score.0.weight", "score.0.bias", "score.2.weight", "score.2.bias"),
     "token_rows": (),
 }
@@ -43,9 +64,13 @@ class Preset:
     """Names on the hub."""
     architectures: tuple[str, ...]
     """What `config.json` calls the network, or how that ends."""
-    head: Literal["linear", "linear_bias", "value", "mlp", "token_rows"]
+    head: str
+    """Where its weights lie: one of `HEADS`, or what their names begin with."""
     readout: Readout
     layout: Layout
+    any_text: bool = False
+    """Whether checkpoints of this kind are trained on chats and on plain texts alike, so that the folder alone does not
+    tell which."""
     tokens: tuple[tuple[str, int], ...] = ()
     """Ids that these texts must have, where the authors' code has them written out."""
     notes: str
@@ -77,8 +102,55 @@ _ALL = (
         head="linear",
         readout=PREFERENCE,
         layout=Layout(template="chat", max_length=16384),
-        notes="Bradley-Terry (arXiv:2507.01352). Any stock one-label sequence classifier trained on whole chats loads "
-        "this way. Prompts get a fixed date where the Llama-3.2 template would write today's.",
+        any_text=True,
+        notes="Bradley-Terry (arXiv:2507.01352). Prompts get a fixed date where the Llama-3.2 template would write "
+        "today's.",
+    ),
+    Preset(
+        name="classifier",
+        checkpoints=(),
+        architectures=("ForSequenceClassification",),
+        head="linear",
+        readout=PREFERENCE,
+        layout=Layout(template="chat", max_length=16384),
+        any_text=True,
+        notes="Any stock classifier with one label: TRL's RewardTrainer, Skywork, OpenRLHF with its head called score. "
+        "template=chat: the tokenizer's template; template=plain: prompt and response, one after the other, and the "
+        "end-of-sequence token, as TRL writes texts that are no chats.",
+    ),
+    Preset(
+        name="value-head",
+        checkpoints=(),
+        architectures=("ForCausalLM",),
+        head="value",
+        readout=PREFERENCE,
+        layout=Layout(template="chat", max_length=16384),
+        any_text=True,
+        notes="A language model with v_head.summary among its weights or in value_head.safetensors: TRL's "
+        "AutoModelForCausalLMWithValueHead, LLaMA-Factory, ms-swift. The last token is read.",
+    ),
+    Preset(
+        name="grm",
+        checkpoints=(),
+        architectures=("GRewardModel", "ForCausalLM"),
+        head="value_mlp",
+        readout=PREFERENCE,
+        layout=Layout(template="chat", max_length=16384),
+        any_text=True,
+        notes="GRM (arXiv:2406.10216) with its head of two layers below v_head.summary. Those of GRM that are stock "
+        "classifiers load as classifier.",
+    ),
+    Preset(
+        name="openrlhf",
+        checkpoints=(),
+        architectures=("RewardModel", "LLMForSequenceRegression"),
+        head="value_linear",
+        readout=PREFERENCE,
+        layout=Layout(template="chat", rstrip="\n", max_length=16384),
+        any_text=True,
+        notes="OpenRLHF's reward models with value_head.weight. Line breaks at the end are taken off, and where the "
+        "end-of-sequence token is not the last then, a space and it follow. A mean and a spread in config.json are "
+        "applied where it says normalize_reward.",
     ),
     Preset(
         name="math-shepherd",
@@ -150,12 +222,20 @@ REFUSED: Final[Mapping[str, Refused]] = {
 }
 
 
-def load_preset(name: str, checkpoint: str | Path, *, dtype: Dtype | None = None, device: str = "cpu") -> RewardModel:
+def load_preset(
+    name: str,
+    checkpoint: str | Path,
+    *,
+    layout: Layout | Mapping[str, str] | None = None,
+    dtype: Dtype | None = None,
+    device: str = "cpu",
+) -> RewardModel:
     """A published model from a local folder or a hub name, ready to score.
 
-    dtype: None keeps the checkpoint's; the head computes in fp32 either way. Raises `ConfigError` when the checkpoint
-    is of another kind than the preset, lacks a weight, holds one that the preset does not read, or has another
-    tokenizer.
+    layout: how its texts are laid out, whole or as settings in words (`{"template": "plain"}`); where the folder cannot
+    say and nobody does, the choice is said. dtype: None keeps the checkpoint's; the head computes in fp32 either way.
+    Raises `ConfigError` when the checkpoint is of another kind than the preset, lacks a weight, holds one that the
+    preset does not read, or has another tokenizer.
     """
     if name in REFUSED:
         raise ConfigError(f"{name} cannot be loaded: {REFUSED[name].why}")
@@ -165,33 +245,137 @@ def load_preset(name: str, checkpoint: str | Path, *, dtype: Dtype | None = None
     folder = fetch(checkpoint)
     _check_architecture(preset, folder)
     tokenizer = load_tokenizer(folder)
+    if not isinstance(layout, Layout):
+        words = layout or {}
+        layout = layout_of(preset, tokenizer, words)
+        if preset.any_text and "template" not in words and str(checkpoint) not in preset.checkpoints:
+            _say_template(checkpoint, layout)
+    return load_as(preset, folder, tokenizer, layout, dtype=dtype, device=device)
+
+
+def load_as(
+    preset: Preset, folder: Path, tokenizer: Any, layout: Layout, *, dtype: Dtype | None = None, device: str = "cpu"
+) -> RewardModel:
+    """The model in a folder, its head read as a preset says and its texts laid out as a layout does."""
+    _check_ignored(preset, folder)
     for text, expected in preset.tokens:
         if (found := single_token(tokenizer, text)) != expected:
-            raise ConfigError(f"{folder}: {text!r} is token {found}, but {name} was trained with {expected}")
-    encoder = Encoder(tokenizer, preset.layout, preset.readout)
+            raise ConfigError(f"{folder}: {text!r} is token {found}, but {preset.name} was trained with {expected}")
     network = _network(preset, folder, dtype)
+    if preset.any_text and preset.head == "linear" and layout.unread is None:
+        # Its own pooling reads the last token that it does not pad with.
+        pad = network.config.pad_token_id
+        if pad is not None and pad in tokenizer.all_special_ids:
+            layout = layout.model_copy(update={"unread": tokenizer.convert_ids_to_tokens(pad)})
+    encoder = Encoder(tokenizer, fitted(layout, network), preset.readout)
     tensors = _token_rows(network, encoder, folder) if preset.head == "token_rows" else _head(preset, folder)
-    network.score = _module(tensors)
+    tensors = _normalised(tensors, network.config) if preset.name == "openrlhf" else tensors
+    network.score = head_of(tensors)
     outputs = tensors[-2].shape[0] if len(tensors) > 1 else tensors[0].shape[0]
     if outputs != len(preset.readout.weights):
-        raise ConfigError(f"{folder}: the head has {outputs} outputs; {name} reads {len(preset.readout.weights)}")
+        raise ConfigError(
+            f"{folder}: the head has {outputs} outputs; {preset.name} reads {len(preset.readout.weights)}"
+        )
     return RewardModel(network, encoder, pad_id=_pad_id(tokenizer, network.config)).to(device).eval()
+
+
+def layout_of(preset: Preset, tokenizer: Any, words: Mapping[str, str]) -> Layout:
+    """A preset's layout with settings in words; a chat where any text may be meant and the tokenizer has a template."""
+    layout = preset.layout
+    template = words.get("template") or (
+        "plain" if preset.any_text and tokenizer.chat_template is None else layout.template
+    )
+    if template == "plain" and layout.template == "chat":
+        # As TRL writes it: the tokenizer begins the text, if it does so by itself, and nothing stands in between.
+        begun = tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+        layout = layout.model_copy(update={"template": "plain", "join": "", "bos": begun})
+    layout = changed(layout, words)
+    if preset.name == "openrlhf" and layout.final is None:
+        layout = layout.model_copy(update={"final": _openrlhf_ending(tokenizer, layout)})
+    return layout
+
+
+def _openrlhf_ending(tokenizer: Any, layout: Layout) -> str | None:
+    """What OpenRLHF puts behind a text: a space and the end-of-sequence token, where the text does not end with it."""
+    eos = tokenizer.eos_token
+    if layout.template != "plain":
+        probe = Encoder(tokenizer, layout, PREFERENCE)
+        shown = probe.render([Message(role="user", content="a"), Message(role="assistant", content="a")])
+        if shown.rstrip("\n").endswith(eos):
+            return None
+    return f" {eos}"
+
+
+def _normalised(tensors: list[Tensor], config: Any) -> list[Tensor]:
+    """A head whose output is scaled to the mean and spread in the configuration, where that asks for it."""
+    if not getattr(config, "normalize_reward", False) or getattr(config, "mean", None) is None:
+        return tensors
+    mean, std = float(config.mean), float(config.std)
+    return [tensors[0].float() / std, torch.full((len(tensors[0]),), -mean / std)]
+
+
+def _say_template(checkpoint: str | Path, layout: Layout) -> None:
+    texts = {"chat": "chats by the tokenizer's template", "plain": "plain texts: prompt, response, end of sequence"}
+    other = "plain" if layout.template == "chat" else "chat"
+    say(
+        f"{checkpoint} does not say what it was trained on, and is read as a model of {texts[layout.template]}; "
+        f"if it was of {texts[other]}, say template={other}"
+    )
+
+
+def guess(folder: Path) -> str:
+    """The preset that reads a folder's head, told by its weights. Raises `ConfigError` where they leave it open."""
+    architecture = _architecture(folder)
+    names = _names(folder)
+    for preset in reversed(_ALL):
+        head = head_names(preset, folder) if preset.any_text else ()
+        if head and head[0] in names and _fits(preset, architecture):
+            return preset.name
+    for preset in _ALL:
+        if architecture in preset.architectures:
+            return preset.name
+    able = [preset.name for preset in _ALL if _fits(preset, architecture)]
+    hint = f"; say which it is, with preset={' or preset='.join(able)}" if able else ""
+    raise ConfigError(f"{folder} is a {architecture} without a reward head that is known{hint}")
+
+
+def _fits(preset: Preset, architecture: str) -> bool:
+    return any(architecture == end or (end[:3] == "For" and architecture.endswith(end)) for end in preset.architectures)
+
+
+def _check_ignored(preset: Preset, folder: Path) -> None:
+    """Refuse a folder with a head beside the one that is read: its authors read that one."""
+    heads = {name: kind for kind, names in HEADS.items() for name in names}
+    extra = sorted((_names(folder) & heads.keys()) - set(head_names(preset, folder)))
+    if extra:
+        able = [p.name for p in _ALL if p.head in {heads[name] for name in extra} and p.name != preset.name]
+        raise ConfigError(
+            f"{folder} holds {', '.join(extra)}, a head that {preset.name} does not read; "
+            + (f"preset={' or preset='.join(able)} does" if able else "use the preset that does")
+        )
+
+
+def _names(folder: Path) -> set[str]:
+    """Names of all weights in a folder."""
+    check_weights(home_of(folder))
+    return tensor_names(folder)
+
+
+def _architecture(folder: Path) -> str:
+    """What the folder's configuration calls the network."""
+    (architecture,) = (load_config(folder).architectures or ["unknown"])[:1]
+    return str(architecture)
 
 
 def _check_architecture(preset: Preset, folder: Path) -> None:
     import transformers
 
-    try:
-        with quiet():
-            config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder} has no configuration that transformers reads: {first_line(error)}") from error
-    (architecture,) = (config.architectures or ["unknown"])[:1]
+    config, architecture = load_config(folder), _architecture(folder)
     for family in REFUSED.values():
         if architecture == family.architecture:
             raise ConfigError(f"{folder} is a {architecture}: {family.why}")
-    if not any(architecture.endswith(end) for end in preset.architectures):
-        others = [p.name for p in _ALL if any(architecture.endswith(end) for end in p.architectures)]
+    if not _fits(preset, architecture):
+        others = [p.name for p in _ALL if _fits(p, architecture)]
         hint = f"; {' or '.join(others)} reads that kind" if others else ""
         raise ConfigError(f"{folder} is a {architecture}; {preset.name} reads {', '.join(preset.architectures)}{hint}")
     if architecture not in preset.architectures and not hasattr(transformers, architecture):
@@ -215,15 +399,31 @@ def _network(preset: Preset, folder: Path, dtype: Dtype | None) -> Any:
         AutoModelForSequenceClassification,
         folder,
         may_miss=["score."],
-        may_hold=[*HEADS[preset.head], "lm_head."],
+        may_hold=[*head_names(preset, folder), "lm_head."],
         num_labels=len(preset.readout.weights),
         dtype=getattr(torch, dtype) if dtype else "auto",
     )
 
 
+def head_names(preset: Preset, folder: Path) -> tuple[str, ...]:
+    """Names of the tensors that a preset's head is made of, in order."""
+    known = HEADS.get(preset.head)
+    if known is not None:
+        return known
+    stem = re.escape(preset.head)
+    found = {name: m for name in _names(folder) if (m := re.fullmatch(rf"{stem}\.(?:(\d+)\.)?(weight|bias)", name))}
+    if not found:
+        raise ConfigError(f"{folder} holds no {preset.head}.weight; its weights' names say where its head lies")
+    # By layer, the weight of each before its bias.
+    return tuple(sorted(found, key=lambda name: (int(found[name][1] or 0), found[name][2] == "bias")))
+
+
 def _head(preset: Preset, folder: Path) -> list[Tensor]:
-    names = HEADS[preset.head]
+    names = head_names(preset, folder)
     found = read_tensors(folder, names)
+    if (folder / "value_head.bin").is_file():
+        state = torch.load(folder / "value_head.bin", map_location="cpu", weights_only=True)
+        found |= {name: state[name] for name in names if name in state}
     if missing := [name for name in names if name not in found]:
         raise ConfigError(f"{folder} lacks {', '.join(missing)}: without its head it cannot score; get it whole")
     return [found[name] for name in names]
@@ -238,20 +438,6 @@ def _token_rows(network: Any, encoder: Encoder, folder: Path) -> list[Tensor]:
             raise ConfigError(f"{folder} lacks lm_head.weight, and its head is not tied to its embeddings")
         found["lm_head.weight"] = network.get_input_embeddings().weight.detach()
     return [found[name][rows].clone() for name in ("lm_head.weight", "lm_head.bias") if name in found]
-
-
-def _module(tensors: Sequence[Tensor]) -> nn.Module:
-    """A linear head (weight, maybe bias), or a chain of (weight, bias) with ReLU between."""
-    layers: list[nn.Module] = []
-    for i in range(0, len(tensors), 2):
-        weight, *bias = tensors[i : i + 2]
-        linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bool(bias), dtype=torch.float32)
-        with torch.no_grad():
-            linear.weight.copy_(weight)
-            if bias:
-                linear.bias.copy_(bias[0])
-        layers += [nn.ReLU(), linear] if layers else [linear]
-    return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
 
 
 def _pad_id(tokenizer: Any, config: Any) -> int:

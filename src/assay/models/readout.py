@@ -34,6 +34,8 @@ class Readout(Record):
     """Text of the tag; it must be one token and is appended as a token, never as text."""
     weights: tuple[FiniteFloat, ...] = (1.0,)
     """One weight a head output; the logit is the weighted sum."""
+    offset: FiniteFloat = 0.0
+    """Added to the logit: the bias of a head that was trained with one."""
     tokens: tuple[str, ...] = ()
     """Vocabulary tokens whose rows of the language-model head are the head, e.g. ("-", "+"); () = a head of its own."""
     link: Literal["identity", "sigmoid"] = "identity"

@@ -218,7 +218,7 @@ class RewardModel(nn.Module):
         dtype = next(head.parameters()).dtype
         with torch.autocast(hidden.device.type, enabled=False):
             outputs: Tensor = head(hidden.to(dtype))
-            return (outputs * self.readout_weights.to(dtype)).sum(-1)
+            return (outputs * self.readout_weights.to(dtype)).sum(-1) + self.readout.offset
 
     def collate(
         self, sequences: Sequence[Encoded], *, reads: Literal["steps", "tokens"] = "steps", side: Side = "right"

@@ -1,0 +1,92 @@
+r"""Open a reward model by a word: a folder, or the name of a published model, with its layout's settings behind it.
+
+    runs/rm
+    skywork-reward-v2
+    Skywork/Skywork-Reward-V2-Qwen3-0.6B
+    some/stock-classifier,template=plain,join=\n
+
+A folder that `assay train` or `assay models import` wrote says itself how it is read. Of any other one the weights tell
+the head, but nothing tells the text that it was trained on: that is a setting, and what is taken without one is said.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from assay.errors import ConfigError
+from assay.models.checkpoint import MANIFEST, Dtype, load
+from assay.models.presets import PRESETS, REFUSED, guess, load_preset
+from assay.models.reward_model import RewardModel
+
+__all__ = ["open_model", "split_words"]
+
+
+def split_words(text: str) -> tuple[str, dict[str, str]]:
+    r"""What a word names, and its settings: `NAME,key=value,...`; a comma within is written `\,`.
+
+    A name that exists as a folder is taken whole. Raises `ConfigError` for a setting without a value.
+    """
+    if Path(text).exists():
+        return text, {}
+    name, *rest = (part.replace(r"\,", ",") for part in re.split(r"(?<!\\),", text))
+    settings = {}
+    for part in rest:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ConfigError(f"{text!r}: {part!r} is no setting; write key=value")
+        settings[key] = value
+    return name, settings
+
+
+def open_model(
+    name: str, settings: Mapping[str, str] | None = None, *, dtype: Dtype | None = None, device: str = "cpu"
+) -> RewardModel:
+    """A reward model from a folder, or a published one that was downloaded before, ready to score.
+
+    settings: those of its layout, and `preset`, how its head is read where its weights do not tell. Raises
+    `ConfigError`, in one sentence, for what is not there, is no reward model, or leaves open how it is read.
+    """
+    words = dict(settings or {})
+    if (Path(name) / MANIFEST).is_file():
+        if words:
+            given = ", ".join(f"{key}={value}" for key, value in words.items())
+            raise ConfigError(f"{name} says itself how its texts are laid out; leave out {given}")
+        return load(name, dtype=dtype, device=device)
+    preset = words.pop("preset", None)
+    if name in REFUSED:
+        raise ConfigError(f"{name} cannot be loaded: {REFUSED[name].why}")
+    if name in PRESETS:
+        preset, name = preset or name, _downloaded(name)
+    if not Path(name).is_dir() and _cached(name) is None:
+        raise ConfigError(
+            f"{name} is neither a folder nor among the models downloaded to this machine; `hf download {name}` "
+            "fetches it"
+        )
+    preset = preset or next((p.name for p in PRESETS.values() if name in p.checkpoints), None)
+    return load_preset(preset or guess(_cached(name) or Path(name)), name, layout=words, dtype=dtype, device=device)
+
+
+def _downloaded(preset: str) -> str:
+    """The first of a preset's checkpoints that is on this machine."""
+    checkpoints = PRESETS[preset].checkpoints
+    for checkpoint in checkpoints:
+        if _cached(checkpoint) is not None:
+            return checkpoint
+    if not checkpoints:
+        raise ConfigError(f"{preset} names a kind of checkpoint and none in particular; give FOLDER,preset={preset}")
+    raise ConfigError(
+        f"none of {preset}'s checkpoints was downloaded to this machine; `hf download {checkpoints[0]}` fetches one, "
+        f"or give FOLDER,preset={preset}"
+    )
+
+
+def _cached(name: str) -> Path | None:
+    """Folder of a hub model's files in the cache; None where it was not downloaded."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(name, "config.json")
+    except HFValidationError:
+        return None
+    return Path(found).parent if isinstance(found, str) else None
