@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from assay.errors import ConfigError
 from assay.protocols import Prefix, Sampling
 from assay.search import run
 from assay.search.beam import Beam
@@ -241,3 +242,11 @@ def test_the_ways_to_choose(how: str) -> None:
         ):
             (result,) = run(search, prompts(1), Leaves(), judge)
             assert (text(result) or "")[0] == chosen[how]
+
+
+@pytest.mark.owed
+@pytest.mark.parametrize(("n", "width"), [(7, 4), (16, 3), (5, 2), (4, 3)])
+def test_subtrees_that_do_not_come_to_n_are_refused(n: int, width: int) -> None:
+    drawn = n // width * width
+    with pytest.raises(ConfigError, match=f"n {n} is no multiple of width {width}: .* would draw {drawn}; give such"):
+        Dvts(n=n, width=width)

@@ -335,15 +335,17 @@ def _sampled(job: _Job, state: State) -> tuple[Rollout, Rewards, dict[str, Any]]
         scored += int(rewards.scored_B.sum())
         unscored += int((~rewards.scored_B).sum())
         reasons.update(rewards.reasons)
-        # One response to each prompt is compared with those to others.
-        within_B = found.group_B if settings.samples > 1 else np.zeros_like(found.group_B)
-        differ += len(differing(rewards, within_B, "steps" if settings.stepwise else "total"))
         if settings.drop_equal:
             kept = _differ(found, rewards)
             dropped += wanted - len(kept)
             members = np.flatnonzero(np.isin(found.group_B, kept))
             found = found.chosen(kept)
             scores = {name: [given[b] for b in members] for name, given in scores.items()}
+        else:
+            # One response to each prompt is compared with those to others.
+            within_B = found.group_B if settings.samples > 1 else np.zeros_like(found.group_B)
+            kept = differing(rewards, within_B, "steps" if settings.stepwise else "total")
+        differ += len(kept)
         rollout += found
         for name, given in scores.items():
             kept_scores[name] += given
