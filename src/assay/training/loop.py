@@ -32,6 +32,7 @@ from assay.training.accuracy import hits
 from assay.training.collate import Example, MicroBatch, encode, items, micro_batches, nothing_left, say_dropped
 from assay.training.descent import learning_rate
 from assay.training.metrics import METRICS
+from assay.training.rehearsal import PROBED, check_examples, check_trainable, rehearse
 from assay.training.settings import Settings
 from assay.types import Group, Prompt, Record, Response, Score, StepLabels
 
@@ -114,6 +115,8 @@ def train(
     say_dropped("held-out", len(held_out), held_dropped, aloud=progress)
     if not examples:
         raise nothing_left(len(records), dropped)
+    check_examples([*examples, *held], model.network, model.encoder.tokenizer)
+    check_trainable(model)
     prints = resuming.fingerprint(model, loss, settings, examples, held)
     if not resume:
         (out / SUMMARY).unlink(missing_ok=True)
@@ -126,6 +129,8 @@ def train(
     else:
         start: dict[str, Any] = {"records": len(examples), "dropped": dropped, "held_out_records": len(held)}
         start |= {"held_out_dropped": held_dropped}
+        if not (out / descent.CHECKPOINT / "state.pt").is_file():
+            rehearse(model, _fit(model, records, PROBED), out)
         if settings.lora:
             from assay.models.lora import add_lora
 

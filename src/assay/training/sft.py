@@ -39,6 +39,7 @@ from assay.training import descent
 from assay.training import resume as resuming
 from assay.training.collate import CHUNK, Example, portions, say_dropped
 from assay.training.metrics import METRICS
+from assay.training.rehearsal import check_examples, check_trainable
 from assay.training.settings import Settings
 from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, StepLabels
 
@@ -283,6 +284,8 @@ def fine_tune(
         raise DataError(
             f"no good response is left to learn: {shown.said()}" + (f"; of the responses, {why}" * bool(why))
         )
+    check_examples([*examples, *held], model, tokenizer)
+    check_trainable(model)
     # The token that pads may be the one that ends a text, and is then learned as any other.
     model.get_input_embeddings().padding_idx = None
     prints = {
