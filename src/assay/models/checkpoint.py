@@ -151,13 +151,8 @@ def create(
 
 
 def _check_reads_forward(folder: Path, config: Any) -> None:
-    """Raise `ConfigError` where a network is no language model that reads texts forward and nothing else."""
+    """Raise `ConfigError` where a network is no language model that reads texts forward."""
     name = (config.architectures or [type(config).__name__])[0]
-    if any(hasattr(config, f"{sense}_config") for sense in ("vision", "audio")):
-        raise ConfigError(
-            f"{folder} is a {name}, which sees or hears beside reading, and only texts are read here; give "
-            "a checkpoint of its text model alone (model.language_model.save_pretrained)"
-        )
     kind: Any = classifier_of(config)
     with torch.device("meta"), quiet():
         try:
