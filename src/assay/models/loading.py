@@ -205,8 +205,14 @@ def _from_pretrained(auto: Any, home: Path, config: Any, settings: dict[str, Any
     kind = classifier_of(config) if auto is AutoModelForSequenceClassification else auto
     try:
         with quiet():
+            # Shapes that differ are told by name, by the caller.
             network, found = kind.from_pretrained(
-                str(home), config=config, output_loading_info=True, trust_remote_code=False, **settings
+                str(home),
+                config=config,
+                output_loading_info=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,
+                **settings,
             )
     except AssayError:
         raise
