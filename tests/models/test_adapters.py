@@ -1,5 +1,6 @@
 """An adapter's folder is what it stands for: its base with the adapter merged; what cannot be merged is refused."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -52,7 +53,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def adapter(base: Path, folder: Path, config: Any, *, auto: Any = AutoModelForCausalLM, **settings: Any) -> Any:
     """Write an adapter as PEFT does; returns the network with the adapter in it, not merged."""
     torch.manual_seed(1)
-    model = get_peft_model(auto.from_pretrained(base, **settings), config)
+    model = get_peft_model(auto.from_pretrained(base, **settings), copy.deepcopy(config))
     for name, parameter in model.named_parameters():
         # What was trained as a whole is not the base's.
         if "modules_to_save" in name:
@@ -106,6 +107,7 @@ def test_an_implicit_model_starts_from_what_the_adapter_made(base: Path, tmp_pat
     assert torch.allclose(states(model.reference), expected, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`:UserWarning")
 def test_tokens_that_came_with_the_adapter_have_their_rows(base: Path, tmp_path: Path) -> None:
     tokenizer = tiny_models.tokenizer("qwen2.5")
     tokenizer.add_special_tokens({"additional_special_tokens": ["<think>"]})

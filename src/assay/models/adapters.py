@@ -87,8 +87,8 @@ def merge_adapter(network: Any, folder: Path) -> Any:
     _make_room(network, tensors)
     try:
         with warnings.catch_warnings():
-            # Peft asks transformers by names that are about to go.
-            warnings.simplefilter("ignore", FutureWarning)
+            # Peft asks transformers by names that are about to go, and tells that the base has moved.
+            warnings.simplefilter("ignore")
             adapted = get_peft_model(network, config)
         found = set_peft_model_state_dict(adapted, tensors)
         # Everything that the adapter adds bears its name, "default".

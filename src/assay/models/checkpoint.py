@@ -79,6 +79,9 @@ Dtype = Literal["float32", "bfloat16"]
 REHEARSED = 2 << 30
 """Bytes of weights up to which a rehearsal writes and reads them all: some seconds."""
 
+REHEARSAL = ".rehearsal."
+"""How folders begin that a rehearsal writes to and takes away."""
+
 PROBES = tuple(
     (Prompt.of(question), Response(steps=steps))
     for question, steps in [
@@ -186,6 +189,8 @@ def wrap(
         generator = torch.Generator().manual_seed(seed)
         # 1/sqrt(d) leaves the first scores of order one or below, whatever the width (arXiv:2009.01325).
         head = torch.randn((outputs, width), generator=generator) / math.sqrt(width + 1)
+    if tuple(head.shape) != (outputs, width):
+        raise ConfigError(f"the head is {tuple(head.shape)}, and this backbone and read-out need {(outputs, width)}")
     network.score = nn.Linear(width, outputs, bias=False)
     network.score.weight = nn.Parameter(head.float())
     model = RewardModel(network, encoder, pad_id=pad_id)
@@ -352,13 +357,17 @@ def rehearse(model: RewardModel, near: Path, probes: Sequence[tuple[Prompt, Resp
     limit = tolerance_of(model) * spread
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     near.mkdir(parents=True, exist_ok=True)
+    for left in near.glob(f"{REHEARSAL}*"):
+        # Of a run that was killed while it rehearsed.
+        shutil.rmtree(left, ignore_errors=True)
     try:
-        with tempfile.TemporaryDirectory(dir=near, prefix=".rehearsal.") as nowhere:
+        with tempfile.TemporaryDirectory(dir=near, prefix=REHEARSAL) as nowhere:
             if size <= REHEARSED:
                 return save(model, Path(nowhere) / "model", probes=probes, tolerance=limit)
             return _rehearse_in_memory(model, Path(nowhere), probes, limit)
-    except (AssayError, OSError, ValueError) as error:
-        raise BackendError(f"not trained, for it could not be saved in the end: {error}") from error
+    except (AssayError, OSError, RuntimeError, ValueError) as error:
+        # Of transformers, safetensors and torch, too, which will not write or read what they were given.
+        raise BackendError(f"not trained, for it could not be saved in the end: {first_line(error)}") from error
 
 
 def _rehearse_in_memory(
