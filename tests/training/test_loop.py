@@ -248,8 +248,11 @@ def test_the_saved_folder_is_a_stock_classifier(tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     model = planted.model()
     torch.nn.init.constant_(model.network.score.weight, float("nan"))
-    with pytest.raises(BackendError, match="step 1: loss nan"):
+    with pytest.raises(BackendError, match="scores are no finite numbers before the first step"):
         train(model, planted.preferences(8), loss=BradleyTerry(), settings=FAST, out=tmp_path)
+    far = replace(FAST, learning_rate=1e30)
+    with pytest.raises(BackendError, match=r"step [2-9]: loss nan"):
+        train(planted.model(), planted.preferences(64), loss=BradleyTerry(), settings=far, out=tmp_path / "far")
 
 
 def test_the_end_of_a_response_is_learnt_even_where_it_was_the_padding(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 What is loaded is then a stock network like any other, which trains, scores and is saved.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,7 +86,10 @@ def merge_adapter(network: Any, folder: Path) -> Any:
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(dropped))}
     _make_room(network, tensors)
     try:
-        adapted = get_peft_model(network, config)
+        with warnings.catch_warnings():
+            # Peft asks transformers by names that are about to go, and tells that the base has moved.
+            warnings.simplefilter("ignore")
+            adapted = get_peft_model(network, config)
         found = set_peft_model_state_dict(adapted, tensors)
         # Everything that the adapter adds bears its name, "default".
         empty = [name for name in found.missing_keys if ".default" in name]

@@ -14,7 +14,8 @@ import copy
 import math
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from assay.config import write_atomic
-from assay.errors import BackendError, ConfigError
+from assay.errors import AssayError, BackendError, ConfigError
 from assay.models.device import device_of
 from assay.models.generic import classifier_of, has_stock_classifier
 from assay.models.head import head_of
@@ -62,6 +63,7 @@ __all__ = [
     "parity",
     "publish",
     "read_manifest",
+    "rehearse",
     "save",
     "tolerance_of",
     "wrap",
@@ -77,6 +79,12 @@ LAYERS = tuple(f"score.{layer}.{kind}" for layer in (0, 2) for kind in ("weight"
 """Tensors of a head of two layers, which stock classifiers have no place for: only this library loads it."""
 
 Dtype = Literal["float32", "bfloat16"]
+
+REHEARSED = 2 << 30
+"""Bytes of weights up to which a rehearsal writes and reads them all: some seconds."""
+
+REHEARSAL = ".rehearsal."
+"""How folders begin that a rehearsal writes to and takes away."""
 
 PROBES = tuple(
     (Prompt.of(question), Response(steps=steps))
@@ -150,13 +158,8 @@ def create(
 
 
 def _check_reads_forward(folder: Path, config: Any) -> None:
-    """Raise `ConfigError` where a network is no language model that reads texts forward and nothing else."""
+    """Raise `ConfigError` where a network is no language model that reads texts forward."""
     name = (config.architectures or [type(config).__name__])[0]
-    if any(hasattr(config, f"{sense}_config") for sense in ("vision", "audio")):
-        raise ConfigError(
-            f"{folder} is a {name}, which sees or hears beside reading, and only texts are read here; give "
-            "a checkpoint of its text model alone (model.language_model.save_pretrained)"
-        )
     kind: Any = classifier_of(config)
     with torch.device("meta"), quiet():
         try:
@@ -190,6 +193,8 @@ def wrap(
         generator = torch.Generator().manual_seed(seed)
         # 1/sqrt(d) leaves the first scores of order one or below, whatever the width (arXiv:2009.01325).
         head = torch.randn((outputs, width), generator=generator) / math.sqrt(width + 1)
+    if tuple(head.shape) != (outputs, width):
+        raise ConfigError(f"the head is {tuple(head.shape)}, and this backbone and read-out need {(outputs, width)}")
     network.score = nn.Linear(width, outputs, bias=False)
     network.score.weight = nn.Parameter(head.float())
     model = RewardModel(network, encoder, pad_id=pad_id)
@@ -233,13 +238,7 @@ def save(
     `tolerance_of` the model's precision); `ConfigError` when the model is not a stock one.
     """
     beta = model.beta if isinstance(model, ImplicitRewardModel) else None
-    head = getattr(model.network, "score", None)
-    if beta is None and not isinstance(head, nn.Sequential) and getattr(head, "bias", None) is not None:
-        raise ConfigError(
-            "a stock sequence classifier's head has no bias; put it into the read-out (assay.models.importing.unbiased)"
-        )
-    if any("lora_" in name for name, _ in model.named_parameters()):
-        raise ConfigError("the model still carries LoRA adapters; merge them first (assay.models.lora.merge_lora)")
+    _check_kind(model)
     limit = tolerance if tolerance is not None else tolerance_of(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
@@ -247,11 +246,7 @@ def save(
         manifest = Manifest(
             readout=model.readout, layout=model.layout, pad_id=model.pad_id, implicit_beta=beta, scores=model.scores
         )
-        tokenizer = model.encoder.tokenizer
-        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(model.pad_id)
-        tokenizer.padding_side = "right"
-        tokenizer.save_pretrained(staging)
-        model.network.config.pad_token_id = model.pad_id
+        _save_settings(model, staging)
         with quiet():
             model.network.save_pretrained(staging)
             if isinstance(model, ImplicitRewardModel):
@@ -269,6 +264,28 @@ def save(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return worst
+
+
+def _check_kind(model: RewardModel) -> None:
+    """Raise `ConfigError` where a model is none that a stock class is made from."""
+    head = getattr(model.network, "score", None)
+    headless = isinstance(model, ImplicitRewardModel)
+    if not headless and not isinstance(head, nn.Sequential) and getattr(head, "bias", None) is not None:
+        raise ConfigError(
+            "a stock sequence classifier's head has no bias; put it into the read-out (assay.models.importing.unbiased)"
+        )
+    if any("lora_" in name for name, _ in model.named_parameters()):
+        raise ConfigError("the model still carries LoRA adapters; merge them first (assay.models.lora.merge_lora)")
+
+
+def _save_settings(model: RewardModel, folder: Path) -> None:
+    """Write the tokenizer and the configuration, both with the token that pads."""
+    tokenizer = model.encoder.tokenizer
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(model.pad_id)
+    tokenizer.padding_side = "right"
+    tokenizer.save_pretrained(folder)
+    model.network.config.pad_token_id = model.pad_id
+    model.network.config.save_pretrained(folder)
 
 
 def read_manifest(folder: str | Path) -> Manifest:
@@ -322,33 +339,96 @@ def parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Resp
     """Largest difference between the model's logits one by one and: a padded batch, either side, a batch that shares
     what the probes begin with, the saved copy reloaded, and the stock models that know nothing of this library (last
     read position)."""
+    sequences = model.encoder.encode(list(probes))
+    with _measured(model):
+        alone = _one_by_one(model, sequences)
+        if not all(bool(logits.isfinite().all()) for logits in alone):
+            return math.nan
+        device = str(next(model.parameters()).device)
+        dtype: Dtype = "bfloat16" if next(model.backbone.parameters()).dtype == torch.bfloat16 else "float32"
+        reloaded = load(folder, dtype=dtype, device=device)
+        _check_tokenizer(reloaded.encoder, probes, sequences)
+        return _parity(model, reloaded, sequences, alone)
+
+
+def rehearse(model: RewardModel, near: Path, probes: Sequence[tuple[Prompt, Response]] = PROBES) -> float:
+    """Do on a model that is not trained yet what `save` will do, and keep nothing; returns the difference measured.
+
+    Costs a few short passes, and up to `REHEARSED` bytes the weights written once below `near` and read again. Larger
+    models are compared with themselves, their tokenizer alone written and read. Raises what `save` would raise.
+    """
+    _check_kind(model)
+    with _measured(model):
+        alone = _one_by_one(model, model.encoder.encode(list(probes)))
+    if not all(bool(logits.isfinite().all()) for logits in alone):
+        raise BackendError(
+            "not trained: the model's scores are no finite numbers before the first step; its weights, or their "
+            "precision, are broken (try --dtype float32)"
+        )
+    spread = max(1.0, float(torch.cat(alone).std(correction=0)))
+    limit = tolerance_of(model) * spread
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    near.mkdir(parents=True, exist_ok=True)
+    for left in near.glob(f"{REHEARSAL}*"):
+        # Of a run that was killed while it rehearsed.
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=near, prefix=REHEARSAL) as nowhere:
+            if size <= REHEARSED:
+                return save(model, Path(nowhere) / "model", probes=probes, tolerance=limit)
+            return _rehearse_in_memory(model, Path(nowhere), probes, limit)
+    except (AssayError, OSError, RuntimeError, ValueError) as error:
+        # Of transformers, safetensors and torch, too, which will not write or read what they were given.
+        raise BackendError(f"not trained, for it could not be saved in the end: {first_line(error)}") from error
+
+
+def _rehearse_in_memory(
+    model: RewardModel, nowhere: Path, probes: Sequence[tuple[Prompt, Response]], limit: float
+) -> float:
+    _save_settings(model, nowhere)
+    sequences = model.encoder.encode(list(probes))
+    again = Encoder(load_tokenizer(nowhere), model.layout, model.readout)
+    _check_tokenizer(again, probes, sequences)
+    with _measured(model):
+        worst = _parity(model, model, sequences, _one_by_one(model, sequences))
+    if not worst <= limit:
+        raise BackendError(f"scores differ by {worst:.3g} between ways of batching (limit {limit:g})")
+    return worst
+
+
+@contextmanager
+def _measured(model: RewardModel) -> Iterator[None]:
+    """Without dropout and gradients, and as it was after."""
     training = model.training
     try:
         with torch.inference_mode():
-            return _parity(model.eval(), folder, probes)
+            model.eval()
+            yield
     finally:
         model.train(training)
 
 
-def _parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Response]]) -> float:
-    sequences = model.encoder.encode(list(probes))
-    alone = [model(model.collate([s]))[0].double().cpu() for s in sequences]
-    if not all(bool(logits.isfinite().all()) for logits in alone):
-        return math.nan
-    device = str(next(model.parameters()).device)
-    dtype: Dtype = "bfloat16" if next(model.backbone.parameters()).dtype == torch.bfloat16 else "float32"
-    reloaded = load(folder, dtype=dtype, device=device)
-    if [s.ids for s in reloaded.encoder.encode(list(probes))] != [s.ids for s in sequences]:
+def _one_by_one(model: RewardModel, sequences: Sequence[Encoded]) -> list[Tensor]:
+    """The logits (S,) of each sequence without any other."""
+    return [model(model.collate([s]))[0].double().cpu() for s in sequences]
+
+
+def _check_tokenizer(again: Encoder, probes: Sequence[tuple[Prompt, Response]], sequences: Sequence[Encoded]) -> None:
+    if [s.ids for s in again.encode(list(probes))] != [s.ids for s in sequences]:
         raise BackendError("the saved tokenizer gives other tokens than the one trained with; not saved")
+
+
+def _parity(model: RewardModel, reloaded: RewardModel, sequences: Sequence[Encoded], alone: Sequence[Tensor]) -> float:
     tree = grow([np.array(s.ids) for s in sequences], least=1)
-    shared = share(tree, [s.reads for s in sequences], starts=[s.start for s in sequences]).to(device)
+    shared = share(tree, [s.reads for s in sequences], starts=[s.start for s in sequences])
+    shared = shared.to(next(model.parameters()).device)
     batches: list[tuple[RewardModel, Batch | Shared]] = [
         (model, model.collate(sequences)),
         (model, model.collate(sequences, side="left")),
         (model, shared),
-        (reloaded, reloaded.collate(sequences)),
-        (reloaded, shared),
     ]
+    if reloaded is not model:
+        batches += [(reloaded, reloaded.collate(sequences)), (reloaded, shared)]
     differences = [
         abs(float(value - expected))
         for other, batch in batches
@@ -386,8 +466,12 @@ def _stock(model: RewardModel, sequences: Sequence[Encoded]) -> list[float]:
             for row, s in zip(ratios, sequences, strict=True)
         ]
     head = model.network.score
-    head.to(next(model.backbone.parameters()).dtype)
-    logits = model.network(**batch).logits
+    # In the backbone's precision, as stock tools load it; in a copy, for the model may go on training.
+    model.network.score = copy.deepcopy(head).to(next(model.backbone.parameters()).dtype)
+    try:
+        logits = model.network(**batch).logits
+    finally:
+        model.network.score = head
     return [float(x) + model.readout.offset for x in (logits.float() * model.readout_weights).sum(-1)]
 
 

@@ -31,8 +31,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path.parent} has no {path.name}; give a model's folder, as save_pretrained writes it")
     _refuse_pointer(path)
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        body = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is damaged: it is no JSON ({first_line(error)}); copy it again") from error
     if not isinstance(body, dict):
         raise ConfigError(f"{path} is damaged: it holds a {type(body).__name__} and no object; copy it again")
@@ -120,6 +120,10 @@ def _check_file(path: Path) -> None:
 
 
 def _refuse_pointer(path: Path) -> None:
-    with path.open("rb") as file:
-        if file.read(len(POINTER)) == POINTER:
-            raise ConfigError(f"{path} is a Git LFS pointer, not the file itself; run `git lfs pull` where it is from")
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(POINTER))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {first_line(error)}") from error
+    if begins == POINTER:
+        raise ConfigError(f"{path} is a Git LFS pointer, not the file itself; run `git lfs pull` where it is from")

@@ -18,7 +18,7 @@ from transformers.utils import logging
 
 from assay.errors import AssayError, ConfigError
 from assay.models.adapters import PREFIX, adapter_tensors, base_of, is_adapter, merge_adapter
-from assay.models.folder import check_tokenizer_files, check_weights, configuration, first_line
+from assay.models.folder import check_tokenizer_files, check_weights, configuration, first_line, read_json
 from assay.models.generic import classifier_of
 
 __all__ = [
@@ -110,6 +110,8 @@ def load_tokenizer(folder: str | Path) -> Any:
             raise
         place = home_of(place)
         check_tokenizer_files(place)
+    if (place / "config.json").is_file():
+        read_json(place / "config.json")
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(str(place), trust_remote_code=False)
@@ -127,8 +129,7 @@ def load_tokenizer(folder: str | Path) -> Any:
 def load_config(folder: str | Path, **settings: Any) -> Any:
     """The configuration of a folder, of its base where it is an adapter's, as transformers reads it.
 
-    An attention that was written down for another machine is left to transformers' choice, and that is said. Raises
-    `ConfigError` where there is no configuration that transformers reads.
+    Raises `ConfigError` where there is no configuration that transformers reads.
     """
     from transformers import AutoConfig
 
@@ -139,10 +140,6 @@ def load_config(folder: str | Path, **settings: Any) -> Any:
             config = AutoConfig.from_pretrained(str(home), trust_remote_code=False, **settings)
     except Exception as error:
         raise ConfigError(f"{home} has no configuration that transformers reads: {first_line(error)}") from error
-    attention = config._attn_implementation
-    if attention not in (None, "eager", "sdpa"):
-        say(f"{home} names the attention {attention}; torch's own (sdpa), which computes the same, takes its place")
-        config._attn_implementation = None
     return config
 
 
@@ -177,11 +174,12 @@ def load_network(
         return _checked(network, Path(folder))
     named = {key: settings.pop(key) for key in ("num_labels",) if key in settings}
     config = load_config(home, **named)
-    if trains and (method := _quantised(config)):
-        raise ConfigError(
-            f"{folder} is quantised ({method}), and such weights can be neither trained nor saved as they are; "
-            "give the checkpoint that it was made from, or dequantise it first"
-        )
+    if trains:
+        _check_trains(home, config)
+    if (attention := config._attn_implementation) not in (None, "eager", "sdpa"):
+        # Written down on another machine, which had it; transformers chooses among what is here.
+        say(f"{home} names the attention {attention}; torch's own (sdpa), which computes the same, takes its place")
+        config._attn_implementation = None
     check_weights(home)
     network, found = _from_pretrained(auto, home, config, settings)
     missing = sorted(k for k in found["missing_keys"] if not k.startswith(tuple(may_miss)))
@@ -207,8 +205,14 @@ def _from_pretrained(auto: Any, home: Path, config: Any, settings: dict[str, Any
     kind = classifier_of(config) if auto is AutoModelForSequenceClassification else auto
     try:
         with quiet():
+            # Shapes that differ are told by name, by the caller.
             network, found = kind.from_pretrained(
-                str(home), config=config, output_loading_info=True, trust_remote_code=False, **settings
+                str(home),
+                config=config,
+                output_loading_info=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,
+                **settings,
             )
     except AssayError:
         raise
@@ -232,6 +236,21 @@ def _checked(network: Any, folder: Path) -> Any:
                 "fetch the checkpoint again, or take one from before its training went astray"
             )
     return network
+
+
+def _check_trains(folder: Path, config: Any) -> None:
+    """Raise `ConfigError` where a checkpoint can be run, and not trained."""
+    if method := _quantised(config):
+        raise ConfigError(
+            f"{folder} is quantised ({method}), and such weights can be neither trained nor saved as they are; "
+            "give the checkpoint that it was made from, or dequantise it first"
+        )
+    if any(hasattr(config, f"{sense}_config") for sense in ("vision", "audio")):
+        name = (config.architectures or [type(config).__name__])[0]
+        raise ConfigError(
+            f"{folder} is a {name}, which sees or hears beside reading, and only texts are trained on here; give "
+            "a checkpoint of its text model alone (model.language_model.save_pretrained)"
+        )
 
 
 def _quantised(config: Any) -> str | None:

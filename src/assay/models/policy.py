@@ -17,7 +17,7 @@ from assay.models import lora
 from assay.models.checkpoint import Dtype, publish
 from assay.models.device import device_of
 from assay.models.layout import Encoder, Layout
-from assay.models.loading import fetch, first_line, load_network, load_tokenizer, quiet
+from assay.models.loading import fetch, first_line, load_config, load_network, load_tokenizer, quiet
 from assay.models.readout import PREFERENCE
 
 __all__ = ["end_ids", "open_policy", "policy_encoder", "save_policy"]
@@ -41,6 +41,9 @@ def open_policy(
     else:
         folder = fetch(name)
     tokenizer = load_tokenizer(folder)
+    (kind,) = (load_config(folder).architectures or ["unknown"])[:1]
+    if kind.endswith("Classification"):
+        raise ConfigError(f"{folder} is a {kind}, which scores and labels texts and writes none; give a language model")
     model = load_network(AutoModelForCausalLM, folder, trains=trains, dtype=getattr(torch, dtype))
     if trains:
         _rehearse(model, tokenizer, folder)

@@ -190,6 +190,8 @@ class LocalScorer:
 
     def _unfit(self, response: Response, sequence: Encoded) -> Unscored | None:
         layout = self.model.layout
+        if (highest := max(sequence.ids)) >= self.model.rows:
+            return Unscored(reason=f"token {highest} has no row in the model's embedding of {self.model.rows}")
         match unfit(layout, response, sequence):
             case "too long":
                 return Unscored(reason=f"{len(sequence.ids)} tokens > max_length {layout.max_length}")

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from assay.errors import BackendError
+from assay.errors import BackendError, ConfigError
 from assay.packing.budget import Budget, out_of_memory
 from assay.training import resume as resuming
 from assay.training.adamw import AdamW, Memory, memory_of
@@ -151,6 +151,12 @@ def take_step(
         raise BackendError(
             f"step {step + 1}: loss {loss}, gradient norm {norm}; lower the learning rate (now {rate:.3g}) "
             "or keep the parameters in fp32"
+        )
+    if step == 0 and norm == 0:
+        raise ConfigError(
+            f"the first step's gradient is exactly 0 (loss {loss:.6g}), so nothing would ever be learned: what should "
+            "be told apart is the same, the head is dead, or it decides everything already; look at the first records "
+            "and at the backbone, or draw a new head"
         )
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)

@@ -32,6 +32,7 @@ from assay.training.accuracy import hits
 from assay.training.collate import Example, MicroBatch, both, encode, items, micro_batches, nothing_left, say_dropped
 from assay.training.descent import learning_rate
 from assay.training.metrics import METRICS
+from assay.training.rehearsal import PROBED, check_examples, check_trainable, rehearse
 from assay.training.settings import Settings
 from assay.types import Group, Prompt, Record, Response, Score, StepLabels
 
@@ -122,6 +123,8 @@ def train(
         raise nothing_left(len(records), dropped)
     if held_out and not held:
         raise nothing_left(len(held_out), held_dropped, held_out=True)
+    check_examples([*examples, *held], model.network, model.encoder.tokenizer)
+    check_trainable(model)
     prints = resuming.fingerprint(model, loss, settings, examples, held)
     if not resume:
         (out / SUMMARY).unlink(missing_ok=True)
@@ -141,6 +144,8 @@ def train(
             "held_out_dropped": held_dropped.counts,
             **(about or {}),
         }
+        if not (out / descent.CHECKPOINT / "state.pt").is_file():
+            rehearse(model, _fit(model, records, PROBED), out)
         if settings.lora:
             from assay.models.lora import add_lora
 

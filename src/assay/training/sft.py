@@ -50,6 +50,7 @@ from assay.training.collate import (
     say_dropped,
 )
 from assay.training.metrics import METRICS
+from assay.training.rehearsal import check_examples, check_trainable
 from assay.training.settings import Settings
 from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, StepLabels
 
@@ -328,6 +329,8 @@ def fine_tune(
     if held_out and not held:
         why = f"; of the responses, {held_dropped.why}" if held_dropped.counts else ""
         raise DataError(f"no good response is left to evaluate on: held out are {shown_held.said()}{why}; {HOLD_OUT}")
+    check_examples([*examples, *held], model, tokenizer)
+    check_trainable(model)
     # The token that pads may be the one that ends a text, and is then learned as any other.
     model.get_input_embeddings().padding_idx = None
     prints = {
