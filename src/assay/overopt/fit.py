@@ -294,7 +294,7 @@ def aicc(rss: float, points: int) -> float:
     k = PARAMETERS
     if points - k - 1 <= 0:
         return math.nan
-    likelihood = points * math.log(rss / points) if rss > 0 else -math.inf
+    likelihood = points * math.log(rss / points) if rss / points > 0 else -math.inf
     return likelihood + 2 * k + 2 * k * (k + 1) / (points - k - 1)
 
 
