@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.stats import Estimate, wilson
-from assay.stats.intervals import Array, cluster_ids, percentiles, resample_weights
+from assay.stats import Estimate
+from assay.stats.intervals import Array, cluster_ids, resample_weights
+from assay.stats.shares import UNSEEN, score_ends, trials_worth
 
 __all__ = ["Statistic", "estimates", "harmonic", "over"]
 
@@ -43,8 +44,9 @@ def estimates(
 ) -> dict[str, Estimate]:
     """Each statistic of the sums of the counted rows of `columns` (rows, columns), with its 95 % interval by cluster.
 
-    The interval is the percentile bootstrap's. Where every resample agrees it has no width, so Wilson's interval over
-    the clusters stands in, as in `stats.proportion`: over those of the statistic's rarest part.
+    The interval is Wilson's on as many trials as the bootstrap's error by cluster leaves, with Student's quantile for
+    the clusters of the statistic's rarest part; each of these counts as one trial where every resample agrees, and one
+    of them alone has no interval. As in `stats.proportion`.
     """
     ids, k = cluster_ids([c for c, kept in zip(clusters, counted, strict=True) if kept], int(counted.sum()))
     kept = columns[counted]
@@ -78,11 +80,13 @@ def _estimate(statistic: Statistic, sums: Array, draws: list[Array], unscored: i
     value = float(statistic.formula(sums.sum(axis=0)))
     if np.isnan(value):
         return Estimate(value=value, low=value, high=value, n=n, unscored=unscored)
-    low, high = (float(x) for x in percentiles(np.concatenate(draws), 0.95))
-    if low == high == value:
-        rarest = min(int((sums[:, part] > 0).sum()) for part in statistic.parts or (statistic.base,))
-        width = 1 - statistic.low
-        unit = wilson(min(max((value - statistic.low) / width, 0.0), 1.0) * rarest, rarest)
-        low, high = (statistic.low + width * x for x in (unit.low, unit.high))
-    # A skewed statistic can lie outside the percentiles of its resamples.
-    return Estimate(value=value, low=min(low, value), high=max(high, value), n=n, unscored=unscored)
+    rarest = min(int((sums[:, part] > 0).sum()) for part in statistic.parts or (statistic.base,))
+    if rarest < 2:
+        return Estimate(value=value, low=float("nan"), high=float("nan"), n=n, unscored=unscored)
+    width = 1 - statistic.low
+    unit = min(max((value - statistic.low) / width, 0.0), 1.0)
+    error = float(np.nanstd(np.concatenate(draws))) * float(np.sqrt(rarest / (rarest - 1))) / width
+    unseen = UNSEEN / (1 + rarest * min(unit, 1 - unit)) * unit * (1 - unit) / rarest**2
+    trials = trials_worth(unit, float(np.sqrt(error**2 + unseen))) if error > 1e-12 else rarest
+    low, high = (statistic.low + width * x for x in score_ends(unit, trials, 0.95, rarest - 1))
+    return Estimate(value=value, low=low, high=high, n=n, unscored=unscored)

@@ -385,4 +385,5 @@ def _show(found: "Mapping[str, Sequence[CurvePoint]]", notes: Sequence[str]) -> 
 
 def _cell(point: "CurvePoint") -> str:
     e = point.estimate
-    return "" if math.isnan(e.value) else f"{e.value:.3f}\n{e.low:.3f}-{e.high:.3f}"
+    ends = "no interval" if math.isnan(e.low) else f"{e.low:.3f}-{e.high:.3f}"
+    return "" if math.isnan(e.value) else f"{e.value:.3f}\n{ends}"

@@ -22,7 +22,7 @@ from assay.data.split import Side, side, surprising
 from assay.data.splitting import SPLITTERS, AlreadySplit, report, resplit
 from assay.errors import ConfigError, DataError
 from assay.protocols import Format
-from assay.stats import Estimate
+from assay.stats import Estimate, bracket
 from assay.types import Group, Preference, Prompt, Record, Response, RolloutLabels, StepLabels
 
 __all__ = ["COMMANDS", "Augment", "Check", "Convert", "Split", "Steps"]
@@ -407,5 +407,5 @@ FINDINGS = {
 def _estimate(estimate: Estimate) -> tuple[str, str]:
     return (
         f"{estimate.value:.3f}",
-        f"95 % interval {estimate.low:.3f} to {estimate.high:.3f}, {estimate.n:,} prompts",
+        f"95 % interval {bracket(estimate)}, {estimate.n:,} prompts",
     )

@@ -124,6 +124,8 @@ def show(found: "Report") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from assay.stats import bracket
+
     table = Table(box=None, padding=(0, 1))
     for name in ("metric", "value", "95 % interval", "n", "unscored"):
         table.add_column(name, justify="left" if name == "metric" else "right")
@@ -131,7 +133,7 @@ def show(found: "Report") -> None:
         rulers = {key: e for key, e in found.rulers.items() if key.startswith(f"{name}/")}
         for key, e in ({name: estimate} | rulers).items():
             label = f"[bold]{name}[/bold]" if key == name else f"  {key.removeprefix(f'{name}/')}"
-            table.add_row(label, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", str(e.n), str(e.unscored))
+            table.add_row(label, f"{e.value:.3f}", bracket(e), str(e.n), str(e.unscored))
     Console().print(table)
     for note in found.notes:
         print(note)

@@ -42,11 +42,12 @@ def _tell(summary: "Summary", out: Path) -> None:
     from rich.table import Table
 
     from assay.quickstart import story
+    from assay.stats import bracket
 
     curves = {**summary.best_of_n, "majority": summary.majority_of_n, "oracle": summary.oracle_of_n}
     table = Table("n", *curves, title=f"Accuracy of the choice among n, {summary.mean_at_1.n} test problems")
     for points in zip(*curves.values(), strict=True):
-        cells = [f"{p.estimate.value:.3f} [{p.estimate.low:.3f}, {p.estimate.high:.3f}]" for p in points]
+        cells = [f"{p.estimate.value:.3f} {bracket(p.estimate)}" for p in points]
         table.add_row(str(points[0].n), *cells)
     console = Console()
     console.print(table)

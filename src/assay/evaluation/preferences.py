@@ -54,7 +54,7 @@ def evaluate(records: Sequence[Preference], scores: Sequence[Sequence[Score | Un
     metrics = {
         "accuracy": stats.proportion(right, **sampling),
         f"accuracy_over_{ruler}": stats.paired_bootstrap(right, ruler_right, **sampling),
-        "mean_margin": stats.bootstrap(margin, **sampling),
+        "mean_margin": stats.mean(margin, clusters=sampling["clusters"], unscored=sampling["unscored"]),
     }
     metrics["brier"] = stats.brier(expit(margin), preferred, **sampling)
     # The higher score first: its probability of being preferred, and how far it was.

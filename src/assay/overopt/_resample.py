@@ -5,15 +5,23 @@ statistics, never averages of two of them.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assay.errors import DataError
-from assay.stats import Estimate
-from assay.stats.intervals import Array, resample_weights
+from assay.stats import Estimate, mean
+from assay.stats.intervals import Array, resample_weights, widened
 
-__all__ = ["Array", "ends", "estimate", "grid", "mean_estimate", "pools", "prompt_weights"]
+__all__ = ["Array", "Scale", "ends", "estimate", "grid", "mean_estimate", "pools", "prompt_weights"]
+
+Scale = Literal["as it is", "correlation"]
+SCALES: Final[dict[Scale, tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {
+    "as it is": (lambda x: x, lambda x: x),
+    "correlation": (np.arctanh, np.tanh),
+}
 
 
 def pools(proxy: ArrayLike, gold: ArrayLike) -> tuple[Array, Array]:
@@ -46,18 +54,26 @@ def ends(draws: Array, confidence: float) -> tuple[float, float]:
     return float(defined[math.floor(tail * last)]), float(defined[math.ceil((1 - tail) * last)])
 
 
-def estimate(value: float, draws: Array, *, n: int, confidence: float, unscored: int = 0) -> Estimate:
-    """A value with the interval of its draws (R,)."""
-    low, high = ends(draws, confidence)
+def estimate(
+    value: float, draws: Array, *, n: int, confidence: float, unscored: int = 0, scale: Scale = "as it is"
+) -> Estimate:
+    """A value with the interval of its bootstrap draws (R,) over n prompts, widened as Student's is for few of them.
+
+    scale: where it is widened; correlations by Fisher's arctanh, so that no end passes 1. Without an interval from one
+    prompt, or where all draws agree.
+    """
+    forth, back = SCALES[scale]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = back(widened(forth(draws), forth(np.float64(value)), n, confidence))
+    low, high = ends(np.asarray(spread), confidence)
+    if low == high:
+        low = high = math.nan
     return Estimate(value=float(value), low=low, high=high, n=n, unscored=unscored)
 
 
 def mean_estimate(values_P: Array, weights_R_P: Array, confidence: float) -> Estimate:
-    """Mean over prompts; one prompt alone has no interval (NaN)."""
-    weights_R_P = weights_R_P if len(values_P) > 1 else np.empty((0, len(values_P)))
-    return estimate(
-        float(values_P.mean()), weights_R_P @ values_P / len(values_P), n=len(values_P), confidence=confidence
-    )
+    """Mean over prompts, which needs no resamples; one alone has no interval (NaN), nor have equal values."""
+    return mean(values_P, confidence=confidence)
 
 
 def grid(most: float, points: int, unit: float = 1.0) -> NDArray[np.float64]:

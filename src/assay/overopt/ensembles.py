@@ -174,16 +174,13 @@ def error_correlation(
     products_P = products_P / np.outer(scale, scale)
     pairs = [(i, j) for i in range(len(x)) for j in range(i + 1, len(x))]
     value = _partial(products_P.sum(axis=0)[None], pairs, len(x))[0]
-    # One prompt alone has no interval.
-    weights = prompt_weights(len(products_P), resamples if len(products_P) > 1 else 1, seed)
+    weights = prompt_weights(len(products_P), resamples, seed)
     flat = products_P.reshape(len(products_P), -1)
     draws = _partial((weights @ flat).reshape(-1, *products_P.shape[1:]), pairs, len(x))
-    if len(products_P) == 1:
-        draws = np.full_like(draws, np.nan)
     n, unscored = len(products_P), int((~there).sum())
 
     def told(v: float, d: Array) -> Estimate:
-        return estimate(v, d, n=n, confidence=confidence, unscored=unscored)
+        return estimate(v, d, n=n, confidence=confidence, unscored=unscored, scale="correlation")
 
     return ErrorCorrelation(
         pairs=tuple(Pair(first=i, second=j, correlation=told(value[k], draws[:, k])) for k, (i, j) in enumerate(pairs)),

@@ -10,8 +10,9 @@ alpha and beta, so least squares is exact and needs no optimiser. Neither form i
 name: fit both (`fit_forms`) and look at R^2 and AICc. A peak exists only for beta > 0, and one beyond the fitted points
 is an extrapolation: `Peak.in_range` and every sentence here say so.
 
-What is resampled for the intervals is the prompt, and the seed where there are several runs; a single curve without
-prompts has only its residuals to go by, which says nothing about what all its points share.
+What is resampled for the intervals is the prompt, and the seed where there are several runs, and the resampled
+coefficients are spread as Student's t asks for few of them. A single curve of one prompt has no interval: its points
+share all that another prompt would do differently, and its residuals know nothing of that.
 
 Left out: iterated RLHF, and the power law and d (alpha - beta ln(1 + d)), which the paper rejects.
 """
@@ -25,9 +26,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from assay.errors import DataError
-from assay.overopt._resample import Array, ends, estimate, prompt_weights
+from assay.overopt._resample import Array, ends, prompt_weights
 from assay.overopt.kl import best_of_n_from_kl
 from assay.stats import Estimate
+from assay.stats.intervals import student_quantile, widened
 
 __all__ = [
     "FORMS",
@@ -113,7 +115,8 @@ class Fit:
     alpha: Estimate
     beta: Estimate
     r2: Estimate
-    """Share of the points' variance about their mean that the form explains."""
+    """Share of the points' variance about their mean that the form explains, without an interval: it describes these
+    points."""
     aicc: float
     """Akaike's criterion for small samples; only differences between forms on the same points mean anything."""
     peak: Peak | None
@@ -123,10 +126,11 @@ class Fit:
     """Points that were not trusted or had no value; the start, where every form is 0, is not counted either way."""
     d_min: float
     d_max: float
-    resampled: Literal["prompts", "seeds", "prompts and seeds", "residuals"]
-    """What the intervals are about."""
+    resampled: Literal["prompts", "seeds", "prompts and seeds", "nothing"]
+    """What the intervals are about; "nothing" for one curve of one prompt, which has none."""
     draws_R_2: Array = field(repr=False, compare=False)
-    """alpha and beta of every resample; equal seeds and prompts give rows that belong together."""
+    """alpha and beta of every resample, spread for few prompts, NaN for one curve; equal seeds and prompts give rows
+    that belong together."""
 
     @property
     def peak_in_range(self) -> bool:
@@ -182,7 +186,7 @@ class Fits:
     best_of_n: Fit
     rl: Fit
     share_best_of_n: float
-    """Of the resamples, how many the form of best-of-n fits better (NaN where residuals are all there is)."""
+    """Of the resamples, how many the form of best-of-n fits better (NaN where nothing is resampled)."""
 
     @property
     def delta_aicc(self) -> float:
@@ -290,7 +294,7 @@ def aicc(rss: float, points: int) -> float:
     k = PARAMETERS
     if points - k - 1 <= 0:
         return math.nan
-    likelihood = points * math.log(rss / points) if rss > 0 else -math.inf
+    likelihood = points * math.log(rss / points) if rss / points > 0 else -math.inf
     return likelihood + 2 * k + 2 * k * (k + 1) / (points - k - 1)
 
 
@@ -299,16 +303,17 @@ def scaling(
     values_M: ArrayLike,
     draws_R_M: ArrayLike | None = None,
     *,
-    resamples: int = 2000,
-    seed: int = 0,
     confidence: float = 0.95,
 ) -> Scaling:
     """Slope of a coefficient on ln(size), and their rank correlation, over M reward models.
 
     sizes_M: parameters, or preference pairs; several models may have one size. values_M: alpha or beta of each.
-    draws_R_M: their resamples side by side, as `np.stack([fit.draws_R_2[:, 0] for fit in fits], axis=1)`. Every draw
-    also resamples the models, so that the interval covers both what other prompts and what other models would have
-    said; with fewer than about five models it is too narrow all the same. Resamples of one size only are left out.
+    draws_R_M: their resamples side by side, as `np.stack([fit.draws_R_2[:, 0] for fit in fits], axis=1)`; fits of the
+    same prompts move together, which the models' scatter about the line does not show.
+
+    The slope's interval is that of least squares, t s / √Σ(x - mean)² with M - 2 degrees of freedom, its variance
+    together with that of the slope over the draws: two models have none. The rank correlation's is Fisher's with
+    Bonett and Wright's error √((1 + rho²/2) / (M - 3)); fewer than five models, or a perfect order, have none.
     """
     sizes, y = np.asarray(sizes_M, dtype=np.float64), np.asarray(values_M, dtype=np.float64)
     if sizes.ndim != 1 or sizes.shape != y.shape or len(np.unique(sizes)) < 2:
@@ -316,20 +321,31 @@ def scaling(
     if not (sizes > 0).all() or not np.isfinite(y).all():
         raise DataError("sizes must be above 0 and values finite")
     x, count = np.log(sizes), len(y)
-    rng = np.random.default_rng(seed)
-    if draws_R_M is None:
-        drawn = np.broadcast_to(y, (resamples, count))
-    else:
+    shared = 0.0
+    if draws_R_M is not None:
         drawn = np.asarray(draws_R_M, dtype=np.float64)
         if drawn.ndim != 2 or drawn.shape[1] != count:
             raise DataError(f"draws {drawn.shape} must be (resamples, {count})")
-    chosen = rng.integers(0, count, size=(len(drawn), count))
-    x_R, y_R = x[chosen], np.take_along_axis(drawn, chosen, axis=1)
-    slope, spearman = _slope(x[None], y[None])[0], _spearman(x[None], y[None])[0]
+        kept = drawn[np.isfinite(drawn).all(axis=1)]
+        shared = float(_slope(x[None], kept).var()) if len(kept) > 1 else 0.0
+    slope = float(_slope(x[None], y[None])[0])
+    intercept = float(y.mean() - slope * x.mean())
+    half = math.nan
+    if count > 2:
+        residual = float(((y - intercept - slope * x) ** 2).sum()) / (count - 2)
+        variance = residual / float(((x - x.mean()) ** 2).sum()) + shared
+        # Points on a line to the last digit say nothing about their scatter.
+        if variance > (1e-12 * max(1.0, abs(slope))) ** 2:
+            half = student_quantile(count - 2, confidence) * math.sqrt(variance)
+    rho = float(_spearman(x[None], y[None])[0])
+    low = high = math.nan
+    if count >= 5 and abs(rho) < 1:
+        error = math.sqrt((1 + rho * rho / 2) / (count - 3)) * student_quantile(math.inf, confidence)
+        low, high = math.tanh(math.atanh(rho) - error), math.tanh(math.atanh(rho) + error)
     return Scaling(
-        slope=estimate(slope, _slope(x_R, y_R), n=count, confidence=confidence),
-        intercept=float(y.mean() - slope * x.mean()),
-        spearman=estimate(spearman, _spearman(x_R, y_R), n=count, confidence=confidence),
+        slope=Estimate(value=slope, low=slope - half, high=slope + half, n=count),
+        intercept=intercept,
+        spearman=Estimate(value=rho, low=low, high=high, n=count),
     )
 
 
@@ -399,32 +415,29 @@ def _fit(points: _Points, form: Form, resamples: int, seed: int, confidence: flo
     best, rss, r2 = _least_squares(x_S_K_2, points, np.ones((1, prompts)), np.ones((1, runs)))
     there = ~np.isnan(points.gold_S_P_K).all(axis=1) & ~np.isnan(points.d_S_K) & (points.d_S_K > 0)
     count = int(there.sum())
-    resampled: Literal["prompts", "seeds", "prompts and seeds", "residuals"]
+    resampled: Literal["prompts", "seeds", "prompts and seeds", "nothing"]
     if runs == 1 and prompts == 1:
-        resampled = "residuals"
-        draws = _from_residuals(
-            best[0], float(rss[0]), x_S_K_2[0][there[0]], points.weights_K[there[0]], seed, resamples
-        )
-        losses = np.full(resamples, np.nan)
-        r2_draws = losses
+        resampled = "nothing"
+        draws, losses = np.full((resamples, 2), np.nan), np.full(resamples, np.nan)
     else:
         resampled = "prompts" if runs == 1 else "seeds" if prompts == 1 else "prompts and seeds"
         by_prompt = prompt_weights(prompts, resamples, seed) if prompts > 1 else np.ones((resamples, 1))
         by_run = prompt_weights(runs, resamples, seed + 1) if runs > 1 else np.ones((resamples, 1))
-        draws, losses, r2_draws = _least_squares(x_S_K_2, points, by_prompt, by_run)
-    n = {"prompts": prompts, "seeds": runs, "prompts and seeds": min(prompts, runs), "residuals": count}[resampled]
+        draws, losses, _ = _least_squares(x_S_K_2, points, by_prompt, by_run)
+    n = {"prompts": prompts, "seeds": runs, "prompts and seeds": min(prompts, runs), "nothing": 1}[resampled]
+    draws = widened(draws, best[0], n, confidence)
     alpha, beta = float(best[0, 0]), float(best[0, 1])
     positive = points.d_S_K[there]
     low, high = float(positive.min()), float(positive.max())
 
     def told(number: float, column: Array) -> Estimate:
-        return estimate(number, column, n=n, confidence=confidence)
+        return _of_draws(number, column, n, confidence)
 
     fitted = Fit(
         form=form,
         alpha=told(alpha, draws[:, 0]),
         beta=told(beta, draws[:, 1]),
-        r2=told(float(r2[0]), r2_draws),
+        r2=Estimate(value=float(r2[0]), low=math.nan, high=math.nan, n=n),
         aicc=aicc(float(rss[0]), count),
         peak=_peak(form, alpha, beta, draws, (low, high), n, confidence),
         points=count,
@@ -448,7 +461,7 @@ def _peak(
     low, high = span
 
     def told(number: Array, column: Array) -> Estimate:
-        return estimate(float(number), column, n=n, confidence=confidence)
+        return _of_draws(float(number), column, n, confidence)
 
     with np.errstate(over="ignore"):
         kl, kl_R = d * d, d_R * d_R
@@ -461,6 +474,14 @@ def _peak(
         in_range=bool(low <= d <= high),
         share_in_range=float(inside[~np.isnan(d_R)].mean()) if (~np.isnan(d_R)).any() else math.nan,
     )
+
+
+def _of_draws(number: float, draws: Array, n: int, confidence: float) -> Estimate:
+    """A number with the ends of draws that are spread already; none where they are all alike."""
+    low, high = ends(draws, confidence)
+    if low == high:
+        low = high = math.nan
+    return Estimate(value=number, low=low, high=high, n=n)
 
 
 def _columns(form: Form, d: Array) -> Array:
@@ -500,18 +521,6 @@ def _least_squares(x_S_K_2: Array, points: _Points, by_prompt: Array, by_run: Ar
     r2 = np.where(flat | ~solvable, np.nan, 1 - rss / np.where(flat, 1.0, spread))
     scaled = solution / np.where(scale > 0, scale, 1.0)
     return np.where(solvable[:, None], scaled, np.nan), np.where(solvable, rss, np.nan), r2
-
-
-def _from_residuals(best: Array, rss: float, x_K_2: Array, weights_K: Array, seed: int, resamples: int) -> Array:
-    """Draws (R, 2) from the t distribution that least squares gives its coefficients; NaN without spare points."""
-    spare = len(x_K_2) - 2
-    if spare < 1:
-        return np.full((resamples, 2), np.nan)
-    covariance = np.linalg.inv((x_K_2 * weights_K[:, None]).T @ x_K_2) * max(rss, 0.0) / spare
-    rng = np.random.default_rng(seed)
-    values, vectors = np.linalg.eigh(covariance)
-    normal = rng.standard_normal((resamples, 2)) * np.sqrt(np.maximum(values, 0.0))
-    return np.asarray(best + normal @ vectors.T / np.sqrt(rng.chisquare(spare, resamples) / spare)[:, None])
 
 
 def _slope(x_R_M: Array, y_R_M: Array) -> Array:

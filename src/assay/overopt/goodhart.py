@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2 as chi2_distribution
 
 from assay.errors import ConfigError, DataError
-from assay.overopt._resample import Array, estimate, pools, prompt_weights
+from assay.overopt._resample import Array, Scale, estimate, pools, prompt_weights
 from assay.stats import Estimate
 
 __all__ = [
@@ -97,8 +97,8 @@ def diagnose(
     """Regressional or extremal: least-squares slopes of gold on the proxy below and above a quantile of the proxy.
 
     Both are measured from the mean of their prompt, the quantile over all responses. Choosing by the proxy does not
-    bias a slope on the proxy, so for Gaussian noise both slopes are the same. Intervals are bootstrapped by prompt (by
-    response where there is one prompt). NaN = missing, left out and counted as unscored.
+    bias a slope on the proxy, so for Gaussian noise both slopes are the same. Intervals are bootstrapped by prompt; one
+    prompt has none. NaN = missing, left out and counted as unscored.
     """
     if not 0 < quantile < 1:
         raise ConfigError(f"the quantile is {quantile}; it must lie between 0 and 1")
@@ -118,8 +118,8 @@ def diagnose(
         slopes.append((_covariances(sums.sum(axis=0)[None]), _covariances(weights @ sums)))
     (low_value, low_draws), (high_value, high_draws), (all_value, all_draws) = slopes
 
-    def told(value: Array, draws: Array) -> Estimate:
-        return estimate(float(value[0]), draws, n=count, confidence=confidence, unscored=unscored)
+    def told(value: Array, draws: Array, scale: Scale = "as it is") -> Estimate:
+        return estimate(float(value[0]), draws, n=count, confidence=confidence, unscored=unscored, scale=scale)
 
     below = told(_slope(low_value), _slope(low_draws))
     above = told(_slope(high_value), _slope(high_draws))
@@ -128,7 +128,7 @@ def diagnose(
         below=below,
         above=above,
         difference=difference,
-        correlation=told(_correlation(all_value), _correlation(all_draws)),
+        correlation=told(_correlation(all_value), _correlation(all_draws), "correlation"),
         quantile=quantile,
         threshold=threshold,
         kind=_kind(below, above, difference),
@@ -148,7 +148,7 @@ def base_correlation(
     sums = _sums(x, y, cluster, count)
     value = _correlation(_covariances(sums.sum(axis=0)[None]))
     draws = _correlation(_covariances(prompt_weights(count, resamples, seed) @ sums))
-    return estimate(float(value[0]), draws, n=count, confidence=confidence, unscored=unscored)
+    return estimate(float(value[0]), draws, n=count, confidence=confidence, unscored=unscored, scale="correlation")
 
 
 def laidlaw_bound(proxy_gain: ArrayLike, proxy_sd: ArrayLike, correlation: ArrayLike, chi2: ArrayLike) -> Array:
@@ -270,8 +270,6 @@ def _within(proxy_P_N: ArrayLike, gold_P_N: ArrayLike) -> tuple[Array, Array, ND
         raise DataError("no prompt has two responses with both scores; nothing can be compared within a prompt")
     x, y = x - np.nanmean(x, axis=1, keepdims=True), y - np.nanmean(y, axis=1, keepdims=True)
     cluster = np.broadcast_to(np.arange(len(x))[:, None], x.shape)[there]
-    if len(x) == 1:
-        cluster = np.arange(len(cluster))
     return x[there], y[there], cluster, unscored
 
 

@@ -20,9 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from assay.config import write_atomic
 from assay.errors import ConfigError, DataError
-from assay.overopt._resample import Array, estimate, prompt_weights
+from assay.overopt._resample import Array
 from assay.overopt.kl import best_of_n_kl, empirical_kl, trusted
-from assay.stats import Estimate, best_of_n
+from assay.stats import Estimate, best_of_n, mean
 
 __all__ = ["Curve", "Point", "Sweep", "default_ns", "read_points", "sweep_best_of_n", "write_points"]
 
@@ -268,10 +268,9 @@ def _points(
 ) -> list[Point]:
     ns = [int(n) for n in curve.n_K]
     told = {name: _expected(pair, values, ns) for name, values in extra.items()}
-    weights = prompt_weights(len(pair.x_P_N), resamples, seed)
 
     def mean(values_P: Array) -> Estimate:
-        return _mean(values_P, weights, confidence, pair.unscored)
+        return _mean(values_P, confidence, pair.unscored)
 
     return [
         Point(
@@ -356,16 +355,9 @@ def _repeats(pair: _Pair, keys: Sequence[Sequence[Hashable]]) -> float:
     return float(1 - distinct / there.sum())
 
 
-def _mean(values_P: Array, weights_R_P: Array, confidence: float, unscored: int) -> Estimate:
-    """Over the prompts that have a value; one alone has no interval."""
-    there = ~np.isnan(values_P)
-    n = int(there.sum())
-    if not n:
-        return Estimate(value=math.nan, low=math.nan, high=math.nan, n=0, unscored=unscored)
-    filled = np.where(there, values_P, 0.0)
-    mass = weights_R_P @ there
-    draws = np.where(mass > 0, (weights_R_P @ filled) / np.maximum(mass, 1), np.nan) if n > 1 else np.empty(0)
-    return estimate(float(filled.sum() / n), draws, n=n, confidence=confidence, unscored=unscored)
+def _mean(values_P: Array, confidence: float, unscored: int) -> Estimate:
+    """Over the prompts that have a value; one alone has no interval, nor have equal ones."""
+    return mean(values_P[~np.isnan(values_P)], confidence=confidence, unscored=unscored)
 
 
 def _standard_error(values_P: Array) -> float:

@@ -40,7 +40,7 @@ from assay.rl.settings import Settings
 from assay.rl.transforms import Standardise
 from assay.scorers.ensemble import Ensemble, standards
 from assay.scorers.local import LocalScorer
-from assay.stats import bootstrap
+from assay.stats import mean, proportion
 from assay.types import Score, Unscored
 from assay.worlds.essays.proxies import SIZES
 from assay.worlds.threads import threads
@@ -214,8 +214,8 @@ class Laboratory:
             margin = (values[:, 0] - values[:, 1]) * np.array([1.0 if r.prefer == 1 else -1.0 for r in test])
             body = {
                 "parameters": sum(p.numel() for p in made.model.parameters()),
-                "accuracy": asdict(bootstrap(margin > 0)),
-                "loss": asdict(bootstrap(np.logaddexp(0, -margin))),
+                "accuracy": asdict(proportion(margin > 0)),
+                "loss": asdict(mean(np.logaddexp(0, -margin))),
                 "seconds": round(seconds, 1),
             }
             # Last of all: where it is, the rest is there.

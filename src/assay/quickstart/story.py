@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from assay.quickstart.summary import Summary
-from assay.stats import CurvePoint, Estimate
+from assay.stats import CurvePoint, Estimate, bracket
 
 __all__ = ["story"]
 
@@ -45,4 +45,4 @@ def _against(one: Estimate, other: Estimate, what: str) -> str:
 
 
 def _shown(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+    return f"{estimate.value:.3f} {bracket(estimate)}"

@@ -1,6 +1,7 @@
 """What the quickstart found, as numbers with intervals clustered by problem."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -110,5 +111,7 @@ def _steps(world: World, pools: Sequence[Ranking], scores: Sequence[Sequence[Sco
     }
 
 
-def _rows(curve: Sequence[CurvePoint]) -> list[dict[str, float]]:
-    return [{"n": p.n, "value": p.estimate.value, "low": p.estimate.low, "high": p.estimate.high} for p in curve]
+def _rows(curve: Sequence[CurvePoint]) -> list[dict[str, float | None]]:
+    ends = [(p.n, p.estimate.value, p.estimate.low, p.estimate.high) for p in curve]
+    numbers = [[None if math.isnan(x) else x for x in row] for row in ends]
+    return [dict(zip(("n", "value", "low", "high"), row, strict=True)) for row in numbers]

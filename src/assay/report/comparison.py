@@ -14,7 +14,7 @@ from assay.report.html import Block, Bullets, Estimates, Figure, Paragraph, Sect
 from assay.report.lines import DASHES, MARKERS, RULER, Point, band, cycle, end_labels, there
 from assay.report.sections import run_section
 from assay.report.svg import PALETTE, draw
-from assay.stats import Estimate
+from assay.stats import Estimate, bracket
 
 __all__ = ["CostPoint", "compare_report", "cost_curves"]
 
@@ -140,7 +140,7 @@ def _equal(equal: Mapping[str, Mapping[int, Estimate]], gold: str) -> list[Block
 def _highest(row: Mapping[str, Estimate]) -> str:
     """The highest, and those whose intervals touch its own: stricter than a paired test, and no test of a pick."""
     top = max(row, key=lambda name: row[name].value)
-    near = [name for name, estimate in row.items() if name != top and estimate.high >= row[top].low]
+    near = [name for name, estimate in row.items() if name != top and not estimate.high < row[top].low]
     apart = f"not told apart from {', '.join(near)}" if near else "its interval above all others"
     return f"{top} is highest with {_line(row[top])}, {apart}"
 
@@ -164,8 +164,8 @@ def _prompts(estimates: Iterable[Estimate]) -> str:
 
 
 def _line(estimate: Estimate) -> str:
-    value, low, high = ("n/a" if math.isnan(x) else f"{x:.3f}" for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
+    value = "n/a" if math.isnan(estimate.value) else f"{estimate.value:.3f}"
+    return f"{value} {bracket(estimate)}"
 
 
 def _two_lines(estimate: Estimate | None) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from assay.config import write_atomic
 from assay.errors import MissingExtra
-from assay.stats import Estimate, summarise
+from assay.stats import Estimate, bracket, summarise
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -258,10 +258,8 @@ def shown(value: Any) -> str:
 
 
 def _cells(estimate: Estimate, digits: int) -> tuple[str, str, str, str]:
-    value, low, high = (
-        "n/a" if math.isnan(x) else f"{x:.{digits}f}" for x in (estimate.value, estimate.low, estimate.high)
-    )
-    return value, f"[{low}, {high}]", f"{estimate.n:,}", f"{estimate.unscored:,}"
+    value = "n/a" if math.isnan(estimate.value) else f"{estimate.value:.{digits}f}"
+    return value, bracket(estimate, f".{digits}f"), f"{estimate.n:,}", f"{estimate.unscored:,}"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -327,7 +327,8 @@ def _differ(proxies: Sequence[_Line], solid: Sequence[_Line]) -> bool:
     """Whether one axis would flatten the proxy or the golds, to less than a third of its height."""
     spans = []
     for lines in (proxies, solid, [*proxies, *solid]):
-        ends = [end for line in lines for p in line.points for end in (p.estimate.low, p.estimate.high)]
+        seen = [e for line in lines for p in line.points for e in (p.y, p.estimate.low, p.estimate.high)]
+        ends = [end for end in seen if math.isfinite(end)]
         spans.append(max(ends) - min(ends))
     return min(spans[:2]) < spans[2] / 3
 

@@ -345,7 +345,7 @@ def _compared(
     ends = {name: one.at(one.last) for name, one in courses.items()}
     if len(ends) > 1:
         best = max(ends, key=lambda name: ends[name].value)
-        near = [name for name in ends if name != best and ends[name].high >= ends[best].low]
+        near = [name for name in ends if name != best and not ends[name].high < ends[best].low]
         told = f"not told apart from {_listed(near)}" if near else "its interval above all others"
         said.append(f"Highest at the end is {best} with {_brief(ends[best])}, {told}.")
     return said

@@ -6,6 +6,7 @@ continuation below which most was written: so folds lie in one another only as o
 for 500 texts, however long its paths are.
 """
 
+import math
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -112,8 +113,9 @@ def _cost(name: str, values: Sequence[int | None]) -> tuple[str | int, ...]:
     unknown = len(values) - len(counted)
     if not counted:
         return name, "not counted", "–", "–", unknown
-    mean = stats.bootstrap(counted)
-    return name, shown(mean.value), f"[{shown(mean.low)}, {shown(mean.high)}]", max(counted), unknown
+    mean = stats.mean(counted)
+    ends = f"[{shown(mean.low)}, {shown(mean.high)}]" if math.isfinite(mean.low) else stats.bracket(mean)
+    return name, shown(mean.value), ends, max(counted), unknown
 
 
 def _legend(probable: bool) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from assay.rl.rollout import Rollout
 from assay.rl.scoring import Rewards, ask
 from assay.rl.settings import Settings
 from assay.rl.update import see
-from assay.stats import Estimate, bootstrap
+from assay.stats import Estimate, mean, proportion
 from assay.types import Score
 
 __all__ = ["Look", "correlation_low", "gold_bound", "look"]
@@ -33,7 +33,7 @@ class Look:
     """What was seen."""
 
     watch: Mapping[str, Any]
-    """Every measurement as [value, low, high, n, unscored], with 95 % bootstrap intervals over prompts."""
+    """Every measurement as [value, low, high, n, unscored], with 95 % intervals by prompt; NaN where there is none."""
     samples: Sequence[Mapping[str, Any]]
     """Some of the responses, with their scores."""
 
@@ -47,10 +47,12 @@ def look(policy: Policy, rollout: Rollout, rewards: Rewards, golds: Mapping[str,
     """What is to be said of responses to held-out prompts. Only the golds are asked here, and never learned from."""
     seen, mask_B_T = see(policy, rollout, settings), rollout.mask_B_T
 
-    def said(value_B: Array) -> list[float]:
+    def said(value_B: Array, kind: Literal["number", "share", "reward"] = "number") -> list[float]:
         there = ~np.isnan(value_B)
-        clusters = rollout.group_B[there]
-        e: Estimate = bootstrap(value_B[there], clusters=clusters, resamples=500, unscored=int((~there).sum()))
+        counted: dict[str, Any] = {"clusters": rollout.group_B[there], "unscored": int((~there).sum())}
+        # A reward of 0 or 1 for every response is a share: 12 of 12 leave room, other equal values tell nothing.
+        share = kind == "share" or (kind == "reward" and bool(np.isin(value_B[there], (0.0, 1.0)).all()))
+        e: Estimate = (proportion if share and there.any() else mean)(value_B[there], **counted)
         return [e.value, e.low, e.high, e.n, e.unscored]
 
     given = {name: ask(gold, name, rollout.groups, settings.score_timeout) for name, gold in golds.items()}
@@ -59,17 +61,17 @@ def look(policy: Policy, rollout: Rollout, rewards: Rewards, golds: Mapping[str,
         name: np.array([s.value if isinstance(s, Score) else np.nan for s in scores]) for name, scores in given.items()
     }
     watch = {
-        "proxy": said(total_B),
-        "parts": {name: said(paid) for name, paid in rewards.parts.items()},
-        "gold": {name: said(gold_B) for name, gold_B in golds_B.items()},
+        "proxy": said(total_B, "reward"),
+        "parts": {name: said(paid, "reward") for name, paid in rewards.parts.items()},
+        "gold": {name: said(gold_B, "reward") for name, gold_B in golds_B.items()},
         "spread": {name: _spread(total_B, gold_B, rollout.group_B) for name, gold_B in golds_B.items()},
         "chi2": chi_squared(np.where(mask_B_T, seen.log_B_T - seen.reference_B_T, 0.0).sum(1)),
         "kl": said(np.where(mask_B_T, seen.kl_B_T, 0.0).sum(1)),
         "length": said(rollout.lengths_B.astype(float)),
         "steps": said(np.array([len(ends) for ends in rollout.ends], dtype=float)),
         "entropy": said(np.where(mask_B_T, seen.entropy_B_T, 0.0).sum(1) / rollout.lengths_B),
-        "finished": said(np.array([s.response.finished for s in rollout.samples], dtype=float)),
-        "duplicates": said(rollout.again_B.astype(float)),
+        "finished": said(np.array([s.response.finished for s in rollout.samples], dtype=float), "share"),
+        "duplicates": said(rollout.again_B.astype(float), "share"),
     }
     firsts = np.searchsorted(rollout.group_B, np.arange(min(SHOWN, len(rollout.groups)))).tolist()
     return Look(watch, [_sample(rollout, rewards, given, b) for b in firsts])

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from assay.errors import ConfigError, DataError
 from assay.protocols import Scorer
 from assay.stats import Estimate, summarise
-from assay.stats.intervals import percentiles, resample_weights
+from assay.stats.intervals import percentiles, resample_weights, widened
 from assay.types import Group, Score, Unscored
 
 __all__ = ["Agreement", "Ensemble", "Standard", "Standards", "agreement", "standards"]
@@ -247,11 +247,12 @@ def agreement(
             for weights in resample_weights(len(products_P), resamples, seed)
         ]
     )
-    if len(products_P) == 1:  # one prompt alone has no interval
-        draws = np.full_like(draws, np.nan)
 
     def told(value: Any, drawn_R: Array) -> Estimate:
-        low, high = percentiles(drawn_R, 0.95)
+        # Fisher's scale keeps the ends inside -1 and 1; one prompt alone has no interval.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = np.tanh(widened(np.arctanh(drawn_R), np.arctanh(value), len(products_P), 0.95))
+        low, high = percentiles(spread, 0.95)
         return Estimate(value=float(value), low=float(low), high=float(high), n=len(products_P), unscored=unscored)
 
     found = Agreement(

@@ -11,10 +11,11 @@ from assay.stats.calibration import (
     reliability,
     to_logits,
 )
-from assay.stats.estimate import Estimate, summarise
-from assay.stats.intervals import bootstrap, proportion, student, wilson
+from assay.stats.estimate import Estimate, bracket, summarise
+from assay.stats.means import bootstrap, mean, student
 from assay.stats.paired import McNemar, mcnemar, paired_bootstrap
 from assay.stats.ranking import auroc
+from assay.stats.shares import proportion, wilson
 from assay.stats.votes import majority_curve, weighted_majority_curve
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "best_of_n",
     "best_of_n_curve",
     "bootstrap",
+    "bracket",
     "brier",
     "calibration_slope",
     "curve",
@@ -34,6 +36,7 @@ __all__ = [
     "ece_if_calibrated",
     "majority_curve",
     "mcnemar",
+    "mean",
     "oracle_curve",
     "pad_pools",
     "paired_bootstrap",

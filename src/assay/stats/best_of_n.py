@@ -19,7 +19,9 @@ from scipy.special import gammaln
 
 from assay.errors import DataError
 from assay.stats.estimate import Estimate
-from assay.stats.intervals import Array, percentiles, resample_weights
+from assay.stats.intervals import Array
+from assay.stats.means import mean
+from assay.stats.shares import proportion
 
 __all__ = ["CurvePoint", "best_of_n", "best_of_n_curve", "curve", "oracle_curve", "pad_pools"]
 
@@ -77,29 +79,39 @@ def oracle_curve(
 
 
 def curve(
-    expected: Array, ns: Sequence[int], *, resamples: int, seed: int, confidence: float, unscored: int = 0
+    expected: Array,
+    ns: Sequence[int],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
+    unscored: int = 0,
+    share: bool | None = None,
 ) -> list[CurvePoint]:
-    """Per-prompt values (P, len(ns)), averaged over the prompts that have one and bootstrapped by prompt.
+    """Per-prompt values (P, len(ns)), averaged over the prompts that have one, with intervals by prompt.
 
-    The same resamples serve every n, so that a curve's points move together.
+    share: whether values cannot leave [0, 1], and `proportion` has the interval instead of `mean`; None reads it from
+    the values. `resamples` and `seed` are taken so that one set of options serves every estimator.
     """
-    there = ~np.isnan(expected)
-    if not len(expected):
-        nan = float("nan")
-        return [CurvePoint(n, Estimate(value=nan, low=nan, high=nan, n=0, unscored=unscored)) for n in ns]
-    filled = np.where(there, expected, 0.0)
-    draws = np.concatenate([_ratio(w @ filled, w @ there) for w in resample_weights(len(filled), resamples, seed)])
-    low, high = percentiles(draws, confidence)
-    value, counts = _ratio(filled.sum(axis=0), there.sum(axis=0).astype(np.float64)), there.sum(axis=0)
+    there = expected[~np.isnan(expected)]
+    if share is None:
+        # Weights that sum to 1 do so up to rounding.
+        share = bool(((there >= -1e-9) & (there <= 1 + 1e-9)).all())
     return [
-        CurvePoint(
-            int(n),
-            Estimate(
-                value=float(value[j]), low=float(low[j]), high=float(high[j]), n=int(counts[j]), unscored=unscored
-            ),
-        )
-        for j, n in enumerate(ns)
+        CurvePoint(int(n), _over_prompts(column, share, confidence, unscored))
+        for n, column in zip(ns, expected.T, strict=True)
     ]
+
+
+def _over_prompts(values_P: Array, share: bool, confidence: float, unscored: int) -> Estimate:
+    x = values_P[~np.isnan(values_P)]
+    if share:
+        x = np.clip(np.round(x, 12), 0.0, 1.0)
+    # A gold that is .7 for every prompt may be one that can be anything; one that is always 1 is taken for a share.
+    alike = bool((x == x[0]).all()) and x[0] not in (0.0, 1.0) if len(x) else True
+    if share and not alike:
+        return proportion(x, confidence=confidence, unscored=unscored)
+    return mean(x, confidence=confidence, unscored=unscored)
 
 
 def pad_pools(pools: Sequence[Sequence[float]]) -> Array:
@@ -139,9 +151,3 @@ def _rank_weights(m: int, ns: NDArray[np.int64]) -> Array:
 
 def _log_choose(n: NDArray[np.int64], k: NDArray[np.int64]) -> Array:
     return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1), dtype=np.float64)
-
-
-def _ratio(numerator: Array, denominator: Array) -> Array:
-    out = np.full(numerator.shape, np.nan)
-    np.divide(numerator, denominator, out=out, where=denominator > 0)
-    return out

@@ -6,11 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit, stdtrit
+from scipy.special import expit, logit
 
 from assay.errors import DataError
 from assay.stats.estimate import Estimate
-from assay.stats.intervals import Array, bootstrap, cluster_ids, percentiles, resample_weights, wilson
+from assay.stats.intervals import Array, cluster_ids, percentiles, resample_weights, student_quantile, widened
+from assay.stats.means import mean
+from assay.stats.shares import wilson
 
 __all__ = ["Bin", "Calibration", "brier", "calibration_slope", "ece", "ece_if_calibrated", "reliability", "to_logits"]
 
@@ -54,9 +56,7 @@ def brier(
 ) -> Estimate:
     """Mean squared error of the probability, (p - y)²: 0 is perfect, 0.25 is what a constant 0.5 gets."""
     p, y = _checked(probabilities, labels)
-    return bootstrap(
-        (p - y) ** 2, clusters=clusters, resamples=resamples, seed=seed, confidence=confidence, unscored=unscored
-    )
+    return mean((p - y) ** 2, clusters=clusters, confidence=confidence, unscored=unscored)
 
 
 def ece(
@@ -74,8 +74,10 @@ def ece(
     """Expected calibration error: Σ_b (n_b/n) |mean label - mean probability| over bins b (arXiv:1706.04599).
 
     Bins hold equal counts unless told otherwise; equal probabilities always share one. They are fixed on all the data
-    and kept while clusters are resampled. The absolute value makes the estimate too high where bins hold few rows, and
-    its interval with it: compare it with `ece_if_calibrated`.
+    and kept while clusters are resampled. The absolute value makes the estimate too high where bins hold few rows:
+    compare it with `ece_if_calibrated`. The interval is for the error without that noise: it can be lower by no more
+    than Σ_b |noise of bin b| and higher by no more than the noise along the signs that the bins have, and a bootstrap
+    by cluster tells how large either is. It holds 0 where calibration is perfect, and is widest downwards.
     """
     p, y = _checked(probabilities, labels)
     ids, k = cluster_ids(clusters, len(p))
@@ -85,11 +87,16 @@ def ece(
     width = int(which.max()) + 1
     gaps = np.bincount(ids * width + which, weights=y - p, minlength=k * width).reshape(k, width)
     counts = np.bincount(ids, minlength=k).astype(np.float64)
-    value = float(np.abs(gaps.sum(axis=0)).sum()) / len(p)
-    draws = [np.abs(w @ gaps).sum(axis=1) / (w @ counts) for w in resample_weights(k, resamples, seed)]
-    low, high = percentiles(np.concatenate(draws), confidence)
-    # Resampling adds noise to noise, so both percentiles can lie above the value: widen to hold it.
-    return Estimate(value=value, low=min(float(low), value), high=max(float(high), value), n=k, unscored=unscored)
+    overall = gaps.sum(axis=0) / len(p)
+    value = float(np.abs(overall).sum())
+    drawn = np.concatenate([(w @ gaps) / (w @ counts)[:, None] for w in resample_weights(k, resamples, seed)])
+    noise = widened(drawn, overall, k, confidence) - overall
+    if not np.abs(noise).max() > 0:  # NaN from one cluster
+        return Estimate(value=value, low=float("nan"), high=float("nan"), n=k, unscored=unscored)
+    ends = (1 + confidence) / 2
+    low = value - float(np.quantile(np.abs(noise).sum(axis=1), ends))
+    high = value + float(np.quantile(-noise @ np.sign(overall), ends))
+    return Estimate(value=value, low=max(0.0, low), high=min(1.0, max(high, value)), n=k, unscored=unscored)
 
 
 def ece_if_calibrated(
@@ -146,7 +153,7 @@ def calibration_slope(
     residual = (y - expit(design @ beta))[:, None] * design
     by_cluster = np.stack([np.bincount(ids, weights=column, minlength=k) for column in residual.T], axis=1)
     covariance = inverse @ (by_cluster.T @ by_cluster) @ inverse * k / (k - 1)
-    half = float(stdtrit(k - 1, (1 + confidence) / 2)) * np.sqrt(np.diag(covariance))
+    half = student_quantile(k - 1, confidence) * np.sqrt(np.diag(covariance))
     found = [
         Estimate(value=float(b), low=float(b - h), high=float(b + h), n=k, unscored=unscored)
         for b, h in zip(beta, half, strict=True)

@@ -10,7 +10,8 @@ from scipy.special import bdtr
 
 from assay.errors import DataError
 from assay.stats.estimate import Estimate
-from assay.stats.intervals import Array, bootstrap
+from assay.stats.intervals import Array
+from assay.stats.means import mean
 
 __all__ = ["McNemar", "mcnemar", "paired_bootstrap"]
 
@@ -39,9 +40,12 @@ def paired_bootstrap(
     confidence: float = 0.95,
     unscored: int = 0,
 ) -> Estimate:
-    """Mean of a - b over the same items (n,), with its percentile-bootstrap interval by cluster."""
+    """Mean of a - b over the same items (n,), with the interval of `mean`, by cluster.
+
+    `resamples` and `seed` are taken so that one set of options serves every estimator; nothing is resampled here.
+    """
     x, y = _pair(a, b)
-    return bootstrap(x - y, clusters=clusters, resamples=resamples, seed=seed, confidence=confidence, unscored=unscored)
+    return mean(x - y, clusters=clusters, confidence=confidence, unscored=unscored)
 
 
 def mcnemar(a_correct: ArrayLike, b_correct: ArrayLike) -> McNemar:
