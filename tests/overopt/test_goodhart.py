@@ -48,7 +48,12 @@ def test_other_kinds():
     rng = np.random.default_rng(0)
     proxy = rng.normal(size=(400, 64))
     assert diagnose(proxy, np.minimum(proxy, 1.0) + rng.normal(size=proxy.shape) * 0.1).kind == "weakening"
-    assert diagnose(proxy, -proxy).kind == "useless"
+    opposed = diagnose(proxy, rng.normal(size=proxy.shape) - proxy)
+    assert opposed.kind == "opposed"
+    assert "surely opposed to gold" in opposed.words
+    useless = diagnose(proxy, rng.normal(size=proxy.shape))
+    assert useless.kind == "useless"
+    assert "next to nothing" in useless.words
     few = rng.normal(size=(6, 64))
     assert diagnose(few, few + 3 * rng.normal(size=few.shape)).kind in ("unclear", "useless")
 

@@ -14,6 +14,7 @@ from assay.overopt.kl import (
     best_of_poisson_kl,
     discrete_kl,
     empirical_kl,
+    pool_kl,
     tilt_kl,
     trusted,
 )
@@ -169,3 +170,20 @@ def test_one_response_is_no_selection():
     for pool, keys in (([1.0, 1.0, 2.0], None), ([0.3, 0.1, 0.7], ["a", "a", "b"]), ([0.1, np.nan, 0.2, 0.2], None)):
         assert empirical_kl(pool, [1, 2], keys=keys)[0] == 0.0
     assert best_of_n_kl(1) == 0.0
+
+
+@pytest.mark.owed
+def test_a_small_pool_without_ties_is_not_said_to_have_any():
+    """The formula to the last digit where nothing ties; ties lower it, all of them to 0, and never past their limit."""
+    for size in (2, 3, 8, 64):
+        ns = list(range(1, size + 1))
+        np.testing.assert_array_equal(pool_kl(np.arange(size) * 0.1, ns), best_of_n_kl(ns))
+        np.testing.assert_array_equal(pool_kl(np.ones(size), ns), np.zeros(size))
+    assert float(pool_kl([0.3, 0.1], 2)) == pytest.approx(log(2) - 0.5)
+    half = pool_kl([0.0, 0.0, 1.0, 1.0], [1, 2, 3, 4])
+    assert (np.diff(half) > 0).all()
+    assert half[-1] <= log(2)
+    # Of large pools it is what the pool itself says.
+    many = np.random.default_rng(0).integers(0, 5, size=4000)
+    np.testing.assert_allclose(pool_kl(many, [4, 64]), empirical_kl(many, [4, 64]), atol=1e-3)
+    assert float(pool_kl([1.0, np.nan, 2.0], 2, keys=["a", "b", "c"])) == best_of_n_kl(2)

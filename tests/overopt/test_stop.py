@@ -1,4 +1,4 @@
-from math import ceil, isnan, nan
+from math import ceil, isnan, nan, sqrt
 
 import numpy as np
 import pytest
@@ -55,26 +55,27 @@ def test_points_in_any_order():
 
 
 def test_the_rule_for_estimates_by_hand():
-    # Lower ends 0.8 - 0.15, 1 - 0.15, 0.95 - 0.15 against maxima 0.8, 1, 1 less 0.18.
-    gold = estimates([0.8, 1.0, 0.95, 0.5], 0.15)
+    """Errors are halves / 1.96 and independent, so that of a difference is the root of 2 times one."""
+    half = 0.15
+    gold = estimates([0.8, 1.0, 0.95, 0.5], half)
+    # The last has surely lost 0.5; before it, 0.05 are within epsilon, and are not within a smaller one.
     found = recommend_stop(KL[:4], gold, epsilon=0.18)
+    assert (found.index, found.rule, found.sure) == (2, "intervals", True)
+    assert found.fall is not None
+    assert (found.fall.start, found.fall.end) == (1, 3)
+    assert found.fall.loss.value == pytest.approx(0.5)
+    found = recommend_stop(KL[:4], gold, epsilon=0.01)
     assert found.index == 1
-    assert found.rule == "intervals"
     assert not found.settled
-    # The next may have lost 0.05 + 0.15; it is 0.13 from epsilon, so its interval must shrink from 0.15 to that.
-    assert found.more_prompts == ceil(100 * (0.15 / 0.13) ** 2) - 100
-    assert recommend_stop(KL[:4], gold, epsilon=0.2).index == 2
+    error = half / 1.959964 * sqrt(2)
+    assert found.more_prompts == ceil(100 * ((1.959964 + 0.5) * error / (0.05 - 0.01)) ** 2) - 100
 
 
-def test_nothing_is_sure():
-    found = recommend_stop(KL, estimates([0, 1, 2, 3, 4, 5], 0.5), epsilon=0.1, labels_a_prompt=64)
-    assert found.index is None
-    assert found.gold is None
-    assert isnan(found.kl)
-    assert found.more_prompts == 100 * 25 - 100
-    assert found.more_labels == 64 * 2400
-    assert "No stop can be recommended" in found.words
-    assert "153,600" in found.words
+def test_rising_gold_is_not_stopped_by_its_noise():
+    found = recommend_stop(KL, estimates([0, 1, 2, 3, 4, 5], 2.5), epsilon=0.1, labels_a_prompt=64)
+    assert (found.index, found.at_end, found.sure, found.fall) == (5, True, False, None)
+    assert found.more_prompts == 0
+    assert "Nothing says to stop" in found.words
 
 
 def test_what_prompts_differ_in_does_not_matter_where_they_are_paired():
@@ -88,30 +89,31 @@ def test_what_prompts_differ_in_does_not_matter_where_they_are_paired():
     assert wide.loss.high == pytest.approx(narrow.loss.high)
 
 
-def test_noise_stops_earlier_and_says_how_much_more_gold_it_takes():
-    curve = [0, 1, 2, 1.95, 1, 0]
-    few = recommend_stop(KL, prompts(curve, count=40, noise=0.3, seed=1), epsilon=0.1, labels_a_prompt=10)
-    assert few.index == 2
-    assert not few.settled
+def test_a_doubtful_next_point_asks_for_more_gold_and_as_much_settles_it():
+    """0.25 are lost at the fourth point, with an error of 0.2: too much for 20 prompts, not for what is asked."""
+    curve, settled = [0, 1, 2, 1.75, 0, -1], []
+    few = recommend_stop(KL, prompts(curve, count=20, noise=0.6, seed=1), epsilon=0.1, labels_a_prompt=10)
+    assert (few.index, few.sure, few.settled) == (2, True, False)
     assert few.more_prompts is not None
     assert few.more_labels == 10 * few.more_prompts
-    assert f"{few.more_prompts:,} more prompts" in few.words
-    # As many as it asked for do settle it, and far fewer do not.
-    enough = recommend_stop(KL, prompts(curve, count=2 * (40 + few.more_prompts), noise=0.3, seed=2), epsilon=0.1)
-    assert enough.index == 3
+    assert f"about {few.more_prompts:,} more prompts with gold ({few.more_labels:,} gold labels)" in few.words
+    for seed in range(2, 8):
+        more = prompts(curve, count=20 + few.more_prompts, noise=0.6, seed=seed)
+        settled.append(recommend_stop(KL, more, epsilon=0.1, resamples=300).settled)
+    assert sum(settled) >= 4
 
 
 def test_a_surely_worse_next_point_needs_no_more_gold():
     found = recommend_stop(KL, prompts([0, 1, 2, 1, 0, 0], noise=0.1), epsilon=0.1)
     assert (found.index, found.settled, found.more_prompts) == (2, True, 0)
-    assert "would not move" in found.words
+    assert "surely more" in found.words
 
 
-def test_a_loss_of_epsilon_can_never_be_settled():
-    found = recommend_stop([0.0, 1.0], estimates([1.0, 0.5], 0.1), epsilon=0.5)
-    assert found.index == 0
+def test_what_lies_too_near_to_epsilon_is_not_to_be_settled():
+    found = recommend_stop([0.0, 1.0, 2.0], estimates([1.0, 0.899, 0.0], 0.1, n=1000), epsilon=0.1)
+    assert (found.index, found.sure) == (0, True)
     assert found.more_prompts is None
-    assert "no reasonable number" in found.words
+    assert "too close to epsilon" in found.words
 
 
 def test_only_trusted_points_count_and_prompts_without_a_value_there_are_left_out():

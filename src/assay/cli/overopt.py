@@ -430,13 +430,16 @@ def _write(out: Path, command: Any, data: Sequence[Path], studies: "Sequence[Stu
 def _show(studies: "Sequence[Study]", notes: Sequence[str], axes: "Sequence[Axis]") -> None:
     from rich.table import Table
 
+    from assay.report.numbers import beside
+
     for s in studies:
         print(s.name)
         table = Table("n", "KL", "gold", "proxy", "", box=None, padding=(0, 1))
         for p in s.points:
             n = "" if p.n is None else f"{p.n:,}"
-            told = (f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]" for e in (p.gold_mean, p.proxy_mean))
-            table.add_row(n, f"{p.kl_best:.3f}", *told, "" if p.trusted else "n > N/8")
+            few = "" if p.gold_mean.n == s.points[0].gold_mean.n else f"{p.gold_mean.n:,} prompts"
+            said = ", ".join(filter(None, ("" if p.trusted else "n > N/8", few)))
+            table.add_row(n, f"{p.kl_best:.3f}", beside(p.gold_mean), beside(p.proxy_mean), said)
         show(table)
         print(s.verdict)
         for warning in s.warnings:
@@ -453,7 +456,7 @@ def _show(studies: "Sequence[Study]", notes: Sequence[str], axes: "Sequence[Axis
         print()
     for axis in axes:
         for name, found in axis.scalings.items():
-            rho, slope = (f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]" for e in (found.spearman, found.slope))
+            rho, slope = (beside(e, 2) for e in (found.spearman, found.slope))
             print(f"{name} over {axis.name}: Spearman {rho}, {slope} more an e-fold, n={found.spearman.n}")
     for note in notes:
         print(note)

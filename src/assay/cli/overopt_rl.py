@@ -116,12 +116,13 @@ class Policies:
     def _show(self, arms: "Sequence[Arm]") -> None:
         from rich.table import Table
 
+        from assay.report.numbers import beside
         from assay.stats import Estimate
 
         def told(e: Estimate) -> str:
             if not e.n:
                 return "never there"
-            return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]" + (f" of {e.n}" if e.unscored else "")
+            return beside(e, 2) + (f" of {e.n}" if e.unscored else "")
 
         columns = [
             "",

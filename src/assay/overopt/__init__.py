@@ -8,6 +8,7 @@ world in which all of it is known in closed form. After Gao, Schulman and Hilton
 """
 
 from assay.overopt import ensembles
+from assay.overopt.falls import Fall, largest_fall
 from assay.overopt.fit import (
     FORMS,
     Band,
@@ -39,6 +40,7 @@ from assay.overopt.kl import (
     best_of_poisson_kl,
     discrete_kl,
     empirical_kl,
+    pool_kl,
     tilt_kl,
     trusted,
 )
@@ -51,6 +53,7 @@ __all__ = [
     "Band",
     "Curve",
     "Diagnosis",
+    "Fall",
     "Fit",
     "Fits",
     "Form",
@@ -78,6 +81,8 @@ __all__ = [
     "hedge_tune",
     "laidlaw_bound",
     "laidlaw_lambda",
+    "largest_fall",
+    "pool_kl",
     "predict",
     "read_points",
     "recommend_stop",

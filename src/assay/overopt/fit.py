@@ -28,6 +28,7 @@ from scipy.stats import rankdata
 from assay.errors import DataError
 from assay.overopt._resample import Array, ends, prompt_weights
 from assay.overopt.kl import best_of_n_from_kl
+from assay.report.numbers import beside, fixed, interval, number
 from assay.stats import Estimate
 from assay.stats.intervals import student_quantile, widened
 
@@ -140,26 +141,30 @@ class Fit:
     @property
     def words(self) -> str:
         """What the fit says about a peak, and whether the data do."""
+        edges = value(self.form, self.alpha.value, self.beta.value, [self.d_min, self.d_max])
+        if self.alpha.value <= 0 and (edges < 0).all():
+            return (
+                f"no peak: the curve falls from the start, so no optimisation pays (alpha = {number(self.alpha.value)})"
+            )
         if self.peak is None:
-            return f"no peak: the fitted form does not turn down (beta = {self.beta.value:.3g})"
+            return f"no peak: the fitted form does not turn down (beta = {number(self.beta.value)})"
         p = self.peak
-        where = f"d = {p.d.value:.3g} [{p.d.low:.3g}, {p.d.high:.3g}], KL {p.kl.value:.3g} nats"
+        where = f"d = {number(p.d.value)} {interval(p.d)}, KL {number(p.kl.value)} nats"
         if self.form == "best_of_n":
-            where += f", n about {float(best_of_n_from_kl(p.kl.value)):.3g}"
+            where += f", n about {number(float(best_of_n_from_kl(p.kl.value)))}"
         if p.in_range:
-            height = f"gold {p.value.value:.3g} [{p.value.low:.3g}, {p.value.high:.3g}] above the start"
-            return f"peak at {where}: {height}"
+            return f"peak at {where}: gold {number(p.value.value)} {interval(p.value)} above the start"
         side = "beyond" if p.d.value > self.d_max else "before"
         return (
-            f"no peak in the data, which span d = {self.d_min:.3g} to {self.d_max:.3g}; "
+            f"no peak in the data, which span d = {number(self.d_min)} to {number(self.d_max)}; "
             f"the form would put it {side} them, at {where}, which is an extrapolation"
         )
 
     @property
     def line(self) -> str:
         """Coefficients with their intervals, and `words`."""
-        a, b = (f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]" for e in (self.alpha, self.beta))
-        return f"fit {self.form}: alpha {a}, beta {b}, R2 {self.r2.value:.3f}; {self.words}"
+        a, b = beside(self.alpha), beside(self.beta)
+        return f"fit {self.form}: alpha {a}, beta {b}, R2 {fixed(self.r2.value)}; {self.words}"
 
     def row(self) -> dict[str, Any]:
         """The fit as a flat row: form, alpha, beta, r2, aicc, peak_d, peak_in_range and their intervals."""

@@ -20,6 +20,7 @@ from scipy.stats import chi2 as chi2_distribution
 
 from assay.errors import ConfigError, DataError
 from assay.overopt._resample import Array, Scale, estimate, pools, prompt_weights
+from assay.report.numbers import interval, number
 from assay.stats import Estimate
 
 __all__ = [
@@ -34,10 +35,12 @@ __all__ = [
     "tail_index",
 ]
 
-Kind = Literal["regressional", "weakening", "extremal", "useless", "unclear"]
+Kind = Literal["regressional", "weakening", "extremal", "opposed", "useless", "unclear"]
 
 LEAST_TAIL: Final = 10
 """Fewest exceedances that a tail index is read from."""
+NOTHING: Final = 0.1
+"""Correlation below which a proxy says next to nothing."""
 LIGHT: Final = 0.1
 """Extreme-value index up to which a tail may be light: exponential and chi-squared tails come out above 0."""
 
@@ -71,7 +74,7 @@ class Diagnosis:
     @property
     def words(self) -> str:
         """What it means."""
-        a, b = (f"{e.value:.3g} [{e.low:.3g}, {e.high:.3g}]" for e in (self.above, self.below))
+        a, b = (f"{number(e.value)} {interval(e)}" for e in (self.above, self.below))
         where = f"slope of gold on the proxy: {b} below the proxy's {self.quantile:g} quantile, {a} above it"
         return f"{where}; {_MEANING[self.kind]}"
 
@@ -80,7 +83,8 @@ _MEANING: Final[dict[Kind, str]] = {
     "regressional": "regressional: gold rises with the proxy up to its highest values, if less than the proxy does",
     "weakening": "the proxy means less where it is highest, though gold is not seen to fall",
     "extremal": "extremal: where the proxy is highest, gold falls as it rises; select less hard",
-    "useless": "the proxy does not say anything about gold, high or low",
+    "opposed": "the proxy is surely opposed to gold: the higher it is, the lower gold; do not select by it",
+    "useless": "the proxy says next to nothing about gold, high or low",
     "unclear": "too few gold labels to tell",
 }
 
@@ -124,14 +128,15 @@ def diagnose(
     below = told(_slope(low_value), _slope(low_draws))
     above = told(_slope(high_value), _slope(high_draws))
     difference = told(_slope(high_value) - _slope(low_value), _slope(high_draws) - _slope(low_draws))
+    correlation = told(_correlation(all_value), _correlation(all_draws), "correlation")
     return Diagnosis(
         below=below,
         above=above,
         difference=difference,
-        correlation=told(_correlation(all_value), _correlation(all_draws), "correlation"),
+        correlation=correlation,
         quantile=quantile,
         threshold=threshold,
-        kind=_kind(below, above, difference),
+        kind=_kind(below, above, difference, correlation),
     )
 
 
@@ -192,8 +197,8 @@ class TailIndex:
         """What it means."""
         i, e = self.index, self.extreme_value
         line = (
-            f"tail index {i.value:.3g} [{i.low:.3g}, {i.high:.3g}] from the {self.k} largest of {i.n}; "
-            f"extreme-value index {e.value:.2f} [{e.low:.2f}, {e.high:.2f}]"
+            f"tail index {number(i.value)} {interval(i)} from the {self.k} largest of {i.n}; "
+            f"extreme-value index {number(e.value)} {interval(e)}"
         )
         if not self.heavy:
             return f"{line}: no sign of a heavy tail"
@@ -246,14 +251,16 @@ def tail_index(
     return TailIndex(index=index, extreme_value=extreme, k=k, heavy=extreme.low > 0 and gamma > LIGHT)
 
 
-def _kind(below: Estimate, above: Estimate, difference: Estimate) -> Kind:
-    if above.high < 0 < below.low:
+def _kind(below: Estimate, above: Estimate, difference: Estimate, correlation: Estimate) -> Kind:
+    if below.high < 0 or (correlation.high < 0 and not above.low > 0):
+        return "opposed"
+    if above.high < 0:
         return "extremal"
     if below.low > 0 and difference.high < 0:
         return "weakening"
     if below.low > 0 and above.low > 0:
         return "regressional"
-    if (below.low <= 0 and above.high <= 0) or below.high <= 0:
+    if max(abs(correlation.low), abs(correlation.high)) < NOTHING:
         return "useless"
     return "unclear"
 

@@ -22,10 +22,12 @@ import numpy as np
 from assay.config import write_atomic
 from assay.errors import DataError
 from assay.overopt._resample import Array
+from assay.overopt.falls import errors_of_estimates, errors_of_units, falls
 from assay.overopt.fit import Fits, fit_forms
 from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.study import plain
 from assay.overopt.sweep import Point
+from assay.report.numbers import fixed, number
 from assay.report.policy import Look, common_gold, looks
 from assay.stats import Estimate, student
 
@@ -78,6 +80,8 @@ class Arm:
     """Mean of the last looks."""
     fall: Estimate
     """Peak less end, run by run; of one run without an interval."""
+    fell: bool
+    """Whether that fall is sure, the choice of the peak among all evaluation points paid for (`falls`)."""
     rise: Estimate
     """End less start, run by run."""
     kl_at_peak: Estimate
@@ -91,29 +95,36 @@ class Arm:
 
     @property
     def over_optimized(self) -> bool:
-        """Whether gold fell for certain while the proxy rose for certain, the intervals apart from 0.
-
-        Of one run: whether the end's interval lies below the peak's.
-        """
-        fell = self.fall.low > 0 if len(self.runs) > 1 else self.end.high < self.peak.low
+        """Whether gold surely fell while the proxy rose: for certain over several runs, in value in one."""
         climbed = self.proxy_rise.low > 0 if len(self.runs) > 1 else self.proxy_rise.value > 0
-        return bool(fell and climbed)
+        return bool(self.fell and climbed)
 
     @property
     def verdict(self) -> str:
         """What a reader is told first."""
         over = f"over {len(self.runs)} runs" if len(self.runs) > 1 else "in one run"
-        kl = f"KL {self.kl_at_peak.value:.2g} nats"
+        steps = self.runs[0].steps_L
+        if len(steps) < 2:
+            return f"{self.name}: gold was measured once, at {_told(self.start)}, so nothing can be said of its course."
+        if np.ptp(np.stack([run.values_L("gold") for run in self.runs]), axis=1).max() == 0:
+            return f"{self.name}: gold is the same at every evaluation, {_told(self.start)}: nothing to measure."
+        kl = f"KL {number(self.kl_at_peak.value)} nats"
         top = f"gold is highest after {self.peak_step} rounds ({kl}): {_told(self.peak)}, from {_told(self.start)}"
+        if self.peak_step == steps[0]:
+            top = f"gold is highest before the first round, at {_told(self.start)}: training did not raise it"
+        ends = f"it ends at {_told(self.end)}"
         if self.over_optimized:
             return (
-                f"{self.name}: over-optimized {over}. {top[0].upper()}{top[1:]}; it ends at {_told(self.end)} while "
-                f"the proxy goes on rising (KL {self.kl_at_end.value:.2g})."
+                f"{self.name}: over-optimized {over}. {top[0].upper()}{top[1:]}; {ends} while the proxy goes on rising "
+                f"(KL {number(self.kl_at_end.value)})."
             )
-        if self.peak_step == self.runs[0].steps_L[-1]:
+        if self.peak_step == steps[-1]:
             return f"{self.name}: no sign of over-optimization {over}. {top[0].upper()}{top[1:]}, at the end."
-        how = "it is not certain that gold fell" if self.fall.value > 0 else "gold did not fall"
-        return f"{self.name}: {how} {over}. {top[0].upper()}{top[1:]}; it ends at {_told(self.end)}."
+        if self.fell:
+            how = "gold surely fell, though the proxy is not seen to rise"
+        else:
+            how = "it is not certain that gold fell" if self.fall.value > 0 else "gold did not fall"
+        return f"{self.name}: {how} {over}. {top[0].upper()}{top[1:]}; {ends}."
 
     def ends_less(self, other: "Arm") -> Estimate:
         """Gold at the end less that of another arm: run by run where both have as many, in order, else the means.
@@ -222,11 +233,13 @@ def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resampl
         fits = fit_forms(kl_S_L, gold_S_L[:, None], origin=gold_S_L[:, :1], resamples=resamples, seed=seed)
     except DataError as error:
         notes.append(f"{name}: no fit: {error}")
+    rise = float(gold_S_L.mean(axis=0)[top] - gold_S_L[:, 0].mean())
+    how: dict[str, Any] = {"resamples": resamples, "seed": seed}
+    named = [f"round {step:,} (KL {number(kl)} nats)" for step, kl in zip(shared, kl_S_L.mean(axis=0), strict=True)]
     try:
-        rise = float(gold_S_L.mean(axis=0)[top] - gold_S_L[:, 0].mean())
-        may = max(rise / 20, 1e-12) if epsilon is None else epsilon
         golds: Any = gold_S_L if len(kept) > 1 else kept[0].gold_L()
-        stop = recommend_stop(kl_S_L.mean(axis=0), golds, epsilon=may, unit="runs", resamples=resamples, seed=seed)
+        may = max(rise / 20, 0.0) if epsilon is None else epsilon
+        stop = recommend_stop(kl_S_L.mean(axis=0), golds, epsilon=may, names_K=named, unit="runs", **how)
     except DataError as error:
         notes.append(f"{name}: no stop: {error}")
     return Arm(
@@ -237,6 +250,7 @@ def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resampl
         peak=_estimate(gold_S_L[:, top], kept, top),
         end=_estimate(end_S, kept, -1),
         fall=student(gold_S_L[:, top] - end_S),
+        fell=_fell(kept, gold_S_L, end_S, how),
         rise=student(end_S - gold_S_L[:, 0]),
         kl_at_peak=student(kl_S_L[:, top]),
         kl_at_end=student([run.end("kl") for run in kept]),
@@ -245,6 +259,23 @@ def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resampl
         stop=stop,
         notes=tuple(notes),
     )
+
+
+def _fell(runs: Sequence[Run], gold_S_L: Array, end_S: Array, how: Mapping[str, Any]) -> bool:
+    """Whether gold at the end lies surely below the highest point, tested with all pairs of points at once."""
+    values = np.column_stack([gold_S_L, end_S])
+    if len(runs) > 1:
+        errors = errors_of_units(values)
+    else:
+        told = [*runs[0].gold_L(), runs[0].gold_L()[-1]]
+        spread = np.array([(e.high - e.low) / 3.92 for e in told])
+        if not np.isfinite(spread).all():
+            return False
+        errors = errors_of_estimates(spread, min(e.n for e in told))
+    mean = values.mean(axis=0)
+    value, half = falls(mean, errors, **how)
+    top = int(np.argmax(mean[:-1]))
+    return bool(value[top, -1] - half[top, -1] > 0)
 
 
 def run_points(which: Arm) -> list[Point]:
@@ -282,7 +313,18 @@ def write_arms(path: Path, arms: Sequence[Arm]) -> None:
     rows = []
     for one in arms:
         row: dict[str, Any] = {"name": one.name, "verdict": one.verdict, "runs": len(one.runs)}
-        for key in ("peak_step", "start", "peak", "end", "fall", "rise", "kl_at_peak", "kl_at_end", "proxy_rise"):
+        for key in (
+            "peak_step",
+            "start",
+            "peak",
+            "end",
+            "fall",
+            "fell",
+            "rise",
+            "kl_at_peak",
+            "kl_at_end",
+            "proxy_rise",
+        ):
             row[key] = getattr(one, key)
         row["ends"] = [run.end("gold") for run in one.runs]
         row["fits"] = None if one.fits is None else {fit.form: fit.row() for fit in (one.fits.best_of_n, one.fits.rl)}
@@ -315,4 +357,5 @@ def _row(e: Estimate) -> list[Any]:
 
 
 def _told(e: Estimate) -> str:
-    return f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
+    ends = "" if math.isnan(e.low) else f" [{fixed(e.low)}, {fixed(e.high)}]"
+    return f"{fixed(e.value)}{ends}"

@@ -1,11 +1,12 @@
-"""When to stop: the largest KL at which gold is still as good as the best so far, and how hard to select.
+"""When to stop: the largest KL at which gold is not seen to be worse than before, and how hard to select.
 
 `recommend_stop` reads a measured curve; `hedge_tune` finds the strength of selection with the highest expected gold
 from a calibration set of (proxy, gold) pairs, after HedgeTune (arXiv:2506.19248).
 
-Both say what more gold labels would buy, from the standard errors, and neither looks beyond the data.
+Noise alone stops nothing: where gold is not surely lower beyond a point, the advice is that nothing says to stop there.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from scipy.stats import rankdata
 
 from assay.errors import ConfigError, DataError
 from assay.overopt._resample import Array, ends, estimate, grid, mean_estimate, pools, prompt_weights
+from assay.overopt.falls import Errors, Fall, errors_of_estimates, errors_of_units, largest_fall
 from assay.overopt.kl import TRUST, best_of_n_kl, best_of_poisson_kl
+from assay.report.numbers import interval, number
 from assay.stats import Estimate, best_of_n
 
 __all__ = ["METHODS", "Hedge", "Method", "Stop", "hedge_tune", "recommend_stop"]
@@ -27,37 +30,52 @@ __all__ = ["METHODS", "Hedge", "Method", "Stop", "hedge_tune", "recommend_stop"]
 Method = Literal["best_of_n", "best_of_poisson", "tilt", "soft"]
 METHODS: Final[tuple[Method, ...]] = ("best_of_n", "best_of_poisson", "tilt", "soft")
 
-MOST: Final = 1_000_000
-"""Labels beyond this number are called out of reach."""
+MOST: Final = 100_000
+"""Prompts, runs or gold labels beyond which more of them are no advice."""
+POWER: Final = 0.5
+"""Standard errors beyond the critical value that make a test succeed in seven cases of ten."""
+LEAN: Final = 0.5
+"""Standard errors by which a loss must exceed epsilon before a point is passed over where no fall is sure."""
+REACHED: Final = 0.5
+"""Share of the prompts that must have a value at a point for falls to be looked for there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
     """Where to stop, and how sure that is."""
 
-    index: int | None
-    """Of the point among those given; None where not one is sure to be within epsilon."""
+    index: int
+    """Index of the point among those given: the last one that counts, unless gold is seen to be lower there."""
     kl: float
-    """Nats; NaN without a point."""
+    """Nats."""
     n: float | None
-    """Of best-of-n, where n was given."""
-    gold: Estimate | None
-    """At the stop."""
-    loss: Estimate | None
-    """Best gold so far minus gold at the stop. Where prompts are known, paired over them."""
+    """n of best-of-n, where n was given."""
+    gold: Estimate
+    """Gold at the stop."""
+    loss: Estimate
+    """Best gold up to the stop less gold at it. Where prompts are known, paired over them."""
     epsilon: float
+    """Gold that may be lost, in its units."""
     at_end: bool
-    """The stop is the last point that counts: the data show no reason to stop there."""
+    """Whether the stop is the last point that counts."""
+    fall: Fall | None = None
+    """The fall of gold that the points show, those that do not count among them; None where the last one is highest."""
     settled: bool
-    """Whether the point after the stop is surely worse by more than epsilon, or there is none."""
+    """Whether the point after the stop is surely worse by more than epsilon, or there is none that counts."""
     more_prompts: int | None
-    """About how many more prompts (or runs behind an estimate) would settle it; None where no number will."""
+    """About how many more prompts (or runs) would settle it; None where no reasonable number will."""
     more_labels: int | None
     """The same in gold labels."""
     rule: Literal["paired", "intervals"]
     """Whether differences were taken prompt by prompt, or only each point's own interval was known."""
     words: str
     """All that, for people."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether gold surely falls by some later point, so that harder selection is harmful and not only not seen to
+        help."""
+        return self.fall is not None and self.fall.sure
 
 
 def recommend_stop(
@@ -67,20 +85,27 @@ def recommend_stop(
     epsilon: float,
     n_K: ArrayLike | None = None,
     trusted: ArrayLike | None = None,
+    names_K: Sequence[str] | None = None,
+    shown_K: Sequence[Estimate] | None = None,
     labels_a_prompt: int = 1,
     unit: str = "prompts with gold",
     resamples: int = 2000,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Stop:
-    """The largest KL whose gold, at the lower end of its interval, is within epsilon of the running maximum.
+    """The largest KL whose gold is within epsilon of the best so far, where what follows is worse; else the last one.
 
-    kl_K: (K,) nats, in any order. gold: (P, K) per prompt, and then the interval is that of the *difference* to the
-    running maximum, which is found anew in every resample of the prompts: what prompts differ in cancels, and luck in
-    the choice of the maximum is paid for. Or K `Estimate`s, as a run of reinforcement learning gives, and then the rule
-    is low_k >= max_{j <= k} value_j - epsilon, which wants more data. epsilon: in units of gold, what may be lost.
-    trusted: (K,), points that count. labels_a_prompt: gold labels that one more prompt costs, such as the pool's size.
-    unit: what the rows of (P, K) are, in words.
+    The loss at point k is max_{j <= k} m_j - m_k, m the means. Where gold surely falls somewhere (`falls`, over all
+    pairs of points at once), the stop is the last point that counts whose loss is at most epsilon. Where it does not, a
+    point is passed over only if its loss exceeds epsilon by more than one standard error of that difference, so that
+    noise on a rising curve does not stop it.
+
+    kl_K: (K,) nats, in any order. gold: (P, K) per prompt or run, differences then being paired over them; or K
+    `Estimate`s, as a run of reinforcement learning gives, taken as independent. epsilon: in units of gold, what may be
+    lost. trusted: (K,), points that count as a stop; falls are looked for at the others, too. names_K: what the points
+    are called in words; None = by n and KL. shown_K: estimates of gold that words should show, such as those of a
+    table; None = over the prompts used here. labels_a_prompt: gold labels that one more prompt costs, such as the
+    pool's size. unit: what the rows of (P, K) are, in words.
 
     Prompts without a value at some point that counts are left out. Raises `DataError` where nothing is left.
     """
@@ -95,27 +120,35 @@ def recommend_stop(
         raise DataError(f"{ns.shape} n for {kl.shape} points; give one each")
     if not keep.any():
         raise DataError("no point of the curve is trusted; measure at smaller n or with larger pools")
-    order = np.flatnonzero(keep)[np.argsort(kl[keep], kind="stable")]
+    how: dict[str, float] = {"resamples": resamples, "seed": seed, "confidence": confidence}
     if isinstance(gold, Sequence) and (estimates := [g for g in gold if isinstance(g, Estimate)]):
-        losses = _from_intervals(estimates, kl, order)
+        curve = _of_estimates(estimates, kl, keep)
+        fall = _fall(curve, how)
     else:
-        losses = _paired(np.asarray(gold, dtype=np.float64), kl, order, resamples, seed, confidence)
-    return _stop(losses, kl, ns, order, epsilon, labels_a_prompt, confidence, unit)
+        y = np.asarray(gold, dtype=np.float64)
+        curve = _of_units(y, kl, keep)
+        fall = _fall(_reached(y, kl, keep) or curve, how)
+    names = [_name(kl[k], None if ns is None else ns[k]) for k in range(len(kl))] if names_K is None else names_K
+    if len(names) != len(kl) or (shown_K is not None and len(shown_K) != len(kl)):
+        raise DataError(f"{len(kl)} points need {len(kl)} names and estimates to show")
+    return _stop(curve, fall, epsilon, kl, ns, names, shown_K, labels_a_prompt, unit, how)
 
 
 @dataclass(frozen=True)
-class _Losses:
-    """In ascending order of KL: gold, what is lost to the best so far, and the standard error of that."""
+class _Measured:
+    """A curve in ascending order of KL."""
 
-    gold: tuple[Estimate, ...]
-    loss: tuple[Estimate, ...]
-    error: tuple[float, ...]
+    order: NDArray[np.intp]
+    """Indices of its points among those given."""
+    mean_K: Array
+    errors: Errors
     rule: Literal["paired", "intervals"]
 
 
-def _paired(y: Array, kl: Array, order: NDArray[np.intp], resamples: int, seed: int, confidence: float) -> _Losses:
+def _of_units(y: Array, kl: Array, keep: NDArray[np.bool_]) -> _Measured:
     if y.ndim != 2 or y.shape[1] != len(kl):
         raise DataError(f"gold {y.shape} must be (prompts, {len(kl)}) or one Estimate a point")
+    order = np.flatnonzero(keep)[np.argsort(kl[keep], kind="stable")]
     y = y[:, order]
     y = y[~np.isnan(y).any(axis=1)]
     if len(y) < 2:
@@ -123,120 +156,142 @@ def _paired(y: Array, kl: Array, order: NDArray[np.intp], resamples: int, seed: 
             f"{len(y)} prompts have gold at every point that counts; two or more are needed for an interval, or give "
             "an Estimate a point"
         )
-    weights = prompt_weights(len(y), resamples, seed)
-    mean_R_K = weights @ y / len(y)
-    lost_R_K = np.maximum.accumulate(mean_R_K, axis=1) - mean_R_K
-    mean_K = y.mean(axis=0)
-    lost_K = np.maximum.accumulate(mean_K) - mean_K
-
-    def told(value: Array, draws: Array) -> tuple[Estimate, ...]:
-        return tuple(estimate(v, d, n=len(y), confidence=confidence) for v, d in zip(value, draws.T, strict=True))
-
-    return _Losses(told(mean_K, mean_R_K), told(lost_K, lost_R_K), tuple(lost_R_K.std(axis=0)), "paired")
+    return _Measured(order, y.mean(axis=0), errors_of_units(y), "paired")
 
 
-def _from_intervals(gold: list[Estimate], kl: Array, order: NDArray[np.intp]) -> _Losses:
+def _reached(y: Array, kl: Array, keep: NDArray[np.bool_]) -> _Measured | None:
+    """All points that enough prompts reach, over the prompts that reach them all; None where those are too few."""
+    there = ~np.isnan(y)
+    points = keep | (there.sum(axis=0) >= REACHED * there.any(axis=1).sum())
+    rows = there[:, points].all(axis=1)
+    return _of_units(y, kl, points) if rows.sum() >= 2 else None
+
+
+def _of_estimates(gold: list[Estimate], kl: Array, keep: NDArray[np.bool_]) -> _Measured:
     if len(gold) != len(kl):
         raise DataError(f"{len(gold)} estimates for {len(kl)} points; give one each")
+    order = np.flatnonzero(keep)[np.argsort(kl[keep], kind="stable")]
     kept = [gold[i] for i in order]
-    if any(math.isnan(g.value) or math.isnan(g.low) for g in kept):
+    if any(not (math.isfinite(g.value) and math.isfinite(g.low) and math.isfinite(g.high)) for g in kept):
         raise DataError("a point that counts has no value or no interval; leave it out with `trusted`")
-    best = np.maximum.accumulate([g.value for g in kept])
-    losses = tuple(
-        Estimate(value=b - g.value, low=b - g.high, high=b - g.low, n=g.n) for b, g in zip(best, kept, strict=True)
+    errors = np.array([(g.high - g.low) / 2 / float(ndtri(0.975)) for g in kept])
+    return _Measured(
+        order, np.array([g.value for g in kept]), errors_of_estimates(errors, min(g.n for g in kept)), "intervals"
     )
-    errors = tuple((g.high - g.low) / 2 / float(ndtri(0.975)) for g in kept)
-    return _Losses(tuple(kept), losses, errors, "intervals")
+
+
+def _fall(curve: _Measured, how: dict[str, float]) -> Fall | None:
+    """The fall that a curve shows, by the indices of the points that were given."""
+    found = largest_fall(curve.mean_K, curve.errors, **how)  # type: ignore[arg-type]
+    if found is None:
+        return None
+    return Fall(start=int(curve.order[found.start]), end=int(curve.order[found.end]), loss=found.loss)
 
 
 def _stop(
-    losses: _Losses,
+    curve: _Measured,
+    fall: Fall | None,
+    epsilon: float,
     kl: Array,
     ns: Array | None,
-    order: NDArray[np.intp],
-    epsilon: float,
+    names: Sequence[str],
+    shown: Sequence[Estimate] | None,
     labels_a_prompt: int,
-    confidence: float,
     unit: str,
+    how: dict[str, float],
 ) -> Stop:
+    mean_K, order = curve.mean_K, curve.order
+    lost_K = np.maximum.accumulate(mean_K) - mean_K
+    best_K = np.array([int(np.argmax(mean_K[: k + 1])) for k in range(len(mean_K))])
+    error_K = curve.errors.of_differences()[best_K, np.arange(len(mean_K))]
+    sure = fall is not None and fall.sure
     # Rounding must not refuse a loss of exactly epsilon.
-    slack = 1e-12 * max(1.0, *(abs(g.value) for g in losses.gold))
-    fine = [k for k, loss in enumerate(losses.loss) if loss.high <= epsilon + slack]
-    at = fine[-1] if fine else None
-    last = len(order) - 1
-    following = 0 if at is None else at + 1
-    more: int | None = 0
-    settled = True
-    if at != last:
-        loss = losses.loss[following]
-        settled = loss.low > epsilon
-        more = 0 if settled else _more(loss, losses.error[following], epsilon, confidence)
-    labels = None if more is None else more * labels_a_prompt
-    return Stop(
-        index=None if at is None else int(order[at]),
-        kl=math.nan if at is None else float(kl[order[at]]),
-        n=None if at is None or ns is None else float(ns[order[at]]),
-        gold=None if at is None else losses.gold[at],
-        loss=None if at is None else losses.loss[at],
+    slack = 1e-12 * max(1.0, float(np.abs(mean_K).max()))
+    fine = lost_K - (0.0 if sure else LEAN * error_K) <= epsilon + slack
+    at, last = int(np.flatnonzero(fine)[-1]), len(mean_K) - 1
+    moved_R_K = mean_K + curve.errors.draws(int(how["resamples"]), int(how["seed"]))
+    lost_R_K = np.maximum.accumulate(moved_R_K, axis=1) - moved_R_K
+
+    def told(value: Array, draws: Array, k: int) -> Estimate:
+        return estimate(float(value[k]), draws[:, k], n=curve.errors.units, confidence=how["confidence"])
+
+    loss = told(lost_K, lost_R_K, at)
+    after = None if at == last else told(lost_K, lost_R_K, at + 1)
+    settled = bool(after is None or (sure and after.low > epsilon))
+    more = 0 if settled else _more(float(lost_K[at + 1]) - epsilon, float(error_K[at + 1]), curve.errors.units, how)
+    labels = None if more is None or more * labels_a_prompt > MOST else more * labels_a_prompt
+    gold = told(mean_K, moved_R_K, at) if shown is None else shown[order[at]]
+    made = Stop(
+        index=int(order[at]),
+        kl=float(kl[order[at]]),
+        n=None if ns is None else float(ns[order[at]]),
+        gold=gold,
+        loss=loss,
         epsilon=epsilon,
         at_end=at == last,
+        fall=fall,
         settled=settled,
-        more_prompts=more,
+        more_prompts=None if labels is None else more,
         more_labels=labels,
-        rule=losses.rule,
-        words=_words(losses, kl, ns, order, epsilon, at, more, labels, unit),
+        rule=curve.rule,
+        words="",
     )
+    following = None if after is None else (names[order[at + 1]], after)
+    return dataclasses.replace(made, words=_words(made, names, following, unit))
 
 
-def _more(loss: Estimate, error: float, epsilon: float, confidence: float) -> int | None:
-    """Units beyond the n there are until the interval of the loss no longer holds epsilon: z error sqrt(n/n') < gap."""
-    gap, z = abs(epsilon - loss.value), float(ndtri((1 + confidence) / 2))
-    if gap <= 0:
+def _more(gap: float, error: float, units: int, how: dict[str, float]) -> int | None:
+    """Units beyond those there are until a difference that exceeds epsilon by `gap` is seen to, in seven cases of ten.
+
+    units' = units ((z + power) error / gap)^2, z the normal quantile; None where that is beyond reach.
+    """
+    z = float(ndtri((1 + how["confidence"]) / 2))
+    if not gap > 0 or not error > 0:
         return None
-    needed = loss.n * (z * error / gap) ** 2
-    return max(1, math.ceil(needed) - loss.n) if needed < MOST else None
+    needed = units * ((z + POWER) * error / gap) ** 2
+    return max(1, math.ceil(needed) - units) if needed < MOST else None
 
 
-def _words(
-    losses: _Losses,
-    kl: Array,
-    ns: Array | None,
-    order: NDArray[np.intp],
-    epsilon: float,
-    at: int | None,
-    more: int | None,
-    labels: int | None,
-    unit: str,
-) -> str:
-    def point(k: int) -> str:
-        name = f"KL {kl[order[k]]:.3g}"
-        return f"{name} nats" if ns is None else f"n = {ns[order[k]]:g} ({name} nats)"
+def _name(kl: float, n: float | None) -> str:
+    return f"KL {number(kl)} nats" if n is None else f"n = {n:,.0f} (KL {number(kl)} nats)"
 
-    def count(unit: str) -> str:
-        if more is None:
-            return f"no reasonable number of gold labels would settle it: its loss is too close to epsilon, {epsilon:g}"
-        cost = "" if labels == more else f", {labels:,} gold labels"
-        return f"about {more:,} more {unit}{cost}{',' if cost else ''} would settle it"
 
-    unit = unit if losses.rule == "paired" else "gold labels"
-    if at is None:
-        first = losses.loss[0]
-        return (
-            f"No stop can be recommended: even at {point(0)} gold may be {first.high:.3g} below the best so far, more "
-            f"than epsilon, {epsilon:g}. To be sure there: {count(unit)}."
-        )
-    gold, loss = losses.gold[at], losses.loss[at]
-    head = (
-        f"Stop at {point(at)}: gold {gold.value:.3g} [{gold.low:.3g}, {gold.high:.3g}], "
-        f"at most {max(loss.high, 0.0):.3g} below the best so far (epsilon {epsilon:g})."
-    )
-    if at == len(order) - 1:
-        return f"{head} These data end there and give no reason to stop earlier; beyond it they say nothing."
-    after = losses.loss[at + 1]
-    lost = f"{point(at + 1)}, loses {after.value:.3g} [{max(after.low, 0.0):.3g}, {after.high:.3g}]"
-    if after.low > epsilon:
-        return f"{head} The next point, {lost}: surely more than epsilon, so more gold labels would not move the stop."
-    return f"{head} The next point, {lost}: not sure to be within epsilon, nor beyond it; {count(unit)}."
+def _words(stop: Stop, names: Sequence[str], following: tuple[str, Estimate] | None, unit: str) -> str:
+    at = names[stop.index]
+    gold = f"gold {number(stop.gold.value)} {interval(stop.gold)}"
+    fallen = "" if stop.fall is None else _fallen(stop.fall, names)
+    if following is None:
+        if stop.fall is not None and (stop.sure or stop.fall.loss.value > stop.epsilon):
+            return f"{_capital(at)} is the last point that counts: {gold}. {fallen}."
+        return f"Nothing says to stop up to {at}, the last point that counts: {gold}. Beyond it the data say nothing."
+    name, after = following
+    high = "" if not stop.loss.high > 0 else f", at most {number(stop.loss.high)} below the best so far"
+    lost = f"the next point, {name}, loses {number(after.value)} {interval(after)} of the best so far"
+    if stop.settled:
+        return f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {_capital(lost)}, surely more. {fallen}."
+    more = _count(stop, unit if stop.rule == "paired" else "gold labels")
+    if stop.sure:
+        return f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {fallen}. {_capital(lost)}: {more}."
+    return f"Nothing says for certain to stop, but gold looks highest up to {at}: {gold}. {_capital(lost)}: {more}."
+
+
+def _fallen(fall: Fall, names: Sequence[str]) -> str:
+    lost = f"{number(fall.loss.value)} {interval(fall.loss)}"
+    if fall.sure:
+        return f"Gold surely falls from {names[fall.start]} to {names[fall.end]}, by {lost}"
+    return f"Gold is lower at {names[fall.end]} than at {names[fall.start]}, by {lost}, which is not certain"
+
+
+def _count(stop: Stop, unit: str) -> str:
+    if stop.more_prompts is None or stop.more_labels is None:
+        return f"too close to epsilon, {number(stop.epsilon)}, to be settled by more gold labels"
+    cost = "" if stop.more_labels == stop.more_prompts else f" ({stop.more_labels:,} gold labels)"
+    more = f"about {stop.more_prompts:,} more {unit}{cost} would settle it"
+    return f"not certain to be more than epsilon, {number(stop.epsilon)}; {more}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,12 +319,12 @@ class Hedge:
         """What to do, for people."""
         name = {"best_of_n": "n", "best_of_poisson": "mu", "tilt": "lambda", "soft": "strength"}[self.method]
         s, g = self.strength, self.gain
-        gain = f"gold {g.value:+.3g} [{g.low:+.3g}, {g.high:+.3g}] against no selection"
+        gain = f"gold {number(g.value, sign=True)} {interval(g, sign=True)} against no selection"
         if self.at_end:
-            return f"{self.method}: gold still rises at {name} = {s.value:.3g}, the strongest tried; {gain}"
+            return f"{self.method}: gold still rises at {name} = {number(s.value)}, the strongest tried; {gain}"
         if g.value <= 0:
             return f"{self.method}: do not select by this proxy; every strength tried lowers gold"
-        return f"{self.method}: {name} = {s.value:.3g} [{s.low:.3g}, {s.high:.3g}]; {gain}"
+        return f"{self.method}: {name} = {number(s.value)} {interval(s)}; {gain}"
 
 
 def hedge_tune(

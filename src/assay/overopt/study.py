@@ -25,10 +25,12 @@ from pydantic import TypeAdapter, ValidationError
 from assay.config import write_atomic
 from assay.errors import DataError
 from assay.overopt._resample import Array, estimate, mean_estimate, pools, prompt_weights
+from assay.overopt.falls import Fall
 from assay.overopt.fit import FORMS, Fit, Fits, Form, fit_forms, predict
 from assay.overopt.goodhart import Diagnosis, TailIndex, base_correlation, diagnose, tail_index
 from assay.overopt.stop import Hedge, Stop, hedge_tune, recommend_stop
 from assay.overopt.sweep import TRUSTED_SHARE, Curve, Point, Sweep
+from assay.report.numbers import interval, number
 from assay.stats import Estimate
 
 __all__ = ["Fitted", "Level", "Study", "beside", "plain", "read_studies", "study", "write_studies"]
@@ -45,8 +47,6 @@ LARGEST: Final = 1024
 """Largest n at which the best strength is looked for: each costs a weight for every response."""
 GRID: Final = 61
 """Points of a fitted curve."""
-ANY: Final = 1e300
-"""An epsilon that refuses no point."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +84,8 @@ class Study:
     """Which of them fits and stops were read from."""
     constant: bool = False
     """The proxy scores all responses to a prompt alike, so it chooses at random."""
+    constant_gold: bool = False
+    """Gold is the same for all responses to a prompt, so no choice matters."""
     prompts: int
     responses: int
     """With both scores."""
@@ -102,8 +104,6 @@ class Study:
     """The form of `fitted`: the one with the lower AICc."""
     fitted: tuple[Fitted, ...] = ()
     stop: Stop | None = None
-    fall: Estimate | None = None
-    """The best gold less gold at the last point that counts, paired."""
     hedge: Hedge | None = None
     diagnosis: Diagnosis | None = None
     tail: TailIndex | None = None
@@ -131,9 +131,14 @@ class Study:
         return kept or [p for p in self.points if math.isfinite(p.gold_mean.value)]
 
     @property
+    def fall(self) -> Fall | None:
+        """The fall of gold that the points show, those that do not count among them."""
+        return None if self.stop is None else self.stop.fall
+
+    @property
     def gain(self) -> Estimate | None:
         """What the choice at the stop gains on one response."""
-        return None if self.stop is None or self.stop.index is None else self.gains[self.stop.index]
+        return None if self.stop is None else self.gains[self.stop.index]
 
     @property
     def top(self) -> Point | None:
@@ -148,6 +153,11 @@ class Study:
     @property
     def verdict(self) -> str:
         """What to do, for somebody who has not read of it."""
+        if self.constant_gold:
+            return (
+                f"{self.gold} is the same for all responses to a prompt, so there is nothing to measure: no choice "
+                "among them gains or loses any of it."
+            )
         if self.constant:
             return (
                 f"{self.proxy} scores all responses to a prompt alike, so it cannot choose among them: the best of n "
@@ -156,10 +166,10 @@ class Study:
         top = self.top
         if top is None:
             return f"Nothing can be said of {self.proxy}: no n has a value."
-        if self.stop is None or self.stop.index is None:
+        if self.stop is None:
             return (
                 f"Where to stop cannot be told. On these prompts {self.gold} is highest at {_at(top)}, with "
-                f"{top.gold_mean.value:.3g}; how sure that is they do not say."
+                f"{number(top.gold_mean.value)}; how sure that is they do not say."
             )
         return " ".join(filter(None, (self._advice(self.stop, top), self._beyond(self.stop), self._small())))
 
@@ -170,45 +180,57 @@ class Study:
         return self.slope * (self.points[k].proxy_mean.value - self.points[0].proxy_mean.value)
 
     def _advice(self, stop: Stop, top: Point) -> str:
-        at = self.points[stop.index or 0]
-        gain = "" if self.gain is None else f"{self.gain.value:+.3g} [{self.gain.low:+.3g}, {self.gain.high:+.3g}]"
-        if at.kl == 0:
-            how = "is surely worse" if stop.settled and not stop.at_end else "may be worse"
-            return f"Do not select by {self.proxy}: already the best of a few {how} in {self.gold} than one response."
+        at = self.points[stop.index]
+        if at.kl == 0 and len(self.used) > 1:
+            how = "surely falls from the start" if stop.sure else "looks lower, though not surely, whatever n"
+            return f"Do not select by {self.proxy}: {self.gold} {how}, and no optimisation by it pays."
+        gain = "" if self.gain is None else f"{number(self.gain.value, sign=True)} {interval(self.gain, sign=True)}"
+        worth = f"that is worth {gain} in {self.gold} over a single response"
+        if self.gain is not None and self.gain.high < 0:
+            return f"Do not select by {self.proxy}: the best of {_at(at)} is surely worse, {gain} in {self.gold}."
+        if self.gain is not None and not self.gain.low > 0:
+            how = (
+                "makes no difference that can be seen: the"
+                if stop.at_end
+                else "gains nothing that can be seen: even the"
+            )
+            return (
+                f"Choosing by {self.proxy} {how} best of {_at(at)} is worth {gain} in {self.gold} over a single "
+                "response."
+            )
         near = "" if top is at else f" ({self.gold} is highest near {_at(top)})"
-        if stop.at_end:
-            if self.gain is not None and self.gain.low <= 0 <= self.gain.high:
-                return (
-                    f"Choosing by {self.proxy} makes no difference that can be seen: the best of {_at(at)} is worth "
-                    f"{gain} in {self.gold} over a single response."
-                )
-            return (
-                f"Choose the best of up to {_at(at)}{near}: that is worth {gain} in {self.gold} over a single response "
-                "and nothing says to stop earlier. These data end there; beyond it they say nothing."
-            )
-        if self.gain is not None and self.gain.low <= 0:
-            return (
-                f"Choosing by {self.proxy} gains nothing that can be seen: even the best of {_at(at)} is worth {gain} "
-                f"in {self.gold} over a single response."
-            )
+        if not stop.at_end:
+            much = "at most" if stop.sure else "about"
+            return f"Choose the best of {much} {_at(at)}{near}: {worth}."
+        if self._fallen(stop):
+            return f"Choose the best of up to {_at(at)}{near}: {worth}."
         return (
-            f"Choose the best of at most {_at(at)}{near}: that is worth {gain} in {self.gold} over a single response."
+            f"Choose the best of up to {_at(at)}{near}: {worth} and nothing says to stop earlier. These data end "
+            f"{'at' if self.points[-1] is at else 'to be dependable at'} that n; beyond it they say "
+            f"{'nothing' if self.points[-1] is at else 'little'}."
         )
 
+    def _fallen(self, stop: Stop) -> bool:
+        """Whether the points show a fall that is worth a word: a sure one, or one of more than epsilon."""
+        return stop.fall is not None and (stop.fall.sure or stop.fall.loss.value > self.epsilon)
+
     def _beyond(self, stop: Stop) -> str:
-        last = self.used[-1]
-        if stop.at_end or self.fall is None:
+        if stop.fall is None or not self._fallen(stop):
             return ""
-        lost = f"{self.fall.value:.3g} [{max(self.fall.low, 0.0):.3g}, {self.fall.high:.3g}]"
-        if self.fall.low <= 0:
+        fall, start, end = stop.fall, self.points[stop.fall.start], self.points[stop.fall.end]
+        lost = f"{number(fall.loss.value)} {interval(fall.loss)}"
+        few = "" if end.trusted or self.hint else f", on few responses a prompt (n > N/8: pools of {end.pool:,})"
+        some = fall.loss.n < max(p.gold_mean.n for p in self.points)
+        over = f", over the {fall.loss.n:,} prompts that have so many" if some else ""
+        if not fall.sure:
             return (
-                f"Harder selection is a risk without a prospect: at {_at(last)} the loss may be as large as "
-                f"{self.fall.high:.3g}, though a fall is not proven."
+                f"By {_at(end)} {self.gold} is {lost} lower than at {_at(start)}{over}{few}: a fall that is not "
+                "certain, so harder selection is a risk without a prospect."
             )
-        climbs = last.proxy_mean.low > self.points[stop.index or 0].proxy_mean.high
+        climbs = end.proxy_mean.low > start.proxy_mean.high
         return (
-            f"Beyond it {self.gold} falls{f' while {self.proxy} goes on rising' if climbs else ''}: by {_at(last)} it "
-            f"has lost {lost} of its best. That is over-optimization."
+            f"Beyond it {self.gold} falls{f' while {self.proxy} goes on rising' if climbs else ''}: from {_at(start)} "
+            f"to {_at(end)} it surely loses {lost}{over}{few}. That is over-optimization."
         )
 
     def _small(self) -> str:
@@ -222,11 +244,11 @@ class Study:
         found = []
         if self.tail is not None and self.tail.heavy:
             found.append(f"Heavy tail of {self.proxy}: {self.tail.words}.")
-        if self.correlation is not None and self.correlation.low <= 0 and not self.constant:
+        if self.correlation is not None and not self.correlation.low > 0 and math.isfinite(self.correlation.value):
             c = self.correlation
+            how = "are surely opposed" if c.high < 0 else "are not seen to rise together"
             found.append(
-                f"{self.proxy} and {self.gold} are not seen to rise together within prompts: correlation "
-                f"{c.value:.2f} [{c.low:.2f}, {c.high:.2f}]."
+                f"{self.proxy} and {self.gold} {how} within prompts: correlation {number(c.value)} {interval(c)}."
             )
         if (share := next((p.dup_rate for p in self.points if p.dup_rate), None)) is not None:
             found.append(f"{share:.0%} of the responses repeat another one to their prompt.")
@@ -295,8 +317,9 @@ class _Make:
         several = (~np.isnan(x)).sum(axis=1) >= 2
         within_x, within_y = _within(x[several]), _within(y[several])
         there = ~np.isnan(within_x)
-        flat = not (np.abs(within_x[there]) > 1e-12 * max(1.0, float(np.abs(x[several][there]).max()))).any()
-        epsilon = EPSILON * float(within_y[there].std()) if self.epsilon is None else self.epsilon
+        flat, level = _level(within_x, x[several]), _level(within_y, y[several])
+        spread = 0.0 if level else float(within_y[there].std())
+        epsilon = EPSILON * spread if self.epsilon is None else self.epsilon
         counted = _counted(curve)
         found = Study(
             proxy=curve.proxy,
@@ -307,8 +330,9 @@ class _Make:
             prompts=int((~np.isnan(x)).any(axis=1).sum()),
             responses=int((~np.isnan(x)).sum()),
             epsilon=epsilon,
+            constant_gold=level,
         )
-        if flat:
+        if flat or level:
             return dataclasses.replace(found, gains=self._gains(curve))
         notes: list[str] = []
         found = self._of_responses(found, x, y, within_x, within_y, notes)
@@ -344,12 +368,9 @@ class _Make:
         drawn: Form = "best_of_n" if fits is None else fits.preferred or "best_of_n"
         labels = max(1, round(found.responses / max(found.prompts, 1)))
 
-        def stopped(epsilon: float) -> Stop:
-            how = {"n_K": curve.n_K, "trusted": counted, "labels_a_prompt": labels, **self.how}
-            return recommend_stop(kl, gold, epsilon=epsilon, **how)
-
-        stop = _tried(notes, "stop", lambda: stopped(found.epsilon))
-        end = _tried(notes, "stop", lambda: stopped(ANY))
+        shown = [p.gold_mean for p in found.points]
+        how = {"n_K": curve.n_K, "trusted": counted, "labels_a_prompt": labels, "shown_K": shown, **self.how}
+        stop = _tried(notes, "stop", lambda: recommend_stop(kl, gold, epsilon=found.epsilon, **how))
         return dataclasses.replace(
             found,
             gains=self._gains(curve),
@@ -358,7 +379,6 @@ class _Make:
             drawn=drawn,
             fitted=() if fits is None else self._fitted(getattr(fits, drawn), kl),
             stop=stop,
-            fall=None if end is None else end.loss,
         )
 
     def _mean(self, values_P: Array) -> Estimate:
@@ -468,6 +488,8 @@ def plain(value: Any) -> Any:
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
@@ -483,6 +505,12 @@ def _counted(curve: Curve) -> NDArray[np.bool_]:
 
 def _within(values: Array) -> Array:
     return np.asarray(values - np.nanmean(values, axis=1, keepdims=True))
+
+
+def _level(within: Array, values: Array) -> bool:
+    """Whether values differ within no prompt, up to rounding."""
+    there = ~np.isnan(within)
+    return not (np.abs(within[there]) > 1e-12 * max(1.0, float(np.abs(values[there]).max(initial=0.0)))).any()
 
 
 def _sample(within_x: Array, within_y: Array, seed: int) -> tuple[tuple[float, float], ...]:
@@ -509,4 +537,4 @@ def _tried(notes: list[str], what: str, make: Callable[[], T]) -> T | None:
 
 
 def _at(point: Point) -> str:
-    return f"n = {point.n:,}" if point.n is not None else f"KL {point.kl:.3g} nats"
+    return f"n = {point.n:,}" if point.n is not None else f"KL {number(point.kl)} nats"

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from assay.config import write_atomic
 from assay.errors import ConfigError, DataError
 from assay.overopt._resample import Array
-from assay.overopt.kl import best_of_n_kl, empirical_kl, trusted
+from assay.overopt.kl import best_of_n_kl, pool_kl, trusted
 from assay.stats import Estimate, best_of_n, mean
 
 __all__ = ["Curve", "Point", "Sweep", "default_ns", "read_points", "sweep_best_of_n", "write_points"]
@@ -242,7 +242,8 @@ def _curve(pair: _Pair, ns: tuple[int, ...], keys: Sequence[Sequence[Hashable]] 
     counted = ~np.isnan(kl_P_K)
     empirical_K = np.where(counted, kl_P_K, 0.0).sum(axis=0) / np.maximum(counted.sum(axis=0), 1)
     usable = sizes[sizes > 0]
-    is_trusted = np.array([bool(trusted(n, usable).mean() >= TRUSTED_SHARE) for n in ns])
+    # One response is the mean of all there are, which needs no large pool.
+    is_trusted = np.array([n == 1 or bool(trusted(n, usable).mean() >= TRUSTED_SHARE) for n in ns])
     return Curve(
         proxy=pair.proxy,
         gold=pair.gold,
@@ -280,7 +281,7 @@ def _points(
             n=n,
             kl=float(curve.kl_K[k]),
             kl_empirical=mean(curve.kl_empirical_P_K[:, k]),
-            kl_holds=bool(curve.kl_K[k] - curve.kl_empirical_K[k] <= GAP),
+            kl_holds=bool(curve.kl_best_K[k] == curve.kl_K[k]),
             proxy_mean=mean(curve.proxy_P_K[:, k]),
             proxy_se=_standard_error(curve.proxy_P_K[:, k]),
             gold_mean=mean(curve.gold_P_K[:, k]),
@@ -334,7 +335,7 @@ def _empirical(pair: _Pair, ns: tuple[int, ...], keys: Sequence[Sequence[Hashabl
     for p, (pool, size) in enumerate(zip(pair.x_P_N, pair.sizes_P, strict=True)):
         few = [n for n in ns if n <= size]
         if few:
-            found[p, : len(few)] = empirical_kl(pool, few, keys=None if keys is None else keys[p])
+            found[p, : len(few)] = pool_kl(pool, few, keys=None if keys is None else keys[p])
     return found
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from assay.report.html import Bullets, Paragraph, Section, Table
+from assay.report.numbers import fixed, number
 from assay.stats import Estimate
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def fits_section(curves: "Mapping[str, Fits | None]", *, start: str, first: "For
                 row += [f"{cell(fit.peak.kl)}{where}", cell(fit.peak.value)]
             body.append([*row, _number(fit.aicc, 1)])
         better = {"best_of_n": "the form of best-of-n", "rl": "the form of RL", None: "neither form, surely,"}
-        sure.append(f"{name}: {better[fits.preferred]} fits better (AICc differs by {abs(fits.delta_aicc):.3g}).")
+        if math.isnan(fits.delta_aicc):
+            sure.append(f"{name}: too few points to tell which form fits better.")
+            continue
+        sure.append(f"{name}: {better[fits.preferred]} fits better (AICc differs by {number(abs(fits.delta_aicc))}).")
     if not body:
         return Section("Fits", [Paragraph("No curve has enough points to fit.")])
     caption = (
@@ -48,12 +52,11 @@ def cell(estimate: Estimate | None, sign: bool = False) -> str:
     """A value with its interval below it, for a narrow column."""
     if estimate is None or math.isnan(estimate.value):
         return "–"
-    value = f"{estimate.value:+.3f}" if sign else f"{estimate.value:.3f}"
-    if math.isnan(estimate.low):
+    value = fixed(estimate.value, sign=sign)
+    if math.isnan(estimate.low) or math.isnan(estimate.high):
         return value
-    ends = (f"{end:+.3f}" if sign else f"{end:.3f}" for end in (estimate.low, estimate.high))
-    return f"{value}\n[{', '.join(ends).replace('inf', '∞')}]"
+    return f"{value}\n[{fixed(estimate.low, sign=sign)}, {fixed(estimate.high, sign=sign)}]"
 
 
 def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+    return fixed(value, digits) if math.isfinite(value) else "–"

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from assay.report.numbers import fixed
 from assay.stats import Estimate
 
 __all__ = ["DASHES", "MARKERS", "RULER", "Point", "band", "cycle", "end_labels", "short", "there"]
@@ -49,7 +50,7 @@ def end_labels(ax: Any, lines: Mapping[str, Sequence[Point]], colours: Sequence[
     places = _spread([(value - bottom) / (top - bottom) for value, *_ in ends], 0.062)
     for (value, x, name, colour), place in zip(ends, places, strict=True):
         ax.annotate(
-            f"{short(name)} {value:.3f}",
+            f"{short(name)} {fixed(value)}",
             (x, value),
             xytext=(1.03, place),
             textcoords="axes fraction",

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from assay.errors import DataError
 from assay.report.fits import FORM, cell, fits_section
 from assay.report.html import Block, Bullets, Details, Figure, Figures, Headline, Paragraph, Section, Table
+from assay.report.numbers import beside, interval, number
 from assay.report.sections import run_section
 from assay.report.sweep import MOST, colours, fan, gaps, proxy_and_gold_over_n, responses, scaled
-from assay.stats import Estimate, summarise
+from assay.stats import Estimate
 
 if TYPE_CHECKING:
     from assay.overopt import Point, Scaling
@@ -105,11 +106,11 @@ def _most(studies: Sequence["Study"]) -> list[Block]:
 
 
 def _advice(studies: Sequence["Study"]) -> Table:
-    head = ["proxy", "stop at", "gold there", "gain on\none response", "lost at the\nlast trusted n"]
+    head = ["proxy", "stop at", "gold there", "gain on\none response", "lost since\nthe highest"]
     several = len({s.gold for s in studies}) > 1
     body = []
     for s in studies:
-        at = None if s.stop is None or s.stop.index is None else s.points[s.stop.index]
+        at = None if s.stop is None else s.points[s.stop.index]
         name = s.name if several else s.proxy
         where = "–" if at is None else f"{_n(at)}{', the last' if s.stop and s.stop.at_end else ''}"
         body.append([name, where, cell(at.gold_mean if at else None), cell(s.gain, sign=True), _lost(s)])
@@ -182,7 +183,7 @@ def _why(study: "Study") -> Section:
 
 
 def _headline(study: "Study") -> list[Block]:
-    at = None if study.stop is None or study.stop.index is None else study.points[study.stop.index]
+    at = None if study.stop is None else study.points[study.stop.index]
     rows: dict[str, Estimate] = {}
     for point, why in ((study.points[0], ""), (study.top, "highest"), (at, "stop"), (study.used[-1], "last trusted")):
         if point is not None and math.isfinite(point.gold_mean.value):
@@ -198,7 +199,7 @@ def _headline(study: "Study") -> list[Block]:
 def _picture(study: "Study") -> list[Block]:
     if not study.used:
         return []
-    caption = PICTURE.format(slope="–" if study.slope is None else f"{study.slope:.3g}", form=FORM[study.drawn])
+    caption = PICTURE.format(slope="–" if study.slope is None else number(study.slope), form=FORM[study.drawn])
     if study.slope is None:
         caption = caption.replace(caption[caption.index(" Broken:") : caption.index(" Thin:")], "")
     if study.fit is None:
@@ -218,9 +219,7 @@ def _kind(study: "Study", *, gap: bool) -> list[Block]:
         facts.append(f"{_capital(study.diagnosis.words)}.")
     if study.correlation is not None:
         c = study.correlation
-        facts.append(
-            f"Correlation of proxy and gold within prompts: {c.value:.2f} [{c.low:.2f}, {c.high:.2f}], n = {c.n:,}."
-        )
+        facts.append(f"Correlation of proxy and gold within prompts: {number(c.value)} {interval(c)}, n = {c.n:,}.")
     if study.tail is not None:
         facts.append(f"Upper tail of the proxy: {study.tail.words}.")
     figures = []
@@ -273,22 +272,23 @@ def _scaling(name: str, size: str, found: "Scaling") -> str:
 
 
 def _lost(study: "Study") -> str:
+    """The fall that the points show, and from which n to which."""
     if study.fall is None:
-        return "–"
-    fall = study.fall
-    return f"{fall.value:.3f}\n[{max(fall.low, 0.0):.3f}, {fall.high:.3f}]"
+        return "–" if study.stop is None else "nothing"
+    ends = " to ".join(_n(study.points[k]).removeprefix("n = ") for k in (study.fall.start, study.fall.end))
+    return f"{cell(study.fall.loss)}\nn = {ends}"
 
 
 def _epsilons(studies: Sequence["Study"]) -> str:
-    return ", ".join(dict.fromkeys(f"{s.epsilon:.3g} of {s.gold}" for s in studies))
+    return ", ".join(dict.fromkeys(f"{number(s.epsilon)} of {s.gold}" for s in studies))
 
 
 def _n(point: "Point") -> str:
-    return f"n = {point.n:,}" if point.n is not None else f"KL {point.kl:.3g}"
+    return f"n = {point.n:,}" if point.n is not None else f"KL {number(point.kl)}"
 
 
 def _brief(estimate: Estimate) -> str:
-    return summarise(estimate).split(", n=")[0]
+    return beside(estimate) if math.isfinite(estimate.low) else f"{beside(estimate)} (no interval)"
 
 
 def _capital(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from assay.errors import DataError
 from assay.report.fits import cell, fits_section
 from assay.report.html import Block, Bullets, Headline, Paragraph, Section, Table
+from assay.report.numbers import fixed
 from assay.report.reinforcement import arms_report
 from assay.report.sections import run_section
 from assay.stats import Estimate
@@ -67,7 +68,7 @@ def _bought(arms: Sequence["Arm"], kls: Sequence[float]) -> Section:
     body = []
     for one in arms:
         row = [one.name, *(_cell(e) for e in (one.peak, one.end, one.fall))]
-        row += [f"{e.value:.2f}" for e in (one.kl_at_peak, one.kl_at_end)]
+        row += [fixed(e.value, 2) for e in (one.kl_at_peak, one.kl_at_end)]
         row[1] += f"\nround {one.peak_step:,}"
         row += [_cell(one.at_kl(kl)) for kl in kls]
         if len(arms) > 1:

@@ -16,6 +16,7 @@ import numpy as np
 
 from assay.errors import DataError
 from assay.report.lines import DASHES, MARKERS, Point, band, cycle, end_labels, short
+from assay.report.numbers import fixed, interval, number
 from assay.report.policy import PROXY
 from assay.report.svg import INK, MUTED, PALETTE, draw
 from assay.stats import Estimate
@@ -234,7 +235,7 @@ def _paint_fit(ax: Any, study: "Study") -> None:
 
 
 def _paint_stop(ax: Any, study: "Study") -> None:
-    if study.stop is None or study.stop.index is None:
+    if study.stop is None:
         return
     at = study.points[study.stop.index]
     ax.axvline(at.kl_best, color=PALETTE[2], linewidth=1.3, zorder=2)
@@ -273,7 +274,7 @@ def _paint_peak(ax: Any, study: "Study") -> None:
     ax.plot([x], [y], "o", markersize=11, markerfacecolor="none", markeredgecolor=INK, zorder=5)
     share = math.sqrt(x / ax.get_xlim()[1])
     ax.annotate(
-        f"peak of the fit: {y:.3f} at KL {x:.2g}",
+        f"peak of the fit: {fixed(y)} at KL {number(x)}",
         (x, y),
         xytext=(0, -26),
         textcoords="offset points",
@@ -315,7 +316,7 @@ def _paint_slopes(ax: Any, study: "Study") -> None:
             continue
         x = sum(level.proxy * level.gold.n for level in part) / weight
         y = sum(level.gold.value * level.gold.n for level in part) / weight
-        label = f"{estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}]"
+        label = f"{number(estimate.value)} {interval(estimate)}"
         line = [y + estimate.value * (end - x) for end in ends]
         ax.plot(ends, line, color=colour, linewidth=2, zorder=5, label=f"slope {name}: {label}")
     ax.legend(loc="lower center", fontsize=8.5, handlelength=1.3, borderaxespad=0.1)

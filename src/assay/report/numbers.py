@@ -1,0 +1,57 @@
+"""Numbers as people read them in sentences and tables: few digits, no rounding noise, seldom powers of ten."""
+
+import math
+from typing import Final
+
+from assay.stats import Estimate
+
+__all__ = ["beside", "fixed", "interval", "number"]
+
+NOISE: Final = 1e-9
+"""Size below which a number is taken for rounding and shown as 0."""
+SMALL: Final = 1e-4
+"""Size below which decimals would take more places than they tell."""
+LARGE: Final = 1e6
+"""Size from which on digits before the point no longer tell anything."""
+
+
+def number(value: float, *, sign: bool = False) -> str:
+    """A number with three significant digits, thousands set apart; 0 for rounding noise, 1.2e-5 where it must be."""
+    if math.isnan(value):
+        return "n/a"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if abs(value) < NOISE:
+        return "0"
+    mark = "+" if sign else ""
+    if abs(value) < SMALL or abs(value) >= LARGE:
+        mantissa, _, exponent = f"{value:{mark}.2e}".partition("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        return f"{mantissa}e{int(exponent)}"
+    if abs(value) >= 1000:
+        return f"{value:{mark},.0f}"
+    text = f"{value:{mark}.3g}"
+    return text if "e" not in text else f"{value:{mark},.0f}"
+
+
+def fixed(value: float, digits: int = 3, *, sign: bool = False) -> str:
+    """A number with so many decimals, as a column of a table has it; `number` where they would show nothing or all."""
+    if not math.isfinite(value) or abs(value) < NOISE:
+        return f"{0:.{digits}f}" if abs(value) < NOISE else number(value, sign=sign)
+    if abs(value) < 0.5 * 10**-digits or abs(value) >= 10_000:
+        return number(value, sign=sign)
+    return f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def beside(estimate: Estimate, digits: int = 3) -> str:
+    """A value and its interval in decimals, as a column has them; no brackets where there is no interval."""
+    if math.isnan(estimate.low) or math.isnan(estimate.high):
+        return fixed(estimate.value, digits)
+    return f"{fixed(estimate.value, digits)} [{fixed(estimate.low, digits)}, {fixed(estimate.high, digits)}]"
+
+
+def interval(estimate: Estimate, *, sign: bool = False) -> str:
+    """The interval of an estimate in brackets; in words where it has none."""
+    if math.isnan(estimate.low) or math.isnan(estimate.high):
+        return "[no interval]"
+    return f"[{number(estimate.low, sign=sign)}, {number(estimate.high, sign=sign)}]"
