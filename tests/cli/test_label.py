@@ -194,7 +194,7 @@ def planted_policy(monkeypatch: pytest.MonkeyPatch, made: Generator) -> None:
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (Cut(lambda steps: 0.0), "no rollout ended: all 40 were cut off at 16 tokens; raise --max-tokens"),
+        (Cut(lambda steps: 0.0), "no rollout ended: all 240 were cut off at 16 tokens; raise --max-tokens"),
         (Coin(lambda steps: 0.0), "none of 240 rollouts was right: "),
         (Coin(lambda steps: 0.5), "rollouts: "),
         (Coin(lambda steps: 1.0), "the prior does not fit: of the first 40 rollouts 40 were right"),

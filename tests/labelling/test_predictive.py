@@ -89,3 +89,5 @@ def test_the_expectation_by_hand() -> None:
     assert check is not None
     assert (check.rollouts, check.right, check.low, check.high) == (2, 2, 0, 2)
     assert check.p > 0.5
+    assert not check.can_fail
+    assert check.sentence().startswith("the prior cannot be checked by so few rollouts: of the first 2 rollouts 2 were")

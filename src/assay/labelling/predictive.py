@@ -39,6 +39,8 @@ class PriorCheck:
     high: int
     p: float
     """Share of draws as far out as the data, on both sides."""
+    can_fail: bool = True
+    """Whether so few rollouts could be in conflict with the prior, however they end."""
 
     @property
     def fails(self) -> bool:
@@ -51,6 +53,8 @@ class PriorCheck:
             f"of the first {self.rollouts:,} rollouts {self.right:,} were right, where the prior of adaptive labels "
             f"expects {self.low:,} to {self.high:,} (predictive p = {self.p:.3f})"
         )
+        if not self.can_fail:
+            return f"the prior cannot be checked by so few rollouts: {seen}"
         if not self.fails:
             return f"the prior fits: {seen}"
         kind = "weaker" if self.right <= self.low else "more often right, even from after wrong steps,"
@@ -97,7 +101,11 @@ def prior_check(
         lost = rng.random(len(places)) < states[:, LOST]
         chance = np.where(lost, rng.beta(*beliefs.lost, len(places)), rng.beta(*beliefs.sound, len(places)))
         totals[k] = rng.binomial(judged, chance).sum()
-    seen = sum(right)
-    tails = [(1 + int((totals <= seen).sum())) / (1 + draws), (1 + int((totals >= seen).sum())) / (1 + draws)]
+
+    def p(count: int) -> float:
+        tails = int((totals <= count).sum()), int((totals >= count).sum())
+        return min(1.0, 2 * (1 + min(tails)) / (1 + draws))
+
+    seen, size = sum(right), sum(judged)
     low, high = np.quantile(totals, (0.025, 0.975), method="nearest").tolist()
-    return PriorCheck(sum(judged), seen, low, high, min(1.0, 2 * min(tails)))
+    return PriorCheck(size, seen, low, high, p(seen), can_fail=min(p(0), p(size)) < ALPHA)
