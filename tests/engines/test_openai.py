@@ -348,6 +348,27 @@ def test_a_server_that_goes_down_is_given_up_too() -> None:
     assert len(server.asked) < 2 + 2 * 8
 
 
+def test_one_prefix_is_enough_where_nothing_answers() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+        with pytest.raises(BackendError, match=r"A prefix got nothing .*ConnectError.*\(4 tries\)"):
+            list(OpenAI(base_url=url, model="m", tries=9, backoff_s=0.001).stream([A], Sampling()))
+
+
+def test_prefixes_that_are_too_much_for_a_server_do_not_bring_it_down() -> None:
+    """However many there are in a row, it still answers what it answered before."""
+    with FakeServer(when("heavy", Reply(status=500))) as server:
+        made = engine(server, tries=2, concurrency=2)
+        heavy = [Prefix(Prompt.of(f"heavy {i}")) for i in range(9)]
+        found = dict(made.stream([A, *heavy, B], Sampling()))
+        assert [isinstance(found[i], Unscored) for i in range(11)] == [False, *[True] * 9, False]
+        assert all(isinstance(answer, Unscored) for _, answer in made.stream(heavy[:1], Sampling()))
+        server.script = lambda _: Reply(status=500)
+        with pytest.raises(BackendError, match="A prefix got nothing"):
+            list(made.stream(heavy[:1], Sampling()))
+
+
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "httpx2", None)
     with pytest.raises(MissingExtra, match=r"assay\[openai\]"):
