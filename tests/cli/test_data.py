@@ -177,7 +177,7 @@ def test_a_split_reads_nothing_that_it_writes(data: Path, tmp_path: Path, capsys
     assert run("split", source, "--out", tmp_path / "s", "--test", 0.3, "--overwrite") == 2
     assert "valid.jsonl of an earlier split" in capsys.readouterr().err
     assert run("split", source, "--out", tmp_path / "n", "--test", 0) == 2
-    assert "nothing would be split off" in capsys.readouterr().err
+    assert "nothing to split off" in capsys.readouterr().err
 
 
 def test_split_sets_bad_rows_aside_once(data: Path, tmp_path: Path) -> None:
