@@ -151,7 +151,7 @@ def test_without_buckets_a_batch_is_a_random_draw() -> None:
 
 @pytest.mark.owed
 def test_identical_responses_are_told_after_the_layout() -> None:
-    """A template that trims makes one text of two; a tie of one text is true, a preference within it teaches nothing."""
+    """A template that trims makes one text of two; a tie of one text is true, a preference within it is not."""
     tokenizer = tiny.tokenizer(chat_template=tiny.HEADERS, extra=("<|head|>", "<|/head|>", "<|eot|>"))
     model = wrap(tiny.network(), tokenizer, layout=Layout(template="chat"), readout=PREFERENCE)
     texts = (("so", "so ", 1.0), ("so\n", "so", 0.0), ("so", " so", 0.5), ("so", "no", 1.0), ("so", "so", 0.6))
