@@ -177,7 +177,20 @@ def test_a_split_reads_nothing_that_it_writes(data: Path, tmp_path: Path, capsys
     assert run("split", source, "--out", tmp_path / "s", "--test", 0.3, "--overwrite") == 2
     assert "valid.jsonl of an earlier split" in capsys.readouterr().err
     assert run("split", source, "--out", tmp_path / "n", "--test", 0) == 2
-    assert "nothing would be split off" in capsys.readouterr().err
+    assert "nothing to split off" in capsys.readouterr().err
+
+
+@pytest.mark.owed
+def test_a_finding_can_fail_a_pipeline(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    test = tmp_path / "test.jsonl"
+    test.write_text(data.read_text().splitlines()[0] + "\n")
+    assert run("check", data, "--against", test) == 0
+    assert run("check", data, "--against", test, "--fail-on", "cycles", "exact_duplicates") == 0
+    capsys.readouterr()
+    assert run("check", data, "--against", test, "--fail-on", "cycles", "leaked_records") == 1
+    assert f"{data}: 2 leaked records (--fail-on)" in capsys.readouterr().err
+    assert run("check", data, "--fail-on", "leaked_records") == 2
+    assert "--against" in capsys.readouterr().err
 
 
 def test_split_sets_bad_rows_aside_once(data: Path, tmp_path: Path) -> None:

@@ -202,6 +202,10 @@ def test_malformed_rows_are_counted_with_the_others(tmp_path: Path) -> None:
     data = write(tmp_path / "data.jsonl", BAD)
     data.write_text(data.read_text() + "{\n")
     aside = tmp_path / "run"
+    held = write(tmp_path / "held.jsonl", [pair(8)])
+    watched = sides(str(data), held, iter, default=0.05, seed=0, format=None, aside=aside)
+    with pytest.raises(DataError, match="no held-out record is left, all 1 are set aside"):
+        watched.without(RefusedRecords({f"{held}:1": "no system"}))
     found = sides(str(data), 0.0, iter, default=0.05, seed=0, format=None, aside=aside)
     left = found.without(RefusedRecords({f"{data}:2": "no system"}))
     assert left.about["set_aside"] == 2

@@ -11,11 +11,15 @@ from assay.losses.bradley_terry import BradleyTerry
 from assay.losses.outcome import Outcome
 from assay.losses.plackett_luce import PlackettLuce
 from assay.losses.step_bce import StepBCE
+from assay.models.checkpoint import wrap
+from assay.models.layout import Layout
+from assay.models.readout import PREFERENCE
 from assay.models.reward_model import Shared
 from assay.packing.engine import Engine
 from assay.packing.tree import LEAST
-from assay.training.collate import collate, encode, epoch_order, micro_batches
+from assay.training.collate import IDENTICAL, collate, encode, epoch_order, micro_batches
 from assay.types import Preference, Prompt, Ranking, Response, StepLabels
+from tests.models import tiny
 from tests.training import planted
 
 P = Prompt.of("q")
@@ -143,3 +147,37 @@ def test_without_buckets_a_batch_is_a_random_draw() -> None:
     means = [lengths[batch].mean() for batch in epoch_order(lengths, 32, seed=0, epoch=0)]
     # The mean of 32 of 0..1023, drawn without replacement, has a standard deviation of about 51.
     assert 25 < np.std(means) < 90
+
+
+@pytest.mark.owed
+def test_identical_responses_are_told_after_the_layout() -> None:
+    """A template that trims makes one text of two; a tie of one text is true, a preference within it is not."""
+    tokenizer = tiny.tokenizer(chat_template=tiny.HEADERS, extra=("<|head|>", "<|/head|>", "<|eot|>"))
+    model = wrap(tiny.network(), tokenizer, layout=Layout(template="chat"), readout=PREFERENCE)
+    texts = (("so", "so ", 1.0), ("so\n", "so", 0.0), ("so", " so", 0.5), ("so", "no", 1.0), ("so", "so", 0.6))
+    pairs = [Preference(prompt=P, responses=(Response.of(a), Response.of(b)), prefer=p) for a, b, p in texts]
+    places = {id(pair): f"a.jsonl:{line}" for line, pair in enumerate(pairs, 1)}
+    examples, dropped = encode(pairs, model.encoder, BradleyTerry(), places)
+    assert len(examples) == 2
+    assert (dropped.counts, dropped.first, dropped.ties) == ({IDENTICAL: 3}, {IDENTICAL: "a.jsonl:1"}, 1)
+
+    graded = (("aab", (1, 0, 2)), ("aa", (1, 1)), ("aa", (1, 0)), ("a", (1,)), ("ab", (1, 1)))
+    rankings = [Ranking(prompt=P, responses=tuple(map(Response.of, a)), grades=g) for a, g in graded]
+    examples, dropped = encode(rankings, model.encoder, PlackettLuce())
+    assert len(examples) == 3
+    assert dropped.counts == {IDENTICAL: 1, "with a single response": 1}
+    assert (dropped.contradicting, dropped.ties) == (1, 1)
+
+
+@pytest.mark.owed
+def test_identical_responses_give_no_gradient() -> None:
+    """Why they are dropped: the gradients of the two cancel, whatever the label says."""
+    model = planted.model()
+    for prefer in (1.0, 0.5, 0.2):
+        pair = Preference(prompt=P, responses=(Response.of("so"), Response.of("so")), prefer=0.5)
+        examples, _ = encode([pair], model.encoder, BradleyTerry())
+        part = collate(examples, BradleyTerry(), model.pad_id)
+        model.zero_grad()
+        target = torch.tensor([[prefer, 0.0]])
+        BradleyTerry()(part.values(model(part.batch)), target, part.mask_G_R_S).backward()
+        assert all(p.grad is None or float(p.grad.abs().max()) < 1e-6 for p in model.parameters())

@@ -34,12 +34,28 @@ FormatName = Annotated[
 ]
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")]
+Finding = Literal[
+    "leaked_records",
+    "exact_duplicates",
+    "relabelled",
+    "near_duplicates",
+    "same_responses",
+    "contradictions",
+    "cycles",
+    "empty_prompts",
+    "empty_responses",
+    "unfinished",
+    "maybe_cut",
+]
 Part = Literal["meta", "id", "reference", "margin", "finished", "steps", "rollouts", "meaning"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Report what files hold and what is wrong with it. Exits with 2 when a file cannot be read whole."""
+    """Report what files hold and what is wrong with it.
+
+    Exits with 2 when a file cannot be read whole, with 1 on a finding of --fail-on.
+    """
 
     files: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE ...")]
     """Files, folders or hf:owner/name."""
@@ -52,6 +68,8 @@ class Check:
     """Put bad rows into this new file and go on, instead of refusing."""
     json: Path | None = None
     """Write the reports here as well."""
+    fail_on: tuple[Finding, ...] = ()
+    """Findings that make the command exit with 1, where there is any: for a pipeline that must not go on."""
 
     def __call__(self) -> None:
         """Print a table for each source."""
@@ -59,9 +77,11 @@ class Check:
             raise ConfigError("there is nothing to check; give a file, a folder or hf:owner/name")
         if self.set_aside is not None and len(self.files) > 1:
             raise ConfigError("--set-aside takes the bad rows of one source; check the files one at a time")
+        if "leaked_records" in self.fail_on and not self.against:
+            raise ConfigError("--fail-on leaked_records needs the data that must not be there: --against FILE")
         format = _format(self.format, self.set)
         against = {prompt_key(record) for source in self.against for record in read(source)} if self.against else None
-        reports, refused = [], False
+        reports, refused, failed = [], False, False
         for source in self.files:
             counts = Counts()
             try:
@@ -71,12 +91,16 @@ class Check:
                 print(f"assay data: {error}", file=sys.stderr)
                 continue
             _show(source, counts, report, self.set_aside)
+            for name in self.fail_on:
+                if found := getattr(report, name):
+                    failed = True
+                    print(f"assay data: {source}: {found:,} {name.replace('_', ' ')} (--fail-on)", file=sys.stderr)
             body = dataclasses.asdict(counts) | {"formats": sorted(counts.formats)} | dataclasses.asdict(report)
             reports.append({"source": source, **body})
         if self.json is not None:
             write_atomic(self.json, json.dumps(reports, indent=2) + "\n")
-        if refused:
-            raise SystemExit(2)
+        if refused or failed:
+            raise SystemExit(2 if refused else 1)
 
 
 @dataclass(frozen=True, kw_only=True)

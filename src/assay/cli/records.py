@@ -15,6 +15,8 @@ __all__ = ["Sides", "sides", "split"]
 R = TypeVar("R", bound=Record)
 ASIDE = ("set_aside.jsonl", "set_aside_held_out.jsonl")
 """Files in a run's folder for the bad rows of its data, and of its file of held-out records."""
+SHOWN = 3
+"""Reasons shown of rows that are set aside."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,8 @@ class Sides(Generic[R]):
                     file=sys.stderr,
                 )
             count += rows
-        for place, reason in list(refused.why.items())[:3]:
+        first = {reason: place for place, reason in reversed(refused.why.items())}
+        for reason, place in list(first.items())[:SHOWN]:
             print(f"  {place}: {reason}", file=sys.stderr)
         train, held = (
             [record for record in side if self.places[id(record)] not in refused.why]
@@ -55,6 +58,11 @@ class Sides(Generic[R]):
         )
         if not train:
             raise DataError(f"{self.sources[0]}: no record is left to learn from; every row is set aside")
+        if self.held and not held:
+            raise DataError(
+                f"{self.sources[-1]}: no held-out record is left, all {len(self.held)} are set aside; give a larger "
+                "share, another file, or --held-out 0 to hold out none"
+            )
         about = {**self.about, "set_aside": self.about["set_aside"] + count}
         return dataclasses.replace(self, train=train, held=held, about=about)
 
