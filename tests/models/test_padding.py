@@ -70,14 +70,17 @@ def test_a_token_that_was_reserved_pads_before_one_is_added(name: str, tmp_path:
 @pytest.mark.parametrize("family", ["llama3", "gpt2"])
 def test_a_row_that_is_added_depends_on_the_seed_alone(family: str, tmp_path: Path) -> None:
     folder = tiny_models.save_causal(tmp_path / "lm", family)
-    rows = []
+    rows, states = [], []
     for seed in (0, 0, 1):
         torch.manual_seed(len(rows))
         model = create(folder, layout=Layout(), readout=PREFERENCE, seed=seed)
         weight = model.network.get_input_embeddings().weight
         assert model.pad_id == len(weight) - 1 == model.rows - 1
         rows.append(weight[-1].detach().clone())
+        states.append(model.state_dict())
     assert torch.equal(rows[0], rows[1])
+    # So a run that was killed finds the model that it was of.
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
     assert not torch.equal(rows[0], rows[2])
     assert 0.2 < float(rows[0].std() / weight[:-1].detach().std()) < 5
     save(model, tmp_path / "rm")

@@ -83,7 +83,12 @@ def merge_adapter(network: Any, folder: Path) -> Any:
     config.task_type, config.inference_mode = None, False
     # A classifier has no language-model head, and what was learned there is of no use to it.
     dropped = () if network.get_output_embeddings() is not None else (f"{PREFIX}lm_head.",)
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(dropped))}
+    # Of an embedding that was resized and trained whole, peft may write the copy and what it was a copy of.
+    tensors = {
+        name.replace(".modules_to_save.", "."): tensor
+        for name, tensor in tensors.items()
+        if not name.startswith(tuple(dropped)) and ".original_module." not in name
+    }
     _make_room(network, tensors)
     try:
         with warnings.catch_warnings():
