@@ -8,7 +8,7 @@ import pytest
 
 from assay.errors import BackendError, ConfigError, DataError
 from assay.rl.rewards import Array
-from assay.rl.scoring import Part, Rewards, ask, differing, reward
+from assay.rl.scoring import Part, Rewards, ask, differing, reward, whole_values
 from assay.rl.transforms import PAR, Centre, Clip, Gate, LengthPenalty, Overlong, Standardise, Statistics
 from assay.types import Group, Prompt, Response, Score, Unscored
 
@@ -363,3 +363,14 @@ def test_a_part_without_spread_is_told_of() -> None:
     one = Does(lambda groups: [[Score(value=1.0) for _ in g.responses] for g in groups])
     later = rewards(Part(name="rare", scorer=one, transforms=(Standardise(),)), statistics=found.statistics)
     assert later.total_B.tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.owed
+def test_references_are_read_as_responses_are() -> None:
+    """By the aggregate that is paid, where one is."""
+    scores = [STEPS.scores["ab"], Unscored(reason="no"), STEPS.scores["de"]]
+    responses = [*GROUPS[0].responses]
+    whole, least, steps = outcome(), process(place="terminal", aggregate="min"), process()
+    assert whole_values(whole, scores, responses) == pytest.approx([0.1, np.nan, 0.1], nan_ok=True)
+    assert whole_values(least, scores, responses) == pytest.approx([0.25, np.nan, 0.0], nan_ok=True)
+    assert whole_values(steps, scores, responses) == pytest.approx([0.1, np.nan, 0.1], nan_ok=True)

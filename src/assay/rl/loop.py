@@ -40,9 +40,9 @@ from assay.rl.policy import Policy
 from assay.rl.prime import ImplicitProcess
 from assay.rl.rewards import Array
 from assay.rl.rollout import Rollout, prompt_order, sample
-from assay.rl.scoring import Part, Rewards, ask, differing, reward
+from assay.rl.scoring import Part, Rewards, ask, differing, reward, whole_values
 from assay.rl.settings import PROCESS, Settings
-from assay.rl.transforms import Overlong, squash_warning
+from assay.rl.transforms import Overlong, order_fault, squash_warning
 from assay.rl.update import Seen, advantages_of, see, seen_figures, update
 from assay.training import resume as resuming
 from assay.training.adamw import AdamW, memory_of
@@ -116,7 +116,7 @@ def optimise(
     """
     golds = dict(golds or {})
     _check(policy, prompts, parts, settings, held_out, golds, prime)
-    prints = checkpoint.fingerprints(policy, prompts, parts, settings, held_out, golds, prime)
+    prints = checkpoint.fingerprints(policy, prompts, parts, settings, held_out, golds, prime, resume=resume)
     if not resume:
         (out / SUMMARY).unlink(missing_ok=True)
         shutil.rmtree(out / "checkpoint", ignore_errors=True)
@@ -171,6 +171,8 @@ def _check(
         )
     _check_lengths(policy, [*prompts, *held_out[: settings.watch_prompts]], settings.max_tokens)
     for part in parts:
+        if fault := order_fault(part.transforms):
+            raise ConfigError(f"part {part.name!r}: {fault}")
         for transform in part.transforms:
             if isinstance(transform, Overlong) and transform.limit - transform.buffer >= settings.max_tokens:
                 raise ConfigError(
@@ -407,7 +409,7 @@ def _references(job: _Job, part: Part, groups: Sequence[Group]) -> Array:
         scores = iter(ask(part.scorer, part.name, asked, settings.score_timeout))
         for key, group in zip(new, asked, strict=True):
             row = [next(scores) for _ in group.responses]
-            job.references[part.name, key] = np.array([s.value if isinstance(s, Score) else np.nan for s in row])
+            job.references[part.name, key] = whole_values(part, row, group.responses)
     return np.stack(
         [job.references[part.name, g.prompt.model_dump_json()] for g in groups for _ in g.responses], axis=0
     )
