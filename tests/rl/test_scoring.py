@@ -317,6 +317,12 @@ def test_a_setting_that_is_no_number_is_refused(name: str, value: float) -> None
         Part(name="a", scorer=None, **{name: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("settings", [{"temperature": 0.0, "place": "softmin"}, {"prover": 0.5, "place": "difference"}])
+def test_a_setting_that_cannot_be_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="temperature must be above 0, and prover at least 1"):
+        Part(name="a", scorer=None, **settings)  # type: ignore[arg-type]
+
+
 @pytest.mark.owed
 @pytest.mark.parametrize("shaped", [(Overlong(4, 3),), (LengthPenalty(0.1),), (LengthPenalty(0.1), Centre())])
 def test_equal_scores_are_equal_before_they_are_shaped(shaped: Any) -> None:

@@ -128,8 +128,6 @@ class Command:
         if self.threads:
             torch.set_num_threads(self.threads)
         device = device_of(self.device)
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise ConfigError(f"device is {device}, and torch finds no GPU here; give cpu, or auto")
         self._check()
         parts, golds = [part(words, device) for words in self.reward], named(self.gold, device)
         found = self._prompts()

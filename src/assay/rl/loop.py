@@ -169,6 +169,12 @@ def _check(
             f"{settings.advantage} compares step rewards, and every part pays whole responses; place one of them at "
             "the steps (place), or use rloo or grpo"
         )
+    trained = policy.network_parameters().values()
+    if settings.bf16_update != "master" and not any(p.dtype == torch.bfloat16 for p in trained):
+        raise ConfigError(
+            f"bf16_update {settings.bf16_update} does nothing: no parameter that is trained is in bfloat16; leave it "
+            "at master, or load the policy in bfloat16"
+        )
     _check_lengths(policy, [*prompts, *held_out[: settings.watch_prompts]], settings.max_tokens)
     for part in parts:
         if fault := order_fault(part.transforms):

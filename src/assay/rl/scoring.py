@@ -51,6 +51,11 @@ class Part:
         for name in ("weight", "threshold", "temperature", "prover"):
             if not math.isfinite(getattr(self, name)):
                 raise ConfigError(f"part {self.name!r}: {name} is {getattr(self, name)}; give a number")
+        if not self.temperature > 0 or not self.prover >= 1:
+            raise ConfigError(
+                f"part {self.name!r}: temperature is {self.temperature:g} and prover {self.prover:g}; temperature must "
+                "be above 0, and prover at least 1"
+            )
         idle = {
             "threshold": self.threshold != 0.9 and self.place != "below",
             "temperature": self.temperature != 0.1 and self.place != "softmin",
