@@ -45,7 +45,7 @@ from assay.rl.settings import PROCESS, Settings
 from assay.rl.transforms import Overlong, order_fault, squash_warning
 from assay.rl.update import Seen, advantages_of, see, seen_figures, update
 from assay.training import resume as resuming
-from assay.training.adamw import AdamW, memory_of
+from assay.training.adamw import AdamW, Memory, memory_of
 from assay.training.metrics import METRICS, metrics_file
 from assay.training.progress import progress as progress_bar
 from assay.types import Group, Prompt, Response, Score, Unscored
@@ -223,20 +223,7 @@ def _try_saving(policy: Policy, out: Path) -> None:
 def _run(job: _Job, progress: bool) -> State:
     """All rounds from where the checkpoint left off."""
     policy, settings, folder = job.policy, job.settings, job.out / "checkpoint"
-    # The value head learns at a rate of its own (`update`).
-    trained = policy.network_parameters()
-    optimiser = AdamW(
-        [*trained.values()],
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        bf16_update=settings.bf16_update,
-        seed=settings.seed,
-    )
-    models = [policy.model, policy.reference.model, *([] if job.prime is None else [job.prime.model])]
-    held = [*trained.values(), *(p for model in models for p in model.parameters())]
-    memory = memory_of({id(p): p for p in held}.values(), settings.bf16_update)
-    if progress:
-        print(memory.said(), file=sys.stderr)
+    optimiser, memory = _optimiser(job, progress)
     state = State(beta=settings.kl)
     if (folder / "state.pt").is_file():
         state = checkpoint.load(folder, policy, optimiser, job.prime, job.prints)
@@ -316,6 +303,26 @@ def _run(job: _Job, progress: bool) -> State:
             raise
         save()
     return state
+
+
+def _optimiser(job: _Job, progress: bool) -> tuple[AdamW, Memory]:
+    """AdamW on the language model's parameters, and what memory all takes, which is said. The value head learns at a
+    rate of its own (`update`)."""
+    policy, settings = job.policy, job.settings
+    trained = [*policy.network_parameters().values()]
+    optimiser = AdamW(
+        trained,
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        bf16_update=settings.bf16_update,
+        seed=settings.seed,
+    )
+    models = [policy.model, policy.reference.model, *([] if job.prime is None else [job.prime.model])]
+    held = [*trained, *(p for model in models for p in model.parameters())]
+    memory = memory_of({id(p): p for p in held}.values(), settings.bf16_update)
+    if progress:
+        print(memory.said(), file=sys.stderr)
+    return optimiser, memory
 
 
 def _sampled(job: _Job, state: State) -> tuple[Rollout, Rewards, dict[str, Any]]:
