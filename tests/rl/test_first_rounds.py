@@ -185,3 +185,9 @@ def test_a_price_that_no_response_reaches_is_refused(tmp_path: Path) -> None:
     part = Part(name="nines", scorer=small.By(small.nines), transforms=(Overlong(512, 128),))
     with pytest.raises(ConfigError, match="overlong prices tokens from 384 on, and no response is longer than"):
         run(tmp_path, small.policy(), part)
+
+
+@pytest.mark.owed
+def test_how_bfloat16_is_updated_does_nothing_in_float32(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="bf16_update stochastic does nothing"):
+        run(tmp_path, small.policy(), settings=replace(SMALL, bf16_update="stochastic"))

@@ -98,6 +98,7 @@ def changed(name: str, value: Any) -> Any:
         "kl_estimator": "k2", "kl_place": "loss_with_ratio", "kl_target": 2.0, "kl_budget": 5.0, "dual_clip": 3.0,
         "score_timeout": 5.0, "top_p": 0.9, "drop_equal": False, "value_clip": 0.5, "kl_horizon": 5.0, "gae_decay": 0.5,
         "critic_learning_rate": 0.1, "discount": 0.5, "temperature": 0.5,
+        "bf16_update": "stochastic",
     }  # fmt: skip
     return chosen[name] if name in chosen else value + 1
 
@@ -243,6 +244,11 @@ def test_another_reward_is_refused_midway_and_when_all_is_done(tmp_path: Path) -
 @pytest.mark.owed
 def test_a_scorer_that_cannot_be_told_says_what_to_do(tmp_path: Path) -> None:
     held = (number for number in range(3))
-    scorer = By(lambda response: Score(value=float(next(held))))
+    scorer = By(lambda response: Score(value=float(next(held, 0))))
     with pytest.raises(ConfigError, match=r"scorer 'rm' cannot be told .*attribute or method `fingerprint`"):
         told(parts=[Part(name="rm", scorer=scorer)])
+    done = optimise(
+        made(), small.PROMPTS[:8], [Part(name="rm", scorer=scorer)], settings=replace(SETTINGS, steps=1), out=tmp_path,
+        progress=False, resume=False,
+    )  # fmt: skip
+    assert done.steps == 1

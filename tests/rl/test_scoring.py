@@ -8,7 +8,7 @@ import pytest
 
 from assay.errors import BackendError, ConfigError, DataError
 from assay.rl.rewards import Array
-from assay.rl.scoring import Part, Rewards, ask, differing, reward
+from assay.rl.scoring import Part, Rewards, ask, differing, reward, whole_values
 from assay.rl.transforms import PAR, Centre, Clip, Gate, LengthPenalty, Overlong, Standardise, Statistics
 from assay.types import Group, Prompt, Response, Score, Unscored
 
@@ -317,6 +317,12 @@ def test_a_setting_that_is_no_number_is_refused(name: str, value: float) -> None
         Part(name="a", scorer=None, **{name: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("settings", [{"temperature": 0.0, "place": "softmin"}, {"prover": 0.5, "place": "difference"}])
+def test_a_setting_that_cannot_be_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="temperature must be above 0, and prover at least 1"):
+        Part(name="a", scorer=None, **settings)  # type: ignore[arg-type]
+
+
 @pytest.mark.owed
 @pytest.mark.parametrize("shaped", [(Overlong(4, 3),), (LengthPenalty(0.1),), (LengthPenalty(0.1), Centre())])
 def test_equal_scores_are_equal_before_they_are_shaped(shaped: Any) -> None:
@@ -363,3 +369,14 @@ def test_a_part_without_spread_is_told_of() -> None:
     one = Does(lambda groups: [[Score(value=1.0) for _ in g.responses] for g in groups])
     later = rewards(Part(name="rare", scorer=one, transforms=(Standardise(),)), statistics=found.statistics)
     assert later.total_B.tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.owed
+def test_references_are_read_as_responses_are() -> None:
+    """By the aggregate that is paid, where one is."""
+    scores = [STEPS.scores["ab"], Unscored(reason="no"), STEPS.scores["de"]]
+    responses = [*GROUPS[0].responses]
+    whole, least, steps = outcome(), process(place="terminal", aggregate="min"), process()
+    assert whole_values(whole, scores, responses) == pytest.approx([0.1, np.nan, 0.1], nan_ok=True)
+    assert whole_values(least, scores, responses) == pytest.approx([0.25, np.nan, 0.0], nan_ok=True)
+    assert whole_values(steps, scores, responses) == pytest.approx([0.1, np.nan, 0.1], nan_ok=True)

@@ -18,6 +18,7 @@ from assay.rl.transforms import (
     Standardise,
     Statistics,
     apply,
+    order_fault,
     spread_warning,
     squash_warning,
 )
@@ -186,6 +187,28 @@ def test_statistics_are_of_what_a_transform_is_given(transforms: Any) -> None:
     again, _, kept = apply(transforms, later, context(**more), first)
     assert again[:3] == pytest.approx(found)
     assert kept == first
+
+
+@pytest.mark.owed
+@pytest.mark.parametrize("before", [(Centre(),), (Standardise(),), (Clip(-1, 0.75),), (Standardise(), Clip(-1, 1))])
+def test_what_scores_are_compared_with_goes_the_same_way(before: Any) -> None:
+    """A response equal to its only reference beats it half of the time, whatever came before; and order is kept."""
+    same = context(references_R_M=SCORES[:, None].copy())
+    assert apply((*before, PAR(1)), SCORES, same)[0].tolist() == [0.5, 0.5, 0.5]
+    one = context(references_R_M=np.array([[0.5, np.nan]] * 3))
+    scaled, _, _ = apply(before, SCORES, one)
+    reference, _, _ = apply(before, np.array([0.5] * 3), one, apply(before, SCORES, one)[2])
+    found, _, _ = apply((*before, PAR(2)), SCORES, one)
+    assert found == pytest.approx(1 / (1 + np.exp(reference - scaled)))
+
+
+@pytest.mark.owed
+@pytest.mark.parametrize("before", [LengthPenalty(), Overlong(), Gate(), PAR()])
+def test_an_order_that_compares_unlike_things_is_refused(before: Any) -> None:
+    name = type(before).__name__
+    with pytest.raises(ConfigError, match=f"put PAR before {name}"):
+        apply((Centre(), before, Clip(), PAR(2)), SCORES, context(references_R_M=np.zeros((3, 2))))
+    assert order_fault((Centre(), PAR(2), before)) is None or isinstance(before, PAR)
 
 
 def test_a_squash_before_a_division_is_warned_of() -> None:

@@ -125,10 +125,10 @@ class Command:
         from assay.rl.loop import optimise
 
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        self._check()
         if self.threads:
             torch.set_num_threads(self.threads)
         device = device_of(self.device)
-        self._check()
         parts, golds = [part(words, device) for words in self.reward], named(self.gold, device)
         found = self._prompts()
         policy = self._policy(device)

@@ -1,5 +1,6 @@
 """Where a run stands, written whole or not at all, and refused by a run that differs."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -51,9 +52,14 @@ def fingerprints(
     held_out: Sequence[Prompt],
     golds: Mapping[str, Scorer],
     prime: ImplicitProcess | None,
+    *,
+    resume: bool = True,
 ) -> dict[str, str]:
-    """Names by content of all that decides how a run goes. Raises `ConfigError` for a scorer, splitter or grammar that
-    cannot be told from another."""
+    """Names by content of all that decides how a run goes.
+
+    Raises `ConfigError` for a scorer that cannot be told from another, where the run is to be resumed; where it is not,
+    such a scorer gets a name that no other run has.
+    """
     encoder = policy.generator.encoder
     reference = policy.reference.model
     learned = None
@@ -65,8 +71,8 @@ def fingerprints(
     scorers = {part.name: part.scorer for part in parts}
     told = {
         "settings": asdict(settings),
-        "reward": [placed, {name: _of_scorer(name, scorer) for name, scorer in scorers.items()}],
-        "gold scorers": [(name, _of_scorer(name, scorer)) for name, scorer in golds.items()],
+        "reward": [placed, {name: _of_scorer(name, scorer, resume) for name, scorer in scorers.items()}],
+        "gold scorers": [(name, _of_scorer(name, scorer, resume)) for name, scorer in golds.items()],
         "policy": [policy.model, policy.critic],
         "reference policy": None if reference is policy.model else reference,
         "tokenizer": policy.tokenizer,
@@ -80,13 +86,16 @@ def fingerprints(
     return {name: of_content(thing) for name, thing in told.items()}
 
 
-def _of_scorer(name: str, scorer: Scorer) -> str:
+def _of_scorer(name: str, scorer: Scorer, resume: bool) -> str:
     try:
         return of_content(scorer)
     except ConfigError as error:
+        if not resume:
+            return f"unknown {uuid.uuid4()}"
         raise ConfigError(
-            f"scorer {name!r} cannot be told from another one, so a run that was interrupted could go on with another "
-            f"reward: {error}; give it an attribute or method `fingerprint`"
+            f"scorer {name!r} cannot be told from another one, so an interrupted run could be resumed with another "
+            f"reward: {error}. Give the scorer an attribute or method `fingerprint` (a function cannot have one: make "
+            "it a class with a method `score`), or run without resuming"
         ) from error
 
 

@@ -40,12 +40,12 @@ from assay.rl.policy import Policy
 from assay.rl.prime import ImplicitProcess
 from assay.rl.rewards import Array
 from assay.rl.rollout import Rollout, prompt_order, sample
-from assay.rl.scoring import Part, Rewards, ask, differing, reward
+from assay.rl.scoring import Part, Rewards, ask, differing, reward, whole_values
 from assay.rl.settings import PROCESS, Settings
-from assay.rl.transforms import Overlong, squash_warning
+from assay.rl.transforms import Overlong, order_fault, squash_warning
 from assay.rl.update import Seen, advantages_of, see, seen_figures, update
 from assay.training import resume as resuming
-from assay.training.adamw import AdamW, memory_of
+from assay.training.adamw import AdamW, Memory, memory_of
 from assay.training.metrics import METRICS, metrics_file
 from assay.training.progress import progress as progress_bar
 from assay.types import Group, Prompt, Response, Score, Unscored
@@ -116,7 +116,7 @@ def optimise(
     """
     golds = dict(golds or {})
     _check(policy, prompts, parts, settings, held_out, golds, prime)
-    prints = checkpoint.fingerprints(policy, prompts, parts, settings, held_out, golds, prime)
+    prints = checkpoint.fingerprints(policy, prompts, parts, settings, held_out, golds, prime, resume=resume)
     if not resume:
         (out / SUMMARY).unlink(missing_ok=True)
         shutil.rmtree(out / "checkpoint", ignore_errors=True)
@@ -169,8 +169,16 @@ def _check(
             f"{settings.advantage} compares step rewards, and every part pays whole responses; place one of them at "
             "the steps (place), or use rloo or grpo"
         )
+    trained = policy.network_parameters().values()
+    if settings.bf16_update != "master" and not any(p.dtype == torch.bfloat16 for p in trained):
+        raise ConfigError(
+            f"bf16_update {settings.bf16_update} does nothing: no parameter that is trained is in bfloat16; leave it "
+            "at master, or load the policy in bfloat16"
+        )
     _check_lengths(policy, [*prompts, *held_out[: settings.watch_prompts]], settings.max_tokens)
     for part in parts:
+        if fault := order_fault(part.transforms):
+            raise ConfigError(f"part {part.name!r}: {fault}")
         for transform in part.transforms:
             if isinstance(transform, Overlong) and transform.limit - transform.buffer >= settings.max_tokens:
                 raise ConfigError(
@@ -215,20 +223,7 @@ def _try_saving(policy: Policy, out: Path) -> None:
 def _run(job: _Job, progress: bool) -> State:
     """All rounds from where the checkpoint left off."""
     policy, settings, folder = job.policy, job.settings, job.out / "checkpoint"
-    # The value head learns at a rate of its own (`update`).
-    trained = policy.network_parameters()
-    optimiser = AdamW(
-        [*trained.values()],
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        bf16_update=settings.bf16_update,
-        seed=settings.seed,
-    )
-    models = [policy.model, policy.reference.model, *([] if job.prime is None else [job.prime.model])]
-    held = [*trained.values(), *(p for model in models for p in model.parameters())]
-    memory = memory_of({id(p): p for p in held}.values(), settings.bf16_update)
-    if progress:
-        print(memory.said(), file=sys.stderr)
+    optimiser, memory = _optimiser(job, progress)
     state = State(beta=settings.kl)
     if (folder / "state.pt").is_file():
         state = checkpoint.load(folder, policy, optimiser, job.prime, job.prints)
@@ -308,6 +303,26 @@ def _run(job: _Job, progress: bool) -> State:
             raise
         save()
     return state
+
+
+def _optimiser(job: _Job, progress: bool) -> tuple[AdamW, Memory]:
+    """AdamW on the language model's parameters, and what memory all takes, which is said. The value head learns at a
+    rate of its own (`update`)."""
+    policy, settings = job.policy, job.settings
+    trained = [*policy.network_parameters().values()]
+    optimiser = AdamW(
+        trained,
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        bf16_update=settings.bf16_update,
+        seed=settings.seed,
+    )
+    models = [policy.model, policy.reference.model, *([] if job.prime is None else [job.prime.model])]
+    held = [*trained, *(p for model in models for p in model.parameters())]
+    memory = memory_of({id(p): p for p in held}.values(), settings.bf16_update)
+    if progress:
+        print(memory.said(), file=sys.stderr)
+    return optimiser, memory
 
 
 def _sampled(job: _Job, state: State) -> tuple[Rollout, Rewards, dict[str, Any]]:
@@ -407,7 +422,7 @@ def _references(job: _Job, part: Part, groups: Sequence[Group]) -> Array:
         scores = iter(ask(part.scorer, part.name, asked, settings.score_timeout))
         for key, group in zip(new, asked, strict=True):
             row = [next(scores) for _ in group.responses]
-            job.references[part.name, key] = np.array([s.value if isinstance(s, Score) else np.nan for s in row])
+            job.references[part.name, key] = whole_values(part, row, group.responses)
     return np.stack(
         [job.references[part.name, g.prompt.model_dump_json()] for g in groups for _ in g.responses], axis=0
     )

@@ -21,7 +21,7 @@ from assay.rl.rewards import Array, Place, place
 from assay.rl.transforms import Context, Statistics, Transform, apply, spread_warning
 from assay.types import Group, Response, Score, Unscored
 
-__all__ = ["Part", "Rewards", "Statistics", "ask", "differing", "reward"]
+__all__ = ["Part", "Rewards", "Statistics", "ask", "differing", "reward", "whole_values"]
 
 ALIKE = 1e-9
 """Rewards that are no further apart are the same."""
@@ -51,6 +51,11 @@ class Part:
         for name in ("weight", "threshold", "temperature", "prover"):
             if not math.isfinite(getattr(self, name)):
                 raise ConfigError(f"part {self.name!r}: {name} is {getattr(self, name)}; give a number")
+        if not self.temperature > 0 or not self.prover >= 1:
+            raise ConfigError(
+                f"part {self.name!r}: temperature is {self.temperature:g} and prover {self.prover:g}; temperature must "
+                "be above 0, and prover at least 1"
+            )
         idle = {
             "threshold": self.threshold != 0.9 and self.place != "below",
             "temperature": self.temperature != 0.1 and self.place != "softmin",
@@ -223,6 +228,16 @@ def differing(rewards: Rewards, group_B: Ints, what: Literal["total", "steps", "
         if any(len(row) != len(first) or not np.allclose(row, first, rtol=0, atol=ALIKE) for row in others):
             found.append(g)
     return found
+
+
+def whole_values(part: Part, scores: Sequence[Score | Unscored], responses: Sequence[Response]) -> Array:
+    """One value a response, NaN where there is none: what a part that pays whole responses takes of a score, and the
+    score of the whole where it pays steps."""
+    found = [_values(part, *each, alone=False)[0] for each in zip(scores, responses, strict=True)]
+    whole = [score.value if isinstance(score, Score) else math.nan for score in scores]
+    if not part.whole:
+        return np.array(whole)
+    return np.array([value[0] if value else math.nan for value in found])
 
 
 def _values(part: Part, score: Score | Unscored, response: Response, alone: bool) -> tuple[Sequence[float], str]:

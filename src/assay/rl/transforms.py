@@ -30,6 +30,7 @@ __all__ = [
     "Statistics",
     "Transform",
     "apply",
+    "order_fault",
     "spread_warning",
     "squash_warning",
 ]
@@ -229,6 +230,10 @@ class Gate:
         return np.where(fits_R[context.owner_N], values_N, self.otherwise)
 
 
+OF_THE_SCORE: Final = (Centre, Standardise, Clip)
+"""Transforms that make of a score what they make of it wherever it is from."""
+
+
 def apply(
     transforms: Sequence[Transform], values_N: Array, context: Context, statistics: Statistics | None = None
 ) -> tuple[Array, dict[str, float], Statistics | None]:
@@ -238,12 +243,18 @@ def apply(
     statistics: of the run's first batch; None = this is the first, and they are taken here (None without scores).
     """
     figures: dict[str, float] = {}
+    if fault := order_fault(transforms):
+        raise ConfigError(fault)
     known = [_statistics(values_N)] if statistics is None else [statistics, *statistics.after]
     nothing = statistics is None and not len(values_N)
     for i, transform in enumerate(transforms):
         if i == len(known):
             known.append(_statistics(values_N))
-        after_N = transform(values_N, replace(context, given=known[i]))
+        context = replace(context, given=known[i])
+        after_N = transform(values_N, context)
+        if context.references_R_M is not None and isinstance(transform, OF_THE_SCORE):
+            # What scores are compared with goes the same way as they.
+            context = replace(context, references_R_M=transform(context.references_R_M, context))
         name = type(transform).__name__.lower()
         if len(after_N):
             figures |= {
@@ -257,6 +268,22 @@ def apply(
 
 def _statistics(values_N: Array) -> Statistics:
     return Statistics(float(values_N.mean()), float(values_N.std())) if len(values_N) else Statistics(0.0, 1.0)
+
+
+def order_fault(transforms: Sequence[Transform]) -> str | None:
+    """Why these transforms cannot come in this order; None where they can."""
+    earlier: list[str] = []
+    for transform in transforms:
+        name = type(transform).__name__
+        if transform.references and earlier:
+            others = ", ".join(earlier)
+            return (
+                f"{name} compares scores with those of other responses, and what {others} makes of a score does not "
+                f"depend on the score alone: put {name} before {others}"
+            )
+        if not isinstance(transform, OF_THE_SCORE):
+            earlier.append(name)
+    return None
 
 
 def spread_warning(transforms: Sequence[Transform], statistics: Statistics) -> str | None:
