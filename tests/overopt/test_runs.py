@@ -60,8 +60,12 @@ def test_the_end_is_the_mean_of_the_last_looks() -> None:
 
 def test_over_optimization_needs_gold_to_fall_and_the_proxy_to_rise() -> None:
     golds = [[0.0, 3.0, 1.0, -1.0], [0.0, 3.2, 1.0, -1.1], [0.0, 2.9, 1.0, -0.8]]
-    assert arm("a", [made(KLS, g) for g in golds]).over_optimized
-    assert "over-optimized over 3 runs" in arm("a", [made(KLS, g) for g in golds]).verdict
+    # Runs whose proxies are all alike have no interval, and prove no rise.
+    assert not arm("a", [made(KLS, g) for g in golds]).over_optimized
+    climbing = [[0.0, 1.0, 2.0, 3.0 + 0.1 * k] for k in range(3)]
+    fallen = arm("a", [made(KLS, g, proxies) for g, proxies in zip(golds, climbing, strict=True)])
+    assert fallen.over_optimized
+    assert "over-optimized over 3 runs" in fallen.verdict
     sinking = [0.0, 1.0, 0.5, 0.2]
     assert not arm("a", [made(KLS, g, sinking) for g in golds]).over_optimized
     rising = [[0.0, 1.0, 2.0, 3.0 + k] for k in range(3)]
@@ -75,9 +79,10 @@ def test_over_optimization_needs_gold_to_fall_and_the_proxy_to_rise() -> None:
 
 def test_arms_are_compared_run_by_run() -> None:
     one = arm("one", [made(KLS, [0.0, 1.0, 1.0, k + 0.5]) for k in range(3)])
-    other = arm("other", [made(KLS, [0.0, 1.0, 1.0, float(k)]) for k in range(3)])
+    other = arm("other", [made(KLS, [0.0, 1.0, 1.0, k + 0.1 * (k - 1)]) for k in range(3)])
     assert one.ends_less(other).value == pytest.approx(0.5)
-    assert one.ends_less(other).low == pytest.approx(0.5)
+    # Differences of .6, .5 and .4: t(.975, 2) = 4.3027.
+    assert one.ends_less(other).low == pytest.approx(0.5 - 4.302653 * 0.1 / 3**0.5)
     # Without pairs the runs' own spread counts.
     fewer = arm("fewer", [made(KLS, [0.0, 1.0, 1.0, float(k)]) for k in range(2)])
     assert one.ends_less(fewer).value == pytest.approx(1.0)

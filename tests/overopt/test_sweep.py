@@ -189,7 +189,8 @@ def test_points_go_to_a_file_and_back(tmp_path):
     path = tmp_path / "points.jsonl"
     write_points(path, found.points)
     assert len(path.read_bytes().decode().strip().split("\n")) == 2
-    assert read_points(path) == list(found.points)
+    # At n = 1 every prompt has a KL of 0, so it has no interval: NaN, which is not equal to itself.
+    assert repr(read_points(path)) == repr(list(found.points))
     # One prompt has numbers that are not finite, which JSON does not know.
     write_points(path, sweep_best_of_n({"p": PROXY[:1]}, {"g": GOLD[:1]}, ns=[2], resamples=20).points)
     assert json.loads(path.read_text())["gold_se"] is None

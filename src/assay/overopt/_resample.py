@@ -59,15 +59,15 @@ def estimate(
 ) -> Estimate:
     """A value with the interval of its bootstrap draws (R,) over n prompts, widened as Student's is for few of them.
 
-    scale: where it is widened; correlations by Fisher's arctanh, so that no end passes 1. Without an interval from one
-    prompt, or where all draws agree.
+    scale: where it is widened; correlations by Fisher's arctanh, so that no end passes 1. One prompt has no interval.
     """
     forth, back = SCALES[scale]
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = back(widened(forth(draws), forth(np.float64(value)), n, confidence))
-    low, high = ends(np.asarray(spread), confidence)
-    if low == high:
-        low = high = math.nan
+        spread = np.asarray(back(widened(forth(draws), forth(np.float64(value)), n, confidence)))
+    if n > 1:
+        # A correlation of 1 is at infinity there; where every draw is, gold follows the proxy to the last digit.
+        spread = np.where(draws == value, value, spread)
+    low, high = ends(spread, confidence)
     return Estimate(value=float(value), low=low, high=high, n=n, unscored=unscored)
 
 

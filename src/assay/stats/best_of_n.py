@@ -106,7 +106,8 @@ def curve(
 def _over_prompts(values_P: Array, share: bool, confidence: float, unscored: int) -> Estimate:
     x = values_P[~np.isnan(values_P)]
     if share:
-        x = np.clip(np.round(x, 12), 0.0, 1.0)
+        nearest = np.round(x)
+        x = np.where(np.abs(x - nearest) < 1e-9, nearest, x)
     # A gold that is .7 for every prompt may be one that can be anything; one that is always 1 is taken for a share.
     alike = bool((x == x[0]).all()) and x[0] not in (0.0, 1.0) if len(x) else True
     if share and not alike:
