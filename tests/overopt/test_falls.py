@@ -103,7 +103,7 @@ def test_a_planted_fall_beyond_an_eighth_of_the_pool_is_not_hidden(size):
             assert f"n = {found.points[found.fall.end].n}" in found.verdict
             shown += found.fall.sure
             if "Beyond it human falls" in found.verdict:
-                assert f"n > N/8: pools of {size}" in found.verdict
+                assert "few responses a prompt (n > N/8)" in found.verdict
     assert shown >= (7 if size == 64 else 0)
 
 

@@ -154,7 +154,10 @@ def _number(response: Response, name: str) -> float:
     if not isinstance(value, (int, float)):
         where = response.meta.get("", "a response's meta")
         raise DataError(f"{where}: {name!r} is {value!r:.60}; it must be a number, or null for unscored")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def silent(pool: Pool) -> NDArray[np.bool_]:

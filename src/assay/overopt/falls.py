@@ -27,8 +27,8 @@ EQUAL: Final = 6
 """Units whose differences are all equal that make a fall sure: the sign test's p is then below 0.025."""
 FEW: Final = 9
 """Degrees of freedom below which Bonferroni's critical value is taken where it is larger."""
-ROUNDING: Final = 1e-12
-"""Share of the values' size below which a spread is rounding."""
+ROUNDING: Final = (1e-13, 1e-9)
+"""Shares of the values' size, and of the curve's range, below which a difference or a spread is rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,8 @@ class Errors:
         drawn: Array = np.asarray(rng.standard_normal((resamples, len(self.factor_M_K))) @ self.factor_M_K)
         if math.isinf(self.freedom):
             return drawn
-        return np.asarray(drawn / np.sqrt(rng.chisquare(self.freedom, resamples) / self.freedom)[:, None])
+        spread = np.sqrt(rng.chisquare(self.freedom, resamples) / self.freedom)
+        return np.asarray(drawn / spread[:, None], dtype=np.float64)
 
     def of_differences(self) -> Array:
         """Standard errors of the differences between points, (K, K)."""
@@ -84,7 +85,7 @@ def errors_of_units(values_P_K: Array) -> Errors:
         raise DataError(f"{count} prompts or runs have gold at every point that counts; two are needed for an interval")
     centred = values_P_K - values_P_K.mean(axis=0)
     size = float(np.abs(values_P_K).max(initial=0.0))
-    centred = np.where(np.abs(centred) > ROUNDING * size, centred, 0.0)
+    centred = np.where(np.abs(centred) > ROUNDING[0] * size, centred, 0.0)
     return Errors(centred / math.sqrt(count * (count - 1)), count, count - 1)
 
 
@@ -103,7 +104,9 @@ def falls(
     """
     value = mean_K[:, None] - mean_K[None, :]
     spread = errors.of_differences()
-    noisy = spread > ROUNDING * max(1e-300, float(np.abs(mean_K).max(initial=0.0)))
+    least = ROUNDING[0] * float(np.abs(mean_K).max()) + ROUNDING[1] * float(np.ptp(mean_K))
+    value = np.where(np.abs(value) > least, value, 0.0)
+    noisy = spread > least
     draws = errors.draws(resamples, seed)
     largest = np.full(resamples, -np.inf)
     for k in range(1, len(mean_K)):
@@ -137,7 +140,7 @@ def largest_fall(
     else:
         end = len(mean_K) - 1
         start = int(np.argmax(mean_K))
-        if start == end:
+        if not value[start, end] > 0:
             return None
     v, h = float(value[start, end]), float(half[start, end])
     return Fall(start=start, end=end, loss=Estimate(value=v, low=v - h, high=v + h, n=errors.units))

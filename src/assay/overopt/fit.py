@@ -143,9 +143,8 @@ class Fit:
         """What the fit says about a peak, and whether the data do."""
         edges = value(self.form, self.alpha.value, self.beta.value, [self.d_min, self.d_max])
         if self.alpha.value <= 0 and (edges < 0).all():
-            return (
-                f"no peak: the curve falls from the start, so no optimisation pays (alpha = {number(self.alpha.value)})"
-            )
+            how = "so no optimisation pays" if self.alpha.high < 0 else "though not surely"
+            return f"no peak: the curve falls from the start, {how} (alpha = {number(self.alpha.value)})"
         if self.peak is None:
             return f"no peak: the fitted form does not turn down (beta = {number(self.beta.value)})"
         p = self.peak

@@ -28,7 +28,7 @@ from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.study import plain
 from assay.overopt.sweep import Point
 from assay.report.numbers import fixed, number
-from assay.report.policy import Look, common_gold, looks
+from assay.report.policy import Look, common_gold, known, looks
 from assay.stats import Estimate, student
 
 __all__ = ["Arm", "Run", "arm", "read_run", "run_of", "run_points", "write_arms"]
@@ -113,6 +113,9 @@ class Arm:
         if self.peak_step == steps[0]:
             top = f"gold is highest before the first round, at {_told(self.start)}: training did not raise it"
         ends = f"it ends at {_told(self.end)}"
+        if self.fell and self.peak_step == steps[0]:
+            falls = f"{self.name}: gold falls from the start {over}, and no training pays"
+            return f"{falls}. {top[0].upper()}{top[1:]}; {ends}."
         if self.over_optimized:
             return (
                 f"{self.name}: over-optimized {over}. {top[0].upper()}{top[1:]}; {ends} while the proxy goes on rising "
@@ -202,10 +205,12 @@ def run_of(rows: Sequence[Mapping[str, Any]], gold: str | None = None, where: st
     name = gold if gold is not None else common_gold([seen])
     if not seen or name is None:
         raise DataError(f"{where} has no look with a gold; train it with --gold SCORER and prompts held out")
-    there = [look for look in seen if look.gold_of(name) and look.kl and look.proxy]
+    there = [look for look in seen if look.gold_of(name) and known(look.kl) and look.proxy]
     if not there:
-        known = ", ".join(dict.fromkeys(n for look in seen for n in look.gold or {})) or "none"
-        raise DataError(f"{where} has no gold {name!r}; there is {known}")
+        if any(look.gold_of(name) for look in seen):
+            raise DataError(f"{where} has gold {name!r}, but no evaluation that also has a proxy and a KL")
+        others = ", ".join(dict.fromkeys(n for look in seen for n in look.gold or {})) or "none"
+        raise DataError(f"{where} has no gold {name!r}; there is {others}")
     return Run(tuple(there), name)
 
 

@@ -15,7 +15,7 @@ from typing import Final, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import gammaln, ndtri, xlogy
+from scipy.special import gammaln, ndtri, stdtrit, xlogy
 from scipy.stats import rankdata
 
 from assay.errors import ConfigError, DataError
@@ -36,6 +36,8 @@ POWER: Final = 0.5
 """Standard errors beyond the critical value that make a test succeed in seven cases of ten."""
 LEAN: Final = 0.5
 """Standard errors by which a loss must exceed epsilon before a point is passed over where no fall is sure."""
+HANDFUL: Final = 50
+"""Units below which Student's quantile takes the place of the normal one."""
 REACHED: Final = 0.5
 """Share of the prompts that must have a value at a point for falls to be looked for there."""
 
@@ -243,13 +245,19 @@ def _stop(
 def _more(gap: float, error: float, units: int, how: dict[str, float]) -> int | None:
     """Units beyond those there are until a difference that exceeds epsilon by `gap` is seen to, in seven cases of ten.
 
-    units' = units ((z + power) error / gap)^2, z the normal quantile; None where that is beyond reach.
+    units' = units ((z + power) error / gap)^2, z the normal quantile or, of a handful, Student's; None beyond reach.
     """
-    z = float(ndtri((1 + how["confidence"]) / 2))
     if not gap > 0 or not error > 0:
         return None
-    needed = units * ((z + POWER) * error / gap) ** 2
-    return max(1, math.ceil(needed) - units) if needed < MOST else None
+    tail = (1 + how["confidence"]) / 2
+    needed = units * ((float(ndtri(tail)) + POWER) * error / gap) ** 2
+    if needed < HANDFUL:
+        # The quantile depends on how many there will be.
+        for count in range(units + 1, units + 2 * HANDFUL):
+            needed = count
+            if (float(stdtrit(count - 1, tail)) + POWER) * error * math.sqrt(units / count) <= gap:
+                break
+    return max(2, math.ceil(needed) - units) if needed < MOST else None
 
 
 def _name(kl: float, n: float | None) -> str:
@@ -262,11 +270,13 @@ def _words(stop: Stop, names: Sequence[str], following: tuple[str, Estimate] | N
     fallen = "" if stop.fall is None else _fallen(stop.fall, names)
     if following is None:
         if stop.fall is not None and (stop.sure or stop.fall.loss.value > stop.epsilon):
-            return f"{_capital(at)} is the last point that counts: {gold}. {fallen}."
+            return f"The last point that counts is {at}: {gold}. {fallen}."
         return f"Nothing says to stop up to {at}, the last point that counts: {gold}. Beyond it the data say nothing."
     name, after = following
     high = "" if not stop.loss.high > 0 else f", at most {number(stop.loss.high)} below the best so far"
     lost = f"the next point, {name}, loses {number(after.value)} {interval(after)} of the best so far"
+    if after.low == after.high and not stop.settled:
+        return f"{_capital(lost)}; differences that do not vary over so few say nothing for certain. {fallen}."
     if stop.settled:
         return f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {_capital(lost)}, surely more. {fallen}."
     more = _count(stop, unit if stop.rule == "paired" else "gold labels")

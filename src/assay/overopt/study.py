@@ -182,8 +182,14 @@ class Study:
     def _advice(self, stop: Stop, top: Point) -> str:
         at = self.points[stop.index]
         if at.kl == 0 and len(self.used) > 1:
-            how = "surely falls from the start" if stop.sure else "looks lower, though not surely, whatever n"
-            return f"Do not select by {self.proxy}: {self.gold} {how}, and no optimisation by it pays."
+            if stop.sure:
+                return (
+                    f"Do not select by {self.proxy}: {self.gold} falls from the start, and no optimisation by it pays."
+                )
+            return (
+                f"Nothing shows that selecting by {self.proxy} pays: {self.gold} looks lower than that of a single "
+                "response whatever n, though not surely."
+            )
         gain = "" if self.gain is None else f"{number(self.gain.value, sign=True)} {interval(self.gain, sign=True)}"
         worth = f"that is worth {gain} in {self.gold} over a single response"
         if self.gain is not None and self.gain.high < 0:
@@ -204,11 +210,10 @@ class Study:
             return f"Choose the best of {much} {_at(at)}{near}: {worth}."
         if self._fallen(stop):
             return f"Choose the best of up to {_at(at)}{near}: {worth}."
-        return (
-            f"Choose the best of up to {_at(at)}{near}: {worth} and nothing says to stop earlier. These data end "
-            f"{'at' if self.points[-1] is at else 'to be dependable at'} that n; beyond it they say "
-            f"{'nothing' if self.points[-1] is at else 'little'}."
-        )
+        end = "These data end there; beyond it they say nothing."
+        if self.points[-1] is not at:
+            end = "These pools say little of larger n."
+        return f"Choose the best of up to {_at(at)}{near}: {worth} and nothing says to stop earlier. {end}"
 
     def _fallen(self, stop: Stop) -> bool:
         """Whether the points show a fall that is worth a word: a sure one, or one of more than epsilon."""
@@ -219,7 +224,7 @@ class Study:
             return ""
         fall, start, end = stop.fall, self.points[stop.fall.start], self.points[stop.fall.end]
         lost = f"{number(fall.loss.value)} {interval(fall.loss)}"
-        few = "" if end.trusted or self.hint else f", on few responses a prompt (n > N/8: pools of {end.pool:,})"
+        few = "" if end.trusted or self.hint else ", on few responses a prompt (n > N/8)"
         some = fall.loss.n < max(p.gold_mean.n for p in self.points)
         over = f", over the {fall.loss.n:,} prompts that have so many" if some else ""
         if not fall.sure:
@@ -227,6 +232,8 @@ class Study:
                 f"By {_at(end)} {self.gold} is {lost} lower than at {_at(start)}{over}{few}: a fall that is not "
                 "certain, so harder selection is a risk without a prospect."
             )
+        if fall.start == 0:
+            return f"From one response to {_at(end)} {self.gold} surely loses {lost}{over}{few}."
         climbs = end.proxy_mean.low > start.proxy_mean.high
         return (
             f"Beyond it {self.gold} falls{f' while {self.proxy} goes on rising' if climbs else ''}: from {_at(start)} "
@@ -317,7 +324,7 @@ class _Make:
         several = (~np.isnan(x)).sum(axis=1) >= 2
         within_x, within_y = _within(x[several]), _within(y[several])
         there = ~np.isnan(within_x)
-        flat, level = _level(within_x, x[several]), _level(within_y, y[several])
+        flat, level = _level(x[several]), _level(y[several])
         spread = 0.0 if level else float(within_y[there].std())
         epsilon = EPSILON * spread if self.epsilon is None else self.epsilon
         counted = _counted(curve)
@@ -507,10 +514,9 @@ def _within(values: Array) -> Array:
     return np.asarray(values - np.nanmean(values, axis=1, keepdims=True))
 
 
-def _level(within: Array, values: Array) -> bool:
-    """Whether values differ within no prompt, up to rounding."""
-    there = ~np.isnan(within)
-    return not (np.abs(within[there]) > 1e-12 * max(1.0, float(np.abs(values[there]).max(initial=0.0)))).any()
+def _level(values: Array) -> bool:
+    """Whether values differ within no prompt."""
+    return bool((np.nanmax(values, axis=1) == np.nanmin(values, axis=1)).all())
 
 
 def _sample(within_x: Array, within_y: Array, seed: int) -> tuple[tuple[float, float], ...]:

@@ -29,6 +29,8 @@ __all__ = ["Curve", "Point", "Sweep", "default_ns", "read_points", "sweep_best_o
 TRUSTED_SHARE: Final = 0.95
 """Of the prompts, how many must have pools of 8 n for a point to be trusted."""
 
+LARGEST: Final = 1e100
+"""Size of a score beyond which its square is no number."""
 GAP: Final = 0.05
 """Nats by which the empirical KL may fall short of the formula before the formula is said not to hold."""
 
@@ -379,6 +381,8 @@ def _scores(what: str, named: Mapping[str, ArrayLike]) -> dict[str, Array]:
             raise DataError(f"{what} {name!r} is {found[name].shape}; it must be (prompts, responses)")
         if np.isinf(found[name]).any():
             raise DataError(f"{what} {name!r} has infinite scores; give numbers, NaN for unscored")
+        if (np.abs(found[name]) > LARGEST).any():
+            raise DataError(f"{what} {name!r} has scores beyond {LARGEST:g}, which cannot be averaged; rescale them")
         if np.isnan(found[name]).all():
             raise DataError(f"{what} {name!r} has no score at all")
     return found

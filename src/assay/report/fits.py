@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from assay.report.html import Bullets, Paragraph, Section, Table
-from assay.report.numbers import fixed, number
+from assay.report.numbers import cells, fixed, number
 from assay.stats import Estimate
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def cell(estimate: Estimate | None, sign: bool = False) -> str:
     value = fixed(estimate.value, sign=sign)
     if math.isnan(estimate.low) or math.isnan(estimate.high):
         return value
-    return f"{value}\n[{fixed(estimate.low, sign=sign)}, {fixed(estimate.high, sign=sign)}]"
+    value, low, high = cells(estimate, sign=sign)
+    return f"{value}\n[{low}, {high}]"
 
 
 def _number(value: float, digits: int) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from assay.config import write_atomic
 from assay.errors import MissingExtra
+from assay.report.numbers import cells
 from assay.stats import Estimate, bracket, summarise
 
 if TYPE_CHECKING:
@@ -258,8 +259,9 @@ def shown(value: Any) -> str:
 
 
 def _cells(estimate: Estimate, digits: int) -> tuple[str, str, str, str]:
-    value = "n/a" if math.isnan(estimate.value) else f"{estimate.value:.{digits}f}"
-    return value, bracket(estimate, f".{digits}f"), f"{estimate.n:,}", f"{estimate.unscored:,}"
+    value, low, high = cells(estimate, digits)
+    ends = bracket(estimate) if math.isnan(estimate.low) else f"[{low}, {high}]"
+    return value, ends, f"{estimate.n:,}", f"{estimate.unscored:,}"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

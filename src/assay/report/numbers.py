@@ -3,15 +3,17 @@
 import math
 from typing import Final
 
-from assay.stats import Estimate
+from assay.stats import Estimate, bracket
 
-__all__ = ["beside", "fixed", "interval", "number"]
+__all__ = ["beside", "cells", "fixed", "interval", "number"]
 
 NOISE: Final = 1e-9
 """Size below which a number is taken for rounding and shown as 0."""
+NOTHING: Final = 1e-6
+"""Share of the other end of an interval below which an end is shown as 0."""
 SMALL: Final = 1e-4
 """Size below which decimals would take more places than they tell."""
-LARGE: Final = 1e6
+LARGE: Final = 1e9
 """Size from which on digits before the point no longer tell anything."""
 
 
@@ -34,24 +36,40 @@ def number(value: float, *, sign: bool = False) -> str:
     return text if "e" not in text else f"{value:{mark},.0f}"
 
 
-def fixed(value: float, digits: int = 3, *, sign: bool = False) -> str:
-    """A number with so many decimals, as a column of a table has it; `number` where they would show nothing or all."""
+def fixed(value: float, digits: int = 3, *, sign: bool = False, scale: float = 0.0) -> str:
+    """A number with so many decimals, as a column of a table has it; `number` where they would show nothing or all.
+
+    scale: size of what stands beside it, such as the other end of an interval, before which it may well be 0.
+    """
     if not math.isfinite(value) or abs(value) < NOISE:
         return f"{0:.{digits}f}" if abs(value) < NOISE else number(value, sign=sign)
-    if abs(value) < 0.5 * 10**-digits or abs(value) >= 10_000:
+    least = 0.5 * 10**-digits
+    if (abs(value) < least and scale < least) or abs(value) >= 10_000:
         return number(value, sign=sign)
     return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
 def beside(estimate: Estimate, digits: int = 3) -> str:
-    """A value and its interval in decimals, as a column has them; no brackets where there is no interval."""
+    """A value and its interval in decimals, as a column has them; in words where it has none."""
     if math.isnan(estimate.low) or math.isnan(estimate.high):
-        return fixed(estimate.value, digits)
-    return f"{fixed(estimate.value, digits)} [{fixed(estimate.low, digits)}, {fixed(estimate.high, digits)}]"
+        return f"{fixed(estimate.value, digits)} {bracket(estimate)}"
+    value, low, high = cells(estimate, digits)
+    return f"{value} [{low}, {high}]"
+
+
+def cells(estimate: Estimate, digits: int = 3, *, sign: bool = False) -> tuple[str, str, str]:
+    """Value, lower and upper end in decimals that suit all three."""
+    three = (estimate.value, estimate.low, estimate.high)
+    scale = max((abs(x) for x in three if math.isfinite(x)), default=0.0)
+    value, low, high = (fixed(x, digits, sign=sign, scale=scale) for x in three)
+    return value, low, high
 
 
 def interval(estimate: Estimate, *, sign: bool = False) -> str:
     """The interval of an estimate in brackets; in words where it has none."""
     if math.isnan(estimate.low) or math.isnan(estimate.high):
-        return "[no interval]"
-    return f"[{number(estimate.low, sign=sign)}, {number(estimate.high, sign=sign)}]"
+        return bracket(estimate)
+    ends = (estimate.low, estimate.high)
+    least = NOTHING * max((abs(x) for x in ends if math.isfinite(x)), default=0.0)
+    low, high = (number(0.0 if abs(x) < least else x, sign=sign) for x in ends)
+    return f"[{low}, {high}]"

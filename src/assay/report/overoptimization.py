@@ -288,7 +288,7 @@ def _n(point: "Point") -> str:
 
 
 def _brief(estimate: Estimate) -> str:
-    return beside(estimate) if math.isfinite(estimate.low) else f"{beside(estimate)} (no interval)"
+    return beside(estimate)
 
 
 def _capital(text: str) -> str:
