@@ -170,3 +170,39 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         cli.main(["models", "import", str(tmp_path / "ours"), "--out", str(tmp_path / "again")])
     assert "is one of ours already" in capsys.readouterr().err
+
+
+@pytest.mark.owed
+@pytest.mark.parametrize("groups", [2, 4])
+def test_internlm2(groups: int, tmp_path: Path) -> None:
+    """A tiny one in its authors' layout: fused queries, keys and values by group, a token that the score is read at."""
+    tok = tiny.bpe(extra=("<|reward|>",), chat_template=tiny.CHATML)
+    folder, width, vocab = tmp_path / "m", 4, len(tok)
+    folder.mkdir()
+    tok.save_pretrained(folder)
+    config = {
+        "model_type": "internlm2", "architectures": ["InternLM2ForRewardModel"], "vocab_size": vocab, "bias": False,
+        "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "hidden_act": "silu",
+        "num_key_value_heads": groups, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "rope_theta": 10000,
+        "reward_token_id": tok.convert_tokens_to_ids("<|reward|>"), "bos_token_id": 0, "eos_token_id": 1,
+        "auto_map": {"AutoModel": "modeling_internlm2.InternLM2ForRewardModel"},
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    draw = torch.Generator().manual_seed(0)
+    shapes = {"model.tok_embeddings.weight": (vocab, 16), "v_head.weight": (1, 16), "model.norm.weight": (16,)}
+    for at in ("model.layers.0.", "model.layers.1."):
+        shapes |= {f"{at}attention_norm.weight": (16,), f"{at}ffn_norm.weight": (16,)}
+        shapes |= {f"{at}attention.wqkv.weight": ((4 + 2 * groups) * width, 16), f"{at}attention.wo.weight": (16, 16)}
+        shapes |= {f"{at}feed_forward.w{i}.weight": (16, 24) if i == 2 else (24, 16) for i in (1, 2, 3)}
+    weights = {name: torch.randn(shape, generator=draw) / 3 for name, shape in shapes.items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match="is an InternLM2, whose code is not run here; `assay models import`"):
+        load_preset("classifier", folder)
+    found = import_model(folder, tmp_path / "ours")
+    assert found.preset == "internlm2-reward"
+    assert max(found.from_reference, found.from_saved) < 1e-4
+    model = checkpoint.load(tmp_path / "ours")
+    (sequence,) = model.encoder.encode([(GROUP.prompt, GROUP.responses[1])])
+    assert tok.decode(sequence.ids).endswith("so it is<|im_end|>\n<|reward|>")
+    assert len({round(x, 2) for x in scores(model)}) > 3

@@ -143,15 +143,11 @@ class Import:
         from assay.models.opening import split_words
 
         folder = fetch(self.folder)
-        preset = preset_of(
-            folder,
-            name=self.preset,
-            head=self.head,
-            tokens=self.tokens,
-            tag=self.tag,
-            probabilities=self.probabilities,
-            aggregate=self.aggregate,
-        )
+        given = {"head": self.head, "tokens": self.tokens, "tag": self.tag, "aggregate": self.aggregate}
+        parts: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        preset = None
+        if self.preset or parts or self.probabilities:
+            preset = preset_of(folder, name=self.preset, probabilities=self.probabilities, **parts)
         _, words = split_words(f",{self.layout}")
         found = import_model(folder, self.out, preset=preset, words=words)
         print(

@@ -6,7 +6,8 @@ of the authors' recipe in plain torch and transformers, which share nothing with
 """
 
 import random
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from assay.errors import BackendError, ConfigError
 from assay.models import checkpoint
+from assay.models.internlm2 import as_llama, is_internlm2, reference, reward_token
 from assay.models.layout import Encoder, Layout
 from assay.models.loading import fetch, load_config, load_tokenizer, quiet, read_tensors
 from assay.models.padding import pad_id_of
@@ -31,6 +33,7 @@ from assay.models.presets import (
 )
 from assay.models.readout import PREFERENCE, Readout
 from assay.models.reward_model import RewardModel
+from assay.models.words import changed
 from assay.types import Message, Prompt, Response
 
 __all__ = ["Imported", "import_model", "preset_of", "random_texts", "unbiased"]
@@ -39,6 +42,17 @@ TOLERANCE: Final = 1e-4
 """How far a logit may be from the reference's, in fp32."""
 
 WORDS: Final = "the sum of two and two is four so it even 4 12 30 42 answer yes no = + Это 四 x".split()
+INTERNLM2: Final = Preset(
+    name="internlm2-reward",
+    checkpoints=tuple(f"internlm/internlm2-{size}-reward" for size in ("1_8b", "7b", "20b")),
+    architectures=("InternLM2ForRewardModel",),
+    head="v_head",
+    readout=PREFERENCE,
+    layout=Layout(template="chat", max_length=16384),
+    notes="",
+)
+"""Read by `import_model` only, which rewrites the network."""
+
 ENDS: Final = ("", "", "", " ", "\n", "\n\n", "  ")
 
 
@@ -124,6 +138,8 @@ def import_model(
     folder = fetch(folder)
     if (folder / checkpoint.MANIFEST).is_file():
         raise ConfigError(f"{folder} is one of ours already")
+    if is_internlm2(folder):
+        return _import_internlm2(folder, out, words or {})
     preset, words = preset or PRESETS[guess(folder)], words or {}
     check_architecture(preset, folder)
     tokenizer = load_tokenizer(folder)
@@ -131,14 +147,43 @@ def import_model(
     if preset.any_text and "template" not in words:
         say_template(folder, layout)
     model = load_as(preset, folder, tokenizer, layout, dtype="float32")
-    layout = model.layout
+    plain = _Plain(folder, load_tokenizer(folder), preset, model.layout)
+    return _checked(folder, out, preset, model, plain.logits)
+
+
+def _import_internlm2(folder: Path, out: Path, words: Mapping[str, str]) -> Imported:
+    """InternLM2's own network is rewritten as a Llama, and compared with itself in plain torch."""
+    read_at = reward_token(folder)
+    with tempfile.TemporaryDirectory() as place:
+        llama = as_llama(folder, Path(place))
+        tokenizer = load_tokenizer(llama)
+        layout = Layout(template="chat", final=tokenizer.convert_ids_to_tokens(read_at), max_length=16384)
+        layout = changed(layout, words)
+        model = load_as(INTERNLM2, llama, tokenizer, layout, dtype="float32")
+        score = reference(folder)
+
+        def logits(prompt: Prompt, response: Response) -> list[float]:
+            turns = [*prompt.messages, Message(role="assistant", content=response.text)]
+            shown = model.encoder.render(turns)
+            return [score([*tokenizer(shown, add_special_tokens=False)["input_ids"], read_at])]
+
+        return _checked(llama, out, INTERNLM2, model, logits)
+
+
+def _checked(
+    folder: Path,
+    out: Path,
+    preset: Preset,
+    model: RewardModel,
+    reference: Callable[[Prompt, Response], list[float]],
+) -> Imported:
+    """Compare the model's logits of random texts with the reference's, and save the model."""
     worst, count = 0.0, 0
-    ours = _Plain(folder, load_tokenizer(folder), preset, layout)
-    for prompt, response in random_texts(preset, layout):
+    for prompt, response in random_texts(preset, model.layout):
         (sequence,) = model.encoder.encode([(prompt, response)])
         with torch.inference_mode():
             found = model(model.collate([sequence]))[0, : len(sequence.reads)].tolist()
-        expected = ours.logits(prompt, response)
+        expected = reference(prompt, response)
         if len(found) != len(expected):
             raise BackendError(f"{folder}: {len(found)} steps are read, and {len(expected)} by the reference")
         for a, b in zip(found, expected, strict=True):

@@ -22,6 +22,7 @@ from assay.models.fit import fitted
 from assay.models.folder import check_weights
 from assay.models.head import head_of
 from assay.models.heads import tensor_names
+from assay.models.internlm2 import is_internlm2
 from assay.models.layout import Encoder, Layout, single_token
 from assay.models.loading import fetch, home_of, load_config, load_network, load_tokenizer, read_tensors, say
 from assay.models.readout import PREFERENCE, Readout
@@ -366,6 +367,8 @@ def _names(folder: Path) -> set[str]:
 
 def _architecture(folder: Path) -> str:
     """What the folder's configuration calls the network."""
+    if is_internlm2(home_of(folder)):
+        raise ConfigError(f"{folder} is an InternLM2, whose code is not run here; `assay models import` makes it ours")
     (architecture,) = (load_config(folder).architectures or ["unknown"])[:1]
     return str(architecture)
 
@@ -374,7 +377,8 @@ def check_architecture(preset: Preset, folder: Path) -> None:
     """Raise `ConfigError` where a folder is of another kind than a preset reads; one that names none reads any."""
     import transformers
 
-    config, architecture = load_config(folder), _architecture(folder)
+    architecture = _architecture(folder)
+    config = load_config(folder)
     for family in REFUSED.values():
         if architecture == family.architecture:
             raise ConfigError(f"{folder} is a {architecture}: {family.why}")
