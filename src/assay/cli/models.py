@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from assay.aggregation import Aggregation
 from assay.errors import BackendError, ConfigError
 
 __all__ = ["COMMANDS"]
@@ -100,6 +101,61 @@ class Smol:
         print(f"{folder}  ({time.perf_counter() - began:.1f} s)")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """Make a published reward model one of ours: a folder that says itself how it is read.
+
+    How its head is read is told by its weights where that is known, by --preset, or by --head or --tokens. The scores
+    of random texts must be those of the authors' recipe in plain transformers; otherwise nothing is written.
+    """
+
+    folder: tyro.conf.Positional[str]
+    """Folder of the published model, or its name on the hub."""
+
+    out: Path
+    """Folder of the imported model."""
+
+    preset: str | None = None
+    """Name of a preset (`assay models list`)."""
+
+    layout: str = ""
+    r"""Settings of the layout, such as template=plain,join=\n ."""
+
+    head: str | None = None
+    """What the names of the head's tensors begin with, such as v_head.summary or value_head."""
+
+    tokens: tuple[str, str] | None = None
+    """Tokens that mean good and bad, where rows of the language-model head are the head."""
+
+    tag: str | None = None
+    """Token that follows every step, at which it is read."""
+
+    probabilities: bool = False
+    """Put scores through a sigmoid."""
+
+    aggregate: Aggregation | None = None
+    """From step scores to the response's, where the head is given by its parts."""
+
+    def __call__(self) -> None:
+        """Load, compare, save, and say how large the differences were."""
+        from assay.models.importing import import_model, preset_of
+        from assay.models.loading import fetch
+        from assay.models.opening import split_words
+
+        folder = fetch(self.folder)
+        given = {"head": self.head, "tokens": self.tokens, "tag": self.tag, "aggregate": self.aggregate}
+        parts: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        preset = None
+        if self.preset or parts or self.probabilities:
+            preset = preset_of(folder, name=self.preset, probabilities=self.probabilities, **parts)
+        _, words = split_words(f",{self.layout}")
+        found = import_model(folder, self.out, preset=preset, words=words)
+        print(
+            f"{self.out}: read as {found.preset}; {found.texts} scores of random texts differ from the reference's by "
+            f"{found.from_reference:.2g} at most, and from the saved copy's by {found.from_saved:.2g}"
+        )
+
+
 @dataclass(frozen=True)
 class Show:
     """What a saved reward model is: architecture, size, layout, read-out in words, and the parity it was saved with."""
@@ -164,4 +220,4 @@ def _parameters(folder: Path) -> int:
     return count
 
 
-COMMANDS = {"list": List, "smol": Smol, "show": Show, "check": Check, "average": Average}
+COMMANDS = {"list": List, "import": Import, "smol": Smol, "show": Show, "check": Check, "average": Average}

@@ -30,7 +30,7 @@ def split_words(text: str) -> tuple[str, dict[str, str]]:
         return text, {}
     name, *rest = (part.replace(r"\,", ",") for part in re.split(r"(?<!\\),", text))
     settings = {}
-    for part in rest:
+    for part in filter(None, rest):
         key, equals, value = part.partition("=")
         if not equals:
             raise ConfigError(f"{text!r}: {part!r} is no setting; write key=value")

@@ -22,6 +22,7 @@ from assay.models.fit import fitted
 from assay.models.folder import check_weights
 from assay.models.head import head_of
 from assay.models.heads import tensor_names
+from assay.models.internlm2 import is_internlm2
 from assay.models.layout import Encoder, Layout, single_token
 from assay.models.loading import fetch, home_of, load_config, load_network, load_tokenizer, read_tensors, say
 from assay.models.readout import PREFERENCE, Readout
@@ -35,11 +36,13 @@ __all__ = [
     "REFUSED",
     "Preset",
     "Refused",
+    "check_architecture",
     "guess",
     "head_names",
     "layout_of",
     "load_as",
     "load_preset",
+    "say_template",
 ]
 
 HEADS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -243,13 +246,13 @@ def load_preset(
         raise ConfigError(f"no preset is called {name!r}; there is {', '.join(PRESETS)}")
     preset = PRESETS[name]
     folder = fetch(checkpoint)
-    _check_architecture(preset, folder)
+    check_architecture(preset, folder)
     tokenizer = load_tokenizer(folder)
     if not isinstance(layout, Layout):
         words = layout or {}
         layout = layout_of(preset, tokenizer, words)
         if preset.any_text and "template" not in words and str(checkpoint) not in preset.checkpoints:
-            _say_template(checkpoint, layout)
+            say_template(checkpoint, layout)
     return load_as(preset, folder, tokenizer, layout, dtype=dtype, device=device)
 
 
@@ -314,7 +317,8 @@ def _normalised(tensors: list[Tensor], config: Any) -> list[Tensor]:
     return [tensors[0].float() / std, torch.full((len(tensors[0]),), -mean / std)]
 
 
-def _say_template(checkpoint: str | Path, layout: Layout) -> None:
+def say_template(checkpoint: str | Path, layout: Layout) -> None:
+    """Say in a line what texts a model is taken to have learned from, where it does not say so itself."""
     texts = {"chat": "chats by the tokenizer's template", "plain": "plain texts: prompt, response, end of sequence"}
     other = "plain" if layout.template == "chat" else "chat"
     say(
@@ -363,22 +367,26 @@ def _names(folder: Path) -> set[str]:
 
 def _architecture(folder: Path) -> str:
     """What the folder's configuration calls the network."""
+    if is_internlm2(home_of(folder)):
+        raise ConfigError(f"{folder} is an InternLM2, whose code is not run here; `assay models import` makes it ours")
     (architecture,) = (load_config(folder).architectures or ["unknown"])[:1]
     return str(architecture)
 
 
-def _check_architecture(preset: Preset, folder: Path) -> None:
+def check_architecture(preset: Preset, folder: Path) -> None:
+    """Raise `ConfigError` where a folder is of another kind than a preset reads; one that names none reads any."""
     import transformers
 
-    config, architecture = load_config(folder), _architecture(folder)
+    architecture = _architecture(folder)
+    config = load_config(folder)
     for family in REFUSED.values():
         if architecture == family.architecture:
             raise ConfigError(f"{folder} is a {architecture}: {family.why}")
-    if not _fits(preset, architecture):
+    if preset.architectures and not _fits(preset, architecture):
         others = [p.name for p in _ALL if _fits(p, architecture)]
         hint = f"; {' or '.join(others)} reads that kind" if others else ""
         raise ConfigError(f"{folder} is a {architecture}; {preset.name} reads {', '.join(preset.architectures)}{hint}")
-    if architecture not in preset.architectures and not hasattr(transformers, architecture):
+    if preset.architectures and architecture not in preset.architectures and not hasattr(transformers, architecture):
         raise ConfigError(
             f"{folder} is a {architecture}, its authors' own class, whose code is not run here; use a checkpoint of a "
             "stock architecture, or put the authors' code behind a Scorer of your own"
