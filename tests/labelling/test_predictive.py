@@ -91,3 +91,14 @@ def test_the_expectation_by_hand() -> None:
     assert check.p > 0.5
     assert not check.can_fail
     assert check.sentence().startswith("the prior cannot be checked by so few rollouts: of the first 2 rollouts 2 were")
+
+
+def test_a_solution_counts_once() -> None:
+    """However often it is given, and however many of its steps were tried: equal rollouts are one observation."""
+    given = [(Prompt.of("?", reference="11"), Response(steps=("a ", "b ", "c "), finished=False))]
+    for labeller in (Adaptive(), Adaptive(structure=False)):
+        made = rollouts(Coin(lambda steps: 1.0))
+        labeller(given * 30, made)
+        check = prior_check(labeller, given * 30, made, draws=50)
+        assert check is not None
+        assert check.rollouts == labeller.batch

@@ -77,10 +77,13 @@ def prior_check(
 
     None where no solution needed a rollout, or none of the first could be judged.
     """
-    chosen = np.unique(np.linspace(0, max(len(responses) - 1, 0), MOST_CHECKED).astype(int)).tolist()
-    some = [responses[i] for i in chosen] if responses else []
+    # Each solution once, and one step of it: their rollouts have to be independent of each other.
+    every = list({(prompt.messages, response.steps): (prompt, response) for prompt, response in responses}.values())
+    chosen = np.unique(np.linspace(0, max(len(every) - 1, 0), MOST_CHECKED).astype(int)).tolist()
+    some = [every[i] for i in chosen] if every else []
     counts = labeller.nothing_yet(some, rollouts)
     places = labeller.places(some, counts, Beliefs.of(START), np.zeros(counts.right_N_T.shape, dtype=np.int64))
+    places = list({i: (i, t) for i, t in places}.values())
     first = min(labeller.batch, labeller.most)
     judged, right = [], []
     for i, t in places:
