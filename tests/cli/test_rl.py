@@ -144,7 +144,8 @@ def test_prompts_that_differ_in_what_a_reward_is_given_are_different_prompts(tmp
         settings=settings, policy="x", prompts=str(tmp_path / "prompts.jsonl"), reward=("longest",), out=tmp_path,
         held_out=0.0,
     )  # fmt: skip
-    found, held = command._prompts()
+    sides = command._prompts()
+    found, held = sides.train, sides.held
     assert held == []
     assert [p.meta.get("target") for p in found if p.reference is None] == [0, 1, 2, 3, 4]
     assert [p.reference for p in found if p.reference is not None] == ["0", "1", "2"]
