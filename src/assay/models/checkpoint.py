@@ -270,9 +270,12 @@ def _check_kind(model: RewardModel) -> None:
     """Raise `ConfigError` where a model is none that a stock class is made from."""
     head = getattr(model.network, "score", None)
     headless = isinstance(model, ImplicitRewardModel)
-    if not headless and not isinstance(head, nn.Sequential) and getattr(head, "bias", None) is not None:
+    linear = isinstance(head, nn.Linear) and head.bias is None
+    layers = {f"score.{name}" for name, _ in head.named_parameters()} if isinstance(head, nn.Sequential) else set()
+    if not headless and not linear and layers != {*LAYERS}:
         raise ConfigError(
-            "a stock sequence classifier's head has no bias; put it into the read-out (assay.models.importing.unbiased)"
+            "only a bias-free linear head fits a stock sequence classifier, and this library reads one of two layers "
+            "beside; put a bias into the read-out (assay.models.importing.unbiased), or keep this model's own files"
         )
     if any("lora_" in name for name, _ in model.named_parameters()):
         raise ConfigError("the model still carries LoRA adapters; merge them first (assay.models.lora.merge_lora)")
