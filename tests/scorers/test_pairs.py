@@ -90,3 +90,24 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
         PairScorer(save(tmp_path / "two", "bert", num_labels=2))
     with pytest.raises(ConfigError, match="is a Qwen2ForSequenceClassification, and no encoder"):
         PairScorer(tiny_models.save_classifier(tmp_path / "decoder", "qwen2.5"))
+
+
+def test_rotary_embeddings_that_change_with_the_length_are_each_pairs_own(tmp_path: Path) -> None:
+    rope = {"rope_type": "dynamic", "rope_theta": 100.0, "factor": 4.0}
+    static = {"rope_type": "default", "rope_theta": 100.0}
+    changes: dict[str, Any] = {
+        "max_position_embeddings": 12,
+        "initializer_range": 0.3,
+        "global_attn_every_n_layers": 1,
+        "rope_parameters": {"full_attention": rope, "sliding_attention": static},
+    }
+    folder = save(tmp_path / "m", "modernbert", **changes)
+    long = Group(prompt=Prompt.of("word " * 20), responses=(Response.of("yes"), Response.of("no, not at all")))
+    together = PairScorer(folder).score([long, *GROUPS])
+    scorer = PairScorer(folder)
+    alone = [scorer.score([group])[0] for group in (long, *GROUPS)]
+    fresh = [PairScorer(folder).score([group])[0] for group in (long, *GROUPS)]
+    for scores in (together, alone):
+        for row, expected in zip(scores, fresh, strict=True):
+            values = [s.value for s in row if isinstance(s, Score)]
+            assert values == pytest.approx([s.value for s in expected if isinstance(s, Score)], abs=1e-5)

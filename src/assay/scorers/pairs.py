@@ -15,6 +15,7 @@ from assay.errors import ConfigError
 from assay.models.fit import most_tokens
 from assay.models.generic import has_stock_classifier
 from assay.models.loading import fetch, load_config, load_network, load_tokenizer
+from assay.packing import rotary
 from assay.types import Group, Prompt, Response, Score, Unscored
 
 __all__ = ["PairScorer", "reads_pairs"]
@@ -68,8 +69,11 @@ class PairScorer:
                 encoded[i] = read
         order = sorted(encoded, key=lambda i: -len(encoded[i]["input_ids"]))
         while order:
-            count = max(1, self.micro_tokens // len(encoded[order[0]]["input_ids"]))
-            part, order = order[:count], order[count:]
+            longest = len(encoded[order[0]]["input_ids"])
+            part = order[: max(1, self.micro_tokens // longest)]
+            part = [i for i in part if self._span(len(encoded[i]["input_ids"])) == self._span(longest)]
+            order = order[len(part) :]
+            rotary.reset(self.network)
             batch = self.tokenizer.pad([encoded[i] for i in part], return_tensors="pt").to(self.network.device)
             values = self.network(**batch).logits[:, 0].double().cpu().tolist()
             for i, value in zip(part, values, strict=True):
@@ -77,6 +81,10 @@ class PairScorer:
                 found[i] = Score(value=value, steps=(value,)) if finite else Unscored(reason="the output is not finite")
         each = iter(range(len(pairs)))
         return [[found[next(each)] for _ in group.responses] for group in groups]
+
+    def _span(self, length: int) -> int:
+        """Pairs of one span have the same rotary embeddings; from the longest to the shortest, they stand together."""
+        return rotary.span(self.network, length)
 
     def _encode(self, prompt: Prompt, response: Response) -> dict[str, list[int]] | Unscored:
         if len(prompt.messages) != 1:
