@@ -154,6 +154,7 @@ def _local(what: str, device: str, dtype: "Dtype | None", micro_tokens: int) -> 
     from assay.models.presets import PRESETS, REFUSED
     from assay.scorers.local import LocalScorer
 
+    device = device_of(device)
     name, settings = split_words(what)
     published = name in PRESETS or name in REFUSED
     if not Path(name).is_dir() and not published and "/" not in name:
@@ -161,7 +162,7 @@ def _local(what: str, device: str, dtype: "Dtype | None", micro_tokens: int) -> 
     if Path(name).is_dir() and not settings and (pairs := _of_pairs(Path(name), device, micro_tokens)):
         return pairs
     try:
-        model = open_model(name, settings, dtype=dtype, device=device_of(device))
+        model = open_model(name, settings, dtype=dtype, device=device)
     except ConfigError as error:
         if Path(name).exists() or published:
             raise
@@ -173,13 +174,12 @@ def _of_pairs(folder: Path, device: str, micro_tokens: int) -> Scorer | None:
     """An encoder that reads question and answer as a pair of texts; None where the folder holds another model."""
     if not (folder / "config.json").is_file() or (folder / "reward_model.json").is_file():
         return None
-    from assay.models.device import device_of
     from assay.models.loading import load_config
     from assay.scorers.pairs import PairScorer, reads_pairs
 
     if not reads_pairs(load_config(folder)):
         return None
-    return PairScorer(folder, device=device_of(device), micro_tokens=micro_tokens)
+    return PairScorer(folder, device=device, micro_tokens=micro_tokens)
 
 
 def _parts(words: str) -> list[str]:
