@@ -148,7 +148,7 @@ def test_equal_budgets_are_left_out_where_there_are_none_and_claim_nothing_of_on
     assert len(compare_report(CURVES)) == len(compare_report(CURVES, equal={"beam": {}})) == 2
     alone = compare_report(CURVES, equal={"beam": {500: estimate(0.5)}, "mcts": {500: NAN}})[1]
     assert blocks(alone, Bullets) == []
-    assert blocks(alone, Table)[0].rows[1] == ["mcts", "n/a\n[n/a, n/a]"]
+    assert blocks(alone, Table)[0].rows[1] == ["mcts", "n/a\n(no interval)"]
     mixed: dict[str, dict[int, Estimate]] = {"a": {500: estimate(0.5, n=9)}, "b": {500: estimate(0.5, n=10)}}
     assert blocks(compare_report(CURVES, equal=mixed)[1], Table)[0].caption.endswith("9 to 10 prompts")
 
@@ -157,7 +157,7 @@ def test_comparisons_without_a_value_say_so_instead_of_a_plot() -> None:
     first, every = compare_report({"x": [CostPoint(1, None, NAN)]})
     assert blocks(first, Figure) == []
     assert blocks(first, Paragraph)[0].text == "No strategy has a value."
-    assert blocks(every, Table)[0].rows == [["x", "1", "1", "–", "–", "n/a", "[n/a, n/a]", "0"]]
+    assert blocks(every, Table)[0].rows == [["x", "1", "1", "–", "–", "n/a", "(no interval)", "0"]]
     first, every = compare_report({})
     assert blocks(every, Table)[0].rows == []
 

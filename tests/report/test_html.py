@@ -166,7 +166,7 @@ def test_estimates_show_value_interval_n_and_what_is_unscored() -> None:
             "b": Estimate(value=math.nan, low=math.nan, high=math.nan, n=0),
         }
     ).rows
-    assert rows == [("a", "0.518", "[0.490, 0.547]", "1,319", "2"), ("b", "n/a", "[n/a, n/a]", "0", "0")]
+    assert rows == [("a", "0.518", "[0.490, 0.547]", "1,319", "2"), ("b", "n/a", "(no interval)", "0", "0")]
     table = Estimates({"a": estimate(0.5)}, muted=["a"])
     document = Document(page("t", [Section("s", [table])]))
     assert document.of("th") == ["value", "95 % interval", "n", "unscored"]
