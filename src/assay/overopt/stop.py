@@ -19,7 +19,7 @@ from scipy.special import gammaln, ndtri, stdtrit, xlogy
 from scipy.stats import rankdata
 
 from assay.errors import ConfigError, DataError
-from assay.overopt._resample import Array, ends, estimate, grid, mean_estimate, pools, prompt_weights
+from assay.overopt._resample import Array, ends, grid, mean_estimate, pools, prompt_weights
 from assay.overopt.falls import Errors, Fall, errors_of_estimates, errors_of_units, largest_fall
 from assay.overopt.kl import TRUST, best_of_n_kl, best_of_poisson_kl
 from assay.report.numbers import interval, number
@@ -215,7 +215,10 @@ def _stop(
     lost_R_K = np.maximum.accumulate(moved_R_K, axis=1) - moved_R_K
 
     def told(value: Array, draws: Array, k: int) -> Estimate:
-        return estimate(float(value[k]), draws[:, k], n=curve.errors.units, confidence=how["confidence"])
+        low, high = np.quantile(draws[:, k], [(1 - how["confidence"]) / 2, (1 + how["confidence"]) / 2]).tolist()
+        if low == high and not curve.errors.enough:
+            low = high = math.nan
+        return Estimate(value=float(value[k]), low=low, high=high, n=curve.errors.units)
 
     loss = told(lost_K, lost_R_K, at)
     after = None if at == last else told(lost_K, lost_R_K, at + 1)
@@ -275,7 +278,7 @@ def _words(stop: Stop, names: Sequence[str], following: tuple[str, Estimate] | N
     name, after = following
     high = "" if not stop.loss.high > 0 else f", at most {number(stop.loss.high)} below the best so far"
     lost = f"the next point, {name}, loses {number(after.value)} {interval(after)} of the best so far"
-    if after.low == after.high and not stop.settled:
+    if math.isnan(after.low):
         return f"{_capital(lost)}; differences that do not vary over so few say nothing for certain. {fallen}."
     if stop.settled:
         return f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {_capital(lost)}, surely more. {fallen}."

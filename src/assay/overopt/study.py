@@ -194,7 +194,7 @@ class Study:
         worth = f"that is worth {gain} in {self.gold} over a single response"
         if self.gain is not None and self.gain.high < 0:
             return f"Do not select by {self.proxy}: the best of {_at(at)} is surely worse, {gain} in {self.gold}."
-        if self.gain is not None and not self.gain.low > 0:
+        if self.gain is not None and self.gain.low <= 0:
             how = (
                 "makes no difference that can be seen: the"
                 if stop.at_end
@@ -232,7 +232,7 @@ class Study:
                 f"By {_at(end)} {self.gold} is {lost} lower than at {_at(start)}{over}{few}: a fall that is not "
                 "certain, so harder selection is a risk without a prospect."
             )
-        if fall.start == 0:
+        if stop.kl == 0:
             return f"From one response to {_at(end)} {self.gold} surely loses {lost}{over}{few}."
         climbs = end.proxy_mean.low > start.proxy_mean.high
         return (
