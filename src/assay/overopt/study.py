@@ -28,7 +28,8 @@ from assay.overopt._resample import Array, estimate, mean_estimate, pools, promp
 from assay.overopt.falls import Fall
 from assay.overopt.fit import FORMS, Fit, Fits, Form, fit_forms, predict
 from assay.overopt.goodhart import Diagnosis, TailIndex, base_correlation, diagnose, tail_index
-from assay.overopt.stop import Hedge, Stop, hedge_tune, recommend_stop
+from assay.overopt.hedge import Hedge, hedge_tune
+from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.sweep import TRUSTED_SHARE, Curve, Point, Sweep
 from assay.report.numbers import interval, number
 from assay.stats import Estimate
