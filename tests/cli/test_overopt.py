@@ -119,7 +119,7 @@ def test_rankings_hold_gold_in_their_grades_and_proxies_in_meta(
     assert points["other", 16].gold_mean.value == 0
     assert points["rm", 1].gold == "gold"
     assert "Do not select by other" in shown
-    assert "other and gold are surely opposed within prompts" in shown
+    assert "other and gold are not seen to rise together within prompts" in shown
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -170,7 +170,7 @@ def test_the_gaussian_world_and_several_runs(
     again = {
         s.proxy: s for s in read_studies(tmp_path / "all" / "fits.json", read_points(tmp_path / "all" / "points.jsonl"))
     }
-    assert again == studies
+    assert repr(again) == repr(studies)
     assert "rank correlation with size" in (tmp_path / "all" / "report.html").read_text()
 
 

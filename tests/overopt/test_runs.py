@@ -147,6 +147,30 @@ def test_folders_points_and_files(tmp_path: Path) -> None:
     assert policies_report([found])[0].title == "What to do"
 
 
+@pytest.mark.owed
+def test_one_run_that_stops_before_its_end_is_written_as_json(tmp_path: Path) -> None:
+    found = arm("a", [made([0.0, 0.5, 1.0, 2.0], [0.4, 0.9, 0.6, 0.2])])
+    assert found.stop is not None
+    assert (found.stop.index, type(found.stop.settled), type(found.fell)) == (1, bool, bool)
+    write_arms(tmp_path / "arms.json", [found])
+    (row,) = json.loads((tmp_path / "arms.json").read_text())["arms"]
+    assert row["fell"] is True
+    assert row["stop"]["fall"]["end"] == 3
+    assert "round 5" in row["stop"]["words"]
+
+
+def test_arms_of_which_little_can_be_said() -> None:
+    assert "measured once" in arm("a", [made([0.0], [0.4])]).verdict
+    assert "nothing to measure" in arm("a", [made(KLS, [0.4] * 4)]).verdict
+    assert "falls from the start" in arm("a", [made(KLS, [0.9, 0.6, 0.3, 0.0])]).verdict
+    # The luckiest of many looks at one level is no peak.
+    noise = np.random.default_rng(0).normal(size=(4, 30)) * 0.05
+    runs = [made([float(k) for k in range(30)], (0.5 + row).tolist()) for row in noise]
+    assert not arm("a", runs).over_optimized
+    # An evaluation whose KL is unknown has no place on the curve.
+    assert made([0.0, math.nan, 2.0], [0.4, 0.5, 0.6]).steps_L == (0, 10)
+
+
 def test_the_page_says_over_what_its_intervals_are() -> None:
     several = arm("a", [made(KLS, [0.0, 3.0, 1.0, -1.0 - k]) for k in range(3)])
     alone = arm("b", [made(KLS, [0.0, 3.0, 1.0, -1.0])])

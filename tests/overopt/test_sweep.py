@@ -234,3 +234,43 @@ def test_a_stop_that_gains_nothing_is_no_advice_to_choose():
     assert found.gain.low <= 0
     assert found.verdict.startswith("Choosing by rm gains nothing that can be seen: even the best of n = ")
     assert "Beyond it gold falls while rm goes on rising" in found.verdict
+
+
+@pytest.mark.owed
+def test_opposed_and_constant_scores_are_called_so():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(20, 64))
+
+    def told(proxy, gold):
+        sweep = sweep_best_of_n({"rm": proxy}, {"human": gold}, resamples=50)
+        return study(sweep, {"rm": proxy}, {"human": gold}, resamples=200)[0]
+
+    opposed = told(x, rng.normal(size=x.shape) - x - 0.2 * x * x)
+    assert opposed.verdict.startswith("Do not select by rm: human falls from the start")
+    assert "surely opposed" in " ".join(opposed.warnings)
+    assert opposed.diagnosis.kind == "opposed"
+    assert "falls from the start, so no optimisation pays" in opposed.fits.best_of_n.words
+    for value in (3.0, 0.1):
+        level = told(x, np.full_like(x, value))
+        assert level.constant_gold
+        assert "nothing to measure" in level.verdict
+        assert level.fits is None
+    # Numbers whose size hides their differences from a relative tolerance are not constant.
+    assert not told(1e15 + np.arange(64) + 0 * x, 1e12 + np.arange(64) + 0 * x).constant
+    with pytest.raises(DataError, match="beyond 1e"):
+        told(x * 1e300, x)
+
+
+def test_prompts_of_other_sizes_are_not_compared_with_each_other():
+    """Gold is high on the prompts that have many responses, and falls for none: no fall, whoever drops out."""
+    rng = np.random.default_rng(0)
+    x, level = rng.normal(size=(40, 64)), np.repeat([[5.0], [0.0]], 20, axis=0)
+    y = level + x + 0.1 * rng.normal(size=x.shape)
+    x[:20, 8:] = nan
+    y[:20, 8:] = nan
+    sweep = sweep_best_of_n({"rm": x}, {"g": y}, resamples=50)
+    (found,) = study(sweep, {"rm": x}, {"g": y}, resamples=200)
+    means = {p.n: p.gold_mean.value for p in found.points}
+    assert means[64] < means[1]
+    assert found.fall is None
+    assert "falls" not in found.verdict

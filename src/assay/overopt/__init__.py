@@ -33,6 +33,7 @@ from assay.overopt.goodhart import (
     laidlaw_lambda,
     tail_index,
 )
+from assay.overopt.hedge import METHODS, Hedge, hedge_tune
 from assay.overopt.kl import (
     best_of_n_chi2,
     best_of_n_from_kl,
@@ -44,7 +45,7 @@ from assay.overopt.kl import (
     tilt_kl,
     trusted,
 )
-from assay.overopt.stop import METHODS, Hedge, Stop, hedge_tune, recommend_stop
+from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.sweep import Curve, Point, Sweep, default_ns, read_points, sweep_best_of_n, write_points
 
 __all__ = [

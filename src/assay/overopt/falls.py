@@ -60,6 +60,11 @@ class Errors:
     freedom: float
     """Degrees of freedom of the spread; infinite where it is taken as known."""
 
+    @property
+    def enough(self) -> bool:
+        """Whether differences that do not vary over the units are no accident."""
+        return self.units >= EQUAL or math.isinf(self.freedom)
+
     def draws(self, resamples: int, seed: int) -> Array:
         """Errors of the means, (R, K)."""
         rng = np.random.default_rng(seed)
@@ -118,8 +123,7 @@ def falls(
     if errors.freedom < FEW and len(mean_K) > 1:
         # The draws share one spread over all pairs; of a handful of units each pair's own varies more than that.
         critical = max(critical, float(stdtrit(errors.freedom, 1 - (1 - confidence) / 2 / (len(mean_K) - 1))))
-    known = errors.units >= EQUAL or math.isinf(errors.freedom)
-    half = np.where(noisy, critical * spread, 0.0 if known else np.nan)
+    half = np.where(noisy, critical * spread, 0.0 if errors.enough else np.nan)
     half[np.tril_indices(len(mean_K))] = np.nan
     return value, half
 

@@ -27,7 +27,7 @@ from assay.overopt.fit import Fits, fit_forms
 from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.study import plain
 from assay.overopt.sweep import Point
-from assay.report.numbers import fixed, number
+from assay.report.numbers import beside, number
 from assay.report.policy import Look, common_gold, known, looks
 from assay.stats import Estimate, student
 
@@ -95,8 +95,9 @@ class Arm:
 
     @property
     def over_optimized(self) -> bool:
-        """Whether gold surely fell while the proxy rose: for certain over several runs, in value in one."""
-        climbed = self.proxy_rise.low > 0 if len(self.runs) > 1 else self.proxy_rise.value > 0
+        """Whether gold surely fell while the proxy rose: for certain where it has an interval, else in value."""
+        rise = self.proxy_rise
+        climbed = rise.value > 0 if math.isnan(rise.low) else rise.low > 0
         return bool(self.fell and climbed)
 
     @property
@@ -362,5 +363,4 @@ def _row(e: Estimate) -> list[Any]:
 
 
 def _told(e: Estimate) -> str:
-    ends = "" if math.isnan(e.low) else f" [{fixed(e.low)}, {fixed(e.high)}]"
-    return f"{fixed(e.value)}{ends}"
+    return beside(e)

@@ -28,7 +28,8 @@ from assay.overopt._resample import Array, estimate, mean_estimate, pools, promp
 from assay.overopt.falls import Fall
 from assay.overopt.fit import FORMS, Fit, Fits, Form, fit_forms, predict
 from assay.overopt.goodhart import Diagnosis, TailIndex, base_correlation, diagnose, tail_index
-from assay.overopt.stop import Hedge, Stop, hedge_tune, recommend_stop
+from assay.overopt.hedge import Hedge, hedge_tune
+from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.sweep import TRUSTED_SHARE, Curve, Point, Sweep
 from assay.report.numbers import interval, number
 from assay.stats import Estimate
@@ -194,7 +195,7 @@ class Study:
         worth = f"that is worth {gain} in {self.gold} over a single response"
         if self.gain is not None and self.gain.high < 0:
             return f"Do not select by {self.proxy}: the best of {_at(at)} is surely worse, {gain} in {self.gold}."
-        if self.gain is not None and not self.gain.low > 0:
+        if self.gain is not None and self.gain.low <= 0:
             how = (
                 "makes no difference that can be seen: the"
                 if stop.at_end
@@ -232,7 +233,7 @@ class Study:
                 f"By {_at(end)} {self.gold} is {lost} lower than at {_at(start)}{over}{few}: a fall that is not "
                 "certain, so harder selection is a risk without a prospect."
             )
-        if fall.start == 0:
+        if stop.kl == 0:
             return f"From one response to {_at(end)} {self.gold} surely loses {lost}{over}{few}."
         climbs = end.proxy_mean.low > start.proxy_mean.high
         return (
