@@ -144,8 +144,7 @@ def test_prompts_that_differ_in_what_a_reward_is_given_are_different_prompts(tmp
         settings=settings, policy="x", prompts=str(tmp_path / "prompts.jsonl"), reward=("longest",), out=tmp_path,
         held_out=0.0,
     )  # fmt: skip
-    found, held = command._prompts()
-    assert held == []
+    found = command._prompts().train
     assert [p.meta.get("target") for p in found if p.reference is None] == [0, 1, 2, 3, 4]
     assert [p.reference for p in found if p.reference is not None] == ["0", "1", "2"]
     asked = Called(lambda prompts, completions, target, **_: [float(t) for t in target])
