@@ -1,11 +1,10 @@
 """Records that commands learn from: read, bad ones set aside, and split by prompt. No command of its own."""
 
-import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.types import Record
@@ -19,8 +18,7 @@ SHOWN = 3
 """Reasons shown of rows that are set aside."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sides(Generic[R]):
+class Sides(NamedTuple, Generic[R]):
     """Records to learn from and records held out, and where they stand in their files."""
 
     train: Sequence[R]
@@ -31,7 +29,7 @@ class Sides(Generic[R]):
     """The data and, where they are a file of their own, the held-out records."""
     aside: Path | None = None
     """Folder for bad rows; None refuses them."""
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = MappingProxyType({})
     """What a run's summary says of them: the share held out, rows set aside, held-out prompts that are trained on."""
 
     def without(self, refused: RefusedRecords) -> "Sides[R]":
@@ -64,7 +62,7 @@ class Sides(Generic[R]):
                 "share, another file, or --held-out 0 to hold out none"
             )
         about = {**self.about, "set_aside": self.about["set_aside"] + count}
-        return dataclasses.replace(self, train=train, held=held, about=about)
+        return self._replace(train=train, held=held, about=about)
 
 
 def sides(
