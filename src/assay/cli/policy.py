@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -13,7 +14,7 @@ from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
 from assay.protocols import Generator, Sampling
 
-__all__ = ["Policy"]
+__all__ = ["Policy", "weights_hash"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,3 +118,8 @@ class Policy:
         layout = fitted(Layout(template=self.template, join=self.join, max_length=self.max_length), model)
         generator = HuggingFace(model, tokenizer, layout=layout, split=split)
         return generator, fingerprint(generator)
+
+
+def weights_hash(folder: Path) -> str:
+    """Return the fingerprint of a model's folder; the old name of `fingerprint`, for folders."""
+    return fingerprint(folder)
