@@ -115,7 +115,6 @@ def test_the_tuned_threshold_is_the_best_of_all_and_is_reused():
     assert found["gsm8k_f1"].value == pytest.approx(best)
     t = found["threshold"]
     assert np.isnan(t.low)  # the place of a maximum has no interval
-    assert t.low < t.high
     assert _slow_f1(gsm8k, theirs, t.value) == pytest.approx(best)
     rest = [i for i in range(len(records)) if i not in mine]
     reused = _slow_f1([records[i] for i in rest], [scores[i] for i in rest], t.value)
