@@ -104,8 +104,8 @@ class Processbench:
             raise DataError(
                 f"the subset {self.tune_on!r} has not both right and wrong solutions; F1 needs both to tune"
             )
-        a = over(wrong @ hit, wrong.sum())
-        b = over(~wrong @ hit, (~wrong).sum())
+        a = over(hit[wrong].sum(axis=0), wrong.sum())
+        b = over(hit[~wrong].sum(axis=0), (~wrong).sum())
         value = float(places[np.argmax(np.nan_to_num(harmonic(a, b)))])
         prompts = {prompt_key(record.prompt) for record, _ in known}
         return Estimate(value=value, low=np.nan, high=np.nan, n=len(prompts), unscored=len(mine) - len(known))
