@@ -119,7 +119,7 @@ def test_rankings_hold_gold_in_their_grades_and_proxies_in_meta(
     assert points["other", 16].gold_mean.value == 0
     assert points["rm", 1].gold == "gold"
     assert "Do not select by other" in shown
-    assert "other and gold are not seen to rise together within prompts" in shown
+    assert "other and gold are surely opposed within prompts: correlation -1" in shown
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -95,9 +95,8 @@ class Arm:
 
     @property
     def over_optimized(self) -> bool:
-        """Whether gold surely fell while the proxy rose: for certain where it has an interval, else in value."""
-        rise = self.proxy_rise
-        climbed = rise.value > 0 if math.isnan(rise.low) else rise.low > 0
+        """Whether gold surely fell while the proxy rose: for certain over several runs, in value in one."""
+        climbed = self.proxy_rise.low > 0 if len(self.runs) > 1 else self.proxy_rise.value > 0
         return bool(self.fell and climbed)
 
     @property
