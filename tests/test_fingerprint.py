@@ -104,6 +104,12 @@ def test_own_names_are_taken() -> None:
     assert fingerprint(named) == "mine"
     assert fingerprint((1, named)) == fingerprint((1, SimpleNamespace(fingerprint="mine")))
 
+    def by_itself(x: float) -> float:
+        return x
+
+    by_itself.fingerprint = "mine"  # type: ignore[attr-defined]
+    assert fingerprint(by_itself) == "mine"
+
     class Named:
         def fingerprint(self) -> str:
             return "mine"
@@ -134,6 +140,7 @@ class Judge:
 def words(x): return x in {"a", "b", "c"}
 def late(x):
     import later
+    import xml.dom.minidom, hypothesis.extra
     return later.two(x)
 """
 

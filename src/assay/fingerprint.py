@@ -269,7 +269,7 @@ def _hash(*parts: str | bytes | memoryview) -> bytes:
 
 def _own_name(thing: object) -> str | None:
     """The name that a thing gives itself, by an attribute or a method `fingerprint`."""
-    if isinstance(thing, (type, types.ModuleType, types.FunctionType)):
+    if isinstance(thing, (type, types.ModuleType)):
         return None
     given = getattr(thing, "fingerprint", None)
     if inspect.ismethod(given):
@@ -393,13 +393,26 @@ def _source_of(room: str) -> str:
 def _installed(module: str) -> bool:
     """Whether a module is the standard library's or an installed library's, and not a user's own."""
     top = module.partition(".")[0]
-    if top in sys.stdlib_module_names or top in sys.builtin_module_names:
-        return top != "__main__"
-    file = getattr(sys.modules.get(top), "__file__", None) or getattr(sys.modules.get(module), "__file__", None)
-    if file is None:
-        return False
-    homes = {sysconfig.get_path(kind) for kind in ("purelib", "platlib")}
-    return any(Path(file).resolve().is_relative_to(Path(home).resolve()) for home in homes)
+    if top in sys.stdlib_module_names:
+        return True
+    places = _places_of(top) or _places_of(module)
+    homes = [Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")]
+    return any(Path(place).resolve().is_relative_to(home) for place in places for home in homes)
+
+
+def _places_of(module: str) -> list[str]:
+    """The file or the folders of a module, imported or not."""
+    found = sys.modules.get(module)
+    if found is not None:
+        file = getattr(found, "__file__", None)
+        return [file] if file else list(getattr(found, "__path__", ()))
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    return [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
 
 
 def _version_of(module: str) -> str:
