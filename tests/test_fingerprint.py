@@ -169,6 +169,61 @@ def test_names_hold_in_other_processes_and_follow_a_users_code(tmp_path: Path) -
     assert _names(tmp_path)[2] != late
 
 
+EDITS = {
+    "a constant that a module imports": ("consts.py", "LIMIT = 3", "LIMIT = 4"),
+    "a list that a module imports": ("consts.py", "MORE = [1]", "MORE = [2]"),
+    "an attribute of a function": ("mine.py", "judge.limit = 3", "judge.limit = 4"),
+    "a relative import as it runs": ("pack/rules.py", "return 1.0", "return 2.0"),
+    "a method of a class's class": ("mine.py", "return 5", "return 6"),
+    "a module of a package that is imported whole": ("pack/deep.py", "D = 1", "D = 2"),
+}
+WHOLE = {
+    "mine.py": """
+import helper
+from pack.late import relative
+class Kind(type):
+    def answer(cls): return 5
+class Judge(metaclass=Kind):
+    def score(self, groups): return type(self).answer()
+def judge(x): return helper.good(x) > judge.limit
+judge.limit = 3
+""",
+    "helper.py": "from consts import LIMIT, MORE\ndef good(x): return x > LIMIT + MORE[0]\n",
+    "consts.py": "LIMIT = 3\nMORE = [1]\nimport helper\n",
+    "pack/__init__.py": "from . import deep\n",
+    "pack/deep.py": "D = 1\n",
+    "pack/late.py": "def relative(x):\n    from .rules import good\n    return good(x)\n",
+    "pack/rules.py": "import pack\ndef good(x): return 1.0\n",
+}
+NAMED = """
+import sys
+sys.path.insert(0, {folder!r})
+import mine
+from assay.fingerprint import fingerprint
+print(fingerprint((mine.judge, mine.Judge(), mine.relative)))
+"""
+
+
+def test_names_follow_every_edit_of_a_users_code(tmp_path: Path) -> None:
+    def name() -> str:
+        script = NAMED.format(folder=str(tmp_path))
+        done = subprocess.run([sys.executable, "-B", "-c", script], check=True, capture_output=True, text=True)
+        return done.stdout
+
+    for file, source in WHOLE.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(source)
+    before = name()
+    assert name() == before
+    for what, (file, old, new) in EDITS.items():
+        source = WHOLE[file]
+        assert old in source
+        (tmp_path / file).write_text(source.replace(old, new))
+        assert name() != before, what
+        (tmp_path / file).write_text(source)
+    assert name() == before
+
+
 @pytest.mark.owed
 @pytest.mark.parametrize(
     "name",

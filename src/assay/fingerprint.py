@@ -8,6 +8,7 @@ import copyreg
 import dis
 import functools
 import hashlib
+import importlib.metadata
 import importlib.util
 import inspect
 import sys
@@ -68,6 +69,8 @@ class _Walk:
         """By id; the object is kept so that its id is not given to another."""
         self._open: dict[int, int] = {}
         """Depth of every object that is not done yet, by id: a cycle comes back to one of them."""
+        self._modules: dict[str, bytes] = {}
+        """Hashes of a user's modules by name."""
 
     def name(self, thing: object) -> str:
         return self.digest(thing).hex()[:32]
@@ -98,7 +101,7 @@ class _Walk:
             case Enum():
                 return self._all("enum", type(thing), thing.name)
             case types.ModuleType():
-                return self._of_module(thing)
+                return self._of_module(thing.__name__)
             case type():
                 return self._of_class(thing)
             case types.FunctionType():
@@ -183,7 +186,8 @@ class _Walk:
             for key, value in vars(cls).items()
             if isinstance(value, CODE_OF_A_CLASS) or not key.startswith(("__", "_abc_"))
         }
-        return self._all("class", cls.__qualname__, code, cls.__bases__)
+        kind = None if type(cls) is type else type(cls)
+        return self._all("class", cls.__qualname__, code, cls.__bases__, kind)
 
     def _of_function(self, function: types.FunctionType) -> bytes:
         """Hash of a function: its code, what it holds on to, and the globals that it names."""
@@ -196,7 +200,8 @@ class _Walk:
         if _installed(module):
             return self._all("function", module, function.__qualname__, _version_of(module), *parts)
         used = {name: function.__globals__[name] for name in _names(function.__code__) if name in function.__globals__}
-        return self._all("function", *parts, used, _imported(function.__code__))
+        imported = [self._of_module(name) for name in _imported(function.__code__, _package_of(module))]
+        return _hash(self._all("function", *parts, used, vars(function)), *imported)
 
     def _of_code(self, code: types.CodeType) -> bytes:
         """Hash of compiled code, without the file and the lines that it is from."""
@@ -204,19 +209,21 @@ class _Walk:
         names = (code.co_names, code.co_freevars, code.co_cellvars)
         return self._all("code", code.co_code, code.co_exceptiontable, code.co_consts, names, arguments)
 
-    def _of_module(self, module: types.ModuleType) -> bytes:
+    def _of_module(self, name: str) -> bytes:
         """Hash of a module: name and version of an installed one; the source of others, and of what they import."""
-        if _ours(module.__name__):
-            return _hash("module", _source_of(_room(module.__name__)))
-        if _installed(module.__name__):
-            return _hash("module", module.__name__, _version_of(module.__name__))
-        file = getattr(module, "__file__", None)
-        source = _hash(module.__name__) if file is None else _of_file(Path(file))
-        homes = {getattr(value, "__module__", None) for value in vars(module).values()}
-        names = {value.__name__ for value in vars(module).values() if isinstance(value, types.ModuleType)}
-        others = {name for name in homes | names if isinstance(name, str) and not _installed(name) and not _ours(name)}
-        used = [sys.modules[name] for name in sorted(others - {module.__name__}) if name in sys.modules]
-        return self._all("module", source, used)
+        if _ours(name):
+            return _hash("module", _source_of(_room(name)))
+        if _installed(name):
+            return _hash("module", name, _version_of(name))
+        if name not in self._modules:
+            # A module that imports this one in turn finds its name alone.
+            self._modules[name] = _hash("module", name)
+            file = next((place for place in _places_of(name) if place.endswith(".py")), None)
+            if file is not None:
+                source = Path(file).read_bytes()
+                parts = [self._of_module(other) for other in _imports(source, file, _package_of(name))]
+                self._modules[name] = _hash("module", source, *parts)
+        return self._modules[name]
 
     def _of_array(self, array: Any) -> bytes:
         if array.dtype.hasobject:
@@ -345,20 +352,41 @@ def _names(code: types.CodeType) -> list[str]:
     return list(found)
 
 
-def _imported(code: types.CodeType) -> list[types.ModuleType]:
-    """A user's own modules that code imports as it runs."""
-    inner = [const for const in code.co_consts if isinstance(const, types.CodeType)]
-    names = {i.argval for each in (code, *inner) for i in dis.get_instructions(each) if i.opname == "IMPORT_NAME"}
-    found = []
-    for name in sorted(names):
-        if _installed(name) or _ours(name):
+def _imported(code: types.CodeType, package: str) -> list[str]:
+    """Names of modules that code imports, at its top or in functions inside it; of what is imported from a package,
+    too, where it is a module."""
+    found: set[str] = set()
+    lines = list(dis.get_instructions(code))
+    for level, names, instruction in zip(lines, lines[1:], lines[2:], strict=False):
+        if instruction.opname != "IMPORT_NAME":
             continue
         try:
-            found.append(importlib.import_module(name))
+            name = importlib.util.resolve_name("." * level.argval + instruction.argval, package)
         except ImportError:
-            # It will fail, or be relative to the function's package, whose other modules are not looked at.
             continue
-    return found
+        inner = [f"{name}.{each}" for each in names.argval or ()]
+        found |= {each for each in (name, *inner) if _ours(each) or _places_of(each)}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= set(_imported(constant, package))
+    return sorted(found)
+
+
+def _imports(source: bytes, file: str, package: str) -> list[str]:
+    """Names of modules that a module's source imports; none where it is no Python."""
+    try:
+        return _imported(compile(source, file, "exec", dont_inherit=True), package)
+    except (SyntaxError, ValueError):
+        return []
+
+
+def _package_of(module: str) -> str:
+    """The package that a module's relative imports start from."""
+    found = sys.modules.get(module)
+    package = getattr(found, "__package__", None)
+    if isinstance(package, str):
+        return package
+    return module if any(not place.endswith(".py") for place in _places_of(module)) else module.rpartition(".")[0]
 
 
 def _is_full(cell: types.CellType) -> bool:
@@ -381,11 +409,11 @@ def _room(module: str) -> str:
 @functools.cache
 def _source_of(room: str) -> str:
     """Hash of a package's or a module's source."""
-    spec = importlib.util.find_spec(room)
-    assert spec is not None
-    assert spec.origin is not None
-    origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" and room != "assay" else [origin]
+    files: list[Path] = []
+    for place in map(Path, _places_of(room)):
+        package = place.is_dir() or (place.name == "__init__.py" and room != "assay")
+        folder = place if place.is_dir() else place.parent
+        files += sorted(folder.rglob("*.py")) if package else [place]
     return _hash(*(part for file in files for part in (file.name, file.read_bytes()))).hex()
 
 
@@ -415,10 +443,25 @@ def _places_of(module: str) -> list[str]:
     return [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
 
 
+@functools.cache
+def _distributions() -> dict[str, str]:
+    """The first distribution that brings each top-level module."""
+    return {module: names[0] for module, names in importlib.metadata.packages_distributions().items()}
+
+
+@functools.cache
 def _version_of(module: str) -> str:
-    top = sys.modules.get(module.partition(".")[0])
-    version = getattr(top, "__version__", "")
-    return version if isinstance(version, str) else ""
+    """Version of the library that a module is of; the hash of its source where it has none."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return ".".join(map(str, sys.version_info[:2]))
+    version = getattr(sys.modules.get(top), "__version__", None)
+    if isinstance(version, str):
+        return version
+    try:
+        return importlib.metadata.version(_distributions().get(top, top))
+    except importlib.metadata.PackageNotFoundError:
+        return _source_of(top) if _places_of(top) else ""
 
 
 def _of_path(path: Path) -> bytes:
