@@ -37,6 +37,7 @@ from assay.benchmarks import measure, read_scores, score_steps, write_scores
 from assay.benchmarks.bigbench_mistake import BigbenchMistake
 from assay.benchmarks.mrben import Mrben
 from assay.benchmarks.prmbench import Prmbench
+from assay.data.dedupe import normal
 from assay.data.split import Side, side
 from assay.errors import DataError
 from assay.evaluation import Report, evaluate
@@ -124,7 +125,8 @@ class Bench:
         random.Random(self.seed).shuffle(every)
         shares: dict[Side, float] = {"test": self.test_share, "valid": 0.1}
         one = one_question()
-        sides = [side(Prompt.of(one.get(r.prompt.text, r.prompt.text)), shares, self.seed) for r in every]
+        questions = [normal(r.prompt.text) for r in every]
+        sides = [side(Prompt.of(one.get(text, text)), shares, self.seed) for text in questions]
         names: tuple[Side, ...] = ("train", "valid", "test")
         learn, tune, test = ([r for r, s in zip(every, sides, strict=True) if s == name] for name in names)
         # Long ones would only be dropped: where few are asked for, they are drawn from those that may fit.
@@ -200,7 +202,7 @@ class Bench:
 
 
 def one_question() -> dict[str, str]:
-    """PRMBench's altered questions -> one question for all that come of the same original, directly or not."""
+    """PRMBench's altered questions, normalised -> one question for all that come of the same original, directly or not."""
     root: dict[str, str] = {}
 
     def find(text: str) -> str:
@@ -210,7 +212,7 @@ def one_question() -> dict[str, str]:
 
     with gzip.open(DATA / "steps" / "prmbench.jsonl.gz", "rt") as file:
         for row in map(json.loads, file):
-            root[find(row["modified_question"])] = find(row["original_question"])
+            root[find(normal(row["modified_question"]))] = find(normal(row["original_question"]))
     return {text: find(text) for text in root}
 
 

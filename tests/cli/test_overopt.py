@@ -246,7 +246,7 @@ def test_what_is_asked_for_wrongly_is_told(tmp_path: Path, capsys: pytest.Captur
         ((pool, *COLUMNS, "--ensemble", "mean"), "an ensemble needs two proxies"),
         ((pool, *COLUMNS, "--epsilon", "-1"), "epsilon is -1"),
         ((str(bare), "--proxy", "longest"), "there is no gold"),
-        ((str(records), "--proxy", "no/such"), "'no/such' is no reward model's folder"),
+        ((str(records), "--proxy", "no/such"), "no/such is neither a folder nor among the models downloaded"),
         ((str(tmp_path / "no.jsonl"), *COLUMNS), "does not exist"),
     ):
         assert message in refused(capsys, "bon", *arguments), arguments

@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from assay import cli
 from assay.cli.reward import named, part, scorer
+from assay.data import io
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.opening import open_model, split_words
@@ -92,7 +93,8 @@ def test_every_command_takes_it(stock: Path, tmp_path: Path, capsys: pytest.Capt
     cli.main(["eval", "longest", str(pairs)])
     assert "accuracy" in capsys.readouterr().out
     pool = tmp_path / "pool.jsonl"
-    pool.write_text(json.dumps({"prompt": QUESTION, "responses": ["4", "5", "it is 4"], "reference": "4"}) + "\n")
+    responses = tuple(Response.of(text) for text in ("4", "5", "it is 4"))
+    io.write([Group(prompt=Prompt.of(QUESTION, reference="4"), responses=responses)], pool)
     cli.main(["bestof", str(pool), "--scorer", f"{stock},template=plain", "--out", str(tmp_path / "best")])
 
 

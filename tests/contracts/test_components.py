@@ -277,7 +277,7 @@ def test_a_search_pays_for_what_it_asks_and_its_tree_shows_it(name: str) -> None
 def test_a_search_goes_on_where_it_was_broken_off(name: str) -> None:
     whole = timeless(_search(name, calm := Policy(), Reads(rule=noisy)))
     for at in (1, 3):
-        record, policy = SearchRecord(), Policy()
+        record, policy = SearchRecord(policy="toy", scorer="toy"), Policy()
         for scorer in (Fails(Reads(rule=noisy), at), Fails(Reads(rule=noisy), 0)):
             with contextlib.suppress(Broken):
                 results = _search(name, policy, scorer, record=record)

@@ -303,7 +303,8 @@ def test_costs_are_means_over_the_prompts_where_they_were_counted() -> None:
         ["generated tokens", "2,000", "3,000", "1"],
         ["scored tokens", "not counted", "–", "3"],
     ]
-    assert table.rows[0][2] == "[4, 8]"
+    # Student's: 6.667 +- 4.303 * 1.333.
+    assert table.rows[0][2] == "[0.9298, 12.4]"
     (third,) = (tree for tree in trees(section) if "generated tokens not counted" in tree.facts)
     assert "scored tokens not counted" in third.facts
     assert "8 samples" in third.facts

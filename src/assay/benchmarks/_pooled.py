@@ -87,6 +87,6 @@ def _estimate(statistic: Statistic, sums: Array, draws: list[Array], unscored: i
     unit = min(max((value - statistic.low) / width, 0.0), 1.0)
     error = float(np.nanstd(np.concatenate(draws))) * float(np.sqrt(rarest / (rarest - 1))) / width
     unseen = UNSEEN / (1 + rarest * min(unit, 1 - unit)) * unit * (1 - unit) / rarest**2
-    trials = trials_worth(unit, float(np.sqrt(error**2 + unseen))) if error > 1e-12 else rarest
+    trials = trials_worth(unit, float(np.sqrt(error**2 + unseen))) if error > 1e-12 and 0 < unit < 1 else rarest
     low, high = (statistic.low + width * x for x in score_ends(unit, trials, 0.95, rarest - 1))
     return Estimate(value=value, low=low, high=high, n=n, unscored=unscored)
