@@ -29,6 +29,7 @@ from assay.labelling.repair import SelfCorrection
 from assay.labelling.rollouts import Cost, Rollouts, has_reference
 from assay.labelling.search import TreeSearch
 from assay.protocols import Prefix, Verifier
+from assay.scorers.opened import BatchVerifier, OpenedVerifier
 from assay.types import Group, Prompt, Record, Response, RolloutLabels, StepLabels
 
 __all__ = ["COMMANDS"]
@@ -301,10 +302,23 @@ def verifier(name: str) -> Verifier:
         return Numeric() if name == "numeric" else Math()
     if ":" not in name:
         raise ConfigError(f"no verifier is called {name!r}; there is numeric, math, or give package.module:Class")
-    found = components.load("verifiers", name)()
+    found = made(components.load("verifiers", name), name)
     if not isinstance(found, Verifier):
         raise ConfigError(f"{name} is no verifier: it needs extract, canonical and verify")
-    return found
+    return opened(found, name)
+
+
+def made(cls: Callable[[], Any], name: str) -> Any:
+    """An object of a class that was given by name. Raises `ConfigError` where it takes more than its name."""
+    try:
+        return cls()
+    except Exception as error:
+        raise ConfigError(f"{name} cannot be made without arguments: {type(error).__name__}: {error}") from error
+
+
+def opened(found: Verifier, name: str) -> Verifier:
+    """A verifier that was given by name: what fails in it is an error that names it."""
+    return (BatchVerifier if hasattr(found, "check_all") else OpenedVerifier)(found, name)
 
 
 def _nothing_had(labels: Sequence[StepLabels], rollouts: Rollouts) -> None:
