@@ -35,8 +35,10 @@ def load(kind: str, name: str) -> type[Any]:
         module, attribute = name.split(":", 1)
         try:
             return cast(type[Any], getattr(importlib.import_module(module), attribute))
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(f"{name!r} cannot be imported ({error}); give importable.module:Class") from error
+        except Exception as error:
+            raise ConfigError(
+                f"{name!r} cannot be imported ({type(error).__name__}: {error}); give importable.module:Class"
+            ) from error
     for entry in entry_points(group=f"assay.{kind}", name=name):
         return cast(type[Any], entry.load())
     if name not in names(kind):

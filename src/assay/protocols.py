@@ -169,6 +169,8 @@ class SearchResult:
     """What it paid."""
     nodes: tuple[Node, ...] = ()
     """All that was written, as a tree."""
+    failed: tuple[str, ...] = ()
+    """Why a request for continuations got none, once for each that the generator failed at."""
 
     @property
     def response(self) -> Response | None:

@@ -355,3 +355,27 @@ def test_a_server_that_fails_some_requests_is_no_dead_one(
         served(server.url, "montecarlo", write(tmp_path / "d.jsonl", *records), "--out", tmp_path, "--rollouts", 2)
     assert labels(tmp_path) == [(1, 1, 0), (1, None, 0)] * 6
     assert "prefixes: 6 of 24 (25 %) got no rollouts when asked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("asked", [[0], []], ids=["one answered", "none"])
+def test_what_was_had_and_what_was_not_is_told_apart(
+    asked: list[int], hasty: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The solutions come of some prompts, and no rollout of them after that; or nothing comes at all."""
+
+    def whole(request: Asked) -> Reply:
+        prompt, _, after = request.text.partition("?")
+        refused = after.strip() or not any(f"many {k}" in prompt for k in asked)
+        return (
+            Reply(status=400, body={"error": {"message": "too long"}}) if refused else Reply(choice={"text": "so\n11"})
+        )
+
+    prompts = [Prompt.of(f"How many {k}?", reference="11") for k in range(3)]
+    with FakeServer(whole) as server, pytest.raises(SystemExit) as stop:
+        served(server.url, "montecarlo", write(tmp_path / "d.jsonl", *prompts), "--out", tmp_path, "--samples", 2)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert ("no rollout was had" in error) == (not asked)
+    assert ("2 rollouts that were had" in error and "in the ledger" in error) == bool(asked)
+    assert ("ledger" in error) == bool(asked)
+    assert "too long" in error

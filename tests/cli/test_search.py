@@ -11,6 +11,7 @@ from assay.types import Group, Prompt, Ranking, Record, Response
 from assay.worlds.arithmetic.policy import llama_config
 from assay.worlds.arithmetic.task import all_problems, prompts_of
 from assay.worlds.arithmetic.tokenizer import make_tokenizer
+from tests.engines.fake_server import Asked, FakeServer, Reply
 
 CHECKER = ["--verifier", "assay.worlds.arithmetic.checker:Checker"]
 
@@ -173,3 +174,48 @@ def test_stops_may_be_written_with_escapes() -> None:
     whole, step = command.steps()
     assert (whole.stop, step.stop) == ((), ("\n\n", "é\t"))
     assert step.max_tokens == 256
+
+
+REFUSED = Reply(status=400, body={"error": {"message": "too long for me"}})
+SERVED = ["--api", "chat", "--model", "m", "--verifier", "numeric"]
+
+
+def asked_of(tmp_path: Path, how: str, refuses: str, *arguments: str) -> Path:
+    """A search of three prompts on a server that refuses those that hold a text, and answers the others "it is 4"."""
+    data = write(tmp_path / "p.jsonl", *(Prompt.of(f"{k} and {4 - k}?", reference="4") for k in range(3)))
+
+    def script(asked: Asked) -> Reply:
+        return REFUSED if refuses in asked.text else Reply(choice={"text": "it is 4"})
+
+    with FakeServer(script) as server:
+        main(["search", how, data, "--out", str(tmp_path / "o"), "--policy", f"{server.url}/v1", *SERVED, *arguments])
+    return tmp_path / "o"
+
+
+def test_a_refused_prompt_is_unscored_with_the_servers_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = asked_of(tmp_path, "majority", "1 and", "--n", "1")
+    said = capsys.readouterr().out
+    assert "accuracy: 1.000" in said
+    assert "n=2, 1 unscored" in said
+    assert "too long for me): 1" in said
+    assert [(row["right"], bool(row["failed"])) for row in rows(out)] == [(1.0, False), (None, True), (1.0, False)]
+
+
+def test_a_comparison_leaves_out_what_was_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = asked_of(tmp_path, "compare", "1 and", "--strategies", "majority", "--ns", "1", "2")
+    found = json.loads((out / "compare.json").read_text())["points"]["majority"]
+    assert [(p["accuracy"]["value"], p["accuracy"]["unscored"], p["samples"]) for p in found] == [(1, 1, 1), (1, 1, 2)]
+    assert "too long for me" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("how", [["majority", "--n", "2"], ["compare", "--strategies", "majority", "--ns", "1"]])
+def test_where_everything_is_refused_the_reason_is_the_error(
+    how: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        asked_of(tmp_path, how[0], "and", *how[1:])
+    assert stopped.value.code == 2
+    assert "3 requests: refused: 400 Bad Request: too long for me" in capsys.readouterr().err
+    assert not (tmp_path / "o" / "results.jsonl").exists()

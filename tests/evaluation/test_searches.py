@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from assay.evaluation.searches import Point, at_tokens, gain_at_tokens, mean_of, point_of, shared_budgets
+from assay.evaluation.searches import Point, at_tokens, gain_at_tokens, mean_of, nothing_had, point_of, shared_budgets
 from assay.protocols import SearchResult, Spent
 from assay.types import Group, Prompt, Response, Score, Unscored
 
@@ -26,6 +26,28 @@ def test_a_point_of_results() -> None:
     assert math.isnan(found.right_P[2])
     assert (found.accuracy.value, found.accuracy.n, found.accuracy.unscored) == (pytest.approx(1 / 3), 3, 1)
     assert point_of(1, [result(None), result(3)], [None, None]).tokens is None
+
+
+def test_what_a_prompt_did_not_get_is_not_the_strategys_to_answer_for() -> None:
+    prompt = Prompt.of("q", reference="1")
+
+    def of(*texts: str, samples: int = 0, missing: int = 0, failed: tuple[str, ...] = (), done: bool = True) -> str:
+        group = Group(prompt=prompt, responses=tuple(Response(steps=(text,), finished=done) for text in texts))
+        spent = Spent(samples=samples, missing=missing, generated_tokens=7 * samples)
+        found = SearchResult(group=group, scores=(None,) * len(texts), choice=None, spent=spent, failed=failed)
+        right = point_of(1, [found], [None]).right_P[0]
+        # Wrong where there was something and nothing was chosen; not known where there was nothing.
+        assert math.isnan(right) if nothing_had(found) else right == 0.0
+        return nothing_had(found)
+
+    assert of(missing=1, failed=("400",)) == "400"
+    assert of(missing=4) == "no sample was to be had"
+    assert of("a step", samples=1, missing=1, failed=("400",), done=False) == "400"
+    assert of("no answer", samples=1) == ""
+    assert of("cut off", samples=1, done=False) == ""
+    assert of("no answer", samples=1, missing=1, failed=("400",)) == ""
+    refused = SearchResult(group=Group(prompt=prompt, responses=()), scores=(), choice=None, spent=Spent(missing=1))
+    assert point_of(1, [result(10), refused], [Score(value=1.0), None]).tokens == 10
 
 
 def test_between_two_points_on_the_scale_of_log_tokens() -> None:

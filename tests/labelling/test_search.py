@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -7,8 +8,8 @@ from assay.labelling.ledger import Rollout
 from assay.labelling.rollouts import Tally
 from assay.labelling.search import State, Tree, TreeSearch
 from assay.protocols import Prefix
-from assay.types import Response
-from tests.labelling.planted import PROMPT, Coin, first_error, rollouts
+from assay.types import Response, Score, Unscored
+from tests.labelling.planted import PROMPT, Coin, LastWord, first_error, rollouts
 
 
 class Walk(Coin):
@@ -56,6 +57,33 @@ def test_a_prompt_that_is_never_or_always_right_is_not_searched() -> None:
         (tree,) = TreeSearch(rollouts=4)([PROMPT], rollouts(Coin(lambda steps, value=value: value)))  # type: ignore[misc]
         assert list(tree.states) == [()]
         assert tree.records("soft") == []
+
+
+class Silent(Walk):
+    """As it does, but every fourth rollout is over at once: it adds no step, and is wrong or what the prefix was."""
+
+    def one(self, prefix: Prefix, seed: int, number: int) -> Response:
+        return Response(steps=prefix.steps) if number % 4 == 3 else super().one(prefix, seed, number)
+
+
+class Silence(LastWord):
+    """What says nothing is wrong."""
+
+    def verify(self, text: str, reference: str) -> Score | Unscored:
+        found = super().verify(text, reference)
+        return found if isinstance(found, Score) else Score(value=0.0)
+
+
+def test_a_rollout_without_a_step_goes_wrong_nowhere() -> None:
+    made = replace(rollouts(Silent(lambda steps: 0.5)), verifier=Silence())
+    (tree,) = TreeSearch(rollouts=4, searches=6)([PROMPT], made)
+    assert tree.searched
+    assert all(tree.searched)
+    assert tree.states[()].tally == Tally(2, 4)
+    # A prefix from which something is right is never the wrong solution itself.
+    assert not {*tree.searched} & {steps for steps, state in tree.states.items() if state.tally.right}
+    assert all(record.labels[-1] == 0 for record in tree.records("soft"))
+    assert made.cost.empty == len(tree.states)
 
 
 def test_the_selection_by_hand() -> None:

@@ -29,6 +29,7 @@ from assay.labelling.repair import SelfCorrection
 from assay.labelling.rollouts import Cost, Rollouts, has_reference
 from assay.labelling.search import TreeSearch
 from assay.protocols import Prefix, Verifier
+from assay.scorers.opened import BatchVerifier, OpenedVerifier
 from assay.types import Group, Prompt, Record, Response, RolloutLabels, StepLabels
 
 __all__ = ["COMMANDS"]
@@ -301,23 +302,38 @@ def verifier(name: str) -> Verifier:
         return Numeric() if name == "numeric" else Math()
     if ":" not in name:
         raise ConfigError(f"no verifier is called {name!r}; there is numeric, math, or give package.module:Class")
-    found = components.load("verifiers", name)()
+    found = made(components.load("verifiers", name), name)
     if not isinstance(found, Verifier):
         raise ConfigError(f"{name} is no verifier: it needs extract, canonical and verify")
-    return found
+    return opened(found, name)
+
+
+def made(cls: Callable[[], Any], name: str) -> Any:
+    """An object of a class that was given by name. Raises `ConfigError` where it takes more than its name."""
+    try:
+        return cls()
+    except Exception as error:
+        raise ConfigError(f"{name} cannot be made without arguments: {type(error).__name__}: {error}") from error
+
+
+def opened(found: Verifier, name: str) -> Verifier:
+    """A verifier that was given by name: what fails in it is an error that names it."""
+    return (BatchVerifier if hasattr(found, "check_all") else OpenedVerifier)(found, name)
 
 
 def _nothing_had(labels: Sequence[StepLabels], rollouts: Rollouts) -> None:
     """Raise where there is nothing to write because nothing was had from the policy; what was paid is in the ledger."""
-    if failed := rollouts.cost.failed:
+    cost = rollouts.cost
+    used = cost.rollouts + cost.known
+    if failed := cost.failed:
         reason, count = failed.most_common(1)[0]
+        had = f"the {used:,} rollouts that were had make no label" if used else "no rollout was had from the policy"
+        again = ": those that were had are in the ledger, and are not paid for again" if used else ""
         raise BackendError(
-            f"no rollout was had from the policy: {sum(failed.values()):,} prefixes got none, {count:,} of them: "
-            f"{reason}. No label was written; see to it, then run this again: what was paid for is in the ledger"
+            f"{had}: {sum(failed.values()):,} prefixes got none, {count:,} of them: {reason}. No label was written; "
+            f"see to it, then run this again{again}"
         )
     if not labels:
-        cost = rollouts.cost
-        used = cost.rollouts + cost.known
         raise DataError(
             f"there is no solution to label: of {used:,} rollouts from the prompts on, {cost.cut_off:,} were cut off "
             f"at {rollouts.sampling.max_tokens:,} tokens and {cost.undecided:,} could not be judged; the others are "
@@ -344,6 +360,7 @@ def summary(labels: Sequence[StepLabels], cost: Cost) -> dict[str, Any]:
         "tokens": cost.tokens,
         "seconds": round(cost.seconds),
         "rollouts that were cut off": cost.cut_off,
+        "rollouts without any text": cost.empty,
         "rollouts that the verifier could not judge": cost.undecided,
         "rollouts that correct what came before, set aside": cost.guarded,
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from assay.aggregation import AGGREGATIONS
+from assay.cli.label import made, opened, verifier
 from assay.errors import ConfigError
 from assay.models.words import KEYS as MODEL_KEYS
 from assay.protocols import Scorer, Verifier
@@ -17,6 +18,7 @@ from assay.rl.transforms import PAR, Centre, Clip, Gate, LengthPenalty, Overlong
 from assay.scorers.called import Called
 from assay.scorers.ensemble import Ensemble
 from assay.scorers.lower_bound import LowerBound
+from assay.scorers.opened import OpenedScorer
 from assay.scorers.rules import Longest, Random, Shortest
 from assay.scorers.verified import Verified
 
@@ -124,8 +126,6 @@ def scorer(what: str, device: str = "auto", *, dtype: "Dtype | None" = None, mic
         }
         return Ensemble(each, how=ENSEMBLES[how])
     if word in ("math", "numeric"):
-        from assay.cli.label import verifier
-
         return Verified(verifier(word))
     module, colon, name = word.partition(":")
     if not colon or not module or Path(word).exists():
@@ -134,17 +134,21 @@ def scorer(what: str, device: str = "auto", *, dtype: "Dtype | None" = None, mic
         raise ConfigError(f"{what!r}: {', '.join(settings)} is of a model's texts, and {word} is none")
     try:
         found: Any = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{what!r} cannot be had: {error}") from error
+    except Exception as error:
+        raise ConfigError(f"{what!r} cannot be had: {type(error).__name__}: {error}") from error
     if isinstance(found, type):
-        found = found()
+        found = made(found, word)
     if isinstance(found, Scorer):
-        return found
+        return found if _ours(found) else OpenedScorer(found, word)
     if isinstance(found, Verifier):
-        return Verified(found)
+        return Verified(opened(found, word))
     if callable(found):
         return Called(found)
     raise ConfigError(f"{what!r} is a {type(found).__name__}; it must score, verify, or be a function")
+
+
+def _ours(found: object) -> bool:
+    return type(found).__module__.partition(".")[0] == "assay"
 
 
 def _local(what: str, device: str, dtype: "Dtype | None", micro_tokens: int) -> Scorer:

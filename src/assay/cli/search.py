@@ -9,6 +9,7 @@ import json
 import math
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from assay.aggregation import Aggregation
 from assay.cli.label import verifier as verifier_of
 from assay.cli.policy import Policy
 from assay.data import io
-from assay.errors import ConfigError, DataError
+from assay.errors import BackendError, ConfigError, DataError
 from assay.evaluation import searches as measured
 from assay.protocols import Budget, Generator, Sampling, Scorer, Search, SearchResult, Verifier
 from assay.search import Record, ReplayGenerator, run
@@ -28,6 +29,9 @@ from assay.stats import Estimate, summarise
 from assay.types import Group, Prompt, Score, Unscored
 
 __all__ = ["COMMANDS"]
+
+REASONS = 5
+"""Reasons of failed requests that are told, the most frequent ones."""
 
 if not TYPE_CHECKING:
     NAMES = [*components.names("search"), *filter(re.compile(r"[\w.]+:\w+").fullmatch, sys.argv[1:3])]
@@ -182,7 +186,11 @@ def search_with(command: Searching, strategy: Search) -> None:
             strategy, prompts, generator, scorer,
             sampling=whole, step=step, budget=command.budget, record=record, together=command.together, show=show,
         )  # fmt: skip
+    if not any(r.spent.samples for r in results) and any(r.spent.missing for r in results):
+        failed = Counter(reason for result in results for reason in result.failed)
+        raise nothing_was_had(len(prompts), failed, command.out)
     gold = judged(results, verifier)
+    said = summary(results, gold)
     rows = [_row(result, score) for result, score in zip(results, gold, strict=True)]
     config.write_atomic(command.out / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     kept = [
@@ -190,7 +198,6 @@ def search_with(command: Searching, strategy: Search) -> None:
     ]
     if kept:
         io.write(kept, command.out / "kept.jsonl")
-    said = summary(results, gold)
     config.write_run(command.out, command, [Path(command.prompts)], results=said)
     for key, value in said.items():
         print(f"{key}: {value}")
@@ -226,6 +233,7 @@ class Compare(Searching):
         points: dict[str, list[measured.Point]] = {}
         every = [(way, n, strategy) for way, sizes in ways.items() for n, strategy in sizes.items()]
         record = Record(self.out / "record.jsonl")
+        failed: Counter[str] = Counter()
         with record, progress("searches", len(every)) as show:
             for done, (way, n, strategy) in enumerate(every):
                 show(done, f"{way}, n={n}")
@@ -234,7 +242,12 @@ class Compare(Searching):
                     sampling=whole, step=step, budget=self.budget, record=record, together=self.together,
                 )  # fmt: skip
                 points.setdefault(way, []).append(measured.point_of(n, results, judged(results, verifier)))
+                failed.update(reason for result in results for reason in result.failed)
             show(len(every), "")
+        if not any(p.samples for some in points.values() for p in some):
+            raise nothing_was_had(len(prompts), failed, self.out)
+        for reason, count in failed.most_common(REASONS):
+            print(f"requests that failed: {count:,}: {reason}")
         self._tell(points)
 
     def _sizes(self, name: str, verifier: Verifier) -> dict[int, Search]:
@@ -320,6 +333,15 @@ def judged(results: Iterable[SearchResult], verifier: Verifier) -> list[Score | 
     return found
 
 
+def nothing_was_had(prompts: int, failed: Mapping[str, int], out: Path) -> BackendError:
+    """The error of a search that got no sample of any prompt. failed: how often, by reason, the most frequent first."""
+    why = "; ".join(f"{count:,} requests: {reason}" for reason, count in Counter(failed).most_common(REASONS))
+    return BackendError(
+        f"no sample was had of any of the {prompts:,} prompts: {why or 'what is searched in holds none of them'}. "
+        f"Nothing was found, and no result is written in {out}; see to it, then run this again"
+    )
+
+
 def summary(results: Sequence[SearchResult], gold: Sequence[Score | Unscored | None]) -> dict[str, Any]:
     """What was found and what it cost, in words and numbers."""
     found: dict[str, Any] = {"prompts": len(results), "without a choice": sum(r.choice is None for r in results)}
@@ -336,7 +358,11 @@ def summary(results: Sequence[SearchResult], gold: Sequence[Score | Unscored | N
     for name in ("saved", "missing"):
         if amount := sum(getattr(r.spent, name) for r in results):
             found[f"samples {name}"] = amount
-    return found
+    # Of these nothing is known: they are in no accuracy.
+    nothing = Counter(why for r in results if (why := measured.nothing_had(r)))
+    found |= {f"prompts unscored ({why})": count for why, count in nothing.most_common(REASONS)}
+    failed = Counter(reason for r in results for reason in r.failed)
+    return found | {f"requests that failed ({reason})": count for reason, count in failed.most_common(REASONS)}
 
 
 def _row(result: SearchResult, gold: Score | Unscored | None) -> dict[str, Any]:
@@ -350,6 +376,7 @@ def _row(result: SearchResult, gold: Score | Unscored | None) -> dict[str, Any]:
         "right": gold.value if isinstance(gold, Score) else None,
         "candidates": len(result.group.responses),
         "stopped": result.stopped,
+        "failed": list(result.failed),
         "spent": dataclasses.asdict(result.spent),
     }
 

@@ -12,7 +12,7 @@ from assay.stats import Estimate
 from assay.stats.intervals import Array
 from assay.types import Score, Unscored
 
-__all__ = ["Point", "at_tokens", "gain_at_tokens", "mean_of", "point_of", "shared_budgets"]
+__all__ = ["Point", "at_tokens", "gain_at_tokens", "mean_of", "nothing_had", "point_of", "shared_budgets"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,9 @@ class Point:
     n: int
     """Its size, as the strategy counts it."""
     right_P: Array
-    """1 where the choice is right; 0 also where nothing was chosen."""
+    """1 where the choice is right; 0 also where nothing was chosen; NaN also where nothing was had to choose from."""
     tokens: float | None
-    """Generated tokens a prompt, on average; None where nobody counts them."""
+    """Generated tokens a prompt that got any, on average; None where nobody counts them."""
     scored_tokens: float | None
     samples: float
 
@@ -34,15 +34,30 @@ class Point:
         return mean_of(self.right_P)
 
 
+def nothing_had(result: SearchResult) -> str:
+    """Why a prompt says nothing of the strategy: it got no samples, or its requests failed before any came to its end.
+
+    "" where the strategy had what it chose from, or chose not to ask.
+    """
+    if not result.spent.samples and result.spent.missing:
+        return result.failed[0] if result.failed else "no sample was to be had"
+    ended = any(response.finished for response in result.group.responses)
+    return "" if ended or not result.failed else result.failed[0]
+
+
 def point_of(n: int, results: Sequence[SearchResult], gold: Sequence[Score | Unscored | None]) -> Point:
-    """The point of a search's results. gold: of each choice; None where nothing was chosen."""
-    right = [0.0 if g is None else g.value if isinstance(g, Score) else math.nan for g in gold]
+    """The point of a search's results. gold: of each choice; None where nothing was chosen, which is wrong only where
+    there was something to choose from (`nothing_had`)."""
+    pairs = list(zip(results, gold, strict=True))
+    right = [math.nan if nothing_had(r) else 0.0 if g is None else _truth(g) for r, g in pairs]
+    # What got nothing cost nothing: it would make the others look cheaper than they were.
+    paid = [r for r in results if r.spent.samples] or results
     return Point(
         n=n,
         right_P=np.array(right),
-        tokens=_mean([r.spent.generated_tokens for r in results]),
-        scored_tokens=_mean([r.spent.scored_tokens for r in results]),
-        samples=float(np.mean([r.spent.samples for r in results])),
+        tokens=_mean([r.spent.generated_tokens for r in paid]),
+        scored_tokens=_mean([r.spent.scored_tokens for r in paid]),
+        samples=float(np.mean([r.spent.samples for r in paid])),
     )
 
 
@@ -94,6 +109,10 @@ def shared_budgets(strategies: Sequence[Sequence[Point]], most: int = 5) -> list
         if count > 1
         else [round(low)]
     )
+
+
+def _truth(gold: Score | Unscored) -> float:
+    return gold.value if isinstance(gold, Score) else math.nan
 
 
 def _mean(values: Sequence[int | None]) -> float | None:

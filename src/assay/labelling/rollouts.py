@@ -66,6 +66,8 @@ class Cost:
     """Rollouts used that the guard set aside."""
     cut_off: int = 0
     """Rollouts used that did not come to their end."""
+    empty: int = 0
+    """Rollouts used that add no text to their prefix: the policy ended there."""
     failed: Counter[str] = field(default_factory=Counter)
     """Prefixes that got no rollouts when asked, by reason."""
 
@@ -199,6 +201,7 @@ class Rollouts:
             guarded = self.guard is not None and self.guard(prefix, rollout)
             self.cost.guarded += guarded
             self.cost.cut_off += not rollout.finished
+            self.cost.empty += not rollout.steps
             self.cost.undecided += not guarded and rollout.finished and rollout.right is None
         self._counted[key] = max(count, before)
 

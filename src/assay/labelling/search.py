@@ -141,8 +141,8 @@ class TreeSearch:
         ask: Ask = [(prefix, self.rollouts)]
         yield ask
         found = rollouts.of(prefix, self.rollouts)
-        # One that was cut off went wrong nowhere in particular.
-        wrong = [r for r in found if rollouts.verdict(prefix, r) is False and r.finished]
+        # One that was cut off went wrong nowhere in particular, and one without a step has no place to go wrong in.
+        wrong = [r for r in found if rollouts.verdict(prefix, r) is False and r.finished and r.steps]
         tree.states[steps] = State(rollouts.tally(prefix, self.rollouts), wrong)
 
     def _select(self, tree: Tree) -> tuple[Steps, Rollout] | None:

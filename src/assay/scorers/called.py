@@ -1,10 +1,11 @@
 """A function of one's own as a scorer, with the signature that RL frameworks give reward functions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from assay.errors import BackendError
+from assay.scorers.opened import SHOWN, tried
 from assay.types import Group, Score, Unscored
 
 __all__ = ["Called"]
@@ -21,28 +22,45 @@ class Called:
     function: Callable[..., Sequence[float | None]]
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """One score a response, in order; the function is called once for all of them."""
+        """One score a response, in order; the function is called once for all of them.
+
+        Raises `BackendError` naming the function where it fails, or gives anything but a number or None each.
+        """
         pairs = [(group.prompt, response) for group in groups for response in group.responses]
         if not pairs:
             return [[] for _ in groups]
         shared = set.intersection(*({*prompt.meta} for prompt, _ in pairs)) - {"prompts", "completions", "reference"}
         columns: dict[str, list[Any]] = {name: [prompt.meta[name] for prompt, _ in pairs] for name in sorted(shared)}
-        found = self.function(
-            prompts=[prompt.text for prompt, _ in pairs],
-            completions=[response.text for _, response in pairs],
-            reference=[prompt.reference for prompt, _ in pairs],
-            **columns,
-        )
         name = getattr(self.function, "__name__", type(self.function).__name__)
+        given: Any = tried(
+            name,
+            f"{len(pairs):,} completions, the first {pairs[0][1].text[:SHOWN]!r}",
+            lambda: self.function(
+                prompts=[prompt.text for prompt, _ in pairs],
+                completions=[response.text for _, response in pairs],
+                reference=[prompt.reference for prompt, _ in pairs],
+                **columns,
+            ),
+        )
+        try:
+            found = None if isinstance(given, (str, bytes, Mapping, Set)) else list(given)
+        except TypeError:
+            found = None
+        if found is None:
+            raise BackendError(f"{name} gave {given!r:.60}; it must give a list of numbers, one a completion")
         if len(found) != len(pairs):
             raise BackendError(f"{name} gave {len(found)} scores for {len(pairs)} completions; it must give one each")
-        scores = iter([self._one(value, name) for value in found])
+        scores = iter([_one(value, name) for value in found])
         return [[next(scores) for _ in group.responses] for group in groups]
 
-    def _one(self, value: float | None, name: str) -> Score | Unscored:
-        if value is None:
-            return Unscored(reason=f"{name} gave None")
+
+def _one(value: Any, name: str) -> Score | Unscored:
+    if value is None:
+        return Unscored(reason=f"{name} gave None")
+    try:
         number = float(value)
-        if number - number != 0:
-            return Unscored(reason=f"{name} gave {number}")
-        return Score(value=number)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BackendError(f"{name} gave {value!r:.60} for a completion; it must give a number, or None") from error
+    if number - number != 0:
+        return Unscored(reason=f"{name} gave {number}")
+    return Score(value=number)

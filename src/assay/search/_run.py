@@ -96,6 +96,8 @@ class _Prompt:
     rated: set[tuple[Steps, bool]] = field(default_factory=set)
     """Texts whose scores it has paid for."""
     tree: "_Tree" = field(default_factory=lambda: _Tree())
+    failed: list[str] = field(default_factory=list)
+    """Why it got no samples, once for each request that failed."""
     started: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -135,6 +137,7 @@ class _Prompt:
             stopped=found.stopped,
             spent=replace(self.account.spent, saved=found.saved),
             nodes=tuple(self.tree.nodes),
+            failed=tuple(self.failed),
         )
 
 
@@ -157,7 +160,7 @@ class _Desk:
 
     def _extend(self, asking: Sequence[_Prompt]) -> None:
         # By conversation, steps and number: of equal prompts, each gets the same samples, and is charged for them.
-        calls: dict[Sampling, dict[Any, tuple[Prefix, list[list[Response]]]]] = defaultdict(dict)
+        calls: dict[Sampling, dict[Any, tuple[Prefix, list[tuple[_Prompt, int]]]]] = defaultdict(dict)
         for one in asking:
             asks = one.request
             assert isinstance(asks, tuple)
@@ -174,20 +177,24 @@ class _Desk:
                 if len(known) < ask.n:
                     rest = Prefix(one.prompt, ask.steps, first + len(known))
                     same = calls[replace(sampling, n=ask.n - len(known))]
-                    same.setdefault((one.prompt.messages, rest.steps, rest.first), (rest, []))[1].append(one.answer[k])
+                    same.setdefault((one.prompt.messages, rest.steps, rest.first), (rest, []))[1].append((one, k))
         for sampling, items in calls.items():
             wanted = [*items.values()]
             for i, new in self._write([prefix for prefix, _ in wanted], sampling):
-                prefix, answers = wanted[i]
+                prefix, askers = wanted[i]
+                if isinstance(new, Unscored):
+                    for one, _ in askers:
+                        one.failed.append(new.reason)
+                    continue
                 if new:
                     self.record.add(prefix, sampling, new)
-                for answer in answers:
-                    answer += new
+                for one, k in askers:
+                    one.answer[k] += new
         for one in asking:
             self._book(one)
 
-    def _write(self, prefixes: Sequence[Prefix], sampling: Sampling) -> Iterator[tuple[int, list[Response]]]:
-        """New samples of each prefix; none where they could not be had."""
+    def _write(self, prefixes: Sequence[Prefix], sampling: Sampling) -> Iterator[tuple[int, list[Response] | Unscored]]:
+        """New samples of each prefix; the reason where they could not be had."""
         found: Iterator[tuple[int, list[Response] | Unscored]]
         if isinstance(self.generator, Streaming):
             found = self.generator.stream(prefixes, sampling)
@@ -200,7 +207,7 @@ class _Desk:
             found = enumerate(answers)
         for i, new in found:
             if isinstance(new, Unscored):
-                yield i, []
+                yield i, new
                 continue
             depth = len(prefixes[i].steps)
             if len(new) > sampling.n or any(r.steps[:depth] != prefixes[i].steps for r in new):
