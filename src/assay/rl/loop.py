@@ -11,7 +11,6 @@ look), `policy/` (the trained policy, a stock checkpoint), `peak/` (as it was wh
 `rl.json` (the summary, written last) and, until it is finished, `checkpoint/`.
 """
 
-import json
 import logging
 import resource
 import shutil
@@ -27,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from assay.config import write_atomic
+from assay.config import dumps, write_atomic
 from assay.errors import AssayError, BackendError, ConfigError, DataError
 from assay.protocols import Prefix, Sampling, Scorer
 from assay.rl import checkpoint
@@ -46,7 +45,7 @@ from assay.rl.transforms import Overlong, order_fault, squash_warning
 from assay.rl.update import Seen, advantages_of, see, seen_figures, update
 from assay.training import resume as resuming
 from assay.training.adamw import AdamW, Memory, memory_of
-from assay.training.metrics import METRICS, metrics_file
+from assay.training.metrics import METRICS, metrics_file, read_rows
 from assay.training.progress import progress as progress_bar
 from assay.types import Group, Prompt, Response, Score, Unscored
 
@@ -138,9 +137,9 @@ def optimise(
             "peak": state.best[0] if state.best else None,
             "fingerprint": prints,
         }
-        write_atomic(out / SUMMARY, json.dumps(summary, indent=2) + "\n")
+        write_atomic(out / SUMMARY, dumps(summary, indent=2) + "\n")
         shutil.rmtree(out / "checkpoint", ignore_errors=True)
-    rows = tuple(map(json.loads, (out / METRICS).read_text().splitlines()))
+    rows = tuple(read_rows(out / METRICS))
     return Optimised(rows=rows, **{k: summary[k] for k in ("steps", "stopped", "peak")})
 
 
@@ -230,7 +229,7 @@ def _run(job: _Job, progress: bool) -> State:
     path = job.out / METRICS
     rows: list[Mapping[str, Any]] = []
     if state.metrics_bytes:
-        rows = [json.loads(line) for line in path.read_bytes()[: state.metrics_bytes].decode().splitlines()]
+        rows += read_rows(path, state.metrics_bytes)
     with (
         metrics_file(path, state.metrics_bytes) as write,
         metrics_file(job.out / SAMPLES, state.samples_bytes) as write_sample,
