@@ -85,6 +85,7 @@ def test_a_run_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     main(command)
     said = capsys.readouterr().out
     assert "round 0: proxy" in said
+    assert "[nan" not in said
     assert "len " in said
     # Four held-out prompts are too few for a promise by correlation.
     assert "is at least" not in said

@@ -17,6 +17,7 @@ from assay.cli.reward import GRAMMAR, named, part
 from assay.data.splitting import SPLITTERS
 from assay.errors import ConfigError, DataError, MissingExtra, RefusedRecords
 from assay.rl.settings import RECIPES, Settings
+from assay.stats import Estimate, bracket
 from assay.types import Group, Prompt, Record, Response, StepLabels
 
 if TYPE_CHECKING:
@@ -316,6 +317,7 @@ def _prompt(record: Record) -> Prompt:
 
 
 def _said(e: list[float]) -> str:
-    if math.isnan(e[0]):
-        return f"not scored (none of {e[4]:.0f} responses)"
-    return f"{e[0]:.3f} [{e[1]:.3f}, {e[2]:.3f}]"
+    value, low, high, n, unscored = e
+    if math.isnan(value):
+        return f"not scored (none of {unscored:.0f} responses)"
+    return f"{value:.3f} {bracket(Estimate(value=value, low=low, high=high, n=int(n)))}"
