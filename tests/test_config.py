@@ -27,6 +27,17 @@ def test_settings_come_back_as_they_were(tmp_path: Path) -> None:
     assert config.read_run(tmp_path / "run.json", Settings).inner.where == Path("somewhere")
 
 
+def test_a_run_json_holds_nothing_that_is_no_json_and_infinity_comes_back(tmp_path: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    settings = Settings(out=Path("x"), inner=Outside(), rates=(float("inf"), 0.5))
+    path = config.write_run(tmp_path, settings, results={"mean": float("nan"), "ends": [float("-inf"), 1.0]})
+    body = json.loads(path.read_text(), parse_constant=refuse)
+    assert body["results"] == {"mean": None, "ends": [None, 1.0]}
+    assert config.read_run(tmp_path, Settings) == settings
+
+
 def test_run_json_records_the_data_and_the_versions(tmp_path: Path) -> None:
     data = tmp_path / "data.jsonl"
     data.write_bytes(b"{}\n")

@@ -1,9 +1,13 @@
-"""A run's settings as JSON: written by every run into `run.json`, read back by `--from`."""
+"""A run's settings as JSON: written by every run into `run.json`, read back by `--from`.
+
+JSON has no number that is not finite: among results it is null (`dumps`), among settings its name ("inf").
+"""
 
 import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import sys
@@ -16,7 +20,7 @@ from typing import Any, TypeVar, get_type_hints
 from assay import components
 from assay.errors import ConfigError
 
-__all__ = ["read_run", "to_json", "write_atomic", "write_run"]
+__all__ = ["dumps", "read_run", "to_json", "write_atomic", "write_run"]
 
 T = TypeVar("T")
 VERSIONS_OF = ("assay", "numpy", "torch", "transformers", "peft", "tokenizers", "math-verify")
@@ -33,7 +37,15 @@ def to_json(settings: Any) -> Any:
         return [to_json(x) for x in settings]
     if isinstance(settings, Mapping):
         return {str(k): to_json(v) for k, v in settings.items()}
+    if isinstance(settings, float) and not math.isfinite(settings):
+        # null would be read back as a setting left out.
+        return str(settings)
     return settings
+
+
+def dumps(body: Any, indent: int | None = None) -> str:
+    """Plain data as JSON that every reader takes: a number that is not finite becomes null."""
+    return json.dumps(_finite(body), indent=indent, allow_nan=False)
 
 
 def write_run(folder: Path, settings: object, data: Iterable[Path] = (), **more: Any) -> Path:
@@ -48,7 +60,7 @@ def write_run(folder: Path, settings: object, data: Iterable[Path] = (), **more:
         **more,
     }
     target = folder / "run.json"
-    write_atomic(target, json.dumps(body, indent=2) + "\n")
+    write_atomic(target, dumps(body, indent=2) + "\n")
     return target
 
 
@@ -116,9 +128,23 @@ def _build(body: Any, where: str) -> Any:
     return cls(**{name: _typed(_build(value, f"{where}: {name}"), hints[name]) for name, value in values.items()})
 
 
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _typed(value: Any, hint: Any) -> Any:
-    """JSON has no paths: give a string back as a `Path` where the field is one."""
-    return Path(value) if isinstance(value, str) and "Path" in str(hint) and "str" not in str(hint) else value
+    """JSON has no paths and no infinity: give a string back as a `Path` or a number where the field is one."""
+    if isinstance(value, tuple):
+        return tuple(_typed(v, hint) for v in value)
+    if not isinstance(value, str) or "str" in str(hint):
+        return value
+    if "Path" in str(hint):
+        return Path(value)
+    return float(value) if "float" in str(hint) and value in ("inf", "-inf", "nan") else value
 
 
 def _versions() -> dict[str, str]:

@@ -85,6 +85,7 @@ def test_a_run_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     main(command)
     said = capsys.readouterr().out
     assert "round 0: proxy" in said
+    assert "[nan" not in said
     assert "len " in said
     # Four held-out prompts are too few for a promise by correlation.
     assert "is at least" not in said
@@ -100,7 +101,11 @@ def test_a_run_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (out / "metrics.jsonl").read_bytes() == rows
     kept = (out / "run.json").read_bytes()
     other = [word.replace("weight=0.01", "weight=0.02") for word in command]
-    for changed, what in (([*command, "--seed", "5"], "settings"), (other, "reward"), ([*command[:-1], "3"], "policy")):
+    both = [*other, "--kl", "0.5"]
+    for changed, what in (
+        ([*command, "--seed", "5"], "settings"), (other, "reward"), ([*command[:-1], "3"], "policy"),
+        (both, "settings, reward;"),
+    ):  # fmt: skip
         with pytest.raises(SystemExit, match="2"):
             main(changed)
         assert f"of a run with other {what}" in capsys.readouterr().err
@@ -123,6 +128,8 @@ def test_what_cannot_be_trained_is_refused(tmp_path: Path, capsys: pytest.Captur
         ([*known, "--prime", "nan"], "prime is nan"),
         ([*known, "--template", "chat", "--join", "X"], "join stands between prompt and response of the plain"),
         ([*known, "--held-out", "0", "--watch-every", "5"], "watch_every does nothing where no prompts are held out"),
+        ([*known, "--gold", "shortest", "--held-out", "0"], "a gold scorer is asked about held-out prompts"),
+        ([*known, "--gold", "shortest", "--limit", "1"], "a gold scorer is asked about held-out prompts"),
         ([*known, "--lora", "-1"], "lora is -1"),
         ([*known, "--limit", "0"], "limit is 0"),
         ([*known, "--threads", "0"], "threads is 0"),

@@ -125,6 +125,12 @@ def test_folders_points_and_files(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     run = read_run(tmp_path)
     assert run.steps_L == (0, 5)
+    # An interval that does not exist is null in the file.
+    rows[1]["watch"]["kl"] = [0.0, None, None, 1, 0]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    kl = read_run(tmp_path).looks[0].kl
+    assert kl is not None
+    assert math.isnan(kl.low)
     with pytest.raises(DataError, match="no gold 'other'; there is truth"):
         read_run(tmp_path, "other")
     with pytest.raises(DataError, match="assay rl"):

@@ -134,7 +134,7 @@ def test_values_learn_a_constant_return(value: float, tmp_path: Path) -> None:
             calls += 1
             return [[Score(value=0.5 if calls == 1 else value) for _ in group.responses] for group in groups]
 
-    settings = replace(RECIPES["ppo"], steps=8, groups=16, max_tokens=7, kl=0.0)
+    settings = replace(RECIPES["ppo"], steps=5, groups=8, max_tokens=7, kl=0.0)
     assert settings.steps * settings.updates <= 400
     part = Part(name="one", scorer=Moving(small.nines))
     optimise(policy, small.PROMPTS[:40], [part], settings=settings, out=tmp_path, progress=False)

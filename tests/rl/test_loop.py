@@ -22,6 +22,7 @@ from assay.rl.prime import ImplicitProcess
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES, Settings
 from assay.rl.transforms import PAR, Standardise
+from assay.training.metrics import METRICS, read_rows
 from assay.types import Group, Response, Score, Unscored
 from tests.rl import small
 
@@ -174,6 +175,42 @@ def test_a_response_without_a_score_has_no_gradient(tmp_path: Path) -> None:
 def test_nothing_scored_at_all_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="no response of 3 rounds could be scored: nines: off"):
         run(tmp_path, small.policy(), Part(name="nines", scorer=small.By(lambda r: Unscored(reason="off"))))
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_short_run_of_which_nothing_is_scored_ends_with_the_reasons(steps: int, tmp_path: Path) -> None:
+    """It is not taken for a run whose rewards are all alike, and ends again where it is resumed."""
+
+    def off(response: Response) -> Unscored:
+        return Unscored(reason=f"no key in {len(response.steps)} steps" if response.steps else "empty")
+
+    part = Part(name="nines", scorer=small.By(off))
+    settings = replace(SMALL, steps=steps)
+    rounds = "the only round" if steps == 1 else "2 rounds"
+    for _ in range(2):
+        with pytest.raises(BackendError, match=f"no response of {rounds} could be scored: nines: no key in . steps"):
+            run(tmp_path, small.policy(), part, settings)
+    rows = read_rows(tmp_path / METRICS)
+    assert [row["alarm"] for row in rows if "alarm" in row] == ["nothing is scored: the reward"]
+    assert [row["skipped"] for row in rows if "skipped" in row] == ["no response could be scored"] * (steps - 1)
+    assert not (tmp_path / "rl.json").exists()
+
+
+def test_a_gold_that_scores_nothing_says_why_at_the_first_look(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    golds = {"g": small.By(lambda r: Unscored(reason="no reference")), "fine": small.By(small.nines)}
+    with caplog.at_level(logging.WARNING):
+        done = run(tmp_path, small.policy(), golds=golds)
+    count = SMALL.watch_prompts * SMALL.watch_samples
+    said = [
+        (row["step"], row["alarm"], row["text"]) for row in done.rows if "nothing is scored" in row.get("alarm", "")
+    ]
+    assert said == [(0, "nothing is scored: g", f"none of {count} responses could be scored: no reference")]
+    assert caplog.text.count(f"g: none of {count} responses could be scored: no reference") == 1
+    for name in ("metrics.jsonl", "samples.jsonl", "rl.json"):
+        for line in (tmp_path / name).read_text().splitlines() if "jsonl" in name else [(tmp_path / name).read_text()]:
+            json.loads(line, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
 
 
 def test_a_gold_that_fails_loses_nothing(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class Command:
     def _write(self, out: Path, found: "Report", records: Sequence[Record], scores: Sequence[Score | Unscored]) -> None:
         from assay.report import evaluation_sections, run_section, solutions_section, write_report
 
-        config.write_atomic(out / "benchmark.json", json.dumps(found.to_json(), indent=2) + "\n")
+        config.write_atomic(out / "benchmark.json", config.dumps(found.to_json(), indent=2) + "\n")
         run = json.loads(config.write_run(out, self, [self.scores] if self.scores else []).read_text())
         name, subject = components.name_of(type(self.benchmark)).partition("/")[2], str(self.model or self.scores)
         sections = evaluation_sections(found)

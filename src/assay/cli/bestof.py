@@ -133,7 +133,7 @@ class Command:
         if self.out is not None:
             counts = {"prompts": len(pools.groups), "prompts_in_curves": len(over.prompts)}
             body = {**counts, "curves": {k: [_plain(p) for p in v] for k, v in found.items()}}
-            config.write_atomic(self.out / "bestof.json", json.dumps({**body, "notes": notes}, indent=2) + "\n")
+            config.write_atomic(self.out / "bestof.json", config.dumps({**body, "notes": notes}, indent=2) + "\n")
             run = json.loads(config.write_run(self.out, self, data=[Path(self.pool)]).read_text())
             _report(self.out, found, run, notes, self.scorer)
             print(f"wrote {self.out / 'bestof.json'}, {self.out / 'report.html'} and {self.out / 'run.json'}")

@@ -81,7 +81,7 @@ class Command:
     def _write(self, out: Path, found: "Report") -> None:
         from assay.report import evaluation_sections, run_section, write_report
 
-        config.write_atomic(out / "eval.json", json.dumps(found.to_json(), indent=2) + "\n")
+        config.write_atomic(out / "eval.json", config.dumps(found.to_json(), indent=2) + "\n")
         run = json.loads(config.write_run(out, self, [Path(self.data)]).read_text())
         sections = [*evaluation_sections(found), run_section(run)]
         write_report(out / "report.html", f"Evaluation of {Path(self.model).name}", sections, subtitle=self.data)

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
@@ -17,6 +17,7 @@ from assay.cli.reward import GRAMMAR, named, part
 from assay.data.splitting import SPLITTERS
 from assay.errors import ConfigError, DataError, MissingExtra, RefusedRecords
 from assay.rl.settings import RECIPES, Settings
+from assay.stats import Estimate, bracket
 from assay.types import Group, Prompt, Record, Response, StepLabels
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class Command:
         device = device_of(self.device)
         parts, golds = [part(words, device) for words in self.reward], named(self.gold, device)
         found = self._prompts()
+        self._check_gold(found.held)
         policy = self._policy(device)
         try:
             _check_layout(found, policy)
@@ -177,6 +179,15 @@ class Command:
         looks = [name for name in ("watch_every", "watch_prompts", "watch_samples") if self._given(name, fresh)]
         if not isinstance(self.held_out, Path) and self.held_out == 0 and looks:
             raise ConfigError(f"{', '.join(looks)} does nothing where no prompts are held out; give --held-out a share")
+        if self.held_out == 0:
+            self._check_gold([])
+
+    def _check_gold(self, held: Sequence[Prompt]) -> None:
+        if self.gold and not held:
+            raise ConfigError(
+                "a gold scorer is asked about held-out prompts, and there are none; give --held-out a larger share or "
+                "a file of other prompts, or leave out --gold"
+            )
 
     def _given(self, name: str, fresh: Mapping[str, Any]) -> bool:
         return bool(getattr(self.settings, name) != fresh[name])
@@ -306,4 +317,7 @@ def _prompt(record: Record) -> Prompt:
 
 
 def _said(e: list[float]) -> str:
-    return f"{e[0]:.3f} [{e[1]:.3f}, {e[2]:.3f}]"
+    value, low, high, n, unscored = e
+    if math.isnan(value):
+        return f"not scored (none of {unscored:.0f} responses)"
+    return f"{value:.3f} {bracket(Estimate(value=value, low=low, high=high, n=int(n)))}"

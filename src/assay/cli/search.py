@@ -192,7 +192,7 @@ def search_with(command: Searching, strategy: Search) -> None:
     gold = judged(results, verifier)
     said = summary(results, gold)
     rows = [_row(result, score) for result, score in zip(results, gold, strict=True)]
-    config.write_atomic(command.out / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    config.write_atomic(command.out / "results.jsonl", "".join(config.dumps(row) + "\n" for row in rows))
     kept = [
         Group(prompt=r.group.prompt, responses=tuple(r.group.responses[i] for i in r.kept)) for r in results if r.kept
     ]
@@ -288,7 +288,7 @@ class Compare(Searching):
             },
             "at_equal_tokens": {way: {str(b): _plain(e) for b, e in row.items()} for way, row in equal.items()},
         }  # fmt: skip
-        config.write_atomic(self.out / "compare.json", json.dumps(body, indent=1) + "\n")
+        config.write_atomic(self.out / "compare.json", config.dumps(body, indent=1) + "\n")
         config.write_run(self.out, self, [Path(self.prompts)])
         for way, some in points.items():
             for p in some:

@@ -11,6 +11,7 @@ import tyro
 from assay import config
 from assay.cli.records import Sides, sides
 from assay.errors import ConfigError, DataError, MissingExtra, RefusedRecords
+from assay.training.metrics import METRICS, read_rows
 from assay.training.settings import Settings
 from assay.types import Prompt, Record
 
@@ -169,7 +170,7 @@ class Command:
                 f"perplexity {done.held_out_perplexity:.3f} at step {done.best_step}"
             )
         run = json.loads((self.out / "run.json").read_text())
-        rows = [json.loads(line) for line in (self.out / "metrics.jsonl").read_text().splitlines()]
+        rows = read_rows(self.out / METRICS)
         data: dict[str, float] = {
             "records with a good response": done.records,
             **{f"records passed over, {why}": count for why, count in done.passed_over.items()},

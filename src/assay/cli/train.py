@@ -14,6 +14,7 @@ from assay import components, config
 from assay.aggregation import Aggregation, caution
 from assay.cli.records import Sides, sides
 from assay.errors import ConfigError, MissingExtra, RefusedRecords
+from assay.training.metrics import METRICS, read_rows
 from assay.training.settings import Settings
 from assay.types import Group, Record, StepLabels
 
@@ -224,7 +225,7 @@ def _report(out: Path, trained: "Trained", found: Sides[Record]) -> None:
         show(evaluation)
     run = json.loads((out / "run.json").read_text())
     summary = json.loads((out / "training.json").read_text())
-    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    rows = read_rows(out / METRICS)
     data = {
         "training records": trained.records,
         "held-out records, of other prompts": len(held),

@@ -30,6 +30,7 @@ from assay.overopt.sweep import Point
 from assay.report.numbers import beside, number
 from assay.report.policy import Look, common_gold, known, looks
 from assay.stats import Estimate, student
+from assay.training.metrics import METRICS, read_rows
 
 __all__ = ["Arm", "Run", "arm", "read_run", "run_of", "run_points", "write_arms"]
 
@@ -191,9 +192,9 @@ def read_run(folder: Path, gold: str | None = None) -> Run:
 
     gold: which one; None = the first that there is. Raises `DataError` where nothing was looked at, or no gold.
     """
-    path = folder / "metrics.jsonl"
+    path = folder / METRICS
     try:
-        rows: list[Mapping[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = read_rows(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}; give a folder that `assay rl` wrote") from None
     return run_of(rows, gold, str(folder))

@@ -25,6 +25,7 @@ from assay.report import (
 )
 from assay.report.plots import training_curves
 from assay.stats import CurvePoint, Estimate
+from assay.training.metrics import METRICS, read_rows
 
 __all__ = ["write"]
 
@@ -48,7 +49,7 @@ def write(world: World, out: Path, summary: Summary, studies: Sequence[Study]) -
         sections.append(Section("Steps", [Estimates(summary.steps, caption="Of the test pool's steps")]))
     for kind, found in measured.items():
         results, *_ = evaluation_sections(found, of=kind)
-        rows = [json.loads(line) for line in (out / "models" / kind / "metrics.jsonl").read_text().splitlines()]
+        rows = read_rows(out / "models" / kind / METRICS)
         figure = Figure(training_curves(rows), "Strong lines are running means over a twentieth of the run.")
         sections.append(Section(kind.capitalize(), [*results.blocks, Details("Training", [figure])]))
     sections.append(Section("Data", [KeyValues(_data(out, world))]))

@@ -1,6 +1,5 @@
 """What the quickstart found, as numbers with intervals clustered by problem."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from assay.config import dumps
 from assay.evaluation.pools import value_of
 from assay.quickstart.models import read_scores
 from assay.quickstart.records import read_pools
@@ -59,7 +59,7 @@ class Summary:
             "seconds": self.seconds,
             "stages": dict(self.stages),
         }
-        return json.dumps(body, indent=2) + "\n"
+        return dumps(body, indent=2) + "\n"
 
 
 def summarise(world: World, out: Path, stages: Mapping[str, float]) -> Summary:

@@ -1,6 +1,7 @@
 """A look at held-out prompts: what the proxy says, what every gold says, and how far the policy has gone."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,12 +19,14 @@ from assay.rl.scoring import Rewards, ask
 from assay.rl.settings import Settings
 from assay.rl.update import see
 from assay.stats import Estimate, mean, proportion
-from assay.types import Score
+from assay.types import Score, Unscored
 
-__all__ = ["Look", "correlation_low", "gold_bound", "look"]
+__all__ = ["Look", "correlation_low", "gold_bound", "look", "said_reasons"]
 
 SHOWN = 8
 """Prompts whose first response is kept."""
+SAID = 3
+"""Reasons that are said of responses that are not scored."""
 FEW = 10
 """Prompts to a unit of χ² that a promise by correlation needs."""
 
@@ -36,6 +39,8 @@ class Look:
     """Every measurement as [value, low, high, n, unscored], with 95 % intervals by prompt; NaN where there is none."""
     samples: Sequence[Mapping[str, Any]]
     """Some of the responses, with their scores."""
+    unscored: Mapping[str, str]
+    """Of the proxy and the golds that could score nothing at all: that it is so, and why, by a name for it."""
 
     @property
     def gold(self) -> float | None:
@@ -74,7 +79,27 @@ def look(policy: Policy, rollout: Rollout, rewards: Rewards, golds: Mapping[str,
         "duplicates": said(rollout.again_B.astype(float), "share"),
     }
     firsts = np.searchsorted(rollout.group_B, np.arange(min(SHOWN, len(rollout.groups)))).tolist()
-    return Look(watch, [_sample(rollout, rewards, given, b) for b in firsts])
+    reasons = {
+        **({} if rewards.scored_B.any() else {"the reward": rewards.reasons}),
+        **{
+            name: Counter(_reason(s) for s in scores) for name, scores in given.items() if np.isnan(golds_B[name]).all()
+        },
+    }
+    unscored = {
+        f"nothing is scored: {name}": f"none of {len(total_B)} responses could be scored: {said_reasons(why)}"
+        for name, why in reasons.items()
+    }
+    return Look(watch, [_sample(rollout, rewards, given, b) for b in firsts], unscored)
+
+
+def said_reasons(reasons: Mapping[str, int]) -> str:
+    """The three most frequent of the reasons why responses were not scored, and how many have each."""
+    common = Counter(reasons).most_common(SAID)
+    return ", ".join(f"{why} ({count})" if len(reasons) > 1 else why for why, count in common) or "no reason given"
+
+
+def _reason(score: Score | Unscored) -> str:
+    return (score.reason if isinstance(score, Unscored) else "") or "no reason given"
 
 
 def gold_bound(first: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, float]:

@@ -11,7 +11,6 @@ look), `policy/` (the trained policy, a stock checkpoint), `peak/` (as it was wh
 `rl.json` (the summary, written last) and, until it is finished, `checkpoint/`.
 """
 
-import json
 import logging
 import resource
 import shutil
@@ -27,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from assay.config import write_atomic
+from assay.config import dumps, write_atomic
 from assay.errors import AssayError, BackendError, ConfigError, DataError
 from assay.protocols import Prefix, Sampling, Scorer
 from assay.rl import checkpoint
@@ -35,7 +34,7 @@ from assay.rl.alarms import alarms
 from assay.rl.checkpoint import State
 from assay.rl.consistency import inconsistencies
 from assay.rl.kl import Controller
-from assay.rl.look import Look, gold_bound, look
+from assay.rl.look import Look, gold_bound, look, said_reasons
 from assay.rl.policy import Policy
 from assay.rl.prime import ImplicitProcess
 from assay.rl.rewards import Array
@@ -46,7 +45,7 @@ from assay.rl.transforms import Overlong, order_fault, squash_warning
 from assay.rl.update import Seen, advantages_of, see, seen_figures, update
 from assay.training import resume as resuming
 from assay.training.adamw import AdamW, Memory, memory_of
-from assay.training.metrics import METRICS, metrics_file
+from assay.training.metrics import METRICS, metrics_file, read_rows
 from assay.training.progress import progress as progress_bar
 from assay.types import Group, Prompt, Response, Score, Unscored
 
@@ -56,8 +55,10 @@ log = logging.getLogger(__name__)
 
 SUMMARY = "rl.json"
 SAMPLES = "samples.jsonl"
+REASONS = 5
+"""Reasons why responses were not scored that a row names, the most frequent first."""
 PATIENCE = 3
-"""Rounds in a row without any scored response after which a run ends."""
+"""Rounds in a row without any scored response after which a run ends; a shorter run, after as many as it has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +139,9 @@ def optimise(
             "peak": state.best[0] if state.best else None,
             "fingerprint": prints,
         }
-        write_atomic(out / SUMMARY, json.dumps(summary, indent=2) + "\n")
+        write_atomic(out / SUMMARY, dumps(summary, indent=2) + "\n")
         shutil.rmtree(out / "checkpoint", ignore_errors=True)
-    rows = tuple(map(json.loads, (out / METRICS).read_text().splitlines()))
+    rows = tuple(read_rows(out / METRICS))
     return Optimised(rows=rows, **{k: summary[k] for k in ("steps", "stopped", "peak")})
 
 
@@ -230,7 +231,7 @@ def _run(job: _Job, progress: bool) -> State:
     path = job.out / METRICS
     rows: list[Mapping[str, Any]] = []
     if state.metrics_bytes:
-        rows = [json.loads(line) for line in path.read_bytes()[: state.metrics_bytes].decode().splitlines()]
+        rows += read_rows(path, state.metrics_bytes)
     with (
         metrics_file(path, state.metrics_bytes) as write,
         metrics_file(job.out / SAMPLES, state.samples_bytes) as write_sample,
@@ -368,17 +369,17 @@ def _sampled(job: _Job, state: State) -> tuple[Rollout, Rewards, dict[str, Any]]
         if not wanted:
             break
     rewards = _rewards(job, state, rollout, kept_scores)
-    figures: dict[str, Any] = {"unscored": unscored, "differing": differ / asked}
+    figures: dict[str, Any] = {"unscored": unscored}
+    if scored:
+        figures["differing"] = differ / asked
     if settings.drop_equal:
         figures["filtered"] = dropped / asked
     if reasons:
-        figures["reasons"] = dict(list(reasons.items())[:5])
+        figures["reasons"] = dict(reasons.most_common(REASONS))
     state.empty = 0 if scored else state.empty + 1
-    if state.empty >= PATIENCE:
-        raise BackendError(
-            f"no response of {PATIENCE} rounds could be scored: {next(iter(reasons), 'no reason given')}; "
-            "look at the scorer"
-        )
+    if state.empty >= min(PATIENCE, settings.steps):
+        rounds = f"{state.empty} rounds" if state.empty > 1 else "the only round"
+        raise BackendError(f"no response of {rounds} could be scored: {said_reasons(reasons)}; look at the scorer")
     return rollout, rewards, figures
 
 
@@ -435,7 +436,9 @@ def _learn(
     policy, settings = job.policy, job.settings
     mask_B_T = rollout.mask_B_T & rewards.scored_B[:, None]
     if not mask_B_T.any():
-        return {"skipped": "no group had two responses with different scores"}
+        unscored = len(rollout.samples) and not rewards.scored_B.any()
+        why = "no response could be scored" if unscored else "no group had two responses with different scores"
+        return {"skipped": why}
     row: dict[str, Any] = _reward_figures(rollout, rewards)
     process_B_T = rewards.process_B_T
     if job.prime is not None:
@@ -508,6 +511,7 @@ def _look(job: _Job, state: State) -> Look:
     rollout = sample(job.policy, job.held_out[: settings.watch_prompts], sampling)
     rewards = _rewards(job, state, rollout)
     seen = look(job.policy, rollout, rewards, job.golds, settings)
+    state.told |= seen.unscored
     if seen.gold is not None and not np.isnan(seen.gold) and (state.best is None or seen.gold > state.best[1]):
         state.best = (state.step, seen.gold)
         checkpoint.keep_best(job.out / "checkpoint", state.step, job.policy)
@@ -520,7 +524,7 @@ def _said(rows: Sequence[Mapping[str, Any]]) -> str:
     if row is None:
         return "nothing to learn from yet"
     look = next((row["watch"] for row in reversed(rows) if "watch" in row), None)
-    gold = "".join(f", {name} {e[0]:.3f}" for name, e in look["gold"].items()) if look else ""
+    gold = "".join(f", {name} {e[0]:.3f}" for name, e in look["gold"].items() if e[3]) if look else ""
     return f"reward {row['reward']:.3f}{gold}, KL {row['kl']:.2f}, {row['length']:.1f} tokens"
 
 

@@ -6,7 +6,6 @@ A run's folder holds the stock model and `reward_model.json`, `metrics.jsonl` (a
 `training.json` (the summary, written last) and, until it is finished, `checkpoint/`.
 """
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from assay.config import write_atomic
+from assay.config import dumps, write_atomic
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.fit import unfit
@@ -31,7 +30,7 @@ from assay.training import resume as resuming
 from assay.training.accuracy import hits
 from assay.training.collate import Example, MicroBatch, both, encode, items, micro_batches, nothing_left, say_dropped
 from assay.training.descent import learning_rate
-from assay.training.metrics import METRICS
+from assay.training.metrics import METRICS, read_rows
 from assay.training.rehearsal import PROBED, check_examples, check_trainable, rehearse
 from assay.training.settings import Settings
 from assay.types import Group, Prompt, Record, Response, Score, StepLabels
@@ -169,9 +168,9 @@ def train(
             "parity": _publish(model, out, records),
             "fingerprint": prints,
         }
-        write_atomic(out / SUMMARY, json.dumps(summary, indent=2) + "\n")
+        write_atomic(out / SUMMARY, dumps(summary, indent=2) + "\n")
         shutil.rmtree(out / descent.CHECKPOINT, ignore_errors=True)
-    rows = map(json.loads, (out / METRICS).read_text().splitlines())
+    rows = read_rows(out / METRICS)
     return Trained(
         model=model.eval(),
         losses=tuple(row["loss"] for row in rows if "loss" in row),

@@ -9,7 +9,6 @@ A run's folder holds the stock model and its tokenizer, `metrics.jsonl` (a row a
 (the summary, written last) and, until it is finished, `checkpoint/`.
 """
 
-import json
 import math
 import shutil
 import sys
@@ -25,7 +24,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from assay.config import write_atomic
+from assay.config import dumps, write_atomic
 from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.fingerprint import fingerprint
 from assay.models import lora
@@ -49,7 +48,7 @@ from assay.training.collate import (
     portions,
     say_dropped,
 )
-from assay.training.metrics import METRICS
+from assay.training.metrics import METRICS, read_rows
 from assay.training.rehearsal import check_examples, check_trainable
 from assay.training.settings import Settings
 from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, StepLabels
@@ -371,9 +370,9 @@ def fine_tune(
             "held_out_perplexity": None if best.loss is None else _perplexity(best.loss),
             "fingerprint": prints,
         }
-        write_atomic(out / SUMMARY, json.dumps(summary, indent=2) + "\n")
+        write_atomic(out / SUMMARY, dumps(summary, indent=2) + "\n")
         shutil.rmtree(out / descent.CHECKPOINT, ignore_errors=True)
-    rows = map(json.loads, (out / METRICS).read_text().splitlines())
+    rows = read_rows(out / METRICS)
     named = ("steps", "held_out_loss", "held_out_perplexity", "best_step", "records", "passed_over", "responses")
     return FineTuned(
         model=model.eval(),
