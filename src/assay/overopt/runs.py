@@ -22,7 +22,6 @@ import numpy as np
 from assay.config import write_atomic
 from assay.errors import DataError
 from assay.overopt._resample import Array
-from assay.overopt.falls import errors_of_estimates, errors_of_units, falls
 from assay.overopt.fit import Fits, fit_forms
 from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.study import plain
@@ -80,8 +79,6 @@ class Arm:
     """Mean of the last looks."""
     fall: Estimate
     """Peak less end, run by run; of one run without an interval."""
-    fell: bool
-    """Whether that fall is sure, the choice of the peak among all evaluation points paid for (`falls`)."""
     rise: Estimate
     """End less start, run by run."""
     kl_at_peak: Estimate
@@ -92,6 +89,11 @@ class Arm:
     """Of gold over the start; None where there are too few looks."""
     stop: Stop | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def fell(self) -> bool:
+        """Whether gold surely falls from some look to a later one, luck in choosing them paid for (`Stop.sure`)."""
+        return self.stop is not None and self.stop.sure
 
     @property
     def over_optimized(self) -> bool:
@@ -121,6 +123,9 @@ class Arm:
                 f"{self.name}: over-optimized {over}. {top[0].upper()}{top[1:]}; {ends} while the proxy goes on rising "
                 f"(KL {number(self.kl_at_end.value)})."
             )
+        if self.peak_step == steps[-1] and self.fell:
+            back = f"{self.name}: gold surely fell on the way, and came back, {over}"
+            return f"{back}. {top[0].upper()}{top[1:]}, at the end."
         if self.peak_step == steps[-1]:
             return f"{self.name}: no sign of over-optimization {over}. {top[0].upper()}{top[1:]}, at the end."
         if self.fell:
@@ -255,7 +260,6 @@ def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resampl
         peak=_estimate(gold_S_L[:, top], kept, top),
         end=_estimate(end_S, kept, -1),
         fall=student(gold_S_L[:, top] - end_S),
-        fell=_fell(kept, gold_S_L, end_S, how),
         rise=student(end_S - gold_S_L[:, 0]),
         kl_at_peak=student(kl_S_L[:, top]),
         kl_at_end=student([run.end("kl") for run in kept]),
@@ -264,23 +268,6 @@ def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resampl
         stop=stop,
         notes=tuple(notes),
     )
-
-
-def _fell(runs: Sequence[Run], gold_S_L: Array, end_S: Array, how: Mapping[str, Any]) -> bool:
-    """Whether gold at the end lies surely below the highest point, tested with all pairs of points at once."""
-    values = np.column_stack([gold_S_L, end_S])
-    if len(runs) > 1:
-        errors = errors_of_units(values)
-    else:
-        told = [*runs[0].gold_L(), runs[0].gold_L()[-1]]
-        spread = np.array([(e.high - e.low) / 3.92 for e in told])
-        if not np.isfinite(spread).all():
-            return False
-        errors = errors_of_estimates(spread, min(e.n for e in told))
-    mean = values.mean(axis=0)
-    value, half = falls(mean, errors, **how)
-    top = int(np.argmax(mean[:-1]))
-    return bool(value[top, -1] - half[top, -1] > 0)
 
 
 def run_points(which: Arm) -> list[Point]:
