@@ -1,3 +1,4 @@
+from contextlib import suppress
 from math import inf, isnan, nan, sqrt
 
 import numpy as np
@@ -162,10 +163,35 @@ def test_light_tails_raise_no_alarm():
     assert "no sign" in tail_index(rng.normal(size=2000)).words
 
 
-def test_a_bounded_score_that_piles_up_at_its_top_is_not_heavy():
-    found = tail_index(np.clip(np.random.default_rng(0).normal(size=1000), -1, 1))
-    assert found.index.value == inf
-    assert not found.heavy
+def test_scores_that_tie_have_no_tail():
+    """Less the means of their prompts they come in clumps, which the moment estimate takes for a power law."""
+    rng = np.random.default_rng(1)
+    share = rng.beta(1, 1, size=(50, 1))
+    for draw in (
+        lambda: np.clip(rng.normal(size=(1, 1000)), -1, 1),
+        lambda: rng.random((20, 64)) < 0.5,
+        lambda: rng.random((100, 8)) < 0.5,
+        lambda: rng.random((500, 4)) < 0.3,
+        lambda: rng.random((50, 32)) < share,
+        lambda: rng.integers(1, 6, size=(50, 32)),
+        lambda: rng.normal(size=(20, 64)).round(),
+    ):
+        for _ in range(5):
+            scores = np.asarray(draw(), dtype=float)
+            with pytest.raises(DataError, match="have no tail"):
+                tail_index(scores - scores.mean(axis=1, keepdims=True))
+
+
+def test_bounded_scores_of_two_heaps_raise_no_alarm():
+    rng, alarms = np.random.default_rng(2), 0
+    for _ in range(20):
+        scores = 1 / (1 + np.exp(-8 * rng.choice([-1, 1], size=(100, 8)) + rng.normal(size=(100, 8))))
+        with suppress(DataError):
+            alarms += tail_index(scores - scores.mean(axis=1, keepdims=True)).heavy
+    assert alarms <= 1
+    # Whole numbers that are many are a tail.
+    counts = (50 * rng.pareto(1.5, size=(20, 200))).round()
+    assert tail_index(counts - counts.mean(axis=1, keepdims=True)).heavy
 
 
 def test_tails_do_not_depend_on_scale_or_place_and_nan_are_counted():

@@ -39,6 +39,10 @@ Kind = Literal["regressional", "weakening", "extremal", "opposed", "useless", "u
 
 LEAST_TAIL: Final = 10
 """Fewest exceedances that a tail index is read from."""
+DISTINCT: Final = 0.5
+"""Least share of the largest values that differ from one another: a power law does not repeat itself."""
+NEAR: Final = 0.05
+"""Shares of the usual distance between neighbours up to which two values are one."""
 NOTHING: Final = 0.1
 """Correlation below which a proxy says next to nothing."""
 LIGHT: Final = 0.1
@@ -190,7 +194,8 @@ class TailIndex:
     k: int
     """How many of the largest values they are read from."""
     heavy: bool
-    """Whether the extreme-value index is surely above 0, and above what light tails come out at."""
+    """Whether the extreme-value index is surely above 0, above what light tails come out at, and Hill's estimate does
+    not rule the power law of that index out."""
 
     @property
     def words(self) -> str:
@@ -220,6 +225,8 @@ def tail_index(
     None = n^0.6 of them, at least 10. centre: None = the median; a power law that starts elsewhere is then shifted,
     which costs the index some bias. Values of one prompt count as independent, which they are not quite.
     arXiv:2407.14503.
+
+    Raises `DataError` where too few values are given, or too few of the largest differ: ties have no tail.
     """
     x = np.asarray(values, dtype=np.float64).ravel()
     unscored = int(np.isnan(x).sum())
@@ -232,6 +239,14 @@ def tail_index(
     x = x - (np.median(x) if centre is None else centre)
     if not x[k] > 0:
         raise DataError("the largest values do not exceed the centre; there is no tail")
+    # Equal scores less equal means may differ in their last digits, and those of one side of a decision by little.
+    apart = max(1e-12 * float(x[0]), NEAR * float(x[k // 4] - x[k - 1]) / k)
+    distinct = 1 + int((-np.diff(x[:k]) > apart).sum())
+    if distinct < DISTINCT * k:
+        raise DataError(
+            f"the {k} largest of {len(x)} values are only {distinct} different ones; scores that tie, as those of a "
+            "verifier or of a scale of few levels, have no tail to read an index from"
+        )
     logs = np.log(x[:k] / x[k])
     first, second = float(logs.mean()), float((logs**2).mean())
     tail = (1 - confidence) / 2
@@ -248,7 +263,9 @@ def tail_index(
     z = float(np.sqrt(chi2_distribution.ppf(confidence, 1)))
     half = z * math.sqrt((1 + max(gamma, 0.0) ** 2) / k)
     extreme = Estimate(value=gamma, low=gamma - half, high=gamma + half, n=len(x), unscored=unscored)
-    return TailIndex(index=index, extreme_value=extreme, k=k, heavy=extreme.low > 0 and gamma > LIGHT)
+    # Bounded scores that cluster by prompt have a large one too, but then Hill's estimate knows of no such power law.
+    heavy = extreme.low > 0 and gamma > LIGHT and extreme.low * index.low <= 1
+    return TailIndex(index=index, extreme_value=extreme, k=k, heavy=heavy)
 
 
 def _kind(below: Estimate, above: Estimate, difference: Estimate, correlation: Estimate) -> Kind:
