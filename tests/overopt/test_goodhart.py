@@ -202,6 +202,20 @@ def test_tails_do_not_depend_on_scale_or_place_and_nan_are_counted():
     assert (one.index.unscored, other.index.unscored) == (0, 1)
 
 
+def test_prompts_that_are_all_alike_or_mostly_undefined_have_no_interval():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(1, 64)), rng.normal(size=(1, 64))
+    found = diagnose(np.tile(x, (20, 1)), np.tile(x + y, (20, 1)))
+    for told in (found.below, found.above, found.correlation):
+        assert isnan(told.low)
+        assert isnan(told.high)
+    assert found.kind == "unclear"
+    # Gold varies within one prompt of eight only: more than a third of the resamples lack it.
+    gold = np.zeros((8, 16))
+    gold[0] = rng.normal(size=16)
+    assert isnan(base_correlation(rng.normal(size=(8, 16)), gold).low)
+
+
 def test_refusals():
     x = np.arange(20.0).reshape(2, 10)
     for call in (

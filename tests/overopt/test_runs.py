@@ -91,7 +91,7 @@ def test_the_verdict_and_the_stop_agree_on_whether_gold_fell() -> None:
         told.add(found.fell)
     assert True in told
     # A fall that is made good by the end is told, too.
-    back = arm("a", [made(KLS, [0.0, 2.0, 0.5, 3.0 + 0.1 * k]) for k in range(3)] * 2)
+    back = arm("a", [made(KLS, [0.0, 2.0, 0.5 + 0.01 * k, 3.0]) for k in range(6)])
     assert back.fell
     assert "fell on the way, and came back" in back.verdict
 

@@ -92,7 +92,11 @@ class Policies:
         found: dict[str, list[Path]] = {}
         for word in self.runs:
             name, equals, path = word.partition("=")
-            found.setdefault(name if equals else Path(word).name, []).append(Path(path if equals else word))
+            folder = Path(path if equals else word)
+            of = found.setdefault(name if equals else folder.name, [])
+            if folder.resolve() in [other.resolve() for other in of]:
+                raise ConfigError(f"{folder} is given twice; runs of one name must be different runs, such as of seeds")
+            of.append(folder)
         return found
 
     def _pressed(self, folder: Path) -> dict[str, list[Path]]:

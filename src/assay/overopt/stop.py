@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
 from assay.errors import ConfigError, DataError
-from assay.overopt._resample import Array
+from assay.overopt._resample import Array, equal
 from assay.overopt.falls import Errors, Fall, errors_of_estimates, errors_of_units, largest_fall
 from assay.report.numbers import interval, number
 from assay.stats import Estimate
@@ -207,7 +207,7 @@ def _stop(
 
     def told(value: Array, draws: Array, k: int) -> Estimate:
         low, high = np.quantile(draws[:, k], [(1 - how["confidence"]) / 2, (1 + how["confidence"]) / 2]).tolist()
-        if low == high and not curve.errors.enough:
+        if equal(draws[:, k]) and high != 0 and not math.isinf(curve.errors.freedom):
             low = high = math.nan
         return Estimate(value=float(value[k]), low=low, high=high, n=curve.errors.units)
 
@@ -270,7 +270,7 @@ def _words(stop: Stop, names: Sequence[str], following: tuple[str, Estimate] | N
     high = "" if not stop.loss.high > 0 else f", at most {number(stop.loss.high)} below the best so far"
     lost = f"the next point, {name}, loses {number(after.value)} {interval(after)} of the best so far"
     if math.isnan(after.low):
-        return f"{_capital(lost)}; differences that do not vary over so few say nothing for certain. {fallen}."
+        return f"{_capital(lost)}; differences that do not vary say nothing for certain. {fallen}."
     if stop.settled:
         return f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {_capital(lost)}, surely more. {fallen}."
     more = _count(stop, unit if stop.rule == "paired" else "gold labels")
