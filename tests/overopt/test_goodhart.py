@@ -202,6 +202,15 @@ def test_tails_do_not_depend_on_scale_or_place_and_nan_are_counted():
     assert (one.index.unscored, other.index.unscored) == (0, 1)
 
 
+@pytest.mark.parametrize(("prompts", "most"), [(2, 0), (3, 0), (5, 0), (10, 4)])
+def test_a_proxy_that_says_nothing_is_given_no_kind(prompts, most):
+    rng, kinds = np.random.default_rng(7), []
+    for seed in range(60):
+        x, y = rng.normal(size=(2, prompts, 32))
+        kinds.append(diagnose(x, y, resamples=300, seed=seed).kind)
+    assert sum(kind not in ("unclear", "useless") for kind in kinds) <= most
+
+
 def test_prompts_that_are_all_alike_or_mostly_undefined_have_no_interval():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(1, 64)), rng.normal(size=(1, 64))

@@ -39,6 +39,8 @@ Kind = Literal["regressional", "weakening", "extremal", "opposed", "useless", "u
 
 LEAST_TAIL: Final = 10
 """Fewest exceedances that a tail index is read from."""
+LEAST_PROMPTS: Final = 6
+"""Fewest prompts that a kind of Goodhart is told from: a bootstrap over fewer does not keep its level."""
 DISTINCT: Final = 0.5
 """Least share of the largest values that differ from one another: a power law does not repeat itself."""
 NEAR: Final = 0.05
@@ -89,7 +91,7 @@ _MEANING: Final[dict[Kind, str]] = {
     "extremal": "extremal: where the proxy is highest, gold falls as it rises; select less hard",
     "opposed": "the proxy is surely opposed to gold: the higher it is, the lower gold; do not select by it",
     "useless": "the proxy says next to nothing about gold, high or low",
-    "unclear": "too few gold labels to tell",
+    "unclear": "too few prompts or gold labels to tell",
 }
 
 
@@ -106,7 +108,8 @@ def diagnose(
 
     Both are measured from the mean of their prompt, the quantile over all responses. Choosing by the proxy does not
     bias a slope on the proxy, so for Gaussian noise both slopes are the same. Intervals are bootstrapped by prompt; one
-    prompt has none. NaN = missing, left out and counted as unscored.
+    prompt has none. The kind is told from six prompts or more, by intervals that hold for three looks at once, so that
+    a proxy that says nothing is given one in about 5 % of pools at most. NaN = missing, left out and counted as unscored.
     """
     if not 0 < quantile < 1:
         raise ConfigError(f"the quantile is {quantile}; it must lie between 0 and 1")
@@ -126,13 +129,22 @@ def diagnose(
         slopes.append((_covariances(sums.sum(axis=0)[None]), _covariances(weights @ sums)))
     (low_value, low_draws), (high_value, high_draws), (all_value, all_draws) = slopes
 
-    def told(value: Array, draws: Array, scale: Scale = "as it is") -> Estimate:
-        return estimate(float(value[0]), draws, n=count, confidence=confidence, unscored=unscored, scale=scale)
+    def told(level: float) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+        """Slope below, above, their difference, and the correlation."""
 
-    below = told(_slope(low_value), _slope(low_draws))
-    above = told(_slope(high_value), _slope(high_draws))
-    difference = told(_slope(high_value) - _slope(low_value), _slope(high_draws) - _slope(low_draws))
-    correlation = told(_correlation(all_value), _correlation(all_draws), "correlation")
+        def one(value: Array, draws: Array, scale: Scale = "as it is") -> Estimate:
+            return estimate(float(value[0]), draws, n=count, confidence=level, unscored=unscored, scale=scale)
+
+        return (
+            one(_slope(low_value), _slope(low_draws)),
+            one(_slope(high_value), _slope(high_draws)),
+            one(_slope(high_value) - _slope(low_value), _slope(high_draws) - _slope(low_draws)),
+            one(_correlation(all_value), _correlation(all_draws), "correlation"),
+        )
+
+    below, above, difference, correlation = told(confidence)
+    # A kind is read from whichever of three numbers says something, so each must hold for all (Bonferroni).
+    kind = _kind(*told(1 - (1 - confidence) / 3)) if count >= LEAST_PROMPTS else "unclear"
     return Diagnosis(
         below=below,
         above=above,
@@ -140,7 +152,7 @@ def diagnose(
         correlation=correlation,
         quantile=quantile,
         threshold=threshold,
-        kind=_kind(below, above, difference, correlation),
+        kind=kind,
     )
 
 
