@@ -55,6 +55,17 @@ def test_equal_differences_prove_nothing(count):
     assert largest_fall(np.array([1.0, 0.0]), errors_of_estimates(np.zeros(2), count)).sure
 
 
+def test_a_sure_fall_among_the_points_that_count_is_told_before_a_later_one():
+    rng = np.random.default_rng(0)
+    y = np.array([0.0, 2.0, 1.0, -1.0]) + 0.1 * rng.normal(size=(30, 4))
+    trusted = np.array([True, True, True, False])
+    found = largest_fall(y.mean(axis=0), errors_of_units(y), first_K=trusted)
+    assert (found.start, found.end) == (1, 2)
+    assert largest_fall(y.mean(axis=0), errors_of_units(y)).end == 3
+    # Where those that count do not fall for sure, the later one is.
+    assert largest_fall(y.mean(axis=0), errors_of_units(y), first_K=np.array([True, True, False, False])).end == 3
+
+
 def test_too_little_to_compare():
     with pytest.raises(DataError, match="two are needed"):
         errors_of_units(np.ones((1, 3)))

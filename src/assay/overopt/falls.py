@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from assay.errors import DataError
@@ -122,15 +123,24 @@ def falls(
 
 
 def largest_fall(
-    mean_K: Array, errors: Errors, *, resamples: int = 2000, seed: int = 0, confidence: float = 0.95
+    mean_K: Array,
+    errors: Errors,
+    *,
+    first_K: NDArray[np.bool_] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
 ) -> Fall | None:
     """The fall to tell of: the latest and then largest one that is sure, else from the highest point to the last.
 
-    None where the last point is the highest.
+    first_K: points between which a sure fall is told before one to any other point. None where the last point is the
+    highest.
     """
     value, half = falls(mean_K, errors, resamples=resamples, seed=seed, confidence=confidence)
     with np.errstate(invalid="ignore"):
         sure = value - half > 0
+    if first_K is not None and sure[np.ix_(first_K, first_K)].any():
+        sure &= first_K[:, None] & first_K
     if sure.any():
         end = int(np.flatnonzero(sure.any(axis=0))[-1])
         start = int(np.argmax(np.where(sure[:, end], value[:, end], -np.inf)))

@@ -109,7 +109,7 @@ def diagnose(
     Both are measured from the mean of their prompt, the quantile over all responses. Choosing by the proxy does not
     bias a slope on the proxy, so for Gaussian noise both slopes are the same. Intervals are bootstrapped by prompt; one
     prompt has none. The kind is told from six prompts or more, by intervals that hold for three looks at once, so that
-    a proxy that says nothing is given one in about 5 % of pools at most. NaN = missing, left out and counted as unscored.
+    a proxy that says nothing is given one in about 5 % of pools at most. NaN = missing, left out, counted as unscored.
     """
     if not 0 < quantile < 1:
         raise ConfigError(f"the quantile is {quantile}; it must lie between 0 and 1")

@@ -116,11 +116,11 @@ def recommend_stop(
     how: dict[str, float] = {"resamples": resamples, "seed": seed, "confidence": confidence}
     if isinstance(gold, Sequence) and (estimates := [g for g in gold if isinstance(g, Estimate)]):
         curve = _of_estimates(estimates, kl, keep)
-        fall = _fall(curve, how)
+        fall = _fall(curve, keep, how)
     else:
         y = np.asarray(gold, dtype=np.float64)
         curve = _of_units(y, kl, keep)
-        fall = _fall(_reached(y, kl, keep) or curve, how)
+        fall = _fall(_reached(y, kl, keep) or curve, keep, how)
     names = [_name(kl[k], None if ns is None else ns[k]) for k in range(len(kl))] if names_K is None else names_K
     if len(names) != len(kl) or (shown_K is not None and len(shown_K) != len(kl)):
         raise DataError(f"{len(kl)} points need {len(kl)} names and estimates to show")
@@ -173,9 +173,9 @@ def _of_estimates(gold: list[Estimate], kl: Array, keep: NDArray[np.bool_]) -> _
     )
 
 
-def _fall(curve: _Measured, how: dict[str, float]) -> Fall | None:
-    """The fall that a curve shows, by the indices of the points that were given."""
-    found = largest_fall(curve.mean_K, curve.errors, **how)  # type: ignore[arg-type]
+def _fall(curve: _Measured, keep: NDArray[np.bool_], how: dict[str, float]) -> Fall | None:
+    """The fall that a curve shows, by the indices of the points that were given; first among those that count."""
+    found = largest_fall(curve.mean_K, curve.errors, first_K=keep[curve.order], **how)  # type: ignore[arg-type]
     if found is None:
         return None
     return Fall(start=int(curve.order[found.start]), end=int(curve.order[found.end]), loss=found.loss)
