@@ -311,3 +311,8 @@ def test_one_prompt_has_no_intervals(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_run_of_rl_given_twice_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = tmp_path / "one"
     assert "is given twice" in refused(capsys, "rl", f"a={one}", f"a={one}/../one")
+
+
+@pytest.mark.parametrize("kl", ["-1", "0", "nan", "inf"])
+def test_a_kl_to_compare_at_is_a_number_above_nothing(capsys: pytest.CaptureFixture[str], kl: str) -> None:
+    assert "--kl is" in refused(capsys, "rl", "a=none", "--kl", kl)

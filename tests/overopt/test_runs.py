@@ -139,6 +139,12 @@ def test_only_looks_that_all_runs_have_count() -> None:
         arm("a", [])
 
 
+def test_a_look_without_gold_is_left_out_with_a_note() -> None:
+    run = run_of([look(0, 0, 0, 0.4), look(5, 1, 1, math.nan), look(10, 2, 2, 0.2)])
+    assert run.left_out == (5,)
+    assert "1 looks have no gold, proxy or KL that is a number: left out, at 5" in " ".join(arm("a", [run]).notes)
+
+
 def test_folders_points_and_files(tmp_path: Path) -> None:
     rows = [{"reward": 1.0, "step": 0}, look(0, 0, 0, 0), look(5, 1, 1, 2), {"alarm": "kl", "step": 5, "text": ""}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

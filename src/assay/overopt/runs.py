@@ -44,6 +44,8 @@ class Run:
 
     looks: tuple[Look, ...]
     gold: str
+    left_out: tuple[int, ...] = ()
+    """Rounds after which it was looked at without the gold, a proxy or a KL that is a number."""
 
     @property
     def steps_L(self) -> tuple[int, ...]:
@@ -216,7 +218,7 @@ def run_of(rows: Sequence[Mapping[str, Any]], gold: str | None = None, where: st
             raise DataError(f"{where} has gold {name!r}, but no evaluation that also has a proxy and a KL")
         others = ", ".join(dict.fromkeys(n for look in seen for n in look.gold or {})) or "none"
         raise DataError(f"{where} has no gold {name!r}; there is {others}")
-    return Run(tuple(there), name)
+    return Run(tuple(there), name, tuple(look.step for look in seen if look not in there))
 
 
 def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resamples: int = 2000, seed: int = 0) -> Arm:
@@ -233,6 +235,9 @@ def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resampl
     notes = []
     if any(len(run.looks) > len(shared) for run in runs):
         notes.append(f"{name}: only the {len(shared)} looks that all {len(runs)} runs have are used, to {shared[-1]}")
+    if lacking := sorted({step for run in runs for step in run.left_out}):
+        said = ", ".join(f"{step:,}" for step in lacking[:5]) + (", ..." if len(lacking) > 5 else "")
+        notes.append(f"{name}: {len(lacking)} looks have no gold, proxy or KL that is a number: left out, at {said}")
     kept = tuple(Run(tuple(look for look in run.looks if look.step in shared), run.gold) for run in runs)
     gold_S_L, kl_S_L, proxy_S_L = (np.stack([run.values_L(what) for run in kept]) for what in ("gold", "kl", "proxy"))
     top = int(gold_S_L.mean(axis=0).argmax())
