@@ -118,7 +118,8 @@ def test_a_planted_fall_beyond_an_eighth_of_the_pool_is_not_hidden(size):
             assert found.fall is not None
             assert f"n = {found.points[found.fall.end].n}" in found.verdict
             shown += found.fall.sure
-            if "Beyond it human falls" in found.verdict:
+            # A sure fall among the points that count is told without that word.
+            if "Beyond it human falls" in found.verdict and not found.points[found.fall.end].trusted:
                 assert "few responses a prompt (n > N/8)" in found.verdict
     assert shown >= (7 if size == 64 else 0)
 
