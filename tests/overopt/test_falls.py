@@ -45,12 +45,28 @@ def test_estimates_are_independent_and_their_errors_known():
     assert half[0, 1] == pytest.approx(1.96 * 5, rel=0.03)
 
 
-def test_few_equal_differences_prove_nothing():
-    """Two prompts that lose the same have no spread; a sign test needs six."""
-    for count, sure in ((2, False), (5, False), (6, True)):
-        found = largest_fall(np.array([1.0, 0.0]), errors_of_units(np.tile([1.0, 0.0], (count, 1))))
-        assert found.sure is sure
-        assert isnan(found.loss.low) is not sure
+@pytest.mark.parametrize("count", [2, 6, 40])
+def test_equal_differences_prove_nothing(count):
+    """They have no spread, and may be one prompt many times over."""
+    found = largest_fall(np.array([1.0, 0.0]), errors_of_units(np.tile([1.0, 0.0], (count, 1))))
+    assert not found.sure
+    assert isnan(found.loss.low)
+    # Errors that are known to be nothing are.
+    assert largest_fall(np.array([1.0, 0.0]), errors_of_estimates(np.zeros(2), count)).sure
+
+
+def test_a_sure_fall_among_the_points_that_count_is_told_before_a_later_one():
+    rng = np.random.default_rng(0)
+    y = np.array([0.0, 2.0, 1.0, -1.0]) + 0.1 * rng.normal(size=(30, 4))
+    trusted = np.array([True, True, True, False])
+    found = largest_fall(y.mean(axis=0), errors_of_units(y), first_K=trusted)
+    assert (found.start, found.end) == (1, 2)
+    assert largest_fall(y.mean(axis=0), errors_of_units(y)).end == 3
+    # Where those that count do not fall for sure, the later one is.
+    assert largest_fall(y.mean(axis=0), errors_of_units(y), first_K=np.array([True, True, False, False])).end == 3
+
+
+def test_too_little_to_compare():
     with pytest.raises(DataError, match="two are needed"):
         errors_of_units(np.ones((1, 3)))
     assert largest_fall(np.array([1.0]), errors_of_units(np.ones((3, 1)))) is None
@@ -102,7 +118,8 @@ def test_a_planted_fall_beyond_an_eighth_of_the_pool_is_not_hidden(size):
             assert found.fall is not None
             assert f"n = {found.points[found.fall.end].n}" in found.verdict
             shown += found.fall.sure
-            if "Beyond it human falls" in found.verdict:
+            # A sure fall among the points that count is told without that word.
+            if "Beyond it human falls" in found.verdict and not found.points[found.fall.end].trusted:
                 assert "few responses a prompt (n > N/8)" in found.verdict
     assert shown >= (7 if size == 64 else 0)
 

@@ -1,3 +1,4 @@
+from contextlib import suppress
 from math import inf, isnan, nan, sqrt
 
 import numpy as np
@@ -162,10 +163,35 @@ def test_light_tails_raise_no_alarm():
     assert "no sign" in tail_index(rng.normal(size=2000)).words
 
 
-def test_a_bounded_score_that_piles_up_at_its_top_is_not_heavy():
-    found = tail_index(np.clip(np.random.default_rng(0).normal(size=1000), -1, 1))
-    assert found.index.value == inf
-    assert not found.heavy
+def test_scores_that_tie_have_no_tail():
+    """Less the means of their prompts they come in clumps, which the moment estimate takes for a power law."""
+    rng = np.random.default_rng(1)
+    share = rng.beta(1, 1, size=(50, 1))
+    for draw in (
+        lambda: np.clip(rng.normal(size=(1, 1000)), -1, 1),
+        lambda: rng.random((20, 64)) < 0.5,
+        lambda: rng.random((100, 8)) < 0.5,
+        lambda: rng.random((500, 4)) < 0.3,
+        lambda: rng.random((50, 32)) < share,
+        lambda: rng.integers(1, 6, size=(50, 32)),
+        lambda: rng.normal(size=(20, 64)).round(),
+    ):
+        for _ in range(5):
+            scores = np.asarray(draw(), dtype=float)
+            with pytest.raises(DataError, match="have no tail"):
+                tail_index(scores - scores.mean(axis=1, keepdims=True))
+
+
+def test_bounded_scores_of_two_heaps_raise_no_alarm():
+    rng, alarms = np.random.default_rng(2), 0
+    for _ in range(20):
+        scores = 1 / (1 + np.exp(-8 * rng.choice([-1, 1], size=(100, 8)) + rng.normal(size=(100, 8))))
+        with suppress(DataError):
+            alarms += tail_index(scores - scores.mean(axis=1, keepdims=True)).heavy
+    assert alarms <= 1
+    # Whole numbers that are many are a tail.
+    counts = (50 * rng.pareto(1.5, size=(20, 200))).round()
+    assert tail_index(counts - counts.mean(axis=1, keepdims=True)).heavy
 
 
 def test_tails_do_not_depend_on_scale_or_place_and_nan_are_counted():
@@ -174,6 +200,29 @@ def test_tails_do_not_depend_on_scale_or_place_and_nan_are_counted():
     assert other.index.value == pytest.approx(one.index.value)
     assert other.extreme_value.low == pytest.approx(one.extreme_value.low)
     assert (one.index.unscored, other.index.unscored) == (0, 1)
+
+
+@pytest.mark.parametrize(("prompts", "most"), [(2, 0), (3, 0), (5, 0), (10, 4)])
+def test_a_proxy_that_says_nothing_is_given_no_kind(prompts, most):
+    rng, kinds = np.random.default_rng(7), []
+    for seed in range(60):
+        x, y = rng.normal(size=(2, prompts, 32))
+        kinds.append(diagnose(x, y, resamples=300, seed=seed).kind)
+    assert sum(kind not in ("unclear", "useless") for kind in kinds) <= most
+
+
+def test_prompts_that_are_all_alike_or_mostly_undefined_have_no_interval():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(1, 64)), rng.normal(size=(1, 64))
+    found = diagnose(np.tile(x, (20, 1)), np.tile(x + y, (20, 1)))
+    for told in (found.below, found.above, found.correlation):
+        assert isnan(told.low)
+        assert isnan(told.high)
+    assert found.kind == "unclear"
+    # Gold varies within one prompt of eight only: more than a third of the resamples lack it.
+    gold = np.zeros((8, 16))
+    gold[0] = rng.normal(size=16)
+    assert isnan(base_correlation(rng.normal(size=(8, 16)), gold).low)
 
 
 def test_refusals():

@@ -77,6 +77,25 @@ def test_over_optimization_needs_gold_to_fall_and_the_proxy_to_rise() -> None:
     assert not arm("a", [made(KLS, [0.0, 0.15, 0.1, 0.05])]).over_optimized
 
 
+def test_the_verdict_and_the_stop_agree_on_whether_gold_fell() -> None:
+    """Over two runs the fall to the last look is sure, and that to the mean of the last looks, tested alone, is not."""
+    rng = np.random.default_rng(0)
+    curve = 0.4 + 0.2 * np.sin(np.arange(12) / 3)
+    kls = [0.3 * k for k in range(12)]
+    told = set()
+    for count in (1, 2, 2, 2, 3):
+        found = arm("a", [made(kls, [*(curve + 0.01 * rng.normal(size=12))]) for _ in range(count)])
+        assert found.stop is not None
+        assert found.fell == found.stop.sure
+        assert ("not certain" in found.verdict) != ("surely falls" in found.stop.words)
+        told.add(found.fell)
+    assert True in told
+    # A fall that is made good by the end is told, too.
+    back = arm("a", [made(KLS, [0.0, 2.0, 0.5 + 0.01 * k, 3.0]) for k in range(6)])
+    assert back.fell
+    assert "fell on the way, and came back" in back.verdict
+
+
 def test_arms_are_compared_run_by_run() -> None:
     one = arm("one", [made(KLS, [0.0, 1.0, 1.0, k + 0.5]) for k in range(3)])
     other = arm("other", [made(KLS, [0.0, 1.0, 1.0, k + 0.1 * (k - 1)]) for k in range(3)])
@@ -118,6 +137,12 @@ def test_only_looks_that_all_runs_have_count() -> None:
         arm("a", [made([1.0], [1.0]), Run(tuple(looks([look(7, 1, 1, 1)])), "truth")])
     with pytest.raises(DataError, match="no run"):
         arm("a", [])
+
+
+def test_a_look_without_gold_is_left_out_with_a_note() -> None:
+    run = run_of([look(0, 0, 0, 0.4), look(5, 1, 1, math.nan), look(10, 2, 2, 0.2)])
+    assert run.left_out == (5,)
+    assert "1 looks have no gold, proxy or KL that is a number: left out, at 5" in " ".join(arm("a", [run]).notes)
 
 
 def test_folders_points_and_files(tmp_path: Path) -> None:

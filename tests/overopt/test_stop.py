@@ -37,7 +37,9 @@ def estimates(curve, half, n=100):
 )
 def test_constructed_curves_without_noise(curve, epsilon, wanted):
     ns = [1, 2, 4, 8, 16, 32]
-    for gold in (prompts(curve), estimates(curve, 0.0)):
+    # Prompts that differ by a hair: equal ones say nothing for certain.
+    hair = 1 + 1e-6 * np.array([[1.0], [-1.0]] * 4)
+    for gold in (hair * np.array(curve, dtype=float), estimates(curve, 0.0)):
         found = recommend_stop(KL, gold, epsilon=epsilon, n_K=ns)
         assert (found.index, found.kl, found.n) == (wanted, KL[wanted], ns[wanted])
         assert found.at_end == (wanted == 5)

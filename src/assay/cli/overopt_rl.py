@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -70,6 +71,8 @@ class Policies:
         from assay.overopt.runs import arm, read_run, run_points
         from assay.overopt.sweep import write_points
 
+        if bad := [kl for kl in self.kl if not 0 < kl < math.inf]:
+            raise ConfigError(f"--kl is {bad[0]:g}; it must be a number of nats above 0")
         with kept(self.out) as folder:
             folders = self._folders(folder)
             runs = {name: [read_run(path, self.gold) for path in paths] for name, paths in folders.items()}
@@ -92,7 +95,11 @@ class Policies:
         found: dict[str, list[Path]] = {}
         for word in self.runs:
             name, equals, path = word.partition("=")
-            found.setdefault(name if equals else Path(word).name, []).append(Path(path if equals else word))
+            folder = Path(path if equals else word)
+            of = found.setdefault(name if equals else folder.name, [])
+            if folder.resolve() in [other.resolve() for other in of]:
+                raise ConfigError(f"{folder} is given twice; runs of one name must be different runs, such as of seeds")
+            of.append(folder)
         return found
 
     def _pressed(self, folder: Path) -> dict[str, list[Path]]:

@@ -15,13 +15,17 @@ from assay.errors import DataError
 from assay.stats import Estimate, mean
 from assay.stats.intervals import Array, resample_weights, widened
 
-__all__ = ["Array", "Scale", "ends", "estimate", "grid", "mean_estimate", "pools", "prompt_weights"]
+__all__ = ["Array", "Scale", "ends", "equal", "estimate", "grid", "mean_estimate", "pools", "prompt_weights"]
 
 Scale = Literal["as it is", "correlation"]
 SCALES: Final[dict[Scale, tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {
     "as it is": (lambda x: x, lambda x: x),
     "correlation": (np.arctanh, np.tanh),
 }
+UNDEFINED: Final = 0.05
+"""Share of a bootstrap's draws that may have no value."""
+ROUNDING: Final = 1e-10
+"""Share of a number's size below which a difference is rounding."""
 
 
 def pools(proxy: ArrayLike, gold: ArrayLike) -> tuple[Array, Array]:
@@ -59,16 +63,26 @@ def estimate(
 ) -> Estimate:
     """A value with the interval of its bootstrap draws (R,) over n prompts, widened as Student's is for few of them.
 
-    scale: where it is widened; correlations by Fisher's arctanh, so that no end passes 1. One prompt has no interval.
+    scale: where it is widened; correlations by Fisher's arctanh, so that no end passes 1. There is no interval (NaN)
+    for one prompt, where more than `UNDEFINED` of the draws have no value, or where those that have one are all equal.
     """
-    forth, back = SCALES[scale]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.asarray(back(widened(forth(draws), forth(np.float64(value)), n, confidence)))
-    if n > 1:
-        # A correlation of 1 is at infinity there; where every draw is, gold follows the proxy to the last digit.
-        spread = np.where(draws == value, value, spread)
-    low, high = ends(spread, confidence)
+    low = high = math.nan
+    known = draws[~np.isnan(draws)]
+    if n > 1 and len(known) >= (1 - UNDEFINED) * len(draws) and len(known) and not equal(known):
+        forth, back = SCALES[scale]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low, high = ends(
+                np.asarray(back(widened(forth(known), forth(np.float64(value)), n, confidence))), confidence
+            )
     return Estimate(value=float(value), low=low, high=high, n=n, unscored=unscored)
+
+
+def equal(draws: Array) -> bool:
+    """Whether draws differ by rounding at most: what does not vary between prompts has no interval."""
+    known = draws[~np.isnan(draws)]
+    if not len(known) or known.min() == known.max():
+        return True
+    return bool(known.max() - known.min() <= ROUNDING * np.abs(known).max() < math.inf)
 
 
 def mean_estimate(values_P: Array, weights_R_P: Array, confidence: float) -> Estimate:

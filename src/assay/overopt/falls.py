@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from assay.errors import DataError
@@ -23,8 +24,6 @@ from assay.stats import Estimate
 
 __all__ = ["Errors", "Fall", "errors_of_estimates", "errors_of_units", "falls", "largest_fall"]
 
-EQUAL: Final = 6
-"""Units whose differences are all equal that make a fall sure: the sign test's p is then below 0.025."""
 FEW: Final = 9
 """Degrees of freedom below which Bonferroni's critical value is taken where it is larger."""
 ROUNDING: Final = (1e-13, 1e-9)
@@ -59,11 +58,6 @@ class Errors:
     """Prompts or runs behind each mean."""
     freedom: float
     """Degrees of freedom of the spread; infinite where it is taken as known."""
-
-    @property
-    def enough(self) -> bool:
-        """Whether differences that do not vary over the units are no accident."""
-        return self.units >= EQUAL or math.isinf(self.freedom)
 
     def draws(self, resamples: int, seed: int) -> Array:
         """Errors of the means, (R, K)."""
@@ -104,8 +98,8 @@ def falls(
 ) -> tuple[Array, Array]:
     """Value (K, K) of every fall [j, k] = m_j - m_k, j before k, and half the width of its interval.
 
-    The widths are critical value * s_jk, simultaneous over all pairs; NaN where differences do not vary over units that
-    are too few to make sure by that (`EQUAL`), and on and below the diagonal.
+    The widths are critical value * s_jk, simultaneous over all pairs; NaN where differences do not vary over the units,
+    which may be one unit many times over, and on and below the diagonal.
     """
     value = mean_K[:, None] - mean_K[None, :]
     spread = errors.of_differences()
@@ -123,21 +117,30 @@ def falls(
     if errors.freedom < FEW and len(mean_K) > 1:
         # The draws share one spread over all pairs; of a handful of units each pair's own varies more than that.
         critical = max(critical, float(stdtrit(errors.freedom, 1 - (1 - confidence) / 2 / (len(mean_K) - 1))))
-    half = np.where(noisy, critical * spread, 0.0 if errors.enough else np.nan)
+    half = np.where(noisy, critical * spread, 0.0 if math.isinf(errors.freedom) else np.nan)
     half[np.tril_indices(len(mean_K))] = np.nan
     return value, half
 
 
 def largest_fall(
-    mean_K: Array, errors: Errors, *, resamples: int = 2000, seed: int = 0, confidence: float = 0.95
+    mean_K: Array,
+    errors: Errors,
+    *,
+    first_K: NDArray[np.bool_] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
 ) -> Fall | None:
     """The fall to tell of: the latest and then largest one that is sure, else from the highest point to the last.
 
-    None where the last point is the highest.
+    first_K: points between which a sure fall is told before one to any other point. None where the last point is the
+    highest.
     """
     value, half = falls(mean_K, errors, resamples=resamples, seed=seed, confidence=confidence)
     with np.errstate(invalid="ignore"):
         sure = value - half > 0
+    if first_K is not None and sure[np.ix_(first_K, first_K)].any():
+        sure &= first_K[:, None] & first_K
     if sure.any():
         end = int(np.flatnonzero(sure.any(axis=0))[-1])
         start = int(np.argmax(np.where(sure[:, end], value[:, end], -np.inf)))

@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from assay.errors import DataError
-from assay.overopt._resample import Array, ends, prompt_weights
+from assay.overopt._resample import Array, ends, equal, prompt_weights
 from assay.overopt.kl import best_of_n_from_kl
 from assay.report.numbers import beside, fixed, interval, number
 from assay.stats import Estimate
@@ -482,9 +482,7 @@ def _peak(
 
 def _of_draws(number: float, draws: Array, n: int, confidence: float) -> Estimate:
     """A number with the ends of draws that are spread already; none where they are all alike."""
-    low, high = ends(draws, confidence)
-    if low == high:
-        low = high = math.nan
+    low, high = (math.nan, math.nan) if equal(draws) else ends(draws, confidence)
     return Estimate(value=number, low=low, high=high, n=n)
 
 

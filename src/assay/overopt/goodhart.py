@@ -39,6 +39,12 @@ Kind = Literal["regressional", "weakening", "extremal", "opposed", "useless", "u
 
 LEAST_TAIL: Final = 10
 """Fewest exceedances that a tail index is read from."""
+LEAST_PROMPTS: Final = 6
+"""Fewest prompts that a kind of Goodhart is told from: a bootstrap over fewer does not keep its level."""
+DISTINCT: Final = 0.5
+"""Least share of the largest values that differ from one another: a power law does not repeat itself."""
+NEAR: Final = 0.05
+"""Shares of the usual distance between neighbours up to which two values are one."""
 NOTHING: Final = 0.1
 """Correlation below which a proxy says next to nothing."""
 LIGHT: Final = 0.1
@@ -85,7 +91,7 @@ _MEANING: Final[dict[Kind, str]] = {
     "extremal": "extremal: where the proxy is highest, gold falls as it rises; select less hard",
     "opposed": "the proxy is surely opposed to gold: the higher it is, the lower gold; do not select by it",
     "useless": "the proxy says next to nothing about gold, high or low",
-    "unclear": "too few gold labels to tell",
+    "unclear": "too few prompts or gold labels to tell",
 }
 
 
@@ -102,7 +108,8 @@ def diagnose(
 
     Both are measured from the mean of their prompt, the quantile over all responses. Choosing by the proxy does not
     bias a slope on the proxy, so for Gaussian noise both slopes are the same. Intervals are bootstrapped by prompt; one
-    prompt has none. NaN = missing, left out and counted as unscored.
+    prompt has none. The kind is told from six prompts or more, by intervals that hold for three looks at once, so that
+    a proxy that says nothing is given one in about 5 % of pools at most. NaN = missing, left out, counted as unscored.
     """
     if not 0 < quantile < 1:
         raise ConfigError(f"the quantile is {quantile}; it must lie between 0 and 1")
@@ -122,13 +129,22 @@ def diagnose(
         slopes.append((_covariances(sums.sum(axis=0)[None]), _covariances(weights @ sums)))
     (low_value, low_draws), (high_value, high_draws), (all_value, all_draws) = slopes
 
-    def told(value: Array, draws: Array, scale: Scale = "as it is") -> Estimate:
-        return estimate(float(value[0]), draws, n=count, confidence=confidence, unscored=unscored, scale=scale)
+    def told(level: float) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+        """Slope below, above, their difference, and the correlation."""
 
-    below = told(_slope(low_value), _slope(low_draws))
-    above = told(_slope(high_value), _slope(high_draws))
-    difference = told(_slope(high_value) - _slope(low_value), _slope(high_draws) - _slope(low_draws))
-    correlation = told(_correlation(all_value), _correlation(all_draws), "correlation")
+        def one(value: Array, draws: Array, scale: Scale = "as it is") -> Estimate:
+            return estimate(float(value[0]), draws, n=count, confidence=level, unscored=unscored, scale=scale)
+
+        return (
+            one(_slope(low_value), _slope(low_draws)),
+            one(_slope(high_value), _slope(high_draws)),
+            one(_slope(high_value) - _slope(low_value), _slope(high_draws) - _slope(low_draws)),
+            one(_correlation(all_value), _correlation(all_draws), "correlation"),
+        )
+
+    below, above, difference, correlation = told(confidence)
+    # A kind is read from whichever of three numbers says something, so each must hold for all (Bonferroni).
+    kind = _kind(*told(1 - (1 - confidence) / 3)) if count >= LEAST_PROMPTS else "unclear"
     return Diagnosis(
         below=below,
         above=above,
@@ -136,7 +152,7 @@ def diagnose(
         correlation=correlation,
         quantile=quantile,
         threshold=threshold,
-        kind=_kind(below, above, difference, correlation),
+        kind=kind,
     )
 
 
@@ -190,7 +206,8 @@ class TailIndex:
     k: int
     """How many of the largest values they are read from."""
     heavy: bool
-    """Whether the extreme-value index is surely above 0, and above what light tails come out at."""
+    """Whether the extreme-value index is surely above 0, above what light tails come out at, and Hill's estimate does
+    not rule the power law of that index out."""
 
     @property
     def words(self) -> str:
@@ -220,6 +237,8 @@ def tail_index(
     None = n^0.6 of them, at least 10. centre: None = the median; a power law that starts elsewhere is then shifted,
     which costs the index some bias. Values of one prompt count as independent, which they are not quite.
     arXiv:2407.14503.
+
+    Raises `DataError` where too few values are given, or too few of the largest differ: ties have no tail.
     """
     x = np.asarray(values, dtype=np.float64).ravel()
     unscored = int(np.isnan(x).sum())
@@ -232,6 +251,14 @@ def tail_index(
     x = x - (np.median(x) if centre is None else centre)
     if not x[k] > 0:
         raise DataError("the largest values do not exceed the centre; there is no tail")
+    # Equal scores less equal means may differ in their last digits, and those of one side of a decision by little.
+    apart = max(1e-12 * float(x[0]), NEAR * float(x[k // 4] - x[k - 1]) / k)
+    distinct = 1 + int((-np.diff(x[:k]) > apart).sum())
+    if distinct < DISTINCT * k:
+        raise DataError(
+            f"the {k} largest of {len(x)} values are only {distinct} different ones; scores that tie, as those of a "
+            "verifier or of a scale of few levels, have no tail to read an index from"
+        )
     logs = np.log(x[:k] / x[k])
     first, second = float(logs.mean()), float((logs**2).mean())
     tail = (1 - confidence) / 2
@@ -248,7 +275,9 @@ def tail_index(
     z = float(np.sqrt(chi2_distribution.ppf(confidence, 1)))
     half = z * math.sqrt((1 + max(gamma, 0.0) ** 2) / k)
     extreme = Estimate(value=gamma, low=gamma - half, high=gamma + half, n=len(x), unscored=unscored)
-    return TailIndex(index=index, extreme_value=extreme, k=k, heavy=extreme.low > 0 and gamma > LIGHT)
+    # Bounded scores that cluster by prompt have a large one too, but then Hill's estimate knows of no such power law.
+    heavy = extreme.low > 0 and gamma > LIGHT and extreme.low * index.low <= 1
+    return TailIndex(index=index, extreme_value=extreme, k=k, heavy=heavy)
 
 
 def _kind(below: Estimate, above: Estimate, difference: Estimate, correlation: Estimate) -> Kind:

@@ -22,7 +22,6 @@ import numpy as np
 from assay.config import write_atomic
 from assay.errors import DataError
 from assay.overopt._resample import Array
-from assay.overopt.falls import errors_of_estimates, errors_of_units, falls
 from assay.overopt.fit import Fits, fit_forms
 from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.study import plain
@@ -46,6 +45,8 @@ class Run:
 
     looks: tuple[Look, ...]
     gold: str
+    left_out: tuple[int, ...] = ()
+    """Rounds after which it was looked at without the gold, a proxy or a KL that is a number."""
 
     @property
     def steps_L(self) -> tuple[int, ...]:
@@ -81,8 +82,6 @@ class Arm:
     """Mean of the last looks."""
     fall: Estimate
     """Peak less end, run by run; of one run without an interval."""
-    fell: bool
-    """Whether that fall is sure, the choice of the peak among all evaluation points paid for (`falls`)."""
     rise: Estimate
     """End less start, run by run."""
     kl_at_peak: Estimate
@@ -93,6 +92,11 @@ class Arm:
     """Of gold over the start; None where there are too few looks."""
     stop: Stop | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def fell(self) -> bool:
+        """Whether gold surely falls from some look to a later one, luck in choosing them paid for (`Stop.sure`)."""
+        return self.stop is not None and self.stop.sure
 
     @property
     def over_optimized(self) -> bool:
@@ -122,6 +126,9 @@ class Arm:
                 f"{self.name}: over-optimized {over}. {top[0].upper()}{top[1:]}; {ends} while the proxy goes on rising "
                 f"(KL {number(self.kl_at_end.value)})."
             )
+        if self.peak_step == steps[-1] and self.fell:
+            back = f"{self.name}: gold surely fell on the way, and came back, {over}"
+            return f"{back}. {top[0].upper()}{top[1:]}, at the end."
         if self.peak_step == steps[-1]:
             return f"{self.name}: no sign of over-optimization {over}. {top[0].upper()}{top[1:]}, at the end."
         if self.fell:
@@ -212,7 +219,7 @@ def run_of(rows: Sequence[Mapping[str, Any]], gold: str | None = None, where: st
             raise DataError(f"{where} has gold {name!r}, but no evaluation that also has a proxy and a KL")
         others = ", ".join(dict.fromkeys(n for look in seen for n in look.gold or {})) or "none"
         raise DataError(f"{where} has no gold {name!r}; there is {others}")
-    return Run(tuple(there), name)
+    return Run(tuple(there), name, tuple(look.step for look in seen if look not in there))
 
 
 def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resamples: int = 2000, seed: int = 0) -> Arm:
@@ -229,6 +236,9 @@ def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resampl
     notes = []
     if any(len(run.looks) > len(shared) for run in runs):
         notes.append(f"{name}: only the {len(shared)} looks that all {len(runs)} runs have are used, to {shared[-1]}")
+    if lacking := sorted({step for run in runs for step in run.left_out}):
+        said = ", ".join(f"{step:,}" for step in lacking[:5]) + (", ..." if len(lacking) > 5 else "")
+        notes.append(f"{name}: {len(lacking)} looks have no gold, proxy or KL that is a number: left out, at {said}")
     kept = tuple(Run(tuple(look for look in run.looks if look.step in shared), run.gold) for run in runs)
     gold_S_L, kl_S_L, proxy_S_L = (np.stack([run.values_L(what) for run in kept]) for what in ("gold", "kl", "proxy"))
     top = int(gold_S_L.mean(axis=0).argmax())
@@ -256,7 +266,6 @@ def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resampl
         peak=_estimate(gold_S_L[:, top], kept, top),
         end=_estimate(end_S, kept, -1),
         fall=student(gold_S_L[:, top] - end_S),
-        fell=_fell(kept, gold_S_L, end_S, how),
         rise=student(end_S - gold_S_L[:, 0]),
         kl_at_peak=student(kl_S_L[:, top]),
         kl_at_end=student([run.end("kl") for run in kept]),
@@ -265,23 +274,6 @@ def arm(name: str, runs: Sequence[Run], *, epsilon: float | None = None, resampl
         stop=stop,
         notes=tuple(notes),
     )
-
-
-def _fell(runs: Sequence[Run], gold_S_L: Array, end_S: Array, how: Mapping[str, Any]) -> bool:
-    """Whether gold at the end lies surely below the highest point, tested with all pairs of points at once."""
-    values = np.column_stack([gold_S_L, end_S])
-    if len(runs) > 1:
-        errors = errors_of_units(values)
-    else:
-        told = [*runs[0].gold_L(), runs[0].gold_L()[-1]]
-        spread = np.array([(e.high - e.low) / 3.92 for e in told])
-        if not np.isfinite(spread).all():
-            return False
-        errors = errors_of_estimates(spread, min(e.n for e in told))
-    mean = values.mean(axis=0)
-    value, half = falls(mean, errors, **how)
-    top = int(np.argmax(mean[:-1]))
-    return bool(value[top, -1] - half[top, -1] > 0)
 
 
 def run_points(which: Arm) -> list[Point]:

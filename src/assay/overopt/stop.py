@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
 from assay.errors import ConfigError, DataError
-from assay.overopt._resample import Array
+from assay.overopt._resample import Array, equal
 from assay.overopt.falls import Errors, Fall, errors_of_estimates, errors_of_units, largest_fall
 from assay.report.numbers import interval, number
 from assay.stats import Estimate
@@ -116,11 +116,11 @@ def recommend_stop(
     how: dict[str, float] = {"resamples": resamples, "seed": seed, "confidence": confidence}
     if isinstance(gold, Sequence) and (estimates := [g for g in gold if isinstance(g, Estimate)]):
         curve = _of_estimates(estimates, kl, keep)
-        fall = _fall(curve, how)
+        fall = _fall(curve, keep, how)
     else:
         y = np.asarray(gold, dtype=np.float64)
         curve = _of_units(y, kl, keep)
-        fall = _fall(_reached(y, kl, keep) or curve, how)
+        fall = _fall(_reached(y, kl, keep) or curve, keep, how)
     names = [_name(kl[k], None if ns is None else ns[k]) for k in range(len(kl))] if names_K is None else names_K
     if len(names) != len(kl) or (shown_K is not None and len(shown_K) != len(kl)):
         raise DataError(f"{len(kl)} points need {len(kl)} names and estimates to show")
@@ -173,9 +173,9 @@ def _of_estimates(gold: list[Estimate], kl: Array, keep: NDArray[np.bool_]) -> _
     )
 
 
-def _fall(curve: _Measured, how: dict[str, float]) -> Fall | None:
-    """The fall that a curve shows, by the indices of the points that were given."""
-    found = largest_fall(curve.mean_K, curve.errors, **how)  # type: ignore[arg-type]
+def _fall(curve: _Measured, keep: NDArray[np.bool_], how: dict[str, float]) -> Fall | None:
+    """The fall that a curve shows, by the indices of the points that were given; first among those that count."""
+    found = largest_fall(curve.mean_K, curve.errors, first_K=keep[curve.order], **how)  # type: ignore[arg-type]
     if found is None:
         return None
     return Fall(start=int(curve.order[found.start]), end=int(curve.order[found.end]), loss=found.loss)
@@ -207,7 +207,7 @@ def _stop(
 
     def told(value: Array, draws: Array, k: int) -> Estimate:
         low, high = np.quantile(draws[:, k], [(1 - how["confidence"]) / 2, (1 + how["confidence"]) / 2]).tolist()
-        if low == high and not curve.errors.enough:
+        if equal(draws[:, k]) and high != 0 and not math.isinf(curve.errors.freedom):
             low = high = math.nan
         return Estimate(value=float(value[k]), low=low, high=high, n=curve.errors.units)
 
@@ -270,7 +270,7 @@ def _words(stop: Stop, names: Sequence[str], following: tuple[str, Estimate] | N
     high = "" if not stop.loss.high > 0 else f", at most {number(stop.loss.high)} below the best so far"
     lost = f"the next point, {name}, loses {number(after.value)} {interval(after)} of the best so far"
     if math.isnan(after.low):
-        return f"{_capital(lost)}; differences that do not vary over so few say nothing for certain. {fallen}."
+        return f"{_capital(lost)}; differences that do not vary say nothing for certain. {fallen}."
     if stop.settled:
         return f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {_capital(lost)}, surely more. {fallen}."
     more = _count(stop, unit if stop.rule == "paired" else "gold labels")

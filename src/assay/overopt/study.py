@@ -252,7 +252,7 @@ class Study:
         found = []
         if self.tail is not None and self.tail.heavy:
             found.append(f"Heavy tail of {self.proxy}: {self.tail.words}.")
-        if self.correlation is not None and not self.correlation.low > 0 and math.isfinite(self.correlation.value):
+        if self.correlation is not None and self.correlation.low <= 0:
             c = self.correlation
             how = "are surely opposed" if c.high < 0 else "are not seen to rise together"
             found.append(
@@ -354,7 +354,7 @@ class _Make:
         there = ~np.isnan(within_x)
         correlation = _tried(notes, "correlation", lambda: base_correlation(x, y, **self.how))
         slope = None
-        if correlation is not None and (correlation.low > 0 or (correlation.n < 2 and correlation.value > 0)):
+        if correlation is not None and (correlation.low > 0 or (math.isnan(correlation.low) and correlation.value > 0)):
             slope = float(correlation.value * within_y[there].std() / within_x[there].std())
         most = min(int(np.median((~np.isnan(x)).sum(axis=1))) // 8, LARGEST)
         return dataclasses.replace(

@@ -213,7 +213,8 @@ class _Pair:
             p, i = (int(v) for v in np.argwhere(lacking)[0])
             raise DataError(
                 f"{int(lacking.sum())} of {int((~np.isnan(x)).sum())} responses that {proxy!r} scored have no gold "
-                f"{gold!r} (first: prompt {p}, response {i}); score them, or leave them out: missing_gold='leave_out'"
+                f"{gold!r} (first: prompt {p}, response {i}); score them, or leave them out "
+                "(--missing-gold leave_out, missing_gold='leave_out')"
             )
         there = ~np.isnan(x) & ~np.isnan(y)
         if not (there.sum(axis=1) >= 2).any():
