@@ -50,3 +50,55 @@ def test_a_new_or_empty_folder_is_free(tmp_path: Path) -> None:
         outputs.check_new(tmp_path / name)
         outputs.check_run(tmp_path / name, "train")
     assert [p.name for p in tmp_path.iterdir()] == ["empty"]
+
+
+TRAININGS = {
+    "train": ["train", "rm", "--data", "DATA", "--backbone", "START"],
+    "sft": ["sft", "--data", "DATA", "--policy", "START"],
+    "rl": ["rl", "grpo", "--prompts", "DATA", "--policy", "START", "--reward", "longest"],
+}
+SUMMARY = {command: name for name, command in outputs.SUMMARIES.items()}
+
+
+@pytest.mark.parametrize("command", [*TRAININGS])
+def test_a_training_leaves_other_runs_and_models_alone(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start, data = write(tmp_path / "start" / "config.json", "{}").parent, tmp_path / "no.jsonl"
+    for other in TRAININGS.keys() - {command}:
+        run_of(other, tmp_path / f"cli-{other}")
+        write(tmp_path / f"library-{other}" / SUMMARY[other], "{}")
+    run_of("eval", tmp_path / "eval")
+    write(tmp_path / "theirs" / "run.json", "[]")
+    for name in ("model", "policy", "peak", "checkpoint"):
+        write(tmp_path / f"with-{name}" / name / "weights")
+    write(tmp_path / "file")
+    folders = [p.name for p in tmp_path.iterdir()]
+    before = everything(tmp_path)
+    # Of its own kind, but it holds what to start from.
+    inside = write(run_of(command, tmp_path / "own") / "policy" / "config.json").parent
+    before |= everything(tmp_path)
+    starts = {"own": inside}
+    for name in [*folders, "file/below", "own"]:
+        at = {"DATA": data, "START": starts.get(name, start)}
+        words = [str(at.get(word, word)) for word in TRAININGS[command]]
+        for resume in ([], ["--no-resume"]):
+            said = refused(capsys, *words, "--out", tmp_path / name, "--set-aside", *resume)
+            assert str(tmp_path / name.partition("/")[0]) in said
+            assert "no.jsonl" not in said
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", [*TRAININGS])
+def test_a_run_of_ones_own_is_gone_on_with(command: str, tmp_path: Path) -> None:
+    outputs.check_run(run_of(command, tmp_path / "cli"), command)
+    outputs.check_run(write(tmp_path / "library" / SUMMARY[command], "{}").parent, command)
+    write(tmp_path / "notes" / "notes.txt")
+    outputs.check_run(tmp_path / "notes", command)
+
+
+def test_rows_are_not_set_aside_into_the_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write(run_of("train", tmp_path / "run") / "set_aside.jsonl", '{"prompt": "a"}\n')
+    words = ["train", "rm", "--data", data, "--backbone", "nowhere/at/all", "--out", data.parent, "--set-aside"]
+    assert "would replace what is read" in refused(capsys, *words)
+    assert data.read_text() == '{"prompt": "a"}\n'

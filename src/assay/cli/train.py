@@ -14,6 +14,7 @@ from assay import components, config
 from assay.aggregation import Aggregation, caution
 from assay.cli.records import Sides, sides
 from assay.errors import ConfigError, MissingExtra, RefusedRecords
+from assay.outputs import check_run
 from assay.training.settings import Settings
 from assay.types import Group, Record, StepLabels
 
@@ -116,6 +117,7 @@ class Command:
         if self.implicit_beta is not None:
             check_loss(self.loss)
         device_of(self.device)
+        check_run(self.out, "train", start=self.backbone)
         if self.threads:
             torch.set_num_threads(self.threads)
         found = self._sides()
