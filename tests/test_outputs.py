@@ -1,5 +1,6 @@
 """Where commands write: nothing that is there is lost."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -102,3 +103,42 @@ def test_rows_are_not_set_aside_into_the_data(tmp_path: Path, capsys: pytest.Cap
     words = ["train", "rm", "--data", data, "--backbone", "nowhere/at/all", "--out", data.parent, "--set-aside"]
     assert "would replace what is read" in refused(capsys, *words)
     assert data.read_text() == '{"prompt": "a"}\n'
+
+
+def test_scores_and_evaluations_replace_no_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pair = '{"prompt": "a", "chosen": "b", "rejected": "cc"}\n'
+    data, model = write(tmp_path / "in" / "d.jsonl", pair), write(tmp_path / "rm" / "weights").parent
+    aside = write(tmp_path / "scores.set_aside", pair)
+    (tmp_path / "link.jsonl").symlink_to(data)
+    (tmp_path / "hard.jsonl").hardlink_to(data)
+    before = everything(tmp_path)
+    for source, out in (
+        (data, data),
+        (data, tmp_path / "in" / ".." / "in" / "d.jsonl"),
+        (data, tmp_path / "link.jsonl"),
+        (data, tmp_path / "hard.jsonl"),
+        (data.parent, data),
+        (data, model / "weights"),
+        (aside, tmp_path / "scores"),
+        (data, tmp_path / "in"),
+        (data, data / "x"),
+    ):
+        said = refused(capsys, "score", model, source, "--out", out, "--set-aside")
+        assert "no folder of a reward model" not in said
+    run_of("train", model)
+    before = everything(tmp_path)
+    for out in (data, data / "x", model):
+        refused(capsys, "eval", "longest", data, "--out", out)
+        refused(capsys, "bestof", data, "--scorer", "longest", "--out", out)
+    assert everything(tmp_path) == before
+
+
+def test_a_full_disk_is_told_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("assay.cli.score.write_atomic", full)
+    data = write(tmp_path / "d.jsonl", '{"prompt": "a", "chosen": "b", "rejected": "cc"}\n')
+    assert "No space left" in refused(capsys, "score", "longest", data, "--out", tmp_path / "scores")

@@ -10,6 +10,7 @@ import tyro
 
 from assay import config
 from assay.errors import DataError
+from assay.outputs import check_run
 from assay.types import Prompt, Ranking, Record
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Command:
         from assay.cli.reward import scorer
         from assay.data import io
 
+        if self.out is not None:
+            check_run(self.out, "eval", writes=())
         found_by = scorer(self.model, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
         records: list[Record] = []
         prompts = 0
