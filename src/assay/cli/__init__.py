@@ -1,5 +1,6 @@
 """`assay COMMAND`: only the chosen command's module is imported, so help is fast and needs no torch."""
 
+import errno
 import importlib
 import os
 import sys
@@ -32,6 +33,12 @@ COMMANDS = {
 LOSSES = {"rm": "bradley-terry", "orm": "outcome", "prm": "step-bce"}
 """`assay train prm` is `assay train step-bce`: by the kind of model, with its usual loss."""
 
+UNWRITABLE = frozenset(
+    getattr(errno, name)
+    for name in "EACCES EDQUOT EEXIST EFBIG EISDIR ENAMETOOLONG ENOSPC ENOTDIR ENOTEMPTY EPERM EROFS".split()
+)
+"""Of a place that cannot be written, which is no bug."""
+
 # One frozen dataclass a command, called without arguments; a module may offer several under `COMMANDS` of its own.
 # A command's `--from run.json` reads its settings back.
 
@@ -60,6 +67,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The reader of a pipe (`| head`) went away; stop quietly, as other tools do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"assay {name}: {place}{error.strerror}; make room, or give another place to write to", file=sys.stderr)
+        raise SystemExit(2) from None
     except KeyboardInterrupt as interrupt:
         kept = str(interrupt) or "run the same command again to go on where it can resume"
         print(f"\nassay {name}: interrupted; {kept}", file=sys.stderr)

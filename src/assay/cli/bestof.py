@@ -15,6 +15,7 @@ import tyro
 
 from assay import components, config
 from assay.errors import ConfigError, DataError
+from assay.outputs import check_run
 from assay.protocols import Scorer, Verifier
 from assay.scorers.answered import Answered
 from assay.scorers.rules import Longest, Random, Shortest
@@ -118,6 +119,8 @@ class Command:
         """Score the pool, print the table, write the files."""
         from assay.data import io
 
+        if self.out is not None:
+            check_run(self.out, "bestof", writes=())
         verifier = _Memo(Math() if self.verifier == "math" else Numeric())
         searches = {name: _search(name, self.seed, verifier, self.transform) for name in self.search}
         scorer = _scorer(self.scorer)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +11,8 @@ import tyro
 
 from assay import config
 from assay.errors import DataError
-from assay.types import Prompt, Ranking, Record
+from assay.outputs import check_run
+from assay.types import Prompt, Ranking, Record, Unscored
 
 if TYPE_CHECKING:
     from assay.evaluation import Report
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from assay.protocols import Scorer
 
 __all__ = ["Command", "measure", "show"]
+
+SHOWN = 3
+"""Reasons told of what is unscored."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +68,8 @@ class Command:
         from assay.cli.reward import scorer
         from assay.data import io
 
+        if self.out is not None:
+            check_run(self.out, "eval", writes=())
         found_by = scorer(self.model, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
         records: list[Record] = []
         prompts = 0
@@ -95,7 +102,10 @@ def measure(
     verifier: Literal["numeric", "math", "none"] = "none",
     seed: int = 0,
 ) -> "Report":
-    """Score the records with a model, or any scorer, and evaluate. Raises `DataError` where kinds are mixed."""
+    """Score the records with a model, or any scorer, and evaluate.
+
+    Raises `DataError` where kinds are mixed, and, with the most frequent reasons, where nothing could be measured.
+    """
     from assay.evaluation import evaluate, groups_of
     from assay.models.reward_model import RewardModel
     from assay.scorers.local import LocalScorer
@@ -116,7 +126,12 @@ def measure(
         checker = Math() if verifier == "math" else Numeric()
         answers = [[answer(checker, response) for response in group.responses] for group in groups]
     probabilities = isinstance(scorer, LocalScorer) and scorer.model.readout.link == "sigmoid"
-    return evaluate(records, scores, probabilities=probabilities, answers=answers, seed=seed)
+    found = evaluate(records, scores, probabilities=probabilities, answers=answers, seed=seed)
+    reasons = Counter(score.reason for row in scores for score in row if isinstance(score, Unscored))
+    told = [f"{count} responses unscored: {reason}" for reason, count in reasons.most_common(SHOWN)]
+    if not any(estimate.n for estimate in found.metrics.values()):
+        raise DataError(f"nothing can be measured on {len(records)} records: {'; '.join(told or found.notes[:1])}")
+    return dataclasses.replace(found, notes=[*found.notes, *told])
 
 
 def show(found: "Report") -> None:

@@ -57,7 +57,7 @@ class Average:
     """Held-out records, of the kind that they learned from."""
 
     out: Path
-    """Folder of the average."""
+    """Folder of the average: a new one, or an empty one."""
 
     loss: str = "bradley-terry"
     """What they were trained with, which says what accuracy is."""
@@ -72,10 +72,12 @@ class Average:
         """Average, test, save."""
         from assay import components
         from assay.data import io
+        from assay.outputs import check_new
         from assay.training.warm import warm
 
         if len(self.runs) < 2:
             raise ConfigError("give two folders or more")
+        check_new(self.out)
         records = [*io.read(self.records, format=self.format)]
         loss = components.load("losses", self.loss)()
         found = warm(self.runs, records, self.out, loss=loss, device=self.device)
@@ -113,7 +115,7 @@ class Import:
     """Folder of the published model, or its name on the hub."""
 
     out: Path
-    """Folder of the imported model."""
+    """Folder of the imported model: a new one, or an empty one."""
 
     preset: str | None = None
     """Name of a preset (`assay models list`)."""
@@ -141,7 +143,9 @@ class Import:
         from assay.models.importing import import_model, preset_of
         from assay.models.loading import fetch
         from assay.models.opening import split_words
+        from assay.outputs import check_new
 
+        check_new(self.out)
         folder = fetch(self.folder)
         given = {"head": self.head, "tokens": self.tokens, "tag": self.tag, "aggregate": self.aggregate}
         parts: dict[str, Any] = {key: value for key, value in given.items() if value is not None}

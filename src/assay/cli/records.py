@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from assay.errors import ConfigError, DataError, RefusedRecords
+from assay.outputs import check_file
 from assay.types import Record
 
 __all__ = ["Sides", "sides", "split"]
@@ -152,6 +153,7 @@ def _read(
 
     counts = io.Counts()
     if aside is not None:
+        check_file(aside, [source])
         # Rows of an earlier start of this run; they are found again.
         aside.unlink(missing_ok=True)
         aside.parent.mkdir(parents=True, exist_ok=True)

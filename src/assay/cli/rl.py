@@ -16,6 +16,7 @@ from assay.cli.records import Sides, sides
 from assay.cli.reward import GRAMMAR, named, part
 from assay.data.splitting import SPLITTERS
 from assay.errors import ConfigError, DataError, MissingExtra, RefusedRecords
+from assay.outputs import check_run
 from assay.rl.settings import RECIPES, Settings
 from assay.stats import Estimate, bracket
 from assay.types import Group, Prompt, Record, Response, StepLabels
@@ -127,6 +128,7 @@ class Command:
 
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         self._check()
+        check_run(self.out, "rl", start=self.policy)
         if self.threads:
             torch.set_num_threads(self.threads)
         device = device_of(self.device)

@@ -14,6 +14,7 @@ import tyro
 from assay.config import write_atomic
 from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
+from assay.outputs import check_file
 from assay.types import Group, Record, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
@@ -62,8 +63,12 @@ class Command:
         from assay.cli.reward import scorer as named
         from assay.data import io
 
-        scorer = named(self.model, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
         bad = self.out.with_name(f"{self.out.name}.set_aside") if self.set_aside else None
+        for path in (self.out, *([] if bad is None else [bad])):
+            check_file(path, [self.data, self.model])
+        if self.chunk < 1:
+            raise ConfigError(f"chunk is {self.chunk}; it must be at least 1")
+        scorer = named(self.model, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
         if bad is not None:
             # A run that goes on reads the data again from the start.
             bad.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import tyro
 from assay import config
 from assay.cli.records import Sides, sides
 from assay.errors import ConfigError, DataError, MissingExtra, RefusedRecords
+from assay.outputs import check_run
 from assay.training.metrics import METRICS, read_rows
 from assay.training.settings import Settings
 from assay.types import Prompt, Record
@@ -89,6 +90,7 @@ class Command:
         from assay.training.sft import fine_tune
 
         device_of(self.device)
+        check_run(self.out, "sft", start=self.policy)
         if self.threads:
             torch.set_num_threads(self.threads)
         if self.join != "\n" and self.template == "chat":
@@ -149,8 +151,6 @@ class Command:
         """The policy to start from, and its tokenizer."""
         from assay.models.policy import open_policy
 
-        if Path(self.policy).is_dir() and Path(self.policy).resolve() == self.out.resolve():
-            raise ConfigError(f"{self.out} is the policy to start from; give another folder to save the new one in")
         model, tokenizer, _ = open_policy(self.policy, dtype=self.dtype, device=self.device, trains=True)
         return model, tokenizer
 

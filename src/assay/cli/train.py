@@ -13,7 +13,8 @@ import tyro
 from assay import components, config
 from assay.aggregation import Aggregation, caution
 from assay.cli.records import Sides, sides
-from assay.errors import ConfigError, MissingExtra, RefusedRecords
+from assay.errors import ConfigError, DataError, MissingExtra, RefusedRecords
+from assay.outputs import check_run
 from assay.training.metrics import METRICS, read_rows
 from assay.training.settings import Settings
 from assay.types import Group, Record, StepLabels
@@ -117,6 +118,7 @@ class Command:
         if self.implicit_beta is not None:
             check_loss(self.loss)
         device_of(self.device)
+        check_run(self.out, "train", start=self.backbone)
         if self.threads:
             torch.set_num_threads(self.threads)
         found = self._sides()
@@ -220,9 +222,14 @@ def _report(out: Path, trained: "Trained", found: Sides[Record]) -> None:
     from assay.cli.eval import measure, show
     from assay.report import training_report, write_report
 
-    evaluation = measure(trained.model, held) if held else None
-    if evaluation is not None:
-        show(evaluation)
+    evaluation = None
+    if held:
+        try:
+            evaluation = measure(trained.model, held)
+            show(evaluation)
+        except DataError as error:
+            # The model is trained and saved; pairs that all tie are no reason to end with an error.
+            print(f"held-out records are not evaluated: {error}")
     run = json.loads((out / "run.json").read_text())
     summary = json.loads((out / "training.json").read_text())
     rows = read_rows(out / METRICS)

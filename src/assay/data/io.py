@@ -204,7 +204,7 @@ def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad]) -> str:
     ]
     if hidden := bad - sum(count for _, count in problems.values()):
         lines.append(f"... and {hidden} more")
-    head = f"{source} has {bad} bad row{'s' * (bad > 1)}; repair, or set aside (--set-aside FILE) to go on without"
+    head = f"{source} has {bad} bad row{'s' * (bad > 1)}; repair, or set aside (--set-aside) to go on without"
     return "\n  ".join([head, *lines])
 
 

@@ -34,6 +34,7 @@ from assay.models.presets import (
 from assay.models.readout import PREFERENCE, Readout
 from assay.models.reward_model import RewardModel
 from assay.models.words import changed
+from assay.outputs import check_new
 from assay.types import Message, Prompt, Response
 
 __all__ = ["Imported", "import_model", "preset_of", "random_texts", "unbiased"]
@@ -132,9 +133,10 @@ def import_model(
     """Load, compare with the reference on random texts, and save.
 
     preset: how the head is read; None = as the folder's weights tell. words: settings of the layout. Raises
-    `BackendError` with both numbers where a score differs, and `ConfigError` for what cannot be loaded; then nothing is
-    written.
+    `BackendError` with both numbers where a score differs, and `ConfigError` for what cannot be loaded or where `out`
+    is not empty; then nothing is written.
     """
+    check_new(out)
     folder = fetch(folder)
     if (folder / checkpoint.MANIFEST).is_file():
         raise ConfigError(f"{folder} is one of ours already")

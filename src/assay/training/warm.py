@@ -11,6 +11,7 @@ from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.averaging import average
 from assay.models.reward_model import RewardModel
+from assay.outputs import check_new
 from assay.protocols import Loss
 from assay.training.collate import encode, micro_batches, nothing_left
 from assay.training.loop import accumulate, train_scores
@@ -43,8 +44,10 @@ def warm(
     The runs should start from the same weights and head (one backbone, one seed of `create`) and differ in learning
     rate, order or length. records: held-out ones, of the kind that `loss` (by default Bradley-Terry) learns from;
     the mean and spread of the average's scores are taken on them. Raises `ConfigError`, and saves nothing, where it
-    is less accurate than its members are on average: then their weights are not linearly connected.
+    is less accurate than its members are on average: then their weights are not linearly connected; and where `out`
+    is not empty.
     """
+    check_new(out)
     by: Loss = components.load("losses", "bradley-terry")() if loss is None else loss
     models = [checkpoint.load(folder, device=device) for folder in folders]
     found = average(models)
