@@ -17,12 +17,15 @@ from peft import (
     PromptTuningConfig,
     get_peft_model,
 )
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from assay.errors import ConfigError
+from assay.models import checkpoint
 from assay.models.checkpoint import create, create_implicit, save
+from assay.models.importing import import_model
 from assay.models.layout import Layout
 from assay.models.loading import load_tokenizer
+from assay.models.opening import open_model
 from assay.models.policy import open_policy, save_policy
 from assay.models.readout import OUTCOME, PREFERENCE
 from assay.types import Prompt, Response
@@ -98,6 +101,45 @@ def test_a_head_that_was_trained_with_the_adapter_is_kept(base: Path, tmp_path: 
     assert ours == pytest.approx(expected, abs=1e-5)
     fresh = create(tmp_path / "adapter", layout=Layout(), readout=PREFERENCE, head="new").eval()
     assert not torch.allclose(fresh.network.score.weight, model.network.score.weight)
+
+
+def test_an_adapter_that_brings_its_head_scores_as_peft_does(base: Path, tmp_path: Path) -> None:
+    config = LoraConfig(r=4, target_modules=LINEAR, init_lora_weights=False, task_type="SEQ_CLS")
+    auto = AutoModelForSequenceClassification
+    theirs = adapter(base, tmp_path / "adapter", config, auto=auto, num_labels=1, pad_token_id=0)
+    import_model(tmp_path / "adapter", tmp_path / "ours", words={"template": "chat"})
+    for model in (open_model(str(tmp_path / "adapter"), {"template": "chat"}), checkpoint.load(tmp_path / "ours")):
+        sequences = model.encoder.encode(ITEMS)
+        with torch.inference_mode():
+            expected = [float(theirs(torch.tensor([s.ids])).logits) for s in sequences]
+            ours = model(model.collate(sequences))[:, 0].tolist()
+        assert ours == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_head_below_a_second_adapter_is_found(base: Path, tmp_path: Path) -> None:
+    config = LoraConfig(r=4, target_modules=LINEAR, init_lora_weights=False, task_type="SEQ_CLS")
+    settings = {"auto": AutoModelForSequenceClassification, "num_labels": 1, "pad_token_id": 0}
+    first = adapter(base, tmp_path / "first", config, **settings)
+    first.merge_and_unload().save_pretrained(tmp_path / "merged")
+    second = LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False)
+    adapter(tmp_path / "merged", tmp_path / "second", second, **settings)
+    rewrite(base_model_name_or_path="first")(tmp_path / "second")
+    model = create(tmp_path / "second", layout=Layout(), readout=PREFERENCE, head="keep")
+    assert torch.equal(model.network.score.weight, first.score.weight)
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "says"),
+    [("SEQ_CLS", 2, "the head has 2 outputs; classifier reads 1"), ("TOKEN_CLS", 2, "Qwen2ForTokenClassification")],
+)
+def test_an_adapter_whose_head_is_no_reward_is_refused(
+    task: str, labels: int, says: str, base: Path, tmp_path: Path
+) -> None:
+    auto = {"SEQ_CLS": AutoModelForSequenceClassification, "TOKEN_CLS": AutoModelForTokenClassification}[task]
+    config = LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False, task_type=task)
+    adapter(base, tmp_path / "adapter", config, auto=auto, num_labels=labels, pad_token_id=0)
+    with pytest.raises(ConfigError, match=says):
+        open_model(str(tmp_path / "adapter"), {"template": "chat"})
 
 
 def test_an_implicit_model_starts_from_what_the_adapter_made(base: Path, tmp_path: Path) -> None:

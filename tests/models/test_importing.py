@@ -136,6 +136,8 @@ def test_bf16_stays_bf16(tmp_path: Path) -> None:
         (published.value_head, ["--preset", "x"], "no preset is called 'x'"),
         (published.value_head, ["--preset", "classifier"], "value-head.* reads that kind"),
         (published.value_head, ["--head", "nothing"], r"holds no nothing\.weight"),
+        (published.stock_classifier, ["--head", "v_head"], r"holds no v_head\.weight; it holds score\.weight"),
+        (published.stock_classifier, ["--head", "value_mlp"], r"holds no value_mlp\.weight; it holds score\.weight"),
         (published.value_head, ["--tag", "x"], "say where the head lies"),
         (published.value_head, ["--head", "v_head.summary", "--tokens", "+", "-"], "give one of them"),
         (published.value_head, ["--preset", "value-head", "--tag", "x"], "leave out head"),

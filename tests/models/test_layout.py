@@ -9,6 +9,7 @@ from transformers import AutoTokenizer
 from assay.errors import ConfigError, DataError
 from assay.models.layout import SENTINEL, Encoded, Encoder, Layout, single_token
 from assay.models.readout import OUTCOME, PREFERENCE, PROCESS, Readout
+from assay.models.rendering import render
 from assay.types import Message, Prompt, Response
 from tests.models import tiny
 
@@ -134,6 +135,16 @@ def test_templates_get_one_date_for_ever() -> None:
     tok.chat_template = "{{ strftime_now('%Y-%m-%d') }} {{ messages[0].content }}"
     rendered = Encoder(tok, Layout(template="chat", date="02 Feb 2021"), PREFERENCE).render(QUESTION.messages)
     assert rendered.startswith("02 Feb 2021 What")
+
+
+def test_the_date_is_the_layouts_where_a_tokenizer_has_several_templates() -> None:
+    tokenizer, messages = tiny.bpe(), [Message(role="user", content="Hi")]
+    dated = "{{ strftime_now('%d %b %Y') }} {{ messages[0].content }}"
+    tokenizer.chat_template = {"default": dated, "tool_use": dated + "!"}
+    assert render(tokenizer, messages, date="1 Jan 2000") == "1 Jan 2000 Hi"
+    tokenizer.chat_template = {"tool_use": dated}
+    with pytest.raises(DataError, match="refuses a conversation of user"):
+        render(tokenizer, messages, date="1 Jan 2000")
 
 
 def test_another_chat_template_is_refused() -> None:

@@ -202,6 +202,16 @@ def test_an_attention_of_another_machine_is_replaced_and_said(
         assert torch.allclose(there(ids).logits, load_network(AutoModelForCausalLM, whole).eval()(ids).logits)
 
 
+def test_a_backbone_that_names_another_machines_attention_trains(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "m"
+    shutil.copytree(whole, folder)
+    edit(folder, _attn_implementation="flash_attention_2")
+    create(folder, layout=Layout(), readout=PREFERENCE)
+    assert "names the attention flash_attention_2; torch's own (sdpa)" in capsys.readouterr().err
+
+
 def test_settings_of_generation_that_are_broken_are_named(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "m"
     shutil.copytree(whole, folder)

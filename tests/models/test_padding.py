@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from assay.errors import ConfigError
 from assay.models.checkpoint import create, save
 from assay.models.layout import Layout
 from assay.models.readout import PREFERENCE
@@ -94,3 +95,23 @@ def test_a_pad_token_that_the_model_has_no_row_for_is_given_up(tmp_path: Path) -
     model = create(folder, layout=Layout(), readout=PREFERENCE)
     assert model.pad_id < model.rows
     assert save(model, tmp_path / "rm") <= 1e-4
+
+
+def test_no_row_is_drawn_for_a_token_of_texts(tmp_path: Path) -> None:
+    tokenizer = tiny_models.tokenizer("qwen2.5")
+    folder = tiny_models.save_causal(tmp_path / "lm", "qwen2.5", tokenizer)
+    tokenizer.add_tokens(["Paris"])
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(ConfigError, match=r"has 'Paris' \(token \d+\), and the model's embedding has \d+ rows"):
+        create(folder, layout=Layout(), readout=PREFERENCE)
+
+
+def test_a_pad_token_gets_the_one_row_that_is_its_own(tmp_path: Path) -> None:
+    tokenizer = tiny_models.tokenizer("llama3")
+    folder = tiny_models.save_causal(tmp_path / "lm", "llama3", tokenizer)
+    rows = len(tokenizer)
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(folder)
+    model = create(folder, layout=Layout(), readout=PREFERENCE)
+    assert (model.pad_id, model.rows) == (rows, rows + 1)

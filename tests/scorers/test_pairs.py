@@ -85,6 +85,18 @@ def test_what_the_model_does_not_read_is_unscored(tmp_path: Path) -> None:
         assert reason in score.reason
 
 
+@pytest.mark.parametrize("architecture", ["roberta", "xlm-roberta", "camembert"])
+def test_positions_that_begin_behind_the_pads_are_fewer(architecture: str, tmp_path: Path) -> None:
+    folder = save(tmp_path / "m", architecture)
+    usable = 64 - 3
+    group = Group(prompt=Prompt.of("Hi"), responses=tuple(Response.of("x" * (usable - 5 + k)) for k in range(4)))
+    ((fits, *long),) = PairScorer(folder).score([group])
+    assert isinstance(fits, Score)
+    for score in long:
+        assert isinstance(score, Unscored)
+        assert "> the 61 that the model reads" in score.reason
+
+
 def test_other_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has 2 labels, and a reward has one"):
         PairScorer(save(tmp_path / "two", "bert", num_labels=2))

@@ -15,15 +15,18 @@ def most_tokens(network: Any) -> int | None:
     """Longest sequence, in tokens, that a network has positions for; None where positions are computed (rotary)."""
     embedding = network.get_input_embeddings()
     tables = (
-        name
+        module
         for name, module in network.named_modules()
         if isinstance(module, nn.Embedding) and module is not embedding and re.search(r"wpe|pos", name)
     )
-    if next(tables, None) is None:
+    table = next(tables, None)
+    if table is None:
         return None
     config = network.config.get_text_config()
     most = getattr(config, "n_positions", None) or getattr(config, "max_position_embeddings", None)
-    return None if most is None else int(most)
+    # Where padding has a position of its own (RoBERTa), the first token's is the one behind it.
+    before = 0 if table.padding_idx is None else table.padding_idx + 1
+    return None if most is None else int(most) - before
 
 
 def fitted(layout: Layout, network: Any) -> Layout:

@@ -14,12 +14,13 @@ from safetensors import safe_open
 from torch import Tensor
 
 from assay.errors import ConfigError
+from assay.models.adapters import PREFIX, adapter_tensors, base_of, is_adapter
 from assay.models.folder import WEIGHTS, read_json
 from assay.models.layout import Layout
-from assay.models.loading import home_of, read_tensors, say
+from assay.models.loading import fetch, home_of, read_tensors, say
 from assay.models.readout import Readout
 
-__all__ = ["HeadChoice", "existing_head", "tensor_names"]
+__all__ = ["OTHER", "HeadChoice", "existing_head", "own_names", "tensor_names"]
 
 HeadChoice = Literal["auto", "keep", "new"]
 
@@ -86,26 +87,35 @@ def _laid_out_otherwise(old: Layout, new: Layout) -> str:
     return ", ".join(f"{what}={getattr(old, what)!r} (now {getattr(new, what)!r})" for what in differing)
 
 
+def own_names(folder: Path) -> set[str]:
+    """Names, as in the whole network, of the tensors that an adapter's folder brings whole."""
+    own = {name.removeprefix(PREFIX) for name in adapter_tensors(folder)}
+    return {name for name in own if "lora_" not in name}
+
+
 def tensor_names(folder: Path) -> set[str]:
     """Names of all tensors of a folder, an adapter's own with those of its base, and of a head beside the weights."""
-    from assay.models.adapters import PREFIX, adapter_tensors, is_adapter
-
     if is_adapter(folder):
-        own = {name.removeprefix(PREFIX) for name in adapter_tensors(folder)}
-        return tensor_names(home_of(folder)) | {name for name in own if "lora_" not in name}
+        home_of(folder)
+        return tensor_names(fetch(base_of(folder))) | own_names(folder)
     names: set[str] = set()
     for path in folder.glob("*.safetensors"):
         with safe_open(path, framework="pt") as file:
             names |= set(file.keys())
     if names:
         # LLaMA-Factory's value heads have a pickle of their own.
-        return names | ({"v_head.summary.weight"} if (folder / "value_head.bin").is_file() else set())
+        return names | _pickled(folder / "value_head.bin")
     for name in WEIGHTS:
         index = folder / f"{name}.index.json"
         if index.is_file():
             names |= set(read_json(index)["weight_map"])
-    if (folder / WEIGHTS[1]).is_file():
-        import torch
+    return names | _pickled(folder / WEIGHTS[1])
 
-        names |= set(torch.load(folder / WEIGHTS[1], map_location="cpu", weights_only=True, mmap=True))
-    return names
+
+def _pickled(path: Path) -> set[str]:
+    """Names of the tensors in a pickle; none where there is none."""
+    if not path.is_file():
+        return set()
+    import torch
+
+    return set(torch.load(path, map_location="cpu", weights_only=True))

@@ -7,6 +7,7 @@ of the authors' recipe in plain torch and transformers, which share nothing with
 
 import random
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +18,10 @@ from torch import Tensor, nn
 
 from assay.errors import BackendError, ConfigError
 from assay.models import checkpoint
+from assay.models.adapters import base_of, is_adapter
 from assay.models.internlm2 import as_llama, is_internlm2, reference, reward_token
 from assay.models.layout import Encoder, Layout
-from assay.models.loading import fetch, load_config, load_tokenizer, quiet, read_tensors
+from assay.models.loading import fetch, first_line, load_config, load_tokenizer, quiet, read_tensors
 from assay.models.padding import pad_id_of
 from assay.models.presets import (
     PRESETS,
@@ -27,6 +29,7 @@ from assay.models.presets import (
     check_architecture,
     guess,
     head_names,
+    head_tensors,
     layout_of,
     load_as,
     say_template,
@@ -120,8 +123,8 @@ def preset_of(
 
 def _outputs(preset: Preset, folder: Path) -> int:
     """Outputs of a head with weights of its own; of two, the second is good."""
-    last = [name for name in head_names(preset, folder) if name.endswith("weight")][-1]
-    outputs = int(read_tensors(folder, [last])[last].shape[0])
+    pairs = zip(head_names(preset, folder), head_tensors(preset, folder), strict=True)
+    last, outputs = [(name, len(tensor)) for name, tensor in pairs if name.endswith("weight")][-1]
     if outputs > 2:
         raise ConfigError(f"{folder}: the head {last} has {outputs} outputs, and nothing says which of them are good")
     return outputs
@@ -247,6 +250,24 @@ def random_texts(preset: Preset, layout: Layout, count: int = 12) -> list[tuple[
     return [*found, (Prompt.of("Yes?"), Response.of("word " * 300 + "end"))]
 
 
+def _plain_network(auto: Any, folder: Path, **settings: Any) -> Any:
+    """A folder's network by transformers, with its adapter by PEFT, not merged."""
+    if not is_adapter(folder):
+        with quiet():
+            return auto.from_pretrained(folder, config=load_config(folder, **settings), dtype=torch.float32)
+    base = _plain_network(auto, fetch(base_of(folder)), **settings)
+    base = base.merge_and_unload() if hasattr(base, "merge_and_unload") else base
+    from peft import PeftModel
+
+    try:
+        with quiet(), warnings.catch_warnings():
+            # Peft asks transformers by names that are about to go.
+            warnings.simplefilter("ignore")
+            return PeftModel.from_pretrained(base, str(folder))
+    except Exception as error:
+        raise ConfigError(f"PEFT cannot put the adapter in {folder} on its base: {first_line(error)}") from error
+
+
 class _Plain:
     """The authors' recipe, in plain transformers: whole texts, one at a time."""
 
@@ -257,9 +278,12 @@ class _Plain:
         stock = preset.head == "linear" and not preset.readout.tokens
         self.kind = "tokens" if preset.head == "token_rows" else "stock" if stock else "head"
         auto: Any = {"tokens": AutoModelForCausalLM, "stock": AutoModelForSequenceClassification, "head": AutoModel}
-        settings = {"num_labels": 1} if stock else {}
-        with quiet():
-            self.network = auto[self.kind].from_pretrained(folder, dtype=torch.float32, **settings).eval()
+        if self.kind == "head" and is_adapter(folder):
+            raise ConfigError(
+                f"{folder} is an adapter, and only one of a sequence classifier or a language model is imported; merge "
+                "it into its base (merge_and_unload) and save that"
+            )
+        self.network = _plain_network(auto[self.kind], folder, **({"num_labels": 1} if stock else {})).eval()
         if self.kind == "head":
             names = head_names(preset, folder)
             there = read_tensors(folder, names)

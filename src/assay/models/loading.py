@@ -129,8 +129,15 @@ def load_tokenizer(folder: str | Path) -> Any:
 def load_config(folder: str | Path, **settings: Any) -> Any:
     """The configuration of a folder, of its base where it is an adapter's, as transformers reads it.
 
-    Raises `ConfigError` where there is no configuration that transformers reads.
+    An attention that was written down on another machine, which had it, is left out: transformers chooses among what is
+    here. Raises `ConfigError` where there is no configuration that transformers reads.
     """
+    config, _ = _read_config(folder, **settings)
+    return config
+
+
+def _read_config(folder: str | Path, **settings: Any) -> tuple[Any, str | None]:
+    """The configuration, and the attention that was left out of it."""
     from transformers import AutoConfig
 
     home = home_of(folder)
@@ -140,7 +147,11 @@ def load_config(folder: str | Path, **settings: Any) -> Any:
             config = AutoConfig.from_pretrained(str(home), trust_remote_code=False, **settings)
     except Exception as error:
         raise ConfigError(f"{home} has no configuration that transformers reads: {first_line(error)}") from error
-    return config
+    attention = config._attn_implementation
+    if attention in (None, "eager", "sdpa"):
+        return config, None
+    config._attn_implementation = None
+    return config, str(attention)
 
 
 def load_network(
@@ -173,13 +184,11 @@ def load_network(
         say(f"{folder}: adapter merged into {home}")
         return _checked(network, Path(folder))
     named = {key: settings.pop(key) for key in ("num_labels",) if key in settings}
-    config = load_config(home, **named)
+    config, attention = _read_config(home, **named)
     if trains:
         _check_trains(home, config)
-    if (attention := config._attn_implementation) not in (None, "eager", "sdpa"):
-        # Written down on another machine, which had it; transformers chooses among what is here.
+    if attention is not None:
         say(f"{home} names the attention {attention}; torch's own (sdpa), which computes the same, takes its place")
-        config._attn_implementation = None
     check_weights(home)
     network, found = _from_pretrained(auto, home, config, settings)
     missing = sorted(k for k in found["missing_keys"] if not k.startswith(tuple(may_miss)))
@@ -269,7 +278,8 @@ def read_tensors(folder: Path, names: Collection[str]) -> dict[str, Tensor]:
     """
     if is_adapter(folder):
         own = adapter_tensors(folder)
-        return read_tensors(home_of(folder), names) | {n: own[PREFIX + n] for n in names if PREFIX + n in own}
+        home_of(folder)
+        return read_tensors(fetch(base_of(folder)), names) | {n: own[PREFIX + n] for n in names if PREFIX + n in own}
     found: dict[str, Tensor] = {}
     files = sorted(folder.glob("*.safetensors"))
     for path in files:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import torch
 
-from assay.errors import DataError
+from assay.errors import ConfigError, DataError
 from assay.models.layout import Encoder
 from assay.types import Message, Prompt, Response
 
@@ -41,7 +41,8 @@ _TALK: Final = (
 def pad_id_of(encoder: Encoder, network: Any, seed: int = 0) -> int:
     """An id to pad with that no sequence ends with or holds: the tokenizer's, a spare one, or that of a new token.
 
-    A new token's row is drawn from `seed`, so that the same settings make the same model.
+    A new token's row is drawn from `seed`, so that the same settings make the same model. Raises `ConfigError` where
+    tokens of texts lack rows, too, which would be drawn with it.
     """
     tokenizer = encoder.tokenizer
     rows = network.get_input_embeddings().num_embeddings
@@ -54,10 +55,21 @@ def pad_id_of(encoder: Encoder, network: Any, seed: int = 0) -> int:
     for candidate in (tokenizer.pad_token_id, tokenizer.unk_token_id, *spare):
         if candidate is not None and candidate not in taken and candidate < rows:
             return int(candidate)
-    tokenizer.add_special_tokens({"pad_token": ADDED})
-    if len(tokenizer) > rows:
-        _grow(network, len(tokenizer), seed)
-    return int(tokenizer.pad_token_id)
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id in taken:
+        tokenizer.add_special_tokens({"pad_token": ADDED})
+    own = int(tokenizer.pad_token_id)
+    if own >= rows:
+        # Rows are drawn for what texts are not made of, and for nothing else.
+        rowless = sorted(i for i in tokenizer.get_vocab().values() if i >= rows and i != own)
+        if rowless:
+            raise ConfigError(
+                f"the tokenizer has {tokenizer.convert_ids_to_tokens(rowless[0])!r} (token {rowless[0]}), and the "
+                f"model's embedding has {rows} rows, without one to pad with: the tokenizer is another model's or was "
+                "given tokens since; use the model's own, or resize the embedding (resize_token_embeddings) and save "
+                "both"
+            )
+        _grow(network, own + 1, seed)
+    return own
 
 
 def _grow(network: Any, rows: int, seed: int) -> None:

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from assay.errors import ConfigError
+from assay.models.adapters import is_adapter
 from assay.models.checkpoint import Dtype
 from assay.models.fit import fitted
 from assay.models.folder import check_weights
 from assay.models.head import head_of
-from assay.models.heads import tensor_names
+from assay.models.heads import OTHER, own_names, tensor_names
 from assay.models.internlm2 import is_internlm2
 from assay.models.layout import Encoder, Layout, single_token
 from assay.models.loading import fetch, home_of, load_config, load_network, load_tokenizer, read_tensors, say
@@ -39,6 +40,7 @@ __all__ = [
     "check_architecture",
     "guess",
     "head_names",
+    "head_tensors",
     "layout_of",
     "load_as",
     "load_preset",
@@ -264,6 +266,12 @@ def load_as(
     for text, expected in preset.tokens:
         if (found := single_token(tokenizer, text)) != expected:
             raise ConfigError(f"{folder}: {text!r} is token {found}, but {preset.name} was trained with {expected}")
+    tensors = [] if preset.head == "token_rows" else head_tensors(preset, folder)
+    outputs = [tensor for tensor in tensors if tensor.ndim > 1][-1].shape[0] if tensors else len(preset.readout.weights)
+    if outputs != len(preset.readout.weights):
+        raise ConfigError(
+            f"{folder}: the head has {outputs} outputs; {preset.name} reads {len(preset.readout.weights)}"
+        )
     network = _network(preset, folder, dtype)
     if preset.any_text and preset.head == "linear" and layout.unread is None:
         # Its own pooling reads the last token that it does not pad with.
@@ -271,14 +279,9 @@ def load_as(
         if pad is not None and pad in tokenizer.all_special_ids:
             layout = layout.model_copy(update={"unread": tokenizer.convert_ids_to_tokens(pad)})
     encoder = Encoder(tokenizer, fitted(layout, network), preset.readout)
-    tensors = _token_rows(network, encoder, folder) if preset.head == "token_rows" else _head(preset, folder)
+    tensors = tensors or _token_rows(network, encoder, folder)
     tensors = _normalised(tensors, network.config) if preset.name == "openrlhf" else tensors
     network.score = head_of(tensors)
-    outputs = tensors[-2].shape[0] if len(tensors) > 1 else tensors[0].shape[0]
-    if outputs != len(preset.readout.weights):
-        raise ConfigError(
-            f"{folder}: the head has {outputs} outputs; {preset.name} reads {len(preset.readout.weights)}"
-        )
     return RewardModel(network, encoder, pad_id=_pad_id(tokenizer, network.config)).to(device).eval()
 
 
@@ -370,6 +373,10 @@ def _architecture(folder: Path) -> str:
     if is_internlm2(home_of(folder)):
         raise ConfigError(f"{folder} is an InternLM2, whose code is not run here; `assay models import` makes it ours")
     (architecture,) = (load_config(folder).architectures or ["unknown"])[:1]
+    if is_adapter(folder) and "score.weight" in (own := own_names(folder)):
+        # The head that was trained with an adapter, not what its base is, says what they are together.
+        kind = "ForTokenClassification" if "score.bias" in own else "ForSequenceClassification"
+        return re.sub(r"(For\w+|LMHeadModel|Model)?$", kind, str(architecture), count=1)
     return str(architecture)
 
 
@@ -416,17 +423,22 @@ def _network(preset: Preset, folder: Path, dtype: Dtype | None) -> Any:
 def head_names(preset: Preset, folder: Path) -> tuple[str, ...]:
     """Names of the tensors that a preset's head is made of, in order."""
     known = HEADS.get(preset.head)
-    if known is not None:
+    if known is not None and (preset.name in PRESETS or preset.head == "token_rows"):
         return known
-    stem = re.escape(preset.head)
-    found = {name: m for name in _names(folder) if (m := re.fullmatch(rf"{stem}\.(?:(\d+)\.)?(weight|bias)", name))}
-    if not found:
-        raise ConfigError(f"{folder} holds no {preset.head}.weight; its weights' names say where its head lies")
+    # Whoever gives the head by its names' beginning means what the folder holds, be it called as a known kind or not.
+    stem, names = re.escape(preset.head), _names(folder)
+    ends = r"\.(?:(\d+)\.)?(weight|bias)"
+    found = {name: m for name in names if (m := re.fullmatch(rf"{stem}(?:\.summary)?{ends}", name))}
+    if not any(name.endswith("weight") for name in found):
+        others = sorted(name for name in names if name == "score.weight" or OTHER.match(name))
+        hint = f"it holds {', '.join(others[:4])}" if others else "its weights' names say where its head lies"
+        raise ConfigError(f"{folder} holds no {preset.head}.weight; {hint}")
     # By layer, the weight of each before its bias.
     return tuple(sorted(found, key=lambda name: (int(found[name][1] or 0), found[name][2] == "bias")))
 
 
-def _head(preset: Preset, folder: Path) -> list[Tensor]:
+def head_tensors(preset: Preset, folder: Path) -> list[Tensor]:
+    """The tensors that a preset's head is made of, in order. Raises `ConfigError` naming those that are missing."""
     names = head_names(preset, folder)
     found = read_tensors(folder, names)
     if (folder / "value_head.bin").is_file():

@@ -51,11 +51,11 @@ def render(tokenizer: Any, messages: Sequence[Message], *, date: str, parts: boo
     turns = [
         {"role": m.role, "content": [{"type": "text", "text": m.content}] if parts else m.content} for m in messages
     ]
-    template = tokenizer.chat_template
     try:
+        # Of several templates the tokenizer knows which is meant.
+        template = tokenizer.get_chat_template()
         text = tokenizer.apply_chat_template(
             turns,
-            # A dict of templates is left to the tokenizer, which knows which of them is meant.
             chat_template=_FIXED_DATE + template if "strftime_now" in template else None,
             tokenize=False,
             date_string=date,
