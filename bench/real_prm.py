@@ -202,7 +202,7 @@ class Bench:
 
 
 def one_question() -> dict[str, str]:
-    """PRMBench's altered questions, normalised -> one question for all that come of the same original, directly or not."""
+    """PRMBench's altered questions, normalised -> one question for all of the same original, directly or not."""
     root: dict[str, str] = {}
 
     def find(text: str) -> str:
