@@ -242,3 +242,19 @@ def test_start_is_what_its_words_say() -> None:
     assert BELIEFS.goes_wrong == pytest.approx(1 / 7, abs=0.01)
     assert BELIEFS.sound[0] / sum(BELIEFS.sound) == pytest.approx(0.7)
     assert float(expit(START[4])) == pytest.approx(1 / 12, abs=0.01)
+
+
+def test_a_prefix_that_solutions_share_has_one_evidence_and_no_two_labels() -> None:
+    given = []
+    for k in range(30):
+        prompt = Prompt.of(f"q{k}?", reference="11")
+        given += [solution("++", "11", prompt), solution("+-", "1", prompt), solution("+--", "1", prompt)]
+    made = rollouts(Coin(lambda steps: 0.1 if first_error(steps) else 0.3))
+    records = Adaptive()(given, made)
+    for right, *wrong in zip(*[iter(records)] * 3, strict=True):
+        for other in wrong:
+            assert (other.right[0], other.rollouts[0]) == (right.right[0], right.rollouts[0])
+            assert len({right.labels[0], other.labels[0]} - {None}) < 2
+        assert (wrong[0].right[1], wrong[0].rollouts[1]) == (wrong[1].right[1], wrong[1].rollouts[1])
+        assert len({wrong[0].labels[1], wrong[1].labels[1]} - {None}) < 2
+    assert sum(label is not None for record in records for label in record.labels) > 200

@@ -9,10 +9,12 @@ confidence asked for; the beliefs are fitted again as rollouts come in. With `st
 A label says whether the step is sound, and its interval how sure that is; the rollouts are evidence for it. No step has
 a label that the prior alone would give it: a label above one half needs something right from that step or from a later
 one, a label below it rollouts that speak against the step, and a solution of which no rollout came to an end that
-could be judged has none but what its own answer says. `predictive` checks the prior against the first rollouts.
+could be judged has none but what its own answer says. Solutions of one prompt that begin alike share the rollouts of
+what they share; where they are on two sides of one half there, it has no label.
+`predictive` checks the prior against the first rollouts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,6 +43,8 @@ __all__ = ["Adaptive"]
 ROUNDS_OF_FITS = (1, 2, 3, 5, 8, 13, 21, 34)
 """A fit changes little once there are many rollouts."""
 Pairs = Sequence[tuple[Prompt, Response]]
+Alike = Mapping[tuple[int, int], Sequence[tuple[int, int]]]
+"""Of every solution and step, all those that end the same prefix of the same prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +87,7 @@ class Adaptive:
         asked_N_T = np.zeros(counts.right_N_T.shape, dtype=np.int64)
         ended_N = np.zeros(len(responses), dtype=bool)
         x, beliefs = START, Beliefs.of(START)
+        alike = _alike(responses)
         turn = 0
         while True:
             chosen = self.places(responses, counts, beliefs, asked_N_T)
@@ -93,9 +98,13 @@ class Adaptive:
                 asked_N_T[place] = min(asked_N_T[place] + self.batch, self.most)
             rollouts.want([(prefix, int(asked_N_T[place])) for prefix, place in zip(prefixes, chosen, strict=True)])
             for prefix, place in zip(prefixes, chosen, strict=True):
-                tally = rollouts.tally(prefix, int(asked_N_T[place]))
-                counts.right_N_T[place], counts.judged_N_T[place] = tally.right, tally.judged
-                ended_N[place[0]] |= rollouts.judged_one(prefix, int(asked_N_T[place]))
+                most = int(asked_N_T[place])
+                tally, ended = rollouts.tally(prefix, most), rollouts.judged_one(prefix, most)
+                # Evidence of one prefix is that of every solution that begins with it.
+                for i, t in alike[place]:
+                    asked_N_T[i, t] = most
+                    counts.right_N_T[i, t], counts.judged_N_T[i, t] = tally.right, tally.judged
+                    ended_N[i] |= ended
             turn += 1
             if turn in ROUNDS_OF_FITS:
                 x = fit(counts, x)
@@ -103,7 +112,7 @@ class Adaptive:
         for rows_N_T in (counts.right_N_T, counts.judged_N_T):
             rows_N_T[~ended_N] = 0
         x = fit(counts, x)
-        return list(self._records(responses, counts, x))
+        return list(self._records(responses, counts, x, alike))
 
     def nothing_yet(self, responses: Pairs, rollouts: Rollouts) -> Counts:
         """Counts before any rollout: the answers are checked."""
@@ -133,9 +142,13 @@ class Adaptive:
         worth_N = undecided_N_T.any(axis=1) & (told_N_T.max(axis=1, initial=-1.0) > self.least)
         return [(i, int(told_N_T[i].argmax())) for i in np.flatnonzero(worth_N).tolist()]
 
-    def _records(self, responses: Pairs, counts: Counts, x: Array) -> Iterator[RolloutLabels]:
+    def _records(self, responses: Pairs, counts: Counts, x: Array, alike: Alike) -> Iterator[RolloutLabels]:
         sound_N_T = posterior(counts, Beliefs.of(x), structure=self.structure)[..., SOUND]
         rests_N_T = supported(counts, sound_N_T, structure=self.structure)
+        # A prefix that one solution calls sound and another lost is undecided.
+        sides = [{bool(sound_N_T[at] > 0.5) for at in places if rests_N_T[at]} for places in alike.values()]
+        for place, sides_of in zip(alike, sides, strict=True):
+            rests_N_T[place] &= len(sides_of) == 1
         quantiles_4_N_T = credible(counts, x, (0.025, 0.05, 0.95, 0.975), structure=self.structure)
         for i, (prompt, response) in enumerate(responses):
             size = len(response.steps)
@@ -168,3 +181,14 @@ class Adaptive:
         if self.label == "hard":
             return (min(low, p), 1.0) if p > 0.5 else (0.0, max(high, p))
         return min(lowest, p), max(highest, p)
+
+
+def _alike(responses: Pairs) -> Alike:
+    found: dict[Hashable, list[tuple[int, int]]] = {}
+    places: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for i, (prompt, response) in enumerate(responses):
+        for t in range(len(response.steps)):
+            key = prompt.messages, prompt.reference, response.steps[: t + 1]
+            places[i, t] = found.setdefault(key, [])
+            places[i, t].append((i, t))
+    return places
