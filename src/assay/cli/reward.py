@@ -159,7 +159,7 @@ def _local(what: str, device: str, dtype: "Dtype | None", micro_tokens: int) -> 
     published = name in PRESETS or name in REFUSED
     if not Path(name).is_dir() and not published and "/" not in name:
         raise ConfigError(f"{name} is no folder of a reward model, and no scorer has that name; {_ALSO}")
-    if Path(name).is_dir() and not settings and (pairs := _of_pairs(Path(name), device, micro_tokens)):
+    if Path(name).is_dir() and (pairs := _of_pairs(Path(name), settings, device, dtype, micro_tokens)):
         return pairs
     try:
         model = open_model(name, settings, dtype=dtype, device=device)
@@ -170,7 +170,9 @@ def _local(what: str, device: str, dtype: "Dtype | None", micro_tokens: int) -> 
     return LocalScorer(model, micro_tokens=micro_tokens)
 
 
-def _of_pairs(folder: Path, device: str, micro_tokens: int) -> Scorer | None:
+def _of_pairs(
+    folder: Path, settings: Mapping[str, str], device: str, dtype: "Dtype | None", micro_tokens: int
+) -> Scorer | None:
     """An encoder that reads question and answer as a pair of texts; None where the folder holds another model."""
     if not (folder / "config.json").is_file() or (folder / "reward_model.json").is_file():
         return None
@@ -179,7 +181,13 @@ def _of_pairs(folder: Path, device: str, micro_tokens: int) -> Scorer | None:
 
     if not reads_pairs(load_config(folder)):
         return None
-    return PairScorer(folder, device=device, micro_tokens=micro_tokens)
+    if settings:
+        given = ", ".join(f"{key}={value}" for key, value in settings.items())
+        raise ConfigError(
+            f"{folder} is an encoder, which reads question and answer as a pair of texts and takes no settings of a "
+            f"layout; leave out {given}"
+        )
+    return PairScorer(folder, device=device, dtype=dtype, micro_tokens=micro_tokens)
 
 
 def _parts(words: str) -> list[str]:
