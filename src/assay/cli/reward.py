@@ -15,7 +15,7 @@ from assay.rl.rewards import PLACEMENTS
 from assay.rl.scoring import Part
 from assay.rl.transforms import PAR, Centre, Clip, Gate, LengthPenalty, Overlong, Standardise, Transform
 from assay.scorers.called import Called
-from assay.scorers.ensemble import Ensemble
+from assay.scorers.ensemble import Ensemble, Standards
 from assay.scorers.lower_bound import LowerBound
 from assay.scorers.rules import Longest, Random, Shortest
 from assay.scorers.verified import Verified
@@ -32,7 +32,8 @@ GRAMMAR: Final = (
     "mean:A+B+C, worst:A+B+C or uwo:A+B+C (the mean less the members' variance). Keys: weight; place "
     f"({', '.join(PLACEMENTS)}); aggregate (of the step scores, where placed at the end); threshold (of below); "
     "temperature (of softmin); prover (best of k); lower_bound (times an ensemble's spread); variance (its weight in "
-    "uwo, 0.5 where not given); name. Of models that do not say how their texts are laid out: template (chat, plain), "
+    "uwo, 0.5 where not given); standard=none (of an ensemble: members' scores as they are, where all are on one "
+    "scale); name. Of models that do not say how their texts are laid out: template (chat, plain), "
     "join, system, bos, close, max_length and others, and preset. Transforms, in order: centre, standardise, "
     "clip=LOW:HIGH, par=REFERENCES, length=PRICE, overlong=LIMIT:BUFFER, gate=REGEX"
 )
@@ -42,6 +43,9 @@ ENSEMBLES: Final[Mapping[str, Literal["mean", "worst", "uncertainty"]]] = {
     "worst": "worst",
     "uwo": "uncertainty",
 }
+UNSTANDARDISED: Final = "standard=none"
+"""Behind an ensemble: members' scores as they are, which is right where all are on one scale."""
+
 RULES: Final[Mapping[str, Scorer]] = {"shortest": Shortest(), "longest": Longest(), "random": Random()}
 _ALSO: Final = (
     f"there is math, numeric, {', '.join(RULES)}, a published model's name (`assay models list`), package.module:name "
@@ -76,7 +80,7 @@ def part(words: str, device: str = "cpu") -> Part:
     known = {f.name for f in fields(Part)} - {"scorer", "transforms"}
     settings: dict[str, Any] = {"name": Path(what).name or what}
     transforms: list[Transform] = []
-    of_model = [word for word in rest if word.partition("=")[0] in MODEL_KEYS]
+    of_model = [word for word in rest if word.partition("=")[0] in MODEL_KEYS or word == UNSTANDARDISED]
     inner = scorer(",".join([what, *of_model]), device)
     rest = [word for word in rest if word not in of_model]
     for word in rest:
@@ -118,11 +122,13 @@ def scorer(what: str, device: str = "auto", *, dtype: "Dtype | None" = None, mic
         names = members.split("+")
         if len(names) < 2:
             raise ConfigError(f"{what!r} has one member; give two or more, {how}:A+B")
+        as_they_are = UNSTANDARDISED in settings
+        settings = [word for word in settings if word != UNSTANDARDISED]
         each = {
             f"{name}, {k}": scorer(",".join([name, *settings]), device, dtype=dtype, micro_tokens=micro_tokens)
             for k, name in enumerate(names)
         }
-        return Ensemble(each, how=ENSEMBLES[how])
+        return Ensemble(each, how=ENSEMBLES[how], standards=Standards.none(len(each)) if as_they_are else None)
     if word in ("math", "numeric"):
         from assay.cli.label import verifier
 
