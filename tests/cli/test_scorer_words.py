@@ -15,6 +15,7 @@ from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.opening import open_model, split_words
 from assay.models.presets import load_preset
+from assay.scorers.ensemble import Ensemble, Standards
 from assay.scorers.local import LocalScorer
 from assay.types import Group, Prompt, Response, Score
 from tests import tiny_models
@@ -162,3 +163,13 @@ def test_words_with_commas(tmp_path: Path, stock: Path) -> None:
     checkpoint.save(open_model(str(stock)), stock.parent / "member")
     with pytest.raises(ConfigError, match="says itself how its texts are laid out"):
         scorer(f"worst:{stock}+{stock.parent / 'member'},template=plain")
+
+
+def test_members_that_carry_no_standard_are_put_together_as_they_are(stock: Path) -> None:
+    with pytest.raises(ConfigError, match="on the command line, standard=none behind the members"):
+        scorer(f"mean:{stock}+{stock},template=chat", "cpu")
+    together = scorer(f"worst:{stock}+{stock},template=chat,standard=none", "cpu")
+    assert scores(together) == pytest.approx(of_stock(stock, chat=True), abs=1e-5)
+    rules = part("mean:longest+shortest,standard=none").scorer
+    assert isinstance(rules, Ensemble)
+    assert rules.standards == Standards.none(2)

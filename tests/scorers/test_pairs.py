@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
+from assay.cli.reward import scorer
 from assay.errors import ConfigError
 from assay.scorers.pairs import PairScorer
 from assay.types import Group, Message, Prompt, Response, Score, Unscored
@@ -95,6 +96,17 @@ def test_positions_that_begin_behind_the_pads_are_fewer(architecture: str, tmp_p
     for score in long:
         assert isinstance(score, Unscored)
         assert "> the 61 that the model reads" in score.reason
+
+
+def test_settings_that_an_encoder_does_not_take_are_refused_and_its_precision_is_taken(tmp_path: Path) -> None:
+    folder = save(tmp_path / "m", "bert")
+    for settings in ("max_length=64", "template=plain", "preset=classifier"):
+        with pytest.raises(ConfigError, match=f"is an encoder, .* takes no settings of a layout; leave out {settings}"):
+            scorer(f"{folder},{settings}", "cpu")
+    low = scorer(str(folder), "cpu", dtype="bfloat16")
+    assert isinstance(low, PairScorer)
+    assert low.network.dtype == torch.bfloat16
+    assert all(isinstance(score, Score) for row in low.score(GROUPS) for score in row)
 
 
 def test_other_models_are_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from assay.rl.rewards import PLACEMENTS
 from assay.rl.scoring import Part
 from assay.rl.transforms import PAR, Centre, Clip, Gate, LengthPenalty, Overlong, Standardise, Transform
 from assay.scorers.called import Called
-from assay.scorers.ensemble import Ensemble
+from assay.scorers.ensemble import Ensemble, Standards
 from assay.scorers.lower_bound import LowerBound
 from assay.scorers.opened import OpenedScorer
 from assay.scorers.rules import Longest, Random, Shortest
@@ -34,7 +34,8 @@ GRAMMAR: Final = (
     "mean:A+B+C, worst:A+B+C or uwo:A+B+C (the mean less the members' variance). Keys: weight; place "
     f"({', '.join(PLACEMENTS)}); aggregate (of the step scores, where placed at the end); threshold (of below); "
     "temperature (of softmin); prover (best of k); lower_bound (times an ensemble's spread); variance (its weight in "
-    "uwo, 0.5 where not given); name. Of models that do not say how their texts are laid out: template (chat, plain), "
+    "uwo, 0.5 where not given); standard=none (of an ensemble: members' scores as they are, where all are on one "
+    "scale); name. Of models that do not say how their texts are laid out: template (chat, plain), "
     "join, system, bos, close, max_length and others, and preset. Transforms, in order: centre, standardise, "
     "clip=LOW:HIGH, par=REFERENCES, length=PRICE, overlong=LIMIT:BUFFER, gate=REGEX"
 )
@@ -44,6 +45,9 @@ ENSEMBLES: Final[Mapping[str, Literal["mean", "worst", "uncertainty"]]] = {
     "worst": "worst",
     "uwo": "uncertainty",
 }
+UNSTANDARDISED: Final = "standard=none"
+"""Behind an ensemble: members' scores as they are, which is right where all are on one scale."""
+
 RULES: Final[Mapping[str, Scorer]] = {"shortest": Shortest(), "longest": Longest(), "random": Random()}
 _ALSO: Final = (
     f"there is math, numeric, {', '.join(RULES)}, a published model's name (`assay models list`), package.module:name "
@@ -78,7 +82,7 @@ def part(words: str, device: str = "cpu") -> Part:
     known = {f.name for f in fields(Part)} - {"scorer", "transforms"}
     settings: dict[str, Any] = {"name": Path(what).name or what}
     transforms: list[Transform] = []
-    of_model = [word for word in rest if word.partition("=")[0] in MODEL_KEYS]
+    of_model = [word for word in rest if word.partition("=")[0] in MODEL_KEYS or word == UNSTANDARDISED]
     inner = scorer(",".join([what, *of_model]), device)
     rest = [word for word in rest if word not in of_model]
     for word in rest:
@@ -120,11 +124,13 @@ def scorer(what: str, device: str = "auto", *, dtype: "Dtype | None" = None, mic
         names = members.split("+")
         if len(names) < 2:
             raise ConfigError(f"{what!r} has one member; give two or more, {how}:A+B")
+        as_they_are = UNSTANDARDISED in settings
+        settings = [word for word in settings if word != UNSTANDARDISED]
         each = {
             f"{name}, {k}": scorer(",".join([name, *settings]), device, dtype=dtype, micro_tokens=micro_tokens)
             for k, name in enumerate(names)
         }
-        return Ensemble(each, how=ENSEMBLES[how])
+        return Ensemble(each, how=ENSEMBLES[how], standards=Standards.none(len(each)) if as_they_are else None)
     if word in ("math", "numeric"):
         return Verified(verifier(word))
     module, colon, name = word.partition(":")
@@ -163,7 +169,7 @@ def _local(what: str, device: str, dtype: "Dtype | None", micro_tokens: int) -> 
     published = name in PRESETS or name in REFUSED
     if not Path(name).is_dir() and not published and "/" not in name:
         raise ConfigError(f"{name} is no folder of a reward model, and no scorer has that name; {_ALSO}")
-    if Path(name).is_dir() and not settings and (pairs := _of_pairs(Path(name), device, micro_tokens)):
+    if Path(name).is_dir() and (pairs := _of_pairs(Path(name), settings, device, dtype, micro_tokens)):
         return pairs
     try:
         model = open_model(name, settings, dtype=dtype, device=device)
@@ -174,7 +180,9 @@ def _local(what: str, device: str, dtype: "Dtype | None", micro_tokens: int) -> 
     return LocalScorer(model, micro_tokens=micro_tokens)
 
 
-def _of_pairs(folder: Path, device: str, micro_tokens: int) -> Scorer | None:
+def _of_pairs(
+    folder: Path, settings: Mapping[str, str], device: str, dtype: "Dtype | None", micro_tokens: int
+) -> Scorer | None:
     """An encoder that reads question and answer as a pair of texts; None where the folder holds another model."""
     if not (folder / "config.json").is_file() or (folder / "reward_model.json").is_file():
         return None
@@ -183,7 +191,13 @@ def _of_pairs(folder: Path, device: str, micro_tokens: int) -> Scorer | None:
 
     if not reads_pairs(load_config(folder)):
         return None
-    return PairScorer(folder, device=device, micro_tokens=micro_tokens)
+    if settings:
+        given = ", ".join(f"{key}={value}" for key, value in settings.items())
+        raise ConfigError(
+            f"{folder} is an encoder, which reads question and answer as a pair of texts and takes no settings of a "
+            f"layout; leave out {given}"
+        )
+    return PairScorer(folder, device=device, dtype=dtype, micro_tokens=micro_tokens)
 
 
 def _parts(words: str) -> list[str]:

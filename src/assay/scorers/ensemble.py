@@ -165,7 +165,8 @@ def _of_training(named: Mapping[str, Scorer]) -> Standards:
         if scores is None or not scores.std > 0:
             raise ConfigError(
                 f"{name} carries no mean and spread of its training scores; give standards=standards(members, groups) "
-                f"on samples of the policy, or Standards.none({len(named)}) where all members score on one scale"
+                f"on samples of the policy, or Standards.none({len(named)}) where all members score on one scale "
+                "(on the command line, standard=none behind the members)"
             )
         # Where a response's score is not its last step's, nothing is known of the steps' scale.
         last = model.readout.aggregate == "last" and model.readout.steps == "value"

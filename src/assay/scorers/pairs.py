@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from assay.errors import ConfigError
+from assay.models.checkpoint import Dtype
 from assay.models.fit import most_tokens
 from assay.models.generic import has_stock_classifier
 from assay.models.loading import fetch, load_config, load_network, load_tokenizer
@@ -32,10 +33,13 @@ class PairScorer:
     """A `Scorer` on an encoder's folder (or hub name) with one label.
 
     Reads prompts of one message; another prompt, and a pair that is longer than the model reads, is `Unscored`, never
-    truncated. Padded batches of up to `micro_tokens` tokens. Raises `ConfigError` where the folder is no such model.
+    truncated. Padded batches of up to `micro_tokens` tokens.
+    dtype: None keeps the checkpoint's. Raises `ConfigError` where the folder is no such model.
     """
 
-    def __init__(self, folder: str | Path, *, device: str = "cpu", micro_tokens: int = 8192) -> None:
+    def __init__(
+        self, folder: str | Path, *, device: str = "cpu", dtype: Dtype | None = None, micro_tokens: int = 8192
+    ) -> None:
         place = fetch(folder)
         config = load_config(place)
         name = (config.architectures or [type(config).__name__])[0]
@@ -50,7 +54,8 @@ class PairScorer:
         self.tokenizer = load_tokenizer(place)
         if self.tokenizer.pad_token_id is None:
             raise ConfigError(f"{folder} has no token to pad with; name one in its tokenizer_config.json")
-        self.network = load_network(AutoModelForSequenceClassification, place).to(device).eval()
+        kept = {"dtype": getattr(torch, dtype)} if dtype else {}
+        self.network = load_network(AutoModelForSequenceClassification, place, **kept).to(device).eval()
         positions = most_tokens(self.network) or self.tokenizer.model_max_length
         self.longest = min(positions, self.tokenizer.model_max_length)
         self.micro_tokens = micro_tokens
