@@ -348,3 +348,18 @@ def test_refusals():
             call()
     with pytest.raises(DataError, match="smaller n"):
         fit_form(KL, noisy(), trusted=KL < 0.3)
+
+
+def test_the_peak_of_a_form_that_fits_poorly_is_told_with_a_doubt() -> None:
+    kl = np.array([0.0, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0])
+    d = np.sqrt(kl)
+    rng = np.random.default_rng(0)
+    good = fit_form(kl, 1.0 * d - 0.4 * d**2 + rng.normal(0, 0.01, (20, 7)))
+    assert good.peak_in_range
+    assert "fits poorly" not in good.words
+    # Flat, then up at once and down as fast: no parabola in d.
+    jump = np.array([0.0, 0.0, 0.0, 1.0, 0.0, -0.1, -0.2])
+    poor = fit_form(kl, jump + rng.normal(0, 0.01, (20, 7)))
+    assert poor.r2.value < 0.9
+    assert ("fits poorly" in poor.words) == poor.peak_in_range
+    assert poor.peak_in_range

@@ -52,8 +52,9 @@ __all__ = [
 
 Form = Literal["best_of_n", "rl"]
 FORMS: Final[tuple[Form, ...]] = ("best_of_n", "rl")
-PARAMETERS: Final = 3
-"""alpha, beta and the residual variance."""
+PARAMETERS: Final = 3  # alpha, beta and the residual variance
+GOOD: Final = 0.9
+"""Share of the variance that a form has to explain before its peak is told without a doubt."""
 
 
 def value(form: Form, alpha: ArrayLike, beta: ArrayLike, d: ArrayLike) -> Array:
@@ -116,8 +117,7 @@ class Fit:
     alpha: Estimate
     beta: Estimate
     r2: Estimate
-    """Share of the points' variance about their mean that the form explains, without an interval: it describes these
-    points."""
+    """Share of the points' variance about their mean that the form explains; it describes them, and has no interval."""
     aicc: float
     """Akaike's criterion for small samples; only differences between forms on the same points mean anything."""
     peak: Peak | None
@@ -128,10 +128,9 @@ class Fit:
     d_min: float
     d_max: float
     resampled: Literal["prompts", "seeds", "prompts and seeds", "nothing"]
-    """What the intervals are about; "nothing" for one curve of one prompt, which has none."""
+    """What the intervals are about; "nothing" for one curve of one prompt."""
     draws_R_2: Array = field(repr=False, compare=False)
-    """alpha and beta of every resample, spread for few prompts, NaN for one curve; equal seeds and prompts give rows
-    that belong together."""
+    """alpha and beta of every resample, spread for few prompts, NaN for one curve; equal draws give rows as one."""
 
     @property
     def peak_in_range(self) -> bool:
@@ -152,7 +151,10 @@ class Fit:
         if self.form == "best_of_n":
             where += f", n about {number(float(best_of_n_from_kl(p.kl.value)))}"
         if p.in_range:
-            return f"peak at {where}: gold {number(p.value.value)} {interval(p.value)} above the start"
+            # Intervals are about prompts and runs, not about the form: one that misses its points misses its peak, too.
+            poor = f"; the form fits poorly (R2 {fixed(self.r2.value)}): go by the highest point that was measured"
+            gold = f"peak at {where}: gold {number(p.value.value)} {interval(p.value)} above the start"
+            return gold + poor * (self.r2.value < GOOD)
         side = "beyond" if p.d.value > self.d_max else "before"
         return (
             f"no peak in the data, which span d = {number(self.d_min)} to {number(self.d_max)}; "
