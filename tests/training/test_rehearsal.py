@@ -71,7 +71,7 @@ def test_a_large_model_is_compared_with_itself(tmp_path: Path, monkeypatch: pyte
 def test_heads_that_cannot_be_saved_are_refused_at_once(tmp_path: Path) -> None:
     of = model()
     of.network.score = nn.Linear(32, 1, bias=True)
-    with pytest.raises(ConfigError, match=r"a stock sequence classifier.s head has no bias"):
+    with pytest.raises(ConfigError, match=r"only a bias-free linear head fits a stock sequence classifier"):
         run(of, tmp_path / "rm")
     assert untouched(tmp_path / "rm")
 
