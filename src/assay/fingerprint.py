@@ -30,8 +30,12 @@ SKIPPED_NAMES: Final = frozenset(
 )
 """Files and folders in a model's folder that say how it was made; nothing that it computes depends on them."""
 
-NAMES_PLACES: Final = ("_name_or_path", "name_or_path", "transformers_version", "_attn_implementation", "_commit_hash")
-"""Keys of a transformers configuration that change no output."""
+NAMES_PLACES: Final = (
+    "_name_or_path", "name_or_path", "transformers_version", "_attn_implementation", "_commit_hash", "architectures",
+    "dtype", "torch_dtype", "pad_token_id", "padding_idx",
+)  # fmt: skip
+"""Keys of a transformers configuration, or attributes, that change no output or are told by the weights; saving and
+loading writes them anew."""
 
 PLAIN: Final = frozenset({bool, int, float, complex, str, bytes, type(None), type(...), type(NotImplemented)})
 LOCKS: Final = (type(threading.Lock()), type(threading.RLock()), threading.Event, threading.Condition, threading.local)
@@ -309,7 +313,7 @@ def _attributes(module: Any) -> dict[str, Any]:
         if hasattr(module, "rope_type"):
             return {}
         # What a network has counted or warned of is not plain state of its output; LoRA's scaling is.
-        return {key: value for key, value in kept.items() if _is_plain(value) and key != "warnings_issued"}
+        return {k: v for k, v in kept.items() if _is_plain(v) and k != "warnings_issued" and not k.startswith("_")}
     return kept
 
 

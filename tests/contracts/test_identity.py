@@ -175,6 +175,14 @@ def test_training_goes_by_the_whole_model() -> None:
     assert named(base) == names[0] == named(model())
 
 
+def test_a_model_has_one_name_before_and_after_it_is_saved(tmp_path: Path) -> None:
+    one = model()
+    before = fingerprint(one)
+    checkpoint.save(one, tmp_path / "rm")
+    assert fingerprint(one) == before == fingerprint(checkpoint.load(tmp_path / "rm"))
+    assert fingerprint(LocalScorer(tmp_path / "rm")) == before
+
+
 # --- scorers, generators, verifiers ---------------------------------------------------------------------------------
 
 
