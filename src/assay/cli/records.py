@@ -13,6 +13,7 @@ from assay.types import Record
 __all__ = ["Sides", "sides", "split"]
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 ASIDE = ("set_aside.jsonl", "set_aside_held_out.jsonl")
 """Files in a run's folder for the bad rows of its data, and of its file of held-out records."""
 SHOWN = 3
@@ -32,6 +33,15 @@ class Sides(NamedTuple, Generic[R]):
     """Folder for bad rows; None refuses them."""
     about: Mapping[str, Any] = MappingProxyType({})
     """What a run's summary says of them: the share held out, rows set aside, held-out prompts that are trained on."""
+
+    def fit(self, learn: Callable[["Sides[R]"], T]) -> tuple[T, "Sides[R]"]:
+        """Learn from the records, or from those that are left where rows that a model's layout refuses are set aside;
+        what came of it, and what was learned from."""
+        try:
+            return learn(self), self
+        except RefusedRecords as refused:
+            left = self.without(refused)
+        return learn(left), left
 
     def without(self, refused: RefusedRecords) -> "Sides[R]":
         """Set aside the rows that a model's layout refuses, and say so. Raises the refusal where that is not asked."""

@@ -10,7 +10,7 @@ import tyro
 
 from assay import config
 from assay.cli.records import Sides, sides
-from assay.errors import ConfigError, DataError, MissingExtra, RefusedRecords
+from assay.errors import ConfigError, DataError, MissingExtra
 from assay.outputs import check_run
 from assay.training.metrics import METRICS, read_rows
 from assay.training.settings import Settings
@@ -116,11 +116,7 @@ class Command:
                 resume=self.resume,
             )
 
-        try:
-            done = fit(found)
-        except RefusedRecords as refused:
-            found = found.without(refused)
-            done = fit(found)
+        done, found = found.fit(fit)
         config.write_run(self.out, self, files)
         self._report(done, found.about)
 

@@ -13,7 +13,7 @@ import tyro
 from assay import components, config
 from assay.aggregation import Aggregation, caution
 from assay.cli.records import Sides, sides
-from assay.errors import ConfigError, DataError, MissingExtra, RefusedRecords
+from assay.errors import ConfigError, DataError, MissingExtra
 from assay.outputs import check_run
 from assay.training.metrics import METRICS, read_rows
 from assay.training.settings import Settings
@@ -141,11 +141,7 @@ class Command:
                 resume=self.resume,
             )
 
-        try:
-            trained = fit(found)
-        except RefusedRecords as refused:
-            found = found.without(refused)
-            trained = fit(found)
+        trained, found = found.fit(fit)
         config.write_run(self.out, self, files)
         _report(self.out, trained, found)
 

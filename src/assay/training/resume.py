@@ -33,7 +33,6 @@ __all__ = [
     "of_examples",
     "of_json",
     "of_settings",
-    "of_weights",
     "restore_best",
     "save",
     "trainable",
@@ -124,17 +123,6 @@ def of_settings(settings: Settings) -> str:
 def of_json(body: Any) -> str:
     """Hash of plain JSON data."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def of_weights(model: nn.Module, more: str = "") -> str:
-    """Hash of a model's weights, and of what else makes it another model."""
-    weights = hashlib.sha256(more.encode())
-    for name, parameter in model.named_parameters():
-        flat = parameter.detach().flatten()
-        # A sample of each is enough to tell two models apart.
-        sample = flat[:: max(1, len(flat) // 64)].double().cpu().numpy()
-        weights.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode() + sample.tobytes())
-    return weights.hexdigest()
 
 
 def of_examples(examples: Sequence[Example]) -> str:
