@@ -20,7 +20,7 @@ from typing import Any, TypeVar, get_type_hints
 from assay import components
 from assay.errors import ConfigError
 
-__all__ = ["dumps", "read_run", "to_json", "write_atomic", "write_run"]
+__all__ = ["dumps", "finite", "read_run", "to_json", "write_atomic", "write_run"]
 
 T = TypeVar("T")
 VERSIONS_OF = ("assay", "numpy", "torch", "transformers", "peft", "tokenizers", "math-verify")
@@ -45,7 +45,7 @@ def to_json(settings: Any) -> Any:
 
 def dumps(body: Any, indent: int | None = None) -> str:
     """Plain data as JSON that every reader takes: a number that is not finite becomes null."""
-    return json.dumps(_finite(body), indent=indent, allow_nan=False)
+    return json.dumps(finite(body), indent=indent, allow_nan=False)
 
 
 def write_run(folder: Path, settings: object, data: Iterable[Path] = (), **more: Any) -> Path:
@@ -128,11 +128,12 @@ def _build(body: Any, where: str) -> Any:
     return cls(**{name: _typed(_build(value, f"{where}: {name}"), hints[name]) for name, value in values.items()})
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return plain data with None for every number that JSON cannot hold, tuples as lists."""
     if isinstance(value, Mapping):
-        return {key: _finite(v) for key, v in value.items()}
+        return {key: finite(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -1,13 +1,13 @@
 """What an evaluation says: numbers with intervals, the rulers beside them, and the data of the plots."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from assay.config import finite
 from assay.stats import Bin, CurvePoint, Estimate, McNemar
 from assay.stats.intervals import Array
 
@@ -42,7 +42,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; a value that does not exist (NaN) is null."""
-        body: dict[str, Any] = _finite(dataclasses.asdict(self))
+        body: dict[str, Any] = finite(dataclasses.asdict(self))
         # A point of a curve is flat, which is what a plot or a table reads.
         body["curves"] = {
             name: [{"n": point["n"], **_without_n(point["estimate"])} for point in points]
@@ -78,13 +78,3 @@ def histograms(named: Mapping[str, Array], bins: int = 30) -> dict[str, Histogra
 def _without_n(estimate: Mapping[str, Any]) -> dict[str, Any]:
     """An estimate under the names of a curve's point, where n is the number of responses."""
     return {**{key: estimate[key] for key in ("value", "low", "high", "unscored")}, "prompts": estimate["n"]}
-
-
-def _finite(x: Any) -> Any:
-    if isinstance(x, float):
-        return x if math.isfinite(x) else None
-    if isinstance(x, Mapping):
-        return {str(key): _finite(value) for key, value in x.items()}
-    if isinstance(x, (list, tuple)):
-        return [_finite(value) for value in x]
-    return x

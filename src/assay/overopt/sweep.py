@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from assay.config import write_atomic
+from assay.config import finite, write_atomic
 from assay.errors import ConfigError, DataError
 from assay.overopt._resample import Array
 from assay.overopt.kl import best_of_n_kl, pool_kl, trusted
@@ -174,7 +174,7 @@ def sweep_best_of_n(
 
 def write_points(path: Path, points: Sequence[Point]) -> None:
     """Points as JSON lines, the whole file or nothing; a number that is not finite becomes null."""
-    lines = (json.dumps(_finite(asdict(p)), allow_nan=False, ensure_ascii=False) for p in points)
+    lines = (json.dumps(finite(asdict(p)), allow_nan=False, ensure_ascii=False) for p in points)
     write_atomic(path, "".join(f"{line}\n" for line in lines))
 
 
@@ -415,12 +415,6 @@ def _checked_ns(ns: Sequence[int] | None, pair: _Pair) -> tuple[int, ...]:
     if not ns or min(ns) < 1 or max(ns) > largest:
         raise DataError(f"n must lie from 1 to {largest}, the largest pool; got {sorted(set(ns))}")
     return tuple(sorted(set(ns)))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _estimate(row: dict[str, Any]) -> Estimate:
