@@ -106,6 +106,7 @@ def test_an_interrupt_at_any_step_neither_loses_a_line_nor_doubles_it(tmp_path: 
             finally:
                 sys.settrace(tracing)
             kept.add("b", WRONG, {})
+            assert kept.get("b") == WRONG  # it is counted, too
         assert [json.loads(line)["key"] for line in path.read_text().splitlines()] == ["a", "b"]
     assert 20 < interrupted < 150
 

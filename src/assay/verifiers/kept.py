@@ -60,8 +60,9 @@ class Kept:
         if self._file is not None:
             row = {"key": key, **about, **verdict.model_dump(exclude_defaults=True)}
             self._append(key, json.dumps(row).encode() + b"\n")
-        self._added.add(key)
+        # In this order: what an interrupt leaves half done is done again, unless it is in `_added`.
         self._note(key, verdict)
+        self._added.add(key)
         if self._file is not None and time.monotonic() > self._synced + SYNC_SECONDS:
             os.fsync(self._file.fileno())
             self._synced = time.monotonic()
