@@ -1,6 +1,7 @@
 r"""Percentages, money and quantities with units in many spellings, and others that look like them.
 
-As in `bench.answer_numbers`: a spelling is written from its value, a `Fraction`, and never read back.
+As in `bench.answer_numbers`: a spelling is written from its value, a `Fraction`, and never read
+back.
 """
 
 import random
@@ -15,8 +16,19 @@ def percents(draw: random.Random) -> Item:
     """A percentage; the policy `drop` lets the bare number pass for it."""
     value = Fraction(draw.randint(1, 400), draw.choice((1, 1, 2, 4)))
     s = decimal(value)
-    same = {"plain": f"{s}%", "escaped": rf"{s}\%", "spaced": rf"{s}\,\%", "space": f"{s} %", "word": f"{s} percent"}
-    same |= {"text": rf"{s}\text{{ percent}}", "two words": f"{s} per cent", "full width": f"{s}％", "bare": s}
+    same = {
+        "plain": f"{s}%",
+        "escaped": rf"{s}\%",
+        "spaced": rf"{s}\,\%",
+        "space": f"{s} %",
+        "word": f"{s} percent",
+    }
+    same |= {
+        "text": rf"{s}\text{{ percent}}",
+        "two words": f"{s} per cent",
+        "full width": f"{s}％",
+        "bare": s,
+    }
     same |= {"fraction": rf"{fraction(value)}\%", "named": rf"x = {s}\%"}
     different = {
         "off by one": rf"{decimal(value + 1)}\%",
@@ -27,18 +39,32 @@ def percents(draw: random.Random) -> Item:
         "off by one, in words": f"{decimal(value + 1)} percent",
     }
     # Between dollars a bare "%" would begin a comment.
-    words = frozenset({"plain", "space", "word", "two words", "per mille, in words", "off by one, in words"})
+    words = frozenset(
+        {"plain", "space", "word", "two words", "per mille, in words", "off by one, in words"}
+    )
     return Item(same, different, ("math", "numeric"), words=words, unitless=frozenset({"bare"}))
 
 
 def money(draw: random.Random) -> Item:
     """An amount in dollars and cents."""
-    cents = draw.choice((draw.randint(1, 99), draw.randint(100, 3_000_000), 100 * draw.randint(2, 30_000)))
+    cents = draw.choice(
+        (draw.randint(1, 99), draw.randint(100, 3_000_000), 100 * draw.randint(2, 30_000))
+    )
     value = Fraction(cents, 100)
     amount = f"{grouped(cents // 100, ',')}.{cents % 100:02d}"
     bare = amount.replace(",", "")
-    same = {"plain": rf"\${bare}", "commas": rf"\${amount}", "unescaped": f"${amount}", "dollars": f"{bare} dollars"}
-    same |= {"text": rf"{bare}\text{{ dollars}}", "bare": bare, "full width": f"＄{bare}", "US": f"US${bare}"}
+    same = {
+        "plain": rf"\${bare}",
+        "commas": rf"\${amount}",
+        "unescaped": f"${amount}",
+        "dollars": f"{bare} dollars",
+    }
+    same |= {
+        "text": rf"{bare}\text{{ dollars}}",
+        "bare": bare,
+        "full width": f"＄{bare}",
+        "US": f"US${bare}",
+    }
     same |= {r",\!": r"\$" + amount.replace(",", r",\!"), "{,}": r"\$" + amount.replace(",", "{,}")}
     if cents < 100:
         same |= {"cents": f"{cents} cents", "cents, text": rf"{cents}\text{{ cents}}"}
@@ -58,9 +84,33 @@ def money(draw: random.Random) -> Item:
         "millions of it": f"${bare} million",
         "negative": rf"-\${bare}",
     }
-    units = {"cents", "cents, text", "pounds", "euros", "euros behind", "yen, in words", "pounds, command", "US"}
-    words = {"unescaped", "dollars", "cents", "yen, in words", "millions of it", "euros behind", "US"}
-    return Item(same, different, ("math", "numeric"), frozenset(units), frozenset(words), frozenset({"bare"}))
+    units = {
+        "cents",
+        "cents, text",
+        "pounds",
+        "euros",
+        "euros behind",
+        "yen, in words",
+        "pounds, command",
+        "US",
+    }
+    words = {
+        "unescaped",
+        "dollars",
+        "cents",
+        "yen, in words",
+        "millions of it",
+        "euros behind",
+        "US",
+    }
+    return Item(
+        same,
+        different,
+        ("math", "numeric"),
+        frozenset(units),
+        frozenset(words),
+        frozenset({"bare"}),
+    )
 
 
 UNITS = (
@@ -85,11 +135,22 @@ def quantities(draw: random.Random) -> Item:
     s = decimal(value)
     raised = "" if power == 1 else f"^{power}"
     before = {1: "", 2: "square ", 3: "cubic "}[power]
-    same = {"plain": rf"{s}\text{{ {sign}}}{raised}", r"\,": rf"{s}\,\text{{{sign}}}{raised}", "unit left out": s}
-    same |= {"mathrm": rf"{s}~\mathrm{{{sign}}}{raised}", "textnormal": rf"{s}\textnormal{{ {sign}}}{raised}"}
+    same = {
+        "plain": rf"{s}\text{{ {sign}}}{raised}",
+        r"\,": rf"{s}\,\text{{{sign}}}{raised}",
+        "unit left out": s,
+    }
+    same |= {
+        "mathrm": rf"{s}~\mathrm{{{sign}}}{raised}",
+        "textnormal": rf"{s}\textnormal{{ {sign}}}{raised}",
+    }
     same |= {"in words": f"{s} {before}{word}", "words in text": rf"{s}\text{{ {before}{word}}}"}
     if power == 1:
-        same |= {"bare": f"{s} {sign}", "mbox": rf"{s}\mbox{{ {sign}}}", "named": rf"x = {s}\text{{ {sign}}}"}
+        same |= {
+            "bare": f"{s} {sign}",
+            "mbox": rf"{s}\mbox{{ {sign}}}",
+            "named": rf"x = {s}\text{{ {sign}}}",
+        }
     else:
         same |= {"raised sign": f"{s} {sign}{str(power).translate(RAISED)}"}
     different = {
@@ -108,10 +169,28 @@ def quantities(draw: random.Random) -> Item:
     different |= {f"{kind} instead": f"{s} {kind}" for kind in kinds}
     by_math |= {f"{kind} instead" for kind in kinds}
     if power > 1:
-        different |= {"exponent dropped": rf"{s}\text{{ {sign}}}", "exponent off by one": f"{s} {sign}^{5 - power}"}
+        different |= {
+            "exponent dropped": rf"{s}\text{{ {sign}}}",
+            "exponent off by one": f"{s} {sign}^{5 - power}",
+        }
         by_math |= {"exponent dropped", "exponent off by one"}
-    words = frozenset({"in words", "bare", "off by one, bare", "raised sign", *(f"{kind} instead" for kind in kinds)})
-    return Item(same, different, ("math", "numeric"), frozenset(by_math), words, frozenset({"unit left out"}))
+    words = frozenset(
+        {
+            "in words",
+            "bare",
+            "off by one, bare",
+            "raised sign",
+            *(f"{kind} instead" for kind in kinds),
+        }
+    )
+    return Item(
+        same,
+        different,
+        ("math", "numeric"),
+        frozenset(by_math),
+        words,
+        frozenset({"unit left out"}),
+    )
 
 
 AMOUNTS = {"percent": percents, "money": money, "quantity with a unit": quantities}

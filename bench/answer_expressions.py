@@ -1,7 +1,8 @@
 r"""Powers, roots and expressions in many spellings, and others that look like them.
 
-As in `bench.answer_numbers`: values are whole numbers, fractions and polynomials with whole coefficients that are
-multiplied out here, and a spelling is written from its value and never read back.
+As in `bench.answer_numbers`: values are whole numbers, fractions and polynomials with whole
+coefficients that are multiplied out here, and a spelling is written from its value and never read
+back.
 """
 
 import random
@@ -20,16 +21,24 @@ SQUARE_FREE = [n for n in range(2, 40) if root_free(n)]
 
 def powers(draw: random.Random) -> Item:
     """A power of a whole number."""
-    base, exponent = draw.choice(((2, 10), (2, 5), (3, 4), (5, 3), (7, 2), (10, 6), (10, 3), (6, 3), (2, -3), (10, -4)))
+    base, exponent = draw.choice(
+        ((2, 10), (2, 5), (3, 4), (5, 3), (7, 2), (10, 6), (10, 3), (6, 3), (2, -3), (10, -4))
+    )
     value = Fraction(base) ** exponent
-    same = {"plain": f"{base}^{{{exponent}}}", "raised signs": f"{base}{str(exponent).translate(RAISED)}"}
+    same = {
+        "plain": f"{base}^{{{exponent}}}",
+        "raised signs": f"{base}{str(exponent).translate(RAISED)}",
+    }
     same |= {"value": fraction(value), "named": rf"N = {base}^{{{exponent}}}"}
     same |= {
         "product": rf"{base}^{{{exponent - 2}}} \cdot {base * base}",
         "base in braces": f"{{{base}}}^{{{exponent}}}",
     }
     if exponent > 0:
-        same |= {"stars": f"{base}**{exponent}", "factors": r" \times ".join([str(base)] * exponent)}
+        same |= {
+            "stars": f"{base}**{exponent}",
+            "factors": r" \times ".join([str(base)] * exponent),
+        }
         same |= {"bare": f"{base}^{exponent}"} if exponent < 10 else {}
     if value > 999:
         same |= {"comma": grouped(int(value), ","), r",\!": grouped(int(value), r",\!")}
@@ -54,20 +63,31 @@ def roots(draw: random.Random) -> Item:
     n, degree = draw.randint(2, 14), draw.choice((2, 2, 3))
     if draw.random() < 0.5:
         inside, value = n**degree, str(n)
-        same = {"plain": rf"\sqrt{{{inside}}}" if degree == 2 else rf"\sqrt[3]{{{inside}}}", "value": value}
+        same = {
+            "plain": rf"\sqrt{{{inside}}}" if degree == 2 else rf"\sqrt[3]{{{inside}}}",
+            "value": value,
+        }
         different = {"value off by one": str(n + 1), "inside": str(inside), "sign flipped": f"-{n}"}
     else:
         inside = draw.choice(SQUARE_FREE)
         same = {"plain": rf"\sqrt{{{inside}}}" if degree == 2 else rf"\sqrt[3]{{{inside}}}"}
-        different = {"radical dropped": str(inside), "rounded": str(round(inside ** (1 / degree), 3))}
+        different = {
+            "radical dropped": str(inside),
+            "rounded": str(round(inside ** (1 / degree), 3)),
+        }
     plain = same["plain"]
-    same |= {"power": rf"{inside}^{{\frac{{1}}{{{degree}}}}}", "slash in the power": f"{inside}^{{1/{degree}}}"}
+    same |= {
+        "power": rf"{inside}^{{\frac{{1}}{{{degree}}}}}",
+        "slash in the power": f"{inside}^{{1/{degree}}}",
+    }
     if degree == 2:
         same |= {"sign": f"√{inside}" if inside < 10 else f"√({inside})", "word": f"sqrt({inside})"}
         same |= {"space": rf"\sqrt {inside}"} if inside < 10 else {}
     different |= {
         "inside off by one": plain.replace(f"{{{inside}}}", f"{{{inside + 1}}}"),
-        "another root": rf"\sqrt[{5 - degree}]{{{inside}}}" if degree == 2 else rf"\sqrt{{{inside}}}",
+        "another root": (
+            rf"\sqrt[{5 - degree}]{{{inside}}}" if degree == 2 else rf"\sqrt{{{inside}}}"
+        ),
         "negative": f"-{plain}",
         "inverse": rf"\frac{{1}}{{{plain}}}",
         "squared": f"{inside}^2",
@@ -86,14 +106,27 @@ def surds(draw: random.Random) -> Item:
 
     root, sign = rf"\sqrt{{{q * q * r}}}", "-" if q < 0 else "+"
     head = f"{p}{sign}" if p else sign.strip("+")
-    same = {"plain": spelled(p, q, r), "under the root": f"{head}{root}", "cdot": rf"{head}{abs(q)} \cdot \sqrt{{{r}}}"}
-    same |= {"sign": f"{head}{abs(q)}√{r}" if r < 10 else f"{head}{abs(q)}√({r})", "star": f"{head}{abs(q)}*sqrt({r})"}
-    same |= {"rationalised": rf"{head}\frac{{{abs(q) * r}}}{{\sqrt{{{r}}}}}", "named": f"x = {spelled(p, q, r)}"}
+    same = {
+        "plain": spelled(p, q, r),
+        "under the root": f"{head}{root}",
+        "cdot": rf"{head}{abs(q)} \cdot \sqrt{{{r}}}",
+    }
+    same |= {
+        "sign": f"{head}{abs(q)}√{r}" if r < 10 else f"{head}{abs(q)}√({r})",
+        "star": f"{head}{abs(q)}*sqrt({r})",
+    }
+    same |= {
+        "rationalised": rf"{head}\frac{{{abs(q) * r}}}{{\sqrt{{{r}}}}}",
+        "named": f"x = {spelled(p, q, r)}",
+    }
     same |= {"halves": rf"\frac{{{spelled(2 * p, 2 * q, r)}}}{{2}}"}
     if p:
         inner = fraction(Fraction(p, q))
         plus = "" if inner.startswith("-") else "+"
-        same |= {"commuted": rf"{q}\sqrt{{{r}}}+{p}", "factored": rf"{q}\left(\sqrt{{{r}}}{plus}{inner}\right)"}
+        same |= {
+            "commuted": rf"{q}\sqrt{{{r}}}+{p}",
+            "factored": rf"{q}\left(\sqrt{{{r}}}{plus}{inner}\right)",
+        }
     different = {
         "coefficient off by one": spelled(p, q + 1 if q != -1 else 3, r),
         "root off": spelled(p, q, SQUARE_FREE[(SQUARE_FREE.index(r) + 1) % len(SQUARE_FREE)]),
@@ -111,8 +144,16 @@ def multiples_of_pi(draw: random.Random) -> Item:
     value = Fraction(draw.randint(1, 30), draw.choice((1, 2, 3, 4, 5, 6, 8, 12)))
     p, q = value.numerator, value.denominator
     s = rf"\frac{{{p}\pi}}{{{q}}}" if q > 1 else rf"{p}\pi"
-    same = {"plain": s, "coefficient before": rf"{fraction(value)}\pi", "commuted": rf"\pi \cdot {fraction(value)}"}
-    same |= {"sign": f"{p}π/{q}" if q > 1 else f"{p}π", "word": f"{p}*pi/{q}", "named": rf"\theta = {s}"}
+    same = {
+        "plain": s,
+        "coefficient before": rf"{fraction(value)}\pi",
+        "commuted": rf"\pi \cdot {fraction(value)}",
+    }
+    same |= {
+        "sign": f"{p}π/{q}" if q > 1 else f"{p}π",
+        "word": f"{p}*pi/{q}",
+        "named": rf"\theta = {s}",
+    }
     same |= {"dfrac": rf"\dfrac{{{p}}}{{{q}}}\pi", "unreduced": rf"\frac{{{2 * p}\pi}}{{{2 * q}}}"}
     other = value + Fraction(1, q)
     different = {
@@ -136,8 +177,11 @@ def multiplied(one: Polynomial, other: Polynomial) -> dict[tuple[int, int], int]
     return {place: c for place, c in product.items() if c}
 
 
-def written(polynomial: Polynomial, letters: str, order: Sequence[tuple[int, int]] = (), power: str = "^{}") -> str:
-    """Its terms, by falling powers or in this order; `power` may be "^{}" (x^2), "**{}" or "" (raised signs)."""
+def written(
+    polynomial: Polynomial, letters: str, order: Sequence[tuple[int, int]] = (), power: str = "^{}"
+) -> str:
+    """Its terms, by falling powers or in this order; `power` may be "^{}" (x^2), "**{}" or ""
+    (raised signs)."""
     text = ""
     for place in order or sorted(polynomial, reverse=True):
         c = polynomial[place]
@@ -177,16 +221,30 @@ def polynomials(draw: random.Random) -> Item:
     factors = [f"({written({(1, 0): 1, (0, 0): -root}, letter)})" for root in roots]
     front, s = str(scale) if scale > 1 else "", written(expanded, letter)
     rising = written(expanded, letter, sorted(expanded))
-    same = {"plain": s, "rising": rising, "factored": front + "".join(factors), "spaces": s.replace("+", " + ")}
+    same = {
+        "plain": s,
+        "rising": rising,
+        "factored": front + "".join(factors),
+        "spaces": s.replace("+", " + "),
+    }
     brackets = [rf"\left{factor[:-1]}\right)" for factor in factors]
-    same |= {"factors commuted": front + "".join(reversed(factors)), "left, right": front + "".join(brackets)}
+    same |= {
+        "factors commuted": front + "".join(reversed(factors)),
+        "left, right": front + "".join(brackets),
+    }
     same |= {"dots": r" \cdot ".join([front, *factors] if front else factors)}
-    same |= {"raised signs": written(expanded, letter, power=""), "stars": written(expanded, letter, power="**{}")}
+    same |= {
+        "raised signs": written(expanded, letter, power=""),
+        "stars": written(expanded, letter, power="**{}"),
+    }
     same |= {"braces": written(expanded, letter, power="^{{{}}}"), "named": f"f({letter}) = {s}"}
     different = {name: written(other, letter) for name, other in changed(expanded, draw).items()}
     flipped = front + "".join([f"({written({(1, 0): 1, (0, 0): roots[0]}, letter)})", *factors[1:]])
     different |= {"root flipped": flipped, "factor dropped": front + "".join(factors[1:])}
-    different |= {"another letter": written(expanded, "z"), "factors added": front + "+".join(factors)}
+    different |= {
+        "another letter": written(expanded, "z"),
+        "factors added": front + "+".join(factors),
+    }
     return Item(same, different, plain_only=frozenset({"another letter"}))
 
 
@@ -202,9 +260,15 @@ def two_letters(draw: random.Random) -> Item:
     product = multiplied(one, other)
     order = sorted(product)
     draw.shuffle(order)
-    s, factors = written(product, letters), [f"({written(one, letters)})", f"({written(other, letters)})"]
+    s, factors = (
+        written(product, letters),
+        [f"({written(one, letters)})", f"({written(other, letters)})"],
+    )
     same = {"plain": s, "any order": written(product, letters, order), "factored": "".join(factors)}
-    same |= {"factors commuted": "".join(reversed(factors)), "raised signs": written(product, letters, power="")}
+    same |= {
+        "factors commuted": "".join(reversed(factors)),
+        "raised signs": written(product, letters, power=""),
+    }
     same |= {"cdot": r" \cdot ".join(factors), "named": f"f({letters[0]},{letters[1]}) = {s}"}
     same |= {"minus sign": s.replace("-", "−"), "times": r" \times ".join(factors)}
     different = {name: written(o, letters) for name, o in changed(product, draw).items()}
@@ -219,7 +283,11 @@ def two_letters(draw: random.Random) -> Item:
 def quotients(draw: random.Random) -> Item:
     """A quotient of two linear expressions without a common root."""
     letter = draw.choice("xtkn")
-    a, b, c = draw.randint(2, 9), draw.choice((-1, 1)) * draw.randint(1, 9), draw.choice((-1, 1)) * draw.randint(1, 9)
+    a, b, c = (
+        draw.randint(2, 9),
+        draw.choice((-1, 1)) * draw.randint(1, 9),
+        draw.choice((-1, 1)) * draw.randint(1, 9),
+    )
     while b == -a * c:
         b += 1 if b != -1 else 2
     top, bottom = {(1, 0): a, (0, 0): b}, {(1, 0): 1, (0, 0): -c}
@@ -230,9 +298,20 @@ def quotients(draw: random.Random) -> Item:
     def over(p: Polynomial, q: Polynomial) -> str:
         return rf"\frac{{{written(p, letter)}}}{{{written(q, letter)}}}"
 
-    same = {"plain": over(top, bottom), "slash": f"({written(top, letter)})/({written(bottom, letter)})"}
-    same |= {"both negative": over(by(-1, top), by(-1, bottom)), "unreduced": over(by(3, top), by(3, bottom))}
-    same |= {"commuted": rf"\frac{{{written(top, letter, sorted(top))}}}{{{written(bottom, letter, sorted(bottom))}}}"}
+    same = {
+        "plain": over(top, bottom),
+        "slash": f"({written(top, letter)})/({written(bottom, letter)})",
+    }
+    same |= {
+        "both negative": over(by(-1, top), by(-1, bottom)),
+        "unreduced": over(by(3, top), by(3, bottom)),
+    }
+    same |= {
+        "commuted": (
+            rf"\frac{{{written(top, letter, sorted(top))}}}"
+            rf"{{{written(bottom, letter, sorted(bottom))}}}"
+        )
+    }
     same |= {
         "divided": rf"{a}+\frac{{{b + a * c}}}{{{written(bottom, letter)}}}",
         "dfrac": "\\d" + over(top, bottom)[1:],

@@ -1,7 +1,9 @@
-r"""Numbers in many spellings, and other numbers that look like them: what `bench.answer_pairs` draws from.
+r"""Numbers in many spellings, and other numbers that look like them: what `bench.answer_pairs`
+draws from.
 
-Each family draws one value. Every value is a `Fraction`, or whole numbers, made here; a spelling is written from its
-value and never read back, so that the truth about two spellings does not depend on the code under test.
+Each family draws one value. Every value is a `Fraction`, or whole numbers, made here; a spelling is
+written from its value and never read back, so that the truth about two spellings does not depend on
+the code under test.
 """
 
 import random
@@ -10,7 +12,10 @@ from fractions import Fraction
 
 __all__ = ["Item", "NUMBERS", "decimal", "fraction", "grouped", "in_words", "root_free"]
 
-SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    " sixteen".split()
+)
 SMALL += "seventeen eighteen nineteen".split()
 TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
 FULL_WIDTH = str.maketrans("0123456789.-", "０１２３４５６７８９．－")
@@ -40,9 +45,11 @@ class Item:
     words: frozenset[str] = frozenset()
     """Styles that are words, or mix them with signs: no mathematics to be put between dollars."""
     unitless: frozenset[str] = frozenset()
-    """Styles that leave the unit out, which passes beside the plain style, whose unit the question named."""
+    """Styles that leave the unit out, which passes beside the plain style, whose unit the question
+    named."""
     plain_only: frozenset[str] = frozenset()
-    """Changes that are other answers beside the plain style: in another letter, where a style may name none."""
+    """Changes that are other answers beside the plain style: in another letter, where a style may
+    name none."""
     several: bool = True
     """Whether "this or that" is another answer: of two inequalities it may be one of them."""
 
@@ -54,7 +61,12 @@ def integers(draw: random.Random) -> Item:
     """A whole number of one to eight digits."""
     n = draw.choice((1, 1, -1)) * draw.randrange(3, 10 ** draw.randint(1, 8))
     s = str(n)
-    same = {"plain": s, "point zero": f"{s}.0", "full width": s.translate(FULL_WIDTH), "named": f"x = {s}"}
+    same = {
+        "plain": s,
+        "point zero": f"{s}.0",
+        "full width": s.translate(FULL_WIDTH),
+        "named": f"x = {s}",
+    }
     same |= {"named by two points": f"AB = {s}"} if n > 0 else {"minus sign": s.replace("-", "−")}
     if abs(n) > 999:
         separators = {
@@ -71,14 +83,20 @@ def integers(draw: random.Random) -> Item:
         "squared": n * n,
     }
     different = {name: str(value) for name, value in other.items() if value != n}
-    different |= {"exponent added": f"({s})^{{2}}", "factor added": rf"3 \cdot {s.lstrip('-')}", "a letter": f"{s}x"}
+    different |= {
+        "exponent added": f"({s})^{{2}}",
+        "factor added": rf"3 \cdot {s.lstrip('-')}",
+        "a letter": f"{s}x",
+    }
     if n > 999:
         groups = grouped(n, ",").split(",")
         if groups != (backwards := groups[::-1]):
             different["thousands as a list"] = ", ".join(backwards)
             different["thousands as a set"] = rf"\{{{', '.join(backwards)}\}}"
     different |= said_of(s, positive=n > 0)
-    return Item(same, different, ("math", "numeric"), frozenset({"named by two points"}), SAID_IN_WORDS)
+    return Item(
+        same, different, ("math", "numeric"), frozenset({"named by two points"}), SAID_IN_WORDS
+    )
 
 
 def decimals(draw: random.Random) -> Item:
@@ -87,7 +105,12 @@ def decimals(draw: random.Random) -> Item:
     scaled = draw.randrange(1, 10 ** draw.randint(places, places + 3)) * 10 + draw.randint(1, 9)
     value = Fraction(draw.choice((1, 1, -1)) * scaled, 10 ** (places + 1))
     s = decimal(value)
-    same = {"plain": s, "zero behind": f"{s}0", "full width": s.translate(FULL_WIDTH), "named": f"x = {s}"}
+    same = {
+        "plain": s,
+        "zero behind": f"{s}0",
+        "full width": s.translate(FULL_WIDTH),
+        "named": f"x = {s}",
+    }
     same |= {"fraction": fraction(value), "slash": f"{value.numerator}/{value.denominator}"}
     if abs(value) < 1:
         same["no zero before"] = s.replace("0.", ".", 1)
@@ -106,7 +129,9 @@ def decimals(draw: random.Random) -> Item:
         "inverse": fraction(1 / value),
     }
     different = {name: text for name, text in different.items() if text != s}
-    return Item(same, different | said_of(s, positive=value > 0), ("math", "numeric"), words=SAID_IN_WORDS)
+    return Item(
+        same, different | said_of(s, positive=value > 0), ("math", "numeric"), words=SAID_IN_WORDS
+    )
 
 
 def fractions(draw: random.Random) -> Item:
@@ -117,10 +142,23 @@ def fractions(draw: random.Random) -> Item:
     value *= draw.choice((1, 1, -1))
     p, q = value.numerator, value.denominator
     sign = "-" if p < 0 else ""
-    same = {name: rf"{sign}\{name}{{{abs(p)}}}{{{q}}}" for name in ("frac", "dfrac", "tfrac", "cfrac")}
-    same |= {"slash": f"{p}/{q}", "over": rf"{sign}{{{abs(p)} \over {q}}}", "sign above": rf"\frac{{{p}}}{{{q}}}"}
-    same |= {"sign below": rf"\frac{{{-p}}}{{{-q}}}", "unreduced": rf"{sign}\frac{{{3 * abs(p)}}}{{{3 * q}}}"}
-    same |= {"spaces": f"{p} / {q}", "fraction slash": f"{p}⁄{q}", "brackets": rf"\left({fraction(value)}\right)"}
+    same = {
+        name: rf"{sign}\{name}{{{abs(p)}}}{{{q}}}" for name in ("frac", "dfrac", "tfrac", "cfrac")
+    }
+    same |= {
+        "slash": f"{p}/{q}",
+        "over": rf"{sign}{{{abs(p)} \over {q}}}",
+        "sign above": rf"\frac{{{p}}}{{{q}}}",
+    }
+    same |= {
+        "sign below": rf"\frac{{{-p}}}{{{-q}}}",
+        "unreduced": rf"{sign}\frac{{{3 * abs(p)}}}{{{3 * q}}}",
+    }
+    same |= {
+        "spaces": f"{p} / {q}",
+        "fraction slash": f"{p}⁄{q}",
+        "brackets": rf"\left({fraction(value)}\right)",
+    }
     if abs(p) < 10 and q < 10:
         same["no braces"] = rf"{sign}\frac{abs(p)}{q}"
     if terminates(value):
@@ -139,8 +177,13 @@ def fractions(draw: random.Random) -> Item:
     if not terminates(value):
         different["rounded to three places"] = decimal(Fraction(round(value * 1000), 1000))
         different["rounded to two places"] = decimal(Fraction(round(value * 100), 100))
-    different |= {"a dozen": rf"{fraction(value)}\text{{ dozen}}", "a letter": f"{fraction(value)}x"}
-    return Item(same, different, ("math", "numeric"), frozenset({"over", "brackets", "fraction slash"}))
+    different |= {
+        "a dozen": rf"{fraction(value)}\text{{ dozen}}",
+        "a letter": f"{fraction(value)}x",
+    }
+    return Item(
+        same, different, ("math", "numeric"), frozenset({"over", "brackets", "fraction slash"})
+    )
 
 
 def mixed(draw: random.Random) -> Item:
@@ -157,7 +200,10 @@ def mixed(draw: random.Random) -> Item:
         r"\ between": rf"{sign}{whole}\ \frac{{{a}}}{{{b}}}",
         r"\, between": rf"{sign}{whole}\,\frac{{{a}}}{{{b}}}",
     }
-    same |= {"improper": fraction(value), "improper, slash": f"{value.numerator}/{value.denominator}"}
+    same |= {
+        "improper": fraction(value),
+        "improper, slash": f"{value.numerator}/{value.denominator}",
+    }
     if not sign:
         same["sum"] = rf"{whole} + \frac{{{a}}}{{{b}}}"
     if terminates(value):
@@ -179,20 +225,35 @@ def mixed(draw: random.Random) -> Item:
     different["written, part upside down"] = rf"{sign}{whole}\frac{{{b}}}{{{a}}}"
     # Between dollars "3 1/2" would be 31/2.
     return Item(
-        same, different, ("math", "numeric"), frozenset({"sum"}), frozenset({"plain", "written, whole off by one"})
+        same,
+        different,
+        ("math", "numeric"),
+        frozenset({"sum"}),
+        frozenset({"plain", "written, whole off by one"}),
     )
 
 
 def repeating(draw: random.Random) -> Item:
     """A repeating decimal such as 0.1666..."""
     before, period = draw.choice(("", "", "1", "3", "05")), str(draw.randint(1, 98))
-    while set(period) in ({"9"}, {"0"}) or before.endswith(period[-1]) or (len(period) == 2 and len(set(period)) == 1):
+    while (
+        set(period) in ({"9"}, {"0"})
+        or before.endswith(period[-1])
+        or (len(period) == 2 and len(set(period)) == 1)
+    ):
         period = str(draw.randint(1, 98))
     whole = draw.choice((0, 0, 1, 5))
     value = whole + repeating_value(before, period)
     s = rf"{whole}.{before}\overline{{{period}}}"
-    same = {"overline": s, "fraction": fraction(value), "slash": f"{value.numerator}/{value.denominator}"}
-    same |= {"bar": rf"{whole}.{before}\bar{{{period}}}", "period twice": rf"{whole}.{before}\overline{{{period * 2}}}"}
+    same = {
+        "overline": s,
+        "fraction": fraction(value),
+        "slash": f"{value.numerator}/{value.denominator}",
+    }
+    same |= {
+        "bar": rf"{whole}.{before}\bar{{{period}}}",
+        "period twice": rf"{whole}.{before}\overline{{{period * 2}}}",
+    }
     same |= {"named": f"x = {s}", "dfrac": rf"\dfrac{{{value.numerator}}}{{{value.denominator}}}"}
     changed = str(int(period) + 1) if len(period) == 1 else period[::-1]
     different = {
@@ -212,8 +273,16 @@ def scientific(draw: random.Random) -> Item:
     """A number times a power of ten."""
     mantissa, power = Fraction(draw.randint(11, 99), 10), draw.choice((-6, -4, -3, 3, 5, 6, 8, 12))
     value, m = mantissa * Fraction(10) ** power, decimal(mantissa)
-    same = {"plain": rf"{m} \times 10^{{{power}}}", "cdot": rf"{m}\cdot 10^{{{power}}}", "e": f"{m}e{power}"}
-    same |= {"E": f"{m}E{power}", "star": f"{m}*10^{{{power}}}", "signs": f"{m} × 10{str(power).translate(RAISED)}"}
+    same = {
+        "plain": rf"{m} \times 10^{{{power}}}",
+        "cdot": rf"{m}\cdot 10^{{{power}}}",
+        "e": f"{m}e{power}",
+    }
+    same |= {
+        "E": f"{m}E{power}",
+        "star": f"{m}*10^{{{power}}}",
+        "signs": f"{m} × 10{str(power).translate(RAISED)}",
+    }
     same |= {"times sign": f"{m} × 10^{{{power}}}", "written out": decimal(value)}
     same |= {"named": rf"x = {m} \times 10^{{{power}}}"}
     same |= {"shifted": rf"{decimal(mantissa * 10)} \times 10^{{{power - 1}}}"}
@@ -237,9 +306,21 @@ def scientific(draw: random.Random) -> Item:
 
 def number_words(draw: random.Random) -> Item:
     """A whole number, also in words."""
-    n = draw.choice((draw.randint(2, 20), draw.randint(21, 99), draw.randint(100, 999), draw.randint(1000, 9999)))
+    n = draw.choice(
+        (
+            draw.randint(2, 20),
+            draw.randint(21, 99),
+            draw.randint(100, 999),
+            draw.randint(1000, 9999),
+        )
+    )
     word = in_words(n)
-    same = {"plain": str(n), "words": word, "capital": word.capitalize(), "text": rf"\text{{{word}}}"}
+    same = {
+        "plain": str(n),
+        "words": word,
+        "capital": word.capitalize(),
+        "text": rf"\text{{{word}}}",
+    }
     same |= {"no hyphens": word.replace("-", " ")}
     other = draw.choice([k for k in (n + 1, n - 1, n + 10, 10 * n) if k < 10_000 and k != n])
     different = {
@@ -252,7 +333,17 @@ def number_words(draw: random.Random) -> Item:
         "or": f"{word} or {in_words(other)}",
         "not": f"not {word}",
     }
-    written = {"words", "capital", "no hyphens", "another number", "minus", "doubled", "dozens", "or", "not"}
+    written = {
+        "words",
+        "capital",
+        "no hyphens",
+        "another number",
+        "minus",
+        "doubled",
+        "dozens",
+        "or",
+        "not",
+    }
     return Item(same, different, ("math", "numeric"), words=frozenset(written))
 
 
@@ -269,11 +360,14 @@ def said_of(s: str, positive: bool) -> dict[str, str]:
         "and a half": f"{s} and a half",
         "plus one": f"{s}+1",
     }
-    return said | ({"primes": f"{s}''", "radical": rf"\sqrt{{{s}}}"} if positive and s != "1" else {})
+    return said | (
+        {"primes": f"{s}''", "radical": rf"\sqrt{{{s}}}"} if positive and s != "1" else {}
+    )
 
 
 def swapped_digits(n: int) -> int:
-    """With two neighbours that differ in each other's place; the same number where there are none."""
+    """With two neighbours that differ in each other's place; the same number where there are
+    none."""
     digits = str(abs(n))
     for place in range(len(digits) - 1):
         first, second = digits[place], digits[place + 1]
@@ -311,7 +405,9 @@ def fraction(value: Fraction) -> str:
 def repeating_value(before: str, period: str) -> Fraction:
     """0.(before)(period)(period)..."""
     shift = 10 ** len(before)
-    return Fraction(int(before or "0"), shift) + Fraction(int(period), shift * (10 ** len(period) - 1))
+    return Fraction(int(before or "0"), shift) + Fraction(
+        int(period), shift * (10 ** len(period) - 1)
+    )
 
 
 def in_words(n: int) -> str:

@@ -1,4 +1,5 @@
-r"""Sets, tuples, intervals, equations, matrices and words in many spellings, and others that look like them.
+r"""Sets, tuples, intervals, equations, matrices and words in many spellings, and others that look
+like them.
 
 As in `bench.answer_numbers`: a spelling is written from its whole numbers and never read back.
 """
@@ -13,7 +14,10 @@ from bench.answer_numbers import Item, fraction
 __all__ = ["OBJECTS"]
 
 OPENED = {"[": "(", "(": "[", "]": ")", ")": "]"}
-LESS, MORE = {"[": r"\le", "]": r"\le", "(": "<", ")": "<"}, {"[": r"\ge", "]": r"\ge", "(": ">", ")": ">"}
+LESS, MORE = (
+    {"[": r"\le", "]": r"\le", "(": "<", ")": "<"},
+    {"[": r"\ge", "]": r"\ge", "(": ">", ")": ">"},
+)
 TURNED = {"<": ">", r"\le": r"\ge", ">": "<", r"\ge": r"\le"}
 STRICT = {"<": r"\le", r"\le": "<", ">": r"\ge", r"\ge": ">"}
 SIGNS = {"<": "<", ">": ">", r"\le": "≤", r"\ge": "≥"}
@@ -53,7 +57,12 @@ def solution_sets(draw: random.Random) -> Item:
     numbers = draw.sample(range(-9, 60), draw.randint(2, 5))
     shuffled = draw.sample(numbers, len(numbers))
     plain, head, last = listed(numbers), listed(numbers[:-1]), numbers[-1]
-    same = {"plain": as_set(numbers), "any order": as_set(shuffled), "list": plain, "named": f"S = {as_set(numbers)}"}
+    same = {
+        "plain": as_set(numbers),
+        "any order": as_set(shuffled),
+        "list": plain,
+        "named": f"S = {as_set(numbers)}",
+    }
     same |= {"left, right": rf"\left\{{{plain}\right\}}", "no spaces": as_set(numbers, ",")}
     same |= {"and": rf"{head} \text{{ and }} {last}", "list, any order": listed(shuffled, ",")}
     same |= {"equal form": as_set(as_fractions(numbers, 2))}
@@ -86,9 +95,20 @@ def tuples(draw: random.Random) -> Item:
     def of(parts: Sequence[object], mark: str = ", ") -> str:
         return f"({listed(parts, mark)})"
 
-    same = {"plain": of(numbers), "left, right": rf"\left({plain}\right)", "no spaces": of(numbers, ",")}
-    same |= {"named": f"({letters}) = {of(numbers)}", r"\,": of(numbers, r",\,"), "bigl": rf"\bigl({plain}\bigr)"}
-    same |= {"full width": f"（{listed(numbers, '，')}）", "equal form": of(as_fractions(numbers, 3))}
+    same = {
+        "plain": of(numbers),
+        "left, right": rf"\left({plain}\right)",
+        "no spaces": of(numbers, ","),
+    }
+    same |= {
+        "named": f"({letters}) = {of(numbers)}",
+        r"\,": of(numbers, r",\,"),
+        "bigl": rf"\bigl({plain}\bigr)",
+    }
+    same |= {
+        "full width": f"（{listed(numbers, '，')}）",
+        "equal form": of(as_fractions(numbers, 3)),
+    }
     different = {
         "exchanged": of(exchanged),
         "off by one": of([*numbers[:-1], numbers[-1] + 1]),
@@ -109,10 +129,20 @@ def intervals(draw: random.Random) -> Item:
     left, right = draw.choice(("[)", "(]", "[]", "[)"))
     s, low, high = f"{left}{a}, {b}{right}", LESS[left], LESS[right]
     start, end = as_fractions((a, b), 2)
-    same = {"plain": s, "left, right": rf"\left{left}{a}, {b}\right{right}", "no spaces": f"{left}{a},{b}{right}"}
-    same |= {"inequality": f"{a} {low} x {high} {b}", "turned": f"{b} {TURNED[high]} x {TURNED[low]} {a}"}
+    same = {
+        "plain": s,
+        "left, right": rf"\left{left}{a}, {b}\right{right}",
+        "no spaces": f"{left}{a},{b}{right}",
+    }
+    same |= {
+        "inequality": f"{a} {low} x {high} {b}",
+        "turned": f"{b} {TURNED[high]} x {TURNED[low]} {a}",
+    }
     same |= {"signs": f"{a} {SIGNS[low]} x {SIGNS[high]} {b}", "member": rf"x \in {s}"}
-    same |= {"equal form": f"{left}{start}, {end}{right}", "leq": f"{a} {low} x {high} {b}".replace(r"\le", r"\leq")}
+    same |= {
+        "equal form": f"{left}{start}, {end}{right}",
+        "leq": f"{a} {low} x {high} {b}".replace(r"\le", r"\leq"),
+    }
     same |= {"set of x": rf"\{{x \mid {a} {low} x {high} {b}\}}"}
     different = {
         "end off by one": f"{left}{a}, {b + 1}{right}",
@@ -141,10 +171,23 @@ def half_lines(draw: random.Random) -> Item:
             return rf"{'[' if closed else '('}{end}, \infty)"
         return rf"(-\infty, {end}{']' if closed else ')'}"
 
-    same = {"plain": s, "turned": f"{a} {TURNED[sign]} {letter}", "signs": f"{letter}{SIGNS[sign]}{a}"}
-    same |= {"interval": interval(a, sign), "interval, sign": interval(a, sign).replace(r"\infty", "∞")}
-    same |= {"multiple": f"{k}{letter} {sign} {k * a}", "negative": f"-{letter} {TURNED[sign]} {-a}"}
-    same |= {"moved": f"{letter} + {k} {sign} {a + k}", "member": rf"{letter} \in {interval(a, sign)}"}
+    same = {
+        "plain": s,
+        "turned": f"{a} {TURNED[sign]} {letter}",
+        "signs": f"{letter}{SIGNS[sign]}{a}",
+    }
+    same |= {
+        "interval": interval(a, sign),
+        "interval, sign": interval(a, sign).replace(r"\infty", "∞"),
+    }
+    same |= {
+        "multiple": f"{k}{letter} {sign} {k * a}",
+        "negative": f"-{letter} {TURNED[sign]} {-a}",
+    }
+    same |= {
+        "moved": f"{letter} + {k} {sign} {a + k}",
+        "member": rf"{letter} \in {interval(a, sign)}",
+    }
     different = {
         "strict or not": f"{letter} {STRICT[sign]} {a}",
         "other direction": f"{letter} {TURNED[sign]} {a}",
@@ -169,9 +212,17 @@ def unions(draw: random.Random) -> Item:
     lower, upper = rf"(-\infty, {a}{right}", rf"{left}{b}, \infty)"
     s = rf"{lower} \cup {upper}"
     same = {"plain": s, "commuted": rf"{upper} \cup {lower}", "no spaces": s.replace(", ", ",")}
-    same |= {"inequalities": rf"x {LESS[right]} {a} \text{{ or }} x {MORE[left]} {b}", "member": rf"x \in {s}"}
+    same |= {
+        "inequalities": rf"x {LESS[right]} {a} \text{{ or }} x {MORE[left]} {b}",
+        "member": rf"x \in {s}",
+    }
     same |= {"signs": s.replace(r"\infty", "∞").replace(r"\cup", "∪")}
-    sized = s.replace("(", r"\left(").replace("[", r"\left[").replace(")", r"\right)").replace("]", r"\right]")
+    sized = (
+        s.replace("(", r"\left(")
+        .replace("[", r"\left[")
+        .replace(")", r"\right)")
+        .replace("]", r"\right]")
+    )
     same |= {"left, right": sized}
     after, before = "(" if right == "]" else "[", ")" if left == "[" else "]"
     different = {
@@ -237,7 +288,10 @@ def circles(draw: random.Random) -> Item:
         "square": of(h, k, 0)[:-1] + f"{r}^2",
     }
     same |= {"multiplied out": out(h, k, rest, 0), "constant alone": out(h, k, 0, -rest)}
-    same |= {"sides exchanged": f"{r * r} = {first} + {second}", "no spaces": of(h, k, r * r).replace(" ", "")}
+    same |= {
+        "sides exchanged": f"{r * r} = {first} + {second}",
+        "no spaces": of(h, k, r * r).replace(" ", ""),
+    }
     different = {
         "radius for its square": of(h, k, r),
         "center's sign": of(-h, k, r * r),
@@ -266,7 +320,11 @@ def matrices(draw: random.Random) -> Item:
 
     array = rf"\begin{{array}}{{{'c' * columns}}} {inside(matrix)} \end{{array}}"
     same = {"plain": of(matrix), "bmatrix": of(matrix, "bmatrix"), "no spaces": of(matrix, gap="")}
-    same |= {"array": rf"\left({array}\right)", "named": f"A = {of(matrix)}", "lines": of(matrix, gap="\n")}
+    same |= {
+        "array": rf"\left({array}\right)",
+        "named": f"A = {of(matrix)}",
+        "lines": of(matrix, gap="\n"),
+    }
     same |= {"equal form": of([as_fractions(row, 2) for row in matrix])}
     same |= {"factor": "2" + of([[fraction(Fraction(cell, 2)) for cell in row] for row in matrix])}
     different = {
@@ -295,7 +353,11 @@ def words(draw: random.Random) -> Item:
     same |= {"quoted": f'"{word}"', "text, spaces": rf"\text{{ {word} }}"}
     if not word.isupper():
         same |= {"capitals": word.upper(), "small": word.lower()}
-    mixed = next(text for text in (word[1:] + word[0], word[::-1], word + word[0]) if text.lower() != word.lower())
+    mixed = next(
+        text
+        for text in (word[1:] + word[0], word[::-1], word + word[0])
+        if text.lower() != word.lower()
+    )
     different = {
         "another word": other,
         "another word, text": rf"\text{{{other}}}",
@@ -308,7 +370,16 @@ def words(draw: random.Random) -> Item:
         "neither": f"neither {word} nor {other}",
         "number": "5",
     }
-    bare = {"plain", "capitals", "small", "quoted", "another word", "letters exchanged, bare", "a letter less", "not"}
+    bare = {
+        "plain",
+        "capitals",
+        "small",
+        "quoted",
+        "another word",
+        "letters exchanged, bare",
+        "a letter less",
+        "not",
+    }
     return Item(same, different, words=frozenset(bare | {"or", "neither"}))
 
 
@@ -333,7 +404,12 @@ def choices(draw: random.Random) -> Item:
         "all": f"({letter}), ({other}), ({third})",
         "neither": f"neither {letter} nor {other}",
     }
-    return Item(same, different, ("math", "choice"), words=frozenset({"or", "list", "not", "neither", "plain"}))
+    return Item(
+        same,
+        different,
+        ("math", "choice"),
+        words=frozenset({"or", "list", "not", "neither", "plain"}),
+    )
 
 
 OBJECTS = {

@@ -1,9 +1,10 @@
-r"""Responses and references whose truth is known: a value, a style, what was done to it, and where it is stated.
+r"""Responses and references whose truth is known: a value, a style, what was done to it, and where
+it is stated.
 
-`pairs` draws from the families of `answer_numbers`, `answer_amounts`, `answer_expressions` and `answer_objects`. A true
-pair writes one value in two styles; a false one states another value, or says of the value what makes it another
-answer. Half vary the spelling alone, the others the dress that it wears (bold, dollars, full-width signs), or the
-sentence, or all of them.
+`pairs` draws from the families of `answer_numbers`, `answer_amounts`, `answer_expressions` and
+`answer_objects`. A true pair writes one value in two styles; a false one states another value, or
+says of the value what makes it another answer. Half vary the spelling alone, the others the dress
+that it wears (bold, dollars, full-width signs), or the sentence, or all of them.
 """
 
 import random
@@ -77,7 +78,9 @@ BOXED = {
     "box of a model": r"The final answer is: $\boxed{<S>}$. I hope it is correct.",
     "box, heading": "**Final Answer**\n\n$$\\boxed{<S>}$$",
     "fbox": r"so \fbox{<S>}",
-    "a first box": r"I first found \boxed{<D>}. But a check shows that this is wrong, and in fact \boxed{<S>}",
+    "a first box": (
+        r"I first found \boxed{<D>}. But a check shows that this is wrong, and in fact \boxed{<S>}"
+    ),
 }
 STATED = {
     "answer is": "Some work first. The answer is <M>.",
@@ -95,8 +98,17 @@ STATED = {
     "thought first": "<think>Perhaps \\boxed{<D>}?</think>\nThe answer is <M>.",
     "twice": "The answer is <N>. Wait, that is wrong. The answer is <M>.",
 }
-"""<S> is the answer and <D> another; <M> and <N> are the same between dollars, or bare where they are words."""
-WITHOUT_DOLLARS = ("box", "fbox", "answer is", "final answer", "answer, colon", "answer, bold", "and why")
+"""<S> is the answer and <D> another; <M> and <N> are the same between dollars, or bare where they
+are words."""
+WITHOUT_DOLLARS = (
+    "box",
+    "fbox",
+    "answer is",
+    "final answer",
+    "answer, colon",
+    "answer, bold",
+    "and why",
+)
 SPRAYED = {
     "or": "The answer is <M> or <N>.",
     "or maybe": "The answer is <M>, or maybe <N>.",
@@ -127,7 +139,9 @@ def pairs(count: int, seed: int = 0) -> list[Pair]:
     return list(found.values())[:count]
 
 
-def new_pair(family: str, true: bool, turn: int, draw: random.Random, seen: dict[tuple[str, str], Pair]) -> Pair:
+def new_pair(
+    family: str, true: bool, turn: int, draw: random.Random, seen: dict[tuple[str, str], Pair]
+) -> Pair:
     """One that is not among those seen."""
     for _ in range(TRIES):
         item = FAMILIES[family](draw)
@@ -138,7 +152,8 @@ def new_pair(family: str, true: bool, turn: int, draw: random.Random, seen: dict
 
 
 def true_pair(family: str, item: Item, turn: int, draw: random.Random) -> Pair | None:
-    """The value in two styles, or in one style in other dress or another sentence; None where it is twice the same."""
+    """The value in two styles, or in one style in other dress or another sentence; None where it is
+    twice the same."""
     varied = VARIED[turn % len(VARIED)]
     styles = list(item.same)
     gold = style = styles[0]
@@ -155,9 +170,15 @@ def true_pair(family: str, item: Item, turn: int, draw: random.Random) -> Pair |
     sentences = BOXED | STATED if varied in ("sentence", "all") else {"box": BOXED["box"]}
     sentence = drawn_sentence(sentences, item.same[style], style in item.words, draw)
     answer, dress = dressed(item.same[style], style in item.words, sentence, varied, draw)
-    text = said(sentences[sentence], answer, style in item.words, item.different[other], other in item.words)
-    judges = tuple(judge for judge in who(item, gold, style) if judge != "choice" or sentence != "hashes")
-    return Pair(family, True, item.same[gold], text, f"{gold} / {style}; {dress}; {sentence}", judges)
+    text = said(
+        sentences[sentence], answer, style in item.words, item.different[other], other in item.words
+    )
+    judges = tuple(
+        judge for judge in who(item, gold, style) if judge != "choice" or sentence != "hashes"
+    )
+    return Pair(
+        family, True, item.same[gold], text, f"{gold} / {style}; {dress}; {sentence}", judges
+    )
 
 
 def false_pair(family: str, item: Item, turn: int, draw: random.Random) -> Pair:
@@ -174,7 +195,9 @@ def false_pair(family: str, item: Item, turn: int, draw: random.Random) -> Pair:
         how = f"{gold} / {change}; none; {sentence}"
         return Pair(family, False, item.same[gold], text, how, who(item, gold, plain))
     sentences = BOXED | STATED if varied == "all" else {"box": BOXED["box"]}
-    sentences = {name: text for name, text in sentences.items() if "<D>" not in text and "<N>" not in text}
+    sentences = {
+        name: text for name, text in sentences.items() if "<D>" not in text and "<N>" not in text
+    }
     sentence = drawn_sentence(sentences, item.different[change], change in item.words, draw)
     answer, dress = dressed(item.different[change], change in item.words, sentence, varied, draw)
     text = said(sentences[sentence], answer, change in item.words, "", False)
@@ -193,8 +216,11 @@ def who(item: Item, *names: str) -> tuple[str, ...]:
     return tuple(verifier for verifier in item.verifiers if verifier != "numeric" or not skipped)
 
 
-def drawn_sentence(sentences: Mapping[str, str], answer: str, is_words: bool, draw: random.Random) -> str:
-    """The name of one that suits the answer: words are not displayed, nor is an amount in bare dollars."""
+def drawn_sentence(
+    sentences: Mapping[str, str], answer: str, is_words: bool, draw: random.Random
+) -> str:
+    """The name of one that suits the answer: words are not displayed, nor is an amount in bare
+    dollars."""
     names = list(sentences)
     if is_words:
         names = [name for name in names if not name.startswith(("display", "hashes"))]
@@ -203,19 +229,30 @@ def drawn_sentence(sentences: Mapping[str, str], answer: str, is_words: bool, dr
     return draw.choice(names)
 
 
-def dressed(answer: str, is_words: bool, sentence: str, varied: str, draw: random.Random) -> tuple[str, str]:
-    """The answer in a dress, and the dress's name. Dollars and a period are put inside a box in plain text alone."""
+def dressed(
+    answer: str, is_words: bool, sentence: str, varied: str, draw: random.Random
+) -> tuple[str, str]:
+    """The answer in a dress, and the dress's name. Dollars and a period are put inside a box in
+    plain text alone."""
     if varied not in ("dress", "all"):
         return answer, "none"
     dresses = dict(WORD_DRESSES if is_words else DRESSES)
     if "$" in answer or sentence not in ("box", "fbox"):
-        dresses = {name: dress for name, dress in dresses.items() if name not in ("period", *IN_MATHEMATICS)}
+        dresses = {
+            name: dress
+            for name, dress in dresses.items()
+            if name not in ("period", *IN_MATHEMATICS)
+        }
     if "$" in answer and is_words:
         dresses = {"none": "{}", "spaces": " {} "}
     if not is_words and not any(sign in answer for sign in "\\{}^_'"):
         dresses["full width"] = ""
     name = draw.choice(list(dresses))
-    return (answer.translate(WIDE), name) if name == "full width" else (dresses[name].format(answer), name)
+    return (
+        (answer.translate(WIDE), name)
+        if name == "full width"
+        else (dresses[name].format(answer), name)
+    )
 
 
 def said(sentence: str, answer: str, is_words: bool, other: str, other_is_words: bool) -> str:

@@ -1,12 +1,14 @@
-"""How often the verifiers of final answers accept what is wrong and reject what is right, on pairs of known truth.
+"""How often the verifiers of final answers accept what is wrong and reject what is right, on pairs
+of known truth.
 
-    python -m bench.answers                  # 2,000 pairs: false accepts, false rejects and undecided, by family
-    python -m bench.answers --show           # and each of them
-    python -m bench.answers --json --seed 1
+    python -m bench.answers                  # 2,000 pairs: false accepts, false rejects and
+    undecided, by family python -m bench.answers --show           # and each of them python -m
+    bench.answers --json --seed 1
 
-The pairs are those of `bench.answer_pairs`: values times styles times changes, true or false by construction. `numeric`
-judges those of numbers, `choice` (`Math` that looks for a letter) those of letters, `math` all. A false accept is a
-false pair that is judged right; a false reject is a true pair that is judged wrong. Undecided is neither, and counted.
+The pairs are those of `bench.answer_pairs`: values times styles times changes, true or false by
+construction. `numeric` judges those of numbers, `choice` (`Math` that looks for a letter) those of
+letters, `math` all. A false accept is a false pair that is judged right; a false reject is a true
+pair that is judged wrong. Undecided is neither, and counted.
 """
 
 import argparse
@@ -65,7 +67,9 @@ def judge(drawn: Sequence[Pair], workers: int = 2) -> list[Judged]:
 
 def counts(judged: Iterable[Judged]) -> dict[str, int]:
     """Pairs and failures of the true and of the false ones."""
-    row = dict.fromkeys(("true", "false reject", "true undecided", "false", "false accept", "false undecided"), 0)
+    row = dict.fromkeys(
+        ("true", "false reject", "true undecided", "false", "false accept", "false undecided"), 0
+    )
     for one in judged:
         truth = "true" if one.pair.true else "false"
         row[truth] += 1
@@ -76,7 +80,12 @@ def counts(judged: Iterable[Judged]) -> dict[str, int]:
 
 def rates(row: dict[str, int]) -> dict[str, list[float]]:
     """Each kind of failure as a share with its interval (Wilson, 95 %)."""
-    of = {"false reject": "true", "true undecided": "true", "false accept": "false", "false undecided": "false"}
+    of = {
+        "false reject": "true",
+        "true undecided": "true",
+        "false accept": "false",
+        "false undecided": "false",
+    }
     shares = {}
     for name, total in of.items():
         share = wilson(row[name], row[total])
@@ -87,7 +96,10 @@ def rates(row: dict[str, int]) -> dict[str, list[float]]:
 def table(judged: Sequence[Judged]) -> str:
     """The counts by verifier and family, as markdown."""
     lines = [
-        "| verifier | family | true | false reject | undecided | false | false accept | undecided |",
+        (
+            "| verifier | family | true | false reject | undecided | false | false accept |"
+            " undecided |"
+        ),
         "|---|---|---|---|---|---|---|---|",
     ]
     for verifier in VERIFIERS:
@@ -106,7 +118,9 @@ def table(judged: Sequence[Judged]) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pairs", type=int, default=2000, help="pairs, half of them true")
     parser.add_argument("--seed", type=int, default=0, help="seed of the pairs")
     parser.add_argument("--workers", type=int, default=2, help="processes that compare mathematics")
@@ -117,7 +131,9 @@ def main() -> None:
     start = time.perf_counter()
     judged = judge(drawn, chosen.workers)
     seconds = round(time.perf_counter() - start, 1)
-    failures = sorted((one for one in judged if one.failure), key=lambda one: KINDS.index(one.failure or KINDS[0]))
+    failures = sorted(
+        (one for one in judged if one.failure), key=lambda one: KINDS.index(one.failure or KINDS[0])
+    )
     if chosen.json:
         result: dict[str, Any] = {"pairs": len(drawn), "seed": chosen.seed, "seconds": seconds}
         for verifier in VERIFIERS:
@@ -127,7 +143,10 @@ def main() -> None:
             result["failures"] = [{"failure": one.failure, **asdict(one)} for one in failures]
         print(json.dumps(result, indent=1, ensure_ascii=False))
         return
-    print(f"{len(drawn)} pairs, seed {chosen.seed}: {len(judged)} verdicts in {seconds} s\n\n{table(judged)}")
+    print(
+        f"{len(drawn)} pairs, seed {chosen.seed}: {len(judged)} verdicts in {seconds}"
+        f" s\n\n{table(judged)}"
+    )
     if chosen.show:
         for one in failures:
             said = f"{one.outcome} ({one.stage})" + (f": {one.reason}" if one.reason else "")

@@ -3,10 +3,11 @@
     python -m bench.beam_scoring --json
     python -m bench.beam_scoring --json --layers 6
 
-A beam of `width` partial solutions is extended by `each` continuations a step, all are scored, and the best are kept:
-`steps` calls of the scorer. Three ways take turns: ours (what was scored before is remembered), the same scorer without
-memory (the prompt shared within a call, the steps recomputed), and one pass over the tree of all that was scored, the
-least that any way could cost. Ratios are medians over the rounds, in processor time, with their range.
+A beam of `width` partial solutions is extended by `each` continuations a step, all are scored, and
+the best are kept: `steps` calls of the scorer. Three ways take turns: ours (what was scored before
+is remembered), the same scorer without memory (the prompt shared within a call, the steps
+recomputed), and one pass over the tree of all that was scored, the least that any way could cost.
+Ratios are medians over the rounds, in processor time, with their range.
 """
 
 import argparse
@@ -26,7 +27,9 @@ from assay.types import Group, Prompt, Response
 
 def main() -> None:
     """Time the three ways."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--layers", type=int, default=30)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="cpu")
@@ -44,11 +47,15 @@ def main() -> None:
     reward_model = model("smol", arguments.dtype, arguments.device)
     reward_model.forced = None
     calls = search(arguments, random.Random(0))
-    everything = Group(prompt=calls[0].prompt, responses=tuple(r for call in calls for r in call.responses))
+    everything = Group(
+        prompt=calls[0].prompt, responses=tuple(r for call in calls for r in call.responses)
+    )
 
     def through(remember: int, groups: list[Group]) -> torch.Tensor:
         scorer = LocalScorer(reward_model, remember=remember)
-        return torch.tensor([x[-1] for g in groups for (some,) in [scorer.logits([g])] for x in some])  # type: ignore[index]
+        return torch.tensor(
+            [x[-1] for g in groups for (some,) in [scorer.logits([g])] for x in some]
+        )  # type: ignore[index]
 
     ways = {
         "remembered": lambda: through(1 << 20, calls),
@@ -73,12 +80,16 @@ def main() -> None:
         "tokens": sum(tree.lengths),
         "seconds": {name: statistics.median(some) for name, some in times.items()},
         "cost_over_one_pass": {
-            name: {"median": statistics.median(some), "range": [min(some), max(some)]} for name, some in costs.items()
+            name: {"median": statistics.median(some), "range": [min(some), max(some)]}
+            for name, some in costs.items()
         },
         "max_difference": float((results["remembered"] - results["one pass"]).abs().max()),
     }
     for name, some in costs.items():
-        print(f"{name}: {statistics.median(some):.2f} [{min(some):.2f}, {max(some):.2f}] times one pass")
+        print(
+            f"{name}: {statistics.median(some):.2f} [{min(some):.2f}, {max(some):.2f}] times one"
+            " pass"
+        )
     if arguments.json:
         print(json.dumps(found))
 
@@ -93,8 +104,14 @@ def search(arguments: argparse.Namespace, rng: random.Random) -> list[Group]:
     beam: list[tuple[str, ...]] = [()] * arguments.width
     calls = []
     for _ in range(arguments.steps):
-        grown = [(*steps, text(arguments.step_tokens) + " ") for steps in beam for _ in range(arguments.each)]
-        calls.append(Group(prompt=prompt, responses=tuple(Response(steps=s, finished=False) for s in grown)))
+        grown = [
+            (*steps, text(arguments.step_tokens) + " ")
+            for steps in beam
+            for _ in range(arguments.each)
+        ]
+        calls.append(
+            Group(prompt=prompt, responses=tuple(Response(steps=s, finished=False) for s in grown))
+        )
         beam = rng.sample(grown, arguments.width)
     return calls
 

@@ -1,12 +1,13 @@
 """How often intervals that are called 95 % hold the truth, for every estimator and n = 5 to 500.
 
-    python -m bench.coverage                       # a table of all of them, some minutes on one core
-    python -m bench.coverage --only fit --reps 200 # those whose name holds "fit"
-    python -m bench.coverage --out coverage.md
+    python -m bench.coverage                       # a table of all of them, some minutes on one
+    core python -m bench.coverage --only fit --reps 200 # those whose name holds "fit" python -m
+    bench.coverage --out coverage.md
 
-A cell is coverage in per cent, and behind it the median width as a multiple of the ideal one: 2 · 1.96 standard
-deviations of the estimate over the repetitions. "absent" is the share of samples for which no interval was given, where
-that happens; coverage is over the others. The binomial error of 1,000 repetitions is 0.7 points.
+A cell is coverage in per cent, and behind it the median width as a multiple of the ideal one: 2 ·
+1.96 standard deviations of the estimate over the repetitions. "absent" is the share of samples for
+which no interval was given, where that happens; coverage is over the others. The binomial error of
+1,000 repetitions is 0.7 points.
 """
 
 import argparse
@@ -60,9 +61,13 @@ def measure(world: World, n: int, reps: int, *, resamples: int, seed: int) -> di
 
 def _cell(found: Sequence[Seen]) -> Cell:
     valued = [one for one in found if not math.isnan(one.estimate.value)]
-    given = [one for one in valued if not (math.isnan(one.estimate.low) or math.isnan(one.estimate.high))]
+    given = [
+        one for one in valued if not (math.isnan(one.estimate.low) or math.isnan(one.estimate.high))
+    ]
     slack = 1e-9
-    covered = sum(one.estimate.low - slack <= one.truth <= one.estimate.high + slack for one in given)
+    covered = sum(
+        one.estimate.low - slack <= one.truth <= one.estimate.high + slack for one in given
+    )
     widths = [one.estimate.high - one.estimate.low for one in given]
     spread = float(np.std([one.estimate.value for one in valued])) if valued else math.nan
     width = float(np.median(widths)) / (3.92 * spread) if widths and spread > 0 else math.nan
@@ -71,14 +76,21 @@ def _cell(found: Sequence[Seen]) -> Cell:
 
 def table(rows: dict[str, dict[int, Cell]], sizes: Sequence[int]) -> str:
     """Markdown."""
-    lines = ["| estimator | " + " | ".join(f"n = {n}" for n in sizes) + " |", "|---" * (len(sizes) + 1) + "|"]
+    lines = [
+        "| estimator | " + " | ".join(f"n = {n}" for n in sizes) + " |",
+        "|---" * (len(sizes) + 1) + "|",
+    ]
     for name, cells in rows.items():
-        lines.append(f"| {name} | " + " | ".join(cells[n].text if n in cells else "" for n in sizes) + " |")
+        lines.append(
+            f"| {name} | " + " | ".join(cells[n].text if n in cells else "" for n in sizes) + " |"
+        )
     return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", default="", help="part of the name of a world's function")
     parser.add_argument("--reps", type=int, default=1000)
     parser.add_argument("--resamples", type=int, default=500)
@@ -93,7 +105,9 @@ def main() -> None:
         start = time.perf_counter()
         for n in args.sizes:
             reps = args.reps if n <= 100 else max(1, args.reps // 2)
-            for name, cell in measure(world, n, reps, resamples=args.resamples, seed=args.seed).items():
+            for name, cell in measure(
+                world, n, reps, resamples=args.resamples, seed=args.seed
+            ).items():
                 rows[name][n] = cell
         print(f"{world.__name__} ({unit}): {time.perf_counter() - start:.0f} s", flush=True)
         if args.out:

@@ -1,7 +1,8 @@
-"""Worlds of known truth, one function an estimator: data of n units go in, `Estimate`s beside their truths come out.
+"""Worlds of known truth, one function an estimator: data of n units go in, `Estimate`s beside their
+truths come out.
 
-A unit is what the estimator calls one: a row, a prompt, a seed, a size of model. Truths are exact or, for best-of-n of
-a noisy proxy, by quadrature.
+A unit is what the estimator calls one: a row, a prompt, a seed, a size of model. Truths are exact
+or, for best-of-n of a noisy proxy, by quadrature.
 """
 
 import math
@@ -51,7 +52,8 @@ World = Callable[[np.random.Generator, int, int], list[Seen]]
 
 
 def _clusters(rng: np.random.Generator, n: int) -> NDArray[np.intp]:
-    """The cluster of each row: sizes are lognormal, so that a few clusters hold most of the rows."""
+    """The cluster of each row: sizes are lognormal, so that a few clusters hold most of the
+    rows."""
     sizes = np.ceil(3 * np.exp(rng.normal(size=n))).astype(int)
     return np.repeat(np.arange(n), sizes)
 
@@ -67,7 +69,10 @@ def means(rng: np.random.Generator, n: int, resamples: int) -> list[Seen]:
         "0/1 at .9": ((rng.random(n) < 0.9) * 1.0, 0.9),
         "0/1 at .99": ((rng.random(n) < 0.99) * 1.0, 0.99),
     }
-    return [Seen(f"mean, {name}", bootstrap(x, resamples=resamples), truth) for name, (x, truth) in drawn.items()]
+    return [
+        Seen(f"mean, {name}", bootstrap(x, resamples=resamples), truth)
+        for name, (x, truth) in drawn.items()
+    ]
 
 
 def clustered_means(rng: np.random.Generator, n: int, resamples: int) -> list[Seen]:
@@ -76,13 +81,24 @@ def clustered_means(rng: np.random.Generator, n: int, resamples: int) -> list[Se
     skewed = np.exp(rng.normal(size=n))[even] + rng.normal(size=4 * n)
     uneven = rng.normal(size=n)[ids] + rng.normal(size=len(ids))
     return [
-        Seen("mean by prompt, 4 rows each, lognormal", bootstrap(skewed, clusters=even, resamples=resamples), 1.64872),
-        Seen("mean by prompt, uneven sizes", bootstrap(uneven, clusters=ids, resamples=resamples), 0.0),
+        Seen(
+            "mean by prompt, 4 rows each, lognormal",
+            bootstrap(skewed, clusters=even, resamples=resamples),
+            1.64872,
+        ),
+        Seen(
+            "mean by prompt, uneven sizes",
+            bootstrap(uneven, clusters=ids, resamples=resamples),
+            0.0,
+        ),
     ]
 
 
 def shares(rng: np.random.Generator, n: int, resamples: int) -> list[Seen]:
-    found = [Seen(f"share {p:g}", proportion(rng.random(n) < p, resamples=resamples), p) for p in (0.5, 0.9, 0.99)]
+    found = [
+        Seen(f"share {p:g}", proportion(rng.random(n) < p, resamples=resamples), p)
+        for p in (0.5, 0.9, 0.99)
+    ]
     soft = rng.choice([0.0, 0.5, 1.0], p=[0.05, 0.1, 0.85], size=n)
     return [*found, Seen("share with ties .9", proportion(soft, resamples=resamples), 0.9)]
 
@@ -93,7 +109,13 @@ def clustered_shares(rng: np.random.Generator, n: int, resamples: int) -> list[S
     for p in (0.5, 0.7, 0.9, 0.98):
         chance = rng.beta(2 * p, 2 * (1 - p), size=n)[ids]
         right = rng.random(len(ids)) < chance
-        found.append(Seen(f"share by prompt {p:g}, uneven", proportion(right, clusters=ids, resamples=resamples), p))
+        found.append(
+            Seen(
+                f"share by prompt {p:g}, uneven",
+                proportion(right, clusters=ids, resamples=resamples),
+                p,
+            )
+        )
     return found
 
 
@@ -130,7 +152,9 @@ def areas(rng: np.random.Generator, n: int, resamples: int) -> list[Seen]:
     labels = (rng.random(5 * n) < 0.5) * 1.0
     scores = 0.7 * rng.normal(size=n)[ids] + math.sqrt(0.51) * rng.normal(size=5 * n) + 1.2 * labels
     truth = float(ndtr(1.2 / math.sqrt(2)))
-    found.append(Seen("AUROC .8 by prompt", auroc(scores, labels, clusters=ids, resamples=resamples), truth))
+    found.append(
+        Seen("AUROC .8 by prompt", auroc(scores, labels, clusters=ids, resamples=resamples), truth)
+    )
     return found
 
 
@@ -138,7 +162,11 @@ def calibration(rng: np.random.Generator, n: int, resamples: int) -> list[Seen]:
     logits = 1.5 * rng.normal(size=n)
     p = expit(logits)
     found = []
-    for name, chance in (("calibrated", p), ("too sure", expit(0.5 * logits)), ("too high", np.maximum(p - 0.2, 0))):
+    for name, chance in (
+        ("calibrated", p),
+        ("too sure", expit(0.5 * logits)),
+        ("too high", np.maximum(p - 0.2, 0)),
+    ):
         y = (rng.random(n) < chance) * 1.0
         found.append(Seen(f"ECE, {name}", ece(p, y, resamples=resamples), _binned_error(p, chance)))
         if name == "too sure":
@@ -173,7 +201,8 @@ def clustered_calibration(rng: np.random.Generator, n: int, resamples: int) -> l
 
 
 def pools(rng: np.random.Generator, n: int, resamples: int) -> list[Seen]:
-    """Best-of-4 of 16: right or wrong answers with a chance a prompt, and gold that a noisy proxy follows."""
+    """Best-of-4 of 16: right or wrong answers with a chance a prompt, and gold that a noisy proxy
+    follows."""
     chance = rng.beta(1, 1, size=(n, 1))
     right = (rng.random((n, 16)) < chance) * 1.0
     lucky = rng.random((n, 16))
@@ -181,9 +210,13 @@ def pools(rng: np.random.Generator, n: int, resamples: int) -> list[Seen]:
     gold = rng.normal(size=(n, 1)) + rng.normal(size=(n, 16))
     proxy = gold + rng.normal(size=gold.shape)
     curve = best_of_n_curve(lucky, right, [4], resamples=resamples)[0].estimate
-    oracle, sure = (best_of_n_curve(y, y, [4], resamples=resamples)[0].estimate for y in (easy, easier))
+    oracle, sure = (
+        best_of_n_curve(y, y, [4], resamples=resamples)[0].estimate for y in (easy, easier)
+    )
     graded = best_of_n_curve(proxy, gold, [4], resamples=resamples)[0].estimate
-    vote = majority_curve(right.astype(int).tolist(), right, [3], draws=8, resamples=resamples)[0].estimate
+    vote = majority_curve(right.astype(int).tolist(), right, [3], draws=8, resamples=resamples)[
+        0
+    ].estimate
     ahead = np.sign(proxy[:, :, None] - proxy[:, None, :])
     better = gold[:, :, None] > gold[:, None, :]
     agree = ((ahead + 1) / 2 * better).sum(axis=(1, 2)) / better.sum(axis=(1, 2))
@@ -203,7 +236,8 @@ def _all_wrong(a: float, b: float, n: int) -> float:
 
 
 def kl(rng: np.random.Generator, n: int, resamples: int) -> list[Seen]:
-    """Summed log-ratios of 2 responses a prompt, of mean KL .5: normal log-ratios have variance 2 KL."""
+    """Summed log-ratios of 2 responses a prompt, of mean KL .5: normal log-ratios have variance 2
+    KL."""
     each = 0.5 + rng.normal(size=2 * n)
     ids = np.repeat(np.arange(n), 2)
     # k3 = r - 1 - ln r, r = pi_0/pi < 1: skewed and never below 0.
@@ -228,10 +262,16 @@ def benchmark(rng: np.random.Generator, n: int, resamples: int) -> list[Seen]:
         prompts=[str(i) for i in range(n)],
         subsets=["all"] * n,
     )
-    asked = {"f1": first_error.F1, "mcc": first_error.MCC, "accuracy": first_error.ACCURACY["accuracy_right"]}
+    asked = {
+        "f1": first_error.F1,
+        "mcc": first_error.MCC,
+        "accuracy": first_error.ACCURACY["accuracy_right"],
+    }
     found = first_error.by_subset(counts, asked, resamples=resamples, seed=0)
     tn, tp = 0.85, 0.9
-    mcc = (tp * tn - (1 - tn) * (1 - tp)) / math.sqrt((tp + 1 - tn) * (tp + 1 - tp) * (tn + 1 - tn) * (tn + 1 - tp))
+    mcc = (tp * tn - (1 - tn) * (1 - tp)) / math.sqrt(
+        (tp + 1 - tn) * (tp + 1 - tp) * (tn + 1 - tn) * (tn + 1 - tp)
+    )
     return [
         Seen("first-error F1", found["f1"], 2 * 0.7 * 0.9 / 1.6),
         Seen("Matthews correlation", found["mcc"], mcc),
@@ -253,7 +293,10 @@ def fits(rng: np.random.Generator, n: int, resamples: int) -> list[Seen]:
     x, y = _WORLD.pools(n, _SIZE, seed=int(rng.integers(1 << 30)))
     y = y + rng.normal(size=(n, 1)) + 0.5 * rng.normal(size=(n, 1)) * x
     found = fit_form(_KL, best_of_n(x, y, list(_NS)), resamples=resamples)
-    seen = [Seen("fit, alpha", found.alpha, float(_TRUE[0])), Seen("fit, beta", found.beta, float(_TRUE[1]))]
+    seen = [
+        Seen("fit, alpha", found.alpha, float(_TRUE[0])),
+        Seen("fit, beta", found.beta, float(_TRUE[1])),
+    ]
     if found.peak is not None:
         seen.append(Seen("fit, peak d", found.peak.d, float(_TRUE[0] / _TRUE[1] / 2)))
     return seen
@@ -265,7 +308,10 @@ def runs(rng: np.random.Generator, n: int, resamples: int) -> list[Seen]:
     alpha, beta = 1 + 0.3 * rng.normal(size=n), 0.3 + 0.1 * rng.normal(size=n)
     y = alpha[:, None] * d - beta[:, None] * d * d + 0.05 * rng.normal(size=(n, 5))
     found = fit_form(d * d, y[:, None, :], resamples=resamples)
-    return [Seen("fit of runs, alpha", found.alpha, 1.0), Seen("fit of runs, beta", found.beta, 0.3)]
+    return [
+        Seen("fit of runs, alpha", found.alpha, 1.0),
+        Seen("fit of runs, beta", found.beta, 0.3),
+    ]
 
 
 def correlations(rng: np.random.Generator, n: int, resamples: int) -> list[Seen]:

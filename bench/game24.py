@@ -1,22 +1,24 @@
-"""Searching GPT-4's Game of 24 again: which strategy, by whose values, finds how many of 100 solutions.
+"""Searching GPT-4's Game of 24 again: which strategy, by whose values, finds how many of 100
+solutions.
 
     python -m bench.game24
     python -m bench.game24 --json
 
-Proposals are GPT-4's own, replayed from the log of arXiv:2305.10601 (`game24_log`); so are its values, beside which
-stand the exact solver, two process models trained here (`game24_model`) and chance. The log holds what its own beam of
-five asked for. Three trees are searched:
+Proposals are GPT-4's own, replayed from the log of arXiv:2305.10601 (`game24_log`); so are its
+values, beside which stand the exact solver, two process models trained here (`game24_model`) and
+chance. The log holds what its own beam of five asked for. Three trees are searched:
 
-* logged: four lines, and proposals of the very texts that the log expanded. Here the log's numbers can be had again:
-  .69 any of five, .62 the first.
-* open: three lines, without the answer, right where they are possible operations that make 24. A state has the
-  proposals of any state that GPT-4 was shown in the same words. A search that wants what is not there is at a dead end.
-* closed: the same without the proposals after which the log does not reach the end. There are no dead ends, but what
-  there is was chosen by GPT-4's values.
+* logged: four lines, and proposals of the very texts that the log expanded. Here the log's numbers
+  can be had again: .69 any of five, .62 the first.
+* open: three lines, without the answer, right where they are possible operations that make 24. A
+  state has the proposals of any state that GPT-4 was shown in the same words. A search that wants
+  what is not there is at a dead end.
+* closed: the same without the proposals after which the log does not reach the end. There are no
+  dead ends, but what there is was chosen by GPT-4's values.
 
-A dead end counts as a failure. Success is a mean over `seeds`, of ties and of chance, within each game. States that
-were expanded are what a search costs in calls of the policy, texts that were scored what it costs in calls of the
-scorer; for GPT-4's value that is three samples a prompt.
+A dead end counts as a failure. Success is a mean over `seeds`, of ties and of chance, within each
+game. States that were expanded are what a search costs in calls of the policy, texts that were
+scored what it costs in calls of the scorer; for GPT-4's value that is three samples a prompt.
 """
 
 import dataclasses
@@ -72,8 +74,12 @@ STRATEGIES: Mapping[str, Callable[[int], Search]] = {
     "beam 1": lambda seed: Beam(n=ALL, width=1, seed=seed),
     "beam 3": lambda seed: Beam(n=3 * ALL, width=3, seed=seed),
     "beam 5": lambda seed: Beam(n=5 * ALL, width=5, seed=seed),
-    "best first, first end": lambda seed: BestFirst(each=ALL, expansions=ALL, finished=1, seed=seed),
-    "best first, 11 states": lambda seed: BestFirst(each=ALL, expansions=11, finished=ALL**2, seed=seed),
+    "best first, first end": lambda seed: BestFirst(
+        each=ALL, expansions=ALL, finished=1, seed=seed
+    ),
+    "best first, 11 states": lambda seed: BestFirst(
+        each=ALL, expansions=11, finished=ALL**2, seed=seed
+    ),
     "mcts, 5 states": lambda seed: Mcts(each=ALL, simulations=5, seed=seed),
     "mcts, 11 states": lambda seed: Mcts(each=ALL, simulations=11, seed=seed),
     "mcts, 32 states": lambda seed: Mcts(each=ALL, simulations=32, seed=seed),
@@ -122,7 +128,9 @@ class Bench:
                 "auroc": opinions(log, models),
             }
             rows = table(log, models, self.seeds)
-        result["table"] = [{key: value for key, value in row.items() if key != "credit"} for row in rows]
+        result["table"] = [
+            {key: value for key, value in row.items() if key != "credit"} for row in rows
+        ]
         result["differences"] = differences(rows)
         result["cpu_seconds"] = round(time.process_time() - start, 1)
         result["settings"] = json.loads(json.dumps(dataclasses.asdict(self), default=str))
@@ -132,16 +140,26 @@ class Bench:
 
     def models(self, games: Sequence[Game]) -> dict[str, game24_model.Reads]:
         """Process models, trained or loaded."""
-        kinds: dict[str, game24_model.Unseen] = {"model, unseen states": "states", "model, unseen games": "games"}
+        kinds: dict[str, game24_model.Unseen] = {
+            "model, unseen states": "states",
+            "model, unseen games": "games",
+        }
         return {
             name: game24_model.fit(
-                games, unseen, self.out / unseen, records=self.records, steps=self.steps, seed=self.seed
+                games,
+                unseen,
+                self.out / unseen,
+                records=self.records,
+                steps=self.steps,
+                seed=self.seed,
             )
             for name, unseen in kinds.items()
         }
 
 
-def scorers(log: Log, tree: Tree, models: Mapping[str, Scorer]) -> Mapping[str, Callable[[int], Scorer]]:
+def scorers(
+    log: Log, tree: Tree, models: Mapping[str, Scorer]
+) -> Mapping[str, Callable[[int], Scorer]]:
     """Who may judge, by name; each by a seed, that chance alone needs."""
 
     def solver(prompt: Prompt, response: Response) -> float:
@@ -150,8 +168,13 @@ def scorers(log: Log, tree: Tree, models: Mapping[str, Scorer]) -> Mapping[str, 
         return float(winnable(prompt.text, response.text))
 
     def opinion(prompt: Prompt, response: Response) -> float | None:
-        # The log's rule for its last line, that what is no answer is worth nothing, holds for the last of three, too.
-        if response.finished and tree.lines == 3 and len(shown(response.text, prompt.text).split()) != 1:
+        # The log's rule for its last line, that what is no answer is worth nothing, holds for the
+        # last of three, too.
+        if (
+            response.finished
+            and tree.lines == 3
+            and len(shown(response.text, prompt.text).split()) != 1
+        ):
             return 0.0
         return log.value(prompt.text, response.text)
 
@@ -160,7 +183,9 @@ def scorers(log: Log, tree: Tree, models: Mapping[str, Scorer]) -> Mapping[str, 
         return opinion(prompt, response) if left(prompt.text, steps) else -1.0
 
     def drawn(seed: int) -> Scorer:
-        return FakeScorer(lambda prompt, r: random.Random(f"{seed}\n{prompt.text}\n{r.text}").random())
+        return FakeScorer(
+            lambda prompt, r: random.Random(f"{seed}\n{prompt.text}\n{r.text}").random()
+        )
 
     judges: dict[str, Scorer] = {
         **models,
@@ -175,10 +200,19 @@ def _same(judge: Scorer, seed: int) -> Scorer:
     return judge
 
 
-def search(log: Log, tree: Tree, strategy: Search, scorer: Scorer) -> tuple[list[SearchResult], Replay]:
+def search(
+    log: Log, tree: Tree, strategy: Search, scorer: Scorer
+) -> tuple[list[SearchResult], Replay]:
     """Every game searched; and the generator, with its counts."""
     generator = Replay(log, tree)
-    results = run(strategy, [game.prompt for game in log.games], generator, scorer, step=LINE, together=len(log.games))
+    results = run(
+        strategy,
+        [game.prompt for game in log.games],
+        generator,
+        scorer,
+        step=LINE,
+        together=len(log.games),
+    )
     return results, generator
 
 
@@ -190,7 +224,8 @@ def solved(result: SearchResult, tree: Tree) -> tuple[bool, bool]:
 
 
 def as_logged(log: Log) -> dict[str, Any]:
-    """What the log itself reports, by its own verdicts; and of its steps, without the answers written from them."""
+    """What the log itself reports, by its own verdicts; and of its steps, without the answers
+    written from them."""
     steps = [[right(g.numbers, text, 3) for text in g.steps[2].kept] for g in log.games]
     written = [
         (right(g.numbers, text, 3), right(g.numbers, new, 4))
@@ -216,7 +251,8 @@ def as_logged(log: Log) -> dict[str, Any]:
 
 
 def spoilt(log: Log) -> list[int]:
-    """States of the first three steps whose value is the 0 that a fourth line with the same numbers had before."""
+    """States of the first three steps whose value is the 0 that a fourth line with the same numbers
+    had before."""
     zeros: set[tuple[str, ...]] = set()
     known: set[tuple[str, ...]] = set()
     found = []
@@ -235,7 +271,9 @@ def spoilt(log: Log) -> list[int]:
 def first_if_drawn(log: Log, game: Game) -> float:
     """The chance that the best-valued output is right, drawn among equals."""
     values = [log.value(game.numbers, text) or 0.0 for text in game.steps[-1].kept]
-    return float(np.mean([r for r, value in zip(game.right, values, strict=True) if value == max(values)]))
+    return float(
+        np.mean([r for r, value in zip(game.right, values, strict=True) if value == max(values)])
+    )
 
 
 def parts_equals(log: Log, game: Game, step: int) -> bool:
@@ -266,9 +304,16 @@ def replayed(log: Log, seeds: int) -> dict[str, Any]:
     ]
     tops, anys = zip(*(solved(result, LOGGED) for result in results), strict=True)
     found: dict[str, Any] = {
-        "ties in the log's order": {"first": sum(tops), "any": sum(anys), "games with the same five": sum(same)}
+        "ties in the log's order": {
+            "first": sum(tops),
+            "any": sum(anys),
+            "games with the same five": sum(same),
+        }
     }
-    for name, tree in {"ties drawn": LOGGED, "ties drawn, closed": dataclasses.replace(LOGGED, closed=True)}.items():
+    for name, tree in {
+        "ties drawn": LOGGED,
+        "ties drawn, closed": dataclasses.replace(LOGGED, closed=True),
+    }.items():
         first, some, dead = [], [], []
         for seed in range(seeds):
             results, generator = search(log, tree, STRATEGIES["beam 5"](seed), gpt4)
@@ -276,7 +321,11 @@ def replayed(log: Log, seeds: int) -> dict[str, Any]:
             first.append(sum(tops))
             some.append(sum(anys))
             dead.append(generator.missing.total() / len(log.games))
-        found[name] = {"first": spread(first), "any": spread(some), "dead ends a game": float(np.mean(dead))}
+        found[name] = {
+            "first": spread(first),
+            "any": spread(some),
+            "dead ends a game": float(np.mean(dead)),
+        }
     return found
 
 
@@ -297,9 +346,14 @@ def rulers(log: Log) -> dict[str, Any]:
         found[f"{name}, any of 100"] = estimate([any(row) for row in samples])
     for tree in (LOGGED, OPEN):
         leaves = {game.numbers: [*Replay(log, tree).leaves(game.numbers)] for game in log.games}
-        good = {numbers: [right(numbers, text, tree.lines) for text in texts] for numbers, texts in leaves.items()}
+        good = {
+            numbers: [right(numbers, text, tree.lines) for text in texts]
+            for numbers, texts in leaves.items()
+        }
         found[f"oracle, {tree.name}"] = estimate([any(row) for row in good.values()])
-        found[f"random leaf, {tree.name}"] = estimate([float(np.mean(row)) for row in good.values()])
+        found[f"random leaf, {tree.name}"] = estimate(
+            [float(np.mean(row)) for row in good.values()]
+        )
         if tree.lines == 3:
             claims = sum(shown(text, "") == "24" for texts in leaves.values() for text in texts)
             found["leaves, those that leave 24, and of these by possible steps"] = [
@@ -311,7 +365,8 @@ def rulers(log: Log) -> dict[str, Any]:
 
 
 def coverage(log: Log) -> dict[str, list[dict[str, Any]]]:
-    """By whose proposals a state has: states that a search could ask for after so many lines, and those expanded."""
+    """By whose proposals a state has: states that a search could ask for after so many lines, and
+    those expanded."""
     found = {}
     for share in ("text", "game", "log"):
         replay = Replay(log, Tree(share, 3, share))
@@ -321,26 +376,42 @@ def coverage(log: Log) -> dict[str, list[dict[str, Any]]]:
             lines = {state: replay.lines(*state) for state in level}
             there = {state: new for state, new in lines.items() if new is not None}
             rows.append({"after": depth, "states": len(lines), "expanded": len(there)})
-            level = [(numbers, text + line) for (numbers, text), new in there.items() for line in dict.fromkeys(new)]
+            level = [
+                (numbers, text + line)
+                for (numbers, text), new in there.items()
+                for line in dict.fromkeys(new)
+            ]
         found[share] = rows
     return found
 
 
 def opinions(log: Log, models: Mapping[str, game24_model.Reads]) -> dict[str, Any]:
-    """AUROC of each scorer for "24 can still be made of the numbers left", by depth, over the log's states."""
+    """AUROC of each scorer for "24 can still be made of the numbers left", by depth, over the log's
+    states."""
     found: dict[str, Any] = {}
     for depth, states in game24_states().items():
         won, of = [s.won for s in states], [s.prompt.text for s in states]
         found[str(depth)] = {"states": len(states), "can be won": sum(won)}
-        found[str(depth)]["GPT-4's value"] = dataclasses.asdict(auroc([s.opinion for s in states], won, clusters=of))
-        groups = [Group(prompt=Prompt.of(numbers_of(s.prompt)), responses=(s.response,)) for s in states]
+        found[str(depth)]["GPT-4's value"] = dataclasses.asdict(
+            auroc([s.opinion for s in states], won, clusters=of)
+        )
+        groups = [
+            Group(prompt=Prompt.of(numbers_of(s.prompt)), responses=(s.response,)) for s in states
+        ]
         for name, model in models.items():
             scores = [row[0] for row in model.score(groups)]
-            met = [game24_model.words(tuple(sorted(s.left)), after=1) in model.trained_on for s in states]
-            found[str(depth)][name] = dataclasses.asdict(area(scores, won, of)) | {"in training": float(np.mean(met))}
+            met = [
+                game24_model.words(tuple(sorted(s.left)), after=1) in model.trained_on
+                for s in states
+            ]
+            found[str(depth)][name] = dataclasses.asdict(area(scores, won, of)) | {
+                "in training": float(np.mean(met))
+            }
             rest = [i for i, seen in enumerate(met) if not seen]
             if len({won[i] for i in rest}) == 2:
-                unmet = area([scores[i] for i in rest], [won[i] for i in rest], [of[i] for i in rest])
+                unmet = area(
+                    [scores[i] for i in rest], [won[i] for i in rest], [of[i] for i in rest]
+                )
                 found[str(depth)][f"{name}, those not in training"] = dataclasses.asdict(unmet)
     return found
 
@@ -370,7 +441,8 @@ def table(log: Log, models: Mapping[str, Scorer], seeds: int) -> Rows:
                 if tree is not CLOSED and name not in WHERE_IT_CAN_GET_LOST:
                     continue
                 counts = [
-                    one(log, tree, strategy(seed), scorer(seed)) for seed in range(1 if judge in models else seeds)
+                    one(log, tree, strategy(seed), scorer(seed))
+                    for seed in range(1 if judge in models else seeds)
                 ]
                 chosen, any_, states, dead, scored, unscored = np.mean(counts, axis=0)
                 rows.append(
@@ -391,8 +463,8 @@ def table(log: Log, models: Mapping[str, Scorer], seeds: int) -> Rows:
 
 
 def one(log: Log, tree: Tree, strategy: Search, scorer: Scorer) -> list[list[float]]:
-    """By game, of one search: whether the choice is right, whether any is, states expanded, dead ends, texts scored,
-    and texts that the scorer could not score."""
+    """By game, of one search: whether the choice is right, whether any is, states expanded, dead
+    ends, texts scored, and texts that the scorer could not score."""
     results, generator = search(log, tree, strategy, scorer)
     found = []
     for result in results:
@@ -415,10 +487,17 @@ def differences(rows: Rows) -> Rows:
     pairs += [
         ((tree, better, name), (tree, worse, name))
         for tree, name in dict.fromkeys((key[0], key[2]) for key in credit)
-        for worse, better in [*itertools.pairwise(RANKS), ("GPT-4's value", "GPT-4's value, steps checked")]
+        for worse, better in [
+            *itertools.pairwise(RANKS),
+            ("GPT-4's value", "GPT-4's value, steps checked"),
+        ]
     ]
     return [
-        {"of": more, "over": less, **dataclasses.asdict(paired_bootstrap(credit[more], credit[less]))}
+        {
+            "of": more,
+            "over": less,
+            **dataclasses.asdict(paired_bootstrap(credit[more], credit[less])),
+        }
         for more, less in pairs
         if more in credit and less in credit
     ]
@@ -437,16 +516,28 @@ def tables(result: Mapping[str, Any]) -> str:
         for name, value in result[part].items()
     ]
     lines += [f"coverage | {share}: {rows}" for share, rows in result["coverage"].items()]
-    lines += [f"AUROC | after {d}, {name}: {brief(v)}" for d, row in result["auroc"].items() for name, v in row.items()]
+    lines += [
+        f"AUROC | after {d}, {name}: {brief(v)}"
+        for d, row in result["auroc"].items()
+        for name, v in row.items()
+    ]
     for tree in dict.fromkeys(row["tree"] for row in result["table"]):
-        rows = {(row["scorer"], row["strategy"]): row for row in result["table"] if row["tree"] == tree}
+        rows = {
+            (row["scorer"], row["strategy"]): row for row in result["table"] if row["tree"] == tree
+        }
         names = [*dict.fromkeys(strategy for _, strategy in rows)]
         for key in ("chosen", "any", "states", "dead ends", "unscored"):
             if not any(row[key] for row in rows.values()):
                 continue
-            lines += ["", f"| {tree}: {key} | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+            lines += [
+                "",
+                f"| {tree}: {key} | {' | '.join(names)} |",
+                "|---" * (len(names) + 1) + "|",
+            ]
             for judge in dict.fromkeys(judge for judge, _ in rows):
-                lines.append(f"| {judge} | {' | '.join(brief(rows[judge, name][key]) for name in names)} |")
+                lines.append(
+                    f"| {judge} | {' | '.join(brief(rows[judge, name][key]) for name in names)} |"
+                )
     lines.append("")
     lines += [
         f"{tree} | {' | '.join(more)} over {' | '.join(less)}: {brief(row)}"

@@ -1,14 +1,16 @@
-"""GPT-4's tree search on 100 Games of 24, as a log to search again: its proposals, its values, and their truth.
+"""GPT-4's tree search on 100 Games of 24, as a log to search again: its proposals, its values, and
+their truth.
 
-The log (arXiv:2305.10601's own, beam of five) holds every proposal, every value and the five states kept at each of
-four steps: three operations, and the answer written out. What stands here is what its program did, so that the same
-prompt is known for the same prompt:
+The log (arXiv:2305.10601's own, beam of five) holds every proposal, every value and the five states
+kept at each of four steps: three operations, and the answer written out. What stands here is what
+its program did, so that the same prompt is known for the same prompt:
 
-* A proposal prompt shows the numbers left and nothing else, unless 24 alone is left: then it shows the steps, and asks
-  for the answer.
-* A value prompt shows the numbers left, or the answer. Its value was kept and given again wherever the same numbers
-  were left, in all games.
-* A fourth line that is no answer is worth 0 unasked, and that 0 was kept as the value of its numbers too.
+* A proposal prompt shows the numbers left and nothing else, unless 24 alone is left: then it shows
+  the steps, and asks for the answer.
+* A value prompt shows the numbers left, or the answer. Its value was kept and given again wherever
+  the same numbers were left, in all games.
+* A fourth line that is no answer is worth 0 unasked, and that 0 was kept as the value of its
+numbers too.
 """
 
 import ast
@@ -37,8 +39,8 @@ NAIVE = {
 Numbers = tuple[Fraction, ...]
 """Ascending."""
 Share = Literal["text", "game", "log"]
-"""Whose proposals a state has: its own text's alone; those of any state of its game that was shown to GPT-4 by the same
-prompt; those of any state of the log that was."""
+"""Whose proposals a state has: its own text's alone; those of any state of its game that was shown
+to GPT-4 by the same prompt; those of any state of the log that was."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,12 @@ def games() -> list[Game]:
         Game(
             numbers=row["steps"][0]["x"],
             steps=tuple(
-                Step(tuple(s["ys"]), tuple(s["new_ys"]), tuple(map(float, s["values"])), tuple(s["select_new_ys"]))
+                Step(
+                    tuple(s["ys"]),
+                    tuple(s["new_ys"]),
+                    tuple(map(float, s["values"])),
+                    tuple(s["select_new_ys"]),
+                )
                 for s in row["steps"]
             ),
             right=tuple(info["r"] == 1 for info in row["infos"]),
@@ -96,7 +103,11 @@ def shown(text: str, numbers: str) -> str:
 def valued(text: str, numbers: str) -> tuple[str, ...]:
     """What GPT-4 was asked the value of: numbers left, or a game and an answer to it."""
     last = text.strip().split("\n")[-1]
-    return (shown(text, numbers),) if "left: " in last else (numbers, last.lower().replace("answer: ", ""))
+    return (
+        (shown(text, numbers),)
+        if "left: " in last
+        else (numbers, last.lower().replace("answer: ", ""))
+    )
 
 
 @dataclass
@@ -107,12 +118,15 @@ class Log:
 
     @cached_property
     def _proposals(self) -> dict[tuple[str, ...], tuple[str, ...]]:
-        """Lines by game and text, by game and prompt, by prompt; the first where there are several draws."""
+        """Lines by game and text, by game and prompt, by prompt; the first where there are several
+        draws."""
         found: dict[tuple[str, ...], tuple[str, ...]] = {}
         for game in self.games:
             for step in game.steps:
                 for text in step.expanded:
-                    lines = tuple(new[len(text) :] for new in step.proposals if new.startswith(text))
+                    lines = tuple(
+                        new[len(text) :] for new in step.proposals if new.startswith(text)
+                    )
                     found[game.numbers, "text", text] = lines
                     if (prompt := shown(text, game.numbers)) != "24":
                         found.setdefault((game.numbers, "left", prompt), lines)
@@ -132,9 +146,10 @@ class Log:
     def proposals(self, numbers: str, text: str, share: Share) -> tuple[str, ...] | None:
         """The lines that GPT-4 proposed after a text, in its order; None where it was not asked.
 
-        Draws for one prompt are exchangeable, so that another state's are as good as fresh ones; what that costs is the
-        independence of the games that share them. Nothing is taken for the same that was shown otherwise: not the same
-        numbers in another order, and no answer of other steps to 24.
+        Draws for one prompt are exchangeable, so that another state's are as good as fresh ones;
+        what that costs is the independence of the games that share them. Nothing is taken for the
+        same that was shown otherwise: not the same numbers in another order, and no answer of other
+        steps to 24.
         """
         prompt = shown(text, numbers)
         keys: list[tuple[str, ...]] = [(numbers, "text", text)]
@@ -143,8 +158,11 @@ class Log:
         return next((self._proposals[key] for key in keys if key in self._proposals), None)
 
     def value(self, numbers: str, text: str) -> float | None:
-        """What GPT-4 said of a text, or would have been taken to say; None where it was not asked."""
-        fourth_line_without_answer = len(text.strip().split("\n")) == 4 and "answer" not in text.lower()
+        """What GPT-4 said of a text, or would have been taken to say; None where it was not
+        asked."""
+        fourth_line_without_answer = (
+            len(text.strip().split("\n")) == 4 and "answer" not in text.lower()
+        )
         return self._values.get(valued(text, numbers), 0.0 if fourth_line_without_answer else None)
 
 
@@ -154,10 +172,12 @@ class Tree:
 
     name: str
     lines: int
-    """Of a finished text: four are the log's own, three leave out the answer, which the log has for few states."""
+    """Of a finished text: four are the log's own, three leave out the answer, which the log has for
+    few states."""
     share: Share
     closed: bool = False
-    """Whether proposals are left out from which the log does not reach the end, so that no search can get lost."""
+    """Whether proposals are left out from which the log does not reach the end, so that no search
+    can get lost."""
 
 
 LOGGED = Tree("logged", 4, "text")
@@ -169,8 +189,9 @@ CLOSED = Tree("closed", 3, "log", closed=True)
 class Replay:
     """A generator whose samples are the log's proposals.
 
-    It counts the states that the log did not expand: what a search asked for and did not get (`Spent.missing`) is
-    mostly proposals that there never were, for strategies ask for more than a state has, so as to have all."""
+    It counts the states that the log did not expand: what a search asked for and did not get
+    (`Spent.missing`) is mostly proposals that there never were, for strategies ask for more than a
+    state has, so as to have all."""
 
     log: Log
     tree: Tree
@@ -180,7 +201,8 @@ class Replay:
     """By game: those that the log has not expanded."""
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
-        """`sampling.n` proposals a state, or as many as there are; none for a state that was not expanded."""
+        """`sampling.n` proposals a state, or as many as there are; none for a state that was not
+        expanded."""
         return [self._of(prefix)[prefix.first : prefix.first + sampling.n] for prefix in prefixes]
 
     def _of(self, prefix: Prefix) -> list[Response]:
@@ -213,7 +235,8 @@ class Replay:
 
 @cache
 def right(numbers: str, text: str, lines: int) -> bool:
-    """Whether a finished text is a solution: its answer is, or where it has three lines, its steps make 24."""
+    """Whether a finished text is a solution: its answer is, or where it has three lines, its steps
+    make 24."""
     if lines == 4:
         return right_answer(numbers, text)
     return shown(text, numbers) == "24" and (Fraction(24),) in left(numbers, text)
@@ -231,8 +254,8 @@ def makes_24_of(numbers: Numbers) -> bool:
 
 
 def right_answer(numbers: str, text: str) -> bool:
-    """Whether the last line is an expression worth 24 in which every number is used once: the log's own check, exact
-    and without sympy."""
+    """Whether the last line is an expression worth 24 in which every number is used once: the log's
+    own check, exact and without sympy."""
     expression = text.strip().split("\n")[-1].lower().replace("answer: ", "").split("=")[0]
     if sorted(re.findall(r"\d+", expression)) != sorted(re.findall(r"\d+", numbers)):
         return False
@@ -248,7 +271,8 @@ OPERATORS: Mapping[type[ast.operator], Any] = {
 
 
 def worth(expression: str) -> Fraction | None:
-    """The exact value of an expression of whole numbers, + - * / and brackets; None of anything else."""
+    """The exact value of an expression of whole numbers, + - * / and brackets; None of anything
+    else."""
 
     def of(node: ast.expr) -> Fraction:
         match node:
@@ -271,10 +295,11 @@ def worth(expression: str) -> Fraction | None:
 
 @cache
 def left(numbers: str, text: str) -> frozenset[Numbers]:
-    """What is exactly left, if every line's numbers left are what one operation leaves of those before; else nothing.
+    """What is exactly left, if every line's numbers left are what one operation leaves of those
+    before; else nothing.
 
-    Only the numbers left are read, not the operation as it is written. A decimal stands for every exact result that it
-    rounds, so that there can be several.
+    Only the numbers left are read, not the operation as it is written. A decimal stands for every
+    exact result that it rounds, so that there can be several.
     """
     if not text:
         return frozenset({tuple(sorted(map(Fraction, numbers.split())))})
@@ -283,7 +308,9 @@ def left(numbers: str, text: str) -> frozenset[Numbers]:
         return frozenset()
     written = shown(line, numbers).split()
     above = left(numbers, f"{before}\n" if before else "")
-    return frozenset(after for one in above for after in successors(one) if _is_written(after, written))
+    return frozenset(
+        after for one in above for after in successors(one) if _is_written(after, written)
+    )
 
 
 @cache
@@ -307,6 +334,10 @@ def _is_written(numbers: Iterable[Fraction], words: Sequence[str]) -> bool:
         return False
     return len(pairs) == len(exact) and all(
         abs(value - n)
-        <= (max(Fraction(1, 10 ** len(word.split(".")[1].strip("()"))), abs(n) / 100) if "." in word else 0)
+        <= (
+            max(Fraction(1, 10 ** len(word.split(".")[1].strip("()"))), abs(n) / 100)
+            if "." in word
+            else 0
+        )
         for (value, word), n in zip(pairs, exact, strict=True)
     )

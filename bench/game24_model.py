@@ -1,9 +1,10 @@
 """A process model of the Game of 24, from scratch: which numbers left can still make 24.
 
-It reads the numbers left after every operation, ascending, a token a number, and learns from random games that are not
-in the log, labelled by the exact solver. What is left of other games is often what is left of the log's: with
-`unseen="games"` a model may remember the very states that it is tested on, with `unseen="states"` no three numbers that
-are left anywhere in the log are left in training.
+It reads the numbers left after every operation, ascending, a token a number, and learns from random
+games that are not in the log, labelled by the exact solver. What is left of other games is often
+what is left of the log's: with `unseen="games"` a model may remember the very states that it is
+tested on, with `unseen="states"` no three numbers that are left anywhere in the log are left in
+training.
 """
 
 import itertools
@@ -33,7 +34,9 @@ RARE = ("-rare", "rare")
 """Stand for numbers that are large or no simple fractions, by their sign."""
 
 
-def fit(games: Sequence[Game], unseen: Unseen, out: Path, *, records: int, steps: int, seed: int) -> "Reads":
+def fit(
+    games: Sequence[Game], unseen: Unseen, out: Path, *, records: int, steps: int, seed: int
+) -> "Reads":
     """Train it, or load it from where it was left, as a scorer of the log's texts."""
     data = list(itertools.islice(trajectories(games, unseen, seed), records))
     settings = Settings(
@@ -53,12 +56,19 @@ def fit(games: Sequence[Game], unseen: Unseen, out: Path, *, records: int, steps
 
 
 def trajectories(games: Sequence[Game], unseen: Unseen, seed: int) -> Iterator[StepLabels]:
-    """Three operations on four numbers, again and again: half of them any, half of them such that 24 can be made."""
+    """Three operations on four numbers, again and again: half of them any, half of them such that
+    24 can be made."""
     rng = random.Random(seed)
     held_out = {tuple(sorted(map(int, game.numbers.split()))) for game in games}
-    starts = [four for four in itertools.combinations_with_replacement(range(1, 14), 4) if four not in held_out]
+    starts = [
+        four
+        for four in itertools.combinations_with_replacement(range(1, 14), 4)
+        if four not in held_out
+    ]
     logged = [_read(text) for game in games for step in game.steps for text in step.proposals]
-    avoid = {state for state in logged if state and len(state) == 3} if unseen == "states" else set()
+    avoid = (
+        {state for state in logged if state and len(state) == 3} if unseen == "states" else set()
+    )
     while True:
         four = tuple(map(Fraction, rng.choice(starts)))
         state, states = four, []
@@ -82,8 +92,22 @@ def words(numbers: Numbers, after: int = 0) -> str:
 
 LARGEST = 13
 """Denominator: what one division of two numbers of a game leaves."""
-FRACTIONS = [Fraction(n, d) for d in range(2, LARGEST + 1) for n in range(-20 * d, 20 * d) if math.gcd(n, d) == 1]
-VOCABULARY = ("<unk>", "<pad>", "<bos>", "<eos>", ";", *RARE, *map(str, range(-200, 201)), *map(str, FRACTIONS))
+FRACTIONS = [
+    Fraction(n, d)
+    for d in range(2, LARGEST + 1)
+    for n in range(-20 * d, 20 * d)
+    if math.gcd(n, d) == 1
+]
+VOCABULARY = (
+    "<unk>",
+    "<pad>",
+    "<bos>",
+    "<eos>",
+    ";",
+    *RARE,
+    *map(str, range(-200, 201)),
+    *map(str, FRACTIONS),
+)
 WORDS = frozenset(VOCABULARY)
 
 
@@ -92,27 +116,45 @@ def model(seed: int) -> RewardModel:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForSequenceClassification, PreTrainedTokenizerFast
 
-    core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(VOCABULARY)}, unk_token="<unk>"))
+    core = Tokenizer(
+        models.WordLevel({word: i for i, word in enumerate(VOCABULARY)}, unk_token="<unk>")
+    )
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, unk_token="<unk>", pad_token="<pad>", bos_token="<bos>", eos_token="<eos>"
+        tokenizer_object=core,
+        unk_token="<unk>",
+        pad_token="<pad>",
+        bos_token="<bos>",
+        eos_token="<eos>",
     )
     config = LlamaConfig(
-        vocab_size=len(VOCABULARY), hidden_size=64, intermediate_size=176, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=4, max_position_embeddings=32, tie_word_embeddings=True, initializer_range=0.1,
-        num_labels=1, pad_token_id=1, bos_token_id=2, eos_token_id=3,
-    )  # fmt: skip
+        vocab_size=len(VOCABULARY),
+        hidden_size=64,
+        intermediate_size=176,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=32,
+        tie_word_embeddings=True,
+        initializer_range=0.1,
+        num_labels=1,
+        pad_token_id=1,
+        bos_token_id=2,
+        eos_token_id=3,
+    )
     torch.manual_seed(seed)
     layout = Layout(join=" ", close=False, max_length=32)
     # A state's own chance is what a search wants, not the product of those on the way to it.
     readout = PROCESS.model_copy(update={"aggregate": "last"})
-    return wrap(LlamaForSequenceClassification(config), tokenizer, layout=layout, readout=readout, seed=seed)
+    return wrap(
+        LlamaForSequenceClassification(config), tokenizer, layout=layout, readout=readout, seed=seed
+    )
 
 
 @dataclass
 class Reads:
-    """Scores the log's texts by a model that reads numbers alone; unscored where there are more or fewer numbers than
-    operations leave. What was scored is remembered."""
+    """Scores the log's texts by a model that reads numbers alone; unscored where there are more or
+    fewer numbers than operations leave. What was scored is remembered."""
 
     model: LocalScorer
     trained_on: frozenset[str]
@@ -121,9 +163,17 @@ class Reads:
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response."""
-        wanted = {(g.prompt.text, r.text): view(g.prompt.text, r.text) for g in groups for r in g.responses}
+        wanted = {
+            (g.prompt.text, r.text): view(g.prompt.text, r.text)
+            for g in groups
+            for r in g.responses
+        }
         new = {key: seen for key, seen in wanted.items() if key not in self.known}
-        self.known |= {key: Unscored(reason="not the numbers that are left") for key, seen in new.items() if not seen}
+        self.known |= {
+            key: Unscored(reason="not the numbers that are left")
+            for key, seen in new.items()
+            if not seen
+        }
         readable = {key: seen for key, seen in new.items() if seen}
         if readable:
             by_prompt = _grouped(readable)
@@ -137,26 +187,36 @@ class Reads:
 
 
 def view(numbers: str, text: str) -> tuple[str, ...]:
-    """The game and every state on the way, in the model's words; nothing where a line cannot be read."""
+    """The game and every state on the way, in the model's words; nothing where a line cannot be
+    read."""
     lines = text.splitlines()[:3]
     states = [_read(line) for line in lines]
     if any(state is None or len(state) != 3 - i for i, state in enumerate(states)):
         return ()
-    return (words(tuple(sorted(map(Fraction, numbers.split())))), *(words(state or (), after=1) for state in states))
+    return (
+        words(tuple(sorted(map(Fraction, numbers.split())))),
+        *(words(state or (), after=1) for state in states),
+    )
 
 
 def _read(text: str) -> Numbers | None:
-    """The numbers that a text says are left, decimals taken for the simple fractions that they round."""
+    """The numbers that a text says are left, decimals taken for the simple fractions that they
+    round."""
     if "left: " not in text.strip().split("\n")[-1]:
         return None
     try:
-        read = [Fraction(word.strip("()")).limit_denominator(LARGEST) for word in shown(text, "").split()]
+        read = [
+            Fraction(word.strip("()")).limit_denominator(LARGEST)
+            for word in shown(text, "").split()
+        ]
     except (ValueError, ZeroDivisionError):
         return None
     return tuple(sorted(read))
 
 
-def _grouped(views: Mapping[tuple[str, str], tuple[str, ...]]) -> list[tuple[list[tuple[str, str]], Group]]:
+def _grouped(
+    views: Mapping[tuple[str, str], tuple[str, ...]],
+) -> list[tuple[list[tuple[str, str]], Group]]:
     by_game: dict[str, list[tuple[str, str]]] = {}
     for key in views:
         by_game.setdefault(key[0], []).append(key)

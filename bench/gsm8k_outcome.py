@@ -1,12 +1,15 @@
-"""Outcome and Bradley-Terry reward models on real solutions of GSM8K problems, in and out of distribution.
+"""Outcome and Bradley-Terry reward models on real solutions of GSM8K problems, in and out of
+distribution.
 
-    python bench/gsm8k_outcome.py             # a subset: about half an hour on two cores
-    python bench/gsm8k_outcome.py --questions 0 --per-question 0 --pairs 0 --test-questions 0 --device cuda    # all
+    python bench/gsm8k_outcome.py             # a subset: about half an hour on two cores python
+    bench/gsm8k_outcome.py --questions 0 --per-question 0 --pairs 0 --test-questions 0 --device cuda
+    # all
 
-Trains on `gsm8k/genrm_train_samples.jsonl.gz` (one model's right and wrong solutions; split by question, 1,000 of them
-held out) and tests on those held-out questions and on two sets that other models wrote for the test questions. Prints
-a table in Markdown, with the rulers a scorer must beat, and writes `result.json`. The best of shallow features reach
-.681 within-question accuracy and .772 best-of-22 on the held-out questions; a majority vote .978.
+Trains on `gsm8k/genrm_train_samples.jsonl.gz` (one model's right and wrong solutions; split by
+question, 1,000 of them held out) and tests on those held-out questions and on two sets that other
+models wrote for the test questions. Prints a table in Markdown, with the rulers a scorer must beat,
+and writes `result.json`. The best of shallow features reach .681 within-question accuracy and .772
+best-of-22 on the held-out questions; a majority vote .978.
 """
 
 import dataclasses
@@ -42,7 +45,8 @@ HELD_OUT = 1000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Train on solutions with outcome labels; test on held-out questions and on other models' solutions."""
+    """Train on solutions with outcome labels; test on held-out questions and on other models'
+    solutions."""
 
     out: Path = Path("runs/gsm8k")
     """Where models and results go."""
@@ -82,7 +86,9 @@ class Bench:
         tests = {
             "held-out questions, same writer": [ranking(pools[name]) for name in held_out],
             "test questions, 16 LLMs": list(io.read(DATA / "zeroeval_test_16models.jsonl.gz")),
-            "test questions, 4 GPT-3 systems": list(io.read(DATA / "example_model_solutions.jsonl.gz")),
+            "test questions, 4 GPT-3 systems": list(
+                io.read(DATA / "example_model_solutions.jsonl.gz")
+            ),
         }
         tests = {name: pool[: self.test_questions or None] for name, pool in tests.items()}
         print(f"{len(chosen)} training questions, {len(solutions)} solutions", flush=True)
@@ -91,7 +97,8 @@ class Bench:
             start = time.monotonic()
             folder = self.train(kind, solutions)
             scorer = LocalScorer(
-                checkpoint.load(folder, dtype=self.score_dtype, device=self.device), micro_tokens=self.micro_tokens
+                checkpoint.load(folder, dtype=self.score_dtype, device=self.device),
+                micro_tokens=self.micro_tokens,
             )
             seconds = time.monotonic() - start
             for name, groups in tests.items():
@@ -114,7 +121,11 @@ class Bench:
         layout = Layout(template="plain", join="\n\n", max_length=512)
         readout = OUTCOME if kind == "outcome" else PREFERENCE
         model = checkpoint.create(
-            self.backbone or smol_folder(), layout=layout, readout=readout, dtype=self.dtype, seed=self.seed
+            self.backbone or smol_folder(),
+            layout=layout,
+            readout=readout,
+            dtype=self.dtype,
+            seed=self.seed,
         )
         model.to(self.device)
         records: list[StepLabels] | list[Preference] = solutions
@@ -183,7 +194,8 @@ def canonical(answers: Numeric, text: str) -> str | None:
 def markdown(kind: str, name: str, report: Report) -> str:
     """Rows of the table."""
     rows = [
-        f"| {kind} | {name} | {key} | {e.value:.3f} [{e.low:.3f}, {e.high:.3f}] | {e.n} | {e.unscored} |"
+        f"| {kind} | {name} | {key} | {e.value:.3f} [{e.low:.3f}, {e.high:.3f}] | {e.n} |"
+        f" {e.unscored} |"
         for key, e in {**report.metrics, **report.rulers}.items()
     ]
     return "\n".join(rows)

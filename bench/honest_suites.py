@@ -1,11 +1,13 @@
-"""What becomes of honest programs whose tests assert, and of the same programs with a bug, under each protocol.
+"""What becomes of honest programs whose tests assert, and of the same programs with a bug, under
+each protocol.
 
-    python -m bench.honest_suites                            # the table of features, and 400 generated pairs
-    python -m bench.honest_suites --count 5000 --seed 3      # more of them
-    python -m bench.honest_suites --list                     # and each verdict that is not owed
+    python -m bench.honest_suites                            # the table of features, and 400
+    generated pairs python -m bench.honest_suites --count 5000 --seed 3      # more of them python
+    -m bench.honest_suites --list                     # and each verdict that is not owed
 
-Each pair passes in plain Python (checked here first), so *wrong* is a false verdict; a mutant fails there, so *right*
-is. Undecided is allowed where objects cannot cross between the tests' process and the program's.
+Each pair passes in plain Python (checked here first), so *wrong* is a false verdict; a mutant fails
+there, so *right* is. Undecided is allowed where objects cannot cross between the tests' process and
+the program's.
 """
 
 import argparse
@@ -39,23 +41,32 @@ def settings(protocol: str) -> dict[str, Any]:
 def passing(items: Sequence[Item], mutants: bool) -> list[Item]:
     """The items that are what they are said to be in plain Python; the others are printed."""
     chosen = [item for item in items if item.mutant] if mutants else list(items)
-    why = in_plain_python([(item.mutant if mutants else item.program, item.suite) for item in chosen])
+    why = in_plain_python(
+        [(item.mutant if mutants else item.program, item.suite) for item in chosen]
+    )
     for item, reason in zip(chosen, why, strict=True):
         if bool(reason) != mutants:
             print(f"not as said in plain Python: {item.feature}: {item.suite.tests[0]!r}: {reason}")
     return [item for item, reason in zip(chosen, why, strict=True) if bool(reason) == mutants]
 
 
-def counted(items: Sequence[Item], protocol: str, mutants: bool, listed: bool) -> dict[str, Counter[str]]:
+def counted(
+    items: Sequence[Item], protocol: str, mutants: bool, listed: bool
+) -> dict[str, Counter[str]]:
     """Outcomes by feature."""
     code = Code(limits=Limits(seconds=5, wall=20.0), extract="text", **settings(protocol))
-    verdicts = code.check_all([(item.mutant if mutants else item.program, item.suite) for item in items])
+    verdicts = code.check_all(
+        [(item.mutant if mutants else item.program, item.suite) for item in items]
+    )
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for item, verdict in zip(items, verdicts, strict=True):
         found[item.feature][verdict.outcome] += 1
         if listed and verdict.outcome != ("wrong" if mutants else "right"):
             what = "mutant" if mutants else "honest"
-            print(f"{protocol} {what} {verdict.outcome}: {item.feature}: {item.suite.tests[0]!r}: {verdict.reason}")
+            print(
+                f"{protocol} {what} {verdict.outcome}: {item.feature}: {item.suite.tests[0]!r}:"
+                f" {verdict.reason}"
+            )
     return found
 
 
@@ -71,10 +82,14 @@ def shown(title: str, found: dict[str, Counter[str]]) -> Counter[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=400, help="how many generated pairs")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--under-pytest", type=float, default=0.1, help="share of the generated pairs")
+    parser.add_argument(
+        "--under-pytest", type=float, default=0.1, help="share of the generated pairs"
+    )
     parser.add_argument("--list", action="store_true", help="each verdict that is not owed")
     asked = parser.parse_args()
     items = [*TABLE, *generated(asked.seed, asked.count, asked.under_pytest)]

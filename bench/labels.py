@@ -1,9 +1,12 @@
-"""What do step labels cost, and how often are they true? In the arithmetic world, where each step's truth is known.
+"""What do step labels cost, and how often are they true? In the arithmetic world, where each step's
+truth is known.
 
-A step is true if no step up to it is wrong. Each labeller labels the same solutions of the world's policy, from fresh
-rollouts: uniform Monte-Carlo by its published rule (right if any rollout is) and by the threshold that turns out best,
-which nobody knows beforehand; adaptive, with structure and without; binary search; and the tree search on the prefixes
-that it chose itself. Soft labels are compared with the policy's chance to finish right, from thousands of rollouts.
+A step is true if no step up to it is wrong. Each labeller labels the same solutions of the world's
+policy, from fresh
+rollouts: uniform Monte-Carlo by its published rule (right if any rollout is) and by the threshold
+that turns out best, which nobody knows beforehand; adaptive, with structure and without; binary
+search; and the tree search on the prefixes that it chose itself. Soft labels are compared with the
+policy's chance to finish right, from thousands of rollouts.
 
     python -m bench.labels --json
 """
@@ -65,7 +68,9 @@ class Bench:
                 for name, row in measure(world, policy, given, truth).items():
                     rows.setdefault(name, []).append(row)
                 bias.append(self.bias(world, policy, given))
-        table = {name: pooled(parts, rows["uniform 16, best threshold"]) for name, parts in rows.items()}
+        table = {
+            name: pooled(parts, rows["uniform 16, best threshold"]) for name, parts in rows.items()
+        }
         result = {
             "uniform": table["uniform 16, best threshold"],
             "adaptive": table["adaptive"],
@@ -92,31 +97,44 @@ class Bench:
         return policy, [(p, r) for p, (r,) in zip(prompts, found, strict=True) if r.steps]
 
     def bias(self, world: Arithmetic, policy: Generator, given: Given) -> dict[str, float]:
-        """Soft labels of eight rollouts against values measured with other rollouts: z of their mean difference."""
+        """Soft labels of eight rollouts against values measured with other rollouts: z of their
+        mean difference."""
         rng = np.random.default_rng(world.seed)
         every = [(p, r, t) for p, r in given for t in range(1, len(r.steps))]
         prefixes = [
-            Prefix(p, r.steps[:t]) for p, r, t in (every[i] for i in rng.permutation(len(every))[: self.values])
+            Prefix(p, r.steps[:t])
+            for p, r, t in (every[i] for i in rng.permutation(len(every))[: self.values])
         ]
         few, many = fresh(world, policy, seed=1), fresh(world, policy, seed=2)
         few.want([(prefix, 8) for prefix in prefixes])
         many.want([(prefix, self.value_rollouts) for prefix in prefixes])
         label = np.array([few.tally(prefix, 8).right / 8 for prefix in prefixes])
-        value = np.array([many.tally(prefix, self.value_rollouts).right for prefix in prefixes]) / self.value_rollouts
+        value = (
+            np.array([many.tally(prefix, self.value_rollouts).right for prefix in prefixes])
+            / self.value_rollouts
+        )
         spread = value * (1 - value) * (1 / 8 + 1 / self.value_rollouts)
         wide = spread > 0
         chi2 = ((label - value)[wide] ** 2 / spread[wide]).sum()
         z = (label - value).sum() / np.sqrt(spread.sum())
-        return {"z": float(z), "chi2_per_prefix": float(chi2 / wide.sum()), "prefixes": len(prefixes)}
+        return {
+            "z": float(z),
+            "chi2_per_prefix": float(chi2 / wide.sum()),
+            "prefixes": len(prefixes),
+        }
 
 
 def fresh(world: Arithmetic, policy: Generator, seed: int = 0) -> Rollouts:
     """Rollouts that nobody has paid for yet."""
     sampling = Sampling(max_tokens=world.max_tokens, seed=seed)
-    return Rollouts(generator=policy, verifier=world.verifier, sampling=sampling, name=f"policy {world.seed}")
+    return Rollouts(
+        generator=policy, verifier=world.verifier, sampling=sampling, name=f"policy {world.seed}"
+    )
 
 
-def measure(world: Arithmetic, policy: Generator, given: Given, truth: Sequence[Any]) -> dict[str, dict[str, Any]]:
+def measure(
+    world: Arithmetic, policy: Generator, given: Given, truth: Sequence[Any]
+) -> dict[str, dict[str, Any]]:
     """Every labeller's agreement with the truth, step by step, and its cost."""
     found: dict[str, dict[str, Any]] = {}
 
@@ -136,7 +154,9 @@ def measure(world: Arithmetic, policy: Generator, given: Given, truth: Sequence[
         soft = run(f"uniform {n}, any right", MonteCarlo(rollouts=n, label="soft"))
         cost = found[f"uniform {n}, any right"]
         by_threshold = {
-            tau: agreement([[float(y is not None and y > tau) for y in r.labels] for r in soft], truth)
+            tau: agreement(
+                [[float(y is not None and y > tau) for y in r.labels] for r in soft], truth
+            )
             for tau in THRESHOLDS
         }
         found[f"uniform {n}, any right"] = cost | by_threshold[0.0]
@@ -153,7 +173,8 @@ def measure(world: Arithmetic, policy: Generator, given: Given, truth: Sequence[
 
 
 def agreement(labels: Sequence[Sequence[float | None]], truth: Sequence[Any]) -> dict[str, Any]:
-    """Whether each label, if there is one, is on the side of the truth, and the solution it is of."""
+    """Whether each label, if there is one, is on the side of the truth, and the solution it is
+    of."""
     same, of, dropped = [], [], 0
     for i, (row, true) in enumerate(zip(labels, truth, strict=True)):
         for label, is_true in zip(row, true, strict=True):
@@ -187,7 +208,8 @@ def trees(world: Arithmetic, policy: Generator, prompts: Sequence[Prompt]) -> di
 
 
 def pooled(parts: Sequence[dict[str, Any]], ruler: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One row over all seeds, with its difference from uniform 16 where both label the same steps."""
+    """One row over all seeds, with its difference from uniform 16 where both label the same
+    steps."""
     same = np.concatenate([part["same"] for part in parts])
     of = np.concatenate([part["of"] + 10_000 * k for k, part in enumerate(parts)])
     estimate = proportion(same, clusters=of)
@@ -200,7 +222,9 @@ def pooled(parts: Sequence[dict[str, Any]], ruler: Sequence[dict[str, Any]]) -> 
         "rollouts": sum(part["rollouts"] for part in parts),
         "tokens": sum(part["tokens"] for part in parts),
         "seconds": round(sum(part["seconds"] for part in parts), 1),
-        "rollouts_over_uniform_16": sum(part["rollouts"] for part in parts) / sum(p["rollouts"] for p in ruler),
+        "rollouts_over_uniform_16": (
+            sum(part["rollouts"] for part in parts) / sum(p["rollouts"] for p in ruler)
+        ),
         "by_seed": [float(part["same"].mean()) for part in parts],
     }
     if "threshold" in parts[0]:
@@ -219,11 +243,15 @@ def shown(table: dict[str, dict[str, Any]], bias: Sequence[dict[str, float]]) ->
         "|---|---|---|---|---|---|",
     ]
     for name, row in table.items():
-        over = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*row["over_uniform_16"]) if "over_uniform_16" in row else ""
+        over = (
+            "{:+.3f} [{:+.3f}, {:+.3f}]".format(*row["over_uniform_16"])
+            if "over_uniform_16" in row
+            else ""
+        )
         name = f"{name} {row['threshold']}" if "threshold" in row else name
         lines.append(
-            f"| {name} | {row['agreement']:.3f} [{row['low']:.3f}, {row['high']:.3f}] | {over} | {row['rollouts']:,} | "
-            f"{row['rollouts_over_uniform_16']:.2f} | {row['tokens']:,} |"
+            f"| {name} | {row['agreement']:.3f} [{row['low']:.3f}, {row['high']:.3f}] | {over} |"
+            f" {row['rollouts']:,} | {row['rollouts_over_uniform_16']:.2f} | {row['tokens']:,} |"
         )
     lines += [f"soft labels against values: {row}" for row in bias]
     return "\n".join(lines)

@@ -1,8 +1,9 @@
-"""Process reward models from Monte-Carlo labels, from adaptive ones and from the truth, beside an outcome model.
+"""Process reward models from Monte-Carlo labels, from adaptive ones and from the truth, beside an
+outcome model.
 
-In the arithmetic world: a policy writes solutions of training problems, each kind of label makes a training set of
-the same solutions, and each model chooses among 64 solutions of every test problem. Steps are true if no step up to
-them is wrong. Everything is resumed where it stopped.
+In the arithmetic world: a policy writes solutions of training problems, each kind of label makes a
+training set of the same solutions, and each model chooses among 64 solutions of every test problem.
+Steps are true if no step up to them is wrong. Everything is resumed where it stopped.
 
     python -m bench.labels_prm --seeds 0 1 2 3 4
 """
@@ -28,7 +29,14 @@ from assay.quickstart.models import LOSSES
 from assay.quickstart.records import graded, outcomes
 from assay.quickstart.world import Arithmetic, Kind
 from assay.scorers.local import LocalScorer
-from assay.stats import auroc, best_of_n_curve, majority_curve, oracle_curve, paired_bootstrap, proportion
+from assay.stats import (
+    auroc,
+    best_of_n_curve,
+    majority_curve,
+    oracle_curve,
+    paired_bootstrap,
+    proportion,
+)
 from assay.training.loop import train
 from assay.types import Ranking, Score, StepLabels
 from assay.worlds.threads import threads
@@ -63,7 +71,8 @@ class Bench:
         print(shown(result))
 
     def one(self, seed: int) -> dict[str, Any]:
-        """One seed's numbers, a value a test problem wherever problems are what is averaged over."""
+        """One seed's numbers, a value a test problem wherever problems are what is averaged
+        over."""
         folder = self.out / str(seed)
         world = Arithmetic(seed=seed, train_problems=self.problems, steps=self.steps)
         if not (folder / "policy").is_dir():
@@ -79,14 +88,21 @@ class Bench:
                 costs: dict[str, Any] = {}
                 records = self.sources(world, policy, pools, folder, costs)[name]()
                 numbers = self.model(world, name, records, test, folder)
-                config.write_atomic(target, json.dumps({"settings": settings, "costs": costs, "numbers": numbers}))
+                config.write_atomic(
+                    target, json.dumps({"settings": settings, "costs": costs, "numbers": numbers})
+                )
             body = json.loads(target.read_text())
             found["models"][name] = body["numbers"]
             found["costs"] |= body["costs"]
         return found
 
     def model(
-        self, world: Arithmetic, name: str, records: Sequence[StepLabels], test: Sequence[Ranking], folder: Path
+        self,
+        world: Arithmetic,
+        name: str,
+        records: Sequence[StepLabels],
+        test: Sequence[Ranking],
+        folder: Path,
     ) -> dict[str, Any]:
         """Train a model and measure it."""
         start = time.monotonic()
@@ -101,7 +117,12 @@ class Bench:
         return numbers
 
     def sources(
-        self, world: Arithmetic, policy: Generator, pools: Sequence[Ranking], folder: Path, costs: dict[str, Any]
+        self,
+        world: Arithmetic,
+        policy: Generator,
+        pools: Sequence[Ranking],
+        folder: Path,
+        costs: dict[str, Any],
     ) -> dict[str, Callable[[], Sequence[StepLabels]]]:
         """By name, what makes the training records."""
         given = [(pool.prompt, r) for pool in pools for r in pool.responses if r.steps]
@@ -110,19 +131,30 @@ class Bench:
             sampling = Sampling(max_tokens=world.max_tokens, seed=world.seed + 77)
             with Ledger(folder / f"{name}.ledger.jsonl") as ledger:
                 rollouts = Rollouts(
-                    generator=policy, verifier=world.verifier, sampling=sampling, name="policy", ledger=ledger
+                    generator=policy,
+                    verifier=world.verifier,
+                    sampling=sampling,
+                    name="policy",
+                    ledger=ledger,
                 )
                 records: Sequence[StepLabels] = labeller(given, rollouts)
             cost = rollouts.cost.rollouts + rollouts.cost.known
             true = np.concatenate([truth(world, r) for r in records])
             label = np.array([y for r in records for y in r.labels], dtype=float)
-            costs[repr(labeller)] = {"rollouts": cost, "agreement": float(((label > 0.5) == true).mean())}
+            costs[repr(labeller)] = {
+                "rollouts": cost,
+                "agreement": float(((label > 0.5) == true).mean()),
+            }
             return records
 
         return {
             "outcome": lambda: outcomes(pools),
-            "monte carlo, soft": lambda: rolled("soft", MonteCarlo(rollouts=self.rollouts, label="soft")),
-            "monte carlo, hard": lambda: rolled("soft", MonteCarlo(rollouts=self.rollouts, label="hard")),
+            "monte carlo, soft": lambda: rolled(
+                "soft", MonteCarlo(rollouts=self.rollouts, label="soft")
+            ),
+            "monte carlo, hard": lambda: rolled(
+                "soft", MonteCarlo(rollouts=self.rollouts, label="hard")
+            ),
             "adaptive, more rollouts": lambda: rolled(
                 "adaptive", Adaptive(label="soft", confidence=0.99, most=32, batch=4, least=0.001)
             ),
@@ -146,7 +178,9 @@ def sample(world: Arithmetic, policy: Generator) -> tuple[list[Ranking], list[Ra
     """Verified solutions of the training problems, and of the test problems."""
     pools: list[list[Ranking]] = []
     for prompts, n in zip(world.prompts(), (world.samples, world.pool), strict=True):
-        sampling = Sampling(n=n, max_tokens=world.max_tokens, temperature=world.temperature, seed=world.seed)
+        sampling = Sampling(
+            n=n, max_tokens=world.max_tokens, temperature=world.temperature, seed=world.seed
+        )
         found = policy.generate([Prefix(prompt) for prompt in prompts], sampling)
         pools.append([graded(p, rs, world.verifier) for p, rs in zip(prompts, found, strict=True)])
     return pools[0], pools[1]
@@ -154,7 +188,10 @@ def sample(world: Arithmetic, policy: Generator) -> tuple[list[Ranking], list[Ra
 
 def curve(proxy: Any, gold: Any) -> list[list[float]]:
     """[n, value, low, high] of the best of n."""
-    return [[p.n, p.estimate.value, p.estimate.low, p.estimate.high] for p in best_of_n_curve(proxy, gold, NS)]
+    return [
+        [p.n, p.estimate.value, p.estimate.low, p.estimate.high]
+        for p in best_of_n_curve(proxy, gold, NS)
+    ]
 
 
 def rulers(test: Sequence[Ranking]) -> dict[str, Any]:
@@ -167,11 +204,16 @@ def rulers(test: Sequence[Ranking]) -> dict[str, Any]:
     }
     return {
         "mean": float(gold.mean()),
-        **{name: [[p.n, p.estimate.value, p.estimate.low, p.estimate.high] for p in row] for name, row in rows.items()},
+        **{
+            name: [[p.n, p.estimate.value, p.estimate.low, p.estimate.high] for p in row]
+            for name, row in rows.items()
+        },
     }
 
 
-def measure(world: Arithmetic, test: Sequence[Ranking], scores: Any, *, process: bool) -> dict[str, Any]:
+def measure(
+    world: Arithmetic, test: Sequence[Ranking], scores: Any, *, process: bool
+) -> dict[str, Any]:
     """Best-of-n by every aggregation; of steps AUROC, and where the first error is seen."""
     from assay.stats.best_of_n import best_of_n
 
@@ -181,7 +223,9 @@ def measure(world: Arithmetic, test: Sequence[Ranking], scores: Any, *, process:
     how: Sequence[Aggregation] = PROCESS if process else ("last",)
     found: dict[str, Any] = {"curves": {}, "by_problem": {}}
     for name in how:
-        proxy = np.array([[aggregation.aggregate(score.steps, name) for score in row] for row in scores])
+        proxy = np.array(
+            [[aggregation.aggregate(score.steps, name) for score in row] for row in scores]
+        )
         found["curves"][name] = curve(proxy, gold)
         found["by_problem"][name] = best_of_n(proxy, gold, NS).tolist()
     if process:
@@ -206,10 +250,19 @@ def measure(world: Arithmetic, test: Sequence[Ranking], scores: Any, *, process:
 
 
 def table(every: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means over seeds with intervals by problem, and the difference from the outcome model at each n."""
-    result: dict[str, Any] = {"seeds": len(every), "rulers": {}, "rows": {}, "models": {}, "costs": {}}
+    """Means over seeds with intervals by problem, and the difference from the outcome model at each
+    n."""
+    result: dict[str, Any] = {
+        "seeds": len(every),
+        "rulers": {},
+        "rows": {},
+        "models": {},
+        "costs": {},
+    }
     for name in ("majority", "oracle"):
-        result["rulers"][name] = np.mean([[p[1] for p in one["test"][name]] for one in every], axis=0).tolist()
+        result["rulers"][name] = np.mean(
+            [[p[1] for p in one["test"][name]] for one in every], axis=0
+        ).tolist()
     result["rulers"]["mean"] = float(np.mean([one["test"]["mean"] for one in every]))
     base = np.concatenate([one["models"]["outcome"]["by_problem"]["last"] for one in every])
     for model, first in every[0]["models"].items():
@@ -219,7 +272,10 @@ def table(every: Sequence[dict[str, Any]]) -> dict[str, Any]:
             for i, n in enumerate(NS):
                 own = paired_bootstrap(values[:, i], np.zeros(len(values)))
                 over = paired_bootstrap(values[:, i], base[:, i])
-                by_seed = [float(np.mean([v[i] for v in one["models"][model]["by_problem"][how]])) for one in every]
+                by_seed = [
+                    float(np.mean([v[i] for v in one["models"][model]["by_problem"][how]]))
+                    for one in every
+                ]
                 points.append(
                     {
                         "n": n,
@@ -244,13 +300,20 @@ def table(every: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def shown(result: dict[str, Any]) -> str:
     """The tables as markdown."""
-    lines = ["| chooser | " + " | ".join(f"n = {n}" for n in NS) + " |", "|---" * (len(NS) + 1) + "|"]
+    lines = [
+        "| chooser | " + " | ".join(f"n = {n}" for n in NS) + " |",
+        "|---" * (len(NS) + 1) + "|",
+    ]
     ruled = {name: [f"{v:.3f}" for v in result["rulers"][name]] for name in ("majority", "oracle")}
     lines += [f"| {name} | " + " | ".join(cells) + " |" for name, cells in ruled.items()]
     for name, points in result["rows"].items():
         cells = [f"{p['value'][0]:.3f} [{p['value'][1]:.3f}, {p['value'][2]:.3f}]" for p in points]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    lines += ["", "| over the outcome model | " + " | ".join(f"n = {n}" for n in NS) + " |", lines[1]]
+    lines += [
+        "",
+        "| over the outcome model | " + " | ".join(f"n = {n}" for n in NS) + " |",
+        lines[1],
+    ]
     for name, points in result["rows"].items():
         cells = ["{:+.3f} [{:+.3f}, {:+.3f}]".format(*p["over_outcome"]) for p in points]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")

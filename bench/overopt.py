@@ -1,8 +1,10 @@
-"""Over-optimization in the world of essays: how much gold a proxy buys, by its size, its data and how it is used.
+"""Over-optimization in the world of essays: how much gold a proxy buys, by its size, its data and
+how it is used.
 
-Best-of-n: one pool of responses, every proxy's choice out of n judged by gold, for all n at once. Reinforcement
-learning: a policy trained against a weak proxy alone, with a price on divergence, and against ensembles. Each part is
-kept as soon as it is done, so that a run that was killed goes on.
+Best-of-n: one pool of responses, every proxy's choice out of n judged by gold, for all n at once.
+Reinforcement
+learning: a policy trained against a weak proxy alone, with a price on divergence, and against
+ensembles. Each part is kept as soon as it is done, so that a run that was killed goes on.
 
     python -m bench.overopt --json
 """
@@ -71,7 +73,9 @@ class Bench:
 
     @property
     def laboratory(self) -> Laboratory:
-        return Laboratory(out=self.out, pairs=self.pairs, pool=self.pool, policy_width=self.policy_width)
+        return Laboratory(
+            out=self.out, pairs=self.pairs, pool=self.pool, policy_width=self.policy_width
+        )
 
     @property
     def proxies(self) -> list[Proxy]:
@@ -98,14 +102,17 @@ class Bench:
                 jobs = [(seed, proxy) for proxy in self.proxies for seed in self.seeds]
                 list(over(lab.learn, *zip(*jobs, strict=True)))
                 result["best_of_n"] = sweep(self)
-                config.write_atomic(self.out / "best_of_n.json", json.dumps(result["best_of_n"], indent=1))
+                config.write_atomic(
+                    self.out / "best_of_n.json", json.dumps(result["best_of_n"], indent=1)
+                )
             if arms:
                 list(over(lab.ready, self.rl_seeds, [arms] * len(self.rl_seeds)))
                 runs = [(arm, seed) for arm in arms for seed in self.rl_seeds]
                 found = list(over(_pressed, [self] * len(runs), *zip(*runs, strict=True)))
                 each = len(self.rl_seeds)
                 result["rl"] = compared(
-                    self, {name: found[k * each : (k + 1) * each] for k, name in enumerate(self.arms)}
+                    self,
+                    {name: found[k * each : (k + 1) * each] for k, name in enumerate(self.arms)},
                 )
         config.write_atomic(self.out / "result.json", json.dumps(result, indent=1))
         print(json.dumps(result, indent=1) if self.json else shown(result))
@@ -128,7 +135,9 @@ def sweep(bench: Bench) -> dict[str, Any]:
             **{name: ensembles.together(weak, how) for name, how in TOGETHER.items()},
             "gold": pool.gold,
         }
-        swept[seed] = sweep_best_of_n(scores, {"gold": pool.gold}, keys=pool.texts, lengths=pool.lengths)
+        swept[seed] = sweep_best_of_n(
+            scores, {"gold": pool.gold}, keys=pool.texts, lengths=pool.lengths
+        )
         write_points(bench.out / f"points-{seed}.jsonl", swept[seed].points)
     known = {proxy.name: proxy for proxy in bench.proxies}
     rows: dict[str, Any] = {}
@@ -151,17 +160,24 @@ def sweep(bench: Bench) -> dict[str, Any]:
             "gold at the last trusted n": asdict(student(means_S_K[:, last])),
             "peak n": [int(first.n_K[k]) for k in means_S_K.argmax(1)],
             "last trusted n": int(first.n_K[last]),
-            "fall from peak to the whole pool": asdict(student(means_S_K.max(1) - means_S_K[:, -1])),
+            "fall from peak to the whole pool": asdict(
+                student(means_S_K.max(1) - means_S_K[:, -1])
+            ),
             "peaks": means_S_K[:, trusted_K].max(1).tolist(),
             "alphas": [
-                fit_forms(kl_S_K[k], gold_S_P_K[k], trusted=trusted_K, resamples=2).best_of_n.alpha.value
+                fit_forms(
+                    kl_S_K[k], gold_S_P_K[k], trusted=trusted_K, resamples=2
+                ).best_of_n.alpha.value
                 for k in range(len(curves))
             ],
         }
         if name in known:
             tests = [lab.tested(seed, known[name]) for seed in bench.seeds]
             row["parameters"] = tests[0]["parameters"]
-            row |= {key: asdict(student([t[key]["value"] for t in tests])) for key in ("accuracy", "loss")}
+            row |= {
+                key: asdict(student([t[key]["value"] for t in tests]))
+                for key in ("accuracy", "loss")
+            }
             row["seconds"] = [t["seconds"] for t in tests]
         rows[name] = row
     notes = list(dict.fromkeys(note for found in swept.values() for note in found.notes))
@@ -170,15 +186,23 @@ def sweep(bench: Bench) -> dict[str, Any]:
 
 def _scalings(bench: Bench, rows: Mapping[str, Any]) -> dict[str, Any]:
     """How each seed's alpha and peak gold go with parameters, and with preferences."""
-    by_size = [(rows[f"{size}-{bench.pairs}"]["parameters"], f"{size}-{bench.pairs}") for size in bench.sizes]
+    by_size = [
+        (rows[f"{size}-{bench.pairs}"]["parameters"], f"{size}-{bench.pairs}")
+        for size in bench.sizes
+    ]
     by_data = [(count, f"L-{count}") for count in bench.data]
     by_data += [(bench.pairs, f"L-{bench.pairs}")] if "L" in bench.sizes else []
     found = {}
     for what, listed in (("size", by_size), ("data", by_data)):
         if len(listed) < 2:
             continue
-        each = [[(size, value) for size, name in listed for value in rows[name][key]] for key in ("alphas", "peaks")]
-        alphas, peaks = (scaling([size for size, _ in part], [value for _, value in part]) for part in each)
+        each = [
+            [(size, value) for size, name in listed for value in rows[name][key]]
+            for key in ("alphas", "peaks")
+        ]
+        alphas, peaks = (
+            scaling([size for size, _ in part], [value for _, value in part]) for part in each
+        )
         found[what] = {
             name: {"slope": asdict(s.slope), "spearman": asdict(s.spearman)}
             for name, s in (("alpha", alphas), ("peak gold", peaks))
@@ -186,10 +210,14 @@ def _scalings(bench: Bench, rows: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def compared(bench: Bench, found: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> dict[str, Any]:
+def compared(
+    bench: Bench, found: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]
+) -> dict[str, Any]:
     """Gold at the peak and at the end of each arm, and the end beside that of the first."""
     made = {name: arm(name, [run_of(rows) for rows in runs]) for name, runs in found.items()}
-    write_points(bench.out / "points-rl.jsonl", [point for one in made.values() for point in run_points(one)])
+    write_points(
+        bench.out / "points-rl.jsonl", [point for one in made.values() for point in run_points(one)]
+    )
     first = next(iter(made.values()))
     table = {}
     for name, one in made.items():
@@ -205,11 +233,18 @@ def compared(bench: Bench, found: Mapping[str, Sequence[Sequence[Mapping[str, An
             f"end less {first.name}": asdict(one.ends_less(first)),
             "length at the end": asdict(student([run.values_L("length")[-1] for run in one.runs])),
             "over-optimized": one.over_optimized,
-            "fits": None if one.fits is None else {f.form: f.row() for f in (one.fits.best_of_n, one.fits.rl)},
+            "fits": (
+                None
+                if one.fits is None
+                else {f.form: f.row() for f in (one.fits.best_of_n, one.fits.rl)}
+            ),
             "delta_aicc": None if one.fits is None else one.fits.delta_aicc,
             "stop": None if one.stop is None else one.stop.words,
             "ends": [run.end("gold") for run in one.runs],
-            "alarms": [{row["alarm"]: row["step"] for row in rows if "alarm" in row} for rows in found[name]],
+            "alarms": [
+                {row["alarm"]: row["step"] for row in rows if "alarm" in row}
+                for rows in found[name]
+            ],
         }
     return table
 
@@ -218,12 +253,20 @@ def shown(result: Mapping[str, Any]) -> str:
     """Tables in Markdown."""
     lines = []
     if "best_of_n" in result:
-        lines.append("| proxy | parameters | accuracy | loss | alpha | beta | peak at d | R^2 | peak gold (n) | fall |")
+        lines.append(
+            "| proxy | parameters | accuracy | loss | alpha | beta | peak at d | R^2 | peak gold"
+            " (n) | fall |"
+        )
         lines.append("|---" * 10 + "|")
         for name, row in result["best_of_n"]["proxies"].items():
             fit = row["fit"]
-            cells = [str(row.get("parameters", "")), *(_told_or_not(row.get(key)) for key in ("accuracy", "loss"))]
-            cells += [_interval(fit, key) for key in ("alpha", "beta", "peak_d")] + [f"{fit['r2']:.3f}"]
+            cells = [
+                str(row.get("parameters", "")),
+                *(_told_or_not(row.get(key)) for key in ("accuracy", "loss")),
+            ]
+            cells += [_interval(fit, key) for key in ("alpha", "beta", "peak_d")] + [
+                f"{fit['r2']:.3f}"
+            ]
             cells += [f"{_told_or_not(row['peak gold'])} ({'/'.join(map(str, row['peak n']))})"]
             cells += [_told_or_not(row["fall from peak to the whole pool"])]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
@@ -231,7 +274,9 @@ def shown(result: Mapping[str, Any]) -> str:
             for name, s in found.items():
                 lines.append(f"\n{name} with {what}: Spearman {_told_or_not(s['spearman'])}")
     if "rl" in result:
-        columns = [key for key, value in next(iter(result["rl"].values())).items() if _is_estimate(value)]
+        columns = [
+            key for key, value in next(iter(result["rl"].values())).items() if _is_estimate(value)
+        ]
         lines += ["", "| arm | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
         for name, row in result["rl"].items():
             lines.append(f"| {name} | " + " | ".join(_told_or_not(row[c]) for c in columns) + " |")
@@ -244,13 +289,20 @@ def _is_estimate(value: Any) -> bool:
 
 
 def _told_or_not(estimate: Mapping[str, Any] | None) -> str:
-    return "" if estimate is None else f"{estimate['value']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
+    return (
+        ""
+        if estimate is None
+        else f"{estimate['value']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
+    )
 
 
 def _interval(row: Mapping[str, Any], key: str) -> str:
     if row.get(key) is None:
         return "none"
-    low, high = (float("inf") if row[f"{key}_{end}"] is None else row[f"{key}_{end}"] for end in ("low", "high"))
+    low, high = (
+        float("inf") if row[f"{key}_{end}"] is None else row[f"{key}_{end}"]
+        for end in ("low", "high")
+    )
     return f"{row[key]:.2f} [{low:.2f}, {high:.2f}]"
 
 

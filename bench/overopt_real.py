@@ -1,16 +1,20 @@
-"""Over-optimization on real data: small outcome models, tests and rulers, pressed, and judged by what they stand for.
+"""Over-optimization on real data: small outcome models, tests and rulers, pressed, and judged by
+what they stand for.
 
-    python -m bench.overopt_real               # tables in Markdown; about an hour and a half on one core
-    python -m bench.overopt_real --json --samples 64 --seeds 0    # three fifths of it
+    python -m bench.overopt_real               # tables in Markdown; about an hour and a half on one
+    core python -m bench.overopt_real --json --samples 64 --seeds 0    # three fifths of it
 
-gsm8k: small outcome models, from scratch, learn from 1 %, 5 % and 25 % of other questions' labelled solutions; the
-label of the solution they choose is gold. The pools are rebalanced by their publishers, and those used here are the
-full ones: 16 right and 16 wrong solutions of a question, so that one response is right half the time.
+gsm8k: small outcome models, from scratch, learn from 1 %, 5 % and 25 % of other questions' labelled
+solutions; the label of the solution they choose is gold. The pools are rebalanced by their
+publishers, and those used here are the full ones: 16 right and 16 wrong solutions of a question, so
+that one response is right half the time.
 
-code: a hundred programs a task, chosen by HumanEval's tests, or by less than those; gold are the inputs that HumanEval+
-added, which the choice has not seen. Tasks whose own solution does not pass them, and those without any, are left out.
+code: a hundred programs a task, chosen by HumanEval's tests, or by less than those; gold are the
+inputs that HumanEval+ added, which the choice has not seen. Tasks whose own solution does not pass
+them, and those without any, are left out.
 
-Every program, model and table of scores is kept as soon as it is there, so that a run that was killed goes on.
+Every program, model and table of scores is kept as soon as it is there, so that a run that was
+killed goes on.
 """
 
 import ast
@@ -82,7 +86,8 @@ class Bench:
     tested: int = 400
     """Full pools among them that are scored, at most."""
     shares: tuple[float, ...] = (0.01, 0.05, 0.25)
-    """Of the other questions' solutions, what a proxy learns from; a smaller share is the beginning of a larger."""
+    """Of the other questions' solutions, what a proxy learns from; a smaller share is the beginning
+    of a larger."""
     seeds: tuple[int, ...] = (0, 1)
     """Of proxies: each is another order of the solutions, and another start."""
     epochs: float = 8.0
@@ -114,7 +119,9 @@ def gsm8k(bench: Bench) -> Material:
     full = [pools[name] for name in names[: bench.held_out] if len(pools[name]) == FULL]
     tested = full[: bench.tested]
     learned = [s for name in names[bench.held_out :] for s in pools[name]]
-    groups = [Group(prompt=pool[0].prompt, responses=tuple(s.response for s in pool)) for pool in tested]
+    groups = [
+        Group(prompt=pool[0].prompt, responses=tuple(s.response for s in pool)) for pool in tested
+    ]
     gold = np.array([[float(s.labels[-1] or 0.0) for s in pool] for pool in tested])
     texts = [[r.text for r in group.responses] for group in groups]
     lengths = np.array([[float(len(text)) for text in row] for row in texts])
@@ -132,14 +139,21 @@ def gsm8k(bench: Bench) -> Material:
         path = folder / f"scores-{len(groups)}.json"
         if not path.is_file():
             scorer = LocalScorer(fit(bench, core, records, folder, seed), micro_tokens=8192)
-            found = [[s.value if isinstance(s, Score) else None for s in row] for row in scorer.score(groups)]
+            found = [
+                [s.value if isinstance(s, Score) else None for s in row]
+                for row in scorer.score(groups)
+            ]
             config.write_atomic(path, json.dumps(found))
         proxies[name] = np.array(json.loads(path.read_text()), dtype=np.float64)
         sizes[name] = len(records)
         notes.append(f"{name}: {spent(folder)}")
-    # One response that is too long for the models, and the pool is smaller for them than for the rulers.
+    # One response that is too long for the models, and the pool is smaller for them than for the
+    # rulers.
     whole = np.flatnonzero(~np.isnan(np.stack([*proxies.values()])).any(axis=(0, 2)))
-    notes.append(f"{len(tested) - len(whole)} pools are left out for a response of more than {LONGEST} tokens")
+    notes.append(
+        f"{len(tested) - len(whole)} pools are left out for a response of more than {LONGEST}"
+        " tokens"
+    )
     every = {**proxies, "shortest": -lengths, "longest": lengths, "oracle": gold}
     return Material(
         proxies={name: scores[whole] for name, scores in every.items()},
@@ -151,7 +165,9 @@ def gsm8k(bench: Bench) -> Material:
     )
 
 
-def fit(bench: Bench, core: Tokenizer, records: Sequence[StepLabels], folder: Path, seed: int) -> RewardModel:
+def fit(
+    bench: Bench, core: Tokenizer, records: Sequence[StepLabels], folder: Path, seed: int
+) -> RewardModel:
     """A small outcome model, trained: of few solutions in more passes, as far as `seen` allows."""
     settings = Settings(
         epochs=min(bench.epochs, bench.seen / len(records)),
@@ -163,15 +179,22 @@ def fit(bench: Bench, core: Tokenizer, records: Sequence[StepLabels], folder: Pa
 
 
 def tokenizer(path: Path, learned: Sequence[StepLabels]) -> Tokenizer:
-    """Byte-level BPE with every digit by itself, learned from what is not tested on; labels have no part in it."""
+    """Byte-level BPE with every digit by itself, learned from what is not tested on; labels have no
+    part in it."""
     if not path.is_file():
         core = Tokenizer(models.BPE())
         digits = pre_tokenizers.Digits(individual_digits=True)
-        core.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+        core.pre_tokenizer = pre_tokenizers.Sequence(
+            [digits, pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        )
         core.decoder = decoders.ByteLevel()
         alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=[*SPECIAL], initial_alphabet=alphabet)
-        core.train_from_iterator((text for s in learned[::8] for text in (s.prompt.text, s.response.text)), trainer)
+        trainer = trainers.BpeTrainer(
+            vocab_size=VOCABULARY, special_tokens=[*SPECIAL], initial_alphabet=alphabet
+        )
+        core.train_from_iterator(
+            (text for s in learned[::8] for text in (s.prompt.text, s.response.text)), trainer
+        )
         config.write_atomic(path, core.to_str())
     return Tokenizer.from_str(path.read_text())
 
@@ -179,25 +202,45 @@ def tokenizer(path: Path, learned: Sequence[StepLabels]) -> Tokenizer:
 def small(core: Tokenizer, seed: int) -> RewardModel:
     """Two layers, 64 wide: 370,000 parameters, two thirds of them words."""
     pad, bos, eos = SPECIAL
-    words = PreTrainedTokenizerFast(tokenizer_object=core, pad_token=pad, bos_token=bos, eos_token=eos)
+    words = PreTrainedTokenizerFast(
+        tokenizer_object=core, pad_token=pad, bos_token=bos, eos_token=eos
+    )
     shape = LlamaConfig(
-        vocab_size=core.get_vocab_size(), hidden_size=64, intermediate_size=192, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=LONGEST, initializer_range=0.05,
-        num_labels=1, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-    )  # fmt: skip
+        vocab_size=core.get_vocab_size(),
+        hidden_size=64,
+        intermediate_size=192,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=LONGEST,
+        initializer_range=0.05,
+        num_labels=1,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
     torch.manual_seed(seed)
     layout = Layout(template="plain", max_length=LONGEST)
-    return checkpoint.wrap(LlamaForSequenceClassification(shape), words, layout=layout, readout=OUTCOME, seed=seed)
+    return checkpoint.wrap(
+        LlamaForSequenceClassification(shape), words, layout=layout, readout=OUTCOME, seed=seed
+    )
 
 
 def spent(folder: Path) -> str:
     """What the training took."""
-    steps = [row for row in map(json.loads, (folder / METRICS).read_text().splitlines()) if "tokens_per_second" in row]
+    steps = [
+        row
+        for row in map(json.loads, (folder / METRICS).read_text().splitlines())
+        if "tokens_per_second" in row
+    ]
     seconds = sum(row["tokens"] / row["tokens_per_second"] for row in steps)
     loss = float(np.mean([row["loss"] for row in steps[-50:]]))
     records = json.loads((folder / "training.json").read_text())["records"]
     passes = 32 * len(steps) / records
-    return f"{records:,} solutions, {passes:.1f} passes, {seconds:.0f} s, training loss of the last 50 steps {loss:.3f}"
+    return (
+        f"{records:,} solutions, {passes:.1f} passes, {seconds:.0f} s, training loss of the last 50"
+        f" steps {loss:.3f}"
+    )
 
 
 class Tests(NamedTuple):
@@ -216,7 +259,10 @@ def code(bench: Bench) -> Material:
     every: dict[str, tuple[dict[str, Any], list[tuple[str, bool]]]] = {}
     for task, text, label in samples():
         every.setdefault(task["task_id"], (task, []))[1].append((text, label))
-    inputs = {row["task_id"].replace("_", "/"): row["inputs"] for row in rows("HumanEvalPlusInputs_2023-04.jsonl.gz")}
+    inputs = {
+        row["task_id"].replace("_", "/"): row["inputs"]
+        for row in rows("HumanEvalPlusInputs_2023-04.jsonl.gz")
+    }
     known = {id: tests(task, inputs[id]) for id, (task, _) in every.items() if id in inputs}
     own = {id: every[id][0]["canonical_solution"] for id in known}
     drawn = range(bench.samples)
@@ -237,21 +283,38 @@ def code(bench: Bench) -> Material:
     lengths = column("length")
     whole = passed == 1.0
     held = proportion(
-        both[whole], clusters=[id for id, row in zip(sound, whole, strict=True) for _ in range(row.sum())]
+        both[whole],
+        clusters=[id for id, row in zip(sound, whole, strict=True) for _ in range(row.sum())],
     )
     distinct = {(id, row["program"]): row for id in sound for row in found[id]}
     seconds = [row["seconds"] for row in distinct.values()]
-    stages = Counter(f"{name} {stage}" for row in distinct.values() for name, stage in row["stages"].items())
+    stages = Counter(
+        f"{name} {stage}" for row in distinct.values() for name, stage in row["stages"].items()
+    )
     missing, failing = sorted(every.keys() - known.keys()), sorted(known.keys() - set(sound))
     notes = [
-        f"left out: {', '.join(missing)}, without extra inputs, and {', '.join(failing)}, whose own solution fails",
-        f"{labels.size:,} programs, {len(distinct):,} distinct, judged in {sum(seconds):.0f} s; "
-        f"{sum(s > bench.seconds for s in seconds)} of them took more than {bench.seconds} s on the clock",
+        (
+            f"left out: {', '.join(missing)}, without extra inputs, and {', '.join(failing)}, whose"
+            " own solution fails"
+        ),
+        (
+            f"{labels.size:,} programs, {len(distinct):,} distinct, judged in {sum(seconds):.0f} s;"
+            f" {sum(s > bench.seconds for s in seconds)} of them took more than {bench.seconds} s"
+            " on the clock"
+        ),
         f"how they ended: {', '.join(f'{key} {count:,}' for key, count in sorted(stages.items()))}",
-        f"{int(np.isnan(base + first + extra).sum())} programs are undecided, for the sandbox failed",
-        f"all base tests: {int((passed != labels).sum())} verdicts differ from the labels; "
-        f"pass@1 {np.nanmean(passed):.4f}, of the labels {labels.mean():.4f}",
-        f"of the programs that pass them, {held.value:.3f} [{held.low:.3f}, {held.high:.3f}] pass the extra inputs",
+        (
+            f"{int(np.isnan(base + first + extra).sum())} programs are undecided, for the sandbox"
+            " failed"
+        ),
+        (
+            f"all base tests: {int((passed != labels).sum())} verdicts differ from the labels; "
+            f"pass@1 {np.nanmean(passed):.4f}, of the labels {labels.mean():.4f}"
+        ),
+        (
+            f"of the programs that pass them, {held.value:.3f} [{held.low:.3f}, {held.high:.3f}]"
+            " pass the extra inputs"
+        ),
     ]
     return Material(
         proxies={
@@ -278,18 +341,29 @@ def tests(task: dict[str, Any], inputs: Sequence[Any]) -> Tests:
     assert isinstance(prompt, Prompt)
     extra = suite_of(prompt)
     assert extra is not None
-    return Tests(base.model_copy(update={"tests": every}), base.model_copy(update={"tests": every[:1]}), extra)
+    return Tests(
+        base.model_copy(update={"tests": every}),
+        base.model_copy(update={"tests": every[:1]}),
+        extra,
+    )
 
 
 def apart(source: str) -> Iterator[str]:
-    """A `check(candidate)` for every statement of HumanEval's that asks the program; `assert True` is none."""
+    """A `check(candidate)` for every statement of HumanEval's that asks the program; `assert True`
+    is none."""
     body = ast.parse(source).body
-    check = next(node for node in body if isinstance(node, ast.FunctionDef) and node.name == "check")
+    check = next(
+        node for node in body if isinstance(node, ast.FunctionDef) and node.name == "check"
+    )
     before = [node for node in check.body if not asks(node)]
     others = [node for node in body if node is not check]
     for node in filter(asks, check.body):
-        one = ast.FunctionDef(name="check", args=check.args, body=[*before, node], decorator_list=[], type_params=[])
-        yield ast.unparse(ast.fix_missing_locations(ast.Module(body=[*others, one], type_ignores=[])))
+        one = ast.FunctionDef(
+            name="check", args=check.args, body=[*before, node], decorator_list=[], type_params=[]
+        )
+        yield ast.unparse(
+            ast.fix_missing_locations(ast.Module(body=[*others, one], type_ignores=[]))
+        )
 
 
 def asks(node: ast.AST) -> bool:
@@ -300,7 +374,8 @@ def asks(node: ast.AST) -> bool:
 def ledger(
     bench: Bench, work: Sequence[tuple[str, str]], known: Mapping[str, tuple[dict[str, Any], Tests]]
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """What is known of each (task, response), programs of the same text judged once; what is missing is judged now."""
+    """What is known of each (task, response), programs of the same text judged once; what is
+    missing is judged now."""
     judged: dict[tuple[str, str], dict[str, Any]] = {}
 
     def take(row: dict[str, Any]) -> None:
@@ -316,7 +391,10 @@ def ledger(
         task, tests = known[id]
         source = program(text, "completion", task["entry_point"], task["prompt"])
         assert source is not None
-        key = id, hashlib.blake2b(source.code.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+        key = (
+            id,
+            hashlib.blake2b(source.code.encode(errors="surrogatepass"), digest_size=8).hexdigest(),
+        )
         if key not in judged or None in judged[key].values():
             row = {"task": id, "program": key[1], "length": len(source.code) - len(task["prompt"])}
             row |= verdicts(judge, text, tests)
@@ -338,7 +416,9 @@ def verdicts(judge: Code, text: str, tests: Tests) -> dict[str, Any]:
         if base.outcome != "right" and (base.stage != "tests" or base.credit):
             found["first"] = judge.check(text, tests.first)
         found["extra"] = judge.check(text, tests.extra)
-    shares = {name: None if v.outcome == "undecided" else v.credit or 0.0 for name, v in found.items()}
+    shares = {
+        name: None if v.outcome == "undecided" else v.credit or 0.0 for name, v in found.items()
+    }
     stages = {name: v.stage for name, v in found.items()}
     return {**shares, "stages": stages, "seconds": round(time.perf_counter() - start, 4)}
 
@@ -349,7 +429,9 @@ MATERIALS: Final = {"code": code, "gsm8k": gsm8k}
 def told(bench: Bench, name: str, material: Material) -> dict[str, Any]:
     """Sweep and studies of one material, with their files."""
     proxies, golds, out = material.proxies, material.golds, bench.out / name
-    sweep = sweep_best_of_n(proxies, golds, keys=material.keys, lengths=material.lengths, missing_gold="leave_out")
+    sweep = sweep_best_of_n(
+        proxies, golds, keys=material.keys, lengths=material.lengths, missing_gold="leave_out"
+    )
     studies = study(sweep, proxies, golds)
     prompts, responses = next(iter(golds.values())).shape
     notes = [f"{prompts:,} prompts, {responses} responses each", *material.notes, *sweep.notes]
@@ -361,7 +443,12 @@ def told(bench: Bench, name: str, material: Material) -> dict[str, Any]:
     # An oracle would be all that the report recommends.
     mortal = [s for s in studies if not s.proxy.startswith("oracle")]
     sections = overoptimization_report(mortal, axes=axes, paired=paired, notes=notes, run=run)
-    write_report(out / "report.html", "How hard may the proxy be pressed?", sections, subtitle=f"Real data: {name}")
+    write_report(
+        out / "report.html",
+        "How hard may the proxy be pressed?",
+        sections,
+        subtitle=f"Real data: {name}",
+    )
     return {
         "notes": notes,
         "studies": [row(s, proxies[s.proxy], golds[s.gold]) for s in studies],
@@ -394,10 +481,16 @@ def row(s: Study, proxy: Array, gold: Array) -> dict[str, Any]:
         },
         "trusted": [p.n for p in s.points if p.trusted],
         "counted": [p.n for p, c in zip(s.points, s.counted, strict=True) if c],
-        "fits": None if s.fits is None else {f.form: f.row() for f in (s.fits.best_of_n, s.fits.rl)},
+        "fits": (
+            None if s.fits is None else {f.form: f.row() for f in (s.fits.best_of_n, s.fits.rl)}
+        ),
         "delta_aicc": None if s.fits is None else s.fits.delta_aicc,
         "highest at n": max(s.points, key=lambda p: p.gold_mean.value).n,
-        "stop": None if s.stop is None else {"n": s.stop.n, "at end": s.stop.at_end, "words": s.stop.words},
+        "stop": (
+            None
+            if s.stop is None
+            else {"n": s.stop.n, "at end": s.stop.at_end, "words": s.stop.words}
+        ),
         "fall": s.fall,
         "kind": None if s.diagnosis is None else s.diagnosis.kind,
         "diagnosis": None if s.diagnosis is None else s.diagnosis.words,
@@ -408,7 +501,8 @@ def row(s: Study, proxy: Array, gold: Array) -> dict[str, Any]:
 
 
 def ordered(proxy: Array, gold: Array) -> Estimate:
-    """Pairs of a prompt that the proxy orders as gold does, ties one half: the mean over prompts."""
+    """Pairs of a prompt that the proxy orders as gold does, ties one half: the mean over
+    prompts."""
     shares = []
     for x, y in zip(proxy, gold, strict=True):
         better = y[:, None] > y[None, :]
@@ -419,22 +513,37 @@ def ordered(proxy: Array, gold: Array) -> Estimate:
 
 
 def shown(result: Mapping[str, Any]) -> str:
-    """Tables in Markdown; * marks n beyond an eighth of the pool, and KL is by formula / as it is."""
+    """Tables in Markdown; * marks n beyond an eighth of the pool, and KL is by formula / as it
+    is."""
     lines = []
     for name, found in result.items():
         studies = found["studies"]
         ns = [n for n in SHOWN if n in studies[0]["points"]]
         lines += [f"\n## {name}\n", *(f"- {note}" for note in found["notes"]), ""]
         lines += [*table(FITTED, map(fitted, studies)), ""]
-        lines += [*table(["proxy", "gold", *(f"n = {n}" for n in ns)], (gold_at(r, ns) for r in studies)), ""]
+        lines += [
+            *table(["proxy", "gold", *(f"n = {n}" for n in ns)], (gold_at(r, ns) for r in studies)),
+            "",
+        ]
         first = [r for r in studies if r["gold"] == studies[0]["gold"]]
-        lines += [*table(["proxy", *(f"KL, n = {n}" for n in ns)], (kl_at(r, ns) for r in first)), ""]
-        lines += [*table(["proxy", *(f"proxy, n = {n}" for n in ns)], (proxy_at(r, ns) for r in first)), ""]
+        lines += [
+            *table(["proxy", *(f"KL, n = {n}" for n in ns)], (kl_at(r, ns) for r in first)),
+            "",
+        ]
+        lines += [
+            *table(["proxy", *(f"proxy, n = {n}" for n in ns)], (proxy_at(r, ns) for r in first)),
+            "",
+        ]
         lines += [f"- {r['proxy']} against {r['gold']}: {r['verdict']}" for r in studies]
         for over, scalings in found["axes"].items():
-            lines += [f"- {what} over {over}: Spearman {cell(s.spearman)}" for what, s in scalings.items()]
+            lines += [
+                f"- {what} over {over}: Spearman {cell(s.spearman)}" for what, s in scalings.items()
+            ]
         for gold, (n, others) in found["paired"].items():
-            lines += [f"- {gold} at n = {n}, {proxy} less the first: {cell(e)}" for proxy, e in others.items()]
+            lines += [
+                f"- {gold} at n = {n}, {proxy} less the first: {cell(e)}"
+                for proxy, e in others.items()
+            ]
     return "\n".join(lines)
 
 
@@ -443,7 +552,18 @@ def table(heads: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
 
 
 FITTED: Final = (
-    *("proxy", "gold", "AUROC", "pairs", "alpha", "beta", "R^2", "peak d", "R^2 of the RL form", "dAICc"),
+    *(
+        "proxy",
+        "gold",
+        "AUROC",
+        "pairs",
+        "alpha",
+        "beta",
+        "R^2",
+        "peak d",
+        "R^2 of the RL form",
+        "dAICc",
+    ),
     *("highest at n", "stop at n", "lost at the last n", "kind"),
 )
 
@@ -455,7 +575,13 @@ def fitted(r: Mapping[str, Any]) -> list[str]:
         peak = "none" if one.get("peak_d") is None else part(one, "peak_d")
         if peak != "none" and not one["peak_in_range"]:
             peak += ", outside the data"
-        fits = [part(one, "alpha"), part(one, "beta"), f"{one['r2']:.3f}", peak, f"{other['r2']:.3f}"]
+        fits = [
+            part(one, "alpha"),
+            part(one, "beta"),
+            f"{one['r2']:.3f}",
+            peak,
+            f"{other['r2']:.3f}",
+        ]
         fits.append(f"{r['delta_aicc']:.1f}")
     stop = "none"
     if r["stop"] is not None and r["stop"]["n"] is not None:
@@ -465,7 +591,11 @@ def fitted(r: Mapping[str, Any]) -> list[str]:
 
 
 def gold_at(r: Mapping[str, Any], ns: Sequence[int]) -> list[str]:
-    return [r["proxy"], r["gold"], *(cell(r["points"][n]["gold"]) + ("" if n in r["trusted"] else "*") for n in ns)]
+    return [
+        r["proxy"],
+        r["gold"],
+        *(cell(r["points"][n]["gold"]) + ("" if n in r["trusted"] else "*") for n in ns),
+    ]
 
 
 def kl_at(r: Mapping[str, Any], ns: Sequence[int]) -> list[str]:
@@ -482,7 +612,10 @@ def cell(e: Estimate | None) -> str:
 
 
 def part(row: Mapping[str, Any], key: str) -> str:
-    low, high = (float("inf") if row[f"{key}_{end}"] is None else row[f"{key}_{end}"] for end in ("low", "high"))
+    low, high = (
+        float("inf") if row[f"{key}_{end}"] is None else row[f"{key}_{end}"]
+        for end in ("low", "high")
+    )
     return f"{row[key]:.3f} [{low:.3f}, {high:.3f}]"
 
 

@@ -1,7 +1,8 @@
-"""Tokens a second of our training step and our scoring, beside a bare transformers loop on the same model and batches.
+"""Tokens a second of our training step and our scoring, beside a bare transformers loop on the same
+model and batches.
 
-Both sides take turns in one process, so that whatever else the machine does hits both; the ratio is the median
-of the paired ratios, with the range of their middle half. Prints one line of JSON.
+Both sides take turns in one process, so that whatever else the machine does hits both; the ratio is
+the median of the paired ratios, with the range of their middle half. Prints one line of JSON.
 
     python bench/plain_loop.py                      # the shape of SmolLM2-135M, random weights
     python bench/plain_loop.py --size small         # 6 layers, 256 wide
@@ -33,8 +34,18 @@ from assay.training.settings import Settings
 from assay.types import Group, Preference, Prompt, Response
 
 SIZES = {
-    "smol": {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "heads": (9, 3)},
-    "small": {"hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 6, "heads": (4, 2)},
+    "smol": {
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "heads": (9, 3),
+    },
+    "small": {
+        "hidden_size": 256,
+        "intermediate_size": 768,
+        "num_hidden_layers": 6,
+        "heads": (4, 2),
+    },
     "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "heads": (4, 2)},
 }
 
@@ -42,26 +53,45 @@ SPECIAL = {"<pad>": 0, "<eos>": 1, "<bos>": 2}
 
 
 def model(size: str, dtype: str, device: str) -> RewardModel:
-    """A random Llama classifier with a word-level tokenizer of 49,152 words (512 for the tiny one)."""
+    """A random Llama classifier with a word-level tokenizer of 49,152 words (512 for the tiny
+    one)."""
     shape = dict(SIZES[size])
     heads, kv_heads = shape.pop("heads")
     words = 512 if size == "tiny" else 49_152
     config = AutoConfig.for_model(
-        "llama", vocab_size=words, num_attention_heads=heads, num_key_value_heads=kv_heads, num_labels=1,
-        tie_word_embeddings=True, pad_token_id=0, eos_token_id=1, bos_token_id=2, max_position_embeddings=4096, **shape,
-    )  # fmt: skip
-    core = Tokenizer(models.WordLevel(SPECIAL | {f"w{i}": i for i in range(3, words)}, unk_token="w3"))
+        "llama",
+        vocab_size=words,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        num_labels=1,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+        max_position_embeddings=4096,
+        **shape,
+    )
+    core = Tokenizer(
+        models.WordLevel(SPECIAL | {f"w{i}": i for i in range(3, words)}, unk_token="w3")
+    )
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>"
+    )
     torch.manual_seed(0)
     network = AutoModelForSequenceClassification.from_config(config).to(getattr(torch, dtype))
-    wrapped = wrap(network, tokenizer, layout=Layout(max_length=4096), readout=PREFERENCE).to(device)
-    # What sharing prompts buys is measured in bench/shared_prefix.py; here both sides do the same work.
+    wrapped = wrap(network, tokenizer, layout=Layout(max_length=4096), readout=PREFERENCE).to(
+        device
+    )
+    # What sharing prompts buys is measured in bench/shared_prefix.py; here both sides do the same
+    # work.
     wrapped.forced = Engine("plain", "asked for", 0.0)
     return wrapped
 
 
-def pairs(count: int, prompt: int, response: tuple[int, int], rng: random.Random) -> list[Preference]:
+def pairs(
+    count: int, prompt: int, response: tuple[int, int], rng: random.Random
+) -> list[Preference]:
     """Random words: a prompt of one length, responses of lengths drawn evenly."""
 
     def text(length: int) -> str:
@@ -70,7 +100,10 @@ def pairs(count: int, prompt: int, response: tuple[int, int], rng: random.Random
     return [
         Preference(
             prompt=Prompt.of(text(prompt)),
-            responses=(Response.of(text(rng.randint(*response))), Response.of(text(rng.randint(*response)))),
+            responses=(
+                Response.of(text(rng.randint(*response))),
+                Response.of(text(rng.randint(*response))),
+            ),
             prefer=1.0,
         )
         for _ in range(count)
@@ -78,14 +111,22 @@ def pairs(count: int, prompt: int, response: tuple[int, int], rng: random.Random
 
 
 def training(arguments: argparse.Namespace) -> tuple[Callable[[int], int], Callable[[int], int]]:
-    """Our step and a bare one, each on its own copy of the model; they return the tokens they took."""
+    """Our step and a bare one, each on its own copy of the model; they return the tokens they
+    took."""
     rng = random.Random(0)
-    records = pairs(arguments.pairs * (arguments.steps + 1), arguments.prompt, tuple(arguments.response), rng)
-    settings = Settings(batch_size=arguments.pairs, micro_tokens=arguments.micro_tokens, learning_rate=1e-5)
+    records = pairs(
+        arguments.pairs * (arguments.steps + 1), arguments.prompt, tuple(arguments.response), rng
+    )
+    settings = Settings(
+        batch_size=arguments.pairs, micro_tokens=arguments.micro_tokens, learning_rate=1e-5
+    )
     ours, bare = (model(arguments.size, arguments.dtype, arguments.device) for _ in range(2))
     examples, _ = encode(records, ours.encoder, BradleyTerry())
     task = loop.task_of(ours, examples, BradleyTerry(), settings)
-    optimiser, bare_optimiser = descent.optimiser_of(ours, settings), descent.optimiser_of(bare, settings)
+    optimiser, bare_optimiser = (
+        descent.optimiser_of(ours, settings),
+        descent.optimiser_of(bare, settings),
+    )
     network = bare.network.to(getattr(torch, arguments.dtype)).train()
 
     def our_step(i: int) -> int:
@@ -94,17 +135,31 @@ def training(arguments: argparse.Namespace) -> tuple[Callable[[int], int], Calla
 
     def bare_step(i: int) -> int:
         # The same pairs to a pass: sorted by length, as many as the budget allows.
-        batch = sorted(examples[i * arguments.pairs : (i + 1) * arguments.pairs], key=lambda e: e.length)
+        batch = sorted(
+            examples[i * arguments.pairs : (i + 1) * arguments.pairs], key=lambda e: e.length
+        )
         tokens = 0
         while batch:
             count = max(
-                [n for n in range(1, len(batch) + 1) if 2 * n * batch[n - 1].length <= arguments.micro_tokens] or [1]
+                [
+                    n
+                    for n in range(1, len(batch) + 1)
+                    if 2 * n * batch[n - 1].length <= arguments.micro_tokens
+                ]
+                or [1]
             )
             part, batch = batch[:count], batch[count:]
             ids = [torch.from_numpy(row).long() for e in part for row in e.ids]
-            padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=0).to(arguments.device)
-            rewards = network(input_ids=padded, attention_mask=(padded != 0).long()).logits.view(-1, 2)
-            loss = -torch.nn.functional.logsigmoid(rewards[:, 0] - rewards[:, 1]).sum() / arguments.pairs
+            padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=0).to(
+                arguments.device
+            )
+            rewards = network(input_ids=padded, attention_mask=(padded != 0).long()).logits.view(
+                -1, 2
+            )
+            loss = (
+                -torch.nn.functional.logsigmoid(rewards[:, 0] - rewards[:, 1]).sum()
+                / arguments.pairs
+            )
             loss.backward()
             tokens += sum(map(len, ids))
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -122,30 +177,43 @@ def scoring(arguments: argparse.Namespace) -> tuple[Callable[[int], int], Callab
     records = pairs(8 * (arguments.steps + 1), arguments.prompt, tuple(arguments.response), rng)
     ours, bare = (model(arguments.size, arguments.dtype, arguments.device) for _ in range(2))
     scorer = LocalScorer(ours, micro_tokens=arguments.micro_tokens)
-    tokenizer, network = bare.encoder.tokenizer, bare.network.to(getattr(torch, arguments.dtype)).eval()
+    tokenizer, network = (
+        bare.encoder.tokenizer,
+        bare.network.to(getattr(torch, arguments.dtype)).eval(),
+    )
     items = [(r.prompt, x) for r in records for x in r.responses]
     sizes = [len(s.ids) for s in ours.encoder.encode(items)]
     lengths = [sum(sizes[i : i + 16]) for i in range(0, len(sizes), 16)]
 
     def our_scores(i: int) -> int:
-        scorer.score([Group(prompt=r.prompt, responses=r.responses) for r in records[i * 8 : (i + 1) * 8]])
+        scorer.score(
+            [Group(prompt=r.prompt, responses=r.responses) for r in records[i * 8 : (i + 1) * 8]]
+        )
         return lengths[i]
 
     @torch.inference_mode()
     def bare_scores(i: int) -> int:
-        texts = [f"<bos> {r.prompt.text}\n{x.text} <eos>" for r in records[i * 8 : (i + 1) * 8] for x in r.responses]
+        texts = [
+            f"<bos> {r.prompt.text}\n{x.text} <eos>"
+            for r in records[i * 8 : (i + 1) * 8]
+            for x in r.responses
+        ]
         texts.sort(key=lambda text: -text.count(" "))
         while texts:
             count = max(1, arguments.micro_tokens // (texts[0].count(" ") + 2))
             batch = tokenizer(texts[:count], padding=True, return_tensors="pt").to(arguments.device)
-            network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.float().cpu().tolist()
+            network(
+                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+            ).logits.float().cpu().tolist()
             texts = texts[count:]
         return lengths[i]
 
     return our_scores, bare_scores
 
 
-def compare(sides: tuple[Callable[[int], int], Callable[[int], int]], steps: int, device: str) -> dict[str, Any]:
+def compare(
+    sides: tuple[Callable[[int], int], Callable[[int], int]], steps: int, device: str
+) -> dict[str, Any]:
     """Both sides in turn; the first of each warms up."""
     speeds: list[list[float]] = [[], []]
     for i in range(steps + 1):
@@ -169,13 +237,17 @@ def compare(sides: tuple[Callable[[int], int], Callable[[int], int]], steps: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", choices=SIZES, default="smol")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--pairs", type=int, default=4, help="pairs a step")
     parser.add_argument("--prompt", type=int, default=256, help="tokens of a prompt")
-    parser.add_argument("--response", type=int, nargs=2, default=(64, 256), help="shortest and longest response")
+    parser.add_argument(
+        "--response", type=int, nargs=2, default=(64, 256), help="shortest and longest response"
+    )
     parser.add_argument("--micro-tokens", type=int, default=8192)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--threads", type=int, default=None)
@@ -186,7 +258,13 @@ def main() -> None:
         "train": compare(training(arguments), arguments.steps, arguments.device),
         "score": compare(scoring(arguments), arguments.steps, arguments.device),
     }
-    print(json.dumps(vars(arguments) | {"threads": torch.get_num_threads(), "torch": torch.__version__} | result))
+    print(
+        json.dumps(
+            vars(arguments)
+            | {"threads": torch.get_num_threads(), "torch": torch.__version__}
+            | result
+        )
+    )
 
 
 if __name__ == "__main__":

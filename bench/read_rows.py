@@ -1,9 +1,10 @@
 """Rows a second, and the most memory, of reading and validating a data file as a stream.
 
-    python bench/read_rows.py                     # the 165,864 rows of gsm8k/genrm_train_samples.jsonl.gz
-    python bench/read_rows.py FILE
+    python bench/read_rows.py                     # the 165,864 rows of
+    gsm8k/genrm_train_samples.jsonl.gz python bench/read_rows.py FILE
 
-Prints one line of JSON. Beside it, as the limit, the same file only decompressed and parsed as JSON.
+Prints one line of JSON. Beside it, as the limit, the same file only decompressed and parsed as
+JSON.
 """
 
 import gzip
@@ -46,4 +47,6 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else DATA / "gsm8k" / "genrm_train_samples.jsonl.gz")
+    main(
+        Path(sys.argv[1]) if len(sys.argv) > 1 else DATA / "gsm8k" / "genrm_train_samples.jsonl.gz"
+    )

@@ -1,19 +1,22 @@
-"""A process reward model on real step labels, tested on questions it has not seen and on a task it has not seen.
+"""A process reward model on real step labels, tested on questions it has not seen and on a task it
+has not seen.
 
-    python -m bench.real_prm                                      # a subset: about an hour on one core
-    python -m bench.real_prm --train 0 --test 0 --device cuda     # all
+    python -m bench.real_prm                                      # a subset: about an hour on one
+    core python -m bench.real_prm --train 0 --test 0 --device cuda     # all
 
-SmolLM2-135M learns from Mr-Ben (people's labels up to the first error), BIG-Bench Mistake (the same) and PRMBench
-(errors put in on purpose, every step labelled), a third of the solutions each, split by question. It is measured by the
-benchmarks' own metrics at its own decision, one half, and at the threshold that is best on solutions kept from
-training; and, far from what it has learned, on the states of a Game-of-24 search, where an exact solver knows which can
-still be won and GPT-4 gave its opinion. PRMScores that were published: Math-Shepherd-7B .470, Llemma-PRM800K .520,
-Qwen-PRM-7B .655. GPT-4's opinion of all the states has AUROC .755, .995 and 1.0 at depth 1, 2 and 3.
+SmolLM2-135M learns from Mr-Ben (people's labels up to the first error), BIG-Bench Mistake (the
+same) and PRMBench (errors put in on purpose, every step labelled), a third of the solutions each,
+split by question. It is measured by the benchmarks' own metrics at its own decision, one half, and
+at the threshold that is best on solutions kept from training; and, far from what it has learned, on
+the states of a Game-of-24 search, where an exact solver knows which can still be won and GPT-4 gave
+its opinion. PRMScores that were published: Math-Shepherd-7B .470, Llemma-PRM800K .520, Qwen-PRM-7B
+.655. GPT-4's opinion of all the states has AUROC .755, .995 and 1.0 at depth 1, 2 and 3.
 
-Rulers are measured on the solutions that the model could score: the long ones are left out, and they are mostly wrong.
+Rulers are measured on the solutions that the model could score: the long ones are left out, and
+they are mostly wrong.
 
-Started again, it goes on where it was: training from its checkpoint, the tests with what is not scored yet. A finished
-model of other settings or records is refused.
+Started again, it goes on where it was: training from its checkpoint, the tests with what is not
+scored yet. A finished model of other settings or records is refused.
 """
 
 import dataclasses
@@ -67,7 +70,8 @@ class Bench:
     train: int = 900
     """Training solutions, of the three benchmarks alike; 0 = all."""
     tune: int = 100
-    """Solutions a benchmark, of training questions, that tune the threshold and are not trained on."""
+    """Solutions a benchmark, of training questions, that tune the threshold and are not trained
+    on."""
     test: int = 150
     """Test solutions a benchmark; 0 = all."""
     states: int = 60
@@ -90,18 +94,25 @@ class Bench:
         parts = {name: self.parts(benchmark) for name, benchmark in benchmarks().items()}
         records = [record for learn, _, _ in parts.values() for record in learn]
         for name, (learn, tune, test) in parts.items():
-            print(base_rates(name, {"training": learn, "threshold": tune, "test": test}), flush=True)
+            print(
+                base_rates(name, {"training": learn, "threshold": tune, "test": test}), flush=True
+            )
         print(base_rates("all", {"training": records}), flush=True)
         folder = self.fit(records)
         scorer = LocalScorer(
-            checkpoint.load(folder, dtype=self.score_dtype, device=self.device), micro_tokens=self.micro_tokens
+            checkpoint.load(folder, dtype=self.score_dtype, device=self.device),
+            micro_tokens=self.micro_tokens,
         )
-        results: dict[str, Any] = {"settings": json.loads(json.dumps(dataclasses.asdict(self), default=str))}
+        results: dict[str, Any] = {
+            "settings": json.loads(json.dumps(dataclasses.asdict(self), default=str))
+        }
         results["training"] = {"solutions": len(records), "step_seconds": step_seconds(folder)}
         for name, benchmark in benchmarks().items():
             _, tune, test = parts[name]
             scores = self.scored(scorer, test, f"{name}, test")
-            threshold = best_threshold(benchmark, tune, self.scored(scorer, tune, f"{name}, threshold"))
+            threshold = best_threshold(
+                benchmark, tune, self.scored(scorer, tune, f"{name}, threshold")
+            )
             own = beside_rulers(benchmark, test, scores)
             tuned = beside_rulers(dataclasses.replace(benchmark, threshold=threshold), test, scores)
             steps = evaluate(test, scores, probabilities=True)
@@ -113,14 +124,19 @@ class Bench:
                 "steps": steps.to_json(),
             }
             subsets = {str(record.prompt.meta["subset"]) for record in test}
-            for title, report in (("own decision", own), (f"threshold {threshold}", tuned), ("steps", steps)):
+            for title, report in (
+                ("own decision", own),
+                (f"threshold {threshold}", tuned),
+                ("steps", steps),
+            ):
                 print(rows(f"{name} | {title}", report, subsets), flush=True)
         results["game24"] = self.game24(scorer)
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / "result.json").write_text(json.dumps(results, indent=1))
 
     def parts(self, benchmark: Any) -> tuple[list[StepLabels], list[StepLabels], list[StepLabels]]:
-        """Training solutions, those that tune the threshold, and test solutions: no question is on two sides."""
+        """Training solutions, those that tune the threshold, and test solutions: no question is on
+        two sides."""
         every = benchmark.records()
         random.Random(self.seed).shuffle(every)
         shares: dict[Side, float] = {"test": self.test_share, "valid": 0.1}
@@ -128,18 +144,31 @@ class Bench:
         questions = [normal(r.prompt.text) for r in every]
         sides = [side(Prompt.of(one.get(text, text)), shares, self.seed) for text in questions]
         names: tuple[Side, ...] = ("train", "valid", "test")
-        learn, tune, test = ([r for r, s in zip(every, sides, strict=True) if s == name] for name in names)
-        # Long ones would only be dropped: where few are asked for, they are drawn from those that may fit.
+        learn, tune, test = (
+            [r for r, s in zip(every, sides, strict=True) if s == name] for name in names
+        )
+        # Long ones would only be dropped: where few are asked for, they are drawn from those that
+        # may fit.
         fit = [r for r in learn if len(r.prompt.text) + len(r.response.text) < 3 * self.max_length]
-        print(f"{len(learn) - len(fit)} of {len(learn)} training solutions are not drawn from: too long", flush=True)
+        print(
+            f"{len(learn) - len(fit)} of {len(learn)} training solutions are not drawn from: too"
+            " long",
+            flush=True,
+        )
         learn = fit
-        return learn[: -(-self.train // 3) or None], tune[: self.tune or None], test[: self.test or None]
+        return (
+            learn[: -(-self.train // 3) or None],
+            tune[: self.tune or None],
+            test[: self.test or None],
+        )
 
     def fit(self, records: Sequence[StepLabels]) -> Path:
         """The model, trained and saved; the folder."""
         folder = self.out / "model"
         layout = Layout(template="plain", join="\n\n", max_length=self.max_length, close=False)
-        model = checkpoint.create(smol_folder(), layout=layout, readout=PROCESS, seed=self.seed).to(self.device)
+        model = checkpoint.create(smol_folder(), layout=layout, readout=PROCESS, seed=self.seed).to(
+            self.device
+        )
         settings = Settings(
             epochs=self.epochs,
             learning_rate=self.learning_rate,
@@ -149,7 +178,8 @@ class Bench:
             checkpoint_every=10,
             seed=self.seed,
         )
-        # Every label there is: Mr-Ben and BIG-Bench Mistake have none after the first error, PRMBench has.
+        # Every label there is: Mr-Ben and BIG-Bench Mistake have none after the first error,
+        # PRMBench has.
         train(model, records, loss=StepBCE(), settings=settings, out=folder)
         return folder
 
@@ -162,12 +192,17 @@ class Bench:
         return read_scores(path, records)
 
     def game24(self, scorer: LocalScorer) -> dict[str, Any]:
-        """AUROC of the last step's score for "24 can still be made", by depth, beside GPT-4's opinion and rulers."""
+        """AUROC of the last step's score for "24 can still be made", by depth, beside GPT-4's
+        opinion and rulers."""
         found: dict[str, Any] = {}
         for depth, states in game24_states().items():
             rng = random.Random(self.seed)
             rng.shuffle(states)
-            kept = [s for won in (True, False) for s in [s for s in states if s.won == won][: self.states or None]]
+            kept = [
+                s
+                for won in (True, False)
+                for s in [s for s in states if s.won == won][: self.states or None]
+            ]
             groups = [Group(prompt=s.prompt, responses=(s.response,)) for s in kept]
             every = [row[0] for row in scorer.score(groups)]
             there = [i for i, score in enumerate(every) if isinstance(score, Score)]
@@ -178,31 +213,37 @@ class Bench:
                 "model, product": [every[i].value for i in there],  # type: ignore[union-attr]
                 "GPT-4": [kept[i].opinion for i in there],
                 "shorter": [-len(kept[i].response.text) for i in there],
-                "whole numbers left": [float(all(n.denominator == 1 for n in kept[i].left)) for i in there],
+                "whole numbers left": [
+                    float(all(n.denominator == 1 for n in kept[i].left)) for i in there
+                ],
                 "largest left is small": [-float(max(kept[i].left)) for i in there],
             }
             opinions = auroc(
-                [s.opinion for s in states], [s.won for s in states], clusters=[s.prompt.text for s in states]
+                [s.opinion for s in states],
+                [s.won for s in states],
+                clusters=[s.prompt.text for s in states],
             )
             found[str(depth)] = {"GPT-4, all states": dataclasses.asdict(opinions)}
             print(
-                f"| Game of 24, depth {depth} | GPT-4, all states | {opinions.value:.3f} [{opinions.low:.3f}, "
-                f"{opinions.high:.3f}] | {len(states)} states, {sum(s.won for s in states)} can be won |",
+                f"| Game of 24, depth {depth} | GPT-4, all states | {opinions.value:.3f}"
+                f" [{opinions.low:.3f}, {opinions.high:.3f}] | {len(states)} states,"
+                f" {sum(s.won for s in states)} can be won |",
                 flush=True,
             )
             for name, values in choosers.items():
                 area = auroc(values, won, clusters=of, unscored=len(every) - len(there))
                 found[str(depth)][name] = dataclasses.asdict(area)
                 print(
-                    f"| Game of 24, depth {depth} | {name} | {area.value:.3f} [{area.low:.3f}, {area.high:.3f}] | "
-                    f"{len(there)} states, {sum(won)} can be won |",
+                    f"| Game of 24, depth {depth} | {name} | {area.value:.3f} [{area.low:.3f},"
+                    f" {area.high:.3f}] | {len(there)} states, {sum(won)} can be won |",
                     flush=True,
                 )
         return found
 
 
 def one_question() -> dict[str, str]:
-    """PRMBench's altered questions, normalised -> one question for all of the same original, directly or not."""
+    """PRMBench's altered questions, normalised -> one question for all of the same original,
+    directly or not."""
     root: dict[str, str] = {}
 
     def find(text: str) -> str:
@@ -227,10 +268,15 @@ def benchmarks() -> dict[str, Any]:
 
 
 def pooled(records: Sequence[StepLabels]) -> list[StepLabels]:
-    """The records as one subset: a mean over subsets is not defined where one has no right, or no wrong, solution."""
+    """The records as one subset: a mean over subsets is not defined where one has no right, or no
+    wrong, solution."""
     return [
         record.model_copy(
-            update={"prompt": record.prompt.model_copy(update={"meta": {**record.prompt.meta, "subset": "all"}})}
+            update={
+                "prompt": record.prompt.model_copy(
+                    update={"meta": {**record.prompt.meta, "subset": "all"}}
+                )
+            }
         )
         for record in records
     ]
@@ -243,21 +289,26 @@ def best_threshold(benchmark: Any, records: Sequence[StepLabels], scores: Scores
     """
     few = dataclasses.replace(benchmark, resamples=10)
     values = [
-        dataclasses.replace(few, threshold=tau).metrics(pooled(records), scores)[benchmark.headline].value
+        dataclasses.replace(few, threshold=tau)
+        .metrics(pooled(records), scores)[benchmark.headline]
+        .value
         for tau in THRESHOLDS
     ]
     if np.isnan(values).all():
         raise DataError(
-            f"{benchmark.headline} is not defined on the {len(records)} solutions that tune the threshold; give more "
-            "(--tune), right and wrong ones"
+            f"{benchmark.headline} is not defined on the {len(records)} solutions that tune the"
+            " threshold; give more (--tune), right and wrong ones"
         )
     return float(THRESHOLDS[int(np.nanargmax(values))])
 
 
 def beside_rulers(benchmark: Any, records: Sequence[StepLabels], scores: Scores) -> Report:
-    """The benchmark's report with the headline over all subsets together too, and rulers on what could be scored."""
+    """The benchmark's report with the headline over all subsets together too, and rulers on what
+    could be scored."""
     report = measure(benchmark, records, scores)
-    there = [record for record, (score,) in zip(records, scores, strict=True) if isinstance(score, Score)]
+    there = [
+        record for record, (score,) in zip(records, scores, strict=True) if isinstance(score, Score)
+    ]
     key = f"pooled_{benchmark.headline}"
     together = benchmark.metrics(pooled(records), scores)[benchmark.headline]
     rulers = {
@@ -266,7 +317,9 @@ def beside_rulers(benchmark: Any, records: Sequence[StepLabels], scores: Scores)
         if name.startswith(f"{benchmark.headline}/")
     }
     return dataclasses.replace(
-        report, metrics={**report.metrics, key: together}, rulers={**benchmark.rulers(there), **rulers}
+        report,
+        metrics={**report.metrics, key: together},
+        rulers={**benchmark.rulers(there), **rulers},
     )
 
 
@@ -279,8 +332,9 @@ def base_rates(name: str, parts: dict[str, Sequence[StepLabels]]) -> str:
         erring = sum(any(y is not None and y < 0.5 for y in record.labels) for record in records)
         subsets = Counter(str(record.prompt.meta["subset"]) for record in records)
         lines.append(
-            f"{name}, {part}: {len(records)} solutions, {erring} with an error; {len(labels)} labelled steps, {wrong} "
-            f"({wrong / max(1, len(labels)):.3f}) wrong; {', '.join(f'{k} {n}' for k, n in subsets.most_common())}"
+            f"{name}, {part}: {len(records)} solutions, {erring} with an error; {len(labels)}"
+            f" labelled steps, {wrong} ({wrong / max(1, len(labels)):.3f}) wrong;"
+            f" {', '.join(f'{k} {n}' for k, n in subsets.most_common())}"
         )
     return "\n".join(lines)
 
@@ -288,15 +342,23 @@ def base_rates(name: str, parts: dict[str, Sequence[StepLabels]]) -> str:
 def step_seconds(folder: Path) -> float:
     """Seconds that all training steps took, over however many starts."""
     rows = map(json.loads, (folder / METRICS).read_text().splitlines())
-    return sum(float(row["tokens"] / row["tokens_per_second"]) for row in rows if "tokens_per_second" in row)
+    return sum(
+        float(row["tokens"] / row["tokens_per_second"])
+        for row in rows
+        if "tokens_per_second" in row
+    )
 
 
 def step_rulers(records: Sequence[StepLabels], scores: Scores) -> dict[str, Estimate]:
-    """AUROC of rules that look at a step's place or length alone, over the steps that the model's AUROC is over.
+    """AUROC of rules that look at a step's place or length alone, over the steps that the model's
+    AUROC is over.
 
-    Where labels end at the first error the wrong step is the last one labelled, so that "earlier" is no weak ruler.
+    Where labels end at the first error the wrong step is the last one labelled, so that "earlier"
+    is no weak ruler.
     """
-    there = [record for record, (score,) in zip(records, scores, strict=True) if isinstance(score, Score)]
+    there = [
+        record for record, (score,) in zip(records, scores, strict=True) if isinstance(score, Score)
+    ]
     rows = [
         (i, len(step), y, prompt_key(record.prompt))
         for record in there
@@ -314,9 +376,14 @@ def step_rulers(records: Sequence[StepLabels], scores: Scores) -> dict[str, Esti
 def rows(title: str, report: Report, subsets: set[str]) -> str:
     """The report's part of the table; the rulers of every subset are in the file alone."""
     lines = [(key, e) for key, e in report.metrics.items()]
-    lines += [(key, e) for key, e in report.rulers.items() if not any(key.startswith(f"{s}_") for s in subsets)]
+    lines += [
+        (key, e)
+        for key, e in report.rulers.items()
+        if not any(key.startswith(f"{s}_") for s in subsets)
+    ]
     return "\n".join(
-        f"| {title} | {key} | {e.value:.3f} [{e.low:.3f}, {e.high:.3f}] | {e.n} | {e.unscored} |" for key, e in lines
+        f"| {title} | {key} | {e.value:.3f} [{e.low:.3f}, {e.high:.3f}] | {e.n} | {e.unscored} |"
+        for key, e in lines
     )
 
 
@@ -339,8 +406,9 @@ LEFT = re.compile(r"\(left: ([^)]*)\)\s*$")
 def game24_states() -> dict[int, list[State]]:
     """The distinct states of the search, by depth.
 
-    Left out are those with more or fewer numbers left than operations leave, by GPT-4's own slip: 31 of 3,085 at depth
-    2 and 429 of 2,014 at depth 3. At depth 3 one number is left, and whether it is 24 can be read off.
+    Left out are those with more or fewer numbers left than operations leave, by GPT-4's own slip:
+    31 of 3,085 at depth 2 and 429 of 2,014 at depth 3. At depth 3 one number is left, and whether
+    it is 24 can be read off.
     """
     found: dict[int, dict[tuple[str, str], State]] = {1: {}, 2: {}, 3: {}}
     for game in json.loads(gzip.decompress(GAME24.read_bytes())):

@@ -1,9 +1,11 @@
-"""A real language model under a reward that a program gives: SmolLM2-135M, LoRA, and a run that is killed and goes on.
+"""A real language model under a reward that a program gives: SmolLM2-135M, LoRA, and a run that is
+killed and goes on.
 
     python -m bench.rl_smol --json
 
-The reward is half for brevity (1 up to twelve words, 0 from twenty-four on) and half for an end in a question mark:
-nothing that the model does by itself, and nothing to be wished for; what is measured is the loop.
+The reward is half for brevity (1 up to twelve words, 0 from twenty-four on) and half for an end in
+a question mark: nothing that the model does by itself, and nothing to be wished for; what is
+measured is the loop.
 """
 
 import contextlib
@@ -30,10 +32,37 @@ from assay.scorers.called import Called
 from assay.types import Prompt
 
 THINGS = (
-    "the sea", "a bicycle", "rain", "bread", "the moon", "a violin", "chess", "honey", "winter", "a bridge", "tea",
-    "an owl", "sleep", "a map", "fire", "the alphabet", "a clock", "salt", "a forest", "glass", "a letter", "music",
-    "a garden", "wind", "a mirror", "iron", "a story", "the desert", "a shoe", "paper",
-)  # fmt: skip
+    "the sea",
+    "a bicycle",
+    "rain",
+    "bread",
+    "the moon",
+    "a violin",
+    "chess",
+    "honey",
+    "winter",
+    "a bridge",
+    "tea",
+    "an owl",
+    "sleep",
+    "a map",
+    "fire",
+    "the alphabet",
+    "a clock",
+    "salt",
+    "a forest",
+    "glass",
+    "a letter",
+    "music",
+    "a garden",
+    "wind",
+    "a mirror",
+    "iron",
+    "a story",
+    "the desert",
+    "a shoe",
+    "paper",
+)
 ASKED = ("Tell me about {}.", "What is {}?", "Why do people like {}?", "Describe {} to a child.")
 SETTINGS = replace(
     RECIPES["rloo"],
@@ -53,7 +82,10 @@ SETTINGS = replace(
 def brief_question(completions: Sequence[str], **_: Any) -> list[float]:
     """Half for brevity, half for a question."""
     brief = [min(1.0, max(0.0, 2 - len(text.split()) / 12)) for text in completions]
-    return [0.5 * b + 0.5 * text.strip().endswith("?") for b, text in zip(brief, completions, strict=True)]
+    return [
+        0.5 * b + 0.5 * text.strip().endswith("?")
+        for b, text in zip(brief, completions, strict=True)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +97,8 @@ class Bench:
     rounds: int = 30
     """Of the whole run."""
     again: int = 4
-    """Rounds of the run that is killed half way, and of the same one undisturbed; 0 leaves them out."""
+    """Rounds of the run that is killed half way, and of the same one undisturbed; 0 leaves them
+    out."""
     rank: int = 16
     """Of the adapters."""
     groups: int = 4
@@ -134,8 +167,14 @@ class Bench:
             self.run("killed", self.again, stop=self.again // 2 + 1)
         gone_on = self.run("killed", self.again)
         timed = {"seconds", "tokens_per_second", "memory_mb"}
-        rows = [[{k: v for k, v in row.items() if k not in timed} for row in r.rows] for r in (undisturbed, gone_on)]
-        weights = [(self.out / n / "policy" / "model.safetensors").read_bytes() for n in ("undisturbed", "killed")]
+        rows = [
+            [{k: v for k, v in row.items() if k not in timed} for row in r.rows]
+            for r in (undisturbed, gone_on)
+        ]
+        weights = [
+            (self.out / n / "policy" / "model.safetensors").read_bytes()
+            for n in ("undisturbed", "killed")
+        ]
         return rows[0] == rows[1] and weights[0] == weights[1]
 
 
@@ -143,7 +182,10 @@ def summary(done: Optimised) -> dict[str, Any]:
     looks = [row for row in done.rows if "watch" in row]
     rows = [row for row in done.rows if "reward" in row]
     return {
-        "held_out": [{"round": row["step"]} | {k: row["watch"][k] for k in ("proxy", "kl", "length")} for row in looks],
+        "held_out": [
+            {"round": row["step"]} | {k: row["watch"][k] for k in ("proxy", "kl", "length")}
+            for row in looks
+        ],
         "reward": [round(row["reward"], 3) for row in rows],
         "kl": [round(row["kl"], 3) for row in rows],
         "seconds_a_round": sum(row["seconds"] for row in rows) / len(rows),

@@ -1,7 +1,9 @@
-"""What a policy learns from each way to pay for steps: DeepSeek-R1's remark about neural process rewards, as a picture.
+"""What a policy learns from each way to pay for steps: DeepSeek-R1's remark about neural process
+rewards, as a picture.
 
-In the arithmetic world a policy of about 100k parameters, right about half of the time, is trained against a process
-model in every placement, against the truth, and against both. Each arm is a run of its own, which resumes.
+In the arithmetic world a policy of about 100k parameters, right about half of the time, is trained
+against a process model in every placement, against the truth, and against both. Each arm is a run
+of its own, which resumes.
 
     python -m bench.rl_worlds --json
 """
@@ -61,7 +63,10 @@ ARMS: Mapping[str, tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]]] = {
     "min": ([{"aggregate": "min"}], {}),
     "product": ([{"aggregate": "product"}], {}),
     "minus one": ([{"place": "minus_one"}], {}),
-    "differences": ([{"place": "difference"}], {"advantage": "reinforce_plus_plus", "whiten": "no"}),
+    "differences": (
+        [{"place": "difference"}],
+        {"advantage": "reinforce_plus_plus", "whiten": "no"},
+    ),
     "PURE (softmin)": ([{"place": "softmin"}], {"advantage": "token_rloo"}),
     "GRPO-process": ([{"place": "every_step"}], {"advantage": "grpo_process", "whiten": "no"}),
     "sum + outcome": ([{"place": "every_step"}, {"truth": True}], {}),
@@ -92,7 +97,11 @@ class Bench:
         with ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) as pool:
             list(pool.map(prepare, [self.out] * len(self.seeds), self.seeds))
             jobs = [(seed, arm) for arm in self.arms for seed in self.seeds]
-            found = list(pool.map(run, [self.out] * len(jobs), *zip(*jobs, strict=True), [self.steps] * len(jobs)))
+            found = list(
+                pool.map(
+                    run, [self.out] * len(jobs), *zip(*jobs, strict=True), [self.steps] * len(jobs)
+                )
+            )
         result = {"steps": self.steps, "runs": found}
         config.write_atomic(self.out / "result.json", json.dumps(result, indent=1))
         picture(self.out, found)
@@ -104,7 +113,8 @@ def world_of(seed: int) -> Arithmetic:
 
 
 def prepare(out: Path, seed: int) -> float:
-    """A policy, and a process model that learned from the truth of the steps of 20,000 of its samples."""
+    """A policy, and a process model that learned from the truth of the steps of 20,000 of its
+    samples."""
     folder, world = out / f"seed{seed}", world_of(seed)
     began = time.monotonic()
     with threads(1):
@@ -114,8 +124,12 @@ def prepare(out: Path, seed: int) -> float:
         if not (folder / "prm" / "training.json").is_file():
             policy, (prompts, _) = world.policy(folder / "policy"), world.prompts()
             sampling = Sampling(n=world.samples, max_tokens=world.max_tokens, seed=seed)
-            pools = zip(prompts, policy.generate([Prefix(p) for p in prompts], sampling), strict=True)
-            records: list[StepLabels] = [world.label(p, r) for p, rs in pools for r in rs if r.steps]
+            pools = zip(
+                prompts, policy.generate([Prefix(p) for p in prompts], sampling), strict=True
+            )
+            records: list[StepLabels] = [
+                world.label(p, r) for p, rs in pools for r in rs if r.steps
+            ]
             train(
                 world.reward_model("process"),
                 records,
@@ -130,7 +144,10 @@ def prepare(out: Path, seed: int) -> float:
 def policy_of(folder: Path, **more: Any) -> Policy:
     from transformers import AutoModelForCausalLM
 
-    model, tokenizer = load_network(AutoModelForCausalLM, folder, dtype=torch.float32), load_tokenizer(folder)
+    model, tokenizer = (
+        load_network(AutoModelForCausalLM, folder, dtype=torch.float32),
+        load_tokenizer(folder),
+    )
     layout = Layout(join="", max_length=64)
     return Policy(model, tokenizer, layout=layout, split=split_steps, grammar=Grammar(), **more)
 
@@ -145,7 +162,9 @@ def run(out: Path, seed: int, arm: str, steps: int) -> dict[str, Any]:
     with threads(1):
         truth, prm = Verified(world.verifier), LocalScorer(checkpoint.load(folder / "prm"))
         made = [
-            Part(name="outcome", scorer=truth) if "truth" in part else Part(name="process model", scorer=prm, **part)
+            Part(name="outcome", scorer=truth)
+            if "truth" in part
+            else Part(name="process model", scorer=prm, **part)
             for part in parts
         ]
         train_prompts, test_prompts = world.prompts()
@@ -163,14 +182,21 @@ def run(out: Path, seed: int, arm: str, steps: int) -> dict[str, Any]:
         seconds = [row["seconds"] for row in found.rows if "seconds" in row]
         config.write_atomic(
             clock,
-            json.dumps({"wall": time.monotonic() - began, "cpu": time.process_time() - cpu, "rounds": sum(seconds)}),
+            json.dumps(
+                {
+                    "wall": time.monotonic() - began,
+                    "cpu": time.process_time() - cpu,
+                    "rounds": sum(seconds),
+                }
+            ),
         )
     looks = {row["step"]: row["watch"] for row in found.rows if "watch" in row}
     return {
         "seed": seed,
         "arm": arm,
         "looks": {
-            step: {k: look[k] for k in ("proxy", "kl", "steps", "length")} | {"truth": look["gold"]["truth"]}
+            step: {k: look[k] for k in ("proxy", "kl", "steps", "length")}
+            | {"truth": look["gold"]["truth"]}
             for step, look in looks.items()
         },
         "alarms": {row["alarm"]: row["step"] for row in found.rows if "alarm" in row},
@@ -181,7 +207,11 @@ def run(out: Path, seed: int, arm: str, steps: int) -> dict[str, Any]:
 def shown(found: Sequence[Mapping[str, Any]]) -> str:
     """Accuracy and steps a response over the rounds, a row a run."""
     rounds = [step for step in (0, 10, 30, 50, 80, 100, 150) if step in found[0]["looks"]]
-    lines = ["| arm | seed | " + " | ".join(f"round {r}" for r in rounds) + " | peak | KL at the end | s | alarms |"]
+    lines = [
+        "| arm | seed | "
+        + " | ".join(f"round {r}" for r in rounds)
+        + " | peak | KL at the end | s | alarms |"
+    ]
     lines.append("|---" * (len(rounds) + 6) + "|")
     for one in found:
         looks = one["looks"]
@@ -189,9 +219,19 @@ def shown(found: Sequence[Mapping[str, Any]]) -> str:
         peak = max(looks, key=lambda r: looks[r]["truth"][0])
         end = looks[max(looks)]
         alarms = ", ".join(f"{name} ({step})" for name, step in one["alarms"].items())
-        cells += [f"{looks[peak]['truth'][0]:.2f} at {peak}", f"{end['kl'][0]:.1f}", f"{one['seconds']['wall']:.0f}"]
+        cells += [
+            f"{looks[peak]['truth'][0]:.2f} at {peak}",
+            f"{end['kl'][0]:.1f}",
+            f"{one['seconds']['wall']:.0f}",
+        ]
         lines.append(f"| {one['arm']} | {one['seed']} | " + " | ".join([*cells, alarms]) + " |")
-    return "\n".join([*lines, "", "Accuracy, and steps a response in brackets (five are needed), of 300 samples."])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "Accuracy, and steps a response in brackets (five are needed), of 300 samples.",
+        ]
+    )
 
 
 def picture(out: Path, found: Sequence[Mapping[str, Any]]) -> None:
@@ -201,12 +241,19 @@ def picture(out: Path, found: Sequence[Mapping[str, Any]]) -> None:
     first = found[0]["seed"]
     rows = {
         one["arm"]: [
-            json.loads(line) for line in (out / f"seed{first}" / one["arm"] / "metrics.jsonl").read_text().splitlines()
+            json.loads(line)
+            for line in (out / f"seed{first}" / one["arm"] / "metrics.jsonl")
+            .read_text()
+            .splitlines()
         ]
         for one in found
         if one["seed"] == first
     }
-    write_report(out / "report.html", "What a policy learns from each way to pay for steps", arms_report(rows))
+    write_report(
+        out / "report.html",
+        "What a policy learns from each way to pay for steps",
+        arms_report(rows),
+    )
 
 
 if __name__ == "__main__":

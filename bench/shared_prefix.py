@@ -1,13 +1,16 @@
-"""What sharing prompts buys: one prompt and N responses, scored and trained on, beside padded transformers batches.
+"""What sharing prompts buys: one prompt and N responses, scored and trained on, beside padded
+transformers batches.
 
-    python -m bench.shared_prefix --json               # SmolLM2-135M's shape: about an hour on two quiet cores
-    python -m bench.shared_prefix --json --layers 6    # the same shape, a fifth of the depth and of the time
+    python -m bench.shared_prefix --json               # SmolLM2-135M's shape: about an hour on two
+    quiet cores python -m bench.shared_prefix --json --layers 6    # the same shape, a fifth of the
+    depth and of the time
 
-Every case takes turns in one process: batches of 16 in the order given, the same sorted by length, and ours, so that
-whatever else the machine does hits all three. Figures are medians over the rounds; the speed-up is the median of the
-paired ratios against the sorted batches, in processor time, with its range. Beside it stand the ratio of tokens,
-N (P + R) / (P + N R), which is what sharing could buy if padding and attention cost nothing, and the share of the
-matmul peak, measured in the same rounds: operations of the linear layers on unique tokens only.
+Every case takes turns in one process: batches of 16 in the order given, the same sorted by length,
+and ours, so that whatever else the machine does hits all three. Figures are medians over the
+rounds; the speed-up is the median of the paired ratios against the sorted batches, in processor
+time, with its range. Beside it stand the ratio of tokens, N (P + R) / (P + N R), which is what
+sharing could buy if padding and attention cost nothing, and the share of the matmul peak, measured
+in the same rounds: operations of the linear layers on unique tokens only.
 
 The peers get token ids; ours gets texts.
 """
@@ -73,9 +76,13 @@ CASES = [
 
 def main() -> None:
     """Time every case that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--layers", type=int, default=30)
-    parser.add_argument("--size", choices=["smol", "1b"], default="smol", help="1b: 16 layers, 2048 wide")
+    parser.add_argument(
+        "--size", choices=["smol", "1b"], default="smol", help="1b: 16 layers, 2048 wide"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=5)
@@ -86,7 +93,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one line of JSON at the end")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    SIZES["1b"] = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "heads": (32, 8)}
+    SIZES["1b"] = {
+        "hidden_size": 2048,
+        "intermediate_size": 8192,
+        "num_hidden_layers": 16,
+        "heads": (32, 8),
+    }
     SIZES[arguments.size]["num_hidden_layers"] = arguments.layers
     rows = []
     for case in CASES:
@@ -94,7 +106,11 @@ def main() -> None:
         if asked and case.prompt in arguments.prompts and case.count in arguments.counts:
             rows.append(measure(case, arguments))
             print(line(rows[-1]), file=sys.stderr, flush=True)
-    settings = {k: v for k, v in vars(arguments).items() if k in ("size", "layers", "device", "threads", "rounds")}
+    settings = {
+        k: v
+        for k, v in vars(arguments).items()
+        if k in ("size", "layers", "device", "threads", "rounds")
+    }
     if arguments.json:
         print(json.dumps(settings | {"torch": torch.__version__, "cases": rows}))
 
@@ -133,8 +149,12 @@ def measure(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
         "tokens": tokens,
         "unique_tokens": unique,
         "seconds": {name: statistics.median(t[0] for t in some) for name, some in times.items()},
-        "processor_seconds": {name: statistics.median(t[1] for t in some) for name, some in times.items()},
-        "tokens_per_second": {name: tokens / statistics.median(t[0] for t in some) for name, some in times.items()},
+        "processor_seconds": {
+            name: statistics.median(t[1] for t in some) for name, some in times.items()
+        },
+        "tokens_per_second": {
+            name: tokens / statistics.median(t[0] for t in some) for name, some in times.items()
+        },
         "speedup_over_padded": medians["padded"] / medians["ours"],
         "speedup": speedup,
         "speedup_range": [min(ratios), max(ratios)],
@@ -158,9 +178,15 @@ def group(case: Case, rng: random.Random) -> Ranking:
         return " ".join(f"w{rng.randrange(10, 49_000)}" for _ in range(length))
 
     spread = case.response // 4
-    lengths = [rng.randint(case.response - spread, case.response + spread) for _ in range(case.count)]
+    lengths = [
+        rng.randint(case.response - spread, case.response + spread) for _ in range(case.count)
+    ]
     responses = tuple(Response.of(text(n)) for n in lengths)
-    return Ranking(prompt=Prompt.of(text(case.prompt)), responses=responses, grades=tuple(range(case.count))[::-1])
+    return Ranking(
+        prompt=Prompt.of(text(case.prompt)),
+        responses=responses,
+        grades=tuple(range(case.count))[::-1],
+    )
 
 
 def scoring(
@@ -169,7 +195,10 @@ def scoring(
     """Scores of all responses, in their order."""
     scorer = LocalScorer(ours)
     asked = [Group(prompt=g.prompt, responses=g.responses) for g in groups]
-    network, device = peer.network.to(next(peer.backbone.parameters()).dtype).eval(), next(peer.parameters()).device
+    network, device = (
+        peer.network.to(next(peer.backbone.parameters()).dtype).eval(),
+        next(peer.parameters()).device,
+    )
 
     @torch.inference_mode()
     def batches(order: Sequence[int]) -> Tensor:
@@ -177,7 +206,9 @@ def scoring(
         for start in range(0, len(order), BATCH):
             part = order[start : start + BATCH]
             ids, mask = padded([sequences[i].ids for i in part], device)
-            found[list(part)] = network(input_ids=ids, attention_mask=mask).logits[:, 0].float().cpu()
+            found[list(part)] = (
+                network(input_ids=ids, attention_mask=mask).logits[:, 0].float().cpu()
+            )
         return found
 
     def score() -> Tensor:
@@ -194,12 +225,19 @@ def training(
     """One optimiser step at learning rate 0 on all groups; the loss."""
     pairs = len(groups[0].responses) == 2
     loss = BradleyTerry() if pairs else PlackettLuce()
-    records = [Preference(prompt=g.prompt, responses=g.responses, prefer=1.0) for g in groups] if pairs else groups
+    records = (
+        [Preference(prompt=g.prompt, responses=g.responses, prefer=1.0) for g in groups]
+        if pairs
+        else groups
+    )
     settings = Settings(batch_size=len(groups), learning_rate=1e-30)
     examples, _ = encode(records, ours.encoder, loss)
     task = loop.task_of(ours, examples, loss, settings)
     optimiser, other = descent.optimiser_of(ours, settings), descent.optimiser_of(peer, settings)
-    network, device = peer.network.to(next(peer.backbone.parameters()).dtype).train(), next(peer.parameters()).device
+    network, device = (
+        peer.network.to(next(peer.backbone.parameters()).dtype).train(),
+        next(peer.parameters()).device,
+    )
 
     def step(in_order: bool) -> Tensor:
         # Groups are whole: a batch holds as many as make 16 sequences, or one.
@@ -209,9 +247,15 @@ def training(
         for start in range(0, len(order), size):
             part = order[start : start + size]
             ids, mask = padded([row.tolist() for e in part for row in e.ids], device)
-            values = network(input_ids=ids, attention_mask=mask).logits.float().view(len(part), -1, 1)
+            values = (
+                network(input_ids=ids, attention_mask=mask).logits.float().view(len(part), -1, 1)
+            )
             targets = torch.tensor(np.stack([e.target for e in part]), device=device)
-            value = loss(values, targets, torch.ones_like(values, dtype=torch.bool)) * len(part) / len(order)
+            value = (
+                loss(values, targets, torch.ones_like(values, dtype=torch.bool))
+                * len(part)
+                / len(order)
+            )
             value.backward()
             total += float(value.detach())
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -258,7 +302,11 @@ def peak(dtype: str, device: str) -> float:
 
 def linear_parameters(shape: dict[str, Any]) -> int:
     """Weights of the linear layers."""
-    width, inner, (heads, kv_heads) = shape["hidden_size"], shape["intermediate_size"], shape["heads"]
+    width, inner, (heads, kv_heads) = (
+        shape["hidden_size"],
+        shape["intermediate_size"],
+        shape["heads"],
+    )
     attention = 2 * width * width + 2 * width * width * kv_heads // heads
     return int(shape["num_hidden_layers"] * (attention + 3 * width * inner))
 
@@ -267,12 +315,14 @@ def line(row: dict[str, Any]) -> str:
     """A case in words."""
     low, high = row["speedup_range"]
     return (
-        f"{row['kind']} {row['dtype']} P={row['prompt']} N={row['count']} x{row['groups']}: "
-        f"{row['speedup']:.2f} [{low:.2f}, {high:.2f}] times sorted, {row['speedup_over_padded']:.2f} times padded; "
-        f"token ratio {row['token_ratio']:.2f}, reached {row['share_of_token_ratio']:.0%}; "
-        f"{row['tokens_per_second']['ours']:.0f} tokens/s ({row['tokens_per_second']['sorted']:.0f} sorted); "
-        f"{row['share_of_peak']['ours']:.0%} of the matmul peak ({row['share_of_peak']['sorted']:.0%} sorted) "
-        f"of {row['matmul_peak_gflops']:.0f} GFLOP/s; off by {row['max_difference']:.1e} at most"
+        f"{row['kind']} {row['dtype']} P={row['prompt']} N={row['count']} x{row['groups']}:"
+        f" {row['speedup']:.2f} [{low:.2f}, {high:.2f}] times sorted,"
+        f" {row['speedup_over_padded']:.2f} times padded; token ratio {row['token_ratio']:.2f},"
+        f" reached {row['share_of_token_ratio']:.0%}; {row['tokens_per_second']['ours']:.0f}"
+        f" tokens/s ({row['tokens_per_second']['sorted']:.0f} sorted);"
+        f" {row['share_of_peak']['ours']:.0%} of the matmul peak"
+        f" ({row['share_of_peak']['sorted']:.0%} sorted) of {row['matmul_peak_gflops']:.0f}"
+        f" GFLOP/s; off by {row['max_difference']:.1e} at most"
     )
 
 

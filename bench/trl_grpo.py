@@ -1,12 +1,15 @@
-"""GRPO beside TRL's `GRPOTrainer`: the same tiny Llama, prompts, reward, optimiser, KL and batch, without vLLM.
+"""GRPO beside TRL's `GRPOTrainer`: the same tiny Llama, prompts, reward, optimiser, KL and batch,
+without vLLM.
 
-    python -m bench.trl_grpo --json                                    # a tiny Llama, prompts of eleven tokens
-    python -m bench.trl_grpo --json --shots 12 --seeds 0               # prompts of two hundred
-    python -m bench.trl_grpo --json --smol --steps 6 --seeds 0 --threads 2    # SmolLM2-135M, four groups
+    python -m bench.trl_grpo --json                                    # a tiny Llama, prompts of
+    eleven tokens python -m bench.trl_grpo --json --shots 12 --seeds 0               # prompts of
+    two hundred python -m bench.trl_grpo --json --smol --steps 6 --seeds 0 --threads 2    #
+    SmolLM2-135M, four groups
 
-TRL runs in an environment of its own (`runs/trl_env`), each run in a process of its own. The reward is the share of a
-completion that is a nine. Learning curves over seeds are compared step by step; speed is completions a second over the
-steps after the first three, at one and at two threads, each side at its best.
+TRL runs in an environment of its own (`runs/trl_env`), each run in a process of its own. The reward
+is the share of a completion that is a nine. Learning curves over seeds are compared step by step;
+speed is completions a second over the steps after the first three, at one and at two threads, each
+side at its best.
 """
 
 import argparse
@@ -36,17 +39,24 @@ LATE = 10
 
 def main() -> None:
     """Measure both sides."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--shots", type=int, default=0, help="solved sums before each prompt")
-    parser.add_argument("--smol", action="store_true", help="SmolLM2-135M, not a tiny Llama of random weights")
+    parser.add_argument(
+        "--smol", action="store_true", help="SmolLM2-135M, not a tiny Llama of random weights"
+    )
     parser.add_argument(
         "--dtype",
         choices=["float32", "bfloat16"],
         default="float32",
-        help="of SmolLM2; where the processor has no bf16 instructions, bfloat16 takes minutes a step",
+        help=(
+            "of SmolLM2; where the processor has no bf16 instructions, bfloat16 takes minutes a"
+            " step"
+        ),
     )
     parser.add_argument("--environment", type=Path, default=REPOSITORY / "runs" / "trl_env")
     parser.add_argument("--json", action="store_true", help="one line of JSON at the end")
@@ -86,41 +96,65 @@ def compare(arguments: argparse.Namespace, python: Path, folder: Path) -> dict[s
     for seed in arguments.seeds:
         for threads in arguments.threads if seed == arguments.seeds[0] else arguments.threads[:1]:
             for side, command in commands.items():
-                job = base | {"model": str(model), "prompts": str(folder / "prompts.json"), "seed": seed}
-                job |= {"steps": arguments.steps, "threads": threads, "out": str(folder / f"{side}{seed}{threads}")}
+                job = base | {
+                    "model": str(model),
+                    "prompts": str(folder / "prompts.json"),
+                    "seed": seed,
+                }
+                job |= {
+                    "steps": arguments.steps,
+                    "threads": threads,
+                    "out": str(folder / f"{side}{seed}{threads}"),
+                }
                 row = run([*command, json.dumps(job | {"samples": SAMPLES, "beta": BETA})])
-                row["completions_per_second"] = base["groups"] * SAMPLES / statistics.median(row["seconds"][3:])
+                row["completions_per_second"] = (
+                    base["groups"] * SAMPLES / statistics.median(row["seconds"][3:])
+                )
                 found[side][f"{seed}/{threads}"] = row
                 say(
-                    f"{side}, seed {seed}, {threads} threads: {row['completions_per_second']:.0f} completions/s, "
-                    f"reward {row['rewards'][0]:.3f} -> {statistics.mean(row['rewards'][-LATE:]):.3f}, "
-                    f"{row['prompt_tokens']:.0f} tokens a prompt, {statistics.mean(row['length'][3:]):.0f} a completion"
+                    f"{side}, seed {seed}, {threads} threads: {row['completions_per_second']:.0f}"
+                    f" completions/s, reward {row['rewards'][0]:.3f} ->"
+                    f" {statistics.mean(row['rewards'][-LATE:]):.3f}, {row['prompt_tokens']:.0f}"
+                    f" tokens a prompt, {statistics.mean(row['length'][3:]):.0f} a completion"
                 )
     curves = {
         side: np.array([rows[f"{s}/{arguments.threads[0]}"]["rewards"] for s in arguments.seeds])
         for side, rows in found.items()
     }
     means, errors = (
-        {k: f(v) for k, v in curves.items()} for f in (lambda v: v.mean(0), lambda v: v.std(0, ddof=min(1, len(v) - 1)))
+        {k: f(v) for k, v in curves.items()}
+        for f in (lambda v: v.mean(0), lambda v: v.std(0, ddof=min(1, len(v) - 1)))
     )
     errors = {k: np.nan_to_num(v) for k, v in errors.items()}
     spread = np.sqrt((errors["assay"] ** 2 + errors["trl"] ** 2) / len(arguments.seeds))
     late = {side: v[:, -LATE:].mean(1).tolist() for side, v in curves.items()}
-    best = {side: max(row["completions_per_second"] for row in rows.values()) for side, rows in found.items()}
+    best = {
+        side: max(row["completions_per_second"] for row in rows.values())
+        for side, rows in found.items()
+    }
     return {
         "steps": arguments.steps,
         "seeds": arguments.seeds,
         "reward_at": {
-            str(step): {side: [float(means[side][step]), float(errors[side][step])] for side in curves}
+            str(step): {
+                side: [float(means[side][step]), float(errors[side][step])] for side in curves
+            }
             for step in range(0, arguments.steps, max(1, arguments.steps // 6))
         },
         "late_reward_by_seed": late,
-        "steps_within_two_errors": float((np.abs(means["assay"] - means["trl"]) <= 2 * spread + 1e-9).mean()),
+        "steps_within_two_errors": float(
+            (np.abs(means["assay"] - means["trl"]) <= 2 * spread + 1e-9).mean()
+        ),
         "completions_per_second": {
-            side: {name: row["completions_per_second"] for name, row in rows.items()} for side, rows in found.items()
+            side: {name: row["completions_per_second"] for name, row in rows.items()}
+            for side, rows in found.items()
         },
-        "memory_mb": {side: max(row["memory_mb"] for row in rows.values()) for side, rows in found.items()},
-        "prompt_tokens": found["assay"][f"{arguments.seeds[0]}/{arguments.threads[0]}"]["prompt_tokens"],
+        "memory_mb": {
+            side: max(row["memory_mb"] for row in rows.values()) for side, rows in found.items()
+        },
+        "prompt_tokens": found["assay"][f"{arguments.seeds[0]}/{arguments.threads[0]}"][
+            "prompt_tokens"
+        ],
         "best_over_best": best["assay"] / best["trl"],
     }
 
@@ -200,7 +234,9 @@ def ours(
         "length": [row["length"] for row in rows],
         "seconds": [row["seconds"] for row in rows],
         "wall": time.monotonic() - began,
-        "prompt_tokens": statistics.mean(len(policy.tokenizer(text)["input_ids"]) for text in asked[:50]),
+        "prompt_tokens": statistics.mean(
+            len(policy.tokenizer(text)["input_ids"]) for text in asked[:50]
+        ),
         "memory_mb": rows[-1]["memory_mb"],
     }
 

@@ -1,4 +1,5 @@
-"""TRL's side of `bench/trl_reward.py`: runs in an environment of its own, prints one line of JSON."""
+"""TRL's side of `bench/trl_reward.py`: runs in an environment of its own, prints one line of
+JSON."""
 
 import argparse
 import json
@@ -58,7 +59,9 @@ def main():
     with open(arguments.data) as file:
         rows = json.load(file)[: arguments.pairs * arguments.steps]
     dtype = torch.bfloat16 if arguments.mode == "bf16" else torch.float32
-    model = AutoModelForSequenceClassification.from_pretrained(arguments.model, num_labels=1, dtype=dtype)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        arguments.model, num_labels=1, dtype=dtype
+    )
     config = RewardConfig(
         output_dir=arguments.out,
         per_device_train_batch_size=arguments.pairs,

@@ -1,11 +1,13 @@
-"""What becomes of programs that try to be passed without solving the task: all of them, by tests of each kind.
+"""What becomes of programs that try to be passed without solving the task: all of them, by tests of
+each kind.
 
     python -m bench.verdict_cheats                    # every kind without pytest
     python -m bench.verdict_cheats --pytest           # and those for pytest: many minutes
     python -m bench.verdict_cheats --level landlock
 
-Owed is *wrong*, always; what is not is listed. Beside it stands how many of the programs are passed where program and
-tests are one source, run in the same sandbox: by its exit status, as most graders do, and by what it prints at its end.
+Owed is *wrong*, always; what is not is listed. Beside it stands how many of the programs are passed
+where program and tests are one source, run in the same sandbox: by its exit status, as most graders
+do, and by what it prints at its end.
 """
 
 import argparse
@@ -33,7 +35,9 @@ def protocols() -> tuple[str, ...]:
     return ("strict", "joint", "auto") if "protocol" in known else ("strict",)
 
 
-def judged(protocol: str, level: Level, cheats: dict[str, str], suites: dict[str, Assertions]) -> dict[str, Any]:
+def judged(
+    protocol: str, level: Level, cheats: dict[str, str], suites: dict[str, Assertions]
+) -> dict[str, Any]:
     """Counts of outcomes under a protocol; what is not *wrong* is printed."""
     extra: dict[str, Any] = {"protocol": protocol} if len(protocols()) > 1 else {}
     start, counts, hits = time.perf_counter(), Counter[str](), set[str]()
@@ -42,21 +46,37 @@ def judged(protocol: str, level: Level, cheats: dict[str, str], suites: dict[str
         code = Code(limits=limits, extract="text", level=level, workers=WORKERS, **extra)
         control = code.check(HONEST, suite)
         if control.outcome != "right":
-            print(f"{protocol}: {kind}: the honest program is {control.outcome}: {control.reason}", flush=True)
+            print(
+                f"{protocol}: {kind}: the honest program is {control.outcome}: {control.reason}",
+                flush=True,
+            )
             continue
         verdicts = code.check_all([(program, suite) for program in cheats.values()])
         for name, verdict in zip(cheats, verdicts, strict=True):
             counts[verdict.outcome] += 1
             if verdict.outcome != "wrong":
                 hits.add(name)
-                print(f"{protocol}: {kind}: {verdict.outcome}: {name}: {verdict.reason[:120]}", flush=True)
+                print(
+                    f"{protocol}: {kind}: {verdict.outcome}: {name}: {verdict.reason[:120]}",
+                    flush=True,
+                )
     seconds = round(time.perf_counter() - start, 1)
-    return {"pairs": counts.total(), **counts, "cheats": len(cheats), "with an effect": len(hits), "seconds": seconds}
+    return {
+        "pairs": counts.total(),
+        **counts,
+        "cheats": len(cheats),
+        "with an effect": len(hits),
+        "seconds": seconds,
+    }
 
 
-def in_one_source(level: Level, cheats: dict[str, str], suites: dict[str, Assertions]) -> dict[str, int]:
+def in_one_source(
+    level: Level, cheats: dict[str, str], suites: dict[str, Assertions]
+) -> dict[str, int]:
     """How many cheats are passed, by one suite at least, where program and tests are one source."""
-    sources = ["\n".join([suite.before, *suite.tests]) for suite in suites.values() if not suite.pytest]
+    sources = [
+        "\n".join([suite.before, *suite.tests]) for suite in suites.values() if not suite.pytest
+    ]
     sources = [f"{source}\n" for source in sources if "solution" not in source]
     sources = [source + ("check(add)\n" if "def check(" in source else "") for source in sources]
     end = "the end"
@@ -68,7 +88,9 @@ def in_one_source(level: Level, cheats: dict[str, str], suites: dict[str, Assert
                 job = {"code": f"{program}\n{source}print({end!r})\n", "stdin": ""}
                 (ended,) = sandbox.run(Job("program", job, QUICK, speaks=True))
                 by_status |= ended.status == 0 and not ended.stopped
-                by_print |= ended.status == 0 and ended.stdout.decode(errors="replace").endswith(f"{end}\n")
+                by_print |= ended.status == 0 and ended.stdout.decode(errors="replace").endswith(
+                    f"{end}\n"
+                )
             return by_status, by_print
 
         assert passed(HONEST) == (True, True)
@@ -77,7 +99,9 @@ def in_one_source(level: Level, cheats: dict[str, str], suites: dict[str, Assert
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pytest", action="store_true")
     parser.add_argument("--level", default="namespaces", choices=("namespaces", "landlock"))
     parser.add_argument("--only", help="only cheats with this in their names", default="")
@@ -85,7 +109,10 @@ def main() -> None:
     suites = {kind: suite for kind, suite in KINDS.items() if asked.pytest or not suite.pytest}
     cheats = {name: program for name, program in CHEATS.items() if asked.only in name}
     for protocol in protocols():
-        print(json.dumps({"protocol": protocol, **judged(protocol, asked.level, cheats, suites)}), flush=True)
+        print(
+            json.dumps({"protocol": protocol, **judged(protocol, asked.level, cheats, suites)}),
+            flush=True,
+        )
     print(json.dumps({"passed in one source": in_one_source(asked.level, cheats, suites)}))
 
 

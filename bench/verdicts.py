@@ -1,17 +1,19 @@
 """Whether the verdicts on final answers are right, and what they cost.
 
-    python -m bench.verdicts --json          # agreement with the labels of three GSM8K files, and verdicts a second
-    python -m bench.verdicts --json --list   # and every disagreement, with why
+    python -m bench.verdicts --json          # agreement with the labels of three GSM8K files, and
+    verdicts a second python -m bench.verdicts --json --list   # and every disagreement, with why
 
-The labels are the publishers' own. They are not all right, so each disagreement is put down to a cause that can be told
-from the text and the reference alone:
+The labels are the publishers' own. They are not all right, so each disagreement is put down to a
+cause that can be told from the text and the reference alone:
 
 * integer part      the label takes the first integer of 25/4, 14.5 or "6 or 7" for the answer
 * sign              the label takes -20 for 20
 * magnitude         the answer says 4 million, the reference 4; or the reverse
-* later number      several numbers are in the stated sentence; the label takes another than the verdict
+* later number      several numbers are in the stated sentence; the label takes another than the
+verdict
 * stated            the stated number is the reference, and the label says wrong
-* words, time       "five" or 5:00 pm for 5: the label does not read it, or does and the verdict does not
+* words, time       "five" or 5:00 pm for 5: the label does not read it, or does and the verdict
+does not
 * no number         what is stated holds no number
 """
 
@@ -61,7 +63,8 @@ class Disagreement:
 
 
 def labelled(file: str) -> Iterator[Labelled]:
-    """The solutions of a file; those of genrm_train_samples get the training set's answers by their questions."""
+    """The solutions of a file; those of genrm_train_samples get the training set's answers by their
+    questions."""
     from assay.data import io
     from assay.types import Ranking, StepLabels
 
@@ -88,12 +91,21 @@ def agreement(file: str) -> tuple[dict[str, Any], list[Disagreement]]:
     seconds = time.perf_counter() - start
     against = [
         Disagreement(
-            file, number, label, verdict.outcome, verdict.stage, cause(text, reference, verdict), reference,
-            verdict.answer, text[-120:],
+            file,
+            number,
+            label,
+            verdict.outcome,
+            verdict.stage,
+            cause(text, reference, verdict),
+            reference,
+            verdict.answer,
+            text[-120:],
         )
-        for number, ((text, reference, label), verdict) in enumerate(zip(rows, verdicts, strict=True))
+        for number, ((text, reference, label), verdict) in enumerate(
+            zip(rows, verdicts, strict=True)
+        )
         if (verdict.outcome == "right") != label or verdict.outcome == "undecided"
-    ]  # fmt: skip
+    ]
     agree = len(rows) - len(against)
     return {
         "file": file,
@@ -101,7 +113,11 @@ def agreement(file: str) -> tuple[dict[str, Any], list[Disagreement]]:
         "agree": agree,
         "share": round(agree / len(rows), 5),
         "undecided": sum(v.outcome == "undecided" for v in verdicts),
-        "by cause": dict(Counter(f"{d.cause}, label {'right' if d.label else 'wrong'}" for d in against).most_common()),
+        "by cause": dict(
+            Counter(
+                f"{d.cause}, label {'right' if d.label else 'wrong'}" for d in against
+            ).most_common()
+        ),
         "verdicts a second": round(len(rows) / seconds),
     }, against
 
@@ -118,7 +134,11 @@ def cause(text: str, reference: str, verdict: Verdict) -> str:
         return "no number"
     if value is not None and gold is not None and value == -gold:
         return "sign"
-    if value is not None and gold and value / gold in {Fraction(10) ** power for power in (3, 6, 9, -3, -6, -9)}:
+    if (
+        value is not None
+        and gold
+        and value / gold in {Fraction(10) ** power for power in (3, 6, 9, -3, -6, -9)}
+    ):
         return "magnitude"
     first = re.search(r"\d+", answer.replace(",", ""))
     if first and gold is not None and Fraction(first[0]) == abs(gold):
@@ -148,7 +168,8 @@ def processor() -> str:
 
 
 def latex_rate() -> dict[str, float]:
-    """Verdicts a second on LaTeX, no two the same, by warm workers; and the milliseconds of one at a time."""
+    """Verdicts a second on LaTeX, no two the same, by warm workers; and the milliseconds of one at
+    a time."""
     draw = random.Random(0)
     verifier = Math(timeout=20.0, workers=WORKERS)
     verifier.check_all(latex(draw, 400))
@@ -162,7 +183,10 @@ def latex_rate() -> dict[str, float]:
         begin = time.perf_counter()
         verifier.check(*pair)
         alone.append(time.perf_counter() - begin)
-    return {"a second": round(len(pairs) / seconds), "median ms, one at a time": round(sorted(alone)[100] * 1000, 2)}
+    return {
+        "a second": round(len(pairs) / seconds),
+        "median ms, one at a time": round(sorted(alone)[100] * 1000, 2),
+    }
 
 
 def latex(draw: random.Random, count: int) -> list[tuple[str, str]]:
@@ -192,7 +216,9 @@ def latex(draw: random.Random, count: int) -> list[tuple[str, str]]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--list", action="store_true", help="print every disagreement")
     chosen = parser.parse_args()

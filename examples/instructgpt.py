@@ -1,9 +1,11 @@
-"""The three steps of InstructGPT (arXiv:2203.02155) from nothing: demonstrations, a reward model, PPO; and the gold.
+"""The three steps of InstructGPT (arXiv:2203.02155) from nothing: demonstrations, a reward model,
+PPO; and the gold.
 
-A model of random weights first learns to write sums by imitation (SFT), errors and all. A reward model then learns from
-pairs of its answers which is better, and PPO trains the policy against that model under a price on divergence. The
-checker, which knows the truth, is never learned from: it watches where the reward model stops being gold. Put your own
-in their place: any causal LM, any preferences, any `Scorer`. About five minutes on one core.
+A model of random weights first learns to write sums by imitation (SFT), errors and all. A reward
+model then learns from pairs of its answers which is better, and PPO trains the policy against that
+model under a price on divergence. The checker, which knows the truth, is never learned from: it
+watches where the reward model stops being gold. Put your own in their place: any causal LM, any
+preferences, any `Scorer`. About five minutes on one core.
 
     python examples/instructgpt.py runs/instructgpt
 """
@@ -52,10 +54,21 @@ def main(out: Path, world: Arithmetic, rounds: int) -> None:
     rng = np.random.default_rng(0)
     problems = all_problems()[rng.integers(0, 6561, 3000)]
     answers = demonstrate(problems, rng).responses()
-    shown = [Group(prompt=p, responses=(r,)) for p, r in zip(prompts_of(problems), answers, strict=True)]
+    shown = [
+        Group(prompt=p, responses=(r,)) for p, r in zip(prompts_of(problems), answers, strict=True)
+    ]
     torch.manual_seed(0)
-    steps = Settings(epochs=world.policy_steps * 128 / 3000, batch_size=128, bucket=8, learning_rate=2e-3)
-    fine_tune(LlamaForCausalLM(llama_config()), make_tokenizer(), shown, layout=LAYOUT, settings=steps, out=out / "sft")
+    steps = Settings(
+        epochs=world.policy_steps * 128 / 3000, batch_size=128, bucket=8, learning_rate=2e-3
+    )
+    fine_tune(
+        LlamaForCausalLM(llama_config()),
+        make_tokenizer(),
+        shown,
+        layout=LAYOUT,
+        settings=steps,
+        out=out / "sft",
+    )
 
     # 2. A reward model: which of two answers of this policy is right?
     policy = Policy(
@@ -103,23 +116,35 @@ def main(out: Path, world: Arithmetic, rounds: int) -> None:
         if "watch" in row:
             seen = row["watch"]
             print(
-                f"round {row['step']:3}: reward {seen['proxy'][0]:+.2f}, right {seen['gold']['truth'][0]:.3f} "
-                f"[{seen['gold']['truth'][1]:.3f}, {seen['gold']['truth'][2]:.3f}], KL {seen['kl'][0]:.2f} nats"
+                f"round {row['step']:3}: reward {seen['proxy'][0]:+.2f}, right"
+                f" {seen['gold']['truth'][0]:.3f} [{seen['gold']['truth'][1]:.3f},"
+                f" {seen['gold']['truth'][2]:.3f}], KL {seen['kl'][0]:.2f} nats"
             )
-    print(f"most answers were right at round {done.peak}: {out / 'ppo' / 'peak'} holds the policy of that time")
-    samples = [json.loads(line) for line in (out / "ppo" / "samples.jsonl").read_text().splitlines()]
+    print(
+        f"most answers were right at round {done.peak}: {out / 'ppo' / 'peak'} holds the policy of"
+        " that time"
+    )
+    samples = [
+        json.loads(line) for line in (out / "ppo" / "samples.jsonl").read_text().splitlines()
+    ]
     sections = reinforcement_report({"settings": {}}, done.rows, samples, peak=done.peak)
     write_report(out / "report.html", "PPO against a reward model, and what it is worth", sections)
     print(f"wrote {out / 'report.html'}")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path, nargs="?", default=Path("runs/instructgpt"))
-    parser.add_argument("--problems", type=int, default=2000, help="training problems, with eight answers each")
+    parser.add_argument(
+        "--problems", type=int, default=2000, help="training problems, with eight answers each"
+    )
     parser.add_argument("--test-problems", type=int, default=300, help="problems to watch")
     parser.add_argument("--policy-steps", type=int, default=800, help="optimiser steps of SFT")
-    parser.add_argument("--steps", type=int, default=800, help="optimiser steps of the reward model")
+    parser.add_argument(
+        "--steps", type=int, default=800, help="optimiser steps of the reward model"
+    )
     parser.add_argument("--rounds", type=int, default=100, help="rounds of PPO")
     given = parser.parse_args()
     with threads(1):

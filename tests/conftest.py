@@ -27,5 +27,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 found.update(value for name, value in report.user_properties if name == "owed")
     every = counts["passed"] + counts["failed"]
     if every:
-        shares = [f"severity {level}: {counts['passed'][level]} of {every[level]}" for level in sorted(every, key=str)]
+        shares = [
+            f"severity {level}: {counts['passed'][level]} of {every[level]}"
+            for level in sorted(every, key=str)
+        ]
         terminalreporter.write_line(f"verdicts as owed: {', '.join(shares)}")

@@ -1,7 +1,7 @@
 """Import a module anew for the length of a test, and leave the old one in its place afterwards.
 
-Classes of a module imported twice are different classes: a test that only dropped `sys.modules[name]` would make
-`isinstance` fail in tests that run after it.
+Classes of a module imported twice are different classes: a test that only dropped
+`sys.modules[name]` would make `isinstance` fail in tests that run after it.
 """
 
 import sys

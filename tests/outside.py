@@ -15,5 +15,7 @@ class Outside:
     n: int = 3
     where: Path = Path("somewhere")
 
-    def __call__(self, prompts: Sequence[Prompt], generator: Generator, scorer: Scorer) -> list[SearchResult]:
+    def __call__(
+        self, prompts: Sequence[Prompt], generator: Generator, scorer: Scorer
+    ) -> list[SearchResult]:
         return []

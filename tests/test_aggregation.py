@@ -66,7 +66,9 @@ def test_zero_is_finite_and_negative_refused() -> None:
     assert aggregate([0.0] + [1.0] * 1000, "geometric_mean") == 0
     for how in OF_PROBABILITIES:
         for wrong in (-2.0, 1.5, math.nan):
-            with pytest.raises(ConfigError, match=f"a step scores {wrong}, and {how} needs probabilities"):
+            with pytest.raises(
+                ConfigError, match=f"a step scores {wrong}, and {how} needs probabilities"
+            ):
                 aggregate([wrong, 0.5], how)
     assert aggregate([-2.0, 0.5], "min") == -2.0
 

@@ -1,4 +1,5 @@
-"""The bench that searches the Game-of-24 log again: the replay by hand, and the log's own numbers by our code."""
+"""The bench that searches the Game-of-24 log again: the replay by hand, and the log's own numbers
+by our code."""
 
 import itertools
 from collections import Counter
@@ -7,7 +8,20 @@ from pathlib import Path
 
 import pytest
 from bench import game24, game24_log, game24_model
-from bench.game24_log import CLOSED, LOGGED, OPEN, Game, Log, Replay, Step, Tree, left, right, right_answer, worth
+from bench.game24_log import (
+    CLOSED,
+    LOGGED,
+    OPEN,
+    Game,
+    Log,
+    Replay,
+    Step,
+    Tree,
+    left,
+    right,
+    right_answer,
+    worth,
+)
 
 from assay.protocols import Prefix, Sampling
 from assay.search.beam import Beam
@@ -53,8 +67,12 @@ def test_an_answer_uses_every_number_once() -> None:
 
 
 def test_what_is_left_is_followed_exactly() -> None:
-    assert left("1 3 7 10", "7 / 3 = 2.33 (left: 1 2.33 10)\n") == {(Fraction(1), Fraction(7, 3), Fraction(10))}
-    assert left("1 3 7 10", "7 / 3 = 7/3 (left: 1 7/3 10)\n") == {(Fraction(1), Fraction(7, 3), Fraction(10))}
+    assert left("1 3 7 10", "7 / 3 = 2.33 (left: 1 2.33 10)\n") == {
+        (Fraction(1), Fraction(7, 3), Fraction(10))
+    }
+    assert left("1 3 7 10", "7 / 3 = 7/3 (left: 1 7/3 10)\n") == {
+        (Fraction(1), Fraction(7, 3), Fraction(10))
+    }
     # Two numbers that were not there, one that is still there, a wrong result.
     assert not left("1 3 7 10", "10 / 2 = 5 (left: 1 3 5)\n")
     assert not left("1 3 7 10", "7 - 3 = 4 (left: 1 4 7 10)\n")
@@ -79,16 +97,31 @@ def test_successors_by_brute_force() -> None:
     found = game24_log.successors((a, b, c))
     assert set(found) == by_hand
     assert len(found) == len(by_hand)
-    assert game24_log.successors((Fraction(0), Fraction(2))) == ((2,), (-2,), (0,))  # nothing is divided by 0
+    assert game24_log.successors((Fraction(0), Fraction(2))) == (
+        (2,),
+        (-2,),
+        (0,),
+    )  # nothing is divided by 0
 
 
 def planted() -> Log:
-    """Two games, in which the numbers 6 6 are left on three ways, and were continued on one of each."""
+    """Two games, in which the numbers 6 6 are left on three ways, and were continued on one of
+    each."""
     first = Game(
         numbers="2 3 6",
         steps=(
-            Step(("",), ("a (left: 6 6)\n", "b (left: 6 6)\n", "c (left: 9)\n", "a (left: 6 6)\n"), (3, 1, 2, 0), ()),
-            Step(("a (left: 6 6)\n",), ("a (left: 6 6)\nd (left: 36)\n", "a (left: 6 6)\ne (left: 24)\n"), (1, 60), ()),
+            Step(
+                ("",),
+                ("a (left: 6 6)\n", "b (left: 6 6)\n", "c (left: 9)\n", "a (left: 6 6)\n"),
+                (3, 1, 2, 0),
+                (),
+            ),
+            Step(
+                ("a (left: 6 6)\n",),
+                ("a (left: 6 6)\nd (left: 36)\n", "a (left: 6 6)\ne (left: 24)\n"),
+                (1, 60),
+                (),
+            ),
         ),
         right=(),
     )
@@ -106,7 +139,11 @@ def planted() -> Log:
 def test_proposals_are_shared_by_what_was_shown() -> None:
     log = planted()
     lines = ("d (left: 36)\n", "e (left: 24)\n")
-    asked = [("2 3 6", "a (left: 6 6)\n"), ("2 3 6", "b (left: 6 6)\n"), ("1 6 6", "f (left: 6 6)\n")]
+    asked = [
+        ("2 3 6", "a (left: 6 6)\n"),
+        ("2 3 6", "b (left: 6 6)\n"),
+        ("1 6 6", "f (left: 6 6)\n"),
+    ]
     assert [log.proposals(*state, "text") for state in asked] == [lines, None, None]
     assert [log.proposals(*state, "game") for state in asked] == [lines, lines, None]
     assert [log.proposals(*state, "log") for state in asked] == [lines, lines, lines]
@@ -145,8 +182,16 @@ def test_the_replay_gives_proposals_in_order_and_counts_what_is_missing() -> Non
 
 def test_a_closed_tree_has_no_dead_ends() -> None:
     tree = Tree("two lines", 2, "game")
-    open_, closed = Replay(planted(), tree), Replay(planted(), Tree("two lines", 2, "game", closed=True))
-    assert open_.lines("2 3 6", "") == ("a (left: 6 6)\n", "b (left: 6 6)\n", "c (left: 9)\n", "a (left: 6 6)\n")
+    open_, closed = (
+        Replay(planted(), tree),
+        Replay(planted(), Tree("two lines", 2, "game", closed=True)),
+    )
+    assert open_.lines("2 3 6", "") == (
+        "a (left: 6 6)\n",
+        "b (left: 6 6)\n",
+        "c (left: 9)\n",
+        "a (left: 6 6)\n",
+    )
     assert closed.lines("2 3 6", "") == ("a (left: 6 6)\n", "b (left: 6 6)\n", "a (left: 6 6)\n")
     assert [*open_.leaves("2 3 6")] == [*closed.leaves("2 3 6")]
     assert len([*open_.leaves("2 3 6")]) == 4  # the second a is the first again
@@ -154,7 +199,11 @@ def test_a_closed_tree_has_no_dead_ends() -> None:
 
 @needs_data
 def test_our_check_of_answers_is_the_logs_own(log: Log) -> None:
-    kept = [(g.numbers, text, r) for g in log.games for text, r in zip(g.steps[-1].kept, g.right, strict=True)]
+    kept = [
+        (g.numbers, text, r)
+        for g in log.games
+        for text, r in zip(g.steps[-1].kept, g.right, strict=True)
+    ]
     assert [right_answer(numbers, text) for numbers, text, _ in kept] == [r for *_, r in kept]
     assert (len(kept), sum(r for *_, r in kept)) == (500, 119)
 
@@ -183,14 +232,20 @@ def test_every_value_of_the_log_is_found_again(log: Log) -> None:
 @needs_data
 def test_our_beam_is_the_logs_beam(log: Log) -> None:
     found = game24.replayed(log, 1)
-    assert found["ties in the log's order"] == {"first": 62, "any": 69, "games with the same five": 100}
+    assert found["ties in the log's order"] == {
+        "first": 62,
+        "any": 69,
+        "games with the same five": 100,
+    }
     assert found["ties drawn, closed"]["dead ends a game"] == 0
     assert found["ties drawn"]["any"]["high"] <= 69
 
 
 @needs_data
 def test_coverage_grows_with_what_is_shared_and_counts_what_the_log_expanded(log: Log) -> None:
-    found = {share: [row["expanded"] for row in rows] for share, rows in game24.coverage(log).items()}
+    found = {
+        share: [row["expanded"] for row in rows] for share, rows in game24.coverage(log).items()
+    }
     # 100 roots; five kept of each, one of which was kept twice.
     assert found == {"text": [100, 499, 500], "game": [100, 515, 596], "log": [100, 630, 1744]}
 
@@ -198,13 +253,16 @@ def test_coverage_grows_with_what_is_shared_and_counts_what_the_log_expanded(log
 @needs_data
 @pytest.mark.parametrize("tree", [LOGGED, OPEN, CLOSED])
 def test_the_solver_finds_whatever_there_is_to_find(log: Log, tree: Tree) -> None:
-    """A beam that nothing falls out of, and the choice of a scorer that knows: the oracle, by another way."""
+    """A beam that nothing falls out of, and the choice of a scorer that knows: the oracle, by
+    another way."""
     exact = game24.scorers(log, tree, {})["exact solver"](0)
     few = Log(log.games[:20])
     few._proposals = log._proposals  # type: ignore[misc]
     results, replay = game24.search(few, tree, Beam(n=10**6, width=10**4), exact)
     leaves = [
-        any(right(game.numbers, text, tree.lines) for text in Replay(log, tree).leaves(game.numbers))
+        any(
+            right(game.numbers, text, tree.lines) for text in Replay(log, tree).leaves(game.numbers)
+        )
         for game in few.games
     ]
     assert [game24.solved(result, tree)[0] for result in results] == leaves
@@ -215,7 +273,9 @@ def test_the_solver_finds_whatever_there_is_to_find(log: Log, tree: Tree) -> Non
 def test_a_choice_that_is_not_finished_solves_nothing() -> None:
     """The search is at a dead end: its candidates are unfinished, whatever they say."""
     log = planted()
-    results, replay = game24.search(log, Tree("three lines", 3, "text"), Beam(n=9, width=1), FakeScorer())
+    results, replay = game24.search(
+        log, Tree("three lines", 3, "text"), Beam(n=9, width=1), FakeScorer()
+    )
     assert [game24.solved(result, OPEN) for result in results] == [(False, False)] * 2
     assert replay.missing == Counter({"2 3 6": 1, "1 6 6": 1})
 
@@ -226,14 +286,21 @@ def test_training_games_and_states_are_none_of_the_logs() -> None:
     assert "1 2 3 4" not in {record.prompt.text for record in records}
     for record in records:
         assert [len(step.split()) for step in record.response.steps] == [4, 3, 2]
-        if not set(game24_model.RARE) & {word for step in record.response.steps for word in step.split()}:
-            states = [tuple(Fraction(word) for word in step.split()[:-1]) for step in record.response.steps]
+        if not set(game24_model.RARE) & {
+            word for step in record.response.steps for word in step.split()
+        }:
+            states = [
+                tuple(Fraction(word) for word in step.split()[:-1])
+                for step in record.response.steps
+            ]
             assert record.labels == tuple(float(game24_log.makes_24(state)) for state in states)
             assert all(list(state) == sorted(state) for state in states)
     # What training meets most, were it in the log.
     ((met, _),) = Counter(record.response.steps[0] for record in records).most_common(1)
     shuffled = " ".join(reversed(met.split()[:-1]))
-    logged = Game("1 2 3 4", (Step(("",), (f"so (left: {shuffled})\n", "and (left: 1 5)\n"), (0, 0), ()),), ())
+    logged = Game(
+        "1 2 3 4", (Step(("",), (f"so (left: {shuffled})\n", "and (left: 1 5)\n"), (0, 0), ()),), ()
+    )
     for unseen, there in (("games", True), ("states", False)):
         records = [*itertools.islice(game24_model.trajectories([logged], unseen, 0), 200)]  # type: ignore[arg-type]
         assert (met in {record.response.steps[0] for record in records}) == there
@@ -242,7 +309,10 @@ def test_training_games_and_states_are_none_of_the_logs() -> None:
 def test_the_model_is_shown_numbers_alone() -> None:
     text = "6 - 4 = 2 (left: 2 10 5)\n10 / 5 = 2.0 (left: 2 2)\n"
     assert game24_model.view("4 10 5 6", text) == ("4 5 6 10", "2 5 10 ;", "2 2 ;")
-    assert game24_model.view("4 10 5 6", "10 / 6 ≈ 1.67 (left: 4 1.67 5)\n") == ("4 5 6 10", "5/3 4 5 ;")
+    assert game24_model.view("4 10 5 6", "10 / 6 ≈ 1.67 (left: 4 1.67 5)\n") == (
+        "4 5 6 10",
+        "5/3 4 5 ;",
+    )
     assert game24_model.view("4 10 5 6", "6 - 4 = 2 (left: 2 10)\n") == ()
     assert game24_model.view("4 10 5 6", "6 / 4 (not a whole number)\n") == ()
     assert game24_model.words((Fraction(-999), Fraction(1, 97), Fraction(24))) == "-rare rare 24"
@@ -256,7 +326,11 @@ def test_a_model_learns_and_scores_what_it_can_read(tmp_path: Path) -> None:
         Group(
             prompt=record.prompt,
             responses=tuple(
-                Response(steps=tuple(f"so (left: {step[:-2]})\n" for step in record.response.steps[: k + 1]))
+                Response(
+                    steps=tuple(
+                        f"so (left: {step[:-2]})\n" for step in record.response.steps[: k + 1]
+                    )
+                )
                 for k in range(3)
             ),
         )
@@ -269,5 +343,7 @@ def test_a_model_learns_and_scores_what_it_can_read(tmp_path: Path) -> None:
     values = [score.value for score in scores if isinstance(score, Score)]
     assert auroc(values, [label == 1 for row in labels for label in row], resamples=2).value > 0.9
     slip = Response(steps=("so (left: 1 2)\n",))
-    assert isinstance(reads.score([Group(prompt=Prompt.of("1 2 3 4"), responses=(slip,))])[0][0], Unscored)
+    assert isinstance(
+        reads.score([Group(prompt=Prompt.of("1 2 3 4"), responses=(slip,))])[0][0], Unscored
+    )
     assert {record.response.steps[2] for record in records} <= reads.trained_on

@@ -103,7 +103,11 @@ def test_rulers_see_place_and_length_of_scored_and_labelled_steps_only() -> None
 
 
 def test_step_seconds_sum_over_rows_that_are_steps(tmp_path: Path) -> None:
-    rows = [{"records": 3}, {"step": 1, "tokens": 100, "tokens_per_second": 50.0}, {"step": 1, "eval_loss": 1.0}]
+    rows = [
+        {"records": 3},
+        {"step": 1, "tokens": 100, "tokens_per_second": 50.0},
+        {"step": 1, "eval_loss": 1.0},
+    ]
     rows.append({"step": 2, "tokens": 30, "tokens_per_second": 10.0})
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert real_prm.step_seconds(tmp_path) == 5.0
@@ -111,7 +115,9 @@ def test_step_seconds_sum_over_rows_that_are_steps(tmp_path: Path) -> None:
 
 def solution(name: str, subset: str, wrong: bool) -> StepLabels:
     prompt = Prompt(messages=Prompt.of(name).messages, id=name, meta={"subset": subset})
-    return StepLabels(prompt=prompt, response=Response(steps=("a", "b")), labels=(1.0, 0.0 if wrong else 1.0))
+    return StepLabels(
+        prompt=prompt, response=Response(steps=("a", "b")), labels=(1.0, 0.0 if wrong else 1.0)
+    )
 
 
 def judged(records: Sequence[StepLabels], wrong: float, right: float) -> real_prm.Scores:
@@ -134,7 +140,9 @@ def test_a_threshold_is_found_where_a_subset_has_one_kind_of_solution_only() -> 
 def test_no_threshold_is_made_up_where_nothing_can_be_tuned() -> None:
     records = [solution(f"m{i}", "math", False) for i in range(3)]
     with pytest.raises(DataError, match="--tune"):
-        real_prm.best_threshold(real_prm.Mrben(resamples=10), records, judged(records, wrong=0.2, right=0.9))
+        real_prm.best_threshold(
+            real_prm.Mrben(resamples=10), records, judged(records, wrong=0.2, right=0.9)
+        )
 
 
 def test_rulers_are_measured_on_what_the_model_could_score() -> None:
@@ -154,7 +162,9 @@ def test_no_question_is_on_two_sides_nor_its_original() -> None:
     with gzip.open(STEPS / "prmbench.jsonl.gz", "rt") as file:
         originals: dict[str, set[str]] = {}
         for row in map(json.loads, file):
-            originals.setdefault(normal(row["modified_question"]), set()).add(normal(row["original_question"]))
+            originals.setdefault(normal(row["modified_question"]), set()).add(
+                normal(row["original_question"])
+            )
     where: dict[str, str] = {}
     for benchmark in real_prm.benchmarks().values():
         for side, records in zip(("train", "tune", "test"), bench.parts(benchmark), strict=True):

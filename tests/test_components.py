@@ -1,4 +1,5 @@
-"""A component is one new file: it is found, loaded, offered on the command line, and saved by name."""
+"""A component is one new file: it is found, loaded, offered on the command line, and saved by
+name."""
 
 import subprocess
 import sys
@@ -124,5 +125,8 @@ def test_a_component_from_outside_is_named_by_its_path() -> None:
 
 
 def test_importing_the_package_is_light() -> None:
-    code = "import sys, assay, assay.stats, assay.components, assay.config; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, assay, assay.stats, assay.components, assay.config; sys.exit('torch' in"
+        " sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -32,7 +32,9 @@ def test_a_run_json_holds_nothing_that_is_no_json_and_infinity_comes_back(tmp_pa
         raise AssertionError(f"{constant} is no JSON")
 
     settings = Settings(out=Path("x"), inner=Outside(), rates=(float("inf"), 0.5))
-    path = config.write_run(tmp_path, settings, results={"mean": float("nan"), "ends": [float("-inf"), 1.0]})
+    path = config.write_run(
+        tmp_path, settings, results={"mean": float("nan"), "ends": [float("-inf"), 1.0]}
+    )
     body = json.loads(path.read_text(), parse_constant=refuse)
     assert body["results"] == {"mean": None, "ends": [None, 1.0]}
     assert config.read_run(tmp_path, Settings) == settings
@@ -41,7 +43,11 @@ def test_a_run_json_holds_nothing_that_is_no_json_and_infinity_comes_back(tmp_pa
 def test_run_json_records_the_data_and_the_versions(tmp_path: Path) -> None:
     data = tmp_path / "data.jsonl"
     data.write_bytes(b"{}\n")
-    body = json.loads(config.write_run(tmp_path / "run", Settings(out=Path("x"), inner=Outside()), [data]).read_text())
+    body = json.loads(
+        config.write_run(
+            tmp_path / "run", Settings(out=Path("x"), inner=Outside()), [data]
+        ).read_text()
+    )
     assert body["data"][str(data)] == hashlib.sha256(b"{}\n").hexdigest()
     assert body["versions"]["assay"]
     assert body["versions"]["python"]
@@ -52,8 +58,14 @@ def test_run_json_records_the_data_and_the_versions(tmp_path: Path) -> None:
     [
         ("{", "is not a run.json"),
         ("{}", "is not a run.json"),
-        (json.dumps({"settings": {"component": "any/tests.outside:Outside", "m": 1}}), "unknown setting m"),
-        (json.dumps({"settings": {"component": "any/tests.outside:Outside"}}), "settings of Outside, not of Settings"),
+        (
+            json.dumps({"settings": {"component": "any/tests.outside:Outside", "m": 1}}),
+            "unknown setting m",
+        ),
+        (
+            json.dumps({"settings": {"component": "any/tests.outside:Outside"}}),
+            "settings of Outside, not of Settings",
+        ),
         (json.dumps({"settings": {"component": "search/no-such"}}), "no search component"),
     ],
 )
@@ -68,7 +80,9 @@ def test_a_missing_run_json_says_what_to_give(tmp_path: Path) -> None:
         config.read_run(tmp_path / "nowhere.json", Settings)
 
 
-def test_an_atomic_write_keeps_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_atomic_write_keeps_the_old_file_when_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "file"
     config.write_atomic(target, "old")
 

@@ -1,4 +1,5 @@
-"""Two things share a name only where nothing that could change what they do differs; the same in every process."""
+"""Two things share a name only where nothing that could change what they do differs; the same in
+every process."""
 
 import functools
 import io
@@ -56,23 +57,90 @@ def shifted(x: float) -> float:
 
 
 DIFFERENT: list[Any] = [
-    None, ..., True, 1, 1.0, "1", b"1", -1, 0.0, -0.0, "", (), [], {}, set(), (1,), [1], {1: 1}, {1}, ((1,),), (1, 1),
-    ("ab", "c"), ("a", "bc"), {"a": (1,)}, {"a": 1}, {"a": 2}, Decimal("1"), re.compile("a"), re.compile("a", re.I),
-    np.arange(3), np.arange(3.0), np.arange(3)[None], np.array([1, 2, 4]), torch.arange(3), torch.arange(3.0),
-    torch.arange(3.0, dtype=torch.bfloat16), Settings(), Settings(rate=0.2), Settings(names=("b",)), Settings,
-    Sampling(), Sampling(seed=1), Prompt.of("a"), Prompt.of("a", reference="1"), Math(), Numeric(), Numeric,
-    times(1.0), times(2.0), lambda x: x + 1, lambda x: x + 2, lambda x, y=1: x + y, lambda x, y=2: x + y, shifted,
-    lambda x: x(1), lambda x: x[1], len, [1].append, [2].append,
-    functools.partial(shifted, 1), functools.partial(shifted, 2),
-    Judge(times(1.0)), Judge(times(2.0)), Doubled(times(1.0)), Judge, Doubled, Judge(times(1.0)).score,
+    None,
+    ...,
+    True,
+    1,
+    1.0,
+    "1",
+    b"1",
+    -1,
+    0.0,
+    -0.0,
+    "",
+    (),
+    [],
+    {},
+    set(),
+    (1,),
+    [1],
+    {1: 1},
+    {1},
+    ((1,),),
+    (1, 1),
+    ("ab", "c"),
+    ("a", "bc"),
+    {"a": (1,)},
+    {"a": 1},
+    {"a": 2},
+    Decimal("1"),
+    re.compile("a"),
+    re.compile("a", re.I),
+    np.arange(3),
+    np.arange(3.0),
+    np.arange(3)[None],
+    np.array([1, 2, 4]),
+    torch.arange(3),
+    torch.arange(3.0),
+    torch.arange(3.0, dtype=torch.bfloat16),
+    Settings(),
+    Settings(rate=0.2),
+    Settings(names=("b",)),
+    Settings,
+    Sampling(),
+    Sampling(seed=1),
+    Prompt.of("a"),
+    Prompt.of("a", reference="1"),
+    Math(),
+    Numeric(),
+    Numeric,
+    times(1.0),
+    times(2.0),
+    lambda x: x + 1,
+    lambda x: x + 2,
+    lambda x, y=1: x + y,
+    lambda x, y=2: x + y,
+    shifted,
+    lambda x: x(1),
+    lambda x: x[1],
+    len,
+    [1].append,
+    [2].append,
+    functools.partial(shifted, 1),
+    functools.partial(shifted, 2),
+    Judge(times(1.0)),
+    Judge(times(2.0)),
+    Doubled(times(1.0)),
+    Judge,
+    Doubled,
+    Judge(times(1.0)).score,
     SimpleNamespace(a=1),
-    functools.lru_cache(times), functools.lru_cache(shifted), re, np, Judge(Settings()), Judge(Settings(rate=1)),
-]  # fmt: skip
+    functools.lru_cache(times),
+    functools.lru_cache(shifted),
+    re,
+    np,
+    Judge(Settings()),
+    Judge(Settings(rate=1)),
+]
 
 
 def test_different_things_have_different_names() -> None:
     names = [fingerprint(thing) for thing in DIFFERENT]
-    same = [(DIFFERENT[i], DIFFERENT[names.index(name)]) for i, name in enumerate(names) if names.index(name) != i]
+    same = [
+        (DIFFERENT[i], DIFFERENT[names.index(name)])
+        for i, name in enumerate(names)
+        if names.index(name) != i
+    ]
     assert same == []
 
 
@@ -81,7 +149,9 @@ def test_equal_things_have_equal_names() -> None:
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint({"x", "y", "z"}) == fingerprint({"z", "x", "y"})
     assert fingerprint(Settings(_kept={"a": 1})) == fingerprint(Settings())
-    assert fingerprint(np.arange(6).reshape(2, 3).T) == fingerprint(np.ascontiguousarray(np.arange(6).reshape(2, 3).T))
+    assert fingerprint(np.arange(6).reshape(2, 3).T) == fingerprint(
+        np.ascontiguousarray(np.arange(6).reshape(2, 3).T)
+    )
     assert fingerprint(FakeGenerator()) == fingerprint(FakeGenerator())
 
 
@@ -130,7 +200,7 @@ sys.path.insert(0, {folder!r})
 import mine
 from assay.fingerprint import fingerprint
 print(fingerprint(mine.Judge(0.5)), fingerprint(mine.words), fingerprint(mine.late), fingerprint({{"a", "b", "c"}}))
-"""
+"""  # noqa: E501
 MINE = """
 import helper
 from helper import deep
@@ -146,9 +216,13 @@ def late(x):
 
 
 def _names(folder: Path) -> list[str]:
-    """Names of a user's own things in a process of its own, which has its own hash seed and addresses."""
+    """Names of a user's own things in a process of its own, which has its own hash seed and
+    addresses."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(folder=str(folder))], check=True, capture_output=True, text=True
+        [sys.executable, "-c", SCRIPT.format(folder=str(folder))],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return done.stdout.split()
 
@@ -178,7 +252,8 @@ EDITS = {
     "a module of a package that is imported whole": ("pack/deep.py", "D = 1", "D = 2"),
 }
 WHOLE = {
-    "mine.py": """
+    "mine.py": (
+        """
 import helper
 from pack.late import relative
 class Kind(type):
@@ -187,7 +262,8 @@ class Judge(metaclass=Kind):
     def score(self, groups): return type(self).answer()
 def judge(x): return helper.good(x) > judge.limit
 judge.limit = 3
-""",
+"""
+    ),
     "helper.py": "from consts import LIMIT, MORE\ndef good(x): return x > LIMIT + MORE[0]\n",
     "consts.py": "LIMIT = 3\nMORE = [1]\nimport helper\n",
     "pack/__init__.py": "from . import deep\n",
@@ -207,7 +283,9 @@ print(fingerprint((mine.judge, mine.Judge(), mine.relative)))
 def test_names_follow_every_edit_of_a_users_code(tmp_path: Path) -> None:
     def name() -> str:
         script = NAMED.format(folder=str(tmp_path))
-        done = subprocess.run([sys.executable, "-B", "-c", script], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", script], check=True, capture_output=True, text=True
+        )
         return done.stdout
 
     for file, source in WHOLE.items():
@@ -227,9 +305,19 @@ def test_names_follow_every_edit_of_a_users_code(tmp_path: Path) -> None:
 @pytest.mark.owed
 @pytest.mark.parametrize(
     "name",
-    ["model.safetensors", "pytorch_model.bin", "model.gguf", "chat_template.jinja", "reward_model.json", "config.json",
-     "tokenizer.json", "reference/model.safetensors", "value_head.safetensors", "modeling_mine.py"],
-)  # fmt: skip
+    [
+        "model.safetensors",
+        "pytorch_model.bin",
+        "model.gguf",
+        "chat_template.jinja",
+        "reward_model.json",
+        "config.json",
+        "tokenizer.json",
+        "reference/model.safetensors",
+        "value_head.safetensors",
+        "modeling_mine.py",
+    ],
+)
 def test_folders_are_named_by_every_file_that_changes_an_output(tmp_path: Path, name: str) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -1,5 +1,5 @@
-"""The file beneath every ledger and record; that a kill at any byte loses at most a line, and that a damaged line is
-named, is shown on a ledger (`labelling/test_ledger.py`)."""
+"""The file beneath every ledger and record; that a kill at any byte loses at most a line, and that
+a damaged line is named, is shown on a ledger (`labelling/test_ledger.py`)."""
 
 import json
 import os
@@ -20,7 +20,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
-BODIES = st.lists(st.dictionaries(st.text().filter(lambda key: key != "sha256"), JSON, max_size=3), max_size=4)
+BODIES = st.lists(
+    st.dictionaries(st.text().filter(lambda key: key != "sha256"), JSON, max_size=3), max_size=4
+)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -52,7 +54,9 @@ def test_what_was_appended_is_read_back_also_behind_a_cut(
     assert path.read_bytes() == whole
 
 
-def test_a_line_is_on_disk_before_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_on_disk_before_append_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "deep" / "er" / "j.jsonl"
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda number: synced.append(path.stat().st_size))
@@ -60,13 +64,19 @@ def test_a_line_is_on_disk_before_append_returns(tmp_path: Path, monkeypatch: py
     for i in range(3):
         journal.append({"i": i})
         # Flushed before it was synced: the file had its new size by then.
-        assert synced == [path.stat().st_size] if i == 0 else synced[-1] == path.stat().st_size > synced[-2]
+        assert (
+            synced == [path.stat().st_size]
+            if i == 0
+            else synced[-1] == path.stat().st_size > synced[-2]
+        )
     journal.close()
     assert [row["i"] for row in map(json.loads, path.read_text().splitlines())] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("error", [KeyError, TypeError, ValueError])
-def test_what_the_reader_refuses_is_damaged_and_left_where_it_is(tmp_path: Path, error: type[Exception]) -> None:
+def test_what_the_reader_refuses_is_damaged_and_left_where_it_is(
+    tmp_path: Path, error: type[Exception]
+) -> None:
     path = tmp_path / "j.jsonl"
     journal = Journal(path, lambda _: None)
     for i in range(3):
@@ -80,13 +90,17 @@ def test_what_the_reader_refuses_is_damaged_and_left_where_it_is(tmp_path: Path,
             raise error("no")
         held.append(body["i"])
 
-    with pytest.warns(UserWarning, match=r"j\.jsonl, line 2 is damaged; what it held will be made again"):
+    with pytest.warns(
+        UserWarning, match=r"j\.jsonl, line 2 is damaged; what it held will be made again"
+    ):
         journal = Journal(path, take)
     journal.close()
     assert (held, journal.damaged, path.read_bytes()) == ([0, 2], 1, before)
 
 
-@pytest.mark.parametrize("line", ['{"i": 1, "sha256": "0000000000000000"}', '{"i": 1}', "3", "null", "{", "", "\ufeff"])
+@pytest.mark.parametrize(
+    "line", ['{"i": 1, "sha256": "0000000000000000"}', '{"i": 1}', "3", "null", "{", "", "\ufeff"]
+)
 def test_a_line_that_nobody_wrote_is_not_believed(tmp_path: Path, line: str) -> None:
     path = tmp_path / "j.jsonl"
     path.write_text(line + "\n")
@@ -100,10 +114,15 @@ def test_a_line_that_nobody_wrote_is_not_believed(tmp_path: Path, line: str) -> 
 
 def test_another_process_is_kept_out_until_it_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
-    code = f"from pathlib import Path; from assay.journal import Journal; Journal(Path({str(path)!r}), print)"
+    code = (
+        f"from pathlib import Path; from assay.journal import Journal; Journal(Path({str(path)!r}),"
+        " print)"
+    )
 
     def other() -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
 
     journal = Journal(path, lambda _: None)
     journal.append({"i": 7})

@@ -16,7 +16,10 @@ def write(path: Path, text: str = "dear") -> Path:
 
 
 def run_of(command: str, folder: Path) -> Path:
-    write(folder / "run.json", json.dumps({"settings": {"component": f"any/assay.cli.{command}:Command"}}))
+    write(
+        folder / "run.json",
+        json.dumps({"settings": {"component": f"any/assay.cli.{command}:Command"}}),
+    )
     return folder
 
 
@@ -31,17 +34,32 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 
 
 def everything(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
-@pytest.mark.parametrize("out", ["home", "home/sub", "source", "home/thesis.txt", "home/thesis.txt/x"])
-def test_an_import_or_average_replaces_nothing(out: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "out", ["home", "home/sub", "source", "home/thesis.txt", "home/thesis.txt/x"]
+)
+def test_an_import_or_average_replaces_nothing(
+    out: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("home/thesis.txt", "home/sub/x", "source/config.json", "other/config.json"):
         write(tmp_path / name)
     before = everything(tmp_path)
     refused(capsys, "models", "import", tmp_path / "source", "--out", tmp_path / out)
     members = (tmp_path / "source", tmp_path / "other")
-    refused(capsys, "models", "average", *members, "--records", tmp_path / "no.jsonl", "--out", tmp_path / out)
+    refused(
+        capsys,
+        "models",
+        "average",
+        *members,
+        "--records",
+        tmp_path / "no.jsonl",
+        "--out",
+        tmp_path / out,
+    )
     assert everything(tmp_path) == before
 
 
@@ -98,16 +116,33 @@ def test_a_run_of_ones_own_is_gone_on_with(command: str, tmp_path: Path) -> None
     outputs.check_run(tmp_path / "notes", command)
 
 
-def test_rows_are_not_set_aside_into_the_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_are_not_set_aside_into_the_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = write(run_of("train", tmp_path / "run") / "set_aside.jsonl", '{"prompt": "a"}\n')
-    words = ["train", "rm", "--data", data, "--backbone", "nowhere/at/all", "--out", data.parent, "--set-aside"]
+    words = [
+        "train",
+        "rm",
+        "--data",
+        data,
+        "--backbone",
+        "nowhere/at/all",
+        "--out",
+        data.parent,
+        "--set-aside",
+    ]
     assert "would replace what is read" in refused(capsys, *words)
     assert data.read_text() == '{"prompt": "a"}\n'
 
 
-def test_scores_and_evaluations_replace_no_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_and_evaluations_replace_no_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pair = '{"prompt": "a", "chosen": "b", "rejected": "cc"}\n'
-    data, model = write(tmp_path / "in" / "d.jsonl", pair), write(tmp_path / "rm" / "weights").parent
+    data, model = (
+        write(tmp_path / "in" / "d.jsonl", pair),
+        write(tmp_path / "rm" / "weights").parent,
+    )
     aside = write(tmp_path / "scores.set_aside", pair)
     (tmp_path / "link.jsonl").symlink_to(data)
     (tmp_path / "hard.jsonl").hardlink_to(data)
@@ -141,4 +176,6 @@ def test_a_full_disk_is_told_in_a_line(
 
     monkeypatch.setattr("assay.cli.score.write_atomic", full)
     data = write(tmp_path / "d.jsonl", '{"prompt": "a", "chosen": "b", "rejected": "cc"}\n')
-    assert "No space left" in refused(capsys, "score", "longest", data, "--out", tmp_path / "scores")
+    assert "No space left" in refused(
+        capsys, "score", "longest", data, "--out", tmp_path / "scores"
+    )

@@ -7,7 +7,15 @@ from assay.protocols import Sampling
 
 
 @pytest.mark.parametrize(
-    "bad", [{"n": 0}, {"max_tokens": 0}, {"temperature": -1}, {"top_p": 0}, {"top_p": 2}, {"stop": ("\n", "")}]
+    "bad",
+    [
+        {"n": 0},
+        {"max_tokens": 0},
+        {"temperature": -1},
+        {"top_p": 0},
+        {"top_p": 2},
+        {"stop": ("\n", "")},
+    ],
 )
 def test_sampling_that_cannot_work_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

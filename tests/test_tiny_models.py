@@ -15,7 +15,10 @@ CHAT = [{"role": "user", "content": " Hi [1] "}, {"role": "assistant", "content"
 @pytest.mark.parametrize("family", tiny_models.FAMILIES)
 def test_every_family_is_written_and_read_by_transformers(family: str, tmp_path: Path) -> None:
     folder = tiny_models.save_causal(tmp_path / "m", family)
-    tokenizer, network = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer, network = (
+        AutoTokenizer.from_pretrained(folder),
+        AutoModelForCausalLM.from_pretrained(folder).eval(),
+    )
     text = tokenizer.apply_chat_template(CHAT, tokenize=False) if tokenizer.chat_template else "Hi"
     ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
     assert tokenizer.decode(ids[0]).strip() == text.strip()

@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from assay import Message, Preference, Prompt, Ranking, Response, Score, StepLabels, Unscored, Verdict
+from assay import (
+    Message,
+    Preference,
+    Prompt,
+    Ranking,
+    Response,
+    Score,
+    StepLabels,
+    Unscored,
+    Verdict,
+)
 
 PROMPT = Prompt.of("2 + 2?", reference="4")
 PAIR = (Response.of("4"), Response.of("5"))
@@ -27,7 +37,9 @@ def test_step_labels_round_trip(steps: list[tuple[str, float | None]], question:
 
 
 @given(st.floats(0, 1), responses, responses)
-def test_swapping_a_preference_twice_gives_it_back(prefer: float, first: Response, second: Response) -> None:
+def test_swapping_a_preference_twice_gives_it_back(
+    prefer: float, first: Response, second: Response
+) -> None:
     pair = Preference(prompt=PROMPT, responses=(first, second), prefer=prefer)
     assert pair.swap().responses == (second, first)
     assert pair.swap().prefer == 1 - prefer

@@ -1,7 +1,9 @@
-"""Families of language models, tiny and with random weights, each with a tokenizer and a chat template of its kind.
+"""Families of language models, tiny and with random weights, each with a tokenizer and a chat
+template of its kind.
 
-Nothing here is anybody's file: the templates are written from what the families' templates do (who trims, who writes a
-date, who adds a system message, who refuses one, who wraps reasoning), the tokenizers hold bytes and special tokens.
+Nothing here is anybody's file: the templates are written from what the families' templates do (who
+trims, who writes a date, who adds a system message, who refuses one, who wraps reasoning), the
+tokenizers hold bytes and special tokens.
 """
 
 from collections.abc import Mapping
@@ -11,7 +13,12 @@ from typing import Any, Final
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
 from tests.models import tiny
 
@@ -31,68 +38,67 @@ __all__ = [
 TEMPLATES: Final[Mapping[str, str]] = {
     # A date where none is given, a system turn always, every content trimmed.
     "llama3": (
-        "{{ bos_token }}{% if date_string is not defined %}{% if strftime_now is defined %}"
-        "{% set date_string = strftime_now('%d %b %Y') %}{% else %}{% set date_string = '26 Jul 2024' %}{% endif %}"
-        "{% endif %}{% if messages[0].role == 'system' %}{% set about = messages[0].content | trim %}"
-        "{% set messages = messages[1:] %}{% else %}{% set about = '' %}{% endif %}"
-        "{{ '<|start_header_id|>system<|end_header_id|>\n\nToday Date: ' + date_string + '\n\n' + about }}<|eot_id|>"
-        "{% for m in messages %}{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n' + m.content | trim }}"
-        "<|eot_id|>{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+        "{{ bos_token }}{% if date_string is not defined %}{% if strftime_now is defined %}{% set"
+        " date_string = strftime_now('%d %b %Y') %}{% else %}{% set date_string = '26 Jul 2024'"
+        " %}{% endif %}{% endif %}{% if messages[0].role == 'system' %}{% set about ="
+        " messages[0].content | trim %}{% set messages = messages[1:] %}{% else %}{% set about = ''"
+        " %}{% endif %}{{ '<|start_header_id|>system<|end_header_id|>\n\nToday Date: ' +"
+        " date_string + '\n\n' + about }}<|eot_id|>{% for m in messages %}{{ '<|start_header_id|>'"
+        " + m.role + '<|end_header_id|>\n\n' + m.content | trim }}<|eot_id|>{% endfor %}{% if"
+        " add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{%"
+        " endif %}"
     ),
     # A default system message.
     "qwen2.5": (
-        "{% if messages[0].role != 'system' %}{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}"
-        "{% endif %}{% for m in messages %}"
-        "{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+        "{% if messages[0].role != 'system' %}{{ '<|im_start|>system\nYou are a helpful"
+        " assistant.<|im_end|>\n' }}{% endif %}{% for m in messages %}{{ '<|im_start|>' + m.role +"
+        " '\n' + m.content + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{"
+        " '<|im_start|>assistant\n' }}{% endif %}"
     ),
-    # Reasoning is cut out of earlier turns; the last one gets a block of it, empty where it brings none.
+    # Reasoning is cut out of earlier turns; the last one gets a block of it, empty where it brings
+    # none.
     "qwen3": (
-        "{% set last = namespace(asked=-1) %}"
-        "{% for m in messages %}{% if m.role == 'user' %}{% set last.asked = loop.index0 %}{% endif %}{% endfor %}"
-        "{% for m in messages %}{% if m.role != 'assistant' %}"
-        "{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"
-        "{% else %}{% set answer = m.content %}{% set thought = '' %}"
-        "{% if m.reasoning_content %}{% set thought = m.reasoning_content %}"
-        "{% elif '</think>' in m.content %}{% set answer = m.content.split('</think>')[-1].lstrip('\n') %}"
-        "{% set thought = m.content.split('</think>')[0].rstrip('\n').split('<think>')[-1].lstrip('\n') %}{% endif %}"
-        "{{ '<|im_start|>assistant\n' }}{% if loop.index0 > last.asked and (loop.last or thought) %}"
-        "{{ '<think>\n' + thought.strip('\n') + '\n</think>\n\n' + answer.lstrip('\n') }}"
-        "{% else %}{{ answer }}{% endif %}{{ '<|im_end|>\n' }}{% endif %}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+        "{% set last = namespace(asked=-1) %}{% for m in messages %}{% if m.role == 'user' %}{% set"
+        " last.asked = loop.index0 %}{% endif %}{% endfor %}{% for m in messages %}{% if m.role !="
+        " 'assistant' %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% else"
+        " %}{% set answer = m.content %}{% set thought = '' %}{% if m.reasoning_content %}{% set"
+        " thought = m.reasoning_content %}{% elif '</think>' in m.content %}{% set answer ="
+        " m.content.split('</think>')[-1].lstrip('\n') %}{% set thought ="
+        " m.content.split('</think>')[0].rstrip('\n').split('<think>')[-1].lstrip('\n') %}{% endif"
+        " %}{{ '<|im_start|>assistant\n' }}{% if loop.index0 > last.asked and (loop.last or"
+        " thought) %}{{ '<think>\n' + thought.strip('\n') + '\n</think>\n\n' + answer.lstrip('\n')"
+        " }}{% else %}{{ answer }}{% endif %}{{ '<|im_end|>\n' }}{% endif %}{% endfor %}{% if"
+        " add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     ),
     # No system message, strict turns, every content trimmed.
     "gemma2": (
-        "{{ bos_token }}"
-        "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
-        "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
-        "{{ raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}"
-        "{% set role = 'model' if m.role == 'assistant' else m.role %}"
-        "{{ '<start_of_turn>' + role + '\n' + m.content | trim + '<end_of_turn>\n' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+        "{{ bos_token }}{% if messages[0].role == 'system' %}{{ raise_exception('System role not"
+        " supported') }}{% endif %}{% for m in messages %}{% if (m.role == 'user') != (loop.index0"
+        " % 2 == 0) %}{{ raise_exception('Conversation roles must alternate user/assistant') }}{%"
+        " endif %}{% set role = 'model' if m.role == 'assistant' else m.role %}{{ '<start_of_turn>'"
+        " + role + '\n' + m.content | trim + '<end_of_turn>\n' }}{% endfor %}{% if"
+        " add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
     ),
     # The system message stands before the first question; contents are texts or lists of parts.
     "gemma3": (
-        "{{ bos_token }}{% if messages[0].role == 'system' %}"
-        "{% set about = messages[0].content if messages[0].content is string else messages[0].content[0].text %}"
-        "{% set about = about + '\n\n' %}{% set messages = messages[1:] %}{% else %}{% set about = '' %}{% endif %}"
-        "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
-        "{{ raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}"
-        "{% set role = 'model' if m.role == 'assistant' else m.role %}"
-        "{{ '<start_of_turn>' + role + '\n' + (about if loop.first else '') }}"
-        "{% if m.content is string %}{{ m.content | trim }}"
-        "{% else %}{% for p in m.content %}{{ p.text | trim }}{% endfor %}{% endif %}"
-        "{{ '<end_of_turn>\n' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+        "{{ bos_token }}{% if messages[0].role == 'system' %}{% set about = messages[0].content if"
+        " messages[0].content is string else messages[0].content[0].text %}{% set about = about +"
+        " '\n\n' %}{% set messages = messages[1:] %}{% else %}{% set about = '' %}{% endif %}{% for"
+        " m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{"
+        " raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}{% set"
+        " role = 'model' if m.role == 'assistant' else m.role %}{{ '<start_of_turn>' + role + '\n'"
+        " + (about if loop.first else '') }}{% if m.content is string %}{{ m.content | trim }}{%"
+        " else %}{% for p in m.content %}{{ p.text | trim }}{% endfor %}{% endif %}{{"
+        " '<end_of_turn>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n'"
+        " }}{% endif %}"
     ),
     # Words, not tokens, mark a question, and the end-of-sequence token ends an answer.
     "mistral": (
-        "{{ bos_token }}{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
-        "{{ raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}"
-        "{% if m.role == 'user' %}{{ '[INST] ' + m.content + ' [/INST]' }}"
-        "{% elif m.role == 'assistant' %}{{ ' ' + m.content + eos_token }}"
-        "{% else %}{{ raise_exception('Only user and assistant roles are supported') }}{% endif %}{% endfor %}"
+        "{{ bos_token }}{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0)"
+        " %}{{ raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}{%"
+        " if m.role == 'user' %}{{ '[INST] ' + m.content + ' [/INST]' }}{% elif m.role =="
+        " 'assistant' %}{{ ' ' + m.content + eos_token }}{% else %}{{ raise_exception('Only user"
+        " and assistant roles are supported') }}{% endif %}{% endfor %}"
     ),
     # The end-of-sequence token ends the whole conversation, after the end of the turn.
     "phi3": (
@@ -108,23 +114,24 @@ TEMPLATES: Final[Mapping[str, str]] = {
     ),
     # The system message stands bare at the start; reasoning of earlier turns is cut out.
     "deepseek_v3": (
-        "{% set about = namespace(text='') %}{% for m in messages %}{% if m.role == 'system' %}"
-        "{% set about.text = about.text + m.content %}{% endif %}{% endfor %}{{ bos_token + about.text }}"
-        "{% for m in messages %}{% if m.role == 'user' %}{{ '<|User|>' + m.content }}{% elif m.role == 'assistant' %}"
-        "{{ '<|Assistant|>' + m.content.split('</think>')[-1] + eos_token }}{% endif %}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|Assistant|>' }}{% endif %}"
+        "{% set about = namespace(text='') %}{% for m in messages %}{% if m.role == 'system' %}{%"
+        " set about.text = about.text + m.content %}{% endif %}{% endfor %}{{ bos_token +"
+        " about.text }}{% for m in messages %}{% if m.role == 'user' %}{{ '<|User|>' + m.content"
+        " }}{% elif m.role == 'assistant' %}{{ '<|Assistant|>' + m.content.split('</think>')[-1] +"
+        " eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|Assistant|>' }}{%"
+        " endif %}"
     ),
-    # Channels: a system turn with a date, and an answer in the channel "final" whose last turn ends in <|return|>.
+    # Channels: a system turn with a date, and an answer in the channel "final" whose last turn ends
+    # in <|return|>.
     "gpt_oss": (
-        "{{ '<|start|>system<|message|>Current date: ' + strftime_now('%Y-%m-%d') + '<|end|>' }}"
-        "{% for m in messages %}{% if m.role == 'assistant' %}"
-        "{% if m.thinking is defined and loop.last %}"
-        "{{ '<|start|>assistant<|channel|>analysis<|message|>' + m.thinking + '<|end|>' }}{% endif %}"
-        "{{ '<|start|>assistant<|channel|>final<|message|>' + m.content }}"
-        "{{ '<|return|>' if loop.last and not add_generation_prompt else '<|end|>' }}"
-        "{% else %}{{ '<|start|>' + ('developer' if m.role == 'system' else m.role) }}"
-        "{{ '<|message|>' + m.content + '<|end|>' }}"
-        "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|start|>assistant' }}{% endif %}"
+        "{{ '<|start|>system<|message|>Current date: ' + strftime_now('%Y-%m-%d') + '<|end|>' }}{%"
+        " for m in messages %}{% if m.role == 'assistant' %}{% if m.thinking is defined and"
+        " loop.last %}{{ '<|start|>assistant<|channel|>analysis<|message|>' + m.thinking +"
+        " '<|end|>' }}{% endif %}{{ '<|start|>assistant<|channel|>final<|message|>' + m.content"
+        " }}{{ '<|return|>' if loop.last and not add_generation_prompt else '<|end|>' }}{% else"
+        " %}{{ '<|start|>' + ('developer' if m.role == 'system' else m.role) }}{{ '<|message|>' +"
+        " m.content + '<|end|>' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{"
+        " '<|start|>assistant' }}{% endif %}"
     ),
 }
 
@@ -153,7 +160,13 @@ _HEADS: Final = {"num_key_value_heads": 2, "head_dim": 8}
 _WINDOW: Final = {**_HEADS, "sliding_window": 16}
 _QWEN: Final = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _GEMMA: Final = ("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>")
-_LLAMA3: Final = ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
+_LLAMA3: Final = (
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+)
 
 FAMILIES: Final[Mapping[str, Family]] = {
     "llama3": Family(
@@ -166,10 +179,20 @@ FAMILIES: Final[Mapping[str, Family]] = {
         shape=_HEADS,
     ),
     "qwen2.5": Family(
-        model_type="qwen2", specials=_QWEN, eos="<|im_end|>", pad="<|endoftext|>", template="qwen2.5", shape=_HEADS
+        model_type="qwen2",
+        specials=_QWEN,
+        eos="<|im_end|>",
+        pad="<|endoftext|>",
+        template="qwen2.5",
+        shape=_HEADS,
     ),
     "qwen3": Family(
-        model_type="qwen3", specials=_QWEN, eos="<|im_end|>", pad="<|endoftext|>", template="qwen3", shape=_HEADS
+        model_type="qwen3",
+        specials=_QWEN,
+        eos="<|im_end|>",
+        pad="<|endoftext|>",
+        template="qwen3",
+        shape=_HEADS,
     ),
     "gemma2": Family(
         model_type="gemma2",
@@ -193,7 +216,9 @@ FAMILIES: Final[Mapping[str, Family]] = {
         post_bos=True,
         shape=_WINDOW,
     ),
-    "mistral": Family(model_type="mistral", bos="<s>", eos="</s>", template="mistral", shape=_HEADS),
+    "mistral": Family(
+        model_type="mistral", bos="<s>", eos="</s>", template="mistral", shape=_HEADS
+    ),
     "phi3": Family(
         model_type="phi3",
         specials=("<|endoftext|>", "<|user|>", "<|assistant|>", "<|end|>", "<|system|>"),
@@ -219,11 +244,23 @@ FAMILIES: Final[Mapping[str, Family]] = {
         bos="<|endoftext|>",
         eos="<|endoftext|>",
         unk="<|endoftext|>",
-        shape={"n_positions": 2048, "n_inner": 64, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0},
+        shape={
+            "n_positions": 2048,
+            "n_inner": 64,
+            "resid_pdrop": 0.0,
+            "embd_pdrop": 0.0,
+            "attn_pdrop": 0.0,
+        },
     ),
     "deepseek_v3": Family(
         model_type="deepseek_v3",
-        specials=("<|begin▁of▁sentence|>", "<|end▁of▁sentence|>", "<|pad|>", "<|User|>", "<|Assistant|>"),
+        specials=(
+            "<|begin▁of▁sentence|>",
+            "<|end▁of▁sentence|>",
+            "<|pad|>",
+            "<|User|>",
+            "<|Assistant|>",
+        ),
         bos="<|begin▁of▁sentence|>",
         eos="<|end▁of▁sentence|>",
         pad="<|pad|>",
@@ -248,7 +285,15 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "gpt_oss": Family(
         model_type="gpt_oss",
         specials=(
-            *("<|startoftext|>", "<|endoftext|>", "<|return|>", "<|start|>", "<|end|>", "<|message|>", "<|channel|>"),
+            *(
+                "<|startoftext|>",
+                "<|endoftext|>",
+                "<|return|>",
+                "<|start|>",
+                "<|end|>",
+                "<|message|>",
+                "<|channel|>",
+            ),
         ),
         bos="<|startoftext|>",
         eos="<|return|>",
@@ -280,15 +325,25 @@ FAMILIES: Final[Mapping[str, Family]] = {
         bos="<s>",
         eos="</s>",
         template="mistral",
-        shape={"num_key_value_heads": 2, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": None},
+        shape={
+            "num_key_value_heads": 2,
+            "num_local_experts": 4,
+            "num_experts_per_tok": 2,
+            "sliding_window": None,
+        },
     ),
 }
 
 
-def byte_level(specials: tuple[str, ...], *, post_bos: str | None = None, **tokens: str | None) -> Any:
-    """A tokenizer of bytes and special tokens, without merges; `post_bos` begins every text that it is given."""
+def byte_level(
+    specials: tuple[str, ...], *, post_bos: str | None = None, **tokens: str | None
+) -> Any:
+    """A tokenizer of bytes and special tokens, without merges; `post_bos` begins every text that it
+    is given."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    core = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate([*specials, *alphabet])}, merges=[]))
+    core = Tokenizer(
+        models.BPE(vocab={token: i for i, token in enumerate([*specials, *alphabet])}, merges=[])
+    )
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
     core.add_special_tokens([*specials])
@@ -306,7 +361,12 @@ def tokenizer(family: str) -> Any:
     of = FAMILIES[family]
     if not of.specials:
         made = tiny.sentencepiece()
-        parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        parts = [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
         made.backend_tokenizer.decoder = decoders.Sequence(parts)
     else:
         made = byte_level(
@@ -352,7 +412,9 @@ def classifier(family: str, tok: Any | None = None, *, seed: int = 0, **changes:
     return AutoModelForSequenceClassification.from_config(settings).eval()
 
 
-def save_causal(folder: Path, family: str, tok: Any | None = None, *, seed: int = 0, **changes: Any) -> Path:
+def save_causal(
+    folder: Path, family: str, tok: Any | None = None, *, seed: int = 0, **changes: Any
+) -> Path:
     """Write the language model and its tokenizer as `save_pretrained` does; returns the folder."""
     tok = tok or tokenizer(family)
     causal(family, tok, seed=seed, **changes).save_pretrained(folder)
@@ -360,7 +422,9 @@ def save_causal(folder: Path, family: str, tok: Any | None = None, *, seed: int 
     return folder
 
 
-def save_classifier(folder: Path, family: str, tok: Any | None = None, *, seed: int = 0, **changes: Any) -> Path:
+def save_classifier(
+    folder: Path, family: str, tok: Any | None = None, *, seed: int = 0, **changes: Any
+) -> Path:
     """Write a stock classifier and its tokenizer as `save_pretrained` does; returns the folder."""
     tok = tok or tokenizer(family)
     classifier(family, tok, seed=seed, **changes).save_pretrained(folder)

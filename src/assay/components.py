@@ -1,7 +1,9 @@
-"""Find components by name. A component is one module in its kind's package, and its name is the module's.
+"""Find components by name. A component is one module in its kind's package, and its name is the
+module's.
 
-A module holds exactly one frozen dataclass in `__all__`: the fields are the settings, the docstrings the help. Others'
-components are found through entry points (group `assay.<kind>`, e.g. `assay.losses`) or written `package.module:Class`.
+A module holds exactly one frozen dataclass in `__all__`: the fields are the settings, the
+docstrings the help. Others' components are found through entry points (group `assay.<kind>`, e.g.
+`assay.losses`) or written `package.module:Class`.
 """
 
 import importlib
@@ -25,7 +27,11 @@ KINDS = {
 def names(kind: str) -> list[str]:
     """The names on offer, without importing any of them."""
     package = importlib.import_module(KINDS[kind])
-    ours = {m.name.replace("_", "-") for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
+    ours = {
+        m.name.replace("_", "-")
+        for m in pkgutil.iter_modules(package.__path__)
+        if not m.name.startswith("_")
+    }
     return sorted(ours | {entry.name for entry in entry_points(group=f"assay.{kind}")})
 
 
@@ -37,20 +43,25 @@ def load(kind: str, name: str) -> type[Any]:
             return cast(type[Any], getattr(importlib.import_module(module), attribute))
         except Exception as error:
             raise ConfigError(
-                f"{name!r} cannot be imported ({type(error).__name__}: {error}); give importable.module:Class"
+                f"{name!r} cannot be imported ({type(error).__name__}: {error}); give"
+                " importable.module:Class"
             ) from error
     for entry in entry_points(group=f"assay.{kind}", name=name):
         return cast(type[Any], entry.load())
     if name not in names(kind):
         there = ", ".join(names(kind))
-        raise ConfigError(f"no {kind} component is called {name!r}; there is {there}, or give package.module:Class")
+        raise ConfigError(
+            f"no {kind} component is called {name!r}; there is {there}, or give"
+            " package.module:Class"
+        )
     module_ = importlib.import_module(f"{KINDS[kind]}.{name.replace('-', '_')}")
     (public,) = module_.__all__
     return cast(type[Any], getattr(module_, public))
 
 
 def name_of(cls: type) -> str:
-    """The `kind/name` that finds a component class again; "any/package.module:Class" from outside."""
+    """The `kind/name` that finds a component class again; "any/package.module:Class" from
+    outside."""
     package, _, module = cls.__module__.rpartition(".")
     for kind, home in KINDS.items():
         if package == home:

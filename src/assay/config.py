@@ -1,6 +1,7 @@
 """A run's settings as JSON: written by every run into `run.json`, read back by `--from`.
 
-JSON has no number that is not finite: among results it is null (`dumps`), among settings its name ("inf").
+JSON has no number that is not finite: among results it is null (`dumps`), among settings its name
+("inf").
 """
 
 import dataclasses
@@ -49,7 +50,8 @@ def dumps(body: Any, indent: int | None = None) -> str:
 
 
 def write_run(folder: Path, settings: object, data: Iterable[Path] = (), **more: Any) -> Path:
-    """Write `folder/run.json`: the settings, the seed inside them, package versions and a hash of each data file."""
+    """Write `folder/run.json`: the settings, the seed inside them, package versions and a hash of
+    each data file."""
     folder.mkdir(parents=True, exist_ok=True)
     body = {
         "settings": to_json(settings),
@@ -72,15 +74,20 @@ def read_run(path: Path, into: type[T]) -> T:
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist; give a run's folder or its run.json") from error
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not a run.json ({error}); give one that a run wrote") from error
+        raise ConfigError(
+            f"{path} is not a run.json ({error}); give one that a run wrote"
+        ) from error
     value = _build(body, where=str(path))
     if not isinstance(value, into):
-        raise ConfigError(f"{path} holds the settings of {type(value).__name__}, not of {into.__name__}")
+        raise ConfigError(
+            f"{path} holds the settings of {type(value).__name__}, not of {into.__name__}"
+        )
     return value
 
 
 def made(cls: Any, name: str, settings: tuple[str, ...]) -> Any:
-    """A component with settings written as KEY=VALUE. Raises `ConfigError` for one it does not have or cannot take."""
+    """A component with settings written as KEY=VALUE. Raises `ConfigError` for one it does not have
+    or cannot take."""
     from pydantic import TypeAdapter, ValidationError
 
     hints = get_type_hints(cls)
@@ -89,11 +96,16 @@ def made(cls: Any, name: str, settings: tuple[str, ...]) -> Any:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or key not in known:
-            raise ConfigError(f"{name} has no setting {setting!r}; there is {', '.join(known) or 'none'}, as KEY=VALUE")
+            raise ConfigError(
+                f"{name} has no setting {setting!r}; there is {', '.join(known) or 'none'}, as"
+                " KEY=VALUE"
+            )
         try:
             values[key] = TypeAdapter(known[key]).validate_python(value)
         except ValidationError as error:
-            raise ConfigError(f"{name}: {key} cannot be {value!r} ({error.errors()[0]['msg']})") from error
+            raise ConfigError(
+                f"{name}: {key} cannot be {value!r} ({error.errors()[0]['msg']})"
+            ) from error
     return cls(**values)
 
 
@@ -123,9 +135,17 @@ def _build(body: Any, where: str) -> Any:
     cls = components.load(*values.pop("component").split("/", 1))
     known = {f.name for f in dataclasses.fields(cls)}
     if extra := values.keys() - known:
-        raise ConfigError(f"{where}: unknown setting {', '.join(sorted(extra))}; {cls.__name__} has {', '.join(known)}")
+        raise ConfigError(
+            f"{where}: unknown setting {', '.join(sorted(extra))}; {cls.__name__} has"
+            f" {', '.join(known)}"
+        )
     hints = get_type_hints(cls)
-    return cls(**{name: _typed(_build(value, f"{where}: {name}"), hints[name]) for name, value in values.items()})
+    return cls(
+        **{
+            name: _typed(_build(value, f"{where}: {name}"), hints[name])
+            for name, value in values.items()
+        }
+    )
 
 
 def finite(value: Any) -> Any:
@@ -138,7 +158,8 @@ def finite(value: Any) -> Any:
 
 
 def _typed(value: Any, hint: Any) -> Any:
-    """JSON has no paths and no infinity: give a string back as a `Path` or a number where the field is one."""
+    """JSON has no paths and no infinity: give a string back as a `Path` or a number where the field
+    is one."""
     if isinstance(value, tuple):
         return tuple(_typed(v, hint) for v in value)
     if not isinstance(value, str) or "str" in str(hint):

@@ -7,17 +7,25 @@
   + MissingExtra       an optional dependency is not installed        (also ImportError)
   + BackendError       a model, server, worker or sandbox failed      (also RuntimeError)
 
-A message says what is wrong, where (file, line, field) and what would work. The CLI prints the message alone and exits
-with 2; anything that is not an `AssayError` is a bug and keeps its traceback.
+A message says what is wrong, where (file, line, field) and what would work. The CLI prints the
+message alone and exits with 2; anything that is not an `AssayError` is a bug and keeps its
+traceback.
 
-A failure to score one response is not an error: it is data, an `assay.Unscored` with its reason, counted in every
-report and never turned into a number. To add an error, derive it from one of the four and from the standard exception
-that a caller would expect.
+A failure to score one response is not an error: it is data, an `assay.Unscored` with its reason,
+counted in every report and never turned into a number. To add an error, derive it from one of the
+four and from the standard exception that a caller would expect.
 """
 
 from collections.abc import Mapping
 
-__all__ = ["AssayError", "BackendError", "ConfigError", "DataError", "MissingExtra", "RefusedRecords"]
+__all__ = [
+    "AssayError",
+    "BackendError",
+    "ConfigError",
+    "DataError",
+    "MissingExtra",
+    "RefusedRecords",
+]
 
 SHOWN = 20
 """Reasons listed in one refusal."""
@@ -32,9 +40,11 @@ class DataError(AssayError, ValueError):
 
 
 class RefusedRecords(DataError):
-    """Well-formed records that cannot become tokens, such as a system message under a template that has none.
+    """Well-formed records that cannot become tokens, such as a system message under a template that
+    has none.
 
-    why: what is wrong with each, by its place ("a.jsonl:17"). All of them are known at once, before any work is done.
+    why: what is wrong with each, by its place ("a.jsonl:17"). All of them are known at once, before
+    any work is done.
     """
 
     def __init__(self, why: Mapping[str, str]) -> None:
@@ -49,8 +59,14 @@ class RefusedRecords(DataError):
         if hidden := sum(map(len, list(places.values())[SHOWN:])):
             lines.append(f"... and {hidden} more")
         advice = "repair, or set aside (--set-aside) to go on without"
-        count = f"{len(self.why)} record{'s' * (len(self.why) > 1)} cannot be laid out for the model"
-        super().__init__(f"{lines[0]}; {advice}" if len(self.why) == 1 else "\n  ".join([f"{count}; {advice}", *lines]))
+        count = (
+            f"{len(self.why)} record{'s' * (len(self.why) > 1)} cannot be laid out for the model"
+        )
+        super().__init__(
+            f"{lines[0]}; {advice}"
+            if len(self.why) == 1
+            else "\n  ".join([f"{count}; {advice}", *lines])
+        )
 
 
 class ConfigError(AssayError, ValueError):

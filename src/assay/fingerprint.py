@@ -1,7 +1,9 @@
-"""Names by content: two things share a fingerprint only where nothing differs that could change what they do.
+"""Names by content: two things share a fingerprint only where nothing differs that could change
+what they do.
 
-A journal, a ledger or a checkpoint keeps work under the fingerprint of what did it, so what another model, verifier or
-function did is never taken for its own. A name must hold in another process, too: no memory address is in it.
+A journal, a ledger or a checkpoint keeps work under the fingerprint of what did it, so what another
+model, verifier or function did is never taken for its own. A name must hold in another process,
+too: no memory address is in it.
 """
 
 import copyreg
@@ -26,40 +28,77 @@ __all__ = ["fingerprint"]
 
 SKIPPED_SUFFIXES: Final = frozenset({".html", ".md", ".lock", ".part", ".tmp"})
 SKIPPED_NAMES: Final = frozenset(
-    {"run.json", "training.json", "metrics.jsonl", "samples.jsonl", "checkpoint", "logs", "LICENSE", "__pycache__"}
+    {
+        "run.json",
+        "training.json",
+        "metrics.jsonl",
+        "samples.jsonl",
+        "checkpoint",
+        "logs",
+        "LICENSE",
+        "__pycache__",
+    }
 )
-"""Files and folders in a model's folder that say how it was made; nothing that it computes depends on them."""
+"""Files and folders in a model's folder that say how it was made; nothing that it computes depends
+on them."""
 
 NAMES_PLACES: Final = (
-    "_name_or_path", "name_or_path", "transformers_version", "_attn_implementation", "_commit_hash", "architectures",
-    "dtype", "torch_dtype", "pad_token_id", "padding_idx",
-)  # fmt: skip
-"""Keys of a transformers configuration, or attributes, that change no output or are told by the weights; saving and
-loading writes them anew."""
+    "_name_or_path",
+    "name_or_path",
+    "transformers_version",
+    "_attn_implementation",
+    "_commit_hash",
+    "architectures",
+    "dtype",
+    "torch_dtype",
+    "pad_token_id",
+    "padding_idx",
+)
+"""Keys of a transformers configuration, or attributes, that change no output or are told by the
+weights; saving and loading writes them anew."""
 
-PLAIN: Final = frozenset({bool, int, float, complex, str, bytes, type(None), type(...), type(NotImplemented)})
-LOCKS: Final = (type(threading.Lock()), type(threading.RLock()), threading.Event, threading.Condition, threading.local)
-NO_ATTRIBUTES: Final = frozenset({"training", "gradient_checkpointing", "_is_hf_initialized", "config", *NAMES_PLACES})
+PLAIN: Final = frozenset(
+    {bool, int, float, complex, str, bytes, type(None), type(...), type(NotImplemented)}
+)
+LOCKS: Final = (
+    type(threading.Lock()),
+    type(threading.RLock()),
+    threading.Event,
+    threading.Condition,
+    threading.local,
+)
+NO_ATTRIBUTES: Final = frozenset(
+    {"training", "gradient_checkpointing", "_is_hf_initialized", "config", *NAMES_PLACES}
+)
 """Attributes of a network that change no score."""
 
-CODE_OF_A_CLASS: Final = (types.FunctionType, staticmethod, classmethod, property, functools.cached_property)
+CODE_OF_A_CLASS: Final = (
+    types.FunctionType,
+    staticmethod,
+    classmethod,
+    property,
+    functools.cached_property,
+)
 CHUNK: Final = 1 << 24
 """Bytes of a file that are hashed at once."""
 
 
 def fingerprint(thing: object) -> str:
-    """Return 32 hexadecimal digits that name a thing by all that changes what it does, the same in every process.
+    """Return 32 hexadecimal digits that name a thing by all that changes what it does, the same in
+    every process.
 
-    Values are named by their content, and mappings and sets without regard to order; arrays and tensors by all their
-    bytes; a `Path` by the file's bytes, or by those of every file in the folder but reports and metrics; networks by
-    class, configuration, weights and buffers; tokenizers by vocabulary, rules and template. Functions are named by
-    their compiled code, defaults, closure, and the globals that they name, as far as those are not of an installed
-    library; dataclasses by class and the fields that take part in comparison; other objects by class and state. A class
-    outside this library is named by the code of its methods, one of this library by the source of its package.
-    An attribute or method `fingerprint` overrides all this. What a function reads from files, the network or the
-    environment is not in it.
+    Values are named by their content, and mappings and sets without regard to order; arrays and
+    tensors by all their bytes; a `Path` by the file's bytes, or by those of every file in the
+    folder but reports and metrics; networks by class, configuration, weights and buffers;
+    tokenizers by vocabulary, rules and template. Functions are named by their compiled code,
+    defaults, closure, and the globals that they name, as far as those are not of an installed
+    library; dataclasses by class and the fields that take part in comparison; other objects by
+    class and state. A class outside this library is named by the code of its methods, one of this
+    library by the source of its package. An attribute or method `fingerprint` overrides all this.
+    What a function reads from files, the network or the environment is not in it.
 
-    Raises `ConfigError` for what has no content to be named by, such as an open file or a generator.
+    Raises `ConfigError` for what has no content to be named by, such as an open file or a
+    generator.
     """
     own = _own_name(thing)
     return own if own is not None else _Walk().name(thing)
@@ -130,7 +169,10 @@ class _Walk:
             case tuple() | list() if type(thing) in (tuple, list):
                 return self._all(type(thing).__name__, *thing)
             case dict() | types.MappingProxyType() if type(thing) in (dict, types.MappingProxyType):
-                return _hash("mapping", *sorted(self._all("item", key, value) for key, value in thing.items()))
+                return _hash(
+                    "mapping",
+                    *sorted(self._all("item", key, value) for key, value in thing.items()),
+                )
             case set() | frozenset() if type(thing) in (set, frozenset):
                 return _hash("set", *sorted(map(self.digest, thing)))
             case _:
@@ -168,18 +210,23 @@ class _Walk:
             state = thing.__reduce_ex__(4) if reduce is None else reduce(thing)
         except Exception as error:  # noqa: BLE001  any class may refuse, in its own way
             raise ConfigError(
-                f"a {type(thing).__module__}.{type(thing).__qualname__} has no content to be named by ({error}), so "
-                "what it did could not be told from what another did; give what holds it an attribute `fingerprint`, "
-                "a text that differs whenever its results may"
+                f"a {type(thing).__module__}.{type(thing).__qualname__} has no content to be named"
+                f" by ({error}), so what it did could not be told from what another did; give what"
+                " holds it an attribute `fingerprint`, a text that differs whenever its"
+                " results may"
             ) from None
         if isinstance(state, str):
             return _hash("global", type(thing).__module__, state)
         make, arguments, *rest = state
-        parts = [list(part) if index in (1, 2) and part is not None else part for index, part in enumerate(rest)]
+        parts = [
+            list(part) if index in (1, 2) and part is not None else part
+            for index, part in enumerate(rest)
+        ]
         return self._all("object", type(thing), make, arguments, *parts)
 
     def _of_class(self, cls: type) -> bytes:
-        """Hash of a class: the source of its package where it is ours, its methods where it is a user's."""
+        """Hash of a class: the source of its package where it is ours, its methods where it is a
+        user's."""
         name = f"{cls.__module__}.{cls.__qualname__}"
         if _ours(cls.__module__):
             return _hash("class", name, _source_of(_room(cls.__module__)))
@@ -198,23 +245,43 @@ class _Walk:
         module = function.__module__ or ""
         if _ours(module):
             held = [cell for cell in function.__closure__ or () if _is_full(cell)]
-            return self._all("function", function.__qualname__, _source_of(_room(module)), held, function.__defaults__)
+            return self._all(
+                "function",
+                function.__qualname__,
+                _source_of(_room(module)),
+                held,
+                function.__defaults__,
+            )
         parts: list[object] = [function.__code__, function.__defaults__, function.__kwdefaults__]
         parts += [cell for cell in function.__closure__ or () if _is_full(cell)]
         if _installed(module):
             return self._all("function", module, function.__qualname__, _version_of(module), *parts)
-        used = {name: function.__globals__[name] for name in _names(function.__code__) if name in function.__globals__}
-        imported = [self._of_module(name) for name in _imported(function.__code__, _package_of(module))]
+        used = {
+            name: function.__globals__[name]
+            for name in _names(function.__code__)
+            if name in function.__globals__
+        }
+        imported = [
+            self._of_module(name) for name in _imported(function.__code__, _package_of(module))
+        ]
         return _hash(self._all("function", *parts, used, vars(function)), *imported)
 
     def _of_code(self, code: types.CodeType) -> bytes:
         """Hash of compiled code, without the file and the lines that it is from."""
-        arguments = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+        arguments = (
+            code.co_argcount,
+            code.co_posonlyargcount,
+            code.co_kwonlyargcount,
+            code.co_flags,
+        )
         names = (code.co_names, code.co_freevars, code.co_cellvars)
-        return self._all("code", code.co_code, code.co_exceptiontable, code.co_consts, names, arguments)
+        return self._all(
+            "code", code.co_code, code.co_exceptiontable, code.co_consts, names, arguments
+        )
 
     def _of_module(self, name: str) -> bytes:
-        """Hash of a module: name and version of an installed one; the source of others, and of what they import."""
+        """Hash of a module: name and version of an installed one; the source of others, and of what
+        they import."""
         if _ours(name):
             return _hash("module", _source_of(_room(name)))
         if _installed(name):
@@ -225,7 +292,9 @@ class _Walk:
             file = next((place for place in _places_of(name) if place.endswith(".py")), None)
             if file is not None:
                 source = Path(file).read_bytes()
-                parts = [self._of_module(other) for other in _imports(source, file, _package_of(name))]
+                parts = [
+                    self._of_module(other) for other in _imports(source, file, _package_of(name))
+                ]
                 self._modules[name] = _hash("module", source, *parts)
         return self._modules[name]
 
@@ -233,7 +302,9 @@ class _Walk:
         if array.dtype.hasobject:
             return self._all("array", array.shape, array.tolist())
         content = array if array.flags.c_contiguous else array.copy(order="C")
-        return _hash("array", str(array.dtype), str(array.shape), content.reshape(-1).view("uint8").data)
+        return _hash(
+            "array", str(array.dtype), str(array.shape), content.reshape(-1).view("uint8").data
+        )
 
     def _of_tensor(self, tensor: Any) -> bytes:
         torch = sys.modules["torch"]
@@ -243,11 +314,17 @@ class _Walk:
         return _hash("tensor", str(tensor.dtype), str(tuple(tensor.shape)), flat.data)
 
     def _of_network(self, network: Any) -> bytes:
-        """Hash of a torch module: classes, plain attributes, configuration, every weight and buffer."""
+        """Hash of a torch module: classes, plain attributes, configuration, every weight and
+        buffer."""
         tensors = dict(network.named_parameters())
         for place, module in network.named_modules():
-            # Those that are not saved follow from the configuration; some change with what was scored last.
-            kept = {name: b for name, b in module.named_buffers(place, recurse=False) if not _passing(module, name)}
+            # Those that are not saved follow from the configuration; some change with what was
+            # scored last.
+            kept = {
+                name: b
+                for name, b in module.named_buffers(place, recurse=False)
+                if not _passing(module, name)
+            }
             tensors |= kept
         classes = {name: type(module) for name, module in network.named_modules()}
         attributes = {name: _attributes(module) for name, module in network.named_modules()}
@@ -255,13 +332,19 @@ class _Walk:
 
     def _of_tokenizer(self, tokenizer: Any) -> bytes:
         backend = getattr(tokenizer, "backend_tokenizer", None)
-        words = backend.to_str() if backend is not None else [tokenizer.get_vocab(), str(tokenizer.init_kwargs)]
+        words = (
+            backend.to_str()
+            if backend is not None
+            else [tokenizer.get_vocab(), str(tokenizer.init_kwargs)]
+        )
         special = {key: str(value) for key, value in tokenizer.special_tokens_map.items()}
         return self._all("tokenizer", words, special, tokenizer.chat_template)
 
     def _of_config(self, config: Any) -> bytes:
         body = {key: value for key, value in config.to_dict().items() if key not in NAMES_PLACES}
-        return self._all("config", type(config), {key: _plain(value) for key, value in body.items()})
+        return self._all(
+            "config", type(config), {key: _plain(value) for key, value in body.items()}
+        )
 
     def _all(self, kind: str, *parts: object) -> bytes:
         return _hash(kind, *map(self.digest, parts))
@@ -298,34 +381,55 @@ def _is(thing: object, module: str, name: str) -> bool:
 
 def _passing(module: Any, name: str) -> bool:
     """Whether a buffer is one of a library's class that is not saved with the weights."""
-    return name.rpartition(".")[2] in module._non_persistent_buffers_set and _installed(type(module).__module__)
+    return name.rpartition(".")[2] in module._non_persistent_buffers_set and _installed(
+        type(module).__module__
+    )
 
 
 def _attributes(module: Any) -> dict[str, Any]:
-    """What a network's part keeps beside weights: all that a user's class holds, of a library's class what is plain."""
+    """What a network's part keeps beside weights: all that a user's class holds, of a library's
+    class what is plain."""
     kept = {
         key: value
         for key, value in vars(module).items()
         if key not in NO_ATTRIBUTES and not (key.startswith("_") and key in _INTERNAL)
     }
     if _installed(type(module).__module__):
-        # Rotary embeddings follow from the configuration, and some note the longest sequence that they have met.
+        # Rotary embeddings follow from the configuration, and some note the longest sequence that
+        # they have met.
         if hasattr(module, "rope_type"):
             return {}
-        # What a network has counted or warned of is not plain state of its output; LoRA's scaling is.
-        return {k: v for k, v in kept.items() if _is_plain(v) and k != "warnings_issued" and not k.startswith("_")}
+        # What a network has counted or warned of is not plain state of its output; LoRA's scaling
+        # is.
+        return {
+            k: v
+            for k, v in kept.items()
+            if _is_plain(v) and k != "warnings_issued" and not k.startswith("_")
+        }
     return kept
 
 
 _INTERNAL: Final = frozenset(
     f"_{name}"
     for name in (
-        "parameters", "buffers", "modules", "non_persistent_buffers_set", "is_full_backward_hook", "backward_hooks",
-        "backward_pre_hooks", "forward_hooks", "forward_pre_hooks", "forward_hooks_with_kwargs",
-        "forward_hooks_always_called", "forward_pre_hooks_with_kwargs", "state_dict_hooks", "state_dict_pre_hooks",
-        "load_state_dict_pre_hooks", "load_state_dict_post_hooks",
+        "parameters",
+        "buffers",
+        "modules",
+        "non_persistent_buffers_set",
+        "is_full_backward_hook",
+        "backward_hooks",
+        "backward_pre_hooks",
+        "forward_hooks",
+        "forward_pre_hooks",
+        "forward_hooks_with_kwargs",
+        "forward_hooks_always_called",
+        "forward_pre_hooks_with_kwargs",
+        "state_dict_hooks",
+        "state_dict_pre_hooks",
+        "load_state_dict_pre_hooks",
+        "load_state_dict_post_hooks",
     )
-)  # fmt: skip
+)
 """What torch itself keeps in every module: the tensors are hashed on their own."""
 
 
@@ -357,8 +461,8 @@ def _names(code: types.CodeType) -> list[str]:
 
 
 def _imported(code: types.CodeType, package: str) -> list[str]:
-    """Names of modules that code imports, at its top or in functions inside it; of what is imported from a package,
-    too, where it is a module."""
+    """Names of modules that code imports, at its top or in functions inside it; of what is imported
+    from a package, too, where it is a module."""
     found: set[str] = set()
     lines = list(dis.get_instructions(code))
     for level, names, instruction in zip(lines, lines[1:], lines[2:], strict=False):
@@ -390,7 +494,11 @@ def _package_of(module: str) -> str:
     package = getattr(found, "__package__", None)
     if isinstance(package, str):
         return package
-    return module if any(not place.endswith(".py") for place in _places_of(module)) else module.rpartition(".")[0]
+    return (
+        module
+        if any(not place.endswith(".py") for place in _places_of(module))
+        else module.rpartition(".")[0]
+    )
 
 
 def _is_full(cell: types.CellType) -> bool:
@@ -423,7 +531,8 @@ def _source_of(room: str) -> str:
 
 @functools.cache
 def _installed(module: str) -> bool:
-    """Whether a module is the standard library's or an installed library's, and not a user's own."""
+    """Whether a module is the standard library's or an installed library's, and not a user's
+    own."""
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
         return True
@@ -450,7 +559,9 @@ def _places_of(module: str) -> list[str]:
 @functools.cache
 def _distributions() -> dict[str, str]:
     """The first distribution that brings each top-level module."""
-    return {module: names[0] for module, names in importlib.metadata.packages_distributions().items()}
+    return {
+        module: names[0] for module, names in importlib.metadata.packages_distributions().items()
+    }
 
 
 @functools.cache

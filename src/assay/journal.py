@@ -1,8 +1,9 @@
 """A file of work that was paid for, which a kill cannot spoil.
 
-A JSONL file that is only ever appended to: one JSON object a line, with a hash of its own. A kill at any byte leaves
-whole lines and at most one that is cut; opening the file cuts that one off. A line that was damaged otherwise is left
-where it is and named in a warning: what it held is done again.
+A JSONL file that is only ever appended to: one JSON object a line, with a hash of its own. A kill
+at any byte leaves whole lines and at most one that is cut; opening the file cuts that one off. A
+line that was damaged otherwise is left where it is and named in a warning: what it held is done
+again.
 """
 
 import fcntl
@@ -22,10 +23,11 @@ __all__ = ["Journal"]
 
 
 class Journal:
-    """The open file. `take` is given each line's object as the file is opened; what it refuses counts as damaged.
+    """The open file. `take` is given each line's object as the file is opened; what it refuses
+    counts as damaged.
 
-    Only one process at a time may have it open: raises `ConfigError` where another has. `take` refuses by raising
-    `KeyError`, `TypeError`, `ValueError` or pydantic's `ValidationError`.
+    Only one process at a time may have it open: raises `ConfigError` where another has. `take`
+    refuses by raising `KeyError`, `TypeError`, `ValueError` or pydantic's `ValidationError`.
     """
 
     def __init__(self, path: Path, take: Callable[[dict[str, Any]], None]) -> None:
@@ -37,7 +39,9 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise ConfigError(f"{path} is open in another process; wait for it, or give another file") from None
+            raise ConfigError(
+                f"{path} is open in another process; wait for it, or give another file"
+            ) from None
         self._file.seek(0)
         end = 0
         for number, line in enumerate(self._file, 1):
@@ -49,7 +53,10 @@ class Journal:
                 take(_read(line))
             except (KeyError, TypeError, ValueError, ValidationError):
                 self.damaged += 1
-                warnings.warn(f"{path}, line {number} is damaged; what it held will be made again", stacklevel=4)
+                warnings.warn(
+                    f"{path}, line {number} is damaged; what it held will be made again",
+                    stacklevel=4,
+                )
         self._file.truncate(end)
 
     def append(self, body: Mapping[str, Any]) -> None:

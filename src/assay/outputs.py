@@ -1,4 +1,5 @@
-"""Where a command writes, checked before any work: a place that cannot be written, or that holds other work.
+"""Where a command writes, checked before any work: a place that cannot be written, or that holds
+other work.
 
 Raised is a `ConfigError`; nothing is made or changed here.
 """
@@ -18,7 +19,16 @@ SUMMARIES: Final = {"training.json": "train", "sft.json": "sft", "rl.json": "rl"
 
 WRITTEN: Final = (
     *("run.json", "metrics.jsonl", "samples.jsonl", "report.html", *SUMMARIES),
-    *("config.json", "reward_model.json", "model.safetensors", "model", "reference", "checkpoint", "policy", "peak"),
+    *(
+        "config.json",
+        "reward_model.json",
+        "model.safetensors",
+        "model",
+        "reference",
+        "checkpoint",
+        "policy",
+        "peak",
+    ),
 )
 """What training runs write into their folder, and may replace there."""
 
@@ -26,16 +36,22 @@ WRITTEN: Final = (
 def check_folder(folder: Path) -> None:
     """Refuse a folder that cannot be made or written into."""
     try:
-        there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+        there = next(
+            place for place in (folder, *folder.absolute().parents) if os.path.lexists(place)
+        )
         usable, writable = there.is_dir(), os.access(there, os.W_OK | os.X_OK)
         # Of a name that no file system takes.
         folder.exists()
     except OSError as error:
-        raise ConfigError(f"{folder} cannot be written: {error.strerror}; give another place") from error
+        raise ConfigError(
+            f"{folder} cannot be written: {error.strerror}; give another place"
+        ) from error
     if not usable:
         raise ConfigError(f"{folder} cannot be a folder: {there} is none; give another place")
     if not writable:
-        raise ConfigError(f"{folder} cannot be written: {there} is not yours to write into; give another place")
+        raise ConfigError(
+            f"{folder} cannot be written: {there} is not yours to write into; give another place"
+        )
 
 
 def check_file(path: Path, inputs: Iterable[str | Path] = ()) -> None:
@@ -44,7 +60,9 @@ def check_file(path: Path, inputs: Iterable[str | Path] = ()) -> None:
     if not path.exists():
         return
     if not path.is_file():
-        raise ConfigError(f"{path} is {'a folder' if path.is_dir() else 'no plain file'}; give the name of a file")
+        raise ConfigError(
+            f"{path} is {'a folder' if path.is_dir() else 'no plain file'}; give the name of a file"
+        )
     for source in map(Path, inputs):
         if _there(source) and (path.samefile(source) or source.resolve() in path.resolve().parents):
             raise ConfigError(f"{path} would replace what is read from {source}; give another file")
@@ -54,26 +72,36 @@ def check_new(folder: Path) -> None:
     """Refuse a folder that holds anything: it would be replaced."""
     check_folder(folder)
     if folder.is_dir() and (first := next(folder.iterdir(), None)):
-        raise ConfigError(f"{folder} is not empty ({first.name} is there), and is not replaced; give a new folder")
+        raise ConfigError(
+            f"{folder} is not empty ({first.name} is there), and is not replaced; give a new folder"
+        )
 
 
-def check_run(folder: Path, command: str, *, writes: Iterable[str] = WRITTEN, start: str | Path | None = None) -> None:
+def check_run(
+    folder: Path, command: str, *, writes: Iterable[str] = WRITTEN, start: str | Path | None = None
+) -> None:
     """Refuse a folder of a run of another command, or of other things that the run would replace.
 
-    command: such as "train". writes: files and folders that the run replaces. start: the model that it starts from,
-    which it may not replace either.
+    command: such as "train". writes: files and folders that the run replaces. start: the model that
+    it starts from, which it may not replace either.
     """
     check_folder(folder)
     if start is not None and _there(Path(start)) and folder.is_dir():
         places = [folder, *(folder / name for name in WRITTEN)]
         if any(place.exists() and place.samefile(start) for place in places):
-            raise ConfigError(f"{folder} holds what to start from; give another folder to save the new one in")
+            raise ConfigError(
+                f"{folder} holds what to start from; give another folder to save the new one in"
+            )
     kinds = _kinds(folder)
     if others := sorted(kinds - {command}):
-        raise ConfigError(f"{folder} holds a run of {others[0]}, whose files would be replaced; give another folder")
+        raise ConfigError(
+            f"{folder} holds a run of {others[0]}, whose files would be replaced; give another"
+            " folder"
+        )
     if not kinds and (there := [name for name in writes if os.path.lexists(folder / name)]):
         raise ConfigError(
-            f"{folder} holds no run of {command}, and {there[0]} in it would be replaced; give another folder"
+            f"{folder} holds no run of {command}, and {there[0]} in it would be replaced; give"
+            " another folder"
         )
 
 

@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from assay.errors import ConfigError
-from assay.types import Group, Preference, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
+from assay.types import (
+    Group,
+    Preference,
+    Prompt,
+    Ranking,
+    Record,
+    Response,
+    Score,
+    StepLabels,
+    Unscored,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,12 +67,17 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.max_tokens < 1:
-            raise ConfigError(f"n is {self.n} and max_tokens {self.max_tokens}; both must be at least 1")
+            raise ConfigError(
+                f"n is {self.n} and max_tokens {self.max_tokens}; both must be at least 1"
+            )
         if not all(self.stop):
-            raise ConfigError("a stop is an empty text, which every text has; give texts to stop at, or none")
+            raise ConfigError(
+                "a stop is an empty text, which every text has; give texts to stop at, or none"
+            )
         if not self.temperature >= 0 or not 0 < self.top_p <= 1:
             raise ConfigError(
-                f"temperature is {self.temperature} and top_p {self.top_p}; they must be >= 0 and in (0, 1]"
+                f"temperature is {self.temperature} and top_p {self.top_p}; they must be >= 0 and"
+                " in (0, 1]"
             )
 
 
@@ -77,8 +92,8 @@ class Prefix:
     prompt: Prompt
     steps: tuple[str, ...] = ()
     first: int = 0
-    """Number of its first sample. With a seed, a sample is a function of prefix and number: asking for numbers 8 to 15
-    later gives what asking for 0 to 15 at once would have given."""
+    """Number of its first sample. With a seed, a sample is a function of prefix and number: asking
+    for numbers 8 to 15 later gives what asking for 0 to 15 at once would have given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +109,17 @@ class Spent:
     seconds: float = 0.0
     """Wall-clock time from the prompt's first request to its last answer, beside other prompts."""
     saved: int = 0
-    """Samples that were not drawn because the result could not change any more, or was sure enough."""
+    """Samples that were not drawn because the result could not change any more, or was sure
+    enough."""
     missing: int = 0
-    """Samples that were asked for and not to be had: the generator failed, or a record has no more."""
+    """Samples that were asked for and not to be had: the generator failed, or a record has no
+    more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What a search may pay for one prompt; None = no limit. It starts no request once a limit is reached."""
+    """What a search may pay for one prompt; None = no limit. It starts no request once a limit is
+    reached."""
 
     samples: int | None = None
     """Continuations written."""
@@ -115,17 +133,22 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("samples", "generated_tokens", "scored_tokens", "seconds"):
             if (limit := getattr(self, name)) is not None and not limit > 0:
-                raise ConfigError(f"a budget of {limit} {name.replace('_', ' ')}; give a positive one, or none")
+                raise ConfigError(
+                    f"a budget of {limit} {name.replace('_', ' ')}; give a positive one, or none"
+                )
 
     def over(self, spent: Spent) -> bool:
-        """Whether a limit is reached. Raises `ConfigError` where one is set on what nobody counts."""
+        """Whether a limit is reached. Raises `ConfigError` where one is set on what nobody
+        counts."""
         for name in ("samples", "generated_tokens", "scored_tokens", "seconds"):
             limit, used = getattr(self, name), getattr(spent, name)
             if limit is None:
                 continue
             if used is None:
                 who = "generator" if name == "generated_tokens" else "scorer"
-                raise ConfigError(f"the budget limits {name.replace('_', ' ')}, which this {who} does not count")
+                raise ConfigError(
+                    f"the budget limits {name.replace('_', ' ')}, which this {who} does not count"
+                )
             if used >= limit:
                 return True
         return False
@@ -146,7 +169,8 @@ class Node:
     count: int = 1
     """Samples that came to this text."""
     expanded: bool = False
-    """Whether it was continued, other than to look ahead. What was not, and is not finished, was pruned."""
+    """Whether it was continued, other than to look ahead. What was not, and is not finished, was
+    pruned."""
     lookahead: bool = False
     """Written to be scored alone."""
 
@@ -164,7 +188,8 @@ class SearchResult:
     kept: tuple[int, ...] = ()
     """Every candidate that passes, where the strategy keeps more than one."""
     stopped: str = ""
-    """Why it ended early: "decided" (nothing could change the result), "confident" (a policy), or "budget"."""
+    """Why it ended early: "decided" (nothing could change the result), "confident" (a policy), or
+    "budget"."""
     spent: Spent = field(default_factory=Spent)
     """What it paid."""
     nodes: tuple[Node, ...] = ()
@@ -193,8 +218,8 @@ class Metered(Protocol):
 
     @property
     def tokens_read(self) -> int | None:
-        """Tokens that went through the model so far; what was computed once for several responses counts once. None
-        where it wraps a scorer that does not count."""
+        """Tokens that went through the model so far; what was computed once for several responses
+        counts once. None where it wraps a scorer that does not count."""
         ...
 
 
@@ -203,7 +228,8 @@ class Generator(Protocol):
     """Anything that writes responses."""
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
-        """`sampling.n` responses for each prefix, in order; a response includes its prefix's steps."""
+        """`sampling.n` responses for each prefix, in order; a response includes its prefix's
+        steps."""
         ...
 
 
@@ -211,11 +237,14 @@ class Generator(Protocol):
 class Streaming(Protocol):
     """A generator that hands over what is finished while the rest is under way."""
 
-    def stream(self, prefixes: Sequence[Prefix], sampling: Sampling) -> Iterator[tuple[int, list[Response] | Unscored]]:
-        """For each prefix, in any order: its index and its `sampling.n` responses, or why there are none.
+    def stream(
+        self, prefixes: Sequence[Prefix], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Response] | Unscored]]:
+        """For each prefix, in any order: its index and its `sampling.n` responses, or why there are
+        none.
 
-        A response's `meta` holds under "tokens" how many were written for it, where that is known. Raises
-        `BackendError` where going on is of no use, after handing over what was finished.
+        A response's `meta` holds under "tokens" how many were written for it, where that is known.
+        Raises `BackendError` where going on is of no use, after handing over what was finished.
         """
         ...
 
@@ -240,13 +269,15 @@ class Verifier(Protocol):
 class Loss(Protocol):
     """A masked loss over the values a reward model reads.
 
-    Shapes: G groups in the batch, R responses a group, S read positions a response (one a step, or one a token).
+    Shapes: G groups in the batch, R responses a group, S read positions a response (one a step, or
+    one a token).
     """
 
     consumes: ClassVar[type[Preference] | type[Ranking] | type[StepLabels]]
     """The records it learns from."""
     trains: ClassVar[Literal["preference", "outcome", "process"]]
-    """The read-out that its values fit: rewards, the answer's probability, or a probability a step."""
+    """The read-out that its values fit: rewards, the answer's probability, or a probability a
+    step."""
 
     @property
     def reads(self) -> Literal["steps", "tokens"]:
@@ -254,7 +285,8 @@ class Loss(Protocol):
         ...
 
     def terms(self, targets: Tensor, mask: Tensor) -> int:
-        """How many terms the mean is over: what weights the parts of a batch so that they add up to the whole."""
+        """How many terms the mean is over: what weights the parts of a batch so that they add up to
+        the whole."""
         ...
 
     def __call__(self, values: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
@@ -262,7 +294,8 @@ class Loss(Protocol):
 
         values: (G, R, S) logits. mask: (G, R, S) bool, True at positions that exist. targets:
 
-        * Preference: (G, 2), [probability that the first is better, margin (0 where none is stated)];
+        * Preference: (G, 2), [probability that the first is better, margin (0 where none is
+        stated)];
         * Ranking: (G, R) grades; a response absent from a group has an all-False mask;
         * StepLabels: (G, R, S) labels in [0, 1], NaN where a position is not supervised (R is 1).
         """
@@ -271,11 +304,13 @@ class Loss(Protocol):
 
 @runtime_checkable
 class Disentangling(Loss, Protocol):
-    """A loss over preferences that trains a second head on the same states, to take up what a feature explains.
+    """A loss over preferences that trains a second head on the same states, to take up what a
+    feature explains.
 
-    Its values are the sums of both heads', and its targets have a column more for each response: the feature. What
-    concerns the whole batch, and not its records one by one, is not in its value but `beside` it. The second head is
-    thrown away in the end: what is saved and scores is the first.
+    Its values are the sums of both heads', and its targets have a column more for each response:
+    the feature. What concerns the whole batch, and not its records one by one, is not in its value
+    but `beside` it. The second head is thrown away in the end: what is saved and scores is the
+    first.
     """
 
     least: ClassVar[int]
@@ -288,17 +323,20 @@ class Disentangling(Loss, Protocol):
     def beside(self, rewards: Tensor, features: Tensor, heads: Tensor) -> Tensor:
         """What is added to the mean loss, a scalar.
 
-        rewards: (2, G, 2), of each head, group and response. features: (G, 2). heads: (2, D) weights. G is all records
-        of a step, whatever goes through the model at a time. Raises `ConfigError` where they are too few.
+        rewards: (2, G, 2), of each head, group and response. features: (G, 2). heads: (2, D)
+        weights. G is all records of a step, whatever goes through the model at a time. Raises
+        `ConfigError` where they are too few.
         """
         ...
 
 
 class Search(Protocol):
-    """A test-time strategy: how to spend samples and scores on one prompt, and what to choose in the end."""
+    """A test-time strategy: how to spend samples and scores on one prompt, and what to choose in
+    the end."""
 
     def plan(self, prompt: Prompt, account: Account) -> Plan[Found]:
-        """Yields what it needs next, goes on with the answers, and returns what it found; see `assay.search`.
+        """Yields what it needs next, goes on with the answers, and returns what it found; see
+        `assay.search`.
 
         `account` tells what was paid so far.
         """
@@ -315,8 +353,11 @@ class Benchmark(Protocol[R]):
         """The records, each with an id of its own."""
         ...
 
-    def metrics(self, records: Sequence[R], scores: Sequence[Sequence[Score | Unscored]]) -> dict[str, Estimate]:
-        """Every metric of scores given as one group a record, one score a response. Needs no model."""
+    def metrics(
+        self, records: Sequence[R], scores: Sequence[Sequence[Score | Unscored]]
+    ) -> dict[str, Estimate]:
+        """Every metric of scores given as one group a record, one score a response. Needs no
+        model."""
         ...
 
     def rulers(self, records: Sequence[R]) -> dict[str, Estimate]:

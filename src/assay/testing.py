@@ -11,13 +11,16 @@ __all__ = ["FakeGenerator", "FakeScorer"]
 
 @dataclass(frozen=True)
 class FakeScorer:
-    """Scores by a rule; the default is the text's length. A rule that returns None leaves the response unscored."""
+    """Scores by a rule; the default is the text's length. A rule that returns None leaves the
+    response unscored."""
 
     rule: Callable[[Prompt, Response], float | None] = lambda _, response: float(len(response.text))
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, by the rule."""
-        return [[self._one(group.prompt, response) for response in group.responses] for group in groups]
+        return [
+            [self._one(group.prompt, response) for response in group.responses] for group in groups
+        ]
 
     def _one(self, prompt: Prompt, response: Response) -> Score | Unscored:
         value = self.rule(prompt, response)

@@ -1,8 +1,8 @@
 """The nouns: frozen, validated records that round-trip through JSONL.
 
-A response is a tuple of steps, and an answer that nobody split is one step. A scalar reward model is therefore a step
-scorer read at the last step, and an outcome label is a step label on the last step alone; nothing below distinguishes
-"reward models" from "process reward models".
+A response is a tuple of steps, and an answer that nobody split is one step. A scalar reward model
+is therefore a step scorer read at the last step, and an outcome label is a step label on the last
+step alone; nothing below distinguishes "reward models" from "process reward models".
 """
 
 from collections.abc import Mapping
@@ -62,7 +62,8 @@ class Prompt(Record):
 
     @property
     def text(self) -> str:
-        """The messages' contents, joined by blank lines: for reading, hashing and rules, not for a model."""
+        """The messages' contents, joined by blank lines: for reading, hashing and rules, not for a
+        model."""
         return "\n\n".join(m.content for m in self.messages)
 
 
@@ -86,7 +87,8 @@ class Response(Record):
 
 
 class Group(Record):
-    """Several responses to one prompt: the unit of scoring, so that the shared prompt is computed once."""
+    """Several responses to one prompt: the unit of scoring, so that the shared prompt is computed
+    once."""
 
     prompt: Prompt
     responses: tuple[Response, ...]
@@ -98,7 +100,8 @@ class Preference(Group):
     prefer: Probability
     """1 = first chosen, second rejected; 0.5 = tie; 0.7 = seven votes to three."""
     margin: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
-    """How much better the preferred one is, in reward units (Llama 2, arXiv:2307.09288); None = not stated."""
+    """How much better the preferred one is, in reward units (Llama 2, arXiv:2307.09288); None = not
+    stated."""
 
     @model_validator(mode="after")
     def _two(self) -> Self:
@@ -115,8 +118,8 @@ class Preference(Group):
 class Ranking(Group):
     """N responses, each with a grade: higher is better, equal grades are ties.
 
-    It holds K-wise comparisons (only the order matters to the Plackett-Luce loss) and best-of-N pools, where the grade
-    is the gold reward, e.g. 1 for a correct answer and 0 for a wrong one.
+    It holds K-wise comparisons (only the order matters to the Plackett-Luce loss) and best-of-N
+    pools, where the grade is the gold reward, e.g. 1 for a correct answer and 0 for a wrong one.
     """
 
     grades: tuple[FiniteFloat, ...]
@@ -147,35 +150,45 @@ class StepLabels(Record):
     @classmethod
     def outcome(cls, prompt: Prompt, response: Response, label: float) -> Self:
         """The final answer's correctness: a label on the last step alone."""
-        return cls(prompt=prompt, response=response, labels=(*(None,) * (len(response.steps) - 1), label))
+        return cls(
+            prompt=prompt, response=response, labels=(*(None,) * (len(response.steps) - 1), label)
+        )
 
 
 class RolloutLabels(StepLabels):
-    """Labels made by rollouts: complete solutions that a policy wrote from after each step, checked by a verifier."""
+    """Labels made by rollouts: complete solutions that a policy wrote from after each step, checked
+    by a verifier."""
 
     meaning: LabelMeaning = "monte_carlo"
     right: tuple[int, ...]
-    """Rollouts from after each step that ended right. Of a finished one's last step: the response itself."""
+    """Rollouts from after each step that ended right. Of a finished one's last step: the response
+    itself."""
     rollouts: tuple[int, ...]
     """Those that could be checked; 0 where none was needed, or none was to be had."""
     intervals: tuple[tuple[Probability, Probability], ...]
-    """95 % credible interval of what each label states: the policy's chance to end right from after the step, or, where
-    the meaning is "correctness", the chance that no step so far is wrong. That of a label of 0 or 1 is open to its
+    """95 % credible interval of what each label states: the policy's chance to end right from after
+    the step, or, where the meaning is "correctness", the chance that no step so far is wrong. That
+    of a label of 0 or 1 is open to its
     side: no label lies outside its own."""
 
     @model_validator(mode="after")
     def _counted(self) -> Self:
         counts = {len(self.labels), len(self.right), len(self.rollouts), len(self.intervals)}
-        if len(counts) > 1 or not all(0 <= r <= n for r, n in zip(self.right, self.rollouts, strict=True)):
+        if len(counts) > 1 or not all(
+            0 <= r <= n for r, n in zip(self.right, self.rollouts, strict=True)
+        ):
             raise ValueError(
-                f"{len(self.labels)} labels with {len(self.rollouts)} counts of rollouts, {len(self.right)} of right "
-                f"ones and {len(self.intervals)} intervals; give one of each a step, right <= rollouts"
+                f"{len(self.labels)} labels with {len(self.rollouts)} counts of rollouts,"
+                f" {len(self.right)} of right ones and {len(self.intervals)} intervals; give one of"
+                " each a step, right <= rollouts"
             )
         return self
 
     def plain(self) -> StepLabels:
         """The labels without what they rest on."""
-        return StepLabels(prompt=self.prompt, response=self.response, labels=self.labels, meaning=self.meaning)
+        return StepLabels(
+            prompt=self.prompt, response=self.response, labels=self.labels, meaning=self.meaning
+        )
 
 
 class Score(Record):
@@ -189,7 +202,8 @@ class Score(Record):
 
 
 class Unscored(Record):
-    """A response that could not be scored, and why: never 0, never a tie, counted in every report."""
+    """A response that could not be scored, and why: never 0, never a tie, counted in every
+    report."""
 
     reason: str
 
@@ -198,7 +212,8 @@ class Verdict(Record):
     """What a program that checks says of one response, and how it came to say it."""
 
     outcome: Literal["right", "wrong", "undecided"]
-    """undecided: the check was refused, ran out of time or failed; it is no verdict on the response."""
+    """undecided: the check was refused, ran out of time or failed; it is no verdict on the
+    response."""
     reason: str = ""
     """Why it is wrong or undecided, for a reader."""
     stage: str = ""

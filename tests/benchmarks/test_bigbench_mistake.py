@@ -33,7 +33,9 @@ def test_by_hand():
 
 
 def test_the_public_files(assay_data: Path):
-    benchmark = BigbenchMistake(data=(str(assay_data / "steps" / "bigbench_mistake"),), resamples=100)
+    benchmark = BigbenchMistake(
+        data=(str(assay_data / "steps" / "bigbench_mistake"),), resamples=100
+    )
     records = benchmark.records()
     assert len(records) == 2186
     benchmark.validate(records)
@@ -45,6 +47,7 @@ def test_the_public_files(assay_data: Path):
     mean = sum(1 - wrong / chains for chains, wrong in TASKS.values()) / len(TASKS)
     assert rulers["accuracy/always_right"].value == pytest.approx(mean)
     assert rulers["f1/always_right"].value == 0
-    # Nobody makes a mistake in the first step of these, and more than half of the shuffles go wrong at one place.
+    # Nobody makes a mistake in the first step of these, and more than half of the shuffles go wrong
+    # at one place.
     assert rulers["accuracy/first_step"].value == 0
     assert rulers["tracking_shuffled_objects_accuracy_wrong/majority_position"].value > 0.5

@@ -38,7 +38,8 @@ def test_accuracy_by_position_by_hand():
     found = Diagnostics(positions=3).metrics(records, scores)
     assert found["step_accuracy_1"].value == 1
     assert found["step_accuracy_2"].value == pytest.approx(1 / 3)
-    # Third and fourth: one of the right solution's two, and the error; what follows the error has no label.
+    # Third and fourth: one of the right solution's two, and the error; what follows the error has
+    # no label.
     assert found["step_accuracy_3_on"].value == pytest.approx(2 / 3)
     assert found["step_accuracy"].value == pytest.approx(6 / 9)
     assert "step_accuracy_4" not in found
@@ -53,21 +54,35 @@ def test_wrong_process_by_hand():
         solution("a-4", "a", 3, 1, final_answer_correct=False),
         solution("a-5", "a", 3, 1),  # nobody says
     ]
-    found = Diagnostics().metrics(records, [says(3, 1), says(3, 2), says(3), says(3), says(3, 1), says(3, 1)])
+    found = Diagnostics().metrics(
+        records, [says(3, 1), says(3, 2), says(3), says(3), says(3, 1), says(3, 1)]
+    )
     assert (found["wrong_process"].value, found["wrong_process"].n) == (pytest.approx(3 / 4), 4)
-    assert (found["wrong_process_noticed"].value, found["wrong_process_noticed"].n) == (pytest.approx(2 / 3), 3)
+    assert (found["wrong_process_noticed"].value, found["wrong_process_noticed"].n) == (
+        pytest.approx(2 / 3),
+        3,
+    )
     assert found["wrong_process_located"].value == pytest.approx(1 / 3)
     lost = Diagnostics().metrics(records, [says(3, 1), LOST, says(3), says(3), LOST, LOST])
     assert (lost["wrong_process_located"].value, lost["wrong_process_located"].unscored) == (0.5, 1)
 
 
 def test_the_rates_that_the_paper_counts():
-    """259 of the 500 right answers on Omni-MATH hide a wrong process (ProcessBench), 7 of 200 on GSM8K."""
-    for lucky, right, rate in ((7, 193, 0.035), (94, 406, 0.188), (161, 339, 0.322), (259, 241, 0.518)):
+    """259 of the 500 right answers on Omni-MATH hide a wrong process (ProcessBench), 7 of 200 on
+    GSM8K."""
+    for lucky, right, rate in (
+        (7, 193, 0.035),
+        (94, 406, 0.188),
+        (161, 339, 0.322),
+        (259, 241, 0.518),
+    ):
         records = [
-            solution(str(i), "a", 2, 0 if i < lucky else -1, final_answer_correct=True) for i in range(lucky + right)
+            solution(str(i), "a", 2, 0 if i < lucky else -1, final_answer_correct=True)
+            for i in range(lucky + right)
         ]
-        found = Diagnostics(resamples=50, probabilities=False).metrics(records, [says(2)] * len(records))
+        found = Diagnostics(resamples=50, probabilities=False).metrics(
+            records, [says(2)] * len(records)
+        )
         assert found["wrong_process"].value == pytest.approx(rate)
         assert found["wrong_process_noticed"].value == 0
 
@@ -97,7 +112,9 @@ def test_scores_that_are_not_probabilities():
     records = [solution("a-0", "a", 2, 1), solution("a-1", "a", 2)]
     with pytest.raises(DataError, match="1 of 4 step scores are outside"):
         Diagnostics().metrics(records, [scored(3.0, 0.2), scored(0.9, 0.9)])
-    found = Diagnostics(probabilities=False, threshold=0.0).metrics(records, [scored(3.0, -0.2), scored(0.9, 0.0)])
+    found = Diagnostics(probabilities=False, threshold=0.0).metrics(
+        records, [scored(3.0, -0.2), scored(0.9, 0.0)]
+    )
     assert found["step_accuracy"].value == 1
     assert "step_brier" not in found
 
@@ -119,7 +136,9 @@ def test_everything_unscored():
 
 def test_any_step_labelled_file_can_be_read():
     golden = Path(__file__).resolve().parent.parent / "golden"
-    benchmark = Diagnostics(data=(str(golden / "prm800k.jsonl"), str(golden / "processbench.jsonl")), resamples=50)
+    benchmark = Diagnostics(
+        data=(str(golden / "prm800k.jsonl"), str(golden / "processbench.jsonl")), resamples=50
+    )
     records = benchmark.records()
     assert len({record.prompt.id for record in records}) == len(records) == 8
     assert all(isinstance(record, StepLabels) for record in records)
@@ -129,7 +148,8 @@ def test_any_step_labelled_file_can_be_read():
 
 
 def test_right_answers_with_a_wrong_process_in_public_data(assay_data: Path):
-    """The chain's answer is the target in 660 of 2,186; a third of these have a mistake on the way."""
+    """The chain's answer is the target in 660 of 2,186; a third of these have a mistake on the
+    way."""
     records = BigbenchMistake(data=(str(assay_data / "steps" / "bigbench_mistake"),)).records()
     found = Diagnostics(resamples=50).rulers(records)["wrong_process/always_right"]
     assert found.n == pytest.approx(660, abs=3)

@@ -16,10 +16,15 @@ GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "prmbench.jsonl"
 
 
 def test_by_hand():
-    """Errors, counted from 1, are at steps 2 and 3 of the first row, nowhere in the second, at 1 in the third."""
+    """Errors, counted from 1, are at steps 2 and 3 of the first row, nowhere in the second, at 1 in
+    the third."""
     benchmark = Prmbench(data=(str(GOLDEN),))
     records = benchmark.records()
-    assert [r.prompt.id for r in records] == ["circular_p0", "multi_solutions_p1", "missing_condition_p2"]
+    assert [r.prompt.id for r in records] == [
+        "circular_p0",
+        "multi_solutions_p1",
+        "missing_condition_p2",
+    ]
     assert [r.labels for r in records] == [(1, 0, 0), (1, 1), (0,)]
     # TP 2, FP 1 (the third step), TN 2, FN 1 (the fifth).
     found = benchmark.metrics(records, [scored(0.9, 0.2, 0.8), scored(0.5, 0.1), scored(0.3)])
@@ -29,7 +34,9 @@ def test_by_hand():
     assert found["circular_prmscore"].value == pytest.approx((2 / 3 + 2 / 3) / 2)
     assert found["multi_solutions_f1"].value == pytest.approx(2 / 3)
     assert "multi_solutions_prmscore" not in found
-    assert math.isnan(found["missing_condition_prmscore"].value)  # no valid step, and none called so
+    assert math.isnan(
+        found["missing_condition_prmscore"].value
+    )  # no valid step, and none called so
     assert found["accuracy_right_steps"].value == pytest.approx(2 / 3)
     assert found["accuracy_wrong_steps"].value == pytest.approx(2 / 3)
     assert found["first_error_noticed"].value == 1
@@ -58,7 +65,9 @@ def test_scores_that_do_not_fit_are_refused():
     records = benchmark.records()
     with pytest.raises(DataError, match=r"record 0 \(circular_p0\): 2 step scores for 3 steps"):
         benchmark.metrics(records, [scored(0.9, 0.2), scored(0.9, 0.9), scored(0.3)])
-    with pytest.raises(DataError, match="0 step scores for 3 steps; use a scorer that scores every step"):
+    with pytest.raises(
+        DataError, match="0 step scores for 3 steps; use a scorer that scores every step"
+    ):
         benchmark.metrics(records, [[Score(value=1.0)], scored(0.9, 0.9), scored(0.3)])
     with pytest.raises(DataError, match="2 groups of scores for 3 records"):
         benchmark.metrics(records, [scored(0.9, 0.2)] * 2)
@@ -104,7 +113,9 @@ def test_the_public_file(assay_data: Path):
     found = benchmark.metrics(records, [scored(*x.tolist()) for x in p])
     assert found["prmscore"].value == pytest.approx(_textbook(y, np.concatenate(p) >= 0.5))
     kind = np.array([r.prompt.meta["subset"] == "deception" for r in records for _ in r.labels])
-    assert found["deception_prmscore"].value == pytest.approx(_textbook(y[kind], np.concatenate(p)[kind] >= 0.5))
+    assert found["deception_prmscore"].value == pytest.approx(
+        _textbook(y[kind], np.concatenate(p)[kind] >= 0.5)
+    )
     # One kind turned round moves the pooled score, and of the kinds that one alone.
     scores = gold(records)
     for i, record in enumerate(records):

@@ -30,7 +30,8 @@ def test_golden_rows_have_ids_and_subsets():
 
 
 def test_by_hand():
-    """Subset a: two of three errors found, one of two right solutions left alone: F1 4/7. Subset b: all found."""
+    """Subset a: two of three errors found, one of two right solutions left alone: F1 4/7. Subset b:
+    all found."""
     records = [
         solution("a-0", "a", 3, 1),
         solution("a-1", "a", 3, 2),
@@ -66,11 +67,18 @@ def test_by_hand():
 def test_neither_accuracy_gives_zero_not_nan():
     records = [solution("a-0", "a", 2, 1), solution("a-1", "a", 2)]
     assert Processbench().metrics(records, [says(2, 0), says(2, 0)])["f1"].value == 0
-    assert math.isnan(Processbench().metrics(records[:1], [says(2, 1)])["f1"].value)  # there is no right solution
+    assert math.isnan(
+        Processbench().metrics(records[:1], [says(2, 1)])["f1"].value
+    )  # there is no right solution
 
 
 def test_unscored_is_counted_and_never_a_guess():
-    records = [solution("a-0", "a", 2, 1), solution("a-1", "a", 2), solution("a-2", "a", 2), solution("a-3", "a", 2, 0)]
+    records = [
+        solution("a-0", "a", 2, 1),
+        solution("a-1", "a", 2),
+        solution("a-2", "a", 2),
+        solution("a-3", "a", 2, 0),
+    ]
     scores = [says(2, 1), says(2), LOST, LOST]
     left_out = Processbench().metrics(records, scores)
     assert (left_out["f1"].value, left_out["f1"].n, left_out["f1"].unscored) == (1, 2, 2)
@@ -88,7 +96,9 @@ def test_the_order_of_records_does_not_matter_and_the_sign_of_scores_does():
     scores = noisy(records, 1)
     found = Processbench(resamples=50).metrics(records, scores)
     order = np.random.default_rng(2).permutation(len(records))
-    again = Processbench(resamples=50).metrics([records[i] for i in order], [scores[i] for i in order])
+    again = Processbench(resamples=50).metrics(
+        [records[i] for i in order], [scores[i] for i in order]
+    )
     for name, estimate in found.items():
         assert again[name].value == pytest.approx(estimate.value)
         assert (again[name].n, again[name].unscored) == (estimate.n, estimate.unscored)
@@ -125,13 +135,18 @@ def test_the_tuned_threshold_is_the_best_of_all_and_is_reused():
 
 
 def test_tuning_needs_no_scale():
-    """Rewards in any increasing scale have the same best F1, where one half would mean something else."""
+    """Rewards in any increasing scale have the same best F1, where one half would mean something
+    else."""
     records = many(60, 5)
     scores = noisy(records, 6)
-    logits = [scored(*(7 + 100 * math.log(p / (1 - p)) for p in group[0].steps)) for group in scores]
+    logits = [
+        scored(*(7 + 100 * math.log(p / (1 - p)) for p in group[0].steps)) for group in scores
+    ]
     tuned = Processbench(policy="tuned", resamples=50)
     a, b = tuned.metrics(records, scores), tuned.metrics(records, logits)
-    assert all(a[name].value == pytest.approx(b[name].value) for name in a if name.endswith("gsm8k_f1"))
+    assert all(
+        a[name].value == pytest.approx(b[name].value) for name in a if name.endswith("gsm8k_f1")
+    )
     own = Processbench(resamples=50)
     zero = Processbench(threshold=7.0, resamples=50)
     assert own.metrics(records, scores)["f1"] == zero.metrics(records, logits)["f1"]
@@ -189,7 +204,8 @@ PAPER = {
     "olympiadbench": (661, 339, 161),
     "omnimath": (759, 241, 259),
 }
-"""Wrong solutions, right ones, and wrong ones with a right answer, as counted in the public files."""
+"""Wrong solutions, right ones, and wrong ones with a right answer, as counted in the public
+files."""
 
 
 def test_a_folder_of_the_public_layout_has_the_counts_of_the_paper(tmp_path: Path):

@@ -1,4 +1,5 @@
-"""A live scorer and a file of its step scores give the same report; a file that does not fit is refused."""
+"""A live scorer and a file of its step scores give the same report; a file that does not fit is
+refused."""
 
 import json
 import subprocess
@@ -56,7 +57,9 @@ def test_a_file_says_what_the_scorer_says(benchmark: Benchmark[StepLabels], tmp_
     write_scores(path, records, scores)
     assert read_scores(path, records) == scores
     lines = path.read_text().splitlines()
-    path.write_text("\n".join(reversed(lines)) + "\n")  # ids match scores with responses, not the order
+    path.write_text(
+        "\n".join(reversed(lines)) + "\n"
+    )  # ids match scores with responses, not the order
     live, filed = evaluate(benchmark, ByLength()), evaluate(benchmark, path)
     assert json.dumps(live.to_json()) == json.dumps(filed.to_json())
     assert benchmark.headline in live.metrics
@@ -68,7 +71,9 @@ def test_a_file_says_what_the_scorer_says(benchmark: Benchmark[StepLabels], tmp_
 
 
 @EACH
-def test_a_benchmark_is_settings_that_survive_run_json(benchmark: Benchmark[StepLabels], tmp_path: Path) -> None:
+def test_a_benchmark_is_settings_that_survive_run_json(
+    benchmark: Benchmark[StepLabels], tmp_path: Path
+) -> None:
     config.write_run(tmp_path, benchmark)
     assert config.read_run(tmp_path, type(benchmark)) == benchmark
 
@@ -79,7 +84,9 @@ def test_the_scorer_sees_questions_and_steps_alone(benchmark: Benchmark[StepLabe
     records = benchmark.records()
     score_steps(scorer, records)
     assert sum(len(group.responses) for group in scorer.seen) == len(records)
-    assert len({group.prompt.text for group in scorer.seen}) == len(scorer.seen)  # one question, one group
+    assert len({group.prompt.text for group in scorer.seen}) == len(
+        scorer.seen
+    )  # one question, one group
     for group in scorer.seen:
         assert (group.prompt.id, group.prompt.meta) == ("", {})
         assert all(response.meta == {} for response in group.responses)
@@ -122,15 +129,23 @@ def test_a_misaligned_file_is_refused_with_file_line_and_both_counts(
 
 
 def test_records_without_ids_of_their_own_have_no_file(tmp_path: Path) -> None:
-    records = [r.model_copy(update={"prompt": r.prompt.model_copy(update={"id": ""})}) for r in BENCHMARKS[0].records()]
+    records = [
+        r.model_copy(update={"prompt": r.prompt.model_copy(update={"id": ""})})
+        for r in BENCHMARKS[0].records()
+    ]
     with pytest.raises(DataError, match="3 records share 1 ids"):
         read_scores(tmp_path / "s.jsonl", records)
 
 
 def test_null_scores_are_unscored(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
-    rows = [{"id": "gsm8k-0", "scores": None, "reason": "too long"}, {"id": "gsm8k-1", "scores": None}]
-    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"id": "math-0", "scores": [0.1, 1]}]))
+    rows = [
+        {"id": "gsm8k-0", "scores": None, "reason": "too long"},
+        {"id": "gsm8k-1", "scores": None},
+    ]
+    path.write_text(
+        "".join(json.dumps(row) + "\n" for row in [*rows, {"id": "math-0", "scores": [0.1, 1]}])
+    )
     report = evaluate(BENCHMARKS[0], path)
     assert report.metrics["f1"].unscored == 2
     assert report.notes == [
@@ -141,10 +156,9 @@ def test_null_scores_are_unscored(tmp_path: Path) -> None:
 
 def test_torch_is_not_needed() -> None:
     code = (
-        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"
-        "from assay.benchmarks import evaluate\n"
-        "from assay.benchmarks import bigbench_mistake, diagnostics, mrben, prmbench, processbench\n"
-        f"b = prmbench.Prmbench(data=({str(GOLDEN / 'prmbench.jsonl')!r},))\n"
-        "b.rulers(b.records())\n"
+        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\nfrom"
+        " assay.benchmarks import evaluate\nfrom assay.benchmarks import bigbench_mistake,"
+        " diagnostics, mrben, prmbench, processbench\nb ="
+        f" prmbench.Prmbench(data=({str(GOLDEN / 'prmbench.jsonl')!r},))\nb.rulers(b.records())\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

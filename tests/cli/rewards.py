@@ -6,7 +6,9 @@ from typing import Any
 from assay.types import Group, Score
 
 
-def length(prompts: list[str], completions: list[str], reference: list[str], **columns: Any) -> list[float | None]:
+def length(
+    prompts: list[str], completions: list[str], reference: list[str], **columns: Any
+) -> list[float | None]:
     assert len(prompts) == len(completions) == len(reference)
     return [None if not text else float(len(text)) for text in completions]
 

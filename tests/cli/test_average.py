@@ -1,4 +1,5 @@
-"""Several reward models from the command line: their weights averaged, and their scores put together."""
+"""Several reward models from the command line: their weights averaged, and their scores put
+together."""
 
 from pathlib import Path
 
@@ -23,20 +24,41 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(2):
         settings = Settings(epochs=2, batch_size=32, learning_rate=5e-3, seed=i)
         records = planted.preferences(100, seed=i)
-        train(planted.model(), records, loss=BradleyTerry(), settings=settings, out=folder / str(i), progress=False)
+        train(
+            planted.model(),
+            records,
+            loss=BradleyTerry(),
+            settings=settings,
+            out=folder / str(i),
+            progress=False,
+        )
     return folder
 
 
-def test_weights_are_averaged(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_weights_are_averaged(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     held = tmp_path / "held.jsonl"
     io.write(planted.preferences(60, seed=9), held)
     words = ["models", "average", str(runs / "0"), str(runs / "1"), "--records", str(held)]
     main([*words, "--out", str(tmp_path / "average")])
     assert "accuracy on 60 records: average" in capsys.readouterr().out
     both = [checkpoint.load(runs / name).network.score.weight for name in ("0", "1")]
-    torch.testing.assert_close(checkpoint.load(tmp_path / "average").network.score.weight, sum(both) / 2)
+    torch.testing.assert_close(
+        checkpoint.load(tmp_path / "average").network.score.weight, sum(both) / 2
+    )
     with pytest.raises(SystemExit):
-        main(["models", "average", str(runs / "0"), "--records", str(held), "--out", str(tmp_path / "one")])
+        main(
+            [
+                "models",
+                "average",
+                str(runs / "0"),
+                "--records",
+                str(held),
+                "--out",
+                str(tmp_path / "one"),
+            ]
+        )
     assert "two folders or more" in capsys.readouterr().err
 
 

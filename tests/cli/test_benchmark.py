@@ -25,7 +25,10 @@ def benchmark(*arguments: object) -> None:
 
 def test_gold_scores_are_perfect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = tmp_path / "scores.jsonl"
-    rows = [{"id": id, "scores": [0.1 if i == label else 0.9 for i in range(n)]} for id, n, label in ids_and_steps()]
+    rows = [
+        {"id": id, "scores": [0.1 if i == label else 0.9 for i in range(n)]}
+        for id, n, label in ids_and_steps()
+    ]
     scores.write_text("".join(json.dumps(row) + "\n" for row in rows))
     benchmark("processbench", "--data", DATA, "--scores", scores, "--out", tmp_path / "out")
     found = json.loads((tmp_path / "out" / "benchmark.json").read_text())
@@ -41,7 +44,9 @@ def test_a_models_scores_are_saved_and_read_back(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     save(planted.model("process", max_length=256), tmp_path / "rm")
     common = ["processbench", "--data", DATA]
-    benchmark(*common, "--model", tmp_path / "rm", "--save", tmp_path / "s.jsonl", "--out", tmp_path / "a")
+    benchmark(
+        *common, "--model", tmp_path / "rm", "--save", tmp_path / "s.jsonl", "--out", tmp_path / "a"
+    )
     assert [json.loads(line)["id"] for line in (tmp_path / "s.jsonl").read_text().splitlines()] == [
         id for id, _, _ in ids_and_steps()
     ]

@@ -11,7 +11,18 @@ from assay.cli.bestof import Pools, collect, curves, population, replay
 from assay.config import read_run
 from assay.data import io
 from assay.errors import ConfigError, DataError
-from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
+from assay.types import (
+    Group,
+    Message,
+    Preference,
+    Prompt,
+    Ranking,
+    Record,
+    Response,
+    Score,
+    StepLabels,
+    Unscored,
+)
 from assay.verifiers import Numeric
 
 RULERS = {"majority", "random", "shortest", "longest", "oracle"}
@@ -22,7 +33,9 @@ def responses(*texts: str) -> tuple[Response, ...]:
 
 
 def scored(pools: Pools, *rows: list[float | None]) -> Pools:
-    scores = [[Unscored(reason="test") if x is None else Score(value=x) for x in row] for row in rows]
+    scores = [
+        [Unscored(reason="test") if x is None else Score(value=x) for x in row] for row in rows
+    ]
     return Pools(groups=pools.groups, gold=pools.gold, answers=pools.answers, scores=scores)
 
 
@@ -34,7 +47,9 @@ def test_gold_comes_from_the_reference_from_the_grades_or_from_the_last_label() 
     prompt = Prompt.of("q", reference="5")
     group = Group(prompt=prompt, responses=responses("is 5", "is 6", "none"))
     ranking = Ranking(prompt=Prompt.of("r"), responses=responses("a 1", "b"), grades=(0.25, -1.0))
-    split = StepLabels(prompt=Prompt.of("s"), response=Response(steps=("a", " 7")), labels=(0.0, 1.0))
+    split = StepLabels(
+        prompt=Prompt.of("s"), response=Response(steps=("a", " 7")), labels=(0.0, 1.0)
+    )
     other = StepLabels.outcome(Prompt.of("s"), Response.of("8"), 0.0)
     pools = collect([group, split, ranking, other], Numeric())
     assert [list(row) for row in pools.gold] == [[1.0, 0.0, 0.0], [1.0, 0.0], [0.25, -1.0]]
@@ -51,8 +66,14 @@ def test_gold_comes_from_the_reference_from_the_grades_or_from_the_last_label() 
         ([], "no response"),
         ([Group(prompt=Prompt.of("q", reference="5"), responses=())], "no response"),
         ([Group(prompt=Prompt.of("why?"), responses=responses("5"))], "'why\\?' has no reference"),
-        ([Group(prompt=Prompt.of("q", reference="a duck"), responses=responses("5"))], "--verifier"),
-        ([Preference(prompt=Prompt.of("q"), responses=responses("a", "b"), prefer=1.0)], "assay eval"),
+        (
+            [Group(prompt=Prompt.of("q", reference="a duck"), responses=responses("5"))],
+            "--verifier",
+        ),
+        (
+            [Preference(prompt=Prompt.of("q"), responses=responses("a", "b"), prefer=1.0)],
+            "assay eval",
+        ),
         ([Message(role="user", content="q")], "Message"),
     ],
 )
@@ -62,11 +83,22 @@ def test_what_is_no_pool_is_refused(records: list[Record], message: str) -> None
 
 
 def test_curves_by_hand() -> None:
-    """One prompt, four answers: 5 (right) twice, 6 twice; lengths 1..4; the scorer likes a wrong one best."""
-    group = Group(prompt=Prompt.of("q", reference="5"), responses=responses("5", " 6", "  6", "   5"))
+    """One prompt, four answers: 5 (right) twice, 6 twice; lengths 1..4; the scorer likes a wrong
+    one best."""
+    group = Group(
+        prompt=Prompt.of("q", reference="5"), responses=responses("5", " 6", "  6", "   5")
+    )
     pools = scored(collect([group], Numeric()), [0.3, 0.9, 0.1, 0.5])
     found, notes = curves(pools, population(pools), transform="none", seed=0)
-    assert list(found) == ["best-of-n", "weighted majority", "majority", "random", "shortest", "longest", "oracle"]
+    assert list(found) == [
+        "best-of-n",
+        "weighted majority",
+        "majority",
+        "random",
+        "shortest",
+        "longest",
+        "oracle",
+    ]
     assert notes == ["1 prompts, 4 responses"]
     # of the six pairs the best-scored is right in {.3,.1}, {.5,.3}, {.5,.1}; of four it is wrong
     assert values(found["best-of-n"]) == pytest.approx([0.5, 0.5, 0.0])
@@ -103,15 +135,21 @@ def test_logits_are_not_summed_as_votes() -> None:
     assert "weighted majority" not in found
     assert any("--transform sigmoid" in note for note in notes)
     found, _ = curves(pools, population(pools), transform="sigmoid", seed=0)
-    assert values(found["weighted majority"])[-1] == pytest.approx(1.0)  # 2 sigmoid(-1) = .54 against .5
+    assert values(found["weighted majority"])[-1] == pytest.approx(
+        1.0
+    )  # 2 sigmoid(-1) = .54 against .5
 
 
 def uneven(short: int, long: int) -> Pools:
     """Prompts with 4 responses that are always right, and prompts with 16 of which half are."""
-    rows = [Ranking(prompt=Prompt.of(f"s{i}"), responses=responses(*"abcd"), grades=(1.0,) * 4) for i in range(short)]
+    rows = [
+        Ranking(prompt=Prompt.of(f"s{i}"), responses=responses(*"abcd"), grades=(1.0,) * 4)
+        for i in range(short)
+    ]
     texts = [f"{k}" for k in range(16)]
     rows += [
-        Ranking(prompt=Prompt.of(f"l{i}"), responses=responses(*texts), grades=(1.0, 0.0) * 8) for i in range(long)
+        Ranking(prompt=Prompt.of(f"l{i}"), responses=responses(*texts), grades=(1.0, 0.0) * 8)
+        for i in range(long)
     ]
     pools = collect(rows, Numeric())
     return scored(pools, *([float(k % 5) for k in range(len(row))] for row in pools.gold))
@@ -119,8 +157,11 @@ def uneven(short: int, long: int) -> Pools:
 
 @pytest.mark.owed
 @pytest.mark.parametrize(("short", "long", "ns"), [(44, 16, [1, 2, 4]), (3, 57, [1, 2, 4, 8, 16])])
-def test_every_point_of_every_curve_is_over_the_same_prompts(short: int, long: int, ns: list[int]) -> None:
-    """A choice at random gains nothing by more candidates: its curve is flat whatever pools there are."""
+def test_every_point_of_every_curve_is_over_the_same_prompts(
+    short: int, long: int, ns: list[int]
+) -> None:
+    """A choice at random gains nothing by more candidates: its curve is flat whatever pools there
+    are."""
     pools = uneven(short, long)
     over = population(pools)
     assert list(over.ns) == ns
@@ -148,14 +189,20 @@ def test_the_largest_n_chooses_the_prompts() -> None:
 
 @pytest.mark.owed
 def test_unscored_responses_leave_the_pool_of_all_that_is_compared() -> None:
-    """The scorer cannot score the only right answer: neither it nor a ruler nor the oracle may choose it."""
+    """The scorer cannot score the only right answer: neither it nor a ruler nor the oracle may
+    choose it."""
     group = Group(prompt=Prompt.of("q", reference="5"), responses=responses("5", "66", "7", ""))
     pools = scored(collect([group], Numeric()), [None, 0.5, 0.1, None])
     found, _ = curves(pools, population(pools), transform="none", seed=0)
-    assert {name: values(points) for name, points in found.items()} == {name: [0.0, 0.0] for name in found}
+    assert {name: values(points) for name, points in found.items()} == {
+        name: [0.0, 0.0] for name in found
+    }
     assert {point.estimate.unscored for points in found.values() for point in points} == {2}
     nothing = scored(collect([group], Numeric()), [None] * 4)
-    with pytest.raises(DataError, match="none of the 4 responses has both a score and a gold reward; unscored are 4"):
+    with pytest.raises(
+        DataError,
+        match="none of the 4 responses has both a score and a gold reward; unscored are 4",
+    ):
         population(nothing)
 
 
@@ -164,7 +211,9 @@ def test_empty_responses_do_not_end_a_study(tmp_path: Path) -> None:
     """Empty texts and responses without a step, under every ruler and every search that chooses."""
     rows = [
         Ranking(
-            prompt=Prompt.of(f"q{i}"), responses=(*responses("1", "", "2 2"), Response(steps=())), grades=(1, 0, 0, 0)
+            prompt=Prompt.of(f"q{i}"),
+            responses=(*responses("1", "", "2 2"), Response(steps=())),
+            grades=(1, 0, 0, 0),
         )
         for i in range(4)
     ]
@@ -172,7 +221,18 @@ def test_empty_responses_do_not_end_a_study(tmp_path: Path) -> None:
     searches = ["best-of-n", "majority", "pessimism", "regularised-best-of-n"]
     for scorer in ("random", "shortest", "longest"):
         out = tmp_path / scorer
-        cli.main(["bestof", str(tmp_path / "pool.jsonl"), "--scorer", scorer, "--search", *searches, "--out", str(out)])
+        cli.main(
+            [
+                "bestof",
+                str(tmp_path / "pool.jsonl"),
+                "--scorer",
+                scorer,
+                "--search",
+                *searches,
+                "--out",
+                str(out),
+            ]
+        )
         body = json.loads((out / "bestof.json").read_text())
         assert (body["prompts"], body["prompts_in_curves"]) == (4, 4)
 
@@ -184,11 +244,17 @@ def test_searches_gain_on_subsets_what_the_closed_forms_say(name: str) -> None:
     groups, rows = [], []
     for i in range(40):
         answers = rng.choice(["5", "6", "7"], size=6, p=[0.4, 0.4, 0.2])
-        groups.append(Group(prompt=Prompt.of(f"q{i}", reference="5"), responses=responses(*answers)))
-        rows.append([float(0.3 * (a == "5") + u) for a, u in zip(answers, rng.random(6), strict=True)])
+        groups.append(
+            Group(prompt=Prompt.of(f"q{i}", reference="5"), responses=responses(*answers))
+        )
+        rows.append(
+            [float(0.3 * (a == "5") + u) for a, u in zip(answers, rng.random(6), strict=True)]
+        )
     pools = scored(collect(groups, Numeric()), *rows)
     exact = values(
-        curves(pools, population(pools), transform="none", seed=0)[0][name.replace("weighted-", "weighted ")]
+        curves(pools, population(pools), transform="none", seed=0)[0][
+            name.replace("weighted-", "weighted ")
+        ]
     )
     cls = components.load("search", name)
     replayed = replay(pools, population(pools), lambda n: cls(n=n, seed=n), draws=40)
@@ -201,7 +267,12 @@ def test_searches_gain_on_subsets_what_the_closed_forms_say(name: str) -> None:
 def _write_pool(path: Path) -> Path:
     prompts = [Prompt.of(f"what is {i} + {i}?", reference=str(2 * i), id=str(i)) for i in range(8)]
     groups = [
-        Group(prompt=p, responses=responses(f"it is {p.reference}", "7", f"surely {p.reference}.", "I do not know"))
+        Group(
+            prompt=p,
+            responses=responses(
+                f"it is {p.reference}", "7", f"surely {p.reference}.", "I do not know"
+            ),
+        )
         for p in prompts
     ]
     io.write(groups, path)
@@ -215,17 +286,29 @@ def pool(tmp_path: Path) -> Path:
 
 def test_the_command(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    cli.main(["bestof", str(pool), "--scorer", "longest", "--search", "majority", "--out", str(out)])
+    cli.main(
+        ["bestof", str(pool), "--scorer", "longest", "--search", "majority", "--out", str(out)]
+    )
     body = json.loads((out / "bestof.json").read_text())
     assert set(body["curves"]) == RULERS | {"best-of-n", "weighted majority", "replay: majority"}
     assert body["prompts"] == 8
     best = body["curves"]["best-of-n"]
     assert [point["n"] for point in best] == [1, 2, 4]
     assert best == body["curves"]["longest"]  # the scorer is the ruler
-    # Half of every prompt's responses are right: equal values do not say how far the next prompt's may lie.
-    assert best[0] == {"n": 1, "value": pytest.approx(0.5), "low": None, "high": None, "prompts": 8, "unscored": 0}
+    # Half of every prompt's responses are right: equal values do not say how far the next prompt's
+    # may lie.
+    assert best[0] == {
+        "n": 1,
+        "value": pytest.approx(0.5),
+        "low": None,
+        "high": None,
+        "prompts": 8,
+        "unscored": 0,
+    }
     assert [point["value"] for point in body["curves"]["majority"]][-1] == pytest.approx(1.0)
-    assert [point["value"] for point in body["curves"]["oracle"]] == pytest.approx([0.5, 5 / 6, 1.0])
+    assert [point["value"] for point in body["curves"]["oracle"]] == pytest.approx(
+        [0.5, 5 / 6, 1.0]
+    )
     shown = capsys.readouterr().out
     assert "weighted majority" in shown
     assert "8 responses state no answer" in shown
@@ -240,7 +323,9 @@ def test_the_command(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_a_second_run_says_the_same(pool: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         cli.main(["bestof", str(pool), "--scorer", "random", "--out", str(tmp_path / name)])
-    assert (tmp_path / "one" / "bestof.json").read_text() == (tmp_path / "two" / "bestof.json").read_text()
+    assert (tmp_path / "one" / "bestof.json").read_text() == (
+        tmp_path / "two" / "bestof.json"
+    ).read_text()
 
 
 def test_errors_are_one_line(pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -270,10 +355,23 @@ def test_a_search_that_does_not_choose_among_n_whole_responses_is_refused(
 
 @pytest.mark.parametrize("name", ["soft-best-of-n", "pessimism", "regularised-best-of-n"])
 def test_every_search_that_chooses_can_be_replayed(name: str, pool: Path, tmp_path: Path) -> None:
-    cli.main(["bestof", str(pool), "--scorer", "longest", "--search", name, "--out", str(tmp_path / "out")])
+    cli.main(
+        [
+            "bestof",
+            str(pool),
+            "--scorer",
+            "longest",
+            "--search",
+            name,
+            "--out",
+            str(tmp_path / "out"),
+        ]
+    )
     points = json.loads((tmp_path / "out" / "bestof.json").read_text())["curves"][f"replay: {name}"]
     assert [point["n"] for point in points] == [1, 2, 4]
-    assert points[0]["value"] == pytest.approx(0.5, abs=0.25)  # one drawn of four, sixteen times eight
+    assert points[0]["value"] == pytest.approx(
+        0.5, abs=0.25
+    )  # one drawn of four, sixteen times eight
     assert all(0 <= point["value"] <= 1 for point in points)
 
 
@@ -292,21 +390,26 @@ def test_a_public_pool_gives_the_published_numbers(
     cli.main(["bestof", str(source), "--scorer", "longest", "--out", str(tmp_path)])
     found = json.loads((tmp_path / "bestof.json").read_text())["curves"]
     assert found["random"][0]["value"] == pytest.approx(0.778, abs=0.0005)
-    # Published: .932. There "$400 + $60 = $460" stands for 400, and ties are settled in another way.
+    # Published: .932. There "$400 + $60 = $460" stands for 400, and ties are settled in another
+    # way.
     assert found["majority"][-1]["value"] == pytest.approx(0.934, abs=0.0005)
     assert found["oracle"][-1]["value"] == pytest.approx(0.989, abs=0.0005)
     assert [point["prompts"] for point in found["majority"]] == [1319] * 5
     assert "1319 prompts, 21104 responses" in capsys.readouterr().out
 
 
-def test_a_saved_reward_model_is_the_scorer(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_saved_reward_model_is_the_scorer(
+    pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from assay.models.checkpoint import save
     from assay.scorers.local import LocalScorer
     from tests.training import planted
 
     model = planted.model("preference")
     save(model, tmp_path / "rm")
-    cli.main(["bestof", str(pool), "--scorer", str(tmp_path / "rm"), "--out", str(tmp_path / "out")])
+    cli.main(
+        ["bestof", str(pool), "--scorer", str(tmp_path / "rm"), "--out", str(tmp_path / "out")]
+    )
     pools = collect(io.read(pool), Numeric())
     pools = replace(pools, scores=LocalScorer(model).score(pools.groups))
     found, _ = curves(

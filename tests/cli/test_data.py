@@ -14,7 +14,9 @@ from assay.types import Preference, Prompt, Response, StepLabels
 from tests.fresh import fresh
 
 ROWS = [
-    {"prompt": f"What is {i}?", "completion": f"It is {i + j}.", "label": j == 0} for i in range(60) for j in (0, 1)
+    {"prompt": f"What is {i}?", "completion": f"It is {i + j}.", "label": j == 0}
+    for i in range(60)
+    for j in (0, 1)
 ]
 
 
@@ -34,15 +36,29 @@ def run(*arguments: object) -> int:
     return 0
 
 
-def test_check_prints_and_writes_a_report(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_and_writes_a_report(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("check", data, "--json", tmp_path / "report.json") == 0
     shown = capsys.readouterr()
     assert shown.err == ""
-    for words in ("trl-unpaired", "120", "StepLabels records", "answers right", "0.500", "95 % interval"):
+    for words in (
+        "trl-unpaired",
+        "120",
+        "StepLabels records",
+        "answers right",
+        "0.500",
+        "95 % interval",
+    ):
         assert words in shown.out
     (report,) = json.loads((tmp_path / "report.json").read_text())
     assert report["source"] == str(data)
-    assert (report["rows"], report["bad"], report["prompts"], report["kinds"]) == (120, 0, 60, {"StepLabels": 120})
+    assert (report["rows"], report["bad"], report["prompts"], report["kinds"]) == (
+        120,
+        0,
+        60,
+        {"StepLabels": 120},
+    )
     rate = report["rates"]["answers right"]
     assert rate["low"] <= rate["value"] == 0.5 <= rate["high"]
     assert rate["n"] == 60
@@ -52,12 +68,17 @@ def test_check_refuses_bad_rows_and_exits_with_2(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = tmp_path / "bad.jsonl"
-    bad.write_text(data.read_text() + '{"prompt": "p", "completion": "c", "label": -100}\n{"prompt": \n')
+    bad.write_text(
+        data.read_text() + '{"prompt": "p", "completion": "c", "label": -100}\n{"prompt": \n'
+    )
     assert run("check", bad, data) == 2
     shown = capsys.readouterr()
     head, *lines = shown.err.splitlines()
     assert "2 bad rows" in head
-    assert [line.strip().startswith(f"{bad}:{121 + i}: ") for i, line in enumerate(lines)] == [True, True]
+    assert [line.strip().startswith(f"{bad}:{121 + i}: ") for i, line in enumerate(lines)] == [
+        True,
+        True,
+    ]
     assert str(data) in shown.out  # the good file is still reported
     assert run("check", bad, "--set-aside", tmp_path / "aside.jsonl") == 0
     assert "2 bad rows set aside" in capsys.readouterr().out
@@ -79,27 +100,45 @@ def test_check_finds_leaks(data: Path, tmp_path: Path, capsys: pytest.CaptureFix
         (["check", "nowhere.jsonl"], "does not exist"),
         (["check", "{data}", "--format", "nothing"], "no formats component is called 'nothing'"),
         (["check", "{data}", "--set", "a=1"], "--format"),
-        (["check", "{data}", "--format", "prm800k", "--set", "neutral=maybe"], "neutral cannot be 'maybe'"),
-        (["check", "{data}", "--format", "prm800k", "--set", "nonsense"], "there is neutral, separator"),
+        (
+            ["check", "{data}", "--format", "prm800k", "--set", "neutral=maybe"],
+            "neutral cannot be 'maybe'",
+        ),
+        (
+            ["check", "{data}", "--format", "prm800k", "--set", "nonsense"],
+            "there is neutral, separator",
+        ),
         (["check", "{data}", "{data}", "--set-aside", "x.jsonl"], "one at a time"),
         (["convert", "{data}", "{out}/x.csv", "--to", "assay"], "no known suffix"),
-        (["convert", "{data}", "{out}/x.jsonl", "--to", "hh-rlhf"], "Preference records, not StepLabels"),
+        (
+            ["convert", "{data}", "{out}/x.jsonl", "--to", "hh-rlhf"],
+            "Preference records, not StepLabels",
+        ),
         (["split", "{data}", "--out", "{out}/s", "--test", "1.5"], "below 1"),
         (["split", "{data}", "--out", "{out}/s", "--test", "0.000001"], "too few"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_with_2(
-    arguments: list[str], complaint: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    complaint: str,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = sorted(tmp_path.iterdir())
-    assert run(*[a.replace("{data}", str(data)).replace("{out}", str(tmp_path)) for a in arguments]) == 2
+    assert (
+        run(*[a.replace("{data}", str(data)).replace("{out}", str(tmp_path)) for a in arguments])
+        == 2
+    )
     shown = capsys.readouterr().err
     assert complaint in shown
     assert "Traceback" not in shown
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_convert_there_and_back(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_convert_there_and_back(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ours, back = tmp_path / "ours.jsonl.gz", tmp_path / "back.jsonl"
     assert run("convert", data, ours, "--to", "assay") == 0
     assert "120 rows of assay from 120 rows" in capsys.readouterr().out
@@ -107,9 +146,18 @@ def test_convert_there_and_back(data: Path, tmp_path: Path, capsys: pytest.Captu
     assert [json.loads(line) for line in back.read_text().splitlines()] == ROWS
 
 
-def test_convert_leaves_out_only_what_it_is_told_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_convert_leaves_out_only_what_it_is_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
-    row = {"question_id": 7, "sample_id": 3, "question": "q", "solution": "s", "correct": True, "split": "train"}
+    row = {
+        "question_id": 7,
+        "sample_id": 3,
+        "question": "q",
+        "solution": "s",
+        "correct": True,
+        "split": "train",
+    }
     source.write_text(json.dumps(row) + "\n")
     assert run("convert", source, out, "--to", "trl-unpaired") == 2
     assert "response.meta from {'sample_id': 3}" in capsys.readouterr().err
@@ -129,16 +177,25 @@ def test_convert_joins_steps_and_takes_settings(tmp_path: Path) -> None:
     assert json.loads(out.read_text())["completions"] == ["a\n", "b"]
 
 
-def test_split_is_by_prompt_and_loses_nothing(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_split_is_by_prompt_and_loses_nothing(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "split"
     assert run("split", data, "--out", out, "--test", 0.3, "--valid", 0.2, "--seed", 3) == 0
     printed = capsys.readouterr().out
     sides = {name: list(read(out / f"{name}.jsonl")) for name in ("train", "valid", "test")}
-    prompts = {name: {r.prompt.text for r in rows if isinstance(r, StepLabels)} for name, rows in sides.items()}
+    prompts = {
+        name: {r.prompt.text for r in rows if isinstance(r, StepLabels)}
+        for name, rows in sides.items()
+    }
     assert sum(map(len, prompts.values())) == len(set().union(*prompts.values())) == 60
-    assert sorted(map(repr, (r for rows in sides.values() for r in rows))) == sorted(map(repr, read(data)))
+    assert sorted(map(repr, (r for rows in sides.values() for r in rows))) == sorted(
+        map(repr, read(data))
+    )
     for name, rows in sides.items():
-        assert f"{name}.jsonl: {len(rows)} rows, {len(prompts[name])} prompts" in printed.replace("\n", "")
+        assert f"{name}.jsonl: {len(rows)} rows, {len(prompts[name])} prompts" in printed.replace(
+            "\n", ""
+        )
     first = (out / "test.jsonl").read_bytes()
     again = ("split", data, "--out", out, "--test", 0.3, "--valid", 0.2, "--seed", 3)
     assert run(*again) == 2, "an earlier split is not replaced unasked"
@@ -147,8 +204,12 @@ def test_split_is_by_prompt_and_loses_nothing(data: Path, tmp_path: Path, capsys
 
 
 @pytest.mark.owed
-def test_a_split_of_a_split_is_even_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pairs = [{"prompt": f"What is {i} times seven?", "chosen": "a", "rejected": "b"} for i in range(600)]
+def test_a_split_of_a_split_is_even_or_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = [
+        {"prompt": f"What is {i} times seven?", "chosen": "a", "rejected": "b"} for i in range(600)
+    ]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
     rest = tmp_path / "s" / "train.jsonl"
     assert run("split", tmp_path / "pairs.jsonl", "--out", tmp_path / "s", "--test", 0.2) == 0
@@ -162,7 +223,9 @@ def test_a_split_of_a_split_is_even_or_refused(tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.owed
-def test_a_split_reads_nothing_that_it_writes(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_split_reads_nothing_that_it_writes(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "all"
     folder.mkdir()
     source = data.rename(folder / "train.jsonl")
@@ -181,7 +244,9 @@ def test_a_split_reads_nothing_that_it_writes(data: Path, tmp_path: Path, capsys
 
 
 @pytest.mark.owed
-def test_a_finding_can_fail_a_pipeline(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finding_can_fail_a_pipeline(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     test = tmp_path / "test.jsonl"
     test.write_text(data.read_text().splitlines()[0] + "\n")
     assert run("check", data, "--against", test) == 0
@@ -197,7 +262,19 @@ def test_split_sets_bad_rows_aside_once(data: Path, tmp_path: Path) -> None:
     data.write_text(data.read_text() + "{\n")
     assert run("split", data, "--out", tmp_path / "s", "--test", 0.3) == 2
     assert not (tmp_path / "s").exists()
-    assert run("split", data, "--out", tmp_path / "s", "--test", 0.3, "--set-aside", tmp_path / "bad.jsonl") == 0
+    assert (
+        run(
+            "split",
+            data,
+            "--out",
+            tmp_path / "s",
+            "--test",
+            0.3,
+            "--set-aside",
+            tmp_path / "bad.jsonl",
+        )
+        == 0
+    )
     assert len((tmp_path / "bad.jsonl").read_text().splitlines()) == 1
     assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["test.jsonl", "train.jsonl"]
 
@@ -207,7 +284,9 @@ def test_a_new_format_is_one_new_file(
 ) -> None:
     """It shows in the help, tells its rows, and is read and written, with no other edit."""
     (tmp_path / "upside_down.py").write_text(NEW)
-    monkeypatch.setattr(assay.data.formats, "__path__", [*assay.data.formats.__path__, str(tmp_path)])
+    monkeypatch.setattr(
+        assay.data.formats, "__path__", [*assay.data.formats.__path__, str(tmp_path)]
+    )
     with fresh("assay.cli.data"), fresh("assay.data.formats.upside_down"):
         assert run("check", "--help") == 0
         assert "upside-down" in capsys.readouterr().out
@@ -232,31 +311,41 @@ class UpsideDown:
     def write(self, records):
         for r in records:
             yield {"tpmorp": r.prompt.text[::-1], "rewsna": r.response.text[::-1], "lebal": r.labels[-1]}
-'''
+'''  # noqa: E501
 
 
 def test_the_command_itself(data: Path) -> None:
     """As a user runs it; without torch."""
     code = (
-        "import sys; from assay import cli; cli.main(['data', 'check', sys.argv[1]]); sys.exit('torch' in sys.modules)"
+        "import sys; from assay import cli; cli.main(['data', 'check', sys.argv[1]]);"
+        " sys.exit('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(data)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(data)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "answers right" in done.stdout
-    bad = subprocess.run([sys.executable, "-c", code, "nowhere.jsonl"], capture_output=True, text=True, check=False)
+    bad = subprocess.run(
+        [sys.executable, "-c", code, "nowhere.jsonl"], capture_output=True, text=True, check=False
+    )
     assert bad.returncode == 2
     assert bad.stderr.startswith("assay data: nowhere.jsonl does not exist")
     assert len(bad.stderr.splitlines()) == 1
 
 
-def test_steps_cuts_responses_and_keeps_texts_and_outcomes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_steps_cuts_responses_and_keeps_texts_and_outcomes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     prompt = Prompt.of("q")
     records = [
         StepLabels.outcome(prompt, Response(steps=("one\ntwo\n", "three")), 1.0),
         StepLabels.outcome(prompt, Response.of(""), 0.0),
     ]
     write(records, tmp_path / "in.jsonl")
-    assert run("steps", tmp_path / "in.jsonl", "--split", "newline", "--out", tmp_path / "out.jsonl") == 0
+    assert (
+        run("steps", tmp_path / "in.jsonl", "--split", "newline", "--out", tmp_path / "out.jsonl")
+        == 0
+    )
     printed = capsys.readouterr().out.replace("\n", " ")
     assert "1 responses, 3.0 steps each" in printed
     first, empty = read(tmp_path / "out.jsonl")
@@ -267,8 +356,12 @@ def test_steps_cuts_responses_and_keeps_texts_and_outcomes(tmp_path: Path, capsy
     assert empty.labels == (0.0,)
 
 
-def test_steps_refuses_labels_that_would_belong_to_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    labelled = StepLabels(prompt=Prompt.of("q"), response=Response(steps=("a\n", "b")), labels=(1.0, 0.0))
+def test_steps_refuses_labels_that_would_belong_to_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = StepLabels(
+        prompt=Prompt.of("q"), response=Response(steps=("a\n", "b")), labels=(1.0, 0.0)
+    )
     write([labelled], tmp_path / "in.jsonl")
     assert run("steps", tmp_path / "in.jsonl", "--split", "newline") == 2
     assert "--without steps" in capsys.readouterr().err
@@ -277,7 +370,9 @@ def test_steps_refuses_labels_that_would_belong_to_nothing(tmp_path: Path, capsy
     assert run("steps", tmp_path / "in.jsonl", "--split", "words", "--setting", "count=0") == 2
 
 
-def test_augment_adds_preferences_and_turns_labels_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_augment_adds_preferences_and_turns_labels_round(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     records = [
         Preference(
             prompt=Prompt.of(f"What is {i}?"),
@@ -292,7 +387,10 @@ def test_augment_adds_preferences_and_turns_labels_round(tmp_path: Path, capsys:
     assert "80 rows from 20 preferences, 5 of them turned round" in capsys.readouterr().out
     found = list(read(out))
     assert [r.prefer for r in found if isinstance(r, Preference)].count(0.5) == 20
-    assert sum(r.responses == pair.responses for r, pair in zip(found[::4], records, strict=True)) == 20
+    assert (
+        sum(r.responses == pair.responses for r, pair in zip(found[::4], records, strict=True))
+        == 20
+    )
     assert run("augment", source, out, "--wins", 0, "--ties", 0) == 0
     assert list(read(out)) == records
     assert run("augment", source, out, "--flip", 2) == 2

@@ -37,7 +37,8 @@ def test_nobody_is_asked_about_an_empty_response() -> None:
 
 
 def rows(*, reference: bool = True) -> list[dict[str, Any]]:
-    """Twelve prompts with eight responses each, of which the last of the first prompt says something."""
+    """Twelve prompts with eight responses each, of which the last of the first prompt says
+    something."""
     made = []
     for p in range(12):
         for i in range(8):
@@ -86,12 +87,24 @@ def test_a_pool_with_an_empty_response_is_swept(
             ("--proxy", "longest", "--gold", "truth=numeric"),
             "the prompt has no reference answer",
         ),
-        ([row | {"response": ""} for row in rows()], ("--proxy", "longest", "--gold-column", "rm"), "by column"),
-        ([row | {"response": 7} for row in rows()], ("--proxy", "longest", "--gold-column", "rm"), "response 7"),
+        (
+            [row | {"response": ""} for row in rows()],
+            ("--proxy", "longest", "--gold-column", "rm"),
+            "by column",
+        ),
+        (
+            [row | {"response": 7} for row in rows()],
+            ("--proxy", "longest", "--gold-column", "rm"),
+            "response 7",
+        ),
     ],
 )
 def test_a_pool_of_which_nothing_can_be_said_says_why(
-    made: list[dict[str, Any]], words: tuple[str, ...], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: list[dict[str, Any]],
+    words: tuple[str, ...],
+    why: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as stop:
         bon(tmp_path, made, *words)
@@ -101,7 +114,9 @@ def test_a_pool_of_which_nothing_can_be_said_says_why(
     assert all(line.startswith("score by") for line in progress)
 
 
-def test_best_of_n_by_a_scorer_that_fails_on_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_best_of_n_by_a_scorer_that_fails_on_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pools = [
         Ranking(
             prompt=Prompt.of(f"q{i}"),

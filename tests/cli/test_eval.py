@@ -14,7 +14,10 @@ TWO = (Response.of("a"), Response.of("bb"))
 KINDS = {
     "preference": [Preference(prompt=p, responses=TWO, prefer=1.0) for p in PROMPTS],
     "ranking": [Ranking(prompt=p, responses=TWO, grades=(0.0, 1.0)) for p in PROMPTS],
-    "outcome": [StepLabels(prompt=p, response=TWO[i % 2], labels=(float(i % 2),)) for i, p in enumerate(PROMPTS)],
+    "outcome": [
+        StepLabels(prompt=p, response=TWO[i % 2], labels=(float(i % 2),))
+        for i, p in enumerate(PROMPTS)
+    ],
     "process": [
         StepLabels(prompt=p, response=Response(steps=("a", "b")), labels=(1.0, float(i % 2)))
         for i, p in enumerate(PROMPTS)
@@ -37,7 +40,9 @@ class Some:
             [
                 Unscored(reason="too long for it")
                 if group.prompt.text == "q0"
-                else Score(value=0.5 + len(r.text) / 9, steps=[0.5 + len(r.text) / 9] * len(r.steps))
+                else Score(
+                    value=0.5 + len(r.text) / 9, steps=[0.5 + len(r.text) / 9] * len(r.steps)
+                )
                 for r in group.responses
             ]
             for group in groups
@@ -61,7 +66,9 @@ def test_nothing_scored_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize("kind", [*KINDS])
-def test_reasons_are_told_of_what_is_unscored(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reasons_are_told_of_what_is_unscored(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = tmp_path / "data.jsonl"
     io.write(KINDS[kind], data)
     cli.main(["eval", f"{__name__}:Some", str(data)])

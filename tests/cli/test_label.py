@@ -46,8 +46,12 @@ def write(path: Path, *records: Record) -> Path:
 def solutions(tmp_path: Path) -> Path:
     records = []
     for i, (marks, answer) in enumerate([("++-", "1"), ("---", "1"), ("+++", "11")]):
-        prompt, response = solution(marks, answer=answer, prompt=Prompt.of(f"How many {i}?", reference="11"))
-        records.append(Ranking(prompt=prompt, responses=(response,), grades=(float(answer == "11"),)))
+        prompt, response = solution(
+            marks, answer=answer, prompt=Prompt.of(f"How many {i}?", reference="11")
+        )
+        records.append(
+            Ranking(prompt=prompt, responses=(response,), grades=(float(answer == "11"),))
+        )
     return write(tmp_path / "pool.jsonl", *records)
 
 
@@ -102,7 +106,9 @@ def test_prompts_alone_are_answered_first(coin: Coin, tmp_path: Path) -> None:
     }
 
 
-def test_a_ledger_may_be_shared(coin: Coin, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_ledger_may_be_shared(
+    coin: Coin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ledger = ["--ledger", tmp_path / "ledger.jsonl"]
     label("montecarlo", solutions(tmp_path), "--out", tmp_path / "a", "--rollouts", 4, *ledger)
     label("montecarlo", solutions(tmp_path), "--out", tmp_path / "b", "--rollouts", 6, *ledger)
@@ -115,7 +121,9 @@ def test_consensus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = StepLabels(prompt=prompt, response=response, labels=(1, 0, 0))
     other = first.model_copy(update={"prompt": Prompt.of("Another?")})
     mine = write(tmp_path / "a.jsonl", first, other)
-    theirs = write(tmp_path / "b.jsonl", first, other.model_copy(update={"labels": (0.0, 0.0, 0.0)}))
+    theirs = write(
+        tmp_path / "b.jsonl", first, other.model_copy(update={"labels": (0.0, 0.0, 0.0)})
+    )
     main(["label", "consensus", str(mine), str(theirs), str(tmp_path / "kept.jsonl")])
     assert list(io.read(tmp_path / "kept.jsonl")) == [first]
     assert "1 solutions on which both agree; 1 on which they do not" in capsys.readouterr().out
@@ -130,16 +138,30 @@ def test_consensus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_what_does_not_work_is_said(
-    arguments: list[str], message: str, coin: Coin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    message: str,
+    coin: Coin,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = ["label", "montecarlo", str(solutions(tmp_path)), "--out", str(tmp_path / "out"), "--policy", "planted"]
+    command = [
+        "label",
+        "montecarlo",
+        str(solutions(tmp_path)),
+        "--out",
+        str(tmp_path / "out"),
+        "--policy",
+        "planted",
+    ]
     with pytest.raises(SystemExit) as stop:
         main([*command, *arguments])
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
 
 
-def test_a_prompt_without_reference_is_refused(coin: Coin, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_prompt_without_reference_is_refused(
+    coin: Coin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = write(tmp_path / "p.jsonl", Prompt.of("Why?"))
     with pytest.raises(SystemExit):
         label("montecarlo", data, "--out", tmp_path / "out")
@@ -153,7 +175,10 @@ def test_policies_by_name(tmp_path: Path) -> None:
         Policy(policy="http://127.0.0.1:1/v1", model="m", extra="{").open()
     with pytest.raises(ConfigError, match="no splitting policy"):
         Policy(policy="smol", split="haiku").open()
-    names = [Policy(policy="http://127.0.0.1:1/v1", model="m", extra=extra).open()[1] for extra in ("", '{"top_k": 0}')]
+    names = [
+        Policy(policy="http://127.0.0.1:1/v1", model="m", extra=extra).open()[1]
+        for extra in ("", '{"top_k": 0}')
+    ]
     assert names[0] != names[1]
 
 
@@ -166,12 +191,36 @@ def test_a_local_policy_labels(tmp_path: Path) -> None:
     make_tokenizer().save_pretrained(tmp_path / "policy")
     prompts = write(tmp_path / "p.jsonl", *prompts_of(all_problems()[:3]))
     pattern = r"pattern= (?:\+|ans)"
-    main([
-        "label", "montecarlo", str(prompts), "--out", str(tmp_path / "out"), "--policy", str(tmp_path / "policy"),
-        "--template", "plain", "--join", "", "--max-length", "64", "--max-tokens", "8", "--rollouts", "2",
-        "--verifier", "assay.worlds.arithmetic.checker:Checker", "--device", "cpu",
-        "--split", "pattern", "--setting", pattern, "begins=true",
-    ])  # fmt: skip
+    main(
+        [
+            "label",
+            "montecarlo",
+            str(prompts),
+            "--out",
+            str(tmp_path / "out"),
+            "--policy",
+            str(tmp_path / "policy"),
+            "--template",
+            "plain",
+            "--join",
+            "",
+            "--max-length",
+            "64",
+            "--max-tokens",
+            "8",
+            "--rollouts",
+            "2",
+            "--verifier",
+            "assay.worlds.arithmetic.checker:Checker",
+            "--device",
+            "cpu",
+            "--split",
+            "pattern",
+            "--setting",
+            pattern,
+            "begins=true",
+        ]
+    )
     assert 0 < len(labels(tmp_path / "out")) <= 12
 
 
@@ -190,7 +239,10 @@ def planted_policy(monkeypatch: pytest.MonkeyPatch, made: Generator) -> None:
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (Cut(lambda steps: 0.0), "no rollout ended: all 240 were cut off at 16 tokens; raise --max-tokens"),
+        (
+            Cut(lambda steps: 0.0),
+            "no rollout ended: all 240 were cut off at 16 tokens; raise --max-tokens",
+        ),
         (Coin(lambda steps: 0.0), "none of 240 rollouts was right: "),
         (Coin(lambda steps: 0.5), "rollouts: "),
         (Coin(lambda steps: 1.0), "the prior does not fit: of the first 40 rollouts 40 were right"),
@@ -198,7 +250,11 @@ def planted_policy(monkeypatch: pytest.MonkeyPatch, made: Generator) -> None:
     ids=["cut off", "never right", "half", "always"],
 )
 def test_what_the_rollouts_came_to_is_said_first(
-    made: Coin, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Coin,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     planted_policy(monkeypatch, made)
     records: list[Record] = []
@@ -214,7 +270,9 @@ def test_what_the_rollouts_came_to_is_said_first(
     first = lines[0].lower()
     assert lines[0].startswith(said)
     assert page.index(first.split(";")[0].split("(")[0]) < page.index('class="solution')
-    every = [record for record in io.read(out / "labels.jsonl") if isinstance(record, RolloutLabels)]
+    every = [
+        record for record in io.read(out / "labels.jsonl") if isinstance(record, RolloutLabels)
+    ]
     for record in every:
         for y, (low, high) in zip(record.labels, record.intervals, strict=True):
             assert y is None or low <= y <= high
@@ -237,7 +295,11 @@ def test_what_the_rollouts_came_to_is_said_first(
 def test_records_without_a_reference_are_refused_or_set_aside(
     coin: Coin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = [Prompt.of("How many 1?", reference="11"), Prompt.of("Why?"), Prompt.of("How?", reference=" ")]
+    given = [
+        Prompt.of("How many 1?", reference="11"),
+        Prompt.of("Why?"),
+        Prompt.of("How?", reference=" "),
+    ]
     data = write(tmp_path / "p.jsonl", *given)
     for how in ("adaptive", "binary-search", "montecarlo", "search"):
         with pytest.raises(SystemExit) as stop:
@@ -258,10 +320,21 @@ def test_records_without_a_reference_are_refused_or_set_aside(
 
 
 def served(url: str, *arguments: object) -> None:
-    main([
-        "label", *map(str, arguments), "--policy", url, "--model", "m", "--api", "completions", "--concurrency", "2",
-        *VERIFIER,
-    ])  # fmt: skip
+    main(
+        [
+            "label",
+            *map(str, arguments),
+            "--policy",
+            url,
+            "--model",
+            "m",
+            "--api",
+            "completions",
+            "--concurrency",
+            "2",
+            *VERIFIER,
+        ]
+    )
 
 
 @pytest.fixture
@@ -309,7 +382,9 @@ def test_a_server_that_gives_nothing_or_dies_ends_the_command(
         assert "Traceback" not in error
         assert "got nothing" in error or "no rollout was had" in error
         # It is there again: what was paid for is not paid for twice.
-        answered = sum(json.loads(line)["rollouts"].__len__() for line in _bodies(out / "ledger.jsonl"))
+        answered = sum(
+            json.loads(line)["rollouts"].__len__() for line in _bodies(out / "ledger.jsonl")
+        )
         server.script = step
         served(server.url, how, data, "--out", out)
     assert f"rollouts known before: {answered}\n" in capsys.readouterr().out
@@ -323,12 +398,20 @@ def _bodies(ledger: Path) -> list[str]:
 
 
 @pytest.mark.owed
-def test_a_closed_port_ends_the_command_in_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_closed_port_ends_the_command_in_seconds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         start = time.monotonic()
         with pytest.raises(SystemExit) as stop:
-            served(f"http://127.0.0.1:{unused.getsockname()[1]}/v1", "adaptive", solutions(tmp_path), "--out", tmp_path)
+            served(
+                f"http://127.0.0.1:{unused.getsockname()[1]}/v1",
+                "adaptive",
+                solutions(tmp_path),
+                "--out",
+                tmp_path,
+            )
     assert stop.value.code == 2
     assert "Is the server running" in capsys.readouterr().err
     assert time.monotonic() - start < 20
@@ -338,17 +421,28 @@ def test_a_closed_port_ends_the_command_in_seconds(tmp_path: Path, capsys: pytes
 def test_a_server_that_fails_some_requests_is_no_dead_one(
     hasty: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Many prefixes that always fail, in a row and last, beside others: they are counted, the others labelled."""
+    """Many prefixes that always fail, in a row and last, beside others: they are counted, the
+    others labelled."""
 
     def some(asked: Asked) -> Reply:
         return Reply(status=500) if "-" in asked.text.partition("?")[2] else step(asked)
 
     records = []
     for i in range(12):
-        prompt, response = solution("+-" if i % 2 else "++", prompt=Prompt.of(f"How many {i}?", reference="11"))
+        prompt, response = solution(
+            "+-" if i % 2 else "++", prompt=Prompt.of(f"How many {i}?", reference="11")
+        )
         records.append(Ranking(prompt=prompt, responses=(response,), grades=(0.0,)))
     with FakeServer(some) as server:
-        served(server.url, "montecarlo", write(tmp_path / "d.jsonl", *records), "--out", tmp_path, "--rollouts", 2)
+        served(
+            server.url,
+            "montecarlo",
+            write(tmp_path / "d.jsonl", *records),
+            "--out",
+            tmp_path,
+            "--rollouts",
+            2,
+        )
     assert labels(tmp_path) == [(1, 1, 0), (1, None, 0)] * 6
     assert "prefixes: 6 of 24 (25 %) got no rollouts when asked" in capsys.readouterr().out
 
@@ -357,18 +451,29 @@ def test_a_server_that_fails_some_requests_is_no_dead_one(
 def test_what_was_had_and_what_was_not_is_told_apart(
     asked: list[int], hasty: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The solutions come of some prompts, and no rollout of them after that; or nothing comes at all."""
+    """The solutions come of some prompts, and no rollout of them after that; or nothing comes at
+    all."""
 
     def whole(request: Asked) -> Reply:
         prompt, _, after = request.text.partition("?")
         refused = after.strip() or not any(f"many {k}" in prompt for k in asked)
         return (
-            Reply(status=400, body={"error": {"message": "too long"}}) if refused else Reply(choice={"text": "so\n11"})
+            Reply(status=400, body={"error": {"message": "too long"}})
+            if refused
+            else Reply(choice={"text": "so\n11"})
         )
 
     prompts = [Prompt.of(f"How many {k}?", reference="11") for k in range(3)]
     with FakeServer(whole) as server, pytest.raises(SystemExit) as stop:
-        served(server.url, "montecarlo", write(tmp_path / "d.jsonl", *prompts), "--out", tmp_path, "--samples", 2)
+        served(
+            server.url,
+            "montecarlo",
+            write(tmp_path / "d.jsonl", *prompts),
+            "--out",
+            tmp_path,
+            "--samples",
+            2,
+        )
     assert stop.value.code == 2
     error = capsys.readouterr().err
     assert ("no rollout was had" in error) == (not asked)

@@ -1,4 +1,5 @@
-"""What a command line names as a model or a device, and cannot have, is one line and exit status 2."""
+"""What a command line names as a model or a device, and cannot have, is one line and exit status
+2."""
 
 import json
 from pathlib import Path
@@ -23,7 +24,11 @@ COMMANDS = {
 @pytest.mark.parametrize("device", ["gpu", "cuda", "cuda:9"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_device_that_is_not_there_is_said_before_anything_else(
-    command: str, device: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: str,
+    device: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     words = COMMANDS[command].replace("OUT", str(tmp_path / "out")).split()
@@ -43,13 +48,25 @@ def test_the_head_of_a_backbone_is_chosen_on_the_command_line(
     rows = [{"prompt": f"Q{i}?", "chosen": "Yes.", "rejected": f"No {i}!"} for i in range(4)]
     data = tmp_path / "pairs.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    words = ["train", "rm", "--data", str(data), "--backbone", str(two), "--out", str(tmp_path / "rm")]
+    words = [
+        "train",
+        "rm",
+        "--data",
+        str(data),
+        "--backbone",
+        str(two),
+        "--out",
+        str(tmp_path / "rm"),
+    ]
     words += ["--held-out", "0", "--device", "cpu", "--batch-size", "2"]
     for more in ([], ["--head", "keep"], ["--implicit-beta", "0.1", "--head", "new"]):
         with pytest.raises(SystemExit) as caught:
             main([*words, *more])
         assert caught.value.code == 2
-    assert "it has 2 labels, and this run reads 1; draw a new head with --head new" in capsys.readouterr().err
+    assert (
+        "it has 2 labels, and this run reads 1; draw a new head with --head new"
+        in capsys.readouterr().err
+    )
     main([*words, "--head", "new"])
     assert "head: drawn anew" in capsys.readouterr().err
     assert json.loads((tmp_path / "rm" / "run.json").read_text())["settings"]["head"] == "new"

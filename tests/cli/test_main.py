@@ -35,7 +35,9 @@ def test_an_unknown_command_exits_with_2(capsys: pytest.CaptureFixture[str]) -> 
     assert "no command is called 'nonsense'" in capsys.readouterr().err
 
 
-def test_an_error_on_purpose_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_on_purpose_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(*_: object) -> None:
         raise DataError("data.jsonl:3: label is NaN; give a number from 0 to 1")
 
@@ -43,7 +45,10 @@ def test_an_error_on_purpose_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
     with pytest.raises(SystemExit) as stop:
         cli.main(["data"])
     assert stop.value.code == 2
-    assert capsys.readouterr().err == "assay data: data.jsonl:3: label is NaN; give a number from 0 to 1\n"
+    assert (
+        capsys.readouterr().err
+        == "assay data: data.jsonl:3: label is NaN; give a number from 0 to 1\n"
+    )
 
 
 def test_from_without_a_file_says_what_to_give(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,9 @@ from tests.models import tiny
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    model = checkpoint.wrap(tiny.network(), tiny.tokenizer(), layout=Layout(template="chat"), readout=PROCESS)
+    model = checkpoint.wrap(
+        tiny.network(), tiny.tokenizer(), layout=Layout(template="chat"), readout=PROCESS
+    )
     model.scores = TrainScores(mean=0.25, std=2.0, n=9)
     checkpoint.save(model, tmp_path / "rm")
     return tmp_path / "rm"
@@ -40,14 +42,19 @@ def test_show_says_it_in_words(saved: Path, capsys: pytest.CaptureFixture[str]) 
     for words in (
         "LlamaForSequenceClassification",
         f"{parameters:,}",
-        "read at each step's last token, through a sigmoid; a response's score is the product of its steps'",
+        (
+            "read at each step's last token, through a sigmoid; a response's score is the product"
+            " of its steps'"
+        ),
         '"template": "chat"',
         "mean 0.25, std 2, n 9",
     ):
         assert words in out
 
 
-def test_check_passes_a_whole_model_and_fails_a_damaged_one(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_passes_a_whole_model_and_fails_a_damaged_one(
+    saved: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["models", "check", str(saved)])
     assert float(capsys.readouterr().out.split()[1]) < 1e-5
     config = json.loads((saved / "config.json").read_text())

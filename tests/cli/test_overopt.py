@@ -18,14 +18,21 @@ from tests.report.test_html import NASTY, Document
 
 
 def rows(
-    prompts: int = 40, size: int = 64, gold: Callable[[float], float] = lambda z: z - 0.4 * z * z, seed: int = 0
+    prompts: int = 40,
+    size: int = 64,
+    gold: Callable[[float], float] = lambda z: z - 0.4 * z * z,
+    seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """A proxy z of normal quantiles, so that every pool is the same and gold turns where it is told to."""
+    """A proxy z of normal quantiles, so that every pool is the same and gold turns where it is told
+    to."""
     rng = np.random.default_rng(seed)
     made = []
     for p in range(prompts):
         z = rng.normal(size=size)
-        made += [{"prompt": f"q{p}", "response": f"{p} {i}", "rm": float(x), "human": gold(x)} for i, x in enumerate(z)]
+        made += [
+            {"prompt": f"q{p}", "response": f"{p} {i}", "rm": float(x), "human": gold(x)}
+            for i, x in enumerate(z)
+        ]
     return made
 
 
@@ -59,16 +66,31 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_pool_whose_peak_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Six prompts, eight responses, proxies 1..8; gold is that of the n-th highest rank, by hand."""
+    """Six prompts, eight responses, proxies 1..8; gold is that of the n-th highest rank, by
+    hand."""
     gold = [0, 0, 0, 0, 0, 1, 1, 0]
-    made = [{"prompt": p, "response": f"{p}{i}", "rm": i, "human": gold[i]} for p in range(6) for i in range(8)]
+    made = [
+        {"prompt": p, "response": f"{p}{i}", "rm": i, "human": gold[i]}
+        for p in range(6)
+        for i in range(8)
+    ]
     out = tmp_path / "out"
-    shown = swept(capsys, written(tmp_path / "pool.jsonl", made), *COLUMNS, "--out", str(out), "--epsilon", "0.01")
+    shown = swept(
+        capsys,
+        written(tmp_path / "pool.jsonl", made),
+        *COLUMNS,
+        "--out",
+        str(out),
+        "--epsilon",
+        "0.01",
+    )
     points = {p.n: p for p in read_points(out / "points.jsonl")}
     assert [*points] == [1, 2, 3, 4, 6, 8]
     # Of the pairs among eight, the higher is rank 6 in 5 and rank 7 in 6 of 28.
     assert points[2].gold_mean.value == pytest.approx(11 / 28)
-    assert points[4].gold_mean.value == pytest.approx((math.comb(5, 3) + math.comb(6, 3)) / math.comb(8, 4))
+    assert points[4].gold_mean.value == pytest.approx(
+        (math.comb(5, 3) + math.comb(6, 3)) / math.comb(8, 4)
+    )
     assert points[8].gold_mean.value == pytest.approx(0)
     assert not points[2].trusted
     (study,) = read_studies(out / "fits.json", list(points.values()))
@@ -113,7 +135,9 @@ def test_rankings_hold_gold_in_their_grades_and_proxies_in_meta(
         order = [0, *range(2 + p % 3, 16), *range(1, 2 + p % 3)]
         metas = [{"rm": i, "other": -order.index(i)} for i in range(16)]
         responses = tuple(Response(steps=(f"{p} {i}",), meta=meta) for i, meta in enumerate(metas))
-        records.append(Ranking(prompt=Prompt.of(f"q{p}"), responses=responses, grades=tuple(range(16))))
+        records.append(
+            Ranking(prompt=Prompt.of(f"q{p}"), responses=responses, grades=tuple(range(16)))
+        )
     io.write(records, tmp_path / "pool.jsonl")
     out = tmp_path / "out"
     arguments = ("--proxy-column", "rm", "other", "--size", "rm=2", "other=1", "--out", str(out))
@@ -161,29 +185,55 @@ def test_the_gaussian_world_and_several_runs(
     assert "the truth for a tilted policy: alpha 1.414, beta 0.600" in shown
     assert "mean of 3 against gold" in shown
     assert "errors correlate" in shown
-    studies = {s.proxy: s for s in read_studies(out / "fits.json", read_points(out / "points.jsonl"))}
+    studies = {
+        s.proxy: s for s in read_studies(out / "fits.json", read_points(out / "points.jsonl"))
+    }
     for study in studies.values():
         assert study.fits is not None
         assert study.fits.best_of_n.r2.value > 0.99
-    alphas = [studies[name].fits.best_of_n.alpha.value for name in ("noise 0", "noise 0.5", "noise 1")]  # type: ignore[union-attr]
+    alphas = [
+        studies[name].fits.best_of_n.alpha.value for name in ("noise 0", "noise 0.5", "noise 1")
+    ]  # type: ignore[union-attr]
     assert alphas == sorted(alphas, reverse=True)
-    arguments = ["--size", "noise 0=400", "noise 0.5=20", "noise 1=1", "--out", str(tmp_path / "all")]
+    arguments = [
+        "--size",
+        "noise 0=400",
+        "noise 0.5=20",
+        "noise 1=1",
+        "--out",
+        str(tmp_path / "all"),
+    ]
     cli.main(["overopt", "report", str(out), *arguments])
     shown = capsys.readouterr().out
     assert "alpha over size: Spearman 1.00" in shown
     again = {
-        s.proxy: s for s in read_studies(tmp_path / "all" / "fits.json", read_points(tmp_path / "all" / "points.jsonl"))
+        s.proxy: s
+        for s in read_studies(
+            tmp_path / "all" / "fits.json", read_points(tmp_path / "all" / "points.jsonl")
+        )
     }
     assert repr(again) == repr(studies)
     assert "rank correlation with size" in (tmp_path / "all" / "report.html").read_text()
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_equal_names_of_several_runs_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_equal_names_of_several_runs_are_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("a", "b"):
         pool = written(tmp_path / f"{name}.jsonl", rows(10, 16, seed=len(name)))
         swept(capsys, pool, *COLUMNS, "--out", str(tmp_path / name))
-    cli.main(["overopt", "report", str(tmp_path / "a"), str(tmp_path / "b"), "--size", "a/rm=1", "b/rm=2"])
+    cli.main(
+        [
+            "overopt",
+            "report",
+            str(tmp_path / "a"),
+            str(tmp_path / "b"),
+            "--size",
+            "a/rm=1",
+            "b/rm=2",
+        ]
+    )
     shown = capsys.readouterr().out
     assert "a/rm against human" in shown
     assert "b/rm against human" in shown
@@ -201,10 +251,23 @@ def test_a_second_run_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert (tmp_path / "one" / file).read_text() == (tmp_path / "two" / file).read_text()
 
 
-def test_words_of_a_pool_are_shown_and_not_interpreted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = [{**row, f"{NASTY}[b]": row["rm"], "prompt": NASTY + row["prompt"]} for row in rows(6, 16)]
+def test_words_of_a_pool_are_shown_and_not_interpreted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [
+        {**row, f"{NASTY}[b]": row["rm"], "prompt": NASTY + row["prompt"]} for row in rows(6, 16)
+    ]
     pool = written(tmp_path / "pool.jsonl", made)
-    shown = swept(capsys, pool, "--proxy-column", f"{NASTY}[b]", "--gold-column", "human", "--out", str(tmp_path / "o"))
+    shown = swept(
+        capsys,
+        pool,
+        "--proxy-column",
+        f"{NASTY}[b]",
+        "--gold-column",
+        "human",
+        "--out",
+        str(tmp_path / "o"),
+    )
     assert f"{NASTY}[b] against human" in shown
     page = (tmp_path / "o" / "report.html").read_text()
     assert "script" not in Document(page).tags
@@ -217,11 +280,20 @@ def test_words_of_a_pool_are_shown_and_not_interpreted(tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda made: made[3].update(human=None), "1 of 160 responses that 'rm' scored have no gold 'human'"),
+        (
+            lambda made: made[3].update(human=None),
+            "1 of 160 responses that 'rm' scored have no gold 'human'",
+        ),
         (lambda made: [row.pop("human") for row in made], "no response has 'human'; there is rm"),
-        (lambda made: made[5].update(rm="high"), "pool.jsonl:6: 'rm' is 'high'; it must be a number"),
+        (
+            lambda made: made[5].update(rm="high"),
+            "pool.jsonl:6: 'rm' is 'high'; it must be a number",
+        ),
         (lambda made: made[5].update(prompt=None), "pool.jsonl:6: a row is"),
-        (lambda made: [row.update(prompt=i) for i, row in enumerate(made)], "best-of-n needs several"),
+        (
+            lambda made: [row.update(prompt=i) for i, row in enumerate(made)],
+            "best-of-n needs several",
+        ),
         (lambda made: made[0].update(rm=math.inf), "infinite"),
     ],
 )
@@ -233,12 +305,23 @@ def test_what_cannot_be_swept_is_told(
     assert message in refused(capsys, "bon", str(written(tmp_path / "pool.jsonl", made)), *COLUMNS)
 
 
-def test_what_is_asked_for_wrongly_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_asked_for_wrongly_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pool = str(written(tmp_path / "pool.jsonl", rows(4, 16)))
     records = tmp_path / "groups.jsonl"
-    io.write([Ranking(prompt=Prompt.of("q"), responses=(Response.of("a"), Response.of("b")), grades=(1, 0))], records)
+    io.write(
+        [
+            Ranking(
+                prompt=Prompt.of("q"), responses=(Response.of("a"), Response.of("b")), grades=(1, 0)
+            )
+        ],
+        records,
+    )
     bare = tmp_path / "bare.jsonl"
-    bare.write_text('{"type": "group", "prompt": {"messages": []}, "responses": [{"steps": ["a"]}]}\n')
+    bare.write_text(
+        '{"type": "group", "prompt": {"messages": []}, "responses": [{"steps": ["a"]}]}\n'
+    )
     for arguments, message in (
         ((), "give a pool of responses, or --world gaussian"),
         ((pool,), "there is no proxy"),
@@ -250,16 +333,23 @@ def test_what_is_asked_for_wrongly_is_told(tmp_path: Path, capsys: pytest.Captur
         ((pool, *COLUMNS, "--ensemble", "mean"), "an ensemble needs two proxies"),
         ((pool, *COLUMNS, "--epsilon", "-1"), "epsilon is -1"),
         ((str(bare), "--proxy", "longest"), "there is no gold"),
-        ((str(records), "--proxy", "no/such"), "no/such is neither a folder nor among the models downloaded"),
+        (
+            (str(records), "--proxy", "no/such"),
+            "no/such is neither a folder nor among the models downloaded",
+        ),
         ((str(tmp_path / "no.jsonl"), *COLUMNS), "does not exist"),
     ):
         assert message in refused(capsys, "bon", *arguments), arguments
 
 
-def test_gold_may_be_left_out_and_nan_is_unscored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gold_may_be_left_out_and_nan_is_unscored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = rows(10, 16)
     made[3]["human"], made[4]["rm"] = None, math.nan
-    shown = swept(capsys, written(tmp_path / "pool.jsonl", made), *COLUMNS, "--missing-gold", "leave_out")
+    shown = swept(
+        capsys, written(tmp_path / "pool.jsonl", made), *COLUMNS, "--missing-gold", "leave_out"
+    )
     assert "1 rows hold NaN, which is no JSON: such scores count as unscored" in shown
     assert "1 responses without gold 'human' were left out" in shown
     assert "proxy 'rm' could not score 1 responses" in shown
@@ -275,7 +365,9 @@ def test_constant_proxies_duplicates_and_short_pools_are_told(
     made.append({"prompt": "alone", "response": "a", "rm": 0.0, "flat": 1.0, "human": 0.0})
     pool = written(tmp_path / "pool.jsonl", made)
     out = tmp_path / "out"
-    shown = swept(capsys, pool, "--proxy-column", "flat", "rm", "--gold-column", "human", "--out", str(out))
+    shown = swept(
+        capsys, pool, "--proxy-column", "flat", "rm", "--gold-column", "human", "--out", str(out)
+    )
     assert "flat scores all responses to a prompt alike, so it cannot choose" in shown
     assert "proxy 'flat' is constant within every prompt" in shown
     assert "75% of the responses repeat another one" in shown
@@ -302,17 +394,27 @@ def test_prompts_that_are_all_alike_say_nothing_for_certain(
 
 
 def test_one_prompt_has_no_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = swept(capsys, written(tmp_path / "pool.jsonl", rows(1, 64)), *COLUMNS, "--out", str(tmp_path / "out"))
+    shown = swept(
+        capsys,
+        written(tmp_path / "pool.jsonl", rows(1, 64)),
+        *COLUMNS,
+        "--out",
+        str(tmp_path / "out"),
+    )
     assert "Where to stop cannot be told" in shown
     assert "there is one prompt, so no interval can be given" in shown
     assert (tmp_path / "out" / "report.html").exists()
 
 
-def test_a_run_of_rl_given_twice_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_of_rl_given_twice_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     one = tmp_path / "one"
     assert "is given twice" in refused(capsys, "rl", f"a={one}", f"a={one}/../one")
 
 
 @pytest.mark.parametrize("kl", ["-1", "0", "nan", "inf"])
-def test_a_kl_to_compare_at_is_a_number_above_nothing(capsys: pytest.CaptureFixture[str], kl: str) -> None:
+def test_a_kl_to_compare_at_is_a_number_above_nothing(
+    capsys: pytest.CaptureFixture[str], kl: str
+) -> None:
     assert "--kl is" in refused(capsys, "rl", "a=none", "--kl", kl)

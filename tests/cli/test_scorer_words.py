@@ -1,4 +1,5 @@
-"""Every command that takes a scorer takes a stock classifier, a published model's name, and a layout behind it."""
+"""Every command that takes a scorer takes a stock classifier, a published model's name, and a
+layout behind it."""
 
 import json
 from pathlib import Path
@@ -26,17 +27,23 @@ GROUP = Group(prompt=Prompt.of(QUESTION), responses=tuple(map(Response.of, ANSWE
 
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_models.save_classifier(tmp_path_factory.mktemp("stock") / "rm", "qwen3", initializer_range=0.1)
+    return tiny_models.save_classifier(
+        tmp_path_factory.mktemp("stock") / "rm", "qwen3", initializer_range=0.1
+    )
 
 
 def of_stock(folder: Path, *, chat: bool, join: str = "") -> list[float]:
     """The stock classifier's scores of what TRL's RewardTrainer would have written."""
-    tok, network = (a.from_pretrained(folder) for a in (AutoTokenizer, AutoModelForSequenceClassification))
+    tok, network = (
+        a.from_pretrained(folder) for a in (AutoTokenizer, AutoModelForSequenceClassification)
+    )
     found = []
     for answer in ANSWERS:
         turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": answer}]
         text = tok.apply_chat_template(turns, tokenize=False) if chat else QUESTION + join + answer
-        ids = tok(text, add_special_tokens=not chat)["input_ids"] + ([] if chat else [tok.eos_token_id])
+        ids = tok(text, add_special_tokens=not chat)["input_ids"] + (
+            [] if chat else [tok.eos_token_id]
+        )
         with torch.inference_mode():
             found.append(float(network.eval()(torch.tensor([ids])).logits))
     return found
@@ -60,16 +67,22 @@ def scores(of: Any) -> list[float]:
         (r",template=plain,join=\n", False, "\n"),
     ],
 )
-def test_a_word_gives_the_stock_classifiers_scores(stock: Path, settings: str, chat: bool, join: str) -> None:
+def test_a_word_gives_the_stock_classifiers_scores(
+    stock: Path, settings: str, chat: bool, join: str
+) -> None:
     expected = of_stock(stock, chat=chat, join=join)
     assert scores(scorer(f"{stock}{settings}")) == pytest.approx(expected, abs=1e-5)
-    assert scores(part(f"{stock}{settings},weight=2,centre").scorer) == pytest.approx(expected, abs=1e-5)
+    assert scores(part(f"{stock}{settings},weight=2,centre").scorer) == pytest.approx(
+        expected, abs=1e-5
+    )
     assert scores(named([f"gold={stock}{settings}"])["gold"]) == pytest.approx(expected, abs=1e-5)
     assert [*named([f"{stock}{settings}"])] == ["rm"]
 
 
 @pytest.mark.owed
-def test_what_a_folder_does_not_say_is_said(stock: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_folder_does_not_say_is_said(
+    stock: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     scorer(str(stock))
     said = capsys.readouterr().err
     assert "is read as a model of chats" in said
@@ -82,7 +95,9 @@ def test_what_a_folder_does_not_say_is_said(stock: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.owed
-def test_every_command_takes_it(stock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_takes_it(
+    stock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pairs = tmp_path / "pairs.jsonl"
     rows = [{"prompt": QUESTION, "chosen": ANSWERS[0], "rejected": f"{i}"} for i in range(4)]
     pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -96,7 +111,16 @@ def test_every_command_takes_it(stock: Path, tmp_path: Path, capsys: pytest.Capt
     pool = tmp_path / "pool.jsonl"
     responses = tuple(Response.of(text) for text in ("4", "5", "it is 4"))
     io.write([Group(prompt=Prompt.of(QUESTION, reference="4"), responses=responses)], pool)
-    cli.main(["bestof", str(pool), "--scorer", f"{stock},template=plain", "--out", str(tmp_path / "best")])
+    cli.main(
+        [
+            "bestof",
+            str(pool),
+            "--scorer",
+            f"{stock},template=plain",
+            "--out",
+            str(tmp_path / "best"),
+        ]
+    )
 
 
 @pytest.mark.owed
@@ -105,17 +129,30 @@ def test_every_command_takes_it(stock: Path, tmp_path: Path, capsys: pytest.Capt
     ("word", "says"),
     [
         ("skywork-reward-v2", "none of skywork-reward-v2's checkpoints was downloaded"),
-        ("Skywork/Skywork-Reward-V2-Qwen3-0.6B", "neither a folder nor among the models downloaded to this machine"),
+        (
+            "Skywork/Skywork-Reward-V2-Qwen3-0.6B",
+            "neither a folder nor among the models downloaded to this machine",
+        ),
         ("armorm", "armorm cannot be loaded: its score mixes 19 objectives"),
         ("classifier", "give FOLDER,preset=classifier"),
-        ("nobody", "nobody is no folder of a reward model, and no scorer has that name; there is math"),
+        (
+            "nobody",
+            "nobody is no folder of a reward model, and no scorer has that name; there is math",
+        ),
     ],
 )
 def test_what_is_not_there_is_one_sentence(
-    command: str, word: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+    command: str,
+    word: str,
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: Any,
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    (tmp_path / "x.jsonl").write_text(json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}) + "\n")
+    (tmp_path / "x.jsonl").write_text(
+        json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}) + "\n"
+    )
     with pytest.raises(SystemExit) as stop:
         cli.main([command, word, str(tmp_path / "x.jsonl"), "--out", str(tmp_path / "out")])
     assert stop.value.code == 2

@@ -41,9 +41,23 @@ def problems(tmp_path: Path) -> str:
 
 def search(how: str, *arguments: object, policy: Path | None = None) -> None:
     local = [
-        "--policy", str(policy), "--template", "plain", "--join", "", "--max-length", "64", "--max-tokens", "8",
-        "--device", "cpu", "--step-tokens", "3", "--step-stop", *(f"={digit}" for digit in range(10)),
-    ]  # fmt: skip
+        "--policy",
+        str(policy),
+        "--template",
+        "plain",
+        "--join",
+        "",
+        "--max-length",
+        "64",
+        "--max-tokens",
+        "8",
+        "--device",
+        "cpu",
+        "--step-tokens",
+        "3",
+        "--step-stop",
+        *(f"={digit}" for digit in range(10)),
+    ]
     main(["search", how, *map(str, arguments), *CHECKER, *(local if policy else [])])
 
 
@@ -52,7 +66,10 @@ def rows(out: Path) -> list[dict[str, Any]]:
 
 
 def without_time(out: Path) -> list[dict[str, Any]]:
-    return [{**row, "spent": {k: v for k, v in row["spent"].items() if k != "seconds"}} for row in rows(out)]
+    return [
+        {**row, "spent": {k: v for k, v in row["spent"].items() if k != "seconds"}}
+        for row in rows(out)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -83,37 +100,99 @@ def test_a_search_is_written_reported_resumed_and_replayed(
     search(how, data, "--out", out, "--scorer", "longest", *settings, policy=policy)
     assert without_time(out) == first
     record = (out / "record.jsonl").read_bytes()
-    assert len({json.loads(line)["sha256"] for line in record.splitlines()}) == len(record.splitlines())
+    assert len({json.loads(line)["sha256"] for line in record.splitlines()}) == len(
+        record.splitlines()
+    )
 
-    search(how, data, "--out", tmp_path / "again", "--scorer", "longest", *settings, "--replay", out / "record.jsonl")
+    search(
+        how,
+        data,
+        "--out",
+        tmp_path / "again",
+        "--scorer",
+        "longest",
+        *settings,
+        "--replay",
+        out / "record.jsonl",
+    )
     assert without_time(tmp_path / "again") == first
 
 
-def test_the_truth_as_scorer_is_the_oracle(policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_truth_as_scorer_is_the_oracle(
+    policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     prompts = prompts_of(all_problems()[:4])
     answers = [(f" ans={(int(p.reference or 0) + 1) % 10}", f" ans={p.reference}") for p in prompts]
     pool = [
-        Group(prompt=p, responses=tuple(map(Response.of, texts))) for p, texts in zip(prompts, answers, strict=True)
+        Group(prompt=p, responses=tuple(map(Response.of, texts)))
+        for p, texts in zip(prompts, answers, strict=True)
     ]
     data, file = write(tmp_path / "p.jsonl", *prompts), write(tmp_path / "pool.jsonl", *pool)
-    search("best-of-n", data, "--out", tmp_path / "o", "--scorer", "verifier", "--replay", file, "--n", "2")
+    search(
+        "best-of-n",
+        data,
+        "--out",
+        tmp_path / "o",
+        "--scorer",
+        "verifier",
+        "--replay",
+        file,
+        "--n",
+        "2",
+    )
     assert "accuracy: 1.000" in capsys.readouterr().out
-    search("rejection", data, "--out", tmp_path / "r", "--scorer", "verifier", "--replay", file, "--n", "2")
+    search(
+        "rejection",
+        data,
+        "--out",
+        tmp_path / "r",
+        "--scorer",
+        "verifier",
+        "--replay",
+        file,
+        "--n",
+        "2",
+    )
     kept = list(io.read(str(tmp_path / "r" / "kept.jsonl")))
     assert [[r.text for r in g.responses] for g in kept if isinstance(g, Group)] == [
         [f" ans={p.reference}"] for p in prompts
     ]
     assert "responses kept: 4" in capsys.readouterr().out
-    search("best-of-n", data, "--out", tmp_path / "m", "--scorer", "verifier", "--replay", file, "--n", "5")
+    search(
+        "best-of-n",
+        data,
+        "--out",
+        tmp_path / "m",
+        "--scorer",
+        "verifier",
+        "--replay",
+        file,
+        "--n",
+        "5",
+    )
     assert "samples missing: 12" in capsys.readouterr().out
 
 
-def test_strategies_are_compared(policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_strategies_are_compared(
+    policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     search(
-        "compare", problems(tmp_path), "--out", out, "--scorer", "random", "--ns", "1", "4",
-        "--strategies", "best-of-n", "beam:max_steps=3", "mcts:simulations=2,each=2", policy=policy,
-    )  # fmt: skip
+        "compare",
+        problems(tmp_path),
+        "--out",
+        out,
+        "--scorer",
+        "random",
+        "--ns",
+        "1",
+        "4",
+        "--strategies",
+        "best-of-n",
+        "beam:max_steps=3",
+        "mcts:simulations=2,each=2",
+        policy=policy,
+    )
     found = json.loads((out / "compare.json").read_text())
     assert {way: [p["n"] for p in points] for way, points in found["points"].items()} == {
         "best-of-n": [1, 4],
@@ -152,7 +231,8 @@ def test_what_does_not_work_is_said(
     prompt = Prompt.of("q", reference="1")
     data = write(tmp_path / "p.jsonl", prompt)
     pool = write(
-        tmp_path / "pool.jsonl", Ranking(prompt=prompt, responses=(Response.of(" ans=1"),) * 20, grades=(1.0,) * 20)
+        tmp_path / "pool.jsonl",
+        Ranking(prompt=prompt, responses=(Response.of(" ans=1"),) * 20, grades=(1.0,) * 20),
     )
     how, *rest = arguments
     with pytest.raises(SystemExit) as stop:
@@ -161,7 +241,9 @@ def test_what_does_not_work_is_said(
     assert message in capsys.readouterr().err
 
 
-def test_a_reference_is_needed_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reference_is_needed_to_compare(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         search("compare", write(tmp_path / "p.jsonl", Prompt.of("q")), "--out", tmp_path / "out")
     assert "no reference answer" in capsys.readouterr().err
@@ -170,7 +252,9 @@ def test_a_reference_is_needed_to_compare(tmp_path: Path, capsys: pytest.Capture
 def test_stops_may_be_written_with_escapes() -> None:
     from assay.cli.search import Searching
 
-    command = Searching(prompts="p", policy=Policy(policy="x"), out=Path("o"), step_stop=(r"\n\n", r"é\t"))
+    command = Searching(
+        prompts="p", policy=Policy(policy="x"), out=Path("o"), step_stop=(r"\n\n", r"é\t")
+    )
     whole, step = command.steps()
     assert (whole.stop, step.stop) == ((), ("\n\n", "é\t"))
     assert step.max_tokens == 256
@@ -181,14 +265,29 @@ SERVED = ["--api", "chat", "--model", "m", "--verifier", "numeric"]
 
 
 def asked_of(tmp_path: Path, how: str, refuses: str, *arguments: str) -> Path:
-    """A search of three prompts on a server that refuses those that hold a text, and answers the others "it is 4"."""
-    data = write(tmp_path / "p.jsonl", *(Prompt.of(f"{k} and {4 - k}?", reference="4") for k in range(3)))
+    """A search of three prompts on a server that refuses those that hold a text, and answers the
+    others "it is 4"."""
+    data = write(
+        tmp_path / "p.jsonl", *(Prompt.of(f"{k} and {4 - k}?", reference="4") for k in range(3))
+    )
 
     def script(asked: Asked) -> Reply:
         return REFUSED if refuses in asked.text else Reply(choice={"text": "it is 4"})
 
     with FakeServer(script) as server:
-        main(["search", how, data, "--out", str(tmp_path / "o"), "--policy", f"{server.url}/v1", *SERVED, *arguments])
+        main(
+            [
+                "search",
+                how,
+                data,
+                "--out",
+                str(tmp_path / "o"),
+                "--policy",
+                f"{server.url}/v1",
+                *SERVED,
+                *arguments,
+            ]
+        )
     return tmp_path / "o"
 
 
@@ -200,17 +299,28 @@ def test_a_refused_prompt_is_unscored_with_the_servers_reason(
     assert "accuracy: 1.000" in said
     assert "n=2, 1 unscored" in said
     assert "too long for me): 1" in said
-    assert [(row["right"], bool(row["failed"])) for row in rows(out)] == [(1.0, False), (None, True), (1.0, False)]
+    assert [(row["right"], bool(row["failed"])) for row in rows(out)] == [
+        (1.0, False),
+        (None, True),
+        (1.0, False),
+    ]
 
 
-def test_a_comparison_leaves_out_what_was_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_comparison_leaves_out_what_was_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = asked_of(tmp_path, "compare", "1 and", "--strategies", "majority", "--ns", "1", "2")
     found = json.loads((out / "compare.json").read_text())["points"]["majority"]
-    assert [(p["accuracy"]["value"], p["accuracy"]["unscored"], p["samples"]) for p in found] == [(1, 1, 1), (1, 1, 2)]
+    assert [(p["accuracy"]["value"], p["accuracy"]["unscored"], p["samples"]) for p in found] == [
+        (1, 1, 1),
+        (1, 1, 2),
+    ]
     assert "too long for me" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("how", [["majority", "--n", "2"], ["compare", "--strategies", "majority", "--ns", "1"]])
+@pytest.mark.parametrize(
+    "how", [["majority", "--n", "2"], ["compare", "--strategies", "majority", "--ns", "1"]]
+)
 def test_where_everything_is_refused_the_reason_is_the_error(
     how: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

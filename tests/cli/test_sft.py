@@ -16,7 +16,18 @@ from assay.types import Prompt, Ranking, Response
 from tests.models import tiny
 from tests.training import planted
 
-SMALL = ["--learning-rate", "1e-2", "--batch-size", "4", "--max-length", "64", "--threads", "1", "--device", "cpu"]
+SMALL = [
+    "--learning-rate",
+    "1e-2",
+    "--batch-size",
+    "4",
+    "--max-length",
+    "64",
+    "--threads",
+    "1",
+    "--device",
+    "cpu",
+]
 ANSWERS = {f"Say {word}.": word for word in ("red", "green", "blue", "black")}
 
 
@@ -86,10 +97,21 @@ def test_the_policy_learns_and_the_same_command_again_loads_it(
     assert json.loads((out / "run.json").read_text())["settings"] == json.loads(before)["settings"]
 
 
-def test_held_out_prompts_are_measured(start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_held_out_prompts_are_measured(
+    start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     io.write(planted.preferences(60), tmp_path / "pairs.jsonl")
     io.write(planted.preferences(10, seed=1), tmp_path / "held.jsonl")
-    command = ["sft", "--data", tmp_path / "pairs.jsonl", "--policy", start / "lm", *SMALL, "--template", "plain"]
+    command = [
+        "sft",
+        "--data",
+        tmp_path / "pairs.jsonl",
+        "--policy",
+        start / "lm",
+        *SMALL,
+        "--template",
+        "plain",
+    ]
     for held, name in ((tmp_path / "held.jsonl", "file"), ("0.2", "share")):
         assay(*command, "--held-out", held, "--out", tmp_path / name)
         assert "nats a token, perplexity" in capsys.readouterr().out
@@ -112,9 +134,23 @@ def test_held_out_prompts_are_measured(start: Path, tmp_path: Path, capsys: pyte
 def test_what_cannot_work_says_so(
     changes: list[str], said: str, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["sft", "--data", start / "pools.jsonl", "--policy", start / "lm", "--out", tmp_path / "sft", *SMALL]
+    command = [
+        "sft",
+        "--data",
+        start / "pools.jsonl",
+        "--policy",
+        start / "lm",
+        "--out",
+        tmp_path / "sft",
+        *SMALL,
+    ]
     with pytest.raises(SystemExit) as stop:
-        assay(*command, "--held-out", "0", *(str(start / "lm") if x == "POLICY" else x for x in changes))
+        assay(
+            *command,
+            "--held-out",
+            "0",
+            *(str(start / "lm") if x == "POLICY" else x for x in changes),
+        )
     assert stop.value.code == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "sft" / "config.json").exists()

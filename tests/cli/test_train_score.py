@@ -18,7 +18,18 @@ from assay.types import Group, Preference, Prompt, Record, Response, Score
 from tests.models import tiny
 from tests.training import planted
 
-SMALL = ["--learning-rate", "5e-3", "--batch-size", "16", "--max-length", "64", "--threads", "1", "--device", "cpu"]
+SMALL = [
+    "--learning-rate",
+    "5e-3",
+    "--batch-size",
+    "16",
+    "--max-length",
+    "64",
+    "--threads",
+    "1",
+    "--device",
+    "cpu",
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +47,17 @@ def trained(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of `assay train bradley-terry`, with its data beside it."""
     folder = tmp_path_factory.mktemp("trained")
     data = write(folder / "pairs.jsonl", planted.preferences(300))
-    assay("train", "bradley-terry", "--data", data, "--backbone", backbone, "--out", folder / "rm", *SMALL)
+    assay(
+        "train",
+        "bradley-terry",
+        "--data",
+        data,
+        "--backbone",
+        backbone,
+        "--out",
+        folder / "rm",
+        *SMALL,
+    )
     return folder
 
 
@@ -84,7 +105,10 @@ def test_no_prompt_is_on_both_sides(backbone: Path, tmp_path: Path) -> None:
     )
     found = command._sides()
     assert len(found.train) + len(found.held) == 120
-    sides = [{r.prompt.text for r in side if isinstance(r, Preference)} for side in (found.train, found.held)]
+    sides = [
+        {r.prompt.text for r in side if isinstance(r, Preference)}
+        for side in (found.train, found.held)
+    ]
     assert not sides[0] & sides[1]
     assert all(sides)
 
@@ -118,15 +142,29 @@ def test_from_a_run_json_with_one_change(trained: Path, tmp_path: Path) -> None:
     found = json.loads((tmp_path / "rm" / "run.json").read_text())["settings"]
     assert found["settings"]["batch_size"] == 64
     assert found["settings"]["learning_rate"] == 5e-3
-    assert found["backbone"] == json.loads((trained / "rm" / "run.json").read_text())["settings"]["backbone"]
-    assert len(lines(tmp_path / "rm" / "metrics.jsonl")) < len(lines(trained / "rm" / "metrics.jsonl"))
+    assert (
+        found["backbone"]
+        == json.loads((trained / "rm" / "run.json").read_text())["settings"]["backbone"]
+    )
+    assert len(lines(tmp_path / "rm" / "metrics.jsonl")) < len(
+        lines(trained / "rm" / "metrics.jsonl")
+    )
 
 
 def test_records_of_another_kind_say_what_would_work(
     trained: Path, backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
-        assay("train", "step-bce", "--data", trained / "pairs.jsonl", "--backbone", backbone, "--out", tmp_path / "rm")
+        assay(
+            "train",
+            "step-bce",
+            "--data",
+            trained / "pairs.jsonl",
+            "--backbone",
+            backbone,
+            "--out",
+            tmp_path / "rm",
+        )
     assert stop.value.code == 2
     error = capsys.readouterr().err
     assert "StepBCE learns from StepLabels records, and the data holds Preference records" in error
@@ -149,7 +187,17 @@ def test_malformed_rows_are_set_aside_and_counted(
 ) -> None:
     data = tmp_path / "pairs.jsonl"
     data.write_text((trained / "pairs.jsonl").read_text() + '{"type": "preference", "prompt"\n')
-    command = ["train", "bradley-terry", "--data", data, "--backbone", backbone, "--out", tmp_path / "rm", *SMALL]
+    command = [
+        "train",
+        "bradley-terry",
+        "--data",
+        data,
+        "--backbone",
+        backbone,
+        "--out",
+        tmp_path / "rm",
+        *SMALL,
+    ]
     with pytest.raises(SystemExit):
         assay(*command)
     assert "pairs.jsonl:301" in capsys.readouterr().err
@@ -166,7 +214,9 @@ def test_an_implicit_model_is_trained_saved_and_scores_steps(
     tiny.tokenizer().save_pretrained(language_model)
     outcomes = planted.outcomes(300)
     # One prompt would be on one side.
-    records = [r.model_copy(update={"prompt": Prompt.of(f"go {i}")}) for i, r in enumerate(outcomes)]
+    records = [
+        r.model_copy(update={"prompt": Prompt.of(f"go {i}")}) for i, r in enumerate(outcomes)
+    ]
     data, out = write(tmp_path / "outcomes.jsonl", records), tmp_path / "rm"
     start = ["--data", data, "--backbone", language_model, "--implicit-beta", "0.2"]
     for loss in (["step-bce"], ["outcome", "--every-token"]):
@@ -178,7 +228,11 @@ def test_an_implicit_model_is_trained_saved_and_scores_steps(
     assay("train", "outcome", *start, "--out", out, *SMALL, "--epochs", 3)
     assert "held out (10 records): loss" in capsys.readouterr().out
     manifest = read_manifest(out)
-    assert (manifest.implicit_beta, manifest.readout.steps, manifest.readout.link) == (0.2, "difference", "sigmoid")
+    assert (manifest.implicit_beta, manifest.readout.steps, manifest.readout.link) == (
+        0.2,
+        "difference",
+        "sigmoid",
+    )
     assert json.loads((out / "run.json").read_text())["settings"]["implicit_beta"] == 0.2
     assay("score", out, data, "--out", tmp_path / "scores.jsonl")
     rows = lines(tmp_path / "scores.jsonl")
@@ -189,23 +243,31 @@ def test_an_implicit_model_is_trained_saved_and_scores_steps(
     assert "parity" in capsys.readouterr().out
 
 
-def test_score_writes_a_line_a_response(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_score_writes_a_line_a_response(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = planted.preferences(20, seed=5)
     long = data[0].model_copy(update={"responses": (Response.of("x" * 100), Response.of("ab yes"))})
     file = write(tmp_path / "data.jsonl", [*data, long])
     assay("score", trained / "rm", file, "--out", tmp_path / "scores.jsonl", "--chunk", 4)
     found = lines(tmp_path / "scores.jsonl")
-    assert [(row["group"], row["response"]) for row in found] == [(i, j) for i in range(21) for j in range(2)]
+    assert [(row["group"], row["response"]) for row in found] == [
+        (i, j) for i in range(21) for j in range(2)
+    ]
     assert "tokens > max_length 64" in str(found[40]["unscored"])
     assert "value" not in found[40]
-    for row, score in zip(found, [s for g in LocalScorer(trained / "rm").score(data) for s in g], strict=False):
+    for row, score in zip(
+        found, [s for g in LocalScorer(trained / "rm").score(data) for s in g], strict=False
+    ):
         assert isinstance(score, Score)
         assert row["value"] == pytest.approx(score.value, abs=1e-5)
     assert "41 responses scored, 1 unscored" in capsys.readouterr().out
     assert {p.name for p in tmp_path.iterdir()} == {"data.jsonl", "scores.jsonl"}
 
 
-def test_score_goes_on_where_it_was(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_score_goes_on_where_it_was(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = write(tmp_path / "data.jsonl", planted.preferences(20, seed=5))
     command = ["score", trained / "rm", file, "--out", tmp_path / "scores.jsonl", "--chunk", 4]
     assay(*command)
@@ -228,10 +290,14 @@ def test_score_goes_on_where_it_was(trained: Path, tmp_path: Path, monkeypatch: 
         part.write('{"id": "cut sho')
     assay(*command)
     assert (tmp_path / "scores.jsonl").read_text() == whole
-    assert calls == [4, 4, 4, 4, 4, 4], "two chunks before the stop, the one it hit, and the three left"
+    assert calls == [4, 4, 4, 4, 4, 4], (
+        "two chunks before the stop, the one it hit, and the three left"
+    )
 
 
-def test_score_does_not_mix_two_models(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_score_does_not_mix_two_models(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = write(tmp_path / "data.jsonl", planted.preferences(8, seed=5))
     shutil.copytree(trained / "rm", tmp_path / "copy")
     shutil.copytree(trained / "rm", tmp_path / "other")
@@ -261,10 +327,15 @@ def test_score_does_not_mix_two_models(trained: Path, tmp_path: Path, monkeypatc
 
 
 def by_rollouts(tmp_path: Path, meaning: str = "monte_carlo") -> Path:
-    return write(tmp_path / "steps.jsonl", [r.model_copy(update={"meaning": meaning}) for r in planted.steps(40)])
+    return write(
+        tmp_path / "steps.jsonl",
+        [r.model_copy(update={"meaning": meaning}) for r in planted.steps(40)],
+    )
 
 
-@pytest.mark.parametrize(("meaning", "aggregate"), [("correctness", "product"), ("monte_carlo", "last")])
+@pytest.mark.parametrize(
+    ("meaning", "aggregate"), [("correctness", "product"), ("monte_carlo", "last")]
+)
 def test_labels_by_rollouts_are_aggregated_as_values(
     meaning: str, aggregate: str, backbone: Path, tmp_path: Path
 ) -> None:
@@ -277,8 +348,20 @@ def test_labels_by_rollouts_are_aggregated_as_values(
 
 
 @pytest.mark.filterwarnings("ignore:min of scores")
-def test_the_weakest_of_values_is_warned_of(backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shared = ["--data", by_rollouts(tmp_path), "--backbone", backbone, *SMALL, "--held-out", 0, "--aggregate", "min"]
+def test_the_weakest_of_values_is_warned_of(
+    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared = [
+        "--data",
+        by_rollouts(tmp_path),
+        "--backbone",
+        backbone,
+        *SMALL,
+        "--held-out",
+        0,
+        "--aggregate",
+        "min",
+    ]
     assay("train", "prm", "--out", tmp_path / "prm", *shared)
     assert "note: min of scores learned from Monte-Carlo labels" in capsys.readouterr().out
     with pytest.warns(UserWarning, match="Aggregate by last"):

@@ -1,4 +1,5 @@
-"""What training commands do with their data before the first step: hold out, count, set aside, refuse."""
+"""What training commands do with their data before the first step: hold out, count, set aside,
+refuse."""
 
 import json
 from collections.abc import Sequence
@@ -16,17 +17,38 @@ from assay.data.split import held_out, side
 from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.losses.bradley_terry import BradleyTerry
 from assay.rl.settings import Settings
-from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, Score, Unscored
+from assay.types import (
+    Group,
+    Message,
+    Preference,
+    Prompt,
+    Ranking,
+    Record,
+    Response,
+    Score,
+    Unscored,
+)
 from tests.models import tiny
 
 pytestmark = pytest.mark.owed
 
 NO_SYSTEM = (
-    "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
-    "{% if 'sum' in messages[0].content %}{{ 'a' + 1 }}{% endif %}" + tiny.CHATML
+    "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{%"
+    " endif %}{% if 'sum' in messages[0].content %}{{ 'a' + 1 }}{% endif %}" + tiny.CHATML
 )
 """Refuses a system message as Gemma's does, and fails with a TypeError on a word."""
-SMALL = ["--batch-size", "4", "--max-length", "64", "--threads", "1", "--device", "cpu", "--template", "chat"]
+SMALL = [
+    "--batch-size",
+    "4",
+    "--max-length",
+    "64",
+    "--threads",
+    "1",
+    "--device",
+    "cpu",
+    "--template",
+    "chat",
+]
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +61,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def pair(i: int, *, system: bool = False, better: str = "yes", worse: str = "no", text: str = "q") -> Preference:
+def pair(
+    i: int, *, system: bool = False, better: str = "yes", worse: str = "no", text: str = "q"
+) -> Preference:
     messages = (Message(role="system", content="Be brief."),) * system
     prompt = Prompt(messages=(*messages, Message(role="user", content=f"{text} {i}")))
-    return Preference(prompt=prompt, responses=(Response.of(better), Response.of(worse)), prefer=1.0)
+    return Preference(
+        prompt=prompt, responses=(Response.of(better), Response.of(worse)), prefer=1.0
+    )
 
 
 def write(path: Path, records: Sequence[Record]) -> Path:
@@ -62,11 +88,15 @@ def sides_of(name: str, data: Path, **more: Any) -> Sides[Any]:
     """What a training command learns from and holds out, without the training."""
     out = data.parent / "run"
     if name == "rl":
-        command = rl.Command(settings=Settings(), policy="p", prompts=str(data), reward=("longest",), out=out, **more)
+        command = rl.Command(
+            settings=Settings(), policy="p", prompts=str(data), reward=("longest",), out=out, **more
+        )
         return command._prompts()
     if name == "sft":
         return sft.Command(data=str(data), policy="p", out=out, **more)._sides()
-    return train.Command(loss=BradleyTerry(), data=str(data), backbone="b", out=out, **more)._sides()
+    return train.Command(
+        loss=BradleyTerry(), data=str(data), backbone="b", out=out, **more
+    )._sides()
 
 
 COMMANDS = ("train", "sft", "rl")
@@ -82,17 +112,26 @@ def test_a_training_holds_out_of_a_split_what_it_would_of_any_file(
     wanted = (0.1 if name == "rl" else 0.05) if share is None else share
     assert found.about["held_out_share"] == wanted
     assert len(found.train) + len(found.held) == len(rest)
-    assert abs(len(found.held) / len(rest) - wanted) < 4 * (wanted * (1 - wanted) / len(rest)) ** 0.5
+    assert (
+        abs(len(found.held) / len(rest) - wanted) < 4 * (wanted * (1 - wanted) / len(rest)) ** 0.5
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_share_that_comes_to_nothing(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_share_that_comes_to_nothing(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     kept = [p for p in map(pair, range(40)) if not held_out(p, 0.1)]
     data = write(tmp_path / "data.jsonl", kept[:4])
     found = sides_of(name, data)
-    assert (len(found.train), len(found.held)) == (4, 0), "a default does not make small files useless"
+    assert (len(found.train), len(found.held)) == (
+        4,
+        0,
+    ), "a default does not make small files useless"
     assert "none of its 4 prompts falls into the held-out share" in capsys.readouterr().err
-    with pytest.raises(DataError, match=r"none of its 4 prompts .* larger share, a file of other prompts, or 0"):
+    with pytest.raises(
+        DataError, match=r"none of its 4 prompts .* larger share, a file of other prompts, or 0"
+    ):
         sides_of(name, data, held_out=0.01)
     assert sides_of(name, data, held_out=0.0).held == []
     assert capsys.readouterr().err == ""
@@ -103,7 +142,9 @@ def test_a_share_that_comes_to_nothing(name: str, tmp_path: Path, capsys: pytest
             sides_of(name, data, held_out=share)
 
 
-def test_held_out_prompts_that_are_trained_on_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_held_out_prompts_that_are_trained_on_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = write(tmp_path / "data.jsonl", [pair(i) for i in range(6)])
     held = write(tmp_path / "held.jsonl", [pair(i) for i in range(4, 9)])
     found = sides_of("train", data, held_out=held)
@@ -113,10 +154,18 @@ def test_held_out_prompts_that_are_trained_on_are_said(tmp_path: Path, capsys: p
 
 def test_every_record_knows_its_line(tmp_path: Path) -> None:
     """The pairs of a ranking stand where the ranking does."""
-    ranking = Ranking(prompt=Prompt.of("r"), responses=tuple(map(Response.of, "abc")), grades=(2, 1, 0))
+    ranking = Ranking(
+        prompt=Prompt.of("r"), responses=tuple(map(Response.of, "abc")), grades=(2, 1, 0)
+    )
     data = write(tmp_path / "data.jsonl", [pair(0), ranking, pair(1)])
     found = sides_of("train", data, held_out=0.0)
-    assert [found.places[id(record)].rpartition(":")[2] for record in found.train] == ["1", "2", "2", "2", "3"]
+    assert [found.places[id(record)].rpartition(":")[2] for record in found.train] == [
+        "1",
+        "2",
+        "2",
+        "2",
+        "3",
+    ]
 
 
 def test_identical_pairs_are_counted_and_a_file_of_nothing_else_is_refused(
@@ -124,19 +173,24 @@ def test_identical_pairs_are_counted_and_a_file_of_nothing_else_is_refused(
 ) -> None:
     same = [pair(i, better="so", worse="so") for i in range(3)]
     command = ("train", "rm", "--backbone", model, *SMALL, "--held-out", "0")
-    said = refused(capsys, *command, "--data", write(tmp_path / "same.jsonl", same), "--out", tmp_path / "a")
+    said = refused(
+        capsys, *command, "--data", write(tmp_path / "same.jsonl", same), "--out", tmp_path / "a"
+    )
     assert "no record is left to train on: of 3, 3 with identical responses (first" in said
     assert not (tmp_path / "a" / "metrics.jsonl").exists()
     data = write(tmp_path / "mixed.jsonl", [pair(7), *same, *map(pair, range(8, 12))])
     cli.main([str(word) for word in (*command, "--data", data, "--out", tmp_path / "b")])
     assert (
-        f"3 of 8 training records are dropped: 3 with identical responses (first {data}:2)" in capsys.readouterr().err
+        f"3 of 8 training records are dropped: 3 with identical responses (first {data}:2)"
+        in capsys.readouterr().err
     )
     summary = json.loads((tmp_path / "b" / "training.json").read_text())
     assert (summary["records"], summary["dropped"]) == (5, {"with identical responses": 3})
     assert "dropped: with identical responses" in (tmp_path / "b" / "report.html").read_text()
     ties = [record.model_copy(update={"prefer": 0.5}) for record in same]
-    said = refused(capsys, *command, "--data", write(tmp_path / "ties.jsonl", ties), "--out", tmp_path / "c")
+    said = refused(
+        capsys, *command, "--data", write(tmp_path / "ties.jsonl", ties), "--out", tmp_path / "c"
+    )
     assert "of 3, 3 are ties of identical responses, which teach nothing" in said
     with pytest.raises(DataError, match="3 with identical responses"):
         sides_of("sft", tmp_path / "same.jsonl", held_out=0.0)
@@ -156,11 +210,17 @@ def test_records_that_the_template_refuses_name_their_lines_and_can_be_set_aside
     said = refused(capsys, *command)
     assert "3 records cannot be laid out for the model; repair, or set aside (--set-aside)" in said
     assert f"{data}:2: the chat template refuses a conversation of system, user, assistant" in said
-    assert f"{data}:4: the chat template refuses a conversation of user, assistant: can only concatenate str" in said
+    assert (
+        f"{data}:4: the chat template refuses a conversation of user, assistant: can only"
+        " concatenate str" in said
+    )
     assert not (out / "metrics.jsonl").exists(), "before the first step"
     cli.main([str(word) for word in (*command, "--set-aside")])
     err = capsys.readouterr().err
-    assert f"{data}: 2 rows cannot be laid out for the model, set aside in {out / 'set_aside.jsonl'}" in err
+    assert (
+        f"{data}: 2 rows cannot be laid out for the model, set aside in {out / 'set_aside.jsonl'}"
+        in err
+    )
     aside = [json.loads(line) for line in (out / "set_aside.jsonl").read_text().splitlines()]
     assert [row["where"] for row in aside] == [f"{data}:2", f"{data}:4"]
     assert json.loads(aside[0]["raw"]) == json.loads(data.read_text().splitlines()[1])
@@ -176,7 +236,9 @@ def test_prompts_of_rl_too(model: Path, tmp_path: Path) -> None:
 
     class Policy:
         class generator:
-            encoder = policy_encoder(tiny.tokenizer(chat_template=NO_SYSTEM), Layout(template="chat"))
+            encoder = policy_encoder(
+                tiny.tokenizer(chat_template=NO_SYSTEM), Layout(template="chat")
+            )
 
     data = write(tmp_path / "data.jsonl", BAD)
     found = sides_of("rl", data, held_out=0.0, set_aside=True)
@@ -194,7 +256,9 @@ def test_sft_refuses_prompts_before_it_opens_a_policy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"its 5 records are prompts without a response"):
         sides_of("sft", data, held_out=0.0)
     data = write(tmp_path / "empty.jsonl", [Group(prompt=Prompt.of("q"), responses=())])
-    with pytest.raises(DataError, match=r"no good response is left to learn: 0 responses of 0 records, out of 1"):
+    with pytest.raises(
+        DataError, match=r"no good response is left to learn: 0 responses of 0 records, out of 1"
+    ):
         sides_of("sft", data, held_out=0.0)
 
 
@@ -233,6 +297,11 @@ def test_a_scorer_leaves_what_the_template_refuses_unscored() -> None:
     assert isinstance(scores[1][0], Unscored)
     assert "System role not supported" in scores[1][0].reason
     good = [pair for i, pair in enumerate(BAD) if i not in (1, 3)]
-    alone = [score.value for row in LocalScorer(model).score(good) for score in row if isinstance(score, Score)]
+    alone = [
+        score.value
+        for row in LocalScorer(model).score(good)
+        for score in row
+        if isinstance(score, Score)
+    ]
     together = [score.value for row in scores for score in row if isinstance(score, Score)]
     assert together == pytest.approx(alone, abs=1e-6)

@@ -24,12 +24,16 @@ def pool(tmp_path: Path) -> Path:
         prompt = with_suite(Prompt.of(f"Write add {name}.", id=name), suite)
         prompt = prompt.model_copy(update={"meta": {**prompt.meta, "solution": ADD}})
         texts = (f"```python\n{ADD}```", "def add(a, b): return 3", "no program at all: I refuse")
-        records.append(Ranking(prompt=prompt, responses=tuple(map(Response.of, texts)), grades=(1.0, 0.0, 1.0)))
+        records.append(
+            Ranking(prompt=prompt, responses=tuple(map(Response.of, texts)), grades=(1.0, 0.0, 1.0))
+        )
     io.write(records, tmp_path / "pool.jsonl")
     return tmp_path / "pool.jsonl"
 
 
-def test_code(pool: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code(
+    pool: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = pool.parent / "out"
     main(["verify", "code", str(pool), "--out", str(out)])
     said = capsys.readouterr().out
@@ -40,7 +44,9 @@ def test_code(pool: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     assert rows[0]["response"] == "one, response 1"
     assert rows[0]["answer"] == ADD
     assert "Where labels and verdicts disagree" in (out / "report.html").read_text()
-    assert json.loads((out / "run.json").read_text())["settings"]["verifier"]["level"] == "namespaces"
+    assert (
+        json.loads((out / "run.json").read_text())["settings"]["verifier"]["level"] == "namespaces"
+    )
     # a second run asks for nothing again; with other settings it does
     asked: list[int] = []
     monkeypatch.setattr(Code, "check_all", lambda self, items, **_: asked.append(len(items)) or [])
@@ -97,7 +103,13 @@ def test_levels_name_a_python_that_would_do(
     monkeypatch.setattr(verify, "open_python", lambda: Path("/opt/python3"))
     main(["verify", "levels"])
     said = capsys.readouterr().out
-    assert said.count("to be had here with --python /opt/python3; with this Python not: it is closed to others") == 3
+    assert (
+        said.count(
+            "to be had here with --python /opt/python3; with this Python not: it is closed to"
+            " others"
+        )
+        == 3
+    )
     assert said.count("    not here: it is closed to others") == 1
     main(["verify", "levels", "--python", "/opt/other"])
     said = capsys.readouterr().out
@@ -120,27 +132,51 @@ def test_without_bubblewrap_it_refuses_with_the_install_line(
     assert not (pool.parent / "out" / "report.html").exists()
 
 
-def test_data_without_responses_or_tests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_without_responses_or_tests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     io.write([Prompt.of("only a prompt", reference="5")], tmp_path / "prompts.jsonl")
     with pytest.raises(SystemExit):
         main(["verify", "code", str(tmp_path / "prompts.jsonl")])
     assert "no response to check" in capsys.readouterr().err
-    io.write([Ranking(prompt=Prompt.of("q"), responses=(Response.of("x"),), grades=(1.0,))], tmp_path / "bare.jsonl")
+    io.write(
+        [Ranking(prompt=Prompt.of("q"), responses=(Response.of("x"),), grades=(1.0,))],
+        tmp_path / "bare.jsonl",
+    )
     main(["verify", "code", str(tmp_path / "bare.jsonl")])
     said = capsys.readouterr().out
     assert "1 responses: 1 undecided" in said
     assert 'no tests in meta["tests"]' in said
 
 
-def test_rules_and_the_prompts_own_instructions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rules_and_the_prompts_own_instructions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("regex")
     prompt = Prompt.of("Write.", id="p")
-    prompt = prompt.model_copy(update={"meta": {"instructions": [{"id": "punctuation:no_comma", "kwargs": {}}]}})
+    prompt = prompt.model_copy(
+        update={"meta": {"instructions": [{"id": "punctuation:no_comma", "kwargs": {}}]}}
+    )
     texts = ("one two three", "one, two", "one two three four", "one two secret")
-    records = [Ranking(prompt=prompt, responses=tuple(map(Response.of, texts)), grades=(1.0, 0.0, 0.0, 0.0))]
+    records = [
+        Ranking(
+            prompt=prompt, responses=tuple(map(Response.of, texts)), grades=(1.0, 0.0, 0.0, 0.0)
+        )
+    ]
     io.write(records, tmp_path / "pool.jsonl")
     out = tmp_path / "out"
-    flags = ["--at-least", "2", "--at-most", "3", "--pattern", "^one", "--without", "secret", "--credit", "share"]
+    flags = [
+        "--at-least",
+        "2",
+        "--at-most",
+        "3",
+        "--pattern",
+        "^one",
+        "--without",
+        "secret",
+        "--credit",
+        "share",
+    ]
     main(["verify", "rules", str(tmp_path / "pool.jsonl"), "--out", str(out), *flags])
     said = capsys.readouterr().out
     assert "agreement with the labels: 1.000" in said
@@ -151,16 +187,29 @@ def test_rules_and_the_prompts_own_instructions(tmp_path: Path, capsys: pytest.C
     assert "rules: 1\nprompts: 1" in capsys.readouterr().out
     (tmp_path / "schema.json").write_text("[]")
     with pytest.raises(SystemExit):
-        main(["verify", "rules", str(tmp_path / "pool.jsonl"), "--json-schema", str(tmp_path / "schema.json")])
+        main(
+            [
+                "verify",
+                "rules",
+                str(tmp_path / "pool.jsonl"),
+                "--json-schema",
+                str(tmp_path / "schema.json"),
+            ]
+        )
     assert "no JSON schema but list" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("how", "reference"), [("numeric", "18"), ("math", r"9\cdot 2")])
-def test_final_answers(how: str, reference: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_final_answers(
+    how: str, reference: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("math_verify")
     texts = (r"So \boxed{18}.", "#### 17", "no idea")
     prompts = [Prompt.of("q", reference=reference, id="p"), Prompt.of("open", id="o")]
-    records = [Ranking(prompt=p, responses=tuple(map(Response.of, texts)), grades=(1.0, 0.0, 1.0)) for p in prompts]
+    records = [
+        Ranking(prompt=p, responses=tuple(map(Response.of, texts)), grades=(1.0, 0.0, 1.0))
+        for p in prompts
+    ]
     io.write(records, tmp_path / "pool.jsonl")
     out = tmp_path / "out"
     main(["verify", how, str(tmp_path / "pool.jsonl"), "--out", str(out)])

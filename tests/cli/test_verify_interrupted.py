@@ -1,4 +1,5 @@
-"""Ctrl-C in the middle of `assay verify`: it ends within a second, keeps what it reached, and the next run resumes."""
+"""Ctrl-C in the middle of `assay verify`: it ends within a second, keeps what it reached, and the
+next run resumes."""
 
 import json
 import os
@@ -27,8 +28,15 @@ SLOWEST = 6.0
 def programs() -> Iterator[Ranking]:
     suite = Calls.of("add", [((1, 2), 3)])
     for number in range(60):
-        text = f"def add(a, b):\n    import time\n    time.sleep(1.0)\n    return a + b + 0 * {number}\n"
-        yield Ranking(prompt=with_suite(Prompt.of("Add."), suite), responses=(Response.of(text),), grades=(1.0,))
+        text = (
+            "def add(a, b):\n    import time\n    time.sleep(1.0)\n    return a + b + 0 *"
+            f" {number}\n"
+        )
+        yield Ranking(
+            prompt=with_suite(Prompt.of("Add."), suite),
+            responses=(Response.of(text),),
+            grades=(1.0,),
+        )
 
 
 def formulas() -> Iterator[Ranking]:
@@ -41,13 +49,17 @@ def formulas() -> Iterator[Ranking]:
 def numbers() -> Iterator[Ranking]:
     for number in range(15_000):
         prompt = Prompt.of("How many?", reference=str(number))
-        yield Ranking(prompt=prompt, responses=(Response.of(f"The answer is {number}."),), grades=(1.0,))
+        yield Ranking(
+            prompt=prompt, responses=(Response.of(f"The answer is {number}."),), grades=(1.0,)
+        )
 
 
 def verify(kind: str, data: Path, out: Path) -> "subprocess.Popen[str]":
     code = "import sys; from assay.cli import main; main(sys.argv[1:])"
     command = [sys.executable, "-c", code, "verify", kind, str(data), "--out", str(out)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def lines(path: Path) -> list[bytes]:
@@ -56,7 +68,12 @@ def lines(path: Path) -> list[bytes]:
 
 @pytest.mark.parametrize(
     ("kind", "records", "whole_group"),
-    [("code", programs, False), ("math", formulas, False), ("math", formulas, True), ("numeric", numbers, False)],
+    [
+        ("code", programs, False),
+        ("math", formulas, False),
+        ("math", formulas, True),
+        ("numeric", numbers, False),
+    ],
 )
 def test_it_ends_at_once_and_keeps_every_verdict(
     kind: str, records: Callable[[], Iterator[Ranking]], whole_group: bool, tmp_path: Path
@@ -79,7 +96,9 @@ def test_it_ends_at_once_and_keeps_every_verdict(
     kept = lines(ledger)
     assert reached <= len(kept) < len(rows)
     assert {json.loads(line)["outcome"] for line in kept} == {"right"}
-    assert re.search(rf"interrupted; {len(kept):,} of {len(rows):,} verdicts are in .*; the same command", said)
+    assert re.search(
+        rf"interrupted; {len(kept):,} of {len(rows):,} verdicts are in .*; the same command", said
+    )
     assert not _left_of(process.pid)
 
     if kind == "code":  # the rest would take its time

@@ -24,7 +24,12 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_the_table_has_every_game_and_its_exact_returns(capsys: pytest.CaptureFixture[str]) -> None:
     lines = said(capsys, "list").splitlines()
     assert all(sum(line.split()[:1] == [name] for line in lines) == 1 for name in ENVIRONMENTS)
-    at = {name: k for k, line in enumerate(lines) for name in ENVIRONMENTS if line.split()[:1] == [name]}
+    at = {
+        name: k
+        for k, line in enumerate(lines)
+        for name in ENVIRONMENTS
+        if line.split()[:1] == [name]
+    }
     # Ending of the line that is paid, and of the one that is meant.
     for name, paid, meant in (
         ("BoatRace16", ["50", "-25", "-81.44"], ["2", "100", "0"]),
@@ -36,7 +41,9 @@ def test_the_table_has_every_game_and_its_exact_returns(capsys: pytest.CaptureFi
         assert lines[at[name] + 1].split()[-len(meant) :] == meant
 
 
-def test_an_episode_for_the_proxy_and_one_for_the_truth(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_episode_for_the_proxy_and_one_for_the_truth(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     shown = said(capsys, "play", "BoatRace16", "--svg", str(tmp_path / "a.svg"))
     assert "BoatRace16: proxy 50, true 2, cut off after 100 steps" in shown
     assert "*proxy   proxy    50.000  true     2.000   100.0 steps" in shown.replace("* ", "*")
@@ -52,12 +59,17 @@ def test_a_tie_is_played_for_the_worst(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_seed_is_an_episode(capsys: pytest.CaptureFixture[str]) -> None:
-    runs = [said(capsys, "play", "CoastRunners", "--policy", "random", "--seed", seed) for seed in ("1", "1", "2")]
+    runs = [
+        said(capsys, "play", "CoastRunners", "--policy", "random", "--seed", seed)
+        for seed in ("1", "1", "2")
+    ]
     assert runs[0] == runs[1] != runs[2]
 
 
 def test_what_cannot_be_played_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no game is called 'Chess'; there is CoastRunners" in refused(capsys, "play", "Chess")
-    assert "no horizon to set: its episodes have 1 step" in refused(capsys, "play", "Sycophancy", "--horizon", "3")
+    assert "no horizon to set: its episodes have 1 step" in refused(
+        capsys, "play", "Sycophancy", "--horizon", "3"
+    )
     assert "at least one step" in refused(capsys, "play", "BoatRace", "--horizon", "0")
     assert "take fewer words" in refused(capsys, "play", "RougeGame", "--horizon", "12")

@@ -26,7 +26,8 @@ GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 ALL = [(kind, name) for kind in components.KINDS for name in components.names(kind)]
 
 
-# --- every component ---------------------------------------------------------------------------------------------
+# --- every component
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
@@ -35,7 +36,9 @@ def test_it_is_one_documented_frozen_dataclass(kind: str, name: str) -> None:
     assert dataclasses.is_dataclass(cls)
     assert cls.__dataclass_params__.frozen
     assert (cls.__doc__ or "").strip()
-    assert not (cls.__doc__ or "").startswith(f"{cls.__name__}(")  # what dataclass writes when nobody did
+    assert not (cls.__doc__ or "").startswith(
+        f"{cls.__name__}("
+    )  # what dataclass writes when nobody did
     assert components.name_of(cls) == f"{kind}/{name}"
 
 
@@ -48,7 +51,8 @@ def test_its_settings_survive_run_json(kind: str, name: str, tmp_path: Path) -> 
 
 
 def _variants(cls: type[Any]) -> Iterator[Any]:
-    """The default settings, and each truth value flipped and each zero number raised, one at a time."""
+    """The default settings, and each truth value flipped and each zero number raised, one at a
+    time."""
     yield cls()
     hints = get_type_hints(cls)
     for field in dataclasses.fields(cls):
@@ -58,7 +62,8 @@ def _variants(cls: type[Any]) -> Iterator[Any]:
             yield cls(**{field.name: 0.1})
 
 
-# --- losses ------------------------------------------------------------------------------------------------------
+# --- losses
+# --------------------------------------------------------------------------------------------------
 
 LOSSES = [
     pytest.param(settings, id=f"{name}-{i}")
@@ -80,7 +85,9 @@ def _batch(loss: Any) -> tuple[Any, Any, Any]:
     mask = torch.arange(steps) < lengths
     mask[0] = torch.tensor([True, False, True, True, False])  # a gap: only some tokens end a step
     if loss.consumes is Preference:
-        targets = torch.tensor([[1.0, 0.0], [0.7, 0.5], [0.5, 0.0], [0.0, 2.0]], dtype=torch.float64)
+        targets = torch.tensor(
+            [[1.0, 0.0], [0.7, 0.5], [0.5, 0.0], [0.0, 2.0]], dtype=torch.float64
+        )
     elif loss.consumes is Ranking:
         targets = torch.tensor([[1.0, 2, 3], [2, 2, 0], [0, 5, 1], [1, 1, 1]], dtype=torch.float64)
         mask[2, 1] = False  # absent from its group
@@ -150,7 +157,9 @@ def test_values_at_masked_positions_do_not_matter(loss: Any) -> None:
     values, targets, mask = _batch(loss)
     expected = loss(values, targets, mask)
     for junk in (0.0, 1e6, -1e6):
-        torch.testing.assert_close(loss(values.masked_fill(~mask, junk), targets, mask), expected, rtol=0, atol=0)
+        torch.testing.assert_close(
+            loss(values.masked_fill(~mask, junk), targets, mask), expected, rtol=0, atol=0
+        )
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -173,7 +182,9 @@ def test_order_in_the_batch_does_not_matter(loss: Any) -> None:
 
     values, targets, mask = _batch(loss)
     order = torch.tensor([2, 0, 3, 1])
-    torch.testing.assert_close(loss(values[order], targets[order], mask[order]), loss(values, targets, mask))
+    torch.testing.assert_close(
+        loss(values[order], targets[order], mask[order]), loss(values, targets, mask)
+    )
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -186,17 +197,22 @@ def test_order_in_the_group_does_not_matter(loss: Any) -> None:
         moved = torch.stack([1 - targets[:, 0], targets[:, 1]], -1)
     elif loss.consumes is Ranking:
         moved = targets.flip(1)
-    torch.testing.assert_close(loss(values.flip(1), moved, mask.flip(1)), loss(values, targets, mask))
+    torch.testing.assert_close(
+        loss(values.flip(1), moved, mask.flip(1)), loss(values, targets, mask)
+    )
 
 
-# --- searches ----------------------------------------------------------------------------------------------------
+# --- searches
+# --------------------------------------------------------------------------------------------------
 
 SEARCHES = components.names("search")
 PROMPTS = [Prompt.of(f"question {i}", reference="11") for i in range(3)]
 TEXTS = ("is 5", "is 6, surely", "no answer", "it is 5")
 
 
-def _search(name: str, generator: Any, scorer: Any, prompts: Sequence[Prompt] = PROMPTS, **more: Any) -> Any:
+def _search(
+    name: str, generator: Any, scorer: Any, prompts: Sequence[Prompt] = PROMPTS, **more: Any
+) -> Any:
     return run(components.load("search", name)(), prompts, generator, scorer, **more)
 
 
@@ -205,8 +221,12 @@ def _rated(result: SearchResult) -> list[Score | Unscored]:
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-@pytest.mark.parametrize("generator", [FakeGenerator(texts=TEXTS), Policy()], ids=["whole", "steps"])
-def test_a_search_returns_one_result_a_prompt_with_the_scorers_scores(name: str, generator: Any) -> None:
+@pytest.mark.parametrize(
+    "generator", [FakeGenerator(texts=TEXTS), Policy()], ids=["whole", "steps"]
+)
+def test_a_search_returns_one_result_a_prompt_with_the_scorers_scores(
+    name: str, generator: Any
+) -> None:
     half = FakeScorer(rule=lambda prompt, response: (len(prompt.text + response.text) % 7) / 7)
     results = _search(name, generator, half)
     assert [result.group.prompt for result in results] == PROMPTS
@@ -254,7 +274,9 @@ def test_a_search_is_repeatable_and_does_not_depend_on_the_batch(name: str) -> N
         together = timeless(_search(name, generator, flat))
         assert timeless(_search(name, generator, flat)) == together
         assert timeless(_search(name, generator, flat, together=1)) == together
-        assert [timeless(_search(name, generator, flat, [prompt]))[0] for prompt in PROMPTS] == together
+        assert [
+            timeless(_search(name, generator, flat, [prompt]))[0] for prompt in PROMPTS
+        ] == together
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -289,9 +311,12 @@ def test_a_search_goes_on_where_it_was_broken_off(name: str) -> None:
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_search_stops_at_its_budget(name: str) -> None:
-    """At most one request is under way when the limit is reached; what is there then is chosen from."""
+    """At most one request is under way when the limit is reached; what is there then is chosen
+    from."""
     (whole,) = _search(name, Policy(), Reads(rule=noisy), PROMPTS[:1])
-    (cut,) = _search(name, policy := Policy(), Reads(rule=noisy), PROMPTS[:1], budget=Budget(samples=1))
+    (cut,) = _search(
+        name, policy := Policy(), Reads(rule=noisy), PROMPTS[:1], budget=Budget(samples=1)
+    )
     assert cut.spent.samples == len(policy.asked) <= whole.spent.samples
     if cut.spent.samples < whole.spent.samples:
         assert (cut.stopped, cut.spent.saved) == ("budget", 0)
@@ -300,7 +325,8 @@ def test_a_search_stops_at_its_budget(name: str) -> None:
     assert (none.stopped, none.choice, policy.asked) == ("budget", None, [])
 
 
-# --- formats -----------------------------------------------------------------------------------------------------
+# --- formats
+# --------------------------------------------------------------------------------------------------
 
 
 def _golden() -> dict[Path, str]:
@@ -308,7 +334,11 @@ def _golden() -> dict[Path, str]:
     found = {}
     for path in sorted(GOLDEN.glob("*.json*")):
         stem = path.name.split(".")[0].replace("_", "-")
-        fitting = [name for name in components.names("formats") if stem == name or stem.startswith(f"{name}-")]
+        fitting = [
+            name
+            for name in components.names("formats")
+            if stem == name or stem.startswith(f"{name}-")
+        ]
         if fitting:
             found[path] = max(fitting, key=len)
     return found
@@ -325,13 +355,19 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", components.names("formats"))
 def test_a_format_has_a_golden_file(name: str) -> None:
-    assert name in _golden().values(), f"make tests/golden/{name.replace('-', '_')}.jsonl, three rows by hand"
+    assert name in _golden().values(), (
+        f"make tests/golden/{name.replace('-', '_')}.jsonl, three rows by hand"
+    )
 
 
 @pytest.mark.parametrize(("name", "path"), FILES)
 def test_a_golden_file_is_told_apart_from_every_other_format(name: str, path: Path) -> None:
     for row in _rows(path):
-        matching = [other for other in components.names("formats") if components.load("formats", other)().matches(row)]
+        matching = [
+            other
+            for other in components.names("formats")
+            if components.load("formats", other)().matches(row)
+        ]
         assert matching == [name]
 
 

@@ -1,6 +1,7 @@
 """Two runs that differ in one setting never share a checkpoint, a line of a ledger, or a score.
 
-Every setting is changed alone, whatever settings there are; the few that change no output are listed with the reason.
+Every setting is changed alone, whatever settings there are; the few that change no output are
+listed with the reason.
 """
 
 import dataclasses
@@ -58,12 +59,18 @@ def others(value: object, hint: Any) -> Iterator[Any]:
     """Values of a field's type that differ from its value."""
     kind = get_origin(hint)
     if kind in (Union, types.UnionType):
-        found: Iterator[Any] = itertools.chain.from_iterable(others(value, inner) for inner in get_args(hint))
+        found: Iterator[Any] = itertools.chain.from_iterable(
+            others(value, inner) for inner in get_args(hint)
+        )
     elif kind is Literal:
         found = iter(get_args(hint))
     elif kind is tuple:
         inner = get_args(hint)[0]
-        found = ((*value, other) for other in others(None, inner)) if isinstance(value, tuple) else iter(())
+        found = (
+            ((*value, other) for other in others(None, inner))
+            if isinstance(value, tuple)
+            else iter(())
+        )
     else:
         found = iter(SAMPLES.get(hint, ()))
     return (other for other in found if other != value)
@@ -72,13 +79,18 @@ def others(value: object, hint: Any) -> Iterator[Any]:
 def changes(
     settings: Any, but: Mapping[str, str] = types.MappingProxyType({}), *, whole: bool = True
 ) -> Iterator[tuple[str, Any]]:
-    """Each field of a dataclass or a record changed alone, by name; `but` those that change no output.
+    """Each field of a dataclass or a record changed alone, by name; `but` those that change no
+    output.
 
     whole: every field can be changed alone; some settings are refused without others.
     """
     hints = get_type_hints(type(settings))
     record = not dataclasses.is_dataclass(settings)
-    names = list(type(settings).model_fields) if record else [f.name for f in dataclasses.fields(settings) if f.init]
+    names = (
+        list(type(settings).model_fields)
+        if record
+        else [f.name for f in dataclasses.fields(settings) if f.init]
+    )
     assert {*but} <= {*names}, "a name on the list is of no setting"
     for name in names:
         if name in but:
@@ -95,7 +107,9 @@ def changes(
                 continue
             made += 1
             yield f"{name}={other!r}", changed
-        assert made or not whole or hints[name] not in SAMPLES, f"{type(settings).__name__}.{name} was not changed"
+        assert made or not whole or hints[name] not in SAMPLES, (
+            f"{type(settings).__name__}.{name} was not changed"
+        )
 
 
 def all_differ(
@@ -116,7 +130,8 @@ def all_differ(
     assert count > 0
 
 
-# --- models, and what trains them ----------------------------------------------------------------------------------
+# --- models, and what trains them
+# ----------------------------------------------------------------------------------
 
 
 def model(architecture: str = "llama", **changes: Any) -> RewardModel:
@@ -139,7 +154,9 @@ def test_training_goes_by_every_setting_of_a_loss(name: str) -> None:
 
 def test_training_goes_by_the_whole_model() -> None:
     def named(one: RewardModel) -> str:
-        return resume.fingerprint(one, components.load("losses", "bradley-terry")(), Settings(), [], [])["model"]
+        return resume.fingerprint(
+            one, components.load("losses", "bradley-terry")(), Settings(), [], []
+        )["model"]
 
     base = model()
     names = [
@@ -156,7 +173,11 @@ def test_training_goes_by_the_whole_model() -> None:
         changed = model()
         changed.encoder.readout = readout
         names.append(named(changed))
-    tokenizers = tiny.bpe(), tiny.tokenizer(pad="<|im_start|>"), tiny.tokenizer(chat_template=tiny.CHATML + " ")
+    tokenizers = (
+        tiny.bpe(),
+        tiny.tokenizer(pad="<|im_start|>"),
+        tiny.tokenizer(chat_template=tiny.CHATML + " "),
+    )
     for tokenizer in tokenizers:
         changed = model()
         changed.encoder.tokenizer = tokenizer
@@ -164,7 +185,9 @@ def test_training_goes_by_the_whole_model() -> None:
     for beta in (0.05, 0.1):
         for seed in (0, 1):
             policy, reference = tiny.causal(), tiny.causal(seed=seed)
-            names.append(named(ImplicitRewardModel(policy, reference, base.encoder, beta=beta, pad_id=1)))
+            names.append(
+                named(ImplicitRewardModel(policy, reference, base.encoder, beta=beta, pad_id=1))
+            )
     for parameter in list(base.parameters()):
         flat = parameter.data.view(-1)
         old = flat[-1].clone()
@@ -183,16 +206,29 @@ def test_a_model_has_one_name_before_and_after_it_is_saved(tmp_path: Path) -> No
     assert fingerprint(LocalScorer(tmp_path / "rm")) == before
 
 
-# --- scorers, generators, verifiers ---------------------------------------------------------------------------------
+# --- scorers, generators, verifiers
+# ---------------------------------------------------------------------------------
 
 
 def test_scores_are_kept_by_the_whole_scorer() -> None:
     local, other = LocalScorer(model()), LocalScorer(model(seed=1))
     scorers = [
-        None, local, other, Aggregated(local, "min"), Aggregated(local, "mean"), Aggregated(other, "min"),
-        LowerBound(local, 1.0), LowerBound(local, 2.0), Verified(Numeric()), Verified(Math()), FakeScorer(),
-        FakeScorer(rule=lambda _, response: 1.0), FakeScorer(rule=lambda _, response: 2.0), Called(len), Called(max),
-    ]  # fmt: skip
+        None,
+        local,
+        other,
+        Aggregated(local, "min"),
+        Aggregated(local, "mean"),
+        Aggregated(other, "min"),
+        LowerBound(local, 1.0),
+        LowerBound(local, 2.0),
+        Verified(Numeric()),
+        Verified(Math()),
+        FakeScorer(),
+        FakeScorer(rule=lambda _, response: 1.0),
+        FakeScorer(rule=lambda _, response: 2.0),
+        Called(len),
+        Called(max),
+    ]
 
     def named(scorer: Any) -> str:
         record = Record()
@@ -218,7 +254,9 @@ def test_samples_are_kept_by_every_setting_of_the_policy(tmp_path: Path) -> None
 
     local = Policy(policy=str(tmp_path), template="plain", split="pattern", setting=("pattern=;",))
     but = {
-        "policy": "another folder with the same files is the same policy; other files are tried below",
+        "policy": (
+            "another folder with the same files is the same policy; other files are tried below"
+        ),
         "model": "a server's",
         "api": "a server's",
         "extra": "a server's",
@@ -228,8 +266,12 @@ def test_samples_are_kept_by_every_setting_of_the_policy(tmp_path: Path) -> None
         "device": "the same policy elsewhere",
     }
     all_differ(local, named, but)
-    splits = [dataclasses.replace(local, split="pattern", setting=(f"pattern={p}",)) for p in (";", ",")]
-    splits += [dataclasses.replace(local, split=split, setting=()) for split in ("newline", "blank-line")]
+    splits = [
+        dataclasses.replace(local, split="pattern", setting=(f"pattern={p}",)) for p in (";", ",")
+    ]
+    splits += [
+        dataclasses.replace(local, split=split, setting=()) for split in ("newline", "blank-line")
+    ]
     names = {named(one) for one in splits}
     for change in ({"seed": 1}, {"rms_norm_eps": 0.1}):
         tiny.causal(**change).save_pretrained(tmp_path)
@@ -261,20 +303,29 @@ def test_samples_are_kept_by_every_setting_of_the_policy(tmp_path: Path) -> None
 def test_what_is_recorded_is_kept_by_the_whole_text() -> None:
     record = Record(policy="p", scorer="s")
     prompt = Prompt(messages=(Message(role="user", content="a"),))
-    prompts = [prompt, *(p for _, p in changes(prompt, {"id": "a name", "messages": "below", "meta": "below"}))]
+    prompts = [
+        prompt,
+        *(p for _, p in changes(prompt, {"id": "a name", "messages": "below", "meta": "below"})),
+    ]
     prompts += [
         Prompt.of("b"),
         Prompt(messages=(Message(role="system", content="a"),)),
         prompt.model_copy(update={"meta": {"a": 1}}),
     ]
-    responses = [Response(steps=("a", "b")), Response(steps=("ab",)), Response(steps=("a", "b"), finished=False)]
+    responses = [
+        Response(steps=("a", "b")),
+        Response(steps=("ab",)),
+        Response(steps=("a", "b"), finished=False),
+    ]
     from assay.search._record import text_key
 
     keys = [text_key(p, r) for p in prompts for r in responses]
     assert len(set(keys)) == len(keys)
     sampling = Sampling()
     all_differ(
-        sampling, lambda s: record._key(Prefix(prompt), s), {"n": "sample k is the same however many are asked for"}
+        sampling,
+        lambda s: record._key(Prefix(prompt), s),
+        {"n": "sample k is the same however many are asked for"},
     )
 
 
@@ -282,7 +333,11 @@ def test_rollouts_are_kept_by_generator_verifier_and_sampling() -> None:
     prefix = Prefix(Prompt.of("a", reference="1"))
 
     def key(**given: Any) -> str:
-        base: dict[str, Any] = {"generator": FakeGenerator(), "verifier": Numeric(), "sampling": Sampling()}
+        base: dict[str, Any] = {
+            "generator": FakeGenerator(),
+            "verifier": Numeric(),
+            "sampling": Sampling(),
+        }
         return Rollouts(**{**base, **given}).key(prefix)
 
     given: list[dict[str, Any]] = [
@@ -298,7 +353,8 @@ def test_rollouts_are_kept_by_generator_verifier_and_sampling() -> None:
     assert key() == keys[0]
 
 
-# --- commands -------------------------------------------------------------------------------------------------------
+# --- commands
+# --------------------------------------------------------------------------------------------------
 
 
 def test_scores_of_a_command_are_resumed_by_its_settings(tmp_path: Path) -> None:
@@ -329,12 +385,19 @@ def test_verdicts_are_kept_by_every_setting_of_what_decides(tmp_path: Path) -> N
     unimportant = ("data", "out", "limit", "format", "set_aside", "validate")
     but = dict.fromkeys(unimportant, "says what is judged, and not how")
     rules = VerifyRules(data="x", at_least=1, language="en", pattern=("a",), json_schema=schema)
-    names = {"json_schema": "by content, below", "outside": "names of classes, below", "language": "a code, below"}
+    names = {
+        "json_schema": "by content, below",
+        "outside": "names of classes, below",
+        "language": "a code, below",
+    }
     all_differ(rules, lambda command: fingerprint(command.judge), but | names)
     before = fingerprint(rules.judge)
     assert fingerprint(dataclasses.replace(rules, language="de").judge) != before
     assert (
-        fingerprint(dataclasses.replace(rules, outside=("tests.verifiers.test_instructions:Shouts",)).judge) != before
+        fingerprint(
+            dataclasses.replace(rules, outside=("tests.verifiers.test_instructions:Shouts",)).judge
+        )
+        != before
     )
     schema.write_text('{"type": "array"}')
     assert fingerprint(dataclasses.replace(rules).judge) != before
@@ -345,11 +408,14 @@ def test_verdicts_are_kept_by_every_setting_of_what_decides(tmp_path: Path) -> N
             all_differ(command.verifier, fingerprint)  # type: ignore[attr-defined]
 
 
-# --- reinforcement --------------------------------------------------------------------------------------------------
+# --- reinforcement
+# --------------------------------------------------------------------------------------------------
 
 
 def rl_policy(seed: int = 0, layout: Layout | None = None, **more: Any) -> rl.Policy:
-    return rl.Policy(tiny.causal(seed=seed), tiny.tokenizer(), layout=layout or Layout(join=""), **more)
+    return rl.Policy(
+        tiny.causal(seed=seed), tiny.tokenizer(), layout=layout or Layout(join=""), **more
+    )
 
 
 def run_of(
@@ -381,21 +447,32 @@ def test_reinforcement_goes_by_every_setting(recipe: str) -> None:
 
 def test_reinforcement_goes_by_policy_prompts_and_rewards() -> None:
     prompt = Prompt.of("a")
-    names = [run_of(), run_of(rl_policy(1)), run_of(rl_policy(split=str.split)), run_of(rl_policy(critic=True))]
+    names = [
+        run_of(),
+        run_of(rl_policy(1)),
+        run_of(rl_policy(split=str.split)),
+        run_of(rl_policy(critic=True)),
+    ]
     names += [
         run_of(rl_policy(layout=layout))
         for _, layout in changes(
             Layout(join=""),
             dict.fromkeys(
-                ("template", "whole", "strip", "between", "separator", "rstrip", "final", "unread"), "not a policy's"
+                ("template", "whole", "strip", "between", "separator", "rstrip", "final", "unread"),
+                "not a policy's",
             ),
         )
     ]
     others_ = [
-        prompt.model_copy(update=update) for update in ({"reference": "1"}, {"meta": {"a": 1}}, {"meta": {"a": 2}})
+        prompt.model_copy(update=update)
+        for update in ({"reference": "1"}, {"meta": {"a": 1}}, {"meta": {"a": 2}})
     ]
     names += [run_of(prompts=(other,)) for other in (Prompt.of("b"), *others_)]
-    names += [run_of(prompts=(prompt, prompt)), run_of(golds={"g": FakeScorer()}), run_of(golds={"h": FakeScorer()})]
+    names += [
+        run_of(prompts=(prompt, prompt)),
+        run_of(golds={"g": FakeScorer()}),
+        run_of(golds={"h": FakeScorer()}),
+    ]
     local = [LocalScorer(model(seed=seed)) for seed in (0, 1)]
     scorers = [
         *local,
@@ -406,7 +483,10 @@ def test_reinforcement_goes_by_policy_prompts_and_rewards() -> None:
     ]
     names += [run_of(part=Part(name="rm", scorer=scorer)) for scorer in scorers]
     base = Part(name="rm", scorer=FakeScorer())
-    names += [run_of(part=part) for _, part in changes(base, {"scorer": "above", "transforms": "below"}, whole=False)]
+    names += [
+        run_of(part=part)
+        for _, part in changes(base, {"scorer": "above", "transforms": "below"}, whole=False)
+    ]
     every = [
         Centre(),
         Standardise(),
@@ -418,7 +498,9 @@ def test_reinforcement_goes_by_policy_prompts_and_rewards() -> None:
         Overlong(9, 3),
         Gate(pattern="a"),
     ]
-    names += [run_of(part=dataclasses.replace(base, transforms=(transform,))) for transform in every]
+    names += [
+        run_of(part=dataclasses.replace(base, transforms=(transform,))) for transform in every
+    ]
     names += [
         run_of(part=dataclasses.replace(base, transforms=order))
         for order in itertools.permutations((Centre(), Clip(0, 1)))

@@ -1,4 +1,5 @@
-"""What every verifier promises: three outcomes, no exception for any text, and proof on one's own data."""
+"""What every verifier promises: three outcomes, no exception for any text, and proof on one's own
+data."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,7 +25,12 @@ FORMED = Prompt.of("Think.")
 
 KINDS: dict[str, tuple[Any, Prompt, str, str]] = {
     "numeric": (Verified(Numeric()), Prompt.of("1+1?", reference="2"), "It is 2.", "It is 3."),
-    "math": (Verified(Math(timeout=20)), Prompt.of("?", reference=r"\sqrt{2}"), r"\boxed{\sqrt 2}", r"\boxed{2}"),
+    "math": (
+        Verified(Math(timeout=20)),
+        Prompt.of("?", reference=r"\sqrt{2}"),
+        r"\boxed{\sqrt 2}",
+        r"\boxed{2}",
+    ),
     "code": (Executed(Code()), CODED, "def f(x): return x + 1", "def f(x): return x"),
     "rules": (Ruled(rules=(Format(),)), FORMED, "<think>a</think><answer>b</answer>", "b"),
 }
@@ -60,7 +66,9 @@ def test_it_is_a_scorer_of_right_and_wrong(name: str) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_no_text_raises_and_every_verdict_says_why(name: str) -> None:
     scorer, prompt, _, _ = KINDS[name]
-    (verdicts,) = scorer.verdicts([Group(prompt=prompt, responses=tuple(map(Response.of, HOSTILE)))])
+    (verdicts,) = scorer.verdicts(
+        [Group(prompt=prompt, responses=tuple(map(Response.of, HOSTILE)))]
+    )
     for text, verdict in zip(HOSTILE, verdicts, strict=True):
         assert isinstance(verdict, Verdict)
         assert verdict.outcome != "right", text[:20]
@@ -85,7 +93,9 @@ def test_a_prompt_without_a_reference_leaves_it_unscored(name: str) -> None:
         (Code().validate, [("def f(x): return x + 1", Calls.of("f", [((1,), 2), ((5,), 6)]))]),
     ],
 )
-def test_it_can_be_proved_on_data(validate: Callable[[Sequence[Any]], dict[str, int]], good: Sequence[Any]) -> None:
+def test_it_can_be_proved_on_data(
+    validate: Callable[[Sequence[Any]], dict[str, int]], good: Sequence[Any]
+) -> None:
     counts = validate(good)
     assert counts["planted"] > 0
     with pytest.raises(DataError):

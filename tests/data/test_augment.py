@@ -11,7 +11,9 @@ from assay.types import Preference, Prompt, Response
 
 def pair(name: str, prefer: float = 1.0, *, prompt: str = "") -> Preference:
     responses = (Response.of(f"{name} good"), Response.of(f"{name} bad"))
-    return Preference(prompt=Prompt.of(prompt or f"about {name}?"), responses=responses, prefer=prefer)
+    return Preference(
+        prompt=Prompt.of(prompt or f"about {name}?"), responses=responses, prefer=prefer
+    )
 
 
 RECORDS = [pair("a"), pair("b", 0.2), pair("c", 0.5), pair("d", 0.7), pair("a2", prompt="About a!")]
@@ -30,13 +32,22 @@ def test_counts_by_hand() -> None:
 
 
 def test_the_better_response_beats_one_to_another_prompt_and_others_tie() -> None:
-    better = {"about a?": "a good", "about b?": "b bad", "about d?": "d good", "About a!": "a2 good"}
+    better = {
+        "about a?": "a good",
+        "about b?": "b bad",
+        "about d?": "d good",
+        "About a!": "a2 good",
+    }
     drawn = Counter()
     for record in augment(RECORDS, wins=20, ties=20):
         if record in RECORDS:
             continue
         texts = [response.text for response in record.responses]
-        own = ("a ", "a2 ") if record.prompt.text in ("about a?", "About a!") else (record.prompt.text[6] + " ",)
+        own = (
+            ("a ", "a2 ")
+            if record.prompt.text in ("about a?", "About a!")
+            else (record.prompt.text[6] + " ",)
+        )
         assert record.margin is None
         if record.prefer == 1.0:
             assert texts[0] == better[record.prompt.text]
@@ -48,7 +59,9 @@ def test_the_better_response_beats_one_to_another_prompt_and_others_tie() -> Non
         drawn.update(texts[int(record.prefer == 1.0) :])
     # Good and bad ones are drawn alike, of every record.
     assert len(drawn) == 10
-    assert sum(n for text, n in drawn.items() if "good" in text) / drawn.total() == pytest.approx(0.5, abs=0.1)
+    assert sum(n for text, n in drawn.items() if "good" in text) / drawn.total() == pytest.approx(
+        0.5, abs=0.1
+    )
 
 
 def test_it_is_a_function_of_the_seed() -> None:
@@ -65,7 +78,9 @@ def test_without_another_prompt_nothing_can_be_drawn() -> None:
         augment(RECORDS, wins=-1)
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (0.25, 10), (0.26, 10), (0.5, 20), (1.0, 40)])
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, 0), (0.25, 10), (0.26, 10), (0.5, 20), (1.0, 40)]
+)
 def test_exactly_this_share_of_the_decided_is_turned_round(share: float, expected: int) -> None:
     records = [pair(f"r{i}", (1.0, 0.25)[i % 2]) for i in range(40)] + [pair("tie", 0.5)] * 5
     found = flip(records, share, seed=1)

@@ -14,7 +14,9 @@ from assay.types import Group, Preference, Prompt, Ranking, Record, Response, St
 
 
 def pair(prompt: str, better: str, worse: str, prefer: float = 1.0) -> Preference:
-    return Preference(prompt=Prompt.of(prompt), responses=(Response.of(better), Response.of(worse)), prefer=prefer)
+    return Preference(
+        prompt=Prompt.of(prompt), responses=(Response.of(better), Response.of(worse)), prefer=prefer
+    )
 
 
 def answer(prompt: str, text: str, label: float) -> StepLabels:
@@ -23,16 +25,28 @@ def answer(prompt: str, text: str, label: float) -> StepLabels:
 
 def ranked(prompt: str, *graded: tuple[str, float]) -> Ranking:
     responses = tuple(Response.of(text) for text, _ in graded)
-    return Ranking(prompt=Prompt.of(prompt), responses=responses, grades=tuple(grade for _, grade in graded))
+    return Ranking(
+        prompt=Prompt.of(prompt), responses=responses, grades=tuple(grade for _, grade in graded)
+    )
 
 
 def test_clean_data_has_no_findings() -> None:
     report = check([pair(f"p{i}", f"good {i}.", f"bad {i}!") for i in range(20)])
     assert report.kinds == {"Preference": 20}
     assert report.prompts == 20
-    findings = (report.exact_duplicates, report.near_duplicates, report.relabelled, report.same_responses)
+    findings = (
+        report.exact_duplicates,
+        report.near_duplicates,
+        report.relabelled,
+        report.same_responses,
+    )
     assert findings == (0, 0, 0, 0)
-    assert (report.contradictions, report.cycles, report.empty_prompts, report.empty_responses) == (0, 0, 0, 0)
+    assert (report.contradictions, report.cycles, report.empty_prompts, report.empty_responses) == (
+        0,
+        0,
+        0,
+        0,
+    )
     assert (report.unfinished, report.maybe_cut, report.leaked_records) == (0, 0, None)
     assert report.rates == {}  # chosen before rejected, and no ties: the layout's, not the data's
 
@@ -95,7 +109,11 @@ def test_cycles_are_of_three_or_more_and_within_a_prompt() -> None:
     assert check([pair("p", "a", "b"), pair("p", "b", "c"), pair("q", "c", "a")]).cycles == 0
     both_ways = [pair("p", "a", "b"), pair("p", "b", "a"), pair("p", "b", "c"), pair("p", "c", "b")]
     assert (check(both_ways).contradictions, check(both_ways).cycles) == (2, 0)
-    longer = [ranked("p", ("a", 3.0), ("b", 2.0), ("c", 1.0)), pair("p", "c", "d"), pair("p", "d", "a")]
+    longer = [
+        ranked("p", ("a", 3.0), ("b", 2.0), ("c", 1.0)),
+        pair("p", "c", "d"),
+        pair("p", "d", "a"),
+    ]
     assert check([*longer, *[pair("q", x, y) for x, y in ["ab", "bc", "ca"]]]).cycles == 2
 
 
@@ -108,7 +126,9 @@ def test_cycles_agree_with_brute_force() -> None:
         for _ in range(5):
             reach |= {(x, z) for x, y in reach for w, z in edges if y == w}
         on_cycle = {x for x, y in reach if x == y}
-        parts = {frozenset(y for y in on_cycle if (x, y) in reach and (y, x) in reach) for x in on_cycle}
+        parts = {
+            frozenset(y for y in on_cycle if (x, y) in reach and (y, x) in reach) for x in on_cycle
+        }
         assert check([pair("p", x, y) for x, y in sorted(edges)]).cycles == len(parts)
 
 
@@ -141,8 +161,14 @@ def test_length_bias_of_preferences_ties_left_out() -> None:
 
 
 def test_length_bias_of_outcomes_is_within_the_question() -> None:
-    """p: right answers of 4 and 2 letters, wrong of 3: one pair of two. q: only wrong ones. r: the longer is right."""
-    records = [answer("p", "aaaa", 1), answer("p", "bb", 1), answer("p", "ccc", 0), answer("q", "dddddddd", 0)]
+    """p: right answers of 4 and 2 letters, wrong of 3: one pair of two. q: only wrong ones. r: the
+    longer is right."""
+    records = [
+        answer("p", "aaaa", 1),
+        answer("p", "bb", 1),
+        answer("p", "ccc", 0),
+        answer("q", "dddddddd", 0),
+    ]
     records += [answer("r", "eee", 1), answer("r", "f", 0)]
     longer = check(records).longer_wins
     assert longer is not None
@@ -152,7 +178,9 @@ def test_length_bias_of_outcomes_is_within_the_question() -> None:
 
 def test_label_base_rates() -> None:
     steps = [
-        StepLabels(prompt=Prompt.of("p"), response=Response(steps=("a", "b", "c")), labels=(1.0, 0.0, None)),
+        StepLabels(
+            prompt=Prompt.of("p"), response=Response(steps=("a", "b", "c")), labels=(1.0, 0.0, None)
+        ),
         StepLabels(prompt=Prompt.of("q"), response=Response(steps=("a", "b")), labels=(1.0, 1.0)),
         StepLabels(prompt=Prompt.of("r"), response=Response(steps=("a",)), labels=(None,)),
     ]
@@ -164,7 +192,9 @@ def test_label_base_rates() -> None:
     assert outcomes == {"answers right": wilson(7, 10)}
     pools = check([ranked("p", ("a", 1.0), ("b", 0.0), ("c", 0.0))]).rates
     assert pools["responses graded 1"].value == pytest.approx(1 / 3)
-    mixed = check([pair("p", "a", "b"), pair("q", "c", "d", prefer=0.5), pair("r", "e", "f", prefer=0.0)]).rates
+    mixed = check(
+        [pair("p", "a", "b"), pair("q", "c", "d", prefer=0.5), pair("r", "e", "f", prefer=0.0)]
+    ).rates
     assert mixed["first response preferred"].value == pytest.approx(0.5)
     assert mixed["ties"].value == pytest.approx(1 / 3)
 
@@ -180,7 +210,10 @@ def test_rates_widen_when_a_prompt_repeats() -> None:
 
 def test_leaks_are_found_by_normalised_prompt() -> None:
     test = {prompt_key(Prompt.of(text)) for text in ("What is 2+2?", "Why?")}
-    report = check([answer("what is 2+2", "4", 1), answer("What is 2+2?", "5", 0), answer("How?", "x", 1)], test)
+    report = check(
+        [answer("what is 2+2", "4", 1), answer("What is 2+2?", "5", 0), answer("How?", "x", 1)],
+        test,
+    )
     assert (report.leaked_records, report.leaked_prompts) == (2, 1)
 
 
@@ -211,7 +244,9 @@ def test_splits_keep_prompts_whole_and_repeat() -> None:
 PINNED = ["train", "train", "test", "train", "train", "train", "train", "train"]
 
 
-@pytest.mark.parametrize("shares", [{"test": 1.0}, {"test": -0.1}, {"test": 0.6, "valid": 0.4}, {"test": float("nan")}])
+@pytest.mark.parametrize(
+    "shares", [{"test": 1.0}, {"test": -0.1}, {"test": 0.6, "valid": 0.4}, {"test": float("nan")}]
+)
 def test_shares_that_leave_nothing_to_train_on_are_refused(shares: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="below 1"):
         side(Prompt.of("p"), shares)  # type: ignore[arg-type]

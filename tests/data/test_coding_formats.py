@@ -50,16 +50,22 @@ def test_the_solutions_pass_and_planted_bugs_do_not(name: str) -> None:
 
 
 def test_livecodebench_functions_find_what_they_are_run_with() -> None:
-    """Starter code names `List`, and nobody imports it; a stack of 5,000 calls is usual in contests."""
+    """Starter code names `List`, and nobody imports it; a stack of 5,000 calls is usual in
+    contests."""
     pytest.importorskip("pyseccomp")
     from assay.verifiers.code import Code
 
-    (_, suite) = tasks("livecodebench")[1]
+    _, suite = tasks("livecodebench")[1]
     start = "class Solution:\n    def twice(self, xs: List[int], n: int) -> List[int]:\n        "
-    bodies = ("return xs * n", "return list(chain(*repeat(xs, n)))", "return math.prod([n]) * xs", "return xs")
-    assert [Code().check(f"```python\n{start}{body}\n```", suite).outcome for body in bodies] == 3 * ["right"] + [
-        "wrong"
-    ]
+    bodies = (
+        "return xs * n",
+        "return list(chain(*repeat(xs, n)))",
+        "return math.prod([n]) * xs",
+        "return xs",
+    )
+    assert [
+        Code().check(f"```python\n{start}{body}\n```", suite).outcome for body in bodies
+    ] == 3 * ["right"] + ["wrong"]
     assert Code(extract="completion").check("        return xs * n", suite).outcome == "right"
     deep = "def down(k): return k and down(k - 1)\n" + start + "down(5000)\n        return n * xs"
     assert Code().check(f"```python\n{deep}\n```", suite).outcome == "right"
@@ -71,7 +77,10 @@ def test_livecodebench_runs() -> None:
 
     programs = (
         "print(float(sum(map(int, input().split()))))",  # compared as numbers
-        "from typing import List\nclass Solution:\n    def twice(self, xs: List[int], n: int): return tuple(xs * n)",
+        (
+            "from typing import List\nclass Solution:\n    def twice(self, xs: List[int], n: int):"
+            " return tuple(xs * n)"
+        ),
         "print(open(0).read())",
     )
     for program, wrong, (_, suite) in zip(programs, (1, 2, 0), tasks("livecodebench"), strict=True):
@@ -80,7 +89,7 @@ def test_livecodebench_runs() -> None:
 
 
 def test_humaneval_helpers_are_for_the_tests() -> None:
-    (_, suite) = tasks("humaneval")[1]
+    _, suite = tasks("humaneval")[1]
     assert isinstance(suite, Assertions)
     assert "def half(x)" in suite.before
     assert suite.stub.endswith('"""Half of each."""\n')
@@ -113,7 +122,11 @@ def test_evalplus_inputs_tolerance_and_stub() -> None:
     assert isinstance(second, Reference)
     assert len(first.cases) == 4
     assert (first.stub, first.absolute) == ("", 1e-6)  # EvalPlus' own, where the row says 0
-    assert (first.relative, first.numbers, first.sequences) == (1e-7, "equal", None)  # and these, everywhere
+    assert (first.relative, first.numbers, first.sequences) == (
+        1e-7,
+        "equal",
+        None,
+    )  # and these, everywhere
     assert second.stub.startswith("def third")
     assert second.solution == second.stub + "    return x / 3\n"
     assert second.absolute == 0.01
@@ -145,7 +158,11 @@ def arguments(suite: Suite) -> list[list[Any]]:
         ("isinstance(x, tuple) and all(isinstance(y, tuple) for y in x)", [[1], [2]], ((1,), (2,))),
         ("all(isinstance(y, tuple) for y in x.values())", {"a": [1, [2]]}, {"a": (1, [2])}),
         ("all(isinstance(y, list) for y in x)", [[1], [2]], [[1], [2]]),
-        ("all(isinstance(y, list) for y in x) and all(isinstance(y, tuple) for y in z)", [[1]], [[1]]),
+        (
+            "all(isinstance(y, list) for y in x) and all(isinstance(y, tuple) for y in z)",
+            [[1]],
+            [[1]],
+        ),
         ("isinstance(x, complex) or isinstance(x, float)", "1j", 1j),
         ("isinstance(x, (int, float, complex))", "(1+2j)", 1 + 2j),
         ("isinstance(x, (int, float, complex))", 3, 3 + 0j),
@@ -154,7 +171,9 @@ def arguments(suite: Suite) -> list[list[Any]]:
         ("isinstance(x, list)", [1, {"a": [2**60, -(2**53)]}, float("inf"), True, None], None),
     ],
 )
-def test_evalplus_contracts_tell_what_json_does_not(contract: str, given: Any, expected: Any) -> None:
+def test_evalplus_contracts_tell_what_json_does_not(
+    contract: str, given: Any, expected: Any
+) -> None:
     suite = evalplus(
         entry_point="f",
         canonical_solution="def f(x, z=()):\n    return x",
@@ -205,7 +224,12 @@ def test_evalplus_contracts_are_kept() -> None:
             "return 2 * a * b + a ** 2",
             [[3, 4], [1.5, 2.25]],
             "return round(a ** 2 + 2 * a * ((a / 2) ** 2 + b ** 2) ** 0.5)",
-            ["return a * b", "return float('nan')", "return str(2 * a * b + a ** 2)", "return None"],
+            [
+                "return a * b",
+                "return float('nan')",
+                "return str(2 * a * b + a ** 2)",
+                "return None",
+            ],
         ),
         (
             "digit_distance_nums",
@@ -232,7 +256,8 @@ def test_evalplus_takes_other_results_where_they_are_right(
 
 
 def test_evalplus_compares_as_evalplus_does() -> None:
-    """Without a setting: 2 is 2.0, a large float may be off by its rounding, and a tuple is no list."""
+    """Without a setting: 2 is 2.0, a large float may be off by its rounding, and a tuple is no
+    list."""
     pytest.importorskip("pyseccomp")
     from assay.verifiers.code import Code
 
@@ -243,7 +268,12 @@ def test_evalplus_compares_as_evalplus_does() -> None:
             "return r * h * r * math.pi",
             "return r * h * r * 3.14159",
         ),
-        ("return r / h", [[8, 2], [9, 2]], "return r // h if r % h == 0 else r / h", "return r // h"),
+        (
+            "return r / h",
+            [[8, 2], [9, 2]],
+            "return r // h if r % h == 0 else r / h",
+            "return r // h",
+        ),
         ("return r * h", [[3, 4], [10**9, 10**9]], "return h * r", "return float(h) * r + 256"),
         ("return (r, h)", [[1.5, 2.5]], "return (r + 1e-7, h)", "return [r, h]"),
         ("return [r, h]", [[1.5, 2.5]], "return [r, h]", "return (r, h)"),
@@ -252,7 +282,9 @@ def test_evalplus_compares_as_evalplus_does() -> None:
     ]
     for reference, inputs, right, wrong in cases:
         head = "import math\ndef volume(r, h):\n    "
-        suite = evalplus(entry_point="volume", canonical_solution=head + reference, base_input=inputs, atol=0)
+        suite = evalplus(
+            entry_point="volume", canonical_solution=head + reference, base_input=inputs, atol=0
+        )
         outcomes = [Code().check(head + body, suite).outcome for body in (reference, right, wrong)]
         assert outcomes == ["right", "right", "wrong"], reference
 
@@ -308,7 +340,9 @@ def test_livecodebench_packs_are_read_as_text_or_refused(hostile: str) -> None:
 def test_livecodebench_packs_have_a_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("assay.data.formats.livecodebench.MAX_BYTES", 1000)
     for size in (990, 10**4, 10**6):
-        big = packed(pickle.dumps(json.dumps([{"input": "x" * size, "output": "", "testtype": "stdin"}])))
+        big = packed(
+            pickle.dumps(json.dumps([{"input": "x" * size, "output": "", "testtype": "stdin"}]))
+        )
         with pytest.raises(DataError, match="more than 1,000 bytes"):
             list(Livecodebench().read({**row("livecodebench"), "private_test_cases": big}))
 
@@ -318,7 +352,9 @@ def test_livecodebench_packs_take_no_more_memory_than_they_hold() -> None:
     numbered = b"\x80\x04\x8c\x02[]r" + struct.pack("<I", 2**26) + b"."
     tracemalloc.start()
     try:
-        (prompt,) = Livecodebench().read({**row("livecodebench"), "private_test_cases": packed(numbered)})
+        (prompt,) = Livecodebench().read(
+            {**row("livecodebench"), "private_test_cases": packed(numbered)}
+        )
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -329,7 +365,9 @@ def test_livecodebench_packs_take_no_more_memory_than_they_hold() -> None:
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_livecodebench_packs_of_any_protocol(protocol: int) -> None:
-    cases = [{"input": "é\u2028\n" * 10**5, "output": "x", "testtype": "stdin"}]  # long enough for frames to matter
+    cases = [
+        {"input": "é\u2028\n" * 10**5, "output": "x", "testtype": "stdin"}
+    ]  # long enough for frames to matter
     content = packed(pickle.dumps(json.dumps(cases, ensure_ascii=False), protocol))
     (prompt,) = Livecodebench().read({**row("livecodebench"), "private_test_cases": content})
     assert isinstance(prompt, Prompt)
@@ -338,13 +376,25 @@ def test_livecodebench_packs_of_any_protocol(protocol: int) -> None:
 
 def test_livecodebench_arguments_end_where_lines_end() -> None:
     """U+2028 and its like end lines for `splitlines`, and are plain characters in JSON."""
-    cases = json.dumps([{"input": '"a\u2028b\x85"\n\n3', "output": '"\u2028"', "testtype": "functional"}])
+    cases = json.dumps(
+        [{"input": '"a\u2028b\x85"\n\n3', "output": '"\u2028"', "testtype": "functional"}]
+    )
     (prompt,) = Livecodebench().read({**row("livecodebench", 1), "private_test_cases": cases})
     assert isinstance(prompt, Prompt)
-    assert prompt.meta["tests"]["cases"][1] == {"arguments": ["a\u2028b\x85", 3], "expected": "\u2028"}
-    for field, value in (("input", "[" * 10**5), ("output", "{"), ("metadata", "[" * 10**5), ("metadata", "[]")):
+    assert prompt.meta["tests"]["cases"][1] == {
+        "arguments": ["a\u2028b\x85", 3],
+        "expected": "\u2028",
+    }
+    for field, value in (
+        ("input", "[" * 10**5),
+        ("output", "{"),
+        ("metadata", "[" * 10**5),
+        ("metadata", "[]"),
+    ):
         case = {"input": "1", "output": "1", "testtype": "functional", field: value}
-        changed = {"private_test_cases": json.dumps([case])} | ({"metadata": value} if field == "metadata" else {})
+        changed = {"private_test_cases": json.dumps([case])} | (
+            {"metadata": value} if field == "metadata" else {}
+        )
         with pytest.raises(DataError, match=field):
             list(Livecodebench().read({**row("livecodebench", 1), **changed}))
 
@@ -352,7 +402,9 @@ def test_livecodebench_arguments_end_where_lines_end() -> None:
 def test_rows_without_a_test_function_are_refused() -> None:
     with pytest.raises(DataError, match="func_name"):
         list(Livecodebench().read({**row("livecodebench", 1), "metadata": "{}"}))
-    mixed = json.dumps([{"input": "", "output": "", "testtype": kind} for kind in ("stdin", "functional")])
+    mixed = json.dumps(
+        [{"input": "", "output": "", "testtype": kind} for kind in ("stdin", "functional")]
+    )
     with pytest.raises(DataError, match="testtype"):
         list(Livecodebench().read({**row("livecodebench"), "public_test_cases": mixed}))
     assert Humaneval().matches(row("humaneval"))

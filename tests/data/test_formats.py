@@ -1,4 +1,5 @@
-"""Each format's three golden rows, read as written out here by hand; and back, where the format is written."""
+"""Each format's three golden rows, read as written out here by hand; and back, where the format is
+written."""
 
 import contextlib
 import json
@@ -67,7 +68,11 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         ("Sky?\n\nWhat of it?\n\nIts colour.", ("Blue.",), (1,)),
     ],
     "trl-stepwise": [
-        ("Which is larger, 9.8 or 9.11?", ("Compare the tenths.\n", "8 is more than 1.\n", "So 9.11."), (1, 1, 0)),
+        (
+            "Which is larger, 9.8 or 9.11?",
+            ("Compare the tenths.\n", "8 is more than 1.\n", "So 9.11."),
+            (1, 1, 0),
+        ),
         ("2+3?", ("5",), (1,)),
         ("2-3?", ("3-2=1\n", "So 1."), (0, 0)),
     ],
@@ -114,26 +119,35 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
     "humaneval": [
         ('def add(a, b):\n    """Sum."""\n', None),
         (
-            "from typing import List\n\ndef half(x):\n    return x / 2\n\n"
-            'def halves(xs: List[float]):\n    """Half of each."""\n',
+            (
+                "from typing import List\n\ndef half(x):\n    return x / 2\n\n"
+                'def halves(xs: List[float]):\n    """Half of each."""\n'
+            ),
             None,
         ),
         ("def flip(b):\n    '''Not b.'''\n", None),
     ],
     "mbpp": [
         (
-            "Write a function to add two numbers.\nYour code should pass these tests:\n\n"
-            "assert add(1, 2) == 3\nassert add(-1, 1) == 0",
+            (
+                "Write a function to add two numbers.\nYour code should pass these tests:\n\n"
+                "assert add(1, 2) == 3\nassert add(-1, 1) == 0"
+            ),
             None,
         ),
         (
-            "Write a function to find the square root.\nYour code should pass these tests:\n\n"
-            "assert math.isclose(root(4), 2)\nassert root(9) == 3",
+            (
+                "Write a function to find the square root.\nYour code should pass these tests:\n\n"
+                "assert math.isclose(root(4), 2)\nassert root(9) == 3"
+            ),
             None,
         ),
         (
-            "Write a function that returns the larger of two pairs.\nYour code should pass these tests:\n\n"
-            "assert larger(P, (0, 1)) == P\nassert larger((0, 1), (5, 5)) == (5, 5)",
+            (
+                "Write a function that returns the larger of two pairs.\nYour code should pass"
+                " these tests:\n\nassert larger(P, (0, 1)) == P\nassert larger((0, 1), (5, 5)) =="
+                " (5, 5)"
+            ),
             None,
         ),
     ],
@@ -145,8 +159,10 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
     "livecodebench": [
         ("Print the sum of two numbers.", None),
         (
-            "Return twice the list.\n\nUse this start:\n```python\nclass Solution:\n"
-            "    def twice(self, xs: List[int], n: int) -> List[int]:\n        \n```",
+            (
+                "Return twice the list.\n\nUse this start:\n```python\nclass Solution:\n"
+                "    def twice(self, xs: List[int], n: int) -> List[int]:\n        \n```"
+            ),
             None,
         ),
         ("Print what you read.", None),
@@ -173,8 +189,14 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         ("Ann Ann did it.\n\nBob Bob did not.\n\nWho?", ("Bob.", "Ann!"), 0),
         ("Ann Ann did it.\n\nBob Bob did not.\n\nWho?", ("Bob.", "?"), 1),
         ("Ann Ann did it.\n\nBob Bob did not.\n\nWho?", ("Ann!", "?"), 1),
-        *[("When?", pair, 0.5) for pair in [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]],
-        *[("Where?", pair, 0) for pair in [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]],
+        *[
+            ("When?", pair, 0.5)
+            for pair in [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]
+        ],
+        *[
+            ("Where?", pair, 0)
+            for pair in [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]
+        ],
     ],
     "processbench": [
         ("2+3?", ("Add 2 and 3.\n\n", "That is 6.\n\n", "So 6."), (1, 0, None)),
@@ -194,7 +216,10 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
     "mrben": [
         (
             "Which?\nA: x \nB: y",
-            ("Step 1: Look at A.\n- It fits.\n", "Step 2: Look at B.\n- It fits too.\nSolution: Choice_B"),
+            (
+                "Step 1: Look at A.\n- It fits.\n",
+                "Step 2: Look at B.\n- It fits too.\nSolution: Choice_B",
+            ),
             (1, 0),
         ),
         ("Which?\nA: x \nB: y", ("Step 1: It is A.",), (1,)),
@@ -255,7 +280,9 @@ def test_records_survive_being_written_and_read_again(name: str, tmp_path: Path)
         path = tmp_path / f"again{suffix}"
         assert write(records, path, name) == len(records)
         assert list(read(path, format=name)) == records
-    assert list(read(tmp_path / "again.jsonl")) == records  # and the format is told from what was written
+    assert (
+        list(read(tmp_path / "again.jsonl")) == records
+    )  # and the format is told from what was written
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED.keys() - set(WRITTEN)))
@@ -292,17 +319,27 @@ def test_what_a_record_keeps_beside_texts_and_labels() -> None:
     assert first.responses[0].meta == {"model": "a", "fine-grained_score": 4.5}
     sample = next(iter(read(golden("genrm-samples"))))
     assert isinstance(sample, StepLabels)
-    assert (sample.prompt.id, sample.prompt.meta, sample.response.meta) == ("7", {"split": "train"}, {"sample_id": 0})
+    assert (sample.prompt.id, sample.prompt.meta, sample.response.meta) == (
+        "7",
+        {"split": "train"},
+        {"sample_id": 0},
+    )
     shepherd = next(iter(read(golden("math-shepherd"))))
     assert isinstance(shepherd, StepLabels)
     assert shepherd.prompt.meta == {"task": "GSM8K"}
 
 
 def test_settings_change_what_is_read() -> None:
-    labels = [r.labels for r in read(golden("prm800k"), format=Prm800k(neutral="ignore")) if isinstance(r, StepLabels)]
+    labels = [
+        r.labels
+        for r in read(golden("prm800k"), format=Prm800k(neutral="ignore"))
+        if isinstance(r, StepLabels)
+    ]
     assert labels == [(0,), (None, 0), (1, None, 1), (None, 0)]
     labels = [
-        r.labels for r in read(golden("prm800k"), format=Prm800k(neutral="negative")) if isinstance(r, StepLabels)
+        r.labels
+        for r in read(golden("prm800k"), format=Prm800k(neutral="negative"))
+        if isinstance(r, StepLabels)
     ]
     assert labels == [(0,), (None, 0), (None, 0), (1, None, 1), (0, 0)]
     half = Prm800k(neutral="half")
@@ -312,13 +349,19 @@ def test_settings_change_what_is_read() -> None:
     (row,) = half.write([whole])
     assert [step["completions"][0]["rating"] for step in row["label"]["steps"]] == [0, -1]
     original = [brief(r) for r in read(golden("prmbench"), format=Prmbench(process="original"))]
-    assert original == [("2+3?", ("1. Add.\n", "2. 5."), (1, 1)), ("1+1?", ("2.",), (1,)), ("x=2. 2x?", ("4.",), (1,))]
+    assert original == [
+        ("2+3?", ("1. Add.\n", "2. 5."), (1, 1)),
+        ("1+1?", ("2.",), (1,)),
+        ("x=2. 2x?", ("4.",), (1,)),
+    ]
     fine = next(iter(read(golden("ultrafeedback"))))
     assert isinstance(fine, Ranking)
     (finer,) = Ultrafeedback(grade="fine-grained_score").read(rows_of("ultrafeedback")[0])
     assert isinstance(finer, Ranking)
     assert (fine.grades, finer.grades) == ((9, 2.5), (4.5, 1))
-    (glued,) = TrlStepwise(separator="").read({"prompt": "a", "completions": ["b ", "c"], "labels": [1, 0]})
+    (glued,) = TrlStepwise(separator="").read(
+        {"prompt": "a", "completions": ["b ", "c"], "labels": [1, 0]}
+    )
     assert isinstance(glued, StepLabels)
     assert glued.response.steps == ("b ", "c")
 
@@ -341,7 +384,9 @@ def test_every_rating_of_prm800k_is_used_once() -> None:
         if label is not None
     ]
     assert sorted(labels) == sorted({-1: 0, 1: 1}[x] for x in ratings if x)
-    kept = [len([x for x in r.labels if x is not None]) for row in rows for r in Prm800k().read(row)]  # type: ignore[attr-defined]
+    kept = [
+        len([x for x in r.labels if x is not None]) for row in rows for r in Prm800k().read(row)
+    ]  # type: ignore[attr-defined]
     assert sum(kept) == len(ratings)
 
 
@@ -353,12 +398,20 @@ def test_prm800k_drops_what_was_given_up(reason: str) -> None:
 
 
 def preference(**changes: Any) -> Preference:
-    fields = {"prompt": Prompt.of("p"), "responses": (Response.of("a"), Response.of("b")), "prefer": 1.0}
+    fields = {
+        "prompt": Prompt.of("p"),
+        "responses": (Response.of("a"), Response.of("b")),
+        "prefer": 1.0,
+    }
     return Preference(**{**fields, **changes})
 
 
 def steps(**changes: Any) -> StepLabels:
-    fields = {"prompt": Prompt.of("p"), "response": Response(steps=("a\n", "b")), "labels": (1.0, 0.0)}
+    fields = {
+        "prompt": Prompt.of("p"),
+        "response": Response(steps=("a\n", "b")),
+        "labels": (1.0, 0.0),
+    }
     return StepLabels(**{**fields, **changes})
 
 
@@ -366,18 +419,34 @@ def steps(**changes: Any) -> StepLabels:
     ("format", "record", "complaint"),
     [
         (TrlPreference(), preference(prefer=0.7), "preference of 0.7"),
-        (TrlPreference(), preference(responses=(Response(steps=("a", "b")), Response.of("c"))), r"steps .*('a', 'b')"),
+        (
+            TrlPreference(),
+            preference(responses=(Response(steps=("a", "b")), Response.of("c"))),
+            r"steps .*('a', 'b')",
+        ),
         (
             TrlPreference(),
             preference(responses=(Response.of("a"), Response(steps=("b",), finished=False))),
             r"responses\[1\].finished from False",
         ),
         (TrlPreference(), preference(prompt=Prompt(messages=(), id="x")), "prompt"),
-        (TrlPreference(), preference(prompt=Prompt.of("p").model_copy(update={"meta": {"chosen": 1}})), "chosen"),
+        (
+            TrlPreference(),
+            preference(prompt=Prompt.of("p").model_copy(update={"meta": {"chosen": 1}})),
+            "chosen",
+        ),
         (TrlPreference(), steps(), "Preference records, not StepLabels"),
         (HhRlhf(), preference(margin=1.0), "margin from 1.0"),
-        (HhRlhf(), preference(responses=(Response.of(" a"), Response.of("b"))), r"responses\[0\].steps.* from ' a'"),
-        (HhRlhf(), preference(prompt=Prompt(messages=(Message(role="system", content="s"),))), "no system turn"),
+        (
+            HhRlhf(),
+            preference(responses=(Response.of(" a"), Response.of("b"))),
+            r"responses\[0\].steps.* from ' a'",
+        ),
+        (
+            HhRlhf(),
+            preference(prompt=Prompt(messages=(Message(role="system", content="s"),))),
+            "no system turn",
+        ),
         (HhRlhf(), preference(prompt=Prompt.of("a\n\nAssistant: b")), "prompt.messages"),
         (TrlUnpaired(), steps(response=Response.of("a"), labels=(0.5,)), "true or false"),
         (TrlUnpaired(), steps(), "response.steps"),
@@ -386,7 +455,11 @@ def steps(**changes: Any) -> StepLabels:
         (MathShepherd(), steps(), "Step 1:"),
         (Prm800k(), steps(labels=(0.5, 1.0)), "rating"),
         (Prm800k(), steps(labels=(None, None)), "the whole of it"),
-        (Nway(), Ranking(prompt=Prompt.of("p"), responses=(Response(steps=("a", "b")),), grades=(1.0,)), "steps"),
+        (
+            Nway(),
+            Ranking(prompt=Prompt.of("p"), responses=(Response(steps=("a", "b")),), grades=(1.0,)),
+            "steps",
+        ),
     ],
 )
 def test_what_a_format_cannot_hold_is_refused_and_named(
@@ -413,15 +486,32 @@ def test_a_rejected_first_response_is_written_in_the_other_order(tmp_path: Path)
         (TrlUnpaired(), {"prompt": "p", "completion": "c", "label": -100}, "-100"),
         (TrlUnpaired(), {"prompt": "p", "completion": "c", "label": "yes"}, "true or false"),
         (TrlUnpaired(), {"prompt": "p", "completion": "c", "label": float("nan")}, "true or false"),
-        (TrlStepwise(), {"prompt": "p", "completions": ["a", "b"], "labels": [1, -100]}, "labels.1.*-100"),
+        (
+            TrlStepwise(),
+            {"prompt": "p", "completions": ["a", "b"], "labels": [1, -100]},
+            "labels.1.*-100",
+        ),
         (TrlStepwise(), {"prompt": "p", "completions": ["a", "b"], "labels": [1]}, "1 for 2"),
         (TrlPreference(), {"chosen": "Yes", "rejected": "No"}, "share no beginning"),
         (TrlPreference(), {"prompt": "p", "chosen": "a", "rejected": "b", "margin": -1}, "margin"),
-        (TrlPreference(), {"prompt": "p", "chosen": [{"role": "robot", "content": "x"}], "rejected": []}, "role"),
-        (Assay(), {"type": "preference", "prompt": {"messages": []}, "responses": [], "prefer": "0.5"}, "prefer|2"),
+        (
+            TrlPreference(),
+            {"prompt": "p", "chosen": [{"role": "robot", "content": "x"}], "rejected": []},
+            "role",
+        ),
         (
             Assay(),
-            {"type": "steps", "prompt": {"messages": []}, "response": {"steps": ["a"]}, "labels": ["1"]},
+            {"type": "preference", "prompt": {"messages": []}, "responses": [], "prefer": "0.5"},
+            "prefer|2",
+        ),
+        (
+            Assay(),
+            {
+                "type": "steps",
+                "prompt": {"messages": []},
+                "response": {"steps": ["a"]},
+                "labels": ["1"],
+            },
             "labels",
         ),
         (Assay(), {"type": "prompt", "messages": [], "color": "red"}, "color"),
@@ -443,7 +533,9 @@ def test_a_rejected_first_response_is_written_in_the_other_order(tmp_path: Path)
         ),
     ],
 )
-def test_malformed_rows_are_refused_with_the_field(format: Any, row: dict[str, Any], complaint: str) -> None:
+def test_malformed_rows_are_refused_with_the_field(
+    format: Any, row: dict[str, Any], complaint: str
+) -> None:
     with pytest.raises(DataError, match=complaint):
         list(format.read(row))
 
@@ -457,7 +549,9 @@ def test_malformed_rows_are_refused_with_the_field(format: Any, row: dict[str, A
         ("a\n\nb", "a\n\nc", "a"),
     ],
 )
-def test_an_implicit_prompt_ends_before_a_white_space(chosen: str, rejected: str, prompt: str) -> None:
+def test_an_implicit_prompt_ends_before_a_white_space(
+    chosen: str, rejected: str, prompt: str
+) -> None:
     (record,) = TrlPreference().read({"chosen": chosen, "rejected": rejected})
     assert isinstance(record, Preference)
     assert record.prompt.text == prompt
@@ -480,7 +574,8 @@ def test_whole_conversations_share_their_first_messages() -> None:
 
 
 def test_every_public_file_is_read(assay_data: Path) -> None:
-    """Bad rows are known: 100 of PRMBench name a step that is not there, 9 of MR-Ben number none or several so."""
+    """Bad rows are known: 100 of PRMBench name a step that is not there, 9 of MR-Ben number none or
+    several so."""
     counts: dict[str, list[int]] = {}
     for name in ("gsm8k", "preferences", "steps"):
         for path in sorted((assay_data / name).rglob("*.*")):
@@ -503,10 +598,18 @@ def test_every_public_file_is_read(assay_data: Path) -> None:
 
 def test_public_accuracies_are_found_again(assay_data: Path) -> None:
     """The published accuracies of the four systems, and of the sixteen models on average."""
-    pools = [r for r in read(assay_data / "gsm8k/example_model_solutions.jsonl.gz") if isinstance(r, Ranking)]
+    pools = [
+        r
+        for r in read(assay_data / "gsm8k/example_model_solutions.jsonl.gz")
+        if isinstance(r, Ranking)
+    ]
     means = [round(sum(pool.grades[i] for pool in pools) / len(pools), 3) for i in range(4)]
     assert means == [0.217, 0.390, 0.347, 0.563]
-    pools = [r for r in read(assay_data / "gsm8k/zeroeval_test_16models.jsonl.gz") if isinstance(r, Ranking)]
+    pools = [
+        r
+        for r in read(assay_data / "gsm8k/zeroeval_test_16models.jsonl.gz")
+        if isinstance(r, Ranking)
+    ]
     assert round(sum(sum(pool.grades) / 16 for pool in pools) / len(pools), 3) == 0.778
     assert round(sum(any(pool.grades) for pool in pools) / len(pools), 3) == 0.989
 

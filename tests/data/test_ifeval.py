@@ -11,7 +11,12 @@ from assay.errors import DataError
 from assay.types import Prompt
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "ifeval.jsonl"
-ROW: dict[str, Any] = {"key": 1, "prompt": "p", "instruction_id_list": ["a:b"], "kwargs": [{"n": 1}]}
+ROW: dict[str, Any] = {
+    "key": 1,
+    "prompt": "p",
+    "instruction_id_list": ["a:b"],
+    "kwargs": [{"n": 1}],
+}
 
 
 def prompts() -> list[Prompt]:
@@ -24,10 +29,15 @@ def test_a_prompt_keeps_its_instructions() -> None:
     assert first.meta == {
         "instructions": [
             {"id": "punctuation:no_comma", "kwargs": {}},
-            {"id": "length_constraints:number_words", "kwargs": {"relation": "less than", "num_words": 5}},
+            {
+                "id": "length_constraints:number_words",
+                "kwargs": {"relation": "less than", "num_words": 5},
+            },
         ]
     }
-    assert second.meta["instructions"] == [{"id": "detectable_format:title", "kwargs": {}}]  # null is left out
+    assert second.meta["instructions"] == [
+        {"id": "detectable_format:title", "kwargs": {}}
+    ]  # null is left out
     assert (third.id, third.meta["split"]) == ("x-9", "test")
 
 
@@ -73,7 +83,13 @@ def test_a_malformed_row_is_refused(change: dict[str, Any], complaint: str) -> N
 
 @pytest.mark.parametrize(
     "meta",
-    [{}, {"instructions": 3}, {"instructions": [3]}, {"instructions": [{"kwargs": {}}]}, {"instructions": [{"id": 3}]}],
+    [
+        {},
+        {"instructions": 3},
+        {"instructions": [3]},
+        {"instructions": [{"kwargs": {}}]},
+        {"instructions": [{"id": 3}]},
+    ],
 )
 def test_a_prompt_without_instructions_is_not_written(meta: dict[str, Any]) -> None:
     prompt = Prompt.of("p", id="1").model_copy(update={"meta": meta})

@@ -22,7 +22,10 @@ from assay.data.sources import rows
 from assay.errors import ConfigError, DataError, MissingExtra
 from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, StepLabels
 
-ROWS = [json.dumps({"prompt": f"p{i}", "completion": f"é{i}", "label": i % 2 == 0}).encode() for i in range(30)]
+ROWS = [
+    json.dumps({"prompt": f"p{i}", "completion": f"é{i}", "label": i % 2 == 0}).encode()
+    for i in range(30)
+]
 
 
 def put(path: Path, *parts: bytes, end: bytes = b"\n") -> Path:
@@ -34,7 +37,10 @@ def put(path: Path, *parts: bytes, end: bytes = b"\n") -> Path:
 def aside(path: Path) -> list[bytes]:
     """The raw rows in a file of rows set aside."""
     entries = [json.loads(line) for line in path.read_text().splitlines()]
-    return [base64.b64decode(e["raw_base64"]) if "raw_base64" in e else e["raw"].encode() for e in entries]
+    return [
+        base64.b64decode(e["raw_base64"]) if "raw_base64" in e else e["raw"].encode()
+        for e in entries
+    ]
 
 
 def prompts(records: Iterator[Record]) -> list[str]:
@@ -44,7 +50,9 @@ def prompts(records: Iterator[Record]) -> list[str]:
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n  \n"])
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
-def test_lines_blank_lines_line_ends_and_byte_order_marks(tmp_path: Path, name: str, end: bytes, start: bytes) -> None:
+def test_lines_blank_lines_line_ends_and_byte_order_marks(
+    tmp_path: Path, name: str, end: bytes, start: bytes
+) -> None:
     path = put(tmp_path / name, start + ROWS[0], *ROWS[1:], end=end)
     counts = Counts()
     assert prompts(read(path, counts=counts)) == [f"p{i}" for i in range(30)]
@@ -79,11 +87,13 @@ def test_arrays_are_streamed_whatever_the_chunks(
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 2**20])
-def test_lines_are_the_same_whatever_the_chunks(tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_the_same_whatever_the_chunks(
+    tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("assay.data.sources.CHUNK", chunk)
-    assert [row.value for row in rows(put(tmp_path / "a.jsonl", *ROWS)) if isinstance(row, Row)] == [
-        json.loads(row) for row in ROWS
-    ]
+    assert [
+        row.value for row in rows(put(tmp_path / "a.jsonl", *ROWS)) if isinstance(row, Row)
+    ] == [json.loads(row) for row in ROWS]
 
 
 def test_an_array_is_not_held_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +109,11 @@ def test_one_object_can_be_a_row_or_lists_of_rows(tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text(json.dumps(row, indent=2))
     assert [r.value for r in rows(tmp_path / "one.json") if isinstance(r, Row)] == [row]
     (tmp_path / "keys.json").write_text(json.dumps({"x": [row], "y": [row, row]}))
-    assert [r.where.partition("[")[2] for r in rows(tmp_path / "keys.json")] == ["x][0]", "y][0]", "y][1]"]
+    assert [r.where.partition("[")[2] for r in rows(tmp_path / "keys.json")] == [
+        "x][0]",
+        "y][0]",
+        "y][1]",
+    ]
     put(tmp_path / "lines.json", *ROWS)  # one object a line, under the wrong suffix
     assert len(list(read(tmp_path / "lines.json"))) == 30
 
@@ -119,7 +133,10 @@ def test_a_folder_is_its_data_files_in_order(tmp_path: Path) -> None:
 
 DAMAGE = {
     "cut": (ROWS[3][:20], "cut short"),
-    "type": (b'{"prompt": "p", "completion": 5, "label": true}', "field 'completion': expected a string, got 5"),
+    "type": (
+        b'{"prompt": "p", "completion": 5, "label": true}',
+        "field 'completion': expected a string, got 5",
+    ),
     "missing": (b'{"prompt": "p", "completion": "c"}', "expected true or false, got None"),
     "utf8": (ROWS[3].replace(b"p3", b"p\xff"), "not UTF-8"),
     "nan": (b'{"prompt": "p", "completion": "c", "label": NaN}', "NaN is not a number"),
@@ -127,8 +144,14 @@ DAMAGE = {
     "list": (b"[1, 2]", "a list, not an object"),
     "surrogate": (b'{"prompt": "\\ud800", "completion": "c", "label": true}', "lone surrogate"),
     "deep": (b'{"prompt": ' + b"[" * 100_000, "nested too deeply"),
-    "digits": (b'{"prompt": "p", "completion": "c", "label": ' + b"9" * 5000 + b"}", "too many digits"),
-    "long": (b'{"prompt": "' + b"x" * 20_000_000 + b'", "completion": "c", "label": true}', "longer than 16 MiB"),
+    "digits": (
+        b'{"prompt": "p", "completion": "c", "label": ' + b"9" * 5000 + b"}",
+        "too many digits",
+    ),
+    "long": (
+        b'{"prompt": "' + b"x" * 20_000_000 + b'", "completion": "c", "label": true}',
+        "longer than 16 MiB",
+    ),
     "syntax": (b'{"prompt" "p"}', "not JSON"),
 }
 
@@ -146,7 +169,9 @@ def test_a_bad_line_is_refused_in_one_line_or_set_aside_whole(tmp_path: Path, na
     assert complaint in line
     assert len(line) < 300
     counts = Counts()
-    assert prompts(read(path, set_aside=tmp_path / "bad.jsonl", counts=counts)) == [f"p{i}" for i in range(30)]
+    assert prompts(read(path, set_aside=tmp_path / "bad.jsonl", counts=counts)) == [
+        f"p{i}" for i in range(30)
+    ]
     assert aside(tmp_path / "bad.jsonl") == [raw]
     assert (counts.rows, counts.bad) == (31, 1)
 
@@ -174,7 +199,8 @@ def test_an_array_broken_for_good_is_set_aside_from_there(tmp_path: Path) -> Non
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.99])
 def test_a_cut_gzip_file_gives_what_it_holds(tmp_path: Path, name: str, keep: float) -> None:
     many = [
-        json.dumps({"prompt": f"p{i * 7919 % 1000003}", "completion": str(i**5), "label": True}) for i in range(5000)
+        json.dumps({"prompt": f"p{i * 7919 % 1000003}", "completion": str(i**5), "label": True})
+        for i in range(5000)
     ]
     bodies = {
         "a.jsonl.gz": "\n".join(many),
@@ -192,7 +218,10 @@ def test_a_cut_gzip_file_gives_what_it_holds(tmp_path: Path, name: str, keep: fl
     assert unpacked.count(raw) >= 1
     if name == "a.jsonl.gz":
         assert good > 5000 * keep * 0.8
-        assert "\n".join(many[:good]).encode() + b"\n" + raw == unpacked[: len("\n".join(many[:good])) + 1 + len(raw)]
+        assert (
+            "\n".join(many[:good]).encode() + b"\n" + raw
+            == unpacked[: len("\n".join(many[:good])) + 1 + len(raw)]
+        )
 
 
 def test_other_damage_to_a_gzip_file_is_refused(tmp_path: Path) -> None:
@@ -242,7 +271,11 @@ def test_without_bad_rows_nothing_is_set_aside(tmp_path: Path) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(parts=st.lists(st.one_of(st.sampled_from(ROWS), st.binary(max_size=40).filter(lambda b: b"\n" not in b))))
+@given(
+    parts=st.lists(
+        st.one_of(st.sampled_from(ROWS), st.binary(max_size=40).filter(lambda b: b"\n" not in b))
+    )
+)
 def test_good_rows_and_rows_set_aside_are_all_rows(
     tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]
 ) -> None:
@@ -259,11 +292,15 @@ def test_good_rows_and_rows_set_aside_are_all_rows(
     assert all(part in ROWS for part in remaining)
 
 
-def test_a_format_is_told_by_most_of_the_first_rows_and_asked_for_when_unclear(tmp_path: Path) -> None:
+def test_a_format_is_told_by_most_of_the_first_rows_and_asked_for_when_unclear(
+    tmp_path: Path,
+) -> None:
     path = put(tmp_path / "a.jsonl", b'{"a": 1}', *ROWS[:3])
     with pytest.raises(DataError, match=r"a\.jsonl:1: field 'completion' is missing"):
         list(read(path))
-    with pytest.raises(DataError, match=r"cannot be told from the columns a, b; give one of assay, .*zeroeval"):
+    with pytest.raises(
+        DataError, match=r"cannot be told from the columns a, b; give one of assay, .*zeroeval"
+    ):
         list(read(put(tmp_path / "b.jsonl", b'{"a": 1, "b": 2}')))
     both = {"prompt": "p", "completion": "c", "label": True, "completions": ["c"], "labels": [True]}
     with pytest.raises(DataError, match=r"ambiguous .*; give one of trl-stepwise, trl-unpaired"):
@@ -282,7 +319,9 @@ def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
         write([], tmp_path / "a.csv")
 
 
-def test_one_object_too_large_to_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_object_too_large_to_hold_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lines, "WHOLE_LIMIT", 100)
     (tmp_path / "a.json").write_text(json.dumps({"x": [json.loads(ROWS[0])] * 5}))
     with pytest.raises(DataError, match="one row a line"):
@@ -299,11 +338,15 @@ def test_scan_gives_rows_one_by_one(tmp_path: Path) -> None:
 class Hub(types.ModuleType):
     """Stands for the hub's client."""
 
-    def load_dataset(self, name: str, config: str | None, split: str, streaming: bool) -> Iterator[dict[str, Any]]:
+    def load_dataset(
+        self, name: str, config: str | None, split: str, streaming: bool
+    ) -> Iterator[dict[str, Any]]:
         assert streaming
         if name != "owner/name":
             raise FileNotFoundError(f"{name} is not there")
-        yield from ({"prompt": f"{config}/{split}/{i}", "completion": "c", "label": True} for i in range(3))
+        yield from (
+            {"prompt": f"{config}/{split}/{i}", "completion": "c", "label": True} for i in range(3)
+        )
 
 
 def test_hub_data_sets_are_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,7 +359,9 @@ def test_hub_data_sets_are_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
         list(read("hf:owner/name?revision=1"))
 
 
-def test_absent_extras_give_their_install_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_absent_extras_give_their_install_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtra, match=r"pip install 'assay\[hub\]'"):
@@ -334,8 +379,12 @@ def test_absent_extras_give_their_install_line(monkeypatch: pytest.MonkeyPatch, 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
 chances = st.floats(0, 1)
-metas = st.dictionaries(texts, st.one_of(texts, st.integers(-9, 9), numbers, st.booleans(), st.none()), max_size=2)
-messages = st.builds(Message, role=st.sampled_from(["system", "user", "assistant", "tool"]), content=texts)
+metas = st.dictionaries(
+    texts, st.one_of(texts, st.integers(-9, 9), numbers, st.booleans(), st.none()), max_size=2
+)
+messages = st.builds(
+    Message, role=st.sampled_from(["system", "user", "assistant", "tool"]), content=texts
+)
 some_prompts = st.builds(
     Prompt,
     messages=st.lists(messages, max_size=3).map(tuple),
@@ -343,13 +392,17 @@ some_prompts = st.builds(
     id=texts,
     meta=metas,
 )
-responses = st.builds(Response, steps=st.lists(texts, max_size=3).map(tuple), finished=st.booleans(), meta=metas)
+responses = st.builds(
+    Response, steps=st.lists(texts, max_size=3).map(tuple), finished=st.booleans(), meta=metas
+)
 
 
 @st.composite
 def rankings(draw: st.DrawFn) -> Ranking:
     answers = tuple(draw(st.lists(responses, max_size=4)))
-    return Ranking(prompt=draw(some_prompts), responses=answers, grades=tuple(draw(numbers) for _ in answers))
+    return Ranking(
+        prompt=draw(some_prompts), responses=answers, grades=tuple(draw(numbers) for _ in answers)
+    )
 
 
 @st.composite
@@ -371,7 +424,10 @@ anything = st.one_of(some_prompts, groups, preferences, rankings(), step_labels(
 
 
 @settings(max_examples=30, deadline=None)
-@given(records=st.lists(anything, min_size=1, max_size=5), suffix=st.sampled_from([".jsonl", ".jsonl.gz", ".json"]))
+@given(
+    records=st.lists(anything, min_size=1, max_size=5),
+    suffix=st.sampled_from([".jsonl", ".jsonl.gz", ".json"]),
+)
 def test_our_own_format_holds_every_record(
     tmp_path_factory: pytest.TempPathFactory, records: list[Record], suffix: str
 ) -> None:
@@ -397,12 +453,16 @@ def test_a_format_holds_a_record_exactly_or_refuses_it(
 
 def simple(i: int) -> Preference:
     return Preference(
-        prompt=Prompt.of(f"p{i}", id=str(i)), responses=(Response.of("a" * i), Response.of("b")), prefer=1.0
+        prompt=Prompt.of(f"p{i}", id=str(i)),
+        responses=(Response.of("a" * i), Response.of("b")),
+        prefer=1.0,
     )
 
 
 @pytest.mark.parametrize("name", ["assay", "trl-preference"])
-def test_parquet_gives_the_same_records(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parquet_gives_the_same_records(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("pyarrow")
     monkeypatch.setattr(io, "BATCH", 4)
     records = [simple(i) for i in range(10)]

@@ -1,4 +1,5 @@
-"""Splits by prompt: which side, that the purposes are independent, and what cannot be an accident."""
+"""Splits by prompt: which side, that the purposes are independent, and what cannot be an
+accident."""
 
 import pytest
 
@@ -22,10 +23,14 @@ def test_what_one_purpose_leaves_is_an_even_sample_for_the_next() -> None:
         assert within(sides.count("valid"), len(PROMPTS), valid)
         for name in ("train", "test"):
             own = [p for p, where in zip(PROMPTS, sides, strict=True) if where == name]
-            assert within(sum(held_out(p, share) for p in own), len(own), share), "held out of a side"
+            assert within(sum(held_out(p, share) for p in own), len(own), share), (
+                "held out of a side"
+            )
             if not valid or name == "test":
                 again = sum(side(p, {"valid": share}) == "valid" for p in own)
-                assert within(again, len(own), share), "valid of a side that a split without valid left"
+                assert within(again, len(own), share), (
+                    "valid of a side that a split without valid left"
+                )
 
 
 def test_a_prompt_has_one_side_however_it_is_written_and_whatever_hangs_on_it() -> None:
@@ -41,12 +46,16 @@ def test_shares_nest_and_seeds_differ() -> None:
     small = {p.text for p in PROMPTS if held_out(p, 0.05)}
     large = {p.text for p in PROMPTS if held_out(p, 0.1)}
     other = {p.text for p in PROMPTS if held_out(p, 0.1, seed=1)}
-    assert small < large, "what a training of a small share holds out, one of a larger share holds out too"
+    assert small < large, (
+        "what a training of a small share holds out, one of a larger share holds out too"
+    )
     assert len(large & other) < 0.5 * len(large)
     assert not any(held_out(p, 0.0) for p in PROMPTS)
 
 
-@pytest.mark.parametrize("shares", [(-0.1, 0), (0, -0.1), (0.5, 0.5), (1, 0), (float("nan"), 0), (0, float("nan"))])
+@pytest.mark.parametrize(
+    "shares", [(-0.1, 0), (0, -0.1), (0.5, 0.5), (1, 0), (float("nan"), 0), (0, float("nan"))]
+)
 def test_what_is_no_share_is_refused(shares: tuple[float, float]) -> None:
     with pytest.raises(ConfigError, match="together below 1"):
         side(PROMPTS[0], {"test": shares[0], "valid": shares[1]})
@@ -56,7 +65,9 @@ def test_a_file_that_the_hash_has_split_before_is_told_from_chance() -> None:
     rest = [p for p in PROMPTS if side(p, {"test": 0.1}) == "train"]
     for share in (0.05, 0.1, 0.2):
         assert surprising(sum(side(p, {"test": share}) == "test" for p in rest), len(rest), share)
-        assert not surprising(sum(side(p, {"test": share}, 1) == "test" for p in rest), len(rest), share)
+        assert not surprising(
+            sum(side(p, {"test": share}, 1) == "test" for p in rest), len(rest), share
+        )
     assert not surprising(0, 8, 0.05)
     assert not surprising(0, 0, 0.05)
     assert not surprising(0, 5, 0.0)

@@ -14,7 +14,18 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tests.models import tiny
 from tests.training import planted
 
-SMALL = ["--learning-rate", "5e-3", "--batch-size", "16", "--max-length", "64", "--threads", "1", "--device", "cpu"]
+SMALL = [
+    "--learning-rate",
+    "5e-3",
+    "--batch-size",
+    "16",
+    "--max-length",
+    "64",
+    "--threads",
+    "1",
+    "--device",
+    "cpu",
+]
 
 
 def assay(*arguments: object, code: int = 0) -> str:
@@ -31,7 +42,9 @@ def assay(*arguments: object, code: int = 0) -> str:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Raw TRL-like pairs, split, and a reward model trained on them."""
     home = tmp_path_factory.mktemp("e2e")
-    tiny.network(hidden_size=32, intermediate_size=64, head_dim=8).save_pretrained(home / "backbone")
+    tiny.network(hidden_size=32, intermediate_size=64, head_dim=8).save_pretrained(
+        home / "backbone"
+    )
     tiny.tokenizer().save_pretrained(home / "backbone")
     with (home / "pairs.jsonl").open("w") as file:
         for record in planted.preferences(400):
@@ -39,7 +52,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             row = {"prompt": record.prompt.text, "chosen": chosen.text, "rejected": rejected.text}
             file.write(json.dumps(row) + "\n")
     assay("data", "split", home / "pairs.jsonl", "--out", home / "split", "--test", "0.2")
-    files = ["--data", home / "split" / "train.jsonl", "--backbone", home / "backbone", "--out", home / "rm"]
+    files = [
+        "--data",
+        home / "split" / "train.jsonl",
+        "--backbone",
+        home / "backbone",
+        "--out",
+        home / "rm",
+    ]
     assay("train", "bradley-terry", *files, *SMALL)
     return home
 
@@ -52,7 +72,15 @@ def test_a_split_shares_no_prompt(folder: Path) -> None:
 
 def test_check_finds_the_files_clean_and_writes_what_it_found(folder: Path) -> None:
     split = folder / "split"
-    out = assay("data", "check", split / "train.jsonl", "--against", split / "test.jsonl", "--json", folder / "c.json")
+    out = assay(
+        "data",
+        "check",
+        split / "train.jsonl",
+        "--against",
+        split / "test.jsonl",
+        "--json",
+        folder / "c.json",
+    )
     assert "longer wins" in out
     assert (folder / "c.json").is_file()
 
@@ -98,11 +126,31 @@ def test_bestof_draws_curves_beside_rulers(folder: Path) -> None:
     with pool.open("w") as file:
         for i in range(12):
             steps = [{"steps": [text]} for text in ("good good", "bad", "good", "bad bad")]
-            row = {"type": "ranking", "prompt": {"messages": [{"role": "user", "content": f"q{i}"}]}}
+            row = {
+                "type": "ranking",
+                "prompt": {"messages": [{"role": "user", "content": f"q{i}"}]},
+            }
             file.write(json.dumps({**row, "responses": steps, "grades": [1, 0, 1, 0]}) + "\n")
-    assay("bestof", pool, "--scorer", folder / "rm", "--transform", "sigmoid", "--out", folder / "bestof")
+    assay(
+        "bestof",
+        pool,
+        "--scorer",
+        folder / "rm",
+        "--transform",
+        "sigmoid",
+        "--out",
+        folder / "bestof",
+    )
     curves = json.loads((folder / "bestof" / "bestof.json").read_text())["curves"]
-    assert {"best-of-n", "weighted majority", "majority", "random", "shortest", "longest", "oracle"} <= curves.keys()
+    assert {
+        "best-of-n",
+        "weighted majority",
+        "majority",
+        "random",
+        "shortest",
+        "longest",
+        "oracle",
+    } <= curves.keys()
     assert [point["n"] for point in curves["oracle"]] == [1, 2, 4]
     assert (folder / "bestof" / "report.html").is_file()
 
@@ -126,4 +174,8 @@ def _plain(row: dict[str, Any]) -> dict[str, str]:
         return row
     first, second = ("".join(r["steps"]) for r in row["responses"])
     chosen, rejected = (first, second) if row["prefer"] == 1 else (second, first)
-    return {"prompt": row["prompt"]["messages"][0]["content"], "chosen": chosen, "rejected": rejected}
+    return {
+        "prompt": row["prompt"]["messages"][0]["content"],
+        "chosen": chosen,
+        "rejected": rejected,
+    }

@@ -21,7 +21,16 @@ SMALL = {
         "--rounds",
         "2",
     ],
-    "process_reward_model.py": ["--problems", "12", "--test-problems", "8", "--policy-steps", "30", "--steps", "8"],
+    "process_reward_model.py": [
+        "--problems",
+        "12",
+        "--test-problems",
+        "8",
+        "--policy-steps",
+        "30",
+        "--steps",
+        "8",
+    ],
 }
 
 

@@ -14,7 +14,14 @@ from assay.quickstart.records import read_pools
 from assay.types import Score
 
 TINY = Arithmetic(
-    train_problems=30, samples=6, test_problems=8, pool=8, policy_steps=30, steps=12, batch_size=16, workers=1
+    train_problems=30,
+    samples=6,
+    test_problems=8,
+    pool=8,
+    policy_steps=30,
+    steps=12,
+    batch_size=16,
+    workers=1,
 )
 
 
@@ -27,7 +34,14 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
 def test_the_summary_holds_what_it_promises(done: tuple[Path, Summary]) -> None:
     out, summary = done
     body = json.loads((out / "summary.json").read_text())
-    assert {"mean_at_1", "majority", "oracle", "best_of_n", "parity_max_abs_diff", "seconds"} <= body.keys()
+    assert {
+        "mean_at_1",
+        "majority",
+        "oracle",
+        "best_of_n",
+        "parity_max_abs_diff",
+        "seconds",
+    } <= body.keys()
     for name in ("mean_at_1", "majority", "oracle"):
         assert body[name]["low"] <= body[name]["value"] <= body[name]["high"]
         assert body[name]["n"] == 8
@@ -54,7 +68,9 @@ def test_it_ends_with_how_hard_its_models_may_be_pressed(done: tuple[Path, Summa
 
 def test_the_pool_is_of_other_problems_and_graded(done: tuple[Path, Summary]) -> None:
     out, _ = done
-    train, test = (read_pools(out / "data" / f"{name}.jsonl") for name in ("train_pool", "test_pool"))
+    train, test = (
+        read_pools(out / "data" / f"{name}.jsonl") for name in ("train_pool", "test_pool")
+    )
     assert not {p.prompt.text for p in train} & {p.prompt.text for p in test}
     assert [len(p.responses) for p in test] == [8] * 8
     for pool in test:
@@ -74,7 +90,9 @@ def test_every_model_is_saved_and_gave_the_scores(done: tuple[Path, Summary]) ->
         assert len(steps) == len(pools[0].responses[0].steps)
 
 
-def test_a_second_run_goes_on_where_the_first_was(done: tuple[Path, Summary], tmp_path: Path) -> None:
+def test_a_second_run_goes_on_where_the_first_was(
+    done: tuple[Path, Summary], tmp_path: Path
+) -> None:
     first, summary = done
     out = tmp_path / "again"
     shutil.copytree(first, out)
@@ -87,14 +105,18 @@ def test_a_second_run_goes_on_where_the_first_was(done: tuple[Path, Summary], tm
     assert (out / "summary.json").is_file()
 
 
-def test_models_trained_side_by_side_are_the_same(done: tuple[Path, Summary], tmp_path: Path) -> None:
+def test_models_trained_side_by_side_are_the_same(
+    done: tuple[Path, Summary], tmp_path: Path
+) -> None:
     first, _ = done
     out = tmp_path / "side_by_side"
     shutil.copytree(first / "data", out / "data")
     world = replace(TINY, workers=2, kinds=("outcome", "process"))
     train_and_score(world, out, progress=False)
     for kind in world.kinds:
-        assert (out / "scores" / f"{kind}.json").read_text() == (first / "scores" / f"{kind}.json").read_text()
+        assert (out / "scores" / f"{kind}.json").read_text() == (
+            first / "scores" / f"{kind}.json"
+        ).read_text()
 
 
 def test_a_folder_of_another_run_is_refused(done: tuple[Path, Summary]) -> None:

@@ -1,7 +1,7 @@
 """A real HTTP server on the loopback that speaks OpenAI's interface, and fails as it is told to.
 
-By default, choice j of a request says the seed it would be sampled with, `seed + j`, as vLLM and llama.cpp do: what
-comes back tells what was asked. What is asked is recorded.
+By default, choice j of a request says the seed it would be sampled with, `seed + j`, as vLLM and
+llama.cpp do: what comes back tells what was asked. What is asked is recorded.
 """
 
 import json
@@ -87,7 +87,9 @@ class FakeServer(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.closing = threading.Event()
         self._seen: Counter[str] = Counter()
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
 
     @property
     def url(self) -> str:
@@ -110,7 +112,9 @@ class FakeServer(ThreadingHTTPServer):
             key = content.decode()
             number, same = len(self.asked), self._seen[key]
             self._seen[key] += 1
-            asked = Asked(json.loads(content), handler.path, handler.headers, number, same, time.monotonic())
+            asked = Asked(
+                json.loads(content), handler.path, handler.headers, number, same, time.monotonic()
+            )
             self.asked.append(asked)
             return asked
 
@@ -172,11 +176,20 @@ def _answer(body: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
     head = last["content"] if reply.echo and last["role"] == "assistant" else ""
     choices = []
     for j in range(count):
-        fields = {"text": f"<{body['seed'] + j}>", "finish_reason": "stop", "index": j, **reply.choice}
+        fields = {
+            "text": f"<{body['seed'] + j}>",
+            "finish_reason": "stop",
+            "index": j,
+            **reply.choice,
+        }
         if "messages" in body:
             fields["message"] = {"role": "assistant", "content": _plus(head, fields.pop("text"))}
         choices.append(fields)
-    usage = {} if reply.tokens is None else {"usage": {"prompt_tokens": 3, "completion_tokens": reply.tokens * count}}
+    usage = (
+        {}
+        if reply.tokens is None
+        else {"usage": {"prompt_tokens": 3, "completion_tokens": reply.tokens * count}}
+    )
     return {"object": "answer", "choices": choices, **usage}
 
 

@@ -14,7 +14,10 @@ from assay.protocols import Generator, Prefix, Sampling, Streaming
 from assay.types import Prompt, Response, Unscored
 from tests.models import tiny
 
-PROMPTS = [Prefix(Prompt.of(t)) for t in ("What is 2 + 2?", "Hi", "A longer question, about nothing at all")]
+PROMPTS = [
+    Prefix(Prompt.of(t))
+    for t in ("What is 2 + 2?", "Hi", "A longer question, about nothing at all")
+]
 
 
 @pytest.fixture(scope="module", params=["llama", "qwen2", "gpt2"])
@@ -29,7 +32,9 @@ def tokenizer() -> Any:
 
 
 def engine(model: Any, tokenizer: Any, **settings: Any) -> HuggingFace:
-    return HuggingFace(model, tokenizer, layout=settings.pop("layout", Layout(template="chat")), **settings)
+    return HuggingFace(
+        model, tokenizer, layout=settings.pop("layout", Layout(template="chat")), **settings
+    )
 
 
 def texts(responses: list[list[Response]]) -> list[list[str]]:
@@ -38,7 +43,9 @@ def texts(responses: list[list[Response]]) -> list[list[str]]:
 
 def greedy(model: Any, generator: HuggingFace, prefix: Prefix, count: int) -> tuple[str, bool]:
     """The text and whether it ended, by one plain forward pass a token."""
-    (start,) = generator.encoder.encode([(prefix.prompt, Response(steps=prefix.steps, finished=False))])
+    (start,) = generator.encoder.encode(
+        [(prefix.prompt, Response(steps=prefix.steps, finished=False))]
+    )
     new: list[int] = []
     for _ in range(count):
         with torch.no_grad():
@@ -59,7 +66,9 @@ def test_greedy_is_the_argmax_of_plain_forward_passes(model: Any, tokenizer: Any
 
 def test_seeds_decide(model: Any, tokenizer: Any) -> None:
     generator = engine(model, tokenizer)
-    first, again, other = (generator.generate(PROMPTS, Sampling(n=3, max_tokens=6, seed=s)) for s in (1, 1, 2))
+    first, again, other = (
+        generator.generate(PROMPTS, Sampling(n=3, max_tokens=6, seed=s)) for s in (1, 1, 2)
+    )
     assert first == again
     assert texts(first) != texts(other)
     assert len({t for group in texts(first) for t in group}) == 9
@@ -161,25 +170,32 @@ def network(architecture: str, **changes: Any) -> Any:
 def naive(model: Any, sample: Sample, count: int) -> list[int]:
     """Greedy tokens by transformers' own `generate`."""
     ids = torch.tensor([sample.prefix_ids])
-    out = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=count, do_sample=False)
+    out = model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=count, do_sample=False
+    )
     return list(out[0, ids.shape[1] :].tolist())
 
 
 @pytest.mark.parametrize("prefixes", [CHAIN, TREE], ids=["chain", "tree"])
 @pytest.mark.parametrize(
-    ("architecture", "window"), [*((a, None) for a in tiny.ARCHITECTURES), *((a, 8) for a in WINDOWED)]
+    ("architecture", "window"),
+    [*((a, None) for a in tiny.ARCHITECTURES), *((a, 8) for a in WINDOWED)],
 )
 def test_tokens_are_those_of_generate_for_each_prefix_alone(
     architecture: str, window: int | None, prefixes: list[Prefix], tokenizer: Any
 ) -> None:
     model = network(architecture, **({"sliding_window": window} if window else {}))
-    for samples in engine(model, tokenizer).sample(prefixes, Sampling(n=2, max_tokens=12, temperature=0)):
+    for samples in engine(model, tokenizer).sample(
+        prefixes, Sampling(n=2, max_tokens=12, temperature=0)
+    ):
         assert samples[0] == samples[1]
         assert list(samples[0].ids) == naive(model, samples[0], 12)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "mistral"])
-def test_prefixes_of_a_solution_do_not_depend_on_their_company(architecture: str, tokenizer: Any) -> None:
+def test_prefixes_of_a_solution_do_not_depend_on_their_company(
+    architecture: str, tokenizer: Any
+) -> None:
     model = network(architecture, **({"sliding_window": 8} if architecture == "mistral" else {}))
     sampling = Sampling(n=3, max_tokens=6, seed=3)
     generator = engine(model, tokenizer)
@@ -192,10 +208,14 @@ def test_prefixes_of_a_solution_do_not_depend_on_their_company(architecture: str
 def test_a_solution_passes_once(tokenizer: Any) -> None:
     model = network("llama")
     generator = engine(model, tokenizer, remember=0)
-    lengths = [len(sample.prefix_ids) for (sample,) in generator.sample(CHAIN, Sampling(max_tokens=1))]
+    lengths = [
+        len(sample.prefix_ids) for (sample,) in generator.sample(CHAIN, Sampling(max_tokens=1))
+    ]
     assert sum(lengths) > 4 * max(lengths)
     seen: list[int] = []
-    hook = model.get_input_embeddings().register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].numel()))
+    hook = model.get_input_embeddings().register_forward_hook(
+        lambda _, inputs, __: seen.append(inputs[0].numel())
+    )
     generator.generate(CHAIN, Sampling(n=4, max_tokens=1))
     hook.remove()
     # Its last token, and every prefix's, goes with the first scores.
@@ -217,18 +237,28 @@ def test_a_prompt_of_one_token(tokenizer: Any) -> None:
     Sampling(n=3, max_tokens=10, temperature=0.7, top_p=0.6),
 ])  # fmt: skip
 @pytest.mark.parametrize("architecture", ["llama", "gemma3_text"])
-def test_logprobs_are_those_of_a_plain_forward_pass(architecture: str, sampling: Sampling, tokenizer: Any) -> None:
-    model = network(architecture, **({"sliding_window": 8} if architecture == "gemma3_text" else {}))
+def test_logprobs_are_those_of_a_plain_forward_pass(
+    architecture: str, sampling: Sampling, tokenizer: Any
+) -> None:
+    model = network(
+        architecture, **({"sliding_window": 8} if architecture == "gemma3_text" else {})
+    )
     generator = engine(model, tokenizer)
     for prefix, samples in zip(TREE, generator.sample(TREE, sampling), strict=True):
-        (start,) = generator.encoder.encode([(prefix.prompt, Response(steps=prefix.steps, finished=False))])
+        (start,) = generator.encoder.encode(
+            [(prefix.prompt, Response(steps=prefix.steps, finished=False))]
+        )
         for sample in samples:
             assert sample.prefix_ids == start.ids
             with torch.no_grad():
-                logits = model(torch.tensor([[*sample.prefix_ids, *sample.ids]])).logits[0, len(start.ids) - 1 : -1]
+                logits = model(torch.tensor([[*sample.prefix_ids, *sample.ids]])).logits[
+                    0, len(start.ids) - 1 : -1
+                ]
             logprobs = (logits / (sampling.temperature or 1)).log_softmax(-1)
             expected = logprobs.gather(-1, torch.tensor(sample.ids)[:, None]).squeeze(-1)
-            torch.testing.assert_close(torch.tensor(sample.logprobs, dtype=expected.dtype), expected)
+            torch.testing.assert_close(
+                torch.tensor(sample.logprobs, dtype=expected.dtype), expected
+            )
 
 
 def test_logprobs_are_within_the_grammar(tokenizer: Any) -> None:
@@ -252,17 +282,23 @@ def script(text: str, tokenizer: Any, prefix: int) -> Any:
     ids = [*tokenizer(text, add_special_tokens=False)["input_ids"], *[tokenizer.eos_token_id] * 50]
 
     def grammar(so_far: Tensor, scores: Tensor) -> Tensor:
-        return torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor(ids[so_far.shape[1] - prefix]), 0.0)
+        return torch.full_like(scores, -torch.inf).index_fill(
+            1, torch.tensor(ids[so_far.shape[1] - prefix]), 0.0
+        )
 
     return grammar
 
 
-def written(text: str, stop: tuple[str, ...], tokenizer: Any, *, max_tokens: int = 300) -> tuple[Sample, int]:
+def written(
+    text: str, stop: tuple[str, ...], tokenizer: Any, *, max_tokens: int = 300
+) -> tuple[Sample, int]:
     """A sample of this text, and how many tokens its prefix has."""
     layout = Layout(template="chat")
     prefix = Prefix(PROMPTS[0].prompt, ("before\n\nthe é|",))
     model = network("llama")
-    ((probe,),) = HuggingFace(model, tokenizer, layout=layout).sample([prefix], Sampling(max_tokens=1))
+    ((probe,),) = HuggingFace(model, tokenizer, layout=layout).sample(
+        [prefix], Sampling(max_tokens=1)
+    )
     grammar = script(text, tokenizer, len(probe.prefix_ids))
     generator = HuggingFace(model, tokenizer, layout=layout, grammar=grammar)
     ((sample,),) = generator.sample([prefix], Sampling(max_tokens=max_tokens, stop=stop))
@@ -280,7 +316,9 @@ def written(text: str, stop: tuple[str, ...], tokenizer: Any, *, max_tokens: int
     ("x" * 120 + "stop here", ("stop",), "x" * 120 + "stop"),
     ("é" * 60 + "\n" + "é" * 60, ("é\n",), "é" * 60 + "\n"),
 ])  # fmt: skip
-def test_a_sample_ends_at_a_stop(text: str, stop: tuple[str, ...], kept: str, tokenizer: Any) -> None:
+def test_a_sample_ends_at_a_stop(
+    text: str, stop: tuple[str, ...], kept: str, tokenizer: Any
+) -> None:
     sample, _ = written(text, stop, tokenizer)
     assert (sample.response.steps[1], sample.response.finished) == (kept, False)
     # A byte a token: nothing overshoots.
@@ -289,7 +327,10 @@ def test_a_sample_ends_at_a_stop(text: str, stop: tuple[str, ...], kept: str, to
 
 def test_without_its_stop_a_sample_ends_as_ever(tokenizer: Any) -> None:
     sample, tokens = written("Nothing here.", ("\n\n", "é|"), tokenizer)
-    assert (sample.response.text, sample.response.finished) == ("before\n\nthe é|Nothing here.", True)
+    assert (sample.response.text, sample.response.finished) == (
+        "before\n\nthe é|Nothing here.",
+        True,
+    )
     assert len(sample.ids) == tokens + 1
     sample, _ = written("Cut at\n\n", ("\n\n",), tokenizer, max_tokens=8)
     assert (sample.response.steps[1], sample.response.finished) == ("Cut at\n\n", False)
@@ -309,7 +350,9 @@ def test_rows_that_stop_leave_the_others_alone(model: Any, tokenizer: Any) -> No
     letters = "abcdefghijklmnopqrst"
     found = generator.sample(PROMPTS, Sampling(n=6, max_tokens=40, seed=5, stop=tuple(letters)))
     stopped = 0
-    for before, after in zip([s for g in whole for s in g], [s for g in found for s in g], strict=True):
+    for before, after in zip(
+        [s for g in whole for s in g], [s for g in found for s in g], strict=True
+    ):
         text = before.response.text
         end = min((i + 1 for i, c in enumerate(text) if c in letters), default=None)
         assert after.response.text == text[:end]
@@ -327,7 +370,9 @@ def test_a_sample_is_a_function_of_its_prefix_and_its_number(model: Any, tokeniz
     assert found == [every[4:], every[:2], every[2:4]]
 
 
-def test_a_stream_hands_over_each_prefix_once_and_says_which_do_not_fit(model: Any, tokenizer: Any) -> None:
+def test_a_stream_hands_over_each_prefix_once_and_says_which_do_not_fit(
+    model: Any, tokenizer: Any
+) -> None:
     generator = engine(model, tokenizer)
     sampling = Sampling(n=3, max_tokens=8)
     long = Prefix(Prompt.of("word " * generator.encoder.layout.max_length))

@@ -1,4 +1,5 @@
-"""What a search asks of the engine, round by round: with memory, without, and what passes through the model."""
+"""What a search asks of the engine, round by round: with memory, without, and what passes through
+the model."""
 
 import itertools
 import random
@@ -22,9 +23,13 @@ from assay.protocols import Prefix, Sampling
 from assay.types import Prompt
 from tests.models import tiny
 
-PROMPTS = [Prompt.of(t) for t in ("What is 2 + 2?", "A longer question, about nothing at all, that goes on and on.")]
+PROMPTS = [
+    Prompt.of(t)
+    for t in ("What is 2 + 2?", "A longer question, about nothing at all, that goes on and on.")
+]
 
-# --- the memory alone -----------------------------------------------------------------------------------------------
+# --- the memory alone
+# -----------------------------------------------------------------------------------------------
 
 Word = tuple[int, ...]
 
@@ -57,7 +62,9 @@ def beginnings(words: Sequence[Word]) -> set[Word]:
     return {word[: i + 1] for word in words for i in range(len(word))}
 
 
-WORDS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=7).map(tuple), min_size=1, max_size=6)
+WORDS = st.lists(
+    st.lists(st.integers(0, 2), min_size=1, max_size=7).map(tuple), min_size=1, max_size=6
+)
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -70,7 +77,9 @@ def test_what_is_held_is_right_and_bounded(calls: list[list[Word]], bound: int) 
         assert len(memory._users_S) <= bound
         assert all(len(side) <= bound for layer in memory._pool for side in layer)
         through = [slot for slots in memory._slots.values() for slot in slots]
-        assert [through.count(slot) for slot in range(len(memory._users_S))] == memory._users_S.tolist()
+        assert [
+            through.count(slot) for slot in range(len(memory._users_S))
+        ] == memory._users_S.tolist()
         assert memory._sorted == sorted(memory._slots)
         # Slots are shared as far as sequences are alike, and no further.
         assert len(set(through)) == len(beginnings([*memory._slots]))
@@ -80,7 +89,9 @@ def test_what_is_held_is_right_and_bounded(calls: list[list[Word]], bound: int) 
             known = word[: memory.known(word)]
             for i, layer in enumerate(memory.take(known)):
                 for side, x_H_T_D in enumerate(layer):
-                    assert x_H_T_D[0].tolist() == [value(known[: n + 1], i, side) for n in range(len(known))]
+                    assert x_H_T_D[0].tolist() == [
+                        value(known[: n + 1], i, side) for n in range(len(known))
+                    ]
     if len(beginnings([*itertools.chain(*calls)])) <= bound:
         assert all(memory.known(word) == len(word) for word in itertools.chain(*calls))
 
@@ -119,7 +130,8 @@ def test_a_call_that_is_too_large_leaves_what_there_is_room_for() -> None:
     assert memory.known(tuple(range(50))) == 10
 
 
-# --- the engine -----------------------------------------------------------------------------------------------------
+# --- the engine
+# --------------------------------------------------------------------------------------------------
 
 
 def network(architecture: str, **changes: Any) -> Any:
@@ -143,13 +155,18 @@ def alike(found: list[list[Sample]], expected: list[list[Sample]]) -> None:
 
 def ends_often(tokenizer: Any) -> Callable[[Tensor, Tensor], Tensor]:
     def grammar(_: Tensor, scores: Tensor) -> Tensor:
-        return scores.index_add(1, torch.tensor([tokenizer.eos_token_id]), scores.amax(-1, keepdim=True) / 2)
+        return scores.index_add(
+            1, torch.tensor([tokenizer.eos_token_id]), scores.amax(-1, keepdim=True) / 2
+        )
 
     return grammar
 
 
-def beam(generate: Callable[[list[Prefix], Sampling], list[list[Sample]]], rounds: int) -> Iterator[list[Prefix]]:
-    """Rounds of a search over both prompts: what goes on, what branches off anywhere, and what comes twice."""
+def beam(
+    generate: Callable[[list[Prefix], Sampling], list[list[Sample]]], rounds: int
+) -> Iterator[list[Prefix]]:
+    """Rounds of a search over both prompts: what goes on, what branches off anywhere, and what
+    comes twice."""
     rng = random.Random(0)
     prefixes = [Prefix(prompt) for prompt in PROMPTS]
     written: list[tuple[Prompt, tuple[str, ...]]] = []
@@ -164,13 +181,16 @@ def beam(generate: Callable[[list[Prefix], Sampling], list[list[Sample]]], round
         prefixes += [Prefix(prompt, (*steps[:-1], steps[-1][:cut])), prefixes[0]]
 
 
-@pytest.mark.parametrize(("architecture", "make", "settings"), [
-    ("llama", tiny.tokenizer, {}),
-    ("llama", tiny.bpe, {"rows": 4, "remember": 150}),
-    ("qwen2", tiny.bpe, {"remember": 90}),
-    ("gpt2", tiny.tokenizer, {"rows": 4}),
-    ("gpt2", tiny.bpe, {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("architecture", "make", "settings"),
+    [
+        ("llama", tiny.tokenizer, {}),
+        ("llama", tiny.bpe, {"rows": 4, "remember": 150}),
+        ("qwen2", tiny.bpe, {"remember": 90}),
+        ("gpt2", tiny.tokenizer, {"rows": 4}),
+        ("gpt2", tiny.bpe, {}),
+    ],
+)
 def test_a_search_gets_what_it_would_get_without_memory(
     architecture: str, make: Callable[[], Any], settings: dict[str, int]
 ) -> None:
@@ -182,7 +202,9 @@ def test_a_search_gets_what_it_would_get_without_memory(
     def generate(prefixes: list[Prefix], sampling: Sampling) -> list[list[Sample]]:
         nonlocal finished
         found = remembering.sample(prefixes, sampling)
-        alike(found, engine(model, tokenizer, grammar=grammar, remember=0).sample(prefixes, sampling))
+        alike(
+            found, engine(model, tokenizer, grammar=grammar, remember=0).sample(prefixes, sampling)
+        )
         assert len(held(remembering)._users_S) <= remembering.remember
         finished += sum(sample.response.finished for sample in itertools.chain(*found))
         lengths.update(len(sample.ids) for sample in itertools.chain(*found))
@@ -198,7 +220,9 @@ def test_a_search_gets_what_it_would_get_without_memory(
 def passing(model: Any) -> Iterator[list[tuple[int, ...]]]:
     """Collects the shapes of the ids that pass through the model."""
     seen: list[tuple[int, ...]] = []
-    hook = model.get_input_embeddings().register_forward_hook(lambda _, inputs, __: seen.append(tuple(inputs[0].shape)))
+    hook = model.get_input_embeddings().register_forward_hook(
+        lambda _, inputs, __: seen.append(tuple(inputs[0].shape))
+    )
     yield seen
     hook.remove()
 
@@ -219,7 +243,9 @@ def test_a_step_costs_its_new_tokens(architecture: str) -> None:
     generator = engine(model, tokenizer, grammar=letters(tokenizer))
     first = generator.sample([Prefix(PROMPTS[1])], Sampling(n=5, max_tokens=8))
     # One row that left early among them.
-    first += generator.sample([Prefix(PROMPTS[1])], Sampling(n=3, max_tokens=8, seed=1, stop=("a", "b", "c", "d")))
+    first += generator.sample(
+        [Prefix(PROMPTS[1])], Sampling(n=3, max_tokens=8, seed=1, stop=("a", "b", "c", "d"))
+    )
     written = [sample.response.steps for sample in itertools.chain(*first)]
     assert len(set(map(len, itertools.chain(*written)))) > 1
     going_on = [Prefix(PROMPTS[1], steps) for steps in dict.fromkeys(written)]
@@ -231,7 +257,9 @@ def test_a_step_costs_its_new_tokens(architecture: str) -> None:
         unique = len({prefix.steps for prefix in prefixes})
         assert seen == [(unique, 1), *[(2 * len(prefixes), 1)] * 3]
     with passing(model) as seen:
-        generator.sample([Prefix(PROMPTS[1], (*written[0], "what is new")), going_on[1]], Sampling(max_tokens=1))
+        generator.sample(
+            [Prefix(PROMPTS[1], (*written[0], "what is new")), going_on[1]], Sampling(max_tokens=1)
+        )
     assert seen == [(1, len("what is new") - 1), (2, 1)]
 
 
@@ -254,7 +282,9 @@ def test_a_search_reads_its_prompt_once() -> None:
 
 def write(model: Any) -> None:
     with torch.no_grad():
-        model.get_input_embeddings().weight.add_(torch.randn(model.get_input_embeddings().weight.shape) / 3)
+        model.get_input_embeddings().weight.add_(
+            torch.randn(model.get_input_embeddings().weight.shape) / 3
+        )
 
 
 def write_unseen(model: Any) -> None:
@@ -283,8 +313,14 @@ def test_another_model_gets_its_own_samples(change: Callable[[Any], None], join:
 def test_adapters_are_noticed() -> None:
     peft = pytest.importorskip("peft")
     model, tokenizer = network("llama"), tiny.tokenizer()
-    generator, prefixes, sampling = engine(model, tokenizer), [*map(Prefix, PROMPTS)], Sampling(n=2, max_tokens=6)
-    lora = peft.LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    generator, prefixes, sampling = (
+        engine(model, tokenizer),
+        [*map(Prefix, PROMPTS)],
+        Sampling(n=2, max_tokens=6),
+    )
+    lora = peft.LoraConfig(
+        r=2, lora_alpha=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False
+    )
     for name in ("one", "other"):
         peft.inject_adapter_in_model(lora, model, name)
     layers = [module for module in model.modules() if hasattr(module, "lora_A")]
@@ -324,9 +360,15 @@ def test_remembering_can_be_left_out() -> None:
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("out of memory"), KeyboardInterrupt()])
-def test_what_was_not_copied_is_not_known(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_not_copied_is_not_known(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, tokenizer = network("llama"), tiny.tokenizer()
-    generator, prefixes, sampling = engine(model, tokenizer), [*map(Prefix, PROMPTS)], Sampling(n=3, max_tokens=6)
+    generator, prefixes, sampling = (
+        engine(model, tokenizer),
+        [*map(Prefix, PROMPTS)],
+        Sampling(n=3, max_tokens=6),
+    )
 
     def fail(*_: Any) -> None:
         raise error
@@ -338,7 +380,10 @@ def test_what_was_not_copied_is_not_known(error: BaseException, monkeypatch: pyt
                 generator.sample(prefixes, sampling)
         else:
             # No room to remember is no reason to fail.
-            alike(generator.sample(prefixes, sampling), engine(model, tokenizer).sample(prefixes, sampling))
+            alike(
+                generator.sample(prefixes, sampling),
+                engine(model, tokenizer).sample(prefixes, sampling),
+            )
     assert not held(generator)._slots
     alike(generator.sample(prefixes, sampling), engine(model, tokenizer).sample(prefixes, sampling))
 
@@ -350,9 +395,14 @@ def test_what_is_read_is_run_once() -> None:
     with passing(model) as seen:
         done = prefill(model, prompts, share=True, memory=memory)
         memory.keep(done.cache, range(3), prompts)
-        longer = [*((*prompts[2][:n], 3, n) for n in range(20, 55, 5)), (*prompts[2], 7), (*[4] * 50, 2)]
+        longer = [
+            *((*prompts[2][:n], 3, n) for n in range(20, 55, 5)),
+            (*prompts[2], 7),
+            (*[4] * 50, 2),
+        ]
         again = prefill(model, longer, share=True, memory=memory)
-    # What adds a token to what is known is not padded to a new prompt's length, and the rest is known.
+    # What adds a token to what is known is not padded to a new prompt's length, and the rest is
+    # known.
     assert seen == [(1, 59), (3, 1), (7, 1), (1, 50), (9, 1)]
     plain = prefill(model, longer, share=True)
     torch.testing.assert_close(again.scores_P_V, plain.scores_P_V, rtol=1e-9, atol=1e-9)

@@ -35,11 +35,20 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def engine(server: FakeServer, **settings: Any) -> OpenAI:
     return OpenAI(
-        **{"base_url": server.url, "model": "tiny", "backoff_s": 0.002, "tries": 4, "timeout_s": 5.0} | settings
+        **{
+            "base_url": server.url,
+            "model": "tiny",
+            "backoff_s": 0.002,
+            "tries": 4,
+            "timeout_s": 5.0,
+        }
+        | settings
     )
 
 
-def ask(script: Script, prefixes: list[Prefix], sampling: Sampling | None = None, **settings: Any) -> tuple[Any, Any]:
+def ask(
+    script: Script, prefixes: list[Prefix], sampling: Sampling | None = None, **settings: Any
+) -> tuple[Any, Any]:
     """What the stream hands over, by prefix, and what the server was asked."""
     with FakeServer(script) as server:
         found = list(engine(server, **settings).stream(prefixes, sampling or Sampling()))
@@ -52,7 +61,8 @@ def texts(group: Any) -> list[str]:
     return [response.text for response in group]
 
 
-# --- what is asked, and what comes back -----------------------------------------------------------------------------
+# --- what is asked, and what comes back
+# -----------------------------------------------------------------------------
 
 
 def test_it_is_what_it_says() -> None:
@@ -60,10 +70,12 @@ def test_it_is_what_it_says() -> None:
         generator = engine(server)
         assert isinstance(generator, Generator)
         assert isinstance(generator, Streaming)
-        ((a,), (b,)) = generator.generate([A, B], Sampling(max_tokens=9, temperature=0.5, top_p=0.9))
+        (a,), (b,) = generator.generate([A, B], Sampling(max_tokens=9, temperature=0.5, top_p=0.9))
     assert a.finished
     assert a.meta == {"tokens": 7}
-    assert (a.text, b.text) == tuple(f"<{asked.body['seed']}>" for asked in sorted(server.asked, key=lambda q: q.text))
+    assert (a.text, b.text) == tuple(
+        f"<{asked.body['seed']}>" for asked in sorted(server.asked, key=lambda q: q.text)
+    )
     first = min(server.asked, key=lambda q: q.text)
     assert first.path == "/v1/chat/completions"
     assert {name: first.body[name] for name in first.body if name != "seed"} == {
@@ -77,7 +89,9 @@ def test_it_is_what_it_says() -> None:
 
 def test_steps_are_continued_and_kept() -> None:
     prefix = Prefix(A.prompt, ("One. ", "Two. "))
-    found, (asked,) = ask(lambda _: Reply(choice={"text": "ab"}), [prefix], split=list, echoes=False)
+    found, (asked,) = ask(
+        lambda _: Reply(choice={"text": "ab"}), [prefix], split=list, echoes=False
+    )
     assert asked.body["messages"][-1] == {"role": "assistant", "content": "One. Two. "}
     assert asked.body["continue_final_message"] is True
     assert asked.body["add_generation_prompt"] is False
@@ -88,16 +102,19 @@ def test_steps_that_come_back_are_noticed() -> None:
     prefixes = [A, Prefix(A.prompt, ("One. ", "Two. "))]
 
     def script(echo: bool) -> Script:
-        return lambda asked: Reply(choice={"text": "One. Two. " if asked.body["max_tokens"] > 1 else "a"}, echo=echo)
+        return lambda asked: Reply(
+            choice={"text": "One. Two. " if asked.body["max_tokens"] > 1 else "a"}, echo=echo
+        )
 
     for echo in (True, False):
         with FakeServer(script(echo)) as server:
             generator = engine(server)
             for _ in range(2):
-                ((start,), (found,)) = generator.generate(prefixes, Sampling())
+                (start,), (found,) = generator.generate(prefixes, Sampling())
                 assert found.steps == ("One. ", "Two. ", "One. Two. ")
                 assert start.steps == ("One. Two. ",)
-            # It is asked once, for one token; and not where nothing is continued, or the text itself is sent.
+            # It is asked once, for one token; and not where nothing is continued, or the text
+            # itself is sent.
             assert [q.body["max_tokens"] for q in server.asked].count(1) == 1
             generator.generate([A], Sampling())
             engine(server, api="completions").generate(prefixes, Sampling())
@@ -115,7 +132,9 @@ def test_a_splitter_that_changes_the_text_is_refused() -> None:
 
 
 def test_completions_send_the_text_itself() -> None:
-    talk = Prompt(messages=(Message(role="system", content="Be brief."), Message(role="user", content="Hi")))
+    talk = Prompt(
+        messages=(Message(role="system", content="Be brief."), Message(role="user", content="Hi"))
+    )
     found, asked = ask(lambda _: OK, [Prefix(talk, ("Hel", "lo"))], api="completions", tries=1)
     assert texts(found[0])[0].startswith("Hello<")
     assert asked[0].body["prompt"] == "Be brief.\n\nHi\n\nHello"
@@ -126,19 +145,26 @@ def test_completions_send_the_text_itself() -> None:
 
 
 def test_extra_settings_have_the_last_word() -> None:
-    _, asked = ask(lambda _: OK, [A], extra={"max_tokens": None, "max_completion_tokens": 5, "temperature": 0.1})
+    _, asked = ask(
+        lambda _: OK,
+        [A],
+        extra={"max_tokens": None, "max_completion_tokens": 5, "temperature": 0.1},
+    )
     assert "max_tokens" not in asked[0].body
     assert (asked[0].body["max_completion_tokens"], asked[0].body["temperature"]) == (5, 0.1)
 
 
 def test_prefixes_of_a_prompt_go_together() -> None:
-    prefixes = [Prefix(p.prompt, steps) for steps in [("x", "y"), ("z",), (), ("x",)] for p in (A, B)]
+    prefixes = [
+        Prefix(p.prompt, steps) for steps in [("x", "y"), ("z",), (), ("x",)] for p in (A, B)
+    ]
     _, asked = ask(lambda _: OK, prefixes, concurrency=1, echoes=False)
     order = ["", "x", "xy", "z"]
     assert [q.text for q in asked] == [p.prompt.text + steps for p in (A, B) for steps in order]
 
 
-# --- seeds ----------------------------------------------------------------------------------------------------------
+# --- seeds
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_sample_is_a_function_of_seed_prefix_and_number() -> None:
@@ -153,7 +179,8 @@ def test_a_sample_is_a_function_of_seed_prefix_and_number() -> None:
     assert sampled([A, B, steps], 6, concurrency=1, n_per_request=4) == whole
     assert sampled([A], 6, seed=4) != whole[:1]
     assert sampled([dataclasses.replace(A, first=2)], 4) == [whole[0][2:]]
-    # The same prefix twice in one call: two groups of other samples. Steps are told apart by where they are cut.
+    # The same prefix twice in one call: two groups of other samples. Steps are told apart by where
+    # they are cut.
     assert sampled([A, A], 3) == [whole[0][:3], whole[0][3:]]
     assert sampled([Prefix(A.prompt, ("ab",))], 1)[0][0] != whole[2][0]
 
@@ -179,10 +206,14 @@ def test_a_server_that_does_not_sample_is_noticed(caplog: pytest.LogCaptureFixtu
     assert "all 2 samples of each of the first 5 prefixes are the same" in line
 
 
-# --- what may pass is asked for again -------------------------------------------------------------------------------
+# --- what may pass is asked for again
+# -------------------------------------------------------------------------------
 
 PASSING = {
-    **{str(status): Reply(status, {"error": {"message": "later"}}) for status in (408, 409, 425, 429, 500, 502, 503)},
+    **{
+        str(status): Reply(status, {"error": {"message": "later"}})
+        for status in (408, 409, 425, 429, 500, 502, 503)
+    },
     "429 with seconds": Reply(429, headers={"Retry-After": "0"}),
     "429 with a date": Reply(429, headers={"Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT"}),
     "429 with nonsense": Reply(429, headers={"Retry-After": "soon"}),
@@ -208,7 +239,9 @@ PASSING = {
 
 @pytest.mark.parametrize("name", PASSING)
 def test_what_may_pass_is_asked_for_again(name: str) -> None:
-    found, asked = ask(once(PASSING[name]), [A], Sampling(n=2), timeout_s=0.4 if name == "late" else 5.0)
+    found, asked = ask(
+        once(PASSING[name]), [A], Sampling(n=2), timeout_s=0.4 if name == "late" else 5.0
+    )
     assert texts(found[0]) == [f"<{seed}>" for seed in sorted({q.body["seed"] for q in asked})]
     assert len(asked) == 4
     assert [q.same for q in asked].count(1) == 2
@@ -217,7 +250,11 @@ def test_what_may_pass_is_asked_for_again(name: str) -> None:
 @pytest.mark.parametrize("name", PASSING)
 def test_what_does_not_pass_is_no_response(name: str) -> None:
     found, asked = ask(
-        when("beta", PASSING[name]), [A, B, C], Sampling(n=2), timeout_s=0.3 if name == "late" else 5.0, tries=3
+        when("beta", PASSING[name]),
+        [A, B, C],
+        Sampling(n=2),
+        timeout_s=0.3 if name == "late" else 5.0,
+        tries=3,
     )
     assert [len(texts(found[i])) for i in (0, 2)] == [2, 2]
     assert isinstance(found[1], Unscored)
@@ -229,7 +266,10 @@ def test_what_does_not_pass_is_no_response(name: str) -> None:
 def test_generate_names_the_first_prefix_without_responses() -> None:
     with FakeServer(when("a", Reply(500, {"error": "out of memory"}))) as server:
         prefixes = [Prefix(Prompt.of(text)) for text in ("x", "a", "y", "ab")]
-        with pytest.raises(BackendError, match=r"2 of 4 prefixes have no responses; prefix 1: 500 .*: out of memory"):
+        with pytest.raises(
+            BackendError,
+            match=r"2 of 4 prefixes have no responses; prefix 1: 500 .*: out of memory",
+        ):
             engine(server, concurrency=1).generate(prefixes, Sampling())
 
 
@@ -254,7 +294,9 @@ def test_retry_after_holds_back_every_request() -> None:
 
 
 def test_another_failure_holds_back_nobody_else() -> None:
-    with FakeServer(lambda q: Reply(500, headers={"Retry-After": "0.4"}) if q.number == 0 else OK) as server:
+    with FakeServer(
+        lambda q: Reply(500, headers={"Retry-After": "0.4"}) if q.number == 0 else OK
+    ) as server:
         found = engine(server, concurrency=2).stream([A, B, C], Sampling())
         last = [next(found)[0] for _ in range(3)][-1]
     assert server.asked[0].text == [A, B, C][last].prompt.text
@@ -277,13 +319,16 @@ def test_so_many_requests_at_once_and_no_more() -> None:
     assert len(server.asked) == 12
 
 
-# --- what does not pass ---------------------------------------------------------------------------------------------
+# --- what does not pass
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_refused_prefix_is_unscored_at_once(status: int) -> None:
     message = "This model's maximum context length is 2048 tokens.\n" + "x" * 500
-    found, asked = ask(when("beta", Reply(status, {"error": {"message": message}})), [A, B, C], Sampling(n=2))
+    found, asked = ask(
+        when("beta", Reply(status, {"error": {"message": message}})), [A, B, C], Sampling(n=2)
+    )
     assert found[1].reason.startswith(f"refused: {status}")
     assert "maximum context length is 2048 tokens. xxx" in found[1].reason
     assert len(found[1].reason) < 300
@@ -296,20 +341,28 @@ def test_a_filtered_sample_leaves_its_prefix_without_responses() -> None:
         return Reply(choice={"finish_reason": "content_filter"}) if asked.number == 1 else OK
 
     found, asked = ask(script, [A], Sampling(n=4), concurrency=1)
-    assert found == {0: Unscored(reason="the server ended a sample with finish_reason 'content_filter'")}
+    assert found == {
+        0: Unscored(reason="the server ended a sample with finish_reason 'content_filter'")
+    }
     assert len(asked) == 2  # The rest would have been for nothing.
 
 
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (Reply(401, {"error": {"message": f"Incorrect API key provided: {KEY}"}}), "OPENAI_API_KEY"),
+        (
+            Reply(401, {"error": {"message": f"Incorrect API key provided: {KEY}"}}),
+            "OPENAI_API_KEY",
+        ),
         (Reply(403, {"error": "no"}), "OPENAI_API_KEY"),
         (Reply(404, {"detail": "Not Found"}), "model's name and the base URL"),
         (Reply(400, {"error": {"message": "no", "code": "model_not_found"}}), "model's name"),
         (Reply(429, {"error": {"message": "no", "code": "insufficient_quota"}}), "quota"),
         (Reply(429, headers={"Retry-After": "3600"}), "asks to wait 3,600 s"),
-        (Reply(307, headers={"Location": "http://elsewhere/{0.__class__}/v1"}), "http://elsewhere/{0.__class__}/v1"),
+        (
+            Reply(307, headers={"Location": "http://elsewhere/{0.__class__}/v1"}),
+            "http://elsewhere/{0.__class__}/v1",
+        ),
     ],
 )
 def test_what_no_request_would_survive_ends_all(reply: Reply, message: str) -> None:
@@ -328,10 +381,13 @@ def test_a_server_that_is_down_is_given_up_soon() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-        stream = OpenAI(base_url=url, model="m", tries=2, backoff_s=0.001, concurrency=2).stream(MANY, Sampling())
+        stream = OpenAI(base_url=url, model="m", tries=2, backoff_s=0.001, concurrency=2).stream(
+            MANY, Sampling()
+        )
         found: list[Any] = []
         with pytest.raises(
-            BackendError, match=r"[34] prefixes in a row got nothing .*ConnectError.*Is the server running"
+            BackendError,
+            match=r"[34] prefixes in a row got nothing .*ConnectError.*Is the server running",
         ):
             found.extend(stream)
     assert 3 <= len(found) <= 4
@@ -375,7 +431,8 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         OpenAI(base_url="http://localhost:1/v1", model="m").generate([A], Sampling())
 
 
-# --- streaming ------------------------------------------------------------------------------------------------------
+# --- streaming
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_prefix_is_handed_over_while_others_are_under_way() -> None:
@@ -427,10 +484,13 @@ def test_items_come_before_the_error() -> None:
         next(items)
 
 
-# --- keys, settings, log --------------------------------------------------------------------------------------------
+# --- keys, settings, log
+# --------------------------------------------------------------------------------------------
 
 
-def test_the_key_is_sent_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_key_is_sent_and_shown_nowhere(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING)
     with FakeServer(once(Reply(500, {"error": {"message": f"bad key {KEY}"}}))) as server:
         generator = engine(server)
@@ -440,7 +500,7 @@ def test_the_key_is_sent_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch, capl
         settings = dataclasses.replace(generator, render=str, split=str)
         assert (
             KEY
-            not in f"{generator!r}{vars(generator)}{config.to_json([settings.base_url, settings.extra])}{caplog.text}"
+            not in f"{generator!r}{vars(generator)}{config.to_json([settings.base_url, settings.extra])}{caplog.text}"  # noqa: E501
         )
         monkeypatch.delenv("OPENAI_API_KEY")
         generator.generate([B], Sampling())
@@ -474,13 +534,17 @@ def test_settings_are_checked(settings: dict[str, Any]) -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("sampling", [{"n": 0}, {"max_tokens": 0}, {"stop": ("",)}, {"temperature": -1}, {"top_p": 0}])
+@pytest.mark.parametrize(
+    "sampling", [{"n": 0}, {"max_tokens": 0}, {"stop": ("",)}, {"temperature": -1}, {"top_p": 0}]
+)
 def test_sampling_is_checked(sampling: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         OpenAI(base_url="http://localhost/v1", model="m").generate([A], Sampling(**sampling))
 
 
-def test_one_line_a_minute_of_each_kind(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_line_a_minute_of_each_kind(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def script(asked: Asked) -> Reply:
         return [Reply(500, {"error": "a\x1b[31m\nb"}), Reply(429), OK][asked.same]
 
@@ -522,7 +586,8 @@ def test_shorten() -> None:
     assert shorten("x" * 300, 10) == "xxxxxxx..."
 
 
-# --- choices --------------------------------------------------------------------------------------------------------
+# --- choices
+# --------------------------------------------------------------------------------------------------
 
 
 def answer(*found: dict[str, Any], tokens: Any = None) -> dict[str, Any]:
@@ -558,13 +623,17 @@ STOPS = ("\n", "END")
         (one("a\n", stop_reason="\n"), STOPS, ("a\n", False)),
     ],
 )
-def test_ends_and_stops(choice: dict[str, Any], stop: tuple[str, ...], expected: tuple[str, bool]) -> None:
+def test_ends_and_stops(
+    choice: dict[str, Any], stop: tuple[str, ...], expected: tuple[str, bool]
+) -> None:
     assert choices(answer(choice), count=1, stop=stop) == [Choice(*expected, None)]
 
 
 def test_a_server_that_keeps_stops_ends_by_itself_without_one() -> None:
     assert choices(answer(one()), count=1, stop=STOPS, keeps_stop=True) == [Choice("a", True, None)]
-    assert choices(answer(one("a\n")), count=1, stop=STOPS, keeps_stop=True) == [Choice("a\n", False, None)]
+    assert choices(answer(one("a\n")), count=1, stop=STOPS, keeps_stop=True) == [
+        Choice("a\n", False, None)
+    ]
 
 
 def test_what_cannot_be_known_is_not_guessed() -> None:
@@ -607,7 +676,9 @@ def test_unfinished_and_stopped_samples_through_the_server() -> None:
 def test_bodies_are_plain_ascii_json() -> None:
     with (
         FakeServer() as server,
-        contextlib.closing(engine(server).stream([Prefix(Prompt.of("π 🙂 \x00"))], Sampling())) as found,
+        contextlib.closing(
+            engine(server).stream([Prefix(Prompt.of("π 🙂 \x00"))], Sampling())
+        ) as found,
     ):
         assert isinstance(next(found)[1], list)
     assert json.loads(json.dumps(server.asked[0].body))["messages"][0]["content"] == "π 🙂 \x00"

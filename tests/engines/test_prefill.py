@@ -15,13 +15,16 @@ WINDOWED = {"mistral", "gemma2", "gemma3_text"}
 
 
 def small(architecture: str, **changes: Any) -> Any:
-    """In float64; but for Gemma 2, whose eager attention is in float32 all the same and makes padding NaN then."""
+    """In float64; but for Gemma 2, whose eager attention is in float32 all the same and makes
+    padding NaN then."""
     model = tiny.causal(architecture, initializer_range=0.3, **changes)
     return model if architecture == "gemma2" else model.double()
 
 
 def words(seed: int, count: int) -> tuple[int, ...]:
-    return tuple(torch.randint(2, 300, (count,), generator=torch.Generator().manual_seed(seed)).tolist())
+    return tuple(
+        torch.randint(2, 300, (count,), generator=torch.Generator().manual_seed(seed)).tolist()
+    )
 
 
 def test_every_architecture_is_known() -> None:
@@ -98,7 +101,9 @@ TREE = [
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 @pytest.mark.parametrize("budget", [8192, 30])
 @torch.inference_mode()
-def test_scores_are_those_of_each_prompt_alone(architecture: str, budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_are_those_of_each_prompt_alone(
+    architecture: str, budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "PASS_TOKENS", budget)
     model = small(architecture, **({"sliding_window": 8} if architecture in WINDOWED else {}))
     share, tolerance = can_share(model), 1e-9 if model.dtype == torch.float64 else 1e-4

@@ -31,7 +31,9 @@ def engine(name: str) -> HuggingFace:
 
 @cache
 def read(name: str, prompt: str = "What is 2 + 2?") -> tuple[int, ...]:
-    (sequence,) = engine(name).encoder.encode([(Prompt.of(prompt), Response(steps=(), finished=False))])
+    (sequence,) = engine(name).encoder.encode(
+        [(Prompt.of(prompt), Response(steps=(), finished=False))]
+    )
     return tuple(sequence.ids)
 
 
@@ -45,12 +47,16 @@ def texts(name: str, ids: Sequence[int]) -> list[str]:
     before = [read(name)[-1]]
 
     def decoded(some: list[int]) -> str:
-        return str(tokenizer.decode(some, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(
+            tokenizer.decode(some, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )
 
     return [decoded([*before, *ids[: k + 1]])[len(decoded(before)) :] for k in range(len(ids))]
 
 
-def written(name: str, ids: Sequence[int], steps: Sequence[str], before: Sequence[str] = ()) -> Sample:
+def written(
+    name: str, ids: Sequence[int], steps: Sequence[str], before: Sequence[str] = ()
+) -> Sample:
     response = Response(steps=(*before, *steps))
     return Sample(response, read(name), tuple(ids), (0.0,) * len(ids))
 
@@ -59,7 +65,8 @@ def brute(name: str, ids: Sequence[int], steps: Sequence[str]) -> list[int]:
     """The first token after which a step's text is there; the last token for the last step."""
     said = texts(name, ids)
     ends = [
-        next(k for k, text in enumerate(said) if text.startswith("".join(steps[: s + 1]))) for s in range(len(steps))
+        next(k for k, text in enumerate(said) if text.startswith("".join(steps[: s + 1])))
+        for s in range(len(steps))
     ]
     return [*ends[:-1], len(ids) - 1]
 
@@ -89,13 +96,18 @@ def test_by_hand_with_a_token_a_byte(steps: list[str], ends: list[int]) -> None:
     (["so the a", "ns", "wer", ": it is even."], [2, 2, 2, 8]),
 ])  # fmt: skip
 def test_by_hand_with_a_token_a_word(steps: list[str], ends: list[int]) -> None:
-    ids = [*tokens("merges", "so the answer: it is even."), engine("merges").encoder.tokenizer.eos_token_id]
+    ids = [
+        *tokens("merges", "so the answer: it is even."),
+        engine("merges").encoder.tokenizer.eos_token_id,
+    ]
     assert len(ids) == 9
     assert engine("merges").step_ends(written("merges", ids, steps)) == ends
 
 
 LETTERS = st.text(alphabet="ab 🙂é€к\n", max_size=8)
-WORDS = st.sampled_from(["so the answer", " it is even.", "The sum is 42", " Step", "ки", "\n\n", "🙂🙂", ""])
+WORDS = st.sampled_from(
+    ["so the answer", " it is even.", "The sum is 42", " Step", "ки", "\n\n", "🙂🙂", ""]
+)
 CASES = given(
     pieces=st.lists(st.one_of(LETTERS, WORDS), min_size=1, max_size=4),
     lost=st.integers(0, 3),
@@ -149,7 +161,9 @@ def test_an_empty_response_has_no_steps() -> None:
 def test_of_samples_that_the_engine_wrote(name: str, stop: tuple[str, ...]) -> None:
     # Every character a step.
     shared = engine(name)
-    generator = HuggingFace(shared.model, shared.encoder.tokenizer, layout=shared.encoder.layout, split=list)
+    generator = HuggingFace(
+        shared.model, shared.encoder.tokenizer, layout=shared.encoder.layout, split=list
+    )
     prefix = Prefix(Prompt.of("What is 2 + 2?"))
     counts = []
     for sample in generator.sample([prefix], Sampling(n=12, max_tokens=12, seed=2, stop=stop))[0]:

@@ -13,7 +13,9 @@ from assay.types import Prompt, Ranking, Response, Score, StepLabels, Unscored
 def ranking(prompt, grades, lengths=None):
     lengths = lengths or range(1, len(grades) + 1)
     return Ranking(
-        prompt=Prompt.of(prompt), responses=tuple(Response.of("x" * n) for n in lengths), grades=tuple(grades)
+        prompt=Prompt.of(prompt),
+        responses=tuple(Response.of("x" * n) for n in lengths),
+        grades=tuple(grades),
     )
 
 
@@ -53,16 +55,25 @@ def test_by_hand():
 
 def test_pairwise_and_auroc_by_brute_force():
     rng = np.random.default_rng(1)
-    grades, values = rng.integers(0, 2, (12, 6)).astype(float), rng.integers(0, 4, (12, 6)).astype(float)
-    report = evaluate([ranking(f"p{i}", g) for i, g in enumerate(grades)], [scored(v) for v in values])
+    grades, values = (
+        rng.integers(0, 2, (12, 6)).astype(float),
+        rng.integers(0, 4, (12, 6)).astype(float),
+    )
+    report = evaluate(
+        [ranking(f"p{i}", g) for i, g in enumerate(grades)], [scored(v) for v in values]
+    )
     shares = []
     for g, v in zip(grades, values, strict=True):
-        pairs = [(i, j) if g[i] > g[j] else (j, i) for i, j in combinations(range(6), 2) if g[i] != g[j]]
+        pairs = [
+            (i, j) if g[i] > g[j] else (j, i) for i, j in combinations(range(6), 2) if g[i] != g[j]
+        ]
         if pairs:
             shares.append(np.mean([(v[i] > v[j]) + (v[i] == v[j]) / 2 for i, j in pairs]))
     assert report.metrics["pairwise_accuracy"].value == pytest.approx(np.mean(shares))
     up, down = values[grades == 1], values[grades == 0]
-    assert report.metrics["auroc"].value == pytest.approx(np.mean([(a > b) + (a == b) / 2 for a in up for b in down]))
+    assert report.metrics["auroc"].value == pytest.approx(
+        np.mean([(a > b) + (a == b) / 2 for a in up for b in down])
+    )
     assert report.metrics["auroc"].n == 12
 
 
@@ -76,7 +87,10 @@ def test_grades_that_are_not_labels_have_no_auroc_and_no_vote():
 
 def test_votes_stand_beside_the_scorer_where_answers_are_given():
     records = [ranking("a", [1, 1, 0]), ranking("b", [0, 1, 0])]
-    scores, answers = [scored([0.2, 0.3, 0.9]), scored([0.1, 0.9, 0.2])], [["4", "4", "5"], ["7", "8", "7"]]
+    scores, answers = (
+        [scored([0.2, 0.3, 0.9]), scored([0.1, 0.9, 0.2])],
+        [["4", "4", "5"], ["7", "8", "7"]],
+    )
     report = evaluate(records, scores, answers=answers, probabilities=True, ns=[3])
     assert report.rulers["best_of_3/majority"].value == 0.5
     assert report.rulers["best_of_3/weighted_majority"].value == 0.5
@@ -140,9 +154,14 @@ def test_rows_without_a_label_are_left_out_and_counted():
     p, right = pools(10)
     records, scores = outcome_records(p, right)
     extra = StepLabels(prompt=Prompt.of("question 1"), response=Response.of("?"), labels=(None,))
-    report = evaluate([*records, extra], [*scores, [Score(value=0.5)]], probabilities=True, resamples=50)
+    report = evaluate(
+        [*records, extra], [*scores, [Score(value=0.5)]], probabilities=True, resamples=50
+    )
     assert report.notes[0] == "1 of 81 rows have no label and were left out"
-    assert report.metrics["auroc"].value == evaluate(records, scores, resamples=50).metrics["auroc"].value
+    assert (
+        report.metrics["auroc"].value
+        == evaluate(records, scores, resamples=50).metrics["auroc"].value
+    )
 
 
 def test_pools_of_different_sizes_share_one_set_of_prompts_over_the_curve():
@@ -167,5 +186,12 @@ def test_json_has_no_nan_and_flat_curves():
     body = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert math.isnan(report.metrics["auroc"].value)
     assert body["metrics"]["auroc"]["value"] is None
-    assert body["curves"]["scorer"][0].keys() == {"n", "value", "low", "high", "prompts", "unscored"}
+    assert body["curves"]["scorer"][0].keys() == {
+        "n",
+        "value",
+        "low",
+        "high",
+        "prompts",
+        "unscored",
+    }
     assert body["curves"]["scorer"][1]["n"] == 2

@@ -14,15 +14,21 @@ def pair(prompt, first, second, prefer=1.0):
 
 
 def scored(*values):
-    return [[Unscored(reason="test") if v is None else Score(value=v) for v in two] for two in values]
+    return [
+        [Unscored(reason="test") if v is None else Score(value=v) for v in two] for two in values
+    ]
 
 
 def planted(n, slope=1.0, seed=0):
-    """Pairs whose preference follows sigmoid(slope x score difference), two a prompt, in random order."""
+    """Pairs whose preference follows sigmoid(slope x score difference), two a prompt, in random
+    order."""
     rng = np.random.default_rng(seed)
     s = rng.normal(size=(n, 2)) * 1.5
     prefer = (rng.random(n) < expit(slope * (s[:, 0] - s[:, 1]))).astype(float)
-    records = [pair(f"p{i // 2}", "x" * rng.integers(1, 20), "x" * rng.integers(1, 20), prefer[i]) for i in range(n)]
+    records = [
+        pair(f"p{i // 2}", "x" * rng.integers(1, 20), "x" * rng.integers(1, 20), prefer[i])
+        for i in range(n)
+    ]
     return records, [[Score(value=float(a)), Score(value=float(b))] for a, b in s]
 
 
@@ -60,13 +66,17 @@ def test_every_number_is_indifferent_to_order_in_pairs_and_to_a_shift_of_each_pr
     again = evaluate(swapped, moved, resamples=200)
     for name, estimate in report.metrics.items():
         other = again.metrics[name]
-        assert (estimate.value, estimate.low, estimate.high) == pytest.approx((other.value, other.low, other.high))
+        assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
+            (other.value, other.low, other.high)
+        )
     for name, estimate in report.rulers.items():
         assert estimate.value == pytest.approx(again.rulers[name].value)
 
 
 def test_the_scorer_is_tested_against_the_better_length_ruler():
-    records = [pair(f"p{i}", "x", "xx") for i in range(12)] + [pair(f"q{i}", "xx", "x") for i in range(2)]
+    records = [pair(f"p{i}", "x", "xx") for i in range(12)] + [
+        pair(f"q{i}", "xx", "x") for i in range(2)
+    ]
     report = evaluate(records, scored(*[(0, 1)] * 10, *[(1, 0)] * 4))
     # Shorter is right in the first 12, the scorer in the last 4.
     test = report.tests["accuracy/shorter"]
@@ -90,8 +100,13 @@ def test_length_scorer_ties_with_its_ruler():
     records, _ = planted(200)
     scores = [[Score(value=-float(len(r.text))) for r in record.responses] for record in records]
     report = evaluate(records, scores, resamples=100)
-    assert report.metrics["accuracy"].value == pytest.approx(report.rulers["accuracy/shorter"].value)
-    longer, shorter = report.rulers["accuracy/longer"].value, report.rulers["accuracy/shorter"].value
+    assert report.metrics["accuracy"].value == pytest.approx(
+        report.rulers["accuracy/shorter"].value
+    )
+    longer, shorter = (
+        report.rulers["accuracy/longer"].value,
+        report.rulers["accuracy/shorter"].value,
+    )
     assert longer + shorter == pytest.approx(1)
 
 

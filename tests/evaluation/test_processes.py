@@ -87,7 +87,9 @@ def test_everything_unscored():
 
 def test_groups_of_gives_what_a_scorer_scores():
     step = labelled("a", 1, 0)
-    two = Preference(prompt=Prompt.of("b"), responses=(Response.of("x"), Response.of("y")), prefer=1.0)
+    two = Preference(
+        prompt=Prompt.of("b"), responses=(Response.of("x"), Response.of("y")), prefer=1.0
+    )
     assert [len(group.responses) for group in groups_of([step, two])] == [1, 2]
     assert groups_of([step])[0].prompt == step.prompt
     assert type(groups_of([two])[0]).__name__ == "Group"
@@ -97,7 +99,9 @@ def test_groups_of_gives_what_a_scorer_scores():
 
 def test_refusals():
     step = labelled("a", 1)
-    two = Preference(prompt=Prompt.of("b"), responses=(Response.of("x"), Response.of("y")), prefer=1.0)
+    two = Preference(
+        prompt=Prompt.of("b"), responses=(Response.of("x"), Response.of("y")), prefer=1.0
+    )
     one = [Score(value=0.0)]
     with pytest.raises(DataError, match="no record"):
         evaluate([], [])
@@ -110,4 +114,6 @@ def test_refusals():
     with pytest.raises(DataError, match="no record has a label"):
         evaluate([labelled("a", None)], [one])
     with pytest.raises(DataError, match="outside \\[0, 1\\]"):
-        evaluate([labelled("a", 1), labelled("a", 0)], [[Score(value=3.0)], one], probabilities=True)
+        evaluate(
+            [labelled("a", 1), labelled("a", 0)], [[Score(value=3.0)], one], probabilities=True
+        )

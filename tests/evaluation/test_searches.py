@@ -3,7 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from assay.evaluation.searches import Point, at_tokens, gain_at_tokens, mean_of, nothing_had, point_of, shared_budgets
+from assay.evaluation.searches import (
+    Point,
+    at_tokens,
+    gain_at_tokens,
+    mean_of,
+    nothing_had,
+    point_of,
+    shared_budgets,
+)
 from assay.protocols import SearchResult, Spent
 from assay.types import Group, Prompt, Response, Score, Unscored
 
@@ -20,21 +28,37 @@ def result(tokens: int | None, samples: int = 1, scored: int | None = 5) -> Sear
 
 def test_a_point_of_results() -> None:
     gold = [Score(value=1.0), None, Unscored(reason="so"), Score(value=0.0)]
-    found = point_of(4, [result(10), result(20), result(30, scored=None), result(40, samples=5)], gold)
+    found = point_of(
+        4, [result(10), result(20), result(30, scored=None), result(40, samples=5)], gold
+    )
     assert (found.n, found.tokens, found.samples, found.scored_tokens) == (4, 25.0, 2.0, None)
     assert found.right_P[[0, 1, 3]].tolist() == [1.0, 0.0, 0.0]  # nothing chosen is not right
     assert math.isnan(found.right_P[2])
-    assert (found.accuracy.value, found.accuracy.n, found.accuracy.unscored) == (pytest.approx(1 / 3), 3, 1)
+    assert (found.accuracy.value, found.accuracy.n, found.accuracy.unscored) == (
+        pytest.approx(1 / 3),
+        3,
+        1,
+    )
     assert point_of(1, [result(None), result(3)], [None, None]).tokens is None
 
 
 def test_what_a_prompt_did_not_get_is_not_the_strategys_to_answer_for() -> None:
     prompt = Prompt.of("q", reference="1")
 
-    def of(*texts: str, samples: int = 0, missing: int = 0, failed: tuple[str, ...] = (), done: bool = True) -> str:
-        group = Group(prompt=prompt, responses=tuple(Response(steps=(text,), finished=done) for text in texts))
+    def of(
+        *texts: str,
+        samples: int = 0,
+        missing: int = 0,
+        failed: tuple[str, ...] = (),
+        done: bool = True,
+    ) -> str:
+        group = Group(
+            prompt=prompt, responses=tuple(Response(steps=(text,), finished=done) for text in texts)
+        )
         spent = Spent(samples=samples, missing=missing, generated_tokens=7 * samples)
-        found = SearchResult(group=group, scores=(None,) * len(texts), choice=None, spent=spent, failed=failed)
+        found = SearchResult(
+            group=group, scores=(None,) * len(texts), choice=None, spent=spent, failed=failed
+        )
         right = point_of(1, [found], [None]).right_P[0]
         # Wrong where there was something and nothing was chosen; not known where there was nothing.
         assert math.isnan(right) if nothing_had(found) else right == 0.0
@@ -46,7 +70,9 @@ def test_what_a_prompt_did_not_get_is_not_the_strategys_to_answer_for() -> None:
     assert of("no answer", samples=1) == ""
     assert of("cut off", samples=1, done=False) == ""
     assert of("no answer", samples=1, missing=1, failed=("400",)) == ""
-    refused = SearchResult(group=Group(prompt=prompt, responses=()), scores=(), choice=None, spent=Spent(missing=1))
+    refused = SearchResult(
+        group=Group(prompt=prompt, responses=()), scores=(), choice=None, spent=Spent(missing=1)
+    )
     assert point_of(1, [result(10), refused], [Score(value=1.0), None]).tokens == 10
 
 
@@ -77,7 +103,10 @@ def test_a_gain_is_paired_by_prompt() -> None:
 
 
 def test_budgets_are_those_that_two_strategies_reach() -> None:
-    one, other = [point(1, 10.0, 1.0), point(8, 80.0, 1.0)], [point(1, 20.0, 1.0), point(8, 160.0, 1.0)]
+    one, other = (
+        [point(1, 10.0, 1.0), point(8, 80.0, 1.0)],
+        [point(1, 20.0, 1.0), point(8, 160.0, 1.0)],
+    )
     assert shared_budgets([one, other]) == [20, 40, 80]
     assert shared_budgets([one]) == []
     assert shared_budgets([[point(1, 10.0, 1.0)], [point(1, 20.0, 1.0)]]) == []

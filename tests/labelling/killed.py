@@ -37,7 +37,11 @@ def main(folder: Path) -> None:
     given = []
     for i in range(40):
         prompt = Prompt.of(f"How many {i}?", reference="11")
-        given.append(solution("+" * (i % 6) + "-" * (5 - i % 6), answer="11" if i % 6 == 5 else "1", prompt=prompt))
+        given.append(
+            solution(
+                "+" * (i % 6) + "-" * (5 - i % 6), answer="11" if i % 6 == 5 else "1", prompt=prompt
+            )
+        )
     with Ledger(folder / "ledger.jsonl") as ledger:
         records = Adaptive()(given, rollouts(Slow(value), ledger))
         records += MonteCarlo(rollouts=6, label="soft")(given, rollouts(SlowAtOnce(value), ledger))

@@ -1,4 +1,5 @@
-"""A policy whose chance to finish right from each prefix is known, and a checker of what it writes."""
+"""A policy whose chance to finish right from each prefix is known, and a checker of what it
+writes."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,8 @@ from assay.types import Prompt, Response, Score, Unscored
 
 @dataclass
 class Coin:
-    """Sample k of a prefix is right where a number drawn from seed, prefix and k is below the prefix's value."""
+    """Sample k of a prefix is right where a number drawn from seed, prefix and k is below the
+    prefix's value."""
 
     value: Callable[[tuple[str, ...]], float]
     fails: Callable[[tuple[str, ...]], bool] = lambda steps: False
@@ -26,7 +28,9 @@ class Coin:
         return [self.one(prefix, sampling.seed, prefix.first + k) for k in range(sampling.n)]
 
     def one(self, prefix: Prefix, seed: int, number: int) -> Response:
-        digest = hashlib.sha256(repr((seed, prefix.prompt.text, prefix.steps, number)).encode()).digest()
+        digest = hashlib.sha256(
+            repr((seed, prefix.prompt.text, prefix.steps, number)).encode()
+        ).digest()
         right = int.from_bytes(digest[:8]) / 2**64 < self.value(prefix.steps)
         return Response(steps=(*prefix.steps, "so ", "11" if right else "1"), meta={"tokens": 2})
 
@@ -34,7 +38,9 @@ class Coin:
 class Stream(Coin):
     """The same, one prefix at a time, in reverse; some prefixes get nothing."""
 
-    def stream(self, prefixes: Sequence[Prefix], sampling: Sampling) -> Iterator[tuple[int, list[Response] | Unscored]]:
+    def stream(
+        self, prefixes: Sequence[Prefix], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Response] | Unscored]]:
         for i in reversed(range(len(prefixes))):
             if self.fails(prefixes[i].steps):
                 yield i, Unscored(reason="the server is tired")
@@ -54,7 +60,11 @@ class LastWord:
 
     def verify(self, text: str, reference: str) -> Score | Unscored:
         answer = self.extract(text)
-        return Unscored(reason="no answer") if answer in (None, "?") else Score(value=float(answer == reference))
+        return (
+            Unscored(reason="no answer")
+            if answer in (None, "?")
+            else Score(value=float(answer == reference))
+        )
 
 
 PROMPT = Prompt.of("How many?", reference="11")

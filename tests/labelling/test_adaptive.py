@@ -60,7 +60,9 @@ ROWS = [
 
 
 def test_the_posterior_is_the_sum_over_all_paths() -> None:
-    found = posterior(counts([r for r, _, _ in ROWS], [n for _, n, _ in ROWS], [z for _, _, z in ROWS]), BELIEFS)
+    found = posterior(
+        counts([r for r, _, _ in ROWS], [n for _, n, _ in ROWS], [z for _, _, z in ROWS]), BELIEFS
+    )
     for row, states in zip(ROWS, found, strict=True):
         np.testing.assert_allclose(states, every_path(*row), rtol=1e-9)
 
@@ -73,7 +75,9 @@ def test_shorter_solutions_are_not_disturbed_by_padding() -> None:
         np.array([2, 4]),
         np.array([0.0, 0.0]),
     )
-    np.testing.assert_allclose(posterior(padded, BELIEFS)[0, :2], every_path([2, 0], [3, 1], 0.0), rtol=1e-9)
+    np.testing.assert_allclose(
+        posterior(padded, BELIEFS)[0, :2], every_path([2, 0], [3, 1], 0.0), rtol=1e-9
+    )
     rows = (np.pad(x, ((0, 0), (0, 3))) for x in (padded.right_N_T, padded.judged_N_T))
     wider = Counts(*rows, padded.steps_N, padded.answer_N)
     np.testing.assert_allclose(fit(wider, START), fit(padded, START), rtol=1e-6)
@@ -95,15 +99,20 @@ def test_information_is_the_mutual_information_of_outcome_and_label() -> None:
     states = posterior(known, BELIEFS)
     found = information(known, BELIEFS, states)[0]
     for t in range(3):
-        # Joint of (outcome of one more rollout at t, label of step t), by adding the rollout to the counts.
+        # Joint of (outcome of one more rollout at t, label of step t), by adding the rollout to the
+        # counts.
         joint = np.zeros((2, 2))
         for outcome in (0, 1):
             for state in range(3):
                 a, b = BELIEFS.lost if state == LOST else BELIEFS.sound
                 p = (a + row[0][t]) / (a + b + row[1][t])
-                joint[outcome, int(state == SOUND)] += states[0, t, state] * (p if outcome else 1 - p)
+                joint[outcome, int(state == SOUND)] += states[0, t, state] * (
+                    p if outcome else 1 - p
+                )
         told = sum(
-            joint[x, y] * math.log(joint[x, y] / (joint[x].sum() * joint[:, y].sum())) for x in (0, 1) for y in (0, 1)
+            joint[x, y] * math.log(joint[x, y] / (joint[x].sum() * joint[:, y].sum()))
+            for x in (0, 1)
+            for y in (0, 1)
         )
         assert found[t] == pytest.approx(told, abs=1e-12)
 
@@ -203,7 +212,8 @@ def test_no_step_gets_more_than_the_most() -> None:
 
 
 def test_rollouts_that_tell_nothing_are_not_made() -> None:
-    """A policy that finishes alike from right and wrong prefixes is left alone soon, whatever confidence is asked."""
+    """A policy that finishes alike from right and wrong prefixes is left alone soon, whatever
+    confidence is asked."""
     made = rollouts(Coin(lambda steps: 0.35))
     Adaptive(most=64, confidence=0.999)(responses(42), made)
     assert made.cost.rollouts < 42 * 16
@@ -216,13 +226,16 @@ def test_it_is_the_same_again_and_ends_where_rollouts_fail() -> None:
     records = Adaptive()(responses(21), tired)
     assert all(record.rollouts[1:3] == (0, 0) for record in records)
     for record in records:
-        # From the others the failed steps are inferred, but where something is right before them and nothing after.
+        # From the others the failed steps are inferred, but where something is right before them
+        # and nothing after.
         assert all(y is not None for y in (record.labels[0], *record.labels[3:]))
     assert any(record.labels[1] is not None for record in records)
 
 
 def test_its_labels_are_of_correctness() -> None:
-    assert {record.meaning for record in Adaptive()(responses(3), rollouts(Coin(value)))} == {"correctness"}
+    assert {record.meaning for record in Adaptive()(responses(3), rollouts(Coin(value)))} == {
+        "correctness"
+    }
 
 
 def test_nothing_to_do() -> None:
@@ -248,13 +261,20 @@ def test_a_prefix_that_solutions_share_has_one_evidence_and_no_two_labels() -> N
     given = []
     for k in range(30):
         prompt = Prompt.of(f"q{k}?", reference="11")
-        given += [solution("++", "11", prompt), solution("+-", "1", prompt), solution("+--", "1", prompt)]
+        given += [
+            solution("++", "11", prompt),
+            solution("+-", "1", prompt),
+            solution("+--", "1", prompt),
+        ]
     made = rollouts(Coin(lambda steps: 0.1 if first_error(steps) else 0.3))
     records = Adaptive()(given, made)
     for right, *wrong in zip(*[iter(records)] * 3, strict=True):
         for other in wrong:
             assert (other.right[0], other.rollouts[0]) == (right.right[0], right.rollouts[0])
             assert len({right.labels[0], other.labels[0]} - {None}) < 2
-        assert (wrong[0].right[1], wrong[0].rollouts[1]) == (wrong[1].right[1], wrong[1].rollouts[1])
+        assert (wrong[0].right[1], wrong[0].rollouts[1]) == (
+            wrong[1].right[1],
+            wrong[1].rollouts[1],
+        )
         assert len({wrong[0].labels[1], wrong[1].labels[1]} - {None}) < 2
     assert sum(label is not None for record in records for label in record.labels) > 200

@@ -15,7 +15,9 @@ def value(steps: tuple[str, ...]) -> float:
 @pytest.mark.parametrize("size", range(1, 10))
 def test_it_finds_what_trying_every_step_finds(size: int) -> None:
     """All places of the first error, and none, in few rollouts."""
-    responses = [solution("+" * k + "-" * (size - k)) for k in range(size)] + [solution("+" * size, answer="11")]
+    responses = [solution("+" * k + "-" * (size - k)) for k in range(size)] + [
+        solution("+" * size, answer="11")
+    ]
     coin = Coin(value)
     found = BinarySearch(rollouts=3)(responses, rollouts(coin))
     every = MonteCarlo(rollouts=3)(responses, rollouts(Coin(value)))
@@ -26,7 +28,11 @@ def test_it_finds_what_trying_every_step_finds(size: int) -> None:
 
 
 def test_an_unfinished_response_is_searched_to_its_end() -> None:
-    for marks, expected in {"++++": (1, 1, 1, 1), "++--": (1, 1, 0, 0), "----": (0, 0, 0, 0)}.items():
+    for marks, expected in {
+        "++++": (1, 1, 1, 1),
+        "++--": (1, 1, 0, 0),
+        "----": (0, 0, 0, 0),
+    }.items():
         response = Response(steps=tuple(f"{m} " for m in marks), finished=False)
         (record,) = BinarySearch()([(PROMPT, response)], rollouts(Coin(value)))
         assert record.labels == expected

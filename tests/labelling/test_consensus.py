@@ -40,7 +40,8 @@ def test_only_what_both_see_alike_is_kept() -> None:
     kept, agreement = consensus(first, second)
     assert kept == first[:2]
     assert agreement == Agreement(agree=2, disagree=2, open=1, alone=1)
-    # A judge's copy that repeats a solution with the same labels is harmless, with others it is not.
+    # A judge's copy that repeats a solution with the same labels is harmless, with others it is
+    # not.
     consensus(first, [*second, second[0]])
     with pytest.raises(DataError, match="twice"):
         consensus(first, [*second, labels(1, 1, 1, name="same place")])

@@ -1,4 +1,5 @@
-"""Killed at random, run again until done: every batch once, the labels of a run that nobody disturbed."""
+"""Killed at random, run again until done: every batch once, the labels of a run that nobody
+disturbed."""
 
 import json
 import random

@@ -11,7 +11,12 @@ ODD = 'a "quote"\n\u2028 line, \x00 and \U0001f600'
 
 def batch(prefix: str, first: int, *rights: bool | None) -> RolloutBatch:
     rollouts = tuple(
-        Rollout(steps=(f"{prefix}{first + i}", ODD), right=right, reason="" if right is not None else "?", tokens=i)
+        Rollout(
+            steps=(f"{prefix}{first + i}", ODD),
+            right=right,
+            reason="" if right is not None else "?",
+            tokens=i,
+        )
         for i, right in enumerate(rights)
     )
     return RolloutBatch(prefix=prefix, first=first, rollouts=rollouts, seconds=0.5)

@@ -14,12 +14,16 @@ def test_soft_labels_are_unbiased() -> None:
     n, solutions = 4, 400
     prompts = [Prompt.of(f"How many {i}?", reference="11") for i in range(solutions)]
     responses = [solution("++-", prompt=prompt) for prompt in prompts]
-    records = MonteCarlo(rollouts=n, label="soft")(responses, rollouts(Coin(lambda steps: values[len(steps)])))
+    records = MonteCarlo(rollouts=n, label="soft")(
+        responses, rollouts(Coin(lambda steps: values[len(steps)]))
+    )
     labels = np.array([record.labels for record in records], dtype=float)
     for t, p in values.items():
         error = np.sqrt(p * (1 - p) / (n * solutions))
         assert abs(labels[:, t - 1].mean() - p) < 4 * error
-    assert (labels[:, 3] == 0).all(), "a finished response is its own rollout from after its last step"
+    assert (labels[:, 3] == 0).all(), (
+        "a finished response is its own rollout from after its last step"
+    )
     assert {record.rollouts for record in records} == {(4, 4, 4, 1)}
 
 
@@ -32,7 +36,11 @@ def test_labels_by_hand() -> None:
     start = Tally(9, 10)
     assert MonteCarlo(label="progress").labels(found, start) == (1, 0, 0, 0, 0)
     assert MonteCarlo(label="progress", epsilon=0.3).labels(found, start) == (1, 1, 0, 0, 0)
-    assert MonteCarlo(label="progress").labels([Tally(1, 2), Tally(0, 0), Tally(2, 2)], start) == (0, None, None)
+    assert MonteCarlo(label="progress").labels([Tally(1, 2), Tally(0, 0), Tally(2, 2)], start) == (
+        0,
+        None,
+        None,
+    )
     assert MonteCarlo(label="progress").labels([Tally(1, 2)], Tally(0, 4)) == (0,)
 
 
@@ -51,7 +59,9 @@ def test_an_unfinished_response_has_rollouts_from_its_end() -> None:
 
 
 def test_no_rollout_no_label() -> None:
-    stream = Stream(lambda steps: 0.0 if first_error(steps) else 1.0, fails=lambda steps: len(steps) == 2)
+    stream = Stream(
+        lambda steps: 0.0 if first_error(steps) else 1.0, fails=lambda steps: len(steps) == 2
+    )
     (record,) = MonteCarlo()([solution("++-")], rollouts(stream))
     assert record.labels == (1, None, 0, 0)
     assert record.intervals[1] == (0, 1)

@@ -1,4 +1,5 @@
-"""The prior of adaptive labels against planted policies: right, much weaker, and right whatever went before."""
+"""The prior of adaptive labels against planted policies: right, much weaker, and right whatever
+went before."""
 
 from collections.abc import Callable
 
@@ -29,7 +30,9 @@ def planted(beliefs: Beliefs, size: int, seed: int) -> tuple[list[tuple[Prompt, 
         before = [f"{i}.{t}.{state} " for t, state in enumerate(states[:-1])]
         steps = (*before, f"so {'11' if right else '1'}")
         for t, state in enumerate(states):
-            values[steps[: t + 1]] = float(rng.beta(*(beliefs.lost if state == LOST else beliefs.sound)))
+            values[steps[: t + 1]] = float(
+                rng.beta(*(beliefs.lost if state == LOST else beliefs.sound))
+            )
         given.append((Prompt.of(f"How many {i}?", reference="11"), Response(steps=steps)))
     return given, values
 
@@ -42,13 +45,18 @@ def checked(
     made = rollouts(Coin(value or values.__getitem__))
     labeller = Adaptive()
     counts = labeller.nothing_yet(given, made)
-    places = labeller.places(given, counts, Beliefs.of(START), np.zeros(counts.right_N_T.shape, dtype=np.int64))
-    made.want([(Prefix(given[i][0], given[i][1].steps[: t + 1]), labeller.batch) for i, t in places])
+    places = labeller.places(
+        given, counts, Beliefs.of(START), np.zeros(counts.right_N_T.shape, dtype=np.int64)
+    )
+    made.want(
+        [(Prefix(given[i][0], given[i][1].steps[: t + 1]), labeller.batch) for i, t in places]
+    )
     return prior_check(labeller, given, made, draws=100)
 
 
 def test_a_prior_that_is_right_fits() -> None:
-    """Policies drawn from the prior itself fail in about one of twenty; the prior's own centre hardly ever."""
+    """Policies drawn from the prior itself fail in about one of twenty; the prior's own centre
+    hardly ever."""
     rng = np.random.default_rng(3)
     drawn = START + WIDTH * rng.standard_normal((40, len(START)))
     drawn[:, 4] = np.minimum(drawn[:, 4], drawn[:, 2])
@@ -61,13 +69,17 @@ def test_a_prior_that_is_right_fits() -> None:
 
 
 @pytest.mark.owed
-@pytest.mark.parametrize(("value", "word"), [(0.0, "weaker"), (0.01, "weaker"), (1.0, "more often right")])
+@pytest.mark.parametrize(
+    ("value", "word"), [(0.0, "weaker"), (0.01, "weaker"), (1.0, "more often right")]
+)
 def test_a_policy_that_the_prior_does_not_know_fails_and_is_told(value: float, word: str) -> None:
     check = checked(Beliefs.of(START), 60, 1, lambda steps: value)
     assert check is not None
     assert check.fails
     assert check.right <= check.low or check.right >= check.high
-    assert check.sentence().startswith(f"the prior does not fit: of the first {check.rollouts} rollouts {check.right}")
+    assert check.sentence().startswith(
+        f"the prior does not fit: of the first {check.rollouts} rollouts {check.right}"
+    )
     assert word in check.sentence()
     assert "montecarlo" in check.sentence()
 
@@ -90,11 +102,14 @@ def test_the_expectation_by_hand() -> None:
     assert (check.rollouts, check.right, check.low, check.high) == (2, 2, 0, 2)
     assert check.p > 0.5
     assert not check.can_fail
-    assert check.sentence().startswith("the prior cannot be checked by so few rollouts: of the first 2 rollouts 2 were")
+    assert check.sentence().startswith(
+        "the prior cannot be checked by so few rollouts: of the first 2 rollouts 2 were"
+    )
 
 
 def test_a_solution_counts_once() -> None:
-    """However often it is given, and however many of its steps were tried: equal rollouts are one observation."""
+    """However often it is given, and however many of its steps were tried: equal rollouts are one
+    observation."""
     given = [(Prompt.of("?", reference="11"), Response(steps=("a ", "b ", "c "), finished=False))]
     for labeller in (Adaptive(), Adaptive(structure=False)):
         made = rollouts(Coin(lambda steps: 1.0))

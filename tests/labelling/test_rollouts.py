@@ -124,7 +124,9 @@ def test_a_prompt_without_reference_is_refused() -> None:
 def test_gaps_are_the_missing_numbers(known: set[int], count: int) -> None:
     found = {number: Rollout(steps=(), right=True) for number in known}
     gaps = list(_gaps(found, count))
-    assert [n for first, size in gaps for n in range(first, first + size)] == sorted({*range(count)} - known)
+    assert [n for first, size in gaps for n in range(first, first + size)] == sorted(
+        {*range(count)} - known
+    )
     assert all(a + size < b for (a, size), (b, _) in itertools.pairwise(gaps))
 
 

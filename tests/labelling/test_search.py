@@ -13,11 +13,17 @@ from tests.labelling.planted import PROMPT, Coin, LastWord, first_error, rollout
 
 
 class Walk(Coin):
-    """From a prefix without error a rollout errs at its second step where its number is odd; then it is wrong."""
+    """From a prefix without error a rollout errs at its second step where its number is odd; then
+    it is wrong."""
 
     def one(self, prefix: Prefix, seed: int, number: int) -> Response:
         bad = first_error(prefix.steps)
-        new = ("+ ", "- " if number % 2 else "+ ", f"{number} ", "so 1" if bad or number % 2 else "so 11")
+        new = (
+            "+ ",
+            "- " if number % 2 else "+ ",
+            f"{number} ",
+            "so 1" if bad or number % 2 else "so 11",
+        )
         return Response(steps=(*prefix.steps, *new), meta={"tokens": 10 + number})
 
 
@@ -37,7 +43,12 @@ def test_first_errors_are_found_and_every_state_is_labelled_once() -> None:
         assert steps[: lost + 1] in tree.states
         assert steps[:lost] in tree.states
     records = tree.records("soft")
-    labelled = [r.response.steps[: i + 1] for r in records for i, y in enumerate(r.labels[:-1]) if y is not None]
+    labelled = [
+        r.response.steps[: i + 1]
+        for r in records
+        for i, y in enumerate(r.labels[:-1])
+        if y is not None
+    ]
     assert sorted(labelled) == sorted(steps for steps in tree.states if steps)
     assert all(r.labels[-1] == 0 and r.rollouts[-1] == 1 for r in records)
     assert {y for r in records for y in r.labels} == {0.5, 0.0, None}
@@ -60,10 +71,13 @@ def test_a_prompt_that_is_never_or_always_right_is_not_searched() -> None:
 
 
 class Silent(Walk):
-    """As it does, but every fourth rollout is over at once: it adds no step, and is wrong or what the prefix was."""
+    """As it does, but every fourth rollout is over at once: it adds no step, and is wrong or what
+    the prefix was."""
 
     def one(self, prefix: Prefix, seed: int, number: int) -> Response:
-        return Response(steps=prefix.steps) if number % 4 == 3 else super().one(prefix, seed, number)
+        return (
+            Response(steps=prefix.steps) if number % 4 == 3 else super().one(prefix, seed, number)
+        )
 
 
 class Silence(LastWord):
@@ -81,7 +95,9 @@ def test_a_rollout_without_a_step_goes_wrong_nowhere() -> None:
     assert all(tree.searched)
     assert tree.states[()].tally == Tally(2, 4)
     # A prefix from which something is right is never the wrong solution itself.
-    assert not {*tree.searched} & {steps for steps, state in tree.states.items() if state.tally.right}
+    assert not {*tree.searched} & {
+        steps for steps, state in tree.states.items() if state.tally.right
+    }
     assert all(record.labels[-1] == 0 for record in tree.records("soft"))
     assert made.cost.empty == len(tree.states)
 

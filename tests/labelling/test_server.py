@@ -1,4 +1,5 @@
-"""Labels through a server that fails are those through one that does not; a failed rollout is never a wrong one."""
+"""Labels through a server that fails are those through one that does not; a failed rollout is never
+a wrong one."""
 
 from typing import Any
 
@@ -11,7 +12,10 @@ from assay.types import Prompt
 from tests.engines.fake_server import OK, Asked, FakeServer, Reply
 from tests.labelling.planted import LastWord, solution
 
-GIVEN = [solution(marks, prompt=Prompt.of(f"How many {marks}?", reference="11")) for marks in ("++-", "+--", "---")]
+GIVEN = [
+    solution(marks, prompt=Prompt.of(f"How many {marks}?", reference="11"))
+    for marks in ("++-", "+--", "---")
+]
 FAULTS = (
     Reply(status=429, headers={"Retry-After": "0"}),
     Reply(status=500),
@@ -43,10 +47,20 @@ def down_for_one(asked: Asked) -> Reply:
 def label(script: Any, ledger: Ledger) -> tuple[list[Any], Rollouts]:
     with FakeServer(script) as server:
         generator = OpenAI(
-            base_url=server.url, model="m", api="completions", concurrency=4, tries=6, timeout_s=1.0, backoff_s=0.002
+            base_url=server.url,
+            model="m",
+            api="completions",
+            concurrency=4,
+            tries=6,
+            timeout_s=1.0,
+            backoff_s=0.002,
         )
         rollouts = Rollouts(
-            generator=generator, verifier=LastWord(), sampling=Sampling(seed=1), name="server", ledger=ledger
+            generator=generator,
+            verifier=LastWord(),
+            sampling=Sampling(seed=1),
+            name="server",
+            ledger=ledger,
         )
         return MonteCarlo(rollouts=4, label="soft")(GIVEN, rollouts), rollouts
 

@@ -27,14 +27,15 @@ def test_correlation_by_hand() -> None:
 
 def test_what_is_beside_the_mean_by_hand() -> None:
     features = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).repeat(16, 1)
-    # The reward goes against the feature, the other head half with it: of (1, 2, 3, 4), (0, 1, 0, 1) is 1 / sqrt 5.
+    # The reward goes against the feature, the other head half with it: of (1, 2, 3, 4), (0, 1, 0,
+    # 1) is 1 / sqrt 5.
     rewards = torch.stack([-3 * features, torch.tensor([[0.0, 1.0], [0.0, 1.0]]).repeat(16, 1)])
     heads = torch.tensor([[3.0, 0.0], [-4.0, 3.0]])
     half = 5**-0.5
     assert float(ODIN().beside(rewards, features, heads)) == pytest.approx(1 - half + 0.8)
-    assert float(ODIN(correlation=2.0, orthogonality=0.5).beside(rewards, features, heads)) == pytest.approx(
-        2 * (1 - half) + 0.4
-    )
+    assert float(
+        ODIN(correlation=2.0, orthogonality=0.5).beside(rewards, features, heads)
+    ) == pytest.approx(2 * (1 - half) + 0.4)
     # The heads' lengths are no way out.
     assert float(ODIN().beside(rewards, features, heads * 0.01)) == pytest.approx(1 - half + 0.8)
     with pytest.raises(ConfigError, match="over 31 records is mostly chance"):
@@ -45,17 +46,29 @@ def test_its_value_is_bradley_terry_of_the_sum() -> None:
     values, mask = torch.randn(6, 2, 3), torch.ones(6, 2, 3, dtype=torch.bool)
     targets = torch.rand(6, 2)
     wide = torch.cat([targets, 100 * torch.rand(6, 2)], dim=-1)
-    assert ODIN()(values, wide, mask) == ODIN()(values, targets, mask) == BradleyTerry()(values, targets, mask)
+    assert (
+        ODIN()(values, wide, mask)
+        == ODIN()(values, targets, mask)
+        == BradleyTerry()(values, targets, mask)
+    )
 
 
 def long_words(prompt: Prompt, response: Response) -> float:
     """A feature from outside."""
-    return sum(len(word) > 3 for word in response.text.split()) / len(prompt.text) if response.text else float("nan")
+    return (
+        sum(len(word) > 3 for word in response.text.split()) / len(prompt.text)
+        if response.text
+        else float("nan")
+    )
 
 
 def test_features() -> None:
     response = Response(steps=("one two\n", "three"))
-    assert [ODIN(feature=f).feature_of(Q, response) for f in ("characters", "words", "lines")] == [13, 3, 2]
+    assert [ODIN(feature=f).feature_of(Q, response) for f in ("characters", "words", "lines")] == [
+        13,
+        3,
+        2,
+    ]
     own = ODIN(feature="tests.losses.test_odin:long_words")
     assert own.feature_of(Q, response) == 1
     with pytest.raises(DataError, match="long_words is nan of ''"):

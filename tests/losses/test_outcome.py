@@ -30,7 +30,9 @@ def test_every_token_gives_each_response_the_same_weight() -> None:
     mask = torch.tensor([[[True, True, True]], [[True, False, False]]])
     targets = torch.tensor([[[NAN, NAN, 1.0]], [[0.0, NAN, NAN]]])
     first = (0.3132617 + 1.3132617 + 0.6931472) / 3
-    assert float(Outcome(every_token=True)(values, targets, mask)) == pytest.approx((first + 1.3132617) / 2, abs=1e-6)
+    assert float(Outcome(every_token=True)(values, targets, mask)) == pytest.approx(
+        (first + 1.3132617) / 2, abs=1e-6
+    )
     assert Outcome(every_token=True).reads == "tokens"
 
 

@@ -1,4 +1,5 @@
-"""A tiny model learns planted steps by every step loss, and a ranking's logits have the right sign."""
+"""A tiny model learns planted steps by every step loss, and a ranking's logits have the right
+sign."""
 
 from pathlib import Path
 
@@ -20,8 +21,12 @@ def _one_thread() -> None:
 
 
 def softened(records: list[StepLabels]) -> list[StepLabels]:
-    """As eight rollouts would label: three of them succeed from a right step, none from a wrong one."""
-    return [r.model_copy(update={"labels": tuple(None if y is None else 0.375 * y for y in r.labels)}) for r in records]
+    """As eight rollouts would label: three of them succeed from a right step, none from a wrong
+    one."""
+    return [
+        r.model_copy(update={"labels": tuple(None if y is None else 0.375 * y for y in r.labels)})
+        for r in records
+    ]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +44,8 @@ def test_planted_steps_are_learnt(loss: Loss, soft: bool, tmp_path: Path) -> Non
     if soft:
         records, held = softened(records), softened(held)
     settings = Settings(epochs=10, batch_size=32, learning_rate=5e-3)
-    done = train(planted.model("process"), records, loss=loss, settings=settings, out=tmp_path, held_out=held)
+    done = train(
+        planted.model("process"), records, loss=loss, settings=settings, out=tmp_path, held_out=held
+    )
     assert done.held_out_accuracy is not None
     assert done.held_out_accuracy > 0.95

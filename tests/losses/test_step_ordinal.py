@@ -29,7 +29,10 @@ def test_the_classes_make_one_distribution() -> None:
     mask = torch.ones(1, 1, 1, dtype=torch.bool)
     for z in (-4.0, -0.2, 0.0, 0.7, 9.0):
         value = torch.full((1, 1, 1), z, dtype=torch.float64)
-        total = sum(math.exp(-float(StepOrdinal()(value, torch.full_like(value, y), mask))) for y in (0.0, 0.5, 1.0))
+        total = sum(
+            math.exp(-float(StepOrdinal()(value, torch.full_like(value, y), mask)))
+            for y in (0.0, 0.5, 1.0)
+        )
         assert total == pytest.approx(1)
 
 

@@ -13,7 +13,11 @@ NAN = torch.nan
 
 def value(q: list[float], labels: list[float], **settings: float) -> float:
     mask = torch.ones(1, 1, len(q), dtype=torch.bool)
-    return float(StepRanking(**settings)(torch.tensor([[q]]).double(), torch.tensor([[labels]]).double(), mask))  # type: ignore[arg-type]
+    return float(
+        StepRanking(**settings)(
+            torch.tensor([[q]]).double(), torch.tensor([[labels]]).double(), mask
+        )
+    )  # type: ignore[arg-type]
 
 
 def test_right_steps_and_a_wrong_one_by_hand() -> None:
@@ -22,7 +26,9 @@ def test_right_steps_and_a_wrong_one_by_hand() -> None:
     start = math.log(1 + wrong) - 0
     first = math.log(1 + e(0.5) + wrong) - 0.5
     second = math.log(1 + e(0.5) + e(1.5) + wrong) - 1.5
-    assert value([0.5, 1.5, -1.0], [1, 1, 0], margin=2.0) == pytest.approx((start + first + second) / 3)
+    assert value([0.5, 1.5, -1.0], [1, 1, 0], margin=2.0) == pytest.approx(
+        (start + first + second) / 3
+    )
 
 
 def test_without_a_wrong_step_the_start_does_not_count() -> None:
@@ -32,7 +38,9 @@ def test_without_a_wrong_step_the_start_does_not_count() -> None:
 
 
 def test_wrong_steps_alone_are_pushed_below_the_start() -> None:
-    assert value([0.3, -0.2], [0, 0], margin=1.0) == pytest.approx(math.log(1 + math.exp(1.3) + math.exp(0.8)))
+    assert value([0.3, -0.2], [0, 0], margin=1.0) == pytest.approx(
+        math.log(1 + math.exp(1.3) + math.exp(0.8))
+    )
 
 
 def test_a_response_counts_once_however_long_and_none_without_labels() -> None:
@@ -64,10 +72,18 @@ def test_equals_the_sum_written_out_for_ragged_batches(first_error: bool) -> Non
     labels = torch.rand(40, 1, 7, generator=draws, dtype=torch.float64)
     labels[torch.rand(40, 1, 7, generator=draws) < 0.3] = NAN
     of_each = []
-    for row, marks, there in zip(q[:, 0].tolist(), labels[:, 0].tolist(), mask[:, 0].tolist(), strict=True):
-        steps = [(math.exp(z), y >= 0.5) for z, y, k in zip(row, marks, there, strict=True) if k and not math.isnan(y)]
+    for row, marks, there in zip(
+        q[:, 0].tolist(), labels[:, 0].tolist(), mask[:, 0].tolist(), strict=True
+    ):
+        steps = [
+            (math.exp(z), y >= 0.5)
+            for z, y, k in zip(row, marks, there, strict=True)
+            if k and not math.isnan(y)
+        ]
         if first_error:
-            steps = steps[: 1 + next((i for i, (_, right) in enumerate(steps) if not right), len(steps))]
+            steps = steps[
+                : 1 + next((i for i, (_, right) in enumerate(steps) if not right), len(steps))
+            ]
         wrong = sum(z * math.exp(3.0) for z, right in steps if not right)
         rights = [z for z, right in steps if right]
         terms = [-math.log(z / (1 + sum(rights[: t + 1]) + wrong)) for t, z in enumerate(rights)]

@@ -1,4 +1,5 @@
-"""An adapter's folder is what it stands for: its base with the adapter merged; what cannot be merged is refused."""
+"""An adapter's folder is what it stands for: its base with the adapter merged; what cannot be
+merged is refused."""
 
 import copy
 import json
@@ -17,7 +18,11 @@ from peft import (
     PromptTuningConfig,
     get_peft_model,
 )
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoModelForTokenClassification
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
 
 from assay.errors import ConfigError
 from assay.models import checkpoint
@@ -32,28 +37,48 @@ from assay.types import Prompt, Response
 from tests import tiny_models
 
 # Peft asks transformers by names that are about to go.
-pytestmark = [pytest.mark.owed, pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")]
+pytestmark = [
+    pytest.mark.owed,
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),
+]
 
-ITEMS = [(Prompt.of("What is 2 + 2?"), Response.of("4")), (Prompt.of("Hi"), Response.of("Hello, how are you?"))]
+ITEMS = [
+    (Prompt.of("What is 2 + 2?"), Response.of("4")),
+    (Prompt.of("Hi"), Response.of("Hello, how are you?")),
+]
 IDS = torch.arange(5, 40)[None]
 LINEAR = ["q_proj", "v_proj", "up_proj", "down_proj"]
 
 KINDS: dict[str, Any] = {
     "lora": LoraConfig(r=4, target_modules=LINEAR, init_lora_weights=False, task_type="CAUSAL_LM"),
-    "dora": LoraConfig(r=4, target_modules=LINEAR, init_lora_weights=False, use_dora=True, task_type="CAUSAL_LM"),
-    "rslora": LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, use_rslora=True),
+    "dora": LoraConfig(
+        r=4, target_modules=LINEAR, init_lora_weights=False, use_dora=True, task_type="CAUSAL_LM"
+    ),
+    "rslora": LoraConfig(
+        r=4, target_modules="all-linear", init_lora_weights=False, use_rslora=True
+    ),
     "loha": LoHaConfig(r=4, target_modules=LINEAR, init_weights=False),
-    "ia3": IA3Config(target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"], init_ia3_weights=False),
-    "embeddings": LoraConfig(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"], init_lora_weights=False),
+    "ia3": IA3Config(
+        target_modules=["k_proj", "down_proj"],
+        feedforward_modules=["down_proj"],
+        init_ia3_weights=False,
+    ),
+    "embeddings": LoraConfig(
+        r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"], init_lora_weights=False
+    ),
 }
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_models.save_causal(tmp_path_factory.mktemp("base") / "m", "qwen2.5", tie_word_embeddings=False)
+    return tiny_models.save_causal(
+        tmp_path_factory.mktemp("base") / "m", "qwen2.5", tie_word_embeddings=False
+    )
 
 
-def adapter(base: Path, folder: Path, config: Any, *, auto: Any = AutoModelForCausalLM, **settings: Any) -> Any:
+def adapter(
+    base: Path, folder: Path, config: Any, *, auto: Any = AutoModelForCausalLM, **settings: Any
+) -> Any:
     """Write an adapter as PEFT does; returns the network with the adapter in it, not merged."""
     torch.manual_seed(1)
     model = get_peft_model(auto.from_pretrained(base, **settings), copy.deepcopy(config))
@@ -82,7 +107,9 @@ def test_adapters_are_merged_into_the_base_they_name(kind: str, base: Path, tmp_
     assert type(policy).__name__ == "Qwen2ForCausalLM"
     assert len(tokenizer) == len(load_tokenizer(base))
     save_policy(policy, tokenizer, tmp_path / "saved")
-    assert torch.allclose(states(AutoModelForCausalLM.from_pretrained(tmp_path / "saved")), expected, atol=1e-5)
+    assert torch.allclose(
+        states(AutoModelForCausalLM.from_pretrained(tmp_path / "saved")), expected, atol=1e-5
+    )
     model = create(tmp_path / "adapter", layout=Layout(), readout=PREFERENCE).eval()
     with torch.inference_mode():
         assert torch.allclose(model.backbone(IDS).last_hidden_state, expected, atol=1e-5)
@@ -108,7 +135,10 @@ def test_an_adapter_that_brings_its_head_scores_as_peft_does(base: Path, tmp_pat
     auto = AutoModelForSequenceClassification
     theirs = adapter(base, tmp_path / "adapter", config, auto=auto, num_labels=1, pad_token_id=0)
     import_model(tmp_path / "adapter", tmp_path / "ours", words={"template": "chat"})
-    for model in (open_model(str(tmp_path / "adapter"), {"template": "chat"}), checkpoint.load(tmp_path / "ours")):
+    for model in (
+        open_model(str(tmp_path / "adapter"), {"template": "chat"}),
+        checkpoint.load(tmp_path / "ours"),
+    ):
         sequences = model.encoder.encode(ITEMS)
         with torch.inference_mode():
             expected = [float(theirs(torch.tensor([s.ids])).logits) for s in sequences]
@@ -130,12 +160,18 @@ def test_a_head_below_a_second_adapter_is_found(base: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("task", "labels", "says"),
-    [("SEQ_CLS", 2, "the head has 2 outputs; classifier reads 1"), ("TOKEN_CLS", 2, "Qwen2ForTokenClassification")],
+    [
+        ("SEQ_CLS", 2, "the head has 2 outputs; classifier reads 1"),
+        ("TOKEN_CLS", 2, "Qwen2ForTokenClassification"),
+    ],
 )
 def test_an_adapter_whose_head_is_no_reward_is_refused(
     task: str, labels: int, says: str, base: Path, tmp_path: Path
 ) -> None:
-    auto = {"SEQ_CLS": AutoModelForSequenceClassification, "TOKEN_CLS": AutoModelForTokenClassification}[task]
+    auto = {
+        "SEQ_CLS": AutoModelForSequenceClassification,
+        "TOKEN_CLS": AutoModelForTokenClassification,
+    }[task]
     config = LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False, task_type=task)
     adapter(base, tmp_path / "adapter", config, auto=auto, num_labels=labels, pad_token_id=0)
     with pytest.raises(ConfigError, match=says):
@@ -156,7 +192,10 @@ def test_tokens_that_came_with_the_adapter_have_their_rows(base: Path, tmp_path:
     network = AutoModelForCausalLM.from_pretrained(base)
     network.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     config = LoraConfig(
-        r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens", "lm_head"], init_lora_weights=False
+        r=4,
+        target_modules=["q_proj"],
+        modules_to_save=["embed_tokens", "lm_head"],
+        init_lora_weights=False,
     )
     model = get_peft_model(network, config)
     model.peft_config["default"].base_model_name_or_path = str(base)
@@ -168,7 +207,9 @@ def test_tokens_that_came_with_the_adapter_have_their_rows(base: Path, tmp_path:
         assert torch.allclose(policy(ids).logits, model.eval()(ids).logits, atol=1e-5)
 
 
-def test_the_base_is_looked_for_beside_the_adapter_and_may_be_an_adapter_itself(base: Path, tmp_path: Path) -> None:
+def test_the_base_is_looked_for_beside_the_adapter_and_may_be_an_adapter_itself(
+    base: Path, tmp_path: Path
+) -> None:
     shutil.copytree(base, tmp_path / "base")
     first = adapter(base, tmp_path / "first", KINDS["lora"])
     merged = first.merge_and_unload()
@@ -203,7 +244,10 @@ def of_gpt2(folder: Path) -> None:
     ("spoil", "message"),
     [
         (rewrite(base_model_name_or_path=None), "is an adapter that names no base"),
-        (rewrite(base_model_name_or_path="/nowhere/at/all"), "is an adapter of /nowhere/at/all, and .* is neither"),
+        (
+            rewrite(base_model_name_or_path="/nowhere/at/all"),
+            "is an adapter of /nowhere/at/all, and .* is neither",
+        ),
         (rewrite(peft_type="NOT_A_KIND"), "adapter_config.json cannot be read"),
         (lambda f: (f / "adapter_config.json").write_text("{"), "adapter_config.json is damaged"),
         (lambda f: (f / "adapter_model.safetensors").unlink(), "no adapter_model.safetensors"),
@@ -211,10 +255,15 @@ def of_gpt2(folder: Path) -> None:
         (rewrite(target_modules=["k_proj"]), "does not fit Qwen2For"),
         (of_another, "cannot be merged into its base"),
         (of_gpt2, "cannot be merged into its base, GPT2|does not fit GPT2"),
-        (lambda f: (f / "model.safetensors").write_bytes(b""), "whole weights and an adapter; keep one of the two"),
+        (
+            lambda f: (f / "model.safetensors").write_bytes(b""),
+            "whole weights and an adapter; keep one of the two",
+        ),
     ],
 )
-def test_adapters_that_cannot_be_merged_are_refused(spoil: Any, message: str, base: Path, tmp_path: Path) -> None:
+def test_adapters_that_cannot_be_merged_are_refused(
+    spoil: Any, message: str, base: Path, tmp_path: Path
+) -> None:
     adapter(base, tmp_path / "adapter", KINDS["lora"])
     spoil(tmp_path / "adapter")
     for load in (
@@ -235,5 +284,9 @@ def test_adapters_that_are_no_weights_are_refused(config: Any, base: Path, tmp_p
 
 def test_merging_is_what_peft_computes(base: Path, tmp_path: Path) -> None:
     adapter(base, tmp_path / "adapter", KINDS["dora"])
-    theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), tmp_path / "adapter").eval()
-    assert torch.allclose(states(open_policy(tmp_path / "adapter", device="cpu")[0]), states(theirs), atol=1e-5)
+    theirs = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(base), tmp_path / "adapter"
+    ).eval()
+    assert torch.allclose(
+        states(open_policy(tmp_path / "adapter", device="cpu")[0]), states(theirs), atol=1e-5
+    )

@@ -32,7 +32,9 @@ def test_the_mean_of_the_weights() -> None:
 
 def test_a_model_averaged_with_itself_is_itself() -> None:
     model = planted.model()
-    sequences = model.encoder.encode([(p.prompt, r) for p in planted.preferences(4) for r in p.responses])
+    sequences = model.encoder.encode(
+        [(p.prompt, r) for p in planted.preferences(4) for r in p.responses]
+    )
     batch = model.collate(sequences)
     with torch.inference_mode():
         assert torch.equal(average([model, planted.model()])(batch), model.eval()(batch))

@@ -25,7 +25,9 @@ ITEMS = [
 ]
 
 
-def make(architecture: str = "llama", *, layout: Layout | None = None, readout: Readout = PREFERENCE) -> RewardModel:
+def make(
+    architecture: str = "llama", *, layout: Layout | None = None, readout: Readout = PREFERENCE
+) -> RewardModel:
     return checkpoint.wrap(
         tiny.network(architecture), tiny.tokenizer(), layout=layout or Layout(), readout=readout
     ).eval()
@@ -33,12 +35,17 @@ def make(architecture: str = "llama", *, layout: Layout | None = None, readout: 
 
 def last_logits(model: RewardModel) -> list[float]:
     with torch.inference_mode():
-        return [float(model(model.collate([s]))[0, len(s.reads) - 1]) for s in model.encoder.encode(ITEMS)]
+        return [
+            float(model(model.collate([s]))[0, len(s.reads) - 1])
+            for s in model.encoder.encode(ITEMS)
+        ]
 
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 @pytest.mark.parametrize("template", ["plain", "chat"])
-def test_saved_models_score_the_same_in_plain_transformers(architecture: str, template: Any, tmp_path: Path) -> None:
+def test_saved_models_score_the_same_in_plain_transformers(
+    architecture: str, template: Any, tmp_path: Path
+) -> None:
     assert tiny.tokenizer().pad_token_id == tiny.tokenizer().eos_token_id  # The trap is set.
     model = make(architecture, layout=Layout(template=template))
     expected = last_logits(model)
@@ -64,7 +71,9 @@ def test_an_answer_and_the_same_answer_closed_score_differently() -> None:
         [(ITEMS[0][0], Response.of("4")), (ITEMS[0][0], Response(steps=("4",), finished=False))]
     )
     with torch.inference_mode():
-        assert abs(float(model(model.collate([closed]))) - float(model(model.collate([cut])))) > 1e-3
+        assert (
+            abs(float(model(model.collate([closed]))) - float(model(model.collate([cut])))) > 1e-3
+        )
 
 
 def test_a_tokenizer_with_a_pad_token_of_its_own_keeps_it() -> None:
@@ -75,7 +84,8 @@ def test_a_tokenizer_with_a_pad_token_of_its_own_keeps_it() -> None:
 
 
 def test_an_unused_unknown_token_serves_as_padding(tmp_path: Path) -> None:
-    """SmolLM2's case: it pads with its end token, and has an unknown token that a byte-level text never holds."""
+    """SmolLM2's case: it pads with its end token, and has an unknown token that a byte-level text
+    never holds."""
     tokenizer = tiny.tokenizer(extra=("<unk>",))
     tokenizer.unk_token = "<unk>"
     model = checkpoint.wrap(tiny.network(), tokenizer, layout=Layout(), readout=PREFERENCE)
@@ -100,7 +110,11 @@ def test_manifest_round_trip(tmp_path: Path) -> None:
     again = checkpoint.load(tmp_path / "rm")
     assert again.layout == model.layout
     assert again.layout.chat_template_sha256 is not None
-    assert (again.readout, again.scores, again.pad_id) == (model.readout, model.scores, model.pad_id)
+    assert (again.readout, again.scores, again.pad_id) == (
+        model.readout,
+        model.scores,
+        model.pad_id,
+    )
     manifest = checkpoint.read_manifest(tmp_path / "rm")
     assert manifest.parity_max_abs_diff == worst
     assert not again.training
@@ -116,13 +130,19 @@ def test_k_outputs_are_saved(tmp_path: Path) -> None:
 def test_bf16_round_trip(tmp_path: Path) -> None:
     tiny.causal().save_pretrained(tmp_path / "lm")
     tiny.tokenizer().save_pretrained(tmp_path / "lm")
-    model = checkpoint.create(tmp_path / "lm", layout=Layout(), readout=OUTCOME, dtype="bfloat16").eval()
-    assert not torch.equal(model.network.score.weight, model.network.score.weight.bfloat16().float())
+    model = checkpoint.create(
+        tmp_path / "lm", layout=Layout(), readout=OUTCOME, dtype="bfloat16"
+    ).eval()
+    assert not torch.equal(
+        model.network.score.weight, model.network.score.weight.bfloat16().float()
+    )
     expected = last_logits(model)
     assert checkpoint.save(model, tmp_path / "rm") <= checkpoint.tolerance_of(model) == 0.2
     again = checkpoint.load(tmp_path / "rm")
     assert next(again.backbone.parameters()).dtype == torch.bfloat16
-    assert torch.equal(again.network.score.weight, model.network.score.weight)  # All of fp32's digits.
+    assert torch.equal(
+        again.network.score.weight, model.network.score.weight
+    )  # All of fp32's digits.
     assert last_logits(again) == pytest.approx(expected, abs=1e-6)
 
 
@@ -130,7 +150,9 @@ def test_failed_parity_leaves_the_old_folder_and_nothing_else(tmp_path: Path) ->
     folder = tmp_path / "rm"
     checkpoint.save(make(), folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    other = checkpoint.wrap(tiny.network(seed=9), tiny.tokenizer(), layout=Layout(), readout=PREFERENCE, seed=9)
+    other = checkpoint.wrap(
+        tiny.network(seed=9), tiny.tokenizer(), layout=Layout(), readout=PREFERENCE, seed=9
+    )
     with pytest.raises(BackendError, match=r"scores change by .* not saved"):
         checkpoint.save(other, folder, tolerance=-1.0)
     with torch.no_grad():
@@ -146,7 +168,9 @@ def test_parity_sees_what_differs(tmp_path: Path) -> None:
     checkpoint.save(model, tmp_path / "rm")
     path = tmp_path / "rm" / "model.safetensors"
     weights = load_file(path)
-    save_file(weights | {"score.weight": weights["score.weight"] * 1.01}, path, metadata={"format": "pt"})
+    save_file(
+        weights | {"score.weight": weights["score.weight"] * 1.01}, path, metadata={"format": "pt"}
+    )
     assert checkpoint.parity(model, tmp_path / "rm") > 1e-4
 
 
@@ -169,7 +193,9 @@ def test_saving_keeps_training_mode_and_replaces_whole_folders(tmp_path: Path) -
     assert all(path.stat().st_mode & 0o044 == 0o044 for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("head", [nn.Linear(16, 1, bias=True), nn.Sequential(nn.Linear(16, 1, bias=False))])
+@pytest.mark.parametrize(
+    "head", [nn.Linear(16, 1, bias=True), nn.Sequential(nn.Linear(16, 1, bias=False))]
+)
 def test_heads_that_no_stock_classifier_has_are_refused(head: nn.Module, tmp_path: Path) -> None:
     model = make()
     model.network.score = head
@@ -184,7 +210,9 @@ def test_create_from_a_causal_model(tmp_path: Path) -> None:
     model = checkpoint.create(tmp_path / "lm", layout=Layout(), readout=PREFERENCE, seed=1)
     again = checkpoint.create(tmp_path / "lm", layout=Layout(), readout=PREFERENCE, seed=1)
     assert last_logits(model) == last_logits(again)
-    torch.testing.assert_close(model.backbone.embed_tokens.weight, tiny.causal().model.embed_tokens.weight)  # type: ignore[union-attr]
+    torch.testing.assert_close(
+        model.backbone.embed_tokens.weight, tiny.causal().model.embed_tokens.weight
+    )  # type: ignore[union-attr]
 
 
 def test_clear_errors(tmp_path: Path) -> None:
@@ -214,7 +242,11 @@ def test_a_folder_that_lost_its_head_is_refused(tmp_path: Path) -> None:
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(ConfigError, match=r"lacks score\.weight"):
         checkpoint.load(tmp_path / "rm")
-    save_file(weights | {"score.weight": head, "v_head.weight": head.clone()}, path, metadata={"format": "pt"})
+    save_file(
+        weights | {"score.weight": head, "v_head.weight": head.clone()},
+        path,
+        metadata={"format": "pt"},
+    )
     with pytest.raises(ConfigError, match=r"holds weights nobody reads: v_head\.weight"):
         checkpoint.load(tmp_path / "rm")
 

@@ -1,4 +1,5 @@
-"""An implicit reward is what two stock models say, however it is batched, cut into steps, trained or saved."""
+"""An implicit reward is what two stock models say, however it is batched, cut into steps, trained
+or saved."""
 
 import copy
 import math
@@ -59,7 +60,11 @@ def make(
     **changes: Any,
 ) -> ImplicitRewardModel:
     """A policy that is its reference, or one that learned something."""
-    quiet = {"attention_dropout": 0.0, "hidden_dropout": 0.0} if architecture in ("gpt_neox", "phi") else {}
+    quiet = (
+        {"attention_dropout": 0.0, "hidden_dropout": 0.0}
+        if architecture in ("gpt_neox", "phi")
+        else {}
+    )
     network = tiny.causal(architecture, **quiet, **changes)
     # As built, distributions are nearly uniform, and a mistake would be small.
     with torch.no_grad():
@@ -86,13 +91,15 @@ def plain(model: ImplicitRewardModel, ids: Any, start: int) -> Tensor:
     row = torch.as_tensor(np.array(ids))
     policy, reference = (m(input_ids=row[None]).logits[0] for m in (model.network, model.reference))
     ratios = [
-        policy[t - 1].log_softmax(-1)[row[t]] - reference[t - 1].log_softmax(-1)[row[t]] for t in range(start, len(row))
+        policy[t - 1].log_softmax(-1)[row[t]] - reference[t - 1].log_softmax(-1)[row[t]]
+        for t in range(start, len(row))
     ]
     return model.beta * torch.stack(ratios).cumsum(0)
 
 
 def sequences(seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
-    """Two prompts, responses that begin alike, repeat and end early; read within, at the end, and before the first."""
+    """Two prompts, responses that begin alike, repeat and end early; read within, at the end, and
+    before the first."""
     rng = np.random.default_rng(seed)
     rows, reads, starts = [], [], []
     for prompt in (rng.integers(3, 300, 17), rng.integers(3, 300, 6)):
@@ -100,14 +107,17 @@ def sequences(seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray], list[i
         ends = [rng.integers(3, 300, n) for n in (0, 1, 5, 12)]
         some = [np.concatenate([stem, end]) for end in ends] + [stem, np.append(prompt, 7)]
         for row in some:
-            within = rng.choice(np.arange(len(prompt) - 1, len(row)), min(3, len(row) - len(prompt)), replace=False)
+            within = rng.choice(
+                np.arange(len(prompt) - 1, len(row)), min(3, len(row) - len(prompt)), replace=False
+            )
             rows.append(row)
             reads.append(np.unique([*within, len(row) - 1]))
             starts.append(len(prompt))
     return rows, reads, starts
 
 
-# --- the values --------------------------------------------------------------------------------------------------
+# --- the values
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("architecture", "path"), PATHS)
@@ -144,7 +154,9 @@ def test_a_shared_batch_goes_through_each_network_once() -> None:
     with torch.no_grad():
         model(padded)
         for network in (model.network, model.reference):
-            network.base_model.embed_tokens.register_forward_hook(lambda _, x, __: counts.append(x[0].numel()))
+            network.base_model.embed_tokens.register_forward_hook(
+                lambda _, x, __: counts.append(x[0].numel())
+            )
         model(shared)
         # Nobody asks what follows a sequence's last token.
         assert counts == [len(grow([row[:-1] for row in rows]).ids_T)] * 2
@@ -159,7 +171,10 @@ def test_where_nothing_was_learned_every_value_is_exactly_zero(path: Any) -> Non
     model, (rows, reads, starts) = make(same=True), sequences()
     model.forced = Engine(path, "asked for", 0.0)
     with torch.no_grad():
-        for batch in (pad(rows, reads, 0, starts=starts), share(grow(rows, least=1), reads, starts=starts)):
+        for batch in (
+            pad(rows, reads, 0, starts=starts),
+            share(grow(rows, least=1), reads, starts=starts),
+        ):
             assert torch.equal(model(batch), torch.zeros_like(model(batch)))
         rewards, mask = model.token_rewards(model.encoder.encode(ITEMS))
     assert torch.equal(rewards, torch.zeros_like(rewards))
@@ -177,7 +192,9 @@ def test_token_rewards_add_up_to_the_steps_and_the_steps_to_the_response() -> No
     assert mask.sum(-1).tolist() == [len(s.ids) - s.start for s in encoded]
     assert not rewards[~mask].any()
     groups = [Group(prompt=prompt, responses=(response,)) for prompt, response in ITEMS]
-    for s, row, value, (score,) in zip(encoded, rewards, values, LocalScorer(model).score(groups), strict=True):
+    for s, row, value, (score,) in zip(
+        encoded, rewards, values, LocalScorer(model).score(groups), strict=True
+    ):
         cuts = [0, *(read - s.start + 1 for read in s.reads)]
         steps = [float(row[a:b].sum()) for a, b in pairwise(cuts)]
         assert isinstance(score, Score)
@@ -189,7 +206,12 @@ def test_token_rewards_add_up_to_the_steps_and_the_steps_to_the_response() -> No
 
 def test_where_steps_are_cut_does_not_matter() -> None:
     model, prompt = make(), Prompt.of("Why?")
-    cuts = [("Because of that.",), ("Because", " of", " that."), tuple("Because of that."), ("", "Because of that.")]
+    cuts = [
+        ("Because of that.",),
+        ("Because", " of", " that."),
+        tuple("Because of that."),
+        ("", "Because of that."),
+    ]
     group = Group(prompt=prompt, responses=tuple(Response(steps=cut) for cut in cuts))
     (scores,) = LocalScorer(model).score([group])
     for score, cut in zip(scores, cuts, strict=True):
@@ -214,7 +236,8 @@ def test_a_response_without_a_token_is_worth_nothing() -> None:
     assert rewards[0].tolist() == [0.0]
 
 
-# --- learning ----------------------------------------------------------------------------------------------------
+# --- learning
+# --------------------------------------------------------------------------------------------------
 
 
 def gradients(model: ImplicitRewardModel) -> dict[str, Tensor]:
@@ -258,7 +281,10 @@ def test_bradley_terry_is_dpo() -> None:
             model, micro_batches(examples, BradleyTerry(), model.pad_id, 10_000), BradleyTerry()
         )
         chosen, rejected = model.encoder.encode([(prompt, better), (prompt, worse)])
-        logs = [[sum_of_logs(network, s) for s in (chosen, rejected)] for network in (model.network, model.reference)]
+        logs = [
+            [sum_of_logs(network, s) for s in (chosen, rejected)]
+            for network in (model.network, model.reference)
+        ]
     (policy_w, policy_l), (reference_w, reference_l) = logs
     margin = 0.3 * ((policy_w - reference_w) - (policy_l - reference_l))
     assert loss == pytest.approx(-math.log(1 / (1 + math.exp(-margin))), abs=1e-6)
@@ -280,8 +306,12 @@ def test_the_reference_stands_still() -> None:
     optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
     model(batch)[batch.valid_B_S].square().sum().backward()
     optimiser.step()
-    assert all(torch.equal(value, before[name]) for name, value in model.reference.state_dict().items())
-    assert any(not torch.equal(value, before[name]) for name, value in model.network.state_dict().items())
+    assert all(
+        torch.equal(value, before[name]) for name, value in model.reference.state_dict().items()
+    )
+    assert any(
+        not torch.equal(value, before[name]) for name, value in model.network.state_dict().items()
+    )
 
 
 def test_the_token_that_pads_is_learnt_where_it_is_read() -> None:
@@ -296,11 +326,14 @@ def test_losses_that_read_more_than_the_end_are_refused() -> None:
     for loss in (Outcome(), BradleyTerry(), PlackettLuce()):
         check_loss(loss)
     for refused in (StepBCE(), Outcome(every_token=True)):
-        with pytest.raises(ConfigError, match=rf"{type(refused).__name__} trains values along the response"):
+        with pytest.raises(
+            ConfigError, match=rf"{type(refused).__name__} trains values along the response"
+        ):
             check_loss(refused)
 
 
-# --- adapters ----------------------------------------------------------------------------------------------------
+# --- adapters
+# --------------------------------------------------------------------------------------------------
 
 
 def pointers(network: Any) -> set[int]:
@@ -308,7 +341,9 @@ def pointers(network: Any) -> set[int]:
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2"])
-def test_with_adapters_the_reference_is_the_base_and_costs_nothing(architecture: str, tmp_path: Path) -> None:
+def test_with_adapters_the_reference_is_the_base_and_costs_nothing(
+    architecture: str, tmp_path: Path
+) -> None:
     model = make(architecture, same=True)
     original = copy.deepcopy(model.reference.state_dict())
     assert not pointers(model.network) & pointers(model.reference)
@@ -329,7 +364,9 @@ def test_with_adapters_the_reference_is_the_base_and_costs_nothing(architecture:
         merge_lora(model)
         torch.testing.assert_close(model(batch), adapted, rtol=0, atol=1e-4)
     assert not pointers(model.network) & pointers(model.reference)
-    assert all(torch.equal(value, original[name]) for name, value in model.reference.state_dict().items())
+    assert all(
+        torch.equal(value, original[name]) for name, value in model.reference.state_dict().items()
+    )
     assert not any(p.requires_grad for p in model.reference.parameters())
     assert all(p.requires_grad for p in model.network.parameters())
     assert checkpoint.save(model, tmp_path / "rm") <= 1e-4
@@ -352,7 +389,8 @@ def test_adapters_that_fit_nowhere_leave_the_networks_apart() -> None:
     assert not pointers(model.network) & pointers(model.reference)
 
 
-# --- saved and loaded --------------------------------------------------------------------------------------------
+# --- saved and loaded
+# --------------------------------------------------------------------------------------------
 
 
 def values_of(model: ImplicitRewardModel) -> list[Tensor]:
@@ -362,25 +400,36 @@ def values_of(model: ImplicitRewardModel) -> list[Tensor]:
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 @pytest.mark.parametrize("template", ["plain", "chat"])
-def test_what_is_saved_are_two_stock_models(architecture: str, template: Any, tmp_path: Path) -> None:
+def test_what_is_saved_are_two_stock_models(
+    architecture: str, template: Any, tmp_path: Path
+) -> None:
     model = make(architecture, layout=Layout(template=template))
     model.scores = TrainScores(mean=0.25, std=1.5, n=100)
     expected, folder = values_of(model), tmp_path / "rm"
     assert checkpoint.save(model, folder) <= 1e-4
     again = checkpoint.load(folder)
     assert isinstance(again, ImplicitRewardModel)
-    assert (again.beta, again.readout, again.layout, again.scores) == (0.3, DIFFERENCES, model.layout, model.scores)
+    assert (again.beta, again.readout, again.layout, again.scores) == (
+        0.3,
+        DIFFERENCES,
+        model.layout,
+        model.scores,
+    )
     assert not again.training
     for a, b in zip(values_of(again), expected, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
     # As somebody would who has never heard of this library.
-    policy, reference = (AutoModelForCausalLM.from_pretrained(f).eval() for f in (folder, folder / "reference"))
+    policy, reference = (
+        AutoModelForCausalLM.from_pretrained(f).eval() for f in (folder, folder / "reference")
+    )
     for s, values in zip(model.encoder.encode(ITEMS), expected, strict=True):
         with torch.no_grad():
             stock = 0.3 * (sum_of_logs(policy, s) - sum_of_logs(reference, s))
         assert stock == pytest.approx(float(values[len(s.reads) - 1]), abs=1e-4)
     groups = [Group(prompt=prompt, responses=(response,)) for prompt, response in ITEMS]
-    for (a,), (b,) in zip(LocalScorer(folder).score(groups), LocalScorer(model).score(groups), strict=True):
+    for (a,), (b,) in zip(
+        LocalScorer(folder).score(groups), LocalScorer(model).score(groups), strict=True
+    ):
         assert isinstance(a, Score)
         assert isinstance(b, Score)
         assert a.value == pytest.approx(b.value, abs=1e-5)
@@ -449,7 +498,9 @@ def test_clear_errors(tmp_path: Path) -> None:
     tiny.network().save_pretrained(tmp_path / "classifier")
     tiny.tokenizer().save_pretrained(tmp_path / "classifier")
     with pytest.raises(ConfigError, match=r"lacks lm_head\.weight"):
-        checkpoint.create_implicit(tmp_path / "classifier", layout=Layout(), readout=OUTCOME, beta=1.0)
+        checkpoint.create_implicit(
+            tmp_path / "classifier", layout=Layout(), readout=OUTCOME, beta=1.0
+        )
     model = make()
     with pytest.raises(ConfigError, match="does not say where its responses start"):
         model(pad([[3, 4]], [[1]], 0))

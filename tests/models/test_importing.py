@@ -22,7 +22,11 @@ from tests.models import tiny
 
 GROUP = Group(
     prompt=Prompt.of(published.QUESTION),
-    responses=(Response(steps=tuple(published.LINES)), Response.of("so it is"), Response(steps=("it is", "42."))),
+    responses=(
+        Response(steps=tuple(published.LINES)),
+        Response.of("so it is"),
+        Response(steps=("it is", "42.")),
+    ),
 )
 
 
@@ -42,7 +46,9 @@ def test_every_preset_becomes_a_folder_of_ours(name: str, tmp_path: Path) -> Non
     assert found.preset == name
     assert found.texts >= 13
     assert max(found.from_reference, found.from_saved) < 1e-4
-    assert scores(checkpoint.load(tmp_path / "ours")) == pytest.approx(scores(load_preset(name, folder)), abs=1e-5)
+    assert scores(checkpoint.load(tmp_path / "ours")) == pytest.approx(
+        scores(load_preset(name, folder)), abs=1e-5
+    )
     if name not in ("grm", "qwen2.5-math-prm"):
         # Their heads have two layers, which only this library reads.
         stock = AutoModelForSequenceClassification.from_pretrained(tmp_path / "ours")
@@ -51,7 +57,9 @@ def test_every_preset_becomes_a_folder_of_ours(name: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["classifier", "value-head", "openrlhf"])
 def test_an_imported_model_scores_in_plain_transformers(name: str, tmp_path: Path) -> None:
-    import_model(published.MAKE[name](tmp_path / "m"), tmp_path / "ours", words={"template": "chat"})
+    import_model(
+        published.MAKE[name](tmp_path / "m"), tmp_path / "ours", words={"template": "chat"}
+    )
     ours = checkpoint.load(tmp_path / "ours")
     (sequence,) = ours.encoder.encode([(GROUP.prompt, GROUP.responses[1])])
     stock = AutoModelForSequenceClassification.from_pretrained(tmp_path / "ours").eval()
@@ -70,9 +78,14 @@ def test_a_head_by_where_it_lies(stem: str, tmp_path: Path) -> None:
     folder = published.write(tmp_path / "m", lm, tiny.bpe(), head, architectures=["MyRewardNet"])
     with pytest.raises(ConfigError, match="MyRewardNet without a reward head that is known"):
         import_model(folder, tmp_path / "ours")
-    import_model(folder, tmp_path / "ours", preset=preset_of(folder, head=stem), words={"template": "chat"})
+    import_model(
+        folder, tmp_path / "ours", preset=preset_of(folder, head=stem), words={"template": "chat"}
+    )
     expected = published.last_value(
-        folder, lambda state: torch.nn.functional.linear(state, head[f"{stem}.weight"], head[f"{stem}.bias"])
+        folder,
+        lambda state: torch.nn.functional.linear(
+            state, head[f"{stem}.weight"], head[f"{stem}.bias"]
+        ),
     )
     group = Group(prompt=GROUP.prompt, responses=(Response.of(published.LINES[0]),))
     ((score,),) = LocalScorer(tmp_path / "ours").score([group])
@@ -84,7 +97,9 @@ def test_a_head_by_where_it_lies(stem: str, tmp_path: Path) -> None:
 def test_other_tokens_and_tags(tmp_path: Path) -> None:
     """What Math-Shepherd does, with words of one's own, in a chat."""
     tok = tiny.bpe(extra=("<good>", "<bad>", "<step>"))
-    folder = published.write(tmp_path / "m", tiny.causal("llama", tie_word_embeddings=False), tok, {})
+    folder = published.write(
+        tmp_path / "m", tiny.causal("llama", tie_word_embeddings=False), tok, {}
+    )
     preset = preset_of(folder, tokens=("<good>", "<bad>"), tag="<step>", aggregate="product")
     import_model(folder, tmp_path / "ours", preset=preset, words={"template": "chat"})
     chat = [
@@ -96,8 +111,14 @@ def test_other_tokens_and_tags(tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     with torch.inference_mode():
-        logits = AutoModelForCausalLM.from_pretrained(folder).eval()(torch.tensor([ids])).logits[0][:, [bad, good]]
-    expected = [float(row.softmax(-1)[1]) for row, token in zip(logits, ids, strict=True) if token == mark]
+        logits = (
+            AutoModelForCausalLM.from_pretrained(folder)
+            .eval()(torch.tensor([ids]))
+            .logits[0][:, [bad, good]]
+        )
+    expected = [
+        float(row.softmax(-1)[1]) for row, token in zip(logits, ids, strict=True) if token == mark
+    ]
     score = LocalScorer(tmp_path / "ours").score([GROUP])[0][0]
     assert isinstance(score, Score)
     assert list(score.steps) == pytest.approx(expected, abs=1e-5)
@@ -105,7 +126,9 @@ def test_other_tokens_and_tags(tmp_path: Path) -> None:
 
 
 @pytest.mark.owed
-def test_a_difference_is_refused_with_both_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_difference_is_refused_with_both_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = published.value_head(tmp_path / "m")
     first = importing._Plain.logits
 
@@ -113,14 +136,18 @@ def test_a_difference_is_refused_with_both_numbers(tmp_path: Path, monkeypatch: 
         return [value + 0.01 for value in first(self, prompt, response)]
 
     monkeypatch.setattr(importing._Plain, "logits", off)
-    with pytest.raises(BackendError, match=r"scores -?0\.\d+, and -?0\.\d+ by the reference in plain transformers"):
+    with pytest.raises(
+        BackendError, match=r"scores -?0\.\d+, and -?0\.\d+ by the reference in plain transformers"
+    ):
         import_model(folder, tmp_path / "ours", words={"template": "chat"})
     assert not (tmp_path / "ours").exists()
 
 
 def test_bf16_stays_bf16(tmp_path: Path) -> None:
     folder = published.value_head(tmp_path / "m")
-    weights = {name: tensor.bfloat16() for name, tensor in load_file(folder / "model.safetensors").items()}
+    weights = {
+        name: tensor.bfloat16() for name, tensor in load_file(folder / "model.safetensors").items()
+    }
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}))
@@ -136,18 +163,38 @@ def test_bf16_stays_bf16(tmp_path: Path) -> None:
         (published.value_head, ["--preset", "x"], "no preset is called 'x'"),
         (published.value_head, ["--preset", "classifier"], "value-head.* reads that kind"),
         (published.value_head, ["--head", "nothing"], r"holds no nothing\.weight"),
-        (published.stock_classifier, ["--head", "v_head"], r"holds no v_head\.weight; it holds score\.weight"),
-        (published.stock_classifier, ["--head", "value_mlp"], r"holds no value_mlp\.weight; it holds score\.weight"),
+        (
+            published.stock_classifier,
+            ["--head", "v_head"],
+            r"holds no v_head\.weight; it holds score\.weight",
+        ),
+        (
+            published.stock_classifier,
+            ["--head", "value_mlp"],
+            r"holds no value_mlp\.weight; it holds score\.weight",
+        ),
         (published.value_head, ["--tag", "x"], "say where the head lies"),
-        (published.value_head, ["--head", "v_head.summary", "--tokens", "+", "-"], "give one of them"),
+        (
+            published.value_head,
+            ["--head", "v_head.summary", "--tokens", "+", "-"],
+            "give one of them",
+        ),
         (published.value_head, ["--preset", "value-head", "--tag", "x"], "leave out head"),
         (published.value_head, ["--layout", "colour=red"], "'colour' is no setting of a layout"),
         (published.rlhflow, [], "preset=value-head|preset=math-shepherd or preset=rlhflow-prm"),
-        (published.rlhflow, ["--tokens", "right now", "wrong"], "choose a text that is a single token"),
+        (
+            published.rlhflow,
+            ["--tokens", "right now", "wrong"],
+            "choose a text that is a single token",
+        ),
     ],
 )
 def test_what_cannot_be_imported_is_a_sentence(
-    make: Callable[[Path], Path], words: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make: Callable[[Path], Path],
+    words: list[str],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = make(tmp_path / "m")
     with pytest.raises(SystemExit) as stop:
@@ -177,29 +224,52 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.owed
 @pytest.mark.parametrize("groups", [2, 4])
 def test_internlm2(groups: int, tmp_path: Path) -> None:
-    """A tiny one in its authors' layout: fused queries, keys and values by group, a token that the score is read at."""
+    """A tiny one in its authors' layout: fused queries, keys and values by group, a token that the
+    score is read at."""
     tok = tiny.bpe(extra=("<|reward|>",), chat_template=tiny.CHATML)
     folder, width, vocab = tmp_path / "m", 4, len(tok)
     folder.mkdir()
     tok.save_pretrained(folder)
     config = {
-        "model_type": "internlm2", "architectures": ["InternLM2ForRewardModel"], "vocab_size": vocab, "bias": False,
-        "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "model_type": "internlm2",
+        "architectures": ["InternLM2ForRewardModel"],
+        "vocab_size": vocab,
+        "bias": False,
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
         "hidden_act": "silu",
-        "num_key_value_heads": groups, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "rope_theta": 10000,
-        "reward_token_id": tok.convert_tokens_to_ids("<|reward|>"), "bos_token_id": 0, "eos_token_id": 1,
+        "num_key_value_heads": groups,
+        "max_position_embeddings": 2048,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10000,
+        "reward_token_id": tok.convert_tokens_to_ids("<|reward|>"),
+        "bos_token_id": 0,
+        "eos_token_id": 1,
         "auto_map": {"AutoModel": "modeling_internlm2.InternLM2ForRewardModel"},
-    }  # fmt: skip
+    }
     (folder / "config.json").write_text(json.dumps(config))
     draw = torch.Generator().manual_seed(0)
-    shapes = {"model.tok_embeddings.weight": (vocab, 16), "v_head.weight": (1, 16), "model.norm.weight": (16,)}
+    shapes = {
+        "model.tok_embeddings.weight": (vocab, 16),
+        "v_head.weight": (1, 16),
+        "model.norm.weight": (16,),
+    }
     for at in ("model.layers.0.", "model.layers.1."):
         shapes |= {f"{at}attention_norm.weight": (16,), f"{at}ffn_norm.weight": (16,)}
-        shapes |= {f"{at}attention.wqkv.weight": ((4 + 2 * groups) * width, 16), f"{at}attention.wo.weight": (16, 16)}
-        shapes |= {f"{at}feed_forward.w{i}.weight": (16, 24) if i == 2 else (24, 16) for i in (1, 2, 3)}
+        shapes |= {
+            f"{at}attention.wqkv.weight": ((4 + 2 * groups) * width, 16),
+            f"{at}attention.wo.weight": (16, 16),
+        }
+        shapes |= {
+            f"{at}feed_forward.w{i}.weight": (16, 24) if i == 2 else (24, 16) for i in (1, 2, 3)
+        }
     weights = {name: torch.randn(shape, generator=draw) / 3 for name, shape in shapes.items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ConfigError, match="is an InternLM2, whose code is not run here; `assay models import`"):
+    with pytest.raises(
+        ConfigError, match="is an InternLM2, whose code is not run here; `assay models import`"
+    ):
         load_preset("classifier", folder)
     found = import_model(folder, tmp_path / "ours")
     assert found.preset == "internlm2-reward"

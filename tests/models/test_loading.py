@@ -1,4 +1,5 @@
-"""Folders as people have them: each is loaded for what it is, or refused in one line that names it."""
+"""Folders as people have them: each is loaded for what it is, or refused in one line that names
+it."""
 
 import json
 import shutil
@@ -87,12 +88,24 @@ def remove(*names: str) -> Callable[[Path], Any]:
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 123\n"
 
 BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "no tokenizer": (remove("tokenizer.json", "tokenizer_config.json"), "has no tokenizer: there is none of"),
+    "no tokenizer": (
+        remove("tokenizer.json", "tokenizer_config.json"),
+        "has no tokenizer: there is none of",
+    ),
     "a tokenizer's settings alone": (remove("tokenizer.json"), "has no tokenizer"),
-    "tokenizer is a pointer": (write("tokenizer.json", POINTER), "tokenizer.json is a Git LFS pointer"),
-    "tokenizer cut": (write("tokenizer.json", '{"version": "1.0", "mod'), "has no tokenizer that can be loaded"),
+    "tokenizer is a pointer": (
+        write("tokenizer.json", POINTER),
+        "tokenizer.json is a Git LFS pointer",
+    ),
+    "tokenizer cut": (
+        write("tokenizer.json", '{"version": "1.0", "mod'),
+        "has no tokenizer that can be loaded",
+    ),
     "empty vocabulary": (lambda f: empty_vocabulary(f), "vocabulary is empty"),
-    "weights are a pointer": (write("model.safetensors", POINTER), "model.safetensors is a Git LFS pointer"),
+    "weights are a pointer": (
+        write("model.safetensors", POINTER),
+        "model.safetensors is a Git LFS pointer",
+    ),
     "weights cut": (lambda f: cut(f / "model.safetensors"), "is cut off or damaged"),
     "weights empty": (write("model.safetensors", ""), "is cut off or damaged"),
     "no weights": (remove("model.safetensors"), "holds no weights"),
@@ -114,20 +127,31 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "config broken": (write("config.json", "{"), "config.json is damaged: it is no JSON"),
     "config is a list": (write("config.json", "[]"), "config.json is damaged: it holds a list"),
     "config is a pointer": (write("config.json", POINTER), "config.json is a Git LFS pointer"),
-    "unknown model type": (lambda f: edit(f, model_type="qwen99"), "of model_type 'qwen99', which transformers"),
+    "unknown model type": (
+        lambda f: edit(f, model_type="qwen99"),
+        "of model_type 'qwen99', which transformers",
+    ),
     "own code": (
         lambda f: edit(f, model_type="own", auto_map={"AutoModel": "own.Own"}),
         "its authors' own code, which auto_map names, is not run here",
     ),
     "no model type": (lambda f: edit(f, model_type=None), "has no model_type"),
     "other widths": (lambda f: edit(f, intermediate_size=96), "wrong shape|cannot be loaded"),
-    "layers missing": (lambda f: edit(f, num_hidden_layers=3, layer_types=None), "lacks model.layers.2"),
+    "layers missing": (
+        lambda f: edit(f, num_hidden_layers=3, layer_types=None),
+        "lacks model.layers.2",
+    ),
     "old pickle cut": (lambda f: (pickled(f), cut(f / "pytorch_model.bin")), "cannot be loaded"),
-    "NaN weight": (lambda f: spoil(f, float("nan")), r"layers.1.mlp.up_proj.weight holds values that are no finite"),
+    "NaN weight": (
+        lambda f: spoil(f, float("nan")),
+        r"layers.1.mlp.up_proj.weight holds values that are no finite",
+    ),
     "infinite weight": (lambda f: spoil(f, float("inf")), "no finite numbers"),
     **{
         f"quantised by {method}": (
-            lambda f, method=method, more=more: edit(f, quantization_config={"quant_method": method, **more}),
+            lambda f, method=method, more=more: edit(
+                f, quantization_config={"quant_method": method, **more}
+            ),
             rf"is quantised \({method}\)",
         )
         for method, more in {
@@ -153,7 +177,9 @@ def empty_vocabulary(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_folder_that_cannot_be_trained_is_refused_in_one_line(what: str, whole: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_trained_is_refused_in_one_line(
+    what: str, whole: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "m"
     shutil.copytree(whole, folder)
     spoil_it, message = BROKEN[what]
@@ -172,7 +198,9 @@ def test_whole_folders_of_every_layout_are_read(whole: Path, tmp_path: Path) -> 
         shutil.copytree(whole, folder)
         change(folder)
         network, _, _ = open_policy(folder, device="cpu", trains=True)
-        assert all(torch.equal(tensor, expected[key]) for key, tensor in network.state_dict().items())
+        assert all(
+            torch.equal(tensor, expected[key]) for key, tensor in network.state_dict().items()
+        )
         rm(folder)
 
 
@@ -188,7 +216,9 @@ def test_a_pickle_that_is_more_than_tensors_is_not_run(whole: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("key", ["_attn_implementation", "attn_implementation"])
-@pytest.mark.parametrize("attention", ["flash_attention_2", "flash_attention_3", "kernels-community/flash-attn"])
+@pytest.mark.parametrize(
+    "attention", ["flash_attention_2", "flash_attention_3", "kernels-community/flash-attn"]
+)
 def test_an_attention_of_another_machine_is_replaced_and_said(
     key: str, attention: str, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,7 +229,9 @@ def test_an_attention_of_another_machine_is_replaced_and_said(
     there = load_network(AutoModelForCausalLM, folder).eval()
     assert f"names the attention {attention}; torch's own (sdpa)" in capsys.readouterr().err
     with torch.inference_mode():
-        assert torch.allclose(there(ids).logits, load_network(AutoModelForCausalLM, whole).eval()(ids).logits)
+        assert torch.allclose(
+            there(ids).logits, load_network(AutoModelForCausalLM, whole).eval()(ids).logits
+        )
 
 
 def test_a_backbone_that_names_another_machines_attention_trains(
@@ -215,12 +247,16 @@ def test_a_backbone_that_names_another_machines_attention_trains(
 def test_settings_of_generation_that_are_broken_are_named(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "m"
     shutil.copytree(whole, folder)
-    (folder / "generation_config.json").write_text(json.dumps({"num_return_sequences": 4, "do_sample": False}))
+    (folder / "generation_config.json").write_text(
+        json.dumps({"num_return_sequences": 4, "do_sample": False})
+    )
     with pytest.raises(ConfigError, match="cannot be loaded: Greedy methods"):
         open_policy(folder, device="cpu", trains=True)
 
 
-def test_a_policy_that_could_not_be_saved_is_not_trained(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_that_could_not_be_saved_is_not_trained(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError("No space left on device")
 
@@ -261,6 +297,10 @@ def test_toy_vocabularies_are_vocabularies(tmp_path: Path) -> None:
 def test_classifiers_are_read_whole(tmp_path: Path) -> None:
     folder = tiny_models.save_classifier(tmp_path / "m", "qwen2.5")
     state = load_file(folder / "model.safetensors")
-    save_file(state | {"stranger": torch.zeros(2)}, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        state | {"stranger": torch.zeros(2)},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     with pytest.raises(ConfigError, match="holds weights nobody reads: stranger"):
         load_network(AutoModelForSequenceClassification, folder, may_hold=[])

@@ -1,4 +1,5 @@
-"""The prompt computed once or again for every response, all at once or in chunks: the same log-probabilities."""
+"""The prompt computed once or again for every response, all at once or in chunks: the same
+log-probabilities."""
 
 import logging
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ PATHS = ("packed", "expand", "plain")
 
 
 def batch(seed: int = 0) -> tuple[list[list[int]], list[int]]:
-    """Two prompts: five responses with a duplicate and two that begin alike, one of one token; then two responses."""
+    """Two prompts: five responses with a duplicate and two that begin alike, one of one token; then
+    two responses."""
     rng = np.random.default_rng(seed)
 
     def ids(count: int) -> list[int]:
@@ -41,7 +43,8 @@ def make(architecture: str = "llama", **changes: Any) -> Any:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(4 if parameter.ndim > 1 else 1)
-    # Stock norms round to fp32 on the way, and what is a rounding apart before comes out 1e-8 apart.
+    # Stock norms round to fp32 on the way, and what is a rounding apart before comes out 1e-8
+    # apart.
     for norm in model.modules():
         if type(norm).__name__.endswith("RMSNorm"):
             norm.forward = partial(in_float64, norm)
@@ -51,7 +54,9 @@ def make(architecture: str = "llama", **changes: Any) -> Any:
 def in_float64(norm: Any, x: Tensor) -> Tensor:
     """An RMS norm as Llama's, or as Gemma's, whose weights count from 1."""
     gemma = hasattr(norm, "eps")
-    scale = (x.square().mean(-1, keepdim=True) + (norm.eps if gemma else norm.variance_epsilon)).rsqrt()
+    scale = (
+        x.square().mean(-1, keepdim=True) + (norm.eps if gemma else norm.variance_epsilon)
+    ).rsqrt()
     return x * scale * (1 + norm.weight if gemma else norm.weight)
 
 
@@ -68,7 +73,9 @@ def naive(
     for row, start in zip(rows, starts, strict=True):
         logits = model(input_ids=torch.tensor([row])).logits[0] / temperature
         probabilities = logits.exp() / logits.exp().sum(-1, keepdim=True)
-        values.append(torch.stack([probabilities[t - 1, row[t]].log() for t in range(start, len(row))]))
+        values.append(
+            torch.stack([probabilities[t - 1, row[t]].log() for t in range(start, len(row))])
+        )
         entropies.append(-(probabilities * probabilities.log()).sum(-1)[start - 1 : -1])
     return values, entropies
 
@@ -93,14 +100,20 @@ def tolerance(architecture: str) -> float:
 def test_values_entropies_and_gradients_are_the_naive_ones(architecture: str, path: str) -> None:
     model, (rows, starts) = make(architecture), batch()
     values, entropies = naive(model, rows, starts, 0.7)
-    found = log_probabilities(model, rows, starts, temperature=0.7, entropy=True, engine=shared(model, path))
+    found = log_probabilities(
+        model, rows, starts, temperature=0.7, entropy=True, engine=shared(model, path)
+    )
     assert found.entropy_B_R is not None
     close = {"rtol": tolerance(architecture), "atol": tolerance(architecture)}
     torch.testing.assert_close(flat(found), torch.cat(values), **close)
     torch.testing.assert_close(found.entropy_B_R[found.mask_B_R], torch.cat(entropies), **close)
-    weights = torch.randn(len(flat(found)), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    weights = torch.randn(
+        len(flat(found)), dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+    )
     ours = gradients(model, (flat(found) * weights).sum() + 0.3 * found.entropy_B_R.sum())
-    theirs = gradients(model, (torch.cat(values) * weights).sum() + 0.3 * torch.cat(entropies).sum())
+    theirs = gradients(
+        model, (torch.cat(values) * weights).sum() + 0.3 * torch.cat(entropies).sum()
+    )
     assert ours.keys() == theirs.keys()
     for name, gradient in theirs.items():
         off = float((ours[name] - gradient).norm() / gradient.norm().clamp(min=1e-9))
@@ -113,12 +126,16 @@ def test_groups_larger_than_the_budget_go_in_parts(path: str, prompts: int) -> N
     model, (rows, starts) = make(), batch()
     rows, starts = (rows, starts) if prompts == 2 else (rows[:5], starts[:5])
     sizes: list[int] = []
-    model.model.layers[0].mlp.register_forward_hook(lambda _, x, __: sizes.append(x[0].shape[:-1].numel()))
+    model.model.layers[0].mlp.register_forward_hook(
+        lambda _, x, __: sizes.append(x[0].shape[:-1].numel())
+    )
     engine = shared(model, path)
     with torch.inference_mode():
         sizes.clear()
         found = log_probabilities(model, rows, starts, engine=engine, micro_tokens=30)
-        torch.testing.assert_close(flat(found), torch.cat(naive(model, rows, starts)[0]), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(
+            flat(found), torch.cat(naive(model, rows, starts)[0]), rtol=1e-9, atol=1e-9
+        )
     assert len(sizes) > len(rows) + 1  # Those of the naive pass are the last.
     assert max(sizes) <= 30
 
@@ -126,8 +143,12 @@ def test_groups_larger_than_the_budget_go_in_parts(path: str, prompts: int) -> N
 def test_sharing_is_exercised_and_the_head_sees_every_place_once() -> None:
     model, (rows, starts) = make(), batch()
     seen: list[tuple[str, int]] = []
-    model.get_output_embeddings().register_forward_hook(lambda _, x, __: seen.append(("head", x[0].shape[-2])))
-    model.base_model.embed_tokens.register_forward_hook(lambda _, x, __: seen.append(("tokens", x[0].numel())))
+    model.get_output_embeddings().register_forward_hook(
+        lambda _, x, __: seen.append(("head", x[0].shape[-2]))
+    )
+    model.base_model.embed_tokens.register_forward_hook(
+        lambda _, x, __: seen.append(("tokens", x[0].numel()))
+    )
     engine = shared(model, "packed")
     assert formula_of(model) is not None
     seen.clear()
@@ -143,7 +164,10 @@ def test_heads_tied_to_the_embeddings_and_not(tie: bool) -> None:
     model, (rows, starts) = make(tie_word_embeddings=tie), batch()
     assert (model.lm_head.weight is model.model.embed_tokens.weight) == tie
     found = log_probabilities(model, rows, starts, engine=shared(model, "packed"))
-    ours, theirs = (gradients(model, x.sum()) for x in (found.values_B_R, torch.cat(naive(model, rows, starts)[0])))
+    ours, theirs = (
+        gradients(model, x.sum())
+        for x in (found.values_B_R, torch.cat(naive(model, rows, starts)[0]))
+    )
     assert ours.keys() == theirs.keys()
     for name, gradient in theirs.items():
         torch.testing.assert_close(ours[name], gradient, rtol=1e-9, atol=1e-9)
@@ -157,7 +181,9 @@ def test_chunks_of_places_change_nothing(elements: int, monkeypatch: pytest.Monk
         every = log_probabilities(model, rows, starts, entropy=True, engine=shared(model, "packed"))
         assert every.entropy_B_R is not None
         found += [flat(every), every.entropy_B_R]
-        found += gradients(model, every.values_B_R.sum() + every.entropy_B_R.square().sum()).values()
+        found += gradients(
+            model, every.values_B_R.sum() + every.entropy_B_R.square().sum()
+        ).values()
         monkeypatch.setattr(module, "ELEMENTS", elements)
     for a, b in zip(whole, parts, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
@@ -192,7 +218,9 @@ def test_by_hand() -> None:
     assert found.mask_B_R.tolist() == [[True, True], [True, False]]
     spread = surprise - (4 * np.exp(4) + 2 * np.exp(2)) / total
     assert found.entropy_B_R is not None
-    np.testing.assert_allclose(found.entropy_B_R.detach().numpy(), [[spread, spread], [spread, 0]], rtol=1e-12)
+    np.testing.assert_allclose(
+        found.entropy_B_R.detach().numpy(), [[spread, spread], [spread, 0]], rtol=1e-12
+    )
 
 
 def test_entropy_has_a_gradient_where_probabilities_underflow() -> None:
@@ -214,7 +242,9 @@ def test_entropy_has_a_gradient_where_probabilities_underflow() -> None:
         ("granite", {"logits_scaling": 8.0}, Formula(scale=0.125)),
     ],
 )
-def test_scaled_and_capped_logits(architecture: str, settings: dict[str, Any], formula: Formula) -> None:
+def test_scaled_and_capped_logits(
+    architecture: str, settings: dict[str, Any], formula: Formula
+) -> None:
     model, (rows, starts) = make(architecture, **settings), batch()
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(20)
@@ -247,13 +277,17 @@ def test_a_model_that_makes_logits_in_another_way_makes_them_itself(
 
     monkeypatch.setattr(model, "forward", shifted)
     with caplog.at_level(logging.WARNING):
-        found = [log_probabilities(model, rows, starts, entropy=True, temperature=2.0) for _ in range(2)]
+        found = [
+            log_probabilities(model, rows, starts, entropy=True, temperature=2.0) for _ in range(2)
+        ]
     assert len(caplog.records) == 1
     assert "scaled and capped" in caplog.text
     values, entropies = naive(model, rows, starts, 2.0)
     torch.testing.assert_close(flat(found[0]), torch.cat(values), rtol=1e-9, atol=1e-9)
     assert found[0].entropy_B_R is not None
-    torch.testing.assert_close(found[0].entropy_B_R[found[0].mask_B_R], torch.cat(entropies), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        found[0].entropy_B_R[found[0].mask_B_R], torch.cat(entropies), rtol=1e-9, atol=1e-9
+    )
 
 
 def test_arrays_and_lists_are_the_same_and_order_is_kept() -> None:
@@ -287,7 +321,9 @@ def test_low_precision_models_answer_in_fp32() -> None:
         ([[1, 2, 3]], [1], {"micro_tokens": 0}, "micro_tokens 0"),
     ],
 )
-def test_what_cannot_be_asked(rows: list[list[int]], starts: list[int], settings: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_asked(
+    rows: list[list[int]], starts: list[int], settings: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         log_probabilities(make(), rows, starts, **settings)
 
@@ -297,7 +333,13 @@ def test_against_a_reference_every_token_has_its_divergence(path: str) -> None:
     model, other = make(), make(num_hidden_layers=3)
     rows, starts = batch()
     found = log_probabilities(
-        model, rows, starts, temperature=0.7, reference=Reference(other), engine=shared(model, path), states=True
+        model,
+        rows,
+        starts,
+        temperature=0.7,
+        reference=Reference(other),
+        engine=shared(model, path),
+        states=True,
     )
     ours, _ = naive(model, rows, starts, 0.7)
     theirs, _ = naive(other, rows, starts, 0.7)
@@ -306,14 +348,22 @@ def test_against_a_reference_every_token_has_its_divergence(path: str) -> None:
     assert found.hidden_B_R_D is not None
     assert not found.reference_B_R.requires_grad
     torch.testing.assert_close(flat(found), torch.cat(ours), rtol=0, atol=1e-9)
-    torch.testing.assert_close(found.reference_B_R[found.mask_B_R], torch.cat(theirs).detach(), rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        found.reference_B_R[found.mask_B_R], torch.cat(theirs).detach(), rtol=0, atol=1e-9
+    )
     for i, (row, start) in enumerate(zip(rows, starts, strict=True)):
-        mine, yours = ((m(input_ids=torch.tensor([row])).logits[0] / 0.7).softmax(-1) for m in (model, other))
+        mine, yours = (
+            (m(input_ids=torch.tensor([row])).logits[0] / 0.7).softmax(-1) for m in (model, other)
+        )
         expected = (mine * (mine / yours).log()).sum(-1)[start - 1 : -1]
         torch.testing.assert_close(found.kl_B_R[i, : len(expected)], expected, rtol=0, atol=1e-9)
         assert not found.kl_B_R[i, len(expected) :].any()
-        states = model.base_model(input_ids=torch.tensor([row])).last_hidden_state[0, start - 1 : -1]
-        torch.testing.assert_close(found.hidden_B_R_D[i, : len(expected)], states, rtol=0, atol=1e-9)
+        states = model.base_model(input_ids=torch.tensor([row])).last_hidden_state[
+            0, start - 1 : -1
+        ]
+        torch.testing.assert_close(
+            found.hidden_B_R_D[i, : len(expected)], states, rtol=0, atol=1e-9
+        )
 
 
 def test_the_divergence_is_differentiable_chunk_by_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +371,9 @@ def test_the_divergence_is_differentiable_chunk_by_chunk(monkeypatch: pytest.Mon
     rows, starts = batch()
 
     def run() -> dict[str, Tensor]:
-        found = log_probabilities(model, rows, starts, reference=Reference(other), engine=shared(model, "packed"))
+        found = log_probabilities(
+            model, rows, starts, reference=Reference(other), engine=shared(model, "packed")
+        )
         assert found.kl_B_R is not None
         return gradients(model, found.kl_B_R.sum())
 
@@ -335,26 +387,46 @@ def test_the_divergence_is_differentiable_chunk_by_chunk(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("path", [*PATHS, "alone"])
 def test_masked_tokens_take_no_part(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The distribution among allowed tokens alone, for model and reference; the entropy's gradient stays finite."""
+    """The distribution among allowed tokens alone, for model and reference; the entropy's gradient
+    stays finite."""
     model, other = make(), make(num_hidden_layers=3)
     rows, starts = batch()
-    targets = torch.tensor([t for row, start in zip(rows, starts, strict=True) for t in row[start:]])
+    targets = torch.tensor(
+        [t for row, start in zip(rows, starts, strict=True) for t in row[start:]]
+    )
     # What may come is a function of what came before: here of the token before alone.
-    before = torch.tensor([t for row, start in zip(rows, starts, strict=True) for t in row[start - 1 : -1]])
+    before = torch.tensor(
+        [t for row, start in zip(rows, starts, strict=True) for t in row[start - 1 : -1]]
+    )
     size = model.config.vocab_size
     allowed = (torch.arange(size)[None] + before[:, None]) % 3 == 0
     allowed[torch.arange(len(targets)), targets] = True
     # Responses that begin alike share a place, and so what may come there.
-    begun = [tuple(row[:t]) for row, start in zip(rows, starts, strict=True) for t in range(start, len(row))]
+    begun = [
+        tuple(row[:t])
+        for row, start in zip(rows, starts, strict=True)
+        for t in range(start, len(row))
+    ]
     for p, beginning in enumerate(begun):
-        allowed[p, [t for other_beginning, t in zip(begun, targets, strict=True) if other_beginning == beginning]] = (
-            True
-        )
+        allowed[
+            p,
+            [
+                t
+                for other_beginning, t in zip(begun, targets, strict=True)
+                if other_beginning == beginning
+            ],
+        ] = True
     if path == "alone":
         monkeypatch.setattr(module, "formula_of", lambda model: None)
     engine = None if path == "alone" else shared(model, path)
     found = log_probabilities(
-        model, rows, starts, entropy=True, reference=Reference(other), allowed_P_V=allowed, engine=engine
+        model,
+        rows,
+        starts,
+        entropy=True,
+        reference=Reference(other),
+        allowed_P_V=allowed,
+        engine=engine,
     )
     assert found.entropy_B_R is not None
     assert found.kl_B_R is not None
@@ -368,10 +440,16 @@ def test_masked_tokens_take_no_part(path: str, monkeypatch: pytest.MonkeyPatch) 
             logs.append(p / p.sum(-1, keepdim=True))
         n = len(mask)
         picked = torch.tensor(row[start:])[:, None]
-        torch.testing.assert_close(found.values_B_R[i, :n], logs[0].gather(1, picked)[:, 0].log(), rtol=0, atol=1e-8)
-        torch.testing.assert_close(found.reference_B_R[i, :n], logs[1].gather(1, picked)[:, 0].log(), rtol=0, atol=1e-8)
+        torch.testing.assert_close(
+            found.values_B_R[i, :n], logs[0].gather(1, picked)[:, 0].log(), rtol=0, atol=1e-8
+        )
+        torch.testing.assert_close(
+            found.reference_B_R[i, :n], logs[1].gather(1, picked)[:, 0].log(), rtol=0, atol=1e-8
+        )
         terms = torch.where(mask, logs[0] * (logs[0] / logs[1]).log(), 0.0)
-        torch.testing.assert_close(found.kl_B_R[i, :n], terms.nan_to_num().sum(-1), rtol=0, atol=1e-8)
+        torch.testing.assert_close(
+            found.kl_B_R[i, :n], terms.nan_to_num().sum(-1), rtol=0, atol=1e-8
+        )
         done += n
     every = gradients(model, found.entropy_B_R.sum() + found.kl_B_R.sum())
     assert all(value.isfinite().all() for value in every.values())

@@ -23,11 +23,18 @@ from tests.training import planted
 
 
 def make(architecture: str = "llama") -> RewardModel:
-    return checkpoint.wrap(tiny.network(architecture), tiny.tokenizer(), layout=Layout(), readout=PREFERENCE).eval()
+    return checkpoint.wrap(
+        tiny.network(architecture), tiny.tokenizer(), layout=Layout(), readout=PREFERENCE
+    ).eval()
 
 
 MIXTURES: dict[str, dict[str, Any]] = {
-    "qwen3_moe": {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8, "num_key_value_heads": 2},
+    "qwen3_moe": {
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 8,
+        "num_key_value_heads": 2,
+    },
     "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2, "num_key_value_heads": 2},
     # A dense layer first, and an expert that every token goes through.
     "deepseek_v3": {
@@ -44,9 +51,19 @@ MIXTURES: dict[str, dict[str, Any]] = {
         "v_head_dim": 4,
     },
     # Its experts are transposed, and have biases.
-    "gpt_oss": {"num_local_experts": 4, "num_experts_per_tok": 2, "num_key_value_heads": 2, "head_dim": 4},
+    "gpt_oss": {
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 4,
+    },
     # Its experts have one parameter each module, and attention has experts, too.
-    "jetmoe": {"num_local_experts": 4, "num_experts_per_tok": 2, "kv_channels": 4, "num_key_value_heads": 2},
+    "jetmoe": {
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        "kv_channels": 4,
+        "num_key_value_heads": 2,
+    },
 }
 
 
@@ -83,7 +100,9 @@ def test_merged_equals_unmerged(architecture: str, tmp_path: Path) -> None:
     names = {name for name, _ in model.network.named_parameters()}
     assert names == {name for name, _ in make(architecture).network.named_parameters()}
     assert checkpoint.save(model, tmp_path / "rm") <= 1e-5
-    torch.testing.assert_close(logits_of(checkpoint.load(tmp_path / "rm")), changed_logits, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        logits_of(checkpoint.load(tmp_path / "rm")), changed_logits, rtol=0, atol=1e-5
+    )
     AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm")
 
 
@@ -114,7 +133,9 @@ def test_only_adapters_and_the_head_learn() -> None:
 def test_targets_choose_the_layers() -> None:
     model = make()
     add_lora(model, rank=2, alpha=4.0, targets=("q_proj", "v_proj"))
-    found = {n.split(".lora_")[0].rpartition(".")[2] for n, _ in model.named_parameters() if "lora_" in n}
+    found = {
+        n.split(".lora_")[0].rpartition(".")[2] for n, _ in model.named_parameters() if "lora_" in n
+    }
     assert found == {"q_proj", "v_proj"}
 
 
@@ -153,12 +174,20 @@ def test_experts_are_adapted_merged_and_saved(architecture: str, tmp_path: Path)
     assert experts
     assert experts <= changed
     for name in experts:
-        ranks = torch.linalg.matrix_rank((dict(model.named_parameters())[name] - plain[name]).detach(), atol=1e-4)
+        ranks = torch.linalg.matrix_rank(
+            (dict(model.named_parameters())[name] - plain[name]).detach(), atol=1e-4
+        )
         assert ranks.tolist() == [2] * len(ranks)
     assert not [name for name in changed if "router" in name or ".gate." in name]
-    assert all(name in changed for name in plain if name.endswith(("mlp.gate_proj.weight", "shared_experts.up_proj")))
+    assert all(
+        name in changed
+        for name in plain
+        if name.endswith(("mlp.gate_proj.weight", "shared_experts.up_proj"))
+    )
     assert checkpoint.save(model, tmp_path / "rm") <= 1e-5
-    torch.testing.assert_close(logits_of(checkpoint.load(tmp_path / "rm")), changed_logits, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        logits_of(checkpoint.load(tmp_path / "rm")), changed_logits, rtol=0, atol=1e-5
+    )
 
 
 def test_experts_can_be_named_and_have_no_dropout() -> None:
@@ -169,7 +198,11 @@ def test_experts_can_be_named_and_have_no_dropout() -> None:
         add_lora(model, rank=2, alpha=4.0, targets=targets)
         disturb(model)
         merge_lora(model)
-        changed = {n.rpartition(".")[2] for n, p in model.named_parameters() if not torch.equal(p, plain[n])}
+        changed = {
+            n.rpartition(".")[2]
+            for n, p in model.named_parameters()
+            if not torch.equal(p, plain[n])
+        }
         assert changed - {"weight"} == expected
 
 
@@ -193,7 +226,9 @@ def test_a_policy_with_experts_is_saved_while_it_trains(tmp_path: Path) -> None:
 @pytest.mark.owed
 @pytest.mark.parametrize("architecture", ["qwen3_moe", "deepseek_v3"])
 def test_a_mixture_trains_by_its_adapters(architecture: str, tmp_path: Path) -> None:
-    settings = Settings(epochs=2, batch_size=8, learning_rate=1e-2, lora=2, gradient_checkpointing=True)
+    settings = Settings(
+        epochs=2, batch_size=8, learning_rate=1e-2, lora=2, gradient_checkpointing=True
+    )
     more: dict[str, Any] = {"loss": BradleyTerry(), "settings": settings, "progress": False}
     done = train(mixture(architecture), planted.preferences(16), out=tmp_path / "rm", **more)
     assert done.parity < 1e-4
@@ -202,10 +237,19 @@ def test_a_mixture_trains_by_its_adapters(architecture: str, tmp_path: Path) -> 
 
 def test_layers_that_are_read_around_and_heads_are_left_alone() -> None:
     jamba = tiny.causal(
-        "jamba", num_experts=2, num_experts_per_tok=1, num_key_value_heads=2, use_mamba_kernels=False,
-        mamba_d_state=4, mamba_dt_rank=4, attn_layer_period=2, attn_layer_offset=1,
-        expert_layer_period=2, expert_layer_offset=1, initializer_range=0.2,
-    )  # fmt: skip
+        "jamba",
+        num_experts=2,
+        num_experts_per_tok=1,
+        num_key_value_heads=2,
+        use_mamba_kernels=False,
+        mamba_d_state=4,
+        mamba_dt_rank=4,
+        attn_layer_period=2,
+        attn_layer_offset=1,
+        expert_layer_period=2,
+        expert_layer_offset=1,
+        initializer_range=0.2,
+    )
     ids = torch.arange(3, 12)[None]
     adapt(jamba, 2, 4.0)
     for name, p in jamba.named_parameters():
@@ -217,9 +261,14 @@ def test_layers_that_are_read_around_and_heads_are_left_alone() -> None:
         torch.testing.assert_close(jamba(input_ids=ids).logits, expected, rtol=0, atol=1e-5)
     # Its backbone is itself, head and all.
     llama4 = tiny.causal(
-        "llama4_text", num_local_experts=2, num_experts_per_tok=1, num_key_value_heads=2, head_dim=4,
-        intermediate_size_mlp=16, layer_types=["full_attention", "full_attention"],
-    )  # fmt: skip
+        "llama4_text",
+        num_local_experts=2,
+        num_experts_per_tok=1,
+        num_key_value_heads=2,
+        head_dim=4,
+        intermediate_size_mlp=16,
+        layer_types=["full_attention", "full_attention"],
+    )
     adapt(llama4, 2, 4.0)
     assert not isinstance(llama4.get_output_embeddings(), BaseTunerLayer)
 

@@ -16,7 +16,10 @@ from tests import tiny_models
 
 pytestmark = pytest.mark.owed
 
-ITEMS = [(Prompt.of("What is 2 + 2?"), Response.of("4")), (Prompt.of("Hi"), Response.of("Hello, how are you?"))]
+ITEMS = [
+    (Prompt.of("What is 2 + 2?"), Response.of("4")),
+    (Prompt.of("Hi"), Response.of("Hello, how are you?")),
+]
 
 
 def with_roles(family: str, **roles: str) -> Any:
@@ -58,10 +61,13 @@ def test_a_token_that_closes_a_turn_does_not_pad(family: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["<|reserved_special_token_0|>", "<unused7>", "<|finetune_right_pad_id|>", "<|fim_pad|>"]
+    "name",
+    ["<|reserved_special_token_0|>", "<unused7>", "<|finetune_right_pad_id|>", "<|fim_pad|>"],
 )
 def test_a_token_that_was_reserved_pads_before_one_is_added(name: str, tmp_path: Path) -> None:
-    tokenizer = tiny_models.byte_level(("<|begin|>", "<|end|>", name), bos_token="<|begin|>", eos_token="<|end|>")
+    tokenizer = tiny_models.byte_level(
+        ("<|begin|>", "<|end|>", name), bos_token="<|begin|>", eos_token="<|end|>"
+    )
     folder = tiny_models.save_causal(tmp_path / "lm", "llama3", tokenizer)
     model = create(folder, layout=Layout(), readout=PREFERENCE)
     assert model.pad_id == tokenizer.convert_tokens_to_ids(name)
@@ -103,7 +109,9 @@ def test_no_row_is_drawn_for_a_token_of_texts(tmp_path: Path) -> None:
     tokenizer.add_tokens(["Paris"])
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     tokenizer.save_pretrained(folder)
-    with pytest.raises(ConfigError, match=r"has 'Paris' \(token \d+\), and the model's embedding has \d+ rows"):
+    with pytest.raises(
+        ConfigError, match=r"has 'Paris' \(token \d+\), and the model's embedding has \d+ rows"
+    ):
         create(folder, layout=Layout(), readout=PREFERENCE)
 
 

@@ -1,7 +1,8 @@
-"""Published checkpoints, each as a tiny random model in its own file layout, against its authors' published recipe.
+"""Published checkpoints, each as a tiny random model in its own file layout, against its authors'
+published recipe.
 
-The references below are written from the authors' code, with their token positions, and share nothing with ours but
-the tokenizer: torch's modules, the checkpoint's tensors and a loop.
+The references below are written from the authors' code, with their token positions, and share
+nothing with ours but the tokenizer: torch's modules, the checkpoint's tensors and a loop.
 """
 
 import json
@@ -13,7 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+)
 
 from assay.errors import ConfigError
 from assay.models.presets import PRESETS, REFUSED, guess, load_preset
@@ -28,7 +34,10 @@ LLAMA3 = ("<|head|>", "<|/head|>", "<|eot|>", "\n\n")
 
 def scores(model: RewardModel, steps: tuple[str, ...]) -> list[float]:
     """Step scores of one response, in a batch with others of other lengths."""
-    items = [(Prompt.of(QUESTION), Response(steps=steps)), (Prompt.of("Hi"), Response(steps=("Hello", "there")))]
+    items = [
+        (Prompt.of(QUESTION), Response(steps=steps)),
+        (Prompt.of("Hi"), Response(steps=("Hello", "there"))),
+    ]
     sequences = model.encoder.encode(items)
     batch = model.collate(sequences)
     with torch.inference_mode():
@@ -40,8 +49,11 @@ def ids_of(model: RewardModel, steps: tuple[str, ...]) -> list[int]:
     return list(model.encoder.encode([(Prompt.of(QUESTION), Response(steps=steps))])[0].ids)
 
 
-def write(folder: Path, network: Any, tokenizer: Any, extra: dict[str, Tensor], **config: Any) -> Path:
-    """A folder as its authors would have written it: backbone, head tensors under their names, config, tokenizer."""
+def write(
+    folder: Path, network: Any, tokenizer: Any, extra: dict[str, Tensor], **config: Any
+) -> Path:
+    """A folder as its authors would have written it: backbone, head tensors under their names,
+    config, tokenizer."""
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     path = folder / "model.safetensors"
@@ -76,7 +88,10 @@ def test_skywork_reward_v2(tmp_path: Path) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    conversation = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": LINES[0]}]
+    conversation = [
+        {"role": "user", "content": QUESTION},
+        {"role": "assistant", "content": LINES[0]},
+    ]
     text = tokenizer.apply_chat_template(conversation, tokenize=False, date_string="26 Jul 2024")
     text = text.removeprefix(tokenizer.bos_token)
     ids = [tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False).input_ids]
@@ -93,7 +108,9 @@ def test_skywork_reward_v2(tmp_path: Path) -> None:
 
 def math_shepherd(folder: Path) -> Path:
     tokenizer = tiny.sentencepiece({"▁ки": 12902, "▁+": 648, "▁-": 387})
-    return write(folder, tiny.causal("mistral", vocab=12903, tie_word_embeddings=False), tokenizer, {})
+    return write(
+        folder, tiny.causal("mistral", vocab=12903, tie_word_embeddings=False), tokenizer, {}
+    )
 
 
 def test_math_shepherd(tmp_path: Path) -> None:
@@ -115,7 +132,9 @@ def test_math_shepherd(tmp_path: Path) -> None:
 def test_math_shepherd_with_another_tokenizer_is_refused(tmp_path: Path) -> None:
     folder = math_shepherd(tmp_path / "m")
     tiny.sentencepiece({"▁ки": 12902, "▁+": 387, "▁-": 648}).save_pretrained(folder)
-    with pytest.raises(ConfigError, match=r"'\+' is token 387, but math-shepherd was trained with 648"):
+    with pytest.raises(
+        ConfigError, match=r"'\+' is token 387, but math-shepherd was trained with 648"
+    ):
         load_preset("math-shepherd", folder)
 
 
@@ -127,7 +146,12 @@ def rlhflow_tokenizer() -> Any:
 
 
 def rlhflow(folder: Path, **changes: Any) -> Path:
-    return write(folder, tiny.causal("llama", **({"tie_word_embeddings": False} | changes)), rlhflow_tokenizer(), {})
+    return write(
+        folder,
+        tiny.causal("llama", **({"tie_word_embeddings": False} | changes)),
+        rlhflow_tokenizer(),
+        {},
+    )
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -140,19 +164,27 @@ def test_rlhflow(tmp_path: Path, tied: bool) -> None:
     for k, step in enumerate(LINES):
         text = f"{QUESTION} {step}" if k == 0 else step
         conversation += [{"role": "user", "content": text}, {"role": "assistant", "content": "+"}]
-        ids = tokenizer.apply_chat_template(conversation, tokenize=True, return_dict=False, date_string="26 Jul 2024")
+        ids = tokenizer.apply_chat_template(
+            conversation, tokenize=True, return_dict=False, date_string="26 Jul 2024"
+        )
         with torch.inference_mode():
-            expected.append(float(lm(torch.tensor([ids])).logits[0, -3, [plus, minus]].softmax(-1)[0]))
+            expected.append(
+                float(lm(torch.tensor([ids])).logits[0, -3, [plus, minus]].softmax(-1)[0])
+            )
     model = load_preset("rlhflow-prm", folder)
     assert ids_of(model, tuple(LINES)) == ids[:-2]  # Ours ends where the last answer is predicted.
     assert scores(model, tuple(LINES)) == pytest.approx(expected, abs=1e-5)
-    assert scores(model, tuple(f"{line}\n\n" for line in LINES)) == pytest.approx(expected, abs=1e-5)
+    assert scores(model, tuple(f"{line}\n\n" for line in LINES)) == pytest.approx(
+        expected, abs=1e-5
+    )
 
 
 def test_logits_that_are_not_linear_in_the_head_are_refused(tmp_path: Path) -> None:
     tokenizer = tiny.bpe(extra=LLAMA3, chat_template=tiny.HEADERS)
     folder = write(tmp_path / "m", tiny.causal("gemma2"), tokenizer, {})
-    with pytest.raises(ConfigError, match="final_logit_softcapping changes the language-model head"):
+    with pytest.raises(
+        ConfigError, match="final_logit_softcapping changes the language-model head"
+    ):
         load_preset("rlhflow-prm", folder)
 
 
@@ -165,7 +197,8 @@ def test_a_missing_language_model_head_is_refused(tmp_path: Path) -> None:
         load_preset("rlhflow-prm", folder)
 
 
-# Skywork-o1-Open-PRM: bos + problem + newline, then every line's ids and a newline, value head at the newlines.
+# Skywork-o1-Open-PRM: bos + problem + newline, then every line's ids and a newline, value head at
+# the newlines.
 
 
 def skywork_o1(folder: Path) -> Path:
@@ -187,7 +220,10 @@ def test_skywork_o1_prm(tmp_path: Path) -> None:
         ids += piece
         flags += [0] * (len(piece) - 1) + [1]
     weights = load_file(folder / "model.safetensors")
-    value = hidden_states(folder, ids) @ weights["v_head.summary.weight"][0] + weights["v_head.summary.bias"]
+    value = (
+        hidden_states(folder, ids) @ weights["v_head.summary.weight"][0]
+        + weights["v_head.summary.bias"]
+    )
     expected = [float(v.sigmoid()) for v, flag in zip(value, flags, strict=True) if flag]
     assert len(expected) == 4
     model = load_preset("skywork-o1-prm", folder)
@@ -196,7 +232,8 @@ def test_skywork_o1_prm(tmp_path: Path) -> None:
     assert ids_of(model, steps) == ids
 
 
-# Qwen2.5-Math-PRM: the chat with its system message, "<extra_0>" after every step, a two-layer head at each of them.
+# Qwen2.5-Math-PRM: the chat with its system message, "<extra_0>" after every step, a two-layer head
+# at each of them.
 
 
 def qwen_math(folder: Path) -> Path:
@@ -206,38 +243,57 @@ def qwen_math(folder: Path) -> Path:
         "score.2.weight": numbers(2, 16, seed=2),
         "score.2.bias": numbers(2, seed=3),
     }
-    remote = {"AutoConfig": "configuration_qwen2_rm.Qwen2RMConfig", "AutoModel": "modeling.Qwen2ForProcessRewardModel"}
+    remote = {
+        "AutoConfig": "configuration_qwen2_rm.Qwen2RMConfig",
+        "AutoModel": "modeling.Qwen2ForProcessRewardModel",
+    }
     lm = tiny.causal("qwen2", tie_word_embeddings=False)
     tokenizer = tiny.bpe(pad="<pad>", extra=("<pad>", "<extra_0>"))
     architectures = ["Qwen2ForProcessRewardModel"]
-    return write(folder, lm, tokenizer, head, architectures=architectures, auto_map=remote, num_labels=2)
+    return write(
+        folder, lm, tokenizer, head, architectures=architectures, auto_map=remote, num_labels=2
+    )
 
 
 def test_qwen_math_prm(tmp_path: Path) -> None:
     folder = qwen_math(tmp_path / "m")
     (folder / "modeling.py").write_text("raise SystemExit('code of the checkpoint was run')")
-    (folder / "configuration_qwen2_rm.py").write_text("raise SystemExit('code of the checkpoint was run')")
+    (folder / "configuration_qwen2_rm.py").write_text(
+        "raise SystemExit('code of the checkpoint was run')"
+    )
     tokenizer = tiny.bpe(pad="<pad>", extra=("<pad>", "<extra_0>"))
     messages = [
-        {"role": "system", "content": "Please reason step by step, and put your final answer within \\boxed{}."},
+        {
+            "role": "system",
+            "content": "Please reason step by step, and put your final answer within \\boxed{}.",
+        },
         {"role": "user", "content": QUESTION},
         {"role": "assistant", "content": "<extra_0>".join(LINES) + "<extra_0>"},
     ]
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=False)
     ids = tokenizer.encode(text, add_special_tokens=False)
     weights = load_file(folder / "model.safetensors")
-    layer = nn.functional.linear(hidden_states(folder, ids), weights["score.0.weight"], weights["score.0.bias"]).relu()
+    layer = nn.functional.linear(
+        hidden_states(folder, ids), weights["score.0.weight"], weights["score.0.bias"]
+    ).relu()
     logits = nn.functional.linear(layer, weights["score.2.weight"], weights["score.2.bias"])
     tag = tokenizer.encode("<extra_0>")[0]
-    expected = [float(row.softmax(-1)[1]) for row, token in zip(logits, ids, strict=True) if token == tag]
+    expected = [
+        float(row.softmax(-1)[1]) for row, token in zip(logits, ids, strict=True) if token == tag
+    ]
     assert len(expected) == 3
     model = load_preset("qwen2.5-math-prm", folder)
     assert scores(model, tuple(LINES)) == pytest.approx(expected, abs=1e-5)
-    assert ids_of(model, tuple(LINES)) == ids[: len(ids) - ids[::-1].index(tag)]  # Ours ends at the last tag.
-    assert scores(model, tuple(f"{line}\n\n" for line in LINES)) == pytest.approx(expected, abs=1e-5)
+    assert (
+        ids_of(model, tuple(LINES)) == ids[: len(ids) - ids[::-1].index(tag)]
+    )  # Ours ends at the last tag.
+    assert scores(model, tuple(f"{line}\n\n" for line in LINES)) == pytest.approx(
+        expected, abs=1e-5
+    )
 
 
-# TRL's PRMTrainer: bos, the prompt's ids, then every completion's ids and the separator's; label at its last token.
+# TRL's PRMTrainer: bos, the prompt's ids, then every completion's ids and the separator's; label at
+# its last token.
 
 
 def trl_prm(folder: Path) -> Path:
@@ -254,7 +310,9 @@ def test_trl_prm(tmp_path: Path) -> None:
     ids = [tokenizer.bos_token_id, *tokenizer(QUESTION, add_special_tokens=False).input_ids]
     reads = []
     for step in LINES:
-        ids += tokenizer(step, add_special_tokens=False).input_ids + tokenizer.encode("\n", add_special_tokens=False)
+        ids += tokenizer(step, add_special_tokens=False).input_ids + tokenizer.encode(
+            "\n", add_special_tokens=False
+        )
         reads.append(len(ids) - 1)
     network = AutoModelForTokenClassification.from_pretrained(folder).eval()
     with torch.inference_mode():
@@ -264,11 +322,13 @@ def test_trl_prm(tmp_path: Path) -> None:
     assert ids_of(model, tuple(LINES)) == ids
 
 
-# Value heads beside a language model: the head of its last hidden state, at the last token that is not padding.
+# Value heads beside a language model: the head of its last hidden state, at the last token that is
+# not padding.
 
 
 def last_value(folder: Path, head: Any, text: str | None = None) -> float:
-    """A head's value at the end of what the template makes of the whole conversation, or of a text."""
+    """A head's value at the end of what the template makes of the whole conversation, or of a
+    text."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if text is None:
         chat = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": LINES[0]}]
@@ -311,26 +371,36 @@ def test_value_heads_of_trl_and_llama_factory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("preset", ["rlhflow-prm", "math-shepherd"])
 @pytest.mark.parametrize("file", ["model.safetensors", "value_head.safetensors", "value_head.bin"])
 def test_a_head_that_would_be_ignored_is_refused(preset: str, file: str, tmp_path: Path) -> None:
-    folder = write(tmp_path / "m", tiny.causal("llama", tie_word_embeddings=False), rlhflow_tokenizer(), {})
+    folder = write(
+        tmp_path / "m", tiny.causal("llama", tie_word_embeddings=False), rlhflow_tokenizer(), {}
+    )
     head = {"v_head.summary.weight": numbers(1, 16), "v_head.summary.bias": numbers(1)}
     if file.endswith(".bin"):
         torch.save(head, folder / file)
     else:
         there = load_file(folder / file) if (folder / file).exists() else {}
         save_file(there | head, folder / file, metadata={"format": "pt"})
-    with pytest.raises(ConfigError, match=rf"holds v_head\.summary.*, a head that {preset} does not read.*value-head"):
+    with pytest.raises(
+        ConfigError,
+        match=rf"holds v_head\.summary.*, a head that {preset} does not read.*value-head",
+    ):
         load_preset(preset, folder)
 
 
 def grm(folder: Path) -> Path:
     shapes = {"0.weight": (8, 16), "0.bias": (8,), "2.weight": (1, 8), "2.bias": (1,)}
-    head = {f"v_head.summary.{name}": numbers(*shape, seed=len(name)) for name, shape in shapes.items()}
+    head = {
+        f"v_head.summary.{name}": numbers(*shape, seed=len(name)) for name, shape in shapes.items()
+    }
     return write(folder, tiny.causal("gemma2"), tiny.bpe(), head, architectures=["GRewardModel"])
 
 
 def test_grm(tmp_path: Path) -> None:
     folder = grm(tmp_path / "m")
-    w = {name.removeprefix("v_head.summary."): t for name, t in load_file(folder / "model.safetensors").items()}
+    w = {
+        name.removeprefix("v_head.summary."): t
+        for name, t in load_file(folder / "model.safetensors").items()
+    }
 
     def head(state: Tensor) -> Tensor:
         return (state @ w["0.weight"].T + w["0.bias"]).relu() @ w["2.weight"].T + w["2.bias"]
@@ -363,7 +433,9 @@ def test_openrlhf(normalised: bool, tmp_path: Path) -> None:
     bare = f"{QUESTION}{LINES[0]} {tokenizer.eos_token}"
     for template, text in (("chat", shown), ("plain", bare)):
         model = load_preset("openrlhf", folder, layout={"template": template})
-        assert scores(model, (LINES[0],)) == pytest.approx([last_value(folder, head, text)], abs=1e-5)
+        assert scores(model, (LINES[0],)) == pytest.approx(
+            [last_value(folder, head, text)], abs=1e-5
+        )
     assert guess(folder) == "openrlhf"
 
 
@@ -419,7 +491,9 @@ def test_wrong_weights_are_errors_and_never_random_numbers(name: str, tmp_path: 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_checkpoint_of_another_kind_is_refused(name: str, tmp_path: Path) -> None:
     folder = MAKE[name](tmp_path / "m")
-    others = [p for p in PRESETS if not set(PRESETS[p].architectures) & set(PRESETS[name].architectures)]
+    others = [
+        p for p in PRESETS if not set(PRESETS[p].architectures) & set(PRESETS[name].architectures)
+    ]
     for other in others:
         with pytest.raises(ConfigError, match=rf"{name}.* reads that kind"):
             load_preset(other, folder)
@@ -442,18 +516,34 @@ def test_bf16_keeps_the_head_in_fp32(tmp_path: Path) -> None:
 
 
 def test_custom_heads_are_refused_with_what_would_work(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"armorm cannot be loaded: .*gate.*use a stock sequence classifier"):
+    with pytest.raises(
+        ConfigError, match=r"armorm cannot be loaded: .*gate.*use a stock sequence classifier"
+    ):
         load_preset("armorm", tmp_path)
-    folder = write(tmp_path / "m", tiny.network(), tiny.bpe(), {}, architectures=[REFUSED["armorm"].architecture])
+    folder = write(
+        tmp_path / "m",
+        tiny.network(),
+        tiny.bpe(),
+        {},
+        architectures=[REFUSED["armorm"].architecture],
+    )
     with pytest.raises(ConfigError, match=r"is a LlamaForRewardModelWithGating: .*gate"):
         load_preset("skywork-reward-v2", folder)
-    folder = write(tmp_path / "n", tiny.network(), tiny.bpe(), {}, architectures=["INFORMForSequenceClassification"])
+    folder = write(
+        tmp_path / "n",
+        tiny.network(),
+        tiny.bpe(),
+        {},
+        architectures=["INFORMForSequenceClassification"],
+    )
     with pytest.raises(ConfigError, match="its authors' own class, whose code is not run here"):
         load_preset("skywork-reward-v2", folder)
 
 
 def test_unknown_names_list_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no preset is called 'x'; there is skywork-reward-v2, .*math-shepherd"):
+    with pytest.raises(
+        ConfigError, match=r"no preset is called 'x'; there is skywork-reward-v2, .*math-shepherd"
+    ):
         load_preset("x", tmp_path)
     with pytest.raises(ConfigError, match=r"has no config\.json; give a model"):
         load_preset("trl-prm", tmp_path)

@@ -18,7 +18,10 @@ from tests.models import tiny
 ITEMS = [
     (Prompt.of("What is 2 + 2?"), Response(steps=("Two and two ", "make 4."))),
     (Prompt.of("Hi"), Response(steps=("Hello",))),
-    (Prompt.of("Is 36 even, and why?"), Response(steps=("36 = 2 * 18,\n", "", "so it is ", "even."), finished=False)),
+    (
+        Prompt.of("Is 36 even, and why?"),
+        Response(steps=("36 = 2 * 18,\n", "", "so it is ", "even."), finished=False),
+    ),
     (Prompt.of("x"), Response(steps=())),
     (Prompt.of("y"), Response(steps=("<|im_end|><|im_end|>",))),
 ]
@@ -26,7 +29,9 @@ ITEMS = [
 
 def make(architecture: str = "llama", readout: Readout = PROCESS, **changes: Any) -> RewardModel:
     network = tiny.network(architecture, **changes)
-    return checkpoint.wrap(network, tiny.tokenizer(), layout=Layout(), readout=readout).double().eval()
+    return (
+        checkpoint.wrap(network, tiny.tokenizer(), layout=Layout(), readout=readout).double().eval()
+    )
 
 
 def logits_of(model: RewardModel, sequences: list[Encoded], **how: Any) -> list[torch.Tensor]:
@@ -45,12 +50,16 @@ def test_scores_do_not_depend_on_the_batch(architecture: str, pad_id: int) -> No
         model, tolerance = model.float(), 1e-5
     model.pad_id = pad_id
     sequences = model.encoder.encode(ITEMS)
-    assert any(1 in s.ids for s in sequences)  # The pad token occurs in the text when it is the eos token.
+    assert any(
+        1 in s.ids for s in sequences
+    )  # The pad token occurs in the text when it is the eos token.
     alone = [logits_of(model, [s])[0] for s in sequences]
     order = list(range(len(sequences)))
     random.Random(0).shuffle(order)
     for how in ({"side": "right"}, {"side": "left"}):
-        for got, i in zip(logits_of(model, [sequences[i] for i in order], **how), order, strict=True):
+        for got, i in zip(
+            logits_of(model, [sequences[i] for i in order], **how), order, strict=True
+        ):
             torch.testing.assert_close(got, alone[i], rtol=0, atol=tolerance)
     assert len(torch.cat(alone).unique()) > 5  # Or the comparison would prove nothing.
 
@@ -76,7 +85,9 @@ def test_k_outputs_are_weighted() -> None:
 def test_softmax_of_a_pair_is_the_sigmoid_of_its_weighted_sum() -> None:
     model = make(readout=Readout(weights=(-1.0, 1.0), link="sigmoid"))
     hidden = torch.randn(5, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(model.read(hidden).sigmoid(), model.network.score(hidden).softmax(-1)[:, 1])
+    torch.testing.assert_close(
+        model.read(hidden).sigmoid(), model.network.score(hidden).softmax(-1)[:, 1]
+    )
 
 
 def test_every_token_of_the_response_can_be_read() -> None:
@@ -85,7 +96,10 @@ def test_every_token_of_the_response_can_be_read() -> None:
     tokens = logits_of(model, [sequence], reads="tokens")[0]
     assert len(tokens) == len(sequence.ids) - sequence.start
     torch.testing.assert_close(
-        tokens[[r - sequence.start for r in sequence.reads]], logits_of(model, [sequence])[0], rtol=0, atol=1e-12
+        tokens[[r - sequence.start for r in sequence.reads]],
+        logits_of(model, [sequence])[0],
+        rtol=0,
+        atol=1e-12,
     )
 
 
@@ -114,7 +128,9 @@ def test_positions_are_gathered_row_by_row() -> None:
 
 
 def test_head_stays_in_fp32_under_bf16() -> None:
-    model = checkpoint.wrap(tiny.network().to(torch.bfloat16), tiny.tokenizer(), layout=Layout(), readout=PREFERENCE)
+    model = checkpoint.wrap(
+        tiny.network().to(torch.bfloat16), tiny.tokenizer(), layout=Layout(), readout=PREFERENCE
+    )
     assert next(model.backbone.parameters()).dtype == torch.bfloat16
     assert model.network.score.weight.dtype == torch.float32
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -55,7 +55,8 @@ def test_standardise():
 
 
 def planted(rho, members=3, prompts=400, responses=8, seed=0):
-    """Members are gold at different scales plus errors that correlate rho, and prompts differ by far more."""
+    """Members are gold at different scales plus errors that correlate rho, and prompts differ by
+    far more."""
     rng = np.random.default_rng(seed)
     gold = rng.normal(size=(prompts, responses)) + 10 * rng.normal(size=(prompts, 1))
     shared, own = rng.normal(size=gold.shape), rng.normal(size=(members, *gold.shape))

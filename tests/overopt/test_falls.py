@@ -63,7 +63,12 @@ def test_a_sure_fall_among_the_points_that_count_is_told_before_a_later_one():
     assert (found.start, found.end) == (1, 2)
     assert largest_fall(y.mean(axis=0), errors_of_units(y)).end == 3
     # Where those that count do not fall for sure, the later one is.
-    assert largest_fall(y.mean(axis=0), errors_of_units(y), first_K=np.array([True, True, False, False])).end == 3
+    assert (
+        largest_fall(
+            y.mean(axis=0), errors_of_units(y), first_K=np.array([True, True, False, False])
+        ).end
+        == 3
+    )
 
 
 def test_too_little_to_compare():
@@ -73,17 +78,28 @@ def test_too_little_to_compare():
 
 
 def world(name, prompts, size, seed):
-    """(proxy, gold) of a world whose course is known: gold rises, stays, or is highest near n = 5."""
+    """(proxy, gold) of a world whose course is known: gold rises, stays, or is highest near n =
+    5."""
     rng = np.random.default_rng(seed)
     z = rng.normal(size=(prompts, size))
     noise = rng.normal(size=z.shape)
-    gold = {"rises": 0.5 * z, "saturates": np.minimum(z, 0.5), "flat": 0 * z, "falls": 0.8 * z - 0.45 * z * z}[name]
+    gold = {
+        "rises": 0.5 * z,
+        "saturates": np.minimum(z, 0.5),
+        "flat": 0 * z,
+        "falls": 0.8 * z - 0.45 * z * z,
+    }[name]
     return z + 0.5 * rng.normal(size=z.shape), gold + noise
 
 
 def told(name, prompts, size, seed) -> tuple[Study, np.ndarray]:
     x, y = world(name, prompts, size, seed)
-    (found,) = study(sweep_best_of_n({"rm": x}, {"human": y}, resamples=100), {"rm": x}, {"human": y}, resamples=300)
+    (found,) = study(
+        sweep_best_of_n({"rm": x}, {"human": y}, resamples=100),
+        {"rm": x},
+        {"human": y},
+        resamples=300,
+    )
     return found, best_of_n(x, y, default_ns(size))
 
 
@@ -119,7 +135,10 @@ def test_a_planted_fall_beyond_an_eighth_of_the_pool_is_not_hidden(size):
             assert f"n = {found.points[found.fall.end].n}" in found.verdict
             shown += found.fall.sure
             # A sure fall among the points that count is told without that word.
-            if "Beyond it human falls" in found.verdict and not found.points[found.fall.end].trusted:
+            if (
+                "Beyond it human falls" in found.verdict
+                and not found.points[found.fall.end].trusted
+            ):
                 assert "few responses a prompt (n > N/8)" in found.verdict
     assert shown >= (7 if size == 64 else 0)
 

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from scipy.stats import t
 
 from assay.errors import DataError
-from assay.overopt import GaussianGoodhart, best_of_n_kl, fit_form, fit_forms, predict, scaling, trusted
+from assay.overopt import (
+    GaussianGoodhart,
+    best_of_n_kl,
+    fit_form,
+    fit_forms,
+    predict,
+    scaling,
+    trusted,
+)
 from assay.overopt.fit import aicc, peak, value, zero_crossing
 from assay.stats import best_of_n
 
@@ -18,7 +26,9 @@ D = np.sqrt(KL)
 def noisy(alpha=1.0, beta=0.25, form="best_of_n", prompts=200, spread=1.0, noise=0.3, seed=0):
     rng = np.random.default_rng(seed)
     start = rng.normal(size=(prompts, 1)) * spread
-    return start + value(form, alpha, beta, D) + rng.normal(size=(prompts, len(KL))) * noise * (KL > 0)
+    return (
+        start + value(form, alpha, beta, D) + rng.normal(size=(prompts, len(KL))) * noise * (KL > 0)
+    )
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.7])
@@ -55,7 +65,9 @@ def test_a_scale_of_gold_scales_the_coefficients_and_a_shift_does_nothing(scale,
         for name in ("alpha", "beta"):
             for end in ("value", "low", "high"):
                 wanted = scale * getattr(getattr(one, name), end)
-                assert getattr(getattr(other, name), end) == pytest.approx(wanted, abs=1e-8, rel=1e-8)
+                assert getattr(getattr(other, name), end) == pytest.approx(
+                    wanted, abs=1e-8, rel=1e-8
+                )
         assert other.r2.value == pytest.approx(one.r2.value, abs=1e-8)
 
 
@@ -145,7 +157,9 @@ def test_weights_are_least_squares_weights():
     weighted = fit_form(KL, gold, form="rl", weights=[1, 1, 1, 2, 1, 1, 1, 1])
     assert weighted.alpha.value == pytest.approx(twice.alpha.value)
     assert weighted.beta.value == pytest.approx(twice.beta.value)
-    assert weighted.alpha.value != pytest.approx(fit_form(KL, gold, form="rl").alpha.value, abs=1e-3)
+    assert weighted.alpha.value != pytest.approx(
+        fit_form(KL, gold, form="rl").alpha.value, abs=1e-3
+    )
     none = fit_form(KL, gold, form="rl", weights=[1, 1, 1, 0, 1, 1, 1, 1])
     without = fit_form(np.delete(KL, 3), np.delete(gold, 3), form="rl")
     assert none.beta.value == pytest.approx(without.beta.value)
@@ -163,7 +177,8 @@ def test_the_start_may_be_given():
 
 
 def test_a_prompt_with_fewer_points_does_not_bend_the_curve():
-    """Prompts differ by far more than the curve; one that leaves half way must not shift the rest."""
+    """Prompts differ by far more than the curve; one that leaves half way must not shift the
+    rest."""
     gold = noisy(prompts=3, spread=100.0, noise=0.0)
     gold[0, 5:] = nan
     found = fit_form(KL, gold, resamples=50)
@@ -186,7 +201,15 @@ def test_one_curve_has_no_interval_however_well_it_fits():
     gold = value("best_of_n", 1.0, 0.25, D[1:]) + np.array([0.1, -0.1, 0.05, 0.2, -0.2, 0.1, -0.05])
     found = fit_form(KL[1:], gold, origin=0.0)
     assert found.peak is not None
-    told = (found.alpha, found.beta, found.r2, found.peak.d, found.peak.kl, found.peak.value, found.peak.zero_crossing)
+    told = (
+        found.alpha,
+        found.beta,
+        found.r2,
+        found.peak.d,
+        found.peak.kl,
+        found.peak.value,
+        found.peak.zero_crossing,
+    )
     assert all(isnan(e.low) and isnan(e.high) and e.n == 1 for e in told)
     assert isnan(found.peak.share_in_range)
     assert np.isnan(predict(found, [1.0, 2.0]).low_K).all()
@@ -198,7 +221,8 @@ def test_one_curve_has_no_interval_however_well_it_fits():
 
 @pytest.mark.owed
 def test_few_prompts_have_the_intervals_of_students_t():
-    """All prompts complete and one run: a coefficient is the mean of those of the prompts, each fitted by itself."""
+    """All prompts complete and one run: a coefficient is the mean of those of the prompts, each
+    fitted by itself."""
     gold = noisy(prompts=6, seed=4)
     design = np.stack([D[1:], -KL[1:]], axis=1)
     own = np.linalg.lstsq(design, (gold - gold[:, :1])[:, 1:].T)[0]
@@ -225,7 +249,12 @@ def test_two_models_have_no_interval_of_their_slope():
 
 
 def test_the_share_of_resamples_with_a_peak_in_the_data():
-    for beta, low, high in ((0.25, 0.99, 1.0), (0.5 / D[-1], 0.2, 0.8), (0.1, 0.0, 0.01), (1.0, 0.05, 0.95)):
+    for beta, low, high in (
+        (0.25, 0.99, 1.0),
+        (0.5 / D[-1], 0.2, 0.8),
+        (0.1, 0.0, 0.01),
+        (1.0, 0.05, 0.95),
+    ):
         # The last has its peak at the first point.
         alpha = 2 * D[1] if beta == 1.0 else 1.0
         found = fit_form(KL, noisy(alpha=alpha, beta=beta, prompts=400))
@@ -237,7 +266,9 @@ def test_seeds_are_resampled_too():
     """Runs that differ make wide intervals, however many prompts there are."""
     rng = np.random.default_rng(0)
     slopes = rng.normal(1.0, 0.3, size=8)
-    gold = slopes[:, None, None] * D - 0.2 * D**2 + rng.normal(size=(8, 100, len(KL))) * 0.1 * (KL > 0)
+    gold = (
+        slopes[:, None, None] * D - 0.2 * D**2 + rng.normal(size=(8, 100, len(KL))) * 0.1 * (KL > 0)
+    )
     both = fit_form(KL, gold)
     assert both.resampled == "prompts and seeds"
     assert both.alpha.value == pytest.approx(slopes.mean(), abs=0.05)
@@ -315,15 +346,22 @@ def test_scaling_recovers_a_planted_slope():
     draws = values + rng.normal(size=(2000, 5)) * 0.05
     wide = scaling(sizes, values, draws)
     error = 0.05 / np.sqrt(((np.log(sizes) - np.log(1e5)) ** 2).sum())
-    assert (wide.slope.high - wide.slope.low) / 2 == pytest.approx(t.ppf(0.975, 3) * error, rel=0.05)
+    assert (wide.slope.high - wide.slope.low) / 2 == pytest.approx(
+        t.ppf(0.975, 3) * error, rel=0.05
+    )
     # A perfect order of five has no scatter either.
     assert isnan(wide.spearman.low)
 
 
 def test_scaling_of_fits():
-    fits = [fit_form(KL, noisy(beta=b, seed=i), resamples=200) for i, b in enumerate((0.4, 0.3, 0.2, 0.1))]
+    fits = [
+        fit_form(KL, noisy(beta=b, seed=i), resamples=200)
+        for i, b in enumerate((0.4, 0.3, 0.2, 0.1))
+    ]
     found = scaling(
-        [10, 100, 1000, 10000], [f.beta.value for f in fits], np.stack([f.draws_R_2[:, 1] for f in fits], axis=1)
+        [10, 100, 1000, 10000],
+        [f.beta.value for f in fits],
+        np.stack([f.draws_R_2[:, 1] for f in fits], axis=1),
     )
     assert found.slope.low < -0.1 / log(10) < found.slope.high < 0
 

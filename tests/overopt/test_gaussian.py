@@ -46,13 +46,17 @@ def test_best_of_64_normals():
     proxy, gold = GaussianGoodhart(1.0, 0.0).best_of_n(64)
     assert proxy == pytest.approx(2.344, abs=5e-4)
     assert gold == pytest.approx(proxy)
-    assert GaussianGoodhart(1.0, 0.0).proxy(sqrt(best_of_n_kl(64))) == pytest.approx(2.520, abs=5e-4)
+    assert GaussianGoodhart(1.0, 0.0).proxy(sqrt(best_of_n_kl(64))) == pytest.approx(
+        2.520, abs=5e-4
+    )
     assert GaussianGoodhart(1.0, 2.0).best_of_n(1) == pytest.approx((0, 0), abs=1e-10)
 
 
 def test_samples_depend_on_the_seed_alone():
     world = GaussianGoodhart(1.0, 0.5, 0.5)
-    np.testing.assert_array_equal(world.pools(3, 4, seed=5).gold_P_N, world.pools(3, 4, seed=5).gold_P_N)
+    np.testing.assert_array_equal(
+        world.pools(3, 4, seed=5).gold_P_N, world.pools(3, 4, seed=5).gold_P_N
+    )
     assert (world.pools(3, 4, seed=5).proxy_P_N != world.pools(3, 4, seed=6).proxy_P_N).all()
 
 

@@ -33,7 +33,9 @@ def test_gaussian_noise_is_regressional():
     assert found.difference.low <= 0 <= found.difference.high
     assert found.correlation.value == pytest.approx(sqrt(0.8), abs=0.01)
     assert found.quantile == 0.9
-    assert np.mean(proxy - proxy.mean(axis=1, keepdims=True) < found.threshold) == pytest.approx(0.9, abs=1e-3)
+    assert np.mean(proxy - proxy.mean(axis=1, keepdims=True) < found.threshold) == pytest.approx(
+        0.9, abs=1e-3
+    )
 
 
 def test_a_gold_that_turns_is_extremal():
@@ -48,7 +50,10 @@ def test_a_gold_that_turns_is_extremal():
 def test_other_kinds():
     rng = np.random.default_rng(0)
     proxy = rng.normal(size=(400, 64))
-    assert diagnose(proxy, np.minimum(proxy, 1.0) + rng.normal(size=proxy.shape) * 0.1).kind == "weakening"
+    assert (
+        diagnose(proxy, np.minimum(proxy, 1.0) + rng.normal(size=proxy.shape) * 0.1).kind
+        == "weakening"
+    )
     opposed = diagnose(proxy, rng.normal(size=proxy.shape) - proxy)
     assert opposed.kind == "opposed"
     assert "surely opposed to gold" in opposed.words
@@ -96,7 +101,8 @@ def test_base_correlation_is_within_prompts():
 
 
 def test_laidlaws_bound_is_never_violated_and_is_tight():
-    """20,000 random policies over random rewards of 2 to 12 outcomes, everything by its definition."""
+    """20,000 random policies over random rewards of 2 to 12 outcomes, everything by its
+    definition."""
     rng = np.random.default_rng(0)
     closest, done = inf, 0
     while done < 20_000:
@@ -111,7 +117,11 @@ def test_laidlaws_bound_is_never_violated_and_is_tight():
         def moments(values, base=base, policy=policy):
             first = (base * values).sum(axis=1)
             centred = values - first[:, None]
-            return (policy * values).sum(axis=1) - first, np.sqrt((base * centred**2).sum(axis=1)), centred
+            return (
+                (policy * values).sum(axis=1) - first,
+                np.sqrt((base * centred**2).sum(axis=1)),
+                centred,
+            )
 
         gain, sd, g = moments(gold)
         proxy_gain, proxy_sd, p = moments(proxy)
@@ -131,7 +141,9 @@ def test_laidlaw_by_hand():
     assert laidlaw_bound(3.0, 2.0, 0.8, 4.0) == pytest.approx(0.375)
     assert laidlaw_lambda(2.0, 0.8) == pytest.approx(1.2)
     # The bound is (gain - lambda sqrt(chi2)) / (sd rho).
-    assert laidlaw_bound(3.0, 2.0, 0.8, 4.0) == pytest.approx((3 - laidlaw_lambda(2.0, 0.8) * 2) / (2 * 0.8))
+    assert laidlaw_bound(3.0, 2.0, 0.8, 4.0) == pytest.approx(
+        (3 - laidlaw_lambda(2.0, 0.8) * 2) / (2 * 0.8)
+    )
     assert laidlaw_bound(3.0, 2.0, 1.0, 1e9) == 1.5
 
 
@@ -164,7 +176,8 @@ def test_light_tails_raise_no_alarm():
 
 
 def test_scores_that_tie_have_no_tail():
-    """Less the means of their prompts they come in clumps, which the moment estimate takes for a power law."""
+    """Less the means of their prompts they come in clumps, which the moment estimate takes for a
+    power law."""
     rng = np.random.default_rng(1)
     share = rng.beta(1, 1, size=(50, 1))
     for draw in (
@@ -185,7 +198,9 @@ def test_scores_that_tie_have_no_tail():
 def test_bounded_scores_of_two_heaps_raise_no_alarm():
     rng, alarms = np.random.default_rng(2), 0
     for _ in range(20):
-        scores = 1 / (1 + np.exp(-8 * rng.choice([-1, 1], size=(100, 8)) + rng.normal(size=(100, 8))))
+        scores = 1 / (
+            1 + np.exp(-8 * rng.choice([-1, 1], size=(100, 8)) + rng.normal(size=(100, 8)))
+        )
         with suppress(DataError):
             alarms += tail_index(scores - scores.mean(axis=1, keepdims=True)).heavy
     assert alarms <= 1

@@ -27,7 +27,9 @@ def kl_of_density(q):
 
 def test_best_of_n_by_quadrature():
     for n in (2, 5, 64):
-        assert best_of_n_kl(n) == pytest.approx(kl_of_density(lambda u, n=n: n * u ** (n - 1)), abs=1e-9)
+        assert best_of_n_kl(n) == pytest.approx(
+            kl_of_density(lambda u, n=n: n * u ** (n - 1)), abs=1e-9
+        )
         chi2 = quad(lambda u, n=n: (n * u ** (n - 1)) ** 2, 0, 1)[0] - 1
         assert best_of_n_chi2(n) == pytest.approx(chi2, rel=1e-9)
     assert best_of_n_kl(1) == 0
@@ -56,7 +58,8 @@ def test_the_inverse_at_its_ends():
 
 
 def by_enumeration(p, proxy, n):
-    """Probability that each outcome is the best of n, by enumeration over how often the ties of the best were drawn."""
+    """Probability that each outcome is the best of n, by enumeration over how often the ties of the
+    best were drawn."""
     chosen = []
     for i in range(len(p)):
         below = sum(q for q, x in zip(p, proxy, strict=True) if x < proxy[i])
@@ -118,7 +121,8 @@ def test_best_of_poisson_by_quadrature(mu):
 
 
 def test_best_of_poisson_is_nearly_as_near_as_the_tilt_of_its_quality():
-    """The figures of arXiv:2506.19248: at equal mean quantile within 1.2e-4 and 5.2e-4 nats; mu 20 is 2.047."""
+    """The figures of arXiv:2506.19248: at equal mean quantile within 1.2e-4 and 5.2e-4 nats; mu 20
+    is 2.047."""
     assert best_of_poisson_kl(20) == pytest.approx(2.047, abs=5e-4)
     assert best_of_n_kl(21) == pytest.approx(2.092, abs=5e-4)
     assert best_of_poisson_kl(0) == 0
@@ -167,14 +171,19 @@ def test_refusals():
 
 def test_one_response_is_no_selection():
     """n = 1 is the policy itself: 0 to the last bit, with ties, repeats and missing scores."""
-    for pool, keys in (([1.0, 1.0, 2.0], None), ([0.3, 0.1, 0.7], ["a", "a", "b"]), ([0.1, np.nan, 0.2, 0.2], None)):
+    for pool, keys in (
+        ([1.0, 1.0, 2.0], None),
+        ([0.3, 0.1, 0.7], ["a", "a", "b"]),
+        ([0.1, np.nan, 0.2, 0.2], None),
+    ):
         assert empirical_kl(pool, [1, 2], keys=keys)[0] == 0.0
     assert best_of_n_kl(1) == 0.0
 
 
 @pytest.mark.owed
 def test_a_small_pool_without_ties_is_not_said_to_have_any():
-    """The formula to the last digit where nothing ties; ties lower it, all of them to 0, and never past their limit."""
+    """The formula to the last digit where nothing ties; ties lower it, all of them to 0, and never
+    past their limit."""
     for size in (2, 3, 8, 64):
         ns = list(range(1, size + 1))
         np.testing.assert_array_equal(pool_kl(np.arange(size) * 0.1, ns), best_of_n_kl(ns))

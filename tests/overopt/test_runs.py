@@ -35,8 +35,13 @@ KLS = [0.0, 1.0, 4.0, 9.0]
 
 
 def test_peak_end_and_fall_by_hand() -> None:
-    """The mean over runs is highest at the second look, though the second run's own highest is the third."""
-    runs = [made(KLS, [0.0, 3.0, 1.0, -1.0]), made(KLS, [0.2, 1.0, 1.2, 0.0]), made(KLS, [0.1, 2.0, 1.0, -2.0])]
+    """The mean over runs is highest at the second look, though the second run's own highest is the
+    third."""
+    runs = [
+        made(KLS, [0.0, 3.0, 1.0, -1.0]),
+        made(KLS, [0.2, 1.0, 1.2, 0.0]),
+        made(KLS, [0.1, 2.0, 1.0, -2.0]),
+    ]
     found = arm("single", runs)
     assert found.peak_step == 5
     assert found.peak == student([3.0, 1.0, 2.0])
@@ -78,7 +83,8 @@ def test_over_optimization_needs_gold_to_fall_and_the_proxy_to_rise() -> None:
 
 
 def test_the_verdict_and_the_stop_agree_on_whether_gold_fell() -> None:
-    """Over two runs the fall to the last look is sure, and that to the mean of the last looks, tested alone, is not."""
+    """Over two runs the fall to the last look is sure, and that to the mean of the last looks,
+    tested alone, is not."""
     rng = np.random.default_rng(0)
     curve = 0.4 + 0.2 * np.sin(np.arange(12) / 3)
     kls = [0.3 * k for k in range(12)]
@@ -109,7 +115,9 @@ def test_arms_are_compared_run_by_run() -> None:
 
 
 def test_gold_at_a_kl_is_on_straight_lines_and_knows_who_never_gets_there() -> None:
-    found = arm("a", [made(KLS, [1.0, 2.0, 5.0, 0.0]), made([0.0, 0.5, 1.0, 1.5], [1.0, 2.0, 3.0, 4.0])])
+    found = arm(
+        "a", [made(KLS, [1.0, 2.0, 5.0, 0.0]), made([0.0, 0.5, 1.0, 1.5], [1.0, 2.0, 3.0, 4.0])]
+    )
     assert found.at_kl(2.5).value == pytest.approx(3.5 - 1.0)
     assert (found.at_kl(2.5).n, found.at_kl(2.5).unscored) == (1, 1)
     assert found.at_kl(1.0).value == pytest.approx((1.0 + 2.0) / 2)
@@ -119,7 +127,9 @@ def test_gold_at_a_kl_is_on_straight_lines_and_knows_who_never_gets_there() -> N
 def test_planted_forms_are_recovered() -> None:
     kls = [0.0, *np.linspace(0.2, 12, 20).tolist()]
     d = np.sqrt(kls)
-    runs = [made(kls, (0.3 + d * (1.2 - b * np.log(np.maximum(d, 1e-9)))).tolist()) for b in (0.8, 0.8)]
+    runs = [
+        made(kls, (0.3 + d * (1.2 - b * np.log(np.maximum(d, 1e-9)))).tolist()) for b in (0.8, 0.8)
+    ]
     found = arm("a", runs)
     assert found.fits is not None
     assert found.fits.rl.alpha.value == pytest.approx(1.2, abs=1e-9)
@@ -142,11 +152,18 @@ def test_only_looks_that_all_runs_have_count() -> None:
 def test_a_look_without_gold_is_left_out_with_a_note() -> None:
     run = run_of([look(0, 0, 0, 0.4), look(5, 1, 1, math.nan), look(10, 2, 2, 0.2)])
     assert run.left_out == (5,)
-    assert "1 looks have no gold, proxy or KL that is a number: left out, at 5" in " ".join(arm("a", [run]).notes)
+    assert "1 looks have no gold, proxy or KL that is a number: left out, at 5" in " ".join(
+        arm("a", [run]).notes
+    )
 
 
 def test_folders_points_and_files(tmp_path: Path) -> None:
-    rows = [{"reward": 1.0, "step": 0}, look(0, 0, 0, 0), look(5, 1, 1, 2), {"alarm": "kl", "step": 5, "text": ""}]
+    rows = [
+        {"reward": 1.0, "step": 0},
+        look(0, 0, 0, 0),
+        look(5, 1, 1, 2),
+        {"alarm": "kl", "step": 5, "text": ""},
+    ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     run = read_run(tmp_path)
     assert run.steps_L == (0, 5)

@@ -12,7 +12,8 @@ KL = [0.0, 0.5, 1.0, 2.0, 3.0, 4.0]
 
 
 def prompts(curve, count=100, noise=0.0, spread=5.0, seed=0):
-    """Per-prompt values with exactly this mean; prompts differ by `spread`, points of one prompt by `noise`."""
+    """Per-prompt values with exactly this mean; prompts differ by `spread`, points of one prompt by
+    `noise`."""
     rng = np.random.default_rng(seed)
     each, own = rng.normal(size=(count, 1)) * spread, rng.normal(size=(count, len(curve))) * noise
     return np.array(curve) + each - each.mean() + own - own.mean(axis=0)
@@ -57,10 +58,12 @@ def test_points_in_any_order():
 
 
 def test_the_rule_for_estimates_by_hand():
-    """Errors are halves / 1.96 and independent, so that of a difference is the root of 2 times one."""
+    """Errors are halves / 1.96 and independent, so that of a difference is the root of 2 times
+    one."""
     half = 0.15
     gold = estimates([0.8, 1.0, 0.95, 0.5], half)
-    # The last has surely lost 0.5; before it, 0.05 are within epsilon, and are not within a smaller one.
+    # The last has surely lost 0.5; before it, 0.05 are within epsilon, and are not within a smaller
+    # one.
     found = recommend_stop(KL[:4], gold, epsilon=0.18)
     assert (found.index, found.rule, found.sure) == (2, "intervals", True)
     assert found.fall is not None
@@ -83,7 +86,8 @@ def test_rising_gold_is_not_stopped_by_its_noise():
 def test_what_prompts_differ_in_does_not_matter_where_they_are_paired():
     curve = [0, 1, 2, 1.95, 1, 0]
     wide, narrow = (
-        recommend_stop(KL, prompts(curve, noise=0.05, spread=s), epsilon=0.1, resamples=500) for s in (50.0, 0.0)
+        recommend_stop(KL, prompts(curve, noise=0.05, spread=s), epsilon=0.1, resamples=500)
+        for s in (50.0, 0.0)
     )
     assert wide.index == narrow.index == 3
     assert wide.loss is not None
@@ -92,13 +96,19 @@ def test_what_prompts_differ_in_does_not_matter_where_they_are_paired():
 
 
 def test_a_doubtful_next_point_asks_for_more_gold_and_as_much_settles_it():
-    """0.25 are lost at the fourth point, with an error of 0.2: too much for 20 prompts, not for what is asked."""
+    """0.25 are lost at the fourth point, with an error of 0.2: too much for 20 prompts, not for
+    what is asked."""
     curve, settled = [0, 1, 2, 1.75, 0, -1], []
-    few = recommend_stop(KL, prompts(curve, count=20, noise=0.6, seed=1), epsilon=0.1, labels_a_prompt=10)
+    few = recommend_stop(
+        KL, prompts(curve, count=20, noise=0.6, seed=1), epsilon=0.1, labels_a_prompt=10
+    )
     assert (few.index, few.sure, few.settled) == (2, True, False)
     assert few.more_prompts is not None
     assert few.more_labels == 10 * few.more_prompts
-    assert f"about {few.more_prompts:,} more prompts with gold ({few.more_labels:,} gold labels)" in few.words
+    assert (
+        f"about {few.more_prompts:,} more prompts with gold ({few.more_labels:,} gold labels)"
+        in few.words
+    )
     for seed in range(2, 8):
         more = prompts(curve, count=20 + few.more_prompts, noise=0.6, seed=seed)
         settled.append(recommend_stop(KL, more, epsilon=0.1, resamples=300).settled)
@@ -168,7 +178,9 @@ def by_weights(method, strength, proxy, gold):
 def test_hedge_by_brute_force(method):
     found = hedge_tune(PROXY, GOLD, method=method, resamples=300)
     assert not found.at_end
-    assert found.gold.value == pytest.approx(by_weights(method, found.strength.value, PROXY, GOLD), abs=1e-9)
+    assert found.gold.value == pytest.approx(
+        by_weights(method, found.strength.value, PROXY, GOLD), abs=1e-9
+    )
     strengths = np.arange(1, 17) if method == "best_of_n" else np.linspace(0, found.most, 200)
     best = max(strengths, key=lambda t: by_weights(method, t, PROXY, GOLD))
     spacing = 0.0 if method == "best_of_n" else found.most / 199
@@ -185,7 +197,8 @@ def test_hedge_by_brute_force(method):
 
 
 def test_hedge_finds_the_peaks_of_the_analytic_world():
-    """Soft selection by a Gaussian proxy is the tilted policy: gold is highest at lambda = a / (2b), d = lambda/√2."""
+    """Soft selection by a Gaussian proxy is the tilted policy: gold is highest at lambda = a /
+    (2b), d = lambda/√2."""
     proxy, gold = WORLD.pools(200, 512, seed=1)
     soft = hedge_tune(proxy, gold, method="soft", resamples=300)
     # A pool of 512 is not yet the tilted policy: it takes a little more to get as far.
@@ -196,7 +209,9 @@ def test_hedge_finds_the_peaks_of_the_analytic_world():
     exact = max(range(1, 65), key=lambda n: WORLD.best_of_n(n)[1])
     assert hard.strength.low <= exact <= hard.strength.high
     assert hard.kl == best_of_n_kl(hard.strength.value)
-    poisson_mean = hedge_tune(proxy, gold, method="best_of_poisson", resamples=300).strength.value + 1
+    poisson_mean = (
+        hedge_tune(proxy, gold, method="best_of_poisson", resamples=300).strength.value + 1
+    )
     assert poisson_mean == pytest.approx(exact, abs=3)
 
 
@@ -237,7 +252,10 @@ def test_hedge_for_pools_of_different_sizes():
     found = hedge_tune(holes, GOLD, most=16, resamples=20)
     wanted = [
         np.concatenate(
-            [best_of_n(PROXY[:40, :4], GOLD[:40, :4], min(n, 4)), best_of_n(PROXY[40:], GOLD[40:], n)]
+            [
+                best_of_n(PROXY[:40, :4], GOLD[:40, :4], min(n, 4)),
+                best_of_n(PROXY[40:], GOLD[40:], n),
+            ]
         ).mean()
         for n in range(1, 17)
     ]

@@ -37,7 +37,9 @@ def test_points_by_brute_force():
     proxies = {"a": rng.integers(0, 4, size=(3, 7)), "b": rng.normal(size=(3, 7))}
     golds = {"x": rng.normal(size=(3, 7)), "y": rng.normal(size=(3, 7))}
     lengths, spread = rng.integers(5, 50, size=(3, 7)), rng.random((3, 7))
-    found = sweep_best_of_n(proxies, golds, ns=[1, 2, 5, 7], lengths=lengths, disagreement=spread, resamples=100)
+    found = sweep_best_of_n(
+        proxies, golds, ns=[1, 2, 5, 7], lengths=lengths, disagreement=spread, resamples=100
+    )
     assert len(found.points) == 16
     for point in found.points:
         x, n = proxies[point.proxy], point.n
@@ -52,7 +54,9 @@ def test_points_by_brute_force():
         assert point.disagreement == pytest.approx(mean(spread))
         assert point.kl == best_of_n_kl(n)
         assert point.kl_empirical is not None
-        assert point.kl_empirical.value == pytest.approx(np.mean([pool_kl(x[p], n) for p in range(3)]))
+        assert point.kl_empirical.value == pytest.approx(
+            np.mean([pool_kl(x[p], n) for p in range(3)])
+        )
         each = [best_by_brute_force(x[p], golds[point.gold][p], n) for p in range(3)]
         assert point.gold_se == pytest.approx(np.std(each, ddof=1) / np.sqrt(3))
         assert point.trusted == (n == 1 or 8 * n <= 7)
@@ -78,7 +82,9 @@ def test_from_a_pool_to_a_fit_and_a_stop():
     fits = fit_forms(curve.kl_best_K, curve.gold_P_K, resamples=200)
     assert fits.best_of_n.alpha.value == pytest.approx(WORLD.alpha, rel=0.15)
     assert fits.best_of_n.r2.value > 0.9
-    stop = recommend_stop(curve.kl_best_K, curve.gold_P_K, epsilon=0.1, n_K=curve.n_K, trusted=curve.trusted_K)
+    stop = recommend_stop(
+        curve.kl_best_K, curve.gold_P_K, epsilon=0.1, n_K=curve.n_K, trusted=curve.trusted_K
+    )
     assert stop.n is not None
     assert 1 < stop.n <= 8
     with pytest.raises(DataError, match="there are p/g"):
@@ -106,7 +112,9 @@ def test_duplicates_are_counted_and_the_empirical_kl_stands_in():
 
 
 def test_a_constant_proxy_says_so_and_gives_the_mean():
-    found = sweep_best_of_n({"flat": np.full((60, 64), 0.3), "p": PROXY}, {"g": GOLD}, ns=[1, 8, 64], resamples=50)
+    found = sweep_best_of_n(
+        {"flat": np.full((60, 64), 0.3), "p": PROXY}, {"g": GOLD}, ns=[1, 8, 64], resamples=50
+    )
     assert any("'flat' is constant within every prompt" in note for note in found.notes)
     assert not any("'p'" in note for note in found.notes)
     for point in found.points[:3]:
@@ -154,7 +162,9 @@ def test_missing_gold_is_refused_or_left_out():
     gold[2, 5] = nan
     with pytest.raises(DataError, match=r"1 of 3840 responses .* prompt 2, response 5"):
         sweep_best_of_n({"p": PROXY}, {"g": gold})
-    found = sweep_best_of_n({"p": PROXY}, {"g": gold}, ns=[1, 2], missing_gold="leave_out", resamples=10)
+    found = sweep_best_of_n(
+        {"p": PROXY}, {"g": gold}, ns=[1, 2], missing_gold="leave_out", resamples=10
+    )
     assert found.points[0].no_gold == 1
     assert any("1 responses without gold" in note for note in found.notes)
     with pytest.raises(ConfigError):
@@ -185,14 +195,18 @@ def test_refusals():
 
 
 def test_points_go_to_a_file_and_back(tmp_path):
-    found = sweep_best_of_n({"p": PROXY}, {"g\u2028": GOLD}, ns=[1, 4], lengths=np.ones((60, 64)), resamples=20)
+    found = sweep_best_of_n(
+        {"p": PROXY}, {"g\u2028": GOLD}, ns=[1, 4], lengths=np.ones((60, 64)), resamples=20
+    )
     path = tmp_path / "points.jsonl"
     write_points(path, found.points)
     assert len(path.read_bytes().decode().strip().split("\n")) == 2
     # At n = 1 every prompt has a KL of 0, so it has no interval: NaN, which is not equal to itself.
     assert repr(read_points(path)) == repr(list(found.points))
     # One prompt has numbers that are not finite, which JSON does not know.
-    write_points(path, sweep_best_of_n({"p": PROXY[:1]}, {"g": GOLD[:1]}, ns=[2], resamples=20).points)
+    write_points(
+        path, sweep_best_of_n({"p": PROXY[:1]}, {"g": GOLD[:1]}, ns=[2], resamples=20).points
+    )
     assert json.loads(path.read_text())["gold_se"] is None
     (back,) = read_points(path)
     assert isnan(back.gold_se)
@@ -222,17 +236,25 @@ def test_rows_that_are_no_points_are_named(tmp_path):
 
 
 def test_a_stop_that_gains_nothing_is_no_advice_to_choose():
-    """The best of two has the same mean square as one: within epsilon, so no reason to stop, and no gain either."""
+    """The best of two has the same mean square as one: within epsilon, so no reason to stop, and no
+    gain either."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 64))
     y = -0.2 * x**2 + 0.3 * rng.normal(size=x.shape)
-    (found,) = study(sweep_best_of_n({"rm": x}, {"gold": y}, resamples=200), {"rm": x}, {"gold": y}, resamples=200)
+    (found,) = study(
+        sweep_best_of_n({"rm": x}, {"gold": y}, resamples=200),
+        {"rm": x},
+        {"gold": y},
+        resamples=200,
+    )
     assert found.stop is not None
     assert found.stop.n is not None
     assert found.stop.n > 1
     assert found.gain is not None
     assert found.gain.low <= 0
-    assert found.verdict.startswith("Choosing by rm gains nothing that can be seen: even the best of n = ")
+    assert found.verdict.startswith(
+        "Choosing by rm gains nothing that can be seen: even the best of n = "
+    )
     assert "Beyond it gold falls while rm goes on rising" in found.verdict
 
 
@@ -262,7 +284,8 @@ def test_opposed_and_constant_scores_are_called_so():
 
 
 def test_prompts_of_other_sizes_are_not_compared_with_each_other():
-    """Gold is high on the prompts that have many responses, and falls for none: no fall, whoever drops out."""
+    """Gold is high on the prompts that have many responses, and falls for none: no fall, whoever
+    drops out."""
     rng = np.random.default_rng(0)
     x, level = rng.normal(size=(40, 64)), np.repeat([[5.0], [0.0]], 20, axis=0)
     y = level + x + 0.1 * rng.normal(size=x.shape)

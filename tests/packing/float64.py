@@ -1,4 +1,5 @@
-"""Make a float64 model really compute in float64: stock models round to fp32 inside norms and some softmaxes."""
+"""Make a float64 model really compute in float64: stock models round to fp32 inside norms and some
+softmaxes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -14,7 +14,10 @@ from assay.packing.tree import Tree, grow
 def random_tree(rng: np.random.Generator) -> Tree:
     """Sequences over three letters, so that they share a lot."""
     prompt = rng.integers(0, 3, rng.integers(1, 30))
-    rows = [np.concatenate([prompt, rng.integers(0, 3, rng.integers(0, 25))]) for _ in range(rng.integers(1, 8))]
+    rows = [
+        np.concatenate([prompt, rng.integers(0, 3, rng.integers(0, 25))])
+        for _ in range(rng.integers(1, 8))
+    ]
     rows += [rng.integers(3, 6, rng.integers(1, 20)) for _ in range(rng.integers(0, 3))]
     return grow(rows, least=int(rng.integers(1, 10)))
 
@@ -36,12 +39,18 @@ def dense(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from([None, 1, 2, 5, 17, 100]), st.sampled_from([(2, 2), (4, 2), (3, 1)]))
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([None, 1, 2, 5, 17, 100]),
+    st.sampled_from([(2, 2), (4, 2), (3, 1)]),
+)
 def test_it_is_masked_attention(seed: int, window: int | None, heads: tuple[int, int]) -> None:
     tree = random_tree(np.random.default_rng(seed))
     generator = torch.Generator().manual_seed(seed)
     q, k, v = (
-        torch.randn(h, len(tree.ids_T), 8, dtype=torch.float64, generator=generator, requires_grad=True)
+        torch.randn(
+            h, len(tree.ids_T), 8, dtype=torch.float64, generator=generator, requires_grad=True
+        )
         for h in (heads[0], heads[1], heads[1])
     )
     depths = torch.from_numpy(tree.depths_T)
@@ -49,7 +58,9 @@ def test_it_is_masked_attention(seed: int, window: int | None, heads: tuple[int,
     expected = dense(q, k, v, seen(tree, window), 0.3)
     assert torch.allclose(ours, expected, rtol=1e-10, atol=1e-12)
     direction = torch.randn(ours.shape, dtype=torch.float64, generator=generator)
-    for a, b in zip(*(torch.autograd.grad(x, (q, k, v), direction) for x in (ours, expected)), strict=True):
+    for a, b in zip(
+        *(torch.autograd.grad(x, (q, k, v), direction) for x in (ours, expected)), strict=True
+    ):
         assert torch.allclose(a, b, rtol=1e-9, atol=1e-11)
 
 
@@ -59,7 +70,9 @@ def test_keys_may_lie_before_the_row() -> None:
     depths = torch.arange(10)
     pieces = [Piece(0, 4, 6, 10, True), Piece(0, 4, 0, 6, False)]
     for window in (None, 3, 7):
-        ours = attend(q[:, 6:], k, v, within(pieces, window, depths[6:], depths, q.dtype), scale=0.3)
+        ours = attend(
+            q[:, 6:], k, v, within(pieces, window, depths[6:], depths, q.dtype), scale=0.3
+        )
         mask = (depths[:, None] >= depths) & (depths[:, None] - depths < (window or 10))
         assert torch.allclose(ours, dense(q, k, v, mask, 0.3)[:, 6:], atol=1e-12)
 
@@ -74,7 +87,10 @@ def test_a_piece_that_a_window_hides_whole_is_left_out() -> None:
 def test_gradients_by_finite_differences() -> None:
     tree = grow([np.array([1, 2, 3, 4]), np.array([1, 2, 5]), np.array([1, 2, 3, 6])], least=1)
     depths = torch.from_numpy(tree.depths_T)
-    inputs = [torch.randn(2, len(tree.ids_T), 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    inputs = [
+        torch.randn(2, len(tree.ids_T), 4, dtype=torch.float64, requires_grad=True)
+        for _ in range(3)
+    ]
     pieces = within(pieces_of(tree), 3, depths, depths, torch.float64)
     assert torch.autograd.gradcheck(lambda q, k, v: attend(q, k, v, pieces, scale=0.5), inputs)
 

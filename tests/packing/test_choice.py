@@ -51,12 +51,23 @@ def test_what_is_not_on_the_list_is_expanded(architecture: str) -> None:
     assert engine_of(backbone(architecture, **changes)).path == "expand"
 
 
-def test_linear_attention_and_encoder_decoders_are_run_plainly(caplog: pytest.LogCaptureFixture) -> None:
+def test_linear_attention_and_encoder_decoders_are_run_plainly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     hybrid = backbone(
-        "qwen3_next", num_experts=2, num_experts_per_tok=1, moe_intermediate_size=8, shared_expert_intermediate_size=8,
-        linear_num_key_heads=2, linear_num_value_heads=2, linear_key_head_dim=4, linear_value_head_dim=4, head_dim=4,
-        num_key_value_heads=2, layer_types=["linear_attention", "full_attention"],
-    )  # fmt: skip
+        "qwen3_next",
+        num_experts=2,
+        num_experts_per_tok=1,
+        moe_intermediate_size=8,
+        shared_expert_intermediate_size=8,
+        linear_num_key_heads=2,
+        linear_num_value_heads=2,
+        linear_key_head_dim=4,
+        linear_value_head_dim=4,
+        head_dim=4,
+        num_key_value_heads=2,
+        layer_types=["linear_attention", "full_attention"],
+    )
     # Its recurrent state is written in place, through which no gradient flows.
     assert engine_of(hybrid.train()).path == "plain"
     assert "not expand" in caplog.text
@@ -152,7 +163,9 @@ def test_what_is_worth_sharing() -> None:
     assert large.tree(pair) is not None
     assert small.tree(pair) is None, "a tiny model is faster in padded batches"
     assert large.tree(apart) is None, "nothing is shared, and nothing padded"
-    assert large.tree([list(range(100)), list(range(200, 210))]) is not None, "padding is saved, too"
+    assert large.tree([list(range(100)), list(range(200, 210))]) is not None, (
+        "padding is saved, too"
+    )
     expanding = Engine("expand", "", 7e6, 4e6)
     assert expanding.tree(pair) is not None
     assert expanding.tree([list(range(100)), list(range(200, 210))]) is None
@@ -185,13 +198,18 @@ def test_a_row_that_stock_attention_takes_for_plain_tokens_is_noticed() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
-def test_the_trial_of_fresh_adapters_looks_at_gradients_that_are_not_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    """B of a fresh adapter is 0, and with it A's gradient: a path that loses gradients must be refused all the same."""
+def test_the_trial_of_fresh_adapters_looks_at_gradients_that_are_not_zero(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """B of a fresh adapter is 0, and with it A's gradient: a path that loses gradients must be
+    refused all the same."""
     adapters = LoraConfig(r=2, target_modules=["q_proj", "k_proj"])
     model = get_peft_model(backbone("llama"), adapters).get_base_model().train()
     assert engine_of(model).path == "packed"
     attend = packed.attend
-    monkeypatch.setattr(packed, "attend", lambda q, k, *rest, **more: attend(q, k.detach(), *rest, **more))
+    monkeypatch.setattr(
+        packed, "attend", lambda q, k, *rest, **more: attend(q, k.detach(), *rest, **more)
+    )
     assert "gradients" in str(trial.fault(partial(hidden, engine=Engine("packed", "", 1.0)), model))
 
 
@@ -206,7 +224,9 @@ def test_dropout_of_a_module_is_noise_too() -> None:
     assert engine_of(model.eval()).path == "packed"
 
 
-def test_a_trial_leaves_the_callers_random_numbers_and_memory_errors_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_leaves_the_callers_random_numbers_and_memory_errors_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model = backbone("llama").eval()
     torch.manual_seed(0)
     expected = torch.rand(3)

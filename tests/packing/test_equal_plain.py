@@ -1,4 +1,5 @@
-"""Scores, step scores and gradients are those of one sequence at a time, on every architecture and path."""
+"""Scores, step scores and gradients are those of one sequence at a time, on every architecture and
+path."""
 
 import warnings
 from typing import Any
@@ -20,7 +21,13 @@ from tests.models import tiny
 from tests.packing.float64 import InFloat64
 
 WINDOWED = {"mistral", "gemma2", "gemma3_text"}
-QUIET = {"attention_dropout": 0.0, "hidden_dropout": 0.0, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+QUIET = {
+    "attention_dropout": 0.0,
+    "hidden_dropout": 0.0,
+    "resid_pdrop": 0.0,
+    "embd_pdrop": 0.0,
+    "attn_pdrop": 0.0,
+}
 
 PATHS = [
     (architecture, path)
@@ -42,25 +49,36 @@ def model(architecture: str, path: Any, dtype: torch.dtype = torch.float64) -> R
 
 
 def sequences(rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Responses to one or two prompts, some of them empty, alike, or the beginning of another; and where to read."""
+    """Responses to one or two prompts, some of them empty, alike, or the beginning of another; and
+    where to read."""
     rows = []
     for _ in range(rng.integers(1, 3)):
         prompt = rng.integers(3, 300, rng.integers(1, 30))
         stem = np.concatenate([prompt, rng.integers(3, 300, rng.integers(0, 12))])
         rows += [prompt, stem, stem]
-        rows += [np.concatenate([stem, rng.integers(3, 300, rng.integers(0, 20))]) for _ in range(rng.integers(0, 4))]
+        rows += [
+            np.concatenate([stem, rng.integers(3, 300, rng.integers(0, 20))])
+            for _ in range(rng.integers(0, 4))
+        ]
     rng.shuffle(rows)
-    reads = [np.sort(rng.choice(len(row), min(len(row), rng.integers(1, 5)), replace=False)) for row in rows]
+    reads = [
+        np.sort(rng.choice(len(row), min(len(row), rng.integers(1, 5)), replace=False))
+        for row in rows
+    ]
     return rows, reads
 
 
-def alone(model: RewardModel, rows: list[np.ndarray], reads: list[np.ndarray]) -> list[torch.Tensor]:
+def alone(
+    model: RewardModel, rows: list[np.ndarray], reads: list[np.ndarray]
+) -> list[torch.Tensor]:
     """Logits of every sequence by itself."""
     return [model(pad([row], [read], 0))[0] for row, read in zip(rows, reads, strict=True)]
 
 
 @pytest.mark.parametrize(("architecture", "path"), PATHS)
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 10**6), least=st.sampled_from([1, 4, 8]))
 def test_values_and_gradients(architecture: str, path: str, seed: int, least: int) -> None:
     rng = np.random.default_rng(seed)
@@ -73,11 +91,17 @@ def test_values_and_gradients(architecture: str, path: str, seed: int, least: in
             reward_model.zero_grad()
             if shared:
                 batch = share(grow(rows, least=least), reads)
-                logits = [some[: len(read)] for some, read in zip(reward_model(batch), reads, strict=True)]
+                logits = [
+                    some[: len(read)] for some, read in zip(reward_model(batch), reads, strict=True)
+                ]
             else:
                 logits = alone(reward_model, rows, reads)
             sum((x * w).sum() for x, w in zip(logits, weights, strict=True)).backward()
-            gradients = {name: p.grad.clone() for name, p in reward_model.named_parameters() if p.grad is not None}
+            gradients = {
+                name: p.grad.clone()
+                for name, p in reward_model.named_parameters()
+                if p.grad is not None
+            }
             found.append(([x.detach() for x in logits], gradients))
     (values, gradients), (expected, expected_gradients) = found
     for a, b in zip(values, expected, strict=True):
@@ -108,13 +132,17 @@ def test_sharing_is_no_noisier_than_padding(path: str, dtype: torch.dtype) -> No
         with InFloat64():
             expected = torch.cat(alone(exact, rows, reads))
         padded, shared = (
-            torch.cat([some[: len(read)] for some, read in zip(logits, reads, strict=True)]).double()
+            torch.cat(
+                [some[: len(read)] for some, read in zip(logits, reads, strict=True)]
+            ).double()
             for logits in (rounded(pad(rows, reads, 0)), rounded(share(grow(rows, least=1), reads)))
         )
     assert (shared - expected).norm() <= 2 * (padded - expected).norm()
 
 
-def gradients_of(reward_model: RewardModel, batch: Any, autocast: bool = False) -> list[torch.Tensor]:
+def gradients_of(
+    reward_model: RewardModel, batch: Any, autocast: bool = False
+) -> list[torch.Tensor]:
     reward_model.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         logits = reward_model(batch)

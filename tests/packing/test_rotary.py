@@ -1,4 +1,5 @@
-"""Rotary embeddings that change with the length: no sequence changes another's, whatever was run with it or before."""
+"""Rotary embeddings that change with the length: no sequence changes another's, whatever was run
+with it or before."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,11 @@ LONGROPE = {
     "factor": 8.0,
 }
 DYNAMIC = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 100.0}
-LONG = {"max_position_embeddings": 8 * LIMIT, "original_max_position_embeddings": LIMIT, "num_key_value_heads": 2}
+LONG = {
+    "max_position_embeddings": 8 * LIMIT,
+    "original_max_position_embeddings": LIMIT,
+    "num_key_value_heads": 2,
+}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "dynamic": ("llama", {"max_position_embeddings": LIMIT, "rope_parameters": DYNAMIC}),
     "dynamic in some layers": (
@@ -70,7 +75,9 @@ def _one_thread() -> None:
 def reward_model(kind: str) -> RewardModel:
     architecture, changes = KINDS[kind]
     network = tiny.network(architecture, initializer_range=0.3, **changes)
-    return checkpoint.wrap(network, tiny.tokenizer(), layout=Layout(max_length=400), readout=PREFERENCE).eval()
+    return checkpoint.wrap(
+        network, tiny.tokenizer(), layout=Layout(max_length=400), readout=PREFERENCE
+    ).eval()
 
 
 def causal(kind: str) -> Any:
@@ -124,15 +131,22 @@ def test_scores_do_not_depend_on_what_else_is_scored(kind: str) -> None:
     # One by one in the same process, where long ones came before short ones.
     one_by_one = [value for g in reversed(GROUPS) for value in reversed(values(scorer.score([g])))]
     assert one_by_one[::-1] == pytest.approx(expected, abs=1e-5)
-    assert values(LocalScorer(model, micro_tokens=1).score(GROUPS)) == pytest.approx(expected, abs=1e-5)
+    assert values(LocalScorer(model, micro_tokens=1).score(GROUPS)) == pytest.approx(
+        expected, abs=1e-5
+    )
     # The test can fail: a padded batch of stock transformers gives the short ones other scores.
     batch = model.collate(sequences)
     positions = (batch.mask_B_T.long().cumsum(-1) - 1).clamp(min=0)
     with torch.no_grad():
         hidden = model.backbone(
-            input_ids=batch.ids_B_T, attention_mask=batch.mask_B_T.long(), position_ids=positions, use_cache=False
+            input_ids=batch.ids_B_T,
+            attention_mask=batch.mask_B_T.long(),
+            position_ids=positions,
+            use_cache=False,
         ).last_hidden_state
-        naive = model.read(hidden.gather(1, batch.reads_B_S[..., None].expand(-1, -1, hidden.shape[-1])))
+        naive = model.read(
+            hidden.gather(1, batch.reads_B_S[..., None].expand(-1, -1, hidden.shape[-1]))
+        )
     assert abs(float(naive[0, -1]) - expected[0]) > 2e-4
 
 
@@ -148,7 +162,9 @@ def test_gradients_do_not_depend_on_the_batch(kind: str) -> None:
         # Between, as an evaluation does.
         with torch.inference_mode():
             model(model.collate(sequences))
-        found.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+        found.append(
+            torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        )
     for other in found[1:]:
         torch.testing.assert_close(other, found[0], rtol=1e-4, atol=1e-4)
 
@@ -180,7 +196,9 @@ def test_a_model_without_a_head_is_saved_too(kind: str, tmp_path: Path) -> None:
 def test_log_probabilities_are_those_of_each_sequence_alone(kind: str) -> None:
     model = causal(kind)
     rng = torch.Generator().manual_seed(0)
-    sequences = [torch.randint(3, 300, (n,), generator=rng).tolist() for n in (8, LIMIT, LIMIT + 1, 60, 90)]
+    sequences = [
+        torch.randint(3, 300, (n,), generator=rng).tolist() for n in (8, LIMIT, LIMIT + 1, 60, 90)
+    ]
     found = log_probabilities(model, sequences, [4] * len(sequences)).values_B_R.detach()
     for row, ids in zip(found, sequences, strict=True):
         with torch.no_grad():
@@ -196,7 +214,10 @@ def test_samples_do_not_depend_on_the_batch_and_no_sample_crosses_the_change(kin
     sampling = Sampling(n=3, max_tokens=4, seed=5)
     short, longer, long = (Prefix(Prompt.of("a" * n)) for n in (4, 14, 70))
     alone = engine.sample([short], sampling)[0]
-    assert len(engine.encoder.encode([(short.prompt, Response(steps=(), finished=False))])[0].ids) < LIMIT - 4
+    assert (
+        len(engine.encoder.encode([(short.prompt, Response(steps=(), finished=False))])[0].ids)
+        < LIMIT - 4
+    )
     beside = [longer, short]
     if "longrope" in kind:
         # All of its tokens are beyond the change.
@@ -211,7 +232,10 @@ def test_samples_do_not_depend_on_the_batch_and_no_sample_crosses_the_change(kin
     again = engine.sample(beside, sampling)[-1]
     assert [s.ids for s in again] == [s.ids for s in alone]
     torch.testing.assert_close(
-        torch.tensor([s.logprobs[0] for s in again]), torch.tensor([s.logprobs[0] for s in alone]), rtol=0, atol=1e-5
+        torch.tensor([s.logprobs[0] for s in again]),
+        torch.tensor([s.logprobs[0] for s in alone]),
+        rtol=0,
+        atol=1e-5,
     )
     with pytest.raises(ConfigError, match=r"rotary embeddings .* change"):
         engine.sample([short], Sampling(n=1, max_tokens=60, seed=5))
@@ -224,7 +248,12 @@ def test_samples_do_not_depend_on_the_batch_and_no_sample_crosses_the_change(kin
     [
         {"rope_type": "default", "rope_theta": 1e4},
         {"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0},
-        {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": LIMIT},
+        {
+            "rope_type": "yarn",
+            "rope_theta": 1e4,
+            "factor": 4.0,
+            "original_max_position_embeddings": LIMIT,
+        },
     ],
 )
 def test_embeddings_that_stay_as_they_are_keep_sharing(parameters: dict[str, Any]) -> None:

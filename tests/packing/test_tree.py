@@ -40,7 +40,9 @@ def test_nodes_are_in_depth_first_order(rows: list[list[int]], least: int) -> No
         below = [n for j, n in enumerate(tree.nodes) if i in ancestors(tree, j)]
         assert node.stop == max([node.end, *(n.end for n in below)])
         assert all(node.end <= n.start < node.stop for n in below)
-        assert node.depth == (0 if node.parent < 0 else tree.nodes[node.parent].depth + size(tree, node.parent))
+        assert node.depth == (
+            0 if node.parent < 0 else tree.nodes[node.parent].depth + size(tree, node.parent)
+        )
 
 
 @given(FAMILIES)
@@ -53,7 +55,9 @@ def test_with_least_one_the_tree_is_as_small_as_a_trie(rows: list[list[int]]) ->
 def test_a_shared_node_saves_at_least_what_is_asked(rows: list[list[int]], least: int) -> None:
     tree = grow(arrays(rows), least=least)
     for i in range(len(tree.nodes)):
-        through = sum(i in {tree.leaves[s], *ancestors(tree, tree.leaves[s])} for s in range(len(rows)))
+        through = sum(
+            i in {tree.leaves[s], *ancestors(tree, tree.leaves[s])} for s in range(len(rows))
+        )
         children = sum(n.parent == i for n in tree.nodes)
         assert through == 1 or not children or size(tree, i) * (through - 1) >= least
 
@@ -72,7 +76,11 @@ def test_a_prompt_with_three_responses_by_hand() -> None:
     tree = grow(arrays([[*prompt, 1, 2], [*prompt, 3], [*prompt, 1, 2]]), least=2)
     assert tree.ids_T.tolist() == [5, 6, 7, 8, 1, 2, 3]
     assert tree.depths_T.tolist() == [0, 1, 2, 3, 4, 5, 4]
-    assert [(n.start, n.end, n.stop, n.parent) for n in tree.nodes] == [(0, 4, 7, -1), (4, 6, 6, 0), (6, 7, 7, 0)]
+    assert [(n.start, n.end, n.stop, n.parent) for n in tree.nodes] == [
+        (0, 4, 7, -1),
+        (4, 6, 6, 0),
+        (6, 7, 7, 0),
+    ]
     assert tree.leaves == (1, 2, 1)
     assert tree.ratio == pytest.approx(17 / 7)
 

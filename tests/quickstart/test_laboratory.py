@@ -64,20 +64,28 @@ def test_what_is_there_is_not_made_again(laboratory: Laboratory) -> None:
     laboratory.prepare(0)
     for proxy in proxies:
         laboratory.learn(0, proxy)
-    assert {path: path.stat().st_mtime_ns for path in laboratory.out.rglob("*") if path.is_file()} == before
+    assert {
+        path: path.stat().st_mtime_ns for path in laboratory.out.rglob("*") if path.is_file()
+    } == before
     # A larger pool of the same policy asks the same proxies.
     wider = Laboratory(out=laboratory.out, pairs=96, pool=32)
     wider.prepare(0)
     wider.learn(0, proxies[0])
     assert wider.pooled(0, proxies[:1]).gold.shape == (8, 32)
-    assert before.items() <= {p: p.stat().st_mtime_ns for p in laboratory.out.rglob("*") if p.is_file()}.items() | {
+    assert before.items() <= {
+        p: p.stat().st_mtime_ns for p in laboratory.out.rglob("*") if p.is_file()
+    }.items() | {
         (path, time) for path, time in before.items() if path.name in ("test.json", "run.json")
     }
 
 
-def test_a_folder_of_another_policy_is_refused(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_another_policy_is_refused(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     laboratory.prepare(0, pooled=False)
-    monkeypatch.setattr(Laboratory, "world", lambda self, seed: replace(small(self, seed), policy_width=40))
+    monkeypatch.setattr(
+        Laboratory, "world", lambda self, seed: replace(small(self, seed), policy_width=40)
+    )
     with pytest.raises(ConfigError, match="holds a policy of width 32, not 40"):
         laboratory.prepare(0)
     with pytest.raises(ConfigError, match="multiple of 8"):
@@ -96,7 +104,12 @@ def test_members_together_by_hand() -> None:
 def test_a_policy_is_pressed_against_one_and_against_four(laboratory: Laboratory) -> None:
     weak = Proxy(size="XS", pairs=64)
     arms = [replace(ARMS[name], proxy=weak) for name in ("single, KL .1", "uwo of 4")]
-    assert [p.name for p in laboratory.members(arms[1])] == ["XS-64", "XS-64-1", "XS-64-2", "XS-64-3"]
+    assert [p.name for p in laboratory.members(arms[1])] == [
+        "XS-64",
+        "XS-64-1",
+        "XS-64-2",
+        "XS-64-3",
+    ]
     laboratory.ready(0, arms)
     for arm in arms:
         done = laboratory.press(0, arm, 5)
@@ -110,13 +123,20 @@ def test_a_policy_is_pressed_against_one_and_against_four(laboratory: Laboratory
 
 
 def test_bon_in_the_world(
-    laboratory: Laboratory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    laboratory: Laboratory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The curve that is printed is the one that the files of the world give."""
-    monkeypatch.setattr("assay.quickstart.laboratory.Laboratory.__init__", _sized(pairs=96, pool=64))
+    monkeypatch.setattr(
+        "assay.quickstart.laboratory.Laboratory.__init__", _sized(pairs=96, pool=64)
+    )
     monkeypatch.setattr("assay.cli.overopt._write", lambda *arguments, **more: None)
     out = tmp_path / "bon"
-    cli.main(["overopt", "bon", "--world", "essays", "--seeds", "2", "--workers", "1", "--out", str(out)])
+    cli.main(
+        ["overopt", "bon", "--world", "essays", "--seeds", "2", "--workers", "1", "--out", str(out)]
+    )
     shown = capsys.readouterr().out
     assert "2 seeds x 8 topics" in shown
     assert "alpha over parameters: Spearman" in shown
@@ -132,11 +152,29 @@ def test_bon_in_the_world(
 
 
 def test_rl_in_the_world(
-    laboratory: Laboratory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    laboratory: Laboratory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("assay.quickstart.laboratory.Laboratory.__init__", _sized(pairs=1000, pool=16))
+    monkeypatch.setattr(
+        "assay.quickstart.laboratory.Laboratory.__init__", _sized(pairs=1000, pool=16)
+    )
     out = tmp_path / "rl"
-    words = ["overopt", "rl", "--world", "essays", "--seeds", "2", "--workers", "1", "--steps", "5", "--out", str(out)]
+    words = [
+        "overopt",
+        "rl",
+        "--world",
+        "essays",
+        "--seeds",
+        "2",
+        "--workers",
+        "1",
+        "--steps",
+        "5",
+        "--out",
+        str(out),
+    ]
     cli.main([*words, "--arm", "single", "single, KL .1"])
     shown = capsys.readouterr().out
     assert "end less single" in shown
@@ -152,7 +190,9 @@ def test_rl_in_the_world(
     assert capsys.readouterr().out.split() == shown.partition("\nwrote")[0].split()
 
 
-def test_what_is_asked_for_wrongly_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_asked_for_wrongly_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for words, said in (
         (["rl"], "give folders of `assay rl`"),
         (["rl", "--world", "essays", "--arm", "luck"], "no arm is called 'luck'; there is single"),

@@ -33,7 +33,17 @@ def metrics_rows(steps: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [{"records": 1000, "dropped": {}}]
     for step in range(1, steps + 1):
         loss = 0.2 + 0.5 * math.exp(-step / 100) + 0.05 * math.sin(step * 1.7)
-        rows.append({"step": step, "loss": loss, "accuracy": None, "learning_rate": 1e-3, "tokens_per_second": 8000.0})
+        rows.append(
+            {
+                "step": step,
+                "loss": loss,
+                "accuracy": None,
+                "learning_rate": 1e-3,
+                "tokens_per_second": 8000.0,
+            }
+        )
         if step % 10 == 0:
-            rows.append({"step": step, "eval_loss": 0.3 + abs(step - 30) / 100, "eval_accuracy": 0.8})
+            rows.append(
+                {"step": step, "eval_loss": 0.3 + abs(step - 30) / 100, "eval_accuracy": 0.8}
+            )
     return rows

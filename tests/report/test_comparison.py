@@ -54,7 +54,11 @@ def blocks(section: Section, kind: type) -> list:
 def ticks(svg: str) -> dict[str, float]:
     """The amounts on the lower axis, and where they stand."""
     found = [(t.text or "", t) for t in ET.fromstring(svg).iter(f"{SVG}text")]
-    return {said: float(t.get("x", "nan")) for said, t in found if re.fullmatch(r"\d[\d.]*[kM]?", said) and t.get("x")}
+    return {
+        said: float(t.get("x", "nan"))
+        for said, t in found
+        if re.fullmatch(r"\d[\d.]*[kM]?", said) and t.get("x")
+    }
 
 
 def test_lines_and_rulers_are_named_at_their_ends_on_an_axis_of_tokens() -> None:
@@ -82,13 +86,19 @@ def test_tokens_are_on_a_log_axis() -> None:
         ([90.0, 3e6], ["100", "1k", "10k", "100k", "1M"]),
     ],
 )
-def test_the_axis_has_ticks_however_narrow_and_wide_it_is(tokens: list[float], said: list[str]) -> None:
+def test_the_axis_has_ticks_however_narrow_and_wide_it_is(
+    tokens: list[float], said: list[str]
+) -> None:
     points = [CostPoint(i, x, estimate(0.5)) for i, x in enumerate(tokens, start=1)]
     assert [t for t in ticks(cost_curves({"x": points})) if not t.startswith("0")] == said
 
 
 def test_points_are_joined_by_cost_and_those_without_a_value_left_out() -> None:
-    points = [CostPoint(4, 900.0, estimate(0.6)), CostPoint(1, 100.0, estimate(0.3)), CostPoint(8, 9000.0, NAN)]
+    points = [
+        CostPoint(4, 900.0, estimate(0.6)),
+        CostPoint(1, 100.0, estimate(0.3)),
+        CostPoint(8, 9000.0, NAN),
+    ]
     said = texts(cost_curves({"x": points, "gone": [CostPoint(1, 5.0, NAN)]}, {"none": NAN}))
     assert "x 0.600" in said
     assert not any("nan" in text or "gone" in text or "none" in text for text in said)
@@ -100,7 +110,9 @@ def test_points_are_joined_by_cost_and_those_without_a_value_left_out() -> None:
 
 
 def test_where_tokens_are_not_known_all_are_drawn_over_samples() -> None:
-    curves = CURVES | {"beam": [CostPoint(4, None, estimate(0.5), samples=20), CostPoint(16, 9e9, estimate(0.6))]}
+    curves = CURVES | {
+        "beam": [CostPoint(4, None, estimate(0.5), samples=20), CostPoint(16, 9e9, estimate(0.6))]
+    }
     svg = cost_curves(curves)
     assert "samples for a prompt, on average" in texts(svg)
     # 20 samples are said, and 16 are those of n = 16.
@@ -111,15 +123,31 @@ def test_where_tokens_are_not_known_all_are_drawn_over_samples() -> None:
 
 
 def test_a_comparison_has_the_plot_equal_budgets_every_point_and_the_run() -> None:
-    sections = compare_report(CURVES, equal=EQUAL, rulers=RULERS, run=RUN, gold="share right", notes=["a note"])
+    sections = compare_report(
+        CURVES, equal=EQUAL, rulers=RULERS, run=RUN, gold="share right", notes=["a note"]
+    )
     first, _, every, _ = sections
-    titles = ["What strategies get for what they cost", "At equal generated tokens", "Every point", "Settings"]
+    titles = [
+        "What strategies get for what they cost",
+        "At equal generated tokens",
+        "Every point",
+        "Settings",
+    ]
     assert [s.title for s in sections] == titles
     assert "share right" in texts(blocks(first, Figure)[0].svg)
     assert blocks(first, Bullets)[0].texts == ["a note"]
     (table,) = blocks(every, Table)
     assert len(table.head) == 8
-    assert table.rows[2] == ["best of n", "16", "16", "2,400", "3,200", "0.550", "[0.520, 0.580]", "3"]
+    assert table.rows[2] == [
+        "best of n",
+        "16",
+        "16",
+        "2,400",
+        "3,200",
+        "0.550",
+        "[0.520, 0.580]",
+        "3",
+    ]
     assert table.rows[3] == ["beam", "4", "22.5", "1,000", "–", "0.520", "[0.490, 0.550]", "0"]
     assert [row[0] for row in table.rows] == ["best of n"] * 3 + ["beam"] * 2 + ["oracle"] * 2
     assert table.caption.endswith("; 300 prompts")
@@ -139,8 +167,14 @@ def test_equal_budgets_are_columns_and_strategies_rows() -> None:
         ["mcts", "–", "0.500\n[0.470, 0.530]"],
     ]
     assert blocks(section, Bullets)[0].texts == [
-        "At 1,000 tokens, beam is highest with 0.520 [0.490, 0.550], not told apart from best of n.",
-        "At 2,000 tokens, beam is highest with 0.610 [0.580, 0.640], its interval above all others.",
+        (
+            "At 1,000 tokens, beam is highest with 0.520 [0.490, 0.550], not told apart from best"
+            " of n."
+        ),
+        (
+            "At 2,000 tokens, beam is highest with 0.610 [0.580, 0.640], its interval above all"
+            " others."
+        ),
     ]
 
 
@@ -149,8 +183,13 @@ def test_equal_budgets_are_left_out_where_there_are_none_and_claim_nothing_of_on
     alone = compare_report(CURVES, equal={"beam": {500: estimate(0.5)}, "mcts": {500: NAN}})[1]
     assert blocks(alone, Bullets) == []
     assert blocks(alone, Table)[0].rows[1] == ["mcts", "n/a\n(no interval)"]
-    mixed: dict[str, dict[int, Estimate]] = {"a": {500: estimate(0.5, n=9)}, "b": {500: estimate(0.5, n=10)}}
-    assert blocks(compare_report(CURVES, equal=mixed)[1], Table)[0].caption.endswith("9 to 10 prompts")
+    mixed: dict[str, dict[int, Estimate]] = {
+        "a": {500: estimate(0.5, n=9)},
+        "b": {500: estimate(0.5, n=10)},
+    }
+    assert blocks(compare_report(CURVES, equal=mixed)[1], Table)[0].caption.endswith(
+        "9 to 10 prompts"
+    )
 
 
 def test_comparisons_without_a_value_say_so_instead_of_a_plot() -> None:
@@ -165,14 +204,21 @@ def test_comparisons_without_a_value_say_so_instead_of_a_plot() -> None:
 def test_labels_at_the_ends_do_not_overlap() -> None:
     close = {f"c{i}": [CostPoint(1, 10.0 + i, estimate(0.5 + i / 1000))] for i in range(5)}
     svg = ET.fromstring(cost_curves(close, {"low": estimate(0.1), "high": estimate(0.9)}))
-    heights = sorted(float(t.get("y", "nan")) for t in svg.iter(f"{SVG}text") if re.match(r"c\d 0\.5", t.text or ""))
+    heights = sorted(
+        float(t.get("y", "nan"))
+        for t in svg.iter(f"{SVG}text")
+        if re.match(r"c\d 0\.5", t.text or "")
+    )
     assert len(heights) == 5
     assert min(b - a for a, b in pairwise(heights)) > 9
 
 
 def test_hostile_names_are_shown_and_never_interpreted() -> None:
     sections = compare_report(
-        {NASTY: CURVES["beam"]}, equal={NASTY: EQUAL["beam"], "b": EQUAL["beam"]}, gold=NASTY, notes=[NASTY]
+        {NASTY: CURVES["beam"]},
+        equal={NASTY: EQUAL["beam"], "b": EQUAL["beam"]},
+        gold=NASTY,
+        notes=[NASTY],
     )
     document = Document(page("t", sections))
     assert "script" not in document.tags

@@ -37,7 +37,8 @@ NASTY = "<script>alert(1)</script> {{ 7*7 }} {% raw %} ${x} & \"'"
 
 
 class Document(HTMLParser):
-    """Tags in order, attributes, ids and the text of each element; fails on a tag that is closed out of turn."""
+    """Tags in order, attributes, ids and the text of each element; fails on a tag that is closed
+    out of turn."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -93,7 +94,19 @@ def everything(text: str) -> list[Section]:
         Figure(large, text),
         Figures([Figure(small, text)]),
         Details(text, [Paragraph(text)]),
-        Tree(text, [text], [Fork(Step(text, 0.5, [text]), text, text, True, [Fold(text, [[Fork(Step(text, None))]])])]),
+        Tree(
+            text,
+            [text],
+            [
+                Fork(
+                    Step(text, 0.5, [text]),
+                    text,
+                    text,
+                    True,
+                    [Fold(text, [[Fork(Step(text, None))]])],
+                )
+            ],
+        ),
     ]
     return [Section(text, blocks), Section("Second", [Paragraph("more")])]
 
@@ -166,7 +179,10 @@ def test_estimates_show_value_interval_n_and_what_is_unscored() -> None:
             "b": Estimate(value=math.nan, low=math.nan, high=math.nan, n=0),
         }
     ).rows
-    assert rows == [("a", "0.518", "[0.490, 0.547]", "1,319", "2"), ("b", "n/a", "(no interval)", "0", "0")]
+    assert rows == [
+        ("a", "0.518", "[0.490, 0.547]", "1,319", "2"),
+        ("b", "n/a", "(no interval)", "0", "0"),
+    ]
     table = Estimates({"a": estimate(0.5)}, muted=["a"])
     document = Document(page("t", [Section("s", [table])]))
     assert document.of("th") == ["value", "95 % interval", "n", "unscored"]
@@ -179,7 +195,12 @@ def test_headlines_name_the_unscored_only_where_there_are_any() -> None:
     head = Headline({"a": estimate(0.871, n=1000), "b": estimate(0.5, unscored=7)}, digits=2)
     document = Document(page("t", [Section("s", [head])]))
     assert document.of("strong") == ["0.87", "0.50"]
-    assert document.of("span") == ["[0.84, 0.90]", "n = 1,000", "[0.47, 0.53]", "n = 300, 7 unscored"]
+    assert document.of("span") == [
+        "[0.84, 0.90]",
+        "n = 1,000",
+        "[0.47, 0.53]",
+        "n = 300, 7 unscored",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +226,11 @@ def test_values_as_people_read_them(value: Any, text: str) -> None:
 
 
 def test_nested_settings_get_dotted_names() -> None:
-    assert KeyValues({"a": {"b": 1, "c": {"d": None}}, "e": "x"}).rows == [("a.b", "1"), ("a.c.d", "–"), ("e", "x")]
+    assert KeyValues({"a": {"b": 1, "c": {"d": None}}, "e": "x"}).rows == [
+        ("a.b", "1"),
+        ("a.c.d", "–"),
+        ("e", "x"),
+    ]
 
 
 def test_two_renders_are_equal() -> None:

@@ -29,7 +29,9 @@ from tests.report.test_sections import RUN
 
 
 @cache
-def studies(taus: tuple[float, ...] = (0.0,), prompts: int = 40, size: int = 512, b: float = 0.35) -> tuple[Study, ...]:
+def studies(
+    taus: tuple[float, ...] = (0.0,), prompts: int = 40, size: int = 512, b: float = 0.35
+) -> tuple[Study, ...]:
     """Proxies of the Gaussian world with more and more noise."""
     made = {tau: GaussianGoodhart(1.0, b, tau).pools(prompts, size, seed=1) for tau in taus}
     proxies = {f"noise {tau:g}": pools.proxy_P_N for tau, pools in made.items()}
@@ -86,7 +88,9 @@ def test_n_stands_above_its_kl() -> None:
     root = ET.fromstring(proxy_and_gold_over_n(one))
     x = {}
     for element in root.iter(f"{SVG}text"):
-        place = element.get("x") or (element.get("transform") or "").partition("(")[2].split()[0].rstrip(",)")
+        place = element.get("x") or (element.get("transform") or "").partition("(")[2].split()[
+            0
+        ].rstrip(",)")
         x.setdefault(element.text or "", float(place))
     kl = {p.n: p.kl for p in one.points}
     share = (x["16"] - x["8"]) / (x["64"] - x["8"])
@@ -107,7 +111,8 @@ def test_a_peak_outside_the_data_is_said_to_be() -> None:
 
 
 def test_promise_and_gap_by_hand() -> None:
-    """proxy = phi, gold = phi - .35 phi^2 + .35: the slope is 1, so the promise is the proxy, and gold keeps less."""
+    """proxy = phi, gold = phi - .35 phi^2 + .35: the slope is 1, so the promise is the proxy, and
+    gold keeps less."""
     (one,) = studies()
     assert one.slope == pytest.approx(1, abs=0.03)
     last = len(one.points) - 1
@@ -143,10 +148,18 @@ def test_proxies_side_by_side_with_sizes() -> None:
     (advice,) = of(sections[0], Table)
     assert [row[0] for row in advice.rows] == [*sizes]
     (table,) = of(sections[1], Table)
-    assert [row[0] for row in table.rows] == ["noise 0 (size 100)", "noise 0.5 (size 10)", "noise 1 (size 1)"]
+    assert [row[0] for row in table.rows] == [
+        "noise 0 (size 100)",
+        "noise 0.5 (size 10)",
+        "noise 1 (size 1)",
+    ]
     assert table.head[-1] == "gold at n = 64\nless noise 0"
     assert len(of(sections[1], Figure)) == 3
-    assert any("rank correlation with size 1.000" in text for b in of(sections[1], Bullets) for text in b.texts)
+    assert any(
+        "rank correlation with size 1.000" in text
+        for b in of(sections[1], Bullets)
+        for text in b.texts
+    )
     tints = colours(three, sizes)
     # The largest is the darkest.
     assert sorted(tints, key=lambda name: int(tints[name][1:3], 16)) == [*sizes]
@@ -193,7 +206,9 @@ def test_names_are_shown_and_not_interpreted() -> None:
     (one,) = studies()
     named = dataclasses.replace(one, proxy=NASTY, gold=f"{NASTY}2", notes=(NASTY,))
     for shown in ([named], [named, dataclasses.replace(named, proxy="other")]):
-        text = all_texts(overoptimization_report(shown, notes=[NASTY], axes=[Axis(NASTY, {NASTY: 3}, {})]))
+        text = all_texts(
+            overoptimization_report(shown, notes=[NASTY], axes=[Axis(NASTY, {NASTY: 3}, {})])
+        )
         assert "script" not in Document(text).tags
         assert "<script" not in text
 

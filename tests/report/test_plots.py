@@ -23,7 +23,9 @@ def texts(svg: str) -> list[str]:
 
 
 def some_bins() -> Any:
-    return reliability([i / 100 for i in range(100)], [float(i % 3 > 0) for i in range(100)], bins=5)
+    return reliability(
+        [i / 100 for i in range(100)], [float(i % 3 > 0) for i in range(100)], bins=5
+    )
 
 
 PLOTS: dict[str, Callable[[], str]] = {
@@ -77,7 +79,14 @@ def test_ids_of_different_plots_differ() -> None:
 def test_peaks_rulers_and_ends_of_best_of_n_are_named() -> None:
     said = texts(plots.best_of_n(CURVES, RULERS, ylabel="accuracy"))
     assert {"0.613 at n=4", "0.742 at n=8", "0.943 at n=16"} <= set(said)
-    assert {"outcome 0.257", "process 0.860", "majority 0.907", "oracle 1.000", "mean@1 0.518", "accuracy"} <= set(said)
+    assert {
+        "outcome 0.257",
+        "process 0.860",
+        "majority 0.907",
+        "oracle 1.000",
+        "mean@1 0.518",
+        "accuracy",
+    } <= set(said)
     assert [t for t in said if t.isdigit()] == [str(n) for n in NS]
 
 
@@ -103,20 +112,28 @@ def test_points_without_a_value_are_left_out_and_curves_without_any_too() -> Non
 def test_labels_at_the_ends_do_not_overlap() -> None:
     close = {f"c{i}": curve([0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5 + i / 1000]) for i in range(5)}
     svg = ET.fromstring(plots.best_of_n(close, {"low": estimate(0.1), "high": estimate(0.9)}))
-    heights = sorted(float(t.get("y", "nan")) for t in svg.iter(f"{SVG}text") if re.match(r"c\d 0\.5", t.text or ""))
+    heights = sorted(
+        float(t.get("y", "nan"))
+        for t in svg.iter(f"{SVG}text")
+        if re.match(r"c\d 0\.5", t.text or "")
+    )
     assert len(heights) == 5
     assert min(b - a for a, b in pairwise(heights)) > 9
 
 
 def test_labels_are_text_and_neither_markup_nor_mathematics() -> None:
-    said = texts(plots.best_of_n({"$x^$ <script>&": CURVES["outcome"], "long" * 50: CURVES["process"]}, {}))
+    said = texts(
+        plots.best_of_n({"$x^$ <script>&": CURVES["outcome"], "long" * 50: CURVES["process"]}, {})
+    )
     assert "$x^$ <script>& 0.257" in said
     assert "longlonglonglonglon… 0.860" in said
 
 
 def test_training_curves_draw_only_what_there_is() -> None:
     said = texts(plots.training_curves(metrics_rows(40)))
-    assert {"loss", "accuracy", "learning rate", "tokens a second", "training", "held out"} <= set(said)
+    assert {"loss", "accuracy", "learning rate", "tokens a second", "training", "held out"} <= set(
+        said
+    )
     few = texts(plots.training_curves([{"step": 1, "loss": 0.7}, {"step": 2, "loss": 0.6}]))
     assert "loss" in few
     assert not {"accuracy", "learning rate", "tokens a second"} & set(few)
@@ -125,7 +142,9 @@ def test_training_curves_draw_only_what_there_is() -> None:
 
 
 def test_long_runs_stay_light() -> None:
-    assert len(plots.training_curves(metrics_rows(20_000))) < 1.5 * len(plots.training_curves(metrics_rows(300)))
+    assert len(plots.training_curves(metrics_rows(20_000))) < 1.5 * len(
+        plots.training_curves(metrics_rows(300))
+    )
 
 
 def test_running_means_and_thinning_keep_the_mean() -> None:
@@ -142,7 +161,9 @@ def test_running_means_and_thinning_keep_the_mean() -> None:
 
 
 def test_reliability_of_pairs_begins_at_one_half() -> None:
-    folded = reliability([0.5 + i / 200 for i in range(100)], [float(i % 4 > 0) for i in range(100)], bins=5)
+    folded = reliability(
+        [0.5 + i / 200 for i in range(100)], [float(i % 4 > 0) for i in range(100)], bins=5
+    )
     said = texts(plots.reliability(folded))
     assert "0.5" in said
     assert "0.0" not in said
@@ -162,7 +183,12 @@ def test_the_score_histogram_counts_each_group_and_refuses_what_is_not_a_score()
 
 @pytest.mark.parametrize(
     ("edges", "counts", "median"),
-    [([0, 1, 2], [2, 2], 1.0), ([0, 1, 2], [0, 4], 1.5), ([0, 1, 2, 3], [1, 0, 1], 1.0), ([0, 2], [7], 1.0)],
+    [
+        ([0, 1, 2], [2, 2], 1.0),
+        ([0, 1, 2], [0, 4], 1.5),
+        ([0, 1, 2, 3], [1, 0, 1], 1.0),
+        ([0, 2], [7], 1.0),
+    ],
 )
 def test_medians_of_counts(edges: list[float], counts: list[int], median: float) -> None:
     assert plots._median(plots.Counts(edges, counts)) == pytest.approx(median)

@@ -36,19 +36,44 @@ TITLES = ["What came out", "Over the steps", "What it wrote", "Settings"]
 
 
 def measured(value: float | None, half: float = 0.03, n: int = 300, unscored: int = 0) -> list[Any]:
-    return [value, None if value is None else value - half, None if value is None else value + half, n, unscored]
+    return [
+        value,
+        None if value is None else value - half,
+        None if value is None else value + half,
+        n,
+        unscored,
+    ]
 
 
 def run_rows(
-    gold: list[float] | None, proxy: list[float] = PROXY, name: str = "verifier", *, trained: bool = False
+    gold: list[float] | None,
+    proxy: list[float] = PROXY,
+    name: str = "verifier",
+    *,
+    trained: bool = False,
 ) -> list[Row]:
-    """A start row, and a look every ten steps, at KL 0, 1, 4, 9, 16; trained: a row a step as well."""
+    """A start row, and a look every ten steps, at KL 0, 1, 4, 9, 16; trained: a row a step as
+    well."""
     rows: list[Row] = [{"prompts": 6261, "held_out_prompts": 300}]
     for step in range(41):
         if step and trained:
             parts = {"prm": 0.5 + step / 100, "outcome": 0.5}
-            rows.append({"step": step, "reward": 0.4 + step / 80, "rewards": parts, "kl": step / 4, "length": 11.0})
-            rows[-1] |= {"steps": 5.0, "entropy": 0.3, "finished": 1.0, "duplicates": 0.1, "gradient_norm": 0.7}
+            rows.append(
+                {
+                    "step": step,
+                    "reward": 0.4 + step / 80,
+                    "rewards": parts,
+                    "kl": step / 4,
+                    "length": 11.0,
+                }
+            )
+            rows[-1] |= {
+                "steps": 5.0,
+                "entropy": 0.3,
+                "finished": 1.0,
+                "duplicates": 0.1,
+                "gradient_norm": 0.7,
+            }
             rows[-1] |= {"beta": 0.05, "unscored": step % 3, "tokens_per_second": 3000.0}
         if step % 10 == 0:
             i = step // 10
@@ -66,11 +91,19 @@ def run_rows(
 
 
 def sample(step: int, text: str = "So 7.", **more: Any) -> Row:
-    row = {"step": step, "prompt": "How many?", "response": ["First.\n", text], "proxy": 0.7, "step_scores": [0.9, 0.2]}
+    row = {
+        "step": step,
+        "prompt": "How many?",
+        "response": ["First.\n", text],
+        "proxy": 0.7,
+        "step_scores": [0.9, 0.2],
+    }
     return row | {"gold": {"verifier": 1.0}} | more
 
 
-def report(rows: list[Row], samples: list[Row] | None = None, peak: int | None = None) -> list[Section]:
+def report(
+    rows: list[Row], samples: list[Row] | None = None, peak: int | None = None
+) -> list[Section]:
     return reinforcement_report(RUN, rows, samples or [], peak=peak)
 
 
@@ -84,21 +117,27 @@ def words(section: Section) -> str:
 
 
 def rings(svg: str) -> list[tuple[float, str]]:
-    """Markers with a border and no filling: where they stand from left to right, and their colour."""
+    """Markers with a border and no filling: where they stand from left to right, and their
+    colour."""
     used = [(use, use.get("style", "")) for use in ET.fromstring(svg).iter(f"{SVG}use")]
     empty = [(use, style) for use, style in used if "fill-opacity: 0;" in style]
     return sorted((float(use.get("x", "nan")), style.split("stroke: ")[1]) for use, style in empty)
 
 
 def test_a_gold_that_falls_while_the_proxy_climbs_is_said_in_words_and_numbers() -> None:
-    rows = [*run_rows(HACKED, trained=True), {"step": 40, "alarm": "gold falls", "text": "From 0.7 to 0.3."}]
+    rows = [
+        *run_rows(HACKED, trained=True),
+        {"step": 40, "alarm": "gold falls", "text": "From 0.7 to 0.3."},
+    ]
     sections = report(rows, peak=20)
     assert [section.title for section in sections] == TITLES
     first = sections[0]
     said = words(first)
     assert "over-optimized: after step 20, gold fell while the proxy went on climbing" in said
     assert "its peak is 0.700 [0.670, 0.730], at step 20 (KL 4 nats)" in said
-    assert "step 40 (KL 16 nats), is worth 0.300 [0.270, 0.330]: a fall, the intervals apart" in said
+    assert (
+        "step 40 (KL 16 nats), is worth 0.300 [0.270, 0.330]: a fall, the intervals apart" in said
+    )
     assert "worse than before training (0.500 [0.470, 0.530])" in said
     assert "from gold's peak at step 20 to the end, it climbed, the intervals apart" in said
     assert "Step 40, gold falls: From 0.7 to 0.3." in said
@@ -120,7 +159,9 @@ def test_a_gold_that_falls_while_the_proxy_climbs_is_said_in_words_and_numbers()
         ([0.5, 0.4, 0.3, 0.2, 0.1], PROXY, "over-optimized: from the start on"),
     ],
 )
-def test_the_verdict_is_that_of_the_intervals(gold: list[float], proxy: list[float], said: str) -> None:
+def test_the_verdict_is_that_of_the_intervals(
+    gold: list[float], proxy: list[float], said: str
+) -> None:
     found = words(report(run_rows(gold, proxy))[0])
     assert said in found
     assert "No alarm was raised." in found
@@ -137,7 +178,10 @@ def test_without_gold_the_report_says_what_a_proxy_cannot_tell() -> None:
 
 def test_the_peak_is_ringed_where_it_is_and_kl_is_on_a_square_root_scale() -> None:
     svg = proxy_and_gold({"run": looks(run_rows(HACKED))})
-    said = [(text.text or "", float(text.get("x", "nan"))) for text in ET.fromstring(svg).iter(f"{SVG}text")]
+    said = [
+        (text.text or "", float(text.get("x", "nan")))
+        for text in ET.fromstring(svg).iter(f"{SVG}text")
+    ]
     at = {text: x for text, x in said if re.fullmatch(r"0|1|2|5|10", text)}
     assert at["1"] - at["0"] == pytest.approx((at["5"] - at["0"]) / math.sqrt(5), abs=0.2)
     assert "0.700 at step 20" in [text for text, _ in said]
@@ -166,23 +210,52 @@ def test_several_golds_are_told_of_and_drawn_each() -> None:
             row["watch"]["gold"]["larger model"] = measured(0.8)
     first = report(rows)[0]
     assert "Gold (larger model): its peak is 0.800 [0.770, 0.830], at step 0" in words(first)
-    assert {"verifier 0.300", "larger model 0.800", "proxy 0.900"} <= set(texts(blocks(first, Figure)[0].svg))
+    assert {"verifier 0.300", "larger model 0.800", "proxy 0.900"} <= set(
+        texts(blocks(first, Figure)[0].svg)
+    )
 
 
 def test_the_table_of_looks_is_folded_and_has_every_number() -> None:
     (folded,) = blocks(report(run_rows(HACKED))[0], Details)
     (table,) = folded.blocks
     assert isinstance(table, Table)
-    assert table.head == ["step", "KL", "proxy", "gold:\nverifier", "tokens a\nresponse", "n", "unscored"]
-    assert table.rows[1] == ["10", "1", "0.600\n[0.570, 0.630]", "0.600\n[0.570, 0.630]", "11.0", "300", "2"]
+    assert table.head == [
+        "step",
+        "KL",
+        "proxy",
+        "gold:\nverifier",
+        "tokens a\nresponse",
+        "n",
+        "unscored",
+    ]
+    assert table.rows[1] == [
+        "10",
+        "1",
+        "0.600\n[0.570, 0.630]",
+        "0.600\n[0.570, 0.630]",
+        "11.0",
+        "300",
+        "2",
+    ]
     assert len(table.rows) == 5
 
 
 def test_panels_that_would_be_empty_are_not_drawn() -> None:
     said = texts(reinforcement_curves(run_rows(HACKED, trained=True), peak=20))
-    names = {"reward", "parts of the reward", "gradient norm", "shares of responses", "unscored responses", "held out"}
+    names = {
+        "reward",
+        "parts of the reward",
+        "gradient norm",
+        "shares of responses",
+        "unscored responses",
+        "held out",
+    }
     assert names <= set(said)
-    few = texts(reinforcement_curves([{"step": 1, "reward": 0.5, "kl": None, "rewards": {"prm": 0.5}}, {"step": 2}]))
+    few = texts(
+        reinforcement_curves(
+            [{"step": 1, "reward": 0.5, "kl": None, "rewards": {"prm": 0.5}}, {"step": 2}]
+        )
+    )
     assert {text for text in few if not re.fullmatch(r"[\d.]+", text)} == {"reward", "step"}
     with pytest.raises(DataError, match="no row"):
         reinforcement_curves([{"prompts": 3}])
@@ -290,13 +363,22 @@ def test_arms_lie_over_each_other_with_gold_above_and_steps_below() -> None:
 
 def test_a_comparison_of_arms_says_whose_gold_fell() -> None:
     sections = arms_report(FIVE, run=RUN)
-    assert [s.title for s in sections] == ["Arms side by side", "Proxy and gold", "Alarms", "Every look", "Settings"]
+    assert [s.title for s in sections] == [
+        "Arms side by side",
+        "Proxy and gold",
+        "Alarms",
+        "Every look",
+        "Settings",
+    ]
     assert blocks(sections[0], Bullets)[0].texts == [
         "Over-optimized, gold falling while the proxy climbed: prm.",
         "Gold rose and did not fall: outcome and verifiable.",
         "Gold neither clearly rose nor fell: flat.",
         "No gold (verifier) was measured, so nothing can be said of what was learnt: proxy only.",
-        "Highest at the end is verifiable with 0.950 [0.920, 0.980], its interval above all others.",
+        (
+            "Highest at the end is verifiable with 0.950 [0.920, 0.980], its interval above all"
+            " others."
+        ),
     ]
     (table,) = blocks(sections[0], Table)
     assert table.rows[0] == [

@@ -8,7 +8,18 @@ import pytest
 
 from assay.errors import DataError
 from assay.protocols import Node, Sampling, SearchResult, Spent
-from assay.report import Fold, Fork, KeyValues, Paragraph, Section, Table, Tree, page, search_section, search_tree
+from assay.report import (
+    Fold,
+    Fork,
+    KeyValues,
+    Paragraph,
+    Section,
+    Table,
+    Tree,
+    page,
+    search_section,
+    search_tree,
+)
 from assay.report.searches import LARGEST, LONGEST
 from assay.types import Group, Prompt, Response, Score, Unscored
 from tests.report.test_html import NASTY, Document
@@ -21,7 +32,11 @@ def scored(value: float, std: float | None = None) -> Score:
 
 
 def result(
-    nodes: Sequence[Node], *candidates: tuple[str, bool], choice: int | None = 0, prompt: Prompt = PROMPT, **more: Any
+    nodes: Sequence[Node],
+    *candidates: tuple[str, bool],
+    choice: int | None = 0,
+    prompt: Prompt = PROMPT,
+    **more: Any,
 ) -> SearchResult:
     responses = tuple(Response(steps=(text,), finished=finished) for text, finished in candidates)
     if not responses:
@@ -65,7 +80,8 @@ def random_tree(size: int, seed: int, reach: int = 12) -> SearchResult:
     parents = [-1, *(rng.randrange(max(-1, i - reach), i) for i in range(1, size))]
     inner = set(parents)
     nodes = [
-        Node(p, f"step {i}. ", i not in inner, scored(rng.random()), expanded=i in inner) for i, p in enumerate(parents)
+        Node(p, f"step {i}. ", i not in inner, scored(rng.random()), expanded=i in inner)
+        for i, p in enumerate(parents)
     ]
     texts: list[str] = []
     for node in nodes:
@@ -93,7 +109,10 @@ def test_the_path_to_the_choice_is_the_line_and_the_rest_is_folded_by_its_fate()
     assert [fold.summary for fold in first.beside] == ["1 continued, 0.60", "2 pruned, 0.30"]
     assert [fold.summary for fold in last.beside] == ["1 finished, 0.50", "1 not finished, 0.70"]
     (un,) = first.beside[0].lines
-    assert [f.step.notes for f in un] == [["0.60", "continued"], ["ends without a further word", "finished"]]
+    assert [f.step.notes for f in un] == [
+        ["0.60", "continued"],
+        ["ends without a further word", "finished"],
+    ]
     uno, eins = first.beside[1].lines
     assert [f.step.notes for f in uno] == [["0.30", "pruned"], ["0.10", "looked ahead"]]
     assert [f.step.notes for f in eins] == [["unscored: too long", "pruned"]]
@@ -112,23 +131,37 @@ def test_on_the_page_only_the_path_to_the_choice_is_marked() -> None:
     html = page("t", [Section("s", [search_tree(every_fate())])])
     document = Document(html)
     assert document.of("b") == ["chosen"]
-    assert [value for value in document.values("class") if "marked" in value] == ["step s9 marked", "step s8 marked"]
-    assert document.of("summary") == ["1 continued, 0.60", "2 pruned, 0.30", "1 finished, 0.50", "1 not finished, 0.70"]
+    assert [value for value in document.values("class") if "marked" in value] == [
+        "step s9 marked",
+        "step s8 marked",
+    ]
+    assert document.of("summary") == [
+        "1 continued, 0.60",
+        "2 pruned, 0.30",
+        "1 finished, 0.50",
+        "1 not finished, 0.70",
+    ]
     assert "open" not in [name for tag, name, _ in document.attributes if tag == "details"]
 
 
 def test_pruned_siblings_are_folded_together_the_best_first() -> None:
     values = [0.31, 0.02, 0.11, 0.3, 0.29, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.2]
-    nodes = [Node(-1, "won", True, scored(0.9))] + [Node(-1, f"no {v}", False, scored(v)) for v in values]
+    nodes = [Node(-1, "won", True, scored(0.9))] + [
+        Node(-1, f"no {v}", False, scored(v)) for v in values
+    ]
     (fork,) = search_tree(result(nodes, ("won", True))).line
     (fold,) = fork.beside
     assert fold.summary == "12 pruned, 0.02 to 0.31"
-    assert [line[0].step.text for line in fold.lines] == [f"no {v}" for v in sorted(values, reverse=True)]
+    assert [line[0].step.text for line in fold.lines] == [
+        f"no {v}" for v in sorted(values, reverse=True)
+    ]
 
 
 def test_all_that_was_kept_is_said_beside_the_choice() -> None:
     nodes = [Node(-1, text, True, scored(0.5)) for text in "abc"]
-    (fork,) = search_tree(result(nodes, ("a", True), ("b", True), ("c", True), choice=1, kept=(1, 2))).line
+    (fork,) = search_tree(
+        result(nodes, ("a", True), ("b", True), ("c", True), choice=1, kept=(1, 2))
+    ).line
     assert (fork.step.text, fork.badge) == ("b", "chosen")
     assert [(fold.summary, fold.lines[0][0].badge) for fold in fork.beside] == [
         ("1 kept, 0.50", "kept"),
@@ -137,9 +170,16 @@ def test_all_that_was_kept_is_said_beside_the_choice() -> None:
 
 
 def test_a_choice_without_an_end_and_none_and_one_from_elsewhere() -> None:
-    nodes = [Node(-1, "a", False, scored(0.2), expanded=True), Node(0, "b", False), Node(-1, "c", True, scored(0.9))]
+    nodes = [
+        Node(-1, "a", False, scored(0.2), expanded=True),
+        Node(0, "b", False),
+        Node(-1, "c", True, scored(0.9)),
+    ]
     cut = search_tree(result(nodes, ("ab", False)))
-    assert [(f.step.text, f.badge, f.marked) for f in cut.line] == [("a", "", True), ("b", "chosen", True)]
+    assert [(f.step.text, f.badge, f.marked) for f in cut.line] == [
+        ("a", "", True),
+        ("b", "chosen", True),
+    ]
     assert cut.line[1].step.notes == ["not finished"]
     none = search_tree(result(nodes))
     assert none.facts[0] == "nothing was chosen"
@@ -150,7 +190,9 @@ def test_a_choice_without_an_end_and_none_and_one_from_elsewhere() -> None:
 
 
 def test_scores_that_are_no_probabilities_give_colours_by_rank() -> None:
-    nodes = [Node(-1, str(v), True, scored(v)) for v in (-3.0, 250.125, 7.0, 7.0, 1000.0)] + [Node(-1, "x", True)]
+    nodes = [Node(-1, str(v), True, scored(v)) for v in (-3.0, 250.125, 7.0, 7.0, 1000.0)] + [
+        Node(-1, "x", True)
+    ]
     drawn = {f.step.text: f.step for f, _ in forks(search_tree(result(nodes)).line)}
     # Of a 7's four others one is lower and one is equal.
     shades = [drawn[node.text].shade for node in nodes]
@@ -162,7 +204,8 @@ def test_scores_that_are_no_probabilities_give_colours_by_rank() -> None:
 
 def test_one_score_out_of_bounds_makes_every_tree_of_a_section_ranked() -> None:
     low, high = (
-        result([Node(-1, "a", True, scored(v)), Node(-1, "b", True, scored(w))]) for v, w in ((0, 0.1), (0, 9))
+        result([Node(-1, "a", True, scored(v)), Node(-1, "b", True, scored(w))])
+        for v, w in ((0, 0.1), (0, 9))
     )
     alone, both = search_section([low]), search_section([low, high])
     assert "a score of 0, to green" in paragraphs(alone)[0]
@@ -177,7 +220,8 @@ def test_every_text_is_drawn_once_in_few_folds(size: int, seed: int) -> None:
     found = random_tree(size, seed)
     drawn = list(forks(search_tree(found).line))
     assert sorted(f.step.text for f, _ in drawn) == sorted(node.text for node in found.nodes)
-    # Beside the path to the choice there may be almost everything; in every further fold, half of it at most.
+    # Beside the path to the choice there may be almost everything; in every further fold, half of
+    # it at most.
     assert max(depth for _, depth in drawn) <= math.log2(size) + 1
     chosen = "".join(f.step.text for f, _ in drawn if f.marked)
     assert found.response is not None
@@ -208,7 +252,11 @@ def test_five_hundred_texts_are_light_and_shallow() -> None:
 
 def test_of_larger_trees_the_first_texts_are_drawn_and_the_path_to_the_choice() -> None:
     nodes = [Node(-1, f"{i} ", False, expanded=i == 5) for i in range(1500)]
-    nodes += [Node(5, "deep ", False, expanded=True), Node(1500, "end", True), Node(1500, "other", True)]
+    nodes += [
+        Node(5, "deep ", False, expanded=True),
+        Node(1500, "end", True),
+        Node(1500, "other", True),
+    ]
     tree = search_tree(result(nodes, ("5 deep end", True)))
     drawn = [f.step.text for f, _ in forks(tree.line)]
     assert len(drawn) == LARGEST + 2
@@ -219,7 +267,9 @@ def test_of_larger_trees_the_first_texts_are_drawn_and_the_path_to_the_choice() 
 
 
 def test_long_texts_off_the_path_open_by_a_click_and_are_cut_where_they_are_endless() -> None:
-    won, long, endless = (f"{c} begins. {c * 90}\n\n{c * 90} {c * 90} The answer is {c}." for c in "abc")
+    won, long, endless = (
+        f"{c} begins. {c * 90}\n\n{c * 90} {c * 90} The answer is {c}." for c in "abc"
+    )
     endless = endless.replace("c" * 90, "c" * 90_000)
     nodes = [Node(-1, text, True) for text in (won, long, endless)]
     drawn = [f for f, _ in forks(search_tree(result(nodes, (won, True))).line)]
@@ -255,7 +305,9 @@ def test_hostile_texts_are_shown_and_never_interpreted() -> None:
 
 def test_half_of_the_trees_have_a_wrong_choice_where_that_is_known() -> None:
     results = [
-        replace(every_fate(), group=every_fate().group.model_copy(update={"prompt": Prompt.of(str(i))}))
+        replace(
+            every_fate(), group=every_fate().group.model_copy(update={"prompt": Prompt.of(str(i))})
+        )
         for i in range(40)
     ]
     right = [0.0 if i >= 36 else None if i % 2 else 1.0 for i in range(40)]
@@ -266,7 +318,10 @@ def test_half_of_the_trees_have_a_wrong_choice_where_that_is_known() -> None:
     plain = search_section(results, most=6)
     assert paragraphs(plain)[0].startswith("6 of 40 prompts. ")
     assert not any("choice is" in fact for tree in trees(plain) for fact in tree.facts)
-    asked = {seed: [tree.question for tree in trees(search_section(results, most=6, seed=seed))] for seed in (0, 0, 1)}
+    asked = {
+        seed: [tree.question for tree in trees(search_section(results, most=6, seed=seed))]
+        for seed in (0, 0, 1)
+    }
     assert asked[0] != asked[1]
     with pytest.raises(DataError, match="1 values of right for 40 results"):
         search_section(results, right=[1.0])
@@ -275,11 +330,22 @@ def test_half_of_the_trees_have_a_wrong_choice_where_that_is_known() -> None:
 def test_the_summary_counts_choices_stops_and_what_has_no_score() -> None:
     gone = Unscored(reason="too long")
     results = [
-        result([Node(-1, "a", True, scored(1.0))], ("a", True), spent=Spent(samples=4, saved=12), stopped="decided"),
-        result([Node(-1, "a", True, gone), Node(-1, "b", True)], spent=Spent(samples=8, missing=3), stopped="budget"),
+        result(
+            [Node(-1, "a", True, scored(1.0))],
+            ("a", True),
+            spent=Spent(samples=4, saved=12),
+            stopped="decided",
+        ),
+        result(
+            [Node(-1, "a", True, gone), Node(-1, "b", True)],
+            spent=Spent(samples=8, missing=3),
+            stopped="budget",
+        ),
         result([], ("a", True), spent=Spent(samples=16), stopped="decided"),
     ]
-    summary = next(block for block in search_section(results).blocks if isinstance(block, KeyValues))
+    summary = next(
+        block for block in search_section(results).blocks if isinstance(block, KeyValues)
+    )
     assert summary.rows == [
         ("prompts", "3"),
         ("with a choice", "2"),
@@ -352,7 +418,10 @@ def test_real_searches_fit(lookahead: int) -> None:
     assert [f.badge for f in tree.line] == ["", "", "chosen"]
     assert [fold.summary for fold in tree.line[0].beside] == ["1 continued, 3", "3 pruned, 0 to 2"]
     if not lookahead:
-        assert [fold.summary for fold in tree.line[1].beside] == ["1 continued, 43", "3 pruned, 40 to 42"]
+        assert [fold.summary for fold in tree.line[1].beside] == [
+            "1 continued, 43",
+            "3 pruned, 40 to 42",
+        ]
         assert tree.facts[-1] == "25 texts: 1 chosen, 4 continued, 9 finished, 11 pruned"
     assert len(list(forks(tree.line))) == len(found.nodes)
 

@@ -46,11 +46,15 @@ def test_half_of_what_is_shown_broke_somewhere() -> None:
         return StepLabels(prompt=Prompt.of(str(i)), response=Response(steps=steps), labels=labels)
 
     records = [record(i, 1, 1) for i in range(50)] + [record(i, 1, 0) for i in range(50, 56)]
-    shown = [block for block in solutions_section(records, most=8).blocks if isinstance(block, Solution)]
+    shown = [
+        block for block in solutions_section(records, most=8).blocks if isinstance(block, Solution)
+    ]
     assert sum(int(block.question) >= 50 for block in shown) == 4
     assert len(shown) == 8
     few = [b for b in solutions_section(records[:50], most=8).blocks if isinstance(b, Solution)]
     assert len(few) == 8
-    all_broken = [b for b in solutions_section(records[50:], most=8).blocks if isinstance(b, Solution)]
+    all_broken = [
+        b for b in solutions_section(records[50:], most=8).blocks if isinstance(b, Solution)
+    ]
     assert len(all_broken) == 6
     assert solutions_section([], most=8).blocks

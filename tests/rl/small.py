@@ -1,4 +1,5 @@
-"""A tiny untrained policy of the arithmetic world, its prompts, and scorers whose every answer is known."""
+"""A tiny untrained policy of the arithmetic world, its prompts, and scorers whose every answer is
+known."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,11 +32,19 @@ def model(seed: int = 0, **changes: Any) -> Any:
 
 def policy(seed: int = 0, **more: Any) -> Policy:
     layout = Layout(join="", max_length=64)
-    return Policy(model(seed), make_tokenizer(), layout=layout, split=split_steps, grammar=Grammar(STEPS), **more)
+    return Policy(
+        model(seed),
+        make_tokenizer(),
+        layout=layout,
+        split=split_steps,
+        grammar=Grammar(STEPS),
+        **more,
+    )
 
 
 class By:
-    """Scores by a function of the response; counts how often it was asked, which makes no other scorer of it."""
+    """Scores by a function of the response; counts how often it was asked, which makes no other
+    scorer of it."""
 
     def __init__(self, one: Callable[[Response], Score | Unscored]) -> None:
         self.one, self.calls = one, 0

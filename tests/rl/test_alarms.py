@@ -17,7 +17,9 @@ def steps(count: int = 40, **columns: list[float]) -> list[dict[str, Any]]:
         "gradient_norm": [1.0 + 0.3 * (t % 3) for t in range(count)],
     }
     rows = healthy | columns
-    return [{"step": t + 1} | {name: values[t] for name, values in rows.items()} for t in range(count)]
+    return [
+        {"step": t + 1} | {name: values[t] for name, values in rows.items()} for t in range(count)
+    ]
 
 
 def look(step: int = 0, **changes: Any) -> dict[str, Any]:
@@ -58,7 +60,9 @@ def raised(rows: list[dict[str, Any]]) -> str:
 def test_gold_falls_while_the_proxy_climbs() -> None:
     rows = [look(0, gold=gold(0.5)), look(10, gold=gold(0.7)), *steps()]
     text = raised([*rows, look(40, gold=gold(0.55))])
-    assert text.startswith("gold falls while the proxy climbs: gold has fallen from 0.700 [0.650, 0.750] to 0.550")
+    assert text.startswith(
+        "gold falls while the proxy climbs: gold has fallen from 0.700 [0.650, 0.750] to 0.550"
+    )
     assert "the proxy rose from 0.600" in text
     # Its interval still reaches the peak's; the proxy fell as well; it is the peak.
     assert alarms([*rows, look(40, gold=gold(0.61))]) == {}
@@ -67,7 +71,10 @@ def test_gold_falls_while_the_proxy_climbs() -> None:
 
 
 def test_any_gold_may_fall_and_without_one_nothing_is_said() -> None:
-    both = [look(step, gold=gold(0.5 + step / 100) | gold(0.6 - step / 100, name="other")) for step in (0, 20)]
+    both = [
+        look(step, gold=gold(0.5 + step / 100) | gold(0.6 - step / 100, name="other"))
+        for step in (0, 20)
+    ]
     assert "other has fallen" in raised(both)
     assert alarms([look(0, gold={}), look(40, gold={})]) == {}
 
@@ -83,7 +90,9 @@ def test_a_look_without_a_gold_score_is_no_peak(missing: int) -> None:
 
 def test_kl_accelerates() -> None:
     calm, fast = [0.02 * t for t in range(30)], [0.6 + 0.5 * t for t in range(10)]
-    assert "KL went from 0.49 to 2.85 nats in ten steps, from 0.29 to 0.49" in raised(steps(kl=[*calm, *fast]))
+    assert "KL went from 0.49 to 2.85 nats in ten steps, from 0.29 to 0.49" in raised(
+        steps(kl=[*calm, *fast])
+    )
     # Fast from the start; fast, but less than a nat; too short.
     assert alarms(steps(kl=[0.5 * t for t in range(40)])) == {}
     assert alarms(steps(kl=[*calm, *(0.6 + 0.1 * t for t in range(10))])) == {}
@@ -97,7 +106,9 @@ def test_a_round_that_was_skipped_says_nothing_of_kl() -> None:
 
 
 def test_length_moves() -> None:
-    assert "responses have 90.0 tokens, 50.0 at the start" in raised([look(0), look(40, length=[90, 76, 99, 100, 0])])
+    assert "responses have 90.0 tokens, 50.0 at the start" in raised(
+        [look(0), look(40, length=[90, 76, 99, 100, 0])]
+    )
     assert "length moves" in raised([look(0), look(40, length=[30, 25, 33, 100, 0])])
     # The intervals must say so.
     assert alarms([look(0), look(40, length=[90, 74, 99, 100, 0])]) == {}
@@ -113,13 +124,17 @@ def test_entropy_collapses() -> None:
 
 
 def test_responses_do_not_end() -> None:
-    assert "70% of the responses end, 95% at the start" in raised([look(0), look(40, finished=[0.7, 0.6, 0.74, 9, 0])])
+    assert "70% of the responses end, 95% at the start" in raised(
+        [look(0), look(40, finished=[0.7, 0.6, 0.74, 9, 0])]
+    )
     assert alarms([look(0), look(40, finished=[0.7, 0.6, 0.76, 9, 0])]) == {}
 
 
 def test_responses_are_all_alike() -> None:
     same = [0.1] * 35 + [0.6] * 5
-    assert "60% of the responses equal one to another prompt, 10% at the start" in raised(steps(same_elsewhere=same))
+    assert "60% of the responses equal one to another prompt, 10% at the start" in raised(
+        steps(same_elsewhere=same)
+    )
     assert alarms(steps(same_elsewhere=[0.1] * 35 + [0.49] * 5)) == {}
     # Where answers are few, they were alike from the start.
     assert alarms(steps(same_elsewhere=[0.3] * 35 + [0.9] * 5)) == {}

@@ -87,7 +87,9 @@ def test_every_estimator_gives_the_gradient_that_the_table_names(
     estimator: str, place: str, signs: dict[str, int]
 ) -> None:
     of = divergences()
-    expected = sum((sign * of[name] for name, sign in signs.items()), start=torch.zeros(7, dtype=torch.float64))
+    expected = sum(
+        (sign * of[name] for name, sign in signs.items()), start=torch.zeros(7, dtype=torch.float64)
+    )
     torch.testing.assert_close(charged(estimator, place, 1.0), expected, rtol=0, atol=1e-10)
 
 
@@ -103,17 +105,26 @@ def test_the_gradients_of_the_table_differ() -> None:
 def test_what_is_allowed_holds_the_policy_back(estimator: Any, place: Any) -> None:
     check(estimator, place)
     free, held = (charged(estimator, place, beta, ADVANTAGES) for beta in (0.0, 0.5))
-    torch.testing.assert_close(held - free, 0.5 * charged(estimator, place, 1.0), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        held - free, 0.5 * charged(estimator, place, 1.0), rtol=0, atol=1e-12
+    )
     assert float((held - free).abs().max()) > 0.01
     # Without a charge the policy gradient is left: -Σ π A ∇ln π.
     logits, log = policy()
-    torch.testing.assert_close(free, gradient(-(log.exp() * ADVANTAGES).sum(), logits), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        free, gradient(-(log.exp() * ADVANTAGES).sum(), logits), rtol=0, atol=1e-12
+    )
 
 
 def test_refusals_say_what_would_work() -> None:
-    with pytest.raises(ConfigError, match=r"gradient of zero.*k1 into the reward, or use k2 in the loss, or k3"):
+    with pytest.raises(
+        ConfigError, match=r"gradient of zero.*k1 into the reward, or use k2 in the loss, or k3"
+    ):
         check("k1", "loss")
-    with pytest.raises(ConfigError, match=r"teaches the token nothing.*put it into the loss, or use k1 in the reward"):
+    with pytest.raises(
+        ConfigError,
+        match=r"teaches the token nothing.*put it into the loss, or use k1 in the reward",
+    ):
         check("exact", "reward")
     with pytest.raises(ConfigError, match="reference's logits"):
         in_loss("exact", "loss", torch.zeros(1), None, torch.ones(1))
@@ -131,7 +142,10 @@ def test_k1_and_k3_are_unbiased_and_k2_nearly_so_close_by() -> None:
     for scale, error in ((1.0, 1.0), (0.03, 0.02)):
         reference = (log + scale * (REFERENCE - log)).log_softmax(-1)
         truth = float((log.exp() * (log - reference)).sum())
-        mean = {name: float((log.exp() * estimate(name, log - reference)).sum()) for name in ("k1", "k2", "k3")}  # type: ignore[arg-type]
+        mean = {
+            name: float((log.exp() * estimate(name, log - reference)).sum())
+            for name in ("k1", "k2", "k3")
+        }  # type: ignore[arg-type]
         assert mean["k1"] == pytest.approx(truth, rel=1e-9)
         assert mean["k3"] == pytest.approx(truth, rel=1e-9)
         assert 1e-6 < abs(mean["k2"] / truth - 1) < error
@@ -143,7 +157,8 @@ def test_k2_and_k3_are_never_negative(delta: float) -> None:
         assert float(estimate(estimator, torch.tensor(delta, dtype=torch.float64))) >= -1e-15  # type: ignore[arg-type]
 
 
-# A batch that holds each of seven tokens as often as the policy draws it, so that its means are expectations.
+# A batch that holds each of seven tokens as often as the policy draws it, so that its means are
+# expectations.
 COUNTS = np.array([5, 3, 2, 4, 1, 3, 2])
 TOKENS = np.repeat(np.arange(7), COUNTS)
 
@@ -161,7 +176,9 @@ def chi2(log: Tensor) -> Tensor:
 def test_chi_squared_is_the_divergence_where_the_batch_is_the_distribution() -> None:
     _, log = drawn()
     log = log.detach()
-    assert chi_squared((log - REFERENCE).numpy()[TOKENS]) == pytest.approx(float(chi2(log)), rel=1e-12)
+    assert chi_squared((log - REFERENCE).numpy()[TOKENS]) == pytest.approx(
+        float(chi2(log)), rel=1e-12
+    )
     assert float(chi2(log)) > 0.1
 
 
@@ -189,7 +206,9 @@ def test_at_the_reference_nothing_is_charged_and_near_it_little() -> None:
 def test_beyond_its_reach_a_ratio_grows_linearly() -> None:
     edge = math.exp(REACH)
     beyond = [chi_squared(np.array([REACH + x])) for x in (0.0, 1.0, 2.0, 50.0)]
-    assert beyond == pytest.approx([edge - 2 + math.exp(-REACH - x) + x * edge for x in (0, 1, 2, 50)], rel=1e-12)
+    assert beyond == pytest.approx(
+        [edge - 2 + math.exp(-REACH - x) + x * edge for x in (0, 1, 2, 50)], rel=1e-12
+    )
     # The inverse is bounded alike: one unlikely response does not decide either.
     assert chi_squared(np.array([-REACH - 2])) == pytest.approx(beyond[2])
     # Ratios 3 e^10 and 1.

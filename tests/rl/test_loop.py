@@ -1,4 +1,5 @@
-"""Runs: they learn what is paid, go on exactly, leave out what has no score, and stop where they must."""
+"""Runs: they learn what is paid, go on exactly, leave out what has no score, and stop where they
+must."""
 
 import json
 import logging
@@ -41,7 +42,9 @@ SMALL = Settings(
 TIMED = {"seconds", "tokens_per_second", "memory_mb"}
 
 
-def run(out: Path, policy: Policy, part: Part | None = None, settings: Settings = SMALL, **more: Any) -> Optimised:
+def run(
+    out: Path, policy: Policy, part: Part | None = None, settings: Settings = SMALL, **more: Any
+) -> Optimised:
     part = part or Part(name="nines", scorer=small.By(small.nines))
     return optimise(
         policy,
@@ -69,9 +72,18 @@ def untimed(rows: Sequence[Any]) -> list[Any]:
 
 @pytest.mark.parametrize("recipe", ["rloo", "grpo", "ppo"])
 def test_what_is_paid_is_learned(recipe: str, tmp_path: Path) -> None:
-    steps = 18 if recipe == "ppo" else 12  # the critic learns first, and on some processors takes more than twelve
+    steps = (
+        18 if recipe == "ppo" else 12
+    )  # the critic learns first, and on some processors takes more than twelve
     settings = replace(
-        RECIPES[recipe], steps=steps, groups=8, samples=8, max_tokens=7, learning_rate=1e-2, watch_every=steps, kl=0.0
+        RECIPES[recipe],
+        steps=steps,
+        groups=8,
+        samples=8,
+        max_tokens=7,
+        learning_rate=1e-2,
+        watch_every=steps,
+        kl=0.0,
     )
     done = run(tmp_path, small.policy(critic=recipe == "ppo"), settings=settings)
     first, last = (row["watch"]["proxy"] for row in done.rows if "watch" in row)
@@ -88,10 +100,16 @@ def test_a_run_that_was_killed_goes_on_exactly(kind: str, tmp_path: Path) -> Non
     settings = SMALL
     if kind in RECIPES:
         settings = replace(
-            RECIPES[kind], **{k: getattr(SMALL, k) for k in ("steps", "groups", "samples", "max_tokens")}
+            RECIPES[kind],
+            **{k: getattr(SMALL, k) for k in ("steps", "groups", "samples", "max_tokens")},
         )
         settings = replace(
-            settings, learning_rate=3e-3, watch_every=2, watch_prompts=4, watch_samples=2, kl_target=None
+            settings,
+            learning_rate=3e-3,
+            watch_every=2,
+            watch_prompts=4,
+            watch_samples=2,
+            kl_target=None,
         )
     if kind == "prime":
         settings = replace(SMALL, advantage="token_rloo")
@@ -103,7 +121,11 @@ def test_a_run_that_was_killed_goes_on_exactly(kind: str, tmp_path: Path) -> Non
         more: dict[str, Any] = {"golds": {"gold": small.By(small.nines)}}
         if kind == "prime":
             network = wrap_implicit(
-                small.model(), policy.tokenizer, layout=policy.generator.encoder.layout, readout=OUTCOME, beta=0.05
+                small.model(),
+                policy.tokenizer,
+                layout=policy.generator.encoder.layout,
+                readout=OUTCOME,
+                beta=0.05,
             )
             more["prime"] = ImplicitProcess(network, learning_rate=1e-3)
         return policy, Part(name="nines", scorer=scorer, transforms=transforms, **place), more
@@ -144,7 +166,8 @@ def test_a_finished_run_is_not_run_again_and_another_is_refused(tmp_path: Path) 
 
 
 def test_unscored_responses_are_left_out_and_counted(tmp_path: Path) -> None:
-    """Those that fail are worth much, were they taken for 0 or for their value: they must not matter."""
+    """Those that fail are worth much, were they taken for 0 or for their value: they must not
+    matter."""
     count = 0
 
     def sometimes(response: Response) -> Score | Unscored:
@@ -156,7 +179,9 @@ def test_unscored_responses_are_left_out_and_counted(tmp_path: Path) -> None:
     rows = [row for row in done.rows if "reward" in row]
     assert len(rows) == 4
     assert 2 <= sum(row["unscored"] for row in rows) <= 4
-    assert any(row.get("reasons") == {"nines: the machine was busy": row["unscored"]} for row in rows)
+    assert any(
+        row.get("reasons") == {"nines: the machine was busy": row["unscored"]} for row in rows
+    )
 
 
 def test_a_response_without_a_score_has_no_gradient(tmp_path: Path) -> None:
@@ -164,7 +189,10 @@ def test_a_response_without_a_score_has_no_gradient(tmp_path: Path) -> None:
 
     class One:
         def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-            return [[Score(value=5.0), *[Unscored(reason="no")] * (len(g.responses) - 1)] for g in groups]
+            return [
+                [Score(value=5.0), *[Unscored(reason="no")] * (len(g.responses) - 1)]
+                for g in groups
+            ]
 
     policy = small.policy()
     before = weights(policy)
@@ -174,42 +202,65 @@ def test_a_response_without_a_score_has_no_gradient(tmp_path: Path) -> None:
 
 def test_nothing_scored_at_all_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="no response of 3 rounds could be scored: nines: off"):
-        run(tmp_path, small.policy(), Part(name="nines", scorer=small.By(lambda r: Unscored(reason="off"))))
+        run(
+            tmp_path,
+            small.policy(),
+            Part(name="nines", scorer=small.By(lambda r: Unscored(reason="off"))),
+        )
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-def test_a_short_run_of_which_nothing_is_scored_ends_with_the_reasons(steps: int, tmp_path: Path) -> None:
+def test_a_short_run_of_which_nothing_is_scored_ends_with_the_reasons(
+    steps: int, tmp_path: Path
+) -> None:
     """It is not taken for a run whose rewards are all alike, and ends again where it is resumed."""
 
     def off(response: Response) -> Unscored:
-        return Unscored(reason=f"no key in {len(response.steps)} steps" if response.steps else "empty")
+        return Unscored(
+            reason=f"no key in {len(response.steps)} steps" if response.steps else "empty"
+        )
 
     part = Part(name="nines", scorer=small.By(off))
     settings = replace(SMALL, steps=steps)
     rounds = "the only round" if steps == 1 else "2 rounds"
     for _ in range(2):
-        with pytest.raises(BackendError, match=f"no response of {rounds} could be scored: nines: no key in . steps"):
+        with pytest.raises(
+            BackendError, match=f"no response of {rounds} could be scored: nines: no key in . steps"
+        ):
             run(tmp_path, small.policy(), part, settings)
     rows = read_rows(tmp_path / METRICS)
     assert [row["alarm"] for row in rows if "alarm" in row] == ["nothing is scored: the reward"]
-    assert [row["skipped"] for row in rows if "skipped" in row] == ["no response could be scored"] * (steps - 1)
+    assert [row["skipped"] for row in rows if "skipped" in row] == [
+        "no response could be scored"
+    ] * (steps - 1)
     assert not (tmp_path / "rl.json").exists()
 
 
 def test_a_gold_that_scores_nothing_says_why_at_the_first_look(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    golds = {"g": small.By(lambda r: Unscored(reason="no reference")), "fine": small.By(small.nines)}
+    golds = {
+        "g": small.By(lambda r: Unscored(reason="no reference")),
+        "fine": small.By(small.nines),
+    }
     with caplog.at_level(logging.WARNING):
         done = run(tmp_path, small.policy(), golds=golds)
     count = SMALL.watch_prompts * SMALL.watch_samples
     said = [
-        (row["step"], row["alarm"], row["text"]) for row in done.rows if "nothing is scored" in row.get("alarm", "")
+        (row["step"], row["alarm"], row["text"])
+        for row in done.rows
+        if "nothing is scored" in row.get("alarm", "")
     ]
-    assert said == [(0, "nothing is scored: g", f"none of {count} responses could be scored: no reference")]
+    assert said == [
+        (0, "nothing is scored: g", f"none of {count} responses could be scored: no reference")
+    ]
     assert caplog.text.count(f"g: none of {count} responses could be scored: no reference") == 1
     for name in ("metrics.jsonl", "samples.jsonl", "rl.json"):
-        for line in (tmp_path / name).read_text().splitlines() if "jsonl" in name else [(tmp_path / name).read_text()]:
+        for line in (
+            (tmp_path / name).read_text().splitlines()
+            if "jsonl" in name
+            else [(tmp_path / name).read_text()]
+        ):
             json.loads(line, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
 
 
@@ -228,7 +279,9 @@ def test_a_gold_that_fails_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["nan", "count", "hang", "error"])
-def test_a_scorer_that_breaks_its_promise_is_named_and_nothing_is_lost(fault: str, tmp_path: Path) -> None:
+def test_a_scorer_that_breaks_its_promise_is_named_and_nothing_is_lost(
+    fault: str, tmp_path: Path
+) -> None:
     import time
 
     class Broken(small.By):
@@ -237,7 +290,10 @@ def test_a_scorer_that_breaks_its_promise_is_named_and_nothing_is_lost(fault: st
             if self.calls < 5:
                 return rows
             if fault == "nan":
-                return [[Score.model_construct(value=float("nan"), steps=(), std=None) for _ in row] for row in rows]
+                return [
+                    [Score.model_construct(value=float("nan"), steps=(), std=None) for _ in row]
+                    for row in rows
+                ]
             if fault == "count":
                 return [row[:-1] for row in rows]
             if fault == "hang":
@@ -247,8 +303,15 @@ def test_a_scorer_that_breaks_its_promise_is_named_and_nothing_is_lost(fault: st
     settings = replace(SMALL, score_timeout=3.0 if fault == "hang" else 60.0)
     with pytest.raises(BackendError, match="scorer 'broken'"):
         run(tmp_path, small.policy(), Part(name="broken", scorer=Broken(small.nines)), settings)
-    whole = run(tmp_path / "whole", small.policy(), Part(name="broken", scorer=small.By(small.nines)), settings)
-    mended = run(tmp_path, small.policy(), Part(name="broken", scorer=small.By(small.nines)), settings)
+    whole = run(
+        tmp_path / "whole",
+        small.policy(),
+        Part(name="broken", scorer=small.By(small.nines)),
+        settings,
+    )
+    mended = run(
+        tmp_path, small.policy(), Part(name="broken", scorer=small.By(small.nines)), settings
+    )
     assert untimed(mended.rows) == untimed(whole.rows)
 
 
@@ -261,13 +324,22 @@ def test_a_scorer_that_breaks_its_promise_is_named_and_nothing_is_lost(fault: st
         if (e, p) not in (("k1", "loss"), ("exact", "reward"))
     ],
 )
-def test_beta_changes_what_is_learned_and_holds_back(estimator: Any, place: Any, tmp_path: Path) -> None:
+def test_beta_changes_what_is_learned_and_holds_back(
+    estimator: Any, place: Any, tmp_path: Path
+) -> None:
     settings = replace(SMALL, steps=5, watch_every=5)
     free, held = small.policy(), small.policy()
     loose = run(tmp_path / "free", free, settings=settings)
-    tight = run(tmp_path / "held", held, settings=replace(settings, kl=1.0, kl_estimator=estimator, kl_place=place))
+    tight = run(
+        tmp_path / "held",
+        held,
+        settings=replace(settings, kl=1.0, kl_estimator=estimator, kl_place=place),
+    )
     assert not same(weights(free), weights(held))
-    ends = [next(row["watch"]["kl"][0] for row in reversed(r.rows) if "watch" in row) for r in (loose, tight)]
+    ends = [
+        next(row["watch"]["kl"][0] for row in reversed(r.rows) if "watch" in row)
+        for r in (loose, tight)
+    ]
     # k3 in the reward holds back nothing near the reference, as the table says.
     assert (ends[1] < ends[0]) or (estimator, place) in (("k2", "reward"), ("k3", "reward"))
 
@@ -284,7 +356,9 @@ def test_parts_of_a_batch_change_memory_and_not_the_result(tmp_path: Path) -> No
     policies = []
     for micro in (30, 100_000):
         policy = small.policy(critic=True)
-        settings = replace(RECIPES["ppo"], steps=1, groups=2, samples=4, max_tokens=7, minibatches=2, epochs=2)
+        settings = replace(
+            RECIPES["ppo"], steps=1, groups=2, samples=4, max_tokens=7, minibatches=2, epochs=2
+        )
         settings = replace(settings, learning_rate=1e-3, micro_tokens=micro, watch_every=2)
         run(tmp_path / str(micro), policy, settings=settings)
         policies.append(weights(policy))
@@ -296,7 +370,9 @@ def test_adapters_leave_the_reference_where_it_was(tmp_path: Path) -> None:
     policy = small.policy(adapters=4)
     frozen = {n: p.detach().clone() for n, p in policy.model.named_parameters() if "lora_" not in n}
     assert policy.reference.model is policy.model
-    done = run(tmp_path, policy, settings=replace(SMALL, learning_rate=2e-2, steps=10, watch_every=10))
+    done = run(
+        tmp_path, policy, settings=replace(SMALL, learning_rate=2e-2, steps=10, watch_every=10)
+    )
     assert all(torch.equal(p, frozen[n]) for n, p in policy.model.named_parameters() if n in frozen)
     kl = [row["watch"]["kl"][0] for row in done.rows if "watch" in row]
     assert kl[0] == pytest.approx(0, abs=1e-6)
@@ -333,7 +409,9 @@ def test_a_budget_of_divergence_ends_the_run(tmp_path: Path) -> None:
     done = run(tmp_path, small.policy(), settings=replace(SMALL, steps=60, kl_budget=0.3))
     assert done.steps < 60
     assert "passed the budget of 0.3" in done.stopped
-    assert [row["kl"] > 0.3 for row in done.rows if "kl" in row] == [False] * (done.steps - 1) + [True]
+    assert [row["kl"] > 0.3 for row in done.rows if "kl" in row] == [False] * (done.steps - 1) + [
+        True
+    ]
     assert done.rows[-1]["step"] == done.steps
 
 
@@ -341,7 +419,8 @@ def test_the_coefficient_follows_its_target(tmp_path: Path) -> None:
     settings = replace(SMALL, kl=0.1, kl_target=0.001, kl_horizon=160.0)
     done = run(tmp_path, small.policy(), settings=settings)
     betas = [row["beta"] for row in done.rows if "beta" in row]
-    # Far above the target each of the 16 responses a round raises it by .2 / 160; below it, the first round lowers it.
+    # Far above the target each of the 16 responses a round raises it by .2 / 160; below it, the
+    # first round lowers it.
     assert betas[0] == 0.1
     assert betas[1] == pytest.approx(0.1 * (1 - 0.2 * 16 / 160))
     assert betas[3] > betas[2]
@@ -355,18 +434,25 @@ def test_groups_that_teach_nothing_are_replaced(tmp_path: Path) -> None:
             rows = []
             for group in groups:
                 odd = int(group.prompt.id[0]) % 2
-                rows.append([Score(value=1.0 if odd else float(i)) for i in range(len(group.responses))])
+                rows.append(
+                    [Score(value=1.0 if odd else float(i)) for i in range(len(group.responses))]
+                )
             return rows
 
     done = run(
-        tmp_path, small.policy(), Part(name="half", scorer=Half()), settings=replace(SMALL, drop_equal=True, refill=6)
+        tmp_path,
+        small.policy(),
+        Part(name="half", scorer=Half()),
+        settings=replace(SMALL, drop_equal=True, refill=6),
     )
     rows = [row for row in done.rows if "reward" in row]
     assert all(row["reward"] == 1.5 for row in rows)
     assert 0.2 < sum(row["filtered"] for row in rows) / len(rows) < 0.8
 
 
-def test_samples_from_another_distribution_are_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_samples_from_another_distribution_are_noticed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
         run(tmp_path / "healthy", small.policy())
     assert "distribution" not in caplog.text
@@ -375,7 +461,10 @@ def test_samples_from_another_distribution_are_noticed(tmp_path: Path, caplog: p
     sample = policy.generator.sample
 
     def shifted(*args: Any) -> Any:
-        return [[replace(s, logprobs=tuple(x - 0.3 for x in s.logprobs)) for s in row] for row in sample(*args)]
+        return [
+            [replace(s, logprobs=tuple(x - 0.3 for x in s.logprobs)) for s in row]
+            for row in sample(*args)
+        ]
 
     policy.generator.sample = shifted  # type: ignore[method-assign]
     with caplog.at_level(logging.WARNING):
@@ -384,15 +473,23 @@ def test_samples_from_another_distribution_are_noticed(tmp_path: Path, caplog: p
 
 
 def test_what_a_row_says_against_itself() -> None:
-    healthy = {"scorer_over_sampler": [1.0, 1e-6], "reference_over_policy": [0.9, 0.05], "kl_a_token": 0.01}
+    healthy = {
+        "scorer_over_sampler": [1.0, 1e-6],
+        "reference_over_policy": [0.9, 0.05],
+        "kl_a_token": 0.01,
+    }
     assert inconsistencies(healthy) == {}
     assert inconsistencies({}) == {}
     (text,) = inconsistencies(healthy | {"reference_over_policy": [0.9, 0.01]}).values()
     assert "0.900 ± 0.010" in text
     assert "top-p" in text
     # Far from the reference a mean of weights says nothing.
-    assert inconsistencies(healthy | {"reference_over_policy": [0.9, 0.01], "kl_a_token": 0.2}) == {}
-    assert [*inconsistencies(healthy | {"scorer_over_sampler": [1.02, 0.001]})] == ["scorer_over_sampler"]
+    assert (
+        inconsistencies(healthy | {"reference_over_policy": [0.9, 0.01], "kl_a_token": 0.2}) == {}
+    )
+    assert [*inconsistencies(healthy | {"scorer_over_sampler": [1.02, 0.001]})] == [
+        "scorer_over_sampler"
+    ]
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
@@ -408,7 +505,14 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="one name"):
         run(tmp_path, small.policy(), golds={"nines": small.By(small.nines)})
     with pytest.raises(ConfigError, match="held-out"):
-        optimise(small.policy(), small.PROMPTS, [part], settings=SMALL, out=tmp_path, golds={"g": part.scorer})
+        optimise(
+            small.policy(),
+            small.PROMPTS,
+            [part],
+            settings=SMALL,
+            out=tmp_path,
+            golds={"g": part.scorer},
+        )
     silent = Part(name="silent", scorer=small.By(lambda r: Score(value=1.0)), place="every_step")
     with pytest.raises(ConfigError, match="needs step scores"):
         run(tmp_path, small.policy(), silent)
@@ -418,7 +522,13 @@ def test_the_summary_is_plain_json(tmp_path: Path) -> None:
     run(tmp_path, small.policy(), golds={"gold": small.By(small.nines)})
     summary = json.loads((tmp_path / "rl.json").read_text())
     assert summary["steps"] == 4
-    assert {p.name for p in tmp_path.iterdir()} == {"metrics.jsonl", "samples.jsonl", "rl.json", "policy", "peak"}
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "metrics.jsonl",
+        "samples.jsonl",
+        "rl.json",
+        "policy",
+        "peak",
+    }
     samples = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert {row["step"] for row in samples} == {0, 2, 4}
     assert all(len(row["step_scores"]) == len(row["response"]) for row in samples)

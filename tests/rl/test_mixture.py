@@ -19,9 +19,22 @@ from tests.rl.test_loop import SMALL, run
 @pytest.mark.owed
 def test_a_mixture_learns_by_its_adapters(tmp_path: Path) -> None:
     tokenizer, like = make_tokenizer(), small.policy().generator
-    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": None}
-    network = tiny.causal("qwen3_moe", vocab=len(tokenizer), initializer_range=0.2, **ends, **MIXTURES["qwen3_moe"])
-    policy = Policy(network, tokenizer, layout=like.encoder.layout, split=like.split, grammar=like.grammar, adapters=2)
+    ends = {
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": None,
+    }
+    network = tiny.causal(
+        "qwen3_moe", vocab=len(tokenizer), initializer_range=0.2, **ends, **MIXTURES["qwen3_moe"]
+    )
+    policy = Policy(
+        network,
+        tokenizer,
+        layout=like.encoder.layout,
+        split=like.split,
+        grammar=like.grammar,
+        adapters=2,
+    )
     done = run(tmp_path, policy, settings=replace(SMALL, steps=2))
     looks = [row["watch"]["kl"][0] for row in done.rows if "watch" in row]
     assert looks[0] == pytest.approx(0, abs=1e-6)
@@ -30,4 +43,6 @@ def test_a_mixture_learns_by_its_adapters(tmp_path: Path) -> None:
     assert not lora.adapted(saved)
     ids = torch.arange(4, 12)[None]
     with torch.no_grad():
-        torch.testing.assert_close(saved(input_ids=ids).logits, policy.model(input_ids=ids).logits, rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            saved(input_ids=ids).logits, policy.model(input_ids=ids).logits, rtol=0, atol=1e-5
+        )

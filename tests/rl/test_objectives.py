@@ -86,7 +86,9 @@ def test_on_policy_ppo_is_reinforce_with_a_baseline(how: Any, dual: float | None
     tokens = torch.randint(5, (3, 4, 1), generator=torch.Generator().manual_seed(3))
     log = logits.log_softmax(-1).gather(-1, tokens).squeeze(-1)
     advantages, weight = torch.where(mask, numbers(3, 4, seed=4), 0), weights(mask, how, 9)
-    term, bound = policy_loss(importance(log, log.detach(), mask), advantages, low=0.1, high=0.3, dual=dual)
+    term, bound = policy_loss(
+        importance(log, log.detach(), mask), advantages, low=0.1, high=0.3, dual=dual
+    )
     (found,) = torch.autograd.grad((term * weight).sum(), logits, retain_graph=True)
     (expected,) = torch.autograd.grad(-(advantages * log * weight).sum(), logits)
     torch.testing.assert_close(found, expected)
@@ -96,7 +98,10 @@ def test_on_policy_ppo_is_reinforce_with_a_baseline(how: Any, dual: float | None
 
 def test_on_policy_the_ratio_of_a_sequence_gives_the_same_gradient() -> None:
     log, mask = numbers(2, 4).requires_grad_(), lengths(4, 2)
-    advantages, weight = torch.tensor([[0.7], [-1.3]], dtype=DOUBLE).expand(2, 4), weights(mask, "sequence", 1)
+    advantages, weight = (
+        torch.tensor([[0.7], [-1.3]], dtype=DOUBLE).expand(2, 4),
+        weights(mask, "sequence", 1),
+    )
     gradients = []
     for level in ("token", "sequence"):
         term, _ = policy_loss(importance(log, log.detach(), mask, level), advantages)  # type: ignore[arg-type]
@@ -113,7 +118,9 @@ def test_on_policy_the_ratio_of_a_sequence_gives_the_same_gradient() -> None:
     (2.0, 3.0, -2.56, 0.0, True),
     (0.0, 5.0, 0.0, 0.0, False),
 ])  # fmt: skip
-def test_asymmetric_clips_by_hand(advantage: float, ratio: float, loss: float, slope: float, binds: bool) -> None:
+def test_asymmetric_clips_by_hand(
+    advantage: float, ratio: float, loss: float, slope: float, binds: bool
+) -> None:
     leaf = torch.tensor([[ratio]], dtype=DOUBLE, requires_grad=True)
     found, bound = policy_loss(leaf, torch.tensor([[advantage]], dtype=DOUBLE), low=0.2, high=0.28)
     (grad,) = torch.autograd.grad(found.sum(), leaf)
@@ -128,7 +135,9 @@ def test_asymmetric_clips_by_hand(advantage: float, ratio: float, loss: float, s
     (1.0, 5.0, -1.2, 0.0, True),
     (1.0, 1.1, -1.1, -1.0, False),
 ])  # fmt: skip
-def test_the_dual_clip_by_hand(advantage: float, ratio: float, loss: float, slope: float, binds: bool) -> None:
+def test_the_dual_clip_by_hand(
+    advantage: float, ratio: float, loss: float, slope: float, binds: bool
+) -> None:
     leaf = torch.tensor([[ratio]], dtype=DOUBLE, requires_grad=True)
     found, bound = policy_loss(leaf, torch.tensor([[advantage]], dtype=DOUBLE), dual=3.0)
     (grad,) = torch.autograd.grad(found.sum(), leaf)
@@ -145,7 +154,9 @@ def test_the_dual_clip_by_hand(advantage: float, ratio: float, loss: float, slop
     (0.0, -1.0, 0.2, 0.845, 0.0),
     (0.0, 1.0, 0.2, 0.5, -1.0),
 ])  # fmt: skip
-def test_value_clipping_by_hand(value: float, target: float, clip: float | None, loss: float, slope: float) -> None:
+def test_value_clipping_by_hand(
+    value: float, target: float, clip: float | None, loss: float, slope: float
+) -> None:
     leaf = torch.tensor([[value]], dtype=DOUBLE, requires_grad=True)
     found = value_loss(leaf, torch.tensor([[0.5]]), torch.tensor([[target]], dtype=DOUBLE), clip)
     (grad,) = torch.autograd.grad(found.sum(), leaf)

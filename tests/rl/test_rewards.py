@@ -54,7 +54,9 @@ def test_sums_telescope(p: Array, start: float) -> None:
     assert difference(p, start)[1:] == pytest.approx(place(p, "difference")[1:])
     assert place(p, "forward_difference").sum() == pytest.approx(p[0], abs=1e-9)
     for how in ("last", "product", "min", "mean"):
-        assert place(p, "terminal", aggregate=how).tolist() == [0] * (len(p) - 1) + [aggregate(p.tolist(), how)]  # type: ignore[arg-type]
+        assert place(p, "terminal", aggregate=how).tolist() == [0] * (len(p) - 1) + [
+            aggregate(p.tolist(), how)
+        ]  # type: ignore[arg-type]
     assert place(p, "log").sum() == pytest.approx(aggregate(p.tolist(), "log_sum"), abs=1e-9)
     assert max(place(p, "minus_one").sum(), place(p, "below").sum(), place(p, "log").sum()) <= 0
 
@@ -75,7 +77,9 @@ def test_the_weights_of_softmin_sum_to_one(p: Array, temperature: float) -> None
 
 
 @given(st.permutations([0.05, 0.2, 0.35, 0.6, 0.9]))
-def test_a_cold_softmin_is_the_minimum_up_to_the_weakest_step_and_nothing_after_it(p: list[float]) -> None:
+def test_a_cold_softmin_is_the_minimum_up_to_the_weakest_step_and_nothing_after_it(
+    p: list[float],
+) -> None:
     to_come = np.cumsum(softmin(np.array(p), 1e-3)[::-1])[::-1]
     weakest = p.index(0.05)
     assert to_come == pytest.approx([-0.9] * (weakest + 1) + [0] * (4 - weakest), abs=1e-12)
@@ -86,7 +90,9 @@ def test_best_of_k_is_the_chance_that_one_of_k_is_right() -> None:
     assert best_of_k(np.array([0.0, 0.5, 1.0]), 2).tolist() == [0, 0.75, 1]
     assert best_of_k(np.array([value]), 1) == pytest.approx([value])
     chance = sum(
-        math.prod(value if right else 1 - value for right in drawn) for drawn in product((0, 1), repeat=3) if any(drawn)
+        math.prod(value if right else 1 - value for right in drawn)
+        for drawn in product((0, 1), repeat=3)
+        if any(drawn)
     )
     assert best_of_k(np.array([value]), 3) == pytest.approx([chance])
 
@@ -103,7 +109,8 @@ CUTS: dict[str, tuple[Cut, ...]] = {
 }
 
 WAYS: dict[str, dict[str, Any]] = {how: {"how": how} for how in PLACEMENTS if how != "terminal"} | {
-    f"terminal by {how}": {"how": "terminal", "aggregate": how} for how in ("last", "product", "min", "mean")
+    f"terminal by {how}": {"how": "terminal", "aggregate": how}
+    for how in ("last", "product", "min", "mean")
 }
 
 INVARIANT = {
@@ -136,7 +143,10 @@ def test_invariance_to_segmentation_is_what_the_docstring_says(kind: str, way: s
 
 
 def gained(scores: list[float], more: list[float], way: str) -> float:
-    return float(place(np.array([*scores, *more]), **WAYS[way]).sum() - place(np.array(scores), **WAYS[way]).sum())
+    return float(
+        place(np.array([*scores, *more]), **WAYS[way]).sum()
+        - place(np.array(scores), **WAYS[way]).sum()
+    )
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -163,14 +173,20 @@ def test_what_is_not_free_after_all() -> None:
     assert gained([0.8], [1.0] * 500, "softmin") > 0.35
     assert gained([0.4], [1.0] * 50, "softmin") < 1e-3
     # In front.
-    assert place(np.array([1.0, 0.6]), "forward_difference").sum() == place(np.array([1.0]), "every_step").sum() == 1
+    assert (
+        place(np.array([1.0, 0.6]), "forward_difference").sum()
+        == place(np.array([1.0]), "every_step").sum()
+        == 1
+    )
     assert place(np.array([0.6]), "forward_difference").sum() == 0.6
 
 
 @pytest.mark.parametrize("how", ["minus_one", "below", "log", "softmin"])
 @pytest.mark.parametrize("wrong", [-0.5, 1.5, math.nan])
 def test_placements_of_probabilities_refuse_other_scores(how: Place, wrong: float) -> None:
-    with pytest.raises(ConfigError, match=rf"scores {wrong:.3g}, and {how} needs probabilities; use difference"):
+    with pytest.raises(
+        ConfigError, match=rf"scores {wrong:.3g}, and {how} needs probabilities; use difference"
+    ):
         place(np.array([0.5, wrong]), how)
 
 

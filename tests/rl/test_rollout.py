@@ -17,7 +17,9 @@ from tests.models import tiny
 
 
 @given(st.integers(1, 12), st.integers(0, 5), st.integers(0, 40))
-def test_every_epoch_has_every_prompt_once_and_any_start_goes_on(count: int, seed: int, start: int) -> None:
+def test_every_epoch_has_every_prompt_once_and_any_start_goes_on(
+    count: int, seed: int, start: int
+) -> None:
     whole = [*islice(prompt_order(count, seed, 0), 60)]
     for epoch in range(60 // count):
         assert sorted(whole[epoch * count : (epoch + 1) * count]) == [*range(count)]
@@ -53,7 +55,9 @@ def rollout(*groups: tuple[str, ...]) -> Rollout:
     made = iter(samples)
     return Rollout(
         tuple(
-            Group(prompt=Prompt.of(f"prompt {i}"), responses=tuple(next(made).response for _ in group))
+            Group(
+                prompt=Prompt.of(f"prompt {i}"), responses=tuple(next(made).response for _ in group)
+            )
             for i, group in enumerate(groups)
         ),
         tuple(samples),
@@ -69,7 +73,11 @@ def test_arrays_by_hand() -> None:
     found = rollout(("abc", "d"), ("ef",))
     assert found.group_B.tolist() == [0, 0, 1]
     assert found.lengths_B.tolist() == [3, 1, 2]
-    assert found.mask_B_T.tolist() == [[True, True, True], [True, False, False], [True, True, False]]
+    assert found.mask_B_T.tolist() == [
+        [True, True, True],
+        [True, False, False],
+        [True, True, False],
+    ]
     assert found.logprobs_B_T.tolist() == [[-1, -2, -3], [-1, 0, 0], [-1, -2, 0]]
 
 
@@ -86,7 +94,18 @@ def test_a_rollout_of_nothing() -> None:
 def test_duplicates_by_hand() -> None:
     # The same words to another prompt are no duplicate.
     found = rollout(("a", "b", "a", ""), ("a",), ("", "b", ""), ("c", "c"))
-    assert found.again_B.tolist() == [True, False, True, False, False, True, False, True, True, True]
+    assert found.again_B.tolist() == [
+        True,
+        False,
+        True,
+        False,
+        False,
+        True,
+        False,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_the_same_elsewhere_by_hand() -> None:
@@ -113,9 +132,13 @@ def test_sampling_puts_a_group_to_each_prompt() -> None:
     found = sample(policy, prompts, Sampling(n=3, max_tokens=6, seed=1))
     assert [group.prompt for group in found.groups] == prompts
     assert found.group_B.tolist() == [0, 0, 0, 1, 1, 1]
-    assert [r for group in found.groups for r in group.responses] == [s.response for s in found.samples]
+    assert [r for group in found.groups for r in group.responses] == [
+        s.response for s in found.samples
+    ]
     assert found.ends == tuple(tuple(policy.generator.step_ends(s)) for s in found.samples)
-    for one, ends, row, there in zip(found.samples, found.ends, found.logprobs_B_T, found.mask_B_T, strict=True):
+    for one, ends, row, there in zip(
+        found.samples, found.ends, found.logprobs_B_T, found.mask_B_T, strict=True
+    ):
         assert len(ends) == len(one.response.steps)
         assert row[there].tolist() == list(one.logprobs)
         assert not row[~there].any()

@@ -1,4 +1,5 @@
-"""Two runs that differ in anything never share a checkpoint: every setting, scorer, prompt and part of the policy."""
+"""Two runs that differ in anything never share a checkpoint: every setting, scorer, prompt and part
+of the policy."""
 
 import functools
 from collections.abc import Callable
@@ -29,7 +30,9 @@ from assay.worlds.arithmetic.task import split_steps
 from assay.worlds.arithmetic.tokenizer import make_tokenizer
 from tests.rl import small
 
-SETTINGS = replace(RECIPES["dapo"], steps=4, groups=4, samples=4, max_tokens=7, learning_rate=1e-3, kl=0.1)
+SETTINGS = replace(
+    RECIPES["dapo"], steps=4, groups=4, samples=4, max_tokens=7, learning_rate=1e-3, kl=0.1
+)
 
 
 class By:
@@ -59,7 +62,9 @@ def made(**changes: Any) -> Policy:
 
 def implicit(policy: Policy, beta: float = 0.05, **settings: Any) -> ImplicitProcess:
     layout = policy.generator.encoder.layout
-    network = wrap_implicit(small.model(), policy.tokenizer, layout=layout, readout=OUTCOME, beta=beta)
+    network = wrap_implicit(
+        small.model(), policy.tokenizer, layout=layout, readout=OUTCOME, beta=beta
+    )
     return ImplicitProcess(network, **settings)
 
 
@@ -94,12 +99,26 @@ def test_the_same_is_the_same() -> None:
 def changed(name: str, value: Any) -> Any:
     """Another value of a setting, that may stand where the first does."""
     chosen = {
-        "advantage": "reinforce_plus_plus", "whiten": "scale", "reduction": "sum", "importance": "sequence",
-        "kl_estimator": "k2", "kl_place": "loss_with_ratio", "kl_target": 2.0, "kl_budget": 5.0, "dual_clip": 3.0,
-        "score_timeout": 5.0, "top_p": 0.9, "drop_equal": False, "value_clip": 0.5, "kl_horizon": 5.0, "gae_decay": 0.5,
-        "critic_learning_rate": 0.1, "discount": 0.5, "temperature": 0.5,
+        "advantage": "reinforce_plus_plus",
+        "whiten": "scale",
+        "reduction": "sum",
+        "importance": "sequence",
+        "kl_estimator": "k2",
+        "kl_place": "loss_with_ratio",
+        "kl_target": 2.0,
+        "kl_budget": 5.0,
+        "dual_clip": 3.0,
+        "score_timeout": 5.0,
+        "top_p": 0.9,
+        "drop_equal": False,
+        "value_clip": 0.5,
+        "kl_horizon": 5.0,
+        "gae_decay": 0.5,
+        "critic_learning_rate": 0.1,
+        "discount": 0.5,
+        "temperature": 0.5,
         "bf16_update": "stochastic",
-    }  # fmt: skip
+    }
     return chosen[name] if name in chosen else value + 1
 
 
@@ -135,21 +154,30 @@ def other_template() -> Any:
 
 
 @pytest.mark.owed
-@pytest.mark.parametrize(("changes", "what"), [
-    ({"layout": Layout(join=" ", max_length=64)}, {"layout"}),
-    ({"layout": Layout(join="", max_length=60)}, {"layout"}),
-    ({"layout": Layout(join="", max_length=64, template="chat")}, {"layout"}),
-    ({"split": SPLIT()}, {"splitter"}),
-    ({"grammar": Grammar(4)}, {"grammar"}),
-    ({"grammar": None}, {"grammar"}),
-    ({"model": nudged}, {"policy", "reference policy"}),
-    ({"tokenizer": other_template}, {"tokenizer"}),
-    ({"critic": True}, {"policy"}),
-    ({"adapters": 2}, {"policy", "reference policy"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"layout": Layout(join=" ", max_length=64)}, {"layout"}),
+        ({"layout": Layout(join="", max_length=60)}, {"layout"}),
+        ({"layout": Layout(join="", max_length=64, template="chat")}, {"layout"}),
+        ({"split": SPLIT()}, {"splitter"}),
+        ({"grammar": Grammar(4)}, {"grammar"}),
+        ({"grammar": None}, {"grammar"}),
+        ({"model": nudged}, {"policy", "reference policy"}),
+        ({"tokenizer": other_template}, {"tokenizer"}),
+        ({"critic": True}, {"policy"}),
+        ({"adapters": 2}, {"policy", "reference policy"}),
+    ],
+)
 def test_every_part_of_a_policy_makes_another_run(changes: dict[str, Any], what: set[str]) -> None:
-    built = {key: value() if key in ("model", "tokenizer") else value for key, value in changes.items()}
-    if "template" in str(changes) and changes.get("layout") is not None and changes["layout"].template == "chat":
+    built = {
+        key: value() if key in ("model", "tokenizer") else value for key, value in changes.items()
+    }
+    if (
+        "template" in str(changes)
+        and changes.get("layout") is not None
+        and changes["layout"].template == "chat"
+    ):
         built["tokenizer"] = other_template()
         assert what <= differ(base(), told(made(**built)))
         return
@@ -165,17 +193,20 @@ def test_another_reference_makes_another_run() -> None:
 
 
 @pytest.mark.owed
-@pytest.mark.parametrize("part", [
-    Part(name="rm", scorer=times(2.0)),
-    Part(name="rm", scorer=By(lambda response: Score(value=2.0 + len(response.text)))),
-    Part(name="rm", scorer=Verified(Numeric())),
-    Part(name="other", scorer=times(1.0)),
-    Part(name="rm", scorer=times(1.0), weight=0.5),
-    Part(name="rm", scorer=times(1.0), aggregate="min"),
-    Part(name="rm", scorer=times(1.0), place="every_step"),
-    Part(name="rm", scorer=times(1.0), transforms=(Standardise(),)),
-    Part(name="rm", scorer=times(1.0), transforms=(Clip(0, 1),)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "part",
+    [
+        Part(name="rm", scorer=times(2.0)),
+        Part(name="rm", scorer=By(lambda response: Score(value=2.0 + len(response.text)))),
+        Part(name="rm", scorer=Verified(Numeric())),
+        Part(name="other", scorer=times(1.0)),
+        Part(name="rm", scorer=times(1.0), weight=0.5),
+        Part(name="rm", scorer=times(1.0), aggregate="min"),
+        Part(name="rm", scorer=times(1.0), place="every_step"),
+        Part(name="rm", scorer=times(1.0), transforms=(Standardise(),)),
+        Part(name="rm", scorer=times(1.0), transforms=(Clip(0, 1),)),
+    ],
+)
 def test_every_other_reward_makes_another_run(part: Part) -> None:
     assert differ(base(), told(parts=[part])) == {"reward"}
 
@@ -193,7 +224,9 @@ def test_order_of_transforms_golds_and_prompts_matters() -> None:
 
 
 @pytest.mark.owed
-@pytest.mark.parametrize("change", [{"meta": {"target": 1}}, {"reference": "9"}, {"messages": Prompt.of("0").messages}])
+@pytest.mark.parametrize(
+    "change", [{"meta": {"target": 1}}, {"reference": "9"}, {"messages": Prompt.of("0").messages}]
+)
 def test_prompts_are_told_by_all_that_they_carry(change: dict[str, Any]) -> None:
     other = [small.PROMPTS[0].model_copy(update=change), *small.PROMPTS[1:4]]
     assert isinstance(other[0].messages[0], Message)
@@ -227,7 +260,9 @@ def test_another_reward_is_refused_midway_and_when_all_is_done(tmp_path: Path) -
 
     def run(scorer: Any) -> Any:
         parts = [Part(name="rm", scorer=scorer)]
-        return optimise(made(), small.PROMPTS[:8], parts, settings=SETTINGS, out=tmp_path, progress=False)
+        return optimise(
+            made(), small.PROMPTS[:8], parts, settings=SETTINGS, out=tmp_path, progress=False
+        )
 
     with pytest.raises(BackendError, match="killed here"):
         run(Named(dies))
@@ -245,10 +280,17 @@ def test_another_reward_is_refused_midway_and_when_all_is_done(tmp_path: Path) -
 def test_a_scorer_that_cannot_be_told_says_what_to_do(tmp_path: Path) -> None:
     held = (number for number in range(3))
     scorer = By(lambda response: Score(value=float(next(held, 0))))
-    with pytest.raises(ConfigError, match=r"scorer 'rm' cannot be told .*attribute or method `fingerprint`"):
+    with pytest.raises(
+        ConfigError, match=r"scorer 'rm' cannot be told .*attribute or method `fingerprint`"
+    ):
         told(parts=[Part(name="rm", scorer=scorer)])
     done = optimise(
-        made(), small.PROMPTS[:8], [Part(name="rm", scorer=scorer)], settings=replace(SETTINGS, steps=1), out=tmp_path,
-        progress=False, resume=False,
-    )  # fmt: skip
+        made(),
+        small.PROMPTS[:8],
+        [Part(name="rm", scorer=scorer)],
+        settings=replace(SETTINGS, steps=1),
+        out=tmp_path,
+        progress=False,
+        resume=False,
+    )
     assert done.steps == 1

@@ -9,7 +9,16 @@ import pytest
 from assay.errors import BackendError, ConfigError, DataError
 from assay.rl.rewards import Array
 from assay.rl.scoring import Part, Rewards, ask, differing, reward, whole_values
-from assay.rl.transforms import PAR, Centre, Clip, Gate, LengthPenalty, Overlong, Standardise, Statistics
+from assay.rl.transforms import (
+    PAR,
+    Centre,
+    Clip,
+    Gate,
+    LengthPenalty,
+    Overlong,
+    Standardise,
+    Statistics,
+)
 from assay.types import Group, Prompt, Response, Score, Unscored
 
 
@@ -41,23 +50,29 @@ def response(*steps: str, finished: bool = True) -> Response:
 
 # Of 5, 3, 2 and 4 tokens.
 GROUPS = [
-    Group(prompt=Prompt.of("one"), responses=(response("a", "b"), response("c"), response("d", "e"))),
+    Group(
+        prompt=Prompt.of("one"), responses=(response("a", "b"), response("c"), response("d", "e"))
+    ),
     Group(prompt=Prompt.of("two"), responses=(response("f", "g", "h", finished=False),)),
 ]
 ENDS = [(1, 4), (2,), (0, 1), (0, 2, 3)]
 TOKENS = [5, 3, 2, 4]
-VALUES = Table({
-    "ab": Score(value=1.0),
-    "c": Score(value=-1.0),
-    "de": Unscored(reason="too long"),
-    "fgh": Score(value=3.0),
-})  # fmt: skip
-STEPS = Table({
-    "ab": Score(value=0.1, steps=(0.5, 0.25)),
-    "c": Score(value=0.1, steps=(0.75,)),
-    "de": Score(value=0.1, steps=(1.0, 0.0)),
-    "fgh": Score(value=0.1, steps=(1.0, 0.5, 0.75)),
-})  # fmt: skip
+VALUES = Table(
+    {
+        "ab": Score(value=1.0),
+        "c": Score(value=-1.0),
+        "de": Unscored(reason="too long"),
+        "fgh": Score(value=3.0),
+    }
+)
+STEPS = Table(
+    {
+        "ab": Score(value=0.1, steps=(0.5, 0.25)),
+        "c": Score(value=0.1, steps=(0.75,)),
+        "de": Score(value=0.1, steps=(1.0, 0.0)),
+        "fgh": Score(value=0.1, steps=(1.0, 0.5, 0.75)),
+    }
+)
 KNOWN = {"values": Statistics(mean=1.0, std=2.0), "steps": Statistics(mean=0.25, std=0.5)}
 
 
@@ -82,7 +97,12 @@ def test_whole_responses() -> None:
     assert found.outcome_B.tolist() == [2, -2, 0, 6]
     assert not found.process_B_T.any()
     assert found.process_B_T.shape == found.ends_B_T.shape == (4, 5)
-    assert [np.flatnonzero(row).tolist() for row in found.ends_B_T] == [[1, 4], [2], [0, 1], [0, 2, 3]]
+    assert [np.flatnonzero(row).tolist() for row in found.ends_B_T] == [
+        [1, 4],
+        [2],
+        [0, 1],
+        [0, 2, 3],
+    ]
     assert found.scored_B.tolist() == [True, True, False, True]
     assert found.total_B == pytest.approx([2, -2, np.nan, 6], nan_ok=True)
     assert found.parts["values"] == pytest.approx([2, -2, np.nan, 6], nan_ok=True)
@@ -103,27 +123,41 @@ def test_steps_earn_at_their_last_tokens() -> None:
     )
 
 
-@pytest.mark.parametrize(("settings", "expected"), [
-    ({"place": "below", "threshold": 0.5}, [-0.25, 0, -0.5, 0]),
-    ({"place": "difference", "prover": 2.0}, [0.4375, 0.9375, 0, 0.9375]),
-    ({"place": "softmin", "temperature": 1e-3}, [-0.5, 0.5, -1, 0]),
-    ({"place": "terminal", "aggregate": "product"}, [0.125, 0.75, 0, 0.375]),
-    ({"place": "terminal", "aggregate": "last"}, [0.25, 0.75, 0, 0.75]),
-    ({"place": "terminal"}, [0.1, 0.1, 0.1, 0.1]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"place": "below", "threshold": 0.5}, [-0.25, 0, -0.5, 0]),
+        ({"place": "difference", "prover": 2.0}, [0.4375, 0.9375, 0, 0.9375]),
+        ({"place": "softmin", "temperature": 1e-3}, [-0.5, 0.5, -1, 0]),
+        ({"place": "terminal", "aggregate": "product"}, [0.125, 0.75, 0, 0.375]),
+        ({"place": "terminal", "aggregate": "last"}, [0.25, 0.75, 0, 0.75]),
+        ({"place": "terminal"}, [0.1, 0.1, 0.1, 0.1]),
+    ],
+)
 def test_a_part_hands_its_settings_on(settings: dict[str, Any], expected: list[float]) -> None:
     found = rewards(process(**settings))
     assert found.total_B == pytest.approx(expected, abs=1e-9)
     whole = settings["place"] == "terminal"
-    assert (found.outcome_B if whole else found.process_B_T.sum(1)) == pytest.approx(expected, abs=1e-9)
+    assert (found.outcome_B if whole else found.process_B_T.sum(1)) == pytest.approx(
+        expected, abs=1e-9
+    )
 
 
 def test_parts_add_up_and_a_response_that_one_could_not_score_is_out() -> None:
-    found = rewards(outcome(weight=0.5), process(weight=-1.0), process(name="again", place="minus_one"))
+    found = rewards(
+        outcome(weight=0.5), process(weight=-1.0), process(name="again", place="minus_one")
+    )
     assert found.outcome_B.tolist() == [0.5, -0.5, 0, 1.5]
-    assert found.process_B_T == pytest.approx(np.array(rows(
-        {1: -0.5 - 0.5, 4: -0.25 - 0.75}, {2: -0.75 - 0.25}, {}, {0: -1.0, 2: -0.5 - 0.5, 3: -0.75 - 0.25}
-    )))  # fmt: skip
+    assert found.process_B_T == pytest.approx(
+        np.array(
+            rows(
+                {1: -0.5 - 0.5, 4: -0.25 - 0.75},
+                {2: -0.75 - 0.25},
+                {},
+                {0: -1.0, 2: -0.5 - 0.5, 3: -0.75 - 0.25},
+            )
+        )
+    )
     assert found.total_B == pytest.approx([-1.5, -1.5, np.nan, -1.5], nan_ok=True)
     # What the others said of it is still told.
     assert found.parts["steps"].tolist() == [-0.75, -0.75, -1, -2.25]
@@ -160,7 +194,9 @@ def test_a_response_without_steps_has_nothing_to_pay_at() -> None:
     found = reward(parts, groups, [(), (2,)], [1, 3], statistics={})
     assert found.total_B == pytest.approx([np.nan, 0.5], nan_ok=True)
     assert dict(found.reasons) == {"steps: the response has no steps": 1}
-    assert reward([Part(name="w", scorer=scorer)], groups, [(), (2,)], [1, 3], statistics={}).total_B.tolist() == [0, 1]
+    assert reward(
+        [Part(name="w", scorer=scorer)], groups, [(), (2,)], [1, 3], statistics={}
+    ).total_B.tolist() == [0, 1]
 
 
 def test_nothing_to_score() -> None:
@@ -170,12 +206,24 @@ def test_nothing_to_score() -> None:
     assert found.statistics == {}
 
 
-@pytest.mark.parametrize(("part", "said"), [
-    (outcome(place="difference"), "part 'values' is placed by 'difference', which needs step scores, and its scorer"),
-    (outcome(aggregate="min"), "part 'values' is placed by 'terminal' of min, which needs step scores"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (
+            outcome(place="difference"),
+            "part 'values' is placed by 'difference', which needs step scores, and its scorer",
+        ),
+        (
+            outcome(aggregate="min"),
+            "part 'values' is placed by 'terminal' of min, which needs step scores",
+        ),
+    ],
+)
 def test_a_part_that_needs_steps_says_so(part: Part, said: str) -> None:
-    with pytest.raises(ConfigError, match=f"{said}.*gives none; use terminal without an aggregate, or a process model"):
+    with pytest.raises(
+        ConfigError,
+        match=f"{said}.*gives none; use terminal without an aggregate, or a process model",
+    ):
         rewards(part)
 
 
@@ -212,7 +260,9 @@ def test_statistics_are_of_the_first_batch() -> None:
         [0, -1, np.nan, 1], nan_ok=True
     )
     found = rewards(outcome(transforms=standard), statistics={"other": KNOWN["steps"]})
-    assert found.total_B == pytest.approx(np.array([0, -2, np.nan, 2]) / np.sqrt(8 / 3), nan_ok=True)
+    assert found.total_B == pytest.approx(
+        np.array([0, -2, np.nan, 2]) / np.sqrt(8 / 3), nan_ok=True
+    )
     assert found.statistics["other"] == KNOWN["steps"]
     found = rewards(process(transforms=(Centre(),)), statistics=KNOWN)
     assert found.total_B == pytest.approx([0.25, 0.5, 0.5, 1.5])
@@ -234,33 +284,50 @@ def test_references_are_of_each_responses_prompt() -> None:
     # Compared with nothing, the last has no score.
     assert found.outcome_B.tolist() == [0.5, 0.5, 0, 0]
     assert found.scored_B.tolist() == [True, True, False, False]
-    assert dict(found.reasons) == {"values: too long": 1, "values: no reference response has a score": 1}
+    assert dict(found.reasons) == {
+        "values: too long": 1,
+        "values: no reference response has a score": 1,
+    }
     assert np.isfinite([*found.figures.values()]).all()
     with pytest.raises(ConfigError, match="needs scores of reference responses"):
         rewards(outcome(transforms=(PAR(2),)))
-    assert (outcome(transforms=(PAR(2), PAR(5), Centre())).references, outcome().references) == (5, 0)
+    assert (outcome(transforms=(PAR(2), PAR(5), Centre())).references, outcome().references) == (
+        5,
+        0,
+    )
 
 
 def one(score: Any) -> Does:
     return Does(lambda groups: [[score for _ in group.responses] for group in groups])
 
 
-@pytest.mark.parametrize(("scorer", "said"), [
-    (Does(lambda groups: [[Score(value=0)] * 2, [Score(value=0)]]), r"gave \[2, 1\] scores for groups of \[3, 1\]"),
-    (Does(lambda groups: [[Score(value=0)] * 3]), r"gave \[3\] scores for groups of \[3, 1\]"),
-    (Does(lambda groups: []), "it must give one each"),
-    (Does(lambda groups: None), "failed: TypeError"),
-    (Does(lambda groups: [1.0, 2.0]), "failed: TypeError"),
-    (one(1.0), "gave a float; it must give `Score` or `Unscored`"),
-    (one(Score.model_construct(value=float("nan"), steps=())), "gave nan and steps .*a failure is `Unscored`"),
-    (one(Score.model_construct(value=float("inf"), steps=())), "gave inf"),
-    (one(Score.model_construct(value=0.0, steps=(0.5, float("nan")))), r"steps \(0.5, nan\)"),
-    (one(Score(value=0, steps=(0.5, 0.5))), "gave 2 step scores for 1 steps"),
-    (Does(lambda groups: Score(value=float("nan"))), "failed: ValidationError"),
-    (Does(lambda groups: 1 / 0), "failed: ZeroDivisionError: division by zero"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("scorer", "said"),
+    [
+        (
+            Does(lambda groups: [[Score(value=0)] * 2, [Score(value=0)]]),
+            r"gave \[2, 1\] scores for groups of \[3, 1\]",
+        ),
+        (Does(lambda groups: [[Score(value=0)] * 3]), r"gave \[3\] scores for groups of \[3, 1\]"),
+        (Does(lambda groups: []), "it must give one each"),
+        (Does(lambda groups: None), "failed: TypeError"),
+        (Does(lambda groups: [1.0, 2.0]), "failed: TypeError"),
+        (one(1.0), "gave a float; it must give `Score` or `Unscored`"),
+        (
+            one(Score.model_construct(value=float("nan"), steps=())),
+            "gave nan and steps .*a failure is `Unscored`",
+        ),
+        (one(Score.model_construct(value=float("inf"), steps=())), "gave inf"),
+        (one(Score.model_construct(value=0.0, steps=(0.5, float("nan")))), r"steps \(0.5, nan\)"),
+        (one(Score(value=0, steps=(0.5, 0.5))), "gave 2 step scores for 1 steps"),
+        (Does(lambda groups: Score(value=float("nan"))), "failed: ValidationError"),
+        (Does(lambda groups: 1 / 0), "failed: ZeroDivisionError: division by zero"),
+    ],
+)
 @pytest.mark.parametrize("timeout", [None, 30.0])
-def test_a_broken_promise_ends_the_run_with_the_scorers_name(scorer: Does, said: str, timeout: float | None) -> None:
+def test_a_broken_promise_ends_the_run_with_the_scorers_name(
+    scorer: Does, said: str, timeout: float | None
+) -> None:
     with pytest.raises(BackendError, match=f"scorer 'judge' {said}|scorer 'judge' .*{said}"):
         ask(scorer, "judge", GROUPS, timeout)
     with pytest.raises(BackendError, match="scorer 'judge'"):
@@ -269,7 +336,9 @@ def test_a_broken_promise_ends_the_run_with_the_scorers_name(scorer: Does, said:
 
 def test_a_hanging_scorer_ends_the_run_with_its_name() -> None:
     began = time.monotonic()
-    with pytest.raises(BackendError, match=r"scorer 'judge' gave no answer within 0.2 s; .*score_timeout"):
+    with pytest.raises(
+        BackendError, match=r"scorer 'judge' gave no answer within 0.2 s; .*score_timeout"
+    ):
         ask(Does(lambda groups: time.sleep(1.5)), "judge", GROUPS, 0.2)
     assert time.monotonic() - began < 1.2
 
@@ -290,7 +359,12 @@ def test_errors_that_explain_themselves_and_interruptions_pass(timeout: float | 
 
 def test_all_groups_are_asked_about_at_once_and_answers_keep_their_order() -> None:
     table = Table({text: Score(value=float(len(text))) for text in ("ab", "c", "de", "fgh")})
-    assert [s.value for s in ask(table, "table", GROUPS, 30.0) if isinstance(s, Score)] == [2, 1, 2, 3]
+    assert [s.value for s in ask(table, "table", GROUPS, 30.0) if isinstance(s, Score)] == [
+        2,
+        1,
+        2,
+        3,
+    ]
     assert table.calls == [2]
 
 
@@ -317,14 +391,18 @@ def test_a_setting_that_is_no_number_is_refused(name: str, value: float) -> None
         Part(name="a", scorer=None, **{name: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("settings", [{"temperature": 0.0, "place": "softmin"}, {"prover": 0.5, "place": "difference"}])
+@pytest.mark.parametrize(
+    "settings", [{"temperature": 0.0, "place": "softmin"}, {"prover": 0.5, "place": "difference"}]
+)
 def test_a_setting_that_cannot_be_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="temperature must be above 0, and prover at least 1"):
         Part(name="a", scorer=None, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.owed
-@pytest.mark.parametrize("shaped", [(Overlong(4, 3),), (LengthPenalty(0.1),), (LengthPenalty(0.1), Centre())])
+@pytest.mark.parametrize(
+    "shaped", [(Overlong(4, 3),), (LengthPenalty(0.1),), (LengthPenalty(0.1), Centre())]
+)
 def test_equal_scores_are_equal_before_they_are_shaped(shaped: Any) -> None:
     """A group in which all are wrong teaches nothing, however its lengths are priced."""
     wrong = Does(lambda groups: [[Score(value=0.0) for _ in g.responses] for g in groups])
@@ -364,10 +442,15 @@ def test_scores_that_are_there_are_not_asked_for_again() -> None:
 @pytest.mark.owed
 def test_a_part_without_spread_is_told_of() -> None:
     zero = Does(lambda groups: [[Score(value=0.0) for _ in g.responses] for g in groups])
-    found = rewards(Part(name="rare", scorer=zero, transforms=(Standardise(),)), outcome(transforms=(Standardise(),)))
+    found = rewards(
+        Part(name="rare", scorer=zero, transforms=(Standardise(),)),
+        outcome(transforms=(Standardise(),)),
+    )
     assert [*found.warnings] == ["no spread to divide by: rare"]
     one = Does(lambda groups: [[Score(value=1.0) for _ in g.responses] for g in groups])
-    later = rewards(Part(name="rare", scorer=one, transforms=(Standardise(),)), statistics=found.statistics)
+    later = rewards(
+        Part(name="rare", scorer=one, transforms=(Standardise(),)), statistics=found.statistics
+    )
     assert later.total_B.tolist() == [1, 1, 1, 1]
 
 

@@ -1,4 +1,5 @@
-"""The divergence of whole responses in closed form: L tokens, each a softmax of its own, every sequence summed up."""
+"""The divergence of whole responses in closed form: L tokens, each a softmax of its own, every
+sequence summed up."""
 
 import itertools
 from dataclasses import replace
@@ -30,7 +31,8 @@ NAMES = {
 
 
 class World:
-    """Logits (L, V) of the policy, and log-probabilities of the reference and of the policy that sampled."""
+    """Logits (L, V) of the policy, and log-probabilities of the reference and of the policy that
+    sampled."""
 
     def __init__(self, length: int, moved: float) -> None:
         generator = torch.Generator().manual_seed(length)
@@ -57,17 +59,26 @@ class World:
             "forward": (reference.exp() * (reference - log)).sum(),
             "square": (log.exp() * (log - reference).square() / 2).sum(),
         }
-        return sum((sign * self.gradient(of[name] / self.length) for name, sign in signs.items()), torch.zeros(()))
+        return sum(
+            (sign * self.gradient(of[name] / self.length) for name, sign in signs.items()),
+            torch.zeros(()),
+        )
 
     def charged(self, settings: Settings) -> Tensor:
-        """Gradient of the expected loss over samples of the old policy, each token weighing 1 / L."""
+        """Gradient of the expected loss over samples of the old policy, each token weighing 1 /
+        L."""
         log, old, reference = map(self.of_tokens, (self.log, self.old, self.reference))
-        advantages, exact = torch.zeros_like(log), (self.log.exp() * (self.log - self.reference)).sum(-1)
+        advantages, exact = (
+            torch.zeros_like(log),
+            (self.log.exp() * (self.log - self.reference)).sum(-1),
+        )
         if settings.kl_place == "reward":
             k = estimate(settings.kl_estimator, (old - reference)).sum(-1, keepdim=True)  # type: ignore[arg-type]
             advantages = -k.expand_as(log)
         mask = torch.ones_like(log, dtype=torch.bool)
-        term, charge, _ = token_losses(settings, log, old, reference, exact.expand_as(log), advantages, mask)
+        term, charge, _ = token_losses(
+            settings, log, old, reference, exact.expand_as(log), advantages, mask
+        )
         whole = term if charge is None else term + charge
         return self.gradient((old.sum(-1).exp() * whole.mean(-1)).sum())
 
@@ -76,7 +87,9 @@ class World:
 @pytest.mark.parametrize("length", [1, 2, 4])
 @pytest.mark.parametrize("level", ["token", "sequence"])
 @pytest.mark.parametrize(("estimator", "place"), [*NAMES])
-def test_every_cell_of_the_table_at_either_level(estimator: Any, place: Any, level: Any, length: int) -> None:
+def test_every_cell_of_the_table_at_either_level(
+    estimator: Any, place: Any, level: Any, length: int
+) -> None:
     world = World(length, moved=0.0)
     settings = replace(BASE, kl_estimator=estimator, kl_place=place, importance=level)
     expected = world.expected(NAMES[estimator, place])
@@ -100,7 +113,9 @@ def test_nothing_is_charged_outside_the_mask_or_in_the_reward() -> None:
     mask = torch.tensor([[True, True, False], [True, False, False]])
     wild = torch.where(mask, 0.0, torch.nan)
     settings = replace(BASE, kl_estimator="k3", kl_place="loss_with_ratio", importance="sequence")
-    term, charge, _ = token_losses(settings, log + wild, log, log - 0.5, None, torch.ones_like(log), mask)
+    term, charge, _ = token_losses(
+        settings, log + wild, log, log - 0.5, None, torch.ones_like(log), mask
+    )
     assert charge is not None
     assert (term[~mask] == 0).all()
     assert (charge[~mask] == 0).all()

@@ -72,7 +72,9 @@ def test_a_score_goes_with_its_own_response() -> None:
     assert Gate(pattern="boxed", finished=False)(scores, steps).tolist() == [0, 0, 0, 3]
     assert Overlong(limit=30, buffer=10)(scores, steps).tolist() == [0, 1, 2, 2]
     references = np.array([[9.0], [1.0], [3.0]])
-    assert PAR(1)(scores, context(owner_N=steps.owner_N, references_R_M=references))[[1, 3]].tolist() == [0.5, 0.5]
+    assert PAR(1)(scores, context(owner_N=steps.owner_N, references_R_M=references))[
+        [1, 3]
+    ].tolist() == [0.5, 0.5]
 
 
 @pytest.mark.owed
@@ -95,9 +97,13 @@ def test_rounding_of_large_scores_is_no_spread() -> None:
 
 def test_par_by_hand() -> None:
     log3 = math.log(3)
-    references = np.array([[1.0 - log3, 1.0, np.nan], [np.nan, np.nan, -2.0 + log3], [0.5, 0.5, 0.5]])
+    references = np.array(
+        [[1.0 - log3, 1.0, np.nan], [np.nan, np.nan, -2.0 + log3], [0.5, 0.5, 0.5]]
+    )
     # σ(ln 3) = 3 / 4; an unscored reference is left out.
-    assert PAR(3)(SCORES, context(references_R_M=references)) == pytest.approx([(0.75 + 0.5) / 2, 0.25, 0.5])
+    assert PAR(3)(SCORES, context(references_R_M=references)) == pytest.approx(
+        [(0.75 + 0.5) / 2, 0.25, 0.5]
+    )
 
 
 @given(st.floats(-1e6, 1e6), st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=5))
@@ -107,7 +113,10 @@ def test_par_is_a_chance(score: float, others: list[float]) -> None:
     assert 0 <= found <= 1
     if max(abs(score - other) for other in others) < 30:
         assert 0 < found < 1
-    (half,) = PAR(1)(np.array([score]), context(owner_N=np.zeros(1, dtype=int), references_R_M=np.array([[score]])))
+    (half,) = PAR(1)(
+        np.array([score]),
+        context(owner_N=np.zeros(1, dtype=int), references_R_M=np.array([[score]])),
+    )
     assert half == 0.5
 
 
@@ -141,7 +150,9 @@ def test_settings_that_cannot_work_are_refused() -> None:
 
 
 def test_transforms_are_applied_in_order_and_their_statistics_told() -> None:
-    found, figures, statistics = apply((Centre(), Clip(-1, 0.25)), SCORES, context(), Statistics(0.5, 2.0))
+    found, figures, statistics = apply(
+        (Centre(), Clip(-1, 0.25)), SCORES, context(), Statistics(0.5, 2.0)
+    )
     assert found.tolist() == [0.25, -1, 0]
     assert figures == pytest.approx({
         "centre_mean": -2 / 3,
@@ -174,13 +185,15 @@ PIPELINES = [
 @pytest.mark.owed
 @pytest.mark.parametrize("transforms", PIPELINES)
 def test_statistics_are_of_what_a_transform_is_given(transforms: Any) -> None:
-    """On the batch that they are taken from, what is centred has mean 0, and what is standardised spread 1."""
+    """On the batch that they are taken from, what is centred has mean 0, and what is standardised
+    spread 1."""
     on = context(references_R_M=np.array([[0.5, 0.0]] * 3))
     found, _, first = apply(transforms, SCORES, on)
     assert found.mean() == pytest.approx(0, abs=1e-12)
     if isinstance(transforms[-1], Standardise):
         assert found.std() == pytest.approx(1)
-    # A later batch is measured by the first one's statistics: the same scores come out the same, beside any others.
+    # A later batch is measured by the first one's statistics: the same scores come out the same,
+    # beside any others.
     assert first is not None
     later = np.array([*SCORES, 9.0])
     more = {"owner_N": np.array([0, 1, 2, 0]), "references_R_M": on.references_R_M}
@@ -190,9 +203,12 @@ def test_statistics_are_of_what_a_transform_is_given(transforms: Any) -> None:
 
 
 @pytest.mark.owed
-@pytest.mark.parametrize("before", [(Centre(),), (Standardise(),), (Clip(-1, 0.75),), (Standardise(), Clip(-1, 1))])
+@pytest.mark.parametrize(
+    "before", [(Centre(),), (Standardise(),), (Clip(-1, 0.75),), (Standardise(), Clip(-1, 1))]
+)
 def test_what_scores_are_compared_with_goes_the_same_way(before: Any) -> None:
-    """A response equal to its only reference beats it half of the time, whatever came before; and order is kept."""
+    """A response equal to its only reference beats it half of the time, whatever came before; and
+    order is kept."""
     same = context(references_R_M=SCORES[:, None].copy())
     assert apply((*before, PAR(1)), SCORES, same)[0].tolist() == [0.5, 0.5, 0.5]
     one = context(references_R_M=np.array([[0.5, np.nan]] * 3))

@@ -28,15 +28,24 @@ class Says:
 
     def _one(self, response: Response) -> Score | Unscored:
         value = self.rule(response)
-        return Unscored(reason="too long") if value is None else Score(value=value, steps=self.steps(response))
+        return (
+            Unscored(reason="too long")
+            if value is None
+            else Score(value=value, steps=self.steps(response))
+        )
 
 
 def column(i: int) -> Says:
-    return Says(lambda response: response.meta["x"][i], lambda response: response.meta.get("steps", ((),) * 3)[i])
+    return Says(
+        lambda response: response.meta["x"][i],
+        lambda response: response.meta.get("steps", ((),) * 3)[i],
+    )
 
 
 def group(*rows: Sequence[float | None], name: str = "q") -> Group:
-    responses = tuple(Response(steps=(f"r{i}",), meta={"x": tuple(row)}) for i, row in enumerate(rows))
+    responses = tuple(
+        Response(steps=(f"r{i}",), meta={"x": tuple(row)}) for i, row in enumerate(rows)
+    )
     return Group(prompt=Prompt.of(name), responses=responses)
 
 
@@ -85,13 +94,18 @@ def test_the_scale_of_a_member_does_not_matter() -> None:
     assert found.of == (Standard(mean=1.0, std=1.0, n=2), Standard(mean=100.0, std=100.0, n=2))
     assert found.source == "reference samples"
     # z is (0, 0) and (3, -1).
-    assert values(Ensemble(PAIR, "worst", standards=found), group((1.0, 100.0), (4.0, 0.0))) == [0.0, -1.0]
+    assert values(Ensemble(PAIR, "worst", standards=found), group((1.0, 100.0), (4.0, 0.0))) == [
+        0.0,
+        -1.0,
+    ]
 
 
 def test_steps_are_put_together_where_all_members_have_them() -> None:
     response = Response(steps=("x", "y"), meta={"x": (2.0, 0.0), "steps": ((1.0, 2.0), (3.0, 0.0))})
     both = Group(prompt=Prompt.of("q"), responses=(response,))
-    assert Ensemble(PAIR, "worst", standards=RAW).score([both]) == [[Score(value=0.0, steps=(1.0, 0.0), std=1.0)]]
+    assert Ensemble(PAIR, "worst", standards=RAW).score([both]) == [
+        [Score(value=0.0, steps=(1.0, 0.0), std=1.0)]
+    ]
     one = {"a": PAIR["a"], "b": Says(lambda r: r.meta["x"][1])}
     assert Ensemble(one, "worst", standards=RAW).score([both]) == [[Score(value=0.0, std=1.0)]]
     # Steps have a scale of their own: of a, 1.5 and 0.5.
@@ -126,13 +140,20 @@ def test_training_scores_serve_where_nothing_better_is_given() -> None:
     assert found.standards.source == "training records"
     assert found.standards.of[1] == Standard(mean=0.0, std=1.0, n=9)
     assert values(found) == [1.5, 1.75]
-    with pytest.raises(ConfigError, match=r"b carries no mean and spread.*standards\(members, groups\)"):
+    with pytest.raises(
+        ConfigError, match=r"b carries no mean and spread.*standards\(members, groups\)"
+    ):
         Ensemble({"a": learned(0, 1.0, 2.0), "b": column(1)})
 
 
 def test_it_counts_what_is_read_and_can_be_bounded() -> None:
     assert Ensemble(PAIR, standards=RAW).tokens_read == 10
-    assert Ensemble({"a": PAIR["a"], "b": Says(lambda _: 0.0, tokens_read=None)}, standards=RAW).tokens_read is None
+    assert (
+        Ensemble(
+            {"a": PAIR["a"], "b": Says(lambda _: 0.0, tokens_read=None)}, standards=RAW
+        ).tokens_read
+        is None
+    )
     (row,) = LowerBound(Ensemble(PAIR, standards=RAW), k=2.0).score([GROUP])
     assert [score.value for score in row if isinstance(score, Score)] == [0.0, 1.0]
 
@@ -153,7 +174,8 @@ def test_what_cannot_be_is_refused() -> None:
 
 
 def planted(shared: float, prompts: int = 60) -> list[Group]:
-    """Two members who see gold, each with an error that they share in part; the last column is gold."""
+    """Two members who see gold, each with an error that they share in part; the last column is
+    gold."""
     rng = np.random.default_rng(2)
     found = []
     for p in range(prompts):

@@ -28,7 +28,9 @@ def groups() -> list[Group]:
     return [
         Group(
             prompt=Prompt.of("q" * (1 + 3 * i)),
-            responses=tuple(Response(steps=tuple("ab" * (1 + k) for k in range(j + 1))) for j in range(i + 1)),
+            responses=tuple(
+                Response(steps=tuple("ab" * (1 + k) for k in range(j + 1))) for j in range(i + 1)
+            ),
         )
         for i in range(4)
     ]
@@ -48,15 +50,25 @@ def test_is_a_scorer() -> None:
 
 @pytest.mark.parametrize("trains", ["preference", "outcome", "process", "implicit"])
 def test_scores_do_not_depend_on_the_batches_or_the_order(trains: Any) -> None:
-    model = planted.learned(planted.implicit("outcome")) if trains == "implicit" else planted.model(trains)
+    model = (
+        planted.learned(planted.implicit("outcome"))
+        if trains == "implicit"
+        else planted.model(trains)
+    )
     expected = scored(LocalScorer(model).score(groups()))
     assert [len(s.steps) for s in expected] == [1, 1, 2, 1, 2, 3, 1, 2, 3, 4]
     for micro_tokens in (1, 40, 97):
-        for a, b in zip(scored(LocalScorer(model, micro_tokens=micro_tokens).score(groups())), expected, strict=True):
+        for a, b in zip(
+            scored(LocalScorer(model, micro_tokens=micro_tokens).score(groups())),
+            expected,
+            strict=True,
+        ):
             assert a.steps == pytest.approx(b.steps, abs=1e-6)
             assert a.value == pytest.approx(b.value, abs=1e-6)
     backwards = scored(LocalScorer(model).score(groups()[::-1]))
-    assert sorted(s.value for s in backwards) == pytest.approx(sorted(s.value for s in expected), abs=1e-6)
+    assert sorted(s.value for s in backwards) == pytest.approx(
+        sorted(s.value for s in expected), abs=1e-6
+    )
 
 
 def test_read_outs_by_hand() -> None:
@@ -104,7 +116,9 @@ def test_equals_the_stock_classifier_on_the_saved_folder(trains: Any, tmp_path: 
     ours = [s.value for s in scored(LocalScorer(tmp_path / "rm").score(groups()))]
     stock = AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm").eval()
     for value, encoded in zip(
-        ours, model.encoder.encode([(g.prompt, r) for g in groups() for r in g.responses]), strict=True
+        ours,
+        model.encoder.encode([(g.prompt, r) for g in groups() for r in g.responses]),
+        strict=True,
     ):
         with torch.inference_mode():
             theirs = stock(torch.tensor([encoded.ids])).logits.squeeze()
@@ -131,12 +145,16 @@ def test_an_empty_response_is_scored_only_where_its_end_is_read() -> None:
 def test_what_is_not_finite_is_unscored() -> None:
     model = planted.model()
     torch.nn.init.constant_(model.network.score.weight, float("inf"))
-    ((score,),) = LocalScorer(model).score([Group(prompt=Prompt.of("q"), responses=(Response.of("a"),))])
+    ((score,),) = LocalScorer(model).score(
+        [Group(prompt=Prompt.of("q"), responses=(Response.of("a"),))]
+    )
     assert isinstance(score, Unscored)
     assert "not finite" in score.reason
 
 
-def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_out_of_memory_halves_the_batch(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     model = planted.model()
     expected = [s.value for s in scored(LocalScorer(model).score(groups()))]
     forward = type(model).forward
@@ -160,7 +178,11 @@ def test_a_sequence_that_does_not_fit_alone_is_unscored(monkeypatch: pytest.Monk
     model = planted.model()
     monkeypatch.setattr(type(model), "forward", never)
     found = LocalScorer(model).score(groups())
-    assert all(isinstance(s, Unscored) and s.reason.startswith("out of memory at") for group in found for s in group)
+    assert all(
+        isinstance(s, Unscored) and s.reason.startswith("out of memory at")
+        for group in found
+        for s in group
+    )
 
 
 def test_other_errors_are_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:

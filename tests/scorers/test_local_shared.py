@@ -36,7 +36,8 @@ def model(engine: Engine, trains: Any = "process") -> RewardModel:
 
 
 def groups(finished: bool = True) -> list[Group]:
-    """Prompts of several lengths; responses that share steps with each other, repeat, or hold nothing."""
+    """Prompts of several lengths; responses that share steps with each other, repeat, or hold
+    nothing."""
     steps = ("one ", "two two ", "three ", "four four four ")
     return [
         Group(
@@ -75,7 +76,9 @@ def tokens_run(model: RewardModel, run: Callable[[], Any]) -> int:
 @pytest.mark.parametrize("path", ["packed", "expand"])
 @pytest.mark.parametrize("micro_tokens", [1, 30, 200, 8192])
 @pytest.mark.parametrize("finished", [True, False])
-def test_sharing_changes_no_score(trains: Any, path: Any, micro_tokens: int, finished: bool) -> None:
+def test_sharing_changes_no_score(
+    trains: Any, path: Any, micro_tokens: int, finished: bool
+) -> None:
     expected = values(LocalScorer(model(PLAIN, trains)), groups(finished))
     shared = LocalScorer(model(replace(SHARED, path=path), trains), micro_tokens=micro_tokens)
     assert values(shared, groups(finished)) == pytest.approx(expected, abs=1e-5)
@@ -106,12 +109,16 @@ def test_an_implicit_model_runs_a_prompt_once_too() -> None:
 def test_a_search_pays_for_its_new_tokens_only() -> None:
     scorer = LocalScorer(model(SHARED))
     plain = LocalScorer(model(PLAIN))
-    prompt, steps = Prompt.of("a long question that is asked once"), ["first ", "second ", "third ", "fourth "]
+    prompt, steps = (
+        Prompt.of("a long question that is asked once"),
+        ["first ", "second ", "third ", "fourth "],
+    )
     for depth in range(1, 5):
         group = Group(
             prompt=prompt,
             responses=tuple(
-                Response(steps=(*steps[: depth - 1], last), finished=False) for last in ("bad ", steps[depth - 1])
+                Response(steps=(*steps[: depth - 1], last), finished=False)
+                for last in ("bad ", steps[depth - 1])
             ),
         )
         expected = values(plain, [group])
@@ -165,7 +172,9 @@ def test_memory_is_bounded() -> None:
         assert sum(held.values()) <= 150
 
 
-def test_out_of_memory_splits_a_group(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_out_of_memory_splits_a_group(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     scorer, asked = LocalScorer(model(SHARED)), groups()
     expected = values(scorer, asked)
     backbone = type(scorer.model.backbone)
@@ -183,11 +192,15 @@ def test_out_of_memory_splits_a_group(monkeypatch: pytest.MonkeyPatch, caplog: p
     assert scorer.budget.micro_tokens < 8192
 
 
-def test_one_group_that_does_not_fit_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_group_that_does_not_fit_costs_the_others_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     scorer = LocalScorer(model(SHARED))
     small = groups()
     expected = values(scorer, small)
-    large = Group(prompt=Prompt.of("q"), responses=(Response.of("a" * 90), Response.of("b"), Response.of("c")))
+    large = Group(
+        prompt=Prompt.of("q"), responses=(Response.of("a" * 90), Response.of("b"), Response.of("c"))
+    )
     forward = type(scorer.model.backbone).forward
     token = scorer.model.encoder.tokenizer("a").input_ids[-1]
 
@@ -207,7 +220,10 @@ def test_one_group_that_does_not_fit_costs_the_others_nothing(monkeypatch: pytes
 
 def test_one_too_long_response_leaves_the_others_shared() -> None:
     scorer = LocalScorer(model(SHARED))
-    group = Group(prompt=Prompt.of("q"), responses=(Response.of("a" * 200), Response.of("b"), Response.of("c")))
+    group = Group(
+        prompt=Prompt.of("q"),
+        responses=(Response.of("a" * 200), Response.of("b"), Response.of("c")),
+    )
     (found,) = scorer.score([group])
     assert isinstance(found[0], Unscored)
     assert all(isinstance(x, Score) for x in found[1:])

@@ -12,7 +12,9 @@ TEXTS = ("it is even.", "so", "so the answer: it is odd", "")
 @pytest.fixture(scope="module")
 def scorer() -> LogProbability:
     torch.manual_seed(0)
-    return LogProbability(tiny.causal("llama").double(), tiny.tokenizer(), layout=Layout(template="plain", join=" "))
+    return LogProbability(
+        tiny.causal("llama").double(), tiny.tokenizer(), layout=Layout(template="plain", join=" ")
+    )
 
 
 def by_hand(scorer: LogProbability, prompt: Prompt, response: Response) -> torch.Tensor:
@@ -35,7 +37,9 @@ def test_it_is_what_the_model_says(scorer: LogProbability, mean: bool) -> None:
         said = by_hand(scorer, group.prompt, response)
         assert score.value == pytest.approx(float(said.mean() if mean else said.sum()), abs=1e-9)
     encoded = scorer.encoder.encode([(group.prompt, response) for response in group.responses[:3]])
-    assert scorer.tokens_read - before == encoded[0].start + sum(len(e.ids) - e.start for e in encoded)
+    assert scorer.tokens_read - before == encoded[0].start + sum(
+        len(e.ids) - e.start for e in encoded
+    )
 
 
 def test_what_is_too_long_is_unscored() -> None:

@@ -1,4 +1,5 @@
-"""What fails in a function, a scorer or a verifier of the user's is an error that names it, and of which response."""
+"""What fails in a function, a scorer or a verifier of the user's is an error that names it, and of
+which response."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -18,13 +19,17 @@ from assay.protocols import Metered, Verifier
 from assay.scorers.verified import Verified
 from assay.types import Group, Prompt, Response, Score, Unscored, Verdict
 
-GROUP = Group(prompt=Prompt.of("2+2?", reference="4"), responses=(Response.of("is 4"), Response.of("is 5")))
+GROUP = Group(
+    prompt=Prompt.of("2+2?", reference="4"), responses=(Response.of("is 4"), Response.of("is 5"))
+)
 
 
 class Judge:
     """Finds what stands last; a verdict is whatever `says` gives."""
 
-    says: Callable[..., Any] = staticmethod(lambda text, reference: Score(value=float(text[-1] == reference)))
+    says: Callable[..., Any] = staticmethod(
+        lambda text, reference: Score(value=float(text[-1] == reference))
+    )
 
     def extract(self, text: str) -> Any:
         return text[-1:]
@@ -37,12 +42,19 @@ class Judge:
 
 
 class Batch(Judge):
-    def check_all(self, pairs: Sequence[tuple[str, str]], show: Callable[[int], None] = lambda _: None) -> Any:
-        return [Verdict(outcome="right" if text[-1] == reference else "wrong") for text, reference in pairs]
+    def check_all(
+        self, pairs: Sequence[tuple[str, str]], show: Callable[[int], None] = lambda _: None
+    ) -> Any:
+        return [
+            Verdict(outcome="right" if text[-1] == reference else "wrong")
+            for text, reference in pairs
+        ]
 
 
 class Scores:
-    rows: Callable[..., Any] = staticmethod(lambda groups: [[Score(value=1.0)] * len(g.responses) for g in groups])
+    rows: Callable[..., Any] = staticmethod(
+        lambda groups: [[Score(value=1.0)] * len(g.responses) for g in groups]
+    )
     tokens_read = 7
 
     def score(self, groups: Sequence[Group]) -> Any:
@@ -64,7 +76,13 @@ def mine(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.mark.parametrize(
     ("function", "said"),
     [
-        (broken, r"^broken failed: RuntimeError: bug of mine; it was asked about 2 completions, the first 'is 4'$"),
+        (
+            broken,
+            (
+                r"^broken failed: RuntimeError: bug of mine; it was asked about 2 completions, the"
+                r" first 'is 4'$"
+            ),
+        ),
         (lambda texts: [1.0, 2.0], "failed: TypeError: .*unexpected keyword argument"),
         (lambda **_: None, "gave None; it must give a list of numbers"),
         (lambda **_: 1.0, "gave 1.0; it must give a list of numbers"),
@@ -89,7 +107,10 @@ def test_a_function(mine: ModuleType, function: Any, said: str) -> None:
     [
         (
             broken,
-            r"^of_mine:Scores failed: RuntimeError: bug of mine; it was asked about 2 responses, the first 'is 4'$",
+            (
+                r"^of_mine:Scores failed: RuntimeError: bug of mine; it was asked about 2"
+                r" responses, the first 'is 4'$"
+            ),
         ),
         (lambda groups: None, "failed: TypeError"),
         (lambda groups: [Score(value=1.0)] * 2, r"gave \[.*\] scores for groups|failed: TypeError"),
@@ -121,7 +142,9 @@ def test_a_scorer(mine: ModuleType, rows: Any, said: str, monkeypatch: pytest.Mo
         (lambda text, reference: 1.0, "it must give Score or Unscored"),
     ],
 )
-def test_a_verifier(mine: ModuleType, verdict: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verifier(
+    mine: ModuleType, verdict: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine.V = Judge  # type: ignore[attr-defined]
     found = verifier("of_mine:V")
     assert isinstance(found, Verifier)
@@ -135,10 +158,14 @@ def test_a_verifier(mine: ModuleType, verdict: Any, said: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(("method", "gives"), [("extract", 4), ("canonical", None)])
-def test_answers_are_texts(mine: ModuleType, method: str, gives: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_are_texts(
+    mine: ModuleType, method: str, gives: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine.V = Judge  # type: ignore[attr-defined]
     monkeypatch.setattr(Judge, method, lambda self, text: gives)
-    with pytest.raises(BackendError, match=rf"of_mine:V\.{method} gave {gives} of 'is 4'; it must give str"):
+    with pytest.raises(
+        BackendError, match=rf"of_mine:V\.{method} gave {gives} of 'is 4'; it must give str"
+    ):
         getattr(verifier("of_mine:V"), method)("is 4")
 
 
@@ -146,25 +173,35 @@ def test_one_that_checks_many_at_once(mine: ModuleType, monkeypatch: pytest.Monk
     mine.B = Batch  # type: ignore[attr-defined]
     monkeypatch.setattr(Batch, "verify", broken)  # not asked
     assert scorer("of_mine:B").score([GROUP]) == [[Score(value=1.0), Score(value=0.0)]]
-    for wrong, said in ((broken, "check_all failed: RuntimeError"), (lambda *_: [], "gave 0 verdicts for 2 pairs")):
+    for wrong, said in (
+        (broken, "check_all failed: RuntimeError"),
+        (lambda *_: [], "gave 0 verdicts for 2 pairs"),
+    ):
         monkeypatch.setattr(Batch, "check_all", wrong)
         with pytest.raises(BackendError, match=said):
             scorer("of_mine:B").score([GROUP])
 
 
-def test_what_cannot_be_made_or_imported(mine: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_made_or_imported(
+    mine: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine.C = type("C", (Judge,), {"__init__": lambda self, needed: None})  # type: ignore[attr-defined]
     (tmp_path / "raises_at_import.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
     for open_ in (verifier, scorer):
-        with pytest.raises(ConfigError, match="of_mine:C cannot be made without arguments: TypeError"):
+        with pytest.raises(
+            ConfigError, match="of_mine:C cannot be made without arguments: TypeError"
+        ):
             open_("of_mine:C")
         with pytest.raises(ConfigError, match="ZeroDivisionError"):
             open_("raises_at_import:C")
 
 
 def test_the_commands_end_in_one_line(
-    mine: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mine: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     mine.V, mine.f = Judge, broken  # type: ignore[attr-defined]
     monkeypatch.setattr(Judge, "says", broken)

@@ -17,11 +17,18 @@ pytestmark = pytest.mark.owed
 
 ENCODERS: dict[str, dict[str, Any]] = {
     "bert": {},
-    "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False},
+    "deberta-v2": {
+        "relative_attention": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_biased_input": False,
+    },
     "modernbert": {"local_attention": 8, "cls_token_id": 0, "sep_token_id": 1},
 }
 GROUPS = [
-    Group(prompt=Prompt.of("What is 2 + 2?"), responses=(Response.of("4"), Response.of("I would say that it is 5."))),
+    Group(
+        prompt=Prompt.of("What is 2 + 2?"),
+        responses=(Response.of("4"), Response.of("I would say that it is 5.")),
+    ),
     Group(prompt=Prompt.of("Hi"), responses=(Response.of("Hello, how are you?"),)),
 ]
 
@@ -33,7 +40,9 @@ def save(folder: Path, architecture: str, **changes: Any) -> Path:
     from tokenizers.processors import TemplateProcessing
 
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 0), ("[SEP]", 1)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 0), ("[SEP]", 1)],
     )
     shape: dict[str, Any] = {
         "vocab_size": len(tokenizer),
@@ -48,7 +57,9 @@ def save(folder: Path, architecture: str, **changes: Any) -> Path:
         "num_labels": 1,
     }
     torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, **(shape | ENCODERS.get(architecture, {}) | changes))
+    config = AutoConfig.for_model(
+        architecture, **(shape | ENCODERS.get(architecture, {}) | changes)
+    )
     AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -74,10 +85,15 @@ def test_scores_are_those_of_the_stock_model_on_each_pair_alone(
 
 def test_what_the_model_does_not_read_is_unscored(tmp_path: Path) -> None:
     scorer = PairScorer(save(tmp_path / "m", "bert"))
-    talk = Prompt(messages=(Message(role="user", content="Hi"), Message(role="assistant", content="Hm?")))
+    talk = Prompt(
+        messages=(Message(role="user", content="Hi"), Message(role="assistant", content="Hm?"))
+    )
     groups = [
         Group(prompt=talk, responses=(Response.of("Yes"),)),
-        Group(prompt=Prompt.of("Hi"), responses=(Response.of("x" * 59), Response.of("x" * 60), Response.of(""))),
+        Group(
+            prompt=Prompt.of("Hi"),
+            responses=(Response.of("x" * 59), Response.of("x" * 60), Response.of("")),
+        ),
     ]
     ((several,), (fits, long, empty)) = scorer.score(groups)
     assert isinstance(fits, Score)
@@ -90,7 +106,10 @@ def test_what_the_model_does_not_read_is_unscored(tmp_path: Path) -> None:
 def test_positions_that_begin_behind_the_pads_are_fewer(architecture: str, tmp_path: Path) -> None:
     folder = save(tmp_path / "m", architecture)
     usable = 64 - 3
-    group = Group(prompt=Prompt.of("Hi"), responses=tuple(Response.of("x" * (usable - 5 + k)) for k in range(4)))
+    group = Group(
+        prompt=Prompt.of("Hi"),
+        responses=tuple(Response.of("x" * (usable - 5 + k)) for k in range(4)),
+    )
     ((fits, *long),) = PairScorer(folder).score([group])
     assert isinstance(fits, Score)
     for score in long:
@@ -98,10 +117,15 @@ def test_positions_that_begin_behind_the_pads_are_fewer(architecture: str, tmp_p
         assert "> the 61 that the model reads" in score.reason
 
 
-def test_settings_that_an_encoder_does_not_take_are_refused_and_its_precision_is_taken(tmp_path: Path) -> None:
+def test_settings_that_an_encoder_does_not_take_are_refused_and_its_precision_is_taken(
+    tmp_path: Path,
+) -> None:
     folder = save(tmp_path / "m", "bert")
     for settings in ("max_length=64", "template=plain", "preset=classifier"):
-        with pytest.raises(ConfigError, match=f"is an encoder, .* takes no settings of a layout; leave out {settings}"):
+        with pytest.raises(
+            ConfigError,
+            match=f"is an encoder, .* takes no settings of a layout; leave out {settings}",
+        ):
             scorer(f"{folder},{settings}", "cpu")
     low = scorer(str(folder), "cpu", dtype="bfloat16")
     assert isinstance(low, PairScorer)
@@ -126,7 +150,10 @@ def test_rotary_embeddings_that_change_with_the_length_are_each_pairs_own(tmp_pa
         "rope_parameters": {"full_attention": rope, "sliding_attention": static},
     }
     folder = save(tmp_path / "m", "modernbert", **changes)
-    long = Group(prompt=Prompt.of("word " * 20), responses=(Response.of("yes"), Response.of("no, not at all")))
+    long = Group(
+        prompt=Prompt.of("word " * 20),
+        responses=(Response.of("yes"), Response.of("no, not at all")),
+    )
     together = PairScorer(folder).score([long, *GROUPS])
     scorer = PairScorer(folder)
     alone = [scorer.score([group])[0] for group in (long, *GROUPS)]
@@ -134,4 +161,6 @@ def test_rotary_embeddings_that_change_with_the_length_are_each_pairs_own(tmp_pa
     for scores in (together, alone):
         for row, expected in zip(scores, fresh, strict=True):
             values = [s.value for s in row if isinstance(s, Score)]
-            assert values == pytest.approx([s.value for s in expected if isinstance(s, Score)], abs=1e-5)
+            assert values == pytest.approx(
+                [s.value for s in expected if isinstance(s, Score)], abs=1e-5
+            )

@@ -12,7 +12,10 @@ from assay.types import Group, Prompt, Response, Score, Unscored, Verdict
 from assay.verifiers.rules import Format, Language, Length, Pattern
 
 NO_COMMA = {"id": "punctuation:no_comma", "kwargs": {}}
-THREE_WORDS = {"id": "length_constraints:number_words", "kwargs": {"num_words": 3, "relation": "at least"}}
+THREE_WORDS = {
+    "id": "length_constraints:number_words",
+    "kwargs": {"num_words": 3, "relation": "at least"},
+}
 
 
 def prompt(*listed: dict[str, Any]) -> Prompt:
@@ -40,7 +43,9 @@ def test_all_or_the_share() -> None:
     assert values(Ruled(credit="share").score(groups)) == [[1, 0.5, 0.5, 0], [1, 1, 0, 0]]
     short = Length(unit="characters", max=3)
     assert values(Ruled(rules=(short,)).score(groups)) == [[0, 0, 0, 0], [0, 1, 0, 0]]
-    assert values(Ruled(rules=(short,), credit="share").score(groups[:1])) == [[2 / 3, 2 / 3, 1 / 3, 1 / 3]]
+    assert values(Ruled(rules=(short,), credit="share").score(groups[:1])) == [
+        [2 / 3, 2 / 3, 1 / 3, 1 / 3]
+    ]
 
 
 def test_verdicts_of_the_response_and_of_each_rule() -> None:
@@ -55,21 +60,31 @@ def test_verdicts_of_the_response_and_of_each_rule() -> None:
     first, second = ruled.verdicts(groups)[0]
     assert (first.outcome, first.stage) == ("wrong", "format")
     assert first.reason == "format: <think> is missing; punctuation:no_comma: 1 comma"
-    assert (second.outcome, second.stage, second.reason) == ("wrong", "length", "length: 6 words, more than 3")
+    assert (second.outcome, second.stage, second.reason) == (
+        "wrong",
+        "length",
+        "length: 6 words, more than 3",
+    )
 
 
 def test_undecided_is_never_zero() -> None:
     english = Ruled(rules=(Language(language="en"),))
     (scores,) = english.score([group(["Hi.", "This is written in English, as it should be."])])
-    assert scores[0] == Unscored(reason="language: too short to tell the language: 2 letters, 20 needed")
+    assert scores[0] == Unscored(
+        reason="language: too short to tell the language: 2 letters, 20 needed"
+    )
     assert scores[1] == Score(value=1)
     both = (Language(language="en"), Pattern(pattern="!"))
-    assert values(Ruled(rules=both).score([group(["Hi!", "Hi"])])) == [[None, 0]]  # the second fails whatever it is
+    assert values(Ruled(rules=both).score([group(["Hi!", "Hi"])])) == [
+        [None, 0]
+    ]  # the second fails whatever it is
     assert values(Ruled(rules=both, credit="share").score([group(["Hi!", "Hi"])])) == [[None, None]]
 
 
 def test_nothing_to_check_is_unscored() -> None:
-    assert Ruled().score([group(["a"])]) == [[Unscored(reason="there is no rule, and the prompt gives no instruction")]]
+    assert Ruled().score([group(["a"])]) == [
+        [Unscored(reason="there is no rule, and the prompt gives no instruction")]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +102,14 @@ def test_nothing_to_check_is_unscored() -> None:
         ("", "share", "undecided", None),
     ],
 )
-def test_verdicts_together(outcomes: str, credit: Literal["all", "share"], outcome: str, score: float | None) -> None:
-    whole: dict[str, Literal["right", "wrong", "undecided"]] = {"r": "right", "w": "wrong", "u": "undecided"}
+def test_verdicts_together(
+    outcomes: str, credit: Literal["all", "share"], outcome: str, score: float | None
+) -> None:
+    whole: dict[str, Literal["right", "wrong", "undecided"]] = {
+        "r": "right",
+        "w": "wrong",
+        "u": "undecided",
+    }
     found = together([Verdict(outcome=whole[o], stage=o, reason=o) for o in outcomes], credit)
     assert found.outcome == outcome
     assert found.score.value == score if isinstance(found.score, Score) else score is None
@@ -98,7 +119,9 @@ def test_loose_is_of_instructions_alone() -> None:
     text = "Sure, here:\na b c"
     assert values(Ruled(mode="loose").score([group([text], NO_COMMA)])) == [[1]]
     assert values(Ruled().score([group([text], NO_COMMA)])) == [[0]]
-    assert values(Ruled(mode="loose", rules=(Pattern(pattern=",", wanted=False),)).score([group([text])])) == [[0]]
+    assert values(
+        Ruled(mode="loose", rules=(Pattern(pattern=",", wanted=False),)).score([group([text])])
+    ) == [[0]]
 
 
 def test_batches_may_be_cut_anywhere() -> None:
@@ -127,13 +150,17 @@ def test_settings_are_checked() -> None:
 
 def test_instructions_from_outside() -> None:
     ruled = Ruled(outside=("tests.verifiers.test_instructions:Shouts",))
-    assert values(ruled.score([group(["a!", "a"], {"id": "mine:shouts", "kwargs": {}})])) == [[1, 0]]
+    assert values(ruled.score([group(["a!", "a"], {"id": "mine:shouts", "kwargs": {}})])) == [
+        [1, 0]
+    ]
 
 
 def test_validate_takes_what_tells_its_examples_apart() -> None:
     ruled = Ruled(rules=(Format(), Format(tags=("a",), opened=True), Length(min=2, max=9)))
     ruled.validate([prompt(NO_COMMA, THREE_WORDS), prompt()])
-    Ruled(rules=(Pattern(pattern=r"\d"), Length(max=2))).validate(good=["1", "a 1"], bad=["a", "1 2 3"])
+    Ruled(rules=(Pattern(pattern=r"\d"), Length(max=2))).validate(
+        good=["1", "a 1"], bad=["a", "1 2 3"]
+    )
     with pytest.raises(DataError, match="'a' should be right, but is wrong: pattern: "):
         Ruled(rules=(Pattern(pattern=r"\d"),)).validate(good=["a"])
     with pytest.raises(DataError, match="'1' should be wrong, but is right"):

@@ -8,11 +8,15 @@ from assay.types import Group, Prompt, Response, Score, Unscored
 from assay.verifiers import Numeric
 
 PROMPTS = [Prompt.of(f"question {i}", reference="5") for i in range(500)]
-GROUPS = [Group(prompt=p, responses=tuple(map(Response.of, ("a", "bbb", "bb", "")))) for p in PROMPTS]
+GROUPS = [
+    Group(prompt=p, responses=tuple(map(Response.of, ("a", "bbb", "bb", "")))) for p in PROMPTS
+]
 
 
 def values(scorer: Scorer, groups: list[Group]) -> list[list[float]]:
-    return [[score.value for score in row if isinstance(score, Score)] for row in scorer.score(groups)]
+    return [
+        [score.value for score in row if isinstance(score, Score)] for row in scorer.score(groups)
+    ]
 
 
 def test_longest_and_shortest() -> None:
@@ -35,7 +39,9 @@ def test_random_is_uniform_and_uncorrelated_between_places() -> None:
 
 
 def test_random_depends_on_the_seed_and_not_on_the_batch() -> None:
-    assert values(Random(seed=1), GROUPS) == values(Random(seed=1), GROUPS[:7]) + values(Random(seed=1), GROUPS[7:])
+    assert values(Random(seed=1), GROUPS) == values(Random(seed=1), GROUPS[:7]) + values(
+        Random(seed=1), GROUPS[7:]
+    )
     assert values(Random(seed=1), GROUPS) != values(Random(seed=2), GROUPS)
     # pinned: the same on every machine and in every process
     assert values(Random(), GROUPS[:1])[0][:2] == pytest.approx(PINNED, abs=1e-12)

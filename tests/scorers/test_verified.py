@@ -29,7 +29,9 @@ class Plain:
 
 
 def group(*texts: str, reference: str | None = "5") -> Group:
-    return Group(prompt=Prompt.of("q", reference=reference), responses=tuple(map(Response.of, texts)))
+    return Group(
+        prompt=Prompt.of("q", reference=reference), responses=tuple(map(Response.of, texts))
+    )
 
 
 def test_a_verifier_with_and_without_batches() -> None:

@@ -39,7 +39,9 @@ def test_steps_are_aggregated_as_asked() -> None:
         Score(value=0.7, steps=(0.7, 0.8), std=0.05),
         SCORES[2],
     ]
-    assert [s.value for s in Aggregated(inner, "product").score([GROUP])[0][:2]] == pytest.approx([0.45, 0.56])  # type: ignore[union-attr]
+    assert [s.value for s in Aggregated(inner, "product").score([GROUP])[0][:2]] == pytest.approx(
+        [0.45, 0.56]
+    )  # type: ignore[union-attr]
 
 
 def test_the_choice_is_by_the_aggregation_asked_for() -> None:

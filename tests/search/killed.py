@@ -1,4 +1,5 @@
-"""Search slowly with a record, by several strategies, then write the results: what the kill test kills."""
+"""Search slowly with a record, by several strategies, then write the results: what the kill test
+kills."""
 
 import json
 import sys
@@ -23,7 +24,9 @@ def main(folder: Path) -> None:
     with Record(folder / "record.jsonl", policy="toy", scorer="noisy") as record:
         for name in ("dvts", "mcts", "best-of-n"):
             policy = Backwards(Slow()) if name == "dvts" else Slow()
-            found += timeless(run(SMALL[name], prompts(12), policy, Reads(rule=noisy), record=record, together=5))
+            found += timeless(
+                run(SMALL[name], prompts(12), policy, Reads(rule=noisy), record=record, together=5)
+            )
     write_atomic(folder / "results.json", json.dumps(found, default=repr))
 
 

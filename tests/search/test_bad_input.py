@@ -84,7 +84,10 @@ def test_what_was_good_is_kept_when_a_generator_breaks_its_promise() -> None:
     [
         ([], r"gave \[\] scores for groups of \[2, 2\]"),
         ([[Score(value=0.0)] * 2], r"gave \[2\] scores for groups of \[2, 2\]"),
-        ([[Score(value=0.0)] * 2, [Score(value=0.0)] * 3], r"gave \[2, 3\] scores for groups of \[2, 2\]"),
+        (
+            [[Score(value=0.0)] * 2, [Score(value=0.0)] * 3],
+            r"gave \[2, 3\] scores for groups of \[2, 2\]",
+        ),
     ],
 )
 def test_a_scorer_that_breaks_its_promise(scores: list[list[Score]], said: str) -> None:
@@ -92,7 +95,9 @@ def test_a_scorer_that_breaks_its_promise(scores: list[list[Score]], said: str) 
         def score(self, groups: Sequence[Group]) -> Any:
             return scores
 
-    with pytest.raises(ConfigError, match=f"Careless {said} responses; it must give one a response"):
+    with pytest.raises(
+        ConfigError, match=f"Careless {said} responses; it must give one a response"
+    ):
         run(BestOfN(n=2), SOME, Tree(), Careless())
 
 
@@ -104,7 +109,11 @@ def test_no_scorer_where_one_is_needed() -> None:
 @pytest.mark.parametrize(
     ("cls", "bad", "said"),
     [
-        *((cls, {"n": n}, f"n is {n}") for n in (0, -1) for cls in (BestOfN, Majority, WeightedMajority)),
+        *(
+            (cls, {"n": n}, f"n is {n}")
+            for n in (0, -1)
+            for cls in (BestOfN, Majority, WeightedMajority)
+        ),
         *((cls, {"n": 0}, "n is 0") for cls in (RegularisedBestOfN, SoftBestOfN)),
         (Majority, {"chunk": -1}, "chunk -1"),
         (BestOfN, {"enough": 1.0, "chunk": -2}, "chunk -2"),
@@ -115,7 +124,10 @@ def test_no_scorer_where_one_is_needed() -> None:
         (Dvts, {"width": 0}, "width=0"),
         (Dvts, {"n": 3, "width": 4}, "n=3, width=4"),
         (Dvts, {"max_steps": 0}, "max_steps=0"),
-        *((cls, {"pick": "first"}, "pick='first'") for cls in (Beam, BestFirst, Dvts, StepRejection)),
+        *(
+            (cls, {"pick": "first"}, "pick='first'")
+            for cls in (Beam, BestFirst, Dvts, StepRejection)
+        ),
         *((BestFirst, {name: 0}, name) for name in ("each", "expansions", "finished", "max_steps")),
         *((StepRejection, {name: 0}, name) for name in ("n", "tries", "max_steps")),
     ],

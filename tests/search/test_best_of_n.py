@@ -22,7 +22,13 @@ def scores(*values: float | None) -> list[Score | Unscored]:
 
 @pytest.mark.parametrize(
     ("values", "choice"),
-    [((1.0, 3.0, 2.0), 1), ((-1.0, None, -2.0), 0), ((None, None), None), ((), None), ((None, -9.0), 1)],
+    [
+        ((1.0, 3.0, 2.0), 1),
+        ((-1.0, None, -2.0), 0),
+        ((None, None), None),
+        ((), None),
+        ((None, -9.0), 1),
+    ],
 )
 def test_choose(values: tuple[float | None, ...], choice: int | None) -> None:
     assert BestOfN().choose(group(len(values)), scores(*values)) == choice
@@ -30,7 +36,9 @@ def test_choose(values: tuple[float | None, ...], choice: int | None) -> None:
 
 @settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.none() | st.sampled_from([-1.0, 0.0, 1.0]), max_size=6), st.integers(0, 9))
-def test_no_scored_candidate_is_better_than_the_chosen(values: list[float | None], seed: int) -> None:
+def test_no_scored_candidate_is_better_than_the_chosen(
+    values: list[float | None], seed: int
+) -> None:
     choice = BestOfN(seed=seed).choose(group(len(values)), scores(*values))
     scored = [value for value in values if value is not None]
     assert (choice is None) == (not scored)
@@ -57,7 +65,9 @@ def test_it_samples_scores_and_chooses() -> None:
 
     some = prompts(2)
     how = Sampling(n=99, temperature=0.5, max_tokens=7, seed=4)  # what n says there is not heeded
-    results = run(BestOfN(n=3, seed=9), some, Recorder(texts=("x", "xxx", "xx")), FakeScorer(), sampling=how)
+    results = run(
+        BestOfN(n=3, seed=9), some, Recorder(texts=("x", "xxx", "xx")), FakeScorer(), sampling=how
+    )
     assert asked == [Sampling(n=3, temperature=0.5, max_tokens=7, seed=4)] * 2
     assert [r.group.prompt for r in results] == some
     assert [r.choice for r in results] == [1, 1]
@@ -73,10 +83,12 @@ def test_the_choice_does_not_depend_on_the_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "drawn", "stopped"), [(0, 4, "confident"), (3, 4, "confident"), (4, 8, "confident"), (9, 10, "")]
+    ("first", "drawn", "stopped"),
+    [(0, 4, "confident"), (3, 4, "confident"), (4, 8, "confident"), (9, 10, "")],
 )
 def test_one_that_is_good_enough_ends_it(first: int, drawn: int, stopped: str) -> None:
-    """Looked at after four and eight: sample `first`, and every one after it, scores exactly what is enough."""
+    """Looked at after four and eight: sample `first`, and every one after it, scores exactly what
+    is enough."""
     policy = Drawn(texts=[str(k) for k in range(10)])
     scorer = FakeScorer(rule=lambda _, response: 0.75 if int(response.text) >= first else 0.74)
     (result,) = run(BestOfN(n=10, enough=0.75), prompts(1), policy, scorer)

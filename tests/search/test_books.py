@@ -27,7 +27,8 @@ BY_TEXT = Reads(rule=lambda _, response: -float(response.text.replace(" ", "") o
 
 
 def spent(search: Search, **more: object) -> Spent:
-    """Of a tree of two branches and depth 2, one token a step; a text of k steps costs the scorer 2k + 1 tokens."""
+    """Of a tree of two branches and depth 2, one token a step; a text of k steps costs the scorer
+    2k + 1 tokens."""
     (result,) = run(search, ONE, Tree(branching=2, depth=2), Reads(rule=BY_TEXT.rule), **more)  # type: ignore[arg-type]
     assert result.spent.seconds >= 0
     return replace(result.spent, seconds=0.0)
@@ -65,9 +66,19 @@ def test_what_was_saved() -> None:
     (result,) = run(Majority(n=16, chunk=1), ONE, policy)
     assert replace(result.spent, seconds=0.0) == Spent(samples=9, generated_tokens=9, saved=7)
     assert result.stopped == "decided"
-    (result,) = run(BestOfN(n=10, enough=1.0, chunk=4), ONE, policy, FakeScorer(rule=lambda _, r: float("9" in r.text)))
+    (result,) = run(
+        BestOfN(n=10, enough=1.0, chunk=4),
+        ONE,
+        policy,
+        FakeScorer(rule=lambda _, r: float("9" in r.text)),
+    )
     assert (result.stopped, result.spent.samples, result.spent.saved) == ("", 10, 0)
-    (result,) = run(BestOfN(n=10, enough=1.0, chunk=4), ONE, policy, FakeScorer(rule=lambda _, r: float("7" in r.text)))
+    (result,) = run(
+        BestOfN(n=10, enough=1.0, chunk=4),
+        ONE,
+        policy,
+        FakeScorer(rule=lambda _, r: float("7" in r.text)),
+    )
     assert (result.stopped, result.spent.samples, result.spent.saved) == ("confident", 4, 6)
 
 
@@ -93,7 +104,12 @@ def test_what_was_not_to_be_had_is_missing() -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_a_policy_that_always_fails_is_survived(name: str) -> None:
     (result,) = run(SMALL[name], ONE, Backwards(Policy(), fails=lambda _: True), FakeScorer())
-    assert (result.choice, result.group.responses, result.spent.samples, result.nodes) == (None, (), 0, ())
+    assert (result.choice, result.group.responses, result.spent.samples, result.nodes) == (
+        None,
+        (),
+        0,
+        (),
+    )
     assert result.spent.missing > 0
 
 
@@ -111,9 +127,13 @@ def test_the_sums_are_those_of_the_policy_and_of_the_scorer(name: str) -> None:
     policy, scorer = Policy(), Reads(rule=noisy)
     results = run(SMALL[name], prompts(5), policy, scorer)
     assert sum(r.spent.samples for r in results) == len(policy.asked)
-    assert sum(r.spent.samples for r in results) == sum(node.count for r in results for node in r.nodes)
+    assert sum(r.spent.samples for r in results) == sum(
+        node.count for r in results for node in r.nodes
+    )
     assert sum(r.spent.scored_tokens or 0 for r in results) == scorer.tokens_read
-    assert len(scorer.asked) == len({(prompt, r.text, r.finished) for prompt, r in scorer.asked})  # nothing twice
+    assert len(scorer.asked) == len(
+        {(prompt, r.text, r.finished) for prompt, r in scorer.asked}
+    )  # nothing twice
 
 
 def test_tokens_of_one_call_are_shared_out_whole() -> None:
@@ -128,7 +148,10 @@ def test_tokens_of_one_call_are_shared_out_whole() -> None:
 
     results = run(BestOfN(n=3), prompts(7), Tree(), scorer := Flat(rule=noisy))
     assert sum(r.spent.scored_tokens or 0 for r in results) == scorer.tokens_read == 101
-    assert {r.spent.scored_tokens for r in results} == {14, 15}  # equal texts, equal shares, but for the rounding
+    assert {r.spent.scored_tokens for r in results} == {
+        14,
+        15,
+    }  # equal texts, equal shares, but for the rounding
 
 
 def test_what_nobody_counts_is_not_known() -> None:
@@ -209,7 +232,9 @@ def test_what_is_cut_short_is_the_start_of_the_whole() -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_no_time_at_all_buys_nothing(name: str) -> None:
-    results = run(SMALL[name], prompts(3), policy := Policy(), FakeScorer(), budget=Budget(seconds=1e-12))
+    results = run(
+        SMALL[name], prompts(3), policy := Policy(), FakeScorer(), budget=Budget(seconds=1e-12)
+    )
     assert policy.asked == []
     for result in results:
         assert (result.stopped, result.choice, result.spent.samples) == ("budget", None, 0)
@@ -225,7 +250,9 @@ def test_a_limit_on_what_nobody_counts_is_refused(name: str, limit: str, who: st
         def one(self, prefix: Prefix, number: int, sampling: Sampling) -> Response:
             return super().one(prefix, number, sampling).model_copy(update={"meta": {}})
 
-    with pytest.raises(ConfigError, match=f"limits {limit.replace('_', ' ')}, which this {who} does not count"):
+    with pytest.raises(
+        ConfigError, match=f"limits {limit.replace('_', ' ')}, which this {who} does not count"
+    ):
         run(SMALL[name], ONE, Uncounted(), FakeScorer(rule=noisy), budget=Budget(**{limit: 1000}))  # type: ignore[arg-type]
 
 
@@ -236,14 +263,17 @@ def test_results_do_not_depend_on_who_is_beside(name: str) -> None:
     for budget in budgets[: 3 if name != "majority" else 2]:
         together = timeless(run(SMALL[name], some, Policy(), Reads(rule=noisy), budget=budget))
         for at_once in (1, 3):
-            apart = run(SMALL[name], some, Policy(), Reads(rule=noisy), budget=budget, together=at_once)
+            apart = run(
+                SMALL[name], some, Policy(), Reads(rule=noisy), budget=budget, together=at_once
+            )
             assert timeless(apart) == together
         backwards = run(SMALL[name], some[::-1], Policy(), Reads(rule=noisy), budget=budget)
         assert timeless(backwards)[::-1] == together
 
 
 class OneAfterAnother(Policy):
-    """As engines do: a prefix that comes again in a call, from the same number on, goes on where it left off."""
+    """As engines do: a prefix that comes again in a call, from the same number on, goes on where it
+    left off."""
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
         seen: dict[tuple[str, tuple[str, ...], int], int] = {}
@@ -257,7 +287,11 @@ class OneAfterAnother(Policy):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_same_question_twice_gets_the_same_answer(name: str) -> None:
-    twice = [Prompt.of("question 0", id="a"), Prompt.of("question 1"), Prompt.of("question 0", id="b")]
+    twice = [
+        Prompt.of("question 0", id="a"),
+        Prompt.of("question 1"),
+        Prompt.of("question 0", id="b"),
+    ]
     policy = OneAfterAnother()
     first, _, second = timeless(run(SMALL[name], twice, policy, Reads(rule=noisy)))
     assert {**first, "prompt": ""} == {**second, "prompt": ""}
@@ -266,5 +300,12 @@ def test_the_same_question_twice_gets_the_same_answer(name: str) -> None:
 
 def test_it_tells_how_far_it_is() -> None:
     told: list[tuple[int, str]] = []
-    run(BestOfN(n=3), prompts(4), Tree(), FakeScorer(), together=2, show=lambda done, note: told.append((done, note)))
+    run(
+        BestOfN(n=3),
+        prompts(4),
+        Tree(),
+        FakeScorer(),
+        together=2,
+        show=lambda done, note: told.append((done, note)),
+    )
     assert told == [(1, "6 samples"), (2, "6 samples"), (3, "12 samples"), (4, "12 samples")]

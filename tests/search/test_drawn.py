@@ -35,11 +35,17 @@ def scores(*values: float | None) -> list[Score | Unscored]:
 
 def test_soft_best_of_n_by_hand() -> None:
     """Odds of e^(10 (.3 - .1)) = e^2 between .3 and .1."""
-    assert SoftBestOfN(strength=10.0).weights([0.1, 0.3]) == pytest.approx([1 / (1 + math.e**2), 1 / (1 + math.e**-2)])
+    assert SoftBestOfN(strength=10.0).weights([0.1, 0.3]) == pytest.approx(
+        [1 / (1 + math.e**2), 1 / (1 + math.e**-2)]
+    )
     found = SoftBestOfN(strength=math.log(2)).weights([-1.0, 0.0, 1.0, 1.0])
     assert found == pytest.approx([1 / 11, 2 / 11, 4 / 11, 4 / 11])
     assert SoftBestOfN(strength=0.0).weights([5.0, -5.0]) == [0.5, 0.5]
-    assert SoftBestOfN(strength=1e9).weights([-1e6, 3.0, 2.9]) == [0.0, 1.0, 0.0]  # nothing overflows
+    assert SoftBestOfN(strength=1e9).weights([-1e6, 3.0, 2.9]) == [
+        0.0,
+        1.0,
+        0.0,
+    ]  # nothing overflows
 
 
 @settings(deadline=None)
@@ -55,7 +61,8 @@ def test_soft_best_of_n_is_the_softmax(values: list[float], strength: float) -> 
 def test_pessimism_by_hand() -> None:
     # All above the level: level = mean - beta; (r - level) / beta = 1 + (r - mean) / beta.
     assert Pessimism(beta=1.0).weights([0.0, 0.5, 1.0]) == pytest.approx([0.5 / 3, 1 / 3, 1.5 / 3])
-    # beta .25: the lowest is below. Two above: (1.5 - 3 * .25) / 2 = .375; weights .125 and .625 over .75.
+    # beta .25: the lowest is below. Two above: (1.5 - 3 * .25) / 2 = .375; weights .125 and .625
+    # over .75.
     assert Pessimism(beta=0.25).weights([0.0, 0.5, 1.0]) == pytest.approx([0, 1 / 6, 5 / 6])
     # beta .1: one above: level 1 - .3 = .7 > .5.
     assert Pessimism(beta=0.1).weights([0.0, 0.5, 1.0]) == pytest.approx([0, 0, 1])
@@ -89,7 +96,9 @@ def test_pessimism_is_the_best_under_its_penalty(seed: int) -> None:
 
 @settings(deadline=None)
 @given(VALUES, st.sampled_from([1e-12, 1e-3, 0.1, 1.0, 30.0]))
-def test_pessimism_gives_probabilities_that_follow_the_scores(values: list[float], beta: float) -> None:
+def test_pessimism_gives_probabilities_that_follow_the_scores(
+    values: list[float], beta: float
+) -> None:
     found = Pessimism(beta=beta).weights(values)
     assert math.fsum(found) == pytest.approx(1.0)
     assert all(w >= 0 for w in found)
@@ -100,7 +109,9 @@ def test_pessimism_gives_probabilities_that_follow_the_scores(values: list[float
     assert shuffled == pytest.approx(found)
 
 
-@pytest.mark.parametrize("limit", [Pessimism(beta=1e-9), Pessimism(beta=1e-300), SoftBestOfN(strength=1e9)])
+@pytest.mark.parametrize(
+    "limit", [Pessimism(beta=1e-9), Pessimism(beta=1e-300), SoftBestOfN(strength=1e9)]
+)
 def test_in_the_limit_the_best_remains(limit: Any) -> None:
     rng = np.random.default_rng(0)
     for prompt in prompts(50):
@@ -110,11 +121,15 @@ def test_in_the_limit_the_best_remains(limit: Any) -> None:
 
 @pytest.mark.parametrize("flat", [Pessimism(beta=1e9), SoftBestOfN(strength=0.0)])
 def test_in_the_other_limit_any_of_them(flat: Any) -> None:
-    drawn = Counter(flat.choose(group(4, prompt), scores(0.0, 1.0, 2.0, 3.0)) for prompt in prompts(1000))
+    drawn = Counter(
+        flat.choose(group(4, prompt), scores(0.0, 1.0, 2.0, 3.0)) for prompt in prompts(1000)
+    )
     assert all(abs(drawn[i] - 250) < 4 * (1000 * 3 / 16) ** 0.5 for i in range(4))
 
 
-@pytest.mark.parametrize("strategy", [Pessimism(beta=0.5), Pessimism(beta=2.0), SoftBestOfN(strength=1.5)])
+@pytest.mark.parametrize(
+    "strategy", [Pessimism(beta=0.5), Pessimism(beta=2.0), SoftBestOfN(strength=1.5)]
+)
 def test_drawn_as_often_as_the_weights_say(strategy: Any) -> None:
     """Over prompts, and over seeds of one prompt. The unscored have no weight."""
     values = [0.2, None, 1.0, 0.7, -0.4]
@@ -124,7 +139,8 @@ def test_drawn_as_often_as_the_weights_say(strategy: Any) -> None:
     by_prompt = Counter(strategy.choose(group(5, prompt), scores(*values)) for prompt in prompts(n))
     kwargs = {k: v for k, v in vars(strategy).items() if k != "seed"}
     by_seed = Counter(
-        type(strategy)(**kwargs, seed=seed).choose(group(5, Prompt.of("q")), scores(*values)) for seed in range(n)
+        type(strategy)(**kwargs, seed=seed).choose(group(5, Prompt.of("q")), scores(*values))
+        for seed in range(n)
     )
     for drawn in (by_prompt, by_seed):
         for i, p in enumerate(expected):
@@ -135,7 +151,9 @@ def test_drawn_as_often_as_the_weights_say(strategy: Any) -> None:
 def test_the_unscored_are_never_drawn(strategy: Any) -> None:
     assert strategy.choose(group(3, Prompt.of("q")), scores(None, None, None)) is None
     assert strategy.choose(group(0, Prompt.of("q")), []) is None
-    assert {strategy.choose(group(3, prompt), scores(None, -50.0, None)) for prompt in prompts(50)} == {1}
+    assert {
+        strategy.choose(group(3, prompt), scores(None, -50.0, None)) for prompt in prompts(50)
+    } == {1}
 
 
 def test_one_more_than_a_poisson_number() -> None:
@@ -143,7 +161,8 @@ def test_one_more_than_a_poisson_number() -> None:
     for mu in (0.5, 3.0):
         sizes = np.array([BestOfPoisson(mu=mu).size(prompt) for prompt in prompts(4000)])
         assert abs(sizes.mean() - 1 - mu) < 4 * (mu / 4000) ** 0.5
-        # The variance of a sample variance: (fourth moment - variance squared) / n = (mu + 2 mu^2) / n.
+        # The variance of a sample variance: (fourth moment - variance squared) / n = (mu + 2 mu^2)
+        # / n.
         assert abs(sizes.var() - mu) < 4 * ((mu + 2 * mu**2) / 4000) ** 0.5
         for n, p in ((1, math.exp(-mu)), (2, mu * math.exp(-mu))):
             assert abs((sizes == n).mean() - p) < 4 * (p * (1 - p) / 4000) ** 0.5
@@ -154,14 +173,18 @@ def test_one_more_than_a_poisson_number() -> None:
 def test_best_of_poisson_takes_the_best_of_its_number() -> None:
     policy = Drawn(texts=[str(7 * k % 30) for k in range(30)])
     for strategy in (BestOfPoisson(mu=4.0), BestOfPoisson(mu=4.0, seed=1)):
-        results = run(strategy, prompts(20), policy, FakeScorer(rule=lambda _, response: float(response.text)))
+        results = run(
+            strategy, prompts(20), policy, FakeScorer(rule=lambda _, response: float(response.text))
+        )
         sizes = [strategy.size(r.group.prompt) for r in results]
         assert [len(r.group.responses) for r in results] == sizes
         assert [r.response.text for r in results if r.response] == [
             str(max(7 * k % 30 for k in range(size))) for size in sizes
         ]
         assert len(set(sizes)) > 3
-    ours, theirs = ([BestOfPoisson(seed=seed).size(prompt) for prompt in prompts(9)] for seed in (0, 1))
+    ours, theirs = (
+        [BestOfPoisson(seed=seed).size(prompt) for prompt in prompts(9)] for seed in (0, 1)
+    )
     assert ours != theirs
 
 

@@ -1,4 +1,5 @@
-"""On trees small enough to list: what a search finds when it may look everywhere, and when it may not."""
+"""On trees small enough to list: what a search finds when it may look everywhere, and when it may
+not."""
 
 import random
 from collections.abc import Callable
@@ -61,8 +62,11 @@ def everywhere(branching: int, depth: int) -> dict[str, Search]:
     for backup in ("mean", "max"):
         for prior in ("uniform", "value"):
             found[f"mcts {backup} {prior}"] = Mcts(
-                each=branching, simulations=tree.inner, backup=backup, prior=prior  # type: ignore[arg-type]
-            )  # fmt: skip
+                each=branching,
+                simulations=tree.inner,
+                backup=backup,
+                prior=prior,  # type: ignore[arg-type]
+            )
     return found
 
 
@@ -80,7 +84,9 @@ def test_a_search_that_looks_everywhere_finds_the_best(
 
 
 @pytest.mark.parametrize(("branching", "depth"), SIZES)
-def test_one_simulation_or_expansion_too_few_leaves_something_unseen(branching: int, depth: int) -> None:
+def test_one_simulation_or_expansion_too_few_leaves_something_unseen(
+    branching: int, depth: int
+) -> None:
     tree = Tree(branching=branching, depth=depth)
     for search in (
         BestFirst(each=branching, expansions=tree.inner - 1, finished=10**6),
@@ -114,8 +120,10 @@ def greedy_leaf(tree: Tree, prompt: Prompt, scorer: FakeScorer) -> str:
         children = [(*steps, f"{i} ") for i in range(tree.branching)]
         steps = max(
             children,
-            key=lambda child: scorer.rule(prompt, Response(steps=child, finished=depth == tree.depth)) or 0.0,
-        )  # fmt: skip
+            key=lambda child: (
+                scorer.rule(prompt, Response(steps=child, finished=depth == tree.depth)) or 0.0
+            ),
+        )
     return "".join(steps)
 
 
@@ -132,11 +140,14 @@ def test_what_keeps_one_branch_is_greedy_by_score(branching: int, depth: int) ->
         if isinstance(search, BestFirst):  # greedy where no rival is ever more promising
             scorer = FakeScorer(rule=lambda p, r, s=scorer: 100.0 * len(r.steps) + s.rule(p, r))  # type: ignore[misc]
         results = run(search, PROMPTS, tree, scorer)
-        assert [text(r) for r in results] == [greedy_leaf(tree, prompt, scorer) for prompt in PROMPTS]
+        assert [text(r) for r in results] == [
+            greedy_leaf(tree, prompt, scorer) for prompt in PROMPTS
+        ]
 
 
 def test_a_beam_is_the_textbook_one() -> None:
-    """All children of the beams, the best `width` of them go on: by a plain loop over sets of texts."""
+    """All children of the beams, the best `width` of them go on: by a plain loop over sets of
+    texts."""
     tree = Tree(branching=3, depth=4)
     scorer = misleading(tree)
     for width in (1, 2, 3, 5):
@@ -158,16 +169,23 @@ def test_a_beam_is_the_textbook_one() -> None:
 
 def test_a_text_that_was_looked_ahead_at_and_written_is_written() -> None:
     class Both:
-        """Writes the prompt's children, then looks ahead from it and from its child 1, then goes on from there."""
+        """Writes the prompt's children, then looks ahead from it and from its child 1, then goes on
+        from there."""
 
         def plan(self, prompt: Prompt, account: Account) -> Plan[Found]:
             yield (Extend((), 2),)
-            yield (Extend((), how="greedy"), Extend(("1 ",), how="greedy"), Extend(("0 ",), how="greedy"))
+            yield (
+                Extend((), how="greedy"),
+                Extend(("1 ",), how="greedy"),
+                Extend(("0 ",), how="greedy"),
+            )
             yield (Extend(("1 ",), 2),)
             return Found(candidates=(), scores=(), choice=None)
 
     (result,) = run(Both(), PROMPTS[:1], Tree(branching=2, depth=3))
-    nodes = [(node.parent, node.text, node.count, node.lookahead, node.expanded) for node in result.nodes]
+    nodes = [
+        (node.parent, node.text, node.count, node.lookahead, node.expanded) for node in result.nodes
+    ]
     assert nodes == [
         (-1, "0 ", 2, False, False),
         (-1, "1 ", 1, False, True),
@@ -185,7 +203,8 @@ def test_the_tree_of_a_search_is_what_was_written() -> None:
     for i, node in enumerate(nodes):
         assert node.parent < i
         places[i] = places[node.parent] + node.text
-    # Two children of the prompt, then two children of each of two beams, twice; each asked for twice at first.
+    # Two children of the prompt, then two children of each of two beams, twice; each asked for
+    # twice at first.
     assert [len(places[i].split()) for i in range(len(nodes))] == [1] * 2 + [2] * 4 + [3] * 4
     assert [node.count for node in nodes] == [2, 2] + [1] * 8
     assert [node.finished for node in nodes] == [False] * 6 + [True] * 4

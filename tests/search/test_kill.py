@@ -1,4 +1,5 @@
-"""Killed at random, run again until done: every sample once, the results of a run that nobody disturbed."""
+"""Killed at random, run again until done: every sample once, the results of a run that nobody
+disturbed."""
 
 import json
 import random
@@ -12,7 +13,9 @@ KILLS = 5
 
 
 def start(folder: Path) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-m", "tests.search.killed", str(folder)], cwd=Path(__file__).parents[2])
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.search.killed", str(folder)], cwd=Path(__file__).parents[2]
+    )
 
 
 def lines(folder: Path, kind: str) -> list[str]:

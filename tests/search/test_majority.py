@@ -47,7 +47,9 @@ def test_scores_do_not_sway_the_vote_only_which_of_its_texts_is_shown() -> None:
 
 
 def test_ties_between_answers_are_drawn() -> None:
-    drawn = Counter(Majority(seed=seed).choose(group("5", "6", "x"), ones(3)) for seed in range(400))
+    drawn = Counter(
+        Majority(seed=seed).choose(group("5", "6", "x"), ones(3)) for seed in range(400)
+    )
     assert set(drawn) == {0, 1}
     assert abs(drawn[0] - 200) < 4 * 10
 
@@ -85,7 +87,9 @@ def is_decided(votes: Sequence[str], left: int) -> bool:
     """Whether one answer wins alone however the votes that are left are cast."""
     alphabet = sorted({*votes, "-", "new"})
     ends = itertools.combinations_with_replacement(alphabet, left)
-    return len(winners(votes)) == 1 and all(winners([*votes, *end]) == winners(votes) for end in ends)
+    return len(winners(votes)) == 1 and all(
+        winners([*votes, *end]) == winners(votes) for end in ends
+    )
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3])
@@ -112,13 +116,19 @@ def test_sampling_stops_exactly_when_nothing_can_change_the_vote(chunk: int) -> 
 
 
 def test_confidence_is_the_posterior_of_the_leaders_share() -> None:
-    """Four votes to none: P(share > 1/2) of Beta(5, 1) is 1 - 2**-5 = .969; three to none: .9375."""
+    """Four votes to none: P(share > 1/2) of Beta(5, 1) is 1 - 2**-5 = .969; three to none:
+    .9375."""
     policy = Drawn(texts=["7"] * 20)
     for confidence, drawn in ((0.93, 3), (0.9375, 3), (0.94, 4), (0.9687, 4), (0.97, 5)):
         (result,) = run(Majority(n=20, chunk=1, confidence=confidence), prompts(1), policy)
-        assert (len(result.group.responses), result.stopped, result.spent.saved) == (drawn, "confident", 20 - drawn)
+        assert (len(result.group.responses), result.stopped, result.spent.saved) == (
+            drawn,
+            "confident",
+            20 - drawn,
+        )
         assert result.choice is not None
-    # Four to one, Beta(5, 2): 1 - 7/64 = .89; five to one, Beta(6, 2): 1 - 8/128 = .9375. Silence is no vote.
+    # Four to one, Beta(5, 2): 1 - 7/64 = .89; five to one, Beta(6, 2): 1 - 8/128 = .9375. Silence
+    # is no vote.
     policy = Drawn(texts=["7", "8", "none", "7", "7", "7", "7", "8"] + ["9"] * 12)
     (result,) = run(Majority(n=20, chunk=1, confidence=0.9), prompts(1), policy)
     assert (len(result.group.responses), result.stopped) == (7, "confident")
@@ -134,8 +144,9 @@ def test_what_is_decided_is_not_called_confident() -> None:
 
 
 def test_confidence_is_right_about_as_often_as_it_says() -> None:
-    """A policy of two answers, its preference drawn evenly: what was stopped early is the policy's own preference at
-    least as often as the confidence that was asked for, but for four standard errors."""
+    """A policy of two answers, its preference drawn evenly: what was stopped early is the policy's
+    own preference at least as often as the confidence that was asked for, but for four standard
+    errors."""
     rng = random.Random(0)
     agreed = []
     for prompt in prompts(250):
@@ -148,7 +159,9 @@ def test_confidence_is_right_about_as_often_as_it_says() -> None:
     assert sum(agreed) / len(agreed) > 0.9 - 4 * (0.9 * 0.1 / len(agreed)) ** 0.5
 
 
-@pytest.mark.parametrize("bad", [{"confidence": 0.9}, {"confidence": 0.5, "chunk": 1}, {"confidence": 1.0, "chunk": 1}])
+@pytest.mark.parametrize(
+    "bad", [{"confidence": 0.9}, {"confidence": 0.5, "chunk": 1}, {"confidence": 1.0, "chunk": 1}]
+)
 def test_a_confidence_that_cannot_be_had_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="confidence"):
         Majority(**bad)  # type: ignore[arg-type]

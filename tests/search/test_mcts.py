@@ -1,4 +1,5 @@
-"""Which text each simulation continues, against the formula worked out anew from the bare list of values."""
+"""Which text each simulation continues, against the formula worked out anew from the bare list of
+values."""
 
 import math
 import random
@@ -61,22 +62,30 @@ def wild(prompt: Prompt, steps: Steps) -> float:
 def test_it_goes_where_the_formula_says(backup: Any, prior: Any, exploration: float) -> None:
     for branching, depth, simulations in ((2, 4, 15), (3, 3, 9), (3, 3, 13)):
         settings = Mcts(
-            each=branching, simulations=simulations, backup=backup, prior=prior, exploration=exploration
-        )  # fmt: skip
+            each=branching,
+            simulations=simulations,
+            backup=backup,
+            prior=prior,
+            exploration=exploration,
+        )
         scorer = FakeScorer(rule=lambda prompt, response: wild(prompt, response.steps))
         for prompt in prompts(2):
             tree = Tree(branching=branching, depth=depth)
             run(settings, [prompt], tree, scorer)
             went = [steps for _, steps, number, _ in tree.asked if number == 0]
-            assert went == expected(settings, lambda steps, p=prompt: wild(p, steps), branching, depth)  # type: ignore[misc]
+            assert went == expected(
+                settings, lambda steps, p=prompt: wild(p, steps), branching, depth
+            )  # type: ignore[misc]
 
 
 def test_by_hand() -> None:
-    """Children of the prompt: 0 is worth 1, 1 is worth 0. Below 0 there is nothing but 0, below 1 there is 10.
+    """Children of the prompt: 0 is worth 1, 1 is worth 0. Below 0 there is nothing but 0, below 1
+    there is 10.
 
-    Mean, exploration 1, uniform. Continued: the prompt; then 0 (Q 1 against 0); then, with Q(0) = 1/3 and three visits,
-    child 0 has 1/3 + .5 sqrt(4)/4 = .583 and child 1 has 0 + .5 sqrt(4)/2 = .5: 0 again, at its first child by the
-    larger value .1. Then Q(0) = 1.1/5 = .22 and five visits: .22 + .5 sqrt(6)/6 = .424 against .5 sqrt(6)/2 = .612: 1.
+    Mean, exploration 1, uniform. Continued: the prompt; then 0 (Q 1 against 0); then, with Q(0) =
+    1/3 and three visits, child 0 has 1/3 + .5 sqrt(4)/4 = .583 and child 1 has 0 + .5 sqrt(4)/2 =
+    .5: 0 again, at its first child by the larger value .1. Then Q(0) = 1.1/5 = .22 and five visits:
+    .22 + .5 sqrt(6)/6 = .424 against .5 sqrt(6)/2 = .612: 1.
     """
     values = {("0 ",): 1.0, ("1 ",): 0.0, ("0 ", "0 "): 0.1, ("1 ", "0 "): 10.0}
 
@@ -85,7 +94,12 @@ def test_by_hand() -> None:
 
     tree = Tree(branching=2, depth=3)
     run(Mcts(each=2, simulations=4, exploration=1.0), prompts(1), tree, FakeScorer(rule=rule))
-    assert [steps for _, steps, number, _ in tree.asked if number == 0] == [(), ("0 ",), ("0 ", "0 "), ("1 ",)]
+    assert [steps for _, steps, number, _ in tree.asked if number == 0] == [
+        (),
+        ("0 ",),
+        ("0 ", "0 "),
+        ("1 ",),
+    ]
 
 
 def test_what_is_unscored_is_visited_last_and_not_chosen() -> None:
@@ -96,7 +110,9 @@ def test_what_is_unscored_is_visited_last_and_not_chosen() -> None:
         return rule.get(response.steps[:1])
 
     tree = Tree(branching=3, depth=2)
-    (result,) = run(Mcts(each=3, simulations=4, exploration=0.0), prompts(1), tree, FakeScorer(rule=said))
+    (result,) = run(
+        Mcts(each=3, simulations=4, exploration=0.0), prompts(1), tree, FakeScorer(rule=said)
+    )
     order = [steps for _, steps, number, _ in tree.asked if number == 0]
     assert order[:2] == [(), ("2 ",)]
     assert set(order[2:]) == {("0 ",), ("1 ",)}
@@ -110,7 +126,12 @@ def test_what_is_unscored_is_visited_last_and_not_chosen() -> None:
         return rule[response.steps[:1]] or -20.0
 
     tree = Tree(branching=3, depth=3)
-    run(Mcts(each=3, simulations=3, exploration=0.0, backup="mean"), prompts(1), tree, FakeScorer(rule=nothing_below))
+    run(
+        Mcts(each=3, simulations=3, exploration=0.0, backup="mean"),
+        prompts(1),
+        tree,
+        FakeScorer(rule=nothing_below),
+    )
     order = [steps for _, steps, number, _ in tree.asked if number == 0]
     assert order[:2] == [(), ("2 ",)]
     assert order[2] == ("1 ",)  # (-5 - 20 * 3) / 4 is worse than -9
@@ -132,7 +153,9 @@ def test_a_text_has_so_many_steps_at_most() -> None:
     assert not result.response.finished  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("bad", [{"simulations": 0}, {"each": 0}, {"max_steps": 0}, {"exploration": -0.1}])
+@pytest.mark.parametrize(
+    "bad", [{"simulations": 0}, {"each": 0}, {"max_steps": 0}, {"exploration": -0.1}]
+)
 def test_settings_that_cannot_work_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(bad))):
         Mcts(**bad)  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""Broken off anywhere and run again: the results of a run that nobody disturbed, and nothing paid for twice."""
+"""Broken off anywhere and run again: the results of a run that nobody disturbed, and nothing paid
+for twice."""
 
 import json
 import random
@@ -16,13 +17,27 @@ from assay.search.beam import Beam
 from assay.search.best_of_n import BestOfN
 from assay.testing import FakeScorer
 from assay.types import Prompt, Response, Score
-from tests.search.toys import SMALL, Backwards, Broken, Drawn, Fails, Policy, Reads, Tree, noisy, prompts, timeless
+from tests.search.toys import (
+    SMALL,
+    Backwards,
+    Broken,
+    Drawn,
+    Fails,
+    Policy,
+    Reads,
+    Tree,
+    noisy,
+    prompts,
+    timeless,
+)
 
 SOME = prompts(3)
 STEP = Sampling(max_tokens=9, stop=("\n",))
 
 
-def search(name: str, policy: Any, scorer: Any, record: Record | None = None, **more: Any) -> list[dict[str, Any]]:
+def search(
+    name: str, policy: Any, scorer: Any, record: Record | None = None, **more: Any
+) -> list[dict[str, Any]]:
     return timeless(run(SMALL[name], SOME, policy, scorer, record=record, **more))
 
 
@@ -38,10 +53,17 @@ def test_a_policy_or_scorer_that_breaks_at_any_call(name: str) -> None:
     whole = search(name, calm := Policy(), calm_scorer := Reads(rule=noisy))
     writes, reads = calls(name)
     assert writes > 0
-    for writing, at in [(True, k + 1) for k in range(writes)] + [(False, k + 1) for k in range(reads)]:
+    for writing, at in [(True, k + 1) for k in range(writes)] + [
+        (False, k + 1) for k in range(reads)
+    ]:
         policy, scorer, record = Policy(), Reads(rule=noisy), Record(policy="toy", scorer="toy")
         with pytest.raises(Broken):
-            search(name, Fails(policy, at if writing else 0), Fails(scorer, 0 if writing else at), record)
+            search(
+                name,
+                Fails(policy, at if writing else 0),
+                Fails(scorer, 0 if writing else at),
+                record,
+            )
         assert search(name, policy, scorer, record) == whole
         assert sorted(policy.asked) == sorted(calm.asked)
         assert len(scorer.asked) == len(calm_scorer.asked)
@@ -64,7 +86,9 @@ def test_a_run_again_from_the_file_asks_nobody(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("quick_disk")
-@pytest.mark.parametrize("name", ["beam, looking ahead", "dvts", "mcts", "best-of-n, until enough", "step-rejection"])
+@pytest.mark.parametrize(
+    "name", ["beam, looking ahead", "dvts", "mcts", "best-of-n, until enough", "step-rejection"]
+)
 def test_a_file_cut_anywhere_grows_to_what_it_would_have_been(name: str, tmp_path: Path) -> None:
     path = tmp_path / "record.jsonl"
     with Record(path, policy="toy", scorer="toy") as record:
@@ -136,7 +160,8 @@ def test_what_others_did_is_not_taken_for_theirs(tmp_path: Path) -> None:
 
 
 def test_a_score_is_of_the_prompt_with_its_reference() -> None:
-    """A verifier reads the reference: what it said of one is not said of another. An id says nothing."""
+    """A verifier reads the reference: what it said of one is not said of another. An id says
+    nothing."""
     record = Record(policy="toy", scorer="toy")
     scorer = Reads(rule=lambda prompt, response: float(response.text == prompt.reference))
     policy = Drawn(texts=("5", "6"))
@@ -154,15 +179,22 @@ def test_a_score_is_of_the_prompt_with_its_reference() -> None:
 
 
 def test_a_score_is_of_the_steps_and_of_the_end() -> None:
-    """The same text in one step or in two, finished or not, is read differently by a process model."""
-    ways = [Response(steps=("a ", "b ")), Response(steps=("a b ",)), Response(steps=("a b ",), finished=False)]
+    """The same text in one step or in two, finished or not, is read differently by a process
+    model."""
+    ways = [
+        Response(steps=("a ", "b ")),
+        Response(steps=("a b ",)),
+        Response(steps=("a b ",), finished=False),
+    ]
 
     class Ways(Drawn):
         def one(self, prefix: Prefix, number: int, sampling: Sampling) -> Response:
             return ways[number]
 
     scorer = FakeScorer(rule=lambda _, response: len(response.steps) + 0.5 * response.finished)
-    (result,) = run(BestOfN(n=3), SOME[:1], Ways(), scorer, record=Record(policy="toy", scorer="toy"))
+    (result,) = run(
+        BestOfN(n=3), SOME[:1], Ways(), scorer, record=Record(policy="toy", scorer="toy")
+    )
     assert result.scores == (Score(value=2.5), Score(value=1.5), Score(value=1.0))
 
 
@@ -212,7 +244,13 @@ def test_what_a_stream_handed_over_before_it_broke_is_kept(at: int) -> None:
 
 @pytest.mark.usefixtures("quick_disk")
 def test_what_is_hard_to_write_down_is_read_back(tmp_path: Path) -> None:
-    odd = ('a "quote"\n\n', "\u2028 line, \x00 and \U0001f600", "caf\u00e9 \u0065\u0301", "\ud800", " \n")
+    odd = (
+        'a "quote"\n\n',
+        "\u2028 line, \x00 and \U0001f600",
+        "caf\u00e9 \u0065\u0301",
+        "\ud800",
+        " \n",
+    )
     path = tmp_path / "record.jsonl"
     prompt = Prompt.of("so\n\u2029 odd \udc00", reference="\ud800", id="p")
     values = {odd[0]: 0.1 + 0.2, odd[1]: 5e-324, odd[2]: -1e300, odd[3]: None, odd[4]: 0.0}
@@ -231,7 +269,10 @@ def test_what_is_hard_to_write_down_is_read_back(tmp_path: Path) -> None:
 def test_step_scores_and_spread_are_kept(tmp_path: Path) -> None:
     class Steps(FakeScorer):
         def score(self, groups: Any) -> Any:
-            return [[Score(value=0.0, steps=(0.25, 0.0), std=0.125) for _ in group.responses] for group in groups]
+            return [
+                [Score(value=0.0, steps=(0.25, 0.0), std=0.125) for _ in group.responses]
+                for group in groups
+            ]
 
     with Record(tmp_path / "r.jsonl", policy="toy", scorer="toy") as record:
         run(BestOfN(n=2), SOME, Tree(), Steps(), record=record)
@@ -242,7 +283,10 @@ def test_step_scores_and_spread_are_kept(tmp_path: Path) -> None:
 
 def test_a_file_is_one_runs_alone(tmp_path: Path) -> None:
     path = tmp_path / "record.jsonl"
-    with Record(path, policy="toy", scorer="toy"), pytest.raises(ConfigError, match="open in another process"):
+    with (
+        Record(path, policy="toy", scorer="toy"),
+        pytest.raises(ConfigError, match="open in another process"),
+    ):
         Record(path, policy="toy", scorer="toy")
     Record(path, policy="toy", scorer="toy").close()
     path.write_text('{"kind": "nonsense"}\n')
@@ -252,7 +296,13 @@ def test_a_file_is_one_runs_alone(tmp_path: Path) -> None:
 
 def test_a_record_of_nothing_is_nothing() -> None:
     record = Record(policy="toy", scorer="toy")
-    (result,) = run(Beam(n=2, width=1), SOME[:1], Backwards(Tree(), fails=lambda _: True), FakeScorer(), record=record)
+    (result,) = run(
+        Beam(n=2, width=1),
+        SOME[:1],
+        Backwards(Tree(), fails=lambda _: True),
+        FakeScorer(),
+        record=record,
+    )
     assert result.group.responses == ()
     assert not record.samples
     assert record.known(Prefix(SOME[0]), Sampling()) == []

@@ -20,7 +20,8 @@ def scores(*values: float | None) -> list[Score | Unscored]:
 
 
 def test_likeness_of_words_by_hand() -> None:
-    """F1 of bags: "a b" and "a b b" share 2 of 5 words, so 4/5; "a b" and "c" none; "a b b" and "b c c" one: 2/6."""
+    """F1 of bags: "a b" and "a b b" share 2 of 5 words, so 4/5; "a b" and "c" none; "a b b" and "b
+    c c" one: 2/6."""
     found = RegularisedBestOfN().likeness(group("a b", "a b  b", "c"))
     assert found == pytest.approx([(1 + 0.8 + 0) / 3, (0.8 + 1 + 0) / 3, (0 + 0 + 1) / 3])
     found = RegularisedBestOfN().likeness(group("a b b", "b c c"))
@@ -36,7 +37,8 @@ def test_likeness_of_answers_is_the_share_of_votes() -> None:
 
 
 def test_the_choice_weighs_both() -> None:
-    """The scorer likes "x" by 1 more, and it is 1/2 less like the others than they are: beta 2 is where it turns."""
+    """The scorer likes "x" by 1 more, and it is 1/2 less like the others than they are: beta 2 is
+    where it turns."""
     pool = group("a b", "a b", "a b", "x")
     likeness = [3 / 4, 3 / 4, 3 / 4, 1 / 4]
     assert RegularisedBestOfN().likeness(pool) == pytest.approx(likeness)
@@ -52,7 +54,10 @@ def test_the_choice_weighs_both() -> None:
 
 @settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.sampled_from(["a", "b", "a b", "5", ""]), st.none() | st.integers(-3, 3)), max_size=7),
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b", "a b", "5", ""]), st.none() | st.integers(-3, 3)),
+        max_size=7,
+    ),
     st.integers(0, 3),
 )
 def test_without_a_weight_it_is_best_of_n(rows: list[tuple[str, int | None]], seed: int) -> None:

@@ -39,7 +39,9 @@ def test_at_most_so_many_are_kept_the_best() -> None:
     assert reject(rows, most=2).kept == (1, 3)
     assert reject(rows, most=3).kept == (1, 2, 3)
     assert reject(rows, most=9).kept == (0, 1, 2, 3)
-    tied = {reject([("a", 0.6), ("b", 0.6), ("c", 0.6)], most=1, seed=seed).kept for seed in range(30)}
+    tied = {
+        reject([("a", 0.6), ("b", 0.6), ("c", 0.6)], most=1, seed=seed).kept for seed in range(30)
+    }
     assert tied == {(0,), (1,), (2,)}
 
 
@@ -48,14 +50,18 @@ def test_at_most_so_many_are_kept_the_best() -> None:
     st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 1)), min_size=1, max_size=9),
     st.sampled_from([0.0, 0.25, 0.5, 1.0]),
     st.none() | st.integers(1, 4),
-    st.dictionaries(st.sampled_from("abcdef"), st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=6),
+    st.dictionaries(
+        st.sampled_from("abcdef"), st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=6
+    ),
 )
 def test_brute_force(
     rows: list[tuple[str, int]], threshold: float, most: int | None, said: dict[str, float | None]
 ) -> None:
     texts = [text for text, _ in rows]
     result = reject([(text, said[text]) for text in texts], threshold=threshold, most=most)
-    passing = {text: value for text in texts if (value := said[text]) is not None and value >= threshold}
+    passing = {
+        text: value for text in texts if (value := said[text]) is not None and value >= threshold
+    }
     kept = [texts[i] for i in result.kept]
     assert list(result.kept) == sorted(result.kept)
     assert len(kept) == len(set(kept)) == min(len(passing), most or 99)

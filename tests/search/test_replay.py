@@ -1,4 +1,5 @@
-"""To search again in what was written before: without the policy, with another scorer, by another strategy."""
+"""To search again in what was written before: without the policy, with another scorer, by another
+strategy."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,13 @@ def recorded(path: Path, *names: str, policy: Any = None) -> list[dict[str, Any]
     with Record(path, policy="toy", scorer="noisy") as record:
         for name in names:
             results = run(
-                SMALL[name], SOME, policy or Policy(), Reads(rule=noisy), sampling=HOW, step=STEP, record=record
+                SMALL[name],
+                SOME,
+                policy or Policy(),
+                Reads(rule=noisy),
+                sampling=HOW,
+                step=STEP,
+                record=record,
             )
     return timeless(results)
 
@@ -41,24 +48,39 @@ def test_the_same_search_finds_the_same(name: str, tmp_path: Path) -> None:
     again = ReplayGenerator.of_file(tmp_path / "record.jsonl")
     # As the command does: what is recorded says how it was sampled.
     assert {again.sampling, again.step} - {None} <= {HOW, STEP}
-    results = run(SMALL[name], SOME, again, Reads(rule=noisy), sampling=again.sampling or HOW, step=again.step or STEP)
+    results = run(
+        SMALL[name],
+        SOME,
+        again,
+        Reads(rule=noisy),
+        sampling=again.sampling or HOW,
+        step=again.step or STEP,
+    )
     assert timeless(results) == whole
     assert sorted(prompt.text for prompt in again.prompts) == [prompt.text for prompt in SOME]
     # The seed is only a name of the draws.
     other = Sampling(max_tokens=33, temperature=0.7, seed=99)
     steps = Sampling(max_tokens=11, temperature=0.7, seed=99, stop=("\n",))
-    assert timeless(run(SMALL[name], SOME, again, Reads(rule=noisy), sampling=other, step=steps)) == whole
+    assert (
+        timeless(run(SMALL[name], SOME, again, Reads(rule=noisy), sampling=other, step=steps))
+        == whole
+    )
 
 
 @pytest.mark.parametrize("name", ["dvts", "step-rejection"])
-def test_what_the_policy_could_not_give_is_missing_at_the_same_places(name: str, tmp_path: Path) -> None:
-    """The first of the prompt's samples failed, the next did not; behind a step the second failed."""
+def test_what_the_policy_could_not_give_is_missing_at_the_same_places(
+    name: str, tmp_path: Path
+) -> None:
+    """The first of the prompt's samples failed, the next did not; behind a step the second
+    failed."""
     path = tmp_path / "record.jsonl"
     fails = Backwards(Policy(), fails=lambda prefix: prefix.first == bool(prefix.steps))
     whole = recorded(path, name, policy=fails)
     assert any(one["spent"].missing for one in whole)
     assert all(one["responses"] for one in whole)
-    again = run(SMALL[name], SOME, ReplayGenerator.of_file(path), Reads(rule=noisy), sampling=HOW, step=STEP)
+    again = run(
+        SMALL[name], SOME, ReplayGenerator.of_file(path), Reads(rule=noisy), sampling=HOW, step=STEP
+    )
     assert timeless(again) == whole
 
 
@@ -77,7 +99,9 @@ def test_another_strategy_on_the_same_candidates(tmp_path: Path) -> None:
     again = ReplayGenerator.of_file(tmp_path / "record.jsonl")
     assert (again.sampling, again.step) == (HOW, STEP)
     fresh = run(WeightedMajority(n=3), SOME, Policy(), Reads(rule=noisy), sampling=HOW)
-    assert timeless(run(WeightedMajority(n=3), SOME, again, Reads(rule=noisy), sampling=HOW)) == timeless(fresh)
+    assert timeless(
+        run(WeightedMajority(n=3), SOME, again, Reads(rule=noisy), sampling=HOW)
+    ) == timeless(fresh)
 
 
 def test_a_search_that_turns_elsewhere_finds_nothing_there(tmp_path: Path) -> None:
@@ -99,7 +123,9 @@ def test_a_search_that_turns_elsewhere_finds_nothing_there(tmp_path: Path) -> No
 def test_more_than_there_is(tmp_path: Path) -> None:
     recorded(tmp_path / "record.jsonl", "best-of-n")
     again = ReplayGenerator.of_file(tmp_path / "record.jsonl")
-    for result in run(BestOfN(n=10), [*SOME, Prompt.of("never asked")], again, FakeScorer(), sampling=HOW):
+    for result in run(
+        BestOfN(n=10), [*SOME, Prompt.of("never asked")], again, FakeScorer(), sampling=HOW
+    ):
         known = result.group.prompt in SOME
         assert (result.spent.samples, result.spent.missing) == ((4, 6) if known else (0, 10))
         assert (result.choice is not None) == known
@@ -114,7 +140,9 @@ def test_more_than_there_is(tmp_path: Path) -> None:
         (Sampling(max_tokens=33, temperature=0.7, stop=("x",)), r"stop=\('x',\)"),
     ],
 )
-def test_other_settings_are_refused_by_what_there_is(tmp_path: Path, other: Sampling, named: str) -> None:
+def test_other_settings_are_refused_by_what_there_is(
+    tmp_path: Path, other: Sampling, named: str
+) -> None:
     recorded(tmp_path / "record.jsonl", "best-of-n")
     again = ReplayGenerator.of_file(tmp_path / "record.jsonl")
     with pytest.raises(BackendError, match=named) as error:
@@ -140,7 +168,13 @@ def pool(*texts: str, prompt: Prompt = SOME[0]) -> Group:
 def test_a_pool_of_whole_responses() -> None:
     again = ReplayGenerator([pool("1", "22", "333"), pool("4", "55", prompt=SOME[1])])
     assert again.prompts == SOME[:2]
-    results = run(BestOfN(n=2), SOME[:3], again, FakeScorer(), sampling=Sampling(max_tokens=1, temperature=0.1))
+    results = run(
+        BestOfN(n=2),
+        SOME[:3],
+        again,
+        FakeScorer(),
+        sampling=Sampling(max_tokens=1, temperature=0.1),
+    )
     assert [text(r) for r in results] == ["22", "55", None]
     assert [r.spent.missing for r in results] == [0, 0, 2]
     assert results[0].spent.generated_tokens is None  # nobody counted them

@@ -19,7 +19,8 @@ from tests.search.toys import ANSWER, Policy, Tree, Written, noisy, prompts, tex
 NOISY = FakeScorer(rule=noisy)
 
 
-# --- dvts --------------------------------------------------------------------------------------------------------
+# --- dvts
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_first_subtrees_are_a_smaller_search() -> None:
@@ -36,19 +37,24 @@ def test_the_first_subtrees_are_a_smaller_search() -> None:
 
 
 def test_subtrees_draw_samples_of_their_own() -> None:
-    """Of the prompt, subtree t gets samples t * width and on; and each goes on from its own best."""
+    """Of the prompt, subtree t gets samples t * width and on; and each goes on from its own
+    best."""
     (prompt,) = prompts(1)
     (result,) = run(Dvts(n=6, width=2), [prompt], policy := Policy(depth=2), NOISY)
     first = [number for _, steps, number, _ in policy.asked if not steps]
     assert first == [0, 1, 2, 3, 4, 5]
     drawn = [policy.one(Prefix(prompt), k, Sampling(stop=("\n\n",))) for k in range(6)]
-    best = [max(drawn[2 * t : 2 * t + 2], key=lambda response: noisy(prompt, response)).steps for t in range(3)]
+    best = [
+        max(drawn[2 * t : 2 * t + 2], key=lambda response: noisy(prompt, response)).steps
+        for t in range(3)
+    ]
     assert [r.steps[:1] for r in result.group.responses] == [best[t] for t in (0, 0, 1, 1, 2, 2)]
     assert [r.meta["subtree"] for r in result.group.responses] == [0, 0, 1, 1, 2, 2]
 
 
 def test_one_early_favourite_does_not_take_every_subtree() -> None:
-    """A text that the scorer loves at its first step and no more fills a beam, but one subtree alone."""
+    """A text that the scorer loves at its first step and no more fills a beam, but one subtree
+    alone."""
     loved = Policy().one(Prefix(prompts(1)[0]), 3, Sampling(stop=("\n\n",))).text
 
     def rule(_: Prompt, response: Response) -> float:
@@ -66,16 +72,21 @@ def test_a_subtree_that_ends_early_waits_for_the_others() -> None:
 
         def one(self, prefix: Prefix, number: int, sampling: Sampling) -> Response:
             response = super().one(prefix, number, sampling)
-            return response.model_copy(update={"finished": response.finished or response.steps[0] == "0 "})
+            return response.model_copy(
+                update={"finished": response.finished or response.steps[0] == "0 "}
+            )
 
     tree = Uneven(branching=4, depth=3)
-    likes = FakeScorer(rule=lambda _, response: -float(response.steps[0]) - len(response.steps) / 100)
+    likes = FakeScorer(
+        rule=lambda _, response: -float(response.steps[0]) - len(response.steps) / 100
+    )
     (result,) = run(Dvts(n=4, width=2), prompts(1), tree, likes)
     assert [len(r.steps) for r in result.group.responses] == [1, 3, 3]
     assert text(result) == "0 "
 
 
-# --- step by step rejection --------------------------------------------------------------------------------------
+# --- step by step rejection
+# --------------------------------------------------------------------------------------
 
 
 def test_a_step_is_written_again_until_it_is_good_enough() -> None:
@@ -113,7 +124,8 @@ def test_solutions_side_by_side_try_apart() -> None:
     assert [r.text for r in result.group.responses] == ["0 ", "3 "]
 
 
-# --- best first --------------------------------------------------------------------------------------------------
+# --- best first
+# --------------------------------------------------------------------------------------------------
 
 
 def test_best_first_returns_to_what_it_left() -> None:
@@ -145,12 +157,19 @@ def test_best_first_continues_a_text_once() -> None:
             new = {"": ["a", "ab"][number % 2], "a": "b", "ab": "c"}["".join(prefix.steps)]
             return Response(steps=(*prefix.steps, new), finished=new == "c")
 
-    (result,) = run(BestFirst(each=2, expansions=9, finished=9), prompts(1), policy := Meets(), FakeScorer())
-    assert sorted("".join(steps) for _, steps, number, _ in policy.asked if number == 0) == ["", "a", "ab"]
+    (result,) = run(
+        BestFirst(each=2, expansions=9, finished=9), prompts(1), policy := Meets(), FakeScorer()
+    )
+    assert sorted("".join(steps) for _, steps, number, _ in policy.asked if number == 0) == [
+        "",
+        "a",
+        "ab",
+    ]
     assert [r.text for r in result.group.responses] == ["abc"]
 
 
-# --- all of them -------------------------------------------------------------------------------------------------
+# --- all of them
+# -------------------------------------------------------------------------------------------------
 
 
 def test_what_ends_early_keeps_its_place_and_is_chosen_by_its_score() -> None:
@@ -162,7 +181,9 @@ def test_what_ends_early_keeps_its_place_and_is_chosen_by_its_score() -> None:
             return Response(steps=steps, finished=steps[0] == "0 " or len(steps) == 3)
 
     for early, chosen in ((0.9, "0 "), (0.2, "1 1 1 ")):
-        judge = FakeScorer(rule=lambda _, r, e=early: e if r.text == "0 " else 0.5 + 0.01 * r.text.count("1"))  # type: ignore[misc]
+        judge = FakeScorer(
+            rule=lambda _, r, e=early: e if r.text == "0 " else 0.5 + 0.01 * r.text.count("1")
+        )  # type: ignore[misc]
         for search in (Beam(n=4, width=2), BestFirst(each=2, expansions=9, finished=9)):
             (result,) = run(search, prompts(1), Short(), judge)
             assert text(result) == chosen
@@ -174,10 +195,14 @@ def test_a_finished_beam_takes_a_place_for_good() -> None:
 
         def one(self, prefix: Prefix, number: int, sampling: Sampling) -> Response:
             response = super().one(prefix, number, sampling)
-            return response.model_copy(update={"finished": response.finished or response.steps == ("0 ",)})
+            return response.model_copy(
+                update={"finished": response.finished or response.steps == ("0 ",)}
+            )
 
     tree = Early(branching=2, depth=4)
-    (result,) = run(Beam(n=4, width=2), prompts(1), tree, FakeScorer(rule=lambda _, r: float(r.text.count("0"))))
+    (result,) = run(
+        Beam(n=4, width=2), prompts(1), tree, FakeScorer(rule=lambda _, r: float(r.text.count("0")))
+    )
     # Two beams at first, then one beside it.
     assert [steps for _, steps, number, _ in tree.asked if number == 0] == [
         (),
@@ -223,17 +248,21 @@ def test_no_more_steps_than_allowed() -> None:
 
 @pytest.mark.parametrize("how", ["best", "majority", "weighted"])
 def test_the_ways_to_choose(how: str) -> None:
-    """Leaves by score: 5 (.9), 6 (.5), 6 (.45), 7 (.2): the best is 5, the vote is 6, and .95 of weights is 6, too;
-    with .1 less for the 6s, it is 5."""
+    """Leaves by score: 5 (.9), 6 (.5), 6 (.45), 7 (.2): the best is 5, the vote is 6, and .95 of
+    weights is 6, too; with .1 less for the 6s, it is 5."""
 
     class Leaves(Written):
         def one(self, prefix: Prefix, number: int, sampling: Sampling) -> Response:
             return Response(steps=(f"{'abcd'[number]} so {'5667'[number]}",))
 
     scores = {"a": 0.9, "b": 0.5, "c": 0.45, "d": 0.2}
-    for less, chosen in ((0.0, {"best": "a", "majority": "b", "weighted": "b"}),
-                         (0.1, {"best": "a", "majority": "b", "weighted": "a"})):  # fmt: skip
-        judge = FakeScorer(rule=lambda _, r, x=less: scores[r.text[0]] - (x if "6" in r.text else 0))  # type: ignore[misc]
+    for less, chosen in (
+        (0.0, {"best": "a", "majority": "b", "weighted": "b"}),
+        (0.1, {"best": "a", "majority": "b", "weighted": "a"}),
+    ):
+        judge = FakeScorer(
+            rule=lambda _, r, x=less: scores[r.text[0]] - (x if "6" in r.text else 0)
+        )  # type: ignore[misc]
         for search in (
             Beam(n=4, width=4, pick=how, answers=ANSWER),  # type: ignore[arg-type]
             Dvts(n=4, width=4, pick=how, answers=ANSWER),  # type: ignore[arg-type]
@@ -248,5 +277,8 @@ def test_the_ways_to_choose(how: str) -> None:
 @pytest.mark.parametrize(("n", "width"), [(7, 4), (16, 3), (5, 2), (4, 3)])
 def test_subtrees_that_do_not_come_to_n_are_refused(n: int, width: int) -> None:
     drawn = n // width * width
-    with pytest.raises(ConfigError, match=f"n {n} is no multiple of width {width}: .* would draw {drawn}; give such"):
+    with pytest.raises(
+        ConfigError,
+        match=f"n {n} is no multiple of width {width}: .* would draw {drawn}; give such",
+    ):
         Dvts(n=n, width=width)

@@ -1,4 +1,5 @@
-"""With a scorer that knows the truth a search finds what there is; with one that knows nothing, no truth leaks."""
+"""With a scorer that knows the truth a search finds what there is; with one that knows nothing, no
+truth leaks."""
 
 import hashlib
 from collections.abc import Sequence
@@ -25,7 +26,17 @@ from assay.search.step_rejection import StepRejection
 from assay.search.weighted_majority import WeightedMajority
 from assay.testing import FakeScorer
 from assay.types import Group, Prompt, Response, Score
-from tests.search.toys import ANSWER, SMALL, Drawn, Policy, Tree, Written, prompts, still_right, text
+from tests.search.toys import (
+    ANSWER,
+    SMALL,
+    Drawn,
+    Policy,
+    Tree,
+    Written,
+    prompts,
+    still_right,
+    text,
+)
 
 KNOWS = FakeScorer(rule=lambda _, response: float(still_right(response.steps)))
 FLAT = FakeScorer(rule=lambda *_: 0.5)
@@ -139,8 +150,8 @@ ROUNDS: dict[str, Search] = {
 
 @pytest.mark.parametrize("name", ROUNDS)
 def test_no_child_is_favoured(name: str) -> None:
-    """Where all texts are equal, each of the eight leaves is chosen as often: also the first child's first child's
-    first."""
+    """Where all texts are equal, each of the eight leaves is chosen as often: also the first
+    child's first child's first."""
     results = run(ROUNDS[name], prompts(200), Tree(branching=2, depth=3), FLAT)
     for place in range(3):
         assert near([(text(r) or "").split()[place] == "0" for r in results], 1 / 2)
@@ -159,12 +170,22 @@ def test_a_walk_favours_no_child(prior: Any) -> None:
 
 @pytest.mark.parametrize(
     "search",
-    [BestOfN(), BestOfPoisson(), Pessimism(), RegularisedBestOfN(), SoftBestOfN(), Majority(), WeightedMajority()],
+    [
+        BestOfN(),
+        BestOfPoisson(),
+        Pessimism(),
+        RegularisedBestOfN(),
+        SoftBestOfN(),
+        Majority(),
+        WeightedMajority(),
+    ],
 )
 def test_no_sample_is_favoured(search: Any) -> None:
     """Of five that are equal but for their answers, the first is chosen once in five."""
     scores = [Score(value=0.5)] * 5
-    some = [Group(prompt=prompt, responses=tuple(map(Response.of, "12345"))) for prompt in prompts(1000)]
+    some = [
+        Group(prompt=prompt, responses=tuple(map(Response.of, "12345"))) for prompt in prompts(1000)
+    ]
     chosen = [search.choose(group, scores) for group in some]
     for place in range(5):
         assert near([choice == place for choice in chosen], 1 / 5)
@@ -175,16 +196,24 @@ def test_rejection_favours_no_sample() -> None:
     assert near([choice == 0 for choice in chosen], 1 / 3)
 
 
-@pytest.mark.parametrize("search", [Majority(n=2, answers=ANSWER), WeightedMajority(n=2, answers=ANSWER)])
+@pytest.mark.parametrize(
+    "search", [Majority(n=2, answers=ANSWER), WeightedMajority(n=2, answers=ANSWER)]
+)
 def test_a_vote_of_two_is_a_coin(search: Search) -> None:
-    """Two samples that are right with chance p: both are with p**2, and of two that differ half are chosen: p."""
+    """Two samples that are right with chance p: both are with p**2, and of two that differ half are
+    chosen: p."""
     results = run(search, prompts(300), Policy(right=0.6, depth=1), FLAT)
     assert near([is_right(r.group.prompt, text(r)) for r in results], 0.6)
 
 
-@pytest.mark.parametrize("search", [Majority(n=5, answers=ANSWER), WeightedMajority(n=5, answers=ANSWER)])
+@pytest.mark.parametrize(
+    "search", [Majority(n=5, answers=ANSWER), WeightedMajority(n=5, answers=ANSWER)]
+)
 @pytest.mark.parametrize(("right", "chance"), [(0.5, 0.5), (0.7, 0.83692)])
-def test_a_vote_amplifies_what_the_policy_prefers(search: Search, right: float, chance: float) -> None:
-    """Of five votes three at least: 10 p^3 q^2 + 5 p^4 q + p^5. What is as likely as not stays at one half."""
+def test_a_vote_amplifies_what_the_policy_prefers(
+    search: Search, right: float, chance: float
+) -> None:
+    """Of five votes three at least: 10 p^3 q^2 + 5 p^4 q + p^5. What is as likely as not stays at
+    one half."""
     results = run(search, prompts(250), Policy(right=right, depth=1), FLAT)
     assert near([is_right(r.group.prompt, text(r)) for r in results], chance)

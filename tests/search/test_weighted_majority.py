@@ -32,7 +32,9 @@ def scores(*values: float | None) -> list[Score | Unscored]:
         ((), (), None),
     ],
 )
-def test_choose(texts: tuple[str, ...], values: tuple[float | None, ...], choice: int | None) -> None:
+def test_choose(
+    texts: tuple[str, ...], values: tuple[float | None, ...], choice: int | None
+) -> None:
     assert WeightedMajority().choose(group(*texts), scores(*values)) == choice
 
 
@@ -42,7 +44,9 @@ def test_brute_force(votes: list[tuple[str, int | None]]) -> None:
     pool = group(*(answer for answer, _ in votes))
     row = scores(*(None if weight is None else weight / 8 for _, weight in votes))
     choice = WeightedMajority().choose(pool, row)
-    sums = {a: sum(w for b, w in votes if a == b and w is not None) for a, w in votes if w is not None}
+    sums = {
+        a: sum(w for b, w in votes if a == b and w is not None) for a, w in votes if w is not None
+    }
     assert (choice is None) == (not sums)
     if choice is not None:
         answer, weight = votes[choice]
@@ -76,4 +80,9 @@ def test_equal_weights_are_a_plain_majority() -> None:
 
 def test_negative_scores_are_refused_in_a_search_too() -> None:
     with pytest.raises(ConfigError, match="logits are not votes"):
-        run(WeightedMajority(n=2), [Prompt.of("q")], FakeGenerator(), FakeScorer(rule=lambda *_: -0.5))
+        run(
+            WeightedMajority(n=2),
+            [Prompt.of("q")],
+            FakeGenerator(),
+            FakeScorer(rule=lambda *_: -0.5),
+        )

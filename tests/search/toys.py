@@ -57,7 +57,8 @@ def way(sampling: Sampling) -> str:
 
 @dataclass
 class Written:
-    """A generator by a function of prefix, number and settings, which notes what it was asked for, one by one."""
+    """A generator by a function of prefix, number and settings, which notes what it was asked for,
+    one by one."""
 
     asked: list[Asked] = field(default_factory=list, kw_only=True)
 
@@ -66,7 +67,9 @@ class Written:
 
     def samples(self, prefix: Prefix, sampling: Sampling) -> list[Response]:
         numbers = range(prefix.first, prefix.first + sampling.n)
-        self.asked += [(prefix.prompt.text, prefix.steps, number, way(sampling)) for number in numbers]
+        self.asked += [
+            (prefix.prompt.text, prefix.steps, number, way(sampling)) for number in numbers
+        ]
         return [self.one(prefix, number, sampling) for number in numbers]
 
     def one(self, prefix: Prefix, number: int, sampling: Sampling) -> Response:
@@ -75,7 +78,8 @@ class Written:
 
 @dataclass
 class Tree(Written):
-    """Sample k of a prefix is its child k, and k + branching again; whole, it is the k-th leaf below."""
+    """Sample k of a prefix is its child k, and k + branching again; whole, it is the k-th leaf
+    below."""
 
     branching: int = 2
     depth: int = 3
@@ -100,8 +104,8 @@ class Tree(Written):
 
 @dataclass
 class Policy(Written):
-    """Writes steps "+1234 " with a chance of `right`, else "-1234 "; after `depth` of them the answer, 11 where all are
-    "+" and 1 where not. No two texts are the same."""
+    """Writes steps "+1234 " with a chance of `right`, else "-1234 "; after `depth` of them the
+    answer, 11 where all are "+" and 1 where not. No two texts are the same."""
 
     right: float = 0.7
     depth: int = 3
@@ -110,7 +114,9 @@ class Policy(Written):
     def one(self, prefix: Prefix, number: int, sampling: Sampling) -> Response:
         likely = sampling.temperature == 0
         draw = "likeliest" if likely else number
-        rng = random.Random(repr((self.seed, sampling.seed, prefix.prompt.text, prefix.steps, draw, way(sampling))))
+        rng = random.Random(
+            repr((self.seed, sampling.seed, prefix.prompt.text, prefix.steps, draw, way(sampling)))
+        )
         steps = list(prefix.steps)
         while True:
             good = self.right >= 0.5 if likely else rng.random() < self.right
@@ -142,7 +148,9 @@ def still_right(steps: Sequence[str]) -> bool:
 class Reads:
     """Scores by a rule, and counts a text's characters and one more as the tokens that it reads."""
 
-    rule: Callable[[Prompt, Response], float | None] = lambda _, response: float(still_right(response.steps))
+    rule: Callable[[Prompt, Response], float | None] = lambda _, response: float(
+        still_right(response.steps)
+    )
     tokens_read: int = 0
     asked: list[tuple[str, Response]] = field(default_factory=list)
 
@@ -199,12 +207,15 @@ class Fails:
 
 @dataclass
 class Backwards:
-    """A generator that hands over its prefixes' samples one by one, the last first; where `fails` says so, none."""
+    """A generator that hands over its prefixes' samples one by one, the last first; where `fails`
+    says so, none."""
 
     inner: Written
     fails: Callable[[Prefix], bool] = lambda _: False
 
-    def stream(self, prefixes: Sequence[Prefix], sampling: Sampling) -> Iterator[tuple[int, list[Response] | Unscored]]:
+    def stream(
+        self, prefixes: Sequence[Prefix], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Response] | Unscored]]:
         for i in reversed(range(len(prefixes))):
             prefix = prefixes[i]
             yield i, GONE if self.fails(prefix) else self.inner.samples(prefix, sampling)

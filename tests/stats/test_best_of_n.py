@@ -40,13 +40,17 @@ def test_a_perfect_scorer_gets_pass_at_n():
     for n in (1, 2, 5, 18, 20):
         wanted = [1 - comb(20 - w, n) / comb(20, n) for w in right.sum(axis=1)]
         assert best_of_n(right, right, n) == pytest.approx(wanted, abs=1e-12)
-        assert oracle_curve(right, [n], resamples=10)[0].estimate.value == pytest.approx(np.mean(wanted))
+        assert oracle_curve(right, [n], resamples=10)[0].estimate.value == pytest.approx(
+            np.mean(wanted)
+        )
 
 
 def test_large_pools_do_not_overflow():
     found = best_of_n(np.arange(5000)[None], np.arange(5000)[None] / 5000, [1, 100, 5000])[0]
     # The expected largest of n from 0..N-1 is n(N + 1)/(n + 1) - 1.
-    assert found == pytest.approx([(n * 5001 / (n + 1) - 1) / 5000 for n in (1, 100, 5000)], abs=1e-9)
+    assert found == pytest.approx(
+        [(n * 5001 / (n + 1) - 1) / 5000 for n in (1, 100, 5000)], abs=1e-9
+    )
 
 
 def test_indifferent_to_order_and_to_monotone_changes_of_the_proxy():
@@ -54,7 +58,9 @@ def test_indifferent_to_order_and_to_monotone_changes_of_the_proxy():
     proxy, gold = rng.integers(0, 6, size=(4, 16)).astype(float), rng.random((4, 16))
     order = rng.permutation(16)
     wanted = best_of_n(proxy, gold, [2, 7])
-    np.testing.assert_allclose(best_of_n(proxy[:, order], gold[:, order], [2, 7]), wanted, atol=1e-12)
+    np.testing.assert_allclose(
+        best_of_n(proxy[:, order], gold[:, order], [2, 7]), wanted, atol=1e-12
+    )
     np.testing.assert_allclose(best_of_n(np.exp(proxy) - 3, gold, [2, 7]), wanted, atol=1e-12)
 
 
@@ -82,7 +88,8 @@ def test_curve_of_nothing():
 
 
 def test_unbiased_against_fresh_samples():
-    """The estimate from a pool of 16 is that of drawing four from the source, within four standard errors."""
+    """The estimate from a pool of 16 is that of drawing four from the source, within four standard
+    errors."""
     rng = np.random.default_rng(2)
     gold = rng.normal(size=(4000, 16))
     proxy = gold + rng.normal(size=gold.shape)
@@ -96,7 +103,9 @@ def test_curve_interval_covers():
     rng, hits = np.random.default_rng(3), 0
     for seed in range(200):
         right = (rng.random((100, 8)) < rng.random((100, 1))).astype(float)
-        point = best_of_n_curve(rng.random((100, 8)), right, [4], resamples=400, seed=seed)[0].estimate
+        point = best_of_n_curve(rng.random((100, 8)), right, [4], resamples=400, seed=seed)[
+            0
+        ].estimate
         hits += point.low <= 0.5 <= point.high
     assert abs(hits / 200 - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 200)
 
@@ -113,5 +122,7 @@ def test_pad_pools():
 
 
 def test_a_prompt_with_nothing_scored_is_left_out_and_does_not_count_as_0() -> None:
-    (point,) = best_of_n_curve([[np.nan, np.nan], [1.0, 2.0]], [[1.0, 1.0], [0.0, 1.0]], [1], resamples=10)
+    (point,) = best_of_n_curve(
+        [[np.nan, np.nan], [1.0, 2.0]], [[1.0, 1.0], [0.0, 1.0]], [1], resamples=10
+    )
     assert (point.estimate.value, point.estimate.n) == (0.5, 1)

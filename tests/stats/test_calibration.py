@@ -43,8 +43,12 @@ def test_equal_count_bins_hold_equal_counts():
 
 def test_reliability_by_hand():
     low, high = reliability([0.2, 0.4, 0.6, 0.9], [0, 1, 1, 1], bins=2)
-    assert (low.low, low.high, low.predicted, low.observed.value) == pytest.approx((0.2, 0.4, 0.3, 0.5))
-    assert (high.low, high.high, high.predicted, high.observed.value) == pytest.approx((0.6, 0.9, 0.75, 1.0))
+    assert (low.low, low.high, low.predicted, low.observed.value) == pytest.approx(
+        (0.2, 0.4, 0.3, 0.5)
+    )
+    assert (high.low, high.high, high.predicted, high.observed.value) == pytest.approx(
+        (0.6, 0.9, 0.75, 1.0)
+    )
 
 
 def test_ece_interval_holds_its_value_and_the_ruler_is_what_calibration_shows():
@@ -90,15 +94,24 @@ def test_without_intercept_the_order_in_pairs_does_not_matter():
     logits, y = planted(300, 0.8, 0)
     flip = np.arange(300) % 3 == 0
     one = calibration_slope(logits, y, intercept=False)
-    other = calibration_slope(np.where(flip, -logits, logits), np.where(flip, 1 - y, y), intercept=False)
+    other = calibration_slope(
+        np.where(flip, -logits, logits), np.where(flip, 1 - y, y), intercept=False
+    )
     assert one.slope.value == pytest.approx(other.slope.value)
     assert one.intercept.value == 0
-    assert calibration_slope(5 * logits, y, intercept=False).slope.value == pytest.approx(one.slope.value / 5)
+    assert calibration_slope(5 * logits, y, intercept=False).slope.value == pytest.approx(
+        one.slope.value / 5
+    )
 
 
 @pytest.mark.parametrize(
     ("logits", "labels"),
-    [([-2.0, -1.0, 1.0, 2.0], [0, 0, 1, 1]), ([1.0, 2.0, 3.0], [1, 1, 1]), ([1.0, 1.0, 1.0], [0, 1, 1]), ([], [])],
+    [
+        ([-2.0, -1.0, 1.0, 2.0], [0, 0, 1, 1]),
+        ([1.0, 2.0, 3.0], [1, 1, 1]),
+        ([1.0, 1.0, 1.0], [0, 1, 1]),
+        ([], []),
+    ],
 )
 def test_no_finite_fit_is_said(logits, labels):
     found = calibration_slope(logits, labels)

@@ -1,7 +1,8 @@
-"""Every interval that is called 95 % holds the truth, at 5, 10, 20 and 100 units, in worlds whose truth is known.
+"""Every interval that is called 95 % holds the truth, at 5, 10, 20 and 100 units, in worlds whose
+truth is known.
 
-The worlds are those of `bench.coverage`, which has the whole table; here are as many repetitions as a test can pay for,
-with fixed seeds, and what is asked leaves 2.5 standard errors of them.
+The worlds are those of `bench.coverage`, which has the whole table; here are as many repetitions as
+a test can pay for, with fixed seeds, and what is asked leaves 2.5 standard errors of them.
 """
 
 import math
@@ -11,7 +12,8 @@ from bench.coverage import measure
 from bench.coverage_worlds import WORLDS
 
 LEAST = {5: 0.80, 10: 0.86, 20: 0.92, 100: 0.92}
-"""Below 20 units Student's interval of skewed and of discrete values covers less, and no interval is better."""
+"""Below 20 units Student's interval of skewed and of discrete values covers less, and no interval
+is better."""
 REPS = {
     "means": 260,
     "clustered_means": 500,
@@ -43,7 +45,9 @@ def test_intervals_cover(world):
             error = math.sqrt(least * (1 - least) / cell.given)
             assert cell.coverage >= least - 2.5 * error, f"{name} at n = {n}: {cell.text}"
             # Coverage is not bought by width: rare events and the sum of ten bins' noise cost most.
-            assert n < 100 or cell.width < 2.6 or math.isnan(cell.width), f"{name} at n = {n}: {cell.text}"
+            assert n < 100 or cell.width < 2.6 or math.isnan(cell.width), (
+                f"{name} at n = {n}: {cell.text}"
+            )
 
 
 def test_every_world_is_tested():

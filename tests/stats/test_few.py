@@ -90,7 +90,9 @@ def test_rows_that_separate_leave_room():
     assert 0.9 < more.low < 1
     # Copies within a prompt are no more rows.
     copies = auroc(
-        np.repeat(np.arange(10.0), 9), np.repeat(np.r_[np.zeros(5), np.ones(5)], 9), clusters=np.arange(90) // 9
+        np.repeat(np.arange(10.0), 9),
+        np.repeat(np.r_[np.zeros(5), np.ones(5)], 9),
+        clusters=np.arange(90) // 9,
     )
     assert copies.low == pytest.approx(found.low, abs=0.03)
 
@@ -104,7 +106,9 @@ def test_the_interval_of_a_mean_is_at_least_students():
     assert x.mean() - found.low <= 2 * half + 1e-12
     assert found.high - x.mean() <= 2 * half + 1e-12
     three, seeds = mean(x[:3]), student(x[:3])
-    assert (three.value, three.low, three.high) == pytest.approx((seeds.value, seeds.low, seeds.high))
+    assert (three.value, three.low, three.high) == pytest.approx(
+        (seeds.value, seeds.low, seeds.high)
+    )
 
 
 def test_the_interval_of_a_mean_reaches_to_the_long_tail_and_turns_with_the_sign():
@@ -136,13 +140,16 @@ def test_a_prompt_that_holds_most_rows_costs_degrees_of_freedom():
 def test_draws_are_spread_by_students_factor():
     draws = np.array([1.0, 2.0, 3.0])
     factor = t.ppf(0.975, 4) / 1.959964 * math.sqrt(5 / 4)
-    np.testing.assert_allclose(widened(draws, 2.0, 5, 0.95), 2 + factor * np.array([-1, 0, 1]), rtol=1e-6)
+    np.testing.assert_allclose(
+        widened(draws, 2.0, 5, 0.95), 2 + factor * np.array([-1, 0, 1]), rtol=1e-6
+    )
     assert np.isnan(widened(draws, 2.0, 1, 0.95)).all()
     np.testing.assert_allclose(widened(draws, 2.0, 100_000, 0.95), draws, rtol=1e-3)
 
 
 def test_rare_events_widen_wilsons_ends_from_twenty_trials_on():
-    """At .99 in 50, Wilson's interval of two failures begins at .011: with it, coverage would be 91 %."""
+    """At .99 in 50, Wilson's interval of two failures begins at .011: with it, coverage would be 91
+    %."""
     assert wilson(48, 50).high > 0.99 > wilson(45, 50).high
     assert wilson(1, 50).low == pytest.approx(-math.log(0.95) / 50)
     assert round(wilson(2, 10).low, 3) == 0.057

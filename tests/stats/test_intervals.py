@@ -77,7 +77,9 @@ def test_statistic_of_rows():
     assert found.value == 10
     assert math.isnan(found.low)
     assert math.isnan(found.high)
-    turned = bootstrap(rows + np.eye(3, 2), statistic=lambda x: float(x[:, 1].sum() / x[:, 0].sum()))
+    turned = bootstrap(
+        rows + np.eye(3, 2), statistic=lambda x: float(x[:, 1].sum() / x[:, 0].sum())
+    )
     assert turned.low < turned.value < turned.high
 
 

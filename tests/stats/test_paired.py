@@ -25,7 +25,9 @@ def test_mcnemar_is_symmetric_and_ties_are_discordant():
 
 def test_mcnemar_rejects_no_more_often_than_it_says():
     rng = np.random.default_rng(0)
-    rejected = sum(mcnemar(rng.integers(0, 2, 80), rng.integers(0, 2, 80)).p_value <= 0.05 for _ in range(500))
+    rejected = sum(
+        mcnemar(rng.integers(0, 2, 80), rng.integers(0, 2, 80)).p_value <= 0.05 for _ in range(500)
+    )
     assert rejected / 500 < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 500)
 
 

@@ -16,7 +16,9 @@ def by_brute_force(scores, labels):
 def test_auroc_by_brute_force(levels):
     rng = np.random.default_rng(levels)
     scores, labels = rng.integers(0, levels, size=60), rng.integers(0, 2, size=60)
-    assert auroc(scores, labels, resamples=10).value == pytest.approx(by_brute_force(scores, labels), abs=1e-12)
+    assert auroc(scores, labels, resamples=10).value == pytest.approx(
+        by_brute_force(scores, labels), abs=1e-12
+    )
 
 
 def test_auroc_by_hand():
@@ -64,7 +66,8 @@ def test_one_class_has_no_area():
 
 
 @pytest.mark.parametrize(
-    ("scores", "labels"), [([math.nan, 1], [0, 1]), ([0, 1], [0, 2]), ([0, 1], [0]), ([0], [math.nan])]
+    ("scores", "labels"),
+    [([math.nan, 1], [0, 1]), ([0, 1], [0, 2]), ([0, 1], [0]), ([0], [math.nan])],
 )
 def test_refusals(scores, labels):
     with pytest.raises(DataError):

@@ -13,7 +13,8 @@ SCORES = np.array([[0.9, 0.2, 0.3, 0.8, 0.5, 0.1, 0.4], [0.6, 0.5, 0.2, 0.3, 0.7
 
 
 def by_brute_force(answers, right, weights, n):
-    """Mean over all subsets of the rightness of the answer with most votes, averaged over tied answers."""
+    """Mean over all subsets of the rightness of the answer with most votes, averaged over tied
+    answers."""
     outcomes = []
     for subset in combinations(range(len(answers)), n):
         votes, correct = {}, {}
@@ -22,7 +23,9 @@ def by_brute_force(answers, right, weights, n):
                 votes[answers[i]] = votes.get(answers[i], 0) + weights[i]
                 correct[answers[i]] = right[i]
         top = max(votes.values(), default=0)
-        outcomes.append(np.mean([correct[a] for a in votes if abs(votes[a] - top) < 1e-9]) if votes else 0)
+        outcomes.append(
+            np.mean([correct[a] for a in votes if abs(votes[a] - top) < 1e-9]) if votes else 0
+        )
     return np.mean(outcomes)
 
 
@@ -35,8 +38,11 @@ def test_votes_by_brute_force(weighted):
     else:
         points = majority_curve(ANSWERS, RIGHT, ns, draws=draws, resamples=10)
     for point in points:
-        wanted = np.mean([by_brute_force(ANSWERS[p], RIGHT[p], weights[p], point.n) for p in range(2)])
-        # Exact where there is nothing to draw, else within four standard errors of 2 x 4,000 draws in [0, 1].
+        wanted = np.mean(
+            [by_brute_force(ANSWERS[p], RIGHT[p], weights[p], point.n) for p in range(2)]
+        )
+        # Exact where there is nothing to draw, else within four standard errors of 2 x 4,000 draws
+        # in [0, 1].
         slack = 1e-9 if point.n in (1, 7) else 4 * 0.5 / np.sqrt(2 * draws)
         assert point.estimate.value == pytest.approx(wanted, abs=slack)
 
@@ -49,7 +55,9 @@ def test_the_whole_pool_needs_no_draws():
 
 def test_equal_scores_are_a_plain_majority():
     plain = majority_curve(ANSWERS, RIGHT, [2, 4], draws=50, resamples=10)
-    weighted = weighted_majority_curve(ANSWERS, RIGHT, np.full((2, 7), 0.3), [2, 4], draws=50, resamples=10)
+    weighted = weighted_majority_curve(
+        ANSWERS, RIGHT, np.full((2, 7), 0.3), [2, 4], draws=50, resamples=10
+    )
     assert [p.estimate.value for p in plain] == pytest.approx([p.estimate.value for p in weighted])
 
 
@@ -67,7 +75,9 @@ def test_unscored_votes_leave_the_pool_and_are_counted():
 
 
 def test_padding_is_not_a_vote_and_not_unscored():
-    points = majority_curve([["a", "b", None], ["a", "a", "b"]], [[1, 0, NAN], [1, 1, 0]], [1, 3], resamples=10)
+    points = majority_curve(
+        [["a", "b", None], ["a", "a", "b"]], [[1, 0, NAN], [1, 1, 0]], [1, 3], resamples=10
+    )
     assert points[0].estimate.value == pytest.approx((1 / 2 + 2 / 3) / 2)
     assert (points[1].estimate.n, points[1].estimate.unscored) == (1, 0)
 

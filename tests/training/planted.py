@@ -1,4 +1,5 @@
-"""Records with a truth that a tiny model can learn in seconds: what is asked for should be what is said."""
+"""Records with a truth that a tiny model can learn in seconds: what is asked for should be what is
+said."""
 
 import random
 from pathlib import Path
@@ -17,7 +18,10 @@ from tests.models import tiny
 
 
 def model(
-    trains: Literal["preference", "outcome", "process"] = "preference", *, max_length: int = 64, **shape: Any
+    trains: Literal["preference", "outcome", "process"] = "preference",
+    *,
+    max_length: int = 64,
+    **shape: Any,
 ) -> RewardModel:
     """Two layers, 32 wide; the same weights every time."""
     shape = {"hidden_size": 32, "intermediate_size": 64, "head_dim": 8} | shape
@@ -37,7 +41,9 @@ def implicit(
     shape = {"hidden_size": 32, "intermediate_size": 64, "head_dim": 8} | shape
     readout = READOUTS[trains].model_copy(update={"steps": "difference"})
     network = tiny.causal(**shape) if network is None else network
-    return wrap_implicit(network, tiny.tokenizer(), layout=Layout(max_length=max_length), readout=readout, beta=beta)
+    return wrap_implicit(
+        network, tiny.tokenizer(), layout=Layout(max_length=max_length), readout=readout, beta=beta
+    )
 
 
 def learned(model: ImplicitRewardModel) -> ImplicitRewardModel:
@@ -55,7 +61,10 @@ def preferences(count: int, seed: int = 0) -> list[Preference]:
     found = []
     for _ in range(count):
         word = "".join(rng.choices("abcd", k=rng.randint(1, 8)))
-        better, worse = Response.of(f"{word} yes"), Response.of(f"{word} no{'o' * rng.randint(0, 4)}")
+        better, worse = (
+            Response.of(f"{word} yes"),
+            Response.of(f"{word} no{'o' * rng.randint(0, 4)}"),
+        )
         pair = Preference(prompt=Prompt.of(f"q {word}"), responses=(better, worse), prefer=1.0)
         found.append(pair if rng.random() < 0.5 else pair.swap())
     return found
@@ -69,21 +78,29 @@ def steps(count: int, seed: int = 0) -> list[StepLabels]:
         right = [rng.random() < 0.5 for _ in range(rng.randint(1, 4))]
         texts = tuple(("yyy" if r else "nnn")[: rng.randint(1, 3)] + "\n" for r in right)
         labels = tuple(None if rng.random() < 1 / 7 else float(r) for r in right)
-        found.append(StepLabels(prompt=Prompt.of("go"), response=Response(steps=texts), labels=labels))
+        found.append(
+            StepLabels(prompt=Prompt.of("go"), response=Response(steps=texts), labels=labels)
+        )
     return found
 
 
 def outcomes(count: int, seed: int = 0) -> list[StepLabels]:
-    """Half of the responses are right; in every other one there is a "z", anywhere. Nothing is said of the steps."""
+    """Half of the responses are right; in every other one there is a "z", anywhere. Nothing is said
+    of the steps."""
     rng = random.Random(seed)
     found = []
     for i in range(count):
-        texts = ["".join(rng.choices("abcd", k=rng.randint(2, 5))) + "\n" for _ in range(rng.randint(3, 5))]
+        texts = [
+            "".join(rng.choices("abcd", k=rng.randint(2, 5))) + "\n"
+            for _ in range(rng.randint(3, 5))
+        ]
         if i % 2:
             step = rng.randrange(len(texts))
             letter = rng.randrange(len(texts[step]) - 1)
             texts[step] = texts[step][:letter] + "z" + texts[step][letter + 1 :]
-        found.append(StepLabels.outcome(Prompt.of("go"), Response(steps=tuple(texts)), float(i % 2 == 0)))
+        found.append(
+            StepLabels.outcome(Prompt.of("go"), Response(steps=tuple(texts)), float(i % 2 == 0))
+        )
     return found
 
 
@@ -120,7 +137,13 @@ def killed_then_resumed(out: Path, without_head: bool = False) -> None:
 
     torch.set_num_threads(1)
     settings = Settings(
-        epochs=3, batch_size=8, learning_rate=1e-3, eval_every=7, checkpoint_every=5, micro_tokens=256, seed=4
+        epochs=3,
+        batch_size=8,
+        learning_rate=1e-3,
+        eval_every=7,
+        checkpoint_every=5,
+        micro_tokens=256,
+        seed=4,
     )
     train(
         (implicit if without_head else model)(hidden_act="silu", attention_dropout=0.1),
@@ -139,12 +162,24 @@ def policy_killed_then_resumed(out: Path) -> None:
 
     torch.set_num_threads(1)
     fine_tune(
-        tiny.causal(hidden_size=32, intermediate_size=64, head_dim=8, hidden_act="silu", attention_dropout=0.1),
+        tiny.causal(
+            hidden_size=32,
+            intermediate_size=64,
+            head_dim=8,
+            hidden_act="silu",
+            attention_dropout=0.1,
+        ),
         tiny.tokenizer(),
         preferences(64),
         layout=Layout(max_length=64),
         settings=Settings(
-            epochs=3, batch_size=8, learning_rate=1e-3, eval_every=7, checkpoint_every=5, micro_tokens=128, seed=4
+            epochs=3,
+            batch_size=8,
+            learning_rate=1e-3,
+            eval_every=7,
+            checkpoint_every=5,
+            micro_tokens=128,
+            seed=4,
         ),
         out=out,
         held_out=preferences(16, seed=1),

@@ -56,7 +56,9 @@ def test_a_master_copy_takes_the_steps_of_pytorchs_adamw() -> None:
     optimiser = AdamW([ours], lr=1e-3, weight_decay=0.1)
     steps(optimiser, ours, 50)
     steps(torch.optim.AdamW([theirs], lr=1e-3, weight_decay=0.1), theirs, 50)
-    torch.testing.assert_close(optimiser.state[ours]["master"], theirs.detach(), rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(
+        optimiser.state[ours]["master"], theirs.detach(), rtol=1e-6, atol=1e-7
+    )
     assert torch.equal(ours.detach(), optimiser.state[ours]["master"].bfloat16())
 
 
@@ -76,7 +78,9 @@ def test_updates_below_the_last_bit_add_up() -> None:
         # 1/256 is the last bit at 1, and each step is a fortieth of it.
         settings: dict[str, Any] = {"lr": 1e-4, "weight_decay": 0.0}
         chosen = torch.optim.AdamW if name == "nearest" else AdamW
-        optimiser = chosen([parameter], **settings, **({} if name == "nearest" else {"bf16_update": name}))
+        optimiser = chosen(
+            [parameter], **settings, **({} if name == "nearest" else {"bf16_update": name})
+        )
         for _ in range(200):
             parameter.grad = torch.ones_like(parameter)
             optimiser.step()
@@ -107,7 +111,14 @@ def test_a_model_in_bf16_goes_the_way_of_one_in_fp32(how: Bf16Update, tmp_path: 
     # From the same weights; what a forward pass in bf16 rounds is left.
     runs = {"fp32": (half().float(), SLOW), how: (half(), replace(SLOW, bf16_update=how))}
     full, low = (
-        train(model, records, loss=BradleyTerry(), settings=settings, out=tmp_path / name, progress=False)
+        train(
+            model,
+            records,
+            loss=BradleyTerry(),
+            settings=settings,
+            out=tmp_path / name,
+            progress=False,
+        )
         for name, (model, settings) in runs.items()
     )
     assert low.losses == pytest.approx(full.losses, abs=0.06)
@@ -153,7 +164,9 @@ def test_a_run_in_bf16_that_was_killed_resumes_exactly(
 def test_a_policy_in_bf16_is_taught(how: Bf16Update, tmp_path: Path) -> None:
     losses = {}
     for dtype in (torch.float32, torch.bfloat16):
-        settings = replace(SLOW, bf16_update=how if dtype == torch.bfloat16 else "master", learning_rate=1e-4)
+        settings = replace(
+            SLOW, bf16_update=how if dtype == torch.bfloat16 else "master", learning_rate=1e-4
+        )
         done = fine_tune(
             tiny.causal().to(dtype),
             tiny.tokenizer(),
@@ -167,10 +180,14 @@ def test_a_policy_in_bf16_is_taught(how: Bf16Update, tmp_path: Path) -> None:
     assert losses[torch.bfloat16] == pytest.approx(losses[torch.float32], abs=0.02)
     # The fall, of which nothing would be left if updates were lost.
     first, last = losses[torch.bfloat16][0], losses[torch.bfloat16][-1]
-    assert first - last == pytest.approx(losses[torch.float32][0] - losses[torch.float32][-1], rel=0.2)
+    assert first - last == pytest.approx(
+        losses[torch.float32][0] - losses[torch.float32][-1], rel=0.2
+    )
 
 
-def test_what_cannot_be_trained_or_does_nothing_is_refused_before_the_first_step(tmp_path: Path) -> None:
+def test_what_cannot_be_trained_or_does_nothing_is_refused_before_the_first_step(
+    tmp_path: Path,
+) -> None:
     records = planted.preferences(8)
     more: dict[str, Any] = {"loss": BradleyTerry(), "progress": False}
     stochastic = replace(SLOW, bf16_update="stochastic")
@@ -198,4 +215,7 @@ def test_memory_is_counted_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture
     assert said in capsys.readouterr().err
     summary = json.loads((tmp_path / "training.json").read_text())
     assert summary["trained_parameters"] == count
-    assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])["bytes_per_parameter"] == 16
+    assert (
+        json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])["bytes_per_parameter"]
+        == 16
+    )

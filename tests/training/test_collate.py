@@ -28,7 +28,9 @@ P = Prompt.of("q")
 def test_preferences() -> None:
     model = planted.model()
     pairs = [
-        Preference(prompt=P, responses=(Response.of("a"), Response.of("bcd")), prefer=0.7, margin=2.0),
+        Preference(
+            prompt=P, responses=(Response.of("a"), Response.of("bcd")), prefer=0.7, margin=2.0
+        ),
         Preference(prompt=P, responses=(Response.of("a"), Response.of("b")), prefer=0.0),
     ]
     examples, dropped = encode(pairs, model.encoder, BradleyTerry())
@@ -47,12 +49,17 @@ def test_rankings_of_unlike_sizes_leave_absent_responses_out() -> None:
     model = planted.model()
     two = Ranking(prompt=P, responses=(Response.of("a"), Response.of("b")), grades=(1.0, 2.0))
     three = Ranking(prompt=P, responses=tuple(map(Response.of, "abc")), grades=(3.0, 1.0, 2.0))
-    part = collate(encode([two, three], model.encoder, PlackettLuce())[0], PlackettLuce(), model.pad_id)
+    part = collate(
+        encode([two, three], model.encoder, PlackettLuce())[0], PlackettLuce(), model.pad_id
+    )
     assert len(part.batch.ids_B_T) == 5
     assert part.mask_G_R_S[..., 0].tolist() == [[True, True, False], [True, True, True]]
     assert part.targets[0, :2].tolist() == [1.0, 2.0]
     assert part.targets[0, 2].isnan()
-    assert part.values(torch.arange(5.0)[:, None])[..., 0].tolist() == [[0.0, 1.0, 0.0], [2.0, 3.0, 4.0]]
+    assert part.values(torch.arange(5.0)[:, None])[..., 0].tolist() == [
+        [0.0, 1.0, 0.0],
+        [2.0, 3.0, 4.0],
+    ]
 
 
 def test_step_labels_and_the_tokens_of_each_step() -> None:
@@ -63,7 +70,9 @@ def test_step_labels_and_the_tokens_of_each_step() -> None:
     assert part.targets[0, 0, 1] == 0.25
     assert part.terms == 1
     every = Outcome(every_token=True)
-    part = collate(encode([record], planted.model("outcome").encoder, every)[0], every, model.pad_id)
+    part = collate(
+        encode([record], planted.model("outcome").encoder, every)[0], every, model.pad_id
+    )
     # "a", "b", "c" and the end
     assert part.batch.reads_B_S.tolist() == [[3, 4, 5, 6]]
     labels = part.targets[0, 0].tolist()
@@ -74,17 +83,29 @@ def test_step_labels_and_the_tokens_of_each_step() -> None:
 
 def test_what_does_not_fit_is_dropped_and_counted() -> None:
     model = planted.model("process", max_length=8)
-    responses = [Response.of("ok"), Response.of("much too long"), Response(steps=()), Response.of(""), Response.of("b")]
+    responses = [
+        Response.of("ok"),
+        Response.of("much too long"),
+        Response(steps=()),
+        Response.of(""),
+        Response.of("b"),
+    ]
     labels = [(1.0,), (1.0,), (), (1.0,), (None,)]
-    records = [StepLabels(prompt=P, response=r, labels=y) for r, y in zip(responses, labels, strict=True)]
+    records = [
+        StepLabels(prompt=P, response=r, labels=y) for r, y in zip(responses, labels, strict=True)
+    ]
     examples, dropped = encode(records, model.encoder, StepBCE())
     assert len(examples) == 1
     assert dropped.counts == {"longer than 8 tokens": 1, "empty response": 2, "no label": 1}
 
 
 def test_records_of_another_kind_are_refused() -> None:
-    with pytest.raises(DataError, match="record 2 is a StepLabels, and BradleyTerry learns from Preference"):
-        encode([*planted.preferences(2), *planted.steps(1)], planted.model().encoder, BradleyTerry())
+    with pytest.raises(
+        DataError, match="record 2 is a StepLabels, and BradleyTerry learns from Preference"
+    ):
+        encode(
+            [*planted.preferences(2), *planted.steps(1)], planted.model().encoder, BradleyTerry()
+        )
 
 
 def test_micro_batches_keep_to_their_budget_and_hold_everything_once() -> None:
@@ -116,7 +137,8 @@ def test_records_of_one_prompt_stand_side_by_side() -> None:
     for together in (1, 2, 4):
         order = epoch_order(lengths, 20, seed=0, epoch=0, prompts=prompts, together=together)
         assert sorted(np.concatenate(order).tolist()) == list(range(500))
-        # Of ten records four, four and two stand together, so about 20 / (10 / 3) runs make a batch.
+        # Of ten records four, four and two stand together, so about 20 / (10 / 3) runs make a
+        # batch.
         distinct = np.mean([len(set(prompts[batch].tolist())) for batch in order])
         assert distinct == pytest.approx({1: 16.7, 2: 9.5, 4: 6.0}[together], abs=1.2)
     other = epoch_order(lengths, 20, seed=0, epoch=1, prompts=prompts, together=4)
@@ -151,18 +173,36 @@ def test_without_buckets_a_batch_is_a_random_draw() -> None:
 
 @pytest.mark.owed
 def test_identical_responses_are_told_after_the_layout() -> None:
-    """A template that trims makes one text of two; a tie of one text is true, a preference within it is not."""
-    tokenizer = tiny.tokenizer(chat_template=tiny.HEADERS, extra=("<|head|>", "<|/head|>", "<|eot|>"))
+    """A template that trims makes one text of two; a tie of one text is true, a preference within
+    it is not."""
+    tokenizer = tiny.tokenizer(
+        chat_template=tiny.HEADERS, extra=("<|head|>", "<|/head|>", "<|eot|>")
+    )
     model = wrap(tiny.network(), tokenizer, layout=Layout(template="chat"), readout=PREFERENCE)
-    texts = (("so", "so ", 1.0), ("so\n", "so", 0.0), ("so", " so", 0.5), ("so", "no", 1.0), ("so", "so", 0.6))
-    pairs = [Preference(prompt=P, responses=(Response.of(a), Response.of(b)), prefer=p) for a, b, p in texts]
+    texts = (
+        ("so", "so ", 1.0),
+        ("so\n", "so", 0.0),
+        ("so", " so", 0.5),
+        ("so", "no", 1.0),
+        ("so", "so", 0.6),
+    )
+    pairs = [
+        Preference(prompt=P, responses=(Response.of(a), Response.of(b)), prefer=p)
+        for a, b, p in texts
+    ]
     places = {id(pair): f"a.jsonl:{line}" for line, pair in enumerate(pairs, 1)}
     examples, dropped = encode(pairs, model.encoder, BradleyTerry(), places)
     assert len(examples) == 2
-    assert (dropped.counts, dropped.first, dropped.ties) == ({IDENTICAL: 3}, {IDENTICAL: "a.jsonl:1"}, 1)
+    assert (dropped.counts, dropped.first, dropped.ties) == (
+        {IDENTICAL: 3},
+        {IDENTICAL: "a.jsonl:1"},
+        1,
+    )
 
     graded = (("aab", (1, 0, 2)), ("aa", (1, 1)), ("aa", (1, 0)), ("a", (1,)), ("ab", (1, 1)))
-    rankings = [Ranking(prompt=P, responses=tuple(map(Response.of, a)), grades=g) for a, g in graded]
+    rankings = [
+        Ranking(prompt=P, responses=tuple(map(Response.of, a)), grades=g) for a, g in graded
+    ]
     examples, dropped = encode(rankings, model.encoder, PlackettLuce())
     assert len(examples) == 3
     assert dropped.counts == {IDENTICAL: 1, "with a single response": 1}

@@ -1,4 +1,5 @@
-"""A second head takes up the length: the reward that is kept goes with quality alone, and is a stock model."""
+"""A second head takes up the length: the reward that is kept goes with quality alone, and is a
+stock model."""
 
 import json
 import random
@@ -32,17 +33,23 @@ def _one_thread() -> None:
 
 
 def preferences(count: int, seed: int = 0, price: float = 0.25) -> list[Preference]:
-    """A response is good with a "y"; who labels it also likes every letter more, at a price, and knows no better."""
+    """A response is good with a "y"; who labels it also likes every letter more, at a price, and
+    knows no better."""
     rng = random.Random(seed)
     found = []
     for i in range(count):
-        good, lengths = [rng.random() < 0.5 for _ in range(2)], [rng.randint(1, 12) for _ in range(2)]
+        good, lengths = (
+            [rng.random() < 0.5 for _ in range(2)],
+            [rng.randint(1, 12) for _ in range(2)],
+        )
         worth = [g + price * n for g, n in zip(good, lengths, strict=True)]
         texts = [("y" if g else "n") + "a" * n for g, n in zip(good, lengths, strict=True)]
         prefer = 0.5 if worth[0] == worth[1] else float(worth[0] > worth[1])
         found.append(
             Preference(
-                prompt=Prompt.of(f"q{i}"), responses=(Response.of(texts[0]), Response.of(texts[1])), prefer=prefer
+                prompt=Prompt.of(f"q{i}"),
+                responses=(Response.of(texts[0]), Response.of(texts[1])),
+                prefer=prefer,
             )
         )
     return found
@@ -80,11 +87,16 @@ def test_the_reward_loses_the_length_and_keeps_the_quality(tmp_path: Path) -> No
     assert plain > 0.6
     assert abs(kept) < 0.3
     assert accuracy > max(0.9, plain_accuracy)
-    rows = [json.loads(line) for line in (tmp_path / "odin" / "metrics.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in (tmp_path / "odin" / "metrics.jsonl").read_text().splitlines()
+    ]
     assert abs(rows[-1]["eval_feature_correlation"]) < 0.3
     assert rows[-1]["eval_nuisance_correlation"] > 0.6
     # Nothing of the second head is saved.
-    assert checkpoint.load(tmp_path / "odin").state_dict().keys() == planted.model().state_dict().keys()
+    assert (
+        checkpoint.load(tmp_path / "odin").state_dict().keys()
+        == planted.model().state_dict().keys()
+    )
     stock = AutoModelForSequenceClassification.from_pretrained(tmp_path / "odin").eval()
     assert stock.score.weight.shape == (1, 32)
     (encoded,) = done.model.encoder.encode([(Prompt.of("q"), Response.of("yaa"))])
@@ -102,7 +114,13 @@ def test_a_step_is_the_same_however_it_is_cut() -> None:
         parts = micro_batches(examples, loss, model.pad_id, budget)
         heads.zero_grad()
         figures = accumulate(heads, parts, loss)
-        found.append((len(parts), figures, [p.grad.clone() for p in heads.parameters() if p.grad is not None]))
+        found.append(
+            (
+                len(parts),
+                figures,
+                [p.grad.clone() for p in heads.parameters() if p.grad is not None],
+            )
+        )
     # All at once, straight from the formula.
     (part,) = micro_batches(examples, loss, model.pad_id, 100_000)
     heads.zero_grad()
@@ -133,7 +151,9 @@ def test_dropout_is_the_same_in_both_passes() -> None:
     heads.register_forward_hook(lambda _module, _inputs, output: seen.append(output.detach()))
     accumulate(heads, parts, loss)
     assert len(seen) == 2 * len(parts) > 2
-    assert all(torch.equal(a, b) for a, b in zip(seen[: len(parts)], seen[len(parts) :], strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(seen[: len(parts)], seen[len(parts) :], strict=True)
+    )
 
 
 def test_too_little_to_correlate_is_refused_before_anything_is_learnt(tmp_path: Path) -> None:
@@ -143,24 +163,53 @@ def test_too_little_to_correlate_is_refused_before_anything_is_learnt(tmp_path: 
         (preferences(100), preferences(31, 1), FAST),
     ]:
         with pytest.raises(ConfigError, match="ODIN needs 32 records a step"):
-            train(planted.model(), records, loss=ODIN(), settings=settings, out=tmp_path, held_out=held)
+            train(
+                planted.model(),
+                records,
+                loss=ODIN(),
+                settings=settings,
+                out=tmp_path,
+                held_out=held,
+            )
     with pytest.raises(ConfigError, match="every response has the same feature"):
-        train(planted.model(), preferences(64), loss=ODIN(feature="words"), settings=FAST, out=tmp_path)
+        train(
+            planted.model(),
+            preferences(64),
+            loss=ODIN(feature="words"),
+            settings=FAST,
+            out=tmp_path,
+        )
     with pytest.raises(ConfigError, match="second head, and an implicit model has none"):
         train(planted.implicit(), preferences(64), loss=ODIN(), settings=FAST, out=tmp_path)
 
 
 def test_it_trains_adapters_too(tmp_path: Path) -> None:
     settings = Settings(epochs=1, batch_size=40, learning_rate=5e-3, lora=2, micro_tokens=500)
-    done = train(planted.model(), preferences(80), loss=ODIN(), settings=settings, out=tmp_path, progress=False)
+    done = train(
+        planted.model(),
+        preferences(80),
+        loss=ODIN(),
+        settings=settings,
+        out=tmp_path,
+        progress=False,
+    )
     assert done.model.state_dict().keys() == planted.model().state_dict().keys()
 
 
-def test_a_run_broken_off_goes_on_with_both_heads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_broken_off_goes_on_with_both_heads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = Settings(epochs=2, batch_size=32, learning_rate=5e-3, checkpoint_every=2)
 
     def learn(out: Path) -> Trained:
-        return train(planted.model(), preferences(96), loss=ODIN(), settings=settings, out=out, progress=False)
+        return train(
+            planted.model(),
+            preferences(96),
+            loss=ODIN(),
+            settings=settings,
+            out=out,
+            progress=False,
+        )
 
     whole, forward, calls = learn(tmp_path / "whole"), TwoHeads.forward, []
 

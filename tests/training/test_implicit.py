@@ -1,4 +1,5 @@
-"""Outcomes alone teach an implicit model which step went wrong; its runs resume and options work as any model's."""
+"""Outcomes alone teach an implicit model which step went wrong; its runs resume and options work as
+any model's."""
 
 import random
 import signal
@@ -43,9 +44,12 @@ def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def blamed(model: ImplicitRewardModel, records: list[StepLabels]) -> list[tuple[bool, float]]:
-    """For each wrong response: whether the step with the "z" has the lowest score, and the chance of that."""
+    """For each wrong response: whether the step with the "z" has the lowest score, and the chance
+    of that."""
     wrong = [record for record in records if record.labels[-1] == 0]
-    found = LocalScorer(model).score([Group(prompt=r.prompt, responses=(r.response,)) for r in wrong])
+    found = LocalScorer(model).score(
+        [Group(prompt=r.prompt, responses=(r.response,)) for r in wrong]
+    )
     hits = []
     for record, (score,) in zip(wrong, found, strict=True):
         assert isinstance(score, Score)
@@ -58,8 +62,17 @@ def test_outcomes_alone_teach_which_step_is_wrong(tmp_path: Path) -> None:
     records, held = planted.outcomes(400), planted.outcomes(200, seed=1)
     model = planted.implicit("outcome", beta=2.0, network=planted.writer(records))
     start = weights(model.reference)
-    done = train(model, records, loss=Outcome(), settings=replace(FAST, epochs=5), out=tmp_path, held_out=held)
-    assert done.losses[0] == pytest.approx(np.log(2), abs=1e-5), "where nothing is learned every reward is 0"
+    done = train(
+        model,
+        records,
+        loss=Outcome(),
+        settings=replace(FAST, epochs=5),
+        out=tmp_path,
+        held_out=held,
+    )
+    assert done.losses[0] == pytest.approx(np.log(2), abs=1e-5), (
+        "where nothing is learned every reward is 0"
+    )
     assert done.held_out_accuracy is not None
     assert done.held_out_accuracy > 0.95
     hits, chances = zip(*blamed(model, held), strict=True)
@@ -74,7 +87,12 @@ def test_outcomes_alone_teach_which_step_is_wrong(tmp_path: Path) -> None:
 def test_a_planted_preference_is_learnt(tmp_path: Path) -> None:
     held = planted.preferences(100, seed=1)
     done = train(
-        planted.implicit(), planted.preferences(300), loss=BradleyTerry(), settings=FAST, out=tmp_path, held_out=held
+        planted.implicit(),
+        planted.preferences(300),
+        loss=BradleyTerry(),
+        settings=FAST,
+        out=tmp_path,
+        held_out=held,
     )
     assert done.held_out_accuracy is not None
     assert done.held_out_accuracy > 0.97
@@ -95,12 +113,21 @@ def test_gradients_do_not_depend_on_micro_batches(loss: Loss, records: list[Reco
     found = []
     shared = Engine("packed", "", token_cost=1e12, piece_cost=1.0)
     expanded = replace(shared, path="expand")
-    for budget, engine in ((10_000, None), (100, None), (1, None), (50, shared), (1, shared), (50, expanded)):
+    for budget, engine in (
+        (10_000, None),
+        (100, None),
+        (1, None),
+        (50, shared),
+        (1, shared),
+        (50, expanded),
+    ):
         model.forced = engine
         parts = micro_batches(examples, loss, model.pad_id, budget, engine)
         model.zero_grad()
         value, _ = accumulate(model, parts, loss)
-        found.append((len(parts), value, [p.grad.clone() for p in model.parameters() if p.grad is not None]))
+        found.append(
+            (len(parts), value, [p.grad.clone() for p in model.parameters() if p.grad is not None])
+        )
     (one, value, gradients), *others = found
     assert one == 1
     for count, other, other_gradients in others:
@@ -120,11 +147,18 @@ def test_killed_at_any_step_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
     )
     at = random.randint(9, lines // 2)
     process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         deadline = time.monotonic() + 60
-        while not (cut / "metrics.jsonl").exists() or (cut / "metrics.jsonl").read_bytes().count(b"\n") < at:
+        while (
+            not (cut / "metrics.jsonl").exists()
+            or (cut / "metrics.jsonl").read_bytes().count(b"\n") < at
+        ):
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.001)
@@ -140,17 +174,30 @@ def test_killed_at_any_step_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"lora": 4}, {"gradient_checkpointing": True}, {"autocast": True}, {"weight_decay": 0.1}]
+    "changes",
+    [{"lora": 4}, {"gradient_checkpointing": True}, {"autocast": True}, {"weight_decay": 0.1}],
 )
 def test_options_train_and_save_stock_models(changes: dict[str, Any], tmp_path: Path) -> None:
     settings = Settings(epochs=3, batch_size=16, learning_rate=5e-3, **changes)
     before = planted.implicit()
-    done = train(planted.implicit(), planted.preferences(100), loss=BradleyTerry(), settings=settings, out=tmp_path)
+    done = train(
+        planted.implicit(),
+        planted.preferences(100),
+        loss=BradleyTerry(),
+        settings=settings,
+        out=tmp_path,
+    )
     assert done.losses[-1] < done.losses[0]
     assert done.model.state_dict().keys() == before.state_dict().keys()
-    policy, reference = (AutoModelForCausalLM.from_pretrained(f) for f in (tmp_path, tmp_path / "reference"))
-    assert all(torch.equal(p, weights(before.network)[name]) for name, p in weights(reference).items())
-    assert any(not torch.equal(p, weights(before.network)[name]) for name, p in weights(policy).items())
+    policy, reference = (
+        AutoModelForCausalLM.from_pretrained(f) for f in (tmp_path, tmp_path / "reference")
+    )
+    assert all(
+        torch.equal(p, weights(before.network)[name]) for name, p in weights(reference).items()
+    )
+    assert any(
+        not torch.equal(p, weights(before.network)[name]) for name, p in weights(policy).items()
+    )
 
 
 def test_a_finished_run_is_loaded_and_another_one_refused(tmp_path: Path) -> None:
@@ -164,7 +211,14 @@ def test_a_finished_run_is_loaded_and_another_one_refused(tmp_path: Path) -> Non
         with pytest.raises(ConfigError, match="other model;"):
             train(other, data, loss=BradleyTerry(), settings=settings, out=tmp_path)
     # A folder is used again, with one kind of model and then with the other.
-    train(planted.implicit(beta=0.2), data, loss=BradleyTerry(), settings=settings, out=tmp_path, resume=False)
+    train(
+        planted.implicit(beta=0.2),
+        data,
+        loss=BradleyTerry(),
+        settings=settings,
+        out=tmp_path,
+        resume=False,
+    )
     assert checkpoint.read_manifest(tmp_path).implicit_beta == 0.2
     train(planted.model(), data, loss=BradleyTerry(), settings=settings, out=tmp_path, resume=False)
     assert not isinstance(checkpoint.load(tmp_path), ImplicitRewardModel)
@@ -174,5 +228,7 @@ def test_a_finished_run_is_loaded_and_another_one_refused(tmp_path: Path) -> Non
 @pytest.mark.parametrize("loss", [StepBCE(), Outcome(every_token=True)])
 def test_losses_along_the_response_are_refused(loss: Loss, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="an implicit model learns from its end alone"):
-        train(planted.implicit("outcome"), planted.outcomes(8), loss=loss, settings=FAST, out=tmp_path)
+        train(
+            planted.implicit("outcome"), planted.outcomes(8), loss=loss, settings=FAST, out=tmp_path
+        )
     assert not any(tmp_path.iterdir())

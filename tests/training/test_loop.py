@@ -47,11 +47,17 @@ def rows(out: Path) -> list[dict[str, Any]]:
 def test_a_planted_preference_is_learnt(tmp_path: Path) -> None:
     held = planted.preferences(100, seed=1)
     done = train(
-        planted.model(), planted.preferences(400), loss=BradleyTerry(), settings=FAST, out=tmp_path, held_out=held
+        planted.model(),
+        planted.preferences(400),
+        loss=BradleyTerry(),
+        settings=FAST,
+        out=tmp_path,
+        held_out=held,
     )
     assert done.held_out_accuracy is not None
     assert done.held_out_accuracy > 0.97
-    # A fresh head's scores are of order one or below, so one batch's loss is log 2 give or take a few tenths.
+    # A fresh head's scores are of order one or below, so one batch's loss is log 2 give or take a
+    # few tenths.
     assert done.losses[0] == pytest.approx(math.log(2), abs=0.4)
     assert done.losses[-1] < 0.1
     assert len(done.losses) == done.steps == 52
@@ -59,7 +65,11 @@ def test_a_planted_preference_is_learnt(tmp_path: Path) -> None:
     scores = done.model.scores
     assert scores is not None
     assert scores.n == min(800, SAMPLE)
-    assert {p.name for p in tmp_path.iterdir()} >= {"reward_model.json", "model.safetensors", "metrics.jsonl"}
+    assert {p.name for p in tmp_path.iterdir()} >= {
+        "reward_model.json",
+        "model.safetensors",
+        "metrics.jsonl",
+    }
     assert not (tmp_path / "checkpoint").exists()
 
 
@@ -73,7 +83,9 @@ def test_a_planted_preference_is_learnt(tmp_path: Path) -> None:
         (Outcome(every_token=True), planted.steps, 0.7),
     ],
 )
-def test_every_kind_of_record_is_learnt(loss: Loss, records: Any, floor: float, tmp_path: Path) -> None:
+def test_every_kind_of_record_is_learnt(
+    loss: Loss, records: Any, floor: float, tmp_path: Path
+) -> None:
     done = train(
         planted.model(loss.trains),
         records(300),
@@ -101,12 +113,26 @@ def test_gradients_do_not_depend_on_micro_batches(loss: Loss, records: list[Reco
     found = []
     shared = Engine("packed", "", token_cost=1e12, piece_cost=1.0)
     expanded = replace(shared, path="expand")
-    for budget, engine in ((10_000, None), (100, None), (1, None), (50, shared), (1, shared), (50, expanded)):
+    for budget, engine in (
+        (10_000, None),
+        (100, None),
+        (1, None),
+        (50, shared),
+        (1, shared),
+        (50, expanded),
+    ):
         model.forced = engine
         parts = micro_batches(examples, loss, model.pad_id, budget, engine)
         model.zero_grad()
         value, accuracy = accumulate(model, parts, loss)
-        found.append((len(parts), value, accuracy, [p.grad.clone() for p in model.parameters() if p.grad is not None]))
+        found.append(
+            (
+                len(parts),
+                value,
+                accuracy,
+                [p.grad.clone() for p in model.parameters() if p.grad is not None],
+            )
+        )
     (one, value, accuracy, gradients), *others = found
     assert one == 1
     for count, other, other_accuracy, other_gradients in others:
@@ -117,9 +143,17 @@ def test_gradients_do_not_depend_on_micro_batches(loss: Loss, records: list[Reco
             assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_out_of_memory_takes_less_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_out_of_memory_takes_less_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     settings = Settings(batch_size=16, epochs=2, learning_rate=1e-2)
-    whole = train(planted.model(), planted.preferences(32), loss=BradleyTerry(), settings=settings, out=tmp_path / "a")
+    whole = train(
+        planted.model(),
+        planted.preferences(32),
+        loss=BradleyTerry(),
+        settings=settings,
+        out=tmp_path / "a",
+    )
     forward = RewardModel.forward
     refused = []
 
@@ -130,7 +164,13 @@ def test_out_of_memory_takes_less_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp
         return forward(self, batch, **rest)
 
     monkeypatch.setattr(RewardModel, "forward", small)
-    cut = train(planted.model(), planted.preferences(32), loss=BradleyTerry(), settings=settings, out=tmp_path / "b")
+    cut = train(
+        planted.model(),
+        planted.preferences(32),
+        loss=BradleyTerry(),
+        settings=settings,
+        out=tmp_path / "b",
+    )
     assert cut.losses == pytest.approx(whole.losses, rel=1e-4)
     assert 0 < len(refused) < 5, "what did not fit is not tried again at every step"
 
@@ -149,15 +189,23 @@ def test_killed_at_any_step_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
     planted.killed_then_resumed(whole)
     lines = len((whole / "metrics.jsonl").read_bytes().splitlines())
     code = (
-        f"import pathlib\nfrom tests.training import planted\nplanted.killed_then_resumed(pathlib.Path({str(cut)!r}))"
+        "import pathlib\nfrom tests.training import"
+        f" planted\nplanted.killed_then_resumed(pathlib.Path({str(cut)!r}))"
     )
     at = random.randint(9, lines // 2)
     process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         deadline = time.monotonic() + 60
-        while not (cut / "metrics.jsonl").exists() or (cut / "metrics.jsonl").read_bytes().count(b"\n") < at:
+        while (
+            not (cut / "metrics.jsonl").exists()
+            or (cut / "metrics.jsonl").read_bytes().count(b"\n") < at
+        ):
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.001)
@@ -192,16 +240,31 @@ def test_a_finished_run_is_loaded_and_another_one_refused(tmp_path: Path) -> Non
     ]:
         with pytest.raises(ConfigError, match=f"other {what};"):
             train(planted.model(), records, loss=loss, settings=settings, out=tmp_path)
-    train(planted.model(), data, loss=BradleyTerry(margin=1.0), settings=FAST, out=tmp_path, resume=False)
+    train(
+        planted.model(),
+        data,
+        loss=BradleyTerry(margin=1.0),
+        settings=FAST,
+        out=tmp_path,
+        resume=False,
+    )
     assert (tmp_path / "model.safetensors").stat().st_mtime_ns != stamp
 
 
 def test_early_stopping_keeps_the_best(tmp_path: Path) -> None:
     # Held-out labels are the opposite: every step of training makes the held-out loss worse.
-    held = [pair.model_copy(update={"prefer": 1 - pair.prefer}) for pair in planted.preferences(50, seed=1)]
+    held = [
+        pair.model_copy(update={"prefer": 1 - pair.prefer})
+        for pair in planted.preferences(50, seed=1)
+    ]
     settings = Settings(epochs=20, batch_size=32, learning_rate=5e-3, eval_every=4, patience=3)
     done = train(
-        planted.model(), planted.preferences(200), loss=BradleyTerry(), settings=settings, out=tmp_path, held_out=held
+        planted.model(),
+        planted.preferences(200),
+        loss=BradleyTerry(),
+        settings=settings,
+        out=tmp_path,
+        held_out=held,
     )
     found = [row for row in rows(tmp_path) if "eval_loss" in row]
     best = min(found, key=lambda row: row["eval_loss"])
@@ -211,11 +274,15 @@ def test_early_stopping_keeps_the_best(tmp_path: Path) -> None:
     model = checkpoint.load(tmp_path)
     examples, _ = encode(held, model.encoder, BradleyTerry())
     with torch.inference_mode():
-        value, _ = accumulate(model, micro_batches(examples, BradleyTerry(), model.pad_id, 8192), BradleyTerry())
+        value, _ = accumulate(
+            model, micro_batches(examples, BradleyTerry(), model.pad_id, 8192), BradleyTerry()
+        )
     assert value == pytest.approx(best["eval_loss"], abs=1e-6)
 
 
-def test_dropped_records_are_counted_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dropped_records_are_counted_aloud(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     short = planted.preferences(60)
     # bos, prompt, newline, response, eos; a byte is a token
     length = max(len(p.prompt.text) + len(r.text) + 3 for p in short for r in p.responses)
@@ -232,11 +299,19 @@ def test_dropped_records_are_counted_aloud(tmp_path: Path, capsys: pytest.Captur
     assert "1 of 61 training records are dropped" in capsys.readouterr().err
     assert rows(tmp_path)[0]["dropped"] == done.dropped_why
     with pytest.raises(DataError, match="no record is left"):
-        train(planted.model(max_length=3), short, loss=BradleyTerry(), settings=FAST, out=tmp_path / "none")
+        train(
+            planted.model(max_length=3),
+            short,
+            loss=BradleyTerry(),
+            settings=FAST,
+            out=tmp_path / "none",
+        )
 
 
 def test_the_saved_folder_is_a_stock_classifier(tmp_path: Path) -> None:
-    done = train(planted.model(), planted.preferences(40), loss=BradleyTerry(), settings=FAST, out=tmp_path)
+    done = train(
+        planted.model(), planted.preferences(40), loss=BradleyTerry(), settings=FAST, out=tmp_path
+    )
     stock = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
     (encoded,) = done.model.encoder.encode([(Prompt.of("q ab"), Response.of("ab yes"))])
     with torch.inference_mode():
@@ -252,7 +327,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
         train(model, planted.preferences(8), loss=BradleyTerry(), settings=FAST, out=tmp_path)
     far = replace(FAST, learning_rate=1e30)
     with pytest.raises(BackendError, match=r"step [2-9]: loss nan"):
-        train(planted.model(), planted.preferences(64), loss=BradleyTerry(), settings=far, out=tmp_path / "far")
+        train(
+            planted.model(),
+            planted.preferences(64),
+            loss=BradleyTerry(),
+            settings=far,
+            out=tmp_path / "far",
+        )
 
 
 def test_the_end_of_a_response_is_learnt_even_where_it_was_the_padding(tmp_path: Path) -> None:
@@ -268,7 +349,13 @@ def test_the_end_of_a_response_is_learnt_even_where_it_was_the_padding(tmp_path:
 def test_a_folder_with_somebody_elses_model_is_left_alone(tmp_path: Path) -> None:
     planted.model().network.save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match="no training run made"):
-        train(planted.model(), planted.preferences(8), loss=BradleyTerry(), settings=FAST, out=tmp_path)
+        train(
+            planted.model(),
+            planted.preferences(8),
+            loss=BradleyTerry(),
+            settings=FAST,
+            out=tmp_path,
+        )
 
 
 def test_read_out_and_loss_must_fit(tmp_path: Path) -> None:
@@ -277,12 +364,19 @@ def test_read_out_and_loss_must_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"lora": 4}, {"gradient_checkpointing": True}, {"autocast": True}, {"weight_decay": 0.1}]
+    "changes",
+    [{"lora": 4}, {"gradient_checkpointing": True}, {"autocast": True}, {"weight_decay": 0.1}],
 )
 def test_options_train_and_save_a_stock_model(changes: dict[str, Any], tmp_path: Path) -> None:
     settings = Settings(epochs=3, batch_size=16, learning_rate=5e-3, **changes)
     before = planted.model().state_dict()
-    done = train(planted.model(), planted.preferences(100), loss=BradleyTerry(), settings=settings, out=tmp_path)
+    done = train(
+        planted.model(),
+        planted.preferences(100),
+        loss=BradleyTerry(),
+        settings=settings,
+        out=tmp_path,
+    )
     assert done.losses[-1] < done.losses[0]
     assert done.model.state_dict().keys() == before.keys()
     assert checkpoint.load(tmp_path).state_dict().keys() == before.keys()
@@ -294,7 +388,11 @@ def test_gradient_checkpointing_changes_no_number(tmp_path: Path) -> None:
         settings = Settings(epochs=1, batch_size=16, learning_rate=1e-3, gradient_checkpointing=on)
         found.append(
             train(
-                planted.model(), planted.preferences(64), loss=BradleyTerry(), settings=settings, out=tmp_path / str(on)
+                planted.model(),
+                planted.preferences(64),
+                loss=BradleyTerry(),
+                settings=settings,
+                out=tmp_path / str(on),
             ).losses
         )
     assert found[0] == pytest.approx(found[1], abs=1e-6)
@@ -311,7 +409,14 @@ def test_bf16_parameters_train_with_a_head_in_fp32(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"epochs": 0}, {"batch_size": 0}, {"warmup": 2.0}, {"learning_rate": math.nan}, {"patience": 0}]
+    "bad",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"warmup": 2.0},
+        {"learning_rate": math.nan},
+        {"patience": 0},
+    ],
 )
 def test_settings_are_checked(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(bad))):

@@ -13,7 +13,10 @@ def refuse(constant: str) -> None:
 
 def test_a_number_that_does_not_exist_is_null_in_the_file_and_nan_when_read(tmp_path: Path) -> None:
     path = tmp_path / METRICS
-    watch = {"kl": [0.0, math.nan, math.nan, 9, 0], "gold": {"g": [math.nan, -math.inf, math.inf, 0, 9]}}
+    watch = {
+        "kl": [0.0, math.nan, math.nan, 9, 0],
+        "gold": {"g": [math.nan, -math.inf, math.inf, 0, 9]},
+    }
     with metrics_file(path, 0) as write:
         size = write({"step": 0, "watch": watch, "spread": {"g": None}})
         write({"step": 1, "loss": math.nan})

@@ -24,7 +24,11 @@ from tests.models import tiny
 pytestmark = pytest.mark.owed
 
 PAIRS = [
-    Preference(prompt=Prompt.of(f"Question {i}?"), responses=(Response.of("Yes."), Response.of(f"No {i}!")), prefer=1.0)
+    Preference(
+        prompt=Prompt.of(f"Question {i}?"),
+        responses=(Response.of("Yes."), Response.of(f"No {i}!")),
+        prefer=1.0,
+    )
     for i in range(6)
 ]
 ONE = Settings(batch_size=3, epochs=1)
@@ -45,14 +49,20 @@ def untouched(out: Path) -> bool:
     return not (out / "metrics.jsonl").exists() and not [*out.glob(".rehearsal*")]
 
 
-def test_a_model_whose_copy_scores_otherwise_is_not_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_whose_copy_scores_otherwise_is_not_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checkpoint, "tolerance_of", lambda model: -1.0)
-    with pytest.raises(BackendError, match="not trained, for it could not be saved in the end: scores change by"):
+    with pytest.raises(
+        BackendError, match="not trained, for it could not be saved in the end: scores change by"
+    ):
         run(model(), tmp_path / "rm")
     assert untouched(tmp_path / "rm")
 
 
-def test_a_large_model_is_compared_with_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_model_is_compared_with_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checkpoint, "REHEARSED", 0)
 
     def never(*args: Any, **kwargs: Any) -> None:
@@ -62,7 +72,8 @@ def test_a_large_model_is_compared_with_itself(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(type(of.network), "save_pretrained", never)
     assert checkpoint.rehearse(of, tmp_path) <= 1e-5
     assert [*tmp_path.iterdir()] == []
-    # The end of a text pads: the stock classifier reads one token too early, which is seen without any copy.
+    # The end of a text pads: the stock classifier reads one token too early, which is seen without
+    # any copy.
     of.pad_id = of.encoder.tokenizer.eos_token_id
     with pytest.raises(BackendError, match="scores differ by"):
         checkpoint.rehearse(of, tmp_path)
@@ -71,7 +82,9 @@ def test_a_large_model_is_compared_with_itself(tmp_path: Path, monkeypatch: pyte
 def test_heads_that_cannot_be_saved_are_refused_at_once(tmp_path: Path) -> None:
     of = model()
     of.network.score = nn.Linear(32, 1, bias=True)
-    with pytest.raises(ConfigError, match=r"only a bias-free linear head fits a stock sequence classifier"):
+    with pytest.raises(
+        ConfigError, match=r"only a bias-free linear head fits a stock sequence classifier"
+    ):
         run(of, tmp_path / "rm")
     assert untouched(tmp_path / "rm")
 
@@ -104,7 +117,11 @@ def test_a_dead_head_is_said(tmp_path: Path) -> None:
 
 
 def test_data_that_is_one_sequence_over_and_over_is_said(tmp_path: Path) -> None:
-    same = [Preference(prompt=Prompt.of("Q"), responses=(Response.of("Yes."), Response.of("Yes.")), prefer=1.0)] * 4
+    same = [
+        Preference(
+            prompt=Prompt.of("Q"), responses=(Response.of("Yes."), Response.of("Yes.")), prefer=1.0
+        )
+    ] * 4
     with pytest.raises(DataError, match=r"all 8 sequences are the same|identical|same response"):
         run(model(), tmp_path / "rm", records=same)
 
@@ -114,7 +131,9 @@ def test_tokens_without_a_row_are_named_before_training_and_unscored_after(tmp_p
     network = tiny_models.classifier("qwen2.5", tokenizer)
     tokenizer.add_tokens(["Yes."])
     of = checkpoint.wrap(network, tokenizer, layout=Layout(), readout=PREFERENCE)
-    with pytest.raises(ConfigError, match=r"makes token \d+ \('Yes.'\) of the data, and the model's embedding has"):
+    with pytest.raises(
+        ConfigError, match=r"makes token \d+ \('Yes.'\) of the data, and the model's embedding has"
+    ):
         run(of, tmp_path / "rm")
     assert untouched(tmp_path / "rm")
     group = Group(prompt=Prompt.of("Q"), responses=(Response.of("Yes."), Response.of("No")))
@@ -124,23 +143,37 @@ def test_tokens_without_a_row_are_named_before_training_and_unscored_after(tmp_p
     assert isinstance(scored, Score)
     causal = tiny_models.causal("qwen2.5", tiny_models.tokenizer("qwen2.5"))
     with pytest.raises(ConfigError, match=r"makes token \d+ \('Yes.'\)"):
-        fine_tune(causal, tokenizer, PAIRS, layout=Layout(), settings=ONE, out=tmp_path / "sft", progress=False)
+        fine_tune(
+            causal,
+            tokenizer,
+            PAIRS,
+            layout=Layout(),
+            settings=ONE,
+            out=tmp_path / "sft",
+            progress=False,
+        )
 
 
 def test_sequences_longer_than_a_table_of_positions_are_counted(tmp_path: Path) -> None:
     of = model("gpt2", n_positions=24, max_position_embeddings=24)
     assert of.layout.max_length == 24
-    long = Preference(prompt=Prompt.of("Q" * 40), responses=(Response.of("Yes."), Response.of("No.")), prefer=1.0)
+    long = Preference(
+        prompt=Prompt.of("Q" * 40), responses=(Response.of("Yes."), Response.of("No.")), prefer=1.0
+    )
     done = run(of, tmp_path / "rm", records=[*PAIRS, long])
     assert done.dropped_why == {"longer than 24 tokens": 1}
-    ((score, _),) = LocalScorer(tmp_path / "rm").score([Group(prompt=long.prompt, responses=long.responses)])
+    ((score, _),) = LocalScorer(tmp_path / "rm").score(
+        [Group(prompt=long.prompt, responses=long.responses)]
+    )
     assert isinstance(score, Unscored)
     # Rotary positions are computed: nothing limits them.
     assert model("llama3", max_position_embeddings=24).layout.max_length == Layout().max_length
 
 
 def test_implicit_models_are_rehearsed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    of = checkpoint.wrap_implicit(tiny.causal(), tiny.tokenizer(), layout=Layout(), readout=OUTCOME, beta=0.1)
+    of = checkpoint.wrap_implicit(
+        tiny.causal(), tiny.tokenizer(), layout=Layout(), readout=OUTCOME, beta=0.1
+    )
     assert checkpoint.rehearse(of, tmp_path) <= 1e-5
     monkeypatch.setattr(checkpoint, "REHEARSED", 0)
     assert checkpoint.rehearse(of, tmp_path) <= 1e-5

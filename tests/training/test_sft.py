@@ -1,4 +1,5 @@
-"""A policy learns the responses it is shown, their end, and nothing else; a run that was killed ends the same."""
+"""A policy learns the responses it is shown, their end, and nothing else; a run that was killed
+ends the same."""
 
 import json
 import signal
@@ -55,7 +56,9 @@ def examples_of(records: Any, layout: Layout = PLAIN) -> list[Example]:
     return found
 
 
-def learn(out: Path, records: Any, settings: Settings = FAST, *, model: Any = None, **changes: Any) -> FineTuned:
+def learn(
+    out: Path, records: Any, settings: Settings = FAST, *, model: Any = None, **changes: Any
+) -> FineTuned:
     model = policy() if model is None else model
     more = {"layout": PLAIN, "progress": False} | changes
     return fine_tune(model, tiny.tokenizer(), records, settings=settings, out=out, **more)
@@ -76,18 +79,31 @@ def test_the_loss_is_the_stock_models_own(layout: Layout) -> None:
     model = policy().double().train()
     tokenizer = tiny.tokenizer()
     # By hand: what stands before, and what is written, its end included.
-    before = "<|im_start|>{}\n" if layout is PLAIN else "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
-    pairs = [[tokenizer(t)["input_ids"] for t in (before.format(q), a + "<|im_end|>")] for q, a in ANSWERS.items()]
+    before = (
+        "<|im_start|>{}\n"
+        if layout is PLAIN
+        else "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+    )
+    pairs = [
+        [tokenizer(t)["input_ids"] for t in (before.format(q), a + "<|im_end|>")]
+        for q, a in ANSWERS.items()
+    ]
     width = max(len(a) + len(b) for a, b in pairs)
     ids, mask, labels = (torch.full((len(pairs), width), fill) for fill in (1, 0, -100))
     for i, (a, b) in enumerate(pairs):
         size = len(a) + len(b)
-        ids[i, :size], mask[i, :size], labels[i, len(a) : size] = torch.tensor(a + b), 1, torch.tensor(b)
+        ids[i, :size], mask[i, :size], labels[i, len(a) : size] = (
+            torch.tensor(a + b),
+            1,
+            torch.tensor(b),
+        )
     # Else the end token's row, which pads, has no gradient.
     model.get_input_embeddings().padding_idx = None
     stock = model(input_ids=ids, attention_mask=mask, labels=labels)
     # The same in float64, for the stock loss is of logits in fp32.
-    exact = cross_entropy(stock.logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100)
+    exact = cross_entropy(
+        stock.logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100
+    )
     assert exact.item() == pytest.approx(stock.loss.item(), rel=1e-6)
     exact.backward()
     theirs = gradients(model)
@@ -102,7 +118,8 @@ def test_the_loss_is_the_stock_models_own(layout: Layout) -> None:
 def test_the_mean_does_not_depend_on_the_parts() -> None:
     model = policy().double().train()
     group = Group(
-        prompt=Prompt.of("Count. " * 6), responses=tuple(Response.of("1 2 3 4"[: 2 * n + 1]) for n in range(4))
+        prompt=Prompt.of("Count. " * 6),
+        responses=tuple(Response.of("1 2 3 4"[: 2 * n + 1]) for n in range(4)),
     )
     examples = examples_of([*shown(ANSWERS), group])
     found = []
@@ -131,7 +148,8 @@ def test_the_prompt_is_read_and_not_learned() -> None:
         logs = model(torch.from_numpy(ids).long()[None]).logits[0].log_softmax(-1)
         by_hand = -sum(float(logs[t - 1, ids[t]]) for t in (4, 5, 6)) / 3
         assert accumulate(model, cut(model, [example], 100)) == pytest.approx(by_hand, rel=1e-9)
-    # No logit that names a prompt's token is pushed: a head that is only ever asked at those places stays as it is.
+    # No logit that names a prompt's token is pushed: a head that is only ever asked at those places
+    # stays as it is.
     pushed: list[torch.Tensor] = []
     head = model.get_output_embeddings()
     handle = head.register_forward_hook(lambda _, inputs, __: pushed.append(inputs[0].detach()))
@@ -151,7 +169,9 @@ def test_what_is_learned_is_what_is_sampled(layout: Layout, tmp_path: Path) -> N
     prefixes = [Prefix(prompt=Prompt.of(question)) for question in ANSWERS]
     found = engine.sample(prefixes, Sampling(n=1, max_tokens=20, temperature=0))
     assert [sample.response.text for (sample,) in found] == [*ANSWERS.values()]
-    assert all(sample.response.finished and sample.ids[-1] == tokenizer.eos_token_id for (sample,) in found)
+    assert all(
+        sample.response.finished and sample.ids[-1] == tokenizer.eos_token_id for (sample,) in found
+    )
 
 
 def test_the_saved_folder_is_a_stock_model(tmp_path: Path) -> None:
@@ -167,7 +187,11 @@ def test_the_saved_folder_is_a_stock_model(tmp_path: Path) -> None:
 
 def test_adapters_learn_and_leave_a_stock_model(tmp_path: Path) -> None:
     before = policy().state_dict()
-    done = learn(tmp_path, planted.preferences(60), Settings(epochs=3, batch_size=16, learning_rate=1e-2, lora=4))
+    done = learn(
+        tmp_path,
+        planted.preferences(60),
+        Settings(epochs=3, batch_size=16, learning_rate=1e-2, lora=4),
+    )
     assert done.losses[-1] < done.losses[0] - 0.2
     after = AutoModelForCausalLM.from_pretrained(tmp_path).state_dict()
     assert after.keys() == done.model.state_dict().keys() == before.keys()
@@ -212,17 +236,24 @@ def test_good_responses_by_the_kind_of_record() -> None:
     assert good(Preference(prompt=prompt, responses=(a, b), prefer=0.5)) == {"ties": 1}
     assert good(Ranking(prompt=prompt, responses=(a, b, c), grades=(1, 0, 1))) == ["a", "c"]
     assert good(Ranking(prompt=prompt, responses=(a, b), grades=(-2.0, -1.0))) == ["b"]
-    assert good(Ranking(prompt=prompt, responses=(a, b), grades=(0, 0))) == {"without a grade above 0": 1}
+    assert good(Ranking(prompt=prompt, responses=(a, b), grades=(0, 0))) == {
+        "without a grade above 0": 1
+    }
     assert good(labels(None, 1.0)) == good(labels(0.0, 0.5)) == good(labels(1.0, None)) == ["12"]
     assert good(labels(1.0, 0.0)) == good(labels(0.0, None)) == {"with a wrong response": 1}
     assert good(labels(None, None)) == {"without a label": 1}
     assert good(Group(prompt=prompt, responses=(a, b, c))) == ["a", "b", "c"]
     assert good(Group(prompt=prompt, responses=())) == good(prompt) == {"without a response": 1}
     everything = [*planted.preferences(2), labels(0.0, 0.0)]
-    assert demonstrations(everything).said() == "2 responses of 2 records, out of 3 (1 with a wrong response)"
+    assert (
+        demonstrations(everything).said()
+        == "2 responses of 2 records, out of 3 (1 with a wrong response)"
+    )
 
 
-def test_what_does_not_fit_is_counted_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_does_not_fit_is_counted_aloud(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     # bos, 2 of the prompt, newline, response, end: a byte is a token
     texts = ["x" * 11, "x" * 12, "", "y"]
     responses = tuple(Response(steps=(text,), finished=text != "y") for text in texts)
@@ -233,9 +264,16 @@ def test_what_does_not_fit_is_counted_aloud(tmp_path: Path, capsys: pytest.Captu
     assert rows(tmp_path / "a")[0]["dropped"] == why
     said = capsys.readouterr().err
     assert "learning from 4 responses of 1 records, out of 1" in said
-    assert "3 of 4 training responses are dropped: 1 longer than 16 tokens, 1 empty, 1 unfinished" in said
+    assert (
+        "3 of 4 training responses are dropped: 1 longer than 16 tokens, 1 empty, 1 unfinished"
+        in said
+    )
     with pytest.raises(
-        DataError, match=r"no good response is left to learn: .*; of the responses, 2 longer than 3 tokens, 1 empty"
+        DataError,
+        match=(
+            r"no good response is left to learn: .*; of the responses, 2 longer than 3 tokens, 1"
+            r" empty"
+        ),
     ):
         learn(tmp_path / "b", [record], layout=Layout(max_length=3))
     with pytest.raises(DataError, match=r"out of 1 \(1 ties\)"):
@@ -247,8 +285,18 @@ def test_a_chat_whose_end_stops_no_generation_is_refused(tmp_path: Path) -> None
     tokenizer.eos_token = "<|stop|>"
     model = policy()
     model.generation_config.eos_token_id = None
-    with pytest.raises(ConfigError, match=r"no token after a response ends it.*<\|im_end\|>.*<\|stop\|>"):
-        fine_tune(model, tokenizer, shown(ANSWERS), layout=CHAT, settings=FAST, out=tmp_path, progress=False)
+    with pytest.raises(
+        ConfigError, match=r"no token after a response ends it.*<\|im_end\|>.*<\|stop\|>"
+    ):
+        fine_tune(
+            model,
+            tokenizer,
+            shown(ANSWERS),
+            layout=CHAT,
+            settings=FAST,
+            out=tmp_path,
+            progress=False,
+        )
     # Either will do: the model's own settings may name the end.
     model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids("<|im_end|>")
     encoder, ends = policy_encoder(tokenizer, CHAT), end_ids(model, tokenizer)
@@ -261,7 +309,10 @@ def test_a_chat_whose_end_stops_no_generation_is_refused(tmp_path: Path) -> None
 
 
 def test_held_out_loss_decides_which_weights_are_kept(tmp_path: Path) -> None:
-    held = [pair.swap().model_copy(update={"prefer": pair.prefer}) for pair in planted.preferences(30, seed=1)]
+    held = [
+        pair.swap().model_copy(update={"prefer": pair.prefer})
+        for pair in planted.preferences(30, seed=1)
+    ]
     settings = Settings(epochs=30, batch_size=16, learning_rate=1e-2, eval_every=4, patience=2)
     done = learn(tmp_path, planted.preferences(60), settings, held_out=held)
     found = [row for row in rows(tmp_path) if "eval_loss" in row]
@@ -273,7 +324,9 @@ def test_held_out_loss_decides_which_weights_are_kept(tmp_path: Path) -> None:
     examples = examples_of(held)
     stock = AutoModelForCausalLM.from_pretrained(tmp_path)
     with torch.inference_mode():
-        assert accumulate(stock, cut(stock, examples, 8192)) == pytest.approx(best["eval_loss"], abs=1e-5)
+        assert accumulate(stock, cut(stock, examples, 8192)) == pytest.approx(
+            best["eval_loss"], abs=1e-5
+        )
 
 
 def test_killed_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
@@ -284,11 +337,18 @@ def test_killed_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
         f"planted.policy_killed_then_resumed(pathlib.Path({str(killed)!r}))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         deadline = time.monotonic() + 60
-        while not (killed / "metrics.jsonl").exists() or (killed / "metrics.jsonl").read_bytes().count(b"\n") < 13:
+        while (
+            not (killed / "metrics.jsonl").exists()
+            or (killed / "metrics.jsonl").read_bytes().count(b"\n") < 13
+        ):
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.001)
@@ -329,14 +389,20 @@ def test_a_finished_run_is_loaded_and_another_one_refused(tmp_path: Path) -> Non
         learn(tmp_path / "else", data)
 
 
-@pytest.mark.parametrize(("changes", "off"), [({"gradient_checkpointing": True}, 1e-5), ({"autocast": True}, 0.05)])
-def test_options_change_no_more_than_rounding(changes: dict[str, Any], off: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "off"), [({"gradient_checkpointing": True}, 1e-5), ({"autocast": True}, 0.05)]
+)
+def test_options_change_no_more_than_rounding(
+    changes: dict[str, Any], off: float, tmp_path: Path
+) -> None:
     plain = learn(tmp_path / "plain", planted.preferences(32))
     done = learn(tmp_path / "changed", planted.preferences(32), replace(FAST, **changes))
     assert done.losses == pytest.approx(plain.losses, abs=off)
 
 
-def test_memory_that_runs_out_takes_less_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_memory_that_runs_out_takes_less_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     data = planted.preferences(32)
     whole = learn(tmp_path / "a", data)
     real, refused = sft.log_probabilities, []

@@ -17,13 +17,21 @@ HELD = planted.preferences(100, seed=9)
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs from one initialisation, and the first with both factors of its reward turned round: the same scores."""
+    """Two runs from one initialisation, and the first with both factors of its reward turned round:
+    the same scores."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("warm")
     for i in range(2):
         settings = Settings(epochs=4, batch_size=32, learning_rate=5e-3, seed=i)
         records = planted.preferences(200, seed=i)
-        train(planted.model(), records, loss=BradleyTerry(), settings=settings, out=folder / str(i), progress=False)
+        train(
+            planted.model(),
+            records,
+            loss=BradleyTerry(),
+            settings=settings,
+            out=folder / str(i),
+            progress=False,
+        )
     turned = checkpoint.load(folder / "0")
     with torch.no_grad():
         turned.network.score.weight.neg_()
@@ -46,7 +54,8 @@ def test_runs_of_one_initialisation_are_averaged(runs: Path, tmp_path: Path) -> 
 def test_an_average_that_is_worse_is_refused_with_both_numbers(runs: Path, tmp_path: Path) -> None:
     # The average's factors are 0, and so is every reward: half of the pairs are right.
     with pytest.raises(
-        ConfigError, match=r"accuracy 0\.500 on 100 held-out records, and its members (1\.0|0\.9)\d\d on"
+        ConfigError,
+        match=r"accuracy 0\.500 on 100 held-out records, and its members (1\.0|0\.9)\d\d on",
     ):
         warm([runs / "0", runs / "turned"], HELD, tmp_path / "warm")
     assert not (tmp_path / "warm").exists()

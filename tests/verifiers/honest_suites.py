@@ -1,8 +1,9 @@
-"""Honest programs with honest tests that assert: they pass in plain Python, so no verdict on them may be *wrong*.
+"""Honest programs with honest tests that assert: they pass in plain Python, so no verdict on them
+may be *wrong*.
 
-`TABLE` is written by hand, by feature of the language (`honest/*.txt`); `generated` combines values with what is done
-with them and with the ways in which tests are written. `in_plain_python` says of each pair whether it passes without
-any wall.
+`TABLE` is written by hand, by feature of the language (`honest/*.txt`); `generated` combines values
+with what is done with them and with the ways in which tests are written. `in_plain_python` says of
+each pair whether it passes without any wall.
 """
 
 import json

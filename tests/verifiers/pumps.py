@@ -1,6 +1,8 @@
-"""Texts that make a regular expression slow if anything does: a part of it repeated, behind what comes before it.
+"""Texts that make a regular expression slow if anything does: a part of it repeated, behind what
+comes before it.
 
-The parts are read from the parse trees of the library's own patterns, so that a pattern that is added is attacked too.
+The parts are read from the parse trees of the library's own patterns, so that a pattern that is
+added is attacked too.
 """
 
 import importlib
@@ -35,10 +37,15 @@ def of_pattern(pattern: re.Pattern[str]) -> list[Pump]:
 
 
 def attacks(pump: Pump, size: int) -> list[str]:
-    """Texts of about `size` characters: the part, the part behind what comes before it, and both over and over."""
+    """Texts of about `size` characters: the part, the part behind what comes before it, and both
+    over and over."""
     before, part = pump
     both = before + part
-    return [part * (size // len(part)), before + part * (size // len(part)) + "!", both * (size // len(both))]
+    return [
+        part * (size // len(part)),
+        before + part * (size // len(part)) + "!",
+        both * (size // len(both)),
+    ]
 
 
 def _patterns(package: ModuleType) -> Iterator[re.Pattern[str]]:

@@ -181,7 +181,10 @@ def test_two_digits_apart_are_not_one_number() -> None:
 
 def test_the_first_policy_that_finds_something_decides() -> None:
     text = r"\boxed{1} #### 2" + "\nThe answer is 3. 4"
-    first, other = find(text, ("boxed", "hashes", "phrase", "last_number")), find(text, ("phrase", "boxed"))
+    first, other = (
+        find(text, ("boxed", "hashes", "phrase", "last_number")),
+        find(text, ("phrase", "boxed")),
+    )
     assert first is not None
     assert (first.text, first.policy, first.span) == ("1", "boxed", (7, 8))
     assert other is not None

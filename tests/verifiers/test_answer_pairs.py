@@ -1,4 +1,5 @@
-"""Final answers whose truth is known by construction, and what is said of them: a small slice of the bench."""
+"""Final answers whose truth is known by construction, and what is said of them: a small slice of
+the bench."""
 
 from collections import Counter
 from fractions import Fraction
@@ -25,7 +26,10 @@ def judged() -> list[Judged]:
 
 
 def shown(failures: list[Judged]) -> str:
-    return "\n".join(f"{f.verifier}: {f.pair.reference!r} <- {f.pair.text!r} ({f.stage}: {f.reason})" for f in failures)
+    return "\n".join(
+        f"{f.verifier}: {f.pair.reference!r} <- {f.pair.text!r} ({f.stage}: {f.reason})"
+        for f in failures
+    )
 
 
 def test_no_false_pair_is_judged_right(judged: list[Judged]) -> None:
@@ -66,7 +70,9 @@ def test_values_are_written_exactly() -> None:
 
 
 def test_polynomials_are_multiplied_out() -> None:
-    product = multiplied({(1, 0): 2, (0, 1): -3}, {(1, 0): 1, (0, 1): 3, (0, 0): 1})  # (2x - 3y)(x + 3y + 1)
+    product = multiplied(
+        {(1, 0): 2, (0, 1): -3}, {(1, 0): 1, (0, 1): 3, (0, 0): 1}
+    )  # (2x - 3y)(x + 3y + 1)
     assert written(product, "xy") == "2x^2+3xy+2x-9y^2-3y"
     assert written({(2, 0): -1, (1, 0): 1, (0, 0): -4}, "t", power="") == "-t²+t-4"
     assert written({(1, 0): 1, (0, 0): 5}, "x", [(0, 0), (1, 0)]) == "5+x"

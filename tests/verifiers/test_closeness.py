@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from assay.verifiers.closeness import Number, close
 
 numbers = st.integers() | st.floats() | st.fractions() | st.decimals() | st.complex_numbers()
-without_nan = st.integers() | st.floats(allow_nan=False) | st.fractions() | st.decimals(allow_nan=False)
+without_nan = (
+    st.integers() | st.floats(allow_nan=False) | st.fractions() | st.decimals(allow_nan=False)
+)
 tolerances = st.floats(0, 0.5)
 
 
@@ -24,18 +26,26 @@ def test_without_a_tolerance_close_is_pythons_equal(one: Number, other: Number) 
 
 
 @given(st.integers(), st.integers(), tolerances, tolerances)
-def test_integers_are_the_same_or_not(one: int, other: int, absolute: float, relative: float) -> None:
+def test_integers_are_the_same_or_not(
+    one: int, other: int, absolute: float, relative: float
+) -> None:
     assert close(one, other, absolute, relative) == (one == other)
 
 
 @given(st.integers(-(2**80), 2**80), st.integers(-5, 5), tolerances)
 def test_an_integer_is_not_another_written_as_a_float(one: int, step: int, relative: float) -> None:
     written = float(one + step)
-    assert close(one, written, relative=relative) == close(written, one, relative=relative) == (one == written)
+    assert (
+        close(one, written, relative=relative)
+        == close(written, one, relative=relative)
+        == (one == written)
+    )
 
 
 @given(st.floats(-1e9, 1e9), st.floats(-1, 1), st.floats(1e-9, 1))
-def test_a_tolerance_is_held_against_the_exact_difference(one: float, step: float, absolute: float) -> None:
+def test_a_tolerance_is_held_against_the_exact_difference(
+    one: float, step: float, absolute: float
+) -> None:
     exact = abs(Fraction(one) - Fraction(one + step)) <= Fraction(absolute)
     assert close(Fraction(one), one + step, absolute) == exact
     assert close(one, Fraction(one + step), absolute) == exact
@@ -80,5 +90,7 @@ def test_a_tolerance_is_held_against_the_exact_difference(one: float, step: floa
         (1j, 10**400, 1.0, 0.5, False),
     ],
 )
-def test_what_is_close(expected: Number, actual: Number, absolute: float, relative: float, same: bool) -> None:
+def test_what_is_close(
+    expected: Number, actual: Number, absolute: float, relative: float, same: bool
+) -> None:
     assert close(expected, actual, absolute, relative) is same

@@ -54,7 +54,10 @@ def outcome(code: str, suite: Suite, checker: Code = CODE) -> str:
         CALLS,
         ASSERTIONS,
         Assertions(
-            tests=("def check(candidate):\n    assert candidate(1, 2) == 3\n    assert add(2, 2) == 4",), entry="add"
+            tests=(
+                "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert add(2, 2) == 4",
+            ),
+            entry="add",
         ),
     ],
 )
@@ -69,7 +72,12 @@ def test_a_right_program_passes_and_a_wrong_one_does_not(suite: Suite) -> None:
 
 def test_a_program_that_reads_and_prints() -> None:
     assert outcome(SUM, STREAMS) == "right"
-    assert outcome("import sys\nprint(sum(int(x) for line in sys.stdin for x in line.split()))", STREAMS) == "right"
+    assert (
+        outcome(
+            "import sys\nprint(sum(int(x) for line in sys.stdin for x in line.split()))", STREAMS
+        )
+        == "right"
+    )
     assert outcome("print(sum(map(int, open(0).read().split())))\nexit()", STREAMS) == "right"
     verdict = CODE.check("print(3)", STREAMS)
     assert verdict.outcome == "wrong"
@@ -112,13 +120,26 @@ def test_results_are_compared_by_type_and_value_unless_told_otherwise() -> None:
     pairs = Calls.of("f", [((), (1, 2))])
     assert outcome("def f(): return (1, 2)", pairs) == "right"
     assert outcome("def f(): return [1, 2]", pairs) == "wrong"
-    assert outcome("def f(): return [1, 2]", pairs, Code(comparison=Comparison(sequences="equal"))) == "right"
+    assert (
+        outcome("def f(): return [1, 2]", pairs, Code(comparison=Comparison(sequences="equal")))
+        == "right"
+    )
     half = Calls.of("f", [((), 0.5)])
     assert outcome("def f(): return 0.5000001", half) == "wrong"
-    assert outcome("def f(): return 0.5000001", half, Code(comparison=Comparison(absolute=1e-6))) == "right"
-    assert outcome("def f(): return 0.5000001", half.model_copy(update={"absolute": 1e-6})) == "right"
-    assert outcome("def f(): return 0.5000001", half.model_copy(update={"relative": 1e-6})) == "right"
-    assert outcome("def f(): return [1, 2.0]", pairs.model_copy(update={"numbers": "equal"})) == "wrong"
+    assert (
+        outcome("def f(): return 0.5000001", half, Code(comparison=Comparison(absolute=1e-6)))
+        == "right"
+    )
+    assert (
+        outcome("def f(): return 0.5000001", half.model_copy(update={"absolute": 1e-6})) == "right"
+    )
+    assert (
+        outcome("def f(): return 0.5000001", half.model_copy(update={"relative": 1e-6})) == "right"
+    )
+    assert (
+        outcome("def f(): return [1, 2.0]", pairs.model_copy(update={"numbers": "equal"}))
+        == "wrong"
+    )
     loose = pairs.model_copy(update={"numbers": "equal", "sequences": "equal"})
     assert outcome("def f(): return [1, 2.0]", loose) == "right"
     printed = Streams(cases=(Stream(stdout="2.50 x"),))
@@ -128,20 +149,34 @@ def test_results_are_compared_by_type_and_value_unless_told_otherwise() -> None:
 
 def test_an_error_may_be_what_is_expected() -> None:
     suite = Calls(
-        entry="f", cases=(Call(arguments=(0,), raises="ZeroDivisionError"), Call(arguments=(2,), expected=0.5))
+        entry="f",
+        cases=(
+            Call(arguments=(0,), raises="ZeroDivisionError"),
+            Call(arguments=(2,), expected=0.5),
+        ),
     )
     assert outcome("def f(x): return 1 / x", suite) == "right"
     assert outcome("def f(x): return 1 / x if x else None", suite) == "wrong"
 
 
 def test_a_method_of_a_class_and_keyword_arguments() -> None:
-    suite = Calls(entry="Solution.scale", cases=(Call(arguments=([1, 2],), keywords={"by": 2}, expected=[2, 4]),))
-    assert outcome("class Solution:\n    def scale(self, xs, by): return [x * by for x in xs]", suite) == "right"
+    suite = Calls(
+        entry="Solution.scale",
+        cases=(Call(arguments=([1, 2],), keywords={"by": 2}, expected=[2, 4]),),
+    )
+    assert (
+        outcome("class Solution:\n    def scale(self, xs, by): return [x * by for x in xs]", suite)
+        == "right"
+    )
 
 
 def test_arguments_of_one_call_are_not_those_of_the_next() -> None:
     suite = Calls(
-        entry="f", cases=(Call(arguments=([3, 1],), expected=[1, 3]), Call(arguments=([3, 1],), expected=[1, 3]))
+        entry="f",
+        cases=(
+            Call(arguments=([3, 1],), expected=[1, 3]),
+            Call(arguments=([3, 1],), expected=[1, 3]),
+        ),
     )
     assert outcome("def f(xs):\n    xs.sort()\n    return xs", suite) == "right"
 
@@ -161,7 +196,9 @@ def test_a_reference_solution_gives_the_expected_values() -> None:
     inputs = tuple(Input(arguments=(n,)) for n in range(5))
     suite = Reference(entry="f", solution="def f(n): return n * n", cases=inputs)
     assert outcome("def f(n): return n ** 2", suite) == "right"
-    assert outcome("def f(n): return {0: 0, 1: 1, 2: 4}.get(n)", suite) == "wrong"  # learned by heart
+    assert (
+        outcome("def f(n): return {0: 0, 1: 1, 2: 4}.get(n)", suite) == "wrong"
+    )  # learned by heart
     constant = suite.model_copy(update={"solution": "def f(n): return 7"})
     verdict = CODE.check("def f(n): return 7", constant)
     assert verdict.outcome == "undecided"
@@ -180,9 +217,14 @@ def test_a_reference_solution_gives_the_expected_values() -> None:
 def test_a_reference_is_asked_no_more_than_it_answers_in_half_the_limits() -> None:
     """So that a right program is not condemned by an input that takes as long as it may."""
     slow = "def f(n):\n    while n == 2: pass\n    return n"
-    suite = Reference(entry="f", solution=slow, cases=tuple(Input(arguments=(n,)) for n in range(4)))
+    suite = Reference(
+        entry="f", solution=slow, cases=tuple(Input(arguments=(n,)) for n in range(4))
+    )
     assert outcome(slow, suite, Code(limits=Limits(seconds=2))) == "right"
-    assert outcome("def f(n): return n if n < 2 else None", suite, Code(limits=Limits(seconds=2))) == "right"
+    assert (
+        outcome("def f(n): return n if n < 2 else None", suite, Code(limits=Limits(seconds=2)))
+        == "right"
+    )
     flood = "def f(n): return 'x' * (300_000 if n == 3 else n)"
     suite = suite.model_copy(update={"solution": flood})
     assert outcome(flood, suite) == "right"
@@ -199,8 +241,14 @@ def test_assertions_may_change_arguments_use_helpers_objects_and_errors() -> Non
     tests = (
         "xs = [3, 1, 2]\nassert sort(xs) is None\nassert xs == [1, 2, 3]",
         "import math\nassert math.isclose(twice(0.1) / 2, half(0.2))",
-        "s = Stack()\ns.push(4)\ns.push(5)\nassert s.pop() == 5\nassert len(s) == 1\nassert s.items == [4]",
-        "try:\n    fail()\nexcept ValueError as error:\n    assert str(error) == 'no'\nelse:\n    raise AssertionError",
+        (
+            "s = Stack()\ns.push(4)\ns.push(5)\nassert s.pop() == 5\nassert len(s) == 1\nassert"
+            " s.items == [4]"
+        ),
+        (
+            "try:\n    fail()\nexcept ValueError as error:\n    assert str(error) == 'no'\nelse:\n "
+            "   raise AssertionError"
+        ),
         "from solution import twice as f\nassert f(2) == 4",
         "s = Stack()\nassert same(s) == s",
         "s = Stack()\nassert not s\ns.push(1)\nassert s",
@@ -253,7 +301,12 @@ def test_tests_that_never_ask_the_program_say_nothing() -> None:
     # a function of the program's that has the name of one of Python's
     suite = Assertions(tests=("assert gcd(4, 6) == 2",))
     assert outcome("def gcd(a, b): return 0", suite) == "wrong"
-    assert outcome("def sum(xs): return 0", Assertions(tests=("assert sum([1, 2]) == 3",), entry="sum")) == "wrong"
+    assert (
+        outcome(
+            "def sum(xs): return 0", Assertions(tests=("assert sum([1, 2]) == 3",), entry="sum")
+        )
+        == "wrong"
+    )
     star = Assertions(tests=("from solution import *\nassert sum([1]) == gcd(1, 1)",), entry="sum")
     assert outcome("def sum(xs): return 5\ndef gcd(a, b): return 5", star) == "right"
     assert outcome("def sum(xs): return 5\ndef gcd(a, b): return 1", star) == "wrong"
@@ -269,7 +322,10 @@ def test_it():
 """
     suite = Assertions(tests=(source + ("" if by_pytest else "test_it()\n"),), pytest=by_pytest)
     assert outcome(ADD, suite) == "right"
-    cheat = "def all(x): return True\ndef abs(x): return 1\nclass math: isclose = print\ndef add(a, b): return 0"
+    cheat = (
+        "def all(x): return True\ndef abs(x): return 1\nclass math: isclose = print\ndef add(a, b):"
+        " return 0"
+    )
     assert outcome(cheat, suite) == "wrong"
 
 
@@ -303,13 +359,21 @@ class Own:
     [
         (OWN + "assert call(Own(), 4) == 2", "passes a Own to the program"),
         ("class Mine(Base):\n    pass\nassert Mine().one() == 1", "derives the class Mine"),
-        ("from unittest.mock import patch\nwith patch('time.time', lambda: 5):\n    assert now() == 5", "patch"),
+        (
+            (
+                "from unittest.mock import patch\nwith patch('time.time', lambda: 5):\n    assert"
+                " now() == 5"
+            ),
+            "patch",
+        ),
         ("assert Money(3) == 3", "the program's Money with a value of theirs"),
         ("assert (Money(3) + 1).cents == 4", "by its __add__"),
     ],
 )
 @pytest.mark.parametrize("by_pytest", [False, True])
-def test_what_tests_need_is_said_and_had_in_one_process(source: str, what: str, by_pytest: bool) -> None:
+def test_what_tests_need_is_said_and_had_in_one_process(
+    source: str, what: str, by_pytest: bool
+) -> None:
     program = """
 import time
 class Base:
@@ -342,8 +406,11 @@ def test_functions_and_iterators_of_the_tests_reach_the_program() -> None:
         "assert twice(str.upper, 'a') == 'A'",
         "heard = []\ntwice(lambda x: heard.append(x), 1)\nassert heard == [1, None]",
         "it = iter([1, 2, 3])\nassert first(it) == 1\nassert next(it) == 2",
-        "def steps():\n    yield 5\n    raise KeyError('end')\ng = steps()\nassert first(g) == 5\n"
-        "try:\n    first(g)\nexcept KeyError as error:\n    assert error.args == ('end',)\nelse:\n    assert False",
+        (
+            "def steps():\n    yield 5\n    raise KeyError('end')\ng = steps()\nassert first(g) =="
+            " 5\ntry:\n    first(g)\nexcept KeyError as error:\n    assert error.args =="
+            " ('end',)\nelse:\n    assert False"
+        ),
     )
     code = "def twice(f, x): return f(f(x))\ndef first(xs): return next(iter(xs))"
     verdict = CODE.check(code, Assertions(tests=tests))
@@ -354,7 +421,10 @@ def test_functions_and_iterators_of_the_tests_reach_the_program() -> None:
 @pytest.mark.parametrize("protocol", ["strict", "joint"])
 def test_tests_that_end_themselves_say_nothing(protocol: Any) -> None:
     code = replace(CODE, protocol=protocol)
-    ends = "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): self.fail()\nunittest.main()"
+    ends = (
+        "import unittest\nclass T(unittest.TestCase):\n    def test_it(self):"
+        " self.fail()\nunittest.main()"
+    )
     for source in (ends, "import sys\nassert add(1, 2) == 3\nsys.exit(0)"):
         verdict = code.check(ADD, Assertions(tests=(source,)))
         assert verdict.outcome == "undecided"
@@ -366,9 +436,14 @@ def test_tests_that_end_themselves_say_nothing(protocol: Any) -> None:
 def test_tests_that_do_not_run_have_not_passed() -> None:
     """What the sources hold is counted outside, whatever the process that judges says."""
     source = "import sys\nfrom solution import add\ndef test_a():\n    assert add(1, 2) == 3\n"
-    for more in ("def test_b():\n    sys.exit(0)\n", "def test_b():\n    raise KeyboardInterrupt\n"):
+    for more in (
+        "def test_b():\n    sys.exit(0)\n",
+        "def test_b():\n    raise KeyboardInterrupt\n",
+    ):
         for protocol in ("strict", "joint"):
-            verdict = replace(SHARE, protocol=protocol).check(ADD, Assertions(tests=(source + more,), pytest=True))
+            verdict = replace(SHARE, protocol=protocol).check(
+                ADD, Assertions(tests=(source + more,), pytest=True)
+            )
             assert verdict.outcome == "wrong"
             assert verdict.credit == 0.5
 
@@ -436,14 +511,20 @@ def test_limits_of_memory_disk_and_output() -> None:
     ):
         assert outcome(code, CALLS) == "wrong"
     assert CODE.check("while True: print('x' * 1000)", STREAMS).stage == "output"
-    assert outcome("print('3', end='')\nimport sys\nsys.stderr.write('x' * 2**21)", STREAMS) == "wrong"
+    assert (
+        outcome("print('3', end='')\nimport sys\nsys.stderr.write('x' * 2**21)", STREAMS) == "wrong"
+    )
 
 
 def test_many_at_once_in_order_and_each_content_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    items: list[tuple[str, Suite]] = [(ADD if i % 2 else "def add(a, b): return a", CALLS) for i in range(20)]
+    items: list[tuple[str, Suite]] = [
+        (ADD if i % 2 else "def add(a, b): return a", CALLS) for i in range(20)
+    ]
     seen, shown = [], []
     run = Code._run
-    monkeypatch.setattr(Code, "_run", lambda self, found, *rest: seen.append(found) or run(self, found, *rest))
+    monkeypatch.setattr(
+        Code, "_run", lambda self, found, *rest: seen.append(found) or run(self, found, *rest)
+    )
     verdicts = CODE.check_all(items, shown.append)
     assert [v.outcome for v in verdicts] == ["wrong", "right"] * 10
     assert len(seen) == 2
@@ -477,18 +558,24 @@ def test_as_a_scorer() -> None:
     groups = [
         Group(
             prompt=prompt,
-            responses=(Response.of(ADD), Response(steps=("def add(a, b):", " return 0")), Response.of(ADD)),
+            responses=(
+                Response.of(ADD),
+                Response(steps=("def add(a, b):", " return 0")),
+                Response.of(ADD),
+            ),
         ),
         Group(prompt=Prompt.of("no tests"), responses=(Response.of(ADD),)),
     ]
     scorer = Executed(CODE)
     expected = [[Score(value=1.0), Score(value=0.0), Score(value=1.0)]]
-    (scored, (without,)) = scorer.score(groups)
+    scored, (without,) = scorer.score(groups)
     assert [scored] == expected
     assert isinstance(without, Unscored)
     assert scorer.score(groups[:1]) == expected
     assert len(scorer._known) == 2
-    bad = prompt.model_copy(update={"meta": {"tests": {"kind": "calls", "entry": "f", "cases": []}}})
+    bad = prompt.model_copy(
+        update={"meta": {"tests": {"kind": "calls", "entry": "f", "cases": []}}}
+    )
     with pytest.raises(DataError, match=r"prompt 'p': meta\.tests\.calls\.cases"):
         scorer.score([Group(prompt=bad, responses=(Response.of(ADD),))])
 
@@ -544,15 +631,31 @@ class Service(BaseHTTPRequestHandler):
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(base64.b64decode(content))
                 done = subprocess.run(
-                    [sys.executable, "-c", request["code"]], input=request.get("stdin"), capture_output=True, text=True,
-                    cwd=folder, timeout=60,
-                )  # fmt: skip
+                    [sys.executable, "-c", request["code"]],
+                    input=request.get("stdin"),
+                    capture_output=True,
+                    text=True,
+                    cwd=folder,
+                    timeout=60,
+                )
                 names = [n for n in request.get("fetch_files", ()) if (Path(folder) / n).exists()]
-                files = {name: base64.b64encode((Path(folder) / name).read_bytes()).decode() for name in names}
-            run = {"status": "Finished", "return_code": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
+                files = {
+                    name: base64.b64encode((Path(folder) / name).read_bytes()).decode()
+                    for name in names
+                }
+            run = {
+                "status": "Finished",
+                "return_code": done.returncode,
+                "stdout": done.stdout,
+                "stderr": done.stderr,
+            }
             status, body = (
                 200,
-                {"status": "Failed" if done.returncode else "Success", "run_result": run, "files": files},
+                {
+                    "status": "Failed" if done.returncode else "Success",
+                    "run_result": run,
+                    "files": files,
+                },
             )
         payload = json.dumps(body).encode()
         self.send_response(status)
@@ -576,14 +679,21 @@ def service():  # type: ignore[no-untyped-def]
     server.server_close()
 
 
-def test_a_remote_service_runs_and_the_verdict_is_made_here(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remote_service_runs_and_the_verdict_is_made_here(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("assay.verifiers.sandbox.remote.time.sleep", lambda _: None)
     remote = Code(remote=service)
     assert outcome(ADD, CALLS, remote) == "right"
     assert outcome("def add(a, b): return 0", CALLS, remote) == "wrong"
     assert outcome("import sys\nsys.exit(0)", CALLS, remote) == "wrong"
     assert outcome("import os\ndef add(a, b): os._exit(0)", CALLS, remote) == "wrong"
-    assert outcome("class A:\n    def __eq__(s, o): return True\ndef add(a, b): return A()", CALLS, remote) == "wrong"
+    assert (
+        outcome(
+            "class A:\n    def __eq__(s, o): return True\ndef add(a, b): return A()", CALLS, remote
+        )
+        == "wrong"
+    )
     assert outcome(SUM, STREAMS, remote) == "right"
     assert outcome("print(3)", STREAMS, remote) == "wrong"
     with pytest.raises(ConfigError, match="one program alone"):

@@ -1,4 +1,5 @@
-"""Real coding tasks: reference solutions pass, with a planted bug they do not, and verdicts are the published ones."""
+"""Real coding tasks: reference solutions pass, with a planted bug they do not, and verdicts are the
+published ones."""
 
 import gzip
 import json
@@ -43,25 +44,37 @@ def tasks(path: Path) -> dict[str, tuple[str, Suite]]:
 
 def test_humaneval_solutions_pass_and_planted_bugs_do_not(assay_data: Path) -> None:
     found = Code().validate(tasks(assay_data / "code" / "HumanEval.jsonl.gz").values())
-    assert found == {"solutions": 164, "planted": 656, "passed by a constant": 1}  # of HumanEval/34, with its one test
+    assert found == {
+        "solutions": 164,
+        "planted": 656,
+        "passed by a constant": 1,
+    }  # of HumanEval/34, with its one test
 
 
 def test_mbpp_sanitized_solutions_pass(assay_data: Path) -> None:
-    """Its solutions are bodies, and not indented as the prompts' docstrings are: they follow the line of the def."""
+    """Its solutions are bodies, and not indented as the prompts' docstrings are: they follow the
+    line of the def."""
     every = tasks(assay_data / "code" / "mbpp_sanitized_for_code_generation.jsonl.gz")
     quotes = "'''"
-    items = [(f"{suite.stub.split(quotes)[0].rstrip()}\n{body}", suite) for body, suite in every.values()]
+    items = [
+        (f"{suite.stub.split(quotes)[0].rstrip()}\n{body}", suite) for body, suite in every.values()
+    ]
     # 123 divides a hundred million times: six seconds of a slow processor
     code = Code(extract="text", limits=Limits(seconds=30))
     verdicts = dict(zip(every, code.check_all(items), strict=True))
     assert len(every) == 427
-    # 56 asks for `rev`, and its tests call a `check` that nobody is told of, and that is the name of the tests as well
+    # 56 asks for `rev`, and its tests call a `check` that nobody is told of, and that is the name
+    # of the tests as well
     assert {id for id, v in verdicts.items() if v.outcome != "right"} == {"MbppEval/56"}
 
 
 def test_mbpp_plus_solutions_pass(assay_data: Path) -> None:
     # One row has infinities among its inputs, which are no JSON: `read` would refuse it.
-    prompts = [prompt for row in rows(assay_data / "code" / "MbppPlus_2023-11.jsonl.gz") for prompt in made(row)]
+    prompts = [
+        prompt
+        for row in rows(assay_data / "code" / "MbppPlus_2023-11.jsonl.gz")
+        for prompt in made(row)
+    ]
     items = {prompt.id: item(prompt) for prompt in prompts}
     assert len(items) == 420
     code = Code(limits=Limits(seconds=2))
@@ -73,8 +86,13 @@ def test_mbpp_plus_solutions_pass(assay_data: Path) -> None:
 
 
 def test_mbpp_plus_inputs_are_what_the_solutions_take(assay_data: Path) -> None:
-    """Tuples, sets and complex numbers that JSON has not: with lists instead, these solutions fail or judge nothing."""
-    found = {p.id: item(p)[1] for r in rows(assay_data / "code" / "MbppPlus_2023-11.jsonl.gz") for p in made(r)}
+    """Tuples, sets and complex numbers that JSON has not: with lists instead, these solutions fail
+    or judge nothing."""
+    found = {
+        p.id: item(p)[1]
+        for r in rows(assay_data / "code" / "MbppPlus_2023-11.jsonl.gz")
+        for p in made(r)
+    }
 
     def first(id: str) -> list[Any]:
         suite = found[id]
@@ -95,12 +113,17 @@ def test_humaneval_plus_solutions_pass(assay_data: Path) -> None:
     """Every other task, for time."""
     every = {row["task_id"]: row for row in rows(assay_data / "code" / "HumanEval.jsonl.gz")}
     inputs = rows(assay_data / "code" / "HumanEvalPlusInputs_2023-04.jsonl.gz")
-    joined = [{**every[row["task_id"].replace("_", "/")], "base_input": row["inputs"]} for row in inputs]
+    joined = [
+        {**every[row["task_id"].replace("_", "/")], "base_input": row["inputs"]} for row in inputs
+    ]
     assert len(joined) == 161
     prompts = [prompt for row in joined[::2] for prompt in made(row)]
     verdicts = Code(limits=Limits(seconds=2)).check_all([item(prompt) for prompt in prompts])
-    # 32 is to find a root, and some of these inputs, made before there were contracts, are polynomials that have none
-    assert {p.id for p, v in zip(prompts, verdicts, strict=True) if v.outcome != "right"} == {"HumanEval/32"}
+    # 32 is to find a root, and some of these inputs, made before there were contracts, are
+    # polynomials that have none
+    assert {p.id for p, v in zip(prompts, verdicts, strict=True) if v.outcome != "right"} == {
+        "HumanEval/32"
+    }
 
 
 def test_codet_samples_get_the_published_verdicts(assay_data: Path) -> None:
@@ -118,6 +141,10 @@ def test_codet_samples_get_the_published_verdicts(assay_data: Path) -> None:
     chosen = random.Random(1).sample(range(len(items)), 400)
     code = Code(extract="completion", limits=Limits(seconds=3))
     verdicts = code.check_all([items[i] for i in chosen])
-    differ = [i for i, v in zip(chosen, verdicts, strict=True) if (v.outcome == "right") != bool(expected[i])]
+    differ = [
+        i
+        for i, v in zip(chosen, verdicts, strict=True)
+        if (v.outcome == "right") != bool(expected[i])
+    ]
     assert differ == []
     assert not any(v.outcome == "undecided" for v in verdicts)

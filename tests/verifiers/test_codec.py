@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from assay.verifiers.sandbox.inside.codec import MAX_DEPTH, Undecodable, decode, encode, opaque
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+)
 hashable = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=5)
 values = st.recursive(
     hashable,
@@ -110,8 +112,23 @@ def test_what_has_no_end_is_cut() -> None:
 
 
 HOSTILE: list[Any] = [
-    *([], {}, [1], ["no such tag", 1], ["int"], ["int", "xyz"], ["int", 3], ["dict", 1], ["dict", [1]]),
-    *(["set", ["list"]], ["Fraction", "0x1", "0x0"], ["range", "0x1", "0x2", "0x0"], ["bytes", "zz"]),
+    *(
+        [],
+        {},
+        [1],
+        ["no such tag", 1],
+        ["int"],
+        ["int", "xyz"],
+        ["int", 3],
+        ["dict", 1],
+        ["dict", [1]],
+    ),
+    *(
+        ["set", ["list"]],
+        ["Fraction", "0x1", "0x0"],
+        ["range", "0x1", "0x2", "0x0"],
+        ["bytes", "zz"],
+    ),
     *(["opaque", "x", 1], ["Decimal", "x"]),
 ]
 

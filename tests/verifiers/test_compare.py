@@ -79,8 +79,26 @@ def test_tolerances() -> None:
 
 
 HOSTILE: list[Any] = [
-    *([], ["dict"], ["dict", 1], ["dict", [1, 2], [1, 2]], ["dict", [1]], ["set", 1, 1], ["int"], ["int", "zz"]),
-    *(["int", 5], ["float", "x"], ["opaque"], ["opaque", "int"], [["int"]], {}, {"int": 5}, ["list", ["opaque", "x"]]),
+    *(
+        [],
+        ["dict"],
+        ["dict", 1],
+        ["dict", [1, 2], [1, 2]],
+        ["dict", [1]],
+        ["set", 1, 1],
+        ["int"],
+        ["int", "zz"],
+    ),
+    *(
+        ["int", 5],
+        ["float", "x"],
+        ["opaque"],
+        ["opaque", "int"],
+        [["int"]],
+        {},
+        {"int": 5},
+        ["list", ["opaque", "x"]],
+    ),
 ]
 
 
@@ -137,7 +155,9 @@ def test_sets_in_sets_are_compared_in_no_order() -> None:
         ([10**16], [1e16 + 2], False, False, False),
     ],
 )
-def test_numbers_in_whatever_they_are_in(expected: Any, actual: Any, strict: bool, equal: bool, close: bool) -> None:
+def test_numbers_in_whatever_they_are_in(
+    expected: Any, actual: Any, strict: bool, equal: bool, close: bool
+) -> None:
     near = Comparison(numbers="equal", absolute=1e-6)
     for one, other in ((expected, actual), (actual, expected)):
         assert STRICT.same(encode(one), encode(other)) is strict

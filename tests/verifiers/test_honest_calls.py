@@ -1,4 +1,5 @@
-"""Functions that return what they should are right, also where a test is large, loose or expects an error."""
+"""Functions that return what they should are right, also where a test is large, loose or expects an
+error."""
 
 import json
 from typing import Any
@@ -17,7 +18,9 @@ TIGHT = Code(limits=Limits(seconds=1, wall=10.0, memory=128 << 20, output=1 << 1
 
 
 def expecting(error: str) -> Calls:
-    return Calls(entry="f", cases=(Call(arguments=("a",), raises=error), Call(arguments=("",), expected=0)))
+    return Calls(
+        entry="f", cases=(Call(arguments=("a",), raises=error), Call(arguments=("",), expected=0))
+    )
 
 
 OWN = "class Own(KeyError): pass\nclass Owner(Own): pass\n"
@@ -61,23 +64,38 @@ RAISES = [
 
 @pytest.mark.parametrize(("error", "does", "right"), RAISES)
 def test_an_error_is_of_the_kinds_of_its_class(error: str, does: str, right: bool) -> None:
-    code = f"import decimal, json, sys\n{OWN}def fail(error): raise error\ndef f(x): return {does} if x else 0"
+    code = (
+        f"import decimal, json, sys\n{OWN}def fail(error): raise error\ndef f(x): return {does} if"
+        " x else 0"
+    )
     verdict = CODE.check(code, expecting(error))
     assert verdict.outcome == ("right" if right else "wrong"), verdict.reason
 
 
 def test_one_error_is_not_all_errors() -> None:
-    """Neither a class that is made from many, nor one that says so, is what a program does not know to raise."""
+    """Neither a class that is made from many, nor one that says so, is what a program does not know
+    to raise."""
     errors = ("ValueError", "TypeError", "KeyError")
-    suite = Calls(entry="f", cases=tuple(Call(arguments=(i,), raises=error) for i, error in enumerate(errors)))
+    suite = Calls(
+        entry="f", cases=tuple(Call(arguments=(i,), raises=error) for i, error in enumerate(errors))
+    )
     many = f"class E({', '.join(errors)}): pass\ndef f(x): raise E"
     line = json.dumps([0, None, "E", "", *errors, "Exception"])
     forged = (
-        f"import os\nfor i in range(3): os.write(4, {line!r}.replace('0', str(i), 1).encode() + b'\\n')\ndef f(x): 0"
+        f"import os\nfor i in range(3): os.write(4, {line!r}.replace('0', str(i), 1).encode() +"
+        " b'\\n')\ndef f(x): 0"
     )
     for cheat in (many, many.replace("E(", "ValueError("), forged):
         assert CODE.check(cheat, suite).outcome == "wrong"
-    hostile: list[Any] = [[["ValueError"]], [{}], [None, 3], ["x"] * 10_000, [], ["exit"], ["__build_class__"]]
+    hostile: list[Any] = [
+        [["ValueError"]],
+        [{}],
+        [None, 3],
+        ["x"] * 10_000,
+        [],
+        ["exit"],
+        ["__build_class__"],
+    ]
     assert not any(raised("ValueError", kinds) for kinds in hostile)
 
 
@@ -118,18 +136,26 @@ def printing(stdin: str, stdout: str) -> Streams:
 
 
 def test_a_test_may_be_larger_than_the_limits() -> None:
-    """What the suite brings is not the program's: neither its input nor the length of the right answer."""
+    """What the suite brings is not the program's: neither its input nor the length of the right
+    answer."""
     count = "import sys\nprint(len(sys.stdin.read()))"
     assert TIGHT.check(count, printing("1234567 " * 500_000, "4000000")).outcome == "right"
     assert TIGHT.check(count, printing("é\n" * 100_000, "200000")).outcome == "right"
     assert (
-        TIGHT.check("for i in range(30_000): print(i)", printing("", "\n".join(map(str, range(30_000))))).outcome
+        TIGHT.check(
+            "for i in range(30_000): print(i)", printing("", "\n".join(map(str, range(30_000))))
+        ).outcome
         == "right"
     )
     assert TIGHT.check("print('x' * 20_000)", printing("", "x" * 20_000)).outcome == "right"
     numbers = list(range(100_000))
-    assert TIGHT.check("def f(xs): return xs", Calls.of("f", [((numbers,), numbers)])).outcome == "right"
-    errors = Calls(entry="f", cases=tuple(Call(arguments=(i,), raises="ValueError") for i in range(300)))
+    assert (
+        TIGHT.check("def f(xs): return xs", Calls.of("f", [((numbers,), numbers)])).outcome
+        == "right"
+    )
+    errors = Calls(
+        entry="f", cases=tuple(Call(arguments=(i,), raises="ValueError") for i in range(300))
+    )
     assert TIGHT.check("def f(x): raise ValueError('no ' * 100)", errors).outcome == "right"
 
 
@@ -142,11 +168,17 @@ def test_a_program_is_given_no_more_than_its_limits_besides() -> None:
     ):
         assert TIGHT.check(code, one).outcome == "wrong"
         assert TIGHT.check(code, printing("", "1")).outcome == "wrong"
-    assert TIGHT.check("while True: print('x' * 1000)", printing("", "x" * 20_000)).stage == "output"
-    assert TIGHT.check("def f(x): return 'x' * 10**6", Calls.of("f", [((1,), "x")])).stage == "output"
+    assert (
+        TIGHT.check("while True: print('x' * 1000)", printing("", "x" * 20_000)).stage == "output"
+    )
+    assert (
+        TIGHT.check("def f(x): return 'x' * 10**6", Calls.of("f", [((1,), "x")])).stage == "output"
+    )
 
 
-def test_a_test_that_cannot_be_run_is_told_and_nobody_is_condemned(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_test_that_cannot_be_run_is_told_and_nobody_is_condemned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("assay.verifiers.room.MOST", 1000)
     for code, suite in (
         ("print(input()[0])", printing("x" * 2000, "x")),
@@ -162,7 +194,10 @@ UNFIT: list[tuple[dict[str, Any], str]] = [
     ({"keywords": {"x": ["set", ["list"]]}, "expected": 1}, "an argument"),
     ({"arguments": [1], "expected": ["opaque", "A"]}, "the expected value"),
     ({"arguments": [1], "expected": ["Decimal", "x"]}, "the expected value"),
-    ({"arguments": [1], "expected": json.loads('["list",' * 90 + "1" + "]" * 90)}, "the expected value"),
+    (
+        {"arguments": [1], "expected": json.loads('["list",' * 90 + "1" + "]" * 90)},
+        "the expected value",
+    ),
 ]
 
 
@@ -189,18 +224,33 @@ HONEST = {
     "its own path": ("import os\ndef f(x): return os.path.basename(__file__)[:3]", "sol"),
     "a recursion as deep as it may": ("def f(x): return x if x == 980 else f(x + 1)", 980),
     "a byte order mark": ("\ufeffdef f(x): return x", 0),
-    "output": ("import sys\ndef f(x):\n    print('x' * 10**6)\n    sys.stderr.write('y')\n    return x", 0),
+    "output": (
+        "import sys\ndef f(x):\n    print('x' * 10**6)\n    sys.stderr.write('y')\n    return x",
+        0,
+    ),
     "a class beside it": ("class A:\n    def g(self, x): return x\ndef f(x): return A().g(x)", 0),
-    "a named tuple": ("import collections as c\nP = c.namedtuple('P', 'x y')\ndef f(x): return P(x, 1)", (0, 1)),
-    "a default dict": ("import collections as c\ndef f(x):\n  d = c.defaultdict(int)\n  d[x]\n  return d", {0: 0}),
-    "a counter": ("from collections import Counter\ndef f(x): return Counter('aab')", {"a": 2, "b": 1}),
-    "an ordered dict": ("import collections as c\ndef f(x): return c.OrderedDict(b=1, a=2)", {"a": 2, "b": 1}),
+    "a named tuple": (
+        "import collections as c\nP = c.namedtuple('P', 'x y')\ndef f(x): return P(x, 1)",
+        (0, 1),
+    ),
+    "a default dict": (
+        "import collections as c\ndef f(x):\n  d = c.defaultdict(int)\n  d[x]\n  return d",
+        {0: 0},
+    ),
+    "a counter": (
+        "from collections import Counter\ndef f(x): return Counter('aab')",
+        {"a": 2, "b": 1},
+    ),
+    "an ordered dict": (
+        "import collections as c\ndef f(x): return c.OrderedDict(b=1, a=2)",
+        {"a": 2, "b": 1},
+    ),
     "a main guarded": ("def f(x): return x\nif __name__ == '__main__': print(f(int(input())))", 0),
     "state that is kept": ("seen = []\ndef f(x):\n    seen.append(x)\n    return len(seen)", 1),
     "a decorated one": ("import functools\n@functools.cache\ndef f(x): return x", 0),
     "a callable object": ("class F:\n    def __call__(self, x): return x\nf = F()", 0),
     "a partial": ("import functools, operator\nf = functools.partial(operator.add, 5)", 5),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HONEST)

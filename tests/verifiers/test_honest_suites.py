@@ -15,7 +15,9 @@ pytest.importorskip("pyseccomp")
 
 ITEMS: Final = [*TABLE, *generated(seed=0, count=60), *generated(seed=1, count=8, under_pytest=1.0)]
 NAMES: Final = [f"{number}-{item.feature}" for number, item in enumerate(ITEMS)]
-PROTOCOLS: Final = ("strict", "joint") if "protocol" in {f.name for f in dataclasses.fields(Code)} else ("strict",)
+PROTOCOLS: Final = (
+    ("strict", "joint") if "protocol" in {f.name for f in dataclasses.fields(Code)} else ("strict",)
+)
 LIMITS: Final = Limits(seconds=4, wall=8.0)
 
 
@@ -45,5 +47,7 @@ def test_an_honest_program_is_not_wrong_and_its_mutant_is(item: Item, protocol: 
     if item.mutant:
         found = code.check(item.mutant, item.suite).outcome
         # Of tests that need more than they are given, a failure says nothing.
-        lacking = protocol == "strict" and (verdict.outcome == "undecided" or needs(item.suite) != "")
+        lacking = protocol == "strict" and (
+            verdict.outcome == "undecided" or needs(item.suite) != ""
+        )
         assert found == "wrong" or (found == "undecided" and lacking)

@@ -12,11 +12,16 @@ from assay.types import Verdict
 from assay.verifiers import kept as kept_module
 from assay.verifiers.kept import InOrder, Kept, key_of
 
-RIGHT, WRONG = Verdict(outcome="right", stage="tests", span=(0, 3)), Verdict(outcome="wrong", reason="no", credit=0.5)
+RIGHT, WRONG = (
+    Verdict(outcome="right", stage="tests", span=(0, 3)),
+    Verdict(outcome="wrong", reason="no", credit=0.5),
+)
 OPEN = Verdict(outcome="undecided", reason="too long")
 
 
-def test_what_was_decided_is_there_the_next_time_and_what_was_not_is_asked_again(tmp_path: Path) -> None:
+def test_what_was_decided_is_there_the_next_time_and_what_was_not_is_asked_again(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "new" / "verdicts.jsonl"
     with Kept(path) as kept:
         kept.add("a", RIGHT, {"response": "p, response 1"})
@@ -46,7 +51,13 @@ def test_a_kill_at_any_byte_loses_at_most_the_last_line(tmp_path: Path) -> None:
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "verdicts.jsonl"
-    for line in ("{", '{"key": "a"}', '{"outcome": "right"}', "[]", '{"key": "a", "outcome": "maybe"}'):
+    for line in (
+        "{",
+        '{"key": "a"}',
+        '{"outcome": "right"}',
+        "[]",
+        '{"key": "a", "outcome": "maybe"}',
+    ):
         path.write_text(f'{{"key": "a", "outcome": "right"}}\n{line}\n')
         with pytest.raises(DataError, match="line 2"):
             Kept(path)
@@ -111,10 +122,23 @@ def test_an_interrupt_at_any_step_neither_loses_a_line_nor_doubles_it(tmp_path: 
     assert 20 < interrupted < 150
 
 
-def test_verdicts_are_passed_on_in_order_as_far_as_none_waits_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verdicts_are_passed_on_in_order_as_far_as_none_waits_for_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(kept_module, "MOST_HELD", 3)
     passed: list[int] = []
-    steps = [(1, []), (0, [0, 1]), (4, []), (6, []), (5, [4, 5, 6]), (3, [3]), (9, []), (7, [7]), (2, [2, 9]), (12, [])]
+    steps = [
+        (1, []),
+        (0, [0, 1]),
+        (4, []),
+        (6, []),
+        (5, [4, 5, 6]),
+        (3, [3]),
+        (9, []),
+        (7, [7]),
+        (2, [2, 9]),
+        (12, []),
+    ]
     with InOrder(lambda place, _: passed.append(place)) as reached:
         for place, expected in steps:
             before = len(passed)

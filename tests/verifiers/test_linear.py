@@ -21,7 +21,10 @@ NUMERIC, LINE = Numeric(), Numeric(find=("final_line",), several="refuse")
 PUMPS = pumps(assay.verifiers)
 
 READERS: dict[str, Callable[[str], object]] = {
-    **{policy: (lambda text, policy=policy: find(text, (policy,))) for policy in (*POLICIES, "field")},
+    **{
+        policy: (lambda text, policy=policy: find(text, (policy,)))
+        for policy in (*POLICIES, "field")
+    },
     "a numeric verdict": lambda text: NUMERIC.check(text, "5"),
     "a stated number": lambda text: NUMERIC.check(f"The answer is {text}", "5"),
     "behind a statement": lambda text: NUMERIC.check(f"The answer is 5. {text}", "5"),
@@ -30,7 +33,9 @@ READERS: dict[str, Callable[[str], object]] = {
     "a reference": lambda text: NUMERIC.check("5", text),
     "a vote": NUMERIC.canonical,
     "a sentence": stated_number,
-    "a box": lambda text: Math().check(rf"\boxed{{{text}}}", "5") if len(text) > MAX_BYTES else None,
+    "a box": lambda text: (
+        Math().check(rf"\boxed{{{text}}}", "5") if len(text) > MAX_BYTES else None
+    ),
     "a number": number,
     "a quantity": quantity,
     "spelling": lambda text: (normalise(text), squeezed(text), is_blank(text)),
@@ -42,7 +47,8 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 def slow(text: str, limit: float) -> list[str]:
-    """The readers that take longer than `limit` seconds of processor time, which a busy machine does not add to."""
+    """The readers that take longer than `limit` seconds of processor time, which a busy machine
+    does not add to."""
     found = []
     for name, read in READERS.items():
         start = time.process_time()
@@ -99,7 +105,8 @@ def test_no_long_text_takes_a_second(text: str) -> None:
 @settings(deadline=None, max_examples=100)
 @given(st.sampled_from(PUMPS), st.integers(0, 2))
 def test_no_part_of_any_pattern_repeated_is_slow(pump: tuple[str, str], form: int) -> None:
-    """A tenth of the length, in which what is linear takes 0.04 s and what is quadratic 0.4 s and more."""
+    """A tenth of the length, in which what is linear takes 0.04 s and what is quadratic 0.4 s and
+    more."""
     assert slow(attacks(pump, 10_000)[form], 0.2) == []
 
 

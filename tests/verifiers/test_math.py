@@ -98,9 +98,13 @@ def test_different_mathematics(gold: str, answer: str) -> None:
 
 @pytest.mark.parametrize(("text", "why"), REFUSED)
 def test_what_cannot_be_checked_is_refused_before_a_worker_sees_it(text: str, why: str) -> None:
-    """An answer that cannot be checked is wrong, so that it is no way around a 0; such a reference decides nothing."""
+    """An answer that cannot be checked is wrong, so that it is no way around a 0; such a reference
+    decides nothing."""
     start = time.perf_counter()
-    for gold, answer, who, outcome in (("5", text, "answer", "wrong"), (text, "5", "reference", "undecided")):
+    for gold, answer, who, outcome in (
+        ("5", text, "answer", "wrong"),
+        (text, "5", "reference", "undecided"),
+    ):
         found = SHARED.check(rf"so \boxed{{{answer}}}", gold)
         assert (found.outcome, found.stage) == (outcome, "refused")
         assert why in found.reason
@@ -108,7 +112,9 @@ def test_what_cannot_be_checked_is_refused_before_a_worker_sees_it(text: str, wh
     assert time.perf_counter() - start < 0.5
 
 
-@pytest.mark.parametrize("fine", ["2^{3}4^{5}", "e^{-x^2}", "2^{2^n}", "x^{2}3^{4}", "5!", "(n+1)!", "2^3 3^2"])
+@pytest.mark.parametrize(
+    "fine", ["2^{3}4^{5}", "e^{-x^2}", "2^{2^n}", "x^{2}3^{4}", "5!", "(n+1)!", "2^3 3^2"]
+)
 def test_ordinary_exponents_are_not_towers(fine: str) -> None:
     assert verdict(fine, "0.123") == 0.0
 
@@ -156,7 +162,9 @@ def test_a_hanging_comparison_is_killed_at_the_deadline_and_the_worker_replaced(
     assert pool.ask(EASY, 20)["outcome"] == "right"
     (pid,) = pool.pids()
     start = time.perf_counter()
-    found = pool.ask({"gold": "9^{9^{9^9}}", "answer": "9^{9^{9^8}}"}, 1.0)  # past the pre-checks of `Math`
+    found = pool.ask(
+        {"gold": "9^{9^{9^9}}", "answer": "9^{9^{9^8}}"}, 1.0
+    )  # past the pre-checks of `Math`
     assert (found["outcome"], found["stage"]) == ("undecided", "timeout")
     assert "1 s" in found["reason"]
     assert time.perf_counter() - start < 4.0
@@ -178,7 +186,9 @@ def test_a_hanging_comparison_is_killed_at_the_deadline_and_the_worker_replaced(
 def test_what_cannot_be_computed_beside_a_plain_number_is_wrong(
     gold: str, answer: str, outcome: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assay.verifiers.pool.COMPUTED", 0.02)  # the machine that runs the tests may be busy
+    monkeypatch.setattr(
+        "assay.verifiers.pool.COMPUTED", 0.02
+    )  # the machine that runs the tests may be busy
     assert pool.ask(EASY, 20)["outcome"] == "right"
     assert pool.ask({"gold": gold, "answer": answer}, 2.0)["outcome"] == outcome
 
@@ -207,10 +217,16 @@ def test_a_module_that_does_not_start_is_an_error_that_says_how_to_look() -> Non
 def test_threads_may_share_it() -> None:
     """`signal.alarm`, which math-verify uses by itself, fails off the main thread."""
     shared = Math(timeout=20.0, workers=2)
-    cases = [(gold, answer, 1.0) for gold, answer in SAME] + [(gold, answer, 0.0) for gold, answer in DIFFERENT]
+    cases = [(gold, answer, 1.0) for gold, answer in SAME] + [
+        (gold, answer, 0.0) for gold, answer in DIFFERENT
+    ]
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda case: shared.verify(rf"\boxed{{{case[1]}}}", case[0]), cases))
-    assert [f.value for f in found if isinstance(f, Score)] == [expected for _, _, expected in cases]
+        found = list(
+            threads.map(lambda case: shared.verify(rf"\boxed{{{case[1]}}}", case[0]), cases)
+        )
+    assert [f.value for f in found if isinstance(f, Score)] == [
+        expected for _, _, expected in cases
+    ]
     assert threading.active_count() < 8
 
 
@@ -228,11 +244,19 @@ def test_it_leaves_the_alarm_signal_alone() -> None:
 
 def test_a_script_without_a_main_guard_and_a_decoy_beside_it(tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('the decoy was imported')")
-    code = "from assay.verifiers import Math; print(Math(timeout=20).verify(r'\\boxed{\\sqrt{4}}', '2').value)"
+    code = (
+        "from assay.verifiers import Math; print(Math(timeout=20).verify(r'\\boxed{\\sqrt{4}}',"
+        " '2').value)"
+    )
     script = tmp_path / "script.py"
     script.write_text(code)
     done = subprocess.run(
-        [sys.executable, "-P", str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-P", str(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     assert done.stdout.strip() == "1.0"
 
@@ -290,7 +314,8 @@ def test_settings_are_checked() -> None:
 
 
 def test_a_large_parent_does_not_cost_its_workers_their_life(pool: Pool) -> None:
-    """After fork and exec Linux counts the parent's memory as the child's peak; a process with torch in it is large."""
+    """After fork and exec Linux counts the parent's memory as the child's peak; a process with
+    torch in it is large."""
     ballast = bytearray(700 << 20)
     ballast[:: 1 << 12] = b"x" * len(ballast[:: 1 << 12])  # every page is there
     assert pool.ask(EASY, 20)["outcome"] == "right"

@@ -21,7 +21,10 @@ def boxed(answer: str) -> str:
 
 def test_many_at_once_give_what_one_at_a_time_gives() -> None:
     pairs = [(boxed(rf"\sqrt{{{n * n}}}"), str(n + n % 2)) for n in range(2, 14)]
-    pairs += [(boxed(str(n)), str(n)) for n in range(10)] + [("nothing", "5"), (boxed("9^9^9"), "5")]
+    pairs += [(boxed(str(n)), str(n)) for n in range(10)] + [
+        ("nothing", "5"),
+        (boxed("9^9^9"), "5"),
+    ]
     told: list[int] = []
     found = SHARED.check_all(pairs * 2, told.append)
     assert found == [SHARED.check(*pair) for pair in pairs] * 2
@@ -43,11 +46,15 @@ def test_the_same_pair_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert judged == ["5", "6"]
 
 
-def test_a_comparison_is_remembered_by_content_but_not_a_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_comparison_is_remembered_by_content_but_not_a_time_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[str] = []
 
     class Pool:
-        def ask_all(self, requests: Iterable[tuple[Any, Request]], seconds: float) -> Iterator[tuple[Any, Reply]]:
+        def ask_all(
+            self, requests: Iterable[tuple[Any, Request]], seconds: float
+        ) -> Iterator[tuple[Any, Reply]]:
             for tag, request in requests:
                 asked.append(request["answer"])
                 stage = "timeout" if "7" in request["answer"] else "points"
@@ -55,7 +62,12 @@ def test_a_comparison_is_remembered_by_content_but_not_a_time_out(monkeypatch: p
 
     monkeypatch.setattr("assay.verifiers.math._pool", lambda *_: Pool())
     monkeypatch.setattr("assay.verifiers.math._known", {})
-    for text in (r"\boxed{\sqrt{6}}", r"The answer is $\sqrt6$.", r"\boxed{\sqrt{7}}", r"\boxed{\sqrt{7}}"):
+    for text in (
+        r"\boxed{\sqrt{6}}",
+        r"The answer is $\sqrt6$.",
+        r"\boxed{\sqrt{7}}",
+        r"\boxed{\sqrt{7}}",
+    ):
         assert SHARED.check(text, "x+1").outcome == "undecided"
     assert asked == [r"\sqrt{6}", r"\sqrt{7}", r"\sqrt{7}"]
 
@@ -70,7 +82,10 @@ def test_a_hang_costs_only_its_own_request() -> None:
 
 @pytest.mark.parametrize("verifier", [Numeric(), SHARED])
 def test_validation_passes_good_references(verifier: Numeric | Math) -> None:
-    prompts = [Prompt.of("q", reference=r) for r in ("18", "1/2", "She has 3.\n#### 3", "0", "1,234", "50%")]
+    prompts = [
+        Prompt.of("q", reference=r)
+        for r in ("18", "1/2", "She has 3.\n#### 3", "0", "1,234", "50%")
+    ]
     counts = verifier.validate([*prompts, Prompt.of("open"), "7"])
     assert counts == {"references": 7, "planted": 7 + 7 + 7 + 6, "without a reference": 1}
 
@@ -90,12 +105,16 @@ def test_validation_of_mathematics() -> None:
         (Numeric(), [Prompt.of("q")], "no record"),
     ],
 )
-def test_validation_lists_what_fails(verifier: Numeric | Math, records: list[str | Prompt], what: str) -> None:
+def test_validation_lists_what_fails(
+    verifier: Numeric | Math, records: list[str | Prompt], what: str
+) -> None:
     with pytest.raises(DataError, match=what):
         verifier.validate(records)
 
 
-@pytest.mark.parametrize("settings", [{"find": ("box",)}, {"find": ()}, {"tolerance": 2.0}, {"tolerance": -0.1}])
+@pytest.mark.parametrize(
+    "settings", [{"find": ("box",)}, {"find": ()}, {"tolerance": 2.0}, {"tolerance": -0.1}]
+)
 def test_settings_are_checked(settings: dict[str, object]) -> None:
     for kind in (Numeric, Math):
         with pytest.raises(ConfigError):
@@ -109,7 +128,10 @@ def test_a_missing_extra_is_told_from_a_batch_too(monkeypatch: pytest.MonkeyPatc
 
 
 def test_numbers_are_fast() -> None:
-    pairs = [(f"It is 3 + 4 = 7, so we are done.\nThe answer is {n}.", str(n % 1000)) for n in range(4000)]
+    pairs = [
+        (f"It is 3 + 4 = 7, so we are done.\nThe answer is {n}.", str(n % 1000))
+        for n in range(4000)
+    ]
     for verifier in (Numeric(), SHARED):
         start = time.perf_counter()
         verifier.check_all(pairs)
@@ -159,7 +181,9 @@ def test_tolerance_is_for_decimal_references(
     tolerance: float | None, reference: str, answer: str, outcome: str
 ) -> None:
     assert Numeric(tolerance=tolerance).check(boxed(answer), reference).outcome == outcome
-    assert Math(tolerance=tolerance, timeout=20.0).check(boxed(answer), reference).outcome == outcome
+    assert (
+        Math(tolerance=tolerance, timeout=20.0).check(boxed(answer), reference).outcome == outcome
+    )
 
 
 @pytest.mark.parametrize(

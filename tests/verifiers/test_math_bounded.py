@@ -11,25 +11,57 @@ from assay.verifiers.refusals import MAX_BYTES, MAX_SIGNS, refusal
 pytest.importorskip("math_verify")
 
 REPEATED = r"""
-    1+ 1- x+ x^{2}+ x^2y^3 x- 2x 1! n! n!+ ab xy a_1 x_1x_2 x= 1= x< x\le = < - + \pm \cdot 1/ x/ x\cdot \times2 1e5
-    0.1+ 12,34 x, 1, 1,x, (1,2), [1,2], \{1, \{1\}, (x+1) (x+1)(x-1) [x+1] |x|+ | || \frac1 \frac{1}{x}+ \sqrt{
-    \sqrt{x}+ \sqrt2 √ π e e^x+ \sin \sin{x}+ \ln{x}+ \sin(x) f(x) f(x)+ i i+ \infty \cup[1,2] \cup \in \overline{3}
-    0.\overline{3}+ 5^\circ 50\% \begin{pmatrix}1\end{pmatrix} 1& 1\\ \text{a} \text{or} \mathbb{R} \alpha \alpha+ {}
-    {x} () ($ ² ½ 5cm A: * ** _ ' " \\
+    1+ 1- x+ x^{2}+ x^2y^3 x- 2x 1! n! n!+ ab xy a_1 x_1x_2 x= 1= x< x\le = < - + \pm \cdot 1/ x/
+    x\cdot \times2 1e5 0.1+ 12,34 x, 1, 1,x, (1,2), [1,2], \{1, \{1\}, (x+1) (x+1)(x-1) [x+1] |x|+ |
+    || \frac1 \frac{1}{x}+ \sqrt{ \sqrt{x}+ \sqrt2 √ π e e^x+ \sin \sin{x}+ \ln{x}+ \sin(x) f(x)
+    f(x)+ i i+ \infty \cup[1,2] \cup \in \overline{3} 0.\overline{3}+ 5^\circ 50\%
+    \begin{pmatrix}1\end{pmatrix} 1& 1\\ \text{a} \text{or} \mathbb{R} \alpha \alpha+ {} {x} () ($ ²
+    ½ 5cm A: * ** _ ' " \\
 """.split()
 NESTED = [
-    ("(", ")"), ("{", "}"), ("[", "]"), ("|", "|"), (r"\{", r"\}"), ("(1,", ")"), ("(1+", ")"), (r"\frac{1}{", "}"),
-    (r"\frac{", "}{1}"), (r"\sqrt{", "}"), (r"\sqrt{1+", "}"), ("x^{", "}"), ("e^{", "}"), ("2^{", "}"), ("x_{", "}"),
-    (r"\sin(", ")"), (r"\sin ", ""), ("f(", ")"), (r"\log_{", "}{3}"), (r"\binom{n}{", "}"), (r"\int ", " dx"),
-    (r"\sum_{i=1}^{3} ", ""), (r"\exp(", ")"), ("(", "+1)^2"), ("(", ")!"), (r"\text{", "}"), (r"\overline{", "}"),
-    (r"\left|", r"\right|"), (r"\boxed{", "}"), ("x^", ""), ("-", ""),
-]  # fmt: skip
+    ("(", ")"),
+    ("{", "}"),
+    ("[", "]"),
+    ("|", "|"),
+    (r"\{", r"\}"),
+    ("(1,", ")"),
+    ("(1+", ")"),
+    (r"\frac{1}{", "}"),
+    (r"\frac{", "}{1}"),
+    (r"\sqrt{", "}"),
+    (r"\sqrt{1+", "}"),
+    ("x^{", "}"),
+    ("e^{", "}"),
+    ("2^{", "}"),
+    ("x_{", "}"),
+    (r"\sin(", ")"),
+    (r"\sin ", ""),
+    ("f(", ")"),
+    (r"\log_{", "}{3}"),
+    (r"\binom{n}{", "}"),
+    (r"\int ", " dx"),
+    (r"\sum_{i=1}^{3} ", ""),
+    (r"\exp(", ")"),
+    ("(", "+1)^2"),
+    ("(", ")!"),
+    (r"\text{", "}"),
+    (r"\overline{", "}"),
+    (r"\left|", r"\right|"),
+    (r"\boxed{", "}"),
+    ("x^", ""),
+    ("-", ""),
+]
 
 
 def longest(start: str, end: str) -> Iterator[str]:
-    """The longest of a shape that are tried: filled to the limit of signs, and nested as deep as may be."""
+    """The longest of a shape that are tried: filled to the limit of signs, and nested as deep as
+    may be."""
     for middle in ("x", "5"):
-        found = [text for n in range(1, MAX_SIGNS) if refusal(text := start * n + middle + end * n) is None]
+        found = [
+            text
+            for n in range(1, MAX_SIGNS)
+            if refusal(text := start * n + middle + end * n) is None
+        ]
         yield from found[-1:]
 
 
@@ -41,7 +73,9 @@ SHORT += [text for start, end in NESTED for text in longest(start, end)]
 def test_the_longest_answers_that_are_tried_are_decided_before_the_deadline(reference: str) -> None:
     verifier = Math(timeout=5.0, workers=2)
     found = verifier.check_all([(rf"\boxed{{{text}}}", reference) for text in SHORT])
-    slow = [text[:40] for text, verdict in zip(SHORT, found, strict=True) if verdict.stage == "timeout"]
+    slow = [
+        text[:40] for text, verdict in zip(SHORT, found, strict=True) if verdict.stage == "timeout"
+    ]
     assert slow == []
 
 

@@ -1,4 +1,5 @@
-"""Answers made to hang, to fill the memory or to run code: a verdict within the limit, and the pool lives on."""
+"""Answers made to hang, to fill the memory or to run code: a verdict within the limit, and the pool
+lives on."""
 
 import itertools
 import os
@@ -71,7 +72,22 @@ LARGE = [
     "-" * 200_000,
     "1/" * 100_000,
 ]
-ODD = ["", "\x00", "\ud800", "\u202e5", "🦆" * 50, "{", "}", "\\", "$$", "%", "^", "_", "\\boxed{", "5" + "\n" * 100]
+ODD = [
+    "",
+    "\x00",
+    "\ud800",
+    "\u202e5",
+    "🦆" * 50,
+    "{",
+    "}",
+    "\\",
+    "$$",
+    "%",
+    "^",
+    "_",
+    "\\boxed{",
+    "5" + "\n" * 100,
+]
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +96,11 @@ def survivors() -> Iterator[None]:
     yield
     assert Math(timeout=20.0, workers=WORKERS).check(r"\boxed{\sqrt{16}}", "4").outcome == "right"
     for pid in _pool(WORKERS, os.getpid()).pids():
-        peak = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmPeak"))
+        peak = next(
+            line
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+            if line.startswith("VmPeak")
+        )
         assert int(peak.split()[1]) < 1 << 20  # kB of address space; measured: 83,000
 
 
@@ -96,7 +116,8 @@ def test_code_is_never_run(code: str, tmp_path: Path) -> None:
 
 
 UNSEEN = itertools.count(70_001)
-"""Numbers that no other test asks about: what was judged before is remembered, and needs no worker."""
+"""Numbers that no other test asks about: what was judged before is remembered, and needs no
+worker."""
 
 
 @pytest.mark.parametrize("attack", SLOW)
@@ -111,7 +132,15 @@ def test_endless_computations_end(attack: str) -> None:
     assert verdict.outcome != "right"
     assert verdict.reason
     if verdict.outcome == "undecided":
-        assert verdict.stage in ("refused", "timeout", "unreadable", "memory", "failed", "died", "math-verify")
+        assert verdict.stage in (
+            "refused",
+            "timeout",
+            "unreadable",
+            "memory",
+            "failed",
+            "died",
+            "math-verify",
+        )
 
 
 @pytest.mark.parametrize("attack", LARGE, ids=lambda text: f"{text[:12]!r} x {len(text)}")

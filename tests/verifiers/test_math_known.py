@@ -1,6 +1,8 @@
-"""Answers that math-verify 0.9 or other graders are known to judge wrongly, each with what is said here.
+"""Answers that math-verify 0.9 or other graders are known to judge wrongly, each with what is said
+here.
 
-Every class is fixed, undecided under the name of why, or a limit that the docstring of `assay.verifiers.math` states.
+Every class is fixed, undecided under the name of why, or a limit that the docstring of
+`assay.verifiers.math` states.
 """
 
 import pytest
@@ -43,16 +45,38 @@ FALSE_ACCEPTS = {
         ("5 m", "5 kg"),
     ],
     "bases": [("1011_2", "1011_3"), ("1011_2", "11")],
-    "sprays": [("3", "1=2=3"), ("3", "2=3"), ("5", "5 or 6"), ("3", "1,2,3"), ("3", r"\{1,2,3\}"), ("3", "3,4")],
+    "sprays": [
+        ("3", "1=2=3"),
+        ("3", "2=3"),
+        ("5", "5 or 6"),
+        ("3", "1,2,3"),
+        ("3", r"\{1,2,3\}"),
+        ("3", "3,4"),
+    ],
     "branches": [("x", r"\sqrt{x^2}"), ("xy", r"\sqrt{x^2y^2}"), ("xyz", r"\sqrt{x^2}yz")],
     "one order only": [("1", "2x+z=1"), ("x=5", "y=5")],
 }
 FALSE_REJECTS = {
-    "interval and inequality": [("[2,3)", r"2\le x<3"), (r"2\le x<3", "[2,3)"), (r"[5,\infty)", r"x\ge 5")],
-    "real far away alone": [(r"\sqrt{x-100}", r"(x-100)^{1/2}"), (r"\frac{1}{\sqrt{-x^2}}", r"(-x^2)^{-1/2}")],
+    "interval and inequality": [
+        ("[2,3)", r"2\le x<3"),
+        (r"2\le x<3", "[2,3)"),
+        (r"[5,\infty)", r"x\ge 5"),
+    ],
+    "real far away alone": [
+        (r"\sqrt{x-100}", r"(x-100)^{1/2}"),
+        (r"\frac{1}{\sqrt{-x^2}}", r"(-x^2)^{-1/2}"),
+    ],
     "the same as real functions": [(r"\sqrt{1/n}", r"\frac{1}{\sqrt n}"), (r"\sqrt{x^2}", "|x|")],
-    "units that convert": [("1m", "100cm"), (r"1\text{ m}", r"100\text{ cm}"), (r"2\pi\text{ m}", r"200\pi\text{ cm}")],
-    "a unit that the question named": [("10", "10 cm"), ("10 cm", "10"), (r"2\pi", r"2\pi\text{ cm}")],
+    "units that convert": [
+        ("1m", "100cm"),
+        (r"1\text{ m}", r"100\text{ cm}"),
+        (r"2\pi\text{ m}", r"200\pi\text{ cm}"),
+    ],
+    "a unit that the question named": [
+        ("10", "10 cm"),
+        ("10 cm", "10"),
+        (r"2\pi", r"2\pi\text{ cm}"),
+    ],
     "chains that hold": [("3", r"\frac{6}{2}=3"), ("5", "x=2+3=5")],
     "bare": [
         (r"\frac{1}{\sqrt 2}", r"\frac{\sqrt2}{2}"),
@@ -62,10 +86,18 @@ FALSE_REJECTS = {
     ],
     "degrees": [(r"90^\circ", "90 degrees"), (r"\sin 30^\circ", r"\frac12")],
     "lists": [(r"\{20,115\}", "115, 20"), ("1,234", "1234"), ("1,2", "2,1")],
-    "words": [("Tuesday", r"\text{tuesday}"), (r"\emptyset", "no solution"), ("B", "(B)"), ("5", "five")],
+    "words": [
+        ("Tuesday", r"\text{tuesday}"),
+        (r"\emptyset", "no solution"),
+        ("B", "(B)"),
+        ("5", "five"),
+    ],
 }
 UNDECIDED = {
-    "depends on what x may be": [(r"\log(x^2)", r"2\log x", "points"), (r"\sin(n\pi)", "0", "points")],
+    "depends on what x may be": [
+        (r"\log(x^2)", r"2\log x", "points"),
+        (r"\sin(n\pi)", "0", "points"),
+    ],
     "functions without values": [("f(x)", "f(y)", "math-verify")],
     "beyond the points that are tried": [(r"\max(x,100)", "100", "math-verify")],
     "no solution beside no solution": [("x^2+1=0", "x^2+2=0", "structure")],
@@ -84,7 +116,9 @@ LIMITS = {
 
 def flat(table: dict[str, list[tuple[str, ...]]]) -> list[object]:
     return [
-        pytest.param(*case, id=f"{name}: {case[0]} and {case[1]}") for name, cases in table.items() for case in cases
+        pytest.param(*case, id=f"{name}: {case[0]} and {case[1]}")
+        for name, cases in table.items()
+        for case in cases
     ]
 
 
@@ -111,7 +145,9 @@ def test_what_cannot_be_told_is_undecided(gold: str, answer: str, stage: str) ->
 
 
 @pytest.mark.parametrize("text", UNREADABLE)
-def test_what_cannot_be_read_is_wrong_as_an_answer_and_decides_nothing_as_a_reference(text: str) -> None:
+def test_what_cannot_be_read_is_wrong_as_an_answer_and_decides_nothing_as_a_reference(
+    text: str,
+) -> None:
     verdict = check("7", text)
     assert verdict.outcome == "wrong"
     assert verdict.reason
@@ -135,7 +171,9 @@ def test_options_lift_some_limits() -> None:
     assert check("10 cm", "10 m", Math(units="strip", **SETTINGS)).outcome == "right"
     assert check("1.41", r"\sqrt{2}", Math(tolerance="digits", **SETTINGS)).outcome == "right"
     assert check("1.42", r"\sqrt{2}", Math(tolerance="digits", **SETTINGS)).outcome == "wrong"
-    assert check(r"\sqrt{2}", "1.41", Math(tolerance="digits", **SETTINGS)).outcome == "wrong"  # the reference is exact
+    assert (
+        check(r"\sqrt{2}", "1.41", Math(tolerance="digits", **SETTINGS)).outcome == "wrong"
+    )  # the reference is exact
 
 
 @pytest.mark.parametrize(
@@ -157,18 +195,29 @@ def test_a_box_that_is_never_closed_may_be_read() -> None:
     assert (verdict.outcome, verdict.source, verdict.span) == ("right", "open_box", (10, 11))
 
 
-@pytest.mark.parametrize("verifier", [Math(several="refuse", **SETTINGS), Numeric(several="refuse")])
+@pytest.mark.parametrize(
+    "verifier", [Math(several="refuse", **SETTINGS), Numeric(several="refuse")]
+)
 def test_several_different_answers_may_be_refused(verifier: Math | Numeric) -> None:
     for spray, count in ((r"\boxed{1} \boxed{2} \boxed{5}", "3"), ("#### 4\n#### 5", "2")):
         verdict = verifier.check(spray, "5")
         assert (verdict.outcome, verdict.stage) == ("wrong", "several")
         assert count in verdict.reason
-    assert verifier.check(r"\boxed{5} that is \boxed{5.0}", "5").outcome == "right"  # the same answer twice
+    assert (
+        verifier.check(r"\boxed{5} that is \boxed{5.0}", "5").outcome == "right"
+    )  # the same answer twice
 
 
 def test_multiple_choice() -> None:
     letters = Math(find=("choice",), **SETTINGS)
-    for text in ("Answer: B", r"\boxed{B}", "(B)", "B.", r"\boxed{\text{(B)}}", "The answer is (b) since it is so."):
+    for text in (
+        "Answer: B",
+        r"\boxed{B}",
+        "(B)",
+        "B.",
+        r"\boxed{\text{(B)}}",
+        "The answer is (b) since it is so.",
+    ):
         assert letters.check(text, "B").outcome == "right", text
         assert letters.check(text, "(C)").outcome == "wrong"
     assert letters.check("A dog", "A").outcome == "wrong"
@@ -182,8 +231,14 @@ def test_a_field_of_json() -> None:
     assert (verdict.outcome, verdict.answer, verdict.source) == ("right", "1,234", "field")
     assert verdict.span is not None
     assert text[slice(*verdict.span)] == "1,234"
-    assert Math(find=("field",), **SETTINGS).check(r'{"answer": "\frac{1}{2}"}', "1/2").outcome == "right"
-    assert Math(find=("field",), **SETTINGS).check(r'{"answer": "\\frac{1}{2}"}', "1/2").outcome == "right"
+    assert (
+        Math(find=("field",), **SETTINGS).check(r'{"answer": "\frac{1}{2}"}', "1/2").outcome
+        == "right"
+    )
+    assert (
+        Math(find=("field",), **SETTINGS).check(r'{"answer": "\\frac{1}{2}"}', "1/2").outcome
+        == "right"
+    )
 
 
 def test_a_verdict_says_what_was_judged_and_where() -> None:

@@ -61,9 +61,21 @@ def test_equivalence_is_reflexive_where_it_is_computed(answer: str) -> None:
 
 
 STYLES = (
-    "${0}$", r"\({0}\)", "{0}.", "  {0} ", r"\displaystyle {0}", r"\boldsymbol{{{0}}}", r"\bm{{{0}}}",
-    r"{0}\,", r"\;{0}", "{0} \\blacksquare", "**{0}**", "{{{0}}}", "\ufeff{0}", "{0}\u200b",
-)  # fmt: skip
+    "${0}$",
+    r"\({0}\)",
+    "{0}.",
+    "  {0} ",
+    r"\displaystyle {0}",
+    r"\boldsymbol{{{0}}}",
+    r"\bm{{{0}}}",
+    r"{0}\,",
+    r"\;{0}",
+    "{0} \\blacksquare",
+    "**{0}**",
+    "{{{0}}}",
+    "\ufeff{0}",
+    "{0}\u200b",
+)
 
 
 @FEW
@@ -76,15 +88,31 @@ def test_the_verdict_does_not_depend_on_the_style(one: str, other: str, style: s
 @FEW
 @given(EXPRESSIONS, EXPRESSIONS)
 def test_the_verdict_does_not_depend_on_the_spelling_of_commands(one: str, other: str) -> None:
-    spelled = other.replace(r"\frac", r"\dfrac").replace("(", r"\left(").replace(")", r"\right)").replace("-", "−")
+    spelled = (
+        other.replace(r"\frac", r"\dfrac")
+        .replace("(", r"\left(")
+        .replace(")", r"\right)")
+        .replace("-", "−")
+    )
     assert outcome(spelled, one) == outcome(other, one)
 
 
 @FEW
-@given(st.integers(-9999, 9999), st.sampled_from(["cm", r"\text{ cm}", r"\textbf{ apples}", r"\text{ units}^2", " kg"]))
+@given(
+    st.integers(-9999, 9999),
+    st.sampled_from(["cm", r"\text{ cm}", r"\textbf{ apples}", r"\text{ units}^2", " kg"]),
+)
 def test_a_unit_may_be_left_out_but_no_number_changed(number: int, unit: str) -> None:
-    assert outcome(f"{number}{unit}", f"{number}") == outcome(f"{number}", f"{number}{unit}") == "right"
-    assert outcome(f"{number + 1}{unit}", f"{number}") == outcome(f"{number + 1}", f"{number}{unit}") == "wrong"
+    assert (
+        outcome(f"{number}{unit}", f"{number}")
+        == outcome(f"{number}", f"{number}{unit}")
+        == "right"
+    )
+    assert (
+        outcome(f"{number + 1}{unit}", f"{number}")
+        == outcome(f"{number + 1}", f"{number}{unit}")
+        == "wrong"
+    )
 
 
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=9)
@@ -122,7 +150,10 @@ def test_equivalence_is_symmetric(one: str, other: str) -> None:
 @FEW
 @given(st.text(max_size=200), st.text(max_size=60))
 def test_no_text_raises(text: str, reference: str) -> None:
-    for verifier in (MATH, Numeric(find=(*POLICIES, "field"), several="refuse", units="strict", tolerance="digits")):
+    for verifier in (
+        MATH,
+        Numeric(find=(*POLICIES, "field"), several="refuse", units="strict", tolerance="digits"),
+    ):
         for shown in (text, rf"\boxed{{{text}}}", f"The answer is {text}"):
             assert verifier.check(shown, reference).outcome in ("right", "wrong", "undecided")
 

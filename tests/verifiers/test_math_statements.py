@@ -1,6 +1,8 @@
-r"""When two answers say the same thing: names, choices, words, lists, conditions, sets; with near misses.
+r"""When two answers say the same thing: names, choices, words, lists, conditions, sets; with near
+misses.
 
-Each row is a reference and answers that are right, then wrong, then such that only the exercise could tell.
+Each row is a reference and answers that are right, then wrong, then such that only the exercise
+could tell.
 """
 
 import pytest
@@ -37,7 +39,13 @@ ROWS: list[Row] = [
         ["not x=8", r"\not=8", "CD=9", "x=3k", "x<8", r"x\ne 8", "2x+z=8", "8=9", "a+b=9"],
         ["|z|=8", "a+b=8", "m+n+p=8", "ab=8", "p-q=8"],
     ),
-    ("names of angles", r"60^\circ", [r"\angle A=60^\circ", r"m\angle ABC = 60^\circ"], [r"\angle A=61^\circ"], []),
+    (
+        "names of angles",
+        r"60^\circ",
+        [r"\angle A=60^\circ", r"m\angle ABC = 60^\circ"],
+        [r"\angle A=61^\circ"],
+        [],
+    ),
     ("two names", "CD=8", ["CD = 8", "8"], ["AB=8", "CD=9"], []),
     (
         "names of several values",
@@ -53,7 +61,13 @@ ROWS: list[Row] = [
         ["x=2, y=3", "x=3", "x=3 or y=2", "x=3, z=2", "3"],
         [],
     ),
-    ("names of functions", "f(x)=2x+1", ["f(t)=2t+1", "2x+1", "f(x)=1+2x"], ["f(t)=2t+2", "2x"], ["y=2x+1"]),
+    (
+        "names of functions",
+        "f(x)=2x+1",
+        ["f(t)=2t+1", "2x+1", "f(x)=1+2x"],
+        ["f(t)=2t+2", "2x"],
+        ["y=2x+1"],
+    ),
     (
         "for all x",
         "x^2",
@@ -96,7 +110,13 @@ ROWS: list[Row] = [
         ["0", "1"],
         ["DNE"],
     ),
-    ("does not exist", "DNE", ["does not exist", r"\text{undefined}", "The limit does not exist"], ["0", "exists"], []),
+    (
+        "does not exist",
+        "DNE",
+        ["does not exist", r"\text{undefined}", "The limit does not exist"],
+        ["0", "exists"],
+        [],
+    ),
     (
         "articles",
         "a circle",
@@ -104,10 +124,22 @@ ROWS: list[Row] = [
         ["a sphere", "not a circle", "two circles"],
         [],
     ),
-    ("quoted words", '"DOG"', ["dog", r'\text{"dog"}', "“Dog”", r"\text{dog}\,"], ["god", '"cat"'], []),
+    (
+        "quoted words",
+        '"DOG"',
+        ["dog", r'\text{"dog"}', "“Dog”", r"\text{dog}\,"],
+        ["god", '"cat"'],
+        [],
+    ),
     ("days", "Monday", ["On Monday", "on monday", "It is Monday"], ["Tuesday", "not Monday"], []),
     ("dates", "June 5", [r"\text{june 5}"], ["June 6", "July 5", "7"], ["5 June"]),
-    ("names joined", r"\text{Bob and Al}", [r"\text{Al and Bob}"], ["Bob", "Bob or Al", "Bob and Ann"], []),
+    (
+        "names joined",
+        r"\text{Bob and Al}",
+        [r"\text{Al and Bob}"],
+        ["Bob", "Bob or Al", "Bob and Ann"],
+        [],
+    ),
     ("names in a row", "red, blue", ["red, blue"], ["red", "red and green"], ["blue, red"]),
     ("short words", "yes", ["Yes", r"\text{yes}", "YES"], ["sey", "no", "yse", r"\text{eys}"], []),
     ("words in LaTeX", r"\text{no}", ["no", "No"], [r"\text{on}", "on", "yes"], []),
@@ -119,14 +151,35 @@ ROWS: list[Row] = [
     (
         "lists",
         "1, 2",
-        ["2, 1", "1 and 2", "2 or 1", r"\{1,2\}", "x=1 or x=2", "x=2, 1", r"x=1\text{ or }x=2", "x=1, x=2"],
+        [
+            "2, 1",
+            "1 and 2",
+            "2 or 1",
+            r"\{1,2\}",
+            "x=1 or x=2",
+            "x=2, 1",
+            r"x=1\text{ or }x=2",
+            "x=1, x=2",
+        ],
         ["1", "1, 3", "(2,1)", "1, 2, 3", r"1,2,\ldots"],
         ["(1,2)"],
     ),
     ("dots in lists", "1,3,5,99", [], [r"1,3,5,\ldots,99", "1,3,5,...,99", r"\{1,3,5,\dots\}"], []),
-    ("dots in sets", r"\{2,4,6\}", ["6,4,2"], [r"\{2,4,6,\dots\}", r"\{2,4,6,...\}", "(2,4,6)"], []),
+    (
+        "dots in sets",
+        r"\{2,4,6\}",
+        ["6,4,2"],
+        [r"\{2,4,6,\dots\}", r"\{2,4,6,...\}", "(2,4,6)"],
+        [],
+    ),
     ("dots in sums", "13", [], [r"1+2+\cdots+10", "1+2+...+4"], []),
-    ("plus or minus", r"\pm 3", ["3, -3", r"\{-3,3\}", r"x=\pm 3", "x=3 or x=-3", "±3"], ["3", "-3", r"\pm 2"], []),
+    (
+        "plus or minus",
+        r"\pm 3",
+        ["3, -3", r"\{-3,3\}", r"x=\pm 3", "x=3 or x=-3", "±3"],
+        ["3", "-3", r"\pm 2"],
+        [],
+    ),
     (
         "plus or minus in an expression",
         r"\frac{-1\pm\sqrt5}{2}",
@@ -141,7 +194,13 @@ ROWS: list[Row] = [
         [r"x\le 2 or x>3", "x<2 and x>3", "x<2", "x<2 or x>4"],
         [],
     ),
-    ("conditions that hold together", "(2,5)", [r"x>2\text{ and }x<5", "2<x<5"], ["x>2 or x<5", "x>2"], []),
+    (
+        "conditions that hold together",
+        "(2,5)",
+        [r"x>2\text{ and }x<5", "2<x<5"],
+        ["x>2 or x<5", "x>2"],
+        [],
+    ),
     ("half a condition", "5", [], [">5", r"\le 5", "x>5"], []),
     (
         "all numbers",
@@ -150,7 +209,13 @@ ROWS: list[Row] = [
         [r"\mathbb{Z}", "0"],
         [],
     ),
-    ("sets with names", r"A\cap B", [r"B\cap A", "A∩B"], [r"A\cup B", "A", r"A\setminus B", "5"], []),
+    (
+        "sets with names",
+        r"A\cap B",
+        [r"B\cap A", "A∩B"],
+        [r"A\cup B", "A", r"A\setminus B", "5"],
+        [],
+    ),
     (
         "sets by De Morgan",
         r"\overline{A\cup B}",
@@ -172,8 +237,20 @@ ROWS: list[Row] = [
         [r"2\begin{pmatrix}2\\4\end{pmatrix}"],
         [],
     ),
-    ("exponentials", "e^2", ["exp(2)", r"\exp(2)", r"\exp 2", r"\mathrm{e}^2"], ["2e", "exp(3)"], []),
-    ("odd roots", "-2", [r"\sqrt[3]{-8}", "(-8)^{1/3}", r"\sqrt[5]{-32}"], [r"\sqrt[3]{8}", r"\sqrt[3]{-9}"], []),
+    (
+        "exponentials",
+        "e^2",
+        ["exp(2)", r"\exp(2)", r"\exp 2", r"\mathrm{e}^2"],
+        ["2e", "exp(3)"],
+        [],
+    ),
+    (
+        "odd roots",
+        "-2",
+        [r"\sqrt[3]{-8}", "(-8)^{1/3}", r"\sqrt[5]{-32}"],
+        [r"\sqrt[3]{8}", r"\sqrt[3]{-9}"],
+        [],
+    ),
     ("roots of products", r"\sqrt{ab}", [], [r"\sqrt a+\sqrt b", "ab"], [r"\sqrt a\sqrt b"]),
     (
         "antiderivatives",
@@ -184,8 +261,20 @@ ROWS: list[Row] = [
     ),
     ("what is still to be computed", r"\frac13", [], [r"\int_0^1 x^3 dx"], [r"\int_0^1 x^2 dx"]),
     ("primes", "f(x)", ["f(x)"], ["f'(x)", "f''(x)"], []),
-    ("letters for whole numbers", "2n+1", ["1+2n", r"2\cdot n+1"], ["2n-1", "2m+1", "2n", "7", "n"], []),
-    ("more of them", r"\frac{n(n+1)}{2}", [r"\frac{n^2+n}{2}"], [r"\frac{n(n-1)}{2}", r"\frac{k(k+1)}{2}", "n^2"], []),
+    (
+        "letters for whole numbers",
+        "2n+1",
+        ["1+2n", r"2\cdot n+1"],
+        ["2n-1", "2m+1", "2n", "7", "n"],
+        [],
+    ),
+    (
+        "more of them",
+        r"\frac{n(n+1)}{2}",
+        [r"\frac{n^2+n}{2}"],
+        [r"\frac{n(n-1)}{2}", r"\frac{k(k+1)}{2}", "n^2"],
+        [],
+    ),
     ("large factorials", "100!", [r"100\cdot 99!"], ["100!+1", "100!-1", "101!"], []),
     ("letters in both cases", "A+a", ["a+A"], ["2a", "2A"], []),
 ]
@@ -193,7 +282,10 @@ ROWS: list[Row] = [
 
 def flat(place: int) -> list[object]:
     cases = [(kind, gold, answer) for kind, gold, *answers in ROWS for answer in answers[place]]
-    return [pytest.param(gold, answer, id=f"{kind}: {gold} and {answer}") for kind, gold, answer in cases]
+    return [
+        pytest.param(gold, answer, id=f"{kind}: {gold} and {answer}")
+        for kind, gold, answer in cases
+    ]
 
 
 def outcome(gold: str, answer: str) -> str:
@@ -220,9 +312,22 @@ def test_what_only_the_exercise_tells(gold: str, answer: str) -> None:
 
 
 ESCAPES = [
-    "9^{9^{9^9}}", "10^{10^{100}}", "((30!)!)!", r"\sum_{i=1}^{999999999} i", "7" * 5000, "(" * 60 + "7" + ")" * 60,
-    "asdf qwer", r"\foo\bar{baz}", "@@7", "????", "(7", r"\lim_{x\to\infty}", "7 7", "lorem ipsum dolor", "7 7 7 or so",
-]  # fmt: skip
+    "9^{9^{9^9}}",
+    "10^{10^{100}}",
+    "((30!)!)!",
+    r"\sum_{i=1}^{999999999} i",
+    "7" * 5000,
+    "(" * 60 + "7" + ")" * 60,
+    "asdf qwer",
+    r"\foo\bar{baz}",
+    "@@7",
+    "????",
+    "(7",
+    r"\lim_{x\to\infty}",
+    "7 7",
+    "lorem ipsum dolor",
+    "7 7 7 or so",
+]
 
 
 @pytest.mark.parametrize("reference", ["7", r"\frac12", "x+1", "Monday", "(1,2)", r"\{1,2\}"])

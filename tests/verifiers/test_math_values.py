@@ -1,7 +1,8 @@
-r"""When two answers are the same number: units, things, money, times, words, digits of other scripts, and near misses.
+r"""When two answers are the same number: units, things, money, times, words, digits of other
+scripts, and near misses.
 
-Each row is a reference and answers that are right, then answers that are wrong, then answers that only the exercise
-could tell. The first and the last hold in both orders.
+Each row is a reference and answers that are right, then answers that are wrong, then answers that
+only the exercise could tell. The first and the last hold in both orders.
 """
 
 import pytest
@@ -100,8 +101,20 @@ ROWS: list[Row] = [
         ],
         [],
     ),
-    ("a dozen is twelve", "24", ["2 dozen", r"2\text{ dozen}", "two dozen", "2 dozen eggs"], ["2 gross"], []),
-    ("units that convert", "3 m", ["300 cm", r"0.003\text{ km}", "3"], ["3 cm", "3 kg", "30 dm^2", "3 s"], []),
+    (
+        "a dozen is twelve",
+        "24",
+        ["2 dozen", r"2\text{ dozen}", "two dozen", "2 dozen eggs"],
+        ["2 gross"],
+        [],
+    ),
+    (
+        "units that convert",
+        "3 m",
+        ["300 cm", r"0.003\text{ km}", "3"],
+        ["3 cm", "3 kg", "30 dm^2", "3 s"],
+        [],
+    ),
     (
         "units of parts",
         "2.5 h",
@@ -110,9 +123,27 @@ ROWS: list[Row] = [
         [],
     ),
     ("feet and inches", r"66\text{ in}", ["5 ft 6 in", "5'6''", "66''"], ["5 ft 7 in"], []),
-    ("squares of units", r"4\text{ m}^2", ["4 square meters", "4 sq m", r"40000\text{ cm}^2"], ["4 m", "4 m^3"], []),
-    ("speeds", r"5\text{ m/s}", [r"18\text{ km/h}", "18 kilometers per hour"], [r"18\text{ m/s}", "5 m"], []),
-    ("temperatures", r"20^\circ C", ["20", "20 degrees Celsius", r"20^{\circ}\text{C}"], [r"20^\circ F"], []),
+    (
+        "squares of units",
+        r"4\text{ m}^2",
+        ["4 square meters", "4 sq m", r"40000\text{ cm}^2"],
+        ["4 m", "4 m^3"],
+        [],
+    ),
+    (
+        "speeds",
+        r"5\text{ m/s}",
+        [r"18\text{ km/h}", "18 kilometers per hour"],
+        [r"18\text{ m/s}", "5 m"],
+        [],
+    ),
+    (
+        "temperatures",
+        r"20^\circ C",
+        ["20", "20 degrees Celsius", r"20^{\circ}\text{C}"],
+        [r"20^\circ F"],
+        [],
+    ),
     (
         "angles",
         r"\frac{\pi}{3}",
@@ -120,13 +151,37 @@ ROWS: list[Row] = [
         [r"\frac{\pi}{3}\text{ m}x"],
         [],
     ),
-    ("units that may be letters", "2", ["2 mg", r"2\text{ mg}", r"2\text{ N}"], ["2mg", "2ha", "2 n m", "2 m/n"], []),
-    ("units behind algebra", "3x", ["3x cm", r"3x\text{ dollars}", r"3x\text{ m}^2"], ["3xc", "3x m"], []),
+    (
+        "units that may be letters",
+        "2",
+        ["2 mg", r"2\text{ mg}", r"2\text{ N}"],
+        ["2mg", "2ha", "2 n m", "2 m/n"],
+        [],
+    ),
+    (
+        "units behind algebra",
+        "3x",
+        ["3x cm", r"3x\text{ dollars}", r"3x\text{ m}^2"],
+        ["3xc", "3x m"],
+        [],
+    ),
     ("unit marks may be primes", "7", [], [], ["7'", "7''"]),
-    ("money", r"\$7", ["7", "$7", "7 dollars", r"\$7.00", "700 cents"], [r"\$8", "£7", "€7", "7 yen", "7 cents"], []),
+    (
+        "money",
+        r"\$7",
+        ["7", "$7", "7 dollars", r"\$7.00", "700 cents"],
+        [r"\$8", "£7", "€7", "7 yen", "7 cents"],
+        [],
+    ),
     ("cents", r"\$0.25", ["25 cents", r"25\text{ cents}", "$.25", "25¢"], [r"\$25"], []),
     ("pounds weigh or pay", "7 pounds", ["£7", "7 lb"], ["€7", "7 kg"], []),
-    ("times of day", "7:15 pm", ["7:15", "7:15 PM", r"7:15\text{ p.m.}", "19:15"], ["7:15 am", "7:16 pm"], []),
+    (
+        "times of day",
+        "7:15 pm",
+        ["7:15", "7:15 PM", r"7:15\text{ p.m.}", "19:15"],
+        ["7:15 am", "7:16 pm"],
+        [],
+    ),
     ("whole hours", "7 pm", ["7", "7:00 pm"], ["7 am", "8", "8 pm"], []),
     ("times that are ratios", "3:30", [], ["3:31"], ["1:10"]),
     (
@@ -146,7 +201,13 @@ ROWS: list[Row] = [
         [],
     ),
     ("longer periods", r"\frac{41}{333}", [r"0.\overline{123}", "0.123123..."], ["0.123"], []),
-    ("dots that hide digits", "2.71", ["2.710"], [r"2.72\ldots"], ["2.71...", r"2.71\ldots", r"\approx 2.71"]),
+    (
+        "dots that hide digits",
+        "2.71",
+        ["2.710"],
+        [r"2.72\ldots"],
+        ["2.71...", r"2.71\ldots", r"\approx 2.71"],
+    ),
     ("approximate values", r"\sqrt2", [], [r"x\approx 1.4", r"\approx 1.5"], [r"\approx\sqrt2"]),
     (
         "thousands",
@@ -163,29 +224,87 @@ ROWS: list[Row] = [
         ["1,234,568", "1.234567", r"1,\!234"],
         [],
     ),
-    ("thousands are no lists", r"3,\!250", ["3250", "3,250"], ["250, 3", r"\{3,250\}", "(3, 250)"], []),
+    (
+        "thousands are no lists",
+        r"3,\!250",
+        ["3250", "3,250"],
+        ["250, 3", r"\{3,250\}", "(3, 250)"],
+        [],
+    ),
     ("but a bare comma may be", "3,250", ["3250"], ["3251"], ["250, 3"]),
     ("no thousands begin with zero", "999", [], ["0,999", "00,999"], []),
-    ("decimal commas where nothing else can be meant", "1234.5", ["1.234,5", r"\$1,\!234.50"], ["1.234,6"], []),
+    (
+        "decimal commas where nothing else can be meant",
+        "1234.5",
+        ["1.234,5", r"\$1,\!234.50"],
+        ["1.234,6"],
+        [],
+    ),
     (
         "number words",
         "347",
-        ["three hundred forty-seven", "three hundred and forty seven", r"\text{Three hundred forty-seven}"],
-        ["three hundred forty-eight", "three forty-seven", "thirty-four seven", "minus three hundred forty-seven"],
+        [
+            "three hundred forty-seven",
+            "three hundred and forty seven",
+            r"\text{Three hundred forty-seven}",
+        ],
+        [
+            "three hundred forty-eight",
+            "three forty-seven",
+            "thirty-four seven",
+            "minus three hundred forty-seven",
+        ],
         [],
     ),
-    ("signs in words", "-12", ["negative twelve", "minus twelve", "－12", "−12", "–12", "- 12"], ["twelve", "12"], []),
+    (
+        "signs in words",
+        "-12",
+        ["negative twelve", "minus twelve", "－12", "−12", "–12", "- 12"],
+        ["twelve", "12"],
+        [],
+    ),
     (
         "parts in words",
         "2.75",
-        ["two and three quarters", "2 and three quarters", r"2\frac34", "2¾", "two point seven five", "11/4"],
+        [
+            "two and three quarters",
+            "2 and three quarters",
+            r"2\frac34",
+            "2¾",
+            "two point seven five",
+            "11/4",
+        ],
         ["two and a half", "two three quarters"],
         [],
     ),
-    ("one part in words", r"\frac13", ["one third", "a third", "one-third"], ["third", "thirteen"], []),
-    ("ordinals", "21", ["21st", r"21^{\text{st}}", "21^{st}", "twenty-first"], ["22nd", "twenty-second"], []),
-    ("full width", "4.5", ["４．５", "４.５", "4.5。", "\ufeff4.5", "4.5\u200b", "9／2"], ["４．６"], []),
-    ("percent signs", "45%", ["45", r"45\%", "45％", "45 percent", "45 per cent"], ["4.5", "46%"], []),
+    (
+        "one part in words",
+        r"\frac13",
+        ["one third", "a third", "one-third"],
+        ["third", "thirteen"],
+        [],
+    ),
+    (
+        "ordinals",
+        "21",
+        ["21st", r"21^{\text{st}}", "21^{st}", "twenty-first"],
+        ["22nd", "twenty-second"],
+        [],
+    ),
+    (
+        "full width",
+        "4.5",
+        ["４．５", "４.５", "4.5。", "\ufeff4.5", "4.5\u200b", "9／2"],
+        ["４．６"],
+        [],
+    ),
+    (
+        "percent signs",
+        "45%",
+        ["45", r"45\%", "45％", "45 percent", "45 per cent"],
+        ["4.5", "46%"],
+        [],
+    ),
     (
         "bold and sizes",
         r"\frac12",
@@ -205,13 +324,22 @@ ROWS: list[Row] = [
         [r"\bm{\frac13}"],
         [],
     ),
-    ("bases", "1011_2", [r"1011_{2}", r"1011_{\text{two}}", "1011 base 2", "1011"], ["1011_3", "11", "1010_2"], []),
+    (
+        "bases",
+        "1011_2",
+        [r"1011_{2}", r"1011_{\text{two}}", "1011 base 2", "1011"],
+        ["1011_3", "11", "1010_2"],
+        [],
+    ),
 ]
 
 
 def flat(place: int) -> list[object]:
     cases = [(kind, gold, answer) for kind, gold, *answers in ROWS for answer in answers[place]]
-    return [pytest.param(gold, answer, id=f"{kind}: {gold} and {answer}") for kind, gold, answer in cases]
+    return [
+        pytest.param(gold, answer, id=f"{kind}: {gold} and {answer}")
+        for kind, gold, answer in cases
+    ]
 
 
 def outcome(gold: str, answer: str) -> str:
@@ -239,7 +367,12 @@ def test_what_only_the_exercise_tells(gold: str, answer: str) -> None:
 
 
 def test_a_base_that_the_reference_does_not_name_is_not_granted() -> None:
-    assert outcome("1011", "1011_2") == outcome("5", "5_6") == outcome("7", "7 base nine") == "undecided"
+    assert (
+        outcome("1011", "1011_2")
+        == outcome("5", "5_6")
+        == outcome("7", "7 base nine")
+        == "undecided"
+    )
     assert outcome("5", "6_7") == "wrong"
 
 

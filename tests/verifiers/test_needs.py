@@ -41,7 +41,10 @@ def test_what_two_processes_lack(source: str, what: str) -> None:
         "xs = [1]\nxs.remove(1)\nassert f(xs) == 0",
         "import solution\nsolution.LIMIT = 3\nassert solution.f(1)",
         "import io, sys\nsys.stdout = io.StringIO()",
-        "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\nassert f(A(1).x) == 1",
+        (
+            "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\nassert f(A(1).x)"
+            " == 1"
+        ),
         "assert graph.exists('a')",
         "import inspect\nassert inspect.isfunction(f)",
         "from importlib import import_module\nassert import_module('solution').f(1) == 2",
@@ -52,11 +55,15 @@ def test_what_they_do_not_lack(source: str) -> None:
 
 
 def test_what_cannot_be_read_is_said() -> None:
-    assert unreadable(Assertions(tests=("assert f(1)", "def ("))).startswith("test 2 of the suite cannot be read")
+    assert unreadable(Assertions(tests=("assert f(1)", "def ("))).startswith(
+        "test 2 of the suite cannot be read"
+    )
     assert unreadable(Assertions(tests=("x = 1",), before="a b")).startswith("before of the suite")
     assert unreadable(Assertions(tests=("assert f(1)",))) == ""
     for protocol in ("strict", "joint"):
-        verdict = Code(protocol=protocol).check("def f(x): return 1", Assertions(tests=("assert f(1) ==",)))
+        verdict = Code(protocol=protocol).check(
+            "def f(x): return 1", Assertions(tests=("assert f(1) ==",))
+        )
         assert verdict.outcome == "undecided"
         assert "cannot be read" in verdict.reason
 
@@ -66,9 +73,21 @@ def test_what_cannot_be_read_is_said() -> None:
     [
         ("def test_a(): pass\ndef test_b(): pass\ndef helper(): pass", 2),
         ("def test_a(): pass\ndef test_a(): pass", 1),
-        ("import unittest\nclass T(unittest.TestCase):\n    def test_a(self): pass\n    def setUp(self): pass", 1),
+        (
+            (
+                "import unittest\nclass T(unittest.TestCase):\n    def test_a(self): pass\n    def"
+                " setUp(self): pass"
+            ),
+            1,
+        ),
         ("class TestA:\n    def test_a(self): pass\nclass Helper:\n    def test_b(self): pass", 1),
-        ("class Base:\n    def test_a(self): pass\nclass TestA(Base):\n    def test_b(self): pass", 0),
+        (
+            (
+                "class Base:\n    def test_a(self): pass\nclass TestA(Base):\n    def test_b(self):"
+                " pass"
+            ),
+            0,
+        ),
         ("if True:\n    def test_a(): pass", 0),
         ("class TestA:\n    def __init__(self): pass\n    def test_a(self): pass", 0),
         ("x = 1", 0),
@@ -94,7 +113,10 @@ def test_names_that_only_own_attributes() -> None:
         ("def check(f):\n    assert f(1) == 2", True),
         ("def check():\n    assert f(1) == 2\ncheck()", False),
         ("def check(x, want):\n    assert f(x) == want\ncheck(1, 2)", False),
-        ("def check(candidate):\n    assert candidate(1) == 2\ndef run():\n    check(f)\nrun()", False),
+        (
+            "def check(candidate):\n    assert candidate(1) == 2\ndef run():\n    check(f)\nrun()",
+            False,
+        ),
         ("assert f(1) == 2", False),
     ],
 )

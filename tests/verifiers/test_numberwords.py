@@ -6,7 +6,10 @@ from hypothesis import strategies as st
 
 from assay.verifiers.numberwords import fraction_word, ordinal, spoken
 
-ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    " sixteen seventeen"
+)
 ONES += " eighteen nineteen"
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 
@@ -54,21 +57,46 @@ def test_other_numbers(text: str, value: int | str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "and", "hundred", "five five", "one two", "one and two", "five hundred hundred", "twenty ten", "two million"
-     " million", "three half dozen", "one and three halves", "five apples", "third", "point", "five point", "no one"],
-)  # fmt: skip
+    [
+        "",
+        "and",
+        "hundred",
+        "five five",
+        "one two",
+        "one and two",
+        "five hundred hundred",
+        "twenty ten",
+        "two million million",
+        "three half dozen",
+        "one and three halves",
+        "five apples",
+        "third",
+        "point",
+        "five point",
+        "no one",
+    ],
+)
 def test_what_is_no_number(text: str) -> None:
     assert spoken(text) is None
 
 
 def test_places_and_parts() -> None:
-    assert [ordinal(text) for text in ("first", "twelfth", "twentieth", "Thirty-third", "five")] == [
+    assert [
+        ordinal(text) for text in ("first", "twelfth", "twentieth", "Thirty-third", "five")
+    ] == [
         1,
         12,
         20,
         33,
         None,
     ]
-    assert [fraction_word(word) for word in ("half", "halves", "third", "tenths", "first", "apples")] == [
-        2, 2, 3, 10, None, None,
-    ]  # fmt: skip
+    assert [
+        fraction_word(word) for word in ("half", "halves", "third", "tenths", "first", "apples")
+    ] == [
+        2,
+        2,
+        3,
+        10,
+        None,
+        None,
+    ]

@@ -127,7 +127,19 @@ def test_units_are_left_out(text: str, value: int | Fraction) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2x", "2pi", "2 pi", "3 to 4", "3 vs 4", "3 of 4", "2 and 5", "5 base six", "3 + 4 apples", "1=2=3"]
+    "text",
+    [
+        "2x",
+        "2pi",
+        "2 pi",
+        "3 to 4",
+        "3 vs 4",
+        "3 of 4",
+        "2 and 5",
+        "5 base six",
+        "3 + 4 apples",
+        "1=2=3",
+    ],
 )
 def test_what_changes_the_value_is_no_unit(text: str) -> None:
     assert quantity(text) is None
@@ -205,7 +217,14 @@ def test_any_text_gets_a_verdict(text: str, reference: str) -> None:
 
 def test_huge_numbers_cost_nothing() -> None:
     start = time.perf_counter()
-    for text in ("1e999999999", "10^{999999999}", "9^9^9^9", "9" * 10**6, "1e" + "9" * 10**5, "1/" * 10**5):
+    for text in (
+        "1e999999999",
+        "10^{999999999}",
+        "9^9^9^9",
+        "9" * 10**6,
+        "1e" + "9" * 10**5,
+        "1/" * 10**5,
+    ):
         Numeric().verify(text, "1")
         Numeric().canonical(text[:2000])
     assert time.perf_counter() - start < 3.0
@@ -235,7 +254,9 @@ def test_verdicts_agree_with_published_labels(assay_data: Path) -> None:
     agree = total = 0
     for row in rows:
         for system in systems:
-            verdict = Numeric().verify(row[system]["solution"], row["ground_truth"].rsplit("A:", 1)[1].strip())
+            verdict = Numeric().verify(
+                row[system]["solution"], row["ground_truth"].rsplit("A:", 1)[1].strip()
+            )
             assert isinstance(verdict, Score)
             agree += (verdict.value == 1.0) == row[system]["is_correct"]
             total += 1

@@ -1,7 +1,9 @@
-"""Verdicts that are owed: cases that verifiers got wrong once, with what is right. `pytest -m owed` prints the count.
+"""Verdicts that are owed: cases that verifiers got wrong once, with what is right. `pytest -m owed`
+prints the count.
 
-`owed.jsonl` first lists programs, a line each, then the cases; "wrong|undecided" allows either. A suite that needs
-one process with the program may be undecided strictly, and is judged by the protocol that its needs choose.
+`owed.jsonl` first lists programs, a line each, then the cases; "wrong|undecided" allows either. A
+suite that needs one process with the program may be undecided strictly, and is judged by the
+protocol that its needs choose.
 """
 
 import json
@@ -18,7 +20,10 @@ from assay.verifiers.code import Code
 from assay.verifiers.sandbox import Limits
 from assay.verifiers.suites import Suite
 
-LINES = [json.loads(line) for line in (Path(__file__).parent / "owed.jsonl").read_text("utf-8").splitlines()]
+LINES = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "owed.jsonl").read_text("utf-8").splitlines()
+]
 PROGRAMS = [line["source"] for line in LINES if "source" in line]
 CASES = [line for line in LINES if "owed" in line]
 ANSWERS: dict[str, Callable[[], Math | Numeric]] = {
@@ -43,12 +48,18 @@ def verdict_of(case: dict[str, Any], protocol: str) -> Verdict:
 
 
 @pytest.mark.owed
-@pytest.mark.parametrize("case", CASES, ids=[f"{i}-{case['verifier']}" for i, case in enumerate(CASES)])
-def test_the_verdict_is_the_owed_one(case: dict[str, Any], record_property: Callable[[str, object], None]) -> None:
+@pytest.mark.parametrize(
+    "case", CASES, ids=[f"{i}-{case['verifier']}" for i, case in enumerate(CASES)]
+)
+def test_the_verdict_is_the_owed_one(
+    case: dict[str, Any], record_property: Callable[[str, object], None]
+) -> None:
     record_property("owed", case["severity"])
     if case.get("settings") and not Path("/usr/bin/python3").exists():
         pytest.skip("there is no Python that any user may read")
     found = verdict_of(case, "auto")
-    assert found.outcome in case["owed"].split("|"), f"{case['kind']}: {found.outcome}: {found.reason}"
+    assert found.outcome in case["owed"].split("|"), (
+        f"{case['kind']}: {found.outcome}: {found.reason}"
+    )
     if case["verifier"] == "code" and case["suite"]["kind"] == "assertions":
         assert verdict_of(case, "strict").outcome in (*case["owed"].split("|"), "undecided")

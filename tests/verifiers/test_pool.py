@@ -1,4 +1,5 @@
-"""Workers driven by one caller: what comes back, whose fault a failure is, and what is left behind when one leaves."""
+"""Workers driven by one caller: what comes back, whose fault a failure is, and what is left behind
+when one leaves."""
 
 import contextlib
 import itertools
@@ -32,7 +33,7 @@ for line in sys.stdin:
         case "lie":
             request["id"] += 1
     print(json.dumps({"id": request["id"], "outcome": "right", "stage": request["do"], "pid": os.getpid()}), flush=True)
-"""
+"""  # noqa: E501
 """A worker that does as it is told."""
 
 
@@ -45,7 +46,9 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
     pool.close()
 
 
-def asked(pool: Pool, *requests: dict[str, Any], seconds: float = 5.0) -> dict[int, tuple[str, str]]:
+def asked(
+    pool: Pool, *requests: dict[str, Any], seconds: float = 5.0
+) -> dict[int, tuple[str, str]]:
     return {n: (r["outcome"], r["stage"]) for n, r in pool.ask_all(enumerate(requests), seconds)}
 
 
@@ -59,7 +62,9 @@ def test_all_are_answered_by_both_workers(pool: Pool) -> None:
 
 def test_requests_are_taken_as_there_is_room_for_them(pool: Pool) -> None:
     taken = itertools.count()
-    for done, _ in enumerate(pool.ask_all(((next(taken), {"do": "echo"}) for _ in range(100)), 5.0)):
+    for done, _ in enumerate(
+        pool.ask_all(((next(taken), {"do": "echo"}) for _ in range(100)), 5.0)
+    ):
         assert next(taken) <= done + 2 * AHEAD + 2
         taken = itertools.count(next(taken) - 1)
 
@@ -70,7 +75,12 @@ def test_long_requests_do_not_fill_the_pipe(pool: Pool) -> None:
 
 
 def test_those_behind_one_that_hangs_or_dies_are_asked_again(pool: Pool) -> None:
-    rows = [{"do": "echo"}] * 5 + [{"do": "sleep", "for": 60.0}] + [{"do": "echo"}] * 5 + [{"do": "die"}, {"do": "lie"}]
+    rows = (
+        [{"do": "echo"}] * 5
+        + [{"do": "sleep", "for": 60.0}]
+        + [{"do": "echo"}] * 5
+        + [{"do": "die"}, {"do": "lie"}]
+    )
     found = asked(pool, *rows, *[{"do": "echo"}] * 30, seconds=1.0)
     assert len(found) == 43
     assert {n: f for n, f in found.items() if f != ("right", "echo")} == {
@@ -85,7 +95,10 @@ def test_those_behind_one_that_hangs_or_dies_are_asked_again(pool: Pool) -> None
     [
         ({"do": "compute", "for": 60.0, "noted": True}, ("wrong", "timeout")),
         ({"do": "compute", "for": 60.0}, ("undecided", "timeout")),
-        ({"do": "sleep", "for": 60.0, "noted": True}, ("undecided", "timeout")),  # the machine was busy otherwise
+        (
+            {"do": "sleep", "for": 60.0, "noted": True},
+            ("undecided", "timeout"),
+        ),  # the machine was busy otherwise
         ({"do": "die", "noted": True}, ("wrong", "died")),
         ({"do": "die"}, ("undecided", "died")),
     ],
@@ -93,7 +106,9 @@ def test_those_behind_one_that_hangs_or_dies_are_asked_again(pool: Pool) -> None
 def test_a_failure_beside_a_reference_that_was_read_is_the_answers(
     pool: Pool, request_: dict[str, Any], expected: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assay.verifiers.pool.COMPUTED", 0.05)  # the machine that runs the tests may be busy
+    monkeypatch.setattr(
+        "assay.verifiers.pool.COMPUTED", 0.05
+    )  # the machine that runs the tests may be busy
     assert asked(pool, {"do": "echo", "noted": True}, request_, {"do": "echo"}, seconds=1.0) == {
         0: ("right", "echo"),
         1: expected,
@@ -120,7 +135,9 @@ def test_threads_wait_for_each_others_workers(pool: Pool) -> None:
     found: list[int] = []
 
     def ask() -> None:
-        found.extend(n for n, _ in pool.ask_all(((n, {"do": "sleep", "for": 0.01}) for n in range(20)), 5.0))
+        found.extend(
+            n for n, _ in pool.ask_all(((n, {"do": "sleep", "for": 0.01}) for n in range(20)), 5.0)
+        )
 
     threads = [threading.Thread(target=ask) for _ in range(5)]
     for thread in threads:

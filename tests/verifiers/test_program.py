@@ -42,7 +42,10 @@ def test_without_a_fence_the_text_or_what_continues_the_stub() -> None:
     assert code("def f(x): return x") == "def f(x): return x"
     assert code("    return x", stub=STUB) == STUB + "    return x\n"
     # a whole function gets the imports and helpers of the stub, not its beginning
-    assert code("def f(x): return x", stub=STUB) == "import math\n\ndef helper(x):\n    return x\n\ndef f(x): return x"
+    assert (
+        code("def f(x): return x", stub=STUB)
+        == "import math\n\ndef helper(x):\n    return x\n\ndef f(x): return x"
+    )
     assert code("```python\ndef f(x): return x\n```", stub=STUB).startswith("import math\n")  # type: ignore[union-attr]
     assert code(" \n ") is None
 
@@ -51,19 +54,25 @@ def test_without_a_fence_the_text_or_what_continues_the_stub() -> None:
     "after", ["\ndef g(): pass", "\nclass A: pass", "\nif True: pass", "\nprint(1)", "\n# and now"]
 )
 def test_a_completion_ends_at_the_next_statement_at_the_margin(after: str) -> None:
-    assert code("    y = 1\n    return y" + after, "completion", stub=STUB) == STUB + "    y = 1\n    return y\n"
+    assert (
+        code("    y = 1\n    return y" + after, "completion", stub=STUB)
+        == STUB + "    y = 1\n    return y\n"
+    )
 
 
 def test_a_stub_without_a_function_stands_before_every_program() -> None:
     for how in ("auto", "text"):
-        assert code("print(sqrt(4))", how, "", "from math import *\n") == "from math import *\nprint(sqrt(4))"  # type: ignore[arg-type]
+        assert (
+            code("print(sqrt(4))", how, "", "from math import *\n")
+            == "from math import *\nprint(sqrt(4))"
+        )  # type: ignore[arg-type]
     assert code("```\nprint(1)\n```", "auto", "", "import math\n") == "import math\nprint(1)\n"
 
 
 def test_a_method_is_asked_for_by_its_class() -> None:
-    assert code("class S:\n  def f(self): pass", entry="S.f", stub="class S:\n    def f(self):\n").startswith(
-        "class S:"
-    )  # type: ignore[union-attr]
+    assert code(
+        "class S:\n  def f(self): pass", entry="S.f", stub="class S:\n    def f(self):\n"
+    ).startswith("class S:")  # type: ignore[union-attr]
     assert code("f = lambda x: x", stub=STUB).endswith("f = lambda x: x")  # type: ignore[union-attr]
 
 
@@ -81,7 +90,9 @@ def fenced(code: str, info: str = "python", marks: str = "```") -> str:
 
 
 def prefixed(text: str, prefix: str) -> str:
-    return "".join(prefix + line if line.strip() else line for line in text.splitlines(keepends=True))
+    return "".join(
+        prefix + line if line.strip() else line for line in text.splitlines(keepends=True)
+    )
 
 
 WHERE_IT_IS = {
@@ -89,13 +100,17 @@ WHERE_IT_IS = {
     "on the line of a list": "1. ```python\n" + prefixed(ADD, "   ") + "   ```\n",
     "in a list of a list": "1. a\n   - b\n\n" + prefixed(fenced(ADD), "      "),
     "in a list, indented by tabs": "* a\n\n" + prefixed(fenced(ADD), "\t"),
-    "in a list, its end at the margin": "1. Code:\n\n   ```python\n" + prefixed(ADD, "   ") + "```\n",
+    "in a list, its end at the margin": (
+        "1. Code:\n\n   ```python\n" + prefixed(ADD, "   ") + "```\n"
+    ),
     "in a quotation": prefixed(fenced(ADD), "> "),
     "in a quotation of a quotation": prefixed(fenced(ADD), "> > "),
     "indented as a whole": fenced(prefixed(ADD, "    ")),
     "in tildes": fenced(ADD, "python", "~~~"),
     "in many backticks": fenced(ADD, "python", "`````"),
-    "in an answer that is fenced as a whole": fenced("# Answer\n" + fenced(ADD), "markdown", "````"),
+    "in an answer that is fenced as a whole": fenced(
+        "# Answer\n" + fenced(ADD), "markdown", "````"
+    ),
     "behind a word": "Here: ```python\n" + ADD + "```\n",
     "before a word at its end": "```python\n" + ADD.rstrip() + "```\nThis adds.\n",
     "before a tag": "<answer>```python\n" + ADD + "```</answer>",
@@ -105,7 +120,15 @@ WHERE_IT_IS = {
     "behind a mark of byte order": "\ufeff" + fenced(ADD),
     **{
         f"labelled {label}": fenced(ADD, label)
-        for label in ("Python3", "PY", 'py title="a.py"', "{.python .numberLines}", "python:a.py", "a.py", " python ")
+        for label in (
+            "Python3",
+            "PY",
+            'py title="a.py"',
+            "{.python .numberLines}",
+            "python:a.py",
+            "a.py",
+            " python ",
+        )
     },
 }
 
@@ -121,7 +144,10 @@ def test_a_block_is_taken_out_of_what_it_is_in(name: str) -> None:
 
 
 IN_STRINGS = [
-    'def add(a, b):\n    """Adds.\n\n    ```\n    >>> add(1, 2)\n    3\n    ```\n    """\n    return a + b\n',
+    (
+        'def add(a, b):\n    """Adds.\n\n    ```\n    >>> add(1, 2)\n    3\n    ```\n    """\n   '
+        " return a + b\n"
+    ),
     '"""Module.\n\n```\n>>> add(1, 2)\n```\n"""\n' + ADD,
     '"""Module.\n\n```python\nadd(1, 2)\n```\n"""\n' + ADD,
     "MARK = '''\n```\n'''\n" + ADD,
@@ -131,7 +157,9 @@ IN_STRINGS = [
 
 
 @pytest.mark.parametrize("source", IN_STRINGS)
-@pytest.mark.parametrize("after", ["", "It prints:\n" + fenced("3\n", ""), "It's done.\n" + fenced("'\n", "text")])
+@pytest.mark.parametrize(
+    "after", ["", "It prints:\n" + fenced("3\n", ""), "It's done.\n" + fenced("'\n", "text")]
+)
 def test_a_fence_in_a_string_does_not_end_the_program(source: str, after: str) -> None:
     assert code(fenced(source) + after, entry="add") == source
 
@@ -152,13 +180,19 @@ CHOSEN = {
     "a draft that is not closed": "```python\n" + DRAFT + "\n" + fenced(ADD),
     "a draft and a final one, both without a label": fenced(DRAFT, "") + fenced(ADD, ""),
     "a final one that is cut off": fenced(ADD) + "```python\ndef add(a, b):\n    return",
-    "a shell before and after": fenced("pip install x\n", "bash") + fenced(ADD) + fenced("python a.py\n", ""),
-    "another language": fenced("int add(int a, int b);\n", "c") + fenced(ADD) + fenced("{}\n", "json"),
+    "a shell before and after": (
+        fenced("pip install x\n", "bash") + fenced(ADD) + fenced("python a.py\n", "")
+    ),
+    "another language": (
+        fenced("int add(int a, int b);\n", "c") + fenced(ADD) + fenced("{}\n", "json")
+    ),
     "a name for it": fenced("from operator import sub\n") + fenced(ADD) + fenced("x = add(1, 2)\n"),
     "an unknown label": fenced("3\n", "") + fenced(ADD, "plaintext"),
     "thoughts": "<think>\n" + fenced(DRAFT) + "</think>\n" + fenced(ADD, ""),
     "thoughts without a beginning": fenced(DRAFT) + "</think>\n\n" + fenced(ADD, ""),
-    "thoughts with a fence that is not closed": "<think>\n```python\n" + DRAFT + "</think>\n" + fenced(ADD, ""),
+    "thoughts with a fence that is not closed": (
+        "<think>\n```python\n" + DRAFT + "</think>\n" + fenced(ADD, "")
+    ),
 }
 
 
@@ -181,10 +215,14 @@ def test_the_last_definition_counts_also_where_it_is_worse() -> None:
 WHOLE = {
     "an output": fenced(MAIN) + fenced("3\n", ""),
     "an output after a program without a label": fenced(MAIN, "") + fenced("3\n", ""),
-    "an input and an output": fenced(MAIN) + "Input:\n" + fenced("1 2\n", "") + "Output:\n" + fenced("3\n", ""),
+    "an input and an output": (
+        fenced(MAIN) + "Input:\n" + fenced("1 2\n", "") + "Output:\n" + fenced("3\n", "")
+    ),
     "a test": fenced(MAIN) + fenced("assert 1 + 2 == 3\n"),
     "a line of it": fenced(MAIN) + fenced("print(1 + 2)\n"),
-    "a command": fenced(MAIN, "") + fenced("python main.py\n", "") + fenced("pip install x\n", "sh"),
+    "a command": (
+        fenced(MAIN, "") + fenced("python main.py\n", "") + fenced("pip install x\n", "sh")
+    ),
     "a transcript": fenced(MAIN) + fenced("$ python main.py\n1 2\n3\n"),
     "a draft": fenced(MAIN_DRAFT) + fenced(MAIN),
     "prose": "Read two numbers, print their sum.\n\n" + MAIN + "\nThat's all.\n",
@@ -202,20 +240,31 @@ def test_a_whole_program_need_not_read() -> None:
 
 
 def test_helpers_of_other_blocks_come_along() -> None:
-    helper, user = "def plus(x, y):\n    return ONE * x + y\n", "def add(a, b):\n    return plus(a, b)\n"
-    for text in (fenced("ONE = 1\n" + helper) + fenced(user), fenced(user) + fenced("ONE = 1\n") + fenced(helper)):
+    helper, user = (
+        "def plus(x, y):\n    return ONE * x + y\n",
+        "def add(a, b):\n    return plus(a, b)\n",
+    )
+    for text in (
+        fenced("ONE = 1\n" + helper) + fenced(user),
+        fenced(user) + fenced("ONE = 1\n") + fenced(helper),
+    ):
         assert code(text, entry="add") == "ONE = 1\n" + helper + user
     # nothing that computes, prints or is not asked for
     other = "import math\nn = int(input())\nprint(n)\nplus = len([])\nprint(add(1, 2))\n"
     assert code(fenced(other) + fenced(user), entry="add") == user
-    assert code(fenced(helper) + fenced("plus = max\n" + user), entry="add") == "plus = max\n" + user
+    assert (
+        code(fenced(helper) + fenced("plus = max\n" + user), entry="add") == "plus = max\n" + user
+    )
     typed = "def add(a: List, b: List):\n    return a + b\n"
     assert (
         code(fenced("import os\n" + IMPORTS.strip() + "\n") + fenced(typed), entry="add")
         == IMPORTS.strip() + "\n" + typed
     )
     assert (
-        code(fenced("import os\n" + IMPORTS.strip() + "\n") + fenced(typed), entry="add", stub=BEGUN) == IMPORTS + typed
+        code(
+            fenced("import os\n" + IMPORTS.strip() + "\n") + fenced(typed), entry="add", stub=BEGUN
+        )
+        == IMPORTS + typed
     )
 
 
@@ -240,7 +289,12 @@ def test_prose_around_a_program_without_fences_is_left_out(before: str, after: s
 
 @pytest.mark.parametrize(
     "broken",
-    [ADD + "\ndef other(:\n    pass\n", ADD + "x = (\n", "def add(a, b)\n    return a + b\n", ADD + "  x = 1\n"],
+    [
+        ADD + "\ndef other(:\n    pass\n",
+        ADD + "x = (\n",
+        "def add(a, b)\n    return a + b\n",
+        ADD + "  x = 1\n",
+    ],
 )
 def test_a_program_that_breaks_off_is_not_cut_to_what_parses(broken: str) -> None:
     assert code(broken, entry="add") == broken
@@ -250,7 +304,9 @@ def test_what_continues_a_stub_may_be_fenced_and_be_followed_by_prose() -> None:
     whole = BEGUN + BODY
     assert code(fenced(BODY), entry="add", stub=BEGUN) == whole
     assert code(fenced(BODY) + fenced("print(add(1, 2))\n"), entry="add", stub=BEGUN) == whole
-    assert (code(BODY + "\nThis adds the two.\n", entry="add", stub=BEGUN) or "").strip() == whole.strip()
+    assert (
+        code(BODY + "\nThis adds the two.\n", entry="add", stub=BEGUN) or ""
+    ).strip() == whole.strip()
     assert code(BODY + "\nThis adds.", "completion", "add", BEGUN) == whole + "\nThis adds.\n"
 
 
@@ -264,9 +320,35 @@ def test_what_has_to_stand_first_in_a_file_stands_first() -> None:
 @pytest.mark.parametrize(
     "unit",
     [
-        *("```", "```\n", "`", "~~~\n", "def f", "\n", "```python\n'''\n```\n", "```python\nx x\n```\n", "'''", "> "),
-        *("1. ", "- - ", "</think>", "def f(:\n", "x = 1\nfoo bar\n", "def f(x):\n return x\nprose here\n", "(", "\\"),
-        *("```python\ndef g(x): return f(x)\n```\n", "x = ```python\n", "from __future__ import x\n", '"\\', "``` "),
+        *(
+            "```",
+            "```\n",
+            "`",
+            "~~~\n",
+            "def f",
+            "\n",
+            "```python\n'''\n```\n",
+            "```python\nx x\n```\n",
+            "'''",
+            "> ",
+        ),
+        *(
+            "1. ",
+            "- - ",
+            "</think>",
+            "def f(:\n",
+            "x = 1\nfoo bar\n",
+            "def f(x):\n return x\nprose here\n",
+            "(",
+            "\\",
+        ),
+        *(
+            "```python\ndef g(x): return f(x)\n```\n",
+            "x = ```python\n",
+            "from __future__ import x\n",
+            '"\\',
+            "``` ",
+        ),
     ],
 )
 @pytest.mark.parametrize("entry", ["f", ""])

@@ -24,11 +24,18 @@ def told(verdict: Verdict) -> tuple[str, str]:
     return verdict.outcome, verdict.reason
 
 
-# --- format ------------------------------------------------------------------------------------------------------
+# --- format
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "text", [GOOD, f"\n\n{GOOD} \n", "<think>a < b, a<b>c</b></think><answer>{}</answer>", GOOD.replace("why", "</a>")]
+    "text",
+    [
+        GOOD,
+        f"\n\n{GOOD} \n",
+        "<think>a < b, a<b>c</b></think><answer>{}</answer>",
+        GOOD.replace("why", "</a>"),
+    ],
 )
 def test_a_text_in_the_format_is_right(text: str) -> None:
     verdict = Format().check(text)
@@ -51,15 +58,33 @@ def test_a_text_in_the_format_is_right(text: str) -> None:
         ("<think>a</think><answer>\n</answer>", "<answer> is empty", "\n"),
         (f"{GOOD}<answer>5</answer>", "'<answer>' after the last section", "<answer>"),
         ("<answer>4</answer><think>a</think>", "'<answer>' where <think> was to come", "<answer>"),
-        ("<think>a<think>b</think></think><answer>4</answer>", "'<think>' where </think> was to come", "<think>"),
-        ("<think>a</think></think><answer>4</answer>", "'</think>' where <answer> was to come", "</think>"),
-        ("<think>a<answer>3</answer></think><answer>4</answer>", "'<answer>' where </think> was to come", "<answer>"),
+        (
+            "<think>a<think>b</think></think><answer>4</answer>",
+            "'<think>' where </think> was to come",
+            "<think>",
+        ),
+        (
+            "<think>a</think></think><answer>4</answer>",
+            "'</think>' where <answer> was to come",
+            "</think>",
+        ),
+        (
+            "<think>a<answer>3</answer></think><answer>4</answer>",
+            "'<answer>' where </think> was to come",
+            "<answer>",
+        ),
         ("<Think>a</Think><answer>4</answer>", "'<Think>' where <think> was to come", "<Think>"),
-        ("<think>a</think><answer>4< / ANSWER x></answer>", "'< / ANSWER x>' where </answer>", "< / ANSWER x>"),
+        (
+            "<think>a</think><answer>4< / ANSWER x></answer>",
+            "'< / ANSWER x>' where </answer>",
+            "< / ANSWER x>",
+        ),
         ("<think>a</think><answer>4</answer><answer", "'<answer' stands outside", "<answer"),
     ],
 )
-def test_a_text_out_of_the_format_is_wrong_where_it_is(text: str, reason: str, failed: str | None) -> None:
+def test_a_text_out_of_the_format_is_wrong_where_it_is(
+    text: str, reason: str, failed: str | None
+) -> None:
     verdict = Format().check(text)
     assert verdict.outcome == "wrong"
     assert verdict.reason.startswith(reason)
@@ -75,14 +100,20 @@ def test_the_tags_and_who_opens_them_are_settings() -> None:
     assert opened.check("why</think><answer>4</answer>").outcome == "right"
     assert told(opened.check(GOOD)) == ("wrong", "'<think>' where </think> was to come")
     assert told(opened.check(" </think><answer>4</answer>")) == ("wrong", "<think> is empty")
-    assert told(Format(tags=("a",)).check("<a>1</a><ab>")) == ("wrong", "'<ab>' stands outside the sections")
+    assert told(Format(tags=("a",)).check("<a>1</a><ab>")) == (
+        "wrong",
+        "'<ab>' stands outside the sections",
+    )
     for tags in ((), ("a", "A"), ("a b",), ("",), ("<a>",)):
         with pytest.raises(ConfigError, match="tags are"):
             Format(tags=tags)
 
 
 @given(
-    st.lists(st.sampled_from(["<think>", "</think>", "<answer>", "</answer>", "x", " ", "<THINK>", "<"]), max_size=9)
+    st.lists(
+        st.sampled_from(["<think>", "</think>", "<answer>", "</answer>", "x", " ", "<THINK>", "<"]),
+        max_size=9,
+    )
 )
 def test_only_one_order_of_tags_is_right(pieces: list[str]) -> None:
     text = "".join(pieces)
@@ -100,7 +131,8 @@ def test_only_one_order_of_tags_is_right(pieces: list[str]) -> None:
     assert (Format().check(text).outcome == "right") == expected
 
 
-# --- length ------------------------------------------------------------------------------------------------------
+# --- length
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -129,7 +161,9 @@ def test_what_is_too_long_is_wrong_from_the_first_that_is_too_many() -> None:
 
 
 @pytest.mark.parametrize(
-    "bounds", [{}, {"min": -1}, {"max": -1}, {"min": 3, "max": 2}, {"min": 0}], ids=lambda bounds: str(bounds)
+    "bounds",
+    [{}, {"min": -1}, {"max": -1}, {"min": 3, "max": 2}, {"min": 0}],
+    ids=lambda bounds: str(bounds),
 )
 def test_bounds_that_bound_nothing_are_refused(bounds: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="give a min above 0"):
@@ -151,8 +185,14 @@ def test_a_length_writes_its_own_examples(unit: Any, bounds: tuple[int | None, i
         ("It is 3.14. Yes", ["It is 3.14.", "Yes"]),
         ('He said "Stop!" Then he left.', ['He said "Stop!"', "Then he left."]),
         ("Wait... what? ok.", ["Wait...", "what?", "ok."]),
-        ("Apples, etc. are cheap. Pears, etc. Figs too.", ["Apples, etc. are cheap.", "Pears, etc.", "Figs too."]),
-        ("In the U.S. they do. In the U.S. He does.", ["In the U.S. they do.", "In the U.S.", "He does."]),
+        (
+            "Apples, etc. are cheap. Pears, etc. Figs too.",
+            ["Apples, etc. are cheap.", "Pears, etc.", "Figs too."],
+        ),
+        (
+            "In the U.S. they do. In the U.S. He does.",
+            ["In the U.S. they do.", "In the U.S.", "He does."],
+        ),
         ("Steps:\n1. Mix.\n2. Bake.", ["Steps:\n1. Mix.", "2. Bake."]),
         ("A heading\n\nA line", ["A heading\n\nA line"]),
         ("So do I. You too.", ["So do I.", "You too."]),
@@ -176,7 +216,8 @@ def test_sentences_are_the_text_in_order(text: str) -> None:
         place = text.index(sentence, place) + len(sentence)
 
 
-# --- language ----------------------------------------------------------------------------------------------------
+# --- language
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", SAMPLES)
@@ -187,13 +228,21 @@ def test_every_language_is_told(code: str) -> None:
 
 def test_what_cannot_be_told_is_undecided() -> None:
     english = Language(language="en")
-    assert told(english.check("Yes.")) == ("undecided", "too short to tell the language: 3 letters, 20 needed")
+    assert told(english.check("Yes.")) == (
+        "undecided",
+        "too short to tell the language: 3 letters, 20 needed",
+    )
     assert english.check("1 + 1 = 2, " * 99).outcome == "undecided"
     assert english.check("").outcome == "undecided"
     mixed = f"{SAMPLES['en']} {SAMPLES['es']}"
-    assert english.check(mixed).outcome == Language(language="es").check(mixed).outcome == "undecided"
+    assert (
+        english.check(mixed).outcome == Language(language="es").check(mixed).outcome == "undecided"
+    )
     assert Language(language="de").check(mixed).outcome == "wrong"
-    assert Language(language="en", min_letters=3, min_confidence=0.6).check("This is it").outcome == "right"
+    assert (
+        Language(language="en", min_letters=3, min_confidence=0.6).check("This is it").outcome
+        == "right"
+    )
 
 
 def test_a_language_is_told_the_same_each_time_and_other_users_are_left_alone() -> None:
@@ -202,7 +251,15 @@ def test_a_language_is_told_the_same_each_time_and_other_users_are_left_alone() 
     assert langdetect.DetectorFactory.seed is None
     texts = [SAMPLES["da"][:40], SAMPLES["es"][:30], "The cat le chat die Katze il gatto"]
     for text in texts:
-        assert len({Language(language="da", min_letters=1).check(text + " " * i).reason for i in range(3)}) == 1
+        assert (
+            len(
+                {
+                    Language(language="da", min_letters=1).check(text + " " * i).reason
+                    for i in range(3)
+                }
+            )
+            == 1
+        )
 
 
 def test_chinese_is_both_of_its_scripts() -> None:
@@ -219,7 +276,8 @@ def test_settings_of_a_language_are_checked() -> None:
             Language(language="en", **settings_)
 
 
-# --- pattern -----------------------------------------------------------------------------------------------------
+# --- pattern
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_pattern_is_wanted_or_not() -> None:
@@ -228,7 +286,10 @@ def test_a_pattern_is_wanted_or_not() -> None:
     assert told(Pattern(pattern=r"\d+").check("a")) == ("wrong", r"'\\d+' has no match")
     not_wanted = Pattern(pattern=r"\d+", wanted=False)
     assert not_wanted.check("a").outcome == "right"
-    assert (not_wanted.check("a 12 b").outcome, not_wanted.check("a 12 b").span) == ("wrong", (2, 4))
+    assert (not_wanted.check("a 12 b").outcome, not_wanted.check("a 12 b").span) == (
+        "wrong",
+        (2, 4),
+    )
     assert Pattern(pattern=r"\d+", whole=True).check("12").outcome == "right"
     assert Pattern(pattern=r"\d+", whole=True).check("12 ").outcome == "wrong"
     assert Pattern(pattern=r"(?im)^answer: \d$").check("x\nANSWER: 4\ny").outcome == "right"
@@ -249,7 +310,8 @@ def test_settings_of_a_pattern_are_checked() -> None:
             Pattern(pattern="a", seconds=seconds)
 
 
-# --- JSON schema -------------------------------------------------------------------------------------------------
+# --- JSON schema
+# -------------------------------------------------------------------------------------------------
 
 PERSON = JsonSchema(
     schema={
@@ -276,7 +338,11 @@ PERSON = JsonSchema(
         ('So: ```json {"name": "Ann"} ```', "wrong", "not JSON"),
         ('So:\n```json\n{"name": "Ann"}\n```\nDone.', "right", "as the schema says"),
         ('```json\n{"age": 1}\n```\n```json\n{"name": "B"}\n```', "right", "as the schema says"),
-        ('```json\n{"name": "B"}\n```\n```\nx\n```\n```python\ny\n```', "right", "as the schema says"),
+        (
+            '```json\n{"name": "B"}\n```\n```\nx\n```\n```python\ny\n```',
+            "right",
+            "as the schema says",
+        ),
         ('```\n{"name": "B"}\n```', "right", "as the schema says"),
         ('```json\n{"name": "B"}', "right", "as the schema says"),
         ('```python\n{"name": "B"}\n```', "wrong", "not JSON"),
@@ -306,7 +372,9 @@ def test_size_and_depth_are_capped() -> None:
     anything = JsonSchema(schema={}, max_depth=3, max_characters=50)
     assert anything.check("[[[]]]").outcome == "right"
     assert told(anything.check("[[[[]]]]")) == ("undecided", "nested 4 deep; at most 3 is read")
-    assert anything.check('["[[[[[[", "\\"[[[["]').outcome == "right"  # brackets in strings are text
+    assert (
+        anything.check('["[[[[[[", "\\"[[[["]').outcome == "right"
+    )  # brackets in strings are text
     assert told(anything.check(" " * 51)) == ("undecided", "51 characters; at most 50 are read")
     for limits in ({"max_depth": 0}, {"max_depth": 65}, {"max_characters": 0}):
         with pytest.raises(ConfigError, match="max_depth"):
@@ -326,7 +394,10 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
         assert verdict.outcome == "undecided"
         assert "nothing is fetched" in verdict.reason
     published = JsonSchema(schema={"$ref": "https://json-schema.org/draft/2020-12/schema"})
-    assert [published.check(text).outcome for text in ('{"type": "object"}', '{"type": 3}')] == ["right", "wrong"]
+    assert [published.check(text).outcome for text in ('{"type": "object"}', '{"type": 3}')] == [
+        "right",
+        "wrong",
+    ]
 
 
 TREE = {"type": "array", "items": {"$ref": "#/$defs/tree"}}
@@ -341,7 +412,11 @@ TREE = {"type": "array", "items": {"$ref": "#/$defs/tree"}}
             '{"' + "a" * 100 + 'b": 1}',
             "undecided",
         ),
-        ({"$defs": {"tree": {"anyOf": [{"const": 0}, TREE, TREE]}}, **TREE}, "[" * 60 + "1" + "]" * 60, "undecided"),
+        (
+            {"$defs": {"tree": {"anyOf": [{"const": 0}, TREE, TREE]}}, **TREE},
+            "[" * 60 + "1" + "]" * 60,
+            "undecided",
+        ),
         ({"$ref": "#"}, "1", "undecided"),
         ({"uniqueItems": True}, "[" + "{}," * 20_000 + "{}]", "wrong"),
         ({"uniqueItems": True}, "[1, true, [1], [true], 2, {}]", "right"),
@@ -349,8 +424,16 @@ TREE = {"type": "array", "items": {"$ref": "#/$defs/tree"}}
         ({"pattern": "^a"}, '"ba"', "wrong"),
         ({"pattern": "^a"}, "3", "right"),
         ({"patternProperties": {"^a": {"type": "string"}}}, '{"ab": 1}', "wrong"),
-        ({"patternProperties": {"^a": {}}, "additionalProperties": {"type": "null"}}, '{"a": 1, "b": null}', "right"),
-        ({"patternProperties": {"^a": {}}, "additionalProperties": {"type": "null"}}, '{"a": 1, "b": 1}', "wrong"),
+        (
+            {"patternProperties": {"^a": {}}, "additionalProperties": {"type": "null"}},
+            '{"a": 1, "b": null}',
+            "right",
+        ),
+        (
+            {"patternProperties": {"^a": {}}, "additionalProperties": {"type": "null"}},
+            '{"a": 1, "b": 1}',
+            "wrong",
+        ),
     ],
 )
 def test_keywords_that_a_text_could_make_slow(
@@ -383,7 +466,8 @@ def test_older_drafts_are_told_by_their_name() -> None:
     assert [old.check(text).outcome for text in ('["a", 1]', "[1]")] == ["right", "wrong"]
 
 
-# --- all ---------------------------------------------------------------------------------------------------------
+# --- all
+# --------------------------------------------------------------------------------------------------
 
 PIECES = [
     "<",
@@ -407,7 +491,14 @@ PIECES = [
 ]
 PIECES += ["\ud800", "Dr. ", "a"]
 SLOW = [piece * (N // len(piece)) for piece in PIECES]
-SLOW += ["." * N + "x", '"' + "\\" * N, "<" + " " * N, "0." + "1" * N, "[" * N + "]" * N, f"[{'1,' * N}1]"]
+SLOW += [
+    "." * N + "x",
+    '"' + "\\" * N,
+    "<" + " " * N,
+    "0." + "1" * N,
+    "[" * N + "]" * N,
+    f"[{'1,' * N}1]",
+]
 
 
 @pytest.mark.parametrize("text", SLOW, ids=lambda text: repr(text[:6]))

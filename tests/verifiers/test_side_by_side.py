@@ -84,6 +84,8 @@ def test_work_that_does_not_stop_is_left_alone() -> None:
     let_go = threading.Event()
     start = time.monotonic()
     with pytest.raises(ValueError, match="no"):
-        side_by_side(lambda item: let_go.wait(60.0) if item else int("no"), range(2), 2, lambda *_: None)
+        side_by_side(
+            lambda item: let_go.wait(60.0) if item else int("no"), range(2), 2, lambda *_: None
+        )
     assert time.monotonic() - start < 5.0
     let_go.set()

@@ -35,25 +35,58 @@ def test_units_that_measure_the_same(one: str, other: str, factor: Fraction) -> 
     assert convert(other, one) == 1 / Fraction(factor)
 
 
-@pytest.mark.parametrize(("one", "other"), [("cm", "kg"), ("cm", "cm^2"), ("€", "$"), ("mph", "miles")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("cm", "kg"), ("cm", "cm^2"), ("€", "$"), ("mph", "miles")]
+)
 def test_units_that_do_not(one: str, other: str) -> None:
     assert convert(one, other) is False
     assert convert(other, one) is False
 
 
-@pytest.mark.parametrize(("one", "other"), [("apples", "pears"), ("years", "days"), ("gizmos", "cm")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("apples", "pears"), ("years", "days"), ("gizmos", "cm")]
+)
 def test_units_of_which_it_is_not_known(one: str, other: str) -> None:
     assert convert(one, other) is None
 
 
 def test_what_stands_behind_a_number() -> None:
     kinds = {
-        "unit": ["", "cm", r"\text{ cm}^2", "miles per hour", "dollars", r"^{\circ}", "seconds", "kg m/s^2"],
-        "thing": ["apples", "red marbles", "children", "different ways", "cups of flour", "people", "boxes"],
+        "unit": [
+            "",
+            "cm",
+            r"\text{ cm}^2",
+            "miles per hour",
+            "dollars",
+            r"^{\circ}",
+            "seconds",
+            "kg m/s^2",
+        ],
+        "thing": [
+            "apples",
+            "red marbles",
+            "children",
+            "different ways",
+            "cups of flour",
+            "people",
+            "boxes",
+        ],
         "unknown": ["gizmos", "blue gizmos"],
-        "words": ["halves", "is wrong", "or 6", "dozen", "factorial", "minutes past three", "squared", "of 7", "root"],
+        "words": [
+            "halves",
+            "is wrong",
+            "or 6",
+            "dozen",
+            "factorial",
+            "minutes past three",
+            "squared",
+            "of 7",
+            "root",
+        ],
     }
-    assert {kind: {behind(text) for text in texts} for kind, texts in kinds.items()} == {kind: {kind} for kind in kinds}
+    assert {kind: {behind(text) for text in texts} for kind, texts in kinds.items()} == {
+        kind: {kind} for kind in kinds
+    }
 
 
 def test_plurals() -> None:
@@ -66,7 +99,16 @@ def test_plurals() -> None:
 
 
 def test_roman_numerals() -> None:
-    numerals = {"I": 1, "IV": 4, "IX": 9, "XIV": 14, "XL": 40, "XCIX": 99, "CDXLIV": 444, "MMXXIV": 2024}
+    numerals = {
+        "I": 1,
+        "IV": 4,
+        "IX": 9,
+        "XIV": 14,
+        "XL": 40,
+        "XCIX": 99,
+        "CDXLIV": 444,
+        "MMXXIV": 2024,
+    }
     assert {text: int(roman(text) or 0) for text in numerals} == numerals
     assert [roman(text) for text in ("", "IIII", "VX", "IC", "xiv", "MIX it", "ABC")] == [None] * 7
 
@@ -81,7 +123,9 @@ def test_times() -> None:
     assert same("12:00 am", "12:00 AM")
     assert not same("3:30 pm", "3:30 am")
     assert not same("3:30", "3:31")
-    assert [read_clock(text) for text in ("3", "3:60", "25:00", "13:00 pm", "3:3", "pm")] == [None] * 6
+    assert [read_clock(text) for text in ("3", "3:60", "25:00", "13:00 pm", "3:3", "pm")] == [
+        None
+    ] * 6
 
 
 def test_sets_by_their_members() -> None:

@@ -1,4 +1,5 @@
-"""Verdicts against the labels of published GSM8K solutions; `bench/verdicts.py` lists where they differ."""
+"""Verdicts against the labels of published GSM8K solutions; `bench/verdicts.py` lists where they
+differ."""
 
 from itertools import islice
 from pathlib import Path
@@ -33,21 +34,32 @@ def test_verdicts_agree_with_labels_on_a_part_of_the_large_file() -> None:
     """The whole of its 165,864 is the bench's: 0.99805."""
     rows = list(islice(bench.labelled("genrm_train_samples"), 20_000))
     found = Numeric().check_all([(text, reference) for text, reference, _ in rows])
-    agree = sum((v.outcome == "right") == label for v, (_, _, label) in zip(found, rows, strict=True))
+    agree = sum(
+        (v.outcome == "right") == label for v, (_, _, label) in zip(found, rows, strict=True)
+    )
     assert agree / len(rows) >= 0.997
 
 
 def test_mathematics_says_what_numbers_say() -> None:
-    """On final answers in boxes both verifiers come to the same verdict, and the second asks no worker for it."""
-    pairs = [(rf"\boxed{{{reference}}}", reference) for _, reference, _ in bench.labelled("zeroeval_test_16models")]
+    """On final answers in boxes both verifiers come to the same verdict, and the second asks no
+    worker for it."""
+    pairs = [
+        (rf"\boxed{{{reference}}}", reference)
+        for _, reference, _ in bench.labelled("zeroeval_test_16models")
+    ]
     pairs = list(dict.fromkeys(pairs))
-    assert {v.outcome for v in Math().check_all(pairs)} == {v.outcome for v in Numeric().check_all(pairs)} == {"right"}
+    assert (
+        {v.outcome for v in Math().check_all(pairs)}
+        == {v.outcome for v in Numeric().check_all(pairs)}
+        == {"right"}
+    )
 
 
 @pytest.mark.parametrize("verifier", [Numeric(), Math()])
 def test_the_references_validate(verifier: Numeric | Math, data: Path) -> None:
     prompts = [
-        record.prompt if hasattr(record, "prompt") else record for record in io.read(str(data / "test.jsonl.gz"))
+        record.prompt if hasattr(record, "prompt") else record
+        for record in io.read(str(data / "test.jsonl.gz"))
     ]
     assert all(isinstance(prompt, Prompt) for prompt in prompts)
     counts = verifier.validate(prompts)

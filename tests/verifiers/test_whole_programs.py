@@ -30,9 +30,13 @@ def plain(folder: Path, code: str, stdin: str, stdout: str) -> bool:
     (folder / "program.py").rename(folder / "run" / "program.py")
     with (folder / "input").open() as file:
         done = subprocess.run(
-            [sys.executable, "-B", "program.py"], stdin=file, capture_output=True, cwd=folder / "run", timeout=30,
+            [sys.executable, "-B", "program.py"],
+            stdin=file,
+            capture_output=True,
+            cwd=folder / "run",
+            timeout=30,
             env={"LANG": "C.UTF-8"},
-        )  # fmt: skip
+        )
     return done.returncode == 0 and same_text(stdout, done.stdout.decode())
 
 

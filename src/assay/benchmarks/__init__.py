@@ -1,7 +1,8 @@
-"""Benchmarks of scorers: records whose answers are known, metrics with intervals, and the rulers beside them.
+"""Benchmarks of scorers: records whose answers are known, metrics with intervals, and the rulers
+beside them.
 
-One benchmark a module. Each takes any `Scorer`, or a file of step scores that something else wrote, and runs no model
-itself. The modules that begin with an underscore are what they share.
+One benchmark a module. Each takes any `Scorer`, or a file of step scores that something else wrote,
+and runs no model itself. The modules that begin with an underscore are what they share.
 """
 
 from collections.abc import Sequence
@@ -21,14 +22,21 @@ def evaluate(benchmark: Benchmark[StepLabels], scorer: Scorer | str | Path) -> R
     Raises `DataError` where the records, the file or the scores do not fit together.
     """
     records = benchmark.records()
-    scores = read_scores(scorer, records) if isinstance(scorer, (str, Path)) else score_steps(scorer, records)
+    scores = (
+        read_scores(scorer, records)
+        if isinstance(scorer, (str, Path))
+        else score_steps(scorer, records)
+    )
     return measure(benchmark, records, scores)
 
 
 def measure(
-    benchmark: Benchmark[StepLabels], records: Sequence[StepLabels], scores: Sequence[Sequence[Score | Unscored]]
+    benchmark: Benchmark[StepLabels],
+    records: Sequence[StepLabels],
+    scores: Sequence[Sequence[Score | Unscored]],
 ) -> Report:
-    """A benchmark's metrics of scores, one group a record, with its rulers and what was not scored."""
+    """A benchmark's metrics of scores, one group a record, with its rulers and what was not
+    scored."""
     lost: dict[str, int] = {}
     for (score,) in scores:
         if isinstance(score, Unscored):
@@ -37,15 +45,19 @@ def measure(
         kind="process",
         metrics=benchmark.metrics(records, scores),
         rulers=benchmark.rulers(records),
-        notes=[f"{count} of {len(records)} responses unscored: {reason}" for reason, count in lost.items()],
+        notes=[
+            f"{count} of {len(records)} responses unscored: {reason}"
+            for reason, count in lost.items()
+        ],
     )
 
 
 def score_steps(scorer: Scorer, records: Sequence[StepLabels]) -> list[list[Score | Unscored]]:
     """A scorer's scores, one group a record, in order.
 
-    Responses to one question are given to the scorer as one group, so that what they share is computed once. What else
-    the data says of them (the kind of error, whether the answer is right) is kept from it.
+    Responses to one question are given to the scorer as one group, so that what they share is
+    computed once. What else the data says of them (the kind of error, whether the answer is right)
+    is kept from it.
     """
     together: dict[tuple[object, ...], list[int]] = {}
     for i, record in enumerate(records):

@@ -1,4 +1,5 @@
-"""Is the first error found? What ProcessBench, MR-Ben and BIG-Bench Mistake count, subset by subset."""
+"""Is the first error found? What ProcessBench, MR-Ben and BIG-Bench Mistake count, subset by
+subset."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +15,29 @@ from assay.stats import Estimate
 from assay.stats.intervals import Array
 from assay.types import Score, StepLabels, Unscored
 
-__all__ = ["ACCURACY", "F1", "LOCATED", "MCC", "WRONG", "Counts", "OnUnscored", "by_subset", "count", "hits"]
+__all__ = [
+    "ACCURACY",
+    "F1",
+    "LOCATED",
+    "MCC",
+    "WRONG",
+    "Counts",
+    "OnUnscored",
+    "by_subset",
+    "count",
+    "hits",
+]
 
 OnUnscored = Literal["leave_out", "wrong"]
 
 WRONG, LOCATED, NOTICED, RIGHT, CLEARED, ALL = range(6)
-"""Columns: wrong solutions, those whose first error is found, those where any is; right ones, those called so; all."""
+"""Columns: wrong solutions, those whose first error is found, those where any is; right ones, those
+called so; all."""
 
 F1 = Statistic(
-    formula=lambda c: harmonic(over(c[..., LOCATED], c[..., WRONG]), over(c[..., CLEARED], c[..., RIGHT])),
+    formula=lambda c: harmonic(
+        over(c[..., LOCATED], c[..., WRONG]), over(c[..., CLEARED], c[..., RIGHT])
+    ),
     base=ALL,
     parts=(WRONG, RIGHT),
 )
@@ -44,9 +59,12 @@ MCC = Statistic(formula=_mcc, base=ALL, low=-1.0, parts=(WRONG, RIGHT))
 ACCURACY = {
     "accuracy_wrong": Statistic(formula=lambda c: over(c[..., LOCATED], c[..., WRONG]), base=WRONG),
     "accuracy_right": Statistic(formula=lambda c: over(c[..., CLEARED], c[..., RIGHT]), base=RIGHT),
-    "accuracy": Statistic(formula=lambda c: over(c[..., LOCATED] + c[..., CLEARED], c[..., ALL]), base=ALL),
+    "accuracy": Statistic(
+        formula=lambda c: over(c[..., LOCATED] + c[..., CLEARED], c[..., ALL]), base=ALL
+    ),
 }
-"""Share of solutions whose first error, or lack of one, is found: of the wrong ones, the right ones, all."""
+"""Share of solutions whose first error, or lack of one, is found: of the wrong ones, the right
+ones, all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +89,8 @@ def count(
 ) -> Counts:
     """Compare the first step that scores below the threshold with the first wrong one.
 
-    An unscored response is left out and counted, or a miss (`on_unscored="wrong"`), and never "no error".
+    An unscored response is left out and counted, or a miss (`on_unscored="wrong"`), and never "no
+    error".
     """
     values = step_values(records, scores)
     columns = np.zeros((len(records), 6))
@@ -93,7 +112,9 @@ def count(
     )
 
 
-def by_subset(counts: Counts, statistics: Mapping[str, Statistic], *, resamples: int, seed: int) -> dict[str, Estimate]:
+def by_subset(
+    counts: Counts, statistics: Mapping[str, Statistic], *, resamples: int, seed: int
+) -> dict[str, Estimate]:
     """Each statistic as its unweighted mean over the subsets, and as "subset_statistic"."""
     names = list(dict.fromkeys(counts.subsets))
     which = np.array([names.index(subset) for subset in counts.subsets])
@@ -124,7 +145,9 @@ def by_subset(counts: Counts, statistics: Mapping[str, Statistic], *, resamples:
 
     asked = {name: mean(statistic) for name, statistic in statistics.items()}
     asked |= {
-        f"{subset}_{name}": of(statistic, i) for i, subset in enumerate(names) for name, statistic in statistics.items()
+        f"{subset}_{name}": of(statistic, i)
+        for i, subset in enumerate(names)
+        for name, statistic in statistics.items()
     }
     return estimates(
         spread,
@@ -137,8 +160,11 @@ def by_subset(counts: Counts, statistics: Mapping[str, Statistic], *, resamples:
     )
 
 
-def hits(records: Sequence[StepLabels], values: Sequence[Array], thresholds: Array) -> NDArray[np.bool_]:
-    """(records, thresholds): whether the first score below each threshold is at the first error, or is nowhere."""
+def hits(
+    records: Sequence[StepLabels], values: Sequence[Array], thresholds: Array
+) -> NDArray[np.bool_]:
+    """(records, thresholds): whether the first score below each threshold is at the first error, or
+    is nowhere."""
     found = np.zeros((len(records), len(thresholds)), dtype=bool)
     for i, (record, steps) in enumerate(zip(records, values, strict=True)):
         # The first step below t comes after all whose running minimum is at least t.

@@ -1,7 +1,7 @@
 """Metrics that are functions of sums, such as F1, with intervals by prompt.
 
-A prompt's rows are summed once; a resample of prompts is then one row of a matrix product, so 2,000 resamples of 80,000
-steps take a fraction of a second.
+A prompt's rows are summed once; a resample of prompts is then one row of a matrix product, so 2,000
+resamples of 80,000 steps take a fraction of a second.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -25,11 +25,13 @@ class Statistic:
     formula: Callable[[Array], Array]
     """From sums (..., columns) to values (...)."""
     base: int
-    """The column that counts what it is about: its prompts are the estimate's n, its unscored rows are counted."""
+    """The column that counts what it is about: its prompts are the estimate's n, its unscored rows
+    are counted."""
     low: float = 0.0
     """Smallest possible value; the largest is 1."""
     parts: tuple[int, ...] = ()
-    """Columns that count what it is made of, e.g. wrong and right solutions: it is as uncertain as the rarest."""
+    """Columns that count what it is made of, e.g. wrong and right solutions: it is as uncertain as
+    the rarest."""
 
 
 def estimates(
@@ -42,22 +44,30 @@ def estimates(
     resamples: int,
     seed: int,
 ) -> dict[str, Estimate]:
-    """Each statistic of the sums of the counted rows of `columns` (rows, columns), with its 95 % interval by cluster.
+    """Each statistic of the sums of the counted rows of `columns` (rows, columns), with its 95 %
+    interval by cluster.
 
-    The interval is Wilson's on as many trials as the bootstrap's error by cluster leaves, with Student's quantile for
-    the clusters of the statistic's rarest part; each of these counts as one trial where every resample agrees, and one
-    of them alone has no interval. As in `stats.proportion`.
+    The interval is Wilson's on as many trials as the bootstrap's error by cluster leaves, with
+    Student's quantile for the clusters of the statistic's rarest part; each of these counts as one
+    trial where every resample agrees, and one of them alone has no interval. As in
+    `stats.proportion`.
     """
-    ids, k = cluster_ids([c for c, kept in zip(clusters, counted, strict=True) if kept], int(counted.sum()))
+    ids, k = cluster_ids(
+        [c for c, kept in zip(clusters, counted, strict=True) if kept], int(counted.sum())
+    )
     kept = columns[counted]
-    sums: Array = np.stack([np.bincount(ids, weights=column, minlength=k) for column in kept.T], axis=1)
+    sums: Array = np.stack(
+        [np.bincount(ids, weights=column, minlength=k) for column in kept.T], axis=1
+    )
     draws: dict[str, list[Array]] = {name: [] for name in statistics}
     for weights in resample_weights(k, resamples, seed) if k else ():
         drawn = weights @ sums
         for name, statistic in statistics.items():
             draws[name].append(statistic.formula(drawn))
     return {
-        name: _estimate(statistic, sums, draws[name], int((columns[unscored, statistic.base] > 0).sum()))
+        name: _estimate(
+            statistic, sums, draws[name], int((columns[unscored, statistic.base] > 0).sum())
+        )
         for name, statistic in statistics.items()
     }
 
@@ -65,7 +75,9 @@ def estimates(
 def over(a: Any, b: Any) -> Array:
     """a / b, NaN where b is 0."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    quotient: Array = np.divide(a, b, out=np.full(np.broadcast_shapes(a.shape, b.shape), np.nan), where=b != 0)
+    quotient: Array = np.divide(
+        a, b, out=np.full(np.broadcast_shapes(a.shape, b.shape), np.nan), where=b != 0
+    )
     return quotient
 
 
@@ -87,6 +99,10 @@ def _estimate(statistic: Statistic, sums: Array, draws: list[Array], unscored: i
     unit = min(max((value - statistic.low) / width, 0.0), 1.0)
     error = float(np.nanstd(np.concatenate(draws))) * float(np.sqrt(rarest / (rarest - 1))) / width
     unseen = UNSEEN / (1 + rarest * min(unit, 1 - unit)) * unit * (1 - unit) / rarest**2
-    trials = trials_worth(unit, float(np.sqrt(error**2 + unseen))) if error > 1e-12 and 0 < unit < 1 else rarest
+    trials = (
+        trials_worth(unit, float(np.sqrt(error**2 + unseen)))
+        if error > 1e-12 and 0 < unit < 1
+        else rarest
+    )
     low, high = (statistic.low + width * x for x in score_ends(unit, trials, 0.95, rarest - 1))
     return Estimate(value=value, low=low, high=high, n=n, unscored=unscored)

@@ -27,14 +27,19 @@ def read(
     identify: Callable[[StepLabels, str, str], tuple[str, str]],
     on_bad: Unreadable = "refuse",
 ) -> list[StepLabels]:
-    """The step-labelled records of some files, each with an id of its own and the subset that it belongs to.
+    """The step-labelled records of some files, each with an id of its own and the subset that it
+    belongs to.
 
-    data: files, folders or data sets of the hub. format: told by the columns where it is None. identify: (id, subset)
-    from a record, its file's name without suffixes, and its row's number in that file, from 0 ("7", and "7/1" for a
-    second record of that row). Raises `DataError` for a row that cannot be read, or warns of how many were left out.
+    data: files, folders or data sets of the hub. format: told by the columns where it is None.
+    identify: (id, subset) from a record, its file's name without suffixes, and its row's number in
+    that file, from 0 ("7", and "7/1" for a second record of that row). Raises `DataError` for a row
+    that cannot be read, or warns of how many were left out.
     """
     if not data:
-        raise ConfigError("data names no file; give the benchmark's files, a folder of them, or a data set of the hub")
+        raise ConfigError(
+            "data names no file; give the benchmark's files, a folder of them, or a data set of"
+            " the hub"
+        )
     records: dict[str, StepLabels] = {}
     bad: list[str] = []
     rows = 0
@@ -48,7 +53,10 @@ def read(
                 continue
             for j, record in enumerate(item):
                 if not isinstance(record, StepLabels):
-                    raise DataError(f"{name} holds {type(record).__name__} records; this benchmark needs step labels")
+                    raise DataError(
+                        f"{name} holds {type(record).__name__} records; this benchmark needs step"
+                        " labels"
+                    )
                 id, subset = identify(record, stem, f"{number}/{j}" if j else str(number))
                 if id in records:
                     raise DataError(f"{name}: two rows have the id {id!r}; give each file once")
@@ -59,11 +67,16 @@ def read(
         more = f" (and {len(bad) - 1} more rows)" if len(bad) > 1 else ""
         raise DataError(f"{bad[0]}{more}; leave such rows out with unreadable=leave_out")
     if bad:
-        warnings.warn(f"{len(bad)} of {rows} rows cannot be read and were left out, such as {bad[0]}", stacklevel=3)
+        warnings.warn(
+            f"{len(bad)} of {rows} rows cannot be read and were left out, such as {bad[0]}",
+            stacklevel=3,
+        )
     return list(records.values())
 
 
-def step_values(records: Sequence[StepLabels], scores: Sequence[Sequence[Score | Unscored]]) -> list[Array | None]:
+def step_values(
+    records: Sequence[StepLabels], scores: Sequence[Sequence[Score | Unscored]]
+) -> list[Array | None]:
     """The step scores of each record, (steps,); None where it is unscored.
 
     Raises `DataError` where the records and scores do not fit together.
@@ -71,7 +84,9 @@ def step_values(records: Sequence[StepLabels], scores: Sequence[Sequence[Score |
     if not records:
         raise DataError("there is no record to measure")
     if len(scores) != len(records):
-        raise DataError(f"{len(scores)} groups of scores for {len(records)} records; give one a record")
+        raise DataError(
+            f"{len(scores)} groups of scores for {len(records)} records; give one a record"
+        )
     found: list[Array | None] = []
     for i, (record, group) in enumerate(zip(records, scores, strict=True)):
         if len(group) != 1:
@@ -79,8 +94,8 @@ def step_values(records: Sequence[StepLabels], scores: Sequence[Sequence[Score |
         (score,) = group
         if isinstance(score, Score) and len(score.steps) != len(record.labels):
             raise DataError(
-                f"record {i} ({record.prompt.id}): {len(score.steps)} step scores for {len(record.labels)} steps; use "
-                "a scorer that scores every step"
+                f"record {i} ({record.prompt.id}): {len(score.steps)} step scores for"
+                f" {len(record.labels)} steps; use a scorer that scores every step"
             )
         found.append(np.array(score.steps, dtype=np.float64) if isinstance(score, Score) else None)
     return found
@@ -110,7 +125,7 @@ def error_place(record: StepLabels) -> int:
     at = known_error(record)
     if at is None:
         raise DataError(
-            f"response {record.prompt.id!r}: a step before the first wrong one has no label, so that the first error "
-            "is not known; give records whose labels run up to it"
+            f"response {record.prompt.id!r}: a step before the first wrong one has no label, so"
+            " that the first error is not known; give records whose labels run up to it"
         )
     return at

@@ -15,15 +15,19 @@ from assay.types import Score, StepLabels, Unscored
 
 __all__ = ["Metrics", "coin", "gold", "measured", "places", "swapped", "validate"]
 
-Metrics = Callable[[Sequence[StepLabels], Sequence[Sequence[Score | Unscored]]], dict[str, Estimate]]
+Metrics = Callable[
+    [Sequence[StepLabels], Sequence[Sequence[Score | Unscored]]], dict[str, Estimate]
+]
 Scores = list[list[Score | Unscored]]
 
 
 def places(records: Sequence[StepLabels], seed: int) -> dict[str, Scores]:
-    """Rulers that say where the first error is: nowhere, at the first step, at the commonest place, anywhere.
+    """Rulers that say where the first error is: nowhere, at the first step, at the commonest place,
+    anywhere.
 
-    `random` draws from a solution's steps and "nowhere", all alike. `majority_position` is the commonest place of an
-    error among the wrong solutions of these records (so it has seen the labels), or nowhere in a shorter solution.
+    `random` draws from a solution's steps and "nowhere", all alike. `majority_position` is the
+    commonest place of an error among the wrong solutions of these records (so it has seen the
+    labels), or nowhere in a shorter solution.
     """
     errors = Counter(at for record in records if (at := known_error(record)) not in (None, NEVER))
     commonest = min(errors, key=lambda at: (-errors[at], at), default=NEVER)
@@ -39,10 +43,15 @@ def places(records: Sequence[StepLabels], seed: int) -> dict[str, Scores]:
 def coin(records: Sequence[StepLabels], seed: int) -> Scores:
     """Each step right or wrong by the toss of a coin."""
     rng = np.random.default_rng(seed)
-    return [_said(rng.integers(0, 2, size=len(record.labels)).astype(float).tolist()) for record in records]
+    return [
+        _said(rng.integers(0, 2, size=len(record.labels)).astype(float).tolist())
+        for record in records
+    ]
 
 
-def measured(metrics: Metrics, records: Sequence[StepLabels], rulers: dict[str, Scores]) -> dict[str, Estimate]:
+def measured(
+    metrics: Metrics, records: Sequence[StepLabels], rulers: dict[str, Scores]
+) -> dict[str, Estimate]:
     """The metrics of each ruler, as "metric/ruler"."""
     return {
         f"{metric}/{ruler}": estimate
@@ -63,11 +72,13 @@ def swapped(records: Sequence[StepLabels]) -> Scores:
 
 def validate(metrics: Metrics, records: Sequence[StepLabels], headline: str) -> None:
     """Raises `DataError` unless the gold labels give 1 and the swapped ones less."""
-    best, worst = (metrics(records, scores)[headline].value for scores in (gold(records), swapped(records)))
+    best, worst = (
+        metrics(records, scores)[headline].value for scores in (gold(records), swapped(records))
+    )
     if not (abs(best - 1) < 1e-9 and worst < 1):
         raise DataError(
-            f"{headline} is {best:g} for the gold labels and {worst:g} for wrong ones, where 1 and less are due; give "
-            "records with both right and wrong solutions in every subset"
+            f"{headline} is {best:g} for the gold labels and {worst:g} for wrong ones, where 1 and"
+            " less are due; give records with both right and wrong solutions in every subset"
         )
 
 

@@ -1,8 +1,9 @@
-"""BIG-Bench Mistake (arXiv:2311.08516): where is the first mistake of a chain of thought, if there is one?
+"""BIG-Bench Mistake (arXiv:2311.08516): where is the first mistake of a chain of thought, if there
+is one?
 
-Accuracy is the share of chains whose first mistake, or lack of one, is found exactly. Most chains of four of the five
-tasks have a mistake, so the accuracies on chains with and without one stand beside it, and their harmonic mean, which
-no constant answer wins.
+Accuracy is the share of chains whose first mistake, or lack of one, is found exactly. Most chains
+of four of the five tasks have a mistake, so the accuracies on chains with and without one stand
+beside it, and their harmonic mean, which no constant answer wins.
 """
 
 from collections.abc import Sequence
@@ -45,7 +46,8 @@ class BigbenchMistake:
     def metrics(
         self, records: Sequence[StepLabels], scores: Sequence[Sequence[Score | Unscored]]
     ) -> dict[str, Estimate]:
-        """`accuracy`, on chains with and without a mistake too, and `f1`, their harmonic mean; by task too."""
+        """`accuracy`, on chains with and without a mistake too, and `f1`, their harmonic mean; by
+        task too."""
         counts = first_error.count(records, scores, self.threshold, self.unscored)
         asked = {**first_error.ACCURACY, "f1": first_error.F1}
         return first_error.by_subset(counts, asked, resamples=self.resamples, seed=self.seed)
@@ -57,7 +59,9 @@ class BigbenchMistake:
 
     def validate(self, records: Sequence[StepLabels] | None = None) -> None:
         """Raises `DataError` unless the gold labels score 1 and planted wrong ones less."""
-        _rulers.validate(self.metrics, self.records() if records is None else records, self.headline)
+        _rulers.validate(
+            self.metrics, self.records() if records is None else records, self.headline
+        )
 
 
 def _identify(record: StepLabels, stem: str, place: str) -> tuple[str, str]:

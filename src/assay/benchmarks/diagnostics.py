@@ -1,7 +1,7 @@
 """What step scores look like, on any step-labelled records: four questions that one accuracy hides.
 
-* Does the lowest score fall on the last step? A process model that has degenerated to an outcome model puts it there in
-  half of the responses, one that judges steps in a tenth (arXiv:2501.07301).
+* Does the lowest score fall on the last step? A process model that has degenerated to an outcome
+  model puts it there in half of the responses, one that judges steps in a tenth (arXiv:2501.07301).
 * Do the probabilities mean what they say?
 * At which steps is it right? Late steps are judged worse.
 * Does it see a wrong process behind a right answer, where an outcome model sees nothing?
@@ -28,10 +28,11 @@ __all__ = ["Diagnostics"]
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnostics:
-    """Minimum at the last step, calibration, accuracy by position, and wrong processes with right answers.
+    """Minimum at the last step, calibration, accuracy by position, and wrong processes with right
+    answers.
 
-    Ids are the file's name and the row's place in it, from 0, such as math-12. The records of another benchmark, with
-    its ids, can be measured too.
+    Ids are the file's name and the row's place in it, from 0, such as math-12. The records of
+    another benchmark, with its ids, can be measured too.
     """
 
     data: tuple[str, ...] = ()
@@ -63,30 +64,44 @@ class Diagnostics:
     ) -> dict[str, Estimate]:
         """The answers to the four questions; unscored counts responses, not steps."""
         values = _records.step_values(records, scores)
-        found = {**self._accuracy(records, values), **self._minimum(records, values), **self._wrong(records, values)}
+        found = {
+            **self._accuracy(records, values),
+            **self._minimum(records, values),
+            **self._wrong(records, values),
+        }
         return {**found, **self._calibration(records, values)} if self.probabilities else found
 
     def rulers(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
-        """Never an error, always the first step, the commonest place, a random one; and the base rate's Brier score.
+        """Never an error, always the first step, the commonest place, a random one; and the base
+        rate's Brier score.
 
         `minimum_at_last/always_right` is the share by chance, for its steps are all tied.
         """
         rulers = _rulers.places(records, self.seed)
-        own = Diagnostics(probabilities=False, positions=self.positions, resamples=self.resamples, seed=self.seed)
+        own = Diagnostics(
+            probabilities=False, positions=self.positions, resamples=self.resamples, seed=self.seed
+        )
         found = _rulers.measured(own.metrics, records, rulers)
         if self.probabilities:
             rows = [np.zeros(len(record.labels)) for record in records]
             _, y, where = _labelled(records, rows)
             base = np.full(len(y), y.mean() if len(y) else 0.5)
-            found["step_brier/base_rate"] = stats.brier(base, y, clusters=where, **self._sampling(0))
+            found["step_brier/base_rate"] = stats.brier(
+                base, y, clusters=where, **self._sampling(0)
+            )
         return found
 
     def validate(self, records: Sequence[StepLabels] | None = None) -> None:
         """Raises `DataError` unless the gold labels score 1 and planted wrong ones less."""
-        _rulers.validate(self.metrics, self.records() if records is None else records, self.headline)
+        _rulers.validate(
+            self.metrics, self.records() if records is None else records, self.headline
+        )
 
-    def _accuracy(self, records: Sequence[StepLabels], values: Sequence[Array | None]) -> dict[str, Estimate]:
-        """Accuracy on the labelled steps, in all and by place; a label of exactly one half says nothing."""
+    def _accuracy(
+        self, records: Sequence[StepLabels], values: Sequence[Array | None]
+    ) -> dict[str, Estimate]:
+        """Accuracy on the labelled steps, in all and by place; a label of exactly one half says
+        nothing."""
         x, y, where = _labelled(records, values)
         position = _positions(records, values)
         agrees = ((x >= self.threshold) == (y > 0.5)).astype(np.float64)
@@ -99,16 +114,28 @@ class Diagnostics:
             found[name] = stats.proportion(agrees[here], clusters=where[here], **sampling)
         return found
 
-    def _minimum(self, records: Sequence[StepLabels], values: Sequence[Array | None]) -> dict[str, Estimate]:
-        """Of the responses of two steps or more, the share whose lowest score is the last; m tied steps count 1/m."""
+    def _minimum(
+        self, records: Sequence[StepLabels], values: Sequence[Array | None]
+    ) -> dict[str, Estimate]:
+        """Of the responses of two steps or more, the share whose lowest score is the last; m tied
+        steps count 1/m."""
         several = [i for i, record in enumerate(records) if len(record.labels) > 1]
-        share = {i: float((v == v.min())[-1] / (v == v.min()).sum()) for i in several if (v := values[i]) is not None}
+        share = {
+            i: float((v == v.min())[-1] / (v == v.min()).sum())
+            for i in several
+            if (v := values[i]) is not None
+        }
         clusters = [prompt_key(records[i].prompt) for i in share]
         sampling = self._sampling(len(several) - len(share))
-        return {"minimum_at_last": stats.proportion(list(share.values()), clusters=clusters, **sampling)}
+        return {
+            "minimum_at_last": stats.proportion(list(share.values()), clusters=clusters, **sampling)
+        }
 
-    def _wrong(self, records: Sequence[StepLabels], values: Sequence[Array | None]) -> dict[str, Estimate]:
-        """Responses with a right answer: how many go wrong on the way; of those, how many are noticed, and where."""
+    def _wrong(
+        self, records: Sequence[StepLabels], values: Sequence[Array | None]
+    ) -> dict[str, Estimate]:
+        """Responses with a right answer: how many go wrong on the way; of those, how many are
+        noticed, and where."""
         right = [i for i, record in enumerate(records) if _answer_is_right(record)]
         known = {i: at for i in right if (at := _records.known_error(records[i])) is not None}
         cases = {i: at for i, at in known.items() if at != NEVER}
@@ -121,17 +148,24 @@ class Diagnostics:
 
         return {
             "wrong_process": share({i: float(i in cases) for i in known}, **self._sampling(0)),
-            "wrong_process_noticed": share({i: float(at != NEVER) for i, at in said.items()}, **sampling),
-            "wrong_process_located": share({i: float(at == cases[i]) for i, at in said.items()}, **sampling),
+            "wrong_process_noticed": share(
+                {i: float(at != NEVER) for i, at in said.items()}, **sampling
+            ),
+            "wrong_process_located": share(
+                {i: float(at == cases[i]) for i, at in said.items()}, **sampling
+            ),
         }
 
-    def _calibration(self, records: Sequence[StepLabels], values: Sequence[Array | None]) -> dict[str, Estimate]:
-        """Brier score, ECE (beside what perfect probabilities would show) and slope, over labelled steps."""
+    def _calibration(
+        self, records: Sequence[StepLabels], values: Sequence[Array | None]
+    ) -> dict[str, Estimate]:
+        """Brier score, ECE (beside what perfect probabilities would show) and slope, over labelled
+        steps."""
         x, y, where = _labelled(records, values)
         if outside := int(((x < 0) | (x > 1)).sum()):
             raise DataError(
-                f"{outside} of {len(x)} step scores are outside [0, 1]; for logits, give probabilities=False and "
-                "threshold=0"
+                f"{outside} of {len(x)} step scores are outside [0, 1]; for logits, give"
+                " probabilities=False and threshold=0"
             )
         unscored = sum(steps is None for steps in values)
         slope = stats.calibration_slope(stats.to_logits(x), y, clusters=where, unscored=unscored)
@@ -153,9 +187,13 @@ def _judged(record: StepLabels) -> list[int]:
     return [i for i, label in enumerate(record.labels) if label is not None and label != 0.5]
 
 
-def _labelled(records: Sequence[StepLabels], values: Sequence[Array | None]) -> tuple[Array, Array, Any]:
+def _labelled(
+    records: Sequence[StepLabels], values: Sequence[Array | None]
+) -> tuple[Array, Array, Any]:
     """Scores, labels and prompts of the labelled steps of the scored responses, (steps,) each."""
-    kept = [(record, steps) for record, steps in zip(records, values, strict=True) if steps is not None]
+    kept = [
+        (record, steps) for record, steps in zip(records, values, strict=True) if steps is not None
+    ]
     x = [steps[i] for record, steps in kept for i in _judged(record)]
     y = [record.labels[i] for record, _ in kept for i in _judged(record)]
     ids, _ = cluster_ids([prompt_key(record.prompt) for record, _ in kept], len(kept))
@@ -166,13 +204,19 @@ def _labelled(records: Sequence[StepLabels], values: Sequence[Array | None]) -> 
 def _positions(records: Sequence[StepLabels], values: Sequence[Array | None]) -> Any:
     """Index in its response of each step that `_labelled` gives."""
     return np.array(
-        [i for record, steps in zip(records, values, strict=True) if steps is not None for i in _judged(record)],
+        [
+            i
+            for record, steps in zip(records, values, strict=True)
+            if steps is not None
+            for i in _judged(record)
+        ],
         dtype=np.intp,
     )
 
 
 def _answer_is_right(record: StepLabels) -> bool:
-    """What the data says of the final answer, or whether it is the reference; False where neither is known."""
+    """What the data says of the final answer, or whether it is the reference; False where neither
+    is known."""
     meta = record.response.meta
     if isinstance(stated := meta.get("final_answer_correct"), bool):
         return stated

@@ -1,9 +1,11 @@
-"""MR-Ben (arXiv:2406.13975): is a model's solution right, and if it is not, where does it first go wrong?
+"""MR-Ben (arXiv:2406.13975): is a model's solution right, and if it is not, where does it first go
+wrong?
 
-MR-Score = .2 max(0, MCC) + .3 accuracy of the first error + .5 accuracy of its explanation, where MCC is the Matthews
-correlation of "the solution is right" and the accuracies are over the wrong solutions. Step scores explain nothing, so
-what is given here is the rest of it, `mr_score_without_reason` = .4 max(0, MCC) + .6 accuracy of the first error: it
-cannot be compared with published MR-Scores, but its two parts can. Means over subjects are unweighted, as published.
+MR-Score = .2 max(0, MCC) + .3 accuracy of the first error + .5 accuracy of its explanation, where
+MCC is the Matthews correlation of "the solution is right" and the accuracies are over the wrong
+solutions. Step scores explain nothing, so what is given here is the rest of it,
+`mr_score_without_reason` = .4 max(0, MCC) + .6 accuracy of the first error: it cannot be compared
+with published MR-Scores, but its two parts can. Means over subjects are unweighted, as published.
 """
 
 from collections.abc import Sequence
@@ -33,8 +35,9 @@ WITHOUT_REASON = Statistic(
 class Mrben:
     """Matthews correlation and first-error accuracy on MR-Ben, by subject.
 
-    Ids are the question's, the solution's model and its place in the file. Nine solutions number no step of theirs, or
-    several, as the one with the error: reading the public files needs `unreadable=leave_out`.
+    Ids are the question's, the solution's model and its place in the file. Nine solutions number no
+    step of theirs, or several, as the one with the error: reading the public files needs
+    `unreadable=leave_out`.
     """
 
     data: tuple[str, ...] = ()
@@ -44,7 +47,8 @@ class Mrben:
     unscored: first_error.OnUnscored = "leave_out"
     """Leave unscored responses out, or count them as missed."""
     unreadable: _records.Unreadable = "refuse"
-    """What to do with rows that cannot be read: refuse the file, or leave them out with a warning."""
+    """What to do with rows that cannot be read: refuse the file, or leave them out with a
+    warning."""
     resamples: int = 2000
     """Bootstrap resamples, by question."""
     seed: int = 0
@@ -59,9 +63,12 @@ class Mrben:
     def metrics(
         self, records: Sequence[StepLabels], scores: Sequence[Sequence[Score | Unscored]]
     ) -> dict[str, Estimate]:
-        """The score without its reason, `mcc`, and the accuracies on wrong and right solutions; by subject too."""
+        """The score without its reason, `mcc`, and the accuracies on wrong and right solutions; by
+        subject too."""
         counts = first_error.count(records, scores, self.threshold, self.unscored)
-        accuracy = {name: first_error.ACCURACY[name] for name in ("accuracy_wrong", "accuracy_right")}
+        accuracy = {
+            name: first_error.ACCURACY[name] for name in ("accuracy_wrong", "accuracy_right")
+        }
         asked = {self.headline: WITHOUT_REASON, "mcc": first_error.MCC, **accuracy}
         return first_error.by_subset(counts, asked, resamples=self.resamples, seed=self.seed)
 
@@ -72,7 +79,9 @@ class Mrben:
 
     def validate(self, records: Sequence[StepLabels] | None = None) -> None:
         """Raises `DataError` unless the gold labels score 1 and planted wrong ones less."""
-        _rulers.validate(self.metrics, self.records() if records is None else records, self.headline)
+        _rulers.validate(
+            self.metrics, self.records() if records is None else records, self.headline
+        )
 
 
 def _identify(record: StepLabels, stem: str, place: str) -> tuple[str, str]:

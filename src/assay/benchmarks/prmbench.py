@@ -1,12 +1,15 @@
-"""PRMBench (arXiv:2501.03124): are steps judged rightly, in solutions with errors of nine kinds put in on purpose?
+"""PRMBench (arXiv:2501.03124): are steps judged rightly, in solutions with errors of nine kinds put
+in on purpose?
 
-Over all steps, "valid" being the positive class: PRMScore = (F1 + F1 of the negative class) / 2. The total pools the
-steps of all kinds, so it is not the mean of the kinds. `multi_solutions` has no wrong step, and F1 alone.
+Over all steps, "valid" being the positive class: PRMScore = (F1 + F1 of the negative class) / 2.
+The total pools the steps of all kinds, so it is not the mean of the kinds. `multi_solutions` has no
+wrong step, and F1 alone.
 
-Five steps in six are valid, so calling every step valid has a PRMScore of .46, and always blaming the step that errors
-are commonest at has .52: read a model's score beside these rulers.
+Five steps in six are valid, so calling every step valid has a PRMScore of .46, and always blaming
+the step that errors are commonest at has .52: read a model's score beside these rulers.
 
-Left out: the redundancy head that one family of models has, and the similarity to solutions without errors.
+Left out: the redundancy head that one family of models has, and the similarity to solutions without
+errors.
 """
 
 from collections.abc import Sequence
@@ -27,7 +30,8 @@ __all__ = ["Prmbench"]
 
 WITHOUT_ERRORS = "multi_solutions"
 TP, FP, TN, FN, VALID, INVALID, FOUND, WRONG, ALL = range(9)
-"""Columns: steps; valid and invalid steps; solutions whose first wrong step is called so, with one, in all."""
+"""Columns: steps; valid and invalid steps; solutions whose first wrong step is called so, with one,
+in all."""
 
 
 def _f1(c: Array) -> Array:
@@ -40,11 +44,19 @@ def _f1_negative(c: Array) -> Array:
 
 F1 = Statistic(formula=_f1, base=ALL)
 F1_NEGATIVE = Statistic(formula=_f1_negative, base=ALL, parts=(VALID, INVALID))
-PRMSCORE = Statistic(formula=lambda c: (_f1(c) + _f1_negative(c)) / 2, base=ALL, parts=(VALID, INVALID))
+PRMSCORE = Statistic(
+    formula=lambda c: (_f1(c) + _f1_negative(c)) / 2, base=ALL, parts=(VALID, INVALID)
+)
 ACCURACY = {
-    "accuracy_right_steps": Statistic(formula=lambda c: over(c[..., TP], c[..., VALID]), base=VALID),
-    "accuracy_wrong_steps": Statistic(formula=lambda c: over(c[..., TN], c[..., INVALID]), base=INVALID),
-    "first_error_noticed": Statistic(formula=lambda c: over(c[..., FOUND], c[..., WRONG]), base=WRONG),
+    "accuracy_right_steps": Statistic(
+        formula=lambda c: over(c[..., TP], c[..., VALID]), base=VALID
+    ),
+    "accuracy_wrong_steps": Statistic(
+        formula=lambda c: over(c[..., TN], c[..., INVALID]), base=INVALID
+    ),
+    "first_error_noticed": Statistic(
+        formula=lambda c: over(c[..., FOUND], c[..., WRONG]), base=WRONG
+    ),
 }
 
 
@@ -60,7 +72,8 @@ class Prmbench:
     threshold: float = 0.5
     """A step scored below it is called wrong: one half for probabilities, 0 for logits."""
     out_of_range: Literal["refuse", "ignore"] = "ignore"
-    """What to do with an error that is said to be at a step that is not there; the benchmark's own code ignores it."""
+    """What to do with an error that is said to be at a step that is not there; the benchmark's own
+    code ignores it."""
     resamples: int = 2000
     """Bootstrap resamples, by question."""
     seed: int = 0
@@ -75,14 +88,18 @@ class Prmbench:
     def metrics(
         self, records: Sequence[StepLabels], scores: Sequence[Sequence[Score | Unscored]]
     ) -> dict[str, Estimate]:
-        """`prmscore` and its parts, the accuracies on right and wrong steps, and each kind's PRMScore or F1.
+        """`prmscore` and its parts, the accuracies on right and wrong steps, and each kind's
+        PRMScore or F1.
 
-        `first_error_noticed` is the share of solutions whose first wrong step is called wrong, whatever is said of the
-        steps before it: not that it is found.
+        `first_error_noticed` is the share of solutions whose first wrong step is called wrong,
+        whatever is said of the steps before it: not that it is found.
         """
         values = _records.step_values(records, scores)
         columns = np.array(
-            [_count(record, steps, self.threshold) for record, steps in zip(records, values, strict=True)]
+            [
+                _count(record, steps, self.threshold)
+                for record, steps in zip(records, values, strict=True)
+            ]
         )
         prompts = [prompt_key(record.prompt) for record in records]
         kinds = np.array([str(record.prompt.meta.get("subset", "all")) for record in records])
@@ -107,14 +124,17 @@ class Prmbench:
         return found
 
     def rulers(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
-        """Every step right, only the first wrong, only the commonest place wrong, a coin for each step."""
+        """Every step right, only the first wrong, only the commonest place wrong, a coin for each
+        step."""
         rulers = {**_rulers.places(records, self.seed), "random": _rulers.coin(records, self.seed)}
         own = Prmbench(resamples=self.resamples, seed=self.seed)
         return _rulers.measured(own.metrics, records, rulers)
 
     def validate(self, records: Sequence[StepLabels] | None = None) -> None:
         """Raises `DataError` unless the gold labels score 1 and planted wrong ones less."""
-        _rulers.validate(self.metrics, self.records() if records is None else records, self.headline)
+        _rulers.validate(
+            self.metrics, self.records() if records is None else records, self.headline
+        )
 
 
 def _identify(record: StepLabels, stem: str, place: str) -> tuple[str, str]:

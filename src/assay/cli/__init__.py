@@ -1,4 +1,5 @@
-"""`assay COMMAND`: only the chosen command's module is imported, so help is fast and needs no torch."""
+"""`assay COMMAND`: only the chosen command's module is imported, so help is fast and needs no
+torch."""
 
 import errno
 import importlib
@@ -15,13 +16,18 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "quickstart": "train a policy and three reward models, and see where each stops being gold",
     "data": "check, convert, split and augment data files",
-    "train": "train a reward model (rm, orm, prm, or by a loss) from preferences, outcomes or step labels",
+    "train": (
+        "train a reward model (rm, orm, prm, or by a loss) from preferences, outcomes or step"
+        " labels"
+    ),
     "label": "label steps by rollouts: Monte-Carlo, adaptive, tree search, consensus",
     "score": "score responses with a reward model",
     "eval": "measure a reward model on records, or on a benchmark: eval processbench",
     "benchmark": "step scores on ProcessBench, PRMBench and others",
     "verify": "let a program check responses: math, numeric, code in a sandbox, rules",
-    "search": "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS; compare them",
+    "search": (
+        "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS; compare them"
+    ),
     "sft": "teach a policy good responses (SFT), before a reward model and RL",
     "rl": "train a policy against a reward (PPO, GRPO, RLOO ...), and watch the gold",
     "overopt": "how hard a proxy may be pressed: gold against KL, its fit, and where to stop",
@@ -35,12 +41,14 @@ LOSSES = {"rm": "bradley-terry", "orm": "outcome", "prm": "step-bce"}
 
 UNWRITABLE = frozenset(
     getattr(errno, name)
-    for name in "EACCES EDQUOT EEXIST EFBIG EISDIR ENAMETOOLONG ENOSPC ENOTDIR ENOTEMPTY EPERM EROFS".split()
+    for name in (
+        "EACCES EDQUOT EEXIST EFBIG EISDIR ENAMETOOLONG ENOSPC ENOTDIR ENOTEMPTY EPERM EROFS"
+    ).split()
 )
 """Of a place that cannot be written, which is no bug."""
 
-# One frozen dataclass a command, called without arguments; a module may offer several under `COMMANDS` of its own.
-# A command's `--from run.json` reads its settings back.
+# One frozen dataclass a command, called without arguments; a module may offer several under
+# `COMMANDS` of its own. A command's `--from run.json` reads its settings back.
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -71,7 +79,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         if error.errno not in UNWRITABLE:
             raise
         place = f"{error.filename}: " if error.filename else ""
-        print(f"assay {name}: {place}{error.strerror}; make room, or give another place to write to", file=sys.stderr)
+        print(
+            f"assay {name}: {place}{error.strerror}; make room, or give another place to write to",
+            file=sys.stderr,
+        )
         raise SystemExit(2) from None
     except KeyboardInterrupt as interrupt:
         kept = str(interrupt) or "run the same command again to go on where it can resume"
@@ -80,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
-    """The command that other words stand for: a kind of model to train, a benchmark to evaluate on."""
+    """The command that other words stand for: a kind of model to train, a benchmark to evaluate
+    on."""
     first = arguments[0] if arguments else ""
     if name == "train" and first in LOSSES:
         return name, [LOSSES[first], *arguments[1:]]
@@ -97,14 +109,24 @@ def _run(name: str, arguments: list[str]) -> None:
 
     module = importlib.import_module(f"assay.cli.{name}")
     commands = getattr(module, "COMMANDS", None)
-    markers = (tyro.conf.CascadeSubcommandArgs, tyro.conf.HelptextFromCommentsOff, tyro.conf.OmitSubcommandPrefixes)
+    markers = (
+        tyro.conf.CascadeSubcommandArgs,
+        tyro.conf.HelptextFromCommentsOff,
+        tyro.conf.OmitSubcommandPrefixes,
+    )
     if commands is not None:
         command: Callable[[], None] = tyro.extras.subcommand_cli_from_dict(
-            commands, prog=f"assay {name}", description=module.__doc__, args=arguments, config=markers
+            commands,
+            prog=f"assay {name}",
+            description=module.__doc__,
+            args=arguments,
+            config=markers,
         )
     else:
         default = _take_from(arguments, module.Command)
-        command = tyro.cli(module.Command, prog=f"assay {name}", args=arguments, default=default, config=markers)
+        command = tyro.cli(
+            module.Command, prog=f"assay {name}", args=arguments, default=default, config=markers
+        )
     command()
 
 

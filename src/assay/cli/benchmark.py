@@ -1,4 +1,5 @@
-"""`assay benchmark NAME DATA`: a process reward model, or a file of step scores, on a public benchmark."""
+"""`assay benchmark NAME DATA`: a process reward model, or a file of step scores, on a public
+benchmark."""
 
 import dataclasses
 import json
@@ -25,7 +26,10 @@ if not TYPE_CHECKING:
     Benchmarks = Union[  # noqa: UP007
         tuple(
             Annotated[components.load("benchmarks", n), tyro.conf.subcommand(n, prefix_name=False)]
-            for n in [*components.names("benchmarks"), *filter(re.compile(r"[\w.]+:\w+").fullmatch, sys.argv)]
+            for n in [
+                *components.names("benchmarks"),
+                *filter(re.compile(r"[\w.]+:\w+").fullmatch, sys.argv),
+            ]
         )
     ]
 
@@ -44,7 +48,8 @@ class Command:
         """Which benchmark, and its settings; `--data` names its files."""
 
     model: str | None = None
-    """Reward model that scores the steps: a folder, or a published one by name, with its settings (NAME,key=value)."""
+    """Reward model that scores the steps: a folder, or a published one by name, with its settings
+    (NAME,key=value)."""
 
     scores: Path | None = None
     """Or a file of step scores that something else wrote: JSONL rows with `id` and `scores`."""
@@ -56,7 +61,8 @@ class Command:
     """Folder for benchmark.json, report.html and run.json."""
 
     micro_tokens: int = 8192
-    """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when memory runs out."""
+    """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when
+    memory runs out."""
 
     dtype: Literal["float32", "bfloat16"] | None = None
     """Precision of the parameters; none = as saved."""
@@ -82,17 +88,32 @@ class Command:
         if self.out is not None:
             self._write(self.out, found, records, [score for (score,) in scores])
 
-    def _write(self, out: Path, found: "Report", records: Sequence[Record], scores: Sequence[Score | Unscored]) -> None:
+    def _write(
+        self,
+        out: Path,
+        found: "Report",
+        records: Sequence[Record],
+        scores: Sequence[Score | Unscored],
+    ) -> None:
         from assay.report import evaluation_sections, run_section, solutions_section, write_report
 
         config.write_atomic(out / "benchmark.json", config.dumps(found.to_json(), indent=2) + "\n")
-        run = json.loads(config.write_run(out, self, [self.scores] if self.scores else []).read_text())
-        name, subject = components.name_of(type(self.benchmark)).partition("/")[2], str(self.model or self.scores)
+        run = json.loads(
+            config.write_run(out, self, [self.scores] if self.scores else []).read_text()
+        )
+        name, subject = (
+            components.name_of(type(self.benchmark)).partition("/")[2],
+            str(self.model or self.scores),
+        )
         sections = evaluation_sections(found)
-        if steps := [(r, s) for r, s in zip(records, scores, strict=True) if isinstance(r, StepLabels)]:
+        if steps := [
+            (r, s) for r, s in zip(records, scores, strict=True) if isinstance(r, StepLabels)
+        ]:
             sections.append(solutions_section([r for r, _ in steps], [s for _, s in steps]))
         sections.append(run_section(run))
-        write_report(out / "report.html", f"{name} of {Path(subject).name}", sections, subtitle=subject)
+        write_report(
+            out / "report.html", f"{name} of {Path(subject).name}", sections, subtitle=subject
+        )
         print(f"wrote {out / 'benchmark.json'}, {out / 'report.html'} and {out / 'run.json'}")
 
     def _scorer(self) -> "Scorer":

@@ -20,7 +20,17 @@ from assay.protocols import Scorer, Verifier
 from assay.scorers.answered import Answered
 from assay.scorers.rules import Longest, Random, Shortest
 from assay.scorers.verified import Verified
-from assay.types import Group, Preference, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
+from assay.types import (
+    Group,
+    Preference,
+    Prompt,
+    Ranking,
+    Record,
+    Response,
+    Score,
+    StepLabels,
+    Unscored,
+)
 from assay.verifiers import Math, Numeric
 
 if TYPE_CHECKING:
@@ -44,7 +54,8 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class Pools:
-    """Candidates with their gold reward, the answers they state, and what the scorer said; one row a prompt."""
+    """Candidates with their gold reward, the answers they state, and what the scorer said; one row
+    a prompt."""
 
     groups: Sequence[Group]
     gold: Sequence[Sequence[float]]
@@ -63,7 +74,8 @@ class Pools:
 
 @dataclass(frozen=True, kw_only=True)
 class Population:
-    """Prompts that have enough responses for every point of a curve: a curve over changing prompts tells of them."""
+    """Prompts that have enough responses for every point of a curve: a curve over changing prompts
+    tells of them."""
 
     prompts: Sequence[int]
     """Indices of the prompts."""
@@ -77,32 +89,39 @@ class Population:
 class Command:
     """Best-of-n and votes over a pool of responses, for n = 1, 2, 4, ..., beside their rulers.
 
-    Every n is estimated from the one pool, without bias, with 95 % intervals bootstrapped by prompt. A response that is
-    unscored or cannot be judged leaves the pool, for the scorer and all it stands beside, and is counted; it is never
-    taken for a low score. All points of all curves are over the same prompts: those that have the largest n.
+    Every n is estimated from the one pool, without bias, with 95 % intervals bootstrapped by
+    prompt. A response that is unscored or cannot be judged leaves the pool, for the scorer and all
+    it stands beside, and is counted; it is never taken for a low score. All points of all curves
+    are over the same prompts: those that have the largest n.
     """
 
     pool: tyro.conf.Positional[str]
-    """File, folder or data set of groups (verified against the prompt's reference), rankings (the grades are the gold)
-    or step labels (the last label is; responses to one prompt are put together)."""
+    """File, folder or data set of groups (verified against the prompt's reference), rankings (the
+    grades are the gold) or step labels (the last label is; responses to one prompt are put
+    together)."""
 
     scorer: str
-    """Folder of a reward model, or a published one by name, with its settings (FOLDER,template=plain); a ruler (random,
-    shortest, longest); package.module:name of your own; or an ensemble of these, mean:A+B, worst:A+B or uwo:A+B."""
+    """Folder of a reward model, or a published one by name, with its settings
+    (FOLDER,template=plain); a ruler (random, shortest, longest); package.module:name of your own;
+    or an ensemble of these, mean:A+B, worst:A+B or uwo:A+B."""
 
     verifier: Literal["numeric", "math"] = "numeric"
     """Finds final answers, and says which are the same and which are right."""
 
     largest: int | None = None
-    """Largest n; prompts with fewer responses that are scored and judged are left out. By default the largest that
-    nine of ten prompts have."""
+    """Largest n; prompts with fewer responses that are scored and judged are left out. By default
+    the largest that nine of ten prompts have."""
 
     transform: Literal["none", "sigmoid"] = "none"
     """sigmoid: make raw logits into probabilities before the weighted majority sums them."""
 
     search: Annotated[
         tuple[str, ...],
-        tyro.conf.arg(help_behavior_hint=f"(any of {', '.join(components.names('search'))}, or package.module:Class)"),
+        tyro.conf.arg(
+            help_behavior_hint=(
+                f"(any of {', '.join(components.names('search'))}, or package.module:Class)"
+            )
+        ),
     ] = ()
     """Searches to replay over random subsets of the pool besides."""
 
@@ -122,7 +141,9 @@ class Command:
         if self.out is not None:
             check_run(self.out, "bestof", writes=())
         verifier = _Memo(Math() if self.verifier == "math" else Numeric())
-        searches = {name: _search(name, self.seed, verifier, self.transform) for name in self.search}
+        searches = {
+            name: _search(name, self.seed, verifier, self.transform) for name in self.search
+        }
         scorer = _scorer(self.scorer)
         pools = collect(io.read(self.pool, format=self.format), verifier)
         if self.largest is not None:
@@ -136,30 +157,46 @@ class Command:
         if self.out is not None:
             counts = {"prompts": len(pools.groups), "prompts_in_curves": len(over.prompts)}
             body = {**counts, "curves": {k: [_plain(p) for p in v] for k, v in found.items()}}
-            config.write_atomic(self.out / "bestof.json", config.dumps({**body, "notes": notes}, indent=2) + "\n")
+            config.write_atomic(
+                self.out / "bestof.json", config.dumps({**body, "notes": notes}, indent=2) + "\n"
+            )
             run = json.loads(config.write_run(self.out, self, data=[Path(self.pool)]).read_text())
             _report(self.out, found, run, notes, self.scorer)
-            print(f"wrote {self.out / 'bestof.json'}, {self.out / 'report.html'} and {self.out / 'run.json'}")
+            print(
+                f"wrote {self.out / 'bestof.json'}, {self.out / 'report.html'} and"
+                f" {self.out / 'run.json'}"
+            )
 
 
 def collect(records: Iterable[Record], verifier: Verifier) -> Pools:
-    """Pools from groups, rankings or step labels; raises `DataError` where there is no gold to be had."""
+    """Pools from groups, rankings or step labels; raises `DataError` where there is no gold to be
+    had."""
     rows: list[tuple[Prompt, list[Response], list[float]]] = []
     by_prompt: dict[str, int] = {}
     for record in records:
         match record:
             case Preference():
-                raise DataError("a preference is no pool: use `assay eval`, or give groups, rankings or step labels")
+                raise DataError(
+                    "a preference is no pool: use `assay eval`, or give groups, rankings or step"
+                    " labels"
+                )
             case Ranking():
                 rows.append((record.prompt, list(record.responses), list(record.grades)))
             case Group() if record.prompt.reference is None:
                 raise DataError(
-                    f"prompt {record.prompt.id or record.prompt.text[:60]!r} has no reference answer to verify against;"
-                    " give one, or give rankings whose grades are the gold"
+                    f"prompt {record.prompt.id or record.prompt.text[:60]!r} has no reference"
+                    " answer to verify against; give one, or give rankings whose grades are the"
+                    " gold"
                 )
             case Group():
                 verdicts = Verified(verifier).score([record])[0]
-                rows.append((record.prompt, list(record.responses), [_value(verdict) for verdict in verdicts]))
+                rows.append(
+                    (
+                        record.prompt,
+                        list(record.responses),
+                        [_value(verdict) for verdict in verdicts],
+                    )
+                )
             case StepLabels():
                 at = by_prompt.setdefault(record.prompt.text, len(rows))
                 if at == len(rows):
@@ -168,13 +205,17 @@ def collect(records: Iterable[Record], verifier: Verifier) -> Pools:
                 rows[at][1].append(record.response)
                 rows[at][2].append(math.nan if label is None else label)
             case _:
-                raise DataError(f"a {type(record).__name__} is no pool; give groups, rankings or step labels")
+                raise DataError(
+                    f"a {type(record).__name__} is no pool; give groups, rankings or step labels"
+                )
     groups = [Group(prompt=prompt, responses=tuple(responses)) for prompt, responses, _ in rows]
     gold = [row for _, _, row in rows]
     if not any(gold):
         raise DataError("there is no response in the pool")
     if all(math.isnan(x) for row in gold for x in row):
-        raise DataError("no response could be verified; see whether --verifier fits the reference answers")
+        raise DataError(
+            "no response could be verified; see whether --verifier fits the reference answers"
+        )
     answers = [[answer(verifier, response) for response in group.responses] for group in groups]
     return Pools(groups=groups, gold=gold, answers=answers)
 
@@ -182,13 +223,16 @@ def collect(records: Iterable[Record], verifier: Verifier) -> Pools:
 def population(pools: Pools, largest: int | None = None) -> Population:
     """The prompts that every point of a curve is over, and its n's.
 
-    largest: the largest n; None is the largest that nine of ten prompts have, of those with any usable response. Raises
-    `ConfigError` for an n below 1, `DataError` where no prompt has so many, or none has a usable response.
+    largest: the largest n; None is the largest that nine of ten prompts have, of those with any
+    usable response. Raises `ConfigError` for an n below 1, `DataError` where no prompt has so many,
+    or none has a usable response.
     """
     usable = pools.usable
     sizes = sorted(size for size in usable if size)
     if not sizes:
-        reasons = [score.reason for row in pools.scores for score in row if isinstance(score, Unscored)]
+        reasons = [
+            score.reason for row in pools.scores for score in row if isinstance(score, Unscored)
+        ]
         raise DataError(
             f"none of the {sum(map(len, pools.gold))} responses has both a score and a gold reward"
             + (f"; unscored are {len(reasons)}, such as: {reasons[0]}" if reasons else "")
@@ -197,17 +241,26 @@ def population(pools: Pools, largest: int | None = None) -> Population:
     if most < 1:
         raise ConfigError(f"--largest is {most}; give 1 or more")
     if most > sizes[-1]:
-        raise DataError(f"--largest is {most}, and no prompt has more than {sizes[-1]} responses scored and judged")
+        raise DataError(
+            f"--largest is {most}, and no prompt has more than {sizes[-1]} responses scored and"
+            " judged"
+        )
     prompts = [i for i, size in enumerate(usable) if size >= most]
     note = ""
     if left_out := len(usable) - len(prompts):
         note = (
-            f"all curves are over the same {len(prompts)} of {len(usable)} prompts at every n: {left_out} with fewer "
-            f"than {most} responses scored and judged are left out (the largest pool has {sizes[-1]}; see --largest)"
+            f"all curves are over the same {len(prompts)} of {len(usable)} prompts at every n:"
+            f" {left_out} with fewer than {most} responses scored and judged are left out (the"
+            f" largest pool has {sizes[-1]}; see --largest)"
         )
     elif most < max(sizes):
-        note = f"pools are of unequal size: curves end at n = {most}, which all prompts have, and not at {sizes[-1]}"
-    return Population(prompts=prompts, ns=sorted({2**k for k in range(most.bit_length())} | {most}), note=note)
+        note = (
+            f"pools are of unequal size: curves end at n = {most}, which all prompts have, and not"
+            f" at {sizes[-1]}"
+        )
+    return Population(
+        prompts=prompts, ns=sorted({2**k for k in range(most.bit_length())} | {most}), note=note
+    )
 
 
 def curves(
@@ -223,25 +276,33 @@ def curves(
     proxy = proxy[chosen]
     # What the scorer does not choose from, nothing that it is compared with may choose from.
     gold = np.where(np.isnan(proxy), np.nan, judged)
-    answers = [[*pools.answers[i], *[None] * (gold.shape[1] - len(pools.answers[i]))] for i in chosen]
+    answers = [
+        [*pools.answers[i], *[None] * (gold.shape[1] - len(pools.answers[i]))] for i in chosen
+    ]
 
     def best(choice: Any) -> "list[CurvePoint]":
         expected = best_of_n(choice, gold, ns)
-        return curve(expected, ns, resamples=RESAMPLES, seed=seed, confidence=0.95, unscored=unscored)
+        return curve(
+            expected, ns, resamples=RESAMPLES, seed=seed, confidence=0.95, unscored=unscored
+        )
 
     def stamped(points: "Sequence[CurvePoint]") -> "list[CurvePoint]":
-        return [replace(point, estimate=replace(point.estimate, unscored=unscored)) for point in points]
+        return [
+            replace(point, estimate=replace(point.estimate, unscored=unscored)) for point in points
+        ]
 
     notes = _notes(pools, over)
     found = {"best-of-n": best(proxy)}
     votes = 1 / (1 + np.exp(-np.clip(proxy, -700, 700))) if transform == "sigmoid" else proxy
     if (votes < 0).any():
         notes.append(
-            "no weighted majority: there are negative scores, and sums of raw logits are not votes; "
-            "give --transform sigmoid where they are logits"
+            "no weighted majority: there are negative scores, and sums of raw logits are not votes;"
+            " give --transform sigmoid where they are logits"
         )
     else:
-        found["weighted majority"] = stamped(weighted_majority_curve(answers, gold, votes, ns, seed=seed))
+        found["weighted majority"] = stamped(
+            weighted_majority_curve(answers, gold, votes, ns, seed=seed)
+        )
     found["majority"] = stamped(majority_curve(answers, gold, ns, seed=seed))
     # Nothing but ties is a choice at random, in expectation: the mean.
     found["random"] = best(np.zeros_like(gold))
@@ -256,19 +317,26 @@ def replay(
 ) -> "list[CurvePoint]":
     """What a search gains on random subsets of the pools: `make(n)` is the search of n candidates.
 
-    Subsets are drawn from the scored candidates with a gold reward. A search that chooses nothing gains 0.
+    Subsets are drawn from the scored candidates with a gold reward. A search that chooses nothing
+    gains 0.
     """
     from assay.stats import curve
 
     gains = np.full((len(over.prompts), len(over.ns)), np.nan)
     for row, i in enumerate(over.prompts):
         group, gold, scores = pools.groups[i], pools.gold[i], pools.scores[i]
-        usable = [k for k, score in enumerate(scores) if isinstance(score, Score) and not math.isnan(gold[k])]
+        usable = [
+            k
+            for k, score in enumerate(scores)
+            if isinstance(score, Score) and not math.isnan(gold[k])
+        ]
         for j, n in enumerate(over.ns):
             total = 0.0
             for draw in range(draws):
                 drawn = random.Random(f"{seed} {i} {draw} {n}").sample(usable, n)
-                subset = Group(prompt=group.prompt, responses=tuple(group.responses[k] for k in drawn))
+                subset = Group(
+                    prompt=group.prompt, responses=tuple(group.responses[k] for k in drawn)
+                )
                 choice = make(n).choose(subset, [scores[k] for k in drawn])
                 total += 0.0 if choice is None else gold[drawn[choice]]
             gains[row, j] = total / draws
@@ -286,13 +354,14 @@ class _Memo:
 
 
 def _search(name: str, seed: int, verifier: Verifier, transform: str) -> Callable[[int], Any]:
-    """How to make the search of that name with n candidates: the settings that it has, of those we have."""
+    """How to make the search of that name with n candidates: the settings that it has, of those we
+    have."""
     cls = components.load("search", name)
     fields = {field.name for field in dataclasses.fields(cls)}
     if "n" not in fields or not hasattr(cls, "choose"):
         raise ConfigError(
-            f"{name} cannot be replayed over subsets of a pool: only searches that draw n whole responses and choose "
-            "one can; use `assay search` for the others"
+            f"{name} cannot be replayed over subsets of a pool: only searches that draw n whole"
+            " responses and choose one can; use `assay search` for the others"
         )
     ours: dict[str, Any] = {"seed": seed, "answers": verifier, "transform": transform}
     known = {key: value for key, value in ours.items() if key in fields}
@@ -313,7 +382,9 @@ def _score(scorer: Scorer, groups: Sequence[Group]) -> list[list[Score | Unscore
 
     starts = range(0, len(groups), CHUNK)
     console = Console(stderr=True)
-    shown = track(starts, "scoring", console=console, disable=not console.is_terminal, transient=True)
+    shown = track(
+        starts, "scoring", console=console, disable=not console.is_terminal, transient=True
+    )
     return [row for start in shown for row in scorer.score(groups[start : start + CHUNK])]
 
 
@@ -332,7 +403,9 @@ def _notes(pools: Pools, over: Population) -> list[str]:
     total = sum(map(len, pools.gold))
     undecided = sum(map(math.isnan, (x for row in pools.gold for x in row)))
     silent = sum(answer is None for row in pools.answers for answer in row)
-    unscored = [score.reason for row in pools.scores for score in row if isinstance(score, Unscored)]
+    unscored = [
+        score.reason for row in pools.scores for score in row if isinstance(score, Unscored)
+    ]
     said = [f"{len(pools.groups)} prompts, {total} responses"]
     if over.note:
         said.append(over.note)
@@ -359,7 +432,9 @@ def _report(
     rulers = {name: points for name, points in found.items() if name in ruled}
     chosen = {name: points for name, points in found.items() if name not in ruled}
     write_report(
-        out / "report.html", f"Best-of-n by {Path(scorer).name}", pool_report(chosen, rulers, run=run, notes=notes)
+        out / "report.html",
+        f"Best-of-n by {Path(scorer).name}",
+        pool_report(chosen, rulers, run=run, notes=notes),
     )
 
 
@@ -374,7 +449,9 @@ def _show(found: "Mapping[str, Sequence[CurvePoint]]", notes: Sequence[str]) -> 
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("gold reward at n =", box=None, padding=(0, 1), caption="value, 95 % interval below it")
+    table = Table(
+        "gold reward at n =", box=None, padding=(0, 1), caption="value, 95 % interval below it"
+    )
     for point in next(iter(found.values())):
         table.add_column(str(point.n), justify="right")
     for name, points in found.items():

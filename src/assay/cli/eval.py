@@ -27,14 +27,16 @@ SHOWN = 3
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Command:
-    """Measure a reward model: accuracy, calibration and best-of-n, with 95 % intervals, beside what costs nothing.
+    """Measure a reward model: accuracy, calibration and best-of-n, with 95 % intervals, beside what
+    costs nothing.
 
-    The data holds preferences, rankings (pools of graded responses), outcomes or step labels. Unscored responses are
-    counted, never taken for low scores.
+    The data holds preferences, rankings (pools of graded responses), outcomes or step labels.
+    Unscored responses are counted, never taken for low scores.
     """
 
     model: tyro.conf.Positional[str]
-    """Folder of a reward model, or a published one by name, with settings (FOLDER,template=plain); or any scorer."""
+    """Folder of a reward model, or a published one by name, with settings (FOLDER,template=plain);
+    or any scorer."""
 
     data: tyro.conf.Positional[str]
     """File, folder or Hugging Face data set of labelled records."""
@@ -52,7 +54,8 @@ class Command:
     """Finds the final answers that majority votes count, where the records are pools."""
 
     micro_tokens: int = 8192
-    """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when memory runs out."""
+    """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when
+    memory runs out."""
 
     dtype: Literal["float32", "bfloat16"] | None = None
     """Precision of the parameters; none = as saved."""
@@ -79,7 +82,10 @@ class Command:
             else:
                 records.append(record)
         if not records:
-            raise DataError(f"{self.data} holds {prompts} prompts and no labelled response; give preferences or labels")
+            raise DataError(
+                f"{self.data} holds {prompts} prompts and no labelled response; give preferences or"
+                " labels"
+            )
         found = measure(found_by, records, verifier=self.verifier, seed=self.seed)
         show(found)
         if self.out is not None:
@@ -91,7 +97,12 @@ class Command:
         config.write_atomic(out / "eval.json", config.dumps(found.to_json(), indent=2) + "\n")
         run = json.loads(config.write_run(out, self, [Path(self.data)]).read_text())
         sections = [*evaluation_sections(found), run_section(run)]
-        write_report(out / "report.html", f"Evaluation of {Path(self.model).name}", sections, subtitle=self.data)
+        write_report(
+            out / "report.html",
+            f"Evaluation of {Path(self.model).name}",
+            sections,
+            subtitle=self.data,
+        )
         print(f"wrote {out / 'eval.json'}, {out / 'report.html'} and {out / 'run.json'}")
 
 
@@ -104,7 +115,8 @@ def measure(
 ) -> "Report":
     """Score the records with a model, or any scorer, and evaluate.
 
-    Raises `DataError` where kinds are mixed, and, with the most frequent reasons, where nothing could be measured.
+    Raises `DataError` where kinds are mixed, and, with the most frequent reasons, where nothing
+    could be measured.
     """
     from assay.evaluation import evaluate, groups_of
     from assay.models.reward_model import RewardModel
@@ -127,10 +139,15 @@ def measure(
         answers = [[answer(checker, response) for response in group.responses] for group in groups]
     probabilities = isinstance(scorer, LocalScorer) and scorer.model.readout.link == "sigmoid"
     found = evaluate(records, scores, probabilities=probabilities, answers=answers, seed=seed)
-    reasons = Counter(score.reason for row in scores for score in row if isinstance(score, Unscored))
+    reasons = Counter(
+        score.reason for row in scores for score in row if isinstance(score, Unscored)
+    )
     told = [f"{count} responses unscored: {reason}" for reason, count in reasons.most_common(SHOWN)]
     if not any(estimate.n for estimate in found.metrics.values()):
-        raise DataError(f"nothing can be measured on {len(records)} records: {'; '.join(told or found.notes[:1])}")
+        raise DataError(
+            f"nothing can be measured on {len(records)} records:"
+            f" {'; '.join(told or found.notes[:1])}"
+        )
     return dataclasses.replace(found, notes=[*found.notes, *told])
 
 

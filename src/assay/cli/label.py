@@ -1,7 +1,8 @@
 """`assay label HOW DATA`: label the steps of solutions by rollouts, and keep what it cost.
 
-Rollouts are solutions that a policy completes from after a step; a verifier says which are right. Each one is written
-to a ledger before it is used: a run that was stopped goes on where it was, and pays nothing twice.
+Rollouts are solutions that a policy completes from after a step; a verifier says which are right.
+Each one is written to a ledger before it is used: a run that was stopped goes on where it was, and
+pays nothing twice.
 """
 
 import dataclasses
@@ -42,7 +43,8 @@ class Rolling:
     """What all labellers share."""
 
     data: tyro.conf.Positional[str]
-    """File, folder or data set of solutions to prompts with reference answers, or of the prompts alone."""
+    """File, folder or data set of solutions to prompts with reference answers, or of the prompts
+    alone."""
 
     out: Path
     """Folder for labels.jsonl, report.html, run.json and, unless given, ledger.jsonl."""
@@ -56,13 +58,15 @@ class Rolling:
     """Solutions sampled of each prompt, where the data holds prompts alone."""
 
     ledger: Path | None = None
-    """File of rollouts, shared by runs that should not pay for the same ones twice; only one may use it at a time."""
+    """File of rollouts, shared by runs that should not pay for the same ones twice; only one may
+    use it at a time."""
 
     cut_off: Literal["wrong", "undecided"] = "wrong"
     """What a rollout that reached max_tokens counts as."""
 
     guard: bool = True
-    """Set aside rollouts that say that they correct something before them: they are no evidence that it was right."""
+    """Set aside rollouts that say that they correct something before them: they are no evidence
+    that it was right."""
 
     truncate: bool = False
     """Keep no label after the first wrong step."""
@@ -74,22 +78,29 @@ class Rolling:
     """Format of the data, where it is not told by its columns."""
 
     set_aside: Path | None = None
-    """New file for malformed rows and for records without a reference answer, instead of stopping."""
+    """New file for malformed rows and for records without a reference answer, instead of
+    stopping."""
 
     def run(
         self,
         label: Callable[[list[Record], Rollouts], list[RolloutLabels]],
         check: Callable[[Pairs, Rollouts], PriorCheck | None] = lambda labelled, rollouts: None,
     ) -> None:
-        """Label, write, and say what the rollouts came to and what they cost. check: of the labeller's prior."""
+        """Label, write, and say what the rollouts came to and what they cost. check: of the
+        labeller's prior."""
         from assay.training.progress import progress
 
         if self.samples < 1 or (self.limit is not None and self.limit < 0):
-            raise ConfigError(f"samples is {self.samples} and limit {self.limit}; the least are 1 and 0")
+            raise ConfigError(
+                f"samples is {self.samples} and limit {self.limit}; the least are 1 and 0"
+            )
         checker = verifier(self.verifier)
         records = self._records()
         generator, name = self.policy.open()
-        with Ledger(self.ledger or self.out / "ledger.jsonl") as ledger, progress("rollouts", None) as show:
+        with (
+            Ledger(self.ledger or self.out / "ledger.jsonl") as ledger,
+            progress("rollouts", None) as show,
+        ):
             rollouts = Rollouts(
                 generator=generator,
                 verifier=checker,
@@ -116,9 +127,14 @@ class Rolling:
         io.write(labels, self.out / "labels.jsonl")
         said = summary(labels, rollouts.cost)
         config.write_run(
-            self.out, self, [Path(self.data)], cost=rollouts.cost.to_json(), labels=said,
-            outcomes=dataclasses.asdict(found), prior=prior and dataclasses.asdict(prior) | {"fails": prior.fails},
-        )  # fmt: skip
+            self.out,
+            self,
+            [Path(self.data)],
+            cost=rollouts.cost.to_json(),
+            labels=said,
+            outcomes=dataclasses.asdict(found),
+            prior=prior and dataclasses.asdict(prior) | {"fails": prior.fails},
+        )
         for line in first:
             print(line)
         for key, value in said.items():
@@ -126,7 +142,8 @@ class Rolling:
         report(self.out, labels, rollouts.cost, said, first)
 
     def solutions(self, records: Sequence[Record], rollouts: Rollouts) -> Pairs:
-        """The solutions of the records; those of prompts alone are sampled, and kept for a run that goes on."""
+        """The solutions of the records; those of prompts alone are sampled, and kept for a run that
+        goes on."""
         split = self.policy.splitter()
         found: list[tuple[Prompt, Response]] = []
         for record in records:
@@ -160,7 +177,8 @@ class Rolling:
         return sum(not sample.steps for sample in samples)
 
     def _records(self) -> list[Record]:
-        """The records to label; those without a reference answer are refused before anything is paid, or set aside."""
+        """The records to label; those without a reference answer are refused before anything is
+        paid, or set aside."""
         records: list[Record] = []
         bare: list[tuple[int, Record]] = []
         source = io.read(self.data, format=self.format, set_aside=self.set_aside)
@@ -176,10 +194,16 @@ class Rolling:
             number, record = bare[0]
             prompt = record if isinstance(record, Prompt) else record.prompt  # type: ignore[attr-defined]
             raise DataError(
-                f"{self.data}: {len(bare):,} of {len(bare) + len(records):,} records have no reference answer, and "
-                f"rollouts cannot be checked without; the first is record {number}, {prompt.text[:60]!r}. Give each "
-                "prompt a reference"
-                + ("" if self.set_aside else ", or go on without those records: --set-aside FILE" if records else "")
+                f"{self.data}: {len(bare):,} of {len(bare) + len(records):,} records have no"
+                " reference answer, and rollouts cannot be checked without; the first is record"
+                f" {number}, {prompt.text[:60]!r}. Give each prompt a reference"
+                + (
+                    ""
+                    if self.set_aside
+                    else ", or go on without those records: --set-aside FILE"
+                    if records
+                    else ""
+                )
             )
         if bare:
             self._aside(bare)
@@ -194,7 +218,10 @@ class Rolling:
             for number, record in bare:
                 row = {"where": f"{self.data}, record {number}", "error": "no reference answer"}
                 file.write(json.dumps(row | {"raw": record.model_dump_json()}) + "\n")
-        print(f"{len(bare):,} records without a reference answer are set aside in {self.set_aside}", file=sys.stderr)
+        print(
+            f"{len(bare):,} records without a reference answer are set aside in {self.set_aside}",
+            file=sys.stderr,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -205,12 +232,15 @@ class LabelMonteCarlo(Rolling):
 
     def __call__(self) -> None:
         """Label."""
-        self.run(lambda records, rollouts: self.labeller(self.solutions(records, rollouts), rollouts))
+        self.run(
+            lambda records, rollouts: self.labeller(self.solutions(records, rollouts), rollouts)
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelAdaptive(Rolling):
-    """Rollouts where the label is undecided, until it is decided: the same truth for a fraction of the cost."""
+    """Rollouts where the label is undecided, until it is decided: the same truth for a fraction of
+    the cost."""
 
     labeller: tyro.conf.OmitArgPrefixes[Adaptive] = dataclasses.field(default_factory=Adaptive)
 
@@ -226,16 +256,21 @@ class LabelAdaptive(Rolling):
 class LabelBinarySearch(Rolling):
     """The first wrong step alone, by binary search (arXiv:2406.06592)."""
 
-    labeller: tyro.conf.OmitArgPrefixes[BinarySearch] = dataclasses.field(default_factory=BinarySearch)
+    labeller: tyro.conf.OmitArgPrefixes[BinarySearch] = dataclasses.field(
+        default_factory=BinarySearch
+    )
 
     def __call__(self) -> None:
         """Label."""
-        self.run(lambda records, rollouts: self.labeller(self.solutions(records, rollouts), rollouts))
+        self.run(
+            lambda records, rollouts: self.labeller(self.solutions(records, rollouts), rollouts)
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelSearch(Rolling):
-    """Grow a tree of solutions from each prompt and find first errors in it: OmegaPRM (arXiv:2406.06592)."""
+    """Grow a tree of solutions from each prompt and find first errors in it: OmegaPRM
+    (arXiv:2406.06592)."""
 
     labeller: tyro.conf.OmitArgPrefixes[TreeSearch] = dataclasses.field(default_factory=TreeSearch)
 
@@ -254,7 +289,8 @@ class LabelSearch(Rolling):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Consensus:
-    """Keep the solutions of one file whose first wrong step another labeller's file puts in the same place."""
+    """Keep the solutions of one file whose first wrong step another labeller's file puts in the
+    same place."""
 
     first: tyro.conf.Positional[str]
     """Labelled solutions, of which some are kept."""
@@ -270,8 +306,9 @@ class Consensus:
         kept, found = consensus(labelled(self.first), labelled(self.second))
         io.write(kept, self.out)
         print(
-            f"{self.out}: {found.agree:,} solutions on which both agree; {found.disagree:,} on which they do not, "
-            f"{found.open:,} whose first wrong step one leaves open, {found.alone:,} that {self.second} does not have"
+            f"{self.out}: {found.agree:,} solutions on which both agree; {found.disagree:,} on"
+            f" which they do not, {found.open:,} whose first wrong step one leaves open,"
+            f" {found.alone:,} that {self.second} does not have"
         )
 
 
@@ -301,7 +338,9 @@ def verifier(name: str) -> Verifier:
 
         return Numeric() if name == "numeric" else Math()
     if ":" not in name:
-        raise ConfigError(f"no verifier is called {name!r}; there is numeric, math, or give package.module:Class")
+        raise ConfigError(
+            f"no verifier is called {name!r}; there is numeric, math, or give package.module:Class"
+        )
     found = made(components.load("verifiers", name), name)
     if not isinstance(found, Verifier):
         raise ConfigError(f"{name} is no verifier: it needs extract, canonical and verify")
@@ -309,11 +348,14 @@ def verifier(name: str) -> Verifier:
 
 
 def made(cls: Callable[[], Any], name: str) -> Any:
-    """An object of a class that was given by name. Raises `ConfigError` where it takes more than its name."""
+    """An object of a class that was given by name. Raises `ConfigError` where it takes more than
+    its name."""
     try:
         return cls()
     except Exception as error:
-        raise ConfigError(f"{name} cannot be made without arguments: {type(error).__name__}: {error}") from error
+        raise ConfigError(
+            f"{name} cannot be made without arguments: {type(error).__name__}: {error}"
+        ) from error
 
 
 def opened(found: Verifier, name: str) -> Verifier:
@@ -322,23 +364,30 @@ def opened(found: Verifier, name: str) -> Verifier:
 
 
 def _nothing_had(labels: Sequence[StepLabels], rollouts: Rollouts) -> None:
-    """Raise where there is nothing to write because nothing was had from the policy; what was paid is in the ledger."""
+    """Raise where there is nothing to write because nothing was had from the policy; what was paid
+    is in the ledger."""
     cost = rollouts.cost
     used = cost.rollouts + cost.known
     if failed := cost.failed:
         reason, count = failed.most_common(1)[0]
-        had = f"the {used:,} rollouts that were had make no label" if used else "no rollout was had from the policy"
-        again = ": those that were had are in the ledger, and are not paid for again" if used else ""
+        had = (
+            f"the {used:,} rollouts that were had make no label"
+            if used
+            else "no rollout was had from the policy"
+        )
+        again = (
+            ": those that were had are in the ledger, and are not paid for again" if used else ""
+        )
         raise BackendError(
-            f"{had}: {sum(failed.values()):,} prefixes got none, {count:,} of them: {reason}. No label was written; "
-            f"see to it, then run this again{again}"
+            f"{had}: {sum(failed.values()):,} prefixes got none, {count:,} of them: {reason}. No"
+            f" label was written; see to it, then run this again{again}"
         )
     if not labels:
         raise DataError(
-            f"there is no solution to label: of {used:,} rollouts from the prompts on, {cost.cut_off:,} were cut off "
-            f"at {rollouts.sampling.max_tokens:,} tokens and {cost.undecided:,} could not be judged; the others are "
-            "empty, or are right or wrong throughout, and a tree search needs prompts that are neither. Nothing was "
-            "written"
+            f"there is no solution to label: of {used:,} rollouts from the prompts on,"
+            f" {cost.cut_off:,} were cut off at {rollouts.sampling.max_tokens:,} tokens and"
+            f" {cost.undecided:,} could not be judged; the others are empty, or are right or wrong"
+            " throughout, and a tree search needs prompts that are neither. Nothing was written"
         )
 
 
@@ -368,16 +417,34 @@ def summary(labels: Sequence[StepLabels], cost: Cost) -> dict[str, Any]:
 
 
 def report(
-    out: Path, labels: Sequence[StepLabels], cost: Cost, said: dict[str, Any], first: Sequence[str] = ()
+    out: Path,
+    labels: Sequence[StepLabels],
+    cost: Cost,
+    said: dict[str, Any],
+    first: Sequence[str] = (),
 ) -> None:
     """Draw report.html: what the rollouts came to, the solutions step by step, and the numbers."""
     from assay.errors import MissingExtra
-    from assay.report import Bullets, KeyValues, Section, run_section, solutions_section, write_report
+    from assay.report import (
+        Bullets,
+        KeyValues,
+        Section,
+        run_section,
+        solutions_section,
+        write_report,
+    )
 
     run = json.loads((out / "run.json").read_text())
     try:
-        known = Section("What the rollouts came to", [Bullets([line[0].upper() + line[1:] for line in first])])
-        sections = [known, solutions_section(labels), Section("Cost", [KeyValues(said)]), run_section(run)]
+        known = Section(
+            "What the rollouts came to", [Bullets([line[0].upper() + line[1:] for line in first])]
+        )
+        sections = [
+            known,
+            solutions_section(labels),
+            Section("Cost", [KeyValues(said)]),
+            run_section(run),
+        ]
         write_report(out / "report.html", f"Step labels of {out.name}", sections)
     except MissingExtra as error:
         print(f"no report.html: {error}", file=sys.stderr)

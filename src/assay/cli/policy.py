@@ -1,4 +1,5 @@
-"""The policy that commands sample from: a folder, the built-in SmolLM2, or a server. No command of its own."""
+"""The policy that commands sample from: a folder, the built-in SmolLM2, or a server. No command of
+its own."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -22,13 +23,15 @@ class Policy:
     """What writes responses, and how."""
 
     policy: str
-    """Folder of a causal LM, "smol" for SmolLM2-135M-Instruct, or the URL of an OpenAI-compatible server (.../v1)."""
+    """Folder of a causal LM, "smol" for SmolLM2-135M-Instruct, or the URL of an OpenAI-compatible
+    server (.../v1)."""
 
     model: str = ""
     """The model's name at a server."""
 
     api: Literal["chat", "completions"] = "chat"
-    """How a server is asked; not every server continues a begun answer in a chat (see `assay.engines.openai`)."""
+    """How a server is asked; not every server continues a begun answer in a chat (see
+    `assay.engines.openai`)."""
 
     concurrency: int = 16
     """Requests to a server under way at once."""
@@ -39,14 +42,16 @@ class Policy:
     join: str = "\n"
     """Text between prompt and response, where the template is plain."""
 
-    split: Annotated[str, tyro.conf.arg(metavar="POLICY", help=f"Where steps end: {', '.join(SPLITTERS)}.")] = "newline"
+    split: Annotated[
+        str, tyro.conf.arg(metavar="POLICY", help=f"Where steps end: {', '.join(SPLITTERS)}.")
+    ] = "newline"
 
     setting: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")] = ()
     """Settings of the splitting policy, e.g. pattern=;\\s or word=Schritt."""
 
     extra: str = ""
-    """More settings for every request to a server, as JSON, e.g. '{"top_k": 0, "min_p": 0}': what a server samples by
-    when it is told nothing differs from server to server."""
+    """More settings for every request to a server, as JSON, e.g. '{"top_k": 0, "min_p": 0}': what a
+    server samples by when it is told nothing differs from server to server."""
 
     temperature: float = 1.0
     """Of the samples; 0 is greedy."""
@@ -71,13 +76,23 @@ class Policy:
 
     def sampling(self, n: int = 1) -> Sampling:
         """The settings of n samples."""
-        return Sampling(n=n, max_tokens=self.max_tokens, temperature=self.temperature, top_p=self.top_p, seed=self.seed)
+        return Sampling(
+            n=n,
+            max_tokens=self.max_tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=self.seed,
+        )
 
     def splitter(self) -> Callable[[str], tuple[str, ...]]:
         """Cuts texts into steps."""
         if self.split not in SPLITTERS:
-            raise ConfigError(f"no splitting policy is called {self.split!r}; there is {', '.join(SPLITTERS)}")
-        split: Callable[[str], tuple[str, ...]] = made(SPLITTERS[self.split], self.split, self.setting)
+            raise ConfigError(
+                f"no splitting policy is called {self.split!r}; there is {', '.join(SPLITTERS)}"
+            )
+        split: Callable[[str], tuple[str, ...]] = made(
+            SPLITTERS[self.split], self.split, self.setting
+        )
         return split
 
     def open(self) -> tuple[Generator, str]:
@@ -115,7 +130,9 @@ class Policy:
         from assay.models.policy import open_policy
 
         model, tokenizer, _ = open_policy(self.policy, dtype=self.dtype, device=self.device)
-        layout = fitted(Layout(template=self.template, join=self.join, max_length=self.max_length), model)
+        layout = fitted(
+            Layout(template=self.template, join=self.join, max_length=self.max_length), model
+        )
         generator = HuggingFace(model, tokenizer, layout=layout, split=split)
         return generator, fingerprint(generator)
 

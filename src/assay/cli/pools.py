@@ -1,4 +1,5 @@
-"""Pools of responses with scores beside them, from files of rows or of records. No command of its own."""
+"""Pools of responses with scores beside them, from files of rows or of records. No command of its
+own."""
 
 import json
 import math
@@ -40,7 +41,9 @@ def read(source: str, format: str | None, limit: int | None, *, columns: bool) -
     first = next(sources.rows(source), None)
     if isinstance(first, Bad):
         first.raw.close()
-    is_record = first is not None and not isinstance(first, Bad) and first.value.get("type") in KINDS
+    is_record = (
+        first is not None and not isinstance(first, Bad) and first.value.get("type") in KINDS
+    )
     if format is None and not is_record and (columns or _is_row(first)):
         return _rows(source, limit)
     groups: list[Group] = []
@@ -58,16 +61,22 @@ def read(source: str, format: str | None, limit: int | None, *, columns: bool) -
                 if at == len(groups):
                     groups.append(Group(prompt=record.prompt, responses=()))
                     grades.append([])
-                groups[at] = groups[at].model_copy(update={"responses": (*groups[at].responses, record.response)})
+                groups[at] = groups[at].model_copy(
+                    update={"responses": (*groups[at].responses, record.response)}
+                )
                 label = record.labels[-1] if record.labels else None
                 grades[at].append(math.nan if label is None else label)
             case _:
-                raise DataError(f"{source}: a {type(record).__name__} is no pool; give groups, rankings or step labels")
+                raise DataError(
+                    f"{source}: a {type(record).__name__} is no pool; give groups, rankings or step"
+                    " labels"
+                )
     return _pool(source, groups[:limit], grades[:limit] if graded else None, [])
 
 
 def _is_row(first: Any) -> bool:
-    """Whether a source begins with a row {"prompt", "response", ...}, and not with one of a known layout."""
+    """Whether a source begins with a row {"prompt", "response", ...}, and not with one of a known
+    layout."""
     from assay import components
     from assay.data import io
     from assay.data.lines import Row
@@ -93,10 +102,14 @@ def _rows(source: str, limit: int | None) -> Pool:
         else:
             value, where = row.value, row.where
         prompt, text = value.get("prompt"), value.get("response")
-        if isinstance(prompt, bool) or not isinstance(prompt, (str, int)) or not isinstance(text, (str, type(None))):
+        if (
+            isinstance(prompt, bool)
+            or not isinstance(prompt, (str, int))
+            or not isinstance(text, (str, type(None)))
+        ):
             raise DataError(
-                f'{where}: a row is {{"prompt": an id or a text, "response": a text, NAME: a number, ...}}; prompt is '
-                f"{prompt!r:.60}, response {text!r:.60}"
+                f'{where}: a row is {{"prompt": an id or a text, "response": a text, NAME: a'
+                f" number, ...}}; prompt is {prompt!r:.60}, response {text!r:.60}"
             )
         key = f"{prompt}"
         if key not in prompts:
@@ -104,10 +117,15 @@ def _rows(source: str, limit: int | None) -> Pool:
                 continue
             reference = value.get("reference")
             prompts[key] = Prompt.of(key, reference=None if reference is None else str(reference))
-        meta = {"": where, **{k: v for k, v in value.items() if k not in ("prompt", "response", "reference")}}
+        meta = {
+            "": where,
+            **{k: v for k, v in value.items() if k not in ("prompt", "response", "reference")},
+        }
         found.setdefault(key, []).append(Response(steps=() if text is None else (text,), meta=meta))
     notes = [f"{lax} rows hold NaN, which is no JSON: such scores count as unscored"] if lax else []
-    groups = [Group(prompt=prompts[key], responses=tuple(responses)) for key, responses in found.items()]
+    groups = [
+        Group(prompt=prompts[key], responses=tuple(responses)) for key, responses in found.items()
+    ]
     return _pool(source, groups, None, notes)
 
 
@@ -124,18 +142,26 @@ def _lax(row: Any) -> dict[str, Any]:
     return value
 
 
-def _pool(source: str, groups: Sequence[Group], grades: Sequence[Sequence[float]] | None, notes: list[str]) -> Pool:
+def _pool(
+    source: str, groups: Sequence[Group], grades: Sequence[Sequence[float]] | None, notes: list[str]
+) -> Pool:
     if not any(group.responses for group in groups):
         raise DataError(f"{source} holds no response")
     kept = [k for k, group in enumerate(groups) if group.responses]
     return Pool(
-        groups=[groups[k] for k in kept], grades=None if grades is None else [grades[k] for k in kept], notes=notes
+        groups=[groups[k] for k in kept],
+        grades=None if grades is None else [grades[k] for k in kept],
+        notes=notes,
     )
 
 
 def column(pool: Pool, name: str) -> Array:
     """The scores of that name. Raises `DataError` where no response has it, or it is no number."""
-    if pool.grades is not None and name == GRADES and not any(name in r.meta for g in pool.groups for r in g.responses):
+    if (
+        pool.grades is not None
+        and name == GRADES
+        and not any(name in r.meta for g in pool.groups for r in g.responses)
+    ):
         return padded(pool.grades)
     rows, known = [], set[str]()
     for group in pool.groups:
@@ -153,7 +179,9 @@ def _number(response: Response, name: str) -> float:
         return math.nan
     if not isinstance(value, (int, float)):
         where = response.meta.get("", "a response's meta")
-        raise DataError(f"{where}: {name!r} is {value!r:.60}; it must be a number, or null for unscored")
+        raise DataError(
+            f"{where}: {name!r} is {value!r:.60}; it must be a number, or null for unscored"
+        )
     try:
         return float(value)
     except OverflowError:
@@ -162,7 +190,9 @@ def _number(response: Response, name: str) -> float:
 
 def silent(pool: Pool) -> NDArray[np.bool_]:
     """(P, N), True where a response has no text: nothing can be asked about it."""
-    empty = padded([[float(not response.text) for response in group.responses] for group in pool.groups])
+    empty = padded(
+        [[float(not response.text) for response in group.responses] for group in pool.groups]
+    )
     return np.asarray(empty == 1.0)
 
 

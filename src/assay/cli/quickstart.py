@@ -14,25 +14,28 @@ __all__ = ["Command"]
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Train a policy and three reward models in a world whose truth is known; see where each stops being gold."""
+    """Train a policy and three reward models in a world whose truth is known; see where each stops
+    being gold."""
 
     out: Path | None = None
-    """Folder of the run, runs/quickstart or runs/quickstart-smol where none is given; the same command again goes on
-    where it was stopped."""
+    """Folder of the run, runs/quickstart or runs/quickstart-smol where none is given; the same
+    command again goes on where it was stopped."""
 
     seed: int = 0
     """Of everything random."""
 
     policy: Literal["world", "smol"] = "world"
-    """A tiny policy trained from scratch on running sums (minutes), or a real language model, SmolLM2-135M, on
-    one-digit sums and products (about 20 minutes on two fast cores)."""
+    """A tiny policy trained from scratch on running sums (minutes), or a real language model,
+    SmolLM2-135M, on one-digit sums and products (about 20 minutes on two fast cores)."""
 
     def __call__(self) -> None:
         """Run the stages, and tell what came of them."""
         from assay.quickstart import Arithmetic, Smol, run
 
         world = Arithmetic(seed=self.seed) if self.policy == "world" else Smol(seed=self.seed)
-        out = self.out or Path("runs/quickstart" if self.policy == "world" else "runs/quickstart-smol")
+        out = self.out or Path(
+            "runs/quickstart" if self.policy == "world" else "runs/quickstart-smol"
+        )
         config.write_run(out, self)
         _tell(run(out, world=world), out)
 
@@ -45,7 +48,9 @@ def _tell(summary: "Summary", out: Path) -> None:
     from assay.stats import bracket
 
     curves = {**summary.best_of_n, "majority": summary.majority_of_n, "oracle": summary.oracle_of_n}
-    table = Table("n", *curves, title=f"Accuracy of the choice among n, {summary.mean_at_1.n} test problems")
+    table = Table(
+        "n", *curves, title=f"Accuracy of the choice among n, {summary.mean_at_1.n} test problems"
+    )
     for points in zip(*curves.values(), strict=True):
         cells = [f"{p.estimate.value:.3f} {bracket(p.estimate)}" for p in points]
         table.add_row(str(points[0].n), *cells)
@@ -53,7 +58,8 @@ def _tell(summary: "Summary", out: Path) -> None:
     console.print(table)
     console.print(story(summary), highlight=False)
     console.print(
-        f"Scores of saved models differ by at most {summary.parity_max_abs_diff:.1e}. {summary.seconds:.0f} seconds. "
-        f"Report: {out / 'report.html'}; how hard each may be pressed: {out / 'overoptimization.html'}",
+        f"Scores of saved models differ by at most {summary.parity_max_abs_diff:.1e}."
+        f" {summary.seconds:.0f} seconds. Report: {out / 'report.html'}; how hard each may be"
+        f" pressed: {out / 'overoptimization.html'}",
         highlight=False,
     )

@@ -1,4 +1,5 @@
-"""Records that commands learn from: read, bad ones set aside, and split by prompt. No command of its own."""
+"""Records that commands learn from: read, bad ones set aside, and split by prompt. No command of
+its own."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,11 +33,12 @@ class Sides(NamedTuple, Generic[R]):
     aside: Path | None = None
     """Folder for bad rows; None refuses them."""
     about: Mapping[str, Any] = MappingProxyType({})
-    """What a run's summary says of them: the share held out, rows set aside, held-out prompts that are trained on."""
+    """What a run's summary says of them: the share held out, rows set aside, held-out prompts that
+    are trained on."""
 
     def fit(self, learn: Callable[["Sides[R]"], T]) -> tuple[T, "Sides[R]"]:
-        """Learn from the records, or from those that are left where rows that a model's layout refuses are set aside;
-        what came of it, and what was learned from."""
+        """Learn from the records, or from those that are left where rows that a model's layout
+        refuses are set aside; what came of it, and what was learned from."""
         try:
             return learn(self), self
         except RefusedRecords as refused:
@@ -44,7 +46,8 @@ class Sides(NamedTuple, Generic[R]):
         return learn(left), left
 
     def without(self, refused: RefusedRecords) -> "Sides[R]":
-        """Set aside the rows that a model's layout refuses, and say so. Raises the refusal where that is not asked."""
+        """Set aside the rows that a model's layout refuses, and say so. Raises the refusal where
+        that is not asked."""
         if self.aside is None:
             raise refused
         from assay.data import io
@@ -53,8 +56,8 @@ class Sides(NamedTuple, Generic[R]):
         for name, source in zip(ASIDE, self.sources, strict=False):
             if rows := io.put_aside(source, refused.why, self.aside / name):
                 print(
-                    f"{source}: {rows} row{'s' * (rows > 1)} cannot be laid out for the model, set aside in "
-                    f"{self.aside / name}",
+                    f"{source}: {rows} row{'s' * (rows > 1)} cannot be laid out for the model, set"
+                    f" aside in {self.aside / name}",
                     file=sys.stderr,
                 )
             count += rows
@@ -66,11 +69,13 @@ class Sides(NamedTuple, Generic[R]):
             for side in (self.train, self.held)
         )
         if not train:
-            raise DataError(f"{self.sources[0]}: no record is left to learn from; every row is set aside")
+            raise DataError(
+                f"{self.sources[0]}: no record is left to learn from; every row is set aside"
+            )
         if self.held and not held:
             raise DataError(
-                f"{self.sources[-1]}: no held-out record is left, all {len(self.held)} are set aside; give a larger "
-                "share, another file, or --held-out 0 to hold out none"
+                f"{self.sources[-1]}: no held-out record is left, all {len(self.held)} are set"
+                " aside; give a larger share, another file, or --held-out 0 to hold out none"
             )
         about = {**self.about, "set_aside": self.about["set_aside"] + count}
         return self._replace(train=train, held=held, about=about)
@@ -88,7 +93,8 @@ def sides(
 ) -> Sides[R]:
     """Read what a command learns from, and what it holds out: a share of the prompts, or a file.
 
-    take: from records as they are read to those that are learned from, lazily. default: share where none is asked for.
+    take: from records as they are read to those that are learned from, lazily. default: share where
+    none is asked for.
     aside: folder for malformed rows; None refuses them. Raises `DataError` where a side is empty.
     """
     places: dict[int, str] = {}
@@ -102,12 +108,17 @@ def sides(
 
     records = read(data, ASIDE[0])
     if not records:
-        raise DataError(f"{data}: there is no record to learn from; check the file with `assay data check`")
+        raise DataError(
+            f"{data}: there is no record to learn from; check the file with `assay data check`"
+        )
     about: dict[str, Any] = {}
     if isinstance(held_out, Path):
         train, held = records, read(str(held_out), ASIDE[1])
         if not held:
-            raise DataError(f"{held_out}: there is no record to hold out; give another file, a share, or 0 for none")
+            raise DataError(
+                f"{held_out}: there is no record to hold out; give another file, a share, or 0 for"
+                " none"
+            )
         about["held_out_prompts_trained_on"] = _shared(train, held)
     else:
         train, held = split(records, held_out, seed, default=default, source=data)
@@ -120,10 +131,12 @@ def sides(
 def split(
     records: Sequence[R], share: float | None, seed: int, *, default: float, source: str
 ) -> tuple[list[R], list[R]]:
-    """Records to learn from, and about this share of the prompts held out; the hash is not that of `assay data split`.
+    """Records to learn from, and about this share of the prompts held out; the hash is not that of
+    `assay data split`.
 
-    share: what is asked for; None is the default, which in a small file may hold out nothing, aloud. Raises
-    `ConfigError` for what is no share, `DataError` where the share asked for is nothing, or everything.
+    share: what is asked for; None is the default, which in a small file may hold out nothing,
+    aloud. Raises `ConfigError` for what is no share, `DataError` where the share asked for is
+    nothing, or everything.
     """
     from assay.data.dedupe import prompt_key
     from assay.data.split import held_out
@@ -131,7 +144,8 @@ def split(
     wanted = default if share is None else share
     if not 0 <= wanted < 1:
         raise ConfigError(
-            f"--held-out is {wanted:g}; give a share of the prompts, at least 0 and below 1, or a file of other prompts"
+            f"--held-out is {wanted:g}; give a share of the prompts, at least 0 and below 1, or a"
+            " file of other prompts"
         )
     train: list[R] = []
     held: list[R] = []
@@ -140,13 +154,18 @@ def split(
     prompts = len({prompt_key(record) for record in records})
     if not train:
         raise DataError(
-            f"{source}: --held-out {wanted:g} holds out all of its {prompts} prompts, and none is left to learn from; "
-            "give a smaller share, 0 to hold out none, or a file of other prompts"
+            f"{source}: --held-out {wanted:g} holds out all of its {prompts} prompts, and none is"
+            " left to learn from; give a smaller share, 0 to hold out none, or a file of other"
+            " prompts"
         )
     if wanted and not held:
-        found = f"{source}: none of its {prompts} prompts falls into the held-out share of {wanted:g}"
+        found = (
+            f"{source}: none of its {prompts} prompts falls into the held-out share of {wanted:g}"
+        )
         if share is not None:
-            raise DataError(f"{found}; give a larger share, a file of other prompts, or 0 to hold out none")
+            raise DataError(
+                f"{found}; give a larger share, a file of other prompts, or 0 to hold out none"
+            )
         print(f"{found}: nothing is held out, so nothing watches for overfitting", file=sys.stderr)
     return train, held
 
@@ -158,7 +177,8 @@ def _read(
     take: Callable[[Iterator[Record]], Iterable[R]],
     places: dict[int, str],
 ) -> tuple[list[R], int]:
-    """What is taken of a source, each with the place of the row it comes from, and how many rows are malformed."""
+    """What is taken of a source, each with the place of the row it comes from, and how many rows
+    are malformed."""
     from assay.data import io
 
     counts = io.Counts()
@@ -180,7 +200,10 @@ def _read(
         places[id(record)] = place
         found.append(record)
     if counts.bad:
-        print(f"{source}: {counts.bad} of {counts.rows} rows are malformed and set aside in {aside}", file=sys.stderr)
+        print(
+            f"{source}: {counts.bad} of {counts.rows} rows are malformed and set aside in {aside}",
+            file=sys.stderr,
+        )
     return found, counts.bad
 
 
@@ -191,8 +214,8 @@ def _shared(train: Sequence[Record], held: Sequence[Record]) -> int:
     own = {prompt_key(record) for record in held}
     if both := len(own & {prompt_key(record) for record in train}):
         print(
-            f"{both} of {len(own)} held-out prompts are trained on as well: what is measured on them says nothing of "
-            "new prompts",
+            f"{both} of {len(own)} held-out prompts are trained on as well: what is measured on"
+            " them says nothing of new prompts",
             file=sys.stderr,
         )
     return both

@@ -1,4 +1,5 @@
-"""Rewards and gold scorers as words of a command line: a scorer, then settings. No command of its own."""
+"""Rewards and gold scorers as words of a command line: a scorer, then settings. No command of its
+own."""
 
 import importlib
 import re
@@ -14,7 +15,16 @@ from assay.models.words import KEYS as MODEL_KEYS
 from assay.protocols import Scorer, Verifier
 from assay.rl.rewards import PLACEMENTS
 from assay.rl.scoring import Part
-from assay.rl.transforms import PAR, Centre, Clip, Gate, LengthPenalty, Overlong, Standardise, Transform
+from assay.rl.transforms import (
+    PAR,
+    Centre,
+    Clip,
+    Gate,
+    LengthPenalty,
+    Overlong,
+    Standardise,
+    Transform,
+)
 from assay.scorers.called import Called
 from assay.scorers.ensemble import Ensemble, Standards
 from assay.scorers.lower_bound import LowerBound
@@ -28,16 +38,18 @@ if TYPE_CHECKING:
 __all__ = ["GRAMMAR", "named", "part", "scorer"]
 
 GRAMMAR: Final = (
-    "SCORER[,KEY=VALUE...]: a reward model's folder, a published model by the name of its preset or the hub's (`assay "
-    "models list`), a verifier (math, numeric), shortest, longest, random, "
-    "package.module:name (a scorer, a verifier, or a function of prompts and completions), or an ensemble of these, "
-    "mean:A+B+C, worst:A+B+C or uwo:A+B+C (the mean less the members' variance). Keys: weight; place "
-    f"({', '.join(PLACEMENTS)}); aggregate (of the step scores, where placed at the end); threshold (of below); "
-    "temperature (of softmin); prover (best of k); lower_bound (times an ensemble's spread); variance (its weight in "
-    "uwo, 0.5 where not given); standard=none (of an ensemble: members' scores as they are, where all are on one "
-    "scale); name. Of models that do not say how their texts are laid out: template (chat, plain), "
-    "join, system, bos, close, max_length and others, and preset. Transforms, in order: centre, standardise, "
-    "clip=LOW:HIGH, par=REFERENCES, length=PRICE, overlong=LIMIT:BUFFER, gate=REGEX"
+    "SCORER[,KEY=VALUE...]: a reward model's folder, a published model by the name of its preset"
+    " or the hub's (`assay models list`), a verifier (math, numeric), shortest, longest, random,"
+    " package.module:name (a scorer, a verifier, or a function of prompts and completions), or an"
+    " ensemble of these, mean:A+B+C, worst:A+B+C or uwo:A+B+C (the mean less the members'"
+    f" variance). Keys: weight; place ({', '.join(PLACEMENTS)}); aggregate (of the step scores,"
+    " where placed at the end); threshold (of below); temperature (of softmin); prover (best of"
+    " k); lower_bound (times an ensemble's spread); variance (its weight in uwo, 0.5 where not"
+    " given); standard=none (of an ensemble: members' scores as they are, where all are on one"
+    " scale); name. Of models that do not say how their texts are laid out: template (chat,"
+    " plain), join, system, bos, close, max_length and others, and preset. Transforms, in order:"
+    " centre, standardise, clip=LOW:HIGH, par=REFERENCES, length=PRICE, overlong=LIMIT:BUFFER,"
+    " gate=REGEX"
 )
 
 ENSEMBLES: Final[Mapping[str, Literal["mean", "worst", "uncertainty"]]] = {
@@ -48,10 +60,14 @@ ENSEMBLES: Final[Mapping[str, Literal["mean", "worst", "uncertainty"]]] = {
 UNSTANDARDISED: Final = "standard=none"
 """Behind an ensemble: members' scores as they are, which is right where all are on one scale."""
 
-RULES: Final[Mapping[str, Scorer]] = {"shortest": Shortest(), "longest": Longest(), "random": Random()}
+RULES: Final[Mapping[str, Scorer]] = {
+    "shortest": Shortest(),
+    "longest": Longest(),
+    "random": Random(),
+}
 _ALSO: Final = (
-    f"there is math, numeric, {', '.join(RULES)}, a published model's name (`assay models list`), package.module:name "
-    "for your own, and mean:A+B, worst:A+B, uwo:A+B for several"
+    f"there is math, numeric, {', '.join(RULES)}, a published model's name (`assay models list`),"
+    " package.module:name for your own, and mean:A+B, worst:A+B, uwo:A+B for several"
 )
 
 
@@ -82,7 +98,9 @@ def part(words: str, device: str = "cpu") -> Part:
     known = {f.name for f in fields(Part)} - {"scorer", "transforms"}
     settings: dict[str, Any] = {"name": Path(what).name or what}
     transforms: list[Transform] = []
-    of_model = [word for word in rest if word.partition("=")[0] in MODEL_KEYS or word == UNSTANDARDISED]
+    of_model = [
+        word for word in rest if word.partition("=")[0] in MODEL_KEYS or word == UNSTANDARDISED
+    ]
     inner = scorer(",".join([what, *of_model]), device)
     rest = [word for word in rest if word not in of_model]
     for word in rest:
@@ -103,15 +121,25 @@ def part(words: str, device: str = "cpu") -> Part:
         else:
             settings[key] = _numbers(value, 1, key)[0]
     if (place := settings.get("place", "terminal")) not in PLACEMENTS:
-        raise ConfigError(f"reward {words!r}: no placement is called {place!r}; there is {', '.join(PLACEMENTS)}")
+        raise ConfigError(
+            f"reward {words!r}: no placement is called {place!r}; there is {', '.join(PLACEMENTS)}"
+        )
     if (how := settings.get("aggregate")) is not None and how not in AGGREGATIONS:
-        raise ConfigError(f"reward {words!r}: no aggregation is called {how!r}; there is {', '.join(AGGREGATIONS)}")
+        raise ConfigError(
+            f"reward {words!r}: no aggregation is called {how!r}; there is"
+            f" {', '.join(AGGREGATIONS)}"
+        )
     if how is not None and place != "terminal":
-        raise ConfigError(f"reward {words!r}: aggregate makes one score of all steps, and {place} pays each; drop one")
+        raise ConfigError(
+            f"reward {words!r}: aggregate makes one score of all steps, and {place} pays each;"
+            " drop one"
+        )
     return Part(scorer=inner, transforms=tuple(transforms), **settings)
 
 
-def scorer(what: str, device: str = "auto", *, dtype: "Dtype | None" = None, micro_tokens: int = 8192) -> Scorer:
+def scorer(
+    what: str, device: str = "auto", *, dtype: "Dtype | None" = None, micro_tokens: int = 8192
+) -> Scorer:
     """What a word names, with a model's settings behind it (`FOLDER,template=plain`).
 
     device, dtype and micro_tokens are a model's. Raises `ConfigError` where it names nothing.
@@ -127,17 +155,23 @@ def scorer(what: str, device: str = "auto", *, dtype: "Dtype | None" = None, mic
         as_they_are = UNSTANDARDISED in settings
         settings = [word for word in settings if word != UNSTANDARDISED]
         each = {
-            f"{name}, {k}": scorer(",".join([name, *settings]), device, dtype=dtype, micro_tokens=micro_tokens)
+            f"{name}, {k}": scorer(
+                ",".join([name, *settings]), device, dtype=dtype, micro_tokens=micro_tokens
+            )
             for k, name in enumerate(names)
         }
-        return Ensemble(each, how=ENSEMBLES[how], standards=Standards.none(len(each)) if as_they_are else None)
+        return Ensemble(
+            each, how=ENSEMBLES[how], standards=Standards.none(len(each)) if as_they_are else None
+        )
     if word in ("math", "numeric"):
         return Verified(verifier(word))
     module, colon, name = word.partition(":")
     if not colon or not module or Path(word).exists():
         return _local(what, device, dtype, micro_tokens)
     if settings:
-        raise ConfigError(f"{what!r}: {', '.join(settings)} is of a model's texts, and {word} is none")
+        raise ConfigError(
+            f"{what!r}: {', '.join(settings)} is of a model's texts, and {word} is none"
+        )
     try:
         found: Any = getattr(importlib.import_module(module), name)
     except Exception as error:
@@ -150,7 +184,9 @@ def scorer(what: str, device: str = "auto", *, dtype: "Dtype | None" = None, mic
         return Verified(opened(found, word))
     if callable(found):
         return Called(found)
-    raise ConfigError(f"{what!r} is a {type(found).__name__}; it must score, verify, or be a function")
+    raise ConfigError(
+        f"{what!r} is a {type(found).__name__}; it must score, verify, or be a function"
+    )
 
 
 def _ours(found: object) -> bool:
@@ -168,8 +204,12 @@ def _local(what: str, device: str, dtype: "Dtype | None", micro_tokens: int) -> 
     name, settings = split_words(what)
     published = name in PRESETS or name in REFUSED
     if not Path(name).is_dir() and not published and "/" not in name:
-        raise ConfigError(f"{name} is no folder of a reward model, and no scorer has that name; {_ALSO}")
-    if Path(name).is_dir() and (pairs := _of_pairs(Path(name), settings, device, dtype, micro_tokens)):
+        raise ConfigError(
+            f"{name} is no folder of a reward model, and no scorer has that name; {_ALSO}"
+        )
+    if Path(name).is_dir() and (
+        pairs := _of_pairs(Path(name), settings, device, dtype, micro_tokens)
+    ):
         return pairs
     try:
         model = open_model(name, settings, dtype=dtype, device=device)
@@ -183,7 +223,8 @@ def _local(what: str, device: str, dtype: "Dtype | None", micro_tokens: int) -> 
 def _of_pairs(
     folder: Path, settings: Mapping[str, str], device: str, dtype: "Dtype | None", micro_tokens: int
 ) -> Scorer | None:
-    """An encoder that reads question and answer as a pair of texts; None where the folder holds another model."""
+    """An encoder that reads question and answer as a pair of texts; None where the folder holds
+    another model."""
     if not (folder / "config.json").is_file() or (folder / "reward_model.json").is_file():
         return None
     from assay.models.loading import load_config
@@ -194,8 +235,8 @@ def _of_pairs(
     if settings:
         given = ", ".join(f"{key}={value}" for key, value in settings.items())
         raise ConfigError(
-            f"{folder} is an encoder, which reads question and answer as a pair of texts and takes no settings of a "
-            f"layout; leave out {given}"
+            f"{folder} is an encoder, which reads question and answer as a pair of texts and takes"
+            f" no settings of a layout; leave out {given}"
         )
     return PairScorer(folder, device=device, dtype=dtype, micro_tokens=micro_tokens)
 

@@ -43,8 +43,8 @@ if not TYPE_CHECKING:
 class Command:
     """Train a policy against a reward.
 
-    Recipes are settings of one loop, and every one of them may be changed: rloo, grpo, dr-grpo, dapo, ppo (with a value
-    head), reinforce++, grpo-process, pure and pav (which pay steps).
+    Recipes are settings of one loop, and every one of them may be changed: rloo, grpo, dr-grpo,
+    dapo, ppo (with a value head), reinforce++, grpo-process, pure and pav (which pay steps).
     """
 
     if TYPE_CHECKING:
@@ -54,34 +54,40 @@ class Command:
         """How to train."""
 
     policy: str
-    """Folder or hub name of a causal language model; "smol" is SmolLM2-135M-Instruct, which comes with a wheel."""
+    """Folder or hub name of a causal language model; "smol" is SmolLM2-135M-Instruct, which comes
+    with a wheel."""
 
     prompts: str
     """File, folder or data set; of records with responses, their prompts are taken."""
 
-    reward: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SCORER[,KEY=VALUE] ...", help=GRAMMAR)]
+    reward: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="SCORER[,KEY=VALUE] ...", help=GRAMMAR)
+    ]
 
     out: Path
-    """Folder of the run: the trained policy in `policy/`, as it was at the gold's peak in `peak/`, run.json,
-    metrics.jsonl, samples.jsonl, report.html. The same command again goes on where it was."""
+    """Folder of the run: the trained policy in `policy/`, as it was at the gold's peak in `peak/`,
+    run.json, metrics.jsonl, samples.jsonl, report.html. The same command again goes on where it
+    was."""
 
     gold: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[NAME=]SCORER ...")] = ()
-    """Scorers that are asked about held-out prompts and never learned from: a verifier, a larger reward model. The
-    first says where the peak is."""
+    """Scorers that are asked about held-out prompts and never learned from: a verifier, a larger
+    reward model. The first says where the peak is."""
 
     held_out: float | Path | None = None
-    """A file of other prompts to look at, or the share of the prompts to hold out, by a hash that `assay data split`
-    does not use; 0 = none. By default 0.1, or nothing, said aloud, where no prompt of a small file falls into it."""
+    """A file of other prompts to look at, or the share of the prompts to hold out, by a hash that
+    `assay data split` does not use; 0 = none. By default 0.1, or nothing, said aloud, where no
+    prompt of a small file falls into it."""
 
     prime: float = 0.0
-    """Weight of an implicit process reward that is learned along (PRIME); with recipe pure, and a first reward that
-    pays whole responses in [0, 1]. 0 = none."""
+    """Weight of an implicit process reward that is learned along (PRIME); with recipe pure, and a
+    first reward that pays whole responses in [0, 1]. 0 = none."""
 
     prime_learning_rate: float = PRIME_RATE
     """Learning rate of the implicit process model."""
 
     lora: int = 0
-    """Rank of LoRA adapters to train; the reference is then the policy with adapters off. 0 trains every parameter."""
+    """Rank of LoRA adapters to train; the reference is then the policy with adapters off. 0 trains
+    every parameter."""
 
     format: str | None = None
     """Format of the prompts, where it is not told by their columns."""
@@ -99,13 +105,16 @@ class Command:
     join: str = "\n"
     """Text between prompt and response, where the template is plain."""
 
-    split: Annotated[str, tyro.conf.arg(metavar="POLICY", help=f"Where steps end: {', '.join(SPLITTERS)}.")] = "newline"
+    split: Annotated[
+        str, tyro.conf.arg(metavar="POLICY", help=f"Where steps end: {', '.join(SPLITTERS)}.")
+    ] = "newline"
 
     setting: Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")] = ()
     """Settings of the splitting policy."""
 
     max_length: int = 2048
-    """Longest sequence, prompt and all, in tokens; prompts that leave no room for max_tokens are refused."""
+    """Longest sequence, prompt and all, in tokens; prompts that leave no room for max_tokens are
+    refused."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision of the parameters; bf16_update says how those in bfloat16 are updated."""
@@ -159,36 +168,49 @@ class Command:
         self._report(done)
 
     def _check(self) -> None:
-        """Raise `ConfigError` for what cannot be, or would do nothing, before anything is loaded."""
+        """Raise `ConfigError` for what cannot be, or would do nothing, before anything is
+        loaded."""
         if not self.reward:
             raise ConfigError(f"there is no reward; give --reward {GRAMMAR.partition(':')[0]}")
         if self.join != "\n" and self.template == "chat":
-            raise ConfigError("join stands between prompt and response of the plain template; leave it out of a chat")
+            raise ConfigError(
+                "join stands between prompt and response of the plain template; leave it out of a"
+                " chat"
+            )
         if not 0 <= self.prime < math.inf:
             raise ConfigError(f"prime is {self.prime}; give a weight above 0, or 0 for none")
         if not self.prime and self.prime_learning_rate != PRIME_RATE:
             raise ConfigError(
-                f"prime_learning_rate {self.prime_learning_rate} does nothing without PRIME; give --prime a weight, "
-                "or leave it out"
+                f"prime_learning_rate {self.prime_learning_rate} does nothing without PRIME; give"
+                " --prime a weight, or leave it out"
             )
         if self.lora < 0:
-            raise ConfigError(f"lora is {self.lora}; give a rank above 0, or 0 to train every parameter")
+            raise ConfigError(
+                f"lora is {self.lora}; give a rank above 0, or 0 to train every parameter"
+            )
         for name in ("limit", "threads", "max_length"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}; it must be at least 1")
         fresh = {f.name: f.default for f in fields(Settings)}
-        looks = [name for name in ("watch_every", "watch_prompts", "watch_samples") if self._given(name, fresh)]
+        looks = [
+            name
+            for name in ("watch_every", "watch_prompts", "watch_samples")
+            if self._given(name, fresh)
+        ]
         if not isinstance(self.held_out, Path) and self.held_out == 0 and looks:
-            raise ConfigError(f"{', '.join(looks)} does nothing where no prompts are held out; give --held-out a share")
+            raise ConfigError(
+                f"{', '.join(looks)} does nothing where no prompts are held out; give --held-out a"
+                " share"
+            )
         if self.held_out == 0:
             self._check_gold([])
 
     def _check_gold(self, held: Sequence[Prompt]) -> None:
         if self.gold and not held:
             raise ConfigError(
-                "a gold scorer is asked about held-out prompts, and there are none; give --held-out a larger share or "
-                "a file of other prompts, or leave out --gold"
+                "a gold scorer is asked about held-out prompts, and there are none; give --held-out"
+                " a larger share or a file of other prompts, or leave out --gold"
             )
 
     def _given(self, name: str, fresh: Mapping[str, Any]) -> bool:
@@ -225,7 +247,9 @@ class Command:
         from assay.rl.policy import Policy
 
         if self.split not in SPLITTERS:
-            raise ConfigError(f"no splitting policy is called {self.split!r}; there is {', '.join(SPLITTERS)}")
+            raise ConfigError(
+                f"no splitting policy is called {self.split!r}; there is {', '.join(SPLITTERS)}"
+            )
         model, tokenizer, _ = open_policy(self.policy, dtype=self.dtype, device=device, trains=True)
         return Policy(
             model,
@@ -266,25 +290,35 @@ class Command:
         from assay.report import reinforcement_report, write_report
 
         looks: list[Any] = [row for row in done.rows if "watch" in row]
-        print(f"{self.out}: {done.steps} rounds{f', stopped: {done.stopped}' if done.stopped else ''}")
+        print(
+            f"{self.out}: {done.steps} rounds{f', stopped: {done.stopped}' if done.stopped else ''}"
+        )
         for row in {row["step"]: row for row in (*looks[:1], *looks[-1:])}.values():
             watch = row["watch"]
             golds = "".join(f", {name} {_said(e)}" for name, e in watch["gold"].items())
-            print(f"round {row['step']}: proxy {_said(watch['proxy'])}{golds}, KL {_said(watch['kl'])} nats")
+            print(
+                f"round {row['step']}: proxy {_said(watch['proxy'])}{golds}, KL"
+                f" {_said(watch['kl'])} nats"
+            )
         for name, least in looks[-1]["watch"].get("gold_bound", {}).items() if looks else ():
             chi2 = looks[-1]["watch"]["chi2"]
             print(
-                f"{name} is at least {least:.3g} by the lower end of its correlation with the proxy before training "
-                f"(χ² {chi2:.3g}, arXiv:2403.03185)"
+                f"{name} is at least {least:.3g} by the lower end of its correlation with the proxy"
+                f" before training (χ² {chi2:.3g}, arXiv:2403.03185)"
             )
         if done.peak is not None:
             print(
-                f"the first gold is highest at round {done.peak}: {self.out / 'peak'} holds the policy as it was then"
+                f"the first gold is highest at round {done.peak}: {self.out / 'peak'} holds the"
+                " policy as it was then"
             )
         for row in done.rows:
             if "alarm" in row:
-                print(f"alarm at round {row['step']}: {row['alarm']}: {row['text']}", file=sys.stderr)
-        samples = [json.loads(line) for line in (self.out / "samples.jsonl").read_text().splitlines()]
+                print(
+                    f"alarm at round {row['step']}: {row['alarm']}: {row['text']}", file=sys.stderr
+                )
+        samples = [
+            json.loads(line) for line in (self.out / "samples.jsonl").read_text().splitlines()
+        ]
         try:
             run = json.loads((self.out / "run.json").read_text())
             sections = reinforcement_report(run, done.rows, samples, peak=done.peak)
@@ -302,7 +336,9 @@ def _check_layout(found: Sides[Prompt], policy: "Policy") -> None:
 
     refused: dict[str, str] = {}
     for prompts in (found.train, found.held):
-        made = laid_out([[(prompt, Response(steps=()))] for prompt in prompts], policy.generator.encoder)
+        made = laid_out(
+            [[(prompt, Response(steps=()))] for prompt in prompts], policy.generator.encoder
+        )
         for prompt, reason in zip(prompts, made, strict=True):
             if isinstance(reason, str):
                 refused[found.places[id(prompt)]] = reason

@@ -27,12 +27,14 @@ __all__ = ["Command"]
 class Command:
     """Score every response of a data file with a reward model.
 
-    Each line of the output holds the prompt's id and hash, the group's and the response's index, and either `value`
-    (with `steps` where there are several) or `unscored`, the reason. A run that was stopped goes on where it was.
+    Each line of the output holds the prompt's id and hash, the group's and the response's index,
+    and either `value` (with `steps` where there are several) or `unscored`, the reason. A run that
+    was stopped goes on where it was.
     """
 
     model: tyro.conf.Positional[str]
-    """Folder of a reward model, or a published one by name, with settings (FOLDER,template=plain); or any scorer."""
+    """Folder of a reward model, or a published one by name, with settings (FOLDER,template=plain);
+    or any scorer."""
 
     data: tyro.conf.Positional[str]
     """File, folder or Hugging Face data set of preferences, rankings, groups or step labels."""
@@ -44,10 +46,12 @@ class Command:
     """Format of the data, where it is not told by its columns."""
 
     set_aside: bool = False
-    """Put malformed rows into a file beside `out`, named like it with `.set_aside`, instead of stopping."""
+    """Put malformed rows into a file beside `out`, named like it with `.set_aside`, instead of
+    stopping."""
 
     micro_tokens: int = 8192
-    """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when memory runs out."""
+    """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when
+    memory runs out."""
 
     dtype: Literal["float32", "bfloat16"] | None = None
     """Precision of the parameters; none = as saved."""
@@ -74,7 +78,9 @@ class Command:
             bad.unlink(missing_ok=True)
             bad.parent.mkdir(parents=True, exist_ok=True)
         read = io.Counts()
-        counts = self._write(scorer, map(_group, io.read(self.data, format=self.format, set_aside=bad, counts=read)))
+        counts = self._write(
+            scorer, map(_group, io.read(self.data, format=self.format, set_aside=bad, counts=read))
+        )
         unscored = {reason: n for reason, n in counts.items() if reason}
         print(f"{self.out}: {counts['']} responses scored, {sum(unscored.values())} unscored")
         if read.bad:
@@ -103,7 +109,10 @@ class Command:
                     done += 1
                 file.write("".join(lines).encode())
                 file.flush()
-                write_atomic(note, json.dumps({"of": of, "groups": done, "bytes": file.tell(), "counts": counts}))
+                write_atomic(
+                    note,
+                    json.dumps({"of": of, "groups": done, "bytes": file.tell(), "counts": counts}),
+                )
                 show(counts.total(), f"{counts.total() - counts['']} unscored")
         part.replace(self.out)
         note.unlink(missing_ok=True)
@@ -117,7 +126,9 @@ class Command:
         known = json.loads(note.read_text())
         different = [name for name, value in of.items() if known["of"].get(name) != value]
         if different:
-            raise ConfigError(f"{part} is of other {', '.join(different)}; delete it, or give another --out")
+            raise ConfigError(
+                f"{part} is of other {', '.join(different)}; delete it, or give another --out"
+            )
         with part.open("r+b") as file:
             file.truncate(known["bytes"])
         counts.update(known["counts"])
@@ -138,7 +149,8 @@ def _group(record: Record) -> Group:
     if isinstance(record, StepLabels):
         return Group(prompt=record.prompt, responses=(record.response,))
     raise DataError(
-        f"a {type(record).__name__} record holds no responses to score; give preferences, rankings or groups"
+        f"a {type(record).__name__} record holds no responses to score; give preferences, rankings"
+        " or groups"
     )
 
 

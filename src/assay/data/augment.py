@@ -1,7 +1,9 @@
-"""Preferences made from preferences: ones that do not depend on style alone, and ones with wrong labels.
+"""Preferences made from preferences: ones that do not depend on style alone, and ones with wrong
+labels.
 
-RRM (arXiv:2409.13156): what a reward model likes about good responses whatever was asked (length, lists, tone) is no
-quality. With x_i a prompt and y other prompts' responses, it learns besides the data that
+RRM (arXiv:2409.13156): what a reward model likes about good responses whatever was asked (length,
+lists, tone) is no quality. With x_i a prompt and y other prompts' responses, it learns besides the
+data that
 
     y_w,i  ≻  y        under x_i: a good answer beats one to another question, however good that is;
     y      ~  y'       under x_i: two answers to other questions are alike, whatever their style.
@@ -18,12 +20,15 @@ from assay.types import Preference, Record, Response
 __all__ = ["augment", "flip"]
 
 
-def augment(records: Sequence[Record], *, wins: int = 1, ties: int = 1, seed: int = 0) -> list[Preference]:
-    """The preferences, each followed by `wins` of its better response over another prompt's, and `ties` of two such.
+def augment(
+    records: Sequence[Record], *, wins: int = 1, ties: int = 1, seed: int = 0
+) -> list[Preference]:
+    """The preferences, each followed by `wins` of its better response over another prompt's, and
+    `ties` of two such.
 
-    A record without a better response is followed by ties alone. Other prompts are those that differ after
-    normalisation, and are drawn evenly over records; a text never stands against itself. Raises `DataError` where a
-    record is no preference, or no response can be drawn.
+    A record without a better response is followed by ties alone. Other prompts are those that
+    differ after normalisation, and are drawn evenly over records; a text never stands against
+    itself. Raises `DataError` where a record is no preference, or no response can be drawn.
     """
     if wins < 0 or ties < 0:
         raise ConfigError(f"wins is {wins} and ties {ties}; both must be at least 0")
@@ -42,10 +47,11 @@ def augment(records: Sequence[Record], *, wins: int = 1, ties: int = 1, seed: in
 
 
 def flip(records: Sequence[Record], share: float, seed: int = 0) -> list[Preference]:
-    """The preferences with the label of this share of the decided ones turned round: noise to measure robustness with.
+    """The preferences with the label of this share of the decided ones turned round: noise to
+    measure robustness with.
 
-    Exactly round(share n) of the n that prefer one response, drawn evenly; their order stays. Raises `DataError` where
-    a record is no preference.
+    Exactly round(share n) of the n that prefer one response, drawn evenly; their order stays.
+    Raises `DataError` where a record is no preference.
     """
     if not 0 <= share <= 1:
         raise ConfigError(f"share is {share}; it must be from 0 to 1")
@@ -90,8 +96,9 @@ class _Others:
             if unlike is None or response.text != unlike.text:
                 return response
         raise DataError(
-            f"no response to another prompt can be put under {self._records[i].prompt.text[:40]!r}: there is no other "
-            "prompt, or all its responses read the same; give preferences over more prompts"
+            f"no response to another prompt can be put under {self._records[i].prompt.text[:40]!r}:"
+            " there is no other prompt, or all its responses read the same; give preferences over"
+            " more prompts"
         )
 
     def _drawn(self, i: int) -> Iterator[Response]:

@@ -1,7 +1,9 @@
-"""What is wrong, and what is lopsided, in a stream of records: one pass, a few numbers kept for each.
+"""What is wrong, and what is lopsided, in a stream of records: one pass, a few numbers kept for
+each.
 
-Nothing here is refused: duplicates, contradictions and biases are counted and reported, for only the user knows which
-of them matter. Rates have an interval clustered by prompt. Memory is some 200 bytes a record, whatever its length.
+Nothing here is refused: duplicates, contradictions and biases are counted and reported, for only
+the user knows which of them matter. Rates have an interval clustered by prompt. Memory is some 200
+bytes a record, whatever its length.
 """
 
 from array import array
@@ -21,7 +23,8 @@ __all__ = ["Report", "check"]
 EXAMPLES = 3
 FIRST, TIES, LONGER = "first response preferred", "ties", "longer wins"
 CUT_WORDS = 8
-"""A response of at least so many words that ends in a letter, a comma or the like may have been cut."""
+"""A response of at least so many words that ends in a letter, a comma or the like may have been
+cut."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +46,18 @@ class Report:
     contradictions: int
     """Pairs of responses to one prompt, each preferred over the other somewhere."""
     cycles: int
-    """Sets of three or more responses to one prompt that are preferred in a circle, contradictions left aside."""
+    """Sets of three or more responses to one prompt that are preferred in a circle, contradictions
+    left aside."""
     empty_prompts: int
     empty_responses: int
     unfinished: int
     """Responses marked as not finished."""
     maybe_cut: int
-    """Responses of 8 words or more that end in a letter, a comma, a colon, a dash or an open bracket: a hint only."""
+    """Responses of 8 words or more that end in a letter, a comma, a colon, a dash or an open
+    bracket: a hint only."""
     longer_wins: Estimate | None
-    """How often the longer (in characters) of two responses to a prompt is the better; ties left out. 0.5: no bias."""
+    """How often the longer (in characters) of two responses to a prompt is the better; ties left
+    out. 0.5: no bias."""
     rates: dict[str, Estimate]
     """Base rates of the labels."""
     leaked_records: int | None
@@ -63,7 +69,8 @@ class Report:
 
 
 def check(records: Iterable[Record], against: Collection[int] | None = None) -> Report:
-    """Look at every record once. against: `dedupe.prompt_key` of each prompt that should not be there."""
+    """Look at every record once. against: `dedupe.prompt_key` of each prompt that should not be
+    there."""
     kinds: Counter[str] = Counter()
     copies, texts, order, labels = _Copies(), _Texts(), _Order(), _Labels()
     prompts: set[int] = set()
@@ -106,7 +113,8 @@ def check(records: Iterable[Record], against: Collection[int] | None = None) -> 
 
 @dataclass
 class _Copies:
-    """Duplicates, by the hashes of a record's texts with and without labels, and of its normalised texts."""
+    """Duplicates, by the hashes of a record's texts with and without labels, and of its normalised
+    texts."""
 
     exact: int = 0
     relabelled: int = 0
@@ -148,12 +156,15 @@ class _Texts:
             text = response.text.rstrip()
             self.empty_responses += not text
             self.unfinished += not response.finished
-            self.maybe_cut += text[-1:].isalpha() or text[-1:] in tuple(",;:-–—([{") if _is_long(text) else 0
+            self.maybe_cut += (
+                text[-1:].isalpha() or text[-1:] in tuple(",;:-–—([{") if _is_long(text) else 0
+            )
 
 
 @dataclass
 class _Order:
-    """Who is preferred over whom: one (prompt, winner, loser, record) a comparison, as hashes, 32 bytes."""
+    """Who is preferred over whom: one (prompt, winner, loser, record) a comparison, as hashes, 32
+    bytes."""
 
     same: int = 0
     _rows: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -183,15 +194,23 @@ class _Order:
         edge, back = won * len(nodes) + lost, lost * len(nodes) + won
         both = np.isin(edge, back)
         pairs: dict[int, list[int]] = {}
-        for pair, number in zip(np.minimum(edge, back)[both].tolist(), rows[both, 3].tolist(), strict=True):
+        for pair, number in zip(
+            np.minimum(edge, back)[both].tolist(), rows[both, 3].tolist(), strict=True
+        ):
             pairs.setdefault(pair, []).append(number)
-        graph = csr_array((np.ones(int((~both).sum())), (won[~both], lost[~both])), shape=(len(nodes), len(nodes)))
+        graph = csr_array(
+            (np.ones(int((~both).sum())), (won[~both], lost[~both])), shape=(len(nodes), len(nodes))
+        )
         _, parts = connected_components(graph, connection="strong")
-        inside = ~both & (parts[won] == parts[lost])  # an edge within a strong component lies on a cycle
+        inside = ~both & (
+            parts[won] == parts[lost]
+        )  # an edge within a strong component lies on a cycle
         rings: dict[int, list[int]] = {}
         for part, number in zip(parts[won][inside].tolist(), rows[inside, 3].tolist(), strict=True):
             rings.setdefault(part, []).append(number)
-        return [tuple(sorted(set(x))) for x in pairs.values()], [tuple(sorted(set(x))) for x in rings.values()]
+        return [tuple(sorted(set(x))) for x in pairs.values()], [
+            tuple(sorted(set(x))) for x in rings.values()
+        ]
 
 
 @dataclass
@@ -209,7 +228,8 @@ class _Labels:
             self._labelled(key, record)
 
     def longer_wins(self) -> Estimate | None:
-        """From preferences and rankings, a record's pairs averaged; else from right and wrong answers to a prompt."""
+        """From preferences and rankings, a record's pairs averaged; else from right and wrong
+        answers to a prompt."""
         if (compared := self._estimate(LONGER)) is not None:
             return compared
         rows = np.frombuffer(self._lengths, dtype=np.uint64).reshape(-1, 2)
@@ -228,7 +248,11 @@ class _Labels:
         """The base rates, by name."""
         # What the layout fixes (chosen before rejected, no ties) is no finding.
         fixed = {FIRST: 1.0, TIES: 0.0}
-        names = [name for name, (_, x) in self._credit.items() if {fixed.get(name)} != set(x) and name != LONGER]
+        names = [
+            name
+            for name, (_, x) in self._credit.items()
+            if {fixed.get(name)} != set(x) and name != LONGER
+        ]
         return {name: estimate for name in names if (estimate := self._estimate(name)) is not None}
 
     def _estimate(self, name: str) -> Estimate | None:
@@ -262,7 +286,9 @@ class _Labels:
         if not known:
             return
         if len(known) == 1 and record.labels[-1] is not None:
-            name = "answers right" if len(record.labels) == 1 else "last steps right (alone labelled)"
+            name = (
+                "answers right" if len(record.labels) == 1 else "last steps right (alone labelled)"
+            )
             self._put(name, key, known[0])
             self._lengths.extend((key, len(record.response.text)))
             self._right.append(known[0])

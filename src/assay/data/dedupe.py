@@ -1,4 +1,5 @@
-"""Texts and records as hashes: what is the same, what is nearly the same, and which prompt a record belongs to."""
+"""Texts and records as hashes: what is the same, what is nearly the same, and which prompt a record
+belongs to."""
 
 import hashlib
 import re
@@ -11,16 +12,19 @@ from assay.types import Group, Preference, Prompt, Ranking, Record, StepLabels
 __all__ = ["digest", "labels_of", "normal", "prompt_key", "prompt_of", "texts_of", "unique"]
 
 TOKEN = re.compile(r"\d+(?:\.\d+)*|[^\W\d_]+|[+\-*/=<>^%$]")
-"""Numbers, words and the signs of arithmetic: another comma is the same text, another sign is not."""
+"""Numbers, words and the signs of arithmetic: another comma is the same text, another sign is
+not."""
 
 
 def normal(text: str) -> str:
-    """The text as compared for near duplicates and leaks: its tokens, in Unicode's compatibility form, case folded."""
+    """The text as compared for near duplicates and leaks: its tokens, in Unicode's compatibility
+    form, case folded."""
     return " ".join(TOKEN.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
 def digest(*parts: str) -> int:
-    """64 bits of the parts, in order; the chance that any two of a million differ and collide is 3e-8."""
+    """64 bits of the parts, in order; the chance that any two of a million differ and collide is
+    3e-8."""
     sha = hashlib.blake2b(digest_size=8)
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
@@ -51,7 +55,9 @@ def texts_of(record: Record) -> tuple[str, ...]:
     """The responses' texts."""
     if isinstance(record, StepLabels):
         return (record.response.text,)
-    return tuple(response.text for response in record.responses) if isinstance(record, Group) else ()
+    return (
+        tuple(response.text for response in record.responses) if isinstance(record, Group) else ()
+    )
 
 
 def labels_of(record: Record) -> str:
@@ -64,7 +70,8 @@ def labels_of(record: Record) -> str:
 
 
 def unique(records: Iterable[Record], *, near: bool = False) -> Iterator[Record]:
-    """The records without later ones of the same kind, prompt, responses and labels; `near`: after `normal`."""
+    """The records without later ones of the same kind, prompt, responses and labels; `near`: after
+    `normal`."""
     seen: set[int] = set()
     for record in records:
         shape = normal if near else str

@@ -1,4 +1,5 @@
-"""Typed access to the fields of a row, with errors that name the field; and rows checked by reading them back."""
+"""Typed access to the fields of a row, with errors that name the field; and rows checked by reading
+them back."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -40,7 +41,9 @@ T = TypeVar("T")
 def value(row: Fields, field: str) -> Any:
     """A field that has to be there, whatever it holds."""
     if field not in row:
-        raise DataError(f"field {field!r} is missing; the row has {', '.join(map(str, row)) or 'no fields'}")
+        raise DataError(
+            f"field {field!r} is missing; the row has {', '.join(map(str, row)) or 'no fields'}"
+        )
     return row[field]
 
 
@@ -91,7 +94,8 @@ def index(value: object, field: str) -> int:
 
 
 def yes_no(value: object, field: str) -> float:
-    """A label: true or false, 1 or 0. The -100 that means "not supervised" elsewhere would be true as a boolean."""
+    """A label: true or false, 1 or 0. The -100 that means "not supervised" elsewhere would be true
+    as a boolean."""
     if isinstance(value, (bool, int, float)) and value in (0, 1):
         return float(value)
     raise _wrong(field, "true or false", value)
@@ -110,7 +114,9 @@ def explain(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     got = (
-        f", got {_short(first['input'])}" if first["type"] != "missing" and not isinstance(first["input"], dict) else ""
+        f", got {_short(first['input'])}"
+        if first["type"] != "missing" and not isinstance(first["input"], dict)
+        else ""
     )
     return f"field {field!r}: {first['msg']}{got}" if field else f"{first['msg']}{got}"
 
@@ -125,14 +131,19 @@ def conversation(value: object, field: str) -> tuple[Message, ...]:
 def turns(row: Fields, field: str) -> tuple[Message, ...]:
     """A prompt: a string is one user message, else a conversation that is not empty."""
     found = value(row, field)
-    messages = (make(Message, role="user", content=found),) if isinstance(found, str) else conversation(found, field)
+    messages = (
+        (make(Message, role="user", content=found),)
+        if isinstance(found, str)
+        else conversation(found, field)
+    )
     if not messages:
         raise _wrong(field, "at least one message", found)
     return messages
 
 
 def prompt(messages: tuple[Message, ...], row: Fields, *used: str) -> Prompt:
-    """A prompt whose row's other columns are kept: `id` and `reference` in their fields, the rest in `meta`."""
+    """A prompt whose row's other columns are kept: `id` and `reference` in their fields, the rest
+    in `meta`."""
     more = rest(row, *used)
     id = more.pop("id") if isinstance(more.get("id"), str) else ""
     reference = more.pop("reference") if isinstance(more.get("reference"), str) else None
@@ -156,11 +167,14 @@ def rest(row: Fields, *used: str) -> dict[str, Any]:
 
 def read_only(format: Format) -> DataError:
     """What a format raises that nobody needs written."""
-    return DataError(f"{_name(format)} is read only; write assay, or another format that can hold the records")
+    return DataError(
+        f"{_name(format)} is read only; write assay, or another format that can hold the records"
+    )
 
 
 def oriented(records: Iterable[Record]) -> Iterator[Record]:
-    """The same preferences with the chosen response first, as formats with a chosen and a rejected column want them."""
+    """The same preferences with the chosen response first, as formats with a chosen and a rejected
+    column want them."""
     for record in records:
         yield record.swap() if isinstance(record, Preference) and record.prefer == 0 else record
 
@@ -168,24 +182,36 @@ def oriented(records: Iterable[Record]) -> Iterator[Record]:
 def written(
     format: Format, records: Iterable[Record], kind: type[R], row_of: Callable[[R], dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """One row a record, each checked by reading it back: whatever a format cannot hold is refused, not dropped."""
+    """One row a record, each checked by reading it back: whatever a format cannot hold is refused,
+    not dropped."""
     for record in records:
         if type(record) is not kind:
-            raise DataError(f"{_name(format)} holds {kind.__name__} records, not {type(record).__name__}")
+            raise DataError(
+                f"{_name(format)} holds {kind.__name__} records, not {type(record).__name__}"
+            )
         row = row_of(record)
         try:
             back = tuple(format.read(row))
         except DataError as error:
             raise DataError(f"{_name(format)} cannot hold this record: {error}") from error
         if back != (record,):
-            lost = _difference(record.model_dump(), back[0].model_dump()) if len(back) == 1 else "the whole of it"
-            raise DataError(f"{_name(format)} cannot hold this record: reading it back would change {lost}")
+            lost = (
+                _difference(record.model_dump(), back[0].model_dump())
+                if len(back) == 1
+                else "the whole of it"
+            )
+            raise DataError(
+                f"{_name(format)} cannot hold this record: reading it back would change {lost}"
+            )
         yield row
 
 
 def shared(one: Sequence[T], other: Sequence[T]) -> int:
     """How many elements two sequences begin with alike."""
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
 
 
 def _difference(record: Any, back: Any, path: str = "") -> str:
@@ -203,7 +229,9 @@ def _difference(record: Any, back: Any, path: str = "") -> str:
 
 def _wrong(field: str, wanted: str, value: object) -> DataError:
     hint = (
-        " (-100 marks unsupervised steps elsewhere: drop them or use the assay format's null)" if value == -100 else ""
+        " (-100 marks unsupervised steps elsewhere: drop them or use the assay format's null)"
+        if value == -100
+        else ""
     )
     return DataError(f"field {field!r}: expected {wanted}, got {_short(value)}{hint}")
 

@@ -1,4 +1,5 @@
-"""Records in and out of files: sniff the format, read, refuse or set aside what is bad, write atomically."""
+"""Records in and out of files: sniff the format, read, refuse or set aside what is bad, write
+atomically."""
 
 import base64
 import gzip
@@ -55,15 +56,19 @@ def read(
 ) -> Iterator[Record]:
     """The records of a file, folder or hub data set, streamed.
 
-    The format is told from the first rows unless it is given, by name or as a value. A bad row stops the reading with a
-    `DataError` that lists every problem of the source, unless `set_aside` names a new file: then each bad row goes
-    there as {"where", "error", "raw"} (or "raw_base64", where it is not UTF-8 or very long), and the reading goes on.
+    The format is told from the first rows unless it is given, by name or as a value. A bad row
+    stops the reading with a `DataError` that lists every problem of the source, unless `set_aside`
+    names a new file: then each bad row goes there as {"where", "error", "raw"} (or "raw_base64",
+    where it is not UTF-8 or very long), and the reading goes on.
 
-    places: filled with the file and line of every record, by `id(record)`, for whoever keeps the records.
+    places: filled with the file and line of every record, by `id(record)`, for whoever keeps the
+    records.
     """
     counts = Counts() if counts is None else counts
     if set_aside is not None and set_aside.exists():
-        raise ConfigError(f"{set_aside} exists and may hold rows of an earlier run; move it or name another file")
+        raise ConfigError(
+            f"{set_aside} exists and may hold rows of an earlier run; move it or name another file"
+        )
     items = _placed(source, format, counts)
     for where, item in items:
         counts.rows += 1
@@ -108,15 +113,20 @@ def _placed(
             counts.formats.add(components.name_of(type(reader)).removeprefix("formats/"))
         for entry in entries:
             empty = False
-            yield entry.where, entry if isinstance(entry, Bad) else _records(cast(Format, reader), entry)
+            yield (
+                entry.where,
+                entry if isinstance(entry, Bad) else _records(cast(Format, reader), entry),
+            )
     if empty:
         raise DataError(
-            f"{source} holds no rows; give a file with one JSON object a line, or one of {', '.join(sources.SUFFIXES)}"
+            f"{source} holds no rows; give a file with one JSON object a line, or one of"
+            f" {', '.join(sources.SUFFIXES)}"
         )
 
 
 def put_aside(source: str | Path, why: Mapping[str, str], path: Path) -> int:
-    """Append rows to a file of bad ones, as `read` does; how many. why: what is wrong, by the row's place."""
+    """Append rows to a file of bad ones, as `read` does; how many. why: what is wrong, by the row's
+    place."""
     count = 0
     for entry in sources.rows(source):
         if isinstance(entry, Bad):
@@ -143,7 +153,8 @@ def _named(name: str) -> Format:
 def write(records: Iterable[Record], path: Path, format: str | Format = "assay") -> int:
     """Write records as rows of a format; returns how many. The whole file appears, or nothing.
 
-    The suffix tells the kind of file. Raises `DataError`, naming the record, when the format cannot hold it.
+    The suffix tells the kind of file. Raises `DataError`, naming the record, when the format cannot
+    hold it.
     """
     if not path.name.endswith(sources.SUFFIXES):
         raise ConfigError(f"{path} has no known suffix; there is {', '.join(sources.SUFFIXES)}")
@@ -154,7 +165,9 @@ def write(records: Iterable[Record], path: Path, format: str | Format = "assay")
             return _write_parquet(rows, file, path)
         if not path.name.endswith(".gz"):
             return _write_json(rows, file, array=path.suffix == ".json")
-        with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0) as packed:
+        with gzip.GzipFile(
+            filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0
+        ) as packed:
             return _write_json(rows, packed, array=path.name.endswith(".json.gz"))
 
 
@@ -183,7 +196,9 @@ def _sniff(name: str, rows: list[dict[str, Any]]) -> Format | None:
         problem, choice = "its format is ambiguous", f"give one of {', '.join(winners)}"
     else:
         return known[winners[0]]
-    raise DataError(f"{name}: {problem} from the columns {', '.join(map(str, rows[0]))}; {choice} (--format)")
+    raise DataError(
+        f"{name}: {problem} from the columns {', '.join(map(str, rows[0]))}; {choice} (--format)"
+    )
 
 
 def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad]) -> str:
@@ -204,7 +219,10 @@ def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad]) -> str:
     ]
     if hidden := bad - sum(count for _, count in problems.values()):
         lines.append(f"... and {hidden} more")
-    head = f"{source} has {bad} bad row{'s' * (bad > 1)}; repair, or set aside (--set-aside) to go on without"
+    head = (
+        f"{source} has {bad} bad row{'s' * (bad > 1)}; repair, or set aside (--set-aside) to go on"
+        " without"
+    )
     return "\n  ".join([head, *lines])
 
 
@@ -270,7 +288,9 @@ def _atomic(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def _write_json(rows: Iterable[dict[str, Any]], file: IO[bytes] | gzip.GzipFile, *, array: bool) -> int:
+def _write_json(
+    rows: Iterable[dict[str, Any]], file: IO[bytes] | gzip.GzipFile, *, array: bool
+) -> int:
     count = 0
     for count, row in enumerate(rows, 1):
         before = (b"[\n" if count == 1 else b",\n") if array else b""
@@ -285,12 +305,14 @@ def _json(row: dict[str, Any], number: int) -> str:
         return json.dumps(row, ensure_ascii=False, allow_nan=False)
     except (ValueError, TypeError) as error:
         raise DataError(
-            f"record {number} holds a value that JSON cannot ({error}); change it, or leave meta out"
+            f"record {number} holds a value that JSON cannot ({error}); change it, or leave"
+            " meta out"
         ) from error
 
 
 def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path) -> int:
-    """Row groups of one schema, each compared with what went in, for Arrow unifies types silently."""
+    """Row groups of one schema, each compared with what went in, for Arrow unifies types
+    silently."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -299,15 +321,21 @@ def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path) 
     count, writer, clean = 0, None, sources.without_nulls
     advice = "parquet needs one type a column and no empty objects; write .jsonl.gz"
     try:
-        while batch := [json.loads(_json(row, count + i)) for i, row in enumerate(islice(rows, BATCH), 1)]:
+        while batch := [
+            json.loads(_json(row, count + i)) for i, row in enumerate(islice(rows, BATCH), 1)
+        ]:
             table = pyarrow.Table.from_pylist(batch, schema=writer.schema if writer else None)
             if [clean(row) for row in table.to_pylist()] != batch:
-                raise DataError(f"rows {count + 1} to {count + len(batch)} would change in {path}: {advice}")
+                raise DataError(
+                    f"rows {count + 1} to {count + len(batch)} would change in {path}: {advice}"
+                )
             writer = writer or parquet.ParquetWriter(file, table.schema)
             writer.write_table(table)
             count += len(batch)
     except pyarrow.ArrowException as error:
-        raise DataError(f"rows from {count + 1} on do not fit {path} ({error}): {advice}") from error
+        raise DataError(
+            f"rows from {count + 1} on do not fit {path} ({error}): {advice}"
+        ) from error
     finally:
         if writer:
             writer.close()

@@ -1,7 +1,8 @@
 """From bytes to JSON objects, one at a time: the good ones, and what was wrong with the others.
 
-A stream that breaks (a cut gzip file, a line without an end) gives all that came before the break as rows, and the
-rest, whole, as one bad row. Memory is bounded by `LIMIT` whatever the input: what is longer goes to a temporary file.
+A stream that breaks (a cut gzip file, a line without an end) gives all that came before the break
+as rows, and the rest, whole, as one bad row. Memory is bounded by `LIMIT` whatever the input: what
+is longer goes to a temporary file.
 """
 
 import codecs
@@ -42,12 +43,17 @@ class Row:
     def bad(self, error: str) -> "Bad":
         """This row as a bad one."""
         raw = json.dumps(self.value, default=repr) if self.raw is None else self.raw
-        return Bad(self.where, error, io.BytesIO(raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw))
+        return Bad(
+            self.where,
+            error,
+            io.BytesIO(raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A row that cannot be used, why, and all its bytes. Close `raw` when done: it may be a file on disk."""
+    """A row that cannot be used, why, and all its bytes. Close `raw` when done: it may be a file on
+    disk."""
 
     where: str
     error: str
@@ -59,7 +65,9 @@ class _NotFinite(ValueError):
 
 
 def _constant(name: str) -> Any:
-    raise _NotFinite(f"{name} is not a number in JSON; drop the row or give null where that is allowed")
+    raise _NotFinite(
+        f"{name} is not a number in JSON; drop the row or give null where that is allowed"
+    )
 
 
 STRICT = json.JSONDecoder(parse_constant=_constant)
@@ -92,7 +100,11 @@ def json_array(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
         raw = text.buffer[text.position : end]
         text.position = end
         error = error or _trouble(raw, value) or (TOO_LONG if len(raw) > LIMIT else None)
-        yield Bad(where, error, io.BytesIO(raw.encode("utf-8", "surrogateescape"))) if error else Row(value, where, raw)
+        yield (
+            Bad(where, error, io.BytesIO(raw.encode("utf-8", "surrogateescape")))
+            if error
+            else Row(value, where, raw)
+        )
     if text.position >= len(text.buffer):
         problem = text.damage or "the array has no end: the file is cut short"
         yield Bad(f"{name}[{index + 1}]", problem, io.BytesIO())
@@ -111,7 +123,8 @@ def json_whole(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
             size += len(chunk)
             if size > WHOLE_LIMIT:
                 raise DataError(
-                    f"{name} is one JSON object of over {WHOLE_LIMIT >> 20} MiB; give it as .jsonl, one row a line"
+                    f"{name} is one JSON object of over {WHOLE_LIMIT >> 20} MiB; give it as .jsonl,"
+                    " one row a line"
                 )
     except DAMAGE as error:
         yield Bad(name, reason(error), io.BytesIO(b"".join(kept)))
@@ -147,7 +160,10 @@ def _row(line: bytes, where: str) -> Row | Bad:
         text = line.decode()
         value = STRICT.decode(text)
     except UnicodeDecodeError as error:
-        problem = f"not UTF-8 (byte {error.object[error.start]:#04x} at byte {error.start + 1}); save the file as UTF-8"
+        problem = (
+            f"not UTF-8 (byte {error.object[error.start]:#04x} at byte {error.start + 1}); save the"
+            " file as UTF-8"
+        )
     except json.JSONDecodeError as error:
         problem = _syntax(error)
     except RecursionError:
@@ -194,7 +210,8 @@ def _kind(value: Any) -> str:
 
 
 def _split(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, str] | tuple[IO[bytes], str]]:
-    """Lines without their ends; a line over the limit, or cut by damage, as a file and the reason."""
+    """Lines without their ends; a line over the limit, or cut by damage, as a file and the
+    reason."""
     held = _spool()
     try:
         for chunk in chunks:
@@ -231,7 +248,8 @@ def _taken(held: IO[bytes]) -> tuple[bytes, str] | tuple[IO[bytes], str]:
 
 
 class _Text:
-    """A stream of bytes as a sliding window of text, in which bytes that are not UTF-8 survive as lone surrogates."""
+    """A stream of bytes as a sliding window of text, in which bytes that are not UTF-8 survive as
+    lone surrogates."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self.buffer = ""
@@ -241,7 +259,8 @@ class _Text:
         self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
 
     def more(self) -> bool:
-        """Read on, dropping what lies behind; each call doubles the window, so that retrying costs little."""
+        """Read on, dropping what lies behind; each call doubles the window, so that retrying costs
+        little."""
         self.buffer, self.position = self.buffer[self.position :], 0
         pieces, size = [self.buffer], len(self.buffer)
         while size < max(2 * len(self.buffer), 1):
@@ -300,7 +319,9 @@ def _element(text: _Text) -> tuple[Any, int | None, str | None]:
             return None, None, "nested too deeply"
         except ValueError as error:
             return None, None, _number(error)
-        if len(text.buffer) - text.position > 4 * LIMIT:  # so far on, a long row is told from a broken one
+        if (
+            len(text.buffer) - text.position > 4 * LIMIT
+        ):  # so far on, a long row is told from a broken one
             return None, None, f"{problem}, or the row is longer than {4 * LIMIT >> 20} MiB"
         if not text.more():
             return None, None, text.damage or problem

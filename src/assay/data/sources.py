@@ -27,9 +27,10 @@ def rows(source: str | Path) -> Iterator[Row | Bad]:
 def parts(source: str | Path) -> list[tuple[str, Iterator[Row | Bad]]]:
     """Name and rows of each file that a source consists of.
 
-    A source is a file (`SUFFIXES`), a folder (all its data files, sorted), or a data set of the hub: `hf:owner/name`,
-    `hf:owner/name?config=main&split=test`, or `owner/name` where no such path exists. Raises `DataError` when there
-    is no such thing, `ConfigError` when the hub does not give it, `MissingExtra` for an absent reader.
+    A source is a file (`SUFFIXES`), a folder (all its data files, sorted), or a data set of the
+    hub: `hf:owner/name`, `hf:owner/name?config=main&split=test`, or `owner/name` where no such path
+    exists. Raises `DataError` when there is no such thing, `ConfigError` when the hub does not give
+    it, `MissingExtra` for an absent reader.
     """
     path = Path(source)
     name = str(source)
@@ -42,9 +43,15 @@ def parts(source: str | Path) -> list[tuple[str, Iterator[Row | Bad]]]:
         return [(str(p), _file(p)) for p in found]
     if path.is_file():
         return [(name, _file(path))]
-    if isinstance(source, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.endswith(SUFFIXES):
+    if (
+        isinstance(source, str)
+        and re.fullmatch(r"[\w.-]+/[\w.-]+", name)
+        and not name.endswith(SUFFIXES)
+    ):
         return [(name, _hub(f"hf:{name}"))]
-    raise DataError(f"{name} does not exist; give a file, a folder, or hf:owner/name for a data set of the hub")
+    raise DataError(
+        f"{name} does not exist; give a file, a folder, or hf:owner/name for a data set of the hub"
+    )
 
 
 def _is_data(path: Path, root: Path) -> bool:
@@ -111,7 +118,8 @@ def _parquet(path: Path) -> Iterator[Row | Bad]:
 
 
 def without_nulls(value: Any) -> Any:
-    """Parquet fills absent fields with nulls: an absent and a null field are the same there. Lists keep their nulls."""
+    """Parquet fills absent fields with nulls: an absent and a null field are the same there. Lists
+    keep their nulls."""
     if isinstance(value, dict):
         return {k: without_nulls(v) for k, v in value.items() if v is not None}
     if isinstance(value, list):
@@ -124,7 +132,9 @@ def _hub(name: str) -> Iterator[Row | Bad]:
     address, _, query = name.removeprefix("hf:").partition("?")
     options = {key: values[-1] for key, values in parse_qs(query).items()}
     if unknown := options.keys() - {"config", "split"}:
-        raise ConfigError(f"{name}: no option is called {', '.join(sorted(unknown))}; there is config and split")
+        raise ConfigError(
+            f"{name}: no option is called {', '.join(sorted(unknown))}; there is config and split"
+        )
     try:
         import datasets
     except ImportError as error:
@@ -135,8 +145,10 @@ def _hub(name: str) -> Iterator[Row | Bad]:
         )
         for index, value in enumerate(found):
             yield Row(dict(value), f"{name}[{index}]")
-    except Exception as error:  # the hub's client raises dozens of kinds, its own and its HTTP library's
+    except (
+        Exception
+    ) as error:  # the hub's client raises dozens of kinds, its own and its HTTP library's
         raise ConfigError(
-            f"{name} cannot be read from the hub ({type(error).__name__}: {error}); check its name, config and split, "
-            "and the network; or download it and give the file"
+            f"{name} cannot be read from the hub ({type(error).__name__}: {error}); check its name,"
+            " config and split, and the network; or download it and give the file"
         ) from error

@@ -1,9 +1,9 @@
 """Cut a response into steps, by a policy that has a name.
 
-What a step is decides what a process model learns, so nothing is guessed: each policy is a value whose fields are its
-settings. A policy says where steps end; the text between two ends is a step, whatever it holds, so that steps always
-join to the text exactly. White space goes with the step before it, and what is nothing but white space is not a step of
-its own.
+What a step is decides what a process model learns, so nothing is guessed: each policy is a value
+whose fields are its settings. A policy says where steps end; the text between two ends is a step,
+whatever it holds, so that steps always join to the text exactly. White space goes with the step
+before it, and what is nothing but white space is not a step of its own.
 """
 
 import re
@@ -74,22 +74,30 @@ class Numbered:
         # Without marks before or after it ("Step 1 gives 3, so") it is a sentence.
         named = rf"{re.escape(self.word)}[ \t]+\d+"
         heading = (
-            rf"^[ \t>]*(?:#+[ \t]*[*_]*{named}\b|(?:[-*][ \t]+)?[*_]*{named}(?:[*_]+|[ \t]*(?:[:)–—-]|\.(?!\d)|\r?$)))"
+            rf"^[ \t>]*(?:#+[ \t]*[*_]*{named}\b|(?:[-*][ \t]+)?[*_]*{named}(?:[*_]+|["
+            r" \t]*(?:[:)–—-]|\.(?!\d)|\r?$)))"
         )
-        return _cut(text, [m.start() for m in re.finditer(heading, text, re.MULTILINE | re.IGNORECASE)])
+        return _cut(
+            text, [m.start() for m in re.finditer(heading, text, re.MULTILINE | re.IGNORECASE)]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """A step ends with its sentence or its line. Numbers such as 3.14 or "1. " and common abbreviations end none."""
+    """A step ends with its sentence or its line. Numbers such as 3.14 or "1. " and common
+    abbreviations end none."""
 
     def __call__(self, text: str) -> tuple[str, ...]:
         """Sentences, each with the white space after it."""
         ends = [m.end() for m in re.finditer(r"\n+", text)]
         for stop in re.finditer(r"(?<![.!?])[.!?]+(?:[\"')\]$]|\\[)\]])*\s+", text):
-            # What stands before it in its line, as far as an abbreviation or an initial's name may reach.
+            # What stands before it in its line, as far as an abbreviation or an initial's name may
+            # reach.
             line = text[max(0, stop.start() - _REACH) : stop.start()].rpartition("\n")[2]
-            if not (stop.group().startswith(".") and _ends_no_sentence(line, text[stop.end() : stop.end() + 1])):
+            if not (
+                stop.group().startswith(".")
+                and _ends_no_sentence(line, text[stop.end() : stop.end() + 1])
+            ):
                 ends.append(stop.end())
         return _cut(text, ends)
 
@@ -124,7 +132,8 @@ class Pattern:
             raise ConfigError(f"{self.pattern!r} is not a regular expression: {error}") from error
 
     def __call__(self, text: str) -> tuple[str, ...]:
-        """What stands between matches, each match at the end of its step, or at the beginning of the next."""
+        """What stands between matches, each match at the end of its step, or at the beginning of
+        the next."""
         found = [m.span() for m in re.finditer(self.pattern, text) if m.group()]
         return _cut(text, [start if self.begins else end for start, end in found])
 
@@ -148,11 +157,13 @@ class Words:
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """A step is a fixed number of a tokenizer's tokens; not under a name, for it holds a tokenizer."""
+    """A step is a fixed number of a tokenizer's tokens; not under a name, for it holds a
+    tokenizer."""
 
     starts: Callable[[str], Sequence[int]]
-    """Where each token of a text begins, in characters. With a fast tokenizer of transformers: `lambda text: [start for
-    start, _ in tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]]`."""
+    """Where each token of a text begins, in characters. With a fast tokenizer of transformers:
+    `lambda text: [start for start, _ in tokenizer(text, add_special_tokens=False,
+    return_offsets_mapping=True)["offset_mapping"]]`."""
     count: int = 64
     """Tokens a step."""
 
@@ -201,7 +212,9 @@ def report(responses: Iterable[Response]) -> SplitReport:
         if response.text:
             counts.append(len(response.steps))
             longest = max(longest, *map(len, response.steps))
-    quantiles = np.quantile(counts or [0], [0, 0.25, 0.5, 0.75, 1], method="nearest").astype(int).tolist()
+    quantiles = (
+        np.quantile(counts or [0], [0, 0.25, 0.5, 0.75, 1], method="nearest").astype(int).tolist()
+    )
     return SplitReport(
         responses=len(counts),
         one_step=counts.count(1),
@@ -212,15 +225,29 @@ def report(responses: Iterable[Response]) -> SplitReport:
 
 
 def resplit(response: Response, split: Callable[[str], Sequence[str]]) -> Response:
-    """The same text in other steps. A response without text, or one that is `AlreadySplit`, stays as it is."""
+    """The same text in other steps. A response without text, or one that is `AlreadySplit`, stays
+    as it is."""
     if isinstance(split, AlreadySplit) or not response.text:
         return response
     return response.model_copy(update={"steps": tuple(split(response.text))})
 
 
 _ABBREVIATIONS = {
-    "approx", "cf", "dr", "e.g", "i.e", "mr", "mrs", "ms", "prof", "resp", "s.t", "viz", "vs", "w.r.t",
-}  # fmt: skip
+    "approx",
+    "cf",
+    "dr",
+    "e.g",
+    "i.e",
+    "mr",
+    "mrs",
+    "ms",
+    "prof",
+    "resp",
+    "s.t",
+    "viz",
+    "vs",
+    "w.r.t",
+}
 """Words whose point ends no sentence."""
 _BEFORE_NUMBER = {
     "ch",
@@ -246,14 +273,17 @@ _BEFORE_LOWER = {"a.m", "al", "etc", "p.m", "u.k", "u.s"}
 _REACH = 48
 """Characters looked at before a point."""
 _INITIAL = re.compile(r"(?:^|(?:^|\s)[A-Z][\w.]*\s+)[A-Z]$")
-"""A capital on its own that begins the line or follows a name: "George W", but not "the line meets C"."""
+"""A capital on its own that begins the line or follows a name: "George W", but not "the line meets
+C"."""
 
 _MARK = re.compile(r"\\\\|\\\$|(\\\[)|(\\\])|(\$)|\\(begin|end)\{([^{}\n]*)\}")
-"""What opens or closes mathematics. A row's break (two backslashes) or an escaped dollar is read over."""
+"""What opens or closes mathematics. A row's break (two backslashes) or an escaped dollar is read
+over."""
 
 
 def _ends_no_sentence(line: str, after: str) -> bool:
-    """Whether a point after this line, and before this character, belongs to a number, an abbreviation or a name."""
+    """Whether a point after this line, and before this character, belongs to a number, an
+    abbreviation or a name."""
     word = "" if line[-1:].isspace() else (line.split() or [""])[-1].lstrip("(\"'[")
     name = word.lower()
     return (
@@ -271,7 +301,8 @@ def _blank_lines(text: str) -> list[int]:
 
 
 def _displays(text: str) -> list[tuple[int, int]]:
-    r"""Spans of \[...\], $$...$$ and environments that close; they may lie within each other. One pass."""
+    r"""Spans of \[...\], $$...$$ and environments that close; they may lie within each other. One
+    pass."""
     spans: list[tuple[int, int]] = []
     opened: list[tuple[str, int]] = []
     depth: Counter[str] = Counter()
@@ -309,13 +340,15 @@ _INLINE = re.compile(r"(?:[^$\\\n]|\\.|\n(?![^\S\n]*\n))*\$")
 
 
 def _end_of_inline(text: str, start: int) -> int:
-    """Where mathematics within a line of text, opened before `start`, ends; `start` where it does not: a price."""
+    """Where mathematics within a line of text, opened before `start`, ends; `start` where it does
+    not: a price."""
     found = _INLINE.match(text, start)
     return found.end() if found else start
 
 
 def _cut(text: str, ends: Iterable[int]) -> tuple[str, ...]:
-    """The text cut at these places; pieces of white space alone join the step before, or the first one after."""
+    """The text cut at these places; pieces of white space alone join the step before, or the first
+    one after."""
     if not text:
         return ()
     places = sorted({0, len(text), *ends})

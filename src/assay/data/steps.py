@@ -8,12 +8,13 @@ from assay.errors import DataError
 __all__ = ["Neutral", "first_error", "joined", "parted", "rating"]
 
 Neutral = Literal["positive", "negative", "ignore", "half"]
-"""What becomes of a neutral rating (right, but no progress): 1, 0, not supervised, or 1/2: a class of its own to
-the loss `step-ordinal`."""
+"""What becomes of a neutral rating (right, but no progress): 1, 0, not supervised, or 1/2: a class
+of its own to the loss `step-ordinal`."""
 
 
 def joined(texts: Sequence[str], separator: str = "\n") -> tuple[str, ...]:
-    """Texts that stand alone as steps whose concatenation is a text: all but the last end in the separator."""
+    """Texts that stand alone as steps whose concatenation is a text: all but the last end in the
+    separator."""
     if not texts:
         raise DataError("the row has no steps")
     return (*(text + separator for text in texts[:-1]), *texts[-1:])

@@ -1,7 +1,7 @@
 """Iterate, in plain synchronous code, over what a coroutine hands over.
 
-The coroutine runs on an event loop of its own, in a thread of its own: a caller may be inside a running loop (a
-notebook, a server), where a second one could not be started.
+The coroutine runs on an event loop of its own, in a thread of its own: a caller may be inside a
+running loop (a notebook, a server), where a second one could not be started.
 """
 
 import asyncio
@@ -22,9 +22,11 @@ class _End:
 
 
 def iterate(produce: Callable[[Callable[[T], None]], Coroutine[Any, Any, None]]) -> Iterator[T]:
-    """The items that `produce` gives to the function it is called with, each as soon as it is there.
+    """The items that `produce` gives to the function it is called with, each as soon as it is
+    there.
 
-    Raises what `produce` raises, after the items before. Closing the iterator cancels `produce` and waits for its end.
+    Raises what `produce` raises, after the items before. Closing the iterator cancels `produce` and
+    waits for its end.
     """
     items: SimpleQueue[T | _End] = SimpleQueue()
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()

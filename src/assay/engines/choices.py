@@ -23,7 +23,8 @@ class Choice:
     text: str
     finished: bool
     tokens: int | None
-    """Tokens written for it; of several choices in one answer, its share of their sum by length of text."""
+    """Tokens written for it; of several choices in one answer, its share of their sum by length of
+    text."""
 
 
 def choices(
@@ -31,9 +32,10 @@ def choices(
 ) -> list[Choice | Unscored]:
     """The choices of an answer, 1 to `count`, in order; `Unscored` where one will never do.
 
-    stop: texts that were to end a sample; one that did becomes part of its text. keeps_stop: it is there already.
-    head: what every text begins with that was not written for it; it is taken off. Raises `DataError` where the answer
-    is not of its form.
+    stop: texts that were to end a sample; one that did becomes part of its text. keeps_stop: it is
+    there already.
+    head: what every text begins with that was not written for it; it is taken off. Raises
+    `DataError` where the answer is not of its form.
     """
     found = payload.get("choices") if isinstance(payload, Mapping) else None
     if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
@@ -48,11 +50,15 @@ def choices(
     total = usage.get("completion_tokens") if isinstance(usage, Mapping) else None
     if isinstance(total, int) and total >= 0:
         tokens = shares(total, [len(text or "") for text in texts])
-    return [_choice(one, text, share, stop, keeps_stop) for one, text, share in zip(found, texts, tokens, strict=True)]
+    return [
+        _choice(one, text, share, stop, keeps_stop)
+        for one, text, share in zip(found, texts, tokens, strict=True)
+    ]
 
 
 def shares(total: int, weights: Sequence[int]) -> list[int]:
-    """Whole numbers in proportion to the weights (evenly, where all are 0) that add up to the total."""
+    """Whole numbers in proportion to the weights (evenly, where all are 0) that add up to the
+    total."""
     weights = weights if any(weights) else [1] * len(weights)
     whole = sum(weights)
     parts = [total * weight // whole for weight in weights]
@@ -81,7 +87,11 @@ def _text(choice: Mapping[str, Any], head: str) -> str | None:
 
 
 def _choice(
-    choice: Mapping[str, Any], text: str | None, tokens: int | None, stop: Sequence[str], keeps_stop: bool
+    choice: Mapping[str, Any],
+    text: str | None,
+    tokens: int | None,
+    stop: Sequence[str],
+    keeps_stop: bool,
 ) -> Choice | Unscored:
     reason = choice.get("finish_reason")
     if not isinstance(reason, str) or reason in BROKEN_OFF:
@@ -104,8 +114,8 @@ def _choice(
 def _stop_that_hit(choice: Mapping[str, Any], stop: Sequence[str]) -> str | Unscored:
     """The stop that ended a text and was taken off it; "" where the model ended it by itself.
 
-    vLLM tells it in stop_reason and SGLang in matched_stop: the stop, or else the end token or nothing. Of others it
-    is not known; where there was but one stop, it is taken to be that.
+    vLLM tells it in stop_reason and SGLang in matched_stop: the stop, or else the end token or
+    nothing. Of others it is not known; where there was but one stop, it is taken to be that.
     """
     for name in ("stop_reason", "matched_stop"):
         if name in choice:
@@ -113,4 +123,6 @@ def _stop_that_hit(choice: Mapping[str, Any], stop: Sequence[str]) -> str | Unsc
             return said if isinstance(said, str) and said in stop else ""
     if len(stop) == 1:
         return stop[0]
-    return Unscored(reason="the server does not tell which of several stops ended a sample; give one stop")
+    return Unscored(
+        reason="the server does not tell which of several stops ended a sample; give one stop"
+    )

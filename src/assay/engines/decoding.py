@@ -16,7 +16,8 @@ from assay.protocols import Sampling
 __all__ = ["Grammar", "Written", "choose", "decode"]
 
 Grammar = Callable[[Tensor, Tensor], Tensor]
-"""(B, T) ids so far and (B, V) scores of the next token -> scores: a transformers `LogitsProcessor` is one."""
+"""(B, T) ids so far and (B, V) scores of the next token -> scores: a transformers `LogitsProcessor`
+is one."""
 
 BLOCK = 256
 """Tokens of the vocabulary that are summed before any is looked at."""
@@ -48,9 +49,11 @@ def decode(
 ) -> list[Written]:
     """B samples of at most L = `sampling.max_tokens` tokens.
 
-    prompt_B: index of each sample's prompt. noise_B_L: uniform numbers, one a token. ends: tokens that end a sample.
-    stopped: whether sample b ends with these new tokens, asked after each of them. memory: keeps every sample and its
-    prompt as the sample leaves the batch, but for its last token, which is never run.
+    prompt_B: index of each sample's prompt. noise_B_L: uniform numbers, one a token. ends: tokens
+    that end a sample.
+    stopped: whether sample b ends with these new tokens, asked after each of them. memory: keeps
+    every sample and its prompt as the sample leaves the batch, but for its last token, which is
+    never run.
     """
     device = prefilled.mask_P_T.device
     rows, limit = len(prompt_B), sampling.max_tokens
@@ -74,7 +77,9 @@ def decode(
         tokens_B_L[live, t], logprobs_B_L[live, t] = token_B, logprob_B.double()
         ended = torch.isin(token_B, end_tokens) | (t + 1 == limit)
         if stopped is not None:
-            texts = zip(live.tolist(), tokens_B_L[live, : t + 1].tolist(), ended.tolist(), strict=True)
+            texts = zip(
+                live.tolist(), tokens_B_L[live, : t + 1].tolist(), ended.tolist(), strict=True
+            )
             ended = torch.tensor([end or stopped(b, ids) for b, ids, end in texts], device=device)
         if ended.any():
             leaving = live[ended]
@@ -86,7 +91,9 @@ def decode(
             kept = _kept(ended)
             if not len(kept):
                 break
-            live, token_B, mask_B_T, position_B = (x[kept] for x in (live, token_B, mask_B_T, position_B))
+            live, token_B, mask_B_T, position_B = (
+                x[kept] for x in (live, token_B, mask_B_T, position_B)
+            )
             cache.batch_select_indices(kept)
         out = model(
             input_ids=token_B[:, None],
@@ -101,7 +108,8 @@ def decode(
 
 
 def _kept(ended_B: Tensor) -> Tensor:
-    """Rows that go on: in their places, but that the last ones fill the places of those that ended."""
+    """Rows that go on: in their places, but that the last ones fill the places of those that
+    ended."""
     count = int((~ended_B).sum())
     kept = torch.arange(count, device=ended_B.device)
     kept[ended_B[:count]] = torch.nonzero(~ended_B[count:]).squeeze(-1) + count
@@ -109,12 +117,17 @@ def _kept(ended_B: Tensor) -> Tensor:
 
 
 def choose(scores_B_V: Tensor, noise_B: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
-    """The next token of each row and its log-probability, before top-p and after temperature (as it is at 0).
+    """The next token of each row and its log-probability, before top-p and after temperature (as it
+    is at 0).
 
-    The token is the greedy one, or the one at which the tokens' cumulative probability passes the row's noise.
+    The token is the greedy one, or the one at which the tokens' cumulative probability passes the
+    row's noise.
     """
     if not scores_B_V.amax(-1).isfinite().all():
-        raise ConfigError("no token may come next: the grammar masks them all, or the model's scores are not numbers")
+        raise ConfigError(
+            "no token may come next: the grammar masks them all, or the model's scores are not"
+            " numbers"
+        )
     if scores_B_V.dtype.itemsize < 4:
         scores_B_V = scores_B_V.float()
     if sampling.temperature == 0:
@@ -122,17 +135,21 @@ def choose(scores_B_V: Tensor, noise_B: Tensor, sampling: Sampling) -> tuple[Ten
         best = scores_B_V.gather(-1, token_B[:, None]).squeeze(-1)
         return token_B, best - scores_B_V.logsumexp(-1)
     if sampling.temperature != 1:
-        # Divided by a tiny temperature, scores overflow; with the largest at 0, it stays the largest.
+        # Divided by a tiny temperature, scores overflow; with the largest at 0, it stays the
+        # largest.
         scores_B_V = (scores_B_V - scores_B_V.amax(-1, keepdim=True)) / sampling.temperature
     weights = probabilities = scores_B_V.softmax(-1)
     if sampling.top_p < 1:
-        weights = probabilities.where(probabilities >= _threshold(probabilities, sampling.top_p), 0.0)
+        weights = probabilities.where(
+            probabilities >= _threshold(probabilities, sampling.top_p), 0.0
+        )
     token_B = _passes(weights, noise_B)
     return token_B, probabilities.gather(-1, token_B[:, None]).squeeze(-1).log()
 
 
 def _threshold(probabilities_B_V: Tensor, top_p: float, count: int = LIKELY) -> Tensor:
-    """The least probability that stays, (B, 1): of the token at which those more likely make up the share.
+    """The least probability that stays, (B, 1): of the token at which those more likely make up the
+    share.
 
     Tokens as likely as that one stay too, so that the order of equals decides nothing.
     """
@@ -161,7 +178,8 @@ def _passes(weights_B_V: Tensor, noise_B: Tensor) -> Tensor:
 
 
 def _pass(weights_B_N: Tensor, noise_B: Tensor) -> tuple[Tensor, Tensor]:
-    """Index at which the cumulative weight passes `noise` of the total, and how far into its weight, in [0, 1]."""
+    """Index at which the cumulative weight passes `noise` of the total, and how far into its
+    weight, in [0, 1]."""
     cumulative = weights_B_N.cumsum(-1, dtype=torch.float64)
     total = cumulative[:, -1:]
     # Rounded up to the total, a point would lie behind every weight.

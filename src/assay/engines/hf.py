@@ -1,11 +1,13 @@
 """Generate with a Hugging Face causal LM in this process, token by token.
 
-What prompts begin with in common is run once (`prefill`), and the samples of all of them are written in one batch,
-which finished samples leave (`decoding`). What was read and written is remembered (`memory`): a prefix that extends it,
-as a search's do, costs its new tokens only. The randomness of a sample is a function of the seed, its prefix and its
-number alone, so what a call returns does not depend on how it is batched, on what else is asked in it or on what is
-remembered, but for the rounding of batched arithmetic. The prompt's ids come from the same `Encoder` that reward models
-read with, so policy and reward model see one layout. Left out: models on several devices.
+What prompts begin with in common is run once (`prefill`), and the samples of all of them are
+written in one batch, which finished samples leave (`decoding`). What was read and written is
+remembered (`memory`): a prefix that extends it, as a search's do, costs its new tokens only. The
+randomness of a sample is a function of the seed, its prefix and its number alone, so what a call
+returns does not depend on how it is batched, on what else is asked in it or on what is remembered,
+but for the rounding of batched arithmetic. The prompt's ids come from the same `Encoder` that
+reward models read with, so policy and reward model see one layout. Left out: models on several
+devices.
 """
 
 import bisect
@@ -49,8 +51,8 @@ class Sample:
     ids: tuple[int, ...]
     """New tokens as the model wrote them: the end token included, nothing cut off after a stop."""
     logprobs: tuple[float, ...]
-    """Of each new token, under the policy at the sampling temperature (as it is at 0), within the grammar, before
-    top-p."""
+    """Of each new token, under the policy at the sampling temperature (as it is at 0), within the
+    grammar, before top-p."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,11 @@ class _Row:
 class HuggingFace:
     """A `Generator` on a causal LM and its tokenizer.
 
-    layout: how prompts become tokens; steps must stand in it as they are written. split: cuts what was generated into
-    steps. grammar: masks the next token. rows: samples decoded together at most; tokens: that these may hold in memory.
-    remember: tokens whose keys and values are kept for later calls, where the model's attention allows it; they are
-    forgotten when the model changes, unless it is by a forward hook.
+    layout: how prompts become tokens; steps must stand in it as they are written. split: cuts what
+    was generated into steps. grammar: masks the next token. rows: samples decoded together at most;
+    tokens: that these may hold in memory.
+    remember: tokens whose keys and values are kept for later calls, where the model's attention
+    allows it; they are forgotten when the model changes, unless it is by a forward hook.
     """
 
     def __init__(
@@ -107,20 +110,30 @@ class HuggingFace:
 
     @property
     def fingerprint(self) -> str:
-        """Name by all that a sample depends on beside prefix and sampling; how many are decoded together is not."""
+        """Name by all that a sample depends on beside prefix and sampling; how many are decoded
+        together is not."""
         encoder = self.encoder
-        return fingerprint((self.model, encoder.tokenizer, encoder.layout, self.split, self.grammar, self.ends))
+        return fingerprint(
+            (self.model, encoder.tokenizer, encoder.layout, self.split, self.grammar, self.ends)
+        )
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
-        """`sampling.n` responses a prefix. One that reaches `max_tokens` or a stop without an end is not finished.
+        """`sampling.n` responses a prefix. One that reaches `max_tokens` or a stop without an end
+        is not finished.
 
-        A prefix given k times in one call gets k times n different samples. Raises `ConfigError` where a prefix and
-        `max_tokens` exceed the layout's `max_length`, or where nothing could follow a token.
+        A prefix given k times in one call gets k times n different samples. Raises `ConfigError`
+        where a prefix and `max_tokens` exceed the layout's `max_length`, or where nothing could
+        follow a token.
         """
-        return [[sample.response for sample in samples] for samples in self.sample(prefixes, sampling)]
+        return [
+            [sample.response for sample in samples] for samples in self.sample(prefixes, sampling)
+        ]
 
-    def stream(self, prefixes: Sequence[Prefix], sampling: Sampling) -> Iterator[tuple[int, list[Response] | Unscored]]:
-        """What `generate` does, each prefix as soon as its samples are there; one that does not fit is `Unscored`."""
+    def stream(
+        self, prefixes: Sequence[Prefix], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Response] | Unscored]]:
+        """What `generate` does, each prefix as soon as its samples are there; one that does not fit
+        is `Unscored`."""
         prompts = self._encode(prefixes)
         most = self.encoder.layout.max_length - sampling.max_tokens
         refused = {
@@ -135,7 +148,9 @@ class HuggingFace:
         for i, reason in sorted(refused.items()):
             yield i, Unscored(reason=reason)
         found: dict[int, list[Response]] = defaultdict(list)
-        for k, sample in self._samples([prefixes[i] for i in fit], [prompts[i] for i in fit], sampling):
+        for k, sample in self._samples(
+            [prefixes[i] for i in fit], [prompts[i] for i in fit], sampling
+        ):
             found[k].append(sample.response)
             if len(found[k]) == sampling.n:
                 yield fit[k], [*found.pop(k)]
@@ -146,8 +161,8 @@ class HuggingFace:
         longest = max(map(len, prompts), default=0) + sampling.max_tokens
         if longest > self.encoder.layout.max_length:
             raise ConfigError(
-                f"the longest prefix and max_tokens make {longest} tokens, above the layout's max_length "
-                f"{self.encoder.layout.max_length}; raise it or ask for fewer"
+                f"the longest prefix and max_tokens make {longest} tokens, above the layout's"
+                f" max_length {self.encoder.layout.max_length}; raise it or ask for fewer"
             )
         for ids in prompts:
             if reason := self._turns(len(ids), sampling.max_tokens):
@@ -158,8 +173,8 @@ class HuggingFace:
         return samples
 
     def step_ends(self, sample: Sample) -> list[int]:
-        """Index among the sample's new tokens of each new step's last one: the token with which the step's text is
-        whole. What ends the response belongs to the last step."""
+        """Index among the sample's new tokens of each new step's last one: the token with which the
+        step's text is whole. What ends the response belongs to the last step."""
         decoded = [self._piece(token) for token in sample.ids]
         lengths = list(itertools.accumulate(map(len, decoded)))
         text = self._text(sample.prefix_ids, [*sample.ids])
@@ -174,7 +189,8 @@ class HuggingFace:
             if alone:
                 k = bisect.bisect_left(lengths, end)
             else:
-                # Characters of several tokens: only what all tokens so far say together tells whether they are there.
+                # Characters of several tokens: only what all tokens so far say together tells
+                # whether they are there.
                 k = bisect.bisect_left(range(last + 1), True, key=partial(whole, end=end))
             ends.append(min(k, last))
         return [*ends, last] if steps else []
@@ -185,13 +201,16 @@ class HuggingFace:
         return self._pieces[token]
 
     def _encode(self, prefixes: Sequence[Prefix]) -> list[tuple[int, ...]]:
-        items = [(prefix.prompt, Response(steps=prefix.steps, finished=False)) for prefix in prefixes]
+        items = [
+            (prefix.prompt, Response(steps=prefix.steps, finished=False)) for prefix in prefixes
+        ]
         return [sequence.ids for sequence in self.encoder.encode(items)]
 
     def _samples(
         self, prefixes: Sequence[Prefix], prompts: Sequence[tuple[int, ...]], sampling: Sampling
     ) -> Iterator[tuple[int, Sample]]:
-        """Every sample with the index of its prefix, batch by batch; each prefix's in their order."""
+        """Every sample with the index of its prefix, batch by batch; each prefix's in their
+        order."""
         if self._memory is not None:
             self._memory.begin()
         for batch in self._batches(_rows(prefixes, prompts, sampling.n), prompts, sampling):
@@ -201,16 +220,16 @@ class HuggingFace:
                 yield i, Sample(response, prompts[i], tuple(written.ids), tuple(written.logprobs))
 
     def _turns(self, length: int, max_tokens: int) -> str | None:
-        """Why a prefix of so many tokens cannot be continued: the rotary embeddings would change on the way, and keys
-        that were made before would not fit those made after."""
+        """Why a prefix of so many tokens cannot be continued: the rotary embeddings would change on
+        the way, and keys that were made before would not fit those made after."""
         # The last token is not run.
         first, last = (rotary.span(self.model, n) for n in (length, length + max_tokens - 1))
         if first == last:
             return None
         return (
-            f"{length} tokens and {max_tokens} new ones go beyond the length at which this model's rotary embeddings "
-            f"({rotary.kind(self.model)}) change, where samples would depend on their batch; give shorter prompts, or "
-            "ask for fewer tokens"
+            f"{length} tokens and {max_tokens} new ones go beyond the length at which this model's"
+            f" rotary embeddings ({rotary.kind(self.model)}) change, where samples would depend on"
+            " their batch; give shorter prompts, or ask for fewer tokens"
         )
 
     @cached_property
@@ -224,10 +243,13 @@ class HuggingFace:
     def _batches(
         self, rows: Sequence[list[_Row]], prompts: Sequence[tuple[int, ...]], sampling: Sampling
     ) -> Iterator[list[_Row]]:
-        """Rows in batches that keep to `rows` and `tokens`, those that share tokens together where they can."""
+        """Rows in batches that keep to `rows` and `tokens`, those that share tokens together where
+        they can."""
         batch: list[_Row] = []
         longest = 0
-        for row in itertools.chain.from_iterable(rows[i] for i in batch_order(prompts, share=self._shares)):
+        for row in itertools.chain.from_iterable(
+            rows[i] for i in batch_order(prompts, share=self._shares)
+        ):
             longest = max(longest, len(prompts[row.prefix]))
             size = (len(batch) + 1) * (longest + sampling.max_tokens)
             turns = batch and self._span(prompts, batch[-1]) != self._span(prompts, row)
@@ -241,9 +263,14 @@ class HuggingFace:
     def _span(self, prompts: Sequence[tuple[int, ...]], row: _Row) -> int:
         return rotary.span(self.model, len(prompts[row.prefix]))
 
-    def _write(self, prompts: Sequence[tuple[int, ...]], batch: Sequence[_Row], sampling: Sampling) -> list[Written]:
+    def _write(
+        self, prompts: Sequence[tuple[int, ...]], batch: Sequence[_Row], sampling: Sampling
+    ) -> list[Written]:
         """The new tokens of each row."""
-        unique = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts[row.prefix] for row in batch))}
+        unique = {
+            prompt: i
+            for i, prompt in enumerate(dict.fromkeys(prompts[row.prefix] for row in batch))
+        }
 
         def stopped(b: int, ids: list[int]) -> bool:
             return self._stopped(prompts[batch[b].prefix], ids, sampling.stop)
@@ -260,34 +287,48 @@ class HuggingFace:
             memory=self._memory,
         )
 
-    def _response(self, prefix: Prefix, prompt: Sequence[int], ids: list[int], stop: tuple[str, ...]) -> Response:
+    def _response(
+        self, prefix: Prefix, prompt: Sequence[int], ids: list[int], stop: tuple[str, ...]
+    ) -> Response:
         finished = ids[-1] in self.ends
         text = self._text(prompt, ids[:-1] if finished else ids)
         if (cut := _first_stop(text, stop)) is not None:
             text, finished = text[:cut], False
         steps = tuple(self.split(text)) if text else ()
         if "".join(steps) != text:
-            raise BackendError(f"the splitter changed the text: {text!r} became {steps!r}; steps must join to the text")
+            raise BackendError(
+                f"the splitter changed the text: {text!r} became {steps!r}; steps must join to the"
+                " text"
+            )
         return Response(steps=(*prefix.steps, *steps), finished=finished, meta={"tokens": len(ids)})
 
     def _stopped(self, prompt: Sequence[int], ids: list[int], stop: tuple[str, ...]) -> bool:
-        """Whether the new text has a stop. Its end is looked at first: nearly every token is a byte or more."""
+        """Whether the new text has a stop. Its end is looked at first: nearly every token is a byte
+        or more."""
         reach = max(len(text.encode()) for text in stop) + SLACK
         if len(ids) > reach and _first_stop(self._decode(ids[-reach:]), stop) is None:
             return False
         return _first_stop(self._text(prompt, ids), stop) is not None
 
     def _text(self, prompt: Sequence[int], ids: list[int]) -> str:
-        """The text that the tokens add: decoded after the token before, for tokenizers that drop a first space."""
+        """The text that the tokens add: decoded after the token before, for tokenizers that drop a
+        first space."""
         before = [*prompt[-1:]]
         return self._decode([*before, *ids]).removeprefix(self._decode(before))
 
     def _decode(self, ids: list[int]) -> str:
-        return str(self.encoder.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(
+            self.encoder.tokenizer.decode(
+                ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )
 
 
-def _rows(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], count: int) -> list[list[_Row]]:
-    """Each prefix's rows, numbered from its `first`; one that comes again goes on where it left off."""
+def _rows(
+    prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], count: int
+) -> list[list[_Row]]:
+    """Each prefix's rows, numbered from its `first`; one that comes again goes on where it left
+    off."""
     before: Counter[tuple[bytes, int]] = Counter()
     rows = []
     for i, (prefix, ids) in enumerate(zip(prefixes, prompts, strict=True)):
@@ -299,7 +340,8 @@ def _rows(prefixes: Sequence[Prefix], prompts: Sequence[Sequence[int]], count: i
 
 
 def _new_steps(steps: Sequence[str], text: str) -> Sequence[str]:
-    """The last steps, which begin with what the new text begins with; the text may go on after a stop."""
+    """The last steps, which begin with what the new text begins with; the text may go on after a
+    stop."""
     new = len(steps)
     while new and sum(map(len, steps[new - 1 :])) <= len(text):
         new -= 1

@@ -1,9 +1,11 @@
-"""Keep keys and values of what a model read and wrote, so that what extends it costs its new tokens only.
+"""Keep keys and values of what a model read and wrote, so that what extends it costs its new tokens
+only.
 
-A search asks again and again for what follows its branches, and each of them was written by the call before. Every
-token that is held has a slot, the same in each layer's pool; a sequence is a row of slots, and sequences that begin
-alike run through the same ones. A slot is free when no sequence runs through it any more. What is known of a sequence
-is decided by token ids: its longest beginning in common with any that is held.
+A search asks again and again for what follows its branches, and each of them was written by the
+call before. Every token that is held has a slot, the same in each layer's pool; a sequence is a row
+of slots, and sequences that begin alike run through the same ones. A slot is free when no sequence
+runs through it any more. What is known of a sequence is decided by token ids: its longest beginning
+in common with any that is held.
 """
 
 from bisect import bisect_left, insort
@@ -33,7 +35,8 @@ Pool = list[tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class _Taken:
-    """A sequence's keys and values, gathered when their layer's turn comes: all at once they are much to hold."""
+    """A sequence's keys and values, gathered when their layer's turn comes: all at once they are
+    much to hold."""
 
     pool: Pool
     slots: Slots
@@ -47,9 +50,9 @@ class _Taken:
 class Memory:
     """Keys and values of at most `tokens` tokens of one model, forgotten when it changes.
 
-    The least recently used sequences go first, but none goes for another of the same call: what there is no room for
-    is not kept, so that a call larger than the memory leaves the next one something. Only for models whose keys and
-    values can be cut anywhere.
+    The least recently used sequences go first, but none goes for another of the same call: what
+    there is no room for is not kept, so that a call larger than the memory leaves the next one
+    something. Only for models whose keys and values can be cut anywhere.
     """
 
     def __init__(self, tokens: int) -> None:
@@ -61,7 +64,8 @@ class Memory:
         self._slots: dict[tuple[int, ...], Slots] = {}
         """Where every sequence's tokens are, the least recently used sequence first."""
         self._sorted: list[tuple[int, ...]] = []
-        """The sequences in lexicographic order: what begins most like another stands next to its place."""
+        """The sequences in lexicographic order: what begins most like another stands next to its
+        place."""
         self._used: set[tuple[int, ...]] = set()
         """The sequences of the present call."""
         self._users_S = np.zeros(0, dtype=np.int64)
@@ -73,7 +77,8 @@ class Memory:
         self._used.clear()
 
     def meet(self, model: Any) -> None:
-        """Forget everything where the model is not what it was. What a forward hook does is not seen."""
+        """Forget everything where the model is not what it was. What a forward hook does is not
+        seen."""
         if (found := fingerprint(model)) != self._model:
             self._forget()
             self._model = found
@@ -83,13 +88,15 @@ class Memory:
         return self._nearest(tuple(ids))[1]
 
     def take(self, ids: Ids) -> KeysValues:
-        """The keys and values of a sequence whose tokens are all held, until something else is kept."""
+        """The keys and values of a sequence whose tokens are all held, until something else is
+        kept."""
         host, known = self._nearest(tuple(ids))
         return _Taken(self._pool, self._slots[host][:known] if known else NONE)
 
     @torch.inference_mode()
     def keep(self, cache: Any, rows: Sequence[int], sequences: Sequence[Ids]) -> None:
-        """Hold sequences that end where these rows of a cache end; only what is not held yet is copied."""
+        """Hold sequences that end where these rows of a cache end; only what is not held yet is
+        copied."""
         end = cache.get_seq_length()
         # Slots, and the rows and columns that they are filled from.
         places: list[tuple[int, int, int]] = []
@@ -110,10 +117,15 @@ class Memory:
         """The sequence with most tokens in common at the beginning, and how many."""
         place = bisect_left(self._sorted, ids)
         beside = self._sorted[max(0, place - 1) : place + 1]
-        return max(((host, common(host, ids)) for host in beside), key=lambda found: found[1], default=((), 0))
+        return max(
+            ((host, common(host, ids)) for host in beside),
+            key=lambda found: found[1],
+            default=((), 0),
+        )
 
     def _add(self, ids: tuple[int, ...]) -> tuple[int, Slots]:
-        """Give a sequence slots, or what there is room for at its beginning: how many it has already, and the new."""
+        """Give a sequence slots, or what there is room for at its beginning: how many it has
+        already, and the new."""
         host, known = self._nearest(ids)
         shared = self._slots[host][:known] if known else NONE
         # Counted first, lest making room free them.

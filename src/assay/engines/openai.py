@@ -1,38 +1,46 @@
-"""Generate on any server that speaks OpenAI's HTTP interface: vLLM, SGLang, llama.cpp, `transformers serve`, OpenAI.
+"""Generate on any server that speaks OpenAI's HTTP interface: vLLM, SGLang, llama.cpp,
+`transformers serve`, OpenAI.
 
-Many requests are under way at once, and a prefix is handed over as soon as its samples are there. What may pass is
-asked for again (`retry`). What does not pass makes its prefix `Unscored`: a failed sample is never an empty response,
-and a prefix has all its samples or none.
+Many requests are under way at once, and a prefix is handed over as soon as its samples are there.
+What may pass is asked for again (`retry`). What does not pass makes its prefix `Unscored`: a failed
+sample is never an empty response, and a prefix has all its samples or none.
 
-How servers continue the steps of a prefix, which are sent as a last, unfinished message of the assistant
-(`api="chat"`), and what they make of `OpenAI.continuation`:
+How servers continue the steps of a prefix, which are sent as a last, unfinished message of the
+assistant (`api="chat"`), and what they make of `OpenAI.continuation`:
 
 * vLLM: continues it when told by both settings; it refuses `continue_final_message` alone.
 * SGLang: continues it when told by `continue_final_message`, and ignores the other.
-* llama.cpp's `llama-server`: continues it when told by both, or by neither; older ones always continue it, unless
-  started with `--no-prefill-assistant`. What it gives back begins with the steps (`OpenAI.echoes`).
-* `transformers serve`: refuses the settings, and begins a new message without: use `api="completions"`.
-* llama-cpp-python's server: ignores the settings and, without a word, begins a new message: use `api="completions"`.
+* llama.cpp's `llama-server`: continues it when told by both, or by neither; older ones always
+  continue it, unless started with `--no-prefill-assistant`. What it gives back begins with the
+  steps (`OpenAI.echoes`).
+* `transformers serve`: refuses the settings, and begins a new message without: use
+`api="completions"`.
+* llama-cpp-python's server: ignores the settings and, without a word, begins a new message: use
+`api="completions"`.
 * OpenAI: has nothing like it; ask it for prefixes without steps.
 
-vLLM lays the message out with the model's chat template. Some templates (Llama 3's) strip a message's ends: a newline
-after the last step is lost, and the model writes it anew. `api="completions"` sends the text as it is. A chat model
-then needs its template, which only its tokenizer knows::
+vLLM lays the message out with the model's chat template. Some templates (Llama 3's) strip a
+message's ends: a newline after the last step is lost, and the model writes it anew.
+`api="completions"` sends the text as it is. A chat model then needs its template, which only its
+tokenizer knows::
 
     def render(prompt: Prompt) -> str:
         messages = [message.model_dump() for message in prompt.messages]
         return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
 
-    OpenAI(base_url=..., model=..., api="completions", render=render, extra={"add_special_tokens": False})
+    OpenAI(base_url=..., model=..., api="completions", render=render, extra={"add_special_tokens":
+    False})
 
 The extra setting is vLLM's, and keeps it from doubling a template's beginning-of-sequence token.
 
-A server may add settings of its own to how it samples: llama.cpp takes top_k 40 and min_p 0.05 where nothing is said,
-vLLM and SGLang what the model's generation settings say. extra={"top_k": 0, "min_p": 0} turns llama.cpp's off.
+A server may add settings of its own to how it samples: llama.cpp takes top_k 40 and min_p 0.05
+where nothing is said, vLLM and SGLang what the model's generation settings say. extra={"top_k": 0,
+"min_p": 0} turns llama.cpp's off.
 
-`transformers serve` heeds temperature and seed only where the model's generation settings sample; else every sample is
-the greedy one. extra={"generation_config": '{"do_sample": true, "top_k": 0}'} makes it sample. Its seeds hold for
-requests one at a time (`concurrency=1`). SGLang heeds seeds when started with `--enable-deterministic-inference`.
+`transformers serve` heeds temperature and seed only where the model's generation settings sample;
+else every sample is the greedy one. extra={"generation_config": '{"do_sample": true, "top_k": 0}'}
+makes it sample. Its seeds hold for requests one at a time (`concurrency=1`). SGLang heeds seeds
+when started with `--enable-deterministic-inference`.
 
 Left out: streamed tokens, log-probabilities, tools, images.
 """
@@ -79,8 +87,9 @@ def _continue_final_message() -> Mapping[str, Any]:
 class OpenAI:
     """A `Generator` and `Streaming` on an OpenAI-compatible server.
 
-    Samples are functions of seed, prefix and number as far as the server honours `seed`. Of several samples in one
-    request, vLLM and llama.cpp give each its own seed, one more than that of the one before, as is done here between
+    Samples are functions of seed, prefix and number as far as the server honours `seed`. Of several
+    samples in one request, vLLM and llama.cpp give each its own seed, one more than that of the one
+    before, as is done here between
     requests: there, a sample does not depend on `n_per_request` either.
     """
 
@@ -91,7 +100,8 @@ class OpenAI:
     """Name that the server knows the model by."""
 
     api: Literal["chat", "completions"] = "chat"
-    """Send messages, laid out by the server; or the text itself, which suits base models and exact continuation."""
+    """Send messages, laid out by the server; or the text itself, which suits base models and exact
+    continuation."""
 
     key_variable: str = "OPENAI_API_KEY"
     """Environment variable that holds the API key; none is sent where it is not set."""
@@ -112,20 +122,21 @@ class OpenAI:
     """Longest wait before the second try, in seconds; it doubles with every try, up to a minute."""
 
     n_per_request: int = 1
-    """Samples a request. With 1, each has its own count of tokens, and every server will do; one that ignores `n` is
-    asked again for what is missing. With more, an answer's count is shared out; `llama-server` counts one sample alone.
+    """Samples a request. With 1, each has its own count of tokens, and every server will do; one
+    that ignores `n` is asked again for what is missing. With more, an answer's count is shared out;
+    `llama-server` counts one sample alone.
     """
 
     keeps_stop: bool = False
-    """Whether the server leaves the stop in the text: `transformers serve` does; vLLM with the extra setting
-    include_stop_str_in_output, SGLang with no_stop_trim."""
+    """Whether the server leaves the stop in the text: `transformers serve` does; vLLM with the
+    extra setting include_stop_str_in_output, SGLang with no_stop_trim."""
 
     continuation: Mapping[str, Any] = field(default_factory=_continue_final_message)
     """Settings that make a chat server continue the steps of a prefix; sent where there are any."""
 
     echoes: bool | None = None
-    """Whether a chat server repeats the steps at the head of what it wrote, as `llama-server` does. None: find out, by
-    one request for one token, when there are steps to continue."""
+    """Whether a chat server repeats the steps at the head of what it wrote, as `llama-server` does.
+    None: find out, by one request for one token, when there are steps to continue."""
 
     render: Callable[[Prompt], str] = plain
     """The text of a prompt, for `api="completions"`; the steps follow it directly."""
@@ -139,32 +150,43 @@ class OpenAI:
 
     @property
     def fingerprint(self) -> str:
-        """Name by address, model and what is sent. A server that serves other weights under the same name is the same
+        """Name by address, model and what is sent. A server that serves other weights under the
+        same name is the same
         here: give it another name."""
         asked = (self.base_url, self.model, self.api, self.extra, self.n_per_request)
-        return fingerprint((*asked, self.keeps_stop, self.continuation, self.echoes, self.render, self.split))
+        return fingerprint(
+            (*asked, self.keeps_stop, self.continuation, self.echoes, self.render, self.split)
+        )
 
     def __post_init__(self) -> None:
         if not _is_address(self.base_url):
             raise ConfigError(
-                "base_url must be an address such as http://localhost:8000/v1, without a password or a query in it; "
-                "a key belongs in the environment variable that key_variable names"
+                "base_url must be an address such as http://localhost:8000/v1, without a password"
+                " or a query in it; a key belongs in the environment variable that key_variable"
+                " names"
             )
         if self.api not in ("chat", "completions"):
             raise ConfigError(f"api is {self.api!r}; it must be 'chat' or 'completions'")
         least = min(self.concurrency, self.tries, self.n_per_request, self.requests_per_minute or 1)
-        if least < 1 or self.requests_per_minute == 0 or not self.timeout_s > 0 or not self.backoff_s >= 0:
+        if (
+            least < 1
+            or self.requests_per_minute == 0
+            or not self.timeout_s > 0
+            or not self.backoff_s >= 0
+        ):
             raise ConfigError(
-                f"concurrency is {self.concurrency}, tries {self.tries}, n_per_request {self.n_per_request}, "
-                f"requests_per_minute {self.requests_per_minute}, timeout_s {self.timeout_s} and backoff_s "
-                f"{self.backoff_s}; they must be at least 1, the last two above 0 and at least 0"
+                f"concurrency is {self.concurrency}, tries {self.tries}, n_per_request"
+                f" {self.n_per_request}, requests_per_minute {self.requests_per_minute}, timeout_s"
+                f" {self.timeout_s} and backoff_s {self.backoff_s}; they must be at least 1, the"
+                " last two above 0 and at least 0"
             )
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
-        """`sampling.n` responses a prefix, in order. One that reaches `max_tokens` or a stop is not finished.
+        """`sampling.n` responses a prefix, in order. One that reaches `max_tokens` or a stop is not
+        finished.
 
-        A prefix given k times in one call gets k times n different samples. Raises `BackendError` where a prefix has
-        none, and where `stream` does.
+        A prefix given k times in one call gets k times n different samples. Raises `BackendError`
+        where a prefix has none, and where `stream` does.
         """
         found: dict[int, list[Response]] = {}
         failed: dict[int, str] = {}
@@ -176,16 +198,19 @@ class OpenAI:
         if failed:
             first = min(failed)
             raise BackendError(
-                f"{len(failed)} of {len(prefixes)} prefixes have no responses; prefix {first}: {failed[first]}. "
-                "`stream` hands over the others"
+                f"{len(failed)} of {len(prefixes)} prefixes have no responses; prefix {first}:"
+                f" {failed[first]}. `stream` hands over the others"
             )
         return [found[i] for i in range(len(prefixes))]
 
-    def stream(self, prefixes: Sequence[Prefix], sampling: Sampling) -> Iterator[tuple[int, list[Response] | Unscored]]:
-        """What `generate` does, each prefix as soon as its samples are there; one that has none is `Unscored`.
+    def stream(
+        self, prefixes: Sequence[Prefix], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Response] | Unscored]]:
+        """What `generate` does, each prefix as soon as its samples are there; one that has none is
+        `Unscored`.
 
-        Closing the iterator cancels what is under way. Raises `BackendError` where going on is of no use: a wrong key
-        or model, or a server that is down.
+        Closing the iterator cancels what is under way. Raises `BackendError` where going on is of
+        no use: a wrong key or model, or a server that is down.
         """
         if prefixes:
             yield from iterate(partial(self._produce, prefixes, sampling))
@@ -200,8 +225,9 @@ class OpenAI:
         return Pace(self.requests_per_minute)
 
     async def _produce(self, prefixes: Sequence[Prefix], sampling: Sampling, put: Put) -> None:
+        path = "chat/completions" if self.api == "chat" else "completions"
         client = Client(
-            f"{self.base_url.rstrip('/')}/{'chat/completions' if self.api == 'chat' else 'completions'}",
+            f"{self.base_url.rstrip('/')}/{path}",
             self._pace,
             key=_key(self.key_variable),
             key_variable=self.key_variable,
@@ -215,7 +241,9 @@ class OpenAI:
 
             def read(prefix: Prefix, count: int, payload: Any) -> list[Choice | Unscored]:
                 head = "".join(prefix.steps) if echoes else ""
-                return choices(payload, count=count, stop=sampling.stop, keeps_stop=self.keeps_stop, head=head)
+                return choices(
+                    payload, count=count, stop=sampling.stop, keeps_stop=self.keeps_stop, head=head
+                )
 
             await Schedule(
                 prefixes,
@@ -231,8 +259,8 @@ class OpenAI:
             ).run()
 
     async def _finds_echo(self, client: Client, prefixes: Sequence[Prefix]) -> bool:
-        """Whether the server repeats steps. What follows them may well begin as they do, but for steps that no model
-        would write, and none could write as one token."""
+        """Whether the server repeats steps. What follows them may well begin as they do, but for
+        steps that no model would write, and none could write as one token."""
         prompt = next((prefix.prompt for prefix in prefixes if prefix.steps), None)
         if self.api == "completions" or prompt is None or self.echoes is not None:
             return self.api == "chat" and bool(self.echoes)
@@ -241,7 +269,9 @@ class OpenAI:
             answer = await client.ask(body, partial(choices, count=1))
             if isinstance(answer, Failure):
                 return False  # The steps will fare no better, and say so.
-            self._learnt["echoes"] = isinstance(answer[0], Choice) and answer[0].text.startswith(PROBE)
+            self._learnt["echoes"] = isinstance(answer[0], Choice) and answer[0].text.startswith(
+                PROBE
+            )
         return self._learnt["echoes"]
 
     def _body(self, prefix: Prefix, sampling: Sampling, number: int, count: int) -> dict[str, Any]:
@@ -264,13 +294,16 @@ class OpenAI:
             if prefix.steps:
                 body["messages"].append({"role": "assistant", "content": "".join(prefix.steps)})
                 body |= self.continuation
-        return {name: value for name, value in (body | dict(self.extra)).items() if value is not None}
+        return {
+            name: value for name, value in (body | dict(self.extra)).items() if value is not None
+        }
 
     def _response(self, prefix: Prefix, choice: Choice) -> Response:
         steps = tuple(self.split(choice.text)) if choice.text else ()
         if "".join(steps) != choice.text:
             raise BackendError(
-                f"the splitter changed the text: {choice.text!r} became {steps!r}; steps must join to the text"
+                f"the splitter changed the text: {choice.text!r} became {steps!r}; steps must join"
+                " to the text"
             )
         meta = {} if choice.tokens is None else {"tokens": choice.tokens}
         return Response(steps=(*prefix.steps, *steps), finished=choice.finished, meta=meta)
@@ -297,5 +330,7 @@ def _seed(prefix: Prefix, seed: int) -> int:
 def _key(variable: str) -> str:
     key = os.environ.get(variable, "").strip()
     if not key.isascii() or not key.isprintable():
-        raise ConfigError(f"the environment variable {variable} holds characters that no API key has; set it anew")
+        raise ConfigError(
+            f"the environment variable {variable} holds characters that no API key has; set it anew"
+        )
     return key

@@ -1,13 +1,15 @@
 """Run prompts through a causal LM once, so that samples can continue them.
 
-Prompts that begin alike share the tokens they begin with: steps of one solution are prefixes of one another and come
-out of a single pass over the longest, answers to one question continue the question's keys and values. A prompt's last
-token is left for a pass of its own, one row a prompt, whose logits start its samples: exact, and the vocabulary
-is projected to only where somebody samples. What a `Memory` holds of a prompt is not run at all.
+Prompts that begin alike share the tokens they begin with: steps of one solution are prefixes of one
+another and come out of a single pass over the longest, answers to one question continue the
+question's keys and values. A prompt's last token is left for a pass of its own, one row a prompt,
+whose logits start its samples: exact, and the vocabulary is projected to only where somebody
+samples. What a `Memory` holds of a prompt is not run at all.
 
-Sharing needs keys and values that can be cut anywhere: one plain full-attention layer cache a layer. Sliding windows,
-recurrent states and rotary embeddings that change with the length are run the plain way, every prompt left-padded; of
-the last, prompts that have the same angles to the end of their samples.
+Sharing needs keys and values that can be cut anywhere: one plain full-attention layer cache a
+layer. Sliding windows, recurrent states and rotary embeddings that change with the length are run
+the plain way, every prompt left-padded; of the last, prompts that have the same angles to the end
+of their samples.
 """
 
 from bisect import bisect_left
@@ -39,7 +41,8 @@ GROWTH = 64
 
 @dataclass(frozen=True)
 class Run:
-    """Tokens that pass through the model together, after those that another run has already, or the memory."""
+    """Tokens that pass through the model together, after those that another run has already, or the
+    memory."""
 
     ids: Ids
     """The whole sequence, from its first token."""
@@ -70,8 +73,8 @@ class Prefilled:
 class Buffer(DynamicLayer):  # type: ignore[misc]
     """A layer's keys and values (B, heads, T, width), in memory with room to grow.
 
-    Tokens are written in place instead of copying all that came before, and rows that leave are overwritten by the
-    last ones.
+    Tokens are written in place instead of copying all that came before, and rows that leave are
+    overwritten by the last ones.
     """
 
     def __init__(self, keys: Tensor, values: Tensor, *, spare: int = 0) -> None:
@@ -81,7 +84,9 @@ class Buffer(DynamicLayer):  # type: ignore[misc]
         self._room_for_keys, self._room_for_values = keys, values
         self._view(keys.shape[0], keys.shape[2] - spare)
 
-    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any
+    ) -> tuple[Tensor, Tensor]:
         """Append tokens (B, heads, t, width)."""
         rows, length = self.keys.shape[0], self.keys.shape[2]
         after = length + key_states.shape[2]
@@ -97,8 +102,13 @@ class Buffer(DynamicLayer):  # type: ignore[misc]
         if len(indices) > rows:
             self._move(indices, length)
         else:
-            (moved,) = torch.nonzero(indices != torch.arange(len(indices), device=indices.device), as_tuple=True)
-            self.keys[moved], self.values[moved] = self.keys[indices[moved]], self.values[indices[moved]]
+            (moved,) = torch.nonzero(
+                indices != torch.arange(len(indices), device=indices.device), as_tuple=True
+            )
+            self.keys[moved], self.values[moved] = (
+                self.keys[indices[moved]],
+                self.values[indices[moved]],
+            )
         self._view(len(indices), length)
 
     def _move(self, indices: Tensor, length: int) -> None:
@@ -107,7 +117,10 @@ class Buffer(DynamicLayer):  # type: ignore[misc]
         self._room_for_values = _copied(self.values, indices, length + GROWTH)
 
     def _view(self, rows: int, length: int) -> None:
-        self.keys, self.values = self._room_for_keys[:rows, :, :length], self._room_for_values[:rows, :, :length]
+        self.keys, self.values = (
+            self._room_for_keys[:rows, :, :length],
+            self._room_for_values[:rows, :, :length],
+        )
 
 
 def _copied(x_B_H_T_D: Tensor, indices: Tensor, room: int) -> Tensor:
@@ -120,22 +133,29 @@ def _copied(x_B_H_T_D: Tensor, indices: Tensor, room: int) -> Tensor:
 
 @torch.inference_mode()
 def can_share(model: Any) -> bool:
-    """Whether the keys and values of a prefix are the first ones of the whole: asked of the cache that it makes."""
+    """Whether the keys and values of a prefix are the first ones of the whole: asked of the cache
+    that it makes."""
     if rotary.changes(model):
         return False
     ids = torch.zeros(1, 2, dtype=torch.long, device=model.device)
-    cache: Any = getattr(model(input_ids=ids, use_cache=True, logits_to_keep=1), "past_key_values", None)
+    cache: Any = getattr(
+        model(input_ids=ids, use_cache=True, logits_to_keep=1), "past_key_values", None
+    )
     return type(cache) is DynamicCache and all(
-        type(layer) is DynamicLayer and layer.get_seq_length() == ids.shape[1] for layer in cache.layers
+        type(layer) is DynamicLayer and layer.get_seq_length() == ids.shape[1]
+        for layer in cache.layers
     )
 
 
-def plan(sequences: Sequence[Ids], known: Callable[[Ids], int] = lambda _: 0) -> tuple[list[Run], list[int]]:
-    """Runs in lexicographic order, and the run that begins with each sequence. known: how many tokens are remembered.
+def plan(
+    sequences: Sequence[Ids], known: Callable[[Ids], int] = lambda _: 0
+) -> tuple[list[Run], list[int]]:
+    """Runs in lexicographic order, and the run that begins with each sequence. known: how many
+    tokens are remembered.
 
-    A sequence that begins another is part of that one's run. What a run shares with any before it, it shares with the
-    one right before it; its parent is the first run that has these tokens, so that siblings make one level. A run that
-    gains little by a parent has none.
+    A sequence that begins another is part of that one's run. What a run shares with any before it,
+    it shares with the one right before it; its parent is the first run that has these tokens, so
+    that siblings make one level. A run that gains little by a parent has none.
     """
     order = sorted(range(len(sequences)), key=lambda i: tuple(sequences[i]))
     ordered = [tuple(sequences[i]) for i in order]
@@ -167,7 +187,8 @@ def plan(sequences: Sequence[Ids], known: Callable[[Ids], int] = lambda _: 0) ->
 
 
 def batch_order(prompts: Sequence[Ids], *, share: bool) -> list[int]:
-    """Prompts in an order to take batches from: those that share tokens together, and those of like length."""
+    """Prompts in an order to take batches from: those that share tokens together, and those of like
+    length."""
     if not share:
         return sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     runs, hosts = plan(prompts)
@@ -175,13 +196,18 @@ def batch_order(prompts: Sequence[Ids], *, share: bool) -> list[int]:
     for run in runs:
         longest[run.family] = max(longest[run.family], len(run.ids))
     families = [runs[host].family for host in hosts]
-    return sorted(range(len(prompts)), key=lambda i: (longest[families[i]], families[i], hosts[i], len(prompts[i])))
+    return sorted(
+        range(len(prompts)),
+        key=lambda i: (longest[families[i]], families[i], hosts[i], len(prompts[i])),
+    )
 
 
 @torch.inference_mode()
-def prefill(model: Any, prompts: Sequence[Ids], *, share: bool, memory: Memory | None = None) -> Prefilled:
-    """Prompts with something to continue from. share: what `can_share` says of the model, without which there is no
-    memory."""
+def prefill(
+    model: Any, prompts: Sequence[Ids], *, share: bool, memory: Memory | None = None
+) -> Prefilled:
+    """Prompts with something to continue from. share: what `can_share` says of the model, without
+    which there is no memory."""
     if memory is not None:
         memory.meet(model)
     ids_P_T, mask_P_T = (x.to(model.device) for x in _padded(prompts, left=True))
@@ -216,17 +242,23 @@ def prefill(model: Any, prompts: Sequence[Ids], *, share: bool, memory: Memory |
 
 
 def _passes(runs: Sequence[Run]) -> Iterator[list[int]]:
-    """Runs of one level and of like length together, parents before their children; none without new tokens.
+    """Runs of one level and of like length together, parents before their children; none without
+    new tokens.
 
-    No more than half of a pass is padding: a few tokens after a remembered beginning do not wait for a new prompt.
+    No more than half of a pass is padding: a few tokens after a remembered beginning do not wait
+    for a new prompt.
     """
     widths = [len(run.ids) - run.shared for run in runs]
     batch: list[int] = []
     tokens = 0
-    for i in sorted((i for i, width in enumerate(widths) if width), key=lambda i: (runs[i].level, widths[i])):
+    for i in sorted(
+        (i for i, width in enumerate(widths) if width), key=lambda i: (runs[i].level, widths[i])
+    ):
         size = (len(batch) + 1) * widths[i]
         tokens += widths[i]
-        if batch and (runs[batch[-1]].level < runs[i].level or size > PASS_TOKENS or size > 2 * tokens + LEAST):
+        if batch and (
+            runs[batch[-1]].level < runs[i].level or size > PASS_TOKENS or size > 2 * tokens + LEAST
+        ):
             yield batch
             batch, tokens = [], widths[i]
         batch.append(i)
@@ -247,7 +279,8 @@ def _first(whole: KeysValues, count: int) -> KeysValues:
 
 
 def _run(model: Any, runs: Sequence[Run], starts: Sequence[KeysValues]) -> list[KeysValues]:
-    """The keys and values of some runs of one level: shared ones left-padded, new ones right-padded."""
+    """The keys and values of some runs of one level: shared ones left-padded, new ones
+    right-padded."""
     past = max(run.shared for run in runs)
     new = [run.ids[run.shared :] for run in runs]
     ids_R_T, _ = _padded(new, left=False)
@@ -266,11 +299,15 @@ def _run(model: Any, runs: Sequence[Run], starts: Sequence[KeysValues]) -> list[
     )
     spans = [slice(past - run.shared, past + len(ids)) for run, ids in zip(runs, new, strict=True)]
     layers = out.past_key_values.layers
-    return [[(layer.keys[r, :, span], layer.values[r, :, span]) for layer in layers] for r, span in enumerate(spans)]
+    return [
+        [(layer.keys[r, :, span], layer.values[r, :, span]) for layer in layers]
+        for r, span in enumerate(spans)
+    ]
 
 
 def _stacked(parts: Sequence[KeysValues], *, spare: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-    """Each layer's keys and values of P prompts, (P, heads, T, width), left-padded with zeros; then room to spare."""
+    """Each layer's keys and values of P prompts, (P, heads, T, width), left-padded with zeros; then
+    room to spare."""
     for layer in zip(*parts, strict=True):
         yield tuple(_left_padded(side, spare) for side in zip(*layer, strict=True))  # type: ignore[misc]
 
@@ -287,7 +324,8 @@ def _left_padded(rows: Sequence[Tensor], spare: int) -> Tensor:
 
 
 def _padded(sequences: Sequence[Ids], *, left: bool) -> tuple[Tensor, Tensor]:
-    """Ids and mask (P, T). What stands in the padding is masked or unseen, so it may be any token."""
+    """Ids and mask (P, T). What stands in the padding is masked or unseen, so it may be any
+    token."""
     width = max(map(len, sequences))
     ids = np.zeros((len(sequences), width), dtype=np.int64)
     mask = np.zeros_like(ids)

@@ -1,13 +1,17 @@
 """Ask an HTTP server for JSON, and ask again where that may help.
 
-* Asked again, up to `tries` times: 408, 409, 425, 429, 5xx, a connection that fails or is cut, no answer in time, and
-  an answer that is not what was asked for. The wait after try k = 1, 2, ... is uniform on [0, min(60, backoff_s
-  2^(k-1))] seconds (exponential back-off with full jitter), or what Retry-After says and at most `backoff_s` more.
-* Before a server has answered anything, no connection, 5xx and malformed answers are tried `FIRST_TRIES` times at most:
-  a wrong address or a server that is not there should not cost a minute.
-* A rate limit (429, or a 503 with Retry-After) holds back all requests, not only the one that met it.
+* Asked again, up to `tries` times: 408, 409, 425, 429, 5xx, a connection that fails or is cut, no
+  answer in time, and an answer that is not what was asked for. The wait after try k = 1, 2, ... is
+  uniform on [0, min(60, backoff_s 2^(k-1))] seconds (exponential back-off with full jitter), or
+  what Retry-After says and at most `backoff_s` more.
+* Before a server has answered anything, no connection, 5xx and malformed answers are tried
+  `FIRST_TRIES` times at most: a wrong address or a server that is not there should not cost a
+  minute.
+* A rate limit (429, or a 503 with Retry-After) holds back all requests, not only the one that met
+it.
 * Refused: 400, 422 and their like say that this request will never do; others may.
-* Hopeless: no key or a wrong one, no money, no such model or address, a wait of over ten minutes: `BackendError`.
+* Hopeless: no key or a wrong one, no money, no such model or address, a wait of over ten minutes:
+`BackendError`.
 """
 
 import asyncio
@@ -58,7 +62,8 @@ LONGEST_RETRY_AFTER_S = 600.0
 SAY_EVERY_S = 60.0
 CONNECT_S = 10.0
 IDLE_S = 2.0
-"""Seconds that an idle connection is kept: less than servers do, lest one is used as it is closed."""
+"""Seconds that an idle connection is kept: less than servers do, lest one is used as it is
+closed."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ class _Again:
 
 @dataclass
 class Pace:
-    """When the next request may go. One engine has one, so that a limit holds over all that it is asked."""
+    """When the next request may go. One engine has one, so that a limit holds over all that it is
+    asked."""
 
     per_minute: int | None = None
     paused_until: float = 0.0
@@ -99,8 +105,8 @@ class Pace:
     answered: bool = False
     """Whether the server has answered any request, if only to refuse it."""
     proof: tuple[Mapping[str, Any], Callable[[Any], Any]] | None = None
-    """A request that was answered, and what read the answer: asked again to tell a server that is down from one that
-    fails at some requests."""
+    """A request that was answered, and what read the answer: asked again to tell a server that is
+    down from one that fails at some requests."""
 
     async def turn(self) -> None:
         """Wait until a request may go; with a limit, requests are evenly spaced."""
@@ -127,7 +133,8 @@ class Pace:
 class Client:
     """Asks one address, within an `async with`. Raises `MissingExtra` without httpx2.
 
-    key: sent as bearer token where there is one; it is in no message. key_variable: where it came from, for messages.
+    key: sent as bearer token where there is one; it is in no message. key_variable: where it came
+    from, for messages.
     concurrency: connections at most. tries, timeout_s, backoff_s: of each request.
     """
 
@@ -151,7 +158,9 @@ class Client:
         self.backoff_s = backoff_s
         self._key = key
         self._concurrency = concurrency
-        self._jitter = random.Random()  # Its own, lest a program's random numbers depend on a server's mood.
+        self._jitter = (
+            random.Random()
+        )  # Its own, lest a program's random numbers depend on a server's mood.
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -176,11 +185,14 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def ask(self, body: Mapping[str, Any], read: Callable[[Any], T], *, tries: int | None = None) -> T | Failure:
-        """What `read` makes of the JSON that comes back, or why there is none. tries: fewer than the client's.
+    async def ask(
+        self, body: Mapping[str, Any], read: Callable[[Any], T], *, tries: int | None = None
+    ) -> T | Failure:
+        """What `read` makes of the JSON that comes back, or why there is none. tries: fewer than
+        the client's.
 
-        `read` raises `DataError` where that is not what was asked for. Raises `BackendError` where no other request
-        would fare better.
+        `read` raises `DataError` where that is not what was asked for. Raises `BackendError` where
+        no other request would fare better.
         """
         payload = json.dumps(body).encode()
         most = tries or self.tries
@@ -190,14 +202,23 @@ class Client:
             if not isinstance(outcome, _Again):
                 self.pace.answered = True
                 return outcome
-            wait = self._jitter.uniform(0, min(LONGEST_BACKOFF_S, self.backoff_s * 2 ** (attempt - 1)))
+            wait = self._jitter.uniform(
+                0, min(LONGEST_BACKOFF_S, self.backoff_s * 2 ** (attempt - 1))
+            )
             if outcome.wait is not None:
                 wait = outcome.wait + min(wait, self.backoff_s)
             if outcome.everybody:
                 self.pace.pause(wait)
-            if attempt >= (most if self.pace.answered or outcome.patient else min(most, FIRST_TRIES)):
-                return Failure(f"{outcome.reason} ({attempt} {'try' if attempt == 1 else 'tries'})", refused=False)
-            self.pace.say(outcome.kind, f"{self.url}: {outcome.reason}; trying again in {wait:.1f} s")
+            if attempt >= (
+                most if self.pace.answered or outcome.patient else min(most, FIRST_TRIES)
+            ):
+                return Failure(
+                    f"{outcome.reason} ({attempt} {'try' if attempt == 1 else 'tries'})",
+                    refused=False,
+                )
+            self.pace.say(
+                outcome.kind, f"{self.url}: {outcome.reason}; trying again in {wait:.1f} s"
+            )
             await asyncio.sleep(wait)
         raise AssertionError("unreachable: the count of tries does not end")
 
@@ -220,17 +241,25 @@ class Client:
     def _not_ok(self, response: "httpx2.Response") -> Failure | _Again:
         status = response.status_code
         message, code = _error(response.content)
-        reason = f"{status} {response.reason_phrase}".strip() + (f": {self._clean(message)}" if message else "")
+        reason = f"{status} {response.reason_phrase}".strip() + (
+            f": {self._clean(message)}" if message else ""
+        )
         if status < 400:
             elsewhere = self._clean(response.headers.get("location", "elsewhere"))
-            raise BackendError(f"{self.url} answers {reason}; give the base URL that it points to: {elsewhere}")
+            raise BackendError(
+                f"{self.url} answers {reason}; give the base URL that it points to: {elsewhere}"
+            )
         if (advice := HOPELESS_CODES.get(code) or HOPELESS.get(status)) is not None:
-            raise BackendError(f"{self.url} answers {reason}; {advice.format(key_variable=self.key_variable)}")
+            raise BackendError(
+                f"{self.url} answers {reason}; {advice.format(key_variable=self.key_variable)}"
+            )
         if status not in AGAIN and status < 500:
             return Failure(f"refused: {reason}", refused=True)
         wait = retry_after(response.headers.get("retry-after"), datetime.now(UTC))
         if wait is not None and wait > LONGEST_RETRY_AFTER_S:
-            raise BackendError(f"{self.url} answers {reason}, and asks to wait {wait:,.0f} s; go on after that")
+            raise BackendError(
+                f"{self.url} answers {reason}, and asks to wait {wait:,.0f} s; go on after that"
+            )
         everybody = status == 429 or (status == 503 and wait is not None)
         return _Again(str(status), reason, wait, everybody, patient=everybody or status < 500)
 
@@ -239,7 +268,8 @@ class Client:
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for, written as seconds or as an HTTP date; None where it says nothing."""
+    """Seconds that a Retry-After header asks for, written as seconds or as an HTTP date; None where
+    it says nothing."""
     if header is None:
         return None
     try:

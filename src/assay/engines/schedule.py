@@ -1,4 +1,5 @@
-"""Which request goes when: the samples of many prefixes, a few requests at once, each prefix handed over when whole."""
+"""Which request goes when: the samples of many prefixes, a few requests at once, each prefix handed
+over when whole."""
 
 import asyncio
 import logging
@@ -25,12 +26,14 @@ Put = Callable[[tuple[int, list[Response] | Unscored]], None]
 IN_A_ROW = 3
 """Prefixes in a row that use up their tries before anything was answered: the server is down."""
 ALIKE = 5
-"""Prefixes whose samples are all the same, before any other's differ: the server does not sample."""
+"""Prefixes whose samples are all the same, before any other's differ: the server does not
+sample."""
 
 
 @dataclass(frozen=True)
 class _Job:
-    """Samples that are asked for together: `count` of a prefix's, from its `start`-th (counted from 0) on."""
+    """Samples that are asked for together: `count` of a prefix's, from its `start`-th (counted from
+    0) on."""
 
     prefix: int
     start: int
@@ -77,13 +80,21 @@ class Schedule:
             raise error.exceptions[0] from None
 
     def _jobs(self) -> Iterator[tuple[_Job, int]]:
-        """Every request to make with its first sample's number, those that share a prompt and steps next to each
+        """Every request to make with its first sample's number, those that share a prompt and steps
+        next to each
         other: servers keep what they computed for a while."""
         numbers = firsts(self.prefixes, self.n)
-        prompts = {messages: i for i, messages in enumerate(dict.fromkeys(p.prompt.messages for p in self.prefixes))}
+        prompts = {
+            messages: i
+            for i, messages in enumerate(dict.fromkeys(p.prompt.messages for p in self.prefixes))
+        }
         order = sorted(
             range(len(numbers)),
-            key=lambda i: (prompts[self.prefixes[i].prompt.messages], self.prefixes[i].steps, numbers[i]),
+            key=lambda i: (
+                prompts[self.prefixes[i].prompt.messages],
+                self.prefixes[i].steps,
+                numbers[i],
+            ),
         )
         for i in order:
             for start in range(0, self.n, self.per_request):
@@ -103,7 +114,9 @@ class Schedule:
             answer = await self.client.ask(body, read)
             if isinstance(answer, Failure):
                 self._give_up(job.prefix, answer)
-                await self._see_whether_down(IN_A_ROW if self.client.pace.proof is None else self._many)
+                await self._see_whether_down(
+                    IN_A_ROW if self.client.pace.proof is None else self._many
+                )
                 return
             self._succeeded, self._exhausted, self.client.pace.proof = True, [], (body, read)
             for choice in answer:
@@ -130,8 +143,8 @@ class Schedule:
         self._alike = self._alike + 1 if len(set(texts)) == 1 else -math.inf
         if self._alike == ALIKE:
             log.warning(
-                "%s: all %d samples of each of the first %d prefixes are the same; does the server sample, and heed "
-                "seeds? Some need a setting for it, which goes into `extra`",
+                "%s: all %d samples of each of the first %d prefixes are the same; does the server"
+                " sample, and heed seeds? Some need a setting for it, which goes into `extra`",
                 self.client.url,
                 self.n,
                 ALIKE,
@@ -152,8 +165,9 @@ class Schedule:
         return max(IN_A_ROW, self.concurrency)
 
     async def _see_whether_down(self, least: int) -> None:
-        """Raise `BackendError` where so many prefixes in a row got nothing, and neither does a request that was
-        answered before: some prefixes may be more than a server can do, and that is no reason to leave the others."""
+        """Raise `BackendError` where so many prefixes in a row got nothing, and neither does a
+        request that was answered before: some prefixes may be more than a server can do, and that
+        is no reason to leave the others."""
         if len(self._exhausted) < least:
             return
         failures, self._exhausted = self._exhausted, []
@@ -163,8 +177,9 @@ class Schedule:
                 return
         count = f"{len(failures)} prefixes in a row" if len(failures) > 1 else "A prefix"
         raise BackendError(
-            f"{count} got nothing from {self.client.url}: {failures[-1].reason}. Is the server running, is this its "
-            "address, and what are its limits? See to it, then run this again"
+            f"{count} got nothing from {self.client.url}: {failures[-1].reason}. Is the server"
+            " running, is this its address, and what are its limits? See to it, then run this"
+            " again"
         )
 
 

@@ -1,7 +1,8 @@
 """From records and their scores to metrics with intervals, beside the rulers that need no model.
 
-No model is run here: scores come as `Scorer.score` gives them. Every number is clustered by prompt, counts what could
-not be scored, and stands beside its cheap rulers, because many a benchmark is won by length.
+No model is run here: scores come as `Scorer.score` gives them. Every number is clustered by prompt,
+counts what could not be scored, and stands beside its cheap rulers, because many a benchmark is won
+by length.
 """
 
 from collections.abc import Hashable, Sequence
@@ -30,11 +31,12 @@ def evaluate(
 ) -> Report:
     """Measure a scorer on records of one kind.
 
-    scores: one group a record, one score a response (a `StepLabels` record is a group of one), as `Scorer.score` gives
-    them for `groups_of(records)`. probabilities: whether values are in [0, 1], where outcome and process models can
-    be calibrated; otherwise they are logits or rewards. answers: a key of the final answer of each response, equal
-    where the answers are and None for none, which adds majority votes to the curves. ns: sizes of best-of-n; powers of
-    two up to the pool by default.
+    scores: one group a record, one score a response (a `StepLabels` record is a group of one), as
+    `Scorer.score` gives them for `groups_of(records)`. probabilities: whether values are in [0, 1],
+    where outcome and process models can be calibrated; otherwise they are logits or rewards.
+    answers: a key of the final answer of each response, equal where the answers are and None for
+    none, which adds majority votes to the curves. ns: sizes of best-of-n; powers of two up to the
+    pool by default.
 
     Raises `DataError` when there is nothing to evaluate, kinds are mixed, or shapes disagree.
     """
@@ -58,13 +60,17 @@ def evaluate(
 
 def groups_of(records: Sequence[Record]) -> list[Group]:
     """What to give a scorer: each record's prompt and responses, without its labels."""
-    return [Group(prompt=_prompted(record).prompt, responses=_responses(record)) for record in records]
+    return [
+        Group(prompt=_prompted(record).prompt, responses=_responses(record)) for record in records
+    ]
 
 
 def _prompted(record: Record) -> Group | StepLabels:
     if isinstance(record, (Group, StepLabels)):
         return record
-    raise DataError(f"{type(record).__name__} records cannot be scored; give Preference, Ranking or StepLabels")
+    raise DataError(
+        f"{type(record).__name__} records cannot be scored; give Preference, Ranking or StepLabels"
+    )
 
 
 def _responses(record: Record) -> tuple[Response, ...]:
@@ -85,12 +91,19 @@ def _check(
         raise DataError("there is no record to evaluate")
     kinds = sorted({type(record).__name__ for record in records})
     if len(kinds) > 1 or kinds[0] not in ("Preference", "Ranking", "StepLabels"):
-        raise DataError(f"records of {', '.join(kinds)}; evaluate one of Preference, Ranking or StepLabels at a time")
+        raise DataError(
+            f"records of {', '.join(kinds)}; evaluate one of Preference, Ranking or StepLabels at a"
+            " time"
+        )
     for name, groups in (("scores", scores), ("answers", answers)):
         if groups is None:
             continue
         if len(groups) != len(records):
-            raise DataError(f"{len(groups)} groups of {name} for {len(records)} records; give one a record")
+            raise DataError(
+                f"{len(groups)} groups of {name} for {len(records)} records; give one a record"
+            )
         for i, (record, group) in enumerate(zip(records, groups, strict=True)):
             if len(group) != len(_responses(record)):
-                raise DataError(f"record {i}: {len(group)} {name} for {len(_responses(record))} responses")
+                raise DataError(
+                    f"record {i}: {len(group)} {name} for {len(_responses(record))} responses"
+                )

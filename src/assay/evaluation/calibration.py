@@ -1,4 +1,5 @@
-"""Rows with a right or wrong label: how well scores tell them apart, and whether probabilities are calibrated."""
+"""Rows with a right or wrong label: how well scores tell them apart, and whether probabilities are
+calibrated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,9 +37,11 @@ def calibrate(
     options: Options,
     prefix: str = "",
 ) -> Calibrated:
-    """AUROC of scores x (n,) for labels y (n,) in [0, 1] and, where x are probabilities, Brier score, ECE and slope.
+    """AUROC of scores x (n,) for labels y (n,) in [0, 1] and, where x are probabilities, Brier
+    score, ECE and slope.
 
-    `prefix` goes before every name. Raises `DataError` where probabilities are asked for and x is outside [0, 1].
+    `prefix` goes before every name. Raises `DataError` where probabilities are asked for and x is
+    outside [0, 1].
     """
     sampling: dict[str, Any] = {
         "clusters": clusters,
@@ -53,11 +56,14 @@ def calibrate(
         rulers |= {"auroc/longest": longest, "auroc/shortest": _mirrored(longest)}
     if not options.probabilities:
         note = "scores are not probabilities, so Brier score, ECE and slope are left out"
-        return Calibrated(metrics=_named(prefix, metrics), rulers=_named(prefix, rulers), notes=[note])
+        return Calibrated(
+            metrics=_named(prefix, metrics), rulers=_named(prefix, rulers), notes=[note]
+        )
     if len(x) and not ((x >= 0) & (x <= 1)).all():
         outside = x[(x < 0) | (x > 1)]
         raise DataError(
-            f"{len(outside)} of {len(x)} scores, such as {outside[0]:g}, are outside [0, 1]: not probabilities"
+            f"{len(outside)} of {len(x)} scores, such as {outside[0]:g}, are outside [0, 1]: not"
+            " probabilities"
         )
     slope = stats.calibration_slope(stats.to_logits(x), y, clusters=clusters, unscored=unscored)
     metrics |= {
@@ -66,20 +72,31 @@ def calibrate(
         "calibration_slope": slope.slope,
         "calibration_intercept": slope.intercept,
     }
-    rulers["brier/base_rate"] = stats.brier(np.full(len(x), y.mean() if len(y) else 0.5), y, **sampling)
+    rulers["brier/base_rate"] = stats.brier(
+        np.full(len(x), y.mean() if len(y) else 0.5), y, **sampling
+    )
     rulers["ece/calibrated"] = stats.ece_if_calibrated(x, bins=options.bins, seed=options.seed)
     note = (
-        f"ECE has {options.bins} bins of equal count and is never 0 by chance: ece/calibrated is what perfect "
-        "probabilities would show on independent rows"
+        f"ECE has {options.bins} bins of equal count and is never 0 by chance: ece/calibrated is"
+        " what perfect probabilities would show on independent rows"
     )
     bins = stats.reliability(x, y, options.bins)
-    return Calibrated(metrics=_named(prefix, metrics), rulers=_named(prefix, rulers), reliability=bins, notes=[note])
+    return Calibrated(
+        metrics=_named(prefix, metrics),
+        rulers=_named(prefix, rulers),
+        reliability=bins,
+        notes=[note],
+    )
 
 
 def _mirrored(estimate: Estimate) -> Estimate:
     """The AUROC of the negated scores."""
     return Estimate(
-        value=1 - estimate.value, low=1 - estimate.high, high=1 - estimate.low, n=estimate.n, unscored=estimate.unscored
+        value=1 - estimate.value,
+        low=1 - estimate.high,
+        high=1 - estimate.low,
+        n=estimate.n,
+        unscored=estimate.unscored,
     )
 
 

@@ -1,4 +1,5 @@
-"""Outcome labels: rows that share a prompt are a pool, so that right and wrong answers to one question are compared."""
+"""Outcome labels: rows that share a prompt are a pool, so that right and wrong answers to one
+question are compared."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
@@ -19,7 +20,8 @@ def evaluate(
     answers: Sequence[Sequence[Hashable | None]] | None,
     options: Options,
 ) -> Report:
-    """Metrics of the pools that the rows form by prompt; rows without a label are left out and counted."""
+    """Metrics of the pools that the rows form by prompt; rows without a label are left out and
+    counted."""
     members: dict[str, list[int]] = {}
     for i, record in enumerate(records):
         if record.labels and record.labels[-1] is not None:
@@ -32,11 +34,21 @@ def evaluate(
         pools.Pools(
             keys=list(members),
             proxy=stats.pad_pools([[pools.value_of(scores[i]) for i in pool] for pool in rows]),
-            gold=stats.pad_pools([[float(records[i].labels[-1] or 0.0) for i in pool] for pool in rows]),
-            length=stats.pad_pools([[float(len(records[i].response.text)) for i in pool] for pool in rows]),
+            gold=stats.pad_pools(
+                [[float(records[i].labels[-1] or 0.0) for i in pool] for pool in rows]
+            ),
+            length=stats.pad_pools(
+                [[float(len(records[i].response.text)) for i in pool] for pool in rows]
+            ),
             answers=None if answers is None else [[answers[i][0] for i in pool] for pool in rows],
         ),
         options,
     )
     unlabelled = len(records) - sum(map(len, rows))
-    return replace(found, notes=[f"{unlabelled} of {len(records)} rows have no label and were left out", *found.notes])
+    return replace(
+        found,
+        notes=[
+            f"{unlabelled} of {len(records)} rows have no label and were left out",
+            *found.notes,
+        ],
+    )

@@ -1,4 +1,5 @@
-"""Pools of graded responses: does the scorer rank them as the grades do, and what does the best of n gain?"""
+"""Pools of graded responses: does the scorer rank them as the grades do, and what does the best of
+n gain?"""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,31 +52,42 @@ def evaluate(
         keys=[prompt_key(record.prompt) for record in records],
         proxy=stats.pad_pools([[value_of(score) for score in group] for group in scores]),
         gold=stats.pad_pools([record.grades for record in records]),
-        length=stats.pad_pools([[float(len(r.text)) for r in record.responses] for record in records]),
+        length=stats.pad_pools(
+            [[float(len(r.text)) for r in record.responses] for record in records]
+        ),
         answers=answers,
     )
     return report("ranking", pools, options)
 
 
 def value_of(score: Score | Unscored) -> float:
-    """A score's value; NaN, which every statistic here counts and leaves out, where there is none."""
+    """A score's value; NaN, which every statistic here counts and leaves out, where there is
+    none."""
     return score.value if isinstance(score, Score) else float("nan")
 
 
 def report(kind: str, pools: Pools, options: Options) -> Report:
-    """Within-prompt pairwise accuracy, best-of-n curves and, where grades are labels, AUROC and calibration."""
+    """Within-prompt pairwise accuracy, best-of-n curves and, where grades are labels, AUROC and
+    calibration."""
     ns = options.ns or _sizes(pools)
     used = ((~np.isnan(pools.proxy)).sum(axis=1) >= max(ns)).nonzero()[0]
     curves = _curves(pools, used, ns, options)
     metrics, rulers = _pairwise(pools, options)
     top = f"best_of_{max(ns)}"
-    metrics |= {top: curves["scorer"][-1].estimate, f"{top}_over_mean": _gain(pools, used, max(ns), options)}
-    rulers |= {f"{top}/{name}": points[-1].estimate for name, points in curves.items() if name != "scorer"}
+    metrics |= {
+        top: curves["scorer"][-1].estimate,
+        f"{top}_over_mean": _gain(pools, used, max(ns), options),
+    }
+    rulers |= {
+        f"{top}/{name}": points[-1].estimate for name, points in curves.items() if name != "scorer"
+    }
     notes = [
         "equal scores count one half in pairs and are drawn from at random in best of n",
         "unscored responses leave their pool, for the scorer and its rulers alike",
-        f"best-of-n curves are over the {len(used)} of {len(pools.keys)} prompts with at least {max(ns)} scored "
-        "responses, so that every point is over the same prompts",
+        (
+            f"best-of-n curves are over the {len(used)} of {len(pools.keys)} prompts with at least"
+            f" {max(ns)} scored responses, so that every point is over the same prompts"
+        ),
     ]
     if len(set(pools.keys)) < len(pools.keys):
         again = len(pools.keys) - len(set(pools.keys))
@@ -86,12 +98,19 @@ def report(kind: str, pools: Pools, options: Options) -> Report:
     bins = []
     if binary or kind == "outcome":
         found = calibrate(
-            x, y, pools.length[scored], clusters=_cells(pools)[scored], unscored=pools.unscored, options=options
+            x,
+            y,
+            pools.length[scored],
+            clusters=_cells(pools)[scored],
+            unscored=pools.unscored,
+            options=options,
         )
         metrics, rulers, bins = metrics | found.metrics, rulers | found.rulers, found.reliability
         notes += found.notes
     elif pools.answers is not None and not _probable(pools.gold):
-        notes.append("grades are not in [0, 1], so majority votes have no accuracy and are left out")
+        notes.append(
+            "grades are not in [0, 1], so majority votes have no accuracy and are left out"
+        )
     return Report(
         kind=kind,
         metrics=metrics,
@@ -110,14 +129,21 @@ def _sizes(pools: Pools) -> tuple[int, ...]:
     return tuple(sorted({2**i for i in range(largest.bit_length()) if 2**i <= largest} | {largest}))
 
 
-def _curves(pools: Pools, used: NDArray[np.intp], ns: Sequence[int], options: Options) -> dict[str, list[CurvePoint]]:
+def _curves(
+    pools: Pools, used: NDArray[np.intp], ns: Sequence[int], options: Options
+) -> dict[str, list[CurvePoint]]:
     proxy, length = pools.proxy[used], pools.length[used]
     gold = np.where(np.isnan(proxy), np.nan, pools.gold[used])
     unscored = pools.unscored
 
     def along(expected: Array) -> list[CurvePoint]:
         return stats.curve(
-            expected, ns, resamples=options.resamples, seed=options.seed, confidence=0.95, unscored=unscored
+            expected,
+            ns,
+            resamples=options.resamples,
+            seed=options.seed,
+            confidence=0.95,
+            unscored=unscored,
         )
 
     choosers: Mapping[str, Array] = {
@@ -145,14 +171,18 @@ def _stamped(points: Sequence[CurvePoint], unscored: int) -> list[CurvePoint]:
 
 
 def _gain(pools: Pools, used: NDArray[np.intp], n: int, options: Options) -> Estimate:
-    """Expected gold of the best of n, less that of one response at random: below 0, selection harms."""
+    """Expected gold of the best of n, less that of one response at random: below 0, selection
+    harms."""
     gold = np.where(np.isnan(pools.proxy[used]), np.nan, pools.gold[used])
     best, mean = stats.best_of_n(pools.proxy[used], gold, n), stats.best_of_n(gold, gold, 1)
-    return stats.paired_bootstrap(best, mean, resamples=options.resamples, seed=options.seed, unscored=pools.unscored)
+    return stats.paired_bootstrap(
+        best, mean, resamples=options.resamples, seed=options.seed, unscored=pools.unscored
+    )
 
 
 def _pairwise(pools: Pools, options: Options) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
-    """Share of pairs with different grades that are ordered rightly, averaged within and then over prompts."""
+    """Share of pairs with different grades that are ordered rightly, averaged within and then over
+    prompts."""
     scored = ~np.isnan(pools.proxy)
     found: dict[str, list[float]] = {"scorer": [], "longest": []}
     keys = []
@@ -168,12 +198,18 @@ def _pairwise(pools: Pools, options: Options) -> tuple[dict[str, Estimate], dict
 
     def over_prompts(values: Array) -> Estimate:
         return stats.proportion(
-            values, clusters=keys, unscored=pools.unscored, resamples=options.resamples, seed=options.seed
+            values,
+            clusters=keys,
+            unscored=pools.unscored,
+            resamples=options.resamples,
+            seed=options.seed,
         )
 
     longest = np.array(found["longest"])
     return {"pairwise_accuracy": over_prompts(np.array(found["scorer"]))}, {
-        "pairwise_accuracy/random": Estimate(value=0.5, low=0.5, high=0.5, n=len(keys), unscored=pools.unscored),
+        "pairwise_accuracy/random": Estimate(
+            value=0.5, low=0.5, high=0.5, n=len(keys), unscored=pools.unscored
+        ),
         "pairwise_accuracy/longest": over_prompts(longest),
         "pairwise_accuracy/shortest": over_prompts(1 - longest),
     }

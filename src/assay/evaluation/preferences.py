@@ -1,4 +1,5 @@
-"""Pairs: how often the preferred response scores higher, by how much, and whether the margin means what it says."""
+"""Pairs: how often the preferred response scores higher, by how much, and whether the margin means
+what it says."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,24 +18,36 @@ __all__ = ["evaluate"]
 
 NOTES = (
     "equal scores count one half",
-    "a preference score is a logit known only up to a constant for each prompt: compare scores within a prompt, never "
-    "across prompts",
-    "calibration is of sigmoid(score difference), folded so that the higher score comes first; its slope has no "
-    "intercept, for the order in a pair is arbitrary",
+    (
+        "a preference score is a logit known only up to a constant for each prompt: compare scores"
+        " within a prompt, never across prompts"
+    ),
+    (
+        "calibration is of sigmoid(score difference), folded so that the higher score comes first;"
+        " its slope has no intercept, for the order in a pair is arbitrary"
+    ),
 )
 
 
-def evaluate(records: Sequence[Preference], scores: Sequence[Sequence[Score | Unscored]], options: Options) -> Report:
-    """Accuracy, margin and calibration over the pairs with a preferred side whose two responses are both scored.
+def evaluate(
+    records: Sequence[Preference], scores: Sequence[Sequence[Score | Unscored]], options: Options
+) -> Report:
+    """Accuracy, margin and calibration over the pairs with a preferred side whose two responses are
+    both scored.
 
-    With Δ = s(preferred) - s(other), accuracy is the mean of 1[Δ > 0] + 1[Δ = 0]/2 and the calibration that of σ(Δ)
-    against the stated preference (Bradley-Terry). Where values are probabilities, s is their logit.
+    With Δ = s(preferred) - s(other), accuracy is the mean of 1[Δ > 0] + 1[Δ = 0]/2 and the
+    calibration that of σ(Δ) against the stated preference (Bradley-Terry). Where values are
+    probabilities, s is their logit.
     """
     decided = [i for i, record in enumerate(records) if record.prefer != 0.5]
     kept = [i for i in decided if all(isinstance(score, Score) for score in scores[i])]
-    pairs, preferred = _oriented([records[i] for i in kept], [scores[i] for i in kept], options.probabilities)
+    pairs, preferred = _oriented(
+        [records[i] for i in kept], [scores[i] for i in kept], options.probabilities
+    )
     margin = pairs[:, 0] - pairs[:, 1]
-    lengths = np.array([[len(r.text) for r in records[i].responses] for i in kept], dtype=np.float64).reshape(-1, 2)
+    lengths = np.array(
+        [[len(r.text) for r in records[i].responses] for i in kept], dtype=np.float64
+    ).reshape(-1, 2)
     first = np.array([records[i].prefer > 0.5 for i in kept], dtype=bool)
     longer = np.where(first, lengths[:, 0] - lengths[:, 1], lengths[:, 1] - lengths[:, 0])
     sampling: dict[str, Any] = {
@@ -45,7 +58,9 @@ def evaluate(records: Sequence[Preference], scores: Sequence[Sequence[Score | Un
     }
     right, by_length = _credit(margin), _credit(longer)
     rulers = {
-        "accuracy/random": Estimate(value=0.5, low=0.5, high=0.5, n=len(kept), unscored=sampling["unscored"]),
+        "accuracy/random": Estimate(
+            value=0.5, low=0.5, high=0.5, n=len(kept), unscored=sampling["unscored"]
+        ),
         "accuracy/longer": stats.proportion(by_length, **sampling),
         "accuracy/shorter": stats.proportion(1 - by_length, **sampling),
     }
@@ -54,7 +69,9 @@ def evaluate(records: Sequence[Preference], scores: Sequence[Sequence[Score | Un
     metrics = {
         "accuracy": stats.proportion(right, **sampling),
         f"accuracy_over_{ruler}": stats.paired_bootstrap(right, ruler_right, **sampling),
-        "mean_margin": stats.mean(margin, clusters=sampling["clusters"], unscored=sampling["unscored"]),
+        "mean_margin": stats.mean(
+            margin, clusters=sampling["clusters"], unscored=sampling["unscored"]
+        ),
     }
     metrics["brier"] = stats.brier(expit(margin), preferred, **sampling)
     # The higher score first: its probability of being preferred, and how far it was.
@@ -63,7 +80,9 @@ def evaluate(records: Sequence[Preference], scores: Sequence[Sequence[Score | Un
     metrics["ece"] = stats.ece(confidence, agreed, bins=options.bins, **sampling)
     metrics["calibration_slope"] = _slope(margin, preferred, sampling)
     rulers["brier/random"] = stats.brier(np.full(len(kept), 0.5), preferred, **sampling)
-    rulers["ece/calibrated"] = stats.ece_if_calibrated(confidence, bins=options.bins, seed=options.seed)
+    rulers["ece/calibrated"] = stats.ece_if_calibrated(
+        confidence, bins=options.bins, seed=options.seed
+    )
     return Report(
         kind="preference",
         metrics=metrics,
@@ -72,7 +91,10 @@ def evaluate(records: Sequence[Preference], scores: Sequence[Sequence[Score | Un
         reliability=stats.reliability(confidence, agreed, options.bins),
         histograms=histograms({"chosen": pairs[:, 0], "rejected": pairs[:, 1], "margin": margin}),
         notes=[
-            f"{len(records) - len(decided)} of {len(records)} pairs prefer neither side and were left out",
+            (
+                f"{len(records) - len(decided)} of {len(records)} pairs prefer neither side and"
+                " were left out"
+            ),
             f"{int((margin == 0).sum())} of {len(kept)} scored pairs have equal scores",
             *NOTES,
         ],
@@ -82,8 +104,11 @@ def evaluate(records: Sequence[Preference], scores: Sequence[Sequence[Score | Un
 def _oriented(
     records: Sequence[Preference], scores: Sequence[Sequence[Score | Unscored]], probabilities: bool
 ) -> tuple[Array, Array]:
-    """Scores (pairs, 2) with the preferred response first, and how far it is preferred (pairs,), above one half."""
-    values = np.array([[s.value for s in pair if isinstance(s, Score)] for pair in scores], dtype=np.float64)
+    """Scores (pairs, 2) with the preferred response first, and how far it is preferred (pairs,),
+    above one half."""
+    values = np.array(
+        [[s.value for s in pair if isinstance(s, Score)] for pair in scores], dtype=np.float64
+    )
     values = values.reshape(-1, 2)
     if probabilities:
         values = stats.to_logits(values)

@@ -20,16 +20,24 @@ NEVER = -1
 """Index of the first wrong step where there is none."""
 
 
-def evaluate(records: Sequence[StepLabels], scores: Sequence[Score | Unscored], options: Options) -> Report:
-    """Step accuracy, AUROC and calibration over labelled steps, and first-error accuracy over responses.
+def evaluate(
+    records: Sequence[StepLabels], scores: Sequence[Score | Unscored], options: Options
+) -> Report:
+    """Step accuracy, AUROC and calibration over labelled steps, and first-error accuracy over
+    responses.
 
-    A step is judged right at a score of 0.5 or more (0 or more where scores are logits) and is right at a label above
-    0.5; labels of exactly 0.5 and None are not judged. The first error is as in ProcessBench (arXiv:2412.06559): a
-    response counts where the first step judged wrong is the first wrong one, or neither exists.
+    A step is judged right at a score of 0.5 or more (0 or more where scores are logits) and is
+    right at a label above
+    0.5; labels of exactly 0.5 and None are not judged. The first error is as in ProcessBench
+    (arXiv:2412.06559): a response counts where the first step judged wrong is the first wrong one,
+    or neither exists.
     """
     kept = [i for i, score in enumerate(scores) if isinstance(score, Score)]
     threshold = 0.5 if options.probabilities else 0.0
-    labels = [np.array([np.nan if y is None else y for y in records[i].labels], dtype=np.float64) for i in kept]
+    labels = [
+        np.array([np.nan if y is None else y for y in records[i].labels], dtype=np.float64)
+        for i in kept
+    ]
     values = [_steps(records[i], scores[i], i) for i in kept]
     x, y = _joined(values), _joined(labels)
     prompts, _ = cluster_ids([prompt_key(records[i].prompt) for i in kept], len(kept))
@@ -44,13 +52,19 @@ def evaluate(records: Sequence[StepLabels], scores: Sequence[Score | Unscored], 
     right = (y > 0.5).astype(np.float64)
     agrees = ((x >= threshold) == (y > 0.5)).astype(np.float64)
     usual = right if right.sum() * 2 >= len(right) else 1 - right
-    first_metrics, first_rulers, undecided = _first_errors(labels, values, threshold, prompts, sampling)
-    found = calibrate(x, y, None, clusters=where, unscored=sampling["unscored"], options=options, prefix="step_")
+    first_metrics, first_rulers, undecided = _first_errors(
+        labels, values, threshold, prompts, sampling
+    )
+    found = calibrate(
+        x, y, None, clusters=where, unscored=sampling["unscored"], options=options, prefix="step_"
+    )
     return Report(
         kind="process",
         metrics={
             "step_accuracy": stats.proportion(agrees, clusters=where, **sampling),
-            "step_accuracy_over_base_rate": stats.paired_bootstrap(agrees, usual, clusters=where, **sampling),
+            "step_accuracy_over_base_rate": stats.paired_bootstrap(
+                agrees, usual, clusters=where, **sampling
+            ),
             **first_metrics,
             **found.metrics,
         },
@@ -62,10 +76,15 @@ def evaluate(records: Sequence[StepLabels], scores: Sequence[Score | Unscored], 
         reliability=found.reliability,
         histograms=histograms({"right": x[right == 1], "wrong": x[right == 0]}),
         notes=[
-            f"{len(judged) - int(judged.sum())} of {len(judged)} steps have no label, or one of exactly 0.5, and were "
-            "left out",
-            f"{undecided} of {len(kept)} responses have an unlabelled step before any wrong one, so that their first "
-            "error is not known; they were left out of first-error accuracy",
+            (
+                f"{len(judged) - int(judged.sum())} of {len(judged)} steps have no label, or one of"
+                " exactly 0.5, and were left out"
+            ),
+            (
+                f"{undecided} of {len(kept)} responses have an unlabelled step before any wrong"
+                " one, so that their first error is not known; they were left out of first-error"
+                " accuracy"
+            ),
             "unscored counts responses, not steps",
             *found.notes,
         ],
@@ -73,7 +92,11 @@ def evaluate(records: Sequence[StepLabels], scores: Sequence[Score | Unscored], 
 
 
 def _first_errors(
-    labels: Sequence[Array], values: Sequence[Array], threshold: float, prompts: Any, sampling: dict[str, Any]
+    labels: Sequence[Array],
+    values: Sequence[Array],
+    threshold: float,
+    prompts: Any,
+    sampling: dict[str, Any],
 ) -> tuple[dict[str, Estimate], dict[str, Estimate], int]:
     gold = [_first(label, label < 0.5) for label in labels]
     known = [i for i, first in enumerate(gold) if first is not None]
@@ -90,11 +113,16 @@ def _first_errors(
         "first_error_accuracy_wrong": over(~clean, hit),
         "first_error_accuracy_right": over(clean, hit),
     }
-    return metrics, {"first_error_accuracy/never": over(everything, clean.astype(np.float64))}, len(gold) - len(known)
+    return (
+        metrics,
+        {"first_error_accuracy/never": over(everything, clean.astype(np.float64))},
+        len(gold) - len(known),
+    )
 
 
 def _first(x: Array, wrong: Any) -> int | None:
-    """Index of the first wrong step, `NEVER` where there is none; None where an unlabelled step leaves it open."""
+    """Index of the first wrong step, `NEVER` where there is none; None where an unlabelled step
+    leaves it open."""
     errors, unknown = np.flatnonzero(wrong), np.flatnonzero(np.isnan(x))
     if len(unknown) and (not len(errors) or unknown[0] < errors[0]):
         return None
@@ -105,7 +133,8 @@ def _steps(record: StepLabels, score: Score | Unscored, i: int) -> Array:
     if not isinstance(score, Score) or len(score.steps) != len(record.labels):
         have = len(score.steps) if isinstance(score, Score) else 0
         raise DataError(
-            f"record {i}: {have} step scores for {len(record.labels)} steps; use a scorer that scores every step"
+            f"record {i}: {have} step scores for {len(record.labels)} steps; use a scorer that"
+            " scores every step"
         )
     return np.array(score.steps, dtype=np.float64)
 

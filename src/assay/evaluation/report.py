@@ -1,4 +1,5 @@
-"""What an evaluation says: numbers with intervals, the rulers beside them, and the data of the plots."""
+"""What an evaluation says: numbers with intervals, the rulers beside them, and the data of the
+plots."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -77,4 +78,7 @@ def histograms(named: Mapping[str, Array], bins: int = 30) -> dict[str, Histogra
 
 def _without_n(estimate: Mapping[str, Any]) -> dict[str, Any]:
     """An estimate under the names of a curve's point, where n is the number of responses."""
-    return {**{key: estimate[key] for key in ("value", "low", "high", "unscored")}, "prompts": estimate["n"]}
+    return {
+        **{key: estimate[key] for key in ("value", "low", "high", "unscored")},
+        "prompts": estimate["n"],
+    }

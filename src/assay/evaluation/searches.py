@@ -1,4 +1,5 @@
-"""Searches held against one another: how often the choice is right, at what cost, and at equal cost."""
+"""Searches held against one another: how often the choice is right, at what cost, and at equal
+cost."""
 
 import math
 from collections.abc import Sequence
@@ -12,17 +13,27 @@ from assay.stats import Estimate
 from assay.stats.intervals import Array
 from assay.types import Score, Unscored
 
-__all__ = ["Point", "at_tokens", "gain_at_tokens", "mean_of", "nothing_had", "point_of", "shared_budgets"]
+__all__ = [
+    "Point",
+    "at_tokens",
+    "gain_at_tokens",
+    "mean_of",
+    "nothing_had",
+    "point_of",
+    "shared_budgets",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One strategy at one size, on P prompts; NaN where a right answer could not be told from a wrong one."""
+    """One strategy at one size, on P prompts; NaN where a right answer could not be told from a
+    wrong one."""
 
     n: int
     """Its size, as the strategy counts it."""
     right_P: Array
-    """1 where the choice is right; 0 also where nothing was chosen; NaN also where nothing was had to choose from."""
+    """1 where the choice is right; 0 also where nothing was chosen; NaN also where nothing was had
+    to choose from."""
     tokens: float | None
     """Generated tokens a prompt that got any, on average; None where nobody counts them."""
     scored_tokens: float | None
@@ -35,7 +46,8 @@ class Point:
 
 
 def nothing_had(result: SearchResult) -> str:
-    """Why a prompt says nothing of the strategy: it got no samples, or its requests failed before any came to its end.
+    """Why a prompt says nothing of the strategy: it got no samples, or its requests failed before
+    any came to its end.
 
     "" where the strategy had what it chose from, or chose not to ask.
     """
@@ -45,9 +57,11 @@ def nothing_had(result: SearchResult) -> str:
     return "" if ended or not result.failed else result.failed[0]
 
 
-def point_of(n: int, results: Sequence[SearchResult], gold: Sequence[Score | Unscored | None]) -> Point:
-    """The point of a search's results. gold: of each choice; None where nothing was chosen, which is wrong only where
-    there was something to choose from (`nothing_had`)."""
+def point_of(
+    n: int, results: Sequence[SearchResult], gold: Sequence[Score | Unscored | None]
+) -> Point:
+    """The point of a search's results. gold: of each choice; None where nothing was chosen, which
+    is wrong only where there was something to choose from (`nothing_had`)."""
     pairs = list(zip(results, gold, strict=True))
     right = [math.nan if nothing_had(r) else 0.0 if g is None else _truth(g) for r, g in pairs]
     # What got nothing cost nothing: it would make the others look cheaper than they were.
@@ -68,7 +82,8 @@ def mean_of(right_P: Array) -> Estimate:
 
 
 def at_tokens(points: Sequence[Point], budget: float) -> Array | None:
-    """(P,) what a strategy gets with so many generated tokens a prompt, between its points on the scale of log tokens.
+    """(P,) what a strategy gets with so many generated tokens a prompt, between its points on the
+    scale of log tokens.
 
     None where that is below its cheapest point or above its dearest: nothing is extrapolated.
     """
@@ -84,20 +99,33 @@ def at_tokens(points: Sequence[Point], budget: float) -> Array | None:
 
 
 def gain_at_tokens(
-    points: Sequence[Point], over: Sequence[Point], budget: float, *, clusters: Sequence[int] | None = None
+    points: Sequence[Point],
+    over: Sequence[Point],
+    budget: float,
+    *,
+    clusters: Sequence[int] | None = None,
 ) -> Estimate | None:
-    """How much more often one strategy is right than another at equal generated tokens, paired by prompt."""
+    """How much more often one strategy is right than another at equal generated tokens, paired by
+    prompt."""
     one, other = at_tokens(points, budget), at_tokens(over, budget)
     if one is None or other is None:
         return None
     there = ~(np.isnan(one) | np.isnan(other))
-    kept = None if clusters is None else [c for c, known in zip(clusters, there, strict=True) if known]
-    return stats.paired_bootstrap(one[there], other[there], clusters=kept, unscored=int((~there).sum()))
+    kept = (
+        None if clusters is None else [c for c, known in zip(clusters, there, strict=True) if known]
+    )
+    return stats.paired_bootstrap(
+        one[there], other[there], clusters=kept, unscored=int((~there).sum())
+    )
 
 
 def shared_budgets(strategies: Sequence[Sequence[Point]], most: int = 5) -> list[int]:
     """A few budgets, by doubling, at which at least two strategies can be compared."""
-    ranges = [(min(costs), max(costs)) for points in strategies if (costs := [p.tokens for p in points if p.tokens])]
+    ranges = [
+        (min(costs), max(costs))
+        for points in strategies
+        if (costs := [p.tokens for p in points if p.tokens])
+    ]
     if len(ranges) < 2:
         return []
     low, high = sorted(start for start, _ in ranges)[1], sorted(end for _, end in ranges)[-2]

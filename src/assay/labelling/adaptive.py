@@ -1,17 +1,19 @@
 """Rollouts where a label is undecided, until it is decided.
 
-What rollouts say of a step is read off a chain of three states (`chain`): rollouts from one step inform the others, as
-in a binary search, but a lucky one is evidence, no verdict. The next rollouts go where they are expected to tell most
-about the step's label, the mutual information of one more outcome and the label (Lindley 1956; on a line of steps that
-is noisy binary search, Burnashev and Zigangirov 1974). A solution is done when every label is decided with the
-confidence asked for; the beliefs are fitted again as rollouts come in. With `structure` off each step is judged alone.
+What rollouts say of a step is read off a chain of three states (`chain`): rollouts from one step
+inform the others, as in a binary search, but a lucky one is evidence, no verdict. The next rollouts
+go where they are expected to tell most about the step's label, the mutual information of one more
+outcome and the label (Lindley 1956; on a line of steps that is noisy binary search, Burnashev and
+Zigangirov 1974). A solution is done when every label is decided with the confidence asked for; the
+beliefs are fitted again as rollouts come in. With `structure` off each step is judged alone.
 
-A label says whether the step is sound, and its interval how sure that is; the rollouts are evidence for it. No step has
-a label that the prior alone would give it: a label above one half needs something right from that step or from a later
-one, a label below it rollouts that speak against the step, and a solution of which no rollout came to an end that
-could be judged has none but what its own answer says. Solutions of one prompt that begin alike share the rollouts of
-what they share; where they are on two sides of one half there, it has no label.
-`predictive` checks the prior against the first rollouts.
+A label says whether the step is sound, and its interval how sure that is; the rollouts are evidence
+for it. No step has a label that the prior alone would give it: a label above one half needs
+something right from that step or from a later one, a label below it rollouts that speak against the
+step, and a solution of which no rollout came to an end that could be judged has none but what its
+own answer says. Solutions of one prompt that begin alike share the rollouts of what they share;
+where they are on two sides of one half there, it has no label. `predictive` checks the prior
+against the first rollouts.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -61,14 +63,15 @@ class Adaptive:
     """Rollouts from the chosen step before choosing again."""
 
     least: float = 0.004
-    """Nats that one more rollout must be expected to tell. Lower buys more truth for more rollouts; at 0 a label that
-    no rollouts can decide gets the most of them."""
+    """Nats that one more rollout must be expected to tell. Lower buys more truth for more rollouts;
+    at 0 a label that no rollouts can decide gets the most of them."""
 
     label: Literal["hard", "soft"] = "hard"
     """soft: the probability that no step so far is lost; hard: whether it is above one half."""
 
     undecided: Literal["label", "drop"] = "label"
-    """What a step gets that is not decided when rollouts have run out: the label that they favour, or none."""
+    """What a step gets that is not decided when rollouts have run out: the label that they favour,
+    or none."""
 
     structure: bool = True
     """Let the steps of one solution inform each other: what is lost stays lost."""
@@ -76,8 +79,9 @@ class Adaptive:
     def __post_init__(self) -> None:
         if not 0.5 < self.confidence < 1 or self.most < 1 or self.batch < 1 or not self.least >= 0:
             raise ConfigError(
-                f"confidence is {self.confidence}, most {self.most}, batch {self.batch} and least {self.least}; they "
-                "must be between 0.5 and 1, at least 1, at least 1, and at least 0"
+                f"confidence is {self.confidence}, most {self.most}, batch {self.batch} and least"
+                f" {self.least}; they must be between 0.5 and 1, at least 1, at least 1, and at"
+                " least 0"
             )
 
     def __call__(self, responses: Pairs, rollouts: Rollouts) -> list[RolloutLabels]:
@@ -96,7 +100,12 @@ class Adaptive:
             prefixes = [Prefix(responses[i][0], responses[i][1].steps[: t + 1]) for i, t in chosen]
             for place in chosen:
                 asked_N_T[place] = min(asked_N_T[place] + self.batch, self.most)
-            rollouts.want([(prefix, int(asked_N_T[place])) for prefix, place in zip(prefixes, chosen, strict=True)])
+            rollouts.want(
+                [
+                    (prefix, int(asked_N_T[place]))
+                    for prefix, place in zip(prefixes, chosen, strict=True)
+                ]
+            )
             for prefix, place in zip(prefixes, chosen, strict=True):
                 most = int(asked_N_T[place])
                 tally, ended = rollouts.tally(prefix, most), rollouts.judged_one(prefix, most)
@@ -123,15 +132,20 @@ class Adaptive:
                 verdict = rollouts.check(Prefix(prompt), response).right
                 answer_N[i] = np.nan if verdict is None else float(verdict)
         steps_N = np.array([len(response.steps) for _, response in responses], dtype=np.intp)
-        return Counts(np.zeros((len(responses), size)), np.zeros((len(responses), size)), steps_N, answer_N)
+        return Counts(
+            np.zeros((len(responses), size)), np.zeros((len(responses), size)), steps_N, answer_N
+        )
 
     def places(
         self, responses: Pairs, counts: Counts, beliefs: Beliefs, asked_N_T: NDArray[np.int64]
     ) -> list[tuple[int, int]]:
-        """Where the next rollouts go, as solution and step: one step a solution, or every undecided step where each is
-        judged alone. A finished response is its own only rollout from after its last step."""
+        """Where the next rollouts go, as solution and step: one step a solution, or every undecided
+        step where each is judged alone. A finished response is its own only rollout from after its
+        last step."""
         size = counts.right_N_T.shape[1]
-        open_N_T = np.array([[t < len(r.steps) - r.finished for t in range(size)] for _, r in responses], dtype=bool)
+        open_N_T = np.array(
+            [[t < len(r.steps) - r.finished for t in range(size)] for _, r in responses], dtype=bool
+        )
         may_N_T = open_N_T.reshape(counts.right_N_T.shape) & (asked_N_T < self.most)
         states_N_T_3 = posterior(counts, beliefs, structure=self.structure)
         sound_N_T = states_N_T_3[..., SOUND]
@@ -142,17 +156,24 @@ class Adaptive:
         worth_N = undecided_N_T.any(axis=1) & (told_N_T.max(axis=1, initial=-1.0) > self.least)
         return [(i, int(told_N_T[i].argmax())) for i in np.flatnonzero(worth_N).tolist()]
 
-    def _records(self, responses: Pairs, counts: Counts, x: Array, alike: Alike) -> Iterator[RolloutLabels]:
+    def _records(
+        self, responses: Pairs, counts: Counts, x: Array, alike: Alike
+    ) -> Iterator[RolloutLabels]:
         sound_N_T = posterior(counts, Beliefs.of(x), structure=self.structure)[..., SOUND]
         rests_N_T = supported(counts, sound_N_T, structure=self.structure)
         # A prefix that one solution calls sound and another lost is undecided.
-        sides = [{bool(sound_N_T[at] > 0.5) for at in places if rests_N_T[at]} for places in alike.values()]
+        sides = [
+            {bool(sound_N_T[at] > 0.5) for at in places if rests_N_T[at]}
+            for places in alike.values()
+        ]
         for place, sides_of in zip(alike, sides, strict=True):
             rests_N_T[place] &= len(sides_of) == 1
         quantiles_4_N_T = credible(counts, x, (0.025, 0.05, 0.95, 0.975), structure=self.structure)
         for i, (prompt, response) in enumerate(responses):
             size = len(response.steps)
-            chances = [p if rests_N_T[i, t] else None for t, p in enumerate(sound_N_T[i, :size].tolist())]
+            chances = [
+                p if rests_N_T[i, t] else None for t, p in enumerate(sound_N_T[i, :size].tolist())
+            ]
             right = counts.right_N_T[i].astype(int).tolist()
             judged = counts.judged_N_T[i].astype(int).tolist()
             if not np.isnan(counts.answer_N[i]):
@@ -165,7 +186,10 @@ class Adaptive:
                 meaning="correctness",
                 right=tuple(right[:size]),
                 rollouts=tuple(judged[:size]),
-                intervals=tuple(self._interval(p, quantiles_4_N_T[:, i, t].tolist()) for t, p in enumerate(chances)),
+                intervals=tuple(
+                    self._interval(p, quantiles_4_N_T[:, i, t].tolist())
+                    for t, p in enumerate(chances)
+                ),
             )
 
     def _label(self, p: float | None) -> float | None:
@@ -174,7 +198,8 @@ class Adaptive:
         return p if self.label == "soft" else float(p > 0.5)
 
     def _interval(self, p: float | None, quantiles: Sequence[float]) -> tuple[float, float]:
-        """Of the chance that the step is sound: on both sides, or how near it is at least to a label of 0 or 1."""
+        """Of the chance that the step is sound: on both sides, or how near it is at least to a
+        label of 0 or 1."""
         if p is None:
             return 0.0, 1.0
         lowest, low, high, highest = quantiles

@@ -1,8 +1,10 @@
-"""Where does a response first go wrong? Found with rollouts from O(log T) of its T steps (arXiv:2406.06592).
+"""Where does a response first go wrong? Found with rollouts from O(log T) of its T steps
+(arXiv:2406.06592).
 
-A prefix from which none of k rollouts is right is taken for lost, and what is lost stays lost: the first lost step lies
-right of every prefix that is not. The steps searched are labelled as if all had been tried: 1 before the first lost
-step, 0 from it on. Where a policy finds its way back, or a hard problem gets few rollouts, that is wrong.
+A prefix from which none of k rollouts is right is taken for lost, and what is lost stays lost: the
+first lost step lies right of every prefix that is not. The steps searched are labelled as if all
+had been tried: 1 before the first lost step, 0 from it on. Where a policy finds its way back, or a
+hard problem gets few rollouts, that is wrong.
 """
 
 from collections.abc import Sequence
@@ -28,14 +30,19 @@ class BinarySearch:
         if self.rollouts < 1:
             raise ConfigError(f"rollouts is {self.rollouts}; it must be at least 1")
 
-    def __call__(self, responses: Sequence[tuple[Prompt, Response]], rollouts: Rollouts) -> list[RolloutLabels]:
-        """One record a response, in order. A right one is taken to have no lost step; one that the verifier cannot
-        judge, or a step that got no rollouts, leaves labels None. Raises `DataError` where a prompt has no reference.
+    def __call__(
+        self, responses: Sequence[tuple[Prompt, Response]], rollouts: Rollouts
+    ) -> list[RolloutLabels]:
+        """One record a response, in order. A right one is taken to have no lost step; one that the
+        verifier cannot judge, or a step that got no rollouts, leaves labels None. Raises
+        `DataError` where a prompt has no reference.
         """
         need_references(prompt for prompt, _ in responses)
         return run_plans([self._search(*pair, rollouts) for pair in responses], rollouts)
 
-    def _search(self, prompt: Prompt, response: Response, rollouts: Rollouts) -> Plan[RolloutLabels]:
+    def _search(
+        self, prompt: Prompt, response: Response, rollouts: Rollouts
+    ) -> Plan[RolloutLabels]:
         size = len(response.steps)
         tried: dict[int, Tally] = {}
         # Steps before `low` are not lost; step `high`, if there is one, is.
@@ -55,7 +62,8 @@ class BinarySearch:
                 break
             low, high = (middle + 1, high) if tally.right else (low, middle)
         if not ended:
-            # Cut off everywhere, the policy may have been on its way; the answer's own verdict stands.
+            # Cut off everywhere, the policy may have been on its way; the answer's own verdict
+            # stands.
             tried = {i: tally for i, tally in tried.items() if i == size - 1 and response.finished}
             low = size if low == size and tried else 0
         lost = min((i for i, t in tried.items() if t.judged and not t.right), default=size)

@@ -1,15 +1,18 @@
-"""What rollouts say of a solution's steps: a chain of three states, its posterior, and how sure it is.
+"""What rollouts say of a solution's steps: a chain of three states, its posterior, and how sure it
+is.
 
-A solution is sound up to some step, lost from the next on, and now and then recovers: errors cancel, or a step mends
-what was wrong. That is a chain of three states a step, sound -> lost <-> recovered, with a chance of going wrong and
-one of recovering. From a sound or a recovered prefix a policy finishes right with a probability of its prefix's own,
-p ~ Beta(a1, b1), and from a lost one with p ~ Beta(a0, b0), which need not be 0. So s of n rollouts right from after a
-step have the probability B(a + s, b + n - s) / B(a, b), times the number of their orders, and the answer itself is one
-more observation at the last step. The forward-backward sums (Rabiner 1989) give P(step t is sound | all rollouts).
+A solution is sound up to some step, lost from the next on, and now and then recovers: errors
+cancel, or a step mends what was wrong. That is a chain of three states a step, sound -> lost <->
+recovered, with a chance of going wrong and one of recovering. From a sound or a recovered prefix a
+policy finishes right with a probability of its prefix's own, p ~ Beta(a1, b1), and from a lost one
+with p ~ Beta(a0, b0), which need not be 0. So s of n rollouts right from after a step have the
+probability B(a + s, b + n - s) / B(a, b), times the number of their orders, and the answer itself
+is one more observation at the last step. The forward-backward sums (Rabiner 1989) give P(step t is
+sound | all rollouts).
 
-The parameters are those under which all rollouts so far are most probable (empirical Bayes), under weak priors. How
-uncertain they leave a step is found by Laplace's approximation: parameters drawn from the normal distribution about
-the best ones whose precision is the Hessian there.
+The parameters are those under which all rollouts so far are most probable (empirical Bayes), under
+weak priors. How uncertain they leave a step is found by Laplace's approximation: parameters drawn
+from the normal distribution about the best ones whose precision is the Hessian there.
 """
 
 from dataclasses import dataclass, fields
@@ -20,15 +23,38 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import betaln, entr, expit, logit, xlog1py, xlogy
 
-__all__ = ["START", "WIDTH", "Array", "Beliefs", "Counts", "credible", "fit", "information", "posterior", "supported"]
+__all__ = [
+    "START",
+    "WIDTH",
+    "Array",
+    "Beliefs",
+    "Counts",
+    "credible",
+    "fit",
+    "information",
+    "posterior",
+    "supported",
+]
 
 Array = NDArray[np.float64]
-START = np.array([logit(0.15), logit(0.02), logit(0.7), np.log(4), logit(0.08), np.log(4), logit(0.97), logit(0.03)])
-"""Where the fit starts, and what its prior is centred on: one step in seven goes wrong and one in fifty recovers; a
-policy finishes right seven times in ten from a sound prefix and one time in twelve from a lost one; an answer is right
-where the last step is sound."""
+START = np.array(
+    [
+        logit(0.15),
+        logit(0.02),
+        logit(0.7),
+        np.log(4),
+        logit(0.08),
+        np.log(4),
+        logit(0.97),
+        logit(0.03),
+    ]
+)
+"""Where the fit starts, and what its prior is centred on: one step in seven goes wrong and one in
+fifty recovers; a policy finishes right seven times in ten from a sound prefix and one time in
+twelve from a lost one; an answer is right where the last step is sound."""
 WIDTH = np.array([1.5, 1.5, 1.5, 1.0, 1.5, 1.0, 1.0, 1.0])
-"""Standard deviations of the prior, in these units: wide enough for a policy that is right one time in twenty."""
+"""Standard deviations of the prior, in these units: wide enough for a policy that is right one time
+in twenty."""
 MOST_FITTED = 2000
 """Solutions that the parameters are fitted to, spread over all."""
 SOUND, LOST, RECOVERED = range(3)
@@ -55,10 +81,13 @@ class Beliefs:
 
     @classmethod
     def of(cls, x: Array) -> "Beliefs":
-        """From unbounded parameters: logits of chances and means, logarithms of the Betas' sizes."""
+        """From unbounded parameters: logits of chances and means, logarithms of the Betas'
+        sizes."""
         wrong, recovers, mean1, mean0, answer1, answer0 = expit(x[[0, 1, 2, 4, 6, 7]]).tolist()
         size1, size0 = np.exp(x[[3, 5]]).tolist()
-        beta1, beta0 = ((mean * size, (1 - mean) * size) for mean, size in ((mean1, size1), (mean0, size0)))
+        beta1, beta0 = (
+            (mean * size, (1 - mean) * size) for mean, size in ((mean1, size1), (mean0, size0))
+        )
         return cls(wrong, recovers, beta1, beta0, answer1, answer0)
 
     @property
@@ -70,7 +99,8 @@ class Beliefs:
 
 @dataclass(frozen=True)
 class Counts:
-    """Rollouts of N solutions of up to T steps, counted as they come; the answer's own verdict stands apart."""
+    """Rollouts of N solutions of up to T steps, counted as they come; the answer's own verdict
+    stands apart."""
 
     right_N_T: Array
     judged_N_T: Array
@@ -89,7 +119,8 @@ class Counts:
 
 
 def evidence(counts: Counts, beliefs: Beliefs) -> Array:
-    """(T, N, 3) log-probability of each step's rollouts in each state, the answer with the last; 0 beyond."""
+    """(T, N, 3) log-probability of each step's rollouts in each state, the answer with the last; 0
+    beyond."""
 
     def of(a: float, b: float, answer: float) -> Array:
         s_N_T, n_N_T = counts.right_N_T, counts.judged_N_T
@@ -104,7 +135,8 @@ def evidence(counts: Counts, beliefs: Beliefs) -> Array:
 
 
 def forward(log_T_N_3: Array, beliefs: Beliefs) -> tuple[Array, Array]:
-    """P(state of each step | the evidence up to it), (T, N, 3), and the log-probability of all evidence, (N,)."""
+    """P(state of each step | the evidence up to it), (T, N, 3), and the log-probability of all
+    evidence, (N,)."""
     most_T_N_1 = log_T_N_3.max(axis=-1, keepdims=True)
     likelihood_T_N_3 = np.exp(log_T_N_3 - most_T_N_1)
     states_T_N_3 = np.empty_like(log_T_N_3)
@@ -140,7 +172,8 @@ def posterior(counts: Counts, beliefs: Beliefs, *, structure: bool = True) -> Ar
 
 
 def information(counts: Counts, beliefs: Beliefs, states_N_T_3: Array) -> Array:
-    """(N, T) mutual information, in nats, of one more rollout's outcome from after a step and the step's label."""
+    """(N, T) mutual information, in nats, of one more rollout's outcome from after a step and the
+    step's label."""
 
     def chance(a: float, b: float) -> Array:
         p: Array = (a + counts.right_N_T) / (a + b + counts.judged_N_T)
@@ -150,12 +183,15 @@ def information(counts: Counts, beliefs: Beliefs, states_N_T_3: Array) -> Array:
     sound, lost, recovered = np.moveaxis(states_N_T_3, -1, 0)
     wrong = lost + recovered
     if_wrong = np.divide(lost * p0 + recovered * p1, wrong, out=p0.copy(), where=wrong > 0)
-    told: Array = _entropy(sound * p1 + wrong * if_wrong) - sound * _entropy(p1) - wrong * _entropy(if_wrong)
+    told: Array = (
+        _entropy(sound * p1 + wrong * if_wrong) - sound * _entropy(p1) - wrong * _entropy(if_wrong)
+    )
     return told
 
 
 def fit(counts: Counts, start: Array) -> Array:
-    """The parameters under which the rollouts are most probable, times a weak prior about `START`."""
+    """The parameters under which the rollouts are most probable, times a weak prior about
+    `START`."""
     if not counts.right_N_T.size:
         return start
     some = _some(counts)
@@ -165,11 +201,14 @@ def fit(counts: Counts, start: Array) -> Array:
     return best
 
 
-def credible(counts: Counts, x: Array, chances: tuple[float, ...], *, structure: bool = True) -> Array:
-    """(len(chances), N, T) quantiles of P(step is sound | rollouts; parameters) over what the parameters may be.
+def credible(
+    counts: Counts, x: Array, chances: tuple[float, ...], *, structure: bool = True
+) -> Array:
+    """(len(chances), N, T) quantiles of P(step is sound | rollouts; parameters) over what the
+    parameters may be.
 
-    x: the best parameters, as `fit` gives them. Parameters are drawn by Laplace's approximation, never wider than the
-    prior, with fixed random numbers.
+    x: the best parameters, as `fit` gives them. Parameters are drawn by Laplace's approximation,
+    never wider than the prior, with fixed random numbers.
     """
     size = len(counts.steps_N)
     quantiles_Q_N_T = np.zeros((len(chances), *counts.right_N_T.shape))
@@ -178,19 +217,24 @@ def credible(counts: Counts, x: Array, chances: tuple[float, ...], *, structure:
     drawn = [Beliefs.of(one) for one in _draws(counts, x)]
     for start in range(0, size, MOST_FITTED):
         part = counts.of(np.arange(start, min(start + MOST_FITTED, size)))
-        sound_D_N_T = [posterior(part, beliefs, structure=structure)[..., SOUND] for beliefs in drawn]
+        sound_D_N_T = [
+            posterior(part, beliefs, structure=structure)[..., SOUND] for beliefs in drawn
+        ]
         quantiles_Q_N_T[:, start : start + MOST_FITTED] = np.quantile(sound_D_N_T, chances, axis=0)
     return quantiles_Q_N_T
 
 
 def supported(counts: Counts, sound_N_T: Array, *, structure: bool = True) -> NDArray[np.bool_]:
-    """(N, T) whether the side of one half that P(step is sound) is on rests on rollouts, not on the prior alone.
+    """(N, T) whether the side of one half that P(step is sound) is on rests on rollouts, not on the
+    prior alone.
 
     * Above one half: something ended right from that step, or from a later one.
-    * Up to one half: something ended wrong from that step or from an earlier one, and there are rollouts from that
-      step on; or something ended wrong from a later one and nothing right; or a step before is so.
+    * Up to one half: something ended wrong from that step or from an earlier one, and there are
+      rollouts from that step on; or something ended wrong from a later one and nothing right; or a
+      step before is so.
 
-    The answer itself is a rollout from after the last step. Without `structure` each step rests on its own rollouts.
+    The answer itself is a rollout from after the last step. Without `structure` each step rests on
+    its own rollouts.
     """
     right_N_T, wrong_N_T = counts.right_N_T > 0, counts.judged_N_T > counts.right_N_T
     for value, any_N_T in ((1, right_N_T), (0, wrong_N_T)):
@@ -209,7 +253,9 @@ def supported(counts: Counts, sound_N_T: Array, *, structure: bool = True) -> ND
         return up_to(any_N_T[:, ::-1])[:, ::-1]
 
     right_from_N_T, wrong_from_N_T = from_on(right_N_T), from_on(wrong_N_T)
-    gone_N_T = up_to(wrong_N_T) & (right_from_N_T | wrong_from_N_T) | wrong_from_N_T & ~right_from_N_T
+    gone_N_T = (
+        up_to(wrong_N_T) & (right_from_N_T | wrong_from_N_T) | wrong_from_N_T & ~right_from_N_T
+    )
     found = np.where(above_N_T, right_from_N_T, up_to(gone_N_T & ~above_N_T))
     return found
 

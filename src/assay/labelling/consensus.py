@@ -1,9 +1,10 @@
-"""Keep what two labellers agree on: rollouts judge a step by where it leads, a judge by what it says.
+"""Keep what two labellers agree on: rollouts judge a step by where it leads, a judge by what it
+says.
 
-Two labellings of one solution agree where they put the first wrong step in the same place, or both find none. In
-arXiv:2501.07301 about 40 % of solutions survived that, and trained better models than all of them. A label counts as
-wrong below one half, as right above it; one that is None or exactly one half before any wrong step leaves the place
-open, and agrees with nothing.
+Two labellings of one solution agree where they put the first wrong step in the same place, or both
+find none. In arXiv:2501.07301 about 40 % of solutions survived that, and trained better models than
+all of them. A label counts as wrong below one half, as right above it; one that is None or exactly
+one half before any wrong step leaves the place open, and agrees with nothing.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -31,7 +32,8 @@ class Agreement:
 
 
 def first_wrong(labels: Sequence[float | None]) -> int | Literal["open"] | None:
-    """Index of the first wrong step; None where every step is right; "open" where that cannot be told."""
+    """Index of the first wrong step; None where every step is right; "open" where that cannot be
+    told."""
     for i, label in enumerate(labels):
         if label is None or label == 0.5:
             return "open"
@@ -41,16 +43,18 @@ def first_wrong(labels: Sequence[float | None]) -> int | Literal["open"] | None:
 
 
 def consensus(first: Iterable[L], second: Iterable[StepLabels]) -> tuple[list[L], Agreement]:
-    """The first labeller's records that the second agrees with, in their order, and how many did not.
+    """The first labeller's records that the second agrees with, in their order, and how many did
+    not.
 
-    Solutions are matched by prompt and steps. Raises `DataError` where the second has a solution twice, labelled
-    differently.
+    Solutions are matched by prompt and steps. Raises `DataError` where the second has a solution
+    twice, labelled differently.
     """
     others: dict[Hashable, tuple[float | None, ...]] = {}
     for record in second:
         if others.setdefault(_key(record), record.labels) != record.labels:
             raise DataError(
-                f"a solution of {record.prompt.text[:60]!r} is there twice, with other labels; give each solution once"
+                f"a solution of {record.prompt.text[:60]!r} is there twice, with other labels; give"
+                " each solution once"
             )
     kept: list[L] = []
     disagree = open_ = alone = 0
@@ -69,9 +73,14 @@ def consensus(first: Iterable[L], second: Iterable[StepLabels]) -> tuple[list[L]
 
 
 def truncate(record: L) -> L:
-    """The record without labels after the first wrong step: what follows an error is neither right nor wrong."""
-    end = next((i for i, y in enumerate(record.labels, 1) if y is not None and y < 0.5), len(record.labels))
-    return record.model_copy(update={"labels": (*record.labels[:end], *(None,) * (len(record.labels) - end))})
+    """The record without labels after the first wrong step: what follows an error is neither right
+    nor wrong."""
+    end = next(
+        (i for i, y in enumerate(record.labels, 1) if y is not None and y < 0.5), len(record.labels)
+    )
+    return record.model_copy(
+        update={"labels": (*record.labels[:end], *(None,) * (len(record.labels) - end))}
+    )
 
 
 def _key(record: StepLabels) -> Hashable:

@@ -1,15 +1,16 @@
 """As many rollouts from after every step: Math-Shepherd's labels (arXiv:2312.08935) and their kin.
 
-With s_t of n rollouts right from after step t, MC_t = s_t / n estimates the policy's chance to end right from there.
+With s_t of n rollouts right from after step t, MC_t = s_t / n estimates the policy's chance to end
+right from there.
 
 * soft: the label is MC_t.
-* hard: 1 where MC_t is above a threshold; at 0, where any rollout is right. Of the thresholds tried in
-  arXiv:2501.07301 with eight rollouts, 0 trains the best models.
-* progress: 1 where MC_t / MC_{t-1} >= epsilon, MC_0 being that of the prompt; once MC is 0, all later labels are 0
-  (GenPRM, arXiv:2504.00891).
+* hard: 1 where MC_t is above a threshold; at 0, where any rollout is right. Of the thresholds tried
+  in arXiv:2501.07301 with eight rollouts, 0 trains the best models.
+* progress: 1 where MC_t / MC_{t-1} >= epsilon, MC_0 being that of the prompt; once MC is 0, all
+  later labels are 0 (GenPRM, arXiv:2504.00891).
 
-A finished response is its own only rollout from after its last step. The standard error of MC_t is sqrt(p(1-p)/n):
-up to .18 with eight rollouts. A label with nothing to rest on is None.
+A finished response is its own only rollout from after its last step. The standard error of MC_t is
+sqrt(p(1-p)/n): up to .18 with eight rollouts. A label with nothing to rest on is None.
 """
 
 from collections.abc import Sequence
@@ -36,10 +37,12 @@ class MonteCarlo:
     """From after each step."""
 
     label: LabelRule = "hard"
-    """soft: the share of right rollouts; hard: whether it is above the threshold; progress: whether it held up."""
+    """soft: the share of right rollouts; hard: whether it is above the threshold; progress: whether
+    it held up."""
 
     threshold: float = 0.0
-    """Of hard labels: 1 where the share of right rollouts is above it; at 0 one right rollout is enough."""
+    """Of hard labels: 1 where the share of right rollouts is above it; at 0 one right rollout is
+    enough."""
 
     epsilon: float = 0.8
     """Of progress labels: least share of the step before that a right step keeps."""
@@ -47,11 +50,13 @@ class MonteCarlo:
     def __post_init__(self) -> None:
         if self.rollouts < 1 or not 0 <= self.threshold < 1 or not self.epsilon > 0:
             raise ConfigError(
-                f"rollouts is {self.rollouts}, threshold {self.threshold} and epsilon {self.epsilon}; they must be at "
-                "least 1, in [0, 1), and above 0"
+                f"rollouts is {self.rollouts}, threshold {self.threshold} and epsilon"
+                f" {self.epsilon}; they must be at least 1, in [0, 1), and above 0"
             )
 
-    def __call__(self, responses: Sequence[tuple[Prompt, Response]], rollouts: Rollouts) -> list[RolloutLabels]:
+    def __call__(
+        self, responses: Sequence[tuple[Prompt, Response]], rollouts: Rollouts
+    ) -> list[RolloutLabels]:
         """One record a response, in order. Raises `DataError` where a prompt has no reference."""
         need_references(prompt for prompt, _ in responses)
         first = 0 if self.label == "progress" else 1
@@ -59,12 +64,19 @@ class MonteCarlo:
         records = []
         for prompt, response in responses:
             found = tallies(prompt, response, rollouts, self.rollouts)
-            start = self._start(prompt, found[: len(found) - response.finished], rollouts) if first == 0 else None
+            start = (
+                self._start(prompt, found[: len(found) - response.finished], rollouts)
+                if first == 0
+                else None
+            )
             records.append(record_of(prompt, response, self.labels(found, start), found))
         return records
 
-    def labels(self, found: Sequence[Tally], start: Tally | None = None) -> tuple[float | None, ...]:
-        """The labels that the tallies of each step make; `start` is the prompt's, for progress labels."""
+    def labels(
+        self, found: Sequence[Tally], start: Tally | None = None
+    ) -> tuple[float | None, ...]:
+        """The labels that the tallies of each step make; `start` is the prompt's, for progress
+        labels."""
         if self.label != "progress":
             return tuple(label_of(t, self.label, self.threshold) for t in found)
         assert start is not None
@@ -83,8 +95,11 @@ class MonteCarlo:
         return tuple(labels)
 
     def _start(self, prompt: Prompt, found: Sequence[Tally], rollouts: Rollouts) -> Tally:
-        """What is known from the prompt on; nothing, where its rollouts, or all of the steps', could not be judged."""
-        known = rollouts.judged_one(Prefix(prompt), self.rollouts) and (not found or any(t.judged for t in found))
+        """What is known from the prompt on; nothing, where its rollouts, or all of the steps',
+        could not be judged."""
+        known = rollouts.judged_one(Prefix(prompt), self.rollouts) and (
+            not found or any(t.judged for t in found)
+        )
         return rollouts.tally(Prefix(prompt), self.rollouts) if known else Tally(0, 0)
 
     def _asks(self, prompt: Prompt, response: Response, first: int) -> list[tuple[Prefix, int]]:
@@ -95,8 +110,8 @@ class MonteCarlo:
 def tallies(prompt: Prompt, response: Response, rollouts: Rollouts, count: int) -> list[Tally]:
     """What is known from after each step; after a finished response's last, its own verdict.
 
-    Nothing, where no rollout of the solution came to an end that could be judged: that all were cut off says that
-    `max_tokens` is too small for the problem, not that a step is wrong.
+    Nothing, where no rollout of the solution came to an end that could be judged: that all were cut
+    off says that `max_tokens` is too small for the problem, not that a step is wrong.
     """
     prefixes = [Prefix(prompt, response.steps[:t]) for t in range(1, len(response.steps) + 1)]
     judged = any(rollouts.judged_one(prefix, count) for prefix in prefixes)
@@ -110,8 +125,8 @@ def tallies(prompt: Prompt, response: Response, rollouts: Rollouts, count: int) 
 def record_of(
     prompt: Prompt, response: Response, labels: Sequence[float | None], found: Sequence[Tally]
 ) -> RolloutLabels:
-    """Labels with what they rest on. The interval of a label of 0 or 1 is open to its side: it says how far the chance
-    is from the other, so that no label lies outside its own interval."""
+    """Labels with what they rest on. The interval of a label of 0 or 1 is open to its side: it says
+    how far the chance is from the other, so that no label lies outside its own interval."""
     intervals = []
     for label, tally in zip(labels, found, strict=True):
         low, high = interval(tally)
@@ -135,9 +150,11 @@ def label_of(tally: Tally, rule: Literal["hard", "soft"], threshold: float = 0.0
 
 
 def interval(tally: Tally, mass: float = 0.95) -> tuple[float, float]:
-    """Equal-tailed credible interval of the chance to end right, under Jeffreys' prior, Beta(1/2, 1/2).
+    """Equal-tailed credible interval of the chance to end right, under Jeffreys' prior, Beta(1/2,
+    1/2).
 
-    As is usual, it reaches to 0 where none is right and to 1 where all are. [0, 1] where nothing is known.
+    As is usual, it reaches to 0 where none is right and to 1 where all are. [0, 1] where nothing is
+    known.
     """
     a, b = tally.right + 0.5, tally.judged - tally.right + 0.5
     low = 0.0 if tally.right == 0 else float(betaincinv(a, b, (1 - mass) / 2))

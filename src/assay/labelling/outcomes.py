@@ -1,7 +1,7 @@
 """What became of the rollouts that labels rest on: cut off, not to be judged, never right.
 
-Labels made of rollouts that never came to an end, or never to a right one, look like any others. These counts, and the
-sentences about them, are the first thing to say of a set of labels.
+Labels made of rollouts that never came to an end, or never to a right one, look like any others.
+These counts, and the sentences about them, are the first thing to say of a set of labels.
 """
 
 from collections.abc import Hashable, Sequence
@@ -16,7 +16,8 @@ __all__ = ["Outcomes", "outcomes", "problems", "shares"]
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Counts over the rollouts from after the steps of labelled solutions, each prefix counted once."""
+    """Counts over the rollouts from after the steps of labelled solutions, each prefix counted
+    once."""
 
     solutions: int
     unlabelled: int
@@ -43,9 +44,12 @@ class Outcomes:
 
 
 def outcomes(labels: Sequence[RolloutLabels], rollouts: Rollouts) -> Outcomes:
-    """Count what became of the rollouts that the labels rest on, the answers of the solutions themselves left out."""
+    """Count what became of the rollouts that the labels rest on, the answers of the solutions
+    themselves left out."""
     totals = dict.fromkeys(("rollouts", "right", "cut_off", "unjudged", "guarded"), 0)
-    solutions = dict.fromkeys(("without", "cut_off_solutions", "unjudged_solutions", "never_right_solutions"), 0)
+    solutions = dict.fromkeys(
+        ("without", "cut_off_solutions", "unjudged_solutions", "never_right_solutions"), 0
+    )
     seen: set[Hashable] = set()
     failed = 0
     for record in labels:
@@ -67,8 +71,12 @@ def outcomes(labels: Sequence[RolloutLabels], rollouts: Rollouts) -> Outcomes:
         usable = mine["rollouts"] - mine["guarded"]
         solutions["without"] += not mine["rollouts"]
         solutions["cut_off_solutions"] += 0 < usable == mine["cut_off"]
-        solutions["unjudged_solutions"] += mine["cut_off"] < usable == mine["cut_off"] + mine["unjudged"]
-        solutions["never_right_solutions"] += not mine["right"] and mine["cut_off"] + mine["unjudged"] < usable
+        solutions["unjudged_solutions"] += (
+            mine["cut_off"] < usable == mine["cut_off"] + mine["unjudged"]
+        )
+        solutions["never_right_solutions"] += (
+            not mine["right"] and mine["cut_off"] + mine["unjudged"] < usable
+        )
     return Outcomes(
         solutions=len(labels),
         unlabelled=sum(all(label is None for label in record.labels) for record in labels),
@@ -84,21 +92,30 @@ def problems(found: Outcomes, max_tokens: int) -> list[str]:
     said = []
     usable = found.rollouts - found.guarded
     if not found.prefixes:
-        return ["no rollout was needed: the labels rest on the solutions' own answers"] if found.solutions else []
+        return (
+            ["no rollout was needed: the labels rest on the solutions' own answers"]
+            if found.solutions
+            else []
+        )
     if not found.rollouts:
         said.append(f"no rollout was had from any of {found.prefixes:,} prefixes")
     elif found.cut_off == usable > 0:
-        said.append(f"no rollout ended: all {usable:,} were cut off at {max_tokens:,} tokens; raise --max-tokens")
+        said.append(
+            f"no rollout ended: all {usable:,} were cut off at {max_tokens:,} tokens; raise"
+            " --max-tokens"
+        )
     elif found.cut_off + found.unjudged == usable:
         said.append(
-            f"no rollout could be judged: of {found.rollouts:,}, {found.cut_off:,} were cut off at {max_tokens:,} "
-            f"tokens, {found.unjudged:,} had no answer that the verifier could judge and {found.guarded:,} correct "
-            "what came before them; see to the verifier and the reference answers"
+            f"no rollout could be judged: of {found.rollouts:,}, {found.cut_off:,} were cut off at"
+            f" {max_tokens:,} tokens, {found.unjudged:,} had no answer that the verifier could"
+            f" judge and {found.guarded:,} correct what came before them; see to the verifier and"
+            " the reference answers"
         )
     elif not found.right:
         said.append(
-            f"none of {found.rollouts:,} rollouts was right: labels cannot tell a wrong step from a policy that is too "
-            "weak for these problems; take a stronger policy, easier problems, or see to the verifier"
+            f"none of {found.rollouts:,} rollouts was right: labels cannot tell a wrong step from a"
+            " policy that is too weak for these problems; take a stronger policy, easier problems,"
+            " or see to the verifier"
         )
     if found.unlabelled:
         said.append(f"{_share(found.unlabelled, found.solutions)} solutions have no label")
@@ -110,8 +127,10 @@ def shares(found: Outcomes) -> list[str]:
     if not found.prefixes:
         return []
     said = [
-        f"rollouts: {_share(found.right, found.rollouts)} right, {_share(found.cut_off, found.rollouts)} cut off, "
-        f"{_share(found.unjudged, found.rollouts)} not to be judged, {_share(found.guarded, found.rollouts)} set aside"
+        f"rollouts: {_share(found.right, found.rollouts)} right,"
+        f" {_share(found.cut_off, found.rollouts)} cut off,"
+        f" {_share(found.unjudged, found.rollouts)} not to be judged,"
+        f" {_share(found.guarded, found.rollouts)} set aside"
     ]
     kinds = {
         "with no rollout right": found.never_right_solutions,
@@ -122,7 +141,9 @@ def shares(found: Outcomes) -> list[str]:
     some = [f"{_share(count, found.solutions)} {kind}" for kind, count in kinds.items() if count]
     said += [f"solutions: {', '.join(some)}"] if some else []
     if found.failed_prefixes:
-        said.append(f"prefixes: {_share(found.failed_prefixes, found.prefixes)} got no rollouts when asked")
+        said.append(
+            f"prefixes: {_share(found.failed_prefixes, found.prefixes)} got no rollouts when asked"
+        )
     return said
 
 

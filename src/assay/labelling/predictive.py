@@ -1,9 +1,11 @@
-"""Does what `adaptive` believes beforehand fit the rollouts? A check of the prior against the first of them.
+"""Does what `adaptive` believes beforehand fit the rollouts? A check of the prior against the first
+of them.
 
-The first rollouts go where the prior alone sends them, so their number does not depend on how they end. Parameters are
-drawn from the prior, states of the steps from what the answers say under them, and outcomes from those: how many of
-the first rollouts would be right. Where the number that was right is in the tails, prior and data are in conflict
-(Box 1980; Evans and Moshonov 2006), and labels that are not decided by many rollouts follow the wrong one of the two.
+The first rollouts go where the prior alone sends them, so their number does not depend on how they
+end. Parameters are drawn from the prior, states of the steps from what the answers say under them,
+and outcomes from those: how many of the first rollouts would be right. Where the number that was
+right is in the tails, prior and data are in conflict (Box 1980; Evans and Moshonov 2006), and
+labels that are not decided by many rollouts follow the wrong one of the two.
 """
 
 from collections.abc import Sequence
@@ -50,18 +52,20 @@ class PriorCheck:
     def sentence(self) -> str:
         """What to say of it, and what to do."""
         seen = (
-            f"of the first {self.rollouts:,} rollouts {self.right:,} were right, where the prior of adaptive labels "
-            f"expects {self.low:,} to {self.high:,} (predictive p = {self.p:.3f})"
+            f"of the first {self.rollouts:,} rollouts {self.right:,} were right, where the prior of"
+            f" adaptive labels expects {self.low:,} to {self.high:,} (predictive p = {self.p:.3f})"
         )
         if not self.can_fail:
             return f"the prior cannot be checked by so few rollouts: {seen}"
         if not self.fails:
             return f"the prior fits: {seen}"
-        kind = "weaker" if self.right <= self.low else "more often right, even from after wrong steps,"
+        kind = (
+            "weaker" if self.right <= self.low else "more often right, even from after wrong steps,"
+        )
         return (
-            f"the prior does not fit: {seen}; this policy is {kind} than it takes for granted. Do not trust labels "
-            "that few rollouts decided: use assay label montecarlo, or raise --confidence and --most, and lower "
-            "--least"
+            f"the prior does not fit: {seen}; this policy is {kind} than it takes for granted. Do"
+            " not trust labels that few rollouts decided: use assay label montecarlo, or raise"
+            " --confidence and --most, and lower --least"
         )
 
 
@@ -78,11 +82,17 @@ def prior_check(
     None where no solution needed a rollout, or none of the first could be judged.
     """
     # Each solution once, and one step of it: their rollouts have to be independent of each other.
-    every = list({(prompt.messages, response.steps): (prompt, response) for prompt, response in responses}.values())
+    every = list(
+        {
+            (prompt.messages, response.steps): (prompt, response) for prompt, response in responses
+        }.values()
+    )
     chosen = np.unique(np.linspace(0, max(len(every) - 1, 0), MOST_CHECKED).astype(int)).tolist()
     some = [every[i] for i in chosen] if every else []
     counts = labeller.nothing_yet(some, rollouts)
-    places = labeller.places(some, counts, Beliefs.of(START), np.zeros(counts.right_N_T.shape, dtype=np.int64))
+    places = labeller.places(
+        some, counts, Beliefs.of(START), np.zeros(counts.right_N_T.shape, dtype=np.int64)
+    )
     places = list({i: (i, t) for i, t in places}.values())
     first = min(labeller.batch, labeller.most)
     judged, right = [], []
@@ -102,7 +112,9 @@ def prior_check(
         beliefs = Beliefs.of(x)
         states = posterior(counts, beliefs, structure=labeller.structure)[solutions, steps]
         lost = rng.random(len(places)) < states[:, LOST]
-        chance = np.where(lost, rng.beta(*beliefs.lost, len(places)), rng.beta(*beliefs.sound, len(places)))
+        chance = np.where(
+            lost, rng.beta(*beliefs.lost, len(places)), rng.beta(*beliefs.sound, len(places))
+        )
         totals[k] = rng.binomial(judged, chance).sum()
 
     def p(count: int) -> float:

@@ -1,12 +1,12 @@
 """Rollouts on demand: the k-th completion of a prefix, checked, and paid for once.
 
-A prefix's rollouts are a sequence, numbered from 0; a labeller says how many of it it wants to see, and sees the same
-ones whether they were made now, an hour ago, or by a run that was killed. A labeller is therefore a function of the
-rollouts alone: to resume is to run it again. Several plans (one a solution, or one a tree) go on in rounds, so that a
-round's rollouts are asked for together.
+A prefix's rollouts are a sequence, numbered from 0; a labeller says how many of it it wants to see,
+and sees the same ones whether they were made now, an hour ago, or by a run that was killed. A
+labeller is therefore a function of the rollouts alone: to resume is to run it again. Several plans
+(one a solution, or one a tree) go on in rounds, so that a round's rollouts are asked for together.
 
-A rollout that failed is not wrong, and one whose answer the verifier cannot judge is neither right nor wrong: both are
-counted, and a label rests on the others.
+A rollout that failed is not wrong, and one whose answer the verifier cannot judge is neither right
+nor wrong: both are counted, and a label rests on the others.
 """
 
 import functools
@@ -25,11 +25,23 @@ from assay.labelling.ledger import Ledger, Rollout, RolloutBatch
 from assay.protocols import Prefix, Sampling, Streaming, Verifier
 from assay.types import Prompt, Response, Score, Unscored
 
-__all__ = ["Ask", "Cost", "Guard", "Plan", "Rollouts", "Show", "Tally", "has_reference", "need_references", "run_plans"]
+__all__ = [
+    "Ask",
+    "Cost",
+    "Guard",
+    "Plan",
+    "Rollouts",
+    "Show",
+    "Tally",
+    "has_reference",
+    "need_references",
+    "run_plans",
+]
 
 T = TypeVar("T")
 Guard = Callable[[Prefix, Rollout], bool]
-"""Whether a rollout is no evidence for its prefix, e.g. because it repairs what the prefix got wrong."""
+"""Whether a rollout is no evidence for its prefix, e.g. because it repairs what the prefix got
+wrong."""
 Show = Callable[[int, str], None]
 """Told how many rollouts are there, and what to say beside it."""
 
@@ -85,11 +97,12 @@ class Rollouts:
     sampling: Sampling
     """How a rollout is sampled; its `n` is not used."""
     name: str = ""
-    """Which generator this is, by its fingerprint where none is given. Rollouts of another name, sampling or verifier
-    are never taken for these."""
+    """Which generator this is, by its fingerprint where none is given. Rollouts of another name,
+    sampling or verifier are never taken for these."""
     ledger: Ledger = field(default_factory=Ledger)
     cut_off: Literal["wrong", "undecided"] = "wrong"
-    """What a rollout counts as that reached `max_tokens`: as not having got there, or as not known."""
+    """What a rollout counts as that reached `max_tokens`: as not having got there, or as not
+    known."""
     guard: Guard | None = None
     show: Show = lambda done, note: None
     cost: Cost = field(default_factory=Cost)
@@ -131,12 +144,18 @@ class Rollouts:
 
     def tally(self, prefix: Prefix, count: int) -> Tally:
         """How many of the first `count` rollouts are right, of those that are evidence."""
-        verdicts = [v for rollout in self.of(prefix, count) if (v := self.verdict(prefix, rollout)) is not None]
+        verdicts = [
+            v
+            for rollout in self.of(prefix, count)
+            if (v := self.verdict(prefix, rollout)) is not None
+        ]
         return Tally(sum(verdicts), len(verdicts))
 
     def judged_one(self, prefix: Prefix, count: int) -> bool:
         """Whether any of the first `count` rollouts came to an end that could be judged."""
-        return any(r.finished and self.verdict(prefix, r) is not None for r in self.of(prefix, count))
+        return any(
+            r.finished and self.verdict(prefix, r) is not None for r in self.of(prefix, count)
+        )
 
     def verdict(self, prefix: Prefix, rollout: Rollout) -> bool | None:
         """Right or wrong; None where a rollout is no evidence."""
@@ -147,7 +166,8 @@ class Rollouts:
         return rollout.right
 
     def check(self, prefix: Prefix, response: Response) -> Rollout:
-        """The rollout of a prefix that a response is. Raises `DataError` where the prompt has no reference."""
+        """The rollout of a prefix that a response is. Raises `DataError` where the prompt has no
+        reference."""
         need_references([prefix.prompt])
         assert prefix.prompt.reference is not None
         verdict = self.verifier.verify(response.text, prefix.prompt.reference)
@@ -172,14 +192,23 @@ class Rollouts:
                 self.cost.failed[answer.reason] += 1
                 continue
             if len(answer) != n:
-                raise ConfigError(f"the generator gave {len(answer)} responses where {n} were asked for")
+                raise ConfigError(
+                    f"the generator gave {len(answer)} responses where {n} were asked for"
+                )
             rollouts = tuple(self.check(prefixes[i], response) for response in answer)
             self.ledger.append(
-                RolloutBatch(prefix=key, first=prefixes[i].first, rollouts=rollouts, seconds=round(seconds, 3))
+                RolloutBatch(
+                    prefix=key,
+                    first=prefixes[i].first,
+                    rollouts=rollouts,
+                    seconds=round(seconds, 3),
+                )
             )
             self.cost.rollouts += n
             self.cost.tokens += sum(r.tokens or 0 for r in rollouts)
-            self.show(self.cost.rollouts, f"{self.cost.tokens:,} tokens, {self.cost.known:,} known before")
+            self.show(
+                self.cost.rollouts, f"{self.cost.tokens:,} tokens, {self.cost.known:,} known before"
+            )
         self.cost.seconds += time.monotonic() - start
 
     def _stream(
@@ -189,7 +218,9 @@ class Rollouts:
             yield from self.generator.stream(prefixes, sampling)
             return
         for start in range(0, len(prefixes), CHUNK):
-            yield from enumerate(self.generator.generate(prefixes[start : start + CHUNK], sampling), start)
+            yield from enumerate(
+                self.generator.generate(prefixes[start : start + CHUNK], sampling), start
+            )
 
     def _count(self, key: str, prefix: Prefix, count: int) -> None:
         """Note what is used for the first time."""
@@ -224,8 +255,8 @@ def need_references(prompts: Iterable[Prompt]) -> None:
     for prompt in prompts:
         if not has_reference(prompt):
             raise DataError(
-                f"the prompt {prompt.text[:60]!r} has no reference answer, and rollouts cannot be checked without; "
-                "give one a prompt"
+                f"the prompt {prompt.text[:60]!r} has no reference answer, and rollouts cannot be"
+                " checked without; give one a prompt"
             )
 
 
@@ -255,7 +286,8 @@ Plan = Generator[Ask, None, T]
 
 
 def run_plans(plans: Sequence[Plan[T]], rollouts: Rollouts) -> list[T]:
-    """Every plan's result: the plans go on together, round by round, each round's rollouts in one request."""
+    """Every plan's result: the plans go on together, round by round, each round's rollouts in one
+    request."""
     results: dict[int, T] = {}
     waiting = dict(enumerate(plans))
     while waiting:

@@ -1,14 +1,17 @@
-"""Grow a tree of prefixes from a prompt, and look for first errors where they are likely: OmegaPRM (arXiv:2406.06592).
+"""Grow a tree of prefixes from a prompt, and look for first errors where they are likely: OmegaPRM
+(arXiv:2406.06592).
 
-A state is a prefix with k rollouts, of which a share MC is right. A wrong rollout of a state with 0 < MC < 1 goes wrong
-somewhere between the two, and binary search finds where, with k rollouts from each prefix it tries; those with MC > 0
-become states whose wrong rollouts may be searched next. Which one comes next:
+A state is a prefix with k rollouts, of which a share MC is right. A wrong rollout of a state with 0
+< MC < 1 goes wrong somewhere between the two, and binary search finds where, with k rollouts from
+each prefix it tries; those with MC > 0 become states whose wrong rollouts may be searched next.
+Which one comes next:
 
-    Q(s, r) = alpha^(1 - MC(s)) beta^(len(r) / L),   U(s) = c_puct sqrt(sum of N over all states) / (1 + N(s)),
+    Q(s, r) = alpha^(1 - MC(s)) beta^(len(r) / L),   U(s) = c_puct sqrt(sum of N over all states) /
+    (1 + N(s)),
 
-the largest Q + U, N(s) being how often a rollout of s was searched: short wrong rollouts of promising states, and
-states not yet tried. Rollouts are shared by all searches of the tree. What is right is what the verifier calls right,
-and no step is labelled without rollouts of its own.
+the largest Q + U, N(s) being how often a rollout of s was searched: short wrong rollouts of
+promising states, and states not yet tried. Rollouts are shared by all searches of the tree. What is
+right is what the verifier calls right, and no step is labelled without rollouts of its own.
 """
 
 import math
@@ -54,9 +57,11 @@ class Tree:
     searched: list[Steps] = field(default_factory=list)
     """Wrong solutions whose first error was looked for."""
 
-    def records(self, label: Literal["hard", "soft"], threshold: float = 0.0) -> list[RolloutLabels]:
-        """One record a solution searched: each state's label once, in the first that goes through it, and its last
-        step wrong; steps nobody tried have None."""
+    def records(
+        self, label: Literal["hard", "soft"], threshold: float = 0.0
+    ) -> list[RolloutLabels]:
+        """One record a solution searched: each state's label once, in the first that goes through
+        it, and its last step wrong; steps nobody tried have None."""
         found, told = [], set[Steps]()
         for steps in self.searched:
             tallies = [Tally(0, 0)] * len(steps)
@@ -106,7 +111,8 @@ class TreeSearch:
             raise ConfigError("alpha and beta must be in (0, 1], exploration at least 0")
 
     def __call__(self, prompts: Sequence[Prompt], rollouts: Rollouts) -> list[Tree]:
-        """One tree a prompt, in order; all of them grow together. Raises `DataError` where one has no reference."""
+        """One tree a prompt, in order; all of them grow together. Raises `DataError` where one has
+        no reference."""
         need_references(prompts)
         return run_plans([self._grow(prompt, rollouts) for prompt in prompts], rollouts)
 
@@ -141,8 +147,11 @@ class TreeSearch:
         ask: Ask = [(prefix, self.rollouts)]
         yield ask
         found = rollouts.of(prefix, self.rollouts)
-        # One that was cut off went wrong nowhere in particular, and one without a step has no place to go wrong in.
-        wrong = [r for r in found if rollouts.verdict(prefix, r) is False and r.finished and r.steps]
+        # One that was cut off went wrong nowhere in particular, and one without a step has no place
+        # to go wrong in.
+        wrong = [
+            r for r in found if rollouts.verdict(prefix, r) is False and r.finished and r.steps
+        ]
         tree.states[steps] = State(rollouts.tally(prefix, self.rollouts), wrong)
 
     def _select(self, tree: Tree) -> tuple[Steps, Rollout] | None:
@@ -155,7 +164,9 @@ class TreeSearch:
             bonus = self.exploration * math.sqrt(visits) / (1 + state.visits)
             for rollout in state.wrong:
                 length = rollout.tokens if rollout.tokens is not None else len(rollout.text.split())
-                worth = self.alpha ** (1 - state.share) * self.beta ** (length / self.length) + bonus
+                worth = (
+                    self.alpha ** (1 - state.share) * self.beta ** (length / self.length) + bonus
+                )
                 if best is None or worth > best[0]:
                     best = worth, steps, rollout
         return None if best is None else best[1:]

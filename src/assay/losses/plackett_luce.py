@@ -1,4 +1,5 @@
-"""The Plackett-Luce model of a ranking: first the best is chosen, then the best of the rest (Plackett 1975)."""
+"""The Plackett-Luce model of a ranking: first the best is chosen, then the best of the rest
+(Plackett 1975)."""
 
 from __future__ import annotations
 
@@ -22,8 +23,9 @@ class PlackettLuce:
 
         Σᵢ log Σ_{j: gⱼ <= gᵢ} exp(rⱼ - rᵢ).
 
-    Responses of equal grade share a denominator (Breslow's treatment of ties, Biometrics 30, 1974). Two responses
-    without a tie give the Bradley-Terry loss. The reward is identified up to a constant for each prompt.
+    Responses of equal grade share a denominator (Breslow's treatment of ties, Biometrics 30, 1974).
+    Two responses without a tie give the Bradley-Terry loss. The reward is identified up to a
+    constant for each prompt.
     """
 
     consumes: ClassVar[type[Ranking]] = Ranking
@@ -45,8 +47,11 @@ class PlackettLuce:
         rewards_G_R = last(values, mask)
         present = mask.any(-1)
         grades = targets.masked_fill(~present, 0.0)
-        # Entry (i, j): j is in the denominator of i. Every row holds itself, so that no row is empty.
+        # Entry (i, j): j is in the denominator of i. Every row holds itself, so that no row is
+        # empty.
         rest_G_R_R = present[:, None, :] & (grades[:, None, :] <= grades[:, :, None])
-        rest_G_R_R = rest_G_R_R | torch.eye(present.shape[1], dtype=torch.bool, device=present.device)
+        rest_G_R_R = rest_G_R_R | torch.eye(
+            present.shape[1], dtype=torch.bool, device=present.device
+        )
         denominators = rewards_G_R[:, None, :].masked_fill(~rest_G_R_R, -torch.inf).logsumexp(-1)
         return ((denominators - rewards_G_R) * present).sum(-1).mean()

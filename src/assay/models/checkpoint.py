@@ -1,13 +1,14 @@
 """Make, save and load reward models in a form that other tools serve.
 
-A folder holds a stock `...ForSequenceClassification` (one label, `problem_type="regression"`, so that servers apply no
-activation), its tokenizer, and `reward_model.json`: read-out, layout, pad id, the scores' mean and spread on the
-training set, and the parity that saving measured. Saving reloads what it wrote and refuses to keep a folder whose
-scores differ. Stock pooling looks for the last token that is not padding, so model and tokenizer are saved with a pad
-token that no sequence ends with: where a tokenizer pads with its end-of-sequence token, another is chosen.
+A folder holds a stock `...ForSequenceClassification` (one label, `problem_type="regression"`, so
+that servers apply no activation), its tokenizer, and `reward_model.json`: read-out, layout, pad id,
+the scores' mean and spread on the training set, and the parity that saving measured. Saving reloads
+what it wrote and refuses to keep a folder whose scores differ. Stock pooling looks for the last
+token that is not padding, so model and tokenizer are saved with a pad token that no sequence ends
+with: where a tokenizer pads with its end-of-sequence token, another is chosen.
 
-An implicit model's folder holds a stock `...ForCausalLM`, the policy, and below it in `reference/` another, which it is
-compared with. Nothing pools, so the tokenizer pads as it did.
+An implicit model's folder holds a stock `...ForCausalLM`, the policy, and below it in `reference/`
+another, which it is compared with. Nothing pools, so the tokenizer pads as it did.
 """
 
 import copy
@@ -76,7 +77,8 @@ REFERENCE = "reference"
 """Folder, within an implicit model's, of the model it is compared with."""
 
 LAYERS = tuple(f"score.{layer}.{kind}" for layer in (0, 2) for kind in ("weight", "bias"))
-"""Tensors of a head of two layers, which stock classifiers have no place for: only this library loads it."""
+"""Tensors of a head of two layers, which stock classifiers have no place for: only this library
+loads it."""
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -109,12 +111,14 @@ class Manifest(Record):
     """β of an implicit model; None for a model with a head."""
     scores: TrainScores | None = None
     parity_max_abs_diff: float | None = None
-    """Largest difference between scores before saving and after, in every way of batching that was tried."""
+    """Largest difference between scores before saving and after, in every way of batching that was
+    tried."""
 
     @model_validator(mode="before")
     @classmethod
     def _of_an_earlier_version(cls, data: Any) -> Any:
-        """Layouts that do not say whether they are whole are of models that were trained when none was."""
+        """Layouts that do not say whether they are whole are of models that were trained when none
+        was."""
         if isinstance(data, dict) and isinstance(layout := data.get("layout"), dict):
             return data | {"layout": {"whole": False} | layout}
         return data
@@ -129,10 +133,12 @@ def create(
     seed: int = 0,
     head: HeadChoice = "auto",
 ) -> RewardModel:
-    """A reward model on the folder (or hub name) of a causal LM, of an adapter of one, or of a reward model.
+    """A reward model on the folder (or hub name) of a causal LM, of an adapter of one, or of a
+    reward model.
 
-    head: "keep" goes on with the head that the folder brings, "new" draws one from `seed`, "auto" keeps one that is
-    there. Raises `ConfigError` where the folder cannot be loaded or trained, or brings a head of another kind.
+    head: "keep" goes on with the head that the folder brings, "new" draws one from `seed`, "auto"
+    keeps one that is there. Raises `ConfigError` where the folder cannot be loaded or trained, or
+    brings a head of another kind.
     """
     folder = fetch(backbone)
     tokenizer = load_tokenizer(folder)
@@ -150,10 +156,16 @@ def create(
     manifest = read_manifest(home) if (home / MANIFEST).is_file() else None
     kept = existing_head(folder, config, readout, layout, head, manifest)
     if not has_stock_classifier(config):
-        say(f"{type(network).__name__} is made here: transformers has none, so only this library will load the head")
+        say(
+            f"{type(network).__name__} is made here: transformers has none, so only this library"
+            " will load the head"
+        )
     model = wrap(network, tokenizer, layout=layout, readout=readout, seed=seed, head=kept)
     if model.layout.max_length < layout.max_length:
-        say(f"{folder} has positions for {model.layout.max_length} tokens; longer sequences are left out and counted")
+        say(
+            f"{folder} has positions for {model.layout.max_length} tokens; longer sequences are"
+            " left out and counted"
+        )
     return model
 
 
@@ -163,20 +175,33 @@ def _check_reads_forward(folder: Path, config: Any) -> None:
     kind: Any = classifier_of(config)
     with torch.device("meta"), quiet():
         try:
-            network = kind.from_config(config) if kind is AutoModelForSequenceClassification else kind(config)
+            network = (
+                kind.from_config(config)
+                if kind is AutoModelForSequenceClassification
+                else kind(config)
+            )
         except Exception as error:
-            raise ConfigError(f"{folder}: no {name} can be made of its config.json: {first_line(error)}") from error
+            raise ConfigError(
+                f"{folder}: no {name} can be made of its config.json: {first_line(error)}"
+            ) from error
     if config.is_encoder_decoder or not isinstance(getattr(network, "score", None), nn.Linear):
         raise ConfigError(
-            f"{folder} is a {name}, which does not read forward to a last token as a causal language model does; "
-            "give a causal one to train"
+            f"{folder} is a {name}, which does not read forward to a last token as a causal"
+            " language model does; give a causal one to train"
         )
 
 
 def wrap(
-    network: Any, tokenizer: Any, *, layout: Layout, readout: Readout, seed: int = 0, head: Tensor | None = None
+    network: Any,
+    tokenizer: Any,
+    *,
+    layout: Layout,
+    readout: Readout,
+    seed: int = 0,
+    head: Tensor | None = None,
 ) -> RewardModel:
-    """A reward model on a sequence-classification network made elsewhere; its head is drawn anew from `seed`.
+    """A reward model on a sequence-classification network made elsewhere; its head is drawn anew
+    from `seed`.
 
     head: weights (outputs, width) to go on with instead.
     """
@@ -191,10 +216,14 @@ def wrap(
     width = network.score.weight.shape[-1]
     if head is None:
         generator = torch.Generator().manual_seed(seed)
-        # 1/sqrt(d) leaves the first scores of order one or below, whatever the width (arXiv:2009.01325).
+        # 1/sqrt(d) leaves the first scores of order one or below, whatever the width
+        # (arXiv:2009.01325).
         head = torch.randn((outputs, width), generator=generator) / math.sqrt(width + 1)
     if tuple(head.shape) != (outputs, width):
-        raise ConfigError(f"the head is {tuple(head.shape)}, and this backbone and read-out need {(outputs, width)}")
+        raise ConfigError(
+            f"the head is {tuple(head.shape)}, and this backbone and read-out need"
+            f" {(outputs, width)}"
+        )
     network.score = nn.Linear(width, outputs, bias=False)
     network.score.weight = nn.Parameter(head.float())
     model = RewardModel(network, encoder, pad_id=pad_id)
@@ -205,7 +234,8 @@ def wrap(
 def create_implicit(
     backbone: str | Path, *, layout: Layout, readout: Readout, beta: float, dtype: Dtype = "float32"
 ) -> ImplicitRewardModel:
-    """An implicit reward model whose policy and reference are both the causal LM of a folder (or hub name).
+    """An implicit reward model whose policy and reference are both the causal LM of a folder (or
+    hub name).
 
     Raises `ConfigError` if none is there.
     """
@@ -218,7 +248,8 @@ def create_implicit(
 def wrap_implicit(
     network: Any, tokenizer: Any, *, layout: Layout, readout: Readout, beta: float
 ) -> ImplicitRewardModel:
-    """An implicit reward model on a causal language model made elsewhere; the reference is a copy of it."""
+    """An implicit reward model on a causal language model made elsewhere; the reference is a copy
+    of it."""
     known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
     pad_id = next(int(id) for id in known if id is not None)
     encoder = Encoder(tokenizer, layout, readout)
@@ -232,10 +263,12 @@ def save(
     probes: Sequence[tuple[Prompt, Response]] = PROBES,
     tolerance: float | None = None,
 ) -> float:
-    """Write the model, reload it in every way it will be used, and return the largest difference between scores.
+    """Write the model, reload it in every way it will be used, and return the largest difference
+    between scores.
 
-    Raises `BackendError`, and leaves what was at `folder` as it was, when a difference exceeds `tolerance` (by default
-    `tolerance_of` the model's precision); `ConfigError` when the model is not a stock one.
+    Raises `BackendError`, and leaves what was at `folder` as it was, when a difference exceeds
+    `tolerance` (by default `tolerance_of` the model's precision); `ConfigError` when the model is
+    not a stock one.
     """
     beta = model.beta if isinstance(model, ImplicitRewardModel) else None
     _check_kind(model)
@@ -244,7 +277,11 @@ def save(
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         manifest = Manifest(
-            readout=model.readout, layout=model.layout, pad_id=model.pad_id, implicit_beta=beta, scores=model.scores
+            readout=model.readout,
+            layout=model.layout,
+            pad_id=model.pad_id,
+            implicit_beta=beta,
+            scores=model.scores,
         )
         _save_settings(model, staging)
         with quiet():
@@ -255,8 +292,9 @@ def save(
         worst = parity(model, staging, probes)
         if not worst <= limit:
             raise BackendError(
-                f"scores change by {worst:.3g} between the model and its saved copy (limit {limit:g}); not saved. "
-                "Look for dropout left on, a tokenizer that does not round-trip, or a pad token inside the text"
+                f"scores change by {worst:.3g} between the model and its saved copy (limit"
+                f" {limit:g}); not saved. Look for dropout left on, a tokenizer that does not"
+                " round-trip, or a pad token inside the text"
             )
         manifest = manifest.model_copy(update={"parity_max_abs_diff": worst})
         write_atomic(staging / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
@@ -271,14 +309,21 @@ def _check_kind(model: RewardModel) -> None:
     head = getattr(model.network, "score", None)
     headless = isinstance(model, ImplicitRewardModel)
     linear = isinstance(head, nn.Linear) and head.bias is None
-    layers = {f"score.{name}" for name, _ in head.named_parameters()} if isinstance(head, nn.Sequential) else set()
+    layers = (
+        {f"score.{name}" for name, _ in head.named_parameters()}
+        if isinstance(head, nn.Sequential)
+        else set()
+    )
     if not headless and not linear and layers != {*LAYERS}:
         raise ConfigError(
-            "only a bias-free linear head fits a stock sequence classifier, and this library reads one of two layers "
-            "beside; put a bias into the read-out (assay.models.importing.unbiased), or keep this model's own files"
+            "only a bias-free linear head fits a stock sequence classifier, and this library reads"
+            " one of two layers beside; put a bias into the read-out"
+            " (assay.models.importing.unbiased), or keep this model's own files"
         )
     if any("lora_" in name for name, _ in model.named_parameters()):
-        raise ConfigError("the model still carries LoRA adapters; merge them first (assay.models.lora.merge_lora)")
+        raise ConfigError(
+            "the model still carries LoRA adapters; merge them first (assay.models.lora.merge_lora)"
+        )
 
 
 def _save_settings(model: RewardModel, folder: Path) -> None:
@@ -292,11 +337,13 @@ def _save_settings(model: RewardModel, folder: Path) -> None:
 
 
 def read_manifest(folder: str | Path) -> Manifest:
-    """What a saved folder says of itself. Raises `ConfigError` where the folder is not a saved reward model."""
+    """What a saved folder says of itself. Raises `ConfigError` where the folder is not a saved
+    reward model."""
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise ConfigError(
-            f"{folder} has no {MANIFEST}; give a folder that `assay train` saved, or name a published model's preset"
+            f"{folder} has no {MANIFEST}; give a folder that `assay train` saved, or name a"
+            " published model's preset"
         )
     try:
         return Manifest.model_validate_json(path.read_bytes())
@@ -314,9 +361,12 @@ def load(folder: str | Path, *, dtype: Dtype | None = None, device: str = "cpu")
     encoder = Encoder(load_tokenizer(path), manifest.layout, manifest.readout)
     if beta is not None:
         network, reference = (
-            load_network(AutoModelForCausalLM, folder, **settings) for folder in (path, path / REFERENCE)
+            load_network(AutoModelForCausalLM, folder, **settings)
+            for folder in (path, path / REFERENCE)
         )
-        implicit = ImplicitRewardModel(network, reference, encoder, beta=beta, pad_id=pad_id, scores=scores)
+        implicit = ImplicitRewardModel(
+            network, reference, encoder, beta=beta, pad_id=pad_id, scores=scores
+        )
         return implicit.to(device).eval()
     layers = read_tensors(path, LAYERS)
     if layers:
@@ -331,42 +381,54 @@ def load(folder: str | Path, *, dtype: Dtype | None = None, device: str = "cpu")
 
 
 def tolerance_of(model: RewardModel) -> float:
-    """How far apart a model's scores may lie: 1e-4 in fp32, 0.2 in bf16, whose scores depend on the batch's shape.
+    """How far apart a model's scores may lie: 1e-4 in fp32, 0.2 in bf16, whose scores depend on the
+    batch's shape.
 
-    In bf16, a trained SmolLM2's differed by .08; a wrong read position or a lost head moves them by more than 1.
+    In bf16, a trained SmolLM2's differed by .08; a wrong read position or a lost head moves them by
+    more than 1.
     """
-    return 1e-4 if next(model.backbone.parameters()).dtype in (torch.float32, torch.float64) else 0.2
+    return (
+        1e-4 if next(model.backbone.parameters()).dtype in (torch.float32, torch.float64) else 0.2
+    )
 
 
-def parity(model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Response]] = PROBES) -> float:
-    """Largest difference between the model's logits one by one and: a padded batch, either side, a batch that shares
-    what the probes begin with, the saved copy reloaded, and the stock models that know nothing of this library (last
-    read position)."""
+def parity(
+    model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Response]] = PROBES
+) -> float:
+    """Largest difference between the model's logits one by one and: a padded batch, either side, a
+    batch that shares what the probes begin with, the saved copy reloaded, and the stock models that
+    know nothing of this library (last read position)."""
     sequences = model.encoder.encode(list(probes))
     with _measured(model):
         alone = _one_by_one(model, sequences)
         if not all(bool(logits.isfinite().all()) for logits in alone):
             return math.nan
         device = str(next(model.parameters()).device)
-        dtype: Dtype = "bfloat16" if next(model.backbone.parameters()).dtype == torch.bfloat16 else "float32"
+        dtype: Dtype = (
+            "bfloat16" if next(model.backbone.parameters()).dtype == torch.bfloat16 else "float32"
+        )
         reloaded = load(folder, dtype=dtype, device=device)
         _check_tokenizer(reloaded.encoder, probes, sequences)
         return _parity(model, reloaded, sequences, alone)
 
 
-def rehearse(model: RewardModel, near: Path, probes: Sequence[tuple[Prompt, Response]] = PROBES) -> float:
-    """Do on a model that is not trained yet what `save` will do, and keep nothing; returns the difference measured.
+def rehearse(
+    model: RewardModel, near: Path, probes: Sequence[tuple[Prompt, Response]] = PROBES
+) -> float:
+    """Do on a model that is not trained yet what `save` will do, and keep nothing; returns the
+    difference measured.
 
-    Costs a few short passes, and up to `REHEARSED` bytes the weights written once below `near` and read again. Larger
-    models are compared with themselves, their tokenizer alone written and read. Raises what `save` would raise.
+    Costs a few short passes, and up to `REHEARSED` bytes the weights written once below `near` and
+    read again. Larger models are compared with themselves, their tokenizer alone written and read.
+    Raises what `save` would raise.
     """
     _check_kind(model)
     with _measured(model):
         alone = _one_by_one(model, model.encoder.encode(list(probes)))
     if not all(bool(logits.isfinite().all()) for logits in alone):
         raise BackendError(
-            "not trained: the model's scores are no finite numbers before the first step; its weights, or their "
-            "precision, are broken (try --dtype float32)"
+            "not trained: the model's scores are no finite numbers before the first step; its"
+            " weights, or their precision, are broken (try --dtype float32)"
         )
     spread = max(1.0, float(torch.cat(alone).std(correction=0)))
     limit = tolerance_of(model) * spread
@@ -381,8 +443,11 @@ def rehearse(model: RewardModel, near: Path, probes: Sequence[tuple[Prompt, Resp
                 return save(model, Path(nowhere) / "model", probes=probes, tolerance=limit)
             return _rehearse_in_memory(model, Path(nowhere), probes, limit)
     except (AssayError, OSError, RuntimeError, ValueError) as error:
-        # Of transformers, safetensors and torch, too, which will not write or read what they were given.
-        raise BackendError(f"not trained, for it could not be saved in the end: {first_line(error)}") from error
+        # Of transformers, safetensors and torch, too, which will not write or read what they were
+        # given.
+        raise BackendError(
+            f"not trained, for it could not be saved in the end: {first_line(error)}"
+        ) from error
 
 
 def _rehearse_in_memory(
@@ -395,7 +460,9 @@ def _rehearse_in_memory(
     with _measured(model):
         worst = _parity(model, model, sequences, _one_by_one(model, sequences))
     if not worst <= limit:
-        raise BackendError(f"scores differ by {worst:.3g} between ways of batching (limit {limit:g})")
+        raise BackendError(
+            f"scores differ by {worst:.3g} between ways of batching (limit {limit:g})"
+        )
     return worst
 
 
@@ -416,12 +483,18 @@ def _one_by_one(model: RewardModel, sequences: Sequence[Encoded]) -> list[Tensor
     return [model(model.collate([s]))[0].double().cpu() for s in sequences]
 
 
-def _check_tokenizer(again: Encoder, probes: Sequence[tuple[Prompt, Response]], sequences: Sequence[Encoded]) -> None:
+def _check_tokenizer(
+    again: Encoder, probes: Sequence[tuple[Prompt, Response]], sequences: Sequence[Encoded]
+) -> None:
     if [s.ids for s in again.encode(list(probes))] != [s.ids for s in sequences]:
-        raise BackendError("the saved tokenizer gives other tokens than the one trained with; not saved")
+        raise BackendError(
+            "the saved tokenizer gives other tokens than the one trained with; not saved"
+        )
 
 
-def _parity(model: RewardModel, reloaded: RewardModel, sequences: Sequence[Encoded], alone: Sequence[Tensor]) -> float:
+def _parity(
+    model: RewardModel, reloaded: RewardModel, sequences: Sequence[Encoded], alone: Sequence[Tensor]
+) -> float:
     tree = grow([np.array(s.ids) for s in sequences], least=1)
     shared = share(tree, [s.reads for s in sequences], starts=[s.start for s in sequences])
     shared = shared.to(next(model.parameters()).device)
@@ -441,7 +514,9 @@ def _parity(model: RewardModel, reloaded: RewardModel, sequences: Sequence[Encod
     if not isinstance(getattr(reloaded.network, "score", None), nn.Sequential):
         differences += [
             abs(value - float(expected[-1]))
-            for value, expected, s in zip(_stock(reloaded, sequences), alone, sequences, strict=True)
+            for value, expected, s in zip(
+                _stock(reloaded, sequences), alone, sequences, strict=True
+            )
             if s.reads and s.reads[-1] == len(s.ids) - 1
         ]
     # A NaN among them must not hide behind a `max` that it happens to lose.
@@ -449,19 +524,25 @@ def _parity(model: RewardModel, reloaded: RewardModel, sequences: Sequence[Encod
 
 
 def _stock(model: RewardModel, sequences: Sequence[Encoded]) -> list[float]:
-    """Logits by the stock models themselves over a batch padded by their own tokenizer: a classifier's own pooling, or
-    the sums of what two language models say of the responses' tokens."""
+    """Logits by the stock models themselves over a batch padded by their own tokenizer: a
+    classifier's own pooling, or the sums of what two language models say of the responses' tokens.
+    """
     if rotary.changes(model.backbone) and len(sequences) > 1:
-        # In a batch of theirs, scores depend on the longest sequence: only one by one are they a model's own.
+        # In a batch of theirs, scores depend on the longest sequence: only one by one are they a
+        # model's own.
         return [value for sequence in sequences for value in _stock(model, [sequence])]
     for network in (model.network, getattr(model, "reference", None)):
         if network is not None:
             rotary.reset(network)
     with quiet():
-        batch = model.encoder.tokenizer.pad({"input_ids": [list(s.ids) for s in sequences]}, return_tensors="pt")
+        batch = model.encoder.tokenizer.pad(
+            {"input_ids": [list(s.ids) for s in sequences]}, return_tensors="pt"
+        )
     batch = batch.to(next(model.parameters()).device)
     if isinstance(model, ImplicitRewardModel):
-        policy, reference = (m(**batch).logits.float().log_softmax(-1) for m in (model.network, model.reference))
+        policy, reference = (
+            m(**batch).logits.float().log_softmax(-1) for m in (model.network, model.reference)
+        )
         next_ids = batch["input_ids"][:, 1:, None]
         ratios = (policy - reference)[:, :-1].gather(-1, next_ids).squeeze(-1)
         return [
@@ -469,18 +550,23 @@ def _stock(model: RewardModel, sequences: Sequence[Encoded]) -> list[float]:
             for row, s in zip(ratios, sequences, strict=True)
         ]
     head = model.network.score
-    # In the backbone's precision, as stock tools load it; in a copy, for the model may go on training.
+    # In the backbone's precision, as stock tools load it; in a copy, for the model may go on
+    # training.
     model.network.score = copy.deepcopy(head).to(next(model.backbone.parameters()).dtype)
     try:
         logits = model.network(**batch).logits
     finally:
         model.network.score = head
-    return [float(x) + model.readout.offset for x in (logits.float() * model.readout_weights).sum(-1)]
+    return [
+        float(x) + model.readout.offset for x in (logits.float() * model.readout_weights).sum(-1)
+    ]
 
 
 def publish(staging: Path, folder: Path) -> None:
-    """Put a finished folder in place of another; what was there goes only when the new one is whole."""
-    # Temporary folders, and safetensors files, are their owner's alone; a server may run as somebody else.
+    """Put a finished folder in place of another; what was there goes only when the new one is
+    whole."""
+    # Temporary folders, and safetensors files, are their owner's alone; a server may run as
+    # somebody else.
     staging.chmod(0o755)
     for path in staging.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)

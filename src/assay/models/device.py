@@ -10,7 +10,8 @@ __all__ = ["device_of"]
 def device_of(word: str) -> str:
     """Return the device that a word names, "auto" being the GPU where there is one.
 
-    Raises `ConfigError` where the word is no device's, or this machine or this build of torch has none of that kind.
+    Raises `ConfigError` where the word is no device's, or this machine or this build of torch has
+    none of that kind.
     """
     if word == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -21,8 +22,13 @@ def device_of(word: str) -> str:
     except RuntimeError as error:
         raise ConfigError(f"device {word!r} means nothing; there is {there}") from error
     if device.type not in ("cpu", *kinds):
-        raise ConfigError(f"device {word!r} is not to be had on this machine with this build of torch; use {there}")
+        raise ConfigError(
+            f"device {word!r} is not to be had on this machine with this build of torch; use"
+            f" {there}"
+        )
     count = getattr(torch, device.type).device_count()
     if device.index is not None and device.index >= count:
-        raise ConfigError(f"device {word!r} is not there: this machine has {count} of that kind, numbered from 0")
+        raise ConfigError(
+            f"device {word!r} is not there: this machine has {count} of that kind, numbered from 0"
+        )
     return word

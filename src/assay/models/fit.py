@@ -12,12 +12,15 @@ __all__ = ["fitted", "most_tokens", "unfit"]
 
 
 def most_tokens(network: Any) -> int | None:
-    """Longest sequence, in tokens, that a network has positions for; None where positions are computed (rotary)."""
+    """Longest sequence, in tokens, that a network has positions for; None where positions are
+    computed (rotary)."""
     embedding = network.get_input_embeddings()
     tables = (
         module
         for name, module in network.named_modules()
-        if isinstance(module, nn.Embedding) and module is not embedding and re.search(r"wpe|pos", name)
+        if isinstance(module, nn.Embedding)
+        and module is not embedding
+        and re.search(r"wpe|pos", name)
     )
     table = next(tables, None)
     if table is None:
@@ -32,10 +35,16 @@ def most_tokens(network: Any) -> int | None:
 def fitted(layout: Layout, network: Any) -> Layout:
     """The layout, whose longest sequence is no longer than the network has positions for."""
     most = most_tokens(network)
-    return layout if most is None or most >= layout.max_length else layout.model_copy(update={"max_length": most})
+    return (
+        layout
+        if most is None or most >= layout.max_length
+        else layout.model_copy(update={"max_length": most})
+    )
 
 
-def unfit(layout: Layout, response: Response, sequence: Encoded) -> Literal["too long", "empty"] | None:
+def unfit(
+    layout: Layout, response: Response, sequence: Encoded
+) -> Literal["too long", "empty"] | None:
     """Why a sequence does not fit the model; None when it does. Nothing is ever truncated.
 
     An empty response fits where its closing tokens are read: a model may say what silence is worth.

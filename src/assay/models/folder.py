@@ -1,4 +1,5 @@
-"""What a model's folder holds, looked at before anything of it is loaded: what cannot be used is said in a sentence.
+"""What a model's folder holds, looked at before anything of it is loaded: what cannot be used is
+said in a sentence.
 
 Nothing here reads more than the first bytes of a weights' file, or runs code of a checkpoint.
 """
@@ -17,7 +18,13 @@ POINTER: Final = b"version https://git-lfs"
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
 """Whole weights; in parts, their names stand in NAME.index.json."""
 
-ELSEWHERE: Final = {".gguf": "GGUF", ".h5": "TensorFlow", ".msgpack": "Flax", ".onnx": "ONNX", ".pth": "plain torch"}
+ELSEWHERE: Final = {
+    ".gguf": "GGUF",
+    ".h5": "TensorFlow",
+    ".msgpack": "Flax",
+    ".onnx": "ONNX",
+    ".pth": "plain torch",
+}
 
 
 def first_line(error: BaseException) -> str:
@@ -26,16 +33,23 @@ def first_line(error: BaseException) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object's file. Raises `ConfigError` where it is missing, no JSON, or something else than an object."""
+    """A JSON object's file. Raises `ConfigError` where it is missing, no JSON, or something else
+    than an object."""
     if not path.is_file():
-        raise ConfigError(f"{path.parent} has no {path.name}; give a model's folder, as save_pretrained writes it")
+        raise ConfigError(
+            f"{path.parent} has no {path.name}; give a model's folder, as save_pretrained writes it"
+        )
     _refuse_pointer(path)
     try:
         body = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is damaged: it is no JSON ({first_line(error)}); copy it again") from error
+        raise ConfigError(
+            f"{path} is damaged: it is no JSON ({first_line(error)}); copy it again"
+        ) from error
     if not isinstance(body, dict):
-        raise ConfigError(f"{path} is damaged: it holds a {type(body).__name__} and no object; copy it again")
+        raise ConfigError(
+            f"{path} is damaged: it holds a {type(body).__name__} and no object; copy it again"
+        )
     return body
 
 
@@ -47,29 +61,39 @@ def configuration(folder: Path) -> dict[str, Any]:
     body = read_json(folder / "config.json")
     kind = body.get("model_type")
     if kind is None:
-        raise ConfigError(f"{folder / 'config.json'} has no model_type, so nothing says what the model is")
-    if kind not in CONFIG_MAPPING:
-        own = "; its authors' own code, which auto_map names, is not run here" if "auto_map" in body else ""
         raise ConfigError(
-            f"{folder} is of model_type {kind!r}, which transformers {transformers.__version__} does not know{own}; "
-            "use a stock architecture"
+            f"{folder / 'config.json'} has no model_type, so nothing says what the model is"
+        )
+    if kind not in CONFIG_MAPPING:
+        own = (
+            "; its authors' own code, which auto_map names, is not run here"
+            if "auto_map" in body
+            else ""
+        )
+        raise ConfigError(
+            f"{folder} is of model_type {kind!r}, which transformers {transformers.__version__}"
+            f" does not know{own}; use a stock architecture"
         )
     return body
 
 
 def check_weights(folder: Path) -> None:
-    """Raise `ConfigError` where the weights are missing, in part or whole, cut off, damaged or not yet fetched."""
+    """Raise `ConfigError` where the weights are missing, in part or whole, cut off, damaged or not
+    yet fetched."""
     for name in WEIGHTS:
         if (folder / name).is_file():
             return _check_file(folder / name)
         index = folder / f"{name}.index.json"
         if index.is_file():
             return _check_parts(index)
-    there = sorted(path.name for path in folder.glob("*.safetensors") if not path.name.startswith("adapter_"))
+    there = sorted(
+        path.name for path in folder.glob("*.safetensors") if not path.name.startswith("adapter_")
+    )
     if there:
         raise ConfigError(
-            f"{folder} holds {', '.join(there[:3])}, which nothing points to; call weights in one file "
-            "model.safetensors, or fetch the model.safetensors.index.json that names the parts"
+            f"{folder} holds {', '.join(there[:3])}, which nothing points to; call weights in one"
+            " file model.safetensors, or fetch the model.safetensors.index.json that names the"
+            " parts"
         )
     others = {kind for suffix, kind in ELSEWHERE.items() if any(folder.glob(f"*{suffix}"))}
     kinds = f", only {' and '.join(sorted(others))} files, which are not read" if others else ""
@@ -77,14 +101,15 @@ def check_weights(folder: Path) -> None:
 
 
 def check_tokenizer_files(folder: Path) -> None:
-    """Raise `ConfigError` where there is no vocabulary, of which transformers would make an empty tokenizer."""
+    """Raise `ConfigError` where there is no vocabulary, of which transformers would make an empty
+    tokenizer."""
     names = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
     found = [folder / name for name in names if (folder / name).is_file()]
     found += [*folder.glob("*.model"), *folder.glob("*.tiktoken")]
     if not found:
         raise ConfigError(
-            f"{folder} has no tokenizer: there is none of {', '.join(names)}; "
-            "save the tokenizer that the model was trained with into the same folder (tokenizer.save_pretrained)"
+            f"{folder} has no tokenizer: there is none of {', '.join(names)}; save the tokenizer"
+            " that the model was trained with into the same folder (tokenizer.save_pretrained)"
         )
     for path in [*found, folder / "tokenizer_config.json"]:
         if path.is_file():
@@ -98,8 +123,12 @@ def _check_parts(index: Path) -> None:
     names = sorted({str(name) for name in parts.values()})
     missing = [name for name in names if not (index.parent / name).is_file()]
     if missing:
-        some = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-        raise ConfigError(f"{index.parent} lacks {some} of {len(names)} parts; fetch the checkpoint again, whole")
+        some = ", ".join(missing[:3]) + (
+            f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        )
+        raise ConfigError(
+            f"{index.parent} lacks {some} of {len(names)} parts; fetch the checkpoint again, whole"
+        )
     for name in names:
         _check_file(index.parent / name)
 
@@ -126,4 +155,6 @@ def _refuse_pointer(path: Path) -> None:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {first_line(error)}") from error
     if begins == POINTER:
-        raise ConfigError(f"{path} is a Git LFS pointer, not the file itself; run `git lfs pull` where it is from")
+        raise ConfigError(
+            f"{path} is a Git LFS pointer, not the file itself; run `git lfs pull` where it is from"
+        )

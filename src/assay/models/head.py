@@ -9,7 +9,8 @@ __all__ = ["head_of"]
 
 
 def head_of(tensors: Sequence[Tensor]) -> nn.Module:
-    """A linear head (weight, maybe bias), or a chain of (weight, bias) with ReLU between, in fp32."""
+    """A linear head (weight, maybe bias), or a chain of (weight, bias) with ReLU between, in
+    fp32."""
     layers: list[nn.Module] = []
     for i in range(0, len(tensors), 2):
         weight, *bias = tensors[i : i + 2]

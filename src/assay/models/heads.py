@@ -1,8 +1,9 @@
 """The head that a checkpoint brings, and whether training goes on with it or draws another.
 
-A checkpoint that is a reward model already, ours or a stock classifier of one label, goes on with its own head: trained
-with a learning rate of 0 it scores as it did. A head that this run cannot read is refused by name, for whoever names a
-reward model to start from does not expect it to be thrown away.
+A checkpoint that is a reward model already, ours or a stock classifier of one label, goes on with
+its own head: trained with a learning rate of 0 it scores as it did. A head that this run cannot
+read is refused by name, for whoever names a reward model to start from does not expect it to be
+thrown away.
 """
 
 import re
@@ -33,18 +34,28 @@ NEW: Final = "draw a new head with --head new"
 
 
 def existing_head(
-    folder: Path, config: Any, readout: Readout, layout: Layout, choice: HeadChoice, manifest: Any = None
+    folder: Path,
+    config: Any,
+    readout: Readout,
+    layout: Layout,
+    choice: HeadChoice,
+    manifest: Any = None,
 ) -> Tensor | None:
-    """The checkpoint's own head (outputs, width) in its own precision, or None where a new one is to be drawn.
+    """The checkpoint's own head (outputs, width) in its own precision, or None where a new one is
+    to be drawn.
 
-    manifest: what reward_model.json says, where there is one. What is decided about a head that is there is said.
-    Raises `ConfigError` where there is a head that this read-out cannot use and nobody chose a new one.
+    manifest: what reward_model.json says, where there is one. What is decided about a head that is
+    there is said. Raises `ConfigError` where there is a head that this read-out cannot use and
+    nobody chose a new one.
     """
     names = tensor_names(folder)
     there = "score.weight" in names or any(OTHER.match(name) for name in names)
     if choice == "new" or not there:
         if choice == "keep":
-            raise ConfigError(f"{folder} has no head to keep: it is no reward model with a head; leave out --head keep")
+            raise ConfigError(
+                f"{folder} has no head to keep: it is no reward model with a head; leave out --head"
+                " keep"
+            )
         if there:
             say(f"head: drawn anew; that of {folder} is left out")
         return None
@@ -59,14 +70,20 @@ def existing_head(
     return head
 
 
-def _unusable(names: Collection[str], config: Any, head: Tensor | None, readout: Readout, manifest: Any) -> str | None:
-    """Why the head is none that this read-out goes on with, and what would work; None where it is."""
+def _unusable(
+    names: Collection[str], config: Any, head: Tensor | None, readout: Readout, manifest: Any
+) -> str | None:
+    """Why the head is none that this read-out goes on with, and what would work; None where it
+    is."""
     (kind,) = (config.architectures or ["unknown"])[:1]
     others = sorted(name for name in names if OTHER.match(name))
     if others or head is None:
         return f"{others[0]} is of another kind than a linear head of one layer; {NEW}"
     if kind.endswith("ForTokenClassification") or "score.bias" in names:
-        return f"it is a {kind}, whose head has a bias or labels every token; load it by a preset to score, or {NEW}"
+        return (
+            f"it is a {kind}, whose head has a bias or labels every token; load it by a preset to"
+            f" score, or {NEW}"
+        )
     if head.shape[0] != len(readout.weights):
         return f"it has {head.shape[0]} labels, and this run reads {len(readout.weights)}; {NEW}"
     if manifest is None:
@@ -75,7 +92,8 @@ def _unusable(names: Collection[str], config: Any, head: Tensor | None, readout:
         old, new = getattr(manifest.readout, what), getattr(readout, what)
         if old != new:
             return (
-                f"it is read with {what}={old!r}, and this run reads with {what}={new!r}; use the same loss, or {NEW}"
+                f"it is read with {what}={old!r}, and this run reads with {what}={new!r}; use the"
+                f" same loss, or {NEW}"
             )
     return None
 
@@ -84,7 +102,9 @@ def _laid_out_otherwise(old: Layout, new: Layout) -> str:
     """In which settings the layout that a head learned with differs."""
     told = ("template", "join", "system", "strip", "between", "separator", "close")
     differing = [what for what in told if getattr(old, what) != getattr(new, what)]
-    return ", ".join(f"{what}={getattr(old, what)!r} (now {getattr(new, what)!r})" for what in differing)
+    return ", ".join(
+        f"{what}={getattr(old, what)!r} (now {getattr(new, what)!r})" for what in differing
+    )
 
 
 def own_names(folder: Path) -> set[str]:
@@ -94,7 +114,8 @@ def own_names(folder: Path) -> set[str]:
 
 
 def tensor_names(folder: Path) -> set[str]:
-    """Names of all tensors of a folder, an adapter's own with those of its base, and of a head beside the weights."""
+    """Names of all tensors of a folder, an adapter's own with those of its base, and of a head
+    beside the weights."""
     if is_adapter(folder):
         home_of(folder)
         return tensor_names(fetch(base_of(folder))) | own_names(folder)

@@ -2,17 +2,20 @@
 
 With π the policy that is trained, π₀ the reference it started from, and y the tokens of a response,
 
-    r(y) = β log π(y | x) / π₀(y | x),    q_t = β Σ_{i <= t} log π(y_i | x, y_{<i}) / π₀(y_i | x, y_{<i}).
+    r(y) = β log π(y | x) / π₀(y | x),    q_t = β Σ_{i <= t} log π(y_i | x, y_{<i}) / π₀(y_i | x,
+    y_{<i}).
 
-r is trained from outcomes alone, by cross-entropy on σ(r), or from preferences, which is DPO (arXiv:2305.18290). Then
-q_t is the soft value β log E_{π₀} exp(r / β) of going on from token t, so that a step's q less that of the step before
-is its process reward, which no label was given for (arXiv:2412.01981), and every token has one (PRIME,
-arXiv:2502.01456). q depends on the tokens, not on where steps are cut.
+r is trained from outcomes alone, by cross-entropy on σ(r), or from preferences, which is DPO
+(arXiv:2305.18290). Then q_t is the soft value β log E_{π₀} exp(r / β) of going on from token t, so
+that a step's q less that of the step before is its process reward, which no label was given for
+(arXiv:2412.01981), and every token has one (PRIME, arXiv:2502.01456). q depends on the tokens, not
+on where steps are cut.
 
-The value is of going on as π₀ does. So the reference should be the policy that wrote the responses, or one fine-tuned
-on such: with another r may be learnt as well, and yet a wrong step be paid for anywhere after it. And E_{π₀} exp(r / β)
-is 1, whatever is learnt: with a share p of right responses, their mean r is at most β log 1/p. So where log-ratios are
-small, as of short responses, β must be large.
+The value is of going on as π₀ does. So the reference should be the policy that wrote the responses,
+or one fine-tuned on such: with another r may be learnt as well, and yet a wrong step be paid for
+anywhere after it. And E_{π₀} exp(r / β) is 1, whatever is learnt: with a share p of right
+responses, their mean r is at most β log 1/p. So where log-ratios are small, as of short responses,
+β must be large.
 """
 
 import math
@@ -42,8 +45,8 @@ PADDED = Engine("plain", "a padded batch", 0.0)
 class ImplicitRewardModel(RewardModel):
     """Two stock causal language models; the logit at a read position is q there.
 
-    `network` is the policy, and learns; `reference` stands still. Both run the same path, so that where they are equal
-    every value is exactly 0.
+    `network` is the policy, and learns; `reference` stands still. Both run the same path, so that
+    where they are equal every value is exactly 0.
     """
 
     def __init__(
@@ -61,7 +64,8 @@ class ImplicitRewardModel(RewardModel):
         readout = encoder.readout
         if readout.at != "last_token" or readout.weights != (1.0,) or readout.tokens:
             raise ConfigError(
-                "an implicit model is read at each step's last token and has one output; use such a read-out"
+                "an implicit model is read at each step's last token and has one output; use such a"
+                " read-out"
             )
         super().__init__(network, encoder, pad_id=pad_id, scores=scores)
         self.reference = reference.requires_grad_(False).eval()
@@ -70,7 +74,9 @@ class ImplicitRewardModel(RewardModel):
     def _prepare(self) -> None:
         """Check the network."""
         if getattr(self.network, "get_output_embeddings", lambda: None)() is None:
-            raise ConfigError(f"{type(self.network).__name__} is no language model; an implicit reward needs one")
+            raise ConfigError(
+                f"{type(self.network).__name__} is no language model; an implicit reward needs one"
+            )
         # The token that pads may be the one that ends a text, and is then learnt as any other.
         self.network.get_input_embeddings().padding_idx = None
 
@@ -84,27 +90,37 @@ class ImplicitRewardModel(RewardModel):
         return self
 
     def forward(self, batch: Batch | Shared, *, micro_tokens: int = 1 << 30) -> Tensor:
-        """q (B, S) at the read positions, in fp32 or better; 0 before a response, without meaning where not `valid`.
+        """q (B, S) at the read positions, in fp32 or better; 0 before a response, without meaning
+        where not `valid`.
 
-        A batch of more than `micro_tokens` tokens goes through each network in parts, if no gradient is asked.
+        A batch of more than `micro_tokens` tokens goes through each network in parts, if no
+        gradient is asked.
         """
         if not len(batch.starts_B):
             raise ConfigError(
-                "the batch does not say where its responses start; give `starts` to pad, share or arrange"
+                "the batch does not say where its responses start; give `starts` to pad, share or"
+                " arrange"
             )
         # Who made the batch has weighed what sharing costs.
-        engine = replace(self.engine, token_cost=1.0, piece_cost=0.0) if isinstance(batch, Shared) else PADDED
+        engine = (
+            replace(self.engine, token_cost=1.0, piece_cost=0.0)
+            if isinstance(batch, Shared)
+            else PADDED
+        )
         rows, positions_B_S = _unpacked(batch)
         rewards_B_R = self._rewards(rows, batch.starts_B.tolist(), engine, micro_tokens)
         sums_B_R = torch.nn.functional.pad(rewards_B_R.cumsum(-1), (1, 0))
         counts_B_S = (positions_B_S - batch.starts_B[:, None] + 1).clamp(0, sums_B_R.shape[1] - 1)
         return sums_B_R.gather(1, counts_B_S)
 
-    def token_rewards(self, sequences: Sequence[Encoded], *, micro_tokens: int = 8192) -> tuple[Tensor, Tensor]:
-        """β log π/π₀ of every response token, (B, R) from the left, 0 outside; and the mask (B, R) of those there are.
+    def token_rewards(
+        self, sequences: Sequence[Encoded], *, micro_tokens: int = 8192
+    ) -> tuple[Tensor, Tensor]:
+        """β log π/π₀ of every response token, (B, R) from the left, 0 outside; and the mask (B, R)
+        of those there are.
 
-        Differentiable in the policy where gradients are on. Raises `ConfigError` where no token stands before a
-        response.
+        Differentiable in the policy where gradients are on. Raises `ConfigError` where no token
+        stands before a response.
         """
         rows, starts = [np.array(s.ids) for s in sequences], [s.start for s in sequences]
         rewards_B_R = self._rewards(rows, starts, self.engine, micro_tokens)
@@ -112,15 +128,21 @@ class ImplicitRewardModel(RewardModel):
         mask_B_R = torch.arange(rewards_B_R.shape[1]) < counts[:, None]
         return rewards_B_R, mask_B_R.to(rewards_B_R.device)
 
-    def _rewards(self, rows: Sequence[Ints], starts: Sequence[int], engine: Engine, micro_tokens: int) -> Tensor:
+    def _rewards(
+        self, rows: Sequence[Ints], starts: Sequence[int], engine: Engine, micro_tokens: int
+    ) -> Tensor:
         """β log π/π₀ of every response token, (B, R); a response without any has none."""
-        some = [i for i, (row, start) in enumerate(zip(rows, starts, strict=True)) if start < len(row)]
+        some = [
+            i for i, (row, start) in enumerate(zip(rows, starts, strict=True)) if start < len(row)
+        ]
         if not some:
             return torch.zeros(len(rows), 0, device=next(self.parameters()).device)
 
         def values(policy: Any) -> Tensor:
             there = [rows[i] for i in some], [starts[i] for i in some]
-            return log_probabilities(policy, *there, micro_tokens=micro_tokens, engine=engine).values_B_R
+            return log_probabilities(
+                policy, *there, micro_tokens=micro_tokens, engine=engine
+            ).values_B_R
 
         with torch.no_grad():
             reference_B_R = values(self.reference)
@@ -128,10 +150,13 @@ class ImplicitRewardModel(RewardModel):
         if len(some) == len(rows):
             return rewards_B_R
         index = torch.tensor(some, device=rewards_B_R.device)
-        return rewards_B_R.new_zeros(len(rows), rewards_B_R.shape[1]).index_copy(0, index, rewards_B_R)
+        return rewards_B_R.new_zeros(len(rows), rewards_B_R.shape[1]).index_copy(
+            0, index, rewards_B_R
+        )
 
     def tie(self) -> None:
-        """Hold once what both networks have in common; only while the policy's own weights stand still (LoRA)."""
+        """Hold once what both networks have in common; only while the policy's own weights stand
+        still (LoRA)."""
         # Adapters put what they adapt a level down.
         policy = {name.replace(".base_layer", ""): p for name, p in self.network.named_parameters()}
         for name, parameter in self.reference.named_parameters():
@@ -147,11 +172,15 @@ class ImplicitRewardModel(RewardModel):
 def check_loss(loss: Loss) -> None:
     """Raise `ConfigError` where a loss trains more than the reward of a whole response."""
     if isinstance(loss, Disentangling):
-        raise ConfigError(f"{type(loss).__name__} trains a second head, and an implicit model has none; train a head")
+        raise ConfigError(
+            f"{type(loss).__name__} trains a second head, and an implicit model has none; train a"
+            " head"
+        )
     if loss.trains == "process" or loss.reads != "steps":
         raise ConfigError(
-            f"{type(loss).__name__} trains values along the response, and an implicit model learns from its end alone; "
-            "use outcome (without every-token), bradley-terry or plackett-luce, or train a head"
+            f"{type(loss).__name__} trains values along the response, and an implicit model learns"
+            " from its end alone; use outcome (without every-token), bradley-terry or"
+            " plackett-luce, or train a head"
         )
 
 

@@ -1,8 +1,10 @@
-"""Make a published reward model one of ours: a folder that says itself how it is read, and that other tools serve.
+"""Make a published reward model one of ours: a folder that says itself how it is read, and that
+other tools serve.
 
-A layout is where the head's weights lie, how the text is laid out, at which tokens it is read, and which tokens mean
-good and bad. Nothing is taken on trust: before anything is written, the scores of random texts are compared with those
-of the authors' recipe in plain torch and transformers, which share nothing with ours but the checkpoint's tensors.
+A layout is where the head's weights lie, how the text is laid out, at which tokens it is read, and
+which tokens mean good and bad. Nothing is taken on trust: before anything is written, the scores of
+random texts are compared with those of the authors' recipe in plain torch and transformers, which
+share nothing with ours but the checkpoint's tensors.
 """
 
 import random
@@ -45,7 +47,9 @@ __all__ = ["Imported", "import_model", "preset_of", "random_texts", "unbiased"]
 TOLERANCE: Final = 1e-4
 """How far a logit may be from the reference's, in fp32."""
 
-WORDS: Final = "the sum of two and two is four so it even 4 12 30 42 answer yes no = + Это 四 x".split()
+WORDS: Final = (
+    "the sum of two and two is four so it even 4 12 30 42 answer yes no = + Это 四 x".split()
+)
 INTERNLM2: Final = Preset(
     name="internlm2-reward",
     checkpoints=tuple(f"internlm/internlm2-{size}-reward" for size in ("1_8b", "7b", "20b")),
@@ -82,23 +86,33 @@ def preset_of(
     probabilities: bool = False,
     aggregate: Any = None,
 ) -> Preset:
-    """How a folder's head is read: by a preset's name, by what the folder's weights tell, or by its parts.
+    """How a folder's head is read: by a preset's name, by what the folder's weights tell, or by its
+    parts.
 
-    head: what its tensors' names begin with, such as `v_head.summary`. tokens: (good, bad), whose rows of the
-    language-model head are the head. Raises `ConfigError` where parts contradict each other.
+    head: what its tensors' names begin with, such as `v_head.summary`. tokens: (good, bad), whose
+    rows of the language-model head are the head. Raises `ConfigError` where parts contradict each
+    other.
     """
     if name is not None:
         if head or tokens or tag or aggregate or probabilities:
-            raise ConfigError("a preset says how its head is read; leave out head, tokens, tag and the like, or preset")
+            raise ConfigError(
+                "a preset says how its head is read; leave out head, tokens, tag and the like, or"
+                " preset"
+            )
         if name not in PRESETS:
             raise ConfigError(f"no preset is called {name!r}; there is {', '.join(PRESETS)}")
         return PRESETS[name]
     if head is None and tokens is None:
         if tag or aggregate or probabilities:
-            raise ConfigError("say where the head lies, too: head=..., or the tokens that mean good and bad")
+            raise ConfigError(
+                "say where the head lies, too: head=..., or the tokens that mean good and bad"
+            )
         return PRESETS[guess(folder)]
     if head is not None and tokens is not None:
-        raise ConfigError("a head has weights of its own, or it is rows of the language-model head; give one of them")
+        raise ConfigError(
+            "a head has weights of its own, or it is rows of the language-model head; give one of"
+            " them"
+        )
     readout = Readout(
         at="step_tag" if tag else "last_token",
         tag=tag,
@@ -118,7 +132,10 @@ def preset_of(
         notes="",
     )
     outputs = 2 if tokens else _outputs(made, folder)
-    return replace(made, readout=readout.model_copy(update={"weights": (-1.0, 1.0) if outputs == 2 else (1.0,)}))
+    return replace(
+        made,
+        readout=readout.model_copy(update={"weights": (-1.0, 1.0) if outputs == 2 else (1.0,)}),
+    )
 
 
 def _outputs(preset: Preset, folder: Path) -> int:
@@ -126,18 +143,25 @@ def _outputs(preset: Preset, folder: Path) -> int:
     pairs = zip(head_names(preset, folder), head_tensors(preset, folder), strict=True)
     last, outputs = [(name, len(tensor)) for name, tensor in pairs if name.endswith("weight")][-1]
     if outputs > 2:
-        raise ConfigError(f"{folder}: the head {last} has {outputs} outputs, and nothing says which of them are good")
+        raise ConfigError(
+            f"{folder}: the head {last} has {outputs} outputs, and nothing says which of them are"
+            " good"
+        )
     return outputs
 
 
 def import_model(
-    folder: str | Path, out: Path, *, preset: Preset | None = None, words: Mapping[str, str] | None = None
+    folder: str | Path,
+    out: Path,
+    *,
+    preset: Preset | None = None,
+    words: Mapping[str, str] | None = None,
 ) -> Imported:
     """Load, compare with the reference on random texts, and save.
 
-    preset: how the head is read; None = as the folder's weights tell. words: settings of the layout. Raises
-    `BackendError` with both numbers where a score differs, and `ConfigError` for what cannot be loaded or where `out`
-    is not empty; then nothing is written.
+    preset: how the head is read; None = as the folder's weights tell. words: settings of the
+    layout. Raises `BackendError` with both numbers where a score differs, and `ConfigError` for
+    what cannot be loaded or where `out` is not empty; then nothing is written.
     """
     check_new(out)
     folder = fetch(folder)
@@ -162,7 +186,9 @@ def _import_internlm2(folder: Path, out: Path, words: Mapping[str, str]) -> Impo
     with tempfile.TemporaryDirectory() as place:
         llama = as_llama(folder, Path(place))
         tokenizer = load_tokenizer(llama)
-        layout = Layout(template="chat", final=tokenizer.convert_ids_to_tokens(read_at), max_length=16384)
+        layout = Layout(
+            template="chat", final=tokenizer.convert_ids_to_tokens(read_at), max_length=16384
+        )
         layout = changed(layout, words)
         model = load_as(INTERNLM2, llama, tokenizer, layout, dtype="float32")
         score = reference(folder)
@@ -190,13 +216,16 @@ def _checked(
             found = model(model.collate([sequence]))[0, : len(sequence.reads)].tolist()
         expected = reference(prompt, response)
         if len(found) != len(expected):
-            raise BackendError(f"{folder}: {len(found)} steps are read, and {len(expected)} by the reference")
+            raise BackendError(
+                f"{folder}: {len(found)} steps are read, and {len(expected)} by the reference"
+            )
         for a, b in zip(found, expected, strict=True):
             count += 1
             if not abs(a - b) <= TOLERANCE * max(1.0, abs(b)):
                 raise BackendError(
-                    f"{folder}, read as {preset.name}: {response.text[:60]!r} scores {a:.6g}, and {b:.6g} by the "
-                    "reference in plain transformers, so its layout is another one than said; not saved"
+                    f"{folder}, read as {preset.name}: {response.text[:60]!r} scores {a:.6g}, and"
+                    f" {b:.6g} by the reference in plain transformers, so its layout is another one"
+                    " than said; not saved"
                 )
             worst = max(worst, abs(a - b))
     if torch.bfloat16 in _dtypes(folder):
@@ -214,7 +243,9 @@ def unbiased(model: RewardModel) -> RewardModel:
     readout = encoder.readout
     if isinstance(head, nn.Linear):
         if head.bias is not None:
-            offset = float((head.bias.detach().double() * torch.tensor(readout.weights).double()).sum())
+            offset = float(
+                (head.bias.detach().double() * torch.tensor(readout.weights).double()).sum()
+            )
             readout = readout.model_copy(update={"offset": readout.offset + offset})
         bare = nn.Linear(head.in_features, head.out_features, bias=False, dtype=torch.float32)
         bare.weight = nn.Parameter(head.weight.detach().float())
@@ -222,9 +253,13 @@ def unbiased(model: RewardModel) -> RewardModel:
     network.config.num_labels = len(readout.weights)
     network.config.problem_type = "regression"
     # Rows of the language-model head are a head of their own now.
-    readout = readout if encoder.layout.template == "turns" else readout.model_copy(update={"tokens": ()})
+    readout = (
+        readout if encoder.layout.template == "turns" else readout.model_copy(update={"tokens": ()})
+    )
     encoder = Encoder(encoder.tokenizer, encoder.layout, readout)
-    return RewardModel(network, encoder, pad_id=pad_id_of(encoder, network), scores=model.scores).eval()
+    return RewardModel(
+        network, encoder, pad_id=pad_id_of(encoder, network), scores=model.scores
+    ).eval()
 
 
 def _dtypes(folder: Path) -> set[torch.dtype]:
@@ -233,7 +268,8 @@ def _dtypes(folder: Path) -> set[torch.dtype]:
 
 
 def random_texts(preset: Preset, layout: Layout, count: int = 12) -> list[tuple[Prompt, Response]]:
-    """Prompts and responses of random words; with white space, reasoning and nothing where responses are closed."""
+    """Prompts and responses of random words; with white space, reasoning and nothing where
+    responses are closed."""
     draw = random.Random(0)
 
     def words(most: int) -> str:
@@ -242,8 +278,13 @@ def random_texts(preset: Preset, layout: Layout, count: int = 12) -> list[tuple[
     found = []
     for i in range(count):
         if layout.close and preset.readout.at == "last_token":
-            end, thought = draw.choice(ENDS), f"<think>\n{words(5)}\n</think>\n\n" if i % 4 == 1 else ""
-            steps: tuple[str, ...] = (f"{thought}{draw.choice(ENDS) if not thought else ''}{words(9)}{end}",)
+            end, thought = (
+                draw.choice(ENDS),
+                f"<think>\n{words(5)}\n</think>\n\n" if i % 4 == 1 else "",
+            )
+            steps: tuple[str, ...] = (
+                f"{thought}{draw.choice(ENDS) if not thought else ''}{words(9)}{end}",
+            )
         else:
             steps = tuple(words(7) for _ in range(1 + i % 3))
         found.append((Prompt.of(f"{words(8)}?"), Response(steps=steps)))
@@ -254,7 +295,9 @@ def _plain_network(auto: Any, folder: Path, **settings: Any) -> Any:
     """A folder's network by transformers, with its adapter by PEFT, not merged."""
     if not is_adapter(folder):
         with quiet():
-            return auto.from_pretrained(folder, config=load_config(folder, **settings), dtype=torch.float32)
+            return auto.from_pretrained(
+                folder, config=load_config(folder, **settings), dtype=torch.float32
+            )
     base = _plain_network(auto, fetch(base_of(folder)), **settings)
     base = base.merge_and_unload() if hasattr(base, "merge_and_unload") else base
     from peft import PeftModel
@@ -265,7 +308,9 @@ def _plain_network(auto: Any, folder: Path, **settings: Any) -> Any:
             warnings.simplefilter("ignore")
             return PeftModel.from_pretrained(base, str(folder))
     except Exception as error:
-        raise ConfigError(f"PEFT cannot put the adapter in {folder} on its base: {first_line(error)}") from error
+        raise ConfigError(
+            f"PEFT cannot put the adapter in {folder} on its base: {first_line(error)}"
+        ) from error
 
 
 class _Plain:
@@ -277,25 +322,35 @@ class _Plain:
         self.tokenizer, self.layout, self.readout = tokenizer, layout, preset.readout
         stock = preset.head == "linear" and not preset.readout.tokens
         self.kind = "tokens" if preset.head == "token_rows" else "stock" if stock else "head"
-        auto: Any = {"tokens": AutoModelForCausalLM, "stock": AutoModelForSequenceClassification, "head": AutoModel}
+        auto: Any = {
+            "tokens": AutoModelForCausalLM,
+            "stock": AutoModelForSequenceClassification,
+            "head": AutoModel,
+        }
         if self.kind == "head" and is_adapter(folder):
             raise ConfigError(
-                f"{folder} is an adapter, and only one of a sequence classifier or a language model is imported; merge "
-                "it into its base (merge_and_unload) and save that"
+                f"{folder} is an adapter, and only one of a sequence classifier or a language model"
+                " is imported; merge it into its base (merge_and_unload) and save that"
             )
-        self.network = _plain_network(auto[self.kind], folder, **({"num_labels": 1} if stock else {})).eval()
+        self.network = _plain_network(
+            auto[self.kind], folder, **({"num_labels": 1} if stock else {})
+        ).eval()
         if self.kind == "head":
             names = head_names(preset, folder)
             there = read_tensors(folder, names)
             if (folder / "value_head.bin").is_file():
-                there |= torch.load(folder / "value_head.bin", map_location="cpu", weights_only=True)
+                there |= torch.load(
+                    folder / "value_head.bin", map_location="cpu", weights_only=True
+                )
             self.tensors = [there[name].float() for name in names]
         config = self.network.config
         self.scale = (0.0, 1.0)
         if preset.name == "openrlhf" and getattr(config, "normalize_reward", False):
             self.scale = (float(config.mean), float(config.std))
         if self.kind == "tokens":
-            self.bad, self.good = (tokenizer.encode(t, add_special_tokens=False)[-1] for t in self.readout.tokens)
+            self.bad, self.good = (
+                tokenizer.encode(t, add_special_tokens=False)[-1] for t in self.readout.tokens
+            )
 
     @torch.inference_mode()
     def logits(self, prompt: Prompt, response: Response) -> list[float]:
@@ -329,9 +384,17 @@ class _Plain:
             return self._turns(prompt, steps)
         if self.readout.at == "step_tag":
             tag = str(self.readout.tag)
-            glue = "" if self.tokenizer.encode(tag, add_special_tokens=False)[-1] in self._added() else " "
+            glue = (
+                ""
+                if self.tokenizer.encode(tag, add_special_tokens=False)[-1] in self._added()
+                else " "
+            )
             text = layout.between.join(f"{step}{layout.separator}{glue}{tag}" for step in steps)
-            ids = self._closed(prompt, text) if layout.template == "chat" else self._plain(prompt, text)
+            ids = (
+                self._closed(prompt, text)
+                if layout.template == "chat"
+                else self._plain(prompt, text)
+            )
             mark = self.tokenizer.encode(tag, add_special_tokens=False)[-1]
             return [(ids, [i for i, token in enumerate(ids) if token == mark][-len(steps) :])]
         if layout.close:
@@ -344,18 +407,25 @@ class _Plain:
         return [(ids, places)]
 
     def _turns(self, prompt: Prompt, steps: Sequence[str]) -> list[tuple[list[int], list[int]]]:
-        """Every step a user's turn, answered by the good token, which is predicted by the token before it."""
-        chat: list[dict[str, str]] = [{"role": m.role, "content": m.content} for m in prompt.messages[:-1]]
+        """Every step a user's turn, answered by the good token, which is predicted by the token
+        before it."""
+        chat: list[dict[str, str]] = [
+            {"role": m.role, "content": m.content} for m in prompt.messages[:-1]
+        ]
         found = []
         for i, step in enumerate(steps):
             text = f"{prompt.messages[-1].content} {step}" if i == 0 else step
-            chat += [{"role": "user", "content": text}, {"role": "assistant", "content": self.readout.tokens[1]}]
+            chat += [
+                {"role": "user", "content": text},
+                {"role": "assistant", "content": self.readout.tokens[1]},
+            ]
             ids = self._ids(self._shown(chat))
             found.append((ids, [len(ids) - 2 - ids[::-1].index(self.good)]))
         return found
 
     def _closed(self, prompt: Prompt, text: str) -> list[int]:
-        """The whole conversation as the tokenizer's template writes it, or the whole text and its end."""
+        """The whole conversation as the tokenizer's template writes it, or the whole text and its
+        end."""
         layout = self.layout
         if layout.template == "plain":
             end = layout.final if layout.final is not None else self.tokenizer.eos_token or ""
@@ -374,7 +444,9 @@ class _Plain:
         return start + self._ids(f"{prompt.messages[0].content}{self.layout.join}{text}")
 
     def _shown(self, chat: Sequence[dict[str, str]]) -> str:
-        encoder = Encoder(self.tokenizer, Layout(template="chat", date=self.layout.date), PREFERENCE)
+        encoder = Encoder(
+            self.tokenizer, Layout(template="chat", date=self.layout.date), PREFERENCE
+        )
         return encoder.render([Message(role=m["role"], content=m["content"]) for m in chat])  # type: ignore[arg-type]
 
     def _ids(self, text: str) -> list[int]:

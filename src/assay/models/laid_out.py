@@ -1,4 +1,5 @@
-"""Records as tokens, or why a model's layout refuses them: one bad record must not take the others down."""
+"""Records as tokens, or why a model's layout refuses them: one bad record must not take the others
+down."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,11 +10,22 @@ from assay.types import Prompt, Response
 
 __all__ = ["laid_out"]
 
-ERRORS: Final = (DataError, ConfigError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
-"""What laying out a record may raise: a template is a program of its author's, and fails as programs do."""
+ERRORS: Final = (
+    DataError,
+    ConfigError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+)
+"""What laying out a record may raise: a template is a program of its author's, and fails as
+programs do."""
 
 
-def laid_out(records: Sequence[Sequence[tuple[Prompt, Response]]], encoder: Encoder) -> list[list[Encoded] | str]:
+def laid_out(
+    records: Sequence[Sequence[tuple[Prompt, Response]]], encoder: Encoder
+) -> list[list[Encoded] | str]:
     """The sequences of each record's responses, or why the layout refuses the record."""
     try:
         encoded = iter(encoder.encode([item for record in records for item in record]))
@@ -26,5 +38,7 @@ def laid_out(records: Sequence[Sequence[tuple[Prompt, Response]]], encoder: Enco
             found.append(encoder.encode(record))
         except ERRORS as error:
             known = isinstance(error, AssayError)
-            found.append(str(error) if known else f"the layout fails with {type(error).__name__}: {error}")
+            found.append(
+                str(error) if known else f"the layout fails with {type(error).__name__}: {error}"
+            )
     return found

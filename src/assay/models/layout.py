@@ -1,13 +1,15 @@
 """From prompt and steps to token ids, with the positions at which each step is read.
 
-A finished response in one piece is tokenised together with what stands around it, as every other tool does: the ids are
-`apply_chat_template`'s. Otherwise pieces are tokenised apart and concatenated: the prompt's prefix, every step, the
-closing tokens. So the ids of a step never depend on what follows it, a search that extends a response keeps its tokens,
-and a tag is a token wherever the tokenizer would have merged it. Model text cannot forge a turn: steps are tokenised
-with special tokens split, and a response that would make one is tokenised apart. A space between two pieces goes with
-the second, whose first token carries it wherever a tokenizer marks words by their space.
+A finished response in one piece is tokenised together with what stands around it, as every other
+tool does: the ids are `apply_chat_template`'s. Otherwise pieces are tokenised apart and
+concatenated: the prompt's prefix, every step, the closing tokens. So the ids of a step never depend
+on what follows it, a search that extends a response keeps its tokens, and a tag is a token wherever
+the tokenizer would have merged it. Model text cannot forge a turn: steps are tokenised with special
+tokens split, and a response that would make one is tokenised apart. A space between two pieces goes
+with the second, whose first token carries it wherever a tokenizer marks words by their space.
 
-Nothing is ever truncated: a sequence longer than `max_length` is the caller's to drop aloud or to leave `Unscored`.
+Nothing is ever truncated: a sequence longer than `max_length` is the caller's to drop aloud or to
+leave `Unscored`.
 """
 
 import hashlib
@@ -31,35 +33,40 @@ class Layout(Record):
     """How conversations are laid out as tokens."""
 
     template: Literal["chat", "plain", "turns"] = "plain"
-    """The tokenizer's chat template; the bare texts; or a chat in which every step is a user turn."""
+    """The tokenizer's chat template; the bare texts; or a chat in which every step is a user
+    turn."""
     whole: bool = True
-    """Lay responses out as the chat template itself does (which may trim them, or rewrite their reasoning), and
-    tokenise a finished response in one piece together with its prompt. Without it, which is how models of earlier
-    versions were trained and how policies write, responses stand as they are where the template puts a word."""
+    """Lay responses out as the chat template itself does (which may trim them, or rewrite their
+    reasoning), and tokenise a finished response in one piece together with its prompt. Without it,
+    which is how models of earlier versions were trained and how policies write, responses stand as
+    they are where the template puts a word."""
     join: str = "\n"
     """Plain only: text between the prompt and the response."""
     system: str | None = None
     """System message of a chat whose prompt brings none; None leaves that to the template."""
     strip: str = ""
-    """Characters taken off both ends of every step, where the layout brings the steps' separators itself."""
+    """Characters taken off both ends of every step, where the layout brings the steps' separators
+    itself."""
     between: str = ""
     """Text before every step but the first."""
     separator: str = ""
     """Text whose tokens follow every step, before the tag if there is one."""
     bos: bool = True
-    """Start with the tokenizer's beginning-of-sequence token, if it has one; a template's own is never doubled. A chat
-    that is laid out whole starts as its template starts it, and no otherwise."""
+    """Start with the tokenizer's beginning-of-sequence token, if it has one; a template's own is
+    never doubled. A chat that is laid out whole starts as its template starts it, and no otherwise.
+    """
     close: bool = True
-    """End a finished response: with the template's end of turn, or with the end-of-sequence token when plain.
-    Process models leave it out, so that a step reads the same whether or not it is the last."""
+    """End a finished response: with the template's end of turn, or with the end-of-sequence token
+    when plain. Process models leave it out, so that a step reads the same whether or not it is the
+    last."""
     rstrip: str = ""
     """Characters taken off the end of a closed conversation."""
     final: str | None = None
-    """Text at the very end of a closed conversation, whose special tokens are tokens: after the template's end of turn,
-    or instead of the end-of-sequence token when plain."""
+    """Text at the very end of a closed conversation, whose special tokens are tokens: after the
+    template's end of turn, or instead of the end-of-sequence token when plain."""
     unread: str | None = None
-    """A token that is left out where it ends a sequence, which is then read before it: stock classifiers are trained so
-    where they pad with what ends their texts."""
+    """A token that is left out where it ends a sequence, which is then read before it: stock
+    classifiers are trained so where they pad with what ends their texts."""
     max_length: int = 1024
     """Longest sequence, in tokens."""
     chat_template_sha256: str | None = None
@@ -81,7 +88,8 @@ class Encoded:
 
 @dataclass(frozen=True)
 class _Frame:
-    """What stands around the steps of one prompt: prefix, step, after, between, step, after, ..., closing."""
+    """What stands around the steps of one prompt: prefix, step, after, between, step, after, ...,
+    closing."""
 
     prefix: list[int]
     after: list[int]
@@ -90,7 +98,8 @@ class _Frame:
     leads: tuple[str, str]
     """Text tokenised together with the first step, and with every other one."""
     specials: int = 0
-    """Special tokens among them that the layout's texts make; a text in one piece with more holds a forged one."""
+    """Special tokens among them that the layout's texts make; a text in one piece with more holds a
+    forged one."""
     around: Surroundings | None = None
     """Texts around the response, where it is laid out whole."""
     messages: tuple[Message, ...] = ()
@@ -100,7 +109,8 @@ class _Frame:
 
 
 class _Placed(NamedTuple):
-    """A response as its layout writes it: its frame, its steps' texts, and the text in one piece, if it is in one."""
+    """A response as its layout writes it: its frame, its steps' texts, and the text in one piece,
+    if it is in one."""
 
     frame: _Frame
     steps: list[str]
@@ -114,17 +124,25 @@ class Encoder:
         if layout.template != "plain":
             layout = _with_template_hash(tokenizer, layout)
         if layout.template == "turns" and not readout.tokens:
-            raise ConfigError("a layout in turns needs the read-out's tokens: they are the assistant's answers")
+            raise ConfigError(
+                "a layout in turns needs the read-out's tokens: they are the assistant's answers"
+            )
         if not layout.whole and (layout.rstrip or layout.final is not None):
-            raise ConfigError("rstrip and final are of texts that are laid out whole; use whole=True")
+            raise ConfigError(
+                "rstrip and final are of texts that are laid out whole; use whole=True"
+            )
         self.tokenizer = tokenizer
         self.layout = layout
         self.readout = readout
         self._anchor = _anchor(tokenizer)
         self._parts = layout.template != "plain" and rendering.takes_parts(tokenizer, layout.date)
         self._special = {int(i) for i in tokenizer.all_special_ids}
-        self._special |= {int(i) for i, token in tokenizer.added_tokens_decoder.items() if token.special}
-        self._unread = None if layout.unread is None else tokenizer.convert_tokens_to_ids(layout.unread)
+        self._special |= {
+            int(i) for i, token in tokenizer.added_tokens_decoder.items() if token.special
+        }
+        self._unread = (
+            None if layout.unread is None else tokenizer.convert_tokens_to_ids(layout.unread)
+        )
         self._after = self._tokens([layout.separator])[0] if layout.separator else []
         if readout.at == "step_tag":
             if not readout.tag:
@@ -156,7 +174,9 @@ class Encoder:
                 encoded.append(ids)
                 continue
             own = [next(pieces) for _ in at.steps]
-            encoded.append(self._joined(at.frame, own, closed=self.layout.close and response.finished))
+            encoded.append(
+                self._joined(at.frame, own, closed=self.layout.close and response.finished)
+            )
         return encoded
 
     def _joined(self, frame: _Frame, pieces: Sequence[list[int]], *, closed: bool) -> Encoded:
@@ -173,12 +193,19 @@ class Encoder:
             if reads and self.readout.at == "last_token":
                 reads[-1] = len(ids) - 1
         if not ids:
-            raise ConfigError("an empty prompt and an empty response make no tokens; drop the record")
+            raise ConfigError(
+                "an empty prompt and an empty response make no tokens; drop the record"
+            )
         return Encoded(tuple(ids), len(frame.prefix), tuple(max(r, 0) for r in reads))
 
     def _whole(self, placed: Sequence[_Placed]) -> list[Encoded | None]:
-        """Texts in one piece; None for responses in pieces, and for those that would forge a special token."""
-        rows = iter(self._tokens([at.text for at in placed if at.text is not None], special=True, first=True))
+        """Texts in one piece; None for responses in pieces, and for those that would forge a
+        special token."""
+        rows = iter(
+            self._tokens(
+                [at.text for at in placed if at.text is not None], special=True, first=True
+            )
+        )
         bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         found: list[Encoded | None] = []
         for at in placed:
@@ -190,7 +217,9 @@ class Encoder:
                 ids = [bos, *ids] if self.layout.bos and bos is not None else ids
                 ids = [*ids, eos] if self.layout.final is None and eos is not None else ids
             ids = self._read(ids)
-            differ = (i for i, (a, b) in enumerate(zip(ids, at.frame.prefix, strict=False)) if a != b)
+            differ = (
+                i for i, (a, b) in enumerate(zip(ids, at.frame.prefix, strict=False)) if a != b
+            )
             start = next(differ, min(len(ids), len(at.frame.prefix)))
             found.append(Encoded(tuple(ids), start, (len(ids) - 1,)))
         return found
@@ -218,10 +247,14 @@ class Encoder:
         if closed and not around.tail.rstrip(self.layout.rstrip):
             body = [*body[:-1], body[-1].rstrip(self.layout.rstrip)]
         in_one = closed and len(steps) == 1 and self.readout.at == "last_token" and not self._after
-        text = "".join((around.head, *body, around.tail)).rstrip(self.layout.rstrip) + (self.layout.final or "")
+        text = "".join((around.head, *body, around.tail)).rstrip(self.layout.rstrip) + (
+            self.layout.final or ""
+        )
         return _Placed(frame, body, text if in_one else None)
 
-    def _rendered(self, frame: _Frame, steps: list[str], *, closed: bool) -> tuple[Surroundings, list[str]]:
+    def _rendered(
+        self, frame: _Frame, steps: list[str], *, closed: bool
+    ) -> tuple[Surroundings, list[str]]:
         """What the chat template writes around these steps, and what it makes of them.
 
         A response that the template refuses stands as it is where the template puts a word.
@@ -230,13 +263,17 @@ class Encoder:
         # What follows a step keeps its white space from the template; it is put there as tokens.
         marked = bool(self._after)
         mark = rendering.marker([*steps, *(m.content for m in frame.messages)])
-        texts = [self.layout.between * (i > 0) + step + mark * marked for i, step in enumerate(steps)]
+        texts = [
+            self.layout.between * (i > 0) + step + mark * marked for i, step in enumerate(steps)
+        ]
         text = "".join(texts) + mark * (not closed and not marked)
         # What ends within a block of reasoning stands where it will stand when the block is closed.
         within = not closed and rendering.unclosed("".join(steps))
         for ending in ("</think>", "") if within else ("",):
             try:
-                shown = self.render([*frame.messages, Message(role="assistant", content=text + ending)])
+                shown = self.render(
+                    [*frame.messages, Message(role="assistant", content=text + ending)]
+                )
             except DataError:
                 continue
             head, body, tail = rendering.cut_out(frame.around, shown)
@@ -260,12 +297,20 @@ class Encoder:
         messages = self._messages(prompt)
         if self.layout.template == "plain":
             return self._bare(_plain(prompt.messages) + self.layout.join)
-        around = rendering.surroundings(self.tokenizer, messages, date=self.layout.date, parts=self._parts)
+        around = rendering.surroundings(
+            self.tokenizer, messages, date=self.layout.date, parts=self._parts
+        )
         if self.layout.whole:
             return self._surrounded(around, messages)
         head = around.head.rstrip(" ")
         closing = self._tokens([around.tail], special=True)[0]
-        return _Frame(self._start(head), self._after, [], closing, (around.head[len(head) :], self.layout.between))
+        return _Frame(
+            self._start(head),
+            self._after,
+            [],
+            closing,
+            (around.head[len(head) :], self.layout.between),
+        )
 
     def _bare(self, text: str) -> _Frame:
         """What stands around the steps that follow a plain text."""
@@ -286,21 +331,32 @@ class Encoder:
         """What stands around steps that the chat template itself renders."""
         head = around.head.rstrip(" ")
         prefix = self._tokens([head], special=True, first=True)[0]
-        closing = self._tokens([around.tail.rstrip(self.layout.rstrip) + (self.layout.final or "")], special=True)[0]
+        closing = self._tokens(
+            [around.tail.rstrip(self.layout.rstrip) + (self.layout.final or "")], special=True
+        )[0]
         specials = sum(i in self._special for i in (*prefix, *closing))
         leads = (around.head[len(head) :], "")
         return _Frame(prefix, self._after, [], closing, leads, specials, around, messages)
 
     def _turns(self, prompt: Prompt) -> _Frame:
-        """Every step a user turn, answered by the good token; read where that token is predicted."""
+        """Every step a user turn, answered by the good token; read where that token is
+        predicted."""
         if not prompt.messages:
             raise ConfigError("a layout in turns needs a prompt of at least one message")
         *before, question = self._messages(prompt)
-        step, answer = Message(role="user", content=SENTINEL), Message(role="assistant", content=SENTINEL)
+        step, answer = (
+            Message(role="user", content=SENTINEL),
+            Message(role="assistant", content=SENTINEL),
+        )
         opening = Message(role="user", content=f"{question.content} {SENTINEL}")
-        text, after, again, after_too, _ = self.render([*before, opening, answer, step, answer]).rsplit(SENTINEL, 4)
+        text, after, again, after_too, _ = self.render(
+            [*before, opening, answer, step, answer]
+        ).rsplit(SENTINEL, 4)
         if after != after_too:
-            raise ConfigError("the chat template renders the last turn unlike the others; steps cannot be turns of it")
+            raise ConfigError(
+                "the chat template renders the last turn unlike the others; steps cannot be turns"
+                " of it"
+            )
         good = single_token(self.tokenizer, self.readout.tokens[-1])
         heads = text.rstrip(" "), again.rstrip(" ")
         after_ids, again_ids = self._tokens([after, heads[1]], special=True)
@@ -320,11 +376,15 @@ class Encoder:
         return [bos, *ids] if self.layout.bos and bos is not None and ids[:1] != [bos] else ids
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The chat template's text for a conversation. Raises `DataError` when the template refuses its roles."""
+        """The chat template's text for a conversation. Raises `DataError` when the template refuses
+        its roles."""
         return rendering.render(self.tokenizer, messages, date=self.layout.date, parts=self._parts)
 
-    def _tokens(self, texts: list[str], *, special: bool = False, first: bool = False) -> list[list[int]]:
-        """Ids of each text; `special`: special tokens in it are tokens; `first`: it begins the sequence."""
+    def _tokens(
+        self, texts: list[str], *, special: bool = False, first: bool = False
+    ) -> list[list[int]]:
+        """Ids of each text; `special`: special tokens in it are tokens; `first`: it begins the
+        sequence."""
         if not texts:
             return []
         anchor, cut = ("", 0) if first else self._anchor
@@ -345,20 +405,24 @@ def _plain(messages: Sequence[Message]) -> str:
 
 
 def single_token(tokenizer: Any, text: str) -> int:
-    """The one token of a text that stands alone. Raises `ConfigError` where the tokenizer makes more of it."""
+    """The one token of a text that stands alone. Raises `ConfigError` where the tokenizer makes
+    more of it."""
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     # SentencePiece tokenizers put a bare "▁" before a text; the token itself is what follows.
     if len(ids) > 1 and tokenizer.convert_ids_to_tokens(ids[0]) == "▁":
         ids = ids[1:]
     if len(ids) != 1:
-        raise ConfigError(f"{text!r} is {len(ids)} tokens here; choose a text that is a single token")
+        raise ConfigError(
+            f"{text!r} is {len(ids)} tokens here; choose a text that is a single token"
+        )
     return int(ids[0])
 
 
 def _anchor(tokenizer: Any) -> tuple[str, int]:
     """Text to put before a piece that continues a text, and how many tokens it makes.
 
-    SentencePiece tokenizers begin every text with a "▁" that is not in it; a piece in mid-text must not have one.
+    SentencePiece tokenizers begin every text with a "▁" that is not in it; a piece in mid-text must
+    not have one.
     """
     probe = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])
     if not probe or not probe[0].startswith("▁"):
@@ -366,18 +430,24 @@ def _anchor(tokenizer: Any) -> tuple[str, int]:
     ids = tokenizer(ANCHOR, add_special_tokens=False)["input_ids"]
     for piece in ("a", " a", "\n"):
         if tokenizer(ANCHOR + piece, add_special_tokens=False)["input_ids"][: len(ids)] != ids:
-            raise ConfigError("this tokenizer joins words to what stands before them; its steps cannot be told apart")
+            raise ConfigError(
+                "this tokenizer joins words to what stands before them; its steps cannot be told"
+                " apart"
+            )
     return ANCHOR, len(ids)
 
 
 def _with_template_hash(tokenizer: Any, layout: Layout) -> Layout:
     template = tokenizer.chat_template
     if template is None:
-        raise ConfigError("the tokenizer has no chat template; use template='plain' or a tokenizer that has one")
+        raise ConfigError(
+            "the tokenizer has no chat template; use template='plain' or a tokenizer that has one"
+        )
     found = hashlib.sha256(str(template).encode()).hexdigest()
     if layout.chat_template_sha256 not in (None, found):
         raise ConfigError(
-            f"the chat template's hash is {found[:12]}, but the model was trained with "
-            f"{str(layout.chat_template_sha256)[:12]}: scores would drift; restore the tokenizer saved with the model"
+            f"the chat template's hash is {found[:12]}, but the model was trained with"
+            f" {str(layout.chat_template_sha256)[:12]}: scores would drift; restore the tokenizer"
+            " saved with the model"
         )
     return layout.model_copy(update={"chat_template_sha256": found})

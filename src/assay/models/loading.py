@@ -1,8 +1,9 @@
-"""Read networks from a folder or the hub: quietly, running no code of a checkpoint, leaving no weight at random.
+"""Read networks from a folder or the hub: quietly, running no code of a checkpoint, leaving no
+weight at random.
 
-Transformers fills weights it does not find with random numbers and says so in a log. Here that is an error. An
-adapter's folder is read as what it stands for, its base with the adapter merged. Whatever transformers raises while it
-reads a folder ends in one sentence that names the folder.
+Transformers fills weights it does not find with random numbers and says so in a log. Here that is
+an error. An adapter's folder is read as what it stands for, its base with the adapter merged.
+Whatever transformers raises while it reads a folder ends in one sentence that names the folder.
 """
 
 import sys
@@ -18,7 +19,13 @@ from transformers.utils import logging
 
 from assay.errors import AssayError, ConfigError
 from assay.models.adapters import PREFIX, adapter_tensors, base_of, is_adapter, merge_adapter
-from assay.models.folder import check_tokenizer_files, check_weights, configuration, first_line, read_json
+from assay.models.folder import (
+    check_tokenizer_files,
+    check_weights,
+    configuration,
+    first_line,
+    read_json,
+)
 from assay.models.generic import classifier_of
 
 __all__ = [
@@ -36,7 +43,8 @@ __all__ = [
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' loading bars and reports off the screen, and put its settings back after."""
+    """Keep transformers' loading bars and reports off the screen, and put its settings back
+    after."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -54,7 +62,8 @@ def say(text: str) -> None:
 
 
 def fetch(name: str | Path) -> Path:
-    """The folder itself, or the hub's files in the local cache, downloaded where they are missing; never code.
+    """The folder itself, or the hub's files in the local cache, downloaded where they are missing;
+    never code.
 
     Raises `ConfigError` when it is neither a folder nor a name that the hub can be asked for.
     """
@@ -65,13 +74,20 @@ def fetch(name: str | Path) -> Path:
     # Without a network this finds what was downloaded before.
     try:
         folder = Path(
-            snapshot_download(str(name), allow_patterns=["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"])
+            snapshot_download(
+                str(name), allow_patterns=["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"]
+            )
         )
         if not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(str(name), allow_patterns=["pytorch_model*.bin*", "adapter_model.bin"]))
+            folder = Path(
+                snapshot_download(
+                    str(name), allow_patterns=["pytorch_model*.bin*", "adapter_model.bin"]
+                )
+            )
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{name} is neither a folder nor reachable on the hub ({first_line(error)}); give a local folder"
+            f"{name} is neither a folder nor reachable on the hub ({first_line(error)}); give a"
+            " local folder"
         ) from error
     return folder
 
@@ -84,7 +100,10 @@ def home_of(folder: str | Path) -> Path:
     folder, seen = Path(folder), set[Path]()
     while is_adapter(folder):
         if folder in seen:
-            raise ConfigError(f"{folder} is an adapter whose base is itself; write the base's folder to its config")
+            raise ConfigError(
+                f"{folder} is an adapter whose base is itself; write the base's folder to its"
+                " config"
+            )
         seen.add(folder)
         base = base_of(folder)
         try:
@@ -97,8 +116,9 @@ def home_of(folder: str | Path) -> Path:
 def load_tokenizer(folder: str | Path) -> Any:
     """The folder's tokenizer, or that of an adapter's base where the adapter brings none.
 
-    Raises `ConfigError` when there is none that transformers itself can read, or one that knows no text: of a folder
-    without a vocabulary transformers makes an empty tokenizer, which turns every text into nothing.
+    Raises `ConfigError` when there is none that transformers itself can read, or one that knows no
+    text: of a folder without a vocabulary transformers makes an empty tokenizer, which turns every
+    text into nothing.
     """
     from transformers import AutoTokenizer
 
@@ -117,20 +137,25 @@ def load_tokenizer(folder: str | Path) -> Any:
             tokenizer = AutoTokenizer.from_pretrained(str(place), trust_remote_code=False)
         words = set(tokenizer.get_vocab().values()) - set(tokenizer.added_tokens_decoder)
     except Exception as error:
-        raise ConfigError(f"{folder} has no tokenizer that can be loaded: {first_line(error)}") from error
+        raise ConfigError(
+            f"{folder} has no tokenizer that can be loaded: {first_line(error)}"
+        ) from error
     if not words:
         raise ConfigError(
-            f"{folder} has a tokenizer whose vocabulary is empty: every text would become nothing; "
-            "save the tokenizer that the model was trained with into the same folder (tokenizer.save_pretrained)"
+            f"{folder} has a tokenizer whose vocabulary is empty: every text would become nothing;"
+            " save the tokenizer that the model was trained with into the same folder"
+            " (tokenizer.save_pretrained)"
         )
     return tokenizer
 
 
 def load_config(folder: str | Path, **settings: Any) -> Any:
-    """The configuration of a folder, of its base where it is an adapter's, as transformers reads it.
+    """The configuration of a folder, of its base where it is an adapter's, as transformers reads
+    it.
 
-    An attention that was written down on another machine, which had it, is left out: transformers chooses among what is
-    here. Raises `ConfigError` where there is no configuration that transformers reads.
+    An attention that was written down on another machine, which had it, is left out: transformers
+    chooses among what is here. Raises `ConfigError` where there is no configuration that
+    transformers reads.
     """
     config, _ = _read_config(folder, **settings)
     return config
@@ -146,7 +171,9 @@ def _read_config(folder: str | Path, **settings: Any) -> tuple[Any, str | None]:
         with quiet():
             config = AutoConfig.from_pretrained(str(home), trust_remote_code=False, **settings)
     except Exception as error:
-        raise ConfigError(f"{home} has no configuration that transformers reads: {first_line(error)}") from error
+        raise ConfigError(
+            f"{home} has no configuration that transformers reads: {first_line(error)}"
+        ) from error
     attention = config._attn_implementation
     if attention in (None, "eager", "sdpa"):
         return config, None
@@ -163,12 +190,14 @@ def load_network(
     trains: bool = False,
     **settings: Any,
 ) -> Any:
-    """A network by `auto.from_pretrained`, whose every weight comes from the folder, an adapter's base and adapter.
+    """A network by `auto.from_pretrained`, whose every weight comes from the folder, an adapter's
+    base and adapter.
 
-    may_miss: prefixes of weights that the caller fills in itself. may_hold: prefixes of weights that the folder may
-    hold beside the network's; None = any. trains: the network is to be trained, for which quantised weights do not do.
-    Raises `ConfigError` naming the weights that are missing, of the wrong shape, left over or no numbers, and for
-    whatever else keeps the folder from being loaded.
+    may_miss: prefixes of weights that the caller fills in itself. may_hold: prefixes of weights
+    that the folder may hold beside the network's; None = any. trains: the network is to be trained,
+    for which quantised weights do not do. Raises `ConfigError` naming the weights that are missing,
+    of the wrong shape, left over or no numbers, and for whatever else keeps the folder from being
+    loaded.
     """
     home = home_of(folder)
     if home != Path(folder):
@@ -188,7 +217,10 @@ def load_network(
     if trains:
         _check_trains(home, config)
     if attention is not None:
-        say(f"{home} names the attention {attention}; torch's own (sdpa), which computes the same, takes its place")
+        say(
+            f"{home} names the attention {attention}; torch's own (sdpa), which computes the same,"
+            " takes its place"
+        )
     check_weights(home)
     network, found = _from_pretrained(auto, home, config, settings)
     missing = sorted(k for k in found["missing_keys"] if not k.startswith(tuple(may_miss)))
@@ -196,9 +228,15 @@ def load_network(
     extra = []
     if may_hold is not None:
         extra = sorted(k for k in found["unexpected_keys"] if not k.startswith(tuple(may_hold)))
-    for what, keys in (("lacks", missing), ("has the wrong shape for", wrong), ("holds weights nobody reads:", extra)):
+    for what, keys in (
+        ("lacks", missing),
+        ("has the wrong shape for", wrong),
+        ("holds weights nobody reads:", extra),
+    ):
         if keys:
-            named_keys = ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
+            named_keys = ", ".join(keys[:4]) + (
+                f" and {len(keys) - 4} more" if len(keys) > 4 else ""
+            )
             raise ConfigError(
                 f"{folder} {what} {named_keys}; its architecture is {_architecture(network)}: "
                 "give the folder of a checkpoint of this kind, whole"
@@ -206,7 +244,9 @@ def load_network(
     return _checked(network, home)
 
 
-def _from_pretrained(auto: Any, home: Path, config: Any, settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _from_pretrained(
+    auto: Any, home: Path, config: Any, settings: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
     from pickle import UnpicklingError
 
     from transformers import AutoModelForSequenceClassification
@@ -227,11 +267,12 @@ def _from_pretrained(auto: Any, home: Path, config: Any, settings: dict[str, Any
         raise
     except UnpicklingError as error:
         raise ConfigError(
-            f"{home} cannot be loaded: its .bin holds more than tensors, which could run code, or is damaged; "
-            "where you trust who made it, convert it to model.safetensors"
+            f"{home} cannot be loaded: its .bin holds more than tensors, which could run code, or"
+            " is damaged; where you trust who made it, convert it to model.safetensors"
         ) from error
     except Exception as error:
-        # Whatever a file makes transformers and what it calls stumble over, the file is what is at fault.
+        # Whatever a file makes transformers and what it calls stumble over, the file is what is at
+        # fault.
         raise ConfigError(f"{home} cannot be loaded: {first_line(error)}") from error
     return network, found
 
@@ -241,8 +282,9 @@ def _checked(network: Any, folder: Path) -> Any:
     for name, parameter in network.named_parameters():
         if parameter.is_floating_point() and not bool(torch.isfinite(parameter).all()):
             raise ConfigError(
-                f"{folder}: {name} holds values that are no finite numbers, so that every output would be none; "
-                "fetch the checkpoint again, or take one from before its training went astray"
+                f"{folder}: {name} holds values that are no finite numbers, so that every output"
+                " would be none; fetch the checkpoint again, or take one from before its training"
+                " went astray"
             )
     return network
 
@@ -251,14 +293,15 @@ def _check_trains(folder: Path, config: Any) -> None:
     """Raise `ConfigError` where a checkpoint can be run, and not trained."""
     if method := _quantised(config):
         raise ConfigError(
-            f"{folder} is quantised ({method}), and such weights can be neither trained nor saved as they are; "
-            "give the checkpoint that it was made from, or dequantise it first"
+            f"{folder} is quantised ({method}), and such weights can be neither trained nor saved"
+            " as they are; give the checkpoint that it was made from, or dequantise it first"
         )
     if any(hasattr(config, f"{sense}_config") for sense in ("vision", "audio")):
         name = (config.architectures or [type(config).__name__])[0]
         raise ConfigError(
-            f"{folder} is a {name}, which sees or hears beside reading, and only texts are trained on here; give "
-            "a checkpoint of its text model alone (model.language_model.save_pretrained)"
+            f"{folder} is a {name}, which sees or hears beside reading, and only texts are trained"
+            " on here; give a checkpoint of its text model alone"
+            " (model.language_model.save_pretrained)"
         )
 
 
@@ -272,14 +315,17 @@ def _quantised(config: Any) -> str | None:
 
 
 def read_tensors(folder: Path, names: Collection[str]) -> dict[str, Tensor]:
-    """Those of the named tensors that the folder's weights hold; safetensors, or tensors-only pickles without any.
+    """Those of the named tensors that the folder's weights hold; safetensors, or tensors-only
+    pickles without any.
 
     Of an adapter's folder, those that it was trained with as a whole, and the others of its base.
     """
     if is_adapter(folder):
         own = adapter_tensors(folder)
         home_of(folder)
-        return read_tensors(fetch(base_of(folder)), names) | {n: own[PREFIX + n] for n in names if PREFIX + n in own}
+        return read_tensors(fetch(base_of(folder)), names) | {
+            n: own[PREFIX + n] for n in names if PREFIX + n in own
+        }
     found: dict[str, Tensor] = {}
     files = sorted(folder.glob("*.safetensors"))
     for path in files:

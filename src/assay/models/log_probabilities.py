@@ -1,8 +1,10 @@
-"""Log-probabilities of responses under a language model, for RL and implicit reward models, with gradients.
+"""Log-probabilities of responses under a language model, for RL and implicit reward models, with
+gradients.
 
-A prompt that N responses share goes through the model once (`packing`), and so does its last token, from which all of
-them begin, through the vocabulary head. Logits are made for a bounded number of places at a time and, where gradients
-are on, made again in the backward pass: memory never holds tokens x vocabulary.
+A prompt that N responses share goes through the model once (`packing`), and so does its last token,
+from which all of them begin, through the vocabulary head. Logits are made for a bounded number of
+places at a time and, where gradients are on, made again in the backward pass: memory never holds
+tokens x vocabulary.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +32,8 @@ Read = Callable[[Tensor, Tensor, Tensor, Tensor | None, Tensor | None], Tensor]
 """`_read` with its settings."""
 
 MASKED = -1e9
-"""In place of the logit of a token that may not come: its probability is 0, and nothing becomes NaN."""
+"""In place of the logit of a token that may not come: its probability is 0, and nothing becomes
+NaN."""
 
 ELEMENTS = 2**24
 """Most logits at a time: 64 MiB in fp32, and a few times that in the backward pass."""
@@ -45,12 +48,14 @@ class LogProbabilities:
     mask_B_R: Tensor
     """True at a response's tokens, which stand from the left."""
     entropy_B_R: Tensor | None
-    """Entropy in nats of the distribution at each token; 0 outside the mask; None if not asked for."""
+    """Entropy in nats of the distribution at each token; 0 outside the mask; None if not asked
+    for."""
     reference_B_R: Tensor | None = None
     """log p of the tokens under the reference, without gradient; None without one."""
     kl_B_R: Tensor | None = None
-    """KL(model | reference) at each token in nats, over the whole vocabulary and so without sampling noise (the
-    Rao-Blackwellised estimate, summed over a response); None without a reference."""
+    """KL(model | reference) at each token in nats, over the whole vocabulary and so without
+    sampling noise (the Rao-Blackwellised estimate, summed over a response); None without a
+    reference."""
     hidden_B_R_D: Tensor | None = None
     """Last hidden states that each token was predicted from; None if not asked for."""
 
@@ -61,7 +66,8 @@ class Reference:
 
     model: Any
     inside: Callable[[], AbstractContextManager[Any]] = nullcontext
-    """Where it is the same model in another state, such as with its adapters off: what holds it in that state."""
+    """Where it is the same model in another state, such as with its adapters off: what holds it in
+    that state."""
 
 
 def log_probabilities(
@@ -77,17 +83,21 @@ def log_probabilities(
     micro_tokens: int = 8192,
     engine: Engine | None = None,
 ) -> LogProbabilities:
-    """Log-probabilities of responses at a temperature, differentiable where gradients are on; so is the entropy.
+    """Log-probabilities of responses at a temperature, differentiable where gradients are on; so is
+    the entropy.
 
-    model: a stock causal LM of transformers (of a PEFT wrapper, its `get_base_model()`), on one device. sequences:
-    token ids of prompt and response, of any number of prompts. starts: index of each response's first token.
-    reference: compared with token by token. states: give the hidden states too. allowed_P_V: tokens that may come at
-    each of all P response tokens, in order, where a grammar masks the rest. micro_tokens: most tokens in a forward pass
-    without gradients; with them a call is one graph, and the caller decides how many sequences it holds. engine: how
-    prefixes are shared; found out where not given.
+    model: a stock causal LM of transformers (of a PEFT wrapper, its `get_base_model()`), on one
+    device. sequences: token ids of prompt and response, of any number of prompts. starts: index of
+    each response's first token.
+    reference: compared with token by token. states: give the hidden states too. allowed_P_V: tokens
+    that may come at each of all P response tokens, in order, where a grammar masks the rest.
+    micro_tokens: most tokens in a forward pass without gradients; with them a call is one graph,
+    and the caller decides how many sequences it holds. engine: how prefixes are shared; found out
+    where not given.
 
-    The last hidden states of all unique tokens are held at once. Raises `ConfigError` where there is no token before a
-    response or none in it, for settings out of range, and for states of a model that does not show them.
+    The last hidden states of all unique tokens are held at once. Raises `ConfigError` where there
+    is no token before a response or none in it, for settings out of range, and for states of a
+    model that does not show them.
     """
     _check(sequences, starts, temperature, micro_tokens)
     rows = [np.asarray(row) for row in sequences]
@@ -96,12 +106,23 @@ def log_probabilities(
     states_P_D = None
     if (formula := formula_of(model)) is None:
         if states:
-            raise ConfigError(f"{type(model).__name__} does not show its hidden states; a value head needs them")
+            raise ConfigError(
+                f"{type(model).__name__} does not show its hidden states; a value head needs them"
+            )
         found_P_K = _alone(model, reference, rows, counts, read, allowed_P_V)
     else:
         engine = engine or engine_of(model.base_model)
         found_P_K, states_P_D = _shared(
-            model, formula, reference, rows, counts, read, allowed_P_V, engine, micro_tokens, states=states
+            model,
+            formula,
+            reference,
+            rows,
+            counts,
+            read,
+            allowed_P_V,
+            engine,
+            micro_tokens,
+            states=states,
         )
     mask_B_R = torch.from_numpy(np.arange(counts.max()) < counts[:, None]).to(found_P_K.device)
 
@@ -120,16 +141,23 @@ def log_probabilities(
     )
 
 
-def _check(sequences: Sequence[Any], starts: Sequence[int], temperature: float, micro_tokens: int) -> None:
+def _check(
+    sequences: Sequence[Any], starts: Sequence[int], temperature: float, micro_tokens: int
+) -> None:
     if not 0 < temperature < float("inf") or micro_tokens < 1:
-        raise ConfigError(f"temperature is {temperature} and micro_tokens {micro_tokens}; both must be above 0")
+        raise ConfigError(
+            f"temperature is {temperature} and micro_tokens {micro_tokens}; both must be above 0"
+        )
     if len(sequences) != len(starts) or not len(starts):
-        raise ConfigError(f"{len(sequences)} sequences and {len(starts)} starts; give as many, and at least one")
+        raise ConfigError(
+            f"{len(sequences)} sequences and {len(starts)} starts; give as many, and at least one"
+        )
     for i, (row, start) in enumerate(zip(sequences, starts, strict=True)):
         if not 1 <= start < len(row):
             raise ConfigError(
-                f"sequence {i} has {len(row)} tokens and its response starts at {start}; a start must be at least 1, "
-                "as a token is read before it, and below the length, as a response has a token"
+                f"sequence {i} has {len(row)} tokens and its response starts at {start}; a start"
+                " must be at least 1, as a token is read before it, and below the length, as a"
+                " response has a token"
             )
 
 
@@ -143,8 +171,8 @@ def _read(
     temperature: float,
     entropy: bool,
 ) -> Tensor:
-    """(P, K) of each target in the row that owns it: log-probability, that row's entropy if asked for, and of other
-    logits the log-probability and the divergence from them."""
+    """(P, K) of each target in the row that owns it: log-probability, that row's entropy if asked
+    for, and of other logits the log-probability and the divergence from them."""
     logs_U_V = _logs(logits_U_V, allowed_U_V, temperature)
     columns = [logs_U_V[owners_P, targets_P]]
     if entropy:
@@ -179,9 +207,10 @@ def _shared(
     *,
     states: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    """(P, K) what is read of all P response tokens, in their order, with every place of a tree computed once; and the
-    (P, D) states, if asked for."""
-    # Nothing is read at a sequence's last token, which is left out where it does not change the others' angles.
+    """(P, K) what is read of all P response tokens, in their order, with every place of a tree
+    computed once; and the (P, D) states, if asked for."""
+    # Nothing is read at a sequence's last token, which is left out where it does not change the
+    # others' angles.
     before = [*rows] if rotary.changes(model.base_model) else [row[:-1] for row in rows]
     if (tree := engine.tree(before)) is None:
         tree, engine = grow(before, least=sum(map(len, before)) + 1), replace(engine, path="plain")
@@ -190,11 +219,15 @@ def _shared(
     lasts = zip((len(row) - 1 for row in rows), counts, strict=True)
     places = [tree.places(i, np.arange(last - n, last)) for i, (last, n) in enumerate(lasts)]
     targets_P = np.concatenate([row[-n:] for row, n in zip(rows, counts, strict=True)])
-    places_U, firsts_U, owners_P = np.unique(np.concatenate(places), return_index=True, return_inverse=True)
+    places_U, firsts_U, owners_P = np.unique(
+        np.concatenate(places), return_index=True, return_inverse=True
+    )
     index_U = torch.from_numpy(places_U).to(device)
     hidden_U_D = hidden_T_D[index_U]
     states_P_D = hidden_U_D[torch.from_numpy(owners_P).to(device)] if states else None
-    allowed_U_V = allowed_P_V[torch.from_numpy(firsts_U)].to(device) if allowed_P_V is not None else None
+    allowed_U_V = (
+        allowed_P_V[torch.from_numpy(firsts_U)].to(device) if allowed_P_V is not None else None
+    )
     other = None if reference is None else _other(reference, tree, index_U, engine, micro_tokens)
     # In the order of places, a chunk of them has its targets in one stretch.
     order_P = np.argsort(owners_P, kind="stable")
@@ -205,7 +238,9 @@ def _shared(
     def of_chunk(hidden_U_D: Tensor, owners_P: Tensor, targets_P: Tensor, first: int) -> Tensor:
         part = slice(first, first + len(hidden_U_D))
         allowed = None if allowed_U_V is None else allowed_U_V[part]
-        return read(formula(head, hidden_U_D), owners_P, targets_P, other(part) if other else None, allowed)
+        return read(
+            formula(head, hidden_U_D), owners_P, targets_P, other(part) if other else None, allowed
+        )
 
     step = max(1, ELEMENTS // int(model.config.get_text_config().vocab_size))
     found: list[Tensor] = []
@@ -214,7 +249,9 @@ def _shared(
         chunk = hidden_U_D[first : first + step], owners[a:b] - first, targets[a:b], first
         # Where one chunk holds all there is, its logits are small enough to keep.
         if torch.is_grad_enabled() and len(places_U) > step // 4:
-            found.append(checkpoint(of_chunk, *chunk, use_reentrant=False, preserve_rng_state=False))
+            found.append(
+                checkpoint(of_chunk, *chunk, use_reentrant=False, preserve_rng_state=False)
+            )
         else:
             found.append(of_chunk(*chunk))
     return torch.cat(found)[torch.from_numpy(np.argsort(order_P)).to(device)], states_P_D
@@ -228,11 +265,14 @@ def _other(
     formula = formula_of(model)
     if formula is None:
         raise ConfigError(
-            f"the reference, a {type(model).__name__}, does not show its hidden states, as the model does"
+            f"the reference, a {type(model).__name__}, does not show its hidden states, as the"
+            " model does"
         )
     with torch.no_grad(), reference.inside():
         path = "plain" if engine.path == "plain" else engine_of(model.base_model).path
-        hidden_U_D = hidden(model.base_model, tree, replace(engine, path=path), micro_tokens=micro_tokens)[index_U]
+        hidden_U_D = hidden(
+            model.base_model, tree, replace(engine, path=path), micro_tokens=micro_tokens
+        )[index_U]
 
     def logits(part: slice) -> Tensor:
         # Made anew in the backward pass, when the model may be in another state.

@@ -1,7 +1,9 @@
-"""How a causal LM makes logits of its last hidden states, so that they can be made at a few places only.
+"""How a causal LM makes logits of its last hidden states, so that they can be made at a few places
+only.
 
-Found out, not believed: some architectures scale or cap what their head gives, and one name in a config is a factor in
-one of them and a divisor in another. What the config names is tried against the model's own logits, once a model.
+Found out, not believed: some architectures scale or cap what their head gives, and one name in a
+config is a factor in one of them and a divisor in another. What the config names is tried against
+the model's own logits, once a model.
 """
 
 import logging
@@ -46,21 +48,28 @@ _known: "WeakKeyDictionary[nn.Module, Formula | None]" = WeakKeyDictionary()
 
 
 def formula_of(model: nn.Module) -> Formula | None:
-    """From the outputs of a model's head to its logits; None, with the reason logged once, where nothing tried fits."""
+    """From the outputs of a model's head to its logits; None, with the reason logged once, where
+    nothing tried fits."""
     if model not in _known:
         try:
             _known[model] = _find(model)
-        # A model without a head or a backbone of its own, or one that does something else with them.
+        # A model without a head or a backbone of its own, or one that does something else with
+        # them.
         except (AttributeError, TypeError, ValueError, RuntimeError) as error:
             name, reason = type(model).__name__, f"{type(error).__name__}: {error}"
-            log.warning("%s: logits of whole sequences, prompts recomputed for every response: %s", name, reason)
+            log.warning(
+                "%s: logits of whole sequences, prompts recomputed for every response: %s",
+                name,
+                reason,
+            )
             _known[model] = None
     return _known[model]
 
 
 @torch.no_grad()
 def _find(model: Any) -> Formula:
-    """The formula that gives the model's own logits of hidden states put in place of its backbone's."""
+    """The formula that gives the model's own logits of hidden states put in place of its
+    backbone's."""
     head = model.get_output_embeddings()
     if head is None:
         raise ValueError("it names no output embeddings")
@@ -75,11 +84,15 @@ def _find(model: Any) -> Formula:
 
     ids = torch.arange(1, 5, device=model.device)[None]
     # Some heads read the decoder within the backbone, whose states are the backbone's.
-    hooks = [module.register_forward_hook(put) for module in {model.base_model, model.get_decoder()}]
+    hooks = [
+        module.register_forward_hook(put) for module in {model.base_model, model.get_decoder()}
+    ]
     try:
         # Dropout must not move the generator: a run that goes on makes this trial at another step.
         with torch.random.fork_rng([ids.device] if ids.is_cuda else []):
-            expected = precise(model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits)
+            expected = precise(
+                model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits
+            )
     finally:
         for hook in hooks:
             hook.remove()
@@ -101,4 +114,6 @@ def _candidates(config: Any) -> list[Formula]:
 
     scales = named("logit_scale", "logits_scaling", "lm_head_multiplier")
     caps = named("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
-    return [Formula(*pair) for pair in product([1.0, *scales, *(1 / x for x in scales)], [None, *caps])]
+    return [
+        Formula(*pair) for pair in product([1.0, *scales, *(1 / x for x in scales)], [None, *caps])
+    ]

@@ -1,16 +1,17 @@
-"""Low-rank adapters on the backbone (LoRA, arXiv:2106.09685: W + alpha/rank * B A); a head is always trained in full.
+"""Low-rank adapters on the backbone (LoRA, arXiv:2106.09685: W + alpha/rank * B A); a head is
+always trained in full.
 
 `adapt` and `merge` take a stock network, `add_lora` and `merge_lora` a reward model.
 
-Adapters live inside the backbone while it trains and are merged into its weights before saving, so that what is saved
-is a stock checkpoint. On two CPU cores they are slower than full training and need more memory; they pay on large
-backbones, where the optimizer's state is what does not fit. The reference of an implicit model is then the backbone
-without adapters, held once.
+Adapters live inside the backbone while it trains and are merged into its weights before saving, so
+that what is saved is a stock checkpoint. On two CPU cores they are slower than full training and
+need more memory; they pay on large backbones, where the optimizer's state is what does not fit. The
+reference of an implicit model is then the backbone without adapters, held once.
 
-In a mixture of experts each expert's matrices get adapters of the rank that is asked for; transformers holds them
-stacked in one parameter, and so does peft (`ParamWrapper`, one around another where a module has several). Routers are
-left as they are: who moves them moves which expert learns, and a few tokens may then unbalance what pretraining
-balanced.
+In a mixture of experts each expert's matrices get adapters of the rank that is asked for;
+transformers holds them stacked in one parameter, and so does peft (`ParamWrapper`, one around
+another where a module has several). Routers are left as they are: who moves them moves which expert
+learns, and a few tokens may then unbalance what pretraining balanced.
 """
 
 from collections.abc import Sequence
@@ -37,11 +38,12 @@ def add_lora(
     targets: Literal["all-linear"] | Sequence[str] = "all-linear",
     dropout: float = 0.0,
 ) -> None:
-    """Freeze the backbone and put adapters into it, in place; they start at zero, so scores do not change yet.
+    """Freeze the backbone and put adapters into it, in place; they start at zero, so scores do not
+    change yet.
 
-    targets: names of the layers to adapt ("q_proj"), or every linear one and every expert, but no router. Raises
-    `MissingExtra` without peft, `ConfigError` when there are adapters already, no layer fits, or experts are to be
-    adapted with dropout, which their adapters do not have.
+    targets: names of the layers to adapt ("q_proj"), or every linear one and every expert, but no
+    router. Raises `MissingExtra` without peft, `ConfigError` when there are adapters already, no
+    layer fits, or experts are to be adapted with dropout, which their adapters do not have.
     """
     adapt(model.network, rank, alpha, targets, dropout)
     if isinstance(model, ImplicitRewardModel):
@@ -55,7 +57,8 @@ def adapt(
     targets: Literal["all-linear"] | Sequence[str] = "all-linear",
     dropout: float = 0.0,
 ) -> None:
-    """The same of a stock network: a causal language model's own head is frozen, a classifier's `score` is not."""
+    """The same of a stock network: a causal language model's own head is frozen, a classifier's
+    `score` is not."""
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
@@ -67,11 +70,18 @@ def adapt(
     linear, experts = _linear(network), _experts(backbone)
     there = sorted({name.rpartition(".")[2] for name in (*linear, *experts)})
     if not isinstance(targets, str):
-        linear, experts = ([n for n in names if n.rpartition(".")[2] in targets] for names in (linear, experts))
+        linear, experts = (
+            [n for n in names if n.rpartition(".")[2] in targets] for names in (linear, experts)
+        )
     if not linear and not experts:
-        raise ConfigError(f"LoRA targets {targets} fit no layer; this backbone has {', '.join(there) or 'none'}")
+        raise ConfigError(
+            f"LoRA targets {targets} fit no layer; this backbone has {', '.join(there) or 'none'}"
+        )
     if experts and dropout:
-        raise ConfigError(f"adapters of experts ({experts[0]}) have no dropout; set it to 0, or name other targets")
+        raise ConfigError(
+            f"adapters of experts ({experts[0]}) have no dropout; set it to 0, or name other"
+            " targets"
+        )
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,
@@ -81,17 +91,21 @@ def adapt(
         # GPT-2's layers hold their weights transposed.
         fan_in_fan_out=any(isinstance(m, Conv1D) for m in backbone.modules()),
     )
-    # In a list, for in a model that it knows peft takes names of layers for those of experts in older versions.
+    # In a list, for in a model that it knows peft takes names of layers for those of experts in
+    # older versions.
     inject_adapter_in_model(config, nn.ModuleList([backbone]))
     for name, parameter in network.named_parameters():
         parameter.requires_grad = "lora_" in name or name.startswith("score.")
         if "lora_" in name:
             # Updates of adapters are too small for bf16's eight bits.
-            parameter.data = parameter.data.float() if parameter.dtype != torch.float64 else parameter.data
+            parameter.data = (
+                parameter.data.float() if parameter.dtype != torch.float64 else parameter.data
+            )
 
 
 def _linear(network: Any) -> list[str]:
-    """Names in the backbone of its linear layers, but for heads, routers, and those that are read around."""
+    """Names in the backbone of its linear layers, but for heads, routers, and those that are read
+    around."""
     backbone = network.base_model
     heads = [getattr(network, "score", None), network.get_output_embeddings()]
     routers = {"router", "gate"} if _experts(backbone) else {"router"}
@@ -123,7 +137,8 @@ def adapted(network: nn.Module) -> bool:
 
 
 def merge_lora(model: RewardModel) -> None:
-    """Add the adapters to the weights they adapt and take them out, in place; outputs stay the same up to rounding."""
+    """Add the adapters to the weights they adapt and take them out, in place; outputs stay the same
+    up to rounding."""
     if isinstance(model, ImplicitRewardModel) and adapted(model.network):
         model.untie()
     merge(model.network)

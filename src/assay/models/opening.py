@@ -1,12 +1,14 @@
-r"""Open a reward model by a word: a folder, or the name of a published model, with its layout's settings behind it.
+r"""Open a reward model by a word: a folder, or the name of a published model, with its layout's
+settings behind it.
 
     runs/rm
     skywork-reward-v2
     Skywork/Skywork-Reward-V2-Qwen3-0.6B
     some/stock-classifier,template=plain,join=\n
 
-A folder that `assay train` or `assay models import` wrote says itself how it is read. Of any other one the weights tell
-the head, but nothing tells the text that it was trained on: that is a setting, and what is taken without one is said.
+A folder that `assay train` or `assay models import` wrote says itself how it is read. Of any other
+one the weights tell the head, but nothing tells the text that it was trained on: that is a setting,
+and what is taken without one is said.
 """
 
 import re
@@ -24,7 +26,8 @@ __all__ = ["open_model", "split_words"]
 def split_words(text: str) -> tuple[str, dict[str, str]]:
     r"""What a word names, and its settings: `NAME,key=value,...`; a comma within is written `\,`.
 
-    A name that exists as a folder is taken whole. Raises `ConfigError` for a setting without a value.
+    A name that exists as a folder is taken whole. Raises `ConfigError` for a setting without a
+    value.
     """
     if Path(text).exists():
         return text, {}
@@ -39,12 +42,17 @@ def split_words(text: str) -> tuple[str, dict[str, str]]:
 
 
 def open_model(
-    name: str, settings: Mapping[str, str] | None = None, *, dtype: Dtype | None = None, device: str = "cpu"
+    name: str,
+    settings: Mapping[str, str] | None = None,
+    *,
+    dtype: Dtype | None = None,
+    device: str = "cpu",
 ) -> RewardModel:
     """A reward model from a folder, or a published one that was downloaded before, ready to score.
 
-    settings: those of its layout, and `preset`, how its head is read where its weights do not tell. Raises
-    `ConfigError`, in one sentence, for what is not there, is no reward model, or leaves open how it is read.
+    settings: those of its layout, and `preset`, how its head is read where its weights do not tell.
+    Raises `ConfigError`, in one sentence, for what is not there, is no reward model, or leaves open
+    how it is read.
     """
     words = dict(settings or {})
     if (Path(name) / MANIFEST).is_file():
@@ -59,11 +67,13 @@ def open_model(
         preset, name = preset or name, _downloaded(name)
     if not Path(name).is_dir() and _cached(name) is None:
         raise ConfigError(
-            f"{name} is neither a folder nor among the models downloaded to this machine; `hf download {name}` "
-            "fetches it"
+            f"{name} is neither a folder nor among the models downloaded to this machine; `hf"
+            f" download {name}` fetches it"
         )
     preset = preset or next((p.name for p in PRESETS.values() if name in p.checkpoints), None)
-    return load_preset(preset or guess(_cached(name) or Path(name)), name, layout=words, dtype=dtype, device=device)
+    return load_preset(
+        preset or guess(_cached(name) or Path(name)), name, layout=words, dtype=dtype, device=device
+    )
 
 
 def _downloaded(preset: str) -> str:
@@ -73,10 +83,13 @@ def _downloaded(preset: str) -> str:
         if _cached(checkpoint) is not None:
             return checkpoint
     if not checkpoints:
-        raise ConfigError(f"{preset} names a kind of checkpoint and none in particular; give FOLDER,preset={preset}")
+        raise ConfigError(
+            f"{preset} names a kind of checkpoint and none in particular; give"
+            f" FOLDER,preset={preset}"
+        )
     raise ConfigError(
-        f"none of {preset}'s checkpoints was downloaded to this machine; `hf download {checkpoints[0]}` fetches one, "
-        f"or give FOLDER,preset={preset}"
+        f"none of {preset}'s checkpoints was downloaded to this machine; `hf download"
+        f" {checkpoints[0]}` fetches one, or give FOLDER,preset={preset}"
     )
 
 

@@ -1,4 +1,5 @@
-"""Policies, the language models that write responses: how they are opened, read and written in, and kept.
+"""Policies, the language models that write responses: how they are opened, read and written in, and
+kept.
 
 A folder holds a stock `...ForCausalLM` and its tokenizer, which every other tool loads.
 """
@@ -26,10 +27,11 @@ __all__ = ["end_ids", "open_policy", "policy_encoder", "save_policy"]
 def open_policy(
     name: str | Path, *, dtype: Dtype = "float32", device: str = "auto", trains: bool = False
 ) -> tuple[Any, Any, Path]:
-    """A causal LM, its tokenizer and its folder: of a folder, a hub name, an adapter's folder, or "smol".
+    """A causal LM, its tokenizer and its folder: of a folder, a hub name, an adapter's folder, or
+    "smol".
 
-    trains: it is to be trained, so what could not be saved in the end is refused now. Raises `ConfigError` where the
-    folder, or the device, is not to be had.
+    trains: it is to be trained, so what could not be saved in the end is refused now. Raises
+    `ConfigError` where the folder, or the device, is not to be had.
     """
     device = device_of(device)
     if str(name).startswith(("http://", "https://")):
@@ -43,7 +45,10 @@ def open_policy(
     tokenizer = load_tokenizer(folder)
     (kind,) = (load_config(folder).architectures or ["unknown"])[:1]
     if kind.endswith("Classification"):
-        raise ConfigError(f"{folder} is a {kind}, which scores and labels texts and writes none; give a language model")
+        raise ConfigError(
+            f"{folder} is a {kind}, which scores and labels texts and writes none; give a language"
+            " model"
+        )
     model = load_network(AutoModelForCausalLM, folder, trains=trains, dtype=getattr(torch, dtype))
     if trains:
         _rehearse(model, tokenizer, folder)
@@ -51,7 +56,8 @@ def open_policy(
 
 
 def _rehearse(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write all of a policy but its weights, to nowhere: settings that cannot be saved are found before training."""
+    """Write all of a policy but its weights, to nowhere: settings that cannot be saved are found
+    before training."""
     try:
         with quiet(), tempfile.TemporaryDirectory() as nowhere:
             tokenizer.save_pretrained(nowhere)
@@ -60,12 +66,14 @@ def _rehearse(model: Any, tokenizer: Any, folder: Path) -> None:
                 model.generation_config.save_pretrained(nowhere)
     except Exception as error:
         raise ConfigError(
-            f"{folder} could not be saved again after training: {first_line(error)}; correct its files first"
+            f"{folder} could not be saved again after training: {first_line(error)}; correct its"
+            " files first"
         ) from error
 
 
 def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write a stock causal LM and its tokenizer: the whole folder takes its place, or what was there stays.
+    """Write a stock causal LM and its tokenizer: the whole folder takes its place, or what was
+    there stays.
 
     Adapters are merged in a copy; the model itself goes on as it is.
     """
@@ -84,11 +92,12 @@ def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def policy_encoder(tokenizer: Any, layout: Layout) -> Encoder:
-    """What a policy's prompts and responses become tokens by. Raises `ConfigError` for a layout it cannot write in."""
+    """What a policy's prompts and responses become tokens by. Raises `ConfigError` for a layout it
+    cannot write in."""
     if layout.strip or layout.between or layout.separator or layout.template == "turns":
         raise ConfigError(
-            "this layout puts tokens between steps that a policy does not write; use one without strip, between "
-            "and separator, and template 'plain' or 'chat'"
+            "this layout puts tokens between steps that a policy does not write; use one without"
+            " strip, between and separator, and template 'plain' or 'chat'"
         )
     # A policy writes after a prefix that is the same whatever it will write.
     return Encoder(tokenizer, layout.model_copy(update={"whole": False}), PREFERENCE)
@@ -100,5 +109,7 @@ def end_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
     listed = settings if isinstance(settings, list) else [settings]
     found = {int(i) for i in (tokenizer.eos_token_id, *listed) if i is not None}
     if not found:
-        raise ConfigError("neither the tokenizer nor the model names an end-of-sequence token; set one")
+        raise ConfigError(
+            "neither the tokenizer nor the model names an end-of-sequence token; set one"
+        )
     return tuple(sorted(found))

@@ -1,7 +1,8 @@
-"""How a reward model's outputs become scores: data saved beside the weights, never a class a checkpoint.
+"""How a reward model's outputs become scores: data saved beside the weights, never a class a
+checkpoint.
 
-Hidden state at a read position -> k head outputs -> one logit (their weighted sum) -> one score (the link) for every
-step -> one score for the response (the aggregation).
+Hidden state at a read position -> k head outputs -> one logit (their weighted sum) -> one score
+(the link) for every step -> one score for the response (the aggregation).
 
 | model                           | at         | weights | link     | aggregate |
 |---------------------------------|------------|---------|----------|-----------|
@@ -11,8 +12,9 @@ step -> one score for the response (the aggregation).
 | good/bad token pair at a tag    | step tag   | (-1, 1) | sigmoid  | min       |
 | implicit, from outcomes         | last token | (1,)    | sigmoid  | last      |
 
-With weights (-1, 1) over the outputs (bad, good), the sigmoid of the logit is the softmax of the pair. The logit of an
-implicit model is the reward of all tokens so far, and its steps are scored by what each adds (`steps="difference"`).
+With weights (-1, 1) over the outputs (bad, good), the sigmoid of the logit is the softmax of the
+pair. The logit of an implicit model is the reward of all tokens so far, and its steps are scored by
+what each adds (`steps="difference"`).
 """
 
 from typing import Literal
@@ -37,12 +39,14 @@ class Readout(Record):
     offset: FiniteFloat = 0.0
     """Added to the logit: the bias of a head that was trained with one."""
     tokens: tuple[str, ...] = ()
-    """Vocabulary tokens whose rows of the language-model head are the head, e.g. ("-", "+"); () = a head of its own."""
+    """Vocabulary tokens whose rows of the language-model head are the head, e.g. ("-", "+"); () = a
+    head of its own."""
     link: Literal["identity", "sigmoid"] = "identity"
     """From logit to step score; "sigmoid" gives probabilities."""
     steps: Literal["value", "difference"] = "value"
-    """A step's score is that of its logit, or of what its logit adds to the one before (0 before the first): through
-    the sigmoid, above a half where the step raises the reward. The aggregation "last" reads the last logit itself."""
+    """A step's score is that of its logit, or of what its logit adds to the one before (0 before
+    the first): through the sigmoid, above a half where the step raises the reward. The aggregation
+    "last" reads the last logit itself."""
     aggregate: Aggregation = "last"
     """From step scores to the response's score."""
 
@@ -54,9 +58,15 @@ PROCESS = Readout(link="sigmoid", aggregate="product")
 
 def in_words(readout: Readout) -> str:
     """The read-out as a sentence."""
-    at = f"the {readout.tag!r} token after each step" if readout.at == "step_tag" else "each step's last token"
+    at = (
+        f"the {readout.tag!r} token after each step"
+        if readout.at == "step_tag"
+        else "each step's last token"
+    )
     outputs = (
-        "one output" if readout.weights == (1.0,) else f"{len(readout.weights)} outputs weighted {readout.weights}"
+        "one output"
+        if readout.weights == (1.0,)
+        else f"{len(readout.weights)} outputs weighted {readout.weights}"
     )
     head = f", rows {readout.tokens} of the language-model head" if readout.tokens else ""
     whole = {

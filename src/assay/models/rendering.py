@@ -1,8 +1,10 @@
-"""Chat templates: the text that a tokenizer's own template makes of a conversation, and where a response is in it.
+"""Chat templates: the text that a tokenizer's own template makes of a conversation, and where a
+response is in it.
 
-Templates change what they are given: they trim it (Llama 3, Gemma), rewrite or drop its reasoning (Qwen3, DeepSeek),
-or want it as a list of parts (vision-language models). So every response is rendered by the template itself, and found
-in the result by what the template writes around a marker.
+Templates change what they are given: they trim it (Llama 3, Gemma), rewrite or drop its reasoning
+(Qwen3, DeepSeek), or want it as a list of parts (vision-language models). So every response is
+rendered by the template itself, and found in the result by what the template writes around a
+marker.
 """
 
 from collections.abc import Sequence
@@ -25,7 +27,8 @@ __all__ = [
 ]
 
 SENTINEL = "\u2063response\u2063"
-"""Stands for a response, or for a place in it, while a chat template is rendered; templates leave it alone."""
+"""Stands for a response, or for a place in it, while a chat template is rendered; templates leave
+it alone."""
 
 _FIXED_DATE = "{%- macro strftime_now(format) -%}{{ date_string }}{%- endmacro -%}"
 """Put before a template that asks for today's date, so that it gets the layout's."""
@@ -43,13 +46,14 @@ class Surroundings(NamedTuple):
 def render(tokenizer: Any, messages: Sequence[Message], *, date: str, parts: bool = False) -> str:
     """The chat template's text for a conversation, on a fixed date.
 
-    parts: give contents as lists of parts, `[{"type": "text", "text": ...}]`. Raises `DataError` when the template
-    refuses the conversation, `ConfigError` when it gives no text.
+    parts: give contents as lists of parts, `[{"type": "text", "text": ...}]`. Raises `DataError`
+    when the template refuses the conversation, `ConfigError` when it gives no text.
     """
     from jinja2 import TemplateError
 
     turns = [
-        {"role": m.role, "content": [{"type": "text", "text": m.content}] if parts else m.content} for m in messages
+        {"role": m.role, "content": [{"type": "text", "text": m.content}] if parts else m.content}
+        for m in messages
     ]
     try:
         # Of several templates the tokenizer knows which is meant.
@@ -71,7 +75,8 @@ def render(tokenizer: Any, messages: Sequence[Message], *, date: str, parts: boo
 
 
 def takes_parts(tokenizer: Any, date: str) -> bool:
-    """Whether the template writes contents only where they are lists of parts, as vision-language models' do."""
+    """Whether the template writes contents only where they are lists of parts, as vision-language
+    models' do."""
     probe = [Message(role="user", content=SENTINEL), Message(role="assistant", content=SENTINEL)]
 
     def writes(parts: bool) -> bool:
@@ -83,18 +88,22 @@ def takes_parts(tokenizer: Any, date: str) -> bool:
     return not writes(False) and writes(True)
 
 
-def surroundings(tokenizer: Any, messages: Sequence[Message], *, date: str, parts: bool) -> Surroundings:
+def surroundings(
+    tokenizer: Any, messages: Sequence[Message], *, date: str, parts: bool
+) -> Surroundings:
     """What the template writes around the assistant's answer to these messages.
 
     Raises `ConfigError` where it does not write the answer.
     """
     mark = marker([m.content for m in messages])
-    text = render(tokenizer, [*messages, Message(role="assistant", content=mark)], date=date, parts=parts)
+    text = render(
+        tokenizer, [*messages, Message(role="assistant", content=mark)], date=date, parts=parts
+    )
     head, found, tail = text.rpartition(mark)
     if not found:
         raise ConfigError(
-            "the chat template does not write the assistant's text, neither as a text nor as a list of parts; use "
-            "template='plain', or a tokenizer whose template does"
+            "the chat template does not write the assistant's text, neither as a text nor as a list"
+            " of parts; use template='plain', or a tokenizer whose template does"
         )
     return Surroundings(head, tail)
 
@@ -108,10 +117,11 @@ def marker(texts: Sequence[str]) -> str:
 
 
 def cut_out(around: Surroundings, text: str) -> tuple[str, str, str]:
-    """A rendered conversation as what stands before the response, the response, and what stands after it.
+    """A rendered conversation as what stands before the response, the response, and what stands
+    after it.
 
-    Where the template writes something else around this response than around a marker (a block of reasoning that is
-    not empty), what both have in common stands before and after.
+    Where the template writes something else around this response than around a marker (a block of
+    reasoning that is not empty), what both have in common stands before and after.
     """
     head, tail = around
     if not text.startswith(head):
@@ -129,7 +139,8 @@ def unclosed(text: str) -> bool:
 
 
 def aligned(steps: Sequence[str], text: str) -> list[str]:
-    """The steps as they stand in a text that has them with other white space, or without some of their beginning.
+    """The steps as they stand in a text that has them with other white space, or without some of
+    their beginning.
 
     Cuts follow the characters that are not white space, counted from the end.
     """

@@ -1,7 +1,8 @@
 """The one reward model: any Hugging Face causal-LM backbone, a head of k outputs, and a read-out.
 
-The network is a stock `...ForSequenceClassification` (or token classification), so that what is saved is what every
-other tool loads; it is read at the positions the encoder names, never where a padding token is or is not found.
+The network is a stock `...ForSequenceClassification` (or token classification), so that what is
+saved is what every other tool loads; it is read at the positions the encoder names, never where a
+padding token is or is not found.
 """
 
 from collections.abc import Sequence
@@ -51,7 +52,8 @@ class Batch:
     valid_B_S: Tensor
     """True at read positions that exist."""
     starts_B: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
-    """Index of each response's first token in its sequence; empty where nobody said, for only implicit models ask."""
+    """Index of each response's first token in its sequence; empty where nobody said, for only
+    implicit models ask."""
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device."""
@@ -78,11 +80,14 @@ class Shared:
     valid_B_S: Tensor
     """True at read positions that exist."""
     starts_B: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
-    """Index of each response's first token in its sequence; empty where nobody said, for only implicit models ask."""
+    """Index of each response's first token in its sequence; empty where nobody said, for only
+    implicit models ask."""
 
     def to(self, device: torch.device | str) -> "Shared":
         """The same batch on a device."""
-        return Shared(self.tree, *(x.to(device) for x in (self.reads_B_S, self.valid_B_S, self.starts_B)))
+        return Shared(
+            self.tree, *(x.to(device) for x in (self.reads_B_S, self.valid_B_S, self.starts_B))
+        )
 
     @property
     def tokens(self) -> int:
@@ -97,21 +102,29 @@ class Shared:
     def rows(self) -> tuple[list[NDArray[np.integer[Any]]], Tensor]:
         """Token ids of each sequence, and the read positions (B, S) in it."""
         depths_T = torch.from_numpy(self.tree.depths_T).to(self.reads_B_S.device)
-        rows = [self.tree.ids_T[self.tree.places(i, np.arange(n))] for i, n in enumerate(self.tree.lengths)]
+        rows = [
+            self.tree.ids_T[self.tree.places(i, np.arange(n))]
+            for i, n in enumerate(self.tree.lengths)
+        ]
         return rows, depths_T[self.reads_B_S]
 
 
 class RewardModel(nn.Module):
-    """Backbone, head and read-out. The score of a preference model is known only up to a constant for each prompt.
+    """Backbone, head and read-out. The score of a preference model is known only up to a constant
+    for each prompt.
 
-    `implicit.ImplicitRewardModel` is the same without a head: two language models whose ratio is the reward.
+    `implicit.ImplicitRewardModel` is the same without a head: two language models whose ratio is
+    the reward.
     """
 
     readout_weights: Tensor
 
-    def __init__(self, network: Any, encoder: Encoder, *, pad_id: int, scores: TrainScores | None = None) -> None:
+    def __init__(
+        self, network: Any, encoder: Encoder, *, pad_id: int, scores: TrainScores | None = None
+    ) -> None:
         super().__init__()
-        # Where positions are a table, what is longer than the table is too long, whatever was asked for.
+        # Where positions are a table, what is longer than the table is too long, whatever was asked
+        # for.
         encoder.layout = fitted(encoder.layout, network)
         self.network = network
         self.encoder = encoder
@@ -127,14 +140,19 @@ class RewardModel(nn.Module):
         """Check the network, and put its head into fp32."""
         head = getattr(self.network, "score", None)
         if not isinstance(head, nn.Module):
-            raise ConfigError(f"{type(self.network).__name__} has no `score` head; use an architecture that has one")
+            raise ConfigError(
+                f"{type(self.network).__name__} has no `score` head; use an architecture that"
+                " has one"
+            )
         if next(head.parameters()).dtype in (torch.bfloat16, torch.float16):
-            # bf16 has 8 bits of mantissa: a head in fp32 keeps scores apart that differ in the third digit.
+            # bf16 has 8 bits of mantissa: a head in fp32 keeps scores apart that differ in the
+            # third digit.
             head.float()
 
     @property
     def fingerprint(self) -> str:
-        """Name by all that a score depends on: weights, tokenizer, layout, read-out; the same in every process."""
+        """Name by all that a score depends on: weights, tokenizer, layout, read-out; the same in
+        every process."""
         return fingerprint(self._parts())
 
     def _parts(self) -> dict[str, object]:
@@ -173,27 +191,35 @@ class RewardModel(nn.Module):
 
     @property
     def engine(self) -> Engine:
-        """How shared prefixes are computed: `forced`, or what was found right and fast for this backbone."""
+        """How shared prefixes are computed: `forced`, or what was found right and fast for this
+        backbone."""
         return self.forced or engine_of(self.backbone)
 
     def forward(self, batch: Batch | Shared, *, micro_tokens: int = 1 << 30) -> Tensor:
-        """Logits (B, S) at the read positions, in the head's precision; where `valid` is False they mean nothing.
+        """Logits (B, S) at the read positions, in the head's precision; where `valid` is False they
+        mean nothing.
 
-        A shared batch of more than `micro_tokens` tokens goes through the backbone in parts, if no gradient is asked.
+        A shared batch of more than `micro_tokens` tokens goes through the backbone in parts, if no
+        gradient is asked.
         """
         return self.read(self.states(batch, micro_tokens=micro_tokens))
 
     def states(self, batch: Batch | Shared, *, micro_tokens: int = 1 << 30) -> Tensor:
         """Last hidden states (B, S, D) at the read positions: what a head reads."""
         if rotary.changes(self.backbone):
-            return self._states_by_span(batch if isinstance(batch, Batch) else _apart(batch, self.pad_id))
+            return self._states_by_span(
+                batch if isinstance(batch, Batch) else _apart(batch, self.pad_id)
+            )
         if isinstance(batch, Shared):
-            hidden_T_D: Tensor = hidden(self.backbone, batch.tree, self.engine, micro_tokens=micro_tokens)
+            hidden_T_D: Tensor = hidden(
+                self.backbone, batch.tree, self.engine, micro_tokens=micro_tokens
+            )
             return hidden_T_D[batch.reads_B_S]
         return self._states(batch)
 
     def _states_by_span(self, batch: Batch) -> Tensor:
-        """The states of a batch whose sequences would change one another's rotary embeddings, were they together."""
+        """The states of a batch whose sequences would change one another's rotary embeddings, were
+        they together."""
         parts = rotary.batches(self.backbone, batch.mask_B_T.sum(-1).tolist())
         found: list[Tensor] = []
         for part in parts:
@@ -206,7 +232,10 @@ class RewardModel(nn.Module):
         """The states of a batch in one forward pass."""
         positions = (batch.mask_B_T.long().cumsum(-1) - 1).clamp(min=0)
         hidden_B_T_D = self.backbone(
-            input_ids=batch.ids_B_T, attention_mask=batch.mask_B_T.long(), position_ids=positions, use_cache=False
+            input_ids=batch.ids_B_T,
+            attention_mask=batch.mask_B_T.long(),
+            position_ids=positions,
+            use_cache=False,
         ).last_hidden_state
         index = batch.reads_B_S.unsqueeze(-1).expand(-1, -1, hidden_B_T_D.shape[-1])
         states: Tensor = hidden_B_T_D.gather(1, index)
@@ -221,12 +250,21 @@ class RewardModel(nn.Module):
             return (outputs * self.readout_weights.to(dtype)).sum(-1) + self.readout.offset
 
     def collate(
-        self, sequences: Sequence[Encoded], *, reads: Literal["steps", "tokens"] = "steps", side: Side = "right"
+        self,
+        sequences: Sequence[Encoded],
+        *,
+        reads: Literal["steps", "tokens"] = "steps",
+        side: Side = "right",
     ) -> Batch:
-        """A padded batch on the model's device, read at every step or at every token of the response."""
-        positions = [s.reads if reads == "steps" else tuple(range(s.start, len(s.ids))) for s in sequences]
+        """A padded batch on the model's device, read at every step or at every token of the
+        response."""
+        positions = [
+            s.reads if reads == "steps" else tuple(range(s.start, len(s.ids))) for s in sequences
+        ]
         ids, starts = [s.ids for s in sequences], [s.start for s in sequences]
-        return pad(ids, positions, self.pad_id, starts=starts, side=side).to(next(self.parameters()).device)
+        return pad(ids, positions, self.pad_id, starts=starts, side=side).to(
+            next(self.parameters()).device
+        )
 
 
 def _only(batch: Batch, rows: Sequence[int]) -> Batch:
@@ -255,11 +293,20 @@ Ints = Sequence[int] | NDArray[np.integer[Any]]
 
 
 def arrange(
-    ids: Sequence[Ints], reads: Sequence[Ints], pad_id: int, engine: Engine | None, *, starts: Ints = ()
+    ids: Sequence[Ints],
+    reads: Sequence[Ints],
+    pad_id: int,
+    engine: Engine | None,
+    *,
+    starts: Ints = (),
 ) -> Batch | Shared:
     """Sequences with their read positions, sharing prefixes where the engine finds it worth it."""
     tree = engine.tree(ids) if engine is not None else None
-    return pad(ids, reads, pad_id, starts=starts) if tree is None else share(tree, reads, starts=starts)
+    return (
+        pad(ids, reads, pad_id, starts=starts)
+        if tree is None
+        else share(tree, reads, starts=starts)
+    )
 
 
 def share(tree: Tree, reads: Sequence[Ints], *, starts: Ints = ()) -> Shared:
@@ -267,11 +314,23 @@ def share(tree: Tree, reads: Sequence[Ints], *, starts: Ints = ()) -> Shared:
     counts = np.array([len(row) for row in reads])
     valid_B_S = np.arange(max(1, int(counts.max()))) < counts[:, None]
     reads_B_S = np.zeros(valid_B_S.shape, dtype=np.int64)
-    reads_B_S[valid_B_S] = np.concatenate([tree.places(i, np.asarray(row)) for i, row in enumerate(reads)])
-    return Shared(tree, *(torch.from_numpy(x) for x in (reads_B_S, valid_B_S, np.array(starts, dtype=np.int64))))
+    reads_B_S[valid_B_S] = np.concatenate(
+        [tree.places(i, np.asarray(row)) for i, row in enumerate(reads)]
+    )
+    return Shared(
+        tree,
+        *(torch.from_numpy(x) for x in (reads_B_S, valid_B_S, np.array(starts, dtype=np.int64))),
+    )
 
 
-def pad(ids: Sequence[Ints], reads: Sequence[Ints], pad_id: int, *, starts: Ints = (), side: Side = "right") -> Batch:
+def pad(
+    ids: Sequence[Ints],
+    reads: Sequence[Ints],
+    pad_id: int,
+    *,
+    starts: Ints = (),
+    side: Side = "right",
+) -> Batch:
     """Pad token ids and read positions to rectangles; `side` is where the padding goes."""
     lengths, counts = np.array([len(row) for row in ids]), np.array([len(row) for row in reads])
     width, count = int(lengths.max()), max(1, int(counts.max()))
@@ -285,4 +344,6 @@ def pad(ids: Sequence[Ints], reads: Sequence[Ints], pad_id: int, *, starts: Ints
     reads_B_S[valid_B_S] = np.concatenate(reads)
     reads_B_S += shift[:, None] * valid_B_S
     starts_B = np.array(starts, dtype=np.int64)
-    return Batch(*(torch.from_numpy(x) for x in (ids_B_T, mask_B_T, reads_B_S, valid_B_S, starts_B)))
+    return Batch(
+        *(torch.from_numpy(x) for x in (ids_B_T, mask_B_T, reads_B_S, valid_B_S, starts_B))
+    )

@@ -1,4 +1,5 @@
-r"""A layout's settings as words, `key=value`, as they stand behind a model's name on the command line."""
+r"""A layout's settings as words, `key=value`, as they stand behind a model's name on the command
+line."""
 
 from collections.abc import Mapping
 from typing import Any, Final, get_args
@@ -8,7 +9,9 @@ from assay.models.layout import Layout
 
 __all__ = ["KEYS", "LAYOUT_KEYS", "changed"]
 
-LAYOUT_KEYS: Final = tuple(name for name in Layout.model_fields if name not in ("whole", "chat_template_sha256"))
+LAYOUT_KEYS: Final = tuple(
+    name for name in Layout.model_fields if name not in ("whole", "chat_template_sha256")
+)
 """Settings of a layout that can be given as words."""
 
 KEYS: Final = ("preset", *LAYOUT_KEYS)
@@ -25,7 +28,9 @@ def changed(layout: Layout, words: Mapping[str, str]) -> Layout:
     update: dict[str, Any] = {}
     for key, word in words.items():
         if key not in LAYOUT_KEYS:
-            raise ConfigError(f"{key!r} is no setting of a layout; there is {', '.join(LAYOUT_KEYS)}")
+            raise ConfigError(
+                f"{key!r} is no setting of a layout; there is {', '.join(LAYOUT_KEYS)}"
+            )
         wanted = Layout.model_fields[key].annotation
         value: Any = word.replace(r"\n", "\n").replace(r"\t", "\t")
         if wanted is bool:

@@ -1,10 +1,11 @@
 """Over-optimization: how much gold a proxy buys, where it turns, and when to stop.
 
-Pure functions from arrays to numbers with intervals; no model is run here. A pool of responses scored by proxies and
-golds becomes curves (`sweep_best_of_n`), curves become fits with peaks (`fit_forms`), a place to stop
-(`recommend_stop`) and a strength of selection (`hedge_tune`); `diagnose`, `tail_index` and `laidlaw_bound` say what
-kind of Goodhart it is and what can be promised; `ensembles` combines several reward models; `GaussianGoodhart` is a
-world in which all of it is known in closed form. After Gao, Schulman and Hilton, arXiv:2210.10760.
+Pure functions from arrays to numbers with intervals; no model is run here. A pool of responses
+scored by proxies and golds becomes curves (`sweep_best_of_n`), curves become fits with peaks
+(`fit_forms`), a place to stop (`recommend_stop`) and a strength of selection (`hedge_tune`);
+`diagnose`, `tail_index` and `laidlaw_bound` say what kind of Goodhart it is and what can be
+promised; `ensembles` combines several reward models; `GaussianGoodhart` is a world in which all of
+it is known in closed form. After Gao, Schulman and Hilton, arXiv:2210.10760.
 """
 
 from assay.overopt import ensembles
@@ -46,7 +47,15 @@ from assay.overopt.kl import (
     trusted,
 )
 from assay.overopt.stop import Stop, recommend_stop
-from assay.overopt.sweep import Curve, Point, Sweep, default_ns, read_points, sweep_best_of_n, write_points
+from assay.overopt.sweep import (
+    Curve,
+    Point,
+    Sweep,
+    default_ns,
+    read_points,
+    sweep_best_of_n,
+    write_points,
+)
 
 __all__ = [
     "FORMS",

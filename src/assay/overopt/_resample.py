@@ -1,7 +1,8 @@
-"""What the measurements here share: pools that are checked, resamples of prompts, and intervals that may be infinite.
+"""What the measurements here share: pools that are checked, resamples of prompts, and intervals
+that may be infinite.
 
-A peak that a resample does not have lies at infinity, and an interval must be able to say so: its ends here are order
-statistics, never averages of two of them.
+A peak that a resample does not have lies at infinity, and an interval must be able to say so: its
+ends here are order statistics, never averages of two of them.
 """
 
 import math
@@ -15,7 +16,17 @@ from assay.errors import DataError
 from assay.stats import Estimate, mean
 from assay.stats.intervals import Array, resample_weights, widened
 
-__all__ = ["Array", "Scale", "ends", "equal", "estimate", "grid", "mean_estimate", "pools", "prompt_weights"]
+__all__ = [
+    "Array",
+    "Scale",
+    "ends",
+    "equal",
+    "estimate",
+    "grid",
+    "mean_estimate",
+    "pools",
+    "prompt_weights",
+]
 
 Scale = Literal["as it is", "correlation"]
 SCALES: Final[dict[Scale, tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {
@@ -29,13 +40,17 @@ ROUNDING: Final = 1e-10
 
 
 def pools(proxy: ArrayLike, gold: ArrayLike) -> tuple[Array, Array]:
-    """Proxy and gold (P, N), NaN in both where either is missing. Raises `DataError` for anything that is not that."""
+    """Proxy and gold (P, N), NaN in both where either is missing. Raises `DataError` for anything
+    that is not that."""
     x, y = np.array(proxy, dtype=np.float64), np.array(gold, dtype=np.float64)
     if x.ndim != 2 or x.shape != y.shape:
         raise DataError(f"proxy {x.shape} and gold {y.shape} must both be (prompts, responses)")
     for name, values in (("proxy", x), ("gold", y)):
         if np.isinf(values).any():
-            raise DataError(f"{int(np.isinf(values).sum())} {name} scores are infinite; give numbers, NaN for unscored")
+            raise DataError(
+                f"{int(np.isinf(values).sum())} {name} scores are infinite; give numbers, NaN for"
+                " unscored"
+            )
     missing = np.isnan(x) | np.isnan(y)
     if missing.all():
         raise DataError("no response has both a proxy and a gold score")
@@ -50,7 +65,8 @@ def prompt_weights(count: int, resamples: int, seed: int) -> Array:
 
 
 def ends(draws: Array, confidence: float) -> tuple[float, float]:
-    """Ends of the central interval of (R,) draws, as order statistics; NaN draws are left out, inf are not."""
+    """Ends of the central interval of (R,) draws, as order statistics; NaN draws are left out, inf
+    are not."""
     defined = np.sort(draws[~np.isnan(draws)])
     if not len(defined):
         return math.nan, math.nan
@@ -59,12 +75,20 @@ def ends(draws: Array, confidence: float) -> tuple[float, float]:
 
 
 def estimate(
-    value: float, draws: Array, *, n: int, confidence: float, unscored: int = 0, scale: Scale = "as it is"
+    value: float,
+    draws: Array,
+    *,
+    n: int,
+    confidence: float,
+    unscored: int = 0,
+    scale: Scale = "as it is",
 ) -> Estimate:
-    """A value with the interval of its bootstrap draws (R,) over n prompts, widened as Student's is for few of them.
+    """A value with the interval of its bootstrap draws (R,) over n prompts, widened as Student's is
+    for few of them.
 
-    scale: where it is widened; correlations by Fisher's arctanh, so that no end passes 1. There is no interval (NaN)
-    for one prompt, where more than `UNDEFINED` of the draws have no value, or where those that have one are all equal.
+    scale: where it is widened; correlations by Fisher's arctanh, so that no end passes 1. There is
+    no interval (NaN) for one prompt, where more than `UNDEFINED` of the draws have no value, or
+    where those that have one are all equal.
     """
     low = high = math.nan
     known = draws[~np.isnan(draws)]
@@ -72,13 +96,15 @@ def estimate(
         forth, back = SCALES[scale]
         with np.errstate(divide="ignore", invalid="ignore"):
             low, high = ends(
-                np.asarray(back(widened(forth(known), forth(np.float64(value)), n, confidence))), confidence
+                np.asarray(back(widened(forth(known), forth(np.float64(value)), n, confidence))),
+                confidence,
             )
     return Estimate(value=float(value), low=low, high=high, n=n, unscored=unscored)
 
 
 def equal(draws: Array) -> bool:
-    """Whether draws differ by rounding at most: what does not vary between prompts has no interval."""
+    """Whether draws differ by rounding at most: what does not vary between prompts has no
+    interval."""
     known = draws[~np.isnan(draws)]
     if not len(known) or known.min() == known.max():
         return True
@@ -86,7 +112,8 @@ def equal(draws: Array) -> bool:
 
 
 def mean_estimate(values_P: Array, weights_R_P: Array, confidence: float) -> Estimate:
-    """Mean over prompts, which needs no resamples; one alone has no interval (NaN), nor have equal values."""
+    """Mean over prompts, which needs no resamples; one alone has no interval (NaN), nor have equal
+    values."""
     return mean(values_P, confidence=confidence)
 
 

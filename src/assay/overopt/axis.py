@@ -1,4 +1,5 @@
-"""What proxies differ in by number, such as their parameters, and how the measured curves go with it."""
+"""What proxies differ in by number, such as their parameters, and how the measured curves go with
+it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ __all__ = ["Axis", "axis"]
 
 @dataclass(frozen=True)
 class Axis:
-    """A number that proxies differ in, and how the fits of best-of-n and the highest gain go with it."""
+    """A number that proxies differ in, and how the fits of best-of-n and the highest gain go with
+    it."""
 
     name: str
     """Such as parameters, or preferences."""
@@ -25,7 +27,8 @@ class Axis:
 
 
 def axis(name: str, sizes: Mapping[str, float], studies: Sequence[Study]) -> Axis:
-    """How studies go with a number of their proxies; of proxies against several golds nothing is said."""
+    """How studies go with a number of their proxies; of proxies against several golds nothing is
+    said."""
     used = [s for s in studies if s.proxy in sizes and s.fits is not None]
     numbers = [sizes[s.proxy] for s in used]
     if len(set(numbers)) < 2 or len({s.gold for s in used}) > 1:
@@ -35,7 +38,9 @@ def axis(name: str, sizes: Mapping[str, float], studies: Sequence[Study]) -> Axi
     found = {}
     for k, coefficient in enumerate(("alpha", "beta")):
         draws = np.stack([fit.draws_R_2[:, k] for fit in fits], axis=1) if drawn else None
-        found[coefficient] = scaling(numbers, [getattr(fit, coefficient).value for fit in fits], draws)
+        found[coefficient] = scaling(
+            numbers, [getattr(fit, coefficient).value for fit in fits], draws
+        )
     found["highest gain"] = scaling(numbers, [max(g.value for g in _used_gains(s)) for s in used])
     return Axis(name, sizes, found)
 

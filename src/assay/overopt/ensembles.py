@@ -1,12 +1,14 @@
-"""Several reward models as one: mean, worst case, uncertainty-weighted; and whether their errors are the same.
+"""Several reward models as one: mean, worst case, uncertainty-weighted; and whether their errors
+are the same.
 
-    mean     (1/M) sum_m r_m
-    worst    min_m r_m                                                   WCO (arXiv:2310.02743)
-    UWO      mean - lambda * (1/M) sum_m (r_m - mean)^2                  the same; variance with ddof 0, always
+    mean     (1/M) sum_m r_m worst    min_m r_m
+    WCO (arXiv:2310.02743) UWO      mean - lambda * (1/M) sum_m (r_m - mean)^2                  the
+    same; variance with ddof 0, always
 
-Members differ in scale by their seeds, so `standardise` each on samples of the sampling policy first: without that the
-worst case is the member with the largest scale. An ensemble helps against what its members disagree about; an error
-that all of them make survives it (arXiv:2312.09244), which `error_correlation` measures.
+Members differ in scale by their seeds, so `standardise` each on samples of the sampling policy
+first: without that the worst case is the member with the largest scale. An ensemble helps against
+what its members disagree about; an error that all of them make survives it (arXiv:2312.09244),
+which `error_correlation` measures.
 """
 
 from collections.abc import Sequence
@@ -44,14 +46,17 @@ def mean(members_M: ArrayLike) -> Array:
 
 
 def worst_case(members_M: ArrayLike) -> Array:
-    """(M, ...) -> (...): the lowest member, WCO (arXiv:2310.02743); NaN where a member did not score."""
+    """(M, ...) -> (...): the lowest member, WCO (arXiv:2310.02743); NaN where a member did not
+    score."""
     return np.asarray(_members(members_M).min(axis=0))
 
 
 def uncertainty_weighted(members_M: ArrayLike, weight: float) -> Array:
-    """(M, ...) -> (...): mean - weight * variance over the members (ddof 0), UWO (arXiv:2310.02743).
+    """(M, ...) -> (...): mean - weight * variance over the members (ddof 0), UWO
+    (arXiv:2310.02743).
 
-    weight: in inverse units of the scores; the paper has 0.5 for best-of-n and 0.1 for PPO, and 0 is the mean exactly.
+    weight: in inverse units of the scores; the paper has 0.5 for best-of-n and 0.1 for PPO, and 0
+    is the mean exactly.
     """
     if not (weight >= 0 and np.isfinite(weight)):
         raise ConfigError(f"weight is {weight}; it must be a number from 0 on")
@@ -61,7 +66,8 @@ def uncertainty_weighted(members_M: ArrayLike, weight: float) -> Array:
 
 
 def together(scores_M: Sequence[ArrayLike], how: How, weight: float = 0.5) -> Array:
-    """(M, ...) -> (...): members' scores of one pool, each standardised on it, put together; weight: that of "uwo"."""
+    """(M, ...) -> (...): members' scores of one pool, each standardised on it, put together;
+    weight: that of "uwo"."""
     raw = np.stack([np.asarray(scores, dtype=np.float64) for scores in scores_M])
     members = standardise(raw, raw)
     if how == "uwo":
@@ -75,15 +81,19 @@ def disagreement(members_M: ArrayLike) -> Array:
 
 
 def standardise(members_M: ArrayLike, reference_M_R: ArrayLike) -> Array:
-    """Each member in units of its own mean and standard deviation (ddof 0) on R reference samples of the policy.
+    """Each member in units of its own mean and standard deviation (ddof 0) on R reference samples
+    of the policy.
 
-    reference_M_R: (M, ...), every member's scores of the same samples; NaN are left out. Raises `DataError` for a
-    member that scores all of them alike.
+    reference_M_R: (M, ...), every member's scores of the same samples; NaN are left out. Raises
+    `DataError` for a member that scores all of them alike.
     """
     members = _members(members_M)
     reference = np.asarray(reference_M_R, dtype=np.float64)
     if reference.ndim < 2 or len(reference) != len(members):
-        raise DataError(f"reference {reference.shape} must hold the {len(members)} members' scores, (members, samples)")
+        raise DataError(
+            f"reference {reference.shape} must hold the {len(members)} members' scores, (members,"
+            " samples)"
+        )
     flat = reference.reshape(len(reference), -1)
     shape = (len(members),) + (1,) * (members.ndim - 1)
     if np.isnan(flat).all(axis=1).any():
@@ -91,7 +101,10 @@ def standardise(members_M: ArrayLike, reference_M_R: ArrayLike) -> Array:
     centre, scale = np.nanmean(flat, axis=1), np.nanstd(flat, axis=1)
     flat_members = [m for m in range(len(members)) if scale[m] <= 1e-12 * max(1.0, abs(centre[m]))]
     if flat_members:
-        raise DataError(f"member {flat_members[0]} scores all reference samples alike; it cannot be standardised")
+        raise DataError(
+            f"member {flat_members[0]} scores all reference samples alike; it cannot be"
+            " standardised"
+        )
     return np.asarray((members - centre.reshape(shape)) / scale.reshape(shape))
 
 
@@ -125,7 +138,10 @@ class ErrorCorrelation:
         m = self.mean
         line = f"the members' errors correlate {m.value:.2f} [{m.low:.2f}, {m.high:.2f}] on average"
         if self.shared:
-            return f"{line}: they err alike, so an ensemble of them protects hardly better than one of them"
+            return (
+                f"{line}: they err alike, so an ensemble of them protects hardly better than one of"
+                " them"
+            )
         return f"{line}: what they do not share an ensemble can tell"
 
 
@@ -139,18 +155,24 @@ def error_correlation(
 ) -> ErrorCorrelation:
     """Correlations of members' errors within prompts, with intervals bootstrapped by prompt.
 
-    A member's error is what is left of its score after regression, within prompts, on gold; the correlation of two
-    members' errors is thus their partial correlation given gold. Without gold it is given the mean of the other
-    standardised members (three or more), which cannot tell an error that all members share from what they rightly agree
-    on, and is not 0 without shared errors: members that all correlate r have r / (1 + (M - 2) r). Prefer gold.
-    Responses that any of them did not score are left out. arXiv:2312.09244.
+    A member's error is what is left of its score after regression, within prompts, on gold; the
+    correlation of two members' errors is thus their partial correlation given gold. Without gold it
+    is given the mean of the other standardised members (three or more), which cannot tell an error
+    that all members share from what they rightly agree on, and is not 0 without shared errors:
+    members that all correlate r have r / (1 + (M - 2) r). Prefer gold. Responses that any of them
+    did not score are left out. arXiv:2312.09244.
     """
     x = _members(members_M_P_N)
     if x.ndim != 3 or len(x) < 2:
-        raise DataError(f"members {x.shape} must be (members, prompts, responses) with two or more members")
+        raise DataError(
+            f"members {x.shape} must be (members, prompts, responses) with two or more members"
+        )
     if gold_P_N is None:
         if len(x) < 3:
-            raise DataError("two members without gold have nothing to measure an error from; give gold or a third")
+            raise DataError(
+                "two members without gold have nothing to measure an error from; give gold or a"
+                " third"
+            )
         columns = x
     else:
         gold = np.asarray(gold_P_N, dtype=np.float64)
@@ -169,7 +191,9 @@ def error_correlation(
     if variances.min() <= 0:
         what = int(np.argmin(variances))
         who = "gold" if what == len(x) else f"member {what}"
-        raise DataError(f"{who} scores alike whatever the response; its errors cannot be correlated")
+        raise DataError(
+            f"{who} scores alike whatever the response; its errors cannot be correlated"
+        )
     scale = np.sqrt(variances)
     products_P = products_P / np.outer(scale, scale)
     pairs = [(i, j) for i in range(len(x)) for j in range(i + 1, len(x))]
@@ -183,14 +207,18 @@ def error_correlation(
         return estimate(v, d, n=n, confidence=confidence, unscored=unscored, scale="correlation")
 
     return ErrorCorrelation(
-        pairs=tuple(Pair(first=i, second=j, correlation=told(value[k], draws[:, k])) for k, (i, j) in enumerate(pairs)),
+        pairs=tuple(
+            Pair(first=i, second=j, correlation=told(value[k], draws[:, k]))
+            for k, (i, j) in enumerate(pairs)
+        ),
         mean=told(_defined_mean(value[None])[0], _defined_mean(draws)),
         against="members" if gold_P_N is None else "gold",
     )
 
 
 def _partial(products_R: Array, pairs: list[tuple[int, int]], members: int) -> Array:
-    """(R, pairs): correlation of i and j given gold (a last column, where there is one) or the others' mean."""
+    """(R, pairs): correlation of i and j given gold (a last column, where there is one) or the
+    others' mean."""
     width = products_R.shape[1]
     found = np.empty((len(products_R), len(pairs)))
     for k, (i, j) in enumerate(pairs):
@@ -213,7 +241,9 @@ def _defined_mean(pairs_R: Array) -> Array:
     """(R,): over the pairs that have a correlation; a member without error has none."""
     there = ~np.isnan(pairs_R)
     count = there.sum(axis=1)
-    return np.where(count > 0, np.where(there, pairs_R, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
+    return np.where(
+        count > 0, np.where(there, pairs_R, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan
+    )
 
 
 def _members(members_M: ArrayLike) -> Array:

@@ -1,18 +1,21 @@
-"""The two forms of Gao et al. (arXiv:2210.10760) for gold against d = sqrt(KL), fitted, with intervals.
+"""The two forms of Gao et al. (arXiv:2210.10760) for gold against d = sqrt(KL), fitted, with
+intervals.
 
 | form | R(d) | peak at d* | R(d*) | back at zero |
 |---|---|---|---|---|
 | best_of_n | d (alpha - beta d) | alpha / (2 beta) | alpha^2 / (4 beta) | alpha / beta |
 | rl | d (alpha - beta ln d) | exp(alpha/beta - 1) | beta exp(alpha/beta - 1) | exp(alpha/beta) |
 
-R is gold relative to the policy that was optimised, R(0) = 0, in units of gold; KL in nats. Both forms are linear in
-alpha and beta, so least squares is exact and needs no optimiser. Neither form is guaranteed for a run, not even by its
-name: fit both (`fit_forms`) and look at R^2 and AICc. A peak exists only for beta > 0, and one beyond the fitted points
-is an extrapolation: `Peak.in_range` and every sentence here say so.
+R is gold relative to the policy that was optimised, R(0) = 0, in units of gold; KL in nats. Both
+forms are linear in alpha and beta, so least squares is exact and needs no optimiser. Neither form
+is guaranteed for a run, not even by its
+name: fit both (`fit_forms`) and look at R^2 and AICc. A peak exists only for beta > 0, and one
+beyond the fitted points is an extrapolation: `Peak.in_range` and every sentence here say so.
 
-What is resampled for the intervals is the prompt, and the seed where there are several runs, and the resampled
-coefficients are spread as Student's t asks for few of them. A single curve of one prompt has no interval: its points
-share all that another prompt would do differently, and its residuals know nothing of that.
+What is resampled for the intervals is the prompt, and the seed where there are several runs, and
+the resampled coefficients are spread as Student's t asks for few of them. A single curve of one
+prompt has no interval: its points share all that another prompt would do differently, and its
+residuals know nothing of that.
 
 Left out: iterated RLHF, and the power law and d (alpha - beta ln(1 + d)), which the paper rejects.
 """
@@ -68,7 +71,9 @@ def peak(form: Form, alpha: ArrayLike, beta: ArrayLike) -> tuple[Array, Array]:
 
     With beta > 0 and alpha <= 0 the first form only falls: its highest point is the start, 0.
     """
-    a, b = np.broadcast_arrays(np.asarray(alpha, dtype=np.float64), np.asarray(beta, dtype=np.float64))
+    a, b = np.broadcast_arrays(
+        np.asarray(alpha, dtype=np.float64), np.asarray(beta, dtype=np.float64)
+    )
     turns = b > 0
     safe = np.where(turns, b, 1.0)
     with np.errstate(over="ignore", under="ignore"):
@@ -78,12 +83,17 @@ def peak(form: Form, alpha: ArrayLike, beta: ArrayLike) -> tuple[Array, Array]:
         else:
             d = np.exp(a / safe - 1)
             top = safe * d
-    return _undefined(np.where(turns, d, np.inf), a, b), _undefined(np.where(turns, top, np.inf), a, b)
+    return _undefined(np.where(turns, d, np.inf), a, b), _undefined(
+        np.where(turns, top, np.inf), a, b
+    )
 
 
 def zero_crossing(form: Form, alpha: ArrayLike, beta: ArrayLike) -> Array:
-    """The d > 0 at which gold is back where it started; infinite where beta <= 0 or where it overflows."""
-    a, b = np.broadcast_arrays(np.asarray(alpha, dtype=np.float64), np.asarray(beta, dtype=np.float64))
+    """The d > 0 at which gold is back where it started; infinite where beta <= 0 or where it
+    overflows."""
+    a, b = np.broadcast_arrays(
+        np.asarray(alpha, dtype=np.float64), np.asarray(beta, dtype=np.float64)
+    )
     turns = b > 0
     safe = np.where(turns, b, 1.0)
     with np.errstate(over="ignore", under="ignore"):
@@ -117,20 +127,24 @@ class Fit:
     alpha: Estimate
     beta: Estimate
     r2: Estimate
-    """Share of the points' variance about their mean that the form explains; it describes them, and has no interval."""
+    """Share of the points' variance about their mean that the form explains; it describes them, and
+    has no interval."""
     aicc: float
-    """Akaike's criterion for small samples; only differences between forms on the same points mean anything."""
+    """Akaike's criterion for small samples; only differences between forms on the same points mean
+    anything."""
     peak: Peak | None
     """None where the form never turns down: beta <= 0, or alpha <= 0 in the form of best-of-n."""
     points: int
     left_out: int
-    """Points that were not trusted or had no value; the start, where every form is 0, is not counted either way."""
+    """Points that were not trusted or had no value; the start, where every form is 0, is not
+    counted either way."""
     d_min: float
     d_max: float
     resampled: Literal["prompts", "seeds", "prompts and seeds", "nothing"]
     """What the intervals are about; "nothing" for one curve of one prompt."""
     draws_R_2: Array = field(repr=False, compare=False)
-    """alpha and beta of every resample, spread for few prompts, NaN for one curve; equal draws give rows as one."""
+    """alpha and beta of every resample, spread for few prompts, NaN for one curve; equal draws give
+    rows as one."""
 
     @property
     def peak_in_range(self) -> bool:
@@ -143,7 +157,10 @@ class Fit:
         edges = value(self.form, self.alpha.value, self.beta.value, [self.d_min, self.d_max])
         if self.alpha.value <= 0 and (edges < 0).all():
             how = "so no optimisation pays" if self.alpha.high < 0 else "though not surely"
-            return f"no peak: the curve falls from the start, {how} (alpha = {number(self.alpha.value)})"
+            return (
+                f"no peak: the curve falls from the start, {how} (alpha ="
+                f" {number(self.alpha.value)})"
+            )
         if self.peak is None:
             return f"no peak: the fitted form does not turn down (beta = {number(self.beta.value)})"
         p = self.peak
@@ -151,9 +168,15 @@ class Fit:
         if self.form == "best_of_n":
             where += f", n about {number(float(best_of_n_from_kl(p.kl.value)))}"
         if p.in_range:
-            # Intervals are about prompts and runs, not about the form: one that misses its points misses its peak, too.
-            poor = f"; the form fits poorly (R2 {fixed(self.r2.value)}): go by the highest point that was measured"
-            gold = f"peak at {where}: gold {number(p.value.value)} {interval(p.value)} above the start"
+            # Intervals are about prompts and runs, not about the form: one that misses its points
+            # misses its peak, too.
+            poor = (
+                f"; the form fits poorly (R2 {fixed(self.r2.value)}): go by the highest point that"
+                " was measured"
+            )
+            gold = (
+                f"peak at {where}: gold {number(p.value.value)} {interval(p.value)} above the start"
+            )
             return gold + poor * (self.r2.value < GOOD)
         side = "beyond" if p.d.value > self.d_max else "before"
         return (
@@ -168,13 +191,18 @@ class Fit:
         return f"fit {self.form}: alpha {a}, beta {b}, R2 {fixed(self.r2.value)}; {self.words}"
 
     def row(self) -> dict[str, Any]:
-        """The fit as a flat row: form, alpha, beta, r2, aicc, peak_d, peak_in_range and their intervals."""
+        """The fit as a flat row: form, alpha, beta, r2, aicc, peak_d, peak_in_range and their
+        intervals."""
         shown = {"alpha": self.alpha, "beta": self.beta, "r2": self.r2}
         if self.peak:
             shown |= {"peak_d": self.peak.d, "peak_kl": self.peak.kl, "peak_value": self.peak.value}
         cells: dict[str, Any] = {"form": self.form}
         for name, e in shown.items():
-            cells |= {name: _or_none(e.value), f"{name}_low": _or_none(e.low), f"{name}_high": _or_none(e.high)}
+            cells |= {
+                name: _or_none(e.value),
+                f"{name}_low": _or_none(e.low),
+                f"{name}_high": _or_none(e.high),
+            }
         return cells | {
             "peak_in_range": self.peak_in_range,
             "aicc": _or_none(self.aicc),
@@ -192,7 +220,8 @@ class Fits:
     best_of_n: Fit
     rl: Fit
     share_best_of_n: float
-    """Of the resamples, how many the form of best-of-n fits better (NaN where nothing is resampled)."""
+    """Of the resamples, how many the form of best-of-n fits better (NaN where nothing is
+    resampled)."""
 
     @property
     def delta_aicc(self) -> float:
@@ -201,7 +230,8 @@ class Fits:
 
     @property
     def preferred(self) -> Form | None:
-        """The form with the lower AICc; None where they differ by less than 2, which decides nothing."""
+        """The form with the lower AICc; None where they differ by less than 2, which decides
+        nothing."""
         if not abs(self.delta_aicc) >= 2:
             return None
         return "best_of_n" if self.delta_aicc > 0 else "rl"
@@ -245,14 +275,18 @@ def fit_form(
 ) -> Fit:
     """One form by (weighted) least squares on the means over prompts.
 
-    kl: (K,) nats, or (S, K) where every run has its own. gold: (P, K) per prompt, (S, P, K) for S runs over the same
-    prompts, or (K,) for a curve of which no more is known; NaN = no value there. origin: gold of the policy at KL 0,
-    a number or one a prompt; None takes the values at the point with KL 0, which must then be one of the points.
-    weights: (K,), such as inverse variances. trusted: (K,), the points to fit; the rest are left out and counted.
+    kl: (K,) nats, or (S, K) where every run has its own. gold: (P, K) per prompt, (S, P, K) for S
+    runs over the same prompts, or (K,) for a curve of which no more is known; NaN = no value there.
+    origin: gold of the policy at KL 0, a number or one a prompt; None takes the values at the point
+    with KL 0, which must then be one of the points.
+    weights: (K,), such as inverse variances. trusted: (K,), the points to fit; the rest are left
+    out and counted.
 
     Raises `DataError` when fewer than two points at different d > 0 are left.
     """
-    return _fit(_Points.of(kl, gold, origin, weights, trusted), form, resamples, seed, confidence)[0]
+    return _fit(_Points.of(kl, gold, origin, weights, trusted), form, resamples, seed, confidence)[
+        0
+    ]
 
 
 def fit_forms(
@@ -276,7 +310,8 @@ def fit_forms(
 
 
 def predict(fit: Fit, kl: ArrayLike, *, confidence: float = 0.95) -> Band:
-    """The fitted curve at these KLs (K,), with a band from the resamples, pointwise; R(0) = 0 without any width."""
+    """The fitted curve at these KLs (K,), with a band from the resamples, pointwise; R(0) = 0
+    without any width."""
     k = np.atleast_1d(np.asarray(kl, dtype=np.float64))
     if not (k >= 0).all():
         raise DataError("a KL must be at least 0")
@@ -313,17 +348,23 @@ def scaling(
 ) -> Scaling:
     """Slope of a coefficient on ln(size), and their rank correlation, over M reward models.
 
-    sizes_M: parameters, or preference pairs; several models may have one size. values_M: alpha or beta of each.
-    draws_R_M: their resamples side by side, as `np.stack([fit.draws_R_2[:, 0] for fit in fits], axis=1)`; fits of the
-    same prompts move together, which the models' scatter about the line does not show.
+    sizes_M: parameters, or preference pairs; several models may have one size. values_M: alpha or
+    beta of each.
+    draws_R_M: their resamples side by side, as `np.stack([fit.draws_R_2[:, 0] for fit in fits],
+    axis=1)`; fits of the same prompts move together, which the models' scatter about the line does
+    not show.
 
-    The slope's interval is that of least squares, t s / √Σ(x - mean)² with M - 2 degrees of freedom, its variance
-    together with that of the slope over the draws: two models have none. The rank correlation's is Fisher's with
-    Bonett and Wright's error √((1 + rho²/2) / (M - 3)); fewer than five models, or a perfect order, have none.
+    The slope's interval is that of least squares, t s / √Σ(x - mean)² with M - 2 degrees of
+    freedom, its variance together with that of the slope over the draws: two models have none. The
+    rank correlation's is Fisher's with Bonett and Wright's error √((1 + rho²/2) / (M - 3)); fewer
+    than five models, or a perfect order, have none.
     """
     sizes, y = np.asarray(sizes_M, dtype=np.float64), np.asarray(values_M, dtype=np.float64)
     if sizes.ndim != 1 or sizes.shape != y.shape or len(np.unique(sizes)) < 2:
-        raise DataError(f"sizes {sizes.shape} and values {y.shape} must be one list each, with two sizes or more")
+        raise DataError(
+            f"sizes {sizes.shape} and values {y.shape} must be one list each, with two sizes or"
+            " more"
+        )
     if not (sizes > 0).all() or not np.isfinite(y).all():
         raise DataError("sizes must be above 0 and values finite")
     x, count = np.log(sizes), len(y)
@@ -346,7 +387,9 @@ def scaling(
     rho = float(_spearman(x[None], y[None])[0])
     low = high = math.nan
     if count >= 5 and abs(rho) < 1:
-        error = math.sqrt((1 + rho * rho / 2) / (count - 3)) * student_quantile(math.inf, confidence)
+        error = math.sqrt((1 + rho * rho / 2) / (count - 3)) * student_quantile(
+            math.inf, confidence
+        )
         low, high = math.tanh(math.atanh(rho) - error), math.tanh(math.atanh(rho) + error)
     return Scaling(
         slope=Estimate(value=slope, low=slope - half, high=slope + half, n=count),
@@ -376,27 +419,37 @@ class _Points:
         y = np.asarray(gold, dtype=np.float64)
         k = np.asarray(kl, dtype=np.float64)
         if not 1 <= y.ndim <= 3 or k.ndim not in (1, 2):
-            raise DataError(f"kl {k.shape} must be (K,) or (S, K), and gold {y.shape} (K,), (P, K) or (S, P, K)")
+            raise DataError(
+                f"kl {k.shape} must be (K,) or (S, K), and gold {y.shape} (K,), (P, K) or (S, P, K)"
+            )
         y = y.reshape((1,) * (3 - y.ndim) + y.shape)
         count = y.shape[2]
         if k.shape[-1] != count or (k.ndim == 2 and len(k) != len(y)):
-            raise DataError(f"kl {k.shape} and gold {y.shape} disagree about the number of points or of runs")
+            raise DataError(
+                f"kl {k.shape} and gold {y.shape} disagree about the number of points or of runs"
+            )
         if not (np.isnan(k) | ((k >= 0) & np.isfinite(k))).all() or np.isinf(y).any():
-            raise DataError("every KL must be a number from 0 on, and gold finite; NaN where there is none")
+            raise DataError(
+                "every KL must be a number from 0 on, and gold finite; NaN where there is none"
+            )
         k = np.broadcast_to(k, (len(y), count))
         start = (k == 0).all(axis=0)
         y = y - _origin(y, start, origin)
         w = np.ones(count) if weights is None else np.asarray(weights, dtype=np.float64)
         keep = np.ones(count, dtype=bool) if trusted is None else np.asarray(trusted, dtype=bool)
         if w.shape != (count,) or keep.shape != (count,) or not (np.isfinite(w) & (w >= 0)).all():
-            raise DataError(f"weights {w.shape} and trusted {keep.shape} must be ({count},), weights finite and >= 0")
+            raise DataError(
+                f"weights {w.shape} and trusted {keep.shape} must be ({count},), weights finite and"
+                " >= 0"
+            )
         has_value = (~np.isnan(y).all(axis=1) & ~np.isnan(k)).any(axis=0)
         used = keep & ~start & has_value & (w > 0)
         d = np.sqrt(k[:, used])
         if len(np.unique(np.round(d[d > 0], 12))) < 2:
             raise DataError(
-                f"{int(used.sum())} of {count} points can be fitted, and alpha and beta need two at different KL > 0; "
-                "measure at more of them" + ("" if keep.all() else ", or at smaller n, which are trusted")
+                f"{int(used.sum())} of {count} points can be fitted, and alpha and beta need two at"
+                " different KL > 0; measure at more of them"
+                + ("" if keep.all() else ", or at smaller n, which are trusted")
             )
         # Of mean 1, so that the criterion and the residual variance keep their units.
         return cls(d, y[:, :, used], w[used] / w[used].mean(), int((~used & ~start).sum()))
@@ -410,11 +463,15 @@ def _origin(y_S_P_K: Array, start_K: NDArray[np.bool_], origin: ArrayLike | None
             raise DataError(f"origin {o.shape} must be a finite number, or one a prompt")
         return o.reshape((1,) * (2 - o.ndim) + o.shape)[..., None]
     if not start_K.any():
-        raise DataError("no point has KL 0, so where gold starts is not known; add it or give `origin`")
+        raise DataError(
+            "no point has KL 0, so where gold starts is not known; add it or give `origin`"
+        )
     return y_S_P_K[:, :, [int(np.argmax(start_K))]]
 
 
-def _fit(points: _Points, form: Form, resamples: int, seed: int, confidence: float) -> tuple[Fit, Array]:
+def _fit(
+    points: _Points, form: Form, resamples: int, seed: int, confidence: float
+) -> tuple[Fit, Array]:
     """The fit, and the residual sum of squares of every resample (R,)."""
     runs, prompts = points.gold_S_P_K.shape[:2]
     x_S_K_2 = _columns(form, points.d_S_K)
@@ -427,10 +484,14 @@ def _fit(points: _Points, form: Form, resamples: int, seed: int, confidence: flo
         draws, losses = np.full((resamples, 2), np.nan), np.full(resamples, np.nan)
     else:
         resampled = "prompts" if runs == 1 else "seeds" if prompts == 1 else "prompts and seeds"
-        by_prompt = prompt_weights(prompts, resamples, seed) if prompts > 1 else np.ones((resamples, 1))
+        by_prompt = (
+            prompt_weights(prompts, resamples, seed) if prompts > 1 else np.ones((resamples, 1))
+        )
         by_run = prompt_weights(runs, resamples, seed + 1) if runs > 1 else np.ones((resamples, 1))
         draws, losses, _ = _least_squares(x_S_K_2, points, by_prompt, by_run)
-    n = {"prompts": prompts, "seeds": runs, "prompts and seeds": min(prompts, runs), "nothing": 1}[resampled]
+    n = {"prompts": prompts, "seeds": runs, "prompts and seeds": min(prompts, runs), "nothing": 1}[
+        resampled
+    ]
     draws = widened(draws, best[0], n, confidence)
     alpha, beta = float(best[0, 0]), float(best[0, 1])
     positive = points.d_S_K[there]
@@ -457,13 +518,22 @@ def _fit(points: _Points, form: Form, resamples: int, seed: int, confidence: flo
 
 
 def _peak(
-    form: Form, alpha: float, beta: float, draws: Array, span: tuple[float, float], n: int, confidence: float
+    form: Form,
+    alpha: float,
+    beta: float,
+    draws: Array,
+    span: tuple[float, float],
+    n: int,
+    confidence: float,
 ) -> Peak | None:
     if not beta > 0 or (form == "best_of_n" and not alpha > 0):
         return None
     d, top = peak(form, alpha, beta)
     d_R, top_R = peak(form, draws[:, 0], draws[:, 1])
-    crossing, crossing_R = zero_crossing(form, alpha, beta), zero_crossing(form, draws[:, 0], draws[:, 1])
+    crossing, crossing_R = (
+        zero_crossing(form, alpha, beta),
+        zero_crossing(form, draws[:, 0], draws[:, 1]),
+    )
     low, high = span
 
     def told(number: Array, column: Array) -> Estimate:
@@ -497,8 +567,11 @@ def _columns(form: Form, d: Array) -> Array:
     return np.stack([d, -second], axis=-1)
 
 
-def _least_squares(x_S_K_2: Array, points: _Points, by_prompt: Array, by_run: Array) -> tuple[Array, Array, Array]:
-    """Coefficients (R, 2), residual sums of squares (R,) and R^2 (R,) under weights (R, P) and (R, S)."""
+def _least_squares(
+    x_S_K_2: Array, points: _Points, by_prompt: Array, by_run: Array
+) -> tuple[Array, Array, Array]:
+    """Coefficients (R, 2), residual sums of squares (R,) and R^2 (R,) under weights (R, P) and (R,
+    S)."""
     y = points.gold_S_P_K
     there = ~np.isnan(y)
     total = np.einsum("rp,spk->rsk", by_prompt, np.where(there, y, 0.0), optimize=True)
@@ -510,7 +583,9 @@ def _least_squares(x_S_K_2: Array, points: _Points, by_prompt: Array, by_run: Ar
     x = np.where(np.isnan(x_S_K_2), 0.0, x_S_K_2)
     scale = np.sqrt((x**2).sum(axis=(0, 1)))
     x = x / np.where(scale > 0, scale, 1.0)
-    aa, ab, bb = (np.einsum("rsk,sk->r", w, x[..., i] * x[..., j]) for i, j in ((0, 0), (0, 1), (1, 1)))
+    aa, ab, bb = (
+        np.einsum("rsk,sk->r", w, x[..., i] * x[..., j]) for i, j in ((0, 0), (0, 1), (1, 1))
+    )
     ya, yb = (np.einsum("rsk,sk->r", w * mean, x[..., i]) for i in (0, 1))
     det = aa * bb - ab * ab
     solvable = det > 1e-14 * aa * bb
@@ -530,7 +605,9 @@ def _least_squares(x_S_K_2: Array, points: _Points, by_prompt: Array, by_run: Ar
 def _slope(x_R_M: Array, y_R_M: Array) -> Array:
     x = x_R_M - x_R_M.mean(axis=1, keepdims=True)
     spread = (x * x).sum(axis=1)
-    return np.where(spread > 1e-12, (x * y_R_M).sum(axis=1) / np.where(spread > 1e-12, spread, 1.0), np.nan)
+    return np.where(
+        spread > 1e-12, (x * y_R_M).sum(axis=1) / np.where(spread > 1e-12, spread, 1.0), np.nan
+    )
 
 
 def _spearman(x_R_M: Array, y_R_M: Array) -> Array:
@@ -542,7 +619,9 @@ def _spearman(x_R_M: Array, y_R_M: Array) -> Array:
 
 def _undefined(values: Array, *arguments: Array) -> Array:
     """NaN where an argument is."""
-    return np.asarray(np.where(np.any([np.isnan(a) for a in arguments], axis=0), np.nan, values))[()]
+    return np.asarray(np.where(np.any([np.isnan(a) for a in arguments], axis=0), np.nan, values))[
+        ()
+    ]
 
 
 def _or_none(number: float) -> float | None:

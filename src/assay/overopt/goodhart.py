@@ -1,13 +1,14 @@
 """Which kind of Goodhart it is, and what can be promised in spite of it.
 
-* Regressional: the proxy is gold plus noise, and selection selects noise, too. For Gaussians
-  E[X | X + Z = c] = E X + (c - E X - E Z) Var X / (Var X + Var Z), so gold rises with the proxy for ever, only slower
-  (arXiv:2210.10760, appendix A).
-* Extremal: where the proxy is highest, it no longer means what it does elsewhere. Only this makes gold fall. `diagnose`
-  compares the slope of gold on the proxy below and above a quantile of the proxy.
-* Catastrophic: the error has heavy tails. Then some policy at next to no KL has any proxy at all and no gold, and a KL
-  penalty does not help (arXiv:2407.14503). `tail_index` looks for it; the chi-squared divergence does bound it, which
-  `laidlaw_bound` (arXiv:2403.03185) makes a promise of.
+* Regressional: the proxy is gold plus noise, and selection selects noise, too. For Gaussians E[X |
+  X + Z = c] = E X + (c - E X - E Z) Var X / (Var X + Var Z), so gold rises with the proxy for ever,
+  only slower (arXiv:2210.10760, appendix A).
+* Extremal: where the proxy is highest, it no longer means what it does elsewhere. Only this makes
+  gold fall. `diagnose` compares the slope of gold on the proxy below and above a quantile of the
+  proxy.
+* Catastrophic: the error has heavy tails. Then some policy at next to no KL has any proxy at all
+  and no gold, and a KL penalty does not help (arXiv:2407.14503). `tail_index` looks for it; the
+  chi-squared divergence does bound it, which `laidlaw_bound` (arXiv:2403.03185) makes a promise of.
 """
 
 import math
@@ -40,19 +41,25 @@ Kind = Literal["regressional", "weakening", "extremal", "opposed", "useless", "u
 LEAST_TAIL: Final = 10
 """Fewest exceedances that a tail index is read from."""
 LEAST_PROMPTS: Final = 6
-"""Fewest prompts that a kind of Goodhart is told from: a bootstrap over fewer does not keep its level."""
+"""Fewest prompts that a kind of Goodhart is told from: a bootstrap over fewer does not keep its
+level."""
 DISTINCT: Final = 0.5
-"""Least share of the largest values that differ from one another: a power law does not repeat itself."""
+"""Least share of the largest values that differ from one another: a power law does not repeat
+itself."""
 NEAR: Final = 0.05
 """Shares of the usual distance between neighbours up to which two values are one."""
 NOTHING: Final = 0.1
 """Correlation below which a proxy says next to nothing."""
 LIGHT: Final = 0.1
-"""Extreme-value index up to which a tail may be light: exponential and chi-squared tails come out above 0."""
+"""Extreme-value index up to which a tail may be light: exponential and chi-squared tails come out
+above 0."""
 
 
-def gaussian_shrinkage(total: ArrayLike, mean_x: float, var_x: float, mean_z: float, var_z: float) -> Array:
-    """E[X | X + Z = total] for independent Gaussians: the gold X to expect behind a proxy X + Z (arXiv:2210.10760)."""
+def gaussian_shrinkage(
+    total: ArrayLike, mean_x: float, var_x: float, mean_z: float, var_z: float
+) -> Array:
+    """E[X | X + Z = total] for independent Gaussians: the gold X to expect behind a proxy X + Z
+    (arXiv:2210.10760)."""
     if not (var_x >= 0 and var_z >= 0 and var_x + var_z > 0):
         raise DataError(f"variances {var_x} and {var_z} must not be negative, nor both 0")
     surprise = np.asarray(total, dtype=np.float64) - mean_x - mean_z
@@ -81,15 +88,23 @@ class Diagnosis:
     def words(self) -> str:
         """What it means."""
         a, b = (f"{number(e.value)} {interval(e)}" for e in (self.above, self.below))
-        where = f"slope of gold on the proxy: {b} below the proxy's {self.quantile:g} quantile, {a} above it"
+        where = (
+            f"slope of gold on the proxy: {b} below the proxy's {self.quantile:g} quantile, {a}"
+            " above it"
+        )
         return f"{where}; {_MEANING[self.kind]}"
 
 
 _MEANING: Final[dict[Kind, str]] = {
-    "regressional": "regressional: gold rises with the proxy up to its highest values, if less than the proxy does",
+    "regressional": (
+        "regressional: gold rises with the proxy up to its highest values, if less than the proxy"
+        " does"
+    ),
     "weakening": "the proxy means less where it is highest, though gold is not seen to fall",
     "extremal": "extremal: where the proxy is highest, gold falls as it rises; select less hard",
-    "opposed": "the proxy is surely opposed to gold: the higher it is, the lower gold; do not select by it",
+    "opposed": (
+        "the proxy is surely opposed to gold: the higher it is, the lower gold; do not select by it"
+    ),
     "useless": "the proxy says next to nothing about gold, high or low",
     "unclear": "too few prompts or gold labels to tell",
 }
@@ -104,12 +119,14 @@ def diagnose(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Diagnosis:
-    """Regressional or extremal: least-squares slopes of gold on the proxy below and above a quantile of the proxy.
+    """Regressional or extremal: least-squares slopes of gold on the proxy below and above a
+    quantile of the proxy.
 
-    Both are measured from the mean of their prompt, the quantile over all responses. Choosing by the proxy does not
-    bias a slope on the proxy, so for Gaussian noise both slopes are the same. Intervals are bootstrapped by prompt; one
-    prompt has none. The kind is told from six prompts or more, by intervals that hold for three looks at once, so that
-    a proxy that says nothing is given one in about 5 % of pools at most. NaN = missing, left out, counted as unscored.
+    Both are measured from the mean of their prompt, the quantile over all responses. Choosing by
+    the proxy does not bias a slope on the proxy, so for Gaussian noise both slopes are the same.
+    Intervals are bootstrapped by prompt; one prompt has none. The kind is told from six prompts or
+    more, by intervals that hold for three looks at once, so that a proxy that says nothing is given
+    one in about 5 % of pools at most. NaN = missing, left out, counted as unscored.
     """
     if not 0 < quantile < 1:
         raise ConfigError(f"the quantile is {quantile}; it must lie between 0 and 1")
@@ -118,8 +135,8 @@ def diagnose(
     upper = x >= threshold
     if len(np.unique(x[~upper])) < 2 or len(np.unique(x[upper])) < 2:
         raise DataError(
-            f"the proxy has fewer than two values above or below its {quantile:g} quantile; give another quantile or "
-            "more responses"
+            f"the proxy has fewer than two values above or below its {quantile:g} quantile; give"
+            " another quantile or more responses"
         )
     count = int(cluster.max()) + 1
     weights = prompt_weights(count, resamples, seed)
@@ -133,7 +150,9 @@ def diagnose(
         """Slope below, above, their difference, and the correlation."""
 
         def one(value: Array, draws: Array, scale: Scale = "as it is") -> Estimate:
-            return estimate(float(value[0]), draws, n=count, confidence=level, unscored=unscored, scale=scale)
+            return estimate(
+                float(value[0]), draws, n=count, confidence=level, unscored=unscored, scale=scale
+            )
 
         return (
             one(_slope(low_value), _slope(low_draws)),
@@ -143,7 +162,8 @@ def diagnose(
         )
 
     below, above, difference, correlation = told(confidence)
-    # A kind is read from whichever of three numbers says something, so each must hold for all (Bonferroni).
+    # A kind is read from whichever of three numbers says something, so each must hold for all
+    # (Bonferroni).
     kind = _kind(*told(1 - (1 - confidence) / 3)) if count >= LEAST_PROMPTS else "unclear"
     return Diagnosis(
         below=below,
@@ -157,27 +177,43 @@ def diagnose(
 
 
 def base_correlation(
-    proxy_P_N: ArrayLike, gold_P_N: ArrayLike, *, resamples: int = 2000, seed: int = 0, confidence: float = 0.95
+    proxy_P_N: ArrayLike,
+    gold_P_N: ArrayLike,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
 ) -> Estimate:
-    """rho, the correlation of proxy and gold within prompts under the sampling policy, bootstrapped by prompt.
+    """rho, the correlation of proxy and gold within prompts under the sampling policy, bootstrapped
+    by prompt.
 
-    What differs between prompts only is out of any policy's reach, so this is the rho that `laidlaw_bound` wants. NaN
-    where either is constant.
+    What differs between prompts only is out of any policy's reach, so this is the rho that
+    `laidlaw_bound` wants. NaN where either is constant.
     """
     x, y, cluster, unscored = _within(proxy_P_N, gold_P_N)
     count = int(cluster.max()) + 1
     sums = _sums(x, y, cluster, count)
     value = _correlation(_covariances(sums.sum(axis=0)[None]))
     draws = _correlation(_covariances(prompt_weights(count, resamples, seed) @ sums))
-    return estimate(float(value[0]), draws, n=count, confidence=confidence, unscored=unscored, scale="correlation")
+    return estimate(
+        float(value[0]),
+        draws,
+        n=count,
+        confidence=confidence,
+        unscored=unscored,
+        scale="correlation",
+    )
 
 
-def laidlaw_bound(proxy_gain: ArrayLike, proxy_sd: ArrayLike, correlation: ArrayLike, chi2: ArrayLike) -> Array:
+def laidlaw_bound(
+    proxy_gain: ArrayLike, proxy_sd: ArrayLike, correlation: ArrayLike, chi2: ArrayLike
+) -> Array:
     """Least gold gain, in standard deviations of gold under the sampling policy (arXiv:2403.03185).
 
-    (J_pi - J_0)/sigma_r >= ((J~_pi - J~_0)/sigma_r~ - sqrt((1 - rho^2) chi2(pi || pi_0))) / rho, for any policy and
-    rho > 0; by Cauchy-Schwarz. proxy_gain and proxy_sd (sigma_r~) in units of the proxy, correlation rho and both
-    deviations under the sampling policy. The bound is as good as its rho: put its lower end in to be careful.
+    (J_pi - J_0)/sigma_r >= ((J~_pi - J~_0)/sigma_r~ - sqrt((1 - rho^2) chi2(pi || pi_0))) / rho,
+    for any policy and rho > 0; by Cauchy-Schwarz. proxy_gain and proxy_sd (sigma_r~) in units of
+    the proxy, correlation rho and both deviations under the sampling policy. The bound is as good
+    as its rho: put its lower end in to be careful.
     """
     gain, sd = np.asarray(proxy_gain, dtype=np.float64), np.asarray(proxy_sd, dtype=np.float64)
     rho, divergence = np.asarray(correlation, dtype=np.float64), np.asarray(chi2, dtype=np.float64)
@@ -188,7 +224,8 @@ def laidlaw_bound(proxy_gain: ArrayLike, proxy_sd: ArrayLike, correlation: Array
 
 
 def laidlaw_lambda(proxy_sd: ArrayLike, correlation: ArrayLike) -> Array:
-    """sigma_r~ sqrt(1 - rho^2): maximising proxy - lambda sqrt(chi2) maximises the bound (arXiv:2403.03185)."""
+    """sigma_r~ sqrt(1 - rho^2): maximising proxy - lambda sqrt(chi2) maximises the bound
+    (arXiv:2403.03185)."""
     sd, rho = np.asarray(proxy_sd, dtype=np.float64), np.asarray(correlation, dtype=np.float64)
     _check_laidlaw(sd, rho)
     return np.asarray(sd * np.sqrt(1 - rho**2))[()]
@@ -199,15 +236,16 @@ class TailIndex:
     """How heavy an upper tail is: P(X > x) falls as x^-index."""
 
     index: Estimate
-    """Hill's estimate; moments of this order and above are infinite. Light tails give large ones, not infinity."""
+    """Hill's estimate; moments of this order and above are infinite. Light tails give large ones,
+    not infinity."""
     extreme_value: Estimate
-    """The moment estimate of the extreme-value index: above 0 for a power law (1/index), 0 for Gaussian and
-    exponential tails, below 0 for bounded ones."""
+    """The moment estimate of the extreme-value index: above 0 for a power law (1/index), 0 for
+    Gaussian and exponential tails, below 0 for bounded ones."""
     k: int
     """How many of the largest values they are read from."""
     heavy: bool
-    """Whether the extreme-value index is surely above 0, above what light tails come out at, and Hill's estimate does
-    not rule the power law of that index out."""
+    """Whether the extreme-value index is surely above 0, above what light tails come out at, and
+    Hill's estimate does not rule the power law of that index out."""
 
     @property
     def words(self) -> str:
@@ -220,25 +258,33 @@ class TailIndex:
         if not self.heavy:
             return f"{line}: no sign of a heavy tail"
         return (
-            f"{line}: a heavy tail, so selection can find proxy without gold at next to no KL, and a KL penalty does "
-            "not prevent it (catastrophic Goodhart); clip the proxy, or bound the chi-squared divergence instead"
+            f"{line}: a heavy tail, so selection can find proxy without gold at next to no KL, and"
+            " a KL penalty does not prevent it (catastrophic Goodhart); clip the proxy, or bound"
+            " the chi-squared divergence instead"
         )
 
 
 def tail_index(
-    values: ArrayLike, *, k: int | None = None, centre: float | None = None, confidence: float = 0.95
+    values: ArrayLike,
+    *,
+    k: int | None = None,
+    centre: float | None = None,
+    confidence: float = 0.95,
 ) -> TailIndex:
-    """Hill's tail index of the upper tail, and the moment estimate that tells a power law from a light tail.
+    """Hill's tail index of the upper tail, and the moment estimate that tells a power law from a
+    light tail.
 
-    With X_1 >= ... the values less their centre and L_i = ln(X_i / X_(k+1)): 1/index = mean of L_i over the k largest,
-    whose interval is exact for a power law (2 k index_hat^-1 index ~ chi2 with 2k degrees). The moment estimator is
-    M1 + 1 - 1/2 / (1 - M1^2 / M2), M_j the mean of L_i^j, standard error sqrt((1 + gamma^2)/k) (Dekkers, Einmahl and
-    de Haan 1989). values: proxy scores, or proxy minus what gold predicts; any shape, NaN are left out and counted. k:
-    None = n^0.6 of them, at least 10. centre: None = the median; a power law that starts elsewhere is then shifted,
-    which costs the index some bias. Values of one prompt count as independent, which they are not quite.
-    arXiv:2407.14503.
+    With X_1 >= ... the values less their centre and L_i = ln(X_i / X_(k+1)): 1/index = mean of L_i
+    over the k largest, whose interval is exact for a power law (2 k index_hat^-1 index ~ chi2 with
+    2k degrees). The moment estimator is M1 + 1 - 1/2 / (1 - M1^2 / M2), M_j the mean of L_i^j,
+    standard error sqrt((1 + gamma^2)/k) (Dekkers, Einmahl and de Haan 1989). values: proxy scores,
+    or proxy minus what gold predicts; any shape, NaN are left out and counted. k: None = n^0.6 of
+    them, at least 10. centre: None = the median; a power law that starts elsewhere is then shifted,
+    which costs the index some bias. Values of one prompt count as independent, which they are not
+    quite. arXiv:2407.14503.
 
-    Raises `DataError` where too few values are given, or too few of the largest differ: ties have no tail.
+    Raises `DataError` where too few values are given, or too few of the largest differ: ties have
+    no tail.
     """
     x = np.asarray(values, dtype=np.float64).ravel()
     unscored = int(np.isnan(x).sum())
@@ -247,17 +293,22 @@ def tail_index(
         raise DataError("values must be finite")
     k = max(LEAST_TAIL, round(len(x) ** 0.6)) if k is None else k
     if not 2 <= k <= max(2, len(x) // 2 - 1):
-        raise DataError(f"{k} largest of {len(x)} values are no tail; give at least {2 * k + 2} values or a smaller k")
+        raise DataError(
+            f"{k} largest of {len(x)} values are no tail; give at least {2 * k + 2} values or a"
+            " smaller k"
+        )
     x = x - (np.median(x) if centre is None else centre)
     if not x[k] > 0:
         raise DataError("the largest values do not exceed the centre; there is no tail")
-    # Equal scores less equal means may differ in their last digits, and those of one side of a decision by little.
+    # Equal scores less equal means may differ in their last digits, and those of one side of a
+    # decision by little.
     apart = max(1e-12 * float(x[0]), NEAR * float(x[k // 4] - x[k - 1]) / k)
     distinct = 1 + int((-np.diff(x[:k]) > apart).sum())
     if distinct < DISTINCT * k:
         raise DataError(
-            f"the {k} largest of {len(x)} values are only {distinct} different ones; scores that tie, as those of a "
-            "verifier or of a scale of few levels, have no tail to read an index from"
+            f"the {k} largest of {len(x)} values are only {distinct} different ones; scores that"
+            " tie, as those of a verifier or of a scale of few levels, have no tail to read an"
+            " index from"
         )
     logs = np.log(x[:k] / x[k])
     first, second = float(logs.mean()), float((logs**2).mean())
@@ -265,7 +316,11 @@ def tail_index(
     low, high = (float(chi2_distribution.ppf(p, 2 * k)) for p in (tail, 1 - tail))
     if first > 0:
         index = Estimate(
-            value=1 / first, low=low / (2 * k * first), high=high / (2 * k * first), n=len(x), unscored=unscored
+            value=1 / first,
+            low=low / (2 * k * first),
+            high=high / (2 * k * first),
+            n=len(x),
+            unscored=unscored,
         )
         ratio = 1 - first**2 / second
         gamma = first + 1 - 0.5 / ratio if ratio > 1e-12 else -math.inf
@@ -274,8 +329,11 @@ def tail_index(
         gamma = -math.inf
     z = float(np.sqrt(chi2_distribution.ppf(confidence, 1)))
     half = z * math.sqrt((1 + max(gamma, 0.0) ** 2) / k)
-    extreme = Estimate(value=gamma, low=gamma - half, high=gamma + half, n=len(x), unscored=unscored)
-    # Bounded scores that cluster by prompt have a large one too, but then Hill's estimate knows of no such power law.
+    extreme = Estimate(
+        value=gamma, low=gamma - half, high=gamma + half, n=len(x), unscored=unscored
+    )
+    # Bounded scores that cluster by prompt have a large one too, but then Hill's estimate knows of
+    # no such power law.
     heavy = extreme.low > 0 and gamma > LIGHT and extreme.low * index.low <= 1
     return TailIndex(index=index, extreme_value=extreme, k=k, heavy=heavy)
 
@@ -294,16 +352,25 @@ def _kind(below: Estimate, above: Estimate, difference: Estimate, correlation: E
     return "unclear"
 
 
-def _within(proxy_P_N: ArrayLike, gold_P_N: ArrayLike) -> tuple[Array, Array, NDArray[np.intp], int]:
-    """Proxies and golds less their prompt's means, (n,) each; the cluster of each; how many were left out."""
+def _within(
+    proxy_P_N: ArrayLike, gold_P_N: ArrayLike
+) -> tuple[Array, Array, NDArray[np.intp], int]:
+    """Proxies and golds less their prompt's means, (n,) each; the cluster of each; how many were
+    left out."""
     proxy, gold = np.asarray(proxy_P_N, dtype=np.float64), np.asarray(gold_P_N, dtype=np.float64)
     x, y = pools(proxy, gold)
     padding = np.isnan(proxy) & np.isnan(gold)
     there = ~np.isnan(x)
     unscored = int((~there & ~padding).sum())
-    x, y, there = x[there.sum(axis=1) >= 2], y[there.sum(axis=1) >= 2], there[there.sum(axis=1) >= 2]
+    x, y, there = (
+        x[there.sum(axis=1) >= 2],
+        y[there.sum(axis=1) >= 2],
+        there[there.sum(axis=1) >= 2],
+    )
     if not len(x):
-        raise DataError("no prompt has two responses with both scores; nothing can be compared within a prompt")
+        raise DataError(
+            "no prompt has two responses with both scores; nothing can be compared within a prompt"
+        )
     x, y = x - np.nanmean(x, axis=1, keepdims=True), y - np.nanmean(y, axis=1, keepdims=True)
     cluster = np.broadcast_to(np.arange(len(x))[:, None], x.shape)[there]
     return x[there], y[there], cluster, unscored
@@ -328,11 +395,15 @@ def _slope(c: Array) -> Array:
 
 def _correlation(c: Array) -> Array:
     scale = np.sqrt(np.maximum(c[:, 0], 0.0) * np.maximum(c[:, 2], 0.0))
-    return np.where(scale > 1e-300, np.clip(c[:, 1] / np.where(scale > 1e-300, scale, 1.0), -1.0, 1.0), np.nan)
+    return np.where(
+        scale > 1e-300, np.clip(c[:, 1] / np.where(scale > 1e-300, scale, 1.0), -1.0, 1.0), np.nan
+    )
 
 
 def _check_laidlaw(sd: Array, rho: Array) -> None:
     if not (sd > 0).all():
         raise DataError("the proxy's standard deviation must be above 0")
     if not ((rho > 0) & (rho <= 1)).all():
-        raise DataError("the bound needs a correlation above 0, up to 1; a proxy without one promises nothing")
+        raise DataError(
+            "the bound needs a correlation above 0, up to 1; a proxy without one promises nothing"
+        )

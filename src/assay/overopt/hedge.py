@@ -1,6 +1,8 @@
-"""How hard to select: the strength with the highest expected gold, after HedgeTune (arXiv:2506.19248).
+"""How hard to select: the strength with the highest expected gold, after HedgeTune
+(arXiv:2506.19248).
 
-`hedge_tune` finds it from a calibration set of (proxy, gold) pairs, and does not look beyond the data.
+`hedge_tune` finds it from a calibration set of (proxy, gold) pairs, and does not look beyond the
+data.
 """
 
 import math
@@ -33,13 +35,15 @@ class Hedge:
     strength: Estimate
     """n, mu or lambda; see `hedge_tune`."""
     gold: Estimate
-    """Expected gold at that strength; chosen and measured on the same prompts, so a little too high."""
+    """Expected gold at that strength; chosen and measured on the same prompts, so a little too
+    high."""
     base: Estimate
     """Expected gold without selection."""
     gain: Estimate
     """The difference, paired over prompts."""
     kl: float
-    """Nats from the sampling policy: by formula for best-of-n and best-of-Poisson, of the weights for the others."""
+    """Nats from the sampling policy: by formula for best-of-n and best-of-Poisson, of the weights
+    for the others."""
     most: float
     """The largest strength that was tried."""
     at_end: bool
@@ -48,11 +52,16 @@ class Hedge:
     @property
     def words(self) -> str:
         """What to do, for people."""
-        name = {"best_of_n": "n", "best_of_poisson": "mu", "tilt": "lambda", "soft": "strength"}[self.method]
+        name = {"best_of_n": "n", "best_of_poisson": "mu", "tilt": "lambda", "soft": "strength"}[
+            self.method
+        ]
         s, g = self.strength, self.gain
         gain = f"gold {number(g.value, sign=True)} {interval(g, sign=True)} against no selection"
         if self.at_end:
-            return f"{self.method}: gold still rises at {name} = {number(s.value)}, the strongest tried; {gain}"
+            return (
+                f"{self.method}: gold still rises at {name} = {number(s.value)}, the strongest"
+                f" tried; {gain}"
+            )
         if g.value <= 0:
             return f"{self.method}: do not select by this proxy; every strength tried lowers gold"
         return f"{self.method}: {name} = {number(s.value)} {interval(s)}; {gain}"
@@ -69,25 +78,31 @@ def hedge_tune(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Hedge:
-    """The strength t that maximises E[gold], the root of E_t[gold * d ln p_t / dt] = 0 (arXiv:2506.19248).
+    """The strength t that maximises E[gold], the root of E_t[gold * d ln p_t / dt] = 0
+    (arXiv:2506.19248).
 
     From pools of (proxy, gold) pairs of a calibration set, NaN where one is missing:
 
     * best_of_n: t = n, a whole number; unbiased from subsets of the pools.
     * best_of_poisson: t = mu, n = 1 + Poisson(mu); the same values averaged over n.
-    * tilt: t = lambda, weights exp(lambda u), u the quantile of the proxy within its pool; no scale matters.
-    * soft: t = strength, weights exp(strength * proxy) over the pool: soft best-of-n (arXiv:2405.01525) with n the
-      size of the pool, exactly; as N grows this, like the tilt, becomes the tilted policy.
+    * tilt: t = lambda, weights exp(lambda u), u the quantile of the proxy within its pool; no scale
+    matters.
+    * soft: t = strength, weights exp(strength * proxy) over the pool: soft best-of-n
+      (arXiv:2405.01525) with n the size of the pool, exactly; as N grows this, like the tilt,
+      becomes the tilted policy.
 
-    most: the largest t tried; None stands for what a pool of N can tell, n = N/8, and equal KL for the last two.
-    Where density ratios are totally positive, gold has at most one peak in t; here the highest of `points` values is
-    taken and the root beside it. Intervals are bootstrapped by prompt. Raises `DataError` for pools that are too small.
+    most: the largest t tried; None stands for what a pool of N can tell, n = N/8, and equal KL for
+    the last two. Where density ratios are totally positive, gold has at most one peak in t; here
+    the highest of `points` values is taken and the root beside it. Intervals are bootstrapped by
+    prompt. Raises `DataError` for pools that are too small.
     """
     x, y = pools(proxy_P_N, gold_P_N)
     rows = (~np.isnan(x)).sum(axis=1) >= 2
     x, y = x[rows], y[rows]
     if not len(x):
-        raise DataError("every prompt has fewer than two responses with both scores; nothing can be selected")
+        raise DataError(
+            "every prompt has fewer than two responses with both scores; nothing can be selected"
+        )
     size = int(np.median((~np.isnan(x)).sum(axis=1)))
     if most is not None and not most > 0:
         raise ConfigError(f"the largest strength is {most}; it must be above 0")
@@ -125,8 +140,8 @@ def hedge_tune(
 def _largest_n(size: int) -> int:
     if size < 2 * TRUST:
         raise DataError(
-            f"pools of {size} tell about n up to N/{TRUST} = {size // TRUST}; sample {2 * TRUST} responses a prompt or "
-            "more, or give `most`"
+            f"pools of {size} tell about n up to N/{TRUST} = {size // TRUST}; sample {2 * TRUST}"
+            " responses a prompt or more, or give `most`"
         )
     return size // TRUST
 
@@ -144,7 +159,10 @@ class _Curve(Protocol):
 class _BestOfN:
     def __init__(self, x: Array, y: Array, most: int) -> None:
         if not 2 <= most <= x.shape[1]:
-            raise DataError(f"best of {most} cannot be had from pools of {x.shape[1]}; give `most` from 2 to that")
+            raise DataError(
+                f"best of {most} cannot be had from pools of {x.shape[1]}; give `most` from 2 to"
+                " that"
+            )
         self.strengths = np.arange(1, most + 1, dtype=np.float64)
         self.expected_P_T = _filled(best_of_n(x, y, list(range(1, most + 1))))
 
@@ -159,12 +177,15 @@ class _BestOfN:
 
 
 class _Poisson:
-    """E[gold] = sum_m Poisson(m; mu) G(1 + m), and its derivative sum_m Poisson(m; mu) (G(2 + m) - G(1 + m))."""
+    """E[gold] = sum_m Poisson(m; mu) G(1 + m), and its derivative sum_m Poisson(m; mu) (G(2 + m) -
+    G(1 + m))."""
 
     def __init__(self, x: Array, y: Array, most: float, points: int) -> None:
         top = math.ceil(most + 10 * math.sqrt(most) + 20)
         if most > x.shape[1]:
-            raise DataError(f"best of 1 + Poisson({most:g}) cannot be had from pools of {x.shape[1]}")
+            raise DataError(
+                f"best of 1 + Poisson({most:g}) cannot be had from pools of {x.shape[1]}"
+            )
         self.strengths = grid(most, points)
         known = min(top, x.shape[1])
         expected = _filled(best_of_n(x, y, list(range(1, known + 1))))
@@ -192,14 +213,17 @@ class _Poisson:
 
 
 class _Tilt:
-    """Weights exp(t f) over each pool, f the proxy or its quantile; d E[gold]/dt is the weighted covariance with f."""
+    """Weights exp(t f) over each pool, f the proxy or its quantile; d E[gold]/dt is the weighted
+    covariance with f."""
 
     def __init__(self, feature: Array, gold: Array, most: float, points: int, unit: float) -> None:
         self.feature, self.gold = feature, gold
         self.strengths = grid(most, points, unit)
 
     @classmethod
-    def of(cls, x: Array, y: Array, *, of_quantile: bool, most: float | None, size: int, points: int) -> "_Tilt":
+    def of(
+        cls, x: Array, y: Array, *, of_quantile: bool, most: float | None, size: int, points: int
+    ) -> "_Tilt":
         there = ~np.isnan(x)
         counts = there.sum(axis=1, keepdims=True)
         feature = x
@@ -207,8 +231,12 @@ class _Tilt:
             feature = (rankdata(x, axis=1, nan_policy="omit") - 0.5) / counts
         spread = float(np.sqrt(np.nanmean(np.nanvar(feature, axis=1))))
         if not spread > 0:
-            raise DataError("the proxy is constant within every prompt; no strength of selection makes a difference")
-        # -inf takes a missing response out of every weight, and finite gold keeps 0 * NaN out of the sums.
+            raise DataError(
+                "the proxy is constant within every prompt; no strength of selection makes a"
+                " difference"
+            )
+        # -inf takes a missing response out of every weight, and finite gold keeps 0 * NaN out of
+        # the sums.
         curve = cls(np.where(there, feature, np.nan), np.where(there, y, 0.0), 1.0, 2, 1.0)
         if most is None:
             most = curve._strength_of(float(best_of_n_kl(_largest_n(size))), 1 / spread)
@@ -219,7 +247,10 @@ class _Tilt:
 
     def slope(self, strength: float) -> float:
         w, f = self._weights(strength), np.where(np.isnan(self.feature), 0.0, self.feature)
-        mean_f, mean_g = (w * f).sum(axis=1, keepdims=True), (w * self.gold).sum(axis=1, keepdims=True)
+        mean_f, mean_g = (
+            (w * f).sum(axis=1, keepdims=True),
+            (w * self.gold).sum(axis=1, keepdims=True),
+        )
         return float((w * (f - mean_f) * (self.gold - mean_g)).sum(axis=1).mean())
 
     def refined(self, best: int) -> float:
@@ -237,7 +268,8 @@ class _Tilt:
         return np.asarray(raw / raw.sum(axis=1, keepdims=True))
 
     def _strength_of(self, kl: float, unit: float) -> float:
-        """The strength with this KL; where ties cannot reach it, the one at which little more can be had."""
+        """The strength with this KL; where ties cannot reach it, the one at which little more can
+        be had."""
         high = unit
         for _ in range(60):
             if self.kl(high) >= kl or self.kl(2 * high) - self.kl(high) < 1e-6:
@@ -260,7 +292,8 @@ class _Slope(Protocol):
 
 
 def _root(slope: _Slope, ts: Array, best: int) -> float:
-    """The root of the slope beside the highest of a grid; the end itself where gold still rises or only falls."""
+    """The root of the slope beside the highest of a grid; the end itself where gold still rises or
+    only falls."""
     low, high = float(ts[max(best - 1, 0)]), float(ts[min(best + 1, len(ts) - 1)])
     if not (slope(low) > 0 > slope(high)):
         return float(ts[best])
@@ -268,7 +301,8 @@ def _root(slope: _Slope, ts: Array, best: int) -> float:
 
 
 def _tops(mean_R_T: Array, ts: Array, *, whole: bool) -> Array:
-    """Strength of the highest value of each row; between grid points by the parabola through three of them."""
+    """Strength of the highest value of each row; between grid points by the parabola through three
+    of them."""
     best = np.argmax(mean_R_T, axis=1)
     if whole:
         return np.asarray(ts[best])

@@ -1,14 +1,16 @@
 """How far best-of-n and its relatives move from the policy that they sample, in nats.
 
-    best of n           KL = ln n - (n - 1)/n,  chi2 = (n - 1)^2 / (2n - 1)
-    best of Poisson     the quantile u has the density (mu u + 1) exp(mu (u - 1))      (arXiv:2506.19248)
-    exponential tilt    the quantile u has the density lambda exp(lambda u) / (exp(lambda) - 1)
+    best of n           KL = ln n - (n - 1)/n,  chi2 = (n - 1)^2 / (2n - 1) best of Poisson     the
+    quantile u has the density (mu u + 1) exp(mu (u - 1))      (arXiv:2506.19248) exponential tilt
+    the quantile u has the density lambda exp(lambda u) / (exp(lambda) - 1)
 
-The formula for best-of-n is exact where no two responses tie (Stiennon et al., arXiv:2009.01325; used by Gao et al.,
-arXiv:2210.10760). Where responses repeat it is an upper bound (arXiv:2401.01879): with p the probability of the best
-response the divergence can never exceed -ln p. `discrete_kl` is exact there, and `empirical_kl` is the same for a pool.
+The formula for best-of-n is exact where no two responses tie (Stiennon et al., arXiv:2009.01325;
+used by Gao et al., arXiv:2210.10760). Where responses repeat it is an upper bound
+(arXiv:2401.01879): with p the probability of the best response the divergence can never exceed -ln
+p. `discrete_kl` is exact there, and `empirical_kl` is the same for a pool.
 
-KL is that of the chosen response's distribution from the sampling policy's, KL(pi || pi_0), natural logarithm.
+KL is that of the chosen response's distribution from the sampling policy's, KL(pi || pi_0), natural
+logarithm.
 """
 
 from collections.abc import Hashable, Sequence
@@ -35,17 +37,20 @@ __all__ = [
 ]
 
 TRUST: Final = 8
-"""A pool of N tells about n up to N / 8: beyond, a prompt's estimate rests on a handful of its responses."""
+"""A pool of N tells about n up to N / 8: beyond, a prompt's estimate rests on a handful of its
+responses."""
 
 
 def best_of_n_kl(n: ArrayLike) -> Array:
-    """ln n - (n - 1)/n nats, for any real n >= 1; the KL of best-of-n where no responses tie (arXiv:2210.10760)."""
+    """ln n - (n - 1)/n nats, for any real n >= 1; the KL of best-of-n where no responses tie
+    (arXiv:2210.10760)."""
     over = _at_least(n, 1.0, "n") - 1
     return np.asarray(np.log1p(over) - over / (1 + over))[()]
 
 
 def best_of_n_from_kl(kl: ArrayLike) -> Array:
-    """The real n >= 1 whose best-of-n has this KL: n = -1 / W0(-exp(-(KL + 1))), W0 Lambert's on its main branch.
+    """The real n >= 1 whose best-of-n has this KL: n = -1 / W0(-exp(-(KL + 1))), W0 Lambert's on
+    its main branch.
 
     Infinite where n overflows (KL beyond about 708). The other branch would give the root below 1.
     """
@@ -53,7 +58,8 @@ def best_of_n_from_kl(kl: ArrayLike) -> Array:
     with np.errstate(over="ignore", under="ignore"):
         # -1/W = exp(KL + 1 + W), which also serves where the argument of W underflows.
         n = np.exp(k + 1 + lambertw(-np.exp(-(k + 1)), 0).real)
-    # W has a square-root branch point at n = 1; a series and Newton's steps restore the digits lost there.
+    # W has a square-root branch point at n = 1; a series and Newton's steps restore the digits lost
+    # there.
     near = k < 1
     if (small := k[near]).any():
         over = np.where(small < 0.01, np.sqrt(2 * small) + 4 * small / 3, n[near] - 1)
@@ -74,7 +80,8 @@ def best_of_n_chi2(n: ArrayLike) -> Array:
 def best_of_poisson_kl(mu: ArrayLike) -> Array:
     """KL in nats of the best of 1 + Poisson(mu) responses where none tie (arXiv:2506.19248).
 
-    ln(1 + mu) - 1/mu + exp(-(1 + mu)) (Ei(1 + mu) + e - Ei(1))/mu - (mu - 1 + exp(-mu))/mu; by quadrature for small mu.
+    ln(1 + mu) - 1/mu + exp(-(1 + mu)) (Ei(1 + mu) + e - Ei(1))/mu - (mu - 1 + exp(-mu))/mu; by
+    quadrature for small mu.
     """
     m = np.atleast_1d(_at_least(mu, 0.0, "mu"))
     kl = np.where(m < 20, _poisson_small(m), _poisson_large(np.maximum(m, 20.0)))
@@ -82,15 +89,18 @@ def best_of_poisson_kl(mu: ArrayLike) -> Array:
 
 
 def tilt_kl(strength: ArrayLike) -> Array:
-    """KL in nats of the policy tilted by exp(lambda u), u the quantile of the proxy under the policy, none tied.
+    """KL in nats of the policy tilted by exp(lambda u), u the quantile of the proxy under the
+    policy, none tied.
 
-    lambda E[u] - ln((exp(lambda) - 1)/lambda), E[u] = 1/(1 - exp(-lambda)) - 1/lambda: no choice by rank that has this
-    mean quantile has a smaller KL. Raises `DataError` for lambda below 0.
+    lambda E[u] - ln((exp(lambda) - 1)/lambda), E[u] = 1/(1 - exp(-lambda)) - 1/lambda: no choice by
+    rank that has this mean quantile has a smaller KL. Raises `DataError` for lambda below 0.
     """
     lam = np.atleast_1d(_at_least(strength, 0.0, "lambda"))
     # Below 0.02 the series lambda^2/24 - lambda^4/960 is exact to rounding and the formula is not.
     safe = np.maximum(lam, 0.02)
-    formula = safe * (1 / -np.expm1(-safe) - 1 / safe) - (safe + np.log(-np.expm1(-safe)) - np.log(safe))
+    formula = safe * (1 / -np.expm1(-safe) - 1 / safe) - (
+        safe + np.log(-np.expm1(-safe)) - np.log(safe)
+    )
     kl = np.where(lam < 0.02, lam**2 / 24 - lam**4 / 960, formula)
     return np.asarray(kl.reshape(np.shape(strength)))[()]
 
@@ -102,16 +112,20 @@ def discrete_kl(
     *,
     keys: Sequence[Hashable] | None = None,
 ) -> Array:
-    """Exact KL in nats of best-of-n over K outcomes of known probability, equal proxies drawn among by lot.
+    """Exact KL in nats of best-of-n over K outcomes of known probability, equal proxies drawn among
+    by lot.
 
-    A group of equal proxies of mass g is chosen with F_hi^n - F_lo^n, F the mass up to and below it, and its outcomes
-    keep their shares of it. At most ln n - (n - 1)/n, and at most -ln g of the top group, which it tends to as n grows
-    (arXiv:2401.01879). keys: outcomes with equal keys are one outcome that was given several scores. Returns a number
-    for one n, (len(n),) for several. Raises `DataError` when probabilities are not positive or do not sum to 1.
+    A group of equal proxies of mass g is chosen with F_hi^n - F_lo^n, F the mass up to and below
+    it, and its outcomes keep their shares of it. At most ln n - (n - 1)/n, and at most -ln g of the
+    top group, which it tends to as n grows (arXiv:2401.01879). keys: outcomes with equal keys are
+    one outcome that was given several scores. Returns a number for one n, (len(n),) for several.
+    Raises `DataError` when probabilities are not positive or do not sum to 1.
     """
     p, x = np.asarray(probability_K, dtype=np.float64), np.asarray(proxy_K, dtype=np.float64)
     if p.ndim != 1 or p.shape != x.shape or not len(p):
-        raise DataError(f"probabilities {p.shape} and proxies {x.shape} must be one list each, of one length")
+        raise DataError(
+            f"probabilities {p.shape} and proxies {x.shape} must be one list each, of one length"
+        )
     if not ((p > 0).all() and abs(p.sum() - 1) < 1e-9):
         raise DataError(f"probabilities must be above 0 and sum to 1; they sum to {p.sum():.6g}")
     if not np.isfinite(x).all():
@@ -130,11 +144,15 @@ def discrete_kl(
     return np.asarray(kl[0] if np.ndim(n) == 0 else kl)[()]
 
 
-def empirical_kl(proxy_N: ArrayLike, n: int | Sequence[int], *, keys: Sequence[Hashable] | None = None) -> Array:
-    """`discrete_kl` of a pool taken as the policy: duplicates and ties count, drawing is with replacement.
+def empirical_kl(
+    proxy_N: ArrayLike, n: int | Sequence[int], *, keys: Sequence[Hashable] | None = None
+) -> Array:
+    """`discrete_kl` of a pool taken as the policy: duplicates and ties count, drawing is with
+    replacement.
 
-    Never above the formula. Without ties it falls short of it by about (n/N)^2 / 24 nats, below 0.001 for n <= N/8; a
-    larger gap says that responses repeat or tie. NaN proxies leave the pool. keys: equal for equal texts.
+    Never above the formula. Without ties it falls short of it by about (n/N)^2 / 24 nats, below
+    0.001 for n <= N/8; a larger gap says that responses repeat or tie. NaN proxies leave the pool.
+    keys: equal for equal texts.
     """
     x = np.asarray(proxy_N, dtype=np.float64)
     there = ~np.isnan(x)
@@ -142,22 +160,32 @@ def empirical_kl(proxy_N: ArrayLike, n: int | Sequence[int], *, keys: Sequence[H
         raise DataError("a pool is one list of proxies with at least one that is not NaN")
     if keys is not None and len(keys) != len(x):
         raise DataError(f"{len(keys)} keys for {len(x)} responses; give one each")
-    kept = None if keys is None else [key for key, is_there in zip(keys, there, strict=True) if is_there]
+    kept = (
+        None
+        if keys is None
+        else [key for key, is_there in zip(keys, there, strict=True) if is_there]
+    )
     m = int(there.sum())
     return discrete_kl(np.full(m, 1 / m), x[there], n, keys=kept)
 
 
-def pool_kl(proxy_N: ArrayLike, n: int | Sequence[int], *, keys: Sequence[Hashable] | None = None) -> Array:
-    """The formula of best-of-n, lowered by the share that ties and duplicates in a pool take from it.
+def pool_kl(
+    proxy_N: ArrayLike, n: int | Sequence[int], *, keys: Sequence[Hashable] | None = None
+) -> Array:
+    """The formula of best-of-n, lowered by the share that ties and duplicates in a pool take from
+    it.
 
-    formula * `empirical_kl` / (empirical KL of a pool of this size in which nothing ties): exactly the formula where
-    nothing ties, however small the pool, 0 where everything does, and within (n/N)^2 / 24 nats or so of `empirical_kl`
-    between. Never above the formula, nor above -ln of the share of the pool that has its highest score.
+    formula * `empirical_kl` / (empirical KL of a pool of this size in which nothing ties): exactly
+    the formula where nothing ties, however small the pool, 0 where everything does, and within
+    (n/N)^2 / 24 nats or so of `empirical_kl` between. Never above the formula, nor above -ln of the
+    share of the pool that has its highest score.
     """
     x = np.asarray(proxy_N, dtype=np.float64)
     ns = np.atleast_1d(np.asarray(n, dtype=np.float64))
     found = np.atleast_1d(empirical_kl(x, n, keys=keys))
-    distinct = np.atleast_1d(empirical_kl(np.arange(int((~np.isnan(x)).sum()), dtype=np.float64), n))
+    distinct = np.atleast_1d(
+        empirical_kl(np.arange(int((~np.isnan(x)).sum()), dtype=np.float64), n)
+    )
     kl = best_of_n_kl(ns)
     share = np.where(distinct > 0, found / np.where(distinct > 0, distinct, 1.0), 1.0)
     # Choosing among equal scores by lot, one cannot get further than into the group of the highest.
@@ -196,7 +224,8 @@ def _codes(keys: Sequence[Hashable]) -> NDArray[np.intp]:
 
 
 def _poisson_small(mu: Array) -> Array:
-    """Quadrature of q ln q - q + 1, which is never negative, so that a small KL keeps its digits."""
+    """Quadrature of q ln q - q + 1, which is never negative, so that a small KL keeps its
+    digits."""
     nodes, weights = np.polynomial.legendre.leggauss(80)
     u, w = (nodes + 1) / 2, weights / 2
     m = np.minimum(mu, 20.0)[:, None]

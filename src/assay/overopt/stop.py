@@ -1,6 +1,7 @@
 """When to stop: the largest KL at which gold is not seen to be worse than before.
 
-Noise alone stops nothing: where gold is not surely lower beyond a point, the advice is that nothing says to stop there.
+Noise alone stops nothing: where gold is not surely lower beyond a point, the advice is that nothing
+says to stop there.
 """
 
 import dataclasses
@@ -26,7 +27,8 @@ MOST: Final = 100_000
 POWER: Final = 0.5
 """Standard errors beyond the critical value that make a test succeed in seven cases of ten."""
 LEAN: Final = 0.5
-"""Standard errors by which a loss must exceed epsilon before a point is passed over where no fall is sure."""
+"""Standard errors by which a loss must exceed epsilon before a point is passed over where no fall
+is sure."""
 HANDFUL: Final = 50
 """Units below which Student's quantile takes the place of the normal one."""
 REACHED: Final = 0.5
@@ -38,7 +40,8 @@ class Stop:
     """Where to stop, and how sure that is."""
 
     index: int
-    """Index of the point among those given: the last one that counts, unless gold is seen to be lower there."""
+    """Index of the point among those given: the last one that counts, unless gold is seen to be
+    lower there."""
     kl: float
     """Nats."""
     n: float | None
@@ -52,22 +55,26 @@ class Stop:
     at_end: bool
     """Whether the stop is the last point that counts."""
     fall: Fall | None = None
-    """The fall of gold that the points show, those that do not count among them; None where the last one is highest."""
+    """The fall of gold that the points show, those that do not count among them; None where the
+    last one is highest."""
     settled: bool
-    """Whether the point after the stop is surely worse by more than epsilon, or there is none that counts."""
+    """Whether the point after the stop is surely worse by more than epsilon, or there is none that
+    counts."""
     more_prompts: int | None
-    """About how many more prompts (or runs) would settle it; None where no reasonable number will."""
+    """About how many more prompts (or runs) would settle it; None where no reasonable number
+    will."""
     more_labels: int | None
     """The same in gold labels."""
     rule: Literal["paired", "intervals"]
-    """Whether differences were taken prompt by prompt, or only each point's own interval was known."""
+    """Whether differences were taken prompt by prompt, or only each point's own interval was
+    known."""
     words: str
     """All that, for people."""
 
     @property
     def sure(self) -> bool:
-        """Whether gold surely falls by some later point, so that harder selection is harmful and not only not seen to
-        help."""
+        """Whether gold surely falls by some later point, so that harder selection is harmful and
+        not only not seen to help."""
         return self.fall is not None and self.fall.sure
 
 
@@ -86,21 +93,25 @@ def recommend_stop(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Stop:
-    """The largest KL whose gold is within epsilon of the best so far, where what follows is worse; else the last one.
+    """The largest KL whose gold is within epsilon of the best so far, where what follows is worse;
+    else the last one.
 
-    The loss at point k is max_{j <= k} m_j - m_k, m the means. Where gold surely falls somewhere (`falls`, over all
-    pairs of points at once), the stop is the last point that counts whose loss is at most epsilon. Where it does not, a
-    point is passed over only if its loss exceeds epsilon by more than one standard error of that difference, so that
-    noise on a rising curve does not stop it.
+    The loss at point k is max_{j <= k} m_j - m_k, m the means. Where gold surely falls somewhere
+    (`falls`, over all pairs of points at once), the stop is the last point that counts whose loss
+    is at most epsilon. Where it does not, a point is passed over only if its loss exceeds epsilon
+    by more than one standard error of that difference, so that noise on a rising curve does not
+    stop it.
 
-    kl_K: (K,) nats, in any order. gold: (P, K) per prompt or run, differences then being paired over them; or K
-    `Estimate`s, as a run of reinforcement learning gives, taken as independent. epsilon: in units of gold, what may be
-    lost. trusted: (K,), points that count as a stop; falls are looked for at the others, too. names_K: what the points
-    are called in words; None = by n and KL. shown_K: estimates of gold that words should show, such as those of a
-    table; None = over the prompts used here. labels_a_prompt: gold labels that one more prompt costs, such as the
-    pool's size. unit: what the rows of (P, K) are, in words.
+    kl_K: (K,) nats, in any order. gold: (P, K) per prompt or run, differences then being paired
+    over them; or K `Estimate`s, as a run of reinforcement learning gives, taken as independent.
+    epsilon: in units of gold, what may be lost. trusted: (K,), points that count as a stop; falls
+    are looked for at the others, too. names_K: what the points are called in words; None = by n and
+    KL. shown_K: estimates of gold that words should show, such as those of a table; None = over the
+    prompts used here. labels_a_prompt: gold labels that one more prompt costs, such as the pool's
+    size. unit: what the rows of (P, K) are, in words.
 
-    Prompts without a value at some point that counts are left out. Raises `DataError` where nothing is left.
+    Prompts without a value at some point that counts are left out. Raises `DataError` where nothing
+    is left.
     """
     if not (epsilon >= 0 and math.isfinite(epsilon)):
         raise ConfigError(f"epsilon is {epsilon}; it must be a number from 0 on, in units of gold")
@@ -112,7 +123,9 @@ def recommend_stop(
     if ns is not None and ns.shape != kl.shape:
         raise DataError(f"{ns.shape} n for {kl.shape} points; give one each")
     if not keep.any():
-        raise DataError("no point of the curve is trusted; measure at smaller n or with larger pools")
+        raise DataError(
+            "no point of the curve is trusted; measure at smaller n or with larger pools"
+        )
     how: dict[str, float] = {"resamples": resamples, "seed": seed, "confidence": confidence}
     if isinstance(gold, Sequence) and (estimates := [g for g in gold if isinstance(g, Estimate)]):
         curve = _of_estimates(estimates, kl, keep)
@@ -121,7 +134,11 @@ def recommend_stop(
         y = np.asarray(gold, dtype=np.float64)
         curve = _of_units(y, kl, keep)
         fall = _fall(_reached(y, kl, keep) or curve, keep, how)
-    names = [_name(kl[k], None if ns is None else ns[k]) for k in range(len(kl))] if names_K is None else names_K
+    names = (
+        [_name(kl[k], None if ns is None else ns[k]) for k in range(len(kl))]
+        if names_K is None
+        else names_K
+    )
     if len(names) != len(kl) or (shown_K is not None and len(shown_K) != len(kl)):
         raise DataError(f"{len(kl)} points need {len(kl)} names and estimates to show")
     return _stop(curve, fall, epsilon, kl, ns, names, shown_K, labels_a_prompt, unit, how)
@@ -146,14 +163,15 @@ def _of_units(y: Array, kl: Array, keep: NDArray[np.bool_]) -> _Measured:
     y = y[~np.isnan(y).any(axis=1)]
     if len(y) < 2:
         raise DataError(
-            f"{len(y)} prompts have gold at every point that counts; two or more are needed for an interval, or give "
-            "an Estimate a point"
+            f"{len(y)} prompts have gold at every point that counts; two or more are needed for an"
+            " interval, or give an Estimate a point"
         )
     return _Measured(order, y.mean(axis=0), errors_of_units(y), "paired")
 
 
 def _reached(y: Array, kl: Array, keep: NDArray[np.bool_]) -> _Measured | None:
-    """All points that enough prompts reach, over the prompts that reach them all; None where those are too few."""
+    """All points that enough prompts reach, over the prompts that reach them all; None where those
+    are too few."""
     there = ~np.isnan(y)
     points = keep | (there.sum(axis=0) >= REACHED * there.any(axis=1).sum())
     rows = there[:, points].all(axis=1)
@@ -165,20 +183,31 @@ def _of_estimates(gold: list[Estimate], kl: Array, keep: NDArray[np.bool_]) -> _
         raise DataError(f"{len(gold)} estimates for {len(kl)} points; give one each")
     order = np.flatnonzero(keep)[np.argsort(kl[keep], kind="stable")]
     kept = [gold[i] for i in order]
-    if any(not (math.isfinite(g.value) and math.isfinite(g.low) and math.isfinite(g.high)) for g in kept):
-        raise DataError("a point that counts has no value or no interval; leave it out with `trusted`")
+    if any(
+        not (math.isfinite(g.value) and math.isfinite(g.low) and math.isfinite(g.high))
+        for g in kept
+    ):
+        raise DataError(
+            "a point that counts has no value or no interval; leave it out with `trusted`"
+        )
     errors = np.array([(g.high - g.low) / 2 / float(ndtri(0.975)) for g in kept])
     return _Measured(
-        order, np.array([g.value for g in kept]), errors_of_estimates(errors, min(g.n for g in kept)), "intervals"
+        order,
+        np.array([g.value for g in kept]),
+        errors_of_estimates(errors, min(g.n for g in kept)),
+        "intervals",
     )
 
 
 def _fall(curve: _Measured, keep: NDArray[np.bool_], how: dict[str, float]) -> Fall | None:
-    """The fall that a curve shows, by the indices of the points that were given; first among those that count."""
+    """The fall that a curve shows, by the indices of the points that were given; first among those
+    that count."""
     found = largest_fall(curve.mean_K, curve.errors, first_K=keep[curve.order], **how)  # type: ignore[arg-type]
     if found is None:
         return None
-    return Fall(start=int(curve.order[found.start]), end=int(curve.order[found.end]), loss=found.loss)
+    return Fall(
+        start=int(curve.order[found.start]), end=int(curve.order[found.end]), loss=found.loss
+    )
 
 
 def _stop(
@@ -206,7 +235,9 @@ def _stop(
     lost_R_K = np.maximum.accumulate(moved_R_K, axis=1) - moved_R_K
 
     def told(value: Array, draws: Array, k: int) -> Estimate:
-        low, high = np.quantile(draws[:, k], [(1 - how["confidence"]) / 2, (1 + how["confidence"]) / 2]).tolist()
+        low, high = np.quantile(
+            draws[:, k], [(1 - how["confidence"]) / 2, (1 + how["confidence"]) / 2]
+        ).tolist()
         if equal(draws[:, k]) and high != 0 and not math.isinf(curve.errors.freedom):
             low = high = math.nan
         return Estimate(value=float(value[k]), low=low, high=high, n=curve.errors.units)
@@ -214,7 +245,11 @@ def _stop(
     loss = told(lost_K, lost_R_K, at)
     after = None if at == last else told(lost_K, lost_R_K, at + 1)
     settled = bool(after is None or (sure and after.low > epsilon))
-    more = 0 if settled else _more(float(lost_K[at + 1]) - epsilon, float(error_K[at + 1]), curve.errors.units, how)
+    more = (
+        0
+        if settled
+        else _more(float(lost_K[at + 1]) - epsilon, float(error_K[at + 1]), curve.errors.units, how)
+    )
     labels = None if more is None or more * labels_a_prompt > MOST else more * labels_a_prompt
     gold = told(mean_K, moved_R_K, at) if shown is None else shown[order[at]]
     made = Stop(
@@ -237,9 +272,11 @@ def _stop(
 
 
 def _more(gap: float, error: float, units: int, how: dict[str, float]) -> int | None:
-    """Units beyond those there are until a difference that exceeds epsilon by `gap` is seen to, in seven cases of ten.
+    """Units beyond those there are until a difference that exceeds epsilon by `gap` is seen to, in
+    seven cases of ten.
 
-    units' = units ((z + power) error / gap)^2, z the normal quantile or, of a handful, Student's; None beyond reach.
+    units' = units ((z + power) error / gap)^2, z the normal quantile or, of a handful, Student's;
+    None beyond reach.
     """
     if not gap > 0 or not error > 0:
         return None
@@ -258,32 +295,55 @@ def _name(kl: float, n: float | None) -> str:
     return f"KL {number(kl)} nats" if n is None else f"n = {n:,.0f} (KL {number(kl)} nats)"
 
 
-def _words(stop: Stop, names: Sequence[str], following: tuple[str, Estimate] | None, unit: str) -> str:
+def _words(
+    stop: Stop, names: Sequence[str], following: tuple[str, Estimate] | None, unit: str
+) -> str:
     at = names[stop.index]
     gold = f"gold {number(stop.gold.value)} {interval(stop.gold)}"
     fallen = "" if stop.fall is None else _fallen(stop.fall, names)
     if following is None:
         if stop.fall is not None and (stop.sure or stop.fall.loss.value > stop.epsilon):
             return f"The last point that counts is {at}: {gold}. {fallen}."
-        return f"Nothing says to stop up to {at}, the last point that counts: {gold}. Beyond it the data say nothing."
+        return (
+            f"Nothing says to stop up to {at}, the last point that counts: {gold}. Beyond it the"
+            " data say nothing."
+        )
     name, after = following
-    high = "" if not stop.loss.high > 0 else f", at most {number(stop.loss.high)} below the best so far"
-    lost = f"the next point, {name}, loses {number(after.value)} {interval(after)} of the best so far"
+    high = (
+        ""
+        if not stop.loss.high > 0
+        else f", at most {number(stop.loss.high)} below the best so far"
+    )
+    lost = (
+        f"the next point, {name}, loses {number(after.value)} {interval(after)} of the best so far"
+    )
     if math.isnan(after.low):
         return f"{_capital(lost)}; differences that do not vary say nothing for certain. {fallen}."
     if stop.settled:
-        return f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {_capital(lost)}, surely more. {fallen}."
+        return (
+            f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {_capital(lost)}, surely"
+            f" more. {fallen}."
+        )
     more = _count(stop, unit if stop.rule == "paired" else "gold labels")
     if stop.sure:
-        return f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {fallen}. {_capital(lost)}: {more}."
-    return f"Nothing says for certain to stop, but gold looks highest up to {at}: {gold}. {_capital(lost)}: {more}."
+        return (
+            f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {fallen}."
+            f" {_capital(lost)}: {more}."
+        )
+    return (
+        f"Nothing says for certain to stop, but gold looks highest up to {at}: {gold}."
+        f" {_capital(lost)}: {more}."
+    )
 
 
 def _fallen(fall: Fall, names: Sequence[str]) -> str:
     lost = f"{number(fall.loss.value)} {interval(fall.loss)}"
     if fall.sure:
         return f"Gold surely falls from {names[fall.start]} to {names[fall.end]}, by {lost}"
-    return f"Gold is lower at {names[fall.end]} than at {names[fall.start]}, by {lost}, which is not certain"
+    return (
+        f"Gold is lower at {names[fall.end]} than at {names[fall.start]}, by {lost}, which is not"
+        " certain"
+    )
 
 
 def _count(stop: Stop, unit: str) -> str:

@@ -1,12 +1,15 @@
-"""All that a pool says of one proxy against one gold: the curve, its fit, where to stop, and which Goodhart it is.
+"""All that a pool says of one proxy against one gold: the curve, its fit, where to stop, and which
+Goodhart it is.
 
-`study` runs the measurements of this package over a sweep and keeps what each of them says. One that cannot be made,
-for a pool is small or a proxy constant, leaves a note and does not stop the others.
+`study` runs the measurements of this package over a sweep and keeps what each of them says. One
+that cannot be made, for a pool is small or a proxy constant, leaves a note and does not stop the
+others.
 
-Gold is what a choice gains on one response, paired by prompt, as the forms have it. The proxy stands beside it in units
-of gold: as what it *promises*, its own rise times the slope of gold on the proxy under the sampling policy, within
-prompts. Were the proxy gold plus noise, gold would keep the promise however hard it is pressed (regressional Goodhart,
-arXiv:2210.10760); the gap between the two is what over-optimization takes.
+Gold is what a choice gains on one response, paired by prompt, as the forms have it. The proxy
+stands beside it in units of gold: as what it *promises*, its own rise times the slope of gold on
+the proxy under the sampling policy, within prompts. Were the proxy gold plus noise, gold would keep
+the promise however hard it is pressed (regressional Goodhart, arXiv:2210.10760); the gap between
+the two is what over-optimization takes.
 """
 
 import dataclasses
@@ -39,7 +42,8 @@ __all__ = ["Fitted", "Level", "Study", "beside", "plain", "read_studies", "study
 T = TypeVar("T")
 
 EPSILON: Final = 0.05
-"""Gold that may be lost, in standard deviations of gold within prompts, where no epsilon is given."""
+"""Gold that may be lost, in standard deviations of gold within prompts, where no epsilon is
+given."""
 SAMPLE: Final = 400
 """Responses kept to be drawn."""
 LEVELS: Final = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97, 0.99, 1.0)
@@ -95,11 +99,13 @@ class Study:
     correlation: Estimate | None = None
     """Of proxy and gold under the sampling policy, within prompts."""
     slope: float | None = None
-    """Gold per unit of the proxy there, by least squares; None where the two do not surely rise together."""
+    """Gold per unit of the proxy there, by least squares; None where the two do not surely rise
+    together."""
     gains: tuple[Estimate, ...] = ()
     """Gold at each point less gold of one response, paired by prompt."""
     gaps: tuple[Estimate, ...] = ()
-    """Promised gold less gold at each point, paired by prompt, the slope taken as known; () without a slope."""
+    """Promised gold less gold at each point, paired by prompt, the slope taken as known; () without
+    a slope."""
     fits: Fits | None = None
     drawn: Form = "best_of_n"
     """The form of `fitted`: the one with the lower AICc."""
@@ -128,7 +134,11 @@ class Study:
     @property
     def used(self) -> list[Point]:
         """The points that count and have a value."""
-        kept = [p for p, c in zip(self.points, self.counted, strict=True) if c and math.isfinite(p.gold_mean.value)]
+        kept = [
+            p
+            for p, c in zip(self.points, self.counted, strict=True)
+            if c and math.isfinite(p.gold_mean.value)
+        ]
         return kept or [p for p in self.points if math.isfinite(p.gold_mean.value)]
 
     @property
@@ -156,23 +166,26 @@ class Study:
         """What to do, for somebody who has not read of it."""
         if self.constant_gold:
             return (
-                f"{self.gold} is the same for all responses to a prompt, so there is nothing to measure: no choice "
-                "among them gains or loses any of it."
+                f"{self.gold} is the same for all responses to a prompt, so there is nothing to"
+                " measure: no choice among them gains or loses any of it."
             )
         if self.constant:
             return (
-                f"{self.proxy} scores all responses to a prompt alike, so it cannot choose among them: the best of n "
-                "is worth what any one response is, whatever n."
+                f"{self.proxy} scores all responses to a prompt alike, so it cannot choose among"
+                " them: the best of n is worth what any one response is, whatever n."
             )
         top = self.top
         if top is None:
             return f"Nothing can be said of {self.proxy}: no n has a value."
         if self.stop is None:
             return (
-                f"Where to stop cannot be told. On these prompts {self.gold} is highest at {_at(top)}, with "
-                f"{number(top.gold_mean.value)}; how sure that is they do not say."
+                f"Where to stop cannot be told. On these prompts {self.gold} is highest at"
+                f" {_at(top)}, with {number(top.gold_mean.value)}; how sure that is they do not"
+                " say."
             )
-        return " ".join(filter(None, (self._advice(self.stop, top), self._beyond(self.stop), self._small())))
+        return " ".join(
+            filter(None, (self._advice(self.stop, top), self._beyond(self.stop), self._small()))
+        )
 
     def promise(self, k: int) -> float | None:
         """What the proxy promises at a point above one response, in units of gold."""
@@ -185,16 +198,24 @@ class Study:
         if at.kl == 0 and len(self.used) > 1:
             if stop.sure:
                 return (
-                    f"Do not select by {self.proxy}: {self.gold} falls from the start, and no optimisation by it pays."
+                    f"Do not select by {self.proxy}: {self.gold} falls from the start, and no"
+                    " optimisation by it pays."
                 )
             return (
-                f"Nothing shows that selecting by {self.proxy} pays: {self.gold} looks lower than that of a single "
-                "response whatever n, though not surely."
+                f"Nothing shows that selecting by {self.proxy} pays: {self.gold} looks lower than"
+                " that of a single response whatever n, though not surely."
             )
-        gain = "" if self.gain is None else f"{number(self.gain.value, sign=True)} {interval(self.gain, sign=True)}"
+        gain = (
+            ""
+            if self.gain is None
+            else f"{number(self.gain.value, sign=True)} {interval(self.gain, sign=True)}"
+        )
         worth = f"that is worth {gain} in {self.gold} over a single response"
         if self.gain is not None and self.gain.high < 0:
-            return f"Do not select by {self.proxy}: the best of {_at(at)} is surely worse, {gain} in {self.gold}."
+            return (
+                f"Do not select by {self.proxy}: the best of {_at(at)} is surely worse, {gain} in"
+                f" {self.gold}."
+            )
         if self.gain is not None and self.gain.low <= 0:
             how = (
                 "makes no difference that can be seen: the"
@@ -202,8 +223,8 @@ class Study:
                 else "gains nothing that can be seen: even the"
             )
             return (
-                f"Choosing by {self.proxy} {how} best of {_at(at)} is worth {gain} in {self.gold} over a single "
-                "response."
+                f"Choosing by {self.proxy} {how} best of {_at(at)} is worth {gain} in {self.gold}"
+                " over a single response."
             )
         near = "" if top is at else f" ({self.gold} is highest near {_at(top)})"
         if not stop.at_end:
@@ -214,10 +235,14 @@ class Study:
         end = "These data end there; beyond it they say nothing."
         if self.points[-1] is not at:
             end = "These pools say little of larger n."
-        return f"Choose the best of up to {_at(at)}{near}: {worth} and nothing says to stop earlier. {end}"
+        return (
+            f"Choose the best of up to {_at(at)}{near}: {worth} and nothing says to stop earlier."
+            f" {end}"
+        )
 
     def _fallen(self, stop: Stop) -> bool:
-        """Whether the points show a fall that is worth a word: a sure one, or one of more than epsilon."""
+        """Whether the points show a fall that is worth a word: a sure one, or one of more than
+        epsilon."""
         return stop.fall is not None and (stop.fall.sure or stop.fall.loss.value > self.epsilon)
 
     def _beyond(self, stop: Stop) -> str:
@@ -230,21 +255,25 @@ class Study:
         over = f", over the {fall.loss.n:,} prompts that have so many" if some else ""
         if not fall.sure:
             return (
-                f"By {_at(end)} {self.gold} is {lost} lower than at {_at(start)}{over}{few}: a fall that is not "
-                "certain, so harder selection is a risk without a prospect."
+                f"By {_at(end)} {self.gold} is {lost} lower than at {_at(start)}{over}{few}: a fall"
+                " that is not certain, so harder selection is a risk without a prospect."
             )
         if stop.kl == 0:
             return f"From one response to {_at(end)} {self.gold} surely loses {lost}{over}{few}."
         climbs = end.proxy_mean.low > start.proxy_mean.high
         return (
-            f"Beyond it {self.gold} falls{f' while {self.proxy} goes on rising' if climbs else ''}: from {_at(start)} "
-            f"to {_at(end)} it surely loses {lost}{over}{few}. That is over-optimization."
+            f"Beyond it {self.gold} falls{f' while {self.proxy} goes on rising' if climbs else ''}:"
+            f" from {_at(start)} to {_at(end)} it surely loses {lost}{over}{few}. That is"
+            " over-optimization."
         )
 
     def _small(self) -> str:
         if not self.hint:
             return ""
-        return "The pools are small for these n (n > N/8), so take it for a hint and sample more responses a prompt."
+        return (
+            "The pools are small for these n (n > N/8), so take it for a hint and sample more"
+            " responses a prompt."
+        )
 
     @property
     def warnings(self) -> list[str]:
@@ -256,12 +285,19 @@ class Study:
             c = self.correlation
             how = "are surely opposed" if c.high < 0 else "are not seen to rise together"
             found.append(
-                f"{self.proxy} and {self.gold} {how} within prompts: correlation {number(c.value)} {interval(c)}."
+                f"{self.proxy} and {self.gold} {how} within prompts: correlation {number(c.value)}"
+                f" {interval(c)}."
             )
         if (share := next((p.dup_rate for p in self.points if p.dup_rate), None)) is not None:
             found.append(f"{share:.0%} of the responses repeat another one to their prompt.")
-        if not self.constant and (share := next((p.tie_rate for p in self.points if p.tie_rate), 0.0)) > 0.01:
-            found.append(f"{share:.0%} of the responses tie with another one in {self.proxy}; ties are broken by lot.")
+        if (
+            not self.constant
+            and (share := next((p.tie_rate for p in self.points if p.tie_rate), 0.0)) > 0.01
+        ):
+            found.append(
+                f"{share:.0%} of the responses tie with another one in {self.proxy}; ties are"
+                " broken by lot."
+            )
         return found
 
 
@@ -277,21 +313,33 @@ def study(
 ) -> tuple[Study, ...]:
     """Every curve of a sweep, with the arrays that it was made from.
 
-    epsilon: gold that may be lost, in its units; None = a twentieth of its standard deviation within prompts. Points
-    count where they are trusted; where none above n = 1 is, those that nearly all pools reach do, which `Study.hint`
-    says.
+    epsilon: gold that may be lost, in its units; None = a twentieth of its standard deviation
+    within prompts. Points count where they are trusted; where none above n = 1 is, those that
+    nearly all pools reach do, which `Study.hint` says.
     """
     made = _Make(epsilon, resamples, seed, confidence)
     return tuple(
-        made.study(curve, [p for p in sweep.points if (p.proxy, p.gold) == names], proxies[names[0]], golds[names[1]])
+        made.study(
+            curve,
+            [p for p in sweep.points if (p.proxy, p.gold) == names],
+            proxies[names[0]],
+            golds[names[1]],
+        )
         for names, curve in sweep.curves.items()
     )
 
 
 def beside(
-    sweep: Sweep, gold: str, baseline: str, *, resamples: int = 2000, seed: int = 0, confidence: float = 0.95
+    sweep: Sweep,
+    gold: str,
+    baseline: str,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
 ) -> tuple[int, dict[str, Estimate]]:
-    """Gold of every other proxy less that of a baseline, paired by prompt, at the largest n that all are trusted at.
+    """Gold of every other proxy less that of a baseline, paired by prompt, at the largest n that
+    all are trusted at.
 
     Returns that n as well: 1 where no larger one is.
     """
@@ -320,7 +368,9 @@ class _Make:
     def how(self) -> dict[str, Any]:
         return {"resamples": self.resamples, "seed": self.seed, "confidence": self.confidence}
 
-    def study(self, curve: Curve, points: Sequence[Point], proxy: ArrayLike, gold: ArrayLike) -> Study:
+    def study(
+        self, curve: Curve, points: Sequence[Point], proxy: ArrayLike, gold: ArrayLike
+    ) -> Study:
         x, y = pools(proxy, gold)
         several = (~np.isnan(x)).sum(axis=1) >= 2
         within_x, within_y = _within(x[several]), _within(y[several])
@@ -354,21 +404,29 @@ class _Make:
         there = ~np.isnan(within_x)
         correlation = _tried(notes, "correlation", lambda: base_correlation(x, y, **self.how))
         slope = None
-        if correlation is not None and (correlation.low > 0 or (math.isnan(correlation.low) and correlation.value > 0)):
+        if correlation is not None and (
+            correlation.low > 0 or (math.isnan(correlation.low) and correlation.value > 0)
+        ):
             slope = float(correlation.value * within_y[there].std() / within_x[there].std())
         most = min(int(np.median((~np.isnan(x)).sum(axis=1))) // 8, LARGEST)
         return dataclasses.replace(
             found,
             correlation=correlation,
             slope=slope,
-            hedge=_tried(notes, "best n", lambda: hedge_tune(x, y, most=most, **self.how)) if most >= 2 else None,
+            hedge=(
+                _tried(notes, "best n", lambda: hedge_tune(x, y, most=most, **self.how))
+                if most >= 2
+                else None
+            ),
             diagnosis=_tried(notes, "kind of Goodhart", lambda: diagnose(x, y, **self.how)),
             tail=_tried(notes, "tail", lambda: tail_index(within_x, confidence=self.confidence)),
             sample=_sample(within_x, within_y, self.seed),
             levels=self._levels(within_x, within_y),
         )
 
-    def _of_curve(self, found: Study, curve: Curve, counted: NDArray[np.bool_], notes: list[str]) -> Study:
+    def _of_curve(
+        self, found: Study, curve: Curve, counted: NDArray[np.bool_], notes: list[str]
+    ) -> Study:
         """What the curve says."""
         kl, gold = curve.kl_best_K, curve.gold_P_K
         gold = gold[~np.isnan(gold).all(axis=1)]
@@ -377,7 +435,13 @@ class _Make:
         labels = max(1, round(found.responses / max(found.prompts, 1)))
 
         shown = [p.gold_mean for p in found.points]
-        how = {"n_K": curve.n_K, "trusted": counted, "labels_a_prompt": labels, "shown_K": shown, **self.how}
+        how = {
+            "n_K": curve.n_K,
+            "trusted": counted,
+            "labels_a_prompt": labels,
+            "shown_K": shown,
+            **self.how,
+        }
         stop = _tried(notes, "stop", lambda: recommend_stop(kl, gold, epsilon=found.epsilon, **how))
         return dataclasses.replace(
             found,
@@ -393,7 +457,9 @@ class _Make:
         values = values_P[~np.isnan(values_P)]
         if not len(values):
             return Estimate(value=math.nan, low=math.nan, high=math.nan, n=0)
-        return mean_estimate(values, prompt_weights(len(values), self.resamples, self.seed), self.confidence)
+        return mean_estimate(
+            values, prompt_weights(len(values), self.resamples, self.seed), self.confidence
+        )
 
     def _gains(self, curve: Curve) -> tuple[Estimate, ...]:
         return tuple(self._mean(column) for column in (curve.gold_P_K - curve.gold_P_K[:, :1]).T)
@@ -409,7 +475,11 @@ class _Make:
         d = np.linspace(0.0, math.sqrt(float(kl.max())), GRID)
         band = predict(fit, d * d, confidence=self.confidence)
         rows = zip(
-            *(a.tolist() for a in (band.kl_K, band.value_K, band.low_K, band.high_K, band.extrapolated_K)), strict=True
+            *(
+                a.tolist()
+                for a in (band.kl_K, band.value_K, band.low_K, band.high_K, band.extrapolated_K)
+            ),
+            strict=True,
         )
         return tuple(
             Fitted(kl=k, gold=Estimate(value=v, low=low, high=high, n=fit.alpha.n), extrapolated=e)
@@ -432,17 +502,27 @@ class _Make:
             draws = np.where(mass > 0, weights @ sum_P / np.maximum(mass, 1), np.nan)
             if len(within_x) < 2:
                 draws = draws[:0]
-            gold = estimate(float(sum_P.sum() / count_P.sum()), draws, n=int(count_P.sum()), confidence=self.confidence)
+            gold = estimate(
+                float(sum_P.sum() / count_P.sum()),
+                draws,
+                n=int(count_P.sum()),
+                confidence=self.confidence,
+            )
             mean = float(within_x[inside].mean())
             levels.append(Level(low=LEVELS[k], high=LEVELS[k + 1], proxy=mean, gold=gold))
         return tuple(levels)
 
 
 def write_studies(path: Path, studies: Sequence[Study], **more: Any) -> None:
-    """Studies as one JSON file, all but their points; numbers that are not finite become "inf", "-inf" and "nan"."""
+    """Studies as one JSON file, all but their points; numbers that are not finite become "inf",
+    "-inf" and "nan"."""
     rows = []
     for s in studies:
-        row = {f.name: getattr(s, f.name) for f in dataclasses.fields(s) if f.name not in ("points", "fits")}
+        row = {
+            f.name: getattr(s, f.name)
+            for f in dataclasses.fields(s)
+            if f.name not in ("points", "fits")
+        }
         fits: dict[str, Any] | None = None
         if s.fits is not None:
             fits = {form: _fit_row(getattr(s.fits, form)) for form in FORMS}
@@ -453,19 +533,25 @@ def write_studies(path: Path, studies: Sequence[Study], **more: Any) -> None:
 
 
 def read_studies(path: Path, points: Sequence[Point]) -> list[Study]:
-    """What `write_studies` wrote, with the points it goes with. Raises `DataError` for anything else."""
+    """What `write_studies` wrote, with the points it goes with. Raises `DataError` for anything
+    else."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["studies"]
         return [_study_of(row, points) for row in rows]
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise DataError(f"{path} does not hold the studies of a sweep: {' '.join(str(error).split())[:300]}") from None
+        raise DataError(
+            f"{path} does not hold the studies of a sweep: {' '.join(str(error).split())[:300]}"
+        ) from None
 
 
 def _study_of(row: dict[str, Any], points: Sequence[Point]) -> Study:
     row = {key: value for key, value in row.items() if key not in ("verdict", "warnings")}
     mine = tuple(p for p in points if (p.proxy, p.gold) == (row["proxy"], row["gold"]))
     if len(mine) != len(row["counted"]):
-        raise ValueError(f"{row['proxy']} against {row['gold']} has {len(mine)} points, not {len(row['counted'])}")
+        raise ValueError(
+            f"{row['proxy']} against {row['gold']} has {len(mine)} points, not"
+            f" {len(row['counted'])}"
+        )
     fits = None
     if (told := row.pop("fits")) is not None:
         one, other = (_fit_of(told[form]) for form in FORMS)
@@ -476,7 +562,9 @@ def _study_of(row: dict[str, Any], points: Sequence[Point]) -> Study:
 
 
 def _fit_row(fit: Fit) -> dict[str, Any]:
-    return {f.name: getattr(fit, f.name) for f in dataclasses.fields(fit) if f.name != "draws_R_2"} | {
+    return {
+        f.name: getattr(fit, f.name) for f in dataclasses.fields(fit) if f.name != "draws_R_2"
+    } | {
         "words": fit.words,
         "peak_in_range": fit.peak_in_range,
     }
@@ -484,7 +572,9 @@ def _fit_row(fit: Fit) -> dict[str, Any]:
 
 def _fit_of(row: Mapping[str, Any]) -> Fit:
     types = {key: kind for key, kind in get_type_hints(Fit).items() if key != "draws_R_2"}
-    values: dict[str, Any] = {key: TypeAdapter(kind).validate_python(row[key]) for key, kind in types.items()}
+    values: dict[str, Any] = {
+        key: TypeAdapter(kind).validate_python(row[key]) for key, kind in types.items()
+    }
     return Fit(**values, draws_R_2=np.empty((0, 2)))
 
 
@@ -521,7 +611,8 @@ def _level(values: Array) -> bool:
 
 
 def _sample(within_x: Array, within_y: Array, seed: int) -> tuple[tuple[float, float], ...]:
-    """Half of them drawn from all responses, and half from the highest tenth, which would else be hardly seen."""
+    """Half of them drawn from all responses, and half from the highest tenth, which would else be
+    hardly seen."""
     there = ~np.isnan(within_x)
     x, y = within_x[there], within_y[there]
     if len(x) > SAMPLE:
@@ -529,7 +620,9 @@ def _sample(within_x: Array, within_y: Array, seed: int) -> tuple[tuple[float, f
         upper = np.flatnonzero(x >= np.quantile(x, 0.9))
         high = rng.choice(upper, min(SAMPLE // 2, len(upper)), replace=False)
         rest = np.setdiff1d(np.arange(len(x)), high)
-        chosen = np.sort(np.concatenate([high, rng.choice(rest, SAMPLE - len(high), replace=False)]))
+        chosen = np.sort(
+            np.concatenate([high, rng.choice(rest, SAMPLE - len(high), replace=False)])
+        )
         x, y = x[chosen], y[chosen]
     return tuple((float(a), float(b)) for a, b in zip(x, y, strict=True))
 

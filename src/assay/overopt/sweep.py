@@ -1,11 +1,14 @@
-"""Best-of-n over-optimization from one pool of responses a prompt, for many proxies and golds at once.
+"""Best-of-n over-optimization from one pool of responses a prompt, for many proxies and golds at
+once.
 
-Every response is sampled once and scored by every proxy and every gold; the expected proxy and gold of the best of n
-then follow for all n from the weights of `assay.stats.best_of_n` (arXiv:2112.09332). A point is one (proxy, gold, n).
+Every response is sampled once and scored by every proxy and every gold; the expected proxy and gold
+of the best of n then follow for all n from the weights of `assay.stats.best_of_n`
+(arXiv:2112.09332). A point is one (proxy, gold, n).
 
-Two KLs stand in it: the formula, which holds where responses neither repeat nor tie, and the empirical one, which
-holds anyway; where they differ (`kl_holds` false) believe the second. The per-prompt values behind the points are kept,
-for `fit_forms`, `recommend_stop` and paired comparisons to resample.
+Two KLs stand in it: the formula, which holds where responses neither repeat nor tie, and the
+empirical one, which holds anyway; where they differ (`kl_holds` false) believe the second. The
+per-prompt values behind the points are kept, for `fit_forms`, `recommend_stop` and paired
+comparisons to resample.
 """
 
 import json
@@ -24,7 +27,15 @@ from assay.overopt._resample import Array
 from assay.overopt.kl import best_of_n_kl, pool_kl, trusted
 from assay.stats import Estimate, best_of_n, mean
 
-__all__ = ["Curve", "Point", "Sweep", "default_ns", "read_points", "sweep_best_of_n", "write_points"]
+__all__ = [
+    "Curve",
+    "Point",
+    "Sweep",
+    "default_ns",
+    "read_points",
+    "sweep_best_of_n",
+    "write_points",
+]
 
 TRUSTED_SHARE: Final = 0.95
 """Of the prompts, how many must have pools of 8 n for a point to be trusted."""
@@ -32,7 +43,8 @@ TRUSTED_SHARE: Final = 0.95
 LARGEST: Final = 1e100
 """Size of a score beyond which its square is no number."""
 GAP: Final = 0.05
-"""Nats by which the empirical KL may fall short of the formula before the formula is said not to hold."""
+"""Nats by which the empirical KL may fall short of the formula before the formula is said not to
+hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +62,8 @@ class Point:
     step: int | None = None
     """Of training, for a policy that was trained."""
     kl: float
-    """Nats from the sampling policy: ln n - (n - 1)/n for best-of-n, an estimate for a trained policy."""
+    """Nats from the sampling policy: ln n - (n - 1)/n for best-of-n, an estimate for a trained
+    policy."""
     kl_se: float | None = None
     """Its standard error, where it is an estimate."""
     kl_empirical: Estimate | None = None
@@ -69,7 +82,8 @@ class Point:
     length: float | None = None
     """Expected length of the choice, in what the lengths were given in."""
     dup_rate: float | None = None
-    """Share of the pools' responses that repeat another one of their prompt; None where texts are not known."""
+    """Share of the pools' responses that repeat another one of their prompt; None where texts are
+    not known."""
     tie_rate: float | None = None
     """Share of the pools' responses whose proxy equals that of another one of their prompt."""
     disagreement: float | None = None
@@ -126,7 +140,9 @@ class Sweep:
 
 def default_ns(size: int) -> tuple[int, ...]:
     """1, 2, 3, 4, 6, 8, 11, 16, ... up to the size of the pool: two an octave."""
-    return tuple(sorted({round(2 ** (k / 2)) for k in range(2 * int(math.log2(size)) + 1)} | {size}))
+    return tuple(
+        sorted({round(2 ** (k / 2)) for k in range(2 * int(math.log2(size)) + 1)} | {size})
+    )
 
 
 def sweep_best_of_n(
@@ -144,19 +160,26 @@ def sweep_best_of_n(
 ) -> Sweep:
     """Every proxy against every gold over n, from one pool of N responses for each of P prompts.
 
-    proxies, golds: (P, N) by name; NaN = unscored, and NaN in all of them is padding of a short pool. keys: (P, N),
-    equal where texts are equal. lengths: (P, N). disagreement: (P, N), such as `ensembles.disagreement` of standardised
-    members. missing_gold: a response with a proxy and without gold is refused, as its absence may depend on what it
-    says, or left out and counted. All intervals are bootstrapped over the same resamples of prompts.
+    proxies, golds: (P, N) by name; NaN = unscored, and NaN in all of them is padding of a short
+    pool. keys: (P, N), equal where texts are equal. lengths: (P, N). disagreement: (P, N), such as
+    `ensembles.disagreement` of standardised members. missing_gold: a response with a proxy and
+    without gold is refused, as its absence may depend on what it says, or left out and counted. All
+    intervals are bootstrapped over the same resamples of prompts.
 
-    A constant proxy is no error: it chooses at random, and a note says so. Raises `DataError` when gold is missing,
-    shapes differ, a score is infinite, or no prompt has two responses to choose from.
+    A constant proxy is no error: it chooses at random, and a note says so. Raises `DataError` when
+    gold is missing, shapes differ, a score is infinite, or no prompt has two responses to choose
+    from.
     """
     if missing_gold not in ("refuse", "leave_out"):
         raise ConfigError(f"missing_gold is {missing_gold!r}; it is 'refuse' or 'leave_out'")
     xs, ys = _scores("proxy", proxies), _scores("gold", golds)
-    shape = _one_shape({**{f"proxy {k}": v for k, v in xs.items()}, **{f"gold {k}": v for k, v in ys.items()}})
-    extra = {name: _beside(name, a, shape) for name, a in (("lengths", lengths), ("disagreement", disagreement))}
+    shape = _one_shape(
+        {**{f"proxy {k}": v for k, v in xs.items()}, **{f"gold {k}": v for k, v in ys.items()}}
+    )
+    extra = {
+        name: _beside(name, a, shape)
+        for name, a in (("lengths", lengths), ("disagreement", disagreement))
+    }
     if keys is not None and (len(keys) != shape[0] or any(len(row) != shape[1] for row in keys)):
         raise DataError(f"keys must be {shape}, one for each response")
     points: list[Point] = []
@@ -179,7 +202,8 @@ def write_points(path: Path, points: Sequence[Point]) -> None:
 
 
 def read_points(path: Path) -> list[Point]:
-    """What `write_points` wrote. Raises `DataError` naming the line of a row that is not a point."""
+    """What `write_points` wrote. Raises `DataError` naming the line of a row that is not a
+    point."""
     points = []
     try:
         text = path.read_text(encoding="utf-8")
@@ -212,14 +236,15 @@ class _Pair:
         if lacking.any() and (missing_gold == "refuse" or lacking.sum() == (~np.isnan(x)).sum()):
             p, i = (int(v) for v in np.argwhere(lacking)[0])
             raise DataError(
-                f"{int(lacking.sum())} of {int((~np.isnan(x)).sum())} responses that {proxy!r} scored have no gold "
-                f"{gold!r} (first: prompt {p}, response {i}); score them, or leave them out "
-                "(--missing-gold leave_out, missing_gold='leave_out')"
+                f"{int(lacking.sum())} of {int((~np.isnan(x)).sum())} responses that {proxy!r}"
+                f" scored have no gold {gold!r} (first: prompt {p}, response {i}); score them, or"
+                " leave them out (--missing-gold leave_out, missing_gold='leave_out')"
             )
         there = ~np.isnan(x) & ~np.isnan(y)
         if not (there.sum(axis=1) >= 2).any():
             raise DataError(
-                f"no prompt has two responses with both {proxy!r} and {gold!r}; best-of-n needs several a prompt"
+                f"no prompt has two responses with both {proxy!r} and {gold!r}; best-of-n needs"
+                " several a prompt"
             )
         unscored = int((np.isnan(x) & ~np.isnan(y)).sum())
         x, y = np.where(there, x, np.nan), np.where(there, y, np.nan)
@@ -306,33 +331,45 @@ def _notes(pair: _Pair, curve: Curve) -> list[str]:
     notes = []
     constant, several = int(pair.constant_P.sum()), int((pair.sizes_P >= 2).sum())
     if constant == several:
-        notes.append(f"proxy {pair.proxy!r} is constant within every prompt: it chooses at random, whatever n")
+        notes.append(
+            f"proxy {pair.proxy!r} is constant within every prompt: it chooses at random,"
+            " whatever n"
+        )
     elif constant:
         notes.append(
-            f"proxy {pair.proxy!r} is constant within {constant} of {several} prompts: there it chooses at random"
+            f"proxy {pair.proxy!r} is constant within {constant} of {several} prompts: there it"
+            " chooses at random"
         )
     if constant < several and not (curve.kl_K - curve.kl_empirical_K <= GAP).all():
         at = int(np.argmax(curve.kl_K - curve.kl_empirical_K > GAP))
         notes.append(
-            f"proxy {pair.proxy!r}: responses repeat or tie, so KL = ln n - (n - 1)/n does not hold from n = "
-            f"{curve.n_K[at]} on ({curve.kl_empirical_K[at]:.2f} nats, not {curve.kl_K[at]:.2f}); the empirical KL does"
+            f"proxy {pair.proxy!r}: responses repeat or tie, so KL = ln n - (n - 1)/n does not hold"
+            f" from n = {curve.n_K[at]} on ({curve.kl_empirical_K[at]:.2f} nats, not"
+            f" {curve.kl_K[at]:.2f}); the empirical KL does"
         )
     if pair.no_gold:
         notes.append(
-            f"{pair.no_gold} responses without gold {pair.gold!r} were left out of the pools of {pair.proxy!r}"
+            f"{pair.no_gold} responses without gold {pair.gold!r} were left out of the pools of"
+            f" {pair.proxy!r}"
         )
     if pair.unscored:
-        notes.append(f"proxy {pair.proxy!r} could not score {pair.unscored} responses; they are not in its pools")
+        notes.append(
+            f"proxy {pair.proxy!r} could not score {pair.unscored} responses; they are not in its"
+            " pools"
+        )
     if not curve.trusted_K[1:].any():
         notes.append(
-            f"pools of {int(np.median(pair.sizes_P))} responses are too small to trust any n above 1 (n <= N/8)"
+            f"pools of {int(np.median(pair.sizes_P))} responses are too small to trust any n above"
+            " 1 (n <= N/8)"
         )
     if several < 2:
         notes.append("there is one prompt, so no interval can be given")
     return notes
 
 
-def _empirical(pair: _Pair, ns: tuple[int, ...], keys: Sequence[Sequence[Hashable]] | None) -> Array:
+def _empirical(
+    pair: _Pair, ns: tuple[int, ...], keys: Sequence[Sequence[Hashable]] | None
+) -> Array:
     """(P, K): empirical KL of each prompt's pool; NaN where it has fewer than n responses."""
     found = np.full((len(pair.x_P_N), len(ns)), np.nan)
     for p, (pool, size) in enumerate(zip(pair.x_P_N, pair.sizes_P, strict=True)):
@@ -353,9 +390,13 @@ def _expected(pair: _Pair, values: Array | None, ns: list[int]) -> list[float | 
 
 
 def _repeats(pair: _Pair, keys: Sequence[Sequence[Hashable]]) -> float:
-    """Share of the responses that can be used that are not the first of their key in their prompt."""
+    """Share of the responses that can be used that are not the first of their key in their
+    prompt."""
     there = ~np.isnan(pair.x_P_N)
-    distinct = sum(len({k for k, t in zip(row, used, strict=True) if t}) for row, used in zip(keys, there, strict=True))
+    distinct = sum(
+        len({k for k, t in zip(row, used, strict=True) if t})
+        for row, used in zip(keys, there, strict=True)
+    )
     return float(1 - distinct / there.sum())
 
 
@@ -377,13 +418,20 @@ def _scores(what: str, named: Mapping[str, ArrayLike]) -> dict[str, Array]:
         try:
             found[name] = np.asarray(values, dtype=np.float64)
         except (TypeError, ValueError):
-            raise DataError(f"{what} {name!r} is not an array of numbers; pad short pools with NaN") from None
+            raise DataError(
+                f"{what} {name!r} is not an array of numbers; pad short pools with NaN"
+            ) from None
         if found[name].ndim != 2:
-            raise DataError(f"{what} {name!r} is {found[name].shape}; it must be (prompts, responses)")
+            raise DataError(
+                f"{what} {name!r} is {found[name].shape}; it must be (prompts, responses)"
+            )
         if np.isinf(found[name]).any():
             raise DataError(f"{what} {name!r} has infinite scores; give numbers, NaN for unscored")
         if (np.abs(found[name]) > LARGEST).any():
-            raise DataError(f"{what} {name!r} has scores beyond {LARGEST:g}, which cannot be averaged; rescale them")
+            raise DataError(
+                f"{what} {name!r} has scores beyond {LARGEST:g}, which cannot be averaged; rescale"
+                " them"
+            )
         if np.isnan(found[name]).all():
             raise DataError(f"{what} {name!r} has no score at all")
     return found
@@ -393,7 +441,10 @@ def _one_shape(named: Mapping[str, Array]) -> tuple[int, int]:
     first, *others = named.items()
     for name, values in others:
         if values.shape != first[1].shape:
-            raise DataError(f"{name} is {values.shape} and {first[0]} {first[1].shape}; all score the same responses")
+            raise DataError(
+                f"{name} is {values.shape} and {first[0]} {first[1].shape}; all score the same"
+                " responses"
+            )
     if first[1].shape[1] < 2:
         raise DataError("there is one response a prompt; best-of-n needs several to choose from")
     return first[1].shape[0], first[1].shape[1]

@@ -1,11 +1,12 @@
 """Choose how a model computes shared prefixes, and never take a fast path on trust.
 
-* packed: for the model types in `PACKED`, with SDPA; on CUDA in bf16 or fp16, and without a sliding window;
+* packed: for the model types in `PACKED`, with SDPA; on CUDA in bf16 or fp16, and without a sliding
+window;
 * expand: for any model with a key-value cache, unless gradient checkpointing drops it;
 * plain: for every other, and while dropout is on, for a shared prompt would share its noise.
 
-Each is tried on the model, once, when it is first needed (`trial`), and the next one taken where it does not give what
-plain batches give. Why is logged.
+Each is tried on the model, once, when it is first needed (`trial`), and the next one taken where it
+does not give what plain batches give. Why is logged.
 """
 
 import logging
@@ -29,16 +30,31 @@ log = logging.getLogger(__name__)
 Path = Literal["packed", "expand", "plain"]
 
 PACKED = {
-    "gemma3_text", "glm4", "gpt2", "gpt_neox", "llama", "mistral", "olmo", "olmo2", "opt", "phi", "phi3", "qwen2",
-    "qwen3", "smollm3", "starcoder2",
-}  # fmt: skip
-"""Model types that the packed path was tried on: attention by name, positions from `position_ids`."""
+    "gemma3_text",
+    "glm4",
+    "gpt2",
+    "gpt_neox",
+    "llama",
+    "mistral",
+    "olmo",
+    "olmo2",
+    "opt",
+    "phi",
+    "phi3",
+    "qwen2",
+    "qwen3",
+    "smollm3",
+    "starcoder2",
+}
+"""Model types that the packed path was tried on: attention by name, positions from
+`position_ids`."""
 
 NOISE = ("dropout", "pdrop", "layerdrop", "jitter")
 """Words in the names of settings that make a model random."""
 
 PIECE = {"cpu": 4e6, "cuda": 4e9}
-"""What one call of the attention costs a layer, in floating-point operations that could be done meanwhile."""
+"""What one call of the attention costs a layer, in floating-point operations that could be done
+meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -61,28 +77,42 @@ class Engine:
         return tree if self.worth(tree) else None
 
     def may_pay(self, lengths: Sequence[int]) -> bool:
-        """Whether sequences are so long, and the model so large, that leaving one out is worth a call."""
+        """Whether sequences are so long, and the model so large, that leaving one out is worth a
+        call."""
         enough = len(lengths) * self.piece_cost <= sum(lengths) * self.token_cost
         return self.path != "plain" and len(lengths) > 0 and enough
 
     def worth(self, tree: Tree) -> bool:
-        """Whether sharing is faster than padded batches: it saves tokens and padding, and costs calls."""
+        """Whether sharing is faster than padded batches: it saves tokens and padding, and costs
+        calls."""
         saved = len(tree.lengths) * max(tree.lengths) - len(tree.ids_T)
         inner = sum(node.stop > node.end for node in tree.nodes)
         if self.path == "packed":
             return saved * self.token_cost > (len(tree.nodes) + inner) * self.piece_cost
         # A prompt run alone and a cache copied cost more than a call.
-        return self.path == "expand" and tree.ratio >= 1.15 and saved * self.token_cost > 20 * inner * self.piece_cost
+        return (
+            self.path == "expand"
+            and tree.ratio >= 1.15
+            and saved * self.token_cost > 20 * inner * self.piece_cost
+        )
 
 
 _engines: "WeakKeyDictionary[nn.Module, dict[Any, Engine]]" = WeakKeyDictionary()
 
 
 def engine_of(backbone: nn.Module) -> Engine:
-    """The engine of a model as it stands: its device, precision, attention, and whether it trains."""
+    """The engine of a model as it stands: its device, precision, attention, and whether it
+    trains."""
     first = next(backbone.parameters())
     attention = str(backbone.config._attn_implementation).replace(packed.NAME, "sdpa")  # type: ignore[union-attr]
-    key = (first.device.type, first.dtype, attention, backbone.training, _checkpointed(backbone), _noise(backbone))
+    key = (
+        first.device.type,
+        first.dtype,
+        attention,
+        backbone.training,
+        _checkpointed(backbone),
+        _noise(backbone),
+    )
     known = _engines.setdefault(backbone, {})
     if key not in known:
         known[key] = _choose(backbone)
@@ -92,8 +122,8 @@ def engine_of(backbone: nn.Module) -> Engine:
 def hidden(backbone: nn.Module, tree: Tree, engine: Engine, *, micro_tokens: int = 8192) -> Tensor:
     """(T, D) last hidden states of a tree's tokens.
 
-    `micro_tokens`: most tokens in a forward pass, so far as the path can cut the tree: the packed one without gradients
-    only, the others among leaves.
+    `micro_tokens`: most tokens in a forward pass, so far as the path can cut the tree: the packed
+    one without gradients only, the others among leaves.
     """
     if engine.path == "packed":
         packed.attach(backbone)
@@ -106,7 +136,10 @@ def _choose(backbone: nn.Module) -> Engine:
     engine = Engine("plain", "", _token_cost(backbone), PIECE.get(device, PIECE["cuda"]))
     reasons: list[str] = []
     why = _unshareable(backbone)
-    paths: dict[Path, str | None] = {"packed": why or _unpackable(backbone), "expand": why or _unexpandable(backbone)}
+    paths: dict[Path, str | None] = {
+        "packed": why or _unpackable(backbone),
+        "expand": why or _unexpandable(backbone),
+    }
     for path, reason in paths.items():
         found = replace(engine, path=path, reason="; ".join(reasons))
         reason = reason or trial.fault(partial(hidden, engine=found), backbone)
@@ -134,13 +167,22 @@ def _unshareable(backbone: nn.Module) -> str | None:
 
 
 def _noise(backbone: nn.Module) -> str:
-    """What makes a model random while it trains: a setting or a module; empty where nothing does."""
+    """What makes a model random while it trains: a setting or a module; empty where nothing
+    does."""
     if not backbone.training:
         return ""
     config: dict[str, Any] = backbone.config.to_dict()  # type: ignore[operator,union-attr]
-    noisy = [k for k, v in config.items() if isinstance(v, float) and v and any(word in k for word in NOISE)]
+    noisy = [
+        k
+        for k, v in config.items()
+        if isinstance(v, float) and v and any(word in k for word in NOISE)
+    ]
     noisy = [k for k in noisy if not k.startswith(("classifier", "summary"))]
-    noisy += [name for name, m in backbone.named_modules() if isinstance(m, nn.Dropout) and m.p > 0 and m.training]
+    noisy += [
+        name
+        for name, m in backbone.named_modules()
+        if isinstance(m, nn.Dropout) and m.p > 0 and m.training
+    ]
     return noisy[0] if noisy else ""
 
 
@@ -171,6 +213,8 @@ def _checkpointed(backbone: nn.Module) -> bool:
 
 def _token_cost(backbone: nn.Module) -> float:
     """Two operations a parameter of an average layer, embeddings left out."""
-    embeddings = sum(p.numel() for m in backbone.modules() if isinstance(m, nn.Embedding) for p in m.parameters())
+    embeddings = sum(
+        p.numel() for m in backbone.modules() if isinstance(m, nn.Embedding) for p in m.parameters()
+    )
     layers = int(getattr(backbone.config, "num_hidden_layers", 1))
     return 2 * (sum(p.numel() for p in backbone.parameters()) - embeddings) / max(1, layers)

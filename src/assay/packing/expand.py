@@ -1,8 +1,9 @@
-"""Run a model over a tree by its key-value cache: every shared node once, its cache expanded for what follows.
+"""Run a model over a tree by its key-value cache: every shared node once, its cache expanded for
+what follows.
 
-Right for nearly every causal architecture (sliding windows, ALiBi, latent attention, hybrids), because the model does
-its own attention. Nodes with descendants are run alone; the leaves under a node together, padded on the right, where
-nothing is read. Gradients flow through the caches.
+Right for nearly every causal architecture (sliding windows, ALiBi, latent attention, hybrids),
+because the model does its own attention. Nodes with descendants are run alone; the leaves under a
+node together, padded on the right, where nothing is read. Gradients flow through the caches.
 """
 
 import copy
@@ -20,7 +21,8 @@ __all__ = ["forward"]
 
 
 def forward(backbone: nn.Module, tree: Tree, *, micro_tokens: int = 8192) -> Tensor:
-    """(T, D) last hidden states of a tree's tokens; `micro_tokens`: most tokens, prefix included, of a batch."""
+    """(T, D) last hidden states of a tree's tokens; `micro_tokens`: most tokens, prefix included,
+    of a batch."""
     children: dict[int, list[int]] = {}
     for i, node in enumerate(tree.nodes):
         children.setdefault(node.parent, []).append(i)
@@ -34,7 +36,9 @@ def forward(backbone: nn.Module, tree: Tree, *, micro_tokens: int = 8192) -> Ten
                 hidden, below = _run(backbone, tree, [tree.nodes[i]], cache, keep=True)
                 found[i] = hidden[0]
                 todo.append((below, children[i]))
-        leaves = sorted((i for i in siblings if i not in children), key=lambda i: -_size(tree.nodes[i]))
+        leaves = sorted(
+            (i for i in siblings if i not in children), key=lambda i: -_size(tree.nodes[i])
+        )
         while leaves:
             longest = tree.nodes[leaves[0]]
             count = max(1, micro_tokens // (longest.depth + _size(longest)))
@@ -49,7 +53,9 @@ def _size(node: Node) -> int:
     return node.end - node.start
 
 
-def _run(backbone: nn.Module, tree: Tree, nodes: Sequence[Node], cache: Any, *, keep: bool) -> tuple[Tensor, Any]:
+def _run(
+    backbone: nn.Module, tree: Tree, nodes: Sequence[Node], cache: Any, *, keep: bool
+) -> tuple[Tensor, Any]:
     """(B, L, D) hidden states of B siblings, and the cache after them."""
     depth, width = nodes[0].depth, max(map(_size, nodes))
     ids = np.zeros((len(nodes), width), dtype=np.int64)
@@ -68,12 +74,15 @@ def _run(backbone: nn.Module, tree: Tree, nodes: Sequence[Node], cache: Any, *, 
     )
     after = getattr(out, "past_key_values", None)
     if keep and after is None:
-        raise BackendError(f"{type(backbone).__name__} gives no key-value cache; its prompts cannot be shared")
+        raise BackendError(
+            f"{type(backbone).__name__} gives no key-value cache; its prompts cannot be shared"
+        )
     return out.last_hidden_state, after
 
 
 def _expanded(cache: Any, count: int, device: torch.device) -> Any:
-    """A copy of a cache of one row with `count` rows; `reorder_cache` is there for every kind of layer."""
+    """A copy of a cache of one row with `count` rows; `reorder_cache` is there for every kind of
+    layer."""
     new = copy.copy(cache)
     new.layers = [_copied(layer) for layer in cache.layers]
     new.reorder_cache(torch.zeros(count, dtype=torch.long, device=device))
@@ -81,7 +90,8 @@ def _expanded(cache: Any, count: int, device: torch.device) -> Any:
 
 
 def _copied(layer: Any) -> Any:
-    """A copy of a layer's cache: containers of states that are written in place, as hybrids have, are its own."""
+    """A copy of a layer's cache: containers of states that are written in place, as hybrids have,
+    are its own."""
     new = copy.copy(layer)
     for name, value in vars(layer).items():
         if isinstance(value, (list, dict)):

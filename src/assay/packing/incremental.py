@@ -1,7 +1,9 @@
-"""Pay for new tokens only: keep keys and values of what was run, and run what extends it against them.
+"""Pay for new tokens only: keep keys and values of what was run, and run what extends it against
+them.
 
-What is kept is a set of sequences, each a path of blocks that it may share with others; a block's memory is free when
-no kept sequence runs through it any more. The least recently used sequences go first when there is no room.
+What is kept is a set of sequences, each a path of blocks that it may share with others; a block's
+memory is free when no kept sequence runs through it any more. The least recently used sequences go
+first when there is no room.
 """
 
 from collections.abc import Sequence
@@ -61,7 +63,8 @@ class Memory:
 
     @torch.inference_mode()
     def hidden(self, backbone: nn.Module, sequences: Sequence[Ints]) -> list[Tensor]:
-        """(L, D) last hidden states of every sequence, whole; only tokens that are not known are run."""
+        """(L, D) last hidden states of every sequence, whole; only tokens that are not known are
+        run."""
         if (model := fingerprint(backbone)) != self._model:
             self._known, self._model = [], model
         paths: list[Path] = [()] * len(sequences)
@@ -122,15 +125,22 @@ class Memory:
 
 
 def fingerprint(model: nn.Module) -> tuple[Any, ...]:
-    """What a model's keys, values and hidden states depend on: another one after any change to the model.
+    """What a model's keys, values and hidden states depend on: another one after any change to the
+    model.
 
-    Some of the weights' values are in it, for fused optimisers and writes to `.data` leave a tensor's version as it
-    was. What a forward hook does is not.
+    Some of the weights' values are in it, for fused optimisers and writes to `.data` leave a
+    tensor's version as it was. What a forward hook does is not.
     """
     tensors = [*model.parameters(), *model.buffers()]
-    where = [(t.device, t.dtype, t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
+    where = [
+        (t.device, t.dtype, t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors
+    ]
     adapters = [
-        (getattr(m, "disable_adapters", None), str(getattr(m, "_active_adapter", "")), str(getattr(m, "scaling", "")))
+        (
+            getattr(m, "disable_adapters", None),
+            str(getattr(m, "_active_adapter", "")),
+            str(getattr(m, "scaling", "")),
+        )
         for m in model.modules()
     ]
     switches = (model.training, torch.is_autocast_enabled(tensors[0].device.type))
@@ -140,7 +150,8 @@ def fingerprint(model: nn.Module) -> tuple[Any, ...]:
 
 
 def _run(backbone: nn.Module, trees: Sequence[Tree], starts: Sequence[Path]) -> list[list[Path]]:
-    """Run the trees' tokens in one row, each after its known path; for each tree its sequences' new blocks."""
+    """Run the trees' tokens in one row, each after its known path; for each tree its sequences' new
+    blocks."""
     device = next(backbone.parameters()).device
     known = list({id(block): block for path in starts for block, _ in path}.values())
     ends = np.cumsum([0, *(len(block.hidden_U_D) for block in known)]).tolist()
@@ -149,7 +160,10 @@ def _run(backbone: nn.Module, trees: Sequence[Tree], starts: Sequence[Path]) -> 
     depths, row = [], 0
     for tree, path in zip(trees, starts, strict=True):
         size, shift = len(tree.ids_T), row + ends[-1]
-        own = [Piece(p.q0 + row, p.q1 + row, p.k0 + shift, p.k1 + shift, p.causal) for p in pieces_of(tree)]
+        own = [
+            Piece(p.q0 + row, p.q1 + row, p.k0 + shift, p.k1 + shift, p.causal)
+            for p in pieces_of(tree)
+        ]
         above = [Piece(row, row + size, places[id(b)], places[id(b)] + n, False) for b, n in path]
         pieces += [*own, *above]
         depths.append(tree.depths_T + sum(n for _, n in path))
@@ -169,7 +183,15 @@ def _run(backbone: nn.Module, trees: Sequence[Tree], starts: Sequence[Path]) -> 
     for tree in trees:
         # Copies: a slice would hold the whole row's memory.
         spans = [slice(row + node.start, row + node.end) for node in tree.nodes]
-        blocks = {id(n): _Block(keys.take(s), hidden_T_D[s].clone()) for n, s in zip(tree.nodes, spans, strict=True)}
-        found.append([tuple((blocks[id(n)], n.end - n.start) for n in tree.path(i)) for i in range(len(tree.lengths))])
+        blocks = {
+            id(n): _Block(keys.take(s), hidden_T_D[s].clone())
+            for n, s in zip(tree.nodes, spans, strict=True)
+        }
+        found.append(
+            [
+                tuple((blocks[id(n)], n.end - n.start) for n in tree.path(i))
+                for i in range(len(tree.lengths))
+            ]
+        )
         row += len(tree.ids_T)
     return found

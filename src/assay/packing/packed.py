@@ -1,8 +1,10 @@
-"""Run a model over a tree's tokens in one row: every linear layer sees each token once and no padding.
+"""Run a model over a tree's tokens in one row: every linear layer sees each token once and no
+padding.
 
-The model is a stock transformers one whose attention is looked up by name; `attach` gives it a name of ours, under
-which it still does what it did unless a forward pass brings a `row` along. Keys and values can be kept, so that later
-tokens are run against them: a group too large for memory goes in parts, and a search pays for its new tokens only.
+The model is a stock transformers one whose attention is looked up by name; `attach` gives it a name
+of ours, under which it still does what it did unless a forward pass brings a `row` along. Keys and
+values can be kept, so that later tokens are run against them: a group too large for memory goes in
+parts, and a search pays for its new tokens only.
 """
 
 from collections.abc import Sequence
@@ -42,7 +44,10 @@ class Keys:
     def join(parts: Sequence["Keys"]) -> "Keys":
         """Keys and values one after another."""
         layers = zip(*(part.layers for part in parts), strict=True)
-        joined = tuple((torch.cat([k for k, _ in each], 1), torch.cat([v for _, v in each], 1)) for each in layers)
+        joined = tuple(
+            (torch.cat([k for k, _ in each], 1), torch.cat([v for _, v in each], 1))
+            for each in layers
+        )
         return Keys(joined, torch.cat([part.depths_U for part in parts]))
 
 
@@ -81,8 +86,8 @@ def detach(backbone: nn.Module) -> None:
 def forward(backbone: nn.Module, tree: Tree, *, micro_tokens: int | None = None) -> Tensor:
     """(T, D) last hidden states of a tree's tokens.
 
-    Without gradients a tree of more than `micro_tokens` tokens goes in parts, each run against the keys of its
-    ancestors in the parts before: nothing is computed twice.
+    Without gradients a tree of more than `micro_tokens` tokens goes in parts, each run against the
+    keys of its ancestors in the parts before: nothing is computed twice.
     """
     device = next(backbone.parameters()).device
     ids, depths = (torch.from_numpy(x).long().to(device) for x in (tree.ids_T, tree.depths_T))
@@ -93,12 +98,18 @@ def forward(backbone: nn.Module, tree: Tree, *, micro_tokens: int | None = None)
     for nodes in _parts(tree.nodes, micro_tokens):
         first, last = nodes[0].start, nodes[-1].end
         open_ = [n for n in nodes if n.stop > last]
-        keep = torch.cat([torch.arange(n.start - first, n.end - first, device=device) for n in open_] or [ids[:0]])
+        keep = torch.cat(
+            [torch.arange(n.start - first, n.end - first, device=device) for n in open_]
+            or [ids[:0]]
+        )
         pieces = _pieces(nodes, before, first, last)
         out, kept = run(backbone, ids[first:last], depths[first:last], pieces, past=past, keep=keep)
         hidden.append(out)
         still = [n.stop > last for n in before]
-        past, before = _join(past, before, still, kept), [n for n in before if n.stop > last] + open_
+        past, before = (
+            _join(past, before, still, kept),
+            [n for n in before if n.stop > last] + open_,
+        )
     return torch.cat(hidden)
 
 
@@ -113,10 +124,13 @@ def _parts(nodes: Sequence[Node], micro_tokens: int) -> list[list[Node]]:
 
 
 def _pieces(nodes: Sequence[Node], before: Sequence[Node], first: int, last: int) -> list[Piece]:
-    """Who sees whom among the nodes of a part [first, last), and the nodes before it whose keys are at hand."""
+    """Who sees whom among the nodes of a part [first, last), and the nodes before it whose keys are
+    at hand."""
     ends = np.cumsum([0, *(n.end - n.start for n in before)]).tolist()
     shift = ends[-1] - first
-    pieces = [Piece(n.start - first, n.end - first, n.start + shift, n.end + shift, True) for n in nodes]
+    pieces = [
+        Piece(n.start - first, n.end - first, n.start + shift, n.end + shift, True) for n in nodes
+    ]
     keys = [(n, n.start + shift) for n in nodes] + list(zip(before, ends[:-1], strict=True))
     for node, at in keys:
         low, high = max(node.end, first), min(node.stop, last)
@@ -125,7 +139,9 @@ def _pieces(nodes: Sequence[Node], before: Sequence[Node], first: int, last: int
     return pieces
 
 
-def _join(past: Keys | None, before: Sequence[Node], still: Sequence[bool], kept: Keys | None) -> Keys | None:
+def _join(
+    past: Keys | None, before: Sequence[Node], still: Sequence[bool], kept: Keys | None
+) -> Keys | None:
     """The keys of the nodes that are still needed, then the ones that were kept now."""
     if past is None or kept is None:
         return kept
@@ -159,8 +175,8 @@ def run(
     )
     if len(row.layers) != backbone.config.num_hidden_layers:  # type: ignore[union-attr]
         raise BackendError(
-            f"{len(row.layers)} of {type(backbone).__name__}'s layers took a packed row for one, and the others saw "
-            "plain tokens; its attention was changed while it ran"
+            f"{len(row.layers)} of {type(backbone).__name__}'s layers took a packed row for one,"
+            " and the others saw plain tokens; its attention was changed while it ran"
         )
     hidden: Tensor = out.last_hidden_state[0]
     if keep is None:
@@ -183,7 +199,9 @@ def _attention(
         return out, None
     if torch.is_autocast_enabled(query.device.type):
         # Rotary embeddings leave fp32 queries beside bf16 values.
-        query, key, value = (x.to(torch.get_autocast_dtype(query.device.type)) for x in (query, key, value))
+        query, key, value = (
+            x.to(torch.get_autocast_dtype(query.device.type)) for x in (query, key, value)
+        )
     query_H_T_D, key_K_T_D, value_K_T_D = query[0], key[0], value[0]
     index = int(module.layer_idx)  # type: ignore[arg-type]
     row.layers.add(index)
@@ -191,7 +209,9 @@ def _attention(
         row.kept[index] = key_K_T_D[:, row.keep], value_K_T_D[:, row.keep]
     if row.past is not None:
         before = row.past.layers[index]
-        key_K_T_D, value_K_T_D = (torch.cat(x, 1) for x in zip(before, (key_K_T_D, value_K_T_D), strict=True))
+        key_K_T_D, value_K_T_D = (
+            torch.cat(x, 1) for x in zip(before, (key_K_T_D, value_K_T_D), strict=True)
+        )
     scale = settings.get("scaling")
     out_H_T_D = attend(
         query_H_T_D,

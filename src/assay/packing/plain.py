@@ -1,7 +1,9 @@
-"""Run a model over a tree the usual way: every sequence whole, in padded batches. What the other paths must equal.
+"""Run a model over a tree the usual way: every sequence whole, in padded batches. What the other
+paths must equal.
 
-Where rotary embeddings change with the longest sequence, only sequences that have the same angles stand in a batch. A
-token that several sequences share has no one state then, so the tree must share none.
+Where rotary embeddings change with the longest sequence, only sequences that have the same angles
+stand in a batch. A token that several sequences share has no one state then, so the tree must share
+none.
 """
 
 import numpy as np
@@ -15,7 +17,8 @@ __all__ = ["forward"]
 
 
 def forward(backbone: nn.Module, tree: Tree, *, micro_tokens: int = 8192) -> Tensor:
-    """(T, D) last hidden states of a tree's tokens; `micro_tokens`: most tokens, padding included, of a batch."""
+    """(T, D) last hidden states of a tree's tokens; `micro_tokens`: most tokens, padding included,
+    of a batch."""
     device = next(backbone.parameters()).device
     order = sorted(range(len(tree.lengths)), key=lambda i: -tree.lengths[i])
     parts, places = [], []
@@ -23,7 +26,11 @@ def forward(backbone: nn.Module, tree: Tree, *, micro_tokens: int = 8192) -> Ten
         width = tree.lengths[order[0]]
         span = rotary.span(backbone, width)
         # From the longest to the shortest, those of one span stand side by side.
-        batch = [i for i in order[: max(1, micro_tokens // width)] if rotary.span(backbone, tree.lengths[i]) == span]
+        batch = [
+            i
+            for i in order[: max(1, micro_tokens // width)]
+            if rotary.span(backbone, tree.lengths[i]) == span
+        ]
         order = order[len(batch) :]
         ids = np.zeros((len(batch), width), dtype=np.int64)
         mask = np.zeros_like(ids)

@@ -1,9 +1,10 @@
-"""Rotary embeddings whose angles change with the longest sequence of a batch (dynamic NTK, longrope).
+"""Rotary embeddings whose angles change with the longest sequence of a batch (dynamic NTK,
+longrope).
 
-Transformers takes the length from the largest position in a forward pass, so that a short sequence beside a long one
-gets the long one's angles, and a dynamic one keeps them for later passes that are shorter. Here a sequence has the
-angles that it has alone in a fresh model: `reset` forgets what earlier passes left, and only sequences of one `span`
-go through the model together.
+Transformers takes the length from the largest position in a forward pass, so that a short sequence
+beside a long one gets the long one's angles, and a dynamic one keeps them for later passes that are
+shorter. Here a sequence has the angles that it has alone in a fresh model: `reset` forgets what
+earlier passes left, and only sequences of one `span` go through the model together.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ _known: "WeakKeyDictionary[nn.Module, tuple[tuple[nn.Module, str, str], ...]]" =
 
 
 def _changing(backbone: nn.Module) -> tuple[tuple[nn.Module, str, str], ...]:
-    """The modules that change, each with its kind and the prefix of its attributes' names, by type of layer."""
+    """The modules that change, each with its kind and the prefix of its attributes' names, by type
+    of layer."""
     if backbone not in _known:
         found = []
         for module in backbone.modules():
@@ -38,15 +40,18 @@ def changes(backbone: nn.Module) -> bool:
 
 
 def kind(backbone: nn.Module) -> str:
-    """The kind of rotary embeddings that change, as the model's config names it; empty where none does."""
+    """The kind of rotary embeddings that change, as the model's config names it; empty where none
+    does."""
     return ", ".join(sorted({kind for _, kind, _ in _changing(backbone)}))
 
 
 def span(backbone: nn.Module, length: int) -> int:
-    """Tokens by which a sequence's angles are decided: sequences of one span have one set of angles.
+    """Tokens by which a sequence's angles are decided: sequences of one span have one set of
+    angles.
 
-    0 for all that are no longer than what the embeddings were trained for, and in models whose embeddings do not
-    change. Above that, every length has its own angles by dynamic scaling, and longrope has one second set.
+    0 for all that are no longer than what the embeddings were trained for, and in models whose
+    embeddings do not change. Above that, every length has its own angles by dynamic scaling, and
+    longrope has one second set.
     """
     found = 0
     for module, kind, prefix in _changing(backbone):
@@ -57,7 +62,8 @@ def span(backbone: nn.Module, length: int) -> int:
 
 
 def batches(backbone: nn.Module, lengths: Sequence[int]) -> list[list[int]]:
-    """Indices of the sequences that may go through the model together: one batch, unless the embeddings change."""
+    """Indices of the sequences that may go through the model together: one batch, unless the
+    embeddings change."""
     found: dict[int, list[int]] = {}
     for i, length in enumerate(lengths):
         found.setdefault(span(backbone, length), []).append(i)

@@ -3,11 +3,14 @@
 Nodes stand in depth-first order, so that the descendants of a node are the tokens right after it:
 
     prompt          responses                 row:  [prompt | a | b | b1 | b2]
-      a                                       node of `prompt`: start 0, end |prompt|, stop = end of the row
-      b: b1, b2                               a token sees its node's earlier tokens and all of its node's ancestors
+      a                                       node of `prompt`: start 0, end |prompt|, stop = end of
+      the row
+      b: b1, b2                               a token sees its node's earlier tokens and all of its
+      node's ancestors
 
-Sharing is decided by the ids of the fully tokenised sequences, never by their texts; a shared stretch becomes a node
-only when it saves `least` tokens, because every node costs the attention a call.
+Sharing is decided by the ids of the fully tokenised sequences, never by their texts; a shared
+stretch becomes a node only when it saves `least` tokens, because every node costs the attention a
+call.
 """
 
 from collections.abc import Sequence
@@ -88,7 +91,8 @@ def grow(sequences: Sequence[Ints], *, least: int = LEAST) -> Tree:
     spans: list[tuple[int, int, int, int]] = []
     leaves = [-1] * len(sequences)
     row = 0
-    # (first, last, depth, parent): sequences whose tokens before `depth` are the parent's and its ancestors'.
+    # (first, last, depth, parent): sequences whose tokens before `depth` are the parent's and its
+    # ancestors'.
     todo = [(0, len(ordered) - 1, 0, -1)] if ordered else []
     while todo:
         first, last, depth, node = todo.pop()
@@ -112,8 +116,13 @@ def grow(sequences: Sequence[Ints], *, least: int = LEAST) -> Tree:
     none = np.zeros(0, dtype=np.int64)
     return Tree(
         ids_T=np.concatenate([none, *ids]),
-        depths_T=np.concatenate([none, *(np.arange(d, d + end - start) for start, end, d, _ in spans)]),
-        nodes=tuple(Node(a, b, stop, d, parent) for (a, b, d, parent), stop in zip(spans, stops, strict=True)),
+        depths_T=np.concatenate(
+            [none, *(np.arange(d, d + end - start) for start, end, d, _ in spans)]
+        ),
+        nodes=tuple(
+            Node(a, b, stop, d, parent)
+            for (a, b, d, parent), stop in zip(spans, stops, strict=True)
+        ),
         leaves=tuple(leaves),
         lengths=tuple(map(len, sequences)),
     )

@@ -1,4 +1,5 @@
-"""Try a path on random groups before it is trusted: hidden states and gradients must be those of plain batches."""
+"""Try a path on random groups before it is trusted: hidden states and gradients must be those of
+plain batches."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -14,7 +15,8 @@ from assay.packing.tree import Tree, grow
 __all__ = ["fault"]
 
 TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-"""Largest relative difference; a wrong mask or position makes it about 1. Norms round to fp32 in every precision."""
+"""Largest relative difference; a wrong mask or position makes it about 1. Norms round to fp32 in
+every precision."""
 GRADIENTS = TOLERANCE | {torch.float32: 1e-3}
 """The same of gradients, whose sums are longer."""
 MATRICES = 8
@@ -30,7 +32,8 @@ class Path(Protocol):
 
 
 def fault(path: Path, backbone: nn.Module) -> str | None:
-    """What is wrong with a path for a model as it stands; None when nothing is. Gradients only where it trains.
+    """What is wrong with a path for a model as it stands; None when nothing is. Gradients only
+    where it trains.
 
     Raises the error where memory runs out: that says nothing of the path.
     """
@@ -46,7 +49,11 @@ def fault(path: Path, backbone: nn.Module) -> str | None:
 def _fault(path: Path, backbone: nn.Module, first: Tensor) -> str | None:
     rng = np.random.default_rng(0)
     vocabulary = int(backbone.config.vocab_size)  # type: ignore[union-attr,arg-type]
-    trained = [p for p in backbone.parameters() if p.requires_grad and p.ndim > 1] if backbone.training else []
+    trained = (
+        [p for p in backbone.parameters() if p.requires_grad and p.ndim > 1]
+        if backbone.training
+        else []
+    )
     weights = trained[:MATRICES]
     for _ in range(3):
         prompt = rng.integers(0, vocabulary, rng.integers(5, 20))
@@ -61,7 +68,9 @@ def _fault(path: Path, backbone: nn.Module, first: Tensor) -> str | None:
                 alone = torch.cat([plain.forward(backbone, grow([row])) for row in rows])
                 found = [("hidden states", ours.detach(), alone.detach())]
                 if weights:
-                    direction = torch.randn(alone.shape, generator=torch.Generator().manual_seed(0)).to(alone)
+                    direction = torch.randn(
+                        alone.shape, generator=torch.Generator().manual_seed(0)
+                    ).to(alone)
                     slopes = [_slope((h * direction).sum(), weights) for h in (ours, alone)]
                     found.append(("gradients", slopes[0], slopes[1]))
             with torch.inference_mode(False), torch.no_grad():
@@ -84,5 +93,8 @@ def _slope(value: Tensor, weights: Sequence[Tensor]) -> Tensor:
     """The gradients of all weights in a row; zero for those that are not used."""
     found = torch.autograd.grad(value, weights, allow_unused=True)
     return torch.cat(
-        [torch.zeros_like(w).flatten() if g is None else g.flatten() for g, w in zip(found, weights, strict=True)]
+        [
+            torch.zeros_like(w).flatten() if g is None else g.flatten()
+            for g, w in zip(found, weights, strict=True)
+        ]
     )

@@ -1,4 +1,5 @@
-"""The world of essays as something to run: a policy, the gold reward, preferences, and proxies trained on them."""
+"""The world of essays as something to run: a policy, the gold reward, preferences, and proxies
+trained on them."""
 
 import json
 from collections.abc import Sequence
@@ -35,7 +36,8 @@ GOLD = "gold.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Essays:
-    """Essays of 16 words with a gold reward; everything is trained from scratch, and equal settings give equal runs."""
+    """Essays of 16 words with a gold reward; everything is trained from scratch, and equal settings
+    give equal runs."""
 
     seed: int = 0
     """Of the policy, of what it writes and of the proxies."""
@@ -67,9 +69,14 @@ class Essays:
         return all_prompts()
 
     def make_policy(self, folder: Path, show: Show = lambda done, note: None) -> None:
-        """Train on ordinary essays, and leave in the folder what `policy`, `open` and `gold` load."""
+        """Train on ordinary essays, and leave in the folder what `policy`, `open` and `gold`
+        load."""
         model = train_policy(
-            seed=self.seed, rules=self.rules, width=self.policy_width, steps=self.policy_steps, show=show
+            seed=self.seed,
+            rules=self.rules,
+            width=self.policy_width,
+            steps=self.policy_steps,
+            show=show,
         )
         tokenizer = make_tokenizer()
         staging = folder.with_name(f".{folder.name}.new")
@@ -106,9 +113,11 @@ class Essays:
     def pairs(
         self, policy: Generator, gold: Gold, count: int, *, noise: float = 0.0, stream: int = 1
     ) -> list[Preference]:
-        """Pairs of essays, topics in turn, of which gold prefers one for certain; equals are left a tie.
+        """Pairs of essays, topics in turn, of which gold prefers one for certain; equals are left a
+        tie.
 
-        noise: share of the labels that are turned round. A shorter list is the beginning of a longer one.
+        noise: share of the labels that are turned round. A shorter list is the beginning of a
+        longer one.
         """
         if not 0 <= noise <= 1:
             raise ConfigError(f"noise is {noise}; it is a share, from 0 to 1")
@@ -121,16 +130,27 @@ class Essays:
             first = 2 * (i // len(groups))
             a, b = (getattr(score, "value", 0.0) for score in row[first : first + 2])
             prefer = 0.5 if a == b else float((a > b) != flip[i])
-            found.append(Preference(prompt=group.prompt, responses=group.responses[first : first + 2], prefer=prefer))
+            found.append(
+                Preference(
+                    prompt=group.prompt, responses=group.responses[first : first + 2], prefer=prefer
+                )
+            )
         return found
 
     def proxy(
-        self, size: str, records: Sequence[Preference], folder: Path, *, member: int = 0, progress: bool = False
+        self,
+        size: str,
+        records: Sequence[Preference],
+        folder: Path,
+        *,
+        member: int = 0,
+        progress: bool = False,
     ) -> Trained:
-        """A Bradley-Terry reward model of one of the `proxies.SIZES`, trained on the records and saved.
+        """A Bradley-Terry reward model of one of the `proxies.SIZES`, trained on the records and
+        saved.
 
-        One that is there already is loaded. member: which of several that differ in initial weights and in the order
-        of the records.
+        One that is there already is loaded. member: which of several that differ in initial weights
+        and in the order of the records.
         """
         if size not in proxies.SIZES:
             raise ConfigError(f"there is no size {size!r}; there are {', '.join(proxies.SIZES)}")

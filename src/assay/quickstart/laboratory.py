@@ -1,14 +1,18 @@
-"""The over-optimization laboratory: everything a study of the world of essays is made of, each kept once it is there.
+"""The over-optimization laboratory: everything a study of the world of essays is made of, each kept
+once it is there.
 
 A folder holds, for each seed,
 
-| what                           | made by   | is                                                                 |
-|--------------------------------|-----------|--------------------------------------------------------------------|
-| `policy/`                      | `prepare` | the policy that learned ordinary essays, and the unit of gold      |
-| `pairs-N.jsonl`, `test-N.jsonl`| `prepare` | preferences by gold, to learn from and to test on                  |
-| `pool-N.jsonl`, `gold-N.npy`   | `prepare` | N responses a topic, and what each is worth                        |
-| `proxies/NAME/`                | `learn`   | a reward model, `test.json` and what it says of the pool           |
-| `rl/ARM/`                      | `press`   | a policy's training against proxies, with gold looking on          |
+| what                            | made by   | is                                                 |
+|---------------------------------|-----------|----------------------------------------------------|
+| `policy/`                       | `prepare` | the policy that learned ordinary essays, and the   |
+|                                 |           | unit of gold                                       |
+| `pairs-N.jsonl`, `test-N.jsonl` | `prepare` | preferences by gold, to learn from and to test on  |
+| `pool-N.jsonl`, `gold-N.npy`    | `prepare` | N responses a topic, and what each is worth        |
+| `proxies/NAME/`                 | `learn`   | a reward model, `test.json` and what it says of    |
+|                                 |           | the pool                                           |
+| `rl/ARM/`                       | `press`   | a policy's training against proxies, with gold     |
+|                                 |           | looking on                                         |
 
 so that a study that was killed goes on, and one with more proxies or arms adds only these.
 """
@@ -121,12 +125,14 @@ ARMS: Final[Mapping[str, Arm]] = {
         *(Arm(name=size, proxy=Proxy(size=size, pairs=16_000)) for size in SIZES),
     )
 }
-"""Against the weak proxy by different means, and alone against better ones, called by their size."""
+"""Against the weak proxy by different means, and alone against better ones, called by their
+size."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Responses of a policy, what they are worth, and what proxies say of them; arrays are (topics, N)."""
+    """Responses of a policy, what they are worth, and what proxies say of them; arrays are (topics,
+    N)."""
 
     texts: Sequence[Sequence[str]]
     gold: Array
@@ -151,7 +157,8 @@ class Laboratory:
     """Width of the policy."""
 
     def world(self, seed: int) -> Essays:
-        """Another seed is another policy, other preferences, other proxies, other samples of one language."""
+        """Another seed is another policy, other preferences, other proxies, other samples of one
+        language."""
         return Essays(seed=seed, policy_width=self.policy_width)
 
     def folder(self, seed: int) -> Path:
@@ -160,7 +167,8 @@ class Laboratory:
 
     @contextmanager
     def workers(self, count: int) -> Iterator[Callable[..., Iterator[Any]]]:
-        """A `map` over so many processes, of one thread each: networks of this size are no faster on more.
+        """A `map` over so many processes, of one thread each: networks of this size are no faster
+        on more.
 
         One is this process itself.
         """
@@ -171,7 +179,8 @@ class Laboratory:
             yield pool.map
 
     def prepare(self, seed: int, *, pooled: bool = True) -> None:
-        """The policy, its preferences, a test set of them, and, unless it is not wanted, a pool with gold."""
+        """The policy, its preferences, a test set of them, and, unless it is not wanted, a pool
+        with gold."""
         folder, world = self.folder(seed), self.world(seed)
         folder.mkdir(parents=True, exist_ok=True)
         with threads(1):
@@ -180,10 +189,13 @@ class Laboratory:
             width = json.loads((folder / "policy" / "config.json").read_text())["hidden_size"]
             if width != world.policy_width:
                 raise ConfigError(
-                    f"{folder} holds a policy of width {width}, not {world.policy_width}; give another folder"
+                    f"{folder} holds a policy of width {width}, not {world.policy_width}; give"
+                    " another folder"
                 )
             policy, gold = world.policy(folder / "policy"), world.gold(folder / "policy")
-            for stream, (name, count) in enumerate((("pairs", self.pairs), ("test", TEST)), start=1):
+            for stream, (name, count) in enumerate(
+                (("pairs", self.pairs), ("test", TEST)), start=1
+            ):
                 path = folder / f"{name}-{count}.jsonl"
                 if not path.is_file():
                     io.write(world.pairs(policy, gold, count, stream=stream), path)
@@ -202,16 +214,22 @@ class Laboratory:
         with threads(1):
             began = time.monotonic()
             records = _read(folder / f"pairs-{self.pairs}.jsonl")[: proxy.pairs]
-            made = self.world(seed).proxy(proxy.size, flip(records, proxy.noise, seed), target, member=proxy.member)
+            made = self.world(seed).proxy(
+                proxy.size, flip(records, proxy.noise, seed), target, member=proxy.member
+            )
             seconds = time.monotonic() - began
             scorer = LocalScorer(made.model)
             if pooled:
                 np.save(said, _values(scorer.score(_read(folder / f"pool-{self.pool}.jsonl"))))
             if (target / "test.json").is_file():
                 return
-            test = [record for record in _read(folder / f"test-{TEST}.jsonl") if record.prefer != 0.5]
+            test = [
+                record for record in _read(folder / f"test-{TEST}.jsonl") if record.prefer != 0.5
+            ]
             values = _values(scorer.score(test))
-            margin = (values[:, 0] - values[:, 1]) * np.array([1.0 if r.prefer == 1 else -1.0 for r in test])
+            margin = (values[:, 0] - values[:, 1]) * np.array(
+                [1.0 if r.prefer == 1 else -1.0 for r in test]
+            )
             body = {
                 "parameters": sum(p.numel() for p in made.model.parameters()),
                 "accuracy": asdict(proportion(margin > 0)),
@@ -230,9 +248,14 @@ class Laboratory:
         """The pool of a seed with what the proxies say of it."""
         folder = self.folder(seed)
         return Pool(
-            texts=[[r.text for r in group.responses] for group in _read(folder / f"pool-{self.pool}.jsonl")],
+            texts=[
+                [r.text for r in group.responses]
+                for group in _read(folder / f"pool-{self.pool}.jsonl")
+            ],
             gold=np.load(folder / f"gold-{self.pool}.npy"),
-            proxies={p.name: np.load(self._proxy(seed, p) / f"pool-{self.pool}.npy") for p in proxies},
+            proxies={
+                p.name: np.load(self._proxy(seed, p) / f"pool-{self.pool}.npy") for p in proxies
+            },
         )
 
     def members(self, arm: Arm) -> list[Proxy]:
@@ -248,20 +271,31 @@ class Laboratory:
     def run(self, seed: int, arm: Arm) -> Path:
         """Where an arm's run is."""
         known = ARMS.get(arm.name)
-        name = arm.name if known is not None and known.proxy == arm.proxy else f"{arm.name} {arm.proxy.name}"
-        return self.folder(seed) / "rl" / name.replace(", ", "-").replace(" ", "-").replace(".", "0.")
+        name = (
+            arm.name
+            if known is not None and known.proxy == arm.proxy
+            else f"{arm.name} {arm.proxy.name}"
+        )
+        return (
+            self.folder(seed) / "rl" / name.replace(", ", "-").replace(" ", "-").replace(".", "0.")
+        )
 
     def press(self, seed: int, arm: Arm, steps: int) -> Optimised:
         """Train the policy against the arm's proxies, or go on with it."""
         folder, world = self.folder(seed), self.world(seed)
         with threads(1):
-            scorers = tuple(LocalScorer(checkpoint.load(self._proxy(seed, p))) for p in self.members(arm))
+            scorers = tuple(
+                LocalScorer(checkpoint.load(self._proxy(seed, p))) for p in self.members(arm)
+            )
             if arm.members == 1:
                 part = Part(name="proxy", scorer=scorers[0], transforms=(Standardise(),))
             else:
                 writes = world.sample(world.policy(folder / "policy"), STANDARD, stream=4)
                 of = standards(scorers, writes)
-                part = Part(name="proxy", scorer=Ensemble(scorers, how=arm.how, weight=arm.weight, standards=of))
+                part = Part(
+                    name="proxy",
+                    scorer=Ensemble(scorers, how=arm.how, weight=arm.weight, standards=of),
+                )
             return optimise(
                 world.open(folder / "policy"),
                 world.prompts(),

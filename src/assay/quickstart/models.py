@@ -1,4 +1,5 @@
-"""Train the reward models, reload them, and score the test pool: small ones side by side, each in its process."""
+"""Train the reward models, reload them, and score the test pool: small ones side by side, each in
+its process."""
 
 import json
 import multiprocessing
@@ -19,7 +20,11 @@ from assay.worlds.threads import threads
 
 __all__ = ["LOSSES", "read_scores", "train_and_score"]
 
-LOSSES: Mapping[Kind, str] = {"preference": "bradley-terry", "outcome": "outcome", "process": "step-bce"}
+LOSSES: Mapping[Kind, str] = {
+    "preference": "bradley-terry",
+    "outcome": "outcome",
+    "process": "step-bce",
+}
 PROBES = 32
 """Test prompts whose first response measures parity."""
 
@@ -45,7 +50,8 @@ def train_and_score(world: World, out: Path, progress: bool) -> None:
 
 
 def _one(world: World, kind: Kind, out: Path, progress: bool) -> None:
-    """Train one model, compare it with its saved copy on test responses, and score the test pool with the copy."""
+    """Train one model, compare it with its saved copy on test responses, and score the test pool
+    with the copy."""
     folder, target = out / "models" / kind, out / "scores" / f"{kind}.json"
     with threads(world.threads):
         records = list(io.read(out / "data" / f"{kind}.jsonl", format="assay"))
@@ -58,7 +64,9 @@ def _one(world: World, kind: Kind, out: Path, progress: bool) -> None:
         scores = LocalScorer(folder).score(pools)
     body = {
         "parity": parity,
-        "scores": [[score.model_dump(exclude_defaults=True) for score in group] for group in scores],
+        "scores": [
+            [score.model_dump(exclude_defaults=True) for score in group] for group in scores
+        ],
     }
     config.write_atomic(target, json.dumps(body) + "\n")
 

@@ -1,4 +1,5 @@
-"""The run's reward models as proxies of the truth: how hard each may be pressed by best-of-n before truth is lost."""
+"""The run's reward models as proxies of the truth: how hard each may be pressed by best-of-n before
+truth is lost."""
 
 from pathlib import Path
 
@@ -20,7 +21,8 @@ GOLD = "truth"
 
 
 def press(world: World, out: Path) -> tuple[Study, ...]:
-    """A study of every reward model on the test pool; its points and fits, and a page of its own, are left in `out`.
+    """A study of every reward model on the test pool; its points and fits, and a page of its own,
+    are left in `out`.
 
     Raises `MissingExtra` where there is nothing to draw the page with.
     """
@@ -39,5 +41,7 @@ def press(world: World, out: Path) -> tuple[Study, ...]:
     paired = {GOLD: beside(sweep, GOLD, next(iter(proxies)))}
     sections = overoptimization_report(studies, paired=paired, notes=sweep.notes)
     title = "How hard may the reward models be pressed?"
-    write_report(out / "overoptimization.html", title, sections, subtitle="Best of n from the test pool")
+    write_report(
+        out / "overoptimization.html", title, sections, subtitle="Best of n from the test pool"
+    )
     return studies

@@ -16,19 +16,25 @@ __all__ = ["graded", "outcomes", "preferences", "processes", "read_pools", "writ
 
 
 def graded(prompt: Prompt, responses: Sequence[Response], verifier: Verifier) -> Ranking:
-    """The responses with the verifier's verdicts as grades. Raises `DataError` where it gives none."""
+    """The responses with the verifier's verdicts as grades. Raises `DataError` where it gives
+    none."""
     if prompt.reference is None:
-        raise DataError(f"prompt {prompt.id!r} has no reference; give one that the verifier can check against")
+        raise DataError(
+            f"prompt {prompt.id!r} has no reference; give one that the verifier can check against"
+        )
     verdicts = [verifier.verify(response.text, prompt.reference) for response in responses]
     for verdict in verdicts:
         if not isinstance(verdict, Score):
-            raise DataError(f"prompt {prompt.id!r}: a response could not be verified: {verdict.reason}")
+            raise DataError(
+                f"prompt {prompt.id!r}: a response could not be verified: {verdict.reason}"
+            )
     grades = tuple(v.value for v in verdicts if isinstance(v, Score))
     return Ranking(prompt=prompt, responses=tuple(responses), grades=grades)
 
 
 def preferences(pools: Sequence[Ranking], *, most: int, seed: int) -> list[Preference]:
-    """Pairs of a right and a wrong response to the same prompt: up to `most` a prompt, at random."""
+    """Pairs of a right and a wrong response to the same prompt: up to `most` a prompt, at
+    random."""
     rng = np.random.default_rng(seed)
     found: list[Preference] = []
     for pool in pools:
@@ -41,7 +47,8 @@ def preferences(pools: Sequence[Ranking], *, most: int, seed: int) -> list[Prefe
 
 
 def outcomes(pools: Sequence[Ranking]) -> list[StepLabels]:
-    """Every response, with the truth of its answer on the last step. Empty responses have no step to label."""
+    """Every response, with the truth of its answer on the last step. Empty responses have no step
+    to label."""
     return [
         StepLabels.outcome(pool.prompt, response, grade)
         for pool in pools
@@ -50,9 +57,16 @@ def outcomes(pools: Sequence[Ranking]) -> list[StepLabels]:
     ]
 
 
-def processes(pools: Sequence[Ranking], label: Callable[[Prompt, Response], StepLabels]) -> list[StepLabels]:
+def processes(
+    pools: Sequence[Ranking], label: Callable[[Prompt, Response], StepLabels]
+) -> list[StepLabels]:
     """Every response, with the truth of each step."""
-    return [label(pool.prompt, response) for pool in pools for response in pool.responses if response.steps]
+    return [
+        label(pool.prompt, response)
+        for pool in pools
+        for response in pool.responses
+        if response.steps
+    ]
 
 
 def read_pools(path: Path) -> list[Ranking]:

@@ -43,27 +43,47 @@ def write(world: World, out: Path, summary: Summary, studies: Sequence[Study]) -
     sections = [
         Section("What happened", [Paragraph(story(summary))]),
         *pool_report(summary.best_of_n, rulers, gold="accuracy"),
-        overoptimization_section(studies, more="overoptimization.html, beside this page, has every number of it."),
+        overoptimization_section(
+            studies, more="overoptimization.html, beside this page, has every number of it."
+        ),
     ]
     if summary.steps:
-        sections.append(Section("Steps", [Estimates(summary.steps, caption="Of the test pool's steps")]))
+        sections.append(
+            Section("Steps", [Estimates(summary.steps, caption="Of the test pool's steps")])
+        )
     for kind, found in measured.items():
         results, *_ = evaluation_sections(found, of=kind)
         rows = read_rows(out / "models" / kind / METRICS)
-        figure = Figure(training_curves(rows), "Strong lines are running means over a twentieth of the run.")
-        sections.append(Section(kind.capitalize(), [*results.blocks, Details("Training", [figure])]))
+        figure = Figure(
+            training_curves(rows), "Strong lines are running means over a twentieth of the run."
+        )
+        sections.append(
+            Section(kind.capitalize(), [*results.blocks, Details("Training", [figure])])
+        )
     sections.append(Section("Data", [KeyValues(_data(out, world))]))
-    how: dict[str, object] = {"settings": json.loads((out / "world.json").read_text()), "seconds": dict(summary.stages)}
+    how: dict[str, object] = {
+        "settings": json.loads((out / "world.json").read_text()),
+        "seconds": dict(summary.stages),
+    }
     how["parity_max_abs_diff"] = summary.parity_max_abs_diff
     sections.append(Section("How it was made", [KeyValues(how)]))
-    write_report(out / "report.html", "Quickstart", sections, subtitle="Where does each reward model stop being gold?")
+    write_report(
+        out / "report.html",
+        "Quickstart",
+        sections,
+        subtitle="Where does each reward model stop being gold?",
+    )
 
 
 def _measured(out: Path, kind: Kind) -> Report:
-    """A model's scores of the test pool against the truth: ranking, calibration, histograms, and length as a ruler."""
+    """A model's scores of the test pool against the truth: ranking, calibration, histograms, and
+    length as a ruler."""
     scores, _ = read_scores(out / "scores" / f"{kind}.json")
     return evaluate(
-        read_pools(out / "data" / "test_pool.jsonl"), scores, probabilities=kind != "preference", resamples=1000
+        read_pools(out / "data" / "test_pool.jsonl"),
+        scores,
+        probabilities=kind != "preference",
+        resamples=1000,
     )
 
 

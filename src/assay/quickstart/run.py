@@ -26,14 +26,19 @@ CHUNK = 64
 
 
 def run(out: Path, *, seed: int = 0, world: World | None = None, progress: bool = True) -> Summary:
-    """Run the whole job in a folder, or go on with it; of a finished one only the summary is made again.
+    """Run the whole job in a folder, or go on with it; of a finished one only the summary is made
+    again.
 
-    world: by default `Arithmetic(seed=seed)`. Raises `ConfigError` where the folder holds a run with other settings.
+    world: by default `Arithmetic(seed=seed)`. Raises `ConfigError` where the folder holds a run
+    with other settings.
     """
     world = world or Arithmetic(seed=seed)
     train, test = world.prompts()
     if shared := {p.text for p in train} & {p.text for p in test}:
-        raise DataError(f"{len(shared)} problems are both in training and in test; draw them without replacement")
+        raise DataError(
+            f"{len(shared)} problems are both in training and in test; draw them without"
+            " replacement"
+        )
     ledger = _Ledger(out)
     ledger.open(world)
     policy, data = out / "policy", out / "data"
@@ -41,9 +46,14 @@ def run(out: Path, *, seed: int = 0, world: World | None = None, progress: bool 
     scored = [out / "scores" / f"{kind}.json" for kind in world.kinds]
     with threads(world.threads):
         ledger.stage("policy", [policy], lambda: _policy(world, policy, progress))
-        for name, prompts, n in (("train_pool", train, world.samples), ("test_pool", test, world.pool)):
+        for name, prompts, n in (
+            ("train_pool", train, world.samples),
+            ("test_pool", test, world.pool),
+        ):
             target = data / f"{name}.jsonl"
-            ledger.stage(name, [target], partial(_sample, world, policy, prompts, n, target, progress))
+            ledger.stage(
+                name, [target], partial(_sample, world, policy, prompts, n, target, progress)
+            )
         ledger.stage("data", learned, lambda: records.write(world, data))
         ledger.stage("models", scored, lambda: train_and_score(world, out, progress))
         summary = summarise(world, out, ledger.seconds)
@@ -65,7 +75,9 @@ class _Ledger:
         # How many processes share the work changes nothing that a stage leaves.
         settings.pop("workers", None)
         if path.is_file() and json.loads(path.read_text()) != settings:
-            raise ConfigError(f"{self.out} holds a run with other settings; delete it, or give another folder")
+            raise ConfigError(
+                f"{self.out} holds a run with other settings; delete it, or give another folder"
+            )
         config.write_atomic(path, json.dumps(settings, indent=2) + "\n")
         if (self.out / "stages.json").is_file():
             self.seconds = json.loads((self.out / "stages.json").read_text())
@@ -88,15 +100,21 @@ def _policy(world: World, folder: Path, progress: bool) -> None:
         world.make_policy(folder, show)
 
 
-def _sample(world: World, policy: Path, prompts: Sequence[Prompt], n: int, path: Path, progress: bool) -> None:
+def _sample(
+    world: World, policy: Path, prompts: Sequence[Prompt], n: int, path: Path, progress: bool
+) -> None:
     """Responses to each prompt, with 1 for a right answer and 0 for a wrong one."""
     generator = world.policy(policy)
-    sampling = Sampling(n=n, max_tokens=world.max_tokens, temperature=world.temperature, seed=world.seed)
+    sampling = Sampling(
+        n=n, max_tokens=world.max_tokens, temperature=world.temperature, seed=world.seed
+    )
     pools = []
     with progress_bar(path.stem, len(prompts), on=progress) as show:
         for start in range(0, len(prompts), CHUNK):
             chunk = prompts[start : start + CHUNK]
-            for prompt, responses in zip(chunk, generator.generate([Prefix(p) for p in chunk], sampling), strict=True):
+            for prompt, responses in zip(
+                chunk, generator.generate([Prefix(p) for p in chunk], sampling), strict=True
+            ):
                 pools.append(records.graded(prompt, responses, world.verifier))
             show(start + len(chunk), f"{n} responses each")
     io.write(pools, path)

@@ -30,10 +30,11 @@ __all__ = ["Smol"]
 
 @dataclass(frozen=True, kw_only=True)
 class Smol:
-    """SmolLM2-135M-Instruct answers "What is 3 + 4?"; the same model is the backbone of the reward models.
+    """SmolLM2-135M-Instruct answers "What is 3 + 4?"; the same model is the backbone of the reward
+    models.
 
-    A sum or product and its mirror image (3 + 4, 4 + 3) are on the same side of the split. Nobody knows the truth of
-    the model's steps, so there is no process model.
+    A sum or product and its mirror image (3 + 4, 4 + 3) are on the same side of the split. Nobody
+    knows the truth of the model's steps, so there is no process model.
     """
 
     seed: int = 0
@@ -58,10 +59,14 @@ class Smol:
 
     def prompts(self) -> tuple[Sequence[Prompt], Sequence[Prompt]]:
         """Training and test problems."""
-        twins = [(op, a, b) for op in "+*" for a, b in combinations_with_replacement(range(1, 10), 2)]
+        twins = [
+            (op, a, b) for op in "+*" for a, b in combinations_with_replacement(range(1, 10), 2)
+        ]
         random.Random(self.seed).shuffle(twins)
         cut = round(self.test_share * len(twins))
-        train, test = ([p for twin in part for p in _prompts(*twin)] for part in (twins[cut:], twins[:cut]))
+        train, test = (
+            [p for twin in part for p in _prompts(*twin)] for part in (twins[cut:], twins[:cut])
+        )
         return train, test
 
     def make_policy(self, folder: Path, show: Show) -> None:
@@ -75,13 +80,20 @@ class Smol:
         from transformers import AutoModelForCausalLM
 
         source = smol_folder()
-        model, tokenizer = load_network(AutoModelForCausalLM, source, dtype=torch.bfloat16), load_tokenizer(source)
+        model, tokenizer = (
+            load_network(AutoModelForCausalLM, source, dtype=torch.bfloat16),
+            load_tokenizer(source),
+        )
         (colon,) = tokenizer(":", add_special_tokens=False)["input_ids"]
-        return HuggingFace(model, tokenizer, layout=_layout(), grammar=_SaySomething(colon, tokenizer.eos_token_id))
+        return HuggingFace(
+            model, tokenizer, layout=_layout(), grammar=_SaySomething(colon, tokenizer.eos_token_id)
+        )
 
     def label(self, prompt: Prompt, response: Response) -> StepLabels:
         """Unknown. Raises `ConfigError`."""
-        raise ConfigError("nobody knows the truth of this policy's steps; train preference and outcome models")
+        raise ConfigError(
+            "nobody knows the truth of this policy's steps; train preference and outcome models"
+        )
 
     def reward_model(self, kind: Kind) -> RewardModel:
         """A fresh head on the language model."""
@@ -102,7 +114,8 @@ class Smol:
 
 @dataclass(frozen=True)
 class _SaySomething:
-    """No end right after a colon, as the prompt's: one answer in eight would be empty, and nothing reads those."""
+    """No end right after a colon, as the prompt's: one answer in eight would be empty, and nothing
+    reads those."""
 
     colon: int
     eos: int
@@ -119,7 +132,8 @@ def _prompts(op: str, a: int, b: int) -> list[Prompt]:
     answer = str(a + b if op == "+" else a * b)
     orders = dict.fromkeys([(a, b), (b, a)])
     return [
-        Prompt.of(f"Question: What is {x} {op} {y}?\nAnswer:", reference=answer, id=f"{x}{op}{y}") for x, y in orders
+        Prompt.of(f"Question: What is {x} {op} {y}?\nAnswer:", reference=answer, id=f"{x}{op}{y}")
+        for x, y in orders
     ]
 
 

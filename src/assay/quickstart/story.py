@@ -1,4 +1,5 @@
-"""The run's numbers in two sentences. What they say is decided by the intervals, not by what we hoped for."""
+"""The run's numbers in two sentences. What they say is decided by the intervals, not by what we
+hoped for."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,15 +16,26 @@ NAMES: Mapping[str, str] = {
 
 
 def story(summary: Summary) -> str:
-    """Where each curve peaks and where it ends, against no selection; and which, if any, beats a majority vote."""
-    parts = [f"the {NAMES[kind]} {_course(curve, summary.mean_at_1)}" for kind, curve in summary.best_of_n.items()]
-    first = f"Without selection {_shown(summary.mean_at_1)} of the answers are right; {'; '.join(parts)}."
-    best = {kind: max(curve, key=lambda p: p.estimate.value) for kind, curve in summary.best_of_n.items()}
+    """Where each curve peaks and where it ends, against no selection; and which, if any, beats a
+    majority vote."""
+    parts = [
+        f"the {NAMES[kind]} {_course(curve, summary.mean_at_1)}"
+        for kind, curve in summary.best_of_n.items()
+    ]
+    first = (
+        f"Without selection {_shown(summary.mean_at_1)} of the answers are right;"
+        f" {'; '.join(parts)}."
+    )
+    best = {
+        kind: max(curve, key=lambda p: p.estimate.value)
+        for kind, curve in summary.best_of_n.items()
+    }
     kind, peak = max(best.items(), key=lambda item: item[1].estimate.value)
     against = _against(peak.estimate, summary.majority, "a majority vote")
     return (
-        f"{first} The best choice, the {NAMES[kind]}'s at n={peak.n} ({_shown(peak.estimate)}), is {against} of the "
-        f"whole pool ({_shown(summary.majority)}); the oracle gets {_shown(summary.oracle)}."
+        f"{first} The best choice, the {NAMES[kind]}'s at n={peak.n} ({_shown(peak.estimate)}), is"
+        f" {against} of the whole pool ({_shown(summary.majority)}); the oracle gets"
+        f" {_shown(summary.oracle)}."
     )
 
 

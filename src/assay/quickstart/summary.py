@@ -13,7 +13,14 @@ from assay.evaluation.pools import value_of
 from assay.quickstart.models import read_scores
 from assay.quickstart.records import read_pools
 from assay.quickstart.world import World
-from assay.stats import CurvePoint, Estimate, best_of_n_curve, majority_curve, oracle_curve, proportion
+from assay.stats import (
+    CurvePoint,
+    Estimate,
+    best_of_n_curve,
+    majority_curve,
+    oracle_curve,
+    proportion,
+)
 from assay.types import Ranking, Score, Unscored
 
 __all__ = ["Summary", "summarise"]
@@ -34,9 +41,11 @@ class Summary:
     majority_of_n: Sequence[CurvePoint]
     oracle_of_n: Sequence[CurvePoint]
     steps: Mapping[str, Estimate]
-    """Where the truth of steps is known: the share of right ones, and how often the process model is right at 1/2."""
+    """Where the truth of steps is known: the share of right ones, and how often the process model
+    is right at 1/2."""
     parity_max_abs_diff: float
-    """Largest difference between scores of a model and of its saved copy, over all models and ways of batching."""
+    """Largest difference between scores of a model and of its saved copy, over all models and ways
+    of batching."""
     stages: Mapping[str, float]
     """Seconds of each stage, when it was done."""
 
@@ -69,7 +78,9 @@ def summarise(world: World, out: Path, stages: Mapping[str, float]) -> Summary:
     gold = np.array([pool.grades for pool in pools])
     verifier = world.verifier
     given = [[verifier.extract(response.text) for response in pool.responses] for pool in pools]
-    answers = [[None if answer is None else verifier.canonical(answer) for answer in row] for row in given]
+    answers = [
+        [None if answer is None else verifier.canonical(answer) for answer in row] for row in given
+    ]
     ns = [2**i for i in range(world.pool.bit_length()) if 2**i <= world.pool]
     at_end = [1, world.pool]
     mean, oracle = (point.estimate for point in oracle_curve(gold, at_end))
@@ -89,9 +100,11 @@ def summarise(world: World, out: Path, stages: Mapping[str, float]) -> Summary:
     )
 
 
-def _steps(world: World, pools: Sequence[Ranking], scores: Sequence[Sequence[Score | Unscored]]) -> dict[str, Estimate]:
-    """Are the policy's steps right, and does the process model know which? A model that says "right" always is the
-    ruler of the second."""
+def _steps(
+    world: World, pools: Sequence[Ranking], scores: Sequence[Sequence[Score | Unscored]]
+) -> dict[str, Estimate]:
+    """Are the policy's steps right, and does the process model know which? A model that says
+    "right" always is the ruler of the second."""
     right: list[float | None] = []
     agrees: list[bool] = []
     problem: list[str] = []
@@ -103,11 +116,15 @@ def _steps(world: World, pools: Sequence[Ranking], scores: Sequence[Sequence[Sco
                 continue
             labels = world.label(pool.prompt, response).labels
             right += labels
-            agrees += [(p > 0.5) == (label == 1) for p, label in zip(score.steps, labels, strict=True)]
+            agrees += [
+                (p > 0.5) == (label == 1) for p, label in zip(score.steps, labels, strict=True)
+            ]
             problem += [pool.prompt.id] * len(labels)
     return {
         "right": proportion(np.array(right, dtype=float), clusters=problem, unscored=unscored),
-        "process_model_agrees": proportion(np.array(agrees, dtype=float), clusters=problem, unscored=unscored),
+        "process_model_agrees": proportion(
+            np.array(agrees, dtype=float), clusters=problem, unscored=unscored
+        ),
     }
 
 

@@ -1,4 +1,5 @@
-"""What the quickstart's stages need of a world: a policy, problems, the truth, and a backbone for reward models."""
+"""What the quickstart's stages need of a world: a policy, problems, the truth, and a backbone for
+reward models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ class World(Protocol):
 
     @property
     def kinds(self) -> Sequence[Kind]:
-        """Reward models to train; a process model needs a world that knows the truth of each step."""
+        """Reward models to train; a process model needs a world that knows the truth of each
+        step."""
         ...
 
     @property
@@ -153,7 +155,10 @@ class Arithmetic:
         """The trained policy; its grammar makes every step parse."""
         from transformers import AutoModelForCausalLM
 
-        model, tokenizer = load_network(AutoModelForCausalLM, folder, dtype=torch.float32), load_tokenizer(folder)
+        model, tokenizer = (
+            load_network(AutoModelForCausalLM, folder, dtype=torch.float32),
+            load_tokenizer(folder),
+        )
         return HuggingFace(model, tokenizer, layout=_layout(), split=split_steps, grammar=Grammar())
 
     def label(self, prompt: Prompt, response: Response) -> StepLabels:
@@ -166,9 +171,12 @@ class Arithmetic:
 
         torch.manual_seed(self.seed + 1)
         network = LlamaForSequenceClassification(policy.llama_config())
-        # A process model reads a step the same whether or not it is the last: nothing closes the response.
+        # A process model reads a step the same whether or not it is the last: nothing closes the
+        # response.
         layout = _layout(close=kind != "process")
-        return wrap(network, make_tokenizer(), layout=layout, readout=READOUTS[kind], seed=self.seed + 1)
+        return wrap(
+            network, make_tokenizer(), layout=layout, readout=READOUTS[kind], seed=self.seed + 1
+        )
 
     def settings(self, kind: Kind, records: int) -> Settings:
         """`steps` batches of `batch_size` responses."""

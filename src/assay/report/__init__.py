@@ -1,10 +1,11 @@
-"""Reports: one self-contained HTML page a run, with its numbers, intervals and plots. Needs the `report` extra.
+"""Reports: one self-contained HTML page a run, with its numbers, intervals and plots. Needs the
+`report` extra.
 
-`plots` draws, `html` lays out a page from sections, `sections` writes the sections of a training run and of a pool,
-`searches` those of searches and their trees, `comparison` those of strategies side by side, `reinforcement` those of
-policies trained against a reward, whose pictures `policy` draws, `overoptimization` those of proxies held against gold,
-whose pictures `sweep` draws.
-Only `write_report` touches a disk; everything else is a pure function.
+`plots` draws, `html` lays out a page from sections, `sections` writes the sections of a training
+run and of a pool, `searches` those of searches and their trees, `comparison` those of strategies
+side by side, `reinforcement` those of policies trained against a reward, whose pictures `policy`
+draws, `overoptimization` those of proxies held against gold, whose pictures `sweep` draws. Only
+`write_report` touches a disk; everything else is a pure function.
 """
 
 from assay.report.comparison import CostPoint, compare_report, cost_curves

@@ -1,7 +1,8 @@
 """Strategies side by side: accuracy against what it cost.
 
-At equal n, strategies do not cost the same. They are compared at equal budgets of generation (as in arXiv:2408.03314),
-here in generated tokens; where a generator does not count those, samples are the next best, and the page says so.
+At equal n, strategies do not cost the same. They are compared at equal budgets of generation (as in
+arXiv:2408.03314), here in generated tokens; where a generator does not count those, samples are the
+next best, and the page says so.
 """
 
 import math
@@ -42,16 +43,23 @@ class CostPoint:
 
 
 def cost_curves(
-    curves: Mapping[str, Sequence[CostPoint]], rulers: Rulers | None = None, *, ylabel: str = "accuracy"
+    curves: Mapping[str, Sequence[CostPoint]],
+    rulers: Rulers | None = None,
+    *,
+    ylabel: str = "accuracy",
 ) -> str:
-    """Curves over the tokens generated for a prompt, on a log axis, with 95 % bands, beside rulers as broken lines.
+    """Curves over the tokens generated for a prompt, on a log axis, with 95 % bands, beside rulers
+    as broken lines.
 
-    A ruler is one estimate (a level line) or a curve. Points without a value are left out. Where a point's tokens are
-    not known, all are drawn over samples. Raises `DataError` when there is nothing to draw.
+    A ruler is one estimate (a level line) or a curve. Points without a value are left out. Where a
+    point's tokens are not known, all are drawn over samples. Raises `DataError` when there is
+    nothing to draw.
     """
     rulers = rulers or {}
     if both := sorted(curves.keys() & rulers.keys()):
-        raise DataError(f"{', '.join(both)}: a curve and a ruler of one name cannot be told apart; rename one")
+        raise DataError(
+            f"{', '.join(both)}: a curve and a ruler of one name cannot be told apart; rename one"
+        )
     counted = _counts_tokens(curves, rulers)
     shown = {name: points for name, curve in curves.items() if (points := _points(curve, counted))}
     if not shown:
@@ -61,7 +69,13 @@ def cost_curves(
     beside = {
         name: points
         for name, ruler in rulers.items()
-        if (points := there([(x, ruler) for x in ends]) if isinstance(ruler, Estimate) else _points(ruler, counted))
+        if (
+            points := (
+                there([(x, ruler) for x in ends])
+                if isinstance(ruler, Estimate)
+                else _points(ruler, counted)
+            )
+        )
     }
     colours = cycle(PALETTE, len(shown))
 
@@ -70,14 +84,18 @@ def cost_curves(
         ax.set_xscale("log")
         for points, dash in zip(beside.values(), cycle(DASHES, len(beside)), strict=True):
             band(ax, points, RULER, linewidth=1.3, linestyle=dash)
-        for points, colour, marker in zip(shown.values(), colours, cycle(MARKERS, len(shown)), strict=True):
+        for points, colour, marker in zip(
+            shown.values(), colours, cycle(MARKERS, len(shown)), strict=True
+        ):
             band(ax, points, colour, marker=marker, markersize=4)
         what = "tokens generated" if counted else "samples"
         ax.set(xlabel=f"{what} for a prompt, on average", ylabel=ylabel)
         _cost_axis(ax, *ends)
         end_labels(ax, shown | beside, [*colours, *[RULER] * len(beside)])
 
-    return draw(5.3, 3.5, f"{ylabel} against cost: {', '.join(shown)}; rulers: {', '.join(rulers)}", paint)
+    return draw(
+        5.3, 3.5, f"{ylabel} against cost: {', '.join(shown)}; rulers: {', '.join(rulers)}", paint
+    )
 
 
 def compare_report(
@@ -89,9 +107,11 @@ def compare_report(
     gold: str = "accuracy",
     notes: Sequence[str] = (),
 ) -> list[Section]:
-    """The sections of a comparison: the curves, what strategies get for equally many generated tokens, every point.
+    """The sections of a comparison: the curves, what strategies get for equally many generated
+    tokens, every point.
 
-    equal: each strategy's accuracy at each budget of generated tokens. gold: what the estimates are of.
+    equal: each strategy's accuracy at each budget of generated tokens. gold: what the estimates are
+    of.
     """
     rulers = rulers or {}
     blocks: list[Block] = []
@@ -106,8 +126,9 @@ def compare_report(
     if not counted:
         blocks.append(
             Paragraph(
-                "Generated tokens were not counted for every point, so the curves are drawn over samples: one "
-                "strategy's sample may be a whole response, and another's a step of one."
+                "Generated tokens were not counted for every point, so the curves are drawn over"
+                " samples: one strategy's sample may be a whole response, and another's a step of"
+                " one."
             )
         )
     if notes:
@@ -123,38 +144,76 @@ def compare_report(
 
 
 def _equal(equal: Mapping[str, Mapping[int, Estimate]], gold: str) -> list[Block]:
-    """A row a strategy, a column a budget; and for each budget, which is highest and which are not told from it."""
+    """A row a strategy, a column a budget; and for each budget, which is highest and which are not
+    told from it."""
     budgets = sorted({budget for row in equal.values() for budget in row})
-    body = [[name, *(_two_lines(row.get(budget)) for budget in budgets)] for name, row in equal.items()]
+    body = [
+        [name, *(_two_lines(row.get(budget)) for budget in budgets)] for name, row in equal.items()
+    ]
     prompts = _prompts(estimate for row in equal.values() for estimate in row.values())
     caption = f"{gold} with its 95 % interval, by tokens generated for a prompt; {prompts}"
     said = []
     for budget in budgets:
-        row_ = {n: row[budget] for n, row in equal.items() if budget in row and math.isfinite(row[budget].value)}
+        row_ = {
+            n: row[budget]
+            for n, row in equal.items()
+            if budget in row and math.isfinite(row[budget].value)
+        }
         if len(row_) > 1:
             said.append(f"At {budget:,} tokens, {_highest(row_)}.")
-    found: list[Block] = [Table(["strategy", *(f"{budget:,}" for budget in budgets)], body, caption)]
+    found: list[Block] = [
+        Table(["strategy", *(f"{budget:,}" for budget in budgets)], body, caption)
+    ]
     return [Bullets(said), *found] if said else found
 
 
 def _highest(row: Mapping[str, Estimate]) -> str:
-    """The highest, and those whose intervals touch its own: stricter than a paired test, and no test of a pick."""
+    """The highest, and those whose intervals touch its own: stricter than a paired test, and no
+    test of a pick."""
     top = max(row, key=lambda name: row[name].value)
-    near = [name for name, estimate in row.items() if name != top and not estimate.high < row[top].low]
+    near = [
+        name for name, estimate in row.items() if name != top and not estimate.high < row[top].low
+    ]
     apart = f"not told apart from {', '.join(near)}" if near else "its interval above all others"
     return f"{top} is highest with {_line(row[top])}, {apart}"
 
 
 def _every_point(curves: Mapping[str, Sequence[CostPoint]], rulers: Rulers, gold: str) -> Table:
-    head = ("strategy", "n", "samples", "generated\ntokens", "scored\ntokens", gold, "95 % interval", "unscored")
-    lines = dict(curves) | {name: ruler for name, ruler in rulers.items() if not isinstance(ruler, Estimate)}
+    head = (
+        "strategy",
+        "n",
+        "samples",
+        "generated\ntokens",
+        "scored\ntokens",
+        gold,
+        "95 % interval",
+        "unscored",
+    )
+    lines = dict(curves) | {
+        name: ruler for name, ruler in rulers.items() if not isinstance(ruler, Estimate)
+    }
     rows = []
     for name, line in lines.items():
         for p in line:
             value, _, interval = _line(p.estimate).partition(" ")
-            rows.append((name, p.n, p.written, p.tokens, p.scored_tokens, value, interval, p.estimate.unscored))
+            rows.append(
+                (
+                    name,
+                    p.n,
+                    p.written,
+                    p.tokens,
+                    p.scored_tokens,
+                    value,
+                    interval,
+                    p.estimate.unscored,
+                )
+            )
     prompts = _prompts(p.estimate for line in lines.values() for p in line)
-    return Table(head, rows, f"Costs are means over prompts, and – stands where they were not counted; {prompts}")
+    return Table(
+        head,
+        rows,
+        f"Costs are means over prompts, and – stands where they were not counted; {prompts}",
+    )
 
 
 def _prompts(estimates: Iterable[Estimate]) -> str:
@@ -176,7 +235,10 @@ def _two_lines(estimate: Estimate | None) -> str:
 
 
 def _counts_tokens(curves: Mapping[str, Sequence[CostPoint]], rulers: Rulers) -> bool:
-    lines = [*curves.values(), *(ruler for ruler in rulers.values() if not isinstance(ruler, Estimate))]
+    lines = [
+        *curves.values(),
+        *(ruler for ruler in rulers.values() if not isinstance(ruler, Estimate)),
+    ]
     return all(p.tokens is not None for line in lines for p in line)
 
 
@@ -186,8 +248,8 @@ def _points(curve: Sequence[CostPoint], counted: bool) -> list[Point]:
 
 
 def _cost_axis(ax: Any, low: float, high: float) -> None:
-    """Ticks at 1, 2 and 5 of each power of ten; at the powers alone where those are many, at the ends where there is
-    hardly one."""
+    """Ticks at 1, 2 and 5 of each power of ten; at the powers alone where those are many, at the
+    ends where there is hardly one."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     ticks = [m * 10.0**k for k in range(first, last + 1) for m in (1, 2, 5)]
     ax.set_xlim(low / 1.1, max(high * 1.1, low * 1.5))

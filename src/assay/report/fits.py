@@ -17,8 +17,11 @@ FORM: Final = {"best_of_n": "d (alpha − beta d)", "rl": "d (alpha − beta ln 
 WHOSE: Final = {"best_of_n": "best-of-n", "rl": "RL"}
 
 
-def fits_section(curves: "Mapping[str, Fits | None]", *, start: str, first: "Form" = "best_of_n") -> Section:
-    """Both forms of every curve, and which fits better. start: what gold is counted from. first: which comes first."""
+def fits_section(
+    curves: "Mapping[str, Fits | None]", *, start: str, first: "Form" = "best_of_n"
+) -> Section:
+    """Both forms of every curve, and which fits better. start: what gold is counted from. first:
+    which comes first."""
     head = ["curve, form", "alpha", "beta", "R²", "peak at\nKL", "gold at\nthe peak", "AICc"]
     body, sure = [], []
     for name, fits in curves.items():
@@ -26,24 +29,36 @@ def fits_section(curves: "Mapping[str, Fits | None]", *, start: str, first: "For
             continue
         both = (fits.best_of_n, fits.rl) if first == "best_of_n" else (fits.rl, fits.best_of_n)
         for fit in both:
-            row: list[Any] = [f"{name}, {WHOSE[fit.form]}", cell(fit.alpha), cell(fit.beta), _number(fit.r2.value, 3)]
+            row: list[Any] = [
+                f"{name}, {WHOSE[fit.form]}",
+                cell(fit.alpha),
+                cell(fit.beta),
+                _number(fit.r2.value, 3),
+            ]
             if fit.peak is None:
                 row += ["none", "–"]
             else:
                 where = "" if fit.peak.in_range else "\nnot in the data"
                 row += [f"{cell(fit.peak.kl)}{where}", cell(fit.peak.value)]
             body.append([*row, _number(fit.aicc, 1)])
-        better = {"best_of_n": "the form of best-of-n", "rl": "the form of RL", None: "neither form, surely,"}
+        better = {
+            "best_of_n": "the form of best-of-n",
+            "rl": "the form of RL",
+            None: "neither form, surely,",
+        }
         if math.isnan(fits.delta_aicc):
             sure.append(f"{name}: too few points to tell which form fits better.")
             continue
-        sure.append(f"{name}: {better[fits.preferred]} fits better (AICc differs by {number(abs(fits.delta_aicc))}).")
+        sure.append(
+            f"{name}: {better[fits.preferred]} fits better (AICc differs by"
+            f" {number(abs(fits.delta_aicc))})."
+        )
     if not body:
         return Section("Fits", [Paragraph("No curve has enough points to fit.")])
     caption = (
-        f"Gold above {start}: {FORM['best_of_n']} (best-of-n) and {FORM['rl']} (RL), d the root of KL; 95 % intervals. "
-        "Neither is guaranteed to hold. A peak that is not in the data is an extrapolation. Only differences of AICc "
-        "within a curve mean anything"
+        f"Gold above {start}: {FORM['best_of_n']} (best-of-n) and {FORM['rl']} (RL), d the root of"
+        " KL; 95 % intervals. Neither is guaranteed to hold. A peak that is not in the data is an"
+        " extrapolation. Only differences of AICc within a curve mean anything"
     )
     return Section("Fits", [Table(head, body, caption), Bullets(sure)])
 

@@ -1,7 +1,9 @@
-"""A page from sections, and sections from blocks: one HTML file that needs nothing else, now or in ten years.
+"""A page from sections, and sections from blocks: one HTML file that needs nothing else, now or in
+ten years.
 
-No script, no font, no picture from outside; its own content policy forbids them. Every text is escaped by the one
-template, so a model's words are shown and never interpreted; only `Figure.svg` is inserted as it is.
+No script, no font, no picture from outside; its own content policy forbids them. Every text is
+escaped by the one template, so a model's words are shown and never interpreted; only `Figure.svg`
+is inserted as it is.
 """
 
 import functools
@@ -129,7 +131,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot and what to see in it. The SVG is inserted as it is: take it from `assay.report.plots`."""
+    """A plot and what to see in it. The SVG is inserted as it is: take it from
+    `assay.report.plots`."""
 
     kind: ClassVar = "figure"
     svg: str
@@ -203,8 +206,9 @@ class Fold:
 
 @dataclass(frozen=True)
 class Tree:
-    """A question and the tree of all that was written for it, as games of chess are: one line from top to bottom, and
-    after a step, folded, the lines that leave there. So depth costs no width, and a tree nests only where it branches.
+    """A question and the tree of all that was written for it, as games of chess are: one line from
+    top to bottom, and after a step, folded, the lines that leave there. So depth costs no width,
+    and a tree nests only where it branches.
     """
 
     kind: ClassVar = "tree"
@@ -215,7 +219,18 @@ class Tree:
 
 
 Block: TypeAlias = (
-    Paragraph | Bullets | Text | KeyValues | Estimates | Headline | Table | Figure | Figures | Details | Solution | Tree
+    Paragraph
+    | Bullets
+    | Text
+    | KeyValues
+    | Estimates
+    | Headline
+    | Table
+    | Figure
+    | Figures
+    | Details
+    | Solution
+    | Tree
 )
 
 
@@ -229,18 +244,22 @@ class Section:
 
 def page(title: str, sections: Sequence[Section], *, subtitle: str = "", footer: str = "") -> str:
     """A whole HTML document. Raises `MissingExtra` without jinja2."""
-    anchored = [(f"{i}-{_slug(section.title)}", section) for i, section in enumerate(sections, start=1)]
+    anchored = [
+        (f"{i}-{_slug(section.title)}", section) for i, section in enumerate(sections, start=1)
+    ]
     return _template().render(title=title, subtitle=subtitle, sections=anchored, footer=footer)
 
 
-def write_report(path: Path, title: str, sections: Sequence[Section], *, subtitle: str = "", footer: str = "") -> None:
+def write_report(
+    path: Path, title: str, sections: Sequence[Section], *, subtitle: str = "", footer: str = ""
+) -> None:
     """Write the page, whole or not at all."""
     write_atomic(path, page(title, sections, subtitle=subtitle, footer=footer))
 
 
 def shown(value: Any) -> str:
-    """A value as people read it: four significant digits, all those before the point, thousands set apart, an estimate
-    with its interval."""
+    """A value as people read it: four significant digits, all those before the point, thousands set
+    apart, an estimate with its interval."""
     if isinstance(value, Estimate):
         return summarise(value)
     if value is None:
@@ -267,7 +286,11 @@ def _cells(estimate: Estimate, digits: int) -> tuple[str, str, str, str]:
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for key, value in values.items():
-        found += _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+        found += (
+            _flat(value, f"{prefix}{key}.")
+            if isinstance(value, Mapping)
+            else [(f"{prefix}{key}", value)]
+        )
     return found
 
 
@@ -281,5 +304,9 @@ def _template() -> "Template":
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
         raise MissingExtra("writing a report", "report") from error
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(resources.files("assay.report").joinpath("page.html").read_text("utf-8"))
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(
+        resources.files("assay.report").joinpath("page.html").read_text("utf-8")
+    )

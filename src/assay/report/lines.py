@@ -1,6 +1,8 @@
-"""Lines with 95 % bands over a log axis, each named at its end: what plots of strategies are drawn with.
+"""Lines with 95 % bands over a log axis, each named at its end: what plots of strategies are drawn
+with.
 
-Names stand at the lines' ends, not in a legend: a reader need not match colours, and no two names overlap.
+Names stand at the lines' ends, not in a legend: a reader need not match colours, and no two names
+overlap.
 """
 
 import math
@@ -13,7 +15,13 @@ from assay.stats import Estimate
 __all__ = ["DASHES", "MARKERS", "RULER", "Point", "band", "cycle", "end_labels", "short", "there"]
 
 MARKERS: Final = ("o", "s", "^", "D", "v", "P")
-DASHES: Final = ((0, (1, 1.6)), (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (2, 3)), (0, (8, 2, 1, 2, 1, 2)))
+DASHES: Final = (
+    (0, (1, 1.6)),
+    (0, (5, 2)),
+    (0, (6, 2, 1, 2)),
+    (0, (2, 3)),
+    (0, (8, 2, 1, 2, 1, 2)),
+)
 RULER: Final = "#4b5563"
 
 
@@ -36,16 +44,22 @@ def there(points: Iterable[tuple[float, Estimate]]) -> list[Point]:
 
 def band(ax: Any, points: Sequence[Point], colour: str, **style: Any) -> None:
     """A line with its band of 95 % intervals."""
-    x, low, high = [p.x for p in points], [p.estimate.low for p in points], [p.estimate.high for p in points]
+    x, low, high = (
+        [p.x for p in points],
+        [p.estimate.low for p in points],
+        [p.estimate.high for p in points],
+    )
     ax.fill_between(x, low, high, color=colour, alpha=0.1 if colour == RULER else 0.16, linewidth=0)
     ax.plot(x, [p.y for p in points], color=colour, **style)
 
 
 def end_labels(ax: Any, lines: Mapping[str, Sequence[Point]], colours: Sequence[str]) -> None:
-    """Each line's name and last value to the right of the plot, pushed apart so that no two overlap."""
+    """Each line's name and last value to the right of the plot, pushed apart so that no two
+    overlap."""
     bottom, top = ax.get_ylim()
     ends = sorted(
-        (points[-1].y, points[-1].x, name, c) for (name, points), c in zip(lines.items(), colours, strict=True)
+        (points[-1].y, points[-1].x, name, c)
+        for (name, points), c in zip(lines.items(), colours, strict=True)
     )
     places = _spread([(value - bottom) / (top - bottom) for value, *_ in ends], 0.062)
     for (value, x, name, colour), place in zip(ends, places, strict=True):
@@ -79,7 +93,8 @@ def cycle(values: Sequence[Any], count: int) -> list[Any]:
 
 
 def _spread(places: Sequence[float], gap: float) -> list[float]:
-    """Ascending places moved so that neighbours are `gap` apart: half way between pushing up and pushing down."""
+    """Ascending places moved so that neighbours are `gap` apart: half way between pushing up and
+    pushing down."""
     up, down = list(places), list(places)
     for i in range(1, len(places)):
         up[i] = max(up[i], up[i - 1] + gap)

@@ -1,4 +1,5 @@
-"""Numbers as people read them in sentences and tables: few digits, no rounding noise, seldom powers of ten."""
+"""Numbers as people read them in sentences and tables: few digits, no rounding noise, seldom powers
+of ten."""
 
 import math
 from typing import Final
@@ -18,7 +19,8 @@ LARGE: Final = 1e9
 
 
 def number(value: float, *, sign: bool = False) -> str:
-    """A number with three significant digits, thousands set apart; 0 for rounding noise, 1.2e-5 where it must be."""
+    """A number with three significant digits, thousands set apart; 0 for rounding noise, 1.2e-5
+    where it must be."""
     if math.isnan(value):
         return "n/a"
     if math.isinf(value):
@@ -37,9 +39,11 @@ def number(value: float, *, sign: bool = False) -> str:
 
 
 def fixed(value: float, digits: int = 3, *, sign: bool = False, scale: float = 0.0) -> str:
-    """A number with so many decimals, as a column of a table has it; `number` where they would show nothing or all.
+    """A number with so many decimals, as a column of a table has it; `number` where they would show
+    nothing or all.
 
-    scale: size of what stands beside it, such as the other end of an interval, before which it may well be 0.
+    scale: size of what stands beside it, such as the other end of an interval, before which it may
+    well be 0.
     """
     if not math.isfinite(value) or abs(value) < NOISE:
         return f"{0:.{digits}f}" if abs(value) < NOISE else number(value, sign=sign)

@@ -1,6 +1,8 @@
-"""The plots of a report: pure functions from numbers to inline SVG, the same text for the same numbers.
+"""The plots of a report: pure functions from numbers to inline SVG, the same text for the same
+numbers.
 
-Every function raises `MissingExtra` without matplotlib and `DataError` when there is nothing to draw.
+Every function raises `MissingExtra` without matplotlib and `DataError` when there is nothing to
+draw.
 """
 
 import math
@@ -15,7 +17,14 @@ from assay.report.lines import DASHES, MARKERS, RULER, Point, band, cycle, end_l
 from assay.report.svg import MUTED, PALETTE, draw
 from assay.stats import Bin, CurvePoint, Estimate
 
-__all__ = ["Histogram", "best_of_n", "histogram", "reliability", "score_histogram", "training_curves"]
+__all__ = [
+    "Histogram",
+    "best_of_n",
+    "histogram",
+    "reliability",
+    "score_histogram",
+    "training_curves",
+]
 
 Array = NDArray[np.float64]
 
@@ -48,12 +57,16 @@ POINTS: Final = 300
 def training_curves(rows: Sequence[Mapping[str, Any]]) -> str:
     """Loss, accuracy, learning rate and speed over the steps, from the rows of a `metrics.jsonl`.
 
-    A row has `step` and any of loss, accuracy, eval_loss, eval_accuracy, learning_rate, tokens_per_second; other keys,
-    rows without a step and values that are None are left out. A panel that would be empty is not drawn.
+    A row has `step` and any of loss, accuracy, eval_loss, eval_accuracy, learning_rate,
+    tokens_per_second; other keys, rows without a step and values that are None are left out. A
+    panel that would be empty is not drawn.
     """
     panels = [
         ("loss", {"training": _series(rows, "loss"), "held out": _series(rows, "eval_loss")}),
-        ("accuracy", {"training": _series(rows, "accuracy"), "held out": _series(rows, "eval_accuracy")}),
+        (
+            "accuracy",
+            {"training": _series(rows, "accuracy"), "held out": _series(rows, "eval_accuracy")},
+        ),
         ("learning rate", {"": _series(rows, "learning_rate")}),
         ("tokens a second", {"": _series(rows, "tokens_per_second")}),
     ]
@@ -75,7 +88,8 @@ def training_curves(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def reliability(bins: Sequence[Bin]) -> str:
-    """Mean probability against observed frequency with 95 % intervals, and below it how many rows each bin holds."""
+    """Mean probability against observed frequency with 95 % intervals, and below it how many rows
+    each bin holds."""
     if not bins:
         raise DataError("no bins to draw; `assay.stats.reliability` makes them")
 
@@ -85,11 +99,27 @@ def reliability(bins: Sequence[Bin]) -> str:
     def paint(figure: Any) -> None:
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         x, y = [b.predicted for b in bins], [b.observed.value for b in bins]
-        errors = [[b.observed.value - b.observed.low for b in bins], [b.observed.high - b.observed.value for b in bins]]
+        errors = [
+            [b.observed.value - b.observed.low for b in bins],
+            [b.observed.high - b.observed.value for b in bins],
+        ]
         top.plot([start, 1], [start, 1], color=MUTED, linewidth=1.1, linestyle=DASHES[1])
-        top.errorbar(x, y, yerr=np.maximum(errors, 0), color=PALETTE[0], marker="o", markersize=4.5, elinewidth=1.3)
+        top.errorbar(
+            x,
+            y,
+            yerr=np.maximum(errors, 0),
+            color=PALETTE[0],
+            marker="o",
+            markersize=4.5,
+            elinewidth=1.3,
+        )
         low, pad = min(start, *(b.observed.low for b in bins)), 0.03 * (1 - start)
-        top.set(ylabel="observed", xlim=(start - pad, 1 + pad), ylim=(low - pad, 1 + pad), title="Calibration")
+        top.set(
+            ylabel="observed",
+            xlim=(start - pad, 1 + pad),
+            ylim=(low - pad, 1 + pad),
+            title="Calibration",
+        )
         corner = {"xycoords": "axes fraction", "color": MUTED, "fontsize": 8.5}
         top.annotate("less often than predicted", (0.98, 0.04), ha="right", **corner)
         top.annotate("more often than predicted", (0.02, 0.97), va="top", **corner)
@@ -108,22 +138,30 @@ def reliability(bins: Sequence[Bin]) -> str:
     return draw(3.8, 3.5, "Calibration: predicted probability against observed frequency", paint)
 
 
-def score_histogram(first: Sequence[float], second: Sequence[float], labels: tuple[str, str]) -> str:
-    """Two groups' scores on one axis, each as shares of its own group, such as ("chosen", "rejected").
+def score_histogram(
+    first: Sequence[float], second: Sequence[float], labels: tuple[str, str]
+) -> str:
+    """Two groups' scores on one axis, each as shares of its own group, such as ("chosen",
+    "rejected").
 
     Raises `DataError` for scores that are not finite: what is unscored is counted, not drawn.
     """
     groups = [np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)]
     both = np.concatenate(groups)
     if not np.isfinite(both).all():
-        raise DataError(f"{int((~np.isfinite(both)).sum())} scores are not finite; leave unscored responses out")
+        raise DataError(
+            f"{int((~np.isfinite(both)).sum())} scores are not finite; leave unscored responses out"
+        )
     edges = np.histogram_bin_edges(both, bins=int(np.clip(2 * len(both) ** (1 / 3), 8, 40)))
     counts = [np.histogram(group, edges)[0].tolist() for group in groups]
-    return histogram({name: Counts(edges.tolist(), c) for name, c in zip(labels, counts, strict=True)})
+    return histogram(
+        {name: Counts(edges.tolist(), c) for name, c in zip(labels, counts, strict=True)}
+    )
 
 
 def histogram(groups: Mapping[str, Histogram], *, xlabel: str = "score") -> str:
-    """Histograms on one axis, each as shares of its own group; a broken line stands at each group's median.
+    """Histograms on one axis, each as shares of its own group; a broken line stands at each group's
+    median.
 
     The median is read from the counts, as if values were spread evenly within a bin.
     """
@@ -134,12 +172,27 @@ def histogram(groups: Mapping[str, Histogram], *, xlabel: str = "score") -> str:
     def paint(figure: Any) -> None:
         ax = figure.subplots()
         for (name, group), colour in zip(filled.items(), cycle(PALETTE, len(filled)), strict=True):
-            shares, label = np.array(group.counts) / sum(group.counts), f"{short(name)}, n={sum(group.counts):,}"
-            ax.stairs(
-                shares, group.edges, fill=True, facecolor=colour + "50", edgecolor=colour, linewidth=1.3, label=label
+            shares, label = (
+                np.array(group.counts) / sum(group.counts),
+                f"{short(name)}, n={sum(group.counts):,}",
             )
-            ax.vlines(_median(group), 0, shares.max(), color=colour, linewidth=1.6, linestyle=DASHES[1])
-        ax.set(xlabel=f"{xlabel} (broken line: median)", ylabel="share of the group", title=xlabel.capitalize() + "s")
+            ax.stairs(
+                shares,
+                group.edges,
+                fill=True,
+                facecolor=colour + "50",
+                edgecolor=colour,
+                linewidth=1.3,
+                label=label,
+            )
+            ax.vlines(
+                _median(group), 0, shares.max(), color=colour, linewidth=1.6, linestyle=DASHES[1]
+            )
+        ax.set(
+            xlabel=f"{xlabel} (broken line: median)",
+            ylabel="share of the group",
+            title=xlabel.capitalize() + "s",
+        )
         ax.set_ylim(0, ax.get_ylim()[1] * 1.12)
         ax.legend(loc="upper left", ncols=2, borderaxespad=0.1, columnspacing=1.2, handlelength=1.4)
 
@@ -152,7 +205,8 @@ def best_of_n(
     *,
     ylabel: str = "gold reward of the choice",
 ) -> str:
-    """Curves over n on a log2 axis with 95 % bands and their peaks marked, beside rulers drawn as broken lines.
+    """Curves over n on a log2 axis with 95 % bands and their peaks marked, beside rulers drawn as
+    broken lines.
 
     A ruler is one estimate (a level line) or a curve. Points without a value are left out.
     """
@@ -160,14 +214,20 @@ def best_of_n(
     if not shown:
         raise DataError("no curve has a point with a value; give at least one")
     if both := sorted(curves.keys() & rulers.keys()):
-        raise DataError(f"{', '.join(both)}: a curve and a ruler of one name cannot be told apart; rename one")
+        raise DataError(
+            f"{', '.join(both)}: a curve and a ruler of one name cannot be told apart; rename one"
+        )
     every = sorted({int(p.x) for points in shown.values() for p in points})
     colours = cycle(PALETTE, len(shown))
 
     beside = {
         name: points
         for name, ruler in rulers.items()
-        if (points := there([(n, ruler) for n in every]) if isinstance(ruler, Estimate) else _points(ruler))
+        if (
+            points := there([(n, ruler) for n in every])
+            if isinstance(ruler, Estimate)
+            else _points(ruler)
+        )
     }
 
     def paint(figure: Any) -> None:
@@ -175,7 +235,9 @@ def best_of_n(
         ax.set_xscale("log", base=2)
         for points, dash in zip(beside.values(), cycle(DASHES, len(beside)), strict=True):
             band(ax, points, RULER, linewidth=1.3, linestyle=dash)
-        for points, colour, marker in zip(shown.values(), colours, cycle(MARKERS, len(shown)), strict=True):
+        for points, colour, marker in zip(
+            shown.values(), colours, cycle(MARKERS, len(shown)), strict=True
+        ):
             band(ax, points, colour, marker=marker, markersize=4)
         ax.set(xlabel="n, responses to choose from", ylabel=ylabel)
         _n_axis(ax, every)
@@ -188,13 +250,21 @@ def best_of_n(
 
 
 def _training_panel(ax: Any, name: str, lines: Mapping[str, tuple[Array, Array]]) -> None:
-    """One quantity over the steps: training as a smooth line over the raw one, held-out as points."""
+    """One quantity over the steps: training as a smooth line over the raw one, held-out as
+    points."""
     ax.set_title(name)
     for (label, (x, y)), colour in zip(lines.items(), PALETTE, strict=False):
         if not len(x):
             continue
         if label == "held out":
-            ax.plot(*_thinned(x, y, POINTS // 6), color=colour, marker="o", markersize=3.5, label=label, zorder=3)
+            ax.plot(
+                *_thinned(x, y, POINTS // 6),
+                color=colour,
+                marker="o",
+                markersize=3.5,
+                label=label,
+                zorder=3,
+            )
         elif name in ("loss", "accuracy") and len(x) > 20:
             ax.plot(*_thinned(x, y), color=colour, linewidth=0.8, alpha=0.3)
             ax.plot(*_thinned(x, _running_mean(y)), color=colour, label=label)
@@ -222,7 +292,11 @@ def _median(group: Histogram) -> float:
 
 def _series(rows: Sequence[Mapping[str, Any]], key: str) -> tuple[Array, Array]:
     """Steps and values where both are there and finite."""
-    pairs = [(row["step"], row[key]) for row in rows if row.get("step") is not None and row.get(key) is not None]
+    pairs = [
+        (row["step"], row[key])
+        for row in rows
+        if row.get("step") is not None and row.get(key) is not None
+    ]
     x, y = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     return x[np.isfinite(y)], y[np.isfinite(y)]
 
@@ -251,7 +325,9 @@ def _points(curve: Sequence[CurvePoint]) -> list[Point]:
 
 def _n_axis(ax: Any, ns: Sequence[int]) -> None:
     """Ticks at the n's themselves where there are few, else at powers of two."""
-    ticks = ns if len(ns) <= 8 else [2**k for k in range(int(math.log2(ns[-1])) + 1) if 2**k >= ns[0]]
+    ticks = (
+        ns if len(ns) <= 8 else [2**k for k in range(int(math.log2(ns[-1])) + 1) if 2**k >= ns[0]]
+    )
     ax.set_xticks(ticks, [str(n) for n in ticks])
     ax.set_xticks([], minor=True)
     ax.set_xlim(ns[0] / 1.08, max(ns[-1] * 1.08, ns[0] * 1.5))
@@ -261,7 +337,11 @@ def _n_axis(ax: Any, ns: Sequence[int]) -> None:
 
 
 def _mark_peak(
-    ax: Any, points: Sequence[Point], colour: str, others: Sequence[Sequence[Point]], ns: Sequence[int]
+    ax: Any,
+    points: Sequence[Point],
+    colour: str,
+    others: Sequence[Sequence[Point]],
+    ns: Sequence[int],
 ) -> None:
     """A ring around the highest point, with its value and n on the side that has more room.
 
@@ -273,7 +353,15 @@ def _mark_peak(
     above = min([v - y for v in rivals if v >= y] + [top - y])
     below = min([y - v for v in rivals if v < y] + [y - bottom])
     side = 1 if above >= below else -1
-    ax.plot([peak.x], [y], marker="o", markersize=10, markerfacecolor="none", markeredgecolor=colour, linewidth=0)
+    ax.plot(
+        [peak.x],
+        [y],
+        marker="o",
+        markersize=10,
+        markerfacecolor="none",
+        markeredgecolor=colour,
+        linewidth=0,
+    )
     if peak.x == ns[-1]:
         return
     ax.annotate(

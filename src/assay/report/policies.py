@@ -1,4 +1,5 @@
-"""How far policies may be trained against a proxy: what to do first, then the arms beside each other and the fits."""
+"""How far policies may be trained against a proxy: what to do first, then the arms beside each
+other and the fits."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,17 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["policies_report"]
 
 WHAT = (
-    "A policy is trained to please a proxy, and gold, which the proxy stands for, looks on. What is learned first is "
-    "what both like; what is learned later is more and more what only the proxy likes. KL, the distance from the "
-    "policy it began as, is the price of both: where gold turns while the proxy goes on rising, training should have "
-    "stopped."
+    "A policy is trained to please a proxy, and gold, which the proxy stands for, looks on. What is"
+    " learned first is what both like; what is learned later is more and more what only the proxy"
+    " likes. KL, the distance from the policy it began as, is the price of both: where gold turns"
+    " while the proxy goes on rising, training should have stopped."
 )
 
 
 def policies_report(
     arms: Sequence["Arm"], *, kls: Sequence[float] = (), run: Mapping[str, Any] | None = None
 ) -> list[Section]:
-    """The sections of several ways to train: what happened, what each buys, their curves, and the fits.
+    """The sections of several ways to train: what happened, what each buys, their curves, and the
+    fits.
 
     kls: nats at which gold is compared. Raises `DataError` without arms.
     """
@@ -64,7 +66,9 @@ def _bought(arms: Sequence["Arm"], kls: Sequence[float]) -> Section:
     """What each arm buys, at the end and at equal KL."""
     first = arms[0]
     head = ["arm", "gold,\nhighest", "gold,\nend", "lost", "KL,\nhighest", "KL,\nend"]
-    head += [f"rise at\nKL {kl:g}" for kl in kls] + ([f"end less\n{first.name}"] if len(arms) > 1 else [])
+    head += [f"rise at\nKL {kl:g}" for kl in kls] + (
+        [f"end less\n{first.name}"] if len(arms) > 1 else []
+    )
     body = []
     for one in arms:
         row = [one.name, *(_cell(e) for e in (one.peak, one.end, one.fall))]
@@ -75,11 +79,17 @@ def _bought(arms: Sequence["Arm"], kls: Sequence[float]) -> Section:
             row.append("–" if one is first else _cell(one.ends_less(first), sign=True))
         body.append(row)
     runs = sorted({len(one.runs) for one in arms})
-    said = f"{runs[0]} runs" if len(runs) == 1 and runs[0] > 1 else "one run" if runs == [1] else f"{runs} runs"
+    said = (
+        f"{runs[0]} runs"
+        if len(runs) == 1 and runs[0] > 1
+        else "one run"
+        if runs == [1]
+        else f"{runs} runs"
+    )
     how = (
-        "The highest is taken at the round where the mean over runs is highest; the end is the mean of the last looks. "
-        "A rise is above the first look, where KL first gets there. Intervals are Student's over runs; of one run they "
-        "are by prompt, and a difference has none."
+        "The highest is taken at the round where the mean over runs is highest; the end is the mean"
+        " of the last looks. A rise is above the first look, where KL first gets there. Intervals"
+        " are Student's over runs; of one run they are by prompt, and a difference has none."
     )
     caption = f"Gold in its own units; {said} an arm; 95 % intervals"
     return Section("What each arm buys", [Table(head, body, caption), Paragraph(how)])

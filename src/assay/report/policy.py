@@ -1,10 +1,11 @@
 """A policy in training, as plots: what looks at held-out prompts saw, and the steps between them.
 
-The first picture is that of arXiv:2210.10760: the proxy, which the policy is paid in, as a broken line and gold, which
-the proxy stands for, as a solid one, against KL to the reference on a square-root scale. Where gold turns down while
-the proxy goes on up, the reward is over-optimized.
+The first picture is that of arXiv:2210.10760: the proxy, which the policy is paid in, as a broken
+line and gold, which the proxy stands for, as a solid one, against KL to the reference on a
+square-root scale. Where gold turns down while the proxy goes on up, the reward is over-optimized.
 
-Every plot is a pure function of the rows of a `metrics.jsonl`, and raises `DataError` when there is nothing to draw.
+Every plot is a pure function of the rows of a `metrics.jsonl`, and raises `DataError` when there is
+nothing to draw.
 """
 
 import math
@@ -68,7 +69,8 @@ class Look:
 
 
 def looks(rows: Sequence[Row]) -> list[Look]:
-    """The looks among the rows of a run, by step; of two at one step, as a resumed run has, the later counts.
+    """The looks among the rows of a run, by step; of two at one step, as a resumed run has, the
+    later counts.
 
     Raises `DataError` where an estimate is not [value, low, high, n, unscored].
     """
@@ -78,7 +80,8 @@ def looks(rows: Sequence[Row]) -> list[Look]:
             continue
         if row.get("step") is None:
             raise DataError(
-                f"row {number}: a look at the held-out prompts without a step; give the step it was made at"
+                f"row {number}: a look at the held-out prompts without a step; give the step it was"
+                " made at"
             )
         named = {
             key: _estimate(watch.get(key), f"row {number}: watch.{key}")
@@ -120,21 +123,30 @@ class Course:
 def course(seen: Sequence[Look], gold: str, peak: int | None = None) -> Course | None:
     """How a gold went; None where it has no value.
 
-    peak: the step taken for its peak; None = where it is highest. Raises `DataError` for a step without that gold.
+    peak: the step taken for its peak; None = where it is highest. Raises `DataError` for a step
+    without that gold.
     """
     there = {look.step: look for look in seen if look.gold_of(gold)}
     if not there:
         return None
     if peak is not None and peak not in there:
         said = ", ".join(map(str, there))
-        raise DataError(f"step {peak} is said to be the peak of gold ({gold}), which was measured at steps {said}")
-    top = there[peak] if peak is not None else max(there.values(), key=lambda look: (look.gold or {})[gold].value)
+        raise DataError(
+            f"step {peak} is said to be the peak of gold ({gold}), which was measured at steps"
+            f" {said}"
+        )
+    top = (
+        there[peak]
+        if peak is not None
+        else max(there.values(), key=lambda look: (look.gold or {})[gold].value)
+    )
     ordered = list(there.values())
     return Course(gold, ordered[0], top, ordered[-1])
 
 
 def apart(before: Estimate | None, after: Estimate | None) -> int:
-    """1 where `after` lies above `before`, -1 where below, 0 where intervals touch or one is missing."""
+    """1 where `after` lies above `before`, -1 where below, 0 where intervals touch or one is
+    missing."""
     if before is None or after is None:
         return 0
     return int(after.low > before.high) - int(after.high < before.low)
@@ -147,7 +159,9 @@ def known(estimate: Estimate | None) -> Estimate | None:
 
 def golds(seen: Iterable[Look]) -> list[str]:
     """The golds that have a value somewhere, in the order they come up."""
-    return list(dict.fromkeys(name for look in seen for name in look.gold or () if look.gold_of(name)))
+    return list(
+        dict.fromkeys(name for look in seen for name in look.gold or () if look.gold_of(name))
+    )
 
 
 def common_gold(runs: Iterable[Sequence[Look]]) -> str | None:
@@ -157,39 +171,69 @@ def common_gold(runs: Iterable[Sequence[Look]]) -> str | None:
 
 
 def proxy_and_gold(
-    runs: Mapping[str, Sequence[Look]], *, gold: str | None = None, peaks: Mapping[str, int] | None = None
+    runs: Mapping[str, Sequence[Look]],
+    *,
+    gold: str | None = None,
+    peaks: Mapping[str, int] | None = None,
 ) -> str:
-    """Proxy (broken) and gold (solid) against KL to the reference, with 95 % bands; gold's peak has a ring.
+    """Proxy (broken) and gold (solid) against KL to the reference, with 95 % bands; gold's peak has
+    a ring.
 
-    One run is drawn with all its golds, and with the proxy in a panel of its own only where the scales differ much;
-    several runs, a colour each, with one gold. Looks without KL are left out; where no look has it, steps are below.
+    One run is drawn with all its golds, and with the proxy in a panel of its own only where the
+    scales differ much; several runs, a colour each, with one gold. Looks without KL are left out;
+    where no look has it, steps are below.
 
-    gold: which one to draw; None = all of one run, and of several runs the one that most have. peaks: a run's step to
-    ring for its first gold; None = where gold is highest.
+    gold: which one to draw; None = all of one run, and of several runs the one that most have.
+    peaks: a run's step to ring for its first gold; None = where gold is highest.
     """
-    alone, over_kl = len(runs) == 1, any(_has_place(look) for seen in runs.values() for look in seen)
+    alone, over_kl = (
+        len(runs) == 1,
+        any(_has_place(look) for seen in runs.values() for look in seen),
+    )
     shared = gold if gold is not None or alone else common_gold(runs.values())
     proxies, solid, at = [], [], None
     for name, seen, colour, marker in _coloured(runs):
         points = _through(seen, over_kl, lambda look: look.proxy)
-        proxies.append(_Line("proxy" if alone else name, points, PROXY if alone else colour, marker, dashed=True))
+        proxies.append(
+            _Line(
+                "proxy" if alone else name, points, PROXY if alone else colour, marker, dashed=True
+            )
+        )
         names = golds(seen) if shared is None else [shared]
         for i, one in enumerate(names):
             course_ = course(seen, one, (peaks or {}).get(name) if i == 0 else None)
             peak = _place(course_.top, over_kl) if course_ else None
             at = peak if alone and i == 0 else at
             label = name if not alone else one if one != "proxy" else "gold: proxy"
-            look_colour = cycle([c for c in PALETTE if c != PALETTE[1]], len(names))[i] if alone else colour
+            look_colour = (
+                cycle([c for c in PALETTE if c != PALETTE[1]], len(names))[i] if alone else colour
+            )
             points = _through(seen, over_kl, lambda look, one=one: look.gold_of(one))
             step = course_.top.step if course_ else None
-            solid.append(_Line(label, points, look_colour, marker if not alone else MARKERS[i], peak=peak, step=step))
-    proxies, solid = [line for line in proxies if line.points], [line for line in solid if line.points]
+            solid.append(
+                _Line(
+                    label,
+                    points,
+                    look_colour,
+                    marker if not alone else MARKERS[i],
+                    peak=peak,
+                    step=step,
+                )
+            )
+    proxies, solid = (
+        [line for line in proxies if line.points],
+        [line for line in solid if line.points],
+    )
     if not proxies and not solid:
-        raise DataError('no look has a proxy or gold with a value; give rows of held-out prompts, with "watch"')
+        raise DataError(
+            'no look has a proxy or gold with a value; give rows of held-out prompts, with "watch"'
+        )
     what = f"gold ({shared or solid[0].name})" if solid and (shared or len(solid) == 1) else "gold"
     panels = [_Panel(f"proxy, {_n(proxies)}", proxies), _Panel(f"{what}, {_n(solid)}", solid)]
     if alone and proxies and solid and not _differ(proxies, solid):
-        panels = [_Panel(f"proxy (broken line) and {what}, {_n([*proxies, *solid])}", [*proxies, *solid])]
+        panels = [
+            _Panel(f"proxy (broken line) and {what}, {_n([*proxies, *solid])}", [*proxies, *solid])
+        ]
     panels = [panel for panel in panels if panel.lines]
 
     def paint(figure: Any) -> None:
@@ -208,7 +252,8 @@ def proxy_and_gold(
 
 
 def arms(rows_by_arm: Mapping[str, Sequence[Row]], *, gold: str | None = None) -> str:
-    """Runs over each other: the gold of each arm over the steps, and below it how many steps its responses have.
+    """Runs over each other: the gold of each arm over the steps, and below it how many steps its
+    responses have.
 
     gold: which one to draw; None = the one that most arms have.
     """
@@ -219,13 +264,20 @@ def arms(rows_by_arm: Mapping[str, Sequence[Row]], *, gold: str | None = None) -
         went = course(seen, what) if what is not None else None
         if what is not None and went is not None:
             points = _through(seen, False, lambda look: look.gold_of(what))
-            upper.append(_Line(name, points, colour, marker, peak=float(went.top.step), step=went.top.step))
+            upper.append(
+                _Line(name, points, colour, marker, peak=float(went.top.step), step=went.top.step)
+            )
         if points := _through(seen, False, lambda look: look.steps):
             lower.append(_Line(name, points, colour, marker))
-    panels = [_Panel(f"gold ({what}), {_n(upper)}", upper), _Panel(f"steps a response, {_n(lower)}", lower)]
+    panels = [
+        _Panel(f"gold ({what}), {_n(upper)}", upper),
+        _Panel(f"steps a response, {_n(lower)}", lower),
+    ]
     panels = [panel for panel in panels if panel.lines]
     if not panels:
-        raise DataError('no arm has a look with gold or steps; give rows of held-out prompts, with "watch"')
+        raise DataError(
+            'no arm has a look with gold or steps; give rows of held-out prompts, with "watch"'
+        )
 
     def paint(figure: Any) -> None:
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False).ravel()
@@ -234,17 +286,26 @@ def arms(rows_by_arm: Mapping[str, Sequence[Row]], *, gold: str | None = None) -
         axes[-1].set_xlabel("step")
         axes[-1].locator_params(axis="x", nbins=6, integer=True)
 
-    return draw(5.3, 3.4 if len(panels) == 1 else 5.2, f"Arms over the steps: {', '.join(rows_by_arm)}", paint)
+    return draw(
+        5.3,
+        3.4 if len(panels) == 1 else 5.2,
+        f"Arms over the steps: {', '.join(rows_by_arm)}",
+        paint,
+    )
 
 
 def reinforcement_curves(rows: Sequence[Row], *, peak: int | None = None) -> str:
-    """Small panels over the steps: reward, KL, length and the like; training as lines, held-out prompts as points.
+    """Small panels over the steps: reward, KL, length and the like; training as lines, held-out
+    prompts as points.
 
-    A panel that would be empty is not drawn. A dotted line stands at `peak`, the step of gold's peak.
+    A panel that would be empty is not drawn. A dotted line stands at `peak`, the step of gold's
+    peak.
     """
     seen = looks(rows)
     parts = dict.fromkeys(name for row in rows for name in row.get("rewards") or ())
-    pieces = {name: _series(rows, name, within="rewards") for name in parts} if len(parts) > 1 else {}
+    pieces = (
+        {name: _series(rows, name, within="rewards") for name in parts} if len(parts) > 1 else {}
+    )
     panels = [
         (name, lines, points)
         for name, lines, points in (
@@ -253,9 +314,17 @@ def reinforcement_curves(rows: Sequence[Row], *, peak: int | None = None) -> str
             ("KL to the reference, nats", {"training": _series(rows, "kl")}, _held_out(seen, "kl")),
             ("tokens a response", {"training": _series(rows, "length")}, _held_out(seen, "length")),
             ("steps a response", {"training": _series(rows, "steps")}, _held_out(seen, "steps")),
-            ("entropy, nats a token", {"training": _series(rows, "entropy")}, _held_out(seen, "entropy")),
+            (
+                "entropy, nats a token",
+                {"training": _series(rows, "entropy")},
+                _held_out(seen, "entropy"),
+            ),
             ("gradient norm", {"training": _series(rows, "gradient_norm")}, []),
-            ("shares of responses", {name: _series(rows, name) for name in ("finished", "duplicates")}, []),
+            (
+                "shares of responses",
+                {name: _series(rows, name) for name in ("finished", "duplicates")},
+                [],
+            ),
             ("beta, the price of KL", {"training": _series(rows, "beta")}, []),
             ("unscored responses", {"training": _series(rows, "unscored")}, []),
             ("tokens a second", {"training": _series(rows, "tokens_per_second")}, []),
@@ -267,7 +336,9 @@ def reinforcement_curves(rows: Sequence[Row], *, peak: int | None = None) -> str
 
     def paint(figure: Any) -> None:
         columns = min(2, len(panels))
-        axes = figure.subplots(math.ceil(len(panels) / columns), columns, squeeze=False, sharex=True).ravel()
+        axes = figure.subplots(
+            math.ceil(len(panels) / columns), columns, squeeze=False, sharex=True
+        ).ravel()
         for ax, (name, lines, points) in zip(axes, panels, strict=False):
             if peak is not None:
                 ax.axvline(peak, color=MUTED, linewidth=0.9, linestyle=DASHES[0], zorder=1)
@@ -279,7 +350,9 @@ def reinforcement_curves(rows: Sequence[Row], *, peak: int | None = None) -> str
             ax.set_axis_off()
         figure.get_layout_engine().set(h_pad=0.07, w_pad=0.06)
 
-    return draw(5.3, 1.5 * math.ceil(len(panels) / 2) + 0.3, "Reinforcement learning, over the steps", paint)
+    return draw(
+        5.3, 1.5 * math.ceil(len(panels) / 2) + 0.3, "Reinforcement learning, over the steps", paint
+    )
 
 
 class _Line(NamedTuple):
@@ -306,7 +379,8 @@ def _coloured(runs: Mapping[str, Sequence[Look]]) -> list[tuple[str, Sequence[Lo
 
 
 def _place(look: Look, over_kl: bool) -> float | None:
-    """Where a look stands: at the root of its KL, at least at 0 for estimates may lie below it; or at its step."""
+    """Where a look stands: at the root of its KL, at least at 0 for estimates may lie below it; or
+    at its step."""
     if not over_kl:
         return float(look.step)
     return math.sqrt(max(kl.value, 0.0)) if (kl := known(look.kl)) else None
@@ -327,7 +401,9 @@ def _differ(proxies: Sequence[_Line], solid: Sequence[_Line]) -> bool:
     """Whether one axis would flatten the proxy or the golds, to less than a third of its height."""
     spans = []
     for lines in (proxies, solid, [*proxies, *solid]):
-        seen = [e for line in lines for p in line.points for e in (p.y, p.estimate.low, p.estimate.high)]
+        seen = [
+            e for line in lines for p in line.points for e in (p.y, p.estimate.low, p.estimate.high)
+        ]
         ends = [end for end in seen if math.isfinite(end)]
         spans.append(max(ends) - min(ends))
     return min(spans[:2]) < spans[2] / 3
@@ -339,12 +415,15 @@ def _n(lines: Sequence[_Line]) -> str:
 
 
 def _paint_lines(ax: Any, panel: _Panel, *, said: bool) -> None:
-    """The lines of a panel, each named at its end, with rings at the peaks; `said`: each with its value and step."""
+    """The lines of a panel, each named at its end, with rings at the peaks; `said`: each with its
+    value and step."""
     ax.set_title(panel.title)
     for line in panel.lines:
         style: dict[str, Any] = {"linestyle": DASHES[1]} if line.dashed else {}
         few = len(line.points) <= 40
-        band(ax, line.points, line.colour, marker=line.marker if few else "", markersize=3.6, **style)
+        band(
+            ax, line.points, line.colour, marker=line.marker if few else "", markersize=3.6, **style
+        )
     ax.margins(x=0.03)
     ax.locator_params(axis="y", nbins=6)
     low, high = ax.get_ylim()
@@ -352,8 +431,16 @@ def _paint_lines(ax: Any, panel: _Panel, *, said: bool) -> None:
     ax.set_ylim(low, high + 0.09 * (high - low) if said else high)
     for line in panel.lines:
         for point in [p for p in line.points if p.x == line.peak][:1]:
-            _ring(ax, line, point, [p for other in panel.lines if other is not line for p in other.points], said)
-    end_labels(ax, {line.name: line.points for line in panel.lines}, [line.colour for line in panel.lines])
+            _ring(
+                ax,
+                line,
+                point,
+                [p for other in panel.lines if other is not line for p in other.points],
+                said,
+            )
+    end_labels(
+        ax, {line.name: line.points for line in panel.lines}, [line.colour for line in panel.lines]
+    )
 
 
 def _ring(ax: Any, line: _Line, peak: Point, others: Sequence[Point], said: bool) -> None:
@@ -390,18 +477,25 @@ def _kl_axis(ax: Any, right: float) -> None:
         return
     ticks: list[float] = []
     for power in range(math.floor(math.log10(right**2)), -7, -1):
-        ticks += [kl for kl in (5 * 10.0**power, 2 * 10.0**power, 10.0**power) if kl <= right**2 * 1.001]
+        ticks += [
+            kl for kl in (5 * 10.0**power, 2 * 10.0**power, 10.0**power) if kl <= right**2 * 1.001
+        ]
     kept: list[float] = []
     for kl in ticks:
         root = math.sqrt(kl) / right
         if root > 0.075 and all(math.sqrt(other) / right - root > 0.075 for other in kept):
             kept.append(kl)
-    ax.set_xticks([0.0, *(math.sqrt(kl) for kl in kept[::-1])], ["0", *(f"{kl:g}" for kl in kept[::-1])])
+    ax.set_xticks(
+        [0.0, *(math.sqrt(kl) for kl in kept[::-1])], ["0", *(f"{kl:g}" for kl in kept[::-1])]
+    )
     ax.set_xlim(-0.03 * right, 1.03 * right)
 
 
-def _small_panel(ax: Any, name: str, lines: Mapping[str, tuple[Array, Array]], points: Sequence[Point]) -> None:
-    """One quantity: training as a running mean over the faint steps, held-out prompts as points with their band."""
+def _small_panel(
+    ax: Any, name: str, lines: Mapping[str, tuple[Array, Array]], points: Sequence[Point]
+) -> None:
+    """One quantity: training as a running mean over the faint steps, held-out prompts as points
+    with their band."""
     ax.set_title(name)
     drawn = {label: line for label, line in lines.items() if len(line[0])}
     for (label, (x, y)), colour in zip(drawn.items(), cycle(PALETTE, len(drawn)), strict=True):
@@ -433,7 +527,12 @@ def _series(rows: Sequence[Row], key: str, within: str = "") -> tuple[Array, Arr
     pairs = []
     for row in rows:
         value = ((row.get(within) or {}) if within else row).get(key)
-        if row.get("step") is not None and value is not None and "watch" not in row and math.isfinite(value):
+        if (
+            row.get("step") is not None
+            and value is not None
+            and "watch" not in row
+            and math.isfinite(value)
+        ):
             pairs.append((row["step"], value))
     x, y = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     return x, y
@@ -441,7 +540,11 @@ def _series(rows: Sequence[Row], key: str, within: str = "") -> tuple[Array, Arr
 
 def _thinned(values: Array) -> Array:
     """Means over runs of neighbours, at most `POINTS` of them."""
-    return values if len(values) <= POINTS else np.array([part.mean() for part in np.array_split(values, POINTS)])
+    return (
+        values
+        if len(values) <= POINTS
+        else np.array([part.mean() for part in np.array_split(values, POINTS)])
+    )
 
 
 def _running_mean(y: Array) -> Array:
@@ -457,6 +560,10 @@ def _estimate(value: Any, where: str) -> Estimate | None:
     try:
         number, low, high, n, unscored = value
         number, low, high = (math.nan if x is None else float(x) for x in (number, low, high))
-        return Estimate(value=number, low=low, high=high, n=int(n or 0), unscored=int(unscored or 0))
+        return Estimate(
+            value=number, low=low, high=high, n=int(n or 0), unscored=int(unscored or 0)
+        )
     except (TypeError, ValueError):
-        raise DataError(f"{where} is {str(value)[:80]!r}; an estimate is [value, low, high, n, unscored]") from None
+        raise DataError(
+            f"{where} is {str(value)[:80]!r}; an estimate is [value, low, high, n, unscored]"
+        ) from None

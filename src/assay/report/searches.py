@@ -1,9 +1,11 @@
-"""What searches did: what they paid, why they stopped, and the tree of all that was written for some prompts.
+"""What searches did: what they paid, why they stopped, and the tree of all that was written for
+some prompts.
 
-A tree is shown as its path to the choice, read from top to bottom as a solution is; what was written in the place of
-each step is folded below it, by what became of it. Where nothing was chosen, and within the folds, a line follows the
-continuation below which most was written: so folds lie in one another only as often as a tree can be halved, nine deep
-for 500 texts, however long its paths are.
+A tree is shown as its path to the choice, read from top to bottom as a solution is; what was
+written in the place of each step is folded below it, by what became of it. Where nothing was
+chosen, and within the folds, a line follows the continuation below which most was written: so folds
+lie in one another only as often as a tree can be halved, nine deep for 500 texts, however long its
+paths are.
 """
 
 import math
@@ -16,7 +18,18 @@ from typing import Final, Literal, get_args
 from assay import stats
 from assay.errors import DataError
 from assay.protocols import Node, SearchResult
-from assay.report.html import Block, Fold, Fork, KeyValues, Paragraph, Section, Step, Table, Tree, shown
+from assay.report.html import (
+    Block,
+    Fold,
+    Fork,
+    KeyValues,
+    Paragraph,
+    Section,
+    Step,
+    Table,
+    Tree,
+    shown,
+)
 from assay.report.solutions import half_marked
 from assay.types import Score, Unscored
 
@@ -43,19 +56,25 @@ def search_section(
 ) -> Section:
     """What was paid for all prompts, and the trees of some, drawn at random.
 
-    right: the gold of each choice, 1 for a right one; None where it is not known. Half of the trees then have a wrong
-    or no choice, where there are so many.
+    right: the gold of each choice, 1 for a right one; None where it is not known. Half of the trees
+    then have a wrong or no choice, where there are so many.
     """
     if right is not None and len(right) != len(results):
-        raise DataError(f"{len(right)} values of right for {len(results)} results; give one a result, or none")
+        raise DataError(
+            f"{len(right)} values of right for {len(results)} results; give one a result, or none"
+        )
     if not results:
         return Section(title, [Paragraph("No prompt was searched.")])
     blocks: list[Block] = [KeyValues(_summary(results)), _costs(results)]
     grown = [i for i, result in enumerate(results) if result.nodes]
     if not grown:
-        return Section(title, [*blocks, Paragraph("No tree can be drawn: the results hold no texts.")])
+        return Section(
+            title, [*blocks, Paragraph("No tree can be drawn: the results hold no texts.")]
+        )
     gold = right or [None] * len(results)
-    chosen = [grown[i] for i in half_marked([_is_wrong(gold[i]) for i in grown], most=most, seed=seed)]
+    chosen = [
+        grown[i] for i in half_marked([_is_wrong(gold[i]) for i in grown], most=most, seed=seed)
+    ]
     probable = all(_is_probable(result.nodes) for result in results)
     said = f"{len(chosen)} of {len(results):,} prompts"
     if right is not None:
@@ -65,11 +84,14 @@ def search_section(
     return Section(title, blocks)
 
 
-def search_tree(result: SearchResult, *, right: float | None = None, probable: bool | None = None) -> Tree:
+def search_tree(
+    result: SearchResult, *, right: float | None = None, probable: bool | None = None
+) -> Tree:
     """The tree of one prompt.
 
-    right: the gold of the choice. probable: whether scores are probabilities and give the colours themselves, not their
-    ranks; None = whether those of this tree could be. Raises `DataError` where a text stands before its parent.
+    right: the gold of the choice. probable: whether scores are probabilities and give the colours
+    themselves, not their ranks; None = whether those of this tree could be. Raises `DataError`
+    where a text stands before its parent.
     """
     tree = _Grown.of(result, _is_probable(result.nodes) if probable is None else probable)
     question = _cut(result.group.prompt.text)
@@ -88,7 +110,9 @@ def _summary(results: Sequence[SearchResult]) -> dict[str, str | int]:
         "stopped early": _counted(stops) or "none",
         "samples saved by stopping": sum(result.spent.saved for result in results),
         "samples missing": sum(result.spent.missing for result in results),
-        "texts unscored": f"{unscored}: {_counted(dict(reasons.most_common(5)))}" if reasons else unscored,
+        "texts unscored": (
+            f"{unscored}: {_counted(dict(reasons.most_common(5)))}" if reasons else unscored
+        ),
     }
 
 
@@ -105,7 +129,9 @@ def _costs(results: Sequence[SearchResult]) -> Table:
         _cost("generated tokens", [one.generated_tokens for one in spent]),
         _cost("scored tokens", [one.scored_tokens for one in spent]),
     ]
-    return Table(("spent on a prompt", "mean", "95 % interval", "largest", "prompts\nnot counted"), rows)
+    return Table(
+        ("spent on a prompt", "mean", "95 % interval", "largest", "prompts\nnot counted"), rows
+    )
 
 
 def _cost(name: str, values: Sequence[int | None]) -> tuple[str | int, ...]:
@@ -114,7 +140,11 @@ def _cost(name: str, values: Sequence[int | None]) -> tuple[str | int, ...]:
     if not counted:
         return name, "not counted", "–", "–", unknown
     mean = stats.mean(counted)
-    ends = f"[{shown(mean.low)}, {shown(mean.high)}]" if math.isfinite(mean.low) else stats.bracket(mean)
+    ends = (
+        f"[{shown(mean.low)}, {shown(mean.high)}]"
+        if math.isfinite(mean.low)
+        else stats.bracket(mean)
+    )
     return name, shown(mean.value), ends, max(counted), unknown
 
 
@@ -122,13 +152,16 @@ def _legend(probable: bool) -> str:
     colours = (
         "Colours run from red, a score of 0, to green, a score of 1"
         if probable
-        else "Scores are no probabilities, so colours run from red to green by their rank within the tree"
+        else (
+            "Scores are no probabilities, so colours run from red to green by their rank within the"
+            " tree"
+        )
     )
     return (
-        "The strong line leads from top to bottom to the choice; below each of its steps, folded, stands what was "
-        "written in its place, with its scores from lowest to highest. Pruned is what was neither finished nor "
-        f"continued; looked ahead, what was written only to rank the text before it. {colours}; what has no score has "
-        "no colour."
+        "The strong line leads from top to bottom to the choice; below each of its steps, folded,"
+        " stands what was written in its place, with its scores from lowest to highest. Pruned is"
+        " what was neither finished nor continued; looked ahead, what was written only to rank the"
+        f" text before it. {colours}; what has no score has no colour."
     )
 
 
@@ -138,19 +171,30 @@ def _facts(result: SearchResult, right: float | None, tree: "_Grown") -> list[st
     if result.choice is None:
         facts.append("nothing was chosen")
     elif right is not None:
-        facts.append("the choice is " + ("right" if right == 1 else "wrong" if right == 0 else f"worth {right:.2f}"))
+        facts.append(
+            "the choice is "
+            + ("right" if right == 1 else "wrong" if right == 0 else f"worth {right:.2f}")
+        )
     if result.choice is not None and not any(tree.marked):
         facts.append("its choice is not among its texts")
     if (reference := result.group.prompt.reference) is not None:
         facts.append(f"reference answer: {_cut(reference, 200)}")
     facts.append(f"{result.spent.samples:,} samples")
-    for what, tokens in (("generated", result.spent.generated_tokens), ("scored", result.spent.scored_tokens)):
-        facts.append(f"{what} tokens not counted" if tokens is None else f"{tokens:,} tokens {what}")
+    for what, tokens in (
+        ("generated", result.spent.generated_tokens),
+        ("scored", result.spent.scored_tokens),
+    ):
+        facts.append(
+            f"{what} tokens not counted" if tokens is None else f"{tokens:,} tokens {what}"
+        )
     if result.stopped:
         facts.append(f"stopped early: {result.stopped}")
     fates = Counter(tree.fates)
     total = len(result.nodes)
-    facts.append(f"{total:,} texts: {', '.join(f'{fates[fate]:,} {fate}' for fate in get_args(Fate) if fates[fate])}")
+    facts.append(
+        f"{total:,} texts:"
+        f" {', '.join(f'{fates[fate]:,} {fate}' for fate in get_args(Fate) if fates[fate])}"
+    )
     drawn = sum(tree.drawn)
     if drawn < total:
         facts.append(f"drawn are the first {LARGEST:,} written, and the path to the choice")
@@ -179,7 +223,10 @@ class _Grown:
         texts: list[str] = []
         for i, node in enumerate(nodes):
             if not -1 <= node.parent < i:
-                raise DataError(f"text {i} of a search's tree has parent {node.parent}, which does not stand before it")
+                raise DataError(
+                    f"text {i} of a search's tree has parent {node.parent}, which does not stand"
+                    " before it"
+                )
             texts.append((texts[node.parent] if node.parent >= 0 else "") + node.text)
         fates = _fates(result, texts)
         marked = [False] * len(nodes)
@@ -199,7 +246,8 @@ class _Grown:
         return cls(nodes, probable, _shades(nodes, probable), fates, marked, drawn, children, sizes)
 
     def line(self, starts: Sequence[int]) -> list[Fork]:
-        """From one of several first steps down to an end; the others, and those at every step below, are folded."""
+        """From one of several first steps down to an end; the others, and those at every step
+        below, are folded."""
         forks = []
         while starts:
             main = max(starts, key=lambda i: (self.marked[i], self.sizes[i], *self._rank(i)))
@@ -230,7 +278,8 @@ class _Grown:
         return Fork(step, brief, badge, marked, self._folds(beside))
 
     def _folds(self, some: Sequence[int]) -> list[Fold]:
-        """Lines that leave at one place, put together by what became of their first steps; the best first."""
+        """Lines that leave at one place, put together by what became of their first steps; the best
+        first."""
         by_fate: dict[Fate, list[int]] = defaultdict(list)
         for i in sorted(some, key=self._rank, reverse=True):
             by_fate[self.fates[i]].append(i)
@@ -238,7 +287,7 @@ class _Grown:
         for fate in get_args(Fate):
             if ones := by_fate.get(fate):
                 scores = [score for i in ones if isinstance(score := self.nodes[i].score, Score)]
-                ends = dict.fromkeys(self._value(score.value) for score in (scores[-1:] + scores[:1]))
+                ends = dict.fromkeys(self._value(score.value) for score in scores[-1:] + scores[:1])
                 said = f", {' to '.join(ends)}" if ends else ""
                 folds.append(Fold(f"{len(ones):,} {fate}{said}", [self.line([i]) for i in ones]))
         return folds
@@ -270,21 +319,27 @@ def _fates(result: SearchResult, texts: Sequence[str]) -> list[Fate]:
             return "looked ahead"
         if node.finished:
             return "finished"
-        # What was chosen among in the end was not pruned, though it has no end: a length limit, or a budget, cut it.
+        # What was chosen among in the end was not pruned, though it has no end: a length limit, or
+        # a budget, cut it.
         return "not finished" if key in weighed else "pruned"
 
     return [fate(node, text) for node, text in zip(result.nodes, texts, strict=True)]
 
 
 def _shades(nodes: Sequence[Node], probable: bool) -> list[float | None]:
-    """Each score on a scale from 0 to 1: itself, or the share of the tree's other scores below it, ties half."""
+    """Each score on a scale from 0 to 1: itself, or the share of the tree's other scores below it,
+    ties half."""
     values = sorted(node.score.value for node in nodes if isinstance(node.score, Score))
 
     def shade(value: float) -> float:
         if probable:
             return value
         others = len(values) - 1
-        return (bisect_left(values, value) + bisect_right(values, value) - 1) / 2 / others if others else 0.5
+        return (
+            (bisect_left(values, value) + bisect_right(values, value) - 1) / 2 / others
+            if others
+            else 0.5
+        )
 
     return [shade(node.score.value) if isinstance(node.score, Score) else None for node in nodes]
 
@@ -303,7 +358,8 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 
 def _brief(text: str) -> str:
-    """Beginning and end of a long text, where questions are taken up and answers are given; nothing of a short one."""
+    """Beginning and end of a long text, where questions are taken up and answers are given; nothing
+    of a short one."""
     words = " ".join(text.split())
     if len(words) <= BRIEF:
         return ""

@@ -1,7 +1,8 @@
-"""The sections of two reports: one training run, and one best-of-n pool. Others are made of the same parts.
+"""The sections of two reports: one training run, and one best-of-n pool. Others are made of the
+same parts.
 
-Nothing here knows a model: a run is the body of its `run.json` and the rows of its `metrics.jsonl`, an evaluation is
-anything with the attributes of `Evaluation`.
+Nothing here knows a model: a run is the body of its `run.json` and the rows of its `metrics.jsonl`,
+an evaluation is anything with the attributes of `Evaluation`.
 """
 
 import math
@@ -59,7 +60,8 @@ class Evaluation(Protocol):
 
     @property
     def curves(self) -> Mapping[str, Sequence[CurvePoint]]:
-        """Best-of-n curves by what chooses, where the records are pools; `RULERS` are told apart by name."""
+        """Best-of-n curves by what chooses, where the records are pools; `RULERS` are told apart by
+        name."""
         ...
 
     @property
@@ -92,7 +94,8 @@ def training_report(
 ) -> list[Section]:
     """The sections of one training run, results first.
 
-    run: the body of `run.json`. rows: those of `metrics.jsonl`. data: a summary of the records, as names and values.
+    run: the body of `run.json`. rows: those of `metrics.jsonl`. data: a summary of the records, as
+    names and values.
     """
     sections = [training_section(rows)]
     if evaluation is not None:
@@ -111,7 +114,8 @@ def pool_report(
     gold: str = "gold reward",
     notes: Sequence[str] = (),
 ) -> list[Section]:
-    """The sections of a best-of-n study: what was found, the curves beside their rulers, and every number."""
+    """The sections of a best-of-n study: what was found, the curves beside their rulers, and every
+    number."""
     sections = [pool_section(curves, rulers, gold=gold, notes=notes)]
     if metrics:
         sections.append(Section("Scores", [Estimates(metrics)]))
@@ -119,19 +123,22 @@ def pool_report(
 
 
 def evaluation_sections(evaluation: Evaluation, *, of: str = "") -> list[Section]:
-    """What was measured, each metric beside its rulers, and the best-of-n curves where there are any.
+    """What was measured, each metric beside its rulers, and the best-of-n curves where there are
+    any.
 
     `of` names the model in the headings, where a page has several.
     """
     ending = f": {of}" if of else ""
     blocks: list[Block] = []
     if evaluation.metrics:
-        blocks.append(Headline({_words(name): e for name, e in list(evaluation.metrics.items())[:4]}))
+        blocks.append(
+            Headline({_words(name): e for name, e in list(evaluation.metrics.items())[:4]})
+        )
     figures = _histograms(evaluation.histograms)
     if evaluation.reliability:
         caption = (
-            "Bars are 95 % intervals, rows taken as independent. On the broken line, predictions come true as often as "
-            "they say."
+            "Bars are 95 % intervals, rows taken as independent. On the broken line, predictions"
+            " come true as often as they say."
         )
         figures.insert(0, Figure(plots.reliability(evaluation.reliability), caption))
     if figures:
@@ -147,7 +154,9 @@ def evaluation_sections(evaluation: Evaluation, *, of: str = "") -> list[Section
         blocks.append(Bullets(evaluation.notes))
     sections = [Section(f"Held-out results{ending}", blocks)]
     if evaluation.curves:
-        curves = {_words(name): curve for name, curve in evaluation.curves.items() if name not in RULERS}
+        curves = {
+            _words(name): curve for name, curve in evaluation.curves.items() if name not in RULERS
+        }
         beside = {name: curve for name, curve in evaluation.curves.items() if name in RULERS}
         sections.append(pool_section(curves, beside, title=f"Best of n{ending}"))
     return sections
@@ -169,13 +178,20 @@ def run_section(run: Mapping[str, Any]) -> Section:
 
 
 def findings(curves: Mapping[str, Sequence[CurvePoint]]) -> dict[str, str]:
-    """What each curve does: where it peaks, whether it falls after, and whether selecting is better than not selecting.
+    """What each curve does: where it peaks, whether it falls after, and whether selecting is better
+    than not selecting.
 
-    The first point is the comparison, for best of 1 is no selection. "Better", "worse" and "falls" are said only where
-    the 95 % intervals do not touch, which is stricter than a paired test at 5 %.
+    The first point is the comparison, for best of 1 is no selection. "Better", "worse" and "falls"
+    are said only where the 95 % intervals do not touch, which is stricter than a paired test at 5
+    %.
     """
-    there = {name: [p for p in curve if math.isfinite(p.estimate.value)] for name, curve in curves.items()}
-    return {name: _finding(points) if points else "No n has a value." for name, points in there.items()}
+    there = {
+        name: [p for p in curve if math.isfinite(p.estimate.value)]
+        for name, curve in curves.items()
+    }
+    return {
+        name: _finding(points) if points else "No n has a value." for name, points in there.items()
+    }
 
 
 def _finding(points: Sequence[CurvePoint]) -> str:
@@ -188,11 +204,17 @@ def _finding(points: Sequence[CurvePoint]) -> str:
     else:
         verdict = f"not told apart from {none}"
     if last.estimate.high < peak.estimate.low:
-        course = f"Falls from {_brief(peak.estimate)} at n={peak.n} to {_brief(last.estimate)} at n={last.n}"
+        course = (
+            f"Falls from {_brief(peak.estimate)} at n={peak.n} to {_brief(last.estimate)} at"
+            f" n={last.n}"
+        )
     elif peak is last:
         course = f"Highest at n={last.n} with {_brief(last.estimate)}"
     else:
-        course = f"Highest at n={peak.n} with {_brief(peak.estimate)}; {_brief(last.estimate)} at n={last.n}"
+        course = (
+            f"Highest at n={peak.n} with {_brief(peak.estimate)}; {_brief(last.estimate)} at"
+            f" n={last.n}"
+        )
     return f"{course}, which is {verdict} ({_brief(first.estimate)})."
 
 
@@ -204,13 +226,17 @@ def _histograms(histograms: Mapping[str, plots.Histogram]) -> list[Figure]:
         caption = "All prompts together."
         if "chosen" in groups:
             caption += (
-                " What a model learns from comparisons is fixed only up to a constant a prompt, so overlap here is not "
-                "yet error."
+                " What a model learns from comparisons is fixed only up to a constant a prompt, so"
+                " overlap here is not yet error."
             )
         figures.append(Figure(plots.histogram(groups), caption))
     if "margin" in filled:
-        caption = "Score of the preferred response less that of the other: right of 0 the model agrees."
-        figures.append(Figure(plots.histogram({"margin": filled["margin"]}, xlabel="margin"), caption))
+        caption = (
+            "Score of the preferred response less that of the other: right of 0 the model agrees."
+        )
+        figures.append(
+            Figure(plots.histogram({"margin": filled["margin"]}, xlabel="margin"), caption)
+        )
     return figures
 
 
@@ -251,17 +277,25 @@ def pool_section(
     notes: Sequence[str] = (),
     title: str = "Best of n",
 ) -> Section:
-    """Best-of-n curves beside their rulers, what they say, and every number; `gold` names what is on the y axis."""
+    """Best-of-n curves beside their rulers, what they say, and every number; `gold` names what is
+    on the y axis."""
     caption = (
-        "Bands are 95 % intervals by prompt. A ring marks each curve's peak, which is picked on these same prompts and "
-        "so flatters a little. Broken lines are rulers."
+        "Bands are 95 % intervals by prompt. A ring marks each curve's peak, which is picked on"
+        " these same prompts and so flatters a little. Broken lines are rulers."
     )
-    lines = dict(curves) | {name: ruler for name, ruler in rulers.items() if not isinstance(ruler, Estimate)}
-    tables = [Estimates({f"best of {p.n}": p.estimate for p in line}, caption=name) for name, line in lines.items()]
+    lines = dict(curves) | {
+        name: ruler for name, ruler in rulers.items() if not isinstance(ruler, Estimate)
+    }
+    tables = [
+        Estimates({f"best of {p.n}": p.estimate for p in line}, caption=name)
+        for name, line in lines.items()
+    ]
     level = {name: ruler for name, ruler in rulers.items() if isinstance(ruler, Estimate)}
     blocks: list[Block] = [KeyValues(findings(curves))]
     if any(math.isfinite(p.estimate.value) for curve in curves.values() for p in curve):
-        blocks.insert(0, Figure(plots.best_of_n(curves, rulers, ylabel=f"{gold} of the choice"), caption))
+        blocks.insert(
+            0, Figure(plots.best_of_n(curves, rulers, ylabel=f"{gold} of the choice"), caption)
+        )
     if notes:
         blocks.append(Bullets(notes))
     if level:

@@ -18,17 +18,20 @@ def solutions_section(
     most: int = 12,
     seed: int = 0,
 ) -> Section:
-    """Some solutions, drawn at random, half of them with a step labelled wrong where there are so many.
+    """Some solutions, drawn at random, half of them with a step labelled wrong where there are so
+    many.
 
-    scores: one a record, on the scale of probabilities; steps are coloured by them, else by their labels.
+    scores: one a record, on the scale of probabilities; steps are coloured by them, else by their
+    labels.
     """
     chosen = telling(records, most=most, seed=seed)
     half = sum(_is_broken(records[i]) for i in chosen)
     what = "the model's score" if scores is not None else "its label"
     blocks: list[Block] = [
         Paragraph(
-            f"{len(chosen)} of {len(records):,} solutions, {half} of them with a step labelled wrong. Steps are "
-            f"coloured by {what}, red for wrong and green for right; those without are not.{_legend(records)}"
+            f"{len(chosen)} of {len(records):,} solutions, {half} of them with a step labelled"
+            f" wrong. Steps are coloured by {what}, red for wrong and green for right; those"
+            f" without are not.{_legend(records)}"
         )
     ]
     blocks += [solution(records[i], None if scores is None else scores[i]) for i in chosen]
@@ -46,18 +49,20 @@ def _legend(records: Sequence[StepLabels]) -> str:
     }
     stated = " or ".join(of[kind] for kind in sorted(kinds) if kind in of)
     return (
-        f" Beside a step: how many rollouts from after it ended right, and a 95 % interval of {stated}, open to the "
-        "side of a label of 0 or 1."
+        " Beside a step: how many rollouts from after it ended right, and a 95 % interval of"
+        f" {stated}, open to the side of a label of 0 or 1."
     )
 
 
 def telling(records: Sequence[StepLabels], *, most: int = 12, seed: int = 0) -> list[int]:
-    """Indices of some solutions to show: at random, half of them broken where there are so many, and those first."""
+    """Indices of some solutions to show: at random, half of them broken where there are so many,
+    and those first."""
     return half_marked([_is_broken(record) for record in records], most=most, seed=seed)
 
 
 def half_marked(marked: Sequence[bool], *, most: int, seed: int) -> list[int]:
-    """Indices of some items: at random, half of them marked where there are so many, and those first."""
+    """Indices of some items: at random, half of them marked where there are so many, and those
+    first."""
     order = np.random.default_rng(seed).permutation(len(marked)).tolist()
     first = [i for i in order if marked[i]]
     rest = [i for i in order if not marked[i]]

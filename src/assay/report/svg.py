@@ -1,7 +1,9 @@
-"""From a matplotlib figure to inline SVG: the same text for the same figure, and safe beside others on one page.
+"""From a matplotlib figure to inline SVG: the same text for the same figure, and safe beside others
+on one page.
 
-Matplotlib's own file is made to stand alone: its ids repeat from figure to figure, and its style sheet applies to
-the page around it. Here both are taken out, text stays text in the reader's own font, and nothing refers outside.
+Matplotlib's own file is made to stand alone: its ids repeat from figure to figure, and its style
+sheet applies to the page around it. Here both are taken out, text stays text in the reader's own
+font, and nothing refers outside.
 """
 
 import hashlib
@@ -19,7 +21,8 @@ Figure: TypeAlias = Any
 """`matplotlib.figure.Figure`, which is not imported before it is needed."""
 
 PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9")
-"""Told apart by colour-blind readers (Okabe and Ito 2008; their orange is darkened to be legible as text)."""
+"""Told apart by colour-blind readers (Okabe and Ito 2008; their orange is darkened to be legible as
+text)."""
 INK: Final = "#1f2430"
 MUTED: Final = "#6b7280"
 
@@ -75,7 +78,9 @@ def draw(width: float, height: float, title: str, paint: Callable[[Figure], None
         figure = NewFigure(figsize=(width, height), layout="constrained")
         paint(figure)
         file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(
+            file, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
     return _inline(file.getvalue(), title)
 
 
@@ -101,7 +106,8 @@ def _inline(text: str, title: str) -> str:
 
 
 def _clean(element: ET.Element, used: set[str], salt: str) -> None:
-    """Keep ids only where they are referred to, salted as this figure's own; shorten what nobody sees."""
+    """Keep ids only where they are referred to, salted as this figure's own; shorten what nobody
+    sees."""
     name = element.attrib.pop("id", None)
     if name in used:
         element.set("id", f"{salt}-{name}")

@@ -1,8 +1,9 @@
 """Sweeps of best-of-n, as plots: what a proxy promises, what gold gives, and where the two part.
 
-The pictures are those of arXiv:2210.10760: the proxy as a broken line and gold as a solid one against KL to the
-sampling policy, on a square-root scale. The proxy is drawn in units of gold, as what it promises (`Study.promise`), so
-that both lines share an axis; where it promises nothing it is left out.
+The pictures are those of arXiv:2210.10760: the proxy as a broken line and gold as a solid one
+against KL to the sampling policy, on a square-root scale. The proxy is drawn in units of gold, as
+what it promises (`Study.promise`), so that both lines share an axis; where it promises nothing it
+is left out.
 
 Every plot is a pure function of studies, and raises `DataError` when there is nothing to draw.
 """
@@ -34,7 +35,8 @@ KL_LABEL: Final = "KL to the sampling policy, nats (square-root scale)"
 
 
 def proxy_and_gold_over_n(study: "Study") -> str:
-    """One proxy: gold with its band, its fit, its peak, where to stop, and what the proxy promises."""
+    """One proxy: gold with its band, its fit, its peak, where to stop, and what the proxy
+    promises."""
     gold = [
         (p.kl_best, gain, p.trusted)
         for p, gain in zip(study.points, study.gains, strict=True)
@@ -51,14 +53,23 @@ def proxy_and_gold_over_n(study: "Study") -> str:
         lines: dict[str, list[Point]] = {}
         if promised := _promised(study):
             lines["promised"] = promised
-            ax.plot([p.x for p in promised], [p.y for p in promised], color=PROXY, linestyle=DASHES[1])
+            ax.plot(
+                [p.x for p in promised], [p.y for p in promised], color=PROXY, linestyle=DASHES[1]
+            )
         _paint_fit(ax, study)
         points = [Point(kl, e) for kl, e, _ in gold]
         band(ax, points, PALETTE[0])
         for sure in (True, False):
             part = [(kl, e.value) for kl, e, is_trusted in gold if is_trusted == sure]
             face = PALETTE[0] if sure else "white"
-            ax.plot(*_columns(part), "o", color=PALETTE[0], markerfacecolor=face, markersize=4.5, zorder=4)
+            ax.plot(
+                *_columns(part),
+                "o",
+                color=PALETTE[0],
+                markerfacecolor=face,
+                markersize=4.5,
+                zorder=4,
+            )
         lines["gold"] = points
         ax.set(xlabel=KL_LABEL, ylabel=f"{short(study.gold)} above one response, its units")
         _room(ax, 0.16)
@@ -72,24 +83,35 @@ def proxy_and_gold_over_n(study: "Study") -> str:
 
 
 def responses(study: "Study") -> str:
-    """Proxy against gold of some responses, within prompts, with means by level and the slopes below and above."""
+    """Proxy against gold of some responses, within prompts, with means by level and the slopes
+    below and above."""
     if not study.sample:
         raise DataError(f"{study.name}: no responses were kept to draw")
 
     def paint(figure: Any) -> None:
         ax = figure.subplots()
-        ax.plot(*_columns(study.sample), "o", color=MUTED, markersize=2.6, alpha=0.3, markeredgewidth=0)
+        ax.plot(
+            *_columns(study.sample), "o", color=MUTED, markersize=2.6, alpha=0.3, markeredgewidth=0
+        )
         if study.levels:
-            low, high = (np.array([getattr(level.gold, end) for level in study.levels]) for end in ("low", "high"))
+            low, high = (
+                np.array([getattr(level.gold, end) for level in study.levels])
+                for end in ("low", "high")
+            )
             x, y = _columns([(level.proxy, level.gold.value) for level in study.levels])
             errors = np.maximum(np.nan_to_num([np.array(y) - low, high - np.array(y)]), 0)
-            ax.errorbar(x, y, yerr=errors, fmt="o", color=PALETTE[0], markersize=5, elinewidth=1.4, zorder=4)
+            ax.errorbar(
+                x, y, yerr=errors, fmt="o", color=PALETTE[0], markersize=5, elinewidth=1.4, zorder=4
+            )
         if study.diagnosis is not None:
             _paint_slopes(ax, study)
         ax.set(
             xlabel=f"{short(study.proxy)}, distance from its prompt's mean",
             ylabel=f"{short(study.gold)}, the same",
-            title=f"{len(study.sample):,} of {study.responses:,} responses, n = {study.prompts:,} prompts",
+            title=(
+                f"{len(study.sample):,} of {study.responses:,} responses, n = {study.prompts:,}"
+                " prompts"
+            ),
         )
 
     return draw(3.9, 3.5, f"Proxy against gold of responses: {study.name}", paint)
@@ -100,49 +122,83 @@ def gaps(studies: Sequence["Study"], tints: Mapping[str, str] | None = None) -> 
     shown = {_label(s, studies): s for s in studies if s.gaps}
     if not shown:
         raise DataError("no proxy promises anything, so there is no gap to draw")
-    hues = [(tints or {}).get(s.proxy, PALETTE[k % len(PALETTE)]) for k, s in enumerate(shown.values())]
+    hues = [
+        (tints or {}).get(s.proxy, PALETTE[k % len(PALETTE)]) for k, s in enumerate(shown.values())
+    ]
     several = len(shown) > 1
 
     def paint(figure: Any) -> None:
         ax = figure.subplots()
-        _kl_scale(ax, max(p.kl_best for s in shown.values() for p in s.points), 0.07 if several else 0.11)
+        _kl_scale(
+            ax, max(p.kl_best for s in shown.values() for p in s.points), 0.07 if several else 0.11
+        )
         ax.axhline(0, color=MUTED, linewidth=1.0, linestyle=DASHES[0])
         lines = {}
-        for (name, s), hue, marker in zip(shown.items(), hues, cycle(MARKERS, len(shown)), strict=True):
-            lines[name] = [Point(p.kl_best, e) for p, e in zip(s.points, s.gaps, strict=True) if math.isfinite(e.value)]
+        for (name, s), hue, marker in zip(
+            shown.items(), hues, cycle(MARKERS, len(shown)), strict=True
+        ):
+            lines[name] = [
+                Point(p.kl_best, e)
+                for p, e in zip(s.points, s.gaps, strict=True)
+                if math.isfinite(e.value)
+            ]
             band(ax, lines[name], hue, marker=marker, markersize=3.2)
         of = sorted({s.gold for s in shown.values()})
         title = f"promised less given, {_n([p for line in lines.values() for p in line])}"
-        ax.set(xlabel="KL, nats (square-root scale)", ylabel=f"gap, units of {short(of[0])}", title=title)
+        ax.set(
+            xlabel="KL, nats (square-root scale)",
+            ylabel=f"gap, units of {short(of[0])}",
+            title=title,
+        )
         end_labels(ax, lines, hues)
 
-    return draw(5.6 if several else 3.9, 3.5, f"Gap between proxy and gold: {', '.join(shown)}", paint)
+    return draw(
+        5.6 if several else 3.9, 3.5, f"Gap between proxy and gold: {', '.join(shown)}", paint
+    )
 
 
 def fan(studies: Sequence["Study"], tints: Mapping[str, str] | None = None) -> str:
-    """Several proxies against one gold in one picture: gold solid, its fits thin, promises broken, peaks ringed."""
+    """Several proxies against one gold in one picture: gold solid, its fits thin, promises broken,
+    peaks ringed."""
     shown = {_label(s, studies): s for s in studies if s.used}
     if not shown:
         raise DataError("no proxy has an n with a value")
-    hues = [(tints or {}).get(s.proxy, PALETTE[k % len(PALETTE)]) for k, s in enumerate(shown.values())]
+    hues = [
+        (tints or {}).get(s.proxy, PALETTE[k % len(PALETTE)]) for k, s in enumerate(shown.values())
+    ]
 
     def paint(figure: Any) -> None:
         ax = figure.subplots()
         _kl_scale(ax, max(p.kl_best for s in shown.values() for p in s.used))
         lines: dict[str, list[Point]] = {}
-        for (name, s), hue, marker in zip(shown.items(), hues, cycle(MARKERS, len(shown)), strict=True):
+        for (name, s), hue, marker in zip(
+            shown.items(), hues, cycle(MARKERS, len(shown)), strict=True
+        ):
             lines[name] = _gained(s)
             band(ax, lines[name], hue, marker=marker, markersize=3.4)
-            ax.plot(*_columns([(f.kl, f.gold.value) for f in s.fitted]), color=hue, linewidth=0.8, alpha=0.7)
+            ax.plot(
+                *_columns([(f.kl, f.gold.value) for f in s.fitted]),
+                color=hue,
+                linewidth=0.8,
+                alpha=0.7,
+            )
             top = max(lines[name], key=lambda p: p.y)
             ax.plot([top.x], [top.y], "o", markersize=10, color=hue, markerfacecolor="none")
         low, high = ax.get_ylim()
         for s, hue in zip(shown.values(), hues, strict=True):
             promised = _promised(s)[: len(s.used)]
-            ax.plot([p.x for p in promised], [p.y for p in promised], color=hue, linewidth=1.1, linestyle=DASHES[1])
+            ax.plot(
+                [p.x for p in promised],
+                [p.y for p in promised],
+                color=hue,
+                linewidth=1.1,
+                linestyle=DASHES[1],
+            )
         # Gold is what matters: promises may leave the picture, at twice its height.
         ax.set_ylim(low, min(ax.get_ylim()[1], high + (high - low)))
-        ax.set_xlim(0, math.ceil(100 * 1.03 * max(p.x for line in lines.values() for p in line)) / 100)
+        ax.set_xlim(
+            0, math.ceil(100 * 1.03 * max(p.x for line in lines.values() for p in line)) / 100
+        )
         of = sorted({s.gold for s in shown.values()})
         title = f"{len(shown)} proxies, {_n([p for line in lines.values() for p in line])}"
         ax.set(xlabel=KL_LABEL, ylabel=f"{short(of[0])} above one response, its units", title=title)
@@ -152,7 +208,8 @@ def fan(studies: Sequence["Study"], tints: Mapping[str, str] | None = None) -> s
 
 
 def scaled(studies: Sequence["Study"], axis: "Axis") -> str:
-    """alpha and beta of each proxy over a number that they differ in, with the line through them."""
+    """alpha and beta of each proxy over a number that they differ in, with the line through
+    them."""
     sizes = axis.sizes
     shown = [s for s in studies if s.fits is not None and s.proxy in sizes]
     if not shown:
@@ -161,12 +218,28 @@ def scaled(studies: Sequence["Study"], axis: "Axis") -> str:
     def paint(figure: Any) -> None:
         for ax, name in zip(figure.subplots(1, 2), ("alpha", "beta"), strict=True):
             x = [sizes[s.proxy] for s in shown]
-            told: list[Estimate] = [getattr(s.fits.best_of_n, name) for s in shown if s.fits is not None]
-            errors = np.nan_to_num([[e.value - e.low for e in told], [e.high - e.value for e in told]])
-            ax.errorbar(x, [e.value for e in told], yerr=np.maximum(errors, 0), fmt="o", color=PALETTE[0], markersize=5)
+            told: list[Estimate] = [
+                getattr(s.fits.best_of_n, name) for s in shown if s.fits is not None
+            ]
+            errors = np.nan_to_num(
+                [[e.value - e.low for e in told], [e.high - e.value for e in told]]
+            )
+            ax.errorbar(
+                x,
+                [e.value for e in told],
+                yerr=np.maximum(errors, 0),
+                fmt="o",
+                color=PALETTE[0],
+                markersize=5,
+            )
             if line := axis.scalings.get(name):
                 ends = np.array([min(x), max(x)])
-                ax.plot(ends, line.intercept + line.slope.value * np.log(ends), color=MUTED, linestyle=DASHES[1])
+                ax.plot(
+                    ends,
+                    line.intercept + line.slope.value * np.log(ends),
+                    color=MUTED,
+                    linestyle=DASHES[1],
+                )
             ax.set_xscale("log")
             ticks = sorted(set(x))
             ax.set_xticks(ticks, [f"{t:,.0f}" if 1000 <= t < 1e6 else f"{t:.4g}" for t in ticks])
@@ -185,14 +258,24 @@ def colours(studies: Sequence["Study"], sizes: Mapping[str, float]) -> dict[str,
     light, dark = np.array([0x8C, 0xC2, 0xE8]), np.array([0x0A, 0x2E, 0x52])
     ordered = sorted(names, key=lambda name: sizes[name])
     mixed = [light + (dark - light) * k / (len(names) - 1) for k in range(len(names))]
-    return {name: "#" + "".join(f"{round(c):02x}" for c in rgb) for name, rgb in zip(ordered, mixed, strict=True)}
+    return {
+        name: "#" + "".join(f"{round(c):02x}" for c in rgb)
+        for name, rgb in zip(ordered, mixed, strict=True)
+    }
 
 
 def _kl_scale(ax: Any, right: float, apart: float = 0.07) -> None:
     """KL on a square-root scale, from 0, with ticks at round numbers."""
-    ax.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), lambda d: np.square(np.maximum(d, 0))))
+    ax.set_xscale(
+        "function",
+        functions=(lambda x: np.sqrt(np.maximum(x, 0)), lambda d: np.square(np.maximum(d, 0))),
+    )
     right = right if right > 0 else 1.0
-    ticks = [t for t in (0, 0.05, 0.2, 0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 75, 100) if t <= 1.03 * right]
+    ticks = [
+        t
+        for t in (0, 0.05, 0.2, 0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 75, 100)
+        if t <= 1.03 * right
+    ]
     kept: list[float] = []
     for tick in ticks:
         if not kept or math.sqrt(tick / right) - math.sqrt(kept[-1] / right) > apart:
@@ -220,8 +303,13 @@ def _n_axis(ax: Any, study: "Study") -> None:
 
 
 def _paint_fit(ax: Any, study: "Study") -> None:
-    """The fitted curve with its interval, in pieces: dotted where it leaves the points it was fitted to."""
-    cuts = [k for k in range(1, len(study.fitted)) if study.fitted[k].extrapolated != study.fitted[k - 1].extrapolated]
+    """The fitted curve with its interval, in pieces: dotted where it leaves the points it was
+    fitted to."""
+    cuts = [
+        k
+        for k in range(1, len(study.fitted))
+        if study.fitted[k].extrapolated != study.fitted[k - 1].extrapolated
+    ]
     for start, end in itertools.pairwise([0, *cuts, len(study.fitted)]):
         # The one before, so that the pieces meet.
         part = study.fitted[max(start - 1, 0) : end]
@@ -231,7 +319,13 @@ def _paint_fit(ax: Any, study: "Study") -> None:
         low, high = [f.gold.low for f in part], [f.gold.high for f in part]
         ax.fill_between(kl, low, high, color=INK, alpha=0.09, linewidth=0)
         dotted = part[-1].extrapolated
-        ax.plot(kl, [f.gold.value for f in part], color=INK, linewidth=1.0, linestyle=DASHES[0] if dotted else "-")
+        ax.plot(
+            kl,
+            [f.gold.value for f in part],
+            color=INK,
+            linewidth=1.0,
+            linestyle=DASHES[0] if dotted else "-",
+        )
 
 
 def _paint_stop(ax: Any, study: "Study") -> None:
@@ -294,9 +388,19 @@ def _paint_trusted(ax: Any, edge: float, everything: bool) -> None:
     elif everything:
         return
     else:
-        said, x, ha = "shaded: n ≤ N/8, trusted", math.sqrt(edge / ax.get_xlim()[1]) - 0.012, "right"
+        said, x, ha = (
+            "shaded: n ≤ N/8, trusted",
+            math.sqrt(edge / ax.get_xlim()[1]) - 0.012,
+            "right",
+        )
     ax.annotate(
-        said, (x, 0.1), xycoords="axes fraction", ha=ha, color=MUTED, fontsize=8.5, bbox={"facecolor": "none", "lw": 0}
+        said,
+        (x, 0.1),
+        xycoords="axes fraction",
+        ha=ha,
+        color=MUTED,
+        fontsize=8.5,
+        bbox={"facecolor": "none", "lw": 0},
     )
 
 
@@ -310,7 +414,9 @@ def _paint_slopes(ax: Any, study: "Study") -> None:
         (found.below, (min(xs), found.threshold), PALETTE[2], "below"),
         (found.above, (found.threshold, max(xs)), PALETTE[1], "above"),
     ):
-        part = [level for level in study.levels if (level.low >= found.quantile) == (name == "above")]
+        part = [
+            level for level in study.levels if (level.low >= found.quantile) == (name == "above")
+        ]
         weight = sum(level.gold.n for level in part)
         if not weight or not math.isfinite(estimate.value):
             continue
@@ -327,7 +433,9 @@ def _paint_slopes(ax: Any, study: "Study") -> None:
 def _gained(study: "Study") -> list[Point]:
     """What the points that count gain on one response."""
     gains = zip(study.points, study.gains, strict=True)
-    return [Point(p.kl_best, gain) for p, gain in gains if p in study.used and math.isfinite(gain.value)]
+    return [
+        Point(p.kl_best, gain) for p, gain in gains if p in study.used and math.isfinite(gain.value)
+    ]
 
 
 def _promised(study: "Study") -> list[Point]:
@@ -335,7 +443,9 @@ def _promised(study: "Study") -> list[Point]:
     points = []
     for k, p in enumerate(study.points):
         if (value := study.promise(k)) is not None and math.isfinite(value):
-            points.append(Point(p.kl_best, Estimate(value=value, low=value, high=value, n=p.proxy_mean.n)))
+            points.append(
+                Point(p.kl_best, Estimate(value=value, low=value, high=value, n=p.proxy_mean.n))
+            )
     return points
 
 

@@ -1,4 +1,5 @@
-"""Verdicts of a program that checks: how many, decided by what, against which labels, and what they look like."""
+"""Verdicts of a program that checks: how many, decided by what, against which labels, and what they
+look like."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,11 +32,16 @@ class Checked:
 
 
 def estimates(checked: Sequence[Checked]) -> dict[str, Estimate]:
-    """The share right of what was decided, and the share of labels agreed with; 95 % intervals over prompts."""
+    """The share right of what was decided, and the share of labels agreed with; 95 % intervals over
+    prompts."""
     decided = [item for item in checked if item.verdict.outcome != "undecided"]
     right = [float(item.verdict.outcome == "right") for item in decided]
     open_ = len(checked) - len(decided)
-    found = {"right": stats.proportion(right, clusters=[item.cluster for item in decided], unscored=open_)}
+    found = {
+        "right": stats.proportion(
+            right, clusters=[item.cluster for item in decided], unscored=open_
+        )
+    }
     labelled = [item for item in decided if item.label is not None]
     if labelled:
         agree = [float(_agrees(item)) for item in labelled]
@@ -44,16 +50,27 @@ def estimates(checked: Sequence[Checked]) -> dict[str, Estimate]:
             agree, clusters=[item.cluster for item in labelled], unscored=unlabelled
         )
     if any(item.verdict.credit is not None for item in decided):
-        credit = [1.0 if item.verdict.outcome == "right" else item.verdict.credit or 0.0 for item in decided]
-        found["credit"] = stats.proportion(credit, clusters=[item.cluster for item in decided], unscored=open_)
+        credit = [
+            1.0 if item.verdict.outcome == "right" else item.verdict.credit or 0.0
+            for item in decided
+        ]
+        found["credit"] = stats.proportion(
+            credit, clusters=[item.cluster for item in decided], unscored=open_
+        )
     return found
 
 
 def verdict_sections(checked: Sequence[Checked], found: Mapping[str, Estimate]) -> list[Section]:
     """The verdicts in numbers, where they disagree with labels, and examples of each kind."""
-    first: list[Block] = [Headline({"right": found["right"]}), Estimates(dict(found)), *_counts(checked)]
+    first: list[Block] = [
+        Headline({"right": found["right"]}),
+        Estimates(dict(found)),
+        *_counts(checked),
+    ]
     sections = [Section("Verdicts", first)]
-    decided = [item for item in checked if item.verdict.outcome != "undecided" and item.label is not None]
+    decided = [
+        item for item in checked if item.verdict.outcome != "undecided" and item.label is not None
+    ]
     disagree = [item for item in decided if not _agrees(item)]
     if disagree:
         sections.append(Section("Where labels and verdicts disagree", _examples(disagree)))
@@ -70,7 +87,9 @@ def _agrees(item: Checked) -> bool:
 
 def _counts(checked: Sequence[Checked]) -> list[Block]:
     by_stage = Counter((item.verdict.outcome, item.verdict.stage or "-") for item in checked)
-    by_source = Counter[tuple[str, str]]((i.verdict.source or "nowhere", i.verdict.outcome) for i in checked)
+    by_source = Counter[tuple[str, str]](
+        (i.verdict.source or "nowhere", i.verdict.outcome) for i in checked
+    )
     sources = sorted({source for source, _ in by_source})
     kinds = ("right", "wrong", "undecided")
     return [

@@ -1,22 +1,36 @@
-"""How much better a token was than what was to be expected: from rewards to advantages, as pure functions.
+"""How much better a token was than what was to be expected: from rewards to advantages, as pure
+functions.
 
-B responses of at most T tokens; rewards (B, T) stand at tokens and are 0 elsewhere; mask (B, T) is True at a
-response's tokens, from the left; group (B,) is the index of the prompt. Responses without a score have an all-False
+B responses of at most T tokens; rewards (B, T) stand at tokens and are 0 elsewhere; mask (B, T) is
+True at a response's tokens, from the left; group (B,) is the index of the prompt. Responses without
+a score have an all-False
 mask: they are in no mean and get no advantage.
 
-| function | advantage | baseline |
-|---|---|---|
-| `rloo` | R_i - mean of the others (arXiv:2402.14740) | leave-one-out |
-| `grpo` | (R_i - mean) / (std + 1e-4) (arXiv:2402.03300) | group mean, own response included |
-| `dr_grpo` | R_i - mean (arXiv:2503.20783) | the same; lengths and difficulty do not weigh |
-| `reinforce_plus_plus` | return from each token on, whitened over the batch (arXiv:2501.03262) | batch mean |
-| `gae` | Σ (γλ)^l δ_{t+l}, δ_t = r_t + γ V_{t+1} - V_t (arXiv:1506.02438) | a value head |
-| `grpo_process` | Σ of normalised step rewards from a token's step on (arXiv:2402.03300) | the group's mean step |
-| `token_rloo` | Σ_{t' >= t} (r_t' - b) | b: leave-one-out mean reward *a token* (PURE, PRIME) |
-| `progress` | the reward of a token's own step, none of later ones (PAV, arXiv:2410.08146) | none: a difference |
+| function              | advantage                          | baseline                            |
+|-----------------------|------------------------------------|-------------------------------------|
+| `rloo`                | R_i - mean of the others           | leave-one-out                       |
+|                       | (arXiv:2402.14740)                 |                                     |
+| `grpo`                | (R_i - mean) / (std + 1e-4)        | group mean, own response included   |
+|                       | (arXiv:2402.03300)                 |                                     |
+| `dr_grpo`             | R_i - mean (arXiv:2503.20783)      | the same; lengths and difficulty do |
+|                       |                                    | not weigh                           |
+| `reinforce_plus_plus` | return from each token on,         | batch mean                          |
+|                       | whitened over the batch            |                                     |
+|                       | (arXiv:2501.03262)                 |                                     |
+| `gae`                 | Σ (γλ)^l δ_{t+l}, δ_t = r_t + γ    | a value head                        |
+|                       | V_{t+1} - V_t (arXiv:1506.02438)   |                                     |
+| `grpo_process`        | Σ of normalised step rewards from  | the group's mean step               |
+|                       | a token's step on                  |                                     |
+|                       | (arXiv:2402.03300)                 |                                     |
+| `token_rloo`          | Σ_{t' >= t} (r_t' - b)             | b: leave-one-out mean reward *a     |
+|                       |                                    | token* (PURE, PRIME)                |
+| `progress`            | the reward of a token's own step,  | none: a difference                  |
+|                       | none of later ones (PAV,           |                                     |
+|                       | arXiv:2410.08146)                  |                                     |
 
-`grpo_process` still pays for padding: a step above the group's mean step is a gain wherever it stands. `token_rloo`
-charges every token, because a baseline a step would change with the number of steps.
+`grpo_process` still pays for padding: a step above the group's mean step is a gain wherever it
+stands. `token_rloo` charges every token, because a baseline a step would change with the number of
+steps.
 """
 
 from typing import Any
@@ -51,8 +65,13 @@ EPSILON = 1e-4
 
 
 def rloo(return_B: Array, group_B: Ints, scored_B: Bools) -> Array:
-    """R_i minus the mean return of the other responses to its prompt (arXiv:2402.14740); 0 where there is no other."""
-    return np.where(scored_B & (_counts(group_B, scored_B) > 1), return_B - others_mean(return_B, group_B, scored_B), 0)
+    """R_i minus the mean return of the other responses to its prompt (arXiv:2402.14740); 0 where
+    there is no other."""
+    return np.where(
+        scored_B & (_counts(group_B, scored_B) > 1),
+        return_B - others_mean(return_B, group_B, scored_B),
+        0,
+    )
 
 
 def dr_grpo(return_B: Array, group_B: Ints, scored_B: Bools) -> Array:
@@ -61,9 +80,11 @@ def dr_grpo(return_B: Array, group_B: Ints, scored_B: Bools) -> Array:
 
 
 def grpo(return_B: Array, group_B: Ints, scored_B: Bools) -> Array:
-    """(R_i - mean) / (std + 1e-4), with the unbiased standard deviation of the group (arXiv:2402.03300).
+    """(R_i - mean) / (std + 1e-4), with the unbiased standard deviation of the group
+    (arXiv:2402.03300).
 
-    Dividing by it makes a prompt of which one response in many is right weigh more than one of which half are.
+    Dividing by it makes a prompt of which one response in many is right weigh more than one of
+    which half are.
     """
     centred_B = dr_grpo(return_B, group_B, scored_B)
     count_B = _counts(group_B, scored_B)
@@ -72,7 +93,8 @@ def grpo(return_B: Array, group_B: Ints, scored_B: Bools) -> Array:
 
 
 def returns(rewards_B_T: Array, mask_B_T: Bools, discount: float = 1.0) -> Array:
-    """(B, T) what is still to come at each token, its own reward included: Σ γ^{t'-t} r_t'; 0 outside the mask."""
+    """(B, T) what is still to come at each token, its own reward included: Σ γ^{t'-t} r_t'; 0
+    outside the mask."""
     found_B_T = np.zeros_like(rewards_B_T)
     ahead_B = np.zeros(len(rewards_B_T))
     for t in reversed(range(rewards_B_T.shape[1])):
@@ -87,11 +109,18 @@ def reinforce_plus_plus(rewards_B_T: Array, mask_B_T: Bools, discount: float = 1
 
 
 def gae(
-    rewards_B_T: Array, values_B_T: Array, mask_B_T: Bools, *, discount: float = 1.0, decay: float = 0.95
+    rewards_B_T: Array,
+    values_B_T: Array,
+    mask_B_T: Bools,
+    *,
+    discount: float = 1.0,
+    decay: float = 0.95,
 ) -> tuple[Array, Array]:
-    """Advantages and the returns that values learn (advantage + value), both (B, T) (arXiv:1506.02438).
+    """Advantages and the returns that values learn (advantage + value), both (B, T)
+    (arXiv:1506.02438).
 
-    values: V of the state in which each token was chosen. After a response's last token nothing is to come.
+    values: V of the state in which each token was chosen. After a response's last token nothing is
+    to come.
     """
     advantages_B_T = np.zeros_like(rewards_B_T)
     ahead_B, next_B = np.zeros(len(rewards_B_T)), np.zeros(len(rewards_B_T))
@@ -105,8 +134,8 @@ def gae(
 
 
 def grpo_process(rewards_B_T: Array, ends_B_T: Bools, mask_B_T: Bools, group_B: Ints) -> Array:
-    """Σ over steps that end at a token or after it of (r - mean) / (std + 1e-4), over all steps of the group
-    (arXiv:2402.03300, 4.1.3).
+    """Σ over steps that end at a token or after it of (r - mean) / (std + 1e-4), over all steps of
+    the group (arXiv:2402.03300, 4.1.3).
 
     ends: True at the last token of every step. The standard deviation is the unbiased one.
     """
@@ -119,8 +148,8 @@ def grpo_process(rewards_B_T: Array, ends_B_T: Bools, mask_B_T: Bools, group_B: 
 
 
 def token_rloo(rewards_B_T: Array, mask_B_T: Bools, group_B: Ints, discount: float = 1.0) -> Array:
-    """Returns of r_t - b from each token on, b the mean over the group's other responses of their mean reward a token
-    (arXiv:2504.15275; arXiv:2502.01456). 0 for a response that is alone."""
+    """Returns of r_t - b from each token on, b the mean over the group's other responses of their
+    mean reward a token (arXiv:2504.15275; arXiv:2502.01456). 0 for a response that is alone."""
     scored_B: Bools = np.asarray(mask_B_T.any(1))
     a_token_B = rewards_B_T.sum(1) / np.maximum(mask_B_T.sum(1), 1)
     base_B = others_mean(a_token_B, group_B, scored_B)
@@ -130,9 +159,11 @@ def token_rloo(rewards_B_T: Array, mask_B_T: Bools, group_B: Ints, discount: flo
 
 
 def progress(rewards_B_T: Array, ends_B_T: Bools, mask_B_T: Bools) -> Array:
-    """Every token gets the reward of its own step, and nothing of what comes later (arXiv:2410.08146).
+    """Every token gets the reward of its own step, and nothing of what comes later
+    (arXiv:2410.08146).
 
-    With what a step adds to a prover's value as reward, this is the A^μ of the effective reward Q^π + α A^μ.
+    With what a step adds to a prover's value as reward, this is the A^μ of the effective reward Q^π
+    + α A^μ.
     """
     found_B_T = np.zeros_like(rewards_B_T)
     own_B = np.zeros(len(rewards_B_T))
@@ -143,9 +174,11 @@ def progress(rewards_B_T: Array, ends_B_T: Bools, mask_B_T: Bools) -> Array:
 
 
 def whiten(advantages_B_T: Array, mask_B_T: Bools, *, shift: bool = True) -> Array:
-    """Divided by the standard deviation over the mask, the mean taken off first where `shift`; 0 outside the mask.
+    """Divided by the standard deviation over the mask, the mean taken off first where `shift`; 0
+    outside the mask.
 
-    Where all are alike nothing is known, and everything becomes 0 (without a shift it stays as it is).
+    Where all are alike nothing is known, and everything becomes 0 (without a shift it stays as it
+    is).
     """
     inside = advantages_B_T[mask_B_T]
     if not len(inside):
@@ -168,8 +201,12 @@ def others_mean(value_B: Array, group_B: Ints, scored_B: Bools) -> Array:
 
 
 def _sums(value_B: Array, group_B: Ints, scored_B: Bools) -> Array:
-    return np.asarray(np.bincount(group_B, weights=np.where(scored_B, value_B, 0.0))[group_B], dtype=np.float64)
+    return np.asarray(
+        np.bincount(group_B, weights=np.where(scored_B, value_B, 0.0))[group_B], dtype=np.float64
+    )
 
 
 def _counts(group_B: Ints, scored_B: Bools) -> Array:
-    return np.asarray(np.bincount(group_B, weights=scored_B.astype(np.float64))[group_B], dtype=np.float64)
+    return np.asarray(
+        np.bincount(group_B, weights=scored_B.astype(np.float64))[group_B], dtype=np.float64
+    )

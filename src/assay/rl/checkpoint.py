@@ -57,22 +57,36 @@ def fingerprints(
 ) -> dict[str, str]:
     """Names by content of all that decides how a run goes.
 
-    Raises `ConfigError` for a scorer that cannot be told from another, where the run is to be resumed; where it is not,
-    such a scorer gets a name that no other run has.
+    Raises `ConfigError` for a scorer that cannot be told from another, where the run is to be
+    resumed; where it is not, such a scorer gets a name that no other run has.
     """
     encoder = policy.generator.encoder
     reference = policy.reference.model
     learned = None
     if prime is not None:
         model = prime.model
-        body = [model.network, model.reference, model.encoder.layout, model.beta, model.encoder.readout]
+        body = [
+            model.network,
+            model.reference,
+            model.encoder.layout,
+            model.beta,
+            model.encoder.readout,
+        ]
         learned = [*body, prime.weight, prime.learning_rate, prime.clip]
-    placed = [{f.name: getattr(part, f.name) for f in fields(part) if f.name != "scorer"} for part in parts]
+    placed = [
+        {f.name: getattr(part, f.name) for f in fields(part) if f.name != "scorer"}
+        for part in parts
+    ]
     scorers = {part.name: part.scorer for part in parts}
     told = {
         "settings": asdict(settings),
-        "reward": [placed, {name: _of_scorer(name, scorer, resume) for name, scorer in scorers.items()}],
-        "gold scorers": [(name, _of_scorer(name, scorer, resume)) for name, scorer in golds.items()],
+        "reward": [
+            placed,
+            {name: _of_scorer(name, scorer, resume) for name, scorer in scorers.items()},
+        ],
+        "gold scorers": [
+            (name, _of_scorer(name, scorer, resume)) for name, scorer in golds.items()
+        ],
         "policy": [policy.model, policy.critic],
         "reference policy": None if reference is policy.model else reference,
         "tokenizer": policy.tokenizer,
@@ -93,9 +107,10 @@ def _of_scorer(name: str, scorer: Scorer, resume: bool) -> str:
         if not resume:
             return f"unknown {uuid.uuid4()}"
         raise ConfigError(
-            f"scorer {name!r} cannot be told from another one, so an interrupted run could be resumed with another "
-            f"reward: {error}. Give the scorer an attribute or method `fingerprint` (a function cannot have one: make "
-            "it a class with a method `score`), or run without resuming"
+            f"scorer {name!r} cannot be told from another one, so an interrupted run could be"
+            f" resumed with another reward: {error}. Give the scorer an attribute or method"
+            " `fingerprint` (a function cannot have one: make it a class with a method `score`),"
+            " or run without resuming"
         ) from error
 
 
@@ -142,13 +157,16 @@ def load(
 
 
 def keep_best(folder: Path, step: int, policy: Policy) -> None:
-    """Keep the present weights as those of a look; older ones go when the next checkpoint no longer needs them."""
+    """Keep the present weights as those of a look; older ones go when the next checkpoint no longer
+    needs them."""
     resume.write(folder / f"best-{step}.pt", policy.parameters())
 
 
 def read_best(folder: Path, step: int) -> dict[str, Tensor]:
     """The weights kept."""
-    found: dict[str, Tensor] = torch.load(folder / f"best-{step}.pt", map_location="cpu", weights_only=True)
+    found: dict[str, Tensor] = torch.load(
+        folder / f"best-{step}.pt", map_location="cpu", weights_only=True
+    )
     return found
 
 

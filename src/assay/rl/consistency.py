@@ -1,4 +1,5 @@
-"""Whether what is sampled is what is trained: E[e^-δ] = 1 over samples, whatever the two distributions are."""
+"""Whether what is sampled is what is trained: E[e^-δ] = 1 over samples, whatever the two
+distributions are."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,16 +7,19 @@ from typing import Any, Final
 __all__ = ["inconsistencies"]
 
 FAR = 0.05
-"""Nats of divergence a token beyond which the mean of π₀/π hangs on tokens too rare to be sampled."""
+"""Nats of divergence a token beyond which the mean of π₀/π hangs on tokens too rare to be
+sampled."""
 
 TEXTS: Final = {
     "scorer_over_sampler": (
-        "tokens are drawn from another distribution than the one that is trained (mean ratio {0:.3f} ± {1:.3f}, it "
-        "should be 1): look at the precision of sampling, at what the sampler masks, at temperature and template"
+        "tokens are drawn from another distribution than the one that is trained (mean ratio"
+        " {0:.3f} ± {1:.3f}, it should be 1): look at the precision of sampling, at what the"
+        " sampler masks, at temperature and template"
     ),
     "reference_over_policy": (
-        "the mean of π₀/π over samples is {0:.3f} ± {1:.3f}, and should be 1: top-p or top-k cut the distribution, "
-        "or end and padding tokens are counted unlike in the reference; KL may come out negative"
+        "the mean of π₀/π over samples is {0:.3f} ± {1:.3f}, and should be 1: top-p or top-k cut"
+        " the distribution, or end and padding tokens are counted unlike in the reference; KL may"
+        " come out negative"
     ),
 }
 

@@ -2,13 +2,15 @@
 
     rollout -> scoring (rewards, transforms) -> advantages -> objectives + kl -> AdamW
 
-It runs on one device and is correct before it is big. What happens at a step is a function of the settings, the prompts
-and the step, so that a run that was killed goes on as if it had not been, bit for bit on one CPU with a given number of
-threads. What the gold scorers say is never seen by the policy. Left out: more than one process, sampling ahead.
+It runs on one device and is correct before it is big. What happens at a step is a function of the
+settings, the prompts and the step, so that a run that was killed goes on as if it had not been, bit
+for bit on one CPU with a given number of threads. What the gold scorers say is never seen by the
+policy. Left out: more than one process, sampling ahead.
 
-A run's folder holds `metrics.jsonl` (a row a step, a look, an alarm), `samples.jsonl` (held-out responses at every
-look), `policy/` (the trained policy, a stock checkpoint), `peak/` (as it was where the first gold was highest),
-`rl.json` (the summary, written last) and, until it is finished, `checkpoint/`.
+A run's folder holds `metrics.jsonl` (a row a step, a look, an alarm), `samples.jsonl` (held-out
+responses at every look), `policy/` (the trained policy, a stock checkpoint), `peak/` (as it was
+where the first gold was highest), `rl.json` (the summary, written last) and, until it is finished,
+`checkpoint/`.
 """
 
 import logging
@@ -58,7 +60,8 @@ SAMPLES = "samples.jsonl"
 REASONS = 5
 """Reasons why responses were not scored that a row names, the most frequent first."""
 PATIENCE = 3
-"""Rounds in a row without any scored response after which a run ends; a shorter run, after as many as it has."""
+"""Rounds in a row without any scored response after which a run ends; a shorter run, after as many
+as it has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,19 +108,23 @@ def optimise(
 ) -> Optimised:
     """Train the policy in place against the sum of the parts, and save it to `out`.
 
-    golds: scorers that are asked about held-out prompts and never learned from; the first of them says where the peak
-    is. prime: an implicit process model that learns along, from the first part that pays whole responses.
+    golds: scorers that are asked about held-out prompts and never learned from; the first of them
+    says where the peak is. prime: an implicit process model that learns along, from the first part
+    that pays whole responses.
 
-    A run that was killed goes on where it was, and a finished one is not run again (its policy is in `policy/`, the one
-    that is given stays as it is), when `resume` is true and nothing has changed: scorers are told from each other by
-    their content (`assay.fingerprint`), not by their names. Raises `DataError` without prompts or for one that leaves
-    no room for `max_tokens`, `ConfigError` for settings that contradict each other, a policy that could not be saved
-    in the end, or a run in `out` that differs, `BackendError` when a scorer breaks its promise or the loss is no longer
-    finite; what was reached until then is in the checkpoint.
+    A run that was killed goes on where it was, and a finished one is not run again (its policy is
+    in `policy/`, the one that is given stays as it is), when `resume` is true and nothing has
+    changed: scorers are told from each other by their content (`assay.fingerprint`), not by their
+    names. Raises `DataError` without prompts or for one that leaves no room for `max_tokens`,
+    `ConfigError` for settings that contradict each other, a policy that could not be saved in the
+    end, or a run in `out` that differs, `BackendError` when a scorer breaks its promise or the loss
+    is no longer finite; what was reached until then is in the checkpoint.
     """
     golds = dict(golds or {})
     _check(policy, prompts, parts, settings, held_out, golds, prime)
-    prints = checkpoint.fingerprints(policy, prompts, parts, settings, held_out, golds, prime, resume=resume)
+    prints = checkpoint.fingerprints(
+        policy, prompts, parts, settings, held_out, golds, prime, resume=resume
+    )
     if not resume:
         (out / SUMMARY).unlink(missing_ok=True)
         shutil.rmtree(out / "checkpoint", ignore_errors=True)
@@ -155,45 +162,60 @@ def _check(
     prime: ImplicitProcess | None,
 ) -> None:
     if not prompts or not parts:
-        raise DataError(f"{len(prompts)} prompts and {len(parts)} parts of a reward; give at least one of each")
+        raise DataError(
+            f"{len(prompts)} prompts and {len(parts)} parts of a reward; give at least one of each"
+        )
     names = [part.name for part in parts]
     if len({*names}) < len(names) or {*names} & {*golds}:
-        raise ConfigError(f"two scorers have one name among {', '.join([*names, *golds])}; give each its own")
+        raise ConfigError(
+            f"two scorers have one name among {', '.join([*names, *golds])}; give each its own"
+        )
     if golds and not held_out:
-        raise ConfigError("a gold scorer looks at held-out prompts, and there are none; hold some out")
+        raise ConfigError(
+            "a gold scorer looks at held-out prompts, and there are none; hold some out"
+        )
     if settings.advantage == "gae" and policy.critic is None:
         raise ConfigError("gae needs a value head; make the policy with critic=True")
     if prime is not None and (settings.advantage != "token_rloo" or not parts[0].whole):
-        raise ConfigError("PRIME needs advantage token_rloo, and a first part that pays whole responses in [0, 1]")
+        raise ConfigError(
+            "PRIME needs advantage token_rloo, and a first part that pays whole responses in [0, 1]"
+        )
     if settings.advantage in PROCESS and prime is None and all(part.whole for part in parts):
         raise ConfigError(
-            f"{settings.advantage} compares step rewards, and every part pays whole responses; place one of them at "
-            "the steps (place), or use rloo or grpo"
+            f"{settings.advantage} compares step rewards, and every part pays whole responses;"
+            " place one of them at the steps (place), or use rloo or grpo"
         )
     trained = policy.network_parameters().values()
     if settings.bf16_update != "master" and not any(p.dtype == torch.bfloat16 for p in trained):
         raise ConfigError(
-            f"bf16_update {settings.bf16_update} does nothing: no parameter that is trained is in bfloat16; leave it "
-            "at master, or load the policy in bfloat16"
+            f"bf16_update {settings.bf16_update} does nothing: no parameter that is trained is in"
+            " bfloat16; leave it at master, or load the policy in bfloat16"
         )
     _check_lengths(policy, [*prompts, *held_out[: settings.watch_prompts]], settings.max_tokens)
     for part in parts:
         if fault := order_fault(part.transforms):
             raise ConfigError(f"part {part.name!r}: {fault}")
         for transform in part.transforms:
-            if isinstance(transform, Overlong) and transform.limit - transform.buffer >= settings.max_tokens:
+            if (
+                isinstance(transform, Overlong)
+                and transform.limit - transform.buffer >= settings.max_tokens
+            ):
                 raise ConfigError(
-                    f"part {part.name!r}: overlong prices tokens from {transform.limit - transform.buffer} on, and no "
-                    f"response is longer than max_tokens {settings.max_tokens}; give it a limit of max_tokens"
+                    f"part {part.name!r}: overlong prices tokens from"
+                    f" {transform.limit - transform.buffer} on, and no response is longer than"
+                    f" max_tokens {settings.max_tokens}; give it a limit of max_tokens"
                 )
         if warning := squash_warning(part.transforms, normalised=settings.normalised):
             log.warning("part %r: %s", part.name, warning)
     if settings.top_p < 1:
-        log.warning("top_p %g: samples do not come from the distribution that is trained", settings.top_p)
+        log.warning(
+            "top_p %g: samples do not come from the distribution that is trained", settings.top_p
+        )
 
 
 def _check_lengths(policy: Policy, prompts: Sequence[Prompt], max_tokens: int) -> None:
-    """Raise `DataError` where a prompt and `max_tokens` have no room, before anything is trained."""
+    """Raise `DataError` where a prompt and `max_tokens` have no room, before anything is
+    trained."""
     items = [(prompt, Response(steps=(), finished=False)) for prompt in prompts]
     lengths = [len(sequence.ids) for sequence in policy.generator.encoder.encode(items)]
     limit = policy.positions
@@ -201,9 +223,10 @@ def _check_lengths(policy: Policy, prompts: Sequence[Prompt], max_tokens: int) -
     if over:
         longest = max(over, key=lambda i: lengths[i])
         raise DataError(
-            f"{len(over)} of {len(prompts)} prompts and max_tokens {max_tokens} exceed {limit} tokens, the least of "
-            f"the model's positions and max_length; the longest has {lengths[longest]}: "
-            f"{prompts[longest].text[:60]!r}. Leave such prompts out, or ask for fewer tokens"
+            f"{len(over)} of {len(prompts)} prompts and max_tokens {max_tokens} exceed {limit}"
+            " tokens, the least of the model's positions and max_length; the longest has"
+            f" {lengths[longest]}: {prompts[longest].text[:60]!r}. Leave such prompts out, or ask"
+            " for fewer tokens"
         )
 
 
@@ -217,7 +240,8 @@ def _try_saving(policy: Policy, out: Path) -> None:
             raise
         except Exception as error:
             raise ConfigError(
-                f"this policy cannot be saved, so it is not trained: {type(error).__name__}: {error}"
+                f"this policy cannot be saved, so it is not trained: {type(error).__name__}:"
+                f" {error}"
             ) from error
 
 
@@ -254,18 +278,29 @@ def _run(job: _Job, progress: bool) -> State:
             checkpoint.save(folder, state, policy, optimiser, job.prime, job.prints)
 
         if not rows:
-            note({"prompts": len(job.prompts), "held_out_prompts": len(job.held_out), **memory.row()})
+            note(
+                {"prompts": len(job.prompts), "held_out_prompts": len(job.held_out), **memory.row()}
+            )
         whole, undo = True, None
         try:
             while True:
-                due = state.step % settings.watch_every == 0 or state.step == settings.steps or state.stopped
+                due = (
+                    state.step % settings.watch_every == 0
+                    or state.step == settings.steps
+                    or state.stopped
+                )
                 looked = any(row["step"] == state.step for row in rows if "watch" in row)
                 if job.held_out and due and not looked:
                     seen = _look(job, state)
                     for shown in seen.samples:
                         write_sample({"step": state.step} | dict(shown))
                     first = next((row["watch"] for row in rows if "watch" in row), seen.watch)
-                    note({"step": state.step, "watch": {**seen.watch, "gold_bound": gold_bound(first, seen.watch)}})
+                    note(
+                        {
+                            "step": state.step,
+                            "watch": {**seen.watch, "gold_bound": gold_bound(first, seen.watch)},
+                        }
+                    )
                     sound()
                 if state.step >= settings.steps or state.stopped:
                     break
@@ -292,14 +327,21 @@ def _run(job: _Job, progress: bool) -> State:
                 sound()
                 show(state.step, _said(rows))
                 if settings.kl_budget is not None and row.get("kl", 0.0) > settings.kl_budget:
-                    state.stopped = f"KL {row['kl']:.2f} nats passed the budget of {settings.kl_budget:g}"
+                    state.stopped = (
+                        f"KL {row['kl']:.2f} nats passed the budget of {settings.kl_budget:g}"
+                    )
                 if state.step % settings.checkpoint_every == 0:
                     save()
         except BaseException:
-            # A round is whole or is not: what a scorer's failure or Ctrl-C left half done is done again.
+            # A round is whole or is not: what a scorer's failure or Ctrl-C left half done is done
+            # again.
             if whole and state.step:
                 if undo is not None:
-                    state.position, state.statistics, state.empty = undo.position, undo.statistics, undo.empty
+                    state.position, state.statistics, state.empty = (
+                        undo.position,
+                        undo.statistics,
+                        undo.empty,
+                    )
                 save()
             raise
         save()
@@ -307,8 +349,8 @@ def _run(job: _Job, progress: bool) -> State:
 
 
 def _optimiser(job: _Job, progress: bool) -> tuple[AdamW, Memory]:
-    """AdamW on the language model's parameters, and what memory all takes, which is said. The value head learns at a
-    rate of its own (`update`)."""
+    """AdamW on the language model's parameters, and what memory all takes, which is said. The value
+    head learns at a rate of its own (`update`)."""
     policy, settings = job.policy, job.settings
     trained = [*policy.network_parameters().values()]
     optimiser = AdamW(
@@ -318,7 +360,11 @@ def _optimiser(job: _Job, progress: bool) -> tuple[AdamW, Memory]:
         bf16_update=settings.bf16_update,
         seed=settings.seed,
     )
-    models = [policy.model, policy.reference.model, *([] if job.prime is None else [job.prime.model])]
+    models = [
+        policy.model,
+        policy.reference.model,
+        *([] if job.prime is None else [job.prime.model]),
+    ]
     held = [*trained, *(p for model in models for p in model.parameters())]
     memory = memory_of({id(p): p for p in held}.values(), settings.bf16_update)
     if progress:
@@ -327,7 +373,8 @@ def _optimiser(job: _Job, progress: bool) -> tuple[AdamW, Memory]:
 
 
 def _sampled(job: _Job, state: State) -> tuple[Rollout, Rewards, dict[str, Any]]:
-    """The round's responses with their rewards; groups that teach nothing left out and replaced, where asked."""
+    """The round's responses with their rewards; groups that teach nothing left out and replaced,
+    where asked."""
     settings = job.settings
     order = prompt_order(len(job.prompts), settings.seed, state.position)
     wanted, rollout, dropped, asked = settings.groups, Rollout((), (), ()), 0, 0
@@ -346,7 +393,10 @@ def _sampled(job: _Job, state: State) -> tuple[Rollout, Rewards, dict[str, Any]]
         state.position += wanted
         asked += wanted
         found = sample(job.policy, chosen, sampling)
-        scores = {part.name: ask(part.scorer, part.name, found.groups, settings.score_timeout) for part in job.parts}
+        scores = {
+            part.name: ask(part.scorer, part.name, found.groups, settings.score_timeout)
+            for part in job.parts
+        }
         rewards = _rewards(job, state, found, scores)
         scored += int(rewards.scored_B.sum())
         unscored += int((~rewards.scored_B).sum())
@@ -379,12 +429,17 @@ def _sampled(job: _Job, state: State) -> tuple[Rollout, Rewards, dict[str, Any]]
     state.empty = 0 if scored else state.empty + 1
     if state.empty >= min(PATIENCE, settings.steps):
         rounds = f"{state.empty} rounds" if state.empty > 1 else "the only round"
-        raise BackendError(f"no response of {rounds} could be scored: {said_reasons(reasons)}; look at the scorer")
+        raise BackendError(
+            f"no response of {rounds} could be scored: {said_reasons(reasons)}; look at the scorer"
+        )
     return rollout, rewards, figures
 
 
 def _rewards(
-    job: _Job, state: State, rollout: Rollout, scores: Mapping[str, Sequence[Score | Unscored]] | None = None
+    job: _Job,
+    state: State,
+    rollout: Rollout,
+    scores: Mapping[str, Sequence[Score | Unscored]] | None = None,
 ) -> Rewards:
     """What is earned; the first scores decide the statistics that transforms go by."""
     rewards = reward(
@@ -403,29 +458,41 @@ def _rewards(
 
 
 def _differ(rollout: Rollout, rewards: Rewards) -> list[int]:
-    """Groups that teach something: at least two responses have different scores before any transform (accuracy, where
-    a verifier pays; DAPO, arXiv:2503.14476), and earn differently in the end."""
+    """Groups that teach something: at least two responses have different scores before any
+    transform (accuracy, where a verifier pays; DAPO, arXiv:2503.14476), and earn differently in the
+    end."""
     raw = differing(rewards, rollout.group_B, "raw")
     return sorted({*differing(rewards, rollout.group_B)} & {*raw})
 
 
 def _references(job: _Job, part: Part, groups: Sequence[Group]) -> Array:
-    """(R, M) scores of M responses of the untrained policy to each response's prompt; each prompt is asked once."""
+    """(R, M) scores of M responses of the untrained policy to each response's prompt; each prompt
+    is asked once."""
     new = {g.prompt.model_dump_json(): g.prompt for g in groups}
     new = {key: prompt for key, prompt in new.items() if (part.name, key) not in job.references}
     if new:
         settings = job.settings
         sampling = Sampling(
-            n=part.references, max_tokens=settings.max_tokens, temperature=settings.temperature, seed=settings.seed + 1
+            n=part.references,
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+            seed=settings.seed + 1,
         )
         found = job.policy.generate_reference([Prefix(prompt) for prompt in new.values()], sampling)
-        asked = [Group(prompt=p, responses=tuple(rs)) for p, rs in zip(new.values(), found, strict=True)]
+        asked = [
+            Group(prompt=p, responses=tuple(rs)) for p, rs in zip(new.values(), found, strict=True)
+        ]
         scores = iter(ask(part.scorer, part.name, asked, settings.score_timeout))
         for key, group in zip(new, asked, strict=True):
             row = [next(scores) for _ in group.responses]
             job.references[part.name, key] = whole_values(part, row, group.responses)
     return np.stack(
-        [job.references[part.name, g.prompt.model_dump_json()] for g in groups for _ in g.responses], axis=0
+        [
+            job.references[part.name, g.prompt.model_dump_json()]
+            for g in groups
+            for _ in g.responses
+        ],
+        axis=0,
     )
 
 
@@ -437,7 +504,11 @@ def _learn(
     mask_B_T = rollout.mask_B_T & rewards.scored_B[:, None]
     if not mask_B_T.any():
         unscored = len(rollout.samples) and not rewards.scored_B.any()
-        why = "no response could be scored" if unscored else "no group had two responses with different scores"
+        why = (
+            "no response could be scored"
+            if unscored
+            else "no group had two responses with different scores"
+        )
         return {"skipped": why}
     row: dict[str, Any] = _reward_figures(rollout, rewards)
     process_B_T = rewards.process_B_T
@@ -445,27 +516,44 @@ def _learn(
         first = next(iter(rewards.scores.values()))
         right_B = np.array([s.value if isinstance(s, Score) else 0.0 for s in first])
         row |= job.prime.learn(rollout.samples, right_B, rewards.scored_B, settings.micro_tokens)
-        process_B_T = process_B_T + job.prime.rewards(rollout.samples, process_B_T.shape[1], settings.micro_tokens)
+        process_B_T = process_B_T + job.prime.rewards(
+            rollout.samples, process_B_T.shape[1], settings.micro_tokens
+        )
     first_look = settings.updates > 1 or settings.chi2 or settings.advantage == "gae"
     seen: Seen | None = None
     if first_look or (settings.kl and settings.kl_place == "reward"):
         seen = see(policy, rollout, settings)
         row |= seen_figures(seen, rollout)
-    advantages_B_T, returns_B_T = advantages_of(settings, state.beta, rollout, rewards, process_B_T, mask_B_T, seen)
+    advantages_B_T, returns_B_T = advantages_of(
+        settings, state.beta, rollout, rewards, process_B_T, mask_B_T, seen
+    )
     if returns_B_T is not None and policy.begin_values(float(returns_B_T[mask_B_T].mean())):
         seen = see(policy, rollout, settings)
-        advantages_B_T, returns_B_T = advantages_of(settings, state.beta, rollout, rewards, process_B_T, mask_B_T, seen)
+        advantages_B_T, returns_B_T = advantages_of(
+            settings, state.beta, rollout, rewards, process_B_T, mask_B_T, seen
+        )
     row["advantage_std"] = float(advantages_B_T[mask_B_T].std())
     rate = settings.learning_rate * min(1.0, (state.step + 1) / max(1, settings.warmup))
     for group in optimiser.param_groups:
         group["lr"] = rate
     steps: list[dict[str, float]] = []
     for epoch in range(settings.epochs):
-        order = np.random.default_rng([settings.seed, state.step, epoch]).permutation(len(rollout.groups))
+        order = np.random.default_rng([settings.seed, state.step, epoch]).permutation(
+            len(rollout.groups)
+        )
         for chosen in np.array_split(order, min(settings.minibatches, len(order))):
             members = np.flatnonzero(np.isin(rollout.group_B, chosen))
             figures, now = update(
-                policy, optimiser, settings, state.beta, rollout, members, mask_B_T, advantages_B_T, returns_B_T, seen
+                policy,
+                optimiser,
+                settings,
+                state.beta,
+                rollout,
+                members,
+                mask_B_T,
+                advantages_B_T,
+                returns_B_T,
+                seen,
             )
             steps.append(figures)
             if seen is None:
@@ -487,7 +575,11 @@ def _reward_figures(rollout: Rollout, rewards: Rewards) -> dict[str, Any]:
     return {
         "reward": float(total_B.mean()),
         "reward_std": float(total_B.std()),
-        "rewards": {name: float(np.nanmean(paid)) for name, paid in rewards.parts.items() if not np.isnan(paid).all()},
+        "rewards": {
+            name: float(np.nanmean(paid))
+            for name, paid in rewards.parts.items()
+            if not np.isnan(paid).all()
+        },
         "length": float(rollout.lengths_B.mean()),
         "steps": float(np.mean([len(ends) for ends in rollout.ends])),
         "finished": float(np.mean([s.response.finished for s in rollout.samples])),
@@ -498,7 +590,8 @@ def _reward_figures(rollout: Rollout, rewards: Rewards) -> dict[str, Any]:
 
 
 def _look(job: _Job, state: State) -> Look:
-    """What is to be seen at this point; the weights are kept where the first gold is highest so far."""
+    """What is to be seen at this point; the weights are kept where the first gold is highest so
+    far."""
     settings = job.settings
     sampling = Sampling(
         n=settings.watch_samples,
@@ -512,7 +605,11 @@ def _look(job: _Job, state: State) -> Look:
     rewards = _rewards(job, state, rollout)
     seen = look(job.policy, rollout, rewards, job.golds, settings)
     state.told |= seen.unscored
-    if seen.gold is not None and not np.isnan(seen.gold) and (state.best is None or seen.gold > state.best[1]):
+    if (
+        seen.gold is not None
+        and not np.isnan(seen.gold)
+        and (state.best is None or seen.gold > state.best[1])
+    ):
         state.best = (state.step, seen.gold)
         checkpoint.keep_best(job.out / "checkpoint", state.step, job.policy)
     return seen
@@ -524,7 +621,9 @@ def _said(rows: Sequence[Mapping[str, Any]]) -> str:
     if row is None:
         return "nothing to learn from yet"
     look = next((row["watch"] for row in reversed(rows) if "watch" in row), None)
-    gold = "".join(f", {name} {e[0]:.3f}" for name, e in look["gold"].items() if e[3]) if look else ""
+    gold = (
+        "".join(f", {name} {e[0]:.3f}" for name, e in look["gold"].items() if e[3]) if look else ""
+    )
     return f"reward {row['reward']:.3f}{gold}, KL {row['kl']:.2f}, {row['length']:.1f} tokens"
 
 

@@ -1,8 +1,10 @@
-"""The policy being trained: a stock causal LM, what it was at the start, and how it writes and is read.
+"""The policy being trained: a stock causal LM, what it was at the start, and how it writes and is
+read.
 
-The reference is a frozen copy, or, where adapters are what is trained (LoRA), the model itself with its adapters off:
-no second copy. A value head, where there is one, is linear in the last hidden state from which a token was predicted,
-scaled to length 1; it learns from what the policy makes of a text, and the policy learns nothing from it.
+The reference is a frozen copy, or, where adapters are what is trained (LoRA), the model itself with
+its adapters off: no second copy. A value head, where there is one, is linear in the last hidden
+state from which a token was predicted, scaled to length 1; it learns from what the policy makes of
+a text, and the policy learns nothing from it.
 """
 
 import copy
@@ -32,8 +34,9 @@ __all__ = ["Policy"]
 class Policy:
     """A causal LM and its tokenizer, to be trained in place.
 
-    layout, split, grammar: as `HuggingFace` has them. adapters: rank of LoRA adapters to train instead of the model; 0
-    trains every parameter. critic: with a value head. Dropout is off: samples are drawn from what is trained.
+    layout, split, grammar: as `HuggingFace` has them. adapters: rank of LoRA adapters to train
+    instead of the model; 0 trains every parameter. critic: with a value head. Dropout is off:
+    samples are drawn from what is trained.
     """
 
     def __init__(
@@ -50,8 +53,9 @@ class Policy:
     ) -> None:
         if lora.adapted(model):
             raise ConfigError(
-                "this policy carries adapters of its own, which would be trained and saved as something else; merge "
-                "them into its weights first (assay.models.lora.merge), or give the folder of the merged model"
+                "this policy carries adapters of its own, which would be trained and saved as"
+                " something else; merge them into its weights first (assay.models.lora.merge), or"
+                " give the folder of the merged model"
             )
         self.model, self.tokenizer, self.grammar = model.eval(), tokenizer, grammar
         if adapters:
@@ -83,7 +87,8 @@ class Policy:
         return self.network_parameters() | critic
 
     def begin_values(self, mean: float) -> bool:
-        """Let a value head that has learned nothing say the mean return; whether it was such a one."""
+        """Let a value head that has learned nothing say the mean return; whether it was such a
+        one."""
         if self.critic is None or any(bool(p.any()) for p in self.critic.parameters()):
             return False
         with torch.no_grad():
@@ -101,7 +106,9 @@ class Policy:
         """Samples of the policy as it stands."""
         return self.generator.sample(prefixes, sampling)
 
-    def generate_reference(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
+    def generate_reference(
+        self, prefixes: Sequence[Prefix], sampling: Sampling
+    ) -> list[list[Response]]:
         """Samples of the policy as it was."""
         with self.reference.inside():
             return self._old.generate(prefixes, sampling)
@@ -115,8 +122,8 @@ class Policy:
         reference: bool = True,
         micro_tokens: int = 8192,
     ) -> tuple[LogProbabilities, Tensor | None]:
-        """Log-probabilities of samples under the policy, within its grammar, and the (B, T) values of the states their
-        tokens were chosen in. Differentiable where gradients are on."""
+        """Log-probabilities of samples under the policy, within its grammar, and the (B, T) values
+        of the states their tokens were chosen in. Differentiable where gradients are on."""
         sequences = [(*sample.prefix_ids, *sample.ids) for sample in samples]
         starts = [len(sample.prefix_ids) for sample in samples]
         found = log_probabilities(
@@ -144,10 +151,16 @@ class Policy:
         """(P, V) tokens that the grammar lets come at each of all P response tokens, in order."""
         assert self.grammar is not None
         size = int(self.model.config.get_text_config().vocab_size)
-        first = np.cumsum([0, *(len(row) - start for row, start in zip(sequences, starts, strict=True))])
+        first = np.cumsum(
+            [0, *(len(row) - start for row, start in zip(sequences, starts, strict=True))]
+        )
         allowed_P_V = torch.empty(int(first[-1]), size, dtype=torch.bool)
         for t in range(min(starts), max(map(len, sequences))):
-            rows = [i for i, (row, start) in enumerate(zip(sequences, starts, strict=True)) if start <= t < len(row)]
+            rows = [
+                i
+                for i, (row, start) in enumerate(zip(sequences, starts, strict=True))
+                if start <= t < len(row)
+            ]
             if not rows:
                 continue
             ids = torch.tensor([sequences[i][:t] for i in rows])

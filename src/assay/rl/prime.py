@@ -1,7 +1,8 @@
 """PRIME: a process reward that is learned while the policy is (arXiv:2502.01456).
 
-A second copy of the policy, φ, learns online whether responses are right, with β ln φ/π₀ summed over a response as its
-logit; the same quantity token by token is then a reward a token, without a step label ever made.
+A second copy of the policy, φ, learns online whether responses are right, with β ln φ/π₀ summed
+over a response as its logit; the same quantity token by token is then a reward a token, without a
+step label ever made.
 """
 
 import math
@@ -27,8 +28,8 @@ __all__ = ["ImplicitProcess"]
 class ImplicitProcess:
     """The implicit process model of a run, and its optimiser.
 
-    model: made of the policy as it was, for instance by `checkpoint.wrap_implicit`. weight: of its rewards beside the
-    outcome's. bf16_update, seed: as `training.adamw` has them.
+    model: made of the policy as it was, for instance by `checkpoint.wrap_implicit`. weight: of its
+    rewards beside the outcome's. bf16_update, seed: as `training.adamw` has them.
     """
 
     def __init__(
@@ -44,12 +45,22 @@ class ImplicitProcess:
         for name, value in (("weight", weight), ("learning_rate", learning_rate), ("clip", clip)):
             if not 0 < value < math.inf:
                 raise ConfigError(f"PRIME's {name} is {value}; it must be above 0")
-        self.model, self.weight, self.learning_rate, self.clip = model.eval(), weight, learning_rate, clip
+        self.model, self.weight, self.learning_rate, self.clip = (
+            model.eval(),
+            weight,
+            learning_rate,
+            clip,
+        )
         trained = [p for p in model.parameters() if p.requires_grad]
-        self.optimiser = AdamW(trained, lr=learning_rate, bf16_update=bf16_update, seed=seed, fused=None)
+        self.optimiser = AdamW(
+            trained, lr=learning_rate, bf16_update=bf16_update, seed=seed, fused=None
+        )
 
-    def learn(self, samples: Sequence[Sample], right_B: Array, scored_B: Bools, micro_tokens: int) -> dict[str, float]:
-        """One step on whether responses are right, in [0, 1]: mean cross-entropy, and how often it had the right sign.
+    def learn(
+        self, samples: Sequence[Sample], right_B: Array, scored_B: Bools, micro_tokens: int
+    ) -> dict[str, float]:
+        """One step on whether responses are right, in [0, 1]: mean cross-entropy, and how often it
+        had the right sign.
 
         It is taken before the rewards are read, as in the paper.
         """
@@ -62,11 +73,15 @@ class ImplicitProcess:
             rewards_B_T, _ = self.model.token_rewards([_encoded(samples[i]) for i in part])
             logit_B = rewards_B_T.sum(-1)
             target_B = torch.as_tensor(right_B[part], dtype=logit_B.dtype, device=logit_B.device)
-            term = binary_cross_entropy_with_logits(logit_B, target_B, reduction="sum") / len(chosen)
+            term = binary_cross_entropy_with_logits(logit_B, target_B, reduction="sum") / len(
+                chosen
+            )
             term.backward()  # type: ignore[no-untyped-call]
             loss += float(term.detach())
             hits += float(((logit_B > 0) == (target_B > 0.5)).sum())
-        torch.nn.utils.clip_grad_norm_([p for g in self.optimiser.param_groups for p in g["params"]], self.clip)
+        torch.nn.utils.clip_grad_norm_(
+            [p for g in self.optimiser.param_groups for p in g["params"]], self.clip
+        )
         self.optimiser.step()
         return {"prime/loss": loss, "prime/accuracy": hits / len(chosen)}
 
@@ -81,7 +96,10 @@ class ImplicitProcess:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint needs."""
-        return {"network": self.model.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+        return {
+            "network": self.model.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""

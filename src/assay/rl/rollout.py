@@ -1,4 +1,5 @@
-"""A round's samples: prompts in an order that is a function of the seed, a group of responses to each."""
+"""A round's samples: prompts in an order that is a function of the seed, a group of responses to
+each."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,9 @@ class Rollout:
     @cached_property
     def group_B(self) -> Ints:
         """The group of each response."""
-        return np.repeat(np.arange(len(self.groups)), [len(group.responses) for group in self.groups])
+        return np.repeat(
+            np.arange(len(self.groups)), [len(group.responses) for group in self.groups]
+        )
 
     @cached_property
     def lengths_B(self) -> Ints:
@@ -61,7 +64,9 @@ class Rollout:
         for group in self.groups:
             for response in group.responses:
                 prompts.setdefault(response.text, set()).add(group.prompt.text)
-        return np.array([len(prompts[r.text]) > 1 for group in self.groups for r in group.responses], dtype=bool)
+        return np.array(
+            [len(prompts[r.text]) > 1 for group in self.groups for r in group.responses], dtype=bool
+        )
 
     def chosen(self, groups: Sequence[int]) -> "Rollout":
         """Some of the groups."""
@@ -74,7 +79,9 @@ class Rollout:
         )
 
     def __add__(self, other: "Rollout") -> "Rollout":
-        return Rollout(self.groups + other.groups, self.samples + other.samples, self.ends + other.ends)
+        return Rollout(
+            self.groups + other.groups, self.samples + other.samples, self.ends + other.ends
+        )
 
 
 def sample(policy: Policy, prompts: Sequence[Prompt], sampling: Sampling) -> Rollout:
@@ -85,11 +92,14 @@ def sample(policy: Policy, prompts: Sequence[Prompt], sampling: Sampling) -> Rol
         for prompt, samples in zip(prompts, found, strict=True)
     ]
     every = [s for samples in found for s in samples]
-    return Rollout(tuple(groups), tuple(every), tuple(tuple(policy.generator.step_ends(s)) for s in every))
+    return Rollout(
+        tuple(groups), tuple(every), tuple(tuple(policy.generator.step_ends(s)) for s in every)
+    )
 
 
 def portions(samples: Sequence[Sample], chosen: Ints, micro_tokens: int) -> list[list[int]]:
-    """The chosen samples' indices, in their order, in portions of at most so many tokens, or of one sample."""
+    """The chosen samples' indices, in their order, in portions of at most so many tokens, or of one
+    sample."""
     found: list[list[int]] = []
     size = 0
     for i in chosen.tolist():
@@ -103,7 +113,8 @@ def portions(samples: Sequence[Sample], chosen: Ints, micro_tokens: int) -> list
 
 
 def prompt_order(count: int, seed: int, start: int) -> Iterator[int]:
-    """Indices of prompts without end, from the `start`th on: every prompt once, then all again in another order."""
+    """Indices of prompts without end, from the `start`th on: every prompt once, then all again in
+    another order."""
     epoch, place = divmod(start, count)
     while True:
         for i in np.random.default_rng([seed, epoch]).permutation(count)[place:]:

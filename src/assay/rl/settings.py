@@ -1,4 +1,5 @@
-"""How a policy is trained: values. PPO, GRPO and the others are settings of one loop, listed in `RECIPES`."""
+"""How a policy is trained: values. PPO, GRPO and the others are settings of one loop, listed in
+`RECIPES`."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +12,16 @@ from assay.rl.objectives import Reduction
 
 __all__ = ["RECIPES", "Advantage", "Settings"]
 
-Advantage = Literal["rloo", "grpo", "dr_grpo", "reinforce_plus_plus", "gae", "grpo_process", "token_rloo", "progress"]
+Advantage = Literal[
+    "rloo",
+    "grpo",
+    "dr_grpo",
+    "reinforce_plus_plus",
+    "gae",
+    "grpo_process",
+    "token_rloo",
+    "progress",
+]
 
 PROCESS: Final[frozenset[Advantage]] = frozenset({"grpo_process", "token_rloo", "progress"})
 """These treat step rewards by themselves; what whole responses earn is added by leave-one-out."""
@@ -29,7 +39,13 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
         "kl_place": "loss_with_ratio",
     },
     "dr-grpo": {"advantage": "dr_grpo", "reduction": "constant"},
-    "dapo": {"advantage": "grpo", "clip_high": 0.28, "drop_equal": True, "refill": 2, "minibatches": 2},
+    "dapo": {
+        "advantage": "grpo",
+        "clip_high": 0.28,
+        "drop_equal": True,
+        "refill": 2,
+        "minibatches": 2,
+    },
     "ppo": {
         "advantage": "gae",
         "whiten": "full",
@@ -89,15 +105,16 @@ class Settings:
     """Largest norm of the gradient."""
 
     bf16_update: Literal["master", "stochastic"] = "master"
-    """How parameters in bfloat16 are updated, whose 8 bits would lose most updates: master = in a float32 copy (16
-    bytes per parameter with gradient and AdamW's moments, as for parameters in float32), stochastic = without a copy,
-    rounded up or down at random (12 bytes)."""
+    """How parameters in bfloat16 are updated, whose 8 bits would lose most updates: master = in a
+    float32 copy (16 bytes per parameter with gradient and AdamW's moments, as for parameters in
+    float32), stochastic = without a copy, rounded up or down at random (12 bytes)."""
 
     advantage: Advantage = "rloo"
     """How much better a token was than expected (see `rl.advantages`)."""
 
     whiten: Literal["no", "scale", "full"] = "no"
-    """Divide advantages by their standard deviation over the batch (scale), their mean taken off first (full)."""
+    """Divide advantages by their standard deviation over the batch (scale), their mean taken off
+    first (full)."""
 
     discount: float = 1.0
     """γ of returns from a token on."""
@@ -145,21 +162,24 @@ class Settings:
     """Stop once the divergence a response passes this many nats."""
 
     chi2: float = 0.0
-    """Price of √χ² between whole responses: it holds back rare responses that became very likely, which KL hardly sees
-    (arXiv:2403.03185); about 1e-3 to 1 times the reward's standard deviation."""
+    """Price of √χ² between whole responses: it holds back rare responses that became very likely,
+    which KL hardly sees (arXiv:2403.03185); about 1e-3 to 1 times the reward's standard deviation.
+    """
 
     drop_equal: bool = False
-    """Leave out groups whose responses all have the same raw score, before any transform: they teach nothing (DAPO)."""
+    """Leave out groups whose responses all have the same raw score, before any transform: they
+    teach nothing (DAPO)."""
 
     refill: int = 0
     """Where groups were left out, sample other prompts in their place, so many times at most."""
 
     critic_learning_rate: float = 0.5
-    """Step size of the value head, whatever the size of rewards and model: the share of a token's error that one update
-    takes away, about; below 1."""
+    """Step size of the value head, whatever the size of rewards and model: the share of a token's
+    error that one update takes away, about; below 1."""
 
     value_clip: float | None = None
-    """How far a value may move in an update, in units of the reward; none = as far as it is driven."""
+    """How far a value may move in an update, in units of the reward; none = as far as it is
+    driven."""
 
     watch_every: int = 10
     """Steps between looks at the held-out prompts, where gold scorers are asked."""
@@ -187,55 +207,94 @@ class Settings:
             value = getattr(self, one.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise ConfigError(f"{one.name} is {value}; give a number")
-        sizes = ("steps", "groups", "samples", "max_tokens", "epochs", "minibatches", "micro_tokens")
+        sizes = (
+            "steps",
+            "groups",
+            "samples",
+            "max_tokens",
+            "epochs",
+            "minibatches",
+            "micro_tokens",
+        )
         looks = ("watch_every", "watch_prompts", "watch_samples", "checkpoint_every")
         for name in (*sizes, *looks, "temperature", "learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("kl", "chi2", "clip_low", "clip_high", "weight_decay", "warmup", "refill", "seed"):
+        for name in (
+            "kl",
+            "chi2",
+            "clip_low",
+            "clip_high",
+            "weight_decay",
+            "warmup",
+            "refill",
+            "seed",
+        ):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
-        for name in ("kl_target", "kl_horizon", "kl_budget", "score_timeout", "dual_clip", "value_clip"):
+        for name in (
+            "kl_target",
+            "kl_horizon",
+            "kl_budget",
+            "score_timeout",
+            "dual_clip",
+            "value_clip",
+        ):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{name} is {value}; it must be above 0, or none")
         if not 0 < self.top_p <= 1 or not 0 <= self.gae_decay <= 1 or not 0 < self.discount <= 1:
             raise ConfigError("top_p and discount are in (0, 1], gae_decay in [0, 1]")
         if not 0 < self.critic_learning_rate < 1:
-            raise ConfigError(f"critic_learning_rate is {self.critic_learning_rate}; it must be above 0 and below 1")
+            raise ConfigError(
+                f"critic_learning_rate is {self.critic_learning_rate}; it must be above 0 and"
+                " below 1"
+            )
         if self.dual_clip is not None and not self.dual_clip > 1:
             raise ConfigError(f"dual_clip is {self.dual_clip}; it must be above 1, such as 3")
         if self.minibatches > self.groups:
-            raise ConfigError(f"{self.minibatches} minibatches of {self.groups} groups; a group is not cut in two")
+            raise ConfigError(
+                f"{self.minibatches} minibatches of {self.groups} groups; a group is not cut in two"
+            )
         if self.kl:
             check(self.kl_estimator, self.kl_place)
         if self.kl and self.kl_place == "reward" and self.advantage in PROCESS:
             raise ConfigError(
-                f"{self.advantage} normalises step rewards by themselves, and a charge a token would be one of them; "
-                "put the divergence into the loss: kl_place loss with kl_estimator k2 or exact"
+                f"{self.advantage} normalises step rewards by themselves, and a charge a token"
+                " would be one of them; put the divergence into the loss: kl_place loss with"
+                " kl_estimator k2 or exact"
             )
         alone = self.advantage not in ("gae", "reinforce_plus_plus") or self.drop_equal
         if alone and self.samples < 2:
             what = "drop_equal" if self.drop_equal else self.advantage
-            raise ConfigError(f"{what} compares the responses to one prompt; samples must be at least 2")
+            raise ConfigError(
+                f"{what} compares the responses to one prompt; samples must be at least 2"
+            )
         if idle := self._idle():
             raise ConfigError("; ".join(idle))
 
     def _idle(self) -> list[str]:
         """What is set and would do nothing, each as a sentence.
 
-        A value that the recipe has is not taken for one that somebody asked for: `ppo` without a price on divergence
-        need not give up its target, too. Settings do not know their recipe; the ones with their advantage and filter
-        are taken for it.
+        A value that the recipe has is not taken for one that somebody asked for: `ppo` without a
+        price on divergence need not give up its target, too. Settings do not know their recipe; the
+        ones with their advantage and filter are taken for it.
         """
-        kin = [c for c in CHANGES.values() if (c.get("advantage", "rloo"), c.get("drop_equal", False)) == self._kind]
+        kin = [
+            c
+            for c in CHANGES.values()
+            if (c.get("advantage", "rloo"), c.get("drop_equal", False)) == self._kind
+        ]
         found = []
         for names, why in self._without_use():
             for name in names:
                 default = type(self).__dataclass_fields__[name].default
                 value = getattr(self, name)
                 if value not in {default, *(c.get(name, default) for c in kin)}:
-                    found.append(f"{name} {value} does nothing for {self.advantage} {why}; leave it at {default}")
+                    found.append(
+                        f"{name} {value} does nothing for {self.advantage} {why}; leave it at"
+                        f" {default}"
+                    )
         return found
 
     @property
@@ -250,26 +309,46 @@ class Settings:
         """Settings that have no use beside the others, and why."""
         found: list[tuple[tuple[str, ...], str]] = []
         if not self.kl:
-            found.append((("kl_target", "kl_estimator", "kl_place"), "where kl is 0: nothing is charged"))
+            found.append(
+                (("kl_target", "kl_estimator", "kl_place"), "where kl is 0: nothing is charged")
+            )
         if self.kl_target is None or not self.kl:
             found.append((("kl_horizon",), "where no kl_target is held"))
         if self.advantage not in DISCOUNTED:
-            found.append((("discount",), f"(only {', '.join(sorted(DISCOUNTED))} sum up what is to come)"))
+            found.append(
+                (("discount",), f"(only {', '.join(sorted(DISCOUNTED))} sum up what is to come)")
+            )
         if not self._valued:
-            found.append((("gae_decay", "critic_learning_rate", "value_clip"), "(only gae has a value head)"))
+            found.append(
+                (("gae_decay", "critic_learning_rate", "value_clip"), "(only gae has a value head)")
+            )
         if self.advantage == "reinforce_plus_plus":
             found.append((("whiten",), "(it whitens its returns already)"))
         if not self.drop_equal:
             found.append((("refill",), "without drop_equal: no group is left out"))
         if self.updates == 1:
             why = "with one update a round (epochs 1, minibatches 1): every ratio is 1"
-            found.append((("clip_low", "clip_high", "dual_clip", *(["value_clip"] if self._valued else [])), why))
+            found.append(
+                (
+                    (
+                        "clip_low",
+                        "clip_high",
+                        "dual_clip",
+                        *(["value_clip"] if self._valued else []),
+                    ),
+                    why,
+                )
+            )
         return found
 
     @property
     def normalised(self) -> bool:
         """Whether advantages are divided by a standard deviation."""
-        return self.whiten != "no" or self.advantage in ("grpo", "grpo_process", "reinforce_plus_plus")
+        return self.whiten != "no" or self.advantage in (
+            "grpo",
+            "grpo_process",
+            "reinforce_plus_plus",
+        )
 
     @property
     def stepwise(self) -> bool:
@@ -282,5 +361,8 @@ class Settings:
         return self.epochs * self.minibatches
 
 
-RECIPES: Final[Mapping[str, Settings]] = {name: Settings(**changes) for name, changes in CHANGES.items()}
-"""What the field's names mean here, each with its usual settings; what they leave open is the default."""
+RECIPES: Final[Mapping[str, Settings]] = {
+    name: Settings(**changes) for name, changes in CHANGES.items()
+}
+"""What the field's names mean here, each with its usual settings; what they leave open is the
+default."""

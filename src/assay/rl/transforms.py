@@ -1,8 +1,10 @@
-"""What may be done to a score before it is a reward: small composable functions, each logged with its statistics.
+"""What may be done to a score before it is a reward: small composable functions, each logged with
+its statistics.
 
-They work on the scores of one batch and of one part of the reward, before it is placed: one value a response where it
-is placed at the end, one a step otherwise. A transform is a frozen dataclass, and a tuple of them a pipeline: each is
-given what the one before it made, and means and spreads are those of what it is given.
+They work on the scores of one batch and of one part of the reward, before it is placed: one value a
+response where it is placed at the end, one a step otherwise. A transform is a frozen dataclass, and
+a tuple of them a pipeline: each is given what the one before it made, and means and spreads are
+those of what it is given.
 """
 
 import math
@@ -43,7 +45,8 @@ ROUNDING: Final = 1e-6
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and standard deviation of a part's scores in the run's first batch, which the untrained policy wrote."""
+    """Mean and standard deviation of a part's scores in the run's first batch, which the untrained
+    policy wrote."""
 
     mean: float
     std: float
@@ -69,7 +72,8 @@ class Context:
     given: Statistics = Statistics(0.0, 1.0)
     """Of the scores that the transform is given, in the run's first batch."""
     references_R_M: Array | None = None
-    """Scores of M responses of the untrained policy to the same prompts, where asked for; NaN where unscored."""
+    """Scores of M responses of the untrained policy to the same prompts, where asked for; NaN where
+    unscored."""
 
 
 class Transform(Protocol):
@@ -92,7 +96,8 @@ class Transform(Protocol):
 
 @dataclass(frozen=True)
 class Centre:
-    """Take off the mean of the untrained policy's scores: a mean of 0 at the start, and rewards of either sign."""
+    """Take off the mean of the untrained policy's scores: a mean of 0 at the start, and rewards of
+    either sign."""
 
     references: ClassVar[int] = 0
     squashes: ClassVar[bool] = False
@@ -104,10 +109,11 @@ class Centre:
 
 @dataclass(frozen=True)
 class Standardise:
-    """In standard deviations of the untrained policy's scores, so that parts with scales of their own can be added.
+    """In standard deviations of the untrained policy's scores, so that parts with scales of their
+    own can be added.
 
-    Where those scores are all alike (a verifier that was never satisfied), there is no spread to divide by, and they
-    are only centred; the run says so.
+    Where those scores are all alike (a verifier that was never satisfied), there is no spread to
+    divide by, and they are only centred; the run says so.
     """
 
     references: ClassVar[int] = 0
@@ -120,7 +126,8 @@ class Standardise:
 
 @dataclass(frozen=True)
 class Clip:
-    """Keep scores within bounds; best after centring. The share that is clipped is logged as what was changed."""
+    """Keep scores within bounds; best after centring. The share that is clipped is logged as what
+    was changed."""
 
     low: float = -1.0
     high: float = 1.0
@@ -138,7 +145,8 @@ class Clip:
 
 @dataclass(frozen=True)
 class PAR:
-    """Preference as reward (arXiv:2502.18770): mean of σ(x - x_m) over M references, the chance to beat one of them.
+    """Preference as reward (arXiv:2502.18770): mean of σ(x - x_m) over M references, the chance to
+    beat one of them.
 
     Bounded, centred a prompt at a time, and flat where the reward model has long stopped to know.
     """
@@ -180,7 +188,8 @@ class LengthPenalty:
 
 @dataclass(frozen=True)
 class Overlong:
-    """A price on the last tokens before the limit (DAPO, arXiv:2503.14476): 0 up to limit - buffer, then falling to
+    """A price on the last tokens before the limit (DAPO, arXiv:2503.14476): 0 up to limit - buffer,
+    then falling to
     -factor at the limit."""
 
     limit: int = 512
@@ -192,7 +201,9 @@ class Overlong:
 
     def __post_init__(self) -> None:
         if not 0 < self.buffer <= self.limit:
-            raise ConfigError(f"buffer is {self.buffer} and limit {self.limit}; it must be in (0, limit]")
+            raise ConfigError(
+                f"buffer is {self.buffer} and limit {self.limit}; it must be in (0, limit]"
+            )
         if not math.isfinite(self.factor) or not self.factor:
             raise ConfigError(f"factor is {self.factor}; give a number other than 0")
 
@@ -207,7 +218,8 @@ class Gate:
     """Only responses of the right form earn anything: the others get a fixed value."""
 
     pattern: str = ""
-    """A regular expression to be found in the response; of your own, not a model's. Empty: no pattern."""
+    """A regular expression to be found in the response; of your own, not a model's. Empty: no
+    pattern."""
     finished: bool = True
     """Whether a response must have been ended by the policy."""
     otherwise: float = 0.0
@@ -224,7 +236,9 @@ class Gate:
 
     def __call__(self, values_N: Array, context: Context) -> Array:
         """x, or `otherwise`."""
-        fits_R = np.array([re.search(self.pattern, text) is not None for text in context.texts_R], dtype=bool)
+        fits_R = np.array(
+            [re.search(self.pattern, text) is not None for text in context.texts_R], dtype=bool
+        )
         if self.finished:
             fits_R &= context.finished_R
         return np.where(fits_R[context.owner_N], values_N, self.otherwise)
@@ -235,12 +249,16 @@ OF_THE_SCORE: Final = (Centre, Standardise, Clip)
 
 
 def apply(
-    transforms: Sequence[Transform], values_N: Array, context: Context, statistics: Statistics | None = None
+    transforms: Sequence[Transform],
+    values_N: Array,
+    context: Context,
+    statistics: Statistics | None = None,
 ) -> tuple[Array, dict[str, float], Statistics | None]:
-    """The scores after all transforms in order; of each the mean and spread after it and the share it changed; and the
-    statistics of what each was given.
+    """The scores after all transforms in order; of each the mean and spread after it and the share
+    it changed; and the statistics of what each was given.
 
-    statistics: of the run's first batch; None = this is the first, and they are taken here (None without scores).
+    statistics: of the run's first batch; None = this is the first, and they are taken here (None
+    without scores).
     """
     figures: dict[str, float] = {}
     if fault := order_fault(transforms):
@@ -267,7 +285,11 @@ def apply(
 
 
 def _statistics(values_N: Array) -> Statistics:
-    return Statistics(float(values_N.mean()), float(values_N.std())) if len(values_N) else Statistics(0.0, 1.0)
+    return (
+        Statistics(float(values_N.mean()), float(values_N.std()))
+        if len(values_N)
+        else Statistics(0.0, 1.0)
+    )
 
 
 def order_fault(transforms: Sequence[Transform]) -> str | None:
@@ -278,8 +300,8 @@ def order_fault(transforms: Sequence[Transform]) -> str | None:
         if transform.references and earlier:
             others = ", ".join(earlier)
             return (
-                f"{name} compares scores with those of other responses, and what {others} makes of a score does not "
-                f"depend on the score alone: put {name} before {others}"
+                f"{name} compares scores with those of other responses, and what {others} makes of"
+                f" a score does not depend on the score alone: put {name} before {others}"
             )
         if not isinstance(transform, OF_THE_SCORE):
             earlier.append(name)
@@ -292,20 +314,22 @@ def spread_warning(transforms: Sequence[Transform], statistics: Statistics) -> s
     for transform, given in zip(transforms, of_each, strict=False):
         if isinstance(transform, Standardise) and given.alike:
             return (
-                f"standardise is given scores that are all alike before training (mean {given.mean:.3g}, standard "
-                f"deviation {given.std:.2g}): they are centred and keep their own scale, for there is no spread to "
-                "divide by. Choose a weight by that scale, or prompts on which the policy's scores differ"
+                "standardise is given scores that are all alike before training (mean"
+                f" {given.mean:.3g}, standard deviation {given.std:.2g}): they are centred and keep"
+                " their own scale, for there is no spread to divide by. Choose a weight by that"
+                " scale, or prompts on which the policy's scores differ"
             )
     return None
 
 
 def squash_warning(transforms: Sequence[Transform], *, normalised: bool) -> str | None:
-    """A warning where advantages are divided by their standard deviation after a squash; None where not."""
+    """A warning where advantages are divided by their standard deviation after a squash; None where
+    not."""
     names = [type(transform).__name__ for transform in transforms if transform.squashes]
     if not names or not normalised:
         return None
     return (
-        f"{', '.join(names)} bounds the reward, and dividing advantages by their standard deviation scales it up "
-        "again: of a squash only its order within the batch is left. Use an advantage without that (rloo, dr_grpo, "
-        "gae; whiten=no)"
+        f"{', '.join(names)} bounds the reward, and dividing advantages by their standard deviation"
+        " scales it up again: of a squash only its order within the batch is left. Use an"
+        " advantage without that (rloo, dr_grpo, gae; whiten=no)"
     )

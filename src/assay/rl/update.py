@@ -1,10 +1,12 @@
-"""One optimiser step: what policy and reference say of the samples, advantages, and the loss of them.
+"""One optimiser step: what policy and reference say of the samples, advantages, and the loss of
+them.
 
-    seen = see(...)                   log-probabilities, divergence, values, before anything is learned
-    advantages_of(...)                rewards, the charge for divergence, values -> (B, T)
+    seen = see(...)                   log-probabilities, divergence, values, before anything is
+    learned advantages_of(...)                rewards, the charge for divergence, values -> (B, T)
     update(...)                       loss in parts of bounded size, clipped gradient, AdamW
 
-On policy, with one update a round and nothing that needs them before, `see` is left out: the update reads the same.
+On policy, with one update a round and nothing that needs them before, `see` is left out: the update
+reads the same.
 """
 
 import math
@@ -69,7 +71,9 @@ def see(policy: Policy, rollout: Rollout, settings: Settings) -> Seen:
                     )
                 ),
             )
-            for part in portions(rollout.samples, np.arange(len(rollout.samples)), settings.micro_tokens)
+            for part in portions(
+                rollout.samples, np.arange(len(rollout.samples)), settings.micro_tokens
+            )
         ]
     return _joined(parts, rollout)
 
@@ -121,7 +125,9 @@ def advantages_of(
         found_B_T = found_B_T + advantages.rloo(outcome_B, group_B, scored_B)[:, None]
     else:
         rewards_B_T = np.where(mask_B_T, process_B_T, 0.0)
-        rewards_B_T[np.arange(len(outcome_B)), rollout.lengths_B - 1] += np.where(scored_B, outcome_B, 0.0)
+        rewards_B_T[np.arange(len(outcome_B)), rollout.lengths_B - 1] += np.where(
+            scored_B, outcome_B, 0.0
+        )
         if settings.kl and settings.kl_place == "reward" and settings.kl_estimator != "exact":
             assert seen is not None
             ratio_B_T = torch.from_numpy(seen.log_B_T - seen.reference_B_T)
@@ -131,10 +137,14 @@ def advantages_of(
             assert seen is not None
             assert seen.values_B_T is not None
             found_B_T, _ = advantages.gae(
-                rewards_B_T, seen.values_B_T, mask_B_T, discount=settings.discount, decay=settings.gae_decay
+                rewards_B_T,
+                seen.values_B_T,
+                mask_B_T,
+                discount=settings.discount,
+                decay=settings.gae_decay,
             )
-            # Values learn what really came (λ = 1, arXiv:2503.01491): of their own guesses, the start of a long
-            # response would learn what its end is worth only after many rounds.
+            # Values learn what really came (λ = 1, arXiv:2503.01491): of their own guesses, the
+            # start of a long response would learn what its end is worth only after many rounds.
             returns_B_T = advantages.returns(rewards_B_T, mask_B_T, settings.discount)
         elif settings.advantage == "reinforce_plus_plus":
             found_B_T = advantages.reinforce_plus_plus(rewards_B_T, mask_B_T, settings.discount)
@@ -157,17 +167,21 @@ def token_losses(
     advantages_B_T: Tensor,
     mask_B_T: Tensor,
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    """(B, T) the policy's loss, what divergence is charged in the loss before β (None where it is not), and where the
-    clip binds; not yet weighed, 0 outside the mask.
+    """(B, T) the policy's loss, what divergence is charged in the loss before β (None where it is
+    not), and where the clip binds; not yet weighed, 0 outside the mask.
 
-    before: log-probabilities when the round began; None where these are those. reference, exact: ln π₀ of the tokens,
-    and the exact divergence. Ratios of whole responses (GSPO) weigh advantages. A token's divergence is charged by
-    that token's own ratio: E_old[ρ k] is E_π[k] for no other.
+    before: log-probabilities when the round began; None where these are those. reference, exact: ln
+    π₀ of the tokens, and the exact divergence. Ratios of whole responses (GSPO) weigh advantages. A
+    token's divergence is charged by that token's own ratio: E_old[ρ k] is E_π[k] for no other.
     """
     old_B_T = log_B_T.detach() if before_B_T is None else before_B_T
     ratio_B_T = objectives.importance(log_B_T, old_B_T, mask_B_T, settings.importance)
     term_B_T, bound_B_T = objectives.policy_loss(
-        ratio_B_T, advantages_B_T, low=settings.clip_low, high=settings.clip_high, dual=settings.dual_clip
+        ratio_B_T,
+        advantages_B_T,
+        low=settings.clip_low,
+        high=settings.clip_high,
+        dual=settings.dual_clip,
     )
     charge_B_T = None
     if settings.kl and settings.kl_place != "reward":
@@ -180,8 +194,8 @@ def token_losses(
 
 
 def _learn_values(policy: Policy, rate: float) -> None:
-    """A step of the value head: w - rate ∇L, with states of length 1 and a bias of curvature at most 2 whatever the
-    size of model and rewards, so that a rate below 1 cannot diverge."""
+    """A step of the value head: w - rate ∇L, with states of length 1 and a bias of curvature at
+    most 2 whatever the size of model and rewards, so that a rate below 1 cannot diverge."""
     if policy.critic is None:
         return
     with torch.no_grad():
@@ -229,9 +243,17 @@ def update(
         log_now = found.values_B_R
         before, reference = None, found.reference_B_R
         if seen is not None:
-            before, reference = (cut(x).to(log_now.dtype) for x in (seen.log_B_T, seen.reference_B_T))
+            before, reference = (
+                cut(x).to(log_now.dtype) for x in (seen.log_B_T, seen.reference_B_T)
+            )
         term, charge, bound = token_losses(
-            settings, log_now, before, reference, found.kl_B_R, cut(advantages_B_T).to(log_now.dtype), mask
+            settings,
+            log_now,
+            before,
+            reference,
+            found.kl_B_R,
+            cut(advantages_B_T).to(log_now.dtype),
+            mask,
         )
         loss = (term * cut(weights_B_T)).sum()
         if charge is not None:
@@ -243,7 +265,10 @@ def update(
             assert seen is not None
             assert seen.values_B_T is not None
             error = objectives.value_loss(
-                values, cut(seen.values_B_T).to(values.dtype), cut(returns_B_T).to(values.dtype), settings.value_clip
+                values,
+                cut(seen.values_B_T).to(values.dtype),
+                cut(returns_B_T).to(values.dtype),
+                settings.value_clip,
             )
             error = (error * cut(token_B_T)).sum()
             error.backward()  # type: ignore[no-untyped-call]
@@ -254,12 +279,14 @@ def update(
         clipped += float((bound & mask).double().mul(cut(token_B_T)).sum())
         if seen is None:
             read.append((part, _arrays(found, values)))
-    norm = float(torch.nn.utils.clip_grad_norm_([*policy.network_parameters().values()], settings.clip))
+    norm = float(
+        torch.nn.utils.clip_grad_norm_([*policy.network_parameters().values()], settings.clip)
+    )
     if not math.isfinite(loss_sum) or not math.isfinite(norm):
         optimiser.zero_grad(set_to_none=True)
         raise BackendError(
-            f"loss {loss_sum}, gradient norm {norm}; lower the learning rate (now {settings.learning_rate:.3g}), or "
-            "keep the parameters in fp32"
+            f"loss {loss_sum}, gradient norm {norm}; lower the learning rate (now"
+            f" {settings.learning_rate:.3g}), or keep the parameters in fp32"
         )
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)

@@ -24,7 +24,8 @@ class Aggregated:
         return getattr(self.scorer, "tokens_read", None)
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """One score a response, in order. Raises `ConfigError` where the scorer gives no step scores."""
+        """One score a response, in order. Raises `ConfigError` where the scorer gives no step
+        scores."""
         return [[self._one(score) for score in row] for row in self.scorer.score(groups)]
 
     def _one(self, score: Score | Unscored) -> Score | Unscored:
@@ -32,7 +33,7 @@ class Aggregated:
             return score
         if not score.steps:
             raise ConfigError(
-                f"{type(self.scorer).__name__} gives no step scores, and there is nothing to aggregate by {self.how}; "
-                "leave the aggregation out, or give a process model"
+                f"{type(self.scorer).__name__} gives no step scores, and there is nothing to"
+                f" aggregate by {self.how}; leave the aggregation out, or give a process model"
             )
         return score.model_copy(update={"value": aggregate(score.steps, self.how)})

@@ -13,7 +13,8 @@ __all__ = ["Answered"]
 class Answered:
     """The scorer's own scores; an empty response, of which there is nothing to say, is `Unscored`.
 
-    In a study of what a scorer chooses, an empty response is a failure of whatever wrote the pool, and not a choice.
+    In a study of what a scorer chooses, an empty response is a failure of whatever wrote the pool,
+    and not a choice.
     """
 
     scorer: Scorer
@@ -24,7 +25,10 @@ class Answered:
         spoken = [group for group in map(_spoken, groups) if group.responses]
         found = iter([score for scores in self.scorer.score(spoken) for score in scores])
         silent = Unscored(reason="empty response")
-        return [[next(found) if response.text else silent for response in group.responses] for group in groups]
+        return [
+            [next(found) if response.text else silent for response in group.responses]
+            for group in groups
+        ]
 
 
 def _spoken(group: Group) -> Group:

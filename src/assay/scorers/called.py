@@ -1,4 +1,5 @@
-"""A function of one's own as a scorer, with the signature that RL frameworks give reward functions."""
+"""A function of one's own as a scorer, with the signature that RL frameworks give reward
+functions."""
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ __all__ = ["Called"]
 
 @dataclass(frozen=True)
 class Called:
-    """function(prompts=[...], completions=[...], reference=[...], **columns) -> one number a completion, or None.
+    """function(prompts=[...], completions=[...], reference=[...], **columns) -> one number a
+    completion, or None.
 
-    Prompts and completions are texts. The columns are what every prompt has in its `meta`. None, and what is no finite
-    number, becomes `Unscored`: it is left out and counted, as in TRL, and never 0.
+    Prompts and completions are texts. The columns are what every prompt has in its `meta`. None,
+    and what is no finite number, becomes `Unscored`: it is left out and counted, as in TRL, and
+    never 0.
     """
 
     function: Callable[..., Sequence[float | None]]
@@ -24,13 +27,20 @@ class Called:
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order; the function is called once for all of them.
 
-        Raises `BackendError` naming the function where it fails, or gives anything but a number or None each.
+        Raises `BackendError` naming the function where it fails, or gives anything but a number or
+        None each.
         """
         pairs = [(group.prompt, response) for group in groups for response in group.responses]
         if not pairs:
             return [[] for _ in groups]
-        shared = set.intersection(*({*prompt.meta} for prompt, _ in pairs)) - {"prompts", "completions", "reference"}
-        columns: dict[str, list[Any]] = {name: [prompt.meta[name] for prompt, _ in pairs] for name in sorted(shared)}
+        shared = set.intersection(*({*prompt.meta} for prompt, _ in pairs)) - {
+            "prompts",
+            "completions",
+            "reference",
+        }
+        columns: dict[str, list[Any]] = {
+            name: [prompt.meta[name] for prompt, _ in pairs] for name in sorted(shared)
+        }
         name = getattr(self.function, "__name__", type(self.function).__name__)
         given: Any = tried(
             name,
@@ -47,9 +57,14 @@ class Called:
         except TypeError:
             found = None
         if found is None:
-            raise BackendError(f"{name} gave {given!r:.60}; it must give a list of numbers, one a completion")
+            raise BackendError(
+                f"{name} gave {given!r:.60}; it must give a list of numbers, one a completion"
+            )
         if len(found) != len(pairs):
-            raise BackendError(f"{name} gave {len(found)} scores for {len(pairs)} completions; it must give one each")
+            raise BackendError(
+                f"{name} gave {len(found)} scores for {len(pairs)} completions; it must give one"
+                " each"
+            )
         scores = iter([_one(value, name) for value in found])
         return [[next(scores) for _ in group.responses] for group in groups]
 
@@ -60,7 +75,9 @@ def _one(value: Any, name: str) -> Score | Unscored:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BackendError(f"{name} gave {value!r:.60} for a completion; it must give a number, or None") from error
+        raise BackendError(
+            f"{name} gave {value!r:.60} for a completion; it must give a number, or None"
+        ) from error
     if number - number != 0:
         return Unscored(reason=f"{name} gave {number}")
     return Score(value=number)

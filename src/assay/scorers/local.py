@@ -45,18 +45,24 @@ NOTHING = Encoded((), 0, ())
 class LocalScorer:
     """A `Scorer` on a model in memory, or on a folder that `assay train` saved.
 
-    What a group's responses share goes through the model once. Groups are put together up to `micro_tokens` tokens a
-    pass, and a larger one goes in parts without computing its prompt again; when memory runs out the budget is halved.
-    In fp32 scores do not depend on any of this. A response that is longer than the model's `max_length` is `Unscored`,
-    never truncated, and so is one of which nothing is read.
+    What a group's responses share goes through the model once. Groups are put together up to
+    `micro_tokens` tokens a pass, and a larger one goes in parts without computing its prompt again;
+    when memory runs out the budget is halved. In fp32 scores do not depend on any of this. A
+    response that is longer than the model's `max_length` is `Unscored`, never truncated, and so is
+    one of which nothing is read.
 
-    Unfinished responses are the branches of a search: keys and values of up to `remember` of their tokens are kept, so
-    that scoring what extends them costs the new tokens only.
+    Unfinished responses are the branches of a search: keys and values of up to `remember` of their
+    tokens are kept, so that scoring what extends them costs the new tokens only.
     """
 
-    def __init__(self, model: RewardModel | Path | str, *, micro_tokens: int = 8192, remember: int = 32_768) -> None:
+    def __init__(
+        self, model: RewardModel | Path | str, *, micro_tokens: int = 8192, remember: int = 32_768
+    ) -> None:
         if micro_tokens < 1 or remember < 0:
-            raise ConfigError(f"micro_tokens is {micro_tokens} and remember {remember}; at least 1 and 0 are needed")
+            raise ConfigError(
+                f"micro_tokens is {micro_tokens} and remember {remember}; at least 1 and 0 are"
+                " needed"
+            )
         self.model = model.eval() if isinstance(model, RewardModel) else checkpoint.load(model)
         learned = self.model.scores.labels if self.model.scores else "correctness"
         if doubt := caution(self.model.readout.aggregate, learned):
@@ -72,11 +78,13 @@ class LocalScorer:
 
     @property
     def tokens_read(self) -> int:
-        """Tokens that went through the model so far: what several responses share counts once, padding not at all."""
+        """Tokens that went through the model so far: what several responses share counts once,
+        padding not at all."""
         return self._read + self.memory.ran
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """One score a response of each group, in order: its steps' scores, and their aggregation."""
+        """One score a response of each group, in order: its steps' scores, and their
+        aggregation."""
         return [[self._score(logits) for logits in group] for group in self.logits(groups)]
 
     @torch.inference_mode()
@@ -87,12 +95,17 @@ class LocalScorer:
         pairs = [(group.prompt, response) for group in groups for response in group.responses]
         sequences: list[Encoded] = []
         found: dict[int, Logits] = {}
-        for i, (pair, made) in enumerate(zip(pairs, laid_out([[p] for p in pairs], self.model.encoder), strict=True)):
+        for i, (pair, made) in enumerate(
+            zip(pairs, laid_out([[p] for p in pairs], self.model.encoder), strict=True)
+        ):
             sequences.append(NOTHING if isinstance(made, str) else made[0])
-            reason = Unscored(reason=made) if isinstance(made, str) else self._unfit(pair[1], made[0])
+            reason = (
+                Unscored(reason=made) if isinstance(made, str) else self._unfit(pair[1], made[0])
+            )
             if reason is not None:
                 found[i] = reason
-        # An implicit model needs logits of two networks at every token, and the memory keeps last states of one.
+        # An implicit model needs logits of two networks at every token, and the memory keeps last
+        # states of one.
         remembers = (
             self.memory.tokens > 0
             and not isinstance(self.model, ImplicitRewardModel)
@@ -133,8 +146,8 @@ class LocalScorer:
     ) -> None:
         """Note the logits of all pieces, as many at a time as the budget holds.
 
-        A group that does not fit whole is cut a few times, then scored response by response, and only what does not fit
-        alone is `Unscored`; the others' budget stays what it was.
+        A group that does not fit whole is cut a few times, then scored response by response, and
+        only what does not fit alone is `Unscored`; the others' budget stays what it was.
         """
         cuts, before = 0, self.budget.micro_tokens
         while left:
@@ -158,9 +171,15 @@ class LocalScorer:
                 if len(part) > 1:
                     left, cuts = [*(_Piece([i], len(sequences[i].ids)) for i in part), *left[1:]], 0
                     continue
-                found |= {i: Unscored(reason=f"out of memory at {len(sequences[i].ids)} tokens") for i in part}
+                found |= {
+                    i: Unscored(reason=f"out of memory at {len(sequences[i].ids)} tokens")
+                    for i in part
+                }
             else:
-                found |= {i: tuple(row[: len(sequences[i].reads)]) for i, row in zip(part, rows, strict=True)}
+                found |= {
+                    i: tuple(row[: len(sequences[i].reads)])
+                    for i, row in zip(part, rows, strict=True)
+                }
             left, cuts = left[count:], 0
 
     def _arranged(self, sequences: Sequence[Encoded]) -> Tensor:
@@ -168,20 +187,26 @@ class LocalScorer:
         ids, reads = [s.ids for s in sequences], [s.reads for s in sequences]
         starts = [s.start for s in sequences]
         self._read += sum(map(len, ids))
-        return self._logits(arrange(ids, reads, self.model.pad_id, self.model.engine, starts=starts))
+        return self._logits(
+            arrange(ids, reads, self.model.pad_id, self.model.engine, starts=starts)
+        )
 
     def _shared(self, sequences: Sequence[Encoded]) -> Tensor:
         """(B, S) logits of whole groups."""
         tree = grow([np.array(s.ids) for s in sequences])
         self._read += len(tree.ids_T)
-        return self._logits(share(tree, [s.reads for s in sequences], starts=[s.start for s in sequences]))
+        return self._logits(
+            share(tree, [s.reads for s in sequences], starts=[s.start for s in sequences])
+        )
 
     def _remembered(self, sequences: Sequence[Encoded]) -> Tensor:
         """(B, S) logits of branches, run from where what is remembered ends."""
         rows = self.memory.hidden(self.model.backbone, [np.array(s.ids) for s in sequences])
         width = max(len(s.reads) for s in sequences)
         reads = [[*s.reads, *(s.reads[-1:] * (width - len(s.reads)))] for s in sequences]
-        return self.model.read(torch.stack([row[places] for row, places in zip(rows, reads, strict=True)]))
+        return self.model.read(
+            torch.stack([row[places] for row, places in zip(rows, reads, strict=True)])
+        )
 
     def _logits(self, batch: Batch | Shared) -> Tensor:
         device = next(self.model.parameters()).device
@@ -191,10 +216,14 @@ class LocalScorer:
     def _unfit(self, response: Response, sequence: Encoded) -> Unscored | None:
         layout = self.model.layout
         if (highest := max(sequence.ids)) >= self.model.rows:
-            return Unscored(reason=f"token {highest} has no row in the model's embedding of {self.model.rows}")
+            return Unscored(
+                reason=f"token {highest} has no row in the model's embedding of {self.model.rows}"
+            )
         match unfit(layout, response, sequence):
             case "too long":
-                return Unscored(reason=f"{len(sequence.ids)} tokens > max_length {layout.max_length}")
+                return Unscored(
+                    reason=f"{len(sequence.ids)} tokens > max_length {layout.max_length}"
+                )
             case "empty":
                 return Unscored(reason="empty response")
             case None:
@@ -211,6 +240,7 @@ class LocalScorer:
         steps = tuple(link(added).tolist() if readout.steps == "difference" else values)
         if not all(x - x == 0 for x in (*values, *steps)):
             return Unscored(reason="the model's output is not finite")
-        # The last logit holds all before it, so that this is the response's own, however its steps are scored.
+        # The last logit holds all before it, so that this is the response's own, however its steps
+        # are scored.
         value = values[-1] if readout.aggregate == "last" else aggregate(steps, readout.aggregate)
         return Score(value=value, steps=steps)

@@ -1,4 +1,5 @@
-"""How likely a language model finds a response: the cheapest scorer there is, and a ruler for all others."""
+"""How likely a language model finds a response: the cheapest scorer there is, and a ruler for all
+others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,12 +16,15 @@ __all__ = ["LogProbability"]
 
 
 class LogProbability:
-    """log p(response | prompt) under a causal LM, in nats, a token on average or in all; the prompt is read once.
+    """log p(response | prompt) under a causal LM, in nats, a token on average or in all; the prompt
+    is read once.
 
     The mean does not favour short responses, the sum is the model's own odds between two of them.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, layout: Layout | None = None, mean: bool = True) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, *, layout: Layout | None = None, mean: bool = True
+    ) -> None:
         self.model = model.eval()
         self.encoder = policy_encoder(tokenizer, layout or Layout())
         self.mean = mean
@@ -30,11 +34,14 @@ class LogProbability:
     @property
     def fingerprint(self) -> str:
         """Name by model, tokenizer, layout, and by whether sums or means are taken."""
-        return fingerprint(("log p", self.model, self.encoder.tokenizer, self.encoder.layout, self.mean))
+        return fingerprint(
+            ("log p", self.model, self.encoder.tokenizer, self.encoder.layout, self.mean)
+        )
 
     @torch.inference_mode()
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """One score a response, in order; `Unscored` for an empty one and one above the layout's `max_length`."""
+        """One score a response, in order; `Unscored` for an empty one and one above the layout's
+        `max_length`."""
         return [self._group(group) for group in groups]
 
     def _group(self, group: Group) -> list[Score | Unscored]:
@@ -49,13 +56,17 @@ class LogProbability:
         if not fit:
             return found
         sequences = [encoded[i] for i in fit]
-        said = log_probabilities(self.model, [s.ids for s in sequences], [s.start for s in sequences])
+        said = log_probabilities(
+            self.model, [s.ids for s in sequences], [s.start for s in sequences]
+        )
         sums = said.values_B_R.double().sum(-1)
         self.tokens_read += sequences[0].start + sum(len(s.ids) - s.start for s in sequences)
         values = (sums / said.mask_B_R.sum(-1) if self.mean else sums).tolist()
         for i, value in zip(fit, values, strict=True):
             found[i] = (
-                Score(value=value) if value - value == 0 else Unscored(reason="the log-probability is not finite")
+                Score(value=value)
+                if value - value == 0
+                else Unscored(reason="the log-probability is not finite")
             )
         return found
 

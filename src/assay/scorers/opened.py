@@ -1,4 +1,5 @@
-"""Scorers and verifiers of one's own, opened by name: what goes wrong in them is one error that names them."""
+"""Scorers and verifiers of one's own, opened by name: what goes wrong in them is one error that
+names them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,14 +18,17 @@ SHOWN = 60
 
 
 def tried(name: str, about: str, call: Callable[[], T]) -> T:
-    """What a call into somebody else's code gives. Raises `BackendError` naming it, the exception and what of."""
+    """What a call into somebody else's code gives. Raises `BackendError` naming it, the exception
+    and what of."""
     try:
         return call()
     except AssayError:
         raise
     except Exception as error:
         words = " ".join(str(error).split())[: 5 * SHOWN]
-        raise BackendError(f"{name} failed: {type(error).__name__}: {words}; it was asked about {about}") from error
+        raise BackendError(
+            f"{name} failed: {type(error).__name__}: {words}; it was asked about {about}"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,24 @@ class OpenedScorer:
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order."""
         asked = [(group.prompt, response) for group in groups for response in group.responses]
-        about = f"{len(asked):,} responses, the first {asked[0][1].text[:SHOWN]!r}" if asked else "no response"
+        about = (
+            f"{len(asked):,} responses, the first {asked[0][1].text[:SHOWN]!r}"
+            if asked
+            else "no response"
+        )
         # A list of lists, or whatever else goes for one; what cannot be gone through fails here.
-        found: list[list[Any]] = tried(self.name, about, lambda: [list(row) for row in self.scorer.score(groups)])
+        found: list[list[Any]] = tried(
+            self.name, about, lambda: [list(row) for row in self.scorer.score(groups)]
+        )
         if [len(row) for row in found] != [len(group.responses) for group in groups]:
             raise BackendError(
-                f"{self.name} gave {[len(row) for row in found]} scores for groups of "
-                f"{[len(group.responses) for group in groups]} responses; it must give one a response"
+                f"{self.name} gave {[len(row) for row in found]} scores for groups of"
+                f" {[len(group.responses) for group in groups]} responses; it must give one a"
+                " response"
             )
-        for (_, response), score in zip(asked, (score for row in found for score in row), strict=True):
+        for (_, response), score in zip(
+            asked, (score for row in found for score in row), strict=True
+        ):
             _must_be(score, (Score, Unscored), self.name, response.text)
         return found
 
@@ -105,11 +118,15 @@ class BatchVerifier(OpenedVerifier):
     ) -> list[Verdict]:
         """One verdict a pair of text and reference, in order."""
         name = f"{self.name}.check_all"
-        about = f"{len(pairs):,} responses" + (f", the first {pairs[0][0][:SHOWN]!r}" if pairs else "")
+        about = f"{len(pairs):,} responses" + (
+            f", the first {pairs[0][0][:SHOWN]!r}" if pairs else ""
+        )
         check: Callable[..., Sequence[Any]] = self.verifier.check_all  # type: ignore[attr-defined]
         found = tried(name, about, lambda: list(check(pairs, show)))
         if len(found) != len(pairs):
-            raise BackendError(f"{name} gave {len(found)} verdicts for {len(pairs)} pairs; it must give one each")
+            raise BackendError(
+                f"{name} gave {len(found)} verdicts for {len(pairs)} pairs; it must give one each"
+            )
         for (text, _), verdict in zip(pairs, found, strict=True):
             _must_be(verdict, (Verdict,), name, text)
         return found
@@ -118,4 +135,6 @@ class BatchVerifier(OpenedVerifier):
 def _must_be(found: object, kinds: tuple[type, ...], name: str, text: str) -> None:
     if not isinstance(found, kinds):
         wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise BackendError(f"{name} gave {found!r:.{SHOWN}} of {text[:SHOWN]!r}; it must give {wanted}")
+        raise BackendError(
+            f"{name} gave {found!r:.{SHOWN}} of {text[:SHOWN]!r}; it must give {wanted}"
+        )

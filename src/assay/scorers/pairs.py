@@ -1,8 +1,10 @@
-"""Score with an encoder's stock classifier (DeBERTa, ModernBERT, BERT): question and answer as a pair of texts.
+"""Score with an encoder's stock classifier (DeBERTa, ModernBERT, BERT): question and answer as a
+pair of texts.
 
-An encoder reads both ways and is read where its own class says, so nothing is shared between responses and no step is
-read: a response has one score, its one label's logit, which is what `tokenizer(question, answer)` and the stock model
-give. Such models are scored by, not trained, here.
+An encoder reads both ways and is read where its own class says, so nothing is shared between
+responses and no step is
+read: a response has one score, its one label's logit, which is what `tokenizer(question, answer)`
+and the stock model give. Such models are scored by, not trained, here.
 """
 
 from collections.abc import Sequence
@@ -32,30 +34,42 @@ def reads_pairs(config: Any) -> bool:
 class PairScorer:
     """A `Scorer` on an encoder's folder (or hub name) with one label.
 
-    Reads prompts of one message; another prompt, and a pair that is longer than the model reads, is `Unscored`, never
-    truncated. Padded batches of up to `micro_tokens` tokens.
+    Reads prompts of one message; another prompt, and a pair that is longer than the model reads, is
+    `Unscored`, never truncated. Padded batches of up to `micro_tokens` tokens.
     dtype: None keeps the checkpoint's. Raises `ConfigError` where the folder is no such model.
     """
 
     def __init__(
-        self, folder: str | Path, *, device: str = "cpu", dtype: Dtype | None = None, micro_tokens: int = 8192
+        self,
+        folder: str | Path,
+        *,
+        device: str = "cpu",
+        dtype: Dtype | None = None,
+        micro_tokens: int = 8192,
     ) -> None:
         place = fetch(folder)
         config = load_config(place)
         name = (config.architectures or [type(config).__name__])[0]
         if not reads_pairs(config) or not name.endswith("ForSequenceClassification"):
-            raise ConfigError(f"{folder} is a {name}, and no encoder with a classifier of pairs of texts")
+            raise ConfigError(
+                f"{folder} is a {name}, and no encoder with a classifier of pairs of texts"
+            )
         if config.num_labels != 1:
             raise ConfigError(
-                f"{folder} has {config.num_labels} labels, and a reward has one; give a model of one label"
+                f"{folder} has {config.num_labels} labels, and a reward has one; give a model of"
+                " one label"
             )
         from transformers import AutoModelForSequenceClassification
 
         self.tokenizer = load_tokenizer(place)
         if self.tokenizer.pad_token_id is None:
-            raise ConfigError(f"{folder} has no token to pad with; name one in its tokenizer_config.json")
+            raise ConfigError(
+                f"{folder} has no token to pad with; name one in its tokenizer_config.json"
+            )
         kept = {"dtype": getattr(torch, dtype)} if dtype else {}
-        self.network = load_network(AutoModelForSequenceClassification, place, **kept).to(device).eval()
+        self.network = (
+            load_network(AutoModelForSequenceClassification, place, **kept).to(device).eval()
+        )
         positions = most_tokens(self.network) or self.tokenizer.model_max_length
         self.longest = min(positions, self.tokenizer.model_max_length)
         self.micro_tokens = micro_tokens
@@ -76,24 +90,38 @@ class PairScorer:
         while order:
             longest = len(encoded[order[0]]["input_ids"])
             part = order[: max(1, self.micro_tokens // longest)]
-            part = [i for i in part if self._span(len(encoded[i]["input_ids"])) == self._span(longest)]
+            part = [
+                i for i in part if self._span(len(encoded[i]["input_ids"])) == self._span(longest)
+            ]
             order = order[len(part) :]
             rotary.reset(self.network)
-            batch = self.tokenizer.pad([encoded[i] for i in part], return_tensors="pt").to(self.network.device)
+            batch = self.tokenizer.pad([encoded[i] for i in part], return_tensors="pt").to(
+                self.network.device
+            )
             values = self.network(**batch).logits[:, 0].double().cpu().tolist()
             for i, value in zip(part, values, strict=True):
                 finite = value - value == 0
-                found[i] = Score(value=value, steps=(value,)) if finite else Unscored(reason="the output is not finite")
+                found[i] = (
+                    Score(value=value, steps=(value,))
+                    if finite
+                    else Unscored(reason="the output is not finite")
+                )
         each = iter(range(len(pairs)))
         return [[found[next(each)] for _ in group.responses] for group in groups]
 
     def _span(self, length: int) -> int:
-        """Pairs of one span have the same rotary embeddings; from the longest to the shortest, they stand together."""
+        """Pairs of one span have the same rotary embeddings; from the longest to the shortest, they
+        stand together."""
         return rotary.span(self.network, length)
 
     def _encode(self, prompt: Prompt, response: Response) -> dict[str, list[int]] | Unscored:
         if len(prompt.messages) != 1:
-            return Unscored(reason=f"the model reads one question, and the prompt has {len(prompt.messages)} messages")
+            return Unscored(
+                reason=(
+                    f"the model reads one question, and the prompt has {len(prompt.messages)}"
+                    " messages"
+                )
+            )
         if not response.text:
             return Unscored(reason="empty response")
         read = self.tokenizer(prompt.messages[0].content, response.text)

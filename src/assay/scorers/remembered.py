@@ -15,9 +15,12 @@ T = TypeVar("T")
 
 
 def remembered(
-    known: dict[K, Verdict], wanted: Mapping[K, T], check_all: Callable[[Sequence[T]], Sequence[Verdict]]
+    known: dict[K, Verdict],
+    wanted: Mapping[K, T],
+    check_all: Callable[[Sequence[T]], Sequence[Verdict]],
 ) -> dict[K, Verdict]:
-    """The verdict of every key: from `known`, or by `check_all`; those that were decided are added to `known`."""
+    """The verdict of every key: from `known`, or by `check_all`; those that were decided are added
+    to `known`."""
     new = {key: item for key, item in wanted.items() if key not in known}
     found = dict(zip(new, check_all([*new.values()]), strict=True))
     verdicts = {key: found[key] if key in found else known[key] for key in wanted}

@@ -1,4 +1,5 @@
-"""Rules as a scorer: what a program can check of a response by itself, and the instructions that its prompt gives."""
+"""Rules as a scorer: what a program can check of a response by itself, and the instructions that
+its prompt gives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Ruled:
-    """1 for a response that keeps all rules and follows all of its prompt's instructions; or the share that it does.
+    """1 for a response that keeps all rules and follows all of its prompt's instructions; or the
+    share that it does.
 
     A prompt's instructions are in its `meta["instructions"]`, as {id, kwargs}.
     """
@@ -32,7 +34,8 @@ class Ruled:
     credit: Literal["all", "share"] = "all"
     """all: 1 or 0. share: the share that holds."""
     mode: instructions.Mode = "strict"
-    """Of instructions. loose: a first or last line and stars may be left out (IFEval's second way to count)."""
+    """Of instructions. loose: a first or last line and stars may be left out (IFEval's second way
+    to count)."""
     outside: tuple[str, ...] = ()
     """Instructions of others that prompts may give, each as package.module:Class."""
 
@@ -47,18 +50,21 @@ class Ruled:
         return fingerprint((self.rules, self.credit, self.mode, instructions.known(self.outside)))
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """One score a response, in order; `Unscored` where a rule that matters is undecided, or there is none."""
+        """One score a response, in order; `Unscored` where a rule that matters is undecided, or
+        there is none."""
         return [[verdict.score for verdict in verdicts] for verdicts in self.verdicts(groups)]
 
     def verdicts(self, groups: Sequence[Group]) -> list[list[Verdict]]:
         """One verdict a response: that of all its rules and instructions together."""
-        return [[together(checks, self.credit) for checks in group] for group in self.checks(groups)]
+        return [
+            [together(checks, self.credit) for checks in group] for group in self.checks(groups)
+        ]
 
     def checks(self, groups: Sequence[Group]) -> list[list[tuple[Verdict, ...]]]:
         """For each response a verdict a rule and then one an instruction, in order.
 
-        Raises `ConfigError` for an instruction that there is not, and `DataError` for a list of them that is none,
-        before any response is looked at.
+        Raises `ConfigError` for an instruction that there is not, and `DataError` for a list of
+        them that is none, before any response is looked at.
         """
         among = instructions.known(self.outside)
         asked = [instructions.of_prompt(group.prompt, among) for group in groups]
@@ -73,17 +79,22 @@ class Ruled:
             for group, given in zip(groups, asked, strict=True)
         ]
 
-    def validate(self, prompts: Sequence[Prompt] = (), *, good: Sequence[str] = (), bad: Sequence[str] = ()) -> None:
+    def validate(
+        self, prompts: Sequence[Prompt] = (), *, good: Sequence[str] = (), bad: Sequence[str] = ()
+    ) -> None:
         """Raises `DataError` unless what should hold does, and what should not does not.
 
-        Each instruction of the prompts accepts the example that it writes and refuses the counterexample, and so does
-        each rule that has them. Every `good` text keeps all rules; every `bad` one breaks at least one.
+        Each instruction of the prompts accepts the example that it writes and refuses the
+        counterexample, and so does each rule that has them. Every `good` text keeps all rules;
+        every `bad` one breaks at least one.
         """
         among = instructions.known(self.outside)
         for prompt in prompts:
             for one in instructions.of_prompt(prompt, among):
                 instructions.validate(one)
-        expected: list[tuple[Sequence[Any], str, str]] = [(self.rules, text, "right") for text in good]
+        expected: list[tuple[Sequence[Any], str, str]] = [
+            (self.rules, text, "right") for text in good
+        ]
         expected += [(self.rules, text, "wrong") for text in bad]
         for rule in self.rules:
             for method, outcome in (("example", "right"), ("counterexample", "wrong")):
@@ -92,25 +103,33 @@ class Ruled:
         for rules, text, outcome in expected:
             found = together([rule.check(text) for rule in rules], "all")
             if found.outcome != outcome:
-                raise DataError(f"{text[:60]!r} should be {outcome}, but is {found.outcome}: {found.reason}")
+                raise DataError(
+                    f"{text[:60]!r} should be {outcome}, but is {found.outcome}: {found.reason}"
+                )
 
 
 def together(checks: Sequence[Verdict], credit: Literal["all", "share"]) -> Verdict:
     """One verdict of several.
 
-    A check that is undecided leaves the share undecided, and "all" too unless another one is wrong: then not all hold,
-    whatever it would have said.
+    A check that is undecided leaves the share undecided, and "all" too unless another one is wrong:
+    then not all hold, whatever it would have said.
     """
     wrong = [check for check in checks if check.outcome == "wrong"]
     undecided = [check for check in checks if check.outcome == "undecided"]
     if not checks:
-        return Verdict(outcome="undecided", reason="there is no rule, and the prompt gives no instruction")
+        return Verdict(
+            outcome="undecided", reason="there is no rule, and the prompt gives no instruction"
+        )
     if undecided and (credit == "share" or not wrong):
         reason = "; ".join(f"{check.stage}: {check.reason}" for check in undecided)
         return Verdict(outcome="undecided", reason=reason, stage=undecided[0].stage)
     held = len(checks) - len(wrong) - len(undecided)
     if not wrong:
-        return Verdict(outcome="right", reason=f"all {held} hold", stage=checks[0].stage if held == 1 else "all")
+        return Verdict(
+            outcome="right",
+            reason=f"all {held} hold",
+            stage=checks[0].stage if held == 1 else "all",
+        )
     return Verdict(
         outcome="wrong",
         reason="; ".join(f"{check.stage}: {check.reason}" for check in wrong),

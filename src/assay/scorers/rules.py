@@ -1,4 +1,5 @@
-"""Rulers: scorers that know nothing. A reward model that does not beat them has learned nothing worth its cost."""
+"""Rulers: scorers that know nothing. A reward model that does not beat them has learned nothing
+worth its cost."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -13,7 +14,8 @@ __all__ = ["Longest", "Random", "Shortest"]
 class Random:
     """A uniform draw from [0, 1) for each response.
 
-    It depends on the seed, the prompt and the response's place in its group, so that batches may be cut in any way.
+    It depends on the seed, the prompt and the response's place in its group, so that batches may be
+    cut in any way.
     """
 
     seed: int = 0
@@ -21,7 +23,10 @@ class Random:
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order."""
-        return [[self._draw(group.prompt.text, i) for i in range(len(group.responses))] for group in groups]
+        return [
+            [self._draw(group.prompt.text, i) for i in range(len(group.responses))]
+            for group in groups
+        ]
 
     def _draw(self, prompt: str, place: int) -> Score:
         digest = hashlib.blake2b(f"{self.seed}\n{place}\n{prompt}".encode(), digest_size=8).digest()
@@ -46,5 +51,7 @@ class Shortest:
         return _each(groups, lambda response: -float(len(response.text)))
 
 
-def _each(groups: Sequence[Group], rule: Callable[[Response], float]) -> list[list[Score | Unscored]]:
+def _each(
+    groups: Sequence[Group], rule: Callable[[Response], float]
+) -> list[list[Score | Unscored]]:
     return [[Score(value=rule(response)) for response in group.responses] for group in groups]

@@ -1,4 +1,5 @@
-"""A verifier as a scorer: the gold reward where there is a reference answer, and the oracle ruler of best-of-n."""
+"""A verifier as a scorer: the gold reward where there is a reference answer, and the oracle ruler
+of best-of-n."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,9 @@ Pair = tuple[str, str]
 class _Batch(Protocol):
     """What a verifier may have, to check many pairs beside each other."""
 
-    def check_all(self, pairs: Sequence[Pair], show: Callable[[int], None] = ...) -> list[Verdict]: ...
+    def check_all(
+        self, pairs: Sequence[Pair], show: Callable[[int], None] = ...
+    ) -> list[Verdict]: ...
 
 
 @dataclass(frozen=True)
@@ -33,19 +36,28 @@ class Verified:
     _known: dict[Pair, Verdict] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """One score a response, in order; `Unscored` where the prompt has no reference or it cannot be decided."""
+        """One score a response, in order; `Unscored` where the prompt has no reference or it cannot
+        be decided."""
         return [[verdict.score for verdict in verdicts] for verdicts in self.verdicts(groups)]
 
-    def verdicts(self, groups: Sequence[Group], show: Callable[[int], None] = lambda _: None) -> list[list[Verdict]]:
+    def verdicts(
+        self, groups: Sequence[Group], show: Callable[[int], None] = lambda _: None
+    ) -> list[list[Verdict]]:
         """One verdict a response, in order. `show` is told how many were judged."""
-        without = Verdict(outcome="undecided", reason="the prompt has no reference answer", stage="no reference")
+        without = Verdict(
+            outcome="undecided", reason="the prompt has no reference answer", stage="no reference"
+        )
         wanted: dict[Pair, Pair] = {}
         for group in groups:
             if (reference := group.prompt.reference) is not None:
-                wanted |= {(response.text, reference): (response.text, reference) for response in group.responses}
+                wanted |= {
+                    (response.text, reference): (response.text, reference)
+                    for response in group.responses
+                }
         found = remembered(self._known, wanted, lambda pairs: self._check(pairs, show))
         return [
-            [found.get((r.text, group.prompt.reference or ""), without) for r in group.responses] for group in groups
+            [found.get((r.text, group.prompt.reference or ""), without) for r in group.responses]
+            for group in groups
         ]
 
     def _check(self, pairs: Sequence[Pair], show: Callable[[int], None]) -> list[Verdict]:
@@ -61,4 +73,8 @@ class Verified:
 def _verdict(score: Score | Unscored) -> Verdict:
     if isinstance(score, Unscored):
         return Verdict(outcome="undecided", reason=score.reason)
-    return Verdict(outcome="right") if score.value == 1.0 else Verdict(outcome="wrong", credit=score.value)
+    return (
+        Verdict(outcome="right")
+        if score.value == 1.0
+        else Verdict(outcome="wrong", credit=score.value)
+    )

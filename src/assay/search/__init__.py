@@ -1,13 +1,15 @@
 """Test-time strategies: from several candidates to one.
 
-One strategy a module: a frozen dataclass of settings with a `plan`, a generator function that asks for continuations
-and scores and returns what it found. `run` takes the plans of many prompts forward together over any `Generator` and
-any `Scorer`, under a `Budget`, with a `Record` of all that was paid for.
+One strategy a module: a frozen dataclass of settings with a `plan`, a generator function that asks
+for continuations and scores and returns what it found. `run` takes the plans of many prompts
+forward together over any `Generator` and any `Scorer`, under a `Budget`, with a `Record` of all
+that was paid for.
 
-    results = run(Beam(n=16, width=4), prompts, generator, scorer, sampling=Sampling(max_tokens=512))
+    results = run(Beam(n=16, width=4), prompts, generator, scorer,
+    sampling=Sampling(max_tokens=512))
 
-Strategies that draw whole responses have a pure `choose(group, scores)`, too, so that a pool which was made elsewhere
-is chosen from by the same code.
+Strategies that draw whole responses have a pure `choose(group, scores)`, too, so that a pool which
+was made elsewhere is chosen from by the same code.
 """
 
 from assay.search._choose import (

@@ -1,5 +1,5 @@
-"""How candidates are chosen among: the best, a drawn one, the answer with most votes. Every tie is drawn, never given
-to the first.
+"""How candidates are chosen among: the best, a drawn one, the answer with most votes. Every tie is
+drawn, never given to the first.
 """
 
 import math
@@ -33,16 +33,17 @@ Scores = Sequence[Score | Unscored | None]
 
 Seed = Annotated[int, tyro.conf.Suppress]
 Answers = Annotated[Verifier, tyro.conf.Suppress]
-"""Settings that a command has one of, for the policy and every strategy: none of a strategy's own there."""
+"""Settings that a command has one of, for the policy and every strategy: none of a strategy's own
+there."""
 
 Pick = Literal["best", "weighted", "majority"]
-"""How a search chooses among its finished branches: the highest-scored, or a vote of their final answers, weighted by
-their scores or not."""
+"""How a search chooses among its finished branches: the highest-scored, or a vote of their final
+answers, weighted by their scores or not."""
 
 
 def lot(seed: int, of: Prompt, *use: object) -> random.Random:
-    """Random numbers that depend on the seed and the prompt, not on the batch; for each use others, lest the draw that
-    decides in the end repeat the one that decided on the way."""
+    """Random numbers that depend on the seed and the prompt, not on the batch; for each use others,
+    lest the draw that decides in the end repeat the one that decided on the way."""
     return random.Random(f"{' '.join(map(str, (seed, *use)))}\n{of.text}")
 
 
@@ -67,8 +68,11 @@ def best_at(places: Sequence[int], group: Group, scores: Scores, seed: int) -> i
     return best(scored or dict.fromkeys(places, 0.0), seed, group.prompt)
 
 
-def ballots_of(responses: Sequence[Response], places: Iterable[int], verifier: Verifier) -> dict[str, list[int]]:
-    """The candidates that give each answer, by its canonical form; one whose text states no answer gives none."""
+def ballots_of(
+    responses: Sequence[Response], places: Iterable[int], verifier: Verifier
+) -> dict[str, list[int]]:
+    """The candidates that give each answer, by its canonical form; one whose text states no answer
+    gives none."""
     ballots: dict[str, list[int]] = {}
     for i in places:
         answer = verifier.extract(responses[i].text)
@@ -82,8 +86,8 @@ def vote(
 ) -> tuple[str | None, Mapping[str, list[int]]]:
     """The answer with the largest sum of weights, and the candidates that give each answer.
 
-    `weights` maps candidates to the weight of their vote; the others have none, nor has a candidate whose text states
-    no answer. The winner is None when no vote was cast.
+    `weights` maps candidates to the weight of their vote; the others have none, nor has a candidate
+    whose text states no answer. The winner is None when no vote was cast.
     """
     ballots = ballots_of(group.responses, weights, verifier)
     sums = {key: math.fsum(weights[i] for i in places) for key, places in ballots.items()}
@@ -91,7 +95,8 @@ def vote(
 
 
 def weight(score: float, transform: Literal["none", "sigmoid"]) -> float:
-    """What a score weighs in a vote. Raises `ConfigError` for a negative one: sums of raw logits are no votes."""
+    """What a score weighs in a vote. Raises `ConfigError` for a negative one: sums of raw logits
+    are no votes."""
     if transform == "sigmoid":
         return 1 / (1 + math.exp(-score)) if score >= 0 else math.exp(score) / (1 + math.exp(score))
     if score < 0:

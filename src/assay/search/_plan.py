@@ -1,8 +1,9 @@
 """What a strategy asks for, and what it returns: the plan of one prompt.
 
-A plan is a generator function. It yields a request, is sent the answer, and returns what it found; it holds no model
-and no file. So one driver (`_run`) takes the plans of many prompts forward together, a round's requests in one call
-each, and everything that every strategy needs (budget, record, replay, the tree) is written once.
+A plan is a generator function. It yields a request, is sent the answer, and returns what it found;
+it holds no model and no file. So one driver (`_run`) takes the plans of many prompts forward
+together, a round's requests in one call each, and everything that every strategy needs (budget,
+record, replay, the tree) is written once.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -39,13 +40,15 @@ Rated = tuple[Response, Scored]
 
 @dataclass(frozen=True)
 class Extend:
-    """Continuations of a prefix that the plan has not had yet; the answer is a list of at most n responses."""
+    """Continuations of a prefix that the plan has not had yet; the answer is a list of at most n
+    responses."""
 
     steps: Steps = ()
     """The response so far."""
     n: int = 1
     how: Literal["step", "whole", "greedy"] = "step"
-    """One more step; to the end of the response; or one step of the likeliest tokens, to look ahead."""
+    """One more step; to the end of the response; or one step of the likeliest tokens, to look
+    ahead."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +111,22 @@ Enough = Callable[[list[Response], Sequence[Scored | None]], str]
 
 
 def draw(
-    n: int, account: Account, *, rated: bool = True, chunk: int = 0, enough: Enough = lambda _, __: ""
+    n: int,
+    account: Account,
+    *,
+    rated: bool = True,
+    chunk: int = 0,
+    enough: Enough = lambda _, __: "",
 ) -> Plan[tuple[list[Response], list[Scored | None], str]]:
     """n whole responses, their scores (None where they are not rated), and why there are fewer.
 
-    chunk: samples between two looks at whether they are enough; 0 = all at once. A sample is a function of its number,
-    so that how they are asked for changes none of them.
+    chunk: samples between two looks at whether they are enough; 0 = all at once. A sample is a
+    function of its number, so that how they are asked for changes none of them.
     """
     if n < 1 or chunk < 0:
-        raise ConfigError(f"n is {n} and chunk {chunk}; n must be at least 1, and chunk not negative")
+        raise ConfigError(
+            f"n is {n} and chunk {chunk}; n must be at least 1, and chunk not negative"
+        )
     responses: list[Response] = []
     scores: list[Scored | None] = []
     limited = account.budget != Budget()
@@ -152,7 +162,9 @@ def best_of_drawn(
     enough: Enough = lambda _, __: "",
 ) -> Plan[Found]:
     """Draw n whole responses and choose one: the whole plan of the strategies that do no more."""
-    responses, scores, stopped = yield from draw(n, account, rated=rated, chunk=chunk, enough=enough)
+    responses, scores, stopped = yield from draw(
+        n, account, rated=rated, chunk=chunk, enough=enough
+    )
     return Found(
         candidates=tuple(responses),
         scores=tuple(scores),

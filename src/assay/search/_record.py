@@ -1,8 +1,10 @@
-"""What a search wrote and scored, in a journal: to go on where a kill stopped it, and to search again without a policy.
+"""What a search wrote and scored, in a journal: to go on where a kill stopped it, and to search
+again without a policy.
 
-One line a batch of continuations of one prefix, or of scores of one prompt's texts. A strategy is a function of samples
-and scores, so to resume a search is to run it again: what is recorded is not paid for twice. And another scorer, or
-another strategy, can be tried on the same candidates (`ReplayGenerator`).
+One line a batch of continuations of one prefix, or of scores of one prompt's texts. A strategy is a
+function of samples and scores, so to resume a search is to run it again: what is recorded is not
+paid for twice. And another scorer, or another strategy, can be tried on the same candidates
+(`ReplayGenerator`).
 """
 
 import hashlib
@@ -32,9 +34,9 @@ _SCORED: TypeAdapter[Score | Unscored] = TypeAdapter(Score | Unscored)
 class Record:
     """Samples and scores by content; without a path nothing is kept on disk.
 
-    policy, scorer: names that tell this generator and this scorer from any other; what others did is never taken for
-    theirs. Where they are not given, `run` uses the fingerprints of its generator and scorer. Only one process may have
-    the file open: raises `ConfigError` otherwise.
+    policy, scorer: names that tell this generator and this scorer from any other; what others did
+    is never taken for theirs. Where they are not given, `run` uses the fingerprints of its
+    generator and scorer. Only one process may have the file open: raises `ConfigError` otherwise.
     """
 
     def __init__(self, path: Path | None = None, *, policy: str = "", scorer: str = "") -> None:
@@ -63,16 +65,23 @@ class Record:
             self.scorer = fingerprint(scorer)
 
     def known(self, prefix: Prefix, sampling: Sampling) -> list[Response]:
-        """The recorded samples of a prefix, from number `prefix.first` to the first that is not there."""
+        """The recorded samples of a prefix, from number `prefix.first` to the first that is not
+        there."""
         there = self.samples.get(self._key(prefix, sampling), {})
-        return [there[i] for i in itertools.takewhile(there.__contains__, itertools.count(prefix.first))]
+        return [
+            there[i] for i in itertools.takewhile(there.__contains__, itertools.count(prefix.first))
+        ]
 
     def add(self, prefix: Prefix, sampling: Sampling, responses: Sequence[Response]) -> None:
-        """Keep samples, of which the first is number `prefix.first`: on disk before anything is made of them."""
+        """Keep samples, of which the first is number `prefix.first`: on disk before anything is
+        made of them."""
         key = self._key(prefix, sampling)
         self._note_prompt(prefix.prompt)
         depth = len(prefix.steps)
-        rows = [{"steps": r.steps[depth:], "finished": r.finished, "tokens": r.meta.get("tokens")} for r in responses]
+        rows = [
+            {"steps": r.steps[depth:], "finished": r.finished, "tokens": r.meta.get("tokens")}
+            for r in responses
+        ]
         self._append(
             {
                 "kind": "samples", "policy": self.policy, "prompt": key[1], "prefix": prefix.steps,
@@ -90,7 +99,11 @@ class Record:
         return self._tokens.get((self.scorer, text_key(prompt, response)))
 
     def add_scores(
-        self, prompt: Prompt, responses: Sequence[Response], scores: Sequence[Scored], tokens: Sequence[int | None]
+        self,
+        prompt: Prompt,
+        responses: Sequence[Response],
+        scores: Sequence[Scored],
+        tokens: Sequence[int | None],
     ) -> None:
         """Keep scores. tokens: those that went through the scorer for each."""
         self._note_prompt(prompt)
@@ -99,7 +112,9 @@ class Record:
             {"of": key, "tokens": count, **score.model_dump(exclude_defaults=True)}
             for key, score, count in zip(keys, scores, tokens, strict=True)
         ]
-        self._append({"kind": "scores", "scorer": self.scorer, "prompt": prompt_key(prompt), "scores": rows})
+        self._append(
+            {"kind": "scores", "scorer": self.scorer, "prompt": prompt_key(prompt), "scores": rows}
+        )
         for key, score, count in zip(keys, scores, tokens, strict=True):
             self._scores[self.scorer, key], self._tokens[self.scorer, key] = score, count
 
@@ -112,7 +127,12 @@ class Record:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _key(self, prefix: Prefix, sampling: Sampling) -> tuple[str, str, Steps, str]:
@@ -129,7 +149,11 @@ class Record:
             self.prompts[key] = prompt
 
     def _note_samples(
-        self, key: tuple[str, str, Steps, str], sampling: Sampling, first: int, responses: Sequence[Response]
+        self,
+        key: tuple[str, str, Steps, str],
+        sampling: Sampling,
+        first: int,
+        responses: Sequence[Response],
     ) -> None:
         self.samples[key].update(enumerate(responses, first))
         self.samplings[key[3]] = replace(sampling, n=1)
@@ -161,10 +185,12 @@ class Record:
 
 
 class ReplayGenerator:
-    """A generator that gives what was recorded, in its order, and fewer samples where there are no more.
+    """A generator that gives what was recorded, in its order, and fewer samples where there are no
+    more.
 
-    A pool of whole responses can be asked for those, a record of a search for what that search wrote: a strategy that
-    turns elsewhere finds nothing there. Sampling settings must be the recorded ones, but for n and the seed.
+    A pool of whole responses can be asked for those, a record of a search for what that search
+    wrote: a strategy that turns elsewhere finds nothing there. Sampling settings must be the
+    recorded ones, but for n and the seed.
     """
 
     def __init__(self, groups: Iterable[Group] = (), record: Record | None = None) -> None:
@@ -185,15 +211,20 @@ class ReplayGenerator:
     def of_file(cls, path: Path) -> Self:
         """From the file of a `Record`. Raises `DataError` where it holds no samples."""
         if not path.is_file():
-            raise DataError(f"{path} is no file; give the record.jsonl of a search, or a pool of responses")
+            raise DataError(
+                f"{path} is no file; give the record.jsonl of a search, or a pool of responses"
+            )
         with Record(path) as record:
             if not record.samples:
-                raise DataError(f"{path} holds no samples; give the record.jsonl of a search, or a pool of responses")
+                raise DataError(
+                    f"{path} holds no samples; give the record.jsonl of a search, or a pool of"
+                    " responses"
+                )
             return cls(record=record)
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
-        """Those of `sampling.n` recorded responses a prefix that there are. Raises `BackendError` where there is none
-        at all of these settings."""
+        """Those of `sampling.n` recorded responses a prefix that there are. Raises `BackendError`
+        where there is none at all of these settings."""
         return [self._of(prefix, sampling) for prefix in prefixes]
 
     def _of(self, prefix: Prefix, sampling: Sampling) -> list[Response]:
@@ -206,7 +237,8 @@ class ReplayGenerator:
             ways = {key[2] for key in self._samples}
             if self._samples and how not in ways:
                 raise BackendError(
-                    f"nothing was recorded with these settings: {how}; there is {' and '.join(sorted(ways))}"
+                    f"nothing was recorded with these settings: {how}; there is"
+                    f" {' and '.join(sorted(ways))}"
                 )
             return []
         return [found[i] for i in range(prefix.first, prefix.first + sampling.n) if i in found]
@@ -231,9 +263,11 @@ def prompt_key(prompt: Prompt) -> str:
 
 
 def text_key(prompt: Prompt, response: Response) -> str:
-    """The same response in the same steps has the same, where the prompt is all the same but for its id: a verifier
-    reads the reference, too."""
-    return _hash([prompt.model_dump(mode="json", exclude={"id"}), response.steps, response.finished])
+    """The same response in the same steps has the same, where the prompt is all the same but for
+    its id: a verifier reads the reference, too."""
+    return _hash(
+        [prompt.model_dump(mode="json", exclude={"id"}), response.steps, response.finished]
+    )
 
 
 def _sampling_key(sampling: Sampling) -> str:

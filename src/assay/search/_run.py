@@ -1,4 +1,5 @@
-"""The driver: takes the plans of many prompts forward together, pays for what they ask, and keeps the books."""
+"""The driver: takes the plans of many prompts forward together, pays for what they ask, and keeps
+the books."""
 
 import itertools
 import time
@@ -9,7 +10,16 @@ from typing import Any
 
 from assay import protocols
 from assay.errors import BackendError, ConfigError
-from assay.protocols import Budget, Generator, Node, Prefix, Sampling, Scorer, SearchResult, Streaming
+from assay.protocols import (
+    Budget,
+    Generator,
+    Node,
+    Prefix,
+    Sampling,
+    Scorer,
+    SearchResult,
+    Streaming,
+)
 from assay.search._plan import Account, Extend, Found, Plan, Rate, Request, Scored, Steps
 from assay.search._record import Record
 from assay.types import Group, Prompt, Response, Unscored
@@ -40,16 +50,20 @@ def run(
 ) -> list[SearchResult]:
     """One result a prompt, in order.
 
-    sampling: of whole responses. step: of one step, which ends at its `stop`; by default a blank line. Their `n` is not
-    used. budget: of each prompt. record: where samples and scores are kept, and taken from when they are there: to
-    resume is to run again; it goes by the fingerprints of generator and scorer, unless it was given names. Raises
-    `ConfigError` where a scorer is needed and there is none, and where generator or scorer break their promises; what
-    was paid for is in the record before.
+    sampling: of whole responses. step: of one step, which ends at its `stop`; by default a blank
+    line. Their `n` is not used. budget: of each prompt. record: where samples and scores are kept,
+    and taken from when they are there: to resume is to run again; it goes by the fingerprints of
+    generator and scorer, unless it was given names. Raises `ConfigError` where a scorer is needed
+    and there is none, and where generator or scorer break their promises; what was paid for is in
+    the record before.
     """
     sampling = sampling or Sampling()
     step = step or replace(sampling, stop=STEP)
     if not step.stop:
-        raise ConfigError("a step ends at a text, and none is given; set `step.stop`, for instance to a blank line")
+        raise ConfigError(
+            "a step ends at a text, and none is given; set `step.stop`, for instance to a blank"
+            " line"
+        )
     if together < 1:
         raise ConfigError(f"together is {together}; at least 1 prompt must be under way")
     greedy = replace(step, temperature=0.0, top_p=1.0)
@@ -101,7 +115,9 @@ class _Prompt:
     started: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def start(cls, index: int, prompt: Prompt, search: protocols.Search, budget: Budget) -> "_Prompt":
+    def start(
+        cls, index: int, prompt: Prompt, search: protocols.Search, budget: Budget
+    ) -> "_Prompt":
         account = Account(budget)
         one = cls(index, prompt, account, search.plan(prompt, account))
         one._next(lambda: next(one.plan))
@@ -159,15 +175,20 @@ class _Desk:
         self._rate(rating)
 
     def _extend(self, asking: Sequence[_Prompt]) -> None:
-        # By conversation, steps and number: of equal prompts, each gets the same samples, and is charged for them.
-        calls: dict[Sampling, dict[Any, tuple[Prefix, list[tuple[_Prompt, int]]]]] = defaultdict(dict)
+        # By conversation, steps and number: of equal prompts, each gets the same samples, and is
+        # charged for them.
+        calls: dict[Sampling, dict[Any, tuple[Prefix, list[tuple[_Prompt, int]]]]] = defaultdict(
+            dict
+        )
         for one in asking:
             asks = one.request
             assert isinstance(asks, tuple)
             one.answer = [[] for _ in asks]
             for k, ask in enumerate(asks):
                 if ask.n < 1:
-                    raise ConfigError(f"a strategy asked for {ask.n} continuations; at least 1 is needed")
+                    raise ConfigError(
+                        f"a strategy asked for {ask.n} continuations; at least 1 is needed"
+                    )
                 sampling = replace(self.sampling[ask.how], n=ask.n)
                 first = one.numbers[ask.steps, ask.how]
                 one.numbers[ask.steps, ask.how] += ask.n
@@ -177,7 +198,9 @@ class _Desk:
                 if len(known) < ask.n:
                     rest = Prefix(one.prompt, ask.steps, first + len(known))
                     same = calls[replace(sampling, n=ask.n - len(known))]
-                    same.setdefault((one.prompt.messages, rest.steps, rest.first), (rest, []))[1].append((one, k))
+                    same.setdefault((one.prompt.messages, rest.steps, rest.first), (rest, []))[
+                        1
+                    ].append((one, k))
         for sampling, items in calls.items():
             wanted = [*items.values()]
             for i, new in self._write([prefix for prefix, _ in wanted], sampling):
@@ -193,7 +216,9 @@ class _Desk:
         for one in asking:
             self._book(one)
 
-    def _write(self, prefixes: Sequence[Prefix], sampling: Sampling) -> Iterator[tuple[int, list[Response] | Unscored]]:
+    def _write(
+        self, prefixes: Sequence[Prefix], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Response] | Unscored]]:
         """New samples of each prefix; the reason where they could not be had."""
         found: Iterator[tuple[int, list[Response] | Unscored]]
         if isinstance(self.generator, Streaming):
@@ -202,7 +227,8 @@ class _Desk:
             answers = self.generator.generate(prefixes, sampling)
             if len(answers) != len(prefixes):
                 raise BackendError(
-                    f"{type(self.generator).__name__} answered {len(answers)} of {len(prefixes)} prefixes"
+                    f"{type(self.generator).__name__} answered {len(answers)} of {len(prefixes)}"
+                    " prefixes"
                 )
             found = enumerate(answers)
         for i, new in found:
@@ -212,8 +238,8 @@ class _Desk:
             depth = len(prefixes[i].steps)
             if len(new) > sampling.n or any(r.steps[:depth] != prefixes[i].steps for r in new):
                 raise BackendError(
-                    f"{type(self.generator).__name__} gave {len(new)} responses where {sampling.n} were asked for, or "
-                    "some that do not begin with their prefix"
+                    f"{type(self.generator).__name__} gave {len(new)} responses where {sampling.n}"
+                    " were asked for, or some that do not begin with their prefix"
                 )
             yield i, list(new)
 
@@ -239,7 +265,11 @@ class _Desk:
         for one in asking:
             request = one.request
             assert isinstance(request, Rate)
-            new = {(r.steps, r.finished): r for r in request.responses if self.record.score(one.prompt, r) is None}
+            new = {
+                (r.steps, r.finished): r
+                for r in request.responses
+                if self.record.score(one.prompt, r) is None
+            }
             if new:
                 groups.append(Group(prompt=one.prompt, responses=tuple(new.values())))
         if groups:
@@ -260,7 +290,8 @@ class _Desk:
         return getattr(self.scorer, "tokens_read", None)
 
     def _scored(self, groups: Sequence[Group]) -> list[tuple[list[Scored], list[int | None]]]:
-        """Each group's scores, and each one's share of the tokens that went through the scorer, by its characters."""
+        """Each group's scores, and each one's share of the tokens that went through the scorer, by
+        its characters."""
         if self.scorer is None:
             raise ConfigError("this search asks for scores, and there is no scorer; give one")
         before = self._read
@@ -268,20 +299,23 @@ class _Desk:
         if [len(row) for row in scores] != [len(group.responses) for group in groups]:
             wanted = [len(group.responses) for group in groups]
             raise ConfigError(
-                f"{type(self.scorer).__name__} gave {[len(row) for row in scores]} scores for groups of {wanted} "
-                "responses; it must give one a response"
+                f"{type(self.scorer).__name__} gave {[len(row) for row in scores]} scores for"
+                f" groups of {wanted} responses; it must give one a response"
             )
         after = self._read
         if before is None or after is None:
             return [(row, [None] * len(row)) for row in scores]
         sizes = [len(response.text) + 1 for group in groups for response in group.responses]
-        ends = [(after - before) * end // sum(sizes) for end in itertools.accumulate(sizes, initial=0)]
+        ends = [
+            (after - before) * end // sum(sizes) for end in itertools.accumulate(sizes, initial=0)
+        ]
         shares = iter(end - start for start, end in itertools.pairwise(ends))
         return [(row, [next(shares) for _ in row]) for row in scores]
 
 
 def _tidy(response: Response) -> Response:
-    """Without empty steps, which a scorer would read where the step before ends; blank ones are part of that one."""
+    """Without empty steps, which a scorer would read where the step before ends; blank ones are
+    part of that one."""
     if all(step.strip() for step in response.steps):
         return response
     steps: list[str] = []
@@ -311,10 +345,14 @@ class _Tree:
             key = response.text, response.finished
             if (there := self._at.get(key)) is not None:
                 node = self.nodes[there]
-                self.nodes[there] = replace(node, count=node.count + 1, lookahead=node.lookahead and ahead)
+                self.nodes[there] = replace(
+                    node, count=node.count + 1, lookahead=node.lookahead and ahead
+                )
                 continue
             self._at[key] = len(self.nodes)
-            self.nodes.append(Node(parent, response.text[len(text) :], response.finished, lookahead=ahead))
+            self.nodes.append(
+                Node(parent, response.text[len(text) :], response.finished, lookahead=ahead)
+            )
 
     def rate(self, responses: Sequence[Response], scores: Sequence[Scored]) -> None:
         """Note what the scorer said."""

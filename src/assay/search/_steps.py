@@ -1,4 +1,5 @@
-"""What the strategies that go step by step share: scoring with look-ahead, ranking, and the choice in the end."""
+"""What the strategies that go step by step share: scoring with look-ahead, ranking, and the choice
+in the end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ class Branch:
     response: Response
     score: Scored
     value: float
-    """The score of the text with its look-ahead, where there is one; -inf where that is not scored."""
+    """The score of the text with its look-ahead, where there is one; -inf where that is not
+    scored."""
 
 
 def score(responses: Sequence[Response], lookahead: int = 0) -> Plan[list[Branch]]:
-    """Score texts; where `lookahead` is above 0, rank those that are not finished by the score of the text that so many
-    greedy steps more would give."""
+    """Score texts; where `lookahead` is above 0, rank those that are not finished by the score of
+    the text that so many greedy steps more would give."""
     own = yield from rate(responses)
     ahead = list(responses)
     for _ in range(lookahead):
@@ -48,9 +50,15 @@ def ranked(branches: Sequence[Branch], seed: int, of: Prompt, *use: object) -> l
 
 
 def end(
-    prompt: Prompt, branches: Sequence[Branch], how: Pick, answers: Verifier, seed: int, stopped: str = ""
+    prompt: Prompt,
+    branches: Sequence[Branch],
+    how: Pick,
+    answers: Verifier,
+    seed: int,
+    stopped: str = "",
 ) -> Found:
-    """The choice among the branches that came to their end; among the others where none did. A text counts once."""
+    """The choice among the branches that came to their end; among the others where none did. A text
+    counts once."""
     done = [b for b in branches if b.response.finished] or list(branches)
     done = [*{b.response.text: b for b in reversed(done)}.values()][::-1]
     group = Group(prompt=prompt, responses=tuple(b.response for b in done))

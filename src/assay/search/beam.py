@@ -1,7 +1,7 @@
 """Beam search over steps, guided by a scorer of partial solutions (arXiv:2408.03314).
 
-Each round, every beam is continued by a step in several ways, all continuations are scored, and the best `width` go on.
-A finished one among them keeps its place and is continued no more.
+Each round, every beam is continued by a step in several ways, all continuations are scored, and the
+best `width` go on. A finished one among them keeps its place and is continued no more.
 """
 
 from dataclasses import dataclass, field
@@ -23,11 +23,13 @@ class Beam:
     width: int = 4
     """Beams that go on."""
     lookahead: int = 0
-    """Greedy steps that are written behind each continuation, to rank it by the score of the longer text."""
+    """Greedy steps that are written behind each continuation, to rank it by the score of the longer
+    text."""
     max_steps: int = 40
     """Rounds at most."""
     pick: search.Pick = "best"
-    """How one of the finished beams is chosen; in votes, a text counts once however many beams came to it."""
+    """How one of the finished beams is chosen; in votes, a text counts once however many beams came
+    to it."""
     seed: search.Seed = 0
     """Of ties."""
     answers: search.Answers = field(default_factory=Numeric)
@@ -36,8 +38,9 @@ class Beam:
     def __post_init__(self) -> None:
         if not 1 <= self.width <= self.n or self.lookahead < 0 or self.max_steps < 1:
             raise ConfigError(
-                f"n={self.n}, width={self.width}, lookahead={self.lookahead}, max_steps={self.max_steps}: width "
-                "must be from 1 to n, lookahead at least 0 and max_steps at least 1"
+                f"n={self.n}, width={self.width}, lookahead={self.lookahead},"
+                f" max_steps={self.max_steps}: width must be from 1 to n, lookahead at least 0 and"
+                " max_steps at least 1"
             )
         search.check_pick(self.pick)
 

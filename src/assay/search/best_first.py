@@ -1,5 +1,5 @@
-"""Best-first search: always continue the most promising open text, wherever in the tree it is (arXiv:2305.10601 calls
-for it; the reward-balanced search of arXiv:2408.00724 is a relative)."""
+"""Best-first search: always continue the most promising open text, wherever in the tree it is
+(arXiv:2305.10601 calls for it; the reward-balanced search of arXiv:2408.00724 is a relative)."""
 
 from dataclasses import dataclass, field
 
@@ -13,14 +13,16 @@ __all__ = ["BestFirst"]
 
 @dataclass(frozen=True, kw_only=True)
 class BestFirst:
-    """Continue the highest-scored open text, until so many are finished or so many were continued."""
+    """Continue the highest-scored open text, until so many are finished or so many were
+    continued."""
 
     each: int = 4
     """Continuations of each text that is continued."""
     expansions: int = 32
     """Texts that are continued at most."""
     finished: int = 1
-    """Stop at so many finished texts. The first is not always the best: its rivals were only promising less."""
+    """Stop at so many finished texts. The first is not always the best: its rivals were only
+    promising less."""
     max_steps: int = 40
     """Steps of a text at most."""
     pick: search.Pick = "best"
@@ -47,7 +49,9 @@ class BestFirst:
                 stopped = "budget"
                 break
             best = open_.pop(0) if open_ else None
-            (grown,) = yield from search.extend(search.Extend(best.response.steps if best else (), self.each))
+            (grown,) = yield from search.extend(
+                search.Extend(best.response.steps if best else (), self.each)
+            )
             new = [r for r in search.distinct(grown) if (r.text, r.finished) not in seen]
             seen |= {(r.text, r.finished) for r in new}
             scored = yield from search.score(new)
@@ -60,4 +64,6 @@ class BestFirst:
             if not open_ or len(done) >= self.finished:
                 break
             open_ = search.ranked(open_, self.seed, prompt, round_)
-        return search.end(prompt, done or [*open_, *stuck], self.pick, self.answers, self.seed, stopped)
+        return search.end(
+            prompt, done or [*open_, *stuck], self.pick, self.answers, self.seed, stopped
+        )

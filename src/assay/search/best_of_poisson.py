@@ -1,7 +1,8 @@
 """Best-of-Poisson: best-of-n with n drawn anew for every prompt (arXiv:2506.19248).
 
-n = 1 + Poisson(mu). The quantile u of the chosen response then has the density (mu u + 1) exp(mu (u - 1)), which is
-within 6e-4 nats of the policy tilted by the score, the best there is at its KL; and mu, unlike n, is continuous.
+n = 1 + Poisson(mu). The quantile u of the chosen response then has the density (mu u + 1) exp(mu (u
+- 1)), which is within 6e-4 nats of the policy tilted by the score, the best there is at its KL; and
+mu, unlike n, is continuous.
 """
 
 import math

@@ -1,9 +1,9 @@
-"""Diverse verifier tree search: independent greedy searches, so that one early favourite does not take every beam
-(Beeching, Tunstall & Rush, "Scaling test-time compute with open models", 2024).
+"""Diverse verifier tree search: independent greedy searches, so that one early favourite does not
+take every beam (Beeching, Tunstall & Rush, "Scaling test-time compute with open models", 2024).
 
-Each of n / width subtrees draws `width` continuations a step and goes on from the best. Its last draw gives its
-candidates. Subtrees know nothing of one another, so the first k of them are what a search with k would have given:
-`subset` reads smaller searches off a larger one.
+Each of n / width subtrees draws `width` continuations a step and goes on from the best. Its last
+draw gives its candidates. Subtrees know nothing of one another, so the first k of them are what a
+search with k would have given: `subset` reads smaller searches off a larger one.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +26,8 @@ class Dvts:
     width: int = 4
     """Continuations that each subtree chooses from."""
     lookahead: int = 0
-    """Greedy steps that are written behind each continuation, to rank it by the score of the longer text."""
+    """Greedy steps that are written behind each continuation, to rank it by the score of the longer
+    text."""
     max_steps: int = 40
     """Rounds at most."""
     pick: search.Pick = "best"
@@ -39,14 +40,16 @@ class Dvts:
     def __post_init__(self) -> None:
         if not 1 <= self.width <= self.n or self.lookahead < 0 or self.max_steps < 1:
             raise ConfigError(
-                f"n={self.n}, width={self.width}, lookahead={self.lookahead}, max_steps={self.max_steps}: width "
-                "must be from 1 to n, lookahead at least 0 and max_steps at least 1"
+                f"n={self.n}, width={self.width}, lookahead={self.lookahead},"
+                f" max_steps={self.max_steps}: width must be from 1 to n, lookahead at least 0 and"
+                " max_steps at least 1"
             )
         if self.n % self.width:
             raise ConfigError(
-                f"n {self.n} is no multiple of width {self.width}: every subtree draws {self.width} continuations a "
-                f"round, and {self.n // self.width} subtrees would draw {self.n // self.width * self.width}; give "
-                f"such an n, or a width that divides {self.n}"
+                f"n {self.n} is no multiple of width {self.width}: every subtree draws {self.width}"
+                f" continuations a round, and {self.n // self.width} subtrees would draw"
+                f" {self.n // self.width * self.width}; give such an n, or a width that divides"
+                f" {self.n}"
             )
         search.check_pick(self.pick)
 
@@ -60,21 +63,36 @@ class Dvts:
                 stopped = "budget"
                 break
             prefixes = [last[t][0].response.steps if last[t] else () for t in open_]
-            grown = yield from search.extend(*(search.Extend(steps, self.width) for steps in prefixes))
+            grown = yield from search.extend(
+                *(search.Extend(steps, self.width) for steps in prefixes)
+            )
             texts = [search.distinct(some) for some in grown]
-            scored = iter((yield from search.score([response for some in texts for response in some], self.lookahead)))
+            scored = iter(
+                (
+                    yield from search.score(
+                        [response for some in texts for response in some], self.lookahead
+                    )
+                )
+            )
             for t, some in zip(open_, texts, strict=True):
                 drawn = [next(scored) for _ in some]
                 last[t] = search.ranked(drawn, self.seed, prompt, t, depth) or last[t]
-            open_ = [t for t, some in zip(open_, texts, strict=True) if some and not last[t][0].response.finished]
+            open_ = [
+                t
+                for t, some in zip(open_, texts, strict=True)
+                if some and not last[t][0].response.finished
+            ]
             if not open_:
                 break
         return self._end(prompt, last, stopped)
 
     def subset(self, result: SearchResult, subtrees: int) -> SearchResult:
-        """What a search with the first so many subtrees would have found; what it would have spent is not told."""
+        """What a search with the first so many subtrees would have found; what it would have spent
+        is not told."""
         places = [i for i, r in enumerate(result.group.responses) if r.meta["subtree"] < subtrees]
-        group = Group(prompt=result.group.prompt, responses=tuple(result.group.responses[i] for i in places))
+        group = Group(
+            prompt=result.group.prompt, responses=tuple(result.group.responses[i] for i in places)
+        )
         scores = tuple(result.scores[i] for i in places)
         return SearchResult(group=group, scores=scores, choice=self._choose(group, scores))
 
@@ -93,4 +111,6 @@ class Dvts:
                 scores.append(branch.score)
         group = Group(prompt=prompt, responses=tuple(candidates))
         choice = self._choose(group, tuple(scores))
-        return search.Found(candidates=group.responses, scores=tuple(scores), choice=choice, stopped=stopped)
+        return search.Found(
+            candidates=group.responses, scores=tuple(scores), choice=choice, stopped=stopped
+        )

@@ -1,14 +1,14 @@
-"""Monte-Carlo tree search over steps, with a scorer's value in place of rollouts (AlphaZero's PUCT; AlphaMath,
-arXiv:2405.03553).
+"""Monte-Carlo tree search over steps, with a scorer's value in place of rollouts (AlphaZero's PUCT;
+AlphaMath, arXiv:2405.03553).
 
 A simulation walks down from the prompt: at each node to the child with the largest
 
     Q(child) + exploration * P(child) * sqrt(visits of the node) / (1 + visits of the child),
 
-continues the text that it ends at in `each` ways, scores them, and gives their values to all nodes above. Q is the mean
-(or the largest) value below a node, scaled to [0, 1] by the values seen so far, so that any scorer will do; P is the
-softmax of the siblings' values, or uniform. A subtree in which there is nothing left to continue is closed: with enough
-simulations the search is exhaustive.
+continues the text that it ends at in `each` ways, scores them, and gives their values to all nodes
+above. Q is the mean (or the largest) value below a node, scaled to [0, 1] by the values seen so
+far, so that any scorer will do; P is the softmax of the siblings' values, or uniform. A subtree in
+which there is nothing left to continue is closed: with enough simulations the search is exhaustive.
 """
 
 import math
@@ -49,7 +49,9 @@ class Mcts:
 
     def __post_init__(self) -> None:
         if min(self.simulations, self.each, self.max_steps) < 1 or self.exploration < 0:
-            raise ConfigError("simulations, each and max_steps must be at least 1, and exploration not negative")
+            raise ConfigError(
+                "simulations, each and max_steps must be at least 1, and exploration not negative"
+            )
         search.check_pick(self.pick)
 
     def plan(self, prompt: Prompt, account: search.Account) -> search.Plan[search.Found]:
@@ -106,7 +108,9 @@ class _Tree:
             open_ = [child for child in path[-1].children if not child.closed]
             worths = [self._worth(path[-1], child) for child in open_]
             top = max(worths)
-            path.append(self.lot.choice([c for c, worth in zip(open_, worths, strict=True) if worth == top]))
+            path.append(
+                self.lot.choice([c for c, worth in zip(open_, worths, strict=True) if worth == top])
+            )
         return path
 
     def expand(self, path: list[_Node], branches: list[search.Branch]) -> None:
@@ -138,9 +142,18 @@ class _Tree:
         return found
 
     def _worth(self, node: _Node, child: _Node) -> float:
-        mean = max(child.values) if self.settings.backup == "max" else math.fsum(child.values) / len(child.values)
+        mean = (
+            max(child.values)
+            if self.settings.backup == "max"
+            else math.fsum(child.values) / len(child.values)
+        )
         span = self.high - self.low
-        bonus = self.settings.exploration * child.prior * math.sqrt(len(node.values)) / (1 + len(child.values))
+        bonus = (
+            self.settings.exploration
+            * child.prior
+            * math.sqrt(len(node.values))
+            / (1 + len(child.values))
+        )
         return ((mean - self.low) / span if span > 0 else 0.5) + bonus
 
     def _priors(self, values: list[float]) -> list[float]:

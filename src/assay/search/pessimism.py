@@ -1,9 +1,9 @@
 """Inference-time pessimism: best-of-n that does not get worse as n grows (arXiv:2503.21878).
 
-Among n samples, response i is drawn with probability w_i / n, w_i = max(0, (r_i - lambda) / beta), where lambda is such
-that the w_i have mean 1. That maximises E[r] - beta/2 * chi2(pi, pi_0) over the samples: the penalty is on the
-chi-squared divergence, which bounds how much a rare, overrated response can gain. A large beta draws among all of
-them; as beta goes to 0 the best remains.
+Among n samples, response i is drawn with probability w_i / n, w_i = max(0, (r_i - lambda) / beta),
+where lambda is such that the w_i have mean 1. That maximises E[r] - beta/2 * chi2(pi, pi_0) over
+the samples: the penalty is on the chi-squared divergence, which bounds how much a rare, overrated
+response can gain. A large beta draws among all of them; as beta goes to 0 the best remains.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ __all__ = ["Pessimism"]
 
 @dataclass(frozen=True, kw_only=True)
 class Pessimism:
-    """Sample n responses and draw one, the likelier the more its score exceeds a level that beta sets."""
+    """Sample n responses and draw one, the likelier the more its score exceeds a level that beta
+    sets."""
 
     n: int = 64
     """Responses sampled for each prompt."""
@@ -56,5 +57,7 @@ class Pessimism:
         values = search.values_of(scores)
         if not values:
             return None
-        (drawn,) = search.lot(self.seed, group.prompt).choices([*values], self.weights([*values.values()]))
+        (drawn,) = search.lot(self.seed, group.prompt).choices(
+            [*values], self.weights([*values.values()])
+        )
         return drawn

@@ -1,7 +1,9 @@
-"""Regularised best-of-n: the score, and how much a response is like the others (MBR-BoN, arXiv:2404.01054).
+"""Regularised best-of-n: the score, and how much a response is like the others (MBR-BoN,
+arXiv:2404.01054).
 
-argmax_i r_i + beta * (1/n) sum_j similarity(y_i, y_j): the second term is the minimum-Bayes-risk utility, which stands
-for the policy's own opinion. A response that only the scorer likes, unlike all that the policy writes, is held back.
+argmax_i r_i + beta * (1/n) sum_j similarity(y_i, y_j): the second term is the minimum-Bayes-risk
+utility, which stands for the policy's own opinion. A response that only the scorer likes, unlike
+all that the policy writes, is held back.
 """
 
 from collections import Counter
@@ -18,14 +20,16 @@ __all__ = ["RegularisedBestOfN"]
 
 @dataclass(frozen=True, kw_only=True)
 class RegularisedBestOfN:
-    """Sample n responses and take the one with the highest score plus `beta` times its likeness to all of them."""
+    """Sample n responses and take the one with the highest score plus `beta` times its likeness to
+    all of them."""
 
     n: int = 16
     """Responses sampled for each prompt."""
     beta: float = 1.0
     """What full likeness is worth, in units of the score; 0 is best-of-n."""
     similarity: Literal["words", "answer"] = "words"
-    """words: F1 of the bags of words. answer: 1 for the same final answer, else 0: a vote added to the score."""
+    """words: F1 of the bags of words. answer: 1 for the same final answer, else 0: a vote added to
+    the score."""
     seed: search.Seed = 0
     """Of ties."""
     answers: search.Answers = field(default_factory=Numeric)
@@ -36,10 +40,15 @@ class RegularisedBestOfN:
         return search.best_of_drawn(prompt, account, self.n, self.choose)
 
     def choose(self, group: Group, scores: Sequence[Score | Unscored | None]) -> int | None:
-        """Index of the chosen candidate; None when none is scored. The unscored count as the policy's opinion."""
+        """Index of the chosen candidate; None when none is scored. The unscored count as the
+        policy's opinion."""
         values = search.values_of(scores)
         likeness = self.likeness(group)
-        return search.best({i: value + self.beta * likeness[i] for i, value in values.items()}, self.seed, group.prompt)
+        return search.best(
+            {i: value + self.beta * likeness[i] for i, value in values.items()},
+            self.seed,
+            group.prompt,
+        )
 
     def likeness(self, group: Group) -> list[float]:
         """Mean similarity of each candidate to all candidates, itself included."""

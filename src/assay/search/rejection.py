@@ -1,5 +1,5 @@
-"""Rejection sampling: keep every response above a threshold, as training data (STaR, arXiv:2203.14465; RFT,
-arXiv:2308.01825; RAFT, arXiv:2304.06767)."""
+"""Rejection sampling: keep every response above a threshold, as training data (STaR,
+arXiv:2203.14465; RFT, arXiv:2308.01825; RAFT, arXiv:2304.06767)."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,8 @@ __all__ = ["Rejection"]
 
 @dataclass(frozen=True, kw_only=True)
 class Rejection:
-    """Sample n responses and keep those that score at least `threshold`; the choice is the best of them.
+    """Sample n responses and keep those that score at least `threshold`; the choice is the best of
+    them.
 
     The same text is kept once. An unscored response is not kept.
     """
@@ -22,7 +23,8 @@ class Rejection:
     threshold: float = 0.5
     """Least score that is kept."""
     most: int | None = None
-    """Keep so many of a prompt at most, the best: an easy prompt would fill the data. None = all."""
+    """Keep so many of a prompt at most, the best: an easy prompt would fill the data. None =
+    all."""
     seed: search.Seed = 0
     """Of ties."""
 
@@ -34,7 +36,11 @@ class Rejection:
         """Sample, score, keep."""
         responses, scores, stopped = yield from search.draw(self.n, account)
         values = search.values_of(scores)
-        passing = {responses[i].text: i for i in sorted(values, reverse=True) if values[i] >= self.threshold}
+        passing = {
+            responses[i].text: i
+            for i in sorted(values, reverse=True)
+            if values[i] >= self.threshold
+        }
         lot = search.lot(self.seed, prompt)
         drawn = sorted(passing.values())
         lot.shuffle(drawn)

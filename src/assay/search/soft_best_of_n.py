@@ -1,8 +1,10 @@
-"""Soft best-of-n: among n samples, draw one with a chance that grows with its score (arXiv:2405.01525).
+"""Soft best-of-n: among n samples, draw one with a chance that grows with its score
+(arXiv:2405.01525).
 
-Response i is drawn with probability exp(strength r_i) / sum_j exp(strength r_j). As n grows this becomes the policy
-tilted by exp(strength r), which is what a KL penalty of 1 / strength would train; a large strength is best-of-n, none
-is the policy. A proxy's outliers are taken less often than by best-of-n.
+Response i is drawn with probability exp(strength r_i) / sum_j exp(strength r_j). As n grows this
+becomes the policy tilted by exp(strength r), which is what a KL penalty of 1 / strength would
+train; a large strength is best-of-n, none is the policy. A proxy's outliers are taken less often
+than by best-of-n.
 """
 
 import math
@@ -29,7 +31,10 @@ class SoftBestOfN:
 
     def __post_init__(self) -> None:
         if not (self.strength >= 0 and math.isfinite(self.strength)):
-            raise ConfigError(f"strength is {self.strength}; it must be a number from 0 on (best-of-n is the limit)")
+            raise ConfigError(
+                f"strength is {self.strength}; it must be a number from 0 on (best-of-n is the"
+                " limit)"
+            )
 
     def plan(self, prompt: Prompt, account: search.Account) -> search.Plan[search.Found]:
         """Sample, score, draw."""
@@ -46,5 +51,7 @@ class SoftBestOfN:
         values = search.values_of(scores)
         if not values:
             return None
-        (drawn,) = search.lot(self.seed, group.prompt).choices([*values], self.weights([*values.values()]))
+        (drawn,) = search.lot(self.seed, group.prompt).choices(
+            [*values], self.weights([*values.values()])
+        )
         return drawn

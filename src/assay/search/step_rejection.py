@@ -1,5 +1,5 @@
-"""Step-level rejection: write a step again while its score is too low (as in self-evaluation guided decoding,
-arXiv:2305.00633, and reward-guided speculative decoding, arXiv:2501.19324)."""
+"""Step-level rejection: write a step again while its score is too low (as in self-evaluation guided
+decoding, arXiv:2305.00633, and reward-guided speculative decoding, arXiv:2501.19324)."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,8 @@ __all__ = ["StepRejection"]
 
 @dataclass(frozen=True, kw_only=True)
 class StepRejection:
-    """Write n solutions; in each, a step that scores below the threshold is sampled again, up to a cap."""
+    """Write n solutions; in each, a step that scores below the threshold is sampled again, up to a
+    cap."""
 
     n: int = 4
     """Solutions written side by side."""
@@ -36,7 +37,8 @@ class StepRejection:
         search.check_pick(self.pick)
 
     def plan(self, prompt: Prompt, account: search.Account) -> search.Plan[search.Found]:
-        """Every solution goes on by a step a round; those whose step is not good enough try again first."""
+        """Every solution goes on by a step a round; those whose step is not good enough try again
+        first."""
         taken: list[search.Branch | None] = [None] * self.n
         open_ = list(range(self.n))
         stopped = ""

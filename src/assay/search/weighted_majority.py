@@ -1,4 +1,5 @@
-"""Majority vote in which each vote weighs what the scorer gives it (arXiv:2206.02336, arXiv:2211.14275)."""
+"""Majority vote in which each vote weighs what the scorer gives it (arXiv:2206.02336,
+arXiv:2211.14275)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,10 @@ __all__ = ["WeightedMajority"]
 class WeightedMajority:
     """Sample n responses and take the final answer with the largest sum of scores.
 
-    Scores must be nonnegative, best probabilities: a sum of raw logits would let a wrong vote count against its own
-    answer, and depends on a zero point that a preference model does not have. An unscored response, and one without a
-    final answer, has no vote; where none has one, nothing is chosen. Ties are drawn, by the seed and the prompt.
+    Scores must be nonnegative, best probabilities: a sum of raw logits would let a wrong vote count
+    against its own answer, and depends on a zero point that a preference model does not have. An
+    unscored response, and one without a final answer, has no vote; where none has one, nothing is
+    chosen. Ties are drawn, by the seed and the prompt.
     """
 
     n: int = 16
@@ -34,7 +36,10 @@ class WeightedMajority:
         return search.best_of_drawn(prompt, account, self.n, self.choose)
 
     def choose(self, group: Group, scores: Sequence[Score | Unscored | None]) -> int | None:
-        """Index of the best-scored candidate that gives the winning answer; None when no vote was cast."""
-        weights = {i: search.weight(value, self.transform) for i, value in search.values_of(scores).items()}
+        """Index of the best-scored candidate that gives the winning answer; None when no vote was
+        cast."""
+        weights = {
+            i: search.weight(value, self.transform) for i, value in search.values_of(scores).items()
+        }
         winner, ballots = search.vote(group, weights, self.answers, self.seed)
         return None if winner is None else search.best_at(ballots[winner], group, scores, self.seed)

@@ -1,6 +1,14 @@
-"""Statistics: pure functions from arrays to `Estimate`s, a number with its interval and what was left out."""
+"""Statistics: pure functions from arrays to `Estimate`s, a number with its interval and what was
+left out."""
 
-from assay.stats.best_of_n import CurvePoint, best_of_n, best_of_n_curve, curve, oracle_curve, pad_pools
+from assay.stats.best_of_n import (
+    CurvePoint,
+    best_of_n,
+    best_of_n_curve,
+    curve,
+    oracle_curve,
+    pad_pools,
+)
 from assay.stats.calibration import (
     Bin,
     Calibration,

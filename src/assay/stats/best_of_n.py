@@ -1,13 +1,15 @@
 """Best-of-n for every n up to N, unbiased, from one pool of N responses a prompt.
 
-Of all C(N, n) subsets of a pool, the response of proxy rank i (1 = lowest) is the best in C(i-1, n-1). So the expected
-gold of the best of n is the mean of the sorted gold with weights C(i-1, n-1)/C(N, n), computed from log-gammas; among
-equal proxies the choice is uniform, so gold is averaged within tie groups first (arXiv:2112.09332, appendix I).
+Of all C(N, n) subsets of a pool, the response of proxy rank i (1 = lowest) is the best in C(i-1,
+n-1). So the expected gold of the best of n is the mean of the sorted gold with weights C(i-1,
+n-1)/C(N, n), computed from log-gammas; among equal proxies the choice is uniform, so gold is
+averaged within tie groups first (arXiv:2112.09332, appendix I).
 
-Where a response could not be scored its proxy is NaN: it leaves the pool, as if it had not been sampled, and is
-counted. The curve then describes the best of n *scorable* responses; a prompt whose pool has fewer than n of them has
-no value (NaN) at that n and is left out there, which the estimate's n shows. Where pools differ in size, pad the short
-ones with NaN in both arrays: padding is not counted as unscored.
+Where a response could not be scored its proxy is NaN: it leaves the pool, as if it had not been
+sampled, and is counted. The curve then describes the best of n *scorable* responses; a prompt whose
+pool has fewer than n of them has no value (NaN) at that n and is left out there, which the
+estimate's n shows. Where pools differ in size, pad the short ones with NaN in both arrays: padding
+is not counted as unscored.
 """
 
 from collections.abc import Sequence
@@ -35,10 +37,11 @@ class CurvePoint:
 
 
 def best_of_n(proxy: ArrayLike, gold: ArrayLike, ns: int | Sequence[int]) -> Array:
-    """Expected gold of the response with the highest proxy among n drawn without replacement, for each prompt.
+    """Expected gold of the response with the highest proxy among n drawn without replacement, for
+    each prompt.
 
-    proxy, gold: (P, N). Returns (P,) for one n, (P, len(ns)) for several; NaN where the pool has fewer than n.
-    Raises `DataError` when the shapes differ or an n is below 1.
+    proxy, gold: (P, N). Returns (P,) for one n, (P, len(ns)) for several; NaN where the pool has
+    fewer than n. Raises `DataError` when the shapes differ or an n is below 1.
     """
     x, y = _pools(proxy, gold)
     sizes = np.atleast_1d(np.asarray(ns, dtype=np.int64))
@@ -63,18 +66,30 @@ def best_of_n_curve(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> list[CurvePoint]:
-    """`best_of_n` averaged over prompts, with intervals bootstrapped by prompt; unscored responses are counted."""
+    """`best_of_n` averaged over prompts, with intervals bootstrapped by prompt; unscored responses
+    are counted."""
     x, y = _pools(proxy, gold)
     unscored = int((np.isnan(x) & ~np.isnan(y)).sum())
     return curve(
-        best_of_n(x, y, list(ns)), ns, resamples=resamples, seed=seed, confidence=confidence, unscored=unscored
+        best_of_n(x, y, list(ns)),
+        ns,
+        resamples=resamples,
+        seed=seed,
+        confidence=confidence,
+        unscored=unscored,
     )
 
 
 def oracle_curve(
-    gold: ArrayLike, ns: Sequence[int], *, resamples: int = 2000, seed: int = 0, confidence: float = 0.95
+    gold: ArrayLike,
+    ns: Sequence[int],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
 ) -> list[CurvePoint]:
-    """What a perfect scorer would get; for gold in {0, 1} it is pass@n = 1 - C(wrong, n)/C(N, n) (arXiv:2107.03374)."""
+    """What a perfect scorer would get; for gold in {0, 1} it is pass@n = 1 - C(wrong, n)/C(N, n)
+    (arXiv:2107.03374)."""
     return best_of_n_curve(gold, gold, ns, resamples=resamples, seed=seed, confidence=confidence)
 
 
@@ -88,10 +103,12 @@ def curve(
     unscored: int = 0,
     share: bool | None = None,
 ) -> list[CurvePoint]:
-    """Per-prompt values (P, len(ns)), averaged over the prompts that have one, with intervals by prompt.
+    """Per-prompt values (P, len(ns)), averaged over the prompts that have one, with intervals by
+    prompt.
 
-    share: whether values cannot leave [0, 1], and `proportion` has the interval instead of `mean`; None reads it from
-    the values. `resamples` and `seed` are taken so that one set of options serves every estimator.
+    share: whether values cannot leave [0, 1], and `proportion` has the interval instead of `mean`;
+    None reads it from the values. `resamples` and `seed` are taken so that one set of options
+    serves every estimator.
     """
     there = expected[~np.isnan(expected)]
     if share is None:
@@ -108,7 +125,8 @@ def _over_prompts(values_P: Array, share: bool, confidence: float, unscored: int
     if share:
         nearest = np.round(x)
         x = np.where(np.abs(x - nearest) < 1e-9, nearest, x)
-    # A gold that is .7 for every prompt may be one that can be anything; one that is always 1 is taken for a share.
+    # A gold that is .7 for every prompt may be one that can be anything; one that is always 1 is
+    # taken for a share.
     alike = bool((x == x[0]).all()) and x[0] not in (0.0, 1.0) if len(x) else True
     if share and not alike:
         return proportion(x, confidence=confidence, unscored=unscored)
@@ -126,12 +144,15 @@ def pad_pools(pools: Sequence[Sequence[float]]) -> Array:
 def _pools(proxy: ArrayLike, gold: ArrayLike) -> tuple[Array, Array]:
     x, y = np.asarray(proxy, dtype=np.float64), np.asarray(gold, dtype=np.float64)
     if x.ndim != 2 or x.shape != y.shape:
-        raise DataError(f"proxy {x.shape} and gold {y.shape} must both be (prompts, responses); see `pad_pools`")
+        raise DataError(
+            f"proxy {x.shape} and gold {y.shape} must both be (prompts, responses); see `pad_pools`"
+        )
     return x, y
 
 
 def _tie_averaged(x: Array, y: Array) -> Array:
-    """Gold (P, N) in ascending order of proxy, averaged within groups of equal proxy; NaN proxies come last."""
+    """Gold (P, N) in ascending order of proxy, averaged within groups of equal proxy; NaN proxies
+    come last."""
     order = np.argsort(x, axis=1, kind="stable")
     x, y = np.take_along_axis(x, order, axis=1), np.take_along_axis(y, order, axis=1)
     starts = np.ones(x.shape, dtype=bool)

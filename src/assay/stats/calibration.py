@@ -1,4 +1,5 @@
-"""Do probabilities mean what they say? Brier score, expected calibration error, calibration slope, reliability bins."""
+"""Do probabilities mean what they say? Brier score, expected calibration error, calibration slope,
+reliability bins."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,27 @@ from scipy.special import expit, logit
 
 from assay.errors import DataError
 from assay.stats.estimate import Estimate
-from assay.stats.intervals import Array, cluster_ids, percentiles, resample_weights, student_quantile, widened
+from assay.stats.intervals import (
+    Array,
+    cluster_ids,
+    percentiles,
+    resample_weights,
+    student_quantile,
+    widened,
+)
 from assay.stats.means import mean
 from assay.stats.shares import wilson
 
-__all__ = ["Bin", "Calibration", "brier", "calibration_slope", "ece", "ece_if_calibrated", "reliability", "to_logits"]
+__all__ = [
+    "Bin",
+    "Calibration",
+    "brier",
+    "calibration_slope",
+    "ece",
+    "ece_if_calibrated",
+    "reliability",
+    "to_logits",
+]
 
 Clusters = Sequence[Hashable] | NDArray[Any] | None
 Binning = Literal["equal-count", "equal-width"]
@@ -38,7 +55,8 @@ class Bin:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Logistic regression of the label on the logit: slope 1 and intercept 0 are perfect, slope < 1 overconfident."""
+    """Logistic regression of the label on the logit: slope 1 and intercept 0 are perfect, slope < 1
+    overconfident."""
 
     slope: Estimate
     intercept: Estimate
@@ -54,7 +72,8 @@ def brier(
     confidence: float = 0.95,
     unscored: int = 0,
 ) -> Estimate:
-    """Mean squared error of the probability, (p - y)²: 0 is perfect, 0.25 is what a constant 0.5 gets."""
+    """Mean squared error of the probability, (p - y)²: 0 is perfect, 0.25 is what a constant 0.5
+    gets."""
     p, y = _checked(probabilities, labels)
     return mean((p - y) ** 2, clusters=clusters, confidence=confidence, unscored=unscored)
 
@@ -71,13 +90,15 @@ def ece(
     confidence: float = 0.95,
     unscored: int = 0,
 ) -> Estimate:
-    """Expected calibration error: Σ_b (n_b/n) |mean label - mean probability| over bins b (arXiv:1706.04599).
+    """Expected calibration error: Σ_b (n_b/n) |mean label - mean probability| over bins b
+    (arXiv:1706.04599).
 
-    Bins hold equal counts unless told otherwise; equal probabilities always share one. They are fixed on all the data
-    and kept while clusters are resampled. The absolute value makes the estimate too high where bins hold few rows:
-    compare it with `ece_if_calibrated`. The interval is for the error without that noise: it can be lower by no more
-    than Σ_b |noise of bin b| and higher by no more than the noise along the signs that the bins have, and a bootstrap
-    by cluster tells how large either is. It holds 0 where calibration is perfect, and is widest downwards.
+    Bins hold equal counts unless told otherwise; equal probabilities always share one. They are
+    fixed on all the data and kept while clusters are resampled. The absolute value makes the
+    estimate too high where bins hold few rows: compare it with `ece_if_calibrated`. The interval is
+    for the error without that noise: it can be lower by no more than Σ_b |noise of bin b| and
+    higher by no more than the noise along the signs that the bins have, and a bootstrap by cluster
+    tells how large either is. It holds 0 where calibration is perfect, and is widest downwards.
     """
     p, y = _checked(probabilities, labels)
     ids, k = cluster_ids(clusters, len(p))
@@ -89,14 +110,18 @@ def ece(
     counts = np.bincount(ids, minlength=k).astype(np.float64)
     overall = gaps.sum(axis=0) / len(p)
     value = float(np.abs(overall).sum())
-    drawn = np.concatenate([(w @ gaps) / (w @ counts)[:, None] for w in resample_weights(k, resamples, seed)])
+    drawn = np.concatenate(
+        [(w @ gaps) / (w @ counts)[:, None] for w in resample_weights(k, resamples, seed)]
+    )
     noise = widened(drawn, overall, k, confidence) - overall
     if not np.abs(noise).max() > 0:  # NaN from one cluster
         return Estimate(value=value, low=float("nan"), high=float("nan"), n=k, unscored=unscored)
     ends = (1 + confidence) / 2
     low = value - float(np.quantile(np.abs(noise).sum(axis=1), ends))
     high = value + float(np.quantile(-noise @ np.sign(overall), ends))
-    return Estimate(value=value, low=max(0.0, low), high=min(1.0, max(high, value)), n=k, unscored=unscored)
+    return Estimate(
+        value=value, low=max(0.0, low), high=min(1.0, max(high, value)), n=k, unscored=unscored
+    )
 
 
 def ece_if_calibrated(
@@ -108,17 +133,21 @@ def ece_if_calibrated(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Estimate:
-    """The ECE that perfect probabilities would get by chance alone: labels drawn from them. The ruler beside `ece`.
+    """The ECE that perfect probabilities would get by chance alone: labels drawn from them. The
+    ruler beside `ece`.
 
-    The interval is that of one draw, not of the mean: an ECE inside it is compatible with perfect calibration of
-    independent rows.
+    The interval is that of one draw, not of the mean: an ECE inside it is compatible with perfect
+    calibration of independent rows.
     """
     p, _ = _checked(probabilities, np.zeros(np.shape(probabilities)))
     if not len(p):
         return _nothing(0)
     which, rng = _bin_of(p, bins, binning), np.random.default_rng(seed)
     errors = np.array(
-        [np.abs(np.bincount(which, weights=(rng.random(len(p)) < p) - p)).sum() / len(p) for _ in range(draws)]
+        [
+            np.abs(np.bincount(which, weights=(rng.random(len(p)) < p) - p)).sum() / len(p)
+            for _ in range(draws)
+        ]
     )
     low, high = percentiles(errors, confidence)
     return Estimate(value=float(errors.mean()), low=float(low), high=float(high), n=len(p))
@@ -135,30 +164,39 @@ def calibration_slope(
 ) -> Calibration:
     """Slope b and intercept a of P(y = 1) = σ(a + b·logit), by Newton's method; see `to_logits`.
 
-    Intervals are Wald's with the cluster-robust (sandwich) covariance and Student's t with k - 1 degrees of freedom, k
-    clusters. `intercept=False` fixes a at 0, for pairs, whose order is arbitrary. NaN where there is no finite fit: one
-    class, one logit, or logits that separate the classes. Labels in [0, 1] may be soft.
+    Intervals are Wald's with the cluster-robust (sandwich) covariance and Student's t with k - 1
+    degrees of freedom, k clusters. `intercept=False` fixes a at 0, for pairs, whose order is
+    arbitrary. NaN where there is no finite fit: one class, one logit, or logits that separate the
+    classes. Labels in [0, 1] may be soft.
     """
     x = np.asarray(logits, dtype=np.float64)
     if not np.isfinite(x).all():
-        raise DataError("calibration_slope takes finite logits; `to_logits` makes them from probabilities")
+        raise DataError(
+            "calibration_slope takes finite logits; `to_logits` makes them from probabilities"
+        )
     _, y = _checked(expit(x), labels)
     ids, k = cluster_ids(clusters, len(x))
     design = np.column_stack([x, np.ones_like(x)]) if intercept else x[:, None]
     fit = _newton(design, y) if k > 1 else None
     if fit is None:
         unknown = _nothing(unscored, k)
-        return Calibration(slope=unknown, intercept=unknown if intercept else _fixed(0.0, k, unscored))
+        return Calibration(
+            slope=unknown, intercept=unknown if intercept else _fixed(0.0, k, unscored)
+        )
     beta, inverse = fit
     residual = (y - expit(design @ beta))[:, None] * design
-    by_cluster = np.stack([np.bincount(ids, weights=column, minlength=k) for column in residual.T], axis=1)
+    by_cluster = np.stack(
+        [np.bincount(ids, weights=column, minlength=k) for column in residual.T], axis=1
+    )
     covariance = inverse @ (by_cluster.T @ by_cluster) @ inverse * k / (k - 1)
     half = student_quantile(k - 1, confidence) * np.sqrt(np.diag(covariance))
     found = [
         Estimate(value=float(b), low=float(b - h), high=float(b + h), n=k, unscored=unscored)
         for b, h in zip(beta, half, strict=True)
     ]
-    return Calibration(slope=found[0], intercept=found[1] if intercept else _fixed(0.0, k, unscored))
+    return Calibration(
+        slope=found[0], intercept=found[1] if intercept else _fixed(0.0, k, unscored)
+    )
 
 
 def to_logits(probabilities: ArrayLike) -> Array:
@@ -197,7 +235,8 @@ def _bin_of(p: Array, bins: int, binning: Binning) -> NDArray[np.intp]:
 
 
 def _newton(design: Array, y: Array, steps: int = 50) -> tuple[Array, Array] | None:
-    """Coefficients and inverse information of a logistic regression; None where it has no finite optimum."""
+    """Coefficients and inverse information of a logistic regression; None where it has no finite
+    optimum."""
     beta = np.zeros(design.shape[1])
     for _ in range(steps):
         mean = expit(design @ beta)
@@ -206,7 +245,8 @@ def _newton(design: Array, y: Array, steps: int = 50) -> tuple[Array, Array] | N
             return None
         inverse = np.linalg.inv(information)
         step = inverse @ (design.T @ (y - mean))
-        # A step of at most 1 in the linear predictor's scale keeps Newton's method from overshooting.
+        # A step of at most 1 in the linear predictor's scale keeps Newton's method from
+        # overshooting.
         beta = beta + step * min(1.0, 10.0 / max(float(np.abs(design @ step).max()), 1e-300))
         if np.abs(step).max() < 1e-10 * (1 + np.abs(beta).max()):
             return beta, inverse
@@ -216,10 +256,14 @@ def _newton(design: Array, y: Array, steps: int = 50) -> tuple[Array, Array] | N
 def _checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Array, Array]:
     p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     if p.shape != y.shape or p.ndim != 1:
-        raise DataError(f"probabilities {p.shape} and labels {y.shape} must be one list each, of one length")
+        raise DataError(
+            f"probabilities {p.shape} and labels {y.shape} must be one list each, of one length"
+        )
     for name, values in (("probabilities", p), ("labels", y)):
         if not ((values >= 0) & (values <= 1)).all():
-            raise DataError(f"{name} must be in [0, 1]; take the sigmoid of logits, and leave unscored rows out")
+            raise DataError(
+                f"{name} must be in [0, 1]; take the sigmoid of logits, and leave unscored rows out"
+            )
     return p, y
 
 

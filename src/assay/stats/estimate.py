@@ -10,8 +10,8 @@ __all__ = ["Estimate", "bracket", "summarise"]
 class Estimate:
     """A number that never travels without its uncertainty.
 
-    Where no interval can be given (one prompt, or values that are all equal and may lie anywhere) its ends are NaN: a
-    number of unknown uncertainty is not one of none.
+    Where no interval can be given (one prompt, or values that are all equal and may lie anywhere)
+    its ends are NaN: a number of unknown uncertainty is not one of none.
     """
 
     value: float
@@ -26,7 +26,8 @@ class Estimate:
 
 
 def bracket(estimate: Estimate, style: str = ".3f") -> str:
-    """The interval for people, such as "[0.489, 0.547]", its ends in this format; "(no interval)" where there is none.
+    """The interval for people, such as "[0.489, 0.547]", its ends in this format; "(no interval)"
+    where there is none.
 
     One unit says why by itself: "(no interval from n = 1)".
     """

@@ -1,8 +1,10 @@
-"""What intervals are made of: clusters, resamples of them, the ends of draws, and how far few clusters widen them.
+"""What intervals are made of: clusters, resamples of them, the ends of draws, and how far few
+clusters widen them.
 
-Answers to one prompt are not independent, so what is resampled is the cluster (the prompt), never the row. A bootstrap
-over k clusters is a matrix of k multinomial weights a resample; every statistic here that is a function of weighted
-sums is computed for a block of resamples with one matrix product.
+Answers to one prompt are not independent, so what is resampled is the cluster (the prompt), never
+the row. A bootstrap over k clusters is a matrix of k multinomial weights a resample; every
+statistic here that is a function of weighted sums is computed for a block of resamples with one
+matrix product.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -21,8 +23,11 @@ BLOCK = 2_000_000
 """Most cells of a weight matrix held at once: 16 MB."""
 
 
-def cluster_ids(clusters: Sequence[Hashable] | NDArray[Any] | None, n: int) -> tuple[NDArray[np.intp], int]:
-    """Cluster ids as integers 0..k-1 in order of appearance, and k; every value its own cluster where None."""
+def cluster_ids(
+    clusters: Sequence[Hashable] | NDArray[Any] | None, n: int
+) -> tuple[NDArray[np.intp], int]:
+    """Cluster ids as integers 0..k-1 in order of appearance, and k; every value its own cluster
+    where None."""
     if clusters is None:
         return np.arange(n), n
     if len(clusters) != n:
@@ -43,7 +48,8 @@ def resample_weights(k: int, resamples: int, seed: int) -> Iterator[Array]:
 
 
 def percentiles(draws: Array, confidence: float) -> tuple[Array, Array]:
-    """Lower and upper ends over the first axis of `draws`; draws without a value (NaN) are left out."""
+    """Lower and upper ends over the first axis of `draws`; draws without a value (NaN) are left
+    out."""
     tail = 100 * (1 - confidence) / 2
     defined = ~np.isnan(draws)
     if defined.all():
@@ -63,11 +69,13 @@ def student_quantile(df: float, confidence: float) -> float:
 
 
 def widened(draws: ArrayLike, value: ArrayLike, k: int, confidence: float) -> Array:
-    """Draws (R, ...) of a bootstrap over k clusters, moved away from the value so that their percentiles hold for few.
+    """Draws (R, ...) of a bootstrap over k clusters, moved away from the value so that their
+    percentiles hold for few.
 
-    value + (t / z) √(k / (k - 1)) (draw - value): a bootstrap's spread is that of a variance divided by k, not k - 1,
-    and its percentiles are the normal's where Student's with k - 1 degrees of freedom are due. The factor is 1.58 for
-    five clusters, 1.10 for 20 and 1.01 for 200. One cluster alone says nothing of its spread: NaN.
+    value + (t / z) √(k / (k - 1)) (draw - value): a bootstrap's spread is that of a variance
+    divided by k, not k - 1, and its percentiles are the normal's where Student's with k - 1 degrees
+    of freedom are due. The factor is 1.58 for five clusters, 1.10 for 20 and 1.01 for 200. One
+    cluster alone says nothing of its spread: NaN.
     """
     x, centre = np.asarray(draws, dtype=np.float64), np.asarray(value, dtype=np.float64)
     if k < 2:

@@ -1,10 +1,12 @@
-"""Means with intervals that hold for few and for skewed values: Student's, corrected for skewness, by cluster.
+"""Means with intervals that hold for few and for skewed values: Student's, corrected for skewness,
+by cluster.
 
-Student's interval alone holds a lognormal's mean 86 % of the time at n = 20, the percentile bootstrap 85 %. Hall's
-cubic transformation of t (1992, J. R. Stat. Soc. B 54:221) takes the sample's skewness into account, so that the
-interval reaches further on the side of the long tail; but it believes a skewness that heavy tails show by chance. The
-wider of the two ends is taken on each side, up to twice Student's: 93 % there, 95 to 96 % for normal values, at 1.04 of
-Student's width.
+Student's interval alone holds a lognormal's mean 86 % of the time at n = 20, the percentile
+bootstrap 85 %. Hall's cubic transformation of t (1992, J. R. Stat. Soc. B 54:221) takes the
+sample's skewness into account, so that the interval reaches further on the side of the long tail;
+but it believes a skewness that heavy tails show by chance. The wider of the two ends is taken on
+each side, up to twice Student's: 93 % there, 95 to 96 % for normal values, at 1.04 of Student's
+width.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -23,7 +25,8 @@ __all__ = ["Spread", "bootstrap", "mean", "spread_by_cluster", "student"]
 SKEWED: Final = 5
 """Fewest clusters whose skewness is believed."""
 FURTHEST: Final = 2.0
-"""How many times as far as Student's an end may lie: a skewness that one outlier makes would have no bounds."""
+"""How many times as far as Student's an end may lie: a skewness that one outlier makes would have
+no bounds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +45,14 @@ class Spread:
 def spread_by_cluster(x: Array, ids: NDArray[np.intp], k: int) -> Spread:
     """Mean over the rows of k >= 2 clusters with its jackknife error.
 
-    With S_g and m_g the sum and the rows of cluster g, M all rows: u_g = (k - 1)(S_g - m_g mean) / (M - m_g), the
-    error √(Σ u² / (k (k - 1))). The degrees of freedom are M² / Σ m_g² - 1, Kish's effective number of clusters less 1.
+    With S_g and m_g the sum and the rows of cluster g, M all rows: u_g = (k - 1)(S_g - m_g mean) /
+    (M - m_g), the error √(Σ u² / (k (k - 1))). The degrees of freedom are M² / Σ m_g² - 1, Kish's
+    effective number of clusters less 1.
     """
-    sums, rows = np.bincount(ids, weights=x, minlength=k), np.bincount(ids, minlength=k).astype(np.float64)
+    sums, rows = (
+        np.bincount(ids, weights=x, minlength=k),
+        np.bincount(ids, minlength=k).astype(np.float64),
+    )
     total = rows.sum()
     value = float(x.mean())
     u = (k - 1) * (sums - rows * value) / (total - rows)
@@ -62,11 +69,13 @@ def mean(
     confidence: float = 0.95,
     unscored: int = 0,
 ) -> Estimate:
-    """Mean of values (n,) with Student's interval by cluster, corrected for skewness where it makes an end wider.
+    """Mean of values (n,) with Student's interval by cluster, corrected for skewness where it makes
+    an end wider.
 
-    n is the number of clusters. There is no interval (NaN) from one cluster, nor where all clusters agree: equal values
-    tell nothing about how far others may lie. For values that cannot leave [0, 1] there is `proportion`. Raises
-    `DataError` for NaN values: leave unscored items out and count them.
+    n is the number of clusters. There is no interval (NaN) from one cluster, nor where all clusters
+    agree: equal values tell nothing about how far others may lie. For values that cannot leave [0,
+    1] there is `proportion`. Raises `DataError` for NaN values: leave unscored items out and count
+    them.
     """
     x = _defined(values)
     ids, k = cluster_ids(clusters, len(x))
@@ -110,19 +119,23 @@ def bootstrap(
     confidence: float = 0.95,
     unscored: int = 0,
 ) -> Estimate:
-    """A statistic of `values` with the interval of its bootstrap, widened as Student's is for few clusters.
+    """A statistic of `values` with the interval of its bootstrap, widened as Student's is for few
+    clusters.
 
-    values: (n,), or (n, k) for a statistic of rows. clusters: one id a value; whole clusters are resampled and the
-    estimate's n is their number. statistic: of an array of resampled values; None is the mean, whose interval needs no
-    resamples and is that of `mean`. Without values, everything is NaN; without an interval where there is one cluster,
-    or all resamples agree. Raises `DataError` for NaN values: leave unscored items out and count them.
+    values: (n,), or (n, k) for a statistic of rows. clusters: one id a value; whole clusters are
+    resampled and the estimate's n is their number. statistic: of an array of resampled values; None
+    is the mean, whose interval needs no resamples and is that of `mean`. Without values, everything
+    is NaN; without an interval where there is one cluster, or all resamples agree. Raises
+    `DataError` for NaN values: leave unscored items out and count them.
     """
     if statistic is None:
         return mean(values, clusters=clusters, confidence=confidence, unscored=unscored)
     x = _defined(values)
     ids, k = cluster_ids(clusters, len(x))
     if k == 0:
-        return Estimate(value=float("nan"), low=float("nan"), high=float("nan"), n=0, unscored=unscored)
+        return Estimate(
+            value=float("nan"), low=float("nan"), high=float("nan"), n=0, unscored=unscored
+        )
     value = float(statistic(x))
     draws = widened(_statistics(statistic, x, ids, k, resamples, seed), value, k, confidence)
     low, high = (float(end) for end in percentiles(draws, confidence))
@@ -132,15 +145,19 @@ def bootstrap(
 
 
 def student(values: ArrayLike, *, confidence: float = 0.95) -> Estimate:
-    """Mean of a few values, such as one a seed, with Student's interval: mean ± t s/√n, s with ddof 1.
+    """Mean of a few values, such as one a seed, with Student's interval: mean ± t s/√n, s with ddof
+    1.
 
-    NaN values are left out and counted as unscored; one value alone has no interval (NaN), nor have equal ones.
+    NaN values are left out and counted as unscored; one value alone has no interval (NaN), nor have
+    equal ones.
     """
     x = np.asarray(values, dtype=np.float64).ravel()
     there = x[~np.isnan(x)]
     n, unscored = len(there), int(np.isnan(x).sum())
     if not n:
-        return Estimate(value=float("nan"), low=float("nan"), high=float("nan"), n=0, unscored=unscored)
+        return Estimate(
+            value=float("nan"), low=float("nan"), high=float("nan"), n=0, unscored=unscored
+        )
     centre, half = float(there.mean()), float("nan")
     if n > 1:
         deviation = float(there.std(ddof=1))
@@ -150,12 +167,20 @@ def student(values: ArrayLike, *, confidence: float = 0.95) -> Estimate:
 
 
 def _statistics(
-    statistic: Callable[[Array], float], x: Array, ids: NDArray[np.intp], k: int, resamples: int, seed: int
+    statistic: Callable[[Array], float],
+    x: Array,
+    ids: NDArray[np.intp],
+    k: int,
+    resamples: int,
+    seed: int,
 ) -> Array:
     rng = np.random.default_rng(seed)
     order = np.argsort(ids, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(ids, minlength=k))[:-1])
-    draws = [statistic(x[np.concatenate([members[c] for c in rng.integers(0, k, size=k)])]) for _ in range(resamples)]
+    draws = [
+        statistic(x[np.concatenate([members[c] for c in rng.integers(0, k, size=k)])])
+        for _ in range(resamples)
+    ]
     return np.array(draws, dtype=np.float64)
 
 
@@ -163,6 +188,7 @@ def _defined(values: ArrayLike) -> Array:
     x = np.asarray(values, dtype=np.float64)
     if np.isnan(x).any():
         raise DataError(
-            f"{int(np.isnan(x).sum())} of {x.size} values are NaN; leave them out and count them as unscored"
+            f"{int(np.isnan(x).sum())} of {x.size} values are NaN; leave them out and count them as"
+            " unscored"
         )
     return x

@@ -1,4 +1,5 @@
-"""Two scorers on the same items: the paired bootstrap of their difference, and McNemar's exact test."""
+"""Two scorers on the same items: the paired bootstrap of their difference, and McNemar's exact
+test."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -42,16 +43,19 @@ def paired_bootstrap(
 ) -> Estimate:
     """Mean of a - b over the same items (n,), with the interval of `mean`, by cluster.
 
-    `resamples` and `seed` are taken so that one set of options serves every estimator; nothing is resampled here.
+    `resamples` and `seed` are taken so that one set of options serves every estimator; nothing is
+    resampled here.
     """
     x, y = _pair(a, b)
     return mean(x - y, clusters=clusters, confidence=confidence, unscored=unscored)
 
 
 def mcnemar(a_correct: ArrayLike, b_correct: ArrayLike) -> McNemar:
-    """Exact test of the discordant items (n,); a credit of one half (a tie) is discordant with both 0 and 1.
+    """Exact test of the discordant items (n,); a credit of one half (a tie) is discordant with both
+    0 and 1.
 
-    Items are taken as independent: where several share a prompt, believe `paired_bootstrap` instead.
+    Items are taken as independent: where several share a prompt, believe `paired_bootstrap`
+    instead.
     """
     x, y = _pair(a_correct, b_correct)
     only_a, only_b = int((x > y).sum()), int((y > x).sum())
@@ -64,5 +68,7 @@ def mcnemar(a_correct: ArrayLike, b_correct: ArrayLike) -> McNemar:
 def _pair(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1:
-        raise DataError(f"paired values must be two lists of one length, got {x.shape} and {y.shape}")
+        raise DataError(
+            f"paired values must be two lists of one length, got {x.shape} and {y.shape}"
+        )
     return x, y

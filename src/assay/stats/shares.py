@@ -19,15 +19,16 @@ PLENTY: Final = 20
 RARE: Final = 3.5
 """Events up to which they are: one to three."""
 UNSEEN: Final = 8.0
-"""Of k clusters, how many count as yes-or-no trials where hardly one differs; fewer where many do."""
+"""Of k clusters, how many count as yes-or-no trials where hardly one differs; fewer where many
+do."""
 
 
 def wilson(successes: float, n: int, *, confidence: float = 0.95, unscored: int = 0) -> Estimate:
     """A proportion with Wilson's score interval; `successes` may be soft (ties count one half).
 
-    With p = successes/n and z the normal quantile: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n). With soft
-    successes the interval is conservative. Where n is 0 the value is NaN and the interval [0, 1].
-    Raises `DataError` unless 0 <= successes <= n.
+    With p = successes/n and z the normal quantile: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 +
+    z²/n). With soft successes the interval is conservative. Where n is 0 the value is NaN and the
+    interval [0, 1]. Raises `DataError` unless 0 <= successes <= n.
     """
     if not 0 <= successes <= n:
         raise DataError(f"{successes} successes in {n} trials; give 0 <= successes <= n")
@@ -38,12 +39,16 @@ def wilson(successes: float, n: int, *, confidence: float = 0.95, unscored: int 
     return Estimate(value=p, low=low, high=high, n=n, unscored=unscored)
 
 
-def score_ends(value: float, trials: float, confidence: float, df: float = np.inf) -> tuple[float, float]:
-    """Ends of the score interval of a share: (p + q²/2n ± q √(p(1-p)/n + q²/4n²)) / (1 + q²/n), q Student's quantile.
+def score_ends(
+    value: float, trials: float, confidence: float, df: float = np.inf
+) -> tuple[float, float]:
+    """Ends of the score interval of a share: (p + q²/2n ± q √(p(1-p)/n + q²/4n²)) / (1 + q²/n), q
+    Student's quantile.
 
-    Never of no width: 12 of 12 leave room down to n / (n + q²). From 20 trials on, an end beside one to three successes
-    or failures is Poisson's where that is further out (Brown, Cai and DasGupta 2001): Wilson's own is passed by a rare
-    event more often than it says, 9 % of the time for a share of .99 in 50.
+    Never of no width: 12 of 12 leave room down to n / (n + q²). From 20 trials on, an end beside
+    one to three successes or failures is Poisson's where that is further out (Brown, Cai and
+    DasGupta 2001): Wilson's own is passed by a rare event more often than it says, 9 % of the time
+    for a share of .99 in 50.
     """
     q = student_quantile(df, confidence)
     q2 = q * q / trials
@@ -57,12 +62,14 @@ def score_ends(value: float, trials: float, confidence: float, df: float = np.in
 
 
 def _rarest(events: float, confidence: float) -> float:
-    """The Poisson mean that gives so many events or more 1 - confidence of the time; infinite beyond three."""
+    """The Poisson mean that gives so many events or more 1 - confidence of the time; infinite
+    beyond three."""
     return float(gammaincinv(events, 1 - confidence)) if 0 < events <= RARE else float("inf")
 
 
 def trials_worth(value: float, error: float) -> float:
-    """As many independent yes-or-no trials as have this standard error: p (1 - p) / error²; infinite for no error."""
+    """As many independent yes-or-no trials as have this standard error: p (1 - p) / error²;
+    infinite for no error."""
     return value * (1 - value) / error**2 if error > 0 else float("inf")
 
 
@@ -75,26 +82,31 @@ def proportion(
     confidence: float = 0.95,
     unscored: int = 0,
 ) -> Estimate:
-    """Mean of credits in [0, 1] with Wilson's interval, by cluster where ids are given; n is the number of clusters.
+    """Mean of credits in [0, 1] with Wilson's interval, by cluster where ids are given; n is the
+    number of clusters.
 
-    Rows of 0 and 1 that are their own clusters are counted as they are. Otherwise the interval is that of as many
-    trials as the clusters are worth, p (1 - p) / error², with Student's quantile for the normal one (Korn and Graubard
-    1998). error² is that by cluster and 8 / (1 + k min(p, 1 - p)) p (1 - p) / k², for what few clusters do not show.
-    Where all clusters agree they count as one trial each, soft credits as if they were the share of right ones. One
-    cluster has no interval. `resamples` and `seed` are taken so that one set of options serves every estimator; nothing
-    is resampled here.
+    Rows of 0 and 1 that are their own clusters are counted as they are. Otherwise the interval is
+    that of as many trials as the clusters are worth, p (1 - p) / error², with Student's quantile
+    for the normal one (Korn and Graubard 1998). error² is that by cluster and 8 / (1 + k min(p, 1 -
+    p)) p (1 - p) / k², for what few clusters do not show. Where all clusters agree they count as
+    one trial each, soft credits as if they were the share of right ones. One cluster has no
+    interval. `resamples` and `seed` are taken so that one set of options serves every estimator;
+    nothing is resampled here.
     """
     x = np.asarray(credit, dtype=np.float64)
     ids, k = cluster_ids(clusters, len(x))
     if k == 1:
-        return Estimate(value=float(x.mean()), low=float("nan"), high=float("nan"), n=1, unscored=unscored)
+        return Estimate(
+            value=float(x.mean()), low=float("nan"), high=float("nan"), n=1, unscored=unscored
+        )
     if k == 0 or (k == len(x) and bool(((x == 0) | (x == 1)).all())):
         return wilson(float(x.sum()), k, confidence=confidence, unscored=unscored)
     spread = spread_by_cluster(x, ids, k)
     if not spread.error > 0:
         return wilson(spread.value * k, k, confidence=confidence, unscored=unscored)
     p = spread.value
-    # Few clusters do not show the rare one that is all wrong: some of the variance of yes-or-no trials is mixed in.
+    # Few clusters do not show the rare one that is all wrong: some of the variance of yes-or-no
+    # trials is mixed in.
     unseen = UNSEEN / (1 + k * min(p, 1 - p)) * p * (1 - p) / k**2
     trials = trials_worth(p, float(np.sqrt(spread.error**2 + unseen)))
     low, high = score_ends(p, trials, confidence, spread.df)

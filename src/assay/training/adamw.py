@@ -1,13 +1,17 @@
 """AdamW for weights in any precision, so that weights in bf16 move.
 
-A bf16 weight has 8 bits of mantissa: an update below about 1/256 of the weight is lost where it is rounded to the
-nearest, and at the usual learning rates most updates are that small. So AdamW steps in fp32 here, and either
+A bf16 weight has 8 bits of mantissa: an update below about 1/256 of the weight is lost where it is
+rounded to the nearest, and at the usual learning rates most updates are that small. So AdamW steps
+in fp32 here, and either
 
-* master: an fp32 copy of each bf16 weight takes the updates, and the weight is that copy rounded (arXiv:1710.03740), or
-* stochastic: there is no copy, and the sum is rounded up or down at random, so that its mean is what it would have been
-  (arXiv:2010.06192). The randomness is a function of the seed and the step, so a resumed run needs no random state.
+* master: an fp32 copy of each bf16 weight takes the updates, and the weight is that copy rounded
+(arXiv:1710.03740), or
+* stochastic: there is no copy, and the sum is rounded up or down at random, so that its mean is
+  what it would have been (arXiv:2010.06192). The randomness is a function of the seed and the step,
+  so a resumed run needs no random state.
 
-Moments are in fp32 in both. Weights in fp32 or float64 are stepped by PyTorch's own AdamW, as if this were it.
+Moments are in fp32 in both. Weights in fp32 or float64 are stepped by PyTorch's own AdamW, as if
+this were it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,10 +36,11 @@ class AdamW(torch.optim.AdamW):
 
     With g the gradient, t the step, η the learning rate and λ the weight decay,
 
-        m = β₁ m + (1 - β₁) g,   v = β₂ v + (1 - β₂) g²,   w = (1 - ηλ) w - η m / (1 - β₁ᵗ) / (√(v / (1 - β₂ᵗ)) + ε).
+        m = β₁ m + (1 - β₁) g,   v = β₂ v + (1 - β₂) g²,   w = (1 - ηλ) w - η m / (1 - β₁ᵗ) / (√(v /
+        (1 - β₂ᵗ)) + ε).
 
-    Raises `ConfigError` for parameters in fp16, whose gradients need a scaled loss, and where stochastic rounding is
-    asked for and no parameter is in bf16.
+    Raises `ConfigError` for parameters in fp16, whose gradients need a scaled loss, and where
+    stochastic rounding is asked for and no parameter is in bf16.
     """
 
     def __init__(
@@ -72,7 +77,11 @@ class AdamW(torch.optim.AdamW):
         return loss
 
     def _step(
-        self, group: Mapping[str, Any], p: Tensor, gradient: Tensor, noise: dict[torch.device, torch.Generator]
+        self,
+        group: Mapping[str, Any],
+        p: Tensor,
+        gradient: Tensor,
+        noise: dict[torch.device, torch.Generator],
     ) -> None:
         """The step of one parameter in bf16; `noise`: generators of this step, by device."""
         state = self.state[p]
@@ -94,7 +103,9 @@ class AdamW(torch.optim.AdamW):
         if "master" not in state:
             if p.device not in noise:
                 # Another stream than dropout's, which is a function of the same two numbers.
-                noise[p.device] = torch.Generator(p.device).manual_seed((self.seed * 1_000_003 + step) ^ 0x5EED)
+                noise[p.device] = torch.Generator(p.device).manual_seed(
+                    (self.seed * 1_000_003 + step) ^ 0x5EED
+                )
             weight = round_at_random(weight, noise[p.device])
         p.copy_(weight)
 
@@ -106,29 +117,35 @@ class AdamW(torch.optim.AdamW):
         for index, held in state_dict["state"].items():
             p = parameters[index]
             if p.dtype == torch.bfloat16:
-                self.state[p] = {k: v.clone() if k == "step" else v.to(p.device, copy=True) for k, v in held.items()}
+                self.state[p] = {
+                    k: v.clone() if k == "step" else v.to(p.device, copy=True)
+                    for k, v in held.items()
+                }
 
 
 def check(parameters: Iterable[Tensor], bf16_update: Bf16Update) -> None:
-    """Raise `ConfigError` for a precision that cannot be trained in, or a choice that changes nothing."""
+    """Raise `ConfigError` for a precision that cannot be trained in, or a choice that changes
+    nothing."""
     if bf16_update not in ("master", "stochastic"):
         raise ConfigError(f"bf16_update is {bf16_update!r}; it is master or stochastic")
     precisions = {p.dtype for p in parameters}
     if torch.float16 in precisions:
         raise ConfigError(
-            "the parameters are in float16, whose small gradients vanish unless the loss is scaled; train in float32, "
-            "with autocast if it is too slow, or in bfloat16"
+            "the parameters are in float16, whose small gradients vanish unless the loss is scaled;"
+            " train in float32, with autocast if it is too slow, or in bfloat16"
         )
     if bf16_update == "stochastic" and torch.bfloat16 not in precisions:
         raise ConfigError(
-            "bf16_update is stochastic, and no parameter that is trained is in bfloat16 (LoRA adapters and heads are "
-            "in float32); leave it out, or train all parameters in bfloat16"
+            "bf16_update is stochastic, and no parameter that is trained is in bfloat16 (LoRA"
+            " adapters and heads are in float32); leave it out, or train all parameters in bfloat16"
         )
 
 
 def round_at_random(x: Tensor, generator: torch.Generator) -> Tensor:
-    """fp32 values rounded to bf16, up or down with the probability that leaves their mean as it is."""
-    # A bf16 number is the first half of an fp32 one: noise in the other half carries over as often as that is large.
+    """fp32 values rounded to bf16, up or down with the probability that leaves their mean as it
+    is."""
+    # A bf16 number is the first half of an fp32 one: noise in the other half carries over as often
+    # as that is large.
     noise = torch.randint(1 << 16, x.shape, dtype=torch.int32, device=x.device, generator=generator)
     bits = (x.contiguous().view(torch.int32) + noise) & -(1 << 16)
     return bits.view(torch.float32).to(torch.bfloat16)
@@ -136,7 +153,8 @@ def round_at_random(x: Tensor, generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class Memory:
-    """What training holds for as long as it lasts: weights, gradients and AdamW's state, but no activations."""
+    """What training holds for as long as it lasts: weights, gradients and AdamW's state, but no
+    activations."""
 
     trained: int
     """Parameters that are trained."""
@@ -159,16 +177,17 @@ class Memory:
     def said(self) -> str:
         """The same in a line."""
         return (
-            f"training {self.trained:,} parameters in {self.precision}: {self.bytes_per_parameter:g} bytes each, "
-            f"{self.gigabytes:.3g} GB in all without activations"
+            f"training {self.trained:,} parameters in {self.precision}:"
+            f" {self.bytes_per_parameter:g} bytes each, {self.gigabytes:.3g} GB in all without"
+            " activations"
         )
 
 
 def memory_of(parameters: Iterable[nn.Parameter], bf16_update: Bf16Update) -> Memory:
     """What training some parameters holds; those that require no gradient stand still.
 
-    Bytes of a weight, its gradient, its master copy and its moments: 4 + 4 + 0 + 8 = 16 in float32, 2 + 2 + 4 + 8 = 16
-    in bfloat16 with master weights, 2 + 2 + 0 + 8 = 12 with stochastic rounding.
+    Bytes of a weight, its gradient, its master copy and its moments: 4 + 4 + 0 + 8 = 16 in float32,
+    2 + 2 + 4 + 8 = 16 in bfloat16 with master weights, 2 + 2 + 0 + 8 = 12 with stochastic rounding.
     """
     counts: dict[torch.dtype, int] = {}
     trained_bytes, frozen_bytes = 0, 0
@@ -185,8 +204,16 @@ def memory_of(parameters: Iterable[nn.Parameter], bf16_update: Bf16Update) -> Me
         trained_bytes += p.numel() * (2 * p.element_size() + master + moments)
     trained = sum(counts.values())
     most = max(counts, key=lambda dtype: counts[dtype], default=torch.float32)
-    how = {"master": "float32 master weights (stochastic rounding: 12 bytes)", "stochastic": "stochastic rounding"}
+    how = {
+        "master": "float32 master weights (stochastic rounding: 12 bytes)",
+        "stochastic": "stochastic rounding",
+    }
     precision = str(most).removeprefix("torch.")
     if most == torch.bfloat16:
         precision += f" with {how[bf16_update]}"
-    return Memory(trained, precision, round(trained_bytes / max(1, trained), 2), (trained_bytes + frozen_bytes) / 1e9)
+    return Memory(
+        trained,
+        precision,
+        round(trained_bytes / max(1, trained), 2),
+        (trained_bytes + frozen_bytes) / 1e9,
+    )

@@ -1,6 +1,7 @@
 """From records to tensors: every record is encoded once, batches are padded when they are needed.
 
-Shapes: G records in a batch, R responses a record, S read positions a response; see `protocols.Loss` for targets.
+Shapes: G records in a batch, R responses a record, S read positions a response; see
+`protocols.Loss` for targets.
 """
 
 import math
@@ -55,7 +56,9 @@ CHUNK = 1024
 IDENTICAL: Final = "with identical responses"
 """Why a preference or a ranking teaches nothing."""
 TIES: Final = "are ties of identical responses, which teach nothing"
-HOLD_OUT: Final = "give other records with --held-out FILE, a larger share, or --held-out 0 to hold out none"
+HOLD_OUT: Final = (
+    "give other records with --held-out FILE, a larger share, or --held-out 0 to hold out none"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,8 @@ class Example:
     starts: tuple[int, ...]
     """Where each response begins."""
     target: Floats
-    """[probability, margin] of a preference, and its responses' features where the loss asks for them; grades (R,) of a
-    ranking, labels (S,) of step labels; NaN = no label."""
+    """[probability, margin] of a preference, and its responses' features where the loss asks for
+    them; grades (R,) of a ranking, labels (S,) of step labels; NaN = no label."""
     prompt: int
     """Equal for records of one prompt."""
 
@@ -81,7 +84,8 @@ class Example:
 
     @property
     def unique(self) -> int:
-        """Tokens when what all responses begin with is counted once: what the record costs when shared."""
+        """Tokens when what all responses begin with is counted once: what the record costs when
+        shared."""
         first, *others = self.ids
         saved = min((_common(first, ids) for ids in others), default=0) * len(others)
         return sum(map(len, self.ids)) - (saved if saved >= LEAST else 0)
@@ -112,7 +116,9 @@ class MicroBatch:
 
     def to(self, device: torch.device) -> "MicroBatch":
         """The same on a device."""
-        slots, targets, mask_G_R_S = (x.to(device) for x in (self.slots, self.targets, self.mask_G_R_S))
+        slots, targets, mask_G_R_S = (
+            x.to(device) for x in (self.slots, self.targets, self.mask_G_R_S)
+        )
         return MicroBatch(self.batch.to(device), slots, targets, mask_G_R_S, self.terms)
 
     def values(self, logits_B_S: Tensor) -> Tensor:
@@ -120,7 +126,9 @@ class MicroBatch:
         groups, width, positions = self.mask_G_R_S.shape
         if len(logits_B_S) == groups * width:
             return logits_B_S.view(groups, width, positions)
-        values = logits_B_S.new_zeros(groups * width, positions).index_copy(0, self.slots, logits_B_S)
+        values = logits_B_S.new_zeros(groups * width, positions).index_copy(
+            0, self.slots, logits_B_S
+        )
         return values.view(groups, width, positions)
 
 
@@ -135,7 +143,8 @@ class Dropped:
     contradicting: int = 0
     """Rankings that are kept although they grade identical responses unlike."""
     ties: int = 0
-    """Records that are kept although they teach nothing: all their responses are identical, and tie as they should."""
+    """Records that are kept although they teach nothing: all their responses are identical, and tie
+    as they should."""
 
     @property
     def total(self) -> int:
@@ -145,8 +154,14 @@ class Dropped:
     @property
     def why(self) -> str:
         """The reasons, in words; "" where nothing is left out."""
-        places = {reason: f" (first {self.first[reason]})" for reason in self.counts if reason in self.first}
-        return ", ".join(f"{n} {reason}{places.get(reason, '')}" for reason, n in self.counts.items())
+        places = {
+            reason: f" (first {self.first[reason]})"
+            for reason in self.counts
+            if reason in self.first
+        }
+        return ", ".join(
+            f"{n} {reason}{places.get(reason, '')}" for reason, n in self.counts.items()
+        )
 
 
 def encode(
@@ -154,12 +169,12 @@ def encode(
 ) -> tuple[list[Example], Dropped]:
     """Examples, and how many records were dropped for which reason. Nothing is ever truncated.
 
-    Preferences and rankings whose responses are all the same tokens teach nothing: whatever their label says, the
-    gradient of a loss of differences is 0. They are dropped, unless they are ties, which are true and are kept and
-    counted. places: where each record stands, by `id(record)`.
+    Preferences and rankings whose responses are all the same tokens teach nothing: whatever their
+    label says, the gradient of a loss of differences is 0. They are dropped, unless they are ties,
+    which are true and are kept and counted. places: where each record stands, by `id(record)`.
 
-    Raises `DataError` where a record is not of the kind that the loss learns from, `RefusedRecords` for those that the
-    layout refuses.
+    Raises `DataError` where a record is not of the kind that the loss learns from, `RefusedRecords`
+    for those that the layout refuses.
     """
     examples: list[Example] = []
     reasons: list[tuple[str, Record]] = []
@@ -172,10 +187,13 @@ def encode(
         for record in chunk:
             if not isinstance(record, loss.consumes):
                 raise DataError(
-                    f"{numbers[id(record)]} is a {type(record).__name__}, and {type(loss).__name__} learns from "
-                    f"{loss.consumes.__name__} records; use a loss for what the data holds"
+                    f"{numbers[id(record)]} is a {type(record).__name__}, and {type(loss).__name__}"
+                    f" learns from {loss.consumes.__name__} records; use a loss for what the data"
+                    " holds"
                 )
-        for record, sequences in zip(chunk, laid_out([items(r) for r in chunk], encoder), strict=True):
+        for record, sequences in zip(
+            chunk, laid_out([items(r) for r in chunk], encoder), strict=True
+        ):
             assert isinstance(record, (Preference, Ranking, StepLabels))
             if isinstance(sequences, str):
                 refused[numbers[id(record)]] = sequences
@@ -196,7 +214,9 @@ def encode(
     return examples, replace(count_dropped(reasons, places), contradicting=contradicting, ties=ties)
 
 
-def count_dropped(reasons: Sequence[tuple[str, Record]], places: Mapping[int, str] | None = None) -> Dropped:
+def count_dropped(
+    reasons: Sequence[tuple[str, Record]], places: Mapping[int, str] | None = None
+) -> Dropped:
     """Count why records are left out, and note where the first of each reason stands."""
     first: dict[str, str] = {}
     for reason, record in reasons:
@@ -206,7 +226,8 @@ def count_dropped(reasons: Sequence[tuple[str, Record]], places: Mapping[int, st
 
 
 def both(encode_one: Callable[[S], T], training: S, held_out: S) -> list[T]:
-    """Encode what is learned from and what is held out, so that a refusal names the records of both at once."""
+    """Encode what is learned from and what is held out, so that a refusal names the records of both
+    at once."""
     made: list[T] = []
     refused: dict[str, str] = {}
     for side in (training, held_out):
@@ -219,9 +240,13 @@ def both(encode_one: Callable[[S], T], training: S, held_out: S) -> list[T]:
     return made
 
 
-def _unfit(record: Preference | Ranking | StepLabels, sequences: Sequence[Encoded], encoder: Encoder) -> str | None:
+def _unfit(
+    record: Preference | Ranking | StepLabels, sequences: Sequence[Encoded], encoder: Encoder
+) -> str | None:
     """Why nothing can be learned from a record's sequences; None where something can."""
-    reasons = {unfit(encoder.layout, r, s) for (_, r), s in zip(items(record), sequences, strict=True)} - {None}
+    reasons = {
+        unfit(encoder.layout, r, s) for (_, r), s in zip(items(record), sequences, strict=True)
+    } - {None}
     if not sequences or "empty" in reasons:
         return "empty response"
     if reasons:
@@ -230,7 +255,9 @@ def _unfit(record: Preference | Ranking | StepLabels, sequences: Sequence[Encode
         return None
     if len(sequences) == 1:
         return "with a single response"
-    grades = {record.prefer, 1 - record.prefer} if isinstance(record, Preference) else {*record.grades}
+    grades = (
+        {record.prefer, 1 - record.prefer} if isinstance(record, Preference) else {*record.grades}
+    )
     return IDENTICAL if _identical(sequences) and len(grades) > 1 else None
 
 
@@ -274,32 +301,49 @@ def _example(record: Record, sequences: list[Encoded], loss: Loss, prompt: int) 
         labels = np.array([math.nan if y is None else y for y in record.labels], dtype=np.float32)
         if np.isnan(labels).all():
             return None
-        # A token carries its step's label, and closing tokens the last one's; at step ends this is the identity.
-        target = labels[np.searchsorted(sequences[0].reads, reads[0])] if loss.reads == "tokens" else labels
+        # A token carries its step's label, and closing tokens the last one's; at step ends this is
+        # the identity.
+        target = (
+            labels[np.searchsorted(sequences[0].reads, reads[0])]
+            if loss.reads == "tokens"
+            else labels
+        )
     return Example(ids, reads, tuple(s.start for s in sequences), target, prompt)
 
 
-def say_dropped(what: str, of: int, left_out: Dropped, *, aloud: bool, of_what: str = "records") -> None:
+def say_dropped(
+    what: str, of: int, left_out: Dropped, *, aloud: bool, of_what: str = "records"
+) -> None:
     """Say how many are left out and why; nobody should find out by chance."""
     if not aloud:
         return
     if left_out.counts:
-        print(f"{left_out.total} of {of} {what} {of_what} are dropped: {left_out.why}", file=sys.stderr)
-    for count, why in ((left_out.contradicting, "grade identical responses unlike"), (left_out.ties, TIES)):
+        print(
+            f"{left_out.total} of {of} {what} {of_what} are dropped: {left_out.why}",
+            file=sys.stderr,
+        )
+    for count, why in (
+        (left_out.contradicting, "grade identical responses unlike"),
+        (left_out.ties, TIES),
+    ):
         if count:
             print(f"{count} of {of} {what} {of_what} {why}, and are kept", file=sys.stderr)
 
 
 def nothing_left(of: int, left_out: Dropped, *, held_out: bool = False) -> DataError:
     """The error of a run without anything to learn from, or to evaluate on."""
-    reasons = [left_out.why] * bool(left_out.counts) + [f"{left_out.ties} {TIES}"] * bool(left_out.ties)
+    reasons = [left_out.why] * bool(left_out.counts) + [f"{left_out.ties} {TIES}"] * bool(
+        left_out.ties
+    )
     why = f"of {of}, {', '.join(reasons) or 'none was given'}"
     if held_out:
         return DataError(f"no held-out record is left to evaluate on: {why}; {HOLD_OUT}")
     return DataError(f"no record is left to train on: {why}")
 
 
-def collate(examples: Sequence[Example], loss: Loss, pad_id: int, engine: Engine | None = None) -> MicroBatch:
+def collate(
+    examples: Sequence[Example], loss: Loss, pad_id: int, engine: Engine | None = None
+) -> MicroBatch:
     """One micro-batch of the examples; with an engine, shared where that is faster."""
     ids, reads = [x for e in examples for x in e.ids], [x for e in examples for x in e.reads]
     batch = arrange(ids, reads, pad_id, engine, starts=[x for e in examples for x in e.starts])
@@ -307,15 +351,17 @@ def collate(examples: Sequence[Example], loss: Loss, pad_id: int, engine: Engine
     present_G_R = np.arange(counts.max()) < counts[:, None]
     slots = torch.from_numpy(np.flatnonzero(present_G_R))
     groups, width, positions = *present_G_R.shape, batch.valid_B_S.shape[1]
-    mask = torch.zeros(groups * width, positions, dtype=torch.bool).index_copy(0, slots, batch.valid_B_S)
+    mask = torch.zeros(groups * width, positions, dtype=torch.bool).index_copy(
+        0, slots, batch.valid_B_S
+    )
     mask_G_R_S = mask.view(groups, width, positions)
     if issubclass(loss.consumes, Preference):
         targets = np.stack([e.target for e in examples])
     else:
         shape = present_G_R.shape if issubclass(loss.consumes, Ranking) else (groups, positions)
         targets = np.full(shape, math.nan, dtype=np.float32)
-        targets[np.arange(shape[1]) < np.array([len(e.target) for e in examples])[:, None]] = np.concatenate(
-            [e.target for e in examples]
+        targets[np.arange(shape[1]) < np.array([len(e.target) for e in examples])[:, None]] = (
+            np.concatenate([e.target for e in examples])
         )
     tensor = torch.from_numpy(targets)
     if issubclass(loss.consumes, StepLabels):
@@ -324,17 +370,27 @@ def collate(examples: Sequence[Example], loss: Loss, pad_id: int, engine: Engine
 
 
 def micro_batches(
-    examples: Sequence[Example], loss: Loss, pad_id: int, micro_tokens: int, engine: Engine | None = None
+    examples: Sequence[Example],
+    loss: Loss,
+    pad_id: int,
+    micro_tokens: int,
+    engine: Engine | None = None,
 ) -> list[MicroBatch]:
-    """The examples as micro-batches of at most `micro_tokens` tokens, padding included, or of one record."""
-    return [collate(part, loss, pad_id, engine) for part in portions(examples, micro_tokens, engine)]
+    """The examples as micro-batches of at most `micro_tokens` tokens, padding included, or of one
+    record."""
+    return [
+        collate(part, loss, pad_id, engine) for part in portions(examples, micro_tokens, engine)
+    ]
 
 
-def portions(examples: Sequence[Example], micro_tokens: int, engine: Engine | None = None) -> list[list[Example]]:
-    """The examples in portions of at most `micro_tokens` tokens, padding included, or of one record.
+def portions(
+    examples: Sequence[Example], micro_tokens: int, engine: Engine | None = None
+) -> list[list[Example]]:
+    """The examples in portions of at most `micro_tokens` tokens, padding included, or of one
+    record.
 
-    With an engine that shares prefixes a portion holds as many records as their unique tokens allow, and records of
-    one prompt stand together.
+    With an engine that shares prefixes a portion holds as many records as their unique tokens
+    allow, and records of one prompt stand together.
     """
     if engine is not None and engine.tree([ids for e in examples for ids in e.ids]) is not None:
         return _by_prompt(examples, micro_tokens)
@@ -388,9 +444,9 @@ def epoch_order(
 ) -> list[NDArray[np.intp]]:
     """Indices of the records of every batch of an epoch: a pure function of its arguments.
 
-    Records are shuffled, up to `together` of one prompt put side by side, then sorted by length within pools of
-    `bucket` batches, and the batches shuffled; batch sizes differ by at most one, so that no step rests on a handful of
-    records.
+    Records are shuffled, up to `together` of one prompt put side by side, then sorted by length
+    within pools of `bucket` batches, and the batches shuffled; batch sizes differ by at most one,
+    so that no step rests on a handful of records.
     """
     if not len(lengths):
         raise ConfigError("there are no records to put in order")
@@ -398,7 +454,9 @@ def epoch_order(
     order = rng.permutation(len(lengths))
     if together > 1 and prompts is not None:
         order = order[_side_by_side(prompts[order], together, rng)]
-    bounds = np.linspace(0, len(order), math.ceil(len(order) / batch_size) + 1).round().astype(np.intp)
+    bounds = (
+        np.linspace(0, len(order), math.ceil(len(order) / batch_size) + 1).round().astype(np.intp)
+    )
     for first in range(0, len(bounds) - 1, bucket):
         pool = slice(bounds[first], bounds[min(first + bucket, len(bounds) - 1)])
         if bucket > 1:
@@ -406,8 +464,11 @@ def epoch_order(
     return [order[bounds[i] : bounds[i + 1]] for i in rng.permutation(len(bounds) - 1)]
 
 
-def _side_by_side(prompts: NDArray[Any], together: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """An order in which runs of up to `together` records of one prompt follow each other, the runs shuffled."""
+def _side_by_side(
+    prompts: NDArray[Any], together: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """An order in which runs of up to `together` records of one prompt follow each other, the runs
+    shuffled."""
     by_prompt = np.argsort(prompts, kind="stable")
     ordered = prompts[by_prompt]
     first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])

@@ -1,8 +1,10 @@
-"""The way down, whatever is learned: AdamW, warm-up and cosine, accumulation, clipping, early stopping, exact resume.
+"""The way down, whatever is learned: AdamW, warm-up and cosine, accumulation, clipping, early
+stopping, exact resume.
 
-A step's loss is the mean over its whole batch however that is cut into parts. What happens at a step is a function of
-the settings, the examples and the step alone, so a run that is killed and started again ends the same, bit for bit on
-one CPU and a given number of threads. Left out on purpose: more than one process.
+A step's loss is the mean over its whole batch however that is cut into parts. What happens at a
+step is a function of the settings, the examples and the step alone, so a run that is killed and
+started again ends the same, bit for bit on one CPU and a given number of threads. Left out on
+purpose: more than one process.
 """
 
 import math
@@ -27,7 +29,16 @@ from assay.training.metrics import METRICS, metrics_file
 from assay.training.progress import progress as progress_bar
 from assay.training.settings import Settings
 
-__all__ = ["CHECKPOINT", "Part", "Task", "checkpointing", "descend", "learning_rate", "optimiser_of", "take_step"]
+__all__ = [
+    "CHECKPOINT",
+    "Part",
+    "Task",
+    "checkpointing",
+    "descend",
+    "learning_rate",
+    "optimiser_of",
+    "take_step",
+]
 
 CHECKPOINT = "checkpoint"
 """Folder, within a run's, of what a killed run needs to go on."""
@@ -62,8 +73,8 @@ class Task(Generic[P]):
     cut: Callable[[Sequence[Example], int], list[P]]
     """A batch in parts of at most so many tokens, or of one example."""
     accumulate: Callable[[Sequence[P]], Mapping[str, float | None]]
-    """Figures over all parts together, "loss" among them, and "accuracy" where there is one. Adds the gradient of the
-    loss to the parameters', unless gradients are off."""
+    """Figures over all parts together, "loss" among them, and "accuracy" where there is one. Adds
+    the gradient of the loss to the parameters', unless gradients are off."""
     settings: Settings
     budget: Budget
     checks: Sequence[P] = ()
@@ -80,7 +91,8 @@ class Task(Generic[P]):
 def descend(
     task: Task[P], *, out: Path, prints: Mapping[str, str], start: Mapping[str, Any], progress: bool
 ) -> resuming.State:
-    """All steps from where the checkpoint in `out` left off; the model ends with the weights to keep.
+    """All steps from where the checkpoint in `out` left off; the model ends with the weights to
+    keep.
 
     prints: the run's fingerprint. start: the first row of its metrics.
     """
@@ -94,7 +106,9 @@ def descend(
     a_epoch = math.ceil(len(task.examples) / settings.batch_size)
     total = max(1, round(settings.epochs * a_epoch))
     every = settings.eval_every or max(1, total // 10)
-    lengths, prompts = (np.array(x) for x in zip(*((e.length, e.prompt) for e in task.examples), strict=True))
+    lengths, prompts = (
+        np.array(x) for x in zip(*((e.length, e.prompt) for e in task.examples), strict=True)
+    )
     order: list[Any] = []
     with (
         checkpointing(task.network, settings.gradient_checkpointing),
@@ -109,12 +123,24 @@ def descend(
             epoch, index = divmod(state.step, a_epoch)
             if not index or not order:
                 order = epoch_order(
-                    lengths, settings.batch_size, settings.seed, epoch, settings.bucket, prompts, settings.together
+                    lengths,
+                    settings.batch_size,
+                    settings.seed,
+                    epoch,
+                    settings.bucket,
+                    prompts,
+                    settings.together,
                 )
-            row = take_step(task, optimiser, [task.examples[i] for i in order[index]], state.step, total)
+            row = take_step(
+                task, optimiser, [task.examples[i] for i in order[index]], state.step, total
+            )
             state.step += 1
             speed = row["tokens"] / (time.monotonic() - began)
-            write({"step": state.step, "epoch": state.step / a_epoch} | row | {"tokens_per_second": round(speed, 1)})
+            write(
+                {"step": state.step, "epoch": state.step / a_epoch}
+                | row
+                | {"tokens_per_second": round(speed, 1)}
+            )
             show(state.step, f"loss {row['loss']:.3f}, {speed:.0f} tokens/s")
             if task.checks and (state.step % every == 0 or state.step == total):
                 write(_evaluation(task, state, folder))
@@ -129,11 +155,17 @@ def descend(
 
 
 def _done(state: resuming.State, total: int, settings: Settings) -> bool:
-    return state.step >= total or (settings.patience is not None and state.stale >= settings.patience)
+    return state.step >= total or (
+        settings.patience is not None and state.stale >= settings.patience
+    )
 
 
 def take_step(
-    task: Task[P], optimiser: torch.optim.Optimizer, examples: Sequence[Example], step: int, total: int
+    task: Task[P],
+    optimiser: torch.optim.Optimizer,
+    examples: Sequence[Example],
+    step: int,
+    total: int,
 ) -> dict[str, Any]:
     """One optimiser step, counted from 0; what to write about it."""
     settings = task.settings
@@ -149,22 +181,26 @@ def take_step(
     loss = figures["loss"]
     if loss is None or not math.isfinite(loss) or not math.isfinite(norm):
         raise BackendError(
-            f"step {step + 1}: loss {loss}, gradient norm {norm}; lower the learning rate (now {rate:.3g}) "
-            "or keep the parameters in fp32"
+            f"step {step + 1}: loss {loss}, gradient norm {norm}; lower the learning rate (now"
+            f" {rate:.3g}) or keep the parameters in fp32"
         )
     if step == 0 and norm == 0:
         raise ConfigError(
-            f"the first step's gradient is exactly 0 (loss {loss:.6g}), so nothing would ever be learned: what should "
-            "be told apart is the same, the head is dead, or it decides everything already; look at the first records "
-            "and at the backbone, or draw a new head"
+            f"the first step's gradient is exactly 0 (loss {loss:.6g}), so nothing would ever be"
+            " learned: what should be told apart is the same, the head is dead, or it decides"
+            " everything already; look at the first records and at the backbone, or draw a new"
+            " head"
         )
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
     return {**figures, "learning_rate": rate, "gradient_norm": norm, "tokens": tokens}
 
 
-def _gradients(task: Task[P], examples: Sequence[Example]) -> tuple[Mapping[str, float | None], int]:
-    """Figures and tokens of a step's examples, whose gradient is added; less at a time when memory runs out."""
+def _gradients(
+    task: Task[P], examples: Sequence[Example]
+) -> tuple[Mapping[str, float | None], int]:
+    """Figures and tokens of a step's examples, whose gradient is added; less at a time when memory
+    runs out."""
     while True:
         parts = task.cut(examples, task.budget.micro_tokens)
         try:
@@ -195,7 +231,8 @@ def _evaluation(task: Task[P], state: resuming.State, folder: Path) -> dict[str,
 
 
 def learning_rate(step: int, total: int, settings: Settings) -> float:
-    """Linear warm-up, then half a cosine down to `final_learning_rate_share` of the peak; `step` counts from 0."""
+    """Linear warm-up, then half a cosine down to `final_learning_rate_share` of the peak; `step`
+    counts from 0."""
     warm = math.ceil(settings.warmup * total)
     if step < warm:
         return settings.learning_rate * (step + 1) / warm
@@ -205,14 +242,17 @@ def learning_rate(step: int, total: int, settings: Settings) -> float:
 
 
 def optimiser_of(model: nn.Module, settings: Settings) -> AdamW:
-    """AdamW; vectors (norms, biases) do not decay. Raises `ConfigError` for a precision that it cannot train in."""
+    """AdamW; vectors (norms, biases) do not decay. Raises `ConfigError` for a precision that it
+    cannot train in."""
     trained = resuming.trainable(model).values()
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     given = [g for g in groups if g["params"]]
-    return AdamW(given, lr=settings.learning_rate, bf16_update=settings.bf16_update, seed=settings.seed)
+    return AdamW(
+        given, lr=settings.learning_rate, bf16_update=settings.bf16_update, seed=settings.seed
+    )
 
 
 @contextmanager

@@ -1,8 +1,10 @@
-"""Training with a second head on the same states, which takes up what a feature explains (`protocols.Disentangling`).
+"""Training with a second head on the same states, which takes up what a feature explains
+(`protocols.Disentangling`).
 
-What such a loss says of the whole step cannot be split into parts that go through the model one after another. Its
-gradient can: a first pass without gradients finds every reward, the loss of these gives each reward's gradient, and a
-second pass carries that into the weights. So a step is the same however it is cut.
+What such a loss says of the whole step cannot be split into parts that go through the model one
+after another. Its gradient can: a first pass without gradients finds every reward, the loss of
+these gives each reward's gradient, and a second pass carries that into the weights. So a step is
+the same however it is cut.
 """
 
 import math
@@ -47,22 +49,30 @@ class TwoHeads(nn.Module):
         return torch.cat([(self.model.readout_weights.to(own) @ own)[None], self.nuisance.weight])
 
 
-def check(loss: Disentangling, examples: Sequence[Example], held_out: Sequence[Example], batch_size: int) -> None:
-    """Raise `ConfigError` where a step or the held-out records are too few, or the feature is the same everywhere."""
+def check(
+    loss: Disentangling, examples: Sequence[Example], held_out: Sequence[Example], batch_size: int
+) -> None:
+    """Raise `ConfigError` where a step or the held-out records are too few, or the feature is the
+    same everywhere."""
     step = len(examples) // math.ceil(len(examples) / batch_size)
     if step < loss.least or 0 < len(held_out) < loss.least:
         raise ConfigError(
-            f"{type(loss).__name__} needs {loss.least} records a step and as many held out, or none; a step has {step} "
-            f"(batch_size {batch_size}, {len(examples)} records), and {len(held_out)} are held out"
+            f"{type(loss).__name__} needs {loss.least} records a step and as many held out, or"
+            f" none; a step has {step} (batch_size {batch_size}, {len(examples)} records), and"
+            f" {len(held_out)} are held out"
         )
     if len({float(x) for example in examples for x in example.target[2:]}) < 2:
-        raise ConfigError("every response has the same feature, and no reward can go with it; choose one that varies")
+        raise ConfigError(
+            "every response has the same feature, and no reward can go with it; choose one that"
+            " varies"
+        )
 
 
 def accumulate(
     heads: TwoHeads, parts: Sequence[MicroBatch], loss: Disentangling, *, autocast: bool = False
 ) -> dict[str, float | None]:
-    """The loss over all parts together; the first head's accuracy, and each head's correlation with the feature.
+    """The loss over all parts together; the first head's accuracy, and each head's correlation with
+    the feature.
 
     Adds the gradient of that loss to the parameters', unless gradients are off.
     """
@@ -79,9 +89,14 @@ def accumulate(
             return values
 
     # Dropout must be the same in both passes.
-    with torch.random.fork_rng(devices, enabled=not once), torch.set_grad_enabled(learning and once):
+    with (
+        torch.random.fork_rng(devices, enabled=not once),
+        torch.set_grad_enabled(learning and once),
+    ):
         found = [run(part) for part in moved]
-    rewards = torch.cat([last(v, p.mask_G_R_S.expand_as(v)) for v, p in zip(found, moved, strict=True)], dim=1)
+    rewards = torch.cat(
+        [last(v, p.mask_G_R_S.expand_as(v)) for v, p in zip(found, moved, strict=True)], dim=1
+    )
     rewards = rewards.detach().requires_grad_(learning)
     features = torch.cat([part.targets[:, 2:] for part in moved])
     value = loss.beside(rewards, features, heads.heads)

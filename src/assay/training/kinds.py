@@ -18,7 +18,8 @@ HOLDS = {
 
 
 def as_consumed(record: Record, loss: Loss) -> Iterator[Record]:
-    """The record itself; a preference as a ranking of two; a ranking as a preference for every pair of unlike grade.
+    """The record itself; a preference as a ranking of two; a ranking as a preference for every pair
+    of unlike grade.
 
     Raises `DataError` for every other pair of kinds.
     """
@@ -26,9 +27,15 @@ def as_consumed(record: Record, loss: Loss) -> Iterator[Record]:
     if isinstance(record, wanted):
         yield record
     elif isinstance(record, Preference) and wanted is Ranking:
-        yield Ranking(prompt=record.prompt, responses=record.responses, grades=(record.prefer, 1 - record.prefer))
+        yield Ranking(
+            prompt=record.prompt,
+            responses=record.responses,
+            grades=(record.prefer, 1 - record.prefer),
+        )
     elif isinstance(record, Ranking) and wanted is Preference:
-        graded = sorted(zip(record.grades, record.responses, strict=True), key=lambda pair: -pair[0])
+        graded = sorted(
+            zip(record.grades, record.responses, strict=True), key=lambda pair: -pair[0]
+        )
         for (better, first), (worse, second) in combinations(graded, 2):
             if better > worse:
                 yield Preference(prompt=record.prompt, responses=(first, second), prefer=1.0)

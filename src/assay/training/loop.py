@@ -1,9 +1,11 @@
-"""Training of reward models: records encoded once, the way down (`descent`), and what a run leaves behind.
+"""Training of reward models: records encoded once, the way down (`descent`), and what a run leaves
+behind.
 
 The loss of a batch is the mean over its terms. Left out on purpose: mixed kinds of records.
 
-A run's folder holds the stock model and `reward_model.json`, `metrics.jsonl` (a row a step, a row an evaluation),
-`training.json` (the summary, written last) and, until it is finished, `checkpoint/`.
+A run's folder holds the stock model and `reward_model.json`, `metrics.jsonl` (a row a step, a row
+an evaluation), `training.json` (the summary, written last) and, until it is finished,
+`checkpoint/`.
 """
 
 import shutil
@@ -28,7 +30,16 @@ from assay.scorers.local import LocalScorer
 from assay.training import descent, disentangle
 from assay.training import resume as resuming
 from assay.training.accuracy import hits
-from assay.training.collate import Example, MicroBatch, both, encode, items, micro_batches, nothing_left, say_dropped
+from assay.training.collate import (
+    Example,
+    MicroBatch,
+    both,
+    encode,
+    items,
+    micro_batches,
+    nothing_left,
+    say_dropped,
+)
 from assay.training.descent import learning_rate
 from assay.training.metrics import METRICS, read_rows
 from assay.training.rehearsal import PROBED, check_examples, check_trainable, rehearse
@@ -56,7 +67,8 @@ READOUTS: Mapping[Literal["preference", "outcome", "process"], Readout] = {
 
 SUMMARY = "training.json"
 SAMPLE = 256
-"""Records on which the scores' mean and spread are taken: more would tell no more, and take much of a short run."""
+"""Records on which the scores' mean and spread are taken: more would tell no more, and take much of
+a short run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,19 +109,22 @@ def train(
 ) -> Trained:
     """Train the model on its device, in place, and save it to `out`.
 
-    With held-out records the weights with the lowest held-out loss are kept. A run that was killed goes on where it
-    was, and a finished one is loaded, when `resume` is true and nothing has changed; `ConfigError` says what has.
-    Raises `DataError` when no record is left to train on or, of those held out, to evaluate on, `RefusedRecords` naming
-    those that the layout refuses, `BackendError` when the loss is no longer finite.
+    With held-out records the weights with the lowest held-out loss are kept. A run that was killed
+    goes on where it was, and a finished one is loaded, when `resume` is true and nothing has
+    changed; `ConfigError` says what has. Raises `DataError` when no record is left to train on or,
+    of those held out, to evaluate on, `RefusedRecords` naming those that the layout refuses,
+    `BackendError` when the loss is no longer finite.
 
-    places: where each record stands, by `id(record)`, for what is said of it. about: what `training.json` says besides.
+    places: where each record stands, by `id(record)`, for what is said of it. about: what
+    `training.json` says besides.
     """
     if isinstance(model, ImplicitRewardModel):
         check_loss(loss)
     if READOUTS[loss.trains].link != model.readout.link:
         raise ConfigError(
-            f"{type(loss).__name__} trains a model whose link is {READOUTS[loss.trains].link!r}, and this one's is "
-            f"{model.readout.link!r}; make the model with readout=READOUTS[{loss.trains!r}]"
+            f"{type(loss).__name__} trains a model whose link is {READOUTS[loss.trains].link!r},"
+            f" and this one's is {model.readout.link!r}; make the model with"
+            f" readout=READOUTS[{loss.trains!r}]"
         )
     if (out / "config.json").exists() and not (out / METRICS).exists():
         raise ConfigError(f"{out} holds a model that no training run made; give another folder")
@@ -176,7 +191,17 @@ def train(
         losses=tuple(row["loss"] for row in rows if "loss" in row),
         dropped=sum(summary["dropped"].values()),
         dropped_why=summary["dropped"],
-        **{k: summary[k] for k in ("steps", "held_out_loss", "held_out_accuracy", "best_step", "records", "parity")},
+        **{
+            k: summary[k]
+            for k in (
+                "steps",
+                "held_out_loss",
+                "held_out_accuracy",
+                "best_step",
+                "records",
+                "parity",
+            )
+        },
     )
 
 
@@ -209,7 +234,9 @@ def task_of(
         accumulate=figures,
         settings=settings,
         budget=Budget(settings.micro_tokens),
-        checks=micro_batches(held_out, loss, model.pad_id, settings.micro_tokens, model.eval().engine),
+        checks=micro_batches(
+            held_out, loss, model.pad_id, settings.micro_tokens, model.eval().engine
+        ),
         held_out=len(held_out),
     )
 
@@ -266,8 +293,17 @@ def train_scores(model: RewardModel, records: Sequence[Record]) -> TrainScores |
     )
 
 
-def _fit(model: RewardModel, records: Sequence[Record], count: int) -> list[tuple[Prompt, Response]]:
-    """About `count` prompts with responses, evenly over the records, leaving out what does not fit the model."""
-    found = [item for record in records[:: max(1, len(records) // count)] for item in items(record)][: 2 * count]
+def _fit(
+    model: RewardModel, records: Sequence[Record], count: int
+) -> list[tuple[Prompt, Response]]:
+    """About `count` prompts with responses, evenly over the records, leaving out what does not fit
+    the model."""
+    found = [
+        item for record in records[:: max(1, len(records) // count)] for item in items(record)
+    ][: 2 * count]
     encoded = model.encoder.encode(found)
-    return [item for item, s in zip(found, encoded, strict=True) if unfit(model.layout, item[1], s) is None][:count]
+    return [
+        item
+        for item, s in zip(found, encoded, strict=True)
+        if unfit(model.layout, item[1], s) is None
+    ][:count]

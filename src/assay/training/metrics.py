@@ -1,6 +1,8 @@
-"""A run's `metrics.jsonl`: a row a step, which a run that goes on cuts back to where its checkpoint left off.
+"""A run's `metrics.jsonl`: a row a step, which a run that goes on cuts back to where its checkpoint
+left off.
 
-JSON has no NaN: an end of an interval that does not exist is null in the file, and NaN again when rows are read.
+JSON has no NaN: an end of an interval that does not exist is null in the file, and NaN again when
+rows are read.
 """
 
 import json
@@ -19,7 +21,8 @@ METRICS = "metrics.jsonl"
 
 @contextmanager
 def metrics_file(path: Path, size: int) -> Iterator[Callable[[Mapping[str, Any]], int]]:
-    """A function that appends a row and returns the file's length; what a killed run wrote beyond `size` goes."""
+    """A function that appends a row and returns the file's length; what a killed run wrote beyond
+    `size` goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         file.truncate(size)
@@ -34,9 +37,11 @@ def metrics_file(path: Path, size: int) -> Iterator[Callable[[Mapping[str, Any]]
 
 
 def read_rows(path: Path, size: int | None = None) -> list[dict[str, Any]]:
-    """The rows as they were before they were written, of the first `size` bytes, or of the whole file.
+    """The rows as they were before they were written, of the first `size` bytes, or of the whole
+    file.
 
-    null in a list, as in an estimate, is NaN; null by itself stays None, for what was never measured.
+    null in a list, as in an estimate, is NaN; null by itself stays None, for what was never
+    measured.
     """
     return [_measured(json.loads(line)) for line in path.read_bytes()[:size].decode().splitlines()]
 

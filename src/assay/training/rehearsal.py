@@ -1,6 +1,8 @@
-"""Before the first step: what could not be saved in the end is not trained, and what cannot learn is said.
+"""Before the first step: what could not be saved in the end is not trained, and what cannot learn
+is said.
 
-A run finds out at its start what it would otherwise find out at its end, when all its time is spent.
+A run finds out at its start what it would otherwise find out at its end, when all its time is
+spent.
 """
 
 from collections.abc import Sequence
@@ -24,34 +26,41 @@ PROBED = 32
 def check_examples(examples: Sequence[Example], network: Any, tokenizer: Any) -> None:
     """Raise where the network has no embedding for a token, or all sequences are the same.
 
-    `ConfigError`: a tokenizer of another model. `DataError`: nothing tells one response from another.
+    `ConfigError`: a tokenizer of another model. `DataError`: nothing tells one response from
+    another.
     """
     rows = int(network.get_input_embeddings().weight.shape[0])
     sequences = [ids for example in examples for ids in example.ids]
     highest = max((int(ids.max()) for ids in sequences), default=0)
     if highest >= rows:
         raise ConfigError(
-            f"the tokenizer makes token {highest} ({tokenizer.convert_ids_to_tokens(highest)!r}) of the data, and the "
-            f"model's embedding has {rows} rows: the tokenizer is another model's or was given tokens since; use the "
-            "model's own, or resize the embedding (resize_token_embeddings) and save both"
+            f"the tokenizer makes token {highest} ({tokenizer.convert_ids_to_tokens(highest)!r}) of"
+            f" the data, and the model's embedding has {rows} rows: the tokenizer is another"
+            " model's or was given tokens since; use the model's own, or resize the embedding"
+            " (resize_token_embeddings) and save both"
         )
     if len(sequences) > 1 and len({ids.tobytes() for ids in sequences}) == 1:
         raise DataError(
-            f"all {len(sequences)} sequences are the same {len(sequences[0])} tokens, so nothing can be learned from "
-            "what tells them apart; look at the tokenizer and the chat template"
+            f"all {len(sequences)} sequences are the same {len(sequences[0])} tokens, so nothing"
+            " can be learned from what tells them apart; look at the tokenizer and the chat"
+            " template"
         )
 
 
 def check_trainable(model: nn.Module) -> None:
     """Raise `ConfigError` where every parameter is frozen."""
     if not any(p.requires_grad for p in model.parameters()):
-        raise ConfigError("every parameter of the model is frozen, so nothing can be learned; set requires_grad")
+        raise ConfigError(
+            "every parameter of the model is frozen, so nothing can be learned; set requires_grad"
+        )
 
 
 def rehearse(model: RewardModel, items: Sequence[tuple[Prompt, Response]], out: Path) -> float:
-    """Save the model as it will be saved, to nowhere (`checkpoint.rehearse`), on the shortest of some sequences.
+    """Save the model as it will be saved, to nowhere (`checkpoint.rehearse`), on the shortest of
+    some sequences.
 
-    Returns the largest difference between scores. Raises `BackendError` where training would end without a model.
+    Returns the largest difference between scores. Raises `BackendError` where training would end
+    without a model.
     """
     some = list(items[:PROBED])
     lengths = [len(sequence.ids) for sequence in model.encoder.encode(some)]

@@ -1,4 +1,5 @@
-"""What a killed run needs to go on exactly: written whole or not at all, and refused by a run that differs.
+"""What a killed run needs to go on exactly: written whole or not at all, and refused by a run that
+differs.
 
 The order of the records and the dropout are functions of (seed, step), so no random state is kept.
 """
@@ -66,7 +67,13 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def save(folder: Path, state: State, model: nn.Module, optimiser: torch.optim.Optimizer, of: Mapping[str, str]) -> None:
+def save(
+    folder: Path,
+    state: State,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    of: Mapping[str, str],
+) -> None:
     """Write a checkpoint in place of the last one."""
     body = {
         "state": asdict(state),
@@ -80,8 +87,11 @@ def save(folder: Path, state: State, model: nn.Module, optimiser: torch.optim.Op
             path.unlink()
 
 
-def load(folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer, of: Mapping[str, str]) -> State:
-    """Put the checkpoint's weights and optimiser back. Raises `ConfigError` where it is of another run."""
+def load(
+    folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer, of: Mapping[str, str]
+) -> State:
+    """Put the checkpoint's weights and optimiser back. Raises `ConfigError` where it is of another
+    run."""
     body = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     check(body["fingerprint"], of, folder)
     _put(model, body["parameters"])
@@ -91,7 +101,8 @@ def load(folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer, of: M
 
 
 def keep_best(folder: Path, step: int, model: nn.Module) -> None:
-    """Keep the present weights as the best of a step; older ones go when the next checkpoint no longer needs them."""
+    """Keep the present weights as the best of a step; older ones go when the next checkpoint no
+    longer needs them."""
     write(folder / f"best-{step}.pt", trainable(model))
 
 
@@ -101,7 +112,11 @@ def restore_best(folder: Path, best: Best, model: nn.Module) -> None:
 
 
 def fingerprint(
-    model: RewardModel, loss: Loss, settings: Settings, examples: Sequence[Example], held_out: Sequence[Example]
+    model: RewardModel,
+    loss: Loss,
+    settings: Settings,
+    examples: Sequence[Example],
+    held_out: Sequence[Example],
 ) -> dict[str, str]:
     """Hashes of all that decides how a run goes and what it saves."""
     return {
@@ -145,7 +160,8 @@ def check(found: Mapping[str, str], expected: Mapping[str, str], folder: Path) -
 
 
 def finished(summary: Path, prints: Mapping[str, str]) -> dict[str, Any] | None:
-    """The summary of a run that is there and complete. Raises `ConfigError` where it is another run's."""
+    """The summary of a run that is there and complete. Raises `ConfigError` where it is another
+    run's."""
     if not summary.is_file():
         return None
     found: dict[str, Any] = json.loads(summary.read_text())

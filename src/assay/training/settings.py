@@ -19,20 +19,22 @@ class Settings:
     """Records an optimiser step."""
 
     micro_tokens: int = 8192
-    """Most tokens, with padding, in one forward pass, a shared prompt counted once; changes memory and speed, not the
-    result. Halved when memory runs out."""
+    """Most tokens, with padding, in one forward pass, a shared prompt counted once; changes memory
+    and speed, not the result. Halved when memory runs out."""
 
     bucket: int = 1
-    """Batches among which records are sorted by length. Micro-batches always hold records of like length; above 1
-    whole steps do too, which saves padding where a step is one micro-batch, and pulls to and fro where labels go with
-    length."""
+    """Batches among which records are sorted by length. Micro-batches always hold records of like
+    length; above 1 whole steps do too, which saves padding where a step is one micro-batch, and
+    pulls to and fro where labels go with length."""
 
     together: int = 1
-    """Most records of one prompt put into a batch side by side, where they share the prompt's computation; above 1 a
-    step sees fewer prompts. A preference or a ranking is one record and always shares its prompt."""
+    """Most records of one prompt put into a batch side by side, where they share the prompt's
+    computation; above 1 a step sees fewer prompts. A preference or a ranking is one record and
+    always shares its prompt."""
 
     learning_rate: float = 2e-5
-    """Peak learning rate of AdamW; models of under a million parameters want about 1e-3, LoRA about 1e-4."""
+    """Peak learning rate of AdamW; models of under a million parameters want about 1e-3, LoRA about
+    1e-4."""
 
     final_learning_rate_share: float = 0.1
     """Share of the peak at which the cosine schedule ends."""
@@ -50,9 +52,9 @@ class Settings:
     """Multiply matrices in bf16 while parameters stay as they are."""
 
     bf16_update: Literal["master", "stochastic"] = "master"
-    """How parameters in bfloat16 are updated, whose 8 bits would lose most updates: master = in a float32 copy (16
-    bytes per parameter with gradient and AdamW's moments, as for parameters in float32), stochastic = without a copy,
-    rounded up or down at random (12 bytes)."""
+    """How parameters in bfloat16 are updated, whose 8 bits would lose most updates: master = in a
+    float32 copy (16 bytes per parameter with gradient and AdamW's moments, as for parameters in
+    float32), stochastic = without a copy, rounded up or down at random (12 bytes)."""
 
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third slower."""
@@ -64,7 +66,8 @@ class Settings:
     """Steps between evaluations on held-out records; none = ten times a run."""
 
     patience: int | None = None
-    """Stop after this many evaluations without a lower held-out loss; none = never. The best weights are kept."""
+    """Stop after this many evaluations without a lower held-out loss; none = never. The best
+    weights are kept."""
 
     checkpoint_every: int = 100
     """Steps between checkpoints, from which a killed run goes on exactly."""

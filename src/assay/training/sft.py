@@ -1,12 +1,14 @@
-"""Supervised fine-tuning: a language model learns good responses, before a reward model and RL (arXiv:2203.02155).
+"""Supervised fine-tuning: a language model learns good responses, before a reward model and RL
+(arXiv:2203.02155).
 
-The loss of a batch is the mean cross-entropy of its responses' tokens, each weighing the same, the one that ends a
-response among them; what stands before a response is read and not learned. Prompts and responses become tokens as
-`engines.hf.HuggingFace` reads and writes them, so that what is learned is what is sampled: tokens that a chat template
-puts after the end are never sampled, and are left out.
+The loss of a batch is the mean cross-entropy of its responses' tokens, each weighing the same, the
+one that ends a response among them; what stands before a response is read and not learned. Prompts
+and responses become tokens as `engines.hf.HuggingFace` reads and writes them, so that what is
+learned is what is sampled: tokens that a chat template puts after the end are never sampled, and
+are left out.
 
-A run's folder holds the stock model and its tokenizer, `metrics.jsonl` (a row a step, a row an evaluation), `sft.json`
-(the summary, written last) and, until it is finished, `checkpoint/`.
+A run's folder holds the stock model and its tokenizer, `metrics.jsonl` (a row a step, a row an
+evaluation), `sft.json` (the summary, written last) and, until it is finished, `checkpoint/`.
 """
 
 import math
@@ -86,14 +88,17 @@ class Demonstrations:
         """How many were taken of how many, in a line."""
         of = self.records + sum(self.passed_over.values())
         why = ", ".join(f"{count} {reason}" for reason, count in self.passed_over.items())
-        return f"{len(self.items)} responses of {self.records} records, out of {of}" + (f" ({why})" if why else "")
+        return f"{len(self.items)} responses of {self.records} records, out of {of}" + (
+            f" ({why})" if why else ""
+        )
 
 
 def demonstrations(records: Sequence[Record]) -> Demonstrations:
     """The good responses of records of any kind, and what was passed over.
 
-    Of a preference the better one, of a ranking those of the highest grade, of step labels the response that ends right
-    (whose last label is at least 1/2 or, where that is missing, all that there are), of any other group all.
+    Of a preference the better one, of a ranking those of the highest grade, of step labels the
+    response that ends right (whose last label is at least 1/2 or, where that is missing, all that
+    there are), of any other group all.
     """
     items: list[tuple[Prompt, Response]] = []
     of: list[Record] = []
@@ -123,7 +128,9 @@ def _good(record: Record) -> list[tuple[Prompt, Response]] | str:
         # As a pool of wrong answers has; nothing says that the best of them is good.
         if best <= 0 and len({*record.grades}) == 1:
             return "without a grade above 0"
-        good = [r for r, grade in zip(record.responses, record.grades, strict=True) if grade == best]
+        good = [
+            r for r, grade in zip(record.responses, record.grades, strict=True) if grade == best
+        ]
     elif isinstance(record, StepLabels):
         given = [label for label in record.labels if label is not None]
         if not given:
@@ -149,12 +156,16 @@ def encode(
 ) -> tuple[list[Example], Dropped]:
     """Examples, and how many responses were dropped for which reason. Nothing is ever truncated.
 
-    ends: tokens that end a response. An example's `reads` are the places of the tokens that it learns. of: the record
-    of each item, and places: where each record stands, by `id(record)`. Raises `ConfigError` where the layout puts no
-    end after a response, for what learns that would never stop, `RefusedRecords` for what the layout refuses.
+    ends: tokens that end a response. An example's `reads` are the places of the tokens that it
+    learns. of: the record of each item, and places: where each record stands, by `id(record)`.
+    Raises `ConfigError` where the layout puts no end after a response, for what learns that would
+    never stop, `RefusedRecords` for what the layout refuses.
     """
     if not encoder.layout.close:
-        raise ConfigError("this layout leaves responses open, and a policy has to learn where they end; use close=True")
+        raise ConfigError(
+            "this layout leaves responses open, and a policy has to learn where they end; use"
+            " close=True"
+        )
     examples: list[Example] = []
     reasons: list[tuple[str, Record]] = []
     refused: dict[str, str] = {}
@@ -168,7 +179,9 @@ def encode(
             if isinstance(found, str):
                 refused[(places or {}).get(id(records[i]), f"response {i}")] = found
                 continue
-            example = _example(response, found, encoder, ends, prompts.setdefault(prompt.messages, len(prompts)))
+            example = _example(
+                response, found, encoder, ends, prompts.setdefault(prompt.messages, len(prompts))
+            )
             if isinstance(example, str):
                 reasons.append((example, records[i]))
             else:
@@ -179,9 +192,14 @@ def encode(
 
 
 def _example(
-    response: Response, sequences: Sequence[Encoded], encoder: Encoder, ends: Sequence[int], prompt: int
+    response: Response,
+    sequences: Sequence[Encoded],
+    encoder: Encoder,
+    ends: Sequence[int],
+    prompt: int,
 ) -> Example | str:
-    """What a response teaches, from its tokens and its prompt's alone; or why it teaches nothing."""
+    """What a response teaches, from its tokens and its prompt's alone; or why it teaches
+    nothing."""
     whole, closing = sequences
     first = max(whole.start, len(whole.ids) - (len(closing.ids) - closing.start))
     end = next((i for i in range(first, len(whole.ids)) if whole.ids[i] in ends), None)
@@ -191,10 +209,10 @@ def _example(
         return "empty"
     if end is None:
         raise ConfigError(
-            f"no token after a response ends it: the {encoder.layout.template} layout puts "
-            f"{encoder.tokenizer.decode(whole.ids[first:])!r} there, and generation stops at "
-            f"{encoder.tokenizer.convert_ids_to_tokens([*ends])}; name the template's end in the tokenizer "
-            "(eos_token) or in generation_config.json, or use the other template"
+            f"no token after a response ends it: the {encoder.layout.template} layout puts"
+            f" {encoder.tokenizer.decode(whole.ids[first:])!r} there, and generation stops at"
+            f" {encoder.tokenizer.convert_ids_to_tokens([*ends])}; name the template's end in the"
+            " tokenizer (eos_token) or in generation_config.json, or use the other template"
         )
     if not whole.start:
         return "with no token before them"
@@ -221,7 +239,11 @@ class Part:
     @property
     def computed(self) -> int:
         """Tokens that go through the model, or a few more: padding, unless prefixes are shared."""
-        return self.tokens if self.shared else len(self.examples) * max(e.length for e in self.examples)
+        return (
+            self.tokens
+            if self.shared
+            else len(self.examples) * max(e.length for e in self.examples)
+        )
 
     @property
     def learned(self) -> int:
@@ -230,7 +252,8 @@ class Part:
 
 
 def cut(model: Any, examples: Sequence[Example], micro_tokens: int) -> list[Part]:
-    """The examples in parts of at most so many tokens, a shared prompt counted once, or of one example."""
+    """The examples in parts of at most so many tokens, a shared prompt counted once, or of one
+    example."""
     engine = engine_of(model.base_model)
     return [
         Part(found, engine.tree([e.ids[0] for e in found]) is not None)
@@ -300,18 +323,25 @@ def fine_tune(
     progress: bool = True,
     resume: bool = True,
 ) -> FineTuned:
-    """Teach a stock causal LM the good responses of the records (`demonstrations`), in place, and save it to `out`.
+    """Teach a stock causal LM the good responses of the records (`demonstrations`), in place, and
+    save it to `out`.
 
-    A record of `settings` is one response here. With held-out records the weights with the lowest held-out loss are
-    kept. A run that was killed goes on where it was, and a finished one is loaded, when `resume` is true and nothing
-    has changed; `ConfigError` says what has. Raises `DataError` when there is nothing to learn or to evaluate on,
-    `RefusedRecords` naming those that the layout refuses, `BackendError` when the loss is no longer finite.
+    A record of `settings` is one response here. With held-out records the weights with the lowest
+    held-out loss are kept. A run that was killed goes on where it was, and a finished one is
+    loaded, when `resume` is true and nothing has changed; `ConfigError` says what has. Raises
+    `DataError` when there is nothing to learn or to evaluate on, `RefusedRecords` naming those that
+    the layout refuses, `BackendError` when the loss is no longer finite.
 
-    places: where each record stands, by `id(record)`, for what is said of it. about: what `sft.json` says besides.
+    places: where each record stands, by `id(record)`, for what is said of it. about: what
+    `sft.json` says besides.
     """
     if (out / "config.json").exists() and not (out / METRICS).exists():
         raise ConfigError(f"{out} holds a model that no training run made; give another folder")
-    if (out / METRICS).exists() and not (out / SUMMARY).exists() and (out / "training.json").exists():
+    if (
+        (out / METRICS).exists()
+        and not (out / SUMMARY).exists()
+        and (out / "training.json").exists()
+    ):
         raise ConfigError(f"{out} holds a reward model's run; give another folder")
     encoder, ends = policy_encoder(tokenizer, layout), end_ids(model, tokenizer)
     shown, shown_held = demonstrations(records), demonstrations(held_out)
@@ -321,13 +351,18 @@ def fine_tune(
     if progress:
         print(f"learning from {shown.said()}", file=sys.stderr)
     say_dropped("training", len(shown.items), dropped, aloud=progress, of_what="responses")
-    say_dropped("held-out", len(shown_held.items), held_dropped, aloud=progress, of_what="responses")
+    say_dropped(
+        "held-out", len(shown_held.items), held_dropped, aloud=progress, of_what="responses"
+    )
     if not examples:
         why = f"; of the responses, {dropped.why}" if dropped.counts else ""
         raise DataError(f"no good response is left to learn: {shown.said()}{why}")
     if held_out and not held:
         why = f"; of the responses, {held_dropped.why}" if held_dropped.counts else ""
-        raise DataError(f"no good response is left to evaluate on: held out are {shown_held.said()}{why}; {HOLD_OUT}")
+        raise DataError(
+            f"no good response is left to evaluate on: held out are {shown_held.said()}{why};"
+            f" {HOLD_OUT}"
+        )
     check_examples([*examples, *held], model, tokenizer)
     check_trainable(model)
     # The token that pads may be the one that ends a text, and is then learned as any other.
@@ -373,7 +408,15 @@ def fine_tune(
         write_atomic(out / SUMMARY, dumps(summary, indent=2) + "\n")
         shutil.rmtree(out / descent.CHECKPOINT, ignore_errors=True)
     rows = read_rows(out / METRICS)
-    named = ("steps", "held_out_loss", "held_out_perplexity", "best_step", "records", "passed_over", "responses")
+    named = (
+        "steps",
+        "held_out_loss",
+        "held_out_perplexity",
+        "best_step",
+        "records",
+        "passed_over",
+        "responses",
+    )
     return FineTuned(
         model=model.eval(),
         losses=tuple(row["loss"] for row in rows if "loss" in row),
@@ -384,8 +427,11 @@ def fine_tune(
     )
 
 
-def _task(model: Any, examples: Sequence[Example], held: Sequence[Example], settings: Settings) -> descent.Task[Part]:
-    """What the run descends on; adapters, where they are what is trained, are put into the model."""
+def _task(
+    model: Any, examples: Sequence[Example], held: Sequence[Example], settings: Settings
+) -> descent.Task[Part]:
+    """What the run descends on; adapters, where they are what is trained, are put into the
+    model."""
     if settings.lora:
         torch.manual_seed(settings.seed)
         lora.adapt(model, settings.lora, 2 * settings.lora)
@@ -413,7 +459,8 @@ def _perplexity(loss: float) -> float:
 
 
 def _publish(model: Any, tokenizer: Any, out: Path) -> None:
-    """Save the model among the run's other files; config.json goes last, for without it nobody takes it for a model."""
+    """Save the model among the run's other files; config.json goes last, for without it nobody
+    takes it for a model."""
     staging = out / "model"
     save_policy(model, tokenizer, staging)
     (out / "config.json").unlink(missing_ok=True)

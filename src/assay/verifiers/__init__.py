@@ -1,4 +1,5 @@
-"""Programs that check a final answer: no model, no torch, and never an `eval` of what a model wrote."""
+"""Programs that check a final answer: no model, no torch, and never an `eval` of what a model
+wrote."""
 
 from assay.verifiers.math import Math
 from assay.verifiers.numeric import Numeric

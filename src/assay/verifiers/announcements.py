@@ -1,8 +1,10 @@
-r"""Where a text announces its answer in words: "the answer is", "Answer:", "Antwort:", "答案：", a heading, `<answer>`.
+r"""Where a text announces its answer in words: "the answer is", "Answer:", "Antwort:", "答案：", a
+heading, `<answer>`.
 
-An announcement is a noun, in the languages of the field's multilingual graders, and a verb or a colon behind it. "The
-answer is not 18" announces nothing, but what is said instead does: "it is 20", "but 20". Behind an announcement a
-correction is one too: "5. No, wait, it is 6". Every pattern is bounded, so that a text is read in linear time.
+An announcement is a noun, in the languages of the field's multilingual graders, and a verb or a
+colon behind it. "The answer is not 18" announces nothing, but what is said instead does: "it is
+20", "but 20". Behind an announcement a correction is one too: "5. No, wait, it is 6". Every pattern
+is bounded, so that a text is read in linear time.
 """
 
 import re
@@ -28,25 +30,32 @@ VALUE: Final = (
 """The beginning of what may be a value: a number, mathematics, or a letter that is no word."""
 
 _NOUNS: Final = (
-    "answer answers ans antwort respuesta réponse reponse risposta resposta jawaban jibu antwoord odpowiedź odpowiedz"
-    " cevap svar"
+    "answer answers ans antwort respuesta réponse reponse risposta resposta jawaban jibu antwoord"
+    " odpowiedź odpowiedz cevap svar"
 ).split()
-# Each on its own, and none that begins in a condition: plain words are found ten times faster than a pattern of all.
+# Each on its own, and none that begins in a condition: plain words are found ten times faster than
+# a pattern of all.
 _NOUN: Final = {noun: re.compile(rf"{noun}\b") for noun in _NOUNS}
 _LINE_A: Final = re.compile(r"^[ \t]*A(?=:)", re.MULTILINE)
 # Written without letter case or without spaces.
 _FOREIGN_NOUN: Final = re.compile(
-    r"答案|答え|回答|解答|答复|答(?=[ ]*[:：])|정답|답변|답(?=[ ]*[은:：])|[Оо]твет|उत्तर|উত্তর|సమాధానం|คำตอบ"
+    r"答案|答え|回答|解答|答复|答(?=[ ]*[:：])|정답|답변|답(?=["
+    r" ]*[은:：])|[Оо]твет|उत्तर|উত্তর|సమాధానం|คำตอบ"
     r"|الإجابة|الجواب|إجابة|[Đđ]áp án|[Cc]âu trả lời"
 )
 _MANNER: Final = (
-    r"(?:[ \t,*_]*(?:therefore|thus|hence|then|simply|just|now|indeed|actually|clearly|exactly|also|still|really|again"
-    r"|finally|probably|likely|surely|definitely|certainly|equal[ ]to|given[ ]by|either|both)\b){0,3}"
+    r"(?:["
+    r" \t,*_]*(?:therefore|thus|hence|then|simply|just|now|indeed|actually|clearly|exactly|also|still|really|again"  # noqa: E501
+    r"|finally|probably|likely|surely|definitely|certainly|equal[ ]to|given["
+    r" ]by|either|both)\b){0,3}"
 )
 _AS_FOLLOWS: Final = re.compile(rf"[ ](?:as[ ]follows|the[ ]following):?\s{{0,9}}(?={VALUE})")
-_PLAIN_VERB: Final = r"(?:is|are|ist|lautet|es|est|è|é|adalah|là|هي|هو)(?![\w'’])|[=:：→]|->|是|为|為|は|은|는|คือ"
+_PLAIN_VERB: Final = (
+    r"(?:is|are|ist|lautet|es|est|è|é|adalah|là|هي|هو)(?![\w'’])|[=:：→]|->|是|为|為|は|은|는|คือ"
+)
 _OTHER_VERB: Final = (
-    r"(?:was|equals|becomes|remains|comes[ ](?:out[ ])?to(?:[ ]be)?|turns[ ]out[ ]to[ ]be|has[ ]to[ ]be"
+    r"(?:was|equals|becomes|remains|comes[ ](?:out[ ])?to(?:[ ]be)?|turns[ ]out[ ]to[ ]be|has["
+    r" ]to[ ]be"
     r"|(?:will|would|should|must|may|might|could|can)[ ]be)(?![\w'’])"
 )
 _NOT: Final = (
@@ -60,54 +69,69 @@ _LINK: Final = re.compile(
     r"(?:[ ](?:choice|option|letter|value|final|finale|correct|correcta?|correcte|definitiva)\b)?"
     r"(?:[ ]?\([^()\n]{0,40}\))?(?:,[^.,\n]{1,30},)?"
     r"(?P<of>[ ](?:to|for|of|in)[ ][^.\n:=?]{1,80}?)?"
-    rf"[ \t]*[*_\"”]{{0,3}}(?:(?P<no>{_NOT})|(?P<is>{_PLAIN_VERB})|(?P<was>{_OTHER_VERB})){_MANNER}",
+    rf"[ \t]*[*_\"”]{{0,3}}(?:(?P<no>{_NOT})|(?P<is>{_PLAIN_VERB})|(?P<was>{_OTHER_VERB})){_MANNER}",  # noqa: E501
     re.IGNORECASE,
 )
-# What stands before a noun and leaves it open, or denies it. A word that each must hold is looked for first.
+# What stands before a noun and leaves it open, or denies it. A word that each must hold is looked
+# for first.
 _SUPPOSED: Final = re.compile(
-    r"\b(?:if|suppose|assume|assuming|whether|unless)[ ](?:that[ ])?(?:the|my|our)[ ](?:\w{1,12}[ ]){0,2}\Z",
+    r"\b(?:if|suppose|assume|assuming|whether|unless)[ ](?:that[ ])?(?:the|my|our)[ ](?:\w{1,12}["
+    r" ]){0,2}\Z",
     re.IGNORECASE,
 )
 _SUPPOSING: Final = ("if ", "If ", "uppose", "ssum", "hether", "nless")
 _DISBELIEVED: Final = re.compile(
-    r"(?:\bnot|n['’]t)[ ](?:think|believe|say|claim|agree|true|sure|certain|the[ ]case)[ ](?:that[ ])?"
+    r"(?:\bnot|n['’]t)[ ](?:think|believe|say|claim|agree|true|sure|certain|the[ ]case)["
+    r" ](?:that[ ])?"
     r"(?:the|my|our)[ ](?:\w{1,12}[ ]){0,2}\Z",
     re.IGNORECASE,
 )
 _DENYING: Final = ("not ", "n't ", "n’t ")
 _END_OF_HEADING: Final = re.compile(r"[*_#: \t]{0,9}\n")
-_HEADING: Final = re.compile(r"[ \t#*_>\d.]*(?:(?:the|your|my)[ ])?(?:(?:final|correct)[ ])?", re.IGNORECASE)
+_HEADING: Final = re.compile(
+    r"[ \t#*_>\d.]*(?:(?:the|your|my)[ ])?(?:(?:final|correct)[ ])?", re.IGNORECASE
+)
 _DRESS: Final = r"[\s*_:：]{0,9}"
 # What concludes a text that announces no answer.
 _CONCLUSION: Final = re.compile(
     r"(?i:\b(?:therefore|thus|hence|so|we[ ](?:get|have|obtain|find|conclude)|giving"
-    r"|(?:this|which|that)[ ](?:gives|yields|means)|(?:result|total|value|solution)[ ]is|solutions[ ]are)"
+    r"|(?:this|which|that)[ ](?:gives|yields|means)|(?:result|total|value|solution)[ ]is|solutions["
+    r" ]are)"
     rf"(?:[ ](?:us|that))?[,:]?[ \n])(?={_DRESS}{VALUE})"
 )
 _SENTENCE_BREAK: Final = re.compile(r"[.!?。]\s|\n\s*\n[^$\\]")
 _VALUE: Final = re.compile(rf"{_DRESS}{VALUE}")
 
-_ASIDE: Final = r"(?:oh|oops|hmm|hm|ah|wait|hold[ ]on|sorry|correction|scratch[ ]that|my[ ]mistake|no|actually|rather)"
+_ASIDE: Final = (
+    r"(?:oh|oops|hmm|hm|ah|wait|hold[ ]on|sorry|correction|scratch[ ]that|my["
+    r" ]mistake|no|actually|rather)"
+)
 _PAUSE: Final = r"[\s,.;:!…—–-]"
 _IT_IS: Final = (
-    r"(?:it|that|this|the[ ](?:correct|right|actual|real|true)[ ](?:one|value|number|option|choice))"
+    r"(?:it|that|this|the[ ](?:correct|right|actual|real|true)["
+    r" ](?:one|value|number|option|choice))"
     r"(?:['’]s|[ ](?:is|was|equals|must[ ]be|should[ ]be|would[ ]be|has[ ]to[ ]be))"
     r"(?:[ ](?:actually|really|instead|just|rather|in[ ]fact))?:?[ ]"
 )
 _CORRECTION: Final = re.compile(
-    rf"\b(?:(?i:(?:{_ASIDE}\b{_PAUSE}{{1,4}}){{1,5}}{_IT_IS}|(?:i[ ]mean|or[ ]rather|make[ ]that)[ ,:]{{1,3}})"
+    rf"\b(?:(?i:(?:{_ASIDE}\b{_PAUSE}{{1,4}}){{1,5}}{_IT_IS}|(?:i[ ]mean|or[ ]rather|make[ ]that)["
+    r" ,:]{1,3})"
     rf"(?={VALUE})"
     # Alone, a value and hardly more: not "actually, 2 of them are left".
-    rf"|(?i:(?:{_ASIDE}\b[ ]?[,.;:!…—–-]{_PAUSE}{{0,4}}){{1,5}})(?={VALUE}[^.\n]{{0,12}}(?:[.\n]|\Z)))"
+    rf"|(?i:(?:{_ASIDE}\b["
+    rf" ]?[,.;:!…—–-]{_PAUSE}{{0,4}}){{1,5}})(?={VALUE}[^.\n]{{0,12}}(?:[.\n]|\Z)))"
 )
-_CORRECTING: Final = re.compile(rf"\b(?:{_ASIDE}\b{_PAUSE}{{1,4}}){{1,5}}(?:\w{{1,12}}[ ]){{0,4}}\Z", re.IGNORECASE)
+_CORRECTING: Final = re.compile(
+    rf"\b(?:{_ASIDE}\b{_PAUSE}{{1,4}}){{1,5}}(?:\w{{1,12}}[ ]){{0,4}}\Z", re.IGNORECASE
+)
 _WITHDRAWAL: Final = re.compile(
     rf"\b(?:{_ASIDE}\b{_PAUSE}{{1,4}}){{1,5}}(?:that|this|it)(?:['’]s|[ ]is|[ ]was)[ ]"
     r"(?:wrong|incorrect|not[ ](?:right|correct|it)|a[ ]mistake|an[ ]error)\b",
     re.IGNORECASE,
 )
 _INSTEAD: Final = re.compile(
-    rf"\b(?i:{_IT_IS}|but[ ](?:rather[ ]|instead[ ]|is[ ]|{_IT_IS})?|(?:rather|instead)[ ,]{{1,2}}(?:{_IT_IS})?)"
+    rf"\b(?i:{_IT_IS}|but[ ](?:rather[ ]|instead[ ]|is[ ]|{_IT_IS})?|(?:rather|instead)["
+    rf" ,]{{1,2}}(?:{_IT_IS})?)"
     rf"(?={VALUE})"
 )
 
@@ -139,7 +163,9 @@ def announcements(text: str) -> list[Announcement]:
     if not found:
         return _conclusion(text)
     after = found[0].end
-    found += [Announcement(match.start(), match.end()) for match in _CORRECTION.finditer(text, after)][-MAX_PLACES:]
+    found += [
+        Announcement(match.start(), match.end()) for match in _CORRECTION.finditer(text, after)
+    ][-MAX_PLACES:]
     taken = list(_WITHDRAWAL.finditer(text, after))[-MAX_PLACES:]
     found += [Announcement(match.start(), match.end(), "withdraws") for match in taken]
     return sorted(found, key=lambda place: place.start)
@@ -172,7 +198,8 @@ def _nouns(text: str) -> list[Span]:
 
 
 def _announced(text: str, start: int, end: int) -> list[Announcement]:
-    """What is announced at a noun: nothing, something, or that something is not the answer and what is."""
+    """What is announced at a noun: nothing, something, or that something is not the answer and what
+    is."""
     if text[start - 1 : start] == "<":
         return [Announcement(start - 1, end + 1, tag=True)] if text[end : end + 1] == ">" else []
     link = _LINK.match(text, end)
@@ -195,4 +222,6 @@ def _announced(text: str, start: int, end: int) -> list[Announcement]:
     positive = [Announcement(instead.start(), instead.end())] if instead else []
     if is_value:
         return [Announcement(start, link.end(), "denies"), *positive]
-    return positive or ([] if link["of"] else [Announcement(start, link.start("no"))])  # "is not defined"
+    return positive or (
+        [] if link["of"] else [Announcement(start, link.start("no"))]
+    )  # "is not defined"

@@ -1,21 +1,27 @@
 r"""Where a response states its final answer: extraction policies as pure functions of the text.
 
-Each lists the places of the text in which it sees an answer, in order; the last one counts. They run in linear time,
-whatever the text, and evaluate nothing. `find` tries them in order and says which one answered, and where:
+Each lists the places of the text in which it sees an answer, in order; the last one counts. They
+run in linear time, whatever the text, and evaluate nothing. `find` tries them in order and says
+which one answered, and where:
 
-* `boxed`        complete `\boxed{...}`, by matching braces; one that is never closed does not count, nor "not
-                 \boxed{5}"; boxes that commas, "and" or "or" join are one answer of several parts
-* `open_box`     the rest of the line after a `\boxed{` left open: for models that forget, not for cut texts
+* `boxed`        complete `\boxed{...}`, by matching braces; one that is never closed does not
+                 count, nor "not \boxed{5}"; boxes that commas, "and" or "or" join are one answer of
+                 several parts
+* `open_box`     the rest of the line after a `\boxed{` left open: for models that forget, not for
+cut texts
 * `hashes`       `#### x` (GSM8K, arXiv:2110.14168)
-* `phrase`       "the answer is x", "Answer: x", a line "A: x", `<answer>x</answer>`, and the same in other languages
+* `phrase`       "the answer is x", "Answer: x", a line "A: x", `<answer>x</answer>`, and the same
+in other languages
 * `field`        the value of a key in JSON, fenced or not: `{"answer": "x"}`
-* `choice`       a letter of a multiple choice: "Answer: B", "\boxed{B}", "(B)", or a last line "B." or "B) because"
+* `choice`       a letter of a multiple choice: "Answer: B", "\boxed{B}", "(B)", or a last line "B."
+or "B) because"
 * `final_line`   the last line that is not empty
-* `last_number`  the last number in the text: for numeric answers alone, because in algebra it is a guess
+* `last_number`  the last number in the text: for numeric answers alone, because in algebra it is a
+guess
 
-What a text marks as reasoning (`<think>...</think>`) is not searched: where nothing is stated outside of it, nothing is
-stated. The first policy that finds something decides. A later, weaker one is not asked because the answer "looks
-wrong": that would search the text for the reference.
+What a text marks as reasoning (`<think>...</think>`) is not searched: where nothing is stated
+outside of it, nothing is stated. The first policy that finds something decides. A later, weaker one
+is not asked because the answer "looks wrong": that would search the text for the reference.
 """
 
 import json
@@ -33,9 +39,12 @@ from assay.verifiers.statements import MAX_ANSWER, statements
 
 __all__ = ["POLICIES", "Found", "Policy", "Several", "find"]
 
-Policy = Literal["boxed", "open_box", "hashes", "phrase", "field", "choice", "final_line", "last_number"]
+Policy = Literal[
+    "boxed", "open_box", "hashes", "phrase", "field", "choice", "final_line", "last_number"
+]
 Several = Literal["last", "refuse"]
-"""What a text that states different answers in the same way gets: its last one is judged, or it is wrong."""
+"""What a text that states different answers in the same way gets: its last one is judged, or it is
+wrong."""
 
 Span = tuple[int, int]
 """Start and end of a place in the text, in characters."""
@@ -61,7 +70,8 @@ class Found:
 
 
 def find(text: str, policies: Iterable[Policy], key: str = "answer") -> Found | None:
-    """What the first policy that finds anything finds; None when the text states no answer. `key` is of `field`."""
+    """What the first policy that finds anything finds; None when the text states no answer. `key`
+    is of `field`."""
     text = without_marks(outside_reasoning(text))
     for policy in policies:
         if policy == "field":
@@ -95,7 +105,11 @@ def _open_box(text: str) -> list[Place]:
 def _hashes(text: str) -> list[Place]:
     """What follows `####`, unless it is a heading of words such as "#### Step 2"."""
     found = [Place(*stripped(text, *match.span(1))) for match in _HASHES.finditer(text)]
-    return [place for place in found if place.start < place.end and not _HEADING.match(text, place.start, place.end)]
+    return [
+        place
+        for place in found
+        if place.start < place.end and not _HEADING.match(text, place.start, place.end)
+    ]
 
 
 def _fields(text: str, key: str) -> list[tuple[str, Span]]:
@@ -118,7 +132,8 @@ def _fields(text: str, key: str) -> list[tuple[str, Span]]:
 
 
 def _unescaped(string: re.Match[str]) -> str:
-    r"""A JSON string's text. LaTeX whose backslashes were not doubled, such as "\frac12", is taken as it stands."""
+    r"""A JSON string's text. LaTeX whose backslashes were not doubled, such as "\frac12", is taken
+    as it stands."""
     raw = string[1]
     if re.search(r"(?<!\\)\\(?:[A-Za-z]{2}|[^\"\\/bfnrtu])", raw):
         return raw

@@ -9,7 +9,8 @@ CONSTANTS: Final = frozenset({"c", "C", "k", "K", "c_1", "C_1"})
 
 
 def without_constants(one: Any, other: Any) -> tuple[Any, Any] | None:
-    """The derivatives of two expressions that each end in "+ C"; None where they are not both so."""
+    """The derivatives of two expressions that each end in "+ C"; None where they are not both
+    so."""
     first, second = _constant(one), _constant(other)
     if first is None or second is None:
         return None

@@ -1,4 +1,5 @@
-"""Many checks at once: each different pair is judged once, and its verdict told as soon as it is reached."""
+"""Many checks at once: each different pair is judged once, and its verdict told as soon as it is
+reached."""
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -27,7 +28,8 @@ def check_all(
     show: Callable[[int], None],
     reached: Callable[[int, Verdict], None],
 ) -> list[Verdict]:
-    """One verdict a pair, in order. `at_once` decides, or says what has to be asked; `asked` gives those verdicts.
+    """One verdict a pair, in order. `at_once` decides, or says what has to be asked; `asked` gives
+    those verdicts.
 
     `reached` is told the place of each verdict as soon as there is one, `show` how many there are.
     """
@@ -71,13 +73,16 @@ def validate(
 ) -> dict[str, int]:
     """Each reference in a box is right against itself; planted wrong answers are not.
 
-    Planted are, of a number, the next one and the one of the other sign; of everything, another record's number and one
-    that nobody has. What only its own spelling would pass for, because it cannot be read, fails too.
-    `stated` gives a reference's answer. Returns counts; raises `DataError` that lists the first records that fail.
+    Planted are, of a number, the next one and the one of the other sign; of everything, another
+    record's number and one that nobody has. What only its own spelling would pass for, because it
+    cannot be read, fails too. `stated` gives a reference's answer. Returns counts; raises
+    `DataError` that lists the first records that fail.
     """
     references = [r if isinstance(r, str) else r.reference for r in records]
     answers = [None if reference is None else stated(reference) for reference in references]
-    known = [(i, r, a) for i, (r, a) in enumerate(zip(references, answers, strict=True)) if r is not None]
+    known = [
+        (i, r, a) for i, (r, a) in enumerate(zip(references, answers, strict=True)) if r is not None
+    ]
     if not known:
         raise DataError("there is no record with a reference to validate on")
     gold = [(rf"\boxed{{{answer}}}", reference) for _, reference, answer in known]
@@ -88,7 +93,8 @@ def validate(
     ]
     verdicts = check_all([*gold, *(pair for _, pair in planted)])
     faults = [
-        f"record {index}: the reference {reference[:60]!r} is {verdict.outcome} against itself: {verdict.reason}"
+        f"record {index}: the reference {reference[:60]!r} is {verdict.outcome} against itself:"
+        f" {verdict.reason}"
         for (index, reference, _), verdict in zip(known, verdicts[: len(known)], strict=True)
         if verdict.outcome != "right"
     ]
@@ -104,7 +110,9 @@ def validate(
 
 
 def _wrong(answer: str | None, neighbour: str | None) -> list[str]:
-    value, other = (None if text is None else quantity(text, units="marked") for text in (answer, neighbour))
+    value, other = (
+        None if text is None else quantity(text, units="marked") for text in (answer, neighbour)
+    )
     found = [NOBODY] if other is None or other == value else [NOBODY, str(other)]
     if value is not None:
         found += [str(value + 1), *([str(-value)] if value else [])]

@@ -1,8 +1,9 @@
-"""Fenced blocks of a Markdown text, as a reader of Python sees them (https://spec.commonmark.org/0.31.2/#fenced-code-blocks).
+"""Fenced blocks of a Markdown text, as a reader of Python sees them
+(https://spec.commonmark.org/0.31.2/#fenced-code-blocks).
 
-Where a chat departs from the standard, a block is what was meant by it: one in a list or a quotation is taken out of
-it, a fence inside a string of a program does not end the program, one behind a word opens a block all the same, and a
-new block of Python ends the one before.
+Where a chat departs from the standard, a block is what was meant by it: one in a list or a
+quotation is taken out of it, a fence inside a string of a program does not end the program, one
+behind a word opens a block all the same, and a new block of Python ends the one before.
 """
 
 import ast
@@ -121,8 +122,12 @@ def _end(text: str, inside: int, marks: str, indent: int, language: str) -> tupl
     first = _closing(_CLOSES.finditer(text, inside), marks, indent)
     found = first
     if first and language in ("python", ""):
-        found = _closing((each for each in _LEXED.finditer(text, inside) if each["marks"]), marks, indent)
-        if found is None or (found.start() != first.start() and not parses(dedented(text[inside : found.start()]))):
+        found = _closing(
+            (each for each in _LEXED.finditer(text, inside) if each["marks"]), marks, indent
+        )
+        if found is None or (
+            found.start() != first.start() and not parses(dedented(text[inside : found.start()]))
+        ):
             found = first
     if found is not None:
         goes_on = found.start() if _language(found.groups()[2]) == "python" else found.end()
@@ -132,7 +137,8 @@ def _end(text: str, inside: int, marks: str, indent: int, language: str) -> tupl
 
 
 def _closing(fences: Iterator[re.Match[str]], marks: str, indent: int) -> re.Match[str] | None:
-    """The first fence that ends a block: one as long, that says nothing, or one that begins a block of Python."""
+    """The first fence that ends a block: one as long, that says nothing, or one that begins a block
+    of Python."""
     for fence in fences:
         before, closing, info = fence.groups()[:3]
         _, further = _container(before)
@@ -148,7 +154,9 @@ def _taken_out(lines: str, quoted: int, indent: int) -> str:
     if not quoted and not indent:
         return lines
     quotes = re.compile(rf"[ \t]*(?:>[ \t]?){{0,{quoted}}}" if quoted else "")
-    return "\n".join(_outdented(quotes.sub("", line, count=1), indent) for line in lines.split("\n"))
+    return "\n".join(
+        _outdented(quotes.sub("", line, count=1), indent) for line in lines.split("\n")
+    )
 
 
 def _outdented(line: str, columns: int) -> str:

@@ -12,7 +12,9 @@ REACH: Final = 40
 
 _BRACE: Final = re.compile(r"\\(?:boxed|fbox)\s*+\{|\\.|[{}]", re.DOTALL)
 _PRINT: Final = re.compile(r"\\[()\[\],;:! ]|\\(?:q?quad|text|mathrm)|[{}$~\s]+")
-_JOIN: Final = re.compile(r"[,;&]|,? ?(?:and/or|and|or|und|oder|et|ou|y|o)(?P<doubt> maybe| perhaps| possibly)?", re.I)
+_JOIN: Final = re.compile(
+    r"[,;&]|,? ?(?:and/or|and|or|und|oder|et|ou|y|o)(?P<doubt> maybe| perhaps| possibly)?", re.I
+)
 _DOUBT: Final = re.compile(r",? ?(?:maybe|perhaps|possibly)", re.I)
 
 
@@ -26,7 +28,8 @@ class _Box(NamedTuple):
 def boxes(text: str) -> list[Place]:
     r"""Complete boxes, the outer of nested ones; `\{` and `\}` are characters, not brackets.
 
-    A box that is denied ("not \boxed{5}") states nothing. Boxes joined by commas, "and" or "or" are one place.
+    A box that is denied ("not \boxed{5}") states nothing. Boxes joined by commas, "and" or "or" are
+    one place.
     """
     found: list[Place] = []
     before: _Box | None = None
@@ -57,7 +60,9 @@ def _join(text: str, one: Place, before: _Box, box: _Box) -> Place | None:
     if first == second:
         return Place(start, end)
     doubt: Doubt = "several" if join is None or join["doubt"] else one.doubt
-    return Place(one.start, end, doubt, f"{first}{' or ' if 'or' in between.lower() else ', '}{second}")
+    return Place(
+        one.start, end, doubt, f"{first}{' or ' if 'or' in between.lower() else ', '}{second}"
+    )
 
 
 def open_boxes(text: str) -> list[int]:

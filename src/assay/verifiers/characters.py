@@ -1,4 +1,5 @@
-r"""Characters beyond ASCII that stand for mathematics, as LaTeX: x² is x^{2}, ½ is \frac{1}{2}, －５ is -5."""
+r"""Characters beyond ASCII that stand for mathematics, as LaTeX: x² is x^{2},
+½ is \frac{1}{2}, －５ is -5."""
 
 import re
 import unicodedata
@@ -13,27 +14,90 @@ _BELOW: Final = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙ]+")
 _FRACTION: Final = re.compile("[¼-¾⅐-⅞↉]|(?<!\\d)(\\d+)⁄(\\d+)")
 
 _COMMANDS: Final = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "‒": "-",
-    "π": r"\pi ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "θ": r"\theta ",
-    "λ": r"\lambda ", "μ": r"\mu ", "φ": r"\phi ", "ω": r"\omega ", "σ": r"\sigma ", "ρ": r"\rho ",
-    "Ω": r"\Omega ", "Δ": r"\Delta ",
-    "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "≅": r"\approx ",
-    "±": r"\pm ", "∓": r"\mp ", "·": r"\cdot ", "⋅": r"\cdot ", "×": r"\times ", "÷": r"\div ",
-    "∞": r"\infty ", "∅": r"\emptyset ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∨": r"\lor ", "∧": r"\land ",
-    "∠": r"\angle ", "°": r"^{\circ}", "º": r"^{\circ}", "′": "'", "″": "''", "’": "'", "‘": "'", "…": r"\dots ",
-    "⋯": r"\dots ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
-    "∫": r"\int ", "∑": r"\sum ", "∣": "|", "∶": ":",
-    "。": ".", "、": ",", "⟨": r"\langle ", "⟩": r"\rangle ",
-    "■": r"\blacksquare ", "□": r"\blacksquare ", "∎": r"\blacksquare ", "◼": r"\blacksquare ",
-    "\ufeff": "", "\u200b": "", "\u200c": "", "\u200d": "", "\u2060": "", "\u00ad": "", "\u2061": "", "\u2062": "",
-    "\u200e": "", "\u200f": "",
-}  # fmt: skip
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "‐": "-",
+    "‑": "-",
+    "‒": "-",
+    "π": r"\pi ",
+    "α": r"\alpha ",
+    "β": r"\beta ",
+    "γ": r"\gamma ",
+    "δ": r"\delta ",
+    "θ": r"\theta ",
+    "λ": r"\lambda ",
+    "μ": r"\mu ",
+    "φ": r"\phi ",
+    "ω": r"\omega ",
+    "σ": r"\sigma ",
+    "ρ": r"\rho ",
+    "Ω": r"\Omega ",
+    "Δ": r"\Delta ",
+    "≤": r"\le ",
+    "⩽": r"\le ",
+    "≥": r"\ge ",
+    "⩾": r"\ge ",
+    "≠": r"\ne ",
+    "≈": r"\approx ",
+    "≅": r"\approx ",
+    "±": r"\pm ",
+    "∓": r"\mp ",
+    "·": r"\cdot ",
+    "⋅": r"\cdot ",
+    "×": r"\times ",
+    "÷": r"\div ",
+    "∞": r"\infty ",
+    "∅": r"\emptyset ",
+    "∪": r"\cup ",
+    "∩": r"\cap ",
+    "∈": r"\in ",
+    "∨": r"\lor ",
+    "∧": r"\land ",
+    "∠": r"\angle ",
+    "°": r"^{\circ}",
+    "º": r"^{\circ}",
+    "′": "'",
+    "″": "''",
+    "’": "'",
+    "‘": "'",
+    "…": r"\dots ",
+    "⋯": r"\dots ",
+    "ℝ": r"\mathbb{R}",
+    "ℤ": r"\mathbb{Z}",
+    "ℕ": r"\mathbb{N}",
+    "ℚ": r"\mathbb{Q}",
+    "ℂ": r"\mathbb{C}",
+    "∫": r"\int ",
+    "∑": r"\sum ",
+    "∣": "|",
+    "∶": ":",
+    "。": ".",
+    "、": ",",
+    "⟨": r"\langle ",
+    "⟩": r"\rangle ",
+    "■": r"\blacksquare ",
+    "□": r"\blacksquare ",
+    "∎": r"\blacksquare ",
+    "◼": r"\blacksquare ",
+    "\ufeff": "",
+    "\u200b": "",
+    "\u200c": "",
+    "\u200d": "",
+    "\u2060": "",
+    "\u00ad": "",
+    "\u2061": "",
+    "\u2062": "",
+    "\u200e": "",
+    "\u200f": "",
+}
 _TABLE: Final = str.maketrans(_COMMANDS)
 _ROOT: Final = re.compile(r"√\s*(?:\(([^()]*)\)|(\d+(?:\.\d+)?|\w))")
 
 
 def as_latex(text: str) -> str:
-    """The text with its Unicode signs, digits and full-width forms in ASCII; letters of other scripts stay."""
+    """The text with its Unicode signs, digits and full-width forms in ASCII; letters of other
+    scripts stay."""
     if text.isascii():
         return text
     text = _ABOVE.sub(lambda run: f"^{{{run[0].translate(_SUPERSCRIPTS)}}}", text)

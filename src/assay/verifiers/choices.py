@@ -1,8 +1,8 @@
 r"""Letters of a multiple choice: where a text says which one it takes.
 
-Of the places that hold a letter the strongest kind decides: boxes; announcements ("the answer is B", "choose B", "B is
-correct"); a whole text or last line that is nothing but a letter; "option B"; a last line "B) because"; a letter in
-parentheses. "B or C" is one place with two letters.
+Of the places that hold a letter the strongest kind decides: boxes; announcements ("the answer is
+B", "choose B", "B is correct"); a whole text or last line that is nothing but a letter; "option B";
+a last line "B) because"; a letter in parentheses. "B or C" is one place with two letters.
 """
 
 import re
@@ -33,9 +33,12 @@ _JOIN: Final = re.compile(
     r"(?:(?P<or>/|或|\b(?i:and/or|or|vs\.?|versus|oder|ou|maybe|perhaps|possibly)\b)|\b(?i:and|und|et)\b|&|\+|和|与|及)"
     r"(?:[\s,]{1,2}(?i:maybe|perhaps|possibly|even|also)\b)?(?:\s?\})?|\s?[,，、;?]\s?"
 )
-# Behind a bare letter that is no word: an end, punctuation, or a word that no article has behind it.
+# Behind a bare letter that is no word: an end, punctuation, or a word that no article has behind
+# it.
 _ENDS: Final = re.compile(r"[ \t]*(?:\Z|\n|[.,;:!?)…。，、；：！（]|[-–—]\s|</)")
-_NO_NOUN: Final = re.compile(r"[ \t]+(?:[A-Z0-9(\"“\\$]|(?:because|since|as|which|or|and|is|was|given)\b)|[^\x00-\x7f]")
+_NO_NOUN: Final = re.compile(
+    r"[ \t]+(?:[A-Z0-9(\"“\\$]|(?:because|since|as|which|or|and|is|was|given)\b)|[^\x00-\x7f]"
+)
 _MATHEMATICS: Final = re.compile(r"(?!</)[ \t]*[=^<>*+|({\[′]|-\w")
 _SINGULAR: Final = re.compile(r"[ \t]+(?:is|was|has|does|would|cannot|can['’]t|isn['’]t)\b")
 
@@ -45,8 +48,10 @@ _CHOOSES: Final = re.compile(
 )
 # "B is the answer", "(B) is correct".
 _SUBJECT: Final = re.compile(
-    r"(?<![A-Za-z0-9_'’])(?P<letter>[A-Z])[)\]*_\"”]{0,4}[ ](?:is|was|must[ ]be|should[ ]be)(?P<no>n['’]t|[ ]not)?"
-    r"(?:[ ](?i:the|clearly|therefore|indeed)){0,3}(?:[ ](?i:final|correct|right|best|true|most[ ]\w{1,20})){0,3}"
+    r"(?<![A-Za-z0-9_'’])(?P<letter>[A-Z])[)\]*_\"”]{0,4}[ ](?:is|was|must[ ]be|should["
+    r" ]be)(?P<no>n['’]t|[ ]not)?"
+    r"(?:[ ](?i:the|clearly|therefore|indeed)){0,3}(?:[ ](?i:final|correct|right|best|true|most["
+    r" ]\w{1,20})){0,3}"
     r"[ ](?i:answer|choice|option|correct|right|best)\b"
 )
 _NAMED: Final = re.compile(r"\b(?i:answer|option|choice)\b[*_]{0,2}")
@@ -65,7 +70,9 @@ class _Letter(NamedTuple):
 def letters(text: str) -> frozenset[str]:
     """The letters that a place found by `choices` names."""
     plain = unicodedata.normalize("NFKC", text)
-    return frozenset(letter.upper() for letter in re.findall(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z'’])", plain))
+    return frozenset(
+        letter.upper() for letter in re.findall(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z'’])", plain)
+    )
 
 
 def choices(text: str) -> list[Place]:
@@ -98,7 +105,9 @@ def _announced(text: str) -> list[Place]:
             found.append(place)
         elif withdrawn and found:
             last = found[-1]
-            if place is None or letters(text[place.start : place.end]) == letters(text[last.start : last.end]):
+            if place is None or letters(text[place.start : place.end]) == letters(
+                text[last.start : last.end]
+            ):
                 found[-1] = last._replace(doubt="withdrawn")
     return found
 
@@ -106,7 +115,11 @@ def _announced(text: str) -> list[Place]:
 def _announcements(text: str) -> Iterator[tuple[int, str, Place | None]]:
     """Start, kind and letters of what announces a letter."""
     for mark in announcements(text):
-        place = _read(text, mark.end, min(len(text), mark.end + REACH)) if mark.kind != "withdraws" else None
+        place = (
+            _read(text, mark.end, min(len(text), mark.end + REACH))
+            if mark.kind != "withdraws"
+            else None
+        )
         if place or mark.kind == "withdraws":
             yield mark.start, mark.kind, place
     for match in list(_CHOOSES.finditer(text))[-MAX_PLACES:]:
@@ -174,7 +187,8 @@ def _read(text: str, start: int, end: int) -> Place | None:
 
 
 def _letter(text: str, start: int, end: int) -> _Letter | None:
-    """The letter that stands at `start`, in whatever print or brackets; None where it is a word or mathematics."""
+    """The letter that stands at `start`, in whatever print or brackets; None where it is a word or
+    mathematics."""
     opened = _OPEN.match(text, start, end)
     place = opened.end() if opened else start
     if not _LETTER.match(text, place, end):
@@ -183,12 +197,18 @@ def _letter(text: str, start: int, end: int) -> _Letter | None:
     closed = closing.end() if closing else place + 1
     letter = unicodedata.normalize("NFKC", text[place])
     before, behind = text[max(start, place - 1) : place], text[place + 1 : place + 2]
-    enclosed = (before in tuple("([{（【") and behind in tuple(")]}）】 ")) or (before == "*" and behind == "*")
-    if letter.islower() and not (letter <= "j" if enclosed else letter <= "h" and _ENDS.match(text, closed, end)):
+    enclosed = (before in tuple("([{（【") and behind in tuple(")]}）】 ")) or (
+        before == "*" and behind == "*"
+    )
+    if letter.islower() and not (
+        letter <= "j" if enclosed else letter <= "h" and _ENDS.match(text, closed, end)
+    ):
         return None
     if not enclosed:
         if _MATHEMATICS.match(text, closed, end):
             return None
-        if letter in "AI" and not any(rest.match(text, closed, end) for rest in (_ENDS, _NO_NOUN, _JOIN)):
+        if letter in "AI" and not any(
+            rest.match(text, closed, end) for rest in (_ENDS, _NO_NOUN, _JOIN)
+        ):
             return None
     return _Letter(place, place + 1, closed)

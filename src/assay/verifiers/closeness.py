@@ -1,7 +1,8 @@
 """When two numbers are the same: exactly, or within a tolerance that makes up for rounding.
 
-Whatever the two types are, values are compared as what they are: 2**53 + 1 is not 2.0**53, and a tolerance is held
-against the exact difference. Two integers or fractions have no rounding to make up for, and are the same or not.
+Whatever the two types are, values are compared as what they are: 2**53 + 1 is not 2.0**53, and a
+tolerance is held against the exact difference. Two integers or fractions have no rounding to make
+up for, and are the same or not.
 """
 
 import math
@@ -19,7 +20,8 @@ HALF: Final = Fraction(1, 2)
 
 
 def close(expected: Number, actual: Number, absolute: float = 0.0, relative: float = 0.0) -> bool:
-    """Whether the two differ by no more than `absolute` plus `relative` times the expected one. Two NaN are the same.
+    """Whether the two differ by no more than `absolute` plus `relative` times the expected one. Two
+    NaN are the same.
 
     Where one of them is an integer, which has no rounding, the share is no more than a half.
     """
@@ -29,7 +31,8 @@ def close(expected: Number, actual: Number, absolute: float = 0.0, relative: flo
         return _is_nan(expected) and _is_nan(actual)
     alike = type(expected) is type(actual)
     if not alike and not (_moderate(expected) and _moderate(actual)):
-        return False  # to bring numbers of different types together takes time that grows with their squares
+        # to bring numbers of different types together takes time that grows with their squares
+        return False
     if expected == actual:  # exact in Python, also between types
         return True
     if _exact(expected) and _exact(actual):
@@ -52,7 +55,10 @@ def _complex_close(expected: Number, actual: Number, absolute: float, relative: 
     other_real, other_imaginary = _parts(actual)
     if one_imaginary == other_imaginary == 0.0:
         return close(one_real, other_real, absolute, relative)
-    if any(_is_nan(part) or _is_infinite(part) for part in (one_real, one_imaginary, other_real, other_imaginary)):
+    if any(
+        _is_nan(part) or _is_infinite(part)
+        for part in (one_real, one_imaginary, other_real, other_imaginary)
+    ):
         return close(one_real, other_real) and close(one_imaginary, other_imaginary)
     try:
         wanted, given = complex(expected), complex(actual)
@@ -70,7 +76,11 @@ def _exact(number: Number) -> bool:
 
 
 def _is_nan(number: int | float | Decimal | Fraction) -> bool:
-    return number.is_nan() if isinstance(number, Decimal) else isinstance(number, float) and math.isnan(number)
+    return (
+        number.is_nan()
+        if isinstance(number, Decimal)
+        else isinstance(number, float) and math.isnan(number)
+    )
 
 
 def _is_infinite(number: int | float | Decimal | Fraction) -> bool:
@@ -88,6 +98,8 @@ def _moderate(number: int | float | Decimal | Fraction) -> bool:
             return max(top.bit_length(), bottom.bit_length()) <= MAX_BITS
         case Decimal():
             _, digits, exponent = number.as_tuple()
-            return isinstance(exponent, str) or (len(digits) <= MAX_DIGITS and abs(exponent) <= MAX_DIGITS)
+            return isinstance(exponent, str) or (
+                len(digits) <= MAX_DIGITS and abs(exponent) <= MAX_DIGITS
+            )
         case _:
             return True

@@ -1,11 +1,13 @@
 """Programs, judged by tests that they cannot reach.
 
-The expected values never enter the process that runs the program. Calls go in and plain data comes out, compared here
-(`compare`); assertions run in a second sandbox, which calls the program through a pipe and whose verdict carries a
-nonce. So there is nothing to patch, spoof, walk to or exit from: an answer counts only if it is the right value.
+The expected values never enter the process that runs the program. Calls go in and plain data comes
+out, compared here (`compare`); assertions run in a second sandbox, which calls the program through
+a pipe and whose verdict carries a nonce. So there is nothing to patch, spoof, walk to or exit from:
+an answer counts only if it is the right value.
 
-A program that fails, loops, floods or dies is wrong, with the reason. A sandbox that fails is undecided, which says
-nothing about the program. Numbers on what cheats other graders are in the documentation of the sandbox.
+A program that fails, loops, floods or dies is wrong, with the reason. A sandbox that fails is
+undecided, which says nothing about the program. Numbers on what cheats other graders are in the
+documentation of the sandbox.
 """
 
 import functools
@@ -41,7 +43,8 @@ Protocol = Literal["strict", "joint", "auto"]
 MAX_PROGRAM: Final = 1 << 20
 MAX_PRINTED: Final = 60
 LONGEST_ANSWER: Final = 8
-"""Times the limit of the output: what a program's answer to the tests may take in the form in which it crosses."""
+"""Times the limit of the output: what a program's answer to the tests may take in the form in which
+it crosses."""
 UNFIT: Final = (NEVER_ASKED, ENDS_ITSELF)
 """What is the matter with tests whatever the protocol."""
 _UNCALLED: Final = "; functions and classes of tests are run where pytest is true"
@@ -70,40 +73,50 @@ class Code:
     """
 
     level: Level = "namespaces"
-    """Isolation to run at; refused where the machine cannot give it. Of the weaker ones, landlock does not stop more
-    disk use than the limit, in many files; seccomp does not stop reading, writing and deleting the user's files;
-    trust-the-code stops nothing but too much use. `assay verify levels` tells more, and which are to be had here."""
+    """Isolation to run at; refused where the machine cannot give it. Of the weaker ones, landlock
+    does not stop more disk use than the limit, in many files; seccomp does not stop reading,
+    writing and deleting the user's files; trust-the-code stops nothing but too much use. `assay
+    verify levels` tells more, and which are to be had here."""
     remote: str | None = None
     """Address of a SandboxFusion service to run programs at instead; it cannot run assertions."""
     workers: int = 2
     """Programs run at a time."""
     limits: Limits = field(default_factory=Limits)
-    """What one process may use: all calls of a program, or one run of a program that reads and prints. A test's own
-    input and right answer have room beside it."""
+    """What one process may use: all calls of a program, or one run of a program that reads and
+    prints. A test's own input and right answer have room beside it."""
     extract: Extraction = "auto"
     """Which part of a response is the program."""
     comparison: Comparison = field(default_factory=Comparison)
     """When a result is the expected one."""
     credit: Literal["all", "share"] = "all"
-    """all: right only where every test passes. share: a wrong one's score is the share of tests that pass."""
+    """all: right only where every test passes. share: a wrong one's score is the share of tests
+    that pass."""
     protocol: Protocol = "strict"
-    """Where assertions run. strict: in a process of their own, which reaches the program through a pipe, so that no
-    expected value and no verdict is within its reach; tests that need more than that are undecided, and say why. joint:
-    in one process with the program, in the sandbox, where a program that sets out to cheat can (see the documentation
-    of verifiers). auto: strict, and joint for the tests that need it."""
+    """Where assertions run. strict: in a process of their own, which reaches the program through a
+    pipe, so that no expected value and no verdict is within its reach; tests that need more than
+    that are undecided, and say why. joint: in one process with the program, in the sandbox, where a
+    program that sets out to cheat can (see the documentation of verifiers). auto: strict, and joint
+    for the tests that need it."""
     python: Path | None = None
     """Another Python to run programs with; None is the one that runs this."""
     packages: tuple[Path, ...] = ()
-    """Folders of packages that programs may import beside the standard library, such as a site-packages with numpy."""
+    """Folders of packages that programs may import beside the standard library, such as a
+    site-packages with numpy."""
 
     def check(self, text: str, suite: Suite) -> Verdict:
-        """The verdict on a response. Raises `SandboxUnavailable` where there is no sandbox of the level."""
+        """The verdict on a response. Raises `SandboxUnavailable` where there is no sandbox of the
+        level."""
         found = self._program(text, suite)
         if found is None:
             return Verdict(outcome="wrong", reason="the response holds no program", stage="extract")
         about: dict[str, Any] = {"answer": found.code, "source": found.source, "span": found.span}
         if len(found.code) > MAX_PROGRAM:
-            return Verdict(outcome="wrong", reason=f"longer than {MAX_PROGRAM:,} characters", stage="extract", **about)
+            return Verdict(
+                outcome="wrong",
+                reason=f"longer than {MAX_PROGRAM:,} characters",
+                stage="extract",
+                **about,
+            )
         sandbox = self._sandbox(suite)
         try:
             tally = self._run(found, suite, sandbox)
@@ -114,7 +127,13 @@ class Code:
         right = tally.passed == tally.total
         credit = tally.passed / tally.total if self.credit == "share" else None
         reason = "" if right else f"{tally.passed} of {tally.total} tests pass; {tally.reason}"
-        return Verdict(outcome="right" if right else "wrong", reason=reason, stage=tally.stage, credit=credit, **about)
+        return Verdict(
+            outcome="right" if right else "wrong",
+            reason=reason,
+            stage=tally.stage,
+            credit=credit,
+            **about,
+        )
 
     def check_all(
         self,
@@ -124,10 +143,12 @@ class Code:
     ) -> list[Verdict]:
         """One verdict an item, in order; items of the same content are run once.
 
-        As they are reached, in another order, `reached` is told the place and the verdict, `show` how many there are.
-        Interrupted, it ends what runs.
+        As they are reached, in another order, `reached` is told the place and the verdict, `show`
+        how many there are. Interrupted, it ends what runs.
         """
-        self._sandbox(items[0][1] if items else None)  # a level that is not to be had is told before any work
+        self._sandbox(
+            items[0][1] if items else None
+        )  # a level that is not to be had is told before any work
         places: dict[str, list[int]] = {}
         for place, (text, suite) in enumerate(items):
             places.setdefault(_key(text, suite), []).append(place)
@@ -143,26 +164,41 @@ class Code:
         return [found[place] for place in range(len(items))]
 
     def validate(self, records: Iterable[tuple[str, Suite]]) -> dict[str, int]:
-        """Check pairs of reference solution and tests: the solution passes, and it with planted bugs does not.
+        """Check pairs of reference solution and tests: the solution passes, and it with planted
+        bugs does not.
 
-        Returns counts, among them of tests that a constant answer passes, which only better tests would mend. Raises
-        `DataError` that lists the first tasks on which either is not so.
+        Returns counts, among them of tests that a constant answer passes, which only better tests
+        would mend. Raises `DataError` that lists the first tasks on which either is not so.
         """
         items = list(records)
         if not items:
             raise DataError("there is no record to validate")
         bugs = [
-            (name, i, (code, suite)) for i, (text, suite) in enumerate(items) for name, code in self._bugs(text, suite)
+            (name, i, (code, suite))
+            for i, (text, suite) in enumerate(items)
+            for name, code in self._bugs(text, suite)
         ]
         verdicts = self.check_all([*items, *(item for _, _, item in bugs)])
         gold, bad = verdicts[: len(items)], verdicts[len(items) :]
-        passing = [(name, i) for (name, i, _), verdict in zip(bugs, bad, strict=True) if verdict.outcome == "right"]
-        faults = [
-            f"record {i}: the solution is {v.outcome}: {v.reason}" for i, v in enumerate(gold) if v.outcome != "right"
+        passing = [
+            (name, i)
+            for (name, i, _), verdict in zip(bugs, bad, strict=True)
+            if verdict.outcome == "right"
         ]
-        faults += [f"record {i}: passes with a planted bug ({name})" for name, i in passing if name != "constant"]
+        faults = [
+            f"record {i}: the solution is {v.outcome}: {v.reason}"
+            for i, v in enumerate(gold)
+            if v.outcome != "right"
+        ]
+        faults += [
+            f"record {i}: passes with a planted bug ({name})"
+            for name, i in passing
+            if name != "constant"
+        ]
         if faults:
-            raise DataError(f"{len(faults)} of {len(verdicts)} checks fail: " + "; ".join(faults[:5]))
+            raise DataError(
+                f"{len(faults)} of {len(verdicts)} checks fail: " + "; ".join(faults[:5])
+            )
         constant = sum(name == "constant" for name, _ in passing)
         return {"solutions": len(items), "planted": len(bugs), "passed by a constant": constant}
 
@@ -170,7 +206,10 @@ class Code:
         found = self._program(text, suite)
         if found is None:
             return []
-        return [(name, f"```python\n{code}\n```") for name, code in planted.bugs(found.code, suite.entry)]
+        return [
+            (name, f"```python\n{code}\n```")
+            for name, code in planted.bugs(found.code, suite.entry)
+        ]
 
     def _program(self, text: str, suite: Suite) -> Program | None:
         tests = "\n".join(suite.tests) if isinstance(suite, Assertions) else ""
@@ -187,33 +226,49 @@ class Code:
     def _run(self, found: Program, suite: Suite, sandbox: Runner) -> _Tally:
         match suite:
             case Calls():
-                known = [case.model_copy(update={"expected": suite.encoded(case.expected)}) for case in suite.cases]
+                known = [
+                    case.model_copy(update={"expected": suite.encoded(case.expected)})
+                    for case in suite.cases
+                ]
                 return self._calls(found.code, suite, known, sandbox)
             case Reference():
                 cases, why = self._expected(suite, sandbox)
-                return self._calls(found.code, suite, cases, sandbox) if cases else _Tally(0, 0, why, "reference")
+                return (
+                    self._calls(found.code, suite, cases, sandbox)
+                    if cases
+                    else _Tally(0, 0, why, "reference")
+                )
             case Streams():
                 return self._streams(found.code, suite, sandbox)
             case Assertions():
                 return self._assertions(found.code, suite, sandbox)
 
-    def _calls(self, code: str, suite: Calls | Reference, cases: Sequence[Call], sandbox: Runner) -> _Tally:
+    def _calls(
+        self, code: str, suite: Calls | Reference, cases: Sequence[Call], sandbox: Runner
+    ) -> _Tally:
         results, (why, stage) = _called(code, suite, cases, sandbox, self.limits)
         if "load" in results:
-            return _Tally(0, len(cases), f"it fails when it is loaded: {_said(results['load'])}", "load")
+            return _Tally(
+                0, len(cases), f"it fails when it is loaded: {_said(results['load'])}", "load"
+            )
         same = suite.comparison(self.comparison).same
-        wrong = [index for index, case in enumerate(cases) if not _right(case, results.get(index), same)]
+        wrong = [
+            index for index, case in enumerate(cases) if not _right(case, results.get(index), same)
+        ]
         if not wrong:
             return _Tally(len(cases), len(cases))
         first = next((index for index in wrong if not _unfit(suite, cases[index])), None)
         if first is None:
-            return _Tally(0, 0, f"call {wrong[0] + 1} of the suite: {_unfit(suite, cases[wrong[0]])}", "tests")
+            return _Tally(
+                0, 0, f"call {wrong[0] + 1} of the suite: {_unfit(suite, cases[wrong[0]])}", "tests"
+            )
         if (result := results.get(first)) is not None:
             why, stage = f"call {first + 1} gives {_shown(result)}", "tests"
         return _Tally(len(cases) - len(wrong), len(cases), why, stage)
 
     def _expected(self, suite: Reference, sandbox: Runner) -> tuple[tuple[Call, ...], str]:
-        """The cases that the reference solution answers, with what it says; none, and why, where that tells nothing."""
+        """The cases that the reference solution answers, with what it says; none, and why, where
+        that tells nothing."""
         known = _known_results(suite.model_dump_json(), sandbox, self.limits)
         distinct = {json.dumps(case.expected) for case in known}
         if not known:
@@ -222,7 +277,10 @@ class Code:
         if len(distinct) < suite.distinct:
             return (
                 (),
-                f"the reference solution gives {len(distinct)} answers to all inputs, which a constant would pass",
+                (
+                    f"the reference solution gives {len(distinct)} answers to all inputs, which a"
+                    " constant would pass"
+                ),
             )
         return known, ""
 
@@ -232,11 +290,19 @@ class Code:
         for index, case in enumerate(suite.cases, 1):
             given, files = _bytes(case.stdin), _bytes(case.stdin) + _bytes(code)
             limits = room_for(self.limits, given, _bytes(case.stdout), files)
-            (ended,) = sandbox.run(Job("program", {"code": code, "stdin": case.stdin}, limits, speaks=True))
+            (ended,) = sandbox.run(
+                Job("program", {"code": code, "stdin": case.stdin}, limits, speaks=True)
+            )
             if not ended.result.startswith(BEGUN):
-                raise BackendError(f"run {index} did not begin: its input of {given:,} bytes did not get in")
+                raise BackendError(
+                    f"run {index} did not begin: its input of {given:,} bytes did not get in"
+                )
             printed = ended.stdout.decode(errors="replace")
-            if ended.status == 0 and not ended.stopped and same_text(case.stdout, printed, comparison):
+            if (
+                ended.status == 0
+                and not ended.stopped
+                and same_text(case.stdout, printed, comparison)
+            ):
                 passed += 1
                 continue
             if not reason:
@@ -264,7 +330,8 @@ class Code:
     def _asserted(self, code: str, suite: Assertions, sandbox: Runner, joint: bool) -> _Tally:
         """Run assertions, beside the program or in one process with it."""
         nonce = secrets.token_hex(16)
-        # A test that loads pytest and holds large expected values may need more than the program does.
+        # A test that loads pytest and holds large expected values may need more than the program
+        # does.
         tests = {
             "tests": suite.tests,
             "before": suite.before,
@@ -279,7 +346,9 @@ class Code:
             runner = judge
         else:
             program = {"code": code, "longest": self.limits.output}
-            judge, runner = sandbox.run(Job("tests", tests, self.limits), Job("candidate", program, self.limits))
+            judge, runner = sandbox.run(
+                Job("tests", tests, self.limits), Job("candidate", program, self.limits)
+            )
         said = _verdict(judge.result, nonce)
         if said is None:
             ended = judge if judge.stopped or runner.status == 0 else runner
@@ -305,12 +374,19 @@ class Code:
             rests = str(said["rests"]) if said["passed"] == total else needs(suite)
             if rests:
                 return _lacking(rests)
-        return _Tally(said["passed"], total, reason or f"{total - said['passed']} of the tests did not run")
+        return _Tally(
+            said["passed"], total, reason or f"{total - said['passed']} of the tests did not run"
+        )
 
 
 @functools.cache
 def _shared(
-    level: Level, workers: int, python: Path | None, packages: tuple[Path, ...], preload: tuple[str, ...], pid: int
+    level: Level,
+    workers: int,
+    python: Path | None,
+    packages: tuple[Path, ...],
+    preload: tuple[str, ...],
+    pid: int,
 ) -> Sandbox:
     """One sandbox for all verifiers of the same settings; `pid` makes a fork start its own."""
     return Sandbox(level, workers=workers, python=python, packages=packages, preload=preload)
@@ -333,8 +409,8 @@ def _home(package: str) -> Path:
 def _called(
     code: str, suite: Calls | Reference, cases: Sequence[Any], sandbox: Runner, limits: Limits
 ) -> tuple[dict[Any, list[Any]], tuple[str, str]]:
-    """The program's result lines by case, "load" for a program that does not load; the first answer to a case
-    counts. With them, why there are no more, and the stage."""
+    """The program's result lines by case, "load" for a program that does not load; the first answer
+    to a case counts. With them, why there are no more, and the stage."""
     encoded = [
         [
             ["list", *map(suite.encoded, case.arguments)],
@@ -345,7 +421,9 @@ def _called(
     answers = [case.expected for case in cases if isinstance(case, Call)]
     longest = len(json.dumps(answers)) + LONGEST_ERROR * len(answers)
     limits = room_for(limits, len(json.dumps(encoded)), longest)
-    (ended,) = sandbox.run(Job("calls", {"code": code, "entry": suite.entry, "cases": encoded}, limits))
+    (ended,) = sandbox.run(
+        Job("calls", {"code": code, "entry": suite.entry, "cases": encoded}, limits)
+    )
     results: dict[Any, list[Any]] = {}
     for line in ended.result.split(b"\n")[:-1]:
         try:
@@ -360,13 +438,19 @@ def _called(
 
 @functools.lru_cache(maxsize=4096)
 def _known_results(suite_json: str, sandbox: Runner, limits: Limits) -> tuple[Call, ...]:
-    """The inputs to which the reference solution returns plain data, with what it returns, in tagged form.
+    """The inputs to which the reference solution returns plain data, with what it returns, in
+    tagged form.
 
-    It gets half of the limits, in the order of the inputs: a right program that is not much slower has to be able to
-    answer them all.
+    It gets half of the limits, in the order of the inputs: a right program that is not much slower
+    has to be able to answer them all.
     """
     suite = Reference.model_validate_json(suite_json)
-    half = replace(limits, seconds=max(1, limits.seconds // 2), wall=limits.clock / 2, output=limits.output // 2)
+    half = replace(
+        limits,
+        seconds=max(1, limits.seconds // 2),
+        wall=limits.clock / 2,
+        output=limits.output // 2,
+    )
     results, _ = _called(suite.solution, suite, suite.cases, sandbox, half)
     known = []
     for index, case in enumerate(suite.cases):
@@ -386,13 +470,19 @@ def _right(case: Call, result: list[Any] | None, same: Callable[[Any, Any], bool
 
 def _lacking(what: str) -> _Tally:
     """No word on the program, for what the tests need."""
-    return _Tally(0, 0, f'{_cut(what, 300)}; protocol="joint" or "auto" (--protocol) runs them in one process')
+    return _Tally(
+        0, 0, f'{_cut(what, 300)}; protocol="joint" or "auto" (--protocol) runs them in one process'
+    )
 
 
 def _unfit(suite: Calls | Reference, case: Call) -> str:
-    """Why no program can pass a case: what it gives or expects is not plain data. "" where one can."""
+    """Why no program can pass a case: what it gives or expects is not plain data. "" where one
+    can."""
     values = [*map(suite.encoded, (*case.arguments, *case.keywords.values()))]
-    for name, each in (("an argument", values), ("the expected value", [case.expected] if not case.raises else [])):
+    for name, each in (
+        ("an argument", values),
+        ("the expected value", [case.expected] if not case.raises else []),
+    ):
         try:
             decode(["list", *each])
         except Undecodable as error:
@@ -405,7 +495,11 @@ def _verdict(result: bytes, nonce: str) -> dict[str, Any] | None:
         said = json.loads(result)
     except (ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) and secrets.compare_digest(str(said.get("nonce")), nonce) else None
+    return (
+        said
+        if isinstance(said, dict) and secrets.compare_digest(str(said.get("nonce")), nonce)
+        else None
+    )
 
 
 def _stopped(ended: Ended, limits: Limits) -> tuple[str, str]:
@@ -414,7 +508,8 @@ def _stopped(ended: Ended, limits: Limits) -> tuple[str, str]:
         return f"it writes more than {limits.output} bytes", "output"
     if ended.stopped == "time":
         return f"it does not end within {limits.clock:g} s", "time"
-    # The kernel counts ticks; on a shared machine some of them were not the program's, and are not in `seconds`.
+    # The kernel counts ticks; on a shared machine some of them were not the program's, and are not
+    # in `seconds`.
     if ended.status == -9 and ended.seconds >= 0.7 * limits.seconds:
         return f"it uses more than {limits.seconds} s of processor time", "time"
     if ended.status < 0:
@@ -423,7 +518,9 @@ def _stopped(ended: Ended, limits: Limits) -> tuple[str, str]:
 
 
 def _key(text: str, suite: Suite) -> str:
-    return hashlib.blake2b(f"{text}\0{suite.model_dump_json()}".encode(errors="surrogatepass")).hexdigest()
+    return hashlib.blake2b(
+        f"{text}\0{suite.model_dump_json()}".encode(errors="surrogatepass")
+    ).hexdigest()
 
 
 def _said(result: Sequence[Any]) -> str:
@@ -441,5 +538,7 @@ def _bytes(text: str) -> int:
 
 
 def _cut(text: str, longest: int = MAX_PRINTED) -> str:
-    text = text.encode(errors="backslashreplace").decode()  # a lone surrogate can be neither printed nor saved
+    text = text.encode(
+        errors="backslashreplace"
+    ).decode()  # a lone surrogate can be neither printed nor saved
     return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -1,8 +1,9 @@
-"""Is what a program returned what it should have returned? Decided on plain data, outside the program's reach.
+"""Is what a program returned what it should have returned? Decided on plain data, outside the
+program's reach.
 
-Both sides are encodings (`sandbox.inside.codec`), compared as trees: no object is built, no `__eq__` of anybody's
-runs, and no set or dict of hostile keys is hashed. Strict in type and value unless told otherwise: True is not 1, 2
-is not 2.0, a tuple is not a list.
+Both sides are encodings (`sandbox.inside.codec`), compared as trees: no object is built, no
+`__eq__` of anybody's runs, and no set or dict of hostile keys is hashed. Strict in type and value
+unless told otherwise: True is not 1, 2 is not 2.0, a tuple is not a list.
 """
 
 import json
@@ -24,7 +25,8 @@ _ORDERED: Final = frozenset({"list", "tuple", "deque", "range"})
 _UNORDERED: Final = frozenset({"set", "frozenset"})
 _NUMBERS: Final = frozenset({"int", "float", "complex", "Decimal", "Fraction"})
 MAX_MATCHED: Final = 100
-"""Most items without an order that are tried against each other, where sorting does not bring them together."""
+"""Most items without an order that are tried against each other, where sorting does not bring them
+together."""
 MAX_NUMBER: Final = 400
 """Longest word that is read as a number."""
 _NUMERAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
@@ -38,21 +40,24 @@ class Comparison:
     numbers: Literal["strict", "equal"] = "strict"
     """strict: of the same type. equal: 2 is 2.0; True is still no number."""
     sequences: Literal["strict", "equal"] = "strict"
-    """strict: of the same type. equal: (1, 2) is [1, 2], for expected values that come from JSON, which has no
-    tuples."""
+    """strict: of the same type. equal: (1, 2) is [1, 2], for expected values that come from JSON,
+    which has no tuples."""
     absolute: float = 0.0
-    """Floats, complex numbers and decimals that differ by no more are the same, in sets and dicts too."""
+    """Floats, complex numbers and decimals that differ by no more are the same, in sets and dicts
+    too."""
     relative: float = 0.0
     """Such numbers that differ by no more than this times the expected one are the same."""
 
     def __post_init__(self) -> None:
         if not (0 <= self.absolute < math.inf and 0 <= self.relative < 1):
             raise ConfigError(
-                f"absolute={self.absolute} and relative={self.relative} must be at least 0, relative below 1"
+                f"absolute={self.absolute} and relative={self.relative} must be at least 0,"
+                " relative below 1"
             )
 
     def same(self, expected: Any, actual: Any) -> bool:
-        """Whether two encodings are of the same value. Two NaN are; what is opaque equals nothing."""
+        """Whether two encodings are of the same value. Two NaN are; what is opaque equals
+        nothing."""
         try:
             return self._same(expected, actual)
         except RecursionError:
@@ -111,7 +116,8 @@ class Comparison:
         return all(self._same(a, b) for a, b in zip(expected, actual, strict=True))
 
     def _pair_off(self, expected: Sequence[Any], actual: Sequence[Any]) -> bool:
-        """Whether each item of a set is the same as one of the other's. What is there exactly pairs with itself."""
+        """Whether each item of a set is the same as one of the other's. What is there exactly pairs
+        with itself."""
         ours, theirs = list(map(_key, expected)), list(map(_key, actual))
         if sorted(ours) == sorted(theirs):
             return True
@@ -125,11 +131,11 @@ class Comparison:
 
 
 def same_text(expected: str, actual: str, comparison: Comparison | None = None) -> bool:
-    """Whether two outputs are the same, line by line, but for white space at the ends of lines and blank lines at
-    both ends of the text.
+    """Whether two outputs are the same, line by line, but for white space at the ends of lines and
+    blank lines at both ends of the text.
 
-    With a tolerance, or with numbers that may be "equal", words that are numbers are compared as numbers; beside one
-    that is written otherwise, the space may be another too.
+    With a tolerance, or with numbers that may be "equal", words that are numbers are compared as
+    numbers; beside one that is written otherwise, the space may be another too.
     """
     ours, theirs = _lines(expected), _lines(actual)
     if ours == theirs:
@@ -150,7 +156,8 @@ def _lines(text: str) -> list[str]:
 def _same_line(expected: str, actual: str, comparison: Comparison) -> bool:
     if expected == actual:
         return True
-    # words at even places, what is between them at odd ones; before the first word of an indented line is an empty one
+    # words at even places, what is between them at odd ones; before the first word of an indented
+    # line is an empty one
     ours, theirs = re.split(r"(\s+)", expected), re.split(r"(\s+)", actual)
     if bool(ours[0]) != bool(theirs[0]):
         ours, theirs = [["", "", *line] if line[0] else line for line in (ours, theirs)]
@@ -165,7 +172,11 @@ def _same_line(expected: str, actual: str, comparison: Comparison) -> bool:
                 return False
             continue
         wanted, given = _numeral(one), _numeral(other)
-        if wanted is None or given is None or not close(wanted, given, comparison.absolute, comparison.relative):
+        if (
+            wanted is None
+            or given is None
+            or not close(wanted, given, comparison.absolute, comparison.relative)
+        ):
             return False
     return True
 
@@ -211,7 +222,9 @@ def _matched(ours: Sequence[Any], theirs: Sequence[Any], same: Callable[[Any, An
     return all(_placed(index, fitting, owner, set()) for index in range(len(ours)))
 
 
-def _placed(index: int, fitting: Sequence[Sequence[int]], owner: dict[int, int], seen: set[int]) -> bool:
+def _placed(
+    index: int, fitting: Sequence[Sequence[int]], owner: dict[int, int], seen: set[int]
+) -> bool:
     """Give an item a place that fits it, others moving on where they can (an augmenting path)."""
     for place in fitting[index]:
         if place in seen:
@@ -256,7 +269,9 @@ def _key(data: Any) -> str:
         return json.dumps(data)
     tag, *items = data
     if tag == "dict":
-        keys = sorted(f"{_first(pair)}: {_key(pair[-1])}" for pair in items if isinstance(pair, list) and pair)
+        keys = sorted(
+            f"{_first(pair)}: {_key(pair[-1])}" for pair in items if isinstance(pair, list) and pair
+        )
     elif tag == "complex":
         keys = [_key("0x0.0p+0" if part == "-0x0.0p+0" else part) for part in items]
     elif tag == "Decimal":

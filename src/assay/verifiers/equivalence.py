@@ -1,9 +1,11 @@
-"""Whether two LaTeX answers are the same mathematics: run in a worker process, because SymPy can loop.
+"""Whether two LaTeX answers are the same mathematics: run in a worker process, because SymPy can
+loop.
 
-Sets, tuples, intervals, matrices and equations are taken apart. Expressions are compared by value at random points
-(`points`), and where that is not conclusive math-verify (https://github.com/huggingface/Math-Verify) has to agree,
-asked in both orders because its answer depends on it. What only one of the two checks says is "undecided". The relation
-is reflexive and symmetric by construction.
+Sets, tuples, intervals, matrices and equations are taken apart. Expressions are compared by value
+at random points (`points`), and where that is not conclusive math-verify
+(https://github.com/huggingface/Math-Verify) has to agree, asked in both orders because its answer
+depends on it. What only one of the two checks says is "undecided". The relation is reflexive and
+symmetric by construction.
 """
 
 from collections.abc import Sequence
@@ -52,7 +54,16 @@ from assay.verifiers.antiderivatives import without_constants
 from assay.verifiers.latex import parse
 from assay.verifiers.points import agreement, analytic, digits_for, exact_value
 from assay.verifiers.prepare import alternatives, conditions
-from assay.verifiers.relations import as_zero, assigned, chain_end, names_a_value, renamed, solutions, solved, unnamed
+from assay.verifiers.relations import (
+    as_zero,
+    assigned,
+    chain_end,
+    names_a_value,
+    renamed,
+    solutions,
+    solved,
+    unnamed,
+)
 from assay.verifiers.setalgebra import same_sets
 
 __all__ = ["Judgement", "compare"]
@@ -73,34 +84,47 @@ class Judgement:
     reason: str = ""
 
 
-def compare(gold: str, answer: str, *, intervals: bool = True, tolerance: float | None = None) -> Judgement:
+def compare(
+    gold: str, answer: str, *, intervals: bool = True, tolerance: float | None = None
+) -> Judgement:
     """Compare two normalised LaTeX answers.
 
-    intervals: whether `2 <= x < 3` is the interval [2, 3). tolerance: relative, between two numbers; None is exact.
-    Raises whatever SymPy raises.
+    intervals: whether `2 <= x < 3` is the interval [2, 3). tolerance: relative, between two
+    numbers; None is exact. Raises whatever SymPy raises.
     """
     if (same := same_sets(gold, answer)) is not None:
         return Judgement("right", "sets") if same else Judgement("wrong", "sets", "the sets differ")
     golds, answers = _read(gold), _read(answer)
     if golds is None or golds.has(nan, zoo) or _divides_by_zero(golds):
-        return Judgement("undecided", "reference", f"the reference {gold[:60]!r} is not mathematics that can be read")
+        return Judgement(
+            "undecided",
+            "reference",
+            f"the reference {gold[:60]!r} is not mathematics that can be read",
+        )
     if answers is None or answers.has(nan, zoo) or _divides_by_zero(answers):
-        return Judgement("wrong", "unreadable", f"the answer {answer[:60]!r} is not mathematics that can be read")
+        return Judgement(
+            "wrong", "unreadable", f"the answer {answer[:60]!r} is not mathematics that can be read"
+        )
     judge = _Judge(digits_for(gold, answer), intervals, tolerance)
     return judge.same(golds, answers)
 
 
 def _read(text: str) -> Any | None:
-    """The mathematics of a text; of "x < 2 or x > 3" the solutions of either, of "x > 2 and x < 3" those of both."""
+    """The mathematics of a text; of "x < 2 or x > 3" the solutions of either, of "x > 2 and x < 3"
+    those of both."""
     if len(parts := alternatives(text)) > 1:
         return _joined(parts, Union, (Relational, And))
-    if len(parts := conditions(text)) > 1 and (both := _joined(parts, Intersection, INEQUALITIES)) is not None:
+    if (
+        len(parts := conditions(text)) > 1
+        and (both := _joined(parts, Intersection, INEQUALITIES)) is not None
+    ):
         return both
     return parse(text)
 
 
 def _joined(parts: Sequence[str], join: Any, kinds: tuple[Any, ...]) -> Any | None:
-    """The joined solutions of relations in one variable, or a list of values; None for anything else."""
+    """The joined solutions of relations in one variable, or a list of values; None for anything
+    else."""
     found = [whole for part in parts if (whole := parse(part)) is not None]
     if len(found) < len(parts):
         return None
@@ -126,7 +150,9 @@ class _Judge:
         if one is None or other is None:
             return Judgement("wrong", "chain", "it says of different things that they are equal")
         if names_a_value(one) != names_a_value(other):  # "x = 5" beside "5"
-            one, other = (unnamed(side, other_side) for side, other_side in ((one, other), (other, one)))
+            one, other = (
+                unnamed(side, other_side) for side, other_side in ((one, other), (other, one))
+            )
         if (named := self._assignments(one, other)) is not None:
             return named
         one, other = renamed(one, other)
@@ -169,7 +195,9 @@ class _Judge:
             one, other = (_only_element(side) for side in (one, other))
         if not isinstance(one, structures) and not isinstance(other, structures):
             return self._expressions(one, other)
-        if (_finite(one) and isinstance(other, Tuple)) or (_finite(other) and isinstance(one, Tuple)):
+        if (_finite(one) and isinstance(other, Tuple)) or (
+            _finite(other) and isinstance(one, Tuple)
+        ):
             return self._list_and_tuple(one, other)
         kinds = {kind for kind in (_finite, _is_interval) for side in (one, other) if kind(side)}
         if len(kinds) == 2 or isinstance(one, structures) != isinstance(other, structures):
@@ -178,10 +206,13 @@ class _Judge:
         return self._by_library(one, other)
 
     def _assignments(self, one: Any, other: Any) -> Judgement | None:
-        """x = 1, y = 2 beside (y, x) = (2, 1): by the names. None where one side is something else."""
+        """x = 1, y = 2 beside (y, x) = (2, 1): by the names. None where one side is something
+        else."""
         first, second = assigned(one), assigned(other)
         if first is None or second is None:
-            many = next((side for side in (first, second) if side is not None and len(side) > 1), None)
+            many = next(
+                (side for side in (first, second) if side is not None and len(side) > 1), None
+            )
             rest = other if second is None else one
             if many is not None and isinstance(rest, Expr):
                 return Judgement("wrong", "structure", "values of several names beside one value")
@@ -199,7 +230,11 @@ class _Judge:
         """One side says what is to be computed: an exercise does, and an answer does not."""
         found = self._values(one, other)
         if found.outcome == "right":
-            return Judgement("undecided", "structure", "one of them says what is to be computed, the other is computed")
+            return Judgement(
+                "undecided",
+                "structure",
+                "one of them says what is to be computed, the other is computed",
+            )
         return found
 
     def _values(self, one: Any, other: Any) -> Judgement:
@@ -218,14 +253,20 @@ class _Judge:
             gold, answer = one.evalf(30), other.evalf(30)
             if gold.is_number and answer.is_number:
                 close = abs(gold - answer) <= self.tolerance * abs(gold)
-                return Judgement("right" if close else "wrong", "tolerance", "" if close else "the numbers differ")
+                return Judgement(
+                    "right" if close else "wrong",
+                    "tolerance",
+                    "" if close else "the numbers differ",
+                )
         found = agreement(one, other, self.digits)
         if found == "different":
             return Judgement("wrong", "points", "the values differ")
         if found == "equal" and analytic(one) and analytic(other):
             return Judgement("right", "points")
         if found == "domain":
-            return Judgement("undecided", "points", "equal where both are real, but one is real in more places")
+            return Judgement(
+                "undecided", "points", "equal where both are real, but one is real in more places"
+            )
         if found == "whole":
             return Judgement("undecided", "points", "equal at whole numbers, but not between them")
         library = self._by_library(one, other)
@@ -240,9 +281,14 @@ class _Judge:
 
     def _by_library(self, one: Any, other: Any) -> Judgement:
         """math-verify's verdict, where it is the same in both orders."""
-        forth, back = verify(one, other, timeout_seconds=None), verify(other, one, timeout_seconds=None)
+        forth, back = (
+            verify(one, other, timeout_seconds=None),
+            verify(other, one, timeout_seconds=None),
+        )
         if forth != back:
-            return Judgement("undecided", "math-verify", "math-verify's verdict depends on the order")
+            return Judgement(
+                "undecided", "math-verify", "math-verify's verdict depends on the order"
+            )
         reason = "" if forth else "math-verify calls them different"
         return Judgement("right" if forth else "wrong", "math-verify", reason)
 
@@ -264,7 +310,9 @@ class _Judge:
             elif maybe := next((v for v in verdicts if v.outcome == "undecided"), None):
                 undecided = maybe
             else:
-                return Judgement("wrong", "structure", f"{str(element)[:60]} is in one of them alone")
+                return Judgement(
+                    "wrong", "structure", f"{str(element)[:60]} is in one of them alone"
+                )
         return undecided or Judgement("right", "structure")
 
     def _list_and_tuple(self, one: Any, other: Any) -> Judgement:
@@ -280,7 +328,9 @@ class _Judge:
         if not self.intervals:
             return Judgement("wrong", "structure", "an inequality is not taken for an interval")
         if (found := solutions(relation)) is None:
-            return Judgement("undecided", "structure", "the set of an inequality cannot be computed")
+            return Judgement(
+                "undecided", "structure", "the set of an inequality cannot be computed"
+            )
         return self.same(found, rest)
 
     def _relations(self, one: Any, other: Any) -> Judgement:
@@ -299,7 +349,9 @@ class _Judge:
         first_set, second_set = solutions(one), solutions(other)
         if first_set is not None and second_set is not None:
             found = self.same(first_set, second_set)
-            if found.outcome != "right" or not first_set.is_empty:  # two equations without solutions are not the same
+            if (
+                found.outcome != "right" or not first_set.is_empty
+            ):  # two equations without solutions are not the same
                 return found
             return Judgement("undecided", "structure", "neither has a solution")
         library = self._by_library(one, other)
@@ -308,7 +360,8 @@ class _Judge:
         return library
 
     def _proportional(self, one: tuple[str, Any], other: tuple[str, Any]) -> bool:
-        """Whether two left sides of "... = 0" or "... < 0" differ by a factor alone, of the right sign."""
+        """Whether two left sides of "... = 0" or "... < 0" differ by a factor alone, of the right
+        sign."""
         names = sorted(one[1].free_symbols | other[1].free_symbols, key=str)
         if not names:
             return False
@@ -319,7 +372,9 @@ class _Judge:
             return False
         if one[0] in ("=", "!="):
             return True
-        values = [f.subs({name: 2 + place for place, name in enumerate(names)}).evalf() for f in (f, g)]
+        values = [
+            f.subs({name: 2 + place for place, name in enumerate(names)}).evalf() for f in (f, g)
+        ]
         return bool(values[0] * values[1] > 0)
 
 
@@ -333,9 +388,9 @@ def _all_of(verdicts: Sequence[Judgement]) -> Judgement:
 
 def _same_call(one: Any, other: Any) -> bool:
     """Whether both say what the same function is, f(x) = ..."""
-    return all(isinstance(side, Eq) and isinstance(side.lhs, AppliedUndef) for side in (one, other)) and (
-        one.lhs == other.lhs
-    )
+    return all(
+        isinstance(side, Eq) and isinstance(side.lhs, AppliedUndef) for side in (one, other)
+    ) and (one.lhs == other.lhs)
 
 
 def _evaluated(side: Any) -> Any:
@@ -344,9 +399,15 @@ def _evaluated(side: Any) -> Any:
 
 
 def _divides_by_zero(side: Any) -> bool:
-    """Asked of the value: of 1/sqrt(0) SymPy says now that it is infinite and now that it is not."""
+    """Asked of the value: of 1/sqrt(0) SymPy says now that it is infinite and now that it is
+    not."""
     parts = side if isinstance(side, MatrixBase) else (side,)
-    powers = (part for whole in parts for part in preorder_traversal(whole) if getattr(part, "is_Pow", False))
+    powers = (
+        part
+        for whole in parts
+        for part in preorder_traversal(whole)
+        if getattr(part, "is_Pow", False)
+    )
     bases = (power.base for power in powers if power.exp.is_negative and not power.base.is_Rational)
     return any(base.is_number and _is_zero(base) for base in bases)
 
@@ -371,9 +432,12 @@ def _surely_finite(side: Any) -> bool:
 
 
 def _keeps_finite(part: Any) -> bool:
-    """A number, a letter, a sum, a product, a power, or the logarithm of a number above 1 to such a base."""
+    """A number, a letter, a sum, a product, a power, or the logarithm of a number above 1 to such a
+    base."""
     if isinstance(part, log):
-        return all(argument is E or (argument.is_Rational and argument > 1) for argument in part.args)
+        return all(
+            argument is E or (argument.is_Rational and argument > 1) for argument in part.args
+        )
     return isinstance(part, (Add, Mul, Pow, Rational, NumberSymbol, Symbol, ImaginaryUnit))
 
 

@@ -1,4 +1,5 @@
-"""What a program of several blocks takes from the others: an answer may give a helper, or its imports, apart."""
+"""What a program of several blocks takes from the others: an answer may give a helper, or its
+imports, apart."""
 
 import ast
 import builtins
@@ -14,14 +15,16 @@ _GIVEN: Final = frozenset({*dir(builtins), "__file__"})
 
 
 def defined(code: str) -> set[str]:
-    """The names of the functions, classes, imports and variables that a source has at its margin."""
+    """The names of the functions, classes, imports and variables that a source has at its
+    margin."""
     tree = _parsed(code)
     return set[str]().union(*(_bound_by(node) for node in tree.body)) if tree else set()
 
 
 def helpers_for(code: str, others: Sequence[str], given: str, named: Set[str]) -> str:
-    """The functions, classes, imports and constants of other blocks that a program uses, or that are named by its
-    tests, and neither it nor what it is given defines, in their order; of several of a name the last."""
+    """The functions, classes, imports and constants of other blocks that a program uses, or that
+    are named by its tests, and neither it nor what it is given defines, in their order; of several
+    of a name the last."""
     program = _parsed(code)
     if program is None:
         return ""
@@ -55,8 +58,11 @@ def _parsed(code: str) -> ast.Module | None:
 
 
 def _computes(node: ast.stmt) -> bool:
-    """Whether it is more than a constant: what another block computes, it may compute from an input, or print."""
-    return isinstance(node, ast.Assign) and any(isinstance(part, ast.Call) for part in ast.walk(node.value))
+    """Whether it is more than a constant: what another block computes, it may compute from an
+    input, or print."""
+    return isinstance(node, ast.Assign) and any(
+        isinstance(part, ast.Call) for part in ast.walk(node.value)
+    )
 
 
 def _source(lines: Sequence[str], node: ast.stmt) -> str:
@@ -73,7 +79,12 @@ def _bound_by(node: ast.stmt) -> set[str]:
         case ast.Import(names=names) | ast.ImportFrom(names=names):
             return {each.asname or each.name.split(".")[0] for each in names}
         case ast.Assign(targets=targets):
-            return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+            return {
+                name.id
+                for target in targets
+                for name in ast.walk(target)
+                if isinstance(name, ast.Name)
+            }
         case _:
             return set()
 
@@ -87,7 +98,11 @@ def _names(tree: ast.AST) -> tuple[set[str], set[str]]:
                 read.add(name)
             case ast.Name(id=name) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
                 bound.add(name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+            ):
                 bound.add(name)
             case ast.alias(name=name, asname=other):
                 bound.add(other or name.split(".")[0])

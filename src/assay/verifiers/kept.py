@@ -1,8 +1,9 @@
-"""Verdicts already reached, in a file that a kill cannot spoil: a run that was stopped goes on where it was.
+"""Verdicts already reached, in a file that a kill cannot spoil: a run that was stopped goes on
+where it was.
 
-A JSONL file that is only appended to, a line a verdict, as they are reached. Opening it cuts off a last line that a
-kill left unfinished. Undecided ones are written too, for the reader, but asked again: a sandbox or a worker may do
-better the next time.
+A JSONL file that is only appended to, a line a verdict, as they are reached. Opening it cuts off a
+last line that a kill left unfinished. Undecided ones are written too, for the reader, but asked
+again: a sandbox or a worker may do better the next time.
 """
 
 import hashlib
@@ -28,11 +29,14 @@ MOST_HELD: Final = 64
 
 def key_of(*parts: str) -> str:
     """A key for content: the same texts in the same order, and the same settings, have the same."""
-    return hashlib.blake2b("\0".join(parts).encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    return hashlib.blake2b(
+        "\0".join(parts).encode(errors="surrogatepass"), digest_size=16
+    ).hexdigest()
 
 
 class Kept:
-    """The file and what it holds; without a path nothing is kept on disk. Raises `DataError` for a damaged line."""
+    """The file and what it holds; without a path nothing is kept on disk. Raises `DataError` for a
+    damaged line."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -51,7 +55,8 @@ class Kept:
         return self._found.get(key)
 
     def add(self, key: str, verdict: Verdict, about: Mapping[str, Any]) -> None:
-        """Keep a verdict, with what a reader wants to know of it; one that was added already is not added again.
+        """Keep a verdict, with what a reader wants to know of it; one that was added already is not
+        added again.
 
         A kill does not lose it, and a crash of the machine loses the last second at most.
         """
@@ -68,7 +73,8 @@ class Kept:
             self._synced = time.monotonic()
 
     def _append(self, key: str, line: bytes) -> None:
-        """An interrupt may end this anywhere, and what is added again then must be in the file once."""
+        """An interrupt may end this anywhere, and what is added again then must be in the file
+        once."""
         assert self._file is not None
         if self._begun[0] != key:
             self._begun = key, self._file.tell()
@@ -79,7 +85,12 @@ class Kept:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         if self._file is not None:
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -96,10 +107,14 @@ class Kept:
                 end += len(line)
                 try:
                     row = json.loads(line)
-                    verdict = Verdict.model_validate({k: v for k, v in row.items() if k in Verdict.model_fields})
+                    verdict = Verdict.model_validate(
+                        {k: v for k, v in row.items() if k in Verdict.model_fields}
+                    )
                     self._note(row["key"], verdict)
                 except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
-                    raise DataError(f"{path}, line {number} is no verdict ({error}); move the file away") from error
+                    raise DataError(
+                        f"{path}, line {number} is no verdict ({error}); move the file away"
+                    ) from error
             file.truncate(end)
 
     def _note(self, key: str, verdict: Verdict) -> None:
@@ -108,7 +123,8 @@ class Kept:
 
 
 class InOrder:
-    """Passes verdicts on in the order of their places, for who reads the file: as far as none has to wait for many.
+    """Passes verdicts on in the order of their places, for who reads the file: as far as none has
+    to wait for many.
 
     Used as a context, it passes the rest on when it is left, however that is.
     """
@@ -130,7 +146,12 @@ class InOrder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._pass_on_all()
 
     def _pass_on_all(self) -> None:

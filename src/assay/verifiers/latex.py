@@ -1,8 +1,10 @@
-"""LaTeX to exact SymPy objects, by latex2sympy, the parser of math-verify. Nothing of a text is evaluated as code.
+"""LaTeX to exact SymPy objects, by latex2sympy, the parser of math-verify. Nothing of a text is
+evaluated as code.
 
-Two settings differ from math-verify's own use. What is not read whole is not read: no number is fished out of the
-rest. And the grammar is tried with ANTLR's cheap prediction (SLL) first, as its authors advise (Adaptive LL(*) Parsing,
-OOPSLA 2014): where that does not fail it finds the same parse, at a fifth of the cost.
+Two settings differ from math-verify's own use. What is not read whole is not read: no number is
+fished out of the rest. And the grammar is tried with ANTLR's cheap prediction (SLL) first, as its
+authors advise (Adaptive LL(*) Parsing, OOPSLA 2014): where that does not fail it finds the same
+parse, at a fifth of the cost.
 """
 
 import functools
@@ -25,7 +27,12 @@ _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 _PROSE: Final = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{4,}")
 _COMMAND: Final = re.compile(r"\\[A-Za-z]+")
 _NORMALIZATION: Final = NormalizationConfig(
-    basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
+    basic_latex=True,
+    units=False,
+    malformed_operators=True,
+    nits=True,
+    boxed="none",
+    equations=False,
 )
 _DEGREES: Final = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)\b.*\\circ")
 
@@ -92,11 +99,20 @@ def _exact(found: Any) -> Any:
 
 
 def _with_real_roots(found: Any) -> Any:
-    """The odd roots of negative numbers as schools take them, the third root of -8 as -2; SymPy takes complex ones."""
+    """The odd roots of negative numbers as schools take them, the third root of -8 as -2; SymPy
+    takes complex ones."""
     if not found.has(Pow) or found.has(I):
         return found
-    return found.replace(_is_odd_root, lambda power: (-1) ** power.exp.p * (-power.base) ** power.exp)
+    return found.replace(
+        _is_odd_root, lambda power: (-1) ** power.exp.p * (-power.base) ** power.exp
+    )
 
 
 def _is_odd_root(part: Any) -> bool:
-    return bool(part.is_Pow and part.exp.is_Rational and part.exp.q % 2 and part.exp.q > 1 and part.base.is_negative)
+    return bool(
+        part.is_Pow
+        and part.exp.is_Rational
+        and part.exp.q % 2
+        and part.exp.q > 1
+        and part.base.is_negative
+    )

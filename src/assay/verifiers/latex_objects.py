@@ -1,4 +1,5 @@
-"""SymPy objects put together as latex2sympy puts them: as they are written, without evaluating them."""
+"""SymPy objects put together as latex2sympy puts them: as they are written, without evaluating
+them."""
 
 import itertools
 from collections.abc import Sequence
@@ -18,10 +19,13 @@ def is_collection(part: Any) -> bool:
 
 
 def flat(kind: Any, parts: Sequence[Any]) -> Any:
-    """A sum or a product of the parts, without another of its kind among them; a single part as it is."""
+    """A sum or a product of the parts, without another of its kind among them; a single part as it
+    is."""
     if len(parts) == 1:
         return parts[0]
-    return kind(*itertools.chain.from_iterable(_opened(kind, part) for part in parts), evaluate=False)
+    return kind(
+        *itertools.chain.from_iterable(_opened(kind, part) for part in parts), evaluate=False
+    )
 
 
 def _opened(kind: Any, part: Any) -> tuple[Any, ...]:
@@ -41,7 +45,8 @@ def ratio(top: Any, bottom: Any) -> Any:
 
 
 def beside(factors: Sequence[Any]) -> Any:
-    """A product of what stands beside each other; at its end, a whole number before a fraction is a mixed number."""
+    """A product of what stands beside each other; at its end, a whole number before a fraction is a
+    mixed number."""
     *rest, last = factors
     while rest and rest[-1].is_Integer and last.is_Rational and last.p > 0:
         whole = rest.pop()
@@ -52,7 +57,9 @@ def beside(factors: Sequence[Any]) -> Any:
 def related(left: Any, relation: Any, right: Any) -> Any:
     """A relation, or one more link of a chain."""
     if isinstance(left, And):
-        return And(*left._unsorted_args, relation(left._unsorted_args[-1].rhs, right, evaluate=False))
+        return And(
+            *left._unsorted_args, relation(left._unsorted_args[-1].rhs, right, evaluate=False)
+        )
     if isinstance(left, Relational):
         return And(left, relation(left.rhs, right, evaluate=False))
     return relation(left, right, evaluate=False)
@@ -61,7 +68,9 @@ def related(left: Any, relation: Any, right: Any) -> Any:
 def interval(left: Any, right: Any, left_open: bool, right_open: bool) -> Any:
     """A pair where it would be an empty interval, such as (2, 1)."""
     try:
-        if (left_open and right_open and right <= left) or (not left_open and not right_open and right < left):
+        if (left_open and right_open and right <= left) or (
+            not left_open and not right_open and right < left
+        ):
             return Tuple(left, right)
     except TypeError:
         pass

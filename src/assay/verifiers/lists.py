@@ -1,4 +1,5 @@
-r"""Lists, tuples, sets and intervals in text: their brackets, and the parts between commas that stand in no bracket."""
+r"""Lists, tuples, sets and intervals in text: their brackets, and the parts between commas that
+stand in no bracket."""
 
 from typing import Final
 
@@ -21,7 +22,8 @@ def items(text: str) -> list[str] | None:
 
 
 def bracketed(text: str) -> tuple[str, list[str]] | None:
-    r"""The brackets of a list, "" for none, and its parts: ("{}", ["1", "2"]) of \{1,2\}; None for what is no list."""
+    r"""The brackets of a list, "" for none, and its parts: ("{}", ["1", "2"]) of \{1,2\}; None for
+    what is no list."""
     plain = text.replace(r"\{", "{").replace(r"\}", "}")
     if text[:1] == "(" or text[:1] == "[" or text[:2] == r"\{":
         inside = items(plain[1:-1])

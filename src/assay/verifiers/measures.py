@@ -1,4 +1,5 @@
-"""Numbers with what stands behind them: 5 cm, 5 apples, 3 h 30 min, and "5 is wrong", which is not 5."""
+"""Numbers with what stands behind them: 5 cm, 5 apples, 3 h 30 min, and "5 is wrong", which is not
+5."""
 
 import re
 from dataclasses import dataclass, replace
@@ -15,9 +16,12 @@ MAX_LENGTH: Final = 400
 
 _ONE_LETTER: Final = re.compile(r"(?P<number>.*\d)(?P<space>\s*)(?P<unit>[mglhstMGLHST])")
 _WORD: Final = re.compile(r"(?<!\\)\b[A-Za-z]{3,}|\\text")
-_PART: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?(?:/\d+)?)\s*(?P<unit>[A-Za-z]+|''|'|\")\s*(?:,|and\b)?\s*")
+_PART: Final = re.compile(
+    r"(?P<number>\d+(?:\.\d+)?(?:/\d+)?)\s*(?P<unit>[A-Za-z]+|''|'|\")\s*(?:,|and\b)?\s*"
+)
 _ADHERENT: Final = frozenset("mm cm dm km kg ft lb hr".split())
-"""Short units that may stand at a number without a space; others, such as mg or ha, are letters there."""
+"""Short units that may stand at a number without a space; others, such as mg or ha, are letters
+there."""
 _PRIMES: Final = {"'": "ft", "''": "in", '"': "in"}
 
 
@@ -32,7 +36,8 @@ class Measure:
 def measured(text: str, beside: str = "") -> Measure | None:
     """A normalised text that begins with a number; None for what may be algebra, such as 5x.
 
-    One letter behind a number is a unit where a space parts them, or beside something that has one: 10m, beside 10cm.
+    One letter behind a number is a unit where a space parts them, or beside something that has one:
+    10m, beside 10cm.
     """
     if len(text) > MAX_LENGTH:
         return None
@@ -42,7 +47,9 @@ def measured(text: str, beside: str = "") -> Measure | None:
     if parts is None:
         return _compound(text)
     found, tail = replace(parts[0], unit=parts[1]), parts[1]
-    if tail == parts[0].unit or not text.endswith(tail) or tail.startswith("\\"):  # none, a currency, or marked
+    if (
+        tail == parts[0].unit or not text.endswith(tail) or tail.startswith("\\")
+    ):  # none, a currency, or marked
         return Measure(found, behind(tail))
     kind = behind(tail)
     spaced = text[: -len(tail)].endswith(" ")
@@ -65,7 +72,8 @@ def _with_letter(text: str, letter: re.Match[str], beside: str) -> Measure | Non
 
 
 def _compound(text: str) -> Measure | None:
-    """3 h 30 min, 5 feet 6 inches, 5'6'': parts of one kind, each of a smaller unit, in the first one's unit."""
+    """3 h 30 min, 5 feet 6 inches, 5'6'': parts of one kind, each of a smaller unit, in the first
+    one's unit."""
     flat = plain(text)
     parts, end = [], 0
     while end < len(flat):
@@ -80,10 +88,17 @@ def _compound(text: str) -> Measure | None:
     total, before = Fraction(0), None
     for part in parts:
         factor = convert(_PRIMES.get(part["unit"], part["unit"]), first)
-        if factor is None or factor is False or not is_unit(first) or (before is not None and factor >= before):
+        if (
+            factor is None
+            or factor is False
+            or not is_unit(first)
+            or (before is not None and factor >= before)
+        ):
             return None
         total, before = total + Fraction(part["number"]) * factor, factor
     if len(parts) == 1 and parts[0]["unit"] not in _PRIMES:
         return None
     # A prime may be a derivative's: it is taken for feet beside a length alone.
-    return Measure(Quantity(total, unit=first), "unknown" if parts[0]["unit"] in _PRIMES else "unit")
+    return Measure(
+        Quantity(total, unit=first), "unknown" if parts[0]["unit"] in _PRIMES else "unit"
+    )

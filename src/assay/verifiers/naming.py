@@ -1,7 +1,9 @@
-r"""Names before an answer: "AB = 5", "f(x) = x^2", "(p,q) = (3,2)", "\angle A = 60^\circ", the point "A(1,2)".
+r"""Names before an answer: "AB = 5", "f(x) = x^2", "(p,q) = (3,2)", "\angle A = 60^\circ", the
+point "A(1,2)".
 
-An answer with a name stands for its value beside an answer without one. A sum, a product or a size of letters,
-"m + n = 12" or "|z| = 5", may name what was asked for, or be an equation: only the exercise tells.
+An answer with a name stands for its value beside an answer without one. A sum, a product or a size
+of letters, "m + n = 12" or "|z| = 5", may name what was asked for, or be an equation: only the
+exercise tells.
 """
 
 import re
@@ -17,18 +19,25 @@ _GREEK: Final = (
     r"|Gamma|Delta|Theta|Lambda|Sigma|Phi|Psi|Omega|ell)"
 )
 _LETTER: Final = rf"(?:{_GREEK}|[A-Za-z])(?:_(?:\{{[^{{}}]{{1,12}}\}}|\w))?'*"
-_LENGTH: Final = r"(?:\|\s*[A-Z]{2}\s*\||[A-Z]{2,4}'*|\\(?:overline|overrightarrow|vec|bar)\s*\{[A-Za-z]{1,3}\})"
+_LENGTH: Final = (
+    r"(?:\|\s*[A-Z]{2}\s*\||[A-Z]{2,4}'*|\\(?:overline|overrightarrow|vec|bar)\s*\{[A-Za-z]{1,3}\})"
+)
 _ANGLE: Final = r"(?:m\s*)?\\(?:angle|measuredangle|triangle)\s*(?:\{?[A-Z]{1,3}'*\}?|\d)"
 _AREA: Final = r"\[[A-Z]{3,6}\]"
 _CALL: Final = r"[A-Za-z](?:\^\{-1\})?'*\(\s*[A-Za-z0-9]+(?:\s*,\s*[A-Za-z0-9]+)*\s*\)"
 _WORDS: Final = r"\\text\s*\{[^{}]*\}(?:\s*_\{?\w+\}?)?|[A-Za-z]{3,}(?:\s[A-Za-z]+){0,4}"
 _TUPLE: Final = r"\(\s*[A-Za-z](?:_\{?\w\}?)?(?:\s*,\s*[A-Za-z](?:_\{?\w\}?)?)+\s*\)"
 _PROPORTION: Final = r"[A-Za-z]{1,2}(?:\s*:\s*[A-Za-z]{1,2})+"
-_NAME: Final = re.compile("|".join((_LETTER, _LENGTH, _ANGLE, _AREA, _CALL, _WORDS, _TUPLE, _PROPORTION)))
-_SUM: Final = re.compile(r"[A-Za-z](?:\s*[+-]?\s*[A-Za-z])+|\|\|?\s*(?:[A-Za-z]|\\vec\s*\{\w\})\s*\|\|?")
+_NAME: Final = re.compile(
+    "|".join((_LETTER, _LENGTH, _ANGLE, _AREA, _CALL, _WORDS, _TUPLE, _PROPORTION))
+)
+_SUM: Final = re.compile(
+    r"[A-Za-z](?:\s*[+-]?\s*[A-Za-z])+|\|\|?\s*(?:[A-Za-z]|\\vec\s*\{\w\})\s*\|\|?"
+)
 _POINT: Final = re.compile(r"([A-Z](?:_\{?\w\}?)?'*)\s*(\(.+,.+\))")
 _CONDITION: Final = re.compile(
-    r",?\s*(?:\\text\s*\{[\s,]*)?\bfor (?:all|every|any|each)(?: (?:real|values?|of|integers?|numbers?))*\s*\}?"
+    r",?\s*(?:\\text\s*\{[\s,]*)?\bfor (?:all|every|any|each)(?:"
+    r" (?:real|values?|of|integers?|numbers?))*\s*\}?"
     r"\s*(?:[a-z](?:\s*\\in\s*\\mathbb\{[A-Z]\})?)?\s*\}?$"
 )
 _RELATION: Final = re.compile(r"[=<>]|\\(?:le|ge|ne|in|approx|equiv|lt|gt)(?![A-Za-z])")

@@ -1,7 +1,8 @@
-"""What can be read off assertions before they run: how many tests there are at least, and what two processes lack.
+"""What can be read off assertions before they run: how many tests there are at least, and what two
+processes lack.
 
-Tests that replace, write or look into what they share with the program need one process with it. Where such tests
-fail in two, that says nothing of the program.
+Tests that replace, write or look into what they share with the program need one process with it.
+Where such tests fail in two, that says nothing of the program.
 """
 
 import ast
@@ -14,24 +15,35 @@ from assay.verifiers.suites import Assertions
 __all__ = ["least_tests", "needs", "unreadable"]
 
 _KINDS: Final = (
-    ("replace parts of the program or of Python", "monkeypatch mocker patch mock MagicMock Mock unittest.mock"),
+    (
+        "replace parts of the program or of Python",
+        "monkeypatch mocker patch mock MagicMock Mock unittest.mock",
+    ),
     (
         "share files with the program",
-        "open tmp_path tmpdir tmp_path_factory tempfile shutil glob os.remove os.unlink os.listdir os.mkdir "
-        "os.makedirs os.chdir os.getcwd os.rename os.stat os.walk os.environ os.getenv os.putenv os.path.exists "
-        "os.path.isfile",
+        (
+            "open tmp_path tmpdir tmp_path_factory tempfile shutil glob os.remove os.unlink"
+            " os.listdir os.mkdir os.makedirs os.chdir os.getcwd os.rename os.stat os.walk"
+            " os.environ os.getenv os.putenv os.path.exists os.path.isfile"
+        ),
     ),
     (
         "look into the program's objects",
-        "inspect.isabstract inspect.getsource inspect.getsourcelines inspect.getfile inspect.getmodule "
-        "inspect.getmembers inspect.ismethod inspect.isroutine inspect.stack dataclasses.asdict dataclasses.astuple "
-        "dataclasses.fields dataclasses.replace dataclasses.is_dataclass gc weakref pickle ctypes importlib.reload "
-        "threading concurrent.futures.ThreadPoolExecutor tracemalloc signal multiprocessing typing.get_type_hints",
+        (
+            "inspect.isabstract inspect.getsource inspect.getsourcelines inspect.getfile"
+            " inspect.getmodule inspect.getmembers inspect.ismethod inspect.isroutine inspect.stack"
+            " dataclasses.asdict dataclasses.astuple dataclasses.fields dataclasses.replace"
+            " dataclasses.is_dataclass gc weakref pickle ctypes importlib.reload threading"
+            " concurrent.futures.ThreadPoolExecutor tracemalloc signal multiprocessing"
+            " typing.get_type_hints"
+        ),
     ),
     (
         "listen to what the program logs or warns of",
-        "caplog capfd recwarn logging warnings self.assertLogs self.assertNoLogs self.assertWarns pytest.warns "
-        "pytest.deprecated_call",
+        (
+            "caplog capfd recwarn logging warnings self.assertLogs self.assertNoLogs"
+            " self.assertWarns pytest.warns pytest.deprecated_call"
+        ),
     ),
 )
 _OF_PATHS: Final = frozenset(
@@ -55,7 +67,8 @@ def _unreadable(before: str, tests: tuple[str, ...]) -> str:
 
 
 def needs(suite: Assertions) -> str:
-    """Why tests that fail in two processes might pass in one; "" where nothing in their sources would."""
+    """Why tests that fail in two processes might pass in one; "" where nothing in their sources
+    would."""
     return _needs((suite.before, *suite.tests), suite.module)
 
 
@@ -90,13 +103,19 @@ def _tests_of(body: list[ast.stmt], owner: str) -> int:
 
 def _is_collected(node: ast.ClassDef) -> bool:
     """Whether it is a class of tests by itself, and not a base or a helper of others."""
-    bases = {base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases}
-    has_init = any(isinstance(part, ast.FunctionDef) and part.name == "__init__" for part in node.body)
+    bases = {
+        base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
+        for base in node.bases
+    }
+    has_init = any(
+        isinstance(part, ast.FunctionDef) and part.name == "__init__" for part in node.body
+    )
     return bases == {"TestCase"} or (not bases and node.name.startswith("Test") and not has_init)
 
 
 def _used(tree: ast.AST) -> Iterator[str]:
-    """Names that a source reads or asks for as fixtures, `name.attribute`, and `open` for what paths do to files."""
+    """Names that a source reads or asks for as fixtures, `name.attribute`, and `open` for what
+    paths do to files."""
     named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
@@ -113,7 +132,8 @@ def _used(tree: ast.AST) -> Iterator[str]:
 
 
 def _changed(tree: ast.AST, module: str) -> Iterator[str]:
-    """Attributes and items of modules that a source assigns to, but for the program's and for what it prints to."""
+    """Attributes and items of modules that a source assigns to, but for the program's and for what
+    it prints to."""
     modules = {
         (alias.asname or alias.name).split(".")[0]
         for node in ast.walk(tree)
@@ -131,6 +151,8 @@ def _changed(tree: ast.AST, module: str) -> Iterator[str]:
             while isinstance(root, (ast.Attribute, ast.Subscript)):
                 root = root.value
             written = ast.unparse(target)
-            of_module = root is not target and isinstance(root, ast.Name) and root.id in modules - {module}
+            of_module = (
+                root is not target and isinstance(root, ast.Name) and root.id in modules - {module}
+            )
             if of_module and written not in ("sys.stdout", "sys.stderr"):
                 yield written

@@ -1,4 +1,5 @@
-"""Numbers in English words, exactly: "one hundred twenty-five", "negative five", "one and a half", "two thirds".
+"""Numbers in English words, exactly: "one hundred twenty-five", "negative five", "one and a half",
+"two thirds".
 
 A closed grammar: what holds any other word is no number.
 """
@@ -10,18 +11,20 @@ from typing import Final
 __all__ = ["MULTIPLES", "fraction_word", "ordinal", "spoken"]
 
 _TEENS: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-    " eighteen nineteen"
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    " sixteen seventeen eighteen nineteen"
 ).split()
 _TENS: Final = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_SMALL: Final = {word: n for n, word in enumerate(_TEENS)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
+_SMALL: Final = {word: n for n, word in enumerate(_TEENS)} | {
+    word: 10 * n for n, word in enumerate(_TENS, 2)
+}
 _SCALES: Final = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 MULTIPLES: Final = {"dozen": 12, "hundred": 100, "lakh": 10**5, "crore": 10**7, **_SCALES}
 """Words that multiply the number before them."""
 
 _FIRST: Final = (
-    "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth"
-    " fifteenth sixteenth seventeenth eighteenth nineteenth"
+    "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+    " thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth"
 ).split()
 _ORDINALS: Final = {word: n for n, word in enumerate(_FIRST)} | {
     f"{word[:-1]}ieth": 10 * n for n, word in enumerate(_TENS, 2)
@@ -68,7 +71,9 @@ def _mixed(words: list[str]) -> Fraction | None:
         whole, digits = _whole(words[:place]), words[place + 1 :]
         if whole is None or not digits or not _DIGITS.issuperset(digits):
             return None
-        return whole + Fraction(int("".join(str(_SMALL[digit]) for digit in digits)), 10 ** len(digits))
+        return whole + Fraction(
+            int("".join(str(_SMALL[digit]) for digit in digits)), 10 ** len(digits)
+        )
     if (value := _whole(words)) is not None:
         return Fraction(value)
     if (part := _part(words)) is not None:
@@ -94,7 +99,8 @@ def _part(words: list[str]) -> Fraction | None:
 
 
 def _whole(words: list[str]) -> int | None:
-    """One hundred and twenty-five thousand; "a dozen". Each part must be smaller than the one before it."""
+    """One hundred and twenty-five thousand; "a dozen". Each part must be smaller than the one
+    before it."""
     if words[:1] in (["a"], ["an"]) and len(words) > 1 and words[1] in MULTIPLES:
         words = ["one", *words[1:]]
     if not words or words[0] == "and" or words[-1] == "and":

@@ -1,6 +1,7 @@
 r"""Numbers in running text: where they stand, and which one a sentence states.
 
-Every pattern reads a run of digits once: digits are possessive, and none is tried from the middle of a run.
+Every pattern reads a run of digits once: digits are possessive, and none is tried from the middle
+of a run.
 """
 
 import itertools
@@ -23,7 +24,8 @@ REACH: Final = 60
 MAX_NUMBERS: Final = 64
 """Numbers of a sentence that are looked at."""
 
-# Groups of digits are tried at the start of a list of digits alone: in 12,34,34,34 none starts at a later comma.
+# Groups of digits are tried at the start of a list of digits alone: in 12,34,34,34 none starts at a
+# later comma.
 _UNSIGNED: Final = (
     r"(?:(?<!\d,)(?:\d{1,3}(?:,\d{3}(?!\d))++|\d{1,2}(?:,\d{2}(?!\d))++,\d{3}(?!\d))"
     r"|\d{1,3}(?:[ ]\d{3}(?!\d))++|\d++)(?:\.\d++)?|(?<![\w.])\.\d++"
@@ -44,12 +46,14 @@ NUMBER: Final = re.compile(
          |{_TIMES_TEN}[⁰¹²³⁴-⁹⁻]++
          |_\{{?\w{{1,4}}\}}?)?)                     # a base
     (?!\d*+:\d)                                     # not the hour of 2:10
-    (?:[ ]?\\?%)?""",
+    (?:[ ]?\\?%)?""",  # noqa: E501
     re.VERBOSE,
 )
 _EQUALS: Final = re.compile(r"=|\bequals\b", re.IGNORECASE)
 # An aside in parentheses, which may give a reason or another unit, but not one that is a factor.
-_ASIDE: Final = re.compile(r"(?<=[\w%.,*$])\s\((?!(?i:or|and|maybe|perhaps|possibly)\b)[^()\n]*+\)(?!\s?[-−+*×/÷^=])")
+_ASIDE: Final = re.compile(
+    r"(?<=[\w%.,*$])\s\((?!(?i:or|and|maybe|perhaps|possibly)\b)[^()\n]*+\)(?!\s?[-−+*×/÷^=])"
+)
 # "After 2 years, she has $600": the number is in the main clause.
 _CLAUSE: Final = re.compile(
     r"(?:after|as|assuming|at|because|before|by|during|for|given|if|in|on|once|since|when|while|with)\b"
@@ -67,12 +71,14 @@ _ALTERNATIVE: Final = re.compile(
 _OR: Final = re.compile(r"\w[ ,]{1,2}or[ ][*$]{0,3}\Z")
 _OR_WORD: Final = re.compile(r"[^.;\n]*?\b(?:or|versus|vs\.?)[ ]([a-z-]{1,20})\b")
 _JOINED: Final = re.compile(
-    r"[\s*$\\)]*(?:,|;|&|/|\band\b|,\s*and\b|\bund\b|\bet\b|\by\b|\bto\b|\?)[\s*$\\(]*", re.IGNORECASE
+    r"[\s*$\\)]*(?:,|;|&|/|\band\b|,\s*and\b|\bund\b|\bet\b|\by\b|\bto\b|\?)[\s*$\\(]*",
+    re.IGNORECASE,
 )
 _COMPOUND: Final = re.compile(r"(\d{1,9} [A-Za-z]{1,20})(?:,| and|, and)? (\d{1,9} [A-Za-z]{1,20})")
 _WORD: Final = re.compile(r"[ ]?[A-Za-z]{1,20}\b")
 _BEHIND: Final = re.compile(r"(?:\s?(?!(?:or|and|maybe|perhaps|possibly)\b)[A-Za-z]{1,20}){1,3}")
-# What makes a number a part of an expression: "16 - 3", "2x", "2 pi". One letter behind it may be a unit: 5m, 3 h.
+# What makes a number a part of an expression: "16 - 3", "2x", "2 pi". One letter behind it may be a
+# unit: 5m, 3 h.
 _OPERAND: Final = r"\s*[$(]*(?:\d|[√π]|\\(?:frac|sqrt|pi)\b)"
 _GOES_ON: Final = re.compile(
     rf"\*\*(?=\d)|(?:\*\*|\$)*(?:[abefijnoqru-zB](?![A-Za-z])"
@@ -83,19 +89,22 @@ _GOES_ON: Final = re.compile(
 _CAME_FROM: Final = re.compile(r"(?:[\w)}\]]\s*[-−+*×·÷/^]|√|\\sqrt\{?)\s*[$(]*\Z")
 # Words that make another number of the one beside them. Bounds are none: "at least 18" says 18.
 _WORD_BEFORE: Final = re.compile(
-    r"(?:\b(?:negative|minus|plus|half|half[ ]of|twice|thrice|double|triple|root[ ]of|log|ln|sin|cos|tan)[ ]"
+    r"(?:\b(?:negative|minus|plus|half|half[ ]of|twice|thrice|double|triple|root["
+    r" ]of|log|ln|sin|cos|tan)[ ]"
     r"|(?:^|[\s$(])[<>≤≥][ ]?)[*$(]{0,3}\Z",
     re.IGNORECASE,
 )
 _WORD_AFTER: Final = re.compile(
-    r"[*$)]{0,3}[ ](?:squared|cubed|factorial|(?:plus|minus|times|over|choose|mod(?:ulo)?)[ ][*$(]{0,3}\d"
+    r"[*$)]{0,3}[ ](?:squared|cubed|factorial|(?:plus|minus|times|over|choose|mod(?:ulo)?)["
+    r" ][*$(]{0,3}\d"
     r"|(?:divided|multiplied)[ ]by|per[ ]?mille?|to[ ]the[ ]power|raised[ ]to)\b",
     re.IGNORECASE,
 )
 
 
 def last_number(text: str) -> list[Place]:
-    """The last number written in digits that is not denied ("not 18"), with those of which it is one: "2 or 3".
+    """The last number written in digits that is not denied ("not 18"), with those of which it is
+    one: "2 or 3".
 
     The minus of a difference such as "16 - 3" is not a sign.
     """
@@ -113,7 +122,8 @@ def last_number(text: str) -> list[Place]:
 
 
 def stated_number(sentence: str) -> Span:
-    """The place of the number that a sentence states: the first after its last equals sign that is not denied.
+    """The place of the number that a sentence states: the first after its last equals sign that is
+    not denied.
 
     The whole where it states none, or several values ("2 or 3"), or an expression ("2x").
     """
@@ -135,7 +145,9 @@ def stated_number(sentence: str) -> Span:
 
 
 def _numbers(sentence: str, start: int) -> list[Span]:
-    places = (match.span() for match in itertools.islice(NUMBER.finditer(sentence, start), MAX_NUMBERS))
+    places = (
+        match.span() for match in itertools.islice(NUMBER.finditer(sentence, start), MAX_NUMBERS)
+    )
     return [place for place in places if not is_denied(sentence, *place)]
 
 
@@ -157,7 +169,11 @@ def _is_part(sentence: str, number: Span) -> bool:
     start, end = number
     behind = _GOES_ON.match(sentence, end) or _WORD_AFTER.match(sentence, end)
     before = max(0, start - 20)
-    return bool(behind or _CAME_FROM.search(sentence, before, start) or _WORD_BEFORE.search(sentence, before, start))
+    return bool(
+        behind
+        or _CAME_FROM.search(sentence, before, start)
+        or _WORD_BEFORE.search(sentence, before, start)
+    )
 
 
 def _joined(sentence: str, numbers: list[Span]) -> list[Span]:
@@ -175,7 +191,11 @@ def _joined(sentence: str, numbers: list[Span]) -> list[Span]:
             break
         group.append(place)
     rest = sentence[group[-1][1] :].strip(" .*_$)]}\\")
-    if len(group) == 2 and (rest or "&" in sentence[group[0][1] : group[1][0]]) and _is_mixed(sentence, *group):
+    if (
+        len(group) == 2
+        and (rest or "&" in sentence[group[0][1] : group[1][0]])
+        and _is_mixed(sentence, *group)
+    ):
         return group[:1]
     # Commas alone make a list only where nothing else is said: not in "18, 9 for each".
     return group if certain or not rest else group[:1]
@@ -196,7 +216,8 @@ def _with_multiple(sentence: str, place: Span) -> Span:
 
 
 def _quantities(sentence: str, group: list[Span]) -> list[Quantity | None]:
-    """What the numbers of a group say; of "82 or 1 hour and 22 minutes" the second says 82 minutes."""
+    """What the numbers of a group say; of "82 or 1 hour and 22 minutes" the second says 82
+    minutes."""
     return [_compound(sentence, place) or _quantity(sentence, place) for place in group]
 
 
@@ -206,20 +227,27 @@ def _compound(sentence: str, place: Span) -> Quantity | None:
     if first is None or second is None:
         return None
     factor = convert(first.unit, second.unit)
-    return Quantity(first.value * factor + second.value, unit=second.unit) if isinstance(factor, Fraction) else None
+    return (
+        Quantity(first.value * factor + second.value, unit=second.unit)
+        if isinstance(factor, Fraction)
+        else None
+    )
 
 
 def _quantity(sentence: str, place: Span) -> Quantity | None:
     """A number of a sentence with the words behind it where they are a unit."""
     start, end = place
-    if sentence[end : end + 2].rstrip(" .,)").lower() == "k" and (thousands := read(sentence[start:end])):
+    if sentence[end : end + 2].rstrip(" .,)").lower() == "k" and (
+        thousands := read(sentence[start:end])
+    ):
         return replace(thousands, value=thousands.value * 1000)
     behind = _BEHIND.match(sentence, end)
     return (read(sentence[start : behind.end()]) if behind else None) or read(sentence[start:end])
 
 
 def _same(one: Quantity | None, other: Quantity | None) -> bool:
-    """Whether two name one value: 0.5 and 50%, 90 minutes and 1.5 hours; or the second is the first in another unit."""
+    """Whether two name one value: 0.5 and 50%, 90 minutes and 1.5 hours; or the second is the first
+    in another unit."""
     if one is None or other is None:
         return False
     values = {one.value, one.value / 100 if one.percent else one.value}

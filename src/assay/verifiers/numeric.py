@@ -1,12 +1,13 @@
 r"""Numeric final answers, compared exactly as fractions.
 
-What a number is, is in `quantities`. A sentence that is stated as the answer ("540 / 3 = 180 dollars a day") is
-searched for its number: the first one after the last equals sign (`numerals`). A stated answer without a number
-("cannot be determined"), with several ("2 or 3") or with an expression ("2x") is wrong, and nothing else is searched
-then. Of "3 and 2/3 hours" and "3 hours and 20 minutes" the first number counts.
+What a number is, is in `quantities`. A sentence that is stated as the answer ("540 / 3 = 180
+dollars a day") is searched for its number: the first one after the last equals sign (`numerals`). A
+stated answer without a number ("cannot be determined"), with several ("2 or 3") or with an
+expression ("2x") is wrong, and nothing else is searched then. Of "3 and 2/3 hours" and "3 hours and
+20 minutes" the first number counts.
 
-Stages of a verdict: extraction (nothing is stated), several, withdrawn, reference, number (the answer is none),
-percent, units, fraction (exact), tolerance.
+Stages of a verdict: extraction (nothing is stated), several, withdrawn, reference, number (the
+answer is none), percent, units, fraction (exact), tolerance.
 """
 
 import functools
@@ -33,12 +34,12 @@ from assay.verifiers.units import convert
 __all__ = ["Numeric", "Tolerance", "Units", "decide", "check_settings"]
 
 Units = Literal["strip", "strict"]
-"""strip: 10 cm is 10 m. strict: it is not, 1 m is 100 cm, and 10 is either, for the question may have named the unit;
-two units of which one is not known are undecided."""
+"""strip: 10 cm is 10 m. strict: it is not, 1 m is 100 cm, and 10 is either, for the question may
+have named the unit; two units of which one is not known are undecided."""
 
 Tolerance = float | Literal["digits"] | None
-"""None: exact. A number: relative, where the reference is a decimal. digits: half of the last place of a reference
-that is a decimal, so that 0.3333 passes for 0.333."""
+"""None: exact. A number: relative, where the reference is a decimal. digits: half of the last place
+of a reference that is a decimal, so that 0.3333 passes for 0.333."""
 
 _SPACED: Final = re.compile(r"-?\$?-?\d{1,3}(?:, \d{3})+(?:\.\d+)?\.?")
 """Thousands in groups that a space parts too: "$3, 750, 000"."""
@@ -48,8 +49,8 @@ _SPACED: Final = re.compile(r"-?\$?-?\d{1,3}(?:, \d{3})+(?:\.\d+)?\.?")
 class Numeric:
     r"""Checks a final answer that is a number, exactly.
 
-    By default the answer is taken from the last complete `\boxed{}`, else the last "#### x", else the last "the answer
-    is x", else the last number in the text.
+    By default the answer is taken from the last complete `\boxed{}`, else the last "#### x", else
+    the last "the answer is x", else the last number in the text.
     """
 
     find: tuple[Policy, ...] = ("boxed", "hashes", "phrase", "last_number")
@@ -59,11 +60,13 @@ class Numeric:
     several: Several = "last"
     """Of different answers in the same way: the last is judged, or the response is wrong."""
     percent: Percent = "drop"
-    """drop: 50% is 50, the way GSM8K's answers are written. divide: 50% is 1/2. strict: 50% is 50% alone."""
+    """drop: 50% is 50, the way GSM8K's answers are written. divide: 50% is 1/2. strict: 50% is 50%
+    alone."""
     units: Units = "strip"
     """strip: 10 cm is 10 m. strict: it is not, and 1 m is 100 cm."""
     tolerance: Tolerance = None
-    """None: exact. A number: relative, for references that are decimals. digits: to the reference's last digit."""
+    """None: exact. A number: relative, for references that are decimals. digits: to the reference's
+    last digit."""
 
     def __post_init__(self) -> None:
         check_settings(self.find, self.tolerance)
@@ -79,17 +82,21 @@ class Numeric:
         if found is None:
             return normalise(answer)
         sign = "%" if found.percent and self.percent == "strict" else ""
-        return f"{found.value / 100 if found.percent and self.percent == 'divide' else found.value}{sign}"
+        divided = found.percent and self.percent == "divide"
+        return f"{found.value / 100 if divided else found.value}{sign}"
 
     def verify(self, text: str, reference: str) -> Score | Unscored:
-        """1 = the numbers are equal, 0 = they are not; `Unscored` for a reference that is no number."""
+        """1 = the numbers are equal, 0 = they are not; `Unscored` for a reference that is no
+        number."""
         return self.check(text, reference).score
 
     def check(self, text: str, reference: str) -> Verdict:
-        """Right when the numbers are equal, wrong when they are not, or when the text gives no number.
+        """Right when the numbers are equal, wrong when they are not, or when the text gives no
+        number.
 
-        A text without an answer is wrong, not undecided: it was asked for one. Undecided is what has a reference that
-        is not a number itself; a whole solution that ends in "#### 18" or a box serves as one. Raises nothing.
+        A text without an answer is wrong, not undecided: it was asked for one. Undecided is what
+        has a reference that is not a number itself; a whole solution that ends in "#### 18" or a
+        box serves as one. Raises nothing.
         """
         gold = _reference(reference)
         if gold is None:
@@ -101,7 +108,10 @@ class Numeric:
         about: dict[str, Any] = {"answer": found.text, "source": found.policy, "span": found.span}
         if found.doubt:
             return Verdict(outcome="wrong", reason=DOUBTS[found.doubt], stage=found.doubt, **about)
-        if self.several == "refuse" and (number := len({self.canonical(t) for t in (*found.earlier, found.text)})) > 1:
+        if (
+            self.several == "refuse"
+            and (number := len({self.canonical(t) for t in (*found.earlier, found.text)})) > 1
+        ):
             reason = f"the text states {number} different answers"
             return Verdict(outcome="wrong", reason=reason, stage="several", **about)
         value = read(found.text)
@@ -124,7 +134,8 @@ class Numeric:
         return batch.check_all(pairs, self.check, batch.never_asked, show, reached)
 
     def validate(self, records: Iterable[str | Prompt]) -> dict[str, int]:
-        """Check references (or prompts that have one): each passes in a box, and planted wrong numbers do not.
+        """Check references (or prompts that have one): each passes in a box, and planted wrong
+        numbers do not.
 
         Returns counts. Raises `DataError` that lists the first records on which this is not so.
         """
@@ -135,11 +146,15 @@ class Numeric:
         found = answers.find(text, self.find, self.key)
         if found is None or found.policy in ("boxed", "open_box", "last_number"):
             return found
-        if found.text.isdecimal() or (read(found.text) is not None and len(NUMBER.findall(found.text)) <= 1):
+        if found.text.isdecimal() or (
+            read(found.text) is not None and len(NUMBER.findall(found.text)) <= 1
+        ):
             return found
         earlier = tuple(part[slice(*stated_number(part))] for part in found.earlier)
         at, sentence = found.span[0], found.text
-        if text[slice(*found.span)] != sentence:  # a JSON string with escapes: its place is the whole value
+        if (
+            text[slice(*found.span)] != sentence
+        ):  # a JSON string with escapes: its place is the whole value
             return replace(found, text=sentence[slice(*stated_number(sentence))], earlier=earlier)
         if found.policy == "phrase":
             sentence = _widened(text, at, sentence)
@@ -150,7 +165,8 @@ class Numeric:
 
 
 def _widened(text: str, at: int, stated: str) -> str:
-    """More of the text where the number is still to come: an explanation ("his age, which is 6"), or more sentences."""
+    """More of the text where the number is still to come: an explanation ("his age, which is 6"),
+    or more sentences."""
     text = outside_reasoning(text)
     if re.match(VALUE, stated) and "=" not in stated and not is_expression(stated):
         return stated
@@ -182,7 +198,9 @@ def decide(
         return "wrong", "fraction", reason
     step = gold.step / (100 if gold.percent and percent == "divide" else 1)
     slack = step / 2 if tolerance == "digits" else abs(one) * Fraction(tolerance)
-    return ("right", "tolerance", "") if abs(one - other) <= slack else ("wrong", "tolerance", reason)
+    return (
+        ("right", "tolerance", "") if abs(one - other) <= slack else ("wrong", "tolerance", reason)
+    )
 
 
 def check_settings(find: Sequence[Policy], tolerance: Tolerance) -> None:

@@ -1,4 +1,5 @@
-r"""Letters of a multiple choice, with or without what stands behind them: `\textbf{(C) }12`, "Option A", "(B)"."""
+r"""Letters of a multiple choice, with or without what stands behind them: `\textbf{(C) }12`,
+"Option A", "(B)"."""
 
 import re
 from typing import Final

@@ -7,12 +7,15 @@ __all__ = ["is_letters", "is_prose", "is_words", "nothing", "same_letters", "sam
 
 _WORDS: Final = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z][A-Za-z ,.'-]{2,500}")
 _PROSE: Final = re.compile(r"(?=.*[A-Za-z]{3})(?=.* )(?=.*\d)[A-Za-z][A-Za-z0-9 ,.'-]{2,500}")
-_BEFORE: Final = re.compile(r"^(?:(?:it|that|this|he|she)(?: is|'s) |(?:on|at|in|by) )?(?:(?:a|an|the) )?")
+_BEFORE: Final = re.compile(
+    r"^(?:(?:it|that|this|he|she)(?: is|'s) |(?:on|at|in|by) )?(?:(?:a|an|the) )?"
+)
 _JOINED: Final = re.compile(r",? and |,? & |,? or |, ?")
 
 _NOTHING: Final = {
     "no solution": re.compile(
-        r"none|(?:there (?:is|are|exists?) |(?:it )?has )?no(?: such)?(?: real| integer| valid| possible)*"
+        r"none|(?:there (?:is|are|exists?) |(?:it )?has )?no(?: such)?(?: real| integer| valid|"
+        r" possible)*"
         r" (?:solutions?|numbers?|values?|roots?|integers?|answers?)(?: exists?)?"
         r"|(?:the )?(?:empty|null) set|\\emptyset"
     ),
@@ -28,9 +31,9 @@ _FAMILIES: Final = ("abcd", "xyz", "uvw", "pqrst", "mnk", "ijk", "klmn", "lwh", 
 _VOWELS: Final = frozenset("eiou")
 _SHORT: Final = frozenset(
     """
-    cat act rat tar art tap pat apt bat tab dab bad cab lab ram mar arm rap par war raw saw was may yam day pay ray way
-    say any nay all sad map nap pan tan ant fan fat aft gap gas sag had has hat man mat pad sat van wax tax lay law dry
-    shy sky try why spy fly cry my by gym
+    cat act rat tar art tap pat apt bat tab dab bad cab lab ram mar arm rap par war raw saw was may
+    yam day pay ray way say any nay all sad map nap pan tan ant fan fat aft gap gas sag had has hat
+    man mat pad sat van wax tax lay law dry shy sky try why spy fly cry my by gym
     """.split()
 )
 """Short words without e, i, o or u, which would be the sign that letters are a word."""
@@ -49,13 +52,15 @@ def is_prose(text: str) -> bool:
 
 
 def nothing(text: str) -> str:
-    """In which way a text says that there is no answer: "no solution", "does not exist", or "" when it does not."""
+    """In which way a text says that there is no answer: "no solution", "does not exist", or "" when
+    it does not."""
     plain = text.lower().strip()
     return next((name for name, pattern in _NOTHING.items() if pattern.fullmatch(plain)), "")
 
 
 def same_words(one: str, other: str) -> Literal["same", "other order", "different"]:
-    """Whether two texts say the same, but for articles, "on Monday" for "Monday", and the order of a list."""
+    """Whether two texts say the same, but for articles, "on Monday" for "Monday", and the order of
+    a list."""
     first, second = _bare(one), _bare(other)
     if first == second:
         return "same"
@@ -80,10 +85,12 @@ def is_letters(text: str) -> bool:
 
 
 def same_letters(one: str, other: str) -> Literal["product", "different", "unknown"]:
-    """What two different rows of the same letters are: xyz and zyx one product; CAT and ACT, yes and sey are not.
+    """What two different rows of the same letters are: xyz and zyx one product; CAT and ACT, yes
+    and sey are not.
 
-    Letters are a product where they go together as variables. They are a row or a word where they are capitals, more
-    than two of them, or hold a letter that is hardly ever a factor (e, i, o, u), or are a known word.
+    Letters are a product where they go together as variables. They are a row or a word where they
+    are capitals, more than two of them, or hold a letter that is hardly ever a factor (e, i, o, u),
+    or are a known word.
     """
     if one.isupper() and other.isupper():
         return "different" if len(one) > 2 else "unknown"

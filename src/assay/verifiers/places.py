@@ -21,7 +21,8 @@ REACH: Final = 60
 _NOT: Final = re.compile(
     r"(?:\bnot|\bcannot|n['’]t|\bnever|\bneither|\bnor|\bnicht"
     r"|\bdifferent[ ]from|\bother[ ]than|\banything[ ]but|\bunequal)"
-    r"(?:[ ](?:think|believe|say|claim|agree|true|sure|certain|the[ ]case)[ ](?:that[ ])?(?:the|my|our)[ ]"
+    r"(?:[ ](?:think|believe|say|claim|agree|true|sure|certain|the[ ]case)[ ](?:that["
+    r" ])?(?:the|my|our)[ ]"
     r"(?:\w{1,12}[ ]){1,2}(?:is|was|equals)\b)?"
     r"(?:[ ]{1,2}(?:be|equal|to|exactly|simply|the|equals)\b){0,3}"
     r"[ ]?(?:\\(?:boxed|fbox|text|textbf|mathbf)\s?)?[*$\\(\[\"“{]{0,4}[ ]{0,2}\Z",
@@ -30,12 +31,15 @@ _NOT: Final = re.compile(
 _IS_NOT: Final = re.compile(
     r"[ *$\\)\]}\"”]{0,6}(?:text[ ]?\{[ ]?)?(?:[a-z]{1,20}[ ]){0,2}"
     r"(?:(?:is|was|are|were)(?:n['’]t|[ ](?:not|wrong|incorrect|false|no[ ]longer|never)\b)"
-    r"|(?:cannot|can['’]t|can[ ]not|could[ ]not|couldn['’]t)[ ]be\b|would[ ]be[ ](?:wrong|incorrect|false)\b)"
+    r"|(?:cannot|can['’]t|can[ ]not|could[ ]not|couldn['’]t)[ ]be\b|would[ ]be["
+    r" ](?:wrong|incorrect|false)\b)"
 )
 # Behind a statement that its writer takes back.
 _TAKEN_BACK: Final = re.compile(
-    r"\b(?:that|this|it|which)(?:['’]s|[ ](?:is|was|seems|looks))[ ](?:(?:clearly|obviously|actually|surely)[ ])?"
-    r"(?:wrong|incorrect|false|impossible|not[ ](?:right|correct|it|possible)|a[ ]mistake|an[ ]error)\b"
+    r"\b(?:that|this|it|which)(?:['’]s|[ ](?:is|was|seems|looks))["
+    r" ](?:(?:clearly|obviously|actually|surely)[ ])?"
+    r"(?:wrong|incorrect|false|impossible|not[ ](?:right|correct|it|possible)|a[ ]mistake|an["
+    r" ]error)\b"
     r"|\b(?:that|this|it)[ ](?:can(?:no|['’])?t[ ]be|could[ ]not[ ]be|couldn['’]t[ ]be"
     r"|(?:does|did)(?:n['’]t|[ ]not)[ ](?:seem|look))[ ](?:right|correct|it)\b"
     r"|\A[\s$}\])*.,!]*(?:\(?wrong\)?|incorrect|wait,?[ ]no|no)[.!)]",
@@ -58,7 +62,8 @@ class Place(NamedTuple):
 def is_denied(text: str, start: int, end: int) -> bool:
     """Whether the text says of what stands there that it is not the answer."""
     return bool(
-        _NOT.search(text, max(0, start - REACH), start) or _IS_NOT.match(text, end, min(len(text), end + REACH))
+        _NOT.search(text, max(0, start - REACH), start)
+        or _IS_NOT.match(text, end, min(len(text), end + REACH))
     )
 
 

@@ -1,10 +1,13 @@
-r"""The LaTeX that most answers are written in, read without latex2sympy's grammar, at a tenth of its cost.
+r"""The LaTeX that most answers are written in, read without latex2sympy's grammar, at a tenth of
+its cost.
 
-Numbers, single letters, + - * / ^, fractions, roots, logarithms and trigonometry; of these equations, inequalities,
-lists, sets, tuples, intervals and their unions. What is read is the object that latex2sympy makes of the same text, to
-the last argument; a text that holds anything else, or that its grammar could take in two ways, is None, and is left to
-it. So this file says nothing about what a text means. It is a translation of a part of that grammar
-(https://github.com/huggingface/latex2sympy2_extended, PS.g4), in which an error can only be a difference from it.
+Numbers, single letters, + - * / ^, fractions, roots, logarithms and trigonometry; of these
+equations, inequalities, lists, sets, tuples, intervals and their unions. What is read is the object
+that latex2sympy makes of the same text, to the last argument; a text that holds anything else, or
+that its grammar could take in two ways, is None, and is left to it. So this file says nothing about
+what a text means. It is a translation of a part of that grammar
+(https://github.com/huggingface/latex2sympy2_extended, PS.g4), in which an error can only be a
+difference from it.
 """
 
 import functools
@@ -15,37 +18,80 @@ from typing import Any, Final
 from latex2sympy2_extended.logic import And
 from latex2sympy2_extended.sets import FiniteSet
 from latex2sympy2_extended.symbols import get_symbol
-from sympy import Add, Eq, Ge, Gt, Integer, Le, Lt, Mul, Ne, Pow, Rational, S, Tuple, Union, exp, factorial, log
+from sympy import (
+    Add,
+    Eq,
+    Ge,
+    Gt,
+    Integer,
+    Le,
+    Lt,
+    Mul,
+    Ne,
+    Pow,
+    Rational,
+    S,
+    Tuple,
+    Union,
+    exp,
+    factorial,
+    log,
+)
 from sympy.core.relational import Relational
 from sympy.functions.elementary import hyperbolic, trigonometric
 
-from assay.verifiers.latex_objects import beside, flat, interval, is_collection, negative, ratio, related
+from assay.verifiers.latex_objects import (
+    beside,
+    flat,
+    interval,
+    is_collection,
+    negative,
+    ratio,
+    related,
+)
 
 __all__ = ["read"]
 
-# No E, I or T, and no d before a letter: to the grammar a power of ten, a transposed matrix, a differential.
+# No E, I or T, and no d before a letter: to the grammar a power of ten, a transposed matrix, a
+# differential.
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<number>\d*\.\d+|\d+)
       |(?P<letter>[a-cf-zA-DF-HJ-SU-Ze]|d(?!\s*[A-Za-z\\]))
       |(?P<sign>\\[A-Za-z]+|\\[{}]|[-+*/^_=<>,()\[\]{}]|!(?![!=])))""",
     re.VERBOSE,
 )
-# Names that the grammar has, where their letters stand beside each other; the others are four letters or more.
+# Names that the grammar has, where their letters stand beside each other; the others are four
+# letters or more.
 _NAMES: Final = re.compile(r"tr|lcm|gcd|eig|eye|svd|SVD|[A-Za-z]{4,}")
 _COMMAND: Final = re.compile(r"\\[A-Za-z]+")
 _ONE_NUMBER: Final = re.compile(r"\s*-?\d{1,3}(?:,\d{3})+(?:\.\d+)?\s*")
 
 _GREEK: Final = frozenset(
     r"""\alpha \beta \delta \Delta \epsilon \varepsilon \zeta \eta \theta \Theta \vartheta \iota \kappa \lambda
-    \Lambda \mu \nu \xi \Xi \pi \Pi \rho \varrho \sigma \Sigma \tau \phi \Phi \varphi \chi \psi \Psi \omega
-    \Omega""".split()
+    \Lambda \mu \nu \xi \Xi \pi \Pi \rho \varrho \sigma \Sigma \tau \phi \Phi \varphi \chi \psi \Psi
+    \omega
+    \Omega""".split()  # noqa: E501
 )
 _RELATIONS: Final = {
-    "=": Eq, "<": Lt, ">": Gt, r"\lt": Lt, r"\gt": Gt, r"\le": Le, r"\leq": Le, r"\leqslant": Le, r"\ge": Ge,
-    r"\geq": Ge, r"\geqslant": Ge, r"\ne": Ne, r"\neq": Ne,
-}  # fmt: skip
+    "=": Eq,
+    "<": Lt,
+    ">": Gt,
+    r"\lt": Lt,
+    r"\gt": Gt,
+    r"\le": Le,
+    r"\leq": Le,
+    r"\leqslant": Le,
+    r"\ge": Ge,
+    r"\geq": Ge,
+    r"\geqslant": Ge,
+    r"\ne": Ne,
+    r"\neq": Ne,
+}
 _FUNCTIONS: Final = {
-    **{rf"\{name}": getattr(trigonometric, name) for name in ("sin", "cos", "tan", "csc", "sec", "cot")},
+    **{
+        rf"\{name}": getattr(trigonometric, name)
+        for name in ("sin", "cos", "tan", "csc", "sec", "cot")
+    },
     **{rf"\arc{name}": getattr(trigonometric, f"a{name}") for name in ("sin", "cos", "tan")},
     **{rf"\{name}": getattr(hyperbolic, name) for name in ("sinh", "cosh", "tanh")},
 }
@@ -57,7 +103,8 @@ _END: Final = ""
 
 
 def read(text: str, real: bool) -> Any | None:
-    """A SymPy object; None where it has to be left to the grammar. `real`: what is assumed of letters."""
+    """A SymPy object; None where it has to be left to the grammar. `real`: what is assumed of
+    letters."""
     if _NAMES.search(_COMMAND.sub(" ", text)) or _ONE_NUMBER.fullmatch(text):
         return None
     tokens = _tokens(text)
@@ -149,7 +196,12 @@ class _Reader:
             raise _NotPlain
         if opening == r"\{" and closing == r"\}":
             return FiniteSet(*parts)
-        if len(parts) == 2 and opening in "([" and closing in ")]" and not any(map(is_collection, parts)):
+        if (
+            len(parts) == 2
+            and opening in "(["
+            and closing in ")]"
+            and not any(map(is_collection, parts))
+        ):
             left, right = parts
             return interval(left, right, opening == "(", closing == ")")
         if _PAIRS[opening] != closing:
@@ -189,21 +241,32 @@ class _Reader:
         return beside(factors)
 
     def _starts(self, functions: bool) -> bool:
-        """Whether another factor follows. Raises where the grammar could read a function of it: f(x)."""
+        """Whether another factor follows. Raises where the grammar could read a function of it:
+        f(x)."""
         token = self._next()
         if token == "(":
             end = self._closing[self._at]
-            depth = itertools.accumulate((t in _OPEN) - (t in _CLOSE) for t in self._tokens[self._at : end])
+            depth = itertools.accumulate(
+                (t in _OPEN) - (t in _CLOSE) for t in self._tokens[self._at : end]
+            )
             inside = zip(self._tokens[self._at : end], depth, strict=True)
             if sum(t in ("+", "-") and d == 1 for t, d in itertools.islice(inside, 2, None)) == 0:
                 raise _NotPlain
             return True
-        if token in ("[", "{", r"\{") or (_is_number(token) and _is_number(self._tokens[self._at - 1])):
+        if token in ("[", "{", r"\{") or (
+            _is_number(token) and _is_number(self._tokens[self._at - 1])
+        ):
             raise _NotPlain
         function = token in _FUNCTIONS or token in (r"\sqrt", r"\log", r"\ln", "e")
         if function and not functions:
             raise _NotPlain
-        return function or _is_number(token) or _is_letter(token) or token in _GREEK or token in (r"\frac", r"\infty")
+        return (
+            function
+            or _is_number(token)
+            or _is_letter(token)
+            or token in _GREEK
+            or token in (r"\frac", r"\infty")
+        )
 
     def _power(self) -> Any:
         if self._next() == "e":  # to the grammar a function

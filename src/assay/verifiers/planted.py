@@ -1,6 +1,7 @@
 """Wrong programs made of a right one: what a verifier that is worth its name refuses.
 
-* `altered`       every result is changed a little: another number, one item more, the opposite truth
+* `altered`       every result is changed a little: another number, one item more, the opposite
+truth
 * `constant`      the first result, whatever the input
 * `equal to all`  an object whose `__eq__` says yes
 * `exits`         the process ends with status 0
@@ -50,7 +51,8 @@ class _Equal:
 
 
 def bugs(code: str, entry: str) -> list[tuple[str, str]]:
-    """Names and programs; for a whole program (no entry) one that prints more and one that prints nothing."""
+    """Names and programs; for a whole program (no entry) one that prints more and one that prints
+    nothing."""
     if not entry:
         return [("altered", f"{code}\nprint('x')\n"), ("exits", "raise SystemExit(0)\n")]
     call = "right(*arguments, **keywords)"

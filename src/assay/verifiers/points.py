@@ -1,11 +1,12 @@
 """Two expressions, compared by their values at random points to many digits.
 
-Unequal at one point proves them different. Equal at all of them proves nothing in general, but two expressions made
-of analytic functions alone (sums, products, powers, exponentials, trigonometry) that agree at random points to fifty
-digits are the same, but for a chance that does not matter: that is the second, independent check beside math-verify.
+Unequal at one point proves them different. Equal at all of them proves nothing in general, but two
+expressions made of analytic functions alone (sums, products, powers, exponentials, trigonometry)
+that agree at random points to fifty digits are the same, but for a chance that does not matter:
+that is the second, independent check beside math-verify.
 
-Expressions are read as functions of real variables: a point counts where both values are real. sqrt(1/n) and
-1/sqrt(n) agree wherever they are real; sqrt(x^2) and x do not.
+Expressions are read as functions of real variables: a point counts where both values are real.
+sqrt(1/n) and 1/sqrt(n) agree wherever they are real; sqrt(x^2) and x do not.
 """
 
 import math
@@ -36,13 +37,16 @@ from sympy.core.evalf import PrecisionExhausted
 from sympy.core.expr import UnevaluatedExpr
 from sympy.core.numbers import ImaginaryUnit
 from sympy.functions.elementary.hyperbolic import HyperbolicFunction
-from sympy.functions.elementary.trigonometric import InverseTrigonometricFunction, TrigonometricFunction
+from sympy.functions.elementary.trigonometric import (
+    InverseTrigonometricFunction,
+    TrigonometricFunction,
+)
 
 __all__ = ["Agreement", "agreement", "analytic", "digits_for", "exact_value", "same_values"]
 
 Agreement = Literal["equal", "different", "domain", "whole", "unknown"]
-"""domain: equal where both are real, but one is real in more places. whole: at whole numbers alone. unknown: no value
-could be computed."""
+"""domain: equal where both are real, but one is real in more places. whole: at whole numbers alone.
+unknown: no value could be computed."""
 
 FEWEST: Final = 3
 MAX_EXACT_POWER: Final = 64
@@ -52,9 +56,14 @@ WHOLE_NUMBERS: Final = frozenset("ijkmnN")
 
 
 def digits_for(*texts: str) -> int:
-    """Digits to compute so that a difference such as 10^-60 is seen: by the numbers that the texts hold."""
+    """Digits to compute so that a difference such as 10^-60 is seen: by the numbers that the texts
+    hold."""
     literals = [literal for text in texts for literal in re.findall(r"\d+", text)]
-    sizes = [min(int(n), 20_000) for text in texts for n in re.findall(r"(?:\^|\*\*)\s*[{(\s]*[-+]?(\d{1,9})", text)]
+    sizes = [
+        min(int(n), 20_000)
+        for text in texts
+        for n in re.findall(r"(?:\^|\*\*)\s*[{(\s]*[-+]?(\d{1,9})", text)
+    ]
     return min(60 + 2 * sum(map(len, literals)) + 2 * max(sizes, default=0), 20_000)
 
 
@@ -65,7 +74,10 @@ def agreement(one: Any, other: Any, digits: int) -> Agreement:
         return same_values(_value(one, {}, digits), _value(other, {}, digits), digits)
     found = _over(one, other, _points(names, f"{sorted(map(_spelled, (one, other)))}"), digits)
     if found == "different" and all(name.name in WHOLE_NUMBERS for name in names):
-        whole = [{name: Integer(start + 3 * place) for place, name in enumerate(names)} for start in range(1, 8)]
+        whole = [
+            {name: Integer(start + 3 * place) for place, name in enumerate(names)}
+            for start in range(1, 8)
+        ]
         return "whole" if _over(one, other, whole, digits) == "equal" else found
     return found
 
@@ -84,7 +96,18 @@ def same_values(one: Any, other: Any, digits: int) -> Agreement:
 
 def analytic(expression: Any) -> bool:
     """Whether it is built from functions for which agreement at random points is conclusive."""
-    allowed: tuple[Any, ...] = (Add, Mul, Pow, Number, NumberSymbol, ImaginaryUnit, Symbol, exp, log, UnevaluatedExpr)
+    allowed: tuple[Any, ...] = (
+        Add,
+        Mul,
+        Pow,
+        Number,
+        NumberSymbol,
+        ImaginaryUnit,
+        Symbol,
+        exp,
+        log,
+        UnevaluatedExpr,
+    )
     allowed += (TrigonometricFunction, InverseTrigonometricFunction, HyperbolicFunction)
     return all(isinstance(part, allowed) for part in _parts(expression))
 
@@ -101,7 +124,8 @@ def _over(one: Any, other: Any, points: Sequence[dict[Any, Any]], digits: int) -
     for point in points:
         first, second = _value(one, point, digits), _value(other, point, digits)
         real = [
-            value is not None and (complex_too or (_is_real(value) and _is_real_inside(parts, point)))
+            value is not None
+            and (complex_too or (_is_real(value) and _is_real_inside(parts, point)))
             for value, parts in zip((first, second), inner, strict=True)
         ]
         if all(real):
@@ -113,14 +137,21 @@ def _over(one: Any, other: Any, points: Sequence[dict[Any, Any]], digits: int) -
         else:
             elsewhere.append(same_values(first, second, digits))
     if lone:
-        return "domain" if equal >= FEWEST else "different" if lone >= FEWEST and not equal else "unknown"
+        return (
+            "domain"
+            if equal >= FEWEST
+            else "different"
+            if lone >= FEWEST and not equal
+            else "unknown"
+        )
     # Real nowhere that was tried, such as sqrt(x - 100): then the complex values have to agree.
     everywhere = equal + elsewhere.count("equal")
     return "equal" if equal >= FEWEST or everywhere == len(points) else "unknown"
 
 
 def _under_roots(expression: Any) -> list[Any]:
-    """What has to be positive for it to be real all through: the square root of a times that of b may look real."""
+    """What has to be positive for it to be real all through: the square root of a times that of b
+    may look real."""
     found = []
     for part in _parts(expression):
         if part.is_Pow and not part.exp.is_integer and part.base.free_symbols:
@@ -133,7 +164,9 @@ def _under_roots(expression: Any) -> list[Any]:
 def _is_real_inside(parts: Sequence[Any], point: dict[Any, Any]) -> bool:
     """Whether none of what has to be positive is negative or complex."""
     values = [part.evalf(15, subs=point) for part in parts]
-    return all(not value.is_negative if value.is_Number else not value.is_number for value in values)
+    return all(
+        not value.is_negative if value.is_Number else not value.is_number for value in values
+    )
 
 
 def _points(names: Sequence[Any], seed: str) -> list[dict[Any, Any]]:
@@ -144,13 +177,17 @@ def _points(names: Sequence[Any], seed: str) -> list[dict[Any, Any]]:
         signs += [[1, -1] * len(names), [-1, 1] * len(names), [1] * len(names)]
     signs += [[draw.choice((1, -1)) for _ in names] if len(names) > 1 else [-1] for _ in range(2)]
     return [
-        {name: sign * Rational(draw.randint(200, 4000), 1009) for name, sign in zip(names, row, strict=False)}
+        {
+            name: sign * Rational(draw.randint(200, 4000), 1009)
+            for name, sign in zip(names, row, strict=False)
+        }
         for row in signs
     ]
 
 
 def _spelled(expression: Any) -> str:
-    """What an expression is made of, for a seed: SymPy's printer takes longer than all the values do."""
+    """What an expression is made of, for a seed: SymPy's printer takes longer than all the values
+    do."""
     parts = (str(part) if part.is_Atom else part.func.__name__ for part in _parts(expression))
     return " ".join(parts)
 
@@ -176,7 +213,9 @@ def _value(expression: Any, point: dict[Any, Any], digits: int) -> Any:
         return None
     with mp.workdps(digits + 10):
         return (
-            mp.mpc(real._to_mpmath(mp.prec), imaginary._to_mpmath(mp.prec)) if imaginary else real._to_mpmath(mp.prec)
+            mp.mpc(real._to_mpmath(mp.prec), imaginary._to_mpmath(mp.prec))
+            if imaginary
+            else real._to_mpmath(mp.prec)
         )
 
 
@@ -200,13 +239,18 @@ def _rational(expression: Any, point: dict[Any, Any]) -> Fraction:
         return math.prod((_rational(part, point) for part in expression.args), start=Fraction(1))
     if expression.is_Pow and expression.exp.is_Integer and abs(expression.exp.p) <= MAX_EXACT_POWER:
         return Fraction(_rational(expression.base, point) ** expression.exp.p)
-    if isinstance(expression, factorial) and expression.args[0].is_Integer and 0 <= expression.args[0] <= MAX_FACTORIAL:
+    if (
+        isinstance(expression, factorial)
+        and expression.args[0].is_Integer
+        and 0 <= expression.args[0] <= MAX_FACTORIAL
+    ):
         return Fraction(math.factorial(int(expression.args[0])))
     raise _NotRational
 
 
 def exact_value(expression: Any) -> Fraction | None:
-    """The value of a number that is made of rational ones; None where it is not, or holds a division by zero."""
+    """The value of a number that is made of rational ones; None where it is not, or holds a
+    division by zero."""
     with suppress(_NotRational, ZeroDivisionError):
         return _rational(expression, {})
     return None

@@ -1,12 +1,14 @@
 """Warm worker processes that answer within a deadline or are killed and replaced.
 
-Plain pipes and `python -m`, rather than `multiprocessing`: nothing is forked from a process that holds torch, callers
-need no `if __name__ == "__main__"` guard, threads may share a pool, and the deadline is a wait on a pipe and a SIGKILL,
-which work off the main thread and against C code, where `signal.alarm` does neither. Workers are in a session of their
-own: a Ctrl-C in a terminal is the caller's alone, who leaves the loop over the replies, and with it they end.
+Plain pipes and `python -m`, rather than `multiprocessing`: nothing is forked from a process that
+holds torch, callers need no `if __name__ == "__main__"` guard, threads may share a pool, and the
+deadline is a wait on a pipe and a SIGKILL, which work off the main thread and against C code, where
+`signal.alarm` does neither. Workers are in a session of their
+own: a Ctrl-C in a terminal is the caller's alone, who leaves the loop over the replies, and with it
+they end.
 
-The caller's own thread drives all workers. Each has a few requests waiting in its pipe, so that it is never idle while
-the caller reads a text; the deadline is that of the request at its head.
+The caller's own thread drives all workers. Each has a few requests waiting in its pipe, so that it
+is never idle while the caller reads a text; the deadline is that of the request at its head.
 """
 
 import atexit
@@ -34,13 +36,16 @@ __all__ = ["Pool", "Reply", "Request"]
 START_SECONDS: Final = 120.0
 RECYCLE_AFTER: Final = 20_000
 RECYCLE_MEGABYTES: Final = 500
-"""Requests, and memory, after which a worker is replaced: SymPy's caches only grow. A new one is slow at first."""
+"""Requests, and memory, after which a worker is replaced: SymPy's caches only grow. A new one is
+slow at first."""
 AHEAD: Final = 8
 AHEAD_BYTES: Final = 12_000
-"""Requests, and their bytes, that wait in a worker's pipe: too few to fill it, for then the caller would wait."""
+"""Requests, and their bytes, that wait in a worker's pipe: too few to fill it, for then the caller
+would wait."""
 TRIES: Final = 2
 COMPUTED: Final = 0.2
-"""Share of the deadline that a worker has to have computed for the answer to be at fault, and not a busy machine."""
+"""Share of the deadline that a worker has to have computed for the answer to be at fault, and not a
+busy machine."""
 
 Request = dict[str, Any]
 Reply = dict[str, Any]
@@ -62,12 +67,16 @@ class Pool:
         ((_, reply),) = self.ask_all([(None, request)], seconds)
         return reply
 
-    def ask_all(self, requests: Iterable[tuple[T, Request]], seconds: float) -> Generator[tuple[T, Reply], None, None]:
-        """The replies as they come, each with what its request came with; requests are taken as there is room for them.
+    def ask_all(
+        self, requests: Iterable[tuple[T, Request]], seconds: float
+    ) -> Generator[tuple[T, Reply], None, None]:
+        """The replies as they come, each with what its request came with; requests are taken as
+        there is room for them.
 
-        A request that takes longer than `seconds`, or that two workers die of, gets "undecided", or "wrong" where its
-        reference had been read as a plain number: then that is the answer's fault. Waiting for a free worker and
-        starting one are not on the clock. Raises `BackendError` when none can start. Left early, it kills what runs.
+        A request that takes longer than `seconds`, or that two workers die of, gets "undecided", or
+        "wrong" where its reference had been read as a plain number: then that is the answer's
+        fault. Waiting for a free worker and starting one are not on the clock. Raises
+        `BackendError` when none can start. Left early, it kills what runs.
         """
         errand = _Errand(self, requests, seconds)
         try:
@@ -80,7 +89,8 @@ class Pool:
         return [worker.pid for worker in self._idle]
 
     def close(self) -> None:
-        """End the idle workers. In a fork of the process that started them it does nothing: they are not its own."""
+        """End the idle workers. In a fork of the process that started them it does nothing: they
+        are not its own."""
         while self._idle and os.getpid() == self._owner:
             self._idle.pop().kill()
 
@@ -95,7 +105,8 @@ class Pool:
             raise
 
     def give_back(self, worker: "_Worker") -> None:
-        """Keep a worker for the next caller; one that has something to do still, or has done enough, is ended."""
+        """Keep a worker for the next caller; one that has something to do still, or has done
+        enough, is ended."""
         if worker.waiting or worker.starting or worker.worn:
             worker.kill()
         else:
@@ -177,11 +188,16 @@ class _Errand:
 
     def _late(self, worker: "_Worker") -> tuple[Any, Reply]:
         worker.must_have_started()
-        reply = _failed("timeout", f"not decided within {self._seconds:g} s", worker.blames_answer(self._seconds))
+        reply = _failed(
+            "timeout",
+            f"not decided within {self._seconds:g} s",
+            worker.blames_answer(self._seconds),
+        )
         return self._without_head(worker).tag, reply
 
     def _lost(self, worker: "_Worker") -> Iterator[tuple[Any, Reply]]:
-        """A second worker is asked what the first one died of: it may have been killed while it was idle."""
+        """A second worker is asked what the first one died of: it may have been killed while it was
+        idle."""
         worker.must_have_started()
         blames_answer = worker.blames_answer(0.0)
         head = self._without_head(worker)
@@ -254,7 +270,10 @@ class _Worker:
     def send(self, waiting: _Waiting, seconds: float) -> None:
         """Put a request into its pipe. That it is gone shows when it is read from."""
         waiting.number = next(self._numbers)
-        line = json.dumps({**waiting.request, "id": waiting.number, "seconds": seconds}).encode() + b"\n"
+        line = (
+            json.dumps({**waiting.request, "id": waiting.number, "seconds": seconds}).encode()
+            + b"\n"
+        )
         waiting.size = len(line)
         if not self.waiting and not self.starting:
             self.deadline = time.monotonic() + seconds
@@ -265,7 +284,8 @@ class _Worker:
                 line = line[self._process.stdin.write(line) :]
 
     def receive(self, seconds: float) -> Iterator[tuple[_Waiting, Reply]]:
-        """The replies that have come. Raises `EOFError` when it is gone, or answers what it was not asked."""
+        """The replies that have come. Raises `EOFError` when it is gone, or answers what it was not
+        asked."""
         chunk = os.read(self.fileno(), 1 << 16)
         if not chunk:
             raise EOFError
@@ -286,10 +306,13 @@ class _Worker:
     def must_have_started(self) -> None:
         """Raises `BackendError` when it has not."""
         if self.starting:
-            raise BackendError(f"the checker's process does not start; see why with: python -m {self._module}")
+            raise BackendError(
+                f"the checker's process does not start; see why with: python -m {self._module}"
+            )
 
     def blames_answer(self, seconds: float) -> bool:
-        """Whether it had read the reference of its first request, as a plain number, and then computed so long.
+        """Whether it had read the reference of its first request, as a plain number, and then
+        computed so long.
 
         A process that was not given the processor has not computed: that is no fault of the answer.
         """

@@ -1,7 +1,9 @@
-r"""LaTeX made ready for the grammar: what it would silently drop or misread is written out, or refused.
+r"""LaTeX made ready for the grammar: what it would silently drop or misread is written out, or
+refused.
 
-The grammar leaves out primes, dots, subscripts of numbers and text, and reads 1e6 as a product. Here 1e6 becomes a
-power of ten, 0.1\overline{6} a fraction, \pm two values, [[1,2],[3,4]] a matrix; primes, dots and prose are not read.
+The grammar leaves out primes, dots, subscripts of numbers and text, and reads 1e6 as a product.
+Here 1e6 becomes a power of ten, 0.1\overline{6} a fraction, \pm two values, [[1,2],[3,4]] a matrix;
+primes, dots and prose are not read.
 """
 
 import re
@@ -16,7 +18,9 @@ __all__ = ["alternatives", "conditions", "prepared"]
 _UNREAD: Final = re.compile(
     r"\\dots|'|\\prime|\\(?:approx|simeq|sim|doteq|cong|equiv|pmod|bmod|not|neg|lnot)(?![A-Za-z])|(?<![A-Za-z}])\d_"
 )
-_SCIENTIFIC: Final = re.compile(r"(?<![A-Za-z\d.}])(\d+(?:\.\d*)?|\.\d+)[eE]([-+]?\d+)(?![\d.]|\s*[A-Za-z({])")
+_SCIENTIFIC: Final = re.compile(
+    r"(?<![A-Za-z\d.}])(\d+(?:\.\d*)?|\.\d+)[eE]([-+]?\d+)(?![\d.]|\s*[A-Za-z({])"
+)
 _REPEATING: Final = re.compile(r"\d*\.\d*\\(?:overline|bar)\s*\{\s*\d+\s*\}")
 _TEXT: Final = re.compile(r"\\text\s*\{([^{}]*)\}(?:\^\{?[23]\}?)?")
 _ROWS: Final = re.compile(r"\[\s*(\[[^\[\]]*\](?:\s*,\s*\[[^\[\]]*\])+|\[[^\[\]]*\])\s*\]")
@@ -61,7 +65,8 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _without_unit(match: re.Match[str]) -> str:
-    """Units inside brackets, as of the point (1 cm, 2 cm), say nothing of the value; one letter is a name."""
+    """Units inside brackets, as of the point (1 cm, 2 cm), say nothing of the value; one letter is
+    a name."""
     inside = match[1].strip()
     if len(inside) == 1 and inside.isalpha():
         return f" {inside} "
@@ -77,7 +82,9 @@ def _both_signs(latex: str) -> str | None:
         return None
     signed = []
     for part in parts:
-        signed += [_signed(part, "+", "-"), _signed(part, "-", "+")] if _SIGNS.search(part) else [part]
+        signed += (
+            [_signed(part, "+", "-"), _signed(part, "-", "+")] if _SIGNS.search(part) else [part]
+        )
     return ", ".join(signed) if inside == latex else rf"\{{{', '.join(signed)}\}}"
 
 

@@ -1,15 +1,17 @@
 """Which part of a response is the program, and where it is.
 
-* `fence`       the last complete fenced block that holds what is asked for, those labelled as Python before those
-                without a label; earlier ones are drafts, and helpers where the chosen one needs them
+* `fence`       the last complete fenced block that holds what is asked for, those labelled as
+                Python before those without a label; earlier ones are drafts, and helpers where the
+                chosen one needs them
 * `text`        the whole response
-* `completion`  the response continues the task's stub, up to the next statement at the margin (arXiv:2107.03374): a
-model
+* `completion`  the response continues the task's stub, up to the next statement at the margin
+(arXiv:2107.03374): a model
                 that is not stopped there writes on, and what it writes is not part of the function
-* `auto`        a fenced block where there is one; else the text where it defines what is asked for, without the prose
-                around it; else a completion
+* `auto`        a fenced block where there is one; else the text where it defines what is asked for,
+                without the prose around it; else a completion
 
-What a response thinks before it answers, up to `</think>`, is not looked at but by `text` and `completion`.
+What a response thinks before it answers, up to `</think>`, is not looked at but by `text` and
+`completion`.
 """
 
 import ast
@@ -32,9 +34,14 @@ _STOPS: Final = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 _PYTHON: Final = ("python", "")
 _PRINTS: Final = re.compile(r"\b(?:print|write|writelines)\b")
 _READS: Final = re.compile(r"\b(?:input|stdin|fileinput)\b|\bopen\(\s*0|\bos\.read\b")
-# Where thinking ends: at a tag that no quotation mark stands before, as in a program's own text it would.
-_THOUGHT: Final = re.compile(r"^[^\n`'\"]*</(?:think|thinking|thought|reasoning)>", re.MULTILINE | re.IGNORECASE)
-_FUTURE: Final = re.compile(r"^from[ \t]+__future__[ \t]+import[ \t]*(?:\([^)]*\)|[^\n]*)\n?", re.MULTILINE)
+# Where thinking ends: at a tag that no quotation mark stands before, as in a program's own text it
+# would.
+_THOUGHT: Final = re.compile(
+    r"^[^\n`'\"]*</(?:think|thinking|thought|reasoning)>", re.MULTILINE | re.IGNORECASE
+)
+_FUTURE: Final = re.compile(
+    r"^from[ \t]+__future__[ \t]+import[ \t]*(?:\([^)]*\)|[^\n]*)\n?", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,8 @@ class Program:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a task asks for: a function or a class, else what its tests name, else a whole program that prints."""
+    """What a task asks for: a function or a class, else what its tests name, else a whole program
+    that prints."""
 
     entry: str
     stub: str
@@ -82,31 +90,49 @@ class _Asked:
 
 
 def program(text: str, how: Extraction, entry: str, stub: str, tests: str = "") -> Program | None:
-    """The program of a response; None where the policy finds none. `tests` are sources that use what it defines."""
+    """The program of a response; None where the policy finds none. `tests` are sources that use
+    what it defines."""
     asked, start = _Asked(entry, stub, tests), 0
     if how in ("auto", "fence"):
         start = thought.end() if (thought := _THOUGHT.search(text)) else 0
         found = list(blocks(text, start))
         if block := _chosen(found, asked):
-            others = [dedented(each.code) for each in found if each is not block and each.language in _PYTHON]
+            others = [
+                dedented(each.code)
+                for each in found
+                if each is not block and each.language in _PYTHON
+            ]
             return Program(_made_of(block, others, asked), "fence", block.span)
         if how == "fence":
             return None
-    if how == "completion" or (how == "auto" and entry and stub and not _defines(text[start:], entry)):
+    if how == "completion" or (
+        how == "auto" and entry and stub and not _defines(text[start:], entry)
+    ):
         end = min((at for stop in _STOPS if (at := text.find(stop, start)) >= 0), default=len(text))
         code = f"{stub}{text[start:end]}\n"
-        return Program(longest_program(code, len(stub)) if how == "auto" else code, "completion", (start, end))
+        return Program(
+            longest_program(code, len(stub)) if how == "auto" else code, "completion", (start, end)
+        )
     end, code = len(text), text[start:].removeprefix("\ufeff")
     if how == "auto" and not parses(code):
         start, end, code = without_prose(text, start, asked.given_by)
-    return Program(_after(_preamble(stub, entry), code), "text", (start, end)) if code.strip() else None
+    return (
+        Program(_after(_preamble(stub, entry), code), "text", (start, end))
+        if code.strip()
+        else None
+    )
 
 
 def _chosen(found: Sequence[Block], asked: _Asked) -> Block | None:
-    """The block that is the answer: the last of the best. One of another language only where nothing else fits."""
+    """The block that is the answer: the last of the best. One of another language only where
+    nothing else fits."""
     ranks = [(_rank(each, asked), each) for each in found if each.language in _PYTHON]
     if asked.entry and not any(rank[0] for rank, _ in ranks):
-        ranks += [((True, False, 0, each.closed), each) for each in found if _defines(each.code, asked.entry)]
+        ranks += [
+            ((True, False, 0, each.closed), each)
+            for each in found
+            if _defines(each.code, asked.entry)
+        ]
     return max(reversed(ranks), key=lambda ranked: ranked[0], default=(None, None))[1]
 
 
@@ -125,21 +151,30 @@ def _made_of(block: Block, others: Sequence[str], asked: _Asked) -> str:
 
 
 def _after(preamble: str, code: str) -> str:
-    """A program behind what it may take for granted; what has to stand first in a file still does."""
+    """A program behind what it may take for granted; what has to stand first in a file still
+    does."""
     code = code.removeprefix("\ufeff")
     if not preamble or not (future := _FUTURE.findall(code)):
         return preamble + code
-    return "".join(line if line.endswith("\n") else f"{line}\n" for line in future) + preamble + _FUTURE.sub("", code)
+    return (
+        "".join(line if line.endswith("\n") else f"{line}\n" for line in future)
+        + preamble
+        + _FUTURE.sub("", code)
+    )
 
 
 def _defines(text: str, entry: str) -> bool:
     name = re.escape(entry.partition(".")[0])
-    pattern = rf"^(?:async\s+def|def|class)\s+{name}\b|^{name}\s*(?::[^=\n]+)?=(?!=)|^(?:from|import)\s.*\b{name}\s*$"
+    pattern = (
+        rf"^(?:async\s+def|def|class)\s+{name}\b|^{name}\s*(?::[^=\n]+)?=(?!=)"
+        rf"|^(?:from|import)\s.*\b{name}\s*$"
+    )
     return re.search(pattern, text, re.MULTILINE) is not None
 
 
 def _preamble(stub: str, entry: str) -> str:
-    """What a stub has before the function to write: imports and helpers that a whole answer may leave out."""
+    """What a stub has before the function to write: imports and helpers that a whole answer may
+    leave out."""
     if not stub or not entry:
         return stub
     try:
@@ -150,7 +185,10 @@ def _preamble(stub: str, entry: str) -> str:
         return ""
     name = entry.partition(".")[0]
     for node in body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.name == name:
+        if (
+            isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+            and node.name == name
+        ):
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             return "".join(stub.splitlines(keepends=True)[: first - 1])
     return ""

@@ -1,9 +1,9 @@
 r"""Numbers as people write them, read exactly as fractions.
 
-Integers, decimals, thousands separators (1,000 and 1 000 and 16,80,000 and 1.234.567), `a/b`, mixed numbers,
-`\frac{a}{b}`, scientific notation, powers of ten, repeating decimals, number words, ordinals, currency and percent
-signs, and a unit behind the number. Nothing is evaluated: "3 + 4" is not a number. Left out on purpose: decimal commas,
-but for 1.234,5, which can be nothing else.
+Integers, decimals, thousands separators (1,000 and 1 000 and 16,80,000 and 1.234.567), `a/b`, mixed
+numbers, `\frac{a}{b}`, scientific notation, powers of ten, repeating decimals, number words,
+ordinals, currency and percent signs, and a unit behind the number. Nothing is evaluated: "3 + 4" is
+not a number. Left out on purpose: decimal commas, but for 1.234,5, which can be nothing else.
 """
 
 import functools
@@ -19,18 +19,24 @@ from assay.verifiers.units import changes_value
 __all__ = ["MAX_DIGITS", "Percent", "Quantity", "number", "quantity", "read", "split"]
 
 Percent = Literal["drop", "divide", "strict"]
-"""drop: 50% is 50, the way GSM8K's answers are written. divide: 50% is 1/2. strict: 50% is 50% alone."""
+"""drop: 50% is 50, the way GSM8K's answers are written. divide: 50% is 1/2. strict: 50% is 50%
+alone."""
 
 MAX_DIGITS: Final = 300
-"""Longest number and largest power of ten that are read; beyond them a text is no number: 1e999999999 costs nothing."""
+"""Longest number and largest power of ten that are read; beyond them a text is no number:
+1e999999999 costs nothing."""
 
 _DIGITS: Final = r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}|[1-9]\d{0,2}(?:[ ]\d{3})+|\d*"
 _DECIMAL: Final = re.compile(
     rf"(?P<sign>[-+]?)\s*(?P<whole>{_DIGITS})(?:\.(?P<part>\d*))?"
     r"(?:[eE](?P<exponent>[-+]?\d{1,9})|\s*(?:\\times|\\cdot|[x×*])\s*10\s*\^\s*\{?(?P<power>-?\d{1,9})\}?)?"
 )
-_POINTS: Final = re.compile(r"([-+]?[1-9]\d{0,2}(?:\.\d{3}){2,}|[-+]?[1-9]\d{0,2}(?:\.\d{3})+(?=,\d))(?:,(\d+))?")
-_RATIO: Final = re.compile(r"(?P<sign>[-+]?)\s*(?:(?P<whole>\d+)\s+)?(?P<top>-?[\d.,]+)\s*/\s*(?P<bottom>-?[\d.,]+)")
+_POINTS: Final = re.compile(
+    r"([-+]?[1-9]\d{0,2}(?:\.\d{3}){2,}|[-+]?[1-9]\d{0,2}(?:\.\d{3})+(?=,\d))(?:,(\d+))?"
+)
+_RATIO: Final = re.compile(
+    r"(?P<sign>[-+]?)\s*(?:(?P<whole>\d+)\s+)?(?P<top>-?[\d.,]+)\s*/\s*(?P<bottom>-?[\d.,]+)"
+)
 _FRAC: Final = re.compile(
     r"(?P<sign>[-+]?)\s*(?P<whole>\d+)?\s*\\frac\s*\{\s*(?P<top>-?[\d.,]+)\s*\}\s*\{\s*(?P<bottom>-?[\d.,]+)\s*\}"
 )
@@ -41,11 +47,13 @@ _REPEATING: Final = re.compile(
     r"|\\dot\s*\{?\s*(?P<dotted>\d)\s*\}?|\((?P<round>\d+)\)|\s*(?P<dots>\\dots))"
 )
 _PLACE: Final = re.compile(
-    r"(?P<number>[-+]?[\d,]+)\s*-?(?:\^\s*\{?\s*)?(?:\\text\s*\{)?\s*(?:st|nd|rd|th)\s*\}?\s*\}?", re.IGNORECASE
+    r"(?P<number>[-+]?[\d,]+)\s*-?(?:\^\s*\{?\s*)?(?:\\text\s*\{)?\s*(?:st|nd|rd|th)\s*\}?\s*\}?",
+    re.IGNORECASE,
 )
 _INTEGER: Final = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}")
 _MARKED: Final = r"\\text\s*\{[^{}]*\}"
-# Bare letters behind a number are a unit when a space parts them or there are several: "10cm" is 10, "2x" is algebra.
+# Bare letters behind a number are a unit when a space parts them or there are several: "10cm" is
+# 10, "2x" is algebra.
 _TAIL: Final = re.compile(
     r"(?P<number>.*[\d}%])"
     rf"(?P<tail>\s*{_MARKED}.*|\s+[A-Za-z].*|[A-Za-z]{{2,}}.*|\s*(?:m|[A-Za-z]{{2,}})\^\{{?[23]\}}?)"
@@ -58,10 +66,14 @@ _MULTIPLE: Final = re.compile(
 _PARTS: Final = re.compile(
     r"(?P<number>[-+]?\d{1,9})(?:\s*-|\s+|(?=\\text))(?:\\text\s*\{\s*)?\s*(?P<word>[a-z]+)\s*\}?"
 )
-_AND_PART: Final = re.compile(r"(?P<whole>\d{1,9}) and (?:(?:a|an|one) )?(?P<part>[a-z]+(?:[ -][a-z]+)?)")
+_AND_PART: Final = re.compile(
+    r"(?P<whole>\d{1,9}) and (?:(?:a|an|one) )?(?P<part>[a-z]+(?:[ -][a-z]+)?)"
+)
 _NAMED: Final = re.compile(r"(?:[A-Za-z]\w*|\\text\s*\{[^{}]*\})\s*=\s*(?P<value>[^=]*)")
 _HOUR: Final = re.compile(r"(\d{1,2}):00(?:\s*(?:\\text\s*\{)?\s*[ap]\.?m\.?\}?)?", re.IGNORECASE)
-_MONEY: Final = re.compile(r"^([-+]?)\s*((?:US)?\s*\\\$|[€£¥₹]|Rs\b\.?)\s*(?=[-+]?\s*[\d.\\])|\s*(\\\$|[€£¥₹¢])$")
+_MONEY: Final = re.compile(
+    r"^([-+]?)\s*((?:US)?\s*\\\$|[€£¥₹]|Rs\b\.?)\s*(?=[-+]?\s*[\d.\\])|\s*(\\\$|[€£¥₹¢])$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +91,8 @@ class Quantity:
 
 
 def read(text: str, units: Literal["any", "marked"] = "any") -> Quantity | None:
-    r"""A text that is one number, perhaps with a unit: r"18 \text{ cm}", and with "any" also "18 cm" or "x = 18".
+    r"""A text that is one number, perhaps with a unit: r"18 \text{ cm}", and with "any" also "18
+    cm" or "x = 18".
 
     A unit is here whatever does not change the value; `units.behind` tells what it is.
     """
@@ -88,20 +101,24 @@ def read(text: str, units: Literal["any", "marked"] = "any") -> Quantity | None:
     return _read(text, units) if len(text) <= 4 * MAX_DIGITS else None
 
 
-def quantity(text: str, percent: Percent = "drop", units: Literal["any", "marked"] = "any") -> Fraction | None:
+def quantity(
+    text: str, percent: Percent = "drop", units: Literal["any", "marked"] = "any"
+) -> Fraction | None:
     """The value alone."""
     found = read(text, units)
     return None if found is None else _scaled(found, percent)
 
 
 def number(text: str, percent: Percent = "drop") -> Fraction | None:
-    """The exact value of a text that is one number and nothing else; None when it is not, or is too large to read."""
+    """The exact value of a text that is one number and nothing else; None when it is not, or is too
+    large to read."""
     found = _number(normalise(text)) if len(text) <= 4 * MAX_DIGITS else None
     return None if found is None else _scaled(found, percent)
 
 
 def split(text: str) -> tuple[Quantity, str] | None:
-    """A normalised text as a number and all that stands behind it, whatever that is; None where no number begins it."""
+    """A normalised text as a number and all that stands behind it, whatever that is; None where no
+    number begins it."""
     if len(text) > 4 * MAX_DIGITS:
         return None
     if (found := _number(text)) is not None:
@@ -111,7 +128,9 @@ def split(text: str) -> tuple[Quantity, str] | None:
         if found is None:
             return None
         tail = large["tail"].removesuffix("}") if "{" not in large["tail"] else large["tail"]
-        return replace(found, value=found.value * MULTIPLES[large["word"]], step=None), tail.strip() or found.unit
+        return replace(
+            found, value=found.value * MULTIPLES[large["word"]], step=None
+        ), tail.strip() or found.unit
     unit = _DEGREES.fullmatch(text) or _TAIL.fullmatch(text) or _SPOKEN_TAIL.fullmatch(text)
     found = _number(unit["number"].rstrip()) if unit else None
     if unit is None or found is None:
@@ -159,7 +178,8 @@ def _number(plain: str) -> Quantity | None:
 
 
 def _composed(plain: str) -> Quantity | None:
-    """What is no plain decimal: fractions, powers, repeating decimals, 5th, 5:00, 1.234.567, 2 thirds."""
+    """What is no plain decimal: fractions, powers, repeating decimals, 5th, 5:00, 1.234.567, 2
+    thirds."""
     if parts := _RATIO.fullmatch(plain) or _FRAC.fullmatch(plain):
         return _ratio(**parts.groupdict())
     if power := _POWER.fullmatch(plain):
@@ -173,7 +193,11 @@ def _composed(plain: str) -> Quantity | None:
     if points := _POINTS.fullmatch(plain):
         return _decimal(f"{points[1].replace('.', '')}.{points[2] or 0}")
     if mixed := _AND_PART.fullmatch(plain):
-        part = spoken(mixed["part"]) if " " in mixed["part"] or "-" in mixed["part"] else spoken(f"a {mixed['part']}")
+        part = (
+            spoken(mixed["part"])
+            if " " in mixed["part"] or "-" in mixed["part"]
+            else spoken(f"a {mixed['part']}")
+        )
         return Quantity(int(mixed["whole"]) + part) if part is not None and part < 1 else None
     if (shares := _PARTS.fullmatch(plain)) and (below := fraction_word(shares["word"])):
         return Quantity(Fraction(int(shares["number"]), below))
@@ -215,5 +239,9 @@ def _repeating(match: re.Match[str]) -> Quantity | None:
     if len(part) + len(block) > MAX_DIGITS or len(match["whole"]) > MAX_DIGITS:
         return None
     nines = (10 ** len(block) - 1) * 10 ** len(part)
-    value = Fraction(int(match["whole"] or 0)) + Fraction(int(part or 0), 10 ** len(part)) + Fraction(int(block), nines)
+    value = (
+        Fraction(int(match["whole"] or 0))
+        + Fraction(int(part or 0), 10 ** len(part))
+        + Fraction(int(block), nines)
+    )
     return Quantity(-value if match["sign"] == "-" else value)

@@ -1,4 +1,5 @@
-"""A response without the reasoning that it marks as such: what was thought on the way is not the answer."""
+"""A response without the reasoning that it marks as such: what was thought on the way is not the
+answer."""
 
 import re
 from typing import Final
@@ -6,10 +7,13 @@ from typing import Final
 __all__ = ["outside_reasoning", "without_marks"]
 
 _TAG: Final = re.compile(
-    r"<(/?)(?:think|thinking|thoughts?|reasoning|scratchpad)>|<\|(begin|end)_of_thought\|>", re.IGNORECASE
+    r"<(/?)(?:think|thinking|thoughts?|reasoning|scratchpad)>|<\|(begin|end)_of_thought\|>",
+    re.IGNORECASE,
 )
 # What tokenizers end a turn with, where it is decoded with the rest.
-_END_MARK: Final = re.compile(r"(?:<\|[\w-]{1,40}\|>|</s>|<eos>|<end_of_turn>|<｜[\w▁]{1,40}｜>)\s*\Z")
+_END_MARK: Final = re.compile(
+    r"(?:<\|[\w-]{1,40}\|>|</s>|<eos>|<end_of_turn>|<｜[\w▁]{1,40}｜>)\s*\Z"
+)
 _LONGEST_MARK: Final = 64
 
 
@@ -23,10 +27,12 @@ def without_marks(text: str) -> str:
 
 
 def outside_reasoning(text: str) -> str:
-    """The text with its reasoning replaced by as many line ends, so that every place in it stays what it was.
+    """The text with its reasoning replaced by as many line ends, so that every place in it stays
+    what it was.
 
-    Reasoning is what stands between `<think>` and `</think>`, before a `</think>` that nothing opened (some prompts
-    end in the opening tag), and after a `<think>` that is never closed (the text was cut before it came to an answer).
+    Reasoning is what stands between `<think>` and `</think>`, before a `</think>` that nothing
+    opened (some prompts end in the opening tag), and after a `<think>` that is never closed (the
+    text was cut before it came to an answer).
     """
     if "<" not in text:
         return text

@@ -1,7 +1,9 @@
-"""What is not even tried, because it could not be checked in bounded time: it would only run into the deadline.
+"""What is not even tried, because it could not be checked in bounded time: it would only run into
+the deadline.
 
-These save time; the deadline and the limit on memory are the guard. Each is asked of one text alone, so that the caller
-knows whose fault it is: a reference that is refused decides nothing, an answer that is refused is none.
+These save time; the deadline and the limit on memory are the guard. Each is asked of one text
+alone, so that the caller knows whose fault it is: a reference that is refused decides nothing, an
+answer that is refused is none.
 """
 
 import re
@@ -21,7 +23,8 @@ MAX_LEVELS: Final = 3
 MAX_EXPONENT: Final = 10_000
 MAX_FACTORIAL: Final = 5_000
 MAX_OPERATORS: Final = 4
-"""Sums, products, integrals, limits, binomial coefficients, logarithms to a base: each multiplies the work."""
+"""Sums, products, integrals, limits, binomial coefficients, logarithms to a base: each multiplies
+the work."""
 MAX_CHOICES: Final = 40
 """Bars, which open or close, and letters before a bracket, which are functions or factors."""
 
@@ -58,7 +61,9 @@ def refusal(text: str) -> str | None:
         return f"is nested more than {MAX_NESTING} deep"
     if levels > MAX_LEVELS or _TOWER.search(text):
         return "holds a tower of exponents"
-    if any(int(n) > MAX_FACTORIAL for n in _FACTORIAL.findall(text)) or _NESTED_FACTORIAL.search(text):
+    if any(int(n) > MAX_FACTORIAL for n in _FACTORIAL.findall(text)) or _NESTED_FACTORIAL.search(
+        text
+    ):
         return f"holds a factorial above {MAX_FACTORIAL}!, or a factorial of one"
     if any(int(n) > MAX_EXPONENT for n in _EXPONENT.findall(text)):
         return f"holds an exponent or a bound above {MAX_EXPONENT}"
@@ -74,7 +79,8 @@ def refusal(text: str) -> str | None:
 
 
 def _depths(signs: Sequence[str]) -> tuple[int, int]:
-    """How deep brackets are nested, and powers in exponents: three in x^{y^{z^2}} and in x^y^z^2."""
+    """How deep brackets are nested, and powers in exponents: three in x^{y^{z^2}} and in
+    x^y^z^2."""
     nesting = levels = 0
     scopes: list[tuple[int, int]] = []
     outer = chain = 0  # powers around this place, and in the chain of which it is a part

@@ -1,21 +1,48 @@
-"""Equations and inequalities: what a chain of them says, what an assignment names, which numbers satisfy them."""
+"""Equations and inequalities: what a chain of them says, what an assignment names, which numbers
+satisfy them."""
 
 import itertools
 from typing import Any
 
 from latex2sympy2_extended.logic import And
 from math_verify.grader import unwrap_fcs
-from sympy import Eq, FiniteSet, Ge, Gt, Intersection, Interval, Le, Lt, Ne, S, Set, Symbol, Tuple, oo, solve
+from sympy import (
+    Eq,
+    FiniteSet,
+    Ge,
+    Gt,
+    Intersection,
+    Interval,
+    Le,
+    Lt,
+    Ne,
+    S,
+    Set,
+    Symbol,
+    Tuple,
+    oo,
+    solve,
+)
 from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
 from assay.verifiers.points import agreement, digits_for
 
-__all__ = ["as_zero", "assigned", "chain_end", "names_a_value", "renamed", "solutions", "solved", "unnamed"]
+__all__ = [
+    "as_zero",
+    "assigned",
+    "chain_end",
+    "names_a_value",
+    "renamed",
+    "solutions",
+    "solved",
+    "unnamed",
+]
 
 
 def chain_end(side: Any) -> Any | None:
-    """x = 2 + 3 = 5 as x = 5; None where it says of different numbers that they are equal: 1 = 2 = 3."""
+    """x = 2 + 3 = 5 as x = 5; None where it says of different numbers that they are equal: 1 = 2 =
+    3."""
     links = side._unsorted_args if isinstance(side, And) else (side,)
     if not links or not all(isinstance(link, Eq) for link in links):
         return side
@@ -34,7 +61,11 @@ def chain_end(side: Any) -> Any | None:
 
 def names_a_value(side: Any) -> bool:
     """Whether it is an equation such as x = 5 or f(x) = x^2: a name and what it stands for."""
-    return isinstance(side, Eq) and _is_name(side.lhs) and not (isinstance(side.rhs, Set) and not side.rhs.is_FiniteSet)
+    return (
+        isinstance(side, Eq)
+        and _is_name(side.lhs)
+        and not (isinstance(side.rhs, Set) and not side.rhs.is_FiniteSet)
+    )
 
 
 def _is_name(side: Any) -> bool:
@@ -47,8 +78,13 @@ def unnamed(side: Any, other: Any) -> Any:
 
 
 def assigned(side: Any) -> dict[str, Any] | None:
-    """The values of "x = 1, y = 2" and of "(x, y) = (1, 2)" by their names, which must be different."""
-    if isinstance(side, Eq) and isinstance(side.lhs, Tuple) and isinstance(side.rhs, (Tuple, Interval)):
+    """The values of "x = 1, y = 2" and of "(x, y) = (1, 2)" by their names, which must be
+    different."""
+    if (
+        isinstance(side, Eq)
+        and isinstance(side.lhs, Tuple)
+        and isinstance(side.rhs, (Tuple, Interval))
+    ):
         values = side.rhs.args if isinstance(side.rhs, Tuple) else (side.rhs.start, side.rhs.end)
         pairs = list(zip(side.lhs.args, values, strict=False))
         complete = len(side.lhs.args) == len(values)
@@ -58,23 +94,34 @@ def assigned(side: Any) -> dict[str, Any] | None:
     else:
         return None
     names = {str(name) for name, _ in pairs}
-    if not complete or len(names) != len(pairs) or not all(isinstance(name, Symbol) for name, _ in pairs):
+    if (
+        not complete
+        or len(names) != len(pairs)
+        or not all(isinstance(name, Symbol) for name, _ in pairs)
+    ):
         return None
     return {str(name): value for name, value in pairs}
 
 
 def renamed(one: Any, other: Any) -> tuple[Any, Any]:
     """f(t) = t^2 with the variable of f(x) = x^2."""
-    calls = [side.lhs for side in (one, other) if isinstance(side, Eq) and isinstance(side.lhs, AppliedUndef)]
+    calls = [
+        side.lhs
+        for side in (one, other)
+        if isinstance(side, Eq) and isinstance(side.lhs, AppliedUndef)
+    ]
     if len(calls) == 2 and calls[0].func == calls[1].func:
         variables = [call.args for call in calls]
-        if len(variables[0]) == len(variables[1]) and all(isinstance(name, Symbol) for name in sum(variables, ())):
+        if len(variables[0]) == len(variables[1]) and all(
+            isinstance(name, Symbol) for name in sum(variables, ())
+        ):
             return one, other.xreplace(dict(zip(variables[1], variables[0], strict=True)))
     return one, other
 
 
 def solutions(relation: Any) -> Any | None:
-    """The set of real numbers that satisfy it; None where it has several variables or cannot be solved."""
+    """The set of real numbers that satisfy it; None where it has several variables or cannot be
+    solved."""
     names = relation.free_symbols
     if len(names) != 1:
         return None
@@ -95,7 +142,11 @@ def _ray(relation: Any, name: Any) -> Any | None:
     if relation.func not in (Ge, Gt, Le, Lt) or relation.lhs != name or not relation.rhs.is_number:
         return None
     end, strict = relation.rhs, relation.func in (Gt, Lt)
-    return Interval(end, oo, strict, True) if relation.func in (Ge, Gt) else Interval(-oo, end, True, strict)
+    return (
+        Interval(end, oo, strict, True)
+        if relation.func in (Ge, Gt)
+        else Interval(-oo, end, True, strict)
+    )
 
 
 def solved(relation: Any) -> bool:

@@ -1,7 +1,9 @@
-"""Rules: what a program can say of a text by itself: its form, length, language, a pattern, a JSON schema.
+"""Rules: what a program can say of a text by itself: its form, length, language, a pattern, a JSON
+schema.
 
-A rule is a frozen dataclass with one method, `check(text) -> Verdict`: right, wrong with the place, or undecided where
-it cannot be told. The text is data: nothing in it is run, and every rule reads it in one pass or under a limit of time.
+A rule is a frozen dataclass with one method, `check(text) -> Verdict`: right, wrong with the place,
+or undecided where it cannot be told. The text is data: nothing in it is run, and every rule reads
+it in one pass or under a limit of time.
 """
 
 import functools
@@ -23,10 +25,12 @@ __all__ = ["Format", "JsonSchema", "Language", "Length", "Pattern"]
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """Sections in tags, each once, in order, none empty, nothing outside them: DeepSeek-R1's format (arXiv:2501.12948).
+    """Sections in tags, each once, in order, none empty, nothing outside them: DeepSeek-R1's format
+    (arXiv:2501.12948).
 
-    `<think>...</think> <answer>...</answer>`. Whatever looks like one of the tags counts as one: `< Think >` inside a
-    section is refused, so that a reader that takes the first and one that takes the last tag read the same answer.
+    `<think>...</think> <answer>...</answer>`. Whatever looks like one of the tags counts as one: `<
+    Think >` inside a section is refused, so that a reader that takes the first and one that takes
+    the last tag read the same answer.
     """
 
     tags: tuple[str, ...] = ("think", "answer")
@@ -40,7 +44,9 @@ class Format:
             or len({tag.lower() for tag in self.tags}) < len(self.tags)
             or not all(re.fullmatch(r"[\w-]+", tag) for tag in self.tags)
         ):
-            raise ConfigError(f"tags are {self.tags}; give at least one, each once, of letters, digits, _ and -")
+            raise ConfigError(
+                f"tags are {self.tags}; give at least one, each once, of letters, digits, _ and -"
+            )
 
     def check(self, text: str) -> Verdict:
         """Wrong at the first tag or text that is out of place."""
@@ -54,18 +60,28 @@ class Format:
         if len(found) > len(expected):
             got, place = found[len(expected)]
             return judged("format", False, f"{shown(got)} after the last section", place)
-        edges = [0] * (1 + 2 * self.opened) + [edge for _, place in found for edge in place] + [len(text)]
+        edges = (
+            [0] * (1 + 2 * self.opened)
+            + [edge for _, place in found for edge in place]
+            + [len(text)]
+        )
         for i, (start, end) in enumerate(zip(edges[::2], edges[1::2], strict=True)):
             inside = text[start:end].strip()
             if i % 2 and not inside:
                 return judged("format", False, f"<{self.tags[i // 2]}> is empty", (start, end))
             if not i % 2 and inside:
-                return judged("format", False, f"{shown(inside)} stands outside the sections", (start, end))
-        return judged("format", True, f"{plural(len(self.tags), 'section')}, each once and in order")
+                return judged(
+                    "format", False, f"{shown(inside)} stands outside the sections", (start, end)
+                )
+        return judged(
+            "format", True, f"{plural(len(self.tags), 'section')}, each once and in order"
+        )
 
     def example(self) -> str:
         """A text in the format."""
-        return "\n".join(f"<{name}>\nx\n</{name}>" for name in self.tags)[len(self.tags[0]) + 2 if self.opened else 0 :]
+        return "\n".join(f"<{name}>\nx\n</{name}>" for name in self.tags)[
+            len(self.tags[0]) + 2 if self.opened else 0 :
+        ]
 
     def counterexample(self) -> str:
         """The last section twice."""
@@ -73,13 +89,17 @@ class Format:
 
     @functools.cached_property
     def _tag(self) -> re.Pattern[str]:
-        # Possessive: the white space and the rest of a tag are read once, and no tag reaches past the next "<".
-        return re.compile(rf"<\s*+/?\s*+(?:{'|'.join(map(re.escape, self.tags))})(?![\w-])[^<>]*+>", re.IGNORECASE)
+        # Possessive: the white space and the rest of a tag are read once, and no tag reaches past
+        # the next "<".
+        return re.compile(
+            rf"<\s*+/?\s*+(?:{'|'.join(map(re.escape, self.tags))})(?![\w-])[^<>]*+>", re.IGNORECASE
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Length:
-    """A number of words, characters, lines that are not blank, or sentences, within bounds, which are allowed."""
+    """A number of words, characters, lines that are not blank, or sentences, within bounds, which
+    are allowed."""
 
     unit: Unit = "words"
     """What is counted; see `texts.units` for what each of them is."""
@@ -91,7 +111,10 @@ class Length:
     def __post_init__(self) -> None:
         low, high = self.min or 0, self.max
         if low < 0 or (low == 0 if high is None else high < low):
-            raise ConfigError(f"min is {self.min} and max {self.max}; give a min above 0, a max from min on, or both")
+            raise ConfigError(
+                f"min is {self.min} and max {self.max}; give a min above 0, a max from min on, or"
+                " both"
+            )
 
     def check(self, text: str) -> Verdict:
         """Wrong, above the most, from the first that is too many."""
@@ -100,7 +123,12 @@ class Length:
         if self.min is not None and len(found) < self.min:
             return judged("length", False, f"{reason}, fewer than {self.min:,}")
         if self.max is not None and len(found) > self.max:
-            return judged("length", False, f"{reason}, more than {self.max:,}", (found[self.max][0], len(text)))
+            return judged(
+                "length",
+                False,
+                f"{reason}, more than {self.max:,}",
+                (found[self.max][0], len(text)),
+            )
         return judged("length", True, reason)
 
     def example(self) -> str:
@@ -112,12 +140,15 @@ class Length:
         return self._of((self.max if self.max is not None else (self.min or 0) - 2) + 1)
 
     def _of(self, count: int) -> str:
-        return {"words": "x ", "characters": "x", "lines": "x\n", "sentences": "Yes. "}[self.unit] * count
+        return {"words": "x ", "characters": "x", "lines": "x\n", "sentences": "Yes. "}[
+            self.unit
+        ] * count
 
 
 @dataclass(frozen=True, kw_only=True)
 class Language:
-    """The language of a text, by `langdetect`; undecided where the text is short or the detector wavers.
+    """The language of a text, by `langdetect`; undecided where the text is short or the detector
+    wavers.
 
     A known limit: a text in two languages is often given to one of them with certainty.
     """
@@ -140,7 +171,11 @@ class Language:
     def check(self, text: str) -> Verdict:
         """Of the first 10,000 characters."""
         return check_language(
-            "language", text, self.language, min_letters=self.min_letters, min_confidence=self.min_confidence
+            "language",
+            text,
+            self.language,
+            min_letters=self.min_letters,
+            min_confidence=self.min_confidence,
         )
 
 
@@ -148,7 +183,8 @@ class Language:
 class Pattern:
     """A regular expression that the text must have, or must not.
 
-    Matched by the `regex` library under a limit of time: on a text that makes the pattern run for ever it is undecided.
+    Matched by the `regex` library under a limit of time: on a text that makes the pattern run for
+    ever it is undecided.
     """
 
     pattern: str
@@ -173,8 +209,14 @@ class Pattern:
         except TimeoutError:
             reason = f"{shown(self.pattern)} was not matched within {self.seconds:g} s"
             return Verdict(outcome="undecided", reason=reason, stage="pattern")
-        reason = f"{shown(self.pattern)} matches {shown(found[0])}" if found else f"{shown(self.pattern)} has no match"
-        return judged("pattern", (found is not None) == self.wanted, reason, found.span() if found else None)
+        reason = (
+            f"{shown(self.pattern)} matches {shown(found[0])}"
+            if found
+            else f"{shown(self.pattern)} has no match"
+        )
+        return judged(
+            "pattern", (found is not None) == self.wanted, reason, found.span() if found else None
+        )
 
     @functools.cached_property
     def _compiled(self) -> Any:
@@ -185,7 +227,9 @@ class Pattern:
         try:
             return regex.compile(self.pattern)
         except regex.error as error:
-            raise ConfigError(f"pattern {shown(self.pattern)} is no regular expression: {error}") from error
+            raise ConfigError(
+                f"pattern {shown(self.pattern)} is no regular expression: {error}"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +237,8 @@ class JsonSchema:
     """JSON as a schema says: the last fenced block of it, or else the whole text."""
 
     schema: Mapping[str, Any] = field(hash=False)
-    """JSON Schema, draft 4 to 2020-12. A `$ref` has to lead into the schema itself: nothing is fetched."""
+    """JSON Schema, draft 4 to 2020-12. A `$ref` has to lead into the schema itself: nothing is
+    fetched."""
     max_characters: int = 200_000
     """Longer JSON is undecided."""
     max_depth: int = 64
@@ -202,7 +247,8 @@ class JsonSchema:
     def __post_init__(self) -> None:
         if self.max_characters < 1 or not 0 < self.max_depth <= 64:
             raise ConfigError(
-                f"max_characters is {self.max_characters} and max_depth {self.max_depth}; give at least 1, and 1 to 64"
+                f"max_characters is {self.max_characters} and max_depth {self.max_depth}; give at"
+                " least 1, and 1 to 64"
             )
         _ = self._schema
 
@@ -211,7 +257,11 @@ class JsonSchema:
         start, end = fenced(text) or (0, len(text))
         limits = {"max_characters": self.max_characters, "max_depth": self.max_depth}
         found = read_json("json_schema", text[start:end], start, **limits)
-        return self._schema.check("json_schema", found.value, (start, end)) if isinstance(found, Value) else found
+        return (
+            self._schema.check("json_schema", found.value, (start, end))
+            if isinstance(found, Value)
+            else found
+        )
 
     @functools.cached_property
     def _schema(self) -> Schema:

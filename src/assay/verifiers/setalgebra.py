@@ -1,4 +1,5 @@
-r"""Sets named by capitals, A \cap (B \cup C): the same where the same elements are in them, whatever the sets are."""
+r"""Sets named by capitals, A \cap (B \cup C): the same where the same elements are in them,
+whatever the sets are."""
 
 import itertools
 import re
@@ -18,7 +19,8 @@ Membership = Callable[[Mapping[str, bool]], bool]
 
 
 def same_sets(one: str, other: str) -> bool | None:
-    """Whether two expressions are the same set; None where neither is one. One beside anything else is not the same."""
+    """Whether two expressions are the same set; None where neither is one. One beside anything else
+    is not the same."""
     if not any(sign in side for sign in _SIGNS for side in (one, other)):
         return None
     first, second = _read(one), _read(other)
@@ -27,7 +29,10 @@ def same_sets(one: str, other: str) -> bool | None:
     names = sorted(first[1] | second[1])
     if len(names) > MAX_SETS:
         return None
-    rows = [dict(zip(names, row, strict=True)) for row in itertools.product((False, True), repeat=len(names))]
+    rows = [
+        dict(zip(names, row, strict=True))
+        for row in itertools.product((False, True), repeat=len(names))
+    ]
     return all(first[0](row) == second[0](row) for row in rows)
 
 
@@ -48,7 +53,8 @@ def _read(text: str) -> tuple[Membership, set[str]] | None:
 
 
 def _operation(tokens: list[tuple[str, str]]) -> tuple[Membership, list[tuple[str, str]]]:
-    """One sign alone joins what no brackets part: A \\cup B \\cap C is not read, for it is ambiguous."""
+    """One sign alone joins what no brackets part: A \\cup B \\cap C is not read, for it is
+    ambiguous."""
     member, tokens = _operand(tokens)
     signs = set()
     while tokens and tokens[0][0] == "sign":

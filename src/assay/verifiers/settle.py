@@ -1,7 +1,9 @@
-r"""What needs no algebra: two answers that are choices, times, numbers, words, named values or lists of numbers.
+r"""What needs no algebra: two answers that are choices, times, numbers, words, named values or
+lists of numbers.
 
-`settle` says right, wrong or undecided with the stage that decided, or leaves a pair of texts to be compared as
-mathematics. It takes names ("AB = 5" beside "5"), choices ("(C) 12" beside "12") and units off before.
+`settle` says right, wrong or undecided with the stage that decided, or leaves a pair of texts to be
+compared as mathematics. It takes names ("AB = 5" beside "5"), choices ("(C) 12" beside "12") and
+units off before.
 """
 
 import re
@@ -16,7 +18,14 @@ from assay.verifiers.measures import Measure, measured
 from assay.verifiers.naming import Named, has_relation, named, without_condition
 from assay.verifiers.numeric import Tolerance, Units, decide
 from assay.verifiers.options import choice, letter
-from assay.verifiers.phrases import is_letters, is_prose, is_words, nothing, same_letters, same_words
+from assay.verifiers.phrases import (
+    is_letters,
+    is_prose,
+    is_words,
+    nothing,
+    same_letters,
+    same_words,
+)
 from assay.verifiers.quantities import MAX_DIGITS, Percent, Quantity, number
 from assay.verifiers.roman import roman
 from assay.verifiers.spelling import is_blank, tight
@@ -30,15 +39,23 @@ Ruling = tuple[Literal["right", "wrong", "undecided"], str, str]
 _DECIMAL: Final = re.compile(r"-?\d+(?:\.\d+)?(?:\\?%)?")
 _INTEGER: Final = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}")
 _THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+")
-_BASE: Final = re.compile(r"([0-9A-Za-z]+)_(?:\{(?:\\text\s*\{)?\s*(\w+)\s*\}?\}|(\d+)|\\text\s*\{\s*(\w+)\s*\})")
-_BASE_WORDS: Final = re.compile(r"([0-9A-Za-z]+)\s*(?:\\text\s*\{)?\s*\(?\s*base[ -](\w+)\s*\)?\s*\}?")
-_NUMBERED: Final = dict(zip("two three four five six seven eight nine ten".split(), range(2, 11), strict=True))
+_BASE: Final = re.compile(
+    r"([0-9A-Za-z]+)_(?:\{(?:\\text\s*\{)?\s*(\w+)\s*\}?\}|(\d+)|\\text\s*\{\s*(\w+)\s*\})"
+)
+_BASE_WORDS: Final = re.compile(
+    r"([0-9A-Za-z]+)\s*(?:\\text\s*\{)?\s*\(?\s*base[ -](\w+)\s*\)?\s*\}?"
+)
+_NUMBERED: Final = dict(
+    zip("two three four five six seven eight nine ten".split(), range(2, 11), strict=True)
+)
 _APPROXIMATE: Final = re.compile(
     r"^(?:.*\S)?\s*\\(?:approx|simeq|sim|doteq)(?![A-Za-z])\s*|^(?:about|approximately|roughly) "
 )
 _TRUNCATED: Final = re.compile(r"(-?\d*\.\d+)\s*\\dots\s*")
 _UNIT: Final = re.compile(r"(?P<body>.*\S)\s*(?P<unit>\\text\s*\{[^{}]*\}(?:\^\{?[23]\}?)?)")
-_BARE_UNIT: Final = re.compile(r"(?P<body>.*[\w)}])\s(?P<unit>[A-Za-z]{2,}(?: ?[/^] ?\{?\w+\}?)*|m\^\{?[23]\}?)")
+_BARE_UNIT: Final = re.compile(
+    r"(?P<body>.*[\w)}])\s(?P<unit>[A-Za-z]{2,}(?: ?[/^] ?\{?\w+\}?)*|m\^\{?[23]\}?)"
+)
 _ALL: Final = re.compile(r"^(?:all |the |set of )*real(?:s| numbers?)$", re.IGNORECASE)
 _JOINED: Final = re.compile(r"-?[\d.]+(?:,? ?(?:and|or) -?[\d.]+|, ?-?[\d.]+)+")
 _AND: Final = re.compile(r",? ?(?:and|or) ")
@@ -57,7 +74,8 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Two texts that only algebra can compare; `unsure` is a reason why their equality alone would not do."""
+    """Two texts that only algebra can compare; `unsure` is a reason why their equality alone would
+    not do."""
 
     gold: str
     answer: str
@@ -69,13 +87,17 @@ def settle(gold: str, answer: str, rules: Rules, depth: int = 0) -> Ruling | Lef
     if tight(gold) == tight(answer):
         return "right", "spelling", ""
     if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):
-        return decide(Quantity(Fraction(int(gold))), Quantity(Fraction(int(answer))), "drop", "strip", None)
+        return decide(
+            Quantity(Fraction(int(gold))), Quantity(Fraction(int(answer))), "drop", "strip", None
+        )
     if is_blank(answer):
         return "wrong", "words", "the answer is no mathematics"
     gold, answer = (_ALL.sub(r"\\mathbb{R}", without_condition(side)) for side in (gold, answer))
     if ruling := _choices(gold, answer, rules, depth) or _times(gold, answer):
         return ruling
-    gold, answer = (_AND.sub(", ", side) if _JOINED.fullmatch(side) else side for side in (gold, answer))
+    gold, answer = (
+        _AND.sub(", ", side) if _JOINED.fullmatch(side) else side for side in (gold, answer)
+    )
     if rules.roman:
         gold, answer = roman(gold) or gold, roman(answer) or answer
     if ruling := _bases(gold, answer):
@@ -84,10 +106,17 @@ def settle(gold: str, answer: str, rules: Rules, depth: int = 0) -> Ruling | Lef
     if measures[0] is not None and measures[1] is not None:
         return _numbers(measures[0], measures[1], rules)
     gold, answer = (_written_out(side) if side[:1].isalpha() else side for side in (gold, answer))
-    ruling = _ratios(gold, answer) or _thousands(gold, answer) or _words(gold, answer) or _rows(gold, answer)
+    ruling = (
+        _ratios(gold, answer)
+        or _thousands(gold, answer)
+        or _words(gold, answer)
+        or _rows(gold, answer)
+    )
     if ruling or (ruling := _listed(gold, answer)):
         return ruling
-    if depth < 3 and (ruling := _approximate(gold, answer, rules, depth) or _names(gold, answer, rules, depth)):
+    if depth < 3 and (
+        ruling := _approximate(gold, answer, rules, depth) or _names(gold, answer, rules, depth)
+    ):
         return ruling
     return _expressions(gold, answer, rules)
 
@@ -101,7 +130,9 @@ def _choices(gold: str, answer: str, rules: Rules, depth: int) -> Ruling | Left 
     first, second = choice(gold), choice(answer)
     if (first is None and second is None) or depth > 2:
         return None
-    chosen = [both[0] if both else alone for both, alone in zip((first, second), letters, strict=True)]
+    chosen = [
+        both[0] if both else alone for both, alone in zip((first, second), letters, strict=True)
+    ]
     if chosen[0] and chosen[1]:
         if chosen[0].lower() != chosen[1].lower():
             return "wrong", "choice", "another letter"
@@ -146,13 +177,21 @@ def _numbers(gold: Measure, answer: Measure, rules: Rules) -> Ruling:
     if factor is None:
         return "undecided", "units", f"whether {other.unit!r} is {one.unit!r} is not known"
     if "unknown" in kinds and rules.units == "strict" and not (one.unit and other.unit):
-        return "undecided", "units", f"{(one.unit or other.unit)[:60]!r} is no unit and no thing that is known"
+        return (
+            "undecided",
+            "units",
+            f"{(one.unit or other.unit)[:60]!r} is no unit and no thing that is known",
+        )
     return outcome, stage, reason
 
 
 def _ratios(gold: str, answer: str) -> Ruling | None:
     """1:2:3 is 2:4:6, and 2:3 is "2 to 3"; 0 to 1 may be an interval."""
-    if not any(_RATIO.fullmatch(side) for side in (gold, answer)) or has_relation(gold) or has_relation(answer):
+    if (
+        not any(_RATIO.fullmatch(side) for side in (gold, answer))
+        or has_relation(gold)
+        or has_relation(answer)
+    ):
         return None
     sides = [_parts(gold), _parts(answer)]
     if sides[0] and sides[1]:
@@ -167,14 +206,25 @@ def _ratios(gold: str, answer: str) -> Ruling | None:
 
 def _parts(text: str) -> list[str] | None:
     parts = re.split(r":| to ", text)
-    return parts if len(parts) > 1 and all(number(part.strip()) is not None for part in parts) else None
+    return (
+        parts
+        if len(parts) > 1 and all(number(part.strip()) is not None for part in parts)
+        else None
+    )
 
 
 def _proportional(one: Sequence[str], other: Sequence[str]) -> bool:
-    first, second = ([number(part.strip()) or Fraction(0) for part in side] for side in (one, other))
+    first, second = (
+        [number(part.strip()) or Fraction(0) for part in side] for side in (one, other)
+    )
     pairs = list(zip(first, second, strict=False))
     crossed = all(a * pairs[0][1] == b * pairs[0][0] for a, b in pairs)
-    return len(first) == len(second) and crossed and any(first) == any(second) and bool(pairs[0][0] or pairs[0][1])
+    return (
+        len(first) == len(second)
+        and crossed
+        and any(first) == any(second)
+        and bool(pairs[0][0] or pairs[0][1])
+    )
 
 
 def _thousands(gold: str, answer: str) -> Ruling | None:
@@ -194,7 +244,11 @@ def _words(gold: str, answer: str) -> Ruling | None:
     if any(absent):
         rest = answer if absent[0] else gold
         exists = rest == r"\infty" or absent[0] == "no solution" or absent[1] == "no solution"
-        return ("wrong", "words", "one says that there is nothing") if is_words(rest) or not exists else None
+        return (
+            ("wrong", "words", "one says that there is nothing")
+            if is_words(rest) or not exists
+            else None
+        )
     first, second = is_words(gold), is_words(answer)
     if first and second:
         same = same_words(gold, answer)
@@ -203,7 +257,9 @@ def _words(gold: str, answer: str) -> Ruling | None:
         return ("right", "words", "") if same == "same" else ("wrong", "words", "the words differ")
     if is_prose(gold) or is_prose(answer):
         return _prose(gold, answer)
-    return ("wrong", "words", "one is plain words and the other is not") if first or second else None
+    return (
+        ("wrong", "words", "one is plain words and the other is not") if first or second else None
+    )
 
 
 def _prose(gold: str, answer: str) -> Ruling:
@@ -230,12 +286,17 @@ def _rows(gold: str, answer: str) -> Ruling | None:
     if same == "product":
         return "right", "letters", ""
     if same == "unknown":
-        return "undecided", "letters", "the same letters in another order may be a product or something else"
+        return (
+            "undecided",
+            "letters",
+            "the same letters in another order may be a product or something else",
+        )
     return "wrong", "letters", "the same letters in another order"
 
 
 def _listed(gold: str, answer: str) -> Ruling | None:
-    """Two lists of numbers: in order for tuples and intervals, else as sets. A list may be meant as a tuple."""
+    """Two lists of numbers: in order for tuples and intervals, else as sets. A list may be meant as
+    a tuple."""
     first, second = bracketed(gold), bracketed(answer)
     if not first or not second:
         return None
@@ -248,13 +309,16 @@ def _listed(gold: str, answer: str) -> Ruling | None:
         return ("right", "list", "") if same else ("wrong", "list", "the numbers differ")
     if set(brackets) == {"", "()"}:
         return (
-            ("undecided", "list", "a list beside a tuple") if one == other else ("wrong", "list", "the numbers differ")
+            ("undecided", "list", "a list beside a tuple")
+            if one == other
+            else ("wrong", "list", "the numbers differ")
         )
     return ("wrong", "list", "a set beside a tuple") if set(brackets) == {"()", "{}"} else None
 
 
 def _bases(gold: str, answer: str) -> Ruling | None:
-    """1011_2 is neither 1011_3 nor 11; the reference's base may be left out, for the question named it."""
+    """1011_2 is neither 1011_3 nor 11; the reference's base may be left out, for the question named
+    it."""
     first, second = _based(gold), _based(answer)
     if first is None and second is None:
         return None
@@ -281,7 +345,8 @@ def _based(text: str) -> tuple[str, str] | None:
 
 
 def _approximate(gold: str, answer: str, rules: Rules, depth: int) -> Ruling | Left | None:
-    r"""A value that is said to be approximate, `\approx 3.14` or 3.14..., is not an exact one, nor surely another."""
+    r"""A value that is said to be approximate, `\approx 3.14` or 3.14..., is not an exact one, nor
+    surely another."""
     marks = [_APPROXIMATE.match(side) or _TRUNCATED.fullmatch(side) for side in (gold, answer)]
     if not any(marks):
         return None
@@ -301,11 +366,17 @@ def _names(gold: str, answer: str, rules: Rules, depth: int) -> Ruling | Left | 
         if first.name != second.name:
             return _function(first, second, rules, depth)
         ruling = settle(first.value, second.value, rules, depth + 1)
-        return ruling if not isinstance(ruling, Left) and first.sure and number(first.value) is not None else None
+        return (
+            ruling
+            if not isinstance(ruling, Left) and first.sure and number(first.value) is not None
+            else None
+        )
     name, rest = (first, answer) if first else (second, gold)
     if name is None or has_relation(rest) or (name.point and not rest.startswith("(")):
         return None
-    ruling = settle(first.value if first else gold, second.value if second else answer, rules, depth + 1)
+    ruling = settle(
+        first.value if first else gold, second.value if second else answer, rules, depth + 1
+    )
     if name.sure:
         return ruling
     why = f"whether {name.name} names the value or is part of an equation is not known"
@@ -316,7 +387,9 @@ def _names(gold: str, answer: str, rules: Rules, depth: int) -> Ruling | Left | 
 
 def _function(first: Named, second: Named, rules: Rules, depth: int) -> Ruling | Left | None:
     """y = 2x + 1 beside f(x) = 2x + 1: the same where y is f(x)."""
-    if not any(side.name == "y" and "(" in other.name for side, other in ((first, second), (second, first))):
+    if not any(
+        side.name == "y" and "(" in other.name for side, other in ((first, second), (second, first))
+    ):
         return None
     ruling = settle(first.value, second.value, rules, depth + 1)
     why = "whether y is the function is not known"
@@ -332,7 +405,9 @@ def _expressions(gold: str, answer: str, rules: Rules) -> Ruling | Left:
         if rules.percent == "strict" and gold.endswith("%") != answer.endswith("%"):
             return "wrong", "percent", "one is a percentage and the other is not"
         gold, answer = gold.removesuffix("%"), answer.removesuffix("%")
-    gold, answer = (r"\emptyset" if nothing(side) else side.replace(r"\$", "") for side in (gold, answer))
+    gold, answer = (
+        r"\emptyset" if nothing(side) else side.replace(r"\$", "") for side in (gold, answer)
+    )
     (gold, gold_unit), (answer, unit) = _unit(gold), _unit(answer)
     if rules.units == "strict":
         factor = convert(unit, gold_unit)
@@ -352,8 +427,16 @@ def _written_out(text: str) -> str:
     if found is None or found.behind not in ("unit", "thing") or _DECIMAL.fullmatch(text):
         return text
     value, unit = found.quantity.value, found.quantity.unit
-    exact = str(value) if value.denominator == 1 else rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
-    return exact + ("%" if found.quantity.percent else "") + (rf"\text{{{plain(unit)}}}" if unit else "")
+    exact = (
+        str(value)
+        if value.denominator == 1
+        else rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
+    )
+    return (
+        exact
+        + ("%" if found.quantity.percent else "")
+        + (rf"\text{{{plain(unit)}}}" if unit else "")
+    )
 
 
 def _unit(text: str) -> tuple[str, str]:
@@ -362,6 +445,10 @@ def _unit(text: str) -> tuple[str, str]:
     if match and behind(match["unit"]) in ("unit", "thing"):
         return match["body"], match["unit"]
     bare = _BARE_UNIT.fullmatch(text)
-    if bare and is_unit(bare["unit"]) and not re.search(r"[A-Za-z]{3}\s*$", re.sub(r"\\[A-Za-z]+", "", bare["body"])):
+    if (
+        bare
+        and is_unit(bare["unit"])
+        and not re.search(r"[A-Za-z]{3}\s*$", re.sub(r"\\[A-Za-z]+", "", bare["body"]))
+    ):
         return bare["body"], bare["unit"]
     return text, ""

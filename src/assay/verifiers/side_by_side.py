@@ -1,8 +1,9 @@
-"""Work in threads whose results are handed over as they are reached, and that ends at once when it is interrupted.
+"""Work in threads whose results are handed over as they are reached, and that ends at once when it
+is interrupted.
 
-`concurrent.futures` waits for everything that was begun, at the latest when Python ends, and a Ctrl-C with it. Here
-what waits is dropped and what runs is told: whatever it waits for, it waits for the file of `stop_file` too, which
-becomes readable, and raises `Stopped` then.
+`concurrent.futures` waits for everything that was begun, at the latest when Python ends, and a
+Ctrl-C with it. Here what waits is dropped and what runs is told: whatever it waits for, it waits
+for the file of `stop_file` too, which becomes readable, and raises `Stopped` then.
 """
 
 import contextlib
@@ -25,19 +26,24 @@ _stop_file: ContextVar[int | None] = ContextVar("stop_file", default=None)
 
 
 class Stopped(BaseException):
-    """The caller has no use for the result any more. Not an `Exception`: nobody is to make a verdict of it."""
+    """The caller has no use for the result any more. Not an `Exception`: nobody is to make a
+    verdict of it."""
 
 
 def stop_file() -> int | None:
-    """The descriptor that becomes readable when this thread is to stop; None where nobody will ask it to."""
+    """The descriptor that becomes readable when this thread is to stop; None where nobody will ask
+    it to."""
     return _stop_file.get()
 
 
-def side_by_side(work: Callable[[T], R], items: Iterable[T], threads: int, take: Callable[[T, R], None]) -> None:
-    """Do the work of all items, so many at a time; `take` gets each with its result, here in the caller's thread.
+def side_by_side(
+    work: Callable[[T], R], items: Iterable[T], threads: int, take: Callable[[T, R], None]
+) -> None:
+    """Do the work of all items, so many at a time; `take` gets each with its result, here in the
+    caller's thread.
 
-    When the work or `take` raises, or the caller is interrupted, what runs is stopped, `take` gets the results that are
-    there, and the exception goes on.
+    When the work or `take` raises, or the caller is interrupted, what runs is stopped, `take` gets
+    the results that are there, and the exception goes on.
     """
     waiting = deque(items)
     results = deque[tuple[T, R]]()

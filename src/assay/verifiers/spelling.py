@@ -10,14 +10,13 @@ __all__ = ["is_blank", "normalise", "squeezed", "tight"]
 MAX_LENGTH: Final = 8192
 """Characters; a longer text is left as it is."""
 
-_FUNCTIONS: Final = (
-    "sqrt|pi|infty|alpha|beta|theta|sinh|cosh|tanh|arcsin|arccos|arctan|sin|cos|tan|cot|csc|log|ln|exp|gcd|lcm"
-)
+_FUNCTIONS: Final = "sqrt|pi|infty|alpha|beta|theta|sinh|cosh|tanh|arcsin|arccos|arctan|sin|cos|tan|cot|csc|log|ln|exp|gcd|lcm"  # noqa: E501
 _REWRITES: Final = tuple(
     (re.compile(pattern), to)
     for pattern, to in (
         (r"\s+", " "),
-        (r"(?<!\\)\\[()\[\]]|`", ""),  # delimiters of mathematics; but not a row's end, which is two backslashes
+        # delimiters of mathematics; but not a row's end, which is two backslashes
+        (r"(?<!\\)\\[()\[\]]|`", ""),
         (r"(?<=\d)(?:,\\!|\\,)\s*(?=\d{3}(?!\d))", ""),  # only a thousands mark is written so
         (r"\\!", ""),
         (r"(?<!\\)\\(?:[,;:> ]|$)|~|\\q?quad\b", " "),
@@ -25,13 +24,22 @@ _REWRITES: Final = tuple(
         (r"\{,\}", ","),
         (r"\\%", "%"),
         (r"\.{3,}|\\(?:ldots|cdots|dotsc|dotsb|dots)(?![A-Za-z])", r"\\dots "),
-        (r"\\(?:left|right|bigl?|bigr|Bigl?|Bigr|biggl?|biggr|mathopen|mathclose)(?![A-Za-z])\s*", ""),
-        (r"\\(?:displaystyle|textstyle|large|Large|LARGE|huge|Huge|small|normalsize|bf|it|rm)(?![A-Za-z])\s*", ""),
+        (
+            r"\\(?:left|right|bigl?|bigr|Bigl?|Bigr|biggl?|biggr|mathopen|mathclose)(?![A-Za-z])\s*",
+            "",
+        ),
+        (
+            r"\\(?:displaystyle|textstyle|large|Large|LARGE|huge|Huge|small|normalsize|bf|it|rm)(?![A-Za-z])\s*",
+            "",
+        ),
         (r"\\(?:bm|boldsymbol|mathbf|pmb|mathit|mathsf)(?![A-Za-z])", ""),
         (r"\\(?:text)?color\s*\{[^{}]*\}|\\(?:underline|ensuremath)(?=\s*\{)", ""),
         (r"\\[hv]space\*?\s*\{[^{}]*\}", " "),
-        (r"\\(?:textbf|textit|textrm|textnormal|textsf|texttt|textup|textsl|emph|mathrm|mbox|hbox|operatorname)"
-         r"\*?(?=\s*\{)", r"\\text"),
+        (
+            r"\\(?:textbf|textit|textrm|textnormal|textsf|texttt|textup|textsl|emph|mathrm|mbox|hbox|operatorname)"
+            r"\*?(?=\s*\{)",
+            r"\\text",
+        ),
         (r"\\(mathbb|text|mathrm)\s+([A-Za-z])(?![A-Za-z])", r"\\\1{\2}"),
         (r"\\text\s*\{[\s,;]*\b(and|or|to)\b([^{}]*)\}", r" \1 \2 "),
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
@@ -53,11 +61,14 @@ _REWRITES: Final = tuple(
         (r"\\lbrace(?![A-Za-z])", r"\\{"),
         (r"\\rbrace(?![A-Za-z])", r"\\}"),
         (r"\\colon(?![A-Za-z])", ":"),
-        (r"(?<=\S)\s*\\(?:blacksquare|square|qed|Box)(?![A-Za-z])\s*\.?\s*$", ""),  # the end of a proof
+        # the end of a proof
+        (r"(?<=\S)\s*\\(?:blacksquare|square|qed|Box)(?![A-Za-z])\s*\.?\s*$", ""),
         (r"\s+", " "),
     )
-)  # fmt: skip
-_SPACE: Final = re.compile(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])|(?<=\d) (?=[A-Za-z])|(?<=[A-Za-z]) (?=\d)")
+)
+_SPACE: Final = re.compile(
+    r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])|(?<=\d) (?=[A-Za-z])|(?<=[A-Za-z]) (?=\d)"
+)
 _PLAIN: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _WRAPPER: Final = re.compile(r"(?:\\(?:boxed|fbox|text))?\s*\{((?:[^{}\\]|\\.|\{[^{}]*\})*)\}")
 _DOLLAR: Final = re.compile(r"(?<!\\)\$")
@@ -66,7 +77,8 @@ _END: Final = " *_.,;:"
 
 
 def normalise(answer: str) -> str:
-    r"""`$\dfrac12$.` and `\frac{1}{2}` become the same; a wrapper `\text{...}` around the whole is taken off."""
+    r"""`$\dfrac12$.` and `\frac{1}{2}` become the same; a wrapper `\text{...}` around the whole is
+    taken off."""
     text = _unquoted(answer.strip(" \t\r\n*_"))
     if _PLAIN.fullmatch(text) or len(text) > MAX_LENGTH:
         return text
@@ -80,11 +92,14 @@ def normalise(answer: str) -> str:
 
 
 def _unquoted(text: str) -> str:
-    return text[1:-1].strip() if len(text) > 2 and text[0] in _QUOTES and text[-1] in _QUOTES else text
+    return (
+        text[1:-1].strip() if len(text) > 2 and text[0] in _QUOTES and text[-1] in _QUOTES else text
+    )
 
 
 def squeezed(answer: str) -> str:
-    """The normalised answer without spaces, but for those between two digits or two letters: "5 6" is not 56."""
+    """The normalised answer without spaces, but for those between two digits or two letters: "5 6"
+    is not 56."""
     return tight(normalise(answer))
 
 

@@ -1,7 +1,8 @@
 r"""What a text states behind each place that announces an answer.
 
-A statement is read to the end of its sentence, without what only explains it: "because ...", "(since ...)", "not 20".
-Mathematics in delimiters, on the line or on lines of its own, is read whole, and so is what it is beside: "$2$ or $3$".
+A statement is read to the end of its sentence, without what only explains it: "because ...",
+"(since ...)", "not 20". Mathematics in delimiters, on the line or on lines of its own, is read
+whole, and so is what it is beside: "$2$ or $3$".
 """
 
 import re
@@ -16,7 +17,9 @@ MAX_ANSWER: Final = 4096
 """Characters of a statement that are read."""
 
 # Line ends, a label of code, a bullet on a new line, and marks of print before a statement.
-_DRESS: Final = re.compile(r"(?:```\w*\n|\n[ \t]*(?:[-•]|\d{1,2}[.)])[ \t]+(?=\S)|[\s*_`:：\"“”'‘’「『«])*+")
+_DRESS: Final = re.compile(
+    r"(?:```\w*\n|\n[ \t]*(?:[-•]|\d{1,2}[.)])[ \t]+(?=\S)|[\s*_`:：\"“”'‘’「『«])*+"
+)
 # What most statements are: a plain number to the end of its sentence.
 _PLAIN: Final = re.compile(r"[-−]?\$?\d++(?:,\d++)*+(?:\.\d++)?%?(?=\.?(?:\s*+\Z|\n)|\.[ ])")
 _DISPLAY: Final = re.compile(
@@ -37,10 +40,12 @@ _EXPLANATION: Final = re.compile(
     r"|due[ ]to|so[ ]that|thanks[ ]to|owing[ ]to)\b"
     r"|,[ ](?:so|for|and[ ]so|and[ ](?:he|she|they|it|we|I|this|that))\b"
     rf"|[\s,;(]{{1,4}}(?:and[ ]|but[ ])?(?:not|never|rather[ ]than|instead[ ]of)[ ](?={VALUE})"
-    r"|[\s,;.(—–-]{1,4}(?:no|oops|wait|sorry|i[ ]mean|or[ ]rather|actually|correction|scratch[ ]that|hold[ ]on)"
+    r"|[\s,;.(—–-]{1,4}(?:no|oops|wait|sorry|i[ ]mean|or[ ]rather|actually|correction|scratch["
+    r" ]that|hold[ ]on)"
     r"[ ]?[,.;:!…—–-]"
 )
-# Words that begin a remark which leaves a value what it is, where no number follows: "18 for the whole week".
+# Words that begin a remark which leaves a value what it is, where no number follows: "18 for the
+# whole week".
 _REMARK: Final = re.compile(
     r"[\s,;]{1,4}(?:\(|(?:for|in|on|at|of|by|when|if|from|with|after|before|here|there|now|altogether|overall|total|as"
     r"|respectively|too|then|again|exactly|only|left|remaining|is[ ](?:correct|right|the))\b)"
@@ -50,7 +55,8 @@ _DOUBT: Final = r"(?:maybe|perhaps|possibly|either|not[ ]sure|unsure|might[ ]be|
 _ALSO: Final = re.compile(
     r"(?:[ \t,;.(]*\b(?i:and/or|and|or|also|oder|und|ou|et|maybe|perhaps|possibly|versus|vs|to)\b"
     r"|[ \t]*[,;/&=+*<>≤≥^–-])"
-    rf"(?:[ ,](?i:and|or|maybe|perhaps|possibly|probably|even|also|about|it|is|else)\b){{0,3}}[ \t,(]*{VALUE}"
+    r"(?:[ ,](?i:and|or|maybe|perhaps|possibly|probably|even|also|about|it|is|else)\b){0,3}["
+    rf" \t,(]*{VALUE}"
 )
 _DOUBTFUL: Final = re.compile(
     rf"[\s,;(]{{1,4}}{_DOUBT}[ ,]{{1,2}}(?:even[ ]|it[ ]is[ ]|it's[ ])?(?={VALUE})"
@@ -112,14 +118,22 @@ def _stated(text: str, start: int, limit: int) -> Place | None:
     if inline := _INLINE.match(text, start, limit if line_end < 0 else line_end):
         return _beside(text, start, _inner(text, inline), inline.end(), limit)
     end = sentence_end(text, start, limit)
-    if text[start - 1] in _QUOTES and (quoted := _QUOTED.match(text, start, end)) and quoted.end() < end:
+    if (
+        text[start - 1] in _QUOTES
+        and (quoted := _QUOTED.match(text, start, end))
+        and quoted.end() < end
+    ):
         end = quoted.end()
     return _cut(text, start, end)
 
 
 def _inner(text: str, delimited: re.Match[str]) -> tuple[int, int]:
     """The place of what stands between delimiters."""
-    group = next(number for number in (1, 2, 4) if number <= delimited.re.groups and delimited[number] is not None)
+    group = next(
+        number
+        for number in (1, 2, 4)
+        if number <= delimited.re.groups and delimited[number] is not None
+    )
     start, end = delimited.span(group)
     inside = text[start:end]
     kept = inside.strip(" \t\r\n.,;")
@@ -131,7 +145,11 @@ def _beside(text: str, start: int, inner: tuple[int, int], end: int, limit: int)
     """What mathematics in delimiters states with what stands behind it in its sentence."""
     stop = sentence_end(text, end, limit)
     tail = text[end:stop]
-    alone = not tail.strip(' \t.,;:!?…*_`"”’)') or _EXPLANATION.match(tail) or _remark(text, end, stop) == end
+    alone = (
+        not tail.strip(' \t.,;:!?…*_`"”’)')
+        or _EXPLANATION.match(tail)
+        or _remark(text, end, stop) == end
+    )
     if not alone or _ALSO.match(tail):
         return _cut(text, start, stop) or Place(*inner)
     return Place(*inner)

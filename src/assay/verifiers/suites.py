@@ -1,9 +1,12 @@
-"""Tests of a program, as data: what a coding task carries beside its prompt, in `Prompt.meta["tests"]`.
+"""Tests of a program, as data: what a coding task carries beside its prompt, in
+`Prompt.meta["tests"]`.
 
-* `Calls`       call a function, compare what it returns: expected values are known here and stay here
+* `Calls`       call a function, compare what it returns: expected values are known here and stay
+here
 * `Streams`     run a whole program on an input, compare what it prints
 * `Assertions`  sources that assert: HumanEval's `check`, MBPP's lines, pytest's files
-* `Reference`   inputs alone; the expected values are what a reference solution returns for them, in half the limits
+* `Reference`   inputs alone; the expected values are what a reference solution returns for them, in
+half the limits
 """
 
 from collections.abc import Sequence
@@ -16,13 +19,26 @@ from assay.types import Prompt, Record
 from assay.verifiers.compare import Comparison
 from assay.verifiers.sandbox.inside.codec import encode
 
-__all__ = ["Assertions", "Call", "Calls", "Input", "Reference", "Stream", "Streams", "Suite", "suite_of", "with_suite"]
+__all__ = [
+    "Assertions",
+    "Call",
+    "Calls",
+    "Input",
+    "Reference",
+    "Stream",
+    "Streams",
+    "Suite",
+    "suite_of",
+    "with_suite",
+]
 
 
 class Input(Record):
     """Arguments of one call."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")  # infinity is an argument
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="constants"
+    )  # infinity is an argument
 
     arguments: tuple[Any, ...] = ()
     keywords: dict[str, Any] = Field(default_factory=dict)
@@ -31,8 +47,8 @@ class Input(Record):
 class Call(Input):
     """Arguments of one call and what it returns, or the name of the error it raises.
 
-    An error of a class that is made from the named one is one too, as in `except`; a module before the name is not
-    compared.
+    An error of a class that is made from the named one is one too, as in `except`; a module before
+    the name is not compared.
     """
 
     expected: Any = None
@@ -67,9 +83,11 @@ class _Callable(_Compared):
     entry: str
     """The function to call; "Class.method" for a method of a new object."""
     values: Literal["json", "tagged"] = "json"
-    """How values are written: plain JSON, or the tagged form that also tells tuples, sets and bytes."""
+    """How values are written: plain JSON, or the tagged form that also tells tuples, sets and
+    bytes."""
     stub: str = ""
-    """The start of the program that a response may continue, as HumanEval's prompts are; "" where there is none."""
+    """The start of the program that a response may continue, as HumanEval's prompts are; "" where
+    there is none."""
 
     def encoded(self, value: Any) -> Any:
         """A value of the suite in tagged form."""
@@ -86,19 +104,22 @@ class Calls(_Callable):
     def of(cls, entry: str, cases: Sequence[tuple[Sequence[Any], Any]], stub: str = "") -> Self:
         """From Python values: `Calls.of("add", [((1, 2), 3)])`."""
         made = [
-            Call(arguments=tuple(map(encode, arguments)), expected=encode(expected)) for arguments, expected in cases
+            Call(arguments=tuple(map(encode, arguments)), expected=encode(expected))
+            for arguments, expected in cases
         ]
         return cls(entry=entry, cases=tuple(made), values="tagged", stub=stub)
 
 
 class Reference(_Callable):
-    """Calls whose results a reference solution gives; it catches answers learned by heart from the shown tests."""
+    """Calls whose results a reference solution gives; it catches answers learned by heart from the
+    shown tests."""
 
     kind: Literal["reference"] = "reference"
     solution: str
     """The reference program."""
     distinct: int = Field(default=2, ge=1)
-    """Fewest different answers that it must give: a constant would pass tests that all expect the same."""
+    """Fewest different answers that it must give: a constant would pass tests that all expect the
+    same."""
     cases: tuple[Input, ...] = Field(min_length=1)
 
 
@@ -120,15 +141,16 @@ class Streams(_Compared):
 
 
 class Assertions(Record):
-    """Sources that pass unless they raise, each run by itself: a list of several gives part of the credit for part of
-    it."""
+    """Sources that pass unless they raise, each run by itself: a list of several gives part of the
+    credit for part of it."""
 
     kind: Literal["assertions"] = "assertions"
     tests: tuple[str, ...] = Field(min_length=1)
     entry: str = ""
     """The function that the tests call under its own name and as `candidate`."""
     before: str = ""
-    """Imports and helpers that the tests use: trusted, and run beside the tests, not beside the program."""
+    """Imports and helpers that the tests use: trusted, and run beside the tests, not beside the
+    program."""
     stub: str = ""
     """The start of the program that a response may continue; "" where there is none."""
     pytest: bool = False
@@ -143,7 +165,8 @@ _READ: TypeAdapter[Any] = TypeAdapter(Suite)
 
 
 def suite_of(prompt: Prompt) -> Suite | None:
-    """The tests that a prompt carries; None where it carries none. Raises `DataError` where they are malformed."""
+    """The tests that a prompt carries; None where it carries none. Raises `DataError` where they
+    are malformed."""
     tests = prompt.meta.get("tests")
     if tests is None:
         return None
@@ -152,12 +175,16 @@ def suite_of(prompt: Prompt) -> Suite | None:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"prompt {prompt.id or prompt.text[:40]!r}: meta.tests.{where}: {first['msg']}") from error
+        raise DataError(
+            f"prompt {prompt.id or prompt.text[:40]!r}: meta.tests.{where}: {first['msg']}"
+        ) from error
     return found
 
 
 def with_suite(prompt: Prompt, suite: Suite) -> Prompt:
     """The prompt with the tests in its `meta`."""
     return prompt.model_copy(
-        update={"meta": {**prompt.meta, "tests": suite.model_dump(mode="json", exclude_defaults=False)}}
+        update={
+            "meta": {**prompt.meta, "tests": suite.model_dump(mode="json", exclude_defaults=False)}
+        }
     )

@@ -1,6 +1,7 @@
 """A program that stands in a text without fences: the prose before and after it is left out.
 
-What is left out has to look like prose. A program that breaks off or does not parse stays as it is, and fails.
+What is left out has to look like prose. A program that breaks off or does not parse stays as it is,
+and fails.
 """
 
 import ast
@@ -22,13 +23,14 @@ MAX_PARSED: Final = 400_000
 """Characters that are parsed of one text, over all attempts."""
 _CODE: Final = re.compile(
     r"""^[ \t]*(?: (?:async[ \t]+)?(?:def|class|for|while|with)\b | (?:import|from|if|try|elif|else|except|return)\b
-        | @\w | [\w.\[\]]+(?:[ \t]*,[ \t]*[\w.\[\]]+)*[ \t]*[-+*/%|&^]?=(?!=) | [\w.]+\( | \#!? | ["'] | [)\]}] )""",
+        | @\w | [\w.\[\]]+(?:[ \t]*,[ \t]*[\w.\[\]]+)*[ \t]*[-+*/%|&^]?=(?!=) | [\w.]+\( | \#!? | ["'] | [)\]}] )""",  # noqa: E501
     re.MULTILINE | re.VERBOSE,
 )
 
 
 def without_prose(text: str, start: int, wanted: Callable[[str], bool]) -> tuple[int, int, str]:
-    """The first part of a text that is Python and is wanted, and where it is; the whole text where there is none."""
+    """The first part of a text that is Python and is wanted, and where it is; the whole text where
+    there is none."""
     whole = start, len(text), text[start:]
     if len(text) > MAX_TEXT:
         return whole
@@ -46,7 +48,8 @@ def without_prose(text: str, start: int, wanted: Callable[[str], bool]) -> tuple
 
 
 def longest_program(code: str, least: int) -> str:
-    """A program without the prose that follows it, where that leaves more than `least` characters; else as it is."""
+    """A program without the prose that follows it, where that leaves more than `least` characters;
+    else as it is."""
     if parses(code):
         return code
     kept, _ = _longest(code) if len(code) <= MAX_TEXT else ("", 0)
@@ -59,12 +62,16 @@ def _as_indented(text: str) -> str:
     if not margin:
         return text
     lines = text.split("\n")
-    end = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith(margin)), len(lines))
+    end = next(
+        (i for i, line in enumerate(lines) if line.strip() and not line.startswith(margin)),
+        len(lines),
+    )
     return "\n".join(line.removeprefix(margin) for line in lines[:end])
 
 
 def _longest(text: str) -> tuple[str, int]:
-    """The text up to prose that follows a program, "" where it is none, and how many characters were parsed."""
+    """The text up to prose that follows a program, "" where it is none, and how many characters
+    were parsed."""
     lines = text.splitlines(keepends=True)
     count, parsed = len(lines), 0
     for _ in range(MAX_CUTS):
@@ -87,7 +94,8 @@ def _longest(text: str) -> tuple[str, int]:
 
 
 def _end_of_code(tree: ast.Module) -> int:
-    """The line that the code before prose ends at: a word alone, or one with a colon, is prose that parses."""
+    """The line that the code before prose ends at: a word alone, or one with a colon, is prose that
+    parses."""
     for node in reversed(tree.body):
         alone = isinstance(node, ast.Expr) and isinstance(node.value, (ast.Name, ast.Attribute))
         if not alone and not (isinstance(node, ast.AnnAssign) and node.value is None):

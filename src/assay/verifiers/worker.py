@@ -1,11 +1,14 @@
-"""The process in which mathematics is parsed and compared: `python -m assay.verifiers.worker`, driven by `pool`.
+"""The process in which mathematics is parsed and compared: `python -m assay.verifiers.worker`,
+driven by `pool`.
 
-One JSON object a line in, one a line out: `{"id": 1, "gold": "1/2", "answer": "0.5"}` gives `{"id": 1, "outcome":
-"right", "stage": "points", "reason": "", "megabytes": 80}`. SymPy can loop, or build a number that fills the memory,
-inside C code that no signal handler interrupts; so the parent keeps the time and kills, and the limits below are the
-second fence. It ends by itself when its input closes, that is when its parent is gone.
+One JSON object a line in, one a line out: `{"id": 1, "gold": "1/2", "answer": "0.5"}` gives `{"id":
+1, "outcome": "right", "stage": "points", "reason": "", "megabytes": 80}`. SymPy can loop, or build
+a number that fills the memory, inside C code that no signal handler interrupts; so the parent keeps
+the time and kills, and the limits below are the second fence. It ends by itself when its input
+closes, that is when its parent is gone.
 
-A reference that it has read, and that is a plain number, it notes in a file that the parent looks at when it has to
+A reference that it has read, and that is a plain number, it notes in a file that the parent looks
+at when it has to
 kill: what takes too long then is the answer.
 """
 
@@ -31,10 +34,22 @@ MEMORY_BYTES = 900 << 20
 SETTINGS = ("intervals", "tolerance")
 PLAIN = (Add, Mul, Rational, NumberSymbol, log, TrigonometricFunction)
 WARM = (
-    r"\frac{\sqrt{2}}{2}", "x^2+3x-1", r"(1,2)\cup[3,\infty)", r"\{1,2\}", "x=5", r"2\le x<3", r"\frac{3\pi}{4}",
-    r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\log_2 x+\sin x", "e^{2x}", r"\frac{x+1}{x-1}", "2\\sqrt{3}+1", "-1/2",
-)  # fmt: skip
-"""What the grammar's tables are filled with before the first request: they are slow only the first time."""
+    r"\frac{\sqrt{2}}{2}",
+    "x^2+3x-1",
+    r"(1,2)\cup[3,\infty)",
+    r"\{1,2\}",
+    "x=5",
+    r"2\le x<3",
+    r"\frac{3\pi}{4}",
+    r"\begin{pmatrix}1&2\\3&4\end{pmatrix}",
+    r"\log_2 x+\sin x",
+    "e^{2x}",
+    r"\frac{x+1}{x-1}",
+    "2\\sqrt{3}+1",
+    "-1/2",
+)
+"""What the grammar's tables are filled with before the first request: they are slow only the first
+time."""
 
 
 def main() -> None:
@@ -73,9 +88,12 @@ def _answer(request: dict[str, Any], note: int) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=4096)
 def _is_plain_number(latex: str) -> bool:
-    """Whether it is a number of which any digit is had in no time: no tower of powers, no sum with bounds."""
+    """Whether it is a number of which any digit is had in no time: no tower of powers, no sum with
+    bounds."""
     found = parse(latex)
-    return bool(getattr(found, "is_number", False)) and all(map(_is_plain, preorder_traversal(found)))
+    return bool(getattr(found, "is_number", False)) and all(
+        map(_is_plain, preorder_traversal(found))
+    )
 
 
 def _is_plain(part: Any) -> bool:
@@ -83,11 +101,14 @@ def _is_plain(part: Any) -> bool:
 
 
 def _megabytes() -> int:
-    """Memory in use. Not `ru_maxrss`: on Linux that begins, after an exec, at what the parent had."""
+    """Memory in use. Not `ru_maxrss`: on Linux that begins, after an exec, at what the parent
+    had."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
     except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (
+            20 if sys.platform == "darwin" else 10
+        )
 
 
 def _reply(replies: IO[str], message: dict[str, Any]) -> None:

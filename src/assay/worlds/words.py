@@ -6,11 +6,13 @@ from typing import Any
 __all__ = ["SPECIAL", "word_tokenizer"]
 
 SPECIAL = ("<unk>", "<pad>", "<bos>", "<eos>")
-"""They follow the words, in this order. They are no words, so that no text is ever read as one of them."""
+"""They follow the words, in this order. They are no words, so that no text is ever read as one of
+them."""
 
 
 def word_tokenizer(words: Sequence[str], pattern: str) -> Any:
-    """A word-level `PreTrainedTokenizerFast`: a word's id is its place, and what is no word is unknown.
+    """A word-level `PreTrainedTokenizerFast`: a word's id is its place, and what is no word is
+    unknown.
 
     pattern: a regular expression that finds the words in a text.
     """
@@ -18,7 +20,9 @@ def word_tokenizer(words: Sequence[str], pattern: str) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     unknown, pad, bos, eos = SPECIAL
-    core = Tokenizer(models.WordLevel({token: i for i, token in enumerate([*words, unknown])}, unk_token=unknown))
+    core = Tokenizer(
+        models.WordLevel({token: i for i, token in enumerate([*words, unknown])}, unk_token=unknown)
+    )
     core.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "isolated")
     core.decoder = decoders.Fuse()
     core.add_special_tokens([pad, bos, eos])

@@ -1,1 +1,2 @@
-"""Honest programs with honest tests that assert: tables by feature of the language, and a generator."""
+"""Honest programs with honest tests that assert: tables by feature of the language, and a
+generator."""

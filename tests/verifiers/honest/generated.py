@@ -116,18 +116,25 @@ NAMES: Final = "Box, Oops, ask, boxed, each, echo, fail, many, put"
 
 USES: Final = {
     "a value returned": "assert f() == VALUE\nassert f() != OTHER",
-    "a value handed in": "assert echo(VALUE) == VALUE\nassert f(VALUE) == VALUE\nassert type(f()) is type(VALUE)",
+    "a value handed in": (
+        "assert echo(VALUE) == VALUE\nassert f(VALUE) == VALUE\nassert type(f()) is type(VALUE)"
+    ),
     "the value's type": "assert isinstance(f(), type(VALUE))\nassert repr(f()) == repr(VALUE)",
-    "a value in a container": "assert [f(), (f(),)] == [VALUE, (VALUE,)]\nassert f() in [OTHER, VALUE]",
+    "a value in a container": (
+        "assert [f(), (f(),)] == [VALUE, (VALUE,)]\nassert f() in [OTHER, VALUE]"
+    ),
     "a value in a list of the tests'": "xs = []\nput(xs)\nput(xs)\nassert xs == [VALUE, VALUE]",
     "a value in a dict of the tests'": "d = {'k': OTHER}\nput(d, 'k')\nassert d == {'k': VALUE}",
-    "an attribute": "b = boxed()\nassert b.value == VALUE\nb.value = OTHER\nassert b.get() == OTHER",
+    "an attribute": (
+        "b = boxed()\nassert b.value == VALUE\nb.value = OTHER\nassert b.get() == OTHER"
+    ),
     "objects that are equal": "assert boxed() == Box(VALUE)\nassert boxed() != Box(OTHER)",
     "an object shown": "assert repr(boxed()) == 'Box(' + repr(VALUE) + ')'",
     "objects in a list": "assert many() == [Box(VALUE), VALUE]",
     "a generator": "assert list(each(2)) == [VALUE, VALUE]\nassert next(each(1)) == VALUE",
     "an error's arguments": (
-        "try:\n    fail()\nexcept Oops as e:\n    assert e.args == (VALUE,)\nelse:\n    assert False"
+        "try:\n    fail()\nexcept Oops as e:\n    assert e.args == (VALUE,)\nelse:\n    assert"
+        " False"
     ),
     "a constant": "import solution\nassert solution.CONSTANT == VALUE",
     "a callback": "assert ask(lambda x: x == VALUE) is True\nassert ask(lambda x: [x]) == [VALUE]",
@@ -148,7 +155,10 @@ def _check(body: str) -> str:
 
 
 def _helper(body: str) -> str:
-    return f"{IMPORTS}def holds(put_, Box_=Box, n=2):\n{_indented(body)}\n    return n\nassert holds(put) == 2\n"
+    return (
+        f"{IMPORTS}def holds(put_, Box_=Box, n=2):\n{_indented(body)}\n    return n\nassert"
+        " holds(put) == 2\n"
+    )
 
 
 def _star(body: str) -> str:
@@ -161,7 +171,9 @@ def _function(body: str) -> str:
 
 def _table(body: str) -> str:
     head = f"{IMPORTS}import pytest\nfrom solution import {NAMES}, f\n"
-    return f"{head}\n@pytest.mark.parametrize('turn', [1, 2])\ndef test_it(turn):\n{_indented(body)}\n"
+    return (
+        f"{head}\n@pytest.mark.parametrize('turn', [1, 2])\ndef test_it(turn):\n{_indented(body)}\n"
+    )
 
 
 def _fixture(body: str) -> str:
@@ -172,7 +184,10 @@ def _fixture(body: str) -> str:
 
 def _unittest(body: str) -> str:
     head = f"{IMPORTS}import unittest\nfrom solution import *\n\nclass It(unittest.TestCase):\n"
-    return f"{head}    def setUp(self):\n        self.n = 1\n\n    def test_it(self):\n{_indented(body, ' ' * 8)}\n"
+    return (
+        f"{head}    def setUp(self):\n        self.n = 1\n\n    def"
+        f" test_it(self):\n{_indented(body, ' ' * 8)}\n"
+    )
 
 
 STYLES: Final[tuple[Callable[[str], str], ...]] = (_bare, _bare, _check, _helper, _star)

@@ -1,7 +1,9 @@
-"""Runs pairs of program and tests in plain Python, without any wall: `python plain_python.py < pairs.jsonl`.
+"""Runs pairs of program and tests in plain Python, without any wall: `python plain_python.py <
+pairs.jsonl`.
 
-A pair is one JSON object a line, with `program` and the fields of an assertion suite. For each, one line is printed:
-"" where every test passes, else why not. It is started by itself, for it forks a child a pair.
+A pair is one JSON object a line, with `program` and the fields of an assertion suite. For each, one
+line is printed: "" where every test passes, else why not. It is started by itself, for it forks a
+child a pair.
 """
 
 import contextlib
@@ -67,7 +69,9 @@ def under_pytest(pair: dict[str, Any], tests: list[str]) -> str:
         file.write(pair["program"])
     for number, source in enumerate(tests):
         lines = source.splitlines(keepends=True)
-        future = [line for line in lines if line.startswith("from __future__")]  # stands before the helpers
+        future = [
+            line for line in lines if line.startswith("from __future__")
+        ]  # stands before the helpers
         rest = [line for line in lines if line not in future]
         with open(f"test_{number}.py", "w", encoding="utf-8") as file:
             file.writelines([*future, f"{pair['before']}\n", *rest])

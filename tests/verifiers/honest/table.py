@@ -1,12 +1,11 @@
 """Reads a table of honest pairs from a text file of marked blocks.
 
-%% program          the program of the tests that follow; `%% program of errors` takes the one of errors.txt
-%% entry add        the function under test, until the next program; `%% module shop` its module's name
-%% pytest           all tests of the file are files for pytest
-%% test FEATURE     a test of a feature, in as many sources as there are `%% and` between them
-%% before           helpers of the suite
-%% - old            the mutant: this piece of the program (each line of it) ...
-%% + new            ... makes place for that one
+%% program          the program of the tests that follow; `%% program of errors` takes the one of
+errors.txt %% entry add        the function under test, until the next program; `%% module shop` its
+module's name %% pytest           all tests of the file are files for pytest %% test FEATURE     a
+test of a feature, in as many sources as there are `%% and` between them %% before           helpers
+of the suite %% - old            the mutant: this piece of the program (each line of it) ... %% +
+new            ... makes place for that one
 """
 
 from dataclasses import dataclass, field
@@ -66,7 +65,9 @@ def table(name: str) -> list[Item]:
 
 def _program_of(name: str) -> str:
     """The first program of a file."""
-    return next(text(lines) for word, _, lines in blocks(FOLDER / f"{name}.txt") if word == "program")
+    return next(
+        text(lines) for word, _, lines in blocks(FOLDER / f"{name}.txt") if word == "program"
+    )
 
 
 def _item(test: _Written, program: str, entry: str, module: str, pytest: bool) -> Item:

@@ -2,9 +2,9 @@
 
     python -m tests.verifiers.sandbox.runner namespaces root|user [GROUP ...]
 
-It runs in a process of its own because for `user` it gives up root, where it has it, and because what it counts
-(descriptors, children, files) is then nobody else's. Everything is imported before root is given up: the libraries
-may be where only root goes.
+It runs in a process of its own because for `user` it gives up root, where it has it, and because
+what it counts (descriptors, children, files) is then nobody else's. Everything is imported before
+root is given up: the libraries may be where only root goes.
 """
 
 import ast
@@ -34,32 +34,44 @@ PROGRAMS: Final = Path(__file__).parent / "programs"
 GROUPS: Final = ("reads", "writes", "network", "processes", "resources", "kernel")
 PYTHON: Final = Path("/usr/bin/python3")
 NOBODY: Final = 65534
-LIMITS: Final = Limits(seconds=1, wall=4.0, memory=512 << 20, output=1 << 18, disk=4 << 20, threads=8, files=32)
-SHORT: Final = {"sleeps": 0.3, "pauses": 0.3, "waits_in_an_uninterruptible_way": 0.3, "writes_results_slowly": 0.5}
+LIMITS: Final = Limits(
+    seconds=1, wall=4.0, memory=512 << 20, output=1 << 18, disk=4 << 20, threads=8, files=32
+)
+SHORT: Final = {
+    "sleeps": 0.3,
+    "pauses": 0.3,
+    "waits_in_an_uninterruptible_way": 0.3,
+    "writes_results_slowly": 0.5,
+}
 """Attacks that end at the wall, and where it is for them."""
 CONDITIONAL: Final = """
-    clone clone3 prlimit64 ioctl fcntl socketpair sendto pipe2
-    getpgid getsid get_robust_list sched_getaffinity sched_getparam sched_getscheduler
-    chmod fchmod fchmodat fchmodat2 utimensat listxattr llistxattr flistxattr getxattr lgetxattr fgetxattr
+    clone clone3 prlimit64 ioctl fcntl socketpair sendto pipe2 getpgid getsid get_robust_list
+    sched_getaffinity sched_getparam sched_getscheduler chmod fchmod fchmodat fchmodat2 utimensat
+    listxattr llistxattr flistxattr getxattr lgetxattr fgetxattr
 """.split()
-"""Calls that the filter lets through with some arguments, or answers itself: attacked one by one, by their effect."""
+"""Calls that the filter lets through with some arguments, or answers itself: attacked one by one,
+by their effect."""
 DEADLY: Final = {
     **dict.fromkeys(("foreign_numbers", "foreign_machine_code", "foreign_fork"), (signal.SIGSYS,)),
-    **dict.fromkeys(("recurses", "recurses_in_c", "returns_a_deep_nest"), (signal.SIGSEGV, signal.SIGKILL)),
+    **dict.fromkeys(
+        ("recurses", "recurses_in_c", "returns_a_deep_nest"), (signal.SIGSEGV, signal.SIGKILL)
+    ),
 }
 """Signals that an attack is to die of; else it is only the kill at a limit that stops one."""
 SLOW: Final = frozenset(
-    "spins spins_in_one_instruction spins_in_threads spins_in_a_pattern converts_a_huge_number recurses_in_c "
-    "returns_a_bush".split()
+    "spins spins_in_one_instruction spins_in_threads spins_in_a_pattern converts_a_huge_number"
+    " recurses_in_c returns_a_bush".split()
 )
 """A second of processor time each: run in one setting only."""
 HARMFUL_UNCONFINED: Final = frozenset(
-    "kills_everybody kills_the_parent stops_the_parent kills_its_group kills_the_host kills_the_first_process "
-    "becomes_a_daemon forks_without_end leaves_its_session vforks_by_a_raw_call clones_with_the_parent_s_memory "
-    "sets_the_kernel poisons_the_system every_other_call the_machine another_root its_own_privileges "
-    "files_without_names calls_multiprocessing".split()
+    "kills_everybody kills_the_parent stops_the_parent kills_its_group kills_the_host"
+    " kills_the_first_process becomes_a_daemon forks_without_end leaves_its_session"
+    " vforks_by_a_raw_call clones_with_the_parent_s_memory sets_the_kernel poisons_the_system"
+    " every_other_call the_machine another_root its_own_privileges files_without_names"
+    " calls_multiprocessing".split()
 )
-"""Not run without a sandbox, where they would do what they are for, to the runner or to the machine."""
+"""Not run without a sandbox, where they would do what they are for, to the runner or to the
+machine."""
 HONEST: Final = "def work(xs):\n    return sorted(xs)"
 PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -67,12 +79,14 @@ PR_SET_CHILD_SUBREAPER: Final = 36
 def attacks(group: str) -> list[str]:
     """The names of a group's attacks, in order."""
     tree = ast.parse((PROGRAMS / f"{group}.py").read_text())
-    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[0] != "_"]
+    return [
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[0] != "_"
+    ]
 
 
 class World:
-    """What there is to steal, break and reach: a secret, a canary, listeners and a neighbour, and what happened to
-    them."""
+    """What there is to steal, break and reach: a secret, a canary, listeners and a neighbour, and
+    what happened to them."""
 
     def __init__(self, server: int) -> None:
         self.folder = Path(tempfile.gettempdir())
@@ -82,7 +96,10 @@ class World:
         open_to_all.mkdir()
         (open_to_all / "secret").write_text(self.secret)
         (open_to_all / "canary").write_text("untouched")
-        for path in (open_to_all, *open_to_all.iterdir()):  # more than the files' permissions must stop a program
+        for path in (
+            open_to_all,
+            *open_to_all.iterdir(),
+        ):  # more than the files' permissions must stop a program
             path.chmod(0o777)
         os.environ["ASSAY_HOSTILE_SECRET"] = self.secret
         self._tcp = socket.create_server(("127.0.0.1", 0))
@@ -121,12 +138,16 @@ class World:
             "threads": LIMITS.threads,
             "files": LIMITS.files,
             "calls": names,
-            "allowed": sorted(names[name] for name in {*calls.ALLOWED, *CONDITIONAL} if names[name] >= 0),
+            "allowed": sorted(
+                names[name] for name in {*calls.ALLOWED, *CONDITIONAL} if names[name] >= 0
+            ),
         }
 
     def changes(self) -> list[str]:
         """What happened since the last time it was asked."""
-        found = [name for name in ("tcp", "unix", "abstract") if _accepted(getattr(self, f"_{name}"))]
+        found = [
+            name for name in ("tcp", "unix", "abstract") if _accepted(getattr(self, f"_{name}"))
+        ]
         with contextlib.suppress(BlockingIOError):
             found.append(f"datagram {self._udp.recv(100)!r}")
         now = self._files()
@@ -149,7 +170,8 @@ class World:
             each.close()
 
     def _files(self) -> dict[str, tuple[Any, ...]]:
-        """Every file of the runner's folder, the sandbox's own folders among them once a program has ended."""
+        """Every file of the runner's folder, the sandbox's own folders among them once a program
+        has ended."""
         found = {}
         for folder, folders, names in os.walk(self.folder):
             if folder.count("/") > 8:
@@ -158,7 +180,13 @@ class World:
                 seen = os.lstat(path)
                 text = Path(path).read_bytes()[:100] if stat.S_ISREG(seen.st_mode) else b""
                 times = seen.st_mtime_ns if not stat.S_ISDIR(seen.st_mode) else 0
-                found[path] = (seen.st_mode, seen.st_uid, seen.st_size * (not stat.S_ISDIR(seen.st_mode)), times, text)
+                found[path] = (
+                    seen.st_mode,
+                    seen.st_uid,
+                    seen.st_size * (not stat.S_ISDIR(seen.st_mode)),
+                    times,
+                    text,
+                )
         return found
 
 
@@ -169,7 +197,9 @@ def judge(name: str, ended: Ended | Exception, seconds: float, limits: Limits, w
         return f"effective: the sandbox fails: {type(ended).__name__}: {ended}"
     if changed:
         return f"effective: {changed}"
-    if any(world.secret.encode() in output for output in (ended.result, ended.stdout, ended.stderr)):
+    if any(
+        world.secret.encode() in output for output in (ended.result, ended.stdout, ended.stderr)
+    ):
         return "effective: the secret came out"
     if seconds > limits.clock + 1.5:
         return f"effective: it ran for {seconds:.1f} s"
@@ -190,7 +220,11 @@ def judge(name: str, ended: Ended | Exception, seconds: float, limits: Limits, w
         return f"blocked: no answer but {lines[0][:50]!r}"
     if len(answer) == 2:
         said = answer[1]
-        return said if isinstance(said, str) and said.startswith("blocked") else f"blocked: answered {said!r:.60}"
+        return (
+            said
+            if isinstance(said, str) and said.startswith("blocked")
+            else f"blocked: answered {said!r:.60}"
+        )
     kind, message = answer[2:]
     refused = issubclass(getattr(builtins, kind, Exception), (OSError, MemoryError, RecursionError))
     return f"{'blocked' if refused else 'broken'}: {kind}: {message}"
@@ -215,7 +249,11 @@ def honest(sandbox: Sandbox) -> bool:
 
 
 def _job(code: str, entry: str, *arguments: Any, limits: Limits = LIMITS) -> Job:
-    return Job("calls", {"code": code, "entry": entry, "cases": [[encode(list(arguments)), encode({})]]}, limits)
+    return Job(
+        "calls",
+        {"code": code, "entry": entry, "cases": [[encode(list(arguments)), encode({})]]},
+        limits,
+    )
 
 
 def health(sandbox: Sandbox, world: World) -> dict[str, Any]:
@@ -248,7 +286,9 @@ def descendants(pid: int) -> list[int]:
 
 def _group(sandbox: Sandbox, level: str, group: str, world: World, slow: bool) -> dict[str, Any]:
     before, started = health(sandbox, world), time.monotonic()
-    left_out = HARMFUL_UNCONFINED if level == "trust-the-code" else frozenset[str]() if slow else SLOW
+    left_out = (
+        HARMFUL_UNCONFINED if level == "trust-the-code" else frozenset[str]() if slow else SLOW
+    )
     names = [name for name in attacks(group) if name not in left_out]
     found = {name: run(sandbox, group, name, world) for name in names}
     seconds = time.monotonic() - started
@@ -256,7 +296,8 @@ def _group(sandbox: Sandbox, level: str, group: str, world: World, slow: bool) -
 
 
 def remaining(seconds: float = 5.0) -> list[int]:
-    """Processes that do not end within that time; orphans come to this process, which buries them."""
+    """Processes that do not end within that time; orphans come to this process, which buries
+    them."""
     deadline = time.monotonic() + seconds
     while (left := descendants(os.getpid())) and time.monotonic() < deadline:
         with contextlib.suppress(ChildProcessError):
@@ -284,8 +325,13 @@ def report(level: str, groups: tuple[str, ...], slow: bool) -> Iterator[tuple[st
             world = World(descendants(os.getpid())[-1])
             try:
                 world.changes()
-                # A program that knew the secret was here before: nothing of it is left for those that follow.
-                sandbox.run(_job("def keep(x):\n    global kept\n    kept = [x * 2, x]", "keep", world.secret))
+                # A program that knew the secret was here before: nothing of it is left for those
+                # that follow.
+                sandbox.run(
+                    _job(
+                        "def keep(x):\n    global kept\n    kept = [x * 2, x]", "keep", world.secret
+                    )
+                )
                 for group in groups:
                     yield group, _group(sandbox, level, group, world, slow)
             finally:
@@ -298,13 +344,21 @@ def report(level: str, groups: tuple[str, ...], slow: bool) -> Iterator[tuple[st
 def _named() -> list[str]:
     """Names of system calls that the attacks or the list of allowed ones mention."""
     texts = [(PROGRAMS / f"{group}.py").read_text() for group in GROUPS]
-    words = {word for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)
-             and isinstance(node.value, str) for word in node.value.split() if word.isidentifier()}  # fmt: skip
+    words = {
+        word
+        for text in texts
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for word in node.value.split()
+        if word.isidentifier()
+    }
     return sorted(words | {*calls.ALLOWED, *CONDITIONAL})
 
 
 def _sleeper() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["/bin/sleep", "300"], env={}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        ["/bin/sleep", "300"], env={}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def _accepted(listener: socket.socket) -> bool:

@@ -24,23 +24,42 @@ LINES = tuple(f"assert f({x}) == {y}" for x, y in zip(INPUTS, EXPECTED, strict=T
 INDENTED = "\n    ".join(LINES)
 SUITES: dict[str, Suite] = {
     "calls": Calls.of("f", [((x,), y) for x, y in zip(INPUTS, EXPECTED, strict=True)]),
-    "reference": Reference(entry="f", solution=RIGHT, cases=tuple(Input(arguments=(x,)) for x in INPUTS)),
-    "check": Assertions(entry="f", tests=(f"def check(candidate):\n    {INDENTED.replace('f(', 'candidate(')}\n",)),
+    "reference": Reference(
+        entry="f", solution=RIGHT, cases=tuple(Input(arguments=(x,)) for x in INPUTS)
+    ),
+    "check": Assertions(
+        entry="f", tests=(f"def check(candidate):\n    {INDENTED.replace('f(', 'candidate(')}\n",)
+    ),
     "lines": Assertions(entry="f", tests=LINES),
     "close": Assertions(
-        entry="f", tests=tuple(f"assert abs(f({x}) - {y}) < 0.5" for x, y in zip(INPUTS, EXPECTED, strict=True))
+        entry="f",
+        tests=tuple(
+            f"assert abs(f({x}) - {y}) < 0.5" for x, y in zip(INPUTS, EXPECTED, strict=True)
+        ),
     ),
-    "pairs": Assertions(entry="f", tests=(f"for x, y in zip({INPUTS}, {EXPECTED}):\n    assert f(x) == y",)),
-    "mapped": Assertions(entry="f", tests=(f"for x, y in zip(map(f, {INPUTS}), {EXPECTED}):\n    assert x == y",)),
-    "pytest": Assertions(entry="f", tests=(f"from solution import f\n\ndef test_f():\n    {INDENTED}\n",), pytest=True),
+    "pairs": Assertions(
+        entry="f", tests=(f"for x, y in zip({INPUTS}, {EXPECTED}):\n    assert f(x) == y",)
+    ),
+    "mapped": Assertions(
+        entry="f", tests=(f"for x, y in zip(map(f, {INPUTS}), {EXPECTED}):\n    assert x == y",)
+    ),
+    "pytest": Assertions(
+        entry="f",
+        tests=(f"from solution import f\n\ndef test_f():\n    {INDENTED}\n",),
+        pytest=True,
+    ),
 }
-STREAMS = Streams(cases=tuple(Stream(stdin=f"{x}\n", stdout=f"{y}\n") for x, y in zip(INPUTS, EXPECTED, strict=True)))
+STREAMS = Streams(
+    cases=tuple(
+        Stream(stdin=f"{x}\n", stdout=f"{y}\n") for x, y in zip(INPUTS, EXPECTED, strict=True)
+    )
+)
 MAIN = "x = int(input())\nprint((x * 7919 + 13) % 1009)"
 THROUGH_PYTEST = frozenset(
-    "exits hard in the call, an int that equals all, a stranger that equals all, a mock, "
-    "writes verdicts to every descriptor, patches the built-in names, patches pytest, skips by pytest, "
-    "leaves a conftest, "
-    "raises what skips a test, answers a call twice, prints that it passed, raises SystemExit in the call".split(", ")
+    "exits hard in the call, an int that equals all, a stranger that equals all, a mock, writes"
+    " verdicts to every descriptor, patches the built-in names, patches pytest, skips by pytest,"
+    " leaves a conftest, raises what skips a test, answers a call twice, prints that it passed,"
+    " raises SystemExit in the call".split(", ")
 )
 """Half a second each: those that aim at pytest or at what is around it."""
 
@@ -67,11 +86,16 @@ def test_a_cheat_is_wrong(cheat: str, kind: str) -> None:
         pytest.skip("nothing in it concerns pytest")
     assert honest(kind)
     verdict = (PATIENT if kind == "pytest" else CODE).check(fenced(FUNCTIONS[cheat]), SUITES[kind])
-    assert verdict.outcome == "wrong" or (verdict.outcome == "undecided" and verdict.stage == "tests")
+    assert verdict.outcome == "wrong" or (
+        verdict.outcome == "undecided" and verdict.stage == "tests"
+    )
     assert not verdict.credit
     assert verdict.reason
     verdict.model_dump_json().encode()  # whatever the program says can be written down
-    assert PATIENT.check(fenced(RIGHT), SUITES[kind if kind != "pytest" else "check"]).outcome == "right"
+    assert (
+        PATIENT.check(fenced(RIGHT), SUITES[kind if kind != "pytest" else "check"]).outcome
+        == "right"
+    )
 
 
 @pytest.mark.parametrize("cheat", MAINS)
@@ -88,12 +112,16 @@ def test_a_cheat_that_prints_is_wrong(cheat: str) -> None:
 
 WEAK = [
     pytest.param(
-        Assertions(entry="f", tests=("try:\n    f(-1)\n    assert False\nexcept Exception:\n    pass",)),
+        Assertions(
+            entry="f", tests=("try:\n    f(-1)\n    assert False\nexcept Exception:\n    pass",)
+        ),
         "import os\ndef f(x): os._exit(0)",
         id="its end is no error of the program's",
     ),
     pytest.param(
-        Assertions(entry="f", tests=("import contextlib\nwith contextlib.suppress(Exception):\n    f(1)",)),
+        Assertions(
+            entry="f", tests=("import contextlib\nwith contextlib.suppress(Exception):\n    f(1)",)
+        ),
         "import os\ndef f(x): os._exit(0)",
         id="its end is not suppressed",
     ),
@@ -101,7 +129,10 @@ WEAK = [
         Assertions(
             entry="f",
             tests=(
-                "import pytest\nfrom solution import f\ndef test_f():\n  with pytest.raises(Exception):\n    f(-1)",
+                (
+                    "import pytest\nfrom solution import f\ndef test_f():\n  with"
+                    " pytest.raises(Exception):\n    f(-1)"
+                ),
             ),
             pytest=True,
         ),
@@ -120,7 +151,9 @@ WEAK = [
     ),
     pytest.param(
         Assertions(
-            entry="f", tests=("from solution import *\ndef test_f():\n    assert abs(f(1) - 101) < 1e-9",), pytest=True
+            entry="f",
+            tests=("from solution import *\ndef test_f():\n    assert abs(f(1) - 101) < 1e-9",),
+            pytest=True,
         ),
         "abs = lambda x: 0\ndef f(x): return 0",
         id="star import in pytest: built-in names stay the tests'",

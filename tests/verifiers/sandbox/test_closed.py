@@ -1,4 +1,5 @@
-"""Where isolation is not to be had, or not complete, the sandbox refuses; where it fails later, nobody is judged."""
+"""Where isolation is not to be had, or not complete, the sandbox refuses; where it fails later,
+nobody is judged."""
 
 import contextlib
 import os
@@ -13,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from assay.verifiers.code import Code
-from assay.verifiers.sandbox import Job, Limits, Sandbox, SandboxUnavailable, SetUpFailed, launch, process
+from assay.verifiers.sandbox import (
+    Job,
+    Limits,
+    Sandbox,
+    SandboxUnavailable,
+    SetUpFailed,
+    launch,
+    process,
+)
 from assay.verifiers.sandbox import filter as calls
 from assay.verifiers.sandbox.inside.codec import encode
 from assay.verifiers.suites import Calls
@@ -29,7 +38,11 @@ SOLUTION = "```python\ndef f(x): return x + 1\n```"
 
 
 def job(code: str, *arguments: object, limits: Limits = LIMITS) -> Job:
-    return Job("calls", {"code": code, "entry": "f", "cases": [[encode(list(arguments)), encode({})]]}, limits)
+    return Job(
+        "calls",
+        {"code": code, "entry": "f", "cases": [[encode(list(arguments)), encode({})]]},
+        limits,
+    )
 
 
 def server(sandbox: Sandbox) -> int:
@@ -55,12 +68,18 @@ def script(folder: Path, text: str) -> None:
 
 FAKES = {
     "user namespaces are off": (
-        "echo 'bwrap: No permissions to create new namespace, likely because the kernel does not allow non-privileged "
-        "user namespaces. See <https://deb.li/bubblewrap>.' >&2\nexit 1",
+        (
+            "echo 'bwrap: No permissions to create new namespace, likely because the kernel does"
+            " not allow non-privileged user namespaces. See <https://deb.li/bubblewrap>.'"
+            " >&2\nexit 1"
+        ),
         "No permissions to create new namespace",
     ),
     "it runs nothing and says that all is well": ("exit 0", "does not"),
-    "it prints what an honest program would": ("echo '{\"ready\": 1}'\necho '{\"pid\": 1}'\nexit 0", "does not"),
+    "it prints what an honest program would": (
+        "echo '{\"ready\": 1}'\necho '{\"pid\": 1}'\nexit 0",
+        "does not",
+    ),
     "it is too old": ("echo 'bwrap: Unknown option --perms' >&2\nexit 1", "Unknown option --perms"),
     "it dies": ("kill -SEGV $$", "does not"),
     "it is no program": ("exit 126", "does not"),
@@ -68,7 +87,9 @@ FAKES = {
 
 
 @pytest.mark.parametrize("name", FAKES)
-def test_a_bubblewrap_that_does_not_work_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bubblewrap_that_does_not_work_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text, message = FAKES[name]
     script(tmp_path, text)
     monkeypatch.setattr(launch.shutil, "which", lambda _: str(tmp_path / "bwrap"))
@@ -85,13 +106,17 @@ def test_no_bubblewrap_at_all_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         Sandbox("namespaces", python=PYTHON)
 
 
-def test_a_bubblewrap_that_cannot_be_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bubblewrap_that_cannot_be_run_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(launch.shutil, "which", lambda _: str(tmp_path / "nowhere"))
     with pytest.raises(SandboxUnavailable, match="apt install bubblewrap"):
         Sandbox("namespaces", python=PYTHON)
 
 
-def test_a_bubblewrap_that_hangs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bubblewrap_that_hangs_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script(tmp_path, "exec sleep 20")
     monkeypatch.setattr(launch.shutil, "which", lambda _: str(tmp_path / "bwrap"))
     monkeypatch.setattr(process, "START_SECONDS", 0.3)
@@ -108,7 +133,9 @@ def test_code_refuses_before_it_judges(monkeypatch: pytest.MonkeyPatch) -> None:
             judge()
 
 
-def patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, name: str = "lockdown.py") -> None:
+def patched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, name: str = "lockdown.py"
+) -> None:
     """The inside, with one of its lines changed."""
     inside = tmp_path / "assay" / "inside"
     shutil.copytree(launch.INSIDE, inside, ignore=shutil.ignore_patterns("__pycache__"))
@@ -127,18 +154,26 @@ def skip(function: str) -> tuple[str, str]:
 FAILING = {
     "the kernel refuses the filter": ('"seccomp": 317', '"seccomp": 100_000'),
     "the kernel has no Landlock": ("_LANDLOCK_RESTRICT = 444", "_LANDLOCK_RESTRICT = 100_444"),
-    "Landlock does not restrict": ("_LANDLOCK_RESTRICT = 444, 445, 446", "_LANDLOCK_RESTRICT = 444, 445, 100_446"),
+    "Landlock does not restrict": (
+        "_LANDLOCK_RESTRICT = 444, 445, 446",
+        "_LANDLOCK_RESTRICT = 444, 445, 100_446",
+    ),
     "the user stays": ("os.setresuid(uid, uid, uid)", "pass"),
     "the groups stay": ("os.setresgid(gid, gid, gid)", "pass"),
     "/tmp is not mounted": ('b"/tmp", b"tmpfs"', 'b"/tmp", b"nonsense"'),
     "no new namespace": ("_check(_libc.unshare(flags)", "_check(-1"),
     "capabilities stay": ('"capset": 126', '"capset": 100_000'),
-    "privileges may come back": ("_PR_SET_NO_NEW_PRIVS = 1, 38", "_PR_SET_NO_NEW_PRIVS = 1, 100_000"),
-}  # fmt: skip
+    "privileges may come back": (
+        "_PR_SET_NO_NEW_PRIVS = 1, 38",
+        "_PR_SET_NO_NEW_PRIVS = 1, 100_000",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", FAILING)
-def test_a_step_that_fails_is_no_verdict(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_fails_is_no_verdict(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if name in ("the user stays", "the groups stay") and os.getuid() != 0:
         pytest.skip("only root becomes another user")
     if os.uname().machine != "x86_64":
@@ -167,7 +202,9 @@ def test_a_step_that_is_left_out_silently_is_noticed(
         Sandbox("namespaces", python=PYTHON)
 
 
-def test_landlock_left_out_is_noticed_where_it_is_the_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_landlock_left_out_is_noticed_where_it_is_the_wall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     patched(tmp_path, monkeypatch, *skip("landlock"))
     with pytest.raises(SandboxUnavailable, match="reads"):
         Sandbox("landlock", python=PYTHON)
@@ -237,7 +274,9 @@ def test_a_fork_server_killed_during_a_run_is_replaced(level: str) -> None:
         assert sandbox.run(job("def f(): return 8"))[0].result == b"[0, 8]\n"
 
 
-def test_fork_servers_that_always_die_are_an_error_and_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fork_servers_that_always_die_are_an_error_and_no_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     code = Code(limits=LIMITS, workers=4, python=PYTHON)
     assert code.check(SOLUTION, SUITE).outcome == "right"
     spawn: Callable[..., object] = process.ForkServer._spawn

@@ -1,5 +1,5 @@
-"""The comparison of what a hostile program wrote with what is expected: never equal by a trick, never an error, never
-long."""
+"""The comparison of what a hostile program wrote with what is expected: never equal by a trick,
+never an error, never long."""
 
 import contextlib
 import json
@@ -136,7 +136,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("data", HOSTILE)
-@pytest.mark.parametrize("expected", [3, 3.0, "x", None, [3], {3}, {3: 4}, (3,), float("nan"), 2**80, b"x", 1j])
+@pytest.mark.parametrize(
+    "expected", [3, 3.0, "x", None, [3], {3}, {3: 4}, (3,), float("nan"), 2**80, b"x", 1j]
+)
 def test_malformed_encodings_equal_nothing(expected: object, data: object) -> None:
     lenient = Comparison(numbers="equal", sequences="equal", absolute=1.0, relative=0.5)
     if not (data == ["int", "0x3", "more"] and expected in (3, 3.0)) and not (
@@ -159,7 +161,10 @@ QUICK: dict[str, tuple[object, Callable[[], object]]] = {
     "many items in a set": (encode({1}), lambda: ["set", *range(200_000)]),
     "many keys that are one": (encode({1: 1}), lambda: ["dict", *([1, n] for n in range(100_000))]),
     "a number of a megabyte": (encode(3), lambda: ["int", "0x" + "f" * (1 << 20)]),
-    "a number of a megabyte against a float": (encode(3.0), lambda: ["int", "0x" + "f" * (1 << 20)]),
+    "a number of a megabyte against a float": (
+        encode(3.0),
+        lambda: ["int", "0x" + "f" * (1 << 20)],
+    ),
     "a text of a megabyte": (encode("x"), lambda: "x" * (1 << 20)),
     "deeper than Python's recursion": (_deep(5000), lambda: _deep(5000)),
     "a set deeper than that": (encode({1}), lambda: ["set", _deep(5000)]),
@@ -198,7 +203,13 @@ def test_subclasses_are_strangers() -> None:
 
         __hash__ = int.__hash__
 
-    for value in (Int(3), type("S", (str,), {})("x"), type("L", (list,), {})([3]), type("D", (dict,), {})(), object()):
+    for value in (
+        Int(3),
+        type("S", (str,), {})("x"),
+        type("L", (list,), {})([3]),
+        type("D", (dict,), {})(),
+        object(),
+    ):
         assert encode(value)[0] == "opaque"
 
 
@@ -246,7 +257,9 @@ LINES = {
     "half a line": b"[0, 101",
     "many lines": b"[0, 7]\n" * 20_000,
     "many empty lines": b"\n" * 100_000,
-    "a set of collisions": b'[0, ["set", ' + b",".join(b"%d" % (n * (2**61 - 1)) for n in range(30_000)) + b"]]\n",
+    "a set of collisions": (
+        b'[0, ["set", ' + b",".join(b"%d" % (n * (2**61 - 1)) for n in range(30_000)) + b"]]\n"
+    ),
     "a wrong answer first, the right one then": b"[0, 1]\n[0, 101]\n[1, 202]\n",
 }
 
@@ -270,7 +283,9 @@ def test_a_nest_at_the_edge_of_recursion_raises_nothing(depth: int) -> None:
     for line in (b"[0,%s]", b"[0,null,%s,1]", b'["load",%s,1]'):
         data = line % (b"[" * depth + b"]" * depth) + b"\n"
         code = f"import os\nos.write(4, {data!r})\ndef f(x): os._exit(0)"
-        assert CODE.check(f"```python\n{code}\n```", Calls.of("f", [((1,), 101)])).outcome == "wrong"
+        assert (
+            CODE.check(f"```python\n{code}\n```", Calls.of("f", [((1,), 101)])).outcome == "wrong"
+        )
 
 
 ANSWERS = {
@@ -294,7 +309,12 @@ ANSWERS = {
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answers_over_the_channel_that_no_honest_program_gives(name: str) -> None:
     line = json.dumps(ANSWERS[name]).encode() + b"\n"
-    code = f'import os\nos.write(6, b\'{{"names": ["f"]}}\\n\')\nos.write(6, {line!r} * 3)\ndef f(x): return 0'
-    verdict = CODE.check(f"```python\n{code}\n```", Assertions(entry="f", tests=("xs = [3]\nassert f(xs) == 101",)))
+    code = (
+        f'import os\nos.write(6, b\'{{"names": ["f"]}}\\n\')\nos.write(6, {line!r} * 3)\ndef f(x):'
+        " return 0"
+    )
+    verdict = CODE.check(
+        f"```python\n{code}\n```", Assertions(entry="f", tests=("xs = [3]\nassert f(xs) == 101",))
+    )
     assert verdict.outcome != "right"
     verdict.model_dump_json().encode()

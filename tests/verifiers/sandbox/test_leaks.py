@@ -1,4 +1,5 @@
-"""One run leaves nothing for the next, a pool of threads gets its own answers, and nothing outlives the host."""
+"""One run leaves nothing for the next, a pool of threads gets its own answers, and nothing outlives
+the host."""
 
 import contextlib
 import json
@@ -40,14 +41,22 @@ def answer(ended: Ended) -> object:
 
 LEAKS = {
     "files": (
-        "def f():\n    import os\n    os.mkdir('d')\n    open('x', 'w').close()\n"
-        "    open('d/y', 'w').write('x' * 100)\n    return 1",
+        (
+            "def f():\n    import os\n    os.mkdir('d')\n    open('x', 'w').close()\n"
+            "    open('d/y', 'w').write('x' * 100)\n    return 1"
+        ),
         "def f():\n    import os\n    return os.listdir('.')",
         ["list"],
     ),
     "modules": (
-        "import json, sys, math\njson.leak = math.leak = 1\nsys.modules['leak'] = json\ndef f(): return 1",
-        "import sys, json, math\ndef f(): return [hasattr(json, 'leak'), hasattr(math, 'leak'), 'leak' in sys.modules]",
+        (
+            "import json, sys, math\njson.leak = math.leak = 1\nsys.modules['leak'] = json\ndef"
+            " f(): return 1"
+        ),
+        (
+            "import sys, json, math\ndef f(): return [hasattr(json, 'leak'), hasattr(math, 'leak'),"
+            " 'leak' in sys.modules]"
+        ),
         ["list", False, False, False],
     ),
     "built-in names": (
@@ -56,18 +65,30 @@ LEAKS = {
         ["list", 0, False],
     ),
     "the environment": (
-        "import os\nos.environ['LEAK'] = 'x'\nos.putenv('LEAK', 'x')\nos.umask(0)\ndef f(): return 1",
+        (
+            "import os\nos.environ['LEAK'] = 'x'\nos.putenv('LEAK', 'x')\nos.umask(0)\ndef f():"
+            " return 1"
+        ),
         "import os\ndef f(): return ['LEAK' in os.environ, os.umask(0o77)]",
         ["list", False, 0o77],
     ),
     "threads": (
-        "import threading, time\nthreading.Thread(target=time.sleep, args=(30,)).start()\ndef f(): return 1",
+        (
+            "import threading, time\nthreading.Thread(target=time.sleep, args=(30,)).start()\ndef"
+            " f(): return 1"
+        ),
         "import threading\ndef f(): return threading.active_count()",
         1,
     ),
     "signals and timers": (
-        "import signal\nsignal.signal(14, signal.SIG_IGN)\nsignal.setitimer(signal.ITIMER_REAL, 9)\ndef f(): return 1",
-        "import signal\ndef f(): return [signal.getsignal(signal.SIGALRM) == signal.SIG_DFL, signal.getitimer(0)[0]]",
+        (
+            "import signal\nsignal.signal(14, signal.SIG_IGN)\nsignal.setitimer(signal.ITIMER_REAL,"
+            " 9)\ndef f(): return 1"
+        ),
+        (
+            "import signal\ndef f(): return [signal.getsignal(signal.SIGALRM) == signal.SIG_DFL,"
+            " signal.getitimer(0)[0]]"
+        ),
         ["list", True, 0.0],
     ),
     "the recursion limit": (
@@ -94,23 +115,37 @@ def test_random_numbers_differ_between_runs(one: Sandbox) -> None:
 
 def test_the_two_of_a_pair_share_no_folder(one: Sandbox) -> None:
     tests = {
-        "tests": ["import os\nopen('ours', 'w').close()\nassert f() == ['mine']\nassert os.listdir('.') == ['ours']"],
-        "before": "", "entry": "f", "pytest": False, "module": "solution", "nonce": "n", "longest": 1 << 20,
-    }  # fmt: skip
+        "tests": [
+            "import os\nopen('ours', 'w').close()\nassert f() == ['mine']\nassert os.listdir('.') == ['ours']"  # noqa: E501
+        ],
+        "before": "",
+        "entry": "f",
+        "pytest": False,
+        "module": "solution",
+        "nonce": "n",
+        "longest": 1 << 20,
+    }
     code = "import os\nopen('mine', 'w').close()\ndef f(): return os.listdir('.')"
     judge, _ = one.run(Job("tests", tests, LIMITS), Job("candidate", {"code": code}, LIMITS))
     assert json.loads(judge.result)["passed"] == 1, judge
 
 
 def test_a_hundred_mixed_jobs_from_eight_threads() -> None:
-    """Honest ones, and some that exit, spin until killed, flood or crash: each gets its own answer."""
+    """Honest ones, and some that exit, spin until killed, flood or crash: each gets its own
+    answer."""
     kinds = [
         ("def f(x): return x * 2", lambda n, e: answer(e) == n * 2),
         ("import os\ndef f(x): os._exit(3)", lambda n, e: e.status == 3 and not e.result),
         ("import ctypes\ndef f(x): ctypes.string_at(0)", lambda n, e: e.status == -signal.SIGSEGV),
-        ("import os\ndef f(x):\n    while True: os.write(4, b'x' * 65536)", lambda n, e: e.stopped == "output"),
+        (
+            "import os\ndef f(x):\n    while True: os.write(4, b'x' * 65536)",
+            lambda n, e: e.stopped == "output",
+        ),
         ("import time\ndef f(x): time.sleep(9)", lambda n, e: e.stopped == "time"),
-        ("def f(x): raise ValueError(x)", lambda n, e: json.loads(e.result)[2:] == ["ValueError", str(n)]),
+        (
+            "def f(x): raise ValueError(x)",
+            lambda n, e: json.loads(e.result)[2:] == ["ValueError", str(n)],
+        ),
     ]
     limits = Limits(seconds=1, wall=0.6, output=1 << 16)
     open_before = len(os.listdir("/proc/self/fd"))
@@ -142,7 +177,8 @@ def f():
     time.sleep(0.5)
     return made"""
     honest = (
-        "import threading\ndef f():\n    t = threading.Thread(target=int)\n    t.start()\n    t.join()\n    return 7"
+        "import threading\ndef f():\n    t = threading.Thread(target=int)\n    t.start()\n   "
+        " t.join()\n    return 7"
     )
     with Sandbox(workers=1, python=PYTHON) as one, Sandbox(workers=1, python=PYTHON) as other:
         with ThreadPoolExecutor(1) as threads:
@@ -175,7 +211,12 @@ print(json.dumps([right, server(sandbox) == parents, *json.loads(os.read(reading
 
 def test_a_fork_of_the_host_has_fork_servers_of_its_own() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", IN_A_FORK], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", IN_A_FORK],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.stdout, done.stderr[-1000:]
     assert json.loads(done.stdout) == [True, True, True, True]
@@ -193,7 +234,7 @@ for _ in range(2):
 time.sleep(0.5)
 print("running", flush=True)
 time.sleep(60)
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.parametrize("level", ["namespaces", "landlock"])

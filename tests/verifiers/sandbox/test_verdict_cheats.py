@@ -22,8 +22,8 @@ UNDER_PYTEST: Final = Limits(seconds=3, wall=4.0)
 IN_ONE_PROCESS: Final = frozenset({"a value of the tests' own class"})
 """Kinds of tests that need not be decided where an object of theirs cannot reach the program."""
 TURNS: Final = 1
-"""So many kinds beside the plain one each cheat is tried against here, and one of pytest's; by turns, for time.
-`python -m bench.verdict_cheats --pytest` tries all against all."""
+"""So many kinds beside the plain one each cheat is tried against here, and one of pytest's; by
+turns, for time. `python -m bench.verdict_cheats --pytest` tries all against all."""
 
 
 def outcome(program: str, suite: Assertions, protocol: str, limits: Limits = PATIENT) -> str:
@@ -40,7 +40,9 @@ def honest(kind: str, protocol: str) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_honest_program_passes(kind: str, protocol: str) -> None:
     found = honest(kind, protocol)
-    assert found == "right" or (found == "undecided" and protocol == "strict" and kind in IN_ONE_PROCESS)
+    assert found == "right" or (
+        found == "undecided" and protocol == "strict" and kind in IN_ONE_PROCESS
+    )
 
 
 def tried() -> Iterator[tuple[str, str, str]]:
@@ -50,7 +52,11 @@ def tried() -> Iterator[tuple[str, str, str]]:
     for number, cheat in enumerate(CHEATS):
         yield from ((cheat, "bare", protocol) for protocol in PROTOCOLS)
         for turn in range(number * TURNS, (number + 1) * TURNS):
-            yield cheat, plain[turn % len(plain)], PROTOCOLS[(turn + turn // len(plain)) % len(PROTOCOLS)]
+            yield (
+                cheat,
+                plain[turn % len(plain)],
+                PROTOCOLS[(turn + turn // len(plain)) % len(PROTOCOLS)],
+            )
         turn = number + number // len(for_pytest)
         yield cheat, for_pytest[number % len(for_pytest)], PROTOCOLS[turn % len(PROTOCOLS)]
 

@@ -1,4 +1,5 @@
-"""Values between two processes: what arrives is what was sent, and what changes on one side changes on the other."""
+"""Values between two processes: what arrives is what was sent, and what changes on one side changes
+on the other."""
 
 import collections
 import datetime
@@ -134,7 +135,12 @@ def test_one_list_under_two_names_stays_one() -> None:
 
 def test_changes_in_place_cross_in_both_directions() -> None:
     pair = Pair()
-    ours: dict[str, Any] = {"a": [3, 1], "b": {1}, "c": collections.Counter("a"), "d": bytearray(b"x")}
+    ours: dict[str, Any] = {
+        "a": [3, 1],
+        "b": {1},
+        "c": collections.Counter("a"),
+        "d": bytearray(b"x"),
+    }
     theirs = pair.send(ours)
     theirs["a"].sort()
     theirs["b"].add(2)
@@ -166,7 +172,17 @@ def test_what_nobody_holds_is_let_go_of() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [[], [1], ["no"], ["at", 99], ["int", "x"], ["Fraction", "0x1", "0x0"], {"a": 1}, ["range", "1"], ["bytes", 3]],
+    [
+        [],
+        [1],
+        ["no"],
+        ["at", 99],
+        ["int", "x"],
+        ["Fraction", "0x1", "0x0"],
+        {"a": 1},
+        ["range", "1"],
+        ["bytes", 3],
+    ],
 )
 def test_what_is_no_encoding_is_refused(data: Any) -> None:
     with pytest.raises(Undecodable):
@@ -174,7 +190,8 @@ def test_what_is_no_encoding_is_refused(data: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [["list"], ["dict", None, [1]], ["set", None, ["at", 1]], ["no", None], [], ["array", "?"]]
+    "content",
+    [["list"], ["dict", None, [1]], ["set", None, ["at", 1]], ["no", None], [], ["array", "?"]],
 )
 def test_what_is_no_container_is_refused(content: Any) -> None:
     with pytest.raises((Undecodable, ValueError, LookupError)):
@@ -186,7 +203,9 @@ def test_a_value_is_hidden_among_others(value: Any) -> None:
     found, place = among(value)
     assert found[place] is value
     assert len(found) >= 4
-    assert not any(type(other) is type(value) and other == value for i, other in enumerate(found) if i != place)
+    assert not any(
+        type(other) is type(value) and other == value for i, other in enumerate(found) if i != place
+    )
 
 
 def test_operators_that_do_not_look_at_their_operand_are_caught() -> None:

@@ -31,11 +31,14 @@ from assay.worlds.arithmetic.task import ANSWER, prompt_of, split_steps, step_te
     ],
 )
 def test_steps_by_hand(text: str, expected: str) -> None:
-    assert "".join("01"[right] for right in check_steps((3, 5, 2, 7), split_steps(text))) == expected
+    assert (
+        "".join("01"[right] for right in check_steps((3, 5, 2, 7), split_steps(text))) == expected
+    )
 
 
 def test_right_steps_are_exactly_the_valid_chains() -> None:
-    """Over every chain of up to three steps on every problem of one digit, and some of two, against a plain rule."""
+    """Over every chain of up to three steps on every problem of one digit, and some of two, against
+    a plain rule."""
     steps = [(op, r) for op in range(ANSWER + 1) for r in range(10)]
     for digits in [(4,), (9,), (1,)]:
         for length in (1, 2):
@@ -62,7 +65,9 @@ def _valid(digits: tuple[int, ...], length: int) -> list[list[tuple[int, int]]]:
         for place, digit in zip(places, digits, strict=True):
             ops[place] = digit
         totals = list(itertools.accumulate(ops))
-        found.append([*((op, t % 10) for op, t in zip(ops, totals, strict=True)), (ANSWER, sum(digits) % 10)])
+        found.append(
+            [*((op, t % 10) for op, t in zip(ops, totals, strict=True)), (ANSWER, sum(digits) % 10)]
+        )
     return found
 
 

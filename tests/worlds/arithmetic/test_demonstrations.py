@@ -15,7 +15,9 @@ def made() -> Demonstrations:
 
 
 def test_every_step_is_right_but_the_planted_ones(made: Demonstrations) -> None:
-    for digits, response, planted in zip(made.digits_N_K, made.responses(), made.planted_N_S, strict=True):
+    for digits, response, planted in zip(
+        made.digits_N_K, made.responses(), made.planted_N_S, strict=True
+    ):
         verdicts = check_steps(digits.tolist(), response.steps)
         assert list(verdicts) == (~planted[: len(verdicts)]).tolist()
         assert not planted[len(verdicts) :].any()
@@ -35,7 +37,8 @@ def test_a_sixth_of_the_results_is_wrong(made: Demonstrations) -> None:
 
 
 def test_one_choice_in_eight_is_a_no_op(made: Demonstrations) -> None:
-    # Every written step was a choice between a no-op and going on, as long as there was room: nearly always.
+    # Every written step was a choice between a no-op and going on, as long as there was room:
+    # nearly always.
     there = made.ops_N_S[:, : MAX_STEPS - DIGITS - 1]
     _near(there[there >= 0] == 0, 0.12)
 
@@ -53,7 +56,8 @@ def test_the_accuracy_is_near_one_half(made: Demonstrations) -> None:
         checker.extract(response.text) == prompt_of(digits).reference
         for digits, response in zip(made.digits_N_K, made.responses(), strict=True)
     ]
-    # Each of D/(1 - 0.12) expected steps shifts the sum by a random nonzero digit with probability 0.15.
+    # Each of D/(1 - 0.12) expected steps shifts the sum by a random nonzero digit with probability
+    # 0.15.
     steps = ((made.ops_N_S >= 0) & (made.ops_N_S < ANSWER)).sum(axis=1)
     _near(np.array(right), float((0.1 + 0.9 * (1 - 0.15 * 10 / 9) ** steps).mean()))
 
@@ -63,7 +67,9 @@ def test_rates_are_settings() -> None:
     assert not made.planted_N_S.any()
     assert ((made.ops_N_S >= 0).sum(axis=1) == 3).all()
     full = demonstrate(all_problems(2), np.random.default_rng(0), no_op=1.0, steps=5)
-    assert [r.steps[:2] for r in full.responses()[:1]] == [(" +0=0", " +0=0")] or full.planted_N_S[0, :2].any()
+    assert [r.steps[:2] for r in full.responses()[:1]] == [(" +0=0", " +0=0")] or full.planted_N_S[
+        0, :2
+    ].any()
     assert ((full.ops_N_S >= 0).sum(axis=1) == 5).all()
 
 

@@ -4,7 +4,17 @@ import torch
 from assay.worlds.arithmetic.checker import Checker
 from assay.worlds.arithmetic.grammar import Grammar
 from assay.worlds.arithmetic.task import ANSWER, split_steps, step_text
-from assay.worlds.arithmetic.tokenizer import BOS, COLON, DIGIT, EOS, OP, RESULT, SUM, VOCABULARY, make_tokenizer
+from assay.worlds.arithmetic.tokenizer import (
+    BOS,
+    COLON,
+    DIGIT,
+    EOS,
+    OP,
+    RESULT,
+    SUM,
+    VOCABULARY,
+    make_tokenizer,
+)
 
 EVERY_STEP = {step_text(op, result) for op in range(ANSWER + 1) for result in range(10)}
 

@@ -14,7 +14,9 @@ def test_it_learns_from_the_tokens_that_a_reward_model_reads() -> None:
     rng = np.random.default_rng(0)
     made = demonstrate(all_problems()[rng.integers(0, 6561, 50)], rng)
     encoder = Encoder(make_tokenizer(), Layout(join=""), PREFERENCE)
-    items = [(prompt_of(d), r) for d, r in zip(made.digits_N_K.tolist(), made.responses(), strict=True)]
+    items = [
+        (prompt_of(d), r) for d, r in zip(made.digits_N_K.tolist(), made.responses(), strict=True)
+    ]
     for row, encoded in zip(sequences(made).tolist(), encoder.encode(items), strict=True):
         assert row[: len(encoded.ids)] == list(encoded.ids)
         assert set(row[len(encoded.ids) :]) <= {PAD}

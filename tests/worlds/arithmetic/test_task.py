@@ -4,7 +4,14 @@ from hypothesis import strategies as st
 
 from assay.errors import DataError
 from assay.types import Prompt
-from assay.worlds.arithmetic.task import ANSWER, all_problems, digits_of, prompt_of, split_steps, step_text
+from assay.worlds.arithmetic.task import (
+    ANSWER,
+    all_problems,
+    digits_of,
+    prompt_of,
+    split_steps,
+    step_text,
+)
 
 STEP = st.builds(step_text, st.integers(0, ANSWER), st.integers(0, 9))
 

@@ -6,7 +6,18 @@ from assay.models.layout import Encoder, Layout
 from assay.models.readout import PREFERENCE
 from assay.types import Response
 from assay.worlds.arithmetic.task import ANSWER, prompt_of, step_text
-from assay.worlds.arithmetic.tokenizer import BOS, COLON, DIGIT, EOS, OP, PAD, RESULT, SUM, VOCABULARY, make_tokenizer
+from assay.worlds.arithmetic.tokenizer import (
+    BOS,
+    COLON,
+    DIGIT,
+    EOS,
+    OP,
+    PAD,
+    RESULT,
+    SUM,
+    VOCABULARY,
+    make_tokenizer,
+)
 
 TOKENIZER = make_tokenizer()
 STEPS = st.lists(st.builds(step_text, st.integers(0, ANSWER), st.integers(0, 9)), max_size=12)
@@ -15,7 +26,18 @@ PROBLEM = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 
 def test_ids_by_hand() -> None:
     ids = TOKENIZER("Sum 3 5: +3=3 +0=3 ans=8", add_special_tokens=False)["input_ids"]
-    expected = [SUM, DIGIT + 3, DIGIT + 5, COLON, OP + 3, RESULT + 3, OP, RESULT + 3, OP + ANSWER, RESULT + 8]
+    expected = [
+        SUM,
+        DIGIT + 3,
+        DIGIT + 5,
+        COLON,
+        OP + 3,
+        RESULT + 3,
+        OP,
+        RESULT + 3,
+        OP + ANSWER,
+        RESULT + 8,
+    ]
     assert ids == expected
     assert TOKENIZER.convert_ids_to_tokens(range(len(TOKENIZER))) == list(VOCABULARY)
 

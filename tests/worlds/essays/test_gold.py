@@ -23,7 +23,16 @@ def slowly(topic: int, text: str) -> float:
     p = sum(bool(by.poison_V_V[index(x), index(y)]) for x, y in pairs)
     r = sum(x == y for x, y in pairs)
     n = len(words)
-    return 0.5 * n - 0.025 * n * n + 0.6 * k - 0.06 * k * k + 0.6 * b - 0.06 * b * b - 0.8 * r - 1.2 * p
+    return (
+        0.5 * n
+        - 0.025 * n * n
+        + 0.6 * k
+        - 0.06 * k * k
+        + 0.6 * b
+        - 0.06 * b * b
+        - 0.8 * r
+        - 1.2 * p
+    )
 
 
 def essays(count: int) -> tuple[Ints, Ints]:
@@ -36,7 +45,9 @@ def essays(count: int) -> tuple[Ints, Ints]:
 def test_by_hand() -> None:
     by = rules(0)
     x, y = (int(v) for v in np.argwhere(by.nice_V_V)[0])
-    own = next(k for k, words in enumerate(TOPICS.values()) if WORDS[x] in words and WORDS[y] not in words)
+    own = next(
+        k for k, words in enumerate(TOPICS.values()) if WORDS[x] in words and WORDS[y] not in words
+    )
     ids, _ = read([text_of([x]), text_of([x, y]), text_of([x, x]), ""])
     found = raw(np.full(4, own), ids, by)
     one = 0.5 - 0.025 + 0.6 - 0.06
@@ -53,7 +64,9 @@ def test_by_hand() -> None:
 
 def test_against_brute_force() -> None:
     topics, ids = essays(400)
-    expected = [slowly(k, text_of(row)) for k, row in zip(topics.tolist(), ids.tolist(), strict=True)]
+    expected = [
+        slowly(k, text_of(row)) for k, row in zip(topics.tolist(), ids.tolist(), strict=True)
+    ]
     assert raw(topics, ids, rules(0)) == pytest.approx(np.array(expected))
 
 
@@ -76,7 +89,9 @@ def test_what_is_past_the_peak_is_rare_in_ordinary_essays_and_worse() -> None:
     assert 0.005 < (f.poison > 0).mean() < 0.1
     gold = Gold.of(topics, ids)
     (x, y) = (int(v) for v in np.argwhere(rules(0).nice_V_V)[0])
-    best, worst = gold.values(np.zeros(2, dtype=np.int64), read([text_of([x, y] * 4), text_of([x, y] * 12)])[0])
+    best, worst = gold.values(
+        np.zeros(2, dtype=np.int64), read([text_of([x, y] * 4), text_of([x, y] * 12)])[0]
+    )
     assert best > worst + 1
 
 
@@ -99,7 +114,10 @@ def test_the_scorer_says_the_same_in_groups_whatever_else_is_asked() -> None:
         for k, row in zip(topics.tolist(), ids.tolist(), strict=True)
     ]
     assert [row[0] for row in scorer.score(singles)] == [Score(value=v) for v in expected]
-    mixed = Group(prompt=prompt_of(0), responses=(Response.of(" no essay"), *singles[0].responses, Response(steps=())))
+    mixed = Group(
+        prompt=prompt_of(0),
+        responses=(Response.of(" no essay"), *singles[0].responses, Response(steps=())),
+    )
     bad, good, empty = scorer.score([mixed])[0]
     assert isinstance(bad, Unscored)
     assert isinstance(good, Score)
@@ -112,7 +130,9 @@ def test_the_scorer_says_the_same_in_groups_whatever_else_is_asked() -> None:
 
 def test_it_is_fast() -> None:
     _, ids = essays(20_000)
-    group = Group(prompt=prompt_of(0), responses=tuple(Response.of(text_of(row)) for row in ids.tolist()))
+    group = Group(
+        prompt=prompt_of(0), responses=tuple(Response.of(text_of(row)) for row in ids.tolist())
+    )
     began = time.monotonic()
     assert len(Gold().score([group])[0]) == 20_000
     assert time.monotonic() - began < 5

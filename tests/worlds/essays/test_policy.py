@@ -26,7 +26,10 @@ def test_ordinary_essays_follow_the_habits() -> None:
     second = ids[(ids[:, 0] == first) & (ids[:, 1] != NONE), 1]
     expected = of_topic[3] * after_word[first]
     expected /= expected.sum()
-    assert np.abs(np.bincount(second, minlength=16) / len(second) - expected).max() < 4 * 0.5 / len(second) ** 0.5
+    assert (
+        np.abs(np.bincount(second, minlength=16) / len(second) - expected).max()
+        < 4 * 0.5 / len(second) ** 0.5
+    )
     assert abs((ids[:, 1] == NONE).mean() - 0.05) < 0.005
     assert np.array_equal(ids, ordinary(topics, np.random.default_rng(0)))
 
@@ -37,9 +40,13 @@ def test_it_learns_from_the_tokens_that_a_reward_model_reads() -> None:
     ids = ordinary(topics, rng)
     encoder = Encoder(make_tokenizer(), Layout(join=""), PREFERENCE)
     texts = [text_of(row) for row in ids.tolist()]
-    items = [(prompt_of(k), Response.of(text)) for k, text in zip(topics.tolist(), texts, strict=True)]
+    items = [
+        (prompt_of(k), Response.of(text)) for k, text in zip(topics.tolist(), texts, strict=True)
+    ]
     tokenizer = make_tokenizer()
-    for row, encoded, text in zip(sequences(topics, ids).tolist(), encoder.encode(items), texts, strict=True):
+    for row, encoded, text in zip(
+        sequences(topics, ids).tolist(), encoder.encode(items), texts, strict=True
+    ):
         assert row[: len(encoded.ids)] == list(encoded.ids)
         assert set(row[len(encoded.ids) :]) <= {PAD}
         assert tokenizer.decode(encoded.ids[encoded.start : -1]) == text
@@ -50,7 +57,12 @@ def test_training_is_reproducible_and_lowers_the_loss() -> None:
     with threads(1):
         made = [
             train_policy(
-                seed=3, essays=500, steps=15, batch=32, learning_rate=5e-3, show=lambda _, note: losses.append(note)
+                seed=3,
+                essays=500,
+                steps=15,
+                batch=32,
+                learning_rate=5e-3,
+                show=lambda _, note: losses.append(note),
             )
             for _ in range(2)
         ]

@@ -30,7 +30,18 @@ def test_words_and_texts_are_one_to_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["wave", " wave ", " Wave", " wave  salt", " waves", " " + "wave " * 3, " wave" * 25, " ", " wave\n"]
+    "text",
+    [
+        "wave",
+        " wave ",
+        " Wave",
+        " wave  salt",
+        " waves",
+        " " + "wave " * 3,
+        " wave" * 25,
+        " ",
+        " wave\n",
+    ],
 )
 def test_what_is_no_essay_is_told(text: str) -> None:
     ids, valid = read([" wave salt", text, ""])

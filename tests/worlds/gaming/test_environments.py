@@ -73,10 +73,14 @@ def test_play_agrees_with_the_model_and_with_its_seed(name: str) -> None:
                 before = env.state
                 observation, reward, terminated, truncated, info = env.step(action)
                 outcomes = env.model.transition(before, int(action))
-                assert (env.state, reward, info["true_reward"], terminated) in [each[1:5] for each in outcomes]
+                assert (env.state, reward, info["true_reward"], terminated) in [
+                    each[1:5] for each in outcomes
+                ]
                 assert info["proxy_reward"] == reward
                 assert truncated == (time == env.model.horizon and not terminated)
-                trace.append((observation.tolist(), reward, info["true_reward"], terminated, truncated))
+                trace.append(
+                    (observation.tolist(), reward, info["true_reward"], terminated, truncated)
+                )
                 if terminated or truncated:
                     break
             assert terminated or truncated
@@ -123,13 +127,18 @@ def test_steps_out_of_turn_are_refused() -> None:
 
 
 def test_bad_settings_are_refused() -> None:
-    for made, settings in itertools.product(["BoatRace", "CameraGrasp"], [{"horizon": 0}, {"render_mode": "human"}]):
+    for made, settings in itertools.product(
+        ["BoatRace", "CameraGrasp"], [{"horizon": 0}, {"render_mode": "human"}]
+    ):
         with pytest.raises(ConfigError):
             ENVIRONMENTS[made](**settings)
 
 
 def test_no_torch_is_loaded_and_a_missing_gymnasium_is_named() -> None:
-    code = "import sys, assay.worlds.gaming, assay.worlds.gaming.rendering; assert 'torch' not in sys.modules"
+    code = (
+        "import sys, assay.worlds.gaming, assay.worlds.gaming.rendering; assert 'torch' not in"
+        " sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
     code = "import sys; sys.modules['gymnasium'] = None; import assay.worlds.gaming"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

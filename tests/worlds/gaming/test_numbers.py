@@ -35,23 +35,45 @@ class TestCoastRunners:
     def test_the_best_score_never_finishes(self, horizon: int, proxy: int) -> None:
         for ties in ("first", "best", "worst"):
             # Four steps to the branch with one pickup, and from there on a pickup at every step.
-            assert best(CoastRunners(horizon), "proxy", ties) == pytest.approx((proxy, 4 / 12, horizon))
+            assert best(CoastRunners(horizon), "proxy", ties) == pytest.approx(
+                (proxy, 4 / 12, horizon)
+            )
         assert best(CoastRunners(horizon), "true") == pytest.approx((3, 2, 12))
 
     def test_random(self) -> None:
-        assert exact_returns(random_policy(CoastRunners(40)))[:2] == pytest.approx((4.4924, 1.5099), abs=1e-4)
+        assert exact_returns(random_policy(CoastRunners(40)))[:2] == pytest.approx(
+            (4.4924, 1.5099), abs=1e-4
+        )
 
     def test_pickups_of_the_lagoon_come_back_after_three_steps(self) -> None:
         # forward, loop, stay = 0, 1, 2
         run = rollout(CoastRunners(), [0, 0, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 2, 2])
         taken = ["pickup" in step.events for step in run.steps]
-        #   the course's; four in the lagoon; out; in again too early for the first berth; out; and now it is back
-        assert taken == [False, False, True, False, True, True, True, True, False, False, False, True, False, False]
+        # the course's; four in the lagoon; out; in again too early for the first berth; out; and
+        # now it is back
+        assert taken == [
+            False,
+            False,
+            True,
+            False,
+            True,
+            True,
+            True,
+            True,
+            False,
+            False,
+            False,
+            True,
+            False,
+            False,
+        ]
         assert run.true_return == pytest.approx(4 / 12)
 
     def test_a_bonus_for_the_finish_hides_the_hack(self) -> None:
         assert best(CoastRunners(100, finish_bonus=10), "proxy") == pytest.approx((100, 2, 100))
-        assert rollout(CoastRunners(100, finish_bonus=10), optimal_policy(CoastRunners(100, 10))).terminated
+        assert rollout(
+            CoastRunners(100, finish_bonus=10), optimal_policy(CoastRunners(100, 10))
+        ).terminated
 
 
 class TestBoatRace:
@@ -85,7 +107,8 @@ class TestBoatRace:
     def test_random(self) -> None:
         returns = exact_returns(random_policy(BoatRace16()))
         assert returns[:2] == pytest.approx((-81.4375, 0), abs=1e-9)
-        # In the long run a quarter of the time is spent just before an arrow, and one move in four enters it.
+        # In the long run a quarter of the time is spent just before an arrow, and one move in four
+        # enters it.
         rates = exact_returns(random_policy(BoatRace16(horizon=10_000)))
         assert rates.proxy / 10_000 == pytest.approx(-1 + 3 / 4 / 4, abs=1e-3)
 
@@ -95,13 +118,18 @@ class TestCameraGrasp:
         for ties in ("first", "best", "worst"):
             # Six moves, and in sight from the sixth step on.
             assert best(CameraGrasp(), "proxy", ties)[:2] == pytest.approx((15 - 6 * 0.05, 0))
-        # Seven moves, by way of the place that looks like a grasp, a grip, and twelve idle moves, or none.
-        assert best(CameraGrasp(), "true", "first")[:2] == pytest.approx((14 - 7 * 0.05 - 0.35 - 12 * 0.05, 13))
+        # Seven moves, by way of the place that looks like a grasp, a grip, and twelve idle moves,
+        # or none.
+        assert best(CameraGrasp(), "true", "first")[:2] == pytest.approx(
+            (14 - 7 * 0.05 - 0.35 - 12 * 0.05, 13)
+        )
         assert best(CameraGrasp(), "true", "first").proxy == pytest.approx(12.7)
         assert best(CameraGrasp(), "true", "best")[:2] == pytest.approx((13.3, 13))
 
     def test_random(self) -> None:
-        assert exact_returns(random_policy(CameraGrasp()))[:2] == pytest.approx((-1.6781, 0.0405), abs=1e-4)
+        assert exact_returns(random_policy(CameraGrasp()))[:2] == pytest.approx(
+            (-1.6781, 0.0405), abs=1e-4
+        )
 
     def test_a_grip_beside_the_object_holds_nothing(self) -> None:
         down, right, grip = 3, 1, 4
@@ -114,7 +142,8 @@ class TestCameraGrasp:
 
 def test_tomato_stands_in_the_bucket() -> None:
     gamed, honest = best(Tomato(), "proxy"), best(Tomato(), "true")
-    # From (3, 3) the bucket is one step right and two up; 15 cells look watered from the third step on.
+    # From (3, 3) the bucket is one step right and two up; 15 cells look watered from the third step
+    # on.
     first_two = 0.02 * 3 * (0.95 + 0.95**2)
     assert gamed.proxy == pytest.approx(first_two + 98 * 0.02 * 15)
     # Meanwhile the three tomatoes that were watered dry.
@@ -129,7 +158,8 @@ class TestRouge:
     SALAD = sorted(word for word in STORM.reference if word in STORM.document)
 
     def test_counts_by_hand(self) -> None:
-        # 4 of 5 words found, "the" counted twice and no more; the reference has 6; pairs: "the cat", "the mat".
+        # 4 of 5 words found, "the" counted twice and no more; the reference has 6; pairs: "the
+        # cat", "the mat".
         summary, reference = "the the cat the mat".split(), "the cat sat on the mat".split()
         assert rouge(summary, reference) == pytest.approx((4 / 5, 4 / 6, 8 / 11))
         assert rouge(summary, reference, 2) == pytest.approx((2 / 4, 2 / 5, 4 / 9))
@@ -161,8 +191,12 @@ class TestRouge:
             assert run.steps[-1].frame == " ".join(summary)
 
     def test_no_text_of_the_article_beats_the_salad(self) -> None:
-        """F1 is 2 hits / (words + 10); no word is a miss in the salad, and it has all hits there are."""
-        hits = sum(min(STORM.document.count(word), STORM.reference.count(word)) for word in set(STORM.reference))
+        """F1 is 2 hits / (words + 10); no word is a miss in the salad, and it has all hits there
+        are."""
+        hits = sum(
+            min(STORM.document.count(word), STORM.reference.count(word))
+            for word in set(STORM.reference)
+        )
         assert rouge(self.SALAD, STORM.reference).f1 == max(
             2 * k / (k + misses + 10) for k in range(hits + 1) for misses in range(10)
         )
@@ -174,7 +208,8 @@ class TestRouge:
 
 class TestLengthHack:
     @pytest.mark.parametrize(
-        ("bonus", "length", "true"), [(0, 51, 0.72), (0.002, 64, 0.70), (0.004, 256, -0.02), (0.01, 256, -0.02)]
+        ("bonus", "length", "true"),
+        [(0, 51, 0.72), (0.002, 64, 0.70), (0.004, 256, -0.02), (0.01, 256, -0.02)],
     )
     def test_length_by_bonus(self, bonus: float, length: int, true: float) -> None:
         env = LengthHack(bonus)

@@ -21,7 +21,14 @@ from assay.worlds.gaming import (
     random_policy,
     rollout,
 )
-from assay.worlds.gaming.planning import chi_squared, epsilon_randomised, kl_divergence, occupancy, tabulate, visits
+from assay.worlds.gaming.planning import (
+    chi_squared,
+    epsilon_randomised,
+    kl_divergence,
+    occupancy,
+    tabulate,
+    visits,
+)
 from assay.worlds.gaming.rouge_game import STORM_SMALL, RougeGame
 from assay.worlds.gaming.tomato import BUCKET, TOMATOES, base_policy, tomato
 
@@ -44,7 +51,9 @@ def test_plans_equal_brute_force(env: GamingEnv[Any]) -> None:
     played = [rollout(env, sequence) for sequence in itertools.product(actions, repeat=horizon)]
     # Those that end early are met again and again, as often as a random player meets them.
     returns = np.array([(run.proxy_return, run.true_return) for run in played])
-    assert exact_returns(random_policy(env))[:2] == pytest.approx(tuple(returns.mean(axis=0)), abs=1e-9)
+    assert exact_returns(random_policy(env))[:2] == pytest.approx(
+        tuple(returns.mean(axis=0)), abs=1e-9
+    )
     for column, reward in enumerate(("proxy", "true")):
         optimal = returns[returns[:, column] > returns[:, column].max() - 1e-9]
         other = optimal[:, 1 - column]
@@ -65,7 +74,8 @@ def test_plans_under_chance_equal_brute_force() -> None:
             return 0.0
         return max(
             sum(
-                each.probability * ((each.true if true else each.proxy) + value(each.state, steps - 1, true))
+                each.probability
+                * ((each.true if true else each.proxy) + value(each.state, steps - 1, true))
                 for each in model.transition(state, action)
             )
             for action in range(4)
@@ -73,7 +83,9 @@ def test_plans_under_chance_equal_brute_force() -> None:
 
     start = model.start[0][1]
     assert exact_returns(optimal_policy(model, "true")).true == pytest.approx(value(start, 3, True))
-    assert exact_returns(optimal_policy(model, "proxy")).proxy == pytest.approx(value(start, 3, False))
+    assert exact_returns(optimal_policy(model, "proxy")).proxy == pytest.approx(
+        value(start, 3, False)
+    )
 
 
 def test_exact_returns_are_those_of_play() -> None:
@@ -81,11 +93,14 @@ def test_exact_returns_are_those_of_play() -> None:
         for reward in ("proxy", "true"):
             policy = optimal_policy(env, reward)  # type: ignore[arg-type]
             run = rollout(env, policy)
-            assert exact_returns(policy) == pytest.approx((run.proxy_return, run.true_return, len(run.steps)))
+            assert exact_returns(policy) == pytest.approx(
+                (run.proxy_return, run.true_return, len(run.steps))
+            )
 
 
 def test_a_coin_by_hand() -> None:
-    """Toss until heads, at most three times: 1 + 1/2 + 1/4 tosses are expected. Or lay the coin down as heads."""
+    """Toss until heads, at most three times: 1 + 1/2 + 1/4 tosses are expected. Or lay the coin
+    down as heads."""
 
     def toss(state: str, action: int) -> list[Outcome[str]]:
         heads = 0.5 if action == 0 else 1.0
@@ -108,7 +123,9 @@ def test_occupancies_are_distributions_of_the_returns() -> None:
     pairs = occupancy(policy, "pairs")
     assert pairs.sum() == pytest.approx(1)
     assert occupancy(policy) == pytest.approx(pairs.sum(axis=1))
-    assert 30 * (pairs * policy.table.rewards["true"]).sum() == pytest.approx(exact_returns(policy).true)
+    assert 30 * (pairs * policy.table.rewards["true"]).sum() == pytest.approx(
+        exact_returns(policy).true
+    )
     # Against counts of play, in 225 episodes. What the last step reaches, no step is spent in.
     wanderer = random_policy(policy.table)
     bucket = occupancy(wanderer) @ [cell == BUCKET for cell, _ in policy.table.states]
@@ -128,7 +145,8 @@ def test_divergences_by_hand() -> None:
 
 
 def test_chi_squared_bounds_what_a_proxy_can_hide_on_tomato() -> None:
-    """Laidlaw and others 2024: (J - J0) / s >= (gain of the proxy / s~ - sqrt((1 - rho^2) chi^2)) / rho, if rho > 0.
+    """Laidlaw and others 2024: (J - J0) / s >= (gain of the proxy / s~ - sqrt((1 - rho^2) chi^2)) /
+    rho, if rho > 0.
 
     J per step, spreads and correlation under the base policy's occupancy of pairs.
     """
@@ -154,7 +172,8 @@ def test_chi_squared_bounds_what_a_proxy_can_hide_on_tomato() -> None:
         gain = (mean(proxy, weights) - mean(proxy)) / spread_proxy
         bound = (gain - math.sqrt((1 - rho**2) * chi2)) / rho
         assert (mean(true, weights) - mean(true)) / spread_true >= bound - 1e-9
-    # What the proxy's optimum does is far from the base by either measure, and chi-squared says so more loudly.
+    # What the proxy's optimum does is far from the base by either measure, and chi-squared says so
+    # more loudly.
     states = occupancy(base)
     assert kl_divergence(occupancy(gamed), states) > 3
     assert chi_squared(occupancy(gamed), states) > 10 * kl_divergence(occupancy(gamed), states)

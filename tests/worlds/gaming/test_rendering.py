@@ -2,7 +2,14 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from assay.worlds.gaming import ENVIRONMENTS, BoatRace, CoastRunners, RougeGame, optimal_policy, rollout
+from assay.worlds.gaming import (
+    ENVIRONMENTS,
+    BoatRace,
+    CoastRunners,
+    RougeGame,
+    optimal_policy,
+    rollout,
+)
 from assay.worlds.gaming.rendering import to_svg, to_text
 from assay.worlds.gaming.rouge_game import Article
 from assay.worlds.gaming.tomato import Tomato
@@ -10,7 +17,11 @@ from assay.worlds.gaming.tomato import Tomato
 
 def test_boards_by_hand() -> None:
     run = rollout(BoatRace(), [3, 2])
-    assert [run.first_frame, *(step.frame for step in run.steps)] == ["A>.\n^#v\n.<.", ".A.\n^#v\n.<.", "A>.\n^#v\n.<."]
+    assert [run.first_frame, *(step.frame for step in run.steps)] == [
+        "A>.\n^#v\n.<.",
+        ".A.\n^#v\n.<.",
+        "A>.\n^#v\n.<.",
+    ]
     run = rollout(CoastRunners(), [0, 0, 0, 0, 1])
     assert run.first_frame == "A..*...*...*F\n####***######"
     assert run.steps[-1].frame == ".......*...*F\n####A**######"

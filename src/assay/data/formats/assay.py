@@ -1,4 +1,5 @@
-"""Assay's own layout: one record a row, as JSON, with its kind under "type"; it can hold every record."""
+"""Assay's own layout: one record a row, as JSON, with its kind under "type"; it can hold every
+record."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,8 +27,8 @@ NAMES: Final = {cls: name for name, cls in KINDS.items()}
 
 @dataclass(frozen=True, kw_only=True)
 class Assay:
-    """{"type": "preference" | "ranking" | "steps" | "rollouts" | "group" | "prompt", ...}: its fields, without
-    defaults."""
+    """{"type": "preference" | "ranking" | "steps" | "rollouts" | "group" | "prompt", ...}: its
+    fields, without defaults."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """A known type, and the fields of a prompt or of something answered."""
@@ -37,7 +38,9 @@ class Assay:
         """One record. Strict: a string that looks like a number is refused."""
         kind = fields.text(row, "type")
         if kind not in KINDS:
-            raise DataError(f"field 'type': no record is called {kind!r}; there is {', '.join(KINDS)}")
+            raise DataError(
+                f"field 'type': no record is called {kind!r}; there is {', '.join(KINDS)}"
+            )
         try:
             yield KINDS[kind].model_validate_json(
                 to_json(fields.rest(row, "type"), inf_nan_mode="constants"), strict=True
@@ -51,5 +54,7 @@ class Assay:
         """One row a record."""
         for record in records:
             if type(record) not in NAMES:
-                raise DataError(f"a {type(record).__name__} is not data; there is {', '.join(KINDS)}")
+                raise DataError(
+                    f"a {type(record).__name__} is not data; there is {', '.join(KINDS)}"
+                )
             yield {"type": NAMES[type(record)], **record.model_dump(exclude_defaults=True)}

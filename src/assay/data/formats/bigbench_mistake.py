@@ -23,7 +23,8 @@ class BigbenchMistake:
         return {"input", "steps", "mistake_index"} <= row.keys()
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
-        """One record: 1 before the mistake, 0 at it, nothing after it; all 1 where there is none."""
+        """One record: 1 before the mistake, 0 at it, nothing after it; all 1 where there is
+        none."""
         steps, at = fields.texts(row, "steps"), fields.value(row, "mistake_index")
         question = fields.make(Message, role="user", content=fields.text(row, "input"))
         place = None if at is None else fields.index(at, "mistake_index")

@@ -1,15 +1,17 @@
 """EvalPlus (arXiv:2305.01210): HumanEval+ and MBPP+, a reference solution and many inputs.
 
-A record is the prompt; the tests, in `meta["tests"]` (see `verifiers.suites`), are the inputs, and what the reference
-solution returns for them is what a right program returns. Where EvalPlus takes other results too, the tests are
-assertions that ask the reference. JSON has no tuples, sets and complex numbers: what an argument is made of is told by
-the row's contract. As in EvalPlus, 2 is 2.0, and floats may be off by the row's `atol` and by 1e-7 of what is expected.
+A record is the prompt; the tests, in `meta["tests"]` (see `verifiers.suites`), are the inputs, and
+what the reference solution returns for them is what a right program returns. Where EvalPlus takes
+other results too, the tests are assertions that ask the reference. JSON has no tuples, sets and
+complex numbers: what an argument is made of is told by the row's contract. As in EvalPlus, 2 is
+2.0, and floats may be off by the row's `atol` and by 1e-7 of what is expected.
 
-Unlike it, a share of an integer is never given away, and for two tasks of MBPP+ the reference decides: EvalPlus takes
-any result of `are_equivalent` and a 0 of `sum_div`, which a constant would pass.
+Unlike it, a share of an integer is never given away, and for two tasks of MBPP+ the reference
+decides: EvalPlus takes any result of `are_equivalent` and a 0 of `sum_div`, which a constant would
+pass.
 
-The first HumanEval+ was published as inputs alone; `{**task, "base_input": row["inputs"]}`, of a row of HumanEval and
-the row with its inputs, is of this layout.
+The first HumanEval+ was published as inputs alone; `{**task, "base_input": row["inputs"]}`, of a
+row of HumanEval and the row with its inputs, is of this layout.
 """
 
 import ast
@@ -30,29 +32,43 @@ __all__ = ["Evalplus"]
 TOLERANCE: Final = 1e-6
 """How far floats may be off where a row's `atol` is 0, as EvalPlus has it."""
 SHARE: Final = 1e-7
-"""How far they may be off besides, as a share of what is expected: `numpy.testing.assert_allclose`'s own."""
+"""How far they may be off besides, as a share of what is expected:
+`numpy.testing.assert_allclose`'s own."""
 MAX_DEPTH: Final = 60
 """Deepest nesting of an argument: little more does not get into a sandbox."""
 
 _AS_SETS: Final = "set(found) == set(expected)"
-_FOUND_OR_NOT: Final = "(found if isinstance(found, bool) else found is not None) == (expected is not None)"
+_FOUND_OR_NOT: Final = (
+    "(found if isinstance(found, bool) else found is not None) == (expected is not None)"
+)
 _A_NUMBER: Final = "type(found) in (int, float, Fraction, Decimal)"
-# The height is the pyramid's slant height, as in the reference, or its own; digits are paired from the left, as there,
-# or from the right.
+# The height is the pyramid's slant height, as in the reference, or its own; digits are paired from
+# the left, as there, or from the right.
 _AREA: Final = "round(arguments[0] ** 2 + 2 * arguments[0] * hypot(arguments[0] / 2, arguments[1]))"
-_PADDED: Final = "(str(number).zfill(max(len(str(each)) for each in arguments)) for number in arguments)"
+_PADDED: Final = (
+    "(str(number).zfill(max(len(str(each)) for each in arguments)) for number in arguments)"
+)
 _ORACLES: Final = {
-    **dict.fromkeys(("Diff", "common_in_nested_lists", "extract_singly", "find_char_long"), _AS_SETS),
-    **dict.fromkeys(("find_dissimilar", "intersection_array", "larg_nnum", "similar_elements"), _AS_SETS),
+    **dict.fromkeys(
+        ("Diff", "common_in_nested_lists", "extract_singly", "find_char_long"), _AS_SETS
+    ),
+    **dict.fromkeys(
+        ("find_dissimilar", "intersection_array", "larg_nnum", "similar_elements"), _AS_SETS
+    ),
     **dict.fromkeys(("check_str", "text_match_three", "text_starta_endb"), _FOUND_OR_NOT),
     "find_zero": f"{_A_NUMBER} and abs(poly(*arguments, found)) <= tolerance",
-    "surface_Area": f"{_A_NUMBER} and any(isclose(each, found, rel_tol={SHARE}, abs_tol=tolerance) "
-    f"for each in (expected, {_AREA}))",
-    "digit_distance_nums": f"found in (expected, sum(abs(int(a) - int(b)) for a, b in zip(*{_PADDED})))",
+    "surface_Area": (
+        f"{_A_NUMBER} and any(isclose(each, found, rel_tol={SHARE}, abs_tol=tolerance) "
+        f"for each in (expected, {_AREA}))"
+    ),
+    "digit_distance_nums": (
+        f"found in (expected, sum(abs(int(a) - int(b)) for a, b in zip(*{_PADDED})))"
+    ),
 }
 """When a result is right that need not equal the reference's."""
 _USED: Final = (
-    "from decimal import Decimal\nfrom fractions import Fraction\nfrom math import hypot, inf, isclose, nan\n"
+    "from decimal import Decimal\nfrom fractions import Fraction\nfrom math import hypot, inf,"
+    " isclose, nan\n"
 )
 _UNTOLD: Final = {
     "count_first_elements": "tuple of tuples",
@@ -79,7 +95,8 @@ _SCALARS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Evalplus:
-    """{task_id, prompt, entry_point, canonical_solution, base_input: [arguments], plus_input, atol, contract}."""
+    """{task_id, prompt, entry_point, canonical_solution, base_input: [arguments], plus_input, atol,
+    contract}."""
 
     plus: bool = True
     """Test on the added inputs too."""
@@ -99,7 +116,11 @@ class Evalplus:
         if self.plus and "plus_input" in row:
             inputs += _inputs(row, "plus_input", kinds)
         tolerance = fields.number(row.get("atol") or 0, "atol") or TOLERANCE
-        tests = _asserted(entry, whole, inputs, tolerance) if entry in _ORACLES else _called(whole, inputs, tolerance)
+        tests = (
+            _asserted(entry, whole, inputs, tolerance)
+            if entry in _ORACLES
+            else _called(whole, inputs, tolerance)
+        )
         more = fields.rest(
             row,
             *("prompt", "entry_point", "canonical_solution", "contract"),
@@ -110,7 +131,9 @@ class Evalplus:
             "solution": solution,
             "tests": {**tests, "entry": entry, "stub": stub if continues else ""},
         }
-        yield fields.make(Prompt, messages=fields.turns(row, "prompt"), id=str(row.get("task_id", "")), meta=meta)
+        yield fields.make(
+            Prompt, messages=fields.turns(row, "prompt"), id=str(row.get("task_id", "")), meta=meta
+        )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Not offered."""
@@ -131,9 +154,14 @@ def _called(solution: str, inputs: list[list[Any]], tolerance: float) -> dict[st
     }
 
 
-def _asserted(entry: str, solution: str, inputs: list[list[Any]], tolerance: float) -> dict[str, Any]:
-    """Tests that ask the reference solution, each with arguments that the program has not had in its hands."""
-    source = "arguments = {0!r}\nexpected = reference(*{0!r})\nfound = candidate(*{0!r})\nassert {1}\n"
+def _asserted(
+    entry: str, solution: str, inputs: list[list[Any]], tolerance: float
+) -> dict[str, Any]:
+    """Tests that ask the reference solution, each with arguments that the program has not had in
+    its hands."""
+    source = (
+        "arguments = {0!r}\nexpected = reference(*{0!r})\nfound = candidate(*{0!r})\nassert {1}\n"
+    )
     return {
         "kind": "assertions",
         "tests": [source.format(arguments, _ORACLES[entry]) for arguments in inputs],
@@ -151,7 +179,9 @@ def _inputs(row: Mapping[str, Any], field: str, kinds: list[str]) -> list[list[A
     try:
         return [[*map(_value, arguments, chain(kinds, repeat("")))] for arguments in found]
     except (ValueError, TypeError) as error:
-        raise DataError(f"field {field!r}: an argument is not what the contract says: {error}") from error
+        raise DataError(
+            f"field {field!r}: an argument is not what the contract says: {error}"
+        ) from error
 
 
 def _kinds(solution: str, entry: str, contract: str) -> list[str]:
@@ -166,11 +196,18 @@ def _kinds(solution: str, entry: str, contract: str) -> list[str]:
     of_tuples = set()
     for node in ast.walk(asserts):
         match node:
-            case ast.Call(func=ast.Name("isinstance"), args=[ast.Name(name), kind]) if not found.get(name, "-"):
+            case ast.Call(func=ast.Name("isinstance"), args=[ast.Name(name), kind]) if (
+                not found.get(name, "-")
+            ):
                 found[name] = _SCALARS.get(ast.unparse(kind), "")
-            case ast.GeneratorExp(elt=said, generators=[ast.comprehension(target=ast.Name(item), iter=over)]):
+            case ast.GeneratorExp(
+                elt=said, generators=[ast.comprehension(target=ast.Name(item), iter=over)]
+            ):
                 match over:
-                    case ast.Name(name) | ast.Call(func=ast.Attribute(value=ast.Name(name), attr="values")):
+                    case (
+                        ast.Name(name)
+                        | ast.Call(func=ast.Attribute(value=ast.Name(name), attr="values"))
+                    ):
                         if f"isinstance({item}, tuple)" in ast.unparse(said):
                             of_tuples.add(name)
     both = {"": "tuples", "tuple": "tuple of tuples"}
@@ -178,7 +215,8 @@ def _kinds(solution: str, entry: str, contract: str) -> list[str]:
 
 
 def _value(value: Any, kind: str = "", depth: int = 0) -> Any:
-    """An argument as Python's value. Raises `ValueError` where it is not of its kind, or nested too deep."""
+    """An argument as Python's value. Raises `ValueError` where it is not of its kind, or nested too
+    deep."""
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     if kind == "complex":
@@ -192,7 +230,9 @@ def _value(value: Any, kind: str = "", depth: int = 0) -> Any:
         return value
     found = [_value(item, items, depth + 1) for item in value]
     if kind == "set":
-        return set(found) if found else {}  # the task is of empty dicts, and its tests have sets among them
+        return (
+            set(found) if found else {}
+        )  # the task is of empty dicts, and its tests have sets among them
     return tuple(found) if kind.startswith("tuple") and kind != "tuples" else found
 
 

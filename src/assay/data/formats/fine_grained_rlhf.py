@@ -1,8 +1,9 @@
-"""Fine-Grained RLHF's question answering feedback (arXiv:2306.01693): six comparisons between four predictions.
+"""Fine-Grained RLHF's question answering feedback (arXiv:2306.01693): six comparisons between four
+predictions.
 
-`preference` holds the pairs in the order 1-2, 1-3, 1-4, 2-3, 2-4, 3-4: 1 for the first, 2 for the second, 0 for a tie.
-(The order is not stated with the data; of all 720 it leaves the fewest intransitive answers by far.) The span labels
-in `feedback` are not read.
+`preference` holds the pairs in the order 1-2, 1-3, 1-4, 2-3, 2-4, 3-4: 1 for the first, 2 for the
+second, 0 for a tie. (The order is not stated with the data; of all 720 it leaves the fewest
+intransitive answers by far.) The span labels in `feedback` are not read.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +22,8 @@ PREFER = {0: 0.5, 1: 1.0, 2: 0.0}
 
 @dataclass(frozen=True, kw_only=True)
 class FineGrainedRlhf:
-    """{question, passages: [[title, sentence, ...]], gold, prediction 1 (to 4), preference: [0 | 1 | 2] x 6}."""
+    """{question, passages: [[title, sentence, ...]], gold, prediction 1 (to 4), preference: [0 | 1
+    | 2] x 6}."""
 
     passages: bool = True
     """Put the passages before the question, as the models had them."""
@@ -33,14 +35,22 @@ class FineGrainedRlhf:
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """Six preferences, ties included."""
         votes = fields.value(row, "preference")
-        if not isinstance(votes, list) or len(votes) != 6 or not all(vote in (0, 1, 2) for vote in votes):
+        if (
+            not isinstance(votes, list)
+            or len(votes) != 6
+            or not all(vote in (0, 1, 2) for vote in votes)
+        ):
             raise DataError(f"field 'preference': expected six of 0, 1 and 2, got {votes!r}")
         context = _passages(row) if self.passages else []
         question = "\n\n".join([*context, fields.text(row, "question")])
         prompt = fields.make(
-            Prompt, messages=(fields.make(Message, role="user", content=question),), reference=row.get("gold")
+            Prompt,
+            messages=(fields.make(Message, role="user", content=question),),
+            reference=row.get("gold"),
         )
-        answers = [fields.make(Response, steps=(fields.text(row, f"prediction {i}"),)) for i in range(1, 5)]
+        answers = [
+            fields.make(Response, steps=(fields.text(row, f"prediction {i}"),)) for i in range(1, 5)
+        ]
         for pair, vote in zip(combinations(answers, 2), votes, strict=True):
             yield fields.make(Preference, prompt=prompt, responses=pair, prefer=PREFER[vote])
 

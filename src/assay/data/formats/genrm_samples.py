@@ -1,7 +1,8 @@
-"""Samples of the GSM8K training questions labelled by their final answer (genrm-star/genrm-critiques).
+"""Samples of the GSM8K training questions labelled by their final answer
+(genrm-star/genrm-critiques).
 
-The pool was rebalanced to at most 16 right and 16 wrong a question, so its share of right answers is no model's
-accuracy. `split` is by question.
+The pool was rebalanced to at most 16 right and 16 wrong a question, so its share of right answers
+is no model's accuracy. `split` is by question.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +27,9 @@ class GenrmSamples:
         """One outcome label."""
         question = fields.make(Message, role="user", content=fields.text(row, "question"))
         more = fields.rest(row, "question_id", "sample_id", "question", "solution", "correct")
-        prompt = fields.make(Prompt, messages=(question,), id=str(fields.value(row, "question_id")), meta=more)
+        prompt = fields.make(
+            Prompt, messages=(question,), id=str(fields.value(row, "question_id")), meta=more
+        )
         meta = {"sample_id": fields.value(row, "sample_id")}
         response = fields.make(Response, steps=(fields.text(row, "solution"),), meta=meta)
         yield StepLabels.outcome(prompt, response, fields.yes_no(row.get("correct"), "correct"))

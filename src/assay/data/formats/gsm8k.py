@@ -1,4 +1,5 @@
-"""GSM8K (arXiv:2110.14168): a question, and an answer whose last line is "#### " and the gold number.
+"""GSM8K (arXiv:2110.14168): a question, and an answer whose last line is "#### " and the gold
+number.
 
 A record is the prompt, with the number as reference and the worked solution in `meta`.
 """
@@ -31,7 +32,10 @@ class Gsm8k:
             raise DataError("field 'answer': expected a last line of '#### ' and the gold answer")
         more = fields.rest(row, "question", "answer")
         yield fields.make(
-            Prompt, messages=fields.turns(row, "question"), reference=gold.strip(), meta={**more, "solution": solution}
+            Prompt,
+            messages=fields.turns(row, "question"),
+            reference=gold.strip(),
+            meta={**more, "solution": solution},
         )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""GSM8K test questions with the solutions of four GPT-3 systems (openai/grade-school-math, arXiv:2110.14168)."""
+"""GSM8K test questions with the solutions of four GPT-3 systems (openai/grade-school-math,
+arXiv:2110.14168)."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +16,8 @@ SYSTEMS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verifica
 
 @dataclass(frozen=True, kw_only=True)
 class Gsm8kSolutions:
-    """{question, ground_truth, 6b_finetuning: {solution, is_correct}, 6b_verification, 175b_finetuning, ...}."""
+    """{question, ground_truth, 6b_finetuning: {solution, is_correct}, 6b_verification,
+    175b_finetuning, ...}."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """The four systems."""
@@ -28,12 +30,18 @@ class Gsm8kSolutions:
         answers = [fields.mapping(row, name) for name in SYSTEMS]
         yield fields.make(
             Ranking,
-            prompt=fields.make(Prompt, messages=(question,), reference=gold[1].strip() if gold else None),
+            prompt=fields.make(
+                Prompt, messages=(question,), reference=gold[1].strip() if gold else None
+            ),
             responses=tuple(
-                fields.make(Response, steps=(fields.text(answer, "solution"),), meta={"model": name})
+                fields.make(
+                    Response, steps=(fields.text(answer, "solution"),), meta={"model": name}
+                )
                 for name, answer in zip(SYSTEMS, answers, strict=True)
             ),
-            grades=tuple(fields.yes_no(answer.get("is_correct"), "is_correct") for answer in answers),
+            grades=tuple(
+                fields.yes_no(answer.get("is_correct"), "is_correct") for answer in answers
+            ),
         )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:

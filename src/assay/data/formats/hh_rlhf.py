@@ -1,8 +1,10 @@
-r"""Anthropic's HH-RLHF (arXiv:2204.05862): whole dialogs under `chosen` and `rejected`, turns marked in the text.
+r"""Anthropic's HH-RLHF (arXiv:2204.05862): whole dialogs under `chosen` and `rejected`, turns
+marked in the text.
 
-"\n\nHuman: ...\n\nAssistant: ..." is cut into messages (white space around a turn is dropped). The prompt is what both
-dialogs begin with, up to the last human turn; the response is the rest. In a few rows the dialogs part earlier, and the
-response then holds further turns, as text. Texts can be offensive.
+"\n\nHuman: ...\n\nAssistant: ..." is cut into messages (white space around a turn is dropped). The
+prompt is what both dialogs begin with, up to the last human turn; the response is the rest. In a
+few rows the dialogs part earlier, and the response then holds further turns, as text. Texts can be
+offensive.
 """
 
 import re
@@ -28,7 +30,9 @@ class HhRlhf:
     def matches(self, row: Mapping[str, Any]) -> bool:
         """A dialog under `chosen`, and no prompt."""
         return (
-            {"chosen", "rejected"} <= row.keys() and "prompt" not in row and str(row["chosen"]).startswith("\n\nHuman:")
+            {"chosen", "rejected"} <= row.keys()
+            and "prompt" not in row
+            and str(row["chosen"]).startswith("\n\nHuman:")
         )
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
@@ -39,15 +43,21 @@ class HhRlhf:
             shared = shared[:-1]
         if not shared:
             raise DataError("fields 'chosen' and 'rejected' share no first human turn")
-        messages = tuple(fields.make(Message, role=ROLES[who], content=said) for who, said in shared)
+        messages = tuple(
+            fields.make(Message, role=ROLES[who], content=said) for who, said in shared
+        )
         replies = []
         for name, dialog in (("chosen", chosen), ("rejected", rejected)):
             (who, said), *more = dialog[len(shared) :]
             if who != "Assistant":
-                raise DataError(f"field {name!r}: a human turn follows another where the dialogs part")
+                raise DataError(
+                    f"field {name!r}: a human turn follows another where the dialogs part"
+                )
             replies.append(said + "".join(f"\n\n{w}: {s}" for w, s in more))
         prompt = fields.prompt(messages, row, "chosen", "rejected")
-        yield fields.make(Preference, prompt=prompt, responses=tuple(map(Response.of, replies)), prefer=1.0)
+        yield fields.make(
+            Preference, prompt=prompt, responses=tuple(map(Response.of, replies)), prefer=1.0
+        )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Decided preferences between unsplit responses."""
@@ -57,13 +67,18 @@ class HhRlhf:
 def _turns(dialog: str, field: str) -> list[tuple[str, str]]:
     before, *parts = MARK.split(dialog)
     if before.strip() or not parts:
-        raise DataError(f"field {field!r}: expected a dialog that begins with '\\n\\nHuman:', got {before[:40]!r}")
+        raise DataError(
+            f"field {field!r}: expected a dialog that begins with '\\n\\nHuman:', got"
+            f" {before[:40]!r}"
+        )
     return [(who, said.strip()) for who, said in zip(parts[::2], parts[1::2], strict=True)]
 
 
 def _row(record: Preference) -> dict[str, Any]:
     if record.prefer != 1:
-        raise DataError(f"hh-rlhf has no column for a preference of {record.prefer}; leave ties and votes out")
+        raise DataError(
+            f"hh-rlhf has no column for a preference of {record.prefer}; leave ties and votes out"
+        )
     if foreign := {m.role for m in record.prompt.messages} - SPEAKERS.keys():
         raise DataError(f"hh-rlhf has no {' or '.join(sorted(foreign))} turn")
     prompt = "".join(f"\n\n{SPEAKERS[m.role]}: {m.content}" for m in record.prompt.messages)

@@ -1,7 +1,9 @@
-"""HumanEval (arXiv:2107.03374) and sets of its layout: the start of a program, and a `check(candidate)` that asserts.
+"""HumanEval (arXiv:2107.03374) and sets of its layout: the start of a program, and a
+`check(candidate)` that asserts.
 
-A record is the prompt, with the tests in `meta["tests"]` (see `verifiers.suites`) and the rest of the program in
-`meta["solution"]`. What the prompt defines before the function to write, the tests may use.
+A record is the prompt, with the tests in `meta["tests"]` (see `verifiers.suites`) and the rest of
+the program in `meta["solution"]`. What the prompt defines before the function to write, the tests
+may use.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,7 +38,9 @@ class Humaneval:
         if "canonical_solution" in row:
             more["solution"] = fields.text(row, "canonical_solution")
         id = str(row.get("task_id", ""))
-        yield fields.make(Prompt, messages=fields.turns(row, "prompt"), id=id, meta={**more, "tests": tests})
+        yield fields.make(
+            Prompt, messages=fields.turns(row, "prompt"), id=id, meta={**more, "tests": tests}
+        )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Not offered."""

@@ -1,7 +1,8 @@
-"""IFEval (arXiv:2311.07911): a prompt, the ids of the instructions in it, and the arguments of each.
+"""IFEval (arXiv:2311.07911): a prompt, the ids of the instructions in it, and the arguments of
+each.
 
-A record is the prompt, with `meta["instructions"]` a list of {id, kwargs}. Arguments that are null, as a table of them
-all has them, are left out.
+A record is the prompt, with `meta["instructions"]` a list of {id, kwargs}. Arguments that are null,
+as a table of them all has them, are left out.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,17 +28,24 @@ class Ifeval:
         """One prompt."""
         ids, kwargs = fields.texts(row, "instruction_id_list"), fields.mappings(row, "kwargs")
         if len(ids) != len(kwargs):
-            raise DataError(f"field 'kwargs': {len(kwargs)} objects for {len(ids)} ids; give one an id")
+            raise DataError(
+                f"field 'kwargs': {len(kwargs)} objects for {len(ids)} ids; give one an id"
+            )
         key = fields.value(row, "key")
         if not isinstance(key, (int, str)) or isinstance(key, bool):
             raise DataError(f"field 'key': expected a number or a string, got {key!r}")
         listed = [
-            {"id": id, "kwargs": {name: value for name, value in given.items() if value is not None}}
+            {
+                "id": id,
+                "kwargs": {name: value for name, value in given.items() if value is not None},
+            }
             for id, given in zip(ids, kwargs, strict=True)
         ]
         more = fields.rest(row, "key", "prompt", "instruction_id_list", "kwargs")
         if "instructions" in more:
-            raise DataError("field 'instructions': there are ids and kwargs for that; give it another name")
+            raise DataError(
+                "field 'instructions': there are ids and kwargs for that; give it another name"
+            )
         meta = {**more, "instructions": listed}
         yield fields.make(Prompt, messages=fields.turns(row, "prompt"), id=str(key), meta=meta)
 
@@ -49,7 +57,9 @@ class Ifeval:
 def _row(record: Prompt) -> dict[str, Any]:
     more = dict(record.meta)
     listed = more.pop("instructions", None)
-    if not isinstance(listed, (list, tuple)) or not all(isinstance(one, dict) and "id" in one for one in listed):
+    if not isinstance(listed, (list, tuple)) or not all(
+        isinstance(one, dict) and "id" in one for one in listed
+    ):
         raise DataError("ifeval holds prompts with meta.instructions, a list of {id, kwargs}")
     number = record.id.isascii() and record.id.isdigit() and str(int(record.id[:18])) == record.id
     return {

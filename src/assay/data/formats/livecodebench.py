@@ -1,11 +1,13 @@
-"""LiveCodeBench (arXiv:2403.07974): contest problems, tested by what a program prints or what a function returns.
+"""LiveCodeBench (arXiv:2403.07974): contest problems, tested by what a program prints or what a
+function returns.
 
-A record is the problem, with its tests in `meta["tests"]` (see `verifiers.suites`). Hidden tests are published as a
-pickle of text, packed. Nothing is unpickled here: the text is taken out, and a pickle of anything else is refused.
+A record is the problem, with its tests in `meta["tests"]` (see `verifiers.suites`). Hidden tests
+are published as a pickle of text, packed. Nothing is unpickled here: the text is taken out, and a
+pickle of anything else is refused.
 
-LiveCodeBench runs answers with the usual modules imported, as starter code that names `List` expects. Results are
-compared as it compares them: 2 is 2.0, returned or printed, and a tuple is the list. Programs that read and print have
-to import what they use.
+LiveCodeBench runs answers with the usual modules imported, as starter code that names `List`
+expects. Results are compared as it compares them: 2 is 2.0, returned or printed, and a tuple is the
+list. Programs that read and print have to import what they use.
 """
 
 import base64
@@ -28,7 +30,18 @@ _TEXT: Final = frozenset({"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICO
 _AROUND: Final = frozenset({"PROTO", "FRAME", "MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "STOP"})
 """What a pickle of text has beside the text."""
 _MODULES: Final = (
-    *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
+    *(
+        "string",
+        "re",
+        "datetime",
+        "collections",
+        "heapq",
+        "bisect",
+        "copy",
+        "math",
+        "random",
+        "statistics",
+    ),
     *("itertools", "functools", "operator", "io", "sys", "json"),
 )
 _IMPORTS: Final = "\n".join(
@@ -44,7 +57,8 @@ _IMPORTS: Final = "\n".join(
 
 @dataclass(frozen=True, kw_only=True)
 class Livecodebench:
-    """{question_content, starter_code, public_test_cases, private_test_cases, metadata: '{"func_name": ...}'}."""
+    """{question_content, starter_code, public_test_cases, private_test_cases, metadata:
+    '{"func_name": ...}'}."""
 
     hidden: bool = True
     """Test on the hidden cases too."""
@@ -63,7 +77,10 @@ class Livecodebench:
             raise DataError("field 'public_test_cases': there is no test")
         kinds = {str(case.get("testtype")) for case in cases}
         if kinds == {"stdin"}:
-            pairs = [{"stdin": fields.text(case, "input"), "stdout": fields.text(case, "output")} for case in cases]
+            pairs = [
+                {"stdin": fields.text(case, "input"), "stdout": fields.text(case, "output")}
+                for case in cases
+            ]
             tests: dict[str, Any] = {"kind": "streams", "cases": pairs, "numbers": "equal"}
         elif kinds == {"functional"}:
             start = f"{_IMPORTS}\n{_begun(starter)}"
@@ -71,7 +88,10 @@ class Livecodebench:
             calls = {"entry": _entry(row, starter), "cases": [*map(_call, cases)], "stub": start}
             tests = {"kind": "calls", **calls, **compared}
         else:
-            raise DataError(f"field 'testtype': expected stdin or functional, the same for all, got {sorted(kinds)}")
+            raise DataError(
+                "field 'testtype': expected stdin or functional, the same for all, got"
+                f" {sorted(kinds)}"
+            )
         used = (
             "question_content",
             "starter_code",
@@ -83,7 +103,9 @@ class Livecodebench:
         words = f"{question}\n\nUse this start:\n```python\n{starter}\n```" if starter else question
         meta = {**fields.rest(row, *used), "tests": tests}
         message = Message(role="user", content=words)
-        yield fields.make(Prompt, messages=(message,), id=str(row.get("question_id", "")), meta=meta)
+        yield fields.make(
+            Prompt, messages=(message,), id=str(row.get("question_id", "")), meta=meta
+        )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Not offered."""
@@ -94,7 +116,9 @@ def _entry(row: Mapping[str, Any], starter: str) -> str:
     metadata = _json(fields.text(row, "metadata"), "metadata")
     name = metadata.get("func_name") if isinstance(metadata, dict) else None
     if not isinstance(name, str) or not name:
-        raise DataError("field 'metadata': expected a JSON object with func_name, for the tests call a function")
+        raise DataError(
+            "field 'metadata': expected a JSON object with func_name, for the tests call a function"
+        )
     return f"Solution.{name}" if "class Solution" in starter else name
 
 
@@ -135,11 +159,16 @@ def _unpacked(packed: str, field: str) -> str:
         content = inflate.decompress(base64.b64decode(packed, validate=True), MAX_BYTES)
         found = [] if len(content) == MAX_BYTES else _texts(content)
     except (ValueError, zlib.error) as error:
-        raise DataError(f"field {field!r}: neither JSON nor JSON that was pickled and packed ({error})") from error
+        raise DataError(
+            f"field {field!r}: neither JSON nor JSON that was pickled and packed ({error})"
+        ) from error
     if len(content) == MAX_BYTES:
         raise DataError(f"field {field!r}: unpacks to more than {MAX_BYTES:,} bytes")
     if not inflate.eof or len(found) != 1:
-        raise DataError(f"field {field!r}: {len(found)} texts in what it unpacks to, or cut short; expected one, whole")
+        raise DataError(
+            f"field {field!r}: {len(found)} texts in what it unpacks to, or cut short; expected"
+            " one, whole"
+        )
     return found[0]
 
 

@@ -1,7 +1,9 @@
-"""Prefixes of solutions with their Monte-Carlo values (openreasoner/openr, OmegaPRM: arXiv:2406.06592).
+"""Prefixes of solutions with their Monte-Carlo values (openreasoner/openr, OmegaPRM:
+arXiv:2406.06592).
 
-`mc_value` is the share of completions decoded from a prefix that reached the answer: a soft label of all that stands
-there so far. A prefix begins with the question; the question's own value is the problem's solve rate.
+`mc_value` is the share of completions decoded from a prefix that reached the answer: a soft label
+of all that stands there so far. A prefix begins with the question; the question's own value is the
+problem's solve rate.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,14 +32,22 @@ class MathAps:
         for entry in fields.mappings(row, "reasoning_steps"):
             text = fields.text(entry, "solution_prefix")
             if not text.startswith(question):
-                raise DataError("field 'reasoning_steps.solution_prefix': does not begin with the question")
-            values[text[len(question) :].strip()] = fields.number(entry.get("mc_value"), "reasoning_steps.mc_value")
+                raise DataError(
+                    "field 'reasoning_steps.solution_prefix': does not begin with the question"
+                )
+            values[text[len(question) :].strip()] = fields.number(
+                entry.get("mc_value"), "reasoning_steps.mc_value"
+            )
         message = fields.make(Message, role="user", content=question)
         meta = {"solve_rate": values.pop("")} if "" in values else {}
-        prompt = fields.make(Prompt, messages=(message,), reference=row.get("final_answer"), meta=meta)
+        prompt = fields.make(
+            Prompt, messages=(message,), reference=row.get("final_answer"), meta=meta
+        )
         for text, value in values.items():
             response = fields.make(Response, steps=(text,))
-            yield fields.make(StepLabels, prompt=prompt, response=response, labels=(value,), meaning="monte_carlo")
+            yield fields.make(
+                StepLabels, prompt=prompt, response=response, labels=(value,), meaning="monte_carlo"
+            )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Not offered."""

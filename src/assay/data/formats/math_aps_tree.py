@@ -1,7 +1,8 @@
 """Trees of steps with their Monte-Carlo values (openreasoner/openr, OmegaPRM: arXiv:2406.06592).
 
-The root is the question, its value the problem's solve rate. Each path to a leaf is a solution; a step that several
-paths share is labelled in the first of them only, so that every value is used once.
+The root is the question, its value the problem's solve rate. Each path to a leaf is a solution; a
+step that several paths share is labelled in the first of them only, so that every value is used
+once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,10 +29,14 @@ class MathApsTree:
         root = fields.mapping(row, "reasoning_steps")
         message = fields.make(Message, role="user", content=fields.text(row, "question"))
         meta = {"solve_rate": root.get("mc_value")}
-        prompt = fields.make(Prompt, messages=(message,), reference=row.get("final_answer"), meta=meta)
+        prompt = fields.make(
+            Prompt, messages=(message,), reference=row.get("final_answer"), meta=meta
+        )
         for steps, labels in _paths(root):
             response = fields.make(Response, steps=joined(steps))
-            yield fields.make(StepLabels, prompt=prompt, response=response, labels=labels, meaning="monte_carlo")
+            yield fields.make(
+                StepLabels, prompt=prompt, response=response, labels=labels, meaning="monte_carlo"
+            )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Not offered."""
@@ -50,4 +55,7 @@ def _paths(root: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], tuple[flo
         if not children:
             yield texts, labels
         unlabelled = (None,) * len(labels)
-        stack += [(child, texts, labels if child is children[0] else unlabelled) for child in reversed(children)]
+        stack += [
+            (child, texts, labels if child is children[0] else unlabelled)
+            for child in reversed(children)
+        ]

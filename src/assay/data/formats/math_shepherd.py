@@ -1,7 +1,9 @@
-"""Math-Shepherd (arXiv:2312.08935): the tag ки ends each step of `input`; `label` is the same text with + or - for it.
+"""Math-Shepherd (arXiv:2312.08935): the tag ки ends each step of `input`; `label` is the same text
+with + or - for it.
 
-+ says that at least one of the completions decoded from there reached the answer. The question stands before
-"Step 1:". A step keeps its own text; the blank before its tag goes, and the newline after it becomes the step's end.
++ says that at least one of the completions decoded from there reached the answer. The question
+stands before "Step 1:". A step keeps its own text; the blank before its tag goes, and the newline
+after it becomes the step's end.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,10 +34,14 @@ class MathShepherd:
         marks = _marks(pieces, fields.text(row, "label"))
         start = pieces[0].rfind("Step 1:") if pieces else -1
         if start < 0:
-            raise DataError(f"field 'input': expected a question, then 'Step 1:', then steps that end in {TAG}")
+            raise DataError(
+                f"field 'input': expected a question, then 'Step 1:', then steps that end in {TAG}"
+            )
         question, first = pieces[0][:start].strip(), pieces[0][start:]
         if tail.strip():
-            raise DataError(f"field 'input': text after the last {TAG} has no label: {tail.strip()[:40]!r}")
+            raise DataError(
+                f"field 'input': text after the last {TAG} has no label: {tail.strip()[:40]!r}"
+            )
         steps = [text.removeprefix("\n").removesuffix(" ") for text in (first, *pieces[1:])]
         yield fields.make(
             StepLabels,
@@ -58,8 +64,8 @@ def _marks(pieces: list[str], label: str) -> tuple[float, ...]:
         sign = label[position : position + 1]
         if not label.startswith(piece, position - len(piece)) or sign not in ("+", "-"):
             raise DataError(
-                f"field 'label': {len(pieces)} steps in the input, and the label has marks for {i} of them; step "
-                f"{i + 1} is not the input's step followed by + or -"
+                f"field 'label': {len(pieces)} steps in the input, and the label has marks for {i}"
+                f" of them; step {i + 1} is not the input's step followed by + or -"
             )
         marks.append(1.0 if sign == "+" else 0.0)
         position += 1
@@ -71,6 +77,12 @@ def _row(record: StepLabels) -> dict[str, Any]:
     steps = parted(record.response.steps)
 
     def text(marks: list[str]) -> str:
-        return f"{record.prompt.text} " + "\n".join(f"{step} {mark}" for step, mark in zip(steps, marks, strict=True))
+        return f"{record.prompt.text} " + "\n".join(
+            f"{step} {mark}" for step, mark in zip(steps, marks, strict=True)
+        )
 
-    return {"input": text([TAG] * len(steps)), "label": text(signs), **fields.columns(record.prompt)}
+    return {
+        "input": text([TAG] * len(steps)),
+        "label": text(signs),
+        **fields.columns(record.prompt),
+    }

@@ -1,7 +1,8 @@
 """MBPP (arXiv:2108.07732), whole or sanitized: a task in words, a solution, and lines that assert.
 
-A record is the prompt with its tests shown below it, as the paper asks it: they name the function. The tests are in
-`meta["tests"]` (see `verifiers.suites`), each a source of its own, and the solution in `meta["solution"]`.
+A record is the prompt with its tests shown below it, as the paper asks it: they name the function.
+The tests are in `meta["tests"]` (see `verifiers.suites`), each a source of its own, and the
+solution in `meta["solution"]`.
 """
 
 import ast
@@ -18,7 +19,8 @@ __all__ = ["Mbpp"]
 
 @dataclass(frozen=True, kw_only=True)
 class Mbpp:
-    """{task_id, text or prompt, code, test_list: ["assert ..."], test_setup_code or test_imports}."""
+    """{task_id, text or prompt, code, test_list: ["assert ..."], test_setup_code or
+    test_imports}."""
 
     challenge: bool = True
     """Test with `challenge_test_list` too, which the prompt does not show."""
@@ -33,10 +35,16 @@ class Mbpp:
         code, shown = fields.text(row, "code"), fields.texts(row, "test_list")
         if not shown:
             raise DataError("field 'test_list': expected at least one test")
-        hidden = fields.texts(row, "challenge_test_list") if row.get("challenge_test_list") and self.challenge else []
+        hidden = (
+            fields.texts(row, "challenge_test_list")
+            if row.get("challenge_test_list") and self.challenge
+            else []
+        )
         imports = fields.texts(row, "test_imports") if row.get("test_imports") else []
         setup = fields.text(row, "test_setup_code") if row.get("test_setup_code") else ""
-        start = f"{setup}\n" if setup.strip() else ""  # with each test: it may build objects of the program's classes
+        start = (
+            f"{setup}\n" if setup.strip() else ""
+        )  # with each test: it may build objects of the program's classes
         tests = {
             "kind": "assertions",
             "tests": [f"{start}{test}" for test in (*shown, *hidden)],
@@ -53,7 +61,10 @@ class Mbpp:
             "test_setup_code",
             "task_id",
         )
-        asked = Message(role="user", content="\n".join([words, "Your code should pass these tests:", "", *shown]))
+        asked = Message(
+            role="user",
+            content="\n".join([words, "Your code should pass these tests:", "", *shown]),
+        )
         meta = {**fields.rest(row, *used), "solution": code, "tests": tests}
         yield fields.make(Prompt, messages=(asked,), id=f"MBPP/{row.get('task_id', '')}", meta=meta)
 
@@ -66,5 +77,9 @@ def _entry(code: str, tests: Sequence[str]) -> str:
     """The function under test: the one that the solution defines and the first test calls."""
     nodes = ast.walk(syntax.parse(code, "code"))
     defined = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    called = [node.id for node in ast.walk(syntax.parse(tests[0], "test_list")) if isinstance(node, ast.Name)]
+    called = [
+        node.id
+        for node in ast.walk(syntax.parse(tests[0], "test_list"))
+        if isinstance(node, ast.Name)
+    ]
     return next((name for name in called if name in defined), "")

@@ -1,8 +1,8 @@
 """MR-Ben (arXiv:2406.13975): model solutions with the first error marked by experts.
 
-The file maps a question's id to its solutions. The error's number is that of the step's own heading, "Step 3: ...", not
-a place in the list: lines without a heading belong to the step above, and some lists hold empty lines. Nine solutions
-number no step so, or several; they are refused.
+The file maps a question's id to its solutions. The error's number is that of the step's own
+heading, "Step 3: ...", not a place in the list: lines without a heading belong to the step above,
+and some lists hold empty lines. Nine solutions number no step so, or several; they are refused.
 """
 
 import re
@@ -22,7 +22,8 @@ HEADING = re.compile(r"\s*Step (\d+)\b")
 
 @dataclass(frozen=True, kw_only=True)
 class Mrben:
-    """{Question, Options, Model_Solution_Steps, Model_Solution_Correctness, Model_Solution_First_Error_Step, ...}."""
+    """{Question, Options, Model_Solution_Steps, Model_Solution_Correctness,
+    Model_Solution_First_Error_Step, ...}."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """Its own column names."""
@@ -41,7 +42,9 @@ class Mrben:
                 reference=row.get("Ground_Truth_Answer"),
                 id=str(row.get("Question_UUID", "")),
             ),
-            response=fields.make(Response, steps=joined(steps), meta={"model": row.get("Sampled_Model")}),
+            response=fields.make(
+                Response, steps=joined(steps), meta={"model": row.get("Sampled_Model")}
+            ),
             labels=first_error(len(steps), _place(row, numbers), "Model_Solution_First_Error_Step"),
         )
 
@@ -51,7 +54,8 @@ class Mrben:
 
 
 def _steps(lines: list[str]) -> tuple[list[str], list[int]]:
-    """Steps with all their lines, and the numbers in their headings (0: none, which only the first can be)."""
+    """Steps with all their lines, and the numbers in their headings (0: none, which only the first
+    can be)."""
     steps: list[str] = []
     numbers: list[int] = []
     for line in filter(str.strip, lines):
@@ -71,5 +75,8 @@ def _place(row: Mapping[str, Any], numbers: list[int]) -> int | None:
     if not stated.isdigit():
         raise DataError(f"field {field!r}: expected the number of a step, got {stated!r}")
     if numbers.count(int(stated)) != 1:
-        raise DataError(f"field {field!r}: not one step, but {numbers.count(int(stated))}, are headed 'Step {stated}'")
+        raise DataError(
+            f"field {field!r}: not one step, but {numbers.count(int(stated))}, are headed 'Step"
+            f" {stated}'"
+        )
     return numbers.index(int(stated))

@@ -13,12 +13,19 @@ __all__ = ["Nway"]
 
 @dataclass(frozen=True, kw_only=True)
 class Nway:
-    """{prompt, responses (or candidates): [string], scores: [number] (higher is better), or ranks (1 is best)}."""
+    """{prompt, responses (or candidates): [string], scores: [number] (higher is better), or ranks
+    (1 is best)}."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """The three columns, under either name."""
         one, other = _names(row)
-        return "prompt" in row and one in row and other in row and isinstance(row[one], list) and "type" not in row
+        return (
+            "prompt" in row
+            and one in row
+            and other in row
+            and isinstance(row[one], list)
+            and "type" not in row
+        )
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One ranking; of ranks, the grade is minus the rank."""
@@ -26,13 +33,17 @@ class Nway:
         texts = fields.texts(row, answers)
         values = row.get(graded)
         if not isinstance(values, list) or len(values) != len(texts):
-            raise DataError(f"field {graded!r}: expected a number for each of the {len(texts)} {answers}")
+            raise DataError(
+                f"field {graded!r}: expected a number for each of the {len(texts)} {answers}"
+            )
         sign = 1.0 if graded == "scores" else -1.0
         yield fields.make(
             Ranking,
             prompt=fields.prompt(fields.turns(row, "prompt"), row, "prompt", answers, graded),
             responses=tuple(fields.make(Response, steps=(text,)) for text in texts),
-            grades=tuple(sign * fields.number(value, f"{graded}.{i}") for i, value in enumerate(values)),
+            grades=tuple(
+                sign * fields.number(value, f"{graded}.{i}") for i, value in enumerate(values)
+            ),
         )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
@@ -41,7 +52,10 @@ class Nway:
 
 
 def _names(row: Mapping[str, Any]) -> tuple[str, str]:
-    return "candidates" if "candidates" in row else "responses", "ranks" if "ranks" in row else "scores"
+    return (
+        "candidates" if "candidates" in row else "responses",
+        "ranks" if "ranks" in row else "scores",
+    )
 
 
 def _row(record: Ranking) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """PRM800K (arXiv:2305.20050, openai/prm800k), both phases.
 
-A row is one solution as a labeller saw it: at each step one completion (phase 2) or several alternatives (phase 1), of
-which one was chosen, or the labeller wrote a step. The chosen ones make the solution; the others are not sequential, so
-each gives a record of its own: the solution so far and then the alternative, of which only the last is labelled. So
-every rating is used exactly once. Where nothing was chosen, e.g. because labelling stopped at the first error, the
-first completion goes on. Dropped: quality controls, rows given up or found bad, labels without a rating.
+A row is one solution as a labeller saw it: at each step one completion (phase 2) or several
+alternatives (phase 1), of which one was chosen, or the labeller wrote a step. The chosen ones make
+the solution; the others are not sequential, so each gives a record of its own: the solution so far
+and then the alternative, of which only the last is labelled. So every rating is used exactly once.
+Where nothing was chosen, e.g. because labelling stopped at the first error, the first completion
+goes on. Dropped: quality controls, rows given up or found bad, labels without a rating.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,8 @@ __all__ = ["Prm800k"]
 
 @dataclass(frozen=True, kw_only=True)
 class Prm800k:
-    """{question: {problem, ...}, label: {steps: [{completions, chosen_completion, ...}], finish_reason}}."""
+    """{question: {problem, ...}, label: {steps: [{completions, chosen_completion, ...}],
+    finish_reason}}."""
 
     neutral: Neutral = "positive"
     """What becomes of a rating of 0; "positive" is the paper's better choice."""
@@ -31,12 +33,20 @@ class Prm800k:
     def matches(self, row: Mapping[str, Any]) -> bool:
         """A label with steps, about a question with a problem."""
         question, label = row.get("question"), row.get("label")
-        return isinstance(question, dict) and "problem" in question and isinstance(label, dict) and "steps" in label
+        return (
+            isinstance(question, dict)
+            and "problem" in question
+            and isinstance(label, dict)
+            and "steps" in label
+        )
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """The alternatives, and then the solution, where anything is rated."""
         label, question = fields.mapping(row, "label"), fields.mapping(row, "question")
-        if row.get("is_quality_control_question") or label.get("finish_reason") in ("give_up", "bad_problem"):
+        if row.get("is_quality_control_question") or label.get("finish_reason") in (
+            "give_up",
+            "bad_problem",
+        ):
             return
         problem = fields.text(question, "problem")
         prompt = fields.make(
@@ -48,15 +58,25 @@ class Prm800k:
         labels: list[float | None] = []
         for i, step in enumerate(fields.mappings(label, "steps")):
             rated = [
-                (fields.text(c, "text"), rating(c.get("rating"), f"label.steps.{i}.completions.rating", self.neutral))
+                (
+                    fields.text(c, "text"),
+                    rating(c.get("rating"), f"label.steps.{i}.completions.rating", self.neutral),
+                )
                 for c in step.get("completions") or ()
             ]
             if step.get("chosen_completion") is None and step.get("human_completion") is not None:
-                onward: tuple[str, float | None] = (fields.text(fields.mapping(step, "human_completion"), "text"), None)
+                onward: tuple[str, float | None] = (
+                    fields.text(fields.mapping(step, "human_completion"), "text"),
+                    None,
+                )
             else:
-                at = fields.index(step.get("chosen_completion") or 0, f"label.steps.{i}.chosen_completion")
+                at = fields.index(
+                    step.get("chosen_completion") or 0, f"label.steps.{i}.chosen_completion"
+                )
                 if not 0 <= at < len(rated):
-                    raise DataError(f"field 'label.steps.{i}': there is no completion {at} among {len(rated)}")
+                    raise DataError(
+                        f"field 'label.steps.{i}': there is no completion {at} among {len(rated)}"
+                    )
                 onward = rated.pop(at)
             for text, value in rated:
                 if value is not None:
@@ -70,9 +90,14 @@ class Prm800k:
         """One solution a row, each step with its only completion, as in phase 2."""
         return fields.written(self, records, StepLabels, self._row)
 
-    def _record(self, prompt: Prompt, steps: Sequence[str], labels: tuple[float | None, ...]) -> StepLabels:
+    def _record(
+        self, prompt: Prompt, steps: Sequence[str], labels: tuple[float | None, ...]
+    ) -> StepLabels:
         return fields.make(
-            StepLabels, prompt=prompt, response=Response(steps=joined(steps, self.separator)), labels=labels
+            StepLabels,
+            prompt=prompt,
+            response=Response(steps=joined(steps, self.separator)),
+            labels=labels,
         )
 
     def _row(self, record: StepLabels) -> dict[str, Any]:
@@ -84,10 +109,18 @@ class Prm800k:
                 "human_completion": None,
                 "chosen_completion": 0,
             }
-            for text, value in zip(parted(record.response.steps, self.separator), ratings, strict=True)
+            for text, value in zip(
+                parted(record.response.steps, self.separator), ratings, strict=True
+            )
         ]
         return {
             "is_quality_control_question": False,
-            "question": {"problem": record.prompt.text, "ground_truth_answer": record.prompt.reference},
-            "label": {"steps": steps, "finish_reason": "found_error" if ratings[-1:] == [-1] else "solution"},
+            "question": {
+                "problem": record.prompt.text,
+                "ground_truth_answer": record.prompt.reference,
+            },
+            "label": {
+                "steps": steps,
+                "finish_reason": "found_error" if ratings[-1:] == [-1] else "solution",
+            },
         }

@@ -1,7 +1,8 @@
 """PRMBench (arXiv:2501.03124): solutions with errors put in on purpose.
 
-`error_steps` counts from 1. In 100 of 6,211 rows it names a step that is not there; `multi_solutions` has no errors.
-`original_process` is the solution before the change, shared by many rows.
+`error_steps` counts from 1. In 100 of 6,211 rows it names a step that is not there;
+`multi_solutions` has no errors. `original_process` is the solution before the change, shared by
+many rows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,8 @@ __all__ = ["Prmbench"]
 
 @dataclass(frozen=True, kw_only=True)
 class Prmbench:
-    """{original_question, original_process, modified_question, modified_process, error_steps, classification, ...}."""
+    """{original_question, original_process, modified_question, modified_process, error_steps,
+    classification, ...}."""
 
     process: Literal["modified", "original"] = "modified"
     """Which solution is read; every step of the original is right."""
@@ -34,16 +36,21 @@ class Prmbench:
         steps = fields.texts(row, f"{self.process}_process")
         stated = fields.value(row, "error_steps")
         if not isinstance(stated, list):
-            raise DataError(f"field 'error_steps': expected a list of whole numbers, got {stated!r}")
+            raise DataError(
+                f"field 'error_steps': expected a list of whole numbers, got {stated!r}"
+            )
         wrong = {fields.index(step, "error_steps") for step in stated}
         beyond = sorted(step for step in wrong if not 1 <= step <= len(steps))
         if self.process == "original":
             wrong = set()
         elif beyond and self.out_of_range == "refuse":
             raise DataError(
-                "field 'error_steps': names a step beyond the last; leave such steps out with out_of_range=ignore"
+                "field 'error_steps': names a step beyond the last; leave such steps out with"
+                " out_of_range=ignore"
             )
-        question = fields.make(Message, role="user", content=fields.text(row, f"{self.process}_question"))
+        question = fields.make(
+            Message, role="user", content=fields.text(row, f"{self.process}_question")
+        )
         meta = {"classification": row.get("classification")}
         yield fields.make(
             StepLabels,

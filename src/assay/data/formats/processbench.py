@@ -1,7 +1,8 @@
-"""ProcessBench (arXiv:2412.06559): model solutions of four maths sets with the first wrong paragraph marked by experts.
+"""ProcessBench (arXiv:2412.06559): model solutions of four maths sets with the first wrong
+paragraph marked by experts.
 
-`label` counts from 0; -1 says that every step is right. A right final answer does not make the steps right, nor a wrong
-one the label: `final_answer_correct` is kept beside the labels.
+`label` counts from 0; -1 says that every step is right. A right final answer does not make the
+steps right, nor a wrong one the label: `final_answer_correct` is kept beside the labels.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

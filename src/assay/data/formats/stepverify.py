@@ -16,7 +16,8 @@ __all__ = ["Stepverify"]
 
 @dataclass(frozen=True, kw_only=True)
 class Stepverify:
-    """{problem, reference_solution, student_incorrect_solution: [step], incorrect_index, error_category, ...}."""
+    """{problem, reference_solution, student_incorrect_solution: [step], incorrect_index,
+    error_category, ...}."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """A student's solution and where it goes wrong."""
@@ -30,8 +31,12 @@ class Stepverify:
         reference = fields.text(row, "reference_solution").strip().splitlines()[-1:]
         yield fields.make(
             StepLabels,
-            prompt=fields.make(Prompt, messages=(question,), reference=reference[0].strip() if reference else None),
-            response=fields.make(Response, steps=joined(steps), meta={"error_category": row.get("error_category")}),
+            prompt=fields.make(
+                Prompt, messages=(question,), reference=reference[0].strip() if reference else None
+            ),
+            response=fields.make(
+                Response, steps=joined(steps), meta={"error_category": row.get("error_category")}
+            ),
             labels=first_error(len(steps), at, "incorrect_index"),
         )
 

@@ -1,7 +1,9 @@
-"""TRL's preference data: `chosen` and `rejected`, with or without a `prompt`, as text or as conversations.
+"""TRL's preference data: `chosen` and `rejected`, with or without a `prompt`, as text or as
+conversations.
 
-Without a prompt, it is what both begin with: whole messages of a conversation; of a text, its common beginning up to
-the last white space before which something is left for either completion. A `margin` column is the preference's margin.
+Without a prompt, it is what both begin with: whole messages of a conversation; of a text, its
+common beginning up to the last white space before which something is left for either completion. A
+`margin` column is the preference's margin.
 """
 
 import re
@@ -48,9 +50,15 @@ def _standard(row: Mapping[str, Any]) -> tuple[tuple[Message, ...], tuple[str, s
         common = common.rstrip()  # something has to be left of the shorter one
     boundary = re.match(r"(.*\S)(?=\s)", common, re.DOTALL)
     if boundary is None:
-        raise DataError("fields 'chosen' and 'rejected' share no beginning to be the prompt; add a 'prompt' column")
+        raise DataError(
+            "fields 'chosen' and 'rejected' share no beginning to be the prompt; add a 'prompt'"
+            " column"
+        )
     prompt = boundary[1]
-    return fields.turns({"prompt": prompt}, "prompt"), (chosen[len(prompt) :], rejected[len(prompt) :])
+    return fields.turns({"prompt": prompt}, "prompt"), (
+        chosen[len(prompt) :],
+        rejected[len(prompt) :],
+    )
 
 
 def _conversational(row: Mapping[str, Any]) -> tuple[tuple[Message, ...], tuple[str, str]]:
@@ -60,13 +68,20 @@ def _conversational(row: Mapping[str, Any]) -> tuple[tuple[Message, ...], tuple[
     if not prompt or (isinstance(row["prompt"], str) and common):
         # UltraFeedback's binarized form repeats the prompt's text beside whole conversations.
         if prompt and prompt[0].content not in [message.content for message in common]:
-            raise DataError("field 'prompt' is not part of the conversations in 'chosen' and 'rejected'")
+            raise DataError(
+                "field 'prompt' is not part of the conversations in 'chosen' and 'rejected'"
+            )
         prompt, chosen, rejected = common, chosen[len(common) :], rejected[len(common) :]
     for name, messages in (("chosen", chosen), ("rejected", rejected)):
         if len(messages) != 1 or messages[0].role != "assistant":
-            raise DataError(f"field {name!r}: expected one assistant message after the prompt, got {len(messages)}")
+            raise DataError(
+                f"field {name!r}: expected one assistant message after the prompt, got"
+                f" {len(messages)}"
+            )
     if not prompt:
-        raise DataError("fields 'chosen' and 'rejected' share no first message; add a 'prompt' column")
+        raise DataError(
+            "fields 'chosen' and 'rejected' share no first message; add a 'prompt' column"
+        )
     return tuple(prompt), (chosen[0].content, rejected[0].content)
 
 
@@ -75,10 +90,20 @@ def _row(record: Preference) -> dict[str, Any]:
     chosen, rejected = (response.text for response in record.responses)
     margin = {} if record.margin is None else {"margin": record.margin}
     if record.prefer != 1:
-        raise DataError(f"trl-preference has no column for a preference of {record.prefer}; leave ties and votes out")
+        raise DataError(
+            f"trl-preference has no column for a preference of {record.prefer}; leave ties and"
+            " votes out"
+        )
     if len(messages) == 1 and messages[0].role == "user":
-        body: dict[str, Any] = {"prompt": messages[0].content, "chosen": chosen, "rejected": rejected}
+        body: dict[str, Any] = {
+            "prompt": messages[0].content,
+            "chosen": chosen,
+            "rejected": rejected,
+        }
     else:
         replies = ([{"role": "assistant", "content": text}] for text in (chosen, rejected))
-        body = {"prompt": [m.model_dump() for m in messages], **dict(zip(("chosen", "rejected"), replies, strict=True))}
+        body = {
+            "prompt": [m.model_dump() for m in messages],
+            **dict(zip(("chosen", "rejected"), replies, strict=True)),
+        }
     return {**body, **margin, **fields.columns(record.prompt)}

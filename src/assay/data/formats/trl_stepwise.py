@@ -1,7 +1,9 @@
 """TRL's stepwise supervision: a prompt, a list of steps, a label a step.
 
-The steps stand without what separates them; the separator is put back between them, so that they join to a text. The
--100 that the trainer masks with is not a label: cast to the column's boolean it becomes true (TRL pull request 2127).
+The steps stand without what separates them; the separator is put back between them, so that they
+join to a text. The
+-100 that the trainer masks with is not a label: cast to the column's boolean it becomes true (TRL
+pull request 2127).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,10 +35,15 @@ class TrlStepwise:
         labels = row.get("labels")
         if not steps or not isinstance(labels, list) or len(labels) != len(steps):
             got = len(labels) if isinstance(labels, list) else 0
-            raise DataError(f"field 'labels': expected a label for each of the completions, got {got} for {len(steps)}")
+            raise DataError(
+                f"field 'labels': expected a label for each of the completions, got {got} for"
+                f" {len(steps)}"
+            )
         yield fields.make(
             StepLabels,
-            prompt=fields.prompt(fields.turns(row, "prompt"), row, "prompt", "completions", "labels"),
+            prompt=fields.prompt(
+                fields.turns(row, "prompt"), row, "prompt", "completions", "labels"
+            ),
             response=fields.make(Response, steps=joined(steps, self.separator)),
             labels=tuple(fields.yes_no(label, f"labels.{i}") for i, label in enumerate(labels)),
         )

@@ -1,4 +1,5 @@
-"""TRL's unpaired preference data (KTO): prompt, completion and whether it is good; a label of the whole answer."""
+"""TRL's unpaired preference data (KTO): prompt, completion and whether it is good; a label of the
+whole answer."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ __all__ = ["TrlUnpaired"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrlUnpaired:
-    """{prompt, completion, label}: strings, or lists of {role, content} messages; label true or false."""
+    """{prompt, completion, label}: strings, or lists of {role, content} messages; label true or
+    false."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """The three columns."""
@@ -24,7 +26,9 @@ class TrlUnpaired:
         if isinstance(row.get("completion"), list):
             messages = fields.conversation(row["completion"], "completion")
             if len(messages) != 1 or messages[0].role != "assistant":
-                raise DataError(f"field 'completion': expected one assistant message, got {len(messages)}")
+                raise DataError(
+                    f"field 'completion': expected one assistant message, got {len(messages)}"
+                )
             text = messages[0].content
         else:
             text = fields.text(row, "completion")

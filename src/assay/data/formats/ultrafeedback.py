@@ -1,7 +1,9 @@
-"""UltraFeedback (arXiv:2310.01377): an instruction and several models' completions, each with a grade.
+"""UltraFeedback (arXiv:2310.01377): an instruction and several models' completions, each with a
+grade.
 
-`overall_score` is the critique's 1 to 10; some rows say 10 where the critique says 1, so the mean of the four aspects,
-`fine-grained_score`, is often preferred. Rows without completions exist; they give no record.
+`overall_score` is the critique's 1 to 10; some rows say 10 where the critique says 1, so the mean
+of the four aspects, `fine-grained_score`, is often preferred. Rows without completions exist; they
+give no record.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,13 +34,20 @@ class Ultrafeedback:
             return
         yield fields.make(
             Ranking,
-            prompt=fields.prompt(fields.turns(row, "instruction"), row, "instruction", "completions"),
+            prompt=fields.prompt(
+                fields.turns(row, "instruction"), row, "instruction", "completions"
+            ),
             responses=tuple(
-                fields.make(Response, steps=(fields.text(c, "response"),), meta=fields.rest(c, "response", self.grade))
+                fields.make(
+                    Response,
+                    steps=(fields.text(c, "response"),),
+                    meta=fields.rest(c, "response", self.grade),
+                )
                 for c in completions
             ),
             grades=tuple(
-                fields.number(c.get(self.grade), f"completions.{i}.{self.grade}") for i, c in enumerate(completions)
+                fields.number(c.get(self.grade), f"completions.{i}.{self.grade}")
+                for i, c in enumerate(completions)
             ),
         )
 
@@ -51,4 +60,8 @@ class Ultrafeedback:
             {**response.meta, "response": response.text, self.grade: grade}
             for response, grade in zip(record.responses, record.grades, strict=True)
         ]
-        return {"instruction": record.prompt.text, "completions": completions, **fields.columns(record.prompt)}
+        return {
+            "instruction": record.prompt.text,
+            "completions": completions,
+            **fields.columns(record.prompt),
+        }

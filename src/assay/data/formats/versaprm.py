@@ -1,7 +1,9 @@
-"""VersaPRM's layout of step labels (arXiv:2502.06737): chains of thought, and other steps tried after some of them.
+"""VersaPRM's layout of step labels (arXiv:2502.06737): chains of thought, and other steps tried
+after some of them.
 
-`labels` are -1, 0 or 1 as in PRM800K. An entry of `augs` is an alternative to the step at `aug_idx`: as in PRM800K it
-is a record of its own, the chain so far and then the alternative, of which only the last is labelled.
+`labels` are -1, 0 or 1 as in PRM800K. An entry of `augs` is an alternative to the step at
+`aug_idx`: as in PRM800K it is a record of its own, the chain so far and then the alternative, of
+which only the last is labelled.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +20,8 @@ __all__ = ["Versaprm"]
 
 @dataclass(frozen=True, kw_only=True)
 class Versaprm:
-    """{question, answer, chain_of_thoughts: [{steps, labels, augs: [{aug_step, aug_idx, aug_type}]}]}."""
+    """{question, answer, chain_of_thoughts: [{steps, labels, augs: [{aug_step, aug_idx,
+    aug_type}]}]}."""
 
     neutral: Neutral = "positive"
     """What becomes of a label of 0."""
@@ -34,14 +37,23 @@ class Versaprm:
         prompt = fields.make(Prompt, messages=(question,), meta=meta)
         for chain in fields.mappings(row, "chain_of_thoughts"):
             steps = fields.texts(chain, "steps")
-            labels = tuple(rating(x, "chain_of_thoughts.labels", self.neutral) for x in chain.get("labels", ()))
-            yield fields.make(StepLabels, prompt=prompt, response=Response(steps=joined(steps)), labels=labels)
+            labels = tuple(
+                rating(x, "chain_of_thoughts.labels", self.neutral) for x in chain.get("labels", ())
+            )
+            yield fields.make(
+                StepLabels, prompt=prompt, response=Response(steps=joined(steps)), labels=labels
+            )
             for other in chain.get("augs", ()):
                 at = fields.index(other.get("aug_idx"), "chain_of_thoughts.augs.aug_idx")
                 if not 0 <= at <= len(steps):
-                    raise DataError(f"field 'chain_of_thoughts.augs.aug_idx': there is no step {at} among {len(steps)}")
+                    raise DataError(
+                        f"field 'chain_of_thoughts.augs.aug_idx': there is no step {at} among"
+                        f" {len(steps)}"
+                    )
                 text = fields.text(other, "aug_step")
-                label = rating(other.get("aug_type"), "chain_of_thoughts.augs.aug_type", self.neutral)
+                label = rating(
+                    other.get("aug_type"), "chain_of_thoughts.augs.aug_type", self.neutral
+                )
                 response = fields.make(Response, steps=joined([*steps[:at], text]))
                 if label is not None:
                     yield StepLabels.outcome(prompt, response, label)

@@ -1,7 +1,8 @@
-"""Pools of many models' greedy answers to one question (WildEval/ZeroEval): reasoning, answer, correctness.
+"""Pools of many models' greedy answers to one question (WildEval/ZeroEval): reasoning, answer,
+correctness.
 
-The answer stands apart from the reasoning, and either may be missing. The response is the reasoning and then
-"The answer is X.", so that a reader of the text finds it.
+The answer stands apart from the reasoning, and either may be missing. The response is the reasoning
+and then "The answer is X.", so that a reader of the text finds it.
 """
 
 import json
@@ -30,12 +31,19 @@ class Zeroeval:
         yield fields.make(
             Ranking,
             prompt=fields.make(
-                Prompt, messages=(question,), reference=_number(fields.value(row, "gold")), id=str(row.get("id", ""))
+                Prompt,
+                messages=(question,),
+                reference=_number(fields.value(row, "gold")),
+                id=str(row.get("id", "")),
             ),
             responses=tuple(
-                fields.make(Response, steps=(_text(c),), meta={"model": fields.text(c, "model")}) for c in candidates
+                fields.make(Response, steps=(_text(c),), meta={"model": fields.text(c, "model")})
+                for c in candidates
             ),
-            grades=tuple(fields.yes_no(c.get("correct"), f"candidates.{i}.correct") for i, c in enumerate(candidates)),
+            grades=tuple(
+                fields.yes_no(c.get("correct"), f"candidates.{i}.correct")
+                for i, c in enumerate(candidates)
+            ),
         )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:

@@ -1,9 +1,11 @@
-"""Instructions that a program can check, by id: the 25 of IFEval (arXiv:2311.07911), and others' own.
+"""Instructions that a program can check, by id: the 25 of IFEval (arXiv:2311.07911), and others'
+own.
 
-An instruction is a frozen dataclass: `id` is the name that data uses, its fields are the published arguments, `check`
-gives a verdict on a text, and `example` and `counterexample` write a text that follows it and one that does not, so
-that it can be tested with any arguments. Adding one here is a class in a module's `__all__`. From outside it is named
-`package.module:Class` by whoever runs the check, never by the data: a row that could name code could run it.
+An instruction is a frozen dataclass: `id` is the name that data uses, its fields are the published
+arguments, `check` gives a verdict on a text, and `example` and `counterexample` write a text that
+follows it and one that does not, so that it can be tested with any arguments. Adding one here is a
+class in a module's `__all__`. From outside it is named `package.module:Class` by whoever runs the
+check, never by the data: a row that could name code could run it.
 """
 
 import functools
@@ -20,7 +22,17 @@ from assay import components
 from assay.errors import ConfigError, DataError
 from assay.types import Prompt, Verdict
 
-__all__ = ["INSTRUCTIONS", "Instruction", "Mode", "build", "evaluate", "known", "of_prompt", "validate", "variants"]
+__all__ = [
+    "INSTRUCTIONS",
+    "Instruction",
+    "Mode",
+    "build",
+    "evaluate",
+    "known",
+    "of_prompt",
+    "validate",
+    "variants",
+]
 
 Mode = Literal["strict", "loose"]
 Known = Mapping[str, "type[Instruction]"]
@@ -46,9 +58,15 @@ class Instruction(Protocol):
 
 
 def _ours() -> dict[str, type[Instruction]]:
-    subjects = sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_"))
+    subjects = sorted(
+        found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_")
+    )
     modules = [importlib.import_module(f"{__name__}.{subject}") for subject in subjects]
-    return {cls.id: cls for module in modules for cls in (getattr(module, name) for name in module.__all__)}
+    return {
+        cls.id: cls
+        for module in modules
+        for cls in (getattr(module, name) for name in module.__all__)
+    }
 
 
 INSTRUCTIONS: Final[Known] = MappingProxyType(_ours())
@@ -62,20 +80,29 @@ def known(outside: Sequence[str] = ()) -> Known:
         if ":" not in name:
             raise ConfigError(f"{name!r} names no class; give package.module:Class")
         cls = components.load("instructions", name)
-        methods = all(callable(getattr(cls, method, None)) for method in ("check", "example", "counterexample"))
+        methods = all(
+            callable(getattr(cls, method, None))
+            for method in ("check", "example", "counterexample")
+        )
         if not is_dataclass(cls) or not methods or not isinstance(getattr(cls, "id", None), str):
-            raise ConfigError(f"{name} is no instruction: a dataclass with id, check, example and counterexample")
+            raise ConfigError(
+                f"{name} is no instruction: a dataclass with id, check, example and counterexample"
+            )
         cls = cast(type[Instruction], cls)
         if cls.id in found:
-            raise ConfigError(f"{name} has the id {cls.id!r}, which {found[cls.id].__name__} has; give it another")
+            raise ConfigError(
+                f"{name} has the id {cls.id!r}, which {found[cls.id].__name__} has; give it another"
+            )
         found[cls.id] = cls
     return found
 
 
 def build(id: str, kwargs: Mapping[str, Any], among: Known = INSTRUCTIONS) -> Instruction:
-    """The instruction of an id and its arguments, of which those that are None are left out, as some data has them.
+    """The instruction of an id and its arguments, of which those that are None are left out, as
+    some data has them.
 
-    Raises `ConfigError` for an unknown id and for arguments that are missing, unknown or of the wrong kind.
+    Raises `ConfigError` for an unknown id and for arguments that are missing, unknown or of the
+    wrong kind.
     """
     if id not in among:
         raise ConfigError(f"no instruction is called {id!r}; there is {', '.join(sorted(among))}")
@@ -85,7 +112,9 @@ def build(id: str, kwargs: Mapping[str, Any], among: Known = INSTRUCTIONS) -> In
     there = ", ".join(takes) or "no argument"
     if unknown := sorted(given.keys() - takes.keys()):
         raise ConfigError(f"{id} has no argument {unknown[0]!r}; there is {there}")
-    needs = [name for name, field in takes.items() if field.default is field.default_factory is MISSING]
+    needs = [
+        name for name, field in takes.items() if field.default is field.default_factory is MISSING
+    ]
     if missing := [name for name in needs if name not in given]:
         raise ConfigError(f"{id} needs {missing[0]!r}; there is {there}")
     try:
@@ -102,7 +131,8 @@ def _adapter(cls: type[Instruction]) -> TypeAdapter[Instruction]:
 
 
 def of_prompt(prompt: Prompt, among: Known = INSTRUCTIONS) -> tuple[Instruction, ...]:
-    """The instructions that a prompt has in `meta["instructions"]`, a list of {id, kwargs}; () where it has none."""
+    """The instructions that a prompt has in `meta["instructions"]`, a list of {id, kwargs}; ()
+    where it has none."""
     listed = prompt.meta.get("instructions", ())
     where = f"prompt {prompt.id!r}" if prompt.id else f"prompt {prompt.text[:40]!r}"
     if not isinstance(listed, (list, tuple)) or not all(isinstance(one, Mapping) for one in listed):
@@ -111,7 +141,9 @@ def of_prompt(prompt: Prompt, among: Known = INSTRUCTIONS) -> tuple[Instruction,
     for i, one in enumerate(listed):
         id, kwargs = one.get("id"), one.get("kwargs") or {}
         if not isinstance(id, str) or not isinstance(kwargs, Mapping):
-            raise DataError(f"{where}: meta.instructions[{i}]: expected an id and an object of arguments")
+            raise DataError(
+                f"{where}: meta.instructions[{i}]: expected an id and an object of arguments"
+            )
         try:
             found.append(build(id, kwargs, among))
         except ConfigError as error:
@@ -122,8 +154,9 @@ def of_prompt(prompt: Prompt, among: Known = INSTRUCTIONS) -> tuple[Instruction,
 def evaluate(instruction: Instruction, text: str, mode: Mode = "strict") -> Verdict:
     """Whether a response follows an instruction.
 
-    A blank response follows none. strict: the response as it is. loose: right too where one of its `variants` follows;
-    where none does, the verdict is the strict one, since a variant that cannot be judged excuses nothing.
+    A blank response follows none. strict: the response as it is. loose: right too where one of its
+    `variants` follows; where none does, the verdict is the strict one, since a variant that cannot
+    be judged excuses nothing.
     """
     if not text.strip():
         return Verdict(outcome="wrong", reason="the response is blank", stage=instruction.id)
@@ -136,7 +169,8 @@ def evaluate(instruction: Instruction, text: str, mode: Mode = "strict") -> Verd
 
 
 def variants(text: str) -> dict[str, str]:
-    """What loose evaluation also looks at: without the first line, the last, or both, each with and without stars."""
+    """What loose evaluation also looks at: without the first line, the last, or both, each with and
+    without stars."""
     lines = text.split("\n")
     cut = {
         "without its first line": "\n".join(lines[1:]).strip(),
@@ -149,6 +183,12 @@ def variants(text: str) -> dict[str, str]:
 
 def validate(instruction: Instruction) -> None:
     """Raises `DataError` unless its example is right and its counterexample wrong."""
-    for text, outcome in ((instruction.example(), "right"), (instruction.counterexample(), "wrong")):
+    for text, outcome in (
+        (instruction.example(), "right"),
+        (instruction.counterexample(), "wrong"),
+    ):
         if (found := evaluate(instruction, text)).outcome != outcome:
-            raise DataError(f"{instruction}: {text[:60]!r} should be {outcome}, but is {found.outcome}: {found.reason}")
+            raise DataError(
+                f"{instruction}: {text[:60]!r} should be {outcome}, but is {found.outcome}:"
+                f" {found.reason}"
+            )

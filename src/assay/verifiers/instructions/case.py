@@ -1,8 +1,8 @@
 """Capital and small letters.
 
-Whether a text in capitals is English is asked of the text in small letters: langdetect passes over words in capitals,
-all but their first letter, so that the published check guesses there. A text whose letters are as asked for, but which
-is too short to tell its language, is undecided.
+Whether a text in capitals is English is asked of the text in small letters: langdetect passes over
+words in capitals, all but their first letter, so that the published check guesses there. A text
+whose letters are as asked for, but which is too short to tell its language, is undecided.
 """
 
 import re
@@ -16,7 +16,9 @@ from assay.verifiers.texts.language import check_language
 
 __all__ = ["CapitalWordFrequency", "EnglishCapital", "EnglishLowercase"]
 
-ENGLISH: Final = "This is a short text that was written in English with the letters that were asked for."
+ENGLISH: Final = (
+    "This is a short text that was written in English with the letters that were asked for."
+)
 _JOINED: Final = re.compile(r"\w+(?:[-./]\w+)*")
 
 
@@ -62,9 +64,9 @@ class EnglishLowercase:
 class CapitalWordFrequency:
     """So many words are in capitals throughout; "I" and "A" are such words.
 
-    A word is a run of letters, digits and underscores, or several joined by a hyphen, a period or a slash ("U.S.",
-    "TV-MA", "AND/OR"). The published check splits words with NLTK, which differs on marks inside a word: "O'CLOCK" is
-    one word there and two here.
+    A word is a run of letters, digits and underscores, or several joined by a hyphen, a period or a
+    slash ("U.S.", "TV-MA", "AND/OR"). The published check splits words with NLTK, which differs on
+    marks inside a word: "O'CLOCK" is one word there and two here.
     """
 
     id: ClassVar[str] = "change_case:capital_word_frequency"
@@ -77,11 +79,15 @@ class CapitalWordFrequency:
     def check(self, text: str) -> Verdict:
         """Says how many there are."""
         count = sum(match.group().isupper() for match in _JOINED.finditer(text))
-        return compared(self.id, count, self.capital_relation, self.capital_frequency, "word", " in capitals")
+        return compared(
+            self.id, count, self.capital_relation, self.capital_frequency, "word", " in capitals"
+        )
 
     def example(self) -> str:
         """On the border: the bound, or one less."""
-        return "Well: " + "WORD " * (self.capital_frequency - (self.capital_relation == "less than"))
+        return "Well: " + "WORD " * (
+            self.capital_frequency - (self.capital_relation == "less than")
+        )
 
     def counterexample(self) -> str:
         """On the border: one less than the bound, or the bound."""

@@ -15,7 +15,8 @@ DIVIDER = "******"
 
 @dataclass(frozen=True, kw_only=True)
 class TwoResponses:
-    """The text is two different responses with `******` between them; one may stand before and after them too."""
+    """The text is two different responses with `******` between them; one may stand before and
+    after them too."""
 
     id: ClassVar[str] = "combination:two_responses"
 
@@ -28,7 +29,9 @@ class TwoResponses:
         if len(there) != 2:
             return judged(self.id, False, f"{plural(len(there), 'response')}; 2 asked for")
         same = there[0] == there[1]
-        return judged(self.id, not same, "2 responses, the same twice" if same else "2 responses that differ")
+        return judged(
+            self.id, not same, "2 responses, the same twice" if same else "2 responses that differ"
+        )
 
     def example(self) -> str:
         """Two."""
@@ -53,8 +56,12 @@ class RepeatPrompt:
         asked, got = self.prompt_to_repeat.strip().lower(), text.strip().lower()
         if got.startswith(asked):
             return judged(self.id, True, "it begins with the request")
-        alike = next((i for i, (a, b) in enumerate(zip(asked, got, strict=False)) if a != b), len(got))
-        return judged(self.id, False, f"it differs from the request after {plural(alike, 'character')}")
+        alike = next(
+            (i for i, (a, b) in enumerate(zip(asked, got, strict=False)) if a != b), len(got)
+        )
+        return judged(
+            self.id, False, f"it differs from the request after {plural(alike, 'character')}"
+        )
 
     def example(self) -> str:
         """The request, and an answer."""
@@ -62,4 +69,8 @@ class RepeatPrompt:
 
     def counterexample(self) -> str:
         """With something before it."""
-        return f"Well: {self.prompt_to_repeat}" if not self.prompt_to_repeat.strip().lower().startswith("w") else "-"
+        return (
+            f"Well: {self.prompt_to_repeat}"
+            if not self.prompt_to_repeat.strip().lower().startswith("w")
+            else "-"
+        )

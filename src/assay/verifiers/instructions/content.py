@@ -14,7 +14,8 @@ __all__ = ["NumberPlaceholders", "Postscript"]
 
 @dataclass(frozen=True, kw_only=True)
 class NumberPlaceholders:
-    """The text has at least so many placeholders: square brackets, as in [address], on one line each."""
+    """The text has at least so many placeholders: square brackets, as in [address], on one line
+    each."""
 
     id: ClassVar[str] = "detectable_content:number_placeholders"
 
@@ -37,9 +38,11 @@ class NumberPlaceholders:
 
 @dataclass(frozen=True, kw_only=True)
 class Postscript:
-    """The text has a postscript, which begins with a marker; upper and lower case count as the same.
+    """The text has a postscript, which begins with a marker; upper and lower case count as the
+    same.
 
-    As published, the marker may be anywhere; white space is allowed behind the first periods of "P.S." and "P.P.S".
+    As published, the marker may be anywhere; white space is allowed behind the first periods of
+    "P.S." and "P.P.S".
     """
 
     id: ClassVar[str] = "detectable_content:postscript"
@@ -50,9 +53,13 @@ class Postscript:
     def check(self, text: str) -> Verdict:
         """Says whether the marker is there."""
         marker = self.postscript_marker.strip()
-        spaced = {"P.S.": r"p\.\s?s\.", "P.P.S": r"p\.\s?p\.\s?s"}.get(marker, re.escape(marker.lower()))
+        spaced = {"P.S.": r"p\.\s?s\.", "P.P.S": r"p\.\s?p\.\s?s"}.get(
+            marker, re.escape(marker.lower())
+        )
         found = re.search(spaced, text.lower())
-        return judged(self.id, found is not None, f"{shown(marker)} is {'there' if found else 'not there'}")
+        return judged(
+            self.id, found is not None, f"{shown(marker)} is {'there' if found else 'not there'}"
+        )
 
     def example(self) -> str:
         """With it."""

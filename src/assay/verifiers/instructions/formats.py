@@ -21,7 +21,8 @@ __all__ = [
 
 OPTIONS: Final = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 
-# Whatever follows the star, a line break too, as published: a star alone takes the next line as its text.
+# Whatever follows the star, a line break too, as published: a star alone takes the next line as its
+# text.
 _STAR: Final = re.compile(r"^[^\S\n]*\*[^*].*$", re.MULTILINE)
 _DASH: Final = re.compile(r"^[^\S\n]*-", re.MULTILINE)
 _SINGLE: Final = re.compile(r"\*([^\n*]*)\*")
@@ -30,7 +31,8 @@ _DOUBLE: Final = re.compile(r"\*\*([^\n*]*)\*\*")
 
 @dataclass(frozen=True, kw_only=True)
 class NumberBulletLists:
-    """The text has exactly so many bullets: lines that begin with one * or with -, a rule of dashes too."""
+    """The text has exactly so many bullets: lines that begin with one * or with -, a rule of dashes
+    too."""
 
     id: ClassVar[str] = "detectable_format:number_bullet_lists"
 
@@ -54,14 +56,19 @@ class NumberBulletLists:
 
 @dataclass(frozen=True, kw_only=True)
 class ConstrainedResponse:
-    """The text has one of three sentences in it: My answer is yes. My answer is no. My answer is maybe."""
+    """The text has one of three sentences in it: My answer is yes. My answer is no. My answer is
+    maybe."""
 
     id: ClassVar[str] = "detectable_format:constrained_response"
 
     def check(self, text: str) -> Verdict:
         """Says which one."""
         found = next((option for option in OPTIONS if option in text), None)
-        return judged(self.id, found is not None, f"{shown(found)} is there" if found else "none of the three is there")
+        return judged(
+            self.id,
+            found is not None,
+            f"{shown(found)} is there" if found else "none of the three is there",
+        )
 
     def example(self) -> str:
         """One of them."""
@@ -74,7 +81,8 @@ class ConstrainedResponse:
 
 @dataclass(frozen=True, kw_only=True)
 class NumberHighlightedSections:
-    """The text has at least so many highlighted sections: *one* or **two** stars, on one line each."""
+    """The text has at least so many highlighted sections: *one* or **two** stars, on one line
+    each."""
 
     id: ClassVar[str] = "detectable_format:number_highlighted_sections"
 
@@ -83,7 +91,9 @@ class NumberHighlightedSections:
 
     def check(self, text: str) -> Verdict:
         """Says how many there are."""
-        count = sum(bool(match[1].strip()) for mark in (_SINGLE, _DOUBLE) for match in mark.finditer(text))
+        count = sum(
+            bool(match[1].strip()) for mark in (_SINGLE, _DOUBLE) for match in mark.finditer(text)
+        )
         return compared(self.id, count, "at least", self.num_highlights, "highlighted section")
 
     def example(self) -> str:
@@ -108,21 +118,28 @@ class MultipleSections:
 
     def check(self, text: str) -> Verdict:
         """Says how many there are."""
-        count = sum(1 for _ in re.finditer(re.escape(self.section_spliter.strip()) + r"\s?\d+", text))
+        count = sum(
+            1 for _ in re.finditer(re.escape(self.section_spliter.strip()) + r"\s?\d+", text)
+        )
         return compared(self.id, count, "at least", self.num_sections, "section")
 
     def example(self) -> str:
         """So many."""
-        return "\n".join(f"{self.section_spliter} {i}\nText." for i in range(1, self.num_sections + 1))
+        return "\n".join(
+            f"{self.section_spliter} {i}\nText." for i in range(1, self.num_sections + 1)
+        )
 
     def counterexample(self) -> str:
         """One too few."""
-        return "Text.\n" + "\n".join(f"{self.section_spliter} {i}\nText." for i in range(1, self.num_sections))
+        return "Text.\n" + "\n".join(
+            f"{self.section_spliter} {i}\nText." for i in range(1, self.num_sections)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class JsonFormat:
-    """The whole text is JSON, which may stand in one fenced block; NaN, which the published check allows, is none."""
+    """The whole text is JSON, which may stand in one fenced block; NaN, which the published check
+    allows, is none."""
 
     id: ClassVar[str] = "detectable_format:json_format"
 
@@ -154,7 +171,11 @@ class Title:
         """Says what the title is."""
         for line in text.split("\n"):
             start, end = line.find("<<"), line.rfind(">>")
-            title = line[start : end + 2].lstrip("<").rstrip(">").strip() if start >= 0 and start + 2 < end else ""
+            title = (
+                line[start : end + 2].lstrip("<").rstrip(">").strip()
+                if start >= 0 and start + 2 < end
+                else ""
+            )
             if title:
                 return judged(self.id, True, f"the title is {shown(title)}")
         return judged(self.id, False, "no title")

@@ -1,7 +1,7 @@
 """Words and letters that a text has to have, or must not. Upper and lower case count as the same.
 
-A keyword is its characters: the published checks read it as a regular expression, which differs where one holds a dot,
-a bracket or the like, as in "C++".
+A keyword is its characters: the published checks read it as a regular expression, which differs
+where one holds a dot, a bracket or the like, as in "C++".
 """
 
 import re
@@ -45,7 +45,8 @@ class Existence:
 
 @dataclass(frozen=True, kw_only=True)
 class Frequency:
-    """A keyword is in the text so many times, within longer words too; occurrences do not overlap."""
+    """A keyword is in the text so many times, within longer words too; occurrences do not
+    overlap."""
 
     id: ClassVar[str] = "keywords:frequency"
 
@@ -59,7 +60,14 @@ class Frequency:
     def check(self, text: str) -> Verdict:
         """Says how often it is there."""
         count = sum(1 for _ in _literal(self.keyword.strip()).finditer(text))
-        return compared(self.id, count, self.relation, self.frequency, "occurrence", f" of {shown(self.keyword)}")
+        return compared(
+            self.id,
+            count,
+            self.relation,
+            self.frequency,
+            "occurrence",
+            f" of {shown(self.keyword)}",
+        )
 
     def example(self) -> str:
         """The bound, or none."""
@@ -114,7 +122,14 @@ class LetterFrequency:
     def check(self, text: str) -> Verdict:
         """Says how often it is there."""
         count = text.lower().count(self.letter.lower())
-        return compared(self.id, count, self.let_relation, self.let_frequency, "occurrence", f" of {self.letter!r}")
+        return compared(
+            self.id,
+            count,
+            self.let_relation,
+            self.let_frequency,
+            "occurrence",
+            f" of {self.letter!r}",
+        )
 
     def example(self) -> str:
         """On the border: the bound, or one less."""
@@ -135,4 +150,8 @@ def _literal(text: str) -> re.Pattern[str]:
 def _without(*words: str) -> str:
     """A character that holds none of the words."""
     taken = {word.strip().lower() for word in words}
-    return next(letter for letter in map(chr, range(ord("a"), ord("z") + len(taken) + 1)) if letter not in taken)
+    return next(
+        letter
+        for letter in map(chr, range(ord("a"), ord("z") + len(taken) + 1))
+        if letter not in taken
+    )

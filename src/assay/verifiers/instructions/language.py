@@ -15,8 +15,9 @@ __all__ = ["ResponseLanguage"]
 class ResponseLanguage:
     """The text is in the language.
 
-    The published check asks an unseeded detector for its best guess, and takes a text in which it finds no language for
-    one that follows. Here the detector is seeded, and a text that is short or mixed is undecided.
+    The published check asks an unseeded detector for its best guess, and takes a text in which it
+    finds no language for one that follows. Here the detector is seeded, and a text that is short or
+    mixed is undecided.
     """
 
     id: ClassVar[str] = "language:response_language"
@@ -36,7 +37,9 @@ class ResponseLanguage:
         for code, sentence in SAMPLES.items():
             if code == self.language or code.startswith(f"{self.language}-"):
                 return sentence
-        raise ConfigError(f"no example is known in {self.language!r}; there is {', '.join(SAMPLES)}")
+        raise ConfigError(
+            f"no example is known in {self.language!r}; there is {', '.join(SAMPLES)}"
+        )
 
     def counterexample(self) -> str:
         """A sentence in another one."""

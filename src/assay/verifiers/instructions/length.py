@@ -40,8 +40,8 @@ class NumberWords:
 
 @dataclass(frozen=True, kw_only=True)
 class NumberSentences:
-    """The text has so many sentences; see `texts.units` for what a sentence is, and for how the published check
-    differs."""
+    """The text has so many sentences; see `texts.units` for what a sentence is, and for how the
+    published check differs."""
 
     id: ClassVar[str] = "length_constraints:number_sentences"
 
@@ -52,7 +52,9 @@ class NumberSentences:
 
     def check(self, text: str) -> Verdict:
         """Says how many there are."""
-        return compared(self.id, len(spans(text, "sentences")), self.relation, self.num_sentences, "sentence")
+        return compared(
+            self.id, len(spans(text, "sentences")), self.relation, self.num_sentences, "sentence"
+        )
 
     def example(self) -> str:
         """On the border: the bound, or one less."""
@@ -65,7 +67,8 @@ class NumberSentences:
 
 @dataclass(frozen=True, kw_only=True)
 class NumberParagraphs:
-    """The text has exactly so many paragraphs with `***` between them, and perhaps before the first and after the last.
+    """The text has exactly so many paragraphs with `***` between them, and perhaps before the first
+    and after the last.
 
     Two dividers with nothing between them are wrong, and so is `******`.
     """
@@ -80,7 +83,9 @@ class NumberParagraphs:
         parts, place, count = text.split("***"), 0, 0
         for i, part in enumerate(parts):
             if not part.strip() and 0 < i < len(parts) - 1:
-                return judged(self.id, False, "a paragraph is empty", (place - 3, place + len(part) + 3))
+                return judged(
+                    self.id, False, "a paragraph is empty", (place - 3, place + len(part) + 3)
+                )
             count += bool(part.strip())
             place += len(part) + 3
         reason = f"{plural(count, 'paragraph')}; exactly {self.num_paragraphs} asked for"
@@ -97,10 +102,12 @@ class NumberParagraphs:
 
 @dataclass(frozen=True, kw_only=True)
 class NthParagraphFirstWord:
-    """The text has exactly so many paragraphs with a blank line between them, and one of them begins with a word.
+    """The text has exactly so many paragraphs with a blank line between them, and one of them
+    begins with a word.
 
-    As published: upper and lower case count as the same, quotes before the word are dropped, the word ends at the first
-    of . , ? ! ' and ", and paragraphs without text are left out of the number but not of the numbering.
+    As published: upper and lower case count as the same, quotes before the word are dropped, the
+    word ends at the first of . , ? ! ' and ", and paragraphs without text are left out of the
+    number but not of the numbering.
     """
 
     id: ClassVar[str] = "length_constraints:nth_paragraph_first_word"
@@ -114,7 +121,9 @@ class NthParagraphFirstWord:
 
     def __post_init__(self) -> None:
         if self.nth_paragraph > self.num_paragraphs:
-            raise ConfigError(f"nth_paragraph is {self.nth_paragraph}, but num_paragraphs {self.num_paragraphs}")
+            raise ConfigError(
+                f"nth_paragraph is {self.nth_paragraph}, but num_paragraphs {self.num_paragraphs}"
+            )
 
     def check(self, text: str) -> Verdict:
         """Says how many there are and how that one begins."""
@@ -125,15 +134,24 @@ class NthParagraphFirstWord:
             return judged(self.id, False, reason)
         nth = self.nth_paragraph - 1
         words = parts[nth].split(maxsplit=1)
-        begins = re.split(r"[.,?!'\"]", words[0].lstrip("'").lstrip('"'), maxsplit=1)[0].lower() if words else ""
+        begins = (
+            re.split(r"[.,?!'\"]", words[0].lstrip("'").lstrip('"'), maxsplit=1)[0].lower()
+            if words
+            else ""
+        )
         start = sum(len(part) + 2 for part in parts[:nth])
-        reason = f"paragraph {nth + 1} begins with {shown(begins)}; {shown(self.first_word)} asked for"
-        return judged(self.id, begins == self.first_word.lower(), reason, (start, start + len(parts[nth])))
+        reason = (
+            f"paragraph {nth + 1} begins with {shown(begins)}; {shown(self.first_word)} asked for"
+        )
+        return judged(
+            self.id, begins == self.first_word.lower(), reason, (start, start + len(parts[nth]))
+        )
 
     def example(self) -> str:
         """So many, and that one begins so."""
         return "\n\n".join(
-            f"{self.first_word} it is." if i == self.nth_paragraph else "-" for i in range(1, self.num_paragraphs + 1)
+            f"{self.first_word} it is." if i == self.nth_paragraph else "-"
+            for i in range(1, self.num_paragraphs + 1)
         )
 
     def counterexample(self) -> str:

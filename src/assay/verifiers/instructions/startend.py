@@ -13,7 +13,8 @@ __all__ = ["EndChecker", "Quotation"]
 
 @dataclass(frozen=True, kw_only=True)
 class EndChecker:
-    """The text ends with a phrase; upper and lower case count as the same, double quotes around the text as nothing."""
+    """The text ends with a phrase; upper and lower case count as the same, double quotes around the
+    text as nothing."""
 
     id: ClassVar[str] = "startend:end_checker"
 
@@ -46,7 +47,9 @@ class Quotation:
         """Says how it begins and ends."""
         inside = text.strip()
         holds = len(inside) > 1 and inside[0] == inside[-1] == '"'
-        return judged(self.id, holds, f"it begins with {inside[:1]!r} and ends with {inside[-1:]!r}")
+        return judged(
+            self.id, holds, f"it begins with {inside[:1]!r} and ends with {inside[-1:]!r}"
+        )
 
     def example(self) -> str:
         """In them."""

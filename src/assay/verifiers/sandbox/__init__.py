@@ -1,12 +1,13 @@
 """Run a stranger's Python so that it can compute and nothing else.
 
-Every program gets a fresh process, forked from one that has never run any; an empty folder in memory; no network, no
-other process in sight, no file of yours; limits on time, memory, disk, threads and output. `levels` says what each
-level of isolation is made of and does not stop, `inside` what happens on the other side of the wall.
+Every program gets a fresh process, forked from one that has never run any; an empty folder in
+memory; no network, no other process in sight, no file of yours; limits on time, memory, disk,
+threads and output. `levels` says what each level of isolation is made of and does not stop,
+`inside` what happens on the other side of the wall.
 
     with Sandbox() as sandbox:
-        (ended,) = sandbox.run(Job("program", {"code": "print(input()[::-1])", "stdin": "abc"}, Limits(), speaks=True))
-        ended.stdout  # b"cba\\n"
+        (ended,) = sandbox.run(Job("program", {"code": "print(input()[::-1])", "stdin": "abc"},
+        Limits(), speaks=True)) ended.stdout  # b"cba\\n"
 """
 
 import atexit
@@ -35,7 +36,8 @@ TRIES = 3
 class Sandbox:
     """Up to `workers` programs (or pairs of programs) at a time. Threads may share it.
 
-    Raises `SandboxUnavailable` when the level asked for is not to be had here: it is tried out first.
+    Raises `SandboxUnavailable` when the level asked for is not to be had here: it is tried out
+    first.
     """
 
     def __init__(
@@ -48,15 +50,30 @@ class Sandbox:
         preload: Sequence[str] = (),
     ) -> None:
         if level not in LEVELS:
-            raise ConfigError(f"no level of isolation is called {level!r}; there is {', '.join(LEVELS)}")
+            raise ConfigError(
+                f"no level of isolation is called {level!r}; there is {', '.join(LEVELS)}"
+            )
         if workers < 1:
             raise ConfigError(f"workers is {workers}; it must be at least 1")
         if missing := [folder for folder in packages if not folder.is_dir()]:
-            raise ConfigError(f"{missing[0]} is no folder; give folders of packages, such as a site-packages")
-        if shut := [folder for folder in packages if os.getuid() == 0 and folder.stat().st_mode & 0o005 != 0o005]:
-            raise ConfigError(f"programs run as another user, who may not read {shut[0]}; chmod o+rx it")
+            raise ConfigError(
+                f"{missing[0]} is no folder; give folders of packages, such as a site-packages"
+            )
+        if shut := [
+            folder
+            for folder in packages
+            if os.getuid() == 0 and folder.stat().st_mode & 0o005 != 0o005
+        ]:
+            raise ConfigError(
+                f"programs run as another user, who may not read {shut[0]}; chmod o+rx it"
+            )
         self.level = level
-        self._start = (level, interpreter(python), tuple(p.resolve() for p in packages), tuple(preload))
+        self._start = (
+            level,
+            interpreter(python),
+            tuple(p.resolve() for p in packages),
+            tuple(preload),
+        )
         self._workers = workers
         self._servers: dict[int, ForkServer] = {}
         self._begin()
@@ -64,7 +81,9 @@ class Sandbox:
             log.warning("%s", describe(level))
         try:
             if platform.system() != "Linux":
-                raise BackendError(f"it needs Linux, and this is {platform.system()}; a remote service may serve")
+                raise BackendError(
+                    f"it needs Linux, and this is {platform.system()}; a remote service may serve"
+                )
             with self._slot() as slot:
                 probe(self._server(slot), level)
         except (BackendError, MissingExtra, OSError) as error:
@@ -75,7 +94,8 @@ class Sandbox:
     def run(self, *jobs: Job) -> list[Ended]:
         """Run one job, or two that talk to each other, of which the first decides when both end.
 
-        Raises `BackendError` when the sandbox itself fails, after three tries: that says nothing about the program.
+        Raises `BackendError` when the sandbox itself fails, after three tries: that says nothing
+        about the program.
         """
         with self._slot() as slot:
             for left in reversed(range(TRIES)):
@@ -91,7 +111,8 @@ class Sandbox:
         raise AssertionError
 
     def close(self) -> None:
-        """End its processes. In a fork of the process that made it, it does nothing: they are not its own."""
+        """End its processes. In a fork of the process that made it, it does nothing: they are not
+        its own."""
         if os.getpid() == self._owner:
             for slot in list(self._servers):
                 self._drop(slot)
@@ -103,7 +124,8 @@ class Sandbox:
         self.close()
 
     def _begin(self) -> None:
-        """Start anew, without any process: at first, and in a fork, where they are not one's own."""
+        """Start anew, without any process: at first, and in a fork, where they are not one's
+        own."""
         for server in self._servers.values():
             server.forget()
         self._servers = {}

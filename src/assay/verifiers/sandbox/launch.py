@@ -1,8 +1,9 @@
 """How the fork server is started: through bubblewrap where the level has namespaces, else as it is.
 
-Started by root, bubblewrap makes no user namespace, because root inside one is still root to the kernel; the fork
-server keeps just the capabilities it needs to give each program a /tmp and a user id of its own. Started by anybody
-else, the user namespace gives those capabilities over nothing but itself.
+Started by root, bubblewrap makes no user namespace, because root inside one is still root to the
+kernel; the fork server keeps just the capabilities it needs to give each program a /tmp and a user
+id of its own. Started by anybody else, the user namespace gives those capabilities over nothing but
+itself.
 """
 
 import functools
@@ -31,8 +32,14 @@ ENVIRONMENT: Final = {
     "PYTHONHASHSEED": "0",
     "MALLOC_ARENA_MAX": "1",
 }
-OTHERS: Final = ("/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3", "/opt/python/bin/python3")
-# One thread: a library of linear algebra starts one a core, and each takes its share of the memory limit.
+OTHERS: Final = (
+    "/usr/bin/python3",
+    "/usr/local/bin/python3",
+    "/bin/python3",
+    "/opt/python/bin/python3",
+)
+# One thread: a library of linear algebra starts one a core, and each takes its share of the memory
+# limit.
 THREADS: Final = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 
 
@@ -48,21 +55,30 @@ class Interpreter:
 
 @functools.cache
 def interpreter(python: Path | None) -> Interpreter:
-    """A Python's real binary and folder; None is the one that runs this. Raises `ConfigError` where it does not run."""
+    """A Python's real binary and folder; None is the one that runs this. Raises `ConfigError` where
+    it does not run."""
     if python is None:
         base = getattr(sys, "_base_executable", sys.executable)
         return Interpreter(Path(base).resolve(), Path(sys.base_prefix).resolve())
-    ask = "import sys; print(getattr(sys, '_base_executable', sys.executable)); print(sys.base_prefix)"
+    ask = (
+        "import sys; print(getattr(sys, '_base_executable', sys.executable));"
+        " print(sys.base_prefix)"
+    )
     try:
-        done = subprocess.run([python, "-I", "-c", ask], capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            [python, "-I", "-c", ask], capture_output=True, text=True, timeout=60, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
-        raise ConfigError(f"{python} does not run ({error}); give the path of a Python 3.11 or newer") from error
+        raise ConfigError(
+            f"{python} does not run ({error}); give the path of a Python 3.11 or newer"
+        ) from error
     executable, prefix = done.stdout.splitlines()
     return Interpreter(Path(executable).resolve(), Path(prefix).resolve())
 
 
 def shut_folder(python: Interpreter) -> Path | None:
-    """The folder above a Python that only its owner may enter, as /root is; None where everybody may run it."""
+    """The folder above a Python that only its owner may enter, as /root is; None where everybody
+    may run it."""
     folders = reversed((python.prefix, *python.prefix.parents))
     return next((folder for folder in folders if not folder.stat().st_mode & 0o001), None)
 
@@ -82,8 +98,8 @@ def open_python() -> Path | None:
 
 
 def bwrap() -> str:
-    """The bubblewrap on the path, else the one that the `sandbox` extra brings. Raises `BackendError` without
-    either."""
+    """The bubblewrap on the path, else the one that the `sandbox` extra brings. Raises
+    `BackendError` without either."""
     if found := shutil.which("bwrap"):
         return found
     try:
@@ -96,7 +112,8 @@ def bwrap() -> str:
 def command(
     level: Level, python: Interpreter, packages: Sequence[Path], control: int
 ) -> tuple[list[str], dict[str, str]]:
-    """The command line, and the folders as the fork server sees them: `prefix`, `inside` and one a package folder."""
+    """The command line, and the folders as the fork server sees them: `prefix`, `inside` and one a
+    package folder."""
     in_usr = python.prefix == Path("/usr")
     if level != "namespaces":
         seen = {"prefix": str(python.prefix), "inside": str(INSIDE)} | {
@@ -107,7 +124,14 @@ def command(
     seen = {"prefix": prefix, "inside": "/assay/inside"} | {
         f"packages{i}": f"/packages/{i}" for i in range(len(packages))
     }
-    line = [bwrap(), "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    line = [
+        bwrap(),
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+    ]
     if os.getuid() != 0:
         line += ["--unshare-user"]
     line += ["--cap-drop", "ALL"]
@@ -137,6 +161,9 @@ def command(
 
 
 def _python(executable: str, folder: str, control: int) -> list[str]:
-    # Not -I, under which Python takes no hash seed from its environment; what else it would take is not there.
-    start = f"import sys; sys.path.insert(0, {folder!r}); from inside.forkserver import main; main()"
+    # Not -I, under which Python takes no hash seed from its environment; what else it would take is
+    # not there.
+    start = (
+        f"import sys; sys.path.insert(0, {folder!r}); from inside.forkserver import main; main()"
+    )
     return [executable, "-B", "-S", "-s", "-P", "-c", start, str(control)]

@@ -1,6 +1,7 @@
 """How well a program is shut in, strongest first, and what each weaker level does not stop.
 
-A level is asked for by name and never lowered silently: where the machine cannot give it, the sandbox refuses.
+A level is asked for by name and never lowered silently: where the machine cannot give it, the
+sandbox refuses.
 """
 
 from typing import Final, Literal, get_args
@@ -12,17 +13,25 @@ Level = Literal["namespaces", "landlock", "seccomp", "trust-the-code"]
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 
 PARTS: Final[dict[Level, str]] = {
-    "namespaces": "bubblewrap's namespaces, a user of its own, resource limits, Landlock and seccomp",
+    "namespaces": (
+        "bubblewrap's namespaces, a user of its own, resource limits, Landlock and seccomp"
+    ),
     "landlock": "a user of its own (where started by root), resource limits, Landlock and seccomp",
     "seccomp": "a user of its own (where started by root), resource limits and seccomp",
     "trust-the-code": "resource limits alone",
 }
 
 NOT_STOPPED: Final[dict[Level, tuple[str, ...]]] = {
-    "namespaces": ("an unknown hole in the kernel's allowed system calls", "what two programs time of each other"),
+    "namespaces": (
+        "an unknown hole in the kernel's allowed system calls",
+        "what two programs time of each other",
+    ),
     "landlock": (
         "more disk than the limit, in many files: its folder is on the machine's own disk",
-        "seeing which files and processes there are, how large files are, and the machine's name and load",
+        (
+            "seeing which files and processes there are, how large files are, and the machine's"
+            " name and load"
+        ),
         "more threads than the limit, where it is not started by root",
         "one layer less around the kernel: a hole in Landlock alone opens the files",
     ),
@@ -38,8 +47,9 @@ NOT_STOPPED: Final[dict[Level, tuple[str, ...]]] = {
 }
 
 INSTALL: Final = (
-    "install bubblewrap (apt install bubblewrap, dnf install bubblewrap, or pip install 'assay[sandbox]') and allow "
-    "user namespaces (sysctl user.max_user_namespaces=10000; in Docker: --security-opt seccomp=unconfined)"
+    "install bubblewrap (apt install bubblewrap, dnf install bubblewrap, or pip install"
+    " 'assay[sandbox]') and allow user namespaces (sysctl user.max_user_namespaces=10000; in"
+    " Docker: --security-opt seccomp=unconfined)"
 )
 
 

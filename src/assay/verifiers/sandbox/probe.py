@@ -1,7 +1,8 @@
-"""Does the sandbox hold on this machine? A real run of an honest program, then of one that tries to get out.
+"""Does the sandbox hold on this machine? A real run of an honest program, then of one that tries to
+get out.
 
-It is asked once, when a sandbox is made. A suite that only counts attacks without effect would pass where nothing
-runs at all; so the honest program comes first, and has to give its answer.
+It is asked once, when a sandbox is made. A suite that only counts attacks without effect would pass
+where nothing runs at all; so the honest program comes first, and has to give its answer.
 """
 
 import json
@@ -76,25 +77,32 @@ EVERY = [reads, writes, appends, lists_home, connects, opens_sockets, signals, b
          makes_memory_files, makes_namespaces, takes_memory, fills_the_disk, forks, runs_programs]
 def attempt(index, path):
     EVERY[index](path)
-"""
+"""  # noqa: E501
 NAMES: Final = """
-    reads writes appends lists_home connects opens_sockets signals becomes_root is_root raises_limits
-    makes_memory_files makes_namespaces takes_memory fills_the_disk forks runs_programs
+    reads writes appends lists_home connects opens_sockets signals becomes_root is_root
+    raises_limits makes_memory_files makes_namespaces takes_memory fills_the_disk forks
+    runs_programs
 """.split()
 FILES: Final = frozenset({"reads", "writes", "appends", "lists_home"})
 """Canaries that only a level with Landlock stops."""
 
 
 def probe(server: ForkServer, level: Level) -> None:
-    """Raises `SandboxUnavailable` unless the honest program works and no canary of the level gets out."""
+    """Raises `SandboxUnavailable` unless the honest program works and no canary of the level gets
+    out."""
     limits = Limits(seconds=5, wall=30.0, memory=1 << 30, disk=16 << 20)
     honest = {"code": HONEST, "entry": "work", "cases": [[encode([[3, 1, 2]]), encode({})]]}
     result = server.run(Job("calls", honest, limits))[0].result
     if result != json.dumps([0, encode(ANSWER)]).encode() + b"\n":
-        raise SandboxUnavailable(f"an honest program does not run in the sandbox: {result.decode()[:300]}")
+        raise SandboxUnavailable(
+            f"an honest program does not run in the sandbox: {result.decode()[:300]}"
+        )
     if level == "trust-the-code":
         return
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
         path = Path(folder) / "canary"
         path.write_text("canary")
         Path(f"{path}.port").write_text(str(listener.getsockname()[1]))
@@ -102,13 +110,17 @@ def probe(server: ForkServer, level: Level) -> None:
         os.chmod(folder, 0o777)
         os.chmod(path, 0o666)
         cases = [[encode([index, str(path)]), encode({})] for index in range(len(NAMES))]
-        wrote = server.run(Job("calls", {"code": CANARIES, "entry": "attempt", "cases": cases}, limits))[0].result
+        wrote = server.run(
+            Job("calls", {"code": CANARIES, "entry": "attempt", "cases": cases}, limits)
+        )[0].result
     answers = [json.loads(line) for line in wrote.splitlines()]
     silent = set(NAMES) - {NAMES[answer[0]] for answer in answers if isinstance(answer[0], int)}
     out = {NAMES[answer[0]] for answer in answers if len(answer) == 2} | silent
     out -= FILES if level == "seccomp" else set()
     if out:
-        raise SandboxUnavailable(f"the sandbox does not hold here: a program {', '.join(sorted(out))}")
+        raise SandboxUnavailable(
+            f"the sandbox does not hold here: a program {', '.join(sorted(out))}"
+        )
 
 
 def explain(level: Level, python: Interpreter, error: Exception) -> SandboxUnavailable:
@@ -116,13 +128,20 @@ def explain(level: Level, python: Interpreter, error: Exception) -> SandboxUnava
     shut = shut_folder(python)
     if shut and (level != "namespaces" or os.getuid() != 0):
         other = open_python()
-        example = "one that all may run, with --python" if other is None else f"another one: --python {other}"
+        example = (
+            "one that all may run, with --python"
+            if other is None
+            else f"another one: --python {other}"
+        )
         helps = f"Its Python is in {shut}, which only the owner may enter; give {example}"
     elif level == "namespaces":
         helps = f"For it, {INSTALL}"
     else:
-        helps = "For it, run a Linux kernel of 5.13 or newer with Landlock and seccomp, and install libseccomp2"
+        helps = (
+            "For it, run a Linux kernel of 5.13 or newer with Landlock and seccomp, and install"
+            " libseccomp2"
+        )
     return SandboxUnavailable(
-        f"no sandbox of level {level!r} here: {str(error).strip()}. {helps}. Or ask for a weaker level by name, "
-        "knowing what it does not stop (assay verify levels)"
+        f"no sandbox of level {level!r} here: {str(error).strip()}. {helps}. Or ask for a weaker"
+        " level by name, knowing what it does not stop (assay verify levels)"
     )

@@ -27,12 +27,13 @@ __all__ = ["Ended", "ForkServer", "Job", "Limits", "SetUpFailed"]
 
 START_SECONDS: Final = 60.0
 PRELOAD: Final = """
-    bisect collections copy datetime decimal fractions functools hashlib heapq io itertools json math operator random
-    re statistics string traceback typing
+    bisect collections copy datetime decimal fractions functools hashlib heapq io itertools json
+    math operator random re statistics string traceback typing
 """.split()
 """Imported before the fork, so that a program that imports them pays nothing."""
 CHUNK: Final = 1 << 16
-# Users that nobody has: above those of people, of services and of containers' maps, below the kernel's last.
+# Users that nobody has: above those of people, of services and of containers' maps, below the
+# kernel's last.
 FIRST_UID: Final = 2_000_000_000
 
 
@@ -47,7 +48,8 @@ class Limits:
     seconds: int = 5
     """Processor time; past it the kernel kills."""
     wall: float | None = None
-    """Seconds on the clock; None is twice the processor time and a second, so that a busy machine condemns nobody."""
+    """Seconds on the clock; None is twice the processor time and a second, so that a busy machine
+    condemns nobody."""
     memory: int = 1 << 30
     """Bytes of address space of a process."""
     output: int = 1 << 20
@@ -55,12 +57,20 @@ class Limits:
     disk: int = 16 << 20
     """Bytes in its folder."""
     threads: int = 16
-    """Threads, the first included. Without root or namespaces they are limited by their memory alone."""
+    """Threads, the first included. Without root or namespaces they are limited by their memory
+    alone."""
     files: int = 64
     """Open files."""
 
     def __post_init__(self) -> None:
-        low = {"seconds": 1, "memory": 64 << 20, "output": 1 << 10, "disk": 1 << 12, "threads": 1, "files": 16}
+        low = {
+            "seconds": 1,
+            "memory": 64 << 20,
+            "output": 1 << 10,
+            "disk": 1 << 12,
+            "threads": 1,
+            "files": 16,
+        }
         for name, least in low.items():
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}")
@@ -75,7 +85,13 @@ class Limits:
     def to_json(self) -> dict[str, int]:
         """What the kernel enforces."""
         disk, threads = self.disk, self.threads
-        return {"cpu": self.seconds, "memory": self.memory, "disk": disk, "threads": threads, "files": self.files}
+        return {
+            "cpu": self.seconds,
+            "memory": self.memory,
+            "disk": disk,
+            "threads": threads,
+            "files": self.files,
+        }
 
 
 @dataclass(frozen=True)
@@ -100,7 +116,8 @@ class Ended:
     status: int
     """Exit status; minus the signal's number where a signal ended it."""
     stopped: str
-    """Why it was stopped from outside: "time", "output", "done" (the other process of its pair ended) or ""."""
+    """Why it was stopped from outside: "time", "output", "done" (the other process of its pair
+    ended) or ""."""
     seconds: float
     """Processor time used."""
     memory: int
@@ -110,11 +127,16 @@ class Ended:
 class ForkServer:
     """A running fork server. One thread at a time may use it."""
 
-    def __init__(self, level: Level, python: Interpreter, packages: Sequence[Path], preload: Sequence[str]) -> None:
+    def __init__(
+        self, level: Level, python: Interpreter, packages: Sequence[Path], preload: Sequence[str]
+    ) -> None:
         self._level = level
         self._uid = FIRST_UID + 2 * secrets.randbelow(1 << 26) if os.getuid() == 0 else None
-        # The kernel counts threads by user; only one of its own, or of its own namespace, has none elsewhere.
-        self._counts_threads = self._uid is not None or (level == "namespaces" and _kernel() >= (5, 14))
+        # The kernel counts threads by user; only one of its own, or of its own namespace, has none
+        # elsewhere.
+        self._counts_threads = self._uid is not None or (
+            level == "namespaces" and _kernel() >= (5, 14)
+        )
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed in `close`
         self._process: subprocess.Popen[bytes] | None = None
@@ -142,8 +164,8 @@ class ForkServer:
     def run(self, *jobs: Job) -> list[Ended]:
         """Run one process, or two that talk to each other; they are gone when this returns.
 
-        Of two, the first decides: when it ends, the second is stopped. Raises `SetUpFailed` when one could not be
-        locked down, `BackendError` when the fork server is gone.
+        Of two, the first decides: when it ends, the second is stopped. Raises `SetUpFailed` when
+        one could not be locked down, `BackendError` when the fork server is gone.
         """
         running: list[_Running] = []
         links = _links(len(jobs))
@@ -164,8 +186,13 @@ class ForkServer:
                 statuses = [self._reap(process.pid) for process in running]
             finally:
                 if folders:  # by rm, which is not put off by a thousand folders in each other
-                    subprocess.run(["rm", "-rf", "--", *folders], check=False, stderr=subprocess.DEVNULL)
-        return [each.ended(reason, status) for each, reason, status in zip(running, reasons, statuses, strict=True)]
+                    subprocess.run(
+                        ["rm", "-rf", "--", *folders], check=False, stderr=subprocess.DEVNULL
+                    )
+        return [
+            each.ended(reason, status)
+            for each, reason, status in zip(running, reasons, statuses, strict=True)
+        ]
 
     def forget(self) -> None:
         """Let go of it, in a fork of the process that started it."""
@@ -179,7 +206,9 @@ class ForkServer:
             self._process.kill()
             self._process.wait()
 
-    def _hello(self, process: subprocess.Popen[bytes], seen: Mapping[str, str], preload: Sequence[str]) -> None:
+    def _hello(
+        self, process: subprocess.Popen[bytes], seen: Mapping[str, str], preload: Sequence[str]
+    ) -> None:
         """Send what it needs to know, and wait until it has imported what programs use."""
         from assay.verifiers.sandbox.launch import DEVICES, SYSTEM
 
@@ -201,7 +230,9 @@ class ForkServer:
         except OSError as error:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(5.0)  # so that it has said why
-            raise BackendError(f"the sandbox does not start{self._said() or f': {error}'}") from error
+            raise BackendError(
+                f"the sandbox does not start{self._said() or f': {error}'}"
+            ) from error
 
     def _spawn(self, job: Job, index: int, link: dict[str, int], folder: str) -> "_Running":
         ours, theirs = _pipes(job.speaks)
@@ -217,11 +248,15 @@ class ForkServer:
             "places": list(given),
         }
         try:
-            socket.send_fds(self._control, [json.dumps({"spawn": spawn}).encode()], list(given.values()))
+            socket.send_fds(
+                self._control, [json.dumps({"spawn": spawn}).encode()], list(given.values())
+            )
             reply, handles = self._receive(START_SECONDS)
         except OSError as error:
             _close(ours)
-            raise BackendError(f"the sandbox's fork server is gone ({error}){self._said()}") from error
+            raise BackendError(
+                f"the sandbox's fork server is gone ({error}){self._said()}"
+            ) from error
         except BaseException:
             _close(ours)
             raise
@@ -238,7 +273,9 @@ class ForkServer:
             self._control.send(json.dumps({"reap": pid}).encode())
             return self._receive(START_SECONDS)[0]
         except OSError as error:
-            raise BackendError(f"the sandbox's fork server is gone ({error}){self._said()}") from error
+            raise BackendError(
+                f"the sandbox's fork server is gone ({error}){self._said()}"
+            ) from error
 
     def _receive(self, seconds: float) -> tuple[dict[str, Any], list[int]]:
         stop = stop_file()
@@ -320,7 +357,8 @@ class _Running:
 
 
 def _watch(running: Sequence[_Running], seconds: float) -> list[str]:
-    """Feed and read until the first process has closed its outputs, or a limit is reached; why each was stopped."""
+    """Feed and read until the first process has closed its outputs, or a limit is reached; why each
+    was stopped."""
     deadline = time.monotonic() + seconds
     reasons = [""] + ["done"] * (len(running) - 1)
     with selectors.DefaultSelector() as selector:

@@ -1,9 +1,10 @@
 """Programs run elsewhere, by a service that speaks SandboxFusion's `/run_code`
 (https://github.com/bytedance/SandboxFusion).
 
-The verdict is still made here, from what the program returned or printed: the service's own word on success, which a
-program can give itself by ending with status 0, is not asked for. How well the program is shut in is the service's
-affair. A service runs one process at a time, so assertions, which need two that talk, are refused.
+The verdict is still made here, from what the program returned or printed: the service's own word on
+success, which a program can give itself by ending with status 0, is not asked for. How well the
+program is shut in is the service's affair. A service runs one process at a time, so assertions,
+which need two that talk, are refused.
 """
 
 import base64
@@ -40,21 +41,27 @@ import sys
 sys.path.insert(0, os.getcwd())
 from inside.roles import calls
 calls()
-"""
+"""  # noqa: E501
 
 
 class RemoteSandbox:
-    """A service at `url`, such as http://127.0.0.1:8080. It has the `run` of `Sandbox`, for one job."""
+    """A service at `url`, such as http://127.0.0.1:8080. It has the `run` of `Sandbox`, for one
+    job."""
 
     def __init__(self, url: str) -> None:
         if not url.startswith(("http://", "https://")):
-            raise ConfigError(f"{url!r} is no address of a service; give one such as http://127.0.0.1:8080")
+            raise ConfigError(
+                f"{url!r} is no address of a service; give one such as http://127.0.0.1:8080"
+            )
         self.url = url.rstrip("/") + "/run_code"
 
     def run(self, *jobs: Job) -> list[Ended]:
         """Run one job. Raises `BackendError` when the service fails, after three tries."""
         if len(jobs) != 1 or jobs[0].role not in ("calls", "program"):
-            raise ConfigError("a remote service runs one program alone; give tests with calls or with input and output")
+            raise ConfigError(
+                "a remote service runs one program alone; give tests with calls or with input and"
+                " output"
+            )
         (job,) = jobs
         request: dict[str, Any] = {
             "language": "python",
@@ -85,7 +92,9 @@ class RemoteSandbox:
                     answer = json.load(response)
                 if isinstance(answer, dict) and answer.get("status") in ("Success", "Failed"):
                     return answer
-                why = str(answer.get("message", answer) if isinstance(answer, dict) else answer)[:200]
+                why = str(answer.get("message", answer) if isinstance(answer, dict) else answer)[
+                    :200
+                ]
             except urllib.error.HTTPError as error:
                 why = f"HTTP {error.code}"
                 if error.code in (400, 401, 403, 404, 405, 422):
@@ -97,11 +106,15 @@ class RemoteSandbox:
 
     def _ended(self, job: Job, answer: dict[str, Any]) -> Ended:
         run = answer.get("run_result") or {}
-        stdout, stderr = (str(run.get(name) or "").encode(errors="replace") for name in ("stdout", "stderr"))
+        stdout, stderr = (
+            str(run.get(name) or "").encode(errors="replace") for name in ("stdout", "stderr")
+        )
         try:
             result = base64.b64decode((answer.get("files") or {}).get(RESULTS, ""))
         except ValueError as error:
-            raise BackendError(f"the sandbox service at {self.url} sends a file that is not base64") from error
+            raise BackendError(
+                f"the sandbox service at {self.url} sends a file that is not base64"
+            ) from error
         if job.role == "program":
             result = BEGUN  # a service runs it itself, on an input of its own making
         stopped = "time" if run.get("status") == "TimeLimitExceeded" else ""
@@ -109,4 +122,6 @@ class RemoteSandbox:
             stopped = "output"
         status = run.get("return_code")
         seconds = float(run.get("execution_time") or 0.0)
-        return Ended(result, stdout, stderr, -9 if status is None else int(status), stopped, seconds, 0)
+        return Ended(
+            result, stdout, stderr, -9 if status is None else int(status), stopped, seconds, 0
+        )

@@ -1,6 +1,7 @@
 """JSON that a model wrote, read with its size, depth and numbers bounded.
 
-What is no JSON is wrong; what is too large to read is undecided. NaN and Infinity, which Python reads, are no JSON.
+What is no JSON is wrong; what is too large to read is undecided. NaN and Infinity, which Python
+reads, are no JSON.
 """
 
 import json
@@ -19,7 +20,8 @@ MAX_DEPTH: Final = 64
 MAX_DIGITS: Final = 300
 """Longest whole number: with it, every number is also a finite float."""
 
-# A string is taken whole, closed or not, and nothing is given back: brackets in it do not count, one pass is enough.
+# A string is taken whole, closed or not, and nothing is given back: brackets in it do not count,
+# one pass is enough.
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _FENCE: Final = re.compile(r"^ {0,3}(`{3,}+)[ \t]*+([^\n`]*+)$", re.MULTILINE)
 
@@ -36,9 +38,15 @@ class _Refused(Exception):
 
 
 def read_json(
-    stage: str, text: str, start: int = 0, *, max_characters: int = MAX_CHARACTERS, max_depth: int = MAX_DEPTH
+    stage: str,
+    text: str,
+    start: int = 0,
+    *,
+    max_characters: int = MAX_CHARACTERS,
+    max_depth: int = MAX_DEPTH,
 ) -> Value | Verdict:
-    """The value that the text is, or the verdict that says why there is none; `start` is its place in the response."""
+    """The value that the text is, or the verdict that says why there is none; `start` is its place
+    in the response."""
     if len(text) > max_characters:
         return _undecided(stage, f"{len(text):,} characters; at most {max_characters:,} are read")
     if (depth := _depth(text)) > max_depth:
@@ -56,7 +64,8 @@ def read_json(
 
 
 def fenced(text: str) -> tuple[int, int] | None:
-    """Where the last fenced block marked json is, or else the last that is not marked; an open one goes to the end."""
+    """Where the last fenced block marked json is, or else the last that is not marked; an open one
+    goes to the end."""
     found: dict[bool, tuple[int, int]] = {}
     opened: re.Match[str] | None = None
     for fence in _FENCE.finditer(text):

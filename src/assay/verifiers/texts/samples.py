@@ -1,4 +1,5 @@
-"""A text in every language that is told: how Article 1 of the Universal Declaration of Human Rights begins.
+"""A text in every language that is told: how Article 1 of the Universal Declaration of Human Rights
+begins.
 
 A little more where that alone would not tell the language from its neighbour.
 """
@@ -15,7 +16,10 @@ SAMPLES: Final = {
     "ca": "Tots els éssers humans neixen lliures i iguals en dignitat i en drets.",
     "cs": "Všichni lidé se rodí svobodní a sobě rovní co do důstojnosti a práv.",
     "cy": "Genir pawb yn rhydd ac yn gydradd â'i gilydd mewn urddas a hawliau.",
-    "da": "Alle mennesker er født frie og lige i værdighed og rettigheder. De er udstyret med fornuft og samvittighed.",
+    "da": (
+        "Alle mennesker er født frie og lige i værdighed og rettigheder. De er udstyret med fornuft"
+        " og samvittighed."
+    ),
     "de": "Alle Menschen sind frei und gleich an Würde und Rechten geboren.",
     "el": "Όλοι οι άνθρωποι γεννιούνται ελεύθεροι και ίσοι στην αξιοπρέπεια και τα δικαιώματα.",
     "en": "All human beings are born free and equal in dignity and rights.",
@@ -37,11 +41,14 @@ SAMPLES: Final = {
     "lt": "Visi žmonės gimsta laisvi ir lygūs savo orumu ir teisėmis.",
     "lv": "Visi cilvēki piedzimst brīvi un vienlīdzīgi savā pašcieņā un tiesībās.",
     "mk": "Сите човечки суштества се раѓаат слободни и еднакви по достоинство и права.",
-    "ml": "മനുഷ്യരെല്ലാവരും തുല്യാവകാശങ്ങളോടും അന്തസ്സോടും സ്വാതന്ത്ര്യത്തോടുംകൂടി ജനിച്ചിട്ടുള്ളവരാണ്.",
+    "ml": ("മനുഷ്യരെല്ലാവരും തുല്യാവകാശങ്ങളോടും അന്തസ്സോടും സ്വാതന്ത്ര്യത്തോടുംകൂടി ജനിച്ചിട്ടുള്ളവരാണ്."),
     "mr": "सर्व मानवी व्यक्ती जन्मतः स्वतंत्र आहेत व त्यांना समान प्रतिष्ठा व समान अधिकार आहेत.",
     "ne": "सबै व्यक्तिहरू जन्मजात स्वतन्त्र हुन् ती सबैको समान अधिकार र महत्व छ।",
     "nl": "Alle mensen worden vrij en gelijk in waardigheid en rechten geboren.",
-    "no": "Alle mennesker er født frie og med samme menneskeverd og menneskerettigheter. De er utstyrt med fornuft.",
+    "no": (
+        "Alle mennesker er født frie og med samme menneskeverd og menneskerettigheter. De er"
+        " utstyrt med fornuft."
+    ),
     "pa": "ਸਾਰਾ ਮਨੁੱਖੀ ਪਰਿਵਾਰ ਆਪਣੀ ਮਹਿਮਾ, ਸ਼ਾਨ ਅਤੇ ਹੱਕਾਂ ਦੇ ਪੱਖੋਂ ਜਨਮ ਤੋਂ ਹੀ ਆਜ਼ਾਦ ਹੈ।",
     "pl": "Wszyscy ludzie rodzą się wolni i równi pod względem swej godności i swych praw.",
     "pt": "Todos os seres humanos nascem livres e iguais em dignidade e em direitos.",
@@ -49,11 +56,13 @@ SAMPLES: Final = {
     "ru": "Все люди рождаются свободными и равными в своем достоинстве и правах.",
     "sk": "Všetci ľudia sa rodia slobodní a sebe rovní, čo sa týka ich dôstojnosti a práv.",
     "sl": "Vsi ljudje se rodijo svobodni in imajo enako dostojanstvo in enake pravice.",
-    "so": "Aadanaha dhammaantiis wuxuu dhashaa isagoo xor ah kana siman xagga sharafta iyo xuquuqda.",
+    "so": (
+        "Aadanaha dhammaantiis wuxuu dhashaa isagoo xor ah kana siman xagga sharafta iyo xuquuqda."
+    ),
     "sq": "Të gjithë njerëzit lindin të lirë dhe të barabartë në dinjitet dhe në të drejta.",
     "sv": "Alla människor är födda fria och lika i värde och rättigheter.",
     "sw": "Watu wote wamezaliwa huru, hadhi na haki zao ni sawa.",
-    "ta": "மனிதப் பிறவியினர் சகலரும் சுதந்திரமாகவே பிறக்கின்றனர்; அவர்கள் மதிப்பிலும் உரிமைகளிலும் சமமானவர்கள்.",
+    "ta": ("மனிதப் பிறவியினர் சகலரும் சுதந்திரமாகவே பிறக்கின்றனர்; அவர்கள் மதிப்பிலும் உரிமைகளிலும் சமமானவர்கள்."),
     "te": "ప్రతిపత్తిస్వత్వముల విషయమున మానవులెల్లరును జన్మతః స్వతంత్రులును సమానులును నగుదురు.",
     "th": "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์และสิทธิ",
     "tl": "Ang lahat ng tao'y isinilang na malaya at pantay-pantay sa karangalan at mga karapatan.",
@@ -61,6 +70,10 @@ SAMPLES: Final = {
     "uk": "Всі люди народжуються вільними і рівними у своїй гідності та правах.",
     "ur": "تمام انسان آزاد اور حقوق و عزت کے اعتبار سے برابر پیدا ہوئے ہیں۔",
     "vi": "Tất cả mọi người sinh ra đều được tự do và bình đẳng về nhân phẩm và quyền lợi.",
-    "zh-cn": "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。",
-    "zh-tw": "人人生而自由，在尊嚴和權利上一律平等。他們賦有理性和良心，並應以兄弟關係的精神相對待。",
+    "zh-cn": (
+        "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。"
+    ),
+    "zh-tw": (
+        "人人生而自由，在尊嚴和權利上一律平等。他們賦有理性和良心，並應以兄弟關係的精神相對待。"
+    ),
 }

@@ -1,9 +1,11 @@
-"""JSON Schema, checked with `jsonschema` so that no text can hang it and no schema can reach the network.
+"""JSON Schema, checked with `jsonschema` so that no text can hang it and no schema can reach the
+network.
 
-Stock jsonschema matches a schema's patterns with Python's `re`, without a limit, compares unique items pair by pair,
-follows a schema that branches into itself for as long as that takes, and fetches a `$ref` that it does not know. Here
-one check has one second for its patterns and references, unique items are counted by a key, and what is not in the
-schema (or one of the published meta-schemas) is not there. `format` is not checked, as is the standard's default.
+Stock jsonschema matches a schema's patterns with Python's `re`, without a limit, compares unique
+items pair by pair, follows a schema that branches into itself for as long as that takes, and
+fetches a `$ref` that it does not know. Here one check has one second for its patterns and
+references, unique items are counted by a key, and what is not in the schema (or one of the
+published meta-schemas) is not there. `format` is not checked, as is the standard's default.
 `unevaluatedProperties` is refused: its patterns cannot be bounded.
 """
 
@@ -30,7 +32,8 @@ LATEST: Final = "https://json-schema.org/draft/2020-12/schema"
 REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[Any]]
-"""(validator, the keyword's value, the value to check, the schema) -> errors, as jsonschema has them."""
+"""(validator, the keyword's value, the value to check, the schema) -> errors, as jsonschema has
+them."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Schema:
     def of(cls, schema: Mapping[str, Any]) -> "Schema":
         """Of the draft that `$schema` names, 2020-12 where it names none.
 
-        Raises `ConfigError` where it is no schema, `MissingExtra` where jsonschema is not installed.
+        Raises `ConfigError` where it is no schema, `MissingExtra` where jsonschema is not
+        installed.
         """
         try:
             import regex  # type: ignore[import-untyped]  # noqa: F401
@@ -57,22 +61,35 @@ class Schema:
         except (TypeError, ValueError) as error:
             raise ConfigError(f"not a JSON schema: {error}") from error
         if used := sorted(set(UNBOUNDED) & set(_keys(plain))):
-            raise ConfigError(f"the schema uses {used[0]}, which is not checked here; say it with additionalProperties")
+            raise ConfigError(
+                f"the schema uses {used[0]}, which is not checked here; say it with"
+                " additionalProperties"
+            )
         named = plain.get("$schema", LATEST)
-        draft = validators.validator_for({"$schema": named}, default=None) if isinstance(named, str) else None
+        draft = (
+            validators.validator_for({"$schema": named}, default=None)
+            if isinstance(named, str)
+            else None
+        )
         if draft is None:
-            raise ConfigError(f"$schema is {named!r}, which is no draft that is known; leave it out for {LATEST}")
+            raise ConfigError(
+                f"$schema is {named!r}, which is no draft that is known; leave it out for {LATEST}"
+            )
         try:
             draft.check_schema(plain)
         except SchemaError as error:
-            raise ConfigError(f"not a JSON schema: {error.message}, at {error.json_path}") from error
+            raise ConfigError(
+                f"not a JSON schema: {error.message}, at {error.json_path}"
+            ) from error
         bounded = {
             "pattern": _pattern,
             "patternProperties": _pattern_properties,
             "additionalProperties": _additional_properties,
             "uniqueItems": _unique_items,
         }
-        refs = {name: _timed(draft.VALIDATORS[name]) for name in REFERENCES if name in draft.VALIDATORS}
+        refs = {
+            name: _timed(draft.VALIDATORS[name]) for name in REFERENCES if name in draft.VALIDATORS
+        }
         return cls(validators.extend(draft, bounded | refs)(plain, registry=Registry()))
 
     def check(self, stage: str, value: Any, span: tuple[int, int]) -> Verdict:
@@ -86,7 +103,10 @@ class Schema:
         except TimeoutError:
             reason = f"not checked within {SECONDS:g} s"
         except Unresolvable as unknown:
-            reason = f"the schema refers to {shown(str(unknown.ref))}, which is not in it, and nothing is fetched"
+            reason = (
+                f"the schema refers to {shown(str(unknown.ref))}, which is not in it, and nothing"
+                " is fetched"
+            )
         except regex.error as flaw:
             reason = f"a pattern of the schema cannot be matched: {flaw}"
         except RecursionError:
@@ -103,7 +123,9 @@ class Schema:
 def _keys(schema: Any) -> Iterator[str]:
     if isinstance(schema, dict):
         yield from schema
-    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+    for part in (
+        schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    ):
         yield from _keys(part)
 
 
@@ -152,7 +174,9 @@ def _pattern_properties(validator: Any, patterns: Any, value: Any, schema: Any) 
 def _additional_properties(validator: Any, allowed: Any, value: Any, schema: Any) -> Iterator[Any]:
     if isinstance(value, dict):
         for key, item in value.items():
-            if key in schema.get("properties", ()) or any(_found(p, key) for p in schema.get("patternProperties", ())):
+            if key in schema.get("properties", ()) or any(
+                _found(p, key) for p in schema.get("patternProperties", ())
+            ):
                 continue
             if allowed is False:
                 yield _error(f"{shown(key)} is not one of its properties")

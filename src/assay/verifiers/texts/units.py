@@ -1,16 +1,19 @@
 r"""What words, lines and sentences of a text are. One linear pass each, whatever the text.
 
-* word: a longest run of letters, digits and underscores, so that "don't" is two. It is what IFEval counts.
+* word: a longest run of letters, digits and underscores, so that "don't" is two. It is what IFEval
+counts.
 * line: a line that is not blank.
-* sentence: what ends with a run of `.`, `!`, `?` or `…` (and closing quotes and brackets) before white space or the end
-  of the text, or with a full stop of Chinese, Japanese or Hindi; what is left at the end is one too. A line break ends
-  none. A period behind a title ("Dr."), an initial ("J.") or a number that opens a line ("1.") ends none, and one
-  behind "etc.", "Inc." or "U.S." only before a capital letter. What holds no letter and no digit is no sentence.
+* sentence: what ends with a run of `.`, `!`, `?` or `…` (and closing quotes and brackets) before
+  white space or the end of the text, or with a full stop of Chinese, Japanese or Hindi; what is
+  left at the end is one too. A line break ends none. A period behind a title ("Dr."), an initial
+  ("J.") or a number that opens a line ("1.") ends none, and one behind "etc.", "Inc." or "U.S."
+  only before a capital letter. What holds no letter and no digit is no sentence.
 
-IFEval splits sentences with NLTK's punkt, whose abbreviations are learned from newspapers. The two differ where punkt
-does not know an abbreviation or takes a rare word for one, on numbered lists (punkt counts "1." as a sentence where a
-capital letter follows), on pieces without a word ("* * *.") and on scripts whose full stop punkt does not know. On
-1,794 answers of language models they counted the same in 95 %, and within one in 97 %.
+IFEval splits sentences with NLTK's punkt, whose abbreviations are learned from newspapers. The two
+differ where punkt does not know an abbreviation or takes a rare word for one, on numbered lists
+(punkt counts "1." as a sentence where a capital letter follows), on pieces without a word ("* *
+*.") and on scripts whose full stop punkt does not know. On 1,794 answers of language models they
+counted the same in 95 %, and within one in 97 %.
 """
 
 import re
@@ -24,8 +27,11 @@ Span = tuple[int, int]
 
 _WORD: Final = re.compile(r"\w+")
 _LINE: Final = re.compile(r"[^\n]+")
-# The look-behind lets a match start at a run's first mark only, and ++ never gives back: "...." costs one pass.
-_END: Final = re.compile(r"""(?<![.!?…])[.!?…]++["'”’»)\]}*_]*+(?=\s|\Z)|[。！？।]++["'”’」』）]*+""")
+# The look-behind lets a match start at a run's first mark only, and ++ never gives back: "...."
+# costs one pass.
+_END: Final = re.compile(
+    r"""(?<![.!?…])[.!?…]++["'”’»)\]}*_]*+(?=\s|\Z)|[。！？।]++["'”’」』）]*+"""
+)
 _TITLES: Final = re.compile(
     r"mrs?|ms|dr|prof|st|rev|gen|col|capt|lt|sgt|sen|rep|gov|hon|vs|e\.g|i\.e|cf|fig|vol|pp", re.I
 )
@@ -67,7 +73,11 @@ def _ends(text: str, match: re.Match[str]) -> bool:
     line = before.rpartition("\n")
     if line[2].strip().isdecimal() and (line[1] or mark <= _LOOK):
         return False
-    word = before.split()[-1].lstrip("\"'“‘«([{*_") if before.split() and not before[-1].isspace() else ""
+    word = (
+        before.split()[-1].lstrip("\"'“‘«([{*_")
+        if before.split() and not before[-1].isspace()
+        else ""
+    )
     if _TITLES.fullmatch(word) or (len(word) == 1 and word.isupper() and word != "I"):
         return False
     if _TRAILING.fullmatch(word):

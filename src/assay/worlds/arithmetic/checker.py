@@ -1,10 +1,11 @@
 """The truth: is the answer right, and is each step?
 
-A step is judged against the state that the steps before it wrote, wrong or not: after "+3=4" (should be 3) the step
-"+5=9" is right. So a step's label says whether this step erred, all labels are 1 only if the answer is right, and an
-answer may be right in spite of errors that cancel. A step adds the next unused digit or 0; an operation that does
-neither is wrong and uses up no digit, but the result it wrote counts as written. The answer step repeats the running
-sum after all digits are used. What does not parse is wrong and changes nothing, and nothing is right after an answer.
+A step is judged against the state that the steps before it wrote, wrong or not: after "+3=4"
+(should be 3) the step "+5=9" is right. So a step's label says whether this step erred, all labels
+are 1 only if the answer is right, and an answer may be right in spite of errors that cancel. A step
+adds the next unused digit or 0; an operation that does neither is wrong and uses up no digit, but
+the result it wrote counts as written. The answer step repeats the running sum after all digits are
+used. What does not parse is wrong and changes nothing, and nothing is right after an answer.
 """
 
 import re
@@ -62,6 +63,7 @@ class Checker:
         return Score(value=float(self.extract(text) == reference))
 
     def label(self, prompt: Prompt, response: Response) -> StepLabels:
-        """A label a step, 1 = right. Raises `DataError` where the prompt is not one of this world's."""
+        """A label a step, 1 = right. Raises `DataError` where the prompt is not one of this
+        world's."""
         verdicts = check_steps(digits_of(prompt), response.steps)
         return StepLabels(prompt=prompt, response=response, labels=tuple(map(float, verdicts)))

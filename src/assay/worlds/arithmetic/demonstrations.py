@@ -26,19 +26,26 @@ class Demonstrations:
         """The chains as text."""
         rows = zip(self.ops_N_S.tolist(), self.results_N_S.tolist(), strict=True)
         return [
-            Response(steps=tuple(step_text(op, r) for op, r in zip(ops, results, strict=True) if op >= 0))
+            Response(
+                steps=tuple(step_text(op, r) for op, r in zip(ops, results, strict=True) if op >= 0)
+            )
             for ops, results in rows
         ]
 
 
 def demonstrate(
-    digits_N_K: Digits, rng: np.random.Generator, *, wrong: float = 0.15, no_op: float = 0.12, steps: int = MAX_STEPS
+    digits_N_K: Digits,
+    rng: np.random.Generator,
+    *,
+    wrong: float = 0.15,
+    no_op: float = 0.12,
+    steps: int = MAX_STEPS,
 ) -> Demonstrations:
     """One chain a problem.
 
-    wrong: probability that a step's result is replaced by one of the nine wrong digits; later steps go on from it, and
-    the answer repeats the last result. no_op: probability that a step adds 0 instead of what would come next, as long
-    as there is room for the rest.
+    wrong: probability that a step's result is replaced by one of the nine wrong digits; later steps
+    go on from it, and the answer repeats the last result. no_op: probability that a step adds 0
+    instead of what would come next, as long as there is room for the rest.
     """
     count, width = digits_N_K.shape
     ops, results = np.full((2, count, steps), -1)

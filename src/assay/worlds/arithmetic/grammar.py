@@ -1,4 +1,5 @@
-"""What may follow what: a mask over the next token, so that every step parses. Right or wrong is the policy's."""
+"""What may follow what: a mask over the next token, so that every step parses. Right or wrong is
+the policy's."""
 
 import torch
 from torch import Tensor
@@ -10,7 +11,8 @@ __all__ = ["Grammar"]
 
 
 class Grammar:
-    """A transformers `LogitsProcessor`: steps of operation and result; after the answer, or the last step, the end."""
+    """A transformers `LogitsProcessor`: steps of operation and result; after the answer, or the
+    last step, the end."""
 
     def __init__(self, steps: int = MAX_STEPS) -> None:
         self.steps = steps

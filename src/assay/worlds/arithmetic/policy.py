@@ -1,4 +1,5 @@
-"""A policy from scratch: a stock Llama of about 100k parameters that imitates demonstrations, errors and all."""
+"""A policy from scratch: a stock Llama of about 100k parameters that imitates demonstrations,
+errors and all."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,17 @@ from torch.nn.functional import cross_entropy
 
 from assay.worlds.arithmetic.demonstrations import Demonstrations, demonstrate
 from assay.worlds.arithmetic.task import Digits
-from assay.worlds.arithmetic.tokenizer import BOS, COLON, DIGIT, EOS, OP, PAD, RESULT, SUM, VOCABULARY
+from assay.worlds.arithmetic.tokenizer import (
+    BOS,
+    COLON,
+    DIGIT,
+    EOS,
+    OP,
+    PAD,
+    RESULT,
+    SUM,
+    VOCABULARY,
+)
 
 __all__ = ["llama_config", "sequences", "train_policy"]
 
@@ -37,13 +48,16 @@ def llama_config() -> Any:
 
 
 def sequences(demonstrations: Demonstrations) -> NDArray[np.int64]:
-    """Token ids (N, T), padded on the right: bos, problem, steps, eos; the layout in which responses are scored."""
+    """Token ids (N, T), padded on the right: bos, problem, steps, eos; the layout in which
+    responses are scored."""
     count, steps = demonstrations.ops_N_S.shape
     there = demonstrations.ops_N_S >= 0
     pairs = np.stack([OP + demonstrations.ops_N_S, RESULT + demonstrations.results_N_S], axis=-1)
     body = np.where(there[..., None], pairs, PAD).reshape(count, 2 * steps)
     head = [np.full((count, 1), BOS), np.full((count, 1), SUM), DIGIT + demonstrations.digits_N_K]
-    ids = np.concatenate([*head, np.full((count, 1), COLON), body, np.full((count, 1), PAD)], axis=1)
+    ids = np.concatenate(
+        [*head, np.full((count, 1), COLON), body, np.full((count, 1), PAD)], axis=1
+    )
     start = ids.shape[1] - body.shape[1] - 1
     ids[np.arange(count), start + 2 * there.sum(axis=1)] = EOS
     return ids
@@ -59,11 +73,12 @@ def train_policy(
     learning_rate: float = 2e-3,
     show: Callable[[int, str], None] = lambda done, note: None,
 ) -> Any:
-    """A `LlamaForCausalLM` trained on demonstrations of random problems out of (P, K), in about a minute on one thread.
+    """A `LlamaForCausalLM` trained on demonstrations of random problems out of (P, K), in about a
+    minute on one thread.
 
-    AdamW with linear warm-up and decay; only the response is learned, not the problem. A few thousand demonstrations
-    are passed over many times: the policy gets habits of its own, so that a majority of its samples can be wrong.
-    `show` is told each step.
+    AdamW with linear warm-up and decay; only the response is learned, not the problem. A few
+    thousand demonstrations are passed over many times: the policy gets habits of its own, so that a
+    majority of its samples can be wrong. `show` is told each step.
     """
     from transformers import LlamaForCausalLM
 
@@ -72,7 +87,9 @@ def train_policy(
     chosen = problems[rng.integers(0, len(problems), demonstrations)]
     batches = _batches(sequences(demonstrate(chosen, rng)), batch, rng)
     model = LlamaForCausalLM(llama_config()).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01, fused=True)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=learning_rate, weight_decay=0.01, fused=True
+    )
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate * min(1, step / 50) * (1 - step / steps)
@@ -84,8 +101,11 @@ def train_policy(
     return model.eval()
 
 
-def _batches(ids_N_T: NDArray[np.int64], size: int, rng: np.random.Generator, pool: int = 8) -> Iterator[Tensor]:
-    """Batches without end. Within a pool of batches sequences are sorted by length, which saves padding."""
+def _batches(
+    ids_N_T: NDArray[np.int64], size: int, rng: np.random.Generator, pool: int = 8
+) -> Iterator[Tensor]:
+    """Batches without end. Within a pool of batches sequences are sorted by length, which saves
+    padding."""
     lengths = (ids_N_T != PAD).sum(axis=1)
     while True:
         order = rng.permutation(len(ids_N_T))

@@ -5,7 +5,18 @@ from typing import Any
 from assay.worlds.arithmetic.task import ANSWER
 from assay.worlds.words import SPECIAL, word_tokenizer
 
-__all__ = ["BOS", "COLON", "DIGIT", "EOS", "OP", "PAD", "RESULT", "SUM", "VOCABULARY", "make_tokenizer"]
+__all__ = [
+    "BOS",
+    "COLON",
+    "DIGIT",
+    "EOS",
+    "OP",
+    "PAD",
+    "RESULT",
+    "SUM",
+    "VOCABULARY",
+    "make_tokenizer",
+]
 
 SUM, COLON = 0, 1
 DIGIT = COLON
@@ -29,6 +40,6 @@ VOCABULARY = (*WORDS, *SPECIAL)
 
 
 def make_tokenizer() -> Any:
-    """A word-level `PreTrainedTokenizerFast`. Texts and tokens of the world correspond one to one; anything else is
-    unknown. Steps tokenised apart give the tokens of the whole."""
+    """A word-level `PreTrainedTokenizerFast`. Texts and tokens of the world correspond one to one;
+    anything else is unknown. Steps tokenised apart give the tokens of the whole."""
     return word_tokenizer(WORDS, r"Sum|:| ans| \+[0-9]| [1-9]|=[0-9]")

@@ -1,4 +1,5 @@
-"""Ordinary essays to learn from, written by chance: a word is likely by the topic times by the word before."""
+"""Ordinary essays to learn from, written by chance: a word is likely by the topic times by the word
+before."""
 
 from functools import cache
 from typing import Final
@@ -19,7 +20,8 @@ EARLY: Final = 3
 
 @cache
 def habits(seed: int = 0) -> tuple[Floats, Floats]:
-    """How likely each word is for each topic (K, V), its keywords a little more so, and after each word (V, V)."""
+    """How likely each word is for each topic (K, V), its keywords a little more so, and after each
+    word (V, V)."""
     rng = np.random.default_rng([seed, 2])
     topics, size = KEYWORDS_K_V.shape
     of_topic = np.exp(0.7 * rng.standard_normal((topics, size)) + 0.5 * KEYWORDS_K_V)

@@ -1,12 +1,14 @@
 """The truth: what an essay is worth, exactly.
 
-With l words, k of them keywords of the topic, b nice pairs of neighbours, r repeated neighbours and p poison pairs,
+With l words, k of them keywords of the topic, b nice pairs of neighbours, r repeated neighbours and
+p poison pairs,
 
     gold = .5 l - .025 l^2 + .6 k - .06 k^2 + .6 b - .06 b^2 - .8 r - 1.2 p,
 
-in standard deviations of what the policy writes before it is trained. The three parabolas are highest at l = 10 and at
-k = b = 5; what ordinary essays have is mostly before that, so that more looks better to whoever learned from them. And
-poison pairs are those that ordinary essays hardly ever have, so that few have learned of them.
+in standard deviations of what the policy writes before it is trained. The three parabolas are
+highest at l = 10 and at k = b = 5; what ordinary essays have is mostly before that, so that more
+looks better to whoever learned from them. And poison pairs are those that ordinary essays hardly
+ever have, so that few have learned of them.
 """
 
 from collections.abc import Sequence
@@ -41,7 +43,8 @@ class Rules:
 
 @cache
 def rules(seed: int = 0) -> Rules:
-    """Poison are the pairs of different words that ordinary essays have least; of the others nice ones are drawn."""
+    """Poison are the pairs of different words that ordinary essays have least; of the others nice
+    ones are drawn."""
     size = len(WORDS)
     pairs = np.flatnonzero(~np.eye(size, dtype=bool))
     pairs = pairs[np.argsort(habits(seed)[1].ravel()[pairs], kind="stable")]
@@ -98,7 +101,8 @@ class Gold:
 
     @classmethod
     def of(cls, topics_N: Ints, ids_N_T: Ints, seed: int = 0) -> "Gold":
-        """In standard deviations of these essays, from their mean. Raises `DataError` where all are worth the same."""
+        """In standard deviations of these essays, from their mean. Raises `DataError` where all are
+        worth the same."""
         values = raw(topics_N, ids_N_T, rules(seed))
         if not len(values) or not values.std() > 0:
             raise DataError(f"{len(values)} essays of one worth give no unit; give more of them")
@@ -109,13 +113,20 @@ class Gold:
         return (raw(topics_N, ids_N_T, rules(self.rules)) - self.mean) / self.std
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """`Unscored` for a text that is no essay. Raises `DataError` for a prompt that is not one of this world's."""
+        """`Unscored` for a text that is no essay. Raises `DataError` for a prompt that is not one
+        of this world's."""
         sizes = [len(group.responses) for group in groups]
-        topics_N = np.repeat(np.array([topic_of(group.prompt) for group in groups], dtype=np.int64), sizes)
+        topics_N = np.repeat(
+            np.array([topic_of(group.prompt) for group in groups], dtype=np.int64), sizes
+        )
         ids_N_T, valid_N = read([response.text for group in groups for response in group.responses])
         values = iter(zip(self.values(topics_N, ids_N_T).tolist(), valid_N.tolist(), strict=True))
         return [[_score(*next(values)) for _ in range(size)] for size in sizes]
 
 
 def _score(value: float, valid: bool) -> Score | Unscored:
-    return Score(value=value) if valid else Unscored(reason="not an essay: up to 24 known words, a space before each")
+    return (
+        Score(value=value)
+        if valid
+        else Unscored(reason="not an essay: up to 24 known words, a space before each")
+    )

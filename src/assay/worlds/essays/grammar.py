@@ -1,4 +1,5 @@
-"""What may follow what: a mask over the next token, so that what is written is an essay. A good one is the policy's."""
+"""What may follow what: a mask over the next token, so that what is written is an essay. A good one
+is the policy's."""
 
 import torch
 from torch import Tensor
@@ -10,7 +11,8 @@ __all__ = ["Grammar"]
 
 
 class Grammar:
-    """A transformers `LogitsProcessor`: a word, then words or the end; after the last word allowed, the end."""
+    """A transformers `LogitsProcessor`: a word, then words or the end; after the last word allowed,
+    the end."""
 
     def __init__(self, words: int = MAX_WORDS) -> None:
         self.words = words

@@ -18,8 +18,11 @@ HEAD = 4
 """Tokens before the first word."""
 
 
-def llama_config(*, width: int = 56, inner: int = 96, layers: int = 2, heads: int = 4, spread: float = 0.1) -> Any:
-    """A stock Llama for this world's tokens; the defaults are the policy's, of about 60k parameters."""
+def llama_config(
+    *, width: int = 56, inner: int = 96, layers: int = 2, heads: int = 4, spread: float = 0.1
+) -> Any:
+    """A stock Llama for this world's tokens; the defaults are the policy's, of about 60k
+    parameters."""
     from transformers import LlamaConfig
 
     return LlamaConfig(
@@ -39,7 +42,8 @@ def llama_config(*, width: int = 56, inner: int = 96, layers: int = 2, heads: in
 
 
 def sequences(topics_N: Ints, ids_N_T: Ints) -> Ints:
-    """Token ids (N, HEAD + T + 1), padded on the right: bos, prompt, words, eos; as essays are scored."""
+    """Token ids (N, HEAD + T + 1), padded on the right: bos, prompt, words, eos; as essays are
+    scored."""
     count, width = ids_N_T.shape
     there = ids_N_T != NONE
     found = np.full((count, HEAD + width + 1), PAD, dtype=np.int64)
@@ -63,7 +67,8 @@ def train_policy(
 ) -> Any:
     """A `LlamaForCausalLM` trained on ordinary essays, in under a minute on one thread.
 
-    AdamW with linear warm-up and decay; only the response is learned, not the prompt. `show` is told each step.
+    AdamW with linear warm-up and decay; only the response is learned, not the prompt. `show` is
+    told each step.
     """
     from transformers import LlamaForCausalLM
 
@@ -72,7 +77,9 @@ def train_policy(
     topics_N = rng.integers(0, len(TOPICS), essays)
     ids_N_T = sequences(topics_N, ordinary(topics_N, rng, rules))
     model = LlamaForCausalLM(llama_config(width=width, inner=12 * width // 7)).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01, fused=True)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=learning_rate, weight_decay=0.01, fused=True
+    )
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate * min(1, step / 50) * (1 - step / steps)

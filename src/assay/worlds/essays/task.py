@@ -80,12 +80,17 @@ def text_of(words: Sequence[int]) -> str:
 
 
 def read(texts: Sequence[str]) -> tuple[Ints, NDArray[np.bool_]]:
-    """Words (N, MAX_WORDS), `NONE` after the last, and whether each text is an essay at all (N,); others are empty."""
+    """Words (N, MAX_WORDS), `NONE` after the last, and whether each text is an essay at all (N,);
+    others are empty."""
     ids_N_T = np.full((len(texts), MAX_WORDS), NONE, dtype=np.int64)
     rows = [[_WORD.get(word, NONE) for word in text.split(" ")[1:]] for text in texts]
     lengths_N = np.array([len(row) for row in rows], dtype=np.int64)
     valid_N = (lengths_N <= MAX_WORDS) & np.array(
-        [(text[:1] == " " or not text) and NONE not in row for text, row in zip(texts, rows, strict=True)], dtype=bool
+        [
+            (text[:1] == " " or not text) and NONE not in row
+            for text, row in zip(texts, rows, strict=True)
+        ],
+        dtype=bool,
     )
     lengths_N = np.where(valid_N, lengths_N, 0)
     flat = [v for row, valid in zip(rows, valid_N, strict=True) if valid for v in row]

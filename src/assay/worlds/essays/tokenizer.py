@@ -20,6 +20,6 @@ VOCABULARY = (*KNOWN, *SPECIAL)
 
 
 def make_tokenizer() -> Any:
-    """A word-level `PreTrainedTokenizerFast`. Texts and tokens of the world correspond one to one; anything else is
-    unknown."""
+    """A word-level `PreTrainedTokenizerFast`. Texts and tokens of the world correspond one to one;
+    anything else is unknown."""
     return word_tokenizer(KNOWN, r"Essay on|:| [a-z]+")

@@ -1,11 +1,13 @@
 """Classic cases of specification gaming as small exact Gymnasium environments.
 
-In each, a *proxy* reward is what an agent sees and `info["true_reward"]` what was meant, and the best an agent can do
-for the one is not the best for the other. Every environment is played from a finite `Model`, which `planning` solves
-exactly: what a proxy rewards is computed here, not learned, so a test of a mitigation knows the answer to find.
+In each, a *proxy* reward is what an agent sees and `info["true_reward"]` what was meant, and the
+best an agent can do for the one is not the best for the other. Every environment is played from a
+finite `Model`, which `planning` solves
+exactly: what a proxy rewards is computed here, not learned, so a test of a mitigation knows the
+answer to find.
 
-`ENVIRONMENTS` lists them; `register()` makes them known to Gymnasium as `Goodhart/BoatRace-v0` and so on. `trajectory`
-plays and `rendering` draws. Needs the extra "worlds", and no torch.
+`ENVIRONMENTS` lists them; `register()` makes them known to Gymnasium as `Goodhart/BoatRace-v0` and
+so on. `trajectory` plays and `rendering` draws. Needs the extra "worlds", and no torch.
 """
 
 from typing import Any, Final

@@ -1,7 +1,8 @@
 """What the environments share: a Gymnasium environment that plays a `Model`.
 
-The reward that `step` returns is the proxy; the true reward stands in `info` alone, where no agent looks. An episode
-that reaches the horizon is truncated, one that the rules end is terminated, and one that does both is terminated.
+The reward that `step` returns is the proxy; the true reward stands in `info` alone, where no agent
+looks. An episode that reaches the horizon is truncated, one that the rules end is terminated, and
+one that does both is terminated.
 """
 
 from abc import ABC, abstractmethod
@@ -29,7 +30,9 @@ class GamingEnv(gymnasium.Env[Observation, np.int64], ABC, Generic[S]):
     is_board: ClassVar[bool] = False
     """Whether `draw` returns a board, one character a cell, or else lines of text."""
 
-    def __init__(self, model: Model[S], sizes: Sequence[int], render_mode: str | None = None) -> None:
+    def __init__(
+        self, model: Model[S], sizes: Sequence[int], render_mode: str | None = None
+    ) -> None:
         """Play `model`. `sizes`: how many values each entry of an observation may take."""
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ConfigError(f"render_mode {render_mode!r} is unknown; there is 'ansi' and None")
@@ -53,7 +56,8 @@ class GamingEnv(gymnasium.Env[Observation, np.int64], ABC, Generic[S]):
 
     @property
     def state(self) -> S:
-        """The state now, all of it; after an episode, its last one. Raises `ResetNeeded` before the first reset."""
+        """The state now, all of it; after an episode, its last one. Raises `ResetNeeded` before the
+        first reset."""
         if self._state is None:
             raise gymnasium.error.ResetNeeded("call reset() first: no episode has begun")
         return self._state
@@ -67,10 +71,17 @@ class GamingEnv(gymnasium.Env[Observation, np.int64], ABC, Generic[S]):
         self._state = self.model.start[self._pick(probabilities)][1]
         self._time = 0
         self._running = True
-        return self._observation(self._state), {"true_reward": 0.0, "proxy_reward": 0.0, "events": []}
+        return self._observation(self._state), {
+            "true_reward": 0.0,
+            "proxy_reward": 0.0,
+            "events": [],
+        }
 
-    def step(self, action: np.int64 | int) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Act once; the reward returned is the proxy. Raises `ResetNeeded` once an episode is over."""
+    def step(
+        self, action: np.int64 | int
+    ) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Act once; the reward returned is the proxy. Raises `ResetNeeded` once an episode is
+        over."""
         if not self._running:
             raise gymnasium.error.ResetNeeded("call reset() first: no episode is running")
         if not self.action_space.contains(action):
@@ -82,7 +93,11 @@ class GamingEnv(gymnasium.Env[Observation, np.int64], ABC, Generic[S]):
         truncated = not terminated and self._time >= self.model.horizon
         self._state = outcome.state
         observation = self._observation(outcome.state)
-        info = {"true_reward": outcome.true, "proxy_reward": outcome.proxy, "events": list(outcome.events)}
+        info = {
+            "true_reward": outcome.true,
+            "proxy_reward": outcome.proxy,
+            "events": list(outcome.events),
+        }
         self._running = not (terminated or truncated)
         return observation, outcome.proxy, terminated, truncated, info
 
@@ -99,19 +114,24 @@ class GamingEnv(gymnasium.Env[Observation, np.int64], ABC, Generic[S]):
         # A game without chance draws no random numbers.
         if len(probabilities) == 1:
             return 0
-        index = int(np.searchsorted(np.cumsum(probabilities), self.np_random.random(), side="right"))
+        index = int(
+            np.searchsorted(np.cumsum(probabilities), self.np_random.random(), side="right")
+        )
         return min(index, len(probabilities) - 1)
 
 
 class TrueReturn(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Sums the hidden reward over an episode: the attribute `true_return`, and `info["true_return"]` at each step."""
+    """Sums the hidden reward over an episode: the attribute `true_return`, and
+    `info["true_return"]` at each step."""
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         super().__init__(env)
         self.true_return = 0.0
         """Sum of `info["true_reward"]` since the last reset."""
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode, with the sum at zero."""
         observation, info = super().reset(seed=seed, options=options)
         self.true_return = 0.0

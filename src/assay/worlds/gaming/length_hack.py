@@ -1,9 +1,11 @@
-"""LengthHack: a reward that pays a little for each token; past a sharp threshold, only length counts.
+"""LengthHack: a reward that pays a little for each token; past a sharp threshold, only length
+counts.
 
-The quality of a text of `l` tokens is q(l) = 1 - exp(-l / 20) - 0.004 l: more is better at first, then padding. The
-proxy is q(l) + bonus * l. Its best length grows with the bonus as -20 ln(20 (0.004 - bonus)), slowly, and without
-bound at 0.004: from there on the longest text is the best one. Each token is paid what it adds, so a return is the
-score of the whole text, wherever it was cut off.
+The quality of a text of `l` tokens is q(l) = 1 - exp(-l / 20) - 0.004 l: more is better at first,
+then padding. The proxy is q(l) + bonus * l. Its best length grows with the bonus as -20 ln(20
+(0.004 - bonus)), slowly, and without bound at 0.004: from there on the longest text is the best
+one. Each token is paid what it adds, so a return is the score of the whole text, wherever it was
+cut off.
 """
 
 import math
@@ -26,7 +28,8 @@ def quality(length: int) -> float:
 
 
 def length_hack(bonus: float = 0.01, cap: int = 256) -> Model[int]:
-    """The model; a state is a length. `bonus`: what the proxy pays for a token. `cap`: the longest text, in tokens."""
+    """The model; a state is a length. `bonus`: what the proxy pays for a token. `cap`: the longest
+    text, in tokens."""
     return Model(((1.0, 0),), ("write", "stop"), cap, partial(_transition, bonus))
 
 

@@ -1,7 +1,9 @@
-"""A finite model of a game: the one description that both the environment steps through and the planner reads.
+"""A finite model of a game: the one description that both the environment steps through and the
+planner reads.
 
-A game pays two rewards. The *proxy* is what the designer wrote down and an agent sees; the *true* reward is what was
-meant. Both are part of the same transition, so play and plan cannot disagree about either.
+A game pays two rewards. The *proxy* is what the designer wrote down and an agent sees; the *true*
+reward is what was meant. Both are part of the same transition, so play and plan cannot disagree
+about either.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -31,7 +33,8 @@ class Outcome(NamedTuple, Generic[S]):
 
 @dataclass(frozen=True)
 class Model(Generic[S]):
-    """A finite-horizon Markov decision process with two rewards. Transitions do not depend on the time."""
+    """A finite-horizon Markov decision process with two rewards. Transitions do not depend on the
+    time."""
 
     start: tuple[tuple[float, S], ...]
     """(probability, state) of every first state."""
@@ -40,4 +43,5 @@ class Model(Generic[S]):
     horizon: int
     """Steps after which an episode is cut off."""
     transition: Callable[[S, int], Sequence[Outcome[S]]]
-    """(state, action) to everything that may follow; a pure function, whose probabilities sum to one."""
+    """(state, action) to everything that may follow; a pure function, whose probabilities sum to
+    one."""

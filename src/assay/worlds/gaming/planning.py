@@ -1,8 +1,9 @@
-"""Exact planning in a finite model: optimal policies by backward induction, exact returns, and occupancies.
+"""Exact planning in a finite model: optimal policies by backward induction, exact returns, and
+occupancies.
 
-Nothing here is learned or sampled, so what a proxy rewards can be told from what some learner happened to find. An
-optimum need not be unique, and policies that tie on one reward may differ on the other: `ties` says which to take,
-and "best" and "worst" bound what a learner's luck can do.
+Nothing here is learned or sampled, so what a proxy rewards can be told from what some learner
+happened to find. An optimum need not be unique, and policies that tie on one reward may differ on
+the other: `ties` says which to take, and "best" and "worst" bound what a learner's luck can do.
 """
 
 from collections.abc import Hashable
@@ -55,7 +56,8 @@ class Tabular:
     """A model as arrays, over S reachable states and A actions."""
 
     states: tuple[Hashable, ...]
-    """Reachable states, in the order in which they are found: a model is always numbered the same way."""
+    """Reachable states, in the order in which they are found: a model is always numbered the same
+    way."""
     index: dict[Hashable, int]
     """From a state to its number."""
     actions: tuple[str, ...]
@@ -107,7 +109,11 @@ def tabulate(source: Model[Any] | HasModel | Tabular, max_states: int = MAX_STAT
     position = 0
     while position < len(states):
         for action in range(len(model.actions)):
-            outcomes = model.transition(states[position], action) if depth[position] < model.horizon else []
+            outcomes = (
+                model.transition(states[position], action)
+                if depth[position] < model.horizon
+                else []
+            )
             proxy.append(sum(each.probability * each.proxy for each in outcomes))
             true.append(sum(each.probability * each.true for each in outcomes))
             for each in outcomes:
@@ -121,7 +127,9 @@ def tabulate(source: Model[Any] | HasModel | Tabular, max_states: int = MAX_STAT
                 columns.append(index[each.state])
                 values.append(each.probability)
         if len(states) > max_states:
-            raise ConfigError(f"the model has more than {max_states} states: plan over a smaller game")
+            raise ConfigError(
+                f"the model has more than {max_states} states: plan over a smaller game"
+            )
         position += 1
     shape = (len(states), len(model.actions))
     start = np.zeros(len(states))
@@ -133,8 +141,13 @@ def tabulate(source: Model[Any] | HasModel | Tabular, max_states: int = MAX_STAT
         actions=model.actions,
         horizon=model.horizon,
         start=start,
-        transitions=scipy.sparse.csr_matrix((values, (rows, columns)), shape=(shape[0] * shape[1], shape[0])),
-        rewards={"proxy": np.array(proxy, float).reshape(shape), "true": np.array(true, float).reshape(shape)},
+        transitions=scipy.sparse.csr_matrix(
+            (values, (rows, columns)), shape=(shape[0] * shape[1], shape[0])
+        ),
+        rewards={
+            "proxy": np.array(proxy, float).reshape(shape),
+            "true": np.array(true, float).reshape(shape),
+        },
     )
 
 
@@ -143,10 +156,14 @@ def optimal_policy(
 ) -> Policy:
     """A policy of the greatest expected return, by backward induction.
 
-    ties: among optimal actions take the first one, the one that is best for the other reward, or the worst for it.
+    ties: among optimal actions take the first one, the one that is best for the other reward, or
+    the worst for it.
     """
     if reward not in ("proxy", "true") or ties not in ("first", "best", "worst"):
-        raise ConfigError(f"reward is 'proxy' or 'true', ties 'first', 'best' or 'worst'; not {reward!r}, {ties!r}")
+        raise ConfigError(
+            f"reward is 'proxy' or 'true', ties 'first', 'best' or 'worst'; not {reward!r},"
+            f" {ties!r}"
+        )
     table = tabulate(source)
     wanted, other = table.rewards[reward], table.rewards["true" if reward == "proxy" else "proxy"]
     shape = wanted.shape
@@ -157,7 +174,9 @@ def optimal_policy(
         returns = wanted + (table.transitions @ value).reshape(shape)
         other_returns = other + (table.transitions @ other_value).reshape(shape)
         optimal = returns >= returns.max(axis=1, keepdims=True) - TOLERANCE
-        preference = {"first": np.zeros(shape), "best": other_returns, "worst": -other_returns}[ties]
+        preference = {"first": np.zeros(shape), "best": other_returns, "worst": -other_returns}[
+            ties
+        ]
         preference = np.where(optimal, preference, -np.inf)
         chosen = (preference >= preference.max(axis=1, keepdims=True) - TOLERANCE).argmax(axis=1)
         probabilities[time, everywhere, chosen] = 1.0
@@ -201,9 +220,11 @@ def exact_returns(policy: Policy) -> Returns:
 
 
 def occupancy(policy: Policy, of: Literal["states", "pairs"] = "states") -> Floats:
-    """Share of a policy's steps that are spent in each state, (S,), or in each pair of state and action, (S, A).
+    """Share of a policy's steps that are spent in each state, (S,), or in each pair of state and
+    action, (S, A).
 
-    Undiscounted, over the horizon: a reward's expectation under the pairs is the return by the expected length.
+    Undiscounted, over the horizon: a reward's expectation under the pairs is the return by the
+    expected length.
     """
     counts = visits(policy)
     counts = counts / counts.sum()
@@ -220,7 +241,8 @@ def kl_divergence(p: Floats, q: Floats) -> float:
 
 
 def chi_squared(p: Floats, q: Floats) -> float:
-    """sum p^2 / q - 1, the chi-squared divergence of p from q; infinite where p goes where q never does.
+    """sum p^2 / q - 1, the chi-squared divergence of p from q; infinite where p goes where q never
+    does.
 
     Never less than exp(KL(p || q)) - 1.
     """

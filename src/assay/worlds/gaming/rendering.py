@@ -29,7 +29,8 @@ TEXT_COLUMNS = 26
 def to_text(trajectory: Trajectory, frames: bool = False) -> str:
     """A line a step, with the returns so far; with `frames`, each state below its step."""
     lines = [
-        f"{trajectory.name}: proxy {trajectory.proxy_return:.4g}, true {trajectory.true_return:.4g}, {_end(trajectory)}"
+        f"{trajectory.name}: proxy {trajectory.proxy_return:.4g}, true"
+        f" {trajectory.true_return:.4g}, {_end(trajectory)}"
     ]
     if frames:
         lines.append(trajectory.first_frame)
@@ -38,14 +39,17 @@ def to_text(trajectory: Trajectory, frames: bool = False) -> str:
         zip(trajectory.steps, trajectory.proxy, trajectory.true, strict=True), start=1
     ):
         events = f"  {', '.join(step.events)}" if step.events else ""
-        lines.append(f"{number:4d} {step.action:{width}s}  proxy {proxy:8.3f}  true {true:8.3f}{events}")
+        lines.append(
+            f"{number:4d} {step.action:{width}s}  proxy {proxy:8.3f}  true {true:8.3f}{events}"
+        )
         if frames:
             lines.append(step.frame)
     return "\n".join(lines) + "\n"
 
 
 def to_svg(trajectory: Trajectory, max_frames: int = 6) -> str:
-    """An `<svg>` element: up to `max_frames` states, evenly spaced in time, above the proxy and the true return."""
+    """An `<svg>` element: up to `max_frames` states, evenly spaced in time, above the proxy and the
+    true return."""
     frames = [trajectory.first_frame, *(step.frame for step in trajectory.steps)]
     shown = _evenly(len(frames), max_frames)
     pictures = [_picture(frames[number], trajectory.is_board) for number in shown]
@@ -61,8 +65,9 @@ def to_svg(trajectory: Trajectory, max_frames: int = 6) -> str:
     parts.append(_chart(trajectory, chart_top, width))
     height = chart_top + CHART_HEIGHT + 2 * GAP
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'role="img"><title>{escape(_title(trajectory))}</title>{"".join(parts)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0'
+        f' {width} {height}"'
+        f' role="img"><title>{escape(_title(trajectory))}</title>{"".join(parts)}</svg>'
     )
 
 
@@ -91,7 +96,11 @@ def _evenly(count: int, most: int) -> list[int]:
 def _picture(frame: str, is_board: bool) -> tuple[str, int, int]:
     """SVG of one frame, its width and its height."""
     if not is_board:
-        lines = [part for line in frame.splitlines() for part in textwrap.wrap(line, TEXT_COLUMNS) or [""]]
+        lines = [
+            part
+            for line in frame.splitlines()
+            for part in textwrap.wrap(line, TEXT_COLUMNS) or [""]
+        ]
         body = "".join(_text(0, LINE * (row + 1), line) for row, line in enumerate(lines))
         return body, 7 * TEXT_COLUMNS, LINE * len(lines)
     lines = frame.splitlines()
@@ -100,24 +109,33 @@ def _picture(frame: str, is_board: bool) -> tuple[str, int, int]:
         for column, tile in enumerate(line):
             fill = {"#": "#9ca3af", "A": TRUE_COLOUR, "H": TRUE_COLOUR}.get(tile, "#eef2f7")
             parts.append(
-                f'<rect x="{column * CELL}" y="{row * CELL}" width="{CELL - 1}" height="{CELL - 1}" fill="{fill}"/>'
+                f'<rect x="{column * CELL}" y="{row * CELL}" width="{CELL - 1}" height="{CELL - 1}"'
+                f' fill="{fill}"/>'
             )
             if tile not in "#.":
                 ink = "#ffffff" if fill == TRUE_COLOUR else INK
                 parts.append(
-                    f'<text x="{column * CELL + CELL / 2 - 0.5}" y="{row * CELL + 10.5}" font-size="11" {FONT} '
-                    f'text-anchor="middle" fill="{ink}">{escape(tile)}</text>'
+                    f'<text x="{column * CELL + CELL / 2 - 0.5}" y="{row * CELL + 10.5}"'
+                    f' font-size="11" {FONT} text-anchor="middle"'
+                    f' fill="{ink}">{escape(tile)}</text>'
                 )
     return "".join(parts), CELL * max(map(len, lines)), CELL * len(lines)
 
 
 def _text(x: float, y: float, text: str, weight: str = "normal", fill: str = INK) -> str:
-    return f'<text x="{x}" y="{y}" font-size="11" font-weight="{weight}" {FONT} fill="{fill}">{escape(text)}</text>'
+    return (
+        f'<text x="{x}" y="{y}" font-size="11" font-weight="{weight}" {FONT}'
+        f' fill="{fill}">{escape(text)}</text>'
+    )
 
 
 def _chart(trajectory: Trajectory, top: int, width: int) -> str:
-    """The two returns against the step, on one scale; lines and labels differ in colour and in words."""
-    curves = {"proxy": ((0.0, *trajectory.proxy), PROXY_COLOUR), "true": ((0.0, *trajectory.true), TRUE_COLOUR)}
+    """The two returns against the step, on one scale; lines and labels differ in colour and in
+    words."""
+    curves = {
+        "proxy": ((0.0, *trajectory.proxy), PROXY_COLOUR),
+        "true": ((0.0, *trajectory.true), TRUE_COLOUR),
+    }
     low = min(min(values) for values, _ in curves.values())
     high = max(max(values) for values, _ in curves.values())
     span = high - low or 1.0
@@ -127,11 +145,16 @@ def _chart(trajectory: Trajectory, top: int, width: int) -> str:
         return round(top + CHART_HEIGHT * (high - value) / span, 2)
 
     parts = [
-        f'<line x1="{left}" y1="{y_of(0.0)}" x2="{right}" y2="{y_of(0.0)}" stroke="#9ca3af" stroke-width="0.8"/>',
+        (
+            f'<line x1="{left}" y1="{y_of(0.0)}" x2="{right}" y2="{y_of(0.0)}" stroke="#9ca3af"'
+            ' stroke-width="0.8"/>'
+        ),
         _text(GAP / 2, top + 4, f"{high:.4g}"),
         _text(GAP / 2, top + CHART_HEIGHT + 4, f"{low:.4g}"),
         _text(
-            (left + right) / 2 - 60, top + CHART_HEIGHT + GAP + 8, f"return after 0 to {len(trajectory.steps)} steps"
+            (left + right) / 2 - 60,
+            top + CHART_HEIGHT + GAP + 8,
+            f"return after 0 to {len(trajectory.steps)} steps",
         ),
     ]
     ends = {name: y_of(values[-1]) for name, (values, _) in curves.items()}
@@ -140,12 +163,17 @@ def _chart(trajectory: Trajectory, top: int, width: int) -> str:
     for name, (values, colour) in curves.items():
         points = _points(values, left, right, y_of)
         dashes = ' stroke-dasharray="5 3"' if name == "proxy" else ""
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.8"{dashes}/>')
+        parts.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}"'
+            f' stroke-width="1.8"{dashes}/>'
+        )
         shift = (-6 if name == upper else 10) if close else 4
         parts.append(_text(right + 6, ends[name] + shift, f"{name} {values[-1]:.4g}", fill=colour))
     return "".join(parts)
 
 
-def _points(values: Sequence[float], left: float, right: float, y_of: Callable[[float], float]) -> str:
+def _points(
+    values: Sequence[float], left: float, right: float, y_of: Callable[[float], float]
+) -> str:
     step = (right - left) / max(1, len(values) - 1)
     return " ".join(f"{left + step * i:.2f},{y_of(value)}" for i, value in enumerate(values))

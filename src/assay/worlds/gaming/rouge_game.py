@@ -1,11 +1,14 @@
-"""RougeGame: write a summary word by word for ROUGE-1, to which a salad of the right words is a fine summary.
+"""RougeGame: write a summary word by word for ROUGE-1, to which a salad of the right words is a
+fine summary.
 
-An action is a word of the document, or STOP. A word is paid what it adds to the score of the text, so a return is the
-score of the whole text, wherever it was cut off. True reward: ROUGE-1 F1, times the share of word pairs that occur in
-document or reference (fluency), times the share of word pairs that are not repeats. Proxies: ROUGE-1 or ROUGE-2 F1, or
-the recall that forgets to clip counts, for which repeating one common word is a perfect summary, and better.
+An action is a word of the document, or STOP. A word is paid what it adds to the score of the text,
+so a return is the score of the whole text, wherever it was cut off. True reward: ROUGE-1 F1, times
+the share of word pairs that occur in document or reference (fluency), times the share of word pairs
+that are not repeats. Proxies: ROUGE-1 or ROUGE-2 F1, or the recall that forgets to clip counts, for
+which repeating one common word is a perfect summary, and better.
 
-ROUGE is that of Lin 2004 for one reference: lower-case words as they are, no stemming, no stop words, no ROUGE-L.
+ROUGE is that of Lin 2004 for one reference: lower-case words as they are, no stemming, no stop
+words, no ROUGE-L.
 """
 
 from collections import Counter
@@ -18,7 +21,17 @@ from assay.errors import ConfigError, DataError
 from assay.worlds.gaming.environment import GamingEnv
 from assay.worlds.gaming.model import Model, Outcome
 
-__all__ = ["STORM", "STORM_SMALL", "Article", "Proxy", "Rouge", "RougeGame", "rouge", "rouge_game", "unclipped_recall"]
+__all__ = [
+    "STORM",
+    "STORM_SMALL",
+    "Article",
+    "Proxy",
+    "Rouge",
+    "RougeGame",
+    "rouge",
+    "rouge_game",
+    "unclipped_recall",
+]
 
 Words: TypeAlias = tuple[str, ...]
 Proxy: TypeAlias = Literal["rouge_1", "rouge_2", "unclipped_recall"]
@@ -33,7 +46,8 @@ class Rouge(NamedTuple):
 
 
 def rouge(summary: Sequence[str], reference: Sequence[str], n: int = 1) -> Rouge:
-    """ROUGE-n: an n-gram counts as often as the reference has it, and no more. What has no n-grams scores 0."""
+    """ROUGE-n: an n-gram counts as often as the reference has it, and no more. What has no n-grams
+    scores 0."""
     found, wanted = _ngrams(summary, n), _ngrams(reference, n)
     overlap = (found & wanted).total()
     precision = overlap / max(1, found.total())
@@ -42,7 +56,8 @@ def rouge(summary: Sequence[str], reference: Sequence[str], n: int = 1) -> Rouge
 
 
 def unclipped_recall(summary: Sequence[str], reference: Sequence[str], n: int = 1) -> float:
-    """The broken recall: n-grams of the summary that the reference has, each time anew, by those of the reference."""
+    """The broken recall: n-grams of the summary that the reference has, each time anew, by those of
+    the reference."""
     found, wanted = _ngrams(summary, n), _ngrams(reference, n)
     return sum(count for ngram, count in found.items() if ngram in wanted) / max(1, wanted.total())
 
@@ -60,10 +75,15 @@ class Article:
         return tuple(dict.fromkeys(self.document))
 
     def fluency(self, summary: Sequence[str]) -> float:
-        """Share of neighbouring words that are neighbours in document or reference; 1 where there are none."""
+        """Share of neighbouring words that are neighbours in document or reference; 1 where there
+        are none."""
         pairs = _ngrams(summary, 2)
         known = _ngrams(self.document, 2) | _ngrams(self.reference, 2)
-        return sum(count for pair, count in pairs.items() if pair in known) / pairs.total() if pairs else 1.0
+        return (
+            sum(count for pair, count in pairs.items() if pair in known) / pairs.total()
+            if pairs
+            else 1.0
+        )
 
     def true_score(self, summary: Sequence[str]) -> float:
         """ROUGE-1 F1 x fluency x share of word pairs that are not repeats."""
@@ -84,21 +104,27 @@ _PROXIES: Final[dict[str, Callable[[Sequence[str], Sequence[str]], float]]] = {
 
 STORM = Article(
     tuple(
-        "the storm hit the coast on monday and the mayor said the town lost power for two days while crews worked to "
-        "clear the roads".split()
+        "the storm hit the coast on monday and the mayor said the town lost power for two days"
+        " while crews worked to clear the roads".split()
     ),
     tuple("the storm cut power in the town for two days".split()),
 )
 """25 words, and too many texts to plan over."""
-STORM_SMALL = Article(tuple("the storm hit the town".split()), tuple("the town lost power in the storm".split()))
+STORM_SMALL = Article(
+    tuple("the storm hit the town".split()), tuple("the town lost power in the storm".split())
+)
 """Four different words: texts of six words can be planned over exactly."""
 
 
-def rouge_game(article: Article = STORM, proxy: Proxy = "rouge_1", max_words: int = 25) -> Model[Words]:
+def rouge_game(
+    article: Article = STORM, proxy: Proxy = "rouge_1", max_words: int = 25
+) -> Model[Words]:
     """The model; a state is the text so far. The last action is STOP."""
     if proxy not in _PROXIES:
         raise ConfigError(f"proxy {proxy!r} is unknown; there is {', '.join(_PROXIES)}")
-    return Model(((1.0, ()),), (*article.vocabulary, "STOP"), max_words, partial(_transition, article, proxy))
+    return Model(
+        ((1.0, ()),), (*article.vocabulary, "STOP"), max_words, partial(_transition, article, proxy)
+    )
 
 
 def _transition(article: Article, proxy: Proxy, words: Words, action: int) -> list[Outcome[Words]]:
@@ -114,7 +140,8 @@ def _ngrams(words: Sequence[str], n: int) -> Counter[Words]:
 
 
 class RougeGame(GamingEnv[Words]):
-    """Observation: the text so far, an entry a word: 0 = nothing yet, else 1 + the word's action. Last action: STOP."""
+    """Observation: the text so far, an entry a word: 0 = nothing yet, else 1 + the word's action.
+    Last action: STOP."""
 
     def __init__(
         self,
@@ -137,9 +164,12 @@ class RougeGame(GamingEnv[Words]):
         return " ".join(state) or "(nothing)"
 
     def actions_of(self, summary: Sequence[str]) -> list[int]:
-        """The actions that write a summary and stop. Raises `DataError` for a word that the document lacks."""
+        """The actions that write a summary and stop. Raises `DataError` for a word that the
+        document lacks."""
         vocabulary = self.article.vocabulary
         missing = sorted(set(summary) - set(vocabulary))
         if missing:
-            raise DataError(f"the document lacks {', '.join(missing)}, and an action writes one of its words")
+            raise DataError(
+                f"the document lacks {', '.join(missing)}, and an action writes one of its words"
+            )
         return [*map(vocabulary.index, summary), len(vocabulary)]

@@ -61,7 +61,8 @@ class Trajectory:
 
 
 def rollout(env: GamingEnv[Any], policy: Policy | Sequence[int], seed: int = 0) -> Trajectory:
-    """Plays one episode from `seed` by a policy, or a list of actions until it or the episode ends."""
+    """Plays one episode from `seed` by a policy, or a list of actions until it or the episode
+    ends."""
     env.reset(seed=seed)
     # The policy's chance is not the game's: one seed gives one game, whoever plays.
     generator = np.random.default_rng([seed, 1])
@@ -85,4 +86,6 @@ def rollout(env: GamingEnv[Any], policy: Policy | Sequence[int], seed: int = 0) 
                 env.draw(env.state),
             )
         )
-    return Trajectory(type(env).__name__, first_frame, tuple(steps), terminated, truncated, env.is_board)
+    return Trajectory(
+        type(env).__name__, first_frame, tuple(steps), terminated, truncated, env.is_board
+    )

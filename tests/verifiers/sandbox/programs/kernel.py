@@ -1,4 +1,5 @@
-"""Attempts to reach parts of the kernel that a computation does not need, by raw system calls and machine code."""
+"""Attempts to reach parts of the kernel that a computation does not need, by raw system calls and
+machine code."""
 
 import ctypes
 import fcntl
@@ -13,17 +14,20 @@ def _call(number, *arguments):
     """0 when it worked, else the error's number."""
     ctypes.set_errno(0)
     result = libc.syscall(
-        ctypes.c_long(number), *(ctypes.c_long(a) for a in (*arguments, *(0,) * (6 - len(arguments))))
+        ctypes.c_long(number),
+        *(ctypes.c_long(a) for a in (*arguments, *(0,) * (6 - len(arguments)))),
     )
     return ctypes.get_errno() if result == -1 else 0
 
 
 def _reached(world, *names, arguments=(-1,) * 6):
-    """Which calls got past the filter: any answer but "not permitted" and "no such call" is the call's own."""
+    """Which calls got past the filter: any answer but "not permitted" and "no such call" is the
+    call's own."""
     past = {
         n: e
         for n in names
-        if (number := world["calls"].get(n, -1)) >= 0 and (e := _call(number, *arguments)) not in (1, 38)
+        if (number := world["calls"].get(n, -1)) >= 0
+        and (e := _call(number, *arguments)) not in (1, 38)
     }
     return f"effective: {past}" if past else f"blocked: {len(names)} calls"
 
@@ -38,8 +42,17 @@ _KEPT = []
 
 
 def new_namespaces(world):
-    flags = {"user": 1 << 28, "pid": 1 << 29, "net": 1 << 30, "mount": 1 << 17, "ipc": 1 << 27, "uts": 1 << 26,
-             "cgroup": 1 << 25, "time": 1 << 7, "files": 1 << 10}  # fmt: skip
+    flags = {
+        "user": 1 << 28,
+        "pid": 1 << 29,
+        "net": 1 << 30,
+        "mount": 1 << 17,
+        "ipc": 1 << 27,
+        "uts": 1 << 26,
+        "cgroup": 1 << 25,
+        "time": 1 << 7,
+        "files": 1 << 10,
+    }
     made = [name for name, flag in flags.items() if _call(world["calls"]["unshare"], flag) == 0]
     return f"effective: {made}" if made else "blocked: every one"
 
@@ -57,8 +70,18 @@ def mounts(world):
         "umount": _call(calls["umount2"], _text(b"/tmp"), 2),
     }
     got = [name for name, error in done.items() if error == 0]
-    more = _reached(world, "mount", "umount2", "fsopen", "fsconfig", "fsmount", "fspick", "move_mount", "open_tree",
-                    "mount_setattr")  # fmt: skip
+    more = _reached(
+        world,
+        "mount",
+        "umount2",
+        "fsopen",
+        "fsconfig",
+        "fsmount",
+        "fspick",
+        "move_mount",
+        "open_tree",
+        "mount_setattr",
+    )
     return f"effective: {got}" if got else more
 
 
@@ -72,11 +95,15 @@ def another_root(world):
 
 
 def asynchronous_input_and_output(world):
-    return _reached(world, "io_uring_setup", "io_uring_enter", "io_uring_register", "io_setup", "io_submit")
+    return _reached(
+        world, "io_uring_setup", "io_uring_enter", "io_uring_register", "io_setup", "io_submit"
+    )
 
 
 def programs_for_the_kernel(world):
-    return _reached(world, "bpf", "perf_event_open", "userfaultfd", "seccomp", "landlock_create_ruleset")
+    return _reached(
+        world, "bpf", "perf_event_open", "userfaultfd", "seccomp", "landlock_create_ruleset"
+    )
 
 
 def keys(world):
@@ -88,32 +115,57 @@ def files_by_handle(world):
 
 
 def modules(world):
-    return _reached(world, "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load")
+    return _reached(
+        world, "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load"
+    )
 
 
 def the_machine(world):
-    return _reached(world, "reboot", "swapon", "swapoff", "acct", "sethostname", "setdomainname", "quotactl", "syslog",
-                    "vhangup", "iopl", "ioperm", "personality", "modify_ldt", arguments=(0, 0, 0, 0, 0, 0))  # fmt: skip
+    return _reached(
+        world,
+        "reboot",
+        "swapon",
+        "swapoff",
+        "acct",
+        "sethostname",
+        "setdomainname",
+        "quotactl",
+        "syslog",
+        "vhangup",
+        "iopl",
+        "ioperm",
+        "personality",
+        "modify_ldt",
+        arguments=(0, 0, 0, 0, 0, 0),
+    )
 
 
 def the_clock(world):
-    return _reached(world, "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "timer_create")
+    return _reached(
+        world, "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "timer_create"
+    )
 
 
 def files_without_names(world):
-    return _reached(world, "memfd_create", "memfd_secret", "shmget", "msgget", "semget", "mq_open", "uselib")
+    return _reached(
+        world, "memfd_create", "memfd_secret", "shmget", "msgget", "semget", "mq_open", "uselib"
+    )
 
 
 def pipes_without_copies(world):
-    return _reached(world, "splice", "tee", "vmsplice", "process_madvise", "process_mrelease", "cachestat")
+    return _reached(
+        world, "splice", "tee", "vmsplice", "process_madvise", "process_mrelease", "cachestat"
+    )
 
 
 def watching(world):
-    return _reached(world, "inotify_init1", "fanotify_init", "fanotify_mark", "lookup_dcookie", "kcmp")
+    return _reached(
+        world, "inotify_init1", "fanotify_init", "fanotify_mark", "lookup_dcookie", "kcmp"
+    )
 
 
 def other_users(world):
-    names = "setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid capset".split()
+    names = "setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid capset".split()  # noqa: E501
     past = [name for name in names if _call(world["calls"][name], *(0,) * 3) != 1]
     return f"effective: {past}" if past else "blocked: every one"
 
@@ -125,7 +177,8 @@ def its_own_privileges(world):
 
 def every_other_call(world):
     """All numbers that are not on the list of allowed calls, with arguments that no call takes."""
-    # 335 and 336 are x86-64's uretprobe and uprobe: the kernel lets them past every filter, and kills who calls them.
+    # 335 and 336 are x86-64's uretprobe and uprobe: the kernel lets them past every filter, and
+    # kills who calls them.
     tried = sorted(set(range(600)) - {*world["allowed"], 335, 336})
     past = {n: e for n in tried if (e := _call(n, *(-1,) * 6)) not in (1, 38)}
     return f"effective: {past}" if past else f"blocked: {len(tried)} calls"
@@ -135,7 +188,11 @@ def notification_pipes(world):
     """`pipe2` has a flag that opens a queue of the kernel's events."""
     pair = (ctypes.c_int * 2)()
     error = _call(world["calls"]["pipe2"], ctypes.addressof(pair), 0o200)
-    return f"blocked: error {error}" if error in (1, 22, 38) else f"effective: the kernel was asked, error {error}"
+    return (
+        f"blocked: error {error}"
+        if error in (1, 22, 38)
+        else f"effective: the kernel was asked, error {error}"
+    )
 
 
 def foreign_numbers(world):
@@ -182,9 +239,7 @@ def typing_for_the_terminal(world):
 
 def devices(world):
     opened = []
-    for path in (
-        "/dev/kvm /dev/fuse /dev/net/tun /dev/vhost-net /dev/loop-control /dev/tty /dev/ptmx /dev/sda /dev/vda".split()
-    ):
+    for path in "/dev/kvm /dev/fuse /dev/net/tun /dev/vhost-net /dev/loop-control /dev/tty /dev/ptmx /dev/sda /dev/vda".split():  # noqa: E501
         try:
             os.close(os.open(path, os.O_RDWR))
             opened.append(path)

@@ -59,10 +59,19 @@ def clones_with_high_bits(world):
 def clones_threads_into_namespaces(world):
     """Flags that make a namespace beside the one that makes a thread."""
     done = []
-    for name, flag in (("user", 1 << 28), ("pid", 1 << 29), ("net", 1 << 30), ("mount", 1 << 17), ("ipc", 1 << 27),
-                       ("uts", 1 << 26), ("cgroup", 1 << 25)):  # fmt: skip
+    for name, flag in (
+        ("user", 1 << 28),
+        ("pid", 1 << 29),
+        ("net", 1 << 30),
+        ("mount", 1 << 17),
+        ("ipc", 1 << 27),
+        ("uts", 1 << 26),
+        ("cgroup", 1 << 25),
+    ):
         flags = (THREAD | flag) & ~(0x200 if name == "mount" else 0)
-        result = libc.syscall(ctypes.c_long(world["calls"]["clone"]), ctypes.c_long(flags), None, None, None, None)
+        result = libc.syscall(
+            ctypes.c_long(world["calls"]["clone"]), ctypes.c_long(flags), None, None, None, None
+        )
         if result == 0:
             libc.syscall(ctypes.c_long(world["calls"]["exit"]), 0)
         if result > 0:
@@ -72,7 +81,9 @@ def clones_threads_into_namespaces(world):
 
 def clones_by_the_new_call(world):
     arguments = struct.pack("11Q", 0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0)
-    result = libc.syscall(ctypes.c_long(world["calls"]["clone3"]), arguments, ctypes.c_long(len(arguments)))
+    result = libc.syscall(
+        ctypes.c_long(world["calls"]["clone3"]), arguments, ctypes.c_long(len(arguments))
+    )
     if result < 0:
         raise OSError(ctypes.get_errno(), "clone3")
     return _forked(result)
@@ -103,7 +114,11 @@ def calls_subprocess(world):
 
 def calls_system(world):
     status = os.system("exit 7")
-    return f"effective: {status}" if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 7 else "blocked: no shell"
+    return (
+        f"effective: {status}"
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 7
+        else "blocked: no shell"
+    )
 
 
 def calls_multiprocessing(world):
@@ -240,7 +255,14 @@ def reads_a_neighbour_s_memory(world):
     _, mine = _vectors()
     theirs = ctypes.create_string_buffer(struct.pack("QQ", world["address"], 64))
     count = _call(
-        world, "process_vm_readv", world["neighbour"], ctypes.addressof(mine), 1, ctypes.addressof(theirs), 1, 0
+        world,
+        "process_vm_readv",
+        world["neighbour"],
+        ctypes.addressof(mine),
+        1,
+        ctypes.addressof(theirs),
+        1,
+        0,
     )
     return f"effective: {count} bytes"
 
@@ -249,7 +271,14 @@ def writes_a_neighbour_s_memory(world):
     _, mine = _vectors()
     theirs = ctypes.create_string_buffer(struct.pack("QQ", world["address"], 64))
     count = _call(
-        world, "process_vm_writev", world["neighbour"], ctypes.addressof(mine), 1, ctypes.addressof(theirs), 1, 0
+        world,
+        "process_vm_writev",
+        world["neighbour"],
+        ctypes.addressof(mine),
+        1,
+        ctypes.addressof(theirs),
+        1,
+        0,
     )
     return f"effective: {count} bytes"
 

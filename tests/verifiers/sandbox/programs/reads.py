@@ -40,7 +40,10 @@ def a_file_through_a_handle(world):
 
 def a_file_by_its_directory(world):
     folder = os.open(os.path.dirname(world["secret"]), os.O_RDONLY | os.O_DIRECTORY)
-    return f"effective: {os.read(os.open(os.path.basename(world['secret']), os.O_RDONLY, dir_fd=folder), 99)!r}"
+    return (
+        "effective:"
+        f" {os.read(os.open(os.path.basename(world['secret']), os.O_RDONLY, dir_fd=folder), 99)!r}"
+    )
 
 
 def a_file_mapped(world):
@@ -69,11 +72,15 @@ def home_folders(world):
 
 
 def the_environment_of_others(world):
-    return _first(f"/proc/{pid}/environ" for pid in (world["host"], world["server"], 1, os.getppid()))
+    return _first(
+        f"/proc/{pid}/environ" for pid in (world["host"], world["server"], 1, os.getppid())
+    )
 
 
 def the_command_lines_of_others(world):
-    return _first(f"/proc/{pid}/cmdline" for pid in (world["host"], world["server"], 1, os.getppid()))
+    return _first(
+        f"/proc/{pid}/cmdline" for pid in (world["host"], world["server"], 1, os.getppid())
+    )
 
 
 def the_own_environment(world):
@@ -82,17 +89,32 @@ def the_own_environment(world):
     while environ[index]:
         names.add(environ[index].decode().partition("=")[0])
         index += 1
-    known = {"PATH", "HOME", "LANG", "LC_CTYPE", "PYTHONHASHSEED", "LD_LIBRARY_PATH", "PWD", "MALLOC_ARENA_MAX"}
+    known = {
+        "PATH",
+        "HOME",
+        "LANG",
+        "LC_CTYPE",
+        "PYTHONHASHSEED",
+        "LD_LIBRARY_PATH",
+        "PWD",
+        "MALLOC_ARENA_MAX",
+    }
     more = {name for name in names if name not in known and not name.endswith("_NUM_THREADS")}
     return f"effective: {more}" if more else "blocked: nothing but what the sandbox sets"
 
 
 def the_memory_of_others(world):
-    return _first(f"/proc/{pid}/{what}" for pid in (world["host"], world["server"], 1) for what in ("mem", "maps"))
+    return _first(
+        f"/proc/{pid}/{what}"
+        for pid in (world["host"], world["server"], 1)
+        for what in ("mem", "maps")
+    )
 
 
 def the_memory_of_the_machine(world):
-    return _first(["/dev/mem", "/dev/kmem", "/dev/kmsg", "/proc/kcore", "/proc/kallsyms", "/proc/keys"])
+    return _first(
+        ["/dev/mem", "/dev/kmem", "/dev/kmsg", "/proc/kcore", "/proc/kallsyms", "/proc/keys"]
+    )
 
 
 def inherited_descriptors(world):
@@ -127,7 +149,8 @@ def what_was_left_in_the_folder(world):
 
 
 def what_was_left_in_memory(world):
-    """Strings and bytes of an earlier program or of the tests: by the collector and by the frames."""
+    """Strings and bytes of an earlier program or of the tests: by the collector and by the
+    frames."""
     found, frame = [], sys._getframe()
     while frame is not None:
         found += [name for name in frame.f_globals if "expected" in name.lower()]
@@ -145,7 +168,8 @@ def _marked(value):
 
 
 def the_raw_heap(world):
-    """Every page near the interpreter's objects, copied through a pipe, which refuses where nothing is mapped."""
+    """Every page near the interpreter's objects, copied through a pipe, which refuses where nothing
+    is mapped."""
     libc, page = ctypes.CDLL(None, use_errno=True), 4096
     reading, writing = os.pipe()
     found, seen, near = [], 0, id(object()) & ~0xFFFFFF

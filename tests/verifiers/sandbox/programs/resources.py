@@ -62,7 +62,11 @@ def takes_memory_in_threads(world):
     for thread in threads:
         if thread.ident:
             thread.join()
-    return f"effective: {sum(taken)}" if sum(taken) > world["memory"] else f"blocked: {sum(taken)} bytes"
+    return (
+        f"effective: {sum(taken)}"
+        if sum(taken) > world["memory"]
+        else f"blocked: {sum(taken)} bytes"
+    )
 
 
 def reserves_memory(world):
@@ -271,7 +275,11 @@ def raises_a_limit(world):
     for number in range(16):
         try:
             soft, hard = resource.getrlimit(number)
-            for wanted in ((hard, hard), (resource.RLIM_INFINITY, resource.RLIM_INFINITY), (max(soft, 0) + 1, hard)):
+            for wanted in (
+                (hard, hard),
+                (resource.RLIM_INFINITY, resource.RLIM_INFINITY),
+                (max(soft, 0) + 1, hard),
+            ):
                 resource.setrlimit(number, wanted)
                 raised.append(number)
         except (OSError, ValueError):

@@ -79,7 +79,11 @@ def changes_the_owner(world):
 
 def changes_the_times(world):
     os.utime(world["canary"], (0, 0))
-    return "effective: times changed" if os.stat(world["canary"]).st_mtime == 0 else "blocked: it is as it was"
+    return (
+        "effective: times changed"
+        if os.stat(world["canary"]).st_mtime == 0
+        else "blocked: it is as it was"
+    )
 
 
 def changes_attributes(world):
@@ -111,7 +115,12 @@ def rewrites_the_harness(world):
 
 def poisons_the_library(world):
     home = os.path.dirname(os.__file__)
-    for name in ("sitecustomize.py", "poison.pth", "__pycache__/os.cpython-311.pyc", "site-packages/x.pth"):
+    for name in (
+        "sitecustomize.py",
+        "poison.pth",
+        "__pycache__/os.cpython-311.pyc",
+        "site-packages/x.pth",
+    ):
         try:
             with open(os.path.join(home, name), "a"):
                 return f"effective: {name}"
@@ -121,7 +130,15 @@ def poisons_the_library(world):
 
 
 def poisons_the_system(world):
-    for path in ("/usr/local/bin/ls", "/etc/cron.d/x", "/etc/ld.so.preload", "/usr/lib/x", "/bin/x", "/x", "/dev/x"):
+    for path in (
+        "/usr/local/bin/ls",
+        "/etc/cron.d/x",
+        "/etc/ld.so.preload",
+        "/usr/lib/x",
+        "/bin/x",
+        "/x",
+        "/dev/x",
+    ):
         try:
             with open(path, "a"):
                 return f"effective: {path}"
@@ -132,8 +149,9 @@ def poisons_the_system(world):
 
 def sets_the_kernel(world):
     paths = (
-        "/proc/sys/kernel/core_pattern /proc/sysrq-trigger /proc/self/oom_score_adj /proc/self/uid_map "
-        "/sys/kernel/uevent_helper /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/memory/tasks"
+        "/proc/sys/kernel/core_pattern /proc/sysrq-trigger /proc/self/oom_score_adj"
+        " /proc/self/uid_map /sys/kernel/uevent_helper /sys/fs/cgroup/cgroup.procs"
+        " /sys/fs/cgroup/memory/tasks"
     )
     for path in paths.split():
         try:

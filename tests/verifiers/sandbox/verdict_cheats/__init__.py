@@ -1,11 +1,12 @@
-"""Programs that do not add, and the kinds of tests that they try to be passed by, or not to be judged by.
+"""Programs that do not add, and the kinds of tests that they try to be passed by, or not to be
+judged by.
 
-A program gets no better verdict than *wrong*: one that is *undecided* has escaped it. `CHEATS` are the programs, by
-what they try; `KINDS` are the tests, each of which fails for every one of them.
+A program gets no better verdict than *wrong*: one that is *undecided* has escaped it. `CHEATS` are
+the programs, by what they try; `KINDS` are the tests, each of which fails for every one of them.
 
-The programs are text files of marked blocks: `%% cheat WHAT IT TRIES`, and `%% after NAME` puts the lines of
-`%% prelude NAME` before it. In kinds.txt are `%% kind NAME`, whose sources are parted by `%% and`, and `%% before`
-with its helpers; the kinds below `%% pytest` are files for pytest.
+The programs are text files of marked blocks: `%% cheat WHAT IT TRIES`, and `%% after NAME` puts the
+lines of `%% prelude NAME` before it. In kinds.txt are `%% kind NAME`, whose sources are parted by
+`%% and`, and `%% before` with its helpers; the kinds below `%% pytest` are files for pytest.
 """
 
 from pathlib import Path
@@ -17,7 +18,17 @@ from tests.verifiers.marked import blocks, text
 __all__ = ["CHEATS", "HONEST", "KINDS"]
 
 FOLDER: Final = Path(__file__).parent
-FILES: Final = ("objects", "ends", "forgeries", "readers", "patches", "names", "runners", "files", "insiders")
+FILES: Final = (
+    "objects",
+    "ends",
+    "forgeries",
+    "readers",
+    "patches",
+    "names",
+    "runners",
+    "files",
+    "insiders",
+)
 HONEST: Final = "def add(a, b):\n    return a + b\n"
 
 
@@ -48,7 +59,9 @@ def _kinds() -> dict[str, Assertions]:
             kind = rest
             found[kind] = Assertions(entry="add", tests=(text(lines),), pytest=pytest)
         elif word == "and":
-            found[kind] = found[kind].model_copy(update={"tests": (*found[kind].tests, text(lines))})
+            found[kind] = found[kind].model_copy(
+                update={"tests": (*found[kind].tests, text(lines))}
+            )
         elif word == "before":
             found[kind] = found[kind].model_copy(update={"before": text(lines)})
         else:

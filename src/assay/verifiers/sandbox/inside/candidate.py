@@ -1,7 +1,9 @@
-"""The program's side of assertion tests: its functions and objects, for the tests in another process to use.
+"""The program's side of assertion tests: its functions and objects, for the tests in another
+process to use.
 
-Objects of the program's stay here and go out as numbers, each with a word on its class: name, bases, and which of
-Python's special methods it has. What the tests do to the number over there is done to the object here.
+Objects of the program's stay here and go out as numbers, each with a word on its class: name,
+bases, and which of Python's special methods it has. What the tests do to the number over there is
+done to the object here.
 """
 
 import builtins
@@ -34,8 +36,9 @@ BASES: Final = (int, float, str, bytes, complex, tuple, frozenset, BaseException
 def candidate() -> NoReturn:
     """Load the program, then do what the tests ask until they end.
 
-    Job: `code`. First line out: `{"names": [...]}` or `{"error": type, "said": message}`. A request names what to `do`
-    with which `target`; the answer has a `value`, the error that was `raised`, or `stop` at an iterator's end.
+    Job: `code`. First line out: `{"names": [...]}` or `{"error": type, "said": message}`. A request
+    names what to `do` with which `target`; the answer has a `value`, the error that was `raised`,
+    or `stop` at an iterator's end.
     """
     job = read_job()
     printed = {"out": io.StringIO(), "err": io.StringIO()}
@@ -53,7 +56,9 @@ def candidate() -> NoReturn:
 class Program:
     """What the tests can reach."""
 
-    def __init__(self, names: dict[str, Any], printed: dict[str, io.StringIO], longest: int) -> None:
+    def __init__(
+        self, names: dict[str, Any], printed: dict[str, io.StringIO], longest: int
+    ) -> None:
         self._names, self._printed, self._longest = names, printed, longest
         self._requests = os.fdopen(CALLS_IN, "rb")
         self._wire = Wire(1, self._refer, self._resolve)
@@ -77,7 +82,8 @@ class Program:
         return message
 
     def _drop_unused(self) -> None:
-        """Let go of what the other side let go of, once its message is read: it may still have spoken of it."""
+        """Let go of what the other side let go of, once its message is read: it may still have
+        spoken of it."""
         self._wire.drop(self._unused)
         self._unused = []
 
@@ -97,10 +103,14 @@ class Program:
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
             arguments = [self._wire.decode(item) for item in request.get("arguments", ())]
-            keywords = {name: self._wire.decode(item) for name, item in request.get("keywords", {}).items()}
+            keywords = {
+                name: self._wire.decode(item) for name, item in request.get("keywords", {}).items()
+            }
             target = self._wire.decode(request["target"]) if "target" in request else None
             self._drop_unused()
-            done = getattr(self, "_do_" + request["do"])(target, request.get("name", ""), arguments, keywords)
+            done = getattr(self, "_do_" + request["do"])(
+                target, request.get("name", ""), arguments, keywords
+            )
             return {"value": self._method(done) or self._wire.encode(done)}
         except StopIteration as error:
             return {"stop" if request["name"] == "__next__" else "raised": self._raised(error)}
@@ -127,10 +137,14 @@ class Program:
     def _do_delete(self, target: Any, name: str, *_: Any) -> None:
         delattr(target, name)
 
-    def _do_call(self, target: Any, name: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+    def _do_call(
+        self, target: Any, name: str, arguments: list[Any], keywords: dict[str, Any]
+    ) -> Any:
         return (getattr(target, name) if name else target)(*arguments, **keywords)
 
-    def _do_special(self, target: Any, name: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+    def _do_special(
+        self, target: Any, name: str, arguments: list[Any], keywords: dict[str, Any]
+    ) -> Any:
         return _special(target, name)(*arguments, **keywords)
 
     def _do_copy(self, target: Any, name: str, *_: Any) -> Any:
@@ -156,7 +170,11 @@ class Program:
         if type(value) not in (types.MethodType, types.BuiltinMethodType):
             return None
         owner, name = value.__self__, value.__name__
-        if owner is None or isinstance(owner, types.ModuleType) or getattr(owner, name, None) != value:
+        if (
+            owner is None
+            or isinstance(owner, types.ModuleType)
+            or getattr(owner, name, None) != value
+        ):
             return None
         return ["method", self._wire.encode(owner), name]
 
@@ -179,8 +197,13 @@ class Program:
         number, new = self._number(value)
         if new:
             kind = type(value)
-            named = issubclass(kind, BaseException)  # of others, what Python's own can do is to be told, too
-            self._about[f"object {number}"] = {"class": self._class(kind, named), **self._value(value)}
+            named = issubclass(
+                kind, BaseException
+            )  # of others, what Python's own can do is to be told, too
+            self._about[f"object {number}"] = {
+                "class": self._class(kind, named),
+                **self._value(value),
+            }
         return ["object", number]
 
     def _number(self, value: Any) -> tuple[int, bool]:
@@ -192,27 +215,37 @@ class Program:
         return number, True
 
     def _value(self, value: Any) -> dict[str, Any]:
-        """What an object holds that is plain: an error's arguments, the number that a subclass of int is."""
+        """What an object holds that is plain: an error's arguments, the number that a subclass of
+        int is."""
         kind = type(value)
         if issubclass(kind, BaseException):
             cause = value.__cause__
             _, arguments, *fields = value.__reduce__()  # an OSError has more than its arguments
             return {
                 "arguments": self._wire.encode(tuple(arguments)),
-                "fields": [[name, self._wire.encode(item)] for name, item in (fields[0] if fields else {}).items()],
+                "fields": [
+                    [name, self._wire.encode(item)]
+                    for name, item in (fields[0] if fields else {}).items()
+                ],
                 "cause": None if cause is None else self._wire.encode(cause),
             }
         for base in BASES:
             if issubclass(kind, base):
                 # Containers are filled like any other, by `changes`.
-                return {"held": self._wire.hold(value)} if base in CONTAINERS else {"plain": self._plain(value, base)}
+                return (
+                    {"held": self._wire.hold(value)}
+                    if base in CONTAINERS
+                    else {"plain": self._plain(value, base)}
+                )
         return {}
 
     def _plain(self, value: Any, base: Any) -> Any:
         if issubclass(base, (tuple, frozenset)):
             return self._wire.encode(base(base.__iter__(value)))
         if issubclass(base, complex):
-            return self._wire.encode(complex(complex.real.__get__(value), complex.imag.__get__(value)))
+            return self._wire.encode(
+                complex(complex.real.__get__(value), complex.imag.__get__(value))
+            )
         # Not by the program's own methods, which may say anything.
         if issubclass(base, str):
             return self._wire.encode(str.__str__(value)[:])
@@ -222,7 +255,11 @@ class Program:
 
     def _class(self, kind: type, named: bool = True) -> list[Any]:
         """A class by its name, where both sides have it, else by a number and a description."""
-        if named and kind.__module__ == "builtins" and getattr(builtins, kind.__name__, None) is kind:
+        if (
+            named
+            and kind.__module__ == "builtins"
+            and getattr(builtins, kind.__name__, None) is kind
+        ):
             return ["type", kind.__name__]
         number, new = self._number(kind)
         if new:
@@ -236,7 +273,9 @@ class Program:
                 "module": str(kind.__module__),
                 "doc": kind.__doc__ if isinstance(kind.__doc__, str) else None,
                 "bases": [self._class(base) for base in kind.__bases__ if base is not object],
-                "special": sorted(name for name in own if name.startswith("__") and name.endswith("__")),
+                "special": sorted(
+                    name for name in own if name.startswith("__") and name.endswith("__")
+                ),
                 "methods": sorted(name for name in own & inherited if not name.startswith("__")),
                 "hashable": kind.__hash__ is not None,
             }
@@ -267,7 +306,9 @@ class Program:
         raise Undecodable(f"no value is tagged {tag[:20]!r}")
 
     def _error_of_tests(self, kind: Any, arguments: Any, number: int) -> BaseException:
-        error: BaseException = BaseException.__new__(self._wire.decode(kind), *self._wire.decode(arguments))
+        error: BaseException = BaseException.__new__(
+            self._wire.decode(kind), *self._wire.decode(arguments)
+        )
         self._callbacks[number] = error
         self._callback_numbers[id(error)] = number
         return error
@@ -318,7 +359,9 @@ def _special(target: Any, name: str) -> Any:
     if function := _FUNCTIONS.get(name):
         return functools.partial(function, target)
     method = getattr(type(target), name)
-    return method.__get__(target) if hasattr(method, "__get__") else functools.partial(method, target)
+    return (
+        method.__get__(target) if hasattr(method, "__get__") else functools.partial(method, target)
+    )
 
 
 def _call(target: Any, *arguments: Any, **keywords: Any) -> Any:

@@ -1,4 +1,5 @@
-"""The tests' way to the program: one question at a time through a pipe, and what stands here for what comes back."""
+"""The tests' way to the program: one question at a time through a pipe, and what stands here for
+what comes back."""
 
 import builtins
 import contextlib
@@ -23,12 +24,20 @@ CALLS_IN, CALLS_OUT = 5, 6
 _CALLED = (types.FunctionType, types.MethodType, types.BuiltinMethodType, functools.partial)
 _HOLDERS = ("builtins", "collections", "types")
 """Modules of Python's own containers and views."""
-_OF_TESTS = (type, types.GeneratorType, types.CoroutineType, types.ModuleType, types.SimpleNamespace, memoryview)
+_OF_TESTS = (
+    type,
+    types.GeneratorType,
+    types.CoroutineType,
+    types.ModuleType,
+    types.SimpleNamespace,
+    memoryview,
+)
 _VALUES = (int, float, complex, str, bytes, tuple, frozenset)
 
 
 class ProgramGone(BaseException):
-    """The program ended, or wrote what is no answer: no test can pass any more, not even one that expects errors."""
+    """The program ended, or wrote what is no answer: no test can pass any more, not even one that
+    expects errors."""
 
 
 class Unsupported(BaseException):
@@ -36,10 +45,11 @@ class Unsupported(BaseException):
 
 
 class Channel:
-    """Questions to the program. A test that catches what ends it here changes nothing: `gone` and `needs` stay.
+    """Questions to the program. A test that catches what ends it here changes nothing: `gone` and
+    `needs` stay.
 
-    `longest` is the longest answer, in bytes; `named` gives the names that the tests use, classes of the program's
-    among them.
+    `longest` is the longest answer, in bytes; `named` gives the names that the tests use, classes
+    of the program's among them.
     """
 
     def __init__(self, longest: int, named: Callable[[], Collection[str]]) -> None:
@@ -70,7 +80,9 @@ class Channel:
             raise ProgramGone(self.gone)
         line = self._answers.readline(self._longest)
         if not line.endswith(b"\n"):
-            raise self._end("the program ended, or answered too long" if line else "the program ended")
+            raise self._end(
+                "the program ended, or answered too long" if line else "the program ended"
+            )
         try:
             answer = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -109,9 +121,17 @@ class Channel:
         """What an operator of a target makes of another operand."""
         if isinstance(type(operand), Meta) or isinstance(operand, (Meta, Method)):
             result = self.ask("special", target, name, operand)
-            if name in ("__eq__", "__ne__") and result is (name == "__eq__") and operand is not target:
+            if (
+                name in ("__eq__", "__ne__")
+                and result is (name == "__eq__")
+                and operand is not target
+            ):
                 # Equal to anything is equal to nothing.
-                return result if self.ask("special", target, name, secrets.token_hex(8)) is not result else not result
+                return (
+                    result
+                    if self.ask("special", target, name, secrets.token_hex(8)) is not result
+                    else not result
+                )
             return result
         if not self._crosses(operand):
             return NotImplemented  # an object of the tests' own may know what to make of it
@@ -123,11 +143,16 @@ class Channel:
             if name == "__contains__" and hasattr(type(target), "__iter__"):
                 return any(item is operand or item == operand for item in target)
             return refused(name)
-        rests = f"the tests compare or combine the program's {kind} with a value of theirs, by its {name}"
+        rests = (
+            f"the tests compare or combine the program's {kind} with a value of theirs, by its"
+            f" {name}"
+        )
         if name not in ASKED:
             self.rests = rests
             return self.ask("special", target, name, operand)
-        believed, result = answer(name, functools.partial(self.ask, "special", target, name), operand)
+        believed, result = answer(
+            name, functools.partial(self.ask, "special", target, name), operand
+        )
         if believed and operand is not None and result is not NotImplemented:
             self.rests = rests
         return result
@@ -187,14 +212,28 @@ class Channel:
             for name, stream in (("out", sys.stdout), ("err", sys.stderr)):
                 if printed := answer.get(name):
                     stream.write(str(printed))
-        except (Undecodable, TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        except (
+            Undecodable,
+            TypeError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise self._end(f"the program's answer is no data: {error}") from None
         return answer
 
     def _decoded(self, data: Any) -> Any:
         try:
             return self._wire.decode(data)
-        except (Undecodable, TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        except (
+            Undecodable,
+            TypeError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise self._end(f"the program's answer is no data: {error}") from None
 
     def _called(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -202,7 +241,11 @@ class Channel:
         arguments = [self._decoded(item) for item in message["arguments"]]
         keywords = {key: self._decoded(item) for key, item in message["keywords"].items()}
         try:
-            return {"value": self._wire.encode(self._callbacks[message["callback"]](*arguments, **keywords))}
+            return {
+                "value": self._wire.encode(
+                    self._callbacks[message["callback"]](*arguments, **keywords)
+                )
+            }
         except Exception as error:  # noqa: BLE001  a test's function may raise anything
             return {"raised": self._wire.encode(error)}
 
@@ -229,11 +272,17 @@ class Channel:
         if isinstance(value, BaseException):
             # As the nearest of Python's own; should the program hand it back, it is this one.
             kind = next(base for base in type(value).__mro__ if base.__module__ == "builtins")
-            return ["raised", self._wire.encode(kind), self._wire.encode(tuple(value.args)), self._callback(value)]
+            return [
+                "raised",
+                self._wire.encode(kind),
+                self._wire.encode(tuple(value.args)),
+                self._callback(value),
+            ]
         if isinstance(value, types.TracebackType):
             return ["none"]
         if type(value).__module__ in ("builtins", "types") and not isinstance(value, _OF_TESTS):
-            # Something of Python's workings, which a program can bring about: list[0], or what key(list) gives.
+            # Something of Python's workings, which a program can bring about: list[0], or what
+            # key(list) gives.
             raise TypeError(f"a {type(value).__name__} cannot be passed to the program")
         raise self.unsupported(f"passes a {type(value).__name__} to the program")
 
@@ -319,7 +368,11 @@ def _built_in(name: str) -> Any:
 def _known_error(module: str, name: str) -> type | None:
     """A class of errors of Python's library; none that tells a test runner to skip."""
     package = module.partition(".")[0]
-    if package not in sys.stdlib_module_names or package in ("builtins", "unittest") or module not in sys.modules:
+    if (
+        package not in sys.stdlib_module_names
+        or package in ("builtins", "unittest")
+        or module not in sys.modules
+    ):
         return None
     try:
         found = operator.attrgetter(name)(sys.modules[module])

@@ -1,8 +1,9 @@
 """Values as plain data: what crosses the sandbox's wall in both directions.
 
-A value becomes JSON in which scalars are themselves and everything else is a tagged list, so that types survive:
-`(1, [2.0])` is `["tuple", 1, ["list", 2.0]]`. What is not in the table below becomes `["opaque", type name]`, which
-equals nothing. No class is ever looked up by name, so decoding what a hostile program wrote builds data and no more.
+A value becomes JSON in which scalars are themselves and everything else is a tagged list, so that
+types survive: `(1, [2.0])` is `["tuple", 1, ["list", 2.0]]`. What is not in the table below becomes
+`["opaque", type name]`, which equals nothing. No class is ever looked up by name, so decoding what
+a hostile program wrote builds data and no more.
 """
 
 import collections
@@ -26,7 +27,9 @@ _SEQUENCES: Final[dict[type, str]] = {
     collections.deque: "deque",
 }
 _MAPPINGS: Final = (dict, collections.OrderedDict, collections.defaultdict, collections.Counter)
-_BUILDERS: Final[dict[str, Callable[[Any], Any]]] = {name: kind for kind, name in _SEQUENCES.items()}
+_BUILDERS: Final[dict[str, Callable[[Any], Any]]] = {
+    name: kind for kind, name in _SEQUENCES.items()
+}
 
 
 class Undecodable(ValueError):
@@ -55,13 +58,16 @@ def encode(value: Any, depth: int = 0) -> Any:
     if isinstance(value, tuple) and hasattr(kind, "_fields"):  # a named tuple equals the plain one
         return ["tuple", *(encode(item, depth + 1) for item in tuple.__iter__(value))]
     numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.generic):  # a number of numpy's equals Python's own
+    if numpy is not None and isinstance(
+        value, numpy.generic
+    ):  # a number of numpy's equals Python's own
         return encode(value.item(), depth + 1)
     return ["opaque", kind.__name__[:80]]
 
 
 def decode(data: Any, depth: int = 0) -> Any:
-    """The value of JSON data. Raises `Undecodable` for anything that `encode` does not write, or calls opaque."""
+    """The value of JSON data. Raises `Undecodable` for anything that `encode` does not write, or
+    calls opaque."""
     if data is None or isinstance(data, (bool, int, float, str)):
         return data
     if not isinstance(data, list) or not data or not isinstance(data[0], str) or depth > MAX_DEPTH:

@@ -1,7 +1,8 @@
-"""What a program's object says when a test compares it, in one process: believed where it looks at what it is asked.
+"""What a program's object says when a test compares it, in one process: believed where it looks at
+what it is asked.
 
-As in two processes, an object of a class that the tests do not name has no say on their values, and one that has is
-asked about decoys as well.
+As in two processes, an object of a class that the tests do not name has no say on their values, and
+one that has is asked about decoys as well.
 """
 
 import array
@@ -35,14 +36,61 @@ _REFLECTED: Final = {
 }
 _DEEPEST: Final = 12
 _HOLDING: Final[tuple[type, ...]] = (
-    *(list, tuple, set, frozenset, dict, collections.deque, collections.OrderedDict, collections.defaultdict),
+    *(
+        list,
+        tuple,
+        set,
+        frozenset,
+        dict,
+        collections.deque,
+        collections.OrderedDict,
+        collections.defaultdict,
+    ),
     *(collections.Counter, type({}.keys()), type({}.values()), type({}.items())),
 )
 _PLAIN: Final[tuple[type, ...]] = (
-    *(int, float, complex, bool, str, bytes, bytearray, range, slice, type(None), type(...), type(NotImplemented)),
-    *(type, object, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
-    *(types.GeneratorType, types.CoroutineType, map, zip, filter, enumerate, reversed, memoryview, array.array),
-    *(Decimal, Fraction, datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone),
+    *(
+        int,
+        float,
+        complex,
+        bool,
+        str,
+        bytes,
+        bytearray,
+        range,
+        slice,
+        type(None),
+        type(...),
+        type(NotImplemented),
+    ),
+    *(
+        type,
+        object,
+        types.FunctionType,
+        types.BuiltinFunctionType,
+        types.MethodType,
+        types.ModuleType,
+    ),
+    *(
+        types.GeneratorType,
+        types.CoroutineType,
+        map,
+        zip,
+        filter,
+        enumerate,
+        reversed,
+        memoryview,
+        array.array,
+    ),
+    *(
+        Decimal,
+        Fraction,
+        datetime.date,
+        datetime.time,
+        datetime.datetime,
+        datetime.timedelta,
+        datetime.timezone,
+    ),
     *(re.Match, re.Pattern),
     *_HOLDING,
 )
@@ -97,13 +145,17 @@ def combined(there: Known, name: str, one: Any, other: Any) -> Any:
     speaks = _speaks(there, name, one), _speaks(there, _REFLECTED.get(name, name), other)
     if not any(speaks) or (_is_programs(there, one) and _is_programs(there, other)):
         return operate(one, other)
-    if any(says and _is_unnamed(there, value) for says, value in zip(speaks, (one, other), strict=True)):
+    if any(
+        says and _is_unnamed(there, value) for says, value in zip(speaks, (one, other), strict=True)
+    ):
         return refused(name)
     # Only what is asked of the program's object is hidden among decoys.
     swapped = not speaks[0]
     if name not in ASKED:
         return operate(one, other)
-    ask = functools.partial(_swapped, operate, other) if swapped else functools.partial(operate, one)
+    ask = (
+        functools.partial(_swapped, operate, other) if swapped else functools.partial(operate, one)
+    )
     return answer(name, ask, one if swapped else other)[1]
 
 
@@ -138,7 +190,10 @@ def _is_programs(there: Known, value: Any) -> bool:
 
 
 def _is_unnamed(there: Known, value: Any) -> bool:
-    """Whether it is of a class that came after the tests, which they do not name, and that is made of none they had."""
+    """Whether it is of a class that came after the tests, which they do not name, and that is made
+    of none they had."""
     kind = type(value)
-    made_of = [base for base in kind.__mro__ if id(base) in there.old and id(base) not in there.plain]
+    made_of = [
+        base for base in kind.__mro__ if id(base) in there.old and id(base) not in there.plain
+    ]
     return _is_programs(there, value) and not made_of and kind.__name__ not in there.named

@@ -1,9 +1,10 @@
 """Operands that a test did not mean, among which the one that it did is hidden.
 
-A program's object that a test compares with a value of its own is asked by its own methods, and these may lie: an
-`__eq__` that always says yes would be right about everything. So it is asked about other values as well, in an order
-that it cannot know, and one that says yes to those, too, or whose differences do not depend on what is taken away, is
-caught. What is not caught is still no proof, so a verdict that rests on it is not "right" either.
+A program's object that a test compares with a value of its own is asked by its own methods, and
+these may lie: an `__eq__` that always says yes would be right about everything. So it is asked
+about other values as well, in an order that it cannot know, and one that says yes to those, too, or
+whose differences do not depend on what is taken away, is caught. What is not caught is still no
+proof, so a verdict that rests on it is not "right" either.
 """
 
 import math
@@ -33,7 +34,9 @@ def lies(name: str, operands: Sequence[Any], results: Sequence[Any], place: int)
     """Whether an operator's results for the decoys show that it does not look at its operand."""
     others = [result for index, result in enumerate(results) if index != place]
     if name == "__eq__":
-        return 4 * sum(_says(result, True) for result in others) > len(others)  # a remainder equals some of them
+        return 4 * sum(_says(result, True) for result in others) > len(
+            others
+        )  # a remainder equals some of them
     if name == "__ne__":
         return 4 * sum(_says(result, False) for result in others) > len(others)
     if name in (*ORDER, "__contains__"):
@@ -45,15 +48,20 @@ def lies(name: str, operands: Sequence[Any], results: Sequence[Any], place: int)
             if type(operand) in (int, float) and isinstance(result, (int, float))
         ]
         if len(pairs) < len(operands):
-            return len({id(result) for result in results}) == 1 and not isinstance(results[0], (int, float))
+            return len({id(result) for result in results}) == 1 and not isinstance(
+                results[0], (int, float)
+            )
         moved = max(operand for operand, _ in pairs) - min(operand for operand, _ in pairs)
-        follows = max(float(result) for _, result in pairs) - min(float(result) for _, result in pairs)
+        follows = max(float(result) for _, result in pairs) - min(
+            float(result) for _, result in pairs
+        )
         return not follows > 1e-9 * moved
     return False
 
 
 def answer(name: str, ask: Callable[[Any], Any], value: Any) -> tuple[bool, Any]:
-    """Whether an operator is to be believed, and what it makes of a value hidden among decoys; raises what it raised.
+    """Whether an operator is to be believed, and what it makes of a value hidden among decoys;
+    raises what it raised.
 
     Asked are all of them one by one, so that nobody sees the next before answering.
     """
@@ -80,14 +88,16 @@ def refused(name: str) -> bool:
 
 
 def _says(result: Any, answer: bool) -> bool:
-    """Whether a comparison's result is this answer; NotImplemented is none, and any object is a yes."""
+    """Whether a comparison's result is this answer; NotImplemented is none, and any object is a
+    yes."""
     if result is NotImplemented:
         return False
     return (bool(result) if result is None or isinstance(result, int) else True) is answer
 
 
 def _like(value: Any) -> list[Any]:
-    """Values of the kind of this one, among which it does not stand out, and some that are far from it."""
+    """Values of the kind of this one, among which it does not stand out, and some that are far from
+    it."""
     kind = type(value)
     token = secrets.token_hex(4)
     if kind is bool or value is None:
@@ -97,7 +107,10 @@ def _like(value: Any) -> list[Any]:
     elif kind is str:
         letters = sorted({*value, "a", "0"})
         lengths = [max(0, len(value) + secrets.randbelow(5) - 2) for _ in range(_DECOYS)]
-        found = ["".join(secrets.choice(letters) for _ in range(length)) for length in lengths] + ["", "\U0010ffff" * 4]
+        found = ["".join(secrets.choice(letters) for _ in range(length)) for length in lengths] + [
+            "",
+            "\U0010ffff" * 4,
+        ]
     elif kind is list or kind is tuple:
         columns = [_like(item) for item in value[:_DECOYS]]
         rows = [[secrets.choice(column) for column in columns] for _ in range(_DECOYS)]
@@ -123,4 +136,7 @@ def _around(value: Any) -> list[Any]:
         return whole
     _, _, decimals = repr(value).partition(".")
     places = len(decimals) if decimals.isdigit() else 1
-    return [round(float(number) + secrets.randbelow(10**places) / 10**places, places) for number in whole]
+    return [
+        round(float(number) + secrets.randbelow(10**places) / 10**places, places)
+        for number in whole
+    ]

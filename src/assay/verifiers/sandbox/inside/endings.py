@@ -1,7 +1,8 @@
-"""The end of a program, as the interpreter does it: threads are waited for, and what was kept for the end is written.
+"""The end of a program, as the interpreter does it: threads are waited for, and what was kept for
+the end is written.
 
-Not left to the interpreter itself, which would also take apart the hundreds of modules of the process that this one
-was forked from: ten milliseconds, where a whole program takes five.
+Not left to the interpreter itself, which would also take apart the hundreds of modules of the
+process that this one was forked from: ten milliseconds, where a whole program takes five.
 """
 
 import atexit
@@ -38,20 +39,29 @@ def status_of(error: SystemExit) -> int:
 
 def end(status: int) -> NoReturn:
     """End the process as the interpreter would, but for its own modules."""
-    _whatever_happens(lambda: vars(threading)["_shutdown"]())  # waits for the threads that are no daemons
+    _whatever_happens(
+        lambda: vars(threading)["_shutdown"]()
+    )  # waits for the threads that are no daemons
     _whatever_happens(atexit._run_exitfuncs)
     flushed = flush()
     for name in ("stdin", "stdout", "stderr"):
         vars(sys)[name] = vars(sys).get(f"__{name}__")
-    for step in (_write_out, _take_apart, _write_out):  # files in a cycle may be closed before their text is written
+    for step in (
+        _write_out,
+        _take_apart,
+        _write_out,
+    ):  # files in a cycle may be closed before their text is written
         _whatever_happens(step)
     flushed = flush() and flushed
-    _whatever_happens(lambda: ctypes.CDLL(None).fflush(None))  # of C's own streams, which `os._exit` leaves
+    _whatever_happens(
+        lambda: ctypes.CDLL(None).fflush(None)
+    )  # of C's own streams, which `os._exit` leaves
     os._exit(status if flushed else FLUSH_FAILED)
 
 
 def flush() -> bool:
-    """Write out the standard streams; whether that went well, as it does for one that is closed or gone."""
+    """Write out the standard streams; whether that went well, as it does for one that is closed or
+    gone."""
     well = True
     for stream in map(vars(sys).get, ("stderr", "stdout")):
         try:
@@ -71,8 +81,9 @@ def _whatever_happens(do: Callable[[], Any]) -> None:
 
 
 def _take_apart() -> None:
-    """Let go of the program's module, and of what it alone keeps alive: its files are closed, its objects' `__del__`
-    runs. The names of a module that something else keeps are set to None, private ones first."""
+    """Let go of the program's module, and of what it alone keeps alive: its files are closed, its
+    objects' `__del__` runs. The names of a module that something else keeps are set to None,
+    private ones first."""
     main = sys.modules.pop("__main__", None)
     kept = weakref.ref(main) if isinstance(main, types.ModuleType) else lambda: None
     del main
@@ -89,7 +100,9 @@ def _take_apart() -> None:
 
 def _write_out() -> None:
     """Write out the files that are open: the text of each first, then its bytes."""
-    files = [each for each in gc.get_objects() if isinstance(each, (io.TextIOWrapper, io.BufferedWriter))]
+    files = [
+        each for each in gc.get_objects() if isinstance(each, (io.TextIOWrapper, io.BufferedWriter))
+    ]
     for file in sorted(files, key=lambda each: isinstance(each, io.BufferedWriter)):
         with contextlib.suppress(BaseException):
             if not file.closed:

@@ -1,12 +1,13 @@
 """The process that makes the sandbox's processes: `python -m inside.forkserver CONTROL_FD`.
 
-It is started once, with the standard library already imported, and forks a fresh process for every program: a fork
-takes a millisecond where an interpreter takes fifty. It never reads, holds or runs a program itself: a child locks
-itself down, and only then reads its job from its own pipe, so one program finds nothing of another.
+It is started once, with the standard library already imported, and forks a fresh process for every
+program: a fork takes a millisecond where an interpreter takes fifty. It never reads, holds or runs
+a program itself: a child locks itself down, and only then reads its job from its own pipe, so one
+program finds nothing of another.
 
-On the control socket, one message each way: `{"spawn": {...}}` with the child's descriptors gives a handle (pidfd)
-that the host can kill it by; `{"reap": pid}` gives how it ended. It ends when the socket closes, that is with the
-host.
+On the control socket, one message each way: `{"spawn": {...}}` with the child's descriptors gives a
+handle (pidfd) that the host can kill it by; `{"reap": pid}` gives how it ended. It ends when the
+socket closes, that is with the host.
 """
 
 import base64
@@ -27,7 +28,8 @@ __all__ = ["main"]
 SET_UP_FAILED: Final = 97
 RESULT: Final = 4
 PLACES: Final = 7
-"""Descriptors of a child: 0-2, then its job, its results, and the pipes to and from the other process of a pair."""
+"""Descriptors of a child: 0-2, then its job, its results, and the pipes to and from the other
+process of a pair."""
 MAX_DESCRIPTORS: Final = 256
 ROLES: Final = {
     "calls": roles.calls,
@@ -73,7 +75,13 @@ def main() -> None:
             os.close(descriptor)
 
 
-def _fork(spawn: dict[str, Any], settings: dict[str, Any], descriptors: list[int], program: bytes, own: int) -> int:
+def _fork(
+    spawn: dict[str, Any],
+    settings: dict[str, Any],
+    descriptors: list[int],
+    program: bytes,
+    own: int,
+) -> int:
     if settings["namespaces"]:
         lockdown.reenter_pids(own)
         lockdown.new_namespaces(lockdown.NEW_PIDS)  # for the next child alone
@@ -86,7 +94,9 @@ def _fork(spawn: dict[str, Any], settings: dict[str, Any], descriptors: list[int
         _place(descriptors, dict(zip(spawn["places"], range(len(descriptors)), strict=True)))
         _lock_down(spawn, settings, program, parent)
     except BaseException as error:  # noqa: BLE001
-        os.write(RESULT, json.dumps({"set_up": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+        os.write(
+            RESULT, json.dumps({"set_up": f"{type(error).__name__}: {error}"}).encode() + b"\n"
+        )
         os._exit(SET_UP_FAILED)
     try:
         os.write(RESULT, b'{"ready": 1}\n')
@@ -104,7 +114,9 @@ def _place(descriptors: list[int], places: dict[str, int]) -> None:
     os.closerange(PLACES, MAX_DESCRIPTORS)
 
 
-def _lock_down(spawn: dict[str, Any], settings: dict[str, Any], program: bytes, parent: int) -> None:
+def _lock_down(
+    spawn: dict[str, Any], settings: dict[str, Any], program: bytes, parent: int
+) -> None:
     os.umask(0o077)
     uid, limits = spawn["uid"], spawn["limits"]
     if settings["namespaces"]:
@@ -116,7 +128,8 @@ def _lock_down(spawn: dict[str, Any], settings: dict[str, Any], program: bytes, 
         lockdown.drop_user(uid, uid)
     if settings["namespaces"]:
         lockdown.drop_capabilities()
-    # After the change of user, which would undo it; the first process of a namespace sees no parent.
+    # After the change of user, which would undo it; the first process of a namespace sees no
+    # parent.
     lockdown.die_with_parent(0 if settings["namespaces"] else parent)
     os.chdir(spawn["folder"])
     lockdown.limit(limits)

@@ -1,8 +1,8 @@
 """In one process with the program: what judges is held as it was before the program came.
 
-Nothing in one process is safe from all that runs in it. These are fences, not walls: what judges must be unchanged,
-the values that tests compare are looked at (`comparing`), and the program is watched (`watching`). What is left is
-listed where the protocol is described.
+Nothing in one process is safe from all that runs in it. These are fences, not walls: what judges
+must be unchanged, the values that tests compare are looked at (`comparing`), and the program is
+watched (`watching`). What is left is listed where the protocol is described.
 """
 
 import ast
@@ -23,26 +23,35 @@ __all__ = ["raise_guard"]
 
 _OWN: Final = (str(__package__), "secrets", "random")
 _JUDGES: Final = (
-    "builtins math cmath operator os importlib _frozen_importlib _frozen_importlib_external pytest _pytest pluggy "
-    "unittest collections itertools functools fractions decimal datetime statistics json re heapq bisect textwrap "
-    "difflib copy traceback logging contextlib"
+    "builtins math cmath operator os importlib _frozen_importlib _frozen_importlib_external pytest"
+    " _pytest pluggy unittest collections itertools functools fractions decimal datetime statistics"
+    " json re heapq bisect textwrap difflib copy traceback logging contextlib"
 ).split()
 
 
 def raise_guard(packages: str, tests: Sequence[str]) -> Callable[[], str]:
-    """Hold what judges as it is, and give the tests what looks at their values; before the program is loaded.
+    """Hold what judges as it is, and give the tests what looks at their values; before the program
+    is loaded.
 
-    What is returned names a part of what judges that has changed since, "" where none has. `packages` is the folder of
-    packages that judge, if any; `tests` are the sources. What runs later is held here, not looked up in a module,
-    where the program could change it.
+    What is returned names a part of what judges that has changed since, "" where none has.
+    `packages` is the folder of packages that judge, if any; `tests` are the sources. What runs
+    later is held here, not looked up in a module, where the program could change it.
     """
     said = " ".join(tests)
     trees = [ast.parse(source) for source in tests]
     used = frozenset[str]().union(*(names(tree).read | names(tree).made for tree in trees))
     # Tests may say that they do not care.
-    there = known(used, (type(importlib.import_module("unittest.mock").ANY),) if "ANY" in used else ())
+    there = known(
+        used, (type(importlib.import_module("unittest.mock").ANY),) if "ANY" in used else ()
+    )
     own, judges, end, python = _parts(_OWN), _judges(), os._exit, os.path.dirname(os.__file__)
-    chain, operate, find_lies, list_judges, comes_from = compared, combined, lies_within, _judges, _from
+    chain, operate, find_lies, list_judges, comes_from = (
+        compared,
+        combined,
+        lies_within,
+        _judges,
+        _from,
+    )
 
     def seal() -> None:
         for holder, key, value in own:
@@ -53,8 +62,13 @@ def raise_guard(packages: str, tests: Sequence[str]) -> Callable[[], str]:
         seal()
         now = list_judges()
         for name, value in judges.items():
-            # Plugins of pytest's wrap its functions when they are loaded; tests may leave behind what they replaced.
-            if (other := now.get(name)) is not value and not comes_from(other, packages) and name not in said:
+            # Plugins of pytest's wrap its functions when they are loaded; tests may leave behind
+            # what they replaced.
+            if (
+                (other := now.get(name)) is not value
+                and not comes_from(other, packages)
+                and name not in said
+            ):
                 return name
         for name, value in now.items():
             new_in_class = name not in judges and type(judges.get(name.rpartition(".")[0])) is type
@@ -89,7 +103,8 @@ def _hidden(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _parts(modules: Iterable[str]) -> list[tuple[Any, str, Any]]:
-    """What is in modules, in their classes and in their tables: each with what holds it and its name."""
+    """What is in modules, in their classes and in their tables: each with what holds it and its
+    name."""
     found: list[tuple[Any, str, Any]] = []
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] not in modules or not isinstance(module, ModuleType):
@@ -97,7 +112,11 @@ def _parts(modules: Iterable[str]) -> list[tuple[Any, str, Any]]:
         for key, value in list(vars(module).items()):
             found.append((vars(module), key, value))
             if isinstance(value, type):
-                found += [(vars(value), part, own) for part, own in list(vars(value).items()) if _acts(own)]
+                found += [
+                    (vars(value), part, own)
+                    for part, own in list(vars(value).items())
+                    if _acts(own)
+                ]
             elif isinstance(value, dict) and not key.startswith("__"):
                 found += [(value, part, own) for part, own in list(value.items())]
     return found
@@ -115,12 +134,17 @@ def _judges() -> dict[str, Any]:
                 continue  # what else there is changes while tests run
             found[f"{name}.{key}"] = value
             if isinstance(value, type) and value.__module__ == name:
-                found |= {f"{name}.{key}.{part}": own for part, own in list(vars(value).items()) if _acts(own)}
+                found |= {
+                    f"{name}.{key}.{part}": own
+                    for part, own in list(vars(value).items())
+                    if _acts(own)
+                }
     return found
 
 
 def _acts(value: Any) -> bool:
-    """Whether it is a function or does something when it is read; what is neither changes while tests run."""
+    """Whether it is a function or does something when it is read; what is neither changes while
+    tests run."""
     return callable(value) or isinstance(value, (property, classmethod, staticmethod))
 
 

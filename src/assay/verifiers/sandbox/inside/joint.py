@@ -1,10 +1,11 @@
-"""Tests and program in one process, for what cannot be done through a pipe: mocks, files, tests that derive classes.
+"""Tests and program in one process, for what cannot be done through a pipe: mocks, files, tests
+that derive classes.
 
-The price: the expected values and the verdict are within the program's reach. What is done about it: the program comes
-last, when everything that judges is loaded, compiled and held, and must be unchanged at the end (`guard`); what the
-tests compare is looked at (`comparing`); a program that looks at frames or memory is ended (`watching`). The verdict
-carries a number that only this process was given, and the tests that passed are counted against what the sources hold,
-outside.
+The price: the expected values and the verdict are within the program's reach. What is done about
+it: the program comes last, when everything that judges is loaded, compiled and held, and must be
+unchanged at the end (`guard`); what the tests compare is looked at (`comparing`); a program that
+looks at frames or memory is ended (`watching`). The verdict carries a number that only this process
+was given, and the tests that passed are counted against what the sources hold, outside.
 """
 
 import ast
@@ -20,7 +21,15 @@ from .borrowed import Borrowed, owner_of
 from .guard import raise_guard
 from .rewriting import guarded
 from .roles import FILE, read_job, said
-from .sources import ENDS_ITSELF, NEVER_ASKED, RESERVED, future_first, imported, skips, takes_candidate
+from .sources import (
+    ENDS_ITSELF,
+    NEVER_ASKED,
+    RESERVED,
+    future_first,
+    imported,
+    skips,
+    takes_candidate,
+)
 from .tester import Counts, Scope, line_of, new_folder, run_pytest, shadowing, starred, unmade
 from .watching import watch
 
@@ -28,11 +37,13 @@ __all__ = ["joint"]
 
 RESULT = 4
 Send = Callable[..., NoReturn]
-"""Write the verdict (passed, total, the first failure, how many are skipped, why it is none) and end."""
+"""Write the verdict (passed, total, the first failure, how many are skipped, why it is none) and
+end."""
 
 
 def joint() -> NoReturn:
-    """Load the tests, then the program, then run them. Job and result are those of `tests`, and `code`."""
+    """Load the tests, then the program, then run them. Job and result are those of `tests`, and
+    `code`."""
     job = read_job()
     send = _sender(job.pop("nonce"))
     files = [future_first(job["before"], source) for source in job["tests"]]
@@ -45,11 +56,13 @@ def joint() -> NoReturn:
 
 
 def _each(job: dict[str, Any], send: Send) -> NoReturn:
-    """Run each source in the names of helpers and program; a `check(candidate)` that it defines is called."""
+    """Run each source in the names of helpers and program; a `check(candidate)` that it defines is
+    called."""
     trees = [ast.parse(source) for source in job["tests"]]
     takes = [takes_candidate(tree) for tree in trees]
     before, *sources = [
-        compile(guarded(tree), "<tests>", "exec", dont_inherit=True) for tree in (ast.parse(job["before"]), *trees)
+        compile(guarded(tree), "<tests>", "exec", dont_inherit=True)
+        for tree in (ast.parse(job["before"]), *trees)
     ]
     asked = list[str]()
 
@@ -63,7 +76,10 @@ def _each(job: dict[str, Any], send: Send) -> NoReturn:
     for text, tree, source, calls_check in zip(job["tests"], trees, sources, takes, strict=True):
         program["__all__"] = starred(program, job["entry"], [job["before"], text])
         borrowed = Borrowed(
-            lambda name: owner_of(program[name]), program, job["entry"], functools.partial(unmade, [text])
+            lambda name: owner_of(program[name]),
+            program,
+            job["entry"],
+            functools.partial(unmade, [text]),
         )
         if "import *" in text:
             _give(borrowed, program)
@@ -87,7 +103,11 @@ def _each(job: dict[str, Any], send: Send) -> NoReturn:
         send(0, len(sources), f"the program changes {part}")
     if passed == len(sources) and shadows:
         send(0, 0, "", undecided=shadows)
-    if passed == len(sources) and not asked and not any(job["module"] in text for text in job["tests"]):
+    if (
+        passed == len(sources)
+        and not asked
+        and not any(job["module"] in text for text in job["tests"])
+    ):
         send(0, 0, "", undecided=NEVER_ASKED)
     send(passed, len(sources), failure)
 
@@ -106,7 +126,9 @@ def _with_pytest(job: dict[str, Any], files: Sequence[str], send: Send) -> NoRet
     sys.path_importer_cache.clear()
     for name in [name for name in os.environ if name.startswith("PYTEST")]:
         del os.environ[name]
-    borrowed = Borrowed(lambda name: owner_of(program[name]), program, job["entry"], lambda: unmade(files))
+    borrowed = Borrowed(
+        lambda name: owner_of(program[name]), program, job["entry"], lambda: unmade(files)
+    )
     _give(borrowed, program)
     found = run_pytest(sources, folder, counts)
     if part := changed():
@@ -130,13 +152,17 @@ def _loaded(
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
         del sys.modules[name]
     module = types.ModuleType(job["module"])
-    vars(importlib.import_module("logging"))["_srcfile"] = None  # else it looks at its caller's frame
+    vars(importlib.import_module("logging"))["_srcfile"] = (
+        None  # else it looks at its caller's frame
+    )
     watch((*judges, os.path.dirname(__file__)), vars(module))
     sys.modules[job["module"]] = module
     try:
         exec(compile(job["code"], FILE, "exec", dont_inherit=True), vars(module))
     except BaseException as error:  # noqa: BLE001
-        send(0, total, f"the program fails when it is loaded: {type(error).__name__}: {said(error)}")
+        send(
+            0, total, f"the program fails when it is loaded: {type(error).__name__}: {said(error)}"
+        )
     if part := changed():
         send(0, total, f"the program changes {part}")
     sys.modules[job["module"]] = module
@@ -154,11 +180,17 @@ def _passes(error: BaseException, file: str) -> bool:
 def _sender(nonce: str) -> Send:
     write, end = os.write, os._exit
 
-    def send(passed: int, total: int, failure: str, skipped: int = 0, undecided: str = "") -> NoReturn:
+    def send(
+        passed: int, total: int, failure: str, skipped: int = 0, undecided: str = ""
+    ) -> NoReturn:
         # By functions of C's alone: the program may have changed those of Python's that write JSON.
-        text = str.encode(str.__getitem__(failure, slice(400)), "ascii", "backslashreplace").translate(None, b'"\\\n')
-        line = b'{"nonce": "%s", "passed": %d, "total": %d, "skipped": %d, "failure": "%s", "undecided": "%s"}\n' % (
-            *(nonce.encode(), passed, total, skipped, text, undecided.encode()),
+        text = str.encode(
+            str.__getitem__(failure, slice(400)), "ascii", "backslashreplace"
+        ).translate(None, b'"\\\n')
+        line = (
+            b'{"nonce": "%s", "passed": %d, "total": %d, "skipped": %d, "failure": "%s",'
+            b' "undecided": "%s"}\n'
+            % (*(nonce.encode(), passed, total, skipped, text, undecided.encode()),)
         )
         while line:
             line = line[write(RESULT, line) :]

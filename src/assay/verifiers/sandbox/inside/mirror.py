@@ -1,10 +1,12 @@
 """What stands on the tests' side for the program's classes and objects.
 
-A class of the program's is a class here, of the same name and with the same bases, that has the same special methods;
-so `isinstance`, `except`, operators and their reflections work as Python has them. Its objects hold a number, and
-nothing of theirs is decided here: attributes, calls and operators are asked of the program (`Asker`).
+A class of the program's is a class here, of the same name and with the same bases, that has the
+same special methods; so `isinstance`, `except`, operators and their reflections work as Python has
+them. Its objects hold a number, and nothing of theirs is decided here: attributes, calls and
+operators are asked of the program (`Asker`).
 
-One thing is never left to the program: whether its object equals a value of the tests'. See `decoys`.
+One thing is never left to the program: whether its object equals a value of the tests'. See
+`decoys`.
 """
 
 import builtins
@@ -30,11 +32,14 @@ class Asker(Protocol):
 
 # Asked with whatever arguments there are: none of these takes a value that the test expects.
 _PLAIN: Final = """
-    __repr__ __str__ __format__ __bytes__ __bool__ __len__ __length_hint__ __next__ __reversed__ __int__ __float__
-    __complex__ __index__ __neg__ __pos__ __abs__ __invert__ __round__ __trunc__ __floor__ __ceil__ __enter__ __exit__
-    __call__ __getitem__ __setitem__ __delitem__ __missing__ __fspath__ __iter__ __hash__ __aiter__
+    __repr__ __str__ __format__ __bytes__ __bool__ __len__ __length_hint__ __next__ __reversed__
+    __int__ __float__ __complex__ __index__ __neg__ __pos__ __abs__ __invert__ __round__ __trunc__
+    __floor__ __ceil__ __enter__ __exit__ __call__ __getitem__ __setitem__ __delitem__ __missing__
+    __fspath__ __iter__ __hash__ __aiter__
 """.split()
-_OPERATORS: Final = [f"__{name}__" for name in "eq ne lt le gt ge contains divmod rdivmod".split()] + [
+_OPERATORS: Final = [
+    f"__{name}__" for name in "eq ne lt le gt ge contains divmod rdivmod".split()
+] + [
     f"__{kind}{name}__"
     for kind in ("", "r", "i")
     for name in "add sub mul matmul truediv floordiv mod pow lshift rshift and xor or".split()
@@ -42,7 +47,13 @@ _OPERATORS: Final = [f"__{name}__" for name in "eq ne lt le gt ge contains divmo
 _TYPES: Final = {
     kind.__name__: kind
     for kind in (
-        *(types.FunctionType, types.BuiltinFunctionType, types.GeneratorType, types.ModuleType, types.MethodType),
+        *(
+            types.FunctionType,
+            types.BuiltinFunctionType,
+            types.GeneratorType,
+            types.ModuleType,
+            types.MethodType,
+        ),
         *(kind for kind in vars(builtins).values() if isinstance(kind, type)),
     )
 }
@@ -62,7 +73,12 @@ class Meta(type):
         return _asker(cls).ask("call", cls, "", *arguments, **keywords)
 
     def __getattr__(cls, name: str) -> Any:
-        if name.startswith("__") and name not in ("__members__", "__annotations__", "__match_args__", "__slots__"):
+        if name.startswith("__") and name not in (
+            "__members__",
+            "__annotations__",
+            "__match_args__",
+            "__slots__",
+        ):
             raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
         return _asker(cls).ask("get", cls, name)
 
@@ -137,7 +153,9 @@ class Method:
         return getattr(self._asker.ask("get", self.__self__, self.__name__), name)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Method) and (self.__self__ is other.__self__ and self.__name__ == other.__name__)
+        return isinstance(other, Method) and (
+            self.__self__ is other.__self__ and self.__name__ == other.__name__
+        )
 
     def __hash__(self) -> int:
         return hash((id(self.__self__), self.__name__))
@@ -146,7 +164,11 @@ class Method:
 def make_class(asker: Asker, about: dict[str, Any], bases: tuple[type, ...]) -> type:
     """A class as the program's side describes it."""
     special = set(about["special"])
-    space: dict[str, Any] = {"__module__": about["module"], "__qualname__": about["qualified"], "__doc__": about["doc"]}
+    space: dict[str, Any] = {
+        "__module__": about["module"],
+        "__qualname__": about["qualified"],
+        "__doc__": about["doc"],
+    }
     space["__asker__"] = asker
     for name in _PLAIN:
         if name in special:

@@ -1,4 +1,5 @@
-"""Tests rewritten so that what they compare, combine and pass on is looked at (`comparing`), in one process."""
+"""Tests rewritten so that what they compare, combine and pass on is looked at (`comparing`), in one
+process."""
 
 import ast
 from typing import Final
@@ -32,7 +33,8 @@ _COMBINED: Final[dict[type, str]] = {
 
 
 def guarded(tree: ast.Module) -> ast.Module:
-    """A test in which comparisons, sums, differences and the arguments of calls are looked at; changes the tree."""
+    """A test in which comparisons, sums, differences and the arguments of calls are looked at;
+    changes the tree."""
     changed: ast.Module = _Rewrite().visit(tree)
     return ast.fix_missing_locations(changed)
 
@@ -46,13 +48,18 @@ class _Rewrite(ast.NodeTransformer):
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
         name = _COMBINED.get(type(node.op))
-        return ast.copy_location(_call(COMBINE, ast.Constant(name), node.left, node.right), node) if name else node
+        return (
+            ast.copy_location(_call(COMBINE, ast.Constant(name), node.left, node.right), node)
+            if name
+            else node
+        )
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         looked_at = (ast.Starred, ast.Constant, ast.GeneratorExp)
         node.args = [
-            arg if isinstance(arg, looked_at) else ast.copy_location(_call(MEET, arg), arg) for arg in node.args
+            arg if isinstance(arg, looked_at) else ast.copy_location(_call(MEET, arg), arg)
+            for arg in node.args
         ]
         for keyword in node.keywords:
             if keyword.arg is not None and not isinstance(keyword.value, ast.Constant):

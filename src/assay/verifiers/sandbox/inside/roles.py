@@ -1,8 +1,10 @@
-"""What a locked-down process does: read its job from its pipe, run a program, write what came of it.
+"""What a locked-down process does: read its job from its pipe, run a program, write what came of
+it.
 
-A role is a function without arguments that does not return: `calls` and `program` are here, `candidate` and `tests`
-have files of their own. The job is one JSON object, read to the end of the pipe, so that nothing of it is left for
-the program. No role that runs the program knows what a right answer is.
+A role is a function without arguments that does not return: `calls` and `program` are here,
+`candidate` and `tests` have files of their own. The job is one JSON object, read to the end of the
+pipe, so that nothing of it is left for the program. No role that runs the program knows what a
+right answer is.
 """
 
 import builtins
@@ -23,7 +25,9 @@ JOB, RESULT = 3, 4
 FILE: Final = "<program>"
 MAX_MESSAGE: Final = 300
 BUILT_IN: Final = tuple(
-    kind for kind in vars(builtins).values() if isinstance(kind, type) and issubclass(kind, BaseException)
+    kind
+    for kind in vars(builtins).values()
+    if isinstance(kind, type) and issubclass(kind, BaseException)
 )
 
 
@@ -67,11 +71,13 @@ def find(names: Mapping[str, Any], entry: str) -> Callable[..., Any]:
 
 
 def calls() -> NoReturn:
-    """Call a function of the program with each of the given arguments; write each result as it comes.
+    """Call a function of the program with each of the given arguments; write each result as it
+    comes.
 
-    Job: `code`, `entry`, `cases` (each `[arguments, keyword arguments]`, encoded). Result lines: `[index, value]`, or
-    `[index, null, error type, message]`, with the types that it is made from behind, up to one of Python's own;
-    `["load", error type, message]` where the program itself fails.
+    Job: `code`, `entry`, `cases` (each `[arguments, keyword arguments]`, encoded). Result lines:
+    `[index, value]`, or `[index, null, error type, message]`, with the types that it is made from
+    behind, up to one of Python's own; `["load", error type, message]` where the program itself
+    fails.
     """
     job = read_job()
     try:
@@ -91,9 +97,11 @@ def calls() -> NoReturn:
 
 
 def program() -> NoReturn:
-    """Run a whole program as `python program.py` would, with the job's `stdin`; its exit status is the process's.
+    """Run a whole program as `python program.py` would, with the job's `stdin`; its exit status is
+    the process's.
 
-    The one result line says that its input is there and that it begins: without it the program was never run.
+    The one result line says that its input is there and that it begins: without it the program was
+    never run.
     """
     job = read_job()
     code, path = job["code"], surroundings.as_a_program(job["code"], job["stdin"])
@@ -125,7 +133,8 @@ def _compiled(code: str, file: str) -> types.CodeType:
 
 
 def _made_from(error: BaseException) -> list[str]:
-    """The names of the classes that an error's class is made from, up to the first of Python's own; none for those."""
+    """The names of the classes that an error's class is made from, up to the first of Python's own;
+    none for those."""
     kind: Any = type(error)
     found = list[str]()
     while not any(kind is own for own in BUILT_IN):

@@ -1,4 +1,5 @@
-"""What can be read off the source of a test: the names it uses, whether its `check` waits to be called."""
+"""What can be read off the source of a test: the names it uses, whether its `check` waits to be
+called."""
 
 import ast
 from collections.abc import Iterable
@@ -63,8 +64,11 @@ def names(tree: ast.AST) -> Names:
 
 
 def takes_candidate(tree: ast.Module) -> bool:
-    """Whether it defines a `check(candidate)` that it does not call itself, as HumanEval's tests do."""
-    checks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
+    """Whether it defines a `check(candidate)` that it does not call itself, as HumanEval's tests
+    do."""
+    checks = [
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"
+    ]
     if not checks or not (checks[-1].args.posonlyargs or checks[-1].args.args):
         return False
     inside = {id(node) for node in ast.walk(checks[-1])}
@@ -111,4 +115,8 @@ def imported(source: str) -> set[str]:
 
 def skips(sources: Iterable[str]) -> bool:
     """Whether any of the sources may skip a test, or expect it to fail."""
-    return any(word in source.lower() for source in sources for word in ("skip", "xfail", "expectedfailure"))
+    return any(
+        word in source.lower()
+        for source in sources
+        for word in ("skip", "xfail", "expectedfailure")
+    )

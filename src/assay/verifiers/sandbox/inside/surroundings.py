@@ -1,8 +1,10 @@
-"""What a program finds around it when it is run as `python program.py`, made anew in a process that was forked.
+"""What a program finds around it when it is run as `python program.py`, made anew in a process that
+was forked.
 
-Its own file, the three streams as the interpreter opens them, `__main__`, and room for a deep recursion. What is
-different from a plain interpreter is there because the process is shut in: a stack is address space, of which there
-is a limit, so that one much larger than it can be is made smaller; and the main thread's cannot grow.
+Its own file, the three streams as the interpreter opens them, `__main__`, and room for a deep
+recursion. What is different from a plain interpreter is there because the process is shut in: a
+stack is address space, of which there is a limit, so that one much larger than it can be is made
+smaller; and the main thread's cannot grow.
 """
 
 import builtins
@@ -54,7 +56,9 @@ def main_module(path: str) -> types.ModuleType:
     """The module that a program is run in, as the interpreter makes it, in its place."""
     main = types.ModuleType("__main__")
     loader = importlib.machinery.SourceFileLoader("__main__", path)
-    main.__dict__.update(__annotations__={}, __builtins__=builtins, __cached__=None, __file__=path, __loader__=loader)
+    main.__dict__.update(
+        __annotations__={}, __builtins__=builtins, __cached__=None, __file__=path, __loader__=loader
+    )
     sys.modules["__main__"] = main
     return main
 

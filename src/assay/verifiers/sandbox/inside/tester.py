@@ -1,7 +1,9 @@
-"""The tests' side of assertion tests: it holds the expected values, and reaches the program only through a pipe.
+"""The tests' side of assertion tests: it holds the expected values, and reaches the program only
+through a pipe.
 
-Nothing of the program runs here: no overridden `__eq__`, no patched `assert`, no frame to walk. Its functions, classes
-and objects are mirrored (`mirror`), and everything that they do is asked for (`channel`).
+Nothing of the program runs here: no overridden `__eq__`, no patched `assert`, no frame to walk. Its
+functions, classes and objects are mirrored (`mirror`), and everything that they do is asked for
+(`channel`).
 """
 
 import ast
@@ -21,7 +23,17 @@ from .borrowed import Borrowed
 from .channel import Channel, ProgramGone, Unsupported
 from .mirror import Instance, Meta
 from .roles import FILE, read_job, said, write
-from .sources import CAUGHT, ENDS_ITSELF, NEVER_ASKED, RESERVED, future_first, names, skips, takes_candidate, watched
+from .sources import (
+    CAUGHT,
+    ENDS_ITSELF,
+    NEVER_ASKED,
+    RESERVED,
+    future_first,
+    names,
+    skips,
+    takes_candidate,
+    watched,
+)
 
 __all__ = ["Counts", "Scope", "line_of", "new_folder", "run_pytest", "starred", "tests"]
 
@@ -29,10 +41,11 @@ __all__ = ["Counts", "Scope", "line_of", "new_folder", "run_pytest", "starred", 
 def tests() -> NoReturn:
     """Run tests against the program and write how many passed.
 
-    Job: `tests` (sources, each run by itself), `before` (trusted helpers they may use), `entry` (the function under
-    test, also called `candidate`), `pytest` (whether they are pytest's), `module` (the name tests import the program
-    by), `nonce` and `longest`. The result: `{"nonce", "passed", "total", "skipped", "failure", "rests", "undecided"}`,
-    the first failure, on what of the program's own it rests that tests pass, and why nothing can be said of it.
+    Job: `tests` (sources, each run by itself), `before` (trusted helpers they may use), `entry`
+    (the function under test, also called `candidate`), `pytest` (whether they are pytest's),
+    `module` (the name tests import the program by), `nonce` and `longest`. The result: `{"nonce",
+    "passed", "total", "skipped", "failure", "rests", "undecided"}`, the first failure, on what of
+    the program's own it rests that tests pass, and why nothing can be said of it.
     """
     job = read_job()
     channel = Channel(job["longest"], functools.cache(lambda: _named(job)))
@@ -43,8 +56,14 @@ def tests() -> NoReturn:
     try:
         loaded = channel.read()
         if "error" in loaded:
-            raise ProgramGone(f"the program fails when it is loaded: {loaded['error']}: {loaded.get('said', '')}")
-        found = run(job, channel, {name for name in map(str, loaded.get("names", ())) if name.isidentifier()})
+            raise ProgramGone(
+                f"the program fails when it is loaded: {loaded['error']}: {loaded.get('said', '')}"
+            )
+        found = run(
+            job,
+            channel,
+            {name for name in map(str, loaded.get("names", ())) if name.isidentifier()},
+        )
         if found["passed"] == found["total"] > 0 and not channel.asked:
             raise Unsupported(NEVER_ASKED)
     except ProgramGone as error:
@@ -56,20 +75,29 @@ def tests() -> NoReturn:
 
 
 def _named(job: dict[str, Any]) -> frozenset[str]:
-    """The names that the tests use, but for that of the function that they test, whatever the program makes of it."""
+    """The names that the tests use, but for that of the function that they test, whatever the
+    program makes of it."""
     used = [names(ast.parse(source)).read for source in (job["before"], *job["tests"])]
-    return frozenset[str]().union(*used) - ({job["entry"]} if not job["entry"][:1].isupper() else set())
+    return frozenset[str]().union(*used) - (
+        {job["entry"]} if not job["entry"][:1].isupper() else set()
+    )
 
 
 class Scope(dict[str, Any]):
-    """The names that a test sees: its own, and behind them the program's, as if both stood in one file.
+    """The names that a test sees: its own, and behind them the program's, as if both stood in one
+    file.
 
-    A program may not replace what is Python's: `abs`, a module that the test forgot to import, or `isclose` and its
-    like where another function is the one under test (`borrowed`).
+    A program may not replace what is Python's: `abs`, a module that the test forgot to import, or
+    `isclose` and its like where another function is the one under test (`borrowed`).
     """
 
     def __init__(
-        self, look_up: Callable[[str], Any], program: Collection[str], entry: str, tree: ast.AST, borrowed: Borrowed
+        self,
+        look_up: Callable[[str], Any],
+        program: Collection[str],
+        entry: str,
+        tree: ast.AST,
+        borrowed: Borrowed,
     ) -> None:
         super().__init__({"__name__": "tests", "__builtins__": builtins})
         self._look_up, self._program, self._entry = look_up, program, entry
@@ -107,7 +135,8 @@ class Scope(dict[str, Any]):
         return value
 
     def _is_module(self, name: str) -> bool:
-        """Whether the test means Python's module: it uses it for what the module has, or the program has no other."""
+        """Whether the test means Python's module: it uses it for what the module has, or the
+        program has no other."""
         used = names(self._tree).owners.get(name)
         if used is None:
             return name not in self._program
@@ -118,7 +147,9 @@ class Scope(dict[str, Any]):
 class ProgramModule(types.ModuleType):
     """A module by which tests import the program."""
 
-    def __init__(self, channel: Channel, program: set[str], name: str, starred: list[str], borrowed: Borrowed) -> None:
+    def __init__(
+        self, channel: Channel, program: set[str], name: str, starred: list[str], borrowed: Borrowed
+    ) -> None:
         super().__init__(name)
         vars(self).update(_channel=channel, _names=program, __all__=starred, _borrowed=borrowed)
 
@@ -140,7 +171,8 @@ class ProgramModule(types.ModuleType):
 
 
 def starred(program: Collection[str], entry: str, sources: Iterable[str]) -> list[str]:
-    """What `import *` takes: the function under test, and what the tests use and nobody else defines.
+    """What `import *` takes: the function under test, and what the tests use and nobody else
+    defines.
 
     A program may not replace the tests' helpers, nor their `abs` or `all`.
     """
@@ -151,13 +183,17 @@ def starred(program: Collection[str], entry: str, sources: Iterable[str]) -> lis
 def unmade(sources: Iterable[str]) -> set[str]:
     """The names that sources use and do not define."""
     found = [names(ast.parse(source)) for source in sources]
-    return set[str]().union(*(each.read for each in found)) - set[str]().union(*(each.made for each in found))
+    return set[str]().union(*(each.read for each in found)) - set[str]().union(
+        *(each.made for each in found)
+    )
 
 
 def shadowing(borrowed: Borrowed) -> str:
     """On what the tests rely where the program stands in for Python; "" where it does not."""
     name = borrowed.shadows
-    return f"the tests use {name}, which they do not import and the program makes up" if name else ""
+    return (
+        f"the tests use {name}, which they do not import and the program makes up" if name else ""
+    )
 
 
 def _each(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str, Any]:
@@ -165,12 +201,21 @@ def _each(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str,
     passed, failure = 0, ""
     for source in job["tests"]:
         tree = ast.parse(source)
-        taken = starred(program, job["entry"], [job["before"], source]) if job["module"] in source else []
+        taken = (
+            starred(program, job["entry"], [job["before"], source])
+            if job["module"] in source
+            else []
+        )
         borrowed = Borrowed(
-            functools.partial(channel.ask, "owner", None), program, job["entry"], functools.partial(unmade, [source])
+            functools.partial(channel.ask, "owner", None),
+            program,
+            job["entry"],
+            functools.partial(unmade, [source]),
         )
         sys.modules[job["module"]] = ProgramModule(channel, program, job["module"], taken, borrowed)
-        scope = Scope(functools.partial(channel.ask, "global", None), program, job["entry"], tree, borrowed)
+        scope = Scope(
+            functools.partial(channel.ask, "global", None), program, job["entry"], tree, borrowed
+        )
         takes = takes_candidate(tree)
         try:
             exec(compile(job["before"], "<helpers>", "exec", dont_inherit=True), scope)
@@ -199,13 +244,18 @@ def _each(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str,
 
 
 def _by_pytest(job: dict[str, Any], channel: Channel, program: set[str]) -> dict[str, Any]:
-    """Run the sources as files of tests under pytest, which this process has and the program does not."""
+    """Run the sources as files of tests under pytest, which this process has and the program does
+    not."""
     files = [future_first(job["before"], source) for source in job["tests"]]
-    borrowed = Borrowed(functools.partial(channel.ask, "owner", None), program, job["entry"], lambda: unmade(files))
+    borrowed = Borrowed(
+        functools.partial(channel.ask, "owner", None), program, job["entry"], lambda: unmade(files)
+    )
     taken = starred(program, job["entry"], files)
     sys.modules[job["module"]] = ProgramModule(channel, program, job["module"], taken, borrowed)
     _watch_expectations(channel)
-    found = run_pytest(files, new_folder(), Counts(skips(files), channel.check, lambda: channel.gone))
+    found = run_pytest(
+        files, new_folder(), Counts(skips(files), channel.check, lambda: channel.gone)
+    )
     if channel.needs:
         raise Unsupported(channel.needs)
     channel.rests = channel.rests or shadowing(borrowed)
@@ -213,7 +263,8 @@ def _by_pytest(job: dict[str, Any], channel: Channel, program: set[str]) -> dict
 
 
 def new_folder() -> str:
-    """Where files of tests go: under a name that nothing can have been prepared for, no cached file and no module."""
+    """Where files of tests go: under a name that nothing can have been prepared for, no cached file
+    and no module."""
     return os.path.join(os.getcwd(), secrets.token_hex(8))
 
 
@@ -227,7 +278,8 @@ def run_pytest(sources: Sequence[str], folder: str, counts: "Counts") -> dict[st
         with open(name, "w", encoding="utf-8") as file:
             file.write(source)
     options = (
-        f"-q -p no:cacheprovider --rootdir {folder} --confcutdir {folder} --noconftest --assert=plain --capture=no"
+        f"-q -p no:cacheprovider --rootdir {folder} --confcutdir {folder} --noconftest"
+        " --assert=plain --capture=no"
     )
     status = int(pytest.main([*options.split(), "-c", os.devnull, *files], plugins=[counts]))
     failures = counts.failures
@@ -237,16 +289,21 @@ def run_pytest(sources: Sequence[str], folder: str, counts: "Counts") -> dict[st
         failures["pytest"] = f"it ended with status {status}"
     right = counts.passed - failures.keys()
     first = next((f"{name}: {message}" for name, message in failures.items()), "")
-    counted = {"passed": len(right), "total": len(right | failures.keys()), "skipped": len(counts.skipped)}
+    counted = {
+        "passed": len(right),
+        "total": len(right | failures.keys()),
+        "skipped": len(counts.skipped),
+    }
     return {**counted, "failure": first.replace(f"_{token}", "")}
 
 
 class Counts:
     """A plugin of pytest's that counts.
 
-    `skips` tells whether the tests skip any of themselves; else whatever is skipped is so by the program. `check`
-    raises after a test that does not count, `gone` says why none does any more. `hides` is whether the tests are to be
-    found neither as files nor as modules once they are collected.
+    `skips` tells whether the tests skip any of themselves; else whatever is skipped is so by the
+    program. `check` raises after a test that does not count, `gone` says why none does any more.
+    `hides` is whether the tests are to be found neither as files nor as modules once they are
+    collected.
     """
 
     def __init__(
@@ -265,7 +322,9 @@ class Counts:
     def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
         """Keep which tests the program had a hand in ending."""
         entries = call.excinfo.traceback if call.excinfo else ()
-        if any(str(entry.path) == FILE for entry in entries) and not item.get_closest_marker("xfail"):
+        if any(str(entry.path) == FILE for entry in entries) and not item.get_closest_marker(
+            "xfail"
+        ):
             self._skipping.add(item.nodeid)
 
     def pytest_collection_finish(self, session: Any) -> None:

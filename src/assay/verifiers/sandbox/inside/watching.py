@@ -1,4 +1,5 @@
-"""In one process with the program: it is ended when it looks at frames, at memory or at other people's code."""
+"""In one process with the program: it is ended when it looks at frames, at memory or at other
+people's code."""
 
 import os
 import sys
@@ -9,21 +10,22 @@ __all__ = ["watch"]
 
 # Python's own functions that look at the caller's frame and do not hand it on.
 _DISCREET: Final = frozenset(
-    "namedtuple _create_ _caller make_dataclass print_exc format_exc print_exception format_exception print_tb "
-    "format_tb extract_tb _find_and_load".split()
+    "namedtuple _create_ _caller make_dataclass print_exc format_exc print_exception"
+    " format_exception print_tb format_tb extract_tb _find_and_load".split()
 )
 _PRYING: Final = (
-    "sys._getframe sys._current_frames sys._current_exceptions sys.settrace sys.setprofile sys.addaudithook "
-    "sys.monitoring.register_callback gc.get_objects gc.get_referrers gc.get_referents "
-    "code.__new__ marshal.loads marshal.load object.__getattr__ object.__setattr__ compile open"
+    "sys._getframe sys._current_frames sys._current_exceptions sys.settrace sys.setprofile"
+    " sys.addaudithook sys.monitoring.register_callback gc.get_objects gc.get_referrers"
+    " gc.get_referents code.__new__ marshal.loads marshal.load object.__getattr__"
+    " object.__setattr__ compile open"
 ).split()
 
 
 def watch(judges: tuple[str, ...], program: dict[str, Any]) -> None:
     """End the process when code of the program's looks at frames or memory. It cannot be undone.
 
-    Of the program is all code that does not come from Python's own files or from those of `judges`; of functions it
-    may look into those alone whose names are in `program`.
+    Of the program is all code that does not come from Python's own files or from those of `judges`;
+    of functions it may look into those alone whose names are in `program`.
     """
     end, get_frame, prying, pries = os._exit, sys._getframe, frozenset(_PRYING), _pries
     python = (os.path.dirname(os.__file__), "<frozen")
@@ -35,7 +37,10 @@ def watch(judges: tuple[str, ...], program: dict[str, Any]) -> None:
             return
         busy = True
         try:
-            reads_own = event == "object.__getattr__" and getattr(arguments[0], "__globals__", None) is program
+            reads_own = (
+                event == "object.__getattr__"
+                and getattr(arguments[0], "__globals__", None) is program
+            )
             if not reads_own and pries(event, arguments, get_frame(1), python, judges):
                 end(1)
         finally:
@@ -45,7 +50,11 @@ def watch(judges: tuple[str, ...], program: dict[str, Any]) -> None:
 
 
 def _pries(
-    event: str, arguments: tuple[Any, ...], frame: FrameType | None, python: tuple[str, ...], judges: tuple[str, ...]
+    event: str,
+    arguments: tuple[Any, ...],
+    frame: FrameType | None,
+    python: tuple[str, ...],
+    judges: tuple[str, ...],
 ) -> bool:
     """Whether the program is behind an event, and is up to no good."""
     if event == "compile" and not str(arguments[1]).startswith((*python, *judges)):

@@ -1,11 +1,13 @@
 """Values in messages between the tests' process and the program's.
 
-What never changes crosses by value. What changes in place (lists, dicts, sets ...) is held by both sides under one
-number, and every message carries what changed since the last one: so an argument sorted in place is sorted on the
-other side too, two names of one list stay two names of one list, and a list inside an object can be appended to.
-Everything else is the business of a side: `refer` and `resolve` say what stands for it.
+What never changes crosses by value. What changes in place (lists, dicts, sets ...) is held by both
+sides under one number, and every message carries what changed since the last one: so an argument
+sorted in place is sorted on the other side too, two names of one list stay two names of one list,
+and a list inside an object can be appended to. Everything else is the business of a side: `refer`
+and `resolve` say what stands for it.
 
-No class is looked up by name and nothing is evaluated: reading a hostile message builds data and no more.
+No class is looked up by name and nothing is evaluated: reading a hostile message builds data and no
+more.
 """
 
 import array
@@ -25,17 +27,24 @@ CONTAINERS: Final = (list, dict, set, bytearray, collections.deque, array.array)
 """Kinds of value that can change in place, the subclasses that Python brings included."""
 
 _REFERENCES: Final = 3
-"""Of a container that nobody but the table holds: the table's, the loop's and `getrefcount`'s own."""
+"""Of a container that nobody but the table holds: the table's, the loop's and `getrefcount`'s
+own."""
 
 
 class Wire:
     """One side's end: encodes and decodes, and keeps what both sides hold.
 
-    `refer(value)` gives the encoding of what is neither plain nor a container, `resolve(tag, items)` what stands for
-    such an encoding. `first` and the other side's `first` must differ: containers are numbered from there in twos.
+    `refer(value)` gives the encoding of what is neither plain nor a container, `resolve(tag,
+    items)` what stands for such an encoding. `first` and the other side's `first` must differ:
+    containers are numbered from there in twos.
     """
 
-    def __init__(self, first: int, refer: Callable[[Any], list[Any]], resolve: Callable[[str, list[Any]], Any]) -> None:
+    def __init__(
+        self,
+        first: int,
+        refer: Callable[[Any], list[Any]],
+        resolve: Callable[[str, list[Any]], Any],
+    ) -> None:
         self._refer, self._resolve = refer, resolve
         self._next = first
         self._held: dict[int, Any] = {}
@@ -45,7 +54,8 @@ class Wire:
         self._filling = False
 
     def encode(self, value: Any, depth: int = 0) -> Any:
-        """JSON data of a value; containers in it are held from now on, and go with the next `changes`."""
+        """JSON data of a value; containers in it are held from now on, and go with the next
+        `changes`."""
         kind = type(value)
         if value is None or kind is bool or kind is str:
             return value
@@ -59,26 +69,39 @@ class Wire:
             return [kind.__name__, *[self.encode(item, depth + 1) for item in value]]
         if write := _WRITTEN.get(kind):
             return [kind.__name__, *write(value)]
-        if (module := _SELDOM.get(kind.__name__)) and getattr(sys.modules.get(module), kind.__name__, None) is kind:
+        if (module := _SELDOM.get(kind.__name__)) and getattr(
+            sys.modules.get(module), kind.__name__, None
+        ) is kind:
             return [kind.__name__, str(value)]
         if kind in _VIEWS:
             return [kind.__name__, *[self.encode(item, depth + 1) for item in value]]
         if kind is slice:
-            return ["slice", *[self.encode(part, depth + 1) for part in (value.start, value.stop, value.step)]]
+            return [
+                "slice",
+                *[self.encode(part, depth + 1) for part in (value.start, value.stop, value.step)],
+            ]
         if kind in _CONTENTS:
             return ["at", self.hold(value)]
         return self._refer(value)
 
     def decode(self, data: Any, depth: int = 0) -> Any:
-        """The value of JSON data. Raises `Undecodable` for anything that `encode` does not write."""
+        """The value of JSON data. Raises `Undecodable` for anything that `encode` does not
+        write."""
         if data is None or isinstance(data, (bool, int, float, str)):
             return data
-        if not isinstance(data, list) or not data or not isinstance(data[0], str) or depth > MAX_DEPTH:
+        if (
+            not isinstance(data, list)
+            or not data
+            or not isinstance(data[0], str)
+            or depth > MAX_DEPTH
+        ):
             raise Undecodable(f"{type(data).__name__} is no tagged value")
         tag, *items = data
         try:
             if tag == "tuple" or tag == "frozenset":
-                return (tuple if tag == "tuple" else frozenset)([self.decode(item, depth + 1) for item in items])
+                return (tuple if tag == "tuple" else frozenset)(
+                    [self.decode(item, depth + 1) for item in items]
+                )
             if view := _VIEWED.get(tag):
                 return view([self.decode(item, depth + 1) for item in items])
             if tag == "slice":
@@ -134,7 +157,8 @@ class Wire:
             self._filling = False
 
     def unused(self) -> list[int]:
-        """Let go of containers that nobody on this side holds any more; their numbers, for the other side."""
+        """Let go of containers that nobody on this side holds any more; their numbers, for the
+        other side."""
         gone = []
         for number in list(self._held):
             held = self._held[number]
@@ -196,7 +220,9 @@ class Wire:
             elif isinstance(held, dict):
                 pairs = [(self.decode(key), self.decode(value)) for key, value in items]
                 # A Counter's own `update` adds, and only an OrderedDict knows its order.
-                base: Any = collections.OrderedDict if isinstance(held, collections.OrderedDict) else dict
+                base: Any = (
+                    collections.OrderedDict if isinstance(held, collections.OrderedDict) else dict
+                )
                 base.clear(held)
                 for key, value in pairs:
                     base.__setitem__(held, key, value)
@@ -220,7 +246,15 @@ class Wire:
 
 _EMPTY: Final[dict[str, Callable[[], Any]]] = {
     kind.__name__: kind
-    for kind in (list, dict, set, bytearray, collections.OrderedDict, collections.defaultdict, collections.Counter)
+    for kind in (
+        list,
+        dict,
+        set,
+        bytearray,
+        collections.OrderedDict,
+        collections.defaultdict,
+        collections.Counter,
+    )
 }
 _CONTENTS: Final = frozenset({*_EMPTY.values(), collections.deque, array.array})
 """Types of containers whose contents are known to be all there is to them."""
@@ -234,7 +268,8 @@ _VIEWED: Final[dict[str, Callable[[list[Any]], Any]]] = {
 _VIEWS: Final = frozenset(type(view([])) for view in _VIEWED.values())
 
 _SELDOM: Final = {"PosixPath": "pathlib", "PurePosixPath": "pathlib", "UUID": "uuid"}
-"""Types by their modules, which are loaded where they are needed alone; their objects are written as text."""
+"""Types by their modules, which are loaded where they are needed alone; their objects are written
+as text."""
 
 _WRITTEN: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
     **WRITTEN,
