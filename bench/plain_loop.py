@@ -28,7 +28,8 @@ from assay.models.readout import PREFERENCE
 from assay.models.reward_model import RewardModel
 from assay.packing.engine import Engine
 from assay.scorers.local import LocalScorer
-from assay.training import descent, loop
+from assay.training import loop
+from assay.training import optimization as descent
 from assay.training.collate import encode
 from assay.training.settings import Settings
 from assay.types import Group, Preference, Prompt, Response

@@ -1,7 +1,8 @@
 """Rows a second, and the most memory, of reading and validating a data file as a stream.
 
-    python bench/read_rows.py                     # the 165,864 rows of
-    gsm8k/genrm_train_samples.jsonl.gz python bench/read_rows.py FILE
+    # the 165,864 rows of gsm8k/genrm_train_samples.jsonl.gz
+    python bench/read_rows.py
+    python bench/read_rows.py FILE
 
 Prints one line of JSON. Beside it, as the limit, the same file only decompressed and parsed as
 JSON.

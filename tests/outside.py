@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.protocols import Generator, Scorer, SearchResult
+from assay.protocols import Generator, Scorer
+from assay.search import SearchResult
 from assay.types import Prompt
 
 

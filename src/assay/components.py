@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from assay.errors import ConfigError
+from assay.renamed import current
 
 __all__ = ["KINDS", "load", "name_of", "names"]
 
@@ -38,7 +39,7 @@ def names(kind: str) -> list[str]:
 def load(kind: str, name: str) -> type[Any]:
     """The class behind a name, or behind a `package.module:Class` path."""
     if ":" in name:
-        module, attribute = name.split(":", 1)
+        module, attribute = current(name).split(":", 1)
         try:
             return cast(type[Any], getattr(importlib.import_module(module), attribute))
         except Exception as error:

@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from assay.errors import ConfigError
+from assay.renamed import original
+from assay.revisions import REVISIONS
 
 __all__ = ["fingerprint"]
 
@@ -225,11 +227,12 @@ class _Walk:
         return self._all("object", type(thing), make, arguments, *parts)
 
     def _of_class(self, cls: type) -> bytes:
-        """Hash of a class: the source of its package where it is ours, its methods where it is a
+        """Hash of a class: the revision of its package where it is ours, its methods where it is a
         user's."""
         name = f"{cls.__module__}.{cls.__qualname__}"
         if _ours(cls.__module__):
-            return _hash("class", name, _source_of(_room(cls.__module__)))
+            place = f"{cls.__module__}:{cls.__qualname__}"
+            return _hash("class", original(place).replace(":", "."), _revision_of(place))
         if _installed(cls.__module__):
             return _hash("class", name, _version_of(cls.__module__))
         code = {
@@ -248,7 +251,7 @@ class _Walk:
             return self._all(
                 "function",
                 function.__qualname__,
-                _source_of(_room(module)),
+                _revision_of(module),
                 held,
                 function.__defaults__,
             )
@@ -283,7 +286,7 @@ class _Walk:
         """Hash of a module: name and version of an installed one; the source of others, and of what
         they import."""
         if _ours(name):
-            return _hash("module", _source_of(_room(name)))
+            return _hash("module", _revision_of(name))
         if _installed(name):
             return _hash("module", name, _version_of(name))
         if name not in self._modules:
@@ -513,9 +516,16 @@ def _ours(module: str) -> bool:
     return module == "assay" or module.startswith("assay.")
 
 
-def _room(module: str) -> str:
-    """The top package of ours that a module is in: `assay.verifiers` of `assay.verifiers.math`."""
-    return ".".join(module.split(".")[:2])
+def _revision_of(name: str) -> str:
+    """Return the revision of the package that a `module` or `module:name` of ours came from.
+
+    A package without one is named by its source.
+    """
+    _, _, inside = original(name).partition(".")
+    package = inside.partition(":")[0].partition(".")[0]
+    if package in REVISIONS:
+        return REVISIONS[package]
+    return _source_of(".".join(name.partition(":")[0].split(".")[:2]))
 
 
 @functools.cache

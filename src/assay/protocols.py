@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from assay.errors import ConfigError
@@ -22,24 +22,18 @@ from assay.types import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from assay.search import Account, Found, Plan
     from assay.stats import Estimate
 
 __all__ = [
     "Benchmark",
-    "Budget",
     "Disentangling",
     "Format",
     "Generator",
     "Loss",
     "Metered",
-    "Node",
     "Prefix",
     "Sampling",
     "Scorer",
-    "Search",
-    "SearchResult",
-    "Spent",
     "Splitter",
     "Streaming",
     "Verifier",
@@ -94,113 +88,6 @@ class Prefix:
     first: int = 0
     """Number of its first sample. With a seed, a sample is a function of prefix and number: asking
     for numbers 8 to 15 later gives what asking for 0 to 15 at once would have given."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spent:
-    """What a search has paid for one prompt."""
-
-    samples: int = 0
-    """Continuations that were written: whole responses, or steps."""
-    generated_tokens: int | None = 0
-    """Tokens written; None where the generator does not count them."""
-    scored_tokens: int | None = 0
-    """Tokens that went through the scorer (see `Metered`); None where it does not count them."""
-    seconds: float = 0.0
-    """Wall-clock time from the prompt's first request to its last answer, beside other prompts."""
-    saved: int = 0
-    """Samples that were not drawn because the result could not change any more, or was sure
-    enough."""
-    missing: int = 0
-    """Samples that were asked for and not to be had: the generator failed, or a record has no
-    more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """What a search may pay for one prompt; None = no limit. It starts no request once a limit is
-    reached."""
-
-    samples: int | None = None
-    """Continuations written."""
-    generated_tokens: int | None = None
-    """Tokens written; needs a generator that counts them."""
-    scored_tokens: int | None = None
-    """Tokens through the scorer; needs a scorer that counts them."""
-    seconds: float | None = None
-    """Wall-clock time."""
-
-    def __post_init__(self) -> None:
-        for name in ("samples", "generated_tokens", "scored_tokens", "seconds"):
-            if (limit := getattr(self, name)) is not None and not limit > 0:
-                raise ConfigError(
-                    f"a budget of {limit} {name.replace('_', ' ')}; give a positive one, or none"
-                )
-
-    def over(self, spent: Spent) -> bool:
-        """Whether a limit is reached. Raises `ConfigError` where one is set on what nobody
-        counts."""
-        for name in ("samples", "generated_tokens", "scored_tokens", "seconds"):
-            limit, used = getattr(self, name), getattr(spent, name)
-            if limit is None:
-                continue
-            if used is None:
-                who = "generator" if name == "generated_tokens" else "scorer"
-                raise ConfigError(
-                    f"the budget limits {name.replace('_', ' ')}, which this {who} does not count"
-                )
-            if used >= limit:
-                return True
-        return False
-
-
-@dataclass(frozen=True)
-class Node:
-    """One text of a search's tree."""
-
-    parent: int
-    """Index of the node it continues; -1 for the prompt."""
-    text: str
-    """What it adds to its parent; nothing where the policy only ended the response."""
-    finished: bool
-    """Whether the policy ended it."""
-    score: Score | Unscored | None = None
-    """What the scorer said of the text so far; None where it was not asked."""
-    count: int = 1
-    """Samples that came to this text."""
-    expanded: bool = False
-    """Whether it was continued, other than to look ahead. What was not, and is not finished, was
-    pruned."""
-    lookahead: bool = False
-    """Written to be scored alone."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchResult:
-    """What a search did for one prompt."""
-
-    group: Group
-    """The candidates that it chose from."""
-    scores: tuple[Score | Unscored | None, ...]
-    """One a candidate; None where the strategy did not ask."""
-    choice: int | None
-    """Index of the chosen candidate; None when no candidate could be chosen."""
-    kept: tuple[int, ...] = ()
-    """Every candidate that passes, where the strategy keeps more than one."""
-    stopped: str = ""
-    """Why it ended early: "decided" (nothing could change the result), "confident" (a policy), or
-    "budget"."""
-    spent: Spent = field(default_factory=Spent)
-    """What it paid."""
-    nodes: tuple[Node, ...] = ()
-    """All that was written, as a tree."""
-    failed: tuple[str, ...] = ()
-    """Why a request for continuations got none, once for each that the generator failed at."""
-
-    @property
-    def response(self) -> Response | None:
-        """The chosen candidate."""
-        return None if self.choice is None else self.group.responses[self.choice]
 
 
 @runtime_checkable
@@ -330,19 +217,6 @@ class Disentangling(Loss, Protocol):
         ...
 
 
-class Search(Protocol):
-    """A test-time strategy: how to spend samples and scores on one prompt, and what to choose in
-    the end."""
-
-    def plan(self, prompt: Prompt, account: Account) -> Plan[Found]:
-        """Yields what it needs next, goes on with the answers, and returns what it found; see
-        `assay.search`.
-
-        `account` tells what was paid so far.
-        """
-        ...
-
-
 class Benchmark(Protocol[R]):
     """Records whose answers are known, and what is measured on a scorer's scores of them."""
 
@@ -360,8 +234,8 @@ class Benchmark(Protocol[R]):
         model."""
         ...
 
-    def rulers(self, records: Sequence[R]) -> dict[str, Estimate]:
-        """The same metrics of what needs no model, as "metric/ruler"."""
+    def baselines(self, records: Sequence[R]) -> dict[str, Estimate]:
+        """The same metrics of what needs no model, as "metric/baseline"."""
         ...
 
     def validate(self, records: Sequence[R] | None = None) -> None:

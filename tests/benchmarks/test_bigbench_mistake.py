@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.benchmarks.bigbench_mistake import BigbenchMistake
+from assay.benchmarks.bigbench_mistake import BIGBenchMistake
 from tests.benchmarks.planted import LOST, says, scored
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "bigbench_mistake.jsonl"
@@ -20,7 +20,7 @@ TASKS = {
 
 def test_by_hand():
     """The mistakes are at 1, nowhere and at 0, counted from 0."""
-    benchmark = BigbenchMistake(data=(str(GOLDEN),))
+    benchmark = BIGBenchMistake(data=(str(GOLDEN),))
     records = benchmark.records()
     assert [r.prompt.id for r in records] == [f"bigbench_mistake-{i}" for i in range(3)]
     found = benchmark.metrics(records, [says(3, 1), scored(0.9), says(2, 1)])
@@ -33,21 +33,21 @@ def test_by_hand():
 
 
 def test_the_public_files(assay_data: Path):
-    benchmark = BigbenchMistake(
+    benchmark = BIGBenchMistake(
         data=(str(assay_data / "steps" / "bigbench_mistake"),), resamples=100
     )
     records = benchmark.records()
     assert len(records) == 2186
     benchmark.validate(records)
-    rulers = benchmark.rulers(records)
+    baselines = benchmark.baselines(records)
     for task, (chains, wrong) in TASKS.items():
-        never = rulers[f"{task}_accuracy/always_right"]
+        never = baselines[f"{task}_accuracy/always_right"]
         assert (never.n, never.value) == (chains, pytest.approx(1 - wrong / chains))
-        assert rulers[f"{task}_accuracy_wrong/always_right"].n == wrong
+        assert baselines[f"{task}_accuracy_wrong/always_right"].n == wrong
     mean = sum(1 - wrong / chains for chains, wrong in TASKS.values()) / len(TASKS)
-    assert rulers["accuracy/always_right"].value == pytest.approx(mean)
-    assert rulers["f1/always_right"].value == 0
+    assert baselines["accuracy/always_right"].value == pytest.approx(mean)
+    assert baselines["f1/always_right"].value == 0
     # Nobody makes a mistake in the first step of these, and more than half of the shuffles go wrong
     # at one place.
-    assert rulers["accuracy/first_step"].value == 0
-    assert rulers["tracking_shuffled_objects_accuracy_wrong/majority_position"].value > 0.5
+    assert baselines["accuracy/first_step"].value == 0
+    assert baselines["tracking_shuffled_objects_accuracy_wrong/majority_position"].value > 0.5

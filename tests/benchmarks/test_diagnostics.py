@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.benchmarks.bigbench_mistake import BigbenchMistake
+from assay.benchmarks.bigbench_mistake import BIGBenchMistake
 from assay.benchmarks.diagnostics import Diagnostics
 from assay.errors import DataError
 from assay.types import StepLabels
@@ -26,9 +26,9 @@ def test_an_outcome_model_is_found_out():
     outcome = [scored(*[0.9] * (len(r.labels) - 1), 0.1 if 0 in r.labels else 0.8) for r in records]
     assert Diagnostics().metrics(records, outcome)["minimum_at_last"].value == 1
     process = noisy(records, 1, noise=0.1)
-    rulers = Diagnostics(resamples=50).rulers(records)
+    baselines = Diagnostics(resamples=50).baselines(records)
     chance = np.mean([1 / len(r.labels) for r in records])
-    assert rulers["minimum_at_last/always_right"].value == pytest.approx(chance)
+    assert baselines["minimum_at_last/always_right"].value == pytest.approx(chance)
     assert Diagnostics().metrics(records, process)["minimum_at_last"].value < 0.6
 
 
@@ -103,9 +103,9 @@ def test_calibration():
     assert badly["step_calibration_slope"].high < 0.5
     assert badly["step_ece"].value > badly["step_ece_if_calibrated"].high
     assert badly["step_brier"].value > well["step_brier"].value
-    rulers = Diagnostics(resamples=50).rulers(records)
+    baselines = Diagnostics(resamples=50).baselines(records)
     y = np.mean([label for record in records for label in record.labels])
-    assert rulers["step_brier/base_rate"].value == pytest.approx(y * (1 - y))
+    assert baselines["step_brier/base_rate"].value == pytest.approx(y * (1 - y))
 
 
 def test_scores_that_are_not_probabilities():
@@ -124,7 +124,7 @@ def test_labels_that_say_nothing_are_left_out():
     found = Diagnostics().metrics([soft], [scored(0.9, 0.1, 0.1, 0.1)])
     assert found["step_accuracy"].value == 1
     assert math.isnan(found["step_accuracy_2"].value)
-    assert Diagnostics().rulers([soft])["step_accuracy/always_right"].value == 0.5
+    assert Diagnostics().baselines([soft])["step_accuracy/always_right"].value == 0.5
 
 
 def test_everything_unscored():
@@ -150,7 +150,7 @@ def test_any_step_labelled_file_can_be_read():
 def test_right_answers_with_a_wrong_process_in_public_data(assay_data: Path):
     """The chain's answer is the target in 660 of 2,186; a third of these have a mistake on the
     way."""
-    records = BigbenchMistake(data=(str(assay_data / "steps" / "bigbench_mistake"),)).records()
-    found = Diagnostics(resamples=50).rulers(records)["wrong_process/always_right"]
+    records = BIGBenchMistake(data=(str(assay_data / "steps" / "bigbench_mistake"),)).records()
+    found = Diagnostics(resamples=50).baselines(records)["wrong_process/always_right"]
     assert found.n == pytest.approx(660, abs=3)
     assert found.value == pytest.approx(213 / 660, abs=0.003)

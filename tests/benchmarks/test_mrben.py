@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.benchmarks.mrben import Mrben
+from assay.benchmarks.mrben import MRBen
 from assay.errors import DataError
 from tests.benchmarks.planted import LOST, many, noisy, says, solution
 
@@ -14,7 +14,7 @@ GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "mrben.json"
 
 
 def test_golden_rows_have_ids_and_a_subject():
-    records = Mrben(data=(str(GOLDEN),)).records()
+    records = MRBen(data=(str(GOLDEN),)).records()
     assert [r.prompt.id for r in records] == ["u1/m1/0", "u1/m2/1", "u2/m1/2"]
     assert {r.prompt.meta["subset"] for r in records} == {"mrben"}
 
@@ -26,7 +26,7 @@ def test_by_hand():
         solution(f"a-{i}", "a", 3) for i in (4, 5)
     ]
     scores = [says(3, 1), says(3, 1), says(3, 0), says(3), says(3), says(3, 2)]
-    found = Mrben().metrics(records, scores)
+    found = MRBen().metrics(records, scores)
     tp, tn, fp, fn = 1, 3, 1, 1
     mcc = (tp * tn - fp * fn) / math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     assert found["mcc"].value == found["a_mcc"].value == pytest.approx(mcc)
@@ -38,7 +38,7 @@ def test_by_hand():
 
 def test_a_correlation_below_zero_counts_as_none():
     records = [solution("a-0", "a", 2, 1), solution("a-1", "a", 2)]
-    found = Mrben().metrics(records, [says(2), says(2, 0)])
+    found = MRBen().metrics(records, [says(2), says(2, 0)])
     assert found["mcc"].value == -1
     assert found["mr_score_without_reason"].value == 0
     # One wrong and one right solution say nothing of the next.
@@ -50,7 +50,7 @@ def test_subjects_weigh_alike():
         solution(f"{s}-{i}", s, 2, i % 2 - 1) for s, n in (("a", 8), ("b", 2)) for i in range(n)
     ]
     perfect = [says(2, i % 2 - 1) for i in range(8)]
-    found = Mrben().metrics(records, [*perfect, says(2), says(2)])
+    found = MRBen().metrics(records, [*perfect, says(2), says(2)])
     assert found["accuracy_wrong"].value == 0.5
     assert found["mcc"].value == 0.5
     assert (found["b_mcc"].value, found["b_mcc"].n) == (0, 2)
@@ -61,7 +61,7 @@ def test_mcc_is_a_correlation():
     scores = noisy(records, 1)
     y = [min(label for label in r.labels if label is not None) for r in records]
     said = [float(min(group[0].steps) >= 0.5) for group in scores]
-    assert Mrben().metrics(records, scores)["mcc"].value == pytest.approx(
+    assert MRBen().metrics(records, scores)["mcc"].value == pytest.approx(
         np.corrcoef(y, said)[0, 1]
     )
 
@@ -69,15 +69,15 @@ def test_mcc_is_a_correlation():
 def test_unscored():
     records = [solution("a-0", "a", 2, 1), solution("a-1", "a", 2), solution("a-2", "a", 2)]
     scores = [says(2, 1), says(2), LOST]
-    found = Mrben().metrics(records, scores)
+    found = MRBen().metrics(records, scores)
     assert (
         found["accuracy_right"].value,
         found["accuracy_right"].n,
         found["accuracy_right"].unscored,
     ) == (1, 1, 1)
-    assert Mrben(unscored="wrong").metrics(records, scores)["accuracy_right"].value == 0.5
+    assert MRBen(unscored="wrong").metrics(records, scores)["accuracy_right"].value == 0.5
     # A wrong solution that is not scored is not taken for one that was called wrong.
-    missed = Mrben(unscored="wrong").metrics(records[:2], [LOST, says(2)])
+    missed = MRBen(unscored="wrong").metrics(records[:2], [LOST, says(2)])
     assert (missed["mcc"].value, missed["accuracy_wrong"].value, missed["mcc"].unscored) == (
         0,
         0,
@@ -90,8 +90,8 @@ def test_the_public_files(assay_data: Path):
     mathematics."""
     data = (str(assay_data / "steps" / "mrben"),)
     with pytest.raises(DataError, match=r"and 8 more rows.*unreadable=leave_out"):
-        Mrben(data=data).records()
-    benchmark = Mrben(data=data, unreadable="leave_out", resamples=100)
+        MRBen(data=data).records()
+    benchmark = MRBen(data=data, unreadable="leave_out", resamples=100)
     with pytest.warns(UserWarning, match="9 of 4296 rows"):
         records = benchmark.records()
     assert len(records) == 4287
@@ -103,14 +103,14 @@ def test_the_public_files(assay_data: Path):
         )
     assert 2572 - 9 <= sum(wrong.values()) <= 2572
     assert wrong["math"] > 760
-    rulers = benchmark.rulers(records)
-    assert rulers["mr_score_without_reason/always_right"].value == 0
-    assert rulers["mcc/first_step"].value == 0
+    baselines = benchmark.baselines(records)
+    assert baselines["mr_score_without_reason/always_right"].value == 0
+    assert baselines["mcc/first_step"].value == 0
     firsts = [
         sum(r.labels[0] == 0 for r in records if r.prompt.meta["subset"] == s) / wrong[s]
         for s in wrong
     ]
-    assert rulers["accuracy_wrong/first_step"].value == pytest.approx(np.mean(firsts))
-    assert rulers["mr_score_without_reason/first_step"].value == pytest.approx(
+    assert baselines["accuracy_wrong/first_step"].value == pytest.approx(np.mean(firsts))
+    assert baselines["mr_score_without_reason/first_step"].value == pytest.approx(
         0.6 * np.mean(firsts)
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.benchmarks._rulers import gold
-from assay.benchmarks.prmbench import Prmbench
+from assay.benchmarks._baselines import gold
+from assay.benchmarks.prmbench import PRMBench
 from assay.errors import DataError
 from assay.types import Score
 from tests.benchmarks.planted import LOST, scored
@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "prmbench.jsonl"
 def test_by_hand():
     """Errors, counted from 1, are at steps 2 and 3 of the first row, nowhere in the second, at 1 in
     the third."""
-    benchmark = Prmbench(data=(str(GOLDEN),))
+    benchmark = PRMBench(data=(str(GOLDEN),))
     records = benchmark.records()
     assert [r.prompt.id for r in records] == [
         "circular_p0",
@@ -45,14 +45,14 @@ def test_by_hand():
 
 def test_counted_from_one_not_from_zero():
     """Scores that are right if the errors were counted from 0 are not right."""
-    benchmark = Prmbench(data=(str(GOLDEN),))
+    benchmark = PRMBench(data=(str(GOLDEN),))
     records = benchmark.records()[:1]
     assert benchmark.metrics(records, [scored(0.9, 0.1, 0.1)])["prmscore"].value == 1
     assert benchmark.metrics(records, [scored(0.9, 0.9, 0.1)])["prmscore"].value < 1
 
 
 def test_unscored_is_left_out_and_counted():
-    benchmark = Prmbench(data=(str(GOLDEN),))
+    benchmark = PRMBench(data=(str(GOLDEN),))
     records = benchmark.records()
     found = benchmark.metrics(records, [scored(0.9, 0.2, 0.1), LOST, scored(0.3)])
     assert (found["prmscore"].value, found["prmscore"].n, found["prmscore"].unscored) == (1, 2, 1)
@@ -61,7 +61,7 @@ def test_unscored_is_left_out_and_counted():
 
 
 def test_scores_that_do_not_fit_are_refused():
-    benchmark = Prmbench(data=(str(GOLDEN),))
+    benchmark = PRMBench(data=(str(GOLDEN),))
     records = benchmark.records()
     with pytest.raises(DataError, match=r"record 0 \(circular_p0\): 2 step scores for 3 steps"):
         benchmark.metrics(records, [scored(0.9, 0.2), scored(0.9, 0.9), scored(0.3)])
@@ -78,9 +78,9 @@ def test_scores_that_do_not_fit_are_refused():
 def test_steps_that_are_not_there(tmp_path: Path):
     path = tmp_path / "prmbench.jsonl"
     path.write_text(GOLDEN.read_text().replace('"error_steps": [2, 3]', '"error_steps": [2, 9]'))
-    assert Prmbench(data=(str(path),)).records()[0].labels == (1, 0, 1)
+    assert PRMBench(data=(str(path),)).records()[0].labels == (1, 0, 1)
     with pytest.raises(DataError, match=r"prmbench.jsonl:1.*beyond the last"):
-        Prmbench(data=(str(path),), out_of_range="refuse").records()
+        PRMBench(data=(str(path),), out_of_range="refuse").records()
 
 
 def _textbook(y: np.ndarray, said: np.ndarray) -> float:
@@ -94,19 +94,19 @@ def _textbook(y: np.ndarray, said: np.ndarray) -> float:
 
 
 def test_the_public_file(assay_data: Path):
-    benchmark = Prmbench(data=(str(assay_data / "steps/prmbench.jsonl.gz"),), resamples=200)
+    benchmark = PRMBench(data=(str(assay_data / "steps/prmbench.jsonl.gz"),), resamples=200)
     records = benchmark.records()
     assert len(records) == 6211
     benchmark.validate(records)
     y = np.array([label for record in records for label in record.labels]) == 1
     assert (len(y), int((~y).sum())) == (83371, 13149)
-    rulers = benchmark.rulers(records)
+    baselines = benchmark.baselines(records)
     # A model that calls everything right: F1 of the positive class alone, halved.
     right = 70222
-    assert rulers["prmscore/always_right"].value == pytest.approx(right / (2 * right + 13149))
-    assert rulers["multi_solutions_f1/always_right"].value == 1
-    assert abs(rulers["accuracy_wrong_steps/random"].value - 0.5) < 4 * math.sqrt(0.25 / 13149)
-    assert rulers["prmscore/random"].value < rulers["prmscore/always_right"].value
+    assert baselines["prmscore/always_right"].value == pytest.approx(right / (2 * right + 13149))
+    assert baselines["multi_solutions_f1/always_right"].value == 1
+    assert abs(baselines["accuracy_wrong_steps/random"].value - 0.5) < 4 * math.sqrt(0.25 / 13149)
+    assert baselines["prmscore/random"].value < baselines["prmscore/always_right"].value
     # Random scores, against the textbook.
     rng = np.random.default_rng(0)
     p = [rng.random(len(record.labels)) for record in records]

@@ -10,23 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from assay import config
 from assay.benchmarks import evaluate, read_scores, score_steps, write_scores
-from assay.benchmarks.bigbench_mistake import BigbenchMistake
+from assay.benchmarks.bigbench_mistake import BIGBenchMistake
 from assay.benchmarks.diagnostics import Diagnostics
-from assay.benchmarks.mrben import Mrben
-from assay.benchmarks.prmbench import Prmbench
-from assay.benchmarks.processbench import Processbench
+from assay.benchmarks.mrben import MRBen
+from assay.benchmarks.prmbench import PRMBench
+from assay.benchmarks.processbench import ProcessBench
 from assay.errors import DataError
 from assay.protocols import Benchmark
+from assay.runs.settings import read_run, write_run
 from assay.types import Group, Score, StepLabels, Unscored
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 BENCHMARKS: list[Benchmark[StepLabels]] = [
-    Processbench(data=(str(GOLDEN / "processbench.jsonl"),)),
-    Prmbench(data=(str(GOLDEN / "prmbench.jsonl"),)),
-    Mrben(data=(str(GOLDEN / "mrben.json"),)),
-    BigbenchMistake(data=(str(GOLDEN / "bigbench_mistake.jsonl"),)),
+    ProcessBench(data=(str(GOLDEN / "processbench.jsonl"),)),
+    PRMBench(data=(str(GOLDEN / "prmbench.jsonl"),)),
+    MRBen(data=(str(GOLDEN / "mrben.json"),)),
+    BIGBenchMistake(data=(str(GOLDEN / "bigbench_mistake.jsonl"),)),
     Diagnostics(data=(str(GOLDEN / "stepverify.jsonl"),)),
 ]
 EACH = pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda b: type(b).__name__)
@@ -63,7 +63,7 @@ def test_a_file_says_what_the_scorer_says(benchmark: Benchmark[StepLabels], tmp_
     live, filed = evaluate(benchmark, ByLength()), evaluate(benchmark, path)
     assert json.dumps(live.to_json()) == json.dumps(filed.to_json())
     assert benchmark.headline in live.metrics
-    metrics = {name.split("/")[0] for name in live.rulers}
+    metrics = {name.split("/")[0] for name in live.baselines}
     assert benchmark.headline in metrics
     assert metrics <= live.metrics.keys()
     lost = sum(isinstance(group[0], Unscored) for group in scores)
@@ -74,8 +74,8 @@ def test_a_file_says_what_the_scorer_says(benchmark: Benchmark[StepLabels], tmp_
 def test_a_benchmark_is_settings_that_survive_run_json(
     benchmark: Benchmark[StepLabels], tmp_path: Path
 ) -> None:
-    config.write_run(tmp_path, benchmark)
-    assert config.read_run(tmp_path, type(benchmark)) == benchmark
+    write_run(tmp_path, benchmark)
+    assert read_run(tmp_path, type(benchmark)) == benchmark
 
 
 @EACH
@@ -159,6 +159,7 @@ def test_torch_is_not_needed() -> None:
         "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\nfrom"
         " assay.benchmarks import evaluate\nfrom assay.benchmarks import bigbench_mistake,"
         " diagnostics, mrben, prmbench, processbench\nb ="
-        f" prmbench.Prmbench(data=({str(GOLDEN / 'prmbench.jsonl')!r},))\nb.rulers(b.records())\n"
+        f" prmbench.PRMBench(data=({str(GOLDEN / 'prmbench.jsonl')!r},))"
+        "\nb.baselines(b.records())\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from assay.cli import main
-from assay.cli.reward import part, scorer
 from assay.data import io
 from assay.losses.bradley_terry import BradleyTerry
 from assay.models import checkpoint
 from assay.scorers.ensemble import Ensemble
+from assay.specs.rewards import part, scorer
 from assay.training.loop import Settings, train
 from assay.types import Group, Score
 from tests.training import planted

@@ -8,9 +8,9 @@ import pytest
 
 from assay import cli, components
 from assay.cli.bestof import Pools, collect, curves, population, replay
-from assay.config import read_run
 from assay.data import io
 from assay.errors import ConfigError, DataError
+from assay.runs.settings import read_run
 from assay.types import (
     Group,
     Message,
@@ -25,7 +25,7 @@ from assay.types import (
 )
 from assay.verifiers import Numeric
 
-RULERS = {"majority", "random", "shortest", "longest", "oracle"}
+BASELINES = {"majority", "random", "shortest", "longest", "oracle"}
 
 
 def responses(*texts: str) -> tuple[Response, ...]:
@@ -189,7 +189,7 @@ def test_the_largest_n_chooses_the_prompts() -> None:
 
 @pytest.mark.owed
 def test_unscored_responses_leave_the_pool_of_all_that_is_compared() -> None:
-    """The scorer cannot score the only right answer: neither it nor a ruler nor the oracle may
+    """The scorer cannot score the only right answer: neither it nor a baseline nor the oracle may
     choose it."""
     group = Group(prompt=Prompt.of("q", reference="5"), responses=responses("5", "66", "7", ""))
     pools = scored(collect([group], Numeric()), [None, 0.5, 0.1, None])
@@ -208,7 +208,8 @@ def test_unscored_responses_leave_the_pool_of_all_that_is_compared() -> None:
 
 @pytest.mark.owed
 def test_empty_responses_do_not_end_a_study(tmp_path: Path) -> None:
-    """Empty texts and responses without a step, under every ruler and every search that chooses."""
+    """Empty texts and responses without a step, under every baseline and every search that
+    chooses."""
     rows = [
         Ranking(
             prompt=Prompt.of(f"q{i}"),
@@ -290,11 +291,11 @@ def test_the_command(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         ["bestof", str(pool), "--scorer", "longest", "--search", "majority", "--out", str(out)]
     )
     body = json.loads((out / "bestof.json").read_text())
-    assert set(body["curves"]) == RULERS | {"best-of-n", "weighted majority", "replay: majority"}
+    assert set(body["curves"]) == BASELINES | {"best-of-n", "weighted majority", "replay: majority"}
     assert body["prompts"] == 8
     best = body["curves"]["best-of-n"]
     assert [point["n"] for point in best] == [1, 2, 4]
-    assert best == body["curves"]["longest"]  # the scorer is the ruler
+    assert best == body["curves"]["longest"]  # the scorer is the baseline
     # Half of every prompt's responses are right: equal values do not say how far the next prompt's
     # may lie.
     assert best[0] == {

@@ -9,7 +9,7 @@ import pytest
 
 from assay import cli
 from assay.data import io
-from assay.scorers.answered import Answered
+from assay.scorers.non_empty import Answered
 from assay.types import Group, Prompt, Ranking, Response, Score, Unscored
 
 pytestmark = pytest.mark.owed

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from assay.cli import main
-from assay.cli.policy import Policy
 from assay.data import io
 from assay.engines.openai import OpenAI
 from assay.errors import ConfigError
 from assay.protocols import Generator, Prefix
+from assay.specs.generators import Policy
 from assay.types import Prompt, Ranking, Record, Response, RolloutLabels, StepLabels
 from assay.worlds.arithmetic.policy import llama_config
 from assay.worlds.arithmetic.task import all_problems, prompts_of

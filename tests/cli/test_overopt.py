@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from assay import cli
-from assay.config import read_run
 from assay.data import io
 from assay.overopt import read_points
 from assay.overopt.study import read_studies
+from assay.runs.settings import read_run
 from assay.types import Prompt, Ranking, Response
 from tests.report.test_html import NASTY, Document
 

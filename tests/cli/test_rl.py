@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from assay.cli import main
-from assay.cli.reward import named, part, scorer
 from assay.cli.rl import Command
 from assay.data import io
 from assay.errors import ConfigError
 from assay.models.policy import save_policy
 from assay.rl.settings import RECIPES
 from assay.rl.transforms import PAR, Clip, Gate, Overlong, Standardise
-from assay.scorers.called import Called
+from assay.scorers.function import Called
 from assay.scorers.lower_bound import LowerBound
-from assay.scorers.verified import Verified
+from assay.scorers.verifier import Verified
+from assay.specs.rewards import named, part, scorer
 from assay.types import Group, Prompt, Response, Score, Unscored
 from assay.worlds.arithmetic.tokenizer import make_tokenizer
 from tests.rl import small

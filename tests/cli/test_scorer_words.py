@@ -10,7 +10,6 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from assay import cli
-from assay.cli.reward import named, part, scorer
 from assay.data import io
 from assay.errors import ConfigError
 from assay.models import checkpoint
@@ -18,6 +17,7 @@ from assay.models.opening import open_model, split_words
 from assay.models.presets import load_preset
 from assay.scorers.ensemble import Ensemble, Standards
 from assay.scorers.local import LocalScorer
+from assay.specs.rewards import named, part, scorer
 from assay.types import Group, Prompt, Response, Score
 from tests import tiny_models
 

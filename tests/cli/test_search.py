@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from assay.cli import main
-from assay.cli.policy import Policy
 from assay.data import io
+from assay.specs.generators import Policy
 from assay.types import Group, Prompt, Ranking, Record, Response
 from assay.worlds.arithmetic.policy import llama_config
 from assay.worlds.arithmetic.task import all_problems, prompts_of

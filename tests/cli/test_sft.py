@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from assay import cli, config
-from assay.cli.policy import Policy
+from assay import cli
 from assay.cli.sft import Command
 from assay.data import io
 from assay.protocols import Prefix, Sampling
+from assay.runs.settings import read_run
+from assay.specs.generators import Policy
 from assay.types import Prompt, Ranking, Response
 from tests.models import tiny
 from tests.training import planted
@@ -80,7 +81,7 @@ def test_the_policy_learns_and_the_same_command_again_loads_it(
     assert "Fine-tuning of sft" in (out / "report.html").read_text()
     summary = json.loads((out / "sft.json").read_text())
     assert (summary["records"], summary["responses"], summary["steps"]) == (4, 4, 60)
-    found = config.read_run(out, Command)
+    found = read_run(out, Command)
     assert (found.policy, found.template, found.settings.epochs) == (str(start / "lm"), "chat", 60)
     generator, _ = Policy(policy=str(out), device="cpu").open()
     prefixes = [Prefix(prompt=Prompt.of(question)) for question in ANSWERS]

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from assay import cli, config
+from assay import cli
 from assay.cli.train import Command
 from assay.data import io
 from assay.losses.bradley_terry import BradleyTerry
 from assay.models.checkpoint import load, read_manifest
+from assay.runs.settings import read_run
 from assay.scorers.local import LocalScorer
 from assay.types import Group, Preference, Prompt, Record, Response, Score
 from tests.models import tiny
@@ -84,7 +85,7 @@ def test_train_writes_a_model_its_settings_and_its_metrics(trained: Path) -> Non
     assert run["settings"]["loss"]["component"] == "losses/bradley-terry"
     assert run["settings"]["settings"]["learning_rate"] == 5e-3
     assert list(run["data"]) == [str(trained / "pairs.jsonl")]
-    found = config.read_run(out, Command)
+    found = read_run(out, Command)
     assert found.loss == BradleyTerry()
     assert found.out == out
     group = Group(prompt=Prompt.of("q ab"), responses=(Response.of("ab yes"), Response.of("ab no")))

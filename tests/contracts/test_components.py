@@ -12,12 +12,12 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from assay import components, config
+from assay import components
 from assay.data import sources
 from assay.errors import DataError
-from assay.protocols import Budget, SearchResult
+from assay.runs.settings import read_run, write_run
+from assay.search import Budget, ReplayGenerator, SearchResult, run
 from assay.search import Record as SearchRecord
-from assay.search import ReplayGenerator, run
 from assay.testing import FakeGenerator, FakeScorer
 from assay.types import Preference, Prompt, Ranking, Record, Score, StepLabels, Unscored
 from tests.search.toys import Backwards, Broken, Fails, Policy, Reads, noisy, timeless
@@ -46,8 +46,8 @@ def test_it_is_one_documented_frozen_dataclass(kind: str, name: str) -> None:
 def test_its_settings_survive_run_json(kind: str, name: str, tmp_path: Path) -> None:
     cls = components.load(kind, name)
     for settings in _variants(cls):
-        config.write_run(tmp_path, settings)
-        assert config.read_run(tmp_path, cls) == settings
+        write_run(tmp_path, settings)
+        assert read_run(tmp_path, cls) == settings
 
 
 def _variants(cls: type[Any]) -> Iterator[Any]:

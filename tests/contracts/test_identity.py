@@ -14,7 +14,6 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 import pytest
 
 from assay import components
-from assay.cli.policy import Policy
 from assay.cli.score import Command as Score
 from assay.cli.verify import VerifyCode, VerifyMath, VerifyNumeric, VerifyRules
 from assay.errors import AssayError
@@ -31,12 +30,13 @@ from assay.rl import policy as rl
 from assay.rl import settings as rl_settings
 from assay.rl.scoring import Part
 from assay.rl.transforms import PAR, Centre, Clip, Gate, LengthPenalty, Overlong, Standardise
-from assay.scorers.aggregated import Aggregated
-from assay.scorers.called import Called
+from assay.scorers.function import Called
 from assay.scorers.local import LocalScorer
 from assay.scorers.lower_bound import LowerBound
-from assay.scorers.verified import Verified
+from assay.scorers.reaggregate import Aggregated
+from assay.scorers.verifier import Verified
 from assay.search import Record
+from assay.specs.generators import Policy
 from assay.testing import FakeGenerator, FakeScorer
 from assay.training import resume
 from assay.training.settings import Settings

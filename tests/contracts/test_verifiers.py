@@ -9,13 +9,13 @@ import pytest
 from assay import Group, Prompt, Response, Score, Unscored, Verdict
 from assay.errors import DataError
 from assay.protocols import Scorer, Verifier
-from assay.scorers.executed import Executed
-from assay.scorers.ruled import Ruled
-from assay.scorers.verified import Verified
+from assay.scorers.code import Executed
+from assay.scorers.rule_checks import Ruled
+from assay.scorers.verifier import Verified
 from assay.verifiers import Math, Numeric
-from assay.verifiers.code import Code
-from assay.verifiers.rules import Format
-from assay.verifiers.suites import Calls, with_suite
+from assay.verifiers.code.suites import Calls, with_suite
+from assay.verifiers.code.verifier import Code
+from assay.verifiers.rules.checks import Format
 
 pytest.importorskip("math_verify")
 pytest.importorskip("pyseccomp")

@@ -18,9 +18,9 @@ from assay.data.formats.livecodebench import Livecodebench
 from assay.data.formats.mbpp import Mbpp
 from assay.data.io import read
 from assay.errors import DataError
+from assay.sandbox.inside.codec import decode
 from assay.types import Prompt
-from assay.verifiers.sandbox.inside.codec import decode
-from assay.verifiers.suites import Assertions, Calls, Reference, Streams, Suite, suite_of
+from assay.verifiers.code.suites import Assertions, Calls, Reference, Streams, Suite, suite_of
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 
@@ -42,7 +42,7 @@ def row(name: str, index: int = 0) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["humaneval", "mbpp", "evalplus"])
 def test_the_solutions_pass_and_planted_bugs_do_not(name: str) -> None:
     pytest.importorskip("pyseccomp")
-    from assay.verifiers.code import Code
+    from assay.verifiers.code.verifier import Code
 
     found = Code().validate([(prompt.meta["solution"], suite) for prompt, suite in tasks(name)])
     assert found["solutions"] == 3
@@ -53,7 +53,7 @@ def test_livecodebench_functions_find_what_they_are_run_with() -> None:
     """Starter code names `List`, and nobody imports it; a stack of 5,000 calls is usual in
     contests."""
     pytest.importorskip("pyseccomp")
-    from assay.verifiers.code import Code
+    from assay.verifiers.code.verifier import Code
 
     _, suite = tasks("livecodebench")[1]
     start = "class Solution:\n    def twice(self, xs: List[int], n: int) -> List[int]:\n        "
@@ -73,7 +73,7 @@ def test_livecodebench_functions_find_what_they_are_run_with() -> None:
 
 def test_livecodebench_runs() -> None:
     pytest.importorskip("pyseccomp")
-    from assay.verifiers.code import Code
+    from assay.verifiers.code.verifier import Code
 
     programs = (
         "print(float(sum(map(int, input().split()))))",  # compared as numbers
@@ -244,7 +244,7 @@ def test_evalplus_takes_other_results_where_they_are_right(
     entry: str, reference: str, inputs: list[Any], right: str, wrong: list[str]
 ) -> None:
     pytest.importorskip("pyseccomp")
-    from assay.verifiers.code import Code
+    from assay.verifiers.code.verifier import Code
 
     head = f"def {entry}(a, b):\n    "
     suite = evalplus(entry_point=entry, canonical_solution=head + reference, base_input=inputs)
@@ -259,7 +259,7 @@ def test_evalplus_compares_as_evalplus_does() -> None:
     """Without a setting: 2 is 2.0, a large float may be off by its rounding, and a tuple is no
     list."""
     pytest.importorskip("pyseccomp")
-    from assay.verifiers.code import Code
+    from assay.verifiers.code.verifier import Code
 
     cases = [
         (

@@ -12,10 +12,10 @@ from assay import components
 from assay.data.formats.assay import Assay
 from assay.data.formats.hh_rlhf import HhRlhf
 from assay.data.formats.math_shepherd import MathShepherd
-from assay.data.formats.mrben import Mrben
+from assay.data.formats.mrben import MRBen
 from assay.data.formats.nway import Nway
 from assay.data.formats.prm800k import Prm800k
-from assay.data.formats.prmbench import Prmbench
+from assay.data.formats.prmbench import PRMBench
 from assay.data.formats.trl_preference import TrlPreference
 from assay.data.formats.trl_stepwise import TrlStepwise
 from assay.data.formats.trl_unpaired import TrlUnpaired
@@ -348,7 +348,7 @@ def test_settings_change_what_is_read() -> None:
     whole = records[-1].model_copy(update={"labels": (0.5, 0.0)})
     (row,) = half.write([whole])
     assert [step["completions"][0]["rating"] for step in row["label"]["steps"]] == [0, -1]
-    original = [brief(r) for r in read(golden("prmbench"), format=Prmbench(process="original"))]
+    original = [brief(r) for r in read(golden("prmbench"), format=PRMBench(process="original"))]
     assert original == [
         ("2+3?", ("1. Add.\n", "2. 5."), (1, 1)),
         ("1+1?", ("2.",), (1,)),
@@ -518,7 +518,7 @@ def test_a_rejected_first_response_is_written_in_the_other_order(tmp_path: Path)
         (MathShepherd(), {"input": "Q Step 1: a ки", "label": "Q Step 1: b +"}, "step 1"),
         (MathShepherd(), {"input": "Q Step 1: a ки", "label": "Q Step 1: a ?"}, "step 1"),
         (
-            Mrben(),
+            MRBen(),
             {
                 "Question": "q",
                 "Model_Solution_Steps": ["Step 1: a", "Step 1: b"],
@@ -527,7 +527,7 @@ def test_a_rejected_first_response_is_written_in_the_other_order(tmp_path: Path)
             "but 2, are headed 'Step 1'",
         ),
         (
-            Prmbench(),
+            PRMBench(),
             {"modified_question": "q", "modified_process": ["a"], "error_steps": [2]},
             "out_of_range=ignore",
         ),

@@ -121,7 +121,7 @@ def test_a_trained_model_scores_the_same_in_plain_transformers(folder: Path) -> 
     assert theirs == pytest.approx(ours, abs=1e-4)
 
 
-def test_bestof_draws_curves_beside_rulers(folder: Path) -> None:
+def test_bestof_draws_curves_beside_baselines(folder: Path) -> None:
     pool = folder / "pool.jsonl"
     with pool.open("w") as file:
         for i in range(12):

@@ -8,9 +8,9 @@ import pytest
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.overopt import read_points
-from assay.quickstart import Arithmetic, Summary, run
-from assay.quickstart.models import read_scores, train_and_score
-from assay.quickstart.records import read_pools
+from assay.studies.arithmetic import Arithmetic, Summary, run
+from assay.studies.arithmetic.models import read_scores, train_and_score
+from assay.studies.arithmetic.records import read_pools
 from assay.types import Score
 
 TINY = Arithmetic(

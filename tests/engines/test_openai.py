@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from assay import config
-from assay.engines.background import iterate
 from assay.engines.choices import Choice, choices, shares
 from assay.engines.openai import OpenAI
-from assay.engines.retry import Pace, retry_after, shorten
 from assay.errors import BackendError, ConfigError, DataError, MissingExtra
+from assay.http.background import iterate
+from assay.http.client import Pace, retry_after, shorten
 from assay.protocols import Generator, Prefix, Sampling, Streaming
+from assay.runs.settings import to_json
 from assay.types import Message, Prompt, Response, Unscored
 from tests.engines.fake_server import OK, Asked, FakeServer, Reply, Script, once, when
 
@@ -500,7 +500,7 @@ def test_the_key_is_sent_and_shown_nowhere(
         settings = dataclasses.replace(generator, render=str, split=str)
         assert (
             KEY
-            not in f"{generator!r}{vars(generator)}{config.to_json([settings.base_url, settings.extra])}{caplog.text}"  # noqa: E501
+            not in f"{generator!r}{vars(generator)}{to_json([settings.base_url, settings.extra])}{caplog.text}"  # noqa: E501
         )
         monkeypatch.delenv("OPENAI_API_KEY")
         generator.generate([B], Sampling())

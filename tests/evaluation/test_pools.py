@@ -38,7 +38,7 @@ def test_by_hand():
     found = report.metrics["pairwise_accuracy"]
     assert (found.value, found.n, found.unscored) == (0.5, 2, 1)
     # Longest: in a, 1 of 1 and 4 against 2 and 3: two of four; in b all three.
-    assert report.rulers["pairwise_accuracy/longest"].value == pytest.approx((0.5 + 1) / 2)
+    assert report.baselines["pairwise_accuracy/longest"].value == pytest.approx((0.5 + 1) / 2)
     # c has too few scored responses for n = 4, so the curve is over a and b.
     points = {point.n: point.estimate for point in report.curves["scorer"]}
     assert list(points) == [1, 2, 4]
@@ -46,10 +46,10 @@ def test_by_hand():
     assert points[1].value == pytest.approx((0.5 + 0.25) / 2)
     # a: best of {4,3},{4,2},{4,1} is right, of the other three wrong; b: the mean.
     assert points[2].value == pytest.approx((0.5 + 0.25) / 2)
-    assert report.rulers["best_of_4/random"].value == pytest.approx((0.5 + 0.25) / 2)
-    assert report.rulers["best_of_4/longest"].value == 1
-    assert report.rulers["best_of_4/shortest"].value == 0.5
-    assert report.rulers["best_of_4/oracle"].value == 1
+    assert report.baselines["best_of_4/random"].value == pytest.approx((0.5 + 0.25) / 2)
+    assert report.baselines["best_of_4/longest"].value == 1
+    assert report.baselines["best_of_4/shortest"].value == 0.5
+    assert report.baselines["best_of_4/oracle"].value == 1
     assert report.metrics["best_of_4_over_mean"].value == pytest.approx(0.25)
 
 
@@ -92,8 +92,8 @@ def test_votes_stand_beside_the_scorer_where_answers_are_given():
         [["4", "4", "5"], ["7", "8", "7"]],
     )
     report = evaluate(records, scores, answers=answers, probabilities=True, ns=[3])
-    assert report.rulers["best_of_3/majority"].value == 0.5
-    assert report.rulers["best_of_3/weighted_majority"].value == 0.5
+    assert report.baselines["best_of_3/majority"].value == 0.5
+    assert report.baselines["best_of_3/weighted_majority"].value == 0.5
     assert report.metrics["best_of_3"].value == 0.5
     assert "weighted_majority" not in evaluate(records, scores, answers=answers).curves
 
@@ -133,12 +133,12 @@ def test_calibrated_probabilities_look_so_and_sharpened_ones_do_not():
     good = evaluate(*outcome_records(p, right), probabilities=True, resamples=200)
     slope = good.metrics["calibration_slope"]
     assert slope.low - 0.05 < 1 < slope.high + 0.05
-    assert good.metrics["ece"].value < good.rulers["ece/calibrated"].high
-    assert good.metrics["brier"].high < good.rulers["brier/base_rate"].low
+    assert good.metrics["ece"].value < good.baselines["ece/calibrated"].high
+    assert good.metrics["brier"].high < good.baselines["brier/base_rate"].low
     sharp = p**3 / (p**3 + (1 - p) ** 3)
     bad = evaluate(*outcome_records(sharp, right), probabilities=True, resamples=200)
     assert bad.metrics["calibration_slope"].value == pytest.approx(slope.value / 3, rel=1e-2)
-    assert bad.metrics["ece"].low > bad.rulers["ece/calibrated"].high
+    assert bad.metrics["ece"].low > bad.baselines["ece/calibrated"].high
     assert bad.metrics["auroc"].value == pytest.approx(good.metrics["auroc"].value)
 
 
@@ -171,13 +171,13 @@ def test_pools_of_different_sizes_share_one_set_of_prompts_over_the_curve():
     assert any("2 of 3 prompts" in note for note in report.notes)
 
 
-def test_rulers_choose_from_what_the_scorer_could_choose_from():
-    # The one right response is the longest and was not scored: no ruler may have it either.
+def test_baselines_choose_from_what_the_scorer_could_choose_from():
+    # The one right response is the longest and was not scored: no baseline may have it either.
     records = [ranking("a", [0, 0, 1])]
     report = evaluate(records, [scored([1, 2, None])], answers=[["x", "y", "z"]], ns=[2])
     for name in ("random", "longest", "oracle", "majority"):
-        assert report.rulers[f"best_of_2/{name}"].value == 0
-        assert report.rulers[f"best_of_2/{name}"].unscored == 1
+        assert report.baselines[f"best_of_2/{name}"].value == 0
+        assert report.baselines[f"best_of_2/{name}"].unscored == 1
     assert report.metrics["best_of_2_over_mean"].value == 0
 
 

@@ -46,8 +46,8 @@ def test_by_hand():
     # Right, wrong, tied, wrong; the fifth has no preferred side and the sixth no score.
     assert (accuracy.value, accuracy.n, accuracy.unscored) == (1.5 / 4, 4, 1)
     assert report.metrics["mean_margin"].value == (1 - 3 + 0 - 4) / 4
-    assert report.rulers["accuracy/longer"].value == 0.5
-    assert report.rulers["accuracy/random"].value == 0.5
+    assert report.baselines["accuracy/longer"].value == 0.5
+    assert report.baselines["accuracy/random"].value == 0.5
     assert report.metrics["brier"].value == pytest.approx(np.mean((1 - expit([1, -3, 0, -4])) ** 2))
     assert any(note.startswith("1 of 6 pairs prefer neither") for note in report.notes)
     assert any(note.startswith("1 of 4 scored pairs have equal scores") for note in report.notes)
@@ -69,8 +69,8 @@ def test_every_number_is_indifferent_to_order_in_pairs_and_to_a_shift_of_each_pr
         assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
             (other.value, other.low, other.high)
         )
-    for name, estimate in report.rulers.items():
-        assert estimate.value == pytest.approx(again.rulers[name].value)
+    for name, estimate in report.baselines.items():
+        assert estimate.value == pytest.approx(again.baselines[name].value)
 
 
 def test_the_scorer_is_tested_against_the_better_length_ruler():
@@ -91,7 +91,7 @@ def test_planted_slope_is_recovered_and_calibration_tells_them_apart(slope):
     found = report.metrics["calibration_slope"]
     assert found.low - 0.05 < slope < found.high + 0.05
     assert found.high - found.low < 0.3
-    calibrated = report.metrics["ece"].value <= report.rulers["ece/calibrated"].high
+    calibrated = report.metrics["ece"].value <= report.baselines["ece/calibrated"].high
     assert calibrated == (slope == 1.0)
     assert found.n == 1500
 
@@ -101,11 +101,11 @@ def test_length_scorer_ties_with_its_ruler():
     scores = [[Score(value=-float(len(r.text))) for r in record.responses] for record in records]
     report = evaluate(records, scores, resamples=100)
     assert report.metrics["accuracy"].value == pytest.approx(
-        report.rulers["accuracy/shorter"].value
+        report.baselines["accuracy/shorter"].value
     )
     longer, shorter = (
-        report.rulers["accuracy/longer"].value,
-        report.rulers["accuracy/shorter"].value,
+        report.baselines["accuracy/longer"].value,
+        report.baselines["accuracy/shorter"].value,
     )
     assert longer + shorter == pytest.approx(1)
 

@@ -37,13 +37,13 @@ def test_by_hand():
     assert report.kind == "process"
     accuracy = report.metrics["step_accuracy"]
     assert (accuracy.value, accuracy.n, accuracy.unscored) == (pytest.approx(7 / 9), 4, 1)
-    assert report.rulers["step_accuracy/base_rate"].value == pytest.approx(6 / 9)
-    assert report.rulers["step_base_rate"].value == pytest.approx(6 / 9)
+    assert report.baselines["step_accuracy/base_rate"].value == pytest.approx(6 / 9)
+    assert report.baselines["step_base_rate"].value == pytest.approx(6 / 9)
     first = report.metrics["first_error_accuracy"]
     assert (first.value, first.n) == (pytest.approx(1 / 3), 3)
     assert report.metrics["first_error_accuracy_wrong"].value == 0.5
     assert report.metrics["first_error_accuracy_right"].value == 0
-    assert report.rulers["first_error_accuracy/never"].value == pytest.approx(1 / 3)
+    assert report.baselines["first_error_accuracy/never"].value == pytest.approx(1 / 3)
     # Right: .9 .6 .9 .4 .9 .9; wrong: .1 .5 .1. Only .4 against .5 is lost.
     assert report.metrics["step_auroc"].value == pytest.approx(17 / 18)
     assert any(note.startswith("2 of 11 steps") for note in report.notes)
@@ -70,7 +70,7 @@ def test_calibrated_steps_look_so():
     slope = report.metrics["step_calibration_slope"]
     assert slope.low - 0.05 < 1 < slope.high + 0.05
     assert slope.n == 300
-    assert report.metrics["step_ece"].value < report.rulers["step_ece/calibrated"].high
+    assert report.metrics["step_ece"].value < report.baselines["step_ece/calibrated"].high
     assert report.metrics["step_accuracy_over_base_rate"].low > 0
 
 

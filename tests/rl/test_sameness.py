@@ -22,9 +22,9 @@ from assay.rl.prime import ImplicitProcess
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES, Settings
 from assay.rl.transforms import Clip, Standardise
-from assay.scorers.verified import Verified
+from assay.scorers.verifier import Verified
 from assay.types import Message, Prompt, Response, Score
-from assay.verifiers.numeric import Numeric
+from assay.verifiers.answers.numeric import Numeric
 from assay.worlds.arithmetic.grammar import Grammar
 from assay.worlds.arithmetic.task import split_steps
 from assay.worlds.arithmetic.tokenizer import make_tokenizer

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from assay.cli import main
-from assay.cli.label import verifier
-from assay.cli.reward import scorer
 from assay.data import io
 from assay.errors import BackendError, ConfigError
 from assay.fingerprint import fingerprint
 from assay.protocols import Metered, Verifier
-from assay.scorers.verified import Verified
+from assay.scorers.verifier import Verified
+from assay.specs.rewards import scorer
+from assay.specs.verifiers import verifier
 from assay.types import Group, Prompt, Response, Score, Unscored, Verdict
 
 GROUP = Group(

@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from assay.cli.reward import scorer
 from assay.errors import ConfigError
 from assay.scorers.pairs import PairScorer
+from assay.specs.rewards import scorer
 from assay.types import Group, Message, Prompt, Response, Score, Unscored
 from tests import tiny_models
 

@@ -7,8 +7,8 @@ import pytest
 
 from assay.errors import ConfigError
 from assay.protocols import Scorer
-from assay.scorers.aggregated import Aggregated
 from assay.scorers.lower_bound import LowerBound
+from assay.scorers.reaggregate import Aggregated
 from assay.search import run
 from assay.search.best_of_n import BestOfN
 from assay.testing import FakeGenerator, FakeScorer

@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from assay.config import write_atomic
 from assay.protocols import Prefix, Sampling
+from assay.runs.settings import write_atomic
 from assay.search import Record, run
 from assay.types import Response
 from tests.search.toys import SMALL, Backwards, Policy, Reads, noisy, prompts, timeless

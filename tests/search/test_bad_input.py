@@ -7,8 +7,8 @@ import pytest
 
 from assay import components
 from assay.errors import AssayError, BackendError, ConfigError
-from assay.protocols import Budget, Prefix, Sampling
-from assay.search import Extend, Found, Record, check_pick, run
+from assay.protocols import Prefix, Sampling
+from assay.search import Budget, Extend, Found, Record, check_pick, run
 from assay.search.beam import Beam
 from assay.search.best_first import BestFirst
 from assay.search.best_of_n import BestOfN

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from assay.errors import ConfigError
-from assay.protocols import Budget, Prefix, Sampling, Search, Spent
-from assay.search import run
+from assay.protocols import Prefix, Sampling
+from assay.search import Budget, Search, Spent, run
 from assay.search.beam import Beam
 from assay.search.best_first import BestFirst
 from assay.search.best_of_n import BestOfN

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from assay.protocols import Search
-from assay.search import Account, Extend, Found, Plan, run
+from assay.search import Account, Extend, Found, Plan, Search, run
 from assay.search.beam import Beam
 from assay.search.best_first import BestFirst
 from assay.search.dvts import Dvts

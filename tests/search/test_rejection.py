@@ -3,8 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.errors import ConfigError
-from assay.protocols import SearchResult
-from assay.search import run
+from assay.search import SearchResult, run
 from assay.search.rejection import Rejection
 from assay.testing import FakeScorer
 from tests.search.toys import Drawn, prompts

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.protocols import Prefix, Sampling, Search
-from assay.search import run
+from assay.protocols import Prefix, Sampling
+from assay.search import Search, run
 from assay.search.beam import Beam
 from assay.search.best_first import BestFirst
 from assay.search.best_of_n import BestOfN

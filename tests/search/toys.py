@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from assay.protocols import Prefix, Sampling, Search, SearchResult
-from assay.search import Steps
+from assay.protocols import Prefix, Sampling
+from assay.search import Search, SearchResult, Steps
 from assay.search.beam import Beam
 from assay.search.best_first import BestFirst
 from assay.search.best_of_n import BestOfN

@@ -54,9 +54,9 @@ def test_reliability_by_hand():
 def test_ece_interval_holds_its_value_and_the_ruler_is_what_calibration_shows():
     logits, y = planted(2000, 1, 0)
     p = expit(logits)
-    found, ruler = ece(p, y), ece_if_calibrated(p)
+    found, baseline = ece(p, y), ece_if_calibrated(p)
     assert found.low <= found.value <= found.high
-    assert ruler.low <= found.value <= ruler.high
+    assert baseline.low <= found.value <= baseline.high
     sharper = expit(3 * logits)
     assert ece(sharper, y).low > ece_if_calibrated(sharper).high
 

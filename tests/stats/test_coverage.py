@@ -1,15 +1,16 @@
 """Every interval that is called 95 % holds the truth, at 5, 10, 20 and 100 units, in worlds whose
 truth is known.
 
-The worlds are those of `bench.coverage`, which has the whole table; here are as many repetitions as
-a test can pay for, with fixed seeds, and what is asked leaves 2.5 standard errors of them.
+The worlds are those of `experiments.coverage`, which has the whole table; here are as many
+repetitions as a test can pay for, with fixed seeds, and what is asked leaves 2.5 standard errors of
+them.
 """
 
 import math
 
 import pytest
-from bench.coverage import measure
-from bench.coverage_worlds import WORLDS
+from experiments.coverage import measure
+from experiments.coverage_worlds import WORLDS
 
 LEAST = {5: 0.80, 10: 0.86, 20: 0.92, 100: 0.92}
 """Below 20 units Student's interval of skewed and of discrete values covers less, and no interval

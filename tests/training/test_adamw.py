@@ -13,7 +13,7 @@ from assay.errors import ConfigError
 from assay.losses.bradley_terry import BradleyTerry
 from assay.models.layout import Layout
 from assay.models.reward_model import RewardModel
-from assay.training import descent
+from assay.training import optimization as descent
 from assay.training.adamw import AdamW, Bf16Update, memory_of, round_at_random
 from assay.training.loop import Settings, train
 from assay.training.sft import fine_tune

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from assay.verifiers.suites import Assertions
+from assay.verifiers.code.suites import Assertions
 from tests.verifiers.honest.generated import generated
 from tests.verifiers.honest.item import Item
 from tests.verifiers.honest.table import table

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.verifiers.answer import Policy, find
-from assay.verifiers.spelling import normalise, squeezed
+from assay.verifiers.answers.answer import Policy, find
+from assay.verifiers.answers.spelling import normalise, squeezed
 
 
 def found(text: str, policy: Policy) -> str | None:

@@ -5,10 +5,10 @@ from collections import Counter
 from fractions import Fraction
 
 import pytest
-from bench.answer_expressions import multiplied, written
-from bench.answer_numbers import decimal, fraction, in_words, repeating_value, swapped_digits
-from bench.answer_pairs import FAMILIES, pairs
-from bench.answers import Judged, judge
+from experiments.answer_expressions import multiplied, written
+from experiments.answer_numbers import decimal, fraction, in_words, repeating_value, swapped_digits
+from experiments.answer_pairs import FAMILIES, pairs
+from experiments.answers import Judged, judge
 
 pytest.importorskip("math_verify")
 

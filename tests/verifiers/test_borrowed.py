@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from assay.verifiers.code import Code
-from assay.verifiers.suites import Assertions
+from assay.verifiers.code.suites import Assertions
+from assay.verifiers.code.verifier import Code
 
 pytest.importorskip("pyseccomp")
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.verifiers import Math
-from assay.verifiers.answer import find
+from assay.verifiers.answers.answer import find
 
 CHOICE = Math(find=("choice",))
 

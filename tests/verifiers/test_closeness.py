@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.verifiers.closeness import Number, close
+from assay.verifiers.answers.closeness import Number, close
 
 numbers = st.integers() | st.floats() | st.fractions() | st.decimals() | st.complex_numbers()
 without_nan = (

@@ -13,12 +13,11 @@ import pytest
 
 from assay import Group, Prompt, Response, Score, Unscored, Verdict
 from assay.errors import ConfigError, DataError
-from assay.scorers.executed import Executed
-from assay.verifiers.code import Code
-from assay.verifiers.compare import Comparison
-from assay.verifiers.planted import bugs
-from assay.verifiers.sandbox import Job, Limits, Sandbox
-from assay.verifiers.suites import (
+from assay.sandbox import Job, Limits, Sandbox
+from assay.scorers.code import Executed
+from assay.verifiers.code.compare import Comparison
+from assay.verifiers.code.planted import bugs
+from assay.verifiers.code.suites import (
     Assertions,
     Call,
     Calls,
@@ -30,6 +29,7 @@ from assay.verifiers.suites import (
     suite_of,
     with_suite,
 )
+from assay.verifiers.code.verifier import Code
 
 pytest.importorskip("pyseccomp")
 
@@ -682,7 +682,7 @@ def service():  # type: ignore[no-untyped-def]
 def test_a_remote_service_runs_and_the_verdict_is_made_here(
     service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assay.verifiers.sandbox.remote.time.sleep", lambda _: None)
+    monkeypatch.setattr("assay.sandbox.remote.time.sleep", lambda _: None)
     remote = Code(remote=service)
     assert outcome(ADD, CALLS, remote) == "right"
     assert outcome("def add(a, b): return 0", CALLS, remote) == "wrong"

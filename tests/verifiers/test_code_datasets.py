@@ -11,11 +11,11 @@ import pytest
 
 from assay.data.formats.evalplus import Evalplus
 from assay.data.io import read
+from assay.sandbox import Limits
+from assay.sandbox.inside.codec import decode
 from assay.types import Prompt
-from assay.verifiers.code import Code
-from assay.verifiers.sandbox import Limits
-from assay.verifiers.sandbox.inside.codec import decode
-from assay.verifiers.suites import Assertions, Reference, Suite, suite_of
+from assay.verifiers.code.suites import Assertions, Reference, Suite, suite_of
+from assay.verifiers.code.verifier import Code
 
 pytest.importorskip("pyseccomp")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.verifiers.sandbox.inside.codec import MAX_DEPTH, Undecodable, decode, encode, opaque
+from assay.sandbox.inside.codec import MAX_DEPTH, Undecodable, decode, encode, opaque
 
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()

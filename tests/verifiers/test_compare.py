@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.errors import ConfigError
-from assay.verifiers.compare import Comparison, same_text
-from assay.verifiers.sandbox.inside.codec import encode
+from assay.sandbox.inside.codec import encode
+from assay.verifiers.code.compare import Comparison, same_text
 from tests.verifiers.test_codec import values
 
 STRICT, LOOSE = Comparison(), Comparison(numbers="equal", sequences="equal")

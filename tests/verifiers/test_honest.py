@@ -2,8 +2,8 @@
 
 import pytest
 
-from assay.verifiers.code import Code
-from assay.verifiers.suites import Calls
+from assay.verifiers.code.suites import Calls
+from assay.verifiers.code.verifier import Code
 
 pytest.importorskip("pyseccomp")
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from assay.verifiers.code import Code
-from assay.verifiers.raised import raised
-from assay.verifiers.sandbox import Limits
-from assay.verifiers.suites import Call, Calls, Input, Reference, Stream, Streams
+from assay.sandbox import Limits
+from assay.verifiers.code.raised import raised
+from assay.verifiers.code.suites import Call, Calls, Input, Reference, Stream, Streams
+from assay.verifiers.code.verifier import Code
 
 pytest.importorskip("pyseccomp")
 
@@ -179,7 +179,7 @@ def test_a_program_is_given_no_more_than_its_limits_besides() -> None:
 def test_a_test_that_cannot_be_run_is_told_and_nobody_is_condemned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("assay.verifiers.room.MOST", 1000)
+    monkeypatch.setattr("assay.verifiers.code.room.MOST", 1000)
     for code, suite in (
         ("print(input()[0])", printing("x" * 2000, "x")),
         ("def f(x): return 1", Calls.of("f", [(("x" * 2000,), 1)])),

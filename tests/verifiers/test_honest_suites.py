@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import pytest
 
-from assay.verifiers.code import Code
-from assay.verifiers.needs import needs
-from assay.verifiers.sandbox import Limits
+from assay.sandbox import Limits
+from assay.verifiers.code.needs import needs
+from assay.verifiers.code.verifier import Code
 from tests.verifiers.honest.item import Item
 from tests.verifiers.honest_suites import TABLE, generated, in_plain_python
 

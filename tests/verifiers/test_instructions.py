@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from assay.errors import ConfigError, DataError
 from assay.types import Prompt, Verdict
-from assay.verifiers.instructions import (
+from assay.verifiers.rules.instructions import (
     INSTRUCTIONS,
     build,
     evaluate,
@@ -22,7 +22,7 @@ from assay.verifiers.instructions import (
     validate,
     variants,
 )
-from assay.verifiers.texts.samples import SAMPLES
+from assay.verifiers.rules.texts.samples import SAMPLES
 
 ENGLISH = "this is a plain sentence in english that is long enough to be told"
 

@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import assay.verifiers
-from assay.verifiers import Math, Numeric, program, rules
-from assay.verifiers.answer import POLICIES, find
-from assay.verifiers.numerals import stated_number
-from assay.verifiers.quantities import number, quantity
-from assay.verifiers.refusals import MAX_BYTES, refusal
-from assay.verifiers.spelling import is_blank, normalise, squeezed
+from assay.verifiers import Math, Numeric
+from assay.verifiers.answers.answer import POLICIES, find
+from assay.verifiers.answers.numerals import stated_number
+from assay.verifiers.answers.quantities import number, quantity
+from assay.verifiers.answers.refusals import MAX_BYTES, refusal
+from assay.verifiers.answers.spelling import is_blank, normalise, squeezed
+from assay.verifiers.code import program
+from assay.verifiers.rules import checks as rules
 from tests.verifiers.pumps import attacks, of_pattern, pumps
 
 NUMERIC, LINE = Numeric(), Numeric(find=("final_line",), several="refuse")

@@ -17,7 +17,7 @@ from assay.verifiers.pool import Pool
 
 pytest.importorskip("math_verify")
 
-WORKER = "assay.verifiers.worker"
+WORKER = "assay.verifiers.answers.worker"
 SHARED = Math(timeout=20.0, workers=1)  # a busy machine must not turn a verdict into a timeout
 
 
@@ -133,7 +133,7 @@ def test_canonical_keys() -> None:
 
 
 def test_numbers_need_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assay.verifiers.math._pool", None)
+    monkeypatch.setattr("assay.verifiers.answers.math._pool", None)
     assert SHARED.verify(r"\boxed{0.5}", "1/2") == Score(value=1.0)
     assert SHARED.verify(r"\boxed{x}", "x") == Score(value=1.0)
 
@@ -298,7 +298,7 @@ def test_a_fork_does_not_share_its_parents_workers() -> None:
 def test_without_math_verify_numbers_still_work_and_the_rest_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("assay.verifiers.math.importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("assay.verifiers.answers.math.importlib.util.find_spec", lambda _: None)
     alone = Math(workers=3)  # a pool nobody has made yet
     assert alone.verify(r"\boxed{0.5}", "1/2") == Score(value=1.0)
     with pytest.raises(MissingExtra, match=r"assay\[math\]"):

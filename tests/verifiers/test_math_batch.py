@@ -60,8 +60,8 @@ def test_a_comparison_is_remembered_by_content_but_not_a_time_out(
                 stage = "timeout" if "7" in request["answer"] else "points"
                 yield tag, {"outcome": "undecided", "stage": stage, "reason": "so"}
 
-    monkeypatch.setattr("assay.verifiers.math._pool", lambda *_: Pool())
-    monkeypatch.setattr("assay.verifiers.math._known", {})
+    monkeypatch.setattr("assay.verifiers.answers.math._pool", lambda *_: Pool())
+    monkeypatch.setattr("assay.verifiers.answers.math._known", {})
     for text in (
         r"\boxed{\sqrt{6}}",
         r"The answer is $\sqrt6$.",
@@ -122,7 +122,7 @@ def test_settings_are_checked(settings: dict[str, object]) -> None:
 
 
 def test_a_missing_extra_is_told_from_a_batch_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assay.verifiers.math.importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("assay.verifiers.answers.math.importlib.util.find_spec", lambda _: None)
     with pytest.raises(MissingExtra):
         Math(workers=7).check_all([(boxed("x+1"), "y+1")])
 

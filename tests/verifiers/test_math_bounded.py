@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from assay.verifiers import Math
-from assay.verifiers.refusals import MAX_BYTES, MAX_SIGNS, refusal
+from assay.verifiers.answers.refusals import MAX_BYTES, MAX_SIGNS, refusal
 
 pytest.importorskip("math_verify")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from assay.verifiers import Math, Numeric
-from assay.verifiers.math import _pool
+from assay.verifiers.answers.math import _pool
 from assay.verifiers.pool import Pool
 
 pytest.importorskip("math_verify")
@@ -164,7 +164,7 @@ def test_odd_texts_get_a_verdict(text: str) -> None:
 
 def test_a_request_that_fills_the_memory_ends_as_undecided() -> None:
     """Past the pre-checks, straight to a worker."""
-    pool = Pool("assay.verifiers.worker", size=1)
+    pool = Pool("assay.verifiers.answers.worker", size=1)
     try:
         reply = pool.ask({"gold": "2", "answer": "(10^{9999})^{99999}"}, 10.0)
         assert reply["outcome"] != "right"

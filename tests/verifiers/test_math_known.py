@@ -2,7 +2,7 @@
 here.
 
 Every class is fixed, undecided under the name of why, or a limit that the docstring of
-`assay.verifiers.math` states.
+`assay.verifiers.answers.math` states.
 """
 
 import pytest

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assay.verifiers import Math, Numeric
-from assay.verifiers.answer import POLICIES
-from assay.verifiers.units import behind
+from assay.verifiers.answers.answer import POLICIES
+from assay.verifiers.answers.units import behind
 
 pytest.importorskip("math_verify")
 

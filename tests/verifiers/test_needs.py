@@ -4,10 +4,10 @@ import ast
 
 import pytest
 
-from assay.verifiers.code import Code
-from assay.verifiers.needs import least_tests, needs, unreadable
-from assay.verifiers.sandbox.inside.sources import future_first, names, takes_candidate
-from assay.verifiers.suites import Assertions
+from assay.sandbox.inside.sources import future_first, names, takes_candidate
+from assay.verifiers.code.needs import least_tests, needs, unreadable
+from assay.verifiers.code.suites import Assertions
+from assay.verifiers.code.verifier import Code
 
 
 @pytest.mark.parametrize(

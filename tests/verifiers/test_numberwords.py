@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.verifiers.numberwords import fraction_word, ordinal, spoken
+from assay.verifiers.answers.numberwords import fraction_word, ordinal, spoken
 
 ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"

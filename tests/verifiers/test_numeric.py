@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from assay.protocols import Verifier
 from assay.types import Score, Unscored
 from assay.verifiers import Numeric
-from assay.verifiers.quantities import number, quantity
+from assay.verifiers.answers.quantities import number, quantity
 
 RIGHT, WRONG = Score(value=1.0), Score(value=0.0)
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from assay.sandbox import Limits
 from assay.types import Verdict
 from assay.verifiers import Math, Numeric
-from assay.verifiers.code import Code
-from assay.verifiers.sandbox import Limits
-from assay.verifiers.suites import Suite
+from assay.verifiers.code.suites import Suite
+from assay.verifiers.code.verifier import Code
 
 LINES = [
     json.loads(line)

@@ -10,7 +10,7 @@ pytest.importorskip("math_verify")
 
 from sympy import srepr
 
-from assay.verifiers import latex, plain_latex
+from assay.verifiers.answers import latex, plain_latex
 
 
 def by_grammar(text: str, real: bool = True) -> Any:

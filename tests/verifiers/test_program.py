@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from assay.verifiers.program import Extraction, program
+from assay.verifiers.code.program import Extraction, program
 
 STUB = "import math\n\ndef helper(x):\n    return x\n\ndef f(x):\n    '''Doc.'''\n"
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from assay.verifiers.refusals import MAX_SIGNS, refusal, too_long
+from assay.verifiers.answers.refusals import MAX_SIGNS, refusal, too_long
 
 TRIED = [
     "x^y^z^2",

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from assay.errors import ConfigError, MissingExtra
 from assay.types import Verdict
-from assay.verifiers.rules import Format, JsonSchema, Language, Length, Pattern
-from assay.verifiers.texts import language as _language
-from assay.verifiers.texts import schema as _schema
-from assay.verifiers.texts.samples import SAMPLES
-from assay.verifiers.texts.units import sentences
+from assay.verifiers.rules.checks import Format, JsonSchema, Language, Length, Pattern
+from assay.verifiers.rules.texts import language as _language
+from assay.verifiers.rules.texts import schema as _schema
+from assay.verifiers.rules.texts.samples import SAMPLES
+from assay.verifiers.rules.texts.units import sentences
 
 N = 200_000
 GOOD = "<think>\nwhy\n</think>\n<answer>4</answer>"

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from assay.verifiers import Math, Numeric
-from assay.verifiers.answer import find
+from assay.verifiers.answers.answer import find
 from assay.verifiers.reasoning import outside_reasoning
 
 NUMERIC, MATH = Numeric(), Math(timeout=20.0, workers=1)

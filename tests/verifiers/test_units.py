@@ -2,11 +2,11 @@ from fractions import Fraction
 
 import pytest
 
-from assay.verifiers.clock import read_clock
-from assay.verifiers.nouns import is_thing, singular
-from assay.verifiers.roman import roman
-from assay.verifiers.setalgebra import same_sets
-from assay.verifiers.units import behind, convert
+from assay.verifiers.answers.clock import read_clock
+from assay.verifiers.answers.nouns import is_thing, singular
+from assay.verifiers.answers.roman import roman
+from assay.verifiers.answers.setalgebra import same_sets
+from assay.verifiers.answers.units import behind, convert
 
 
 @pytest.mark.parametrize(

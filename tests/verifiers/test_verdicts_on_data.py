@@ -1,15 +1,15 @@
-"""Verdicts against the labels of published GSM8K solutions; `bench/verdicts.py` lists where they
-differ."""
+"""Verdicts against the labels of published GSM8K solutions; `experiments/verdicts.py` lists where
+they differ."""
 
 from itertools import islice
 from pathlib import Path
 
 import pytest
-from bench import verdicts as bench
 
 from assay.data import io
 from assay.types import Prompt, Verdict
 from assay.verifiers import Math, Numeric
+from experiments import verdicts as bench
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from assay.verifiers.code import Code
-from assay.verifiers.compare import same_text
-from assay.verifiers.suites import Stream, Streams
+from assay.verifiers.code.compare import same_text
+from assay.verifiers.code.suites import Stream, Streams
+from assay.verifiers.code.verifier import Code
 from tests.verifiers.whole_programs import RIGHT, WRONG
 
 pytest.importorskip("pyseccomp")

@@ -1,4 +1,4 @@
-"""Benchmarks of scorers: records whose answers are known, metrics with intervals, and the rulers
+"""Benchmarks of scorers: records whose answers are known, metrics with intervals, and the baselines
 beside them.
 
 One benchmark a module. Each takes any `Scorer`, or a file of step scores that something else wrote,
@@ -17,7 +17,7 @@ __all__ = ["evaluate", "measure", "read_scores", "score_steps", "write_scores"]
 
 
 def evaluate(benchmark: Benchmark[StepLabels], scorer: Scorer | str | Path) -> Report:
-    """Measure a live scorer, or a file of step scores, on a benchmark, with its rulers.
+    """Measure a live scorer, or a file of step scores, on a benchmark, with its baselines.
 
     Raises `DataError` where the records, the file or the scores do not fit together.
     """
@@ -35,7 +35,7 @@ def measure(
     records: Sequence[StepLabels],
     scores: Sequence[Sequence[Score | Unscored]],
 ) -> Report:
-    """A benchmark's metrics of scores, one group a record, with its rulers and what was not
+    """A benchmark's metrics of scores, one group a record, with its baselines and what was not
     scored."""
     lost: dict[str, int] = {}
     for (score,) in scores:
@@ -44,7 +44,7 @@ def measure(
     return Report(
         kind="process",
         metrics=benchmark.metrics(records, scores),
-        rulers=benchmark.rulers(records),
+        baselines=benchmark.baselines(records),
         notes=[
             f"{count} of {len(records)} responses unscored: {reason}"
             for reason, count in lost.items()

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from assay import config
 from assay.data import fields, sources
 from assay.data.lines import Bad
 from assay.errors import DataError
+from assay.runs.settings import write_atomic
 from assay.types import Score, StepLabels, Unscored
 
 __all__ = ["read_scores", "write_scores"]
@@ -66,7 +66,7 @@ def write_scores(
             else {"scores": None, "reason": score.reason}
         )
         rows.append({"id": record.prompt.id, **said})
-    config.write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _row(row: dict[str, Any], steps: dict[str, int]) -> tuple[str, Score | Unscored]:

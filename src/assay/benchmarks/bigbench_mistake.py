@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from assay.benchmarks import _baselines as _baselines
 from assay.benchmarks import _first_error as first_error
-from assay.benchmarks import _records, _rulers
-from assay.data.formats.bigbench_mistake import BigbenchMistake as Layout
+from assay.benchmarks import _records
+from assay.data.formats.bigbench_mistake import BIGBenchMistake as Layout
 from assay.stats import Estimate
 from assay.types import Score, StepLabels, Unscored
 
-__all__ = ["BigbenchMistake"]
+__all__ = ["BIGBenchMistake"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BigbenchMistake:
+class BIGBenchMistake:
     """Mistake-finding accuracy on BIG-Bench Mistake, by task.
 
     Ids are the task and the row's place in its file, from 0, such as word_sorting-12.
@@ -35,7 +36,7 @@ class BigbenchMistake:
     resamples: int = 2000
     """Bootstrap resamples, by question."""
     seed: int = 0
-    """Seed of the bootstrap and of the random ruler."""
+    """Seed of the bootstrap and of the random baseline."""
 
     headline: ClassVar[str] = "accuracy"
 
@@ -52,14 +53,14 @@ class BigbenchMistake:
         asked = {**first_error.ACCURACY, "f1": first_error.F1}
         return first_error.by_subset(counts, asked, resamples=self.resamples, seed=self.seed)
 
-    def rulers(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
+    def baselines(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
         """Never a mistake, always the first step, the commonest place, a random one."""
         own = replace(self, threshold=0.5)
-        return _rulers.measured(own.metrics, records, _rulers.places(records, self.seed))
+        return _baselines.measured(own.metrics, records, _baselines.places(records, self.seed))
 
     def validate(self, records: Sequence[StepLabels] | None = None) -> None:
         """Raises `DataError` unless the gold labels score 1 and planted wrong ones less."""
-        _rulers.validate(
+        _baselines.validate(
             self.metrics, self.records() if records is None else records, self.headline
         )
 

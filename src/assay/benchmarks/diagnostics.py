@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from assay import stats
-from assay.benchmarks import _records, _rulers
+from assay.benchmarks import _baselines as _baselines
+from assay.benchmarks import _records
 from assay.benchmarks._records import NEVER
 from assay.data import io
 from assay.errors import DataError
@@ -50,7 +51,7 @@ class Diagnostics:
     resamples: int = 2000
     """Bootstrap resamples, by question."""
     seed: int = 0
-    """Seed of the bootstrap and of the random ruler."""
+    """Seed of the bootstrap and of the random baseline."""
 
     headline: ClassVar[str] = "step_accuracy"
 
@@ -71,17 +72,17 @@ class Diagnostics:
         }
         return {**found, **self._calibration(records, values)} if self.probabilities else found
 
-    def rulers(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
+    def baselines(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
         """Never an error, always the first step, the commonest place, a random one; and the base
         rate's Brier score.
 
         `minimum_at_last/always_right` is the share by chance, for its steps are all tied.
         """
-        rulers = _rulers.places(records, self.seed)
+        baselines = _baselines.places(records, self.seed)
         own = Diagnostics(
             probabilities=False, positions=self.positions, resamples=self.resamples, seed=self.seed
         )
-        found = _rulers.measured(own.metrics, records, rulers)
+        found = _baselines.measured(own.metrics, records, baselines)
         if self.probabilities:
             rows = [np.zeros(len(record.labels)) for record in records]
             _, y, where = _labelled(records, rows)
@@ -93,7 +94,7 @@ class Diagnostics:
 
     def validate(self, records: Sequence[StepLabels] | None = None) -> None:
         """Raises `DataError` unless the gold labels score 1 and planted wrong ones less."""
-        _rulers.validate(
+        _baselines.validate(
             self.metrics, self.records() if records is None else records, self.headline
         )
 

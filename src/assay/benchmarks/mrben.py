@@ -14,14 +14,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from assay.benchmarks import _baselines as _baselines
 from assay.benchmarks import _first_error as first_error
-from assay.benchmarks import _records, _rulers
+from assay.benchmarks import _records
 from assay.benchmarks._pooled import Statistic
-from assay.data.formats.mrben import Mrben as Layout
+from assay.data.formats.mrben import MRBen as Layout
 from assay.stats import Estimate
 from assay.types import Score, StepLabels, Unscored
 
-__all__ = ["Mrben"]
+__all__ = ["MRBen"]
 
 LOCATED = first_error.ACCURACY["accuracy_wrong"]
 WITHOUT_REASON = Statistic(
@@ -32,7 +33,7 @@ WITHOUT_REASON = Statistic(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mrben:
+class MRBen:
     """Matthews correlation and first-error accuracy on MR-Ben, by subject.
 
     Ids are the question's, the solution's model and its place in the file. Nine solutions number no
@@ -52,7 +53,7 @@ class Mrben:
     resamples: int = 2000
     """Bootstrap resamples, by question."""
     seed: int = 0
-    """Seed of the bootstrap and of the random ruler."""
+    """Seed of the bootstrap and of the random baseline."""
 
     headline: ClassVar[str] = "mr_score_without_reason"
 
@@ -72,14 +73,14 @@ class Mrben:
         asked = {self.headline: WITHOUT_REASON, "mcc": first_error.MCC, **accuracy}
         return first_error.by_subset(counts, asked, resamples=self.resamples, seed=self.seed)
 
-    def rulers(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
+    def baselines(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
         """Never an error, always the first step, the commonest place, a random one."""
         own = replace(self, threshold=0.5)
-        return _rulers.measured(own.metrics, records, _rulers.places(records, self.seed))
+        return _baselines.measured(own.metrics, records, _baselines.places(records, self.seed))
 
     def validate(self, records: Sequence[StepLabels] | None = None) -> None:
         """Raises `DataError` unless the gold labels score 1 and planted wrong ones less."""
-        _rulers.validate(
+        _baselines.validate(
             self.metrics, self.records() if records is None else records, self.headline
         )
 

@@ -6,7 +6,7 @@ The total pools the steps of all kinds, so it is not the mean of the kinds. `mul
 wrong step, and F1 alone.
 
 Five steps in six are valid, so calling every step valid has a PRMScore of .46, and always blaming
-the step that errors are commonest at has .52: read a model's score beside these rulers.
+the step that errors are commonest at has .52: read a model's score beside these baselines.
 
 Left out: the redundancy head that one family of models has, and the similarity to solutions without
 errors.
@@ -18,15 +18,16 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from assay.benchmarks import _records, _rulers
+from assay.benchmarks import _baselines as _baselines
+from assay.benchmarks import _records
 from assay.benchmarks._pooled import Statistic, estimates, over
-from assay.data.formats.prmbench import Prmbench as Layout
+from assay.data.formats.prmbench import PRMBench as Layout
 from assay.evaluation.prompts import prompt_key
 from assay.stats import Estimate
 from assay.stats.intervals import Array
 from assay.types import Score, StepLabels, Unscored
 
-__all__ = ["Prmbench"]
+__all__ = ["PRMBench"]
 
 WITHOUT_ERRORS = "multi_solutions"
 TP, FP, TN, FN, VALID, INVALID, FOUND, WRONG, ALL = range(9)
@@ -61,7 +62,7 @@ ACCURACY = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prmbench:
+class PRMBench:
     """PRMScore on PRMBench, in all and of each kind of error.
 
     Ids are the kind and the row's `idx`, such as circular_prm_test_p1_0.
@@ -77,7 +78,7 @@ class Prmbench:
     resamples: int = 2000
     """Bootstrap resamples, by question."""
     seed: int = 0
-    """Seed of the bootstrap and of the random ruler."""
+    """Seed of the bootstrap and of the random baseline."""
 
     headline: ClassVar[str] = "prmscore"
 
@@ -123,16 +124,19 @@ class Prmbench:
             found |= over_rows(kinds == kind, one)
         return found
 
-    def rulers(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
+    def baselines(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
         """Every step right, only the first wrong, only the commonest place wrong, a coin for each
         step."""
-        rulers = {**_rulers.places(records, self.seed), "random": _rulers.coin(records, self.seed)}
-        own = Prmbench(resamples=self.resamples, seed=self.seed)
-        return _rulers.measured(own.metrics, records, rulers)
+        baselines = {
+            **_baselines.places(records, self.seed),
+            "random": _baselines.coin(records, self.seed),
+        }
+        own = PRMBench(resamples=self.resamples, seed=self.seed)
+        return _baselines.measured(own.metrics, records, baselines)
 
     def validate(self, records: Sequence[StepLabels] | None = None) -> None:
         """Raises `DataError` unless the gold labels score 1 and planted wrong ones less."""
-        _rulers.validate(
+        _baselines.validate(
             self.metrics, self.records() if records is None else records, self.headline
         )
 

@@ -20,21 +20,22 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from assay.benchmarks import _baselines as _baselines
 from assay.benchmarks import _first_error as first_error
-from assay.benchmarks import _records, _rulers
+from assay.benchmarks import _records
 from assay.benchmarks._pooled import harmonic, over
-from assay.data.formats.processbench import Processbench as Layout
+from assay.data.formats.processbench import ProcessBench as Layout
 from assay.errors import DataError
 from assay.evaluation.prompts import prompt_key
 from assay.stats import Estimate
 from assay.stats.intervals import Array
 from assay.types import Score, StepLabels, Unscored
 
-__all__ = ["Processbench"]
+__all__ = ["ProcessBench"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Processbench:
+class ProcessBench:
     """First-error F1 on ProcessBench: the mean over subsets, and each subset's with its two
     accuracies.
 
@@ -58,7 +59,7 @@ class Processbench:
     resamples: int = 2000
     """Bootstrap resamples, by problem."""
     seed: int = 0
-    """Seed of the bootstrap and of the random ruler."""
+    """Seed of the bootstrap and of the random baseline."""
 
     headline: ClassVar[str] = "f1"
 
@@ -87,18 +88,18 @@ class Processbench:
         )
         return {**found, "threshold": t}
 
-    def rulers(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
+    def baselines(self, records: Sequence[StepLabels]) -> dict[str, Estimate]:
         """Never an error, always the first step, the commonest place, a random one; a constant
         answer has F1 0."""
         own = replace(self, policy="own", threshold=0.5)
-        found = _rulers.measured(own.metrics, records, _rulers.places(records, self.seed))
+        found = _baselines.measured(own.metrics, records, _baselines.places(records, self.seed))
         return {
             name: estimate for name, estimate in found.items() if not name.startswith("threshold/")
         }
 
     def validate(self, records: Sequence[StepLabels] | None = None) -> None:
         """Raises `DataError` unless the gold labels score 1 and planted wrong ones less."""
-        _rulers.validate(
+        _baselines.validate(
             self.metrics, self.records() if records is None else records, self.headline
         )
 

@@ -31,7 +31,7 @@ COMMANDS = {
     "sft": "teach a policy good responses (SFT), before a reward model and RL",
     "rl": "train a policy against a reward (PPO, GRPO, RLOO ...), and watch the gold",
     "overopt": "how hard a proxy may be pressed: gold against KL, its fit, and where to stop",
-    "bestof": "best-of-n and votes over a pool of responses, beside their rulers",
+    "bestof": "best-of-n and votes over a pool of responses, beside their baselines",
     "models": "look at, check and fetch models",
     "worlds": "games whose reward is not what was meant: list them, play them",
 }
@@ -139,9 +139,9 @@ def _take_from(arguments: list[str], into: type[Any]) -> Any:
     at = arguments.index("--from")
     if at + 1 == len(arguments):
         raise ConfigError("--from needs a run's folder or its run.json")
-    from assay import config
+    from assay.runs.settings import read_run
 
-    default = config.read_run(Path(arguments[at + 1]), into)
+    default = read_run(Path(arguments[at + 1]), into)
     del arguments[at : at + 2]
     return default
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import tyro
 
-from assay import components, config
+from assay import components
 from assay.cli.eval import show
 from assay.errors import ConfigError
+from assay.runs.settings import dumps, write_atomic, write_run
 from assay.types import Group, Record, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ CHUNK = 32
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Command:
-    """Measure step scores on a benchmark, with 95 % intervals, beside rulers that need no model."""
+    """Measure step scores on a benchmark, with 95 % intervals, beside baselines that need no
+    model."""
 
     if TYPE_CHECKING:
         benchmark: Benchmark[Any]
@@ -95,12 +97,12 @@ class Command:
         records: Sequence[Record],
         scores: Sequence[Score | Unscored],
     ) -> None:
-        from assay.report import evaluation_sections, run_section, solutions_section, write_report
+        from assay.pages.evaluation import evaluation_sections, run_section
+        from assay.pages.solutions import solutions_section
+        from assay.report import write_report
 
-        config.write_atomic(out / "benchmark.json", config.dumps(found.to_json(), indent=2) + "\n")
-        run = json.loads(
-            config.write_run(out, self, [self.scores] if self.scores else []).read_text()
-        )
+        write_atomic(out / "benchmark.json", dumps(found.to_json(), indent=2) + "\n")
+        run = json.loads(write_run(out, self, [self.scores] if self.scores else []).read_text())
         name, subject = (
             components.name_of(type(self.benchmark)).partition("/")[2],
             str(self.model or self.scores),
@@ -117,7 +119,7 @@ class Command:
         print(f"wrote {out / 'benchmark.json'}, {out / 'report.html'} and {out / 'run.json'}")
 
     def _scorer(self) -> "Scorer":
-        from assay.cli.reward import scorer
+        from assay.specs.rewards import scorer
 
         assert self.model is not None
         return scorer(self.model, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
@@ -131,7 +133,7 @@ class InParts:
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """The same scores, some groups at a time."""
-        from assay.training.progress import progress
+        from assay.console.progress import progress
 
         found: list[list[Score | Unscored]] = []
         with progress("score", len(groups)) as bar:

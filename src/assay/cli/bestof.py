@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from assay import components, config
+from assay import components
 from assay.errors import ConfigError, DataError
-from assay.outputs import check_run
 from assay.protocols import Scorer, Verifier
-from assay.scorers.answered import Answered
-from assay.scorers.rules import Longest, Random, Shortest
-from assay.scorers.verified import Verified
+from assay.runs.outputs import check_run
+from assay.runs.settings import dumps, write_atomic, write_run
+from assay.scorers.baselines import Longest, Random, Shortest
+from assay.scorers.non_empty import Answered
+from assay.scorers.verifier import Verified
 from assay.types import (
     Group,
     Preference,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Command", "Pools", "Population", "answer", "collect", "curves", "population", "replay"]
 
-RULERS: Mapping[str, Scorer] = {
+BASELINES: Mapping[str, Scorer] = {
     "random": Random(),
     "shortest": Shortest(),
     "longest": Longest(),
@@ -87,7 +88,7 @@ class Population:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Best-of-n and votes over a pool of responses, for n = 1, 2, 4, ..., beside their rulers.
+    """Best-of-n and votes over a pool of responses, for n = 1, 2, 4, ..., beside their baselines.
 
     Every n is estimated from the one pool, without bias, with 95 % intervals bootstrapped by
     prompt. A response that is unscored or cannot be judged leaves the pool, for the scorer and all
@@ -102,8 +103,8 @@ class Command:
 
     scorer: str
     """Folder of a reward model, or a published one by name, with its settings
-    (FOLDER,template=plain); a ruler (random, shortest, longest); package.module:name of your own;
-    or an ensemble of these, mean:A+B, worst:A+B or uwo:A+B."""
+    (FOLDER,template=plain); a baseline (random, shortest, longest); package.module:name of your
+    own; or an ensemble of these, mean:A+B, worst:A+B or uwo:A+B."""
 
     verifier: Literal["numeric", "math"] = "numeric"
     """Finds final answers, and says which are the same and which are right."""
@@ -157,10 +158,8 @@ class Command:
         if self.out is not None:
             counts = {"prompts": len(pools.groups), "prompts_in_curves": len(over.prompts)}
             body = {**counts, "curves": {k: [_plain(p) for p in v] for k, v in found.items()}}
-            config.write_atomic(
-                self.out / "bestof.json", config.dumps({**body, "notes": notes}, indent=2) + "\n"
-            )
-            run = json.loads(config.write_run(self.out, self, data=[Path(self.pool)]).read_text())
+            write_atomic(self.out / "bestof.json", dumps({**body, "notes": notes}, indent=2) + "\n")
+            run = json.loads(write_run(self.out, self, data=[Path(self.pool)]).read_text())
             _report(self.out, found, run, notes, self.scorer)
             print(
                 f"wrote {self.out / 'bestof.json'}, {self.out / 'report.html'} and"
@@ -266,7 +265,8 @@ def population(pools: Pools, largest: int | None = None) -> Population:
 def curves(
     pools: Pools, over: Population, *, transform: str, seed: int
 ) -> "tuple[dict[str, list[CurvePoint]], list[str]]":
-    """Curves by name, the scorer's first and its rulers after; and what the reader has to know."""
+    """Curves by name, the scorer's first and its baselines after; and what the reader has to
+    know."""
     from assay.stats import best_of_n, curve, majority_curve, pad_pools, weighted_majority_curve
 
     proxy = pad_pools([[_value(score) for score in row] for row in pools.scores])
@@ -307,7 +307,9 @@ def curves(
     # Nothing but ties is a choice at random, in expectation: the mean.
     found["random"] = best(np.zeros_like(gold))
     for name in ("shortest", "longest"):
-        lengths = pad_pools([[_value(s) for s in row] for row in RULERS[name].score(pools.groups)])
+        lengths = pad_pools(
+            [[_value(s) for s in row] for row in BASELINES[name].score(pools.groups)]
+        )
         found[name] = best(lengths[chosen])
     return {**found, "oracle": best(gold)}, notes
 
@@ -369,9 +371,9 @@ def _search(name: str, seed: int, verifier: Verifier, transform: str) -> Callabl
 
 
 def _scorer(name: str) -> Scorer:
-    if name in RULERS:
-        return RULERS[name]
-    from assay.cli.reward import scorer
+    if name in BASELINES:
+        return BASELINES[name]
+    from assay.specs.rewards import scorer
 
     return Answered(scorer(name))
 
@@ -426,15 +428,16 @@ def _report(
     scorer: str,
 ) -> None:
     """The curves as a page to look at."""
-    from assay.report import pool_report, write_report
-    from assay.report.sections import RULERS as ruled
+    from assay.pages.evaluation import BASELINES as ruled
+    from assay.pages.evaluation import pool_report
+    from assay.report import write_report
 
-    rulers = {name: points for name, points in found.items() if name in ruled}
+    baselines = {name: points for name, points in found.items() if name in ruled}
     chosen = {name: points for name, points in found.items() if name not in ruled}
     write_report(
         out / "report.html",
         f"Best-of-n by {Path(scorer).name}",
-        pool_report(chosen, rulers, run=run, notes=notes),
+        pool_report(chosen, baselines, run=run, notes=notes),
     )
 
 

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from assay import components
-from assay.config import made, write_atomic
 from assay.data.augment import augment, flip
 from assay.data.check import Report, check
 from assay.data.dedupe import prompt_key, prompt_of
@@ -22,6 +21,7 @@ from assay.data.split import Side, side, surprising
 from assay.data.splitting import SPLITTERS, AlreadySplit, report, resplit
 from assay.errors import ConfigError, DataError
 from assay.protocols import Format
+from assay.runs.settings import made, write_atomic
 from assay.stats import Estimate, bracket
 from assay.types import Group, Preference, Prompt, Record, Response, RolloutLabels, StepLabels
 

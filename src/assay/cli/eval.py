@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from assay import config
 from assay.errors import DataError
-from assay.outputs import check_run
+from assay.runs.outputs import check_run
+from assay.runs.settings import dumps, write_atomic, write_run
 from assay.types import Prompt, Ranking, Record, Unscored
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Command:
 
     def __call__(self) -> None:
         """Score, measure, print, and write the files."""
-        from assay.cli.reward import scorer
         from assay.data import io
+        from assay.specs.rewards import scorer
 
         if self.out is not None:
             check_run(self.out, "eval", writes=())
@@ -92,10 +92,11 @@ class Command:
             self._write(self.out, found)
 
     def _write(self, out: Path, found: "Report") -> None:
-        from assay.report import evaluation_sections, run_section, write_report
+        from assay.pages.evaluation import evaluation_sections, run_section
+        from assay.report import write_report
 
-        config.write_atomic(out / "eval.json", config.dumps(found.to_json(), indent=2) + "\n")
-        run = json.loads(config.write_run(out, self, [Path(self.data)]).read_text())
+        write_atomic(out / "eval.json", dumps(found.to_json(), indent=2) + "\n")
+        run = json.loads(write_run(out, self, [Path(self.data)]).read_text())
         sections = [*evaluation_sections(found), run_section(run)]
         write_report(
             out / "report.html",
@@ -118,10 +119,10 @@ def measure(
     Raises `DataError` where kinds are mixed, and, with the most frequent reasons, where nothing
     could be measured.
     """
+    from assay.console.progress import progress
     from assay.evaluation import evaluate, groups_of
     from assay.models.reward_model import RewardModel
     from assay.scorers.local import LocalScorer
-    from assay.training.progress import progress
 
     groups = groups_of(records)
     scorer = LocalScorer(model) if isinstance(model, RewardModel) else model
@@ -152,7 +153,7 @@ def measure(
 
 
 def show(found: "Report") -> None:
-    """A table of every metric, its rulers below it."""
+    """A table of every metric, its baselines below it."""
     from rich.console import Console
     from rich.table import Table
 
@@ -162,8 +163,8 @@ def show(found: "Report") -> None:
     for name in ("metric", "value", "95 % interval", "n", "unscored"):
         table.add_column(name, justify="left" if name == "metric" else "right")
     for name, estimate in found.metrics.items():
-        rulers = {key: e for key, e in found.rulers.items() if key.startswith(f"{name}/")}
-        for key, e in ({name: estimate} | rulers).items():
+        baselines = {key: e for key, e in found.baselines.items() if key.startswith(f"{name}/")}
+        for key, e in ({name: estimate} | baselines).items():
             label = f"[bold]{name}[/bold]" if key == name else f"  {key.removeprefix(f'{name}/')}"
             table.add_row(label, f"{e.value:.3f}", bracket(e), str(e.n), str(e.unscored))
     Console().print(table)

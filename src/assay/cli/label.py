@@ -14,8 +14,6 @@ from typing import Any, Literal
 
 import tyro
 
-from assay import components, config
-from assay.cli.policy import Policy
 from assay.data import io
 from assay.data.splitting import resplit
 from assay.errors import BackendError, ConfigError, DataError
@@ -29,8 +27,10 @@ from assay.labelling.predictive import PriorCheck, prior_check
 from assay.labelling.repair import SelfCorrection
 from assay.labelling.rollouts import Cost, Rollouts, has_reference
 from assay.labelling.search import TreeSearch
-from assay.protocols import Prefix, Verifier
-from assay.scorers.opened import BatchVerifier, OpenedVerifier
+from assay.protocols import Prefix
+from assay.runs.settings import write_run
+from assay.specs.generators import Policy
+from assay.specs.verifiers import verifier
 from assay.types import Group, Prompt, Record, Response, RolloutLabels, StepLabels
 
 __all__ = ["COMMANDS"]
@@ -88,7 +88,7 @@ class Rolling:
     ) -> None:
         """Label, write, and say what the rollouts came to and what they cost. check: of the
         labeller's prior."""
-        from assay.training.progress import progress
+        from assay.console.progress import progress
 
         if self.samples < 1 or (self.limit is not None and self.limit < 0):
             raise ConfigError(
@@ -126,7 +126,7 @@ class Rolling:
             labels = [truncate(record) for record in labels]
         io.write(labels, self.out / "labels.jsonl")
         said = summary(labels, rollouts.cost)
-        config.write_run(
+        write_run(
             self.out,
             self,
             [Path(self.data)],
@@ -331,38 +331,6 @@ def labelled(source: str) -> list[StepLabels]:
     return records
 
 
-def verifier(name: str) -> Verifier:
-    """The verifier of a name."""
-    if name in ("numeric", "math"):
-        from assay.verifiers import Math, Numeric
-
-        return Numeric() if name == "numeric" else Math()
-    if ":" not in name:
-        raise ConfigError(
-            f"no verifier is called {name!r}; there is numeric, math, or give package.module:Class"
-        )
-    found = made(components.load("verifiers", name), name)
-    if not isinstance(found, Verifier):
-        raise ConfigError(f"{name} is no verifier: it needs extract, canonical and verify")
-    return opened(found, name)
-
-
-def made(cls: Callable[[], Any], name: str) -> Any:
-    """An object of a class that was given by name. Raises `ConfigError` where it takes more than
-    its name."""
-    try:
-        return cls()
-    except Exception as error:
-        raise ConfigError(
-            f"{name} cannot be made without arguments: {type(error).__name__}: {error}"
-        ) from error
-
-
-def opened(found: Verifier, name: str) -> Verifier:
-    """A verifier that was given by name: what fails in it is an error that names it."""
-    return (BatchVerifier if hasattr(found, "check_all") else OpenedVerifier)(found, name)
-
-
 def _nothing_had(labels: Sequence[StepLabels], rollouts: Rollouts) -> None:
     """Raise where there is nothing to write because nothing was had from the policy; what was paid
     is in the ledger."""
@@ -425,14 +393,9 @@ def report(
 ) -> None:
     """Draw report.html: what the rollouts came to, the solutions step by step, and the numbers."""
     from assay.errors import MissingExtra
-    from assay.report import (
-        Bullets,
-        KeyValues,
-        Section,
-        run_section,
-        solutions_section,
-        write_report,
-    )
+    from assay.pages.evaluation import run_section
+    from assay.pages.solutions import solutions_section
+    from assay.report import Bullets, KeyValues, Section, write_report
 
     run = json.loads((out / "run.json").read_text())
     try:

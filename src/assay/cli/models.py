@@ -77,7 +77,7 @@ class Average:
         """Average, test, save."""
         from assay import components
         from assay.data import io
-        from assay.outputs import check_new
+        from assay.runs.outputs import check_new
         from assay.training.warm import warm
 
         if len(self.runs) < 2:
@@ -151,7 +151,7 @@ class Import:
         from assay.models.importing import import_model, preset_of
         from assay.models.loading import fetch
         from assay.models.opening import split_words
-        from assay.outputs import check_new
+        from assay.runs.outputs import check_new
 
         check_new(self.out)
         folder = fetch(self.folder)

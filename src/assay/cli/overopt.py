@@ -18,12 +18,12 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from assay import config
 from assay.cli.overopt_rl import Policies, kept
-from assay.cli.pools import GRADES, Pool, column, padded, read, silent
-from assay.cli.tables import show
+from assay.console.tables import show
+from assay.data.pools import GRADES, Pool, column, padded, read, silent
 from assay.errors import ConfigError, DataError, MissingExtra
-from assay.scorers.answered import Answered
+from assay.runs.settings import write_run
+from assay.scorers.non_empty import Answered
 from assay.types import Group, Score, Unscored
 
 if TYPE_CHECKING:
@@ -225,8 +225,8 @@ class BestOfN:
         """Scores asked for now."""
         if not words:
             return {}
-        from assay.cli.reward import named
-        from assay.training.progress import progress
+        from assay.console.progress import progress
+        from assay.specs.rewards import named
 
         if not any(response.text for group in pool.groups for response in group.responses):
             raise DataError(
@@ -353,8 +353,8 @@ def _gaussian(command: BestOfN) -> Material:
 def _essays(command: BestOfN) -> Material:
     """Proxies of four sizes, and of one size from less data, for every seed; prompts are the topics
     of all seeds."""
-    from assay.quickstart.laboratory import Laboratory, Proxy
-    from assay.training.progress import progress
+    from assay.console.progress import progress
+    from assay.studies.essays.laboratory import Laboratory, Proxy
 
     if command.seeds < 1:
         raise ConfigError(f"--seeds {command.seeds}: give 1 or more")
@@ -500,9 +500,10 @@ def _gathered(
 def _write(
     out: Path, command: Any, data: Sequence[Path], studies: "Sequence[Study]", **more: Any
 ) -> None:
-    from assay.report import overoptimization_report, write_report
+    from assay.pages.overopt import overoptimization_report
+    from assay.report import write_report
 
-    run = json.loads(config.write_run(out, command, data).read_text())
+    run = json.loads(write_run(out, command, data).read_text())
     try:
         sections = overoptimization_report(studies, run=run, **more)
         subtitle = f"Best of n by {', '.join(dict.fromkeys(s.proxy for s in studies))}"

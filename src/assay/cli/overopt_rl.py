@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from assay import config
-from assay.cli.tables import show
+from assay.console.tables import show
 from assay.errors import ConfigError, DataError, MissingExtra
+from assay.runs.settings import write_run
 
 if TYPE_CHECKING:
     from assay.overopt.runs import Arm
@@ -124,8 +124,8 @@ class Policies:
 
     def _pressed(self, folder: Path) -> dict[str, list[Path]]:
         """The runs of the world, made where they are missing."""
-        from assay.quickstart.laboratory import ARMS, Laboratory
-        from assay.training.progress import progress
+        from assay.console.progress import progress
+        from assay.studies.essays.laboratory import ARMS, Laboratory
 
         if unknown := [name for name in self.arm if name not in ARMS]:
             raise ConfigError(f"no arm is called {unknown[0]!r}; there is {'; '.join(ARMS)}")
@@ -190,11 +190,12 @@ class Policies:
 
     def _write(self, out: Path, arms: "Sequence[Arm]", folders: Sequence[Path]) -> None:
         from assay.overopt.runs import write_arms
-        from assay.report import policies_report, write_report
+        from assay.pages.overopt_rl import policies_report
+        from assay.report import write_report
 
         write_arms(out / "arms.json", arms)
         run = json.loads(
-            config.write_run(out, self, [path / "metrics.jsonl" for path in folders]).read_text()
+            write_run(out, self, [path / "metrics.jsonl" for path in folders]).read_text()
         )
         try:
             sections = policies_report(arms, kls=self.kl, run=run)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from assay import config
+from assay.runs.settings import write_run
 
 if TYPE_CHECKING:
-    from assay.quickstart import Summary
+    from assay.studies.arithmetic import Summary
 
 __all__ = ["Command"]
 
@@ -30,13 +30,13 @@ class Command:
 
     def __call__(self) -> None:
         """Run the stages, and tell what came of them."""
-        from assay.quickstart import Arithmetic, Smol, run
+        from assay.studies.arithmetic import Arithmetic, Smol, run
 
         world = Arithmetic(seed=self.seed) if self.policy == "world" else Smol(seed=self.seed)
         out = self.out or Path(
             "runs/quickstart" if self.policy == "world" else "runs/quickstart-smol"
         )
-        config.write_run(out, self)
+        write_run(out, self)
         _tell(run(out, world=world), out)
 
 
@@ -44,8 +44,8 @@ def _tell(summary: "Summary", out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from assay.quickstart import story
     from assay.stats import bracket
+    from assay.studies.arithmetic import story
 
     curves = {**summary.best_of_n, "majority": summary.majority_of_n, "oracle": summary.oracle_of_n}
     table = Table(

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from assay.errors import ConfigError, DataError, RefusedRecords
-from assay.outputs import check_file
+from assay.runs.outputs import check_file
 from assay.types import Record
 
 __all__ = ["Sides", "sides", "split"]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import tyro
 
-from assay import config
 from assay.cli.records import Sides, sides
-from assay.cli.reward import GRAMMAR, named, part
 from assay.data.splitting import SPLITTERS
 from assay.errors import ConfigError, DataError, MissingExtra, RefusedRecords
-from assay.outputs import check_run
 from assay.rl.settings import RECIPES, Settings
+from assay.runs.outputs import check_run
+from assay.runs.settings import made, write_run
+from assay.specs.rewards import GRAMMAR, named, part
 from assay.stats import Estimate, bracket
 from assay.types import Group, Prompt, Record, Response, StepLabels
 
@@ -152,7 +152,7 @@ class Command:
         files = [Path(self.prompts), *([self.held_out] if isinstance(self.held_out, Path) else [])]
         if not (self.out / "rl.json").exists() and not (self.out / "checkpoint").exists():
             # A run that is there keeps its settings: this one may be refused for being another.
-            config.write_run(self.out, self, files)
+            write_run(self.out, self, files)
         done = optimise(
             policy,
             found.train,
@@ -164,7 +164,7 @@ class Command:
             prime=self._prime(policy) if self.prime else None,
             resume=self.resume,
         )
-        config.write_run(self.out, self, files)
+        write_run(self.out, self, files)
         self._report(done)
 
     def _check(self) -> None:
@@ -255,7 +255,7 @@ class Command:
             model,
             tokenizer,
             layout=Layout(template=self.template, join=self.join, max_length=self.max_length),
-            split=config.made(SPLITTERS[self.split], self.split, self.setting),
+            split=made(SPLITTERS[self.split], self.split, self.setting),
             adapters=self.lora,
             critic=self.settings.advantage == "gae",
             seed=self.settings.seed,
@@ -287,7 +287,8 @@ class Command:
 
     def _report(self, done: "Optimised") -> None:
         """Say what came of the run, and draw it in report.html."""
-        from assay.report import reinforcement_report, write_report
+        from assay.pages.rl import reinforcement_report
+        from assay.report import write_report
 
         looks: list[Any] = [row for row in done.rows if "watch" in row]
         print(

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from assay.config import write_atomic
 from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
-from assay.outputs import check_file
+from assay.runs.outputs import check_file
+from assay.runs.settings import write_atomic
 from assay.types import Group, Record, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ class Command:
 
     def __call__(self) -> None:
         """Score, and say how many could not be."""
-        from assay.cli.reward import scorer as named
         from assay.data import io
+        from assay.specs.rewards import scorer as named
 
         bad = self.out.with_name(f"{self.out.name}.set_aside") if self.set_aside else None
         for path in (self.out, *([] if bad is None else [bad])):
@@ -90,7 +90,7 @@ class Command:
 
     def _write(self, scorer: "Scorer", groups: Iterator[Group]) -> Counter[str]:
         """Write a line a response; counts by reason, "" for those that are scored."""
-        from assay.training.progress import progress
+        from assay.console.progress import progress
 
         self.out.parent.mkdir(parents=True, exist_ok=True)
         part = self.out.with_name(f".{self.out.name}.part")

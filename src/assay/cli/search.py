@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from assay import components, config
+from assay import components
 from assay.aggregation import Aggregation
-from assay.cli.label import verifier as verifier_of
-from assay.cli.policy import Policy
 from assay.data import io
 from assay.errors import BackendError, ConfigError, DataError
 from assay.evaluation import searches as measured
-from assay.protocols import Budget, Generator, Sampling, Scorer, Search, SearchResult, Verifier
-from assay.search import Record, ReplayGenerator, run
+from assay.protocols import Generator, Sampling, Scorer, Verifier
+from assay.runs.settings import dumps, made, write_atomic, write_run
+from assay.search import Budget, Record, ReplayGenerator, Search, SearchResult, run
+from assay.specs.generators import Policy
+from assay.specs.verifiers import verifier as verifier_of
 from assay.stats import Estimate, summarise
 from assay.types import Group, Prompt, Score, Unscored
 
@@ -58,9 +59,9 @@ class Searching:
 
     scorer: str = "none"
     """Folder of a reward model, or a published one by name, with its settings
-    (FOLDER,template=plain); a ruler (random, shortest, longest); an ensemble (mean:A+B, worst:A+B,
-    uwo:A+B); "verifier", the truth itself, as an upper bound; "log-probability" of the policy;
-    package.module:name; or none, where the strategy asks for no scores."""
+    (FOLDER,template=plain); a baseline (random, shortest, longest); an ensemble (mean:A+B,
+    worst:A+B, uwo:A+B); "verifier", the truth itself, as an upper bound; "log-probability" of the
+    policy; package.module:name; or none, where the strategy asks for no scores."""
 
     aggregate: Aggregation | None = None
     """How step scores become one; none = as the reward model was saved."""
@@ -129,7 +130,7 @@ class Searching:
             )
         scorer = self._scorer(generator, verifier)
         if scorer is not None and self.aggregate is not None:
-            from assay.scorers.aggregated import Aggregated
+            from assay.scorers.reaggregate import Aggregated
 
             scorer = Aggregated(scorer, self.aggregate)
         if scorer is not None and self.lower_bound:
@@ -139,14 +140,14 @@ class Searching:
         return generator, scorer
 
     def _scorer(self, generator: Generator, verifier: Verifier) -> Scorer | None:
-        from assay.cli.bestof import RULERS
+        from assay.cli.bestof import BASELINES
 
         if self.scorer == "none":
             return None
-        if self.scorer in RULERS:
-            return RULERS[self.scorer]
+        if self.scorer in BASELINES:
+            return BASELINES[self.scorer]
         if self.scorer == "verifier":
-            from assay.scorers.verified import Verified
+            from assay.scorers.verifier import Verified
 
             return Verified(verifier)
         if self.scorer == "log-probability":
@@ -159,7 +160,7 @@ class Searching:
                 )
             encoder = generator.encoder
             return LogProbability(generator.model, encoder.tokenizer, layout=encoder.layout)
-        from assay.cli.reward import scorer
+        from assay.specs.rewards import scorer
 
         return scorer(self.scorer, self.policy.device)
 
@@ -187,7 +188,7 @@ def searching(name: str) -> type[Any]:
 
 def search_with(command: Searching, strategy: Search) -> None:
     """Search, write, report."""
-    from assay.training.progress import progress
+    from assay.console.progress import progress
 
     verifier = verifier_of(command.verifier)
     strategy = with_shared(strategy, command.policy.seed, verifier)
@@ -218,9 +219,7 @@ def search_with(command: Searching, strategy: Search) -> None:
     gold = judged(results, verifier)
     said = summary(results, gold)
     rows = [_row(result, score) for result, score in zip(results, gold, strict=True)]
-    config.write_atomic(
-        command.out / "results.jsonl", "".join(config.dumps(row) + "\n" for row in rows)
-    )
+    write_atomic(command.out / "results.jsonl", "".join(dumps(row) + "\n" for row in rows))
     kept = [
         Group(prompt=r.group.prompt, responses=tuple(r.group.responses[i] for i in r.kept))
         for r in results
@@ -228,7 +227,7 @@ def search_with(command: Searching, strategy: Search) -> None:
     ]
     if kept:
         io.write(kept, command.out / "kept.jsonl")
-    config.write_run(command.out, command, [Path(command.prompts)], results=said)
+    write_run(command.out, command, [Path(command.prompts)], results=said)
     for key, value in said.items():
         print(f"{key}: {value}")
     _report(command.out, strategy, results, gold, said)
@@ -251,7 +250,7 @@ class Compare(Searching):
 
     def __call__(self) -> None:
         """Search with each, measure, draw."""
-        from assay.training.progress import progress
+        from assay.console.progress import progress
 
         verifier = verifier_of(self.verifier)
         ways = {name: self._sizes(name, verifier) for name in self.strategies}
@@ -305,8 +304,8 @@ class Compare(Searching):
         if "n" not in {f.name for f in dataclasses.fields(cls)} or any(
             s.startswith("n=") for s in given
         ):
-            made = config.made(cls, name, given)
-            return {getattr(made, "n", 0): with_shared(made, self.policy.seed, verifier)}
+            whole = made(cls, name, given)
+            return {getattr(whole, "n", 0): with_shared(whole, self.policy.seed, verifier)}
         found: dict[int, Search] = {}
         for n in self.ns:
             widths = {f.name for f in dataclasses.fields(cls)} & {"width"} - {
@@ -314,8 +313,8 @@ class Compare(Searching):
             }
             # A beam cannot be wider than what is sampled.
             narrow = tuple(f"width={min(n, _default(cls, width))}" for width in widths)
-            made = config.made(cls, name, (*given, *narrow, f"n={n}"))
-            found[n] = with_shared(made, self.policy.seed, verifier)
+            sized = made(cls, name, (*given, *narrow, f"n={n}"))
+            found[n] = with_shared(sized, self.policy.seed, verifier)
         return found
 
     def _tell(self, points: Mapping[str, Sequence[measured.Point]]) -> None:
@@ -344,8 +343,8 @@ class Compare(Searching):
                 way: {str(b): _plain(e) for b, e in row.items()} for way, row in equal.items()
             },
         }
-        config.write_atomic(self.out / "compare.json", config.dumps(body, indent=1) + "\n")
-        config.write_run(self.out, self, [Path(self.prompts)])
+        write_atomic(self.out / "compare.json", dumps(body, indent=1) + "\n")
+        write_run(self.out, self, [Path(self.prompts)])
         for way, some in points.items():
             for p in some:
                 cost = "tokens not counted" if p.tokens is None else f"{p.tokens:,.0f} tokens"
@@ -374,12 +373,13 @@ def with_shared(strategy: Search, seed: int, verifier: Verifier) -> Search:
     """The strategy with the command's seed and verifier, where it has use for them."""
     fields = {field.name for field in dataclasses.fields(strategy)}  # type: ignore[arg-type]
     ours = {"seed": seed, "answers": verifier}
-    return dataclasses.replace(strategy, **{k: v for k, v in ours.items() if k in fields})  # type: ignore[type-var]
+    shared = {key: value for key, value in ours.items() if key in fields}
+    return dataclasses.replace(strategy, **shared)  # type: ignore[type-var]
 
 
 def judged(results: Iterable[SearchResult], verifier: Verifier) -> list[Score | Unscored | None]:
     """The truth of each choice; None where nothing was chosen, or there is no reference."""
-    from assay.scorers.verified import Verified
+    from assay.scorers.verifier import Verified
 
     truth = Verified(verifier)
     found: list[Score | Unscored | None] = []
@@ -472,7 +472,9 @@ def _report(
     said: Mapping[str, Any],
 ) -> None:
     """Draw report.html: the numbers, and some searches as trees."""
-    from assay.report import KeyValues, Section, run_section, search_section
+    from assay.pages.evaluation import run_section
+    from assay.pages.search import search_section
+    from assay.report import KeyValues, Section
 
     right = [score.value if isinstance(score, Score) else None for score in gold]
     name = components.name_of(type(strategy)).split("/", 1)[1]
@@ -493,7 +495,7 @@ def _compare_report(
     equal: Mapping[str, Mapping[int, Estimate]],
 ) -> None:
     """Draw report.html: accuracy against tokens."""
-    from assay.report import CostPoint, compare_report
+    from assay.pages.compare import CostPoint, compare_report
 
     curves = {
         way: [

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from assay import config
 from assay.cli.records import Sides, sides
 from assay.errors import ConfigError, DataError, MissingExtra
-from assay.outputs import check_run
-from assay.training.metrics import METRICS, read_rows
+from assay.runs.metrics import METRICS, read_rows
+from assay.runs.outputs import check_run
+from assay.runs.settings import write_run
 from assay.training.settings import Settings
 from assay.types import Prompt, Record
 
@@ -108,7 +108,7 @@ class Command:
         # A run that goes on keeps the run.json it started with until it has shown that it is the
         # same run.
         if not (self.out / "run.json").exists() or not self.resume:
-            config.write_run(self.out, self, files)
+            write_run(self.out, self, files)
 
         def fit(on: Sides[Record]) -> "FineTuned":
             return fine_tune(
@@ -125,7 +125,7 @@ class Command:
             )
 
         done, found = found.fit(fit)
-        config.write_run(self.out, self, files)
+        write_run(self.out, self, files)
         self._report(done, found.about)
 
     def _sides(self) -> Sides[Record]:
@@ -167,7 +167,8 @@ class Command:
 
     def _report(self, done: "FineTuned", about: Mapping[str, Any]) -> None:
         """Say what came of the run, and draw it in report.html."""
-        from assay.report import training_report, write_report
+        from assay.pages.evaluation import training_report
+        from assay.report import write_report
 
         of = done.records + sum(done.passed_over.values())
         print(

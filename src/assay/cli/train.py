@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 import tyro
 
-from assay import components, config
+from assay import components
 from assay.aggregation import Aggregation, caution
 from assay.cli.records import Sides, sides
 from assay.errors import ConfigError, DataError, MissingExtra
-from assay.outputs import check_run
-from assay.training.metrics import METRICS, read_rows
+from assay.runs.metrics import METRICS, read_rows
+from assay.runs.outputs import check_run
+from assay.runs.settings import write_run
 from assay.training.settings import Settings
 from assay.types import Group, Record, StepLabels
 
@@ -140,7 +141,7 @@ class Command:
         # A run that goes on keeps the run.json it started with until it has shown that it is the
         # same run.
         if not (self.out / "run.json").exists() or not self.resume:
-            config.write_run(self.out, self, files)
+            write_run(self.out, self, files)
         model = self._model(found.train)
 
         def fit(on: Sides[Record]) -> "Trained":
@@ -157,7 +158,7 @@ class Command:
             )
 
         trained, found = found.fit(fit)
-        config.write_run(self.out, self, files)
+        write_run(self.out, self, files)
         _report(self.out, trained, found)
 
     def _sides(self) -> Sides[Record]:
@@ -251,13 +252,14 @@ def _report(out: Path, trained: "Trained", found: Sides[Record]) -> None:
             f"held out ({len(held)} records): loss {trained.held_out_loss:.4f}{accuracy} at step"
             f" {trained.best_step}"
         )
-        print("`assay eval` measures it with intervals, calibration and rulers")
+        print("`assay eval` measures it with intervals, calibration and baselines")
     learned = trained.model.scores.labels if trained.model.scores else "correctness"
     if doubt := caution(trained.model.readout.aggregate, learned):
         print(f"note: {doubt}")
     print(f"scores differ from those of the saved copy by at most {trained.parity:.2g}")
     from assay.cli.eval import measure, show
-    from assay.report import training_report, write_report
+    from assay.pages.evaluation import training_report
+    from assay.report import write_report
 
     evaluation = None
     if held:
@@ -290,7 +292,7 @@ def _report(out: Path, trained: "Trained", found: Sides[Record]) -> None:
 
 def _solutions(trained: "Trained", held: Sequence[Record]) -> list["Section"]:
     """Held-out solutions as a process model sees them."""
-    from assay.report import solutions_section, telling
+    from assay.pages.solutions import solutions_section, telling
     from assay.scorers.local import LocalScorer
 
     records = [

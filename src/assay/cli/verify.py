@@ -17,22 +17,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import tyro
 
-from assay import config
 from assay.data import io
 from assay.errors import BackendError, ConfigError, DataError
 from assay.fingerprint import fingerprint
-from assay.scorers.ruled import Rule, Ruled
+from assay.runs.settings import write_run
+from assay.sandbox import Sandbox
+from assay.sandbox.launch import open_python
+from assay.sandbox.levels import LEVELS, Level, describe
+from assay.scorers.rule_checks import Rule, Ruled
 from assay.types import Group, Prompt, Ranking, Record, Response, StepLabels, Verdict
-from assay.verifiers import Math, Numeric, rules
-from assay.verifiers.code import Code
+from assay.verifiers import Math, Numeric
+from assay.verifiers.code.suites import Suite, suite_of
+from assay.verifiers.code.verifier import Code
 from assay.verifiers.kept import InOrder, Kept, key_of
-from assay.verifiers.sandbox import Sandbox
-from assay.verifiers.sandbox.launch import open_python
-from assay.verifiers.sandbox.levels import LEVELS, Level, describe
-from assay.verifiers.suites import Suite, suite_of
+from assay.verifiers.rules import checks as rules
 
 if TYPE_CHECKING:
-    from assay.report.verdicts import Checked
+    from assay.pages.verdicts import Checked
 
 __all__ = ["COMMANDS"]
 
@@ -116,7 +117,7 @@ class Verifying:
             self._write(self.out, checked)
 
     def _verdicts(self, items: Sequence[Item]) -> list[Verdict]:
-        from assay.training.progress import progress
+        from assay.console.progress import progress
 
         where = None if self.out is None else self.out / "verdicts.jsonl"
         by = fingerprint(self.judge)
@@ -161,7 +162,7 @@ class Verifying:
     def _say(self, checked: "Sequence[Checked]") -> None:
         from collections import Counter
 
-        from assay.report.verdicts import estimates
+        from assay.pages.verdicts import estimates
         from assay.stats import summarise
 
         outcomes = Counter(item.verdict.outcome for item in checked)
@@ -183,11 +184,12 @@ class Verifying:
 
     def _write(self, out: Path, checked: "Sequence[Checked]") -> None:
         from assay.errors import MissingExtra
-        from assay.report import run_section, write_report
-        from assay.report.verdicts import estimates, verdict_sections
+        from assay.pages.evaluation import run_section
+        from assay.pages.verdicts import estimates, verdict_sections
+        from assay.report import write_report
 
         found = estimates(checked)
-        run = json.loads(config.write_run(out, self, [Path(self.data)]).read_text())
+        run = json.loads(write_run(out, self, [Path(self.data)]).read_text())
         try:
             sections = [*verdict_sections(checked, found), run_section(run)]
             write_report(
@@ -382,9 +384,7 @@ class Levels:
 
     def __call__(self) -> None:
         """Try each and tell."""
-        logging.getLogger("assay.verifiers.sandbox").setLevel(
-            logging.ERROR
-        )  # each is described below anyway
+        logging.getLogger("assay.sandbox").setLevel(logging.ERROR)  # each is described below anyway
         for level in LEVELS:
             print(f"{describe(level)}\n    {self._here(level)}\n")
 
@@ -460,7 +460,7 @@ def prompts_of(records: Sequence[Record]) -> list[Prompt]:
 
 def checked_of(items: Sequence[Item], verdicts: Sequence[Verdict]) -> "list[Checked]":
     """Items and verdicts together, for the report."""
-    from assay.report.verdicts import Checked
+    from assay.pages.verdicts import Checked
 
     return [
         Checked(item.where, item.prompt.text, item.response.text, verdict, item.label)

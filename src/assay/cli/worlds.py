@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import tyro
 
-from assay import config
-from assay.cli.tables import show
+from assay.console.tables import show
 from assay.errors import ConfigError
+from assay.runs.settings import write_atomic
 
 if TYPE_CHECKING:
     from assay.worlds.gaming import GamingEnv
@@ -120,7 +120,7 @@ class Play:
             )
             print(f"{'*' if name == self.policy else ' '} {told}")
         if self.svg is not None:
-            config.write_atomic(self.svg, to_svg(trajectory) + "\n")
+            write_atomic(self.svg, to_svg(trajectory) + "\n")
             print(f"wrote {self.svg}")
 
 

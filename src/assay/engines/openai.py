@@ -28,8 +28,8 @@ tokenizer knows::
         messages = [message.model_dump() for message in prompt.messages]
         return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
 
-    OpenAI(base_url=..., model=..., api="completions", render=render, extra={"add_special_tokens":
-    False})
+    OpenAI(base_url=..., model=..., api="completions", render=render,
+           extra={"add_special_tokens": False})
 
 The extra setting is vLLM's, and keeps it from doubling a template's beginning-of-sequence token.
 
@@ -55,12 +55,12 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from assay.data.splitting import AlreadySplit
-from assay.engines.background import iterate
 from assay.engines.choices import Choice, choices
-from assay.engines.retry import Client, Failure, Pace
 from assay.engines.schedule import Put, Schedule
 from assay.errors import BackendError, ConfigError
 from assay.fingerprint import fingerprint
+from assay.http.background import iterate
+from assay.http.client import Client, Failure, Pace
 from assay.protocols import Prefix, Sampling, Splitter
 from assay.types import Prompt, Response, Unscored
 

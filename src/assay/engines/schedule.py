@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from assay.engines.choices import Choice
-from assay.engines.retry import Client, Failure
 from assay.errors import BackendError
+from assay.http.client import Client, Failure
 from assay.protocols import Prefix
 from assay.types import Response, Unscored
 

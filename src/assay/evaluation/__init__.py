@@ -1,8 +1,8 @@
-"""From records and their scores to metrics with intervals, beside the rulers that need no model.
+"""From records and their scores to metrics with intervals, beside the baselines that need no model.
 
 No model is run here: scores come as `Scorer.score` gives them. Every number is clustered by prompt,
-counts what could not be scored, and stands beside its cheap rulers, because many a benchmark is won
-by length.
+counts what could not be scored, and stands beside its cheap baselines, because many a benchmark is
+won by length.
 """
 
 from collections.abc import Hashable, Sequence

@@ -22,7 +22,7 @@ class Calibrated:
     """A part of a report."""
 
     metrics: dict[str, Estimate]
-    rulers: dict[str, Estimate]
+    baselines: dict[str, Estimate]
     reliability: list[Bin] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -50,14 +50,14 @@ def calibrate(
         "seed": options.seed,
     }
     metrics = {"auroc": stats.auroc(x, y, **sampling)}
-    rulers = {"base_rate": stats.proportion(y, **sampling)}
+    baselines = {"base_rate": stats.proportion(y, **sampling)}
     if length is not None:
         longest = stats.auroc(length, y, **sampling)
-        rulers |= {"auroc/longest": longest, "auroc/shortest": _mirrored(longest)}
+        baselines |= {"auroc/longest": longest, "auroc/shortest": _mirrored(longest)}
     if not options.probabilities:
         note = "scores are not probabilities, so Brier score, ECE and slope are left out"
         return Calibrated(
-            metrics=_named(prefix, metrics), rulers=_named(prefix, rulers), notes=[note]
+            metrics=_named(prefix, metrics), baselines=_named(prefix, baselines), notes=[note]
         )
     if len(x) and not ((x >= 0) & (x <= 1)).all():
         outside = x[(x < 0) | (x > 1)]
@@ -72,10 +72,10 @@ def calibrate(
         "calibration_slope": slope.slope,
         "calibration_intercept": slope.intercept,
     }
-    rulers["brier/base_rate"] = stats.brier(
+    baselines["brier/base_rate"] = stats.brier(
         np.full(len(x), y.mean() if len(y) else 0.5), y, **sampling
     )
-    rulers["ece/calibrated"] = stats.ece_if_calibrated(x, bins=options.bins, seed=options.seed)
+    baselines["ece/calibrated"] = stats.ece_if_calibrated(x, bins=options.bins, seed=options.seed)
     note = (
         f"ECE has {options.bins} bins of equal count and is never 0 by chance: ece/calibrated is"
         " what perfect probabilities would show on independent rows"
@@ -83,7 +83,7 @@ def calibrate(
     bins = stats.reliability(x, y, options.bins)
     return Calibrated(
         metrics=_named(prefix, metrics),
-        rulers=_named(prefix, rulers),
+        baselines=_named(prefix, baselines),
         reliability=bins,
         notes=[note],
     )

@@ -72,18 +72,18 @@ def report(kind: str, pools: Pools, options: Options) -> Report:
     ns = options.ns or _sizes(pools)
     used = ((~np.isnan(pools.proxy)).sum(axis=1) >= max(ns)).nonzero()[0]
     curves = _curves(pools, used, ns, options)
-    metrics, rulers = _pairwise(pools, options)
+    metrics, baselines = _pairwise(pools, options)
     top = f"best_of_{max(ns)}"
     metrics |= {
         top: curves["scorer"][-1].estimate,
         f"{top}_over_mean": _gain(pools, used, max(ns), options),
     }
-    rulers |= {
+    baselines |= {
         f"{top}/{name}": points[-1].estimate for name, points in curves.items() if name != "scorer"
     }
     notes = [
         "equal scores count one half in pairs and are drawn from at random in best of n",
-        "unscored responses leave their pool, for the scorer and its rulers alike",
+        "unscored responses leave their pool, for the scorer and its baselines alike",
         (
             f"best-of-n curves are over the {len(used)} of {len(pools.keys)} prompts with at least"
             f" {max(ns)} scored responses, so that every point is over the same prompts"
@@ -105,7 +105,11 @@ def report(kind: str, pools: Pools, options: Options) -> Report:
             unscored=pools.unscored,
             options=options,
         )
-        metrics, rulers, bins = metrics | found.metrics, rulers | found.rulers, found.reliability
+        metrics, baselines, bins = (
+            metrics | found.metrics,
+            baselines | found.baselines,
+            found.reliability,
+        )
         notes += found.notes
     elif pools.answers is not None and not _probable(pools.gold):
         notes.append(
@@ -114,7 +118,7 @@ def report(kind: str, pools: Pools, options: Options) -> Report:
     return Report(
         kind=kind,
         metrics=metrics,
-        rulers=rulers,
+        baselines=baselines,
         curves=curves,
         reliability=bins,
         histograms=histograms({"right": x[y == 1], "wrong": x[y == 0]} if binary else {"all": x}),

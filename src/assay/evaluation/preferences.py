@@ -57,18 +57,18 @@ def evaluate(
         "seed": options.seed,
     }
     right, by_length = _credit(margin), _credit(longer)
-    rulers = {
+    baselines = {
         "accuracy/random": Estimate(
             value=0.5, low=0.5, high=0.5, n=len(kept), unscored=sampling["unscored"]
         ),
         "accuracy/longer": stats.proportion(by_length, **sampling),
         "accuracy/shorter": stats.proportion(1 - by_length, **sampling),
     }
-    ruler = "longer" if by_length.sum() * 2 >= len(kept) else "shorter"
-    ruler_right = by_length if ruler == "longer" else 1 - by_length
+    baseline = "longer" if by_length.sum() * 2 >= len(kept) else "shorter"
+    baseline_right = by_length if baseline == "longer" else 1 - by_length
     metrics = {
         "accuracy": stats.proportion(right, **sampling),
-        f"accuracy_over_{ruler}": stats.paired_bootstrap(right, ruler_right, **sampling),
+        f"accuracy_over_{baseline}": stats.paired_bootstrap(right, baseline_right, **sampling),
         "mean_margin": stats.mean(
             margin, clusters=sampling["clusters"], unscored=sampling["unscored"]
         ),
@@ -79,15 +79,15 @@ def evaluate(
     agreed = np.where(margin > 0, preferred, np.where(margin < 0, 1 - preferred, 0.5))
     metrics["ece"] = stats.ece(confidence, agreed, bins=options.bins, **sampling)
     metrics["calibration_slope"] = _slope(margin, preferred, sampling)
-    rulers["brier/random"] = stats.brier(np.full(len(kept), 0.5), preferred, **sampling)
-    rulers["ece/calibrated"] = stats.ece_if_calibrated(
+    baselines["brier/random"] = stats.brier(np.full(len(kept), 0.5), preferred, **sampling)
+    baselines["ece/calibrated"] = stats.ece_if_calibrated(
         confidence, bins=options.bins, seed=options.seed
     )
     return Report(
         kind="preference",
         metrics=metrics,
-        rulers=rulers,
-        tests={f"accuracy/{ruler}": stats.mcnemar(right, ruler_right)},
+        baselines=baselines,
+        tests={f"accuracy/{baseline}": stats.mcnemar(right, baseline_right)},
         reliability=stats.reliability(confidence, agreed, options.bins),
         histograms=histograms({"chosen": pairs[:, 0], "rejected": pairs[:, 1], "margin": margin}),
         notes=[

@@ -52,7 +52,7 @@ def evaluate(
     right = (y > 0.5).astype(np.float64)
     agrees = ((x >= threshold) == (y > 0.5)).astype(np.float64)
     usual = right if right.sum() * 2 >= len(right) else 1 - right
-    first_metrics, first_rulers, undecided = _first_errors(
+    first_metrics, first_baselines, undecided = _first_errors(
         labels, values, threshold, prompts, sampling
     )
     found = calibrate(
@@ -68,10 +68,10 @@ def evaluate(
             **first_metrics,
             **found.metrics,
         },
-        rulers={
+        baselines={
             "step_accuracy/base_rate": stats.proportion(usual, clusters=where, **sampling),
-            **first_rulers,
-            **found.rulers,
+            **first_baselines,
+            **found.baselines,
         },
         reliability=found.reliability,
         histograms=histograms({"right": x[right == 1], "wrong": x[right == 0]}),

@@ -1,4 +1,4 @@
-"""What an evaluation says: numbers with intervals, the rulers beside them, and the data of the
+"""What an evaluation says: numbers with intervals, the baselines beside them, and the data of the
 plots."""
 
 import dataclasses
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.config import finite
+from assay.runs.settings import finite
 from assay.stats import Bin, CurvePoint, Estimate, McNemar
 from assay.stats.intervals import Array
 
@@ -31,11 +31,11 @@ class Report:
     kind: str
     """preference, ranking, outcome or process."""
     metrics: Mapping[str, Estimate]
-    rulers: Mapping[str, Estimate]
+    baselines: Mapping[str, Estimate]
     """What needs no model: "accuracy/longer" is the accuracy of choosing the longer response."""
     tests: Mapping[str, McNemar] = field(default_factory=dict)
     curves: Mapping[str, list[CurvePoint]] = field(default_factory=dict)
-    """Best-of-n curves by what chooses: "scorer", and its rulers."""
+    """Best-of-n curves by what chooses: "scorer", and its baselines."""
     reliability: list[Bin] = field(default_factory=list)
     histograms: Mapping[str, Histogram] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

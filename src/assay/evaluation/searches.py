@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from assay import stats
-from assay.protocols import SearchResult
+from assay.search import SearchResult
 from assay.stats import Estimate
 from assay.stats.intervals import Array
 from assay.types import Score, Unscored

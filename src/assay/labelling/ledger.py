@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from assay.journal import Journal
+from assay.runs.journal import Journal
 from assay.types import Record
 
 __all__ = ["Ledger", "Rollout", "RolloutBatch"]
@@ -48,7 +48,8 @@ class RolloutBatch(Record):
 
 
 class Ledger:
-    """The file and what it holds (see `assay.journal`); without a path nothing is kept on disk.
+    """The file and what it holds (see `assay.runs.journal`); without a path nothing is kept on
+    disk.
 
     Raises `ConfigError` where another process has it open.
     """

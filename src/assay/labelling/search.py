@@ -6,8 +6,8 @@ A state is a prefix with k rollouts, of which a share MC is right. A wrong rollo
 each prefix it tries; those with MC > 0 become states whose wrong rollouts may be searched next.
 Which one comes next:
 
-    Q(s, r) = alpha^(1 - MC(s)) beta^(len(r) / L),   U(s) = c_puct sqrt(sum of N over all states) /
-    (1 + N(s)),
+    Q(s, r) = alpha^(1 - MC(s)) beta^(len(r) / L)
+    U(s) = c_puct sqrt(sum of N over all states) / (1 + N(s))
 
 the largest Q + U, N(s) being how often a rollout of s was searched: short wrong rollouts of
 promising states, and states not yet tried. Rollouts are shared by all searches of the tree. What is

@@ -4,8 +4,9 @@
 With z the logit at a step's end and g > 0 the gap between the classes' thresholds, the model is the
 proportional-odds one (McCullagh 1980):
 
-    P(wrong) = σ(-z),   P(neutral) = σ(z) - σ(z - g) = (1 - e^-g) σ(z) σ(g - z),   P(right) = σ(z -
-    g),
+    P(wrong) = σ(-z),
+    P(neutral) = σ(z) - σ(z - g) = (1 - e^-g) σ(z) σ(g - z),
+    P(right) = σ(z - g),
 
 and the loss is the mean of -log P(class) over all supervised steps. A step's score stays σ(z): that
 it is not wrong, neutral counted as right, which chose best in the paper. Beside a softmax over

@@ -26,7 +26,6 @@ from pydantic import Field, FiniteFloat, ValidationError, model_validator
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from assay.config import write_atomic
 from assay.errors import AssayError, BackendError, ConfigError
 from assay.models.device import device_of
 from assay.models.generic import classifier_of, has_stock_classifier
@@ -50,6 +49,7 @@ from assay.models.readout import Readout
 from assay.models.reward_model import Batch, RewardModel, Shared, TrainScores, share
 from assay.packing import rotary
 from assay.packing.tree import grow
+from assay.runs.settings import write_atomic
 from assay.types import Prompt, Record, Response
 
 __all__ = [

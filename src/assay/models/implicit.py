@@ -2,8 +2,8 @@
 
 With π the policy that is trained, π₀ the reference it started from, and y the tokens of a response,
 
-    r(y) = β log π(y | x) / π₀(y | x),    q_t = β Σ_{i <= t} log π(y_i | x, y_{<i}) / π₀(y_i | x,
-    y_{<i}).
+    r(y) = β log π(y | x) / π₀(y | x)
+    q_t = β Σ_{i <= t} log π(y_i | x, y_{<i}) / π₀(y_i | x, y_{<i}).
 
 r is trained from outcomes alone, by cross-entropy on σ(r), or from preferences, which is DPO
 (arXiv:2305.18290). Then q_t is the soft value β log E_{π₀} exp(r / β) of going on from token t, so

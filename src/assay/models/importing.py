@@ -39,7 +39,7 @@ from assay.models.presets import (
 from assay.models.readout import PREFERENCE, Readout
 from assay.models.reward_model import RewardModel
 from assay.models.words import changed
-from assay.outputs import check_new
+from assay.runs.outputs import check_new
 from assay.types import Message, Prompt, Response
 
 __all__ = ["Imported", "import_model", "preset_of", "random_texts", "unbiased"]

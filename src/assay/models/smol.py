@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from assay.config import write_atomic
 from assay.errors import BackendError, MissingExtra
 from assay.models.checkpoint import publish
 from assay.models.loading import load_network, load_tokenizer, quiet
+from assay.runs.settings import write_atomic
 
 __all__ = ["smol_folder"]
 

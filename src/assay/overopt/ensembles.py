@@ -1,9 +1,9 @@
 """Several reward models as one: mean, worst case, uncertainty-weighted; and whether their errors
 are the same.
 
-    mean     (1/M) sum_m r_m worst    min_m r_m
-    WCO (arXiv:2310.02743) UWO      mean - lambda * (1/M) sum_m (r_m - mean)^2                  the
-    same; variance with ddof 0, always
+    mean     (1/M) sum_m r_m
+    worst    min_m r_m                              WCO (arXiv:2310.02743)
+    UWO      mean - lambda * (1/M) sum_m (r_m - mean)^2   UWO (the same; ddof 0)
 
 Members differ in scale by their seeds, so `standardise` each on samples of the sampling policy
 first: without that the worst case is the member with the largest scale. An ensemble helps against

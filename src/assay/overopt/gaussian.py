@@ -5,8 +5,7 @@ gold reward likes some of it, gold = a phi - b phi^2 + b. Of all policies with a
 sampling one the policy tilted by exp(lambda z), z the standardised proxy, has the highest proxy;
 there z ~ N(lambda, 1), KL = lambda^2 / 2 and, with d = sqrt(KL) and s^2 = 1 + tau^2,
 
-    gold(d) = alpha d - beta d^2,  alpha = sqrt(2) a / s,  beta = 2 b / s^2;     proxy(d) = sqrt(2)
-    s d
+    gold(d) = alpha d - beta d^2,  alpha = sqrt(2) a / s,  beta = 2 b / s^2;  proxy(d) = sqrt(2) s d
 
 which is exactly the form that Gao et al. (arXiv:2210.10760) fit to best-of-n. Noise in the proxy
 delays the peak and leaves its height a^2 / (4b) as it was. What best-of-n itself does is

@@ -1,8 +1,8 @@
 """How far best-of-n and its relatives move from the policy that they sample, in nats.
 
-    best of n           KL = ln n - (n - 1)/n,  chi2 = (n - 1)^2 / (2n - 1) best of Poisson     the
-    quantile u has the density (mu u + 1) exp(mu (u - 1))      (arXiv:2506.19248) exponential tilt
-    the quantile u has the density lambda exp(lambda u) / (exp(lambda) - 1)
+    best of n           KL = ln n - (n - 1)/n,  chi2 = (n - 1)^2 / (2n - 1)
+    best of Poisson     the quantile u has the density (mu u + 1) exp(mu (u - 1)) (arXiv:2506.19248)
+    exponential tilt    the quantile u has the density lambda exp(lambda u) / (exp(lambda) - 1)
 
 The formula for best-of-n is exact where no two responses tie (Stiennon et al., arXiv:2009.01325;
 used by Gao et al., arXiv:2210.10760). Where responses repeat it is an upper bound

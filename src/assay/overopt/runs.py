@@ -21,7 +21,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from assay.config import write_atomic
 from assay.errors import DataError
 from assay.overopt._resample import Array
 from assay.overopt.fit import Fits, fit_forms
@@ -29,9 +28,10 @@ from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.study import plain
 from assay.overopt.sweep import Point
 from assay.report.numbers import beside, number
-from assay.report.policy import Look, common_gold, known, looks
+from assay.runs.evaluations import Look, common_gold, known, looks
+from assay.runs.metrics import METRICS, read_rows
+from assay.runs.settings import write_atomic
 from assay.stats import Estimate, student
-from assay.training.metrics import METRICS, read_rows
 
 __all__ = ["Arm", "Run", "arm", "read_run", "run_of", "run_points", "write_arms"]
 

@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from assay.config import write_atomic
 from assay.errors import DataError
 from assay.overopt._resample import Array, estimate, mean_estimate, pools, prompt_weights
 from assay.overopt.falls import Fall
@@ -35,6 +34,7 @@ from assay.overopt.hedge import Hedge, hedge_tune
 from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.sweep import TRUSTED_SHARE, Curve, Point, Sweep
 from assay.report.numbers import interval, number
+from assay.runs.settings import write_atomic
 from assay.stats import Estimate
 
 __all__ = ["Fitted", "Level", "Study", "beside", "plain", "read_studies", "study", "write_studies"]

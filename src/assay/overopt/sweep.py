@@ -21,10 +21,10 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from assay.config import finite, write_atomic
 from assay.errors import ConfigError, DataError
 from assay.overopt._resample import Array
 from assay.overopt.kl import best_of_n_kl, pool_kl, trusted
+from assay.runs.settings import finite, write_atomic
 from assay.stats import Estimate, best_of_n, mean
 
 __all__ = [

@@ -2,11 +2,9 @@
 
 Nodes stand in depth-first order, so that the descendants of a node are the tokens right after it:
 
-    prompt          responses                 row:  [prompt | a | b | b1 | b2]
-      a                                       node of `prompt`: start 0, end |prompt|, stop = end of
-      the row
-      b: b1, b2                               a token sees its node's earlier tokens and all of its
-      node's ancestors
+    prompt, responses       row:  [prompt | a | b | b1 | b2]
+      a                     node of `prompt`: start 0, end |prompt|, stop = end of the row
+      b: b1, b2             a token sees its node's earlier tokens and all of its node's ancestors
 
 Sharing is decided by the ids of the fully tokenised sequences, never by their texts; a shared
 stretch becomes a node only when it saves `least` tokens, because every node costs the attention a

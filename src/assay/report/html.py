@@ -15,9 +15,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from assay.config import write_atomic
 from assay.errors import MissingExtra
 from assay.report.numbers import cells
+from assay.runs.settings import write_atomic
 from assay.stats import Estimate, bracket, summarise
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Estimates:
     caption: str = ""
     digits: int = 3
     muted: Collection[str] = ()
-    """Names of rows to set back, such as rulers."""
+    """Names of rows to set back, such as baselines."""
 
     @property
     def rows(self) -> list[tuple[str, ...]]:

@@ -12,7 +12,17 @@ from typing import Any, Final, NamedTuple
 from assay.report.numbers import fixed
 from assay.stats import Estimate
 
-__all__ = ["DASHES", "MARKERS", "RULER", "Point", "band", "cycle", "end_labels", "short", "there"]
+__all__ = [
+    "DASHES",
+    "MARKERS",
+    "BASELINE",
+    "Point",
+    "band",
+    "cycle",
+    "end_labels",
+    "short",
+    "there",
+]
 
 MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 DASHES: Final = (
@@ -22,7 +32,7 @@ DASHES: Final = (
     (0, (2, 3)),
     (0, (8, 2, 1, 2, 1, 2)),
 )
-RULER: Final = "#4b5563"
+BASELINE: Final = "#4b5563"
 
 
 class Point(NamedTuple):
@@ -49,7 +59,9 @@ def band(ax: Any, points: Sequence[Point], colour: str, **style: Any) -> None:
         [p.estimate.low for p in points],
         [p.estimate.high for p in points],
     )
-    ax.fill_between(x, low, high, color=colour, alpha=0.1 if colour == RULER else 0.16, linewidth=0)
+    ax.fill_between(
+        x, low, high, color=colour, alpha=0.1 if colour == BASELINE else 0.16, linewidth=0
+    )
     ax.plot(x, [p.y for p in points], color=colour, **style)
 
 

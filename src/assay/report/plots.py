@@ -13,7 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import DataError
-from assay.report.lines import DASHES, MARKERS, RULER, Point, band, cycle, end_labels, short, there
+from assay.report.lines import (
+    BASELINE,
+    DASHES,
+    MARKERS,
+    Point,
+    band,
+    cycle,
+    end_labels,
+    short,
+    there,
+)
 from assay.report.svg import MUTED, PALETTE, draw
 from assay.stats import Bin, CurvePoint, Estimate
 
@@ -201,32 +211,30 @@ def histogram(groups: Mapping[str, Histogram], *, xlabel: str = "score") -> str:
 
 def best_of_n(
     curves: Mapping[str, Sequence[CurvePoint]],
-    rulers: Mapping[str, Estimate | Sequence[CurvePoint]],
+    baselines: Mapping[str, Estimate | Sequence[CurvePoint]],
     *,
     ylabel: str = "gold reward of the choice",
 ) -> str:
-    """Curves over n on a log2 axis with 95 % bands and their peaks marked, beside rulers drawn as
-    broken lines.
+    """Curves over n on a log2 axis with 95 % bands and their peaks marked, beside baselines drawn
+    as broken lines.
 
-    A ruler is one estimate (a level line) or a curve. Points without a value are left out.
+    A baseline is one estimate (a level line) or a curve. Points without a value are left out.
     """
     shown = {name: points for name, curve in curves.items() if (points := _points(curve))}
     if not shown:
         raise DataError("no curve has a point with a value; give at least one")
-    if both := sorted(curves.keys() & rulers.keys()):
-        raise DataError(
-            f"{', '.join(both)}: a curve and a ruler of one name cannot be told apart; rename one"
-        )
+    if both := sorted(curves.keys() & baselines.keys()):
+        raise DataError(f"{', '.join(both)}: a curve and a baseline have one name; rename one")
     every = sorted({int(p.x) for points in shown.values() for p in points})
     colours = cycle(PALETTE, len(shown))
 
     beside = {
         name: points
-        for name, ruler in rulers.items()
+        for name, baseline in baselines.items()
         if (
-            points := there([(n, ruler) for n in every])
-            if isinstance(ruler, Estimate)
-            else _points(ruler)
+            points := there([(n, baseline) for n in every])
+            if isinstance(baseline, Estimate)
+            else _points(baseline)
         )
     }
 
@@ -234,7 +242,7 @@ def best_of_n(
         ax = figure.subplots()
         ax.set_xscale("log", base=2)
         for points, dash in zip(beside.values(), cycle(DASHES, len(beside)), strict=True):
-            band(ax, points, RULER, linewidth=1.3, linestyle=dash)
+            band(ax, points, BASELINE, linewidth=1.3, linestyle=dash)
         for points, colour, marker in zip(
             shown.values(), colours, cycle(MARKERS, len(shown)), strict=True
         ):
@@ -244,9 +252,11 @@ def best_of_n(
         for points, colour in zip(shown.values(), colours, strict=True):
             others = [line for line in (*shown.values(), *beside.values()) if line is not points]
             _mark_peak(ax, points, colour, others, every)
-        end_labels(ax, shown | beside, [*colours, *[RULER] * len(beside)])
+        end_labels(ax, shown | beside, [*colours, *[BASELINE] * len(beside)])
 
-    return draw(5.3, 3.5, f"Best of n: {', '.join(shown)}; rulers: {', '.join(rulers)}", paint)
+    return draw(
+        5.3, 3.5, f"Best of n: {', '.join(shown)}; baselines: {', '.join(baselines)}", paint
+    )
 
 
 def _training_panel(ax: Any, name: str, lines: Mapping[str, tuple[Array, Array]]) -> None:

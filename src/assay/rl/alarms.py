@@ -1,9 +1,9 @@
 """Signs that a run goes wrong, read from its rows: pure functions, each of which says what it saw
 in numbers.
 
-They are signs, not proofs: entropy and length change in healthy runs too. `bench/rl_worlds.py`
-counts how often each is raised in runs whose reward is the truth; LOG.md has the rates. Only the
-first one, which needs a gold scorer, tells over-optimization from learning.
+They are signs, not proofs: entropy and length change in healthy runs too.
+`experiments/rl_worlds.py` counts how often each is raised in runs whose reward is the truth; LOG.md
+has the rates. Only the first one, which needs a gold scorer, tells over-optimization from learning.
 """
 
 from collections.abc import Callable, Mapping, Sequence

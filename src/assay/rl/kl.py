@@ -3,9 +3,10 @@ that gives.
 
 With δ = ln π(y) - ln π₀(y) of a sampled token y ~ π:
 
-    k1 = δ              unbiased, of either sign k2 = δ² / 2         biased (second order), positive
-    k3 = e^{-δ} - 1 + δ unbiased, positive exact = Σ_v π(v) ln π(v)/π₀(v)   without sampling noise
-    at the token (Rao-Blackwellised), needs all logits
+    k1 = δ              unbiased, of either sign
+    k2 = δ² / 2         biased (second order), positive
+    k3 = e^{-δ} - 1 + δ unbiased, positive
+    exact = Σ_v π(v) ln π(v)/π₀(v)  no sampling noise at the token (Rao-Blackwell), needs all logits
 
 (J. Schulman, "Approximating KL divergence", 2020.) An estimator of a value need not give the
 value's gradient when it is differentiated. On policy, and for one token, the expected gradient is:

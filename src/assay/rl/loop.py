@@ -28,15 +28,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from assay.config import dumps, write_atomic
+from assay.console.progress import progress as progress_bar
 from assay.errors import AssayError, BackendError, ConfigError, DataError
 from assay.protocols import Prefix, Sampling, Scorer
 from assay.rl import checkpoint
 from assay.rl.alarms import alarms
 from assay.rl.checkpoint import State
 from assay.rl.consistency import inconsistencies
+from assay.rl.evaluation import Look, gold_bound, look, said_reasons
 from assay.rl.kl import Controller
-from assay.rl.look import Look, gold_bound, look, said_reasons
 from assay.rl.policy import Policy
 from assay.rl.prime import ImplicitProcess
 from assay.rl.rewards import Array
@@ -45,10 +45,10 @@ from assay.rl.scoring import Part, Rewards, ask, differing, reward, whole_values
 from assay.rl.settings import PROCESS, Settings
 from assay.rl.transforms import Overlong, order_fault, squash_warning
 from assay.rl.update import Seen, advantages_of, see, seen_figures, update
+from assay.runs.metrics import METRICS, metrics_file, read_rows
+from assay.runs.settings import dumps, write_atomic
 from assay.training import resume as resuming
 from assay.training.adamw import AdamW, Memory, memory_of
-from assay.training.metrics import METRICS, metrics_file, read_rows
-from assay.training.progress import progress as progress_bar
 from assay.types import Group, Prompt, Response, Score, Unscored
 
 __all__ = ["Optimised", "optimise"]

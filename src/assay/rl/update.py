@@ -1,9 +1,9 @@
 """One optimiser step: what policy and reference say of the samples, advantages, and the loss of
 them.
 
-    seen = see(...)                   log-probabilities, divergence, values, before anything is
-    learned advantages_of(...)                rewards, the charge for divergence, values -> (B, T)
-    update(...)                       loss in parts of bounded size, clipped gradient, AdamW
+    seen = see(...)        log-probabilities, divergence, values, before anything is learned
+    advantages_of(...)     rewards, the charge for divergence, values -> (B, T)
+    update(...)            loss in parts of bounded size, clipped gradient, AdamW
 
 On policy, with one update a round and nothing that needs them before, `see` is left out: the update
 reads the same.

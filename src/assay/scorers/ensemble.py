@@ -1,8 +1,8 @@
 """Several scorers as one, and whether they err alike.
 
-    mean           (1/M) Σ_m z_m worst          min_m z_m
-    WCO (arXiv:2310.02743) uncertainty    mean - weight (1/M) Σ_m (z_m - mean)²                  UWO
-    (the same; the variance has ddof 0)
+    mean           (1/M) Σ_m z_m
+    worst          min_m z_m                              WCO (arXiv:2310.02743)
+    uncertainty    mean - weight (1/M) Σ_m (z_m - mean)²   UWO (the same; ddof 0)
 
 z_m is member m's score in units of its own mean and standard deviation, for members differ in scale
 by their seeds and the worst case would be the one with the largest. An ensemble helps against what

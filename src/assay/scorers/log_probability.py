@@ -1,5 +1,5 @@
-"""How likely a language model finds a response: the cheapest scorer there is, and a ruler for all
-others."""
+"""How likely a language model finds a response: the cheapest scorer there is, and a baseline for
+all others."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -6,7 +6,7 @@ forward together over any `Generator` and any `Scorer`, under a `Budget`, with a
 that was paid for.
 
     results = run(Beam(n=16, width=4), prompts, generator, scorer,
-    sampling=Sampling(max_tokens=512))
+                  sampling=Sampling(max_tokens=512))
 
 Strategies that draw whole responses have a pure `choose(group, scores)`, too, so that a pool which
 was made elsewhere is chosen from by the same code.
@@ -28,13 +28,18 @@ from assay.search._choose import (
 )
 from assay.search._plan import (
     Account,
+    Budget,
     Extend,
     Found,
+    Node,
     Plan,
     Rate,
     Rated,
     Request,
     Scored,
+    Search,
+    SearchResult,
+    Spent,
     Steps,
     best_of_drawn,
     distinct,
@@ -51,8 +56,10 @@ __all__ = [
     "Account",
     "Answers",
     "Branch",
+    "Budget",
     "Extend",
     "Found",
+    "Node",
     "Pick",
     "Plan",
     "Rate",
@@ -61,7 +68,10 @@ __all__ = [
     "ReplayGenerator",
     "Request",
     "Scored",
+    "Search",
+    "SearchResult",
     "Seed",
+    "Spent",
     "Steps",
     "ballots_of",
     "best",

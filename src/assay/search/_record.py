@@ -21,8 +21,8 @@ from pydantic import TypeAdapter
 
 from assay.errors import BackendError, DataError
 from assay.fingerprint import fingerprint
-from assay.journal import Journal
 from assay.protocols import Generator, Prefix, Sampling, Scorer
+from assay.runs.journal import Journal
 from assay.search._plan import Scored, Steps
 from assay.types import Group, Prompt, Response, Score, Unscored
 

@@ -8,19 +8,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from assay import protocols
 from assay.errors import BackendError, ConfigError
 from assay.protocols import (
-    Budget,
     Generator,
-    Node,
     Prefix,
     Sampling,
     Scorer,
-    SearchResult,
     Streaming,
 )
-from assay.search._plan import Account, Extend, Found, Plan, Rate, Request, Scored, Steps
+from assay.search._plan import (
+    Account,
+    Budget,
+    Extend,
+    Found,
+    Node,
+    Plan,
+    Rate,
+    Request,
+    Scored,
+    Search,
+    SearchResult,
+    Steps,
+)
 from assay.search._record import Record
 from assay.types import Group, Prompt, Response, Unscored
 
@@ -36,7 +45,7 @@ Show = Callable[[int, str], None]
 
 
 def run(
-    search: protocols.Search,
+    search: Search,
     prompts: Sequence[Prompt],
     generator: Generator,
     scorer: Scorer | None = None,
@@ -115,9 +124,7 @@ class _Prompt:
     started: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def start(
-        cls, index: int, prompt: Prompt, search: protocols.Search, budget: Budget
-    ) -> "_Prompt":
+    def start(cls, index: int, prompt: Prompt, search: Search, budget: Budget) -> "_Prompt":
         account = Account(budget)
         one = cls(index, prompt, account, search.plan(prompt, account))
         one._next(lambda: next(one.plan))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from assay import search
 from assay.errors import ConfigError
 from assay.types import Prompt
-from assay.verifiers.numeric import Numeric
+from assay.verifiers.answers.numeric import Numeric
 
 __all__ = ["Beam"]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from assay import search
 from assay.errors import ConfigError
-from assay.protocols import SearchResult
+from assay.search import SearchResult
 from assay.types import Group, Prompt, Response, Score, Unscored
-from assay.verifiers.numeric import Numeric
+from assay.verifiers.answers.numeric import Numeric
 
 __all__ = ["Dvts"]
 

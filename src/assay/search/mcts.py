@@ -19,7 +19,7 @@ from typing import Literal
 from assay import search
 from assay.errors import ConfigError
 from assay.types import Prompt
-from assay.verifiers.numeric import Numeric
+from assay.verifiers.answers.numeric import Numeric
 
 __all__ = ["Mcts"]
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from assay import search
 from assay.types import Group, Prompt, Score, Unscored
-from assay.verifiers.numeric import Numeric
+from assay.verifiers.answers.numeric import Numeric
 
 __all__ = ["RegularisedBestOfN"]
 

@@ -134,7 +134,7 @@ def ece_if_calibrated(
     confidence: float = 0.95,
 ) -> Estimate:
     """The ECE that perfect probabilities would get by chance alone: labels drawn from them. The
-    ruler beside `ece`.
+    baseline beside `ece`.
 
     The interval is that of one draw, not of the mean: an ECE inside it is compatible with perfect
     calibration of independent rows.

@@ -17,7 +17,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from assay.config import dumps, write_atomic
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.fit import unfit
@@ -26,8 +25,11 @@ from assay.models.readout import OUTCOME, PREFERENCE, PROCESS, Readout
 from assay.models.reward_model import RewardModel, TrainScores
 from assay.packing.budget import Budget
 from assay.protocols import Disentangling, Loss
+from assay.runs.metrics import METRICS, read_rows
+from assay.runs.settings import dumps, write_atomic
 from assay.scorers.local import LocalScorer
-from assay.training import descent, disentangle
+from assay.training import disentangle
+from assay.training import optimization as descent
 from assay.training import resume as resuming
 from assay.training.accuracy import hits
 from assay.training.collate import (
@@ -40,8 +42,7 @@ from assay.training.collate import (
     nothing_left,
     say_dropped,
 )
-from assay.training.descent import learning_rate
-from assay.training.metrics import METRICS, read_rows
+from assay.training.optimization import learning_rate
 from assay.training.rehearsal import PROBED, check_examples, check_trainable, rehearse
 from assay.training.settings import Settings
 from assay.types import Group, Prompt, Record, Response, Score, StepLabels

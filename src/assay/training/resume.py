@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from assay import fingerprint as content
-from assay.config import to_json
 from assay.errors import ConfigError
 from assay.models.reward_model import RewardModel
 from assay.protocols import Loss
+from assay.runs.settings import to_json
 from assay.training.collate import Example
 from assay.training.settings import Settings
 

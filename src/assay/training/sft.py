@@ -26,7 +26,6 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from assay.config import dumps, write_atomic
 from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.fingerprint import fingerprint
 from assay.models import lora
@@ -37,7 +36,9 @@ from assay.models.log_probabilities import log_probabilities
 from assay.models.policy import end_ids, policy_encoder, save_policy
 from assay.packing.budget import Budget
 from assay.packing.engine import engine_of
-from assay.training import descent
+from assay.runs.metrics import METRICS, read_rows
+from assay.runs.settings import dumps, write_atomic
+from assay.training import optimization as descent
 from assay.training import resume as resuming
 from assay.training.collate import (
     CHUNK,
@@ -50,7 +51,6 @@ from assay.training.collate import (
     portions,
     say_dropped,
 )
-from assay.training.metrics import METRICS, read_rows
 from assay.training.rehearsal import check_examples, check_trainable
 from assay.training.settings import Settings
 from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, StepLabels

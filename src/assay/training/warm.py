@@ -12,8 +12,8 @@ from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.averaging import average
 from assay.models.reward_model import RewardModel
-from assay.outputs import check_new
 from assay.protocols import Loss
+from assay.runs.outputs import check_new
 from assay.training.collate import encode, micro_batches, nothing_left
 from assay.training.loop import accumulate, train_scores
 from assay.types import Record

@@ -1,7 +1,7 @@
 """Programs that check a final answer: no model, no torch, and never an `eval` of what a model
 wrote."""
 
-from assay.verifiers.math import Math
-from assay.verifiers.numeric import Numeric
+from assay.verifiers.answers.math import Math
+from assay.verifiers.answers.numeric import Numeric
 
 __all__ = ["Math", "Numeric"]

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from assay.errors import DataError
 from assay.types import Prompt, Verdict
-from assay.verifiers.quantities import quantity
+from assay.verifiers.answers.quantities import quantity
 
 __all__ = ["check_all", "never_asked", "validate"]
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from assay.verifiers.suites import Assertions
+from assay.verifiers.code.suites import Assertions
 from tests.verifiers.honest.item import Item
 
 __all__ = ["generated"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from assay.verifiers.suites import Assertions
+from assay.verifiers.code.suites import Assertions
 
 __all__ = ["Item"]
 

@@ -11,7 +11,7 @@ new            ... makes place for that one
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from assay.verifiers.suites import Assertions
+from assay.verifiers.code.suites import Assertions
 from tests.verifiers.honest.item import Item
 from tests.verifiers.marked import blocks, text
 

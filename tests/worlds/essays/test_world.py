@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from assay.errors import ConfigError
-from assay.quickstart.essays import Essays
 from assay.scorers.local import LocalScorer
+from assay.studies.essays.world import Essays
 from assay.types import Score
 from assay.worlds.essays.task import read
 from assay.worlds.threads import threads

@@ -11,11 +11,11 @@ from assay.data import fields
 from assay.data.steps import first_error, joined
 from assay.types import Message, Prompt, Record, Response, StepLabels
 
-__all__ = ["BigbenchMistake"]
+__all__ = ["BIGBenchMistake"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BigbenchMistake:
+class BIGBenchMistake:
     """{input, target, answer, steps: [string], mistake_index}."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:

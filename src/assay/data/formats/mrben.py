@@ -15,13 +15,13 @@ from assay.data.steps import first_error, joined
 from assay.errors import DataError
 from assay.types import Message, Prompt, Record, Response, StepLabels
 
-__all__ = ["Mrben"]
+__all__ = ["MRBen"]
 
 HEADING = re.compile(r"\s*Step (\d+)\b")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mrben:
+class MRBen:
     """{Question, Options, Model_Solution_Steps, Model_Solution_Correctness,
     Model_Solution_First_Error_Step, ...}."""
 

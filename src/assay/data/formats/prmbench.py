@@ -14,11 +14,11 @@ from assay.data.steps import joined
 from assay.errors import DataError
 from assay.types import Message, Prompt, Record, Response, StepLabels
 
-__all__ = ["Prmbench"]
+__all__ = ["PRMBench"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prmbench:
+class PRMBench:
     """{original_question, original_process, modified_question, modified_process, error_steps,
     classification, ...}."""
 

@@ -14,13 +14,13 @@ from assay.data.steps import first_error, joined
 from assay.errors import DataError
 from assay.types import Message, Prompt, Record, Response, StepLabels
 
-__all__ = ["Processbench"]
+__all__ = ["ProcessBench"]
 
 NEVER = -1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Processbench:
+class ProcessBench:
     """{id, generator, problem, steps: [string], final_answer_correct, label}."""
 
     separator: str = "\n\n"

@@ -1,0 +1,276 @@
+"""Strategies side by side: accuracy against what it cost.
+
+At equal n, strategies do not cost the same. They are compared at equal budgets of generation (as in
+arXiv:2408.03314), here in generated tokens; where a generator does not count those, samples are the
+next best, and the page says so.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assay.errors import DataError
+from assay.pages.evaluation import run_section
+from assay.report.html import Block, Bullets, Estimates, Figure, Paragraph, Section, Table
+from assay.report.lines import BASELINE, DASHES, MARKERS, Point, band, cycle, end_labels, there
+from assay.report.svg import PALETTE, draw
+from assay.stats import Estimate, bracket
+
+__all__ = ["CostPoint", "compare_report", "cost_curves"]
+
+Baselines = Mapping[str, Estimate | Sequence["CostPoint"]]
+
+
+@dataclass(frozen=True)
+class CostPoint:
+    """A strategy at one size: how good its choices are, and what a prompt cost on average."""
+
+    n: int
+    """Its size, such as the responses of best-of-n."""
+    tokens: float | None
+    """Tokens generated; None where they were not counted."""
+    estimate: Estimate
+    samples: float | None = None
+    """Continuations written, responses or steps; None = n."""
+    scored_tokens: float | None = None
+    """Tokens through the scorer; None where they were not counted."""
+
+    @property
+    def written(self) -> float:
+        """Samples: n where nothing else is said."""
+        return self.n if self.samples is None else self.samples
+
+
+def cost_curves(
+    curves: Mapping[str, Sequence[CostPoint]],
+    baselines: Baselines | None = None,
+    *,
+    ylabel: str = "accuracy",
+) -> str:
+    """Curves over the tokens generated for a prompt, on a log axis, with 95 % bands, beside
+    baselines as broken lines.
+
+    A baseline is one estimate (a level line) or a curve. Points without a value are left out. Where
+    a point's tokens are not known, all are drawn over samples. Raises `DataError` when there is
+    nothing to draw.
+    """
+    baselines = baselines or {}
+    if both := sorted(curves.keys() & baselines.keys()):
+        raise DataError(f"{', '.join(both)}: a curve and a baseline have one name; rename one")
+    counted = _counts_tokens(curves, baselines)
+    shown = {name: points for name, curve in curves.items() if (points := _points(curve, counted))}
+    if not shown:
+        raise DataError("no curve has a point with a value; give at least one")
+    places = [p.x for points in shown.values() for p in points]
+    ends = min(places), max(places)
+    beside = {
+        name: points
+        for name, baseline in baselines.items()
+        if (
+            points := (
+                there([(x, baseline) for x in ends])
+                if isinstance(baseline, Estimate)
+                else _points(baseline, counted)
+            )
+        )
+    }
+    colours = cycle(PALETTE, len(shown))
+
+    def paint(figure: Any) -> None:
+        ax = figure.subplots()
+        ax.set_xscale("log")
+        for points, dash in zip(beside.values(), cycle(DASHES, len(beside)), strict=True):
+            band(ax, points, BASELINE, linewidth=1.3, linestyle=dash)
+        for points, colour, marker in zip(
+            shown.values(), colours, cycle(MARKERS, len(shown)), strict=True
+        ):
+            band(ax, points, colour, marker=marker, markersize=4)
+        what = "tokens generated" if counted else "samples"
+        ax.set(xlabel=f"{what} for a prompt, on average", ylabel=ylabel)
+        _cost_axis(ax, *ends)
+        end_labels(ax, shown | beside, [*colours, *[BASELINE] * len(beside)])
+
+    return draw(
+        5.3,
+        3.5,
+        f"{ylabel} against cost: {', '.join(shown)}; baselines: {', '.join(baselines)}",
+        paint,
+    )
+
+
+def compare_report(
+    curves: Mapping[str, Sequence[CostPoint]],
+    *,
+    equal: Mapping[str, Mapping[int, Estimate]] | None = None,
+    baselines: Baselines | None = None,
+    run: Mapping[str, Any] | None = None,
+    gold: str = "accuracy",
+    notes: Sequence[str] = (),
+) -> list[Section]:
+    """The sections of a comparison: the curves, what strategies get for equally many generated
+    tokens, every point.
+
+    equal: each strategy's accuracy at each budget of generated tokens. gold: what the estimates are
+    of.
+    """
+    baselines = baselines or {}
+    blocks: list[Block] = []
+    counted = _counts_tokens(curves, baselines)
+    if any(_points(curve, counted) for curve in curves.values()):
+        caption = "Bands are 95 % intervals by prompt."
+        if baselines:
+            caption += " Broken lines are baselines."
+        blocks.append(Figure(cost_curves(curves, baselines, ylabel=gold), caption))
+    else:
+        blocks.append(Paragraph("No strategy has a value."))
+    if not counted:
+        blocks.append(
+            Paragraph(
+                "Generated tokens were not counted for every point, so the curves are drawn over"
+                " samples: one strategy's sample may be a whole response, and another's a step of"
+                " one."
+            )
+        )
+    if notes:
+        blocks.append(Bullets(notes))
+    sections = [Section("What strategies get for what they cost", blocks)]
+    if equal and any(equal.values()):
+        sections.append(Section("At equal generated tokens", _equal(equal, gold)))
+    inner: list[Block] = [_every_point(curves, baselines, gold)]
+    if level := {
+        name: baseline for name, baseline in baselines.items() if isinstance(baseline, Estimate)
+    }:
+        inner.append(Estimates(level, caption="Baselines"))
+    sections.append(Section("Every point", inner))
+    return sections if run is None else [*sections, run_section(run)]
+
+
+def _equal(equal: Mapping[str, Mapping[int, Estimate]], gold: str) -> list[Block]:
+    """A row a strategy, a column a budget; and for each budget, which is highest and which are not
+    told from it."""
+    budgets = sorted({budget for row in equal.values() for budget in row})
+    body = [
+        [name, *(_two_lines(row.get(budget)) for budget in budgets)] for name, row in equal.items()
+    ]
+    prompts = _prompts(estimate for row in equal.values() for estimate in row.values())
+    caption = f"{gold} with its 95 % interval, by tokens generated for a prompt; {prompts}"
+    said = []
+    for budget in budgets:
+        row_ = {
+            n: row[budget]
+            for n, row in equal.items()
+            if budget in row and math.isfinite(row[budget].value)
+        }
+        if len(row_) > 1:
+            said.append(f"At {budget:,} tokens, {_highest(row_)}.")
+    found: list[Block] = [
+        Table(["strategy", *(f"{budget:,}" for budget in budgets)], body, caption)
+    ]
+    return [Bullets(said), *found] if said else found
+
+
+def _highest(row: Mapping[str, Estimate]) -> str:
+    """The highest, and those whose intervals touch its own: stricter than a paired test, and no
+    test of a pick."""
+    top = max(row, key=lambda name: row[name].value)
+    near = [
+        name for name, estimate in row.items() if name != top and not estimate.high < row[top].low
+    ]
+    apart = f"not told apart from {', '.join(near)}" if near else "its interval above all others"
+    return f"{top} is highest with {_line(row[top])}, {apart}"
+
+
+def _every_point(
+    curves: Mapping[str, Sequence[CostPoint]], baselines: Baselines, gold: str
+) -> Table:
+    head = (
+        "strategy",
+        "n",
+        "samples",
+        "generated\ntokens",
+        "scored\ntokens",
+        gold,
+        "95 % interval",
+        "unscored",
+    )
+    lines = dict(curves) | {
+        name: baseline for name, baseline in baselines.items() if not isinstance(baseline, Estimate)
+    }
+    rows = []
+    for name, line in lines.items():
+        for p in line:
+            value, _, interval = _line(p.estimate).partition(" ")
+            rows.append(
+                (
+                    name,
+                    p.n,
+                    p.written,
+                    p.tokens,
+                    p.scored_tokens,
+                    value,
+                    interval,
+                    p.estimate.unscored,
+                )
+            )
+    prompts = _prompts(p.estimate for line in lines.values() for p in line)
+    return Table(
+        head,
+        rows,
+        f"Costs are means over prompts, and – stands where they were not counted; {prompts}",
+    )
+
+
+def _prompts(estimates: Iterable[Estimate]) -> str:
+    """How many are behind several estimates."""
+    ns = sorted({estimate.n for estimate in estimates}) or [0]
+    return f"{ns[0]:,} prompts" if len(ns) == 1 else f"{ns[0]:,} to {ns[-1]:,} prompts"
+
+
+def _line(estimate: Estimate) -> str:
+    value = "n/a" if math.isnan(estimate.value) else f"{estimate.value:.3f}"
+    return f"{value} {bracket(estimate)}"
+
+
+def _two_lines(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
+    left_out = f"\n{estimate.unscored:,} unscored" if estimate.unscored else ""
+    return _line(estimate).replace(" ", "\n", 1) + left_out
+
+
+def _counts_tokens(curves: Mapping[str, Sequence[CostPoint]], baselines: Baselines) -> bool:
+    lines = [
+        *curves.values(),
+        *(baseline for baseline in baselines.values() if not isinstance(baseline, Estimate)),
+    ]
+    return all(p.tokens is not None for line in lines for p in line)
+
+
+def _points(curve: Sequence[CostPoint], counted: bool) -> list[Point]:
+    places = [((p.tokens or 0.0) if counted else p.written, p.estimate) for p in curve]
+    return there(sorted(places, key=lambda place: place[0]))
+
+
+def _cost_axis(ax: Any, low: float, high: float) -> None:
+    """Ticks at 1, 2 and 5 of each power of ten; at the powers alone where those are many, at the
+    ends where there is hardly one."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    ticks = [m * 10.0**k for k in range(first, last + 1) for m in (1, 2, 5)]
+    ax.set_xlim(low / 1.1, max(high * 1.1, low * 1.5))
+    left, right = ax.get_xlim()
+    ticks = [tick for tick in ticks if left <= tick <= right]
+    if len(ticks) > 8:
+        ticks = [tick for tick in ticks if math.log10(tick).is_integer()]
+    if len(ticks) < 2:
+        ticks = sorted({low, high})
+    ax.set_xticks(ticks, [_amount(tick) for tick in ticks])
+    ax.set_xticks([], minor=True)
+
+
+def _amount(x: float) -> str:
+    """Such as 500, 2k, 5M."""
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if x >= size:
+            return f"{x / size:.3g}{unit}"
+    return f"{x:.3g}"

@@ -1,0 +1,103 @@
+"""Old names of modules, so that yesterday's `run.json`, checkpoints and ledgers are still read.
+
+A module that moves gets a line here. `current` is used where a name is read, `original` where a
+name goes into a fingerprint: work that was kept before the move is found after it.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["current", "original"]
+
+_ANSWERS: Final = """
+    announcements answer antiderivatives boxes characters choices clock closeness equivalence
+    latex latex_objects lists math measures naming nouns numberwords numerals numeric options
+    phrases places plain_latex points prepare quantities refusals relations roman setalgebra
+    settle spelling statements units worker
+""".split()
+_CODE: Final = """
+    blocks compare helpers needs planted program raised room suites unfenced
+""".split()
+
+MOVED: Final[dict[str, str]] = {
+    "training.progress": "console.progress",
+    "cli.tables": "console.tables",
+    "config": "runs.settings",
+    "journal": "runs.journal",
+    "training.metrics": "runs.metrics",
+    "outputs": "runs.outputs",
+    "engines.retry": "http.client",
+    "engines.background": "http.background",
+    "report.sections": "pages.evaluation",
+    "report.reinforcement": "pages.rl",
+    "report.policy": "pages.rl_plots",
+    "report.policies": "pages.overopt_rl",
+    "report.searches": "pages.search",
+    "report.comparison": "pages.compare",
+    "report.overoptimization": "pages.overopt",
+    "report.sweep": "pages.overopt_plots",
+    "report.fits": "pages.overopt_fits",
+    "report.solutions": "pages.solutions",
+    "report.verdicts": "pages.verdicts",
+    "quickstart.laboratory": "studies.essays.laboratory",
+    "quickstart.essays": "studies.essays.world",
+    "quickstart": "studies.arithmetic",
+    "verifiers.code": "verifiers.code.verifier",
+    "verifiers.rules": "verifiers.rules.checks",
+    "verifiers.instructions": "verifiers.rules.instructions",
+    "verifiers.texts": "verifiers.rules.texts",
+    "verifiers.side_by_side": "sandbox.side_by_side",
+    "verifiers.sandbox": "sandbox",
+    "scorers.ruled": "scorers.rule_checks",
+    "scorers.rules": "scorers.baselines",
+    "scorers.called": "scorers.function",
+    "scorers.executed": "scorers.code",
+    "scorers.verified": "scorers.verifier",
+    "scorers.aggregated": "scorers.reaggregate",
+    "scorers.remembered": "scorers.cache",
+    "scorers.answered": "scorers.non_empty",
+    "training.descent": "training.optimization",
+    "rl.look": "rl.evaluation",
+    "cli.pools": "data.pools",
+    "cli.policy": "specs.generators",
+    "cli.reward": "specs.rewards",
+    "benchmarks._rulers": "benchmarks._baselines",
+    **{f"verifiers.{name}": f"verifiers.answers.{name}" for name in _ANSWERS},
+    **{f"verifiers.{name}": f"verifiers.code.{name}" for name in _CODE},
+}
+"""Old name -> name today, both below `assay`, of modules and of packages with all in them."""
+
+_SINGLE: Final[dict[str, str]] = {
+    **{
+        f"protocols:{name}": f"search._plan:{name}"
+        for name in ("Budget", "Node", "SearchResult", "Spent")
+    },
+}
+"""Old `module:name` -> the one today, of what left a module that stayed."""
+
+_BACK: Final = {new: old for old, new in (MOVED | _SINGLE).items()}
+
+
+def current(name: str) -> str:
+    """Return today's name of a module, or of a `module:attribute`, that may have moved."""
+    return _renamed(name, MOVED | _SINGLE)
+
+
+def original(name: str) -> str:
+    """Return the name that a module, or a `module:name`, of today had at first."""
+    return _renamed(name, _BACK)
+
+
+def _renamed(name: str, names: Mapping[str, str]) -> str:
+    """Replace the longest beginning of a name that is in the table."""
+    if name.removeprefix("assay.") in names and ":" in name:
+        return f"assay.{names[name.removeprefix('assay.')]}"
+    module, colon, attribute = name.partition(":")
+    parts = module.split(".")
+    if parts[0] != "assay":
+        return name
+    for end in range(len(parts), 1, -1):
+        new = names.get(".".join(parts[1:end]))
+        if new is not None:
+            return ".".join(["assay", new, *parts[end:]]) + colon + attribute
+    return name

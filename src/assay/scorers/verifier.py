@@ -1,0 +1,80 @@
+"""A verifier as a scorer: the gold reward where there is a reference answer, and the oracle
+baseline of best-of-n."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from assay.protocols import Verifier
+from assay.scorers.cache import remembered
+from assay.types import Group, Score, Unscored, Verdict
+
+__all__ = ["Verified"]
+
+Pair = tuple[str, str]
+"""A response's text and the reference."""
+
+
+@runtime_checkable
+class _Batch(Protocol):
+    """What a verifier may have, to check many pairs beside each other."""
+
+    def check_all(
+        self, pairs: Sequence[Pair], show: Callable[[int], None] = ...
+    ) -> list[Verdict]: ...
+
+
+@dataclass(frozen=True)
+class Verified:
+    """1 for a response whose final answer is the prompt's reference answer, 0 for one whose is not.
+
+    Pairs of text and reference that were judged before are not judged again.
+    """
+
+    verifier: Verifier
+    """Decides whether two answers are the same."""
+    _known: dict[Pair, Verdict] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        """One score a response, in order; `Unscored` where the prompt has no reference or it cannot
+        be decided."""
+        return [[verdict.score for verdict in verdicts] for verdicts in self.verdicts(groups)]
+
+    def verdicts(
+        self, groups: Sequence[Group], show: Callable[[int], None] = lambda _: None
+    ) -> list[list[Verdict]]:
+        """One verdict a response, in order. `show` is told how many were judged."""
+        without = Verdict(
+            outcome="undecided", reason="the prompt has no reference answer", stage="no reference"
+        )
+        wanted: dict[Pair, Pair] = {}
+        for group in groups:
+            if (reference := group.prompt.reference) is not None:
+                wanted |= {
+                    (response.text, reference): (response.text, reference)
+                    for response in group.responses
+                }
+        found = remembered(self._known, wanted, lambda pairs: self._check(pairs, show))
+        return [
+            [found.get((r.text, group.prompt.reference or ""), without) for r in group.responses]
+            for group in groups
+        ]
+
+    def _check(self, pairs: Sequence[Pair], show: Callable[[int], None]) -> list[Verdict]:
+        if isinstance(self.verifier, _Batch):
+            return self.verifier.check_all(pairs, show)
+        verdicts = []
+        for done, (text, reference) in enumerate(pairs, 1):
+            verdicts.append(_verdict(self.verifier.verify(text, reference)))
+            show(done)
+        return verdicts
+
+
+def _verdict(score: Score | Unscored) -> Verdict:
+    if isinstance(score, Unscored):
+        return Verdict(outcome="undecided", reason=score.reason)
+    return (
+        Verdict(outcome="right")
+        if score.value == 1.0
+        else Verdict(outcome="wrong", credit=score.value)
+    )

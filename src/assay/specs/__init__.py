@@ -1,0 +1,1 @@
+"""One grammar from words to objects: scorers, verifiers, generators, rewards."""

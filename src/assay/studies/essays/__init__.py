@@ -1,0 +1,1 @@
+"""Over-optimization in the essays world, where gold is known exactly."""

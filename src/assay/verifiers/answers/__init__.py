@@ -1,0 +1,1 @@
+"""Final answers: extraction, normalisation and comparison."""

@@ -1,0 +1,1 @@
+"""One function per job: the only package that knows all others."""
