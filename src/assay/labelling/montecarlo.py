@@ -95,8 +95,8 @@ class MonteCarlo:
         return tuple(labels)
 
     def _start(self, prompt: Prompt, found: Sequence[Tally], rollouts: Rollouts) -> Tally:
-        """What is known from the prompt on; nothing, where its rollouts, or all of the steps',
-        could not be judged."""
+        """Return what is known from the prompt on; nothing, where its rollouts, or all of the
+        steps', could not be judged."""
         known = rollouts.judged_one(Prefix(prompt), self.rollouts) and (
             not found or any(t.judged for t in found)
         )
@@ -108,7 +108,7 @@ class MonteCarlo:
 
 
 def tallies(prompt: Prompt, response: Response, rollouts: Rollouts, count: int) -> list[Tally]:
-    """What is known from after each step; after a finished response's last, its own verdict.
+    """Return what is known from after each step; after a finished response's last, its own verdict.
 
     Nothing, where no rollout of the solution came to an end that could be judged: that all were cut
     off says that `max_tokens` is too small for the problem, not that a step is wrong.

@@ -84,7 +84,7 @@ class Budget:
                 )
 
     def over(self, spent: Spent) -> bool:
-        """Whether a limit is reached. Raises `ConfigError` where one is set on what nobody
+        """Return whether a limit is reached. Raises `ConfigError` where one is set on what nobody
         counts."""
         for name in ("samples", "generated_tokens", "scored_tokens", "seconds"):
             limit, used = getattr(self, name), getattr(spent, name)
@@ -194,7 +194,7 @@ class Account:
 
     @property
     def over(self) -> bool:
-        """Whether the budget is used up: no further request should be made."""
+        """Return whether the budget is used up: no further request should be made."""
         return self.budget.over(self.spent)
 
 

@@ -30,7 +30,7 @@ class BestOfPoisson:
             raise ConfigError(f"mu is {self.mu}; it must be a number from 0 on")
 
     def size(self, prompt: Prompt) -> int:
-        """How many responses this prompt gets."""
+        """Return how many responses this prompt gets."""
         lot, left = search.lot(self.seed, prompt, "size"), self.mu
         count, time = 1, lot.expovariate(1.0)
         while time <= left:

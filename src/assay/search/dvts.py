@@ -87,8 +87,8 @@ class Dvts:
         return self._end(prompt, last, stopped)
 
     def subset(self, result: SearchResult, subtrees: int) -> SearchResult:
-        """What a search with the first so many subtrees would have found; what it would have spent
-        is not told."""
+        """Return what a search with the first so many subtrees would have found; what it would have
+        spent is not told."""
         places = [i for i, r in enumerate(result.group.responses) if r.meta["subtree"] < subtrees]
         group = Group(
             prompt=result.group.prompt, responses=tuple(result.group.responses[i] for i in places)

@@ -142,7 +142,7 @@ class Numeric:
         return batch.validate(records, self.check_all, _stated)
 
     def _find(self, text: str) -> Found | None:
-        """What is stated, and of a sentence its number."""
+        """Return what is stated, and of a sentence its number."""
         found = answers.find(text, self.find, self.key)
         if found is None or found.policy in ("boxed", "open_box", "last_number"):
             return found
