@@ -25,7 +25,7 @@ from assay.scorers.reaggregate import Aggregated
 from assay.scorers.verifier import Verified
 from assay.specs.compute import dtype_of
 from assay.specs.verifiers import VERIFIERS, opened, verifier_of
-from assay.specs.words import Word, built, cut, members, parse, refuse_address, unknown_key
+from assay.specs.words import UnknownKey, Word, built, cut, members, parse, refuse_address
 
 if TYPE_CHECKING:
     from assay.models.reward_model import RewardModel
@@ -327,7 +327,7 @@ def _model(word: Word, around: _Around) -> Scorer:
                 f"{word.text!r}: {key} is a setting of ensembles, mean:A+B, worst:A+B, uwo:A+B"
             )
         if key not in known:
-            raise unknown_key(word.text, key, known)
+            raise UnknownKey(word.text, key, known)
     settings, name = word.values, word.plain
     from assay.models.device import device_of
     from assay.models.opening import open_model
