@@ -9,10 +9,8 @@ import hashlib
 import importlib.metadata
 import json
 import math
-import os
 import platform
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from assay import components
 from assay.errors import ConfigError
+from assay.files import write_atomic
 
 __all__ = ["dumps", "finite", "read_run", "to_json", "write_atomic", "write_run"]
 
@@ -107,23 +106,6 @@ def made(cls: Any, name: str, settings: tuple[str, ...]) -> Any:
                 f"{name}: {key} cannot be {value!r} ({error.errors()[0]['msg']})"
             ) from error
     return cls(**values)
-
-
-def write_atomic(path: Path, text: str | bytes) -> None:
-    """Write a whole file or nothing: temporary file beside it, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    payload = text.encode() if isinstance(text, str) else text
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _build(body: Any, where: str) -> Any:
