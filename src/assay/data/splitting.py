@@ -196,7 +196,7 @@ class SplitReport:
     responses: int
     """Responses with any text."""
     one_step: int
-    """Of these, those that came out as one step: the policy found nothing to cut."""
+    """Those of them that came out as one step: the rule found nothing to cut."""
     mean: float
     """Steps a response."""
     quantiles: tuple[int, int, int, int, int]

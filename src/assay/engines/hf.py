@@ -51,8 +51,8 @@ class Sample:
     ids: tuple[int, ...]
     """New tokens as the model wrote them: the end token included, nothing cut off after a stop."""
     logprobs: tuple[float, ...]
-    """Of each new token, under the policy at the sampling temperature (as it is at 0), within the
-    grammar, before top-p."""
+    """Log-probability of each new token, under the policy at the sampling temperature (as it is at
+    0), within the grammar, before top-p."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Adaptive:
     """soft: the probability that no step so far is lost; hard: whether it is above one half."""
 
     undecided: Literal["label", "drop"] = "label"
-    """What a step gets that is not decided when rollouts have run out: the label that they favour,
+    """Label of a step that is undecided when rollouts have run out: the one that they favour,
     or none."""
 
     structure: bool = True
@@ -85,7 +85,8 @@ class Adaptive:
             )
 
     def __call__(self, responses: Pairs, rollouts: Rollouts) -> list[RolloutLabels]:
-        """One record a response, in order. Raises `DataError` where a prompt has no reference."""
+        """Label one record per response, in order. Raises `DataError` where a prompt has no
+        reference."""
         need_references(prompt for prompt, _ in responses)
         counts = self.nothing_yet(responses, rollouts)
         asked_N_T = np.zeros(counts.right_N_T.shape, dtype=np.int64)

@@ -41,11 +41,11 @@ class MonteCarlo:
     it held up."""
 
     threshold: float = 0.0
-    """Of hard labels: 1 where the share of right rollouts is above it; at 0 one right rollout is
-    enough."""
+    """Threshold of hard labels: 1 where the share of right rollouts is above it; at 0 one right
+    rollout is enough."""
 
     epsilon: float = 0.8
-    """Of progress labels: least share of the step before that a right step keeps."""
+    """Progress labels: minimum share of the previous step's value that a right step keeps."""
 
     def __post_init__(self) -> None:
         if self.rollouts < 1 or not 0 <= self.threshold < 1 or not self.epsilon > 0:
@@ -57,7 +57,8 @@ class MonteCarlo:
     def __call__(
         self, responses: Sequence[tuple[Prompt, Response]], rollouts: Rollouts
     ) -> list[RolloutLabels]:
-        """One record a response, in order. Raises `DataError` where a prompt has no reference."""
+        """Label one record per response, in order. Raises `DataError` where a prompt has no
+        reference."""
         need_references(prompt for prompt, _ in responses)
         first = 0 if self.label == "progress" else 1
         rollouts.want([ask for pair in responses for ask in self._asks(*pair, first)])

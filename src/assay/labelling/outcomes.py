@@ -33,7 +33,7 @@ class Outcomes:
     prefixes: int
     """Prefixes that were asked for rollouts."""
     failed_prefixes: int
-    """Of these, those that got none."""
+    """Those of them that got none."""
     rollouts: int
     right: int
     cut_off: int

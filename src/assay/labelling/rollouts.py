@@ -166,8 +166,8 @@ class Rollouts:
         return rollout.right
 
     def check(self, prefix: Prefix, response: Response) -> Rollout:
-        """The rollout of a prefix that a response is. Raises `DataError` where the prompt has no
-        reference."""
+        """Return the rollout of a prefix that a response is. Raises `DataError` where the prompt
+        has no reference."""
         need_references([prefix.prompt])
         assert prefix.prompt.reference is not None
         verdict = self.verifier.verify(response.text, prefix.prompt.reference)

@@ -187,7 +187,7 @@ class Found:
 
 @dataclass
 class Account:
-    """What was paid for a prompt so far, kept by the driver."""
+    """Cost of a prompt so far, kept by the driver."""
 
     budget: Budget = field(default_factory=Budget)
     spent: Spent = field(default_factory=Spent)

@@ -23,7 +23,7 @@ class BestOfPoisson:
     mu: float = 15.0
     """Mean number of responses beyond the first: strength, and cost."""
     seed: search.Seed = 0
-    """Of the number and of ties; both depend on the prompt, too."""
+    """Seed of the number drawn and for breaking ties; both also depend on the prompt."""
 
     def __post_init__(self) -> None:
         if not (self.mu >= 0 and math.isfinite(self.mu)):

@@ -111,7 +111,7 @@ class Math:
     key: str = "answer"
     """Key of the policy `field`."""
     several: Several = "last"
-    """Of different answers in the same way: the last is judged, or the response is wrong."""
+    """Rule for different answers stated alike: the last is judged, or the response is wrong."""
     percent: Percent = "drop"
     """drop: 50% is 50. divide: 50% is 1/2. strict: 50% is 50% alone."""
     units: Units = "strict"

@@ -58,7 +58,7 @@ class Numeric:
     key: str = "answer"
     """Key of the policy `field`."""
     several: Several = "last"
-    """Of different answers in the same way: the last is judged, or the response is wrong."""
+    """Rule for different answers stated alike: the last is judged, or the response is wrong."""
     percent: Percent = "drop"
     """drop: 50% is 50, the way GSM8K's answers are written. divide: 50% is 1/2. strict: 50% is 50%
     alone."""
