@@ -223,13 +223,12 @@ def filled(cls: type) -> object:
         if field.default is not MISSING or field.default_factory is not MISSING:
             continue
         hint = str(hints[field.name])
+        if dataclasses.is_dataclass(hints[field.name]):
+            values[field.name] = filled(hints[field.name])
+            continue
         if field.name == "loss" or field.name == "benchmark":
             kind = {"loss": "losses", "benchmark": "benchmarks"}[field.name]
             values[field.name] = components.load(kind, components.names(kind)[0])()
-        elif "Settings" in hint:
-            from assay.rl.settings import RECIPES
-
-            values[field.name] = next(iter(RECIPES.values()))
         else:
             one: object = Path("x") if "Path" in hint else "x"
             values[field.name] = (one, one) if "tuple" in hint else one
