@@ -22,7 +22,7 @@ from assay.rl.transforms import (
 from assay.specs.scorers import KINDS, named, open_word, scorer
 from assay.specs.words import UnknownKey, Word, parse
 
-__all__ = ["GRAMMAR", "named", "part", "reward"]
+__all__ = ["GRAMMAR", "named", "part", "reward", "scorer"]
 
 GRAMMAR: Final = (
     f"SCORER[,KEY=VALUE...]: {KINDS}. Keys: weight; place ({', '.join(PLACEMENTS)}); aggregate (of"
@@ -52,8 +52,8 @@ NUMBERS: Final = tuple(
 
 def reward(
     word: str | Part | Scorer | Callable[..., Any],
-    *,
     device: str = "auto",
+    *,
     dtype: str | None = "auto",
     micro_tokens: int = 8192,
 ) -> Part:

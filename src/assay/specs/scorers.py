@@ -72,8 +72,8 @@ class _Around:
 
 def scorer(
     word: "str | Path | Scorer | Verifier | Callable[..., Any] | RewardModel",
-    *,
     device: str = "auto",
+    *,
     dtype: str | None = "auto",
     micro_tokens: int = 8192,
     verifier: Verifier | None = None,
@@ -112,8 +112,8 @@ def open_word(
 
 def named(
     words: Sequence[str] | Mapping[str, Any],
-    *,
     device: str = "auto",
+    *,
     dtype: str | None = "auto",
     micro_tokens: int = 8192,
 ) -> dict[str, Scorer]:
