@@ -333,7 +333,7 @@ def test_errors_are_one_line(pool: Path, capsys: pytest.CaptureFixture[str]) -> 
     for arguments, message in (
         (
             ["--scorer", "no/such/folder"],
-            "there is math, numeric, code, rules, random, shortest, longest",
+            "there is math, numeric, code, rules, random",
         ),
         (["--scorer", "random", "--search", "beem"], "no search component is called 'beem'"),
     ):

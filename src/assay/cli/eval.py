@@ -119,11 +119,12 @@ def measure(
     could be measured.
     """
     from assay.console.progress import progress
-    from assay.evaluation import evaluate, groups_of
+    from assay.data.records import as_groups
+    from assay.evaluation import evaluate
     from assay.models.reward_model import RewardModel
     from assay.scorers.local import LocalScorer
 
-    groups = groups_of(records)
+    groups = as_groups(records)
     scorer = LocalScorer(model) if isinstance(model, RewardModel) else model
     scores = []
     with progress("score", len(groups)) as bar:

@@ -5,9 +5,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from assay import stats
+from assay.data.records import normalised_prompt_key
 from assay.errors import DataError
 from assay.evaluation import pools
-from assay.evaluation.prompts import prompt_key
 from assay.evaluation.report import Options, Report
 from assay.types import Score, StepLabels, Unscored
 
@@ -22,10 +22,10 @@ def evaluate(
 ) -> Report:
     """Metrics of the pools that the rows form by prompt; rows without a label are left out and
     counted."""
-    members: dict[str, list[int]] = {}
+    members: dict[int, list[int]] = {}
     for i, record in enumerate(records):
         if record.labels and record.labels[-1] is not None:
-            members.setdefault(prompt_key(record.prompt), []).append(i)
+            members.setdefault(normalised_prompt_key(record), []).append(i)
     if not members:
         raise DataError("no record has a label; give outcome labels on the last step")
     rows = list(members.values())
