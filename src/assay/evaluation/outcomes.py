@@ -5,6 +5,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from assay import stats
+from assay.data.pools import matrix_of
 from assay.data.records import normalised_prompt_key
 from assay.errors import DataError
 from assay.evaluation import pools
@@ -33,7 +34,7 @@ def evaluate(
         "outcome",
         pools.Pools(
             keys=list(members),
-            proxy=stats.pad_pools([[pools.value_of(scores[i]) for i in pool] for pool in rows]),
+            proxy=matrix_of([[scores[i] for i in pool] for pool in rows]),
             gold=stats.pad_pools(
                 [[float(records[i].labels[-1] or 0.0) for i in pool] for pool in rows]
             ),

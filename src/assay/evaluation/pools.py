@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay import stats
+from assay.data.pools import matrix_of
 from assay.data.records import normalised_prompt_key
 from assay.evaluation.calibration import calibrate
 from assay.evaluation.report import Options, Report, histograms
@@ -50,7 +51,7 @@ def evaluate(
     """Metrics of one pool a record."""
     pools = Pools(
         keys=[normalised_prompt_key(record) for record in records],
-        proxy=stats.pad_pools([[value_of(score) for score in group] for group in scores]),
+        proxy=matrix_of(scores),
         gold=stats.pad_pools([record.grades for record in records]),
         length=stats.pad_pools(
             [[float(len(r.text)) for r in record.responses] for record in records]
@@ -58,12 +59,6 @@ def evaluate(
         answers=answers,
     )
     return report("ranking", pools, options)
-
-
-def value_of(score: Score | Unscored) -> float:
-    """A score's value; NaN, which every statistic here counts and leaves out, where there is
-    none."""
-    return score.value if isinstance(score, Score) else float("nan")
 
 
 def report(kind: str, pools: Pools, options: Options) -> Report:
