@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from assay.cli.spellings import today
 from assay.errors import AssayError, ConfigError
 
 __all__ = ["COMMANDS", "main"]
@@ -67,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"assay: no command is called {name!r}\n\n{_usage()}", file=sys.stderr)
         raise SystemExit(2)
     try:
-        _run(*_meant(name, arguments[1:]))
+        name, words = _meant(name, arguments[1:])
+        _run(name, today(name, words))
     except AssayError as error:
         print(f"assay {name}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
