@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import tyro
 
 from assay import components
-from assay.cli.options import Device, Dtype, MicroTokens, Scorer
+from assay.specs.compute import Compute
+from assay.specs.scorers import ScorerWord
 
 if TYPE_CHECKING:
     from assay.protocols import Benchmark
@@ -30,7 +31,7 @@ if not TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(Compute):
     """Measure step scores on a benchmark, with 95 % intervals, beside baselines that need no
     model."""
 
@@ -40,7 +41,7 @@ class Command:
         benchmark: tyro.conf.OmitArgPrefixes[Benchmarks]
         """Benchmark and its settings; `--data` names its files."""
 
-    scorer: Scorer | None = None
+    scorer: ScorerWord | None = None
 
     scores: Path | None = None
     """File of step scores instead: JSONL rows with `id` and `scores`, or what `assay score`
@@ -51,10 +52,6 @@ class Command:
 
     out: Path | None = None
     """Folder of the run, for benchmark.json, report.html and run.json."""
-
-    micro_tokens: MicroTokens = 8192
-    dtype: Dtype = "auto"
-    device: Device = "auto"
 
     def __call__(self) -> None:
         """Score, measure, print, and write the files."""

@@ -6,13 +6,15 @@ from typing import Annotated
 
 import tyro
 
-from assay.cli.options import Aside, Data, Device, Dtype, Format, MicroTokens, Scorer
+from assay.cli.options import Aside, Data, Format
+from assay.specs.compute import Compute
+from assay.specs.scorers import ScorerWord
 
 __all__ = ["Command"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(Compute):
     """Measure a scorer: accuracy, calibration and best-of-n, with 95 % intervals, beside baselines
     that need no model.
 
@@ -23,7 +25,7 @@ class Command:
     data: Data
     """Labelled records: file, folder or Hugging Face data set."""
 
-    scorer: Scorer
+    scorer: ScorerWord
 
     out: Path | None = None
     """Folder of the run, for eval.json, report.html and run.json."""
@@ -34,10 +36,6 @@ class Command:
     verifier: Annotated[str, tyro.conf.arg(metavar="VERIFIER")] = "numeric"
     """Verifier that finds the final answers which majority votes count, where the records are
     pools: numeric, math, package.module:Class, or none."""
-
-    micro_tokens: MicroTokens = 8192
-    dtype: Dtype = "auto"
-    device: Device = "auto"
 
     seed: int = 0
     """Seed of the bootstrap."""

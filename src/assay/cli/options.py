@@ -5,22 +5,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-__all__ = ["Aside", "Data", "Device", "Dtype", "Format", "MicroTokens", "Scorer", "Threads"]
+__all__ = ["Aside", "Data", "Device", "Dtype", "Format", "Threads"]
 
 Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
 """File, folder or Hugging Face data set."""
-
-Scorer = Annotated[
-    str,
-    tyro.conf.arg(
-        metavar="SCORER",
-        help=(
-            "Reward model's folder, published model's name, verifier (math, numeric), baseline"
-            " (random, shortest, longest), ensemble (mean:A+B, worst:A+B, uwo:A+B), or"
-            " package.module:name; settings behind it, as in FOLDER,template=plain."
-        ),
-    ),
-]
 
 Format = Annotated[
     str | None, tyro.conf.arg(help="Format of the data, where its columns do not say it.")
@@ -43,16 +31,6 @@ Dtype = Annotated[
     tyro.conf.arg(
         metavar="{auto,float32,bfloat16}",
         help="Precision of the parameters; auto = as saved, and float32 where they are trained.",
-    ),
-]
-
-MicroTokens = Annotated[
-    int,
-    tyro.conf.arg(
-        help=(
-            "Most tokens in one forward pass, padding included, a shared prompt counted once;"
-            " halved when memory runs out."
-        )
     ),
 ]
 

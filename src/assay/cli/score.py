@@ -3,13 +3,15 @@
 import dataclasses
 from pathlib import Path
 
-from assay.cli.options import Aside, Data, Device, Dtype, Format, MicroTokens, Scorer
+from assay.cli.options import Aside, Data, Format
+from assay.specs.compute import Compute
+from assay.specs.scorers import ScorerWord
 
 __all__ = ["Command"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(Compute):
     """Score every response of a data file.
 
     Each line of the output holds the prompt's id and hash, the group's and the response's index,
@@ -20,7 +22,7 @@ class Command:
     data: Data
     """Preferences, rankings, groups or step labels: file, folder or Hugging Face data set."""
 
-    scorer: Scorer
+    scorer: ScorerWord
 
     out: Path
     """Folder of the run, for scores.jsonl and run.json, or the file of scores itself by its ending
@@ -32,9 +34,6 @@ class Command:
 
     format: Format = None
     set_aside: Aside = None
-    micro_tokens: MicroTokens = 8192
-    dtype: Dtype = "auto"
-    device: Device = "auto"
 
     chunk: int = 256
     """Groups scored and written at once."""

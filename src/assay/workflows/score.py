@@ -46,12 +46,9 @@ def load_scorer(
 
 def open_scorer(scorer: str | Scorer, device: str, dtype: str | None, micro_tokens: int) -> Scorer:
     """Open a word; an object is returned as it is."""
-    if not isinstance(scorer, str):
-        return scorer
-    from assay.specs.rewards import scorer as opened
+    from assay.specs.scorers import scorer as opened
 
-    precision: Any = None if dtype == "auto" else dtype
-    return opened(scorer, device, dtype=precision, micro_tokens=micro_tokens)
+    return opened(scorer, device=device, dtype=dtype, micro_tokens=micro_tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
