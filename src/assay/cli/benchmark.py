@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import tyro
 
 from assay import components
+from assay.cli.options import Overwrite
 from assay.specs.compute import Compute
 from assay.specs.scorers import ScorerWord
 
@@ -52,6 +53,8 @@ class Command(Compute):
 
     out: Path | None = None
     """Folder of the run, for benchmark.json, report.html and run.json."""
+
+    overwrite: Overwrite = False
 
     def __call__(self) -> None:
         """Score, measure, print, and write the files."""

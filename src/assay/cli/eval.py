@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from assay.cli.options import Aside, Data, Format
+from assay.cli.options import Aside, Data, Format, Overwrite
 from assay.specs.compute import Compute
 from assay.specs.scorers import ScorerWord
 
@@ -36,6 +36,8 @@ class Command(Compute):
     verifier: Annotated[str, tyro.conf.arg(metavar="VERIFIER")] = "numeric"
     """Verifier that finds the final answers which majority votes count, where the records are
     pools: numeric, math, package.module:Class, or none."""
+
+    overwrite: Overwrite = False
 
     seed: int = 0
     """Seed of the bootstrap."""

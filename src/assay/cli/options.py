@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-__all__ = ["Aside", "Data", "Device", "Dtype", "Format", "Threads"]
+__all__ = ["Aside", "Data", "Device", "Dtype", "Format", "Overwrite", "Threads"]
 
 Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
 """File, folder or Hugging Face data set."""
@@ -38,5 +38,14 @@ Threads = Annotated[
     int | None,
     tyro.conf.arg(
         help="CPU threads; one is often fastest for models of under a million parameters."
+    ),
+]
+
+Overwrite = Annotated[
+    bool,
+    tyro.conf.arg(
+        help=(
+            "Replacement of the finished work that the folder holds; files that no run wrote stay."
+        )
     ),
 ]

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from assay.cli.options import Aside, Data, Format
+from assay.cli.options import Aside, Data, Format, Overwrite
 from assay.specs.compute import Compute
 from assay.specs.scorers import ScorerWord
 
@@ -33,7 +33,9 @@ class Command(Compute):
     commands."""
 
     format: Format = None
-    set_aside: Aside = None
+    set_aside: Aside = False
+
+    overwrite: Overwrite = False
 
     chunk: int = 256
     """Groups scored and written at once."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from assay.cli.options import Aside, Data, Device, Dtype, Format, Threads
+from assay.cli.options import Aside, Data, Device, Dtype, Format, Overwrite, Threads
 from assay.training.settings import Settings
 
 __all__ = ["Command"]
@@ -47,7 +47,7 @@ class Command:
     file falls into it. The weights with the lowest loss on them are kept."""
 
     format: Format = None
-    set_aside: Aside = None
+    set_aside: Aside = False
 
     template: Literal["chat", "plain"] = "chat"
     """Layout of a prompt: by the tokenizer's chat template, or as bare text. Sample with the same
@@ -59,9 +59,11 @@ class Command:
     max_length: int = 1024
     """Longest sequence, in tokens; longer responses are dropped and counted, never truncated."""
 
-    dtype: Dtype = "auto"
+    dtype: Dtype = "float32"
     device: Device = "auto"
     threads: Threads = None
+
+    overwrite: Overwrite = False
 
     resume: bool = True
     """Resume what `out` holds; without it, start afresh."""

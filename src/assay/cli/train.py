@@ -10,7 +10,7 @@ import tyro
 
 from assay import components
 from assay.aggregation import Aggregation
-from assay.cli.options import Aside, Data, Device, Dtype, Format, Threads
+from assay.cli.options import Aside, Data, Device, Dtype, Format, Overwrite, Threads
 from assay.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Command:
     file falls into it."""
 
     format: Format = None
-    set_aside: Aside = None
+    set_aside: Aside = False
 
     implicit_beta: float | None = None
     """β of an implicit model, without a head: the reward is β times the log-ratio of the model to a
@@ -82,9 +82,11 @@ class Command:
     max_length: int = 1024
     """Longest sequence, in tokens; longer records are dropped and counted, never truncated."""
 
-    dtype: Dtype = "auto"
+    dtype: Dtype = "float32"
     device: Device = "auto"
     threads: Threads = None
+
+    overwrite: Overwrite = False
 
     resume: bool = True
     """Resume what `out` holds; without it, start afresh."""

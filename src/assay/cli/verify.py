@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import tyro
 
-from assay.cli.options import Aside, Data, Format
+from assay.cli.options import Aside, Data, Format, Overwrite
 from assay.errors import BackendError
 from assay.sandbox import Sandbox
 from assay.sandbox.launch import open_python
@@ -47,6 +47,8 @@ class Verifying:
     format: Format = None
     set_aside: Aside = None
 
+    overwrite: Overwrite = False
+
     validate: bool = False
     """Check of the verifier instead, on this data: its gold answers must pass, and planted wrong
     ones must not."""
@@ -67,7 +69,12 @@ class Verifying:
             for what, count in validate(self.data, self.judge, **read).items():
                 print(f"{what}: {count:,}")
             return
-        written: Any = {"out": self.out, "write": self.write, "limit": self.limit}
+        written: Any = {
+            "out": self.out,
+            "write": self.write,
+            "limit": self.limit,
+            "overwrite": self.overwrite,
+        }
         print(verify(self.data, self.judge, **written, **read, name=self.name, settings=self))
 
 

@@ -148,6 +148,8 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         return
     for key, below in value.items():
         if key not in NEUTRAL:
+            # Both say that nothing is given.
+            below = None if below is False or below == "auto" else below
             yield from _flat(below, f"{name}.{key}" if name else key)
 
 

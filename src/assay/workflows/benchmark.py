@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from assay import benchmarks, components
 from assay.errors import ConfigError
 from assay.protocols import Benchmark, Scorer
-from assay.runs.outputs import check_run
 from assay.types import Group, Record, Score, StepLabels, Unscored
-from assay.workflows._output import described
+from assay.workflows._data import named
+from assay.workflows._run import recorded, run_in
 from assay.workflows.evaluate import Evaluation
 from assay.workflows.score import in_parts, open_scorer
 
@@ -33,6 +33,7 @@ def benchmark(
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
     device: str = "auto",
+    overwrite: bool = False,
     settings: object = None,
 ) -> Evaluation:
     """Measure step scores on a benchmark, with 95 % intervals, beside baselines that need no model.
@@ -46,34 +47,31 @@ def benchmark(
     Raises `ConfigError` unless one of scorer and scores is given, `DataError` where the records and
     the scores do not fit together.
     """
+    body = recorded("benchmark", settings, dict(locals()))
     if (scorer is None) == (scores is None):
-        raise ConfigError("give a scorer (--scorer), or a file of step scores (--scores)")
-    if out is not None:
-        check_run(Path(out), "benchmark", writes=())
-    asked = benchmark_of(name, data)
-    records = asked.records()
-    if scorer is None:
-        found = benchmarks.read_scores(str(scores), records)
-    else:
-        opened = open_scorer(scorer, device, dtype, micro_tokens)
-        found = benchmarks.score_steps(_InParts(opened), records)
-    if save is not None:
-        benchmarks.write_scores(Path(save), records, found)
-    subject = scorer if scores is None else scores
-    title = components.name_of(type(asked)).partition("/")[2]
-    of = Path(subject).name if isinstance(subject, (str, Path)) else type(subject).__name__
-    result = Evaluation(
-        name=f"{title} of {of}",
-        scorer=str(subject) if isinstance(subject, (str, Path)) else of,
-        measured=benchmarks.measure(asked, records, found),
-        file="benchmark.json",
-        settings=settings or described("benchmark", name=name, scorer=scorer, scores=scores),
-        data=[] if scores is None else [Path(scores)],
-        more=lambda: _solutions(records, [score for (score,) in found]),
-    )
-    if out is not None:
-        result.report(out)
-    return result
+        raise ConfigError("give a scorer (--scorer WORD) or step scores (--scores FILE), one of the two")
+    with run_in(out, body, "benchmark", data=named(scores), overwrite=overwrite) as run:
+        asked = benchmark_of(name, data)
+        records = asked.records()
+        if scorer is None:
+            found = benchmarks.read_scores(str(scores), records)
+        else:
+            opened = open_scorer(scorer, device, dtype, micro_tokens)
+            found = benchmarks.score_steps(_InParts(opened), records)
+        if save is not None:
+            benchmarks.write_scores(Path(save), records, found)
+        subject = scorer if scores is None else scores
+        of = str(subject) if isinstance(subject, (str, Path)) else type(subject).__name__
+        title = components.name_of(type(asked)).partition("/")[2]
+        return Evaluation(
+            name=f"{title} of {Path(of).name}",
+            of=of,
+            measured=benchmarks.measure(asked, records, found),
+            job="benchmark",
+            settings=body,
+            data=named(scores),
+            more=lambda: _solutions(records, [score for (score,) in found]),
+        ).written_in(run)
 
 
 def benchmark_of(

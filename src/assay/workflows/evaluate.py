@@ -6,17 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from assay.errors import DataError
 from assay.evaluation import Report
 from assay.protocols import Scorer, Verifier
-from assay.runs.outputs import check_run
-from assay.runs.settings import dumps, write_atomic
+from assay.runs.run import Run
 from assay.stats import Estimate
 from assay.types import Group, Prompt, Ranking, Record, Unscored
 from assay.workflows._data import Data, aside_in, named, read
-from assay.workflows._output import described, write_page
+from assay.workflows._run import recorded, run_in
 from assay.workflows.score import in_parts, open_scorer
 
 if TYPE_CHECKING:
@@ -38,18 +37,20 @@ class Evaluation:
 
     name: str
     """Title of the page."""
-    scorer: str
-    """Scorer that was measured, in words."""
+    of: str
+    """Data or scorer that was measured, in words."""
     measured: Report
     """Everything that was measured."""
-    file: str = "eval.json"
-    """Name of the file that the numbers are written to."""
+    job: Literal["eval", "benchmark"] = "eval"
+    """Command, which the file of numbers is named after."""
     settings: object = field(default=None, repr=False)
     """What `run.json` holds."""
     data: Sequence[Path] = field(default=(), repr=False)
     """Files that were read."""
     more: "Callable[[], list[Section]]" = field(default=_none, repr=False)
     """Makes further sections of the page."""
+    written: str = field(default="", repr=False)
+    """Files that were written, in words."""
 
     @property
     def metrics(self) -> Mapping[str, Estimate]:
@@ -65,25 +66,28 @@ class Evaluation:
         """Plain JSON data."""
         return self.measured.to_json()
 
-    def report(self, out: str | Path) -> list[Path]:
-        """Write the numbers, `report.html` and `run.json` into a folder; return the files."""
+    def report(self, out: str | Path, *, overwrite: bool = False) -> "Evaluation":
+        """Write the numbers, `report.html` and `run.json` into a folder."""
+        with run_in(out, self.settings, self.job, data=self.data, overwrite=overwrite) as run:
+            return self.written_in(run)
+
+    def written_in(self, run: Run | None) -> "Evaluation":
+        """Write the files of a run; nothing where there is no folder."""
         from assay.pages.evaluation import evaluation_sections, run_section
 
-        numbers = Path(out) / self.file
-        write_atomic(numbers, dumps(self.to_json(), indent=2) + "\n")
-        pages = write_page(
-            Path(out),
+        if run is None:
+            return self
+        run.save(f"{self.job}.json", self.to_json())
+        run.page(
             self.name,
-            lambda run: [*evaluation_sections(self.measured), *self.more(), run_section(run)],
-            settings=self.settings,
-            data=self.data,
-            subtitle=self.scorer,
+            lambda: [*evaluation_sections(self.measured), *self.more(), run_section(run.body)],
+            subtitle=self.of,
         )
-        return [numbers, *pages]
+        return dataclasses.replace(self, written=run.written())
 
     def __str__(self) -> str:
         """A table of every metric, its baselines below it."""
-        return table(self.measured)
+        return "\n".join(filter(None, [table(self.measured), self.written]))
 
 
 def evaluate(
@@ -98,6 +102,7 @@ def evaluate(
     dtype: str | None = "auto",
     device: str = "auto",
     seed: int = 0,
+    overwrite: bool = False,
     settings: object = None,
 ) -> Evaluation:
     """Measure a scorer on labelled records, beside baselines that need no model.
@@ -111,23 +116,18 @@ def evaluate(
     Unscored responses are counted, never taken for low scores. Raises `DataError` where kinds of
     records are mixed or nothing can be measured.
     """
-    if out is not None:
-        check_run(Path(out), "eval", writes=())
-    opened = open_scorer(scorer, device, dtype, micro_tokens)
-    records = labelled(data, format, aside_in(set_aside, out))
-    measured = measure(opened, records, verifier=verifier, seed=seed)
+    body = recorded("evaluate", settings, dict(locals()))
     title = Path(scorer).name if isinstance(scorer, str) else type(scorer).__name__
-    result = Evaluation(
-        name=f"Evaluation of {title}",
-        scorer=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",
-        measured=measured,
-        settings=settings
-        or described("evaluate", data=data, scorer=scorer, device=device, dtype=dtype, seed=seed),
-        data=named(data),
-    )
-    if out is not None:
-        result.report(out)
-    return result
+    with run_in(out, body, "eval", data=named(data), overwrite=overwrite) as run:
+        opened = open_scorer(scorer, device, dtype, micro_tokens)
+        records = labelled(data, format, aside_in(set_aside, out))
+        return Evaluation(
+            name=f"Evaluation of {title}",
+            of=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",
+            measured=measure(opened, records, verifier=verifier, seed=seed),
+            settings=body,
+            data=named(data),
+        ).written_in(run)
 
 
 def labelled(data: Data, format: str | None, set_aside: Path | None) -> list[Record]:

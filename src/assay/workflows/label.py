@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
+from assay.console.progress import progress
 from assay.data import io
 from assay.data.splitting import resplit
 from assay.errors import BackendError, ConfigError, DataError
@@ -27,11 +28,12 @@ from assay.labelling.repair import SelfCorrection
 from assay.labelling.rollouts import Cost, Rollouts, has_reference
 from assay.labelling.search import TreeSearch
 from assay.protocols import Generator, Prefix, Sampling, Verifier
+from assay.runs.run import Run
 from assay.specs.generators import Policy
 from assay.specs.verifiers import verifier as verifier_of
 from assay.types import Group, Prompt, Record, Response, RolloutLabels, StepLabels
 from assay.workflows._data import Data, aside_in, named
-from assay.workflows._output import described, write_page
+from assay.workflows._run import recorded
 
 __all__ = ["LABELLERS", "Labels", "agreed", "label"]
 
@@ -64,8 +66,8 @@ class Labels:
     """Whether the labeller's prior fits the rollouts; None where it has none."""
     notes: Sequence[str] = ()
     """What the rollouts came to, most important first."""
-    files: Sequence[Path] = field(default=(), repr=False)
-    """Files that were written."""
+    written: str = field(default="", repr=False)
+    """Files that were written, in words."""
 
     def summary(self) -> dict[str, Any]:
         """Count solutions, steps, labels and rollouts, by names for people."""
@@ -108,9 +110,7 @@ class Labels:
         lines = list(self.notes)
         for key, value in self.summary().items():
             lines.append(f"{key}: {value:,}" if isinstance(value, int) else f"{key}: {value}")
-        if len(self.files) > 2:
-            lines.append(f"wrote {self.files[0]}, {self.files[1]} and {self.files[2]}")
-        return "\n".join(lines)
+        return "\n".join(filter(None, [*lines, self.written]))
 
 
 def label(
@@ -128,6 +128,7 @@ def label(
     limit: int | None = None,
     format: str | None = None,
     set_aside: str | Path | bool | None = None,
+    overwrite: bool = False,
     settings: object = None,
     **sampling: Any,
 ) -> Labels:
@@ -145,35 +146,31 @@ def label(
     (True is set_aside.jsonl in `out`), or where there is nothing to label; `BackendError` where the
     policy gave no rollout.
     """
-    from assay.console.progress import progress
-
-    out = Path(out)
+    body = recorded("label", settings, dict(locals()) | sampling)
     if samples < 1 or (limit is not None and limit < 0):
         raise ConfigError(f"samples is {samples} and limit {limit}; the least are 1 and 0")
     labeller = _labeller(how)
-    judge = verifier_of(verifier) if isinstance(verifier, str) else verifier
-    records = _records(data, format, limit, aside_in(set_aside, out))
-    given = _opened(policy, sampling)
-    with (
-        Ledger(Path(ledger or out / "ledger.jsonl")) as book,
-        progress("rollouts", None) as show,
-    ):
-        rollouts = Rollouts(
-            generator=given.generator,
-            verifier=judge,
-            sampling=given.sampling,
-            name=given.name,
-            ledger=book,
-            cut_off=cut_off,
-            guard=SelfCorrection() if guard else None,
-            show=show,
-        )
-        labels = _labelled(labeller, records, rollouts, given.split, samples)
-    call = {"data": data, "policy": policy, "how": labeller, "verifier": verifier, **sampling}
-    made = _result(out, labels, rollouts, labeller, _empty(records, rollouts, samples))
-    if truncate:
-        made = dataclasses.replace(made, records=[cut_after_error(record) for record in labels])
-    return _written(made, settings or described("label", **call), named(data))
+    judge = verifier_of(verifier)
+    with Run.open(out, body, command="label", data=named(data), overwrite=overwrite) as run:
+        records = _records(data, format, limit, aside_in(set_aside, out))
+        given = _opened(policy, sampling)
+        book_of = Ledger(Path(ledger or run.folder / "ledger.jsonl"))
+        with book_of as book, progress("rollouts", None) as show:
+            rollouts = Rollouts(
+                generator=given.generator,
+                verifier=judge,
+                sampling=given.sampling,
+                name=given.name,
+                ledger=book,
+                cut_off=cut_off,
+                guard=SelfCorrection() if guard else None,
+                show=show,
+            )
+            labels = _labelled(labeller, records, rollouts, given.split, samples)
+        made = _result(run.folder, labels, rollouts, labeller, _empty(records, rollouts, samples))
+        if truncate:
+            made = dataclasses.replace(made, records=[cut_after_error(record) for record in labels])
+        return _written(made, run)
 
 
 class _Given(NamedTuple):
@@ -277,26 +274,26 @@ def _result(
     )
 
 
-def _written(made: Labels, settings: object, data: Sequence[Path]) -> Labels:
-    """Write the labels, the settings and the page."""
+def _written(made: Labels, run: Run) -> Labels:
+    """Write the labels, the numbers and the page."""
     from assay.pages.evaluation import run_section
     from assay.pages.solutions import solutions_section
     from assay.report import Bullets, KeyValues, Section
 
-    io.write(made.records, made.out / LABELS)
+    io.write(made.records, run.path(LABELS))
+    run.note(**made.to_json())
 
-    def sections(run: Mapping[str, Any]) -> list[Section]:
+    def sections() -> list[Section]:
         first = [line[0].upper() + line[1:] for line in made.notes]
         return [
             Section("What the rollouts came to", [Bullets(first)]),
             solutions_section(made.records),
             Section("Cost", [KeyValues(made.summary())]),
-            run_section(run),
+            run_section(run.body),
         ]
 
-    title = f"Step labels of {made.out.name}"
-    pages = write_page(made.out, title, sections, settings=settings, data=data, **made.to_json())
-    return dataclasses.replace(made, files=[made.out / LABELS, *pages])
+    run.page(f"Step labels of {made.out.name}", sections)
+    return dataclasses.replace(made, written=run.written())
 
 
 def _prompt(record: Record) -> Prompt:

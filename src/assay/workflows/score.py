@@ -12,13 +12,15 @@ from typing import Any, Final
 from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
 from assay.protocols import Scorer
-from assay.runs.outputs import check_file, check_run
-from assay.runs.settings import write_atomic, write_run
+from assay.runs.outputs import check_file
+from assay.runs.settings import write_atomic
 from assay.scorers.texts import TextScorer
+from assay.specs.compute import dtype_of
 from assay.stats import Estimate, mean, summarise
 from assay.types import Group, Record, Score, StepLabels, Unscored
 from assay.workflows._data import Data, named
-from assay.workflows._output import described, estimate_json
+from assay.workflows._output import estimate_json
+from assay.workflows._run import recorded, run_in
 
 __all__ = ["Scores", "identity", "in_parts", "load_scorer", "open_scorer", "score"]
 
@@ -102,6 +104,7 @@ def score(
     dtype: str | None = "auto",
     device: str = "auto",
     chunk: int = 256,
+    overwrite: bool = False,
     settings: object = None,
 ) -> Scores:
     """Score every response of a data file, or of records, with any scorer.
@@ -116,6 +119,7 @@ def score(
     Raises `DataError` where records hold no responses, `ConfigError` where `out` cannot be written
     or holds other scores.
     """
+    body = recorded("score", settings, dict(locals()))
     if chunk < 1:
         raise ConfigError(f"chunk is {chunk}; it must be at least 1")
     folder, file = _place(out)
@@ -123,19 +127,15 @@ def score(
     inputs = named(data, scorer)
     for path in filter(None, (file, bad)):
         check_file(path, inputs)
-    if folder is not None:
-        check_run(folder, "score", writes=(SCORES,))
-    opened = open_scorer(scorer, device, dtype, micro_tokens)
-    data = data if isinstance(data, (str, Path)) else list(data)
-    source = _Source(data, format, bad)
-    if file is None:
-        rows = [*_rows(opened, source.groups(), chunk, texts)]
-        return _result(rows, source.malformed, None)
-    of = identity(opened, data, format, dtype, device, set_aside=bad is not None, texts=texts)
-    _write(opened, source.groups(), file, of, chunk, texts)
-    if folder is not None:
-        body = settings or described("score", data=data, scorer=scorer, device=device, texts=texts)
-        write_run(folder, body, named(data))
+    given = data if isinstance(data, (str, Path)) else list(data)
+    with run_in(folder, body, "score", data=named(data), overwrite=overwrite) as run:
+        opened = open_scorer(scorer, device, dtype, micro_tokens)
+        source = _Source(given, format, bad)
+        if file is None:
+            return _result([*_rows(opened, source.groups(), chunk, texts)], source.malformed, None)
+        aside = bad is not None
+        of = identity(opened, given, format, dtype, device, set_aside=aside, texts=texts)
+        _write(opened, source.groups(), file if run is None else run.path(SCORES), of, chunk, texts)
     rows = [json.loads(line) for line in file.read_bytes().splitlines()]
     return _result(rows, source.malformed, file)
 
@@ -202,8 +202,7 @@ def identity(
         source = fingerprint(tuple(record.model_dump_json() for record in data))
     else:
         source = fingerprint(Path(data)) if Path(data).exists() else str(data)
-    precision = None if dtype == "auto" else dtype
-    settings: list[Any] = [format, precision, device, set_aside]
+    settings: list[Any] = [format, dtype_of(dtype), device, set_aside]
     if texts:
         settings.append("texts")
     return {"model": fingerprint(scorer), "data": source, "settings": settings}

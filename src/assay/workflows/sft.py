@@ -1,23 +1,22 @@
 """Supervised fine-tuning of a policy on the good responses of some data (arXiv:2203.02155)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from assay.data.sides import Sides, sides
 from assay.errors import ConfigError, DataError
-from assay.runs.metrics import METRICS, read_rows
 from assay.runs.outputs import check_run
-from assay.runs.settings import write_run
+from assay.runs.run import Run
+from assay.specs.compute import dtype_of
 from assay.types import Prompt, Record
 from assay.workflows._data import Data, aside_in, named
-from assay.workflows._output import described, write_page
+from assay.workflows._run import recorded
 from assay.workflows.train import HELD_OUT, training_settings
 
 if TYPE_CHECKING:
-    from assay.report import Section
     from assay.training.sft import FineTuned
 
 __all__ = ["FineTuning", "sft", "sides_shown"]
@@ -31,8 +30,8 @@ class FineTuning:
     """Folder of the run: the policy, run.json, metrics.jsonl, sft.json, report.html."""
     tuned: "FineTuned" = field(repr=False)
     """Policy in memory, losses, and what was passed over or dropped."""
-    files: Sequence[Path] = field(default=(), repr=False)
-    """Pages that were written."""
+    page: Path | None = field(default=None, repr=False)
+    """Page of the run; None where its packages are absent."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data: the run's summary."""
@@ -59,7 +58,7 @@ class FineTuning:
                 f" nats per token, perplexity {done.held_out_perplexity:.3f} at step"
                 f" {done.best_step}"
             )
-        lines += [f"wrote {file}" for file in self.files if file.name == "report.html"]
+        lines += [] if self.page is None else [f"wrote {self.page}"]
         return "\n".join(lines)
 
 
@@ -74,10 +73,11 @@ def sft(
     template: Literal["chat", "plain"] = "chat",
     join: str = "\n",
     max_length: int = 1024,
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+    dtype: Literal["auto", "float32", "bfloat16"] | None = "auto",
     device: str = "auto",
     threads: int | None = None,
     resume: bool = True,
+    overwrite: bool = False,
     settings: object = None,
     **training: Any,
 ) -> FineTuning:
@@ -95,39 +95,42 @@ def sft(
     """
     from assay.models.layout import Layout
     from assay.models.policy import open_policy
+    from assay.pages.evaluation import training_report
     from assay.training.sft import fine_tune
 
+    body = recorded("sft", settings, dict(locals()) | training)
     out, how = Path(out), training_settings(training)
-    _ready(out, policy, template, join, device, threads)
-    aside = aside_in(set_aside, out)
-    found = sides_shown(data, held_out, seed=how.seed, format=format, aside=aside)
+    _ready(out, policy, template, join, device, threads, overwrite)
+    afresh = overwrite or not resume
     files = named(data, held_out)
-    body = settings or described("sft", data=data, policy=policy, device=device, **training)
-    precision: Any = "float32" if dtype == "auto" else dtype
-    model, tokenizer, _ = open_policy(str(policy), dtype=precision, device=device, trains=True)
-    # A run that resumes keeps its run.json until it has shown that it is the same run.
-    if not (out / "run.json").exists() or not resume:
-        write_run(out, body, files)
-    layout = Layout(template=template, join=join, max_length=max_length)
+    with Run.open(out, body, command="sft", data=files, inputs=[policy], overwrite=afresh) as run:
+        aside = aside_in(set_aside, out)
+        found = sides_shown(data, held_out, seed=how.seed, format=format, aside=aside)
+        precision = dtype_of(dtype) or "float32"
+        model, tokenizer, _ = open_policy(str(policy), dtype=precision, device=device, trains=True)
+        layout = Layout(template=template, join=join, max_length=max_length)
 
-    def fit(on: Sides[Record]) -> "FineTuned":
-        more = {"places": on.places, "about": on.about, "resume": resume}
-        given: Any = {"layout": layout, "settings": how, "out": out, "held_out": on.held}
-        return fine_tune(model, tokenizer, on.train, **given | more)
+        def fit(on: Sides[Record]) -> "FineTuned":
+            more = {"places": on.places, "about": on.about, "resume": resume}
+            given: Any = {"layout": layout, "settings": how, "out": out, "held_out": on.held}
+            return fine_tune(model, tokenizer, on.train, **given | more)
 
-    done, found = found.fit(fit)
-
-    def sections(run: Mapping[str, Any]) -> "list[Section]":
-        from assay.pages.evaluation import training_report
-
-        return training_report(run, read_rows(out / METRICS), data=_counts(done, found.about))
-
-    written = write_page(out, f"Fine-tuning of {out.name}", sections, settings=body, data=files)
-    return FineTuning(out=out, tuned=done, files=written)
+        done, found = found.fit(fit)
+        page = run.page(
+            f"Fine-tuning of {out.name}",
+            lambda: training_report(run.body, run.rows(), data=_counts(done, found.about)),
+        )
+    return FineTuning(out=out, tuned=done, page=out / "report.html" if page else None)
 
 
 def _ready(
-    out: Path, policy: str | Path, template: str, join: str, device: str, threads: int | None
+    out: Path,
+    policy: str | Path,
+    template: str,
+    join: str,
+    device: str,
+    threads: int | None,
+    overwrite: bool,
 ) -> None:
     """Refuse what cannot be before any work is done."""
     import torch
@@ -135,7 +138,8 @@ def _ready(
     from assay.models.device import device_of
 
     device_of(device)
-    check_run(out, "sft", start=policy)
+    if not overwrite:
+        check_run(out, "sft", start=policy)
     if threads:
         torch.set_num_threads(threads)
     if join != "\n" and template == "chat":

@@ -12,13 +12,13 @@ from assay.data.sides import Sides, sides
 from assay.errors import ConfigError, DataError
 from assay.evaluation import Report
 from assay.protocols import Loss
-from assay.runs.metrics import METRICS, read_rows
 from assay.runs.outputs import check_run
-from assay.runs.settings import write_run
+from assay.runs.run import Run
+from assay.specs.compute import dtype_of
 from assay.training.settings import Settings
 from assay.types import Group, Record, StepLabels
 from assay.workflows._data import Data, aside_in, named
-from assay.workflows._output import described, write_page
+from assay.workflows._run import recorded
 from assay.workflows.evaluate import measure, table
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ class TrainingResult:
     """Evaluation on the held-out records; None without any, or where none decides anything."""
     notes: Sequence[str] = ()
     """What the numbers do not say."""
-    files: Sequence[Path] = field(default=(), repr=False)
-    """Pages that were written."""
+    page: Path | None = field(default=None, repr=False)
+    """Page of the run; None where its packages are absent."""
 
     @property
     def scorer(self) -> "TextScorer":
@@ -93,7 +93,7 @@ class TrainingResult:
         lines.append(f"scores differ from those of the saved copy by at most {parity}")
         if self.evaluation is not None:
             lines.append(table(self.evaluation))
-        lines += [f"wrote {file}" for file in self.files if file.name == "report.html"]
+        lines += [] if self.page is None else [f"wrote {self.page}"]
         return "\n".join(lines)
 
 
@@ -111,10 +111,11 @@ def train(
     aggregate: Literal["auto"] | Aggregation = "auto",
     template: Literal["plain", "chat"] = "plain",
     max_length: int = 1024,
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+    dtype: Literal["auto", "float32", "bfloat16"] | None = "auto",
     device: str = "auto",
     threads: int | None = None,
     resume: bool = True,
+    overwrite: bool = False,
     settings: object = None,
     **training: Any,
 ) -> TrainingResult:
@@ -134,37 +135,37 @@ def train(
     from assay.training import loop
     from assay.training.backbone import model_for
 
+    body = recorded("train", settings, dict(locals()) | training)
     out, learned, how = Path(out), loss_of(loss), training_settings(training)
-    device = _ready(out, learned, backbone, implicit_beta, device, threads)
-    aside = aside_in(set_aside, out)
-    found = sides_for(learned, data, held_out, seed=how.seed, format=format, aside=aside)
+    device = _ready(out, learned, backbone, implicit_beta, device, threads, overwrite)
+    afresh = overwrite or not resume
     files = named(data, held_out)
-    call = {"data": data, "backbone": backbone, "loss": learned, "device": device, **training}
-    body = settings or described("train", **call)
-    # A run that resumes keeps its run.json until it has shown that it is the same run.
-    if not (out / "run.json").exists() or not resume:
-        write_run(out, body, files)
-    model = model_for(
-        learned,
-        local_backbone(backbone),
-        found.train,
-        aggregate=aggregate,
-        implicit_beta=implicit_beta,
-        head=head,
-        template=template,
-        max_length=max_length,
-        dtype="float32" if dtype == "auto" else dtype,
-        seed=how.seed,
-    ).to(device)
+    with Run.open(
+        out, body, command="train", data=files, inputs=[backbone], overwrite=afresh
+    ) as run:
+        aside = aside_in(set_aside, out)
+        found = sides_for(learned, data, held_out, seed=how.seed, format=format, aside=aside)
+        model = model_for(
+            learned,
+            local_backbone(backbone),
+            found.train,
+            aggregate=aggregate,
+            implicit_beta=implicit_beta,
+            head=head,
+            template=template,
+            max_length=max_length,
+            dtype=dtype_of(dtype) or "float32",
+            seed=how.seed,
+        ).to(device)
 
-    def fit(on: Sides[Record]) -> "Trained":
-        more: Any = {"places": on.places, "about": on.about, "resume": resume}
-        return loop.train(
-            model, on.train, loss=learned, settings=how, out=out, held_out=on.held, **more
-        )
+        def fit(on: Sides[Record]) -> "Trained":
+            more: Any = {"places": on.places, "about": on.about, "resume": resume}
+            return loop.train(
+                model, on.train, loss=learned, settings=how, out=out, held_out=on.held, **more
+            )
 
-    trained, found = found.fit(fit)
-    return _result(out, trained, found.held, body, files)
+        trained, found = found.fit(fit)
+        return _result(run, trained, found.held)
 
 
 def loss_of(word: str | Loss) -> Loss:
@@ -202,6 +203,7 @@ def _ready(
     implicit_beta: float | None,
     device: str,
     threads: int | None,
+    overwrite: bool,
 ) -> str:
     """Refuse what cannot be before any work is done; return the device."""
     import torch
@@ -212,7 +214,8 @@ def _ready(
     if implicit_beta is not None:
         check_loss(loss)
     device = device_of(device)
-    check_run(out, "train", start=backbone)
+    if not overwrite:
+        check_run(out, "train", start=backbone)
     if threads:
         torch.set_num_threads(threads)
     return device
@@ -237,9 +240,7 @@ def sides_for(
     return sides(data, held_out, take, default=HELD_OUT, seed=seed, format=format, aside=aside)
 
 
-def _result(
-    out: Path, trained: "Trained", held: Sequence[Record], settings: object, files: Sequence[Path]
-) -> TrainingResult:
+def _result(run: Run, trained: "Trained", held: Sequence[Record]) -> TrainingResult:
     """Evaluate on the held-out records, and write the page."""
     from assay.scorers.local import LocalScorer
 
@@ -257,17 +258,21 @@ def _result(
             # The model is trained and saved; pairs that all tie are no reason to end with an error.
             notes.append(f"held-out records are not evaluated: {error}")
 
-    def sections(run: Mapping[str, Any]) -> "list[Section]":
+    def sections() -> "list[Section]":
         from assay.pages.evaluation import training_report
 
-        made = training_report(
-            run, read_rows(out / METRICS), data=_counts(out, trained, held), evaluation=evaluation
-        )
+        counts = _counts(run.folder, trained, held)
+        made = training_report(run.body, run.rows(), data=counts, evaluation=evaluation)
         return [*made[:-1], *_solutions(trained, held), made[-1]]
 
-    written = write_page(out, f"Training of {out.name}", sections, settings=settings, data=files)
+    page = run.page(f"Training of {run.folder.name}", sections)
     return TrainingResult(
-        out=out, trained=trained, held_out=held, evaluation=evaluation, notes=notes, files=written
+        out=run.folder,
+        trained=trained,
+        held_out=held,
+        evaluation=evaluation,
+        notes=notes,
+        page=run.folder / "report.html" if page else None,
     )
 
 

@@ -18,6 +18,7 @@ from assay.fingerprint import fingerprint
 from assay.pages.verdicts import Checked, estimates
 from assay.protocols import Verifier
 from assay.runs.outputs import check_file
+from assay.runs.run import Run
 from assay.scorers.rule_checks import Ruled
 from assay.scorers.verifier import Verified
 from assay.stats import Estimate, summarise
@@ -27,7 +28,8 @@ from assay.verifiers.code.suites import Suite, suite_of
 from assay.verifiers.code.verifier import Code
 from assay.verifiers.kept import InOrder, Kept, key_of
 from assay.workflows._data import Data, aside_in, named, read
-from assay.workflows._output import described, estimate_json, write_page
+from assay.workflows._output import estimate_json
+from assay.workflows._run import recorded, run_in
 
 __all__ = ["Verdicts", "validate", "verify"]
 
@@ -73,8 +75,8 @@ class Verdicts:
     """What `run.json` holds."""
     data: Sequence[Path] = field(default=(), repr=False)
     """Files that were read."""
-    files: Sequence[Path] = field(default=(), repr=False)
-    """Files that were written."""
+    written: str = field(default="", repr=False)
+    """Files that were written, in words."""
 
     @property
     def checked(self) -> list[Checked]:
@@ -102,19 +104,24 @@ class Verdicts:
             "estimates": {name: estimate_json(e) for name, e in self.estimates.items()},
         }
 
-    def report(self, out: str | Path) -> list[Path]:
-        """Write `report.html` and `run.json` into a folder; return the files."""
+    def report(self, out: str | Path, *, overwrite: bool = False) -> "Verdicts":
+        """Write `report.html` and `run.json` into a folder."""
+        with run_in(out, self.settings, "verify", data=self.data, overwrite=overwrite) as run:
+            return self.written_in(run)
+
+    def written_in(self, run: Run | None) -> "Verdicts":
+        """Write the files of a run; nothing where there is no folder."""
         from assay.pages.evaluation import run_section
         from assay.pages.verdicts import verdict_sections
 
-        return write_page(
-            Path(out),
+        if run is None:
+            return self
+        run.page(
             f"Verdicts on {Path(self.source).name}",
-            lambda run: [*verdict_sections(self.checked, self.estimates), run_section(run)],
-            settings=self.settings,
-            data=self.data,
+            lambda: [*verdict_sections(self.checked, self.estimates), run_section(run.body)],
             subtitle=self.name,
         )
+        return dataclasses.replace(self, written=run.written())
 
     def __str__(self) -> str:
         """Count the outcomes, and why responses are not right."""
@@ -128,12 +135,7 @@ class Verdicts:
             lines.append(f"  {outcome}, {stage}: {count:,}")
         if example := next((v.reason for v in other if v.outcome == "undecided"), ""):
             lines.append(f"  undecided such as: {example}")
-        if self.files:
-            names = [str(file) for file in self.files]
-            lines.append(
-                f"wrote {' and '.join([', '.join(names[:-1]), names[-1]][len(names) < 2 :])}"
-            )
-        return "\n".join(lines)
+        return "\n".join(filter(None, [*lines, self.written]))
 
 
 def verify(
@@ -146,6 +148,7 @@ def verify(
     format: str | None = None,
     set_aside: str | Path | bool | None = None,
     name: str = "",
+    overwrite: bool = False,
     settings: object = None,
 ) -> Verdicts:
     """Check responses against each prompt's reference, tests or instructions.
@@ -160,39 +163,40 @@ def verify(
     What cannot be decided is undecided, with the reason, and never taken for wrong. Raises
     `DataError` where there is no response.
     """
+    body = recorded("verify", settings, dict(locals()))
     judge = judge_of(verifier)
     source = str(data) if isinstance(data, (str, Path)) else "responses"
     if write is not None:
         check_file(Path(write), [source])
-    items = items_of(_records(data, format, aside_in(set_aside, out)))[:limit]
+    with run_in(out, body, "verify", data=named(data), overwrite=overwrite) as run:
+        items = items_of(_records(data, format, aside_in(set_aside, out)))[:limit]
+        _check_items(items, judge, source)
+        verdicts = _kept(judge, items, None if run is None else run.path("verdicts.jsonl"))
+        result = Verdicts(
+            items=items,
+            verdicts=verdicts,
+            estimates={},
+            name=name or (verifier if isinstance(verifier, str) else type(verifier).__name__),
+            source=source,
+            settings=body,
+            data=named(data),
+        )
+        result = dataclasses.replace(result, estimates=estimates(result.checked))
+        if write is not None:
+            io.write(result.labelled(), Path(write))
+        return result.written_in(run)
+
+
+def _check_items(items: Sequence[Item], judge: Verifier | Code | Ruled, source: str) -> None:
+    """Refuse data with nothing to check, or nothing to check by."""
     if not items:
-        raise DataError(f"{source} holds no response to check; to validate, prompts are enough")
+        raise DataError(f"{source} holds no response to check; with --validate, prompts are enough")
     given = not isinstance(judge, Ruled) or judge.rules
     if not given and not any(item.prompt.meta.get("instructions") for item in items):
         raise ConfigError(
             f"no rule is given, and no prompt of {source} has instructions; give a rule, such as"
             " --at-most 100"
         )
-    where = None if out is None else Path(out) / "verdicts.jsonl"
-    verdicts = _kept(judge, items, where)
-    called = name or type(verifier).__name__ if not isinstance(verifier, str) else verifier
-    result = Verdicts(
-        items=items,
-        verdicts=verdicts,
-        estimates={},
-        name=called,
-        source=source,
-        settings=settings or described("verify", data=data, verifier=verifier, limit=limit),
-        data=named(data),
-    )
-    result = dataclasses.replace(result, estimates=estimates(result.checked))
-    files: list[Path] = []
-    if write is not None:
-        io.write(result.labelled(), Path(write))
-        files.append(Path(write))
-    if where is not None:
-        files += [where, *result.report(where.parent)]
-    return dataclasses.replace(result, files=files)
 
 
 def validate(
