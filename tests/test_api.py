@@ -172,4 +172,4 @@ def test_processbench_from_a_file_of_scores(made: Path, monkeypatch: pytest.Monk
     ]
     Path("scores.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     left = run(named("ProcessBench"), made, monkeypatch)
-    assert left["f1"].value == 1
+    assert left["result"].metrics["gsm8k_f1"].value == 1

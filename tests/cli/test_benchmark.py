@@ -45,7 +45,13 @@ def test_a_models_scores_are_saved_and_read_back(tmp_path: Path) -> None:
     save(planted.model("process", max_length=256), tmp_path / "rm")
     common = ["processbench", "--data", DATA]
     benchmark(
-        *common, "--scorer", tmp_path / "rm", "--save", tmp_path / "s.jsonl", "--out", tmp_path / "a"
+        *common,
+        "--scorer",
+        tmp_path / "rm",
+        "--save",
+        tmp_path / "s.jsonl",
+        "--out",
+        tmp_path / "a",
     )
     assert [json.loads(line)["id"] for line in (tmp_path / "s.jsonl").read_text().splitlines()] == [
         id for id, _, _ in ids_and_steps()
