@@ -369,12 +369,7 @@ def fine_tune(
         examples=examples,
         held_out=held,
         summary=SUMMARY,
-        prints=lambda: {
-            "settings": resuming.of_settings(settings),
-            "model": fingerprint((model, tokenizer, layout)),
-            "records": resuming.of_examples(examples),
-            "held-out records": resuming.of_examples(held),
-        },
+        prints=lambda: _prints((model, tokenizer, layout), settings, examples, held),
         about={
             "records": shown.records,
             "passed_over": shown.passed_over,
@@ -389,6 +384,21 @@ def fine_tune(
         reopen=lambda: _reopen(model, out),
     )
     return _fine_tuned(model, out, fit(run, out, resume=resume, progress=progress))
+
+
+def _prints(
+    of: tuple[Any, Any, Layout],
+    settings: Settings,
+    examples: Sequence[Example],
+    held_out: Sequence[Example],
+) -> dict[str, str]:
+    """Hashes of everything that decides how a run goes. of: model, tokenizer and layout."""
+    return {
+        "settings": resuming.of_settings(settings),
+        "model": fingerprint(of),
+        "records": resuming.of_examples(examples),
+        "held-out records": resuming.of_examples(held_out),
+    }
 
 
 def _fine_tuned(model: Any, out: Path, summary: Mapping[str, Any]) -> FineTuned:

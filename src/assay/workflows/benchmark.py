@@ -49,7 +49,9 @@ def benchmark(
     """
     body = recorded("benchmark", settings, dict(locals()))
     if (scorer is None) == (scores is None):
-        raise ConfigError("give a scorer (--scorer WORD) or step scores (--scores FILE), one of the two")
+        raise ConfigError(
+            "give a scorer (--scorer WORD) or step scores (--scores FILE), one of the two"
+        )
     with run_in(out, body, "benchmark", data=named(scores), overwrite=overwrite) as run:
         asked = benchmark_of(name, data)
         records = asked.records()

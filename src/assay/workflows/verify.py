@@ -39,6 +39,7 @@ NO_TESTS: Final = Verdict(
 NO_REFERENCE: Final = Verdict(
     outcome="undecided", reason="the prompt has no reference answer", stage="no reference"
 )
+VERDICTS: Final = "verdicts.jsonl"
 STAGES: Final = 8
 """Most frequent stages shown of what is not right."""
 
@@ -121,7 +122,9 @@ class Verdicts:
             lambda: [*verdict_sections(self.checked, self.estimates), run_section(run.body)],
             subtitle=self.name,
         )
-        return dataclasses.replace(self, written=run.written())
+        # The verdicts are paid for, so they are no file that overwriting removes.
+        kept = f"{run.written()}; verdicts are in {run.folder / VERDICTS}"
+        return dataclasses.replace(self, written=kept)
 
     def __str__(self) -> str:
         """Count the outcomes, and why responses are not right."""
@@ -171,7 +174,7 @@ def verify(
     with run_in(out, body, "verify", data=named(data), overwrite=overwrite) as run:
         items = items_of(_records(data, format, aside_in(set_aside, out)))[:limit]
         _check_items(items, judge, source)
-        verdicts = _kept(judge, items, None if run is None else run.path("verdicts.jsonl"))
+        verdicts = _kept(judge, items, None if run is None else run.folder / VERDICTS)
         result = Verdicts(
             items=items,
             verdicts=verdicts,
