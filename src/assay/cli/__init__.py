@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 from assay.cli.arguments import check_word, completion, defaults, meant, nearest, take_from
 from assay.cli.failures import INTERRUPTED, explained, plain_output
+from assay.cli.spellings import today
 from assay.errors import ConfigError
 
 __all__ = ["COMMANDS", "main"]
@@ -67,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         elif name not in COMMANDS:
             raise ConfigError(f"no command is called {nearest(name, COMMANDS)}")
         else:
-            _run(*meant(name, arguments[1:]))
+            name, words = meant(name, arguments[1:])
+            _run(name, today(name, words))
     except BrokenPipeError:
         # The reader of a pipe (`| head`) went away; stop quietly, as other tools do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -39,7 +39,7 @@ OUTPUTS: Final[Mapping[str, tuple[str, ...]]] = {
     "bestof": ("run.json", "report.html", "bestof.json"),
     "search": ("run.json", "report.html", "results.jsonl", "kept.jsonl", "compare.json"),
     "label": ("run.json", "report.html", "labels.jsonl"),
-    "verify": ("run.json", "report.html", "verdicts.jsonl"),
+    "verify": ("run.json", "report.html"),
     "overopt": ("run.json", "report.html", "points.jsonl", "fits.json"),
     "overopt_rl": ("run.json", "report.html", "points.jsonl", "arms.json"),
 }

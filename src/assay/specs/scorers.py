@@ -7,7 +7,9 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+
+import tyro
 
 from assay import components
 from assay.aggregation import Aggregation
@@ -30,7 +32,7 @@ from assay.specs.words import UnknownKey, Word, built, cut, members, parse, refu
 if TYPE_CHECKING:
     from assay.models.reward_model import RewardModel
 
-__all__ = ["BASELINES", "KINDS", "named", "open_word", "scorer"]
+__all__ = ["BASELINES", "KINDS", "ScorerWord", "named", "open_word", "scorer"]
 
 BASELINES: Final[Mapping[str, type[Any]]] = {
     "random": Random,
@@ -57,6 +59,16 @@ KINDS: Final = (
     " ensemble of these, mean:A+B+C, worst:A+B+C or uwo:A+B+C (the mean less the members' variance)"
 )
 """Kinds of words, for a command's help."""
+
+
+ScorerWord = Annotated[
+    str,
+    tyro.conf.arg(
+        metavar="SCORER",
+        help=f"Scorer: {KINDS}. Settings stand behind it, as in FOLDER,template=plain.",
+    ),
+]
+"""The word of a scorer on a command line."""
 
 
 @dataclass(frozen=True, kw_only=True)
