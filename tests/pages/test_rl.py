@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
+from assay.runs.evaluations import course, looks
 
 from assay.errors import DataError
 from assay.pages.rl import arms_report, reinforcement_report
@@ -19,7 +20,6 @@ from assay.report import (
     Table,
     page,
 )
-from assay.runs.evaluations import course, looks
 from tests.pages.test_evaluation import RUN
 from tests.report.test_html import NASTY, Document
 from tests.report.test_plots import SVG, texts

@@ -25,19 +25,27 @@ COMMANDS = {
     "eval": "measure a reward model on records, or on a benchmark: eval processbench",
     "benchmark": "step scores on ProcessBench, PRMBench and others",
     "verify": "let a program check responses: math, numeric, code in a sandbox, rules",
-    "search": (
-        "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS; compare them"
-    ),
+    "search": "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS",
+    "compare": "several searches at several sizes: accuracy against tokens",
     "sft": "teach a policy good responses (SFT), before a reward model and RL",
     "rl": "train a policy against a reward (PPO, GRPO, RLOO ...), and watch the gold",
     "overopt": "how hard a proxy may be pressed: gold against KL, its fit, and where to stop",
-    "bestof": "best-of-n and votes over a pool of responses, beside their baselines",
+    "best-of-n": "best-of-n and votes over a pool of responses, beside their baselines",
     "models": "look at, check and fetch models",
     "worlds": "games whose reward is not what was meant: list them, play them",
 }
 
 LOSSES = {"rm": "bradley-terry", "orm": "outcome", "prm": "step-bce"}
 """`assay train prm` is `assay train step-bce`: by the kind of model, with its usual loss."""
+
+MODULES = {"best-of-n": "bestof"}
+"""Command -> its module, where that has another name."""
+
+SPELLINGS = {"bestof": "best-of-n"}
+"""Old spelling of a command -> the one today."""
+
+FIRST = {"rl": "--prompts"}
+"""Option that named the data, which comes first today."""
 
 UNWRITABLE = frozenset(
     getattr(errno, name)
@@ -63,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(version("assay"))
         return
     name = arguments[0]
-    if name not in COMMANDS:
+    if name not in COMMANDS | SPELLINGS:
         print(f"assay: no command is called {name!r}\n\n{_usage()}", file=sys.stderr)
         raise SystemExit(2)
     try:
@@ -94,6 +102,11 @@ def _meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
     """The command that other words stand for: a kind of model to train, a benchmark to evaluate
     on."""
     first = arguments[0] if arguments else ""
+    name = SPELLINGS.get(name, name)
+    if name in FIRST:
+        arguments = _data_first(FIRST[name], arguments)
+    if name == "search" and first == "compare":
+        return "compare", arguments[1:]
     if name == "train" and first in LOSSES:
         return name, [LOSSES[first], *arguments[1:]]
     if name == "eval" and first and not Path(first).exists():
@@ -104,10 +117,22 @@ def _meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
     return name, arguments
 
 
+def _data_first(option: str, arguments: list[str]) -> list[str]:
+    """Put the data behind the choice at the head, where an old spelling names it by an option."""
+    at = next((i for i, word in enumerate(arguments) if word == option), None)
+    if at is None or at + 1 == len(arguments):
+        return arguments
+    print(f"note: the data comes first now, without {option}", file=sys.stderr)
+    data = arguments[at + 1]
+    rest = [*arguments[:at], *arguments[at + 2 :]]
+    head = 0 if not rest or rest[0].startswith("-") else 1
+    return [*rest[:head], data, *rest[head:]]
+
+
 def _run(name: str, arguments: list[str]) -> None:
     import tyro
 
-    module = importlib.import_module(f"assay.cli.{name}")
+    module = importlib.import_module(f"assay.cli.{MODULES.get(name, name)}")
     commands = getattr(module, "COMMANDS", None)
     markers = (
         tyro.conf.CascadeSubcommandArgs,
@@ -123,9 +148,11 @@ def _run(name: str, arguments: list[str]) -> None:
             config=markers,
         )
     else:
+        # A command whose choices may be classes of one's own is made for the words at hand.
+        made = module.command(arguments) if hasattr(module, "command") else module.Command
         default = _take_from(arguments, module.Command)
         command = tyro.cli(
-            module.Command, prog=f"assay {name}", args=arguments, default=default, config=markers
+            made, prog=f"assay {name}", args=arguments, default=default, config=markers
         )
     command()
 

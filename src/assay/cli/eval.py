@@ -133,8 +133,8 @@ def measure(
             bar(len(scores), "")
     answers = None
     if verifier != "none" and all(isinstance(record, Ranking) for record in records):
-        from assay.cli.bestof import answer
         from assay.verifiers import Math, Numeric
+        from assay.workflows.best_of_n import answer
 
         checker = Math() if verifier == "math" else Numeric()
         answers = [[answer(checker, response) for response in group.responses] for group in groups]

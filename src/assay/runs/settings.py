@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from assay import components
+from assay import components, renamed
 from assay.errors import ConfigError
 
 __all__ = ["dumps", "finite", "read_run", "to_json", "write_atomic", "write_run"]
@@ -133,6 +133,7 @@ def _build(body: Any, where: str) -> Any:
         return body
     values = dict(body)
     cls = components.load(*values.pop("component").split("/", 1))
+    values = {renamed.field(cls, name): value for name, value in values.items()}
     known = {f.name for f in dataclasses.fields(cls)}
     if extra := values.keys() - known:
         raise ConfigError(

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from assay import cli, components
-from assay.cli.bestof import Pools, collect, curves, population, replay
 from assay.data import io
 from assay.errors import ConfigError, DataError
 from assay.runs.settings import read_run
@@ -24,6 +23,17 @@ from assay.types import (
     Unscored,
 )
 from assay.verifiers import Numeric
+from assay.workflows.best_of_n import (
+    Pools,
+    collect,
+    population,
+)
+from assay.workflows.best_of_n import (
+    curves_of as curves,
+)
+from assay.workflows.best_of_n import (
+    replay_over as replay,
+)
 
 BASELINES = {"majority", "random", "shortest", "longest", "oracle"}
 
@@ -316,7 +326,7 @@ def test_the_command(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     from assay.cli.bestof import Command
 
     saved = read_run(out, Command)
-    assert (saved.scorer, saved.search, saved.out) == ("longest", ("majority",), out)
+    assert (saved.scorer, saved.replay, saved.out) == ("longest", ("majority",), out)
     (digest,) = json.loads((out / "run.json").read_text())["data"].values()
     assert len(digest) == 64
 

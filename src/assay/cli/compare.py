@@ -1,0 +1,40 @@
+"""`assay compare PROMPTS`: several searches at several sizes, accuracy against generated tokens."""
+
+from dataclasses import dataclass
+
+from assay.cli.search import Searching
+from assay.stats import summarise
+
+__all__ = ["Command"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(Searching):
+    """Compare strategies at several sizes: accuracy against the tokens that they generate, and at
+    equal tokens.
+
+    Samples are shared where the strategies draw the same ones, but each is charged for all that it
+    uses.
+    """
+
+    strategies: tuple[str, ...] = ("best-of-n", "majority", "weighted-majority", "beam", "dvts")
+    """Names, each with settings where they differ from the defaults: beam:width=2,lookahead=1."""
+
+    ns: tuple[int, ...] = (1, 4, 16)
+    """Sizes: the n of each strategy."""
+
+    def __call__(self) -> None:
+        """Search with each, measure, draw."""
+        from assay.workflows.compare import compare
+
+        result = compare(self.strategies, self.prompts, ns=self.ns, **self.arguments())
+        for reason, count in result.failed.items():
+            print(f"requests that failed: {count:,}: {reason}")
+        for way, points in result.points.items():
+            for p in points:
+                cost = "tokens not counted" if p.tokens is None else f"{p.tokens:,.0f} tokens"
+                print(f"{way} n={p.n}: {summarise(p.accuracy)}, {cost} per prompt")
+        for way, row in result.at_equal_tokens.items():
+            for budget, estimate in row.items():
+                print(f"{way} at {budget:,} generated tokens per prompt: {summarise(estimate)}")
+        print(f"wrote compare.json, report.html and run.json in {self.out}")
