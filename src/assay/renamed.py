@@ -61,7 +61,6 @@ MOVED: Final[dict[str, str]] = {
     "cli.pools": "data.pools",
     "cli.policy": "specs.generators",
     "cli.reward": "specs.rewards",
-    "benchmarks._rulers": "benchmarks._baselines",
     **{f"verifiers.{name}": f"verifiers.answers.{name}" for name in _ANSWERS},
     **{f"verifiers.{name}": f"verifiers.code.{name}" for name in _CODE},
 }

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from assay import components
+from assay.specs.compute import Compute
+from assay.specs.scorers import KINDS
 
 if TYPE_CHECKING:
     from assay.stats import CurvePoint
@@ -17,7 +19,7 @@ __all__ = ["Command"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(Compute):
     """Best-of-n and votes over a pool of responses, for n = 1, 2, 4, ..., beside their baselines.
 
     Every n is estimated from the one pool, without bias, with 95 % intervals bootstrapped by
@@ -31,10 +33,7 @@ class Command:
     grades are the gold) or step labels (the last label is; responses to one prompt are put
     together)."""
 
-    scorer: str | None = None
-    """Folder of a reward model, or a published one by name, with its settings
-    (FOLDER,template=plain); a baseline (random, shortest, longest); package.module:name of your
-    own; or an ensemble of these, mean:A+B, worst:A+B or uwo:A+B."""
+    scorer: Annotated[str | None, tyro.conf.arg(help=f"The scorer: {KINDS}.")] = None
 
     scores: Path | None = None
     """Instead of a scorer: file of scores that `assay score` wrote for the same data."""
@@ -63,12 +62,6 @@ class Command:
 
     format: str | None = None
     """Format of the data, where it is not told by its columns."""
-
-    device: str = "auto"
-    """Device of a local scorer: cpu, cuda, or auto."""
-
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of a local scorer's parameters; auto = as saved."""
 
     seed: int = 0
     """Seed of the bootstrap and of the draws."""

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from assay.cli.overopt_rl import Policies
+from assay.specs.compute import Compute
 
 __all__ = ["COMMANDS"]
 
@@ -20,7 +21,7 @@ Words = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BestOfN:
+class BestOfN(Compute):
     """Sweep best-of-n over a pool of responses, for every proxy against every gold.
 
     Scores are in the rows already (--proxy-column, --gold-column: fields of a row {"prompt",
@@ -82,12 +83,6 @@ class BestOfN:
 
     limit: int | None = None
     """Most prompts to take."""
-
-    device: str = "auto"
-    """Device of local reward models: cpu, cuda, or auto."""
-
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of local reward models; auto = as saved."""
 
     seed: int = 0
     """Seed of the bootstrap, and of a world."""

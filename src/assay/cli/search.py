@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import tyro
 
@@ -17,6 +17,7 @@ from assay.aggregation import Aggregation
 from assay.cli.choices import choices
 from assay.search import Budget, Search
 from assay.specs.generators import Policy
+from assay.specs.scorers import KINDS
 
 __all__ = ["Command", "Searching", "command"]
 
@@ -38,11 +39,15 @@ class Searching:
     out: Path
     """Folder for record.jsonl, results, report.html and run.json."""
 
-    scorer: str = "none"
-    """Folder of a reward model, or a published one by name, with its settings
-    (FOLDER,template=plain); a baseline (random, shortest, longest); an ensemble (mean:A+B,
-    worst:A+B, uwo:A+B); "verifier", the truth itself, as an upper bound; "log-probability" of the
-    policy; package.module:name; or none, where the strategy asks for no scores."""
+    scorer: Annotated[
+        str,
+        tyro.conf.arg(
+            help=(
+                f"The scorer: {KINDS}; besides, verifier, the truth itself, as an upper bound,"
+                " log-probability of the policy, or none, where the strategy asks for no scores."
+            )
+        ),
+    ] = "none"
 
     aggregate: Aggregation | None = None
     """How step scores become one; none = as the reward model was saved."""

@@ -15,6 +15,7 @@ from assay.errors import ConfigError, DataError
 from assay.overopt.scored import ScoredPool
 from assay.protocols import Scorer
 from assay.scorers.non_empty import Answered
+from assay.specs.scorers import named
 from assay.types import Group, Score, Unscored
 
 __all__ = ["Given", "Side", "scores_of_arrays", "scores_of_pool", "some"]
@@ -80,8 +81,7 @@ def scores_of_pool(
     *,
     format: str | None,
     limit: int | None,
-    device: str,
-    dtype: str,
+    compute: Mapping[str, Any],
 ) -> ScoredPool:
     """Read a pool, and take or ask for its scores."""
     if proxy.empty:
@@ -96,10 +96,7 @@ def scores_of_pool(
             " grades are gold"
         )
     notes = list(pool.notes)
-    proxies, golds = (
-        _side_scores(side, pool, source, notes, device=device, dtype=dtype)
-        for side in (proxy, gold)
-    )
+    proxies, golds = (_side_scores(side, pool, source, notes, compute) for side in (proxy, gold))
     if gold.empty and pool.grades is not None:
         golds[GRADES] = padded(pool.grades)
     empty = silent(pool)
@@ -129,7 +126,7 @@ def scores_of_pool(
 
 
 def _side_scores(
-    side: Side, pool: Pool, source: str, notes: list[str], *, device: str, dtype: str
+    side: Side, pool: Pool, source: str, notes: list[str], compute: Mapping[str, Any]
 ) -> dict[str, Array]:
     """Collect the scores of one side: from columns, from files, from arrays, and from scorers."""
     found = {name: column(pool, name) for name in side.columns}
@@ -143,7 +140,7 @@ def _side_scores(
         if _is_array(part):
             found[name] = _fitting(np.asarray(part, dtype=np.float64), pool, name)
             continue
-        for called, scorer in _opened(part, name, device, dtype).items():
+        for called, scorer in _opened(part, name, compute).items():
             found[called] = _asked(scorer, called, pool, source, notes)
     return found
 
@@ -178,13 +175,9 @@ def _fitting(scores: Array, pool: Pool, name: str) -> Array:
     return scores
 
 
-def _opened(part: Any, name: str, device: str, dtype: str) -> dict[str, Scorer]:
-    """Open a word, which may bring its own name, or name an object."""
-    from assay.specs.rewards import named, scorer
-
-    if not isinstance(part, str):
-        return {name: part}
-    return named([part], device) if name == part else {name: scorer(part, device)}
+def _opened(part: Any, name: str, compute: Mapping[str, Any]) -> dict[str, Scorer]:
+    """Open a word, which may bring its own name, or an object."""
+    return named([part] if part == name else {name: part}, **compute)
 
 
 def _asked(scorer: Scorer, name: str, pool: Pool, source: str, notes: list[str]) -> Array:

@@ -16,9 +16,11 @@ from assay import components
 from assay.data.scores import read_scores
 from assay.errors import ConfigError, DataError
 from assay.protocols import Scorer, Verifier
-from assay.scorers.baselines import Longest, Random, Shortest
 from assay.scorers.non_empty import Answered
 from assay.scorers.verifier import Verified
+from assay.specs.scorers import BASELINES
+from assay.specs.scorers import scorer as open_scorer
+from assay.specs.verifiers import verifier as open_verifier
 from assay.types import (
     Group,
     Preference,
@@ -53,9 +55,8 @@ SHARE: Final = 0.9
 """Of the prompts with any usable response, at least so many are in every point of a curve."""
 RESAMPLES: Final = 2000
 """Bootstrap resamples of the prompts."""
-LENGTHS: Final[Mapping[str, Scorer]] = {"shortest": Shortest(), "longest": Longest()}
+LENGTHS: Final = ("shortest", "longest")
 """Baselines by length."""
-BASELINES: Final = (Random, Shortest, Longest)
 CHOSEN: Final[Sequence[str]] = ("best-of-n", "weighted majority")
 """Curves that the scorer decides; the others are baselines."""
 
@@ -161,7 +162,8 @@ def best_of_n(
     replay: Sequence[str] = (),
     format: str | None = None,
     device: str = "auto",
-    dtype: str = "auto",
+    dtype: str | None = "auto",
+    micro_tokens: int = 8192,
     seed: int = 0,
     out: str | Path | None = None,
     settings: object = None,
@@ -174,8 +176,8 @@ def best_of_n(
     answers, says which are the same, and judges groups. largest: largest n; None is the largest
     that nine of ten prompts have. transform: "sigmoid" turns logits into probabilities before the
     weighted majority sums them. replay: searches to run over random subsets of the pool besides.
-    device, dtype: of a local scorer. seed: of the bootstrap and of draws. out: folder to write the
-    result into. settings: what `run.json` holds; None is this call.
+    device, dtype, micro_tokens: of a local scorer. seed: of the bootstrap and of draws. out: folder
+    to write the result into. settings: what `run.json` holds; None is this call.
 
     Every n is estimated from the one pool without bias, with 95 % intervals bootstrapped by prompt.
     A response that is unscored or cannot be judged leaves the pool, for the scorer and for its
@@ -184,15 +186,16 @@ def best_of_n(
     """
     from assay.data import io
     from assay.runs.outputs import check_run
-    from assay.specs.verifiers import verifier as verifier_of
 
     if (scorer is None) == (scores is None):
         raise ConfigError("give a scorer, or a file of scores that `assay score` wrote")
     if out is not None:
         check_run(Path(out), "bestof", writes=())
-    verifier = _Memo(verifier_of(gold) if isinstance(gold, str) else gold)
+    checks = open_verifier(gold)
+    verifier = _Memo(checks)
     searches = {name: _search(name, seed, verifier, transform) for name in replay}
-    chooses = _opened(scorer, device, dtype)
+    compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+    chooses = _opened(scorer, checks, compute)
     source = [Path(pool)] if isinstance(pool, str | Path) else []
     records = io.read(str(pool), format=format) if isinstance(pool, str | Path) else pool
     pools = collect(records, verifier)
@@ -363,8 +366,10 @@ def curves_of(
     found["majority"] = stamped(majority_curve(answers, gold, ns, seed=seed))
     # Nothing but ties is a choice at random, in expectation: the mean.
     found["random"] = best(np.zeros_like(gold))
-    for name, scorer in LENGTHS.items():
-        lengths = pad_pools([[_value(s) for s in row] for row in scorer.score(pools.groups)])
+    for name in LENGTHS:
+        lengths = pad_pools(
+            [[_value(s) for s in row] for row in BASELINES[name]().score(pools.groups)]
+        )
         found[name] = best(lengths[chosen])
     return {**found, "oracle": best(gold)}, notes
 
@@ -425,14 +430,14 @@ def _search(name: str, seed: int, verifier: Verifier, transform: str) -> Callabl
     return lambda n: cls(n=n, **known)
 
 
-def _opened(scorer: str | Scorer | None, device: str, dtype: str) -> Scorer | None:
+def _opened(
+    scorer: str | Scorer | None, verifier: Verifier, compute: Mapping[str, Any]
+) -> Scorer | None:
     """Open a scorer; only baselines are asked about empty responses, whose length they know."""
-    from assay.specs.rewards import scorer as named
-
-    if isinstance(scorer, str):
-        precision: Any = None if dtype == "auto" else dtype
-        scorer = named(scorer, device, dtype=precision)
-    return scorer if scorer is None or isinstance(scorer, BASELINES) else Answered(scorer)
+    if scorer is None:
+        return None
+    found = open_scorer(scorer, verifier=verifier, **compute)
+    return found if type(found) in BASELINES.values() else Answered(found)
 
 
 def _name(scorer: object) -> str:

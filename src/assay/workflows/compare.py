@@ -99,7 +99,8 @@ def compare(
     together: int = 64,
     format: str | None = None,
     device: str = "auto",
-    dtype: str = "auto",
+    dtype: str | None = "auto",
+    micro_tokens: int = 8192,
     seed: int = 0,
     out: str | Path | None = None,
     settings: object = None,
@@ -132,6 +133,7 @@ def compare(
         format=format,
         device=device,
         dtype=dtype,
+        micro_tokens=micro_tokens,
         seed=seed,
         need_reference=True,
     )

@@ -140,7 +140,8 @@ def overoptimization(
     format: str | None = None,
     limit: int | None = None,
     device: str = "auto",
-    dtype: str = "auto",
+    dtype: str | None = "auto",
+    micro_tokens: int = 8192,
     seed: int = 0,
     out: str | Path | None = None,
     settings: object = None,
@@ -172,9 +173,8 @@ def overoptimization(
             Side("proxy", proxy, proxy_column, proxy_scores),
             Side("gold", gold, gold_column, gold_scores),
         )
-        opening: dict[str, Any] = {"format": format, "limit": limit}
-        opening |= {"device": device, "dtype": dtype}
-        scored = scores_of_pool(str(pool), *sides, **opening)
+        compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+        scored = scores_of_pool(str(pool), *sides, format=format, limit=limit, compute=compute)
     result = _measured(scored, ensemble, size, epsilon, missing_gold, seed)
     given = {"pool": pool, "proxy": proxy, "gold": gold, "ensemble": ensemble, "seed": seed}
     result = dataclasses.replace(

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from assay.data.sides import Sides, sides
-from assay.data.splitting import SPLITTERS
 from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.protocols import Scorer
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES, Settings
 from assay.runs.outputs import check_run
-from assay.runs.settings import made, write_run
+from assay.runs.settings import write_run
 from assay.stats import Estimate, bracket
 from assay.types import Group, Prompt, Record, Response, StepLabels
 from assay.workflows._data import aside_in, named
@@ -192,6 +191,7 @@ def rl(
     """
     from assay.models.device import device_of
     from assay.rl.loop import optimise
+    from assay.specs.rewards import reward as open_reward
 
     out, how = Path(out), settings_of(recipe, changes)
     rewards = _listed(reward)
@@ -201,7 +201,7 @@ def rl(
     check_run(out, "rl", start=policy if isinstance(policy, str | Path) else None)
     _use_threads(threads)
     where = device_of(device)
-    parts, golds = [_part(one, where) for one in rewards], _golds(gold, where)
+    parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
     given: Any = prompts
     others: Any = held_out
     found: Sides[Prompt] = sides(
@@ -338,36 +338,15 @@ def _use_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _part(reward: Reward, device: str) -> Part:
-    """Open a reward."""
-    from assay.scorers.function import Called
-    from assay.specs.rewards import part
-
-    if isinstance(reward, str):
-        return part(reward, device)
-    if isinstance(reward, Part):
-        return reward
-    if isinstance(reward, Scorer):
-        return Part(name=type(reward).__name__, scorer=reward)
-    return Part(name=getattr(reward, "__name__", "function"), scorer=Called(reward))
-
-
 def _golds(
     gold: str | Scorer | Sequence[str] | Mapping[str, str | Scorer], device: str
 ) -> dict[str, Scorer]:
     """Open gold scorers, by name."""
-    from assay.specs.rewards import named as opened
-    from assay.specs.rewards import scorer
+    from assay.specs.scorers import named as opened
 
-    if isinstance(gold, str):
-        return opened([gold], device)
-    if isinstance(gold, Mapping):
-        return {
-            name: scorer(one, device) if isinstance(one, str) else one for name, one in gold.items()
-        }
-    if isinstance(gold, Sequence):
-        return opened(gold, device)
-    return {type(gold).__name__: gold}
+    if isinstance(gold, Scorer):
+        return {type(gold).__name__: gold}
+    return opened([gold] if isinstance(gold, str) else gold, device=device)
 
 
 def _unique(records: Iterator[Any], limit: int | None) -> Iterator[Prompt]:
@@ -408,18 +387,15 @@ def _policy(
     from assay.models.layout import Layout
     from assay.models.policy import open_policy
     from assay.rl.policy import Policy
+    from assay.specs.generators import splitter
 
-    if split not in SPLITTERS:
-        raise ConfigError(
-            f"no splitting policy is called {split!r}; there is {', '.join(SPLITTERS)}"
-        )
     precision = "float32" if dtype == "auto" else dtype
     model, tokenizer, _ = open_policy(name, dtype=precision, device=device, trains=True)
     return Policy(
         model,
         tokenizer,
         layout=Layout(**layout),
-        split=made(SPLITTERS[split], split, tuple(setting)),
+        split=splitter(split, tuple(setting)),
         adapters=lora,
         critic=how.advantage == "gae",
         seed=how.seed,

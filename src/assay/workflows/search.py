@@ -185,20 +185,22 @@ class Setup:
         limit: int | None,
         format: str | None,
         device: str,
-        dtype: str,
+        dtype: str | None,
+        micro_tokens: int,
         seed: int,
         need_reference: bool = False,
     ) -> "Setup":
         """Read the prompts and open what words name; see `search` for the arguments."""
-        from assay.specs.verifiers import verifier as verifier_of
+        from assay.specs.verifiers import verifier as open_verifier
 
         chosen = read_prompts(prompts, limit=limit, format=format)
         if need_reference and any(prompt.reference is None for prompt in chosen):
             raise DataError(
                 "a prompt has no reference answer, and accuracy cannot be told; give one a prompt"
             )
-        checks = verifier_of(verifier) if isinstance(verifier, str) else verifier
-        writes = _generator(generator, replay, format, device)
+        checks = open_verifier(verifier)
+        compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+        writes = _generator(generator, replay, format, device, dtype)
         whole = sampling or Sampling(max_tokens=512, seed=seed)
         one = step or replace(whole, stop=STEP)
         if isinstance(writes, ReplayGenerator):
@@ -206,7 +208,7 @@ class Setup:
         return cls(
             prompts=chosen,
             generator=writes,
-            scorer=_scorer(scorer, writes, checks, aggregate, lower_bound, device),
+            scorer=_scorer(scorer, writes, checks, aggregate, lower_bound, compute),
             verifier=checks,
             sampling=whole,
             step=one,
@@ -230,7 +232,8 @@ def search(
     together: int = 64,
     format: str | None = None,
     device: str = "auto",
-    dtype: str = "auto",
+    dtype: str | None = "auto",
+    micro_tokens: int = 8192,
     seed: int = 0,
     out: str | Path | None = None,
     settings: object = None,
@@ -267,6 +270,7 @@ def search(
         format=format,
         device=device,
         dtype=dtype,
+        micro_tokens=micro_tokens,
         seed=seed,
     )
     how = with_shared(strategy_of(strategy, options), seed, setup.verifier)
@@ -390,16 +394,19 @@ def _generator(
     replay: str | Path | None,
     format: str | None,
     device: str,
+    dtype: str | None,
 ) -> Generator:
+    from assay.specs.generators import generator as open_generator
+
     if replay is not None:
         return _replayed(Path(replay), format)
     if generator is None or generator == "":
         raise ConfigError(
             "nothing writes responses: give --policy, or --replay with what was written before"
         )
-    if isinstance(generator, str | Path):
-        generator = Policy(policy=str(generator), device=device)
-    return generator.open()[0] if isinstance(generator, Policy) else generator
+    if isinstance(generator, Policy):
+        return generator.open()[0]
+    return open_generator(generator, device=device, dtype=dtype)
 
 
 def _replayed(path: Path, format: str | None) -> ReplayGenerator:
@@ -422,39 +429,18 @@ def _scorer(
     verifier: Verifier,
     aggregate: Aggregation | None,
     lower_bound: float,
-    device: str,
+    compute: Mapping[str, Any],
 ) -> Scorer | None:
     from assay.scorers.lower_bound import LowerBound
     from assay.scorers.reaggregate import Aggregated
+    from assay.specs.scorers import scorer as open_scorer
 
-    found = _named(scorer, generator, verifier, device) if isinstance(scorer, str) else scorer
-    if found is not None and aggregate is not None:
-        found = Aggregated(found, aggregate)
-    if found is not None and lower_bound:
-        found = LowerBound(found, lower_bound)
-    return found
-
-
-def _named(word: str, generator: Generator, verifier: Verifier, device: str) -> Scorer | None:
-    if word == "none":
+    if scorer is None or scorer == "none":
         return None
-    if word == "verifier":
-        from assay.scorers.verifier import Verified
-
-        return Verified(verifier)
-    if word == "log-probability":
-        from assay.engines.hf import HuggingFace
-        from assay.scorers.log_probability import LogProbability
-
-        if not isinstance(generator, HuggingFace):
-            raise ConfigError(
-                "log-probabilities need a local policy: a folder, or smol, and no --replay"
-            )
-        encoder = generator.encoder
-        return LogProbability(generator.model, encoder.tokenizer, layout=encoder.layout)
-    from assay.specs.rewards import scorer as named
-
-    return named(word, device)
+    found = open_scorer(scorer, verifier=verifier, generator=generator, **compute)
+    if aggregate is not None:
+        found = Aggregated(found, aggregate)
+    return LowerBound(found, lower_bound) if lower_bound else found
 
 
 def _row(result: SearchResult, gold: Score | Unscored | None) -> dict[str, Any]:
