@@ -19,6 +19,11 @@ _CODE: Final = """
     blocks compare helpers needs planted program raised room suites unfenced
 """.split()
 
+_SEARCHES: Final = """
+    Beam BestFirst BestOfN BestOfPoisson Dvts Majority Mcts Pessimism RegularisedBestOfN Rejection
+    SoftBestOfN StepRejection WeightedMajority
+""".split()
+
 MOVED: Final[dict[str, str]] = {
     "training.progress": "console.progress",
     "cli.tables": "console.tables",
@@ -72,6 +77,7 @@ _SINGLE: Final[dict[str, str]] = {
         for name in ("Budget", "Node", "SearchResult", "Spent")
     },
     "cli.search:Compare": "cli.compare:Command",
+    **{f"cli.search:Search{name}": "cli.search:Command" for name in _SEARCHES},
 }
 """Old `module:name` -> the one today, of what left a module that stayed."""
 
