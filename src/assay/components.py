@@ -90,6 +90,7 @@ def name_of(cls: type) -> str:
     outside."""
     package, _, module = cls.__module__.rpartition(".")
     for kind, home in KINDS.items():
-        if package == home:
+        # Modules with an underscore hold what components are made of.
+        if package == home and not module.startswith("_"):
             return f"{kind}/{module.replace('_', '-')}"
     return f"any/{cls.__module__}:{cls.__qualname__}"

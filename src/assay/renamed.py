@@ -64,6 +64,7 @@ MOVED: Final[dict[str, str]] = {
     "training.descent": "training.optimization",
     "rl.look": "rl.evaluation",
     "cli.pools": "data.pools",
+    "cli.bestof": "cli.best_of_n",
     "cli.policy": "specs.generators",
     "cli.reward": "specs.rewards",
     **{f"verifiers.{name}": f"verifiers.answers.{name}" for name in _ANSWERS},
@@ -82,7 +83,7 @@ _SINGLE: Final[dict[str, str]] = {
 """Old `module:name` -> the one today, of what left a module that stayed."""
 
 FIELDS: Final[dict[str, dict[str, str]]] = {
-    "cli.bestof:Command": {"verifier": "gold", "search": "replay"},
+    "cli.best_of_n:Command": {"verifier": "gold", "search": "replay"},
 }
 """Old name -> name today of the fields of settings, by today's `module:name` below `assay`."""
 
@@ -91,7 +92,11 @@ _BACK: Final = {new: old for old, new in (MOVED | _SINGLE).items()}
 
 def current(name: str) -> str:
     """Return today's name of a module, or of a `module:attribute`, that may have moved."""
-    return _renamed(name, MOVED | _SINGLE)
+    names = MOVED | _SINGLE
+    # A module that became a package has today's names below its old one.
+    if name.partition(":")[0].removeprefix("assay.") in names.values():
+        return name
+    return _renamed(name, names)
 
 
 def original(name: str) -> str:

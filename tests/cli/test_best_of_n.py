@@ -108,7 +108,7 @@ def test_the_command(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().out
     assert "weighted majority" in shown
     assert "8 responses state no answer" in shown
-    from assay.cli.bestof import Command
+    from assay.cli.best_of_n import Command
 
     saved = read_run(out, Command)
     assert (saved.scorer, saved.replay, saved.out) == ("longest", ("majority",), out)

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from assay.runs.evaluations import looks
 
 from assay.errors import DataError
 from assay.overopt.runs import Run, arm, read_run, run_of, run_points, write_arms
 from assay.overopt.sweep import read_points, write_points
 from assay.pages.overopt_rl import policies_report
+from assay.runs.evaluations import looks
 from assay.stats import student
 
 

@@ -4,7 +4,6 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
-from assay.runs.evaluations import course, looks
 
 from assay.errors import DataError
 from assay.pages.rl import arms_report, reinforcement_report
@@ -20,6 +19,7 @@ from assay.report import (
     Table,
     page,
 )
+from assay.runs.evaluations import course, looks
 from tests.pages.test_evaluation import RUN
 from tests.report.test_html import NASTY, Document
 from tests.report.test_plots import SVG, texts

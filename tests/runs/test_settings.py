@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.outside import Outside
 
 from assay.errors import ConfigError
 from assay.runs.settings import read_run, write_atomic, write_run
+from tests.outside import Outside
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

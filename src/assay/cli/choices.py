@@ -8,7 +8,14 @@ import tyro
 
 from assay import components
 
-__all__ = ["choices"]
+__all__ = ["Overwrite", "choices"]
+
+Overwrite = Annotated[
+    bool,
+    tyro.conf.arg(
+        help="Replacement of finished work in the folder: of another command, or other settings."
+    ),
+]
 
 OWN = re.compile(r"[\w.]+:[A-Za-z_]\w*")
 """`package.module:Class`."""

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from assay.cli.search import Searching
-from assay.stats import summarise
 
 __all__ = ["Command"]
 
@@ -28,13 +27,5 @@ class Command(Searching):
         from assay.workflows.compare import compare
 
         result = compare(self.strategies, self.prompts, ns=self.ns, **self.arguments())
-        for reason, count in result.failed.items():
-            print(f"requests that failed: {count:,}: {reason}")
-        for way, points in result.points.items():
-            for p in points:
-                cost = "tokens not counted" if p.tokens is None else f"{p.tokens:,.0f} tokens"
-                print(f"{way} n={p.n}: {summarise(p.accuracy)}, {cost} per prompt")
-        for way, row in result.at_equal_tokens.items():
-            for budget, estimate in row.items():
-                print(f"{way} at {budget:,} generated tokens per prompt: {summarise(estimate)}")
+        print(result)
         print(f"wrote compare.json, report.html and run.json in {self.out}")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from assay.cli.choices import Overwrite
 from assay.cli.overopt_rl import Policies
 from assay.specs.compute import Compute
 
@@ -90,6 +91,8 @@ class BestOfN(Compute):
     out: Path | None = None
     """Folder for points.jsonl, fits.json, report.html and run.json."""
 
+    overwrite: Overwrite = False
+
     def __call__(self) -> None:
         """Sweep, print, write the files."""
         from assay.workflows.overoptimization import overoptimization
@@ -137,6 +140,8 @@ class Report:
 
     out: Path | None = None
     """Folder for points.jsonl, fits.json, report.html and run.json."""
+
+    overwrite: Overwrite = False
 
     def __call__(self) -> None:
         """Read, print, write."""

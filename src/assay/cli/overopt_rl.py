@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from assay.cli.choices import Overwrite
+
 if TYPE_CHECKING:
     from assay.workflows.overoptimization_rl import PolicyComparison
 
 __all__ = ["Policies"]
+
+RESULT = ("gold", "kl", "epsilon", "seed", "out", "overwrite")
+"""Settings of the comparison; the others are of a world."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +67,13 @@ class Policies:
     out: Path | None = None
     """Folder for points.jsonl, arms.json, report.html and run.json, and for a world's runs."""
 
+    overwrite: Overwrite = False
+
     def __call__(self) -> None:
         """Train where a world is asked for; read, print, write."""
         from assay.workflows.overoptimization_rl import compare_policies
 
-        options = {name: getattr(self, name) for name in ("gold", "kl", "epsilon", "seed", "out")}
+        options = {name: getattr(self, name) for name in RESULT}
         if self.world is None:
             result = compare_policies(self.runs, **options, settings=self)
         else:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import tyro
 
 from assay.aggregation import Aggregation
-from assay.cli.choices import choices
+from assay.cli.choices import Overwrite, choices
 from assay.search import Budget, Search
 from assay.specs.generators import Policy
 from assay.specs.scorers import KINDS
@@ -38,6 +38,8 @@ class Searching:
 
     out: Path
     """Folder for record.jsonl, results, report.html and run.json."""
+
+    overwrite: Overwrite = False
 
     scorer: Annotated[
         str,
@@ -81,13 +83,14 @@ class Searching:
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the job that all searches share."""
-        same = "out scorer aggregate lower_bound verifier budget replay limit together format"
+        same = "out overwrite scorer aggregate lower_bound verifier budget replay limit together"
         stop = tuple(text.replace(r"\n", "\n").replace(r"\t", "\t") for text in self.step_stop)
         whole = self.policy.sampling()
         most = min(self.step_tokens, whole.max_tokens)
         return {
             **{name: getattr(self, name) for name in same.split()},
             "generator": self.policy if self.policy.policy else None,
+            "format": self.format,
             "sampling": whole,
             "step": dataclasses.replace(whole, max_tokens=most, stop=stop),
             "device": self.policy.device,
@@ -109,8 +112,7 @@ class Command(Searching, Generic[S]):
         from assay.workflows.search import search
 
         answers = search(self.strategy, self.prompts, **self.arguments())
-        for key, value in answers.summary.items():
-            print(f"{key}: {value}")
+        print(answers)
         print(f"wrote results.jsonl, report.html and run.json in {self.out}")
 
 

@@ -16,6 +16,7 @@ from assay import components
 from assay.data.scores import read_scores
 from assay.errors import ConfigError, DataError
 from assay.protocols import Scorer, Verifier
+from assay.runs.run import Run
 from assay.scorers.non_empty import Answered
 from assay.scorers.verifier import Verified
 from assay.specs.scorers import BASELINES
@@ -32,7 +33,8 @@ from assay.types import (
     StepLabels,
     Unscored,
 )
-from assay.workflows._output import described, estimate_json, write_page
+from assay.workflows._folder import opened, write_into
+from assay.workflows._output import described, estimate_json
 
 if TYPE_CHECKING:
     from assay.stats import CurvePoint
@@ -132,23 +134,31 @@ class BestOfNCurves:
 
     def report(self, out: str | Path) -> list[Path]:
         """Write `bestof.json`, `report.html` and `run.json` into a folder; return the files."""
-        from assay.pages.evaluation import pool_report
-        from assay.runs.settings import dumps, write_atomic
+        return write_into(out, self.write, self.settings, "best_of_n", data=self.data)
 
-        out = Path(out)
-        numbers = out / "bestof.json"
-        write_atomic(numbers, dumps(self.to_json(), indent=2) + "\n")
-        title = f"Best-of-n by {self.scorer}"
-        return [
-            numbers,
-            *write_page(
-                out,
-                title,
-                lambda run: pool_report(self.curves, self.baselines, run=run, notes=self.notes),
-                settings=self.settings,
-                data=self.data,
-            ),
-        ]
+    def write(self, run: Run) -> None:
+        """Write the numbers and the page into an open folder."""
+        from assay.pages.evaluation import pool_report
+
+        run.save("bestof.json", self.to_json())
+        run.page(
+            f"Best-of-n by {self.scorer}",
+            lambda: pool_report(self.curves, self.baselines, run=run.body, notes=self.notes),
+        )
+
+    def __str__(self) -> str:
+        """Return a table of the curves, one row per way to choose, and the notes."""
+        from rich.table import Table
+
+        from assay.console.tables import text
+
+        caption = "value, 95 % interval below it"
+        table = Table("gold reward at n =", box=None, padding=(0, 1), caption=caption)
+        for point in next(iter(self.curves.values())):
+            table.add_column(str(point.n), justify="right")
+        for name, points in self.all_curves.items():
+            table.add_row(name, *map(_cell, points))
+        return "\n".join([text(table), *self.notes])
 
 
 def best_of_n(
@@ -166,6 +176,7 @@ def best_of_n(
     micro_tokens: int = 8192,
     seed: int = 0,
     out: str | Path | None = None,
+    overwrite: bool = False,
     settings: object = None,
 ) -> BestOfNCurves:
     """Estimate best-of-n and votes by a scorer over pools of responses, for n = 1, 2, 4, ....
@@ -177,54 +188,63 @@ def best_of_n(
     that nine of ten prompts have. transform: "sigmoid" turns logits into probabilities before the
     weighted majority sums them. replay: searches to run over random subsets of the pool besides.
     device, dtype, micro_tokens: of a local scorer. seed: of the bootstrap and of draws. out: folder
-    to write the result into. settings: what `run.json` holds; None is this call.
+    to write the result into; overwrite: replaces other finished work there. settings: what
+    `run.json` holds; None is this call.
 
     Every n is estimated from the one pool without bias, with 95 % intervals bootstrapped by prompt.
     A response that is unscored or cannot be judged leaves the pool, for the scorer and for its
     baselines, and is counted; it is never taken for a low score. All points are over the same
     prompts. Raises `DataError` for what is no pool, `ConfigError` for settings that cannot be.
     """
-    from assay.data import io
-    from assay.runs.outputs import check_run
-
+    call = described("best_of_n", **locals())
     if (scorer is None) == (scores is None):
         raise ConfigError("give a scorer, or a file of scores that `assay score` wrote")
-    if out is not None:
-        check_run(Path(out), "bestof", writes=())
+    files = [Path(file) for file in (pool, scores) if isinstance(file, str | Path)]
     checks = open_verifier(gold)
     verifier = _Memo(checks)
     searches = {name: _search(name, seed, verifier, transform) for name in replay}
-    compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
-    chooses = _opened(scorer, checks, compute)
-    source = [Path(pool)] if isinstance(pool, str | Path) else []
-    records = io.read(str(pool), format=format) if isinstance(pool, str | Path) else pool
-    pools = collect(records, verifier)
-    if largest is not None:
-        population(pools, largest)  # refused before anything is scored
-    if chooses is None:
-        pools = replace(pools, scores=read_scores(Path(scores or ""), pools.groups))
-    else:
-        pools = replace(pools, scores=_score(chooses, pools.groups))
-    over = population(pools, largest)
-    found, notes = curves_of(pools, over, transform=transform, seed=seed)
-    curves: dict[str, Sequence[CurvePoint]] = {
-        name: found.pop(name) for name in CHOSEN if name in found
-    }
-    for name, make in searches.items():
-        curves[f"replay: {name}"] = replay_over(pools, over, make, seed=seed)
-    result = BestOfNCurves(
-        scorer=_name(scorer if scorer is not None else scores),
-        curves=curves,
-        baselines=found,
-        prompts=len(pools.groups),
-        prompts_in_curves=len(over.prompts),
-        notes=notes,
-        settings=settings or described("best_of_n", pool=pool, scorer=scorer, gold=gold, seed=seed),
-        data=[*source, *([] if scores is None else [Path(scores)])],
-    )
-    if out is not None:
-        result.report(out)
+    with opened(out, settings or call, "best_of_n", data=files, overwrite=overwrite) as run:
+        compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+        chooses = _opened(scorer, checks, compute)
+        pools = collect(_records(pool, format), verifier)
+        if largest is not None:
+            population(pools, largest)  # refused before anything is scored
+        pools = replace(pools, scores=_scores(chooses, scores, pools.groups))
+        over = population(pools, largest)
+        found, notes = curves_of(pools, over, transform=transform, seed=seed)
+        curves: dict[str, Sequence[CurvePoint]] = {
+            name: found.pop(name) for name in CHOSEN if name in found
+        }
+        for name, make in searches.items():
+            curves[f"replay: {name}"] = replay_over(pools, over, make, seed=seed)
+        result = BestOfNCurves(
+            scorer=_name(scores if scorer is None else scorer),
+            curves=curves,
+            baselines=found,
+            prompts=len(pools.groups),
+            prompts_in_curves=len(over.prompts),
+            notes=notes,
+            settings=settings or call,
+            data=files,
+        )
+        if run is not None:
+            result.write(run)
     return result
+
+
+def _records(pool: str | Path | Iterable[Record], format: str | None) -> Iterable[Record]:
+    from assay.data import io
+
+    return io.read(str(pool), format=format) if isinstance(pool, str | Path) else pool
+
+
+def _scores(
+    scorer: Scorer | None, file: str | Path | None, groups: Sequence[Group]
+) -> list[list[Score | Unscored]]:
+    """Ask the scorer, or read what it said."""
+    if scorer is None:
+        return read_scores(Path(file or ""), groups)
+    return _score(scorer, groups)
 
 
 def collect(records: Iterable[Record], verifier: Verifier) -> Pools:
@@ -487,6 +507,12 @@ def _notes(pools: Pools, over: Population) -> list[str]:
     if unscored:
         said.append(f"{len(unscored)} responses unscored, such as: {unscored[0]}")
     return said
+
+
+def _cell(point: "CurvePoint") -> str:
+    e = point.estimate
+    ends = "no interval" if math.isnan(e.low) else f"{e.low:.3f}-{e.high:.3f}"
+    return "" if math.isnan(e.value) else f"{e.value:.3f}\n{ends}"
 
 
 def _point_json(point: "CurvePoint") -> dict[str, Any]:

@@ -11,14 +11,25 @@ from typing import Any
 
 from assay import components
 from assay.aggregation import Aggregation
+from assay.console.progress import progress
 from assay.evaluation import searches as measured
 from assay.protocols import Generator, Sampling, Scorer, Verifier
-from assay.runs.settings import dumps, made, write_atomic
-from assay.search import Budget, Record, Search, run
+from assay.runs.run import Run
+from assay.runs.settings import made
+from assay.search import Budget, Record, Search
 from assay.specs.generators import Policy
-from assay.stats import Estimate
-from assay.workflows._output import described, estimate_json, write_page
-from assay.workflows.search import REASONS, Prompts, Setup, judged, no_samples, with_shared
+from assay.stats import Estimate, summarise
+from assay.workflows._folder import opened, write_into
+from assay.workflows._output import described, estimate_json
+from assay.workflows.search import (
+    REASONS,
+    Prompts,
+    Setup,
+    judged,
+    no_samples,
+    record_in,
+    with_shared,
+)
 
 __all__ = ["SearchComparison", "compare"]
 
@@ -56,10 +67,13 @@ class SearchComparison:
 
     def report(self, out: str | Path) -> list[Path]:
         """Write `compare.json`, `report.html` and `run.json` into a folder; return the files."""
+        return write_into(out, self.write, self.settings, "compare", data=self.data)
+
+    def write(self, run: Run) -> None:
+        """Write the numbers and the page into an open folder."""
         from assay.pages.compare import CostPoint, compare_report
 
-        numbers = Path(out) / "compare.json"
-        write_atomic(numbers, dumps(self.to_json(), indent=1) + "\n")
+        run.save("compare.json", self.to_json())
         curves = {
             way: [
                 CostPoint(
@@ -69,16 +83,26 @@ class SearchComparison:
             ]
             for way, some in self.points.items()
         }
-        return [
-            numbers,
-            *write_page(
-                Path(out),
-                "Searches compared",
-                lambda run: compare_report(curves, equal=self.at_equal_tokens, run=run),
-                settings=self.settings,
-                data=self.data,
-            ),
-        ]
+        run.page(
+            "Searches compared",
+            lambda: compare_report(curves, equal=self.at_equal_tokens, run=run.body),
+        )
+
+    def __str__(self) -> str:
+        """Return accuracy and cost for a terminal, a point per line."""
+        lines = [f"requests that failed: {n:,}: {reason}" for reason, n in self.failed.items()]
+        for way, points in self.points.items():
+            for p in points:
+                cost = "tokens not counted"
+                if p.tokens is not None:
+                    cost = f"{p.tokens:,.0f} tokens per prompt"
+                lines.append(f"{way} n={p.n}: {summarise(p.accuracy)}, {cost}")
+        for way, row in self.at_equal_tokens.items():
+            for budget, estimate in row.items():
+                lines.append(
+                    f"{way} at {budget:,} generated tokens per prompt: {summarise(estimate)}"
+                )
+        return "\n".join(lines)
 
 
 def compare(
@@ -103,6 +127,7 @@ def compare(
     micro_tokens: int = 8192,
     seed: int = 0,
     out: str | Path | None = None,
+    overwrite: bool = False,
     settings: object = None,
 ) -> SearchComparison:
     """Search with each strategy at each size, on the same prompts and samples.
@@ -115,62 +140,52 @@ def compare(
     that it uses. Raises `DataError` where a prompt has no reference, `BackendError` where not one
     sample was had.
     """
-    from assay.console.progress import progress
-
+    call = described("compare", **locals())
     # What no strategy takes is refused before anything is opened.
     sized = {name: at_sizes(how, ns) for name, how in _by_name(strategies).items()}
-    setup = Setup.open(
-        prompts,
-        generator=generator,
-        scorer=scorer,
-        verifier=verifier,
-        replay=replay,
-        aggregate=aggregate,
-        lower_bound=lower_bound,
-        sampling=sampling,
-        step=step,
-        limit=limit,
-        format=format,
-        device=device,
-        dtype=dtype,
-        micro_tokens=micro_tokens,
-        seed=seed,
-        need_reference=True,
-    )
-    every = [(way, n, how) for way, sizes in sized.items() for n, how in sizes.items()]
-    points: dict[str, list[measured.Point]] = {}
-    failed: Counter[str] = Counter()
-    journal = None if out is None else Path(out) / "record.jsonl"
-    with Record(journal) as record, progress("searches", len(every)) as show:
-        for done, (way, n, how) in enumerate(every):
-            show(done, f"{way}, n={n}")
-            results = run(
-                with_shared(how, seed, setup.verifier),
-                setup.prompts,
-                setup.generator,
-                setup.scorer,
-                sampling=setup.sampling,
-                step=setup.step,
-                budget=budget,
-                record=record,
-                together=together,
-            )
-            gold = judged(results, setup.verifier)
-            points.setdefault(way, []).append(measured.point_of(n, results, gold))
-            failed.update(reason for result in results for reason in result.failed)
-        show(len(every), "")
-    if not any(p.samples for some in points.values() for p in some):
-        raise no_samples(len(setup.prompts), failed)
-    result = SearchComparison(
-        points=points,
-        at_equal_tokens=_at_equal_tokens(points),
-        failed=dict(failed.most_common(REASONS)),
-        settings=settings
-        or described("compare", strategies=list(sized), prompts=prompts, scorer=scorer, ns=ns),
-        data=[Path(prompts)] if isinstance(prompts, str | Path) else [],
-    )
-    if out is not None:
-        result.report(out)
+    data = [Path(prompts)] if isinstance(prompts, str | Path) else []
+    with opened(out, settings or call, "compare", data=data, overwrite=overwrite) as folder:
+        setup = Setup.open(
+            prompts,
+            generator=generator,
+            scorer=scorer,
+            verifier=verifier,
+            replay=replay,
+            aggregate=aggregate,
+            lower_bound=lower_bound,
+            sampling=sampling,
+            step=step,
+            limit=limit,
+            format=format,
+            device=device,
+            dtype=dtype,
+            micro_tokens=micro_tokens,
+            seed=seed,
+            need_reference=True,
+        )
+        every = [(way, n, how) for way, sizes in sized.items() for n, how in sizes.items()]
+        points: dict[str, list[measured.Point]] = {}
+        failed: Counter[str] = Counter()
+        with Record(record_in(folder)) as record, progress("searches", len(every)) as show:
+            for done, (way, n, how) in enumerate(every):
+                show(done, f"{way}, n={n}")
+                how = with_shared(how, seed, setup.verifier)
+                results = setup.run(how, record, budget=budget, together=together)
+                gold = judged(results, setup.verifier)
+                points.setdefault(way, []).append(measured.point_of(n, results, gold))
+                failed.update(reason for result in results for reason in result.failed)
+            show(len(every), "")
+        if not any(p.samples for some in points.values() for p in some):
+            raise no_samples(len(setup.prompts), failed)
+        result = SearchComparison(
+            points=points,
+            at_equal_tokens=_at_equal_tokens(points),
+            failed=dict(failed.most_common(REASONS)),
+            settings=settings or call,
+            data=data,
+        )
+        if folder is not None:
+            result.write(folder)
     return result
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,11 @@ from assay.overopt.study import (
     write_studies,
 )
 from assay.overopt.sweep import Point
+from assay.runs.run import Run
 from assay.stats import Estimate
-from assay.workflows._output import described, write_page
+from assay.workflows._folder import opened, write_into
+from assay.workflows._output import described
 from assay.workflows._pool_scores import Given, Side, scores_of_arrays, scores_of_pool, some
-
-if TYPE_CHECKING:
-    from assay.report import Section
 
 __all__ = ["Overoptimization", "combined", "overoptimization"]
 
@@ -81,25 +80,19 @@ class Overoptimization:
     def report(self, out: str | Path) -> list[Path]:
         """Write `points.jsonl`, `fits.json`, `report.html` and `run.json` into a folder; return the
         files."""
+        return write_into(out, self.write, self.settings, "overopt", data=self.data)
+
+    def write(self, run: Run) -> None:
+        """Write the points, the studies and the page into an open folder."""
         from assay.pages.overopt import overoptimization_report
 
-        out = Path(out)
-        files = [out / "points.jsonl", out / "fits.json"]
-        write_points(files[0], self.points)
-        write_studies(files[1], self.studies, notes=self.notes, axes=self.axes)
-
-        def sections(run: Mapping[str, Any]) -> "Sequence[Section]":
-            return overoptimization_report(
-                self.studies, axes=self.axes, paired=self.paired, notes=self.notes, run=run
-            )
-
+        write_points(run.path("points.jsonl"), self.points)
+        write_studies(run.path("fits.json"), self.studies, notes=self.notes, axes=self.axes)
+        shown = {"axes": self.axes, "paired": self.paired, "notes": self.notes, "run": run.body}
         names = ", ".join(dict.fromkeys(s.proxy for s in self.studies))
-        return files + write_page(
-            out,
+        run.page(
             "How far to optimise against the proxy",
-            sections,
-            settings=self.settings,
-            data=self.data,
+            lambda: overoptimization_report(self.studies, **shown),  # type: ignore[arg-type]
             subtitle=f"Best of n by {names}"[:200],
         )
 
@@ -144,6 +137,7 @@ def overoptimization(
     micro_tokens: int = 8192,
     seed: int = 0,
     out: str | Path | None = None,
+    overwrite: bool = False,
     settings: object = None,
 ) -> Overoptimization:
     """Measure gold while a proxy is optimised against by best-of-n, and say where to stop.
@@ -161,27 +155,26 @@ def overoptimization(
     Every n is estimated at once, without bias, with intervals by prompt. Raises `ConfigError` and
     `DataError` for what cannot be swept.
     """
+    call = described("overoptimization", **locals())
     data = [Path(pool)] if isinstance(pool, str | Path) else []
-    if isinstance(pool, ScoredPool):
-        if any(map(some, (proxy, gold, proxy_column, gold_column, proxy_scores, gold_scores))):
-            raise ConfigError("the pool has proxies and gold of its own; leave the scorers out")
-        scored = pool
-    elif pool is None:
-        scored = scores_of_arrays(proxy, gold)
-    else:
-        sides = (
-            Side("proxy", proxy, proxy_column, proxy_scores),
-            Side("gold", gold, gold_column, gold_scores),
-        )
-        compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
-        scored = scores_of_pool(str(pool), *sides, format=format, limit=limit, compute=compute)
-    result = _measured(scored, ensemble, size, epsilon, missing_gold, seed)
-    given = {"pool": pool, "proxy": proxy, "gold": gold, "ensemble": ensemble, "seed": seed}
-    result = dataclasses.replace(
-        result, settings=settings or described("overoptimization", **given), data=data
-    )
-    if out is not None:
-        result.report(out)
+    with opened(out, settings or call, "overopt", data=data, overwrite=overwrite) as run:
+        if isinstance(pool, ScoredPool):
+            if any(map(some, (proxy, gold, proxy_column, gold_column, proxy_scores, gold_scores))):
+                raise ConfigError("the pool has proxies and gold of its own; leave the scorers out")
+            scored = pool
+        elif pool is None:
+            scored = scores_of_arrays(proxy, gold)
+        else:
+            sides = (
+                Side("proxy", proxy, proxy_column, proxy_scores),
+                Side("gold", gold, gold_column, gold_scores),
+            )
+            compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+            scored = scores_of_pool(str(pool), *sides, format=format, limit=limit, compute=compute)
+        result = _measured(scored, ensemble, size, epsilon, missing_gold, seed)
+        result = dataclasses.replace(result, settings=settings or call, data=data)
+        if run is not None:
+            result.write(run)
     return result
 
 
@@ -190,6 +183,7 @@ def combined(
     *,
     size: Mapping[str, float] | Sequence[str] = (),
     out: str | Path | None = None,
+    overwrite: bool = False,
     settings: object = None,
 ) -> Overoptimization:
     """Put the results in several folders side by side; a proxy whose name comes twice is called
@@ -198,8 +192,11 @@ def combined(
     size: numbers that the proxies differ in, besides those that the results know. Raises
     `DataError` for a folder that holds no result.
     """
+    call = described("combined", **locals())
     if not folders:
         raise ConfigError("give the folders of one run or more")
+    files = ("points.jsonl", "fits.json")
+    data = [Path(folder) / file for folder in folders for file in files]
     parts: list[tuple[Path, Study]] = []
     sizes: list[tuple[Path, str, dict[str, float]]] = []
     notes = []
@@ -227,11 +224,12 @@ def combined(
         studies=tuple(studies),
         axes=tuple(axis(of, values, studies) for of, values in known.items()),
         notes=tuple(notes),
-        settings=settings or described("combined", folders=folders, size=size),
-        data=[Path(folder) / file for folder in folders for file in files],
+        settings=settings or call,
+        data=data,
     )
-    if out is not None:
-        result.report(out)
+    with opened(out, result.settings, "overopt", data=data, overwrite=overwrite) as run:
+        if run is not None:
+            result.write(run)
     return result
 
 

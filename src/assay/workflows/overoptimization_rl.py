@@ -4,16 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from assay.errors import ConfigError, DataError
 from assay.overopt.runs import Arm, arm, read_run, run_points, write_arms
 from assay.overopt.sweep import Point, write_points
+from assay.runs.run import Run
 from assay.stats import Estimate
-from assay.workflows._output import described, write_page
-
-if TYPE_CHECKING:
-    from assay.report import Section
+from assay.workflows._folder import opened, write_into
+from assay.workflows._output import described
 
 __all__ = ["PolicyComparison", "compare_policies", "folders_of"]
 
@@ -44,18 +43,18 @@ class PolicyComparison:
     def report(self, out: str | Path) -> list[Path]:
         """Write `points.jsonl`, `arms.json`, `report.html` and `run.json` into a folder; return the
         files."""
+        return write_into(out, self.write, self.settings, "overopt_rl", data=self.data)
+
+    def write(self, run: Run) -> None:
+        """Write the points, the variants and the page into an open folder."""
         from assay.pages.overopt_rl import policies_report
 
-        out = Path(out)
-        files = [out / "points.jsonl", out / "arms.json"]
-        write_points(files[0], self.points)
-        write_arms(files[1], self.arms)
-
-        def sections(run: Mapping[str, Any]) -> "Sequence[Section]":
-            return policies_report(self.arms, kls=self.kls, run=run)
-
-        title = "How far to train against the proxy"
-        return files + write_page(out, title, sections, settings=self.settings, data=self.data)
+        write_points(run.path("points.jsonl"), self.points)
+        write_arms(run.path("arms.json"), self.arms)
+        run.page(
+            "How far to train against the proxy",
+            lambda: policies_report(self.arms, kls=self.kls, run=run.body),
+        )
 
     def __str__(self) -> str:
         """Return a table of the variants, their verdicts and fits for a terminal."""
@@ -78,6 +77,7 @@ def compare_policies(
     epsilon: float | None = None,
     seed: int = 0,
     out: str | Path | None = None,
+    overwrite: bool = False,
     settings: object = None,
 ) -> PolicyComparison:
     """Compare policies that were trained against a proxy while a gold scorer looked on.
@@ -90,6 +90,7 @@ def compare_policies(
 
     Raises `DataError` where the runs have no gold in common.
     """
+    call = described("compare_policies", **locals())
     if bad := [nats for nats in kl if not 0 < nats < math.inf]:
         raise ConfigError(f"--kl is {bad[0]:g}; it must be a number of nats above 0")
     if isinstance(runs, Mapping):
@@ -104,11 +105,12 @@ def compare_policies(
     result = PolicyComparison(
         arms=tuple(arm(name, of, epsilon=epsilon, seed=seed) for name, of in read.items()),
         kls=tuple(kl),
-        settings=settings or described("compare_policies", runs=folders, gold=gold, kl=kl),
+        settings=settings or call,
         data=[path / "metrics.jsonl" for of in folders.values() for path in of],
     )
-    if out is not None:
-        result.report(out)
+    with opened(out, result.settings, "overopt_rl", data=result.data, overwrite=overwrite) as run:
+        if run is not None:
+            result.write(run)
     return result
 
 

@@ -14,17 +14,20 @@ from typing import Any, Final
 
 from assay import components
 from assay.aggregation import Aggregation
+from assay.console.progress import progress
 from assay.data import io
 from assay.errors import BackendError, ConfigError, DataError
 from assay.evaluation import searches as measured
 from assay.protocols import Generator, Sampling, Scorer, Verifier
-from assay.runs.settings import dumps, made, write_atomic
+from assay.runs.run import Run
+from assay.runs.settings import made
 from assay.search import STEP, Budget, Record, ReplayGenerator, Search, SearchResult, run
 from assay.specs.generators import Policy
 from assay.stats import Estimate, summarise
 from assay.types import Group, Prompt, Response, Score, Unscored
 from assay.types import Record as DataRecord
-from assay.workflows._output import described, estimate_json, write_page
+from assay.workflows._folder import opened, write_into
+from assay.workflows._output import described, estimate_json
 
 __all__ = [
     "SHARED",
@@ -32,6 +35,7 @@ __all__ = [
     "Setup",
     "judged",
     "no_samples",
+    "record_in",
     "search",
     "strategy_of",
     "with_shared",
@@ -127,35 +131,36 @@ class SearchAnswers:
 
         A strategy that keeps several candidates writes them to `kept.jsonl`, as training data.
         """
+        return write_into(out, self.write, self.settings, "search", data=self.data)
+
+    def write(self, run: Run) -> None:
+        """Write the results and the page into an open folder."""
         from assay.pages.evaluation import run_section
         from assay.pages.search import search_section
         from assay.report import KeyValues, Section
 
-        out = Path(out)
-        rows = self.to_json()["results"]
-        files = [out / "results.jsonl"]
-        write_atomic(files[0], "".join(dumps(row) + "\n" for row in rows))
+        run.save("results.jsonl", self.to_json()["results"])
         kept = [
             Group(prompt=r.group.prompt, responses=tuple(r.group.responses[i] for i in r.kept))
             for r in self.results
             if r.kept
         ]
         if kept:
-            files.append(out / "kept.jsonl")
-            io.write(kept, files[-1])
+            io.write(kept, run.path("kept.jsonl"))
         right = [score.value if isinstance(score, Score) else None for score in self.gold]
-        return files + write_page(
-            out,
+        run.note(results=self.summary)
+        run.page(
             f"Search: {self.strategy}",
-            lambda run: [
-                Section("What was found", [KeyValues(self.summary)]),
+            lambda: [
+                Section("Result", [KeyValues(self.summary)]),
                 search_section(self.results, right=right),
-                run_section(run),
+                run_section(run.body),
             ],
-            settings=self.settings,
-            data=self.data,
-            results=self.summary,
         )
+
+    def __str__(self) -> str:
+        """Return the summary for a terminal, a number per line."""
+        return "\n".join(f"{key}: {value}" for key, value in self.summary.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +219,19 @@ class Setup:
             step=one,
         )
 
+    def run(self, strategy: Search, record: Record, **how: Any) -> list[SearchResult]:
+        """Search for every prompt with a strategy."""
+        return run(
+            strategy,
+            self.prompts,
+            self.generator,
+            self.scorer,
+            sampling=self.sampling,
+            step=self.step,
+            record=record,
+            **how,
+        )
+
 
 def search(
     strategy: str | Search,
@@ -236,6 +254,7 @@ def search(
     micro_tokens: int = 8192,
     seed: int = 0,
     out: str | Path | None = None,
+    overwrite: bool = False,
     settings: object = None,
     **options: Any,
 ) -> SearchAnswers:
@@ -250,59 +269,56 @@ def search(
     lower_bound: standard deviations taken off an ensemble's score. sampling, step: how whole
     responses and single steps are sampled; a step ends at a blank line by default. budget: of each
     prompt. limit: prompts searched at most. together: prompts under way at once. out: folder for
-    the record, the results and the page. settings: what `run.json` holds; None is this call.
+    the record, the results and the page; overwrite: replaces other finished work there. settings:
+    what `run.json` holds; None is this call.
 
     Raises `BackendError` where not one sample was had, `ConfigError` for what cannot be searched.
     """
-    from assay.console.progress import progress
-
-    setup = Setup.open(
-        prompts,
-        generator=generator,
-        scorer=scorer,
-        verifier=verifier,
-        replay=replay,
-        aggregate=aggregate,
-        lower_bound=lower_bound,
-        sampling=sampling,
-        step=step,
-        limit=limit,
-        format=format,
-        device=device,
-        dtype=dtype,
-        micro_tokens=micro_tokens,
-        seed=seed,
-    )
-    how = with_shared(strategy_of(strategy, options), seed, setup.verifier)
-    journal = None if out is None else Path(out) / "record.jsonl"
-    with Record(journal) as record, progress("prompts", len(setup.prompts)) as show:
-        results = run(
-            how,
-            setup.prompts,
-            setup.generator,
-            setup.scorer,
-            sampling=setup.sampling,
-            step=setup.step,
-            budget=budget,
-            record=record,
-            together=together,
-            show=show,
+    call = described("search", **locals())
+    how = strategy_of(strategy, options)
+    data = [Path(prompts)] if isinstance(prompts, str | Path) else []
+    with opened(out, settings or call, "search", data=data, overwrite=overwrite) as folder:
+        setup = Setup.open(
+            prompts,
+            generator=generator,
+            scorer=scorer,
+            verifier=verifier,
+            replay=replay,
+            aggregate=aggregate,
+            lower_bound=lower_bound,
+            sampling=sampling,
+            step=step,
+            limit=limit,
+            format=format,
+            device=device,
+            dtype=dtype,
+            micro_tokens=micro_tokens,
+            seed=seed,
         )
-    if not any(r.spent.samples for r in results) and any(r.spent.missing for r in results):
-        failed = Counter(reason for result in results for reason in result.failed)
-        raise no_samples(len(setup.prompts), failed)
-    name = components.name_of(type(how)).split("/", 1)[1]
-    answers = SearchAnswers(
-        strategy=name,
-        results=tuple(results),
-        gold=tuple(judged(results, setup.verifier)),
-        settings=settings
-        or described("search", strategy=how, prompts=prompts, generator=generator, scorer=scorer),
-        data=[Path(prompts)] if isinstance(prompts, str | Path) else [],
-    )
-    if out is not None:
-        answers.report(out)
+        how = with_shared(how, seed, setup.verifier)
+        with (
+            Record(record_in(folder)) as record,
+            progress("prompts", len(setup.prompts)) as show,
+        ):
+            results = setup.run(how, record, budget=budget, together=together, show=show)
+        if not any(r.spent.samples for r in results) and any(r.spent.missing for r in results):
+            failed = Counter(reason for result in results for reason in result.failed)
+            raise no_samples(len(setup.prompts), failed)
+        answers = SearchAnswers(
+            strategy=components.name_of(type(how)).split("/", 1)[1],
+            results=tuple(results),
+            gold=tuple(judged(results, setup.verifier)),
+            settings=settings or call,
+            data=data,
+        )
+        if folder is not None:
+            answers.write(folder)
     return answers
+
+
+def record_in(folder: Run | None) -> Path | None:
+    """Return where the samples and scores of a run are kept."""
+    return None if folder is None else folder.folder / "record.jsonl"
 
 
 def strategy_of(strategy: str | Search, options: Mapping[str, Any]) -> Search:

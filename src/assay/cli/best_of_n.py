@@ -1,19 +1,15 @@
 """`assay best-of-n POOL`: what a scorer is worth as a selector, beside what costs nothing."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from assay import components
+from assay.cli.choices import Overwrite
 from assay.specs.compute import Compute
 from assay.specs.scorers import KINDS
-
-if TYPE_CHECKING:
-    from assay.stats import CurvePoint
-    from assay.workflows.best_of_n import BestOfNCurves
 
 __all__ = ["Command"]
 
@@ -69,34 +65,13 @@ class Command(Compute):
     out: Path | None = None
     """Folder for bestof.json, report.html and run.json."""
 
+    overwrite: Overwrite = False
+
     def __call__(self) -> None:
         """Measure, print the table, write the files."""
         from assay.workflows.best_of_n import best_of_n
 
         result = best_of_n(**vars(self), settings=self)
-        show(result)
+        print(result)
         if self.out is not None:
             print(f"wrote bestof.json, report.html and run.json in {self.out}")
-
-
-def show(result: "BestOfNCurves") -> None:
-    """Print the curves as a table, one row per way to choose."""
-    from rich.table import Table
-
-    from assay.console import tables
-
-    caption = "value, 95 % interval below it"
-    table = Table("gold reward at n =", box=None, padding=(0, 1), caption=caption)
-    for point in next(iter(result.curves.values())):
-        table.add_column(str(point.n), justify="right")
-    for name, points in result.all_curves.items():
-        table.add_row(name, *map(_cell, points))
-    tables.show(table)
-    for note in result.notes:
-        print(note)
-
-
-def _cell(point: "CurvePoint") -> str:
-    e = point.estimate
-    ends = "no interval" if math.isnan(e.low) else f"{e.low:.3f}-{e.high:.3f}"
-    return "" if math.isnan(e.value) else f"{e.value:.3f}\n{ends}"
