@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from assay.errors import MissingExtra
 from assay.report.html import Section
@@ -14,12 +14,17 @@ from assay.stats import Estimate
 __all__ = ["described", "estimate_json", "write_page"]
 
 
+_WHERE: Final = ("out", "settings", "overwrite")
+
+
 def described(job: str, **arguments: Any) -> dict[str, Any]:
     """Return the arguments of a call from Python as settings for `run.json`.
 
-    An object that JSON cannot hold is named by its type, an array by its shape.
+    An object that JSON cannot hold is named by its type, an array by its shape. What says where to
+    write is left out.
     """
-    return {"job": job, **{name: _plain(value) for name, value in arguments.items()}}
+    kept = {name: value for name, value in arguments.items() if name not in _WHERE}
+    return {"job": job, **{name: _plain(value) for name, value in kept.items()}}
 
 
 def write_page(
