@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 from assay.cli.arguments import check_word, completion, defaults, meant, nearest, take_from
-from assay.cli.failures import INTERRUPTED, explained, plain_output
+from assay.console.failures import INTERRUPTED, explained, plain_output
 from assay.errors import ConfigError
 
 __all__ = ["COMMANDS", "main"]

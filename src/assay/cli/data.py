@@ -4,15 +4,13 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
-from rich.table import Table
 
 from assay import components
 from assay.console.tables import show
 from assay.data.augment import augment, flip
-from assay.data.check import Report
 from assay.data.io import Counts, read, write
 from assay.data.parts import Part, cut_anew, without
 from assay.data.splitting import SPLITTERS, report
@@ -20,9 +18,8 @@ from assay.errors import ConfigError, DataError
 from assay.files import write_atomic
 from assay.protocols import Format
 from assay.runs.settings import made
-from assay.stats import Estimate, bracket
 from assay.types import Group, Record, Response, StepLabels
-from assay.workflows.data import Checked, check_data, reread, split_data
+from assay.workflows.data import Finding, check_data, reread, split_data
 
 __all__ = ["COMMANDS", "Augment", "Check", "Convert", "Split", "Steps"]
 
@@ -30,31 +27,6 @@ THERE_IS = ", ".join(components.names("formats"))
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")]
 To = Annotated[str, tyro.conf.arg(metavar="FORMAT", help="Layout of the rows written.")]
 Out = Annotated[Path, tyro.conf.Positional]
-Finding = Literal[
-    "leaked_records",
-    "exact_duplicates",
-    "relabelled",
-    "near_duplicates",
-    "same_responses",
-    "contradictions",
-    "cycles",
-    "empty_prompts",
-    "empty_responses",
-    "unfinished",
-    "maybe_cut",
-]
-FINDINGS: dict[Finding, str] = {
-    "exact_duplicates": "same texts and labels as an earlier record",
-    "relabelled": "same texts as an earlier record, other labels",
-    "near_duplicates": "same but for case, spacing and punctuation",
-    "same_responses": "preferences between two equal texts",
-    "contradictions": "pairs with each preferred over the other",
-    "cycles": "preferred in a circle of three or more",
-    "empty_prompts": "",
-    "empty_responses": "",
-    "unfinished": "marked as not finished",
-    "maybe_cut": "8 words or more, ending in a letter or a comma: a hint only",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +100,7 @@ class Check(Reading):
                 refused = True
                 print(f"assay data: {found}", file=sys.stderr)
                 continue
-            _show(found, self.aside(found.counts))
+            show(found.table(self.aside(found.counts)))
             reports.append(found.to_json())
             for name in self.fail_on:
                 if count := getattr(found.report, name):
@@ -294,39 +266,3 @@ def _format(name: str, settings: tuple[str, ...]) -> Format | None:
         return None
     format: Format = made(components.load("formats", name), name, settings)
     return format
-
-
-def _show(checked: Checked, aside: str) -> None:
-    """Print a table of a source."""
-    counts, found = checked.counts, checked.report
-    table = Table(title=checked.source, title_justify="left", show_header=False)
-    table.add_column("what", no_wrap=True)
-    table.add_column("how much", justify="right", no_wrap=True)
-    table.add_column("note", style="dim", max_width=90)
-    table.add_row("format", ", ".join(sorted(counts.formats)), "")
-    table.add_row("rows", f"{counts.rows:,}", aside.removeprefix(", "))
-    if left := counts.without_records:
-        table.add_row("rows without a record", f"{left:,}", "left out by the format")
-    for kind, count in found.kinds.items():
-        table.add_row(f"{kind} records", f"{count:,}", "")
-    table.add_row("distinct prompts", f"{found.prompts:,}", "normalised")
-    if (leaked := found.leaked_records) is not None:
-        note = f"records of {found.leaked_prompts:,} prompts that the other data has too"
-        table.add_row("leaked", f"{leaked:,}", note, style="red" if leaked else "")
-    for name, note in FINDINGS.items():
-        _row(table, name, note, found)
-    rates = {} if found.longer_wins is None else {"longer wins": found.longer_wins}
-    for label, rate in (rates | dict(found.rates)).items():
-        table.add_row(label, *_estimate(rate))
-    show(table)
-
-
-def _row(table: Table, name: Finding, note: str, found: Report) -> None:
-    count = getattr(found, name)
-    places = "; ".join("record " + "+".join(map(str, x)) for x in found.examples.get(name, ()))
-    told = f"{note} ({places})" if places else note
-    table.add_row(name.replace("_", " "), f"{count:,}", told, style="yellow" if count else "")
-
-
-def _estimate(estimate: Estimate) -> tuple[str, str]:
-    return f"{estimate.value:.3f}", f"95 % interval {bracket(estimate)}, {estimate.n:,} prompts"

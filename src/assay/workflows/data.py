@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from assay.data.check import Report, check
 from assay.data.dedupe import prompt_key
@@ -12,9 +12,39 @@ from assay.data.lines import Bad
 from assay.data.split import Side, side, surprising
 from assay.errors import ConfigError, DataError
 from assay.protocols import Format
+from assay.stats import Estimate, bracket
 from assay.types import Record
 
-__all__ = ["Checked", "check_data", "reread", "split_data"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["Checked", "Finding", "check_data", "reread", "split_data"]
+
+Finding = Literal[
+    "leaked_records",
+    "exact_duplicates",
+    "relabelled",
+    "near_duplicates",
+    "same_responses",
+    "contradictions",
+    "cycles",
+    "empty_prompts",
+    "empty_responses",
+    "unfinished",
+    "maybe_cut",
+]
+FINDINGS: dict[Finding, str] = {
+    "exact_duplicates": "same texts and labels as an earlier record",
+    "relabelled": "same texts as an earlier record, other labels",
+    "near_duplicates": "same but for case, spacing and punctuation",
+    "same_responses": "preferences between two equal texts",
+    "contradictions": "pairs with each preferred over the other",
+    "cycles": "preferred in a circle of three or more",
+    "empty_prompts": "",
+    "empty_responses": "",
+    "unfinished": "marked as not finished",
+    "maybe_cut": "8 words or more, ending in a letter or a comma: a hint only",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +59,10 @@ class Checked:
         """Plain JSON data."""
         counts = dataclasses.asdict(self.counts) | {"formats": sorted(self.counts.formats)}
         return {"source": self.source, **counts, **dataclasses.asdict(self.report)}
+
+    def table(self, aside: str = "") -> "Table":
+        """Return what was found as a table. aside: what to say of rows that were set aside."""
+        return _table(self.source, self.counts, self.report, aside)
 
 
 def check_data(
@@ -143,3 +177,39 @@ def _refuse_chance(
             " too few for the shares: give larger ones, 0 for a side that is not wanted, or another"
             " --seed"
         )
+
+
+def _table(source: str, counts: Counts, found: Report, aside: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=source, title_justify="left", show_header=False)
+    table.add_column("what", no_wrap=True)
+    table.add_column("how much", justify="right", no_wrap=True)
+    table.add_column("note", style="dim", max_width=90)
+    table.add_row("format", ", ".join(sorted(counts.formats)), "")
+    table.add_row("rows", f"{counts.rows:,}", aside.removeprefix(", "))
+    if left := counts.without_records:
+        table.add_row("rows without a record", f"{left:,}", "left out by the format")
+    for kind, count in found.kinds.items():
+        table.add_row(f"{kind} records", f"{count:,}", "")
+    table.add_row("distinct prompts", f"{found.prompts:,}", "normalised")
+    if (leaked := found.leaked_records) is not None:
+        note = f"records of {found.leaked_prompts:,} prompts that the other data has too"
+        table.add_row("leaked", f"{leaked:,}", note, style="red" if leaked else "")
+    for name, note in FINDINGS.items():
+        _row(table, name, note, found)
+    rates = {} if found.longer_wins is None else {"longer wins": found.longer_wins}
+    for label, rate in (rates | dict(found.rates)).items():
+        table.add_row(label, *_estimate(rate))
+    return table
+
+
+def _row(table: "Table", name: Finding, note: str, found: Report) -> None:
+    count = getattr(found, name)
+    places = "; ".join("record " + "+".join(map(str, x)) for x in found.examples.get(name, ()))
+    told = f"{note} ({places})" if places else note
+    table.add_row(name.replace("_", " "), f"{count:,}", told, style="yellow" if count else "")
+
+
+def _estimate(estimate: Estimate) -> tuple[str, str]:
+    return f"{estimate.value:.3f}", f"95 % interval {bracket(estimate)}, {estimate.n:,} prompts"
