@@ -7,15 +7,14 @@ import logging
 import os
 import platform
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from assay.errors import EXTRA_OF, BackendError
+from assay.http.reach import ENDPOINT, hub_unreachable, offline
 
-__all__ = ["Line", "doctor", "unreachable"]
+__all__ = ["Line", "doctor"]
 
 SMALL: Final = 5e9
 """Bytes free below which a model may not fit."""
@@ -95,24 +94,12 @@ def _sandbox() -> Iterator[Line]:
 
 
 def _hub() -> Iterator[Line]:
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+    if offline():
         yield Line("hub", False, "HF_HUB_OFFLINE is set: only what was downloaded is found")
         return
-    why = unreachable(endpoint)
+    why = hub_unreachable()
     advice = "give folders, or names that were downloaded before" if why else ""
-    yield Line("hub", why is None, endpoint if why is None else f"{endpoint}: {why}", advice)
-
-
-def unreachable(address: str, seconds: float = 3.0) -> str | None:
-    """Why no connection to an address is to be had; None where one is."""
-    parts = urlsplit(address)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname or "", port), seconds).close()
-    except OSError as error:
-        return str(error)
-    return None
+    yield Line("hub", why is None, why or os.environ.get("HF_ENDPOINT", ENDPOINT), advice)
 
 
 def _disk() -> Iterator[Line]:
