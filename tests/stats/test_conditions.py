@@ -36,5 +36,5 @@ def test_the_number_is_told() -> None:
 
 @pytest.mark.parametrize("condition", ["accuracy", "accuracy=0.7", "<0.7", "accuracy<x", "ece<1"])
 def test_what_is_no_condition_is_refused(condition: str) -> None:
-    with pytest.raises(ConfigError, match="condition|there is accuracy"):
+    with pytest.raises(ConfigError, match=r"condition|there is accuracy"):
         met([condition], FOUND)
