@@ -1,25 +1,31 @@
 """What the jobs write beside their numbers: the settings of a call, and a page."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from assay.errors import MissingExtra
 from assay.report.html import Section
-from assay.runs.settings import to_json, write_run
+from assay.runs.settings import finite, to_json, write_run
 from assay.stats import Estimate
 
 __all__ = ["described", "estimate_json", "write_page"]
 
 
+_WHERE: Final = ("out", "settings", "overwrite")
+
+
 def described(job: str, **arguments: Any) -> dict[str, Any]:
     """Return the arguments of a call from Python as settings for `run.json`.
 
-    An object that JSON cannot hold is named by its type, an array by its shape.
+    An object that JSON cannot hold is named by its type, an array by its shape. What says where to
+    write is left out.
     """
-    return {"job": job, **{name: _plain(value) for name, value in arguments.items()}}
+    kept = {name: value for name, value in arguments.items() if name not in _WHERE}
+    return {"job": job, **{name: _plain(value) for name, value in kept.items()}}
 
 
 def write_page(
@@ -50,9 +56,9 @@ def write_page(
 
 
 def estimate_json(estimate: Estimate) -> dict[str, Any]:
-    """Return an estimate as plain data; numbers that are not finite become null when written."""
+    """Return an estimate as plain data, None for numbers that are not finite."""
     ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {**ends, "n": estimate.n, "unscored": estimate.unscored}
+    return {**finite(ends), "n": estimate.n, "unscored": estimate.unscored}
 
 
 def _plain(value: Any) -> Any:
@@ -62,6 +68,8 @@ def _plain(value: Any) -> Any:
         return [_plain(inner) for inner in value]
     if value is None or isinstance(value, (str, int, float, bool, Path)):
         return to_json(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(to_json(value))
     shape = getattr(value, "shape", None)
     if shape is not None:
         return f"array of {' x '.join(map(str, shape))}"
