@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from assay.errors import MissingExtra
 from assay.report.html import Section
-from assay.runs.settings import to_json, write_run
+from assay.runs.settings import finite, to_json, write_run
 from assay.stats import Estimate
 
 __all__ = ["described", "estimate_json", "write_page"]
@@ -55,9 +55,9 @@ def write_page(
 
 
 def estimate_json(estimate: Estimate) -> dict[str, Any]:
-    """Return an estimate as plain data; numbers that are not finite become null when written."""
+    """Return an estimate as plain data, None for numbers that are not finite."""
     ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {**ends, "n": estimate.n, "unscored": estimate.unscored}
+    return {**finite(ends), "n": estimate.n, "unscored": estimate.unscored}
 
 
 def _plain(value: Any) -> Any:
