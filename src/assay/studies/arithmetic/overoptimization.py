@@ -1,5 +1,4 @@
-"""The run's reward models as proxies of the truth: how hard each may be pressed by best-of-n before
-truth is lost."""
+"""Over-optimization of the run's reward models by best-of-n: gold against n, and where to stop."""
 
 from pathlib import Path
 
@@ -16,14 +15,13 @@ from assay.studies.arithmetic.models import read_scores
 from assay.studies.arithmetic.records import read_pools
 from assay.studies.arithmetic.world import World
 
-__all__ = ["press"]
+__all__ = ["overoptimization"]
 
 GOLD = "truth"
 
 
-def press(world: World, out: Path) -> tuple[Study, ...]:
-    """A study of every reward model on the test pool; its points and fits, and a page of its own,
-    are left in `out`.
+def overoptimization(world: World, out: Path) -> tuple[Study, ...]:
+    """Study every reward model on the test pool; write points, fits and a page of their own.
 
     Raises `MissingExtra` where there is nothing to draw the page with.
     """
@@ -41,8 +39,10 @@ def press(world: World, out: Path) -> tuple[Study, ...]:
     write_studies(out / "overopt" / "fits.json", studies, notes=sweep.notes)
     paired = {GOLD: beside(sweep, GOLD, next(iter(proxies)))}
     sections = overoptimization_report(studies, paired=paired, notes=sweep.notes)
-    title = "How hard may the reward models be pressed?"
     write_report(
-        out / "overoptimization.html", title, sections, subtitle="Best of n from the test pool"
+        out / "overoptimization.html",
+        "Over-optimization of the reward models",
+        sections,
+        subtitle="Best of n from the test pool",
     )
     return studies
