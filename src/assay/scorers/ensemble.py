@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import ConfigError, DataError
+from assay.fingerprint import ByContent
 from assay.protocols import Scorer
 from assay.stats import Estimate, summarise
 from assay.stats.intervals import percentiles, resample_weights, widened
@@ -80,6 +81,8 @@ class Ensemble:
     """By `standards(members, groups)` on samples of the policy. None takes the means and standard
     deviations on their training records that reward models of this library carry; the field then
     holds those, and its `source` says so."""
+
+    fingerprint = ByContent()
 
     def __post_init__(self) -> None:
         if self.how not in ("mean", "worst", "uncertainty"):

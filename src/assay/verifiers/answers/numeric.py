@@ -18,6 +18,7 @@ from fractions import Fraction
 from typing import Any, Final, Literal
 
 from assay.errors import ConfigError
+from assay.fingerprint import ByContent
 from assay.types import Prompt, Score, Unscored, Verdict
 from assay.verifiers import batch
 from assay.verifiers.answers import answer as answers
@@ -67,6 +68,8 @@ class Numeric:
     tolerance: Tolerance = None
     """None: exact. A number: relative, for references that are decimals. digits: to the reference's
     last digit."""
+
+    fingerprint = ByContent()
 
     def __post_init__(self) -> None:
         check_settings(self.find, self.tolerance)
