@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from assay.errors import ConfigError
-from assay.runs.settings import write_run
+from assay.runs.run import Run
 
 if TYPE_CHECKING:
     from assay.studies.arithmetic import Summary, World
@@ -29,6 +29,9 @@ class Command:
     """A first look in half a minute: fewer problems, samples and training steps, wider
     intervals."""
 
+    overwrite: bool = False
+    """Whether to replace the finished run that the folder holds, of other settings."""
+
     policy: Literal["world", "smol"] = "world"
     """A tiny policy trained from scratch on running sums (two minutes), or a real language model,
     SmolLM2-135M, on one-digit sums and products (about 20 minutes on two fast cores)."""
@@ -36,17 +39,15 @@ class Command:
     def __call__(self) -> None:
         """Run the stages and print their results."""
         from assay.studies.arithmetic import Smol, first_look, quickstart, run
-        from assay.studies.arithmetic.stages import Stages
 
         if self.small and self.policy == "smol":
             raise ConfigError("--small is a size of --policy world; leave one of the two out")
         sized = first_look if self.small else quickstart
         world: World = Smol(seed=self.seed) if self.policy == "smol" else sized(self.seed)
         out = self.out or Path("runs", self._folder())
-        # First: a folder that holds another run is refused, and keeps its own run.json.
-        Stages(out).open(world)
-        write_run(out, self)
-        _print(run(out, world=world), world, out)
+        with Run.open(out, self, overwrite=self.overwrite):
+            summary = run(out, world=world)
+        _print(summary, world, out)
 
     def _folder(self) -> str:
         if self.policy == "smol":
