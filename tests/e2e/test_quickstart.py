@@ -20,8 +20,9 @@ from assay.studies.arithmetic import (
     run,
     size_note,
 )
-from assay.studies.arithmetic.models import read_scores, train_and_score
+from assay.studies.arithmetic.models import train_and_score
 from assay.studies.arithmetic.records import read_pools
+from assay.studies.arithmetic.scored import read_scores
 from assay.studies.arithmetic.stages import Stages
 from assay.types import Score
 

@@ -3,7 +3,7 @@
 import json
 import math
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -18,10 +18,9 @@ from assay.scorers.local import LocalScorer
 from assay.studies.arithmetic.records import read_pools
 from assay.studies.arithmetic.world import Kind, World
 from assay.training.loop import train
-from assay.types import Score, Unscored
 from assay.worlds.threads import threads
 
-__all__ = ["LOSSES", "read_scores", "train_and_score"]
+__all__ = ["LOSSES", "train_and_score"]
 
 LOSSES: Mapping[Kind, str] = {
     "preference": "bradley-terry",
@@ -101,13 +100,3 @@ def _one(world: World, kind: Kind, out: Path, progress: bool) -> None:
         ],
     }
     write_atomic(target, json.dumps(body) + "\n")
-
-
-def read_scores(path: Path) -> tuple[list[list[Score | Unscored]], float]:
-    """Read the scores of each pool, and the parity of the model that gave them."""
-    body = json.loads(path.read_text())
-    return [[_score(row) for row in group] for group in body["scores"]], float(body["parity"])
-
-
-def _score(row: Mapping[str, Sequence[float] | float | str]) -> Score | Unscored:
-    return Unscored.model_validate(row) if "reason" in row else Score.model_validate(row)

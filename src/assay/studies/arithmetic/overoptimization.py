@@ -2,17 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from assay.evaluation.pools import value_of
 from assay.overopt import sweep_best_of_n, write_points
 from assay.overopt.study import Study, beside, study, write_studies
 from assay.pages.overopt import overoptimization_report
 from assay.report import write_report
 from assay.stats import pad_pools
-from assay.studies.arithmetic.models import read_scores
-from assay.studies.arithmetic.records import read_pools
+from assay.studies.arithmetic.scored import Scored
 from assay.studies.arithmetic.world import World
 
 __all__ = ["overoptimization"]
@@ -20,19 +15,15 @@ __all__ = ["overoptimization"]
 GOLD = "truth"
 
 
-def overoptimization(world: World, out: Path) -> tuple[Study, ...]:
+def overoptimization(world: World, scored: Scored, out: Path) -> tuple[Study, ...]:
     """Study every reward model on the test pool; write points, fits and a page of their own.
 
     Raises `MissingExtra` where there is nothing to draw the page with.
     """
-    pools = read_pools(out / "data" / "test_pool.jsonl")
-    golds = {GOLD: pad_pools([pool.grades for pool in pools])}
-    proxies: dict[str, NDArray[np.float64]] = {}
-    for kind in world.kinds:
-        scores, _ = read_scores(out / "scores" / f"{kind}.json")
-        proxies[kind] = pad_pools([[value_of(score) for score in row] for row in scores])
+    golds = {GOLD: pad_pools([pool.grades for pool in scored.pools])}
+    proxies = {str(kind): pad_pools(scored.values(kind)) for kind in world.kinds}
     # Every pool is of `world.pool` responses.
-    keys = [[response.text for response in pool.responses] for pool in pools]
+    keys = [[response.text for response in pool.responses] for pool in scored.pools]
     sweep = sweep_best_of_n(proxies, golds, keys=keys, resamples=1000, seed=world.seed)
     studies = study(sweep, proxies, golds, resamples=1000, seed=world.seed)
     write_points(out / "overopt" / "points.jsonl", sweep.points)

@@ -13,18 +13,20 @@ from assay.report.plots import training_curves
 from assay.runs.metrics import METRICS, read_rows
 from assay.stats import CurvePoint, Estimate
 from assay.studies.arithmetic.conclusion import conclusion
-from assay.studies.arithmetic.models import read_scores
 from assay.studies.arithmetic.next_steps import next_steps, size_note
 from assay.studies.arithmetic.records import read_pools
+from assay.studies.arithmetic.scored import Scored
 from assay.studies.arithmetic.summary import Summary
 from assay.studies.arithmetic.world import Kind, World
 
 __all__ = ["write"]
 
 
-def write(world: World, out: Path, summary: Summary, studies: Sequence[Study]) -> None:
+def write(
+    world: World, scored: Scored, out: Path, summary: Summary, studies: Sequence[Study]
+) -> None:
     """Write `report.html` from the artefacts of the stages. Raises `MissingExtra`."""
-    measured = {kind: _measured(out, kind) for kind in world.kinds}
+    measured = {kind: _measured(scored, kind) for kind in world.kinds}
     baselines: dict[str, Estimate | Sequence[CurvePoint]] = {
         "majority": summary.majority_of_n,
         "oracle": summary.oracle_of_n,
@@ -55,7 +57,7 @@ def write(world: World, out: Path, summary: Summary, studies: Sequence[Study]) -
             Section(kind.capitalize(), [*results.blocks, Details("Training", [figure])])
         )
     sections.append(Section("What to run next", [KeyValues(next_steps(world, out))]))
-    sections.append(Section("Data", [KeyValues(_data(out, world))]))
+    sections.append(Section("Data", [KeyValues(_data(out, world, scored))]))
     how: dict[str, object] = {
         "settings": json.loads((out / "world.json").read_text()),
         "seconds": dict(summary.stages),
@@ -70,26 +72,21 @@ def write(world: World, out: Path, summary: Summary, studies: Sequence[Study]) -
     )
 
 
-def _measured(out: Path, kind: Kind) -> Report:
+def _measured(scored: Scored, kind: Kind) -> Report:
     """Evaluate a model's scores of the test pool: ranking, calibration, and length as baseline."""
-    scores, _ = read_scores(out / "scores" / f"{kind}.json")
     return evaluate(
-        read_pools(out / "data" / "test_pool.jsonl"),
-        scores,
-        probabilities=kind != "preference",
-        resamples=1000,
+        scored.pools, scored.scores[kind], probabilities=kind != "preference", resamples=1000
     )
 
 
-def _data(out: Path, world: World) -> dict[str, object]:
+def _data(out: Path, world: World, scored: Scored) -> dict[str, object]:
     """Return the sizes of the training and test data."""
     sizes: dict[str, object] = {}
-    for name in ("train_pool", "test_pool"):
-        pools = read_pools(out / "data" / f"{name}.jsonl")
+    trained = read_pools(out / "data" / "train_pool.jsonl")
+    for name, pools in {"train pool": trained, "test pool": scored.pools}.items():
         grades = [grade for pool in pools for grade in pool.grades]
-        words = name.replace("_", " ")
-        sizes |= {f"{words}: problems": len(pools), f"{words}: responses": len(grades)}
-        sizes[f"{words}: share right"] = sum(grades) / len(grades)
+        sizes |= {f"{name}: problems": len(pools), f"{name}: responses": len(grades)}
+        sizes[f"{name}: share right"] = sum(grades) / len(grades)
     for kind in world.kinds:
         summary = json.loads((out / "models" / kind / "training.json").read_text())
         sizes[f"{kind}: training records"] = summary["records"]

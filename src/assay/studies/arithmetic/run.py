@@ -12,6 +12,7 @@ from assay.runs.settings import write_atomic
 from assay.studies.arithmetic import records, report
 from assay.studies.arithmetic.models import train_and_score
 from assay.studies.arithmetic.overoptimization import overoptimization
+from assay.studies.arithmetic.scored import read_scored
 from assay.studies.arithmetic.sizes import quickstart
 from assay.studies.arithmetic.stages import Stages
 from assay.studies.arithmetic.summary import Summary, summarise
@@ -42,7 +43,7 @@ def run(out: Path, *, seed: int = 0, world: World | None = None, progress: bool 
     stages.open(world)
     policy, data = out / "policy", out / "data"
     learned = [data / f"{kind}.jsonl" for kind in world.kinds]
-    scored = [out / "scores" / f"{kind}.json" for kind in world.kinds]
+    scores = [out / "scores" / f"{kind}.json" for kind in world.kinds]
     with threads(world.threads):
         stages.run("policy", [policy], lambda: _policy(world, policy, progress))
         for name, prompts, n in (
@@ -54,14 +55,15 @@ def run(out: Path, *, seed: int = 0, world: World | None = None, progress: bool 
                 name, [target], partial(_sample, world, policy, prompts, n, target, progress)
             )
         stages.run("data", learned, lambda: records.write(world, data))
-        stages.run("models", scored, lambda: train_and_score(world, out, progress))
+        stages.run("models", scores, lambda: train_and_score(world, out, progress))
         with progress_bar("results", 3, on=progress) as show:
-            summary = summarise(world, out, stages.seconds)
+            scored = read_scored(world, out)
+            summary = summarise(world, scored, stages.seconds)
             write_atomic(out / "summary.json", summary.to_json())
             show(1, "best-of-n")
-            studies = overoptimization(world, out)
+            studies = overoptimization(world, scored, out)
             show(2, "over-optimization")
-            report.write(world, out, summary, studies)
+            report.write(world, scored, out, summary, studies)
             show(3, "report.html")
     return summary
 

@@ -3,12 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from assay.evaluation.pools import value_of
 from assay.runs.settings import dumps
 from assay.stats import (
     CurvePoint,
@@ -18,8 +16,7 @@ from assay.stats import (
     oracle_curve,
     proportion,
 )
-from assay.studies.arithmetic.models import read_scores
-from assay.studies.arithmetic.records import read_pools
+from assay.studies.arithmetic.scored import Scored
 from assay.studies.arithmetic.world import World
 from assay.types import Ranking, Score, Unscored
 
@@ -71,10 +68,9 @@ class Summary:
         return dumps(body, indent=2) + "\n"
 
 
-def summarise(world: World, out: Path, stages: Mapping[str, float]) -> Summary:
+def summarise(world: World, scored: Scored, stages: Mapping[str, float]) -> Summary:
     """Compute the results from the run's pools and scores."""
-    pools = read_pools(out / "data" / "test_pool.jsonl")
-    scored = {kind: read_scores(out / "scores" / f"{kind}.json") for kind in world.kinds}
+    pools = scored.pools
     gold = np.array([pool.grades for pool in pools])
     verifier = world.verifier
     given = [[verifier.extract(response.text) for response in pool.responses] for pool in pools]
@@ -88,14 +84,11 @@ def summarise(world: World, out: Path, stages: Mapping[str, float]) -> Summary:
         mean_at_1=mean,
         majority=majority_curve(answers, gold, at_end)[-1].estimate,
         oracle=oracle,
-        best_of_n={
-            kind: best_of_n_curve([[value_of(s) for s in row] for row in scores], gold, ns)
-            for kind, (scores, _) in scored.items()
-        },
+        best_of_n={kind: best_of_n_curve(scored.values(kind), gold, ns) for kind in world.kinds},
         majority_of_n=majority_curve(answers, gold, ns),
         oracle_of_n=oracle_curve(gold, ns),
-        steps=_steps(world, pools, scored["process"][0]) if "process" in scored else {},
-        parity_max_abs_diff=max(parity for _, parity in scored.values()),
+        steps=_steps(world, pools, scored.scores["process"]) if "process" in world.kinds else {},
+        parity_max_abs_diff=scored.parity,
         stages=dict(stages),
     )
 
