@@ -141,7 +141,7 @@ class Policies:
             ):
                 bar(done, "policies and proxies")
             for done, _ in enumerate(
-                over(lab.press, *zip(*jobs, strict=True)), start=1 + len(seeds)
+                over(lab.optimise, *zip(*jobs, strict=True)), start=1 + len(seeds)
             ):
                 bar(done, "runs")
         return {

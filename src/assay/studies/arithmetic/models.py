@@ -3,6 +3,7 @@
 import json
 import math
 import multiprocessing
+import sys
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from multiprocessing.context import BaseContext
@@ -54,10 +55,10 @@ def train_and_score(world: World, out: Path, progress: bool) -> None:
 def _processes() -> BaseContext:
     """Return how processes are started: not forked from this one, for torch may hang in a fork.
 
-    A server that has imported torch and transformers once forks them, where there is one: importing
-    them takes each process as long as a hundred steps of a small model.
+    On Linux a server that has imported torch and transformers once forks them: to import them takes
+    a process as long as a hundred steps of a small model.
     """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if not sys.platform.startswith("linux"):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "transformers.models.llama.modeling_llama"])

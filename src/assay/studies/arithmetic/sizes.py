@@ -28,11 +28,11 @@ def first_look(seed: int = 0) -> Arithmetic:
     """
     return Arithmetic(
         seed=seed,
-        train_problems=600,
+        train_problems=500,
         test_problems=150,
         pool=32,
-        demonstrations=500,
-        policy_steps=300,
+        demonstrations=600,
+        policy_steps=250,
         policy_batch=64,
         steps=150,
         batch_size=64,
