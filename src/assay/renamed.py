@@ -61,7 +61,6 @@ MOVED: Final[dict[str, str]] = {
     "cli.pools": "data.pools",
     "cli.policy": "specs.generators",
     "cli.reward": "specs.rewards",
-    "benchmarks._rulers": "benchmarks._baselines",
     **{f"verifiers.{name}": f"verifiers.answers.{name}" for name in _ANSWERS},
     **{f"verifiers.{name}": f"verifiers.code.{name}" for name in _CODE},
 }
@@ -80,7 +79,11 @@ _BACK: Final = {new: old for old, new in (MOVED | _SINGLE).items()}
 
 def current(name: str) -> str:
     """Return today's name of a module, or of a `module:attribute`, that may have moved."""
-    return _renamed(name, MOVED | _SINGLE)
+    names = MOVED | _SINGLE
+    # A module that became a package has today's names below its old one.
+    if name.partition(":")[0].removeprefix("assay.") in names.values():
+        return name
+    return _renamed(name, names)
 
 
 def original(name: str) -> str:
