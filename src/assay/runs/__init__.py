@@ -1,0 +1,1 @@
+"""A run's folder: settings, journal, metrics, evaluation points and results."""
