@@ -6,9 +6,10 @@ docstrings the help. Others' components are found through entry points (group `a
 `assay.losses`) or written `package.module:Class`.
 """
 
+import functools
 import importlib
 import pkgutil
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from assay.errors import ConfigError
@@ -33,7 +34,14 @@ def names(kind: str) -> list[str]:
         for m in pkgutil.iter_modules(package.__path__)
         if not m.name.startswith("_")
     }
-    return sorted(ours | {entry.name for entry in entry_points(group=f"assay.{kind}")})
+    return sorted(ours | _installed(kind).keys())
+
+
+@functools.cache
+def _installed(kind: str) -> dict[str, EntryPoint]:
+    """Components of other distributions, by name; kept, since finding them reads every one's
+    metadata."""
+    return {entry.name: entry for entry in entry_points(group=f"assay.{kind}")}
 
 
 def load(kind: str, name: str) -> type[Any]:
@@ -47,7 +55,7 @@ def load(kind: str, name: str) -> type[Any]:
                 f"{name!r} cannot be imported ({type(error).__name__}: {error}); give"
                 " importable.module:Class"
             ) from error
-    for entry in entry_points(group=f"assay.{kind}", name=name):
+    if (entry := _installed(kind).get(name)) is not None:
         return cast(type[Any], entry.load())
     if name not in names(kind):
         there = ", ".join(names(kind))

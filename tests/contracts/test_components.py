@@ -344,6 +344,7 @@ def _golden() -> dict[Path, str]:
     return found
 
 
+LAYOUTS = {name: components.load("formats", name)() for name in components.names("formats")}
 FILES = [pytest.param(name, path, id=path.name) for path, name in _golden().items()]
 
 
@@ -363,12 +364,7 @@ def test_a_format_has_a_golden_file(name: str) -> None:
 @pytest.mark.parametrize(("name", "path"), FILES)
 def test_a_golden_file_is_told_apart_from_every_other_format(name: str, path: Path) -> None:
     for row in _rows(path):
-        matching = [
-            other
-            for other in components.names("formats")
-            if components.load("formats", other)().matches(row)
-        ]
-        assert matching == [name]
+        assert [other for other, layout in LAYOUTS.items() if layout.matches(row)] == [name]
 
 
 @pytest.mark.parametrize(("name", "path"), FILES)

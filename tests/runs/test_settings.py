@@ -44,9 +44,7 @@ def test_run_json_records_the_data_and_the_versions(tmp_path: Path) -> None:
     data = tmp_path / "data.jsonl"
     data.write_bytes(b"{}\n")
     body = json.loads(
-        write_run(
-            tmp_path / "run", Settings(out=Path("x"), inner=Outside()), [data]
-        ).read_text()
+        write_run(tmp_path / "run", Settings(out=Path("x"), inner=Outside()), [data]).read_text()
     )
     assert body["data"][str(data)] == hashlib.sha256(b"{}\n").hexdigest()
     assert body["versions"]["assay"]

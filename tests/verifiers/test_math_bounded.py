@@ -1,5 +1,6 @@
 """No text takes long in `Math`: not at 100 kB, nor cut to the longest that is tried at all."""
 
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -57,12 +58,8 @@ def longest(start: str, end: str) -> Iterator[str]:
     """The longest of a shape that are tried: filled to the limit of signs, and nested as deep as
     may be."""
     for middle in ("x", "5"):
-        found = [
-            text
-            for n in range(1, MAX_SIGNS)
-            if refusal(text := start * n + middle + end * n) is None
-        ]
-        yield from found[-1:]
+        texts = (start * n + middle + end * n for n in reversed(range(1, MAX_SIGNS)))
+        yield from itertools.islice((text for text in texts if refusal(text) is None), 1)
 
 
 SHORT = [text for part in REPEATED for text in longest(part, "")]
