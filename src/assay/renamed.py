@@ -79,7 +79,11 @@ _BACK: Final = {new: old for old, new in (MOVED | _SINGLE).items()}
 
 def current(name: str) -> str:
     """Return today's name of a module, or of a `module:attribute`, that may have moved."""
-    return _renamed(name, MOVED | _SINGLE)
+    names = MOVED | _SINGLE
+    # A module that became a package has today's names below its old one.
+    if name.partition(":")[0].removeprefix("assay.") in names.values():
+        return name
+    return _renamed(name, names)
 
 
 def original(name: str) -> str:

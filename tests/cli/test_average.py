@@ -11,7 +11,8 @@ from assay.data import io
 from assay.losses.bradley_terry import BradleyTerry
 from assay.models import checkpoint
 from assay.scorers.ensemble import Ensemble
-from assay.specs.rewards import part, scorer
+from assay.specs.rewards import part
+from assay.specs.scorers import scorer
 from assay.training.loop import Settings, train
 from assay.types import Group, Score
 from tests.training import planted

@@ -16,7 +16,8 @@ from assay.rl.transforms import PAR, Clip, Gate, Overlong, Standardise
 from assay.scorers.function import Called
 from assay.scorers.lower_bound import LowerBound
 from assay.scorers.verifier import Verified
-from assay.specs.rewards import named, part, scorer
+from assay.specs.rewards import named, part
+from assay.specs.scorers import scorer
 from assay.types import Group, Prompt, Response, Score, Unscored
 from assay.worlds.arithmetic.tokenizer import make_tokenizer
 from tests.rl import small

@@ -17,7 +17,8 @@ from assay.models.opening import open_model, split_words
 from assay.models.presets import load_preset
 from assay.scorers.ensemble import Ensemble, Standards
 from assay.scorers.local import LocalScorer
-from assay.specs.rewards import named, part, scorer
+from assay.specs.rewards import named, part
+from assay.specs.scorers import scorer
 from assay.types import Group, Prompt, Response, Score
 from tests import tiny_models
 

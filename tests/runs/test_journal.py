@@ -115,8 +115,8 @@ def test_a_line_that_nobody_wrote_is_not_believed(tmp_path: Path, line: str) -> 
 def test_another_process_is_kept_out_until_it_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     code = (
-        f"from pathlib import Path; from assay.runs.journal import Journal; Journal(Path({str(path)!r}),"
-        " print)"
+        "from pathlib import Path; from assay.runs.journal import Journal;"
+        f" Journal(Path({str(path)!r}), print)"
     )
 
     def other() -> "subprocess.CompletedProcess[str]":

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from assay.runs.settings import read_run, write_atomic, write_run
 from assay.errors import ConfigError
+from assay.runs.settings import read_run, write_atomic, write_run
 from tests.outside import Outside
 
 

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's"),
     pytest.mark.skipif(not PYTHON.exists(), reason=f"no {PYTHON}, which every user may run"),
 ]
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[2]
 LIMITS = Limits(seconds=1, wall=3.0)
 
 

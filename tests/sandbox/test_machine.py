@@ -15,7 +15,7 @@ import pytest
 
 from tests.sandbox.runner import GROUPS, PYTHON, attacks
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[2]
 SETTINGS = ("namespaces root", "namespaces user", "landlock root", "landlock user")
 UNCONFINED = ("reads", "writes", "network", "processes", "kernel")
 

@@ -15,7 +15,7 @@ from assay.errors import BackendError, ConfigError
 from assay.fingerprint import fingerprint
 from assay.protocols import Metered, Verifier
 from assay.scorers.verifier import Verified
-from assay.specs.rewards import scorer
+from assay.specs.scorers import scorer
 from assay.specs.verifiers import verifier
 from assay.types import Group, Prompt, Response, Score, Unscored, Verdict
 

@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from assay.errors import ConfigError
 from assay.scorers.pairs import PairScorer
-from assay.specs.rewards import scorer
+from assay.specs.scorers import scorer
 from assay.types import Group, Message, Prompt, Response, Score, Unscored
 from tests import tiny_models
 

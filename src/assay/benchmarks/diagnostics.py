@@ -118,7 +118,7 @@ class Diagnostics:
     def _minimum(
         self, records: Sequence[StepLabels], values: Sequence[Array | None]
     ) -> dict[str, Estimate]:
-        """Of the responses of two steps or more, the share whose lowest score is the last; m tied
+        """Share of the responses of two steps or more whose lowest score is the last; m tied
         steps count 1/m."""
         several = [i for i, record in enumerate(records) if len(record.labels) > 1]
         share = {
@@ -216,8 +216,8 @@ def _positions(records: Sequence[StepLabels], values: Sequence[Array | None]) ->
 
 
 def _answer_is_right(record: StepLabels) -> bool:
-    """What the data says of the final answer, or whether it is the reference; False where neither
-    is known."""
+    """Return what the data says of the final answer, or whether it is the reference; False where
+    neither is known."""
     meta = record.response.meta
     if isinstance(stated := meta.get("final_answer_correct"), bool):
         return stated

@@ -1,15 +1,17 @@
 """`assay COMMAND`: only the chosen command's module is imported, so help is fast and needs no
 torch."""
 
-import errno
 import importlib
+import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Final, NoReturn
 
-from assay.errors import AssayError, ConfigError
+from assay.cli.arguments import check_word, completion, defaults, meant, nearest, take_from
+from assay.cli.failures import INTERRUPTED, explained, plain_output
+from assay.errors import ConfigError
 
 __all__ = ["COMMANDS", "main"]
 
@@ -34,26 +36,22 @@ COMMANDS = {
     "bestof": "best-of-n and votes over a pool of responses, beside their baselines",
     "models": "look at, check and fetch models",
     "worlds": "games whose reward is not what was meant: list them, play them",
+    "doctor": "what works on this machine, and what would make the rest work",
 }
 
-LOSSES = {"rm": "bradley-terry", "orm": "outcome", "prm": "step-bce"}
-"""`assay train prm` is `assay train step-bce`: by the kind of model, with its usual loss."""
-
-UNWRITABLE = frozenset(
-    getattr(errno, name)
-    for name in (
-        "EACCES EDQUOT EEXIST EFBIG EISDIR ENAMETOOLONG ENOSPC ENOTDIR ENOTEMPTY EPERM EROFS"
-    ).split()
-)
-"""Of a place that cannot be written, which is no bug."""
+FROM: Final = "--from RUN, a run's folder or its run.json, makes that run's settings the defaults."
 
 # One frozen dataclass a command, called without arguments; a module may offer several under
 # `COMMANDS` of its own. A command's `--from run.json` reads its settings back.
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command. Errors raised on purpose print one line and exit with 2."""
+    """Run one command. An error raised on purpose, or by the system, prints one line and exits with
+    2; a bug keeps its traceback and exits with 1."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    plain_output()
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help"]
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())
         return
@@ -63,90 +61,86 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(version("assay"))
         return
     name = arguments[0]
-    if name not in COMMANDS:
-        print(f"assay: no command is called {name!r}\n\n{_usage()}", file=sys.stderr)
-        raise SystemExit(2)
     try:
-        _run(*_meant(name, arguments[1:]))
-    except AssayError as error:
-        print(f"assay {name}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        if name == "--print-completion":
+            print(completion(arguments[1:], COMMANDS))
+        elif name not in COMMANDS:
+            raise ConfigError(f"no command is called {nearest(name, COMMANDS)}")
+        else:
+            _run(*meant(name, arguments[1:]))
     except BrokenPipeError:
         # The reader of a pipe (`| head`) went away; stop quietly, as other tools do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
-    except OSError as error:
-        if error.errno not in UNWRITABLE:
-            raise
-        place = f"{error.filename}: " if error.filename else ""
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
+        _end(name, error, arguments)
+
+
+def _end(name: str, error: BaseException, arguments: Sequence[str]) -> NoReturn:
+    """Exit with a line, or for a bug with the traceback."""
+    known = explained(error, arguments)
+    if known is None:
+        traceback.print_exception(error)
         print(
-            f"assay {name}: {place}{error.strerror}; make room, or give another place to write to",
+            f"assay {name}: this is a bug of assay's; report the lines above, and what `assay"
+            " doctor` prints",
             file=sys.stderr,
         )
-        raise SystemExit(2) from None
-    except KeyboardInterrupt as interrupt:
-        kept = str(interrupt) or "run the same command again to go on where it can resume"
-        print(f"\nassay {name}: interrupted; {kept}", file=sys.stderr)
-        raise SystemExit(130) from None
-
-
-def _meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
-    """The command that other words stand for: a kind of model to train, a benchmark to evaluate
-    on."""
-    first = arguments[0] if arguments else ""
-    if name == "train" and first in LOSSES:
-        return name, [LOSSES[first], *arguments[1:]]
-    if name == "eval" and first and not Path(first).exists():
-        from assay import components
-
-        if first in components.names("benchmarks"):
-            return "benchmark", arguments
-    return name, arguments
+        raise SystemExit(1) from None
+    code, line = known
+    # After the ^C of a terminal.
+    start = "\n" if code == INTERRUPTED else ""
+    print(f"{start}assay {name}: {line}", file=sys.stderr)
+    raise SystemExit(code) from None
 
 
 def _run(name: str, arguments: list[str]) -> None:
     import tyro
 
-    module = importlib.import_module(f"assay.cli.{name}")
-    commands = getattr(module, "COMMANDS", None)
+    # Deprecations inside transformers are not for who runs a command.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    module = importlib.import_module(f"assay.cli.{name.replace('-', '_')}")
+    commands: dict[str, Any] | None = getattr(module, "COMMANDS", None)
+    earlier = take_from(arguments)
+    check_word(name, arguments, commands)
+    prog, cls = f"assay {name}", getattr(module, "Command", None)
+    for one in (commands or {}).values():
+        # Where `run.json` says that the command stands, also of those that are made.
+        setattr(module, one.__name__, one)
+    if commands and arguments and arguments[0] in commands:
+        word = arguments.pop(0)
+        prog, cls = f"{prog} {word}", commands[word]
     markers = (
         tyro.conf.CascadeSubcommandArgs,
         tyro.conf.HelptextFromCommentsOff,
         tyro.conf.OmitSubcommandPrefixes,
     )
-    if commands is not None:
+    if cls is None and earlier is None:
         command: Callable[[], None] = tyro.extras.subcommand_cli_from_dict(
-            commands,
-            prog=f"assay {name}",
-            description=module.__doc__,
-            args=arguments,
-            config=markers,
+            commands or {}, prog=prog, description=module.__doc__, args=arguments, config=markers
         )
     else:
-        default = _take_from(arguments, module.Command)
+        default = tyro.MISSING_NONPROP
+        if earlier is not None:
+            default = defaults(earlier, [cls] if cls else [*(commands or {}).values()])
+            cls = type(default)
+        assert cls is not None
         command = tyro.cli(
-            module.Command, prog=f"assay {name}", args=arguments, default=default, config=markers
+            cls,
+            prog=prog,
+            description=f"{inspect.cleandoc(cls.__doc__ or '')}\n\n{FROM}",
+            args=arguments,
+            default=default,
+            config=markers,
         )
     command()
-
-
-def _take_from(arguments: list[str], into: type[Any]) -> Any:
-    """Take `--from run.json` out of the arguments: its settings become the defaults."""
-    from tyro import MISSING_NONPROP
-
-    if "--from" not in arguments:
-        return MISSING_NONPROP
-    at = arguments.index("--from")
-    if at + 1 == len(arguments):
-        raise ConfigError("--from needs a run's folder or its run.json")
-    from assay.runs.settings import read_run
-
-    default = read_run(Path(arguments[at + 1]), into)
-    del arguments[at : at + 2]
-    return default
 
 
 def _usage() -> str:
     lines = "\n".join(f"  {name:<11} {text}" for name, text in COMMANDS.items())
     head = "usage: assay COMMAND [OPTIONS]\n\nReward models: make them, use them, test them."
-    return f"{head}\n\n{lines}\n\nassay COMMAND --help explains one."
+    tail = (
+        "assay COMMAND --help explains one. assay --print-completion bash (or zsh) prints a\n"
+        "script that completes the names of commands."
+    )
+    return f"{head}\n\n{lines}\n\n{tail}"

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import tyro
 
@@ -15,6 +15,8 @@ from assay import components
 from assay.cli.eval import show
 from assay.errors import ConfigError
 from assay.runs.settings import dumps, write_atomic, write_run
+from assay.specs.compute import Compute
+from assay.specs.scorers import scorer
 from assay.types import Group, Record, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ CHUNK = 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(Compute):
     """Measure step scores on a benchmark, with 95 % intervals, beside baselines that need no
     model."""
 
@@ -50,8 +52,8 @@ class Command:
         """Which benchmark, and its settings; `--data` names its files."""
 
     model: str | None = None
-    """Reward model that scores the steps: a folder, or a published one by name, with its settings
-    (NAME,key=value)."""
+    """Scorer of the steps: a reward model's folder, a published one by name, or any other word
+    (docs/explain/words.md), with settings behind it (NAME,key=value)."""
 
     scores: Path | None = None
     """Or a file of step scores that something else wrote: JSONL rows with `id` and `scores`."""
@@ -61,16 +63,6 @@ class Command:
 
     out: Path | None = None
     """Folder for benchmark.json, report.html and run.json."""
-
-    micro_tokens: int = 8192
-    """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when
-    memory runs out."""
-
-    dtype: Literal["float32", "bfloat16"] | None = None
-    """Precision of the parameters; none = as saved."""
-
-    device: str = "auto"
-    """Where to score: cpu, cuda, or auto."""
 
     def __call__(self) -> None:
         """Score, measure, print, and write the files."""
@@ -119,10 +111,10 @@ class Command:
         print(f"wrote {out / 'benchmark.json'}, {out / 'report.html'} and {out / 'run.json'}")
 
     def _scorer(self) -> "Scorer":
-        from assay.specs.rewards import scorer
-
         assert self.model is not None
-        return scorer(self.model, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
+        return scorer(
+            self.model, device=self.device, dtype=self.dtype, micro_tokens=self.micro_tokens
+        )
 
 
 @dataclasses.dataclass(frozen=True)

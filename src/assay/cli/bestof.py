@@ -18,9 +18,12 @@ from assay.errors import ConfigError, DataError
 from assay.protocols import Scorer, Verifier
 from assay.runs.outputs import check_run
 from assay.runs.settings import dumps, write_atomic, write_run
-from assay.scorers.baselines import Longest, Random, Shortest
 from assay.scorers.non_empty import Answered
 from assay.scorers.verifier import Verified
+from assay.specs.compute import Compute
+from assay.specs.scorers import BASELINES, KINDS
+from assay.specs.scorers import scorer as open_scorer
+from assay.specs.verifiers import verifier as verifier_of
 from assay.types import (
     Group,
     Preference,
@@ -32,19 +35,12 @@ from assay.types import (
     StepLabels,
     Unscored,
 )
-from assay.verifiers import Math, Numeric
 
 if TYPE_CHECKING:
     from assay.stats import CurvePoint
 
 __all__ = ["Command", "Pools", "Population", "answer", "collect", "curves", "population", "replay"]
 
-BASELINES: Mapping[str, Scorer] = {
-    "random": Random(),
-    "shortest": Shortest(),
-    "longest": Longest(),
-    "length": Longest(),
-}
 CHUNK = 32
 """Prompts scored at once."""
 SHARE = 0.9
@@ -87,7 +83,7 @@ class Population:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(Compute):
     """Best-of-n and votes over a pool of responses, for n = 1, 2, 4, ..., beside their baselines.
 
     Every n is estimated from the one pool, without bias, with 95 % intervals bootstrapped by
@@ -101,13 +97,11 @@ class Command:
     grades are the gold) or step labels (the last label is; responses to one prompt are put
     together)."""
 
-    scorer: str
-    """Folder of a reward model, or a published one by name, with its settings
-    (FOLDER,template=plain); a baseline (random, shortest, longest); package.module:name of your
-    own; or an ensemble of these, mean:A+B, worst:A+B or uwo:A+B."""
+    scorer: Annotated[str, tyro.conf.arg(help=f"The scorer: {KINDS}.")]
 
-    verifier: Literal["numeric", "math"] = "numeric"
-    """Finds final answers, and says which are the same and which are right."""
+    verifier: str = "numeric"
+    """Finds final answers, and says which are the same and which are right: numeric, math, or
+    package.module:Class."""
 
     largest: int | None = None
     """Largest n; prompts with fewer responses that are scored and judged are left out. By default
@@ -141,11 +135,12 @@ class Command:
 
         if self.out is not None:
             check_run(self.out, "bestof", writes=())
-        verifier = _Memo(Math() if self.verifier == "math" else Numeric())
+        checker = verifier_of(self.verifier)
+        verifier = _Memo(checker)
         searches = {
             name: _search(name, self.seed, verifier, self.transform) for name in self.search
         }
-        scorer = _scorer(self.scorer)
+        scorer = self._scorer(checker)
         pools = collect(io.read(self.pool, format=self.format), verifier)
         if self.largest is not None:
             population(pools, self.largest)  # refused before anything is scored
@@ -165,6 +160,17 @@ class Command:
                 f"wrote {self.out / 'bestof.json'}, {self.out / 'report.html'} and"
                 f" {self.out / 'run.json'}"
             )
+
+    def _scorer(self, verifier: Verifier) -> Scorer:
+        found = open_scorer(
+            self.scorer,
+            device=self.device,
+            dtype=self.dtype,
+            micro_tokens=self.micro_tokens,
+            verifier=verifier,
+        )
+        # A baseline is asked of empty responses too, as those that it stands beside.
+        return found if type(found) in BASELINES.values() else Answered(found)
 
 
 def collect(records: Iterable[Record], verifier: Verifier) -> Pools:
@@ -308,7 +314,7 @@ def curves(
     found["random"] = best(np.zeros_like(gold))
     for name in ("shortest", "longest"):
         lengths = pad_pools(
-            [[_value(s) for s in row] for row in BASELINES[name].score(pools.groups)]
+            [[_value(s) for s in row] for row in BASELINES[name]().score(pools.groups)]
         )
         found[name] = best(lengths[chosen])
     return {**found, "oracle": best(gold)}, notes
@@ -368,14 +374,6 @@ def _search(name: str, seed: int, verifier: Verifier, transform: str) -> Callabl
     ours: dict[str, Any] = {"seed": seed, "answers": verifier, "transform": transform}
     known = {key: value for key, value in ours.items() if key in fields}
     return lambda n: cls(n=n, **known)
-
-
-def _scorer(name: str) -> Scorer:
-    if name in BASELINES:
-        return BASELINES[name]
-    from assay.specs.rewards import scorer
-
-    return Answered(scorer(name))
 
 
 def _score(scorer: Scorer, groups: Sequence[Group]) -> list[list[Score | Unscored]]:

@@ -5,13 +5,16 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from assay.errors import DataError
 from assay.runs.outputs import check_run
 from assay.runs.settings import dumps, write_atomic, write_run
+from assay.specs.compute import Compute
+from assay.specs.scorers import KINDS, scorer
+from assay.specs.verifiers import verifier as verifier_of
 from assay.types import Prompt, Ranking, Record, Unscored
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(Compute):
     """Measure a reward model: accuracy, calibration and best-of-n, with 95 % intervals, beside what
     costs nothing.
 
@@ -34,9 +37,9 @@ class Command:
     Unscored responses are counted, never taken for low scores.
     """
 
-    model: tyro.conf.Positional[str]
-    """Folder of a reward model, or a published one by name, with settings (FOLDER,template=plain);
-    or any scorer."""
+    model: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="SCORER", help=f"The scorer: {KINDS}.")
+    ]
 
     data: tyro.conf.Positional[str]
     """File, folder or Hugging Face data set of labelled records."""
@@ -50,18 +53,9 @@ class Command:
     set_aside: Path | None = None
     """Put malformed rows here instead of stopping at the first."""
 
-    verifier: Literal["numeric", "math", "none"] = "numeric"
-    """Finds the final answers that majority votes count, where the records are pools."""
-
-    micro_tokens: int = 8192
-    """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when
-    memory runs out."""
-
-    dtype: Literal["float32", "bfloat16"] | None = None
-    """Precision of the parameters; none = as saved."""
-
-    device: str = "auto"
-    """Where to score: cpu, cuda, or auto."""
+    verifier: str = "numeric"
+    """Finds the final answers that majority votes count, where the records are pools: numeric,
+    math, package.module:Class, or none."""
 
     seed: int = 0
     """Seed of the bootstrap."""
@@ -69,11 +63,16 @@ class Command:
     def __call__(self) -> None:
         """Score, measure, print, and write the files."""
         from assay.data import io
-        from assay.specs.rewards import scorer
 
         if self.out is not None:
             check_run(self.out, "eval", writes=())
-        found_by = scorer(self.model, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
+        found_by = scorer(
+            self.model,
+            device=self.device,
+            dtype=self.dtype,
+            micro_tokens=self.micro_tokens,
+            verifier=None if self.verifier == "none" else verifier_of(self.verifier),
+        )
         records: list[Record] = []
         prompts = 0
         for record in io.read(self.data, format=self.format, set_aside=self.set_aside):
@@ -111,7 +110,7 @@ def measure(
     model: "RewardModel | Scorer",
     records: Sequence[Record],
     *,
-    verifier: Literal["numeric", "math", "none"] = "none",
+    verifier: str = "none",
     seed: int = 0,
 ) -> "Report":
     """Score the records with a model, or any scorer, and evaluate.
@@ -134,9 +133,8 @@ def measure(
     answers = None
     if verifier != "none" and all(isinstance(record, Ranking) for record in records):
         from assay.cli.bestof import answer
-        from assay.verifiers import Math, Numeric
 
-        checker = Math() if verifier == "math" else Numeric()
+        checker = verifier_of(verifier)
         answers = [[answer(checker, response) for response in group.responses] for group in groups]
     probabilities = isinstance(scorer, LocalScorer) and scorer.model.readout.link == "sigmoid"
     found = evaluate(records, scores, probabilities=probabilities, answers=answers, seed=seed)

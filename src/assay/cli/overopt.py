@@ -22,8 +22,11 @@ from assay.cli.overopt_rl import Policies, kept
 from assay.console.tables import show
 from assay.data.pools import GRADES, Pool, column, padded, read, silent
 from assay.errors import ConfigError, DataError, MissingExtra
+from assay.protocols import Scorer
 from assay.runs.settings import write_run
 from assay.scorers.non_empty import Answered
+from assay.specs.compute import Compute
+from assay.specs.scorers import named
 from assay.types import Group, Score, Unscored
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ class Material:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BestOfN:
+class BestOfN(Compute):
     """Sweep best-of-n over a pool of responses, for every proxy against every gold.
 
     Scores are in the rows already (--proxy-column, --gold-column: fields of a row {"prompt",
@@ -111,9 +114,6 @@ class BestOfN:
 
     limit: int | None = None
     """Take so many prompts at most."""
-
-    device: str = "cpu"
-    """Where reward models score."""
 
     seed: int = 0
     """Of the bootstrap, and of a world."""
@@ -226,7 +226,6 @@ class BestOfN:
         if not words:
             return {}
         from assay.console.progress import progress
-        from assay.specs.rewards import named
 
         if not any(response.text for group in pool.groups for response in group.responses):
             raise DataError(
@@ -234,7 +233,7 @@ class BestOfN:
                 " column"
             )
         found = {}
-        for name, scorer in named(words, self.device).items():
+        for name, scorer in self._opened(words).items():
             scores: list[list[Score | Unscored]] = []
             with progress(f"score by {name}", len(pool.groups)) as bar:
                 for start in range(0, len(pool.groups), CHUNK):
@@ -257,6 +256,10 @@ class BestOfN:
                 [[s.value if isinstance(s, Score) else math.nan for s in row] for row in scores]
             )
         return found
+
+    def _opened(self, words: Sequence[str]) -> dict[str, Scorer]:
+        place: dict[str, Any] = {"device": self.device, "dtype": self.dtype}
+        return named(words, **place, micro_tokens=self.micro_tokens)
 
     def _with_ensembles(self, proxies: Mapping[str, Array]) -> dict[str, Array]:
         from assay.overopt import ensembles

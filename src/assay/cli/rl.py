@@ -16,8 +16,10 @@ from assay.data.splitting import SPLITTERS
 from assay.errors import ConfigError, DataError, MissingExtra, RefusedRecords
 from assay.rl.settings import RECIPES, Settings
 from assay.runs.outputs import check_run
-from assay.runs.settings import made, write_run
-from assay.specs.rewards import GRAMMAR, named, part
+from assay.runs.settings import write_run
+from assay.specs.generators import splitter
+from assay.specs.rewards import GRAMMAR, reward
+from assay.specs.scorers import named
 from assay.stats import Estimate, bracket
 from assay.types import Group, Prompt, Record, Response, StepLabels
 
@@ -141,7 +143,8 @@ class Command:
         if self.threads:
             torch.set_num_threads(self.threads)
         device = device_of(self.device)
-        parts, golds = [part(words, device) for words in self.reward], named(self.gold, device)
+        parts = [reward(words, device=device) for words in self.reward]
+        golds = named(self.gold, device=device)
         found = self._prompts()
         self._check_gold(found.held)
         policy = self._policy(device)
@@ -246,16 +249,12 @@ class Command:
         from assay.models.policy import open_policy
         from assay.rl.policy import Policy
 
-        if self.split not in SPLITTERS:
-            raise ConfigError(
-                f"no splitting policy is called {self.split!r}; there is {', '.join(SPLITTERS)}"
-            )
         model, tokenizer, _ = open_policy(self.policy, dtype=self.dtype, device=device, trains=True)
         return Policy(
             model,
             tokenizer,
             layout=Layout(template=self.template, join=self.join, max_length=self.max_length),
-            split=made(SPLITTERS[self.split], self.split, self.setting),
+            split=splitter(self.split, self.setting),
             adapters=self.lora,
             critic=self.settings.advantage == "gae",
             seed=self.settings.seed,

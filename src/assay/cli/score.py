@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -15,6 +15,8 @@ from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
 from assay.runs.outputs import check_file
 from assay.runs.settings import write_atomic
+from assay.specs.compute import Compute, dtype_of
+from assay.specs.scorers import KINDS, scorer
 from assay.types import Group, Record, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ __all__ = ["Command"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(Compute):
     """Score every response of a data file with a reward model.
 
     Each line of the output holds the prompt's id and hash, the group's and the response's index,
@@ -32,9 +34,9 @@ class Command:
     was stopped goes on where it was.
     """
 
-    model: tyro.conf.Positional[str]
-    """Folder of a reward model, or a published one by name, with settings (FOLDER,template=plain);
-    or any scorer."""
+    model: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="SCORER", help=f"The scorer: {KINDS}.")
+    ]
 
     data: tyro.conf.Positional[str]
     """File, folder or Hugging Face data set of preferences, rankings, groups or step labels."""
@@ -49,37 +51,28 @@ class Command:
     """Put malformed rows into a file beside `out`, named like it with `.set_aside`, instead of
     stopping."""
 
-    micro_tokens: int = 8192
-    """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when
-    memory runs out."""
-
-    dtype: Literal["float32", "bfloat16"] | None = None
-    """Precision of the parameters; none = as saved."""
-
-    device: str = "auto"
-    """Where to score: cpu, cuda, or auto."""
-
     chunk: int = 256
     """Groups scored and written at once."""
 
     def __call__(self) -> None:
         """Score, and say how many could not be."""
         from assay.data import io
-        from assay.specs.rewards import scorer as named
 
         bad = self.out.with_name(f"{self.out.name}.set_aside") if self.set_aside else None
         for path in (self.out, *([] if bad is None else [bad])):
             check_file(path, [self.data, self.model])
         if self.chunk < 1:
             raise ConfigError(f"chunk is {self.chunk}; it must be at least 1")
-        scorer = named(self.model, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
+        found = scorer(
+            self.model, device=self.device, dtype=self.dtype, micro_tokens=self.micro_tokens
+        )
         if bad is not None:
             # A run that goes on reads the data again from the start.
             bad.unlink(missing_ok=True)
             bad.parent.mkdir(parents=True, exist_ok=True)
         read = io.Counts()
         counts = self._write(
-            scorer, map(_group, io.read(self.data, format=self.format, set_aside=bad, counts=read))
+            found, map(_group, io.read(self.data, format=self.format, set_aside=bad, counts=read))
         )
         unscored = {reason: n for reason, n in counts.items() if reason}
         print(f"{self.out}: {counts['']} responses scored, {sum(unscored.values())} unscored")
@@ -139,7 +132,7 @@ class Command:
         return {
             "model": fingerprint(scorer),
             "data": fingerprint(data) if (data := Path(self.data)).exists() else self.data,
-            "settings": [self.format, self.dtype, self.device, self.set_aside],
+            "settings": [self.format, dtype_of(self.dtype), self.device, self.set_aside],
         }
 
 

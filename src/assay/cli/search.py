@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -26,6 +26,8 @@ from assay.protocols import Generator, Sampling, Scorer, Verifier
 from assay.runs.settings import dumps, made, write_atomic, write_run
 from assay.search import Budget, Record, ReplayGenerator, Search, SearchResult, run
 from assay.specs.generators import Policy
+from assay.specs.scorers import KINDS
+from assay.specs.scorers import scorer as open_scorer
 from assay.specs.verifiers import verifier as verifier_of
 from assay.stats import Estimate, summarise
 from assay.types import Group, Prompt, Score, Unscored
@@ -57,11 +59,15 @@ class Searching:
     out: Path
     """Folder for record.jsonl, results.jsonl, report.html and run.json."""
 
-    scorer: str = "none"
-    """Folder of a reward model, or a published one by name, with its settings
-    (FOLDER,template=plain); a baseline (random, shortest, longest); an ensemble (mean:A+B,
-    worst:A+B, uwo:A+B); "verifier", the truth itself, as an upper bound; "log-probability" of the
-    policy; package.module:name; or none, where the strategy asks for no scores."""
+    scorer: Annotated[
+        str,
+        tyro.conf.arg(
+            help=(
+                f"The scorer: {KINDS}; besides, verifier, the truth itself, as an upper bound,"
+                " log-probability of the policy, or none, where the strategy asks for no scores."
+            )
+        ),
+    ] = "none"
 
     aggregate: Aggregation | None = None
     """How step scores become one; none = as the reward model was saved."""
@@ -140,29 +146,15 @@ class Searching:
         return generator, scorer
 
     def _scorer(self, generator: Generator, verifier: Verifier) -> Scorer | None:
-        from assay.cli.bestof import BASELINES
-
         if self.scorer == "none":
             return None
-        if self.scorer in BASELINES:
-            return BASELINES[self.scorer]
-        if self.scorer == "verifier":
-            from assay.scorers.verifier import Verified
-
-            return Verified(verifier)
-        if self.scorer == "log-probability":
-            from assay.engines.hf import HuggingFace
-            from assay.scorers.log_probability import LogProbability
-
-            if not isinstance(generator, HuggingFace):
-                raise ConfigError(
-                    "log-probabilities need a local policy: a folder, or smol, and no --replay"
-                )
-            encoder = generator.encoder
-            return LogProbability(generator.model, encoder.tokenizer, layout=encoder.layout)
-        from assay.specs.rewards import scorer
-
-        return scorer(self.scorer, self.policy.device)
+        return open_scorer(
+            self.scorer,
+            device=self.policy.device,
+            dtype=self.policy.dtype,
+            verifier=verifier,
+            generator=generator,
+        )
 
 
 def searching(name: str) -> type[Any]:

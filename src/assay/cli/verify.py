@@ -13,24 +13,24 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import tyro
 
 from assay.data import io
-from assay.errors import BackendError, ConfigError, DataError
+from assay.errors import BackendError, DataError
 from assay.fingerprint import fingerprint
 from assay.runs.settings import write_run
 from assay.sandbox import Sandbox
 from assay.sandbox.launch import open_python
 from assay.sandbox.levels import LEVELS, Level, describe
-from assay.scorers.rule_checks import Rule, Ruled
+from assay.scorers.rule_checks import Ruled
+from assay.specs.verifiers import Rules
 from assay.types import Group, Prompt, Ranking, Record, Response, StepLabels, Verdict
 from assay.verifiers import Math, Numeric
 from assay.verifiers.code.suites import Suite, suite_of
 from assay.verifiers.code.verifier import Code
 from assay.verifiers.kept import InOrder, Kept, key_of
-from assay.verifiers.rules import checks as rules
 
 if TYPE_CHECKING:
     from assay.pages.verdicts import Checked
@@ -296,46 +296,9 @@ class VerifyNumeric(_Answers):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VerifyRules(Verifying):
+class VerifyRules(Verifying, Rules):
     """Rules given here, and the instructions in each prompt's `meta["instructions"]`, as IFEval has
     them."""
-
-    r1: bool = False
-    """DeepSeek-R1's format: <think>...</think> and <answer>...</answer>, each once and in order,
-    nothing outside."""
-
-    at_least: int | None = None
-    """Fewest units of length."""
-
-    at_most: int | None = None
-    """Most units of length."""
-
-    unit: Literal["words", "characters", "lines", "sentences"] = "words"
-    """What length is counted in."""
-
-    language: str | None = None
-    """ISO 639-1 code of the language to write in, such as en."""
-
-    pattern: tuple[str, ...] = ()
-    """Regular expressions that have to match somewhere."""
-
-    without: tuple[str, ...] = ()
-    """Regular expressions that must not match anywhere."""
-
-    json_schema: Path | None = None
-    """File of the JSON schema that the last fenced block of JSON, or else the whole text, has to
-    satisfy."""
-
-    credit: Literal["all", "share"] = "all"
-    """all: right only where every rule holds. share: a wrong one's score is the share of rules that
-    hold."""
-
-    mode: Literal["strict", "loose"] = "strict"
-    """Of instructions. loose: a first or last line and stars may be left out (IFEval's second way
-    to count)."""
-
-    outside: tuple[str, ...] = ()
-    """Instructions of others that prompts may give, each as package.module:Class."""
 
     name: ClassVar[str] = "rules and instructions"
 
@@ -360,18 +323,7 @@ class VerifyRules(Verifying):
 
     @functools.cached_property
     def _ruled(self) -> Ruled:
-        given: list[Rule] = []
-        if self.r1:
-            given.append(rules.Format())
-        if self.at_least is not None or self.at_most is not None:
-            given.append(rules.Length(unit=self.unit, min=self.at_least, max=self.at_most))
-        if self.language is not None:
-            given.append(rules.Language(language=self.language))
-        given += [rules.Pattern(pattern=pattern) for pattern in self.pattern]
-        given += [rules.Pattern(pattern=pattern, wanted=False) for pattern in self.without]
-        if self.json_schema is not None:
-            given.append(rules.JsonSchema(schema=schema_of(self.json_schema)))
-        return Ruled(rules=tuple(given), credit=self.credit, mode=self.mode, outside=self.outside)
+        return self.ruled()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -408,17 +360,6 @@ def _refused(level: Level, python: Path | None) -> str | None:
     except BackendError as error:
         return str(error)
     return None
-
-
-def schema_of(path: Path) -> dict[str, Any]:
-    """The JSON schema in a file."""
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} holds no JSON schema: {error}") from error
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path} holds no JSON schema but {type(found).__name__}; give an object")
-    return found
 
 
 def items_of(records: Sequence[Record]) -> list[Item]:

@@ -61,7 +61,7 @@ def texts_of(record: Record) -> tuple[str, ...]:
 
 
 def labels_of(record: Record) -> str:
-    """What is said about the responses, as a text to compare."""
+    """Return what is said about the responses, as a text to compare."""
     if isinstance(record, StepLabels):
         return f"steps {record.labels}"
     if isinstance(record, Preference):

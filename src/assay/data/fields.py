@@ -166,7 +166,7 @@ def rest(row: Fields, *used: str) -> dict[str, Any]:
 
 
 def read_only(format: Format) -> DataError:
-    """What a format raises that nobody needs written."""
+    """Return what a format raises that nobody needs written."""
     return DataError(
         f"{_name(format)} is read only; write assay, or another format that can hold the records"
     )
@@ -207,7 +207,7 @@ def written(
 
 
 def shared(one: Sequence[T], other: Sequence[T]) -> int:
-    """How many elements two sequences begin with alike."""
+    """Return how many elements two sequences begin with alike."""
     return next(
         (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
         min(len(one), len(other)),
@@ -215,7 +215,7 @@ def shared(one: Sequence[T], other: Sequence[T]) -> int:
 
 
 def _difference(record: Any, back: Any, path: str = "") -> str:
-    """Where two dumped records first differ."""
+    """Return where two dumped records first differ."""
     if isinstance(record, dict) and isinstance(back, dict) and record.keys() == back.keys():
         for key in record:
             if record[key] != back[key]:

@@ -4,10 +4,7 @@ atomically."""
 import base64
 import gzip
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, islice
@@ -20,6 +17,7 @@ from assay import components
 from assay.data import fields, sources
 from assay.data.lines import LIMIT, Bad, Row
 from assay.errors import ConfigError, DataError, MissingExtra
+from assay.files import atomic
 from assay.protocols import Format
 from assay.types import Record
 
@@ -160,7 +158,7 @@ def write(records: Iterable[Record], path: Path, format: str | Format = "assay")
         raise ConfigError(f"{path} has no known suffix; there is {', '.join(sources.SUFFIXES)}")
     rows = _numbered(resolve(format), records)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _atomic(path) as file:
+    with atomic(path) as file:
         if path.name.endswith(".parquet"):
             return _write_parquet(rows, file, path)
         if not path.name.endswith(".gz"):
@@ -270,22 +268,6 @@ def _numbered(format: Format, records: Iterable[Record]) -> Iterator[dict[str, A
         if reading:
             raise
         raise DataError(f"record {seen}: {error}") from error
-
-
-@contextmanager
-def _atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name once it is whole and on disk."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _write_json(

@@ -144,7 +144,7 @@ def json_whole(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
 
 
 def reason(error: BaseException) -> str:
-    """What a broken stream's exception means."""
+    """Return what a broken stream's exception means."""
     if isinstance(error, EOFError):
         return "the compressed file ends early; get it again, or decompress what there is"
     return f"the file is damaged here ({error}); get it again"
@@ -190,7 +190,8 @@ def _syntax(error: json.JSONDecodeError) -> str:
 
 
 def _trouble(text: str, value: Any) -> str | None:
-    """What is wrong with a value that is JSON: not an object, or text that no file can hold."""
+    """Return what is wrong with a value that is JSON: not an object, or text that no file can
+    hold."""
     if not isinstance(value, dict):
         return f"the row is {_kind(value)}, not an object"
     if UNDECODED.search(text):

@@ -75,8 +75,8 @@ def read(source: str, format: str | None, limit: int | None, *, columns: bool) -
 
 
 def _is_row(first: Any) -> bool:
-    """Whether a source begins with a row {"prompt", "response", ...}, and not with one of a known
-    layout."""
+    """Return whether a source begins with a row {"prompt", "response", ...}, and not with one of a
+    known layout."""
     from assay import components
     from assay.data import io
     from assay.data.lines import Row

@@ -132,8 +132,8 @@ class Pattern:
             raise ConfigError(f"{self.pattern!r} is not a regular expression: {error}") from error
 
     def __call__(self, text: str) -> tuple[str, ...]:
-        """What stands between matches, each match at the end of its step, or at the beginning of
-        the next."""
+        """Return what stands between matches, each match at the end of its step, or at the
+        beginning of the next."""
         found = [m.span() for m in re.finditer(self.pattern, text) if m.group()]
         return _cut(text, [start if self.begins else end for start, end in found])
 
@@ -196,7 +196,7 @@ class SplitReport:
     responses: int
     """Responses with any text."""
     one_step: int
-    """Of these, those that came out as one step: the policy found nothing to cut."""
+    """Those of them that came out as one step: the rule found nothing to cut."""
     mean: float
     """Steps a response."""
     quantiles: tuple[int, int, int, int, int]
@@ -282,7 +282,7 @@ over."""
 
 
 def _ends_no_sentence(line: str, after: str) -> bool:
-    """Whether a point after this line, and before this character, belongs to a number, an
+    """Return whether a point after this line, and before this character, belongs to a number, an
     abbreviation or a name."""
     word = "" if line[-1:].isspace() else (line.split() or [""])[-1].lstrip("(\"'[")
     name = word.lower()
@@ -296,7 +296,7 @@ def _ends_no_sentence(line: str, after: str) -> bool:
 
 
 def _blank_lines(text: str) -> list[int]:
-    """Where the white space of each blank line ends."""
+    """Return where the white space of each blank line ends."""
     return [m.end() for m in re.finditer(r"\n[^\S\n]*\n\s*", text)]
 
 
@@ -340,7 +340,8 @@ _INLINE = re.compile(r"(?:[^$\\\n]|\\.|\n(?![^\S\n]*\n))*\$")
 
 
 def _end_of_inline(text: str, start: int) -> int:
-    """Where mathematics within a line of text, opened before `start`, ends; `start` where it does
+    """Return where mathematics within a line of text, opened before `start`, ends; `start` where it
+    does
     not: a price."""
     found = _INLINE.match(text, start)
     return found.end() if found else start

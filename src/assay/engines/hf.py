@@ -51,8 +51,8 @@ class Sample:
     ids: tuple[int, ...]
     """New tokens as the model wrote them: the end token included, nothing cut off after a stop."""
     logprobs: tuple[float, ...]
-    """Of each new token, under the policy at the sampling temperature (as it is at 0), within the
-    grammar, before top-p."""
+    """Log-probability of each new token, under the policy at the sampling temperature (as it is at
+    0), within the grammar, before top-p."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ class HuggingFace:
     def stream(
         self, prefixes: Sequence[Prefix], sampling: Sampling
     ) -> Iterator[tuple[int, list[Response] | Unscored]]:
-        """What `generate` does, each prefix as soon as its samples are there; one that does not fit
-        is `Unscored`."""
+        """Return what `generate` does, each prefix as soon as its samples are there; one that does
+        not fit is `Unscored`."""
         prompts = self._encode(prefixes)
         most = self.encoder.layout.max_length - sampling.max_tokens
         refused = {
@@ -156,7 +156,7 @@ class HuggingFace:
                 yield fit[k], [*found.pop(k)]
 
     def sample(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Sample]]:
-        """What `generate` does, with tokens and log-probabilities."""
+        """Return what `generate` does, with tokens and log-probabilities."""
         prompts = self._encode(prefixes)
         longest = max(map(len, prompts), default=0) + sampling.max_tokens
         if longest > self.encoder.layout.max_length:
@@ -303,8 +303,8 @@ class HuggingFace:
         return Response(steps=(*prefix.steps, *steps), finished=finished, meta={"tokens": len(ids)})
 
     def _stopped(self, prompt: Sequence[int], ids: list[int], stop: tuple[str, ...]) -> bool:
-        """Whether the new text has a stop. Its end is looked at first: nearly every token is a byte
-        or more."""
+        """Return whether the new text has a stop. Its end is looked at first: nearly every token is
+        a byte or more."""
         reach = max(len(text.encode()) for text in stop) + SLACK
         if len(ids) > reach and _first_stop(self._decode(ids[-reach:]), stop) is None:
             return False
@@ -351,5 +351,5 @@ def _new_steps(steps: Sequence[str], text: str) -> Sequence[str]:
 
 
 def _first_stop(text: str, stop: Sequence[str]) -> int | None:
-    """Where the first stop in a text ends."""
+    """Return where the first stop in a text ends."""
     return min((text.index(one) + len(one) for one in stop if one in text), default=None)

@@ -84,7 +84,7 @@ class Memory:
             self._model = found
 
     def known(self, ids: Ids) -> int:
-        """How many tokens at a sequence's beginning are held."""
+        """Return how many tokens at a sequence's beginning are held."""
         return self._nearest(tuple(ids))[1]
 
     def take(self, ids: Ids) -> KeysValues:
@@ -171,7 +171,7 @@ class Memory:
 
 
 def common(a: Ids, b: Ids) -> int:
-    """How many tokens two sequences begin with."""
+    """Return how many tokens two sequences begin with."""
     size = min(len(a), len(b))
     different = np.flatnonzero(np.asarray(a[:size]) != np.asarray(b[:size]))
     return int(different[0]) if len(different) else size

@@ -206,8 +206,8 @@ class OpenAI:
     def stream(
         self, prefixes: Sequence[Prefix], sampling: Sampling
     ) -> Iterator[tuple[int, list[Response] | Unscored]]:
-        """What `generate` does, each prefix as soon as its samples are there; one that has none is
-        `Unscored`.
+        """Return what `generate` does, each prefix as soon as its samples are there; one that has
+        none is `Unscored`.
 
         Closing the iterator cancels what is under way. Raises `BackendError` where going on is of
         no use: a wrong key or model, or a server that is down.
@@ -217,7 +217,7 @@ class OpenAI:
 
     @cached_property
     def _learnt(self) -> dict[str, bool]:
-        """What was found out about the server."""
+        """Return what was found out about the server."""
         return {}
 
     @cached_property
@@ -259,8 +259,8 @@ class OpenAI:
             ).run()
 
     async def _finds_echo(self, client: Client, prefixes: Sequence[Prefix]) -> bool:
-        """Whether the server repeats steps. What follows them may well begin as they do, but for
-        steps that no model would write, and none could write as one token."""
+        """Return whether the server repeats steps. What follows them may well begin as they do, but
+        for steps that no model would write, and none could write as one token."""
         prompt = next((prefix.prompt for prefix in prefixes if prefix.steps), None)
         if self.api == "completions" or prompt is None or self.echoes is not None:
             return self.api == "chat" and bool(self.echoes)
@@ -310,7 +310,7 @@ class OpenAI:
 
 
 def _is_address(text: str) -> bool:
-    """Whether it is an address of HTTP, with nothing secret in it."""
+    """Return whether it is an address of HTTP, with nothing secret in it."""
     try:
         url = urlsplit(text)
         port = url.port

@@ -133,8 +133,8 @@ def _copied(x_B_H_T_D: Tensor, indices: Tensor, room: int) -> Tensor:
 
 @torch.inference_mode()
 def can_share(model: Any) -> bool:
-    """Whether the keys and values of a prefix are the first ones of the whole: asked of the cache
-    that it makes."""
+    """Return whether the keys and values of a prefix are the first ones of the whole: asked of the
+    cache that it makes."""
     if rotary.changes(model):
         return False
     ids = torch.zeros(1, 2, dtype=torch.long, device=model.device)

@@ -62,7 +62,7 @@ class Schedule:
     _found: dict[int, dict[int, Response]] = field(default_factory=dict, init=False)
     _given_up: set[int] = field(default_factory=set, init=False)
     _exhausted: list[Failure] = field(default_factory=list, init=False)
-    """Of the prefixes in a row that used up their tries."""
+    """Consecutive prefixes that used up their tries."""
     _succeeded: bool = field(default=False, init=False)
     """Whether any request of this call was answered."""
     _alike: float = field(default=0, init=False)

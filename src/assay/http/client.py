@@ -188,8 +188,8 @@ class Client:
     async def ask(
         self, body: Mapping[str, Any], read: Callable[[Any], T], *, tries: int | None = None
     ) -> T | Failure:
-        """What `read` makes of the JSON that comes back, or why there is none. tries: fewer than
-        the client's.
+        """Return what `read` makes of the JSON that comes back, or why there is none. tries: fewer
+        than the client's.
 
         `read` raises `DataError` where that is not what was asked for. Raises `BackendError` where
         no other request would fare better.

@@ -70,7 +70,7 @@ class Adaptive:
     """soft: the probability that no step so far is lost; hard: whether it is above one half."""
 
     undecided: Literal["label", "drop"] = "label"
-    """What a step gets that is not decided when rollouts have run out: the label that they favour,
+    """Label of a step that is undecided when rollouts have run out: the one that they favour,
     or none."""
 
     structure: bool = True
@@ -85,7 +85,8 @@ class Adaptive:
             )
 
     def __call__(self, responses: Pairs, rollouts: Rollouts) -> list[RolloutLabels]:
-        """One record a response, in order. Raises `DataError` where a prompt has no reference."""
+        """Label one record per response, in order. Raises `DataError` where a prompt has no
+        reference."""
         need_references(prompt for prompt, _ in responses)
         counts = self.nothing_yet(responses, rollouts)
         asked_N_T = np.zeros(counts.right_N_T.shape, dtype=np.int64)
@@ -139,9 +140,9 @@ class Adaptive:
     def places(
         self, responses: Pairs, counts: Counts, beliefs: Beliefs, asked_N_T: NDArray[np.int64]
     ) -> list[tuple[int, int]]:
-        """Where the next rollouts go, as solution and step: one step a solution, or every undecided
-        step where each is judged alone. A finished response is its own only rollout from after its
-        last step."""
+        """Return where the next rollouts go, as solution and step: one step a solution, or every
+        undecided step where each is judged alone. A finished response is its own only rollout from
+        after its last step."""
         size = counts.right_N_T.shape[1]
         open_N_T = np.array(
             [[t < len(r.steps) - r.finished for t in range(size)] for _, r in responses], dtype=bool
@@ -198,8 +199,8 @@ class Adaptive:
         return p if self.label == "soft" else float(p > 0.5)
 
     def _interval(self, p: float | None, quantiles: Sequence[float]) -> tuple[float, float]:
-        """Of the chance that the step is sound: on both sides, or how near it is at least to a
-        label of 0 or 1."""
+        """Interval of the chance that the step is sound: on both sides, or how near it is at least
+        to a label of 0 or 1."""
         if p is None:
             return 0.0, 1.0
         lowest, low, high, highest = quantiles

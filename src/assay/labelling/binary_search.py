@@ -33,8 +33,8 @@ class BinarySearch:
     def __call__(
         self, responses: Sequence[tuple[Prompt, Response]], rollouts: Rollouts
     ) -> list[RolloutLabels]:
-        """One record a response, in order. A right one is taken to have no lost step; one that the
-        verifier cannot judge, or a step that got no rollouts, leaves labels None. Raises
+        """Label one record per response, in order. A right one is taken to have no lost step; one
+        that the verifier cannot judge, or a step that got no rollouts, leaves labels None. Raises
         `DataError` where a prompt has no reference.
         """
         need_references(prompt for prompt, _ in responses)

@@ -31,7 +31,7 @@ class Rollout(Record):
 
     @property
     def text(self) -> str:
-        """What was written after the prefix."""
+        """Return what was written after the prefix."""
         return "".join(self.steps)
 
 

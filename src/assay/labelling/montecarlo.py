@@ -41,11 +41,11 @@ class MonteCarlo:
     it held up."""
 
     threshold: float = 0.0
-    """Of hard labels: 1 where the share of right rollouts is above it; at 0 one right rollout is
-    enough."""
+    """Threshold of hard labels: 1 where the share of right rollouts is above it; at 0 one right
+    rollout is enough."""
 
     epsilon: float = 0.8
-    """Of progress labels: least share of the step before that a right step keeps."""
+    """Progress labels: minimum share of the previous step's value that a right step keeps."""
 
     def __post_init__(self) -> None:
         if self.rollouts < 1 or not 0 <= self.threshold < 1 or not self.epsilon > 0:
@@ -57,7 +57,8 @@ class MonteCarlo:
     def __call__(
         self, responses: Sequence[tuple[Prompt, Response]], rollouts: Rollouts
     ) -> list[RolloutLabels]:
-        """One record a response, in order. Raises `DataError` where a prompt has no reference."""
+        """Label one record per response, in order. Raises `DataError` where a prompt has no
+        reference."""
         need_references(prompt for prompt, _ in responses)
         first = 0 if self.label == "progress" else 1
         rollouts.want([ask for pair in responses for ask in self._asks(*pair, first)])
@@ -95,8 +96,8 @@ class MonteCarlo:
         return tuple(labels)
 
     def _start(self, prompt: Prompt, found: Sequence[Tally], rollouts: Rollouts) -> Tally:
-        """What is known from the prompt on; nothing, where its rollouts, or all of the steps',
-        could not be judged."""
+        """Return what is known from the prompt on; nothing, where its rollouts, or all of the
+        steps', could not be judged."""
         known = rollouts.judged_one(Prefix(prompt), self.rollouts) and (
             not found or any(t.judged for t in found)
         )
@@ -108,7 +109,7 @@ class MonteCarlo:
 
 
 def tallies(prompt: Prompt, response: Response, rollouts: Rollouts, count: int) -> list[Tally]:
-    """What is known from after each step; after a finished response's last, its own verdict.
+    """Return what is known from after each step; after a finished response's last, its own verdict.
 
     Nothing, where no rollout of the solution came to an end that could be judged: that all were cut
     off says that `max_tokens` is too small for the problem, not that a step is wrong.

@@ -33,7 +33,7 @@ class Outcomes:
     prefixes: int
     """Prefixes that were asked for rollouts."""
     failed_prefixes: int
-    """Of these, those that got none."""
+    """Those of them that got none."""
     rollouts: int
     right: int
     cut_off: int
@@ -88,7 +88,7 @@ def outcomes(labels: Sequence[RolloutLabels], rollouts: Rollouts) -> Outcomes:
 
 
 def problems(found: Outcomes, max_tokens: int) -> list[str]:
-    """What has to be known before the labels are looked at; none where all is well."""
+    """Return what has to be known before the labels are looked at; none where all is well."""
     said = []
     usable = found.rollouts - found.guarded
     if not found.prefixes:
@@ -123,7 +123,7 @@ def problems(found: Outcomes, max_tokens: int) -> list[str]:
 
 
 def shares(found: Outcomes) -> list[str]:
-    """What became of the rollouts, in shares of all rollouts, solutions and prefixes."""
+    """Return what became of the rollouts, in shares of all rollouts, solutions and prefixes."""
     if not found.prefixes:
         return []
     said = [
@@ -152,7 +152,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _counts(prefix: Prefix, rollouts: Rollouts) -> dict[str, int]:
-    """What became of the rollouts of one prefix that were used."""
+    """Return what became of the rollouts of one prefix that were used."""
     used = rollouts.of(prefix, rollouts.asked(prefix))
     found = {"rollouts": len(used), "right": 0, "cut_off": 0, "unjudged": 0, "guarded": 0}
     for rollout in used:

@@ -46,11 +46,11 @@ class PriorCheck:
 
     @property
     def fails(self) -> bool:
-        """Whether prior and data are in conflict."""
+        """Return whether prior and data are in conflict."""
         return self.p < ALPHA
 
     def sentence(self) -> str:
-        """What to say of it, and what to do."""
+        """Return what to say of it, and what to do."""
         seen = (
             f"of the first {self.rollouts:,} rollouts {self.right:,} were right, where the prior of"
             f" adaptive labels expects {self.low:,} to {self.high:,} (predictive p = {self.p:.3f})"

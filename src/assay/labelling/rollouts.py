@@ -139,11 +139,11 @@ class Rollouts:
         return [found[number] for number in range(count) if number in found]
 
     def asked(self, prefix: Prefix) -> int:
-        """How many rollouts of a prefix were asked for, there or not."""
+        """Return how many rollouts of a prefix were asked for, there or not."""
         return self._counted.get(self.key(prefix), 0)
 
     def tally(self, prefix: Prefix, count: int) -> Tally:
-        """How many of the first `count` rollouts are right, of those that are evidence."""
+        """Return how many of the first `count` rollouts are right, of those that are evidence."""
         verdicts = [
             v
             for rollout in self.of(prefix, count)
@@ -152,7 +152,7 @@ class Rollouts:
         return Tally(sum(verdicts), len(verdicts))
 
     def judged_one(self, prefix: Prefix, count: int) -> bool:
-        """Whether any of the first `count` rollouts came to an end that could be judged."""
+        """Return whether any of the first `count` rollouts came to an end that could be judged."""
         return any(
             r.finished and self.verdict(prefix, r) is not None for r in self.of(prefix, count)
         )
@@ -166,8 +166,8 @@ class Rollouts:
         return rollout.right
 
     def check(self, prefix: Prefix, response: Response) -> Rollout:
-        """The rollout of a prefix that a response is. Raises `DataError` where the prompt has no
-        reference."""
+        """Return the rollout of a prefix that a response is. Raises `DataError` where the prompt
+        has no reference."""
         need_references([prefix.prompt])
         assert prefix.prompt.reference is not None
         verdict = self.verifier.verify(response.text, prefix.prompt.reference)
@@ -238,7 +238,7 @@ class Rollouts:
 
     @functools.cached_property
     def _names(self) -> tuple[str, str]:
-        """Of the generator and of the verifier."""
+        """Names of the generator and of the verifier."""
         return self.name or fingerprint(self.generator), fingerprint(self.verifier)
 
     def key(self, prefix: Prefix) -> str:
@@ -261,7 +261,7 @@ def need_references(prompts: Iterable[Prompt]) -> None:
 
 
 def has_reference(prompt: Prompt) -> bool:
-    """Whether there is anything to check an answer against."""
+    """Return whether there is anything to check an answer against."""
     return bool(prompt.reference and prompt.reference.strip())
 
 

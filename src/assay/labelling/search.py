@@ -84,10 +84,10 @@ class TreeSearch:
     """From each prefix that is tried."""
 
     searches: int = 20
-    """Most wrong rollouts searched, a prompt."""
+    """Maximum wrong rollouts searched per prompt."""
 
     budget: int = 200
-    """No search is begun after so many rollouts, a prompt."""
+    """Rollouts per prompt after which no search is started."""
 
     alpha: float = 0.5
     """How much less a state is worth the fewer of its rollouts are right."""
@@ -111,8 +111,8 @@ class TreeSearch:
             raise ConfigError("alpha and beta must be in (0, 1], exploration at least 0")
 
     def __call__(self, prompts: Sequence[Prompt], rollouts: Rollouts) -> list[Tree]:
-        """One tree a prompt, in order; all of them grow together. Raises `DataError` where one has
-        no reference."""
+        """Grow one tree per prompt, in order; all of them grow together. Raises `DataError` where
+        one has no reference."""
         need_references(prompts)
         return run_plans([self._grow(prompt, rollouts) for prompt in prompts], rollouts)
 

@@ -21,8 +21,8 @@ PREFIX: Final = "base_model.model."
 
 
 def is_adapter(folder: Path) -> bool:
-    """Whether a folder holds an adapter. Raises `ConfigError` where it holds whole weights beside
-    it."""
+    """Return whether a folder holds an adapter. Raises `ConfigError` where it holds whole weights
+    beside it."""
     if not (folder / ADAPTER).is_file():
         return False
     whole = [

@@ -337,8 +337,8 @@ def _save_settings(model: RewardModel, folder: Path) -> None:
 
 
 def read_manifest(folder: str | Path) -> Manifest:
-    """What a saved folder says of itself. Raises `ConfigError` where the folder is not a saved
-    reward model."""
+    """Return what a saved folder says of itself. Raises `ConfigError` where the folder is not a
+    saved reward model."""
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise ConfigError(
@@ -381,8 +381,8 @@ def load(folder: str | Path, *, dtype: Dtype | None = None, device: str = "cpu")
 
 
 def tolerance_of(model: RewardModel) -> float:
-    """How far apart a model's scores may lie: 1e-4 in fp32, 0.2 in bf16, whose scores depend on the
-    batch's shape.
+    """Return how far apart a model's scores may lie: 1e-4 in fp32, 0.2 in bf16, whose scores depend
+    on the batch's shape.
 
     In bf16, a trained SmolLM2's differed by .08; a wrong read position or a lost head moves them by
     more than 1.

@@ -28,7 +28,7 @@ ELSEWHERE: Final = {
 
 
 def first_line(error: BaseException) -> str:
-    """What went wrong, without the advice that follows."""
+    """Return the first line of an error, without the advice that follows."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -54,7 +54,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def configuration(folder: Path) -> dict[str, Any]:
-    """What config.json says. Raises `ConfigError` where transformers has no class for it."""
+    """Return what config.json says. Raises `ConfigError` where transformers has no class for it."""
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 

@@ -24,7 +24,7 @@ __all__ = ["classifier_of", "has_stock_classifier"]
 
 
 def has_stock_classifier(config: Any) -> bool:
-    """Whether transformers itself has a sequence classifier for a configuration."""
+    """Return whether transformers itself has a sequence classifier for a configuration."""
     return type(config) in AutoModelForSequenceClassification._model_mapping
 
 

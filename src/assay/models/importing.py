@@ -86,8 +86,8 @@ def preset_of(
     probabilities: bool = False,
     aggregate: Any = None,
 ) -> Preset:
-    """How a folder's head is read: by a preset's name, by what the folder's weights tell, or by its
-    parts.
+    """Return how a folder's head is read: by a preset's name, by what the folder's weights tell, or
+    by its parts.
 
     head: what its tensors' names begin with, such as `v_head.summary`. tokens: (good, bad), whose
     rows of the language-model head are the head. Raises `ConfigError` where parts contradict each

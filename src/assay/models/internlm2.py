@@ -54,7 +54,7 @@ NAMES: Final[Mapping[str, str]] = {
 
 
 def is_internlm2(folder: Path) -> bool:
-    """Whether a folder holds an InternLM2 reward model in its authors' layout."""
+    """Return whether a folder holds an InternLM2 reward model in its authors' layout."""
     if not (folder / "config.json").is_file():
         return False
     config = read_json(folder / "config.json")

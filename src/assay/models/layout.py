@@ -232,7 +232,7 @@ class Encoder:
         return ids[:end]
 
     def _place(self, frame: _Frame, response: Response) -> _Placed:
-        """Where the response's steps are in what the layout writes."""
+        """Return where the response's steps are in what the layout writes."""
         steps = [step.strip(self.layout.strip) for step in response.steps]
         if frame.around is None or not steps:
             return _Placed(frame, steps, None)
@@ -255,7 +255,7 @@ class Encoder:
     def _rendered(
         self, frame: _Frame, steps: list[str], *, closed: bool
     ) -> tuple[Surroundings, list[str]]:
-        """What the chat template writes around these steps, and what it makes of them.
+        """Return what the chat template writes around these steps, and what it makes of them.
 
         A response that the template refuses stands as it is where the template puts a word.
         """
@@ -313,7 +313,7 @@ class Encoder:
         )
 
     def _bare(self, text: str) -> _Frame:
-        """What stands around the steps that follow a plain text."""
+        """Return what stands around the steps that follow a plain text."""
         bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         head = text.rstrip(" ")
         prefix = self._tokens([head], first=True)[0]
@@ -328,7 +328,7 @@ class Encoder:
         return _Frame(prefix, self._after, [], closing, leads, specials, around)
 
     def _surrounded(self, around: Surroundings, messages: tuple[Message, ...]) -> _Frame:
-        """What stands around steps that the chat template itself renders."""
+        """Return what stands around steps that the chat template itself renders."""
         head = around.head.rstrip(" ")
         prefix = self._tokens([head], special=True, first=True)[0]
         closing = self._tokens(

@@ -41,7 +41,8 @@ ELEMENTS = 2**24
 
 @dataclass(frozen=True)
 class LogProbabilities:
-    """Of the tokens of B responses, at most R; fp32, or float64 for a model in float64."""
+    """Log-probabilities of the tokens of B responses, at most R; fp32, or float64 for a model in
+    float64."""
 
     values_B_R: Tensor
     """log p(token | all before it), in nats; 0 outside the mask."""

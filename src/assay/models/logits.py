@@ -106,7 +106,7 @@ def _find(model: Any) -> Formula:
 
 
 def _candidates(config: Any) -> list[Formula]:
-    """What the names in a config may mean."""
+    """Return what the names in a config may mean."""
 
     def named(*names: str) -> list[float]:
         values = (getattr(config, name, None) for name in names)

@@ -132,7 +132,7 @@ def _experts(backbone: nn.Module) -> list[str]:
 
 
 def adapted(network: nn.Module) -> bool:
-    """Whether a network carries adapters."""
+    """Return whether a network carries adapters."""
     return any("lora_" in name for name, _ in network.named_parameters())
 
 

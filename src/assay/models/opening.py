@@ -24,7 +24,8 @@ __all__ = ["open_model", "split_words"]
 
 
 def split_words(text: str) -> tuple[str, dict[str, str]]:
-    r"""What a word names, and its settings: `NAME,key=value,...`; a comma within is written `\,`.
+    r"""Return what a word names, and its settings: `NAME,key=value,...`; a comma within is written
+    `\,`.
 
     A name that exists as a folder is taken whole. Raises `ConfigError` for a setting without a
     value.

@@ -92,8 +92,8 @@ def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def policy_encoder(tokenizer: Any, layout: Layout) -> Encoder:
-    """What a policy's prompts and responses become tokens by. Raises `ConfigError` for a layout it
-    cannot write in."""
+    """Return what a policy's prompts and responses become tokens by. Raises `ConfigError` for a
+    layout it cannot write in."""
     if layout.strip or layout.between or layout.separator or layout.template == "turns":
         raise ConfigError(
             "this layout puts tokens between steps that a policy does not write; use one without"

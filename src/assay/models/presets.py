@@ -384,8 +384,8 @@ def layout_of(preset: Preset, tokenizer: Any, words: Mapping[str, str]) -> Layou
 
 
 def _openrlhf_ending(tokenizer: Any, layout: Layout) -> str | None:
-    """What OpenRLHF puts behind a text: a space and the end-of-sequence token, where the text does
-    not end with it."""
+    """Return what OpenRLHF puts behind a text: a space and the end-of-sequence token, where the
+    text does not end with it."""
     eos = tokenizer.eos_token
     if layout.template != "plain":
         probe = Encoder(tokenizer, layout, PREFERENCE)
@@ -467,7 +467,7 @@ def _names(folder: Path) -> set[str]:
 
 
 def _architecture(folder: Path) -> str:
-    """What the folder's configuration calls the network."""
+    """Return what the folder's configuration calls the network."""
     if is_internlm2(home_of(folder)):
         raise ConfigError(
             f"{folder} is an InternLM2, whose code is not run here; `assay models import` makes it"

@@ -75,8 +75,8 @@ def render(tokenizer: Any, messages: Sequence[Message], *, date: str, parts: boo
 
 
 def takes_parts(tokenizer: Any, date: str) -> bool:
-    """Whether the template writes contents only where they are lists of parts, as vision-language
-    models' do."""
+    """Return whether the template writes contents only where they are lists of parts, as
+    vision-language models' do."""
     probe = [Message(role="user", content=SENTINEL), Message(role="assistant", content=SENTINEL)]
 
     def writes(parts: bool) -> bool:
@@ -91,7 +91,7 @@ def takes_parts(tokenizer: Any, date: str) -> bool:
 def surroundings(
     tokenizer: Any, messages: Sequence[Message], *, date: str, parts: bool
 ) -> Surroundings:
-    """What the template writes around the assistant's answer to these messages.
+    """Return what the template writes around the assistant's answer to these messages.
 
     Raises `ConfigError` where it does not write the answer.
     """
@@ -133,7 +133,7 @@ def cut_out(around: Surroundings, text: str) -> tuple[str, str, str]:
 
 
 def unclosed(text: str) -> bool:
-    """Whether the text ends within a block of reasoning."""
+    """Return whether the text ends within a block of reasoning."""
     begin, end = _THOUGHT
     return text.rfind(begin) > text.rfind(end)
 
@@ -164,6 +164,6 @@ def aligned(steps: Sequence[str], text: str) -> list[str]:
 
 
 def _common(a: str, b: str) -> str:
-    """What both texts begin with."""
+    """Return what both texts begin with."""
     least = min(len(a), len(b))
     return a[: next((i for i in range(least) if a[i] != b[i]), least)]

@@ -156,7 +156,7 @@ class RewardModel(nn.Module):
         return fingerprint(self._parts())
 
     def _parts(self) -> dict[str, object]:
-        """What a score depends on."""
+        """Return what a score depends on."""
         encoder = self.encoder
         return {
             "network": self.network,
@@ -181,18 +181,18 @@ class RewardModel(nn.Module):
 
     @property
     def readout(self) -> Readout:
-        """How outputs become scores."""
+        """The mapping from outputs to scores."""
         return self.encoder.readout
 
     @property
     def layout(self) -> Layout:
-        """How text becomes tokens."""
+        """The mapping from text to tokens."""
         return self.encoder.layout
 
     @property
     def engine(self) -> Engine:
-        """How shared prefixes are computed: `forced`, or what was found right and fast for this
-        backbone."""
+        """Return how shared prefixes are computed: `forced`, or what was found right and fast for
+        this backbone."""
         return self.forced or engine_of(self.backbone)
 
     def forward(self, batch: Batch | Shared, *, micro_tokens: int = 1 << 30) -> Tensor:

@@ -77,14 +77,14 @@ class Engine:
         return tree if self.worth(tree) else None
 
     def may_pay(self, lengths: Sequence[int]) -> bool:
-        """Whether sequences are so long, and the model so large, that leaving one out is worth a
-        call."""
+        """Return whether sequences are so long, and the model so large, that leaving one out is
+        worth a call."""
         enough = len(lengths) * self.piece_cost <= sum(lengths) * self.token_cost
         return self.path != "plain" and len(lengths) > 0 and enough
 
     def worth(self, tree: Tree) -> bool:
-        """Whether sharing is faster than padded batches: it saves tokens and padding, and costs
-        calls."""
+        """Return whether sharing is faster than padded batches: it saves tokens and padding, and
+        costs calls."""
         saved = len(tree.lengths) * max(tree.lengths) - len(tree.ids_T)
         inner = sum(node.stop > node.end for node in tree.nodes)
         if self.path == "packed":
@@ -167,7 +167,7 @@ def _unshareable(backbone: nn.Module) -> str | None:
 
 
 def _noise(backbone: nn.Module) -> str:
-    """What makes a model random while it trains: a setting or a module; empty where nothing
+    """Return what makes a model random while it trains: a setting or a module; empty where nothing
     does."""
     if not backbone.training:
         return ""

@@ -125,8 +125,8 @@ class Memory:
 
 
 def fingerprint(model: nn.Module) -> tuple[Any, ...]:
-    """What a model's keys, values and hidden states depend on: another one after any change to the
-    model.
+    """Return what a model's keys, values and hidden states depend on: another one after any change
+    to the model.
 
     Some of the weights' values are in it, for fused optimisers and writes to `.data` leave a
     tensor's version as it was. What a forward hook does is not.

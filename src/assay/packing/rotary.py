@@ -35,7 +35,7 @@ def _changing(backbone: nn.Module) -> tuple[tuple[nn.Module, str, str], ...]:
 
 
 def changes(backbone: nn.Module) -> bool:
-    """Whether a model's rotary embeddings change with the longest sequence of a batch."""
+    """Return whether a model's rotary embeddings change with the longest sequence of a batch."""
     return bool(_changing(backbone))
 
 

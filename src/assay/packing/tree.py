@@ -71,7 +71,7 @@ class Tree:
         return found[::-1]
 
     def places(self, sequence: int, positions: Ints) -> Ints:
-        """Where in the row the tokens at these positions of a sequence stand."""
+        """Return where in the row the tokens at these positions of a sequence stand."""
         path = self.path(sequence)
         depths = np.array([node.depth for node in path])
         shifts = np.array([node.start - node.depth for node in path])
@@ -127,7 +127,7 @@ def grow(sequences: Sequence[Ints], *, least: int = LEAST) -> Tree:
 
 
 def _common(a: Ints, b: Ints) -> int:
-    """How many tokens two sequences begin with."""
+    """Return how many tokens two sequences begin with."""
     size = min(len(a), len(b))
     different = np.flatnonzero(a[:size] != b[:size])
     return int(different[0]) if len(different) else size

@@ -32,8 +32,8 @@ class Path(Protocol):
 
 
 def fault(path: Path, backbone: nn.Module) -> str | None:
-    """What is wrong with a path for a model as it stands; None when nothing is. Gradients only
-    where it trains.
+    """Return what is wrong with a path for a model as it stands; None when nothing is. Gradients
+    only where it trains.
 
     Raises the error where memory runs out: that says nothing of the path.
     """

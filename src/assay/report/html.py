@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from assay.errors import MissingExtra
+from assay.files import write_atomic
 from assay.report.numbers import cells
-from assay.runs.settings import write_atomic
 from assay.stats import Estimate, bracket, summarise
 
 if TYPE_CHECKING:

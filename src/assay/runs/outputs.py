@@ -6,13 +6,13 @@ Raised is a `ConfigError`; nothing is made or changed here.
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from assay.errors import ConfigError
 
-__all__ = ["check_file", "check_folder", "check_new", "check_run"]
+__all__ = ["OUTPUTS", "check_file", "check_folder", "check_new", "check_run", "kinds_of"]
 
 SUMMARIES: Final = {"training.json": "train", "sft.json": "sft", "rl.json": "rl"}
 """The last file of a training run, and the command that it is of."""
@@ -31,6 +31,20 @@ WRITTEN: Final = (
     ),
 )
 """What training runs write into their folder, and may replace there."""
+
+OUTPUTS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(SUMMARIES.values(), WRITTEN),
+    "eval": ("run.json", "report.html", "eval.json"),
+    "benchmark": ("run.json", "report.html", "benchmark.json"),
+    "bestof": ("run.json", "report.html", "bestof.json"),
+    "search": ("run.json", "report.html", "results.jsonl", "kept.jsonl", "compare.json"),
+    "label": ("run.json", "report.html", "labels.jsonl"),
+    "verify": ("run.json", "report.html", "verdicts.jsonl"),
+    "overopt": ("run.json", "report.html", "points.jsonl", "fits.json"),
+    "overopt_rl": ("run.json", "report.html", "points.jsonl", "arms.json"),
+}
+"""What the run of a command writes into its folder. Files of paid work, whose lines say what they
+are of, are not among them: `--overwrite` keeps those."""
 
 
 def check_folder(folder: Path) -> None:
@@ -92,7 +106,7 @@ def check_run(
             raise ConfigError(
                 f"{folder} holds what to start from; give another folder to save the new one in"
             )
-    kinds = _kinds(folder)
+    kinds = kinds_of(folder)
     if others := sorted(kinds - {command}):
         raise ConfigError(
             f"{folder} holds a run of {others[0]}, whose files would be replaced; give another"
@@ -105,17 +119,24 @@ def check_run(
         )
 
 
-def _kinds(folder: Path) -> set[str]:
+def kinds_of(folder: Path) -> set[str]:
     """The commands whose runs a folder holds."""
     kinds = {kind for name, kind in SUMMARIES.items() if (folder / name).is_file()}
     if (folder / "run.json").is_file():
         try:
-            component = json.loads((folder / "run.json").read_bytes())["settings"]["component"]
-        except (KeyError, TypeError, ValueError):
-            return kinds | {"another program"}
-        module = component.partition("/")[2].partition(":")[0]
-        kinds.add(module.removeprefix("assay.cli."))
+            kinds.add(kind_of(json.loads((folder / "run.json").read_bytes())))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            kinds.add("another program")
     return kinds
+
+
+def kind_of(body: Mapping[str, Any]) -> str:
+    """The command that a `run.json` is of, such as "train". Raises `KeyError` and others where it
+    is none."""
+    if isinstance(kind := body.get("run"), str):
+        return kind
+    module: str = body["settings"]["component"].partition("/")[2].partition(":")[0]
+    return module.removeprefix("assay.cli.")
 
 
 def _there(path: Path) -> bool:

@@ -9,22 +9,36 @@ import hashlib
 import importlib.metadata
 import json
 import math
-import os
 import platform
 import sys
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Final, TypeVar, cast, get_type_hints
 
 from assay import components
-from assay.errors import ConfigError
+from assay.errors import AssayError, ConfigError
+from assay.files import write_atomic
 
-__all__ = ["dumps", "finite", "read_run", "to_json", "write_atomic", "write_run"]
+__all__ = [
+    "changed_data",
+    "differences",
+    "dumps",
+    "finite",
+    "read_body",
+    "read_run",
+    "run_body",
+    "to_json",
+    "write_atomic",
+    "write_run",
+]
 
 T = TypeVar("T")
 VERSIONS_OF = ("assay", "numpy", "torch", "transformers", "peft", "tokenizers", "math-verify")
+NEUTRAL: Final = frozenset(
+    "checkpoint_every chunk device micro_tokens out overwrite resume threads together".split()
+)
+"""Settings that say how or where, and change no result."""
 
 
 def to_json(settings: Any) -> Any:
@@ -52,31 +66,95 @@ def dumps(body: Any, indent: int | None = None) -> str:
 def write_run(folder: Path, settings: object, data: Iterable[Path] = (), **more: Any) -> Path:
     """Write `folder/run.json`: the settings, the seed inside them, package versions and a hash of
     each data file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    body = {
-        "settings": to_json(settings),
-        "command": sys.argv[1:],
+    target = folder / "run.json"
+    write_atomic(target, dumps({**run_body(settings, data), **more}, indent=2) + "\n")
+    return target
+
+
+def run_body(
+    settings: object, data: Iterable[Path] = (), command: str | None = None
+) -> dict[str, Any]:
+    """What a `run.json` holds as a run begins.
+
+    command: the command's name, where the settings are a mapping and so do not name it.
+    """
+    body = to_json(settings)
+    module = str(body.get("component", "")).partition("/")[2].partition(":")[0]
+    return {
+        "run": command or module.removeprefix("assay.cli."),
+        "settings": body,
+        # A call from Python has no command line of this program.
+        "command": sys.argv[1:] if module.startswith("assay.cli.") else [],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": None,
         "versions": {"python": platform.python_version(), **_versions()},
         "data": {str(path): _sha256(path) for path in data if path.is_file()},
-        **more,
+        "files": [],
     }
-    target = folder / "run.json"
-    write_atomic(target, dumps(body, indent=2) + "\n")
-    return target
+
+
+def read_body(path: Path) -> dict[str, Any]:
+    """What a `run.json` holds. Raises `ConfigError` where it is none."""
+    path = path / "run.json" if path.is_dir() else path
+    try:
+        body = json.loads(path.read_bytes())
+        body["settings"]  # Only a run's file has them.
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist; give a run's folder or its run.json") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{path} is not a run.json ({error}); give one that a run wrote"
+        ) from error
+    return cast(dict[str, Any], body)
+
+
+def changed_data(body: Mapping[str, Any]) -> list[str]:
+    """What to say of each data file of a `run.json` that is not what it was."""
+    notes = []
+    for name, known in body.get("data", {}).items():
+        if not Path(name).is_file():
+            notes.append(f"{name} is gone; the run read it")
+        elif _sha256(Path(name)) != known:
+            notes.append(f"{name} has changed since the run read it (its hash is in run.json)")
+    return notes
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """The settings, by name, and the data files that differ between two `run.json` bodies, but for
+    settings that change no result."""
+    old, new = (dict(_flat(_today(body["settings"]))) for body in (there, here))
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    changed = [
+        name
+        for name, known in here["data"].items()
+        if there.get("data", {}).get(name, known) != known
+    ]
+    return names + changed
+
+
+def _today(settings: Any) -> Any:
+    """Settings of an earlier version with today's names and defaults; unchanged where they cannot
+    be read."""
+    try:
+        return to_json(_build(settings, "run.json"))
+    except (AssayError, AttributeError, TypeError, ValueError):
+        return settings
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by their dotted names."""
+    if not isinstance(value, Mapping):
+        yield name, value
+        return
+    for key, below in value.items():
+        if key not in NEUTRAL:
+            yield from _flat(below, f"{name}.{key}" if name else key)
 
 
 def read_run(path: Path, into: type[T]) -> T:
     """The settings saved in a `run.json`, as the dataclass they came from."""
     path = path / "run.json" if path.is_dir() else path
-    try:
-        body = json.loads(path.read_text())["settings"]
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} does not exist; give a run's folder or its run.json") from error
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path} is not a run.json ({error}); give one that a run wrote"
-        ) from error
+    body = read_body(path)["settings"]
     value = _build(body, where=str(path))
     if not isinstance(value, into):
         raise ConfigError(
@@ -107,23 +185,6 @@ def made(cls: Any, name: str, settings: tuple[str, ...]) -> Any:
                 f"{name}: {key} cannot be {value!r} ({error.errors()[0]['msg']})"
             ) from error
     return cls(**values)
-
-
-def write_atomic(path: Path, text: str | bytes) -> None:
-    """Write a whole file or nothing: temporary file beside it, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    payload = text.encode() if isinstance(text, str) else text
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _build(body: Any, where: str) -> Any:

@@ -54,5 +54,5 @@ INSTALL: Final = (
 
 
 def describe(level: Level) -> str:
-    """What a level is made of and what it does not stop, for a reader."""
+    """Return what a level is made of and what it does not stop, for a reader."""
     return f"{level}: {PARTS[level]}. It does not stop: " + "; ".join(NOT_STOPPED[level]) + "."

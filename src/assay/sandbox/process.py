@@ -83,7 +83,7 @@ class Limits:
         return 2.0 * self.seconds + 1.0 if self.wall is None else self.wall
 
     def to_json(self) -> dict[str, int]:
-        """What the kernel enforces."""
+        """Return what the kernel enforces."""
         disk, threads = self.disk, self.threads
         return {
             "cpu": self.seconds,
@@ -268,7 +268,7 @@ class ForkServer:
         return _Running(job, reply["pid"], handles[0], ours)
 
     def _reap(self, pid: int) -> dict[str, Any]:
-        """How a process ended, and what it used."""
+        """Return how a process ended, and what it used."""
         try:
             self._control.send(json.dumps({"reap": pid}).encode())
             return self._receive(START_SECONDS)[0]
@@ -332,7 +332,7 @@ class _Running:
 
     @property
     def too_much(self) -> bool:
-        """Whether an output is over its limit."""
+        """Return whether an output is over its limit."""
         return any(len(read) > self.job.limits.output for read in self.read.values())
 
     def stop(self) -> None:
@@ -346,7 +346,8 @@ class _Running:
         _close(self.pipes)
 
     def ended(self, reason: str, status: Mapping[str, Any]) -> Ended:
-        """What came of it. Raises `SetUpFailed` when it never said that it is locked down."""
+        """Return what came of it. Raises `SetUpFailed` when it never said that it is locked
+        down."""
         first, _, rest = bytes(self.read["result"]).partition(b"\n")
         if first != b'{"ready": 1}':
             said = first.decode(errors="replace") or f"it ended with status {status['status']}"

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from assay.fingerprint import ByContent
 from assay.types import Group, Response, Score, Unscored
 
 __all__ = ["Longest", "Random", "Shortest"]
@@ -20,6 +21,8 @@ class Random:
 
     seed: int = 0
     """Seed of the draws."""
+
+    fingerprint = ByContent()
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order."""
@@ -37,6 +40,8 @@ class Random:
 class Longest:
     """The length in characters: prefers the longest, as many a reward model turns out to."""
 
+    fingerprint = ByContent()
+
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order."""
         return _each(groups, lambda response: float(len(response.text)))
@@ -45,6 +50,8 @@ class Longest:
 @dataclass(frozen=True)
 class Shortest:
     """Minus the length in characters: prefers the shortest."""
+
+    fingerprint = ByContent()
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order."""

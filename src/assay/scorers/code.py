@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from assay.fingerprint import ByContent
 from assay.scorers.cache import remembered
 from assay.types import Group, Score, Unscored, Verdict
 from assay.verifiers.code.suites import Suite, suite_of
@@ -25,6 +26,8 @@ class Executed:
     _known: dict[tuple[str, str], Verdict] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    fingerprint = ByContent()
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order; `Unscored` where the prompt has no tests, or the sandbox

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import ConfigError, DataError
+from assay.fingerprint import ByContent
 from assay.protocols import Scorer
 from assay.stats import Estimate, summarise
 from assay.stats.intervals import percentiles, resample_weights, widened
@@ -74,12 +75,14 @@ class Ensemble:
     """Two or more scorers, under names if you like."""
     how: Literal["mean", "worst", "uncertainty"] = "mean"
     weight: float = 0.5
-    """Of the variance, where `how` is "uncertainty": the paper's 0.5 is for best-of-n, 0.1 for PPO;
-    0 is the mean."""
+    """Weight of the variance, where `how` is "uncertainty": the paper's 0.5 is for best-of-n, 0.1
+    for PPO; 0 is the mean."""
     standards: Standards | None = None
     """By `standards(members, groups)` on samples of the policy. None takes the means and standard
     deviations on their training records that reward models of this library carry; the field then
     holds those, and its `source` says so."""
+
+    fingerprint = ByContent()
 
     def __post_init__(self) -> None:
         if self.how not in ("mean", "worst", "uncertainty"):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.errors import BackendError
+from assay.fingerprint import ByContent
 from assay.scorers.opened import SHOWN, tried
 from assay.types import Group, Score, Unscored
 
@@ -23,6 +24,8 @@ class Called:
     """
 
     function: Callable[..., Sequence[float | None]]
+
+    fingerprint = ByContent()
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order; the function is called once for all of them.

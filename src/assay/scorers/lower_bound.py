@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay.errors import ConfigError
+from assay.fingerprint import ByContent
 from assay.protocols import Scorer
 from assay.types import Group, Score, Unscored
 
@@ -18,6 +19,8 @@ class LowerBound:
     scorer: Scorer
     k: float = 1.0
     """How many standard deviations; 0 changes nothing."""
+
+    fingerprint = ByContent()
 
     @property
     def tokens_read(self) -> int | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from assay.fingerprint import ByContent
 from assay.protocols import Scorer
 from assay.types import Group, Score, Unscored
 
@@ -19,6 +20,8 @@ class Answered:
 
     scorer: Scorer
     """Scores responses with a text."""
+
+    fingerprint = ByContent()
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order."""

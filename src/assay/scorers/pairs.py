@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from assay.errors import ConfigError
+from assay.fingerprint import ByContent
 from assay.models.checkpoint import Dtype
 from assay.models.fit import most_tokens
 from assay.models.generic import has_stock_classifier
@@ -38,6 +39,8 @@ class PairScorer:
     `Unscored`, never truncated. Padded batches of up to `micro_tokens` tokens.
     dtype: None keeps the checkpoint's. Raises `ConfigError` where the folder is no such model.
     """
+
+    fingerprint = ByContent()
 
     def __init__(
         self,

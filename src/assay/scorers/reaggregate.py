@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from assay.aggregation import Aggregation, aggregate
 from assay.errors import ConfigError
+from assay.fingerprint import ByContent
 from assay.protocols import Scorer
 from assay.types import Group, Score, Unscored
 
@@ -17,6 +18,8 @@ class Aggregated:
 
     scorer: Scorer
     how: Aggregation
+
+    fingerprint = ByContent()
 
     @property
     def tokens_read(self) -> int | None:

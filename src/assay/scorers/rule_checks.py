@@ -34,8 +34,8 @@ class Ruled:
     credit: Literal["all", "share"] = "all"
     """all: 1 or 0. share: the share that holds."""
     mode: instructions.Mode = "strict"
-    """Of instructions. loose: a first or last line and stars may be left out (IFEval's second way
-    to count)."""
+    """Mode of instructions. loose: a first or last line and stars may be left out (IFEval's second
+    way to count)."""
     outside: tuple[str, ...] = ()
     """Instructions of others that prompts may give, each as package.module:Class."""
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from assay.fingerprint import ByContent
 from assay.protocols import Verifier
 from assay.scorers.cache import remembered
 from assay.types import Group, Score, Unscored, Verdict
@@ -34,6 +35,8 @@ class Verified:
     verifier: Verifier
     """Decides whether two answers are the same."""
     _known: dict[Pair, Verdict] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    fingerprint = ByContent()
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order; `Unscored` where the prompt has no reference or it cannot

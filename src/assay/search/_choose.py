@@ -95,8 +95,8 @@ def vote(
 
 
 def weight(score: float, transform: Literal["none", "sigmoid"]) -> float:
-    """What a score weighs in a vote. Raises `ConfigError` for a negative one: sums of raw logits
-    are no votes."""
+    """Return what a score weighs in a vote. Raises `ConfigError` for a negative one: sums of raw
+    logits are no votes."""
     if transform == "sigmoid":
         return 1 / (1 + math.exp(-score)) if score >= 0 else math.exp(score) / (1 + math.exp(score))
     if score < 0:

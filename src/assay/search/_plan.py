@@ -84,7 +84,7 @@ class Budget:
                 )
 
     def over(self, spent: Spent) -> bool:
-        """Whether a limit is reached. Raises `ConfigError` where one is set on what nobody
+        """Return whether a limit is reached. Raises `ConfigError` where one is set on what nobody
         counts."""
         for name in ("samples", "generated_tokens", "scored_tokens", "seconds"):
             limit, used = getattr(self, name), getattr(spent, name)
@@ -187,14 +187,14 @@ class Found:
 
 @dataclass
 class Account:
-    """What was paid for a prompt so far, kept by the driver."""
+    """Cost of a prompt so far, kept by the driver."""
 
     budget: Budget = field(default_factory=Budget)
     spent: Spent = field(default_factory=Spent)
 
     @property
     def over(self) -> bool:
-        """Whether the budget is used up: no further request should be made."""
+        """Return whether the budget is used up: no further request should be made."""
         return self.budget.over(self.spent)
 
 

@@ -91,7 +91,7 @@ class Record:
         self._note_samples(key, sampling, prefix.first, responses)
 
     def score(self, prompt: Prompt, response: Response) -> Scored | None:
-        """What the scorer said of a text; None where it was not asked."""
+        """Return what the scorer said of a text; None where it was not asked."""
         return self._scores.get((self.scorer, text_key(prompt, response)))
 
     def tokens(self, prompt: Prompt, response: Response) -> int | None:

@@ -36,7 +36,7 @@ from assay.types import Group, Prompt, Response, Unscored
 __all__ = ["STEP", "run"]
 
 STEP = ("\n\n",)
-"""Where a step ends unless said otherwise."""
+"""Default text that ends a step."""
 TOGETHER = 64
 """Prompts under way at once."""
 
@@ -57,7 +57,7 @@ def run(
     together: int = TOGETHER,
     show: Show = lambda done, note: None,
 ) -> list[SearchResult]:
-    """One result a prompt, in order.
+    """Return one result per prompt, in order.
 
     sampling: of whole responses. step: of one step, which ends at its `stop`; by default a blank
     line. Their `n` is not used. budget: of each prompt. record: where samples and scores are kept,

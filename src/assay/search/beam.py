@@ -19,7 +19,7 @@ class Beam:
     """Keep the `width` best partial solutions, step by step."""
 
     n: int = 16
-    """Continuations sampled a round, shared among the beams."""
+    """Continuations sampled per round, shared among the beams."""
     width: int = 4
     """Beams that go on."""
     lookahead: int = 0
@@ -31,7 +31,7 @@ class Beam:
     """How one of the finished beams is chosen; in votes, a text counts once however many beams came
     to it."""
     seed: search.Seed = 0
-    """Of ties."""
+    """Seed for breaking ties."""
     answers: search.Answers = field(default_factory=Numeric)
     """Finds the final answers and says which are the same, for votes."""
 

@@ -29,7 +29,7 @@ class BestOfN:
     chunk: int = 4
     """Responses sampled between two looks, where `enough` is set."""
     seed: search.Seed = 0
-    """Of ties."""
+    """Seed for breaking ties."""
 
     def plan(self, prompt: Prompt, account: search.Account) -> search.Plan[search.Found]:
         """Sample, score, choose."""

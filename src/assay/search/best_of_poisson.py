@@ -23,14 +23,14 @@ class BestOfPoisson:
     mu: float = 15.0
     """Mean number of responses beyond the first: strength, and cost."""
     seed: search.Seed = 0
-    """Of the number and of ties; both depend on the prompt, too."""
+    """Seed of the number drawn and for breaking ties; both also depend on the prompt."""
 
     def __post_init__(self) -> None:
         if not (self.mu >= 0 and math.isfinite(self.mu)):
             raise ConfigError(f"mu is {self.mu}; it must be a number from 0 on")
 
     def size(self, prompt: Prompt) -> int:
-        """How many responses this prompt gets."""
+        """Return how many responses this prompt gets."""
         lot, left = search.lot(self.seed, prompt, "size"), self.mu
         count, time = 1, lot.expovariate(1.0)
         while time <= left:

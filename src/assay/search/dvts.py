@@ -22,7 +22,7 @@ class Dvts:
     """Grow n / width independent subtrees, each greedily by score."""
 
     n: int = 16
-    """Continuations sampled a round, by all subtrees together."""
+    """Continuations sampled per round, by all subtrees together."""
     width: int = 4
     """Continuations that each subtree chooses from."""
     lookahead: int = 0
@@ -33,7 +33,7 @@ class Dvts:
     pick: search.Pick = "best"
     """How one of the candidates is chosen."""
     seed: search.Seed = 0
-    """Of ties."""
+    """Seed for breaking ties."""
     answers: search.Answers = field(default_factory=Numeric)
     """Finds the final answers and says which are the same, for votes."""
 
@@ -87,8 +87,8 @@ class Dvts:
         return self._end(prompt, last, stopped)
 
     def subset(self, result: SearchResult, subtrees: int) -> SearchResult:
-        """What a search with the first so many subtrees would have found; what it would have spent
-        is not told."""
+        """Return what a search with the first so many subtrees would have found; what it would have
+        spent is not told."""
         places = [i for i, r in enumerate(result.group.responses) if r.meta["subtree"] < subtrees]
         group = Group(
             prompt=result.group.prompt, responses=tuple(result.group.responses[i] for i in places)

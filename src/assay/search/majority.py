@@ -28,10 +28,10 @@ class Majority:
     """Stop, too, when the leader is ahead of the second for good with this probability, by the Beta
     posterior of their share (adaptive consistency, arXiv:2305.11860). Needs `chunk`."""
     show_best: bool = False
-    """Of the responses that give the winning answer, show the one that the scorer likes most: costs
+    """Show the response with the winning answer that the scorer rates highest: costs
     n scores."""
     seed: search.Seed = 0
-    """Of ties."""
+    """Seed for breaking ties."""
     answers: search.Answers = field(default_factory=Numeric)
     """Finds the final answers and says which are the same."""
 

@@ -43,7 +43,7 @@ class Mcts:
     pick: search.Pick = "best"
     """How one of the finished texts is chosen."""
     seed: search.Seed = 0
-    """Of ties."""
+    """Seed for breaking ties."""
     answers: search.Answers = field(default_factory=Numeric)
     """Finds the final answers and says which are the same, for votes."""
 

@@ -26,7 +26,7 @@ class Pessimism:
     beta: float = 0.1
     """Strength of the penalty, in units of the score."""
     seed: search.Seed = 0
-    """Of the draw, which depends on the prompt, too."""
+    """Seed of the draw, which also depends on the prompt."""
 
     def __post_init__(self) -> None:
         if not self.beta > 0:

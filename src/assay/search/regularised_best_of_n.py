@@ -31,7 +31,7 @@ class RegularisedBestOfN:
     """words: F1 of the bags of words. answer: 1 for the same final answer, else 0: a vote added to
     the score."""
     seed: search.Seed = 0
-    """Of ties."""
+    """Seed for breaking ties."""
     answers: search.Answers = field(default_factory=Numeric)
     """Finds the final answers and says which are the same."""
 

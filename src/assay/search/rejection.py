@@ -23,10 +23,10 @@ class Rejection:
     threshold: float = 0.5
     """Least score that is kept."""
     most: int | None = None
-    """Keep so many of a prompt at most, the best: an easy prompt would fill the data. None =
+    """Maximum responses kept per prompt, the best: an easy prompt would fill the data. None =
     all."""
     seed: search.Seed = 0
-    """Of ties."""
+    """Seed for breaking ties."""
 
     def __post_init__(self) -> None:
         if self.most is not None and self.most < 1:

@@ -27,7 +27,7 @@ class SoftBestOfN:
     strength: float = 10.0
     """Per unit of the score; large = best-of-n, 0 = any of them."""
     seed: search.Seed = 0
-    """Of the draw, which depends on the prompt, too."""
+    """Seed of the draw, which also depends on the prompt."""
 
     def __post_init__(self) -> None:
         if not (self.strength >= 0 and math.isfinite(self.strength)):

@@ -21,13 +21,13 @@ class StepRejection:
     threshold: float = 0.5
     """A step with at least this score is taken at once."""
     tries: int = 4
-    """Samples of a step at most; of those that all fail, the best is taken."""
+    """Maximum samples per step; of those that all fail, the best is taken."""
     max_steps: int = 40
     """Steps of a solution at most."""
     pick: search.Pick = "best"
     """How one of the solutions is chosen."""
     seed: search.Seed = 0
-    """Of ties."""
+    """Seed for breaking ties."""
     answers: search.Answers = field(default_factory=Numeric)
     """Finds the final answers and says which are the same, for votes."""
 

@@ -27,7 +27,7 @@ class WeightedMajority:
     transform: Literal["none", "sigmoid"] = "none"
     """sigmoid: make logits into probabilities before they are summed."""
     seed: search.Seed = 0
-    """Of ties."""
+    """Seed for breaking ties."""
     answers: search.Answers = field(default_factory=Numeric)
     """Finds the final answers and says which are the same."""
 

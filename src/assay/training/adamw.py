@@ -159,7 +159,7 @@ class Memory:
     trained: int
     """Parameters that are trained."""
     precision: str
-    """Of most of them, and how they are updated."""
+    """Precision of most of them, and how they are updated."""
     bytes_per_parameter: float
     """For one that is trained, on average."""
     gigabytes: float

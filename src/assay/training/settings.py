@@ -16,19 +16,19 @@ class Settings:
     """Passes over the records; fractions are fine."""
 
     batch_size: int = 32
-    """Records an optimiser step."""
+    """Records per optimiser step."""
 
     micro_tokens: int = 8192
-    """Most tokens, with padding, in one forward pass, a shared prompt counted once; changes memory
-    and speed, not the result. Halved when memory runs out."""
+    """Maximum tokens per forward pass, padding included and a shared prompt counted once. Changes
+    memory and speed, not the result; halved when memory runs out."""
 
     bucket: int = 1
     """Batches among which records are sorted by length. Micro-batches always hold records of like
-    length; above 1 whole steps do too, which saves padding where a step is one micro-batch, and
-    pulls to and fro where labels go with length."""
+    length; above 1 whole steps do too, which saves padding where a step is one micro-batch, but
+    biases single steps where labels correlate with length."""
 
     together: int = 1
-    """Most records of one prompt put into a batch side by side, where they share the prompt's
+    """Maximum records of one prompt placed side by side in a batch, where they share the prompt's
     computation; above 1 a step sees fewer prompts. A preference or a ranking is one record and
     always shares its prompt."""
 
@@ -46,13 +46,13 @@ class Settings:
     """Decoupled weight decay of matrices; norms and biases have none."""
 
     clip: float = 1.0
-    """Largest norm of the gradient."""
+    """Maximum norm of the gradient."""
 
     autocast: bool = False
     """Multiply matrices in bf16 while parameters stay as they are."""
 
     bf16_update: Literal["master", "stochastic"] = "master"
-    """How parameters in bfloat16 are updated, whose 8 bits would lose most updates: master = in a
+    """Update rule of parameters in bfloat16, whose 8 bits would lose most updates: master = in a
     float32 copy (16 bytes per parameter with gradient and AdamW's moments, as for parameters in
     float32), stochastic = without a copy, rounded up or down at random (12 bytes)."""
 
@@ -63,17 +63,17 @@ class Settings:
     """Rank of LoRA adapters (alpha is twice that), merged when saved; 0 trains every parameter."""
 
     eval_every: int | None = None
-    """Steps between evaluations on held-out records; none = ten times a run."""
+    """Steps between evaluations on held-out records; none = ten per run."""
 
     patience: int | None = None
     """Stop after this many evaluations without a lower held-out loss; none = never. The best
     weights are kept."""
 
     checkpoint_every: int = 100
-    """Steps between checkpoints, from which a killed run goes on exactly."""
+    """Steps between checkpoints, from which a killed run resumes exactly."""
 
     seed: int = 0
-    """Decides the order of the records and dropout."""
+    """Seed of the order of the records and of dropout."""
 
     def __post_init__(self) -> None:
         positive = (

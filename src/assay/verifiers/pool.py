@@ -258,12 +258,12 @@ class _Worker:
 
     @property
     def has_room(self) -> bool:
-        """Whether another request may be sent, without a wait for the pipe."""
+        """Return whether another request may be sent, without a wait for the pipe."""
         size = sum(waiting.size for waiting in self.waiting)
         return not self.worn and len(self.waiting) < AHEAD and (not size or size < AHEAD_BYTES)
 
     def fileno(self) -> int:
-        """What to wait on for replies."""
+        """Return what to wait on for replies."""
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
@@ -311,8 +311,8 @@ class _Worker:
             )
 
     def blames_answer(self, seconds: float) -> bool:
-        """Whether it had read the reference of its first request, as a plain number, and then
-        computed so long.
+        """Return whether it had read the reference of its first request, as a plain number, and
+        then computed so long.
 
         A process that was not given the processor has not computed: that is no fault of the answer.
         """
@@ -331,7 +331,7 @@ class _Worker:
 
 
 def _processor_seconds(pid: int) -> float:
-    """What a process has used; without end where the system does not tell."""
+    """Return what a process has used; without end where the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

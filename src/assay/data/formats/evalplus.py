@@ -185,7 +185,7 @@ def _inputs(row: Mapping[str, Any], field: str, kinds: list[str]) -> list[list[A
 
 
 def _kinds(solution: str, entry: str, contract: str) -> list[str]:
-    """What the contract says of each parameter, "" where nothing that JSON does not tell."""
+    """Return what the contract says of each parameter, "" where nothing that JSON does not tell."""
     body = syntax.parse(solution, "canonical_solution").body
     asserts = syntax.parse(textwrap.dedent(contract.strip("\n")), "contract")
     functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == entry]

@@ -58,7 +58,7 @@ class Borrowed:
         expected."""
 
     def find(self, name: str, starred: bool = False) -> list[Any]:
-        """What a name is, in a list of one, where it is not for the program to say."""
+        """Return what a name is, in a list of one, where it is not for the program to say."""
         if name == self._entry or not _is_shared(name) or (starred and name in _EXERCISES):
             return []
         if name not in self._program:
@@ -74,7 +74,7 @@ class Borrowed:
 
 
 def owner_of(value: Any) -> str:
-    """What of Python's a value is, as "module.name"; "" for everything else."""
+    """Return what of Python's a value is, as "module.name"; "" for everything else."""
     for name, module in _HOMES.items():
         if getattr(importlib.import_module(module), name) is value:
             return f"{module}.{name}"

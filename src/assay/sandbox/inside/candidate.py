@@ -215,8 +215,8 @@ class Program:
         return number, True
 
     def _value(self, value: Any) -> dict[str, Any]:
-        """What an object holds that is plain: an error's arguments, the number that a subclass of
-        int is."""
+        """Return what an object holds that is plain: an error's arguments, the number that a
+        subclass of int is."""
         kind = type(value)
         if issubclass(kind, BaseException):
             cause = value.__cause__

@@ -92,7 +92,7 @@ class Channel:
         return answer
 
     def ask(self, do: str, target: Any, name: str = "", *arguments: Any, **keywords: Any) -> Any:
-        """What comes of doing that to a target over there; raises what it raised."""
+        """Return what comes of doing that to a target over there; raises what it raised."""
         self.asked += 1
         request: dict[str, Any] = {"do": do, "name": name}
         if target is not None:
@@ -118,7 +118,7 @@ class Channel:
         raise error
 
     def operate(self, target: Any, name: str, operand: Any) -> Any:
-        """What an operator of a target makes of another operand."""
+        """Return what an operator of a target makes of another operand."""
         if isinstance(type(operand), Meta) or isinstance(operand, (Meta, Method)):
             result = self.ask("special", target, name, operand)
             if (
@@ -158,7 +158,7 @@ class Channel:
         return result
 
     def _crosses(self, value: Any) -> bool:
-        """Whether a value can be told to the program."""
+        """Return whether a value can be told to the program."""
         try:
             self._wire.encode(value)
         except Unsupported:
@@ -182,7 +182,7 @@ class Channel:
         self._stopped = [error for error in self._stopped if error is not caught]
 
     def is_programs(self, exit: SystemExit) -> bool:
-        """Whether it was the program that wanted to end, and not the tests."""
+        """Return whether it was the program that wanted to end, and not the tests."""
         return any(error is exit for error in self._exits)
 
     def check(self) -> None:

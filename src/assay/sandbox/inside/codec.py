@@ -88,7 +88,7 @@ def decode(data: Any, depth: int = 0) -> Any:
 
 
 def opaque(data: Any) -> bool:
-    """Whether an encoding has a part that is not plain data."""
+    """Return whether an encoding has a part that is not plain data."""
     if not isinstance(data, list) or not data:
         return False
     tag, *items = data

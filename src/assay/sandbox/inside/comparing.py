@@ -109,7 +109,7 @@ class Known(NamedTuple):
 
 
 def known(named: frozenset[str], more: tuple[type, ...]) -> Known:
-    """What is there now. `more` are types that may say what they like."""
+    """Return what is there now. `more` are types that may say what they like."""
     old, waiting = dict[int, type](), [object]
     while waiting:
         kind = waiting.pop()
@@ -138,7 +138,7 @@ def compared(there: Known, names: tuple[str, ...], values: tuple[Any, ...]) -> A
 
 
 def combined(there: Known, name: str, one: Any, other: Any) -> Any:
-    """What an operator says, where it looks at its operand."""
+    """Return what an operator says, where it looks at its operand."""
     operate = FUNCTIONS[name]
     if lies_within(there, one) or lies_within(there, other):
         return refused(name)
@@ -164,7 +164,7 @@ def _swapped(operate: Callable[[Any, Any], Any], other: Any, one: Any) -> Any:
 
 
 def lies_within(there: Known, value: Any, depth: int = 0) -> bool:
-    """Whether a value is, or holds, an object that equals whatever it is compared with."""
+    """Return whether a value is, or holds, an object that equals whatever it is compared with."""
     if id(type(value)) not in there.plain:
         try:
             return bool(value == secrets.token_hex(8)) or bool(value == secrets.randbits(64))
@@ -178,7 +178,7 @@ def lies_within(there: Known, value: Any, depth: int = 0) -> bool:
 
 
 def _speaks(there: Known, name: str, value: Any) -> bool:
-    """Whether the program, or a library, has a word in what an operator of a value says."""
+    """Return whether the program, or a library, has a word in what an operator of a value says."""
     if id(type(value)) in there.plain:
         return False
     owner = next((kind for kind in type(value).__mro__ if name in vars(kind)), object)
@@ -190,8 +190,8 @@ def _is_programs(there: Known, value: Any) -> bool:
 
 
 def _is_unnamed(there: Known, value: Any) -> bool:
-    """Whether it is of a class that came after the tests, which they do not name, and that is made
-    of none they had."""
+    """Return whether it is of a class that came after the tests, which they do not name, and that
+    is made of none they had."""
     kind = type(value)
     made_of = [
         base for base in kind.__mro__ if id(base) in there.old and id(base) not in there.plain

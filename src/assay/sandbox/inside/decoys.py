@@ -31,7 +31,8 @@ def among(value: Any) -> tuple[list[Any], int]:
 
 
 def lies(name: str, operands: Sequence[Any], results: Sequence[Any], place: int) -> bool:
-    """Whether an operator's results for the decoys show that it does not look at its operand."""
+    """Return whether an operator's results for the decoys show that it does not look at its
+    operand."""
     others = [result for index, result in enumerate(results) if index != place]
     if name == "__eq__":
         return 4 * sum(_says(result, True) for result in others) > len(
@@ -60,8 +61,8 @@ def lies(name: str, operands: Sequence[Any], results: Sequence[Any], place: int)
 
 
 def answer(name: str, ask: Callable[[Any], Any], value: Any) -> tuple[bool, Any]:
-    """Whether an operator is to be believed, and what it makes of a value hidden among decoys;
-    raises what it raised.
+    """Return whether an operator is to be believed, and what it makes of a value hidden among
+    decoys; raises what it raised.
 
     Asked are all of them one by one, so that nobody sees the next before answering.
     """
@@ -81,15 +82,15 @@ def answer(name: str, ask: Callable[[Any], Any], value: Any) -> tuple[bool, Any]
 
 
 def refused(name: str) -> bool:
-    """What an operator that lies is taken to have said; raises where it has no such word."""
+    """Return what an operator that lies is taken to have said; raises where it has no such word."""
     if name in ("__eq__", "__ne__", "__contains__", *ORDER):
         return name == "__ne__"
     raise TypeError("unsupported operand: what it gives does not depend on it")
 
 
 def _says(result: Any, answer: bool) -> bool:
-    """Whether a comparison's result is this answer; NotImplemented is none, and any object is a
-    yes."""
+    """Return whether a comparison's result is this answer; NotImplemented is none, and any object
+    is a yes."""
     if result is NotImplemented:
         return False
     return (bool(result) if result is None or isinstance(result, int) else True) is answer

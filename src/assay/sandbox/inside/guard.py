@@ -103,8 +103,8 @@ def _hidden(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _parts(modules: Iterable[str]) -> list[tuple[Any, str, Any]]:
-    """What is in modules, in their classes and in their tables: each with what holds it and its
-    name."""
+    """Return what is in modules, in their classes and in their tables: each with what holds it and
+    its name."""
     found: list[tuple[Any, str, Any]] = []
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] not in modules or not isinstance(module, ModuleType):
@@ -143,12 +143,12 @@ def _judges() -> dict[str, Any]:
 
 
 def _acts(value: Any) -> bool:
-    """Whether it is a function or does something when it is read; what is neither changes while
-    tests run."""
+    """Return whether it is a function or does something when it is read; what is neither changes
+    while tests run."""
     return callable(value) or isinstance(value, (property, classmethod, staticmethod))
 
 
 def _from(value: Any, folder: str) -> bool:
-    """Whether it is a function of a file in the folder."""
+    """Return whether it is a function of a file in the folder."""
     code = getattr(value, "__code__", None)
     return bool(folder) and isinstance(code, CodeType) and code.co_filename.startswith(folder)

@@ -170,7 +170,7 @@ def _loaded(
 
 
 def _passes(error: BaseException, file: str) -> bool:
-    """Whether an error came through code of a file."""
+    """Return whether an error came through code of a file."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != file:
         trace = trace.tb_next

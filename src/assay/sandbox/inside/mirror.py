@@ -21,10 +21,10 @@ class Asker(Protocol):
     """The way to the program."""
 
     def ask(self, do: str, target: Any, name: str = "", *arguments: Any, **keywords: Any) -> Any:
-        """What comes of doing that to a target over there; raises what it raised."""
+        """Return what comes of doing that to a target over there; raises what it raised."""
 
     def operate(self, target: Any, name: str, operand: Any) -> Any:
-        """What an operator of a target makes of another operand."""
+        """Return what an operator of a target makes of another operand."""
 
     def unsupported(self, what: str) -> BaseException:
         """The error of a test that does what cannot be done in two processes."""

@@ -64,8 +64,8 @@ def names(tree: ast.AST) -> Names:
 
 
 def takes_candidate(tree: ast.Module) -> bool:
-    """Whether it defines a `check(candidate)` that it does not call itself, as HumanEval's tests
-    do."""
+    """Return whether it defines a `check(candidate)` that it does not call itself, as HumanEval's
+    tests do."""
     checks = [
         node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"
     ]
@@ -114,7 +114,7 @@ def imported(source: str) -> set[str]:
 
 
 def skips(sources: Iterable[str]) -> bool:
-    """Whether any of the sources may skip a test, or expect it to fail."""
+    """Return whether any of the sources may skip a test, or expect it to fail."""
     return any(
         word in source.lower()
         for source in sources

@@ -135,7 +135,7 @@ class Scope(dict[str, Any]):
         return value
 
     def _is_module(self, name: str) -> bool:
-        """Whether the test means Python's module: it uses it for what the module has, or the
+        """Return whether the test means Python's module: it uses it for what the module has, or the
         program has no other."""
         used = names(self._tree).owners.get(name)
         if used is None:
@@ -171,7 +171,7 @@ class ProgramModule(types.ModuleType):
 
 
 def starred(program: Collection[str], entry: str, sources: Iterable[str]) -> list[str]:
-    """What `import *` takes: the function under test, and what the tests use and nobody else
+    """Return what `import *` takes: the function under test, and what the tests use and nobody else
     defines.
 
     A program may not replace the tests' helpers, nor their `abs` or `all`.
@@ -263,8 +263,8 @@ def _by_pytest(job: dict[str, Any], channel: Channel, program: set[str]) -> dict
 
 
 def new_folder() -> str:
-    """Where files of tests go: under a name that nothing can have been prepared for, no cached file
-    and no module."""
+    """Return where files of tests go: under a name that nothing can have been prepared for, no
+    cached file and no module."""
     return os.path.join(os.getcwd(), secrets.token_hex(8))
 
 
@@ -396,7 +396,7 @@ def _seeded(channel: Channel) -> Callable[..., None]:
 
 
 def line_of(error: BaseException) -> str:
-    """Where in the tests an error was raised."""
+    """Return where in the tests an error was raised."""
     frame, line = error.__traceback__, None
     while frame is not None:
         if frame.tb_frame.f_code.co_filename == "<tests>":

@@ -56,7 +56,7 @@ def _pries(
     python: tuple[str, ...],
     judges: tuple[str, ...],
 ) -> bool:
-    """Whether the program is behind an event, and is up to no good."""
+    """Return whether the program is behind an event, and is up to no good."""
     if event == "compile" and not str(arguments[1]).startswith((*python, *judges)):
         return False  # in a name of its own
     if event == "open" and not str(arguments[0]).startswith("/proc/"):

@@ -198,8 +198,8 @@ def _nouns(text: str) -> list[Span]:
 
 
 def _announced(text: str, start: int, end: int) -> list[Announcement]:
-    """What is announced at a noun: nothing, something, or that something is not the answer and what
-    is."""
+    """Return what is announced at a noun: nothing, something, or that something is not the answer
+    and what is."""
     if text[start - 1 : start] == "<":
         return [Announcement(start - 1, end + 1, tag=True)] if text[end : end + 1] == ">" else []
     link = _LINK.match(text, end)

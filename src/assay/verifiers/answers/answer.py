@@ -70,8 +70,8 @@ class Found:
 
 
 def find(text: str, policies: Iterable[Policy], key: str = "answer") -> Found | None:
-    """What the first policy that finds anything finds; None when the text states no answer. `key`
-    is of `field`."""
+    """Return what the first policy that finds anything finds; None when the text states no answer.
+    `key` is of `field`."""
     text = without_marks(outside_reasoning(text))
     for policy in policies:
         if policy == "field":
@@ -103,7 +103,7 @@ def _open_box(text: str) -> list[Place]:
 
 
 def _hashes(text: str) -> list[Place]:
-    """What follows `####`, unless it is a heading of words such as "#### Step 2"."""
+    """Return what follows `####`, unless it is a heading of words such as "#### Step 2"."""
     found = [Place(*stripped(text, *match.span(1))) for match in _HASHES.finditer(text)]
     return [
         place

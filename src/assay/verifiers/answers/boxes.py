@@ -22,7 +22,7 @@ class _Box(NamedTuple):
     macro: int
     start: int
     end: int
-    """Of the contents."""
+    """Span of the contents."""
 
 
 def boxes(text: str) -> list[Place]:

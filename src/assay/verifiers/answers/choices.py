@@ -97,7 +97,7 @@ def _boxed(text: str) -> list[Place]:
 
 
 def _announced(text: str) -> list[Place]:
-    """What is announced, without what is denied; what is taken back is marked so."""
+    """Return what is announced, without what is denied; what is taken back is marked so."""
     found: list[Place] = []
     for _, kind, place in sorted(_announcements(text), key=lambda mark: mark[0]):
         withdrawn = kind == "withdraws" or (kind == "denies" and place is not None)

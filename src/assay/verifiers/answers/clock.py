@@ -23,8 +23,8 @@ class Clock:
     """"a", "p", or "" where it is not told."""
 
     def is_same(self, other: "Clock") -> bool:
-        """Whether it is the same time; a side that does not tell the half of the day takes the
-        other's."""
+        """Return whether it is the same time; a side that does not tell the half of the day takes
+        the other's."""
         return self.seconds == other.seconds and (
             self.half == other.half or not (self.half and other.half)
         )

@@ -20,8 +20,8 @@ HALF: Final = Fraction(1, 2)
 
 
 def close(expected: Number, actual: Number, absolute: float = 0.0, relative: float = 0.0) -> bool:
-    """Whether the two differ by no more than `absolute` plus `relative` times the expected one. Two
-    NaN are the same.
+    """Return whether the two differ by no more than `absolute` plus `relative` times the expected
+    one. Two NaN are the same.
 
     Where one of them is an integer, which has no rounding, the share is no more than a half.
     """
@@ -90,7 +90,7 @@ def _is_infinite(number: int | float | Decimal | Fraction) -> bool:
 
 
 def _moderate(number: int | float | Decimal | Fraction) -> bool:
-    """Whether it is small enough to be brought together with a number of another type."""
+    """Return whether it is small enough to be brought together with a number of another type."""
     match number:
         case int():
             return number.bit_length() <= MAX_BITS

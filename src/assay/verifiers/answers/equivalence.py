@@ -360,8 +360,8 @@ class _Judge:
         return library
 
     def _proportional(self, one: tuple[str, Any], other: tuple[str, Any]) -> bool:
-        """Whether two left sides of "... = 0" or "... < 0" differ by a factor alone, of the right
-        sign."""
+        """Return whether two left sides of "... = 0" or "... < 0" differ by a factor alone, of the
+        right sign."""
         names = sorted(one[1].free_symbols | other[1].free_symbols, key=str)
         if not names:
             return False
@@ -387,7 +387,7 @@ def _all_of(verdicts: Sequence[Judgement]) -> Judgement:
 
 
 def _same_call(one: Any, other: Any) -> bool:
-    """Whether both say what the same function is, f(x) = ..."""
+    """Return whether both say what the same function is, f(x) = ..."""
     return all(
         isinstance(side, Eq) and isinstance(side.lhs, AppliedUndef) for side in (one, other)
     ) and (one.lhs == other.lhs)
@@ -419,7 +419,8 @@ def _is_zero(number: Any) -> bool:
 
 
 def _is_infinite(side: Any) -> bool:
-    """Whether SymPy knows it to be; of what it fails at, such as sin(0 + 0), the values tell."""
+    """Return whether SymPy knows it to be; of what it fails at, such as sin(0 + 0), the values
+    tell."""
     try:
         return not _surely_finite(side) and bool(side.is_infinite)
     except ZeroDivisionError:
@@ -427,7 +428,7 @@ def _is_infinite(side: Any) -> bool:
 
 
 def _surely_finite(side: Any) -> bool:
-    """Of what is made of such parts SymPy need not be asked, which takes it long."""
+    """Tell whether such parts make only finite values, which SymPy takes long to find out."""
     return all(map(_keeps_finite, preorder_traversal(side)))
 
 
@@ -442,7 +443,7 @@ def _keeps_finite(part: Any) -> bool:
 
 
 def _comparable(one: Any, other: Any) -> bool:
-    """Whether exactly one of them has values: a number beside something unknown."""
+    """Return whether exactly one of them has values: a number beside something unknown."""
     return bool(one.is_number) != bool(other.is_number)
 
 

@@ -14,7 +14,7 @@ __all__ = ["beside", "flat", "interval", "is_collection", "negative", "ratio", "
 
 
 def is_collection(part: Any) -> bool:
-    """Whether it is a set or a tuple."""
+    """Return whether it is a set or a tuple."""
     return isinstance(part, (Tuple, Interval, FiniteSet, Union))
 
 

@@ -60,6 +60,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from assay.errors import ConfigError, MissingExtra
+from assay.fingerprint import ByContent
 from assay.types import Prompt, Score, Unscored, Verdict
 from assay.verifiers import batch
 from assay.verifiers.answers import answer as answers
@@ -111,7 +112,7 @@ class Math:
     key: str = "answer"
     """Key of the policy `field`."""
     several: Several = "last"
-    """Of different answers in the same way: the last is judged, or the response is wrong."""
+    """Rule for different answers stated alike: the last is judged, or the response is wrong."""
     percent: Percent = "drop"
     """drop: 50% is 50. divide: 50% is 1/2. strict: 50% is 50% alone."""
     units: Units = "strict"
@@ -129,6 +130,8 @@ class Math:
     """Seconds for one comparison; past it the answer is undecided."""
     workers: int = 2
     """Processes at most; one is started when first needed and stays warm."""
+
+    fingerprint = ByContent()
 
     def __post_init__(self) -> None:
         if self.timeout <= 0 or self.workers < 1:

@@ -73,7 +73,7 @@ def named(text: str) -> Named | None:
 
 
 def has_relation(text: str) -> bool:
-    """Whether it holds a sign of equality or of order."""
+    """Return whether it holds a sign of equality or of order."""
     return _RELATION.search(text) is not None
 
 

@@ -105,8 +105,8 @@ def singular(word: str) -> str:
 
 
 def is_thing(word: str) -> bool:
-    """Whether a lower-case noun, in the singular or the plural, is one of the things that are
-    counted."""
+    """Return whether a lower-case noun, in the singular or the plural, is one of the things that
+    are counted."""
     return not _THINGS.isdisjoint(
         (word, singular(word), word.removesuffix("s"), f"{singular(word)}e")
     )

@@ -159,13 +159,13 @@ def _start(sentence: str) -> int:
 
 
 def is_expression(sentence: str) -> bool:
-    """Whether the first number of a sentence is a part of an expression: 3t + 5."""
+    """Return whether the first number of a sentence is a part of an expression: 3t + 5."""
     numbers = _numbers(sentence, 0)
     return bool(numbers) and _is_part(sentence, numbers[0])
 
 
 def _is_part(sentence: str, number: Span) -> bool:
-    """Whether a number is a part of an expression."""
+    """Return whether a number is a part of an expression."""
     start, end = number
     behind = _GOES_ON.match(sentence, end) or _WORD_AFTER.match(sentence, end)
     before = max(0, start - 20)
@@ -202,7 +202,8 @@ def _joined(sentence: str, numbers: list[Span]) -> list[Span]:
 
 
 def _is_mixed(sentence: str, whole: Span, part: Span) -> bool:
-    """Whether two numbers are a mixed one, of which the whole part counts: "3 and 2/3 hours"."""
+    """Return whether two numbers are a mixed one, of which the whole part counts: "3 and 2/3
+    hours"."""
     return "/" in sentence[slice(*part)] and sentence[whole[1] : part[0]].strip() in ("and", "&")
 
 
@@ -216,7 +217,7 @@ def _with_multiple(sentence: str, place: Span) -> Span:
 
 
 def _quantities(sentence: str, group: list[Span]) -> list[Quantity | None]:
-    """What the numbers of a group say; of "82 or 1 hour and 22 minutes" the second says 82
+    """Return what the numbers of a group say; of "82 or 1 hour and 22 minutes" the second says 82
     minutes."""
     return [_compound(sentence, place) or _quantity(sentence, place) for place in group]
 
@@ -246,8 +247,8 @@ def _quantity(sentence: str, place: Span) -> Quantity | None:
 
 
 def _same(one: Quantity | None, other: Quantity | None) -> bool:
-    """Whether two name one value: 0.5 and 50%, 90 minutes and 1.5 hours; or the second is the first
-    in another unit."""
+    """Return whether two name one value: 0.5 and 50%, 90 minutes and 1.5 hours; or the second is
+    the first in another unit."""
     if one is None or other is None:
         return False
     values = {one.value, one.value / 100 if one.percent else one.value}

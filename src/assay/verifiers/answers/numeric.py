@@ -18,6 +18,7 @@ from fractions import Fraction
 from typing import Any, Final, Literal
 
 from assay.errors import ConfigError
+from assay.fingerprint import ByContent
 from assay.types import Prompt, Score, Unscored, Verdict
 from assay.verifiers import batch
 from assay.verifiers.answers import answer as answers
@@ -58,7 +59,7 @@ class Numeric:
     key: str = "answer"
     """Key of the policy `field`."""
     several: Several = "last"
-    """Of different answers in the same way: the last is judged, or the response is wrong."""
+    """Rule for different answers stated alike: the last is judged, or the response is wrong."""
     percent: Percent = "drop"
     """drop: 50% is 50, the way GSM8K's answers are written. divide: 50% is 1/2. strict: 50% is 50%
     alone."""
@@ -67,6 +68,8 @@ class Numeric:
     tolerance: Tolerance = None
     """None: exact. A number: relative, for references that are decimals. digits: to the reference's
     last digit."""
+
+    fingerprint = ByContent()
 
     def __post_init__(self) -> None:
         check_settings(self.find, self.tolerance)
@@ -142,7 +145,7 @@ class Numeric:
         return batch.validate(records, self.check_all, _stated)
 
     def _find(self, text: str) -> Found | None:
-        """What is stated, and of a sentence its number."""
+        """Return what is stated, and of a sentence its number."""
         found = answers.find(text, self.find, self.key)
         if found is None or found.policy in ("boxed", "open_box", "last_number"):
             return found

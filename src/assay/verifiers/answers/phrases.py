@@ -59,8 +59,8 @@ def nothing(text: str) -> str:
 
 
 def same_words(one: str, other: str) -> Literal["same", "other order", "different"]:
-    """Whether two texts say the same, but for articles, "on Monday" for "Monday", and the order of
-    a list."""
+    """Return whether two texts say the same, but for articles, "on Monday" for "Monday", and the
+    order of a list."""
     first, second = _bare(one), _bare(other)
     if first == second:
         return "same"
@@ -80,13 +80,13 @@ def _bare(text: str) -> str:
 
 
 def is_letters(text: str) -> bool:
-    """Whether it is letters alone, at least two, without a space."""
+    """Return whether it is letters alone, at least two, without a space."""
     return _LETTERS.fullmatch(text) is not None
 
 
 def same_letters(one: str, other: str) -> Literal["product", "different", "unknown"]:
-    """What two different rows of the same letters are: xyz and zyx one product; CAT and ACT, yes
-    and sey are not.
+    """Return what two different rows of the same letters are: xyz and zyx one product; CAT and ACT,
+    yes and sey are not.
 
     Letters are a product where they go together as variables. They are a row or a word where they
     are capitals, more than two of them, or hold a letter that is hardly ever a factor (e, i, o, u),

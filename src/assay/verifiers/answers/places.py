@@ -60,7 +60,7 @@ class Place(NamedTuple):
 
 
 def is_denied(text: str, start: int, end: int) -> bool:
-    """Whether the text says of what stands there that it is not the answer."""
+    """Return whether the text says of what stands there that it is not the answer."""
     return bool(
         _NOT.search(text, max(0, start - REACH), start)
         or _IS_NOT.match(text, end, min(len(text), end + REACH))
@@ -68,7 +68,7 @@ def is_denied(text: str, start: int, end: int) -> bool:
 
 
 def is_taken_back(text: str, end: int) -> bool:
-    """Whether the text says right behind a statement that it is wrong."""
+    """Return whether the text says right behind a statement that it is wrong."""
     return _TAKEN_BACK.search(text[end : end + TAKEN_BACK_WITHIN]) is not None
 
 

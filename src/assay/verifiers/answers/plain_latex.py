@@ -241,8 +241,8 @@ class _Reader:
         return beside(factors)
 
     def _starts(self, functions: bool) -> bool:
-        """Whether another factor follows. Raises where the grammar could read a function of it:
-        f(x)."""
+        """Return whether another factor follows. Raises where the grammar could read a function of
+        it: f(x)."""
         token = self._next()
         if token == "(":
             end = self._closing[self._at]
@@ -413,7 +413,7 @@ class _Reader:
         self._at += 1
 
     def _commas(self, start: int, end: int) -> bool:
-        """Whether the bracket holds a comma that is its own."""
+        """Return whether the bracket holds a comma that is its own."""
         at = start + 1
         while at < end:
             if self._tokens[at] == ",":
@@ -423,7 +423,7 @@ class _Reader:
 
 
 def _closing(tokens: list[str]) -> dict[int, int]:
-    """Where each bracket closes; an interval may close with a bracket of another kind."""
+    """Return where each bracket closes; an interval may close with a bracket of another kind."""
     found, open_ = {}, list[int]()
     for at, token in enumerate(tokens):
         if token in _OPEN:

@@ -68,7 +68,7 @@ def digits_for(*texts: str) -> int:
 
 
 def agreement(one: Any, other: Any, digits: int) -> Agreement:
-    """How two SymPy expressions compare; at one point where neither has a free symbol."""
+    """Return how two SymPy expressions compare; at one point where neither has a free symbol."""
     names = sorted(one.free_symbols | other.free_symbols, key=str)
     if not names:
         return same_values(_value(one, {}, digits), _value(other, {}, digits), digits)
@@ -83,7 +83,8 @@ def agreement(one: Any, other: Any, digits: int) -> Agreement:
 
 
 def same_values(one: Any, other: Any, digits: int) -> Agreement:
-    """Whether two computed values are the same, relative to their size, but for the last digits."""
+    """Return whether two computed values are the same, relative to their size, but for the last
+    digits."""
     if one is None or other is None:
         return "unknown"
     if isinstance(one, Fraction) and isinstance(other, Fraction):
@@ -95,7 +96,8 @@ def same_values(one: Any, other: Any, digits: int) -> Agreement:
 
 
 def analytic(expression: Any) -> bool:
-    """Whether it is built from functions for which agreement at random points is conclusive."""
+    """Return whether it is built from functions for which agreement at random points is
+    conclusive."""
     allowed: tuple[Any, ...] = (
         Add,
         Mul,
@@ -150,8 +152,8 @@ def _over(one: Any, other: Any, points: Sequence[dict[Any, Any]], digits: int) -
 
 
 def _under_roots(expression: Any) -> list[Any]:
-    """What has to be positive for it to be real all through: the square root of a times that of b
-    may look real."""
+    """Return what has to be positive for it to be real all through: the square root of a times that
+    of b may look real."""
     found = []
     for part in _parts(expression):
         if part.is_Pow and not part.exp.is_integer and part.base.free_symbols:
@@ -162,7 +164,7 @@ def _under_roots(expression: Any) -> list[Any]:
 
 
 def _is_real_inside(parts: Sequence[Any], point: dict[Any, Any]) -> bool:
-    """Whether none of what has to be positive is negative or complex."""
+    """Return whether none of what has to be positive is negative or complex."""
     values = [part.evalf(15, subs=point) for part in parts]
     return all(
         not value.is_negative if value.is_Number else not value.is_number for value in values
@@ -186,8 +188,8 @@ def _points(names: Sequence[Any], seed: str) -> list[dict[Any, Any]]:
 
 
 def _spelled(expression: Any) -> str:
-    """What an expression is made of, for a seed: SymPy's printer takes longer than all the values
-    do."""
+    """Return what an expression is made of, for a seed: SymPy's printer takes longer than all the
+    values do."""
     parts = (str(part) if part.is_Atom else part.func.__name__ for part in _parts(expression))
     return " ".join(parts)
 

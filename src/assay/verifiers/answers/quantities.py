@@ -178,8 +178,8 @@ def _number(plain: str) -> Quantity | None:
 
 
 def _composed(plain: str) -> Quantity | None:
-    """What is no plain decimal: fractions, powers, repeating decimals, 5th, 5:00, 1.234.567, 2
-    thirds."""
+    """Return what is no plain decimal: fractions, powers, repeating decimals, 5th, 5:00, 1.234.567,
+    2 thirds."""
     if parts := _RATIO.fullmatch(plain) or _FRAC.fullmatch(plain):
         return _ratio(**parts.groupdict())
     if power := _POWER.fullmatch(plain):

@@ -41,7 +41,8 @@ _CHOICE: Final = re.compile(r"\||[A-Za-z]\s*[(\[]")
 
 
 def too_long(text: str) -> str | None:
-    """Whether it is too long to be read at all, as the end of a sentence; None when it is not."""
+    """Return whether it is too long to be read at all, as the end of a sentence; None when it is
+    not."""
     if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
         return f"is longer than {MAX_BYTES} bytes"
     return None
@@ -79,7 +80,7 @@ def refusal(text: str) -> str | None:
 
 
 def _depths(signs: Sequence[str]) -> tuple[int, int]:
-    """How deep brackets are nested, and powers in exponents: three in x^{y^{z^2}} and in
+    """Return how deep brackets are nested, and powers in exponents: three in x^{y^{z^2}} and in
     x^y^z^2."""
     nesting = levels = 0
     scopes: list[tuple[int, int]] = []

@@ -60,7 +60,8 @@ def chain_end(side: Any) -> Any | None:
 
 
 def names_a_value(side: Any) -> bool:
-    """Whether it is an equation such as x = 5 or f(x) = x^2: a name and what it stands for."""
+    """Return whether it is an equation such as x = 5 or f(x) = x^2: a name and what it stands
+    for."""
     return (
         isinstance(side, Eq)
         and _is_name(side.lhs)
@@ -150,7 +151,7 @@ def _ray(relation: Any, name: Any) -> Any | None:
 
 
 def solved(relation: Any) -> bool:
-    """Whether SymPy finds a solution."""
+    """Return whether SymPy finds a solution."""
     try:
         return bool(solve(relation, relation.free_symbols))
     except NotImplementedError:

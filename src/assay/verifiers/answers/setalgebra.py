@@ -19,8 +19,8 @@ Membership = Callable[[Mapping[str, bool]], bool]
 
 
 def same_sets(one: str, other: str) -> bool | None:
-    """Whether two expressions are the same set; None where neither is one. One beside anything else
-    is not the same."""
+    """Return whether two expressions are the same set; None where neither is one. One beside
+    anything else is not the same."""
     if not any(sign in side for sign in _SIGNS for side in (one, other)):
         return None
     first, second = _read(one), _read(other)
@@ -37,7 +37,7 @@ def same_sets(one: str, other: str) -> bool | None:
 
 
 def _read(text: str) -> tuple[Membership, set[str]] | None:
-    """Whether an element is in the set, by the named sets that it is in, and their names."""
+    """Return whether an element is in the set, by the named sets that it is in, and their names."""
     tokens, end = [], 0
     while end < len(text.rstrip()):
         match = _TOKEN.match(text, end)

@@ -109,7 +109,8 @@ def tight(text: str) -> str:
 
 
 def is_blank(answer: str) -> bool:
-    """Whether it holds neither a letter nor a digit, nor a symbol of LaTeX: no mathematics."""
+    """Return whether it holds neither a letter nor a digit, nor a symbol of LaTeX: no
+    mathematics."""
     return not re.search(r"\w|\\[A-Za-z]|[∞∅π]", answer)
 
 

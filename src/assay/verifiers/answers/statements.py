@@ -67,7 +67,7 @@ _TRAILING: Final = ' \t\r\n*_`"”’」』»,;:'
 
 
 def statements(text: str) -> list[Place]:
-    """What a text states, in order; the last counts."""
+    """Return what a text states, in order; the last counts."""
     places = announcements(text)
     found: list[Place] = []
     for number, place in enumerate(places):
@@ -87,7 +87,7 @@ def statements(text: str) -> list[Place]:
 
 
 def sentence_end(text: str, start: int, limit: int) -> int:
-    """Where the sentence that begins at `start` ends."""
+    """Return where the sentence that begins at `start` ends."""
     sentence = _SENTENCE.match(text, start, limit)
     return sentence.end() if sentence else start
 
@@ -101,7 +101,7 @@ def _text(text: str, statement: Place) -> str:
 
 
 def _stated(text: str, start: int, limit: int) -> Place | None:
-    """What is stated from `start` on."""
+    """Return what is stated from `start` on."""
     dress = _DRESS.match(text, start, limit)
     start = dress.end() if dress else start
     if start >= limit:
@@ -142,7 +142,7 @@ def _inner(text: str, delimited: re.Match[str]) -> tuple[int, int]:
 
 
 def _beside(text: str, start: int, inner: tuple[int, int], end: int, limit: int) -> Place:
-    """What mathematics in delimiters states with what stands behind it in its sentence."""
+    """Return what mathematics in delimiters states with what stands behind it in its sentence."""
     stop = sentence_end(text, end, limit)
     tail = text[end:stop]
     alone = (
@@ -167,14 +167,14 @@ def _cut(text: str, start: int, end: int) -> Place | None:
 
 
 def _remark(text: str, start: int, end: int) -> int:
-    """Where a remark begins that no number follows; the end where there is none."""
+    """Return where a remark begins that no number follows; the end where there is none."""
     symbols = [match.end() for match in _SYMBOL.finditer(text, start, end)]
     remark = _REMARK.search(text, symbols[-1] if symbols else start, end)
     return remark.start() if remark else end
 
 
 def _enclosed(text: str, start: int, end: int) -> list[Place]:
-    """What stands in a tag: a statement on one line, or the whole of several lines."""
+    """Return what stands in a tag: a statement on one line, or the whole of several lines."""
     start, end = stripped(text, start, end)
     statement = _stated(text, start, end)
     if statement is None or "\n" not in text[statement.end : end]:

@@ -159,7 +159,7 @@ def plain(unit: str) -> str:
 
 
 def behind(unit: str) -> Behind:
-    """What the text behind a number is; "unit" for none."""
+    """Return what the text behind a number is; "unit" for none."""
     return _behind(plain(unit))
 
 
@@ -179,8 +179,8 @@ def _behind(text: str) -> Behind:
 
 
 def changes_value(unit: str) -> bool:
-    """Whether words behind a number say another number: "5 halves", "5 base six", "5 is wrong", "5
-    vs 6"."""
+    """Return whether words behind a number say another number: "5 halves", "5 base six", "5 is
+    wrong", "5 vs 6"."""
     text = plain(unit)
     return not is_unit(text) and (
         _changing(_WORD.findall(text.lower())) or re.search(r"\d", text) is not None
@@ -204,7 +204,7 @@ def _numeral(word: str) -> bool:
 
 
 def is_unit(text: str) -> bool:
-    """Whether the table has it, as a word, a power, a product or a quotient."""
+    """Return whether the table has it, as a word, a power, a product or a quotient."""
     return bool(text) and bool(_look_up(plain(text)))
 
 
@@ -235,8 +235,8 @@ def convert(one: str, other: str) -> Fraction | bool | None:
 
 @functools.lru_cache(maxsize=4096)
 def _look_up(text: str) -> tuple[_Unit, ...]:
-    """What a unit such as "square meters", "cm^2", "miles per hour" or "km/h" may be; nothing if it
-    is none."""
+    """Return what a unit such as "square meters", "cm^2", "miles per hour" or "km/h" may be;
+    nothing if it is none."""
     found: tuple[_Unit, ...] = (_Unit(frozenset(), Fraction(1)),)
     sign, following, seen = 1, 1, False
     tokens = _TOKEN.findall(text)

@@ -88,8 +88,8 @@ def _answer(request: dict[str, Any], note: int) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=4096)
 def _is_plain_number(latex: str) -> bool:
-    """Whether it is a number of which any digit is had in no time: no tower of powers, no sum with
-    bounds."""
+    """Return whether it is a number of which any digit is had in no time: no tower of powers, no
+    sum with bounds."""
     found = parse(latex)
     return bool(getattr(found, "is_number", False)) and all(
         map(_is_plain, preorder_traversal(found))

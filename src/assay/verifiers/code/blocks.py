@@ -69,7 +69,7 @@ def blocks(text: str, start: int = 0) -> Iterator[Block]:
 
 
 def parses(code: str) -> bool:
-    """Whether it is Python, of a length that is looked at."""
+    """Return whether it is Python, of a length that is looked at."""
     if len(code) > MAX_PARSED:
         return False
     try:
@@ -108,7 +108,7 @@ def _language(info: str) -> str:
 
 
 def _container(before: str) -> tuple[int, int]:
-    """How deep a fence is quoted, and the columns that it is indented by."""
+    """Return how deep a fence is quoted, and the columns that it is indented by."""
     if not _AROUND.fullmatch(before):
         return 0, 0
     before = before.removeprefix("\ufeff")
@@ -118,7 +118,7 @@ def _container(before: str) -> tuple[int, int]:
 
 
 def _end(text: str, inside: int, marks: str, indent: int, language: str) -> tuple[int, int, bool]:
-    """Where a block's lines end, where the text goes on, and whether the end is marked."""
+    """Return where a block's lines end, where the text goes on, and whether the end is marked."""
     first = _closing(_CLOSES.finditer(text, inside), marks, indent)
     found = first
     if first and language in ("python", ""):

@@ -56,7 +56,7 @@ class Comparison:
             )
 
     def same(self, expected: Any, actual: Any) -> bool:
-        """Whether two encodings are of the same value. Two NaN are; what is opaque equals
+        """Return whether two encodings are of the same value. Two NaN are; what is opaque equals
         nothing."""
         try:
             return self._same(expected, actual)
@@ -116,8 +116,8 @@ class Comparison:
         return all(self._same(a, b) for a, b in zip(expected, actual, strict=True))
 
     def _pair_off(self, expected: Sequence[Any], actual: Sequence[Any]) -> bool:
-        """Whether each item of a set is the same as one of the other's. What is there exactly pairs
-        with itself."""
+        """Return whether each item of a set is the same as one of the other's. What is there
+        exactly pairs with itself."""
         ours, theirs = list(map(_key, expected)), list(map(_key, actual))
         if sorted(ours) == sorted(theirs):
             return True
@@ -131,8 +131,8 @@ class Comparison:
 
 
 def same_text(expected: str, actual: str, comparison: Comparison | None = None) -> bool:
-    """Whether two outputs are the same, line by line, but for white space at the ends of lines and
-    blank lines at both ends of the text.
+    """Return whether two outputs are the same, line by line, but for white space at the ends of
+    lines and blank lines at both ends of the text.
 
     With a tolerance, or with numbers that may be "equal", words that are numbers are compared as
     numbers; beside one that is written otherwise, the space may be another too.
@@ -211,7 +211,7 @@ def _number(data: Any) -> Number | None:
 
 
 def _matched(ours: Sequence[Any], theirs: Sequence[Any], same: Callable[[Any, Any], bool]) -> bool:
-    """Whether the items can be paired so that all pairs are the same."""
+    """Return whether the items can be paired so that all pairs are the same."""
     ours, theirs = sorted(ours, key=_rank), sorted(theirs, key=_rank)
     if all(map(same, ours, theirs)):
         return True
@@ -237,13 +237,13 @@ def _placed(
 
 
 def _take(counts: Counter[str], key: str) -> bool:
-    """Whether there is still one of them, which is then counted off."""
+    """Return whether there is still one of them, which is then counted off."""
     counts[key] -= 1
     return counts[key] >= 0
 
 
 def _rank(data: Any) -> list[tuple[int, float, str]]:
-    """What sorts data so that numbers near each other come together."""
+    """Return what sorts data so that numbers near each other come together."""
     number = _number(data)
     if number is not None and not isinstance(data, bool):
         parts = (number.real, number.imag) if isinstance(number, complex) else (number,)

@@ -58,8 +58,8 @@ def _parsed(code: str) -> ast.Module | None:
 
 
 def _computes(node: ast.stmt) -> bool:
-    """Whether it is more than a constant: what another block computes, it may compute from an
-    input, or print."""
+    """Return whether it is more than a constant: what another block computes, it may compute from
+    an input, or print."""
     return isinstance(node, ast.Assign) and any(
         isinstance(part, ast.Call) for part in ast.walk(node.value)
     )

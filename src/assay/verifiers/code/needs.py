@@ -86,7 +86,8 @@ def _needs(sources: tuple[str, ...], module: str) -> str:
 
 
 def least_tests(sources: Iterable[str]) -> int:
-    """How many tests a runner of pytest's must find in sources: those that nothing decides on."""
+    """Return how many tests a runner of pytest's must find in sources: those that nothing decides
+    on."""
     return sum(_tests_of(ast.parse(source).body, "") for source in sources)
 
 
@@ -102,7 +103,7 @@ def _tests_of(body: list[ast.stmt], owner: str) -> int:
 
 
 def _is_collected(node: ast.ClassDef) -> bool:
-    """Whether it is a class of tests by itself, and not a base or a helper of others."""
+    """Return whether it is a class of tests by itself, and not a base or a helper of others."""
     bases = {
         base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
         for base in node.bases

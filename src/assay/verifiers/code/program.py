@@ -69,7 +69,7 @@ class _Asked:
         return set(re.findall(r"\w+", self.tests))
 
     def fit(self, block: Block) -> int:
-        """How well a block can be it; of whole programs best one that reads an input."""
+        """Return how well a block can be it; of whole programs best one that reads an input."""
         code = dedented(block.code)
         if self.entry:
             return _defines(code, self.entry) or self.continued_by(block)
@@ -78,13 +78,13 @@ class _Asked:
         return (self.given_by(code) + (_READS.search(code) is not None)) * parses(code)
 
     def given_by(self, code: str) -> bool:
-        """Whether a part of a text without fences is it."""
+        """Return whether a part of a text without fences is it."""
         if self.entry:
             return _defines(code, self.entry)
         return bool(defined(code)) if self.tests else _PRINTS.search(code) is not None
 
     def continued_by(self, block: Block) -> bool:
-        """Whether a block is the rest of the function that the stub begins."""
+        """Return whether a block is the rest of the function that the stub begins."""
         begins = re.match(r"(?:[ \t\r]*\n)*[ \t]+\S", block.code) is not None
         return bool(self.stub) and begins and parses(self.stub + block.code)
 
@@ -173,8 +173,8 @@ def _defines(text: str, entry: str) -> bool:
 
 
 def _preamble(stub: str, entry: str) -> str:
-    """What a stub has before the function to write: imports and helpers that a whole answer may
-    leave out."""
+    """Return what a stub has before the function to write: imports and helpers that a whole answer
+    may leave out."""
     if not stub or not entry:
         return stub
     try:

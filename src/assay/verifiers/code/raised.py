@@ -13,7 +13,7 @@ __all__ = ["raised"]
 
 
 def raised(expected: str, kinds: Sequence[Any]) -> bool:
-    """Whether an error that is expected by name was raised.
+    """Return whether an error that is expected by name was raised.
 
     `kinds` are the names of the raised error's class and of those it is made from, up to the first
     of Python's own. A name may be written with its module, which is not compared.

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from assay.errors import BackendError, DataError, MissingExtra
+from assay.fingerprint import ByContent
 from assay.sandbox import Ended, Job, Level, Limits, Sandbox
 from assay.sandbox.inside import BEGUN
 from assay.sandbox.inside.codec import Undecodable, decode, opaque
@@ -102,6 +103,8 @@ class Code:
     packages: tuple[Path, ...] = ()
     """Folders of packages that programs may import beside the standard library, such as a
     site-packages with numpy."""
+
+    fingerprint = ByContent()
 
     def check(self, text: str, suite: Suite) -> Verdict:
         """The verdict on a response. Raises `SandboxUnavailable` where there is no sandbox of the

@@ -169,7 +169,7 @@ class Language:
             )
 
     def check(self, text: str) -> Verdict:
-        """Of the first 10,000 characters."""
+        """Check the first 10,000 characters."""
         return check_language(
             "language",
             text,

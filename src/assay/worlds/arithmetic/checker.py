@@ -22,7 +22,7 @@ _ANSWER = re.compile(r"(?:^| )ans=([0-9])$")
 
 
 def check_steps(digits: Sequence[int], steps: Sequence[str]) -> tuple[bool, ...]:
-    """Whether each step is right."""
+    """Return whether each step is right."""
     total, used, answered = 0, 0, False
     verdicts = []
     for step in steps:

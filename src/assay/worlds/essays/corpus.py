@@ -20,8 +20,8 @@ EARLY: Final = 3
 
 @cache
 def habits(seed: int = 0) -> tuple[Floats, Floats]:
-    """How likely each word is for each topic (K, V), its keywords a little more so, and after each
-    word (V, V)."""
+    """Return how likely each word is for each topic (K, V), its keywords a little more so, and
+    after each word (V, V)."""
     rng = np.random.default_rng([seed, 2])
     topics, size = KEYWORDS_K_V.shape
     of_topic = np.exp(0.7 * rng.standard_normal((topics, size)) + 0.5 * KEYWORDS_K_V)

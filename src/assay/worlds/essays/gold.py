@@ -67,7 +67,7 @@ class Features:
 
 
 def features(topics_N: Ints, ids_N_T: Ints, by: Rules) -> Features:
-    """What the gold reward counts."""
+    """Return what the gold reward counts."""
     there = ids_N_T != NONE
     words = np.where(there, ids_N_T, 0)
     before, after, both = words[:, :-1], words[:, 1:], there[:, 1:]

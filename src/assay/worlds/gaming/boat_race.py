@@ -66,8 +66,8 @@ def _transition(
 
 
 def _is_arrow(count: int, cell: int) -> bool:
-    """Whether a cell is the middle of its side: a quarter of the ring each, the first after an
-    eighth."""
+    """Return whether a cell is the middle of its side: a quarter of the ring each, the first after
+    an eighth."""
     return cell % (count // 4) == count // 8
 
 

@@ -48,7 +48,7 @@ class GamingEnv(gymnasium.Env[Observation, np.int64], ABC, Generic[S]):
 
     @abstractmethod
     def observe(self, state: S) -> Sequence[int]:
-        """What the agent sees of a state."""
+        """Return what the agent sees of a state."""
 
     @abstractmethod
     def draw(self, state: S) -> str:

@@ -23,7 +23,7 @@ COST = 0.004
 
 
 def quality(length: int) -> float:
-    """What a text of `length` tokens is worth; 0 where it has none."""
+    """Return what a text of `length` tokens is worth; 0 where it has none."""
     return 1 - math.exp(-length / SCALE) - COST * length
 
 

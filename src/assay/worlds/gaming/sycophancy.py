@@ -54,7 +54,7 @@ class Sycophancy(GamingEnv[str]):
         super().__init__(sycophancy(wrong, agreed, corrected), (len(STATES),), render_mode)
 
     def observe(self, state: str) -> tuple[int]:
-        """Whether the user is right, which the assistant knows."""
+        """Return whether the user is right, which the assistant knows."""
         return (STATES.index(state),)
 
     def draw(self, state: str) -> str:

@@ -97,7 +97,7 @@ class Tomato(GamingEnv[State]):
         super().__init__(tomato(horizon), (len(CELLS), *(2,) * len(TOMATOES)), render_mode)
 
     def observe(self, state: State) -> tuple[int, ...]:
-        """What it looks like: from the bucket, every tomato looks watered."""
+        """Return what it looks like: from the bucket, every tomato looks watered."""
         return (state.cell, *(int(watered or state.cell == BUCKET) for watered in state.watered))
 
     def draw(self, state: State) -> str:

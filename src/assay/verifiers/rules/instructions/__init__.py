@@ -45,7 +45,7 @@ class Instruction(Protocol):
     """The name that data uses, such as keywords:existence."""
 
     def check(self, text: str) -> Verdict:
-        """Whether the text follows it."""
+        """Return whether the text follows it."""
         ...
 
     def example(self) -> str:
@@ -152,7 +152,7 @@ def of_prompt(prompt: Prompt, among: Known = INSTRUCTIONS) -> tuple[Instruction,
 
 
 def evaluate(instruction: Instruction, text: str, mode: Mode = "strict") -> Verdict:
-    """Whether a response follows an instruction.
+    """Return whether a response follows an instruction.
 
     A blank response follows none. strict: the response as it is. loose: right too where one of its
     `variants` follows; where none does, the verdict is the strict one, since a variant that cannot
@@ -169,8 +169,8 @@ def evaluate(instruction: Instruction, text: str, mode: Mode = "strict") -> Verd
 
 
 def variants(text: str) -> dict[str, str]:
-    """What loose evaluation also looks at: without the first line, the last, or both, each with and
-    without stars."""
+    """Return what loose evaluation also looks at: without the first line, the last, or both, each
+    with and without stars."""
     lines = text.split("\n")
     cut = {
         "without its first line": "\n".join(lines[1:]).strip(),

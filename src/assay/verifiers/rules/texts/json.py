@@ -64,8 +64,8 @@ def read_json(
 
 
 def fenced(text: str) -> tuple[int, int] | None:
-    """Where the last fenced block marked json is, or else the last that is not marked; an open one
-    goes to the end."""
+    """Return where the last fenced block marked json is, or else the last that is not marked; an
+    open one goes to the end."""
     found: dict[bool, tuple[int, int]] = {}
     opened: re.Match[str] | None = None
     for fence in _FENCE.finditer(text):

@@ -27,8 +27,8 @@ def judged(stage: str, holds: bool, reason: str, span: tuple[int, int] | None = 
 def compared(
     stage: str, count: int, relation: Relation, bound: int, noun: str, more: str = ""
 ) -> Verdict:
-    """Whether a count is on the right side of a bound: "less than" leaves the bound out, "at least"
-    takes it in."""
+    """Return whether a count is on the right side of a bound: "less than" leaves the bound out, "at
+    least" takes it in."""
     holds = count < bound if relation == "less than" else count >= bound
     return judged(stage, holds, f"{plural(count, noun)}{more}; {relation} {bound} asked for")
 

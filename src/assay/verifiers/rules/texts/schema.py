@@ -44,7 +44,7 @@ class Schema:
 
     @classmethod
     def of(cls, schema: Mapping[str, Any]) -> "Schema":
-        """Of the draft that `$schema` names, 2020-12 where it names none.
+        """Return the validator of the draft that `$schema` names, 2020-12 where it names none.
 
         Raises `ConfigError` where it is no schema, `MissingExtra` where jsonschema is not
         installed.

@@ -41,7 +41,7 @@ _LOOK: Final = 16
 
 
 def spans(text: str, unit: Unit) -> list[Span]:
-    """Where each word, character, line or sentence of the text is."""
+    """Return where each word, character, line or sentence of the text is."""
     if unit == "characters":
         return [(i, i + 1) for i in range(len(text))]
     if unit == "sentences":

@@ -1,0 +1,122 @@
+"""What stands on a command line before a command reads it: other words for a command, `--from`,
+mistyped words, completion. No command of its own.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from assay.errors import ConfigError
+
+__all__ = ["check_word", "completion", "defaults", "meant", "nearest", "take_from"]
+
+LOSSES: Final = {"rm": "bradley-terry", "orm": "outcome", "prm": "step-bce"}
+"""`assay train prm` is `assay train step-bce`: by the kind of model, with its usual loss."""
+KINDS: Final = {"train": "losses", "benchmark": "benchmarks"}
+"""Commands whose first word is a component, by its kind."""
+
+
+def meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
+    """The command that other words stand for: a kind of model to train, a benchmark to evaluate
+    on."""
+    first = arguments[0] if arguments else ""
+    if name == "train" and first in LOSSES:
+        return name, [LOSSES[first], *arguments[1:]]
+    if name == "eval" and first and not Path(first).exists():
+        from assay import components
+
+        if first in components.names("benchmarks"):
+            return "benchmark", arguments
+    return name, arguments
+
+
+def check_word(name: str, arguments: list[str], commands: Mapping[str, Any] | None) -> None:
+    """Refuse a first word that names no sub-command, with the one that it resembles."""
+    if not arguments or arguments[0].startswith("-"):
+        return
+    words = set(commands or ())
+    if name in KINDS:
+        from assay import components
+
+        # What is written package.module:Class comes from outside.
+        words = set() if ":" in arguments[0] else {*components.names(KINDS[name])}
+        words |= LOSSES.keys() if words and name == "train" else set()
+    if words and arguments[0] not in words:
+        raise ConfigError(f"no {name} command is called {nearest(arguments[0], words)}")
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """The word, quoted, and what there is instead, the most similar one first."""
+    there = list(words) if isinstance(words, Mapping) else sorted(words)
+    close = difflib.get_close_matches(word, there, n=1)
+    guess = f"did you mean {close[0]}? " if close else ""
+    return f"{word!r}; {guess}there is {', '.join(there)}"
+
+
+def take_from(arguments: list[str]) -> Path | None:
+    """Take `--from RUN` out of the arguments."""
+    for at, word in enumerate(arguments):
+        if word.startswith("--from="):
+            del arguments[at]
+            return Path(word.removeprefix("--from="))
+        if word == "--from":
+            if at + 1 == len(arguments):
+                break
+            path = Path(arguments[at + 1])
+            del arguments[at : at + 2]
+            return path
+    else:
+        return None
+    raise ConfigError("--from needs a run's folder or its run.json")
+
+
+def defaults(path: Path, commands: Sequence[type[Any]]) -> Any:
+    """The settings of an earlier run of one of the commands. Says which data files have changed
+    since."""
+    from assay.runs.settings import changed_data, read_body, read_run
+
+    found: Any = read_run(path, object)
+    if type(found) not in commands:
+        raise ConfigError(
+            f"{path} holds the settings of {type(found).__module__.removeprefix('assay.cli.')},"
+            " not of this command"
+        )
+    for note in changed_data(read_body(path)):
+        print(f"note: {note}", file=sys.stderr)
+    # To replace work is asked for anew each time.
+    fresh = {"overwrite": False} if hasattr(found, "overwrite") else {}
+    return dataclasses.replace(found, **fresh)
+
+
+def completion(words: list[str], names: Iterable[str]) -> str:
+    """A shell's completion of command names and their sub-commands, for bash and zsh."""
+    shell = words[0] if words else ""
+    if shell not in ("bash", "zsh"):
+        raise ConfigError("--print-completion needs a shell: bash or zsh")
+    from assay import components
+
+    lines = []
+    for name in names:
+        module = importlib.import_module(f"assay.cli.{name}")
+        below = list(getattr(module, "COMMANDS", ()))
+        below += components.names(KINDS[name]) if name in KINDS else []
+        below += LOSSES if name == "train" else []
+        if below:
+            lines.append(f'    {name}) words="{" ".join(below)}" ;;')
+    head = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
+    cases = "\n".join(lines)
+    return f"""{head}_assay() {{
+  local words=""
+  case "$COMP_CWORD:${{COMP_WORDS[1]}}" in
+    1:*) words="{" ".join(names)} help" ;;
+    2:*) case "${{COMP_WORDS[1]}}" in
+{cases}
+    esac ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "${{COMP_WORDS[COMP_CWORD]}}"))
+}}
+complete -o default -F _assay assay"""
