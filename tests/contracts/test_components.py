@@ -31,7 +31,7 @@ ALL = [(kind, name) for kind in components.KINDS for name in components.names(ki
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
-def test_it_is_one_documented_frozen_dataclass(kind: str, name: str) -> None:
+def test_a_component_is_one_documented_frozen_dataclass(kind: str, name: str) -> None:
     cls = components.load(kind, name)
     assert dataclasses.is_dataclass(cls)
     assert cls.__dataclass_params__.frozen
@@ -43,7 +43,7 @@ def test_it_is_one_documented_frozen_dataclass(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
-def test_its_settings_survive_run_json(kind: str, name: str, tmp_path: Path) -> None:
+def test_a_components_settings_survive_run_json(kind: str, name: str, tmp_path: Path) -> None:
     cls = components.load(kind, name)
     for settings in _variants(cls):
         write_run(tmp_path, settings)
