@@ -10,7 +10,7 @@ quickstart: $(READY)
 	$(BIN)/assay quickstart
 
 test: $(READY)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types imports test
 

@@ -63,6 +63,34 @@ def _each_path_is_tried_once(
     monkeypatch.setattr(trial, "fault", tried)
 
 
+LONGEST_FIRST = (
+    "golden_runs",
+    "e2e",
+    "studies",
+    "cli",
+    "models",
+    "rl",
+    "training",
+    "engines",
+    "labelling",
+    "packing",
+    "scorers",
+    "sandbox",
+    "losses",
+    "verifiers",
+)
+"""Folders whose files take longest; the others' are short, and fill the end evenly."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long files first, for workers that take file after file (`--no-loadscope-reorder`)."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    tests = Path(__file__).parent
+    items.sort(
+        key=lambda item: places.get(item.path.relative_to(tests).parts[0], len(LONGEST_FIRST))
+    )
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how many of the verdicts that are owed were given, by severity."""
     counts = {outcome: Counter[object]() for outcome in ("passed", "failed")}
