@@ -12,7 +12,7 @@ quickstart: $(QUICK)
 	$(BIN)/assay quickstart
 
 test: $(READY)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types imports test
 
