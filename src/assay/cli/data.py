@@ -15,8 +15,8 @@ from rich.table import Table
 from assay import components
 from assay.data.augment import augment, flip
 from assay.data.check import Report, check
-from assay.data.dedupe import prompt_key, prompt_of
 from assay.data.io import Counts, read, write
+from assay.data.records import normalised_prompt_key, prompt_of, responses_of
 from assay.data.split import Side, side, surprising
 from assay.data.splitting import SPLITTERS, AlreadySplit, report, resplit
 from assay.errors import ConfigError, DataError
@@ -89,7 +89,7 @@ class Check:
             )
         format = _format(self.format, self.set)
         against = (
-            {prompt_key(record) for source in self.against for record in read(source)}
+            {normalised_prompt_key(record) for source in self.against for record in read(source)}
             if self.against
             else None
         )
@@ -204,7 +204,7 @@ class Split:
         prompts: dict[Side, set[int]] = {"train": set(), "valid": set(), "test": set()}
         counts = Counts()
         for record in read(self.source, format=source, set_aside=self.set_aside, counts=counts):
-            prompts[side(record, shares, self.seed)].add(prompt_key(record))
+            prompts[side(record, shares, self.seed)].add(normalised_prompt_key(record))
         self._refuse_chance(shares, {name: len(found) for name, found in prompts.items()})
         for name in (name for name in prompts if shares.get(name, 1.0)):
             path = self.out / f"{name}.jsonl"
@@ -293,7 +293,7 @@ class Steps:
         split = made(SPLITTERS[self.split], self.split, self.setting)
         source, counts = _format(self.format, self.set), Counts()
         records = read(self.source, format=source, set_aside=self.set_aside, counts=counts)
-        found = report(r for record in records for r in _responses(_resplit(record, split)))
+        found = report(r for record in records for r in responses_of(_resplit(record, split)))
         least, first, median, third, most = found.quantiles
         print(
             f"{found.responses:,} responses, {found.mean:.1f} steps each (least {least}, quartiles"
@@ -378,12 +378,6 @@ def _resplit(record: Record, split: Callable[[str], tuple[str, ...]]) -> Record:
             update={"responses": tuple(resplit(r, split) for r in record.responses)}
         )
     return record
-
-
-def _responses(record: Record) -> tuple[Response, ...]:
-    if isinstance(record, StepLabels):
-        return (record.response,)
-    return record.responses if isinstance(record, Group) else ()
 
 
 def _format(name: str, settings: tuple[str, ...]) -> Format | None:

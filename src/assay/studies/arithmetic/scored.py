@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.evaluation.pools import value_of
+from assay.data.pools import value_of
 from assay.studies.arithmetic.records import read_pools
 from assay.studies.arithmetic.world import Kind, World
 from assay.types import Ranking, Score, Unscored
