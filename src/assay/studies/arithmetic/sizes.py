@@ -8,17 +8,10 @@ __all__ = ["first_look", "quickstart"]
 def quickstart(seed: int = 0) -> Arithmetic:
     """Return the world of `assay quickstart`: two minutes on two CPU cores.
 
-    Batches half as large and fewer of them than `Arithmetic`'s own, which experiments were measured
-    with, give the same conclusions on seeds 0, 1 and 2.
+    The policy and its samples are those of `Arithmetic`, which experiments were measured with;
+    reward models see a third as many responses.
     """
-    return Arithmetic(
-        seed=seed,
-        train_problems=2000,
-        demonstrations=1500,
-        policy_batch=64,
-        steps=640,
-        batch_size=64,
-    )
+    return Arithmetic(seed=seed, steps=800, batch_size=64)
 
 
 def first_look(seed: int = 0) -> Arithmetic:
