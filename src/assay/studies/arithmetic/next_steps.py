@@ -14,7 +14,7 @@ def next_steps(world: World, out: Path) -> dict[str, str]:
     folder, kind = shlex.quote(str(out)), world.kinds[-1]
     pool, model = f"{folder}/data/test_pool.jsonl", f"{folder}/models/{kind}"
     evaluate = f"assay eval {pool} --scorer {model} --out runs/eval"
-    choose = f"assay bestof {pool} --scorer {model} --out runs/bestof"
+    choose = f"assay best-of-n {pool} --scorer {model} --out runs/best-of-n"
     steps = {
         evaluate: f"accuracy and calibration of the {kind} model, beside baselines",
         choose: "best-of-n and votes by one scorer",
