@@ -1,11 +1,18 @@
+import dataclasses
+import inspect
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from assay import components
+from assay import cli, components
+from assay.cli.best_of_n import Command
+from assay.data import io
 from assay.data.pools import Pool
+from assay.data.scores import read_scores
 from assay.errors import ConfigError, DataError
+from assay.scorers.baselines import Longest
 from assay.types import (
     Group,
     Message,
@@ -19,7 +26,15 @@ from assay.types import (
     Unscored,
 )
 from assay.verifiers import Numeric
-from assay.workflows.best_of_n import SCORER, collect, curves_of, population, replay_over, usable
+from assay.workflows.best_of_n import (
+    SCORER,
+    best_of_n,
+    collect,
+    curves_of,
+    population,
+    replay_over,
+    usable,
+)
 
 
 def responses(*texts: str) -> tuple[Response, ...]:
@@ -146,7 +161,7 @@ def uneven(short: int, long: int) -> Pool:
         for i in range(long)
     ]
     pools = collect(rows, Numeric())
-    return scored(pools, *([float(k % 5) for k in range(len(row))] for row in pools.gold))
+    return scored(pools, *([float(k % 5) for k in range(len(row))] for row in pools.grades))
 
 
 @pytest.mark.owed
@@ -225,3 +240,68 @@ def test_searches_gain_on_subsets_what_the_closed_forms_say(name: str) -> None:
     assert values(replayed) == pytest.approx(exact, abs=4 * 0.5 / (40 * 40) ** 0.5)
     if name == "best-of-n":
         assert values(replayed)[-1] == pytest.approx(exact[-1])  # the whole pool: nothing is drawn
+
+
+def pool_of(count: int = 6) -> list[Group]:
+    """Half of each prompt's responses are right."""
+    texts = ("it is {}", "7", "surely {}.", "I do not know")
+    prompts = [Prompt.of(f"{i} and {i}?", reference=str(2 * i)) for i in range(4, 4 + count)]
+    return [
+        Group(prompt=p, responses=responses(*(text.format(p.reference) for text in texts)))
+        for p in prompts
+    ]
+
+
+def test_records_and_objects_give_what_a_file_and_words_give(tmp_path: Path) -> None:
+    groups = pool_of()
+    io.write(groups, tmp_path / "pool.jsonl")
+    by_name = best_of_n(tmp_path / "pool.jsonl", scorer="longest", gold="numeric")
+    by_object = best_of_n(groups, scorer=Longest(), gold=Numeric())
+    assert by_name.to_json() == by_object.to_json()
+    assert by_name.scorer == "longest"
+    assert values(by_name.curves["best-of-n"]) == values(by_name.baselines["longest"])
+    assert values(by_name.baselines["oracle"]) == pytest.approx([0.5, 5 / 6, 1.0])
+    assert str(by_name).splitlines()[0].split() == ["gold", "reward", "at", "n", "=", "1", "2", "4"]
+
+
+def test_scores_of_a_file_stand_for_the_scorer(tmp_path: Path) -> None:
+    groups = pool_of()
+    io.write(groups, tmp_path / "pool.jsonl")
+    scores = tmp_path / "scores.jsonl"
+    cli.main(["score", "longest", str(tmp_path / "pool.jsonl"), "--out", str(scores)])
+    by_file = best_of_n(tmp_path / "pool.jsonl", scores=scores)
+    by_word = best_of_n(groups, scorer="longest")
+    assert by_file.to_json() == by_word.to_json()
+    with pytest.raises(DataError, match="has 0 scores for the 4 responses to prompt"):
+        best_of_n(pool_of(7), scores=scores)
+    with pytest.raises(DataError, match="1: this is no line of scores"):
+        best_of_n(groups, scores=tmp_path / "pool.jsonl")
+    with pytest.raises(ConfigError, match="give a scorer, or a file of scores"):
+        best_of_n(groups)
+
+
+def test_scores_of_step_labels_follow_the_order_of_the_data(tmp_path: Path) -> None:
+    """`assay score` takes each for a group of its own; a pool puts those to one prompt together."""
+    one, two = Prompt.of("a"), Prompt.of("b")
+    labels = [
+        StepLabels.outcome(prompt, Response.of(text), gold)
+        for prompt, text, gold in (
+            (one, "x", 0.0),
+            (two, "yy", 1.0),
+            (one, "zzz", 1.0),
+            (two, "", 0),
+        )
+    ]
+    io.write(labels, tmp_path / "steps.jsonl")
+    scores = tmp_path / "scores.jsonl"
+    cli.main(["score", "longest", str(tmp_path / "steps.jsonl"), "--out", str(scores)])
+    pools = collect(labels, Numeric())
+    rows = read_scores(scores, pools.groups)
+    assert [[s.value for s in row if isinstance(s, Score)] for row in rows] == [[1, 3], [2, 0]]
+
+
+def test_the_command_takes_what_the_function_takes() -> None:
+    command = {field.name for field in dataclasses.fields(Command)}
+    function = set(inspect.signature(best_of_n).parameters)
+    assert function - command == {"settings"}
+    assert not command - function

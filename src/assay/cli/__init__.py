@@ -18,8 +18,8 @@ from assay.cli.arguments import (
     nearest,
     take_from,
 )
-from assay.cli.failures import INTERRUPTED, explained, plain_output
 from assay.cli.spellings import today
+from assay.console.failures import INTERRUPTED, explained, plain_output
 from assay.errors import ConfigError
 
 __all__ = ["COMMANDS", "main"]

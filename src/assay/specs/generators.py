@@ -224,7 +224,7 @@ class Policy:
     device: str = "auto"
     """Device of local models: cpu, cuda, cuda:1 and others, or auto, the GPU where there is one."""
 
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "float32"
     """Precision of local models; auto = float32 for the policy, and as saved for a scorer."""
 
     def sampling(self, n: int = 1) -> Sampling:

@@ -1,5 +1,6 @@
 """What the jobs write beside their numbers: the settings of a call, and a page."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Any, Final
 
 from assay.errors import MissingExtra
 from assay.report.html import Section
-from assay.runs.settings import to_json, write_run
+from assay.runs.settings import finite, to_json, write_run
 from assay.stats import Estimate
 
 __all__ = ["described", "estimate_json", "write_page"]
@@ -55,9 +56,9 @@ def write_page(
 
 
 def estimate_json(estimate: Estimate) -> dict[str, Any]:
-    """Return an estimate as plain data; numbers that are not finite become null when written."""
+    """Return an estimate as plain data, None for numbers that are not finite."""
     ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {**ends, "n": estimate.n, "unscored": estimate.unscored}
+    return {**finite(ends), "n": estimate.n, "unscored": estimate.unscored}
 
 
 def _plain(value: Any) -> Any:
@@ -67,6 +68,8 @@ def _plain(value: Any) -> Any:
         return [_plain(inner) for inner in value]
     if value is None or isinstance(value, (str, int, float, bool, Path)):
         return to_json(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(to_json(value))
     shape = getattr(value, "shape", None)
     if shape is not None:
         return f"array of {' x '.join(map(str, shape))}"

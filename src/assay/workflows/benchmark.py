@@ -9,7 +9,8 @@ from assay.errors import ConfigError
 from assay.protocols import Benchmark, Scorer
 from assay.types import Group, Record, Score, StepLabels, Unscored
 from assay.workflows._data import named
-from assay.workflows._run import recorded, run_in
+from assay.workflows._folder import opened
+from assay.workflows._output import described
 from assay.workflows.evaluate import Evaluation
 from assay.workflows.score import in_parts, open_scorer
 
@@ -47,19 +48,19 @@ def benchmark(
     Raises `ConfigError` unless one of scorer and scores is given, `DataError` where the records and
     the scores do not fit together.
     """
-    body = recorded("benchmark", settings, dict(locals()))
+    body = settings or described("benchmark", **locals())
     if (scorer is None) == (scores is None):
         raise ConfigError(
             "give a scorer (--scorer WORD) or step scores (--scores FILE), one of the two"
         )
-    with run_in(out, body, "benchmark", data=named(scores), overwrite=overwrite) as run:
+    with opened(out, body, "benchmark", data=named(scores), overwrite=overwrite) as run:
         asked = benchmark_of(name, data)
         records = asked.records()
         if scorer is None:
             found = benchmarks.read_scores(str(scores), records)
         else:
-            opened = open_scorer(scorer, device, dtype, micro_tokens)
-            found = benchmarks.score_steps(_InParts(opened), records)
+            model = open_scorer(scorer, device, dtype, micro_tokens)
+            found = benchmarks.score_steps(_InParts(model), records)
         if save is not None:
             benchmarks.write_scores(Path(save), records, found)
         subject = scorer if scores is None else scores

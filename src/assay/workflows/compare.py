@@ -16,7 +16,7 @@ from assay.evaluation import searches as measured
 from assay.protocols import Generator, Sampling, Scorer, Verifier
 from assay.runs.run import Run
 from assay.runs.settings import made
-from assay.search import Budget, Record, Search
+from assay.search import Budget, Search
 from assay.specs.generators import Policy
 from assay.stats import Estimate, summarise
 from assay.workflows._folder import opened, write_into
@@ -166,7 +166,7 @@ def compare(
         every = [(way, n, how) for way, sizes in sized.items() for n, how in sizes.items()]
         points: dict[str, list[measured.Point]] = {}
         failed: Counter[str] = Counter()
-        with Record(record_in(folder)) as record, progress("searches", len(every)) as show:
+        with record_in(folder) as record, progress("searches", len(every)) as show:
             for done, (way, n, how) in enumerate(every):
                 show(done, f"{way}, n={n}")
                 how = with_shared(how, seed, setup.verifier)

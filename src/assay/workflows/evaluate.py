@@ -15,7 +15,8 @@ from assay.runs.run import Run
 from assay.stats import Estimate
 from assay.types import Group, Prompt, Ranking, Record, Unscored
 from assay.workflows._data import Data, aside_in, named, read
-from assay.workflows._run import recorded, run_in
+from assay.workflows._folder import opened
+from assay.workflows._output import described
 from assay.workflows.score import in_parts, open_scorer
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Evaluation:
 
     def report(self, out: str | Path, *, overwrite: bool = False) -> "Evaluation":
         """Write the numbers, `report.html` and `run.json` into a folder."""
-        with run_in(out, self.settings, self.job, data=self.data, overwrite=overwrite) as run:
+        with opened(out, self.settings, self.job, data=self.data, overwrite=overwrite) as run:
             return self.written_in(run)
 
     def written_in(self, run: Run | None) -> "Evaluation":
@@ -116,15 +117,15 @@ def evaluate(
     Unscored responses are counted, never taken for low scores. Raises `DataError` where kinds of
     records are mixed or nothing can be measured.
     """
-    body = recorded("evaluate", settings, dict(locals()))
+    body = settings or described("evaluate", **locals())
     title = Path(scorer).name if isinstance(scorer, str) else type(scorer).__name__
-    with run_in(out, body, "eval", data=named(data), overwrite=overwrite) as run:
-        opened = open_scorer(scorer, device, dtype, micro_tokens)
+    with opened(out, body, "eval", data=named(data), overwrite=overwrite) as run:
+        asked = open_scorer(scorer, device, dtype, micro_tokens)
         records = labelled(data, format, aside_in(set_aside, out))
         return Evaluation(
             name=f"Evaluation of {title}",
             of=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",
-            measured=measure(opened, records, verifier=verifier, seed=seed),
+            measured=measure(asked, records, verifier=verifier, seed=seed),
             settings=body,
             data=named(data),
         ).written_in(run)
@@ -186,9 +187,9 @@ def gives_probabilities(scorer: Scorer) -> bool:
 
 def _answers(verifier: str | Verifier, groups: Sequence[Group]) -> list[list[str | None]]:
     """The key of the final answer that each response votes for; None where it states none."""
-    from assay.specs.verifiers import verifier as opened
+    from assay.specs.verifiers import verifier as verifier_of
 
-    judge = opened(verifier) if isinstance(verifier, str) else verifier
+    judge = verifier_of(verifier)
 
     def key(text: str) -> str | None:
         answer = judge.extract(text)

@@ -34,7 +34,7 @@ from assay.specs.generators import Policy
 from assay.specs.verifiers import verifier as verifier_of
 from assay.types import Group, Prompt, Record, Response, RolloutLabels, StepLabels
 from assay.workflows._data import Data, aside_in, named
-from assay.workflows._run import recorded
+from assay.workflows._output import described
 
 __all__ = ["LABELLERS", "Labels", "agreed", "label"]
 
@@ -147,7 +147,7 @@ def label(
     (True is set_aside.jsonl in `out`), or where there is nothing to label; `BackendError` where the
     policy gave no rollout.
     """
-    body = recorded("label", settings, dict(locals()) | sampling)
+    body = settings or described("label", **locals())
     if samples < 1 or (limit is not None and limit < 0):
         raise ConfigError(f"samples is {samples} and limit {limit}; the least are 1 and 0")
     labeller = _labeller(how)

@@ -194,6 +194,7 @@ def rl(
     from assay.rl.loop import optimise
     from assay.specs.rewards import reward as open_reward
 
+    call = described("rl", **locals())
     out, how = Path(out), settings_of(recipe, changes)
     rewards = _listed(reward)
     _check(rewards, how, template=template, join=join, prime=prime, rate=prime_learning_rate)
@@ -223,7 +224,7 @@ def rl(
     except RefusedRecords as refused:
         found = found.without(refused)
     files = named(prompts, held_out)
-    body = settings or described("rl", prompts=prompts, policy=policy, reward=reward, gold=gold)
+    body = settings or call
     if not (out / "rl.json").exists() and not (out / "checkpoint").exists():
         # A run that is there keeps its settings: this one may be refused for being another.
         write_run(out, body, files)

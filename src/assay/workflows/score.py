@@ -20,8 +20,8 @@ from assay.specs.compute import dtype_of
 from assay.stats import Estimate, mean, summarise
 from assay.types import Group, Score, Unscored
 from assay.workflows._data import Data, named
-from assay.workflows._output import estimate_json
-from assay.workflows._run import recorded, run_in
+from assay.workflows._folder import opened
+from assay.workflows._output import described, estimate_json
 
 __all__ = ["Scores", "identity", "in_parts", "load_scorer", "open_scorer", "score"]
 
@@ -49,9 +49,9 @@ def load_scorer(
 
 def open_scorer(scorer: str | Scorer, device: str, dtype: str | None, micro_tokens: int) -> Scorer:
     """Open a word; an object is returned as it is."""
-    from assay.specs.scorers import scorer as opened
+    from assay.specs.scorers import scorer as scorer_of
 
-    return opened(scorer, device=device, dtype=dtype, micro_tokens=micro_tokens)
+    return scorer_of(scorer, device=device, dtype=dtype, micro_tokens=micro_tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ def score(
     Raises `DataError` where records hold no responses, `ConfigError` where `out` cannot be written
     or holds other scores.
     """
-    body = recorded("score", settings, dict(locals()))
+    body = settings or described("score", **locals())
     if chunk < 1:
         raise ConfigError(f"chunk is {chunk}; it must be at least 1")
     folder, file = _place(out)
@@ -129,14 +129,14 @@ def score(
     for path in filter(None, (file, bad)):
         check_file(path, inputs)
     given = data if isinstance(data, (str, Path)) else list(data)
-    with run_in(folder, body, "score", data=named(data), overwrite=overwrite) as run:
-        opened = open_scorer(scorer, device, dtype, micro_tokens)
+    with opened(folder, body, "score", data=named(data), overwrite=overwrite) as run:
+        asked = open_scorer(scorer, device, dtype, micro_tokens)
         source = _Source(given, format, bad)
         if file is None:
-            return _result([*_rows(opened, source.groups(), chunk, texts)], source.malformed, None)
+            return _result([*_rows(asked, source.groups(), chunk, texts)], source.malformed, None)
         aside = bad is not None
-        of = identity(opened, given, format, dtype, device, set_aside=aside, texts=texts)
-        _write(opened, source.groups(), file if run is None else run.path(SCORES), of, chunk, texts)
+        of = identity(asked, given, format, dtype, device, set_aside=aside, texts=texts)
+        _write(asked, source.groups(), file if run is None else run.path(SCORES), of, chunk, texts)
     rows = [json.loads(line) for line in file.read_bytes().splitlines()]
     return _result(rows, source.malformed, file)
 

@@ -8,6 +8,7 @@ generator.
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -220,7 +221,7 @@ class Setup:
             step=one,
         )
 
-    def run(self, strategy: Search, record: Record, **how: Any) -> list[SearchResult]:
+    def run(self, strategy: Search, record: Record | None, **how: Any) -> list[SearchResult]:
         """Search for every prompt with a strategy."""
         return run(
             strategy,
@@ -298,7 +299,7 @@ def search(
         )
         how = with_shared(how, seed, setup.verifier)
         with (
-            Record(record_in(folder)) as record,
+            record_in(folder) as record,
             progress("prompts", len(setup.prompts)) as show,
         ):
             results = setup.run(how, record, budget=budget, together=together, show=show)
@@ -317,9 +318,9 @@ def search(
     return answers
 
 
-def record_in(folder: Run | None) -> Path | None:
-    """Return where the samples and scores of a run are kept."""
-    return None if folder is None else folder.folder / "record.jsonl"
+def record_in(folder: Run | None) -> AbstractContextManager[Record | None]:
+    """Open the file in which a run keeps its samples and scores; None where there is no folder."""
+    return nullcontext() if folder is None else Record(folder.folder / "record.jsonl")
 
 
 def strategy_of(strategy: str | Search, options: Mapping[str, Any]) -> Search:

@@ -13,7 +13,7 @@ from assay.runs.run import Run
 from assay.specs.compute import dtype_of
 from assay.types import Prompt, Record
 from assay.workflows._data import Data, aside_in, named
-from assay.workflows._run import recorded
+from assay.workflows._output import described
 from assay.workflows.train import HELD_OUT, training_settings
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def sft(
     from assay.pages.evaluation import training_report
     from assay.training.sft import fine_tune
 
-    body = recorded("sft", settings, dict(locals()) | training)
+    body = settings or described("sft", **locals())
     out, how = Path(out), training_settings(training)
     _ready(out, policy, template, join, device, threads, overwrite)
     afresh = overwrite or not resume

@@ -18,7 +18,7 @@ from assay.specs.compute import dtype_of
 from assay.training.settings import Settings
 from assay.types import Group, Record, StepLabels
 from assay.workflows._data import Data, aside_in, named
-from assay.workflows._run import recorded
+from assay.workflows._output import described
 from assay.workflows.evaluate import measure, table
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def train(
     from assay.training import loop
     from assay.training.backbone import model_for
 
-    body = recorded("train", settings, dict(locals()) | training)
+    body = settings or described("train", **locals())
     out, learned, how = Path(out), loss_of(loss), training_settings(training)
     device = _ready(out, learned, backbone, implicit_beta, device, threads, overwrite)
     afresh = overwrite or not resume

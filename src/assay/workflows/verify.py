@@ -29,8 +29,8 @@ from assay.verifiers.code.suites import Suite, suite_of
 from assay.verifiers.code.verifier import Code
 from assay.verifiers.kept import InOrder, Kept, key_of
 from assay.workflows._data import Data, aside_in, named, read
-from assay.workflows._output import estimate_json
-from assay.workflows._run import recorded, run_in
+from assay.workflows._folder import opened
+from assay.workflows._output import described, estimate_json
 
 __all__ = ["Verdicts", "validate", "verify"]
 
@@ -108,7 +108,7 @@ class Verdicts:
 
     def report(self, out: str | Path, *, overwrite: bool = False) -> "Verdicts":
         """Write `report.html` and `run.json` into a folder."""
-        with run_in(out, self.settings, "verify", data=self.data, overwrite=overwrite) as run:
+        with opened(out, self.settings, "verify", data=self.data, overwrite=overwrite) as run:
             return self.written_in(run)
 
     def written_in(self, run: Run | None) -> "Verdicts":
@@ -167,12 +167,12 @@ def verify(
     What cannot be decided is undecided, with the reason, and never taken for wrong. Raises
     `DataError` where there is no response.
     """
-    body = recorded("verify", settings, dict(locals()))
+    body = settings or described("verify", **locals())
     judge = judge_of(verifier)
     source = str(data) if isinstance(data, (str, Path)) else "responses"
     if write is not None:
         check_file(Path(write), [source])
-    with run_in(out, body, "verify", data=named(data), overwrite=overwrite) as run:
+    with opened(out, body, "verify", data=named(data), overwrite=overwrite) as run:
         items = items_of(_records(data, format, aside_in(set_aside, out)))[:limit]
         _check_items(items, judge, source)
         verdicts = _kept(judge, items, None if run is None else run.folder / VERDICTS)
@@ -240,9 +240,9 @@ def judge_of(verifier: str | Verifier | Code | Ruled) -> Verifier | Code | Ruled
         return verifier
     if verifier == "code":
         return Code()
-    from assay.specs.verifiers import verifier as opened
+    from assay.specs.verifiers import verifier as verifier_of
 
-    return opened(verifier)
+    return verifier_of(verifier)
 
 
 def _records(data: Data, format: str | None, set_aside: Path | None) -> list[Record]:
