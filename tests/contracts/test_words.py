@@ -31,7 +31,7 @@ WORDS = {
     "a function": "tests.cli.rewards:length",
     "a class": "tests.cli.rewards:Nines",
     "an ensemble": "uwo:{home}/ours+({home}/stock,template=plain),standard=none,lower_bound=1",
-    "nested": "mean:(worst:longest+random)+shortest,standard=none",
+    "nested": "mean:(worst:longest+random,standard=none)+shortest,standard=none",
 }
 REFUSED = {
     "nonsense": ("longset", "did you mean longest"),
