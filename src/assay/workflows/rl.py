@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from assay.data.records import prompt_of
 from assay.data.sides import Sides, sides
-from assay.errors import ConfigError, DataError, RefusedRecords
+from assay.errors import ConfigError, RefusedRecords
 from assay.protocols import Scorer
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES, Settings
 from assay.runs.outputs import check_run
 from assay.runs.settings import write_run
 from assay.stats import Estimate, bracket
-from assay.types import Group, Prompt, Record, Response, StepLabels
+from assay.types import Prompt, Record, Response
 from assay.workflows._data import aside_in, named
 from assay.workflows._output import described, estimate_json, write_page
 
@@ -365,13 +366,7 @@ def _unique(records: Iterator[Any], limit: int | None) -> Iterator[Prompt]:
 
 
 def _prompt(record: Any) -> Prompt:
-    if isinstance(record, str):
-        return Prompt.of(record)
-    if isinstance(record, Prompt):
-        return record
-    if isinstance(record, Group | StepLabels):
-        return record.prompt
-    raise DataError(f"a {type(record).__name__} has no prompt")
+    return Prompt.of(record) if isinstance(record, str) else prompt_of(record)
 
 
 def _policy(
