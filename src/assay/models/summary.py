@@ -2,13 +2,13 @@
 
 import json
 import math
-import struct
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from safetensors import safe_open
 
 from assay.errors import ConfigError
 from assay.models.checkpoint import read_manifest
+from assay.models.folder import check_weights
 from assay.models.readout import in_words
 
 __all__ = ["summary"]
@@ -38,14 +38,11 @@ def summary(folder: Path) -> dict[str, str]:
 
 def _parameters(folder: Path) -> int:
     """Count the parameters, read from the safetensors headers alone."""
+    check_weights(folder)
     count = 0
     for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header: Mapping[str, Any] = json.loads(file.read(length))
-        count += sum(
-            math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__"
-        )
+        with safe_open(path, "pt") as file:
+            count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
     if not count:
         raise ConfigError(f"{folder} holds no safetensors; give the folder of a saved reward model")
     return count
