@@ -132,7 +132,7 @@ def test_bon_in_the_world(
     monkeypatch.setattr(
         "assay.studies.essays.laboratory.Laboratory.__init__", _sized(pairs=96, pool=64)
     )
-    monkeypatch.setattr("assay.cli.overopt._write", lambda *arguments, **more: None)
+    monkeypatch.setattr("assay.runs.run.Run.page", lambda *_, **__: True)
     out = tmp_path / "bon"
     cli.main(
         ["overopt", "bon", "--world", "essays", "--seeds", "2", "--workers", "1", "--out", str(out)]

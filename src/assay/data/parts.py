@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
-from assay.data.dedupe import prompt_of
+from assay.data.records import prompt_of
 from assay.data.splitting import AlreadySplit, resplit
 from assay.errors import DataError
 from assay.types import Group, Preference, Prompt, Record, Response, RolloutLabels, StepLabels

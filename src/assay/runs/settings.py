@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast, get_type_hints
 
-from assay import components
+from assay import components, renamed
 from assay.errors import AssayError, ConfigError
 from assay.files import write_atomic
 
@@ -148,6 +148,8 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         return
     for key, below in value.items():
         if key not in NEUTRAL:
+            # Both say that nothing is given.
+            below = None if below is False or below == "auto" else below
             yield from _flat(below, f"{name}.{key}" if name else key)
 
 
@@ -194,6 +196,7 @@ def _build(body: Any, where: str) -> Any:
         return body
     values = dict(body)
     cls = components.load(*values.pop("component").split("/", 1))
+    values = {renamed.field(cls, name): value for name, value in values.items()}
     known = {f.name for f in dataclasses.fields(cls)}
     if extra := values.keys() - known:
         raise ConfigError(

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from assay.data.check import Report, check
-from assay.data.dedupe import prompt_key
 from assay.data.io import Counts, read, scan, write
 from assay.data.lines import Bad
+from assay.data.records import normalised_prompt_key
 from assay.data.split import Side, side, surprising
 from assay.errors import ConfigError, DataError
 from assay.protocols import Format
@@ -76,7 +76,7 @@ def check_data(
 
     against: test data, whose prompts should be in none of the sources.
     """
-    keys = {prompt_key(record) for source in against for record in read(source)}
+    keys = {normalised_prompt_key(record) for source in against for record in read(source)}
     for source in sources:
         counts = Counts()
         records = read(source, format=format, set_aside=set_aside, counts=counts)
@@ -113,7 +113,7 @@ def split_data(
     _refuse_older(source, out, shares, overwrite)
     prompts: dict[Side, set[int]] = {"train": set(), "valid": set(), "test": set()}
     for record in read(source, format=format, set_aside=set_aside, counts=counts):
-        prompts[side(record, shares, seed)].add(prompt_key(record))
+        prompts[side(record, shares, seed)].add(normalised_prompt_key(record))
     _refuse_chance(source, shares, {name: len(found) for name, found in prompts.items()}, seed)
     written = {}
     for name in (name for name in prompts if shares.get(name, 1.0)):

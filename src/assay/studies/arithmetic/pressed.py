@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.evaluation.pools import value_of
+from assay.data.pools import value_of
 from assay.overopt import sweep_best_of_n, write_points
 from assay.overopt.study import Study, beside, study, write_studies
 from assay.pages.overopt import overoptimization_report

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.evaluation.pools import value_of
+from assay.data.pools import value_of
 from assay.runs.settings import dumps
 from assay.stats import (
     CurvePoint,

@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 
 from assay.data import io
 from assay.data.augment import flip
+from assay.data.pools import value_of
 from assay.errors import ConfigError
-from assay.evaluation.pools import value_of
 from assay.models import checkpoint
 from assay.rl.loop import Optimised, optimise
 from assay.rl.scoring import Part
