@@ -1,4 +1,4 @@
-"""What a saved reward model is, without loading its weights."""
+"""What saved and published reward models are, without loading their weights."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from assay.models.checkpoint import read_manifest
 from assay.models.folder import check_weights
 from assay.models.readout import in_words
 
-__all__ = ["summary"]
+__all__ = ["published", "summary"]
 
 
 def summary(folder: Path) -> dict[str, str]:
@@ -34,6 +34,24 @@ def summary(folder: Path) -> dict[str, str]:
         ),
         "parity": f"{parity:.3g} at most" if parity is not None else "not measured",
     }
+
+
+def published() -> list[str]:
+    """List every published checkpoint, whether it is on this machine, and how each is read."""
+    from huggingface_hub import try_to_load_from_cache
+
+    from assay.models.presets import PRESETS, REFUSED
+
+    rows = [("preset", "here", "checkpoint")]
+    for preset in PRESETS.values():
+        for checkpoint in preset.checkpoints:
+            here = isinstance(try_to_load_from_cache(checkpoint, "config.json"), str)
+            rows.append((preset.name, "yes" if here else "no", checkpoint))
+    for name, family in REFUSED.items():
+        rows += [(name, "refused", checkpoint) for checkpoint in family.checkpoints]
+    lines = [f"{name:<18} {status:<8} {checkpoint}" for name, status, checkpoint in rows]
+    lines += [f"\n{it.name}: {in_words(it.readout)}.\n  {it.notes}" for it in PRESETS.values()]
+    return lines + [f"\n{name}: refused, because {it.why}." for name, it in REFUSED.items()]
 
 
 def _parameters(folder: Path) -> int:
