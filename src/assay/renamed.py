@@ -19,6 +19,11 @@ _CODE: Final = """
     blocks compare helpers needs planted program raised room suites unfenced
 """.split()
 
+_SEARCHES: Final = """
+    Beam BestFirst BestOfN BestOfPoisson Dvts Majority Mcts Pessimism RegularisedBestOfN Rejection
+    SoftBestOfN StepRejection WeightedMajority
+""".split()
+
 MOVED: Final[dict[str, str]] = {
     "training.progress": "console.progress",
     "cli.tables": "console.tables",
@@ -42,6 +47,7 @@ MOVED: Final[dict[str, str]] = {
     "quickstart.laboratory": "studies.essays.laboratory",
     "quickstart.essays": "studies.essays.world",
     "quickstart": "studies.arithmetic",
+    "quickstart.world": "studies.arithmetic.running_sums",
     "verifiers.code": "verifiers.code.verifier",
     "verifiers.rules": "verifiers.rules.checks",
     "verifiers.instructions": "verifiers.rules.instructions",
@@ -59,6 +65,7 @@ MOVED: Final[dict[str, str]] = {
     "training.descent": "training.optimization",
     "rl.look": "rl.evaluation",
     "cli.pools": "data.pools",
+    "cli.bestof": "cli.best_of_n",
     "cli.policy": "specs.generators",
     "cli.reward": "specs.rewards",
     **{f"verifiers.{name}": f"verifiers.answers.{name}" for name in _ANSWERS},
@@ -71,6 +78,8 @@ _SINGLE: Final[dict[str, str]] = {
         f"protocols:{name}": f"search._plan:{name}"
         for name in ("Budget", "Node", "SearchResult", "Spent")
     },
+    "cli.search:Compare": "cli.compare:Command",
+    **{f"cli.search:Search{name}": "cli.search:Command" for name in _SEARCHES},
 }
 """Old `module:name` -> the one today, of what left a module that stayed."""
 
@@ -78,6 +87,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
     "cli.benchmark:Command": {"model": "scorer"},
     "cli.eval:Command": {"model": "scorer"},
     "cli.score:Command": {"model": "scorer"},
+    "cli.best_of_n:Command": {"verifier": "gold", "search": "replay"},
 }
 """Old name -> name today of the fields of settings, by today's `module:name` below `assay`."""
 

@@ -27,7 +27,7 @@ from assay.scorers.reaggregate import Aggregated
 from assay.scorers.verifier import Verified
 from assay.specs.compute import dtype_of
 from assay.specs.verifiers import VERIFIERS, opened, verifier_of
-from assay.specs.words import Word, built, cut, members, parse, refuse_address, unknown_key
+from assay.specs.words import UnknownKey, Word, built, cut, members, parse, refuse_address
 
 if TYPE_CHECKING:
     from assay.models.reward_model import RewardModel
@@ -84,8 +84,8 @@ class _Around:
 
 def scorer(
     word: "str | Path | Scorer | Verifier | Callable[..., Any] | RewardModel",
-    *,
     device: str = "auto",
+    *,
     dtype: str | None = "auto",
     micro_tokens: int = 8192,
     verifier: Verifier | None = None,
@@ -124,8 +124,8 @@ def open_word(
 
 def named(
     words: Sequence[str] | Mapping[str, Any],
-    *,
     device: str = "auto",
+    *,
     dtype: str | None = "auto",
     micro_tokens: int = 8192,
 ) -> dict[str, Scorer]:
@@ -339,7 +339,7 @@ def _model(word: Word, around: _Around) -> Scorer:
                 f"{word.text!r}: {key} is a setting of ensembles, mean:A+B, worst:A+B, uwo:A+B"
             )
         if key not in known:
-            raise unknown_key(word.text, key, known)
+            raise UnknownKey(word.text, key, known)
     settings, name = word.values, word.plain
     from assay.models.device import device_of
     from assay.models.opening import open_model

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from assay.data.records import pairs_of
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.fit import unfit
@@ -35,7 +36,6 @@ from assay.training.collate import (
     MicroBatch,
     both,
     encode,
-    items,
     micro_batches,
     nothing_left,
     say_dropped,
@@ -302,7 +302,7 @@ def _fit(
     """About `count` prompts with responses, evenly over the records, leaving out what does not fit
     the model."""
     found = [
-        item for record in records[:: max(1, len(records) // count)] for item in items(record)
+        item for record in records[:: max(1, len(records) // count)] for item in pairs_of(record)
     ][: 2 * count]
     encoded = model.encoder.encode(found)
     return [
