@@ -68,6 +68,13 @@ class PolicyTraining:
     data: Sequence[Path] = field(default=(), repr=False)
     """Files that were read."""
 
+    @classmethod
+    def of(cls, done: "Optimised", **run: Any) -> "PolicyTraining":
+        """Report what came of the loop. run: the folder, its settings and data."""
+        made = cls(steps=done.steps, stopped=done.stopped, peak=done.peak, rows=done.rows, **run)
+        made.report()
+        return made
+
     @property
     def policy(self) -> Path:
         """Folder of the trained policy: the one at the gold's peak, where there is a gold."""
@@ -196,38 +203,25 @@ def rl(
     call = described("rl", **locals())
     out, how = Path(out), settings_of(recipe, changes)
     rewards = _listed(reward)
-    _check(rewards, how, template=template, join=join, prime=prime, rate=prime_learning_rate)
+    _check(rewards, template=template, join=join, prime=prime, rate=prime_learning_rate)
     _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length)
     _check_held_out(how, held_out, gold)
     check_run(out, "rl", start=policy if isinstance(policy, str | Path) else None)
     _use_threads(threads)
     where = device_of(device)
     parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
-    given: Any = prompts
-    others: Any = held_out
-    found: Sides[Prompt] = sides(
-        given,
-        others,
-        lambda records: _unique(records, limit),
-        default=0.1,
-        seed=how.seed,
-        format=format,
-        aside=aside_in(set_aside, out),
-    )
+    aside = aside_in(set_aside, out)
+    found = _sides(prompts, held_out, seed=how.seed, limit=limit, format=format, aside=aside)
     _check_gold(golds, found.held)
     if isinstance(policy, str | Path):
         layout = {"template": template, "join": join, "max_length": max_length}
         policy = _policy(str(policy), layout, split, setting, lora, dtype, where, how)
-    try:
-        _check_layout(found, policy)
-    except RefusedRecords as refused:
-        found = found.without(refused)
-    files = named(prompts, held_out)
-    body = settings or call
+    found = _laid_out(found, policy)
+    files, body = named(prompts, held_out), settings or call
     if not (out / "rl.json").exists() and not (out / "checkpoint").exists():
         # A run that is there keeps its settings: this one may be refused for being another.
         write_run(out, body, files)
-    done: Optimised = optimise(
+    done = optimise(
         policy,
         found.train,
         parts,
@@ -238,17 +232,7 @@ def rl(
         prime=_prime(policy, prime, prime_learning_rate, lora, how) if prime else None,
         resume=resume,
     )
-    result = PolicyTraining(
-        out=out,
-        steps=done.steps,
-        stopped=done.stopped,
-        peak=done.peak,
-        rows=done.rows,
-        settings=body,
-        data=files,
-    )
-    result.report()
-    return result
+    return PolicyTraining.of(done, out=out, settings=body, data=files)
 
 
 def settings_of(recipe: str | Settings, changes: Mapping[str, Any]) -> Settings:
@@ -274,7 +258,6 @@ def _listed(reward: Any) -> list[Reward]:
 
 def _check(
     rewards: Sequence[Reward],
-    how: Settings,
     *,
     template: str,
     join: str,
@@ -330,6 +313,27 @@ def _check_gold(golds: Any, held: Sequence[Prompt]) -> None:
             "a gold scorer is asked about held-out prompts, and there are none; give --held-out a"
             " larger share or a file of other prompts, or leave out --gold"
         )
+
+
+def _sides(
+    prompts: Any,
+    held_out: Any,
+    *,
+    seed: int,
+    limit: int | None,
+    format: str | None,
+    aside: Path | None,
+) -> Sides[Prompt]:
+    """Read the prompts to train on, and those to evaluate on."""
+    return sides(
+        prompts,
+        held_out,
+        lambda records: _unique(records, limit),
+        default=0.1,
+        seed=seed,
+        format=format,
+        aside=aside,
+    )
 
 
 def _use_threads(threads: int | None) -> None:
@@ -427,8 +431,9 @@ def _prime(
     )
 
 
-def _check_layout(found: Sides[Prompt], policy: "Policy") -> None:
-    """Raise `RefusedRecords` for the prompts that the policy's template refuses."""
+def _laid_out(found: Sides[Prompt], policy: "Policy") -> Sides[Prompt]:
+    """Set aside the prompts that the policy's template refuses; raise `RefusedRecords` for them
+    where nothing is to be set aside."""
     from assay.models.laid_out import laid_out
 
     refused: dict[str, str] = {}
@@ -438,8 +443,7 @@ def _check_layout(found: Sides[Prompt], policy: "Policy") -> None:
         for prompt, reason in zip(prompts, reasons, strict=True):
             if isinstance(reason, str):
                 refused[found.places[id(prompt)]] = reason
-    if refused:
-        raise RefusedRecords(refused)
+    return found.without(RefusedRecords(refused)) if refused else found
 
 
 def _point(row: Mapping[str, Any]) -> EvaluationPoint:
