@@ -68,6 +68,11 @@ class PolicyTraining:
     data: Sequence[Path] = field(default=(), repr=False)
     """Files that were read."""
 
+    @classmethod
+    def of(cls, done: "Optimised", **run: Any) -> "PolicyTraining":
+        """Report what came of the loop. run: the folder, its settings and data."""
+        return cls(steps=done.steps, stopped=done.stopped, peak=done.peak, rows=done.rows, **run)
+
     @property
     def policy(self) -> Path:
         """Folder of the trained policy: the one at the gold's peak, where there is a gold."""
@@ -194,7 +199,7 @@ def rl(
     call = described("rl", **locals())
     out, how = Path(out), settings_of(recipe, changes)
     rewards = _listed(reward)
-    _check(rewards, how, template=template, join=join, prime=prime, rate=prime_learning_rate)
+    _check(rewards, template=template, join=join, prime=prime, rate=prime_learning_rate)
     _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length)
     _check_held_out(how, held_out, gold)
     _use_threads(threads)
@@ -205,26 +210,14 @@ def rl(
         out, body, command="rl", data=files, inputs=named_policy, overwrite=overwrite or not resume
     ) as run:
         parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
-        given: Any = prompts
-        others: Any = held_out
-        found: Sides[Prompt] = sides(
-            given,
-            others,
-            lambda records: _unique(records, limit),
-            default=0.1,
-            seed=how.seed,
-            format=format,
-            aside=aside_in(set_aside, out),
-        )
+        aside = aside_in(set_aside, out)
+        found = _sides(prompts, held_out, seed=how.seed, limit=limit, format=format, aside=aside)
         _check_gold(golds, found.held)
         if isinstance(policy, str | Path):
             layout = {"template": template, "join": join, "max_length": max_length}
             policy = _policy(str(policy), layout, split, setting, lora, dtype, where, how)
-        try:
-            _check_layout(found, policy)
-        except RefusedRecords as refused:
-            found = found.without(refused)
-        done: Optimised = optimise(
+        found = _laid_out(found, policy)
+        done = optimise(
             policy,
             found.train,
             parts,
@@ -235,8 +228,7 @@ def rl(
             prime=_prime(policy, prime, prime_learning_rate, lora, how) if prime else None,
             resume=resume,
         )
-        told: Any = {"steps": done.steps, "stopped": done.stopped, "peak": done.peak}
-        result = PolicyTraining(out=out, rows=done.rows, settings=body, data=files, **told)
+        result = PolicyTraining.of(done, out=out, settings=body, data=files)
         result.page(run)
     return result
 
@@ -264,7 +256,6 @@ def _listed(reward: Any) -> list[Reward]:
 
 def _check(
     rewards: Sequence[Reward],
-    how: Settings,
     *,
     template: str,
     join: str,
@@ -320,6 +311,27 @@ def _check_gold(golds: Any, held: Sequence[Prompt]) -> None:
             "a gold scorer is asked about held-out prompts, and there are none; give --held-out a"
             " larger share or a file of other prompts, or leave out --gold"
         )
+
+
+def _sides(
+    prompts: Any,
+    held_out: Any,
+    *,
+    seed: int,
+    limit: int | None,
+    format: str | None,
+    aside: Path | None,
+) -> Sides[Prompt]:
+    """Read the prompts to train on, and those to evaluate on."""
+    return sides(
+        prompts,
+        held_out,
+        lambda records: _unique(records, limit),
+        default=0.1,
+        seed=seed,
+        format=format,
+        aside=aside,
+    )
 
 
 def _use_threads(threads: int | None) -> None:
@@ -411,8 +423,9 @@ def _prime(
     )
 
 
-def _check_layout(found: Sides[Prompt], policy: "Policy") -> None:
-    """Raise `RefusedRecords` for the prompts that the policy's template refuses."""
+def _laid_out(found: Sides[Prompt], policy: "Policy") -> Sides[Prompt]:
+    """Set aside the prompts that the policy's template refuses; raise `RefusedRecords` for them
+    where nothing is to be set aside."""
     from assay.models.laid_out import laid_out
 
     refused: dict[str, str] = {}
@@ -422,8 +435,7 @@ def _check_layout(found: Sides[Prompt], policy: "Policy") -> None:
         for prompt, reason in zip(prompts, reasons, strict=True):
             if isinstance(reason, str):
                 refused[found.places[id(prompt)]] = reason
-    if refused:
-        raise RefusedRecords(refused)
+    return found.without(RefusedRecords(refused)) if refused else found
 
 
 def _point(row: Mapping[str, Any]) -> EvaluationPoint:
