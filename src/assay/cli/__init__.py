@@ -34,6 +34,7 @@ COMMANDS = {
     "rl": "train a policy against a reward (PPO, GRPO, RLOO ...), and watch the gold",
     "overopt": "how hard a proxy may be pressed: gold against KL, its fit, and where to stop",
     "bestof": "best-of-n and votes over a pool of responses, beside their baselines",
+    "runs": "list the runs under a folder, with a page that links to theirs",
     "models": "look at, check and fetch models",
     "worlds": "games whose reward is not what was meant: list them, play them",
     "doctor": "what works on this machine, and what would make the rest work",

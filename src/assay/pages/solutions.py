@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from assay.pages.examples import half_marked
 from assay.report.html import Block, Paragraph, Section, Solution, Step
 from assay.types import RolloutLabels, Score, StepLabels, Unscored
 
-__all__ = ["half_marked", "solution", "solutions_section", "telling"]
+__all__ = ["solution", "solutions_section", "telling"]
 
 
 def solutions_section(
@@ -58,16 +57,6 @@ def telling(records: Sequence[StepLabels], *, most: int = 12, seed: int = 0) -> 
     """Indices of some solutions to show: at random, half of them broken where there are so many,
     and those first."""
     return half_marked([_is_broken(record) for record in records], most=most, seed=seed)
-
-
-def half_marked(marked: Sequence[bool], *, most: int, seed: int) -> list[int]:
-    """Indices of some items: at random, half of them marked where there are so many, and those
-    first."""
-    order = np.random.default_rng(seed).permutation(len(marked)).tolist()
-    first = [i for i in order if marked[i]]
-    rest = [i for i in order if not marked[i]]
-    half = min(len(first), max(most // 2, most - len(rest)))
-    return [*first[:half], *rest[: most - half]]
 
 
 def solution(record: StepLabels, score: Score | Unscored | None = None) -> Solution:
