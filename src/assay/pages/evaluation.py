@@ -114,12 +114,14 @@ def pool_report(
     metrics: Mapping[str, Estimate] | None = None,
     gold: str = "gold reward",
     notes: Sequence[str] = (),
+    examples: Sequence[Section] = (),
 ) -> list[Section]:
-    """The sections of a best-of-n study: what was found, the curves beside their baselines, and
-    every number."""
+    """The sections of a best-of-n study: what was found, the curves beside their baselines, every
+    number, and examples of what was chosen."""
     sections = [pool_section(curves, baselines, gold=gold, notes=notes)]
     if metrics:
         sections.append(Section("Scores", [Estimates(metrics)]))
+    sections += examples
     return sections if run is None else [*sections, run_section(run)]
 
 

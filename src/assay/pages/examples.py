@@ -84,11 +84,11 @@ def winners(
 ) -> list[Section]:
     """Show what a scorer chose for some prompts, drawn at random, beside others that it did not.
 
-    gold: the worth of every response; None where it is not known. Half of the prompts have a better
-    response than the chosen one, where there are so many.
+    gold: the worth of every response; None or NaN where it is not known. Half of the prompts have a
+    better response than the chosen one, where there are so many.
     """
     pools = [
-        (group, row, worth)
+        (group, row, [w if w is not None and math.isfinite(w) else None for w in worth])
         for group, row, worth in zip(groups, scores, gold, strict=True)
         if sum(isinstance(score, Score) for score in row) > 1
     ]

@@ -1,12 +1,15 @@
 """Solutions step by step, coloured by score or label: where did each break?"""
 
+import math
 from collections.abc import Sequence
 
+from assay import stats
 from assay.pages.examples import half_marked
-from assay.report.html import Block, Paragraph, Section, Solution, Step
+from assay.report.html import Block, Headline, Paragraph, Section, Solution, Step
+from assay.stats import Estimate
 from assay.types import RolloutLabels, Score, StepLabels, Unscored
 
-__all__ = ["solution", "solutions_section", "telling"]
+__all__ = ["labels_headline", "solution", "solutions_section", "telling"]
 
 
 def solutions_section(
@@ -50,6 +53,25 @@ def _legend(records: Sequence[StepLabels]) -> str:
     return (
         " Beside a step: how many rollouts from after it ended right, and a 95 % interval of"
         f" {stated}, open to the side of a label of 0 or 1."
+    )
+
+
+def labels_headline(records: Sequence[StepLabels]) -> Headline:
+    """What labels came to: their mean, and how many solutions have no wrong step; by prompt."""
+    labelled = [r for r in records if any(y is not None for y in r.labels)]
+    pairs = [(r.prompt.text, y) for r in labelled for y in r.labels if y is not None]
+    empty = len(records) - len(labelled)
+    if not pairs:
+        nothing = Estimate(value=math.nan, low=math.nan, high=math.nan, n=0, unscored=empty)
+        return Headline({"mean label": nothing})
+    prompts, labels = zip(*pairs, strict=True)
+    whole = [float(not _is_broken(record)) for record in labelled]
+    of = [record.prompt.text for record in labelled]
+    return Headline(
+        {
+            "mean label of a step": stats.mean(labels, clusters=prompts, unscored=empty),
+            "solutions without a wrong step": stats.proportion(whole, clusters=of, unscored=empty),
+        }
     )
 
 

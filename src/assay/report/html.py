@@ -144,7 +144,7 @@ class Table:
 @dataclass(frozen=True)
 class Figure:
     """A plot and what to see in it. The SVG is inserted as it is: take it from
-    `assay.report.plots`."""
+    `assay.report.paint`."""
 
     kind: ClassVar = "figure"
     svg: str

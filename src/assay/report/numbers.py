@@ -98,6 +98,6 @@ def _unknown(estimate: Estimate) -> bool:
 
 
 def _why_not(estimate: Estimate) -> str:
-    if estimate.n == 0:
+    if estimate.n <= 1 or estimate.n >= FEW:
         return bracket(estimate)
     return f"(no interval from n = {estimate.n:,})"
