@@ -47,6 +47,7 @@ MOVED: Final[dict[str, str]] = {
     "quickstart.laboratory": "studies.essays.laboratory",
     "quickstart.essays": "studies.essays.world",
     "quickstart": "studies.arithmetic",
+    "quickstart.world": "studies.arithmetic.running_sums",
     "verifiers.code": "verifiers.code.verifier",
     "verifiers.rules": "verifiers.rules.checks",
     "verifiers.instructions": "verifiers.rules.instructions",

@@ -112,7 +112,7 @@ def test_a_policy_is_pressed_against_one_and_against_four(laboratory: Laboratory
     ]
     laboratory.ready(0, arms)
     for arm in arms:
-        done = laboratory.press(0, arm, 5)
+        done = laboratory.optimise(0, arm, 5)
         assert done.steps == 5
         run = read_run(laboratory.run(0, arm))
         assert run.steps_L == (0, 5)

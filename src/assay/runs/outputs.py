@@ -44,6 +44,10 @@ OUTPUTS: Final[Mapping[str, tuple[str, ...]]] = {
     "verify": ("run.json", "report.html"),
     "overopt": ("run.json", "report.html", "points.jsonl", "fits.json"),
     "overopt_rl": ("run.json", "report.html", "points.jsonl", "arms.json"),
+    "quickstart": (
+        *("run.json", "world.json", "stages.json", "summary.json", "report.html"),
+        *("overoptimization.html", "policy", "data", "models", "scores", "overopt"),
+    ),
 }
 """What the run of a command writes into its folder. Files of paid work, whose lines say what they
 are of, are not among them: `--overwrite` keeps those."""
