@@ -288,20 +288,21 @@ class Command:
         """Say what came of the run, and draw it in report.html."""
         from assay.pages.rl import reinforcement_report
         from assay.report import write_report
+        from assay.runs.evaluations import eval_of
 
-        looks: list[Any] = [row for row in done.rows if "watch" in row]
+        evals: list[Any] = [row for row in done.rows if eval_of(row) is not None]
         print(
             f"{self.out}: {done.steps} rounds{f', stopped: {done.stopped}' if done.stopped else ''}"
         )
-        for row in {row["step"]: row for row in (*looks[:1], *looks[-1:])}.values():
-            watch = row["watch"]
+        for row in {row["step"]: row for row in (*evals[:1], *evals[-1:])}.values():
+            watch = eval_of(row)
             golds = "".join(f", {name} {_said(e)}" for name, e in watch["gold"].items())
             print(
                 f"round {row['step']}: proxy {_said(watch['proxy'])}{golds}, KL"
                 f" {_said(watch['kl'])} nats"
             )
-        for name, least in looks[-1]["watch"].get("gold_bound", {}).items() if looks else ():
-            chi2 = looks[-1]["watch"]["chi2"]
+        for name, least in eval_of(evals[-1]).get("gold_bound", {}).items() if evals else ():
+            chi2 = eval_of(evals[-1])["chi2"]
             print(
                 f"{name} is at least {least:.3g} by the lower end of its correlation with the proxy"
                 f" before training (χ² {chi2:.3g}, arXiv:2403.03185)"

@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
 from assay.errors import ConfigError, DataError
+from assay.overopt import words
 from assay.overopt._resample import Array, equal
 from assay.overopt.falls import Errors, Fall, errors_of_estimates, errors_of_units, largest_fall
-from assay.report.numbers import interval, number
+from assay.report.numbers import number
 from assay.stats import Estimate
 
 __all__ = ["Stop", "recommend_stop"]
@@ -268,7 +269,7 @@ def _stop(
         words="",
     )
     following = None if after is None else (names[order[at + 1]], after)
-    return dataclasses.replace(made, words=_words(made, names, following, unit))
+    return dataclasses.replace(made, words=words.stop_words(made, names, following, unit))
 
 
 def _more(gap: float, error: float, units: int, how: dict[str, float]) -> int | None:
@@ -293,66 +294,3 @@ def _more(gap: float, error: float, units: int, how: dict[str, float]) -> int | 
 
 def _name(kl: float, n: float | None) -> str:
     return f"KL {number(kl)} nats" if n is None else f"n = {n:,.0f} (KL {number(kl)} nats)"
-
-
-def _words(
-    stop: Stop, names: Sequence[str], following: tuple[str, Estimate] | None, unit: str
-) -> str:
-    at = names[stop.index]
-    gold = f"gold {number(stop.gold.value)} {interval(stop.gold)}"
-    fallen = "" if stop.fall is None else _fallen(stop.fall, names)
-    if following is None:
-        if stop.fall is not None and (stop.sure or stop.fall.loss.value > stop.epsilon):
-            return f"The last point that counts is {at}: {gold}. {fallen}."
-        return (
-            f"Nothing says to stop up to {at}, the last point that counts: {gold}. Beyond it the"
-            " data say nothing."
-        )
-    name, after = following
-    high = (
-        ""
-        if not stop.loss.high > 0
-        else f", at most {number(stop.loss.high)} below the best so far"
-    )
-    lost = (
-        f"the next point, {name}, loses {number(after.value)} {interval(after)} of the best so far"
-    )
-    if math.isnan(after.low):
-        return f"{_capital(lost)}; differences that do not vary say nothing for certain. {fallen}."
-    if stop.settled:
-        return (
-            f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {_capital(lost)}, surely"
-            f" more. {fallen}."
-        )
-    more = _count(stop, unit if stop.rule == "paired" else "gold labels")
-    if stop.sure:
-        return (
-            f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {fallen}."
-            f" {_capital(lost)}: {more}."
-        )
-    return (
-        f"Nothing says for certain to stop, but gold looks highest up to {at}: {gold}."
-        f" {_capital(lost)}: {more}."
-    )
-
-
-def _fallen(fall: Fall, names: Sequence[str]) -> str:
-    lost = f"{number(fall.loss.value)} {interval(fall.loss)}"
-    if fall.sure:
-        return f"Gold surely falls from {names[fall.start]} to {names[fall.end]}, by {lost}"
-    return (
-        f"Gold is lower at {names[fall.end]} than at {names[fall.start]}, by {lost}, which is not"
-        " certain"
-    )
-
-
-def _count(stop: Stop, unit: str) -> str:
-    if stop.more_prompts is None or stop.more_labels is None:
-        return f"too close to epsilon, {number(stop.epsilon)}, to be settled by more gold labels"
-    cost = "" if stop.more_labels == stop.more_prompts else f" ({stop.more_labels:,} gold labels)"
-    more = f"about {stop.more_prompts:,} more {unit}{cost} would settle it"
-    return f"not certain to be more than epsilon, {number(stop.epsilon)}; {more}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from assay.errors import DataError
+from assay.overopt import words
 from assay.overopt._resample import Array, estimate, mean_estimate, pools, prompt_weights
 from assay.overopt.falls import Fall
 from assay.overopt.fit import FORMS, Fit, Fits, Form, fit_forms, predict
@@ -33,7 +34,6 @@ from assay.overopt.goodhart import Diagnosis, TailIndex, base_correlation, diagn
 from assay.overopt.hedge import Hedge, hedge_tune
 from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.sweep import TRUSTED_SHARE, Curve, Point, Sweep
-from assay.report.numbers import interval, number
 from assay.runs.settings import write_atomic
 from assay.stats import Estimate
 
@@ -163,142 +163,19 @@ class Study:
 
     @property
     def verdict(self) -> str:
-        """What to do, for somebody who has not read of it."""
-        if self.constant_gold:
-            return (
-                f"{self.gold} is the same for all responses to a prompt, so there is nothing to"
-                " measure: no choice among them gains or loses any of it."
-            )
-        if self.constant:
-            return (
-                f"{self.proxy} scores all responses to a prompt alike, so it cannot choose among"
-                " them: the best of n is worth what any one response is, whatever n."
-            )
-        top = self.top
-        if top is None:
-            return f"Nothing can be said of {self.proxy}: no n has a value."
-        if self.stop is None:
-            return (
-                f"Where to stop cannot be told. On these prompts {self.gold} is highest at"
-                f" {_at(top)}, with {number(top.gold_mean.value)}; how sure that is they do not"
-                " say."
-            )
-        return " ".join(
-            filter(None, (self._advice(self.stop, top), self._beyond(self.stop), self._small()))
-        )
+        """The recommendation in plain words."""
+        return words.study_verdict(self)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Warnings that belong beside the verdict."""
+        return words.study_warnings(self)
 
     def promise(self, k: int) -> float | None:
         """What the proxy promises at a point above one response, in units of gold."""
         if self.slope is None:
             return None
         return self.slope * (self.points[k].proxy_mean.value - self.points[0].proxy_mean.value)
-
-    def _advice(self, stop: Stop, top: Point) -> str:
-        at = self.points[stop.index]
-        if at.kl == 0 and len(self.used) > 1:
-            if stop.sure:
-                return (
-                    f"Do not select by {self.proxy}: {self.gold} falls from the start, and no"
-                    " optimisation by it pays."
-                )
-            return (
-                f"Nothing shows that selecting by {self.proxy} pays: {self.gold} looks lower than"
-                " that of a single response whatever n, though not surely."
-            )
-        gain = (
-            ""
-            if self.gain is None
-            else f"{number(self.gain.value, sign=True)} {interval(self.gain, sign=True)}"
-        )
-        worth = f"that is worth {gain} in {self.gold} over a single response"
-        if self.gain is not None and self.gain.high < 0:
-            return (
-                f"Do not select by {self.proxy}: the best of {_at(at)} is surely worse, {gain} in"
-                f" {self.gold}."
-            )
-        if self.gain is not None and self.gain.low <= 0:
-            how = (
-                "makes no difference that can be seen: the"
-                if stop.at_end
-                else "gains nothing that can be seen: even the"
-            )
-            return (
-                f"Choosing by {self.proxy} {how} best of {_at(at)} is worth {gain} in {self.gold}"
-                " over a single response."
-            )
-        near = "" if top is at else f" ({self.gold} is highest near {_at(top)})"
-        if not stop.at_end:
-            much = "at most" if stop.sure else "about"
-            return f"Choose the best of {much} {_at(at)}{near}: {worth}."
-        if self._fallen(stop):
-            return f"Choose the best of up to {_at(at)}{near}: {worth}."
-        end = "These data end there; beyond it they say nothing."
-        if self.points[-1] is not at:
-            end = "These pools say little of larger n."
-        return (
-            f"Choose the best of up to {_at(at)}{near}: {worth} and nothing says to stop earlier."
-            f" {end}"
-        )
-
-    def _fallen(self, stop: Stop) -> bool:
-        """Whether the points show a fall that is worth a word: a sure one, or one of more than
-        epsilon."""
-        return stop.fall is not None and (stop.fall.sure or stop.fall.loss.value > self.epsilon)
-
-    def _beyond(self, stop: Stop) -> str:
-        if stop.fall is None or not self._fallen(stop):
-            return ""
-        fall, start, end = stop.fall, self.points[stop.fall.start], self.points[stop.fall.end]
-        lost = f"{number(fall.loss.value)} {interval(fall.loss)}"
-        few = "" if end.trusted or self.hint else ", on few responses a prompt (n > N/8)"
-        some = fall.loss.n < max(p.gold_mean.n for p in self.points)
-        over = f", over the {fall.loss.n:,} prompts that have so many" if some else ""
-        if not fall.sure:
-            return (
-                f"By {_at(end)} {self.gold} is {lost} lower than at {_at(start)}{over}{few}: a fall"
-                " that is not certain, so harder selection is a risk without a prospect."
-            )
-        if stop.kl == 0:
-            return f"From one response to {_at(end)} {self.gold} surely loses {lost}{over}{few}."
-        climbs = end.proxy_mean.low > start.proxy_mean.high
-        return (
-            f"Beyond it {self.gold} falls{f' while {self.proxy} goes on rising' if climbs else ''}:"
-            f" from {_at(start)} to {_at(end)} it surely loses {lost}{over}{few}. That is"
-            " over-optimization."
-        )
-
-    def _small(self) -> str:
-        if not self.hint:
-            return ""
-        return (
-            "The pools are small for these n (n > N/8), so take it for a hint and sample more"
-            " responses a prompt."
-        )
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a reader must not miss."""
-        found = []
-        if self.tail is not None and self.tail.heavy:
-            found.append(f"Heavy tail of {self.proxy}: {self.tail.words}.")
-        if self.correlation is not None and self.correlation.low <= 0:
-            c = self.correlation
-            how = "are surely opposed" if c.high < 0 else "are not seen to rise together"
-            found.append(
-                f"{self.proxy} and {self.gold} {how} within prompts: correlation {number(c.value)}"
-                f" {interval(c)}."
-            )
-        if (share := next((p.dup_rate for p in self.points if p.dup_rate), None)) is not None:
-            found.append(f"{share:.0%} of the responses repeat another one to their prompt.")
-        if (
-            not self.constant
-            and (share := next((p.tie_rate for p in self.points if p.tie_rate), 0.0)) > 0.01
-        ):
-            found.append(
-                f"{share:.0%} of the responses tie with another one in {self.proxy}; ties are"
-                " broken by lot."
-            )
-        return found
 
 
 def study(
@@ -634,7 +511,3 @@ def _tried(notes: list[str], what: str, make: Callable[[], T]) -> T | None:
     except DataError as error:
         notes.append(f"no {what}: {error}")
         return None
-
-
-def _at(point: Point) -> str:
-    return f"n = {point.n:,}" if point.n is not None else f"KL {number(point.kl)} nats"

@@ -29,14 +29,15 @@ from assay.report.html import (
 )
 from assay.runs.evaluations import (
     Course,
-    Look,
+    EvalPoint,
     Row,
     apart,
     common_gold,
     course,
+    eval_of,
+    eval_points,
     golds,
     known,
-    looks,
 )
 from assay.stats import Estimate, summarise
 
@@ -70,7 +71,7 @@ def reinforcement_report(
     """
     if not rows:
         raise DataError("no rows; give those of the run's metrics.jsonl")
-    seen = looks(rows)
+    seen = eval_points(rows)
     courses = _courses(seen, peak)
     top = courses[0].top.step if courses else None
     return [
@@ -97,9 +98,9 @@ def arms_report(
     looks are over.
     alarms: whether the rows hold them. Raises `DataError` where no arm was looked at.
     """
-    runs = {name: looks(rows) for name, rows in rows_by_arm.items()}
+    runs = {name: eval_points(rows) for name, rows in rows_by_arm.items()}
     if not any(runs.values()):
-        raise DataError('no arm has a look at the held-out prompts; give rows with "watch"')
+        raise DataError('no arm has a look at the held-out prompts; give rows with "eval"')
     what = gold if gold is not None else common_gold(runs.values())
     courses = {n: c for n, seen in runs.items() if what is not None and (c := course(seen, what))}
     blocks: list[Block] = [Bullets(_compared(rows_by_arm, runs, courses, what))]
@@ -132,7 +133,7 @@ def arms_report(
 
 
 def _result(
-    rows: Sequence[Row], seen: Sequence[Look], courses: Sequence[Course], peak: int | None
+    rows: Sequence[Row], seen: Sequence[EvalPoint], courses: Sequence[Course], peak: int | None
 ) -> Section:
     """What came out, in words, numbers and the picture."""
     if not seen:
@@ -262,7 +263,7 @@ def _against(before: Estimate, after: Estimate) -> str:
     return {1: "better than", -1: "worse than", 0: "not told apart from"}[apart(before, after)]
 
 
-def _without_gold(seen: Sequence[Look]) -> list[Block]:
+def _without_gold(seen: Sequence[EvalPoint]) -> list[Block]:
     """Only a proxy: what it did, and what that cannot tell."""
     known_ = [look for look in seen if known(look.proxy)]
     blocks: list[Block] = [
@@ -294,7 +295,7 @@ def _without_gold(seen: Sequence[Look]) -> list[Block]:
     return blocks
 
 
-def _proxy_only(seen: Sequence[Look]) -> str:
+def _proxy_only(seen: Sequence[EvalPoint]) -> str:
     return (
         f"The proxy alone, with 95 % intervals by prompt, at {len(seen):,} looks. No gold was"
         " measured."
@@ -326,7 +327,7 @@ def _over_steps(rows: Sequence[Row], top: int | None) -> Section:
     steps = [
         row
         for row in rows
-        if row.get("step") is not None and "watch" not in row and "alarm" not in row
+        if row.get("step") is not None and eval_of(row) is None and "alarm" not in row
     ]
     if not steps:
         return Section(title, [Paragraph("No step was taken.")])
@@ -412,7 +413,7 @@ def _shading(rows: Sequence[Row]) -> tuple[Callable[[float], float], str]:
 
 def _compared(
     rows_by_arm: Mapping[str, Sequence[Row]],
-    runs: Mapping[str, Sequence[Look]],
+    runs: Mapping[str, Sequence[EvalPoint]],
     courses: Mapping[str, Course],
     what: str | None,
 ) -> list[str]:
@@ -451,7 +452,10 @@ def _compared(
 
 
 def _arms_table(
-    runs: Mapping[str, Sequence[Look]], courses: Mapping[str, Course], what: str | None, by: str
+    runs: Mapping[str, Sequence[EvalPoint]],
+    courses: Mapping[str, Course],
+    what: str | None,
+    by: str,
 ) -> Table:
     """A row an arm: its gold where it began, where it was highest and where it ended, and what
     became of its steps."""
@@ -494,7 +498,7 @@ def _picture(by: str = "prompt") -> str:
     return PICTURE.format(by=by)
 
 
-def _looks_table(seen: Sequence[Look], by: str = "prompt") -> Table:
+def _looks_table(seen: Sequence[EvalPoint], by: str = "prompt") -> Table:
     names = list(dict.fromkeys(name for look in seen for name in look.gold or ()))
     head = [
         "step",
@@ -528,7 +532,7 @@ def _looks_table(seen: Sequence[Look], by: str = "prompt") -> Table:
     )
 
 
-def _courses(seen: Sequence[Look], peak: int | None) -> list[Course]:
+def _courses(seen: Sequence[EvalPoint], peak: int | None) -> list[Course]:
     """How each gold went; the step of the peak is the first one's."""
     names = golds(seen)
     return [
@@ -536,7 +540,7 @@ def _courses(seen: Sequence[Look], peak: int | None) -> list[Course]:
     ]
 
 
-def _at(look: Look) -> str:
+def _at(look: EvalPoint) -> str:
     return "before training" if look.step == 0 else f"at the first look, step {look.step:,}"
 
 
@@ -544,7 +548,7 @@ def _at_step(step: int) -> str:
     return "Before training" if step == 0 else f"Early, step {step:,}"
 
 
-def _kl(look: Look) -> str:
+def _kl(look: EvalPoint) -> str:
     kl = known(look.kl)
     return "" if kl is None else f" (KL {kl.value:.3g} nats)"
 

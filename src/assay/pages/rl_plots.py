@@ -19,7 +19,16 @@ from assay.errors import DataError
 from assay.report.lines import DASHES, MARKERS, Point, band, cycle, end_labels
 from assay.report.plots import POINTS
 from assay.report.svg import MUTED, PALETTE, draw
-from assay.runs.evaluations import Look, Row, common_gold, course, golds, known, looks
+from assay.runs.evaluations import (
+    EvalPoint,
+    Row,
+    common_gold,
+    course,
+    eval_of,
+    eval_points,
+    golds,
+    known,
+)
 
 __all__ = [
     "arms",
@@ -34,7 +43,7 @@ KL_LABEL: Final = "KL to the reference, nats a response (square-root scale)"
 
 
 def proxy_and_gold(
-    runs: Mapping[str, Sequence[Look]],
+    runs: Mapping[str, Sequence[EvalPoint]],
     *,
     gold: str | None = None,
     peaks: Mapping[str, int] | None = None,
@@ -89,7 +98,7 @@ def proxy_and_gold(
     )
     if not proxies and not solid:
         raise DataError(
-            'no look has a proxy or gold with a value; give rows of held-out prompts, with "watch"'
+            'no look has a proxy or gold with a value; give rows of held-out prompts, with "eval"'
         )
     what = f"gold ({shared or solid[0].name})" if solid and (shared or len(solid) == 1) else "gold"
     panels = [_Panel(f"proxy, {_n(proxies)}", proxies), _Panel(f"{what}, {_n(solid)}", solid)]
@@ -120,7 +129,7 @@ def arms(rows_by_arm: Mapping[str, Sequence[Row]], *, gold: str | None = None) -
 
     gold: which one to draw; None = the one that most arms have.
     """
-    runs = {name: looks(rows) for name, rows in rows_by_arm.items()}
+    runs = {name: eval_points(rows) for name, rows in rows_by_arm.items()}
     what = gold if gold is not None else common_gold(runs.values())
     upper, lower = [], []
     for name, seen, colour, marker in _coloured(runs):
@@ -139,7 +148,7 @@ def arms(rows_by_arm: Mapping[str, Sequence[Row]], *, gold: str | None = None) -
     panels = [panel for panel in panels if panel.lines]
     if not panels:
         raise DataError(
-            'no arm has a look with gold or steps; give rows of held-out prompts, with "watch"'
+            'no arm has a look with gold or steps; give rows of held-out prompts, with "eval"'
         )
 
     def paint(figure: Any) -> None:
@@ -164,7 +173,7 @@ def reinforcement_curves(rows: Sequence[Row], *, peak: int | None = None) -> str
     A panel that would be empty is not drawn. A dotted line stands at `peak`, the step of gold's
     peak.
     """
-    seen = looks(rows)
+    seen = eval_points(rows)
     parts = dict.fromkeys(name for row in rows for name in row.get("rewards") or ())
     pieces = (
         {name: _series(rows, name, within="rewards") for name in parts} if len(parts) > 1 else {}
@@ -235,13 +244,15 @@ class _Panel(NamedTuple):
     lines: Sequence[_Line]
 
 
-def _coloured(runs: Mapping[str, Sequence[Look]]) -> list[tuple[str, Sequence[Look], str, str]]:
+def _coloured(
+    runs: Mapping[str, Sequence[EvalPoint]],
+) -> list[tuple[str, Sequence[EvalPoint], str, str]]:
     """Each run with its colour and marker."""
     n = len(runs)
     return list(zip(runs, runs.values(), cycle(PALETTE, n), cycle(MARKERS, n), strict=True))
 
 
-def _place(look: Look, over_kl: bool) -> float | None:
+def _place(look: EvalPoint, over_kl: bool) -> float | None:
     """Where a look stands: at the root of its KL, at least at 0 for estimates may lie below it; or
     at its step."""
     if not over_kl:
@@ -249,12 +260,12 @@ def _place(look: Look, over_kl: bool) -> float | None:
     return math.sqrt(max(kl.value, 0.0)) if (kl := known(look.kl)) else None
 
 
-def _has_place(look: Look) -> bool:
+def _has_place(look: EvalPoint) -> bool:
     """Whether something of a look can be drawn against KL."""
     return known(look.kl) is not None and (known(look.proxy) is not None or bool(golds([look])))
 
 
-def _through(seen: Sequence[Look], over_kl: bool, read: Any) -> list[Point]:
+def _through(seen: Sequence[EvalPoint], over_kl: bool, read: Any) -> list[Point]:
     """What a line goes through: the looks that have a place and a value."""
     places = [(_place(look, over_kl), known(read(look))) for look in seen]
     return [Point(x, estimate) for x, estimate in places if x is not None and estimate is not None]
@@ -381,7 +392,7 @@ def _small_panel(
         ax.legend(loc="best", handlelength=1.4, fontsize=8.5)
 
 
-def _held_out(seen: Sequence[Look], key: str) -> list[Point]:
+def _held_out(seen: Sequence[EvalPoint], key: str) -> list[Point]:
     return _through(seen, False, lambda look: getattr(look, key))
 
 
@@ -393,7 +404,7 @@ def _series(rows: Sequence[Row], key: str, within: str = "") -> tuple[Array, Arr
         if (
             row.get("step") is not None
             and value is not None
-            and "watch" not in row
+            and eval_of(row) is None
             and math.isfinite(value)
         ):
             pairs.append((row["step"], value))

@@ -159,8 +159,8 @@ def load(
 
 
 def keep_best(folder: Path, step: int, policy: Policy) -> None:
-    """Keep the present weights as those of an evaluation; older ones go when the next checkpoint no longer
-    needs them."""
+    """Keep the present weights as those of an evaluation; older ones go when the next checkpoint
+    no longer needs them."""
     resume.write(folder / f"best-{step}.pt", policy.parameters())
 
 
