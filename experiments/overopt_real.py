@@ -43,7 +43,6 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForSequenceClassification, PreTrainedTokenizerFast
 
 from assay import Group, StepLabels
-from assay.cli.overopt import Material
 from assay.data.formats.evalplus import Evalplus
 from assay.losses.outcome import Outcome
 from assay.models import checkpoint
@@ -52,6 +51,7 @@ from assay.models.readout import OUTCOME
 from assay.models.reward_model import RewardModel
 from assay.overopt import sweep_best_of_n, write_points
 from assay.overopt.axis import axis
+from assay.overopt.scored import ScoredPool
 from assay.overopt.study import Study, beside, plain, study, write_studies
 from assay.pages.overopt import overoptimization_report
 from assay.report import write_report
@@ -115,7 +115,7 @@ class Bench:
         print(json.dumps(plain(result), indent=1) if self.json else shown(result))
 
 
-def gsm8k(bench: Bench) -> Material:
+def gsm8k(bench: Bench) -> ScoredPool:
     """Outcome models by their share of the data, beside length and the oracle, on full pools."""
     pools = read_pools(GSM8K / "genrm_train_samples.jsonl.gz")
     names = sorted(pools)
@@ -159,7 +159,7 @@ def gsm8k(bench: Bench) -> Material:
         " tokens"
     )
     every = {**proxies, "shortest": -lengths, "longest": lengths, "oracle": gold}
-    return Material(
+    return ScoredPool(
         proxies={name: scores[whole] for name, scores in every.items()},
         golds={"label": gold[whole]},
         keys=[texts[k] for k in whole],
@@ -258,7 +258,7 @@ class Tests(NamedTuple):
     """HumanEval+'s inputs, whose results the reference gives in the sandbox."""
 
 
-def code(bench: Bench) -> Material:
+def code(bench: Bench) -> ScoredPool:
     """What the tests of a task say of its programs, and what inputs say that they do not hold."""
     every: dict[str, tuple[dict[str, Any], list[tuple[str, bool]]]] = {}
     for task, text, label in samples():
@@ -320,7 +320,7 @@ def code(bench: Bench) -> Material:
             " pass the extra inputs"
         ),
     ]
-    return Material(
+    return ScoredPool(
         proxies={
             "share of base tests": base,
             "all base tests": passed,
@@ -430,7 +430,7 @@ def verdicts(judge: Code, text: str, tests: Tests) -> dict[str, Any]:
 MATERIALS: Final = {"code": code, "gsm8k": gsm8k}
 
 
-def told(bench: Bench, name: str, material: Material) -> dict[str, Any]:
+def told(bench: Bench, name: str, material: ScoredPool) -> dict[str, Any]:
     """Sweep and studies of one material, with their files."""
     proxies, golds, out = material.proxies, material.golds, bench.out / name
     sweep = sweep_best_of_n(

@@ -7,7 +7,7 @@ name goes into a fingerprint: work that was kept before the move is found after 
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["current", "original"]
+__all__ = ["current", "field", "original"]
 
 _ANSWERS: Final = """
     announcements answer antiderivatives boxes characters choices clock closeness equivalence
@@ -17,6 +17,11 @@ _ANSWERS: Final = """
 """.split()
 _CODE: Final = """
     blocks compare helpers needs planted program raised room suites unfenced
+""".split()
+
+_SEARCHES: Final = """
+    Beam BestFirst BestOfN BestOfPoisson Dvts Majority Mcts Pessimism RegularisedBestOfN Rejection
+    SoftBestOfN StepRejection WeightedMajority
 """.split()
 
 MOVED: Final[dict[str, str]] = {
@@ -42,6 +47,7 @@ MOVED: Final[dict[str, str]] = {
     "quickstart.laboratory": "studies.essays.laboratory",
     "quickstart.essays": "studies.essays.world",
     "quickstart": "studies.arithmetic",
+    "quickstart.world": "studies.arithmetic.running_sums",
     "verifiers.code": "verifiers.code.verifier",
     "verifiers.rules": "verifiers.rules.checks",
     "verifiers.instructions": "verifiers.rules.instructions",
@@ -59,6 +65,7 @@ MOVED: Final[dict[str, str]] = {
     "training.descent": "training.optimization",
     "rl.look": "rl.evaluation",
     "cli.pools": "data.pools",
+    "cli.bestof": "cli.best_of_n",
     "cli.policy": "specs.generators",
     "cli.reward": "specs.rewards",
     **{f"verifiers.{name}": f"verifiers.answers.{name}" for name in _ANSWERS},
@@ -71,8 +78,18 @@ _SINGLE: Final[dict[str, str]] = {
         f"protocols:{name}": f"search._plan:{name}"
         for name in ("Budget", "Node", "SearchResult", "Spent")
     },
+    "cli.search:Compare": "cli.compare:Command",
+    **{f"cli.search:Search{name}": "cli.search:Command" for name in _SEARCHES},
 }
 """Old `module:name` -> the one today, of what left a module that stayed."""
+
+FIELDS: Final[dict[str, dict[str, str]]] = {
+    "cli.benchmark:Command": {"model": "scorer"},
+    "cli.eval:Command": {"model": "scorer"},
+    "cli.score:Command": {"model": "scorer"},
+    "cli.best_of_n:Command": {"verifier": "gold", "search": "replay"},
+}
+"""Old name -> name today of the fields of settings, by today's `module:name` below `assay`."""
 
 _BACK: Final = {new: old for old, new in (MOVED | _SINGLE).items()}
 
@@ -89,6 +106,12 @@ def current(name: str) -> str:
 def original(name: str) -> str:
     """Return the name that a module, or a `module:name`, of today had at first."""
     return _renamed(name, _BACK)
+
+
+def field(cls: type, name: str) -> str:
+    """Return today's name of a field of a settings class."""
+    key = f"{cls.__module__.removeprefix('assay.')}:{cls.__qualname__}"
+    return FIELDS.get(key, {}).get(name, name)
 
 
 def _renamed(name: str, names: Mapping[str, str]) -> str:

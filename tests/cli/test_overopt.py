@@ -52,7 +52,7 @@ def swept(capsys: pytest.CaptureFixture[str], pool: Path, *arguments: str) -> st
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pages, which take longest; points and fits are written."""
-    monkeypatch.setattr("assay.cli.overopt._write", lambda *arguments, **more: None)
+    monkeypatch.setattr("assay.runs.run.Run.page", lambda *_, **__: True)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -179,7 +179,7 @@ def test_the_gaussian_world_and_several_runs(
 ) -> None:
     out = tmp_path / "g"
     with monkeypatch.context() as patch:
-        patch.setattr("assay.cli.overopt._write", lambda *arguments, **more: None)
+        patch.setattr("assay.runs.run.Run.page", lambda *_, **__: True)
         cli.main(["overopt", "bon", "--world", "gaussian", "--ensemble", "mean", "--out", str(out)])
     shown = capsys.readouterr().out
     assert "the truth for a tilted policy: alpha 1.414, beta 0.600" in shown

@@ -89,7 +89,7 @@ def test_a_search_is_written_reported_resumed_and_replayed(
     said = capsys.readouterr().out
     assert "prompts: 6" in said
     assert "accuracy: " in said
-    assert "generated tokens a prompt: " in said
+    assert "generated tokens per prompt: " in said
     first = without_time(out)
     assert len(first) == 6
     assert all(row["spent"]["generated_tokens"] > 0 for row in first)
@@ -255,7 +255,8 @@ def test_stops_may_be_written_with_escapes() -> None:
     command = Searching(
         prompts="p", policy=Policy(policy="x"), out=Path("o"), step_stop=(r"\n\n", r"é\t")
     )
-    whole, step = command.steps()
+    arguments = command.arguments()
+    whole, step = arguments["sampling"], arguments["step"]
     assert (whole.stop, step.stop) == ((), ("\n\n", "é\t"))
     assert step.max_tokens == 256
 

@@ -33,9 +33,7 @@ def first_point(correlation_low: float | None = 0.6, prompts: int = 100) -> Eval
     return EvalPoint(step=0, proxy=at(1.0, 0.1), gold=gold, spread={"a": spread, "b": None})
 
 
-NOW = EvalPoint(
-    step=9, proxy=at(4.0, 0.1), gold={"a": at(3.0, 0.5), "b": at(2.0, 1.0)}, chi2=0.25
-)
+NOW = EvalPoint(step=9, proxy=at(4.0, 0.1), gold={"a": at(3.0, 0.5), "b": at(2.0, 1.0)}, chi2=0.25)
 
 
 def test_the_bound_by_hand() -> None:

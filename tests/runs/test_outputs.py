@@ -175,7 +175,7 @@ def test_a_full_disk_is_told_in_a_line(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("assay.cli.score.write_atomic", full)
+    monkeypatch.setattr("assay.workflows.score.write_atomic", full)
     data = write(tmp_path / "d.jsonl", '{"prompt": "a", "chosen": "b", "rejected": "cc"}\n')
     assert "No space left" in refused(
         capsys, "score", "longest", data, "--out", tmp_path / "scores"

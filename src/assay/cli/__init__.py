@@ -9,8 +9,17 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
-from assay.cli.arguments import check_word, completion, defaults, meant, nearest, take_from
-from assay.cli.failures import INTERRUPTED, explained, plain_output
+from assay.cli.arguments import (
+    SPELLINGS,
+    check_word,
+    completion,
+    defaults,
+    meant,
+    nearest,
+    take_from,
+)
+from assay.cli.spellings import today
+from assay.console.failures import INTERRUPTED, explained, plain_output
 from assay.errors import ConfigError
 
 __all__ = ["COMMANDS", "main"]
@@ -27,13 +36,12 @@ COMMANDS = {
     "eval": "measure a reward model on records, or on a benchmark: eval processbench",
     "benchmark": "step scores on ProcessBench, PRMBench and others",
     "verify": "let a program check responses: math, numeric, code in a sandbox, rules",
-    "search": (
-        "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS; compare them"
-    ),
+    "search": "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS",
+    "compare": "several searches at several sizes: accuracy against tokens",
     "sft": "teach a policy good responses (SFT), before a reward model and RL",
     "rl": "train a policy against a reward (PPO, GRPO, RLOO ...), and watch the gold",
-    "overopt": "how hard a proxy may be pressed: gold against KL, its fit, and where to stop",
-    "bestof": "best-of-n and votes over a pool of responses, beside their baselines",
+    "overopt": "how far to optimise against a proxy: gold against KL, its fit, and where to stop",
+    "best-of-n": "best-of-n and votes over a pool of responses, beside their baselines",
     "models": "look at, check and fetch models",
     "worlds": "games whose reward is not what was meant: list them, play them",
     "doctor": "what works on this machine, and what would make the rest work",
@@ -64,10 +72,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         if name == "--print-completion":
             print(completion(arguments[1:], COMMANDS))
-        elif name not in COMMANDS:
+        elif name not in (*COMMANDS, *SPELLINGS):
             raise ConfigError(f"no command is called {nearest(name, COMMANDS)}")
         else:
-            _run(*meant(name, arguments[1:]))
+            name, words = meant(name, arguments[1:])
+            _run(name, today(name, words))
     except BrokenPipeError:
         # The reader of a pipe (`| head`) went away; stop quietly, as other tools do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -125,8 +134,10 @@ def _run(name: str, arguments: list[str]) -> None:
             default = defaults(earlier, [cls] if cls else [*(commands or {}).values()])
             cls = type(default)
         assert cls is not None
+        # A command's choices may be classes of the user's own, which the words at hand name.
+        made: Any = module.command(arguments) if hasattr(module, "command") else cls
         command = tyro.cli(
-            cls,
+            made,
             prog=prog,
             description=f"{inspect.cleandoc(cls.__doc__ or '')}\n\n{FROM}",
             args=arguments,

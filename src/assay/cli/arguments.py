@@ -12,18 +12,26 @@ from typing import Any, Final
 
 from assay.errors import ConfigError
 
-__all__ = ["check_word", "completion", "defaults", "meant", "nearest", "take_from"]
+__all__ = ["SPELLINGS", "check_word", "completion", "defaults", "meant", "nearest", "take_from"]
 
 LOSSES: Final = {"rm": "bradley-terry", "orm": "outcome", "prm": "step-bce"}
 """`assay train prm` is `assay train step-bce`: by the kind of model, with its usual loss."""
-KINDS: Final = {"train": "losses", "benchmark": "benchmarks"}
+SPELLINGS: Final = {"bestof": "best-of-n"}
+"""Old name of a command -> the one today."""
+FIRST: Final = {"rl": "--prompts"}
+"""Option that named the data of a command, which comes first today."""
+KINDS: Final = {"train": "losses", "benchmark": "benchmarks", "search": "search"}
 """Commands whose first word is a component, by its kind."""
 
 
 def meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
     """The command that other words stand for: a kind of model to train, a benchmark to evaluate
     on."""
+    name = SPELLINGS.get(name, name)
+    arguments = _data_first(FIRST[name], arguments) if name in FIRST else arguments
     first = arguments[0] if arguments else ""
+    if name == "search" and first == "compare":
+        return "compare", arguments[1:]
     if name == "train" and first in LOSSES:
         return name, [LOSSES[first], *arguments[1:]]
     if name == "eval" and first and not Path(first).exists():
@@ -32,6 +40,18 @@ def meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
         if first in components.names("benchmarks"):
             return "benchmark", arguments
     return name, arguments
+
+
+def _data_first(option: str, arguments: list[str]) -> list[str]:
+    """Put the data behind the choice at the head, where an old spelling names it by an option."""
+    if option not in arguments[:-1]:
+        return arguments
+    at = arguments.index(option)
+    data = arguments[at + 1]
+    print(f"note: {option} {data} is {data} now, without the option", file=sys.stderr)
+    rest = [*arguments[:at], *arguments[at + 2 :]]
+    head = 1 if rest and not rest[0].startswith("-") else 0
+    return [*rest[:head], data, *rest[head:]]
 
 
 def check_word(name: str, arguments: list[str], commands: Mapping[str, Any] | None) -> None:
@@ -101,7 +121,7 @@ def completion(words: list[str], names: Iterable[str]) -> str:
 
     lines = []
     for name in names:
-        module = importlib.import_module(f"assay.cli.{name}")
+        module = importlib.import_module(f"assay.cli.{name.replace('-', '_')}")
         below = list(getattr(module, "COMMANDS", ()))
         below += components.names(KINDS[name]) if name in KINDS else []
         below += LOSSES if name == "train" else []

@@ -37,7 +37,17 @@ from assay.overopt.sweep import TRUSTED_SHARE, Curve, Point, Sweep
 from assay.runs.settings import write_atomic
 from assay.stats import Estimate
 
-__all__ = ["Fitted", "Level", "Study", "beside", "plain", "read_studies", "study", "write_studies"]
+__all__ = [
+    "Fitted",
+    "Level",
+    "Study",
+    "beside",
+    "plain",
+    "read_studies",
+    "studies_json",
+    "study",
+    "write_studies",
+]
 
 T = TypeVar("T")
 
@@ -391,7 +401,13 @@ class _Make:
 
 
 def write_studies(path: Path, studies: Sequence[Study], **more: Any) -> None:
-    """Studies as one JSON file, all but their points; numbers that are not finite become "inf",
+    """Write `studies_json` as one file."""
+    body = studies_json(studies, **more)
+    write_atomic(path, json.dumps(body, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def studies_json(studies: Sequence[Study], **more: Any) -> dict[str, Any]:
+    """Return studies as plain data, all but their points; numbers that are not finite become "inf",
     "-inf" and "nan"."""
     rows = []
     for s in studies:
@@ -405,8 +421,8 @@ def write_studies(path: Path, studies: Sequence[Study], **more: Any) -> None:
             fits = {form: _fit_row(getattr(s.fits, form)) for form in FORMS}
             fits |= {"share_best_of_n": s.fits.share_best_of_n, "delta_aicc": s.fits.delta_aicc}
         rows.append({"verdict": s.verdict, "warnings": s.warnings, **row, "fits": fits})
-    body = plain({"studies": rows, **more})
-    write_atomic(path, json.dumps(body, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    body: dict[str, Any] = plain({"studies": rows, **more})
+    return body
 
 
 def read_studies(path: Path, points: Sequence[Point]) -> list[Study]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from assay.errors import ConfigError
+from assay.renamed import current
 
 __all__ = ["OUTPUTS", "check_file", "check_folder", "check_new", "check_run", "kinds_of"]
 
@@ -36,12 +37,17 @@ OUTPUTS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(SUMMARIES.values(), WRITTEN),
     "eval": ("run.json", "report.html", "eval.json"),
     "benchmark": ("run.json", "report.html", "benchmark.json"),
-    "bestof": ("run.json", "report.html", "bestof.json"),
-    "search": ("run.json", "report.html", "results.jsonl", "kept.jsonl", "compare.json"),
+    "best_of_n": ("run.json", "report.html", "bestof.json"),
+    "search": ("run.json", "report.html", "results.jsonl", "kept.jsonl"),
+    "compare": ("run.json", "report.html", "compare.json"),
     "label": ("run.json", "report.html", "labels.jsonl"),
-    "verify": ("run.json", "report.html", "verdicts.jsonl"),
+    "verify": ("run.json", "report.html"),
     "overopt": ("run.json", "report.html", "points.jsonl", "fits.json"),
     "overopt_rl": ("run.json", "report.html", "points.jsonl", "arms.json"),
+    "quickstart": (
+        *("run.json", "world.json", "stages.json", "summary.json", "report.html"),
+        *("overoptimization.html", "policy", "data", "models", "scores", "overopt"),
+    ),
 }
 """What the run of a command writes into its folder. Files of paid work, whose lines say what they
 are of, are not among them: `--overwrite` keeps those."""
@@ -135,8 +141,8 @@ def kind_of(body: Mapping[str, Any]) -> str:
     is none."""
     if isinstance(kind := body.get("run"), str):
         return kind
-    module: str = body["settings"]["component"].partition("/")[2].partition(":")[0]
-    return module.removeprefix("assay.cli.")
+    component = current(body["settings"]["component"].partition("/")[2])
+    return component.partition(":")[0].removeprefix("assay.cli.")
 
 
 def _there(path: Path) -> bool:

@@ -5,9 +5,7 @@ drawn, never given to the first.
 import math
 import random
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
-
-import tyro
+from typing import Any, Literal, TypeVar
 
 from assay.errors import ConfigError
 from assay.protocols import Verifier
@@ -31,8 +29,8 @@ __all__ = [
 K = TypeVar("K", bound=Hashable)
 Scores = Sequence[Score | Unscored | None]
 
-Seed = Annotated[int, tyro.conf.Suppress]
-Answers = Annotated[Verifier, tyro.conf.Suppress]
+Seed = int
+Answers = Verifier
 """Settings that a command has one of, for the policy and every strategy: none of a strategy's own
 there."""
 

@@ -1,29 +1,27 @@
-"""`assay bestof POOL`: what a scorer is worth as a selector, beside what costs nothing."""
+"""What a scorer is worth as a selector: best-of-n and votes over pools of responses, beside their
+baselines."""
 
 import dataclasses
 import functools
-import json
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-import tyro
 
 from assay import components
+from assay.data.scores import read_scores
 from assay.errors import ConfigError, DataError
 from assay.protocols import Scorer, Verifier
-from assay.runs.outputs import check_run
-from assay.runs.settings import dumps, write_atomic, write_run
+from assay.runs.run import Run
 from assay.scorers.non_empty import Answered
 from assay.scorers.verifier import Verified
-from assay.specs.compute import Compute
-from assay.specs.scorers import BASELINES, KINDS
+from assay.specs.scorers import BASELINES
 from assay.specs.scorers import scorer as open_scorer
-from assay.specs.verifiers import verifier as verifier_of
+from assay.specs.verifiers import verifier as open_verifier
 from assay.types import (
     Group,
     Preference,
@@ -35,24 +33,40 @@ from assay.types import (
     StepLabels,
     Unscored,
 )
+from assay.workflows._folder import opened, write_into
+from assay.workflows._output import described, estimate_json
 
 if TYPE_CHECKING:
     from assay.stats import CurvePoint
 
-__all__ = ["Command", "Pools", "Population", "answer", "collect", "curves", "population", "replay"]
+__all__ = [
+    "BestOfNCurves",
+    "Pools",
+    "Population",
+    "answer",
+    "best_of_n",
+    "collect",
+    "curves_of",
+    "population",
+    "replay_over",
+]
 
-CHUNK = 32
+CHUNK: Final = 32
 """Prompts scored at once."""
-SHARE = 0.9
+SHARE: Final = 0.9
 """Of the prompts with any usable response, at least so many are in every point of a curve."""
-RESAMPLES = 2000
+RESAMPLES: Final = 2000
 """Bootstrap resamples of the prompts."""
+LENGTHS: Final = ("shortest", "longest")
+"""Baselines by length."""
+CHOSEN: Final[Sequence[str]] = ("best-of-n", "weighted majority")
+"""Curves that the scorer decides; the others are baselines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pools:
-    """Candidates with their gold reward, the answers they state, and what the scorer said; one row
-    a prompt."""
+    """Candidates with their gold reward, the answers they state, and their scores; one row per
+    prompt."""
 
     groups: Sequence[Group]
     gold: Sequence[Sequence[float]]
@@ -63,7 +77,7 @@ class Pools:
 
     @property
     def usable(self) -> list[int]:
-        """Responses to each prompt that have a score and a gold reward."""
+        """Count the responses to each prompt that have a score and a gold reward."""
         proxy = [[_value(score) for score in row] for row in self.scores] or self.gold
         rows = zip(proxy, self.gold, strict=True)
         return [sum(not math.isnan(x + y) for x, y in zip(*row, strict=True)) for row in rows]
@@ -71,8 +85,8 @@ class Pools:
 
 @dataclass(frozen=True, kw_only=True)
 class Population:
-    """Prompts that have enough responses for every point of a curve: a curve over changing prompts
-    tells of them."""
+    """Prompts that have enough responses for every point of a curve: points over different
+    prompts could not be compared."""
 
     prompts: Sequence[int]
     """Indices of the prompts."""
@@ -83,94 +97,154 @@ class Population:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(Compute):
-    """Best-of-n and votes over a pool of responses, for n = 1, 2, 4, ..., beside their baselines.
+class BestOfNCurves:
+    """Expected gold reward of the chosen response at n = 1, 2, 4, ..., by who chooses."""
 
-    Every n is estimated from the one pool, without bias, with 95 % intervals bootstrapped by
-    prompt. A response that is unscored or cannot be judged leaves the pool, for the scorer and all
-    it stands beside, and is counted; it is never taken for a low score. All points of all curves
-    are over the same prompts: those that have the largest n.
-    """
+    scorer: str
+    """Name of the scorer."""
+    curves: "Mapping[str, Sequence[CurvePoint]]"
+    """Choices by the scorer: best-of-n, weighted majority, and searches that were replayed."""
+    baselines: "Mapping[str, Sequence[CurvePoint]]"
+    """Choices without it: majority, random, shortest, longest, and the oracle."""
+    prompts: int
+    """Prompts in the pool."""
+    prompts_in_curves: int
+    """Prompts that every point is over."""
+    notes: Sequence[str]
+    """What was left out, in words."""
+    settings: Any = field(default=None, repr=False)
+    """Settings for `run.json`."""
+    data: Sequence[Path] = field(default=(), repr=False)
+    """Files that were read."""
 
-    pool: tyro.conf.Positional[str]
-    """File, folder or data set of groups (verified against the prompt's reference), rankings (the
-    grades are the gold) or step labels (the last label is; responses to one prompt are put
-    together)."""
+    @property
+    def all_curves(self) -> "dict[str, Sequence[CurvePoint]]":
+        """All curves by name, those of the scorer before their baselines."""
+        first = {name: self.curves[name] for name in CHOSEN if name in self.curves}
+        return {**first, **self.baselines, **self.curves}
 
-    scorer: Annotated[str, tyro.conf.arg(help=f"The scorer: {KINDS}.")]
-
-    verifier: str = "numeric"
-    """Finds final answers, and says which are the same and which are right: numeric, math, or
-    package.module:Class."""
-
-    largest: int | None = None
-    """Largest n; prompts with fewer responses that are scored and judged are left out. By default
-    the largest that nine of ten prompts have."""
-
-    transform: Literal["none", "sigmoid"] = "none"
-    """sigmoid: make raw logits into probabilities before the weighted majority sums them."""
-
-    search: Annotated[
-        tuple[str, ...],
-        tyro.conf.arg(
-            help_behavior_hint=(
-                f"(any of {', '.join(components.names('search'))}, or package.module:Class)"
-            )
-        ),
-    ] = ()
-    """Searches to replay over random subsets of the pool besides."""
-
-    format: str | None = None
-    """Format of the data, where it is not told by its columns."""
-
-    seed: int = 0
-    """Seed of the bootstrap and of the draws."""
-
-    out: Path | None = None
-    """Folder for bestof.json and run.json."""
-
-    def __call__(self) -> None:
-        """Score the pool, print the table, write the files."""
-        from assay.data import io
-
-        if self.out is not None:
-            check_run(self.out, "bestof", writes=())
-        checker = verifier_of(self.verifier)
-        verifier = _Memo(checker)
-        searches = {
-            name: _search(name, self.seed, verifier, self.transform) for name in self.search
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers as plain data."""
+        curves = {
+            name: [_point_json(point) for point in points]
+            for name, points in self.all_curves.items()
         }
-        scorer = self._scorer(checker)
-        pools = collect(io.read(self.pool, format=self.format), verifier)
-        if self.largest is not None:
-            population(pools, self.largest)  # refused before anything is scored
-        pools = dataclasses.replace(pools, scores=_score(scorer, pools.groups))
-        over = population(pools, self.largest)
-        found, notes = curves(pools, over, transform=self.transform, seed=self.seed)
-        for name, make in searches.items():
-            found[f"replay: {name}"] = replay(pools, over, make, seed=self.seed)
-        _show(found, notes)
-        if self.out is not None:
-            counts = {"prompts": len(pools.groups), "prompts_in_curves": len(over.prompts)}
-            body = {**counts, "curves": {k: [_plain(p) for p in v] for k, v in found.items()}}
-            write_atomic(self.out / "bestof.json", dumps({**body, "notes": notes}, indent=2) + "\n")
-            run = json.loads(write_run(self.out, self, data=[Path(self.pool)]).read_text())
-            _report(self.out, found, run, notes, self.scorer)
-            print(
-                f"wrote {self.out / 'bestof.json'}, {self.out / 'report.html'} and"
-                f" {self.out / 'run.json'}"
-            )
+        counts = {"prompts": self.prompts, "prompts_in_curves": self.prompts_in_curves}
+        return {**counts, "curves": curves, "notes": list(self.notes)}
 
-    def _scorer(self, verifier: Verifier) -> Scorer:
-        found = open_scorer(
-            self.scorer,
-            device=self.device,
-            dtype=self.dtype,
-            micro_tokens=self.micro_tokens,
-            verifier=verifier,
+    def report(self, out: str | Path) -> list[Path]:
+        """Write `bestof.json`, `report.html` and `run.json` into a folder; return the files."""
+        return write_into(out, self.write, self.settings, "best_of_n", data=self.data)
+
+    def write(self, run: Run) -> None:
+        """Write the numbers and the page into an open folder."""
+        from assay.pages.evaluation import pool_report
+
+        run.save("bestof.json", self.to_json())
+        run.page(
+            f"Best-of-n by {self.scorer}",
+            lambda: pool_report(self.curves, self.baselines, run=run.body, notes=self.notes),
         )
-        # A baseline is asked of empty responses too, as those that it stands beside.
-        return found if type(found) in BASELINES.values() else Answered(found)
+
+    def __str__(self) -> str:
+        """Return a table of the curves, one row per way to choose, and the notes."""
+        from rich.table import Table
+
+        from assay.console.tables import text
+
+        caption = "value, 95 % interval below it"
+        table = Table("gold reward at n =", box=None, padding=(0, 1), caption=caption)
+        for point in next(iter(self.curves.values())):
+            table.add_column(str(point.n), justify="right")
+        for name, points in self.all_curves.items():
+            table.add_row(name, *map(_cell, points))
+        return "\n".join([text(table), *self.notes])
+
+
+def best_of_n(
+    pool: str | Path | Iterable[Record],
+    *,
+    scorer: str | Scorer | None = None,
+    scores: str | Path | None = None,
+    gold: str | Verifier = "numeric",
+    largest: int | None = None,
+    transform: Literal["none", "sigmoid"] = "none",
+    replay: Sequence[str] = (),
+    format: str | None = None,
+    device: str = "auto",
+    dtype: str | None = "auto",
+    micro_tokens: int = 8192,
+    seed: int = 0,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    settings: object = None,
+) -> BestOfNCurves:
+    """Estimate best-of-n and votes by a scorer over pools of responses, for n = 1, 2, 4, ....
+
+    pool: file, folder or data set, or records: groups (judged against the prompt's reference),
+    rankings (grades are the gold) or step labels (the last label is). scorer: a word or an object;
+    or scores: a file that `assay score` wrote for this pool. gold: verifier that finds the final
+    answers, says which are the same, and judges groups. largest: largest n; None is the largest
+    that nine of ten prompts have. transform: "sigmoid" turns logits into probabilities before the
+    weighted majority sums them. replay: searches to run over random subsets of the pool besides.
+    device, dtype, micro_tokens: of a local scorer. seed: of the bootstrap and of draws. out: folder
+    to write the result into; overwrite: replaces other finished work there. settings: what
+    `run.json` holds; None is this call.
+
+    Every n is estimated from the one pool without bias, with 95 % intervals bootstrapped by prompt.
+    A response that is unscored or cannot be judged leaves the pool, for the scorer and for its
+    baselines, and is counted; it is never taken for a low score. All points are over the same
+    prompts. Raises `DataError` for what is no pool, `ConfigError` for settings that cannot be.
+    """
+    call = described("best_of_n", **locals())
+    if (scorer is None) == (scores is None):
+        raise ConfigError("give a scorer, or a file of scores that `assay score` wrote")
+    files = [Path(file) for file in (pool, scores) if isinstance(file, str | Path)]
+    checks = open_verifier(gold)
+    verifier = _Memo(checks)
+    searches = {name: _search(name, seed, verifier, transform) for name in replay}
+    with opened(out, settings or call, "best_of_n", data=files, overwrite=overwrite) as run:
+        compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+        chooses = _opened(scorer, checks, compute)
+        pools = collect(_records(pool, format), verifier)
+        if largest is not None:
+            population(pools, largest)  # refused before anything is scored
+        pools = replace(pools, scores=_scores(chooses, scores, pools.groups))
+        over = population(pools, largest)
+        found, notes = curves_of(pools, over, transform=transform, seed=seed)
+        curves: dict[str, Sequence[CurvePoint]] = {
+            name: found.pop(name) for name in CHOSEN if name in found
+        }
+        for name, make in searches.items():
+            curves[f"replay: {name}"] = replay_over(pools, over, make, seed=seed)
+        result = BestOfNCurves(
+            scorer=_name(scores if scorer is None else scorer),
+            curves=curves,
+            baselines=found,
+            prompts=len(pools.groups),
+            prompts_in_curves=len(over.prompts),
+            notes=notes,
+            settings=settings or call,
+            data=files,
+        )
+        if run is not None:
+            result.write(run)
+    return result
+
+
+def _records(pool: str | Path | Iterable[Record], format: str | None) -> Iterable[Record]:
+    from assay.data import io
+
+    return io.read(str(pool), format=format) if isinstance(pool, str | Path) else pool
+
+
+def _scores(
+    scorer: Scorer | None, file: str | Path | None, groups: Sequence[Group]
+) -> list[list[Score | Unscored]]:
+    """Ask the scorer, or read what it said."""
+    if scorer is None:
+        return read_scores(Path(file or ""), groups)
+    return _score(scorer, groups)
 
 
 def collect(records: Iterable[Record], verifier: Verifier) -> Pools:
@@ -268,7 +342,7 @@ def population(pools: Pools, largest: int | None = None) -> Population:
     )
 
 
-def curves(
+def curves_of(
     pools: Pools, over: Population, *, transform: str, seed: int
 ) -> "tuple[dict[str, list[CurvePoint]], list[str]]":
     """Curves by name, the scorer's first and its baselines after; and what the reader has to
@@ -312,7 +386,7 @@ def curves(
     found["majority"] = stamped(majority_curve(answers, gold, ns, seed=seed))
     # Nothing but ties is a choice at random, in expectation: the mean.
     found["random"] = best(np.zeros_like(gold))
-    for name in ("shortest", "longest"):
+    for name in LENGTHS:
         lengths = pad_pools(
             [[_value(s) for s in row] for row in BASELINES[name]().score(pools.groups)]
         )
@@ -320,7 +394,7 @@ def curves(
     return {**found, "oracle": best(gold)}, notes
 
 
-def replay(
+def replay_over(
     pools: Pools, over: Population, make: Callable[[int], Any], *, draws: int = 16, seed: int = 0
 ) -> "list[CurvePoint]":
     """What a search gains on random subsets of the pools: `make(n)` is the search of n candidates.
@@ -376,6 +450,23 @@ def _search(name: str, seed: int, verifier: Verifier, transform: str) -> Callabl
     return lambda n: cls(n=n, **known)
 
 
+def _opened(
+    scorer: str | Scorer | None, verifier: Verifier, compute: Mapping[str, Any]
+) -> Scorer | None:
+    """Open a scorer; only baselines are asked about empty responses, whose length they know."""
+    if scorer is None:
+        return None
+    found = open_scorer(scorer, verifier=verifier, **compute)
+    return found if type(found) in BASELINES.values() else Answered(found)
+
+
+def _name(scorer: object) -> str:
+    """Name a scorer for people."""
+    if isinstance(scorer, str | Path):
+        return Path(scorer).name
+    return type(scorer).__name__
+
+
 def _score(scorer: Scorer, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
     from rich.console import Console
     from rich.progress import track
@@ -418,53 +509,12 @@ def _notes(pools: Pools, over: Population) -> list[str]:
     return said
 
 
-def _report(
-    out: Path,
-    found: "Mapping[str, Sequence[CurvePoint]]",
-    run: Mapping[str, Any],
-    notes: Sequence[str],
-    scorer: str,
-) -> None:
-    """The curves as a page to look at."""
-    from assay.pages.evaluation import BASELINES as ruled
-    from assay.pages.evaluation import pool_report
-    from assay.report import write_report
-
-    baselines = {name: points for name, points in found.items() if name in ruled}
-    chosen = {name: points for name, points in found.items() if name not in ruled}
-    write_report(
-        out / "report.html",
-        f"Best-of-n by {Path(scorer).name}",
-        pool_report(chosen, baselines, run=run, notes=notes),
-    )
-
-
-def _plain(point: "CurvePoint") -> dict[str, float | int | None]:
-    estimate = point.estimate
-    ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    numbers = {key: None if math.isnan(x) else x for key, x in ends.items()}
-    return {"n": point.n, **numbers, "prompts": estimate.n, "unscored": estimate.unscored}
-
-
-def _show(found: "Mapping[str, Sequence[CurvePoint]]", notes: Sequence[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        "gold reward at n =", box=None, padding=(0, 1), caption="value, 95 % interval below it"
-    )
-    for point in next(iter(found.values())):
-        table.add_column(str(point.n), justify="right")
-    for name, points in found.items():
-        table.add_row(name, *(_cell(point) for point in points))
-    console = Console()
-    width = console.measure(table).maximum
-    Console(width=max(width, console.width)).print(table)
-    for note in notes:
-        print(note)
-
-
 def _cell(point: "CurvePoint") -> str:
     e = point.estimate
     ends = "no interval" if math.isnan(e.low) else f"{e.low:.3f}-{e.high:.3f}"
     return "" if math.isnan(e.value) else f"{e.value:.3f}\n{ends}"
+
+
+def _point_json(point: "CurvePoint") -> dict[str, Any]:
+    body = estimate_json(point.estimate)
+    return {"n": point.n, "prompts": body.pop("n"), **body}

@@ -1,5 +1,5 @@
-import json
-from dataclasses import replace
+import dataclasses
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from assay import cli, components
-from assay.cli.bestof import Pools, collect, curves, population, replay
+from assay.cli.best_of_n import Command
 from assay.data import io
+from assay.data.scores import read_scores
 from assay.errors import ConfigError, DataError
-from assay.runs.settings import read_run
+from assay.scorers.baselines import Longest
 from assay.types import (
     Group,
     Message,
@@ -24,8 +25,7 @@ from assay.types import (
     Unscored,
 )
 from assay.verifiers import Numeric
-
-BASELINES = {"majority", "random", "shortest", "longest", "oracle"}
+from assay.workflows.best_of_n import Pools, best_of_n, collect, curves_of, population, replay_over
 
 
 def responses(*texts: str) -> tuple[Response, ...]:
@@ -89,7 +89,7 @@ def test_curves_by_hand() -> None:
         prompt=Prompt.of("q", reference="5"), responses=responses("5", " 6", "  6", "   5")
     )
     pools = scored(collect([group], Numeric()), [0.3, 0.9, 0.1, 0.5])
-    found, notes = curves(pools, population(pools), transform="none", seed=0)
+    found, notes = curves_of(pools, population(pools), transform="none", seed=0)
     assert list(found) == [
         "best-of-n",
         "weighted majority",
@@ -116,7 +116,7 @@ def test_unscored_and_undecided_are_counted_and_left_out() -> None:
         StepLabels(prompt=Prompt.of("s"), response=Response.of("1"), labels=(None,)),
     ]
     pools = scored(collect(rows, Numeric()), [0.9, None, 0.5], [0.5])
-    found, notes = curves(pools, population(pools), transform="none", seed=0)
+    found, notes = curves_of(pools, population(pools), transform="none", seed=0)
     best = found["best-of-n"]
     assert [point.estimate.unscored for point in best] == [1, 1]
     assert values(best) == pytest.approx([0.5, 1.0])  # two are left, so there is no best of three
@@ -131,10 +131,10 @@ def test_unscored_and_undecided_are_counted_and_left_out() -> None:
 def test_logits_are_not_summed_as_votes() -> None:
     group = Group(prompt=Prompt.of("q", reference="5"), responses=responses("5", "5", "6"))
     pools = scored(collect([group], Numeric()), [-1.0, -1.0, 0.0])
-    found, notes = curves(pools, population(pools), transform="none", seed=0)
+    found, notes = curves_of(pools, population(pools), transform="none", seed=0)
     assert "weighted majority" not in found
     assert any("--transform sigmoid" in note for note in notes)
-    found, _ = curves(pools, population(pools), transform="sigmoid", seed=0)
+    found, _ = curves_of(pools, population(pools), transform="sigmoid", seed=0)
     assert values(found["weighted majority"])[-1] == pytest.approx(
         1.0
     )  # 2 sigmoid(-1) = .54 against .5
@@ -165,7 +165,7 @@ def test_every_point_of_every_curve_is_over_the_same_prompts(
     pools = uneven(short, long)
     over = population(pools)
     assert list(over.ns) == ns
-    found, notes = curves(pools, over, transform="none", seed=0)
+    found, notes = curves_of(pools, over, transform="none", seed=0)
     prompts = {point.estimate.n for points in found.values() for point in points}
     assert prompts == {60 if ns[-1] == 4 else 57}
     whole = (short + long / 2) / 60 if ns[-1] == 4 else 0.5
@@ -179,7 +179,7 @@ def test_the_largest_n_chooses_the_prompts() -> None:
     over = population(pools, 16)
     assert (len(over.prompts), over.ns[-1]) == (16, 16)
     assert "16 of 60 prompts" in over.note
-    found, _ = curves(pools, over, transform="none", seed=0)
+    found, _ = curves_of(pools, over, transform="none", seed=0)
     assert values(found["random"]) == pytest.approx([0.5] * 5)
     with pytest.raises(DataError, match="more than 16 responses"):
         population(pools, 17)
@@ -193,7 +193,7 @@ def test_unscored_responses_leave_the_pool_of_all_that_is_compared() -> None:
     choose it."""
     group = Group(prompt=Prompt.of("q", reference="5"), responses=responses("5", "66", "7", ""))
     pools = scored(collect([group], Numeric()), [None, 0.5, 0.1, None])
-    found, _ = curves(pools, population(pools), transform="none", seed=0)
+    found, _ = curves_of(pools, population(pools), transform="none", seed=0)
     assert {name: values(points) for name, points in found.items()} == {
         name: [0.0, 0.0] for name in found
     }
@@ -204,38 +204,6 @@ def test_unscored_responses_leave_the_pool_of_all_that_is_compared() -> None:
         match="none of the 4 responses has both a score and a gold reward; unscored are 4",
     ):
         population(nothing)
-
-
-@pytest.mark.owed
-def test_empty_responses_do_not_end_a_study(tmp_path: Path) -> None:
-    """Empty texts and responses without a step, under every baseline and every search that
-    chooses."""
-    rows = [
-        Ranking(
-            prompt=Prompt.of(f"q{i}"),
-            responses=(*responses("1", "", "2 2"), Response(steps=())),
-            grades=(1, 0, 0, 0),
-        )
-        for i in range(4)
-    ]
-    io.write(rows, tmp_path / "pool.jsonl")
-    searches = ["best-of-n", "majority", "pessimism", "regularised-best-of-n"]
-    for scorer in ("random", "shortest", "longest"):
-        out = tmp_path / scorer
-        cli.main(
-            [
-                "bestof",
-                str(tmp_path / "pool.jsonl"),
-                "--scorer",
-                scorer,
-                "--search",
-                *searches,
-                "--out",
-                str(out),
-            ]
-        )
-        body = json.loads((out / "bestof.json").read_text())
-        assert (body["prompts"], body["prompts_in_curves"]) == (4, 4)
 
 
 @pytest.mark.parametrize("name", ["best-of-n", "majority", "weighted-majority"])
@@ -253,172 +221,78 @@ def test_searches_gain_on_subsets_what_the_closed_forms_say(name: str) -> None:
         )
     pools = scored(collect(groups, Numeric()), *rows)
     exact = values(
-        curves(pools, population(pools), transform="none", seed=0)[0][
+        curves_of(pools, population(pools), transform="none", seed=0)[0][
             name.replace("weighted-", "weighted ")
         ]
     )
     cls = components.load("search", name)
-    replayed = replay(pools, population(pools), lambda n: cls(n=n, seed=n), draws=40)
+    replayed = replay_over(pools, population(pools), lambda n: cls(n=n, seed=n), draws=40)
     # per point: 40 prompts of 40 draws, each at most .5 from its mean
     assert values(replayed) == pytest.approx(exact, abs=4 * 0.5 / (40 * 40) ** 0.5)
     if name == "best-of-n":
         assert values(replayed)[-1] == pytest.approx(exact[-1])  # the whole pool: nothing is drawn
 
 
-def _write_pool(path: Path) -> Path:
-    prompts = [Prompt.of(f"what is {i} + {i}?", reference=str(2 * i), id=str(i)) for i in range(8)]
-    groups = [
-        Group(
-            prompt=p,
-            responses=responses(
-                f"it is {p.reference}", "7", f"surely {p.reference}.", "I do not know"
-            ),
-        )
+def pool_of(count: int = 6) -> list[Group]:
+    """Half of each prompt's responses are right."""
+    texts = ("it is {}", "7", "surely {}.", "I do not know")
+    prompts = [Prompt.of(f"{i} and {i}?", reference=str(2 * i)) for i in range(4, 4 + count)]
+    return [
+        Group(prompt=p, responses=responses(*(text.format(p.reference) for text in texts)))
         for p in prompts
     ]
-    io.write(groups, path)
-    return path
 
 
-@pytest.fixture
-def pool(tmp_path: Path) -> Path:
-    return _write_pool(tmp_path / "pool.jsonl")
+def test_records_and_objects_give_what_a_file_and_words_give(tmp_path: Path) -> None:
+    groups = pool_of()
+    io.write(groups, tmp_path / "pool.jsonl")
+    by_name = best_of_n(tmp_path / "pool.jsonl", scorer="longest", gold="numeric")
+    by_object = best_of_n(groups, scorer=Longest(), gold=Numeric())
+    assert by_name.to_json() == by_object.to_json()
+    assert by_name.scorer == "longest"
+    assert values(by_name.curves["best-of-n"]) == values(by_name.baselines["longest"])
+    assert values(by_name.baselines["oracle"]) == pytest.approx([0.5, 5 / 6, 1.0])
+    assert str(by_name).splitlines()[0].split() == ["gold", "reward", "at", "n", "=", "1", "2", "4"]
 
 
-def test_the_command(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "out"
-    cli.main(
-        ["bestof", str(pool), "--scorer", "longest", "--search", "majority", "--out", str(out)]
-    )
-    body = json.loads((out / "bestof.json").read_text())
-    assert set(body["curves"]) == BASELINES | {"best-of-n", "weighted majority", "replay: majority"}
-    assert body["prompts"] == 8
-    best = body["curves"]["best-of-n"]
-    assert [point["n"] for point in best] == [1, 2, 4]
-    assert best == body["curves"]["longest"]  # the scorer is the baseline
-    # Half of every prompt's responses are right: equal values do not say how far the next prompt's
-    # may lie.
-    assert best[0] == {
-        "n": 1,
-        "value": pytest.approx(0.5),
-        "low": None,
-        "high": None,
-        "prompts": 8,
-        "unscored": 0,
-    }
-    assert [point["value"] for point in body["curves"]["majority"]][-1] == pytest.approx(1.0)
-    assert [point["value"] for point in body["curves"]["oracle"]] == pytest.approx(
-        [0.5, 5 / 6, 1.0]
-    )
-    shown = capsys.readouterr().out
-    assert "weighted majority" in shown
-    assert "8 responses state no answer" in shown
-    from assay.cli.bestof import Command
-
-    saved = read_run(out, Command)
-    assert (saved.scorer, saved.search, saved.out) == ("longest", ("majority",), out)
-    (digest,) = json.loads((out / "run.json").read_text())["data"].values()
-    assert len(digest) == 64
+def test_scores_of_a_file_stand_for_the_scorer(tmp_path: Path) -> None:
+    groups = pool_of()
+    io.write(groups, tmp_path / "pool.jsonl")
+    scores = tmp_path / "scores.jsonl"
+    cli.main(["score", "longest", str(tmp_path / "pool.jsonl"), "--out", str(scores)])
+    by_file = best_of_n(tmp_path / "pool.jsonl", scores=scores)
+    by_word = best_of_n(groups, scorer="longest")
+    assert by_file.to_json() == by_word.to_json()
+    with pytest.raises(DataError, match="has 0 scores for the 4 responses to prompt"):
+        best_of_n(pool_of(7), scores=scores)
+    with pytest.raises(DataError, match="1: this is no line of scores"):
+        best_of_n(groups, scores=tmp_path / "pool.jsonl")
+    with pytest.raises(ConfigError, match="give a scorer, or a file of scores"):
+        best_of_n(groups)
 
 
-def test_a_second_run_says_the_same(pool: Path, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        cli.main(["bestof", str(pool), "--scorer", "random", "--out", str(tmp_path / name)])
-    assert (tmp_path / "one" / "bestof.json").read_text() == (
-        tmp_path / "two" / "bestof.json"
-    ).read_text()
+def test_scores_of_step_labels_follow_the_order_of_the_data(tmp_path: Path) -> None:
+    """`assay score` takes each for a group of its own; a pool puts those to one prompt together."""
+    one, two = Prompt.of("a"), Prompt.of("b")
+    labels = [
+        StepLabels.outcome(prompt, Response.of(text), gold)
+        for prompt, text, gold in (
+            (one, "x", 0.0),
+            (two, "yy", 1.0),
+            (one, "zzz", 1.0),
+            (two, "", 0),
+        )
+    ]
+    io.write(labels, tmp_path / "steps.jsonl")
+    scores = tmp_path / "scores.jsonl"
+    cli.main(["score", "longest", str(tmp_path / "steps.jsonl"), "--out", str(scores)])
+    pools = collect(labels, Numeric())
+    rows = read_scores(scores, pools.groups)
+    assert [[s.value for s in row if isinstance(s, Score)] for row in rows] == [[1, 3], [2, 0]]
 
 
-def test_errors_are_one_line(pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, message in (
-        (["--scorer", "no/such/folder"], "there is math, numeric, shortest, longest, random"),
-        (["--scorer", "random", "--search", "beem"], "no search component is called 'beem'"),
-    ):
-        with pytest.raises(SystemExit) as stop:
-            cli.main(["bestof", str(pool), *arguments])
-        assert stop.value.code == 2
-        err = capsys.readouterr().err.strip()
-        assert message in err
-        assert "\n" not in err
-
-
-@pytest.mark.parametrize(
-    "name", ["beam", "dvts", "mcts", "best-first", "step-rejection", "rejection", "best-of-poisson"]
-)
-def test_a_search_that_does_not_choose_among_n_whole_responses_is_refused(
-    name: str, pool: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["bestof", str(pool), "--scorer", "longest", "--search", name])
-    assert stop.value.code == 2
-    assert f"{name} cannot be replayed over subsets of a pool" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", ["soft-best-of-n", "pessimism", "regularised-best-of-n"])
-def test_every_search_that_chooses_can_be_replayed(name: str, pool: Path, tmp_path: Path) -> None:
-    cli.main(
-        [
-            "bestof",
-            str(pool),
-            "--scorer",
-            "longest",
-            "--search",
-            name,
-            "--out",
-            str(tmp_path / "out"),
-        ]
-    )
-    points = json.loads((tmp_path / "out" / "bestof.json").read_text())["curves"][f"replay: {name}"]
-    assert [point["n"] for point in points] == [1, 2, 4]
-    assert points[0]["value"] == pytest.approx(
-        0.5, abs=0.25
-    )  # one drawn of four, sixteen times eight
-    assert all(0 <= point["value"] <= 1 for point in points)
-
-
-def test_a_new_search_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["bestof", "--help"])
-    shown = capsys.readouterr().out
-    assert all(name in shown for name in components.names("search"))
-
-
-def test_a_public_pool_gives_the_published_numbers(
-    assay_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """WildEval/ZeroEval on GSM8K: sixteen models, mean .778, majority .932, any .989."""
-    source = assay_data / "gsm8k" / "zeroeval_test_16models.jsonl.gz"
-    cli.main(["bestof", str(source), "--scorer", "longest", "--out", str(tmp_path)])
-    found = json.loads((tmp_path / "bestof.json").read_text())["curves"]
-    assert found["random"][0]["value"] == pytest.approx(0.778, abs=0.0005)
-    # Published: .932. There "$400 + $60 = $460" stands for 400, and ties are settled in another
-    # way.
-    assert found["majority"][-1]["value"] == pytest.approx(0.934, abs=0.0005)
-    assert found["oracle"][-1]["value"] == pytest.approx(0.989, abs=0.0005)
-    assert [point["prompts"] for point in found["majority"]] == [1319] * 5
-    assert "1319 prompts, 21104 responses" in capsys.readouterr().out
-
-
-def test_a_saved_reward_model_is_the_scorer(
-    pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from assay.models.checkpoint import save
-    from assay.scorers.local import LocalScorer
-    from tests.training import planted
-
-    model = planted.model("preference")
-    save(model, tmp_path / "rm")
-    cli.main(
-        ["bestof", str(pool), "--scorer", str(tmp_path / "rm"), "--out", str(tmp_path / "out")]
-    )
-    pools = collect(io.read(pool), Numeric())
-    pools = replace(pools, scores=LocalScorer(model).score(pools.groups))
-    found, _ = curves(
-        pools,
-        population(pools),
-        transform="none",
-        seed=0,
-    )
-    saved = json.loads((tmp_path / "out" / "bestof.json").read_text())["curves"]["best-of-n"]
-    assert [point["value"] for point in saved] == pytest.approx(values(found["best-of-n"]))
-    assert "best-of-n" in capsys.readouterr().out
+def test_the_command_takes_what_the_function_takes() -> None:
+    command = {field.name for field in dataclasses.fields(Command)}
+    function = set(inspect.signature(best_of_n).parameters)
+    assert function - command == {"settings"}
+    assert not command - function

@@ -1,0 +1,77 @@
+"""`assay best-of-n POOL`: what a scorer is worth as a selector, beside what costs nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from assay import components
+from assay.cli.choices import Overwrite
+from assay.specs.compute import Compute
+from assay.specs.scorers import KINDS
+
+__all__ = ["Command"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(Compute):
+    """Best-of-n and votes over a pool of responses, for n = 1, 2, 4, ..., beside their baselines.
+
+    Every n is estimated from the one pool, without bias, with 95 % intervals bootstrapped by
+    prompt. A response that is unscored or cannot be judged leaves the pool, for the scorer and all
+    it stands beside, and is counted; it is never taken for a low score. All points of all curves
+    are over the same prompts: those that have the largest n.
+    """
+
+    pool: tyro.conf.Positional[str]
+    """File, folder or data set of groups (verified against the prompt's reference), rankings (the
+    grades are the gold) or step labels (the last label is; responses to one prompt are put
+    together)."""
+
+    scorer: Annotated[str | None, tyro.conf.arg(help=f"The scorer: {KINDS}.")] = None
+
+    scores: Path | None = None
+    """Instead of a scorer: file of scores that `assay score` wrote for the same data."""
+
+    gold: Annotated[str, tyro.conf.arg(aliases=["--verifier"])] = "numeric"
+    """Verifier that finds final answers, and says which are the same and which are right: numeric,
+    math, or package.module:Class."""
+
+    largest: int | None = None
+    """Largest n; prompts with fewer responses that are scored and judged are left out. By default
+    the largest that nine of ten prompts have."""
+
+    transform: Literal["none", "sigmoid"] = "none"
+    """sigmoid: make raw logits into probabilities before the weighted majority sums them."""
+
+    replay: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(
+            aliases=["--search"],
+            help_behavior_hint=(
+                f"(any of {', '.join(components.names('search'))}, or package.module:Class)"
+            ),
+        ),
+    ] = ()
+    """Searches to replay over random subsets of the pool besides."""
+
+    format: str | None = None
+    """Format of the data, where it is not told by its columns."""
+
+    seed: int = 0
+    """Seed of the bootstrap and of the draws."""
+
+    out: Path | None = None
+    """Folder for bestof.json, report.html and run.json."""
+
+    overwrite: Overwrite = False
+
+    def __call__(self) -> None:
+        """Measure, print the table, write the files."""
+        from assay.workflows.best_of_n import best_of_n
+
+        result = best_of_n(**vars(self), settings=self)
+        print(result)
+        if self.out is not None:
+            print(f"wrote bestof.json, report.html and run.json in {self.out}")

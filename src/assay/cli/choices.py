@@ -1,0 +1,40 @@
+"""Components as subcommands: the built-in ones, and classes of one's own. No command of its own."""
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any, Union, get_type_hints
+
+import tyro
+
+from assay import components
+
+__all__ = ["Overwrite", "choices"]
+
+Overwrite = Annotated[
+    bool,
+    tyro.conf.arg(
+        help="Replacement of finished work in the folder: of another command, or other settings."
+    ),
+]
+
+OWN = re.compile(r"[\w.]+:[A-Za-z_]\w*")
+"""`package.module:Class`."""
+
+
+def choices(kind: str, arguments: Sequence[str], hidden: Collection[str] = ()) -> Any:
+    """Return the union of all components of a kind, a subcommand each.
+
+    arguments: of the command line; a `package.module:Class` at its head is offered, too. hidden:
+    settings that the command sets itself and that are no options.
+    """
+    names = [*components.names(kind), *filter(OWN.fullmatch, arguments[:1])]
+    return Union[tuple(_choice(kind, name, hidden) for name in names)]  # noqa: UP007
+
+
+def _choice(kind: str, name: str, hidden: Collection[str]) -> Any:
+    cls = components.load(kind, name)
+    hints: dict[str, Any] = get_type_hints(cls, include_extras=True)
+    for setting in hints.keys() & set(hidden):
+        # The parser reads its marks from annotations, and components know no parser.
+        cls.__annotations__[setting] = Annotated[hints[setting], tyro.conf.Suppress]
+    return Annotated[cls, tyro.conf.subcommand(name, prefix_name=False)]

@@ -1,0 +1,215 @@
+"""Scores of a pool for a sweep: from columns, files, arrays and scorers."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from assay.data.pools import GRADES, Pool, column, padded, read, silent
+from assay.data.scores import read_scores
+from assay.errors import ConfigError, DataError
+from assay.overopt.scored import ScoredPool
+from assay.protocols import Scorer
+from assay.scorers.non_empty import Answered
+from assay.specs.scorers import named
+from assay.types import Group, Score, Unscored
+
+__all__ = ["Given", "Side", "scores_of_arrays", "scores_of_pool", "some"]
+
+Array = NDArray[np.float64]
+Scores = str | Scorer | ArrayLike
+Given = Scores | Sequence[str] | Mapping[str, Scores]
+"""A word, an object or an array (prompts x responses); or several, by name."""
+
+CHUNK: Final = 32
+"""Prompts scored at once."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """What was given for the proxies, or for the golds."""
+
+    name: str
+    given: Given
+    columns: Sequence[str]
+    files: Sequence[str]
+
+    @property
+    def live(self) -> bool:
+        """Whether a scorer is asked about the responses."""
+        return some(self.given)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was given."""
+        return not (self.live or self.columns or self.files)
+
+
+def some(given: Any) -> bool:
+    """Whether anything is given; an array has no truth of its own."""
+    return isinstance(given, np.ndarray) or bool(given)
+
+
+def scores_of_arrays(proxy: Given, gold: Given) -> ScoredPool:
+    if not some(proxy):
+        raise ConfigError(
+            "give a pool of responses, or scores of proxies and gold as arrays (prompts x"
+            " responses)"
+        )
+    if not some(gold):
+        raise ConfigError("there is no gold; give its scores as an array (prompts x responses)")
+    sides = []
+    for name, given in (("proxy", proxy), ("gold", gold)):
+        parts = _by_name(given, name)
+        if words := [part for part in parts.values() if not _is_array(part)]:
+            raise ConfigError(
+                f"{name} {words[0]!r} scores responses, and there is no pool of them; give one, or"
+                " arrays of scores"
+            )
+        sides.append({key: np.asarray(part, dtype=np.float64) for key, part in parts.items()})
+    return ScoredPool(proxies=sides[0], golds=sides[1])
+
+
+def scores_of_pool(
+    source: str,
+    proxy: Side,
+    gold: Side,
+    *,
+    format: str | None,
+    limit: int | None,
+    compute: Mapping[str, Any],
+) -> ScoredPool:
+    """Read a pool, and take or ask for its scores."""
+    if proxy.empty:
+        raise ConfigError(
+            "there is no proxy; give --proxy SCORER, or --proxy-column NAME of scores in the rows"
+        )
+    pool = read(source, format, limit, columns=bool(proxy.columns or gold.columns))
+    if gold.empty and pool.grades is None:
+        raise ConfigError(
+            "there is no gold, without which nothing can be said; give --gold SCORER (a verifier,"
+            " a larger reward model), --gold-column NAME of scores in the rows, or rankings, whose"
+            " grades are gold"
+        )
+    notes = list(pool.notes)
+    proxies, golds = (_side_scores(side, pool, source, notes, compute) for side in (proxy, gold))
+    if gold.empty and pool.grades is not None:
+        golds[GRADES] = padded(pool.grades)
+    empty = silent(pool)
+    if (proxy.live or gold.live) and empty.any():
+        # What cannot be asked about leaves the pool for every score, as if it had not been drawn.
+        proxies, golds = (
+            {k: np.where(empty, np.nan, x) for k, x in of.items()} for of in (proxies, golds)
+        )
+        notes.append(
+            f"{int(empty.sum())} responses are empty: they are unscored, and leave their pools"
+        )
+    if both := sorted(proxies.keys() & golds.keys()):
+        raise ConfigError(
+            f"{', '.join(both)} is proxy and gold at once, and would never be seen to fail"
+        )
+    texts = [[r.text for r in group.responses] for group in pool.groups]
+    known = proxy.live or gold.live or all(text for row in texts for text in row)
+    width = max(map(len, texts))
+    lengths = padded([[float(len(text)) for text in row] for row in texts])
+    return ScoredPool(
+        proxies=proxies,
+        golds=golds,
+        keys=[row + [""] * (width - len(row)) for row in texts] if known else None,
+        lengths=lengths if known else None,
+        notes=notes,
+    )
+
+
+def _side_scores(
+    side: Side, pool: Pool, source: str, notes: list[str], compute: Mapping[str, Any]
+) -> dict[str, Array]:
+    """Collect the scores of one side: from columns, from files, from arrays, and from scorers."""
+    found = {name: column(pool, name) for name in side.columns}
+    for word in side.files:
+        name, equals, path = word.partition("=")
+        file = Path(path if equals else word)
+        found[name if equals else file.stem] = _matrix(read_scores(file, pool.groups))
+    if not side.live:
+        return found
+    for name, part in _by_name(side.given, side.name).items():
+        if _is_array(part):
+            found[name] = _fitting(np.asarray(part, dtype=np.float64), pool, name)
+            continue
+        for called, scorer in _opened(part, name, compute).items():
+            found[called] = _asked(scorer, called, pool, source, notes)
+    return found
+
+
+def _by_name(given: Given, side: str) -> dict[str, Any]:
+    """Name what was given; a word names itself when it is opened."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    if isinstance(given, str) or _is_array(given):
+        return {side if _is_array(given) else str(given): given}
+    if isinstance(given, Sequence):
+        return {str(word): word for word in given}
+    return {type(given).__name__: given}
+
+
+def _is_array(given: Any) -> bool:
+    if isinstance(given, np.ndarray):
+        return True
+    return (
+        isinstance(given, Sequence)
+        and bool(given)
+        and not isinstance(given[0], str)
+        and (not isinstance(given, str))
+    )
+
+
+def _fitting(scores: Array, pool: Pool, name: str) -> Array:
+    """Check that an array has a row per prompt of the pool, wide enough."""
+    shape = len(pool.groups), max(len(group.responses) for group in pool.groups)
+    if scores.shape != shape:
+        raise DataError(f"{name} has the shape {scores.shape}, and the pool {shape}")
+    return scores
+
+
+def _opened(part: Any, name: str, compute: Mapping[str, Any]) -> dict[str, Scorer]:
+    """Open a word, which may bring its own name, or an object."""
+    return named([part] if part == name else {name: part}, **compute)
+
+
+def _asked(scorer: Scorer, name: str, pool: Pool, source: str, notes: list[str]) -> Array:
+    """Ask a scorer about every response that has a text."""
+    from assay.console.progress import progress
+
+    if not any(response.text for group in pool.groups for response in group.responses):
+        raise DataError(
+            f"{source}: rows without a response cannot be scored; give their scores by column"
+        )
+    scores: list[list[Score | Unscored]] = []
+    with progress(f"score by {name}", len(pool.groups)) as bar:
+        for start in range(0, len(pool.groups), CHUNK):
+            scores += Answered(scorer).score(pool.groups[start : start + CHUNK])
+            bar(len(scores), "")
+    pairs = zip(scores, pool.groups, strict=True)
+    asked = [score for row, group in pairs for score in _spoken(row, group)]
+    reasons = [score.reason for score in asked if isinstance(score, Unscored)]
+    if len(reasons) == len(asked):
+        raise DataError(
+            f"{source}: {name} scores none of {len(asked)} responses, such as: {reasons[0]}"
+        )
+    if reasons:
+        notes.append(f"{name}: {len(reasons)} responses unscored, such as: {reasons[0]}")
+    return _matrix(scores)
+
+
+def _spoken(scores: Sequence[Score | Unscored], group: Group) -> list[Score | Unscored]:
+    """The scores of responses that have a text."""
+    return [score for score, response in zip(scores, group.responses, strict=True) if response.text]
+
+
+def _matrix(scores: Sequence[Sequence[Score | Unscored]]) -> Array:
+    """(P, N), NaN where a response is unscored."""
+    return padded([[s.value if isinstance(s, Score) else math.nan for s in row] for row in scores])
