@@ -27,8 +27,8 @@ class Axis:
 
 
 def axis(name: str, sizes: Mapping[str, float], studies: Sequence[Study]) -> Axis:
-    """How studies go with a number of their proxies; of proxies against several golds nothing is
-    said."""
+    """Relate studies to a number of their proxies, such as size; no slope for proxies against
+    several golds."""
     used = [s for s in studies if s.proxy in sizes and s.fits is not None]
     numbers = [sizes[s.proxy] for s in used]
     if len(set(numbers)) < 2 or len({s.gold for s in used}) > 1:

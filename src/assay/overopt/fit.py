@@ -350,7 +350,7 @@ class _Points:
 
 
 def _origin(y_S_P_K: Array, start_K: NDArray[np.bool_], origin: ArrayLike | None) -> Array:
-    """What to subtract, (S or 1, P or 1, 1)."""
+    """The start of gold, (S or 1, P or 1, 1)."""
     if origin is not None:
         o = np.asarray(origin, dtype=np.float64)
         if o.ndim > 2 or not np.isfinite(o).all():

@@ -197,7 +197,7 @@ def pool_kl(
 
 
 def trusted(n: ArrayLike, pool_size: ArrayLike) -> NDArray[np.bool_]:
-    """Whether a pool of this size says something dependable about the best of n: n <= N / 8."""
+    """True where a pool of this size is large enough for the best of n: n <= N / 8."""
     return np.asarray(TRUST * np.asarray(n) <= np.asarray(pool_size))[()]
 
 

@@ -102,14 +102,14 @@ class Arm:
 
     @property
     def fell(self) -> bool:
-        """Whether gold surely falls from some evaluation to a later one, luck in choosing them paid
-        for (`Stop.sure`)."""
+        """True where gold surely falls from some evaluation to a later one, luck in choosing them
+        paid for (`Stop.sure`)."""
         return self.stop is not None and self.stop.sure
 
     @property
     def over_optimized(self) -> bool:
-        """Whether gold surely fell while the proxy rose: for certain over several runs, in value in
-        one."""
+        """True where gold surely fell while the proxy rose: for certain over several runs, in value
+        in one."""
         climbed = self.proxy_rise.low > 0 if len(self.runs) > 1 else self.proxy_rise.value > 0
         return bool(self.fell and climbed)
 

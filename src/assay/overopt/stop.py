@@ -38,7 +38,7 @@ REACHED: Final = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """Where to stop, and how sure that is."""
+    """A recommended stop, and how sure it is."""
 
     index: int
     """Index of the point among those given: the last one that counts, unless gold is seen to be
@@ -54,27 +54,26 @@ class Stop:
     epsilon: float
     """Gold that may be lost, in its units."""
     at_end: bool
-    """Whether the stop is the last point that counts."""
+    """True where the stop is the last point that counts."""
     fall: Fall | None = None
     """The fall of gold that the points show, those that do not count among them; None where the
     last one is highest."""
     settled: bool
-    """Whether the point after the stop is surely worse by more than epsilon, or there is none that
-    counts."""
+    """True where the point after the stop is surely worse by more than epsilon, or there is none
+    that counts."""
     more_prompts: int | None
-    """About how many more prompts (or runs) would settle it; None where no reasonable number
+    """Additional prompts (or runs) that would settle it, about; None where no reasonable number
     will."""
     more_labels: int | None
     """The same in gold labels."""
     rule: Literal["paired", "intervals"]
-    """Whether differences were taken prompt by prompt, or only each point's own interval was
-    known."""
+    """Source of the differences: paired over prompts, or each point's own interval."""
     words: str
-    """All that, for people."""
+    """The recommendation in plain words."""
 
     @property
     def sure(self) -> bool:
-        """Whether gold surely falls by some later point, so that harder selection is harmful and
+        """True where gold surely falls by some later point, so that harder selection is harmful and
         not only not seen to help."""
         return self.fall is not None and self.fall.sure
 
@@ -158,14 +157,14 @@ class _Measured:
 
 def _of_units(y: Array, kl: Array, keep: NDArray[np.bool_]) -> _Measured:
     if y.ndim != 2 or y.shape[1] != len(kl):
-        raise DataError(f"gold {y.shape} must be (prompts, {len(kl)}) or one Estimate a point")
+        raise DataError(f"gold {y.shape} must be (prompts, {len(kl)}) or one Estimate per point")
     order = np.flatnonzero(keep)[np.argsort(kl[keep], kind="stable")]
     y = y[:, order]
     y = y[~np.isnan(y).any(axis=1)]
     if len(y) < 2:
         raise DataError(
             f"{len(y)} prompts have gold at every point that counts; two or more are needed for an"
-            " interval, or give an Estimate a point"
+            " interval, or give an Estimate per point"
         )
     return _Measured(order, y.mean(axis=0), errors_of_units(y), "paired")
 

@@ -1,16 +1,15 @@
-"""All that a pool says of one proxy against one gold: the curve, its fit, where to stop, and which
-Goodhart it is.
+"""One proxy against one gold on a pool: the curve, its fit, where to stop, and the kind of
+Goodhart.
 
-`study` runs the measurements of this package over a sweep and keeps what each of them says. One
+`study` runs the measurements of this package over a sweep and keeps their results. One
 that cannot be made, for a pool is small or a proxy constant, leaves a note and does not stop the
 others.
 
 Gold is what a choice gains on one response, paired by prompt, as the forms have it. The proxy
 stands beside it in units of gold: as what it *promises*, its own rise times the slope of gold on
 the proxy under the sampling policy, within prompts. Were the proxy gold plus noise, gold would keep
-the promise however hard it is pressed (regressional Goodhart, arXiv:2210.10760); the gap between
-the two is what over-optimization takes.
-"""
+the promise however hard it is optimised against (regressional Goodhart, arXiv:2210.10760); the gap
+between the two is what over-optimization takes."""
 
 import dataclasses
 import itertools
@@ -79,12 +78,12 @@ class Level:
     """Responses whose proxy lies between two of its quantiles."""
 
     low: float
-    """Quantile from which on they are counted."""
+    """Lowest quantile of the bin."""
     high: float
     proxy: float
-    """Their mean, as the distance from the mean of its prompt."""
+    """Mean proxy score of the bin, centred within prompts."""
     gold: Estimate
-    """The same of gold; bootstrapped by prompt."""
+    """Mean gold, centred within prompts, with a bootstrap interval by prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,18 +95,18 @@ class Study:
     points: tuple[Point, ...]
     """In order of n."""
     counted: tuple[bool, ...]
-    """Which of them fits and stops were read from."""
+    """Flags of the points that fits and stops are computed from."""
     constant: bool = False
     """The proxy scores all responses to a prompt alike, so it chooses at random."""
     constant_gold: bool = False
     """Gold is the same for all responses to a prompt, so no choice matters."""
     prompts: int
     responses: int
-    """With both scores."""
+    """Responses with both scores."""
     epsilon: float
     """Gold that may be lost, in its units."""
     correlation: Estimate | None = None
-    """Of proxy and gold under the sampling policy, within prompts."""
+    """Correlation of proxy and gold under the sampling policy, within prompts."""
     slope: float | None = None
     """Gold per unit of the proxy there, by least squares; None where the two do not surely rise
     together."""
@@ -124,12 +123,12 @@ class Study:
     hedge: Hedge | None = None
     diagnosis: Diagnosis | None = None
     tail: TailIndex | None = None
-    """Of the proxy, within prompts."""
+    """Upper tail of the proxy, within prompts."""
     sample: tuple[tuple[float, float], ...] = ()
     """(proxy, gold) of some responses, as distances from the means of their prompts."""
     levels: tuple[Level, ...] = ()
     notes: tuple[str, ...] = ()
-    """What could not be said, and why."""
+    """Measurements that could not be made, with the reason."""
 
     @property
     def name(self) -> str:
@@ -158,17 +157,17 @@ class Study:
 
     @property
     def gain(self) -> Estimate | None:
-        """What the choice at the stop gains on one response."""
+        """Gain of the choice at the stop over one response."""
         return None if self.stop is None else self.gains[self.stop.index]
 
     @property
     def top(self) -> Point | None:
-        """Where gold is highest among the points that count."""
+        """The point with the highest gold among those that count."""
         return max(self.used, key=lambda p: p.gold_mean.value, default=None)
 
     @property
     def hint(self) -> bool:
-        """Whether all rests on points beyond n = N/8, for the pools are small."""
+        """True where everything rests on points beyond n = N/8, for the pools are small."""
         return any(c and not p.trusted for p, c in zip(self.points, self.counted, strict=True))
 
     @property
@@ -182,7 +181,7 @@ class Study:
         return words.study_warnings(self)
 
     def promise(self, k: int) -> float | None:
-        """What the proxy promises at a point above one response, in units of gold."""
+        """Gold that the proxy promises at a point above one response."""
         if self.slope is None:
             return None
         return self.slope * (self.points[k].proxy_mean.value - self.points[0].proxy_mean.value)
@@ -287,7 +286,7 @@ class _Make:
     def _of_responses(
         self, found: Study, x: Array, y: Array, within_x: Array, within_y: Array, notes: list[str]
     ) -> Study:
-        """What the responses say, whatever n."""
+        """Measurements of the responses, whatever n."""
         there = ~np.isnan(within_x)
         correlation = _tried(notes, "correlation", lambda: base_correlation(x, y, **self.how))
         slope = None
@@ -314,7 +313,7 @@ class _Make:
     def _of_curve(
         self, found: Study, curve: Curve, counted: NDArray[np.bool_], notes: list[str]
     ) -> Study:
-        """What the curve says."""
+        """Measurements of the curve."""
         kl, gold = curve.kl_best_K, curve.gold_P_K
         gold = gold[~np.isnan(gold).all(axis=1)]
         fits = _tried(notes, "fit", lambda: fit_forms(kl, gold, trusted=counted, **self.how))
@@ -426,7 +425,7 @@ def studies_json(studies: Sequence[Study], **more: Any) -> dict[str, Any]:
 
 
 def read_studies(path: Path, points: Sequence[Point]) -> list[Study]:
-    """What `write_studies` wrote, with the points it goes with. Raises `DataError` for anything
+    """Read what `write_studies` wrote, with the points it belongs to. Raises `DataError` for anything
     else."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["studies"]
@@ -499,7 +498,7 @@ def _within(values: Array) -> Array:
 
 
 def _level(values: Array) -> bool:
-    """Whether values differ within no prompt."""
+    """True where values differ within no prompt."""
     return bool((np.nanmax(values, axis=1) == np.nanmin(values, axis=1)).all())
 
 
@@ -521,7 +520,7 @@ def _sample(within_x: Array, within_y: Array, seed: int) -> tuple[tuple[float, f
 
 
 def _tried(notes: list[str], what: str, make: Callable[[], T]) -> T | None:
-    """What a measurement says, or a note why it says nothing."""
+    """Return a measurement, or None with a note of the reason."""
     try:
         return make()
     except DataError as error:

@@ -202,7 +202,7 @@ def write_points(path: Path, points: Sequence[Point]) -> None:
 
 
 def read_points(path: Path) -> list[Point]:
-    """What `write_points` wrote. Raises `DataError` naming the line of a row that is not a
+    """Read what `write_points` wrote. Raises `DataError` naming the line of a row that is not a
     point."""
     points = []
     try:

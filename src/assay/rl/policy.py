@@ -78,11 +78,11 @@ class Policy:
         self._old = HuggingFace(self.reference.model, tokenizer, **settings)
 
     def network_parameters(self) -> dict[str, nn.Parameter]:
-        """What is trained of the language model, by name."""
+        """Trained parameters of the language model, by name."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """What is trained, by name; the value head's come last."""
+        """Trained parameters by name; the value head's come last."""
         critic = {} if self.critic is None else dict(self.critic.named_parameters(prefix="critic"))
         return self.network_parameters() | critic
 

@@ -45,21 +45,21 @@ class Rollout:
 
     @cached_property
     def logprobs_B_T(self) -> Array:
-        """Of the tokens when they were drawn; 0 outside the mask."""
-        found = np.zeros(self.mask_B_T.shape)
-        for row, sample in zip(found, self.samples, strict=True):
+        """Log-probabilities of the tokens when they were drawn; 0 outside the mask."""
+        logprobs_B_T = np.zeros(self.mask_B_T.shape)
+        for row, sample in zip(logprobs_B_T, self.samples, strict=True):
             row[: len(sample.logprobs)] = sample.logprobs
-        return found
+        return logprobs_B_T
 
     @cached_property
     def again_B(self) -> Bools:
-        """Whether a response's text equals another one's in its group."""
+        """True where a response's text equals another one's in its group."""
         texts = [[response.text for response in group.responses] for group in self.groups]
         return np.array([own.count(text) > 1 for own in texts for text in own], dtype=bool)
 
     @cached_property
     def elsewhere_B(self) -> Bools:
-        """Whether a response's text equals one to another prompt."""
+        """True where a response's text equals one to another prompt."""
         prompts: dict[str, set[str]] = {}
         for group in self.groups:
             for response in group.responses:
