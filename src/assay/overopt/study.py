@@ -425,8 +425,8 @@ def studies_json(studies: Sequence[Study], **more: Any) -> dict[str, Any]:
 
 
 def read_studies(path: Path, points: Sequence[Point]) -> list[Study]:
-    """Read what `write_studies` wrote, with the points it belongs to. Raises `DataError` for anything
-    else."""
+    """Read what `write_studies` wrote, with the points it belongs to. Raises `DataError` for
+    anything else."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["studies"]
         return [_study_of(row, points) for row in rows]
