@@ -35,14 +35,14 @@ def axis(name: str, sizes: Mapping[str, float], studies: Sequence[Study]) -> Axi
         return Axis(name, sizes, {})
     fits = [s.fits.best_of_n for s in used if s.fits is not None]
     drawn = all(len(fit.draws_R_2) for fit in fits)
-    found = {}
+    result = {}
     for k, coefficient in enumerate(("alpha", "beta")):
         draws = np.stack([fit.draws_R_2[:, k] for fit in fits], axis=1) if drawn else None
-        found[coefficient] = scaling(
+        result[coefficient] = scaling(
             numbers, [getattr(fit, coefficient).value for fit in fits], draws
         )
-    found["highest gain"] = scaling(numbers, [max(g.value for g in _used_gains(s)) for s in used])
-    return Axis(name, sizes, found)
+    result["highest gain"] = scaling(numbers, [max(g.value for g in _used_gains(s)) for s in used])
+    return Axis(name, sizes, result)
 
 
 def _used_gains(study: Study) -> list[Estimate]:

@@ -391,13 +391,13 @@ def _fit(
     positive = points.d_S_K[there]
     low, high = float(positive.min()), float(positive.max())
 
-    def told(number: float, column: Array) -> Estimate:
+    def estimated(number: float, column: Array) -> Estimate:
         return _of_draws(number, column, n, confidence)
 
     fitted = Fit(
         form=form,
-        alpha=told(alpha, draws[:, 0]),
-        beta=told(beta, draws[:, 1]),
+        alpha=estimated(alpha, draws[:, 0]),
+        beta=estimated(beta, draws[:, 1]),
         r2=Estimate(value=float(r2[0]), low=math.nan, high=math.nan, n=n),
         aicc=aicc(float(rss[0]), count),
         peak=_peak(form, alpha, beta, draws, (low, high), n, confidence),
@@ -430,17 +430,17 @@ def _peak(
     )
     low, high = span
 
-    def told(number: Array, column: Array) -> Estimate:
+    def estimated(number: Array, column: Array) -> Estimate:
         return _of_draws(float(number), column, n, confidence)
 
     with np.errstate(over="ignore"):
         kl, kl_R = d * d, d_R * d_R
     inside = (d_R >= low) & (d_R <= high)
     return Peak(
-        d=told(d, d_R),
-        kl=told(kl, kl_R),
-        value=told(top, top_R),
-        zero_crossing=told(crossing, crossing_R),
+        d=estimated(d, d_R),
+        kl=estimated(kl, kl_R),
+        value=estimated(top, top_R),
+        zero_crossing=estimated(crossing, crossing_R),
         in_range=bool(low <= d <= high),
         share_in_range=float(inside[~np.isnan(d_R)].mean()) if (~np.isnan(d_R)).any() else math.nan,
     )

@@ -126,7 +126,7 @@ def diagnose(
         slopes.append((_covariances(sums.sum(axis=0)[None]), _covariances(weights @ sums)))
     (low_value, low_draws), (high_value, high_draws), (all_value, all_draws) = slopes
 
-    def told(level: float) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+    def measured(level: float) -> tuple[Estimate, Estimate, Estimate, Estimate]:
         """Slope below, above, their difference, and the correlation."""
 
         def one(value: Array, draws: Array, scale: Scale = "as it is") -> Estimate:
@@ -141,10 +141,10 @@ def diagnose(
             one(_correlation(all_value), _correlation(all_draws), "correlation"),
         )
 
-    below, above, difference, correlation = told(confidence)
+    below, above, difference, correlation = measured(confidence)
     # A kind is read from whichever of three numbers says something, so each must hold for all
     # (Bonferroni).
-    kind = _kind(*told(1 - (1 - confidence) / 3)) if count >= LEAST_PROMPTS else "unclear"
+    kind = _kind(*measured(1 - (1 - confidence) / 3)) if count >= LEAST_PROMPTS else "unclear"
     return Diagnosis(
         below=below,
         above=above,

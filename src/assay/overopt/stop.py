@@ -202,11 +202,11 @@ def _of_estimates(gold: list[Estimate], kl: Array, keep: NDArray[np.bool_]) -> _
 def _fall(curve: _Measured, keep: NDArray[np.bool_], how: dict[str, float]) -> Fall | None:
     """The fall that a curve shows, by the indices of the points that were given; first among those
     that count."""
-    found = largest_fall(curve.mean_K, curve.errors, first_K=keep[curve.order], **how)  # type: ignore[arg-type]
-    if found is None:
+    result = largest_fall(curve.mean_K, curve.errors, first_K=keep[curve.order], **how)  # type: ignore[arg-type]
+    if result is None:
         return None
     return Fall(
-        start=int(curve.order[found.start]), end=int(curve.order[found.end]), loss=found.loss
+        start=int(curve.order[result.start]), end=int(curve.order[result.end]), loss=result.loss
     )
 
 
@@ -234,7 +234,7 @@ def _stop(
     moved_R_K = mean_K + curve.errors.draws(int(how["resamples"]), int(how["seed"]))
     lost_R_K = np.maximum.accumulate(moved_R_K, axis=1) - moved_R_K
 
-    def told(value: Array, draws: Array, k: int) -> Estimate:
+    def estimated(value: Array, draws: Array, k: int) -> Estimate:
         low, high = np.quantile(
             draws[:, k], [(1 - how["confidence"]) / 2, (1 + how["confidence"]) / 2]
         ).tolist()
@@ -242,8 +242,8 @@ def _stop(
             low = high = math.nan
         return Estimate(value=float(value[k]), low=low, high=high, n=curve.errors.units)
 
-    loss = told(lost_K, lost_R_K, at)
-    after = None if at == last else told(lost_K, lost_R_K, at + 1)
+    loss = estimated(lost_K, lost_R_K, at)
+    after = None if at == last else estimated(lost_K, lost_R_K, at + 1)
     settled = bool(after is None or (sure and after.low > epsilon))
     more = (
         0
@@ -251,7 +251,7 @@ def _stop(
         else _more(float(lost_K[at + 1]) - epsilon, float(error_K[at + 1]), curve.errors.units, how)
     )
     labels = None if more is None or more * labels_a_prompt > MOST else more * labels_a_prompt
-    gold = told(mean_K, moved_R_K, at) if shown is None else shown[order[at]]
+    gold = estimated(mean_K, moved_R_K, at) if shown is None else shown[order[at]]
     made = Stop(
         index=int(order[at]),
         kl=float(kl[order[at]]),

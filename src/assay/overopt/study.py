@@ -233,14 +233,14 @@ def beside(
     shared = set.intersection(*({int(n) for n in c.n_K[c.trusted_K]} for c in curves.values()))
     n = max(shared, default=1)
     at = {proxy: c.gold_P_K[:, int(np.flatnonzero(c.n_K == n)[0])] for proxy, c in curves.items()}
-    found = {}
+    result = {}
     for proxy, values in at.items():
         difference = values - at[baseline]
         difference = difference[~np.isnan(difference)]
         if proxy != baseline and len(difference):
             weights = prompt_weights(len(difference), resamples, seed)
-            found[proxy] = mean_estimate(difference, weights, confidence)
-    return n, found
+            result[proxy] = mean_estimate(difference, weights, confidence)
+    return n, result
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ class _Make:
         spread = 0.0 if level else float(within_y[there].std())
         epsilon = EPSILON * spread if self.epsilon is None else self.epsilon
         counted = _counted(curve)
-        found = Study(
+        result = Study(
             proxy=curve.proxy,
             gold=curve.gold,
             points=tuple(points),
@@ -277,14 +277,14 @@ class _Make:
             constant_gold=level,
         )
         if flat or level:
-            return dataclasses.replace(found, gains=self._gains(curve))
+            return dataclasses.replace(result, gains=self._gains(curve))
         notes: list[str] = []
-        found = self._of_responses(found, x, y, within_x, within_y, notes)
-        found = self._of_curve(found, curve, counted, notes)
-        return dataclasses.replace(found, notes=tuple(dict.fromkeys(notes)))
+        result = self._of_responses(result, x, y, within_x, within_y, notes)
+        result = self._of_curve(result, curve, counted, notes)
+        return dataclasses.replace(result, notes=tuple(dict.fromkeys(notes)))
 
     def _of_responses(
-        self, found: Study, x: Array, y: Array, within_x: Array, within_y: Array, notes: list[str]
+        self, result: Study, x: Array, y: Array, within_x: Array, within_y: Array, notes: list[str]
     ) -> Study:
         """Measurements of the responses, whatever n."""
         there = ~np.isnan(within_x)
@@ -296,7 +296,7 @@ class _Make:
             slope = float(correlation.value * within_y[there].std() / within_x[there].std())
         most = min(int(np.median((~np.isnan(x)).sum(axis=1))) // 8, LARGEST)
         return dataclasses.replace(
-            found,
+            result,
             correlation=correlation,
             slope=slope,
             hedge=(
@@ -311,16 +311,16 @@ class _Make:
         )
 
     def _of_curve(
-        self, found: Study, curve: Curve, counted: NDArray[np.bool_], notes: list[str]
+        self, result: Study, curve: Curve, counted: NDArray[np.bool_], notes: list[str]
     ) -> Study:
         """Measurements of the curve."""
         kl, gold = curve.kl_best_K, curve.gold_P_K
         gold = gold[~np.isnan(gold).all(axis=1)]
         fits = _tried(notes, "fit", lambda: fit_forms(kl, gold, trusted=counted, **self.how))
         drawn: Form = "best_of_n" if fits is None else fits.preferred or "best_of_n"
-        labels = max(1, round(found.responses / max(found.prompts, 1)))
+        labels = max(1, round(result.responses / max(result.prompts, 1)))
 
-        shown = [p.gold_mean for p in found.points]
+        shown = [p.gold_mean for p in result.points]
         how = {
             "n_K": curve.n_K,
             "trusted": counted,
@@ -328,11 +328,13 @@ class _Make:
             "shown_K": shown,
             **self.how,
         }
-        stop = _tried(notes, "stop", lambda: recommend_stop(kl, gold, epsilon=found.epsilon, **how))
+        stop = _tried(
+            notes, "stop", lambda: recommend_stop(kl, gold, epsilon=result.epsilon, **how)
+        )
         return dataclasses.replace(
-            found,
+            result,
             gains=self._gains(curve),
-            gaps=self._gaps(curve, found.slope),
+            gaps=self._gaps(curve, result.slope),
             fits=fits,
             drawn=drawn,
             fitted=() if fits is None else self._fitted(getattr(fits, drawn), kl),
@@ -445,9 +447,9 @@ def _study_of(row: dict[str, Any], points: Sequence[Point]) -> Study:
             f" {len(row['counted'])}"
         )
     fits = None
-    if (told := row.pop("fits")) is not None:
-        one, other = (_fit_of(told[form]) for form in FORMS)
-        fits = Fits(best_of_n=one, rl=other, share_best_of_n=float(told["share_best_of_n"]))
+    if (saved := row.pop("fits")) is not None:
+        one, other = (_fit_of(saved[form]) for form in FORMS)
+        fits = Fits(best_of_n=one, rl=other, share_best_of_n=float(saved["share_best_of_n"]))
     types = get_type_hints(Study)
     values = {key: TypeAdapter(types[key]).validate_python(value) for key, value in row.items()}
     return Study(points=mine, fits=fits, **values)

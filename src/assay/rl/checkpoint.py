@@ -166,10 +166,10 @@ def keep_best(folder: Path, step: int, policy: Policy) -> None:
 
 def read_best(folder: Path, step: int) -> dict[str, Tensor]:
     """The weights kept."""
-    found: dict[str, Tensor] = torch.load(
+    result: dict[str, Tensor] = torch.load(
         folder / f"best-{step}.pt", map_location="cpu", weights_only=True
     )
-    return found
+    return result
 
 
 def put(policy: Policy, values: Mapping[str, Tensor]) -> None:

@@ -29,10 +29,10 @@ def inconsistencies(row: Mapping[str, Any]) -> dict[str, str]:
 
     A mean is off when it is more than .01 and five standard errors from 1.
     """
-    found = {}
+    result = {}
     for name, text in TEXTS.items():
         value, error = row.get(name) or (1.0, 0.0)
         far = name == "reference_over_policy" and row.get("kl_a_token", 0.0) > FAR
         if abs(value - 1) > 0.01 + 5 * error and not far:
-            found[name] = text.format(value, error)
-    return found
+            result[name] = text.format(value, error)
+    return result

@@ -154,10 +154,10 @@ def ask(
     broke its promise."""
     rows = _within(timeout, name, lambda: [[*row] for row in scorer.score(groups)])
     wanted = [len(group.responses) for group in groups]
-    if (found := [len(row) for row in rows]) != wanted:
+    if (given := [len(row) for row in rows]) != wanted:
         raise BackendError(
-            f"scorer {name!r} gave {found[:8]} scores for groups of {wanted[:8]} responses; it must"
-            " give one each"
+            f"scorer {name!r} gave {given[:8]} scores for groups of {wanted[:8]} responses; it"
+            " must give one each"
         )
     scores = [score for row in rows for score in row]
     for score, response in zip(
@@ -329,7 +329,7 @@ def differing(
         rows_B = [[*row, *paid_T[ends_T].tolist()] for row, paid_T, ends_T in ends]
     elif what == "raw":
         rows_B = [sum(own, ()) for own in zip(*rewards.raw.values(), strict=True)]
-    found = []
+    groups = []
     for g in np.unique(group_B).tolist():
         first, *others = [rows_B[b] for b in np.flatnonzero((group_B == g) & rewards.scored_B)] or [
             ()
@@ -338,8 +338,8 @@ def differing(
             len(row) != len(first) or not np.allclose(row, first, rtol=0, atol=ALIKE)
             for row in others
         ):
-            found.append(g)
-    return found
+            groups.append(g)
+    return groups
 
 
 def whole_values(
@@ -347,11 +347,11 @@ def whole_values(
 ) -> Array:
     """One value per response, NaN where there is none: that of a part that pays whole responses,
     and the score of the whole where it pays steps."""
-    found = [_values(part, *each, alone=False)[0] for each in zip(scores, responses, strict=True)]
+    values = [_values(part, *each, alone=False)[0] for each in zip(scores, responses, strict=True)]
     whole = [score.value if isinstance(score, Score) else math.nan for score in scores]
     if not part.whole:
         return np.array(whole)
-    return np.array([value[0] if value else math.nan for value in found])
+    return np.array([value[0] if value else math.nan for value in values])
 
 
 def _values(
@@ -387,7 +387,7 @@ def _within(timeout: float | None, name: str, call: Callable[[], Any]) -> Any:
     """Return the result of a call; `BackendError` where it fails, or is not done in time."""
     import torch
 
-    found: list[Any] = []
+    results: list[Any] = []
     wrong: list[BaseException] = []
     threads = torch.get_num_threads()
 
@@ -395,7 +395,7 @@ def _within(timeout: float | None, name: str, call: Callable[[], Any]) -> Any:
         # A new thread would take all the threads that there are.
         torch.set_num_threads(threads)
         try:
-            found.append(call())
+            results.append(call())
         except BaseException as error:  # noqa: BLE001 - the caller raises it again
             wrong.append(error)
 
@@ -416,4 +416,4 @@ def _within(timeout: float | None, name: str, call: Callable[[], Any]) -> Any:
         raise BackendError(
             f"scorer {name!r} failed: {type(wrong[0]).__name__}: {wrong[0]}"
         ) from wrong[0]
-    return found[0]
+    return results[0]

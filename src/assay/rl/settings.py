@@ -286,17 +286,17 @@ class Settings:
             for c in CHANGES.values()
             if (c.get("advantage", "rloo"), c.get("drop_equal", False)) == self._kind
         ]
-        found = []
+        idle = []
         for names, why in self._without_use():
             for name in names:
                 default = type(self).__dataclass_fields__[name].default
                 value = getattr(self, name)
                 if value not in {default, *(c.get(name, default) for c in kin)}:
-                    found.append(
+                    idle.append(
                         f"{name} {value} does nothing for {self.advantage} {why}; leave it at"
                         f" {default}"
                     )
-        return found
+        return idle
 
     @property
     def _valued(self) -> bool:
@@ -308,28 +308,28 @@ class Settings:
 
     def _without_use(self) -> list[tuple[tuple[str, ...], str]]:
         """Settings without use beside the others, with the reason."""
-        found: list[tuple[tuple[str, ...], str]] = []
+        idle: list[tuple[tuple[str, ...], str]] = []
         if not self.kl:
-            found.append(
+            idle.append(
                 (("kl_target", "kl_estimator", "kl_place"), "where kl is 0: nothing is charged")
             )
         if self.kl_target is None or not self.kl:
-            found.append((("kl_horizon",), "where no kl_target is held"))
+            idle.append((("kl_horizon",), "where no kl_target is held"))
         if self.advantage not in DISCOUNTED:
-            found.append(
+            idle.append(
                 (("discount",), f"(only {', '.join(sorted(DISCOUNTED))} sum up what is to come)")
             )
         if not self._valued:
-            found.append(
+            idle.append(
                 (("gae_decay", "critic_learning_rate", "value_clip"), "(only gae has a value head)")
             )
         if self.advantage == "reinforce_plus_plus":
-            found.append((("whiten",), "(it whitens its returns already)"))
+            idle.append((("whiten",), "(it whitens its returns already)"))
         if not self.drop_equal:
-            found.append((("refill",), "without drop_equal: no group is left out"))
+            idle.append((("refill",), "without drop_equal: no group is left out"))
         if self.updates == 1:
             why = "with one update a round (epochs 1, minibatches 1): every ratio is 1"
-            found.append(
+            idle.append(
                 (
                     (
                         "clip_low",
@@ -340,7 +340,7 @@ class Settings:
                     why,
                 )
             )
-        return found
+        return idle
 
     @property
     def normalised(self) -> bool:

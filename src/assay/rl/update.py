@@ -77,16 +77,16 @@ class _MicroLoss:
     """What was read on the way, where nothing was read before."""
 
 
-def _arrays(found: LogProbabilities, values: Tensor | None) -> Reading:
+def _arrays(result: LogProbabilities, values: Tensor | None) -> Reading:
     def array(x: Tensor | None) -> Array:
         assert x is not None
         return x.detach().double().cpu().numpy()
 
     return Reading(
-        array(found.values_B_R),
-        array(found.reference_B_R),
-        array(found.kl_B_R),
-        array(found.entropy_B_R),
+        array(result.values_B_R),
+        array(result.reference_B_R),
+        array(result.kl_B_R),
+        array(result.entropy_B_R),
         None if values is None else array(values),
     )
 
@@ -97,13 +97,13 @@ def read_tokens(policy: Policy, rollout: Rollout, settings: Settings) -> Reading
     everything = np.arange(len(rollout.samples))
     with torch.no_grad():
         for part in portions(rollout.samples, everything, settings.micro_tokens):
-            found, values = policy.read(
+            result, values = policy.read(
                 [rollout.samples[b] for b in part],
                 temperature=settings.temperature,
                 entropy=True,
                 micro_tokens=settings.micro_tokens,
             )
-            parts.append((part, _arrays(found, values)))
+            parts.append((part, _arrays(result, values)))
     return _joined(parts, rollout)
 
 
@@ -346,20 +346,20 @@ def minibatch_loss(
     head's.
     """
     before = batch.before
-    found, values = policy.read(
+    result, values = policy.read(
         [batch.rollout.samples[b] for b in part],
         temperature=settings.temperature,
         entropy=before is None,
         reference=before is None or (bool(settings.kl) and settings.kl_estimator == "exact"),
     )
-    log_now = found.values_B_R
+    log_now = result.values_B_R
     width = log_now.shape[1]
 
     def cut(x_B_T: Any) -> Tensor:
         rows = np.ascontiguousarray(x_B_T[part, :width])
         return torch.from_numpy(rows).to(policy.model.device)
 
-    log_before, reference = None, found.reference_B_R
+    log_before, reference = None, result.reference_B_R
     if before is not None:
         log_before, reference = (
             cut(x).to(log_now.dtype) for x in (before.log_B_T, before.reference_B_T)
@@ -370,7 +370,7 @@ def minibatch_loss(
         log_now,
         log_before,
         reference,
-        found.kl_B_R,
+        result.kl_B_R,
         cut(batch.advantages_B_T).to(log_now.dtype),
         mask,
     )
@@ -392,7 +392,7 @@ def minibatch_loss(
         )
         value_loss = (error * token).sum()
     clipped = float((bound & mask).double().mul(token).sum())
-    reading = _arrays(found, values) if before is None else None
+    reading = _arrays(result, values) if before is None else None
     return _MicroLoss(loss, value_loss, charged, clipped, reading)
 
 
