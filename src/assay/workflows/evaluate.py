@@ -156,10 +156,10 @@ def measure(
     Raises `DataError` where kinds are mixed, and, with the most frequent reasons, where nothing
     could be measured.
     """
+    from assay.data.records import as_groups
     from assay.evaluation import evaluate as evaluation_of
-    from assay.evaluation import groups_of
 
-    groups = groups_of(records)
+    groups = as_groups(records)
     scores = in_parts(scorer, groups)
     answers = None
     ranked = all(isinstance(record, Ranking) for record in records)
