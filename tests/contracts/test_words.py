@@ -159,7 +159,7 @@ def test_rl_takes_every_word(home: Path, tmp_path: Path) -> None:
     sides = ("--reward", *rewards, "--gold", *golds, "--device", "cpu", "--out", tmp_path / "run")
     run("rl", "rloo", *data, *how, *size, *sides)
     rows = [json.loads(row) for row in (tmp_path / "run" / "metrics.jsonl").open()]
-    asked = next(row["watch"]["gold"] for row in rows if "watch" in row)
+    asked = next(row["eval"]["gold"] for row in rows if "eval" in row)
     assert [*asked] == [f"g{k}" for k in kept]
 
 

@@ -122,7 +122,7 @@ def evaluate(
     with opened(out, body, "eval", data=named(data), overwrite=overwrite) as run:
         asked = open_scorer(scorer, device, dtype, micro_tokens)
         records = labelled(data, format, aside_in(set_aside, out))
-        scores = in_parts(asked, groups_of(records))
+        scores = in_parts(asked, as_groups(records))
         return Evaluation(
             name=f"Evaluation of {title}",
             of=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",

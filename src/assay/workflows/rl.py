@@ -13,8 +13,9 @@ from assay.errors import ConfigError, RefusedRecords
 from assay.protocols import Scorer
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES, Settings
+from assay.runs.evaluations import EvalPoint, eval_points
 from assay.runs.run import Run
-from assay.stats import Estimate, bracket
+from assay.stats import Estimate
 from assay.types import Prompt, Record, Response
 from assay.workflows._data import aside_in, named
 from assay.workflows._folder import write_into
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from assay.rl.policy import Policy
     from assay.rl.prime import ImplicitProcess
 
-__all__ = ["PRIME_RATE", "EvaluationPoint", "PolicyTraining", "rl"]
+__all__ = ["PRIME_RATE", "PolicyTraining", "rl"]
 
 PRIME_RATE: Final = 1e-6
 """Learning rate of the implicit process model where none is given."""
@@ -34,19 +35,6 @@ Reward = str | Scorer | Part | Callable[..., Any]
 """A word with its settings (`runs/prm,place=difference`), a scorer, a part, or a function of
 prompts and completions."""
 Prompts = str | Path | Iterable[str | Prompt | Record]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationPoint:
-    """What held-out prompts showed at one step."""
-
-    step: int
-    proxy: Estimate
-    """Mean reward that is trained against."""
-    gold: Mapping[str, Estimate]
-    """Mean of each gold scorer."""
-    kl: Estimate
-    """KL from the policy as it was, in nats per response."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,18 +67,18 @@ class PolicyTraining:
         return self.out / ("policy" if self.peak is None else "peak")
 
     @property
-    def evaluations(self) -> tuple[EvaluationPoint, ...]:
+    def evaluations(self) -> tuple[EvalPoint, ...]:
         """What held-out prompts showed, step by step."""
-        return tuple(_point(row) for row in self.rows if "watch" in row)
+        return tuple(eval_points(self.rows))
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain data."""
         points = [
             {
                 "step": point.step,
-                "proxy": estimate_json(point.proxy),
-                "gold": {name: estimate_json(e) for name, e in point.gold.items()},
-                "kl": estimate_json(point.kl),
+                "proxy": point.proxy and estimate_json(point.proxy),
+                "gold": {name: estimate_json(e) for name, e in (point.gold or {}).items()},
+                "kl": point.kl and estimate_json(point.kl),
             }
             for point in self.evaluations
         ]
@@ -120,16 +108,16 @@ class PolicyTraining:
         points = {point.step: point for point in self.evaluations}
         ends = [*points.values()][:1] + [*points.values()][1:][-1:]
         for point in ends:
-            golds = "".join(f", {name} {_shown(e)}" for name, e in point.gold.items())
+            golds = "".join(f", {name} {_shown(e)}" for name, e in (point.gold or {}).items())
             lines.append(
                 f"round {point.step}: proxy {_shown(point.proxy)}{golds}, KL {_shown(point.kl)}"
                 " nats"
             )
-        looks = [row["watch"] for row in self.rows if "watch" in row]
-        for name, least in looks[-1].get("gold_bound", {}).items() if looks else ():
+        last = self.evaluations[-1] if self.evaluations else EvalPoint(step=0)
+        for name, least in last.gold_bound.items():
             lines.append(
                 f"{name} is at least {least:.3g} by the lower end of its correlation with the proxy"
-                f" before training (χ² {looks[-1]['chi2']:.3g}, arXiv:2403.03185)"
+                f" before training (χ² {last.chi2:.3g}, arXiv:2403.03185)"
             )
         if self.peak is not None:
             lines.append(
@@ -438,23 +426,9 @@ def _laid_out(found: Sides[Prompt], policy: "Policy") -> Sides[Prompt]:
     return found.without(RefusedRecords(refused)) if refused else found
 
 
-def _point(row: Mapping[str, Any]) -> EvaluationPoint:
-    watch = row["watch"]
-    return EvaluationPoint(
-        step=row["step"],
-        proxy=_estimate(watch["proxy"]),
-        gold={name: _estimate(e) for name, e in watch["gold"].items()},
-        kl=_estimate(watch["kl"]),
-    )
-
-
-def _estimate(e: Sequence[float | None]) -> Estimate:
-    """Read [value, low, high, n, unscored]; null is NaN."""
-    value, low, high = (math.nan if x is None else x for x in e[:3])
-    return Estimate(value=value, low=low, high=high, n=int(e[3] or 0), unscored=int(e[4] or 0))
-
-
-def _shown(e: Estimate) -> str:
+def _shown(e: Estimate | None) -> str:
+    if e is None:
+        return "absent"
     if math.isnan(e.value):
         return f"not scored (none of {e.unscored:.0f} responses)"
-    return f"{e.value:.3f} {bracket(e)}"
+    return f"{e:.3f}"
