@@ -2,15 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet
 READY := $(VENV)/.ready
+QUICK := $(VENV)/.quick
 
 .PHONY: quickstart test check lint types imports clean
 
-quickstart: $(READY)
+quickstart: $(QUICK)
 	$(BIN)/assay quickstart
 
 test: $(READY)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types imports test
 
@@ -24,14 +26,21 @@ types: $(READY)
 imports: $(READY)
 	$(BIN)/lint-imports
 
-# Everything is pinned in the lock, so pip has nothing to resolve (--no-deps); torch comes first, alone, because
-# its CPU build is the one that must not be replaced.
+# What the quickstart imports, at the versions of the lock. Torch comes first, alone, because its CPU build is the one
+# that must not be replaced. Compiling to bytecode takes longer than copying, and most of it would never be imported.
+$(QUICK): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --no-compile --no-deps "$$(grep '^torch==' requirements.lock)"
+	$(PIP) --no-compile -c requirements.lock -e '.[train,report]'
+	touch $@
+
+# Everything is pinned in the lock, so pip has nothing to resolve (--no-deps).
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-deps "$$(grep '^torch==' requirements.lock)"
-	$(BIN)/python -m pip install --quiet --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@
+	$(PIP) --no-compile --no-deps "$$(grep '^torch==' requirements.lock)"
+	$(PIP) --no-compile --no-deps -r requirements.lock
+	$(PIP) --no-compile --no-deps --no-build-isolation -e .
+	touch $@ $(QUICK)
 
 clean:
 	rm -rf $(VENV) runs

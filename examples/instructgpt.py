@@ -33,7 +33,7 @@ from assay.rl.transforms import Standardise
 from assay.scorers.local import LocalScorer
 from assay.scorers.verifier import Verified
 from assay.studies.arithmetic.records import graded, preferences
-from assay.studies.arithmetic.world import Arithmetic
+from assay.studies.arithmetic.running_sums import Arithmetic
 from assay.training.loop import train
 from assay.training.settings import Settings
 from assay.training.sft import fine_tune

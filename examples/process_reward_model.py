@@ -22,7 +22,7 @@ from assay.protocols import Prefix, Sampling
 from assay.report import write_report
 from assay.scorers.local import LocalScorer
 from assay.stats import best_of_n_curve, oracle_curve
-from assay.studies.arithmetic.world import Arithmetic
+from assay.studies.arithmetic.running_sums import Arithmetic
 from assay.training.loop import train
 from assay.types import Group, Score
 from assay.worlds.threads import threads

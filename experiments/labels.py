@@ -29,7 +29,7 @@ from assay.labelling.rollouts import Rollouts
 from assay.labelling.search import TreeSearch
 from assay.protocols import Generator, Prefix, Sampling
 from assay.stats import paired_bootstrap, proportion
-from assay.studies.arithmetic.world import Arithmetic
+from assay.studies.arithmetic.running_sums import Arithmetic
 from assay.types import Prompt, Response, RolloutLabels
 from assay.worlds.threads import threads
 

@@ -37,7 +37,8 @@ from assay.stats import (
 )
 from assay.studies.arithmetic.models import LOSSES
 from assay.studies.arithmetic.records import graded, outcomes
-from assay.studies.arithmetic.world import Arithmetic, Kind
+from assay.studies.arithmetic.running_sums import Arithmetic
+from assay.studies.arithmetic.world import Kind
 from assay.training.loop import train
 from assay.types import Ranking, Score, StepLabels
 from assay.worlds.threads import threads

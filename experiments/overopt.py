@@ -118,7 +118,7 @@ class Bench:
 
 def _pressed(bench: Bench, arm: Arm, seed: int) -> list[Mapping[str, Any]]:
     """The rows of a run that speak."""
-    done = bench.laboratory.press(seed, arm, bench.steps)
+    done = bench.laboratory.optimise(seed, arm, bench.steps)
     return [row for row in done.rows if "watch" in row or "alarm" in row]
 
 

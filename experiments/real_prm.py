@@ -42,11 +42,10 @@ from assay.benchmarks import measure, read_scores, score_steps, write_scores
 from assay.benchmarks.bigbench_mistake import BIGBenchMistake
 from assay.benchmarks.mrben import MRBen
 from assay.benchmarks.prmbench import PRMBench
-from assay.data.dedupe import normal
+from assay.data.records import normalised, normalised_prompt_key
 from assay.data.split import Side, side
 from assay.errors import DataError
 from assay.evaluation import Report, evaluate
-from assay.evaluation.prompts import prompt_key
 from assay.losses.step_bce import StepBCE
 from assay.models import checkpoint
 from assay.models.layout import Layout
@@ -147,7 +146,7 @@ class Bench:
         random.Random(self.seed).shuffle(every)
         shares: dict[Side, float] = {"test": self.test_share, "valid": 0.1}
         one = one_question()
-        questions = [normal(r.prompt.text) for r in every]
+        questions = [normalised(r.prompt.text) for r in every]
         sides = [side(Prompt.of(one.get(text, text)), shares, self.seed) for text in questions]
         names: tuple[Side, ...] = ("train", "valid", "test")
         learn, tune, test = (
@@ -259,7 +258,9 @@ def one_question() -> dict[str, str]:
 
     with gzip.open(DATA / "steps" / "prmbench.jsonl.gz", "rt") as file:
         for row in map(json.loads, file):
-            root[find(normal(row["modified_question"]))] = find(normal(row["original_question"]))
+            root[find(normalised(row["modified_question"]))] = find(
+                normalised(row["original_question"])
+            )
     return {text: find(text) for text in root}
 
 
@@ -366,7 +367,7 @@ def step_baselines(records: Sequence[StepLabels], scores: Scores) -> dict[str, E
         record for record, (score,) in zip(records, scores, strict=True) if isinstance(score, Score)
     ]
     rows = [
-        (i, len(step), y, prompt_key(record.prompt))
+        (i, len(step), y, normalised_prompt_key(record))
         for record in there
         for i, (step, y) in enumerate(zip(record.response.steps, record.labels, strict=True))
         if y is not None and y != 0.5

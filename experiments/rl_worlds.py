@@ -33,7 +33,7 @@ from assay.runs.settings import write_atomic
 from assay.scorers.local import LocalScorer
 from assay.scorers.verifier import Verified
 from assay.studies.arithmetic.models import LOSSES
-from assay.studies.arithmetic.world import Arithmetic
+from assay.studies.arithmetic.running_sums import Arithmetic
 from assay.training.loop import train
 from assay.types import StepLabels
 from assay.worlds.arithmetic.grammar import Grammar

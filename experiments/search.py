@@ -40,7 +40,7 @@ from assay.search.mcts import Mcts
 from assay.search.step_rejection import StepRejection
 from assay.search.weighted_majority import WeightedMajority
 from assay.studies.arithmetic.models import LOSSES
-from assay.studies.arithmetic.world import Arithmetic
+from assay.studies.arithmetic.running_sums import Arithmetic
 from assay.training.loop import train
 from assay.types import Group
 from assay.worlds.arithmetic.task import MAX_STEPS

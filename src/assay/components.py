@@ -7,11 +7,12 @@ docstrings the help. Others' components are found through entry points (group `a
 """
 
 import difflib
+import functools
 import importlib
 import pkgutil
 import sys
 from collections.abc import Iterable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from assay.errors import ConfigError
@@ -36,14 +37,21 @@ def names(kind: str) -> list[str]:
         for m in pkgutil.iter_modules(package.__path__)
         if not m.name.startswith("_")
     }
-    return sorted(ours | {entry.name for entry in entry_points(group=f"assay.{kind}")})
+    return sorted(ours | _installed(kind).keys())
+
+
+@functools.cache
+def _installed(kind: str) -> dict[str, EntryPoint]:
+    """Components of other distributions, by name; kept, since finding them reads every one's
+    metadata."""
+    return {entry.name: entry for entry in entry_points(group=f"assay.{kind}")}
 
 
 def load(kind: str, name: str) -> type[Any]:
     """The class behind a name, or behind a `package.module:Class` path."""
     if ":" in name:
         return cast(type[Any], imported(name))
-    for entry in entry_points(group=f"assay.{kind}", name=name):
+    if (entry := _installed(kind).get(name)) is not None:
         return cast(type[Any], entry.load())
     if name not in names(kind):
         there = ", ".join(names(kind))

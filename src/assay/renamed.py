@@ -47,6 +47,7 @@ MOVED: Final[dict[str, str]] = {
     "quickstart.laboratory": "studies.essays.laboratory",
     "quickstart.essays": "studies.essays.world",
     "quickstart": "studies.arithmetic",
+    "quickstart.world": "studies.arithmetic.running_sums",
     "verifiers.code": "verifiers.code.verifier",
     "verifiers.rules": "verifiers.rules.checks",
     "verifiers.instructions": "verifiers.rules.instructions",
@@ -83,6 +84,9 @@ _SINGLE: Final[dict[str, str]] = {
 """Old `module:name` -> the one today, of what left a module that stayed."""
 
 FIELDS: Final[dict[str, dict[str, str]]] = {
+    "cli.benchmark:Command": {"model": "scorer"},
+    "cli.eval:Command": {"model": "scorer"},
+    "cli.score:Command": {"model": "scorer"},
     "cli.best_of_n:Command": {"verifier": "gold", "search": "replay"},
 }
 """Old name -> name today of the fields of settings, by today's `module:name` below `assay`."""

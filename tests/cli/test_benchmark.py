@@ -45,7 +45,13 @@ def test_a_models_scores_are_saved_and_read_back(tmp_path: Path) -> None:
     save(planted.model("process", max_length=256), tmp_path / "rm")
     common = ["processbench", "--data", DATA]
     benchmark(
-        *common, "--model", tmp_path / "rm", "--save", tmp_path / "s.jsonl", "--out", tmp_path / "a"
+        *common,
+        "--scorer",
+        tmp_path / "rm",
+        "--save",
+        tmp_path / "s.jsonl",
+        "--out",
+        tmp_path / "a",
     )
     assert [json.loads(line)["id"] for line in (tmp_path / "s.jsonl").read_text().splitlines()] == [
         id for id, _, _ in ids_and_steps()
@@ -59,4 +65,4 @@ def test_one_of_model_and_scores_is_needed(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit) as stop:
         benchmark("processbench", "--data", DATA)
     assert stop.value.code == 2
-    assert "--model FOLDER or --scores FILE" in capsys.readouterr().err
+    assert "--scorer WORD) or step scores (--scores FILE" in capsys.readouterr().err

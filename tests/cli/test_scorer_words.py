@@ -168,7 +168,7 @@ def test_what_is_not_there_is_one_sentence(
         ("template=prose", "template=prose: there is chat, plain, turns"),
         ("bos=perhaps", "bos=perhaps: give yes or no"),
         ("max_length=-1", "give a whole number above 0"),
-        ("colour=red", "'colour' is no setting of a layout; there is template, join"),
+        ("colour=red", "'colour' is no key; there is preset, template, join"),
         ("template", "'template' is no setting; write key=value"),
         ("preset=x", "no preset is called 'x'"),
         ("preset=trl-prm", "classifier reads that kind"),
@@ -205,8 +205,8 @@ def test_words_with_commas(tmp_path: Path, stock: Path) -> None:
 
 def test_members_that_carry_no_standard_are_put_together_as_they_are(stock: Path) -> None:
     with pytest.raises(ConfigError, match="on the command line, standard=none behind the members"):
-        scorer(f"mean:{stock}+{stock},template=chat", "cpu")
-    together = scorer(f"worst:{stock}+{stock},template=chat,standard=none", "cpu")
+        scorer(f"mean:{stock}+{stock},template=chat")
+    together = scorer(f"worst:{stock}+{stock},template=chat,standard=none")
     assert scores(together) == pytest.approx(of_stock(stock, chat=True), abs=1e-5)
     rules = part("mean:longest+shortest,standard=none").scorer
     assert isinstance(rules, Ensemble)

@@ -94,7 +94,7 @@ def test_the_policy_learns_and_the_same_command_again_loads_it(
     with pytest.raises(SystemExit) as stop:
         assay(*command, "--seed", "1")
     assert stop.value.code == 2
-    assert "of a run with other settings" in capsys.readouterr().err
+    assert "finished run of sft with other settings.seed" in capsys.readouterr().err
     assert json.loads((out / "run.json").read_text())["settings"] == json.loads(before)["settings"]
 
 
@@ -115,7 +115,7 @@ def test_held_out_prompts_are_measured(
     ]
     for held, name in ((tmp_path / "held.jsonl", "file"), ("0.2", "share")):
         assay(*command, "--held-out", held, "--out", tmp_path / name)
-        assert "nats a token, perplexity" in capsys.readouterr().out
+        assert "nats per token, perplexity" in capsys.readouterr().out
     (first, *_), shared = rows(tmp_path / "file"), rows(tmp_path / "share")
     assert (first["responses"], first["held_out_responses"]) == (60, 10)
     assert shared[0]["responses"] + shared[0]["held_out_responses"] == 60

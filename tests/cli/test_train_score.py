@@ -16,6 +16,7 @@ from assay.models.checkpoint import load, read_manifest
 from assay.runs.settings import read_run
 from assay.scorers.local import LocalScorer
 from assay.types import Group, Preference, Prompt, Record, Response, Score
+from assay.workflows.train import sides_for
 from tests.models import tiny
 from tests.training import planted
 
@@ -95,16 +96,10 @@ def test_train_writes_a_model_its_settings_and_its_metrics(trained: Path) -> Non
     assert yes.value > no.value
 
 
-def test_no_prompt_is_on_both_sides(backbone: Path, tmp_path: Path) -> None:
+def test_no_prompt_is_on_both_sides(tmp_path: Path) -> None:
     pairs = [pair for pair in planted.preferences(40) for _ in range(3)]
-    command = Command(
-        loss=BradleyTerry(),
-        data=str(write(tmp_path / "pairs.jsonl", pairs)),
-        backbone=str(backbone),
-        out=tmp_path / "rm",
-        held_out=0.3,
-    )
-    found = command._sides()
+    data = write(tmp_path / "pairs.jsonl", pairs)
+    found = sides_for(BradleyTerry(), data, 0.3, seed=0, format=None, aside=None)
     assert len(found.train) + len(found.held) == 120
     sides = [
         {r.prompt.text for r in side if isinstance(r, Preference)}

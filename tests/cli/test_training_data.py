@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from assay import cli
-from assay.cli import rl, sft, train
-from assay.cli.records import Sides, sides
+from assay.cli import rl
 from assay.data import io
+from assay.data.sides import Sides, sides
 from assay.data.split import held_out, side
 from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.losses.bradley_terry import BradleyTerry
@@ -28,6 +28,8 @@ from assay.types import (
     Score,
     Unscored,
 )
+from assay.workflows.sft import sides_shown
+from assay.workflows.train import sides_for
 from tests.models import tiny
 
 pytestmark = pytest.mark.owed
@@ -92,11 +94,10 @@ def sides_of(name: str, data: Path, **more: Any) -> Sides[Any]:
             settings=Settings(), policy="p", prompts=str(data), reward=("longest",), out=out, **more
         )
         return command._prompts()
+    how: Any = {"seed": 0, "format": None, "aside": None}
     if name == "sft":
-        return sft.Command(data=str(data), policy="p", out=out, **more)._sides()
-    return train.Command(
-        loss=BradleyTerry(), data=str(data), backbone="b", out=out, **more
-    )._sides()
+        return sides_shown(data, more.get("held_out"), **how)
+    return sides_for(BradleyTerry(), data, more.get("held_out"), **how)
 
 
 COMMANDS = ("train", "sft", "rl")
@@ -265,7 +266,7 @@ def test_sft_refuses_prompts_before_it_opens_a_policy(tmp_path: Path) -> None:
 def test_malformed_rows_are_counted_with_the_others(tmp_path: Path) -> None:
     data = write(tmp_path / "data.jsonl", BAD)
     data.write_text(data.read_text() + "{\n")
-    aside = tmp_path / "run"
+    aside = tmp_path / "run" / "set_aside.jsonl"
     held = write(tmp_path / "held.jsonl", [pair(8)])
     watched = sides(str(data), held, iter, default=0.05, seed=0, format=None, aside=aside)
     with pytest.raises(DataError, match="no held-out record is left, all 1 are set aside"):
@@ -273,7 +274,7 @@ def test_malformed_rows_are_counted_with_the_others(tmp_path: Path) -> None:
     found = sides(str(data), 0.0, iter, default=0.05, seed=0, format=None, aside=aside)
     left = found.without(RefusedRecords({f"{data}:2": "no system"}))
     assert left.about["set_aside"] == 2
-    assert len((aside / "set_aside.jsonl").read_text().splitlines()) == 2
+    assert len(aside.read_text().splitlines()) == 2
 
 
 def test_a_scorer_leaves_what_the_template_refuses_unscored() -> None:

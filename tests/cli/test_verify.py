@@ -53,7 +53,20 @@ def test_code(
     main(["verify", "code", str(pool), "--out", str(out)])
     assert asked == [0]
     monkeypatch.undo()
-    main(["verify", "code", str(pool), "--out", str(out), "--credit", "share", "--limit", "2"])
+    main(
+        [
+            "verify",
+            "code",
+            str(pool),
+            "--out",
+            str(out),
+            "--credit",
+            "share",
+            "--limit",
+            "2",
+            "--overwrite",
+        ]
+    )
     assert "2 responses: 1 right, 1 wrong" in capsys.readouterr().out
     assert len((out / "verdicts.jsonl").read_text().splitlines()) == 8
 

@@ -31,7 +31,7 @@ ALL = [(kind, name) for kind in components.KINDS for name in components.names(ki
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
-def test_it_is_one_documented_frozen_dataclass(kind: str, name: str) -> None:
+def test_a_component_is_one_documented_frozen_dataclass(kind: str, name: str) -> None:
     cls = components.load(kind, name)
     assert dataclasses.is_dataclass(cls)
     assert cls.__dataclass_params__.frozen
@@ -43,7 +43,7 @@ def test_it_is_one_documented_frozen_dataclass(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
-def test_its_settings_survive_run_json(kind: str, name: str, tmp_path: Path) -> None:
+def test_a_components_settings_survive_run_json(kind: str, name: str, tmp_path: Path) -> None:
     cls = components.load(kind, name)
     for settings in _variants(cls):
         write_run(tmp_path, settings)
@@ -344,6 +344,7 @@ def _golden() -> dict[Path, str]:
     return found
 
 
+LAYOUTS = {name: components.load("formats", name)() for name in components.names("formats")}
 FILES = [pytest.param(name, path, id=path.name) for path, name in _golden().items()]
 
 
@@ -363,12 +364,7 @@ def test_a_format_has_a_golden_file(name: str) -> None:
 @pytest.mark.parametrize(("name", "path"), FILES)
 def test_a_golden_file_is_told_apart_from_every_other_format(name: str, path: Path) -> None:
     for row in _rows(path):
-        matching = [
-            other
-            for other in components.names("formats")
-            if components.load("formats", other)().matches(row)
-        ]
-        assert matching == [name]
+        assert [other for other, layout in LAYOUTS.items() if layout.matches(row)] == [name]
 
 
 @pytest.mark.parametrize(("name", "path"), FILES)

@@ -42,6 +42,7 @@ from assay.training import resume
 from assay.training.settings import Settings
 from assay.types import Message, Prompt, Response
 from assay.verifiers import Math, Numeric
+from assay.workflows.score import identity
 from tests.models import tiny
 
 pytestmark = pytest.mark.owed
@@ -264,8 +265,10 @@ def test_samples_are_kept_by_every_setting_of_the_policy(tmp_path: Path) -> None
         "split": "others need other settings",
         "setting": "tried below",
         "device": "the same policy elsewhere",
+        "dtype": "auto is float32; bfloat16 is tried below",
     }
     all_differ(local, named, but)
+    assert named(dataclasses.replace(local, dtype="bfloat16")) != named(local)
     splits = [
         dataclasses.replace(local, split="pattern", setting=(f"pattern={p}",)) for p in (";", ",")
     ]
@@ -362,18 +365,27 @@ def test_scores_of_a_command_are_resumed_by_its_settings(tmp_path: Path) -> None
     data.write_text("{}\n")
     scorer = LocalScorer(model())
     but = {
-        "model": "by content, below",
+        "scorer": "by content, below",
         "data": "by content, below",
         "out": "a place",
+        "set_aside": "rows are counted or refused, below",
         "micro_tokens": "changes memory and speed alone",
         "chunk": "how many are written at once",
+        "overwrite": "a place",
     }
-    base = Score(model=tmp_path, data=str(data), out=tmp_path / "out.jsonl")
-    all_differ(base, lambda command: fingerprint(command._of(scorer)), but)
-    before = base._of(scorer)
-    assert base._of(LocalScorer(model(seed=1))) != before
+    base = Score(scorer="x", data=str(data), out=tmp_path / "out.jsonl")
+
+    def of(command: Score, asked: LocalScorer = scorer) -> dict[str, Any]:
+        how = (command.data, command.format, command.dtype, command.device)
+        aside = command.set_aside not in (None, False)
+        return identity(asked, *how, set_aside=aside, texts=command.texts)
+
+    all_differ(base, lambda command: fingerprint(of(command)), but)
+    before = of(base)
+    assert of(base, LocalScorer(model(seed=1))) != before
+    assert of(dataclasses.replace(base, set_aside=tmp_path)) != before
     data.write_text("{} \n")
-    assert base._of(scorer) != before
+    assert of(base) != before
 
 
 SCHEMA = '{"type": "object"}'
@@ -382,7 +394,7 @@ SCHEMA = '{"type": "object"}'
 def test_verdicts_are_kept_by_every_setting_of_what_decides(tmp_path: Path) -> None:
     schema = tmp_path / "schema.json"
     schema.write_text(SCHEMA)
-    unimportant = ("data", "out", "limit", "format", "set_aside", "validate")
+    unimportant = ("data", "out", "write", "limit", "format", "set_aside", "validate", "overwrite")
     but = dict.fromkeys(unimportant, "says what is judged, and not how")
     rules = VerifyRules(data="x", at_least=1, language="en", pattern=("a",), json_schema=schema)
     names = {

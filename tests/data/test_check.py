@@ -6,7 +6,8 @@ import random
 import pytest
 
 from assay.data.check import check
-from assay.data.dedupe import normal, prompt_key, unique
+from assay.data.dedupe import unique
+from assay.data.records import normalised, normalised_prompt_key
 from assay.data.split import side
 from assay.errors import ConfigError
 from assay.stats import wilson
@@ -71,7 +72,7 @@ def test_copies_of_three_kinds_are_told_apart() -> None:
     ("text", "expected"),
     [
         ("  Hello,\n World!! ", "hello world"),
-        ("ﬁne “Ⅳ” İ", normal("fine iv i̇")),
+        ("ﬁne “Ⅳ” İ", normalised("fine iv i̇")),
         ("1.5 - 15 = -13.5.", "1.5 - 15 = - 13.5"),
         ("x_1", "x 1"),
         ("Δx ≠ élan", "δx élan"),
@@ -79,8 +80,8 @@ def test_copies_of_three_kinds_are_told_apart() -> None:
     ],
 )
 def test_normal_text_keeps_words_numbers_and_arithmetic(text: str, expected: str) -> None:
-    assert normal(text) == expected
-    assert normal(normal(text)) == normal(text)
+    assert normalised(text) == expected
+    assert normalised(normalised(text)) == normalised(text)
 
 
 def test_contradictions_need_the_same_prompt_and_both_orders() -> None:
@@ -209,7 +210,7 @@ def test_rates_widen_when_a_prompt_repeats() -> None:
 
 
 def test_leaks_are_found_by_normalised_prompt() -> None:
-    test = {prompt_key(Prompt.of(text)) for text in ("What is 2+2?", "Why?")}
+    test = {normalised_prompt_key(Prompt.of(text)) for text in ("What is 2+2?", "Why?")}
     report = check(
         [answer("what is 2+2", "4", 1), answer("What is 2+2?", "5", 0), answer("How?", "x", 1)],
         test,

@@ -351,12 +351,16 @@ class Hub(types.ModuleType):
 
 def test_hub_data_sets_are_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", Hub("datasets"))
+    monkeypatch.setattr("assay.data.sources.hub_unreachable", lambda: None)
     assert prompts(read("owner/name"))[0] == "None/train/0"
     assert prompts(read("hf:owner/name?config=main&split=test"))[2] == "main/test/2"
     with pytest.raises(ConfigError, match=r"owner/other is not there.*download it"):
         list(read("hf:owner/other"))
     with pytest.raises(ConfigError, match="there is config and split"):
         list(read("hf:owner/name?revision=1"))
+    monkeypatch.setattr("assay.data.sources.hub_unreachable", lambda: "no network")
+    with pytest.raises(ConfigError, match=r"cannot be reached \(no network\); give a file"):
+        list(read("owner/name"))
 
 
 def test_absent_extras_give_their_install_line(

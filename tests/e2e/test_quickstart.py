@@ -1,16 +1,29 @@
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from assay.cli import COMMANDS
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.overopt import read_points
-from assay.studies.arithmetic import Arithmetic, Summary, run
-from assay.studies.arithmetic.models import read_scores, train_and_score
+from assay.runs.settings import to_json
+from assay.studies.arithmetic import (
+    Arithmetic,
+    Summary,
+    first_look,
+    next_steps,
+    quickstart,
+    run,
+    size_note,
+)
+from assay.studies.arithmetic.models import train_and_score
 from assay.studies.arithmetic.records import read_pools
+from assay.studies.arithmetic.scored import read_scores
+from assay.studies.arithmetic.stages import Stages
 from assay.types import Score
 
 TINY = Arithmetic(
@@ -55,7 +68,7 @@ def test_the_summary_holds_what_it_promises(done: tuple[Path, Summary]) -> None:
     assert (out / "report.html").stat().st_size > 10_000
 
 
-def test_it_ends_with_how_hard_its_models_may_be_pressed(done: tuple[Path, Summary]) -> None:
+def test_it_ends_with_the_over_optimization_of_its_models(done: tuple[Path, Summary]) -> None:
     """The same curves as the summary's, from other code."""
     out, summary = done
     points = {(p.proxy, p.n): p for p in read_points(out / "overopt" / "points.jsonl")}
@@ -90,9 +103,7 @@ def test_every_model_is_saved_and_gave_the_scores(done: tuple[Path, Summary]) ->
         assert len(steps) == len(pools[0].responses[0].steps)
 
 
-def test_a_second_run_goes_on_where_the_first_was(
-    done: tuple[Path, Summary], tmp_path: Path
-) -> None:
+def test_a_second_run_resumes_the_first(done: tuple[Path, Summary], tmp_path: Path) -> None:
     first, summary = done
     out = tmp_path / "again"
     shutil.copytree(first, out)
@@ -119,6 +130,39 @@ def test_models_trained_side_by_side_are_the_same(
         ).read_text()
 
 
-def test_a_folder_of_another_run_is_refused(done: tuple[Path, Summary]) -> None:
-    with pytest.raises(ConfigError, match="other settings"):
-        run(done[0], world=Arithmetic(seed=1), progress=False)
+def test_a_folder_of_another_run_is_refused_by_the_settings_that_differ(
+    done: tuple[Path, Summary],
+) -> None:
+    before = (done[0] / "world.json").read_text()
+    with pytest.raises(ConfigError, match="seed 0 there, 1 here") as error:
+        run(done[0], world=replace(TINY, seed=1, pool=16), progress=False)
+    assert "pool 8 there, 16 here" in str(error.value)
+    assert "samples" not in str(error.value)
+    assert (done[0] / "world.json").read_text() == before
+
+
+def test_a_folder_of_the_worlds_old_name_is_resumed(tmp_path: Path) -> None:
+    settings = json.dumps(to_json(TINY))
+    assert "assay.studies.arithmetic.running_sums:Arithmetic" in settings
+    old = settings.replace("studies.arithmetic.running_sums", "quickstart.world")
+    body = json.loads(old)
+    del body["workers"]
+    (tmp_path / "world.json").write_text(json.dumps(body))
+    Stages(tmp_path).open(TINY)
+    with pytest.raises(ConfigError, match="steps 12 there, 13 here"):
+        Stages(tmp_path).open(replace(TINY, steps=13))
+
+
+def test_what_to_run_next_is_runnable_and_a_first_look_says_that_it_is_one(
+    done: tuple[Path, Summary],
+) -> None:
+    out, _ = done
+    for command in next_steps(TINY, out):
+        program, name, *rest = shlex.split(command)
+        assert program == "assay"
+        assert name in COMMANDS
+        paths = [Path(word) for word in rest if word.startswith(str(out))]
+        assert all(path.exists() for path in paths)
+    assert size_note(TINY) == size_note(quickstart(3)) == ""
+    assert "wider" in size_note(first_look(3))
+    assert next(iter(next_steps(first_look(3), out))) == "assay quickstart"

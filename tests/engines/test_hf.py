@@ -176,10 +176,14 @@ def naive(model: Any, sample: Sample, count: int) -> list[int]:
     return list(out[0, ids.shape[1] :].tolist())
 
 
-@pytest.mark.parametrize("prefixes", [CHAIN, TREE], ids=["chain", "tree"])
 @pytest.mark.parametrize(
-    ("architecture", "window"),
-    [*((a, None) for a in tiny.ARCHITECTURES), *((a, 8) for a in WINDOWED)],
+    ("architecture", "window", "prefixes"),
+    [
+        *((architecture, None, TREE) for architecture in tiny.ARCHITECTURES),
+        *((architecture, 8, TREE) for architecture in WINDOWED),
+        ("llama", None, CHAIN),
+        ("mistral", 8, CHAIN),
+    ],
 )
 def test_tokens_are_those_of_generate_for_each_prefix_alone(
     architecture: str, window: int | None, prefixes: list[Prefix], tokenizer: Any

@@ -65,7 +65,7 @@ def texts(group: Any) -> list[str]:
 # -----------------------------------------------------------------------------
 
 
-def test_it_is_what_it_says() -> None:
+def test_the_engine_streams_chats_and_sends_its_settings() -> None:
     with FakeServer() as server:
         generator = engine(server)
         assert isinstance(generator, Generator)

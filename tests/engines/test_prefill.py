@@ -98,8 +98,7 @@ TREE = [
 ]
 
 
-@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
-@pytest.mark.parametrize("budget", [8192, 30])
+@pytest.mark.parametrize(("architecture", "budget"), tiny.crossed((8192, 30)))
 @torch.inference_mode()
 def test_scores_are_those_of_each_prompt_alone(
     architecture: str, budget: int, monkeypatch: pytest.MonkeyPatch

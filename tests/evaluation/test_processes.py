@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from assay.data.records import as_groups
 from assay.errors import DataError
-from assay.evaluation import evaluate, groups_of
+from assay.evaluation import evaluate
 from assay.types import Message, Preference, Prompt, Response, Score, StepLabels, Unscored
 
 
@@ -85,16 +86,16 @@ def test_everything_unscored():
     assert report.metrics["step_accuracy"].unscored == 1
 
 
-def test_groups_of_gives_what_a_scorer_scores():
+def test_as_groups_gives_what_a_scorer_scores():
     step = labelled("a", 1, 0)
     two = Preference(
         prompt=Prompt.of("b"), responses=(Response.of("x"), Response.of("y")), prefer=1.0
     )
-    assert [len(group.responses) for group in groups_of([step, two])] == [1, 2]
-    assert groups_of([step])[0].prompt == step.prompt
-    assert type(groups_of([two])[0]).__name__ == "Group"
+    assert [len(group.responses) for group in as_groups([step, two])] == [1, 2]
+    assert as_groups([step])[0].prompt == step.prompt
+    assert type(as_groups([two])[0]).__name__ == "Group"
     with pytest.raises(DataError, match="Message records"):
-        groups_of([Message(role="user", content="x")])
+        as_groups([Message(role="user", content="x")])
 
 
 def test_refusals():

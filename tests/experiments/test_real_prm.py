@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.data.dedupe import normal
+from assay.data.records import normalised as normal
 from assay.errors import DataError
 from assay.types import Prompt, Response, Score, StepLabels, Unscored
 from experiments import real_prm

@@ -188,7 +188,7 @@ def test_it_agrees_with_the_truth_as_uniform_rollouts_do_for_a_third_of_them() -
     assert adaptive.cost.rollouts * 3 <= uniform.cost.rollouts
 
 
-def test_structure_pays() -> None:
+def test_adaptive_labels_with_structure_need_fewer_rollouts_for_the_same_agreement() -> None:
     given = responses(140)
     with_, without = rollouts(Coin(value)), rollouts(Coin(value))
     together = agreement(Adaptive()(given, with_), given)

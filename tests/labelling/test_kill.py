@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-KILLS = 10
+KILLS = 4
 
 
 def start(folder: Path) -> "subprocess.Popen[bytes]":

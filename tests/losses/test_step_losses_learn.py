@@ -35,7 +35,6 @@ def softened(records: list[StepLabels]) -> list[StepLabels]:
         (StepBCE(first_error=True, right_weight=2.0), False),
         (StepBCE(threshold=0.125), True),
         (StepMSE(), False),
-        (StepRanking(), False),
         (StepRanking(margin=2.0, first_error=True), False),
     ],
 )

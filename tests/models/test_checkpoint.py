@@ -41,8 +41,7 @@ def last_logits(model: RewardModel) -> list[float]:
         ]
 
 
-@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
-@pytest.mark.parametrize("template", ["plain", "chat"])
+@pytest.mark.parametrize(("architecture", "template"), tiny.crossed(("plain", "chat")))
 def test_saved_models_score_the_same_in_plain_transformers(
     architecture: str, template: Any, tmp_path: Path
 ) -> None:

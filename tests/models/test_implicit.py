@@ -37,8 +37,7 @@ DIFFERENCES = OUTCOME.model_copy(update={"steps": "difference"})
 
 PATHS = [
     (architecture, path)
-    for architecture in tiny.ARCHITECTURES
-    for path in ("packed", "expand", "plain")
+    for architecture, path in tiny.crossed(("packed", "expand", "plain"))
     if (architecture, path) != ("gemma2", "packed")
 ]
 
@@ -244,8 +243,9 @@ def gradients(model: ImplicitRewardModel) -> dict[str, Tensor]:
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("path", ["packed", "plain"])
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma3_text"])
+@pytest.mark.parametrize(
+    ("architecture", "path"), [("llama", "packed"), ("gpt2", "plain"), ("gemma3_text", "packed")]
+)
 def test_cross_entropy_and_its_gradient_are_the_formulas(architecture: str, path: Any) -> None:
     model = make(architecture).double()
     model.forced = Engine(path, "asked for", 1e12)
@@ -398,8 +398,7 @@ def values_of(model: ImplicitRewardModel) -> list[Tensor]:
         return [model(model.collate([s]))[0] for s in model.encoder.encode(ITEMS)]
 
 
-@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
-@pytest.mark.parametrize("template", ["plain", "chat"])
+@pytest.mark.parametrize(("architecture", "template"), tiny.crossed(("plain", "chat")))
 def test_what_is_saved_are_two_stock_models(
     architecture: str, template: Any, tmp_path: Path
 ) -> None:

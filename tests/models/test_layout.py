@@ -41,6 +41,35 @@ def test_a_step_never_depends_on_what_follows(kind: str, template: Any) -> None:
         assert part.reads[-1] == len(part.ids) - 1
 
 
+@pytest.mark.parametrize("template", ["plain", "chat"])
+def test_texts_that_repeat_are_tokenised_once_and_encoded_as_if_alone(
+    template: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = tiny.tokenizer()
+    encoder = Encoder(tokenizer, Layout(template=template), PROCESS)
+    # Equal prompts that are not one object, and steps in several places.
+    texts = [STEPS, STEPS[:2], (STEPS[1], STEPS[1], STEPS[0]), STEPS]
+    items = [(Prompt.of(QUESTION.text), Response(steps=steps)) for steps in texts]
+    alone = [encoder.encode([item])[0] for item in items]
+    seen: list[str] = []
+
+    class Counting:
+        def __init__(self) -> None:
+            self.inner = tokenizer
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+        def __call__(self, batch: Any, **settings: Any) -> Any:
+            seen.extend(batch)
+            return self.inner(batch, **settings)
+
+    monkeypatch.setattr(encoder, "tokenizer", Counting())
+    assert encoder.encode(items) == alone
+    assert sum(STEPS[1] in text for text in seen) == 1
+    assert sum(QUESTION.text in text for text in seen) == 1
+
+
 @pytest.mark.parametrize("kind", ["bytes", "bpe"])
 def test_text_is_whole_and_reads_are_the_steps_last_tokens(kind: str) -> None:
     tokenizer = TOKENIZERS[kind]()

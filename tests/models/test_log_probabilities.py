@@ -95,8 +95,7 @@ def tolerance(architecture: str) -> float:
     return 1e-6 if architecture == "gemma2" else 1e-9
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+@pytest.mark.parametrize(("architecture", "path"), tiny.crossed(PATHS))
 def test_values_entropies_and_gradients_are_the_naive_ones(architecture: str, path: str) -> None:
     model, (rows, starts) = make(architecture), batch()
     values, entropies = naive(model, rows, starts, 0.7)

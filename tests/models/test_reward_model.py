@@ -40,8 +40,7 @@ def logits_of(model: RewardModel, sequences: list[Encoded], **how: Any) -> list[
         return [row[valid] for row, valid in zip(model(batch), batch.valid_B_S, strict=True)]
 
 
-@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
-@pytest.mark.parametrize("pad_id", [258, 1], ids=["own-pad", "pad-is-eos"])
+@pytest.mark.parametrize(("architecture", "pad_id"), tiny.crossed((258, 1)))  # own, and eos
 def test_scores_do_not_depend_on_the_batch(architecture: str, pad_id: int) -> None:
     model = make(architecture)
     tolerance = 1e-12

@@ -1,5 +1,6 @@
 """Tiny models with random weights, built in code: real architectures, real tokenizers, no hub."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ ARCHITECTURES = (
     "phi",
 )
 
+
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -44,6 +46,13 @@ CORPUS = [
     "so the answer: it is even.\n\nSo it is.",
     "<|im_end|>",
 ] * 4
+
+
+def crossed(others: Sequence[Any]) -> list[tuple[str, Any]]:
+    """The first architecture with every one of the others, and the rest with one each, in turn."""
+    first, *rest = ARCHITECTURES
+    turns = [(name, others[i % len(others)]) for i, name in enumerate(rest)]
+    return [*((first, other) for other in others), *turns]
 
 
 def tokenizer(

@@ -9,10 +9,10 @@ from assay.errors import DataError
 from assay.pages.compare import CostPoint, compare_report, cost_curves
 from assay.report import Bullets, Estimates, Figure, Paragraph, Section, Table, page
 from assay.stats import Estimate
+from tests.pages.test_curves import SVG, texts
 from tests.pages.test_evaluation import RUN
 from tests.report.cases import estimate
 from tests.report.test_html import NASTY, Document
-from tests.report.test_plots import SVG, texts
 
 NAN = estimate(math.nan)
 CURVES = {
@@ -55,7 +55,7 @@ def test_lines_and_baselines_are_named_at_their_ends_on_an_axis_of_tokens() -> N
     svg = cost_curves(CURVES, BASELINES, ylabel="share right")
     said = texts(svg)
     assert {"best of n 0.550", "beam 0.700", "greedy 0.420", "oracle 0.900"} <= set(said)
-    assert {"tokens generated for a prompt, on average", "share right"} <= set(said)
+    assert {"tokens generated per prompt, on average", "share right"} <= set(said)
     dashed = [e for e in ET.fromstring(svg).iter() if "stroke-dasharray" in e.get("style", "")]
     assert len(dashed) == 2
     assert all("#4b5563" in e.get("style", "") for e in dashed)
@@ -95,7 +95,7 @@ def test_points_are_joined_by_cost_and_those_without_a_value_left_out() -> None:
     assert cost_curves({"x": points}) == cost_curves({"x": points[::-1]})
     with pytest.raises(DataError, match="no curve"):
         cost_curves({"gone": [CostPoint(1, 5.0, NAN)]})
-    with pytest.raises(DataError, match="x: a curve and a baseline of one name"):
+    with pytest.raises(DataError, match="x: a curve and a baseline have one name"):
         cost_curves({"x": points}, {"x": estimate(0.5)})
 
 
@@ -104,7 +104,7 @@ def test_where_tokens_are_not_known_all_are_drawn_over_samples() -> None:
         "beam": [CostPoint(4, None, estimate(0.5), samples=20), CostPoint(16, 9e9, estimate(0.6))]
     }
     svg = cost_curves(curves)
-    assert "samples for a prompt, on average" in texts(svg)
+    assert "samples per prompt, on average" in texts(svg)
     # 20 samples are said, and 16 are those of n = 16.
     assert [t for t in ticks(svg) if not t.startswith("0")] == ["1", "2", "5", "10", "20"]
     first = compare_report(curves)[0]

@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 
+from assay.pages.curves import Counts, Histogram
 from assay.pages.evaluation import (
     Evaluation,
     evaluation_sections,
@@ -26,7 +27,6 @@ from assay.report.html import (
     Section,
     Table,
 )
-from assay.report.plots import Counts, Histogram
 from assay.stats import Bin, CurvePoint, Estimate, McNemar
 from tests.report.cases import BASELINES, CURVES, NS, curve, estimate, metrics_rows
 from tests.report.test_html import Document

@@ -132,3 +132,13 @@ def test_another_process_is_kept_out_until_it_is_closed(tmp_path: Path) -> None:
     journal.append({"i": 8})  # the refused ones did no harm
     journal.close()
     assert other().stdout == "{'i': 7}\n{'i': 8}\n"
+
+
+def test_a_number_that_json_cannot_hold_is_null(tmp_path: Path) -> None:
+    kept: list[dict[str, object]] = []
+    journal = Journal(tmp_path / "j.jsonl", kept.append)
+    journal.append({"a": [float("nan"), 1.0], "b": float("inf")})
+    journal.close()
+    assert "NaN" not in (tmp_path / "j.jsonl").read_text()
+    Journal(tmp_path / "j.jsonl", kept.append).close()
+    assert kept == [{"a": [None, 1.0], "b": None}]

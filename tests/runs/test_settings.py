@@ -65,6 +65,10 @@ def test_run_json_records_the_data_and_the_versions(tmp_path: Path) -> None:
             "settings of Outside, not of Settings",
         ),
         (json.dumps({"settings": {"component": "search/no-such"}}), "no search component"),
+        (
+            json.dumps({"settings": {"component": "any/tests.outside:Outside", "n": "many"}}),
+            "n cannot be 'many'",
+        ),
     ],
 )
 def test_a_wrong_run_json_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:

@@ -1,7 +1,9 @@
 """Verdicts without solving: none is "right", and none leaves the next honest program worse off."""
 
 import functools
+import itertools
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -79,11 +81,18 @@ def test_an_honest_program_passes(kind: str) -> None:
     assert honest(kind)
 
 
-@pytest.mark.parametrize("kind", SUITES)
-@pytest.mark.parametrize("cheat", FUNCTIONS)
+def tried() -> Iterator[tuple[str, str]]:
+    """Each cheat against calls and against one other kind in turn; pytest's only where it is aimed
+    at that, for time."""
+    turns = itertools.cycle(kind for kind in SUITES if kind not in ("calls", "pytest"))
+    for cheat in FUNCTIONS:
+        yield from ((cheat, "calls"), (cheat, next(turns)), (cheat, next(turns)))
+        if cheat in THROUGH_PYTEST:
+            yield cheat, "pytest"
+
+
+@pytest.mark.parametrize(("cheat", "kind"), list(tried()))
 def test_a_cheat_is_wrong(cheat: str, kind: str) -> None:
-    if kind == "pytest" and cheat not in THROUGH_PYTEST:
-        pytest.skip("nothing in it concerns pytest")
     assert honest(kind)
     verdict = (PATIENT if kind == "pytest" else CODE).check(fenced(FUNCTIONS[cheat]), SUITES[kind])
     assert verdict.outcome == "wrong" or (
@@ -92,10 +101,8 @@ def test_a_cheat_is_wrong(cheat: str, kind: str) -> None:
     assert not verdict.credit
     assert verdict.reason
     verdict.model_dump_json().encode()  # whatever the program says can be written down
-    assert (
-        PATIENT.check(fenced(RIGHT), SUITES[kind if kind != "pytest" else "check"]).outcome
-        == "right"
-    )
+    if kind == "calls":  # and the next program is none the worse for it
+        assert PATIENT.check(fenced(RIGHT), SUITES[kind]).outcome == "right"
 
 
 @pytest.mark.parametrize("cheat", MAINS)

@@ -69,23 +69,25 @@ SAME = [
 ]
 
 
-@pytest.mark.parametrize(("expected", "actual"), NEVER)
-def test_values_that_are_not_the_same(expected: object, actual: object) -> None:
-    for loose in (Comparison(), Comparison(absolute=1e-9, relative=1e-9)):
-        assert not loose.same(encode(expected), encode(actual))
-        assert not loose.same(encode([expected]), encode([actual]))
-        assert not loose.same(encode({"k": expected}), encode({"k": actual}))
+@pytest.mark.parametrize("loose", [Comparison(), Comparison(absolute=1e-9, relative=1e-9)])
+def test_values_that_are_not_the_same(loose: Comparison) -> None:
+    for expected, actual in NEVER:
+        pair = f"{expected!r} and {actual!r}"
+        assert not loose.same(encode(expected), encode(actual)), pair
+        assert not loose.same(encode([expected]), encode([actual])), pair
+        assert not loose.same(encode({"k": expected}), encode({"k": actual})), pair
 
 
-@pytest.mark.parametrize(("expected", "actual"), SAME)
-def test_values_that_are(expected: object, actual: object) -> None:
-    assert Comparison().same(encode(expected), encode(actual))
-    assert Comparison().same(encode([expected]), encode([actual]))
+def test_values_that_are_the_same() -> None:
+    for expected, actual in SAME:
+        pair = f"{expected!r} and {actual!r}"
+        assert Comparison().same(encode(expected), encode(actual)), pair
+        assert Comparison().same(encode([expected]), encode([actual])), pair
 
 
-@pytest.mark.parametrize("actual", [float("-inf"), 0.0, 1e9])
-def test_nothing_is_near_infinity(actual: float) -> None:
-    assert not Comparison(relative=1e-9).same(encode(float("inf")), encode(actual))
+def test_nothing_is_near_infinity() -> None:
+    for actual in (float("-inf"), 0.0, 1e9):
+        assert not Comparison(relative=1e-9).same(encode(float("inf")), encode(actual)), actual
 
 
 def test_sets_of_sets_do_not_depend_on_the_order_of_iteration() -> None:
@@ -135,19 +137,19 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("data", HOSTILE)
 @pytest.mark.parametrize(
     "expected", [3, 3.0, "x", None, [3], {3}, {3: 4}, (3,), float("nan"), 2**80, b"x", 1j]
 )
-def test_malformed_encodings_equal_nothing(expected: object, data: object) -> None:
+def test_malformed_encodings_equal_nothing(expected: object) -> None:
     lenient = Comparison(numbers="equal", sequences="equal", absolute=1.0, relative=0.5)
-    if not (data == ["int", "0x3", "more"] and expected in (3, 3.0)) and not (
-        data == ["float", "nan", 1] and expected != expected
-    ):
-        for comparison in (Comparison(), lenient):
-            assert not comparison.same(encode(expected), data)
-    with contextlib.suppress(Undecodable):
-        decode(data)
+    for data in HOSTILE:
+        if not (data == ["int", "0x3", "more"] and expected in (3, 3.0)) and not (
+            data == ["float", "nan", 1] and expected != expected
+        ):
+            for comparison in (Comparison(), lenient):
+                assert not comparison.same(encode(expected), data), data
+        with contextlib.suppress(Undecodable):
+            decode(data)
 
 
 def _deep(depth: int, kind: str = "list") -> object:
@@ -213,26 +215,26 @@ def test_subclasses_are_strangers() -> None:
         assert encode(value)[0] == "opaque"
 
 
-@pytest.mark.parametrize(
-    ("expected", "printed"),
-    [
-        ("1", "1.0"),
-        ("3", "3 "[:1] + "3"),
-        ("1 2", "12"),
-        ("1\n2", "1 2"),
-        ("", "0"),
-        ("yes", "YES"),
-        ("0.1", "0.1000001"),
-        ("1", "nan"),
-        ("inf", "1e999"),
-        ("10", "1_0"),
-        ("1", "True"),
-        ("a\n\nb", "a\nb"),
-    ],
-)
-def test_texts_that_are_not_the_same(expected: str, printed: str) -> None:
-    assert not same_text(expected, printed)
-    assert not same_text(expected, printed, Comparison())
+DIFFERENT_TEXTS = [
+    ("1", "1.0"),
+    ("3", "3 "[:1] + "3"),
+    ("1 2", "12"),
+    ("1\n2", "1 2"),
+    ("", "0"),
+    ("yes", "YES"),
+    ("0.1", "0.1000001"),
+    ("1", "nan"),
+    ("inf", "1e999"),
+    ("10", "1_0"),
+    ("1", "True"),
+    ("a\n\nb", "a\nb"),
+]
+
+
+def test_texts_that_are_not_the_same() -> None:
+    for expected, printed in DIFFERENT_TEXTS:
+        assert not same_text(expected, printed), (expected, printed)
+        assert not same_text(expected, printed, Comparison()), (expected, printed)
 
 
 LINES = {
@@ -278,7 +280,7 @@ def test_lines_that_no_honest_program_writes(name: str) -> None:
 
 
 @LINUX
-@pytest.mark.parametrize("depth", range(940, 1000, 4))
+@pytest.mark.parametrize("depth", range(940, 1000, 12))
 def test_a_nest_at_the_edge_of_recursion_raises_nothing(depth: int) -> None:
     for line in (b"[0,%s]", b"[0,null,%s,1]", b'["load",%s,1]'):
         data = line % (b"[" * depth + b"]" * depth) + b"\n"

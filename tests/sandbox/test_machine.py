@@ -83,31 +83,19 @@ def report(setting: str) -> dict[str, Any]:
     return _started(setting, GROUPS).result()
 
 
-def _cases() -> list[Any]:
-    found = []
-    for setting in SETTINGS:
-        for group in GROUPS:
-            for attack in attacks(group):
-                why = [
-                    KNOWN[key]
-                    for where in ("*", setting.split()[0], setting)
-                    if (key := (where, attack)) in KNOWN
-                ]
-                marks = [pytest.mark.xfail(strict=True, reason=why[0])] if why else []
-                found.append(
-                    pytest.param(
-                        setting, group, attack, marks=marks, id=f"{setting}-{group}-{attack}"
-                    )
-                )
-    return found
+def known(setting: str, attack: str) -> bool:
+    return any((where, attack) in KNOWN for where in (setting.split()[0], setting))
 
 
-@pytest.mark.parametrize(("setting", "group", "attack"), _cases())
-def test_an_attack_has_no_effect(setting: str, group: str, attack: str) -> None:
-    found = report(setting)[group]["attacks"].get(attack)
-    if found is None:
-        pytest.skip("it takes a second of processor time, and runs in one setting only")
-    assert found.startswith("blocked"), found
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("group", GROUPS)
+def test_no_attack_has_an_effect_but_the_known(setting: str, group: str) -> None:
+    """Those that take a second of processor time run in one setting only."""
+    found = report(setting)[group]["attacks"]
+    tried = [attack for attack in attacks(group) if attack in found]
+    assert len(tried) > len(attacks(group)) / 2
+    worked = {attack: found[attack] for attack in tried if not found[attack].startswith("blocked")}
+    assert {*worked} == {attack for attack in tried if known(setting, attack)}, worked
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

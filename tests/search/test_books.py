@@ -257,7 +257,7 @@ def test_a_limit_on_what_nobody_counts_is_refused(name: str, limit: str, who: st
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_results_do_not_depend_on_who_is_beside(name: str) -> None:
+def test_a_searchs_result_does_not_depend_on_the_batch_or_its_order(name: str) -> None:
     some = prompts(7)
     budgets = [Budget(), Budget(samples=5), Budget(scored_tokens=60)]
     for budget in budgets[: 3 if name != "majority" else 2]:

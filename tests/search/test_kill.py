@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-KILLS = 5
+KILLS = 3
 
 
 def start(folder: Path) -> "subprocess.Popen[bytes]":

@@ -72,7 +72,6 @@ def test_a_policy_or_scorer_that_breaks_at_any_call(name: str) -> None:
         assert search(name, None, None, record) == whole
 
 
-@pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize("name", SMALL)
 def test_a_run_again_from_the_file_asks_nobody(name: str, tmp_path: Path) -> None:
     path = tmp_path / "record.jsonl"
@@ -85,7 +84,6 @@ def test_a_run_again_from_the_file_asks_nobody(name: str, tmp_path: Path) -> Non
     assert whole == search(name, Policy(), Reads(rule=noisy))
 
 
-@pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize(
     "name", ["beam, looking ahead", "dvts", "mcts", "best-of-n, until enough", "step-rejection"]
 )
@@ -105,7 +103,6 @@ def test_a_file_cut_anywhere_grows_to_what_it_would_have_been(name: str, tmp_pat
         assert len(policy.asked) == len(calm.asked) - known
 
 
-@pytest.mark.usefixtures("quick_disk")
 def test_a_damaged_line_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "record.jsonl"
     with Record(path, policy="toy", scorer="toy") as record:
@@ -131,7 +128,6 @@ def counted(record: Record, policy: Any = None, scorer: Any = None, **more: Any)
     return len(policy.asked), len(scorer.asked)
 
 
-@pytest.mark.usefixtures("quick_disk")
 def test_what_others_did_is_not_taken_for_theirs(tmp_path: Path) -> None:
     path = tmp_path / "record.jsonl"
 
@@ -210,7 +206,6 @@ def test_another_strategy_shares_what_it_has_in_common() -> None:
     assert timeless(results) == timeless(run(BestOfN(n=5), SOME, Policy(), Reads(rule=noisy)))
 
 
-@pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize("name", ["dvts", "step-rejection", "beam"])
 def test_samples_that_arrive_out_of_order_are_kept(name: str, tmp_path: Path) -> None:
     """A server that is asked for the same prefix several times answers in any order."""
@@ -242,7 +237,6 @@ def test_what_a_stream_handed_over_before_it_broke_is_kept(at: int) -> None:
     assert whole == search("beam", Policy(), Reads(rule=noisy))
 
 
-@pytest.mark.usefixtures("quick_disk")
 def test_what_is_hard_to_write_down_is_read_back(tmp_path: Path) -> None:
     odd = (
         'a "quote"\n\n',
@@ -265,7 +259,6 @@ def test_what_is_hard_to_write_down_is_read_back(tmp_path: Path) -> None:
     assert again[0].choice == 0
 
 
-@pytest.mark.usefixtures("quick_disk")
 def test_step_scores_and_spread_are_kept(tmp_path: Path) -> None:
     class Steps(FakeScorer):
         def score(self, groups: Any) -> Any:

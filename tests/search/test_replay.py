@@ -23,8 +23,6 @@ HOW = Sampling(max_tokens=33, temperature=0.7, seed=5)
 STEP = Sampling(max_tokens=11, temperature=0.7, seed=5, stop=("\n",))
 REVERSED = FakeScorer(rule=lambda prompt, response: 1 - noisy(prompt, response))
 
-pytestmark = pytest.mark.usefixtures("quick_disk")
-
 
 def recorded(path: Path, *names: str, policy: Any = None) -> list[dict[str, Any]]:
     """Searches of a policy, in one file; the results of the last."""

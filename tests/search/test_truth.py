@@ -149,7 +149,7 @@ ROUNDS: dict[str, Search] = {
 
 
 @pytest.mark.parametrize("name", ROUNDS)
-def test_no_child_is_favoured(name: str) -> None:
+def test_a_search_chooses_each_of_equal_leaves_as_often(name: str) -> None:
     """Where all texts are equal, each of the eight leaves is chosen as often: also the first
     child's first child's first."""
     results = run(ROUNDS[name], prompts(200), Tree(branching=2, depth=3), FLAT)

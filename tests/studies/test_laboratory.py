@@ -46,7 +46,7 @@ def test_names_tell_proxies_apart() -> None:
     ]
 
 
-def test_what_is_there_is_not_made_again(laboratory: Laboratory) -> None:
+def test_a_laboratory_trains_and_scores_nothing_twice(laboratory: Laboratory) -> None:
     proxies = [Proxy(size="XS", pairs=96), Proxy(size="XS", pairs=32, noise=0.25)]
     laboratory.prepare(0)
     for proxy in proxies:
@@ -112,7 +112,7 @@ def test_a_policy_is_pressed_against_one_and_against_four(laboratory: Laboratory
     ]
     laboratory.ready(0, arms)
     for arm in arms:
-        done = laboratory.press(0, arm, 5)
+        done = laboratory.optimise(0, arm, 5)
         assert done.steps == 5
         run = read_run(laboratory.run(0, arm))
         assert run.steps_L == (0, 5)

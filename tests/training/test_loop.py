@@ -76,7 +76,6 @@ def test_a_planted_preference_is_learnt(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("loss", "records", "floor"),
     [
-        (StepBCE(), planted.steps, 0.95),
         (PlackettLuce(), planted.rankings, 0.95),
         (Outcome(), planted.steps, 0.9),
         # Early tokens cannot know the outcome, and most of the gradient is theirs; chance is 0.5.
@@ -86,6 +85,7 @@ def test_a_planted_preference_is_learnt(tmp_path: Path) -> None:
 def test_every_kind_of_record_is_learnt(
     loss: Loss, records: Any, floor: float, tmp_path: Path
 ) -> None:
+    """Step losses are in `tests/losses/test_step_losses_learn.py`."""
     done = train(
         planted.model(loss.trains),
         records(300),

@@ -293,13 +293,13 @@ def outcome(gold: str, answer: str) -> str:
 
 
 @pytest.mark.parametrize(("gold", "answer"), flat(0))
-def test_it_says_the_same(gold: str, answer: str) -> None:
+def test_an_answer_that_says_the_same_is_right(gold: str, answer: str) -> None:
     assert outcome(gold, answer) == "right"
     assert outcome(answer, gold) == "right"
 
 
 @pytest.mark.parametrize(("gold", "answer"), flat(1))
-def test_it_says_something_else(gold: str, answer: str) -> None:
+def test_an_answer_that_says_something_else_is_wrong(gold: str, answer: str) -> None:
     verdict = SHARED.check(rf"so \boxed{{{answer}}}", gold)
     assert verdict.outcome == "wrong", verdict
     assert verdict.reason

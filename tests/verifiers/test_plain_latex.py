@@ -215,7 +215,7 @@ SIGNS = r"""
 """.split()
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(SIGNS), min_size=1, max_size=8), st.booleans())
 def test_any_row_of_signs(signs: list[str], real: bool) -> None:
     same(" ".join(signs), real)
@@ -258,7 +258,7 @@ TEXTS = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(TEXTS)
 def test_any_text_that_is_built_by_the_rules(text: str) -> None:
     same(text)

@@ -305,7 +305,7 @@ JOINS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(FRAMES, MARKS, JOINS, NUMBERS, NUMBERS, st.sampled_from(["", "either "]))
 def test_a_hedge_is_right_for_none(
     frame: str, mark: str, join: str, one: int, other: int, before: str
@@ -317,7 +317,7 @@ def test_a_hedge_is_right_for_none(
         assert NUMERIC.check(text, reference).outcome == "wrong", text
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(
     FRAMES,
     MARKS,
@@ -334,7 +334,7 @@ def test_how_an_answer_is_dressed_and_explained_does_not_count(
     assert NUMERIC.check(f"<think>{frame.format(other)}</think>{text}", str(one)).outcome == "right"
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(
     st.sampled_from(
         [

@@ -1,8 +1,10 @@
 """Step scores in a file: one {"id", "scores"} a line, so that anything that scores steps can be
 measured.
 
-`scores` has one number a step, in order; null says that the response could not be scored, with a
-`reason` if there is one. Nothing is guessed: a row too few, too many, twice, or of the wrong length
+`scores` has one number per step, in order; null says that the response could not be scored, with a
+`reason` if there is one. What `assay score` wrote is read too.
+
+Nothing is guessed: a row too few, too many, twice, or of the wrong length
 is refused, with its line.
 """
 
@@ -70,6 +72,7 @@ def write_scores(
 
 
 def _row(row: dict[str, Any], steps: dict[str, int]) -> tuple[str, Score | Unscored]:
+    row = _listed(row)
     id, scores = fields.text(row, "id"), fields.value(row, "scores")
     if id not in steps:
         raise DataError(
@@ -86,3 +89,13 @@ def _row(row: dict[str, Any], steps: dict[str, int]) -> tuple[str, Score | Unsco
             f"{len(values)} scores for the {steps[id]} steps of {id!r}; give one a step, in order"
         )
     return id, fields.make(Score, value=min(values, default=0.0), steps=values)
+
+
+def _listed(row: dict[str, Any]) -> dict[str, Any]:
+    """A row that `assay score` wrote, with `scores`; others are returned as they are."""
+    if "scores" in row or not {"value", "unscored"} & row.keys():
+        return row
+    if "unscored" in row:
+        return {**row, "scores": None, "reason": row["unscored"]}
+    # A response of one step has no list of steps.
+    return {**row, "scores": row.get("steps", [row["value"]])}

@@ -18,8 +18,8 @@ from assay.benchmarks import _baselines as _baselines
 from assay.benchmarks import _records
 from assay.benchmarks._records import NEVER
 from assay.data import io
+from assay.data.records import normalised_prompt_key
 from assay.errors import DataError
-from assay.evaluation.prompts import prompt_key
 from assay.stats import Estimate
 from assay.stats.intervals import Array, cluster_ids
 from assay.types import Score, StepLabels, Unscored
@@ -126,7 +126,7 @@ class Diagnostics:
             for i in several
             if (v := values[i]) is not None
         }
-        clusters = [prompt_key(records[i].prompt) for i in share]
+        clusters = [normalised_prompt_key(records[i]) for i in share]
         sampling = self._sampling(len(several) - len(share))
         return {
             "minimum_at_last": stats.proportion(list(share.values()), clusters=clusters, **sampling)
@@ -144,7 +144,7 @@ class Diagnostics:
         sampling = self._sampling(len(cases) - len(said))
 
         def share(credit: dict[int, float], **sampling: Any) -> Estimate:
-            clusters = [prompt_key(records[i].prompt) for i in credit]
+            clusters = [normalised_prompt_key(records[i]) for i in credit]
             return stats.proportion(list(credit.values()), clusters=clusters, **sampling)
 
         return {
@@ -197,7 +197,7 @@ def _labelled(
     ]
     x = [steps[i] for record, steps in kept for i in _judged(record)]
     y = [record.labels[i] for record, _ in kept for i in _judged(record)]
-    ids, _ = cluster_ids([prompt_key(record.prompt) for record, _ in kept], len(kept))
+    ids, _ = cluster_ids([normalised_prompt_key(record) for record, _ in kept], len(kept))
     where = np.repeat(ids, [len(_judged(record)) for record, _ in kept])
     return np.array(x, dtype=np.float64), np.array(y, dtype=np.float64), where
 

@@ -25,8 +25,8 @@ from assay.benchmarks import _first_error as first_error
 from assay.benchmarks import _records
 from assay.benchmarks._pooled import harmonic, over
 from assay.data.formats.processbench import ProcessBench as Layout
+from assay.data.records import normalised_prompt_key
 from assay.errors import DataError
-from assay.evaluation.prompts import prompt_key
 from assay.stats import Estimate
 from assay.stats.intervals import Array
 from assay.types import Score, StepLabels, Unscored
@@ -136,7 +136,7 @@ class ProcessBench:
         a = over(hit[wrong].sum(axis=0), wrong.sum())
         b = over(hit[~wrong].sum(axis=0), (~wrong).sum())
         value = float(places[np.argmax(np.nan_to_num(harmonic(a, b)))])
-        prompts = {prompt_key(record.prompt) for record, _ in known}
+        prompts = {normalised_prompt_key(record) for record, _ in known}
         return Estimate(
             value=value, low=np.nan, high=np.nan, n=len(prompts), unscored=len(mine) - len(known)
         )

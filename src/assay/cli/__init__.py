@@ -18,7 +18,8 @@ from assay.cli.arguments import (
     nearest,
     take_from,
 )
-from assay.cli.failures import INTERRUPTED, explained, plain_output
+from assay.console.failures import INTERRUPTED, explained, plain_output
+from assay.console.spellings import today
 from assay.errors import ConfigError
 
 __all__ = ["COMMANDS", "main"]
@@ -74,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         elif name not in (*COMMANDS, *SPELLINGS):
             raise ConfigError(f"no command is called {nearest(name, COMMANDS)}")
         else:
-            _run(*meant(name, arguments[1:]))
+            name, words = meant(name, arguments[1:])
+            _run(name, today(name, words))
     except BrokenPipeError:
         # The reader of a pipe (`| head`) went away; stop quietly, as other tools do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

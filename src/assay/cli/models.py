@@ -1,10 +1,7 @@
 """Look at, check and fetch models."""
 
-import json
 import math
-import struct
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,27 +20,9 @@ class List:
 
     def __call__(self) -> None:
         """Print a table."""
-        from huggingface_hub import try_to_load_from_cache
+        from assay.models.summary import published
 
-        from assay.models.presets import PRESETS, REFUSED
-        from assay.models.readout import in_words
-
-        rows = [("preset", "here", "checkpoint")]
-        for preset in PRESETS.values():
-            for checkpoint in preset.checkpoints:
-                here = isinstance(try_to_load_from_cache(checkpoint, "config.json"), str)
-                rows.append((preset.name, "yes" if here else "no", checkpoint))
-        rows += [
-            (name, "refused", checkpoint)
-            for name, family in REFUSED.items()
-            for checkpoint in family.checkpoints
-        ]
-        for name, status, checkpoint in rows:
-            print(f"{name:<18} {status:<8} {checkpoint}")
-        for preset in PRESETS.values():
-            print(f"\n{preset.name}: {in_words(preset.readout)}.\n  {preset.notes}")
-        for name, family in REFUSED.items():
-            print(f"\n{name}: refused, because {family.why}.")
+        print("\n".join(published()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +49,14 @@ class Average:
     format: str | None = None
     """Format of the records, where it is not told by their columns."""
 
-    device: str = "cpu"
-    """Where to compute."""
+    device: str = "auto"
+    """Device of the models: cpu, cuda, cuda:1, or auto, a GPU if any."""
 
     def __call__(self) -> None:
         """Average, test, save."""
         from assay import components
         from assay.data import io
+        from assay.models.device import device_of
         from assay.runs.outputs import check_new
         from assay.training.warm import warm
 
@@ -85,7 +65,7 @@ class Average:
         check_new(self.out)
         records = [*io.read(self.records, format=self.format)]
         loss = components.load("losses", self.loss)()
-        found = warm(self.runs, records, self.out, loss=loss, device=self.device)
+        found = warm(self.runs, records, self.out, loss=loss, device=device_of(self.device))
         members = ", ".join(f"{accuracy:.3f}" for accuracy in found.members)
         print(
             f"accuracy on {len(records):,} records: average {found.accuracy:.3f}, members"
@@ -155,12 +135,7 @@ class Import:
 
         check_new(self.out)
         folder = fetch(self.folder)
-        given = {
-            "head": self.head,
-            "tokens": self.tokens,
-            "tag": self.tag,
-            "aggregate": self.aggregate,
-        }
+        given = {name: getattr(self, name) for name in ("head", "tokens", "tag", "aggregate")}
         parts: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         preset = None
         if self.preset or parts or self.probabilities:
@@ -184,29 +159,9 @@ class Show:
 
     def __call__(self) -> None:
         """Print it; no weight is loaded."""
-        from assay.models.checkpoint import read_manifest
-        from assay.models.readout import in_words
+        from assay.models.summary import summary
 
-        manifest = read_manifest(self.folder)
-        config = json.loads((self.folder / "config.json").read_text())
-        scores, parity = manifest.scores, manifest.parity_max_abs_diff
-        rows = {
-            "architecture": ", ".join(config.get("architectures") or ["unknown"]),
-            "parameters": f"{_parameters(self.folder):,}",
-            "read-out": in_words(manifest.readout),
-            "layout": json.dumps(
-                manifest.layout.model_dump(exclude_defaults=True), ensure_ascii=False
-            ),
-            "longest input": f"{manifest.layout.max_length} tokens",
-            "pad token": str(manifest.pad_id),
-            "training scores": (
-                f"mean {scores.mean:.4g}, std {scores.std:.4g}, n {scores.n}"
-                if scores
-                else "not stated"
-            ),
-            "parity": f"{parity:.3g} at most" if parity is not None else "not measured",
-        }
-        for name, value in rows.items():
+        for name, value in summary(self.folder).items():
             print(f"{name:<16} {value}")
 
 
@@ -217,14 +172,15 @@ class Check:
 
     folder: Annotated[Path, tyro.conf.Positional]
     """Folder of a saved reward model."""
-    device: str = "cpu"
-    """Where to run it, e.g. cuda."""
+    device: str = "auto"
+    """Device of the model: cpu, cuda, cuda:1, or auto, a GPU if any."""
 
     def __call__(self) -> None:
         """Print the largest difference; exit with 2 when it is too large."""
         from assay.models.checkpoint import load, parity, tolerance_of
+        from assay.models.device import device_of
 
-        model = load(self.folder, device=self.device)
+        model = load(self.folder, device=device_of(self.device))
         worst, limit = parity(model, self.folder), tolerance_of(model)
         if math.isnan(worst) or worst > limit:
             raise BackendError(
@@ -232,21 +188,6 @@ class Check:
                 " again"
             )
         print(f"parity {worst:.3g} (limit {limit:g})")
-
-
-def _parameters(folder: Path) -> int:
-    """Number of parameters, read from the safetensors headers alone."""
-    count = 0
-    for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header: Mapping[str, Any] = json.loads(file.read(length))
-        count += sum(
-            math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__"
-        )
-    if not count:
-        raise ConfigError(f"{folder} holds no safetensors; give the folder of a saved reward model")
-    return count
 
 
 COMMANDS = {

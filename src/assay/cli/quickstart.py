@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from assay.runs.settings import write_run
+from assay.errors import ConfigError
+from assay.runs.run import Run
 
 if TYPE_CHECKING:
-    from assay.studies.arithmetic import Summary
+    from assay.studies.arithmetic import Summary, World
 
 __all__ = ["Command"]
 
@@ -18,34 +19,48 @@ class Command:
     being gold."""
 
     out: Path | None = None
-    """Folder of the run, runs/quickstart or runs/quickstart-smol where none is given; the same
-    command again goes on where it was stopped."""
+    """Folder of the run: runs/quickstart, runs/quickstart-small or runs/quickstart-smol where none
+    is given. The same command again resumes a run that was stopped."""
 
     seed: int = 0
-    """Of everything random."""
+    """Seed of everything random."""
+
+    small: bool = False
+    """A first look in half a minute: fewer problems, samples and training steps, wider
+    intervals."""
+
+    overwrite: bool = False
+    """Whether to replace the finished run that the folder holds, of other settings."""
 
     policy: Literal["world", "smol"] = "world"
-    """A tiny policy trained from scratch on running sums (minutes), or a real language model,
+    """A tiny policy trained from scratch on running sums (two minutes), or a real language model,
     SmolLM2-135M, on one-digit sums and products (about 20 minutes on two fast cores)."""
 
     def __call__(self) -> None:
-        """Run the stages, and tell what came of them."""
-        from assay.studies.arithmetic import Arithmetic, Smol, run
+        """Run the stages and print their results."""
+        from assay.studies.arithmetic import Smol, first_look, quickstart, run
 
-        world = Arithmetic(seed=self.seed) if self.policy == "world" else Smol(seed=self.seed)
-        out = self.out or Path(
-            "runs/quickstart" if self.policy == "world" else "runs/quickstart-smol"
-        )
-        write_run(out, self)
-        _tell(run(out, world=world), out)
+        if self.small and self.policy == "smol":
+            raise ConfigError("--small is a size of --policy world; leave one of the two out")
+        sized = first_look if self.small else quickstart
+        world: World = Smol(seed=self.seed) if self.policy == "smol" else sized(self.seed)
+        out = self.out or Path("runs", self._folder())
+        with Run.open(out, self, overwrite=self.overwrite):
+            summary = run(out, world=world)
+        _print(summary, world, out)
+
+    def _folder(self) -> str:
+        if self.policy == "smol":
+            return "quickstart-smol"
+        return "quickstart-small" if self.small else "quickstart"
 
 
-def _tell(summary: "Summary", out: Path) -> None:
+def _print(summary: "Summary", world: "World", out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from assay.stats import bracket
-    from assay.studies.arithmetic import story
+    from assay.studies.arithmetic import conclusion, next_steps, size_note
 
     curves = {**summary.best_of_n, "majority": summary.majority_of_n, "oracle": summary.oracle_of_n}
     table = Table(
@@ -56,10 +71,21 @@ def _tell(summary: "Summary", out: Path) -> None:
         table.add_row(str(points[0].n), *cells)
     console = Console()
     console.print(table)
-    console.print(story(summary), highlight=False)
+    for text in (conclusion(summary), size_note(world)):
+        if text:
+            console.print(text, highlight=False, markup=False)
     console.print(
-        f"Scores of saved models differ by at most {summary.parity_max_abs_diff:.1e}."
-        f" {summary.seconds:.0f} seconds. Report: {out / 'report.html'}; how hard each may be"
-        f" pressed: {out / 'overoptimization.html'}",
+        f"Done in {summary.seconds:.0f} seconds; scores of saved models differ by at most"
+        f" {summary.parity_max_abs_diff:.1e}.",
         highlight=False,
     )
+    pages = {
+        out / "report.html": "best-of-n by each reward model",
+        out / "overoptimization.html": "over-optimization: where each should stop",
+    }
+    console.print("Open:", highlight=False)
+    for path, contents in pages.items():
+        console.print(f"  {path}  ({contents})", highlight=False, soft_wrap=True)
+    console.print("Run next:", highlight=False)
+    for command, shows in next_steps(world, out).items():
+        console.print(f"  {command}\n      {shows}", highlight=False, markup=False, soft_wrap=True)

@@ -6,38 +6,19 @@ happened to find.
 """
 
 import dataclasses
-import inspect
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from assay.console.tables import show
-from assay.errors import ConfigError
-from assay.runs.settings import write_atomic
+from assay.files import write_atomic
+from assay.worlds.games import MEANT, best_policy, best_returns, game
 
 if TYPE_CHECKING:
-    from assay.worlds.gaming import GamingEnv
-    from assay.worlds.gaming.planning import Policy, Returns, RewardName
+    from assay.worlds.gaming.planning import Policy
 
 __all__ = ["COMMANDS"]
-
-MEANT: Final[Mapping[str, tuple[str, str]]] = {
-    "CoastRunners": ("each pickup", "sailing the course to its finish"),
-    "BoatRace": ("entering an arrow the right way", "moving clockwise"),
-    "BoatRace16": ("entering an arrow the right way", "moving clockwise"),
-    "CameraGrasp": ("looking like a grasp, less effort", "holding the object"),
-    "Tomato": ("tomatoes that look watered", "tomatoes that are watered"),
-    "RougeGame": ("words shared with a reference", "a summary that can be read"),
-    "LengthHack": ("quality, and a little a token", "quality"),
-    "Sycophancy": ("the user's approval", "a true answer"),
-}
-"""What is paid and what is meant, by environment."""
-HORIZONS: Final = ("horizon", "cap", "max_words")
-"""What the longest episode is called among an environment's settings."""
-FEW_WORDS: Final = 6
-"""Longest summary of the small article, whose texts can all be planned over."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,10 +36,10 @@ class List:
         for name in ("best for\nthe proxy", "best for\nthe truth", "random"):
             table.add_column(name, justify="right", no_wrap=True)
         for name in ENVIRONMENTS:
-            env = _made(name, None)
+            env = game(name, None)
             paid, meant = MEANT.get(name, ("the proxy", "the true reward"))
             chance = exact_returns(random_policy(env))
-            returns = (_bounds(env, "proxy"), _bounds(env, "true"), (chance, chance))
+            returns = (best_returns(env, "proxy"), best_returns(env, "true"), (chance, chance))
             steps = env.model.horizon
             table.add_row(
                 f"{name}\n{steps} step{'s' if steps > 1 else ''}",
@@ -101,8 +82,8 @@ class Play:
         from assay.worlds.gaming import exact_returns, random_policy, rollout
         from assay.worlds.gaming.rendering import to_svg, to_text
 
-        env = _made(self.name, self.horizon)
-        policy = random_policy(env) if self.policy == "random" else _best(env, self.policy)
+        env = game(self.name, self.horizon)
+        policy = random_policy(env) if self.policy == "random" else best_policy(env, self.policy)
         trajectory = rollout(env, policy, self.seed)
         paid, meant = MEANT.get(self.name, ("its proxy", "its true reward"))
         print(f"{self.name}: paid is {paid}; meant is {meant}.")
@@ -110,7 +91,10 @@ class Play:
         if not self.frames:
             print(trajectory.steps[-1].frame)
         print(f"\nexpected of an episode ({env.model.horizon} steps at most), exact:")
-        policies: dict[str, Policy] = {"proxy": _best(env, "proxy"), "true": _best(env, "true")}
+        policies: dict[str, Policy] = {
+            "proxy": best_policy(env, "proxy"),
+            "true": best_policy(env, "true"),
+        }
         policies["random"] = random_policy(env)
         for name, each in policies.items():
             returns = exact_returns(each)
@@ -122,54 +106,6 @@ class Play:
         if self.svg is not None:
             write_atomic(self.svg, to_svg(trajectory) + "\n")
             print(f"wrote {self.svg}")
-
-
-def _made(name: str, horizon: int | None) -> "GamingEnv[Any]":
-    """The environment of that name. Raises `ConfigError` for one that is not there, or a horizon it
-    does not have."""
-    from assay.worlds.gaming import ENVIRONMENTS
-    from assay.worlds.gaming.planning import MAX_STATES
-    from assay.worlds.gaming.rouge_game import STORM_SMALL
-
-    if name not in ENVIRONMENTS:
-        raise ConfigError(f"no game is called {name!r}; there is {', '.join(ENVIRONMENTS)}")
-    make: Callable[..., GamingEnv[Any]] = ENVIRONMENTS[name]
-    settings: dict[str, Any] = (
-        {"article": STORM_SMALL, "max_words": FEW_WORDS} if name == "RougeGame" else {}
-    )
-    if horizon is not None:
-        known = [key for key in HORIZONS if key in inspect.signature(make).parameters]
-        if not known:
-            raise ConfigError(
-                f"{name} has no horizon to set: its episodes have {make().model.horizon} step"
-            )
-        if horizon < 1:
-            raise ConfigError(f"--horizon {horizon}: an episode has at least one step")
-        settings[known[0]] = horizon
-    if name == "RougeGame" and len(STORM_SMALL.vocabulary) ** settings["max_words"] > MAX_STATES:
-        raise ConfigError(
-            f"--horizon {horizon}: there are more texts so long than can be planned over; take"
-            " fewer words"
-        )
-    return make(**settings)
-
-
-def _best(env: "GamingEnv[Any]", reward: "RewardName") -> "Policy":
-    """The best policy for a reward; of equally good ones the worst for the other, to show what may
-    come of it."""
-    from assay.worlds.gaming import optimal_policy
-
-    return optimal_policy(env, reward, "worst" if reward == "proxy" else "best")
-
-
-def _bounds(env: "GamingEnv[Any]", reward: "RewardName") -> "tuple[Returns, Returns]":
-    """Returns of the best policies for a reward that are worst and best for the other."""
-    from assay.worlds.gaming import exact_returns, optimal_policy
-    from assay.worlds.gaming.planning import tabulate
-
-    table = tabulate(env)
-    worst, best = (exact_returns(optimal_policy(table, reward, ties)) for ties in ("worst", "best"))
-    return worst, best
 
 
 def _range(low: float, high: float) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from assay.data.dedupe import prompt_key
+from assay.data.records import normalised_prompt_key
 from assay.errors import ConfigError, DataError
 from assay.types import Preference, Record, Response
 
@@ -84,7 +84,7 @@ class _Others:
     def __init__(self, records: Sequence[Preference], seed: int) -> None:
         self._records = records
         self._rng = np.random.default_rng(seed)
-        keys = np.array([prompt_key(record) for record in records], dtype=np.uint64)
+        keys = np.array([normalised_prompt_key(record) for record in records], dtype=np.uint64)
         # Records of one prompt stand together, so that leaving them out is a jump.
         self._order = np.argsort(keys, kind="stable")
         self._first = np.searchsorted(keys[self._order], keys, side="left")

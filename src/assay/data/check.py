@@ -14,9 +14,17 @@ from itertools import combinations
 
 import numpy as np
 
-from assay.data.dedupe import digest, labels_of, normal, prompt_key, prompt_of, texts_of
+from assay.data.dedupe import labels_of
+from assay.data.records import (
+    digest,
+    normalised,
+    normalised_prompt_key,
+    prompt_of,
+    responses_of,
+    texts_of,
+)
 from assay.stats import Estimate, proportion
-from assay.types import Preference, Prompt, Ranking, Record, Response, StepLabels
+from assay.types import Preference, Ranking, Record, StepLabels
 
 __all__ = ["Report", "check"]
 
@@ -34,13 +42,13 @@ class Report:
     kinds: dict[str, int]
     """Records by kind."""
     prompts: int
-    """Distinct prompts, after `dedupe.normal`."""
+    """Distinct prompts, after `records.normalised`."""
     exact_duplicates: int
     """Records equal to an earlier one in kind, prompt, responses and labels."""
     relabelled: int
     """Records equal to an earlier one in kind, prompt and responses, with another label."""
     near_duplicates: int
-    """Records equal to an earlier one only after `dedupe.normal`."""
+    """Records equal to an earlier one only after `records.normalised`."""
     same_responses: int
     """Preferences between two equal texts."""
     contradictions: int
@@ -69,14 +77,16 @@ class Report:
 
 
 def check(records: Iterable[Record], against: Collection[int] | None = None) -> Report:
-    """Look at every record once. against: `dedupe.prompt_key` of each prompt that should not be
-    there."""
+    """Look at every record once.
+
+    against: `normalised_prompt_key` of each prompt that should not be there.
+    """
     kinds: Counter[str] = Counter()
     copies, texts, order, labels = _Copies(), _Texts(), _Order(), _Labels()
     prompts: set[int] = set()
     leaked: Counter[int] = Counter()
     for number, record in enumerate(records, 1):
-        key = prompt_key(record)
+        key = normalised_prompt_key(record)
         kinds[type(record).__name__] += 1
         prompts.add(key)
         copies.add(number, record)
@@ -127,7 +137,7 @@ class _Copies:
     def add(self, number: int, record: Record) -> None:
         kind, texts = type(record).__name__, (prompt_of(record).text, *texts_of(record))
         labelled, bare = digest(kind, labels_of(record), *texts), digest(kind, *texts)
-        close = digest(kind, *(normal(text) for text in texts))
+        close = digest(kind, *(normalised(text) for text in texts))
         if labelled in self._labelled:
             self.exact += 1
             if len(self.examples) < EXAMPLES:
@@ -152,7 +162,7 @@ class _Texts:
 
     def add(self, record: Record) -> None:
         self.empty_prompts += not prompt_of(record).text.strip()
-        for response in _responses(record):
+        for response in responses_of(record):
             text = response.text.rstrip()
             self.empty_responses += not text
             self.unfinished += not response.finished
@@ -296,12 +306,6 @@ class _Labels:
         for label in known:
             self._put("labelled steps right", key, label)
         self._put("solutions without a wrong step", key, min(known) >= 0.5)
-
-
-def _responses(record: Record) -> tuple[Response, ...]:
-    if isinstance(record, StepLabels):
-        return (record.response,)
-    return () if isinstance(record, Prompt) else getattr(record, "responses", ())
 
 
 def _grades(record: Preference | Ranking) -> tuple[float, ...]:

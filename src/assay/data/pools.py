@@ -1,39 +1,152 @@
-"""Pools of responses with scores beside them, from files of rows or of records. No command of its
-own."""
+"""Pools: many responses to each prompt, with their gold, their answers and their scores."""
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.data.records import prompt_key
 from assay.errors import DataError
-from assay.types import Group, Prompt, Ranking, Response, StepLabels
+from assay.stats import pad_pools
+from assay.types import Group, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
 
-__all__ = ["GRADES", "Pool", "column", "padded", "read", "silent"]
+__all__ = ["GOLD", "Pool", "matrix_of", "pool_of", "read_pool", "value_of"]
 
 Array = NDArray[np.float64]
 
-GRADES: Final = "gold"
-"""What the grades of rankings, and the last labels of step labels, are called."""
+GOLD: Final = "gold"
+"""Name of the gold reward among a pool's scores."""
 NOT_JSON: Final = "is not a number in JSON"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """Responses as they were read, with what was said of them."""
+    """Responses to each of P prompts, up to N each, and what is known of them.
+
+    Matrices are (P, N), NaN behind the shorter rows and where nothing is known.
+    """
 
     groups: Sequence[Group]
-    grades: Sequence[Sequence[float]] | None
-    """Gold that the records hold; None where they hold none."""
-    notes: Sequence[str]
+    """Prompts with their responses."""
+    gold: Sequence[Sequence[float] | None]
+    """Gold reward of each response; None for a group whose records do not hold it."""
+    answers: Sequence[Sequence[str | None]] | None = None
+    """Canonical final answers; None where a text states no answer."""
+    scores: Mapping[str, Sequence[Sequence[Score | Unscored]]] = field(default_factory=dict)
+    """Scores of scorers, by name."""
+    notes: Sequence[str] = ()
+    """What a reader has to know of how the pool was read."""
+
+    @property
+    def graded(self) -> bool:
+        """Whether the gold of every group is known."""
+        return all(row is not None for row in self.gold)
+
+    @property
+    def grades(self) -> list[Sequence[float]]:
+        """The gold of every response. Raises `DataError` where that of a group is not known."""
+        known = [row for row in self.gold if row is not None]
+        if len(known) < len(self.gold):
+            raise DataError("the gold of some responses is not known; have them judged")
+        return known
+
+    @property
+    def lengths(self) -> Array:
+        """Characters of each response."""
+        return pad_pools([[float(len(r.text)) for r in group.responses] for group in self.groups])
+
+    @property
+    def empty(self) -> NDArray[np.bool_]:
+        """Where a response has no text: nothing can be asked about it."""
+        return np.asarray(self.lengths == 0.0)
+
+    def judged(self, rows: Sequence[Sequence[Score | Unscored]]) -> "Pool":
+        """Return the pool with the gold of the groups that had none, in order."""
+        given = iter(rows)
+        gold = [list(map(value_of, next(given))) if row is None else row for row in self.gold]
+        return replace(self, gold=gold)
+
+    def with_scores(self, name: str, rows: Sequence[Sequence[Score | Unscored]]) -> "Pool":
+        """Return the pool with the scores of one scorer more."""
+        return replace(self, scores={**self.scores, name: rows})
+
+    def matrix(self, name: str = GOLD) -> Array:
+        """Return the scores of a name: a scorer's, a column of the responses' `meta`, or the gold.
+
+        Raises `DataError` where there are none, or one is no number.
+        """
+        if name in self.scores:
+            return matrix_of(self.scores[name])
+        if name == GOLD and self.graded:
+            return pad_pools(self.grades)
+        there = {key for group in self.groups for r in group.responses for key in r.meta if key}
+        if name in there:
+            return pad_pools([[_number(r, name) for r in group.responses] for group in self.groups])
+        known = ", ".join(sorted({*self.scores, *there})) or "nothing"
+        raise DataError(f"no response has {name!r}; there is {known}")
 
 
-def read(source: str, format: str | None, limit: int | None, *, columns: bool) -> Pool:
-    """Groups of a source of rows or of records; raises `DataError` where it is neither."""
+def value_of(score: Score | Unscored) -> float:
+    """Return a score's value; NaN, which every statistic counts and leaves out, where there is
+    none."""
+    return score.value if isinstance(score, Score) else math.nan
+
+
+def matrix_of(rows: Sequence[Sequence[Score | Unscored]]) -> Array:
+    """Return scores as a matrix (P, N), NaN where one is unscored and behind the shorter rows."""
+    return pad_pools([list(map(value_of, row)) for row in rows])
+
+
+def pool_of(records: Iterable[Record], source: str = "the data") -> Pool:
+    """Return the pool that records make up.
+
+    Groups stay as they are, and the grades of rankings are their gold. Step labels of one prompt
+    become one group, whose gold is the last label of each. Raises `DataError` for what is no pool.
+    """
+    groups: list[Group] = []
+    gold: list[list[float] | None] = []
+    labelled: dict[str, int] = {}
+    for record in records:
+        match record:
+            case Ranking():
+                groups.append(record)
+                gold.append(list(record.grades))
+            case Group() if type(record) is Group:
+                groups.append(record)
+                gold.append(None)
+            case StepLabels():
+                at = labelled.setdefault(prompt_key(record), len(groups))
+                if at == len(groups):
+                    groups.append(Group(prompt=record.prompt, responses=()))
+                    gold.append([])
+                together = (*groups[at].responses, record.response)
+                groups[at] = groups[at].model_copy(update={"responses": together})
+                label = record.labels[-1] if record.labels else None
+                gold[at] = [*(gold[at] or ()), math.nan if label is None else label]
+            case _:
+                raise DataError(
+                    f"{source}: a {type(record).__name__} is no pool; give groups, rankings or"
+                    " step labels (`assay eval` measures preferences)"
+                )
+    if not any(group.responses for group in groups):
+        raise DataError(f"{source} holds no response in any pool")
+    return Pool(groups=groups, gold=gold)
+
+
+def read_pool(
+    source: str, *, format: str | None = None, limit: int | None = None, columns: bool = False
+) -> Pool:
+    """Read a pool from a source of records, or of rows {"prompt", "response", NAME: number, ...},
+    one per response; prompts without a response are left out.
+
+    limit: most prompts. columns: whether scores are in the rows, whatever layout they look like.
+    Raises `DataError` where the source is neither.
+    """
     from assay.data import io, sources
     from assay.data.formats.assay import KINDS
     from assay.data.lines import Bad
@@ -45,33 +158,16 @@ def read(source: str, format: str | None, limit: int | None, *, columns: bool) -
         first is not None and not isinstance(first, Bad) and first.value.get("type") in KINDS
     )
     if format is None and not is_record and (columns or _is_row(first)):
-        return _rows(source, limit)
-    groups: list[Group] = []
-    grades: list[list[float]] = []
-    graded = True
-    by_prompt: dict[str, int] = {}
-    for record in io.read(source, format=format):
-        match record:
-            case Group():
-                groups.append(record)
-                grades.append(list(record.grades) if isinstance(record, Ranking) else [])
-                graded &= isinstance(record, Ranking)
-            case StepLabels():
-                at = by_prompt.setdefault(record.prompt.text, len(groups))
-                if at == len(groups):
-                    groups.append(Group(prompt=record.prompt, responses=()))
-                    grades.append([])
-                groups[at] = groups[at].model_copy(
-                    update={"responses": (*groups[at].responses, record.response)}
-                )
-                label = record.labels[-1] if record.labels else None
-                grades[at].append(math.nan if label is None else label)
-            case _:
-                raise DataError(
-                    f"{source}: a {type(record).__name__} is no pool; give groups, rankings or step"
-                    " labels"
-                )
-    return _pool(source, groups[:limit], grades[:limit] if graded else None, [])
+        whole = _rows(source, limit)
+    else:
+        whole = pool_of(io.read(source, format=format), source)
+    spoken = (k for k, group in enumerate(whole.groups) if group.responses)
+    kept = list(islice(spoken, limit))
+    if not kept:
+        raise DataError(f"{source} holds no response")
+    return replace(
+        whole, groups=[whole.groups[k] for k in kept], gold=[whole.gold[k] for k in kept]
+    )
 
 
 def _is_row(first: Any) -> bool:
@@ -126,7 +222,7 @@ def _rows(source: str, limit: int | None) -> Pool:
     groups = [
         Group(prompt=prompts[key], responses=tuple(responses)) for key, responses in found.items()
     ]
-    return _pool(source, groups, None, notes)
+    return Pool(groups=groups, gold=[None] * len(groups), notes=notes)
 
 
 def _lax(row: Any) -> dict[str, Any]:
@@ -142,37 +238,6 @@ def _lax(row: Any) -> dict[str, Any]:
     return value
 
 
-def _pool(
-    source: str, groups: Sequence[Group], grades: Sequence[Sequence[float]] | None, notes: list[str]
-) -> Pool:
-    if not any(group.responses for group in groups):
-        raise DataError(f"{source} holds no response")
-    kept = [k for k, group in enumerate(groups) if group.responses]
-    return Pool(
-        groups=[groups[k] for k in kept],
-        grades=None if grades is None else [grades[k] for k in kept],
-        notes=notes,
-    )
-
-
-def column(pool: Pool, name: str) -> Array:
-    """The scores of that name. Raises `DataError` where no response has it, or it is no number."""
-    if (
-        pool.grades is not None
-        and name == GRADES
-        and not any(name in r.meta for g in pool.groups for r in g.responses)
-    ):
-        return padded(pool.grades)
-    rows, known = [], set[str]()
-    for group in pool.groups:
-        rows.append([_number(response, name) for response in group.responses])
-        known |= {key for response in group.responses for key in response.meta if key}
-    if all(math.isnan(x) for row in rows for x in row) and name not in known:
-        there = ", ".join(sorted(known)) or "nothing"
-        raise DataError(f"no response has {name!r}; there is {there}")
-    return padded(rows)
-
-
 def _number(response: Response, name: str) -> float:
     value = response.meta.get(name)
     if value is None:
@@ -186,18 +251,3 @@ def _number(response: Response, name: str) -> float:
         return float(value)
     except OverflowError:
         return math.inf
-
-
-def silent(pool: Pool) -> NDArray[np.bool_]:
-    """(P, N), True where a response has no text: nothing can be asked about it."""
-    empty = padded(
-        [[float(not response.text) for response in group.responses] for group in pool.groups]
-    )
-    return np.asarray(empty == 1.0)
-
-
-def padded(rows: Sequence[Sequence[float]]) -> Array:
-    """(P, N), NaN behind the shorter rows."""
-    from assay.stats import pad_pools
-
-    return pad_pools(rows)

@@ -166,7 +166,7 @@ def split(
     aloud. Raises `ConfigError` for what is no share, `DataError` where the share asked for is
     nothing, or everything.
     """
-    from assay.data.dedupe import prompt_key
+    from assay.data.records import normalised_prompt_key
     from assay.data.split import held_out
 
     wanted = default if share is None else share
@@ -179,7 +179,7 @@ def split(
     held: list[R] = []
     for record in records:
         (held if held_out(record, wanted, seed) else train).append(record)
-    prompts = len({prompt_key(record) for record in records})
+    prompts = len({normalised_prompt_key(record) for record in records})
     if not train:
         raise DataError(
             f"{source}: --held-out {wanted:g} holds out all of its {prompts} prompts, and none is"
@@ -237,10 +237,10 @@ def _read(
 
 def _shared(train: Sequence[Record], held: Sequence[Record]) -> int:
     """Held-out prompts that are trained on as well, said aloud."""
-    from assay.data.dedupe import prompt_key
+    from assay.data.records import normalised_prompt_key
 
-    own = {prompt_key(record) for record in held}
-    if both := len(own & {prompt_key(record) for record in train}):
+    own = {normalised_prompt_key(record) for record in held}
+    if both := len(own & {normalised_prompt_key(record) for record in train}):
         print(
             f"{both} of {len(own)} held-out prompts are trained on as well: what is measured on"
             " them says nothing of new prompts",

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 from assay.data.lines import DAMAGE, Bad, Row, json_array, json_lines, json_whole, reason
 from assay.errors import ConfigError, DataError, MissingExtra
+from assay.http.reach import hub_unreachable, offline
 
 __all__ = ["SUFFIXES", "parts", "rows", "without_nulls"]
 
@@ -139,6 +140,11 @@ def _hub(name: str) -> Iterator[Row | Bad]:
         import datasets
     except ImportError as error:
         raise MissingExtra(f"reading {name} from the hub", "hub") from error
+    if not offline() and (why := hub_unreachable()):
+        raise ConfigError(
+            f"{name} cannot be read, for the hub cannot be reached ({why}); give a file, or set"
+            " HF_HUB_OFFLINE=1 to read what was downloaded before"
+        )
     try:
         found = datasets.load_dataset(
             address, options.get("config"), split=options.get("split", "train"), streaming=True

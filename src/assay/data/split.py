@@ -10,7 +10,7 @@ training) have hashes of their own: what one of them leaves over is an even samp
 from collections.abc import Mapping
 from typing import Literal
 
-from assay.data.dedupe import digest, prompt_key
+from assay.data.records import digest, normalised_prompt_key
 from assay.errors import ConfigError
 from assay.types import Record
 
@@ -58,4 +58,4 @@ def surprising(count: int, of: int, share: float) -> bool:
 def _point(record: Record, seed: int, *purpose: str) -> float:
     """A number from 0 to 1, even over prompts. Without a purpose it is that of test sides, which
     older splits have."""
-    return digest(str(seed), str(prompt_key(record)), *purpose) / 2**64
+    return digest(str(seed), str(normalised_prompt_key(record)), *purpose) / 2**64

@@ -8,12 +8,13 @@ won by length.
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
+from assay.data.records import responses_of
 from assay.errors import DataError
 from assay.evaluation import outcomes, pools, preferences, processes
 from assay.evaluation.report import Histogram, Options, Report
-from assay.types import Group, Preference, Ranking, Record, Response, Score, StepLabels, Unscored
+from assay.types import Preference, Ranking, Record, Score, StepLabels, Unscored
 
-__all__ = ["Histogram", "Report", "evaluate", "groups_of"]
+__all__ = ["Histogram", "Report", "evaluate"]
 
 R = TypeVar("R", bound=Record)
 
@@ -32,7 +33,7 @@ def evaluate(
     """Measure a scorer on records of one kind.
 
     scores: one group a record, one score a response (a `StepLabels` record is a group of one), as
-    `Scorer.score` gives them for `groups_of(records)`. probabilities: whether values are in [0, 1],
+    `Scorer.score` gives them for `as_groups(records)`. probabilities: whether values are in [0, 1],
     where outcome and process models can be calibrated; otherwise they are logits or rewards.
     answers: a key of the final answer of each response, equal where the answers are and None for
     none, which adds majority votes to the curves. ns: sizes of best-of-n; powers of two up to the
@@ -56,26 +57,6 @@ def evaluate(
     if all(label is None for record in labelled for label in record.labels[:-1]):
         return outcomes.evaluate(labelled, [group[0] for group in scores], answers, options)
     return processes.evaluate(labelled, [group[0] for group in scores], options)
-
-
-def groups_of(records: Sequence[Record]) -> list[Group]:
-    """What to give a scorer: each record's prompt and responses, without its labels."""
-    return [
-        Group(prompt=_prompted(record).prompt, responses=_responses(record)) for record in records
-    ]
-
-
-def _prompted(record: Record) -> Group | StepLabels:
-    if isinstance(record, (Group, StepLabels)):
-        return record
-    raise DataError(
-        f"{type(record).__name__} records cannot be scored; give Preference, Ranking or StepLabels"
-    )
-
-
-def _responses(record: Record) -> tuple[Response, ...]:
-    one = _prompted(record)
-    return one.responses if isinstance(one, Group) else (one.response,)
 
 
 def _all(records: Sequence[Record], kind: type[R]) -> list[R]:
@@ -103,7 +84,7 @@ def _check(
                 f"{len(groups)} groups of {name} for {len(records)} records; give one a record"
             )
         for i, (record, group) in enumerate(zip(records, groups, strict=True)):
-            if len(group) != len(_responses(record)):
+            if len(group) != len(responses_of(record)):
                 raise DataError(
-                    f"record {i}: {len(group)} {name} for {len(_responses(record))} responses"
+                    f"record {i}: {len(group)} {name} for {len(responses_of(record))} responses"
                 )

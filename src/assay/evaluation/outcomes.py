@@ -5,9 +5,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from assay import stats
+from assay.data.pools import matrix_of
+from assay.data.records import normalised_prompt_key
 from assay.errors import DataError
 from assay.evaluation import pools
-from assay.evaluation.prompts import prompt_key
 from assay.evaluation.report import Options, Report
 from assay.types import Score, StepLabels, Unscored
 
@@ -22,10 +23,10 @@ def evaluate(
 ) -> Report:
     """Metrics of the pools that the rows form by prompt; rows without a label are left out and
     counted."""
-    members: dict[str, list[int]] = {}
+    members: dict[int, list[int]] = {}
     for i, record in enumerate(records):
         if record.labels and record.labels[-1] is not None:
-            members.setdefault(prompt_key(record.prompt), []).append(i)
+            members.setdefault(normalised_prompt_key(record), []).append(i)
     if not members:
         raise DataError("no record has a label; give outcome labels on the last step")
     rows = list(members.values())
@@ -33,7 +34,7 @@ def evaluate(
         "outcome",
         pools.Pools(
             keys=list(members),
-            proxy=stats.pad_pools([[pools.value_of(scores[i]) for i in pool] for pool in rows]),
+            proxy=matrix_of([[scores[i] for i in pool] for pool in rows]),
             gold=stats.pad_pools(
                 [[float(records[i].labels[-1] or 0.0) for i in pool] for pool in rows]
             ),

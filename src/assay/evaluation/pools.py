@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay import stats
+from assay.data.pools import matrix_of
+from assay.data.records import normalised_prompt_key
 from assay.evaluation.calibration import calibrate
-from assay.evaluation.prompts import prompt_key
 from assay.evaluation.report import Options, Report, histograms
 from assay.stats import CurvePoint, Estimate
 from assay.stats.intervals import Array
@@ -25,8 +26,8 @@ Answers = Sequence[Sequence[Hashable | None]]
 class Pools:
     """P prompts with up to N responses each; (P, N) arrays, padded with NaN."""
 
-    keys: Sequence[str]
-    """The prompts."""
+    keys: Sequence[int]
+    """Prompts that are resampled together."""
     proxy: Array
     """NaN also where unscored."""
     gold: Array
@@ -49,8 +50,8 @@ def evaluate(
 ) -> Report:
     """Metrics of one pool a record."""
     pools = Pools(
-        keys=[prompt_key(record.prompt) for record in records],
-        proxy=stats.pad_pools([[value_of(score) for score in group] for group in scores]),
+        keys=[normalised_prompt_key(record) for record in records],
+        proxy=matrix_of(scores),
         gold=stats.pad_pools([record.grades for record in records]),
         length=stats.pad_pools(
             [[float(len(r.text)) for r in record.responses] for record in records]
@@ -58,12 +59,6 @@ def evaluate(
         answers=answers,
     )
     return report("ranking", pools, options)
-
-
-def value_of(score: Score | Unscored) -> float:
-    """A score's value; NaN, which every statistic here counts and leaves out, where there is
-    none."""
-    return score.value if isinstance(score, Score) else float("nan")
 
 
 def report(kind: str, pools: Pools, options: Options) -> Report:
@@ -221,7 +216,7 @@ def _pairwise(pools: Pools, options: Options) -> tuple[dict[str, Estimate], dict
 
 def _cells(pools: Pools) -> NDArray[np.intp]:
     """The prompt of each cell, (P, N)."""
-    code: dict[str, int] = {}
+    code: dict[int, int] = {}
     rows = np.array([code.setdefault(key, len(code)) for key in pools.keys], dtype=np.intp)
     return np.broadcast_to(rows[:, None], pools.proxy.shape)
 

@@ -153,9 +153,13 @@ class Encoder:
         """One `Encoded` an item; prompts and steps are tokenised in one call."""
         build = self._turns if self.layout.template == "turns" else self._frame
         frames: dict[int, _Frame] = {}
+        # Rows of a file hold equal prompts that are not the same object.
+        equal: dict[tuple[Message, ...], _Frame] = {}
         for prompt, _ in items:
             if id(prompt) not in frames:
-                frames[id(prompt)] = build(prompt)
+                if prompt.messages not in equal:
+                    equal[prompt.messages] = build(prompt)
+                frames[id(prompt)] = equal[prompt.messages]
         placed = [self._place(frames[id(prompt)], response) for prompt, response in items]
         whole = self._whole(placed)
         pieces = iter(
@@ -384,17 +388,20 @@ class Encoder:
         self, texts: list[str], *, special: bool = False, first: bool = False
     ) -> list[list[int]]:
         """Ids of each text; `special`: special tokens in it are tokens; `first`: it begins the
-        sequence."""
+        sequence. Equal texts share one list."""
         if not texts:
             return []
         anchor, cut = ("", 0) if first else self._anchor
+        # Steps of samples repeat, and a tokenizer takes longer for a text than a look-up.
+        once = list(dict.fromkeys(texts))
         out = self.tokenizer(
-            [anchor + text for text in texts],
+            [anchor + text for text in once],
             add_special_tokens=False,
             split_special_tokens=not special,
             return_attention_mask=False,
         )
-        return [ids[cut:] for ids in out["input_ids"]]
+        known = {text: ids[cut:] for text, ids in zip(once, out["input_ids"], strict=True)}
+        return [known[text] for text in texts]
 
 
 def _plain(messages: Sequence[Message]) -> str:

@@ -6,6 +6,7 @@ an error. An adapter's folder is read as what it stands for, its base with the a
 Whatever transformers raises while it reads a folder ends in one sentence that names the folder.
 """
 
+import functools
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from assay.errors import AssayError, ConfigError
+from assay.http.reach import hub_unreachable, offline
 from assay.models.adapters import PREFIX, adapter_tensors, base_of, is_adapter, merge_adapter
 from assay.models.folder import (
     check_tokenizer_files,
@@ -71,23 +73,19 @@ def fetch(name: str | Path) -> Path:
         return Path(name)
     from huggingface_hub import snapshot_download
 
-    # Without a network this finds what was downloaded before.
+    # Without a network this finds what was downloaded before, at once.
+    why = None if offline() else hub_unreachable()
+    get = functools.partial(snapshot_download, str(name), local_files_only=why is not None)
     try:
         folder = Path(
-            snapshot_download(
-                str(name), allow_patterns=["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"]
-            )
+            get(allow_patterns=["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"])
         )
         if not any(folder.glob("*.safetensors")):
-            folder = Path(
-                snapshot_download(
-                    str(name), allow_patterns=["pytorch_model*.bin*", "adapter_model.bin"]
-                )
-            )
+            folder = Path(get(allow_patterns=["pytorch_model*.bin*", "adapter_model.bin"]))
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{name} is neither a folder nor reachable on the hub ({first_line(error)}); give a"
-            " local folder"
+            f"{name} is neither a folder nor reachable on the hub ({why or first_line(error)});"
+            " give a local folder"
         ) from error
     return folder
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.errors import DataError
+from assay.pages.curves import beside_baselines
 from assay.pages.evaluation import run_section
 from assay.report.html import Block, Bullets, Estimates, Figure, Paragraph, Section, Table
-from assay.report.lines import BASELINE, DASHES, MARKERS, Point, band, cycle, end_labels, there
-from assay.report.svg import PALETTE, draw
+from assay.report.paint import draw
+from assay.report.plot import Panel, Plot, Point, points
 from assay.stats import Estimate, bracket
 
 __all__ = ["CostPoint", "compare_report", "cost_curves"]
@@ -56,47 +56,21 @@ def cost_curves(
     nothing to draw.
     """
     baselines = baselines or {}
-    if both := sorted(curves.keys() & baselines.keys()):
-        raise DataError(f"{', '.join(both)}: a curve and a baseline have one name; rename one")
     counted = _counts_tokens(curves, baselines)
-    shown = {name: points for name, curve in curves.items() if (points := _points(curve, counted))}
-    if not shown:
-        raise DataError("no curve has a point with a value; give at least one")
-    places = [p.x for points in shown.values() for p in points]
-    ends = min(places), max(places)
-    beside = {
-        name: points
+    shown = {name: _points(curve, counted) for name, curve in curves.items()}
+    lines = {
+        name: baseline if isinstance(baseline, Estimate) else _points(baseline, counted)
         for name, baseline in baselines.items()
-        if (
-            points := (
-                there([(x, baseline) for x in ends])
-                if isinstance(baseline, Estimate)
-                else _points(baseline, counted)
-            )
-        )
     }
-    colours = cycle(PALETTE, len(shown))
-
-    def paint(figure: Any) -> None:
-        ax = figure.subplots()
-        ax.set_xscale("log")
-        for points, dash in zip(beside.values(), cycle(DASHES, len(beside)), strict=True):
-            band(ax, points, BASELINE, linewidth=1.3, linestyle=dash)
-        for points, colour, marker in zip(
-            shown.values(), colours, cycle(MARKERS, len(shown)), strict=True
-        ):
-            band(ax, points, colour, marker=marker, markersize=4)
-        what = "tokens generated" if counted else "samples"
-        ax.set(xlabel=f"{what} for a prompt, on average", ylabel=ylabel)
-        _cost_axis(ax, *ends)
-        end_labels(ax, shown | beside, [*colours, *[BASELINE] * len(beside)])
-
-    return draw(
-        5.3,
-        3.5,
-        f"{ylabel} against cost: {', '.join(shown)}; baselines: {', '.join(baselines)}",
-        paint,
+    what = "tokens generated" if counted else "samples"
+    panel = Panel(
+        series=beside_baselines(shown, lines),
+        scale="log",
+        x_label=f"{what} per prompt, on average",
+        y_label=ylabel,
     )
+    title = f"{ylabel} against cost: {', '.join(curves)}; baselines: {', '.join(baselines)}"
+    return draw(Plot(title=title, panels=[panel]))
 
 
 def compare_report(
@@ -248,29 +222,6 @@ def _counts_tokens(curves: Mapping[str, Sequence[CostPoint]], baselines: Baselin
 
 
 def _points(curve: Sequence[CostPoint], counted: bool) -> list[Point]:
+    """Points by cost; what cost nothing has no place on a log axis."""
     places = [((p.tokens or 0.0) if counted else p.written, p.estimate) for p in curve]
-    return there(sorted(places, key=lambda place: place[0]))
-
-
-def _cost_axis(ax: Any, low: float, high: float) -> None:
-    """Ticks at 1, 2 and 5 of each power of ten; at the powers alone where those are many, at the
-    ends where there is hardly one."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    ticks = [m * 10.0**k for k in range(first, last + 1) for m in (1, 2, 5)]
-    ax.set_xlim(low / 1.1, max(high * 1.1, low * 1.5))
-    left, right = ax.get_xlim()
-    ticks = [tick for tick in ticks if left <= tick <= right]
-    if len(ticks) > 8:
-        ticks = [tick for tick in ticks if math.log10(tick).is_integer()]
-    if len(ticks) < 2:
-        ticks = sorted({low, high})
-    ax.set_xticks(ticks, [_amount(tick) for tick in ticks])
-    ax.set_xticks([], minor=True)
-
-
-def _amount(x: float) -> str:
-    """Such as 500, 2k, 5M."""
-    for size, unit in ((1e6, "M"), (1e3, "k")):
-        if x >= size:
-            return f"{x / size:.3g}{unit}"
-    return f"{x:.3g}"
+    return points(sorted((pair for pair in places if pair[0] > 0), key=lambda pair: pair[0]))

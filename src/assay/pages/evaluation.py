@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from assay.report import plots
+from assay.pages import curves as plots
 from assay.report.html import (
     Block,
     Bullets,

@@ -1,36 +1,41 @@
-"""A policy in training, as plots: what looks at held-out prompts saw, and the steps between them.
+"""A policy in training, as plots: evaluation points on held-out prompts, and the steps between.
 
-The first picture is that of arXiv:2210.10760: the proxy, which the policy is paid in, as a broken
-line and gold, which the proxy stands for, as a solid one, against KL to the reference on a
-square-root scale. Where gold turns down while the proxy goes on up, the reward is over-optimized.
+The first picture is that of arXiv:2210.10760: the proxy, which the policy is trained on, as a
+broken line and gold, which the proxy stands for, as a solid one, against KL to the reference on a
+square-root scale. Where gold turns down while the proxy keeps rising, the reward is over-optimized.
 
 Every plot is a pure function of the rows of a `metrics.jsonl`, and raises `DataError` when there is
 nothing to draw.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from assay.errors import DataError
-from assay.report.lines import DASHES, MARKERS, Point, band, cycle, end_labels
-from assay.report.plots import POINTS
-from assay.report.svg import MUTED, PALETTE, draw
+from assay.pages.curves import over_steps, small_panel
+from assay.report.paint import draw
+from assay.report.plot import Mark, Panel, Plot, Point, Rule, Series, counted, styles
+from assay.report.svg import PALETTE
 from assay.runs.evaluations import Look, Row, common_gold, course, golds, known, looks
+from assay.stats import Estimate
 
-__all__ = [
-    "arms",
-    "proxy_and_gold",
-    "reinforcement_curves",
-]
+__all__ = ["PROXY", "arms", "proxy_and_gold", "reinforcement_curves"]
 
-Array = NDArray[np.float64]
+PROXY: Final = "brown"
+GOLDS: Final = tuple(colour for colour in PALETTE if colour != "orange")
+"""Colours of golds beside the proxy, which is nearly orange."""
+KL_LABEL: Final = "KL to the reference, nats per response (square-root scale)"
+FEW: Final = 40
+"""Points up to which each has a marker."""
 
-PROXY: Final = "#B45309"
-KL_LABEL: Final = "KL to the reference, nats a response (square-root scale)"
+
+class _Gold(NamedTuple):
+    """One gold's line, and where it is highest."""
+
+    series: Series
+    peak: Mark | None
 
 
 def proxy_and_gold(
@@ -39,378 +44,250 @@ def proxy_and_gold(
     gold: str | None = None,
     peaks: Mapping[str, int] | None = None,
 ) -> str:
-    """Proxy (broken) and gold (solid) against KL to the reference, with 95 % bands; gold's peak has
-    a ring.
+    """Draw proxy (broken) and gold (solid) against KL to the reference, with 95 % bands; gold's
+    peak has a ring.
 
     One run is drawn with all its golds, and with the proxy in a panel of its own only where the
-    scales differ much; several runs, a colour each, with one gold. Looks without KL are left out;
-    where no look has it, steps are below.
+    scales differ much; several runs, a colour each, with one gold. Evaluation points without KL are
+    left out; where none has it, steps are below.
 
     gold: which one to draw; None = all of one run, and of several runs the one that most have.
     peaks: a run's step to ring for its first gold; None = where gold is highest.
     """
-    alone, over_kl = (
-        len(runs) == 1,
-        any(_has_place(look) for seen in runs.values() for look in seen),
-    )
-    shared = gold if gold is not None or alone else common_gold(runs.values())
-    proxies, solid, at = [], [], None
-    for name, seen, colour, marker in _coloured(runs):
-        points = _through(seen, over_kl, lambda look: look.proxy)
-        proxies.append(
-            _Line(
-                "proxy" if alone else name, points, PROXY if alone else colour, marker, dashed=True
-            )
-        )
-        names = golds(seen) if shared is None else [shared]
-        for i, one in enumerate(names):
-            course_ = course(seen, one, (peaks or {}).get(name) if i == 0 else None)
-            peak = _place(course_.top, over_kl) if course_ else None
-            at = peak if alone and i == 0 else at
-            label = name if not alone else one if one != "proxy" else "gold: proxy"
-            look_colour = (
-                cycle([c for c in PALETTE if c != PALETTE[1]], len(names))[i] if alone else colour
-            )
-            points = _through(seen, over_kl, lambda look, one=one: look.gold_of(one))
-            step = course_.top.step if course_ else None
-            solid.append(
-                _Line(
-                    label,
-                    points,
-                    look_colour,
-                    marker if not alone else MARKERS[i],
-                    peak=peak,
-                    step=step,
-                )
-            )
-    proxies, solid = (
-        [line for line in proxies if line.points],
-        [line for line in solid if line.points],
-    )
+    place = _by_kl if any(_has_place(look) for seen in runs.values() for look in seen) else _by_step
+    if len(runs) == 1:
+        ((name, seen),) = runs.items()
+        proxies, solid = _of_one(seen, gold, (peaks or {}).get(name), place)
+    else:
+        gold = gold if gold is not None else common_gold(runs.values())
+        proxies, solid = _of_several(runs, gold, peaks or {}, place)
     if not proxies and not solid:
         raise DataError(
-            'no look has a proxy or gold with a value; give rows of held-out prompts, with "watch"'
+            "no evaluation point has a proxy or gold with a value; give rows of held-out prompts,"
+            ' with "watch"'
         )
-    what = f"gold ({shared or solid[0].name})" if solid and (shared or len(solid) == 1) else "gold"
-    panels = [_Panel(f"proxy, {_n(proxies)}", proxies), _Panel(f"{what}, {_n(solid)}", solid)]
-    if alone and proxies and solid and not _differ(proxies, solid):
-        panels = [
-            _Panel(f"proxy (broken line) and {what}, {_n([*proxies, *solid])}", [*proxies, *solid])
-        ]
-    panels = [panel for panel in panels if panel.lines]
-
-    def paint(figure: Any) -> None:
-        axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False).ravel()
-        for ax, panel in zip(axes, panels, strict=True):
-            if at is not None:
-                ax.axvline(at, color=MUTED, linewidth=0.9, linestyle=DASHES[0], zorder=1)
-            _paint_lines(ax, panel, said=alone)
-        right = max(p.x for panel in panels for line in panel.lines for p in line.points)
-        if over_kl:
-            _kl_axis(axes[-1], right)
-        axes[-1].set_xlabel(KL_LABEL if over_kl else "step")
-
-    title = f"Proxy and gold against {'KL' if over_kl else 'steps'}: {', '.join(runs)}"
-    return draw(5.3, 3.4 if len(panels) == 1 else 5.2, title, paint)
+    name = gold or (solid[0].series.name if len(solid) == 1 else "")
+    what = f"gold ({name})" if name else "gold"
+    lines = [one.series for one in solid]
+    alone = len(runs) == 1
+    if alone and proxies and solid and not _differ(proxies, lines):
+        title = f"proxy (broken line) and {what}, {_counted([*proxies, *lines])}"
+        panels = [_panel(title, [*proxies, *lines], solid, place)]
+    else:
+        panels = [_panel(f"proxy, {_counted(proxies)}", proxies, [], place)] if proxies else []
+        panels += [_panel(f"{what}, {_counted(lines)}", lines, solid, place)] if solid else []
+    first = solid[0].peak if alone and solid else None
+    if first is not None:
+        rules = [Rule(at=first.x)]
+        panels = [replace(panel, rules=rules) for panel in panels]
+    title = f"Proxy and gold against {'KL' if place is _by_kl else 'steps'}: {', '.join(runs)}"
+    height = 3.4 if len(panels) == 1 else 5.2
+    return draw(Plot(title=title, panels=_below(panels, place), height=height, share_x=True))
 
 
 def arms(rows_by_arm: Mapping[str, Sequence[Row]], *, gold: str | None = None) -> str:
-    """Runs over each other: the gold of each arm over the steps, and below it how many steps its
+    """Draw runs over each other: the gold of each over the steps, and below it how many steps its
     responses have.
 
-    gold: which one to draw; None = the one that most arms have.
+    gold: which one to draw; None = the one that most runs have.
     """
     runs = {name: looks(rows) for name, rows in rows_by_arm.items()}
-    what = gold if gold is not None else common_gold(runs.values())
-    upper, lower = [], []
-    for name, seen, colour, marker in _coloured(runs):
-        went = course(seen, what) if what is not None else None
-        if what is not None and went is not None:
-            points = _through(seen, False, lambda look: look.gold_of(what))
-            upper.append(
-                _Line(name, points, colour, marker, peak=float(went.top.step), step=went.top.step)
-            )
-        if points := _through(seen, False, lambda look: look.steps):
-            lower.append(_Line(name, points, colour, marker))
-    panels = [
-        _Panel(f"gold ({what}), {_n(upper)}", upper),
-        _Panel(f"steps a response, {_n(lower)}", lower),
-    ]
-    panels = [panel for panel in panels if panel.lines]
+    gold = gold if gold is not None else common_gold(runs.values())
+    _, upper = _of_several(runs, gold, {}, _by_step)
+    lower = []
+    for (name, seen), (colour, marker) in zip(
+        runs.items(), styles(len(runs), PALETTE), strict=True
+    ):
+        if line := _through(seen, _by_step, lambda look: look.steps):
+            lower.append(_series(name, line, colour, marker))
+    bare = [one._replace(peak=_silent(one.peak)) for one in upper]
+    lines = [one.series for one in upper]
+    panels = [_panel(f"gold ({gold}), {_counted(lines)}", lines, bare, _by_step)] if upper else []
+    title = f"steps per response, {_counted(lower)}"
+    panels += [_panel(title, lower, [], _by_step)] if lower else []
     if not panels:
         raise DataError(
-            'no arm has a look with gold or steps; give rows of held-out prompts, with "watch"'
+            "no run has an evaluation point with gold or steps; give rows of held-out prompts, with"
+            ' "watch"'
         )
-
-    def paint(figure: Any) -> None:
-        axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False).ravel()
-        for ax, panel in zip(axes, panels, strict=True):
-            _paint_lines(ax, panel, said=False)
-        axes[-1].set_xlabel("step")
-        axes[-1].locator_params(axis="x", nbins=6, integer=True)
-
     return draw(
-        5.3,
-        3.4 if len(panels) == 1 else 5.2,
-        f"Arms over the steps: {', '.join(rows_by_arm)}",
-        paint,
+        Plot(
+            title=f"Runs over the steps: {', '.join(rows_by_arm)}",
+            panels=_below(panels, _by_step),
+            height=3.4 if len(panels) == 1 else 5.2,
+            share_x=True,
+        )
     )
 
 
 def reinforcement_curves(rows: Sequence[Row], *, peak: int | None = None) -> str:
-    """Small panels over the steps: reward, KL, length and the like; training as lines, held-out
-    prompts as points.
+    """Draw small panels over the steps: reward, KL, length and the like; training as lines,
+    held-out prompts as points.
 
     A panel that would be empty is not drawn. A dotted line stands at `peak`, the step of gold's
     peak.
     """
-    seen = looks(rows)
+    seen, steps = looks(rows), [row for row in rows if "watch" not in row]
     parts = dict.fromkeys(name for row in rows for name in row.get("rewards") or ())
-    pieces = (
-        {name: _series(rows, name, within="rewards") for name in parts} if len(parts) > 1 else {}
-    )
-    panels = [
-        (name, lines, points)
-        for name, lines, points in (
-            ("reward", {"training": _series(rows, "reward")}, _held_out(seen, "proxy")),
-            ("parts of the reward", pieces, []),
-            ("KL to the reference, nats", {"training": _series(rows, "kl")}, _held_out(seen, "kl")),
-            ("tokens a response", {"training": _series(rows, "length")}, _held_out(seen, "length")),
-            ("steps a response", {"training": _series(rows, "steps")}, _held_out(seen, "steps")),
-            (
-                "entropy, nats a token",
-                {"training": _series(rows, "entropy")},
-                _held_out(seen, "entropy"),
-            ),
-            ("gradient norm", {"training": _series(rows, "gradient_norm")}, []),
-            (
-                "shares of responses",
-                {name: _series(rows, name) for name in ("finished", "duplicates")},
-                [],
-            ),
-            ("beta, the price of KL", {"training": _series(rows, "beta")}, []),
-            ("unscored responses", {"training": _series(rows, "unscored")}, []),
-            ("tokens a second", {"training": _series(rows, "tokens_per_second")}, []),
-        )
-        if points or any(len(x) for x, _ in lines.values())
-    ]
+    rewards = [{"step": row.get("step"), **(row.get("rewards") or {})} for row in steps]
+    pieces = {name: over_steps(rewards, name) for name in parts} if len(parts) > 1 else {}
+    rules = [] if peak is None else [Rule(at=float(peak))]
+    panels = []
+
+    def add(title: str, lines: Mapping[str, Sequence[Point]], key: str = "", **more: Any) -> None:
+        held_out = _through(seen, _by_step, lambda look: getattr(look, key)) if key else []
+        if held_out or any(lines.values()):
+            panels.append(small_panel(title, lines, held_out, rules=rules, **more))
+
+    add("reward", {"training": over_steps(steps, "reward")}, "proxy")
+    add("parts of the reward", pieces)
+    for title, row_key, key in (
+        ("KL to the reference, nats", "kl", "kl"),
+        ("tokens per response", "length", "length"),
+        ("steps per response", "steps", "steps"),
+        ("entropy, nats per token", "entropy", "entropy"),
+        ("gradient norm", "gradient_norm", ""),
+    ):
+        add(title, {"": over_steps(steps, row_key)}, key)
+    shares = {name: over_steps(steps, name) for name in ("finished", "duplicates")}
+    add("shares of responses", shares, bottom=-0.04, top=1.04)
+    add("beta, the price of KL", {"": over_steps(steps, "beta")})
+    add("unscored responses", {"": over_steps(steps, "unscored")}, bottom=0.0)
+    add("tokens per second", {"": over_steps(steps, "tokens_per_second")}, bottom=0.0)
     if not panels:
         raise DataError("no row has a step and a value to draw; give the rows of a metrics.jsonl")
-
-    def paint(figure: Any) -> None:
-        columns = min(2, len(panels))
-        axes = figure.subplots(
-            math.ceil(len(panels) / columns), columns, squeeze=False, sharex=True
-        ).ravel()
-        for ax, (name, lines, points) in zip(axes, panels, strict=False):
-            if peak is not None:
-                ax.axvline(peak, color=MUTED, linewidth=0.9, linestyle=DASHES[0], zorder=1)
-            _small_panel(ax, name, lines, points)
-        for ax in axes[len(panels) - columns : len(panels)]:
-            ax.set_xlabel("step")
-            ax.tick_params(labelbottom=True)
-        for ax in axes[len(panels) :]:
-            ax.set_axis_off()
-        figure.get_layout_engine().set(h_pad=0.07, w_pad=0.06)
-
     return draw(
-        5.3, 1.5 * math.ceil(len(panels) / 2) + 0.3, "Reinforcement learning, over the steps", paint
+        Plot(
+            title="Reinforcement learning, over the steps",
+            panels=panels,
+            columns=min(2, len(panels)),
+            height=1.6 * math.ceil(len(panels) / 2) + 0.3,
+        )
     )
 
 
-class _Line(NamedTuple):
-    name: str
-    points: Sequence[Point]
-    colour: str
-    marker: str
-    dashed: bool = False
-    peak: float | None = None
-    """Where the ring is."""
-    step: int | None = None
-    """The step of the peak."""
+def _of_one(
+    seen: Sequence[Look], gold: str | None, peak: int | None, place: "_Place"
+) -> tuple[list[Series], list[_Gold]]:
+    """The proxy of one run and each of its golds, a colour each."""
+    proxy = _through(seen, place, lambda look: look.proxy)
+    proxies = [_series("proxy", proxy, PROXY, "o", dashed=True)] if proxy else []
+    names = golds(seen) if gold is None else [gold]
+    solid = []
+    for i, (name, (colour, marker)) in enumerate(
+        zip(names, styles(len(names), GOLDS), strict=True)
+    ):
+        label = name if name != "proxy" else "gold: proxy"
+        at = peak if i == 0 else None
+        solid.append(_gold(seen, name, at, place, label=label, colour=colour, marker=marker))
+    return proxies, [one for one in solid if one.series.points]
 
 
-class _Panel(NamedTuple):
-    title: str
-    lines: Sequence[_Line]
+def _of_several(
+    runs: Mapping[str, Sequence[Look]],
+    gold: str | None,
+    peaks: Mapping[str, int],
+    place: "_Place",
+) -> tuple[list[Series], list[_Gold]]:
+    """Each run's proxy and its gold of that name, in the run's colour; rings without words."""
+    proxies, solid = [], []
+    for (name, seen), (colour, marker) in zip(
+        runs.items(), styles(len(runs), PALETTE), strict=True
+    ):
+        if proxy := _through(seen, place, lambda look: look.proxy):
+            proxies.append(_series(name, proxy, colour, marker, dashed=True))
+        if gold is not None:
+            one = _gold(
+                seen, gold, peaks.get(name), place, label=name, colour=colour, marker=marker
+            )
+            if one.series.points:
+                solid.append(one._replace(peak=_silent(one.peak)))
+    return proxies, solid
 
 
-def _coloured(runs: Mapping[str, Sequence[Look]]) -> list[tuple[str, Sequence[Look], str, str]]:
-    """Each run with its colour and marker."""
-    n = len(runs)
-    return list(zip(runs, runs.values(), cycle(PALETTE, n), cycle(MARKERS, n), strict=True))
+def _gold(
+    seen: Sequence[Look],
+    name: str,
+    peak: int | None,
+    place: "_Place",
+    *,
+    label: str,
+    colour: str,
+    marker: str,
+) -> _Gold:
+    line = _through(seen, place, lambda look: look.gold_of(name))
+    went = course(seen, name, peak)
+    mark = None
+    if went is not None and (x := place(went.top)) is not None:
+        y = went.at(went.top).value
+        mark = Mark(x=x, y=y, colour=colour, text=f"{y:.3f} at step {went.top.step:,}")
+    return _Gold(_series(label, line, colour, marker), mark)
 
 
-def _place(look: Look, over_kl: bool) -> float | None:
-    """Where a look stands: at the root of its KL, at least at 0 for estimates may lie below it; or
-    at its step."""
-    if not over_kl:
-        return float(look.step)
-    return math.sqrt(max(kl.value, 0.0)) if (kl := known(look.kl)) else None
+_Place = Callable[[Look], float | None]
+
+
+def _by_kl(look: Look) -> float | None:
+    """KL, at least 0, for estimates may lie below it."""
+    return max(kl.value, 0.0) if (kl := known(look.kl)) else None
+
+
+def _by_step(look: Look) -> float:
+    return float(look.step)
 
 
 def _has_place(look: Look) -> bool:
-    """Whether something of a look can be drawn against KL."""
+    """Whether something of an evaluation point can be drawn against KL."""
     return known(look.kl) is not None and (known(look.proxy) is not None or bool(golds([look])))
 
 
-def _through(seen: Sequence[Look], over_kl: bool, read: Any) -> list[Point]:
-    """What a line goes through: the looks that have a place and a value."""
-    places = [(_place(look, over_kl), known(read(look))) for look in seen]
-    return [Point(x, estimate) for x, estimate in places if x is not None and estimate is not None]
+def _through(
+    seen: Sequence[Look], place: _Place, read: Callable[[Look], Estimate | None]
+) -> list[Point]:
+    """A line through the evaluation points that have a place and a value."""
+    line = []
+    for look in seen:
+        x, e = place(look), known(read(look))
+        if x is not None and e is not None:
+            line.append(Point(x, e.value, e.low, e.high, e.n))
+    return line
 
 
-def _differ(proxies: Sequence[_Line], solid: Sequence[_Line]) -> bool:
+def _series(
+    name: str, line: Sequence[Point], colour: str, marker: str, dashed: bool = False
+) -> Series:
+    stroke: Any = "dashed" if dashed else "solid"
+    sign = marker if len(line) <= FEW else ""
+    return Series(points=line, name=name, colour=colour, marker=sign, size=3.6, stroke=stroke)
+
+
+def _panel(title: str, lines: Sequence[Series], solid: Sequence[_Gold], place: _Place) -> Panel:
+    marks = [one.peak for one in solid if one.peak is not None]
+    over_kl = place is _by_kl
+    scale: Any = "root" if over_kl else "linear"
+    return Panel(title=title, series=lines, marks=marks, scale=scale, whole=not over_kl)
+
+
+def _below(panels: Sequence[Panel], place: _Place) -> list[Panel]:
+    """The panels, with what x is below the lowest."""
+    label = KL_LABEL if place is _by_kl else "step"
+    return [*panels[:-1], replace(panels[-1], x_label=label)]
+
+
+def _silent(mark: Mark | None) -> Mark | None:
+    """The ring alone: names stand at the lines' ends."""
+    return None if mark is None else replace(mark, text="")
+
+
+def _differ(proxies: Sequence[Series], solid: Sequence[Series]) -> bool:
     """Whether one axis would flatten the proxy or the golds, to less than a third of its height."""
     spans = []
     for lines in (proxies, solid, [*proxies, *solid]):
-        seen = [
-            e for line in lines for p in line.points for e in (p.y, p.estimate.low, p.estimate.high)
-        ]
-        ends = [end for end in seen if math.isfinite(end)]
+        points = [point for line in lines for point in line.points]
+        ends = [end for point in points for end in point[1:4] if math.isfinite(end)]
         spans.append(max(ends) - min(ends))
     return min(spans[:2]) < spans[2] / 3
 
 
-def _n(lines: Sequence[_Line]) -> str:
-    ns = sorted({p.estimate.n for line in lines for p in line.points}) or [0]
-    return f"n = {ns[0]:,}" if len(ns) == 1 else f"n = {ns[0]:,} to {ns[-1]:,}"
-
-
-def _paint_lines(ax: Any, panel: _Panel, *, said: bool) -> None:
-    """The lines of a panel, each named at its end, with rings at the peaks; `said`: each with its
-    value and step."""
-    ax.set_title(panel.title)
-    for line in panel.lines:
-        style: dict[str, Any] = {"linestyle": DASHES[1]} if line.dashed else {}
-        few = len(line.points) <= 40
-        band(
-            ax, line.points, line.colour, marker=line.marker if few else "", markersize=3.6, **style
-        )
-    ax.margins(x=0.03)
-    ax.locator_params(axis="y", nbins=6)
-    low, high = ax.get_ylim()
-    # Room for the peaks' labels.
-    ax.set_ylim(low, high + 0.09 * (high - low) if said else high)
-    for line in panel.lines:
-        for point in [p for p in line.points if p.x == line.peak][:1]:
-            _ring(
-                ax,
-                line,
-                point,
-                [p for other in panel.lines if other is not line for p in other.points],
-                said,
-            )
-    end_labels(
-        ax, {line.name: line.points for line in panel.lines}, [line.colour for line in panel.lines]
-    )
-
-
-def _ring(ax: Any, line: _Line, peak: Point, others: Sequence[Point], said: bool) -> None:
-    """A ring around a peak, and its value and step on the side that has more room."""
-    ring = {"marker": "o", "markersize": 10, "markerfacecolor": "none", "linewidth": 0, "zorder": 4}
-    ax.plot([peak.x], [peak.y], markeredgecolor=line.colour, **ring)
-    if not said:
-        return
-    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
-    near = [p.y for p in others if abs(p.x - peak.x) < 0.12 * (right - left)]
-    above = min([y - peak.y for y in near if y >= peak.y] + [top - peak.y])
-    below = min([peak.y - y for y in near if y < peak.y] + [peak.y - bottom])
-    side = 1 if above >= min(below, 0.14 * (top - bottom)) else -1
-    share = (peak.x - left) / (right - left)
-    ax.annotate(
-        f"{peak.y:.3f} at step {line.step:,}",
-        (peak.x, peak.y),
-        xytext=(0, 9 * side),
-        textcoords="offset points",
-        ha="left" if share < 0.25 else "right" if share > 0.75 else "center",
-        va="bottom" if side > 0 else "top",
-        color=line.colour,
-        fontsize=9,
-        fontweight="bold",
-        zorder=5,
-        bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
-    )
-
-
-def _kl_axis(ax: Any, right: float) -> None:
-    """Ticks at round numbers of nats, as many as there is room for; places are roots."""
-    if right <= 0:
-        ax.set_xticks([0.0], ["0"])
-        return
-    ticks: list[float] = []
-    for power in range(math.floor(math.log10(right**2)), -7, -1):
-        ticks += [
-            kl for kl in (5 * 10.0**power, 2 * 10.0**power, 10.0**power) if kl <= right**2 * 1.001
-        ]
-    kept: list[float] = []
-    for kl in ticks:
-        root = math.sqrt(kl) / right
-        if root > 0.075 and all(math.sqrt(other) / right - root > 0.075 for other in kept):
-            kept.append(kl)
-    ax.set_xticks(
-        [0.0, *(math.sqrt(kl) for kl in kept[::-1])], ["0", *(f"{kl:g}" for kl in kept[::-1])]
-    )
-    ax.set_xlim(-0.03 * right, 1.03 * right)
-
-
-def _small_panel(
-    ax: Any, name: str, lines: Mapping[str, tuple[Array, Array]], points: Sequence[Point]
-) -> None:
-    """One quantity: training as a running mean over the faint steps, held-out prompts as points
-    with their band."""
-    ax.set_title(name)
-    drawn = {label: line for label, line in lines.items() if len(line[0])}
-    for (label, (x, y)), colour in zip(drawn.items(), cycle(PALETTE, len(drawn)), strict=True):
-        if len(x) > 20:
-            ax.plot(_thinned(x), _thinned(y), color=colour, linewidth=0.8, alpha=0.3)
-            x, y = _thinned(x), _thinned(_running_mean(y))
-        ax.plot(x, y, color=colour, label=label, marker="o" if len(x) == 1 else "", markersize=3.5)
-    if points:
-        band(ax, points, PALETTE[1], marker="o", markersize=3, linewidth=1.2, label="held out")
-    ax.margins(x=0.02)
-    ax.locator_params(axis="x", nbins=5, integer=True)
-    ax.locator_params(axis="y", nbins=4)
-    ax.ticklabel_format(axis="y", useOffset=False)
-    if name in ("unscored responses", "tokens a second"):
-        ax.set_ylim(bottom=0)
-        ax.yaxis.set_major_formatter("{x:,.0f}")
-    if name == "shares of responses":
-        ax.set_ylim(-0.04, 1.04)
-    if len(drawn) > 1 or (name == "reward" and drawn and points):
-        ax.legend(loc="best", handlelength=1.4, fontsize=8.5)
-
-
-def _held_out(seen: Sequence[Look], key: str) -> list[Point]:
-    return _through(seen, False, lambda look: getattr(look, key))
-
-
-def _series(rows: Sequence[Row], key: str, within: str = "") -> tuple[Array, Array]:
-    """Steps and values of the rows of optimisation steps that have a finite one."""
-    pairs = []
-    for row in rows:
-        value = ((row.get(within) or {}) if within else row).get(key)
-        if (
-            row.get("step") is not None
-            and value is not None
-            and "watch" not in row
-            and math.isfinite(value)
-        ):
-            pairs.append((row["step"], value))
-    x, y = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
-    return x, y
-
-
-def _thinned(values: Array) -> Array:
-    """Means over runs of neighbours, at most `POINTS` of them."""
-    return (
-        values
-        if len(values) <= POINTS
-        else np.array([part.mean() for part in np.array_split(values, POINTS)])
-    )
-
-
-def _running_mean(y: Array) -> Array:
-    """Mean over a centred window of about a twentieth of the run, cut at the ends."""
-    window = np.ones(2 * max(2, len(y) // 40) + 1)
-    return np.asarray(np.convolve(y, window, "same") / np.convolve(np.ones_like(y), window, "same"))
+def _counted(lines: Sequence[Series]) -> str:
+    return counted(point for line in lines for point in line.points)

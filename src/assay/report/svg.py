@@ -3,68 +3,118 @@ on one page.
 
 Matplotlib's own file is made to stand alone: its ids repeat from figure to figure, and its style
 sheet applies to the page around it. Here both are taken out, text stays text in the reader's own
-font, and nothing refers outside.
+font, colours become the page's variables, and nothing refers outside.
 """
 
 import hashlib
 import io
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from assay.errors import MissingExtra
 
-__all__ = ["INK", "MUTED", "PALETTE", "draw"]
+__all__ = ["DARK", "LIGHT", "PALETTE", "RAMP", "Hover", "drawn"]
 
 Figure: TypeAlias = Any
 """`matplotlib.figure.Figure`, which is not imported before it is needed."""
 
-PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9")
-"""Told apart by colour-blind readers (Okabe and Ito 2008; their orange is darkened to be legible as
-text)."""
-INK: Final = "#1f2430"
-MUTED: Final = "#6b7280"
+LIGHT: Final = {
+    "blue": "#0072b2",
+    "orange": "#d55e00",
+    "green": "#00855f",
+    "pink": "#b5588f",
+    "olive": "#9a7000",
+    "sky": "#3a97d3",
+    "brown": "#b45309",
+    "baseline": "#4b5563",
+    "ink": "#1f2430",
+    "muted": "#6b7280",
+    "axis": "#9ca3af",
+    "grid": "#e5e7eb",
+    "ground": "#fffffe",
+    "shade": "#eaf3fa",
+    "bar": "#9cc3dd",
+    **{f"ramp{k}": f"#{0x8C - 18 * k:02x}{0xC2 - 21 * k:02x}{0xE8 - 21 * k:02x}" for k in range(8)},
+}
+"""Colours by their role; a reader who is colour-blind tells the first six apart (Okabe and Ito
+2008, darkened to be legible as text). No two are alike, for each becomes a variable of its own."""
+DARK: Final = {
+    "blue": "#5aaef0",
+    "orange": "#ff9650",
+    "green": "#35c99a",
+    "pink": "#e69ac6",
+    "olive": "#dcb44a",
+    "sky": "#9ad4f7",
+    "brown": "#f0a35e",
+    "baseline": "#b3bac5",
+    "ink": "#e6e8ec",
+    "muted": "#a3abb8",
+    "axis": "#6b7482",
+    "grid": "#333a45",
+    "ground": "#1c2027",
+    "shade": "#22303d",
+    "bar": "#3f6f92",
+    **{f"ramp{k}": f"#{0x3C + 24 * k:02x}{0x6A + 19 * k:02x}{0x96 + 14 * k:02x}" for k in range(8)},
+}
+PALETTE: Final = ("blue", "orange", "green", "pink", "olive", "sky")
+RAMP: Final = tuple(f"ramp{k}" for k in range(8))
+"""From what is small to what is large: darker on a light page, lighter on a dark one."""
 
 STYLE: Final = {
     "svg.fonttype": "none",
     "svg.hashsalt": "assay",
     # Labels may be anybody's text: a dollar sign is a dollar sign.
     "text.parse_math": False,
+    "figure.dpi": 72,
     "font.size": 9.5,
     "axes.titlesize": 10.0,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.labelsize": 9.5,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": "#9ca3af",
+    "axes.labelcolor": LIGHT["ink"],
+    "axes.edgecolor": LIGHT["axis"],
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#e5e7eb",
+    "axes.formatter.useoffset": False,
+    "grid.color": LIGHT["grid"],
     "grid.linewidth": 0.7,
-    "text.color": INK,
-    "xtick.color": "#9ca3af",
-    "ytick.color": "#9ca3af",
-    "xtick.labelcolor": "#4b5563",
-    "ytick.labelcolor": "#4b5563",
+    "text.color": LIGHT["ink"],
+    "xtick.color": LIGHT["axis"],
+    "ytick.color": LIGHT["axis"],
+    "xtick.labelcolor": LIGHT["baseline"],
+    "ytick.labelcolor": LIGHT["baseline"],
     "xtick.labelsize": 9.0,
     "ytick.labelsize": 9.0,
     "legend.frameon": False,
-    "legend.fontsize": 9.0,
-    "lines.linewidth": 1.8,
+    "legend.fontsize": 8.5,
     "lines.solid_capstyle": "round",
 }
-SVG = "{http://www.w3.org/2000/svg}"
-XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
+SVG: Final = "{http://www.w3.org/2000/svg}"
+XLINK_HREF: Final = "{http://www.w3.org/1999/xlink}href"
+ROLES: Final = {hex_: f"var(--{role}, {hex_})" for role, hex_ in LIGHT.items()}
 
 
-def draw(width: float, height: float, title: str, paint: Callable[[Figure], None]) -> str:
-    """An `<svg>` element of `width` x `height` inches (72 units each), painted by `paint`.
+class Hover(NamedTuple):
+    """Words for a place, in shares of the figure's width and height from its lower left."""
 
-    `title` is what those read who do not see it. Raises `MissingExtra` without matplotlib.
+    x: float
+    y: float
+    text: str
+
+
+def drawn(
+    width: float, height: float, title: str, paint: Callable[[Figure], Callable[[], list[Hover]]]
+) -> str:
+    """An `<svg>` element of `width` x `height` inches (72 units each).
+
+    paint: draws on the figure and returns what gives the places of hover texts, which are known
+    only once it is laid out. title: for those who do not see it. Raises `MissingExtra` without
+    matplotlib.
     """
     try:
         import matplotlib
@@ -76,15 +126,16 @@ def draw(width: float, height: float, title: str, paint: Callable[[Figure], None
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
         figure = NewFigure(figsize=(width, height), layout="constrained")
-        paint(figure)
+        places = paint(figure)
         file = io.StringIO()
         figure.savefig(
             file, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
         )
-    return _inline(file.getvalue(), title)
+        hovers = [Hover(72 * width * x, 72 * height * (1 - y), text) for x, y, text in places()]
+    return _inline(file.getvalue(), title, hovers)
 
 
-def _inline(text: str, title: str) -> str:
+def _inline(text: str, title: str, hovers: Sequence[Hover]) -> str:
     """Matplotlib's SVG file as an element for a page."""
     root = ET.fromstring(text)
     salt = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -101,13 +152,15 @@ def _inline(text: str, title: str) -> str:
         "aria-label": title,
         "style": "stroke-linejoin:round;stroke-linecap:butt",
     }
+    if hovers:
+        root.append(_hovers(hovers))
     ET.register_namespace("", SVG.strip("{}"))
     return ET.tostring(root, encoding="unicode")
 
 
 def _clean(element: ET.Element, used: set[str], salt: str) -> None:
     """Keep ids only where they are referred to, salted as this figure's own; shorten what nobody
-    sees."""
+    sees; let the page choose the colours."""
     name = element.attrib.pop("id", None)
     if name in used:
         element.set("id", f"{salt}-{name}")
@@ -118,7 +171,28 @@ def _clean(element: ET.Element, used: set[str], salt: str) -> None:
             value = re.sub(r"(\.\d\d)\d+", r"\1", " ".join(value.split()))
         elif key == "style":
             value = re.sub(r"'DejaVu Sans'[^;]*", "system-ui, sans-serif", value)
+            value = _roles(value)
         element.set(key, value.replace("url(#", f"url(#{salt}-"))
     if element.tag != f"{SVG}text" and not (element.text or "").strip():
         element.text = None
     element.tail = None
+    # Hundreds of markers of one series say their style once.
+    markers = {child.get("style") for child in element if child.tag == f"{SVG}use"}
+    if len(element) > 2 and len(markers) == 1 and (style := markers.pop()) is not None:
+        element.set("style", _roles(style))
+        for child in element:
+            child.attrib.pop("style", None)
+
+
+def _roles(style: str) -> str:
+    return re.sub(r"#[0-9a-f]{6}", lambda m: ROLES.get(m[0], m[0]), style)
+
+
+def _hovers(hovers: Sequence[Hover]) -> ET.Element:
+    """Circles that nobody sees, with their words as titles."""
+    group = ET.Element(f"{SVG}g", {"class": "hover"})
+    for x, y, text in hovers:
+        circle = ET.SubElement(group, f"{SVG}circle", {"cx": f"{x:.1f}", "cy": f"{y:.1f}"})
+        circle.attrib |= {"r": "6", "fill-opacity": "0"}
+        ET.SubElement(circle, f"{SVG}title").text = text
+    return group

@@ -11,15 +11,16 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import ValidationError
 
 from assay.errors import ConfigError
+from assay.runs.settings import dumps, finite
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "whole_lines"]
 
 
 class Journal:
@@ -42,13 +43,7 @@ class Journal:
             raise ConfigError(
                 f"{path} is open in another process; wait for it, or give another file"
             ) from None
-        self._file.seek(0)
-        end = 0
-        for number, line in enumerate(self._file, 1):
-            if not line.endswith(b"\n"):
-                # What was in flight when a run was killed.
-                break
-            end += len(line)
+        for number, line in whole_lines(self._file):
             try:
                 take(_read(line))
             except (KeyError, TypeError, ValueError, ValidationError):
@@ -57,18 +52,29 @@ class Journal:
                     f"{path}, line {number} is damaged; what it held will be made again",
                     stacklevel=4,
                 )
-        self._file.truncate(end)
 
     def append(self, body: Mapping[str, Any]) -> None:
-        """Keep an object: it is on disk when this returns."""
-        line = json.dumps({**body, "sha256": _hash(body)}) + "\n"
-        self._file.write(line.encode())
+        """Keep an object: it is on disk when this returns. What JSON cannot hold is null."""
+        kept = finite(body)
+        self._file.write(f"{dumps({**kept, 'sha256': _hash(kept)})}\n".encode())
         self._file.flush()
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Let others open it."""
         self._file.close()
+
+
+def whole_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Number and yield the lines of a file; at the end cut off one that a kill left unfinished."""
+    file.seek(0)
+    end = 0
+    for number, line in enumerate(file, 1):
+        if not line.endswith(b"\n"):
+            break
+        end += len(line)
+        yield number, line
+    file.truncate(end)
 
 
 def _read(line: bytes) -> dict[str, Any]:

@@ -35,15 +35,20 @@ WRITTEN: Final = (
 
 OUTPUTS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(SUMMARIES.values(), WRITTEN),
+    "score": ("run.json", "scores.jsonl"),
     "eval": ("run.json", "report.html", "eval.json"),
     "benchmark": ("run.json", "report.html", "benchmark.json"),
     "best_of_n": ("run.json", "report.html", "bestof.json"),
     "search": ("run.json", "report.html", "results.jsonl", "kept.jsonl"),
     "compare": ("run.json", "report.html", "compare.json"),
     "label": ("run.json", "report.html", "labels.jsonl"),
-    "verify": ("run.json", "report.html", "verdicts.jsonl"),
+    "verify": ("run.json", "report.html"),
     "overopt": ("run.json", "report.html", "points.jsonl", "fits.json"),
     "overopt_rl": ("run.json", "report.html", "points.jsonl", "arms.json"),
+    "quickstart": (
+        *("run.json", "world.json", "stages.json", "summary.json", "report.html"),
+        *("overoptimization.html", "policy", "data", "models", "scores", "overopt"),
+    ),
 }
 """What the run of a command writes into its folder. Files of paid work, whose lines say what they
 are of, are not among them: `--overwrite` keeps those."""

@@ -148,6 +148,8 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         return
     for key, below in value.items():
         if key not in NEUTRAL:
+            # Both say that nothing is given.
+            below = None if below is False or below == "auto" else below
             yield from _flat(below, f"{name}.{key}" if name else key)
 
 
@@ -203,12 +205,10 @@ def _build(body: Any, where: str) -> Any:
             f" {', '.join(known)}"
         )
     hints = get_type_hints(cls)
-    return cls(
-        **{
-            name: _typed(_build(value, f"{where}: {name}"), hints[name])
-            for name, value in values.items()
-        }
-    )
+    for name, value in values.items():
+        place = f"{where}: {name}"
+        values[name] = _typed(_build(value, place), hints[name], place)
+    return cls(**values)
 
 
 def finite(value: Any) -> Any:
@@ -220,16 +220,23 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _typed(value: Any, hint: Any) -> Any:
-    """JSON has no paths and no infinity: give a string back as a `Path` or a number where the field
-    is one."""
-    if isinstance(value, tuple):
-        return tuple(_typed(v, hint) for v in value)
-    if not isinstance(value, str) or "str" in str(hint):
+def _typed(value: Any, hint: Any, where: str) -> Any:
+    """A value of a field as its type has it: JSON knows no paths, tuples and infinity."""
+    from pydantic import PydanticUserError, TypeAdapter, ValidationError
+
+    parts = value if isinstance(value, tuple) else (value,)
+    if value is None or any(map(dataclasses.is_dataclass, parts)):
+        # Components are built already.
         return value
-    if "Path" in str(hint):
-        return Path(value)
-    return float(value) if "float" in str(hint) and value in ("inf", "-inf", "nan") else value
+    try:
+        typed = TypeAdapter(hint).validate_python(value)
+    except PydanticUserError:
+        # A type that pydantic knows nothing of.
+        return value
+    except ValidationError as error:
+        raise ConfigError(f"{where} cannot be {value!r} ({error.errors()[0]['msg']})") from error
+    # 1 stays 1 where a field is a float: fingerprints tell it from 1.0.
+    return value if typed == value else typed
 
 
 def _versions() -> dict[str, str]:

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter
 
+from assay.data.records import prompt_key
 from assay.errors import BackendError, DataError
 from assay.fingerprint import fingerprint
 from assay.protocols import Generator, Prefix, Sampling, Scorer
@@ -255,11 +256,6 @@ class ReplayGenerator:
                 steps.add(sampling)
         self.sampling = next(iter(whole)) if len(whole) == 1 else None
         self.step = next(iter(steps)) if len(steps) == 1 else None
-
-
-def prompt_key(prompt: Prompt) -> str:
-    """The same conversation has the same, whatever its id."""
-    return _hash([m.model_dump(mode="json") for m in prompt.messages])
 
 
 def text_key(prompt: Prompt, response: Response) -> str:

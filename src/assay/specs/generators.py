@@ -17,7 +17,7 @@ from assay.fingerprint import fingerprint
 from assay.protocols import Generator, Sampling
 from assay.runs.settings import made
 from assay.specs.compute import dtype_of
-from assay.specs.words import Word, built, cut, parse, quoted, unknown_key
+from assay.specs.words import UnknownKey, Word, built, cut, parse, quoted
 
 __all__ = ["Policy", "generator", "generator_of", "splitter"]
 
@@ -69,7 +69,7 @@ def generator_of(
     defaults = SERVED if name.startswith(ADDRESS) else LOCAL
     for key in own:
         if key not in defaults:
-            raise unknown_key(word.text, key, (*defaults, "split"))
+            raise UnknownKey(word.text, key, (*defaults, "split"))
     given = {key: settings.get(key, default) for key, default in defaults.items()}
     # A shell has no easy line break; only what stands in the word is read so.
     given |= {key: value.replace(r"\n", "\n").replace(r"\t", "\t") for key, value in own.items()}
@@ -224,7 +224,7 @@ class Policy:
     device: str = "auto"
     """Device of local models: cpu, cuda, cuda:1 and others, or auto, the GPU where there is one."""
 
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "float32"
     """Precision of local models; auto = float32 for the policy, and as saved for a scorer."""
 
     def sampling(self, n: int = 1) -> Sampling:

@@ -20,9 +20,9 @@ from assay.rl.transforms import (
     Transform,
 )
 from assay.specs.scorers import KINDS, named, open_word, scorer
-from assay.specs.words import Word, parse
+from assay.specs.words import UnknownKey, Word, parse
 
-__all__ = ["GRAMMAR", "named", "part", "reward"]
+__all__ = ["GRAMMAR", "named", "part", "reward", "scorer"]
 
 GRAMMAR: Final = (
     f"SCORER[,KEY=VALUE...]: {KINDS}. Keys: weight; place ({', '.join(PLACEMENTS)}); aggregate (of"
@@ -52,8 +52,8 @@ NUMBERS: Final = tuple(
 
 def reward(
     word: str | Part | Scorer | Callable[..., Any],
-    *,
     device: str = "auto",
+    *,
     dtype: str | None = "auto",
     micro_tokens: int = 8192,
 ) -> Part:
@@ -79,7 +79,11 @@ def reward(
         elif key in NUMBERS:
             settings[key] = _numbers(value or "", 1, key)[0]
     _check(parsed, settings)
-    inner = open_word(parsed.without((*TRANSFORMS, *TEXTS, *NUMBERS)), **place)
+    ours = (*TRANSFORMS, *TEXTS, *NUMBERS)
+    try:
+        inner = open_word(parsed.without(ours), **place)
+    except UnknownKey as error:
+        raise UnknownKey(word, error.key, sorted({*ours, *error.known})) from error
     return Part(scorer=inner, transforms=tuple(transforms), **settings)
 
 

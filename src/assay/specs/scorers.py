@@ -7,7 +7,9 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+
+import tyro
 
 from assay import components
 from assay.aggregation import Aggregation
@@ -25,12 +27,12 @@ from assay.scorers.reaggregate import Aggregated
 from assay.scorers.verifier import Verified
 from assay.specs.compute import dtype_of
 from assay.specs.verifiers import VERIFIERS, opened, verifier_of
-from assay.specs.words import Word, built, cut, members, parse, refuse_address, unknown_key
+from assay.specs.words import UnknownKey, Word, built, cut, members, parse, refuse_address
 
 if TYPE_CHECKING:
     from assay.models.reward_model import RewardModel
 
-__all__ = ["BASELINES", "KINDS", "named", "open_word", "scorer"]
+__all__ = ["BASELINES", "KINDS", "ScorerWord", "named", "open_word", "scorer"]
 
 BASELINES: Final[Mapping[str, type[Any]]] = {
     "random": Random,
@@ -59,6 +61,16 @@ KINDS: Final = (
 """Kinds of words, for a command's help."""
 
 
+ScorerWord = Annotated[
+    str,
+    tyro.conf.arg(
+        metavar="SCORER",
+        help=f"Scorer: {KINDS}. Settings stand behind it, as in FOLDER,template=plain.",
+    ),
+]
+"""The word of a scorer on a command line."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Around:
     """What a scorer is opened with."""
@@ -72,8 +84,8 @@ class _Around:
 
 def scorer(
     word: "str | Path | Scorer | Verifier | Callable[..., Any] | RewardModel",
-    *,
     device: str = "auto",
+    *,
     dtype: str | None = "auto",
     micro_tokens: int = 8192,
     verifier: Verifier | None = None,
@@ -112,8 +124,8 @@ def open_word(
 
 def named(
     words: Sequence[str] | Mapping[str, Any],
-    *,
     device: str = "auto",
+    *,
     dtype: str | None = "auto",
     micro_tokens: int = 8192,
 ) -> dict[str, Scorer]:
@@ -327,7 +339,7 @@ def _model(word: Word, around: _Around) -> Scorer:
                 f"{word.text!r}: {key} is a setting of ensembles, mean:A+B, worst:A+B, uwo:A+B"
             )
         if key not in known:
-            raise unknown_key(word.text, key, known)
+            raise UnknownKey(word.text, key, known)
     settings, name = word.values, word.plain
     from assay.models.device import device_of
     from assay.models.opening import open_model

@@ -20,6 +20,7 @@ from assay.components import did_you_mean
 from assay.errors import ConfigError
 
 __all__ = [
+    "UnknownKey",
     "Word",
     "built",
     "cut",
@@ -28,7 +29,6 @@ __all__ = [
     "plain",
     "quoted",
     "refuse_address",
-    "unknown_key",
 ]
 
 SEPARATORS: Final = r",+:=()\\"
@@ -67,7 +67,7 @@ class Word:
             if key in found:
                 raise ConfigError(f"{self.text!r}: {key} is given twice; give it once")
             if value is None:
-                raise ConfigError(f"{self.text!r}: {key!r} is no setting; write {key}=VALUE")
+                raise ConfigError(f"{self.text!r}: {key!r} is no setting; write key=value")
             found[key] = value
         return found
 
@@ -170,9 +170,9 @@ def built(cls: type[Any], name: str, settings: Sequence[tuple[str, str | None]])
     values: dict[str, Any] = {}
     for key, value in settings:
         if key not in known:
-            raise unknown_key(name, key, known)
+            raise UnknownKey(name, key, known)
         if value is None:
-            raise ConfigError(f"{name!r}: {key!r} is no setting; write {key}=VALUE")
+            raise ConfigError(f"{name!r}: {key!r} is no setting; write key=value")
         if get_origin(known[key]) is tuple:
             values.setdefault(key, []).append(value)
         elif key in values:
@@ -208,11 +208,14 @@ def _taken(hint: Any, name: str, key: str, value: object) -> Any:
         raise ConfigError(f"{name}: {key} cannot be {value!r} ({problem})") from error
 
 
-def unknown_key(name: str, key: str, known: Iterable[str]) -> ConfigError:
-    """Return the error of a setting that there is none of."""
-    there = ", ".join(known) or "none"
-    hint = did_you_mean(key, known)
-    return ConfigError(f"{name!r}: {key!r} is no key{hint}; there is {there}")
+class UnknownKey(ConfigError):
+    """A setting that there is none of."""
+
+    def __init__(self, word: str, key: str, known: Iterable[str]) -> None:
+        self.key, self.known = key, tuple(known)
+        hint = did_you_mean(key, self.known)
+        there = ", ".join(self.known) or "none"
+        super().__init__(f"{word!r}: {key!r} is no key{hint}; there is {there}")
 
 
 def refuse_address(word: str, what: str, instead: str) -> None:

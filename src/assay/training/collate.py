@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from assay.data.records import pairs_of
 from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.models.fit import unfit
 from assay.models.laid_out import laid_out
@@ -24,7 +25,7 @@ from assay.models.reward_model import Batch, Shared, arrange
 from assay.packing.engine import Engine
 from assay.packing.tree import LEAST
 from assay.protocols import Disentangling, Loss
-from assay.types import Message, Preference, Prompt, Ranking, Record, Response, StepLabels
+from assay.types import Message, Preference, Ranking, Record, StepLabels
 
 __all__ = [
     "CHUNK",
@@ -38,7 +39,6 @@ __all__ = [
     "count_dropped",
     "encode",
     "epoch_order",
-    "items",
     "micro_batches",
     "nothing_left",
     "portions",
@@ -192,7 +192,7 @@ def encode(
                     " holds"
                 )
         for record, sequences in zip(
-            chunk, laid_out([items(r) for r in chunk], encoder), strict=True
+            chunk, laid_out([pairs_of(r) for r in chunk], encoder), strict=True
         ):
             assert isinstance(record, (Preference, Ranking, StepLabels))
             if isinstance(sequences, str):
@@ -245,7 +245,7 @@ def _unfit(
 ) -> str | None:
     """Why nothing can be learned from a record's sequences; None where something can."""
     reasons = {
-        unfit(encoder.layout, r, s) for (_, r), s in zip(items(record), sequences, strict=True)
+        unfit(encoder.layout, r, s) for (_, r), s in zip(pairs_of(record), sequences, strict=True)
     } - {None}
     if not sequences or "empty" in reasons:
         return "empty response"
@@ -272,14 +272,6 @@ def _contradicts(example: Example) -> bool:
         grades.setdefault(ids.tobytes(), grade) != grade
         for ids, grade in zip(example.ids, example.target.tolist(), strict=True)
     )
-
-
-def items(record: Record) -> list[tuple[Prompt, Response]]:
-    """The responses of a record, each with its prompt."""
-    if isinstance(record, StepLabels):
-        return [(record.prompt, record.response)]
-    assert isinstance(record, (Preference, Ranking))
-    return [(record.prompt, response) for response in record.responses]
 
 
 def _example(record: Record, sequences: list[Encoded], loss: Loss, prompt: int) -> Example | None:

@@ -1,5 +1,4 @@
-"""Training of reward models: records encoded once, the way down (`descent`), and what a run leaves
-behind.
+"""Train reward models: records are encoded once, optimised (`optimization`), and saved (`fit`).
 
 The loss of a batch is the mean over its terms. Left out on purpose: mixed kinds of records.
 
@@ -17,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from assay.data.records import pairs_of
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.fit import unfit
@@ -25,8 +25,7 @@ from assay.models.readout import OUTCOME, PREFERENCE, PROCESS, Readout
 from assay.models.reward_model import RewardModel, TrainScores
 from assay.packing.budget import Budget
 from assay.protocols import Disentangling, Loss
-from assay.runs.metrics import METRICS, read_rows
-from assay.runs.settings import dumps, write_atomic
+from assay.runs.metrics import METRICS
 from assay.scorers.local import LocalScorer
 from assay.training import disentangle
 from assay.training import optimization as descent
@@ -37,13 +36,13 @@ from assay.training.collate import (
     MicroBatch,
     both,
     encode,
-    items,
     micro_batches,
     nothing_left,
     say_dropped,
 )
+from assay.training.fit import Run, check_folder, fit, losses_of
 from assay.training.optimization import learning_rate
-from assay.training.rehearsal import PROBED, check_examples, check_trainable, rehearse
+from assay.training.rehearsal import PROBED, rehearse
 from assay.training.settings import Settings
 from assay.types import Group, Prompt, Record, Response, Score, StepLabels
 
@@ -127,8 +126,7 @@ def train(
             f" and this one's is {model.readout.link!r}; make the model with"
             f" readout=READOUTS[{loss.trains!r}]"
         )
-    if (out / "config.json").exists() and not (out / METRICS).exists():
-        raise ConfigError(f"{out} holds a model that no training run made; give another folder")
+    check_folder(out)
     (examples, dropped), (held, held_dropped) = both(
         lambda side: encode(side, model.encoder, loss, places), records, held_out
     )
@@ -138,19 +136,15 @@ def train(
         raise nothing_left(len(records), dropped)
     if held_out and not held:
         raise nothing_left(len(held_out), held_dropped, held_out=True)
-    check_examples([*examples, *held], model.network, model.encoder.tokenizer)
-    check_trainable(model)
-    prints = resuming.fingerprint(model, loss, settings, examples, held)
-    if not resume:
-        (out / SUMMARY).unlink(missing_ok=True)
-        shutil.rmtree(out / descent.CHECKPOINT, ignore_errors=True)
-    summary = resuming.finished(out / SUMMARY, prints)
-    if summary is not None:
-        saved = checkpoint.load(out, device=str(next(model.parameters()).device))
-        model.load_state_dict(saved.state_dict())
-        model.scores = saved.scores
-    else:
-        start: dict[str, Any] = {
+    run = Run(
+        model=model,
+        network=model.network,
+        tokenizer=model.encoder.tokenizer,
+        examples=examples,
+        held_out=held,
+        summary=SUMMARY,
+        prints=lambda: resuming.fingerprint(model, loss, settings, examples, held),
+        about={
             "records": len(examples),
             "dropped": dropped.counts,
             "contradicting": dropped.contradicting,
@@ -158,52 +152,49 @@ def train(
             "held_out_records": len(held),
             "held_out_dropped": held_dropped.counts,
             **(about or {}),
-        }
-        if not (out / descent.CHECKPOINT / "state.pt").is_file():
-            rehearse(model, _fit(model, records, PROBED), out)
-        if settings.lora:
-            from assay.models.lora import add_lora
-
-            torch.manual_seed(settings.seed)
-            add_lora(model, settings.lora, 2 * settings.lora)
-        task = task_of(model, examples, loss, settings, held)
-        memory = task.memory
-        state = descent.descend(task, out=out, prints=prints, start=start, progress=progress)
-        if settings.lora:
-            from assay.models.lora import merge_lora
-
-            merge_lora(model)
-        model.scores = train_scores(model, records)
-        best = state.best or resuming.Best(state.step, None, None)
-        summary = start | {
-            **memory.row(),
-            "steps": state.step,
-            "best_step": best.step,
-            "held_out_loss": best.loss,
-            "held_out_accuracy": best.accuracy,
-            "parity": _publish(model, out, records),
-            "fingerprint": prints,
-        }
-        write_atomic(out / SUMMARY, dumps(summary, indent=2) + "\n")
-        shutil.rmtree(out / descent.CHECKPOINT, ignore_errors=True)
-    rows = read_rows(out / METRICS)
+        },
+        task=lambda new: _task(
+            model, records, examples, loss, settings, held, out if new else None
+        ),
+        publish=lambda best: _publish(model, out, records, settings, best),
+        reopen=lambda: _reopen(model, out),
+    )
+    summary = fit(run, out, resume=resume, progress=progress)
+    kept = ("steps", "held_out_loss", "held_out_accuracy", "best_step", "records", "parity")
     return Trained(
         model=model.eval(),
-        losses=tuple(row["loss"] for row in rows if "loss" in row),
+        losses=losses_of(out),
         dropped=sum(summary["dropped"].values()),
         dropped_why=summary["dropped"],
-        **{
-            k: summary[k]
-            for k in (
-                "steps",
-                "held_out_loss",
-                "held_out_accuracy",
-                "best_step",
-                "records",
-                "parity",
-            )
-        },
+        **{name: summary[name] for name in kept},
     )
+
+
+def _task(
+    model: RewardModel,
+    records: Sequence[Record],
+    examples: Sequence[Example],
+    loss: Loss,
+    settings: Settings,
+    held_out: Sequence[Example],
+    rehearsal: Path | None,
+) -> descent.Task[MicroBatch]:
+    """The task of a run, adapters put into the model. rehearsal: folder to save into beforehand."""
+    if rehearsal is not None:
+        rehearse(model, _fit(model, records, PROBED), rehearsal)
+    if settings.lora:
+        from assay.models.lora import add_lora
+
+        torch.manual_seed(settings.seed)
+        add_lora(model, settings.lora, 2 * settings.lora)
+    return task_of(model, examples, loss, settings, held_out)
+
+
+def _reopen(model: RewardModel, out: Path) -> None:
+    """Put the weights of a finished run into the model."""
+    saved = checkpoint.load(out, device=str(next(model.parameters()).device))
+    model.load_state_dict(saved.state_dict())
+    model.scores = saved.scores
 
 
 def task_of(
@@ -264,8 +255,19 @@ def accumulate(
     return float(value), float(right[0] / right[1]) if right[1] else None
 
 
-def _publish(model: RewardModel, out: Path, records: Sequence[Record]) -> float:
-    """Save the model among the run's other files; returns the parity that saving measured."""
+def _publish(
+    model: RewardModel,
+    out: Path,
+    records: Sequence[Record],
+    settings: Settings,
+    best: resuming.Best,
+) -> dict[str, Any]:
+    """Save the model among the run's other files; returns its accuracy and the parity measured."""
+    if settings.lora:
+        from assay.models.lora import merge_lora
+
+        merge_lora(model)
+    model.scores = train_scores(model, records)
     staging = out / "model"
     # Rounding grows with the scores: what is small is small beside their spread.
     tolerance = checkpoint.tolerance_of(model) * max(1.0, model.scores.std if model.scores else 1.0)
@@ -276,7 +278,7 @@ def _publish(model: RewardModel, out: Path, records: Sequence[Record]) -> float:
     for path in sorted(staging.iterdir(), key=lambda p: p.name == checkpoint.MANIFEST):
         path.replace(out / path.name)
     staging.rmdir()
-    return parity
+    return {"held_out_accuracy": best.accuracy, "parity": parity}
 
 
 def train_scores(model: RewardModel, records: Sequence[Record]) -> TrainScores | None:
@@ -300,7 +302,7 @@ def _fit(
     """About `count` prompts with responses, evenly over the records, leaving out what does not fit
     the model."""
     found = [
-        item for record in records[:: max(1, len(records) // count)] for item in items(record)
+        item for record in records[:: max(1, len(records) // count)] for item in pairs_of(record)
     ][: 2 * count]
     encoded = model.encoder.encode(found)
     return [

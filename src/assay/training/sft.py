@@ -12,7 +12,6 @@ evaluation), `sft.json` (the summary, written last) and, until it is finished, `
 """
 
 import math
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -36,8 +35,7 @@ from assay.models.log_probabilities import log_probabilities
 from assay.models.policy import end_ids, policy_encoder, save_policy
 from assay.packing.budget import Budget
 from assay.packing.engine import engine_of
-from assay.runs.metrics import METRICS, read_rows
-from assay.runs.settings import dumps, write_atomic
+from assay.runs.metrics import METRICS
 from assay.training import optimization as descent
 from assay.training import resume as resuming
 from assay.training.collate import (
@@ -51,7 +49,7 @@ from assay.training.collate import (
     portions,
     say_dropped,
 )
-from assay.training.rehearsal import check_examples, check_trainable
+from assay.training.fit import Run, check_folder, fit, losses_of
 from assay.training.settings import Settings
 from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, StepLabels
 
@@ -335,8 +333,7 @@ def fine_tune(
     places: where each record stands, by `id(record)`, for what is said of it. about: what
     `sft.json` says besides.
     """
-    if (out / "config.json").exists() and not (out / METRICS).exists():
-        raise ConfigError(f"{out} holds a model that no training run made; give another folder")
+    check_folder(out)
     if (
         (out / METRICS).exists()
         and not (out / SUMMARY).exists()
@@ -363,25 +360,17 @@ def fine_tune(
             f"no good response is left to evaluate on: held out are {shown_held.said()}{why};"
             f" {HOLD_OUT}"
         )
-    check_examples([*examples, *held], model, tokenizer)
-    check_trainable(model)
     # The token that pads may be the one that ends a text, and is then learned as any other.
     model.get_input_embeddings().padding_idx = None
-    prints = {
-        "settings": resuming.of_settings(settings),
-        "model": fingerprint((model, tokenizer, layout)),
-        "records": resuming.of_examples(examples),
-        "held-out records": resuming.of_examples(held),
-    }
-    if not resume:
-        (out / SUMMARY).unlink(missing_ok=True)
-        shutil.rmtree(out / descent.CHECKPOINT, ignore_errors=True)
-    summary = resuming.finished(out / SUMMARY, prints)
-    if summary is not None:
-        saved = load_network(AutoModelForCausalLM, out, dtype=model.dtype)
-        model.load_state_dict(saved.state_dict())
-    else:
-        start: dict[str, Any] = {
+    run = Run(
+        model=model,
+        network=model,
+        tokenizer=tokenizer,
+        examples=examples,
+        held_out=held,
+        summary=SUMMARY,
+        prints=lambda: _prints((model, tokenizer, layout), settings, examples, held),
+        about={
             "records": shown.records,
             "passed_over": shown.passed_over,
             "responses": len(examples),
@@ -389,42 +378,48 @@ def fine_tune(
             "held_out_responses": len(held),
             "held_out_dropped": held_dropped.counts,
             **(about or {}),
-        }
-        task = _task(model, examples, held, settings)
-        memory = task.memory
-        state = descent.descend(task, out=out, prints=prints, start=start, progress=progress)
-        if settings.lora:
-            lora.merge(model)
-        best = state.best or resuming.Best(state.step, None, None)
-        _publish(model, tokenizer, out)
-        summary = start | {
-            **memory.row(),
-            "steps": state.step,
-            "best_step": best.step,
-            "held_out_loss": best.loss,
-            "held_out_perplexity": None if best.loss is None else _perplexity(best.loss),
-            "fingerprint": prints,
-        }
-        write_atomic(out / SUMMARY, dumps(summary, indent=2) + "\n")
-        shutil.rmtree(out / descent.CHECKPOINT, ignore_errors=True)
-    rows = read_rows(out / METRICS)
-    named = (
-        "steps",
-        "held_out_loss",
-        "held_out_perplexity",
-        "best_step",
-        "records",
-        "passed_over",
-        "responses",
+        },
+        task=lambda new: _task(model, examples, held, settings),
+        publish=lambda best: _publish(model, tokenizer, out, settings, best),
+        reopen=lambda: _reopen(model, out),
+    )
+    return _fine_tuned(model, out, fit(run, out, resume=resume, progress=progress))
+
+
+def _prints(
+    of: tuple[Any, Any, Layout],
+    settings: Settings,
+    examples: Sequence[Example],
+    held_out: Sequence[Example],
+) -> dict[str, str]:
+    """Hashes of everything that decides how a run goes. of: model, tokenizer and layout."""
+    return {
+        "settings": resuming.of_settings(settings),
+        "model": fingerprint(of),
+        "records": resuming.of_examples(examples),
+        "held-out records": resuming.of_examples(held_out),
+    }
+
+
+def _fine_tuned(model: Any, out: Path, summary: Mapping[str, Any]) -> FineTuned:
+    """The finished run of a summary."""
+    kept = (
+        *("steps", "held_out_loss", "held_out_perplexity", "best_step"),
+        *("records", "passed_over", "responses", "held_out_responses"),
     )
     return FineTuned(
         model=model.eval(),
-        losses=tuple(row["loss"] for row in rows if "loss" in row),
-        held_out_responses=summary["held_out_responses"],
+        losses=losses_of(out),
         dropped=sum(summary["dropped"].values()),
         dropped_why=summary["dropped"],
-        **{name: summary[name] for name in named},
+        **{name: summary[name] for name in kept},
     )
+
+
+def _reopen(model: Any, out: Path) -> None:
+    """Put the weights of a finished run into the model."""
+    saved = load_network(AutoModelForCausalLM, out, dtype=model.dtype)
+    model.load_state_dict(saved.state_dict())
 
 
 def _task(
@@ -458,12 +453,20 @@ def _perplexity(loss: float) -> float:
     return math.exp(min(loss, 700.0))
 
 
-def _publish(model: Any, tokenizer: Any, out: Path) -> None:
-    """Save the model among the run's other files; config.json goes last, for without it nobody
-    takes it for a model."""
+def _publish(
+    model: Any, tokenizer: Any, out: Path, settings: Settings, best: resuming.Best
+) -> dict[str, Any]:
+    """Save the model among the run's other files; returns its held-out perplexity.
+
+    config.json goes last, for without it nobody takes the folder for a model.
+    """
+    if settings.lora:
+        lora.merge(model)
     staging = out / "model"
     save_policy(model, tokenizer, staging)
     (out / "config.json").unlink(missing_ok=True)
     for path in sorted(staging.iterdir(), key=lambda p: p.name == "config.json"):
         path.replace(out / path.name)
     staging.rmdir()
+    perplexity = None if best.loss is None else _perplexity(best.loss)
+    return {"held_out_perplexity": perplexity}

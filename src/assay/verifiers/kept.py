@@ -18,6 +18,8 @@ from typing import Any, Final, Self
 from pydantic import ValidationError
 
 from assay.errors import DataError
+from assay.runs.journal import whole_lines
+from assay.runs.settings import dumps
 from assay.types import Verdict
 
 __all__ = ["InOrder", "Kept", "key_of"]
@@ -64,7 +66,7 @@ class Kept:
             return
         if self._file is not None:
             row = {"key": key, **about, **verdict.model_dump(exclude_defaults=True)}
-            self._append(key, json.dumps(row).encode() + b"\n")
+            self._append(key, f"{dumps(row)}\n".encode())
         # In this order: what an interrupt leaves half done is done again, unless it is in `_added`.
         self._note(key, verdict)
         self._added.add(key)
@@ -99,23 +101,16 @@ class Kept:
     def _read(self, path: Path) -> None:
         if not path.exists():
             return
-        end = 0
         with path.open("r+b") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
-                    break
-                end += len(line)
+            for number, line in whole_lines(file):
                 try:
                     row = json.loads(line)
-                    verdict = Verdict.model_validate(
-                        {k: v for k, v in row.items() if k in Verdict.model_fields}
-                    )
-                    self._note(row["key"], verdict)
+                    known = {k: v for k, v in row.items() if k in Verdict.model_fields}
+                    self._note(row["key"], Verdict.model_validate(known))
                 except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
                     raise DataError(
                         f"{path}, line {number} is no verdict ({error}); move the file away"
                     ) from error
-            file.truncate(end)
 
     def _note(self, key: str, verdict: Verdict) -> None:
         if verdict.outcome != "undecided":

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from assay.data.records import prompt_of
 from assay.data.sides import Sides, sides
-from assay.errors import ConfigError, DataError, RefusedRecords
+from assay.errors import ConfigError, RefusedRecords
 from assay.protocols import Scorer
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES, Settings
-from assay.runs.outputs import check_run
-from assay.runs.settings import write_run
+from assay.runs.run import Run
 from assay.stats import Estimate, bracket
-from assay.types import Group, Prompt, Record, Response, StepLabels
+from assay.types import Prompt, Record, Response
 from assay.workflows._data import aside_in, named
-from assay.workflows._output import described, estimate_json, write_page
+from assay.workflows._folder import write_into
+from assay.workflows._output import described, estimate_json
 
 if TYPE_CHECKING:
-    from assay.report import Section
     from assay.rl.loop import Optimised
     from assay.rl.policy import Policy
     from assay.rl.prime import ImplicitProcess
@@ -70,10 +70,8 @@ class PolicyTraining:
 
     @classmethod
     def of(cls, done: "Optimised", **run: Any) -> "PolicyTraining":
-        """Report what came of the loop. run: the folder, its settings and data."""
-        made = cls(steps=done.steps, stopped=done.stopped, peak=done.peak, rows=done.rows, **run)
-        made.report()
-        return made
+        """Take what came of the loop. run: the folder, its settings and data."""
+        return cls(steps=done.steps, stopped=done.stopped, peak=done.peak, rows=done.rows, **run)
 
     @property
     def policy(self) -> Path:
@@ -102,20 +100,17 @@ class PolicyTraining:
     def report(self, out: str | Path | None = None) -> list[Path]:
         """Write `report.html` and `run.json` into a folder, the run's own by default; return the
         files."""
+        return write_into(out or self.out, self.page, self.settings, "rl", data=self.data)
+
+    def page(self, run: Run) -> None:
+        """Write the page of an open run."""
         from assay.pages.rl import reinforcement_report
 
         lines = (self.out / "samples.jsonl").read_text().splitlines()
         samples = [json.loads(line) for line in lines]
-
-        def sections(run: Mapping[str, Any]) -> "Sequence[Section]":
-            return reinforcement_report(run, self.rows, samples, peak=self.peak)
-
-        return write_page(
-            self.out if out is None else Path(out),
+        run.page(
             f"RL of {self.out.name}",
-            sections,
-            settings=self.settings,
-            data=self.data,
+            lambda: reinforcement_report(run.body, self.rows, samples, peak=self.peak),
         )
 
     def __str__(self) -> str:
@@ -177,6 +172,7 @@ def rl(
     device: str = "auto",
     threads: int | None = None,
     resume: bool = True,
+    overwrite: bool = False,
     settings: object = None,
     **changes: Any,
 ) -> PolicyTraining:
@@ -190,8 +186,8 @@ def rl(
     where a small file allows), a file, or prompts. prime: weight of an implicit process reward that
     is learned along (PRIME). lora: rank of adapters; 0 trains every parameter. set_aside: file for
     malformed rows; True is set_aside.jsonl in `out`. limit: most prompts. template, join,
-    max_length: layout of the texts. split, setting: where steps end. settings: what `run.json`
-    holds; None is this call.
+    max_length: layout of the texts. split, setting: where steps end. overwrite: replaces other
+    finished work in `out`. settings: what `run.json` holds; None is this call.
 
     The same call resumes a run that was killed, and returns a finished one. Raises `ConfigError`
     for what contradicts itself, `DataError` for prompts that cannot be used.
@@ -206,33 +202,33 @@ def rl(
     _check(rewards, template=template, join=join, prime=prime, rate=prime_learning_rate)
     _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length)
     _check_held_out(how, held_out, gold)
-    check_run(out, "rl", start=policy if isinstance(policy, str | Path) else None)
     _use_threads(threads)
     where = device_of(device)
-    parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
-    aside = aside_in(set_aside, out)
-    found = _sides(prompts, held_out, seed=how.seed, limit=limit, format=format, aside=aside)
-    _check_gold(golds, found.held)
-    if isinstance(policy, str | Path):
-        layout = {"template": template, "join": join, "max_length": max_length}
-        policy = _policy(str(policy), layout, split, setting, lora, dtype, where, how)
-    found = _laid_out(found, policy)
+    named_policy = [policy] if isinstance(policy, str | Path) else []
     files, body = named(prompts, held_out), settings or call
-    if not (out / "rl.json").exists() and not (out / "checkpoint").exists():
-        # A run that is there keeps its settings: this one may be refused for being another.
-        write_run(out, body, files)
-    done = optimise(
-        policy,
-        found.train,
-        parts,
-        settings=how,
-        out=out,
-        held_out=found.held,
-        golds=golds,
-        prime=_prime(policy, prime, prime_learning_rate, lora, how) if prime else None,
-        resume=resume,
-    )
-    return PolicyTraining.of(done, out=out, settings=body, data=files)
+    afresh = overwrite or not resume
+    with Run.open(
+        out, body, command="rl", data=files, inputs=named_policy, overwrite=afresh
+    ) as run:
+        parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
+        aside = aside_in(set_aside, out)
+        found = _sides(prompts, held_out, seed=how.seed, limit=limit, format=format, aside=aside)
+        _check_gold(golds, found.held)
+        if isinstance(policy, str | Path):
+            layout = {"template": template, "join": join, "max_length": max_length}
+            policy = _policy(str(policy), layout, split, setting, lora, dtype, where, how)
+        found = _laid_out(found, policy)
+        learner = _prime(policy, prime, prime_learning_rate, lora, how) if prime else None
+        watched: dict[str, Any] = {
+            "held_out": found.held,
+            "golds": golds,
+            "prime": learner,
+            "resume": resume,
+        }
+        done = optimise(policy, found.train, parts, settings=how, out=out, **watched)
+        result = PolicyTraining.of(done, out=out, settings=body, data=files)
+        result.page(run)
+    return result
 
 
 def settings_of(recipe: str | Settings, changes: Mapping[str, Any]) -> Settings:
@@ -369,13 +365,7 @@ def _unique(records: Iterator[Any], limit: int | None) -> Iterator[Prompt]:
 
 
 def _prompt(record: Any) -> Prompt:
-    if isinstance(record, str):
-        return Prompt.of(record)
-    if isinstance(record, Prompt):
-        return record
-    if isinstance(record, Group | StepLabels):
-        return record.prompt
-    raise DataError(f"a {type(record).__name__} has no prompt")
+    return Prompt.of(record) if isinstance(record, str) else prompt_of(record)
 
 
 def _policy(

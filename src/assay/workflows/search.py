@@ -17,6 +17,7 @@ from assay import components
 from assay.aggregation import Aggregation
 from assay.console.progress import progress
 from assay.data import io
+from assay.data.records import prompt_of
 from assay.errors import BackendError, ConfigError, DataError
 from assay.evaluation import searches as measured
 from assay.protocols import Generator, Sampling, Scorer, Verifier
@@ -390,12 +391,7 @@ def no_samples(prompts: int, failed: Mapping[str, int]) -> BackendError:
 
 
 def _prompt(record: Any) -> Prompt:
-    if isinstance(record, str):
-        return Prompt.of(record)
-    found = record if isinstance(record, Prompt) else getattr(record, "prompt", None)
-    if not isinstance(found, Prompt):
-        raise DataError(f"a {type(record).__name__} has no prompt; give prompts, or records")
-    return found
+    return Prompt.of(record) if isinstance(record, str) else prompt_of(record)
 
 
 def _generator(

@@ -31,12 +31,12 @@ def test_chains_use_every_digit_and_end_in_an_answer(made: Demonstrations) -> No
         assert ops[len(steps) :] == [-1] * (MAX_STEPS - len(steps))
 
 
-def test_a_sixth_of_the_results_is_wrong(made: Demonstrations) -> None:
+def test_fifteen_in_a_hundred_results_are_wrong(made: Demonstrations) -> None:
     may_be = (made.ops_N_S >= 0) & (made.ops_N_S < ANSWER)
     _near(made.planted_N_S[may_be], 0.15)
 
 
-def test_one_choice_in_eight_is_a_no_op(made: Demonstrations) -> None:
+def test_twelve_in_a_hundred_choices_are_no_ops(made: Demonstrations) -> None:
     # Every written step was a choice between a no-op and going on, as long as there was room:
     # nearly always.
     there = made.ops_N_S[:, : MAX_STEPS - DIGITS - 1]

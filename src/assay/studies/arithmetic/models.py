@@ -1,25 +1,27 @@
-"""Train the reward models, reload them, and score the test pool: small ones side by side, each in
-its process."""
+"""Train the reward models, reload them, and score the test pool; small ones each in a process."""
 
 import json
+import math
 import multiprocessing
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 from assay import components
 from assay.console.progress import progress as progress_bar
 from assay.data import io
 from assay.models import checkpoint
+from assay.runs.metrics import METRICS
 from assay.runs.settings import write_atomic
 from assay.scorers.local import LocalScorer
 from assay.studies.arithmetic.records import read_pools
 from assay.studies.arithmetic.world import Kind, World
 from assay.training.loop import train
-from assay.types import Score, Unscored
 from assay.worlds.threads import threads
 
-__all__ = ["LOSSES", "read_scores", "train_and_score"]
+__all__ = ["LOSSES", "train_and_score"]
 
 LOSSES: Mapping[Kind, str] = {
     "preference": "bradley-terry",
@@ -31,28 +33,57 @@ PROBES = 32
 
 
 def train_and_score(world: World, out: Path, progress: bool) -> None:
-    """Leave `models/KIND` and `scores/KIND.json` for each of the world's kinds."""
+    """Write `models/KIND` and `scores/KIND.json` for each of the world's kinds."""
     if world.workers == 1:
         for kind in world.kinds:
             _one(world, kind, out, progress)
         return
-    # Not forked: a process forked from one that has used torch may hang.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(world.workers, len(world.kinds)), mp_context=spawn) as pool:
+    workers = min(world.workers, len(world.kinds))
+    with ProcessPoolExecutor(workers, mp_context=_processes()) as pool:
         jobs = {pool.submit(_one, world, kind, out, False) for kind in world.kinds}
-        metrics = [out / "models" / kind / "metrics.jsonl" for kind in world.kinds]
-        with progress_bar("models", None, on=progress) as show:
+        metrics = [out / "models" / kind / METRICS for kind in world.kinds]
+        total = sum(_steps(world, kind, out) for kind in world.kinds)
+        with progress_bar("models", total, on=progress) as show:
             while jobs:
                 done, jobs = wait(jobs, timeout=1.0, return_when=FIRST_COMPLETED)
                 for job in done:
                     job.result()
-                steps = [path.read_bytes().count(b"\n") for path in metrics if path.is_file()]
-                show(sum(steps), f"steps of {len(world.kinds)} models, {len(jobs)} unfinished")
+                steps = sum(_rows(path) for path in metrics)
+                show(min(steps, total), f"steps of {len(world.kinds)} models, {len(jobs)} at work")
+
+
+def _processes() -> BaseContext:
+    """Return how processes are started: not forked from this one, for torch may hang in a fork.
+
+    On Linux a server that has imported torch and transformers once forks them: to import them takes
+    a process as long as a hundred steps of a small model.
+    """
+    if not sys.platform.startswith("linux"):
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "transformers.models.llama.modeling_llama"])
+    return context
+
+
+def _steps(world: World, kind: Kind, out: Path) -> int:
+    """Return the optimiser steps of one model, if no record is left out."""
+    records = _lines(out / "data" / f"{kind}.jsonl")
+    settings = world.settings(kind, records)
+    return max(1, round(settings.epochs * math.ceil(records / settings.batch_size)))
+
+
+def _rows(path: Path) -> int:
+    """Count the steps in a metrics file, whose first row is none."""
+    return max(0, _lines(path) - 1) if path.is_file() else 0
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
 
 
 def _one(world: World, kind: Kind, out: Path, progress: bool) -> None:
-    """Train one model, compare it with its saved copy on test responses, and score the test pool
-    with the copy."""
+    """Train one model, check its saved copy against it, and score the test pool with the copy."""
     folder, target = out / "models" / kind, out / "scores" / f"{kind}.json"
     with threads(world.threads):
         records = list(io.read(out / "data" / f"{kind}.jsonl", format="assay"))
@@ -70,13 +101,3 @@ def _one(world: World, kind: Kind, out: Path, progress: bool) -> None:
         ],
     }
     write_atomic(target, json.dumps(body) + "\n")
-
-
-def read_scores(path: Path) -> tuple[list[list[Score | Unscored]], float]:
-    """The scores of each pool, and the parity of the model that gave them."""
-    body = json.loads(path.read_text())
-    return [[_score(row) for row in group] for group in body["scores"]], float(body["parity"])
-
-
-def _score(row: Mapping[str, Sequence[float] | float | str]) -> Score | Unscored:
-    return Unscored.model_validate(row) if "reason" in row else Score.model_validate(row)

@@ -1,4 +1,4 @@
-"""From verified responses to what each kind of reward model learns from."""
+"""Training records of each kind of reward model, made from verified responses."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +16,7 @@ __all__ = ["graded", "outcomes", "preferences", "processes", "read_pools", "writ
 
 
 def graded(prompt: Prompt, responses: Sequence[Response], verifier: Verifier) -> Ranking:
-    """The responses with the verifier's verdicts as grades. Raises `DataError` where it gives
-    none."""
+    """Grade responses by the verifier's verdicts. Raises `DataError` where it gives none."""
     if prompt.reference is None:
         raise DataError(
             f"prompt {prompt.id!r} has no reference; give one that the verifier can check against"
@@ -33,22 +32,23 @@ def graded(prompt: Prompt, responses: Sequence[Response], verifier: Verifier) ->
 
 
 def preferences(pools: Sequence[Ranking], *, most: int, seed: int) -> list[Preference]:
-    """Pairs of a right and a wrong response to the same prompt: up to `most` a prompt, at
-    random."""
+    """Draw pairs of a right and a wrong response to one prompt, at most `most` per prompt."""
     rng = np.random.default_rng(seed)
-    found: list[Preference] = []
+    drawn: list[Preference] = []
     for pool in pools:
         right = [r for r, grade in zip(pool.responses, pool.grades, strict=True) if grade == 1]
         wrong = [r for r, grade in zip(pool.responses, pool.grades, strict=True) if grade == 0]
         pairs = list(itertools.product(right, wrong))
         chosen = rng.permutation(len(pairs))[:most]
-        found += [Preference(prompt=pool.prompt, responses=pairs[i], prefer=1.0) for i in chosen]
-    return found
+        drawn += [Preference(prompt=pool.prompt, responses=pairs[i], prefer=1.0) for i in chosen]
+    return drawn
 
 
 def outcomes(pools: Sequence[Ranking]) -> list[StepLabels]:
-    """Every response, with the truth of its answer on the last step. Empty responses have no step
-    to label."""
+    """Label the last step of every response with the truth of its answer.
+
+    Empty responses have no step to label.
+    """
     return [
         StepLabels.outcome(pool.prompt, response, grade)
         for pool in pools
@@ -60,7 +60,7 @@ def outcomes(pools: Sequence[Ranking]) -> list[StepLabels]:
 def processes(
     pools: Sequence[Ranking], label: Callable[[Prompt, Response], StepLabels]
 ) -> list[StepLabels]:
-    """Every response, with the truth of each step."""
+    """Label every step of every response that has any."""
     return [
         label(pool.prompt, response)
         for pool in pools
@@ -70,16 +70,16 @@ def processes(
 
 
 def read_pools(path: Path) -> list[Ranking]:
-    """A file of pools. Raises `DataError` where it holds anything else."""
-    found = list(io.read(path, format="assay"))
-    pools = [record for record in found if isinstance(record, Ranking)]
-    if len(pools) != len(found):
+    """Read a file of pools. Raises `DataError` where it holds anything else."""
+    rows = list(io.read(path, format="assay"))
+    pools = [record for record in rows if isinstance(record, Ranking)]
+    if len(pools) != len(rows):
         raise DataError(f"{path} holds records that are not rankings; delete it and run again")
     return pools
 
 
 def write(world: World, folder: Path) -> None:
-    """The training files of the world's kinds, from `train_pool.jsonl`."""
+    """Write the training files of the world's kinds from `train_pool.jsonl`."""
     pools = read_pools(folder / "train_pool.jsonl")
     make: Mapping[Kind, Callable[[], Sequence[Record]]] = {
         "preference": lambda: preferences(pools, most=world.pairs, seed=world.seed),

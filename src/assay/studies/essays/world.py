@@ -1,5 +1,4 @@
-"""The world of essays as something to run: a policy, the gold reward, preferences, and proxies
-trained on them."""
+"""The world of essays to run: a policy, gold, preferences, and proxies trained on them."""
 
 import json
 from collections.abc import Sequence
@@ -40,20 +39,20 @@ class Essays:
     give equal runs."""
 
     seed: int = 0
-    """Of the policy, of what it writes and of the proxies."""
+    """Seed of the policy, of what it writes and of the proxies."""
     rules: int = 0
-    """Of the language and of what is worth something."""
+    """Seed of the language and of its gold."""
     policy_width: int = 56
-    """Of the policy's layers, a multiple of 8; 56 is about 60k parameters."""
+    """Width of the policy's layers, a multiple of 8; 56 is about 60k parameters."""
     policy_steps: int = 600
     steps: int = 600
-    """Optimiser steps of each proxy at most."""
+    """Most optimiser steps per proxy."""
     most_epochs: int = 25
-    """Passes over few preferences at most."""
+    """Most passes over few preferences."""
     batch_size: int = 64
-    """Preferences a step."""
+    """Preferences per step."""
     standard: int = 1024
-    """Essays a topic whose mean and standard deviation are gold's."""
+    """Essays per topic whose mean and standard deviation are gold's unit."""
 
     def __post_init__(self) -> None:
         if self.policy_width < 8 or self.policy_width % 8:
@@ -61,16 +60,15 @@ class Essays:
 
     @property
     def max_tokens(self) -> int:
-        """The words, and the end."""
+        """Most tokens of an essay: its words, and the end."""
         return MAX_WORDS + 1
 
     def prompts(self) -> Sequence[Prompt]:
-        """One a topic."""
+        """Return one prompt per topic."""
         return all_prompts()
 
     def make_policy(self, folder: Path, show: Show = lambda done, note: None) -> None:
-        """Train on ordinary essays, and leave in the folder what `policy`, `open` and `gold`
-        load."""
+        """Train on ordinary essays; write to the folder what `policy`, `open` and `gold` load."""
         model = train_policy(
             seed=self.seed,
             rules=self.rules,
@@ -92,31 +90,32 @@ class Essays:
         publish(staging, folder)
 
     def policy(self, folder: Path) -> HuggingFace:
-        """The policy that `make_policy` left; its grammar makes every text an essay."""
+        """Load the policy that `make_policy` wrote; its grammar makes every text an essay."""
         return HuggingFace(*_loaded(folder), layout=_layout(), grammar=Grammar())
 
     def open(self, folder: Path) -> Policy:
-        """The policy, to be trained further."""
+        """Load the policy, to be trained further."""
         return Policy(*_loaded(folder), layout=_layout(), grammar=Grammar())
 
     def gold(self, folder: Path) -> Gold:
-        """The truth, in standard deviations of what the policy in the folder writes."""
+        """Load gold, in standard deviations of what the policy in the folder writes."""
         return Gold(self.rules, **json.loads((folder / GOLD).read_text()))
 
     def sample(self, policy: Generator, count: int, *, stream: int) -> list[Group]:
-        """So many essays on every topic; another stream gives others."""
+        """Sample so many essays on every topic; another stream gives others."""
         sampling = Sampling(n=count, max_tokens=self.max_tokens, seed=self.seed * 1000 + stream)
         prompts = self.prompts()
-        found = policy.generate([Prefix(prompt) for prompt in prompts], sampling)
-        return [Group(prompt=p, responses=tuple(rs)) for p, rs in zip(prompts, found, strict=True)]
+        written = policy.generate([Prefix(prompt) for prompt in prompts], sampling)
+        return [
+            Group(prompt=p, responses=tuple(rs)) for p, rs in zip(prompts, written, strict=True)
+        ]
 
     def pairs(
         self, policy: Generator, gold: Gold, count: int, *, noise: float = 0.0, stream: int = 1
     ) -> list[Preference]:
-        """Pairs of essays, topics in turn, of which gold prefers one for certain; equals are left a
-        tie.
+        """Sample pairs of essays, topics in turn, labelled by gold; equals are ties.
 
-        noise: share of the labels that are turned round. A shorter list is the beginning of a
+        noise: share of the labels that are flipped. A shorter list is the beginning of a
         longer one.
         """
         if not 0 <= noise <= 1:
@@ -124,18 +123,18 @@ class Essays:
         groups = self.sample(policy, 2 * -(-count // len(self.prompts())), stream=stream)
         scores = gold.score(groups)
         flip = np.random.default_rng([self.seed, stream]).random(count) < noise
-        found = []
+        made = []
         for i in range(count):
             group, row = groups[i % len(groups)], scores[i % len(groups)]
             first = 2 * (i // len(groups))
             a, b = (getattr(score, "value", 0.0) for score in row[first : first + 2])
             prefer = 0.5 if a == b else float((a > b) != flip[i])
-            found.append(
+            made.append(
                 Preference(
                     prompt=group.prompt, responses=group.responses[first : first + 2], prefer=prefer
                 )
             )
-        return found
+        return made
 
     def proxy(
         self,
@@ -146,8 +145,7 @@ class Essays:
         member: int = 0,
         progress: bool = False,
     ) -> Trained:
-        """A Bradley-Terry reward model of one of the `proxies.SIZES`, trained on the records and
-        saved.
+        """Train and save a Bradley-Terry reward model of one of the `proxies.SIZES`.
 
         One that is there already is loaded. member: which of several that differ in initial weights
         and in the order of the records.
@@ -167,7 +165,7 @@ class Essays:
         )
 
     def settings(self, size: str, records: int, seed: int = 0) -> Settings:
-        """How a proxy of a size is trained on so many records."""
+        """Return how a proxy of a size is trained on so many records."""
         return Settings(
             epochs=min(float(self.most_epochs), self.steps * self.batch_size / records),
             batch_size=self.batch_size,

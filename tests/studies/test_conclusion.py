@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
 from assay.stats import CurvePoint, Estimate
-from assay.studies.arithmetic.story import story
+from assay.studies.arithmetic.conclusion import conclusion
 from assay.studies.arithmetic.summary import Summary
 
 
@@ -27,8 +27,8 @@ def summary(majority: float = 0.9, **curves: Sequence[CurvePoint]) -> Summary:
     )
 
 
-def test_a_fall_below_no_selection_is_told() -> None:
-    text = story(summary(outcome=curve(0.5, 0.6, 0.3)))
+def test_a_fall_below_no_selection_is_reported() -> None:
+    text = conclusion(summary(outcome=curve(0.5, 0.6, 0.3)))
     assert (
         "the outcome model peaks at n=2 with 0.600 [0.580, 0.620] and falls to 0.300 [0.280, 0.320]"
         " at n=4" in text
@@ -38,14 +38,14 @@ def test_a_fall_below_no_selection_is_told() -> None:
 
 
 def test_nothing_is_claimed_within_the_intervals() -> None:
-    text = story(summary(outcome=curve(0.5, 0.52, 0.51), majority=0.51))
+    text = conclusion(summary(outcome=curve(0.5, 0.52, 0.51), majority=0.51))
     assert "falls" not in text
-    assert "not told apart from no selection" in text
-    assert "not told apart from a majority vote" in text
+    assert "not distinguishable from no selection" in text
+    assert "not distinguishable from a majority vote" in text
 
 
 def test_a_curve_that_only_rises_and_the_best_of_several() -> None:
-    text = story(summary(outcome=curve(0.5, 0.6, 0.3), process=curve(0.5, 0.8, 0.97)))
+    text = conclusion(summary(outcome=curve(0.5, 0.6, 0.3), process=curve(0.5, 0.8, 0.97)))
     assert (
         "the process model rises to 0.970 [0.950, 0.990] at n=4, better than no selection" in text
     )

@@ -1,12 +1,11 @@
-"""The run's numbers in two sentences. What they say is decided by the intervals, not by what we
-hoped for."""
+"""The run's numbers in two sentences, whose wording the intervals decide."""
 
 from collections.abc import Mapping, Sequence
 
 from assay.stats import CurvePoint, Estimate, bracket
 from assay.studies.arithmetic.summary import Summary
 
-__all__ = ["story"]
+__all__ = ["conclusion"]
 
 NAMES: Mapping[str, str] = {
     "preference": "preference model",
@@ -15,9 +14,12 @@ NAMES: Mapping[str, str] = {
 }
 
 
-def story(summary: Summary) -> str:
-    """Where each curve peaks and where it ends, against no selection; and which, if any, beats a
-    majority vote."""
+def conclusion(summary: Summary) -> str:
+    """Compare each curve's peak and end with no selection, and the highest peak with a majority
+    vote.
+
+    Two numbers differ where their 95 % intervals do not touch.
+    """
     parts = [
         f"the {NAMES[kind]} {_course(curve, summary.mean_at_1)}"
         for kind, curve in summary.best_of_n.items()
@@ -53,7 +55,7 @@ def _against(one: Estimate, other: Estimate, what: str) -> str:
         return f"worse than {what}"
     if one.low > other.high:
         return f"better than {what}"
-    return f"not told apart from {what}"
+    return f"not distinguishable from {what}"
 
 
 def _shown(estimate: Estimate) -> str:

@@ -1,4 +1,4 @@
-"""What an error is to who typed the command: a line and an exit code. No command of its own.
+"""What an error is to who typed the command: a line and an exit code.
 
 Errors raised on purpose say themselves what would work. Here are those of the system, of torch and
 of packages that are not installed; all others are bugs and keep their traceback.

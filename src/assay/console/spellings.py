@@ -1,0 +1,103 @@
+"""Old spellings of the command line, which keep working with a note on standard error."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+__all__ = ["today"]
+
+RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
+    "benchmark": {"--model": "--scorer"},
+    "eval": {"--model": "--scorer"},
+    "score": {"--model": "--scorer"},
+}
+"""Command -> old option -> the one today."""
+SWITCHED: Final = frozenset({"train", "sft", "score"})
+"""Commands whose --set-aside was a switch."""
+
+
+def today(command: str, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments as they are spelled today, noting what was spelled otherwise."""
+    words = list(arguments)
+    for rewrite in (_options, _scorer_first, _data_option, _switch):
+        words = rewrite(command, words)
+    return words
+
+
+def _options(command: str, words: list[str]) -> list[str]:
+    """Options that have another name."""
+    names = RENAMED.get(command, {})
+    found = []
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option in names:
+            _note(f"{option} is {names[option]} now")
+            word = f"{names[option]}{equals}{value}"
+        found.append(word)
+    return found
+
+
+def _scorer_first(command: str, words: list[str]) -> list[str]:
+    """`score SCORER DATA` and `eval SCORER DATA`: the data comes first, the scorer is an option."""
+    leading = words[:2]
+    given = any(word.partition("=")[0] == "--scorer" for word in words)
+    if command not in ("score", "eval") or given or len(leading) < 2 or _option_in(leading):
+        return words
+    scorer, data = leading
+    _note(f"assay {command} {scorer} {data} is assay {command} {data} --scorer {scorer} now")
+    return [data, "--scorer", scorer, *words[2:]]
+
+
+def _data_option(command: str, words: list[str]) -> list[str]:
+    """`train LOSS --data FILE` and `sft --data FILE`: the data is no option."""
+    if command not in ("train", "sft"):
+        return words
+    at = _place("--data", words)
+    if at is None:
+        return words
+    option, equals, data = words[at].partition("=")
+    end = at + 1 if equals else at + 2
+    data = data if equals else "".join(words[at + 1 : at + 2])
+    _note(f"{option} {data} is {data} now, without the option")
+    first = 1 if command == "train" else 0
+    rest = words[:at] + words[end:]
+    return [*rest[:first], data, *rest[first:]]
+
+
+def _switch(command: str, words: list[str]) -> list[str]:
+    """--set-aside without a file: the file has a place in the run's folder."""
+    at = _place("--set-aside", words)
+    if at is None or command not in SWITCHED or "=" in words[at]:
+        return words
+    if words[at + 1 : at + 2] and not words[at + 1].startswith("-"):
+        return words
+    out = _value("--out", words)
+    if out is None:
+        return words
+    beside = Path(out).suffix == ".jsonl"
+    file = f"{out}.set_aside" if beside else str(Path(out) / "set_aside.jsonl")
+    _note(f"--set-aside takes a file now: --set-aside {file}")
+    return [*words[: at + 1], file, *words[at + 1 :]]
+
+
+def _place(option: str, words: Sequence[str]) -> int | None:
+    """Where an option stands."""
+    places: Callable[[str], bool] = lambda word: word.partition("=")[0] == option  # noqa: E731
+    return next((at for at, word in enumerate(words) if places(word)), None)
+
+
+def _value(option: str, words: Sequence[str]) -> str | None:
+    at = _place(option, words)
+    if at is None:
+        return None
+    _, equals, value = words[at].partition("=")
+    return value if equals else "".join(words[at + 1 : at + 2]) or None
+
+
+def _option_in(words: Sequence[str]) -> bool:
+    return any(word.startswith("-") for word in words)
+
+
+def _note(what: str) -> None:
+    print(f"note: {what}", file=sys.stderr)

@@ -1,0 +1,143 @@
+"""Prompt and responses of any record, and when two records have the same prompt.
+
+There are two notions of the same prompt. `prompt_key` is exact: the same conversation, message by
+message, is what a sample was drawn for. `normalised_prompt_key` leaves out case, white space and
+punctuation: what belongs to one prompt in that sense falls on one side of a split, counts as a
+leak, and is resampled together.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+
+from assay.errors import DataError
+from assay.types import Group, Preference, Prompt, Ranking, Record, Response, StepLabels
+
+__all__ = [
+    "as_group",
+    "as_groups",
+    "digest",
+    "grades_of",
+    "normalised",
+    "normalised_prompt_key",
+    "pairs_of",
+    "prompt_key",
+    "prompt_of",
+    "prompts_of",
+    "responses_of",
+    "texts_of",
+]
+
+TOKEN = re.compile(r"\d+(?:\.\d+)*|[^\W\d_]+|[+\-*/=<>^%$]")
+"""Numbers, words and the signs of arithmetic: another comma is the same text, another sign is
+not."""
+
+
+def prompt_of(record: Record) -> Prompt:
+    """Return the prompt of a record of data. Raises `DataError` for what has none."""
+    if isinstance(record, Prompt):
+        return record
+    if isinstance(record, (Group, StepLabels)):
+        return record.prompt
+    raise DataError(f"a {type(record).__name__} has no prompt; give prompts, or records with one")
+
+
+def responses_of(record: Record) -> tuple[Response, ...]:
+    """Return the responses of a record of data; of a prompt alone there are none."""
+    if isinstance(record, StepLabels):
+        return (record.response,)
+    return record.responses if isinstance(record, Group) else ()
+
+
+def pairs_of(record: Record) -> list[tuple[Prompt, Response]]:
+    """Return the responses of a record, each with the prompt."""
+    return [(prompt_of(record), response) for response in responses_of(record)]
+
+
+def grades_of(record: Record) -> tuple[float | None, ...]:
+    """Return what a record says of each response as a whole, None where it says nothing.
+
+    The probability of being preferred, the grade, or the last step's label.
+    """
+    if isinstance(record, Preference):
+        return (record.prefer, 1.0 - record.prefer)
+    if isinstance(record, Ranking):
+        return record.grades
+    if isinstance(record, StepLabels):
+        return record.labels[-1:] or (None,)
+    return (None,) * len(responses_of(record))
+
+
+def as_groups(records: Iterable[Record]) -> list[Group]:
+    """Return what a scorer is given: prompt and responses of each record, without its labels.
+
+    Raises `DataError` for a record without responses.
+    """
+    return [as_group(record) for record in records]
+
+
+def as_group(record: Record) -> Group:
+    """Return prompt and responses of one record. Raises `DataError` where it has no responses."""
+    if not isinstance(record, (Group, StepLabels)):
+        raise DataError(
+            f"{type(record).__name__} records cannot be scored, for they hold no responses; give"
+            " Preference, Ranking or StepLabels, or groups of responses"
+        )
+    return Group(prompt=record.prompt, responses=responses_of(record))
+
+
+def prompts_of(records: Iterable[Record], limit: int | None = None) -> list[Prompt]:
+    """Return the prompts of records, each once, and so many at most.
+
+    A prompt counts as another where anything but its id differs: a scorer or a verifier may read
+    the reference and the columns in `meta`. No more records are read than needed.
+    """
+    found: dict[str, Prompt] = {}
+    for record in records:
+        if limit is not None and len(found) >= limit:
+            break
+        prompt = prompt_of(record)
+        found.setdefault(prompt.model_dump_json(exclude={"id"}), prompt)
+    return list(found.values())
+
+
+def prompt_key(record: Record) -> str:
+    """Return 24 hexadecimal digits of the record's conversation, whatever its id, reference or
+    columns."""
+    body = [message.model_dump(mode="json") for message in prompt_of(record).messages]
+    return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:24]
+
+
+def normalised_prompt_key(record: Record) -> int:
+    """Return 64 bits of the record's prompt without differences of case, white space and
+    punctuation."""
+    return _digest_of(prompt_of(record).text)
+
+
+@lru_cache(maxsize=1024)
+def _digest_of(text: str) -> int:
+    return digest(normalised(text))
+
+
+def normalised(text: str) -> str:
+    """Return a text as compared for near duplicates and leaks: its tokens, in Unicode's
+    compatibility form, case folded."""
+    return " ".join(TOKEN.findall(unicodedata.normalize("NFKC", text).casefold()))
+
+
+def digest(*parts: str) -> int:
+    """Return 64 bits of the parts, in order; the chance that any two of a million differ and
+    collide is 3e-8."""
+    sha = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        sha.update(len(data).to_bytes(8, "big") + data)
+    return int.from_bytes(sha.digest(), "big")
+
+
+def texts_of(record: Record) -> tuple[str, ...]:
+    """Return the texts of a record's responses."""
+    return tuple(response.text for response in responses_of(record))

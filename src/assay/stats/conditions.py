@@ -1,0 +1,46 @@
+"""Conditions on estimates, for a pipeline that must not go on: `accuracy<0.7`, `ece.high>0.1`."""
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from assay.errors import ConfigError
+from assay.stats.estimate import Estimate
+
+__all__ = ["met"]
+
+COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+CONDITION: Final = re.compile(r"(.+?)(\.low|\.high|\.value)?\s*(<=|>=|<|>)\s*(\S+)")
+
+
+def met(conditions: Sequence[str], estimates: Mapping[str, Estimate]) -> list[str]:
+    """Return the conditions that hold, each with the number found, in words.
+
+    A condition is NAME<NUMBER or with >, <=, >=. NAME is an estimate's and means its value;
+    NAME.low and NAME.high are the ends of its 95 % interval, so that `accuracy.low<0.7` also holds
+    where there is too little data to know. A number that is not finite meets every condition: what
+    could not be measured is no success. Raises `ConfigError` for another form or an unknown name.
+    """
+    found = []
+    for condition in conditions:
+        parts = CONDITION.fullmatch(condition.strip())
+        name, end, sign, number = parts.groups() if parts else ("", None, "", "")
+        try:
+            limit = float(number)
+        except ValueError as error:
+            raise ConfigError(
+                f"{condition!r} is no condition; write one like accuracy<0.7 or accuracy.low<0.7"
+            ) from error
+        if name not in estimates:
+            raise ConfigError(f"{condition!r}: there is {', '.join(estimates)}, and no {name!r}")
+        value = getattr(estimates[name], (end or ".value").removeprefix("."))
+        if not math.isfinite(value) or COMPARE[sign](value, limit):
+            found.append(f"{condition} (it is {value:.4g})")
+    return found

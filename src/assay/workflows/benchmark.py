@@ -1,0 +1,109 @@
+"""Measure a process reward model, or a file of step scores, on a public benchmark."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assay import benchmarks, components
+from assay.errors import ConfigError
+from assay.protocols import Benchmark, Scorer
+from assay.types import Group, Record, Score, StepLabels, Unscored
+from assay.workflows._data import named
+from assay.workflows._folder import opened
+from assay.workflows._output import described
+from assay.workflows.evaluate import Evaluation
+from assay.workflows.score import in_parts, open_scorer
+
+if TYPE_CHECKING:
+    from assay.report import Section
+
+__all__ = ["benchmark"]
+
+CHUNK = 32
+"""Groups scored at once."""
+
+
+def benchmark(
+    name: str | Benchmark[Any],
+    scorer: str | Scorer | None = None,
+    *,
+    scores: str | Path | None = None,
+    data: str | Path | Iterable[str | Path] = (),
+    save: str | Path | None = None,
+    out: str | Path | None = None,
+    micro_tokens: int = 8192,
+    dtype: str | None = "auto",
+    device: str = "auto",
+    overwrite: bool = False,
+    settings: object = None,
+) -> Evaluation:
+    """Measure step scores on a benchmark, with 95 % intervals, beside baselines that need no model.
+
+    name: such as "processbench", or a benchmark with settings of its own. scorer: a word (see
+    `load_scorer`) or an object; or scores: a file of step scores that something else wrote, one
+    {"id", "scores"} per line, or what `assay score` wrote. data: the benchmark's files. save: file
+    to write the step scores to. out: folder for benchmark.json, report.html and run.json. settings:
+    what `run.json` holds; None is this call.
+
+    Raises `ConfigError` unless one of scorer and scores is given, `DataError` where the records and
+    the scores do not fit together.
+    """
+    body = settings or described("benchmark", **locals())
+    if (scorer is None) == (scores is None):
+        raise ConfigError(
+            "give a scorer (--scorer WORD) or step scores (--scores FILE), one of the two"
+        )
+    with opened(out, body, "benchmark", data=named(scores), overwrite=overwrite) as run:
+        asked = benchmark_of(name, data)
+        records = asked.records()
+        if scorer is None:
+            found = benchmarks.read_scores(str(scores), records)
+        else:
+            model = open_scorer(scorer, device, dtype, micro_tokens)
+            found = benchmarks.score_steps(_InParts(model), records)
+        if save is not None:
+            benchmarks.write_scores(Path(save), records, found)
+        subject = scorer if scores is None else scores
+        of = str(subject) if isinstance(subject, (str, Path)) else type(subject).__name__
+        title = components.name_of(type(asked)).partition("/")[2]
+        return Evaluation(
+            name=f"{title} of {Path(of).name}",
+            of=of,
+            measured=benchmarks.measure(asked, records, found),
+            job="benchmark",
+            settings=body,
+            data=named(scores),
+            more=lambda: _solutions(records, [score for (score,) in found]),
+        ).written_in(run)
+
+
+def benchmark_of(
+    name: str | Benchmark[Any], data: str | Path | Iterable[str | Path]
+) -> Benchmark[Any]:
+    """The benchmark of a name, over these files; a benchmark is returned as it is."""
+    if not isinstance(name, str):
+        return name
+    files = (data,) if isinstance(data, (str, Path)) else tuple(data)
+    made: Benchmark[Any] = components.load("benchmarks", name)(data=tuple(map(str, files)))
+    return made
+
+
+class _InParts:
+    """A scorer that shows its progress."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        """The same scores, some groups at a time."""
+        return in_parts(self._scorer, groups, CHUNK)
+
+
+def _solutions(records: Sequence[Record], scores: Sequence[Score | Unscored]) -> "list[Section]":
+    """Some solutions, step by step."""
+    from assay.pages.solutions import solutions_section
+
+    pairs = [(r, s) for r, s in zip(records, scores, strict=True) if isinstance(r, StepLabels)]
+    if not pairs:
+        return []
+    return [solutions_section([r for r, _ in pairs], [s for _, s in pairs])]

@@ -1,0 +1,216 @@
+"""Measure a scorer on labelled records: accuracy, calibration and best-of-n, with intervals and
+baselines."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from assay.errors import DataError
+from assay.evaluation import Report
+from assay.protocols import Scorer, Verifier
+from assay.runs.run import Run
+from assay.stats import Estimate
+from assay.types import Group, Prompt, Ranking, Record, Unscored
+from assay.workflows._data import Data, aside_in, named, read
+from assay.workflows._folder import opened
+from assay.workflows._output import described
+from assay.workflows.score import in_parts, open_scorer
+
+if TYPE_CHECKING:
+    from assay.report import Section
+
+__all__ = ["Evaluation", "evaluate", "measure", "table"]
+
+SHOWN: Final = 3
+"""Reasons shown of what is unscored."""
+
+
+def _none() -> "list[Section]":
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A scorer measured on records or on a benchmark."""
+
+    name: str
+    """Title of the page."""
+    of: str
+    """Data or scorer that was measured, in words."""
+    measured: Report
+    """Everything that was measured."""
+    job: Literal["eval", "benchmark"] = "eval"
+    """Command, which the file of numbers is named after."""
+    settings: object = field(default=None, repr=False)
+    """What `run.json` holds."""
+    data: Sequence[Path] = field(default=(), repr=False)
+    """Files that were read."""
+    more: "Callable[[], list[Section]]" = field(default=_none, repr=False)
+    """Makes further sections of the page."""
+    written: str = field(default="", repr=False)
+    """Files that were written, in words."""
+
+    @property
+    def metrics(self) -> Mapping[str, Estimate]:
+        """Every metric, with its interval."""
+        return self.measured.metrics
+
+    @property
+    def baselines(self) -> Mapping[str, Estimate]:
+        """The same metrics of what needs no model, as "metric/baseline"."""
+        return self.measured.baselines
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return self.measured.to_json()
+
+    def report(self, out: str | Path, *, overwrite: bool = False) -> "Evaluation":
+        """Write the numbers, `report.html` and `run.json` into a folder."""
+        with opened(out, self.settings, self.job, data=self.data, overwrite=overwrite) as run:
+            return self.written_in(run)
+
+    def written_in(self, run: Run | None) -> "Evaluation":
+        """Write the files of a run; nothing where there is no folder."""
+        from assay.pages.evaluation import evaluation_sections, run_section
+
+        if run is None:
+            return self
+        run.save(f"{self.job}.json", self.to_json())
+        run.page(
+            self.name,
+            lambda: [*evaluation_sections(self.measured), *self.more(), run_section(run.body)],
+            subtitle=self.of,
+        )
+        return dataclasses.replace(self, written=run.written())
+
+    def __str__(self) -> str:
+        """A table of every metric, its baselines below it."""
+        return "\n".join(filter(None, [table(self.measured), self.written]))
+
+
+def evaluate(
+    data: Data,
+    scorer: str | Scorer,
+    *,
+    out: str | Path | None = None,
+    verifier: str | Verifier | None = "numeric",
+    format: str | None = None,
+    set_aside: str | Path | bool | None = None,
+    micro_tokens: int = 8192,
+    dtype: str | None = "auto",
+    device: str = "auto",
+    seed: int = 0,
+    overwrite: bool = False,
+    settings: object = None,
+) -> Evaluation:
+    """Measure a scorer on labelled records, beside baselines that need no model.
+
+    data: preferences, rankings (pools of graded responses), outcomes or step labels. scorer: a word
+    (see `load_scorer`) or an object. out: folder for eval.json, report.html and run.json. verifier:
+    finds the final answers that majority votes count, where the records are pools; None counts no
+    votes. set_aside: file for malformed rows; True is set_aside.jsonl in `out`. seed: of the
+    bootstrap. settings: what `run.json` holds; None is this call.
+
+    Unscored responses are counted, never taken for low scores. Raises `DataError` where kinds of
+    records are mixed or nothing can be measured.
+    """
+    body = settings or described("evaluate", **locals())
+    title = Path(scorer).name if isinstance(scorer, str) else type(scorer).__name__
+    with opened(out, body, "eval", data=named(data), overwrite=overwrite) as run:
+        asked = open_scorer(scorer, device, dtype, micro_tokens)
+        records = labelled(data, format, aside_in(set_aside, out))
+        return Evaluation(
+            name=f"Evaluation of {title}",
+            of=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",
+            measured=measure(asked, records, verifier=verifier, seed=seed),
+            settings=body,
+            data=named(data),
+        ).written_in(run)
+
+
+def labelled(data: Data, format: str | None, set_aside: Path | None) -> list[Record]:
+    """The records of some data, without prompts that have no response."""
+    every = read(data, format, set_aside)
+    records = [record for record in every if not isinstance(record, Prompt)]
+    if not records:
+        name = data if isinstance(data, (str, Path)) else "the data"
+        raise DataError(
+            f"{name} holds {len(every)} prompts and no labelled response; give preferences or"
+            " labels"
+        )
+    return records
+
+
+def measure(
+    scorer: Scorer,
+    records: Sequence[Record],
+    *,
+    verifier: str | Verifier | None = None,
+    seed: int = 0,
+) -> Report:
+    """Score the records and evaluate.
+
+    Raises `DataError` where kinds are mixed, and, with the most frequent reasons, where nothing
+    could be measured.
+    """
+    from assay.data.records import as_groups
+    from assay.evaluation import evaluate as evaluation_of
+
+    groups = as_groups(records)
+    scores = in_parts(scorer, groups)
+    answers = None
+    ranked = all(isinstance(record, Ranking) for record in records)
+    if ranked and verifier is not None and verifier != "none":
+        answers = _answers(verifier, groups)
+    measured = evaluation_of(
+        records, scores, probabilities=gives_probabilities(scorer), answers=answers, seed=seed
+    )
+    unscored = Counter(s.reason for row in scores for s in row if isinstance(s, Unscored))
+    notes = [f"{n} responses unscored: {reason}" for reason, n in unscored.most_common(SHOWN)]
+    if not any(estimate.n for estimate in measured.metrics.values()):
+        raise DataError(
+            f"nothing can be measured on {len(records)} records:"
+            f" {'; '.join(notes or measured.notes[:1])}"
+        )
+    return dataclasses.replace(measured, notes=[*measured.notes, *notes])
+
+
+def gives_probabilities(scorer: Scorer) -> bool:
+    """Whether scores are probabilities: those of a reward model whose link is a sigmoid."""
+    inner = getattr(scorer, "scorer", scorer)
+    readout = getattr(getattr(inner, "model", None), "readout", None)
+    return getattr(readout, "link", None) == "sigmoid"
+
+
+def _answers(verifier: str | Verifier, groups: Sequence[Group]) -> list[list[str | None]]:
+    """The key of the final answer that each response votes for; None where it states none."""
+    from assay.specs.verifiers import verifier as verifier_of
+
+    judge = verifier_of(verifier)
+
+    def key(text: str) -> str | None:
+        answer = judge.extract(text)
+        return None if answer is None else judge.canonical(answer)
+
+    return [[key(response.text) for response in group.responses] for group in groups]
+
+
+def table(measured: Report) -> str:
+    """Every metric of an evaluation in a line, its baselines below it, then the notes."""
+    from rich.table import Table
+
+    from assay.console.tables import text
+    from assay.stats import bracket
+
+    rows = Table(box=None, padding=(0, 1))
+    for name in ("metric", "value", "95 % interval", "n", "unscored"):
+        rows.add_column(name, justify="left" if name == "metric" else "right")
+    for name, estimate in measured.metrics.items():
+        baselines = {k: e for k, e in measured.baselines.items() if k.startswith(f"{name}/")}
+        for key, e in ({name: estimate} | baselines).items():
+            label = key if key == name else f"  {key.removeprefix(f'{name}/')}"
+            rows.add_row(label, f"{e.value:.3f}", bracket(e), str(e.n), str(e.unscored))
+    return "\n".join([text(rows), *measured.notes])

@@ -1,0 +1,48 @@
+"""Yesterday's command lines, by what they are today."""
+
+import pytest
+
+from assay.console.spellings import today
+
+
+@pytest.mark.parametrize(
+    ("command", "old", "new"),
+    [
+        ("score", "m d --out o", "d --scorer m --out o"),
+        ("eval", "m d", "d --scorer m"),
+        ("train", "rm --data d --out o", "rm d --out o"),
+        ("train", "rm --out o --data=d", "rm d --out o"),
+        ("sft", "--policy p --data d", "d --policy p"),
+        ("benchmark", "processbench --data d --model m", "processbench --data d --scorer m"),
+        ("benchmark", "processbench --model=m", "processbench --scorer=m"),
+        ("train", "rm d --set-aside --out o", "rm d --set-aside o/set_aside.jsonl --out o"),
+        ("score", "d --scorer m --out o.jsonl --set-aside", None),
+    ],
+)
+def test_an_old_spelling_works_with_a_note(
+    command: str, old: str, new: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = new or "d --scorer m --out o.jsonl --set-aside o.jsonl.set_aside"
+    assert " ".join(today(command, old.split())) == new
+    assert capsys.readouterr().err.startswith("note: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("score", "d --scorer m --out o --set-aside f"),
+        ("eval", "d --scorer=m"),
+        ("train", "rm d --out o --set-aside f"),
+        ("sft", "d --policy p --out o"),
+        ("benchmark", "processbench --data d --scorer m"),
+        ("verify", "math d --set-aside f"),
+        ("search", "beam d --model m --data x"),
+        ("score", "--from run.json"),
+        ("train", ""),
+    ],
+)
+def test_today_s_spelling_stays_as_it_is(
+    command: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert today(command, words.split()) == words.split()
+    assert capsys.readouterr().err == ""
