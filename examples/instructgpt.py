@@ -30,6 +30,7 @@ from assay.rl.policy import Policy
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES
 from assay.rl.transforms import Standardise
+from assay.runs.evaluations import eval_points
 from assay.scorers.local import LocalScorer
 from assay.scorers.verifier import Verified
 from assay.studies.arithmetic.records import graded, preferences
@@ -113,14 +114,11 @@ def main(out: Path, world: Arithmetic, rounds: int) -> None:
         held_out=test,
         golds={"truth": Verified(world.verifier)},
     )
-    for row in done.rows:
-        if "watch" in row:
-            seen = row["watch"]
-            print(
-                f"round {row['step']:3}: reward {seen['proxy'][0]:+.2f}, right"
-                f" {seen['gold']['truth'][0]:.3f} [{seen['gold']['truth'][1]:.3f},"
-                f" {seen['gold']['truth'][2]:.3f}], KL {seen['kl'][0]:.2f} nats"
-            )
+    for point in eval_points(done.rows):
+        print(
+            f"round {point.step:3}: reward {point.proxy:+.2f}, right {point.first_gold:.3f},"
+            f" KL {point.kl:.2f} nats"
+        )
     print(
         f"most answers were right at round {done.peak}: {out / 'ppo' / 'peak'} holds the policy of"
         " that time"

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from assay.overopt import ensembles, fit_forms, scaling, sweep_best_of_n, write_points
 from assay.overopt.runs import arm, run_of, run_points
+from assay.runs.evaluations import eval_of
 from assay.runs.settings import write_atomic
 from assay.stats import Estimate, student
 from assay.studies.essays.laboratory import ARMS, WEAK, Arm, Laboratory, Proxy
@@ -119,7 +120,7 @@ class Bench:
 def _pressed(bench: Bench, arm: Arm, seed: int) -> list[Mapping[str, Any]]:
     """The rows of a run that speak."""
     done = bench.laboratory.optimise(seed, arm, bench.steps)
-    return [row for row in done.rows if "watch" in row or "alarm" in row]
+    return [row for row in done.rows if eval_of(row) is not None or "alarm" in row]
 
 
 def sweep(bench: Bench) -> dict[str, Any]:

@@ -27,8 +27,10 @@ from assay.rl.loop import Optimised, optimise
 from assay.rl.policy import Policy
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES, Settings
+from assay.runs.evaluations import eval_points
 from assay.runs.settings import write_atomic
 from assay.scorers.function import Called
+from assay.stats import Estimate
 from assay.types import Prompt
 
 THINGS = (
@@ -178,13 +180,21 @@ class Bench:
         return rows[0] == rows[1] and weights[0] == weights[1]
 
 
+def estimate_row(estimate: Estimate | None) -> list[Any] | None:
+    return None if estimate is None else estimate.to_json()
+
+
 def summary(done: Optimised) -> dict[str, Any]:
-    looks = [row for row in done.rows if "watch" in row]
     rows = [row for row in done.rows if "reward" in row]
     return {
         "held_out": [
-            {"round": row["step"]} | {k: row["watch"][k] for k in ("proxy", "kl", "length")}
-            for row in looks
+            {"round": point.step}
+            | {
+                "proxy": estimate_row(point.proxy),
+                "kl": estimate_row(point.kl),
+                "length": estimate_row(point.length),
+            }
+            for point in eval_points(done.rows)
         ],
         "reward": [round(row["reward"], 3) for row in rows],
         "kl": [round(row["kl"], 3) for row in rows],

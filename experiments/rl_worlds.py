@@ -29,6 +29,7 @@ from assay.rl.loop import optimise
 from assay.rl.policy import Policy
 from assay.rl.scoring import Part
 from assay.rl.settings import Settings
+from assay.runs.evaluations import eval_of
 from assay.runs.settings import write_atomic
 from assay.scorers.local import LocalScorer
 from assay.scorers.verifier import Verified
@@ -191,14 +192,14 @@ def run(out: Path, seed: int, arm: str, steps: int) -> dict[str, Any]:
                 }
             ),
         )
-    looks = {row["step"]: row["watch"] for row in found.rows if "watch" in row}
+    evals = {row["step"]: eval_of(row) or {} for row in found.rows if eval_of(row) is not None}
     return {
         "seed": seed,
         "arm": arm,
         "looks": {
-            step: {k: look[k] for k in ("proxy", "kl", "steps", "length")}
-            | {"truth": look["gold"]["truth"]}
-            for step, look in looks.items()
+            step: {k: measured[k] for k in ("proxy", "kl", "steps", "length")}
+            | {"truth": measured["gold"]["truth"]}
+            for step, measured in evals.items()
         },
         "alarms": {row["alarm"]: row["step"] for row in found.rows if "alarm" in row},
         "seconds": json.loads(clock.read_text()),

@@ -50,7 +50,7 @@ def _each_path_is_tried_once(
         engine = path.keywords["engine"].path
         config = json.dumps(backbone.config.to_dict(), sort_keys=True, default=str)
         modules = [type(module).__qualname__ for module in backbone.modules()]
-        how = (backbone.training, getattr(backbone, "is_gradient_checkpointing", None))
+        how = (backbone.training, getattr(backbone, "is_activation_checkpointing", None))
         key = (engine, config, backbone.config._attn_implementation, how, tuple(modules))
         key += tuple(parameters)
         if key in SOUND:

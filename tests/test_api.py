@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -27,6 +28,14 @@ TYPES = {
 }
 JOBS = {
     "benchmark": ("name scorer scores data save out micro_tokens dtype device overwrite settings"),
+    "best_of_n": (
+        "pool scorer scores gold largest transform replay format device dtype micro_tokens seed out"
+        " overwrite settings"
+    ),
+    "compare": (
+        "strategies prompts ns generator scorer verifier replay aggregate lower_bound sampling step"
+        " budget limit together format device dtype micro_tokens seed out overwrite settings"
+    ),
     "evaluate": (
         "data scorer out verifier format set_aside micro_tokens dtype device seed overwrite"
         " settings"
@@ -36,8 +45,22 @@ JOBS = {
         " overwrite settings sampling"
     ),
     "load_scorer": "scorer device dtype micro_tokens",
+    "overoptimization": (
+        "pool proxy gold proxy_column gold_column proxy_scores gold_scores ensemble size epsilon"
+        " missing_gold format limit device dtype micro_tokens seed out overwrite settings"
+    ),
+    "rl": (
+        "prompts policy reward out gold recipe held_out prime prime_learning_rate lora format"
+        " set_aside limit template join split setting max_length dtype device threads resume"
+        " settings changes"
+    ),
     "score": (
         "data scorer out texts format set_aside micro_tokens dtype device chunk overwrite settings"
+    ),
+    "search": (
+        "strategy prompts generator scorer verifier replay aggregate lower_bound sampling step"
+        " budget limit together format device dtype micro_tokens seed out overwrite settings"
+        " options"
     ),
     "sft": (
         "data policy out held_out format set_aside template join max_length dtype device threads"
@@ -106,23 +129,40 @@ def test_a_loaded_scorer_scores_texts_as_it_scores_groups(word: str) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files and the model that the README's programs name."""
+    """A folder with the files and models that the README's programs name."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("api")
     lm = folder / "path" / "to" / "lm"
     tiny.causal(hidden_size=32, intermediate_size=64, head_dim=8).save_pretrained(lm)
     tiny.tokenizer(chat_template=tiny.CHATML).save_pretrained(lm)
     io.write(planted.preferences(60), folder / "pairs.jsonl")
-    problems = [Prompt.of(f"{i} + 1?", reference=str(i + 1)) for i in range(2)]
+    problems = [Prompt.of(f"{i} + 1?", reference=str(i + 1)) for i in range(4)]
     io.write(problems, folder / "problems.jsonl")
+    pool = [
+        Group(prompt=prompt, responses=tuple(map(Response.of, (str(i + 1), "7", f"{i}"))))
+        for i, prompt in enumerate(problems)
+    ]
+    io.write(pool, folder / "pool.jsonl")
     shutil.copy(ROOT / "tests" / "golden" / "processbench.jsonl", folder)
+    rows = [
+        {"id": record.prompt.id, "scores": [0.1 if y == 0 else 0.9 for y in record.labels]}
+        for record in io.read(str(folder / "processbench.jsonl"))
+        if isinstance(record, StepLabels)
+    ]
+    (folder / "scores.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    proxy = np.random.default_rng(0).normal(size=(20, 32))
+    np.save(folder / "proxy.npy", proxy)
+    np.save(folder / "gold.npy", proxy - 0.4 * proxy**2)
+    with pytest.MonkeyPatch.context() as patch:
+        run(named("score two answers"), folder, patch)
     return folder
 
 
 def programs() -> dict[str, str]:
     """The README's programs, by the comment before each."""
     text = (ROOT / "README.md").read_text()
-    (block,) = re.findall(r"```python\nimport assay\n\n(.*?)```", text, re.DOTALL)
+    start = "```python\nimport assay\nimport numpy as np\n\n"
+    block = text.partition(start)[2].partition("```")[0]
     parts = re.split(r"^# (.*)\n", block, flags=re.MULTILINE)[1:]
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
@@ -130,7 +170,7 @@ def programs() -> dict[str, str]:
 def run(program: str, made: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The names that a program leaves, run beside its files."""
     monkeypatch.chdir(made)
-    names: dict[str, Any] = {"assay": assay}
+    names: dict[str, Any] = {"assay": assay, "np": np}
     exec(program, names)
     return names
 
@@ -141,35 +181,42 @@ def named(word: str) -> str:
     return program
 
 
-def test_every_program_is_at_most_four_lines() -> None:
-    assert len(programs()) >= 3
+def test_there_are_six_programs_of_at_most_four_lines() -> None:
+    assert len(programs()) == 6
     for title, program in programs().items():
         assert len(program.strip().splitlines()) <= 4, title
 
 
-def test_train_on_a_file_and_score_two_answers(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    left = run(named("score two answers"), made, monkeypatch)
-    assert all(isinstance(score, Score) for score in left["scores"])
-    assert len(left["scores"]) == 2
-    again = assay.load_scorer("runs/rm").score_texts("What is 12 * 3?", ["36", "38"])
-    assert [round(s.value, 4) for s in again if isinstance(s, Score)] == [
-        round(s.value, 4) for s in left["scores"]
-    ]
+def test_train_on_a_file_and_score_two_answers(made: Path) -> None:
+    scores = assay.load_scorer(str(made / "runs" / "rm")).score_texts("12 * 3?", ["36", "38"])
+    assert len(scores) == 2
+    assert all(isinstance(score, Score) for score in scores)
+
+
+def test_best_of_n_with_a_page(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = run(named("best-of-n"), made, monkeypatch)
+    assert "best-of-n" in left["curves"].curves
+    assert (made / "runs" / "best" / "report.html").is_file()
 
 
 def test_label_steps(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    left = run(named("abel the steps"), made, monkeypatch)
+    program = named("Label the steps").replace("out=", "max_tokens=4, samples=1, out=")
+    left = run(program, made, monkeypatch)
     assert left["labels"].to_json()["cost"]["rollouts"] > 0
     assert (made / "runs" / "labels" / "labels.jsonl").is_file()
 
 
 def test_processbench_from_a_file_of_scores(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(made)
-    rows = [
-        {"id": record.prompt.id, "scores": [0.1 if y == 0 else 0.9 for y in record.labels]}
-        for record in io.read("processbench.jsonl")
-        if isinstance(record, StepLabels)
-    ]
-    Path("scores.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     left = run(named("ProcessBench"), made, monkeypatch)
     assert left["result"].metrics["gsm8k_f1"].value == 1
+
+
+def test_an_overoptimization_curve_from_arrays(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = run(named("over-optimization"), made, monkeypatch)
+    assert left["found"].verdict.startswith("Choose the best of")
+
+
+def test_a_custom_reward_in_rl(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = "steps=1, groups=2, samples=2, max_tokens=3, held_out=0.0, threads=1"
+    program = named("reward of your own").replace("steps=200", small)
+    assert run(program, made, monkeypatch)["trained"].steps == 1

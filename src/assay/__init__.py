@@ -1,7 +1,8 @@
 """Reward models: make them, use them, and measure when they stop being gold.
 
 The jobs are functions that take names or objects: `train`, `sft`, `load_scorer`, `score`,
-`evaluate`, `benchmark`, `label` and `verify`. Everything is imported when it is first asked for.
+`evaluate`, `benchmark`, `best_of_n`, `search`, `compare`, `label`, `verify`, `rl` and
+`overoptimization`. Everything is imported when it is first asked for.
 """
 
 import importlib
@@ -23,9 +24,14 @@ if TYPE_CHECKING:
         Verdict,
     )
     from assay.workflows.benchmark import benchmark
+    from assay.workflows.best_of_n import best_of_n
+    from assay.workflows.compare import compare
     from assay.workflows.evaluate import evaluate
     from assay.workflows.label import label
+    from assay.workflows.overoptimization import overoptimization
+    from assay.workflows.rl import rl
     from assay.workflows.score import load_scorer, score
+    from assay.workflows.search import search
     from assay.workflows.sft import sft
     from assay.workflows.train import train
     from assay.workflows.verify import verify
@@ -45,10 +51,15 @@ __all__ = [
     "Verdict",
     "__version__",
     "benchmark",
+    "best_of_n",
+    "compare",
     "evaluate",
     "label",
     "load_scorer",
+    "overoptimization",
+    "rl",
     "score",
+    "search",
     "sft",
     "train",
     "verify",

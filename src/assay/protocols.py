@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Benchmark",
-    "Disentangling",
+    "AuxiliaryHeadLoss",
     "Format",
     "Generator",
     "Loss",
@@ -190,25 +190,24 @@ class Loss(Protocol):
 
 
 @runtime_checkable
-class Disentangling(Loss, Protocol):
+class AuxiliaryHeadLoss(Loss, Protocol):
     """A loss over preferences that trains a second head on the same states, to take up what a
     feature explains.
 
     Its values are the sums of both heads', and its targets have a column more for each response:
-    the feature. What concerns the whole batch, and not its records one by one, is not in its value
-    but `beside` it. The second head is thrown away in the end: what is saved and scores is the
-    first.
+    the feature. Batch-level regularisation is returned by `regularizer`, not by `__call__`. The
+    second head is thrown away in the end: the first is saved and scores.
     """
 
-    least: ClassVar[int]
-    """Records that a step needs."""
+    min_batch: ClassVar[int]
+    """Fewest records per step."""
 
     def feature_of(self, prompt: Prompt, response: Response) -> float:
-        """What the first head's reward should not go with, as a number."""
+        """The feature that the first head's reward should not correlate with, as a number."""
         ...
 
-    def beside(self, rewards: Tensor, features: Tensor, heads: Tensor) -> Tensor:
-        """What is added to the mean loss, a scalar.
+    def regularizer(self, rewards: Tensor, features: Tensor, heads: Tensor) -> Tensor:
+        """A scalar that is added to the mean loss.
 
         rewards: (2, G, 2), of each head, group and response. features: (G, 2). heads: (2, D)
         weights. G is all records of a step, whatever goes through the model at a time. Raises

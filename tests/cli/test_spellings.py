@@ -2,7 +2,7 @@
 
 import pytest
 
-from assay.cli.spellings import today
+from assay.console.spellings import today
 
 
 @pytest.mark.parametrize(

@@ -265,8 +265,10 @@ def test_samples_are_kept_by_every_setting_of_the_policy(tmp_path: Path) -> None
         "split": "others need other settings",
         "setting": "tried below",
         "device": "the same policy elsewhere",
+        "dtype": "auto is float32; bfloat16 is tried below",
     }
     all_differ(local, named, but)
+    assert named(dataclasses.replace(local, dtype="bfloat16")) != named(local)
     splits = [
         dataclasses.replace(local, split="pattern", setting=(f"pattern={p}",)) for p in (";", ",")
     ]
@@ -369,6 +371,7 @@ def test_scores_of_a_command_are_resumed_by_its_settings(tmp_path: Path) -> None
         "set_aside": "rows are counted or refused, below",
         "micro_tokens": "changes memory and speed alone",
         "chunk": "how many are written at once",
+        "overwrite": "a place",
     }
     base = Score(scorer="x", data=str(data), out=tmp_path / "out.jsonl")
 
@@ -391,7 +394,7 @@ SCHEMA = '{"type": "object"}'
 def test_verdicts_are_kept_by_every_setting_of_what_decides(tmp_path: Path) -> None:
     schema = tmp_path / "schema.json"
     schema.write_text(SCHEMA)
-    unimportant = ("data", "out", "write", "limit", "format", "set_aside", "validate")
+    unimportant = ("data", "out", "write", "limit", "format", "set_aside", "validate", "overwrite")
     but = dict.fromkeys(unimportant, "says what is judged, and not how")
     rules = VerifyRules(data="x", at_least=1, language="en", pattern=("a",), json_schema=schema)
     names = {

@@ -7,7 +7,7 @@ from assay.errors import ConfigError, DataError
 from assay.losses import pearson
 from assay.losses.bradley_terry import BradleyTerry
 from assay.losses.odin import ODIN
-from assay.protocols import Disentangling
+from assay.protocols import AuxiliaryHeadLoss
 from assay.types import Prompt, Response
 
 Q = Prompt.of("q")
@@ -32,14 +32,16 @@ def test_what_is_beside_the_mean_by_hand() -> None:
     rewards = torch.stack([-3 * features, torch.tensor([[0.0, 1.0], [0.0, 1.0]]).repeat(16, 1)])
     heads = torch.tensor([[3.0, 0.0], [-4.0, 3.0]])
     half = 5**-0.5
-    assert float(ODIN().beside(rewards, features, heads)) == pytest.approx(1 - half + 0.8)
+    assert float(ODIN().regularizer(rewards, features, heads)) == pytest.approx(1 - half + 0.8)
     assert float(
-        ODIN(correlation=2.0, orthogonality=0.5).beside(rewards, features, heads)
+        ODIN(correlation=2.0, orthogonality=0.5).regularizer(rewards, features, heads)
     ) == pytest.approx(2 * (1 - half) + 0.4)
     # The heads' lengths are no way out.
-    assert float(ODIN().beside(rewards, features, heads * 0.01)) == pytest.approx(1 - half + 0.8)
+    assert float(ODIN().regularizer(rewards, features, heads * 0.01)) == pytest.approx(
+        1 - half + 0.8
+    )
     with pytest.raises(ConfigError, match="over 31 records is mostly chance"):
-        ODIN().beside(rewards[:, :31], features[:31], heads)
+        ODIN().regularizer(rewards[:, :31], features[:31], heads)
 
 
 def test_its_value_is_bradley_terry_of_the_sum() -> None:
@@ -76,8 +78,8 @@ def test_features() -> None:
 
 
 def test_settings_are_checked() -> None:
-    assert isinstance(ODIN(), Disentangling)
-    assert not isinstance(BradleyTerry(), Disentangling)
+    assert isinstance(ODIN(), AuxiliaryHeadLoss)
+    assert not isinstance(BradleyTerry(), AuxiliaryHeadLoss)
     with pytest.raises(ConfigError, match="no feature is called 'length'; there is characters"):
         ODIN(feature="length")
     with pytest.raises(ConfigError, match="correlation >= 0"):

@@ -10,14 +10,14 @@ from assay.errors import DataError
 from assay.overopt.runs import Run, arm, read_run, run_of, run_points, write_arms
 from assay.overopt.sweep import read_points, write_points
 from assay.pages.overopt_rl import policies_report
-from assay.runs.evaluations import looks
+from assay.runs.evaluations import eval_points
 from assay.stats import student
 
 
 def look(step: int, kl: float, proxy: float, gold: float, half: float = 0.1) -> dict[str, Any]:
     return {
         "step": step,
-        "watch": {
+        "eval": {
             "proxy": [proxy, proxy - half, proxy + half, 8, 0],
             "kl": [kl, kl, kl, 8, 0],
             "length": [step, step, step, 8, 0],
@@ -145,7 +145,7 @@ def test_only_looks_that_all_runs_have_count() -> None:
     assert found.end.value == 2
     assert any("3 looks that all 2 runs have" in note for note in found.notes)
     with pytest.raises(DataError, match="not looked at after the same rounds"):
-        arm("a", [made([1.0], [1.0]), Run(tuple(looks([look(7, 1, 1, 1)])), "truth")])
+        arm("a", [made([1.0], [1.0]), Run(tuple(eval_points([look(7, 1, 1, 1)])), "truth")])
     with pytest.raises(DataError, match="no run"):
         arm("a", [])
 
@@ -169,7 +169,7 @@ def test_folders_points_and_files(tmp_path: Path) -> None:
     run = read_run(tmp_path)
     assert run.steps_L == (0, 5)
     # An interval that does not exist is null in the file.
-    rows[1]["watch"]["kl"] = [0.0, None, None, 1, 0]
+    rows[1]["eval"]["kl"] = [0.0, None, None, 1, 0]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     kl = read_run(tmp_path).looks[0].kl
     assert kl is not None

@@ -20,7 +20,7 @@ from assay.report import (
     Table,
     page,
 )
-from assay.runs.evaluations import course, looks
+from assay.runs.evaluations import course, eval_points
 from tests.pages.test_curves import SVG, texts
 from tests.pages.test_evaluation import RUN
 from tests.report.test_html import NASTY, Document
@@ -83,7 +83,7 @@ def run_rows(
             watch["steps"] = measured(5.0 - i)
             if gold is not None:
                 watch["gold"][name] = measured(gold[i], unscored=2)
-            rows.append({"step": step, "watch": watch})
+            rows.append({"step": step, "eval": watch})
     return rows
 
 
@@ -177,7 +177,7 @@ def test_without_gold_the_report_says_what_a_proxy_cannot_tell() -> None:
 
 
 def test_the_peak_is_ringed_where_it_is_and_kl_is_on_a_square_root_scale() -> None:
-    svg = proxy_and_gold({"run": looks(run_rows(HACKED))})
+    svg = proxy_and_gold({"run": eval_points(run_rows(HACKED))})
     said = [
         (text.text or "", float(text.get("x", "nan")))
         for text in ET.fromstring(svg).iter(f"{SVG}text")
@@ -188,26 +188,26 @@ def test_the_peak_is_ringed_where_it_is_and_kl_is_on_a_square_root_scale() -> No
     ((x, colour),) = rings(svg)
     assert x == pytest.approx(at["0"] + 2 * (at["1"] - at["0"]), abs=0.2)
     assert colour == "blue"
-    given = proxy_and_gold({"run": looks(run_rows(HACKED))}, peaks={"run": 10})
+    given = proxy_and_gold({"run": eval_points(run_rows(HACKED))}, peaks={"run": 10})
     assert "0.600 at step 10" in texts(given)
     with pytest.raises(DataError, match="step 13 is said to be the peak"):
         report(run_rows(HACKED), peak=13)
 
 
 def test_proxy_and_gold_have_panels_of_their_own_where_their_scales_differ() -> None:
-    together = texts(proxy_and_gold({"run": looks(run_rows(HACKED))}))
+    together = texts(proxy_and_gold({"run": eval_points(run_rows(HACKED))}))
     assert "proxy (broken line) and gold (verifier), n = 300" in together
     large = [20 * value for value in PROXY]
     assert {"proxy, n = 300", "gold (verifier), n = 300"} <= set(
-        texts(proxy_and_gold({"r": looks(run_rows(HACKED, large))}))
+        texts(proxy_and_gold({"r": eval_points(run_rows(HACKED, large))}))
     )
 
 
 def test_several_golds_are_told_of_and_drawn_each() -> None:
     rows = run_rows(HACKED)
     for row in rows:
-        if "watch" in row:
-            row["watch"]["gold"]["larger model"] = measured(0.8)
+        if "eval" in row:
+            row["eval"]["gold"]["larger model"] = measured(0.8)
     first = report(rows)[0]
     assert "Gold (larger model): its peak is 0.800 [0.770, 0.830], at step 0" in words(first)
     assert {"verifier 0.300", "larger model 0.800", "proxy 0.900"} <= set(
@@ -269,7 +269,7 @@ def test_rows_with_little_in_them_are_left_out_with_a_sentence() -> None:
     assert words(sections[1]) == "No step was taken."
     assert words(sections[2]) == "No responses were kept."
     assert "nothing of them was written down" in words(report([{"step": 1}])[1])
-    bare = report([{"step": 0, "watch": {"proxy": measured(None), "gold": {"verifier": None}}}])
+    bare = report([{"step": 0, "eval": {"proxy": measured(None), "gold": {"verifier": None}}}])
     assert "Not even the proxy has a value" in words(bare[0])
     one = report([{"step": 5, "watch": {"gold": {"verifier": measured(0.5)}}}])[0]
     assert "one evaluation only" in words(one)
@@ -278,17 +278,17 @@ def test_rows_with_little_in_them_are_left_out_with_a_sentence() -> None:
 
 
 def test_malformed_looks_are_refused_by_row_and_name() -> None:
-    with pytest.raises(DataError, match=r"row 1: watch\.kl is '\[1, 2\]'"):
-        looks([{"step": 0, "watch": {"kl": [1, 2]}}])
-    with pytest.raises(DataError, match=r"row 2: watch\.gold\.verifier is 'high'"):
-        looks([{}, {"step": 0, "watch": {"gold": {"verifier": "high"}}}])
+    with pytest.raises(DataError, match=r"row 1: eval\.kl is '\[1, 2\]'"):
+        eval_points([{"step": 0, "eval": {"kl": [1, 2]}}])
+    with pytest.raises(DataError, match=r"row 2: eval\.gold\.verifier is 'high'"):
+        eval_points([{}, {"step": 0, "eval": {"gold": {"verifier": "high"}}}])
     with pytest.raises(DataError, match=r"row 1: a look .* without a step"):
-        looks([{"watch": {}}])
+        eval_points([{"eval": {}}])
 
 
 def test_of_two_looks_at_one_step_the_later_counts() -> None:
-    rows = [*run_rows(HACKED), {"step": 40, "watch": {"gold": {"verifier": measured(0.72)}}}]
-    seen = looks(rows)
+    rows = [*run_rows(HACKED), {"step": 40, "eval": {"gold": {"verifier": measured(0.72)}}}]
+    seen = eval_points(rows)
     assert [look.step for look in seen] == [0, 10, 20, 30, 40]
     went = course(seen, "verifier")
     assert went is not None

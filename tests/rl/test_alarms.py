@@ -30,7 +30,7 @@ def look(step: int = 0, **changes: Any) -> dict[str, Any]:
         "length": [50.0, 48.0, 52.0, 100, 0],
         "finished": [0.95, 0.92, 0.98, 100, 0],
     }
-    return {"step": step, "watch": watch | changes}
+    return {"step": step, "eval": watch | changes}
 
 
 def gold(value: float, width: float = 0.05, name: str = "gold") -> dict[str, Any]:

@@ -1,54 +1,58 @@
-"""The bound by hand, and the look's figures of responses that are known."""
+"""The bound by hand, and the figures of an evaluation of responses that are known."""
 
 import math
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from assay.protocols import Sampling
-from assay.rl.evaluation import _spread, correlation_low, gold_bound, look
+from assay.rl.evaluation import correlation_low, evaluate, gold_bound, spread_of
 from assay.rl.rollout import sample
 from assay.rl.scoring import Part, reward
 from assay.rl.settings import Settings
+from assay.runs.evaluations import EvalPoint, Spread, eval_points
+from assay.stats import Estimate
 from assay.types import Score, Unscored
 from tests.rl import small
 
 
-def first_look(correlation_low: float | None = 0.6, prompts: int = 100) -> dict[str, Any]:
-    spread = {
-        "proxy_sd": 2.0,
-        "gold_sd": 0.5,
-        "correlation": 0.8,
-        "correlation_low": correlation_low,
-    }
-    return {
-        "proxy": [1.0, 0.9, 1.1],
-        "gold": {"a": [0.5, 0.4, 0.6], "b": [2.0, 1.0, 3.0]},
-        "spread": {"a": spread | {"prompts": prompts}, "b": None},
-    }
+def at(value: float, half: float) -> Estimate:
+    return Estimate(value=value, low=value - half, high=value + half, n=100)
 
 
-NOW = {"proxy": [4.0, 3.9, 4.1], "gold": {"a": [3.0, 2.5, 3.5], "b": [2.0, 1.0, 3.0]}, "chi2": 0.25}
+def first_point(correlation_low: float | None = 0.6, prompts: int = 100) -> EvalPoint:
+    spread = Spread(
+        proxy_sd=2.0,
+        gold_sd=0.5,
+        correlation=0.8,
+        correlation_low=correlation_low,
+        prompts=prompts,
+    )
+    gold = {"a": at(0.5, 0.1), "b": at(2.0, 1.0)}
+    return EvalPoint(step=0, proxy=at(1.0, 0.1), gold=gold, spread={"a": spread, "b": None})
+
+
+NOW = EvalPoint(step=9, proxy=at(4.0, 0.1), gold={"a": at(3.0, 0.5), "b": at(2.0, 1.0)}, chi2=0.25)
 
 
 def test_the_bound_by_hand() -> None:
     """Every quantity at the end of its interval that promises least."""
     expected = 0.4 + 0.5 / 0.6 * ((3.9 - 1.1) / 2 - math.sqrt(0.64 * 0.25))
-    assert gold_bound(first_look(), NOW) == {"a": pytest.approx(expected)}
+    assert gold_bound(first_point(), NOW) == {"a": pytest.approx(expected)}
 
 
 @pytest.mark.owed
 def test_nothing_is_promised_that_samples_cannot_tell() -> None:
-    assert gold_bound(first_look(-0.1), NOW) == {}
-    assert gold_bound(first_look(None), NOW) == {}
+    assert gold_bound(first_point(-0.1), NOW) == {}
+    assert gold_bound(first_point(None), NOW) == {}
     # The policy writes what was not among the samples that the correlation is known from.
-    assert gold_bound(first_look(0.99), NOW | {"chi2": 10.1}) == {}
-    assert gold_bound(first_look(0.99), NOW | {"chi2": 9.9}) != {}
-    assert gold_bound(first_look(0.99), NOW | {"chi2": math.nan}) == {}
+    assert gold_bound(first_point(0.99), replace(NOW, chi2=10.1)) == {}
+    assert gold_bound(first_point(0.99), replace(NOW, chi2=9.9)) != {}
+    assert gold_bound(first_point(0.99), replace(NOW, chi2=math.nan)) == {}
     # What was measured lies below.
-    low = NOW | {"gold": {"a": [0.57, 0.57, 0.57], "b": [2.0, 1.0, 3.0]}}
-    assert gold_bound(first_look(), low) == {}
+    low = replace(NOW, gold={"a": at(0.57, 0.0), "b": at(2.0, 1.0)})
+    assert gold_bound(first_point(), low) == {}
 
 
 @pytest.mark.owed
@@ -57,17 +61,15 @@ def test_a_hack_that_was_not_sampled_makes_no_promise() -> None:
     that is not there."""
     rng = np.random.default_rng(1)
     gold_B = rng.integers(0, 5, 96) / 5
-    spread = _spread(gold_B, gold_B, np.repeat(np.arange(24), 4))
+    spread = spread_of(gold_B, gold_B, np.repeat(np.arange(24), 4))
     assert spread is not None
-    assert spread["correlation"] == pytest.approx(1)
-    assert spread["correlation_low"] < 0.8
-    mean = [float(gold_B.mean())] * 3
-    first = {"proxy": mean, "gold": {"truth": mean}, "spread": {"truth": spread}}
+    assert spread.correlation == pytest.approx(1)
+    assert spread.correlation_low < 0.8
+    mean = at(float(gold_B.mean()), 0.0)
+    first = EvalPoint(step=0, proxy=mean, gold={"truth": mean}, spread={"truth": spread})
     for chi2 in (3.0, 1e2, 1e6):
-        assert (
-            gold_bound(first, {"proxy": [3.0] * 3, "gold": {"truth": [0.4] * 3}, "chi2": chi2})
-            == {}
-        )
+        now = EvalPoint(step=1, proxy=at(3.0, 0.0), gold={"truth": at(0.4, 0.0)}, chi2=chi2)
+        assert gold_bound(first, now) == {}
 
 
 @pytest.mark.owed
@@ -91,7 +93,7 @@ def test_the_lower_end_of_a_correlation_covers() -> None:
     assert correlation_low(-1.0, 100) < -0.9
 
 
-def test_a_look_counts_what_is_unscored_and_never_mixes_up_responses() -> None:
+def test_an_evaluation_counts_what_is_unscored_and_never_mixes_up_responses() -> None:
     policy = small.policy()
     rollout = sample(policy, small.PROMPTS[:6], Sampling(n=4, max_tokens=7, seed=3))
     proxy = small.By(small.nines)
@@ -108,16 +110,19 @@ def test_a_look_counts_what_is_unscored_and_never_mixes_up_responses() -> None:
         rollout.lengths_B.tolist(),
         statistics={},
     )
-    seen = look(policy, rollout, rewards, {"gold": small.By(gold)}, Settings())
+    seen = evaluate(policy, rollout, rewards, {"gold": small.By(gold)}, Settings())
     answered = [len(text) for text in texts if "ans" in text]
-    value, low, high, n, unscored = seen.watch["gold"]["gold"]
+    value, low, high, n, unscored = seen.point.row()["eval"]["gold"]["gold"]
     assert value == pytest.approx(np.mean(answered))
     assert low <= value <= high
     assert unscored == len(texts) - len(answered) > 0
     assert n <= 6
-    assert seen.gold == value
-    assert seen.watch["kl"][0] == pytest.approx(0, abs=1e-6)
-    assert seen.watch["length"][0] == pytest.approx(rollout.lengths_B.mean())
+    assert seen.point.first_gold is not None
+    assert seen.point.first_gold.value == value
+    assert seen.point.kl is not None
+    assert seen.point.kl.value == pytest.approx(0, abs=1e-6)
+    assert seen.point.length is not None
+    assert seen.point.length.value == pytest.approx(rollout.lengths_B.mean())
     assert [row["prompt"] for row in seen.samples] == [
         group.prompt.text for group in rollout.groups
     ]
@@ -125,3 +130,10 @@ def test_a_look_counts_what_is_unscored_and_never_mixes_up_responses() -> None:
         assert tuple(row["response"]) == group.responses[0].steps
         assert row["proxy"] == pytest.approx(small.nines(group.responses[0]).value)
         assert tuple(row["step_scores"]) == small.nines(group.responses[0]).steps
+
+
+def test_a_point_is_read_back_from_its_row_and_from_rows_of_before() -> None:
+    point = replace(NOW, spread=first_point().spread, gold_bound={"a": 0.1}, length=at(5.0, 1.0))
+    row = point.row()
+    assert eval_points([row]) == [point]
+    assert eval_points([{"step": 9, "watch": row["eval"]}]) == [point]

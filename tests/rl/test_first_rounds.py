@@ -19,7 +19,7 @@ from assay.rl.rollout import sample
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES
 from assay.rl.transforms import LengthPenalty, Overlong, Standardise
-from assay.rl.update import see
+from assay.rl.update import read_tokens
 from assay.types import Group, Prompt, Response, Score, Unscored
 from assay.worlds.arithmetic.grammar import Grammar
 from assay.worlds.arithmetic.task import split_steps
@@ -177,7 +177,7 @@ def test_values_learn_a_constant_return(value: float, tmp_path: Path) -> None:
     part = Part(name="one", scorer=Moving(small.nines))
     optimise(policy, small.PROMPTS[:40], [part], settings=settings, out=tmp_path, progress=False)
     rollout = sample(policy, small.PROMPTS[40:50], Sampling(n=2, max_tokens=7, seed=5))
-    values_B_T = see(policy, rollout, settings).values_B_T
+    values_B_T = read_tokens(policy, rollout, settings).values_B_T
     assert values_B_T is not None
     assert values_B_T[rollout.mask_B_T].mean() == pytest.approx(
         value, abs=0.05 * max(1, abs(value))

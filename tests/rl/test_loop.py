@@ -86,11 +86,11 @@ def test_what_is_paid_is_learned(recipe: str, tmp_path: Path) -> None:
         kl=0.0,
     )
     done = run(tmp_path, small.policy(critic=recipe == "ppo"), settings=settings)
-    first, last = (row["watch"]["proxy"] for row in done.rows if "watch" in row)
+    first, last = (row["eval"]["proxy"] for row in done.rows if "eval" in row)
     assert last[1] > 0.4 > 0.3 > first[2]
     rewards = [row["reward"] for row in done.rows if "reward" in row]
     assert rewards[0] < 0.4  # once every group is all alike, DAPO has nothing to learn from
-    kl = [row["watch"]["kl"][0] for row in done.rows if "watch" in row]
+    kl = [row["eval"]["kl"][0] for row in done.rows if "eval" in row]
     assert kl[0] == pytest.approx(0, abs=1e-6)
     assert kl[1] > 0.5
 
@@ -339,7 +339,7 @@ def test_beta_changes_what_is_learned_and_holds_back(
     tight = run(tmp_path / "held", held, settings=settings)
     assert not same(weights(policy), weights(held))
     ends = [
-        next(row["watch"]["kl"][0] for row in reversed(r.rows) if "watch" in row)
+        next(row["eval"]["kl"][0] for row in reversed(r.rows) if "eval" in row)
         for r in (loose, tight)
     ]
     assert ends[1] < ends[0]
@@ -375,7 +375,7 @@ def test_adapters_leave_the_reference_where_it_was(tmp_path: Path) -> None:
         tmp_path, policy, settings=replace(SMALL, learning_rate=2e-2, steps=10, watch_every=10)
     )
     assert all(torch.equal(p, frozen[n]) for n, p in policy.model.named_parameters() if n in frozen)
-    kl = [row["watch"]["kl"][0] for row in done.rows if "watch" in row]
+    kl = [row["eval"]["kl"][0] for row in done.rows if "eval" in row]
     assert kl[0] == pytest.approx(0, abs=1e-6)
     assert kl[-1] > 0.05
     stock = AutoModelForCausalLM.from_pretrained(tmp_path / "policy")
@@ -397,7 +397,7 @@ def test_the_policy_is_kept_as_it_was_where_gold_was_highest(tmp_path: Path) -> 
 
     done = run(tmp_path, policy, golds={"gold": Gold(), "other": small.By(small.nines)})
     assert done.peak == 2
-    looks = [row["watch"]["gold"] for row in done.rows if "watch" in row]
+    looks = [row["eval"]["gold"] for row in done.rows if "eval" in row]
     assert [look["gold"][0] for look in looks] == [0, 1, 0]
     assert all("other" in look for look in looks)
     for folder, expected in (("peak", seen[1]), ("policy", seen[2])):

@@ -36,7 +36,7 @@ def test_a_mixture_learns_by_its_adapters(tmp_path: Path) -> None:
         adapters=2,
     )
     done = run(tmp_path, policy, settings=replace(SMALL, steps=2))
-    looks = [row["watch"]["kl"][0] for row in done.rows if "watch" in row]
+    looks = [row["eval"]["kl"][0] for row in done.rows if "eval" in row]
     assert looks[0] == pytest.approx(0, abs=1e-6)
     assert looks[-1] > 1e-4
     saved = AutoModelForCausalLM.from_pretrained(tmp_path / "policy").eval()

@@ -18,14 +18,14 @@ def test_a_number_that_does_not_exist_is_null_in_the_file_and_nan_when_read(tmp_
         "gold": {"g": [math.nan, -math.inf, math.inf, 0, 9]},
     }
     with metrics_file(path, 0) as write:
-        size = write({"step": 0, "watch": watch, "spread": {"g": None}})
+        size = write({"step": 0, "eval": watch, "spread": {"g": None}})
         write({"step": 1, "loss": math.nan})
     for line in path.read_text().splitlines():
         json.loads(line, parse_constant=refuse)
     first, second = read_rows(path)
-    assert first["watch"]["kl"][0] == 0
-    assert first["watch"]["kl"][3:] == [9, 0]
-    assert all(math.isnan(x) for x in first["watch"]["kl"][1:3] + first["watch"]["gold"]["g"][:3])
+    assert first["eval"]["kl"][0] == 0
+    assert first["eval"]["kl"][3:] == [9, 0]
+    assert all(math.isnan(x) for x in first["eval"]["kl"][1:3] + first["eval"]["gold"]["g"][:3])
     assert first["spread"] == {"g": None}
     assert second == {"step": 1, "loss": None}
     assert len(read_rows(path, size)) == 1

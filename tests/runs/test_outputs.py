@@ -73,8 +73,8 @@ def test_a_new_or_empty_folder_is_free(tmp_path: Path) -> None:
 
 
 TRAININGS = {
-    "train": ["train", "rm", "--data", "DATA", "--backbone", "START"],
-    "sft": ["sft", "--data", "DATA", "--policy", "START"],
+    "train": ["train", "rm", "DATA", "--backbone", "START", "--set-aside", "ASIDE"],
+    "sft": ["sft", "DATA", "--policy", "START", "--set-aside", "ASIDE"],
     "rl": ["rl", "grpo", "--prompts", "DATA", "--policy", "START", "--reward", "longest"],
 }
 SUMMARY = {command: name for name, command in outputs.SUMMARIES.items()}
@@ -100,10 +100,11 @@ def test_a_training_leaves_other_runs_and_models_alone(
     before |= everything(tmp_path)
     starts = {"own": inside}
     for name in [*folders, "file/below", "own"]:
-        at = {"DATA": data, "START": starts.get(name, start)}
+        aside = tmp_path / name / "aside.jsonl"
+        at = {"DATA": data, "START": starts.get(name, start), "ASIDE": aside}
         words = [str(at.get(word, word)) for word in TRAININGS[command]]
         for resume in ([], ["--no-resume"]):
-            said = refused(capsys, *words, "--out", tmp_path / name, "--set-aside", *resume)
+            said = refused(capsys, *words, "--out", tmp_path / name, *resume)
             assert str(tmp_path / name.partition("/")[0]) in said
             assert "no.jsonl" not in said
     assert everything(tmp_path) == before
@@ -124,13 +125,13 @@ def test_rows_are_not_set_aside_into_the_data(
     words = [
         "train",
         "rm",
-        "--data",
         data,
         "--backbone",
         "nowhere/at/all",
         "--out",
         data.parent,
         "--set-aside",
+        data,
     ]
     assert "would replace what is read" in refused(capsys, *words)
     assert data.read_text() == '{"prompt": "a"}\n'
@@ -156,15 +157,15 @@ def test_scores_and_evaluations_replace_no_input(
         (data.parent, data),
         (data, model / "weights"),
         (aside, tmp_path / "scores"),
-        (data, tmp_path / "in"),
         (data, data / "x"),
     ):
-        said = refused(capsys, "score", model, source, "--out", out, "--set-aside")
+        words = ("--scorer", model, "--out", out, "--set-aside", f"{out}.set_aside")
+        said = refused(capsys, "score", source, *words)
         assert "no folder of a reward model" not in said
     run_of("train", model)
     before = everything(tmp_path)
     for out in (data, data / "x", model):
-        refused(capsys, "eval", "longest", data, "--out", out)
+        refused(capsys, "eval", data, "--scorer", "longest", "--out", out)
         refused(capsys, "bestof", data, "--scorer", "longest", "--out", out)
     assert everything(tmp_path) == before
 
@@ -178,5 +179,5 @@ def test_a_full_disk_is_told_in_a_line(
     monkeypatch.setattr("assay.workflows.score.write_atomic", full)
     data = write(tmp_path / "d.jsonl", '{"prompt": "a", "chosen": "b", "rejected": "cc"}\n')
     assert "No space left" in refused(
-        capsys, "score", "longest", data, "--out", tmp_path / "scores"
+        capsys, "score", data, "--scorer", "longest", "--out", tmp_path / "scores"
     )

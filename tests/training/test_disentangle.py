@@ -127,7 +127,7 @@ def test_a_step_is_the_same_however_it_is_cut() -> None:
     values = heads(part)
     whole = loss(values.sum(0), part.targets, part.mask_G_R_S)
     rewards = torch.stack([last(v, part.mask_G_R_S) for v in values])
-    whole = whole + loss.beside(
+    whole = whole + loss.regularizer(
         rewards, part.targets[:, 2:], torch.cat([model.network.score.weight, heads.nuisance.weight])
     )
     whole.backward()
@@ -162,7 +162,7 @@ def test_too_little_to_correlate_is_refused_before_anything_is_learnt(tmp_path: 
         (preferences(100), [], Settings(batch_size=16)),
         (preferences(100), preferences(31, 1), FAST),
     ]:
-        with pytest.raises(ConfigError, match="ODIN needs 32 records a step"):
+        with pytest.raises(ConfigError, match="ODIN needs 32 records per step"):
             train(
                 planted.model(),
                 records,

@@ -9,6 +9,7 @@ import pytest
 from assay import cli, components
 from assay.cli.best_of_n import Command
 from assay.data import io
+from assay.data.pools import Pool
 from assay.data.scores import read_scores
 from assay.errors import ConfigError, DataError
 from assay.scorers.baselines import Longest
@@ -25,18 +26,26 @@ from assay.types import (
     Unscored,
 )
 from assay.verifiers import Numeric
-from assay.workflows.best_of_n import Pools, best_of_n, collect, curves_of, population, replay_over
+from assay.workflows.best_of_n import (
+    SCORER,
+    best_of_n,
+    collect,
+    curves_of,
+    population,
+    replay_over,
+    usable,
+)
 
 
 def responses(*texts: str) -> tuple[Response, ...]:
     return tuple(map(Response.of, texts))
 
 
-def scored(pools: Pools, *rows: list[float | None]) -> Pools:
+def scored(pools: Pool, *rows: list[float | None]) -> Pool:
     scores = [
         [Unscored(reason="test") if x is None else Score(value=x) for x in row] for row in rows
     ]
-    return Pools(groups=pools.groups, gold=pools.gold, answers=pools.answers, scores=scores)
+    return pools.with_scores(SCORER, scores)
 
 
 def values(points: Any) -> list[float]:
@@ -52,10 +61,10 @@ def test_gold_comes_from_the_reference_from_the_grades_or_from_the_last_label() 
     )
     other = StepLabels.outcome(Prompt.of("s"), Response.of("8"), 0.0)
     pools = collect([group, split, ranking, other], Numeric())
-    assert [list(row) for row in pools.gold] == [[1.0, 0.0, 0.0], [1.0, 0.0], [0.25, -1.0]]
-    assert [list(row) for row in pools.answers] == [["5", "6", None], ["7", "8"], ["1", None]]
+    assert [list(row) for row in pools.grades] == [[1.0, 0.0, 0.0], [1.0, 0.0], [0.25, -1.0]]
+    assert [list(row) for row in pools.answers or ()] == [["5", "6", None], ["7", "8"], ["1", None]]
     assert [group.prompt.text for group in pools.groups] == ["q", "s", "r"]
-    assert pools.usable == [3, 2, 2]
+    assert usable(pools) == [3, 2, 2]
     assert population(pools).ns == [1, 2]
     assert population(pools, 3).ns == [1, 2, 3]
 
@@ -140,7 +149,7 @@ def test_logits_are_not_summed_as_votes() -> None:
     )  # 2 sigmoid(-1) = .54 against .5
 
 
-def uneven(short: int, long: int) -> Pools:
+def uneven(short: int, long: int) -> Pool:
     """Prompts with 4 responses that are always right, and prompts with 16 of which half are."""
     rows = [
         Ranking(prompt=Prompt.of(f"s{i}"), responses=responses(*"abcd"), grades=(1.0,) * 4)
@@ -152,7 +161,7 @@ def uneven(short: int, long: int) -> Pools:
         for i in range(long)
     ]
     pools = collect(rows, Numeric())
-    return scored(pools, *([float(k % 5) for k in range(len(row))] for row in pools.gold))
+    return scored(pools, *([float(k % 5) for k in range(len(row))] for row in pools.grades))
 
 
 @pytest.mark.owed

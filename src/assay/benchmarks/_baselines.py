@@ -44,7 +44,7 @@ def coin(records: Sequence[StepLabels], seed: int) -> Scores:
     """Each step right or wrong by the toss of a coin."""
     rng = np.random.default_rng(seed)
     return [
-        _said(rng.integers(0, 2, size=len(record.labels)).astype(float).tolist())
+        _scores(rng.integers(0, 2, size=len(record.labels)).astype(float).tolist())
         for record in records
     ]
 
@@ -62,12 +62,12 @@ def measured(
 
 def gold(records: Sequence[StepLabels]) -> Scores:
     """The labels as scores; steps without a label, which are after an error, are wrong."""
-    return [_said([label or 0.0 for label in record.labels]) for record in records]
+    return [_scores([label or 0.0 for label in record.labels]) for record in records]
 
 
 def swapped(records: Sequence[StepLabels]) -> Scores:
     """Every label turned round."""
-    return [_said([1.0 - (label or 0.0) for label in record.labels]) for record in records]
+    return [_scores([1.0 - (label or 0.0) for label in record.labels]) for record in records]
 
 
 def validate(metrics: Metrics, records: Sequence[StepLabels], headline: str) -> None:
@@ -83,8 +83,8 @@ def validate(metrics: Metrics, records: Sequence[StepLabels], headline: str) -> 
 
 
 def _at(record: StepLabels, at: int) -> list[Score | Unscored]:
-    return _said([0.0 if i == at else 1.0 for i in range(len(record.labels))])
+    return _scores([0.0 if i == at else 1.0 for i in range(len(record.labels))])
 
 
-def _said(steps: list[float]) -> list[Score | Unscored]:
+def _scores(steps: list[float]) -> list[Score | Unscored]:
     return [Score(value=min(steps), steps=tuple(steps))]

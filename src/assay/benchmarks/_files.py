@@ -62,12 +62,12 @@ def write_scores(
     """Write what `read_scores` reads. The whole file appears, or nothing."""
     rows: list[dict[str, Any]] = []
     for record, (score,) in zip(records, scores, strict=True):
-        said = (
+        row = (
             {"scores": score.steps}
             if isinstance(score, Score)
             else {"scores": None, "reason": score.reason}
         )
-        rows.append({"id": record.prompt.id, **said})
+        rows.append({"id": record.prompt.id, **row})
     write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 

@@ -54,7 +54,7 @@ def _mcc(c: Array) -> Array:
 
 
 MCC = Statistic(formula=_mcc, base=ALL, low=-1.0, parts=(WRONG, RIGHT))
-"""Matthews correlation of "has an error" as said and as labelled."""
+"""Matthews correlation of "has an error" as predicted and as labelled."""
 
 ACCURACY = {
     "accuracy_wrong": Statistic(formula=lambda c: over(c[..., LOCATED], c[..., WRONG]), base=WRONG),
@@ -96,12 +96,12 @@ def count(
     columns = np.zeros((len(records), 6))
     for i, (record, steps) in enumerate(zip(records, values, strict=True)):
         truth = error_place(record)
-        said = None if steps is None else place(steps, threshold)
+        predicted = None if steps is None else place(steps, threshold)
         wrong = truth != NEVER
         columns[i, WRONG], columns[i, RIGHT], columns[i, ALL] = wrong, not wrong, 1
-        columns[i, LOCATED] = wrong and said == truth
-        columns[i, NOTICED] = wrong and said not in (None, NEVER)
-        columns[i, CLEARED] = not wrong and said == NEVER
+        columns[i, LOCATED] = wrong and predicted == truth
+        columns[i, NOTICED] = wrong and predicted not in (None, NEVER)
+        columns[i, CLEARED] = not wrong and predicted == NEVER
     unscored = np.array([steps is None for steps in values])
     return Counts(
         columns=columns,

@@ -140,8 +140,10 @@ class Diagnostics:
         right = [i for i, record in enumerate(records) if _answer_is_right(record)]
         known = {i: at for i in right if (at := _records.known_error(records[i])) is not None}
         cases = {i: at for i, at in known.items() if at != NEVER}
-        said = {i: _records.place(v, self.threshold) for i in cases if (v := values[i]) is not None}
-        sampling = self._sampling(len(cases) - len(said))
+        predicted = {
+            i: _records.place(v, self.threshold) for i in cases if (v := values[i]) is not None
+        }
+        sampling = self._sampling(len(cases) - len(predicted))
 
         def share(credit: dict[int, float], **sampling: Any) -> Estimate:
             clusters = [normalised_prompt_key(records[i]) for i in credit]
@@ -150,10 +152,10 @@ class Diagnostics:
         return {
             "wrong_process": share({i: float(i in cases) for i in known}, **self._sampling(0)),
             "wrong_process_noticed": share(
-                {i: float(at != NEVER) for i, at in said.items()}, **sampling
+                {i: float(at != NEVER) for i, at in predicted.items()}, **sampling
             ),
             "wrong_process_located": share(
-                {i: float(at == cases[i]) for i, at in said.items()}, **sampling
+                {i: float(at == cases[i]) for i, at in predicted.items()}, **sampling
             ),
         }
 

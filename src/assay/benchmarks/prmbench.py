@@ -150,17 +150,17 @@ def _count(record: StepLabels, steps: Array | None, threshold: float) -> list[fl
     """A row of columns; where the response is unscored, what is known from the labels alone."""
     valid = np.array([label is not None and label > 0.5 for label in record.labels])
     first = _records.error_place(record)
-    said = valid if steps is None else steps >= threshold
+    accepted = valid if steps is None else steps >= threshold
     return [
         float(x)
         for x in (
-            (valid & said).sum(),
-            (~valid & said).sum(),
-            (~valid & ~said).sum(),
-            (valid & ~said).sum(),
+            (valid & accepted).sum(),
+            (~valid & accepted).sum(),
+            (~valid & ~accepted).sum(),
+            (valid & ~accepted).sum(),
             valid.sum(),
             (~valid).sum(),
-            first != _records.NEVER and not said[first],
+            first != _records.NEVER and not accepted[first],
             first != _records.NEVER,
             1,
         )

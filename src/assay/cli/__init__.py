@@ -18,8 +18,8 @@ from assay.cli.arguments import (
     nearest,
     take_from,
 )
-from assay.cli.spellings import today
 from assay.console.failures import INTERRUPTED, explained, plain_output
+from assay.console.spellings import today
 from assay.errors import ConfigError
 
 __all__ = ["COMMANDS", "main"]

@@ -20,27 +20,9 @@ class List:
 
     def __call__(self) -> None:
         """Print a table."""
-        from huggingface_hub import try_to_load_from_cache
+        from assay.models.summary import published
 
-        from assay.models.presets import PRESETS, REFUSED
-        from assay.models.readout import in_words
-
-        rows = [("preset", "here", "checkpoint")]
-        for preset in PRESETS.values():
-            for checkpoint in preset.checkpoints:
-                here = isinstance(try_to_load_from_cache(checkpoint, "config.json"), str)
-                rows.append((preset.name, "yes" if here else "no", checkpoint))
-        rows += [
-            (name, "refused", checkpoint)
-            for name, family in REFUSED.items()
-            for checkpoint in family.checkpoints
-        ]
-        for name, status, checkpoint in rows:
-            print(f"{name:<18} {status:<8} {checkpoint}")
-        for preset in PRESETS.values():
-            print(f"\n{preset.name}: {in_words(preset.readout)}.\n  {preset.notes}")
-        for name, family in REFUSED.items():
-            print(f"\n{name}: refused, because {family.why}.")
+        print("\n".join(published()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 import tyro
 
+from assay.cli.options import Overwrite
 from assay.data.splitting import SPLITTERS
 from assay.rl.settings import RECIPES, Settings
 from assay.specs.rewards import GRAMMAR
@@ -113,6 +114,8 @@ class Command:
 
     resume: bool = True
     """Resume what `out` holds; without it, start afresh."""
+
+    overwrite: Overwrite = False
 
     def __call__(self) -> None:
         """Train, save, report."""

@@ -15,19 +15,7 @@ from assay.errors import DataError
 from assay.stats import pad_pools
 from assay.types import Group, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
 
-__all__ = [
-    "GOLD",
-    "Pool",
-    "matrix_of",
-    "pool_of",
-    "read_pool",
-    "value_of",
-    "GRADES",
-    "read",
-    "column",
-    "silent",
-    "padded",
-]
+__all__ = ["GOLD", "Pool", "matrix_of", "pool_of", "read_pool", "value_of"]
 
 Array = NDArray[np.float64]
 
@@ -60,9 +48,12 @@ class Pool:
         return all(row is not None for row in self.gold)
 
     @property
-    def grades(self) -> Sequence[Sequence[float]] | None:
-        """The gold, where that of every group is known."""
-        return [row or () for row in self.gold] if self.graded else None
+    def grades(self) -> list[Sequence[float]]:
+        """The gold of every response. Raises `DataError` where that of a group is not known."""
+        known = [row for row in self.gold if row is not None]
+        if len(known) < len(self.gold):
+            raise DataError("the gold of some responses is not known; have them judged")
+        return known
 
     @property
     def lengths(self) -> Array:
@@ -92,7 +83,7 @@ class Pool:
         if name in self.scores:
             return matrix_of(self.scores[name])
         if name == GOLD and self.graded:
-            return pad_pools([row or () for row in self.gold])
+            return pad_pools(self.grades)
         there = {key for group in self.groups for r in group.responses for key in r.meta if key}
         if name in there:
             return pad_pools([[_number(r, name) for r in group.responses] for group in self.groups])
@@ -260,27 +251,3 @@ def _number(response: Response, name: str) -> float:
         return float(value)
     except OverflowError:
         return math.inf
-
-
-# For jobs that were written against functions.
-GRADES = GOLD
-
-
-def read(source: str, format: str | None, limit: int | None, *, columns: bool) -> Pool:
-    """Read a pool."""
-    return read_pool(source, format=format, limit=limit, columns=columns)
-
-
-def column(pool: Pool, name: str) -> Array:
-    """Return the scores of a name."""
-    return pool.matrix(name)
-
-
-def silent(pool: Pool) -> NDArray[np.bool_]:
-    """Return where responses have no text."""
-    return pool.empty
-
-
-def padded(rows: Sequence[Sequence[float]]) -> Array:
-    """Return rows as a matrix."""
-    return pad_pools(rows)

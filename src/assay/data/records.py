@@ -17,6 +17,7 @@ from assay.errors import DataError
 from assay.types import Group, Preference, Prompt, Ranking, Record, Response, StepLabels
 
 __all__ = [
+    "as_group",
     "as_groups",
     "digest",
     "grades_of",
@@ -75,10 +76,11 @@ def as_groups(records: Iterable[Record]) -> list[Group]:
 
     Raises `DataError` for a record without responses.
     """
-    return [_as_group(record) for record in records]
+    return [as_group(record) for record in records]
 
 
-def _as_group(record: Record) -> Group:
+def as_group(record: Record) -> Group:
+    """Return prompt and responses of one record. Raises `DataError` where it has no responses."""
     if not isinstance(record, (Group, StepLabels)):
         raise DataError(
             f"{type(record).__name__} records cannot be scored, for they hold no responses; give"

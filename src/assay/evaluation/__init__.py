@@ -8,14 +8,13 @@ won by length.
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
-from assay.data.records import as_groups as groups_of
 from assay.data.records import responses_of
 from assay.errors import DataError
 from assay.evaluation import outcomes, pools, preferences, processes
 from assay.evaluation.report import Histogram, Options, Report
 from assay.types import Preference, Ranking, Record, Score, StepLabels, Unscored
 
-__all__ = ["Histogram", "Report", "evaluate", "groups_of"]
+__all__ = ["Histogram", "Report", "evaluate"]
 
 R = TypeVar("R", bound=Record)
 

@@ -174,7 +174,7 @@ def _gain(pools: Pools, used: NDArray[np.intp], n: int, options: Options) -> Est
     harms."""
     gold = np.where(np.isnan(pools.proxy[used]), np.nan, pools.gold[used])
     best, mean = stats.best_of_n(pools.proxy[used], gold, n), stats.best_of_n(gold, gold, 1)
-    return stats.paired_bootstrap(
+    return stats.paired_difference(
         best, mean, resamples=options.resamples, seed=options.seed, unscored=pools.unscored
     )
 

@@ -62,7 +62,7 @@ def evaluate(
         kind="process",
         metrics={
             "step_accuracy": stats.proportion(agrees, clusters=where, **sampling),
-            "step_accuracy_over_base_rate": stats.paired_bootstrap(
+            "step_accuracy_over_base_rate": stats.paired_difference(
                 agrees, usual, clusters=where, **sampling
             ),
             **first_metrics,

@@ -105,7 +105,7 @@ def gain_at_tokens(
     *,
     clusters: Sequence[int] | None = None,
 ) -> Estimate | None:
-    """How much more often one strategy is right than another at equal generated tokens, paired by
+    """Difference in accuracy of two strategies at equal generated tokens, paired by
     prompt."""
     one, other = at_tokens(points, budget), at_tokens(over, budget)
     if one is None or other is None:
@@ -114,7 +114,7 @@ def gain_at_tokens(
     kept = (
         None if clusters is None else [c for c, known in zip(clusters, there, strict=True) if known]
     )
-    return stats.paired_bootstrap(
+    return stats.paired_difference(
         one[there], other[there], clusters=kept, unscored=int((~there).sum())
     )
 

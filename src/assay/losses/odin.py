@@ -55,7 +55,7 @@ class ODIN:
 
     consumes: ClassVar[type[Preference]] = Preference
     trains: ClassVar[Literal["preference"]] = "preference"
-    least: ClassVar[int] = 32
+    min_batch: ClassVar[int] = 32
 
     def __post_init__(self) -> None:
         if not (0 <= self.correlation < math.inf and 0 <= self.orthogonality < math.inf):
@@ -97,15 +97,15 @@ class ODIN:
             )
         return value
 
-    def beside(self, rewards: Tensor, features: Tensor, heads: Tensor) -> Tensor:
+    def regularizer(self, rewards: Tensor, features: Tensor, heads: Tensor) -> Tensor:
         """λ (|ρ(r_Q, f)| - ρ(r_N, f)) + μ |cos(W_Q, W_N)|. rewards: (2, G, 2); features: (G, 2);
         heads: (2, D)."""
         from torch.nn.functional import cosine_similarity
 
-        if rewards.shape[1] < self.least:
+        if rewards.shape[1] < self.min_batch:
             raise ConfigError(
-                f"a correlation over {rewards.shape[1]} records is mostly chance; give {self.least}"
-                " or more"
+                f"a correlation over {rewards.shape[1]} records is mostly chance; give"
+                f" {self.min_batch} or more"
             )
         quality, nuisance = pearson(rewards[0], features), pearson(rewards[1], features)
         overlap = cosine_similarity(heads[0], heads[1], dim=0).abs()

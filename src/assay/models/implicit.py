@@ -33,7 +33,7 @@ from assay.models.layout import Encoded, Encoder
 from assay.models.log_probabilities import log_probabilities
 from assay.models.reward_model import Batch, RewardModel, Shared, TrainScores
 from assay.packing.engine import Engine
-from assay.protocols import Disentangling, Loss
+from assay.protocols import AuxiliaryHeadLoss, Loss
 
 __all__ = ["ImplicitRewardModel", "check_loss"]
 
@@ -171,7 +171,7 @@ class ImplicitRewardModel(RewardModel):
 
 def check_loss(loss: Loss) -> None:
     """Raise `ConfigError` where a loss trains more than the reward of a whole response."""
-    if isinstance(loss, Disentangling):
+    if isinstance(loss, AuxiliaryHeadLoss):
         raise ConfigError(
             f"{type(loss).__name__} trains a second head, and an implicit model has none; train a"
             " head"

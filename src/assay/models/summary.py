@@ -1,17 +1,17 @@
-"""What a saved reward model is, without loading its weights."""
+"""What saved and published reward models are, without loading their weights."""
 
 import json
 import math
-import struct
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from safetensors import safe_open
 
 from assay.errors import ConfigError
 from assay.models.checkpoint import read_manifest
+from assay.models.folder import check_weights
 from assay.models.readout import in_words
 
-__all__ = ["summary"]
+__all__ = ["published", "summary"]
 
 
 def summary(folder: Path) -> dict[str, str]:
@@ -36,16 +36,31 @@ def summary(folder: Path) -> dict[str, str]:
     }
 
 
+def published() -> list[str]:
+    """List every published checkpoint, whether it is on this machine, and how each is read."""
+    from huggingface_hub import try_to_load_from_cache
+
+    from assay.models.presets import PRESETS, REFUSED
+
+    rows = [("preset", "here", "checkpoint")]
+    for preset in PRESETS.values():
+        for checkpoint in preset.checkpoints:
+            here = isinstance(try_to_load_from_cache(checkpoint, "config.json"), str)
+            rows.append((preset.name, "yes" if here else "no", checkpoint))
+    for name, family in REFUSED.items():
+        rows += [(name, "refused", checkpoint) for checkpoint in family.checkpoints]
+    lines = [f"{name:<18} {status:<8} {checkpoint}" for name, status, checkpoint in rows]
+    lines += [f"\n{it.name}: {in_words(it.readout)}.\n  {it.notes}" for it in PRESETS.values()]
+    return lines + [f"\n{name}: refused, because {it.why}." for name, it in REFUSED.items()]
+
+
 def _parameters(folder: Path) -> int:
     """Count the parameters, read from the safetensors headers alone."""
+    check_weights(folder)
     count = 0
     for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header: Mapping[str, Any] = json.loads(file.read(length))
-        count += sum(
-            math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__"
-        )
+        with safe_open(path, "pt") as file:
+            count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
     if not count:
         raise ConfigError(f"{folder} holds no safetensors; give the folder of a saved reward model")
     return count

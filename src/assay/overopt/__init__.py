@@ -3,8 +3,8 @@
 Pure functions from arrays to numbers with intervals; no model is run here. A pool of responses
 scored by proxies and golds becomes curves (`sweep_best_of_n`), curves become fits with peaks
 (`fit_forms`), a place to stop (`recommend_stop`) and a strength of selection (`hedge_tune`);
-`diagnose`, `tail_index` and `laidlaw_bound` say what kind of Goodhart it is and what can be
-promised; `ensembles` combines several reward models; `GaussianGoodhart` is a world in which all of
+`diagnose`, `tail_index` and `laidlaw_bound` tell the kind of Goodhart and bound what is left of
+gold; `ensembles` combines several reward models; `GaussianGoodhart` is a world in which all of
 it is known in closed form. After Gao, Schulman and Hilton, arXiv:2210.10760.
 """
 
@@ -17,11 +17,9 @@ from assay.overopt.fit import (
     Fits,
     Form,
     Peak,
-    Scaling,
     fit_form,
     fit_forms,
     predict,
-    scaling,
 )
 from assay.overopt.gaussian import GaussianGoodhart
 from assay.overopt.goodhart import (
@@ -46,6 +44,7 @@ from assay.overopt.kl import (
     tilt_kl,
     trusted,
 )
+from assay.overopt.scaling import Scaling, scaling
 from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.sweep import (
     Curve,

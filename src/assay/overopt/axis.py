@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assay.overopt.fit import Scaling, scaling
+from assay.overopt.scaling import Scaling, scaling
 from assay.overopt.study import Study
 from assay.stats import Estimate
 
@@ -27,22 +27,22 @@ class Axis:
 
 
 def axis(name: str, sizes: Mapping[str, float], studies: Sequence[Study]) -> Axis:
-    """How studies go with a number of their proxies; of proxies against several golds nothing is
-    said."""
+    """Relate studies to a number of their proxies, such as size; no slope for proxies against
+    several golds."""
     used = [s for s in studies if s.proxy in sizes and s.fits is not None]
     numbers = [sizes[s.proxy] for s in used]
     if len(set(numbers)) < 2 or len({s.gold for s in used}) > 1:
         return Axis(name, sizes, {})
     fits = [s.fits.best_of_n for s in used if s.fits is not None]
     drawn = all(len(fit.draws_R_2) for fit in fits)
-    found = {}
+    result = {}
     for k, coefficient in enumerate(("alpha", "beta")):
         draws = np.stack([fit.draws_R_2[:, k] for fit in fits], axis=1) if drawn else None
-        found[coefficient] = scaling(
+        result[coefficient] = scaling(
             numbers, [getattr(fit, coefficient).value for fit in fits], draws
         )
-    found["highest gain"] = scaling(numbers, [max(g.value for g in _used_gains(s)) for s in used])
-    return Axis(name, sizes, found)
+    result["highest gain"] = scaling(numbers, [max(g.value for g in _used_gains(s)) for s in used])
+    return Axis(name, sizes, result)
 
 
 def _used_gains(study: Study) -> list[Estimate]:

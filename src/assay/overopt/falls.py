@@ -1,4 +1,5 @@
-"""Whether a curve falls, with luck in choosing which two of its points are compared paid for.
+"""Tests of whether a curve falls, with luck in choosing which two of its points are compared paid
+for.
 
 The highest of many noisy points is high partly by luck, so a test of "the highest against the last"
 alone finds falls in curves that only rise. Here all pairs are tested at once (a max-t test): with
@@ -47,13 +48,13 @@ class Fall:
 
     @property
     def sure(self) -> bool:
-        """Whether the interval lies above 0."""
+        """True where the interval lies above 0."""
         return self.loss.low > 0
 
 
 @dataclass(frozen=True)
 class Errors:
-    """How the means of K points err together."""
+    """Joint errors of the means of K points."""
 
     factor_M_K: Array
     """Rows whose products sum to the covariances of the means."""

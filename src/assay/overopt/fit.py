@@ -26,14 +26,12 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from assay.errors import DataError
+from assay.overopt import words
 from assay.overopt._resample import Array, ends, equal, prompt_weights
-from assay.overopt.kl import best_of_n_from_kl
-from assay.report.numbers import beside, fixed, interval, number
 from assay.stats import Estimate
-from assay.stats.intervals import student_quantile, widened
+from assay.stats.intervals import widened
 
 __all__ = [
     "FORMS",
@@ -42,13 +40,11 @@ __all__ = [
     "Fits",
     "Form",
     "Peak",
-    "Scaling",
     "aicc",
     "fit_form",
     "fit_forms",
     "peak",
     "predict",
-    "scaling",
     "value",
     "zero_crossing",
 ]
@@ -56,8 +52,6 @@ __all__ = [
 Form = Literal["best_of_n", "rl"]
 FORMS: Final[tuple[Form, ...]] = ("best_of_n", "rl")
 PARAMETERS: Final = 3  # alpha, beta and the residual variance
-GOOD: Final = 0.9
-"""Share of the variance that a form has to explain before its peak is told without a doubt."""
 
 
 def value(form: Form, alpha: ArrayLike, beta: ArrayLike, d: ArrayLike) -> Array:
@@ -103,7 +97,7 @@ def zero_crossing(form: Form, alpha: ArrayLike, beta: ArrayLike) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class Peak:
-    """Where a fitted form is highest; upper ends are infinite where resamples do not turn."""
+    """The highest point of a fitted form; upper ends are infinite where resamples do not turn."""
 
     d: Estimate
     """sqrt(KL)."""
@@ -114,9 +108,9 @@ class Peak:
     zero_crossing: Estimate
     """The d at which gold is back at the start."""
     in_range: bool
-    """Whether it lies among the fitted points; elsewhere it is an extrapolation."""
+    """True where it lies among the fitted points; elsewhere it is an extrapolation."""
     share_in_range: float
-    """Of the resamples, how many have a peak among the fitted points."""
+    """Share of the resamples with a peak among the fitted points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,54 +135,25 @@ class Fit:
     d_min: float
     d_max: float
     resampled: Literal["prompts", "seeds", "prompts and seeds", "nothing"]
-    """What the intervals are about; "nothing" for one curve of one prompt."""
+    """The units that are resampled for the intervals; "nothing" for one curve of one prompt."""
     draws_R_2: Array = field(repr=False, compare=False)
     """alpha and beta of every resample, spread for few prompts, NaN for one curve; equal draws give
     rows as one."""
 
     @property
     def peak_in_range(self) -> bool:
-        """Whether there is a peak and it lies among the fitted points."""
+        """True for a peak that lies among the fitted points."""
         return self.peak is not None and self.peak.in_range
 
     @property
     def words(self) -> str:
-        """What the fit says about a peak, and whether the data do."""
-        edges = value(self.form, self.alpha.value, self.beta.value, [self.d_min, self.d_max])
-        if self.alpha.value <= 0 and (edges < 0).all():
-            how = "so no optimisation pays" if self.alpha.high < 0 else "though not surely"
-            return (
-                f"no peak: the curve falls from the start, {how} (alpha ="
-                f" {number(self.alpha.value)})"
-            )
-        if self.peak is None:
-            return f"no peak: the fitted form does not turn down (beta = {number(self.beta.value)})"
-        p = self.peak
-        where = f"d = {number(p.d.value)} {interval(p.d)}, KL {number(p.kl.value)} nats"
-        if self.form == "best_of_n":
-            where += f", n about {number(float(best_of_n_from_kl(p.kl.value)))}"
-        if p.in_range:
-            # Intervals are about prompts and runs, not about the form: one that misses its points
-            # misses its peak, too.
-            poor = (
-                f"; the form fits poorly (R2 {fixed(self.r2.value)}): go by the highest point that"
-                " was measured"
-            )
-            gold = (
-                f"peak at {where}: gold {number(p.value.value)} {interval(p.value)} above the start"
-            )
-            return gold + poor * (self.r2.value < GOOD)
-        side = "beyond" if p.d.value > self.d_max else "before"
-        return (
-            f"no peak in the data, which span d = {number(self.d_min)} to {number(self.d_max)}; "
-            f"the form would put it {side} them, at {where}, which is an extrapolation"
-        )
+        """The peak of the fit, and whether the data show it."""
+        return words.fit_words(self)
 
     @property
     def line(self) -> str:
         """Coefficients with their intervals, and `words`."""
-        a, b = beside(self.alpha), beside(self.beta)
-        return f"fit {self.form}: alpha {a}, beta {b}, R2 {fixed(self.r2.value)}; {self.words}"
+        return words.fit_line(self)
 
     def row(self) -> dict[str, Any]:
         """The fit as a flat row: form, alpha, beta, r2, aicc, peak_d, peak_in_range and their
@@ -220,8 +185,8 @@ class Fits:
     best_of_n: Fit
     rl: Fit
     share_best_of_n: float
-    """Of the resamples, how many the form of best-of-n fits better (NaN where nothing is
-    resampled)."""
+    """Share of the resamples that the form of best-of-n fits better; NaN where nothing is
+    resampled."""
 
     @property
     def delta_aicc(self) -> float:
@@ -249,18 +214,6 @@ class Band:
     """Where it leaves the fitted points."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scaling:
-    """How a coefficient goes with the logarithm of a size."""
-
-    slope: Estimate
-    """Change of the coefficient per unit of ln(size), that is per e-fold."""
-    intercept: float
-    """The coefficient at size 1, which is an extrapolation."""
-    spearman: Estimate
-    """Rank correlation of the coefficient with the size."""
-
-
 def fit_form(
     kl: ArrayLike,
     gold: ArrayLike,
@@ -277,8 +230,8 @@ def fit_form(
 
     kl: (K,) nats, or (S, K) where every run has its own. gold: (P, K) per prompt, (S, P, K) for S
     runs over the same prompts, or (K,) for a curve of which no more is known; NaN = no value there.
-    origin: gold of the policy at KL 0, a number or one a prompt; None takes the values at the point
-    with KL 0, which must then be one of the points.
+    origin: gold of the policy at KL 0, a number or one per prompt; None takes the values at the
+    point with KL 0, which must then be one of the points.
     weights: (K,), such as inverse variances. trusted: (K,), the points to fit; the rest are left
     out and counted.
 
@@ -339,68 +292,9 @@ def aicc(rss: float, points: int) -> float:
     return likelihood + 2 * k + 2 * k * (k + 1) / (points - k - 1)
 
 
-def scaling(
-    sizes_M: ArrayLike,
-    values_M: ArrayLike,
-    draws_R_M: ArrayLike | None = None,
-    *,
-    confidence: float = 0.95,
-) -> Scaling:
-    """Slope of a coefficient on ln(size), and their rank correlation, over M reward models.
-
-    sizes_M: parameters, or preference pairs; several models may have one size. values_M: alpha or
-    beta of each.
-    draws_R_M: their resamples side by side, as `np.stack([fit.draws_R_2[:, 0] for fit in fits],
-    axis=1)`; fits of the same prompts move together, which the models' scatter about the line does
-    not show.
-
-    The slope's interval is that of least squares, t s / √Σ(x - mean)² with M - 2 degrees of
-    freedom, its variance together with that of the slope over the draws: two models have none. The
-    rank correlation's is Fisher's with Bonett and Wright's error √((1 + rho²/2) / (M - 3)); fewer
-    than five models, or a perfect order, have none.
-    """
-    sizes, y = np.asarray(sizes_M, dtype=np.float64), np.asarray(values_M, dtype=np.float64)
-    if sizes.ndim != 1 or sizes.shape != y.shape or len(np.unique(sizes)) < 2:
-        raise DataError(
-            f"sizes {sizes.shape} and values {y.shape} must be one list each, with two sizes or"
-            " more"
-        )
-    if not (sizes > 0).all() or not np.isfinite(y).all():
-        raise DataError("sizes must be above 0 and values finite")
-    x, count = np.log(sizes), len(y)
-    shared = 0.0
-    if draws_R_M is not None:
-        drawn = np.asarray(draws_R_M, dtype=np.float64)
-        if drawn.ndim != 2 or drawn.shape[1] != count:
-            raise DataError(f"draws {drawn.shape} must be (resamples, {count})")
-        kept = drawn[np.isfinite(drawn).all(axis=1)]
-        shared = float(_slope(x[None], kept).var()) if len(kept) > 1 else 0.0
-    slope = float(_slope(x[None], y[None])[0])
-    intercept = float(y.mean() - slope * x.mean())
-    half = math.nan
-    if count > 2:
-        residual = float(((y - intercept - slope * x) ** 2).sum()) / (count - 2)
-        variance = residual / float(((x - x.mean()) ** 2).sum()) + shared
-        # Points on a line to the last digit say nothing about their scatter.
-        if variance > (1e-12 * max(1.0, abs(slope))) ** 2:
-            half = student_quantile(count - 2, confidence) * math.sqrt(variance)
-    rho = float(_spearman(x[None], y[None])[0])
-    low = high = math.nan
-    if count >= 5 and abs(rho) < 1:
-        error = math.sqrt((1 + rho * rho / 2) / (count - 3)) * student_quantile(
-            math.inf, confidence
-        )
-        low, high = math.tanh(math.atanh(rho) - error), math.tanh(math.atanh(rho) + error)
-    return Scaling(
-        slope=Estimate(value=slope, low=slope - half, high=slope + half, n=count),
-        intercept=intercept,
-        spearman=Estimate(value=rho, low=low, high=high, n=count),
-    )
-
-
 @dataclass(frozen=True)
 class _Points:
-    """What is fitted: gold relative to the start, without the start."""
+    """The points to fit: gold relative to the start, without the start."""
 
     d_S_K: Array
     gold_S_P_K: Array
@@ -456,11 +350,11 @@ class _Points:
 
 
 def _origin(y_S_P_K: Array, start_K: NDArray[np.bool_], origin: ArrayLike | None) -> Array:
-    """What to subtract, (S or 1, P or 1, 1)."""
+    """The start of gold, (S or 1, P or 1, 1)."""
     if origin is not None:
         o = np.asarray(origin, dtype=np.float64)
         if o.ndim > 2 or not np.isfinite(o).all():
-            raise DataError(f"origin {o.shape} must be a finite number, or one a prompt")
+            raise DataError(f"origin {o.shape} must be a finite number, or one per prompt")
         return o.reshape((1,) * (2 - o.ndim) + o.shape)[..., None]
     if not start_K.any():
         raise DataError(
@@ -497,13 +391,13 @@ def _fit(
     positive = points.d_S_K[there]
     low, high = float(positive.min()), float(positive.max())
 
-    def told(number: float, column: Array) -> Estimate:
+    def estimated(number: float, column: Array) -> Estimate:
         return _of_draws(number, column, n, confidence)
 
     fitted = Fit(
         form=form,
-        alpha=told(alpha, draws[:, 0]),
-        beta=told(beta, draws[:, 1]),
+        alpha=estimated(alpha, draws[:, 0]),
+        beta=estimated(beta, draws[:, 1]),
         r2=Estimate(value=float(r2[0]), low=math.nan, high=math.nan, n=n),
         aicc=aicc(float(rss[0]), count),
         peak=_peak(form, alpha, beta, draws, (low, high), n, confidence),
@@ -536,17 +430,17 @@ def _peak(
     )
     low, high = span
 
-    def told(number: Array, column: Array) -> Estimate:
+    def estimated(number: Array, column: Array) -> Estimate:
         return _of_draws(float(number), column, n, confidence)
 
     with np.errstate(over="ignore"):
         kl, kl_R = d * d, d_R * d_R
     inside = (d_R >= low) & (d_R <= high)
     return Peak(
-        d=told(d, d_R),
-        kl=told(kl, kl_R),
-        value=told(top, top_R),
-        zero_crossing=told(crossing, crossing_R),
+        d=estimated(d, d_R),
+        kl=estimated(kl, kl_R),
+        value=estimated(top, top_R),
+        zero_crossing=estimated(crossing, crossing_R),
         in_range=bool(low <= d <= high),
         share_in_range=float(inside[~np.isnan(d_R)].mean()) if (~np.isnan(d_R)).any() else math.nan,
     )
@@ -602,21 +496,6 @@ def _least_squares(
     return np.where(solvable[:, None], scaled, np.nan), np.where(solvable, rss, np.nan), r2
 
 
-def _slope(x_R_M: Array, y_R_M: Array) -> Array:
-    x = x_R_M - x_R_M.mean(axis=1, keepdims=True)
-    spread = (x * x).sum(axis=1)
-    return np.where(
-        spread > 1e-12, (x * y_R_M).sum(axis=1) / np.where(spread > 1e-12, spread, 1.0), np.nan
-    )
-
-
-def _spearman(x_R_M: Array, y_R_M: Array) -> Array:
-    x, y = (rankdata(v, axis=1) - (v.shape[1] + 1) / 2 for v in (x_R_M, y_R_M))
-    spread = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
-    rho = np.where(spread > 0, (x * y).sum(axis=1) / np.where(spread > 0, spread, 1.0), np.nan)
-    return np.where(np.isnan(y_R_M).any(axis=1), np.nan, rho)
-
-
 def _undefined(values: Array, *arguments: Array) -> Array:
     """NaN where an argument is."""
     return np.asarray(np.where(np.any([np.isnan(a) for a in arguments], axis=0), np.nan, values))[
@@ -625,5 +504,5 @@ def _undefined(values: Array, *arguments: Array) -> Array:
 
 
 def _or_none(number: float) -> float | None:
-    """What JSON can hold."""
+    """A number that JSON can hold, or None."""
     return number if math.isfinite(number) else None

@@ -41,7 +41,7 @@ class GaussianGoodhart:
     a: float
     """What a unit of the feature is worth, in units of gold."""
     b: float
-    """What its square costs; 0 = the proxy is right however hard it is pressed."""
+    """What its square costs; 0 = the proxy is right however hard it is optimised against."""
     tau: float = 0.0
     """Standard deviation of the proxy's own noise, beside the feature's, which is 1."""
 

@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2 as chi2_distribution
 
 from assay.errors import ConfigError, DataError
+from assay.overopt import words
 from assay.overopt._resample import Array, Scale, estimate, pools, prompt_weights
-from assay.report.numbers import interval, number
 from assay.stats import Estimate
 
 __all__ = [
@@ -86,28 +86,8 @@ class Diagnosis:
 
     @property
     def words(self) -> str:
-        """What it means."""
-        a, b = (f"{number(e.value)} {interval(e)}" for e in (self.above, self.below))
-        where = (
-            f"slope of gold on the proxy: {b} below the proxy's {self.quantile:g} quantile, {a}"
-            " above it"
-        )
-        return f"{where}; {_MEANING[self.kind]}"
-
-
-_MEANING: Final[dict[Kind, str]] = {
-    "regressional": (
-        "regressional: gold rises with the proxy up to its highest values, if less than the proxy"
-        " does"
-    ),
-    "weakening": "the proxy means less where it is highest, though gold is not seen to fall",
-    "extremal": "extremal: where the proxy is highest, gold falls as it rises; select less hard",
-    "opposed": (
-        "the proxy is surely opposed to gold: the higher it is, the lower gold; do not select by it"
-    ),
-    "useless": "the proxy says next to nothing about gold, high or low",
-    "unclear": "too few prompts or gold labels to tell",
-}
+        """The kind of Goodhart in plain words."""
+        return words.diagnosis_words(self)
 
 
 def diagnose(
@@ -146,7 +126,7 @@ def diagnose(
         slopes.append((_covariances(sums.sum(axis=0)[None]), _covariances(weights @ sums)))
     (low_value, low_draws), (high_value, high_draws), (all_value, all_draws) = slopes
 
-    def told(level: float) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+    def measured(level: float) -> tuple[Estimate, Estimate, Estimate, Estimate]:
         """Slope below, above, their difference, and the correlation."""
 
         def one(value: Array, draws: Array, scale: Scale = "as it is") -> Estimate:
@@ -161,10 +141,10 @@ def diagnose(
             one(_correlation(all_value), _correlation(all_draws), "correlation"),
         )
 
-    below, above, difference, correlation = told(confidence)
+    below, above, difference, correlation = measured(confidence)
     # A kind is read from whichever of three numbers says something, so each must hold for all
     # (Bonferroni).
-    kind = _kind(*told(1 - (1 - confidence) / 3)) if count >= LEAST_PROMPTS else "unclear"
+    kind = _kind(*measured(1 - (1 - confidence) / 3)) if count >= LEAST_PROMPTS else "unclear"
     return Diagnosis(
         below=below,
         above=above,
@@ -249,19 +229,8 @@ class TailIndex:
 
     @property
     def words(self) -> str:
-        """What it means."""
-        i, e = self.index, self.extreme_value
-        line = (
-            f"tail index {number(i.value)} {interval(i)} from the {self.k} largest of {i.n}; "
-            f"extreme-value index {number(e.value)} {interval(e)}"
-        )
-        if not self.heavy:
-            return f"{line}: no sign of a heavy tail"
-        return (
-            f"{line}: a heavy tail, so selection can find proxy without gold at next to no KL, and"
-            " a KL penalty does not prevent it (catastrophic Goodhart); clip the proxy, or bound"
-            " the chi-squared divergence instead"
-        )
+        """The tail in plain words."""
+        return words.tail_words(self)
 
 
 def tail_index(

@@ -16,9 +16,9 @@ from scipy.special import gammaln, xlogy
 from scipy.stats import rankdata
 
 from assay.errors import ConfigError, DataError
+from assay.overopt import words
 from assay.overopt._resample import Array, ends, grid, mean_estimate, pools, prompt_weights
 from assay.overopt.kl import TRUST, best_of_n_kl, best_of_poisson_kl
-from assay.report.numbers import interval, number
 from assay.stats import Estimate, best_of_n
 
 __all__ = ["METHODS", "Hedge", "Method", "hedge_tune"]
@@ -51,20 +51,8 @@ class Hedge:
 
     @property
     def words(self) -> str:
-        """What to do, for people."""
-        name = {"best_of_n": "n", "best_of_poisson": "mu", "tilt": "lambda", "soft": "strength"}[
-            self.method
-        ]
-        s, g = self.strength, self.gain
-        gain = f"gold {number(g.value, sign=True)} {interval(g, sign=True)} against no selection"
-        if self.at_end:
-            return (
-                f"{self.method}: gold still rises at {name} = {number(s.value)}, the strongest"
-                f" tried; {gain}"
-            )
-        if g.value <= 0:
-            return f"{self.method}: do not select by this proxy; every strength tried lowers gold"
-        return f"{self.method}: {name} = {number(s.value)} {interval(s)}; {gain}"
+        """The recommendation in plain words."""
+        return words.hedge_words(self)
 
 
 def hedge_tune(

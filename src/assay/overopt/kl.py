@@ -182,12 +182,12 @@ def pool_kl(
     """
     x = np.asarray(proxy_N, dtype=np.float64)
     ns = np.atleast_1d(np.asarray(n, dtype=np.float64))
-    found = np.atleast_1d(empirical_kl(x, n, keys=keys))
+    result = np.atleast_1d(empirical_kl(x, n, keys=keys))
     distinct = np.atleast_1d(
         empirical_kl(np.arange(int((~np.isnan(x)).sum()), dtype=np.float64), n)
     )
     kl = best_of_n_kl(ns)
-    share = np.where(distinct > 0, found / np.where(distinct > 0, distinct, 1.0), 1.0)
+    share = np.where(distinct > 0, result / np.where(distinct > 0, distinct, 1.0), 1.0)
     # Choosing among equal scores by lot, one cannot get further than into the group of the highest.
     top = x[~np.isnan(x)]
     furthest = -np.log(float((top == top.max()).mean()))
@@ -197,7 +197,7 @@ def pool_kl(
 
 
 def trusted(n: ArrayLike, pool_size: ArrayLike) -> NDArray[np.bool_]:
-    """Whether a pool of this size says something dependable about the best of n: n <= N / 8."""
+    """True where a pool of this size is large enough for the best of n: n <= N / 8."""
     return np.asarray(TRUST * np.asarray(n) <= np.asarray(pool_size))[()]
 
 

@@ -1,15 +1,16 @@
 """Policies trained against a proxy: where gold is highest, what is left of it at the end, and what
-each arm buys.
+each variant buys.
 
-A run is what its looks at held-out prompts saw; an arm is runs that differ in nothing but their
-seed. Over several runs an interval is Student's, over one it is the look's own, by prompt.
+A run is its evaluations on held-out prompts; an `Arm` (a variant) is runs that differ in nothing
+but their seed. Over several runs an interval is Student's, over one it is the evaluation's own, by
+prompt.
 
 Two conventions keep luck out of the comparison. The peak is taken at the step where the mean over
-an arm's runs is highest, not at each run's own luckiest look. The end is the mean of the last looks
-(a quarter of them, five at most), for a policy that nothing holds swings from look to look by more
-than a look's error.
+a variant's runs is highest, not at each run's own luckiest evaluation. The end is the mean of the
+last evaluations (a quarter of them, five at most), for a policy that nothing holds swings from one
+to the next by more than an evaluation's error.
 
-KL grows with the steps, but compares an arm with another only where both were reached: `Arm.at_kl`.
+KL grows with the steps, but compares variants only where both were reached: `Arm.at_kl`.
 """
 
 import json
@@ -22,60 +23,60 @@ from typing import Any, Final
 import numpy as np
 
 from assay.errors import DataError
+from assay.overopt import words
 from assay.overopt._resample import Array
 from assay.overopt.fit import Fits, fit_forms
 from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.study import plain
 from assay.overopt.sweep import Point
-from assay.report.numbers import beside, number
-from assay.runs.evaluations import Look, common_gold, known, looks
+from assay.report.numbers import number
+from assay.runs.evaluations import MEASURES, EvalPoint, common_gold, eval_points, known
 from assay.runs.metrics import METRICS, read_rows
 from assay.runs.settings import write_atomic
 from assay.stats import Estimate, student
 
 __all__ = ["Arm", "Run", "arm", "read_run", "run_of", "run_points", "write_arms"]
 
-SEEN: Final = ("proxy", "kl", "length", "steps", "entropy", "finished", "duplicates")
-"""What a look measures beside gold."""
 LAST: Final = 5
-"""Looks at the end that are averaged, at most."""
+"""Evaluations at the end that are averaged, at most."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One policy's training: its looks, all with a proxy, the gold asked for, and a KL."""
+    """One policy's training: its evaluations, all with a proxy, the gold asked for, and a KL."""
 
-    looks: tuple[Look, ...]
+    points: tuple[EvalPoint, ...]
     gold: str
     left_out: tuple[int, ...] = ()
-    """Rounds after which it was looked at without the gold, a proxy or a KL that is a number."""
+    """Rounds whose evaluation has no gold, proxy or KL that is a number."""
 
     @property
     def steps_L(self) -> tuple[int, ...]:
-        """Rounds after which it was looked at."""
-        return tuple(look.step for look in self.looks)
+        """Rounds after which it was evaluated."""
+        return tuple(point.step for point in self.points)
 
     def values_L(self, what: str) -> Array:
         """The means of "gold", "proxy", "kl" or another measurement; NaN where there is none."""
-        found = [
-            look.gold_of(self.gold) if what == "gold" else getattr(look, what)
-            for look in self.looks
+        estimates = [
+            point.gold_of(self.gold) if what == "gold" else getattr(point, what)
+            for point in self.points
         ]
-        return np.array([math.nan if e is None else e.value for e in found])
+        return np.array([math.nan if e is None else e.value for e in estimates])
 
     def end(self, what: str) -> float:
-        """The mean of a measurement over the last looks."""
+        """The mean of a measurement over the last evaluations."""
         values_L = self.values_L(what)
         return float(values_L[-max(1, min(LAST, len(values_L) // 4)) :].mean())
 
     def gold_L(self) -> list[Estimate]:
-        """Gold with each look's own interval."""
-        return [e for look in self.looks if (e := look.gold_of(self.gold)) is not None]
+        """Gold with each evaluation's own interval."""
+        golds = (point.gold_of(self.gold) for point in self.points)
+        return [estimate for estimate in golds if estimate is not None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """What runs of one kind did; gold is as measured, rises are over the first look."""
+    """The runs of one variant; gold is as measured, rises are over the first evaluation."""
 
     name: str
     runs: tuple[Run, ...]
@@ -84,7 +85,7 @@ class Arm:
     start: Estimate
     peak: Estimate
     end: Estimate
-    """Mean of the last looks."""
+    """Mean of the last evaluations."""
     fall: Estimate
     """Peak less end, run by run; of one run without an interval."""
     rise: Estimate
@@ -92,76 +93,34 @@ class Arm:
     kl_at_peak: Estimate
     kl_at_end: Estimate
     proxy_rise: Estimate
-    """Of the proxy, from gold's peak to the end: positive while gold falls is over-optimization."""
+    """Rise of the proxy from gold's peak to the end: positive while gold falls is
+    over-optimization."""
     fits: Fits | None
-    """Of gold over the start; None where there are too few looks."""
+    """Fits of gold over the start; None where there are too few evaluations."""
     stop: Stop | None
     notes: tuple[str, ...] = ()
 
     @property
     def fell(self) -> bool:
-        """Whether gold surely falls from some look to a later one, luck in choosing them paid for
-        (`Stop.sure`)."""
+        """True where gold surely falls from some evaluation to a later one, luck in choosing them
+        paid for (`Stop.sure`)."""
         return self.stop is not None and self.stop.sure
 
     @property
     def over_optimized(self) -> bool:
-        """Whether gold surely fell while the proxy rose: for certain over several runs, in value in
-        one."""
+        """True where gold surely fell while the proxy rose: for certain over several runs, in value
+        in one."""
         climbed = self.proxy_rise.low > 0 if len(self.runs) > 1 else self.proxy_rise.value > 0
         return bool(self.fell and climbed)
 
     @property
     def verdict(self) -> str:
-        """What a reader is told first."""
-        over = f"over {len(self.runs)} runs" if len(self.runs) > 1 else "in one run"
-        steps = self.runs[0].steps_L
-        if len(steps) < 2:
-            return (
-                f"{self.name}: gold was measured once, at {_told(self.start)}, so nothing can be"
-                " said of its course."
-            )
-        if np.ptp(np.stack([run.values_L("gold") for run in self.runs]), axis=1).max() == 0:
-            return (
-                f"{self.name}: gold is the same at every evaluation, {_told(self.start)}: nothing"
-                " to measure."
-            )
-        kl = f"KL {number(self.kl_at_peak.value)} nats"
-        top = (
-            f"gold is highest after {self.peak_step} rounds ({kl}): {_told(self.peak)}, from"
-            f" {_told(self.start)}"
-        )
-        if self.peak_step == steps[0]:
-            top = (
-                f"gold is highest before the first round, at {_told(self.start)}: training did not"
-                " raise it"
-            )
-        ends = f"it ends at {_told(self.end)}"
-        if self.fell and self.peak_step == steps[0]:
-            falls = f"{self.name}: gold falls from the start {over}, and no training pays"
-            return f"{falls}. {top[0].upper()}{top[1:]}; {ends}."
-        if self.over_optimized:
-            return (
-                f"{self.name}: over-optimized {over}. {top[0].upper()}{top[1:]}; {ends} while the"
-                f" proxy goes on rising (KL {number(self.kl_at_end.value)})."
-            )
-        if self.peak_step == steps[-1] and self.fell:
-            back = f"{self.name}: gold surely fell on the way, and came back, {over}"
-            return f"{back}. {top[0].upper()}{top[1:]}, at the end."
-        if self.peak_step == steps[-1]:
-            return (
-                f"{self.name}: no sign of over-optimization {over}. {top[0].upper()}{top[1:]}, at"
-                " the end."
-            )
-        if self.fell:
-            how = "gold surely fell, though the proxy is not seen to rise"
-        else:
-            how = "it is not certain that gold fell" if self.fall.value > 0 else "gold did not fall"
-        return f"{self.name}: {how} {over}. {top[0].upper()}{top[1:]}; {ends}."
+        """The result in a sentence or two."""
+        return words.arm_verdict(self)
 
     def ends_less(self, other: "Arm") -> Estimate:
-        """Gold at the end less that of another arm: run by run where both have as many, in order,
-        else the means.
+        """Gold at the end less that of another variant: run by run where both have as many, in
+        order, else the means.
 
         Runs that go together should share their seed. Without pairs, Welch's interval.
         """
@@ -183,11 +142,12 @@ class Arm:
         )
 
     def at_kl(self, kl: float) -> Estimate:
-        """Rise of gold where each run's KL first passes a value, on straight lines between looks.
+        """Rise of gold where each run's KL first passes a value, on straight lines between
+        evaluations.
 
         A run that never gets there is left out, and counted as unscored.
         """
-        found = []
+        rises = []
         for run in self.runs:
             ks, golds = run.values_L("kl"), run.values_L("gold")
             value = math.nan
@@ -197,42 +157,35 @@ class Arm:
                         golds[0]
                     )
                     break
-            found.append(value)
-        return student(found)
+            rises.append(value)
+        return student(rises)
 
     @property
-    def looks(self) -> tuple[Look, ...]:
-        """The looks of the arm as if of one run: every measurement's mean over the runs, with its
-        interval."""
-        return tuple(self._look(k, step) for k, step in enumerate(self.runs[0].steps_L))
+    def points(self) -> tuple[EvalPoint, ...]:
+        """Evaluations of the variant as if of one run: every measurement's mean over the runs, with
+        its interval."""
+        return tuple(self._point(k, step) for k, step in enumerate(self.runs[0].steps_L))
 
     def rows(self) -> list[dict[str, Any]]:
-        """`looks` as rows of a run's metrics."""
-        found = []
-        for look in self.looks:
-            watch: dict[str, Any] = {
-                what: _row(e) for what in SEEN if (e := getattr(look, what)) is not None
-            }
-            gold = {name: _row(e) for name, e in (look.gold or {}).items()}
-            found.append({"step": look.step, "watch": {**watch, "gold": gold}})
-        return found
+        """`points` as rows of a run's metrics."""
+        return [point.row() for point in self.points]
 
-    def _look(self, k: int, step: int) -> Look:
-        seen = {}
-        for what in SEEN:
-            told = [getattr(run.looks[k], what) for run in self.runs]
-            # Where responses are not cut into steps there is nothing to see.
-            uncut = what == "steps" and all(e is not None and e.value == 1 for e in told)
-            if all(e is not None for e in told) and not uncut:
-                seen[what] = _estimate(np.array([e.value for e in told]), self.runs, k, what)
+    def _point(self, k: int, step: int) -> EvalPoint:
+        means = {}
+        for what in MEASURES:
+            own = [getattr(run.points[k], what) for run in self.runs]
+            # Where responses are not cut into steps there is nothing to compare.
+            uncut = what == "steps" and all(e is not None and e.value == 1 for e in own)
+            if all(e is not None for e in own) and not uncut:
+                means[what] = _estimate(np.array([e.value for e in own]), self.runs, k, what)
         gold = _estimate(np.array([run.values_L("gold")[k] for run in self.runs]), self.runs, k)
-        return Look(step=step, gold={self.runs[0].gold: gold}, **seen)
+        return EvalPoint(step=step, gold={self.runs[0].gold: gold}, **means)
 
 
 def read_run(folder: Path, gold: str | None = None) -> Run:
-    """The looks of a folder that `assay rl` wrote.
+    """Read the evaluations of a folder that `assay rl` wrote.
 
-    gold: which one; None = the first that there is. Raises `DataError` where nothing was looked at,
+    gold: which one; None = the first that there is. Raises `DataError` where nothing was evaluated,
     or no gold.
     """
     path = folder / METRICS
@@ -248,23 +201,25 @@ def read_run(folder: Path, gold: str | None = None) -> Run:
 def run_of(
     rows: Sequence[Mapping[str, Any]], gold: str | None = None, where: str = "the run"
 ) -> Run:
-    """The looks among the rows of a run. Raises `DataError` where nothing was looked at, or no
-    gold."""
-    seen = looks(rows)
-    name = gold if gold is not None else common_gold([seen])
-    if not seen or name is None:
+    """Collect the evaluations among the rows of a run. Raises `DataError` where nothing was
+    evaluated, or no gold."""
+    points = eval_points(rows)
+    name = gold if gold is not None else common_gold([points])
+    if not points or name is None:
         raise DataError(
-            f"{where} has no look with a gold; train it with --gold SCORER and prompts held out"
+            f"{where} has no evaluation with a gold; train it with --gold SCORER and prompts held"
+            " out"
         )
-    there = [look for look in seen if look.gold_of(name) and known(look.kl) and look.proxy]
+    there = [p for p in points if p.gold_of(name) and known(p.kl) and p.proxy]
     if not there:
-        if any(look.gold_of(name) for look in seen):
+        if any(point.gold_of(name) for point in points):
             raise DataError(
                 f"{where} has gold {name!r}, but no evaluation that also has a proxy and a KL"
             )
-        others = ", ".join(dict.fromkeys(n for look in seen for n in look.gold or {})) or "none"
+        names = dict.fromkeys(n for point in points for n in point.gold or {})
+        others = ", ".join(names) or "none"
         raise DataError(f"{where} has no gold {name!r}; there is {others}")
-    return Run(tuple(there), name, tuple(look.step for look in seen if look not in there))
+    return Run(tuple(there), name, tuple(p.step for p in points if p not in there))
 
 
 def arm(
@@ -275,34 +230,32 @@ def arm(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Arm:
-    """What runs of one kind did. Steps that not all of them reached are left out, which a note
-    says.
+    """Summarise the runs of one variant. Steps that not all of them reached are left out, which a
+    note reports.
 
     epsilon: gold that may be lost at the stop that is recommended, in its units; None = a twentieth
-    of the highest rise. Raises `DataError` where the runs share no look.
+    of the highest rise. Raises `DataError` where the runs share no evaluation.
     """
     if not runs:
         raise DataError(f"{name} has no run")
     shared = sorted(set.intersection(*(set(run.steps_L) for run in runs)))
     if not shared:
-        raise DataError(f"the runs of {name} were not looked at after the same rounds")
+        raise DataError(f"the runs of {name} were not evaluated after the same rounds")
     notes = []
-    if any(len(run.looks) > len(shared) for run in runs):
+    if any(len(run.points) > len(shared) for run in runs):
         notes.append(
-            f"{name}: only the {len(shared)} looks that all {len(runs)} runs have are used, to"
-            f" {shared[-1]}"
+            f"{name}: only the {len(shared)} evaluations that all {len(runs)} runs have are used,"
+            f" to {shared[-1]}"
         )
     if lacking := sorted({step for run in runs for step in run.left_out}):
-        said = ", ".join(f"{step:,}" for step in lacking[:5]) + (
-            ", ..." if len(lacking) > 5 else ""
-        )
+        steps = ", ".join(f"{step:,}" for step in lacking[:5])
+        if len(lacking) > 5:
+            steps += ", ..."
         notes.append(
-            f"{name}: {len(lacking)} looks have no gold, proxy or KL that is a number: left out, at"
-            f" {said}"
+            f"{name}: {len(lacking)} evaluations have no gold, proxy or KL that is a number: left"
+            f" out, at {steps}"
         )
-    kept = tuple(
-        Run(tuple(look for look in run.looks if look.step in shared), run.gold) for run in runs
-    )
+    kept = tuple(Run(tuple(p for p in run.points if p.step in shared), run.gold) for run in runs)
     gold_S_L, kl_S_L, proxy_S_L = (
         np.stack([run.values_L(what) for run in kept]) for what in ("gold", "kl", "proxy")
     )
@@ -349,30 +302,30 @@ def arm(
 
 
 def run_points(which: Arm) -> list[Point]:
-    """One point a look: means over the runs."""
+    """One point per evaluation: means over the runs."""
     name = which.runs[0].gold
     points = []
-    for k, look in enumerate(which.looks):
-        gold = look.gold_of(name)
+    for k, point in enumerate(which.points):
+        gold = point.gold_of(name)
         assert gold is not None
-        assert look.proxy is not None
-        assert look.kl is not None
-        kl_se = _standard_error([run.looks[k].kl for run in which.runs])
+        assert point.proxy is not None
+        assert point.kl is not None
+        kl_se = _standard_error([run.points[k].kl for run in which.runs])
         points.append(
             Point(
                 method="rl",
                 proxy=which.name,
                 gold=name,
-                step=look.step,
-                kl=look.kl.value,
+                step=point.step,
+                kl=point.kl.value,
                 kl_se=None if math.isnan(kl_se) else kl_se,
-                proxy_mean=look.proxy,
-                proxy_se=_standard_error([run.looks[k].proxy for run in which.runs]),
+                proxy_mean=point.proxy,
+                proxy_se=_standard_error([run.points[k].proxy for run in which.runs]),
                 gold_mean=gold,
-                gold_se=_standard_error([run.looks[k].gold_of(run.gold) for run in which.runs]),
-                length=None if look.length is None else look.length.value,
-                dup_rate=None if look.duplicates is None else look.duplicates.value,
-                unscored=look.proxy.unscored,
+                gold_se=_standard_error([run.points[k].gold_of(run.gold) for run in which.runs]),
+                length=None if point.length is None else point.length.value,
+                dup_rate=None if point.duplicates is None else point.duplicates.value,
+                unscored=point.proxy.unscored,
             )
         )
     return points
@@ -410,23 +363,23 @@ def write_arms(path: Path, arms: Sequence[Arm]) -> None:
     )
 
 
-def _standard_error(told: Sequence[Estimate | None]) -> float:
-    """Of the mean over runs; of one run from its own interval, taken as normal; NaN where there is
-    none."""
-    values = [e for e in told if e is not None]
+def _standard_error(estimates: Sequence[Estimate | None]) -> float:
+    """Standard error of the mean over runs; of one run from its own interval, taken as normal; NaN
+    where there is none."""
+    values = [e for e in estimates if e is not None]
     if len(values) > 1:
         return float(np.std([e.value for e in values], ddof=1) / len(values) ** 0.5)
     return (values[0].high - values[0].low) / 3.92 if values else math.nan
 
 
 def _estimate(values_S: Array, runs: Sequence[Run], k: int, what: str = "gold") -> Estimate:
-    """Over several runs by Student; of one run by prompt, at look k."""
+    """An estimate over several runs by Student; of one run by prompt, at evaluation k."""
     if len(values_S) > 1:
         return student(values_S)
-    look = runs[0].looks[k]
-    own = look.gold_of(runs[0].gold) if what == "gold" else getattr(look, what)
+    point = runs[0].points[k]
+    own = point.gold_of(runs[0].gold) if what == "gold" else getattr(point, what)
     assert own is not None
-    # The mean of the last looks is as sure as one of them at least.
+    # The mean of the last evaluations is as sure as one of them at least.
     moved = float(values_S[0]) - own.value
     return Estimate(
         value=own.value + moved,
@@ -435,11 +388,3 @@ def _estimate(values_S: Array, runs: Sequence[Run], k: int, what: str = "gold") 
         n=own.n,
         unscored=own.unscored,
     )
-
-
-def _row(e: Estimate) -> list[Any]:
-    return [e.value, e.low, e.high, e.n, e.unscored]
-
-
-def _told(e: Estimate) -> str:
-    return beside(e)

@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
 from assay.errors import ConfigError, DataError
+from assay.overopt import words
 from assay.overopt._resample import Array, equal
 from assay.overopt.falls import Errors, Fall, errors_of_estimates, errors_of_units, largest_fall
-from assay.report.numbers import interval, number
+from assay.report.numbers import number
 from assay.stats import Estimate
 
 __all__ = ["Stop", "recommend_stop"]
@@ -37,7 +38,7 @@ REACHED: Final = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """Where to stop, and how sure that is."""
+    """A recommended stop, and how sure it is."""
 
     index: int
     """Index of the point among those given: the last one that counts, unless gold is seen to be
@@ -53,27 +54,26 @@ class Stop:
     epsilon: float
     """Gold that may be lost, in its units."""
     at_end: bool
-    """Whether the stop is the last point that counts."""
+    """True where the stop is the last point that counts."""
     fall: Fall | None = None
     """The fall of gold that the points show, those that do not count among them; None where the
     last one is highest."""
     settled: bool
-    """Whether the point after the stop is surely worse by more than epsilon, or there is none that
-    counts."""
+    """True where the point after the stop is surely worse by more than epsilon, or there is none
+    that counts."""
     more_prompts: int | None
-    """About how many more prompts (or runs) would settle it; None where no reasonable number
+    """Additional prompts (or runs) that would settle it, about; None where no reasonable number
     will."""
     more_labels: int | None
     """The same in gold labels."""
     rule: Literal["paired", "intervals"]
-    """Whether differences were taken prompt by prompt, or only each point's own interval was
-    known."""
+    """Source of the differences: paired over prompts, or each point's own interval."""
     words: str
-    """All that, for people."""
+    """The recommendation in plain words."""
 
     @property
     def sure(self) -> bool:
-        """Whether gold surely falls by some later point, so that harder selection is harmful and
+        """True where gold surely falls by some later point, so that harder selection is harmful and
         not only not seen to help."""
         return self.fall is not None and self.fall.sure
 
@@ -157,14 +157,14 @@ class _Measured:
 
 def _of_units(y: Array, kl: Array, keep: NDArray[np.bool_]) -> _Measured:
     if y.ndim != 2 or y.shape[1] != len(kl):
-        raise DataError(f"gold {y.shape} must be (prompts, {len(kl)}) or one Estimate a point")
+        raise DataError(f"gold {y.shape} must be (prompts, {len(kl)}) or one Estimate per point")
     order = np.flatnonzero(keep)[np.argsort(kl[keep], kind="stable")]
     y = y[:, order]
     y = y[~np.isnan(y).any(axis=1)]
     if len(y) < 2:
         raise DataError(
             f"{len(y)} prompts have gold at every point that counts; two or more are needed for an"
-            " interval, or give an Estimate a point"
+            " interval, or give an Estimate per point"
         )
     return _Measured(order, y.mean(axis=0), errors_of_units(y), "paired")
 
@@ -202,11 +202,11 @@ def _of_estimates(gold: list[Estimate], kl: Array, keep: NDArray[np.bool_]) -> _
 def _fall(curve: _Measured, keep: NDArray[np.bool_], how: dict[str, float]) -> Fall | None:
     """The fall that a curve shows, by the indices of the points that were given; first among those
     that count."""
-    found = largest_fall(curve.mean_K, curve.errors, first_K=keep[curve.order], **how)  # type: ignore[arg-type]
-    if found is None:
+    result = largest_fall(curve.mean_K, curve.errors, first_K=keep[curve.order], **how)  # type: ignore[arg-type]
+    if result is None:
         return None
     return Fall(
-        start=int(curve.order[found.start]), end=int(curve.order[found.end]), loss=found.loss
+        start=int(curve.order[result.start]), end=int(curve.order[result.end]), loss=result.loss
     )
 
 
@@ -234,7 +234,7 @@ def _stop(
     moved_R_K = mean_K + curve.errors.draws(int(how["resamples"]), int(how["seed"]))
     lost_R_K = np.maximum.accumulate(moved_R_K, axis=1) - moved_R_K
 
-    def told(value: Array, draws: Array, k: int) -> Estimate:
+    def estimated(value: Array, draws: Array, k: int) -> Estimate:
         low, high = np.quantile(
             draws[:, k], [(1 - how["confidence"]) / 2, (1 + how["confidence"]) / 2]
         ).tolist()
@@ -242,8 +242,8 @@ def _stop(
             low = high = math.nan
         return Estimate(value=float(value[k]), low=low, high=high, n=curve.errors.units)
 
-    loss = told(lost_K, lost_R_K, at)
-    after = None if at == last else told(lost_K, lost_R_K, at + 1)
+    loss = estimated(lost_K, lost_R_K, at)
+    after = None if at == last else estimated(lost_K, lost_R_K, at + 1)
     settled = bool(after is None or (sure and after.low > epsilon))
     more = (
         0
@@ -251,7 +251,7 @@ def _stop(
         else _more(float(lost_K[at + 1]) - epsilon, float(error_K[at + 1]), curve.errors.units, how)
     )
     labels = None if more is None or more * labels_a_prompt > MOST else more * labels_a_prompt
-    gold = told(mean_K, moved_R_K, at) if shown is None else shown[order[at]]
+    gold = estimated(mean_K, moved_R_K, at) if shown is None else shown[order[at]]
     made = Stop(
         index=int(order[at]),
         kl=float(kl[order[at]]),
@@ -268,7 +268,7 @@ def _stop(
         words="",
     )
     following = None if after is None else (names[order[at + 1]], after)
-    return dataclasses.replace(made, words=_words(made, names, following, unit))
+    return dataclasses.replace(made, words=words.stop_words(made, names, following, unit))
 
 
 def _more(gap: float, error: float, units: int, how: dict[str, float]) -> int | None:
@@ -293,66 +293,3 @@ def _more(gap: float, error: float, units: int, how: dict[str, float]) -> int | 
 
 def _name(kl: float, n: float | None) -> str:
     return f"KL {number(kl)} nats" if n is None else f"n = {n:,.0f} (KL {number(kl)} nats)"
-
-
-def _words(
-    stop: Stop, names: Sequence[str], following: tuple[str, Estimate] | None, unit: str
-) -> str:
-    at = names[stop.index]
-    gold = f"gold {number(stop.gold.value)} {interval(stop.gold)}"
-    fallen = "" if stop.fall is None else _fallen(stop.fall, names)
-    if following is None:
-        if stop.fall is not None and (stop.sure or stop.fall.loss.value > stop.epsilon):
-            return f"The last point that counts is {at}: {gold}. {fallen}."
-        return (
-            f"Nothing says to stop up to {at}, the last point that counts: {gold}. Beyond it the"
-            " data say nothing."
-        )
-    name, after = following
-    high = (
-        ""
-        if not stop.loss.high > 0
-        else f", at most {number(stop.loss.high)} below the best so far"
-    )
-    lost = (
-        f"the next point, {name}, loses {number(after.value)} {interval(after)} of the best so far"
-    )
-    if math.isnan(after.low):
-        return f"{_capital(lost)}; differences that do not vary say nothing for certain. {fallen}."
-    if stop.settled:
-        return (
-            f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {_capital(lost)}, surely"
-            f" more. {fallen}."
-        )
-    more = _count(stop, unit if stop.rule == "paired" else "gold labels")
-    if stop.sure:
-        return (
-            f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {fallen}."
-            f" {_capital(lost)}: {more}."
-        )
-    return (
-        f"Nothing says for certain to stop, but gold looks highest up to {at}: {gold}."
-        f" {_capital(lost)}: {more}."
-    )
-
-
-def _fallen(fall: Fall, names: Sequence[str]) -> str:
-    lost = f"{number(fall.loss.value)} {interval(fall.loss)}"
-    if fall.sure:
-        return f"Gold surely falls from {names[fall.start]} to {names[fall.end]}, by {lost}"
-    return (
-        f"Gold is lower at {names[fall.end]} than at {names[fall.start]}, by {lost}, which is not"
-        " certain"
-    )
-
-
-def _count(stop: Stop, unit: str) -> str:
-    if stop.more_prompts is None or stop.more_labels is None:
-        return f"too close to epsilon, {number(stop.epsilon)}, to be settled by more gold labels"
-    cost = "" if stop.more_labels == stop.more_prompts else f" ({stop.more_labels:,} gold labels)"
-    more = f"about {stop.more_prompts:,} more {unit}{cost} would settle it"
-    return f"not certain to be more than epsilon, {number(stop.epsilon)}; {more}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

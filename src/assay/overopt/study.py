@@ -1,16 +1,15 @@
-"""All that a pool says of one proxy against one gold: the curve, its fit, where to stop, and which
-Goodhart it is.
+"""One proxy against one gold on a pool: the curve, its fit, where to stop, and the kind of
+Goodhart.
 
-`study` runs the measurements of this package over a sweep and keeps what each of them says. One
+`study` runs the measurements of this package over a sweep and keeps their results. One
 that cannot be made, for a pool is small or a proxy constant, leaves a note and does not stop the
 others.
 
 Gold is what a choice gains on one response, paired by prompt, as the forms have it. The proxy
 stands beside it in units of gold: as what it *promises*, its own rise times the slope of gold on
 the proxy under the sampling policy, within prompts. Were the proxy gold plus noise, gold would keep
-the promise however hard it is pressed (regressional Goodhart, arXiv:2210.10760); the gap between
-the two is what over-optimization takes.
-"""
+the promise however hard it is optimised against (regressional Goodhart, arXiv:2210.10760); the gap
+between the two is what over-optimization takes."""
 
 import dataclasses
 import itertools
@@ -26,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from assay.errors import DataError
+from assay.overopt import words
 from assay.overopt._resample import Array, estimate, mean_estimate, pools, prompt_weights
 from assay.overopt.falls import Fall
 from assay.overopt.fit import FORMS, Fit, Fits, Form, fit_forms, predict
@@ -33,7 +33,6 @@ from assay.overopt.goodhart import Diagnosis, TailIndex, base_correlation, diagn
 from assay.overopt.hedge import Hedge, hedge_tune
 from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.sweep import TRUSTED_SHARE, Curve, Point, Sweep
-from assay.report.numbers import interval, number
 from assay.runs.settings import write_atomic
 from assay.stats import Estimate
 
@@ -79,12 +78,12 @@ class Level:
     """Responses whose proxy lies between two of its quantiles."""
 
     low: float
-    """Quantile from which on they are counted."""
+    """Lowest quantile of the bin."""
     high: float
     proxy: float
-    """Their mean, as the distance from the mean of its prompt."""
+    """Mean proxy score of the bin, centred within prompts."""
     gold: Estimate
-    """The same of gold; bootstrapped by prompt."""
+    """Mean gold, centred within prompts, with a bootstrap interval by prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,18 +95,18 @@ class Study:
     points: tuple[Point, ...]
     """In order of n."""
     counted: tuple[bool, ...]
-    """Which of them fits and stops were read from."""
+    """Flags of the points that fits and stops are computed from."""
     constant: bool = False
     """The proxy scores all responses to a prompt alike, so it chooses at random."""
     constant_gold: bool = False
     """Gold is the same for all responses to a prompt, so no choice matters."""
     prompts: int
     responses: int
-    """With both scores."""
+    """Responses with both scores."""
     epsilon: float
     """Gold that may be lost, in its units."""
     correlation: Estimate | None = None
-    """Of proxy and gold under the sampling policy, within prompts."""
+    """Correlation of proxy and gold under the sampling policy, within prompts."""
     slope: float | None = None
     """Gold per unit of the proxy there, by least squares; None where the two do not surely rise
     together."""
@@ -124,12 +123,12 @@ class Study:
     hedge: Hedge | None = None
     diagnosis: Diagnosis | None = None
     tail: TailIndex | None = None
-    """Of the proxy, within prompts."""
+    """Upper tail of the proxy, within prompts."""
     sample: tuple[tuple[float, float], ...] = ()
     """(proxy, gold) of some responses, as distances from the means of their prompts."""
     levels: tuple[Level, ...] = ()
     notes: tuple[str, ...] = ()
-    """What could not be said, and why."""
+    """Measurements that could not be made, with the reason."""
 
     @property
     def name(self) -> str:
@@ -158,157 +157,34 @@ class Study:
 
     @property
     def gain(self) -> Estimate | None:
-        """What the choice at the stop gains on one response."""
+        """Gain of the choice at the stop over one response."""
         return None if self.stop is None else self.gains[self.stop.index]
 
     @property
     def top(self) -> Point | None:
-        """Where gold is highest among the points that count."""
+        """The point with the highest gold among those that count."""
         return max(self.used, key=lambda p: p.gold_mean.value, default=None)
 
     @property
     def hint(self) -> bool:
-        """Whether all rests on points beyond n = N/8, for the pools are small."""
+        """True where everything rests on points beyond n = N/8, for the pools are small."""
         return any(c and not p.trusted for p, c in zip(self.points, self.counted, strict=True))
 
     @property
     def verdict(self) -> str:
-        """What to do, for somebody who has not read of it."""
-        if self.constant_gold:
-            return (
-                f"{self.gold} is the same for all responses to a prompt, so there is nothing to"
-                " measure: no choice among them gains or loses any of it."
-            )
-        if self.constant:
-            return (
-                f"{self.proxy} scores all responses to a prompt alike, so it cannot choose among"
-                " them: the best of n is worth what any one response is, whatever n."
-            )
-        top = self.top
-        if top is None:
-            return f"Nothing can be said of {self.proxy}: no n has a value."
-        if self.stop is None:
-            return (
-                f"Where to stop cannot be told. On these prompts {self.gold} is highest at"
-                f" {_at(top)}, with {number(top.gold_mean.value)}; how sure that is they do not"
-                " say."
-            )
-        return " ".join(
-            filter(None, (self._advice(self.stop, top), self._beyond(self.stop), self._small()))
-        )
-
-    def promise(self, k: int) -> float | None:
-        """What the proxy promises at a point above one response, in units of gold."""
-        if self.slope is None:
-            return None
-        return self.slope * (self.points[k].proxy_mean.value - self.points[0].proxy_mean.value)
-
-    def _advice(self, stop: Stop, top: Point) -> str:
-        at = self.points[stop.index]
-        if at.kl == 0 and len(self.used) > 1:
-            if stop.sure:
-                return (
-                    f"Do not select by {self.proxy}: {self.gold} falls from the start, and no"
-                    " optimisation by it pays."
-                )
-            return (
-                f"Nothing shows that selecting by {self.proxy} pays: {self.gold} looks lower than"
-                " that of a single response whatever n, though not surely."
-            )
-        gain = (
-            ""
-            if self.gain is None
-            else f"{number(self.gain.value, sign=True)} {interval(self.gain, sign=True)}"
-        )
-        worth = f"that is worth {gain} in {self.gold} over a single response"
-        if self.gain is not None and self.gain.high < 0:
-            return (
-                f"Do not select by {self.proxy}: the best of {_at(at)} is surely worse, {gain} in"
-                f" {self.gold}."
-            )
-        if self.gain is not None and self.gain.low <= 0:
-            how = (
-                "makes no difference that can be seen: the"
-                if stop.at_end
-                else "gains nothing that can be seen: even the"
-            )
-            return (
-                f"Choosing by {self.proxy} {how} best of {_at(at)} is worth {gain} in {self.gold}"
-                " over a single response."
-            )
-        near = "" if top is at else f" ({self.gold} is highest near {_at(top)})"
-        if not stop.at_end:
-            much = "at most" if stop.sure else "about"
-            return f"Choose the best of {much} {_at(at)}{near}: {worth}."
-        if self._fallen(stop):
-            return f"Choose the best of up to {_at(at)}{near}: {worth}."
-        end = "These data end there; beyond it they say nothing."
-        if self.points[-1] is not at:
-            end = "These pools say little of larger n."
-        return (
-            f"Choose the best of up to {_at(at)}{near}: {worth} and nothing says to stop earlier."
-            f" {end}"
-        )
-
-    def _fallen(self, stop: Stop) -> bool:
-        """Whether the points show a fall that is worth a word: a sure one, or one of more than
-        epsilon."""
-        return stop.fall is not None and (stop.fall.sure or stop.fall.loss.value > self.epsilon)
-
-    def _beyond(self, stop: Stop) -> str:
-        if stop.fall is None or not self._fallen(stop):
-            return ""
-        fall, start, end = stop.fall, self.points[stop.fall.start], self.points[stop.fall.end]
-        lost = f"{number(fall.loss.value)} {interval(fall.loss)}"
-        few = "" if end.trusted or self.hint else ", on few responses a prompt (n > N/8)"
-        some = fall.loss.n < max(p.gold_mean.n for p in self.points)
-        over = f", over the {fall.loss.n:,} prompts that have so many" if some else ""
-        if not fall.sure:
-            return (
-                f"By {_at(end)} {self.gold} is {lost} lower than at {_at(start)}{over}{few}: a fall"
-                " that is not certain, so harder selection is a risk without a prospect."
-            )
-        if stop.kl == 0:
-            return f"From one response to {_at(end)} {self.gold} surely loses {lost}{over}{few}."
-        climbs = end.proxy_mean.low > start.proxy_mean.high
-        return (
-            f"Beyond it {self.gold} falls{f' while {self.proxy} goes on rising' if climbs else ''}:"
-            f" from {_at(start)} to {_at(end)} it surely loses {lost}{over}{few}. That is"
-            " over-optimization."
-        )
-
-    def _small(self) -> str:
-        if not self.hint:
-            return ""
-        return (
-            "The pools are small for these n (n > N/8), so take it for a hint and sample more"
-            " responses a prompt."
-        )
+        """The recommendation in plain words."""
+        return words.study_verdict(self)
 
     @property
     def warnings(self) -> list[str]:
-        """What a reader must not miss."""
-        found = []
-        if self.tail is not None and self.tail.heavy:
-            found.append(f"Heavy tail of {self.proxy}: {self.tail.words}.")
-        if self.correlation is not None and self.correlation.low <= 0:
-            c = self.correlation
-            how = "are surely opposed" if c.high < 0 else "are not seen to rise together"
-            found.append(
-                f"{self.proxy} and {self.gold} {how} within prompts: correlation {number(c.value)}"
-                f" {interval(c)}."
-            )
-        if (share := next((p.dup_rate for p in self.points if p.dup_rate), None)) is not None:
-            found.append(f"{share:.0%} of the responses repeat another one to their prompt.")
-        if (
-            not self.constant
-            and (share := next((p.tie_rate for p in self.points if p.tie_rate), 0.0)) > 0.01
-        ):
-            found.append(
-                f"{share:.0%} of the responses tie with another one in {self.proxy}; ties are"
-                " broken by lot."
-            )
-        return found
+        """Warnings that belong beside the verdict."""
+        return words.study_warnings(self)
+
+    def promise(self, k: int) -> float | None:
+        """Gold that the proxy promises at a point above one response."""
+        if self.slope is None:
+            return None
+        return self.slope * (self.points[k].proxy_mean.value - self.points[0].proxy_mean.value)
 
 
 def study(
@@ -357,14 +233,14 @@ def beside(
     shared = set.intersection(*({int(n) for n in c.n_K[c.trusted_K]} for c in curves.values()))
     n = max(shared, default=1)
     at = {proxy: c.gold_P_K[:, int(np.flatnonzero(c.n_K == n)[0])] for proxy, c in curves.items()}
-    found = {}
+    result = {}
     for proxy, values in at.items():
         difference = values - at[baseline]
         difference = difference[~np.isnan(difference)]
         if proxy != baseline and len(difference):
             weights = prompt_weights(len(difference), resamples, seed)
-            found[proxy] = mean_estimate(difference, weights, confidence)
-    return n, found
+            result[proxy] = mean_estimate(difference, weights, confidence)
+    return n, result
 
 
 @dataclass(frozen=True)
@@ -389,7 +265,7 @@ class _Make:
         spread = 0.0 if level else float(within_y[there].std())
         epsilon = EPSILON * spread if self.epsilon is None else self.epsilon
         counted = _counted(curve)
-        found = Study(
+        result = Study(
             proxy=curve.proxy,
             gold=curve.gold,
             points=tuple(points),
@@ -401,16 +277,16 @@ class _Make:
             constant_gold=level,
         )
         if flat or level:
-            return dataclasses.replace(found, gains=self._gains(curve))
+            return dataclasses.replace(result, gains=self._gains(curve))
         notes: list[str] = []
-        found = self._of_responses(found, x, y, within_x, within_y, notes)
-        found = self._of_curve(found, curve, counted, notes)
-        return dataclasses.replace(found, notes=tuple(dict.fromkeys(notes)))
+        result = self._of_responses(result, x, y, within_x, within_y, notes)
+        result = self._of_curve(result, curve, counted, notes)
+        return dataclasses.replace(result, notes=tuple(dict.fromkeys(notes)))
 
     def _of_responses(
-        self, found: Study, x: Array, y: Array, within_x: Array, within_y: Array, notes: list[str]
+        self, result: Study, x: Array, y: Array, within_x: Array, within_y: Array, notes: list[str]
     ) -> Study:
-        """What the responses say, whatever n."""
+        """Measurements of the responses, whatever n."""
         there = ~np.isnan(within_x)
         correlation = _tried(notes, "correlation", lambda: base_correlation(x, y, **self.how))
         slope = None
@@ -420,7 +296,7 @@ class _Make:
             slope = float(correlation.value * within_y[there].std() / within_x[there].std())
         most = min(int(np.median((~np.isnan(x)).sum(axis=1))) // 8, LARGEST)
         return dataclasses.replace(
-            found,
+            result,
             correlation=correlation,
             slope=slope,
             hedge=(
@@ -435,16 +311,16 @@ class _Make:
         )
 
     def _of_curve(
-        self, found: Study, curve: Curve, counted: NDArray[np.bool_], notes: list[str]
+        self, result: Study, curve: Curve, counted: NDArray[np.bool_], notes: list[str]
     ) -> Study:
-        """What the curve says."""
+        """Measurements of the curve."""
         kl, gold = curve.kl_best_K, curve.gold_P_K
         gold = gold[~np.isnan(gold).all(axis=1)]
         fits = _tried(notes, "fit", lambda: fit_forms(kl, gold, trusted=counted, **self.how))
         drawn: Form = "best_of_n" if fits is None else fits.preferred or "best_of_n"
-        labels = max(1, round(found.responses / max(found.prompts, 1)))
+        labels = max(1, round(result.responses / max(result.prompts, 1)))
 
-        shown = [p.gold_mean for p in found.points]
+        shown = [p.gold_mean for p in result.points]
         how = {
             "n_K": curve.n_K,
             "trusted": counted,
@@ -452,11 +328,13 @@ class _Make:
             "shown_K": shown,
             **self.how,
         }
-        stop = _tried(notes, "stop", lambda: recommend_stop(kl, gold, epsilon=found.epsilon, **how))
+        stop = _tried(
+            notes, "stop", lambda: recommend_stop(kl, gold, epsilon=result.epsilon, **how)
+        )
         return dataclasses.replace(
-            found,
+            result,
             gains=self._gains(curve),
-            gaps=self._gaps(curve, found.slope),
+            gaps=self._gaps(curve, result.slope),
             fits=fits,
             drawn=drawn,
             fitted=() if fits is None else self._fitted(getattr(fits, drawn), kl),
@@ -549,8 +427,8 @@ def studies_json(studies: Sequence[Study], **more: Any) -> dict[str, Any]:
 
 
 def read_studies(path: Path, points: Sequence[Point]) -> list[Study]:
-    """What `write_studies` wrote, with the points it goes with. Raises `DataError` for anything
-    else."""
+    """Read what `write_studies` wrote, with the points it belongs to. Raises `DataError` for
+    anything else."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["studies"]
         return [_study_of(row, points) for row in rows]
@@ -569,9 +447,9 @@ def _study_of(row: dict[str, Any], points: Sequence[Point]) -> Study:
             f" {len(row['counted'])}"
         )
     fits = None
-    if (told := row.pop("fits")) is not None:
-        one, other = (_fit_of(told[form]) for form in FORMS)
-        fits = Fits(best_of_n=one, rl=other, share_best_of_n=float(told["share_best_of_n"]))
+    if (saved := row.pop("fits")) is not None:
+        one, other = (_fit_of(saved[form]) for form in FORMS)
+        fits = Fits(best_of_n=one, rl=other, share_best_of_n=float(saved["share_best_of_n"]))
     types = get_type_hints(Study)
     values = {key: TypeAdapter(types[key]).validate_python(value) for key, value in row.items()}
     return Study(points=mine, fits=fits, **values)
@@ -622,7 +500,7 @@ def _within(values: Array) -> Array:
 
 
 def _level(values: Array) -> bool:
-    """Whether values differ within no prompt."""
+    """True where values differ within no prompt."""
     return bool((np.nanmax(values, axis=1) == np.nanmin(values, axis=1)).all())
 
 
@@ -644,13 +522,9 @@ def _sample(within_x: Array, within_y: Array, seed: int) -> tuple[tuple[float, f
 
 
 def _tried(notes: list[str], what: str, make: Callable[[], T]) -> T | None:
-    """What a measurement says, or a note why it says nothing."""
+    """Return a measurement, or None with a note of the reason."""
     try:
         return make()
     except DataError as error:
         notes.append(f"no {what}: {error}")
         return None
-
-
-def _at(point: Point) -> str:
-    return f"n = {point.n:,}" if point.n is not None else f"KL {number(point.kl)} nats"

@@ -202,7 +202,7 @@ def write_points(path: Path, points: Sequence[Point]) -> None:
 
 
 def read_points(path: Path) -> list[Point]:
-    """What `write_points` wrote. Raises `DataError` naming the line of a row that is not a
+    """Read what `write_points` wrote. Raises `DataError` naming the line of a row that is not a
     point."""
     points = []
     try:
@@ -296,7 +296,7 @@ def _points(
     confidence: float,
 ) -> list[Point]:
     ns = [int(n) for n in curve.n_K]
-    told = {name: _expected(pair, values, ns) for name, values in extra.items()}
+    expected = {name: _expected(pair, values, ns) for name, values in extra.items()}
 
     def mean(values_P: Array) -> Estimate:
         return _mean(values_P, confidence, pair.unscored)
@@ -316,10 +316,10 @@ def _points(
             gold_se=_standard_error(curve.gold_P_K[:, k]),
             trusted=bool(curve.trusted_K[k]),
             pool=int(np.median(pair.sizes_P[pair.sizes_P > 0])),
-            length=told["lengths"][k],
+            length=expected["lengths"][k],
             dup_rate=None if keys is None else _repeats(pair, keys),
             tie_rate=_repeats(pair, pair.x_P_N.tolist()),
-            disagreement=told["disagreement"][k],
+            disagreement=expected["disagreement"][k],
             unscored=pair.unscored,
             no_gold=pair.no_gold,
         )
@@ -371,12 +371,12 @@ def _empirical(
     pair: _Pair, ns: tuple[int, ...], keys: Sequence[Sequence[Hashable]] | None
 ) -> Array:
     """(P, K): empirical KL of each prompt's pool; NaN where it has fewer than n responses."""
-    found = np.full((len(pair.x_P_N), len(ns)), np.nan)
+    result = np.full((len(pair.x_P_N), len(ns)), np.nan)
     for p, (pool, size) in enumerate(zip(pair.x_P_N, pair.sizes_P, strict=True)):
         few = [n for n in ns if n <= size]
         if few:
-            found[p, : len(few)] = pool_kl(pool, few, keys=None if keys is None else keys[p])
-    return found
+            result[p, : len(few)] = pool_kl(pool, few, keys=None if keys is None else keys[p])
+    return result
 
 
 def _expected(pair: _Pair, values: Array | None, ns: list[int]) -> list[float | None]:
@@ -413,28 +413,28 @@ def _standard_error(values_P: Array) -> float:
 def _scores(what: str, named: Mapping[str, ArrayLike]) -> dict[str, Array]:
     if not named:
         raise DataError(f"there is no {what}; give at least one, {{name: (prompts, responses)}}")
-    found = {}
+    result = {}
     for name, values in named.items():
         try:
-            found[name] = np.asarray(values, dtype=np.float64)
+            result[name] = np.asarray(values, dtype=np.float64)
         except (TypeError, ValueError):
             raise DataError(
                 f"{what} {name!r} is not an array of numbers; pad short pools with NaN"
             ) from None
-        if found[name].ndim != 2:
+        if result[name].ndim != 2:
             raise DataError(
-                f"{what} {name!r} is {found[name].shape}; it must be (prompts, responses)"
+                f"{what} {name!r} is {result[name].shape}; it must be (prompts, responses)"
             )
-        if np.isinf(found[name]).any():
+        if np.isinf(result[name]).any():
             raise DataError(f"{what} {name!r} has infinite scores; give numbers, NaN for unscored")
-        if (np.abs(found[name]) > LARGEST).any():
+        if (np.abs(result[name]) > LARGEST).any():
             raise DataError(
                 f"{what} {name!r} has scores beyond {LARGEST:g}, which cannot be averaged; rescale"
                 " them"
             )
-        if np.isnan(found[name]).all():
+        if np.isnan(result[name]).all():
             raise DataError(f"{what} {name!r} has no score at all")
-    return found
+    return result
 
 
 def _one_shape(named: Mapping[str, Array]) -> tuple[int, int]:
@@ -453,10 +453,10 @@ def _one_shape(named: Mapping[str, Array]) -> tuple[int, int]:
 def _beside(name: str, values: ArrayLike | None, shape: tuple[int, int]) -> Array | None:
     if values is None:
         return None
-    found = np.asarray(values, dtype=np.float64)
-    if found.shape != shape:
-        raise DataError(f"{name} is {found.shape} and must be {shape}, one for each response")
-    return found
+    result = np.asarray(values, dtype=np.float64)
+    if result.shape != shape:
+        raise DataError(f"{name} is {result.shape} and must be {shape}, one for each response")
+    return result
 
 
 def _checked_ns(ns: Sequence[int] | None, pair: _Pair) -> tuple[int, ...]:

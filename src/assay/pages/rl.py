@@ -31,13 +31,14 @@ from assay.report.html import (
 from assay.report.numbers import beside
 from assay.runs.evaluations import (
     Course,
-    Look,
+    EvalPoint,
     Row,
     apart,
     course,
+    eval_of,
+    eval_points,
     golds,
     known,
-    looks,
 )
 from assay.stats import Estimate
 
@@ -77,7 +78,7 @@ def reinforcement_report(
     """
     if not rows:
         raise DataError("no rows; give those of the run's metrics.jsonl")
-    seen = looks(rows)
+    seen = eval_points(rows)
     courses = _courses(seen, peak)
     top = courses[0].top.step if courses else None
     return [
@@ -89,7 +90,7 @@ def reinforcement_report(
 
 
 def _result(
-    rows: Sequence[Row], seen: Sequence[Look], courses: Sequence[Course], peak: int | None
+    rows: Sequence[Row], seen: Sequence[EvalPoint], courses: Sequence[Course], peak: int | None
 ) -> Section:
     """What came out, in words, numbers and the picture."""
     if not seen:
@@ -219,7 +220,7 @@ def _against(before: Estimate, after: Estimate) -> str:
     return {1: "better than", -1: "worse than", 0: "not told apart from"}[apart(before, after)]
 
 
-def _without_gold(seen: Sequence[Look]) -> list[Block]:
+def _without_gold(seen: Sequence[EvalPoint]) -> list[Block]:
     """Only a proxy: what it did, and what that cannot tell."""
     known_ = [look for look in seen if known(look.proxy)]
     blocks: list[Block] = [
@@ -251,7 +252,7 @@ def _without_gold(seen: Sequence[Look]) -> list[Block]:
     return blocks
 
 
-def _proxy_only(seen: Sequence[Look]) -> str:
+def _proxy_only(seen: Sequence[EvalPoint]) -> str:
     return (
         f"The proxy alone, with 95 % intervals by prompt, at {len(seen):,} evaluations. No gold was"
         " measured."
@@ -283,7 +284,7 @@ def _over_steps(rows: Sequence[Row], top: int | None) -> Section:
     steps = [
         row
         for row in rows
-        if row.get("step") is not None and "watch" not in row and "alarm" not in row
+        if row.get("step") is not None and eval_of(row) is None and "alarm" not in row
     ]
     if not steps:
         return Section(title, [Paragraph("No step was taken.")])
@@ -372,7 +373,7 @@ def picture(by: str = "prompt") -> str:
     return PICTURE.format(by=by)
 
 
-def evaluations_table(seen: Sequence[Look], by: str = "prompt") -> Table:
+def evaluations_table(seen: Sequence[EvalPoint], by: str = "prompt") -> Table:
     """Lay out every evaluation point, one row each."""
     names = list(dict.fromkeys(name for look in seen for name in look.gold or ()))
     head = [
@@ -407,7 +408,7 @@ def evaluations_table(seen: Sequence[Look], by: str = "prompt") -> Table:
     )
 
 
-def _courses(seen: Sequence[Look], peak: int | None) -> list[Course]:
+def _courses(seen: Sequence[EvalPoint], peak: int | None) -> list[Course]:
     """How each gold went; the step of the peak is the first one's."""
     names = golds(seen)
     return [
@@ -415,7 +416,7 @@ def _courses(seen: Sequence[Look], peak: int | None) -> list[Course]:
     ]
 
 
-def _at(look: Look) -> str:
+def _at(look: EvalPoint) -> str:
     return "before training" if look.step == 0 else f"at the first evaluation, step {look.step:,}"
 
 
@@ -423,7 +424,7 @@ def _at_step(step: int) -> str:
     return "Before training" if step == 0 else f"Early, step {step:,}"
 
 
-def _kl(look: Look) -> str:
+def _kl(look: EvalPoint) -> str:
     kl = known(look.kl)
     return "" if kl is None else f" (KL {kl.value:.3g} nats)"
 

@@ -19,7 +19,16 @@ from assay.report.html import (
     Table,
 )
 from assay.report.numbers import beside
-from assay.runs.evaluations import Course, Look, Row, apart, common_gold, course, known, looks
+from assay.runs.evaluations import (
+    Course,
+    EvalPoint,
+    Row,
+    apart,
+    common_gold,
+    course,
+    eval_points,
+    known,
+)
 
 __all__ = ["arms_report"]
 
@@ -43,7 +52,7 @@ def arms_report(
     evaluation points are over.
     alarms: whether the rows hold them. Raises `DataError` where no arm was evaluated.
     """
-    runs = {name: looks(rows) for name, rows in rows_by_arm.items()}
+    runs = {name: eval_points(rows) for name, rows in rows_by_arm.items()}
     if not any(runs.values()):
         raise DataError('no arm has an evaluation on held-out prompts; give rows with "watch"')
     what = gold if gold is not None else common_gold(runs.values())
@@ -81,7 +90,7 @@ def arms_report(
 
 def _compared(
     rows_by_arm: Mapping[str, Sequence[Row]],
-    runs: Mapping[str, Sequence[Look]],
+    runs: Mapping[str, Sequence[EvalPoint]],
     courses: Mapping[str, Course],
     what: str | None,
 ) -> list[str]:
@@ -120,7 +129,10 @@ def _compared(
 
 
 def _arms_table(
-    runs: Mapping[str, Sequence[Look]], courses: Mapping[str, Course], what: str | None, by: str
+    runs: Mapping[str, Sequence[EvalPoint]],
+    courses: Mapping[str, Course],
+    what: str | None,
+    by: str,
 ) -> Table:
     """A row an arm: its gold where it began, where it was highest and where it ended, and what
     became of its steps."""

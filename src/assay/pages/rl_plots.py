@@ -18,7 +18,16 @@ from assay.pages.curves import over_steps, small_panel
 from assay.report.paint import draw
 from assay.report.plot import Mark, Panel, Plot, Point, Rule, Series, counted, styles
 from assay.report.svg import PALETTE
-from assay.runs.evaluations import Look, Row, common_gold, course, golds, known, looks
+from assay.runs.evaluations import (
+    EvalPoint,
+    Row,
+    common_gold,
+    course,
+    eval_of,
+    eval_points,
+    golds,
+    known,
+)
 from assay.stats import Estimate
 
 __all__ = ["PROXY", "arms", "proxy_and_gold", "reinforcement_curves"]
@@ -39,7 +48,7 @@ class _Gold(NamedTuple):
 
 
 def proxy_and_gold(
-    runs: Mapping[str, Sequence[Look]],
+    runs: Mapping[str, Sequence[EvalPoint]],
     *,
     gold: str | None = None,
     peaks: Mapping[str, int] | None = None,
@@ -64,7 +73,7 @@ def proxy_and_gold(
     if not proxies and not solid:
         raise DataError(
             "no evaluation point has a proxy or gold with a value; give rows of held-out prompts,"
-            ' with "watch"'
+            ' with "eval"'
         )
     name = gold or (solid[0].series.name if len(solid) == 1 else "")
     what = f"gold ({name})" if name else "gold"
@@ -91,7 +100,7 @@ def arms(rows_by_arm: Mapping[str, Sequence[Row]], *, gold: str | None = None) -
 
     gold: which one to draw; None = the one that most runs have.
     """
-    runs = {name: looks(rows) for name, rows in rows_by_arm.items()}
+    runs = {name: eval_points(rows) for name, rows in rows_by_arm.items()}
     gold = gold if gold is not None else common_gold(runs.values())
     _, upper = _of_several(runs, gold, {}, _by_step)
     lower = []
@@ -108,7 +117,7 @@ def arms(rows_by_arm: Mapping[str, Sequence[Row]], *, gold: str | None = None) -
     if not panels:
         raise DataError(
             "no run has an evaluation point with gold or steps; give rows of held-out prompts, with"
-            ' "watch"'
+            ' "eval"'
         )
     return draw(
         Plot(
@@ -127,7 +136,7 @@ def reinforcement_curves(rows: Sequence[Row], *, peak: int | None = None) -> str
     A panel that would be empty is not drawn. A dotted line stands at `peak`, the step of gold's
     peak.
     """
-    seen, steps = looks(rows), [row for row in rows if "watch" not in row]
+    seen, steps = eval_points(rows), [row for row in rows if eval_of(row) is None]
     parts = dict.fromkeys(name for row in rows for name in row.get("rewards") or ())
     rewards = [{"step": row.get("step"), **(row.get("rewards") or {})} for row in steps]
     pieces = {name: over_steps(rewards, name) for name in parts} if len(parts) > 1 else {}
@@ -167,7 +176,7 @@ def reinforcement_curves(rows: Sequence[Row], *, peak: int | None = None) -> str
 
 
 def _of_one(
-    seen: Sequence[Look], gold: str | None, peak: int | None, place: "_Place"
+    seen: Sequence[EvalPoint], gold: str | None, peak: int | None, place: "_Place"
 ) -> tuple[list[Series], list[_Gold]]:
     """The proxy of one run and each of its golds, a colour each."""
     proxy = _through(seen, place, lambda look: look.proxy)
@@ -184,7 +193,7 @@ def _of_one(
 
 
 def _of_several(
-    runs: Mapping[str, Sequence[Look]],
+    runs: Mapping[str, Sequence[EvalPoint]],
     gold: str | None,
     peaks: Mapping[str, int],
     place: "_Place",
@@ -206,7 +215,7 @@ def _of_several(
 
 
 def _gold(
-    seen: Sequence[Look],
+    seen: Sequence[EvalPoint],
     name: str,
     peak: int | None,
     place: "_Place",
@@ -224,25 +233,25 @@ def _gold(
     return _Gold(_series(label, line, colour, marker), mark)
 
 
-_Place = Callable[[Look], float | None]
+_Place = Callable[[EvalPoint], float | None]
 
 
-def _by_kl(look: Look) -> float | None:
+def _by_kl(look: EvalPoint) -> float | None:
     """KL, at least 0, for estimates may lie below it."""
     return max(kl.value, 0.0) if (kl := known(look.kl)) else None
 
 
-def _by_step(look: Look) -> float:
+def _by_step(look: EvalPoint) -> float:
     return float(look.step)
 
 
-def _has_place(look: Look) -> bool:
+def _has_place(look: EvalPoint) -> bool:
     """Whether something of an evaluation point can be drawn against KL."""
     return known(look.kl) is not None and (known(look.proxy) is not None or bool(golds([look])))
 
 
 def _through(
-    seen: Sequence[Look], place: _Place, read: Callable[[Look], Estimate | None]
+    seen: Sequence[EvalPoint], place: _Place, read: Callable[[EvalPoint], Estimate | None]
 ) -> list[Point]:
     """A line through the evaluation points that have a place and a value."""
     line = []

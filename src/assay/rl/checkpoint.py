@@ -1,4 +1,4 @@
-"""Where a run stands, written whole or not at all, and refused by a run that differs."""
+"""Checkpoints of a run: written whole or not at all, and refused by a run that differs."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -25,23 +25,23 @@ __all__ = ["State", "fingerprints", "keep_best", "load", "put", "read_best", "sa
 
 @dataclass
 class State:
-    """Where a run stands."""
+    """The state of a run between two rounds."""
 
     step: int = 0
     position: int = 0
-    """Prompts drawn."""
+    """Prompts drawn so far."""
     beta: float = 0.0
     statistics: dict[str, Statistics] = field(default_factory=dict)
     best: tuple[int, float] | None = None
-    """Look and value of the highest first gold."""
+    """Step and value of the highest first gold."""
     metrics_bytes: int = 0
     samples_bytes: int = 0
     empty: int = 0
     """Rounds in a row without a scored response."""
     stopped: str = ""
     warned: list[str] = field(default_factory=list)
-    told: dict[str, str] = field(default_factory=dict)
-    """What is to be said of the scores, by a name for it; each becomes an alarm once."""
+    warnings: dict[str, str] = field(default_factory=dict)
+    """Warnings about the scores, by name; each becomes an alarm once."""
 
 
 def fingerprints(
@@ -55,7 +55,7 @@ def fingerprints(
     *,
     resume: bool = True,
 ) -> dict[str, str]:
-    """Names by content of all that decides how a run goes.
+    """Fingerprint everything that decides a run, by name.
 
     Raises `ConfigError` for a scorer that cannot be told from another, where the run is to be
     resumed; where it is not, such a scorer gets a name that no other run has.
@@ -78,7 +78,7 @@ def fingerprints(
         for part in parts
     ]
     scorers = {part.name: part.scorer for part in parts}
-    told = {
+    content = {
         "settings": asdict(settings),
         "reward": [
             placed,
@@ -97,7 +97,7 @@ def fingerprints(
         "prompts": [prompt.model_dump_json() for prompt in prompts],
         "held-out prompts": [prompt.model_dump_json() for prompt in held_out],
     }
-    return {name: of_content(thing) for name, thing in told.items()}
+    return {name: of_content(thing) for name, thing in content.items()}
 
 
 def _of_scorer(name: str, scorer: Scorer, resume: bool) -> str:
@@ -152,22 +152,24 @@ def load(
         prime.restore(body["prime"])
     kept = body["state"]
     kept["statistics"] = {name: _statistics(s) for name, s in kept["statistics"].items()}
+    if "told" in kept:  # the name of `warnings` in earlier checkpoints
+        kept["warnings"] = kept.pop("told")
     kept["best"] = None if kept["best"] is None else tuple(kept["best"])
     return State(**kept)
 
 
 def keep_best(folder: Path, step: int, policy: Policy) -> None:
-    """Keep the present weights as those of a look; older ones go when the next checkpoint no longer
-    needs them."""
+    """Keep the present weights as those of an evaluation; older ones go when the next checkpoint
+    no longer needs them."""
     resume.write(folder / f"best-{step}.pt", policy.parameters())
 
 
 def read_best(folder: Path, step: int) -> dict[str, Tensor]:
     """The weights kept."""
-    found: dict[str, Tensor] = torch.load(
+    result: dict[str, Tensor] = torch.load(
         folder / f"best-{step}.pt", map_location="cpu", weights_only=True
     )
-    return found
+    return result
 
 
 def put(policy: Policy, values: Mapping[str, Tensor]) -> None:

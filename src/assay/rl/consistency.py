@@ -1,5 +1,5 @@
-"""Whether what is sampled is what is trained: E[e^-δ] = 1 over samples, whatever the two
-distributions are."""
+"""Checks that samples come from the policy that is trained: E[e^-δ] = 1 over samples, whatever the
+two distributions are."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -25,14 +25,14 @@ TEXTS: Final = {
 
 
 def inconsistencies(row: Mapping[str, Any]) -> dict[str, str]:
-    """What a round's row says against it, by check, as a warning with the likely causes.
+    """Check a round's figures; failed checks by name, each a warning with the likely causes.
 
     A mean is off when it is more than .01 and five standard errors from 1.
     """
-    found = {}
+    result = {}
     for name, text in TEXTS.items():
         value, error = row.get(name) or (1.0, 0.0)
         far = name == "reference_over_policy" and row.get("kl_a_token", 0.0) > FAR
         if abs(value - 1) > 0.01 + 5 * error and not far:
-            found[name] = text.format(value, error)
-    return found
+            result[name] = text.format(value, error)
+    return result

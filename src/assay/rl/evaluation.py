@@ -1,5 +1,4 @@
-"""A look at held-out prompts: what the proxy says, what every gold says, and how far the policy has
-gone."""
+"""Evaluations on held-out prompts: the proxy, every gold, and the distance from the reference."""
 
 import math
 from collections import Counter
@@ -18,112 +17,108 @@ from assay.rl.rewards import Array
 from assay.rl.rollout import Rollout
 from assay.rl.scoring import Rewards, ask
 from assay.rl.settings import Settings
-from assay.rl.update import see
+from assay.rl.update import read_tokens
+from assay.runs.evaluations import EvalPoint, Spread
 from assay.stats import Estimate, mean, proportion
 from assay.types import Score, Unscored
 
-__all__ = ["Look", "correlation_low", "gold_bound", "look", "said_reasons"]
+__all__ = [
+    "Evaluation",
+    "correlation_low",
+    "evaluate",
+    "frequent_reasons",
+    "gold_bound",
+    "spread_of",
+]
 
 SHOWN = 8
 """Prompts whose first response is kept."""
-SAID = 3
-"""Reasons that are said of responses that are not scored."""
-FEW = 10
-"""Prompts to a unit of χ² that a promise by correlation needs."""
+NAMED_REASONS = 3
+"""Reasons named where responses are not scored."""
+PROMPTS_PER_CHI2 = 10
+"""Prompts per unit of χ² that a bound by correlation needs."""
+
+Kind = Literal["number", "share", "reward"]
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was seen."""
+class Evaluation:
+    """One evaluation on the held-out prompts."""
 
-    watch: Mapping[str, Any]
-    """Every measurement as [value, low, high, n, unscored], with 95 % intervals by prompt; NaN
-    where there is none."""
+    point: EvalPoint
+    """Every measurement, with 95 % intervals by prompt; NaN where there is none."""
     samples: Sequence[Mapping[str, Any]]
     """Some of the responses, with their scores."""
     unscored: Mapping[str, str]
-    """Of the proxy and the golds that could score nothing at all: that it is so, and why, by a name
-    for it."""
-
-    @property
-    def gold(self) -> float | None:
-        """The first gold's mean; None without one."""
-        return next((float(e[0]) for e in self.watch["gold"].values()), None)
+    """Warnings about the proxy and golds that scored no response at all, by name."""
 
 
-def look(
+def evaluate(
     policy: Policy,
     rollout: Rollout,
     rewards: Rewards,
     golds: Mapping[str, Scorer],
     settings: Settings,
-) -> Look:
-    """What is to be said of responses to held-out prompts. Only the golds are asked here, and never
-    learned from."""
-    seen, mask_B_T = see(policy, rollout, settings), rollout.mask_B_T
-
-    def said(value_B: Array, kind: Literal["number", "share", "reward"] = "number") -> list[float]:
-        there = ~np.isnan(value_B)
-        counted: dict[str, Any] = {
-            "clusters": rollout.group_B[there],
-            "unscored": int((~there).sum()),
-        }
-        # A reward of 0 or 1 for every response is a share: 12 of 12 leave room, other equal values
-        # tell nothing.
-        share = kind == "share" or (
-            kind == "reward" and bool(np.isin(value_B[there], (0.0, 1.0)).all())
-        )
-        e: Estimate = (proportion if share and there.any() else mean)(value_B[there], **counted)
-        return [e.value, e.low, e.high, e.n, e.unscored]
-
-    given = {
+    step: int = 0,
+) -> Evaluation:
+    """Evaluate responses to held-out prompts. Gold scorers are used here only, never for
+    training."""
+    read, mask_B_T = read_tokens(policy, rollout, settings), rollout.mask_B_T
+    prompt_B, total_B = rollout.group_B, rewards.total_B
+    scores = {
         name: ask(gold, name, rollout.groups, settings.score_timeout)
         for name, gold in golds.items()
     }
-    total_B = rewards.total_B
     golds_B = {
-        name: np.array([s.value if isinstance(s, Score) else np.nan for s in scores])
-        for name, scores in given.items()
+        name: np.array([s.value if isinstance(s, Score) else np.nan for s in row])
+        for name, row in scores.items()
     }
-    watch = {
-        "proxy": said(total_B, "reward"),
-        "parts": {name: said(paid, "reward") for name, paid in rewards.parts.items()},
-        "gold": {name: said(gold_B, "reward") for name, gold_B in golds_B.items()},
-        "spread": {
-            name: _spread(total_B, gold_B, rollout.group_B) for name, gold_B in golds_B.items()
-        },
-        "chi2": chi_squared(np.where(mask_B_T, seen.log_B_T - seen.reference_B_T, 0.0).sum(1)),
-        "kl": said(np.where(mask_B_T, seen.kl_B_T, 0.0).sum(1)),
-        "length": said(rollout.lengths_B.astype(float)),
-        "steps": said(np.array([len(ends) for ends in rollout.ends], dtype=float)),
-        "entropy": said(np.where(mask_B_T, seen.entropy_B_T, 0.0).sum(1) / rollout.lengths_B),
-        "finished": said(
-            np.array([s.response.finished for s in rollout.samples], dtype=float), "share"
-        ),
-        "duplicates": said(rollout.again_B.astype(float), "share"),
-    }
-    firsts = np.searchsorted(rollout.group_B, np.arange(min(SHOWN, len(rollout.groups)))).tolist()
-    reasons = {
-        **({} if rewards.scored_B.any() else {"the reward": rewards.reasons}),
-        **{
-            name: Counter(_reason(s) for s in scores)
-            for name, scores in given.items()
-            if np.isnan(golds_B[name]).all()
-        },
-    }
+    finished_B = np.array([s.response.finished for s in rollout.samples], dtype=float)
+    entropy_B = np.where(mask_B_T, read.entropy_B_T, 0.0).sum(1) / rollout.lengths_B
+    point = EvalPoint(
+        step=step,
+        proxy=_estimate(total_B, prompt_B, "reward"),
+        parts={name: _estimate(x_B, prompt_B, "reward") for name, x_B in rewards.parts.items()},
+        gold={name: _estimate(x_B, prompt_B, "reward") for name, x_B in golds_B.items()},
+        spread={name: spread_of(total_B, x_B, prompt_B) for name, x_B in golds_B.items()},
+        chi2=chi_squared(np.where(mask_B_T, read.log_B_T - read.reference_B_T, 0.0).sum(1)),
+        kl=_estimate(np.where(mask_B_T, read.kl_B_T, 0.0).sum(1), prompt_B),
+        length=_estimate(rollout.lengths_B.astype(float), prompt_B),
+        steps=_estimate(np.array([len(ends) for ends in rollout.ends], dtype=float), prompt_B),
+        entropy=_estimate(entropy_B, prompt_B),
+        finished=_estimate(finished_B, prompt_B, "share"),
+        duplicates=_estimate(rollout.again_B.astype(float), prompt_B, "share"),
+    )
+    firsts = np.searchsorted(prompt_B, np.arange(min(SHOWN, len(rollout.groups)))).tolist()
+    reasons: dict[str, Mapping[str, int]] = {}
+    if not rewards.scored_B.any():
+        reasons["the reward"] = rewards.reasons
+    for name, row in scores.items():
+        if np.isnan(golds_B[name]).all():
+            reasons[name] = Counter(_reason(score) for score in row)
     unscored = {
         f"nothing is scored: {name}": (
-            f"none of {len(total_B)} responses could be scored: {said_reasons(why)}"
+            f"none of {len(total_B)} responses could be scored: {frequent_reasons(why)}"
         )
         for name, why in reasons.items()
     }
-    return Look(watch, [_sample(rollout, rewards, given, b) for b in firsts], unscored)
+    return Evaluation(point, [_sample(rollout, rewards, scores, b) for b in firsts], unscored)
 
 
-def said_reasons(reasons: Mapping[str, int]) -> str:
-    """The three most frequent of the reasons why responses were not scored, and how many have
-    each."""
-    common = Counter(reasons).most_common(SAID)
+def _estimate(values_B: Array, prompt_B: Ints, kind: Kind = "number") -> Estimate:
+    """The mean of the values that are there, with its interval by prompt."""
+    there = ~np.isnan(values_B)
+    # A reward of 0 or 1 for every response is a share: 12 of 12 leave room, other equal values
+    # tell nothing.
+    binary = kind == "reward" and bool(np.isin(values_B[there], (0.0, 1.0)).all())
+    share = kind == "share" or binary
+    estimator = proportion if share and there.any() else mean
+    return estimator(values_B[there], clusters=prompt_B[there], unscored=int((~there).sum()))
+
+
+def frequent_reasons(reasons: Mapping[str, int]) -> str:
+    """Name the three most frequent reasons why responses were not scored, with their counts."""
+    common = Counter(reasons).most_common(NAMED_REASONS)
     return (
         ", ".join(f"{why} ({count})" if len(reasons) > 1 else why for why, count in common)
         or "no reason given"
@@ -134,37 +129,40 @@ def _reason(score: Score | Unscored) -> str:
     return (score.reason if isinstance(score, Unscored) else "") or "no reason given"
 
 
-def gold_bound(first: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, float]:
-    """What every gold is worth at least, in its own units, by how far its correlation with the
-    proxy carries (arXiv:2403.03185): first is the look at the untrained policy. A gold that nothing
-    can be promised of is left out.
+def gold_bound(first: EvalPoint, now: EvalPoint) -> dict[str, float]:
+    """Bound every gold from below, in its own units, by its correlation with the proxy
+    (arXiv:2403.03185).
 
-    J >= J₀ + σ/ρ ((P - P₀)/σ_P - √((1 - ρ²) χ²)), P the proxy; with every quantity at the end of
-    its interval that promises least. The correlation is one over what the untrained policy writes,
-    known from samples of it: where the policy has gone to responses that are not among them (χ²
-    above a tenth of the prompts), those samples say nothing, and nothing is promised; nor where the
-    measured gold lies below the promise.
+    first: evaluation of the untrained policy. A gold without a bound is left out.
+
+    J >= J₀ + σ/ρ ((P - P₀)/σ_P - √((1 - ρ²) χ²)), P the proxy; every quantity at the end of its
+    interval that gives the lowest bound. The correlation is one over what the untrained policy
+    writes, known from samples of it: where the policy has gone to responses that are not among them
+    (χ² above a tenth of the prompts), those samples say nothing, and there is no bound; nor where
+    the measured gold lies below it.
     """
-    found = {}
-    for name, spread in first["spread"].items():
-        least = (spread or {}).get("correlation_low")
-        if (
-            spread is None
-            or least is None
-            or not least > 0
-            or not now["chi2"] <= spread["prompts"] / FEW
-        ):
+    bounds: dict[str, float] = {}
+    chi2 = math.nan if now.chi2 is None else now.chi2
+    if first.proxy is None or now.proxy is None:
+        return bounds
+    for name, spread in first.spread.items():
+        before, after = (first.gold or {}).get(name), (now.gold or {}).get(name)
+        if spread is None or before is None or after is None:
             continue
-        gain = now["proxy"][1] - first["proxy"][2]
-        bound = float(laidlaw_bound(gain, spread["proxy_sd"], least, now["chi2"]))
-        promised = first["gold"][name][1] + spread["gold_sd"] * bound
-        if promised <= now["gold"][name][0]:
-            found[name] = promised
-    return found
+        least = spread.correlation_low
+        if least is None or not least > 0 or not chi2 <= spread.prompts / PROMPTS_PER_CHI2:
+            continue
+        gain = now.proxy.low - first.proxy.high
+        bound = before.low + spread.gold_sd * float(
+            laidlaw_bound(gain, spread.proxy_sd, least, chi2)
+        )
+        if bound <= after.value:
+            bounds[name] = bound
+    return bounds
 
 
-def _spread(proxy_B: Array, gold_B: Array, prompt_B: Ints) -> dict[str, float] | None:
-    """Standard deviations and correlation over responses, and how low the correlation may be; None
+def spread_of(proxy_B: Array, gold_B: Array, prompt_B: Ints) -> Spread | None:
+    """Standard deviations and correlation over responses, with the correlation's lower end; None
     where there is none."""
     there = ~np.isnan(proxy_B) & ~np.isnan(gold_B)
     proxy_B, gold_B = proxy_B[there], gold_B[there]
@@ -172,13 +170,13 @@ def _spread(proxy_B: Array, gold_B: Array, prompt_B: Ints) -> dict[str, float] |
         return None
     correlation = float(np.corrcoef(proxy_B, gold_B)[0, 1])
     prompts = len(np.unique(prompt_B[there]))
-    return {
-        "proxy_sd": float(proxy_B.std()),
-        "gold_sd": float(gold_B.std()),
-        "correlation": correlation,
-        "correlation_low": correlation_low(correlation, prompts),
-        "prompts": prompts,
-    }
+    return Spread(
+        proxy_sd=float(proxy_B.std()),
+        gold_sd=float(gold_B.std()),
+        correlation=correlation,
+        correlation_low=correlation_low(correlation, prompts),
+        prompts=prompts,
+    )
 
 
 def correlation_low(correlation: float, prompts: int) -> float:
@@ -195,7 +193,7 @@ def correlation_low(correlation: float, prompts: int) -> float:
 
 
 def _sample(
-    rollout: Rollout, rewards: Rewards, given: Mapping[str, Sequence[Any]], b: int
+    rollout: Rollout, rewards: Rewards, gold_scores: Mapping[str, Sequence[Any]], b: int
 ) -> dict[str, Any]:
     stepwise = [scores[b] for scores in rewards.scores.values()]
     total = float(rewards.total_B[b])
@@ -208,6 +206,6 @@ def _sample(
         ),
         "gold": {
             name: s.value if isinstance(s := scores[b], Score) else None
-            for name, scores in given.items()
+            for name, scores in gold_scores.items()
         },
     }

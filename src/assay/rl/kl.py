@@ -87,7 +87,7 @@ def in_loss(
     exact: Tensor | None,
     importance: Tensor,
 ) -> Tensor:
-    """What is added to the loss at each token, before β; differentiable.
+    """The term added to the loss at each token, before β; differentiable.
 
     log_ratio: ln π - ln π₀ with the gradient of π. importance: π / π_old with its gradient, 1 on
     policy.

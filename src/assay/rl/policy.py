@@ -78,11 +78,11 @@ class Policy:
         self._old = HuggingFace(self.reference.model, tokenizer, **settings)
 
     def network_parameters(self) -> dict[str, nn.Parameter]:
-        """What is trained of the language model, by name."""
+        """Trained parameters of the language model, by name."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """What is trained, by name; the value head's come last."""
+        """Trained parameters by name; the value head's come last."""
         critic = {} if self.critic is None else dict(self.critic.named_parameters(prefix="critic"))
         return self.network_parameters() | critic
 
@@ -126,7 +126,7 @@ class Policy:
         of the states their tokens were chosen in. Differentiable where gradients are on."""
         sequences = [(*sample.prefix_ids, *sample.ids) for sample in samples]
         starts = [len(sample.prefix_ids) for sample in samples]
-        found = log_probabilities(
+        result = log_probabilities(
             self.model,
             sequences,
             starts,
@@ -137,11 +137,11 @@ class Policy:
             allowed_P_V=None if self.grammar is None else self._allowed(sequences, starts),
             micro_tokens=micro_tokens,
         )
-        if self.critic is None or found.hidden_B_R_D is None:
-            return found, None
-        states_B_T_D = normalize(found.hidden_B_R_D.detach().to(self.critic.weight.dtype), dim=-1)
+        if self.critic is None or result.hidden_B_R_D is None:
+            return result, None
+        states_B_T_D = normalize(result.hidden_B_R_D.detach().to(self.critic.weight.dtype), dim=-1)
         values_B_T = self.critic(states_B_T_D).squeeze(-1)
-        return replace(found, hidden_B_R_D=None), torch.where(found.mask_B_R, values_B_T, 0.0)
+        return replace(result, hidden_B_R_D=None), torch.where(result.mask_B_R, values_B_T, 0.0)
 
     def save(self, folder: Path) -> None:
         """Write the policy as a stock checkpoint, adapters merged."""

@@ -95,7 +95,7 @@ class ImplicitProcess:
         return found_B_T
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint needs."""
+        """State for a checkpoint."""
         return {
             "network": self.model.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),

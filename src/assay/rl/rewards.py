@@ -1,5 +1,4 @@
-"""Where the score of a step becomes a reward: pure functions from one response's step scores to a
-reward a step.
+"""Placements: pure functions from one response's step scores to a reward per step.
 
 p is the probability that a step is right, v the chance to finish right from after it (a value).
 What a placement pays in all decides what a policy learns, and what it does when nothing is left to
@@ -95,8 +94,8 @@ def every_step(scores_S: Array) -> Array:
 
 
 def difference(values_S: Array, start: float = 0.0) -> Array:
-    """What each step adds: s_t - s_{t-1}, which telescopes to s_T - start (arXiv:2410.08146; Ng et
-    al. 1999).
+    """The change of each step: s_t - s_{t-1}, which telescopes to s_T - start (arXiv:2410.08146; Ng
+    et al. 1999).
 
     start: the value before the first step. Within a group of one prompt any constant gives the same
     advantages.

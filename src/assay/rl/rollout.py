@@ -45,21 +45,21 @@ class Rollout:
 
     @cached_property
     def logprobs_B_T(self) -> Array:
-        """Of the tokens when they were drawn; 0 outside the mask."""
-        found = np.zeros(self.mask_B_T.shape)
-        for row, sample in zip(found, self.samples, strict=True):
+        """Log-probabilities of the tokens when they were drawn; 0 outside the mask."""
+        logprobs_B_T = np.zeros(self.mask_B_T.shape)
+        for row, sample in zip(logprobs_B_T, self.samples, strict=True):
             row[: len(sample.logprobs)] = sample.logprobs
-        return found
+        return logprobs_B_T
 
     @cached_property
     def again_B(self) -> Bools:
-        """Whether a response's text equals another one's in its group."""
+        """True where a response's text equals another one's in its group."""
         texts = [[response.text for response in group.responses] for group in self.groups]
         return np.array([own.count(text) > 1 for own in texts for text in own], dtype=bool)
 
     @cached_property
     def elsewhere_B(self) -> Bools:
-        """Whether a response's text equals one to another prompt."""
+        """True where a response's text equals one to another prompt."""
         prompts: dict[str, set[str]] = {}
         for group in self.groups:
             for response in group.responses:
@@ -86,12 +86,12 @@ class Rollout:
 
 def sample(policy: Policy, prompts: Sequence[Prompt], sampling: Sampling) -> Rollout:
     """`sampling.n` responses of the policy to each prompt."""
-    found = policy.sample([Prefix(prompt) for prompt in prompts], sampling)
+    drawn = policy.sample([Prefix(prompt) for prompt in prompts], sampling)
     groups = [
         Group(prompt=prompt, responses=tuple(s.response for s in samples))
-        for prompt, samples in zip(prompts, found, strict=True)
+        for prompt, samples in zip(prompts, drawn, strict=True)
     ]
-    every = [s for samples in found for s in samples]
+    every = [s for samples in drawn for s in samples]
     return Rollout(
         tuple(groups), tuple(every), tuple(tuple(policy.generator.step_ends(s)) for s in every)
     )
@@ -100,16 +100,16 @@ def sample(policy: Policy, prompts: Sequence[Prompt], sampling: Sampling) -> Rol
 def portions(samples: Sequence[Sample], chosen: Ints, micro_tokens: int) -> list[list[int]]:
     """The chosen samples' indices, in their order, in portions of at most so many tokens, or of one
     sample."""
-    found: list[list[int]] = []
+    parts: list[list[int]] = []
     size = 0
     for i in chosen.tolist():
         length = len(samples[i].prefix_ids) + len(samples[i].ids)
-        if not found or size + length > micro_tokens:
-            found.append([])
+        if not parts or size + length > micro_tokens:
+            parts.append([])
             size = 0
-        found[-1].append(i)
+        parts[-1].append(i)
         size += length
-    return found
+    return parts
 
 
 def prompt_order(count: int, seed: int, start: int) -> Iterator[int]:

@@ -1,5 +1,5 @@
-"""Ask scorers, and make the answers rewards at tokens: `Part`s are added up, each placed in its own
-way.
+"""Score responses and turn the scores into token-level rewards: reward parts are placed separately
+and summed.
 
 A response that any part could not score is left out of the group and counted; it is never 0. A
 scorer that breaks its promise (a wrong count, a number that is none, an error, no answer in time)
@@ -23,7 +23,19 @@ from assay.rl.rewards import Array, Place, place
 from assay.rl.transforms import Context, Statistics, Transform, apply, spread_warning
 from assay.types import Group, Response, Score, Unscored
 
-__all__ = ["Part", "Rewards", "Statistics", "ask", "differing", "reward", "whole_values"]
+__all__ = [
+    "Part",
+    "PartScores",
+    "Rewards",
+    "Statistics",
+    "ask",
+    "collect_scores",
+    "differing",
+    "place_part",
+    "reward",
+    "transform",
+    "whole_values",
+]
 
 ALIKE = 1e-9
 """Rewards that are no further apart are the same."""
@@ -31,7 +43,7 @@ ALIKE = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One part of the reward: who scores, and where its scores land."""
+    """One part of the reward: its scorer, and where its scores are placed."""
 
     name: str
     scorer: Scorer
@@ -40,12 +52,11 @@ class Part:
     """`terminal` is one reward for the whole response; every other placement pays steps (see
     `rl.rewards`)."""
     aggregate: Aggregation | None = None
-    """Of `terminal`: the aggregate of the step scores that is paid; None is the score as the scorer
-    gives it."""
+    """Aggregate of the step scores that `terminal` pays; None = the scorer's own score."""
     threshold: float = 0.9
-    """Of `below`."""
+    """Threshold of `below`."""
     temperature: float = 0.1
-    """Of `softmin`."""
+    """Temperature of `softmin`."""
     prover: float = 1.0
     """Step scores are values v of the policy; with k here, they become those of its best of k, 1 -
     (1 - v)^k."""
@@ -77,12 +88,12 @@ class Part:
 
     @property
     def whole(self) -> bool:
-        """Whether it pays the whole response at its end."""
+        """True for a part that pays the whole response at its end."""
         return self.place == "terminal"
 
     @property
     def references(self) -> int:
-        """Responses of the untrained policy that its transforms need a prompt."""
+        """Responses of the untrained policy that its transforms need per prompt."""
         return max((transform.references for transform in self.transforms), default=0)
 
 
@@ -91,46 +102,62 @@ class Rewards:
     """Of B responses, at most T tokens."""
 
     outcome_B: Array
-    """What whole responses earn."""
+    """Rewards of whole responses."""
     process_B_T: Array
-    """What steps earn, each at its last token."""
+    """Rewards of steps, each at its last token."""
     ends_B_T: Bools
     """The last token of every step."""
     scored_B: Bools
     """False where a part has no score."""
     parts: Mapping[str, Array]
-    """What each part pays in all, (B,), weight included; NaN where unscored."""
+    """Total pay of each part, (B,), weight included; NaN where unscored."""
     statistics: Mapping[str, Statistics]
     """Of each part's scores in the run's first batch."""
     figures: Mapping[str, float]
-    """What the transforms did."""
+    """Effects of the transforms."""
     reasons: Mapping[str, int]
-    """Why responses were not scored, and how many."""
+    """Counts of the reasons why responses were not scored."""
     scores: Mapping[str, Sequence[Score | Unscored]] = field(default_factory=dict)
     """By part, as the scorers gave them."""
     raw: Mapping[str, Sequence[tuple[float, ...]]] = field(default_factory=dict)
-    """What each part took of them before any transform, by response: one value, or one a step; ()
-    where unscored."""
+    """Values of each part before any transform, by response: one, or one per step; () where
+    unscored."""
     warnings: Mapping[str, str] = field(default_factory=dict)
-    """What is to be said of the parts, by a name for it."""
+    """Warnings about the parts, by name."""
 
     @property
     def total_B(self) -> Array:
-        """What each response earns in all; NaN where unscored."""
+        """Total reward of each response; NaN where unscored."""
         return np.where(self.scored_B, self.outcome_B + self.process_B_T.sum(1), np.nan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartScores:
+    """A part's scores of B responses, before and after its transforms."""
+
+    raw: Sequence[tuple[float, ...]]
+    """Values before any transform: one per response, or one per step; () where unscored."""
+    values: Sequence[Array]
+    """Values after all transforms, (S,) each."""
+    reasons: Sequence[str]
+    """Why a response was not scored; "" where it was."""
+    statistics: Statistics | None
+    """Of the run's first batch; None without any score."""
+    figures: Mapping[str, float]
+    """Effects of the transforms."""
 
 
 def ask(
     scorer: Scorer, name: str, groups: Sequence[Group], timeout: float | None
 ) -> list[Score | Unscored]:
-    """One score a response of all groups, in order. Raises `BackendError` naming the scorer that
+    """One score per response of all groups, in order. Raises `BackendError` naming the scorer that
     broke its promise."""
     rows = _within(timeout, name, lambda: [[*row] for row in scorer.score(groups)])
     wanted = [len(group.responses) for group in groups]
-    if (found := [len(row) for row in rows]) != wanted:
+    if (given := [len(row) for row in rows]) != wanted:
         raise BackendError(
-            f"scorer {name!r} gave {found[:8]} scores for groups of {wanted[:8]} responses; it must"
-            " give one each"
+            f"scorer {name!r} gave {given[:8]} scores for groups of {wanted[:8]} responses; it"
+            " must give one each"
         )
     scores = [score for row in rows for score in row]
     for score, response in zip(
@@ -153,6 +180,85 @@ def ask(
     return scores
 
 
+def collect_scores(
+    parts: Sequence[Part], groups: Sequence[Group], timeout: float | None
+) -> dict[str, list[Score | Unscored]]:
+    """Scores of the responses of all groups, by part, in order."""
+    return {part.name: ask(part.scorer, part.name, groups, timeout) for part in parts}
+
+
+def transform(
+    part: Part,
+    scores: Sequence[Score | Unscored],
+    responses: Sequence[Response],
+    tokens: Sequence[int],
+    references_R_M: Array | None = None,
+    statistics: Statistics | None = None,
+) -> PartScores:
+    """Take what a part needs of its scores, and apply its transforms.
+
+    tokens: length of each response. references: (R, M) scores of reference responses to each
+    response's prompt. statistics: of the run's first batch; None = this one's are taken.
+    """
+    raw: list[tuple[float, ...]] = []
+    reasons: list[str] = []
+    for b, (score, response) in enumerate(zip(scores, responses, strict=True)):
+        alone = references_R_M is not None and bool(np.isnan(references_R_M[b]).all())
+        values, reason = _values(part, score, response, alone)
+        raw.append(tuple(values))
+        reasons.append(reason)
+    counts = [len(values) for values in raw]
+    context = Context(
+        owner_N=np.repeat(np.arange(len(raw)), counts),
+        tokens_R=np.asarray(tokens),
+        finished_R=np.array([r.finished for r in responses], dtype=bool),
+        texts_R=[r.text for r in responses],
+        references_R_M=references_R_M,
+    )
+    flat_N = np.array([value for values in raw for value in values], dtype=np.float64)
+    flat_N, figures, own = apply(part.transforms, flat_N, context, statistics)
+    return PartScores(
+        raw=raw,
+        values=np.split(flat_N, np.cumsum(counts)[:-1]) if counts else [],
+        reasons=reasons,
+        statistics=own,
+        figures=figures,
+    )
+
+
+def place_part(
+    part: Part,
+    scores: PartScores,
+    ends: Sequence[Sequence[int]],
+    outcome_B: Array,
+    process_B_T: Array,
+) -> Array:
+    """Add a part's pay to the rewards of whole responses or of tokens, in place.
+
+    ends: the last token of each step of each response. Returns the part's pay per response, (B,),
+    weight included; NaN where unscored.
+    """
+    paid_B = np.full(len(outcome_B), np.nan)
+    for b, (values_S, reason) in enumerate(zip(scores.values, scores.reasons, strict=True)):
+        if reason:
+            continue
+        if part.whole:
+            paid_B[b] = part.weight * values_S[0]
+            outcome_B[b] += paid_B[b]
+            continue
+        placed_S = part.weight * place(
+            values_S,
+            part.place,
+            threshold=part.threshold,
+            temperature=part.temperature,
+            prover=part.prover,
+        )
+        # Two steps may end with one token, which then earns both rewards.
+        np.add.at(process_B_T[b], list(ends[b]), placed_S)
+        paid_B[b] = placed_S.sum()
+    return paid_B
+
+
 def reward(
     parts: Sequence[Part],
     groups: Sequence[Group],
@@ -164,7 +270,7 @@ def reward(
     timeout: float | None = None,
     given: Mapping[str, Sequence[Score | Unscored]] | None = None,
 ) -> Rewards:
-    """Score the responses of all groups and place what they earn.
+    """Score the responses of all groups and place their rewards.
 
     ends: the last token of each step of each response. tokens: length of each response. statistics:
     of earlier batches; of parts that are not there yet, this batch's are taken. references: (R, M)
@@ -172,68 +278,31 @@ def reward(
     are there already; None = ask for them.
     """
     responses = [response for group in groups for response in group.responses]
+    if given is None:
+        given = collect_scores(parts, groups, timeout)
     shape = len(responses), max(tokens, default=0)
-    outcome_B, process_B_T, ends_B_T = (
-        np.zeros(shape[0]),
-        np.zeros(shape),
-        np.zeros(shape, dtype=bool),
-    )
+    outcome_B, process_B_T = np.zeros(shape[0]), np.zeros(shape)
+    scored_B, ends_B_T = np.ones(shape[0], dtype=bool), np.zeros(shape, dtype=bool)
     for b, places in enumerate(ends):
         ends_B_T[b, list(places)] = True
-    scored_B = np.ones(shape[0], dtype=bool)
     reasons: Counter[str] = Counter()
     known, paid, figures = dict(statistics), dict[str, Array](), dict[str, float]()
     raw, warnings = dict[str, Sequence[tuple[float, ...]]](), dict[str, str]()
-    if given is None:
-        given = {part.name: ask(part.scorer, part.name, groups, timeout) for part in parts}
     for part in parts:
-        scores = given[part.name]
         others_R_M = None
         if part.references:
             others_R_M = references(part, groups) if responses else np.zeros((0, part.references))
-        alone_R = [
-            others_R_M is not None and bool(np.isnan(others_R_M[b]).all()) for b in range(shape[0])
-        ]
-        found = [_values(part, *each) for each in zip(scores, responses, alone_R, strict=True)]
-        values, why = zip(*found, strict=True) if found else ((), ())
-        reasons.update(f"{part.name}: {reason}" for reason in why if reason)
-        owner_N = np.repeat(np.arange(len(values)), [len(v) for v in values])
-        flat_N = (
-            np.concatenate([np.asarray(v, dtype=np.float64) for v in values])
-            if values
-            else np.zeros(0)
-        )
-        raw[part.name] = [tuple(v) for v in values]
-        context = Context(
-            owner_N=owner_N,
-            tokens_R=np.asarray(tokens),
-            finished_R=np.array([r.finished for r in responses], dtype=bool),
-            texts_R=[r.text for r in responses],
-            references_R_M=others_R_M,
-        )
-        flat_N, changes, own = apply(part.transforms, flat_N, context, known.get(part.name))
-        if own is not None:
-            known[part.name] = own
-            if warning := spread_warning(part.transforms, own):
+        scores = given[part.name]
+        own = transform(part, scores, responses, tokens, others_R_M, known.get(part.name))
+        if own.statistics is not None:
+            known[part.name] = own.statistics
+            if warning := spread_warning(part.transforms, own.statistics):
                 warnings[f"no spread to divide by: {part.name}"] = warning
-        figures |= {f"{part.name}/{key}": value for key, value in changes.items()}
-        pays_B = np.full(shape[0], np.nan)
-        for b in range(shape[0]):
-            if why[b]:
-                scored_B[b] = False
-                continue
-            own_S = (
-                flat_N[owner_N == b] if not part.whole else flat_N[np.searchsorted(owner_N, [b])]
-            )
-            if part.whole:
-                pays_B[b] = part.weight * own_S[0]
-                outcome_B[b] += pays_B[b]
-            else:
-                placed_S = part.weight * _placed(part, own_S)
-                # Two steps may end with one token, which then earns both rewards.
-                np.add.at(process_B_T[b], list(ends[b]), placed_S)
-                pays_B[b] = placed_S.sum()
-        paid[part.name] = pays_B
+        paid[part.name] = place_part(part, own, ends, outcome_B, process_B_T)
+        raw[part.name] = own.raw
+        scored_B &= ~np.array([bool(reason) for reason in own.reasons], dtype=bool)
+        reasons.update(f"{part.name}: {reason}" for reason in own.reasons if reason)
+        figures |= {f"{part.name}/{key}": value for key, value in own.figures.items()}
     return Rewards(
         outcome_B=np.where(scored_B, outcome_B, 0.0),
         process_B_T=np.where(scored_B[:, None], process_B_T, 0.0),
@@ -260,7 +329,7 @@ def differing(
         rows_B = [[*row, *paid_T[ends_T].tolist()] for row, paid_T, ends_T in ends]
     elif what == "raw":
         rows_B = [sum(own, ()) for own in zip(*rewards.raw.values(), strict=True)]
-    found = []
+    groups = []
     for g in np.unique(group_B).tolist():
         first, *others = [rows_B[b] for b in np.flatnonzero((group_B == g) & rewards.scored_B)] or [
             ()
@@ -269,26 +338,26 @@ def differing(
             len(row) != len(first) or not np.allclose(row, first, rtol=0, atol=ALIKE)
             for row in others
         ):
-            found.append(g)
-    return found
+            groups.append(g)
+    return groups
 
 
 def whole_values(
     part: Part, scores: Sequence[Score | Unscored], responses: Sequence[Response]
 ) -> Array:
-    """One value a response, NaN where there is none: what a part that pays whole responses takes of
-    a score, and the score of the whole where it pays steps."""
-    found = [_values(part, *each, alone=False)[0] for each in zip(scores, responses, strict=True)]
+    """One value per response, NaN where there is none: that of a part that pays whole responses,
+    and the score of the whole where it pays steps."""
+    values = [_values(part, *each, alone=False)[0] for each in zip(scores, responses, strict=True)]
     whole = [score.value if isinstance(score, Score) else math.nan for score in scores]
     if not part.whole:
         return np.array(whole)
-    return np.array([value[0] if value else math.nan for value in found])
+    return np.array([value[0] if value else math.nan for value in values])
 
 
 def _values(
     part: Part, score: Score | Unscored, response: Response, alone: bool
 ) -> tuple[Sequence[float], str]:
-    """What a part takes of a score, one value or one a step; or why there is nothing.
+    """Take a part's values of a score, one or one per step; or the reason why there are none.
 
     alone: whether none of the reference responses that it is to be compared with has a score.
     """
@@ -314,21 +383,11 @@ def _values(
     )
 
 
-def _placed(part: Part, scores_S: Array) -> Array:
-    return place(
-        scores_S,
-        part.place,
-        threshold=part.threshold,
-        temperature=part.temperature,
-        prover=part.prover,
-    )
-
-
 def _within(timeout: float | None, name: str, call: Callable[[], Any]) -> Any:
-    """What a call gives; `BackendError` where it fails, or gives nothing in time."""
+    """Return the result of a call; `BackendError` where it fails, or is not done in time."""
     import torch
 
-    found: list[Any] = []
+    results: list[Any] = []
     wrong: list[BaseException] = []
     threads = torch.get_num_threads()
 
@@ -336,7 +395,7 @@ def _within(timeout: float | None, name: str, call: Callable[[], Any]) -> Any:
         # A new thread would take all the threads that there are.
         torch.set_num_threads(threads)
         try:
-            found.append(call())
+            results.append(call())
         except BaseException as error:  # noqa: BLE001 - the caller raises it again
             wrong.append(error)
 
@@ -357,4 +416,4 @@ def _within(timeout: float | None, name: str, call: Callable[[], Any]) -> Any:
         raise BackendError(
             f"scorer {name!r} failed: {type(wrong[0]).__name__}: {wrong[0]}"
         ) from wrong[0]
-    return found[0]
+    return results[0]

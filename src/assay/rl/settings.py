@@ -1,4 +1,4 @@
-"""How a policy is trained: values. PPO, GRPO and the others are settings of one loop, listed in
+"""Settings of a policy's training. PPO, GRPO and the others are settings of one loop, listed in
 `RECIPES`."""
 
 import math
@@ -72,67 +72,69 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How the policy is trained."""
+    """Settings of the loop."""
 
     steps: int = 100
     """Rounds of sampling, scoring and learning."""
 
     groups: int = 16
-    """Prompts a step."""
+    """Prompts per optimiser step."""
 
     samples: int = 8
-    """Responses to each: a group."""
+    """Responses per prompt (the group size)."""
 
     max_tokens: int = 256
-    """Longest response, in tokens."""
+    """Length limit of a response, in tokens."""
 
     temperature: float = 1.0
-    """Of the samples; log-probabilities are taken at the same one."""
+    """Sampling temperature; log-probabilities are taken at the same one."""
 
     top_p: float = 1.0
-    """Below 1, samples no longer come from the distribution that is trained: the run warns."""
+    """Nucleus sampling threshold. Below 1, samples no longer come from the distribution that is
+    trained: the run warns."""
 
     learning_rate: float = 1e-6
-    """Of AdamW; models of under a million parameters want about 4e-4, LoRA about 1e-5 to 1e-4."""
+    """AdamW learning rate; models of under a million parameters want about 4e-4, LoRA about 1e-5 to
+    1e-4."""
 
     warmup: int = 0
-    """Steps over which the learning rate rises."""
+    """Warm-up steps of the learning rate."""
 
     weight_decay: float = 0.0
-    """Decoupled weight decay."""
+    """Decoupled weight decay of AdamW."""
 
     clip: float = 1.0
-    """Largest norm of the gradient."""
+    """Gradient norm limit."""
 
     bf16_update: Literal["master", "stochastic"] = "master"
-    """How parameters in bfloat16 are updated, whose 8 bits would lose most updates: master = in a
+    """Update of parameters in bfloat16, whose 8 bits would lose most updates: master = in a
     float32 copy (16 bytes per parameter with gradient and AdamW's moments, as for parameters in
     float32), stochastic = without a copy, rounded up or down at random (12 bytes)."""
 
     advantage: Advantage = "rloo"
-    """How much better a token was than expected (see `rl.advantages`)."""
+    """Advantage estimator (see `rl.advantages`)."""
 
     whiten: Literal["no", "scale", "full"] = "no"
-    """Divide advantages by their standard deviation over the batch (scale), their mean taken off
-    first (full)."""
+    """Whitening of advantages over the batch: scale = divided by their standard deviation, full =
+    their mean subtracted first."""
 
     discount: float = 1.0
-    """γ of returns from a token on."""
+    """Discount factor γ of the returns."""
 
     gae_decay: float = 0.95
-    """λ of GAE: 1 trusts the rewards, 0 the value head."""
+    """GAE decay λ: 1 trusts the rewards, 0 the value head."""
 
     reduction: Reduction = "token"
-    """How tokens weigh in the loss (see `rl.objectives`)."""
+    """Weights of tokens in the loss (see `rl.objectives`)."""
 
     importance: Literal["token", "sequence"] = "token"
-    """Whether ratios are of tokens or of whole responses (GSPO)."""
+    """Level of the importance ratios: tokens, or whole responses (GSPO)."""
 
     clip_low: float = 0.2
-    """Ratios below 1 minus this gain nothing."""
+    """Lower clip range: ratios below 1 minus this gain nothing."""
 
     clip_high: float = 0.2
-    """Ratios above 1 plus this gain nothing."""
+    """Upper clip range: ratios above 1 plus this gain nothing."""
 
     dual_clip: float | None = None
     """Bound on the loss of bad tokens that became likelier, such as 3."""
@@ -141,66 +143,65 @@ class Settings:
     """Passes over each step's samples."""
 
     minibatches: int = 1
-    """Updates a pass."""
+    """Optimiser steps per pass."""
 
     kl: float = 0.0
-    """β, the price of a nat of divergence from the policy as it was."""
+    """KL coefficient β: price per nat of divergence from the reference policy."""
 
     kl_estimator: Estimator = "k1"
-    """How the divergence is estimated; with its place it decides the gradient (see `rl.kl`)."""
+    """KL estimator; with its place it decides the gradient (see `rl.kl`)."""
 
     kl_place: KLPlace = "reward"
-    """Where it is charged."""
+    """Place of the KL charge: reward or loss."""
 
     kl_target: float | None = None
-    """Nats a response to hold, by adapting β; none holds β."""
+    """Target KL in nats per response, held by adapting β; none = β is constant."""
 
     kl_horizon: float = 10_000
     """Responses over which β may change by about a fifth."""
 
     kl_budget: float | None = None
-    """Stop once the divergence a response passes this many nats."""
+    """KL budget: the run stops once the divergence passes this many nats per response."""
 
     chi2: float = 0.0
-    """Price of √χ² between whole responses: it holds back rare responses that became very likely,
-    which KL hardly sees (arXiv:2403.03185); about 1e-3 to 1 times the reward's standard deviation.
-    """
+    """χ² coefficient: price of √χ² between whole responses. It holds back rare responses that
+    became very likely, which KL hardly sees (arXiv:2403.03185); about 1e-3 to 1 times the reward's
+    standard deviation."""
 
     drop_equal: bool = False
-    """Leave out groups whose responses all have the same raw score, before any transform: they
+    """Filter for groups whose responses all have the same raw score, before any transform: they
     teach nothing (DAPO)."""
 
     refill: int = 0
-    """Where groups were left out, sample other prompts in their place, so many times at most."""
+    """Attempts at replacing groups that were left out by other prompts."""
 
     critic_learning_rate: float = 0.5
-    """Step size of the value head, whatever the size of rewards and model: the share of a token's
-    error that one update takes away, about; below 1."""
+    """Learning rate of the value head, whatever the size of rewards and model: the share of a
+    token's error that one update takes away, about; below 1."""
 
     value_clip: float | None = None
-    """How far a value may move in an update, in units of the reward; none = as far as it is
-    driven."""
+    """Clip range of values in an update, in units of the reward; none = no clipping."""
 
     watch_every: int = 10
-    """Steps between looks at the held-out prompts, where gold scorers are asked."""
+    """Steps between evaluations of the held-out prompts by proxy and gold scorers."""
 
     watch_prompts: int = 128
-    """Held-out prompts looked at."""
+    """Held-out prompts per evaluation."""
 
     watch_samples: int = 4
-    """Responses to each."""
+    """Responses per held-out prompt."""
 
     checkpoint_every: int = 20
-    """Steps between checkpoints, from which a killed run goes on exactly."""
+    """Steps between checkpoints, from which a killed run resumes exactly."""
 
     micro_tokens: int = 16_384
-    """Most tokens in a forward pass; changes memory and speed, not the result."""
+    """Token limit of a forward pass; it changes memory and speed, not the result."""
 
     score_timeout: float | None = 600.0
-    """Seconds a scorer may take for a step's responses."""
+    """Time limit in seconds for a scorer's answer to a step's responses."""
 
     seed: int = 0
-    """Decides the order of the prompts and the samples."""
+    """Seed of the order of prompts and of sampling."""
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -216,8 +217,8 @@ class Settings:
             "minibatches",
             "micro_tokens",
         )
-        looks = ("watch_every", "watch_prompts", "watch_samples", "checkpoint_every")
-        for name in (*sizes, *looks, "temperature", "learning_rate", "clip"):
+        evaluated = ("watch_every", "watch_prompts", "watch_samples", "checkpoint_every")
+        for name in (*sizes, *evaluated, "temperature", "learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
         for name in (
@@ -274,7 +275,7 @@ class Settings:
             raise ConfigError("; ".join(idle))
 
     def _idle(self) -> list[str]:
-        """What is set and would do nothing, each as a sentence.
+        """Settings that would do nothing, each as a sentence.
 
         A value that the recipe has is not taken for one that somebody asked for: `ppo` without a
         price on divergence need not give up its target, too. Settings do not know their recipe; the
@@ -285,17 +286,17 @@ class Settings:
             for c in CHANGES.values()
             if (c.get("advantage", "rloo"), c.get("drop_equal", False)) == self._kind
         ]
-        found = []
+        idle = []
         for names, why in self._without_use():
             for name in names:
                 default = type(self).__dataclass_fields__[name].default
                 value = getattr(self, name)
                 if value not in {default, *(c.get(name, default) for c in kin)}:
-                    found.append(
+                    idle.append(
                         f"{name} {value} does nothing for {self.advantage} {why}; leave it at"
                         f" {default}"
                     )
-        return found
+        return idle
 
     @property
     def _valued(self) -> bool:
@@ -306,29 +307,29 @@ class Settings:
         return self.advantage, self.drop_equal
 
     def _without_use(self) -> list[tuple[tuple[str, ...], str]]:
-        """Settings that have no use beside the others, and why."""
-        found: list[tuple[tuple[str, ...], str]] = []
+        """Settings without use beside the others, with the reason."""
+        idle: list[tuple[tuple[str, ...], str]] = []
         if not self.kl:
-            found.append(
+            idle.append(
                 (("kl_target", "kl_estimator", "kl_place"), "where kl is 0: nothing is charged")
             )
         if self.kl_target is None or not self.kl:
-            found.append((("kl_horizon",), "where no kl_target is held"))
+            idle.append((("kl_horizon",), "where no kl_target is held"))
         if self.advantage not in DISCOUNTED:
-            found.append(
+            idle.append(
                 (("discount",), f"(only {', '.join(sorted(DISCOUNTED))} sum up what is to come)")
             )
         if not self._valued:
-            found.append(
+            idle.append(
                 (("gae_decay", "critic_learning_rate", "value_clip"), "(only gae has a value head)")
             )
         if self.advantage == "reinforce_plus_plus":
-            found.append((("whiten",), "(it whitens its returns already)"))
+            idle.append((("whiten",), "(it whitens its returns already)"))
         if not self.drop_equal:
-            found.append((("refill",), "without drop_equal: no group is left out"))
+            idle.append((("refill",), "without drop_equal: no group is left out"))
         if self.updates == 1:
             why = "with one update a round (epochs 1, minibatches 1): every ratio is 1"
-            found.append(
+            idle.append(
                 (
                     (
                         "clip_low",
@@ -339,11 +340,11 @@ class Settings:
                     why,
                 )
             )
-        return found
+        return idle
 
     @property
     def normalised(self) -> bool:
-        """Whether advantages are divided by a standard deviation."""
+        """True where advantages are divided by a standard deviation."""
         return self.whiten != "no" or self.advantage in (
             "grpo",
             "grpo_process",
@@ -352,12 +353,12 @@ class Settings:
 
     @property
     def stepwise(self) -> bool:
-        """Whether it matters to advantages when in a response something is earned."""
+        """True where advantages depend on when in a response a reward is earned."""
         return self.advantage in PROCESS or self.advantage in DISCOUNTED
 
     @property
     def updates(self) -> int:
-        """Optimiser steps a round."""
+        """Optimiser steps per round."""
         return self.epochs * self.minibatches
 
 

@@ -55,13 +55,13 @@ class Statistics:
 
     @property
     def alike(self) -> bool:
-        """Whether there is no spread to divide by."""
+        """True where there is no spread to divide by."""
         return not self.std > max(LEAST_SPREAD, ROUNDING * abs(self.mean))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a transform may look at besides the scores: N of them, of R responses."""
+    """Inputs of a transform besides the scores: N of them, of R responses."""
 
     owner_N: Ints
     """The response each score is of."""
@@ -86,7 +86,7 @@ class Transform(Protocol):
 
     @property
     def squashes(self) -> bool:
-        """Whether large scores come closer together."""
+        """True where large scores come closer together."""
         ...
 
     def __call__(self, values_N: Array, context: Context) -> Array:
@@ -309,7 +309,7 @@ def order_fault(transforms: Sequence[Transform]) -> str | None:
 
 
 def spread_warning(transforms: Sequence[Transform], statistics: Statistics) -> str | None:
-    """What to say where a `Standardise` has no spread to divide by; None where it has."""
+    """Warn of a `Standardise` without a spread to divide by; None where it has one."""
     of_each = (statistics, *statistics.after)
     for transform, given in zip(transforms, of_each, strict=False):
         if isinstance(transform, Standardise) and given.alike:

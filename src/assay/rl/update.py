@@ -1,12 +1,11 @@
-"""One optimiser step: what policy and reference say of the samples, advantages, and the loss of
-them.
+"""One optimiser step: log-probabilities of the samples, their advantages, and the loss.
 
-    seen = see(...)        log-probabilities, divergence, values, before anything is learned
-    advantages_of(...)     rewards, the charge for divergence, values -> (B, T)
-    update(...)            loss in parts of bounded size, clipped gradient, AdamW
+    reading = read_tokens(...)   log-probabilities, divergence, values, before anything is learned
+    advantages_of(...)           rewards, the charge for divergence, values -> (B, T)
+    update(...)                  loss in parts of bounded size, clipped gradient, AdamW
 
-On policy, with one update a round and nothing that needs them before, `see` is left out: the update
-reads the same.
+On policy, with one update per round and nothing that needs them before, `read_tokens` is left out:
+the update reads the same.
 """
 
 import math
@@ -21,6 +20,7 @@ from torch import Tensor
 from assay.errors import BackendError
 from assay.models.log_probabilities import LogProbabilities
 from assay.rl import advantages, objectives
+from assay.rl.advantages import Bools, Ints
 from assay.rl.kl import chi_squared, chi_squared_cost, estimate, in_loss
 from assay.rl.policy import Policy
 from assay.rl.rewards import Array
@@ -28,12 +28,21 @@ from assay.rl.rollout import Rollout, portions
 from assay.rl.scoring import Rewards
 from assay.rl.settings import PROCESS, Settings
 
-__all__ = ["Seen", "advantages_of", "see", "seen_figures", "update"]
+__all__ = [
+    "Reading",
+    "RoundBatch",
+    "advantages_of",
+    "divergence_figures",
+    "read_tokens",
+    "token_losses",
+    "update",
+]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What policy and reference say of a round's tokens, before it is learned from; all (B, T)."""
+class Reading:
+    """Log-probabilities of a round's tokens under policy and reference, their divergence, entropy
+    and values; all (B, T)."""
 
     log_B_T: Array
     reference_B_T: Array
@@ -42,55 +51,75 @@ class Seen:
     values_B_T: Array | None
 
 
-def _arrays(found: LogProbabilities, values: Tensor | None) -> Seen:
+@dataclass(frozen=True, kw_only=True)
+class RoundBatch:
+    """A round's samples with what is learned at each of their tokens; arrays are (B, T)."""
+
+    rollout: Rollout
+    mask_B_T: Bools
+    """True at the tokens that are learned from."""
+    advantages_B_T: Array
+    returns_B_T: Array | None
+    """Targets of the value head; None without one."""
+    before: Reading | None
+    """The reading before the round's first update; None where an update reads the same."""
+
+
+@dataclass(frozen=True)
+class _MicroLoss:
+    """Losses of one portion of a minibatch, ready for `backward`, and its figures."""
+
+    loss: Tensor
+    value_loss: Tensor | None
+    charge: float
+    clipped: float
+    reading: Reading | None
+    """What was read on the way, where nothing was read before."""
+
+
+def _arrays(result: LogProbabilities, values: Tensor | None) -> Reading:
     def array(x: Tensor | None) -> Array:
         assert x is not None
         return x.detach().double().cpu().numpy()
 
-    return Seen(
-        array(found.values_B_R),
-        array(found.reference_B_R),
-        array(found.kl_B_R),
-        array(found.entropy_B_R),
+    return Reading(
+        array(result.values_B_R),
+        array(result.reference_B_R),
+        array(result.kl_B_R),
+        array(result.entropy_B_R),
         None if values is None else array(values),
     )
 
 
-def see(policy: Policy, rollout: Rollout, settings: Settings) -> Seen:
-    """What is said of all tokens as things stand, without gradients."""
+def read_tokens(policy: Policy, rollout: Rollout, settings: Settings) -> Reading:
+    """Read all tokens under the present policy and its reference, without gradients."""
+    parts = []
+    everything = np.arange(len(rollout.samples))
     with torch.no_grad():
-        parts = [
-            (
-                part,
-                _arrays(
-                    *policy.read(
-                        [rollout.samples[b] for b in part],
-                        temperature=settings.temperature,
-                        entropy=True,
-                        micro_tokens=settings.micro_tokens,
-                    )
-                ),
+        for part in portions(rollout.samples, everything, settings.micro_tokens):
+            result, values = policy.read(
+                [rollout.samples[b] for b in part],
+                temperature=settings.temperature,
+                entropy=True,
+                micro_tokens=settings.micro_tokens,
             )
-            for part in portions(
-                rollout.samples, np.arange(len(rollout.samples)), settings.micro_tokens
-            )
-        ]
+            parts.append((part, _arrays(result, values)))
     return _joined(parts, rollout)
 
 
-def _joined(parts: Sequence[tuple[Any, Seen]], rollout: Rollout) -> Seen:
-    """Parts of a round put together; zeros where nothing was read."""
+def _joined(parts: Sequence[tuple[Any, Reading]], rollout: Rollout) -> Reading:
+    """Join the readings of parts of a round; zeros where nothing was read."""
     shape = rollout.mask_B_T.shape
 
     def whole(name: str) -> Array:
-        found = np.zeros(shape)
-        for part, seen in parts:
-            values = getattr(seen, name)
-            found[part, : values.shape[1]] = values
-        return found
+        joined_B_T = np.zeros(shape)
+        for part, reading in parts:
+            values = getattr(reading, name)
+            joined_B_T[part, : values.shape[1]] = values
+        return joined_B_T
 
     valued = bool(parts) and parts[0][1].values_B_T is not None
-    return Seen(
+    return Reading(
         whole("log_B_T"),
         whole("reference_B_T"),
         whole("kl_B_T"),
@@ -105,57 +134,103 @@ def advantages_of(
     rollout: Rollout,
     rewards: Rewards,
     process_B_T: Array,
-    mask_B_T: Any,
-    seen: Seen | None,
+    mask_B_T: Bools,
+    before: Reading | None,
 ) -> tuple[Array, Array | None]:
-    """(B, T) advantages, 0 outside the mask; and what values learn, with a value head."""
-    group_B, scored_B = rollout.group_B, rewards.scored_B
+    """(B, T) advantages, 0 outside the mask; and the targets of the value head, where there is
+    one."""
     outcome_B = rewards.outcome_B
-    if settings.chi2 and seen is not None:
-        ratio_B = np.where(rollout.mask_B_T, seen.log_B_T - seen.reference_B_T, 0.0).sum(1)
+    if settings.chi2 and before is not None:
+        ratio_B = np.where(rollout.mask_B_T, before.log_B_T - before.reference_B_T, 0.0).sum(1)
         outcome_B = outcome_B - settings.chi2 * chi_squared_cost(ratio_B)
     returns_B_T = None
     if settings.advantage in PROCESS:
-        if settings.advantage == "grpo_process":
-            found_B_T = advantages.grpo_process(process_B_T, rewards.ends_B_T, mask_B_T, group_B)
-        elif settings.advantage == "token_rloo":
-            found_B_T = advantages.token_rloo(process_B_T, mask_B_T, group_B, settings.discount)
-        else:
-            found_B_T = advantages.progress(process_B_T, rewards.ends_B_T, mask_B_T)
-        found_B_T = found_B_T + advantages.rloo(outcome_B, group_B, scored_B)[:, None]
-    else:
-        rewards_B_T = np.where(mask_B_T, process_B_T, 0.0)
-        rewards_B_T[np.arange(len(outcome_B)), rollout.lengths_B - 1] += np.where(
-            scored_B, outcome_B, 0.0
+        result_B_T = _process_advantages(
+            settings, rollout, rewards, process_B_T, mask_B_T, outcome_B
         )
-        if settings.kl and settings.kl_place == "reward" and settings.kl_estimator != "exact":
-            assert seen is not None
-            ratio_B_T = torch.from_numpy(seen.log_B_T - seen.reference_B_T)
-            charge_B_T = estimate(settings.kl_estimator, ratio_B_T).numpy()
-            rewards_B_T = rewards_B_T - np.where(mask_B_T, beta * charge_B_T, 0.0)
-        if settings.advantage == "gae":
-            assert seen is not None
-            assert seen.values_B_T is not None
-            found_B_T, _ = advantages.gae(
-                rewards_B_T,
-                seen.values_B_T,
-                mask_B_T,
-                discount=settings.discount,
-                decay=settings.gae_decay,
-            )
-            # Values learn what really came (λ = 1, arXiv:2503.01491): of their own guesses, the
-            # start of a long response would learn what its end is worth only after many rounds.
-            returns_B_T = advantages.returns(rewards_B_T, mask_B_T, settings.discount)
-        elif settings.advantage == "reinforce_plus_plus":
-            found_B_T = advantages.reinforce_plus_plus(rewards_B_T, mask_B_T, settings.discount)
-        else:
-            how = {"rloo": advantages.rloo, "grpo": advantages.grpo, "dr_grpo": advantages.dr_grpo}
-            of_B = how[settings.advantage](rewards_B_T.sum(1), group_B, scored_B)
-            found_B_T = np.broadcast_to(of_B[:, None], mask_B_T.shape)
-    found_B_T = np.where(mask_B_T, found_B_T, 0.0)
+    else:
+        rewards_B_T = _token_rewards(
+            settings, beta, rollout, rewards.scored_B, process_B_T, mask_B_T, outcome_B, before
+        )
+        result_B_T, returns_B_T = _outcome_advantages(
+            settings, rewards_B_T, rollout.group_B, rewards.scored_B, mask_B_T, before
+        )
+    result_B_T = np.where(mask_B_T, result_B_T, 0.0)
     if settings.whiten != "no":
-        found_B_T = advantages.whiten(found_B_T, mask_B_T, shift=settings.whiten == "full")
-    return found_B_T, returns_B_T
+        result_B_T = advantages.whiten(result_B_T, mask_B_T, shift=settings.whiten == "full")
+    return result_B_T, returns_B_T
+
+
+def _process_advantages(
+    settings: Settings,
+    rollout: Rollout,
+    rewards: Rewards,
+    process_B_T: Array,
+    mask_B_T: Bools,
+    outcome_B: Array,
+) -> Array:
+    """Advantages of step rewards by themselves; whole responses' are added by leave-one-out."""
+    group_B = rollout.group_B
+    if settings.advantage == "grpo_process":
+        result_B_T = advantages.grpo_process(process_B_T, rewards.ends_B_T, mask_B_T, group_B)
+    elif settings.advantage == "token_rloo":
+        result_B_T = advantages.token_rloo(process_B_T, mask_B_T, group_B, settings.discount)
+    else:
+        result_B_T = advantages.progress(process_B_T, rewards.ends_B_T, mask_B_T)
+    return result_B_T + advantages.rloo(outcome_B, group_B, rewards.scored_B)[:, None]
+
+
+def _token_rewards(
+    settings: Settings,
+    beta: float,
+    rollout: Rollout,
+    scored_B: Bools,
+    process_B_T: Array,
+    mask_B_T: Bools,
+    outcome_B: Array,
+    before: Reading | None,
+) -> Array:
+    """(B, T) rewards: steps' at their last tokens, responses' at theirs, less the charge for
+    divergence where it is one of them."""
+    rewards_B_T = np.where(mask_B_T, process_B_T, 0.0)
+    lasts_B = rollout.lengths_B - 1
+    rewards_B_T[np.arange(len(outcome_B)), lasts_B] += np.where(scored_B, outcome_B, 0.0)
+    if settings.kl and settings.kl_place == "reward" and settings.kl_estimator != "exact":
+        assert before is not None
+        ratio_B_T = torch.from_numpy(before.log_B_T - before.reference_B_T)
+        charge_B_T = estimate(settings.kl_estimator, ratio_B_T).numpy()
+        rewards_B_T = rewards_B_T - np.where(mask_B_T, beta * charge_B_T, 0.0)
+    return rewards_B_T
+
+
+def _outcome_advantages(
+    settings: Settings,
+    rewards_B_T: Array,
+    group_B: Ints,
+    scored_B: Bools,
+    mask_B_T: Bools,
+    before: Reading | None,
+) -> tuple[Array, Array | None]:
+    """Advantages of token rewards, and the targets of the value head."""
+    if settings.advantage == "gae":
+        assert before is not None
+        assert before.values_B_T is not None
+        result_B_T, _ = advantages.gae(
+            rewards_B_T,
+            before.values_B_T,
+            mask_B_T,
+            discount=settings.discount,
+            decay=settings.gae_decay,
+        )
+        # Values learn the actual returns (λ = 1, arXiv:2503.01491): of their own guesses, the
+        # start of a long response would learn what its end is worth only after many rounds.
+        return result_B_T, advantages.returns(rewards_B_T, mask_B_T, settings.discount)
+    if settings.advantage == "reinforce_plus_plus":
+        result_B_T = advantages.reinforce_plus_plus(rewards_B_T, mask_B_T, settings.discount)
+        return result_B_T, None
+    how = {"rloo": advantages.rloo, "grpo": advantages.grpo, "dr_grpo": advantages.dr_grpo}
+    of_B = how[settings.advantage](rewards_B_T.sum(1), group_B, scored_B)
+    return np.broadcast_to(of_B[:, None], mask_B_T.shape), None
 
 
 def token_losses(
@@ -167,8 +242,8 @@ def token_losses(
     advantages_B_T: Tensor,
     mask_B_T: Tensor,
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    """(B, T) the policy's loss, what divergence is charged in the loss before β (None where it is
-    not), and where the clip binds; not yet weighed, 0 outside the mask.
+    """(B, T) the policy's loss, the charge for divergence before β (None where there is none), and
+    where the clip binds; not yet weighted, 0 outside the mask.
 
     before: log-probabilities when the round began; None where these are those. reference, exact: ln
     π₀ of the tokens, and the exact divergence. Ratios of whole responses (GSPO) weigh advantages. A
@@ -210,75 +285,32 @@ def update(
     optimiser: torch.optim.Optimizer,
     settings: Settings,
     beta: float,
-    rollout: Rollout,
-    members: Any,
-    mask_B_T: Any,
-    advantages_B_T: Array,
-    returns_B_T: Array | None,
-    seen: Seen | None,
-) -> tuple[dict[str, float], Seen]:
-    """One optimiser step on some of the responses; its figures, and what was read on the way."""
-    device = policy.model.device
-    weights_B_T = np.zeros(mask_B_T.shape)
-    own = torch.from_numpy(mask_B_T[members])
+    batch: RoundBatch,
+    members: Ints,
+) -> tuple[dict[str, float], Reading]:
+    """Take one optimiser step on some of the responses.
+
+    members: indices of the minibatch's responses. Returns the step's figures, and what was read on
+    the way. Raises `BackendError` where loss or gradient is not finite.
+    """
+    own = torch.from_numpy(batch.mask_B_T[members])
+    weights_B_T, token_B_T = np.zeros(batch.mask_B_T.shape), np.zeros(batch.mask_B_T.shape)
     weights_B_T[members] = objectives.weights(own, settings.reduction, settings.max_tokens).numpy()
-    token_B_T = np.zeros(mask_B_T.shape)
     token_B_T[members] = objectives.weights(own, "token", 1).numpy()
     loss_sum, clipped, value_sum, charge_sum = 0.0, 0.0, 0.0, 0.0
-    read: list[tuple[Any, Seen]] = []
-    exact = bool(settings.kl) and settings.kl_estimator == "exact"
-    for part in portions(rollout.samples, members, settings.micro_tokens):
-        found, values = policy.read(
-            [rollout.samples[b] for b in part],
-            temperature=settings.temperature,
-            entropy=seen is None,
-            reference=seen is None or exact,
-        )
-        width = found.values_B_R.shape[1]
-
-        def cut(x: Any, part: Any = part, width: int = width) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(x[part, :width])).to(device)
-
-        mask = cut(mask_B_T)
-        log_now = found.values_B_R
-        before, reference = None, found.reference_B_R
-        if seen is not None:
-            before, reference = (
-                cut(x).to(log_now.dtype) for x in (seen.log_B_T, seen.reference_B_T)
-            )
-        term, charge, bound = token_losses(
-            settings,
-            log_now,
-            before,
-            reference,
-            found.kl_B_R,
-            cut(advantages_B_T).to(log_now.dtype),
-            mask,
-        )
-        loss = (term * cut(weights_B_T)).sum()
-        if charge is not None:
-            charged = (charge * cut(weights_B_T)).sum()
-            loss = loss + beta * charged
-            charge_sum += float(charged.detach())
-        if returns_B_T is not None:
-            assert values is not None
-            assert seen is not None
-            assert seen.values_B_T is not None
-            error = objectives.value_loss(
-                values,
-                cut(seen.values_B_T).to(values.dtype),
-                cut(returns_B_T).to(values.dtype),
-                settings.value_clip,
-            )
-            error = (error * cut(token_B_T)).sum()
-            error.backward()  # type: ignore[no-untyped-call]
-            value_sum += float(error.detach())
-        if loss.requires_grad:
-            loss.backward()  # type: ignore[no-untyped-call]
-        loss_sum += float(loss.detach())
-        clipped += float((bound & mask).double().mul(cut(token_B_T)).sum())
-        if seen is None:
-            read.append((part, _arrays(found, values)))
+    read: list[tuple[Any, Reading]] = []
+    for part in portions(batch.rollout.samples, members, settings.micro_tokens):
+        one = minibatch_loss(policy, settings, beta, batch, part, weights_B_T, token_B_T)
+        if one.value_loss is not None:
+            one.value_loss.backward()  # type: ignore[no-untyped-call]
+            value_sum += float(one.value_loss.detach())
+        if one.loss.requires_grad:
+            one.loss.backward()  # type: ignore[no-untyped-call]
+        loss_sum += float(one.loss.detach())
+        charge_sum += one.charge
+        clipped += one.clipped
+        if one.reading is not None:
+            read.append((part, one.reading))
     norm = float(
         torch.nn.utils.clip_grad_norm_([*policy.network_parameters().values()], settings.clip)
     )
@@ -292,29 +324,95 @@ def update(
     optimiser.zero_grad(set_to_none=True)
     _learn_values(policy, settings.critic_learning_rate)
     figures = {"loss": loss_sum, "gradient_norm": norm, "clip_fraction": clipped}
-    if returns_B_T is not None:
+    if batch.returns_B_T is not None:
         figures["value_loss"] = value_sum
     if settings.kl and settings.kl_place != "reward":
         figures["kl_charge"] = charge_sum
-    return figures, _joined(read, rollout)
+    return figures, _joined(read, batch.rollout)
 
 
-def seen_figures(seen: Seen, rollout: Rollout) -> dict[str, Any]:
-    """Divergence, entropy, and whether what samples is what is trained."""
+def minibatch_loss(
+    policy: Policy,
+    settings: Settings,
+    beta: float,
+    batch: RoundBatch,
+    part: Sequence[int],
+    weights_B_T: Array,
+    token_B_T: Array,
+) -> _MicroLoss:
+    """Compute the losses of one portion of a minibatch.
+
+    part: indices of its responses. weights: of tokens in the policy's loss; token: in the value
+    head's.
+    """
+    before = batch.before
+    result, values = policy.read(
+        [batch.rollout.samples[b] for b in part],
+        temperature=settings.temperature,
+        entropy=before is None,
+        reference=before is None or (bool(settings.kl) and settings.kl_estimator == "exact"),
+    )
+    log_now = result.values_B_R
+    width = log_now.shape[1]
+
+    def cut(x_B_T: Any) -> Tensor:
+        rows = np.ascontiguousarray(x_B_T[part, :width])
+        return torch.from_numpy(rows).to(policy.model.device)
+
+    log_before, reference = None, result.reference_B_R
+    if before is not None:
+        log_before, reference = (
+            cut(x).to(log_now.dtype) for x in (before.log_B_T, before.reference_B_T)
+        )
+    mask, weights, token = cut(batch.mask_B_T), cut(weights_B_T), cut(token_B_T)
+    term, charge, bound = token_losses(
+        settings,
+        log_now,
+        log_before,
+        reference,
+        result.kl_B_R,
+        cut(batch.advantages_B_T).to(log_now.dtype),
+        mask,
+    )
+    loss, charged = (term * weights).sum(), 0.0
+    if charge is not None:
+        charge_sum = (charge * weights).sum()
+        loss = loss + beta * charge_sum
+        charged = float(charge_sum.detach())
+    value_loss = None
+    if batch.returns_B_T is not None:
+        assert values is not None
+        assert before is not None
+        assert before.values_B_T is not None
+        error = objectives.value_loss(
+            values,
+            cut(before.values_B_T).to(values.dtype),
+            cut(batch.returns_B_T).to(values.dtype),
+            settings.value_clip,
+        )
+        value_loss = (error * token).sum()
+    clipped = float((bound & mask).double().mul(token).sum())
+    reading = _arrays(result, values) if before is None else None
+    return _MicroLoss(loss, value_loss, charged, clipped, reading)
+
+
+def divergence_figures(reading: Reading, rollout: Rollout) -> dict[str, Any]:
+    """Divergence, entropy, and two ratios whose means are 1 where samples come from the trained
+    policy."""
     mask_B_T = rollout.mask_B_T
-    ratio_B_T = np.where(mask_B_T, seen.log_B_T - seen.reference_B_T, 0.0)
-    drift = np.exp((seen.log_B_T - rollout.logprobs_B_T)[mask_B_T])
+    ratio_B_T = np.where(mask_B_T, reading.log_B_T - reading.reference_B_T, 0.0)
+    drift = np.exp((reading.log_B_T - rollout.logprobs_B_T)[mask_B_T])
     inverse = np.exp(np.clip(-ratio_B_T[mask_B_T], -20, 20))
 
     def mean_and_error(x: Array) -> list[float]:
         return [float(x.mean()), float(x.std() / math.sqrt(len(x)))]
 
     return {
-        "kl": float(np.where(mask_B_T, seen.kl_B_T, 0.0).sum(1).mean()),
+        "kl": float(np.where(mask_B_T, reading.kl_B_T, 0.0).sum(1).mean()),
         "kl_k1": float(ratio_B_T.sum(1).mean()),
         "chi2": chi_squared(ratio_B_T.sum(1)),
-        "entropy": float(seen.entropy_B_T[mask_B_T].mean()),
-        "kl_a_token": float(seen.kl_B_T[mask_B_T].mean()),
+        "entropy": float(reading.entropy_B_T[mask_B_T].mean()),
+        "kl_a_token": float(reading.kl_B_T[mask_B_T].mean()),
         "scorer_over_sampler": mean_and_error(drift),
         "reference_over_policy": mean_and_error(inverse),
     }

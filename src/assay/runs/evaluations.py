@@ -1,86 +1,168 @@
-"""Evaluation points of a policy's training: what was measured on held-out prompts, by step.
+"""Evaluation points of a policy's training: measurements on held-out prompts, by step.
 
-Read from the rows of a `metrics.jsonl`, which holds each estimate as [value, low, high, n,
-unscored].
+Rows of a `metrics.jsonl` hold them under "eval" ("watch" in runs before that name), each estimate
+as [value, low, high, n, unscored]; `eval_points` reads rows, `EvalPoint.row` writes one.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from assay.errors import DataError
 from assay.stats import Estimate
 
-__all__ = ["Course", "Look", "Row", "apart", "common_gold", "course", "golds", "known", "looks"]
+__all__ = [
+    "MEASURES",
+    "Course",
+    "EvalPoint",
+    "Row",
+    "Spread",
+    "apart",
+    "common_gold",
+    "course",
+    "eval_of",
+    "eval_points",
+    "golds",
+    "known",
+]
 
 Row = Mapping[str, Any]
 
+MEASURES: Final = ("proxy", "kl", "length", "steps", "entropy", "finished", "duplicates")
+"""Measurements of an evaluation point beside gold."""
+KEY: Final = "eval"
+OLD_KEY: Final = "watch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Standard deviations of proxy and gold over responses, and their correlation."""
+
+    proxy_sd: float
+    gold_sd: float
+    correlation: float
+    prompts: int
+    correlation_low: float | None = None
+    """Lower end of the correlation's 95 % interval; None where it is not known."""
+
+    def row(self) -> dict[str, Any]:
+        """The JSON of a row."""
+        names = ("proxy_sd", "gold_sd", "correlation", "correlation_low", "prompts")
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(frozen=True)
-class Look:
-    """What was measured on the held-out prompts at one step; None where nothing was."""
+class EvalPoint:
+    """Measurements on the held-out prompts at one step; None where there is none."""
 
     step: int
     proxy: Estimate | None = None
     gold: Mapping[str, Estimate] | None = None
-    """What the proxy stands for, by what measured it."""
+    """Estimates of what the proxy stands for, by the name of the gold scorer."""
     kl: Estimate | None = None
-    """To the reference, in nats a response."""
+    """Divergence from the reference, in nats per response."""
     length: Estimate | None = None
-    """Tokens a response."""
+    """Tokens per response."""
     steps: Estimate | None = None
-    """Steps a response."""
+    """Steps per response."""
     entropy: Estimate | None = None
     finished: Estimate | None = None
     duplicates: Estimate | None = None
+    parts: Mapping[str, Estimate] = field(default_factory=dict)
+    """Reward by part."""
+    spread: Mapping[str, Spread | None] = field(default_factory=dict)
+    """Spread of proxy and gold, by the name of the gold scorer."""
+    chi2: float | None = None
+    """χ² divergence between whole responses of policy and reference."""
+    gold_bound: Mapping[str, float] = field(default_factory=dict)
+    """Lower bounds of gold by its correlation with the proxy (`rl.evaluation.gold_bound`)."""
 
     def gold_of(self, name: str) -> Estimate | None:
         """The gold of that name where it has a value."""
         return known((self.gold or {}).get(name))
 
+    @property
+    def first_gold(self) -> Estimate | None:
+        """The first gold, which decides where the peak is; None without one."""
+        return next(iter((self.gold or {}).values()), None)
 
-def looks(rows: Sequence[Row]) -> list[Look]:
-    """The looks among the rows of a run, by step; of two at one step, as a resumed run has, the
-    later counts.
+    def row(self) -> dict[str, Any]:
+        """A row of `metrics.jsonl`."""
+        measured: dict[str, Any] = {}
+        if self.proxy is not None:
+            measured["proxy"] = self.proxy.to_json()
+        measured["parts"] = {name: e.to_json() for name, e in self.parts.items()}
+        measured["gold"] = {name: e.to_json() for name, e in (self.gold or {}).items()}
+        measured["spread"] = {name: s and s.row() for name, s in self.spread.items()}
+        if self.chi2 is not None:
+            measured["chi2"] = self.chi2
+        for name in MEASURES[1:]:
+            estimate: Estimate | None = getattr(self, name)
+            if estimate is not None:
+                measured[name] = estimate.to_json()
+        measured["gold_bound"] = dict(self.gold_bound)
+        return {"step": self.step, KEY: measured}
+
+
+def eval_of(row: Row) -> Mapping[str, Any] | None:
+    """The measurements that a row of a run holds; None where it is not of an evaluation."""
+    measured: Mapping[str, Any] | None = row.get(KEY, row.get(OLD_KEY))
+    return measured
+
+
+def eval_points(rows: Sequence[Row]) -> list[EvalPoint]:
+    """The evaluation points among the rows of a run, by step; of two at one step, as a resumed run
+    has, the later counts.
 
     Raises `DataError` where an estimate is not [value, low, high, n, unscored].
     """
-    found: dict[int, Look] = {}
+    points: dict[int, EvalPoint] = {}
     for number, row in enumerate(rows, start=1):
-        if (watch := row.get("watch")) is None:
+        measured = eval_of(row)
+        if measured is None:
             continue
         if row.get("step") is None:
             raise DataError(
-                f"row {number}: a look at the held-out prompts without a step; give the step it was"
-                " made at"
+                f"row {number}: an evaluation without a step; give the step it was made at"
             )
+        points[row["step"]] = _point(row["step"], measured, number)
+    return [points[step] for step in sorted(points)]
+
+
+def _point(step: int, measured: Mapping[str, Any], number: int) -> EvalPoint:
+    def estimates(key: str) -> dict[str, Estimate]:
         named = {
-            key: _estimate(watch.get(key), f"row {number}: watch.{key}")
-            for key in ("proxy", "kl", "length", "steps", "entropy", "finished", "duplicates")
+            name: _estimate(value, f"row {number}: {KEY}.{key}.{name}")
+            for name, value in (measured.get(key) or {}).items()
         }
-        gold = {
-            name: estimate
-            for name, value in (watch.get("gold") or {}).items()
-            if (estimate := _estimate(value, f"row {number}: watch.gold.{name}")) is not None
-        }
-        found[row["step"]] = Look(step=row["step"], gold=gold, **named)
-    return [found[step] for step in sorted(found)]
+        return {name: estimate for name, estimate in named.items() if estimate is not None}
+
+    spread = (measured.get("spread") or {}).items()
+    return EvalPoint(
+        step=step,
+        gold=estimates("gold"),
+        parts=estimates("parts"),
+        spread={name: None if s is None else Spread(**s) for name, s in spread},
+        chi2=measured.get("chi2"),
+        gold_bound=dict(measured.get("gold_bound") or {}),
+        **{key: _estimate(measured.get(key), f"row {number}: {KEY}.{key}") for key in MEASURES},
+    )
 
 
 @dataclass(frozen=True)
 class Course:
-    """One gold over a run: the looks where it began, where it was highest, where it ended."""
+    """One gold over a run: the points where it began, where it was highest, where it ended."""
 
     gold: str
-    first: Look
-    top: Look
-    last: Look
+    first: EvalPoint
+    top: EvalPoint
+    last: EvalPoint
 
-    def at(self, look: Look) -> Estimate:
+    def at(self, point: EvalPoint) -> Estimate:
         """The gold at one of the three."""
-        return (look.gold or {})[self.gold]
+        return (point.gold or {})[self.gold]
 
     @property
     def fell(self) -> bool:
@@ -93,25 +175,25 @@ class Course:
         return apart(known(self.top.proxy), known(self.last.proxy)) > 0
 
 
-def course(seen: Sequence[Look], gold: str, peak: int | None = None) -> Course | None:
-    """How a gold went; None where it has no value.
+def course(points: Sequence[EvalPoint], gold: str, peak: int | None = None) -> Course | None:
+    """The course of a gold; None where it has no value.
 
     peak: the step taken for its peak; None = where it is highest. Raises `DataError` for a step
     without that gold.
     """
-    there = {look.step: look for look in seen if look.gold_of(gold)}
+    there = {point.step: point for point in points if point.gold_of(gold)}
     if not there:
         return None
     if peak is not None and peak not in there:
-        said = ", ".join(map(str, there))
+        steps = ", ".join(map(str, there))
         raise DataError(
-            f"step {peak} is said to be the peak of gold ({gold}), which was measured at steps"
-            f" {said}"
+            f"step {peak} is given as the peak of gold ({gold}), which was measured at steps"
+            f" {steps}"
         )
     top = (
         there[peak]
         if peak is not None
-        else max(there.values(), key=lambda look: (look.gold or {})[gold].value)
+        else max(there.values(), key=lambda point: (point.gold or {})[gold].value)
     )
     ordered = list(there.values())
     return Course(gold, ordered[0], top, ordered[-1])
@@ -130,30 +212,22 @@ def known(estimate: Estimate | None) -> Estimate | None:
     return estimate if estimate is not None and math.isfinite(estimate.value) else None
 
 
-def golds(seen: Iterable[Look]) -> list[str]:
-    """The golds that have a value somewhere, in the order they come up."""
-    return list(
-        dict.fromkeys(name for look in seen for name in look.gold or () if look.gold_of(name))
-    )
+def golds(points: Iterable[EvalPoint]) -> list[str]:
+    """The golds that have a value somewhere, in order of appearance."""
+    names = (name for point in points for name in point.gold or () if point.gold_of(name))
+    return list(dict.fromkeys(names))
 
 
-def common_gold(runs: Iterable[Sequence[Look]]) -> str | None:
+def common_gold(runs: Iterable[Sequence[EvalPoint]]) -> str | None:
     """The gold that most runs have, of equals the one that comes first."""
-    counts = Counter(name for seen in runs for name in golds(seen))
+    counts = Counter(name for points in runs for name in golds(points))
     return max(counts, key=lambda name: counts[name], default=None)
 
 
 def _estimate(value: Any, where: str) -> Estimate | None:
-    """An estimate from its JSON; a number that is not there is not a number."""
     if value is None:
         return None
     try:
-        number, low, high, n, unscored = value
-        number, low, high = (math.nan if x is None else float(x) for x in (number, low, high))
-        return Estimate(
-            value=number, low=low, high=high, n=int(n or 0), unscored=int(unscored or 0)
-        )
-    except (TypeError, ValueError):
-        raise DataError(
-            f"{where} is {str(value)[:80]!r}; an estimate is [value, low, high, n, unscored]"
-        ) from None
+        return Estimate.from_json(value)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None

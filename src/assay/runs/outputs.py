@@ -35,6 +35,7 @@ WRITTEN: Final = (
 
 OUTPUTS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(SUMMARIES.values(), WRITTEN),
+    "score": ("run.json", "scores.jsonl"),
     "eval": ("run.json", "report.html", "eval.json"),
     "benchmark": ("run.json", "report.html", "benchmark.json"),
     "best_of_n": ("run.json", "report.html", "bestof.json"),

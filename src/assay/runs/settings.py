@@ -228,12 +228,14 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
         # Components are built already.
         return value
     try:
-        return TypeAdapter(hint).validate_python(value)
+        typed = TypeAdapter(hint).validate_python(value)
     except PydanticUserError:
         # A type that pydantic knows nothing of.
         return value
     except ValidationError as error:
         raise ConfigError(f"{where} cannot be {value!r} ({error.errors()[0]['msg']})") from error
+    # 1 stays 1 where a field is a float: fingerprints tell it from 1.0.
+    return value if typed == value else typed
 
 
 def _versions() -> dict[str, str]:

@@ -1,11 +1,8 @@
 """Several scorers as one, and whether they err alike.
 
-    mean           (1/M) Σ_m z_m
-    worst          min_m z_m                              WCO (arXiv:2310.02743)
-    uncertainty    mean - weight (1/M) Σ_m (z_m - mean)²   UWO (the same; ddof 0)
-
-z_m is member m's score in units of its own mean and standard deviation, for members differ in scale
-by their seeds and the worst case would be the one with the largest. An ensemble helps against what
+The combinations (mean, worst, uwo) are those of `assay.stats.ensembles`, of scores in units of each
+member's own mean and standard deviation: members differ in scale by their seeds, and the worst case
+would be the one with the largest. An ensemble helps against what
 its members disagree about; an error that all of them make survives it (arXiv:2312.09244): see
 `agreement`.
 """
@@ -13,7 +10,7 @@ its members disagree about; an error that all of them make survives it (arXiv:23
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +18,7 @@ from numpy.typing import NDArray
 from assay.errors import ConfigError, DataError
 from assay.fingerprint import ByContent
 from assay.protocols import Scorer
-from assay.stats import Estimate, summarise
-from assay.stats.intervals import percentiles, resample_weights, widened
+from assay.stats import Estimate, ensembles
 from assay.types import Group, Score, Unscored
 
 __all__ = ["Agreement", "Ensemble", "Standard", "Standards", "agreement", "standards"]
@@ -30,13 +26,10 @@ __all__ = ["Agreement", "Ensemble", "Standard", "Standards", "agreement", "stand
 Array = NDArray[np.float64]
 Members = Sequence[Scorer] | Mapping[str, Scorer]
 
-NEAR_ONE: Final = 0.9
-"""A mean correlation from which on an ensemble is hardly more than one of its members."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Standard:
-    """What is taken off a member's scores, and what they are then divided by."""
+    """Mean and standard deviation that a member's scores are standardised by."""
 
     mean: float = 0.0
     std: float = 1.0
@@ -73,9 +66,10 @@ class Ensemble:
 
     members: Members
     """Two or more scorers, under names if you like."""
-    how: Literal["mean", "worst", "uncertainty"] = "mean"
+    how: Literal["mean", "worst", "uwo", "uncertainty"] = "mean"
+    """Combination of the members' scores; "uncertainty" is the earlier name of "uwo"."""
     weight: float = 0.5
-    """Weight of the variance, where `how` is "uncertainty": the paper's 0.5 is for best-of-n, 0.1
+    """Weight of the variance, where `how` is "uwo": the paper's 0.5 is for best-of-n, 0.1
     for PPO; 0 is the mean."""
     standards: Standards | None = None
     """By `standards(members, groups)` on samples of the policy. None takes the means and standard
@@ -85,10 +79,7 @@ class Ensemble:
     fingerprint = ByContent()
 
     def __post_init__(self) -> None:
-        if self.how not in ("mean", "worst", "uncertainty"):
-            raise ConfigError(
-                f"no ensemble is made by {self.how!r}; there is mean, worst, uncertainty"
-            )
+        ensembles.how_of(self.how)
         if not (self.weight >= 0 and np.isfinite(self.weight)):
             raise ConfigError(f"weight is {self.weight}; it must be a number from 0 on")
         named = _named(self.members)
@@ -102,26 +93,26 @@ class Ensemble:
 
     @property
     def tokens_read(self) -> int | None:
-        """What the members have read together; None where one does not count."""
+        """Tokens that the members have read together; None where one does not count."""
         counts = [getattr(member, "tokens_read", None) for member in _named(self.members).values()]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """One score a response, in order."""
+        """One score per response, in order."""
         named = _named(self.members)
-        said = [member.score(groups) for member in named.values()]
+        scored = [member.score(groups) for member in named.values()]
         return [
             [self._one([*named], scores) for scores in zip(*rows, strict=True)]
-            for rows in zip(*said, strict=True)
+            for rows in zip(*scored, strict=True)
         ]
 
-    def _one(self, names: Sequence[str], said: Sequence[Score | Unscored]) -> Score | Unscored:
-        scores = [score for score in said if isinstance(score, Score)]
-        if len(scores) < len(said):
+    def _one(self, names: Sequence[str], given: Sequence[Score | Unscored]) -> Score | Unscored:
+        scores = [score for score in given if isinstance(score, Score)]
+        if len(scores) < len(given):
             failed = [
                 f"{name}: {s.reason}"
-                for name, s in zip(names, said, strict=True)
+                for name, s in zip(names, given, strict=True)
                 if isinstance(s, Unscored)
             ]
             return Unscored(reason="; ".join(failed))
@@ -142,12 +133,7 @@ class Ensemble:
 
     def _together(self, members_M: Array) -> Array:
         """(M, ...) -> (...)."""
-        if self.how == "worst":
-            return np.asarray(members_M.min(axis=0))
-        mean = members_M.mean(axis=0)
-        if self.how == "mean" or self.weight == 0:
-            return np.asarray(mean)
-        return np.asarray(mean - self.weight * members_M.var(axis=0))
+        return ensembles.combine(members_M, ensembles.how_of(self.how), self.weight)
 
 
 def standards(members: Members, groups: Sequence[Group]) -> Standards:
@@ -163,8 +149,8 @@ def standards(members: Members, groups: Sequence[Group]) -> Standards:
     )
 
 
-def _standard(name: str, said: Sequence[Sequence[Score | Unscored]]) -> Standard:
-    scores = [score for row in said for score in row if isinstance(score, Score)]
+def _standard(name: str, rows: Sequence[Sequence[Score | Unscored]]) -> Standard:
+    scores = [score for row in rows for score in row if isinstance(score, Score)]
     if not scores:
         raise DataError(f"{name} has no score of any reference sample; it cannot be standardised")
     values, steps = (
@@ -188,7 +174,7 @@ def _flat(values: Array) -> bool:
 
 
 def _of_training(named: Mapping[str, Scorer]) -> Standards:
-    """What reward models carry of their scores on the training records."""
+    """Standards from the training scores that reward models carry."""
     found = []
     for name, member in named.items():
         model: Any = getattr(member, "model", None)
@@ -226,29 +212,16 @@ class Agreement:
 
     pairs: Mapping[tuple[str, str], Estimate]
     mean: Estimate
-    """Over the pairs."""
+    """Mean over the pairs."""
     of: Literal["errors", "scores"]
 
     @property
     def alike(self) -> bool:
-        """Whether the members are nearly one."""
-        return self.mean.value >= NEAR_ONE
+        """True where the members are nearly one."""
+        return self.mean.value >= ensembles.ALIKE
 
-    @property
-    def words(self) -> str:
-        """What it means."""
-        line = f"the members' {self.of} correlate {summarise(self.mean, 2)} on average"
-        if not self.alike:
-            return line
-        if self.of == "errors":
-            return (
-                f"{line}: they err alike, so an ensemble of them protects hardly better than one of"
-                " them"
-            )
-        return (
-            f"{line}: they say the same, right or wrong; an ensemble of them is hardly more than"
-            " one of them"
-        )
+    words: str
+    """The result in plain words."""
 
 
 def agreement(
@@ -269,74 +242,30 @@ def agreement(
     """
     named = _named(members)
     scorers = [*named.values(), *([gold] if gold is not None else [])]
-    products, unscored = [], 0
-    for rows in zip(*(scorer.score(groups) for scorer in scorers), strict=True):
-        columns = [
-            [s.value for s in column if isinstance(s, Score)]
-            for column in zip(*rows, strict=True)
-            if all(isinstance(s, Score) for s in column)
-        ]
-        unscored += len(rows[0]) - len(columns)
-        if len(columns) > 1:
-            x_N_K = np.array(columns)
-            x_N_K = x_N_K - x_N_K.mean(axis=0)
-            products.append(x_N_K.T @ x_N_K)
-    if not products:
-        raise DataError(
-            "no prompt has two responses that all members and gold have scored; give larger groups"
-        )
-    products_P = np.array(products)
-    who = [*named, *(["gold"] if gold is not None else [])]
-    for i, total in enumerate(np.diagonal(products_P.sum(axis=0))):
-        if total <= 0:
-            raise DataError(
-                f"{who[i]} scores the responses to each prompt alike; nothing correlates with it"
-            )
-    names = [(a, b) for i, a in enumerate(named) for b in [*named][i + 1 :]]
-    values = _correlations(products_P.sum(axis=0)[None], len(named))[0]
-    draws = np.concatenate(
-        [
-            _correlations(np.tensordot(weights, products_P, 1), len(named))
-            for weights in resample_weights(len(products_P), resamples, seed)
-        ]
+    rows = [scorer.score(groups) for scorer in scorers]
+    longest = max(len(group.responses) for group in groups)
+    scores_K_P_N = np.full((len(scorers), len(groups), longest), np.nan)
+    for k, scored in enumerate(rows):
+        for p, row in enumerate(scored):
+            values = [s.value if isinstance(s, Score) else np.nan for s in row]
+            scores_K_P_N[k, p, : len(row)] = values
+    there_P_N = ~np.isnan(scores_K_P_N).any(axis=0)
+    result = ensembles.error_correlation(
+        scores_K_P_N[: len(named)],
+        None if gold is None else scores_K_P_N[-1],
+        against="nothing" if gold is None else "gold",
+        names=[*named],
+        resamples=resamples,
+        seed=seed,
+        # Groups differ in size: what is beyond one's end was not left out.
+        unscored=sum(len(group.responses) for group in groups) - int(there_P_N.sum()),
     )
-
-    def told(value: Any, drawn_R: Array) -> Estimate:
-        # Fisher's scale keeps the ends inside -1 and 1; one prompt alone has no interval.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            spread = np.tanh(widened(np.arctanh(drawn_R), np.arctanh(value), len(products_P), 0.95))
-        low, high = percentiles(spread, 0.95)
-        return Estimate(
-            value=float(value),
-            low=float(low),
-            high=float(high),
-            n=len(products_P),
-            unscored=unscored,
-        )
-
-    found = Agreement(
-        pairs={pair: told(values[k], draws[:, k]) for k, pair in enumerate(names)},
-        mean=told(values.mean(), draws.mean(axis=1)),
+    if result.shared:
+        warnings.warn(result.words, stacklevel=2)
+    names = [*named]
+    return Agreement(
+        pairs={(names[p.first], names[p.second]): p.correlation for p in result.pairs},
+        mean=result.mean,
         of="scores" if gold is None else "errors",
+        words=result.words,
     )
-    if found.alike:
-        warnings.warn(found.words, stacklevel=2)
-    return found
-
-
-def _correlations(products_R_K_K: Array, members: int) -> Array:
-    """(R, pairs): correlations of the members, given a last column that is gold's where there is
-    one."""
-    left = products_R_K_K[:, :members, :members]
-    if products_R_K_K.shape[1] > members:
-        with_gold = products_R_K_K[:, :members, -1]
-        of_gold = products_R_K_K[:, -1, -1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            left = left - with_gold[:, :, None] * with_gold[:, None, :] / of_gold[:, None, None]
-    own = np.diagonal(left, axis1=1, axis2=2)
-    # What is left of a member that is a multiple of gold is rounding, and has no correlation.
-    own = np.where(
-        own > 1e-12 * np.diagonal(products_R_K_K, axis1=1, axis2=2)[:, :members], own, np.nan
-    )
-    first, second = np.triu_indices(members, 1)
-    return np.asarray(left[:, first, second] / np.sqrt(own[:, first] * own[:, second]))

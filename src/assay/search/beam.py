@@ -6,7 +6,7 @@ best `width` go on. A finished one among them keeps its place and is continued n
 
 from dataclasses import dataclass, field
 
-from assay import search
+import assay.search as search
 from assay.errors import ConfigError
 from assay.types import Prompt
 from assay.verifiers.answers.numeric import Numeric

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, field
 
-from assay import search
+import assay.search as search
 from assay.errors import ConfigError
 from assay.types import Prompt
 from assay.verifiers.answers.numeric import Numeric

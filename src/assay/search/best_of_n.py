@@ -7,7 +7,7 @@ Left out: the estimate of what it gains for every n from one pool, which is `ass
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay import search
+import assay.search as search
 from assay.types import Group, Prompt, Response, Score, Unscored
 
 __all__ = ["BestOfN"]

@@ -8,7 +8,7 @@ search with k would have given: `subset` reads smaller searches off a larger one
 
 from dataclasses import dataclass, field
 
-from assay import search
+import assay.search as search
 from assay.errors import ConfigError
 from assay.search import SearchResult
 from assay.types import Group, Prompt, Response, Score, Unscored

@@ -16,7 +16,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Literal
 
-from assay import search
+import assay.search as search
 from assay.errors import ConfigError
 from assay.types import Prompt
 from assay.verifiers.answers.numeric import Numeric

@@ -9,7 +9,7 @@ response can gain. A large beta draws among all of them; as beta goes to 0 the b
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay import search
+import assay.search as search
 from assay.errors import ConfigError
 from assay.types import Group, Prompt, Score, Unscored
 

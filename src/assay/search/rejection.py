@@ -3,7 +3,7 @@ arXiv:2203.14465; RFT, arXiv:2308.01825; RAFT, arXiv:2304.06767)."""
 
 from dataclasses import dataclass
 
-from assay import search
+import assay.search as search
 from assay.errors import ConfigError
 from assay.types import Group, Prompt
 

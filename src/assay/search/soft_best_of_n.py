@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay import search
+import assay.search as search
 from assay.errors import ConfigError
 from assay.types import Group, Prompt, Score, Unscored
 

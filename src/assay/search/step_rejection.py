@@ -3,7 +3,7 @@ decoding, arXiv:2305.00633, and reward-guided speculative decoding, arXiv:2501.1
 
 from dataclasses import dataclass, field
 
-from assay import search
+import assay.search as search
 from assay.errors import ConfigError
 from assay.types import Prompt
 from assay.verifiers.answers.numeric import Numeric

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from assay import search
+import assay.search as search
 from assay.types import Group, Prompt, Score, Unscored
 from assay.verifiers.answers.numeric import Numeric
 

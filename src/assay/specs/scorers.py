@@ -45,6 +45,7 @@ BASELINES: Final[Mapping[str, type[Any]]] = {
 ENSEMBLES: Final[Mapping[str, Literal["mean", "worst", "uncertainty"]]] = {
     "mean": "mean",
     "worst": "worst",
+    # The word that fingerprints of earlier runs hold.
     "uwo": "uncertainty",
 }
 OF_ENSEMBLES: Final = ("standard", "variance")

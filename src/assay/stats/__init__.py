@@ -21,7 +21,7 @@ from assay.stats.calibration import (
 )
 from assay.stats.estimate import Estimate, bracket, summarise
 from assay.stats.means import bootstrap, mean, student
-from assay.stats.paired import McNemar, mcnemar, paired_bootstrap
+from assay.stats.paired import McNemar, mcnemar, paired_bootstrap, paired_difference
 from assay.stats.ranking import auroc
 from assay.stats.shares import proportion, wilson
 from assay.stats.votes import majority_curve, weighted_majority_curve
@@ -48,6 +48,7 @@ __all__ = [
     "oracle_curve",
     "pad_pools",
     "paired_bootstrap",
+    "paired_difference",
     "proportion",
     "reliability",
     "student",

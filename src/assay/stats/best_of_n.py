@@ -88,7 +88,7 @@ def oracle_curve(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> list[CurvePoint]:
-    """What a perfect scorer would get; for gold in {0, 1} it is pass@n = 1 - C(wrong, n)/C(N, n)
+    """The curve of a perfect scorer; for gold in {0, 1} it is pass@n = 1 - C(wrong, n)/C(N, n)
     (arXiv:2107.03374)."""
     return best_of_n_curve(gold, gold, ns, resamples=resamples, seed=seed, confidence=confidence)
 

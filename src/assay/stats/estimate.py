@@ -1,7 +1,11 @@
 """Numbers with their error bars."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from assay.errors import DataError
 
 __all__ = ["Estimate", "bracket", "summarise"]
 
@@ -23,6 +27,34 @@ class Estimate:
     """Independent units behind it (prompts, when clustered by prompt)."""
     unscored: int = 0
     """Items left out because they could not be scored."""
+
+    def __format__(self, style: str) -> str:
+        """Value and interval, such as "0.652 [0.610, 0.694]" for the style ".3f"; "absent" without
+        a value."""
+        if not style:
+            return str(self)
+        if math.isnan(self.value):
+            return "absent"
+        return f"{self.value:{style}} {bracket(self, style)}"
+
+    def to_json(self) -> list[Any]:
+        """[value, low, high, n, unscored], the shape of an estimate in `metrics.jsonl`."""
+        return [self.value, self.low, self.high, self.n, self.unscored]
+
+    @classmethod
+    def from_json(cls, row: Sequence[Any]) -> "Estimate":
+        """Read what `to_json` wrote; a number that is None is NaN.
+
+        Raises `DataError` where the row is anything else.
+        """
+        try:
+            value, low, high, n, unscored = row
+            value, low, high = (math.nan if x is None else float(x) for x in (value, low, high))
+            return cls(value=value, low=low, high=high, n=int(n or 0), unscored=int(unscored or 0))
+        except (TypeError, ValueError):
+            raise DataError(
+                f"{str(row)[:80]!r} is no estimate; give [value, low, high, n, unscored]"
+            ) from None
 
 
 def bracket(estimate: Estimate, style: str = ".3f") -> str:

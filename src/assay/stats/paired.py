@@ -1,5 +1,4 @@
-"""Two scorers on the same items: the paired bootstrap of their difference, and McNemar's exact
-test."""
+"""Two scorers on the same items: their paired difference, and McNemar's exact test."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from assay.stats.estimate import Estimate
 from assay.stats.intervals import Array
 from assay.stats.means import mean
 
-__all__ = ["McNemar", "mcnemar", "paired_bootstrap"]
+__all__ = ["McNemar", "mcnemar", "paired_bootstrap", "paired_difference"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ class McNemar:
     """Two-sided exact binomial p of so uneven a split, were both equally good."""
 
 
-def paired_bootstrap(
+def paired_difference(
     a: ArrayLike,
     b: ArrayLike,
     *,
@@ -50,11 +49,15 @@ def paired_bootstrap(
     return mean(x - y, clusters=clusters, confidence=confidence, unscored=unscored)
 
 
+paired_bootstrap = paired_difference
+"""The earlier name of `paired_difference`."""
+
+
 def mcnemar(a_correct: ArrayLike, b_correct: ArrayLike) -> McNemar:
     """Exact test of the discordant items (n,); a credit of one half (a tie) is discordant with both
     0 and 1.
 
-    Items are taken as independent: where several share a prompt, believe `paired_bootstrap`
+    Items are taken as independent: where several share a prompt, use `paired_difference`
     instead.
     """
     x, y = _pair(a_correct, b_correct)

@@ -140,7 +140,7 @@ def _codes(
 
 
 def _rightness(code: NDArray[np.intp], y: Array, there: NDArray[np.bool_]) -> Array:
-    """How right each answer is, (P, answers): the mean of `correct` over the responses that give
+    """Correctness of each answer, (P, answers): the mean of `correct` over the responses that give
     it."""
     width = max(1, int(code.max(initial=-1)) + 1)
     voting = there & (code >= 0)

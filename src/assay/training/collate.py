@@ -24,7 +24,7 @@ from assay.models.layout import Encoded, Encoder
 from assay.models.reward_model import Batch, Shared, arrange
 from assay.packing.engine import Engine
 from assay.packing.tree import LEAST
-from assay.protocols import Disentangling, Loss
+from assay.protocols import AuxiliaryHeadLoss, Loss
 from assay.types import Message, Preference, Ranking, Record, StepLabels
 
 __all__ = [
@@ -283,7 +283,7 @@ def _example(record: Record, sequences: list[Encoded], loss: Loss, prompt: int) 
         reads = tuple(np.array(s.reads, dtype=np.int32) for s in sequences)
     if isinstance(record, Preference):
         features: list[float] = []
-        if isinstance(loss, Disentangling):
+        if isinstance(loss, AuxiliaryHeadLoss):
             features = [loss.feature_of(record.prompt, response) for response in record.responses]
         target = np.array([record.prefer, record.margin or 0.0, *features], dtype=np.float32)
     elif isinstance(record, Ranking):

@@ -1,5 +1,5 @@
 """Training with a second head on the same states, which takes up what a feature explains
-(`protocols.Disentangling`).
+(`protocols.AuxiliaryHeadLoss`).
 
 What such a loss says of the whole step cannot be split into parts that go through the model one
 after another. Its gradient can: a first pass without gradients finds every reward, the loss of
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from assay.errors import ConfigError
 from assay.losses import last, pearson
 from assay.models.reward_model import RewardModel
-from assay.protocols import Disentangling
+from assay.protocols import AuxiliaryHeadLoss
 from assay.training.accuracy import hits
 from assay.training.collate import Example, MicroBatch
 
@@ -50,15 +50,18 @@ class TwoHeads(nn.Module):
 
 
 def check(
-    loss: Disentangling, examples: Sequence[Example], held_out: Sequence[Example], batch_size: int
+    loss: AuxiliaryHeadLoss,
+    examples: Sequence[Example],
+    held_out: Sequence[Example],
+    batch_size: int,
 ) -> None:
     """Raise `ConfigError` where a step or the held-out records are too few, or the feature is the
     same everywhere."""
     step = len(examples) // math.ceil(len(examples) / batch_size)
-    if step < loss.least or 0 < len(held_out) < loss.least:
+    if step < loss.min_batch or 0 < len(held_out) < loss.min_batch:
         raise ConfigError(
-            f"{type(loss).__name__} needs {loss.least} records a step and as many held out, or"
-            f" none; a step has {step} (batch_size {batch_size}, {len(examples)} records), and"
+            f"{type(loss).__name__} needs {loss.min_batch} records per step and as many held out,"
+            f" or none; a step has {step} (batch_size {batch_size}, {len(examples)} records), and"
             f" {len(held_out)} are held out"
         )
     if len({float(x) for example in examples for x in example.target[2:]}) < 2:
@@ -69,7 +72,7 @@ def check(
 
 
 def accumulate(
-    heads: TwoHeads, parts: Sequence[MicroBatch], loss: Disentangling, *, autocast: bool = False
+    heads: TwoHeads, parts: Sequence[MicroBatch], loss: AuxiliaryHeadLoss, *, autocast: bool = False
 ) -> dict[str, float | None]:
     """The loss over all parts together; the first head's accuracy, and each head's correlation with
     the feature.
@@ -99,7 +102,7 @@ def accumulate(
     )
     rewards = rewards.detach().requires_grad_(learning)
     features = torch.cat([part.targets[:, 2:] for part in moved])
-    value = loss.beside(rewards, features, heads.heads)
+    value = loss.regularizer(rewards, features, heads.heads)
     if learning:
         value.backward()  # type: ignore[no-untyped-call]
     value, right, start = value.detach(), torch.zeros(2, device=device), 0

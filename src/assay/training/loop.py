@@ -24,7 +24,7 @@ from assay.models.implicit import ImplicitRewardModel, check_loss
 from assay.models.readout import OUTCOME, PREFERENCE, PROCESS, Readout
 from assay.models.reward_model import RewardModel, TrainScores
 from assay.packing.budget import Budget
-from assay.protocols import Disentangling, Loss
+from assay.protocols import AuxiliaryHeadLoss, Loss
 from assay.runs.metrics import METRICS
 from assay.scorers.local import LocalScorer
 from assay.training import disentangle
@@ -207,13 +207,13 @@ def task_of(
     """What the run descends on: the mean loss of reward-model examples, as the model stands."""
 
     heads = None
-    if isinstance(loss, Disentangling):
+    if isinstance(loss, AuxiliaryHeadLoss):
         disentangle.check(loss, examples, held_out, settings.batch_size)
         heads = disentangle.TwoHeads(model, settings.seed)
 
     def figures(parts: Sequence[MicroBatch]) -> dict[str, float | None]:
         if heads is not None:
-            assert isinstance(loss, Disentangling)
+            assert isinstance(loss, AuxiliaryHeadLoss)
             return disentangle.accumulate(heads, parts, loss, autocast=settings.autocast)
         value, accuracy = accumulate(model, parts, loss, autocast=settings.autocast)
         return {"loss": value, "accuracy": accuracy}

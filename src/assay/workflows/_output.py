@@ -1,18 +1,14 @@
 """What the jobs write beside their numbers: the settings of a call, and a page."""
 
 import dataclasses
-import json
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from assay.errors import MissingExtra
-from assay.report.html import Section
-from assay.runs.settings import finite, to_json, write_run
+from assay.runs.settings import finite, to_json
 from assay.stats import Estimate
 
-__all__ = ["described", "estimate_json", "write_page"]
+__all__ = ["described", "estimate_json"]
 
 
 _WHERE: Final = ("out", "settings", "overwrite")
@@ -26,33 +22,6 @@ def described(job: str, **arguments: Any) -> dict[str, Any]:
     """
     kept = {name: value for name, value in arguments.items() if name not in _WHERE}
     return {"job": job, **{name: _plain(value) for name, value in kept.items()}}
-
-
-def write_page(
-    out: Path,
-    title: str,
-    sections: Callable[[Mapping[str, Any]], Sequence[Section]],
-    *,
-    settings: Any,
-    data: Iterable[Path],
-    subtitle: str = "",
-    **more: Any,
-) -> list[Path]:
-    """Write `run.json` and `report.html`; return the files.
-
-    sections: of the page, from the body of `run.json`. more: goes into `run.json`. Numbers are
-    never lost for want of what draws them: a missing extra is a note on standard error.
-    """
-    from assay.report import write_report
-
-    run = write_run(out, settings, data, **more)
-    page = out / "report.html"
-    try:
-        write_report(page, title, sections(json.loads(run.read_text())), subtitle=subtitle)
-    except MissingExtra as error:
-        print(f"no report.html: {error}", file=sys.stderr)
-        return [run]
-    return [page, run]
 
 
 def estimate_json(estimate: Estimate) -> dict[str, Any]:

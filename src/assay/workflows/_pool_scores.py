@@ -1,6 +1,5 @@
 """Scores of a pool for a sweep: from columns, files, arrays and scorers."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from assay.data.pools import GRADES, Pool, column, padded, read, silent
+from assay.data.pools import GOLD, Pool, matrix_of, read_pool
 from assay.data.scores import read_scores
 from assay.errors import ConfigError, DataError
 from assay.overopt.scored import ScoredPool
@@ -88,8 +87,9 @@ def scores_of_pool(
         raise ConfigError(
             "there is no proxy; give --proxy SCORER, or --proxy-column NAME of scores in the rows"
         )
-    pool = read(source, format, limit, columns=bool(proxy.columns or gold.columns))
-    if gold.empty and pool.grades is None:
+    in_rows = bool(proxy.columns or gold.columns)
+    pool = read_pool(source, format=format, limit=limit, columns=in_rows)
+    if gold.empty and not pool.graded:
         raise ConfigError(
             "there is no gold, without which nothing can be said; give --gold SCORER (a verifier,"
             " a larger reward model), --gold-column NAME of scores in the rows, or rankings, whose"
@@ -97,9 +97,9 @@ def scores_of_pool(
         )
     notes = list(pool.notes)
     proxies, golds = (_side_scores(side, pool, source, notes, compute) for side in (proxy, gold))
-    if gold.empty and pool.grades is not None:
-        golds[GRADES] = padded(pool.grades)
-    empty = silent(pool)
+    if gold.empty:
+        golds[GOLD] = pool.matrix(GOLD)
+    empty = pool.empty
     if (proxy.live or gold.live) and empty.any():
         # What cannot be asked about leaves the pool for every score, as if it had not been drawn.
         proxies, golds = (
@@ -115,12 +115,11 @@ def scores_of_pool(
     texts = [[r.text for r in group.responses] for group in pool.groups]
     known = proxy.live or gold.live or all(text for row in texts for text in row)
     width = max(map(len, texts))
-    lengths = padded([[float(len(text)) for text in row] for row in texts])
     return ScoredPool(
         proxies=proxies,
         golds=golds,
         keys=[row + [""] * (width - len(row)) for row in texts] if known else None,
-        lengths=lengths if known else None,
+        lengths=pool.lengths if known else None,
         notes=notes,
     )
 
@@ -129,11 +128,11 @@ def _side_scores(
     side: Side, pool: Pool, source: str, notes: list[str], compute: Mapping[str, Any]
 ) -> dict[str, Array]:
     """Collect the scores of one side: from columns, from files, from arrays, and from scorers."""
-    found = {name: column(pool, name) for name in side.columns}
+    found = {name: pool.matrix(name) for name in side.columns}
     for word in side.files:
         name, equals, path = word.partition("=")
         file = Path(path if equals else word)
-        found[name if equals else file.stem] = _matrix(read_scores(file, pool.groups))
+        found[name if equals else file.stem] = matrix_of(read_scores(file, pool.groups))
     if not side.live:
         return found
     for name, part in _by_name(side.given, side.name).items():
@@ -202,14 +201,9 @@ def _asked(scorer: Scorer, name: str, pool: Pool, source: str, notes: list[str])
         )
     if reasons:
         notes.append(f"{name}: {len(reasons)} responses unscored, such as: {reasons[0]}")
-    return _matrix(scores)
+    return matrix_of(scores)
 
 
 def _spoken(scores: Sequence[Score | Unscored], group: Group) -> list[Score | Unscored]:
     """The scores of responses that have a text."""
     return [score for score, response in zip(scores, group.responses, strict=True) if response.text]
-
-
-def _matrix(scores: Sequence[Sequence[Score | Unscored]]) -> Array:
-    """(P, N), NaN where a response is unscored."""
-    return padded([[s.value if isinstance(s, Score) else math.nan for s in row] for row in scores])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from assay import components
+from assay.data.pools import GOLD, Pool, matrix_of, pool_of
 from assay.data.scores import read_scores
 from assay.errors import ConfigError, DataError
 from assay.protocols import Scorer, Verifier
@@ -24,13 +25,9 @@ from assay.specs.scorers import scorer as open_scorer
 from assay.specs.verifiers import verifier as open_verifier
 from assay.types import (
     Group,
-    Preference,
-    Prompt,
-    Ranking,
     Record,
     Response,
     Score,
-    StepLabels,
     Unscored,
 )
 from assay.workflows._folder import opened, write_into
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BestOfNCurves",
-    "Pools",
     "Population",
     "answer",
     "best_of_n",
@@ -50,6 +46,7 @@ __all__ = [
     "curves_of",
     "population",
     "replay_over",
+    "usable",
 ]
 
 CHUNK: Final = 32
@@ -58,30 +55,12 @@ SHARE: Final = 0.9
 """Of the prompts with any usable response, at least so many are in every point of a curve."""
 RESAMPLES: Final = 2000
 """Bootstrap resamples of the prompts."""
+SCORER: Final = "scorer"
+"""Name of the scorer's scores in a pool."""
 LENGTHS: Final = ("shortest", "longest")
 """Baselines by length."""
 CHOSEN: Final[Sequence[str]] = ("best-of-n", "weighted majority")
 """Curves that the scorer decides; the others are baselines."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pools:
-    """Candidates with their gold reward, the answers they state, and their scores; one row per
-    prompt."""
-
-    groups: Sequence[Group]
-    gold: Sequence[Sequence[float]]
-    """NaN where the verifier could not decide."""
-    answers: Sequence[Sequence[str | None]]
-    """Canonical keys; None where a text states no answer."""
-    scores: Sequence[Sequence[Score | Unscored]] = ()
-
-    @property
-    def usable(self) -> list[int]:
-        """Count the responses to each prompt that have a score and a gold reward."""
-        proxy = [[_value(score) for score in row] for row in self.scores] or self.gold
-        rows = zip(proxy, self.gold, strict=True)
-        return [sum(not math.isnan(x + y) for x, y in zip(*row, strict=True)) for row in rows]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +92,7 @@ class BestOfNCurves:
     """Prompts that every point is over."""
     notes: Sequence[str]
     """What was left out, in words."""
-    pools: Pools | None = field(default=None, repr=False)
+    pools: Pool | None = field(default=None, repr=False)
     """Responses and scores that the curves are of, for examples on the page."""
     settings: Any = field(default=None, repr=False)
     """Settings for `run.json`."""
@@ -150,7 +129,7 @@ class BestOfNCurves:
 
         chosen: list[Section] = []
         if self.pools is not None and self.pools.scores:
-            chosen = winners(self.pools.groups, self.pools.scores, self.pools.gold)
+            chosen = winners(self.pools.groups, _scored(self.pools), self.pools.grades)
         return pool_report(
             self.curves, self.baselines, run=run.body, notes=self.notes, examples=chosen
         )
@@ -218,7 +197,7 @@ def best_of_n(
         pools = collect(_records(pool, format), verifier)
         if largest is not None:
             population(pools, largest)  # refused before anything is scored
-        pools = replace(pools, scores=_scores(chooses, scores, pools.groups))
+        pools = pools.with_scores(SCORER, _scores(chooses, scores, pools.groups))
         over = population(pools, largest)
         found, notes = curves_of(pools, over, transform=transform, seed=seed)
         curves: dict[str, Sequence[CurvePoint]] = {
@@ -257,74 +236,53 @@ def _scores(
     return _score(scorer, groups)
 
 
-def collect(records: Iterable[Record], verifier: Verifier) -> Pools:
-    """Pools from groups, rankings or step labels; raises `DataError` where there is no gold to be
-    had."""
-    rows: list[tuple[Prompt, list[Response], list[float]]] = []
-    by_prompt: dict[str, int] = {}
-    for record in records:
-        match record:
-            case Preference():
-                raise DataError(
-                    "a preference is no pool: use `assay eval`, or give groups, rankings or step"
-                    " labels"
-                )
-            case Ranking():
-                rows.append((record.prompt, list(record.responses), list(record.grades)))
-            case Group() if record.prompt.reference is None:
-                raise DataError(
-                    f"prompt {record.prompt.id or record.prompt.text[:60]!r} has no reference"
-                    " answer to verify against; give one, or give rankings whose grades are the"
-                    " gold"
-                )
-            case Group():
-                verdicts = Verified(verifier).score([record])[0]
-                rows.append(
-                    (
-                        record.prompt,
-                        list(record.responses),
-                        [_value(verdict) for verdict in verdicts],
-                    )
-                )
-            case StepLabels():
-                at = by_prompt.setdefault(record.prompt.text, len(rows))
-                if at == len(rows):
-                    rows.append((record.prompt, [], []))
-                label = record.labels[-1] if record.labels else None
-                rows[at][1].append(record.response)
-                rows[at][2].append(math.nan if label is None else label)
-            case _:
-                raise DataError(
-                    f"a {type(record).__name__} is no pool; give groups, rankings or step labels"
-                )
-    groups = [Group(prompt=prompt, responses=tuple(responses)) for prompt, responses, _ in rows]
-    gold = [row for _, _, row in rows]
-    if not any(gold):
-        raise DataError("there is no response in the pool")
-    if all(math.isnan(x) for row in gold for x in row):
+def collect(records: Iterable[Record], verifier: Verifier) -> Pool:
+    """Read a pool, have its groups judged, and find the answers that responses vote for.
+
+    Raises `DataError` where there is no gold to be had.
+    """
+    pool = pool_of(records)
+    unjudged = [group for group, gold in zip(pool.groups, pool.gold, strict=True) if gold is None]
+    if bare := next((group for group in unjudged if group.prompt.reference is None), None):
+        raise DataError(
+            f"prompt {bare.prompt.id or bare.prompt.text[:60]!r} has no reference answer to verify"
+            " against; give one, or give rankings whose grades are the gold"
+        )
+    pool = pool.judged(Verified(verifier).score(unjudged))
+    if all(math.isnan(x) for row in pool.grades for x in row):
         raise DataError(
             "no response could be verified; see whether --verifier fits the reference answers"
         )
-    answers = [[answer(verifier, response) for response in group.responses] for group in groups]
-    return Pools(groups=groups, gold=gold, answers=answers)
+    answers = [
+        [answer(verifier, response) for response in group.responses] for group in pool.groups
+    ]
+    return replace(pool, answers=answers)
 
 
-def population(pools: Pools, largest: int | None = None) -> Population:
+def usable(pool: Pool) -> list[int]:
+    """Count the responses to each prompt that have a gold reward and, once scored, a score."""
+    there = ~np.isnan(pool.matrix(GOLD))
+    if SCORER in pool.scores:
+        there &= ~np.isnan(pool.matrix(SCORER))
+    return [int(count) for count in there.sum(axis=1)]
+
+
+def population(pools: Pool, largest: int | None = None) -> Population:
     """The prompts that every point of a curve is over, and its n's.
 
     largest: the largest n; None is the largest that nine of ten prompts have, of those with any
     usable response. Raises `ConfigError` for an n below 1, `DataError` where no prompt has so many,
     or none has a usable response.
     """
-    usable = pools.usable
-    sizes = sorted(size for size in usable if size)
+    counts = usable(pools)
+    sizes = sorted(size for size in counts if size)
     if not sizes:
         reasons = [
-            score.reason for row in pools.scores for score in row if isinstance(score, Unscored)
+            score.reason for row in _scored(pools) for score in row if isinstance(score, Unscored)
         ]
         raise DataError(
-            f"none of the {sum(map(len, pools.gold))} responses has both a score and a gold reward"
-            + (f"; unscored are {len(reasons)}, such as: {reasons[0]}" if reasons else "")
+            f"none of the {sum(map(len, pools.grades))} responses has both a score and a gold"
+            " reward" + (f"; unscored are {len(reasons)}, such as: {reasons[0]}" if reasons else "")
         )
     most = sizes[int((1 - SHARE) * len(sizes))] if largest is None else largest
     if most < 1:
@@ -334,11 +292,11 @@ def population(pools: Pools, largest: int | None = None) -> Population:
             f"--largest is {most}, and no prompt has more than {sizes[-1]} responses scored and"
             " judged"
         )
-    prompts = [i for i, size in enumerate(usable) if size >= most]
+    prompts = [i for i, size in enumerate(counts) if size >= most]
     note = ""
-    if left_out := len(usable) - len(prompts):
+    if left_out := len(counts) - len(prompts):
         note = (
-            f"all curves are over the same {len(prompts)} of {len(usable)} prompts at every n:"
+            f"all curves are over the same {len(prompts)} of {len(counts)} prompts at every n:"
             f" {left_out} with fewer than {most} responses scored and judged are left out (the"
             f" largest pool has {sizes[-1]}; see --largest)"
         )
@@ -353,22 +311,21 @@ def population(pools: Pools, largest: int | None = None) -> Population:
 
 
 def curves_of(
-    pools: Pools, over: Population, *, transform: str, seed: int
+    pools: Pool, over: Population, *, transform: str, seed: int
 ) -> "tuple[dict[str, list[CurvePoint]], list[str]]":
     """Curves by name, the scorer's first and its baselines after; and what the reader has to
     know."""
-    from assay.stats import best_of_n, curve, majority_curve, pad_pools, weighted_majority_curve
+    from assay.stats import best_of_n, curve, majority_curve, weighted_majority_curve
 
-    proxy = pad_pools([[_value(score) for score in row] for row in pools.scores])
-    unscored = sum(isinstance(score, Unscored) for row in pools.scores for score in row)
+    proxy = pools.matrix(SCORER)
+    unscored = sum(isinstance(score, Unscored) for row in _scored(pools) for score in row)
     chosen, ns = list(over.prompts), over.ns
-    judged = pad_pools(pools.gold)[chosen]
+    judged = pools.matrix(GOLD)[chosen]
     proxy = proxy[chosen]
     # What the scorer does not choose from, nothing that it is compared with may choose from.
     gold = np.where(np.isnan(proxy), np.nan, judged)
-    answers = [
-        [*pools.answers[i], *[None] * (gold.shape[1] - len(pools.answers[i]))] for i in chosen
-    ]
+    stated = [list(pools.answers[i]) for i in chosen] if pools.answers else []
+    answers = [[*row, *[None] * (gold.shape[1] - len(row))] for row in stated]
 
     def best(choice: Any) -> "list[CurvePoint]":
         expected = best_of_n(choice, gold, ns)
@@ -397,15 +354,13 @@ def curves_of(
     # Nothing but ties is a choice at random, in expectation: the mean.
     found["random"] = best(np.zeros_like(gold))
     for name in LENGTHS:
-        lengths = pad_pools(
-            [[_value(s) for s in row] for row in BASELINES[name]().score(pools.groups)]
-        )
+        lengths = matrix_of(BASELINES[name]().score(pools.groups))
         found[name] = best(lengths[chosen])
     return {**found, "oracle": best(gold)}, notes
 
 
 def replay_over(
-    pools: Pools, over: Population, make: Callable[[int], Any], *, draws: int = 16, seed: int = 0
+    pools: Pool, over: Population, make: Callable[[int], Any], *, draws: int = 16, seed: int = 0
 ) -> "list[CurvePoint]":
     """What a search gains on random subsets of the pools: `make(n)` is the search of n candidates.
 
@@ -416,7 +371,7 @@ def replay_over(
 
     gains = np.full((len(over.prompts), len(over.ns)), np.nan)
     for row, i in enumerate(over.prompts):
-        group, gold, scores = pools.groups[i], pools.gold[i], pools.scores[i]
+        group, gold, scores = pools.groups[i], pools.grades[i], _scored(pools)[i]
         usable = [
             k
             for k, score in enumerate(scores)
@@ -432,7 +387,7 @@ def replay_over(
                 choice = make(n).choose(subset, [scores[k] for k in drawn])
                 total += 0.0 if choice is None else gold[drawn[choice]]
             gains[row, j] = total / draws
-    unscored = sum(isinstance(score, Unscored) for row in pools.scores for score in row)
+    unscored = sum(isinstance(score, Unscored) for row in _scored(pools) for score in row)
     return curve(gains, over.ns, resamples=RESAMPLES, seed=seed, confidence=0.95, unscored=unscored)
 
 
@@ -495,17 +450,17 @@ def answer(verifier: Verifier, response: Response) -> str | None:
     return None if answer is None else verifier.canonical(answer)
 
 
-def _value(score: Score | Unscored) -> float:
-    return score.value if isinstance(score, Score) else math.nan
+def _scored(pool: Pool) -> Sequence[Sequence[Score | Unscored]]:
+    return pool.scores.get(SCORER, ())
 
 
-def _notes(pools: Pools, over: Population) -> list[str]:
+def _notes(pools: Pool, over: Population) -> list[str]:
     """What was left out, in words."""
-    total = sum(map(len, pools.gold))
-    undecided = sum(map(math.isnan, (x for row in pools.gold for x in row)))
-    silent = sum(answer is None for row in pools.answers for answer in row)
+    total = sum(map(len, pools.grades))
+    undecided = sum(map(math.isnan, (x for row in pools.grades for x in row)))
+    silent = sum(answer is None for row in pools.answers or () for answer in row)
     unscored = [
-        score.reason for row in pools.scores for score in row if isinstance(score, Unscored)
+        score.reason for row in _scored(pools) for score in row if isinstance(score, Unscored)
     ]
     said = [f"{len(pools.groups)} prompts, {total} responses"]
     if over.note:

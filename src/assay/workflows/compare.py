@@ -22,6 +22,7 @@ from assay.stats import Estimate, summarise
 from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described, estimate_json
 from assay.workflows.search import (
+    OPENING,
     REASONS,
     Prompts,
     Setup,
@@ -140,29 +141,13 @@ def compare(
     that it uses. Raises `DataError` where a prompt has no reference, `BackendError` where not one
     sample was had.
     """
-    call = described("compare", **locals())
+    given = locals()
+    call = described("compare", **given)
     # What no strategy takes is refused before anything is opened.
     sized = {name: at_sizes(how, ns) for name, how in _by_name(strategies).items()}
     data = [Path(prompts)] if isinstance(prompts, str | Path) else []
     with opened(out, settings or call, "compare", data=data, overwrite=overwrite) as folder:
-        setup = Setup.open(
-            prompts,
-            generator=generator,
-            scorer=scorer,
-            verifier=verifier,
-            replay=replay,
-            aggregate=aggregate,
-            lower_bound=lower_bound,
-            sampling=sampling,
-            step=step,
-            limit=limit,
-            format=format,
-            device=device,
-            dtype=dtype,
-            micro_tokens=micro_tokens,
-            seed=seed,
-            need_reference=True,
-        )
+        setup = Setup.open(prompts, **{name: given[name] for name in OPENING}, need_reference=True)
         every = [(way, n, how) for way, sizes in sized.items() for n, how in sizes.items()]
         points: dict[str, list[measured.Point]] = {}
         failed: Counter[str] = Counter()

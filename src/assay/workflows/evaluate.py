@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from assay.errors import DataError
-from assay.evaluation import Report, groups_of
+from assay.evaluation import Report
 from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
 from assay.stats import Estimate
@@ -122,7 +122,7 @@ def evaluate(
     with opened(out, body, "eval", data=named(data), overwrite=overwrite) as run:
         asked = open_scorer(scorer, device, dtype, micro_tokens)
         records = labelled(data, format, aside_in(set_aside, out))
-        scores = in_parts(asked, groups_of(records))
+        scores = in_parts(asked, as_groups(records))
         return Evaluation(
             name=f"Evaluation of {title}",
             of=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",
@@ -159,9 +159,10 @@ def measure(
     Raises `DataError` where kinds are mixed, and, with the most frequent reasons, where nothing
     could be measured.
     """
+    from assay.data.records import as_groups
     from assay.evaluation import evaluate as evaluation_of
 
-    groups = groups_of(records)
+    groups = as_groups(records)
     scores = in_parts(scorer, groups) if scores is None else scores
     answers = None
     ranked = all(isinstance(record, Ranking) for record in records)

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from assay.console.progress import progress
 from assay.data import io
+from assay.data.records import prompt_of
 from assay.data.splitting import resplit
 from assay.errors import BackendError, ConfigError, DataError
 from assay.labelling.adaptive import Adaptive
@@ -216,7 +217,7 @@ def _labelled(
         return labeller(_solutions(records, rollouts, split, samples), rollouts)
     prompts: dict[str, Prompt] = {}
     for record in records:
-        prompt = _prompt(record)
+        prompt = prompt_of(record)
         prompts.setdefault(prompt.text, prompt)
     trees = labeller([*prompts.values()], rollouts)
     return [labels for tree in trees for labels in tree.records(labeller.label)]
@@ -296,10 +297,6 @@ def _written(made: Labels, run: Run) -> Labels:
     return dataclasses.replace(made, written=run.written())
 
 
-def _prompt(record: Record) -> Prompt:
-    return record if isinstance(record, Prompt) else record.prompt  # type: ignore[attr-defined]
-
-
 def _records(
     data: Data, format: str | None, limit: int | None, set_aside: Path | None
 ) -> list[Record]:
@@ -316,7 +313,7 @@ def _records(
     for number, record in enumerate(source, 1):
         if len(records) == limit:
             break
-        if has_reference(_prompt(record)):
+        if has_reference(prompt_of(record)):
             records.append(record)
         else:
             bare.append((number, record))
@@ -326,7 +323,7 @@ def _records(
         raise DataError(
             f"{name}: {len(bare):,} of {len(bare) + len(records):,} records have no reference"
             " answer, and rollouts cannot be checked without; the first is record"
-            f" {number}, {_prompt(record).text[:60]!r}. Give each prompt a reference{advice}"
+            f" {number}, {prompt_of(record).text[:60]!r}. Give each prompt a reference{advice}"
         )
     if bare and set_aside is not None:
         _put_aside(bare, name, set_aside)

@@ -7,25 +7,26 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from assay.data.records import prompt_of
 from assay.data.sides import Sides, sides
-from assay.errors import ConfigError, DataError, RefusedRecords
+from assay.errors import ConfigError, RefusedRecords
 from assay.protocols import Scorer
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES, Settings
-from assay.runs.outputs import check_run
-from assay.runs.settings import write_run
-from assay.stats import Estimate, bracket
-from assay.types import Group, Prompt, Record, Response, StepLabels
+from assay.runs.evaluations import EvalPoint, eval_points
+from assay.runs.run import Run
+from assay.stats import Estimate
+from assay.types import Prompt, Record, Response
 from assay.workflows._data import aside_in, named
-from assay.workflows._output import described, estimate_json, write_page
+from assay.workflows._folder import write_into
+from assay.workflows._output import described, estimate_json
 
 if TYPE_CHECKING:
-    from assay.report import Section
     from assay.rl.loop import Optimised
     from assay.rl.policy import Policy
     from assay.rl.prime import ImplicitProcess
 
-__all__ = ["PRIME_RATE", "EvaluationPoint", "PolicyTraining", "rl"]
+__all__ = ["PRIME_RATE", "PolicyTraining", "rl"]
 
 PRIME_RATE: Final = 1e-6
 """Learning rate of the implicit process model where none is given."""
@@ -34,19 +35,6 @@ Reward = str | Scorer | Part | Callable[..., Any]
 """A word with its settings (`runs/prm,place=difference`), a scorer, a part, or a function of
 prompts and completions."""
 Prompts = str | Path | Iterable[str | Prompt | Record]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationPoint:
-    """What held-out prompts showed at one step."""
-
-    step: int
-    proxy: Estimate
-    """Mean reward that is trained against."""
-    gold: Mapping[str, Estimate]
-    """Mean of each gold scorer."""
-    kl: Estimate
-    """KL from the policy as it was, in nats per response."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,24 +56,29 @@ class PolicyTraining:
     data: Sequence[Path] = field(default=(), repr=False)
     """Files that were read."""
 
+    @classmethod
+    def of(cls, done: "Optimised", **run: Any) -> "PolicyTraining":
+        """Report what came of the loop. run: the folder, its settings and data."""
+        return cls(steps=done.steps, stopped=done.stopped, peak=done.peak, rows=done.rows, **run)
+
     @property
     def policy(self) -> Path:
         """Folder of the trained policy: the one at the gold's peak, where there is a gold."""
         return self.out / ("policy" if self.peak is None else "peak")
 
     @property
-    def evaluations(self) -> tuple[EvaluationPoint, ...]:
+    def evaluations(self) -> tuple[EvalPoint, ...]:
         """What held-out prompts showed, step by step."""
-        return tuple(_point(row) for row in self.rows if "watch" in row)
+        return tuple(eval_points(self.rows))
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain data."""
         points = [
             {
                 "step": point.step,
-                "proxy": estimate_json(point.proxy),
-                "gold": {name: estimate_json(e) for name, e in point.gold.items()},
-                "kl": estimate_json(point.kl),
+                "proxy": point.proxy and estimate_json(point.proxy),
+                "gold": {name: estimate_json(e) for name, e in (point.gold or {}).items()},
+                "kl": point.kl and estimate_json(point.kl),
             }
             for point in self.evaluations
         ]
@@ -95,20 +88,17 @@ class PolicyTraining:
     def report(self, out: str | Path | None = None) -> list[Path]:
         """Write `report.html` and `run.json` into a folder, the run's own by default; return the
         files."""
+        return write_into(out or self.out, self.page, self.settings, "rl", data=self.data)
+
+    def page(self, run: Run) -> None:
+        """Write the page of an open run."""
         from assay.pages.rl import reinforcement_report
 
         lines = (self.out / "samples.jsonl").read_text().splitlines()
         samples = [json.loads(line) for line in lines]
-
-        def sections(run: Mapping[str, Any]) -> "Sequence[Section]":
-            return reinforcement_report(run, self.rows, samples, peak=self.peak)
-
-        return write_page(
-            self.out if out is None else Path(out),
+        run.page(
             f"RL of {self.out.name}",
-            sections,
-            settings=self.settings,
-            data=self.data,
+            lambda: reinforcement_report(run.body, self.rows, samples, peak=self.peak),
         )
 
     def __str__(self) -> str:
@@ -118,16 +108,16 @@ class PolicyTraining:
         points = {point.step: point for point in self.evaluations}
         ends = [*points.values()][:1] + [*points.values()][1:][-1:]
         for point in ends:
-            golds = "".join(f", {name} {_shown(e)}" for name, e in point.gold.items())
+            golds = "".join(f", {name} {_shown(e)}" for name, e in (point.gold or {}).items())
             lines.append(
                 f"round {point.step}: proxy {_shown(point.proxy)}{golds}, KL {_shown(point.kl)}"
                 " nats"
             )
-        looks = [row["watch"] for row in self.rows if "watch" in row]
-        for name, least in looks[-1].get("gold_bound", {}).items() if looks else ():
+        last = self.evaluations[-1] if self.evaluations else EvalPoint(step=0)
+        for name, least in last.gold_bound.items():
             lines.append(
                 f"{name} is at least {least:.3g} by the lower end of its correlation with the proxy"
-                f" before training (χ² {looks[-1]['chi2']:.3g}, arXiv:2403.03185)"
+                f" before training (χ² {last.chi2:.3g}, arXiv:2403.03185)"
             )
         if self.peak is not None:
             lines.append(
@@ -170,6 +160,7 @@ def rl(
     device: str = "auto",
     threads: int | None = None,
     resume: bool = True,
+    overwrite: bool = False,
     settings: object = None,
     **changes: Any,
 ) -> PolicyTraining:
@@ -183,8 +174,8 @@ def rl(
     where a small file allows), a file, or prompts. prime: weight of an implicit process reward that
     is learned along (PRIME). lora: rank of adapters; 0 trains every parameter. set_aside: file for
     malformed rows; True is set_aside.jsonl in `out`. limit: most prompts. template, join,
-    max_length: layout of the texts. split, setting: where steps end. settings: what `run.json`
-    holds; None is this call.
+    max_length: layout of the texts. split, setting: where steps end. overwrite: replaces other
+    finished work in `out`. settings: what `run.json` holds; None is this call.
 
     The same call resumes a run that was killed, and returns a finished one. Raises `ConfigError`
     for what contradicts itself, `DataError` for prompts that cannot be used.
@@ -196,58 +187,37 @@ def rl(
     call = described("rl", **locals())
     out, how = Path(out), settings_of(recipe, changes)
     rewards = _listed(reward)
-    _check(rewards, how, template=template, join=join, prime=prime, rate=prime_learning_rate)
+    _check(rewards, template=template, join=join, prime=prime, rate=prime_learning_rate)
     _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length)
     _check_held_out(how, held_out, gold)
-    check_run(out, "rl", start=policy if isinstance(policy, str | Path) else None)
     _use_threads(threads)
     where = device_of(device)
-    parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
-    given: Any = prompts
-    others: Any = held_out
-    found: Sides[Prompt] = sides(
-        given,
-        others,
-        lambda records: _unique(records, limit),
-        default=0.1,
-        seed=how.seed,
-        format=format,
-        aside=aside_in(set_aside, out),
-    )
-    _check_gold(golds, found.held)
-    if isinstance(policy, str | Path):
-        layout = {"template": template, "join": join, "max_length": max_length}
-        policy = _policy(str(policy), layout, split, setting, lora, dtype, where, how)
-    try:
-        _check_layout(found, policy)
-    except RefusedRecords as refused:
-        found = found.without(refused)
-    files = named(prompts, held_out)
-    body = settings or call
-    if not (out / "rl.json").exists() and not (out / "checkpoint").exists():
-        # A run that is there keeps its settings: this one may be refused for being another.
-        write_run(out, body, files)
-    done: Optimised = optimise(
-        policy,
-        found.train,
-        parts,
-        settings=how,
-        out=out,
-        held_out=found.held,
-        golds=golds,
-        prime=_prime(policy, prime, prime_learning_rate, lora, how) if prime else None,
-        resume=resume,
-    )
-    result = PolicyTraining(
-        out=out,
-        steps=done.steps,
-        stopped=done.stopped,
-        peak=done.peak,
-        rows=done.rows,
-        settings=body,
-        data=files,
-    )
-    result.report()
+    named_policy = [policy] if isinstance(policy, str | Path) else []
+    files, body = named(prompts, held_out), settings or call
+    with Run.open(
+        out, body, command="rl", data=files, inputs=named_policy, overwrite=overwrite or not resume
+    ) as run:
+        parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
+        aside = aside_in(set_aside, out)
+        found = _sides(prompts, held_out, seed=how.seed, limit=limit, format=format, aside=aside)
+        _check_gold(golds, found.held)
+        if isinstance(policy, str | Path):
+            layout = {"template": template, "join": join, "max_length": max_length}
+            policy = _policy(str(policy), layout, split, setting, lora, dtype, where, how)
+        found = _laid_out(found, policy)
+        done = optimise(
+            policy,
+            found.train,
+            parts,
+            settings=how,
+            out=out,
+            held_out=found.held,
+            golds=golds,
+            prime=_prime(policy, prime, prime_learning_rate, lora, how) if prime else None,
+            resume=resume,
+        )
+        result = PolicyTraining.of(done, out=out, settings=body, data=files)
+        result.page(run)
     return result
 
 
@@ -274,7 +244,6 @@ def _listed(reward: Any) -> list[Reward]:
 
 def _check(
     rewards: Sequence[Reward],
-    how: Settings,
     *,
     template: str,
     join: str,
@@ -332,6 +301,27 @@ def _check_gold(golds: Any, held: Sequence[Prompt]) -> None:
         )
 
 
+def _sides(
+    prompts: Any,
+    held_out: Any,
+    *,
+    seed: int,
+    limit: int | None,
+    format: str | None,
+    aside: Path | None,
+) -> Sides[Prompt]:
+    """Read the prompts to train on, and those to evaluate on."""
+    return sides(
+        prompts,
+        held_out,
+        lambda records: _unique(records, limit),
+        default=0.1,
+        seed=seed,
+        format=format,
+        aside=aside,
+    )
+
+
 def _use_threads(threads: int | None) -> None:
     import torch
 
@@ -365,13 +355,7 @@ def _unique(records: Iterator[Any], limit: int | None) -> Iterator[Prompt]:
 
 
 def _prompt(record: Any) -> Prompt:
-    if isinstance(record, str):
-        return Prompt.of(record)
-    if isinstance(record, Prompt):
-        return record
-    if isinstance(record, Group | StepLabels):
-        return record.prompt
-    raise DataError(f"a {type(record).__name__} has no prompt")
+    return Prompt.of(record) if isinstance(record, str) else prompt_of(record)
 
 
 def _policy(
@@ -427,8 +411,9 @@ def _prime(
     )
 
 
-def _check_layout(found: Sides[Prompt], policy: "Policy") -> None:
-    """Raise `RefusedRecords` for the prompts that the policy's template refuses."""
+def _laid_out(found: Sides[Prompt], policy: "Policy") -> Sides[Prompt]:
+    """Set aside the prompts that the policy's template refuses; raise `RefusedRecords` for them
+    where nothing is to be set aside."""
     from assay.models.laid_out import laid_out
 
     refused: dict[str, str] = {}
@@ -438,27 +423,12 @@ def _check_layout(found: Sides[Prompt], policy: "Policy") -> None:
         for prompt, reason in zip(prompts, reasons, strict=True):
             if isinstance(reason, str):
                 refused[found.places[id(prompt)]] = reason
-    if refused:
-        raise RefusedRecords(refused)
+    return found.without(RefusedRecords(refused)) if refused else found
 
 
-def _point(row: Mapping[str, Any]) -> EvaluationPoint:
-    watch = row["watch"]
-    return EvaluationPoint(
-        step=row["step"],
-        proxy=_estimate(watch["proxy"]),
-        gold={name: _estimate(e) for name, e in watch["gold"].items()},
-        kl=_estimate(watch["kl"]),
-    )
-
-
-def _estimate(e: Sequence[float | None]) -> Estimate:
-    """Read [value, low, high, n, unscored]; null is NaN."""
-    value, low, high = (math.nan if x is None else x for x in e[:3])
-    return Estimate(value=value, low=low, high=high, n=int(e[3] or 0), unscored=int(e[4] or 0))
-
-
-def _shown(e: Estimate) -> str:
+def _shown(e: Estimate | None) -> str:
+    if e is None:
+        return "absent"
     if math.isnan(e.value):
         return f"not scored (none of {e.unscored:.0f} responses)"
-    return f"{e.value:.3f} {bracket(e)}"
+    return f"{e:.3f}"

@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from assay.errors import ConfigError, DataError
+from assay.data.records import as_group
+from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
 from assay.protocols import Scorer
 from assay.runs.outputs import check_file
@@ -17,7 +18,7 @@ from assay.runs.settings import write_atomic
 from assay.scorers.texts import TextScorer
 from assay.specs.compute import dtype_of
 from assay.stats import Estimate, mean, summarise
-from assay.types import Group, Record, Score, StepLabels, Unscored
+from assay.types import Group, Score, Unscored
 from assay.workflows._data import Data, named
 from assay.workflows._folder import opened
 from assay.workflows._output import described, estimate_json
@@ -176,7 +177,7 @@ class _Source:
         from assay.data import io
 
         if not isinstance(self._data, (str, Path)):
-            return map(_group, self._data)
+            return map(as_group, self._data)
         if self._bad is not None:
             # A run that resumes reads the data again from the start.
             self._bad.unlink(missing_ok=True)
@@ -184,7 +185,7 @@ class _Source:
         read = io.read(
             str(self._data), format=self._format, set_aside=self._bad, counts=self._counts
         )
-        return map(_group, read)
+        return map(as_group, read)
 
 
 def identity(
@@ -303,18 +304,6 @@ def _resume(part: Path, note: Path, counts: Counter[str], of: Mapping[str, Any])
         file.truncate(known["bytes"])
     counts.update(known["counts"])
     return int(known["groups"])
-
-
-def _group(record: Record) -> Group:
-    """The responses of a record."""
-    if isinstance(record, Group):
-        return record
-    if isinstance(record, StepLabels):
-        return Group(prompt=record.prompt, responses=(record.response,))
-    raise DataError(
-        f"a {type(record).__name__} record holds no responses to score; give preferences, rankings"
-        " or groups"
-    )
 
 
 def _row(group: Group, i: int, j: int, score: Score | Unscored, texts: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from assay import components
 from assay.aggregation import Aggregation
 from assay.console.progress import progress
 from assay.data import io
+from assay.data.records import prompt_of
 from assay.errors import BackendError, ConfigError, DataError
 from assay.evaluation import searches as measured
 from assay.protocols import Generator, Sampling, Scorer, Verifier
@@ -31,6 +32,7 @@ from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described, estimate_json
 
 __all__ = [
+    "OPENING",
     "SHARED",
     "SearchAnswers",
     "Setup",
@@ -46,6 +48,12 @@ REASONS: Final = 5
 """Reasons of failed requests that are reported, the most frequent ones."""
 SHARED: Final = ("seed", "answers")
 """Settings of a strategy that every call sets for it: the seed, and the verifier."""
+
+OPENING: Final = tuple(
+    "generator scorer verifier replay aggregate lower_bound sampling step limit format device dtype"
+    " micro_tokens seed".split()
+)
+"""Arguments that say what to search with."""
 
 Prompts = str | Path | Iterable[str | Prompt | DataRecord]
 """File, folder or data set; or prompts, their texts, or records that have one."""
@@ -275,27 +283,12 @@ def search(
 
     Raises `BackendError` where not one sample was had, `ConfigError` for what cannot be searched.
     """
-    call = described("search", **locals())
+    given = locals()
+    call = described("search", **given)
     how = strategy_of(strategy, options)
     data = [Path(prompts)] if isinstance(prompts, str | Path) else []
     with opened(out, settings or call, "search", data=data, overwrite=overwrite) as folder:
-        setup = Setup.open(
-            prompts,
-            generator=generator,
-            scorer=scorer,
-            verifier=verifier,
-            replay=replay,
-            aggregate=aggregate,
-            lower_bound=lower_bound,
-            sampling=sampling,
-            step=step,
-            limit=limit,
-            format=format,
-            device=device,
-            dtype=dtype,
-            micro_tokens=micro_tokens,
-            seed=seed,
-        )
+        setup = Setup.open(prompts, **{name: given[name] for name in OPENING})
         how = with_shared(how, seed, setup.verifier)
         with (
             record_in(folder) as record,
@@ -398,12 +391,7 @@ def no_samples(prompts: int, failed: Mapping[str, int]) -> BackendError:
 
 
 def _prompt(record: Any) -> Prompt:
-    if isinstance(record, str):
-        return Prompt.of(record)
-    found = record if isinstance(record, Prompt) else getattr(record, "prompt", None)
-    if not isinstance(found, Prompt):
-        raise DataError(f"a {type(record).__name__} has no prompt; give prompts, or records")
-    return found
+    return Prompt.of(record) if isinstance(record, str) else prompt_of(record)
 
 
 def _generator(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from assay.data import io
+from assay.data.records import prompts_of
 from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
 from assay.pages.verdicts import Checked, estimates
@@ -347,13 +348,3 @@ def items_of(records: Sequence[Record]) -> list[Item]:
             for place, (response, grade) in enumerate(rows, 1):
                 items.append(Item(record.prompt, response, f"{name}, response {place}", grade))
     return items
-
-
-def prompts_of(records: Sequence[Record]) -> list[Prompt]:
-    """The prompts of the records, each once."""
-    found: dict[str, Prompt] = {}
-    for record in records:
-        prompt = record if isinstance(record, Prompt) else getattr(record, "prompt", None)
-        if prompt is not None:
-            found.setdefault(prompt.model_dump_json(), prompt)
-    return [*found.values()]

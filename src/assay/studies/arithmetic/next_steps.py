@@ -13,11 +13,11 @@ def next_steps(world: World, out: Path) -> dict[str, str]:
     """Return commands to run next, each with what it shows."""
     folder, kind = shlex.quote(str(out)), world.kinds[-1]
     pool, model = f"{folder}/data/test_pool.jsonl", f"{folder}/models/{kind}"
+    evaluate = f"assay eval {pool} --scorer {model} --out runs/eval"
+    choose = f"assay best-of-n {pool} --scorer {model} --out runs/best-of-n"
     steps = {
-        f"assay eval {model} {pool} --out runs/eval": f"accuracy and calibration of the {kind}"
-        " model, beside baselines",
-        f"assay bestof {pool} --scorer {model} --out runs/bestof": "best-of-n and votes by one"
-        " scorer",
+        evaluate: f"accuracy and calibration of the {kind} model, beside baselines",
+        choose: "best-of-n and votes by one scorer",
         "assay train --help": "reward models from your own preferences, outcomes or step labels",
     }
     if size_note(world):

@@ -1,0 +1,205 @@
+"""One round's data: responses of the policy to its prompts, with their rewards."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assay.errors import BackendError
+from assay.protocols import Prefix, Sampling, Scorer
+from assay.rl.checkpoint import State
+from assay.rl.evaluation import frequent_reasons
+from assay.rl.policy import Policy
+from assay.rl.prime import ImplicitProcess
+from assay.rl.rewards import Array
+from assay.rl.rollout import Rollout, prompt_order, sample
+from assay.rl.scoring import Part, Rewards, ask, collect_scores, differing, reward, whole_values
+from assay.rl.settings import Settings
+from assay.types import Group, Prompt, Score, Unscored
+
+__all__ = ["Job", "Round", "collect_round", "rewards_of"]
+
+REASONS = 5
+"""Reasons why responses were not scored that a row names, the most frequent first."""
+PATIENCE = 3
+"""Rounds in a row without any scored response after which a run ends; a shorter run, after as many
+as it has."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that decides a run."""
+
+    policy: Policy
+    prompts: Sequence[Prompt]
+    parts: Sequence[Part]
+    settings: Settings
+    out: Path
+    held_out: Sequence[Prompt]
+    golds: Mapping[str, Scorer]
+    prime: ImplicitProcess | None
+    prints: Mapping[str, str]
+    """Fingerprints of all this, by name."""
+    references: dict[tuple[str, str], Array]
+    """Scores of reference responses, by part and prompt."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round's responses with their rewards."""
+
+    rollout: Rollout
+    rewards: Rewards
+    figures: Mapping[str, Any]
+    """What was unscored, differing and filtered."""
+
+
+class _Counts:
+    """Counts over the attempts of a round."""
+
+    def __init__(self) -> None:
+        self.asked = self.scored = self.unscored = self.differing = self.dropped = 0
+        self.reasons: Counter[str] = Counter()
+
+    def add(self, rewards: Rewards) -> None:
+        self.scored += int(rewards.scored_B.sum())
+        self.unscored += int((~rewards.scored_B).sum())
+        self.reasons.update(rewards.reasons)
+
+    def figures(self, *, filtered: bool) -> dict[str, Any]:
+        figures: dict[str, Any] = {"unscored": self.unscored}
+        if self.scored:
+            figures["differing"] = self.differing / self.asked
+        if filtered:
+            figures["filtered"] = self.dropped / self.asked
+        if self.reasons:
+            figures["reasons"] = dict(self.reasons.most_common(REASONS))
+        return figures
+
+
+def collect_round(job: Job, state: State) -> Round:
+    """Sample and score one round's responses; with `drop_equal`, groups that teach nothing are left
+    out and replaced.
+
+    Every response is scored once. Raises `BackendError` after some rounds without any score.
+    """
+    settings, counts = job.settings, _Counts()
+    order = prompt_order(len(job.prompts), settings.seed, state.position)
+    rollout, wanted = Rollout((), (), ()), settings.groups
+    kept_scores: dict[str, list[Score | Unscored]] = {part.name: [] for part in job.parts}
+    for attempt in range(settings.refill + 1):
+        chosen = [job.prompts[next(order)] for _ in range(wanted)]
+        state.position += wanted
+        counts.asked += wanted
+        fresh = sample(job.policy, chosen, _sampling(settings, state.step, attempt))
+        scores = collect_scores(job.parts, fresh.groups, settings.score_timeout)
+        rewards = rewards_of(job, state, fresh, scores)
+        counts.add(rewards)
+        if not settings.drop_equal:
+            rollout, kept = fresh, _differing(settings, fresh, rewards)
+            counts.differing += len(kept)
+            break
+        kept = _teaching(fresh, rewards)
+        counts.differing += len(kept)
+        counts.dropped += wanted - len(kept)
+        members = np.flatnonzero(np.isin(fresh.group_B, kept))
+        rollout += fresh.chosen(kept)
+        for name, given in scores.items():
+            kept_scores[name] += [given[b] for b in members]
+        wanted = settings.groups - len(rollout.groups)
+        if not wanted:
+            break
+    if settings.drop_equal:
+        # Transforms see the groups that are kept, and only those.
+        rewards = rewards_of(job, state, rollout, kept_scores)
+    state.empty = 0 if counts.scored else state.empty + 1
+    if state.empty >= min(PATIENCE, settings.steps):
+        rounds = f"{state.empty} rounds" if state.empty > 1 else "the only round"
+        raise BackendError(
+            f"no response of {rounds} could be scored: {frequent_reasons(counts.reasons)}; look at"
+            " the scorer"
+        )
+    return Round(rollout, rewards, counts.figures(filtered=settings.drop_equal))
+
+
+def rewards_of(
+    job: Job,
+    state: State,
+    rollout: Rollout,
+    scores: Mapping[str, Sequence[Score | Unscored]] | None = None,
+) -> Rewards:
+    """Rewards of a rollout; the run's first scores decide the statistics of the transforms."""
+    rewards = reward(
+        job.parts,
+        rollout.groups,
+        rollout.ends,
+        rollout.lengths_B.tolist(),
+        statistics=state.statistics,
+        references=lambda part, groups: _references(job, part, groups),
+        timeout=job.settings.score_timeout,
+        given=scores,
+    )
+    state.statistics = dict(rewards.statistics)
+    state.warnings |= rewards.warnings
+    return rewards
+
+
+def _sampling(settings: Settings, step: int, attempt: int) -> Sampling:
+    return Sampling(
+        n=settings.samples,
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seed=(settings.seed * 1_000_003 + step) * 16 + attempt,
+    )
+
+
+def _differing(settings: Settings, rollout: Rollout, rewards: Rewards) -> list[int]:
+    """Groups in which responses earn differently."""
+    # One response to each prompt is compared with those to others.
+    within_B = rollout.group_B if settings.samples > 1 else np.zeros_like(rollout.group_B)
+    return differing(rewards, within_B, "steps" if settings.stepwise else "total")
+
+
+def _teaching(rollout: Rollout, rewards: Rewards) -> list[int]:
+    """Groups that teach something: at least two responses have different scores before any
+    transform (accuracy, where a verifier pays; DAPO, arXiv:2503.14476), and earn differently in the
+    end."""
+    raw = differing(rewards, rollout.group_B, "raw")
+    return sorted({*differing(rewards, rollout.group_B)} & {*raw})
+
+
+def _references(job: Job, part: Part, groups: Sequence[Group]) -> Array:
+    """(R, M) scores of M responses of the untrained policy to each response's prompt; each prompt
+    is sampled once."""
+    new = {g.prompt.model_dump_json(): g.prompt for g in groups}
+    new = {key: prompt for key, prompt in new.items() if (part.name, key) not in job.references}
+    if new:
+        settings = job.settings
+        sampling = Sampling(
+            n=part.references,
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+            seed=settings.seed + 1,
+        )
+        prefixes = [Prefix(prompt) for prompt in new.values()]
+        responses = job.policy.generate_reference(prefixes, sampling)
+        asked = [
+            Group(prompt=prompt, responses=tuple(own))
+            for prompt, own in zip(new.values(), responses, strict=True)
+        ]
+        scores = iter(ask(part.scorer, part.name, asked, settings.score_timeout))
+        for key, group in zip(new, asked, strict=True):
+            row = [next(scores) for _ in group.responses]
+            job.references[part.name, key] = whole_values(part, row, group.responses)
+    return np.stack(
+        [
+            job.references[part.name, g.prompt.model_dump_json()]
+            for g in groups
+            for _ in g.responses
+        ],
+        axis=0,
+    )
