@@ -24,7 +24,7 @@ def test_mistakes_are_ordered_by_how_sure_the_scorer_was() -> None:
     assert [tree.question for tree in found] == ["sure", "less sure"]
     first = found[0].line
     assert [(fork.step.text, fork.badge) for fork in first] == [
-        ("second", "preferred by the scorer"),
+        ("second", "preferred"),
         ("first", "better"),
     ]
     assert first[0].step.notes == ["score 3", "gold 0"]

@@ -145,7 +145,7 @@ def _misranked(
     texts = [response.text for response in group.responses]
     answers = [
         Answer(text=texts[i], notes=_notes(known[i], worth[i]), badge=badge, shade=shade)
-        for i, badge, shade in ((top, "preferred by the scorer", 0.0), (best, "better", 1.0))
+        for i, badge, shade in ((top, "preferred", 0.0), (best, "better", 1.0))
     ]
     return [(known[top] - known[best], example(group.prompt.text, answers))]
 

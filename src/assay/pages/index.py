@@ -74,7 +74,8 @@ def _listed(path: Path) -> Listed | None:
     command = [word for word in body.get("command") or () if isinstance(word, str)]
     # `search beam prompts.jsonl`: words that name a command come before what is data or an option.
     words = [word for word in command[:2] if re.fullmatch(r"[a-z][a-z0-9-]*", word)]
-    kind = " ".join(words) or component.rpartition("/")[2]
+    # A run from Python has no command line; it says its job.
+    kind = " ".join(words) or str(body.get("run") or component.rpartition("/")[2])
     page = path.with_name("report.html")
     text = page.read_text("utf-8", errors="replace") if page.is_file() else ""
     tile, title = TILE.search(text), TITLE.search(text)
