@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from assay.data.records import as_groups
 from assay.errors import DataError
 from assay.evaluation import Report
 from assay.protocols import Scorer, Verifier
@@ -159,7 +160,6 @@ def measure(
     Raises `DataError` where kinds are mixed, and, with the most frequent reasons, where nothing
     could be measured.
     """
-    from assay.data.records import as_groups
     from assay.evaluation import evaluate as evaluation_of
 
     groups = as_groups(records)
