@@ -171,7 +171,7 @@ class Arm:
         return [point.row() for point in self.points]
 
     def _point(self, k: int, step: int) -> EvalPoint:
-        means = {}
+        means: dict[str, Any] = {}
         for what in MEASURES:
             own = [getattr(run.points[k], what) for run in self.runs]
             # Where responses are not cut into steps there is nothing to compare.
