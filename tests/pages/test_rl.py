@@ -190,7 +190,7 @@ def test_the_peak_is_ringed_where_it_is_and_kl_is_on_a_square_root_scale() -> No
     assert colour == "blue"
     given = proxy_and_gold({"run": eval_points(run_rows(HACKED))}, peaks={"run": 10})
     assert "0.600 at step 10" in texts(given)
-    with pytest.raises(DataError, match="step 13 is said to be the peak"):
+    with pytest.raises(DataError, match="step 13 is given as the peak"):
         report(run_rows(HACKED), peak=13)
 
 
