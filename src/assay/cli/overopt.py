@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from assay.cli.choices import Overwrite
+from assay.cli.options import Overwrite
 from assay.cli.overopt_rl import Policies
 from assay.specs.compute import Compute
 

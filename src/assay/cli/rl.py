@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 import tyro
 
-from assay.cli.options import Overwrite
+from assay.cli.options import Aside, Overwrite
 from assay.data.splitting import SPLITTERS
 from assay.rl.settings import RECIPES, Settings
 from assay.specs.rewards import GRAMMAR
@@ -78,9 +78,9 @@ class Command:
     format: str | None = None
     """Format of the prompts, where it is not told by their columns."""
 
-    set_aside: bool = False
-    """Put malformed rows, and prompts that the policy's template refuses, into `set_aside.jsonl`
-    (`set_aside_held_out.jsonl`) in `out` instead of stopping."""
+    set_aside: Aside = False
+    """File for malformed rows, and for prompts that the policy's template refuses (those of a
+    held-out file go into a file beside it); without it the first one is an error."""
 
     limit: int | None = None
     """Most prompts to take."""

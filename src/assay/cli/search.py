@@ -14,7 +14,8 @@ from typing import Annotated, Any, Generic, TypeVar
 import tyro
 
 from assay.aggregation import Aggregation
-from assay.cli.choices import Overwrite, choices
+from assay.cli.choices import choices
+from assay.cli.options import Overwrite
 from assay.search import Budget, Search
 from assay.specs.generators import Policy
 from assay.specs.scorers import KINDS
@@ -65,7 +66,8 @@ class Searching:
     r"""Texts that end a step; \n is a line break, \t a tab."""
 
     step_tokens: int = 256
-    """Longest step, in tokens."""
+    """Longest step, in tokens, where the strategy goes by steps; --generated-tokens bounds the sum
+    per prompt."""
 
     budget: tyro.conf.OmitArgPrefixes[Budget] = dataclasses.field(default_factory=Budget)
 

@@ -213,7 +213,8 @@ class Policy:
     """Probability of the likeliest tokens that are sampled among."""
 
     max_tokens: int = 512
-    """Longest continuation, in tokens."""
+    """Longest continuation, in tokens; of a search by steps (beam, dvts, mcts ...) each step is
+    one."""
 
     max_length: int = 4096
     """Longest sequence of a local model, prompt and all, in tokens."""
@@ -224,7 +225,7 @@ class Policy:
     device: str = "auto"
     """Device of local models: cpu, cuda, cuda:1 and others, or auto, the GPU where there is one."""
 
-    dtype: Literal["auto", "float32", "bfloat16"] = "float32"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of local models; auto = float32 for the policy, and as saved for a scorer."""
 
     def sampling(self, n: int = 1) -> Sampling:

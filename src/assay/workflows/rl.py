@@ -194,9 +194,14 @@ def rl(
     where = device_of(device)
     named_policy = [policy] if isinstance(policy, str | Path) else []
     files, body = named(prompts, held_out), settings or call
-    afresh = overwrite or not resume
     with Run.open(
-        out, body, command="rl", data=files, inputs=named_policy, overwrite=afresh
+        out,
+        body,
+        command="rl",
+        data=files,
+        inputs=named_policy,
+        restart=not resume,
+        overwrite=overwrite,
     ) as run:
         parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
         aside = aside_in(set_aside, out)
