@@ -36,8 +36,8 @@ class Command(Compute):
     """Instead of a scorer: file of scores that `assay score` wrote for the same data."""
 
     gold: Annotated[str, tyro.conf.arg(aliases=["--verifier"])] = "numeric"
-    """Verifier that finds final answers, and says which are the same and which are right: numeric,
-    math, or package.module:Class."""
+    """Verifier that finds final answers and decides which are the same and which are right:
+    numeric, math, or package.module:Class."""
 
     largest: int | None = None
     """Largest n; prompts with fewer responses that are scored and judged are left out. By default
@@ -58,7 +58,7 @@ class Command(Compute):
     """Searches to replay over random subsets of the pool besides."""
 
     format: str | None = None
-    """Format of the data, where it is not told by its columns."""
+    """Format of the data, where its columns do not say it."""
 
     seed: int = 0
     """Seed of the bootstrap and of the draws."""

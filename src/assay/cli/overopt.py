@@ -80,7 +80,7 @@ class BestOfN(Compute):
     """Treatment of responses with a proxy score and without gold."""
 
     format: str | None = None
-    """Format of the records, where it is not told by their columns."""
+    """Format of the records, where their columns do not say it."""
 
     limit: int | None = None
     """Most prompts to take."""

@@ -53,10 +53,10 @@ class Searching:
     ] = "none"
 
     aggregate: Aggregation | None = None
-    """How step scores become one; none = as the reward model was saved."""
+    """Aggregation of step scores; none = as the reward model was saved."""
 
     lower_bound: float = 0.0
-    """Standard deviations taken off an ensemble's score."""
+    """Standard deviations subtracted from an ensemble's score."""
 
     verifier: str = "numeric"
     """Verifier of answers, for votes and for the accuracy: numeric, math, or
@@ -81,7 +81,7 @@ class Searching:
     """Prompts under way at once."""
 
     format: str | None = None
-    """Format of the data, where it is not told by its columns."""
+    """Format of the data, where its columns do not say it."""
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the job that all searches share."""

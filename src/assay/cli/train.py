@@ -72,7 +72,7 @@ class Command(Generic[L]):
     overwrite: Overwrite = False
 
     resume: bool = True
-    """Resume what `out` holds; without it, start afresh."""
+    """Resumption of what `out` holds; without it, start afresh."""
 
     def __call__(self) -> None:
         """Train, save, and report."""

@@ -37,6 +37,7 @@ __all__ = ["Run"]
 T = TypeVar("T")
 RUN: Final = "run.json"
 PAGE: Final = "report.html"
+MODEL: Final = ("config.json", "reward_model.json")
 ADVICE: Final = "give another folder, or --overwrite"
 
 
@@ -261,9 +262,11 @@ def _check_kind(folder: Path, kind: str, there: Mapping[str, Any] | None) -> Non
         raise ConfigError(
             f"{folder} holds a run of {others[0]}, whose files would be replaced; {ADVICE}"
         )
-    if there is None:
+    if there is None and not kinds_of(folder):
+        if any((folder / name).is_file() for name in MODEL):
+            raise ConfigError(f"{folder} is a model's folder; give another one for the run")
         held = [name for name in OUTPUTS.get(kind, ()) if os.path.lexists(folder / name)]
-        if held and not kinds_of(folder):
+        if held:
             raise ConfigError(
                 f"{folder} holds no run of {kind}, and {held[0]} in it would be replaced; give"
                 " another folder"
