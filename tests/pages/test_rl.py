@@ -189,7 +189,7 @@ def test_the_peak_is_ringed_where_it_is_and_kl_is_on_a_square_root_scale() -> No
     assert colour == "blue"
     given = proxy_and_gold({"run": eval_points(run_rows(HACKED))}, peaks={"run": 10})
     assert "0.600 at step 10" in texts(given)
-    with pytest.raises(DataError, match="step 13 is said to be the peak"):
+    with pytest.raises(DataError, match="step 13 is given as the peak"):
         report(run_rows(HACKED), peak=13)
 
 
@@ -277,11 +277,11 @@ def test_rows_with_little_in_them_are_left_out_with_a_sentence() -> None:
 
 
 def test_malformed_looks_are_refused_by_row_and_name() -> None:
-    with pytest.raises(DataError, match=r"row 1: eval\.kl is '\[1, 2\]'"):
+    with pytest.raises(DataError, match=r"row 1: eval\.kl: '\[1, 2\]' is no estimate"):
         eval_points([{"step": 0, "eval": {"kl": [1, 2]}}])
-    with pytest.raises(DataError, match=r"row 2: eval\.gold\.verifier is 'high'"):
+    with pytest.raises(DataError, match=r"row 2: eval\.gold\.verifier: 'high' is no estimate"):
         eval_points([{}, {"step": 0, "eval": {"gold": {"verifier": "high"}}}])
-    with pytest.raises(DataError, match=r"row 1: a look .* without a step"):
+    with pytest.raises(DataError, match=r"row 1: an evaluation without a step"):
         eval_points([{"eval": {}}])
 
 
