@@ -5,9 +5,9 @@ name goes into a fingerprint: work that was kept before the move is found after 
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["current", "field", "original"]
+__all__ = ["current", "field", "original", "value"]
 
 _ANSWERS: Final = """
     announcements answer antiderivatives boxes characters choices clock closeness equivalence
@@ -91,6 +91,13 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
 }
 """Old name -> name today of the fields of settings, by today's `module:name` below `assay`."""
 
+VALUES: Final[dict[str, dict[str, dict[Any, Any]]]] = {
+    "specs.generators:Policy": {"dtype": {"float32": "auto"}},
+    "cli.rl:Command": {"dtype": {"float32": "auto"}},
+}
+"""Old value -> the same one today, by field and class: auto is float32 where texts are written or a
+policy is trained."""
+
 _BACK: Final = {new: old for old, new in (MOVED | _SINGLE).items()}
 
 
@@ -106,6 +113,13 @@ def current(name: str) -> str:
 def original(name: str) -> str:
     """Return the name that a module, or a `module:name`, of today had at first."""
     return _renamed(name, _BACK)
+
+
+def value(cls: type, name: str, given: Any) -> Any:
+    """Return today's value of a field of a settings class, by the field's name of today."""
+    key = f"{cls.__module__.removeprefix('assay.')}:{cls.__qualname__}"
+    known = VALUES.get(key, {}).get(name, {})
+    return known.get(given, given) if isinstance(given, str) else given
 
 
 def field(cls: type, name: str) -> str:

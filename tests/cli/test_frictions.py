@@ -208,7 +208,7 @@ def test_doctor_tells_what_is_absent(
 def commands() -> Iterator[tuple[str, str, type]]:
     """Every command and sub-command with its class."""
     for name in cli.COMMANDS:
-        module = importlib.import_module(f"assay.cli.{name}")
+        module = importlib.import_module(f"assay.cli.{name.replace('-', '_')}")
         if hasattr(module, "Command"):
             yield name, "", module.Command
         for word, cls in getattr(module, "COMMANDS", {}).items():
@@ -226,8 +226,8 @@ def filled(cls: type) -> object:
         if dataclasses.is_dataclass(hints[field.name]):
             values[field.name] = filled(hints[field.name])
             continue
-        if field.name == "loss" or field.name == "benchmark":
-            kind = {"loss": "losses", "benchmark": "benchmarks"}[field.name]
+        kind = {"loss": "losses", "benchmark": "benchmarks", "strategy": "search"}.get(field.name)
+        if kind is not None:
             values[field.name] = components.load(kind, components.names(kind)[0])()
         else:
             one: object = Path("x") if "Path" in hint else "x"

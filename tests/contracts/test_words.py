@@ -158,7 +158,8 @@ def test_rl_takes_every_word(home: Path, tmp_path: Path) -> None:
     data = ("--policy", home / "policy", "--prompts", home / "prompts.jsonl")
     sides = ("--reward", *rewards, "--gold", *golds, "--device", "cpu", "--out", tmp_path / "run")
     run("rl", "rloo", *data, *how, *size, *sides)
-    rows = [json.loads(row) for row in (tmp_path / "run" / "metrics.jsonl").open()]
+    text = (tmp_path / "run" / "metrics.jsonl").read_text()
+    rows = [json.loads(row) for row in text.splitlines()]
     asked = next(row["eval"]["gold"] for row in rows if "eval" in row)
     assert [*asked] == [f"g{k}" for k in kept]
 

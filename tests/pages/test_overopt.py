@@ -14,7 +14,7 @@ from assay.overopt.study import Study, study
 from assay.pages import overopt as overoptimization
 from assay.pages.overopt import overoptimization_report
 from assay.pages.overopt_plots import colours, fan, gaps, proxy_and_gold_over_n, responses, scaled
-from assay.report import Bullets, Details, Figure, Paragraph, Section, Table, page
+from assay.report import Bullets, Details, Figure, Headline, Paragraph, Section, Table, page
 from tests.pages.test_curves import SVG, texts
 from tests.pages.test_evaluation import RUN
 from tests.report.test_html import NASTY, Document
@@ -52,7 +52,8 @@ def test_a_report_says_first_what_to_do() -> None:
     sections = overoptimization_report([one], run=RUN, notes=["A note."])
     titles = [section.title for section in sections]
     assert titles == ["What to do", "Which kind of Goodhart", "Fits", "Every point", "Settings"]
-    first = sections[0].blocks[0]
+    assert isinstance(sections[0].blocks[0], Headline)
+    first = sections[0].blocks[1]
     assert isinstance(first, Paragraph)
     assert first.text.startswith("Choose the best of at most n = ")
     assert "Beyond it gold falls while noise 0 keeps rising" in first.text

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from assay.errors import DataError
-from assay.pages.rl import arms_report, reinforcement_report
+from assay.pages.rl import reinforcement_report
+from assay.pages.rl_arms import arms_report
 from assay.pages.rl_plots import arms, proxy_and_gold, reinforcement_curves
 from assay.report import (
     Bullets,
@@ -223,7 +224,7 @@ def test_the_table_of_looks_is_folded_and_has_every_number() -> None:
         "KL",
         "proxy",
         "gold:\nverifier",
-        "tokens a\nresponse",
+        "tokens per\nresponse",
         "n",
         "unscored",
     ]
@@ -264,14 +265,14 @@ def test_rows_with_little_in_them_are_left_out_with_a_sentence() -> None:
     with pytest.raises(DataError, match="no rows"):
         report([])
     sections = report([{"prompts": 3}])
-    assert "never looked at" in words(sections[0])
+    assert "never evaluated" in words(sections[0])
     assert words(sections[1]) == "No step was taken."
     assert words(sections[2]) == "No responses were kept."
     assert "nothing of them was written down" in words(report([{"step": 1}])[1])
     bare = report([{"step": 0, "eval": {"proxy": measured(None), "gold": {"verifier": None}}}])
     assert "Not even the proxy has a value" in words(bare[0])
-    one = report([{"step": 5, "eval": {"gold": {"verifier": measured(0.5)}}}])[0]
-    assert "one look only" in words(one)
+    one = report([{"step": 5, "watch": {"gold": {"verifier": measured(0.5)}}}])[0]
+    assert "one evaluation only" in words(one)
     assert "step" in texts(blocks(one, Figure)[0].svg)
     page("t", [*sections, *bare, one])
 
@@ -366,7 +367,7 @@ def test_a_comparison_of_arms_says_whose_gold_fell() -> None:
         "Arms side by side",
         "Proxy and gold",
         "Alarms",
-        "Every look",
+        "Every evaluation",
         "Settings",
     ]
     assert blocks(sections[0], Bullets)[0].texts == [
@@ -390,5 +391,5 @@ def test_a_comparison_of_arms_says_whose_gold_fell() -> None:
     ]
     assert table.rows[-1][1:4] == ["–"] * 3
     assert Document(page("t", sections)).of("h2")[0] == "Arms side by side"
-    with pytest.raises(DataError, match="no arm has a look"):
+    with pytest.raises(DataError, match="no arm has an evaluation"):
         arms_report({"a": [{"step": 1}]})

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from assay.errors import DataError
-from assay.pages.search import LARGEST, LONGEST, search_section, search_tree
+from assay.pages.examples import LONGEST
+from assay.pages.search import LARGEST, search_section, search_tree
 from assay.protocols import Sampling
 from assay.report import Fold, Fork, KeyValues, Paragraph, Section, Table, Tree, page
 from assay.search import Node, SearchResult, Spent

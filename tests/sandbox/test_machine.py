@@ -52,7 +52,7 @@ def _pool() -> ThreadPoolExecutor:
 def _report(setting: str, groups: tuple[str, ...]) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.sandbox.runner", *setting.split(), *groups]
     done = subprocess.run(
-        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     report: dict[str, Any] = json.loads(done.stdout)

@@ -42,6 +42,7 @@ COMMANDS = {
     "rl": "train a policy against a reward (PPO, GRPO, RLOO ...), and watch the gold",
     "overopt": "how far to optimise against a proxy: gold against KL, its fit, and where to stop",
     "best-of-n": "best-of-n and votes over a pool of responses, beside their baselines",
+    "runs": "list the runs under a folder, with a page that links to theirs",
     "models": "look at, check and fetch models",
     "worlds": "games whose reward is not what was meant: list them, play them",
     "doctor": "what works on this machine, and what would make the rest work",

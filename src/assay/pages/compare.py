@@ -6,18 +6,32 @@ next best, and the page says so.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from assay.pages.curves import beside_baselines
 from assay.pages.evaluation import run_section
-from assay.report.html import Block, Bullets, Estimates, Figure, Paragraph, Section, Table
+from assay.report.html import (
+    Block,
+    Bullets,
+    Estimates,
+    Figure,
+    Headline,
+    Paragraph,
+    Section,
+    Table,
+)
+from assay.report.numbers import beside
 from assay.report.paint import draw
 from assay.report.plot import Panel, Plot, Point, points
-from assay.stats import Estimate, bracket
+from assay.stats import Estimate
 
 __all__ = ["CostPoint", "compare_report", "cost_curves"]
+
+TILES: Final = 4
+"""Most strategies shown large."""
 
 Baselines = Mapping[str, Estimate | Sequence["CostPoint"]]
 
@@ -89,7 +103,8 @@ def compare_report(
     of.
     """
     baselines = baselines or {}
-    blocks: list[Block] = []
+    tiles = _tiles(curves, equal or {})
+    blocks: list[Block] = [Headline(tiles)] if tiles else []
     counted = _counts_tokens(curves, baselines)
     if any(_points(curve, counted) for curve in curves.values()):
         caption = "Bands are 95 % intervals by prompt."
@@ -118,6 +133,29 @@ def compare_report(
         inner.append(Estimates(level, caption="Baselines"))
     sections.append(Section("Every point", inner))
     return sections if run is None else [*sections, run_section(run)]
+
+
+def _tiles(
+    curves: Mapping[str, Sequence[CostPoint]], equal: Mapping[str, Mapping[int, Estimate]]
+) -> dict[str, Estimate]:
+    """Strategies at the largest budget that most of them reach; without budgets, where each
+    ends."""
+    reached = Counter(budget for row in equal.values() for budget in row)
+    if reached:
+        budget = max(reached, key=lambda b: (reached[b], b))
+        at = {
+            f"{name}, {budget:,} tokens": row[budget]
+            for name, row in equal.items()
+            if budget in row
+        }
+    else:
+        at = {
+            f"{name}, n = {line[-1].n:,}": line[-1].estimate
+            for name, line in curves.items()
+            if line
+        }
+    known = [(name, e) for name, e in at.items() if math.isfinite(e.value)]
+    return dict(sorted(known, key=lambda pair: -pair[1].value)[:TILES])
 
 
 def _equal(equal: Mapping[str, Mapping[int, Estimate]], gold: str) -> list[Block]:
@@ -202,8 +240,7 @@ def _prompts(estimates: Iterable[Estimate]) -> str:
 
 
 def _line(estimate: Estimate) -> str:
-    value = "n/a" if math.isnan(estimate.value) else f"{estimate.value:.3f}"
-    return f"{value} {bracket(estimate)}"
+    return beside(estimate)
 
 
 def _two_lines(estimate: Estimate | None) -> str:

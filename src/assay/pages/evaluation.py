@@ -25,7 +25,8 @@ from assay.report.html import (
     Table,
     Text,
 )
-from assay.stats import Bin, CurvePoint, Estimate, McNemar, summarise
+from assay.report.numbers import beside
+from assay.stats import Bin, CurvePoint, Estimate, McNemar
 
 __all__ = [
     "BASELINES",
@@ -113,12 +114,14 @@ def pool_report(
     metrics: Mapping[str, Estimate] | None = None,
     gold: str = "gold reward",
     notes: Sequence[str] = (),
+    examples: Sequence[Section] = (),
 ) -> list[Section]:
-    """The sections of a best-of-n study: what was found, the curves beside their baselines, and
-    every number."""
+    """The sections of a best-of-n study: what was found, the curves beside their baselines, every
+    number, and examples of what was chosen."""
     sections = [pool_section(curves, baselines, gold=gold, notes=notes)]
     if metrics:
         sections.append(Section("Scores", [Estimates(metrics)]))
+    sections += examples
     return sections if run is None else [*sections, run_section(run)]
 
 
@@ -130,10 +133,9 @@ def evaluation_sections(evaluation: Evaluation, *, of: str = "") -> list[Section
     """
     ending = f": {of}" if of else ""
     blocks: list[Block] = []
-    if evaluation.metrics:
-        blocks.append(
-            Headline({_words(name): e for name, e in list(evaluation.metrics.items())[:4]})
-        )
+    known = [(name, e) for name, e in evaluation.metrics.items() if math.isfinite(e.value)]
+    if known:
+        blocks.append(Headline({_words(name): e for name, e in known[:4]}))
     figures = _histograms(evaluation.histograms)
     if evaluation.reliability:
         caption = (
@@ -170,7 +172,10 @@ def run_section(run: Mapping[str, Any]) -> Section:
     if command := run.get("command"):
         blocks.append(Text("assay " + shlex.join(command)))
     if settings := run.get("settings"):
-        blocks.append(KeyValues(settings))
+        table = KeyValues(settings)
+        # Some commands have a hundred settings, and the command says those that were chosen.
+        few = len(table.rows) <= 12
+        blocks.append(table if few else Details(f"All {len(table.rows)} settings", [table]))
     if started := run.get("started"):
         blocks.append(Paragraph(f"Started {started}."))
     for key, summary in (("versions", "Versions"), ("data", "Data files, by SHA-256")):
@@ -299,10 +304,12 @@ def pool_section(
     level = {
         name: baseline for name, baseline in baselines.items() if isinstance(baseline, Estimate)
     }
-    blocks: list[Block] = [KeyValues(findings(curves))]
+    tiles = _tiles(curves, lines)
+    blocks: list[Block] = [Headline(tiles)] if tiles else []
+    blocks.append(KeyValues(findings(curves)))
     if any(math.isfinite(p.estimate.value) for curve in curves.values() for p in curve):
-        blocks.insert(
-            0, Figure(plots.best_of_n(curves, baselines, ylabel=f"{gold} of the choice"), caption)
+        blocks.append(
+            Figure(plots.best_of_n(curves, baselines, ylabel=f"{gold} of the choice"), caption)
         )
     if notes:
         blocks.append(Bullets(notes))
@@ -311,5 +318,27 @@ def pool_section(
     return Section(title, [*blocks, Details("Every number", tables)])
 
 
+def _tiles(
+    curves: Mapping[str, Sequence[CurvePoint]], lines: Mapping[str, Sequence[CurvePoint]]
+) -> dict[str, Estimate]:
+    """No selection, what up to two choosers get of the largest pools, and the most to be had
+    there; the same points as the sentences have."""
+    known = {
+        name: points
+        for name, line in lines.items()
+        if (points := [p for p in line if math.isfinite(p.estimate.value)])
+    }
+    chosen = [name for name in known if name in curves][:2]
+    if not chosen:
+        return {}
+    first = known[chosen[0]][0]
+    start = "no selection" if first.n == 1 else f"best of {first.n}"
+    ends = {
+        f"{_words(name)}, n = {known[name][-1].n:,}": known[name][-1].estimate
+        for name in (*chosen, *(name for name in ("oracle",) if name in known))
+    }
+    return {start: first.estimate, **ends}
+
+
 def _brief(estimate: Estimate) -> str:
-    return summarise(estimate).split(", n=")[0]
+    return beside(estimate)

@@ -105,7 +105,7 @@ def _what_to_do(
     blocks: list[Block] = []
     if len(studies) == 1:
         (study,) = studies
-        blocks += [Paragraph(study.verdict), *_headline(study)]
+        blocks += [*_headline(study), Paragraph(study.verdict)]
         if study.warnings:
             blocks.append(Bullets(study.warnings))
         blocks += [*_picture(study), Paragraph(WHAT)]
@@ -239,7 +239,7 @@ def _mitigations(
 
 
 def _one(study: "Study") -> Section:
-    blocks: list[Block] = [Paragraph(study.verdict), *_headline(study), *_picture(study)]
+    blocks: list[Block] = [*_headline(study), Paragraph(study.verdict), *_picture(study)]
     return Section(
         study.name if study.gold != "gold" else study.proxy, [*blocks, *_kind(study, gap=False)]
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from assay.errors import DataError
 from assay.pages.evaluation import run_section
 from assay.pages.overopt_fits import cell, fits_section
-from assay.pages.rl import arms_report
+from assay.pages.rl_arms import arms_report
 from assay.report.html import Block, Bullets, Headline, Paragraph, Section, Table
 from assay.report.numbers import fixed
 from assay.stats import Estimate
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["policies_report"]
 
 WHAT = (
-    "A policy is trained to please a proxy, and gold, which the proxy stands for, looks on. What is"
-    " learned first is what both like; what is learned later is more and more what only the proxy"
-    " likes. KL, the distance from the policy it began as, is the price of both: where gold turns"
-    " while the proxy goes on rising, training should have stopped."
+    "A policy is trained to please a proxy, and gold, which the proxy stands for, is measured"
+    " beside it. What is learned first is what both like; what is learned later is more and more"
+    " what only the proxy likes. KL, the distance from the policy it began as, is the price of"
+    " both: where gold turns while the proxy goes on rising, training should have stopped."
 )
 
 
@@ -44,18 +44,19 @@ def policies_report(
         _what_to_do(arms, notes),
         _bought(arms, kls),
         *arms_report(rows, gold=arms[0].runs[0].gold, by=by, alarms=False),
-        fits_section({one.name: one.fits for one in arms}, start="the first look", first="rl"),
+        fits_section(
+            {one.name: one.fits for one in arms}, start="the first evaluation", first="rl"
+        ),
     ]
     return sections if run is None else [*sections, run_section(run)]
 
 
 def _what_to_do(arms: Sequence["Arm"], notes: Sequence[str]) -> Section:
     first = arms[0]
-    blocks: list[Block] = [Paragraph(first.verdict)]
     gold = first.runs[0].gold
     told = {f"{gold}, start": first.start, f"{gold}, round {first.peak_step} (highest)": first.peak}
     told[f"{gold}, end"] = first.end
-    blocks.append(Headline(told))
+    blocks: list[Block] = [Headline(told), Paragraph(first.verdict)]
     others = [one.verdict for one in arms[1:]]
     stops = [f"{one.name}: {one.stop.words}" for one in arms if one.stop is not None]
     blocks += [Bullets([*others, *stops, *notes]), Paragraph(WHAT)]
@@ -88,8 +89,9 @@ def _bought(arms: Sequence["Arm"], kls: Sequence[float]) -> Section:
     )
     how = (
         "The highest is taken at the round where the mean over runs is highest; the end is the mean"
-        " of the last looks. A rise is above the first look, where KL first gets there. Intervals"
-        " are Student's over runs; of one run they are by prompt, and a difference has none."
+        " of the last evaluations. A rise is above the first evaluation, where KL first gets there."
+        " Intervals are Student's over runs; of one run they are by prompt, and a difference has"
+        " none."
     )
     caption = f"Gold in its own units; {said} an arm; 95 % intervals"
     return Section("What each arm buys", [Table(head, body, caption), Paragraph(how)])

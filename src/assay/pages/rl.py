@@ -1,10 +1,10 @@
 """What a policy became when it was trained against a reward: did it get better, or did it learn to
 please the reward?
 
-Held-out prompts are looked at now and then. The proxy is the reward that the policy is paid in;
-gold is what the proxy stands for, best measured by something the policy is not paid in, such as a
-verifier. What a report says is told from those looks alone, and "rose", "fell" and "better" only
-where 95 % intervals do not touch.
+The policy is evaluated on held-out prompts now and then. The proxy is the reward that the policy
+is paid in; gold is what the proxy stands for, best measured by something the policy is not paid in,
+such as a verifier. What a report says is read from those evaluations alone, and "rose", "fell" and
+"better" only where 95 % intervals do not touch.
 """
 
 import math
@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from assay.errors import DataError
 from assay.pages.evaluation import run_section
-from assay.pages.rl_plots import arms, proxy_and_gold, reinforcement_curves
+from assay.pages.examples import cut
+from assay.pages.rl_plots import proxy_and_gold, reinforcement_curves
 from assay.report.html import (
     Block,
     Bullets,
@@ -27,30 +28,36 @@ from assay.report.html import (
     Table,
     Text,
 )
+from assay.report.numbers import beside
 from assay.runs.evaluations import (
     Course,
     EvalPoint,
     Row,
     apart,
-    common_gold,
     course,
     eval_of,
     eval_points,
     golds,
     known,
 )
-from assay.stats import Estimate, summarise
+from assay.stats import Estimate
 
-__all__ = ["arms_report", "reinforcement_report"]
+__all__ = [
+    "alarms_of",
+    "evaluations_table",
+    "listed",
+    "picture",
+    "ranged",
+    "reinforcement_report",
+    "two_lines",
+]
 
 MOST: Final = 4
 """Prompts whose responses are shown."""
-LONGEST: Final = 1200
-"""Characters shown of a step."""
 PICTURE: Final = (
     "The broken line is the proxy, the solid ones are gold; bands are 95 % intervals by {by}. KL"
     " says how far the policy has gone from the reference it began as. A ring marks gold's peak,"
-    " which is picked on these same looks and so flatters a little."
+    " which is picked on these same evaluation points and so flatters a little."
 )
 
 
@@ -82,64 +89,14 @@ def reinforcement_report(
     ]
 
 
-def arms_report(
-    rows_by_arm: Mapping[str, Sequence[Row]],
-    *,
-    gold: str | None = None,
-    run: Mapping[str, Any] | None = None,
-    notes: Sequence[str] = (),
-    by: str = "prompt",
-    alarms: bool = True,
-) -> list[Section]:
-    """The sections of several runs beside each other: whose gold fell, over the steps and against
-    KL, and every look.
-
-    gold: which one to compare by; None = the one that most arms have. by: what the intervals of the
-    looks are over.
-    alarms: whether the rows hold them. Raises `DataError` where no arm was looked at.
-    """
-    runs = {name: eval_points(rows) for name, rows in rows_by_arm.items()}
-    if not any(runs.values()):
-        raise DataError('no arm has a look at the held-out prompts; give rows with "eval"')
-    what = gold if gold is not None else common_gold(runs.values())
-    courses = {n: c for n, seen in runs.items() if what is not None and (c := course(seen, what))}
-    blocks: list[Block] = [Bullets(_compared(rows_by_arm, runs, courses, what))]
-    if courses or any(known(look.steps) for seen in runs.values() for look in seen):
-        caption = f"Bands are 95 % intervals by {by}. A ring marks where an arm's gold is highest."
-        blocks.append(Figure(arms(rows_by_arm, gold=what), caption))
-    blocks.append(_arms_table(runs, courses, what, by))
-    if notes:
-        blocks.append(Bullets(notes))
-    sections = [Section("Arms side by side", blocks)]
-    if any(known(look.proxy) for seen in runs.values() for look in seen) or courses:
-        paid = (
-            "Every arm is paid in a proxy of its own: compare the courses of proxies, not their"
-            " heights."
-        )
-        caption = f"{_picture(by)} {paid}"
-        sections.append(
-            Section("Proxy and gold", [Figure(proxy_and_gold(runs, gold=what), caption)])
-        )
-    if alarms:
-        raised = [
-            f"{name}: {alarm}" for name, rows in rows_by_arm.items() for alarm in _alarms(rows)
-        ]
-        sections.append(
-            Section("Alarms", [Bullets(raised) if raised else Paragraph("No arm raised an alarm.")])
-        )
-    tables = [Details(name, [_looks_table(seen, by)]) for name, seen in runs.items() if seen]
-    sections.append(Section("Every look", tables))
-    return sections if run is None else [*sections, run_section(run)]
-
-
 def _result(
     rows: Sequence[Row], seen: Sequence[EvalPoint], courses: Sequence[Course], peak: int | None
 ) -> Section:
     """What came out, in words, numbers and the picture."""
     if not seen:
         gone = (
-            "The held-out prompts were never looked at, so only rewards of training are known. They"
-            " cannot tell whether the policy got better: it is paid to make them rise."
+            "The policy was never evaluated on held-out prompts, so only rewards of training are"
+            " known. They cannot tell whether the policy got better: it is paid to make them rise."
         )
         return Section("What came out", [Paragraph(gone), *_alarm_blocks(rows)])
     blocks: list[Block] = []
@@ -153,11 +110,11 @@ def _result(
         blocks.append(
             Figure(
                 proxy_and_gold({"run": seen}, peaks=peaks),
-                _picture() if courses else _proxy_only(seen),
+                picture() if courses else _proxy_only(seen),
             )
         )
     blocks.append(
-        Details(f"Every look at the held-out prompts ({len(seen):,})", [_looks_table(seen)])
+        Details(f"Every evaluation on held-out prompts ({len(seen):,})", [evaluations_table(seen)])
     )
     return Section("What came out", blocks)
 
@@ -176,15 +133,15 @@ def _with_gold(courses: Sequence[Course]) -> list[Block]:
         facts.append(fact)
     if main.fell:
         facts.append(
-            f"Of the policies looked at, the one to keep is that of step {main.top.step:,}, not the"
+            f"Of the policies evaluated, the one to keep is that of step {main.top.step:,}, not the"
             " last."
         )
     measured = (
-        f"Gold here is {_listed([one.gold for one in courses])}, on {main.at(main.last).n:,}"
+        f"Gold here is {listed([one.gold for one in courses])}, on {main.at(main.last).n:,}"
         " held-out prompts."
     )
     words = f"{measured} The proxy is the reward that the policy was paid in."
-    return [Paragraph(_verdict(main)), Headline(numbers), Bullets(facts), Paragraph(words)]
+    return [Headline(numbers), Paragraph(_verdict(main)), Bullets(facts), Paragraph(words)]
 
 
 def _verdict(one: Course) -> str:
@@ -209,7 +166,7 @@ def _verdict(one: Course) -> str:
             " rose, and did not fall by more than its intervals can tell."
         )
     if one.first is one.last:
-        return "There is one look only, so nothing can be said of how gold went."
+        return "There is one evaluation only, so nothing can be said of how gold went."
     if rose:
         return (
             "The proxy climbed and gold stayed where it was, as far as the intervals tell: what the"
@@ -220,20 +177,20 @@ def _verdict(one: Course) -> str:
 
 def _gold_fact(one: Course) -> str:
     first, top, last = one.at(one.first), one.at(one.top), one.at(one.last)
-    said = f"Gold ({one.gold}): its peak is {_brief(top)}, at step {one.top.step:,}{_kl(one.top)}"
+    said = f"Gold ({one.gold}): its peak is {beside(top)}, at step {one.top.step:,}{_kl(one.top)}"
     if one.last is one.first:
         return f"{said}."
     if one.last is one.top:
         return (
             f"{said}, which is the end and {_against(first, last)} {_at(one.first)}"
-            f" ({_brief(first)})."
+            f" ({beside(first)})."
         )
     fall = (
         "a fall, the intervals apart" if one.fell else "the intervals touch, so this may be no fall"
     )
     return (
-        f"{said}; the end, step {one.last.step:,}{_kl(one.last)}, is worth {_brief(last)}: {fall}."
-        f" The end is {_against(first, last)} {_at(one.first)} ({_brief(first)})."
+        f"{said}; the end, step {one.last.step:,}{_kl(one.last)}, is worth {beside(last)}: {fall}."
+        f" The end is {_against(first, last)} {_at(one.first)} ({beside(first)})."
     )
 
 
@@ -247,9 +204,9 @@ def _proxy_fact(one: Course) -> str:
     when = (
         f"from gold's peak at step {start.step:,} to the end"
         if after_peak
-        else "from the first look to the last"
+        else "from the first evaluation to the last"
     )
-    return f"Proxy: {when}, it {_moved(before, after)}, from {_brief(before)} to {_brief(after)}."
+    return f"Proxy: {when}, it {_moved(before, after)}, from {beside(before)} to {beside(after)}."
 
 
 def _moved(before: Estimate, after: Estimate) -> str:
@@ -287,7 +244,7 @@ def _without_gold(seen: Sequence[EvalPoint]) -> list[Block]:
         blocks.append(
             Bullets(
                 [
-                    f"From the first look to the last{_kl(last)}, the proxy"
+                    f"From the first evaluation to the last{_kl(last)}, the proxy"
                     f" {_moved(first.proxy, last.proxy)}."
                 ]
             )
@@ -297,13 +254,13 @@ def _without_gold(seen: Sequence[EvalPoint]) -> list[Block]:
 
 def _proxy_only(seen: Sequence[EvalPoint]) -> str:
     return (
-        f"The proxy alone, with 95 % intervals by prompt, at {len(seen):,} looks. No gold was"
+        f"The proxy alone, with 95 % intervals by prompt, at {len(seen):,} evaluations. No gold was"
         " measured."
     )
 
 
 def _alarm_blocks(rows: Sequence[Row]) -> list[Block]:
-    alarms = _alarms(rows)
+    alarms = alarms_of(rows)
     if not alarms:
         return [Paragraph("No alarm was raised.")]
     return [
@@ -312,8 +269,8 @@ def _alarm_blocks(rows: Sequence[Row]) -> list[Block]:
     ]
 
 
-def _alarms(rows: Sequence[Row]) -> list[str]:
-    """Each with its step and what it says."""
+def alarms_of(rows: Sequence[Row]) -> list[str]:
+    """List the alarms of a run, each with its step and what it says."""
     found = []
     for row in rows:
         if row.get("alarm"):
@@ -367,7 +324,7 @@ def _samples(samples: Sequence[Row], top: int | None) -> Section:
     shade, legend = _shading(kept)
     blocks: list[Block] = [Paragraph(f"{len(chosen):,} of {len(prompts):,} prompts. {legend}")]
     for prompt in chosen:
-        blocks.append(Text(_cut(prompt)))
+        blocks.append(Text(cut(prompt)))
         for step in sorted(wanted):
             of_both = [
                 row for row in kept if row["step"] == step and (row.get("prompt") or "") == prompt
@@ -383,7 +340,7 @@ def _written(row: Row, when: str, shade: Callable[[float], float]) -> Solution:
     scores, steps = row.get("step_scores") or (), []
     for t, text in enumerate(row.get("response") or ()):
         score = scores[t] if t < len(scores) and _is_finite(scores[t]) else None
-        shown = _cut(text.strip("\n") or text)
+        shown = cut(text.strip("\n") or text)
         notes = ["ends without a further word"] if not text else []
         notes += [f"{score:.2f}"] if score is not None else []
         steps.append(Step(shown, None if score is None else shade(score), notes))
@@ -411,101 +368,20 @@ def _shading(rows: Sequence[Row]) -> tuple[Callable[[float], float], str]:
     )
 
 
-def _compared(
-    rows_by_arm: Mapping[str, Sequence[Row]],
-    runs: Mapping[str, Sequence[EvalPoint]],
-    courses: Mapping[str, Course],
-    what: str | None,
-) -> list[str]:
-    """Whose reward was over-optimized, whose was not, and who ended highest."""
-    said = []
-    hacked = [name for name, one in courses.items() if one.fell and one.climbed]
-    fell = [name for name, one in courses.items() if one.fell and not one.climbed]
-    better = [
-        n
-        for n, one in courses.items()
-        if not one.fell and apart(one.at(one.first), one.at(one.last)) > 0
-    ]
-    if hacked:
-        said.append(f"Over-optimized, gold falling while the proxy climbed: {_listed(hacked)}.")
-    if fell:
-        said.append(
-            f"Gold fell, though the proxy did not clearly climb after gold's peak: {_listed(fell)}."
-        )
-    if better:
-        said.append(f"Gold rose and did not fall: {_listed(better)}.")
-    if rest := [name for name in courses if name not in (*hacked, *fell, *better)]:
-        said.append(f"Gold neither clearly rose nor fell: {_listed(rest)}.")
-    if missing := [name for name in rows_by_arm if name not in courses]:
-        of = f" ({what})" if what is not None else ""
-        said.append(
-            f"No gold{of} was measured, so nothing can be said of what was learnt:"
-            f" {_listed(missing)}."
-        )
-    ends = {name: one.at(one.last) for name, one in courses.items()}
-    if len(ends) > 1:
-        best = max(ends, key=lambda name: ends[name].value)
-        near = [name for name in ends if name != best and not ends[name].high < ends[best].low]
-        told = f"not told apart from {_listed(near)}" if near else "its interval above all others"
-        said.append(f"Highest at the end is {best} with {_brief(ends[best])}, {told}.")
-    return said
-
-
-def _arms_table(
-    runs: Mapping[str, Sequence[EvalPoint]],
-    courses: Mapping[str, Course],
-    what: str | None,
-    by: str,
-) -> Table:
-    """A row an arm: its gold where it began, where it was highest and where it ended, and what
-    became of its steps."""
-    head = [
-        "arm",
-        "gold,\nfirst look",
-        "gold,\nhighest",
-        "gold,\nend",
-        "KL,\nend",
-        "steps a response,\nfirst and end",
-    ]
-    body = []
-    for name, seen in runs.items():
-        one = courses.get(name)
-        gold = (
-            [_two_lines(one.at(look)) for look in (one.first, one.top, one.last)]
-            if one
-            else ["–"] * 3
-        )
-        if one:
-            gold[1] += f"\nstep {one.top.step:,}"
-        ends = [
-            look.steps.value for look in (*seen[:1], *seen[-1:]) if known(look.steps) and look.steps
-        ]
-        kl = known(seen[-1].kl) if seen else None
-        body.append(
-            [
-                name,
-                *gold,
-                None if kl is None else kl.value,
-                " → ".join(f"{x:.3g}" for x in ends) or None,
-            ]
-        )
-    ns = _range(one.at(one.last).n for one in courses.values())
-    of = f"gold is {what}, n = {ns}; " if what is not None and courses else ""
-    return Table(head, body, f"{of}KL in nats a response; 95 % intervals by {by}")
-
-
-def _picture(by: str = "prompt") -> str:
+def picture(by: str = "prompt") -> str:
+    """Explain the plot of proxy and gold."""
     return PICTURE.format(by=by)
 
 
-def _looks_table(seen: Sequence[EvalPoint], by: str = "prompt") -> Table:
+def evaluations_table(seen: Sequence[EvalPoint], by: str = "prompt") -> Table:
+    """Lay out every evaluation point, one row each."""
     names = list(dict.fromkeys(name for look in seen for name in look.gold or ()))
     head = [
         "step",
         "KL",
         "proxy",
         *(f"gold:\n{name}" for name in names),
-        "tokens a\nresponse",
+        "tokens per\nresponse",
         "n",
         "unscored",
     ]
@@ -518,10 +394,10 @@ def _looks_table(seen: Sequence[EvalPoint], by: str = "prompt") -> Table:
             [
                 f"{look.step:,}",
                 None if kl is None else f"{kl.value:.3g}",
-                _two_lines(look.proxy),
-                *(_two_lines(gold.get(name)) for name in names),
+                two_lines(look.proxy),
+                *(two_lines(gold.get(name)) for name in names),
                 None if length is None else f"{length.value:.1f}",
-                _range(e.n for e in measured),
+                ranged(e.n for e in measured),
                 sum(e.unscored for e in measured),
             ]
         )
@@ -541,7 +417,7 @@ def _courses(seen: Sequence[EvalPoint], peak: int | None) -> list[Course]:
 
 
 def _at(look: EvalPoint) -> str:
-    return "before training" if look.step == 0 else f"at the first look, step {look.step:,}"
+    return "before training" if look.step == 0 else f"at the first evaluation, step {look.step:,}"
 
 
 def _at_step(step: int) -> str:
@@ -553,20 +429,19 @@ def _kl(look: EvalPoint) -> str:
     return "" if kl is None else f" (KL {kl.value:.3g} nats)"
 
 
-def _brief(estimate: Estimate) -> str:
-    return summarise(estimate).split(", n=")[0]
+def two_lines(estimate: Estimate | None) -> str:
+    """Write a value with its interval below it."""
+    return "–" if estimate is None else beside(estimate).replace(" ", "\n", 1)
 
 
-def _two_lines(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else _brief(estimate).replace(" ", "\n", 1)
-
-
-def _range(numbers: Iterable[int]) -> str:
+def ranged(numbers: Iterable[int]) -> str:
+    """Write the range of some numbers, such as "16 to 60"."""
     ns = sorted(set(numbers)) or [0]
     return f"{ns[0]:,}" if len(ns) == 1 else f"{ns[0]:,} to {ns[-1]:,}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Join names as a sentence has them."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
@@ -576,10 +451,3 @@ def _number(value: Any) -> str:
 
 def _is_finite(value: Any) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def _cut(text: str) -> str:
-    """Beginning and end of what is too long for a page that should be light."""
-    if len(text) <= LONGEST:
-        return text
-    return f"{text[: LONGEST - 300]} … ({len(text):,} characters) … {text[-300:]}"

@@ -17,11 +17,12 @@ from typing import Final, Literal, get_args
 
 from assay import stats
 from assay.errors import DataError
-from assay.pages.solutions import half_marked
+from assay.pages.examples import brief, cut, half_marked
 from assay.report.html import (
     Block,
     Fold,
     Fork,
+    Headline,
     KeyValues,
     Paragraph,
     Section,
@@ -40,10 +41,6 @@ Fate = Literal["chosen", "kept", "continued", "finished", "not finished", "prune
 
 LARGEST: Final = 600
 """Texts drawn of a tree, beside the path to its choice."""
-LONGEST: Final = 1200
-"""Characters drawn of a text off that path."""
-BRIEF: Final = 220
-"""Characters of a text off that path that are shown without a click."""
 
 
 def search_section(
@@ -65,7 +62,8 @@ def search_section(
         )
     if not results:
         return Section(title, [Paragraph("No prompt was searched.")])
-    blocks: list[Block] = [KeyValues(_summary(results)), _costs(results)]
+    blocks: list[Block] = [Headline(_tiles(results, right))]
+    blocks += [KeyValues(_summary(results)), _costs(results)]
     grown = [i for i, result in enumerate(results) if result.nodes]
     if not grown:
         return Section(
@@ -94,8 +92,29 @@ def search_tree(
     where a text stands before its parent.
     """
     tree = _Grown.of(result, _is_probable(result.nodes) if probable is None else probable)
-    question = _cut(result.group.prompt.text)
+    question = cut(result.group.prompt.text)
     return Tree(question, _facts(result, right, tree), tree.line(tree.children[-1]))
+
+
+def _tiles(
+    results: Sequence[SearchResult], right: Sequence[float | None] | None
+) -> dict[str, stats.Estimate]:
+    """What the choices are worth, where that is known, and what a prompt cost."""
+    tiles = {}
+    known = [value for value in right or () if value is not None]
+    if known:
+        open_ = len(results) - len(known)
+        is_share = all(value in (0, 1) for value in known)
+        measure = stats.proportion if is_share else stats.mean
+        name = "choices that are right" if is_share else "gold of the choices"
+        tiles[name] = measure(known, unscored=open_)
+    tiles["samples per prompt"] = stats.mean([result.spent.samples for result in results])
+    tokens = [result.spent.generated_tokens for result in results]
+    counted = [count for count in tokens if count is not None]
+    if counted:
+        missing = len(tokens) - len(counted)
+        tiles["generated tokens per prompt"] = stats.mean(counted, unscored=missing)
+    return tiles
 
 
 def _summary(results: Sequence[SearchResult]) -> dict[str, str | int]:
@@ -178,7 +197,7 @@ def _facts(result: SearchResult, right: float | None, tree: "_Grown") -> list[st
     if result.choice is not None and not any(tree.marked):
         facts.append("its choice is not among its texts")
     if (reference := result.group.prompt.reference) is not None:
-        facts.append(f"reference answer: {_cut(reference, 200)}")
+        facts.append(f"reference answer: {cut(reference, 200)}")
     facts.append(f"{result.spent.samples:,} samples")
     for what, tokens in (
         ("generated", result.spent.generated_tokens),
@@ -262,7 +281,7 @@ class _Grown:
             std = f" ± {node.score.std:.2g}" if node.score.std is not None else ""
             notes.append(self._value(node.score.value) + std)
         elif node.score is not None:
-            notes.append(f"unscored: {_cut(node.score.reason, 200)}")
+            notes.append(f"unscored: {cut(node.score.reason, 200)}")
         if node.count > 1:
             notes.append(f"{node.count:,} samples")
         if not node.text:
@@ -273,9 +292,9 @@ class _Grown:
         elif not node.finished:
             notes.append("not finished")
         text = node.text.strip("\n") or node.text
-        brief = "" if marked else _brief(text)
-        step = Step(text if marked else _cut(text), self.shades[i], notes)
-        return Fork(step, brief, badge, marked, self._folds(beside))
+        short = "" if marked else brief(text)
+        step = Step(text if marked else cut(text), self.shades[i], notes)
+        return Fork(step, short, badge, marked, self._folds(beside))
 
     def _folds(self, some: Sequence[int]) -> list[Fold]:
         """Lines that leave at one place, put together by what became of their first steps; the best
@@ -354,20 +373,4 @@ def _is_wrong(right: float | None) -> bool:
 
 def _counted(counts: Mapping[str, int]) -> str:
     """Such as "decided (12), budget (3)"."""
-    return ", ".join(f"{_cut(name, 200)} ({count:,})" for name, count in counts.items())
-
-
-def _brief(text: str) -> str:
-    """Beginning and end of a long text, where questions are taken up and answers are given; nothing
-    of a short one."""
-    words = " ".join(text.split())
-    if len(words) <= BRIEF:
-        return ""
-    return f"{words[: BRIEF - 80].rsplit(' ', 1)[0]} … {words[-80:].split(' ', 1)[-1]}"
-
-
-def _cut(text: str, longest: int = LONGEST) -> str:
-    """Beginning and end of what is too long for a page that should be light."""
-    if len(text) <= longest:
-        return text
-    return f"{text[: longest * 2 // 3]} … ({len(text):,} characters) … {text[-longest // 3 :]}"
+    return ", ".join(f"{cut(name, 200)} ({count:,})" for name, count in counts.items())

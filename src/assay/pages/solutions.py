@@ -1,13 +1,15 @@
 """Solutions step by step, coloured by score or label: where did each break?"""
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from assay.report.html import Block, Paragraph, Section, Solution, Step
+from assay import stats
+from assay.pages.examples import half_marked
+from assay.report.html import Block, Headline, Paragraph, Section, Solution, Step
+from assay.stats import Estimate
 from assay.types import RolloutLabels, Score, StepLabels, Unscored
 
-__all__ = ["half_marked", "solution", "solutions_section", "telling"]
+__all__ = ["labels_headline", "solution", "solutions_section", "telling"]
 
 
 def solutions_section(
@@ -54,20 +56,29 @@ def _legend(records: Sequence[StepLabels]) -> str:
     )
 
 
+def labels_headline(records: Sequence[StepLabels]) -> Headline:
+    """What labels came to: their mean, and how many solutions have no wrong step; by prompt."""
+    labelled = [r for r in records if any(y is not None for y in r.labels)]
+    pairs = [(r.prompt.text, y) for r in labelled for y in r.labels if y is not None]
+    empty = len(records) - len(labelled)
+    if not pairs:
+        nothing = Estimate(value=math.nan, low=math.nan, high=math.nan, n=0, unscored=empty)
+        return Headline({"mean label": nothing})
+    prompts, labels = zip(*pairs, strict=True)
+    whole = [float(not _is_broken(record)) for record in labelled]
+    of = [record.prompt.text for record in labelled]
+    return Headline(
+        {
+            "mean label of a step": stats.mean(labels, clusters=prompts, unscored=empty),
+            "solutions without a wrong step": stats.proportion(whole, clusters=of, unscored=empty),
+        }
+    )
+
+
 def telling(records: Sequence[StepLabels], *, most: int = 12, seed: int = 0) -> list[int]:
     """Indices of some solutions to show: at random, half of them broken where there are so many,
     and those first."""
     return half_marked([_is_broken(record) for record in records], most=most, seed=seed)
-
-
-def half_marked(marked: Sequence[bool], *, most: int, seed: int) -> list[int]:
-    """Indices of some items: at random, half of them marked where there are so many, and those
-    first."""
-    order = np.random.default_rng(seed).permutation(len(marked)).tolist()
-    first = [i for i in order if marked[i]]
-    rest = [i for i in order if not marked[i]]
-    half = min(len(first), max(most // 2, most - len(rest)))
-    return [*first[:half], *rest[: most - half]]
 
 
 def solution(record: StepLabels, score: Score | Unscored | None = None) -> Solution:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from assay import stats
-from assay.report.html import Block, Bullets, Details, Estimates, Headline, Section, Table, Text
+from assay.pages.examples import Answer, cut, example
+from assay.report.html import Block, Estimates, Headline, Paragraph, Section, Table
 from assay.stats import Estimate
 from assay.types import Verdict
 
@@ -14,8 +15,8 @@ __all__ = ["Checked", "estimates", "verdict_sections"]
 
 SHOWN = 12
 """Examples of a kind."""
-LONGEST = 2000
-"""Characters shown of a text."""
+SHADES = {"right": 1.0, "wrong": 0.0}
+"""Colours of verdicts; what is undecided has none."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Checked:
     where: str
     """Prompt and number of the response, for a reader to find it."""
     cluster: str
-    """Prompt: responses to the same one are not independent."""
+    """Text of the prompt: responses to the same one are not independent."""
     text: str
     verdict: Verdict
     label: float | None = None
@@ -63,7 +64,7 @@ def estimates(checked: Sequence[Checked]) -> dict[str, Estimate]:
 def verdict_sections(checked: Sequence[Checked], found: Mapping[str, Estimate]) -> list[Section]:
     """The verdicts in numbers, where they disagree with labels, and examples of each kind."""
     first: list[Block] = [
-        Headline({"right": found["right"]}),
+        Headline(dict(found)),
         Estimates(dict(found)),
         *_counts(checked),
     ]
@@ -119,17 +120,17 @@ def _spread(items: Sequence[Checked]) -> list[Checked]:
 def _examples(items: Sequence[Checked]) -> list[Block]:
     blocks: list[Block] = []
     if len(items) > SHOWN:
-        blocks.append(Bullets([f"{SHOWN} of {len(items):,}"]))
-    for item in items[:SHOWN]:
-        verdict = item.verdict
-        label = "" if item.label is None else f", label {item.label:g}"
-        said = f"{item.where}: {verdict.outcome}{label} ({verdict.stage or '-'}) {verdict.reason}"
-        inside: list[Block] = []
-        if verdict.answer is not None:
-            inside.append(Text(f"found by {verdict.source or '-'}:\n{_cut(verdict.answer)}"))
-        blocks.append(Details(_cut(said, 300), [*inside, Text(_cut(item.text))]))
-    return blocks
+        blocks.append(Paragraph(f"{SHOWN} of {len(items):,}."))
+    return [*blocks, *(_example(item) for item in items[:SHOWN])]
 
 
-def _cut(text: str, longest: int = LONGEST) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}... ({len(text):,} characters)"
+def _example(item: Checked) -> Block:
+    """A response, the answer that was found in it, and what decided."""
+    verdict = item.verdict
+    notes = [] if item.label is None else [f"label {item.label:g}"]
+    if verdict.answer is not None:
+        notes.append(f"answer {cut(verdict.answer, 80)}, found in {verdict.source or 'the text'}")
+    why = f"{verdict.outcome} ({verdict.stage})" if verdict.stage else verdict.outcome
+    facts = [item.where, f"{why}: {cut(verdict.reason, 300)}" if verdict.reason else why]
+    answer = Answer(text=item.text, notes=notes, shade=SHADES.get(verdict.outcome))
+    return example(item.cluster, [answer], facts)

@@ -1,8 +1,8 @@
 """The kit that pages are made of: blocks, sections, one self-contained HTML file. Needs the
 `report` extra.
 
-`html` lays out a page from sections of blocks, `plots` and `svg` draw. Only `write_report` touches
-a disk; everything else is a pure function. What each page shows is in `assay.pages`.
+`html` lays out a page from sections of blocks; `plot` says what a figure shows, and `paint` draws
+it. Only `write_report` touches a disk. What each page shows is in `assay.pages`.
 """
 
 from assay.report.html import (
@@ -16,6 +16,7 @@ from assay.report.html import (
     Fork,
     Headline,
     KeyValues,
+    Link,
     Paragraph,
     Section,
     Solution,
@@ -38,6 +39,7 @@ __all__ = [
     "Fork",
     "Headline",
     "KeyValues",
+    "Link",
     "Paragraph",
     "Section",
     "Solution",

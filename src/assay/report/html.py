@@ -13,12 +13,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from assay.errors import MissingExtra
 from assay.files import write_atomic
-from assay.report.numbers import cells
-from assay.stats import Estimate, bracket, summarise
+from assay.report.maths import maths
+from assay.report.numbers import ROUNDING, beside, cells, interval_of
+from assay.report.svg import DARK, LIGHT
+from assay.stats import Estimate
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -34,6 +36,7 @@ __all__ = [
     "Fork",
     "Headline",
     "KeyValues",
+    "Link",
     "Paragraph",
     "Section",
     "Solution",
@@ -114,6 +117,13 @@ class Headline:
         return [(name, *_cells(e, self.digits)) for name, e in self.values.items()]
 
 
+class Link(NamedTuple):
+    """A table's cell that leads to another page."""
+
+    text: str
+    href: str
+
+
 @dataclass(frozen=True)
 class Table:
     """Any other table; the first column is text, the others are numbers and stand right."""
@@ -122,17 +132,19 @@ class Table:
     head: Sequence[str]
     body: Sequence[Sequence[Any]]
     caption: str = ""
+    words: bool = False
+    """Whether all columns are text."""
 
     @property
-    def rows(self) -> list[list[str]]:
+    def rows(self) -> list[list[Any]]:
         """The body as it is shown."""
-        return [[shown(cell) for cell in row] for row in self.body]
+        return [[c if isinstance(c, Link) else shown(c) for c in row] for row in self.body]
 
 
 @dataclass(frozen=True)
 class Figure:
     """A plot and what to see in it. The SVG is inserted as it is: take it from
-    `assay.report.plots`."""
+    `assay.report.paint`."""
 
     kind: ClassVar = "figure"
     svg: str
@@ -261,7 +273,8 @@ def shown(value: Any) -> str:
     """A value as people read it: four significant digits, all those before the point, thousands set
     apart, an estimate with its interval."""
     if isinstance(value, Estimate):
-        return summarise(value)
+        left_out = f", {value.unscored:,} unscored" if value.unscored else ""
+        return f"{beside(value)}, n={value.n:,}{left_out}"
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -271,6 +284,8 @@ def shown(value: Any) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             return "n/a"
+        if abs(value) < ROUNDING:
+            return "0"
         return f"{value:,.0f}" if 1e3 <= abs(value) < 1e12 else f"{value:.4g}"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(shown, value)) or "–"
@@ -278,9 +293,10 @@ def shown(value: Any) -> str:
 
 
 def _cells(estimate: Estimate, digits: int) -> tuple[str, str, str, str]:
-    value, low, high = cells(estimate, digits)
-    ends = bracket(estimate) if math.isnan(estimate.low) else f"[{low}, {high}]"
-    return value, ends, f"{estimate.n:,}", f"{estimate.unscored:,}"
+    if abs(estimate.value) >= 100:
+        digits = min(digits, 1)
+    value, *_ = cells(estimate, digits)
+    return value, interval_of(estimate, digits), f"{estimate.n:,}", f"{estimate.unscored:,}"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -307,6 +323,8 @@ def _template() -> "Template":
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["maths"] = maths
+    environment.globals |= {"light": LIGHT.items(), "dark": DARK.items()}
     return environment.from_string(
         resources.files("assay.report").joinpath("page.html").read_text("utf-8")
     )

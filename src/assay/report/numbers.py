@@ -6,10 +6,14 @@ from typing import Final
 
 from assay.stats import Estimate, bracket
 
-__all__ = ["beside", "cells", "fixed", "interval", "number"]
+__all__ = ["ROUNDING", "beside", "cells", "fixed", "interval", "interval_of", "number"]
 
 NOISE: Final = 1e-9
 """Size below which a number is taken for rounding and shown as 0."""
+ROUNDING: Final = 1e-15
+"""Size below which even a setting or a difference of scores is shown as 0."""
+FEW: Final = 20
+"""Units below which an interval without width says that they were too few, and is not shown."""
 NOTHING: Final = 1e-6
 """Share of the other end of an interval below which an end is shown as 0."""
 SMALL: Final = 1e-4
@@ -55,10 +59,17 @@ def fixed(value: float, digits: int = 3, *, sign: bool = False, scale: float = 0
 
 def beside(estimate: Estimate, digits: int = 3) -> str:
     """A value and its interval in decimals, as a column has them; in words where it has none."""
-    if math.isnan(estimate.low) or math.isnan(estimate.high):
-        return f"{fixed(estimate.value, digits)} {bracket(estimate)}"
-    value, low, high = cells(estimate, digits)
-    return f"{value} [{low}, {high}]"
+    value, *_ = cells(estimate, digits)
+    return f"{value} {interval_of(estimate, digits)}"
+
+
+def interval_of(estimate: Estimate, digits: int = 3) -> str:
+    """The interval in decimals, "[0.489, 0.547]"; in words where it has none, and where a few equal
+    values gave it no width."""
+    if _unknown(estimate):
+        return _why_not(estimate)
+    _, low, high = cells(estimate, digits)
+    return f"[{low}, {high}]"
 
 
 def cells(estimate: Estimate, digits: int = 3, *, sign: bool = False) -> tuple[str, str, str]:
@@ -71,9 +82,22 @@ def cells(estimate: Estimate, digits: int = 3, *, sign: bool = False) -> tuple[s
 
 def interval(estimate: Estimate, *, sign: bool = False) -> str:
     """The interval of an estimate in brackets; in words where it has none."""
-    if math.isnan(estimate.low) or math.isnan(estimate.high):
-        return bracket(estimate)
+    if _unknown(estimate):
+        return _why_not(estimate)
     ends = (estimate.low, estimate.high)
     least = NOTHING * max((abs(x) for x in ends if math.isfinite(x)), default=0.0)
     low, high = (number(0.0 if abs(x) < least else x, sign=sign) for x in ends)
     return f"[{low}, {high}]"
+
+
+def _unknown(estimate: Estimate) -> bool:
+    if math.isnan(estimate.low) or math.isnan(estimate.high):
+        return True
+    # A few units that agree do not make a value certain.
+    return estimate.n < FEW and abs(estimate.high - estimate.low) < NOISE
+
+
+def _why_not(estimate: Estimate) -> str:
+    if estimate.n <= 1 or estimate.n >= FEW:
+        return bracket(estimate)
+    return f"(no interval from n = {estimate.n:,})"

@@ -129,7 +129,7 @@ def _series(ax: Axes, series: Series) -> None:
         marker=series.marker,
         markersize=series.size,
         markeredgewidth=1.2 if series.hollow else 0,
-        markerfacecolor=LIGHT["ground"] if series.hollow else colour,
+        markerfacecolor=LIGHT["sheet"] if series.hollow else colour,
         zorder=4 if series.stroke == "none" and series.alpha == 1 else 2,
         label=short(series.name) if series.name else None,
     )
@@ -278,7 +278,7 @@ def _mark(ax: Axes, mark: Mark, series: Sequence[Series]) -> None:
 
 
 def _bold(colour: str) -> dict[str, Any]:
-    box = {"facecolor": LIGHT["ground"], "alpha": 0.75, "linewidth": 0, "pad": 0.6}
+    box = {"facecolor": LIGHT["sheet"], "alpha": 0.75, "linewidth": 0, "pad": 0.6}
     said = {"fontsize": 9, "fontweight": "bold", "zorder": 6}
     return {"color": LIGHT[colour], "bbox": box, **said}
 

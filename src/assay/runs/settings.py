@@ -196,7 +196,8 @@ def _build(body: Any, where: str) -> Any:
         return body
     values = dict(body)
     cls = components.load(*values.pop("component").split("/", 1))
-    values = {renamed.field(cls, name): value for name, value in values.items()}
+    named = ((renamed.field(cls, name), value) for name, value in values.items())
+    values = {name: renamed.value(cls, name, value) for name, value in named}
     known = {f.name for f in dataclasses.fields(cls)}
     if extra := values.keys() - known:
         raise ConfigError(

@@ -34,6 +34,7 @@ from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described, estimate_json
 
 if TYPE_CHECKING:
+    from assay.report import Section
     from assay.stats import CurvePoint
 
 __all__ = [
@@ -91,6 +92,8 @@ class BestOfNCurves:
     """Prompts that every point is over."""
     notes: Sequence[str]
     """What was left out, in words."""
+    pools: Pool | None = field(default=None, repr=False)
+    """Responses and scores that the curves are of, for examples on the page."""
     settings: Any = field(default=None, repr=False)
     """Settings for `run.json`."""
     data: Sequence[Path] = field(default=(), repr=False)
@@ -117,12 +120,18 @@ class BestOfNCurves:
 
     def write(self, run: Run) -> None:
         """Write the numbers and the page into an open folder."""
-        from assay.pages.evaluation import pool_report
-
         run.save("bestof.json", self.to_json())
-        run.page(
-            f"Best-of-n by {self.scorer}",
-            lambda: pool_report(self.curves, self.baselines, run=run.body, notes=self.notes),
+        run.page(f"Best-of-n by {self.scorer}", lambda: self._sections(run))
+
+    def _sections(self, run: Run) -> "list[Section]":
+        from assay.pages.evaluation import pool_report
+        from assay.pages.examples import winners
+
+        chosen: list[Section] = []
+        if self.pools is not None and self.pools.scores:
+            chosen = winners(self.pools.groups, _scored(self.pools), self.pools.grades)
+        return pool_report(
+            self.curves, self.baselines, run=run.body, notes=self.notes, examples=chosen
         )
 
     def __str__(self) -> str:
@@ -203,6 +212,7 @@ def best_of_n(
             prompts=len(pools.groups),
             prompts_in_curves=len(over.prompts),
             notes=notes,
+            pools=pools,
             settings=settings or call,
             data=files,
         )

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from assay.data.records import as_groups
 from assay.errors import DataError
 from assay.evaluation import Report
 from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
 from assay.stats import Estimate
-from assay.types import Group, Prompt, Ranking, Record, Unscored
+from assay.types import Group, Prompt, Ranking, Record, Score, Unscored
 from assay.workflows._data import Data, aside_in, named, read
 from assay.workflows._folder import opened
 from assay.workflows._output import described
@@ -122,10 +123,12 @@ def evaluate(
     with opened(out, body, "eval", data=named(data), overwrite=overwrite) as run:
         asked = open_scorer(scorer, device, dtype, micro_tokens)
         records = labelled(data, format, aside_in(set_aside, out))
+        scores = in_parts(asked, as_groups(records))
         return Evaluation(
             name=f"Evaluation of {title}",
             of=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",
-            measured=measure(asked, records, verifier=verifier, seed=seed),
+            measured=measure(asked, records, scores=scores, verifier=verifier, seed=seed),
+            more=lambda: _mistakes(records, scores),
             settings=body,
             data=named(data),
         ).written_in(run)
@@ -148,19 +151,19 @@ def measure(
     scorer: Scorer,
     records: Sequence[Record],
     *,
+    scores: Sequence[Sequence[Score | Unscored]] | None = None,
     verifier: str | Verifier | None = None,
     seed: int = 0,
 ) -> Report:
-    """Score the records and evaluate.
+    """Score the records and evaluate. scores: those that the scorer gave already.
 
     Raises `DataError` where kinds are mixed, and, with the most frequent reasons, where nothing
     could be measured.
     """
-    from assay.data.records import as_groups
     from assay.evaluation import evaluate as evaluation_of
 
     groups = as_groups(records)
-    scores = in_parts(scorer, groups)
+    scores = in_parts(scorer, groups) if scores is None else scores
     answers = None
     ranked = all(isinstance(record, Ranking) for record in records)
     if ranked and verifier is not None and verifier != "none":
@@ -176,6 +179,14 @@ def measure(
             f" {'; '.join(notes or measured.notes[:1])}"
         )
     return dataclasses.replace(measured, notes=[*measured.notes, *notes])
+
+
+def _mistakes(
+    records: Sequence[Record], scores: Sequence[Sequence[Score | Unscored]]
+) -> "list[Section]":
+    from assay.pages.examples import mistakes
+
+    return mistakes(records, scores)
 
 
 def gives_probabilities(scorer: Scorer) -> bool:

@@ -278,7 +278,7 @@ def _result(
 def _written(made: Labels, run: Run) -> Labels:
     """Write the labels, the numbers and the page."""
     from assay.pages.evaluation import run_section
-    from assay.pages.solutions import solutions_section
+    from assay.pages.solutions import labels_headline, solutions_section
     from assay.report import Bullets, KeyValues, Section
 
     io.write(made.records, run.path(LABELS))
@@ -287,7 +287,7 @@ def _written(made: Labels, run: Run) -> Labels:
     def sections() -> list[Section]:
         first = [line[0].upper() + line[1:] for line in made.notes]
         return [
-            Section("What the rollouts came to", [Bullets(first)]),
+            Section("What the rollouts came to", [labels_headline(made.records), Bullets(first)]),
             solutions_section(made.records),
             Section("Cost", [KeyValues(made.summary())]),
             run_section(run.body),

@@ -58,7 +58,7 @@ class PolicyTraining:
 
     @classmethod
     def of(cls, done: "Optimised", **run: Any) -> "PolicyTraining":
-        """Report what came of the loop. run: the folder, its settings and data."""
+        """Take what came of the loop. run: the folder, its settings and data."""
         return cls(steps=done.steps, stopped=done.stopped, peak=done.peak, rows=done.rows, **run)
 
     @property
@@ -194,8 +194,9 @@ def rl(
     where = device_of(device)
     named_policy = [policy] if isinstance(policy, str | Path) else []
     files, body = named(prompts, held_out), settings or call
+    afresh = overwrite or not resume
     with Run.open(
-        out, body, command="rl", data=files, inputs=named_policy, overwrite=overwrite or not resume
+        out, body, command="rl", data=files, inputs=named_policy, overwrite=afresh
     ) as run:
         parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
         aside = aside_in(set_aside, out)
@@ -205,6 +206,7 @@ def rl(
             layout = {"template": template, "join": join, "max_length": max_length}
             policy = _policy(str(policy), layout, split, setting, lora, dtype, where, how)
         found = _laid_out(found, policy)
+        learner = _prime(policy, prime, prime_learning_rate, lora, how) if prime else None
         done = optimise(
             policy,
             found.train,
@@ -213,7 +215,7 @@ def rl(
             out=out,
             held_out=found.held,
             golds=golds,
-            prime=_prime(policy, prime, prime_learning_rate, lora, how) if prime else None,
+            prime=learner,
             resume=resume,
         )
         result = PolicyTraining.of(done, out=out, settings=body, data=files)
