@@ -271,7 +271,7 @@ def test_rows_with_little_in_them_are_left_out_with_a_sentence() -> None:
     assert "nothing of them was written down" in words(report([{"step": 1}])[1])
     bare = report([{"step": 0, "eval": {"proxy": measured(None), "gold": {"verifier": None}}}])
     assert "Not even the proxy has a value" in words(bare[0])
-    one = report([{"step": 5, "watch": {"gold": {"verifier": measured(0.5)}}}])[0]
+    one = report([{"step": 5, "eval": {"gold": {"verifier": measured(0.5)}}}])[0]
     assert "one evaluation only" in words(one)
     assert "step" in texts(blocks(one, Figure)[0].svg)
     page("t", [*sections, *bare, one])
