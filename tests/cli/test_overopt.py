@@ -401,7 +401,7 @@ def test_one_prompt_has_no_intervals(tmp_path: Path, capsys: pytest.CaptureFixtu
         "--out",
         str(tmp_path / "out"),
     )
-    assert "Where to stop cannot be told" in shown
+    assert "Where to stop is not known" in shown
     assert "there is one prompt, so no interval can be given" in shown
     assert (tmp_path / "out" / "report.html").exists()
 
