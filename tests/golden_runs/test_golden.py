@@ -28,6 +28,9 @@ SETTINGS: dict[str, dict[str, Any]] = json.loads((FILES / "settings.json").read_
 WORDS: dict[str, str] = {}
 """Options of the commands that were recorded, by what they are called now."""
 
+KEYS = {"watch": "eval"}
+"""Keys of rows, by what they are called now."""
+
 BY_FROM = frozenset({"train", "sft", "rl", "score", "eval", "bestof", "benchmark"})
 """Commands that could read their settings back with `--from`."""
 
@@ -101,8 +104,9 @@ def alike(found: Any, expected: Any, where: str = "") -> None:
     if isinstance(expected, dict):
         assert isinstance(found, dict), where
         for key, value in expected.items():
-            assert key in found, f"{where}: {key} is missing"
-            alike(found[key], value, f"{where}.{key}")
+            name = key if key in found else KEYS.get(key, key)
+            assert name in found, f"{where}: {key} is missing"
+            alike(found[name], value, f"{where}.{key}")
     elif isinstance(expected, list):
         assert isinstance(found, list), where
         assert len(found) == len(expected), where

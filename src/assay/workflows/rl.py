@@ -180,28 +180,19 @@ def rl(
     The same call resumes a run that was killed, and returns a finished one. Raises `ConfigError`
     for what contradicts itself, `DataError` for prompts that cannot be used.
     """
-    from assay.models.device import device_of
+    call = described("rl", **locals())
     from assay.rl.loop import optimise
     from assay.specs.rewards import reward as open_reward
 
-    call = described("rl", **locals())
-    out, how = Path(out), settings_of(recipe, changes)
-    rewards = _listed(reward)
+    out, how, rewards = Path(out), settings_of(recipe, changes), _listed(reward)
     _check(rewards, template=template, join=join, prime=prime, rate=prime_learning_rate)
     _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length)
     _check_held_out(how, held_out, gold)
-    _use_threads(threads)
-    where = device_of(device)
-    named_policy = [policy] if isinstance(policy, str | Path) else []
+    where = _ready(device, threads)
+    start = [policy] if isinstance(policy, str | Path) else []
     files, body = named(prompts, held_out), settings or call
     with Run.open(
-        out,
-        body,
-        command="rl",
-        data=files,
-        inputs=named_policy,
-        restart=not resume,
-        overwrite=overwrite,
+        out, body, command="rl", data=files, inputs=start, restart=not resume, overwrite=overwrite
     ) as run:
         parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
         aside = aside_in(set_aside, out)
@@ -329,11 +320,15 @@ def _sides(
     )
 
 
-def _use_threads(threads: int | None) -> None:
+def _ready(device: str, threads: int | None) -> str:
+    """Set the threads, and return the device."""
     import torch
+
+    from assay.models.device import device_of
 
     if threads:
         torch.set_num_threads(threads)
+    return device_of(device)
 
 
 def _golds(

@@ -101,14 +101,9 @@ def sft(
     out, how = Path(out), training_settings(training)
     _ready(template, join, device, threads)
     files = named(data, held_out)
+    afresh = not resume
     with Run.open(
-        out,
-        body,
-        command="sft",
-        data=files,
-        inputs=[policy],
-        restart=not resume,
-        overwrite=overwrite,
+        out, body, command="sft", data=files, inputs=[policy], restart=afresh, overwrite=overwrite
     ) as run:
         aside = aside_in(set_aside, out)
         found = sides_shown(data, held_out, seed=how.seed, format=format, aside=aside)

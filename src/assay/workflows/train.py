@@ -138,13 +138,14 @@ def train(
     out, learned, how = Path(out), loss_of(loss), training_settings(training)
     device = _ready(learned, implicit_beta, device, threads)
     files = named(data, held_out)
+    afresh = not resume
     with Run.open(
         out,
         body,
         command="train",
         data=files,
         inputs=[backbone],
-        restart=not resume,
+        restart=afresh,
         overwrite=overwrite,
     ) as run:
         aside = aside_in(set_aside, out)
