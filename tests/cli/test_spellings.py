@@ -13,6 +13,8 @@ from assay.console.spellings import today
         ("train", "rm --data d --out o", "rm d --out o"),
         ("train", "rm --out o --data=d", "rm d --out o"),
         ("sft", "--policy p --data d", "d --policy p"),
+        ("rl", "grpo --prompts d --policy p", "grpo d --policy p"),
+        ("rl", "grpo d --set-aside --out o", "grpo d --set-aside o/set_aside.jsonl --out o"),
         ("benchmark", "processbench --data d --model m", "processbench --data d --scorer m"),
         ("benchmark", "processbench --model=m", "processbench --scorer=m"),
         ("train", "rm d --set-aside --out o", "rm d --set-aside o/set_aside.jsonl --out o"),

@@ -18,8 +18,6 @@ LOSSES: Final = {"rm": "bradley-terry", "orm": "outcome", "prm": "step-bce"}
 """`assay train prm` is `assay train step-bce`: by the kind of model, with its usual loss."""
 SPELLINGS: Final = {"bestof": "best-of-n"}
 """Old name of a command -> the one today."""
-FIRST: Final = {"rl": "--prompts"}
-"""Option that named the data of a command, which comes first today."""
 KINDS: Final = {"train": "losses", "benchmark": "benchmarks", "search": "search"}
 """Commands whose first word is a component, by its kind."""
 
@@ -28,7 +26,6 @@ def meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
     """The command and arguments that other words stand for: a benchmark to evaluate on, its files
     behind it."""
     name = SPELLINGS.get(name, name)
-    arguments = _data_first(FIRST[name], arguments) if name in FIRST else arguments
     first = arguments[0] if arguments else ""
     if name == "search" and first == "compare":
         return "compare", arguments[1:]
@@ -42,18 +39,6 @@ def meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
         named = [] if arguments[1].startswith("-") else ["--data"]
         arguments = [first, *named, *arguments[1:]]
     return name, arguments
-
-
-def _data_first(option: str, arguments: list[str]) -> list[str]:
-    """Put the data behind the choice at the head, where an old spelling names it by an option."""
-    if option not in arguments[:-1]:
-        return arguments
-    at = arguments.index(option)
-    data = arguments[at + 1]
-    print(f"note: {option} {data}: the data needs no option now", file=sys.stderr)
-    rest = [*arguments[:at], *arguments[at + 2 :]]
-    head = 1 if rest and not rest[0].startswith("-") else 0
-    return [*rest[:head], data, *rest[head:]]
 
 
 def check_word(name: str, arguments: list[str], commands: Mapping[str, Any] | None) -> None:

@@ -13,6 +13,8 @@ RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
     "score": {"--model": "--scorer"},
 }
 """Command -> old option -> the one today."""
+DATA: Final = {"train": "--data", "sft": "--data", "rl": "--prompts"}
+"""Command -> option that named its data, which comes first today."""
 SWITCHED: Final = frozenset({"train", "sft", "score", "rl"})
 """Commands whose --set-aside was a switch."""
 
@@ -50,18 +52,17 @@ def _scorer_first(command: str, words: list[str]) -> list[str]:
 
 
 def _data_option(command: str, words: list[str]) -> list[str]:
-    """`train LOSS --data FILE` and `sft --data FILE`: the data is no option."""
-    if command not in ("train", "sft"):
-        return words
-    at = _place("--data", words)
+    """`train LOSS --data FILE`, `sft --data FILE`, `rl RECIPE --prompts FILE`: the data is no
+    option."""
+    at = _place(DATA[command], words) if command in DATA else None
     if at is None:
         return words
     option, equals, data = words[at].partition("=")
     end = at + 1 if equals else at + 2
     data = data if equals else "".join(words[at + 1 : at + 2])
-    _note(f"{option} {data}: the data needs no option now")
-    first = 1 if command == "train" else 0
+    _note(f"{option} {data} is {data} now, without the option")
     rest = words[:at] + words[end:]
+    first = len(rest[:1]) - _option_in(rest[:1])
     return [*rest[:first], data, *rest[first:]]
 
 

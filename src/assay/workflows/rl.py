@@ -189,8 +189,7 @@ def rl(
     _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length)
     _check_held_out(how, held_out, gold)
     where = _ready(device, threads)
-    start = [policy] if isinstance(policy, str | Path) else []
-    files, body = named(prompts, held_out), settings or call
+    files, start, body = named(prompts, held_out), named(policy), settings or call
     with Run.open(
         out, body, command="rl", data=files, inputs=start, restart=not resume, overwrite=overwrite
     ) as run:
