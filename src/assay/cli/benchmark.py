@@ -4,7 +4,7 @@ public benchmark."""
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import tyro
 
@@ -12,7 +12,7 @@ from assay.cli.choices import choices
 from assay.cli.options import FailOn, Overwrite, end_where
 from assay.protocols import Benchmark
 from assay.specs.compute import Compute
-from assay.specs.scorers import ScorerWord
+from assay.specs.scorers import KINDS
 from assay.stats.conditions import check
 
 B = TypeVar("B", bound=Benchmark[Any])
@@ -28,7 +28,9 @@ class Command(Compute, Generic[B]):
     benchmark: tyro.conf.OmitArgPrefixes[B]
     """Benchmark, its files behind it, and its settings."""
 
-    scorer: ScorerWord | None = None
+    scorer: Annotated[
+        str | None, tyro.conf.arg(metavar="SCORER", help=f"Scorer of steps: {KINDS}.")
+    ] = None
 
     scores: Path | None = None
     """File of step scores instead: JSONL rows with `id` and `scores`, or what `assay score`

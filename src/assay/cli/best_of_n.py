@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from assay import components
-from assay.cli.options import FailOn, Overwrite, end_where
+from assay.cli.options import Data, FailOn, Overwrite, end_where
 from assay.specs.compute import Compute
 from assay.specs.scorers import KINDS
 from assay.stats.conditions import check
@@ -25,10 +25,10 @@ class Command(Compute):
     are over the same prompts: those that have the largest n.
     """
 
-    pool: tyro.conf.Positional[str]
-    """File, folder or data set of groups (verified against the prompt's reference), rankings (the
-    grades are the gold) or step labels (the last label is; responses to one prompt are put
-    together)."""
+    pool: Data
+    """File, folder or data set of groups or rows {"prompt", "response", "reference"}, as
+    `assay score --texts` writes them (verified against the reference), rankings (the grades are the
+    gold) or step labels (the last label is; responses to one prompt are put together)."""
 
     scorer: Annotated[str | None, tyro.conf.arg(help=f"The scorer: {KINDS}.")] = None
 

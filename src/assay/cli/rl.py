@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 import tyro
 
-from assay.cli.options import Aside, Overwrite
+from assay.cli.options import Aside, Data, Overwrite
 from assay.data.splitting import SPLITTERS
 from assay.rl.settings import RECIPES, Settings
 from assay.specs.rewards import GRAMMAR
@@ -40,7 +40,7 @@ class Command:
         settings: tyro.conf.OmitArgPrefixes[Recipes]
         """How to train."""
 
-    prompts: tyro.conf.Positional[str]
+    prompts: Data
     """File, folder or data set; of records with responses, their prompts are taken."""
 
     policy: str

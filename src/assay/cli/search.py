@@ -15,7 +15,7 @@ import tyro
 
 from assay.aggregation import Aggregation
 from assay.cli.choices import choices
-from assay.cli.options import Overwrite
+from assay.cli.options import Data, Overwrite
 from assay.search import Budget, Search
 from assay.specs.generators import Policy
 from assay.specs.scorers import KINDS
@@ -29,7 +29,7 @@ S = TypeVar("S", bound=Search)
 class Searching:
     """Settings that all searches share."""
 
-    prompts: tyro.conf.Positional[str]
+    prompts: Data
     """File, folder or data set of prompts, or of records that have one. With reference answers,
     the accuracy is reported."""
 
