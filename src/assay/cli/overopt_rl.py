@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from assay.cli.choices import Overwrite
+from assay.cli.options import Overwrite
 
 if TYPE_CHECKING:
     from assay.workflows.overoptimization_rl import PolicyComparison
@@ -37,8 +37,8 @@ class Policies:
     """The gold to compare by; none = the first that the runs have."""
 
     world: Literal["essays"] | None = None
-    """Train policies in an embedded world instead: against a weak proxy alone, with a price on KL,
-    and against four."""
+    """Policies trained in an embedded world instead: against a weak proxy alone, with a price on
+    KL, and against four."""
 
     arm: tuple[str, ...] = ("single", "single, KL .1", "uwo of 4")
     """Ways to train in the world, against a proxy of size M that learned from 250 pairs: single,

@@ -18,7 +18,7 @@ class Command:
     folder: Positional[Path] = Path("runs")
     """Folder with runs in it or below."""
     page: bool = True
-    """Whether to write `index.html` into the folder."""
+    """Page `index.html` in the folder."""
 
     def __call__(self) -> None:
         """Print the table and write the page."""

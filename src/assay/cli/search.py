@@ -14,7 +14,8 @@ from typing import Annotated, Any, Generic, TypeVar
 import tyro
 
 from assay.aggregation import Aggregation
-from assay.cli.choices import Overwrite, choices
+from assay.cli.choices import choices
+from assay.cli.options import Overwrite
 from assay.search import Budget, Search
 from assay.specs.generators import Policy
 from assay.specs.scorers import KINDS
@@ -52,10 +53,10 @@ class Searching:
     ] = "none"
 
     aggregate: Aggregation | None = None
-    """How step scores become one; none = as the reward model was saved."""
+    """Aggregation of step scores; none = as the reward model was saved."""
 
     lower_bound: float = 0.0
-    """Standard deviations taken off an ensemble's score."""
+    """Standard deviations subtracted from an ensemble's score."""
 
     verifier: str = "numeric"
     """Verifier of answers, for votes and for the accuracy: numeric, math, or
@@ -65,7 +66,8 @@ class Searching:
     r"""Texts that end a step; \n is a line break, \t a tab."""
 
     step_tokens: int = 256
-    """Longest step, in tokens."""
+    """Longest step, in tokens, where the strategy goes by steps; --generated-tokens bounds the sum
+    per prompt."""
 
     budget: tyro.conf.OmitArgPrefixes[Budget] = dataclasses.field(default_factory=Budget)
 
@@ -79,7 +81,7 @@ class Searching:
     """Prompts under way at once."""
 
     format: str | None = None
-    """Format of the data, where it is not told by its columns."""
+    """Format of the data, where its columns do not say it."""
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the job that all searches share."""

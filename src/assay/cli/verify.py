@@ -135,10 +135,10 @@ class Levels:
     def _here(self, level: Level) -> str:
         why = _refused(level, self.python)
         if why is None:
-            return "to be had here"
+            return "available here"
         other = None if self.python is not None else open_python()
         if other is not None and _refused(level, other) is None:
-            return f"to be had here with --python {other}; with this Python not: {why}"
+            return f"available here with --python {other}; with this Python not: {why}"
         return f"not here: {why}"
 
 

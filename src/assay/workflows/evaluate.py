@@ -120,14 +120,15 @@ def evaluate(
     """
     body = settings or described("evaluate", **locals())
     title = Path(scorer).name if isinstance(scorer, str) else type(scorer).__name__
+    judge = _verifier(verifier)
     with opened(out, body, "eval", data=named(data), overwrite=overwrite) as run:
-        asked = open_scorer(scorer, device, dtype, micro_tokens)
+        asked = open_scorer(scorer, device, dtype, micro_tokens, judge)
         records = labelled(data, format, aside_in(set_aside, out))
         scores = in_parts(asked, as_groups(records))
         return Evaluation(
             name=f"Evaluation of {title}",
             of=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",
-            measured=measure(asked, records, scores=scores, verifier=verifier, seed=seed),
+            measured=measure(asked, records, scores=scores, verifier=judge, seed=seed),
             more=lambda: _mistakes(records, scores),
             settings=body,
             data=named(data),
@@ -152,7 +153,7 @@ def measure(
     records: Sequence[Record],
     *,
     scores: Sequence[Sequence[Score | Unscored]] | None = None,
-    verifier: str | Verifier | None = None,
+    verifier: Verifier | None = None,
     seed: int = 0,
 ) -> Report:
     """Score the records and evaluate. scores: those that the scorer gave already.
@@ -166,7 +167,7 @@ def measure(
     scores = in_parts(scorer, groups) if scores is None else scores
     answers = None
     ranked = all(isinstance(record, Ranking) for record in records)
-    if ranked and verifier is not None and verifier != "none":
+    if ranked and verifier is not None:
         answers = _answers(verifier, groups)
     measured = evaluation_of(
         records, scores, probabilities=gives_probabilities(scorer), answers=answers, seed=seed
@@ -196,11 +197,15 @@ def gives_probabilities(scorer: Scorer) -> bool:
     return getattr(readout, "link", None) == "sigmoid"
 
 
-def _answers(verifier: str | Verifier, groups: Sequence[Group]) -> list[list[str | None]]:
-    """The key of the final answer that each response votes for; None where it states none."""
+def _verifier(verifier: str | Verifier | None) -> Verifier | None:
+    """The verifier of a word; of "none" there is none."""
     from assay.specs.verifiers import verifier as verifier_of
 
-    judge = verifier_of(verifier)
+    return None if verifier is None or verifier == "none" else verifier_of(verifier)
+
+
+def _answers(judge: Verifier, groups: Sequence[Group]) -> list[list[str | None]]:
+    """The key of the final answer that each response votes for; None where it states none."""
 
     def key(text: str) -> str | None:
         answer = judge.extract(text)

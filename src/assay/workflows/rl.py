@@ -192,8 +192,15 @@ def rl(
     where = _ready(out, policy, device, threads, overwrite)
     start = [policy] if isinstance(policy, str | Path) else []
     files, body = named(prompts, held_out), settings or call
-    afresh = overwrite or not resume
-    with Run.open(out, body, command="rl", data=files, inputs=start, overwrite=afresh) as run:
+    with Run.open(
+        out,
+        body,
+        command="rl",
+        data=files,
+        inputs=start,
+        restart=not resume,
+        overwrite=overwrite,
+    ) as run:
         parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
         aside = aside_in(set_aside, out)
         found = _sides(prompts, held_out, seed=how.seed, limit=limit, format=format, aside=aside)
