@@ -177,8 +177,9 @@ class Check:
 
     def __call__(self) -> None:
         """Print the largest difference; exit with 2 when it is too large."""
-        from assay.models.checkpoint import load, parity, tolerance_of
+        from assay.models.checkpoint import load, parity
         from assay.models.device import device_of
+        from assay.models.parity import tolerance_of
 
         model = load(self.folder, device=device_of(self.device))
         worst, limit = parity(model, self.folder), tolerance_of(model)
