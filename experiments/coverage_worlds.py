@@ -15,10 +15,11 @@ from scipy.special import expit, ndtr
 
 from assay.benchmarks import _first_error as first_error
 from assay.overopt.ensembles import error_correlation
-from assay.overopt.fit import fit_form, scaling
+from assay.overopt.fit import fit_form
 from assay.overopt.gaussian import GaussianGoodhart
 from assay.overopt.goodhart import base_correlation
 from assay.overopt.kl import best_of_n_kl
+from assay.overopt.scaling import scaling
 from assay.stats import (
     Estimate,
     auroc,

@@ -7,7 +7,7 @@ name goes into a fingerprint: work that was kept before the move is found after 
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["current", "field", "original", "value"]
+__all__ = ["current", "field", "original", "same_value"]
 
 _ANSWERS: Final = """
     announcements answer antiderivatives boxes characters choices clock closeness equivalence
@@ -95,8 +95,8 @@ VALUES: Final[dict[str, dict[str, dict[Any, Any]]]] = {
     "specs.generators:Policy": {"dtype": {"float32": "auto"}},
     "cli.rl:Command": {"dtype": {"float32": "auto"}},
 }
-"""Old value -> the same one today, by field and class: auto is float32 where texts are written or a
-policy is trained."""
+"""Value -> another that means the same, by field and class: auto is float32 where texts are written
+or a policy is trained. Runs with either are the same run."""
 
 _BACK: Final = {new: old for old, new in (MOVED | _SINGLE).items()}
 
@@ -115,9 +115,9 @@ def original(name: str) -> str:
     return _renamed(name, _BACK)
 
 
-def value(cls: type, name: str, given: Any) -> Any:
-    """Return today's value of a field of a settings class, by the field's name of today."""
-    key = f"{cls.__module__.removeprefix('assay.')}:{cls.__qualname__}"
+def same_value(component: str, name: str, given: Any) -> Any:
+    """Return the value that means the same as a given one, of a field of `kind/module:name`."""
+    key = component.partition("/")[2].removeprefix("assay.")
     known = VALUES.get(key, {}).get(name, {})
     return known.get(given, given) if isinstance(given, str) else given
 

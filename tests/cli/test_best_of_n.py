@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from assay.types import (
     Response,
 )
 from assay.verifiers import Numeric
-from assay.workflows.best_of_n import collect, curves_of, population
+from assay.workflows.best_of_n import SCORER, collect, curves_of, population
 
 BASELINES = {"majority", "random", "shortest", "longest", "oracle"}
 
@@ -126,7 +125,10 @@ def test_a_second_run_says_the_same(pool: Path, tmp_path: Path) -> None:
 
 def test_errors_are_one_line(pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, message in (
-        (["--scorer", "no/such/folder"], "there is math, numeric, shortest, longest, random"),
+        (
+            ["--scorer", "no/such/folder"],
+            "there is math, numeric, code, rules, random, shortest, longest",
+        ),
         (["--scorer", "random", "--search", "beem"], "no search component is called 'beem'"),
     ):
         with pytest.raises(SystemExit) as stop:
@@ -207,7 +209,7 @@ def test_a_saved_reward_model_is_the_scorer(
         ["bestof", str(pool), "--scorer", str(tmp_path / "rm"), "--out", str(tmp_path / "out")]
     )
     pools = collect(io.read(pool), Numeric())
-    pools = replace(pools, scores=LocalScorer(model).score(pools.groups))
+    pools = pools.with_scores(SCORER, LocalScorer(model).score(pools.groups))
     found, _ = curves_of(
         pools,
         population(pools),

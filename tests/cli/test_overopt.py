@@ -108,7 +108,7 @@ def test_the_files_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     pool = written(tmp_path / "pool.jsonl", rows(60, 256))
     shown = swept(capsys, pool, *COLUMNS, "--out", str(out))
     assert "fit best_of_n: alpha" in shown
-    assert "Beyond it human falls while rm goes on rising" in shown
+    assert "Beyond it human falls while rm keeps rising" in shown
     assert "60 prompts, 15,360 responses" in shown
     body = json.loads((out / "fits.json").read_text())
     (study,) = body["studies"]
@@ -401,7 +401,7 @@ def test_one_prompt_has_no_intervals(tmp_path: Path, capsys: pytest.CaptureFixtu
         "--out",
         str(tmp_path / "out"),
     )
-    assert "Where to stop cannot be told" in shown
+    assert "Where to stop is not known" in shown
     assert "there is one prompt, so no interval can be given" in shown
     assert (tmp_path / "out" / "report.html").exists()
 

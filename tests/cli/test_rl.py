@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 
 from assay.cli import main
-from assay.cli.rl import Command
 from assay.data import io
 from assay.errors import ConfigError
 from assay.models.policy import save_policy
-from assay.rl.settings import RECIPES
 from assay.rl.transforms import PAR, Clip, Gate, Overlong, Standardise
 from assay.scorers.function import Called
 from assay.scorers.lower_bound import LowerBound
@@ -19,6 +17,7 @@ from assay.scorers.verifier import Verified
 from assay.specs.rewards import named, part
 from assay.specs.scorers import scorer
 from assay.types import Group, Prompt, Response, Score, Unscored
+from assay.workflows.rl import _sides
 from assay.worlds.arithmetic.tokenizer import make_tokenizer
 from tests.rl import small
 
@@ -161,14 +160,14 @@ def test_a_run_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     other = [word.replace("weight=0.01", "weight=0.02") for word in command]
     both = [*other, "--kl", "0.5"]
     for changed, what in (
-        ([*command, "--seed", "5"], "settings"),
-        (other, "reward"),
-        ([*command[:-1], "3"], "policy"),
-        (both, "settings, reward;"),
+        ([*command, "--seed", "5"], "settings.seed;"),
+        (other, "reward;"),
+        ([*command[:-1], "3"], "lora;"),
+        (both, "settings.kl, reward;"),
     ):
         with pytest.raises(SystemExit, match="2"):
             main(changed)
-        assert f"of a run with other {what}" in capsys.readouterr().err
+        assert f"a finished run of rl with other {what}" in capsys.readouterr().err
         assert (out / "run.json").read_bytes() == kept
 
 
@@ -243,16 +242,8 @@ def test_prompts_that_differ_in_what_a_reward_is_given_are_different_prompts(
         prompt(reference=str(i)) for i in range(3)
     ]
     io.write([*rows, *rows], tmp_path / "prompts.jsonl")
-    settings = RECIPES["rloo"]
-    command = Command(
-        settings=settings,
-        policy="x",
-        prompts=str(tmp_path / "prompts.jsonl"),
-        reward=("longest",),
-        out=tmp_path,
-        held_out=0.0,
-    )
-    sides = command._prompts()
+    source = str(tmp_path / "prompts.jsonl")
+    sides = _sides(source, 0.0, seed=0, limit=None, format=None, aside=None)
     found, held = sides.train, sides.held
     assert held == []
     assert [p.meta.get("target") for p in found if p.reference is None] == [0, 1, 2, 3, 4]

@@ -10,13 +10,11 @@ import pytest
 import torch
 
 from assay import cli
-from assay.cli import rl
 from assay.data import io
 from assay.data.sides import Sides, sides
 from assay.data.split import held_out, side
 from assay.errors import ConfigError, DataError, RefusedRecords
 from assay.losses.bradley_terry import BradleyTerry
-from assay.rl.settings import Settings
 from assay.types import (
     Group,
     Message,
@@ -28,6 +26,7 @@ from assay.types import (
     Score,
     Unscored,
 )
+from assay.workflows import rl
 from assay.workflows.sft import sides_shown
 from assay.workflows.train import sides_for
 from tests.models import tiny
@@ -90,10 +89,9 @@ def sides_of(name: str, data: Path, **more: Any) -> Sides[Any]:
     """What a training command learns from and holds out, without the training."""
     out = data.parent / "run"
     if name == "rl":
-        command = rl.Command(
-            settings=Settings(), policy="p", prompts=str(data), reward=("longest",), out=out, **more
-        )
-        return command._prompts()
+        aside = out / "set_aside.jsonl" if more.get("set_aside") else None
+        how = {"seed": 0, "limit": None, "format": None, "aside": aside}
+        return rl._sides(str(data), more.get("held_out"), **how)
     how: Any = {"seed": 0, "format": None, "aside": None}
     if name == "sft":
         return sides_shown(data, more.get("held_out"), **how)
@@ -243,13 +241,11 @@ def test_prompts_of_rl_too(model: Path, tmp_path: Path) -> None:
 
     data = write(tmp_path / "data.jsonl", BAD)
     found = sides_of("rl", data, held_out=0.0, set_aside=True)
-    with pytest.raises(RefusedRecords) as refusal:
-        rl._check_layout(found, Policy)  # type: ignore[arg-type]
-    assert list(refusal.value.why) == [f"{data}:2", f"{data}:4"]
-    left = found.without(refusal.value)
+    left = rl._laid_out(found, Policy)  # type: ignore[arg-type]
     assert (len(left.train), left.about["set_aside"]) == (4, 2)
-    with pytest.raises(RefusedRecords):
-        sides_of("rl", data, held_out=0.0).without(refusal.value)
+    with pytest.raises(RefusedRecords) as refusal:
+        rl._laid_out(sides_of("rl", data, held_out=0.0), Policy)  # type: ignore[arg-type]
+    assert list(refusal.value.why) == [f"{data}:2", f"{data}:4"]
 
 
 def test_sft_refuses_prompts_before_it_opens_a_policy(tmp_path: Path) -> None:

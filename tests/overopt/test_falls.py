@@ -139,7 +139,7 @@ def test_a_planted_fall_beyond_an_eighth_of_the_pool_is_not_hidden(size):
                 "Beyond it human falls" in found.verdict
                 and not found.points[found.fall.end].trusted
             ):
-                assert "few responses a prompt (n > N/8)" in found.verdict
+                assert "few responses per prompt (n > N/8)" in found.verdict
     assert shown >= (7 if size == 64 else 0)
 
 

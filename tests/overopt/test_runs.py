@@ -46,7 +46,7 @@ def test_peak_end_and_fall_by_hand() -> None:
     found = arm("single", runs)
     assert found.peak_step == 5
     assert found.peak == student([3.0, 1.0, 2.0])
-    # A quarter of four looks is one.
+    # A quarter of four evaluations is one.
     assert found.end == student([-1.0, 0.0, -2.0])
     assert found.fall == student([4.0, 1.0, 4.0])
     assert found.rise == student([-1.0, -0.2, -2.1])
@@ -57,7 +57,7 @@ def test_peak_end_and_fall_by_hand() -> None:
     assert "not certain that gold fell over 3 runs" in found.verdict
 
 
-def test_the_end_is_the_mean_of_the_last_looks() -> None:
+def test_the_end_is_the_mean_of_the_last_evaluations() -> None:
     gold = [0.0, 5.0, *np.linspace(4, 0, 22).tolist()]
     run = made([float(k) for k in range(24)], gold)
     assert run.end("gold") == pytest.approx(np.mean(gold[-5:]))
@@ -78,13 +78,13 @@ def test_over_optimization_needs_gold_to_fall_and_the_proxy_to_rise() -> None:
     found = arm("a", [made(KLS, g) for g in rising])
     assert not found.over_optimized
     assert "no sign of over-optimization" in found.verdict
-    # Of one run, by the intervals of its looks.
+    # Of one run, by the intervals of its evaluations.
     assert arm("a", [made(KLS, golds[0])]).over_optimized
     assert not arm("a", [made(KLS, [0.0, 0.15, 0.1, 0.05])]).over_optimized
 
 
 def test_the_verdict_and_the_stop_agree_on_whether_gold_fell() -> None:
-    """Over two runs the fall to the last look is sure, and that to the mean of the last looks,
+    """Over two runs the fall to the last point is sure, and that to the mean of the last ones,
     tested alone, is not."""
     rng = np.random.default_rng(0)
     curve = 0.4 + 0.2 * np.sin(np.arange(12) / 3)
@@ -139,12 +139,12 @@ def test_planted_forms_are_recovered() -> None:
     assert found.stop is not None
 
 
-def test_only_looks_that_all_runs_have_count() -> None:
+def test_only_evaluations_that_all_runs_have_count() -> None:
     short, long = made(KLS[:3], [0.0, 1.0, 2.0]), made(KLS, [0.0, 1.0, 2.0, -9.0])
     found = arm("a", [short, long])
     assert found.end.value == 2
-    assert any("3 looks that all 2 runs have" in note for note in found.notes)
-    with pytest.raises(DataError, match="not looked at after the same rounds"):
+    assert any("3 evaluations that all 2 runs have" in note for note in found.notes)
+    with pytest.raises(DataError, match="not evaluated after the same rounds"):
         arm("a", [made([1.0], [1.0]), Run(tuple(eval_points([look(7, 1, 1, 1)])), "truth")])
     with pytest.raises(DataError, match="no run"):
         arm("a", [])
@@ -153,8 +153,9 @@ def test_only_looks_that_all_runs_have_count() -> None:
 def test_a_look_without_gold_is_left_out_with_a_note() -> None:
     run = run_of([look(0, 0, 0, 0.4), look(5, 1, 1, math.nan), look(10, 2, 2, 0.2)])
     assert run.left_out == (5,)
-    assert "1 looks have no gold, proxy or KL that is a number: left out, at 5" in " ".join(
-        arm("a", [run]).notes
+    assert (
+        "evaluations without a gold, proxy or KL that is a number are left out, at 5"
+        in " ".join(arm("a", [run]).notes)
     )
 
 
@@ -171,14 +172,14 @@ def test_folders_points_and_files(tmp_path: Path) -> None:
     # An interval that does not exist is null in the file.
     rows[1]["eval"]["kl"] = [0.0, None, None, 1, 0]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    kl = read_run(tmp_path).looks[0].kl
+    kl = read_run(tmp_path).points[0].kl
     assert kl is not None
     assert math.isnan(kl.low)
     with pytest.raises(DataError, match="no gold 'other'; there is truth"):
         read_run(tmp_path, "other")
     with pytest.raises(DataError, match="assay rl"):
         read_run(tmp_path / "none")
-    with pytest.raises(DataError, match="no look with a gold"):
+    with pytest.raises(DataError, match="no evaluation with a gold"):
         run_of([{"step": 1, "reward": 2.0}])
     found = arm("a", [run])
     points = run_points(found)
@@ -212,7 +213,7 @@ def test_arms_of_which_little_can_be_said() -> None:
     assert "measured once" in arm("a", [made([0.0], [0.4])]).verdict
     assert "nothing to measure" in arm("a", [made(KLS, [0.4] * 4)]).verdict
     assert "falls from the start" in arm("a", [made(KLS, [0.9, 0.6, 0.3, 0.0])]).verdict
-    # The luckiest of many looks at one level is no peak.
+    # The luckiest of many points at one level is no peak.
     noise = np.random.default_rng(0).normal(size=(4, 30)) * 0.05
     runs = [made([float(k) for k in range(30)], (0.5 + row).tolist()) for row in noise]
     assert not arm("a", runs).over_optimized

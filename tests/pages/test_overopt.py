@@ -56,7 +56,7 @@ def test_a_report_says_first_what_to_do() -> None:
     first = sections[0].blocks[1]
     assert isinstance(first, Paragraph)
     assert first.text.startswith("Choose the best of at most n = ")
-    assert "Beyond it gold falls while noise 0 goes on rising" in first.text
+    assert "Beyond it gold falls while noise 0 keeps rising" in first.text
     assert "A note." in all_texts(sections)
     document = Document(all_texts(sections))
     assert document.tags.count("svg") == 3

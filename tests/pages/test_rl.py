@@ -190,7 +190,7 @@ def test_the_peak_is_ringed_where_it_is_and_kl_is_on_a_square_root_scale() -> No
     assert colour == "blue"
     given = proxy_and_gold({"run": eval_points(run_rows(HACKED))}, peaks={"run": 10})
     assert "0.600 at step 10" in texts(given)
-    with pytest.raises(DataError, match="step 13 is said to be the peak"):
+    with pytest.raises(DataError, match="step 13 is given as the peak"):
         report(run_rows(HACKED), peak=13)
 
 
@@ -271,18 +271,18 @@ def test_rows_with_little_in_them_are_left_out_with_a_sentence() -> None:
     assert "nothing of them was written down" in words(report([{"step": 1}])[1])
     bare = report([{"step": 0, "eval": {"proxy": measured(None), "gold": {"verifier": None}}}])
     assert "Not even the proxy has a value" in words(bare[0])
-    one = report([{"step": 5, "watch": {"gold": {"verifier": measured(0.5)}}}])[0]
+    one = report([{"step": 5, "eval": {"gold": {"verifier": measured(0.5)}}}])[0]
     assert "one evaluation only" in words(one)
     assert "step" in texts(blocks(one, Figure)[0].svg)
     page("t", [*sections, *bare, one])
 
 
 def test_malformed_looks_are_refused_by_row_and_name() -> None:
-    with pytest.raises(DataError, match=r"row 1: eval\.kl is '\[1, 2\]'"):
+    with pytest.raises(DataError, match=r"row 1: eval\.kl: '\[1, 2\]' is no estimate"):
         eval_points([{"step": 0, "eval": {"kl": [1, 2]}}])
-    with pytest.raises(DataError, match=r"row 2: eval\.gold\.verifier is 'high'"):
+    with pytest.raises(DataError, match=r"row 2: eval\.gold\.verifier: 'high' is no estimate"):
         eval_points([{}, {"step": 0, "eval": {"gold": {"verifier": "high"}}}])
-    with pytest.raises(DataError, match=r"row 1: a look .* without a step"):
+    with pytest.raises(DataError, match=r"row 1: an evaluation without a step"):
         eval_points([{"eval": {}}])
 
 

@@ -54,7 +54,7 @@ def test_scores_with_texts_are_a_pool(tmp_path: Path) -> None:
     first = assay.score(pairs(), "longest", texts=True, out=tmp_path / "pool.jsonl")
     assert first.rows[0]["response"] == "long answer"
     assert first.rows[0]["reference"] == "1"
-    pool = pools.read(str(tmp_path / "pool.jsonl"), None, None, columns=True)
+    pool = pools.read_pool(str(tmp_path / "pool.jsonl"), columns=True)
     again = assay.score(pool.groups, "column:value")
     assert [row["value"] for row in again.rows] == [row["value"] for row in first.rows]
 

@@ -1,5 +1,5 @@
-"""What proxies differ in by number, such as their parameters, and how the measured curves go with
-it."""
+"""Studies by a number that their proxies differ in, such as parameters: slopes of fits and gains
+in it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

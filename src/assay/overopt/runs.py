@@ -252,8 +252,8 @@ def arm(
         if len(lacking) > 5:
             steps += ", ..."
         notes.append(
-            f"{name}: {len(lacking)} evaluations have no gold, proxy or KL that is a number: left"
-            f" out, at {steps}"
+            f"{name}: evaluations without a gold, proxy or KL that is a number are left out, at"
+            f" {steps}"
         )
     kept = tuple(Run(tuple(p for p in run.points if p.step in shared), run.gold) for run in runs)
     gold_S_L, kl_S_L, proxy_S_L = (

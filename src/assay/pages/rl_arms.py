@@ -54,7 +54,7 @@ def arms_report(
     """
     runs = {name: eval_points(rows) for name, rows in rows_by_arm.items()}
     if not any(runs.values()):
-        raise DataError('no arm has an evaluation on held-out prompts; give rows with "watch"')
+        raise DataError('no arm has an evaluation on held-out prompts; give rows with "eval"')
     what = gold if gold is not None else common_gold(runs.values())
     courses = {n: c for n, seen in runs.items() if what is not None and (c := course(seen, what))}
     ends = {f"{name}, end": one.at(one.last) for name, one in courses.items()}

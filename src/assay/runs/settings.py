@@ -146,8 +146,10 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if not isinstance(value, Mapping):
         yield name, value
         return
+    of = str(value.get("component", ""))
     for key, below in value.items():
         if key not in NEUTRAL:
+            below = renamed.same_value(of, key, below)
             # Both say that nothing is given.
             below = None if below is False or below == "auto" else below
             yield from _flat(below, f"{name}.{key}" if name else key)
@@ -196,8 +198,7 @@ def _build(body: Any, where: str) -> Any:
         return body
     values = dict(body)
     cls = components.load(*values.pop("component").split("/", 1))
-    named = ((renamed.field(cls, name), value) for name, value in values.items())
-    values = {name: renamed.value(cls, name, value) for name, value in named}
+    values = {renamed.field(cls, name): value for name, value in values.items()}
     known = {f.name for f in dataclasses.fields(cls)}
     if extra := values.keys() - known:
         raise ConfigError(
