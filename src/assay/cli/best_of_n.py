@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from assay import components
-from assay.cli.choices import Overwrite
+from assay.cli.options import Format, Overwrite
 from assay.specs.compute import Compute
 from assay.specs.scorers import KINDS
 
@@ -56,8 +56,7 @@ class Command(Compute):
     ] = ()
     """Searches to replay over random subsets of the pool besides."""
 
-    format: str | None = None
-    """Format of the data, where it is not told by its columns."""
+    format: Format = None
 
     seed: int = 0
     """Seed of the bootstrap and of the draws."""

@@ -8,14 +8,7 @@ import tyro
 
 from assay import components
 
-__all__ = ["Overwrite", "choices"]
-
-Overwrite = Annotated[
-    bool,
-    tyro.conf.arg(
-        help="Replacement of finished work in the folder: of another command, or other settings."
-    ),
-]
+__all__ = ["choices"]
 
 OWN = re.compile(r"[\w.]+:[A-Za-z_]\w*")
 """`package.module:Class`."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from assay.aggregation import Aggregation
+from assay.cli.options import Device, Format
 from assay.errors import BackendError, ConfigError
 
 __all__ = ["COMMANDS"]
@@ -46,11 +47,9 @@ class Average:
     loss: str = "bradley-terry"
     """What they were trained with, which says what accuracy is."""
 
-    format: str | None = None
-    """Format of the records, where it is not told by their columns."""
+    format: Format = None
 
-    device: str = "auto"
-    """Device of the models: cpu, cuda, cuda:1, or auto, a GPU if any."""
+    device: Device = "auto"
 
     def __call__(self) -> None:
         """Average, test, save."""
@@ -172,8 +171,7 @@ class Check:
 
     folder: Annotated[Path, tyro.conf.Positional]
     """Folder of a saved reward model."""
-    device: str = "auto"
-    """Device of the model: cpu, cuda, cuda:1, or auto, a GPU if any."""
+    device: Device = "auto"
 
     def __call__(self) -> None:
         """Print the largest difference; exit with 2 when it is too large."""

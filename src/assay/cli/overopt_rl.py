@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from assay.cli.choices import Overwrite
+from assay.cli.options import Overwrite
 
 if TYPE_CHECKING:
     from assay.workflows.overoptimization_rl import PolicyComparison

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Generic, TypeVar
 import tyro
 
 from assay.aggregation import Aggregation
-from assay.cli.choices import Overwrite, choices
+from assay.cli.choices import choices
+from assay.cli.options import Format, Overwrite
 from assay.search import Budget, Search
 from assay.specs.generators import Policy
 from assay.specs.scorers import KINDS
@@ -78,8 +79,7 @@ class Searching:
     together: int = 64
     """Prompts under way at once."""
 
-    format: str | None = None
-    """Format of the data, where it is not told by its columns."""
+    format: Format = None
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the job that all searches share."""
