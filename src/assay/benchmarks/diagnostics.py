@@ -197,8 +197,10 @@ def _labelled(
     kept = [
         (record, steps) for record, steps in zip(records, values, strict=True) if steps is not None
     ]
-    x = [steps[i] for record, steps in kept for i in _judged(record)]
-    y = [record.labels[i] for record, _ in kept for i in _judged(record)]
+    x, y = [], []
+    for record, steps in kept:
+        x += [steps[i] for i in _judged(record)]
+        y += [record.labels[i] for i in _judged(record)]
     ids, _ = cluster_ids([normalised_prompt_key(record) for record, _ in kept], len(kept))
     where = np.repeat(ids, [len(_judged(record)) for record, _ in kept])
     return np.array(x, dtype=np.float64), np.array(y, dtype=np.float64), where
@@ -206,15 +208,10 @@ def _labelled(
 
 def _positions(records: Sequence[StepLabels], values: Sequence[Array | None]) -> Any:
     """Index in its response of each step that `_labelled` gives."""
-    return np.array(
-        [
-            i
-            for record, steps in zip(records, values, strict=True)
-            if steps is not None
-            for i in _judged(record)
-        ],
-        dtype=np.intp,
-    )
+    found: list[int] = []
+    for record, steps in zip(records, values, strict=True):
+        found += _judged(record) if steps is not None else []
+    return np.array(found, dtype=np.intp)
 
 
 def _answer_is_right(record: StepLabels) -> bool:

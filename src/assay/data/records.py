@@ -12,15 +12,17 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import chain
 
 from assay.errors import DataError
-from assay.types import Group, Preference, Prompt, Ranking, Record, Response, StepLabels
+from assay.types import Group, Prompt, Record, Response, StepLabels
 
 __all__ = [
+    "all_pairs",
+    "all_responses",
     "as_group",
     "as_groups",
     "digest",
-    "grades_of",
     "normalised",
     "normalised_prompt_key",
     "pairs_of",
@@ -57,18 +59,14 @@ def pairs_of(record: Record) -> list[tuple[Prompt, Response]]:
     return [(prompt_of(record), response) for response in responses_of(record)]
 
 
-def grades_of(record: Record) -> tuple[float | None, ...]:
-    """Return what a record says of each response as a whole, None where it says nothing.
+def all_responses(records: Iterable[Record]) -> list[Response]:
+    """Return the responses of all records, in order."""
+    return list(chain.from_iterable(map(responses_of, records)))
 
-    The probability of being preferred, the grade, or the last step's label.
-    """
-    if isinstance(record, Preference):
-        return (record.prefer, 1.0 - record.prefer)
-    if isinstance(record, Ranking):
-        return record.grades
-    if isinstance(record, StepLabels):
-        return record.labels[-1:] or (None,)
-    return (None,) * len(responses_of(record))
+
+def all_pairs(records: Iterable[Record]) -> list[tuple[Prompt, Response]]:
+    """Return the responses of all records, each with its prompt."""
+    return list(chain.from_iterable(map(pairs_of, records)))
 
 
 def as_groups(records: Iterable[Record]) -> list[Group]:

@@ -7,6 +7,7 @@ import importlib.util
 import sys
 import sysconfig
 import types
+from itertools import product
 from pathlib import Path
 
 from assay.fingerprint.hashing import hash_of
@@ -101,7 +102,10 @@ def _source_of(room: str) -> str:
         package = place.is_dir() or (place.name == "__init__.py" and room != "assay")
         folder = place if place.is_dir() else place.parent
         files += sorted(folder.rglob("*.py")) if package else [place]
-    return hash_of(*(part for file in files for part in (file.name, file.read_bytes()))).hex()
+    parts: list[str | bytes] = []
+    for file in files:
+        parts += [file.name, file.read_bytes()]
+    return hash_of(*parts).hex()
 
 
 @functools.cache
@@ -113,7 +117,8 @@ def installed(module: str) -> bool:
         return True
     places = places_of(top) or places_of(module)
     homes = [Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")]
-    return any(Path(place).resolve().is_relative_to(home) for place in places for home in homes)
+    found = [Path(place).resolve() for place in places]
+    return any(place.is_relative_to(home) for place, home in product(found, homes))
 
 
 def places_of(module: str) -> list[str]:

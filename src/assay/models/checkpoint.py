@@ -16,6 +16,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -72,7 +73,7 @@ MANIFEST = "reward_model.json"
 REFERENCE = "reference"
 """Folder, within an implicit model's, of the model it is compared with."""
 
-LAYERS = tuple(f"score.{layer}.{kind}" for layer in (0, 2) for kind in ("weight", "bias"))
+LAYERS = tuple(f"score.{layer}.{kind}" for layer, kind in product((0, 2), ("weight", "bias")))
 """Tensors of a head of two layers, which stock classifiers have no place for: only this library
 loads it."""
 

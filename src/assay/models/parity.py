@@ -8,6 +8,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 
 import numpy as np
 import torch
@@ -90,7 +91,7 @@ def _stock(model: RewardModel, sequences: Sequence[Encoded]) -> list[float]:
     if rotary.changes(model.backbone) and len(sequences) > 1:
         # In a batch of theirs, scores depend on the longest sequence: only one by one are they a
         # model's own.
-        return [value for sequence in sequences for value in _stock(model, [sequence])]
+        return list(chain.from_iterable(_stock(model, [sequence]) for sequence in sequences))
     for network in (model.network, getattr(model, "reference", None)):
         if network is not None:
             rotary.reset(network)

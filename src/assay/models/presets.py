@@ -10,6 +10,7 @@ split theirs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 from assay.models.layout import Layout
@@ -22,7 +23,7 @@ HEADS: Final[Mapping[str, tuple[str, ...]]] = {
     "linear_bias": ("score.weight", "score.bias"),
     "value": ("v_head.summary.weight", "v_head.summary.bias"),
     "value_mlp": tuple(
-        f"v_head.summary.{layer}.{kind}" for layer in (0, 2) for kind in ("weight", "bias")
+        f"v_head.summary.{layer}.{kind}" for layer, kind in product((0, 2), ("weight", "bias"))
     ),
     "value_linear": ("value_head.weight",),
     "v_head": ("v_head.weight",),

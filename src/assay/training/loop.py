@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from assay.data.records import pairs_of
+from assay.data.records import all_pairs
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.fit import unfit
@@ -302,9 +302,7 @@ def _fit(
 ) -> list[tuple[Prompt, Response]]:
     """About `count` prompts with responses, evenly over the records, leaving out what does not fit
     the model."""
-    found = [
-        item for record in records[:: max(1, len(records) // count)] for item in pairs_of(record)
-    ][: 2 * count]
+    found = all_pairs(records[:: max(1, len(records) // count)])[: 2 * count]
     encoded = model.encoder.encode(found)
     return [
         item

@@ -182,7 +182,6 @@ def rl(
     """
     from assay.models.device import device_of
     from assay.rl.loop import optimise
-    from assay.specs.rewards import reward as open_reward
 
     call = described("rl", **locals())
     out, how = Path(out), settings_of(recipe, changes)
@@ -191,14 +190,10 @@ def rl(
     _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length)
     _check_held_out(how, held_out, gold)
     _use_threads(threads)
-    where = device_of(device)
-    named_policy = [policy] if isinstance(policy, str | Path) else []
-    files, body = named(prompts, held_out), settings or call
-    afresh = overwrite or not resume
-    with Run.open(
-        out, body, command="rl", data=files, inputs=named_policy, overwrite=afresh
-    ) as run:
-        parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
+    where, afresh = device_of(device), overwrite or not resume
+    files, inputs, body = named(prompts, held_out), _folder_of(policy), settings or call
+    with Run.open(out, body, command="rl", data=files, inputs=inputs, overwrite=afresh) as run:
+        parts, golds = _parts(rewards, where), _golds(gold, where)
         aside = aside_in(set_aside, out)
         found = _sides(prompts, held_out, seed=how.seed, limit=limit, format=format, aside=aside)
         _check_gold(golds, found.held)
@@ -237,6 +232,11 @@ def settings_of(recipe: str | Settings, changes: Mapping[str, Any]) -> Settings:
             f" {', '.join(sorted(known))}"
         )
     return replace(recipe, **changes)
+
+
+def _folder_of(policy: Any) -> list[str | Path]:
+    """The folder of a policy that is named; none of one that is given."""
+    return [policy] if isinstance(policy, str | Path) else []
 
 
 def _listed(reward: Any) -> list[Reward]:
@@ -329,6 +329,13 @@ def _use_threads(threads: int | None) -> None:
 
     if threads:
         torch.set_num_threads(threads)
+
+
+def _parts(rewards: Sequence[Reward], device: str) -> list[Part]:
+    """Open the parts of the reward."""
+    from assay.specs.rewards import reward
+
+    return [reward(one, device=device) for one in rewards]
 
 
 def _golds(
