@@ -13,11 +13,11 @@ from tests import tiny_models
 pytestmark = pytest.mark.owed
 
 COMMANDS = {
-    "train": "train rm --data nowhere.jsonl --backbone nowhere --out OUT",
-    "sft": "sft --data nowhere.jsonl --policy nowhere --out OUT",
-    "rl": "rl grpo --prompts nowhere.jsonl --policy nowhere --reward longest --out OUT",
-    "score": "score nowhere nowhere.jsonl --out OUT/s.jsonl",
-    "eval": "eval nowhere nowhere.jsonl",
+    "train": "train rm nowhere.jsonl --backbone nowhere --out OUT",
+    "sft": "sft nowhere.jsonl --policy nowhere --out OUT",
+    "rl": "rl grpo nowhere.jsonl --policy nowhere --reward longest --out OUT",
+    "score": "score nowhere.jsonl --scorer nowhere --out OUT/s.jsonl",
+    "eval": "eval nowhere.jsonl --scorer nowhere",
 }
 
 

@@ -154,8 +154,9 @@ def test_what_is_not_there_is_one_sentence(
     (tmp_path / "x.jsonl").write_text(
         json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}) + "\n"
     )
+    data, out = str(tmp_path / "x.jsonl"), str(tmp_path / "out")
     with pytest.raises(SystemExit) as stop:
-        cli.main([command, word, str(tmp_path / "x.jsonl"), "--out", str(tmp_path / "out")])
+        cli.main([command, data, "--scorer", word, "--out", out])
     assert stop.value.code == 2
     err = capsys.readouterr().err
     assert says in err

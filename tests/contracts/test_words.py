@@ -155,7 +155,7 @@ def test_rl_takes_every_word(home: Path, tmp_path: Path) -> None:
     golds = (f"g{k}={word}" for k, word in kept.items())
     how = ("--template", "plain", "--join", "", "--max-length", 64, "--max-tokens", 4)
     size = ("--steps", 1, "--groups", 2, "--samples", 2, "--watch-every", 1, "--lora", 2)
-    data = ("--policy", home / "policy", "--prompts", home / "prompts.jsonl")
+    data = (home / "prompts.jsonl", "--policy", home / "policy")
     sides = ("--reward", *rewards, "--gold", *golds, "--device", "cpu", "--out", tmp_path / "run")
     run("rl", "rloo", *data, *how, *size, *sides)
     text = (tmp_path / "run" / "metrics.jsonl").read_text()

@@ -75,7 +75,7 @@ def test_a_new_or_empty_folder_is_free(tmp_path: Path) -> None:
 TRAININGS = {
     "train": ["train", "rm", "DATA", "--backbone", "START", "--set-aside", "ASIDE"],
     "sft": ["sft", "DATA", "--policy", "START", "--set-aside", "ASIDE"],
-    "rl": ["rl", "grpo", "--prompts", "DATA", "--policy", "START", "--reward", "longest"],
+    "rl": ["rl", "grpo", "DATA", "--policy", "START", "--reward", "longest"],
 }
 SUMMARY = {command: name for name, command in outputs.SUMMARIES.items()}
 

@@ -48,7 +48,7 @@ def _data_first(option: str, arguments: list[str]) -> list[str]:
         return arguments
     at = arguments.index(option)
     data = arguments[at + 1]
-    print(f"note: {option} {data} is {data} now, without the option", file=sys.stderr)
+    print(f"note: {option} {data}: the data needs no option now", file=sys.stderr)
     rest = [*arguments[:at], *arguments[at + 2 :]]
     head = 1 if rest and not rest[0].startswith("-") else 0
     return [*rest[:head], data, *rest[head:]]

@@ -59,7 +59,7 @@ def _data_option(command: str, words: list[str]) -> list[str]:
     option, equals, data = words[at].partition("=")
     end = at + 1 if equals else at + 2
     data = data if equals else "".join(words[at + 1 : at + 2])
-    _note(f"{option} {data} is {data} now, without the option")
+    _note(f"{option} {data}: the data needs no option now")
     first = 1 if command == "train" else 0
     rest = words[:at] + words[end:]
     return [*rest[:first], data, *rest[first:]]

@@ -1,9 +1,9 @@
 """Prompt and responses of any record, and when two records have the same prompt.
 
-There are two notions of the same prompt. `prompt_key` is exact: the same conversation, message by
-message, is what a sample was drawn for. `normalised_prompt_key` leaves out case, white space and
-punctuation: what belongs to one prompt in that sense falls on one side of a split, counts as a
-leak, and is resampled together.
+There are three notions of the same prompt. `prompt_key` is exact: the same conversation, message by
+message, is what a sample was drawn for. `cluster_key` leaves out case and white space: records of
+one prompt in that sense are resampled together. `normalised_prompt_key` leaves out punctuation,
+too: what belongs to one prompt in that sense falls on one side of a split and counts as a leak.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ __all__ = [
     "all_responses",
     "as_group",
     "as_groups",
+    "cluster_key",
     "digest",
     "normalised",
     "normalised_prompt_key",
@@ -107,6 +108,15 @@ def prompt_key(record: Record) -> str:
     columns."""
     body = [message.model_dump(mode="json") for message in prompt_of(record).messages]
     return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:24]
+
+
+def cluster_key(record: Record) -> str:
+    """Return the record's prompt without differences of case and white space: what statistics
+    cluster by.
+
+    Punctuation stays: "2 + 3" and "2 - 3" are two prompts, and brackets may be all of one.
+    """
+    return " ".join(prompt_of(record).text.casefold().split())
 
 
 def normalised_prompt_key(record: Record) -> int:

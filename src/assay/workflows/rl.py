@@ -14,6 +14,7 @@ from assay.protocols import Scorer
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES, Settings
 from assay.runs.evaluations import EvalPoint, eval_points
+from assay.runs.outputs import check_run
 from assay.runs.run import Run
 from assay.stats import Estimate
 from assay.types import Prompt, Record, Response
@@ -180,18 +181,16 @@ def rl(
     The same call resumes a run that was killed, and returns a finished one. Raises `ConfigError`
     for what contradicts itself, `DataError` for prompts that cannot be used.
     """
-    from assay.models.device import device_of
+    call = described("rl", **locals())
     from assay.rl.loop import optimise
 
-    call = described("rl", **locals())
-    out, how = Path(out), settings_of(recipe, changes)
-    rewards = _listed(reward)
+    out, how, rewards = Path(out), settings_of(recipe, changes), _listed(reward)
     _check(rewards, template=template, join=join, prime=prime, rate=prime_learning_rate)
     _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length)
     _check_held_out(how, held_out, gold)
-    _use_threads(threads)
-    where, afresh = device_of(device), overwrite or not resume
+    where = _ready(out, policy, device, threads, overwrite)
     files, inputs, body = named(prompts, held_out), _folder_of(policy), settings or call
+    afresh = overwrite or not resume
     with Run.open(out, body, command="rl", data=files, inputs=inputs, overwrite=afresh) as run:
         parts, golds = _parts(rewards, where), _golds(gold, where)
         aside = aside_in(set_aside, out)
@@ -324,11 +323,18 @@ def _sides(
     )
 
 
-def _use_threads(threads: int | None) -> None:
+def _ready(out: Path, policy: Any, device: str, threads: int | None, overwrite: bool) -> str:
+    """Refuse a folder of other work, which `resume=False` does not replace; set the threads and
+    return the device."""
     import torch
 
+    from assay.models.device import device_of
+
+    if not overwrite:
+        check_run(out, "rl", start=policy if isinstance(policy, str | Path) else None)
     if threads:
         torch.set_num_threads(threads)
+    return device_of(device)
 
 
 def _parts(rewards: Sequence[Reward], device: str) -> list[Part]:
