@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +14,12 @@ from assay.console.tables import show
 from assay.data.augment import augment, flip
 from assay.data.io import Counts, read, write
 from assay.data.parts import Part, cut_anew, without
+from assay.data.records import responses_of
 from assay.data.splitting import SPLITTERS, report
 from assay.errors import ConfigError, DataError
 from assay.files import write_atomic
 from assay.protocols import Format
 from assay.runs.settings import made
-from assay.types import Group, Record, Response, StepLabels
 from assay.workflows.data import Finding, check_data, reread, split_data
 
 __all__ = ["COMMANDS", "Augment", "Check", "Convert", "Split", "Steps"]
@@ -198,7 +199,8 @@ class Steps(One):
         split = made(SPLITTERS[self.split], self.split, self.setting)
         source, counts = self.layout(), Counts()
         records = read(self.source, format=source, set_aside=self.set_aside, counts=counts)
-        found = report(r for record in records for r in _responses(cut_anew(record, split)))
+        cut = (responses_of(cut_anew(record, split)) for record in records)
+        found = report(chain.from_iterable(cut))
         least, first, median, third, most = found.quantiles
         print(
             f"{found.responses:,} responses, {found.mean:.1f} steps each (least {least}, quartiles"
@@ -206,8 +208,8 @@ class Steps(One):
             f" the longest step has {found.longest:,} characters{self.aside(counts)}"
         )
         if self.out is not None:
-            cut = (cut_anew(record, split) for record in reread(self.source, source))
-            print(f"{self.out}: {write(cut, self.out, _format(self.to, ()) or 'assay')} rows")
+            anew = (cut_anew(record, split) for record in reread(self.source, source))
+            print(f"{self.out}: {write(anew, self.out, _format(self.to, ()) or 'assay')} rows")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,12 +249,6 @@ class Augment(One):
 
 
 COMMANDS = {"augment": Augment, "check": Check, "convert": Convert, "split": Split, "steps": Steps}
-
-
-def _responses(record: Record) -> tuple[Response, ...]:
-    if isinstance(record, StepLabels):
-        return (record.response,)
-    return record.responses if isinstance(record, Group) else ()
 
 
 def _format(name: str, settings: tuple[str, ...]) -> Format | None:

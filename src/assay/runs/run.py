@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -289,7 +290,7 @@ def _clear(folder: Path, kind: str, there: Mapping[str, Any] | None) -> None:
     kinds = kinds_of(folder)
     if not kinds:
         return _check_kind(folder, kind, None)
-    names = {name for one in kinds for name in OUTPUTS.get(one, ())}
+    names = set(chain.from_iterable(OUTPUTS.get(one, ()) for one in kinds))
     for name in names | {RUN, *(there or {}).get("files", [])}:
         path = folder / name
         if Path(name).name != name:

@@ -5,6 +5,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -172,7 +173,9 @@ def measure(
     measured = evaluation_of(
         records, scores, probabilities=gives_probabilities(scorer), answers=answers, seed=seed
     )
-    unscored = Counter(s.reason for row in scores for s in row if isinstance(s, Unscored))
+    unscored = Counter(
+        score.reason for score in chain.from_iterable(scores) if isinstance(score, Unscored)
+    )
     notes = [f"{n} responses unscored: {reason}" for reason, n in unscored.most_common(SHOWN)]
     if not any(estimate.n for estimate in measured.metrics.values()):
         raise DataError(

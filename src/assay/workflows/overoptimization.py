@@ -5,6 +5,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -196,7 +197,7 @@ def combined(
     if not folders:
         raise ConfigError("give the folders of one run or more")
     files = ("points.jsonl", "fits.json")
-    data = [Path(folder) / file for folder in folders for file in files]
+    data = [Path(folder) / file for folder, file in product(folders, files)]
     parts: list[tuple[Path, Study]] = []
     sizes: list[tuple[Path, str, dict[str, float]]] = []
     notes = []
