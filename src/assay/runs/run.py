@@ -31,7 +31,7 @@ from assay.runs.settings import (
 )
 
 if TYPE_CHECKING:
-    from assay.report import Section
+    from assay.report.html import Section
 
 __all__ = ["Run"]
 
@@ -165,7 +165,7 @@ class Run:
         sections: also a function that makes them, for drawing needs the same packages as writing.
         The work is done by then, so an absent package is a note and no error.
         """
-        from assay.report import write_report
+        from assay.report.html import write_report
 
         try:
             made = sections() if callable(sections) else sections

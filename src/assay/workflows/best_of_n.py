@@ -35,7 +35,7 @@ from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described, estimate_json
 
 if TYPE_CHECKING:
-    from assay.report import Section
+    from assay.report.html import Section
     from assay.stats import CurvePoint, Estimate
 
 __all__ = [

@@ -22,7 +22,7 @@ from assay.workflows._output import described
 from assay.workflows.score import in_parts, open_scorer
 
 if TYPE_CHECKING:
-    from assay.report import Section
+    from assay.report.html import Section
 
 __all__ = ["Evaluation", "evaluate", "measure", "table"]
 

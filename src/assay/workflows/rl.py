@@ -189,15 +189,8 @@ def rl(
     _check_held_out(how, held_out, gold)
     where = _ready(device, threads)
     files, inputs, body = named(prompts, held_out), _folder_of(policy), settings or call
-    with Run.open(
-        out,
-        body,
-        command="rl",
-        data=files,
-        inputs=inputs,
-        restart=not resume,
-        overwrite=overwrite,
-    ) as run:
+    again = {"restart": not resume, "overwrite": overwrite}
+    with Run.open(out, body, command="rl", data=files, inputs=inputs, **again) as run:
         parts, golds = _parts(rewards, where), _golds(gold, where)
         aside = aside_in(set_aside, out)
         found = _sides(prompts, held_out, seed=how.seed, limit=limit, format=format, aside=aside)
