@@ -14,7 +14,7 @@ from assay.data import io
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.opening import open_model, split_words
-from assay.models.presets import load_preset
+from assay.models.published import load_preset
 from assay.scorers.ensemble import Ensemble, Standards
 from assay.scorers.local import LocalScorer
 from assay.specs.rewards import named, part

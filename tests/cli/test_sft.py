@@ -128,7 +128,7 @@ def test_held_out_prompts_are_measured(
         (["--policy", "http://localhost:8000/v1"], "is a server, whose weights cannot be trained"),
         (["--join", "x"], "join stands between prompt and response of the plain template"),
         (["--max-length", "4"], "no good response is left to learn: 4 responses of 4 records"),
-        (["--out", "POLICY"], "give another folder to save the new one in"),
+        (["--out", "POLICY"], "would be replaced; give another folder"),
         (["--policy", "nowhere/at/all"], "neither a folder nor"),
     ],
 )

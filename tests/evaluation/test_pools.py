@@ -195,3 +195,20 @@ def test_json_has_no_nan_and_flat_curves():
         "unscored",
     }
     assert body["curves"]["scorer"][1]["n"] == 2
+
+
+def test_prompts_that_differ_in_punctuation_alone_are_two():
+    records = [ranking("2 + 3", [1, 0]), ranking("2 - 3", [1, 0]), ranking("2  - 3", [0, 1])]
+    report = evaluate(records, [scored([2, 1])] * 3)
+    # The second and the third are one prompt: case and white space do not tell prompts apart.
+    assert report.metrics["pairwise_accuracy"].n == 2
+
+
+def test_outcomes_of_prompts_that_differ_in_punctuation_alone_are_not_put_together():
+    records = [
+        StepLabels.outcome(Prompt.of(text), Response.of("x"), label)
+        for text, label in [("2 + 3", 1.0), ("2 - 3", 0.0)]
+    ]
+    report = evaluate(records, [scored([1]), scored([2])])
+    # Were they, there would be one pair, in which the wrong response has the higher score.
+    assert report.metrics["pairwise_accuracy"].n == 0

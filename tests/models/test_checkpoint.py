@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from assay.errors import BackendError, ConfigError
 from assay.models import checkpoint
 from assay.models.layout import Layout
+from assay.models.parity import tolerance_of
 from assay.models.readout import OUTCOME, PREFERENCE, PROCESS, Readout
 from assay.models.reward_model import RewardModel, TrainScores
 from assay.types import Prompt, Response
@@ -136,7 +137,7 @@ def test_bf16_round_trip(tmp_path: Path) -> None:
         model.network.score.weight, model.network.score.weight.bfloat16().float()
     )
     expected = last_logits(model)
-    assert checkpoint.save(model, tmp_path / "rm") <= checkpoint.tolerance_of(model) == 0.2
+    assert checkpoint.save(model, tmp_path / "rm") <= tolerance_of(model) == 0.2
     again = checkpoint.load(tmp_path / "rm")
     assert next(again.backbone.parameters()).dtype == torch.bfloat16
     assert torch.equal(

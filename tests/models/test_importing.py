@@ -14,7 +14,8 @@ from assay import cli
 from assay.errors import BackendError, ConfigError
 from assay.models import checkpoint, importing
 from assay.models.importing import import_model, preset_of
-from assay.models.presets import PRESETS, load_preset
+from assay.models.presets import PRESETS
+from assay.models.published import load_preset
 from assay.scorers.local import LocalScorer
 from assay.types import Group, Prompt, Response, Score
 from tests.models import test_presets as published

@@ -22,7 +22,8 @@ from transformers import (
 )
 
 from assay.errors import ConfigError
-from assay.models.presets import PRESETS, REFUSED, guess, load_preset
+from assay.models.presets import PRESETS, REFUSED
+from assay.models.published import guess, load_preset
 from assay.models.reward_model import RewardModel
 from assay.types import Prompt, Response
 from tests.models import tiny

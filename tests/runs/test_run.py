@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import ConfigError
-from assay.report import Section, Text
+from assay.report.html import Section, Text
 from assay.runs.run import Run
 
 

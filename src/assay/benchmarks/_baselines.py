@@ -53,11 +53,11 @@ def measured(
     metrics: Metrics, records: Sequence[StepLabels], baselines: dict[str, Scores]
 ) -> dict[str, Estimate]:
     """The metrics of each baseline, as "metric/baseline"."""
-    return {
-        f"{metric}/{baseline}": estimate
-        for baseline, scores in baselines.items()
-        for metric, estimate in metrics(records, scores).items()
-    }
+    found: dict[str, Estimate] = {}
+    for baseline, scores in baselines.items():
+        of_baseline = metrics(records, scores)
+        found |= {f"{metric}/{baseline}": estimate for metric, estimate in of_baseline.items()}
+    return found
 
 
 def gold(records: Sequence[StepLabels]) -> Scores:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from assay.benchmarks._pooled import Statistic, estimates, harmonic, over
 from assay.benchmarks._records import NEVER, error_place, place, step_values
-from assay.data.records import normalised_prompt_key
+from assay.data.records import cluster_key
 from assay.stats import Estimate
 from assay.stats.intervals import Array
 from assay.types import Score, StepLabels, Unscored
@@ -77,7 +77,7 @@ class Counts:
     """(records,) Whether the row enters the metrics."""
     unscored: NDArray[np.bool_]
     """(records,)"""
-    prompts: Sequence[int]
+    prompts: Sequence[str]
     subsets: Sequence[str]
 
 
@@ -107,7 +107,7 @@ def count(
         columns=columns,
         counted=~unscored if on_unscored == "leave_out" else np.ones_like(unscored),
         unscored=unscored,
-        prompts=[normalised_prompt_key(record) for record in records],
+        prompts=[cluster_key(record) for record in records],
         subsets=[str(record.prompt.meta.get("subset", "all")) for record in records],
     )
 
@@ -144,11 +144,9 @@ def by_subset(
         )
 
     asked = {name: mean(statistic) for name, statistic in statistics.items()}
-    asked |= {
-        f"{subset}_{name}": of(statistic, i)
-        for i, subset in enumerate(names)
-        for name, statistic in statistics.items()
-    }
+    for i, subset in enumerate(names):
+        for name, statistic in statistics.items():
+            asked[f"{subset}_{name}"] = of(statistic, i)
     return estimates(
         spread,
         asked,

@@ -18,7 +18,7 @@ from assay.benchmarks import _baselines as _baselines
 from assay.benchmarks import _records
 from assay.benchmarks._records import NEVER
 from assay.data import io
-from assay.data.records import normalised_prompt_key
+from assay.data.records import cluster_key
 from assay.errors import DataError
 from assay.stats import Estimate
 from assay.stats.intervals import Array, cluster_ids
@@ -126,7 +126,7 @@ class Diagnostics:
             for i in several
             if (v := values[i]) is not None
         }
-        clusters = [normalised_prompt_key(records[i]) for i in share]
+        clusters = [cluster_key(records[i]) for i in share]
         sampling = self._sampling(len(several) - len(share))
         return {
             "minimum_at_last": stats.proportion(list(share.values()), clusters=clusters, **sampling)
@@ -146,7 +146,7 @@ class Diagnostics:
         sampling = self._sampling(len(cases) - len(predicted))
 
         def share(credit: dict[int, float], **sampling: Any) -> Estimate:
-            clusters = [normalised_prompt_key(records[i]) for i in credit]
+            clusters = [cluster_key(records[i]) for i in credit]
             return stats.proportion(list(credit.values()), clusters=clusters, **sampling)
 
         return {
@@ -197,24 +197,21 @@ def _labelled(
     kept = [
         (record, steps) for record, steps in zip(records, values, strict=True) if steps is not None
     ]
-    x = [steps[i] for record, steps in kept for i in _judged(record)]
-    y = [record.labels[i] for record, _ in kept for i in _judged(record)]
-    ids, _ = cluster_ids([normalised_prompt_key(record) for record, _ in kept], len(kept))
+    x, y = [], []
+    for record, steps in kept:
+        x += [steps[i] for i in _judged(record)]
+        y += [record.labels[i] for i in _judged(record)]
+    ids, _ = cluster_ids([cluster_key(record) for record, _ in kept], len(kept))
     where = np.repeat(ids, [len(_judged(record)) for record, _ in kept])
     return np.array(x, dtype=np.float64), np.array(y, dtype=np.float64), where
 
 
 def _positions(records: Sequence[StepLabels], values: Sequence[Array | None]) -> Any:
     """Index in its response of each step that `_labelled` gives."""
-    return np.array(
-        [
-            i
-            for record, steps in zip(records, values, strict=True)
-            if steps is not None
-            for i in _judged(record)
-        ],
-        dtype=np.intp,
-    )
+    found: list[int] = []
+    for record, steps in zip(records, values, strict=True):
+        found += _judged(record) if steps is not None else []
+    return np.array(found, dtype=np.intp)
 
 
 def _answer_is_right(record: StepLabels) -> bool:

@@ -22,7 +22,7 @@ from assay.benchmarks import _baselines as _baselines
 from assay.benchmarks import _records
 from assay.benchmarks._pooled import Statistic, estimates, over
 from assay.data.formats.prmbench import PRMBench as Layout
-from assay.data.records import normalised_prompt_key
+from assay.data.records import cluster_key
 from assay.stats import Estimate
 from assay.stats.intervals import Array
 from assay.types import Score, StepLabels, Unscored
@@ -102,7 +102,7 @@ class PRMBench:
                 for record, steps in zip(records, values, strict=True)
             ]
         )
-        prompts = [normalised_prompt_key(record) for record in records]
+        prompts = [cluster_key(record) for record in records]
         kinds = np.array([str(record.prompt.meta.get("subset", "all")) for record in records])
         scored = np.array([steps is not None for steps in values])
 

@@ -25,7 +25,7 @@ from assay.benchmarks import _first_error as first_error
 from assay.benchmarks import _records
 from assay.benchmarks._pooled import harmonic, over
 from assay.data.formats.processbench import ProcessBench as Layout
-from assay.data.records import normalised_prompt_key
+from assay.data.records import cluster_key
 from assay.errors import DataError
 from assay.stats import Estimate
 from assay.stats.intervals import Array
@@ -136,7 +136,7 @@ class ProcessBench:
         a = over(hit[wrong].sum(axis=0), wrong.sum())
         b = over(hit[~wrong].sum(axis=0), (~wrong).sum())
         value = float(places[np.argmax(np.nan_to_num(harmonic(a, b)))])
-        prompts = {normalised_prompt_key(record) for record, _ in known}
+        prompts = {cluster_key(record) for record, _ in known}
         return Estimate(
             value=value, low=np.nan, high=np.nan, n=len(prompts), unscored=len(mine) - len(known)
         )

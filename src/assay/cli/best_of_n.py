@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from assay import components
-from assay.cli.options import Data, FailOn, Overwrite, end_where
+from assay.cli.options import Data, FailOn, Format, Overwrite, end_where
 from assay.specs.compute import Compute
 from assay.specs.scorers import KINDS
 from assay.stats.conditions import check
@@ -57,8 +57,7 @@ class Command(Compute):
     ] = ()
     """Searches to replay over random subsets of the pool besides."""
 
-    format: str | None = None
-    """Format of the data, where its columns do not say it."""
+    format: Format = None
 
     seed: int = 0
     """Seed of the bootstrap and of the draws."""

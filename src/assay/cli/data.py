@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -198,7 +199,8 @@ class Steps(One):
         split = made(SPLITTERS[self.split], self.split, self.setting)
         source, counts = self.layout(), Counts()
         records = read(self.source, format=source, set_aside=self.set_aside, counts=counts)
-        found = report(r for record in records for r in responses_of(cut_anew(record, split)))
+        cut = (responses_of(cut_anew(record, split)) for record in records)
+        found = report(chain.from_iterable(cut))
         least, first, median, third, most = found.quantiles
         print(
             f"{found.responses:,} responses, {found.mean:.1f} steps each (least {least}, quartiles"
@@ -206,8 +208,8 @@ class Steps(One):
             f" the longest step has {found.longest:,} characters{self.aside(counts)}"
         )
         if self.out is not None:
-            cut = (cut_anew(record, split) for record in reread(self.source, source))
-            print(f"{self.out}: {write(cut, self.out, _format(self.to, ()) or 'assay')} rows")
+            anew = (cut_anew(record, split) for record in reread(self.source, source))
+            print(f"{self.out}: {write(anew, self.out, _format(self.to, ()) or 'assay')} rows")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from assay.aggregation import Aggregation
+from assay.cli.options import Device, Format
 from assay.errors import BackendError, ConfigError
 
 __all__ = ["COMMANDS"]
@@ -46,11 +47,9 @@ class Average:
     loss: str = "bradley-terry"
     """Loss of their training, by which accuracy is measured."""
 
-    format: str | None = None
-    """Format of the records, where their columns do not say it."""
+    format: Format = None
 
-    device: str = "auto"
-    """Device of the models: cpu, cuda, cuda:1, or auto, a GPU if any."""
+    device: Device = "auto"
 
     def __call__(self) -> None:
         """Average, test, save."""
@@ -172,13 +171,13 @@ class Check:
 
     folder: Annotated[Path, tyro.conf.Positional]
     """Folder of a saved reward model."""
-    device: str = "auto"
-    """Device of the model: cpu, cuda, cuda:1, or auto, a GPU if any."""
+    device: Device = "auto"
 
     def __call__(self) -> None:
         """Print the largest difference; exit with 2 when it is too large."""
-        from assay.models.checkpoint import load, parity, tolerance_of
+        from assay.models.checkpoint import load, parity
         from assay.models.device import device_of
+        from assay.models.parity import tolerance_of
 
         model = load(self.folder, device=device_of(self.device))
         worst, limit = parity(model, self.folder), tolerance_of(model)

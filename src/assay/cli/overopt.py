@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from assay.cli.options import Overwrite
+from assay.cli.options import Format, Overwrite
 from assay.cli.overopt_rl import Policies
 from assay.specs.compute import Compute
 
@@ -79,8 +79,7 @@ class BestOfN(Compute):
     missing_gold: Literal["refuse", "leave_out"] = "refuse"
     """Treatment of responses with a proxy score and without gold."""
 
-    format: str | None = None
-    """Format of the records, where their columns do not say it."""
+    format: Format = None
 
     limit: int | None = None
     """Most prompts to take."""

@@ -8,7 +8,7 @@ from assay.errors import ConfigError
 from assay.runs.run import Run
 
 if TYPE_CHECKING:
-    from assay.studies.arithmetic import Summary, World
+    from assay.studies.arithmetic import World
 
 __all__ = ["Command"]
 
@@ -38,7 +38,7 @@ class Command:
 
     def __call__(self) -> None:
         """Run the stages and print their results."""
-        from assay.studies.arithmetic import Smol, first_look, quickstart, run
+        from assay.studies.arithmetic import Smol, first_look, quickstart, run, show_results
 
         if self.small and self.policy == "smol":
             raise ConfigError("--small is a size of --policy world; leave one of the two out")
@@ -47,45 +47,9 @@ class Command:
         out = self.out or Path("runs", self._folder())
         with Run.open(out, self, overwrite=self.overwrite):
             summary = run(out, world=world)
-        _print(summary, world, out)
+        show_results(summary, world, out)
 
     def _folder(self) -> str:
         if self.policy == "smol":
             return "quickstart-smol"
         return "quickstart-small" if self.small else "quickstart"
-
-
-def _print(summary: "Summary", world: "World", out: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from assay.stats import bracket
-    from assay.studies.arithmetic import conclusion, next_steps, size_note
-
-    curves = {**summary.best_of_n, "majority": summary.majority_of_n, "oracle": summary.oracle_of_n}
-    table = Table(
-        "n", *curves, title=f"Accuracy of the choice among n, {summary.mean_at_1.n} test problems"
-    )
-    for points in zip(*curves.values(), strict=True):
-        cells = [f"{p.estimate.value:.3f} {bracket(p.estimate)}" for p in points]
-        table.add_row(str(points[0].n), *cells)
-    console = Console()
-    console.print(table)
-    for text in (conclusion(summary), size_note(world)):
-        if text:
-            console.print(text, highlight=False, markup=False)
-    console.print(
-        f"Done in {summary.seconds:.0f} seconds; scores of saved models differ by at most"
-        f" {summary.parity_max_abs_diff:.1e}.",
-        highlight=False,
-    )
-    pages = {
-        out / "report.html": "best-of-n by each reward model",
-        out / "overoptimization.html": "over-optimization: where each should stop",
-    }
-    console.print("Open:", highlight=False)
-    for path, contents in pages.items():
-        console.print(f"  {path}  ({contents})", highlight=False, soft_wrap=True)
-    console.print("Run next:", highlight=False)
-    for command, shows in next_steps(world, out).items():
-        console.print(f"  {command}\n      {shows}", highlight=False, markup=False, soft_wrap=True)

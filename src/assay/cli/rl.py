@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 import tyro
 
-from assay.cli.options import Aside, Data, Overwrite
+from assay.cli.options import Aside, Data, Device, Format, Overwrite, Threads
 from assay.data.splitting import SPLITTERS
 from assay.rl.settings import RECIPES, Settings
 from assay.specs.rewards import GRAMMAR
@@ -75,8 +75,7 @@ class Command:
     """Rank of LoRA adapters to train; the reference is then the policy with adapters off. 0 trains
     every parameter."""
 
-    format: str | None = None
-    """Format of the prompts, where their columns do not say it."""
+    format: Format = None
 
     set_aside: Aside = False
     """File for malformed rows, and for prompts that the policy's template refuses (those of a
@@ -106,11 +105,8 @@ class Command:
     """Precision of the parameters, auto = float32; bf16_update says how those in bfloat16 are
     updated."""
 
-    device: str = "auto"
-    """Device to train on: cpu, cuda, or auto."""
-
-    threads: int | None = None
-    """CPU threads; one is often fastest for models of under a million parameters."""
+    device: Device = "auto"
+    threads: Threads = None
 
     resume: bool = True
     """Resumption of what `out` holds; without it, start afresh."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from assay.errors import DataError
-from assay.report import write_report
+from assay.report.html import write_report
 
 __all__ = ["Command"]
 

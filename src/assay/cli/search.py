@@ -15,7 +15,7 @@ import tyro
 
 from assay.aggregation import Aggregation
 from assay.cli.choices import choices
-from assay.cli.options import Data, Overwrite
+from assay.cli.options import Data, Format, Overwrite
 from assay.search import Budget, Search
 from assay.specs.generators import Policy
 from assay.specs.scorers import KINDS
@@ -80,8 +80,7 @@ class Searching:
     together: int = 64
     """Prompts under way at once."""
 
-    format: str | None = None
-    """Format of the data, where its columns do not say it."""
+    format: Format = None
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the job that all searches share."""

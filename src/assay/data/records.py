@@ -1,9 +1,9 @@
 """Prompt and responses of any record, and when two records have the same prompt.
 
-There are two notions of the same prompt. `prompt_key` is exact: the same conversation, message by
-message, is what a sample was drawn for. `normalised_prompt_key` leaves out case, white space and
-punctuation: what belongs to one prompt in that sense falls on one side of a split, counts as a
-leak, and is resampled together.
+There are three notions of the same prompt. `prompt_key` is exact: the same conversation, message by
+message, is what a sample was drawn for. `cluster_key` leaves out case and white space: records of
+one prompt in that sense are resampled together. `normalised_prompt_key` leaves out punctuation,
+too: what belongs to one prompt in that sense falls on one side of a split and counts as a leak.
 """
 
 import hashlib
@@ -12,15 +12,18 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import chain
 
 from assay.errors import DataError
-from assay.types import Group, Preference, Prompt, Ranking, Record, Response, StepLabels
+from assay.types import Group, Prompt, Record, Response, StepLabels
 
 __all__ = [
+    "all_pairs",
+    "all_responses",
     "as_group",
     "as_groups",
+    "cluster_key",
     "digest",
-    "grades_of",
     "normalised",
     "normalised_prompt_key",
     "pairs_of",
@@ -57,18 +60,14 @@ def pairs_of(record: Record) -> list[tuple[Prompt, Response]]:
     return [(prompt_of(record), response) for response in responses_of(record)]
 
 
-def grades_of(record: Record) -> tuple[float | None, ...]:
-    """Return what a record says of each response as a whole, None where it says nothing.
+def all_responses(records: Iterable[Record]) -> list[Response]:
+    """Return the responses of all records, in order."""
+    return list(chain.from_iterable(map(responses_of, records)))
 
-    The probability of being preferred, the grade, or the last step's label.
-    """
-    if isinstance(record, Preference):
-        return (record.prefer, 1.0 - record.prefer)
-    if isinstance(record, Ranking):
-        return record.grades
-    if isinstance(record, StepLabels):
-        return record.labels[-1:] or (None,)
-    return (None,) * len(responses_of(record))
+
+def all_pairs(records: Iterable[Record]) -> list[tuple[Prompt, Response]]:
+    """Return the responses of all records, each with its prompt."""
+    return list(chain.from_iterable(map(pairs_of, records)))
 
 
 def as_groups(records: Iterable[Record]) -> list[Group]:
@@ -109,6 +108,15 @@ def prompt_key(record: Record) -> str:
     columns."""
     body = [message.model_dump(mode="json") for message in prompt_of(record).messages]
     return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:24]
+
+
+def cluster_key(record: Record) -> str:
+    """Return the record's prompt without differences of case and white space: what statistics
+    cluster by.
+
+    Punctuation stays: "2 + 3" and "2 - 3" are two prompts, and brackets may be all of one.
+    """
+    return " ".join(prompt_of(record).text.casefold().split())
 
 
 def normalised_prompt_key(record: Record) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from assay import stats
 from assay.data.pools import matrix_of
-from assay.data.records import normalised_prompt_key
+from assay.data.records import cluster_key
 from assay.errors import DataError
 from assay.evaluation import pools
 from assay.evaluation.report import Options, Report
@@ -23,10 +23,10 @@ def evaluate(
 ) -> Report:
     """Metrics of the pools that the rows form by prompt; rows without a label are left out and
     counted."""
-    members: dict[int, list[int]] = {}
+    members: dict[str, list[int]] = {}
     for i, record in enumerate(records):
         if record.labels and record.labels[-1] is not None:
-            members.setdefault(normalised_prompt_key(record), []).append(i)
+            members.setdefault(cluster_key(record), []).append(i)
     if not members:
         raise DataError("no record has a label; give outcome labels on the last step")
     rows = list(members.values())

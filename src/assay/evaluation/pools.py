@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from assay import stats
 from assay.data.pools import matrix_of
-from assay.data.records import normalised_prompt_key
+from assay.data.records import cluster_key
 from assay.evaluation.calibration import calibrate
 from assay.evaluation.report import Options, Report, histograms
 from assay.stats import CurvePoint, Estimate
@@ -26,7 +26,7 @@ Answers = Sequence[Sequence[Hashable | None]]
 class Pools:
     """P prompts with up to N responses each; (P, N) arrays, padded with NaN."""
 
-    keys: Sequence[int]
+    keys: Sequence[str]
     """Prompts that are resampled together."""
     proxy: Array
     """NaN also where unscored."""
@@ -50,7 +50,7 @@ def evaluate(
 ) -> Report:
     """Metrics of one pool a record."""
     pools = Pools(
-        keys=[normalised_prompt_key(record) for record in records],
+        keys=[cluster_key(record) for record in records],
         proxy=matrix_of(scores),
         gold=stats.pad_pools([record.grades for record in records]),
         length=stats.pad_pools(
@@ -216,7 +216,7 @@ def _pairwise(pools: Pools, options: Options) -> tuple[dict[str, Estimate], dict
 
 def _cells(pools: Pools) -> NDArray[np.intp]:
     """The prompt of each cell, (P, N)."""
-    code: dict[int, int] = {}
+    code: dict[str, int] = {}
     rows = np.array([code.setdefault(key, len(code)) for key in pools.keys], dtype=np.intp)
     return np.broadcast_to(rows[:, None], pools.proxy.shape)
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from assay import stats
-from assay.data.records import normalised_prompt_key
+from assay.data.records import cluster_key
 from assay.evaluation.report import Options, Report, histograms
 from assay.stats import Estimate
 from assay.stats.intervals import Array
@@ -51,7 +51,7 @@ def evaluate(
     first = np.array([records[i].prefer > 0.5 for i in kept], dtype=bool)
     longer = np.where(first, lengths[:, 0] - lengths[:, 1], lengths[:, 1] - lengths[:, 0])
     sampling: dict[str, Any] = {
-        "clusters": [normalised_prompt_key(records[i]) for i in kept],
+        "clusters": [cluster_key(records[i]) for i in kept],
         "unscored": len(decided) - len(kept),
         "resamples": options.resamples,
         "seed": options.seed,

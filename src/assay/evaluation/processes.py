@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from assay import stats
-from assay.data.records import normalised_prompt_key
+from assay.data.records import cluster_key
 from assay.errors import DataError
 from assay.evaluation.calibration import calibrate
 from assay.evaluation.report import Options, Report, histograms
@@ -40,7 +40,7 @@ def evaluate(
     ]
     values = [_steps(records[i], scores[i], i) for i in kept]
     x, y = _joined(values), _joined(labels)
-    prompts, _ = cluster_ids([normalised_prompt_key(records[i]) for i in kept], len(kept))
+    prompts, _ = cluster_ids([cluster_key(records[i]) for i in kept], len(kept))
     judged = ~np.isnan(y) & (y != 0.5)
     where = np.repeat(prompts, [len(v) for v in values])[judged]
     x, y = x[judged], y[judged]

@@ -15,6 +15,7 @@ sqrt(p(1-p)/n): up to .18 with eight rollouts. A label with nothing to rest on i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 from scipy.special import betaincinv
@@ -61,7 +62,8 @@ class MonteCarlo:
         reference."""
         need_references(prompt for prompt, _ in responses)
         first = 0 if self.label == "progress" else 1
-        rollouts.want([ask for pair in responses for ask in self._asks(*pair, first)])
+        asks = (self._asks(*pair, first) for pair in responses)
+        rollouts.want([*chain.from_iterable(asks)])
         records = []
         for prompt, response in responses:
             found = tallies(prompt, response, rollouts, self.rollouts)

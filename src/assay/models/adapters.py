@@ -5,6 +5,7 @@ What is loaded is then a stock network like any other, which trains, scores and 
 """
 
 import warnings
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,12 +26,8 @@ def is_adapter(folder: Path) -> bool:
     beside it."""
     if not (folder / ADAPTER).is_file():
         return False
-    whole = [
-        name
-        for name in WEIGHTS
-        for end in ("", ".index.json")
-        if (folder / f"{name}{end}").is_file()
-    ]
+    names = product(WEIGHTS, ("", ".index.json"))
+    whole = [name for name, end in names if (folder / f"{name}{end}").is_file()]
     if whole:
         raise ConfigError(
             f"{folder} holds {whole[0]} and {ADAPTER}: whole weights and an adapter; keep one of"

@@ -15,12 +15,11 @@ import copy
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 from torch import Tensor, nn
@@ -45,10 +44,9 @@ from assay.models.loading import (
     say,
 )
 from assay.models.padding import pad_id_of
+from assay.models.parity import differences, measured, one_by_one, tolerance_of
 from assay.models.readout import Readout
-from assay.models.reward_model import Batch, RewardModel, Shared, TrainScores, share
-from assay.packing import rotary
-from assay.packing.tree import grow
+from assay.models.reward_model import RewardModel, TrainScores
 from assay.runs.settings import write_atomic
 from assay.types import Prompt, Record, Response
 
@@ -66,7 +64,6 @@ __all__ = [
     "read_manifest",
     "rehearse",
     "save",
-    "tolerance_of",
     "wrap",
     "wrap_implicit",
 ]
@@ -76,7 +73,7 @@ MANIFEST = "reward_model.json"
 REFERENCE = "reference"
 """Folder, within an implicit model's, of the model it is compared with."""
 
-LAYERS = tuple(f"score.{layer}.{kind}" for layer in (0, 2) for kind in ("weight", "bias"))
+LAYERS = tuple(f"score.{layer}.{kind}" for layer, kind in product((0, 2), ("weight", "bias")))
 """Tensors of a head of two layers, which stock classifiers have no place for: only this library
 loads it."""
 
@@ -380,18 +377,6 @@ def load(folder: str | Path, *, dtype: Dtype | None = None, device: str = "cpu")
     return RewardModel(network, encoder, pad_id=pad_id, scores=scores).to(device).eval()
 
 
-def tolerance_of(model: RewardModel) -> float:
-    """Return how far apart a model's scores may lie: 1e-4 in fp32, 0.2 in bf16, whose scores depend
-    on the batch's shape.
-
-    In bf16, a trained SmolLM2's differed by .08; a wrong read position or a lost head moves them by
-    more than 1.
-    """
-    return (
-        1e-4 if next(model.backbone.parameters()).dtype in (torch.float32, torch.float64) else 0.2
-    )
-
-
 def parity(
     model: RewardModel, folder: Path, probes: Sequence[tuple[Prompt, Response]] = PROBES
 ) -> float:
@@ -399,8 +384,8 @@ def parity(
     batch that shares what the probes begin with, the saved copy reloaded, and the stock models that
     know nothing of this library (last read position)."""
     sequences = model.encoder.encode(list(probes))
-    with _measured(model):
-        alone = _one_by_one(model, sequences)
+    with measured(model):
+        alone = one_by_one(model, sequences)
         if not all(bool(logits.isfinite().all()) for logits in alone):
             return math.nan
         device = str(next(model.parameters()).device)
@@ -409,7 +394,7 @@ def parity(
         )
         reloaded = load(folder, dtype=dtype, device=device)
         _check_tokenizer(reloaded.encoder, probes, sequences)
-        return _parity(model, reloaded, sequences, alone)
+        return differences(model, reloaded, sequences, alone)
 
 
 def rehearse(
@@ -423,8 +408,8 @@ def rehearse(
     Raises what `save` would raise.
     """
     _check_kind(model)
-    with _measured(model):
-        alone = _one_by_one(model, model.encoder.encode(list(probes)))
+    with measured(model):
+        alone = one_by_one(model, model.encoder.encode(list(probes)))
     if not all(bool(logits.isfinite().all()) for logits in alone):
         raise BackendError(
             "not trained: the model's scores are no finite numbers before the first step; its"
@@ -457,30 +442,13 @@ def _rehearse_in_memory(
     sequences = model.encoder.encode(list(probes))
     again = Encoder(load_tokenizer(nowhere), model.layout, model.readout)
     _check_tokenizer(again, probes, sequences)
-    with _measured(model):
-        worst = _parity(model, model, sequences, _one_by_one(model, sequences))
+    with measured(model):
+        worst = differences(model, model, sequences, one_by_one(model, sequences))
     if not worst <= limit:
         raise BackendError(
             f"scores differ by {worst:.3g} between ways of batching (limit {limit:g})"
         )
     return worst
-
-
-@contextmanager
-def _measured(model: RewardModel) -> Iterator[None]:
-    """Without dropout and gradients, and as it was after."""
-    training = model.training
-    try:
-        with torch.inference_mode():
-            model.eval()
-            yield
-    finally:
-        model.train(training)
-
-
-def _one_by_one(model: RewardModel, sequences: Sequence[Encoded]) -> list[Tensor]:
-    """The logits (S,) of each sequence without any other."""
-    return [model(model.collate([s]))[0].double().cpu() for s in sequences]
 
 
 def _check_tokenizer(
@@ -490,76 +458,6 @@ def _check_tokenizer(
         raise BackendError(
             "the saved tokenizer gives other tokens than the one trained with; not saved"
         )
-
-
-def _parity(
-    model: RewardModel, reloaded: RewardModel, sequences: Sequence[Encoded], alone: Sequence[Tensor]
-) -> float:
-    tree = grow([np.array(s.ids) for s in sequences], least=1)
-    shared = share(tree, [s.reads for s in sequences], starts=[s.start for s in sequences])
-    shared = shared.to(next(model.parameters()).device)
-    batches: list[tuple[RewardModel, Batch | Shared]] = [
-        (model, model.collate(sequences)),
-        (model, model.collate(sequences, side="left")),
-        (model, shared),
-    ]
-    if reloaded is not model:
-        batches += [(reloaded, reloaded.collate(sequences)), (reloaded, shared)]
-    differences = [
-        abs(float(value - expected))
-        for other, batch in batches
-        for row, expecteds, s in zip(other(batch), alone, sequences, strict=True)
-        for value, expected in zip(row[: len(s.reads)].double().cpu(), expecteds, strict=True)
-    ]
-    if not isinstance(getattr(reloaded.network, "score", None), nn.Sequential):
-        differences += [
-            abs(value - float(expected[-1]))
-            for value, expected, s in zip(
-                _stock(reloaded, sequences), alone, sequences, strict=True
-            )
-            if s.reads and s.reads[-1] == len(s.ids) - 1
-        ]
-    # A NaN among them must not hide behind a `max` that it happens to lose.
-    return math.nan if any(map(math.isnan, differences)) else max(differences, default=0.0)
-
-
-def _stock(model: RewardModel, sequences: Sequence[Encoded]) -> list[float]:
-    """Logits by the stock models themselves over a batch padded by their own tokenizer: a
-    classifier's own pooling, or the sums of what two language models say of the responses' tokens.
-    """
-    if rotary.changes(model.backbone) and len(sequences) > 1:
-        # In a batch of theirs, scores depend on the longest sequence: only one by one are they a
-        # model's own.
-        return [value for sequence in sequences for value in _stock(model, [sequence])]
-    for network in (model.network, getattr(model, "reference", None)):
-        if network is not None:
-            rotary.reset(network)
-    with quiet():
-        batch = model.encoder.tokenizer.pad(
-            {"input_ids": [list(s.ids) for s in sequences]}, return_tensors="pt"
-        )
-    batch = batch.to(next(model.parameters()).device)
-    if isinstance(model, ImplicitRewardModel):
-        policy, reference = (
-            m(**batch).logits.float().log_softmax(-1) for m in (model.network, model.reference)
-        )
-        next_ids = batch["input_ids"][:, 1:, None]
-        ratios = (policy - reference)[:, :-1].gather(-1, next_ids).squeeze(-1)
-        return [
-            model.beta * float(row[s.start - 1 : len(s.ids) - 1].sum())
-            for row, s in zip(ratios, sequences, strict=True)
-        ]
-    head = model.network.score
-    # In the backbone's precision, as stock tools load it; in a copy, for the model may go on
-    # training.
-    model.network.score = copy.deepcopy(head).to(next(model.backbone.parameters()).dtype)
-    try:
-        logits = model.network(**batch).logits
-    finally:
-        model.network.score = head
-    return [
-        float(x) + model.readout.offset for x in (logits.float() * model.readout_weights).sum(-1)
-    ]
 
 
 def publish(staging: Path, folder: Path) -> None:

@@ -25,9 +25,8 @@ from assay.models.internlm2 import as_llama, is_internlm2, reference, reward_tok
 from assay.models.layout import Encoder, Layout
 from assay.models.loading import fetch, first_line, load_config, load_tokenizer, quiet, read_tensors
 from assay.models.padding import pad_id_of
-from assay.models.presets import (
-    PRESETS,
-    Preset,
+from assay.models.presets import PRESETS, Preset
+from assay.models.published import (
     check_architecture,
     guess,
     head_names,

@@ -2,6 +2,7 @@
 down."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from assay.errors import AssayError, ConfigError, DataError
@@ -28,7 +29,7 @@ def laid_out(
 ) -> list[list[Encoded] | str]:
     """The sequences of each record's responses, or why the layout refuses the record."""
     try:
-        encoded = iter(encoder.encode([item for record in records for item in record]))
+        encoded = iter(encoder.encode(list(chain.from_iterable(records))))
         return [[next(encoded) for _ in record] for record in records]
     except ERRORS:
         pass  # one by one, to learn which

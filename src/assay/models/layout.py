@@ -162,16 +162,11 @@ class Encoder:
                 frames[id(prompt)] = equal[prompt.messages]
         placed = [self._place(frames[id(prompt)], response) for prompt, response in items]
         whole = self._whole(placed)
-        pieces = iter(
-            self._tokens(
-                [
-                    at.frame.leads[i > 0] + step
-                    for at, ids in zip(placed, whole, strict=True)
-                    if ids is None
-                    for i, step in enumerate(at.steps)
-                ]
-            )
-        )
+        texts: list[str] = []
+        for at, ids in zip(placed, whole, strict=True):
+            if ids is None:
+                texts += [at.frame.leads[i > 0] + step for i, step in enumerate(at.steps)]
+        pieces = iter(self._tokens(texts))
         encoded = []
         for (_, response), at, ids in zip(items, placed, whole, strict=True):
             if ids is not None:

@@ -122,13 +122,12 @@ def _linear(network: Any) -> list[str]:
 
 def _experts(backbone: nn.Module) -> list[str]:
     """Names of the parameters that hold one matrix per expert, (experts, width, width)."""
-    return [
-        f"{name}.{own}"
-        for name, module in backbone.named_modules()
-        if "expert" in name.lower() or "expert" in type(module).__name__.lower()
-        for own, parameter in module.named_parameters(recurse=False)
-        if parameter.ndim == 3
-    ]
+    found = []
+    for name, module in backbone.named_modules():
+        if "expert" in name.lower() or "expert" in type(module).__name__.lower():
+            own = module.named_parameters(recurse=False)
+            found += [f"{name}.{key}" for key, parameter in own if parameter.ndim == 3]
+    return found
 
 
 def adapted(network: nn.Module) -> bool:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from assay.errors import ConfigError
 from assay.models.checkpoint import MANIFEST, Dtype, load
-from assay.models.presets import PRESETS, REFUSED, guess, load_preset
+from assay.models.presets import PRESETS, REFUSED
+from assay.models.published import guess, load_preset
 from assay.models.reward_model import RewardModel
 
 __all__ = ["open_model", "split_words"]

@@ -213,8 +213,7 @@ def _checkpointed(backbone: nn.Module) -> bool:
 
 def _token_cost(backbone: nn.Module) -> float:
     """Two operations a parameter of an average layer, embeddings left out."""
-    embeddings = sum(
-        p.numel() for m in backbone.modules() if isinstance(m, nn.Embedding) for p in m.parameters()
-    )
+    tables = [module for module in backbone.modules() if isinstance(module, nn.Embedding)]
+    embeddings = sum(table.weight.numel() for table in tables)
     layers = int(getattr(backbone.config, "num_hidden_layers", 1))
     return 2 * (sum(p.numel() for p in backbone.parameters()) - embeddings) / max(1, layers)

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from assay.pages.curves import beside_baselines
@@ -23,10 +24,10 @@ from assay.report.html import (
     Section,
     Table,
 )
-from assay.report.numbers import beside
 from assay.report.paint import draw
 from assay.report.plot import Panel, Plot, Point, points
 from assay.stats import Estimate
+from assay.stats.numbers import beside
 
 __all__ = ["CostPoint", "compare_report", "cost_curves"]
 
@@ -165,7 +166,7 @@ def _equal(equal: Mapping[str, Mapping[int, Estimate]], gold: str) -> list[Block
     body = [
         [name, *(_two_lines(row.get(budget)) for budget in budgets)] for name, row in equal.items()
     ]
-    prompts = _prompts(estimate for row in equal.values() for estimate in row.values())
+    prompts = _prompts(chain.from_iterable(row.values() for row in equal.values()))
     caption = f"{gold} with its 95 % interval, by tokens generated for a prompt; {prompts}"
     said = []
     for budget in budgets:

@@ -8,6 +8,7 @@ an evaluation is anything with the attributes of `Evaluation`.
 import math
 import shlex
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, Protocol
 
 from assay.pages import curves as plots
@@ -25,8 +26,8 @@ from assay.report.html import (
     Table,
     Text,
 )
-from assay.report.numbers import beside
 from assay.stats import Bin, CurvePoint, Estimate, McNemar
+from assay.stats.numbers import beside
 
 __all__ = [
     "BASELINES",
@@ -307,7 +308,7 @@ def pool_section(
     tiles = _tiles(curves, lines)
     blocks: list[Block] = [Headline(tiles)] if tiles else []
     blocks.append(KeyValues(findings(curves)))
-    if any(math.isfinite(p.estimate.value) for curve in curves.values() for p in curve):
+    if any(math.isfinite(p.estimate.value) for p in chain.from_iterable(curves.values())):
         blocks.append(
             Figure(plots.best_of_n(curves, baselines, ylabel=f"{gold} of the choice"), caption)
         )

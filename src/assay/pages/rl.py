@@ -9,6 +9,7 @@ such as a verifier. What a report says is read from those evaluations alone, and
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from assay.errors import DataError
@@ -28,7 +29,6 @@ from assay.report.html import (
     Table,
     Text,
 )
-from assay.report.numbers import beside
 from assay.runs.evaluations import (
     Course,
     EvalPoint,
@@ -41,6 +41,7 @@ from assay.runs.evaluations import (
     known,
 )
 from assay.stats import Estimate
+from assay.stats.numbers import beside
 
 __all__ = [
     "alarms_of",
@@ -349,7 +350,9 @@ def _written(row: Row, when: str, shade: Callable[[float], float]) -> Solution:
 
 def _shading(rows: Sequence[Row]) -> tuple[Callable[[float], float], str]:
     """How a step's score is coloured, and what to say of it."""
-    scores = [score for row in rows for score in row.get("step_scores") or () if _is_finite(score)]
+    scores = [
+        *filter(_is_finite, chain.from_iterable(row.get("step_scores") or () for row in rows))
+    ]
     if not scores:
         return float, "Steps have no scores of their own."
     low, high = min(scores), max(scores)

@@ -2,6 +2,7 @@
 highest."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from assay.errors import DataError
@@ -18,7 +19,6 @@ from assay.report.html import (
     Section,
     Table,
 )
-from assay.report.numbers import beside
 from assay.runs.evaluations import (
     Course,
     EvalPoint,
@@ -29,6 +29,7 @@ from assay.runs.evaluations import (
     eval_points,
     known,
 )
+from assay.stats.numbers import beside
 
 __all__ = ["arms_report"]
 
@@ -60,14 +61,14 @@ def arms_report(
     ends = {f"{name}, end": one.at(one.last) for name, one in courses.items()}
     blocks: list[Block] = [Headline(ends)] if 0 < len(ends) <= TILES else []
     blocks.append(Bullets(_compared(rows_by_arm, runs, courses, what)))
-    if courses or any(known(look.steps) for seen in runs.values() for look in seen):
+    if courses or any(known(look.steps) for look in chain.from_iterable(runs.values())):
         caption = f"Bands are 95 % intervals by {by}. A ring marks where an arm's gold is highest."
         blocks.append(Figure(arms(rows_by_arm, gold=what), caption))
     blocks.append(_arms_table(runs, courses, what, by))
     if notes:
         blocks.append(Bullets(notes))
     sections = [Section("Arms side by side", blocks)]
-    if any(known(look.proxy) for seen in runs.values() for look in seen) or courses:
+    if any(known(look.proxy) for look in chain.from_iterable(runs.values())) or courses:
         paid = (
             "Every arm is paid in a proxy of its own: compare the courses of proxies, not their"
             " heights."

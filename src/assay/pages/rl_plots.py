@@ -11,6 +11,7 @@ nothing to draw.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from assay.errors import DataError
@@ -63,7 +64,7 @@ def proxy_and_gold(
     gold: which one to draw; None = all of one run, and of several runs the one that most have.
     peaks: a run's step to ring for its first gold; None = where gold is highest.
     """
-    place = _by_kl if any(_has_place(look) for seen in runs.values() for look in seen) else _by_step
+    place = _by_kl if any(map(_has_place, chain.from_iterable(runs.values()))) else _by_step
     if len(runs) == 1:
         ((name, seen),) = runs.items()
         proxies, solid = _of_one(seen, gold, (peaks or {}).get(name), place)
@@ -137,7 +138,7 @@ def reinforcement_curves(rows: Sequence[Row], *, peak: int | None = None) -> str
     peak.
     """
     seen, steps = eval_points(rows), [row for row in rows if eval_of(row) is None]
-    parts = dict.fromkeys(name for row in rows for name in row.get("rewards") or ())
+    parts = dict.fromkeys(chain.from_iterable(row.get("rewards") or () for row in rows))
     rewards = [{"step": row.get("step"), **(row.get("rewards") or {})} for row in steps]
     pieces = {name: over_steps(rewards, name) for name in parts} if len(parts) > 1 else {}
     rules = [] if peak is None else [Rule(at=float(peak))]

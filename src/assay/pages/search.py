@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Literal, get_args
 
 from assay import stats
@@ -120,7 +121,7 @@ def _tiles(
 def _summary(results: Sequence[SearchResult]) -> dict[str, str | int]:
     """Prompts, choices, stops, what was saved and what was missing."""
     stops = Counter(result.stopped for result in results if result.stopped)
-    said = [score for result in results for score in _said(result)]
+    said = list(chain.from_iterable(map(_said, results)))
     reasons = Counter(score.reason for score in said if isinstance(score, Unscored))
     unscored = f"{reasons.total():,} of {len(said):,}"
     return {

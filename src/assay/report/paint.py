@@ -6,13 +6,14 @@ overlap. Raises `MissingExtra` without matplotlib.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, product
 from typing import Any, Final
 
 import numpy as np
 
-from assay.report.numbers import fixed, number
 from assay.report.plot import Mark, Panel, Plot, Point, Scale, Series, Stroke, short
 from assay.report.svg import LIGHT, Hover, drawn
+from assay.stats.numbers import fixed, number
 
 __all__ = ["draw"]
 
@@ -50,7 +51,7 @@ def draw(plot: Plot) -> str:
             sharex=plot.share_x,
             height_ratios=plot.ratios or None,
         ).ravel()
-        every = [point.x for panel in plot.panels for point in _points(panel)]
+        every = [point.x for point in chain.from_iterable(map(_points, plot.panels))]
         for ax, panel in zip(axes, plot.panels, strict=False):
             xs = every if plot.share_x else [point.x for point in _points(panel)]
             _panel(ax, panel, xs, 0.75 * plot.width / plot.columns)
@@ -61,13 +62,13 @@ def draw(plot: Plot) -> str:
             ax.set_axis_off()
         figure.get_layout_engine().set(h_pad=0.07, w_pad=0.06)
         pairs = list(zip(axes, plot.panels, strict=False))
-        return lambda: [hover for ax, panel in pairs for hover in _hovers(figure, ax, panel)]
+        return lambda: list(chain.from_iterable(_hovers(figure, *pair) for pair in pairs))
 
     return drawn(plot.width, plot.height, plot.title, paint)
 
 
 def _points(panel: Panel) -> list[Point]:
-    return [point for series in panel.series for point in series.points]
+    return list(chain.from_iterable(series.points for series in panel.series))
 
 
 def _panel(ax: Axes, panel: Panel, xs: Sequence[float], inches: float) -> None:
@@ -211,7 +212,7 @@ def _apart(
 def _round(right: float) -> list[float]:
     """0 and round numbers up to the right end."""
     power = math.floor(math.log10(right))
-    steps = [m * 10.0**k for k in range(power - 4, power + 1) for m in (1, 2, 3, 5)]
+    steps = [m * 10.0**k for k, m in product(range(power - 4, power + 1), (1, 2, 3, 5))]
     return [0.0, *(step for step in steps if step <= 1.01 * right)]
 
 

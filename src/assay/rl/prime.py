@@ -20,7 +20,7 @@ from assay.models.layout import Encoded
 from assay.rl.advantages import Bools
 from assay.rl.rewards import Array
 from assay.rl.rollout import portions
-from assay.training.adamw import AdamW, Bf16Update
+from assay.training.adamw import AdamW, Bf16Update, parameters_of
 
 __all__ = ["ImplicitProcess"]
 
@@ -79,9 +79,7 @@ class ImplicitProcess:
             term.backward()  # type: ignore[no-untyped-call]
             loss += float(term.detach())
             hits += float(((logit_B > 0) == (target_B > 0.5)).sum())
-        torch.nn.utils.clip_grad_norm_(
-            [p for g in self.optimiser.param_groups for p in g["params"]], self.clip
-        )
+        torch.nn.utils.clip_grad_norm_(parameters_of(self.optimiser), self.clip)
         self.optimiser.step()
         return {"prime/loss": loss, "prime/accuracy": hits / len(chosen)}
 

@@ -4,9 +4,11 @@ each."""
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
+from assay.data.records import all_responses
 from assay.engines.hf import Sample
 from assay.protocols import Prefix, Sampling
 from assay.rl.advantages import Bools, Ints
@@ -64,14 +66,13 @@ class Rollout:
         for group in self.groups:
             for response in group.responses:
                 prompts.setdefault(response.text, set()).add(group.prompt.text)
-        return np.array(
-            [len(prompts[r.text]) > 1 for group in self.groups for r in group.responses], dtype=bool
-        )
+        twice = [len(prompts[response.text]) > 1 for response in all_responses(self.groups)]
+        return np.array(twice, dtype=bool)
 
     def chosen(self, groups: Sequence[int]) -> "Rollout":
         """Some of the groups."""
         starts = np.cumsum([0, *(len(group.responses) for group in self.groups)])
-        members = [b for g in groups for b in range(starts[g], starts[g + 1])]
+        members = list(chain.from_iterable(range(starts[g], starts[g + 1]) for g in groups))
         return Rollout(
             tuple(self.groups[g] for g in groups),
             tuple(self.samples[b] for b in members),
@@ -91,7 +92,7 @@ def sample(policy: Policy, prompts: Sequence[Prompt], sampling: Sampling) -> Rol
         Group(prompt=prompt, responses=tuple(s.response for s in samples))
         for prompt, samples in zip(prompts, drawn, strict=True)
     ]
-    every = [s for samples in drawn for s in samples]
+    every = list(chain.from_iterable(drawn))
     return Rollout(
         tuple(groups), tuple(every), tuple(tuple(policy.generator.step_ends(s)) for s in every)
     )

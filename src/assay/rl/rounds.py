@@ -195,11 +195,8 @@ def _references(job: Job, part: Part, groups: Sequence[Group]) -> Array:
         for key, group in zip(new, asked, strict=True):
             row = [next(scores) for _ in group.responses]
             job.references[part.name, key] = whole_values(part, row, group.responses)
-    return np.stack(
-        [
-            job.references[part.name, g.prompt.model_dump_json()]
-            for g in groups
-            for _ in g.responses
-        ],
-        axis=0,
-    )
+    values: list[Any] = []
+    for group in groups:
+        value = job.references[part.name, group.prompt.model_dump_json()]
+        values += [value] * len(group.responses)
+    return np.stack(values, axis=0)

@@ -11,11 +11,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 
 from assay.aggregation import Aggregation, aggregate
+from assay.data.records import all_responses
 from assay.errors import AssayError, BackendError, ConfigError
 from assay.protocols import Scorer
 from assay.rl.advantages import Bools, Ints
@@ -159,10 +161,8 @@ def ask(
             f"scorer {name!r} gave {given[:8]} scores for groups of {wanted[:8]} responses; it"
             " must give one each"
         )
-    scores = [score for row in rows for score in row]
-    for score, response in zip(
-        scores, (r for group in groups for r in group.responses), strict=True
-    ):
+    scores = list(chain.from_iterable(rows))
+    for score, response in zip(scores, all_responses(groups), strict=True):
         if not isinstance(score, Score | Unscored):
             raise BackendError(
                 f"scorer {name!r} gave a {type(score).__name__}; it must give `Score` or `Unscored`"
@@ -215,7 +215,7 @@ def transform(
         texts_R=[r.text for r in responses],
         references_R_M=references_R_M,
     )
-    flat_N = np.array([value for values in raw for value in values], dtype=np.float64)
+    flat_N = np.array(list(chain.from_iterable(raw)), dtype=np.float64)
     flat_N, figures, own = apply(part.transforms, flat_N, context, statistics)
     return PartScores(
         raw=raw,
@@ -277,7 +277,7 @@ def reward(
     scores of reference responses to the prompt of each response. given: scores by part, where they
     are there already; None = ask for them.
     """
-    responses = [response for group in groups for response in group.responses]
+    responses = all_responses(groups)
     if given is None:
         given = collect_scores(parts, groups, timeout)
     shape = len(responses), max(tokens, default=0)

@@ -2,7 +2,8 @@
 `RECIPES`."""
 
 import math
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
@@ -68,6 +69,22 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "pav": {"advantage": "progress", "kl": 0.01, "kl_estimator": "exact", "kl_place": "loss"},
 }
 """What each recipe sets; what it leaves open is the default."""
+
+LEAST: Final[Sequence[tuple[str, Callable[[float, float], bool], str]]] = (
+    (
+        "steps groups samples max_tokens epochs minibatches micro_tokens"
+        " watch_every watch_prompts watch_samples checkpoint_every temperature learning_rate clip",
+        operator.gt,
+        "above 0",
+    ),
+    ("kl chi2 clip_low clip_high weight_decay warmup refill seed", operator.ge, "0 or more"),
+    (
+        "kl_target kl_horizon kl_budget score_timeout dual_clip value_clip",
+        operator.gt,
+        "above 0, or none",
+    ),
+)
+"""Settings, and how they must compare with 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,42 +225,11 @@ class Settings:
             value = getattr(self, one.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise ConfigError(f"{one.name} is {value}; give a number")
-        sizes = (
-            "steps",
-            "groups",
-            "samples",
-            "max_tokens",
-            "epochs",
-            "minibatches",
-            "micro_tokens",
-        )
-        evaluated = ("watch_every", "watch_prompts", "watch_samples", "checkpoint_every")
-        for name in (*sizes, *evaluated, "temperature", "learning_rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in (
-            "kl",
-            "chi2",
-            "clip_low",
-            "clip_high",
-            "weight_decay",
-            "warmup",
-            "refill",
-            "seed",
-        ):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
-        for name in (
-            "kl_target",
-            "kl_horizon",
-            "kl_budget",
-            "score_timeout",
-            "dual_clip",
-            "value_clip",
-        ):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"{name} is {value}; it must be above 0, or none")
+        for names, enough, least in LEAST:
+            for name in names.split():
+                value = getattr(self, name)
+                if value is not None and not enough(value, 0):
+                    raise ConfigError(f"{name} is {value}; it must be {least}")
         if not 0 < self.top_p <= 1 or not 0 <= self.gae_decay <= 1 or not 0 < self.discount <= 1:
             raise ConfigError("top_p and discount are in (0, 1], gae_decay in [0, 1]")
         if not 0 < self.critic_learning_rate < 1:
@@ -253,6 +239,12 @@ class Settings:
             )
         if self.dual_clip is not None and not self.dual_clip > 1:
             raise ConfigError(f"dual_clip is {self.dual_clip}; it must be above 1, such as 3")
+        self._check_together()
+        if idle := self._idle():
+            raise ConfigError("; ".join(idle))
+
+    def _check_together(self) -> None:
+        """Refuse settings that do not go with each other."""
         if self.minibatches > self.groups:
             raise ConfigError(
                 f"{self.minibatches} minibatches of {self.groups} groups; a group is not cut in two"
@@ -271,8 +263,6 @@ class Settings:
             raise ConfigError(
                 f"{what} compares the responses to one prompt; samples must be at least 2"
             )
-        if idle := self._idle():
-            raise ConfigError("; ".join(idle))
 
     def _idle(self) -> list[str]:
         """Settings that would do nothing, each as a sentence.

@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 from assay.errors import DataError
@@ -220,7 +221,7 @@ def golds(points: Iterable[EvalPoint]) -> list[str]:
 
 def common_gold(runs: Iterable[Sequence[EvalPoint]]) -> str | None:
     """The gold that most runs have, of equals the one that comes first."""
-    counts = Counter(name for points in runs for name in golds(points))
+    counts = Counter(chain.from_iterable(map(golds, runs)))
     return max(counts, key=lambda name: counts[name], default=None)
 
 

@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -30,7 +31,7 @@ from assay.runs.settings import (
 )
 
 if TYPE_CHECKING:
-    from assay.report import Section
+    from assay.report.html import Section
 
 __all__ = ["Run"]
 
@@ -164,7 +165,7 @@ class Run:
         sections: also a function that makes them, for drawing needs the same packages as writing.
         The work is done by then, so an absent package is a note and no error.
         """
-        from assay.report import write_report
+        from assay.report.html import write_report
 
         try:
             made = sections() if callable(sections) else sections
@@ -289,7 +290,7 @@ def _clear(folder: Path, kind: str, there: Mapping[str, Any] | None) -> None:
     kinds = kinds_of(folder)
     if not kinds:
         return _check_kind(folder, kind, None)
-    names = {name for one in kinds for name in OUTPUTS.get(one, ())}
+    names = set(chain.from_iterable(OUTPUTS.get(one, ()) for one in kinds))
     for name in names | {RUN, *(there or {}).get("files", [])}:
         path = folder / name
         if Path(name).name != name:

@@ -10,6 +10,7 @@ its members disagree about; an error that all of them make survives it (arXiv:23
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -150,7 +151,7 @@ def standards(members: Members, groups: Sequence[Group]) -> Standards:
 
 
 def _standard(name: str, rows: Sequence[Sequence[Score | Unscored]]) -> Standard:
-    scores = [score for row in rows for score in row if isinstance(score, Score)]
+    scores = [score for score in chain.from_iterable(rows) if isinstance(score, Score)]
     if not scores:
         raise DataError(f"{name} has no score of any reference sample; it cannot be standardised")
     values, steps = (

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from assay.data.records import all_pairs
 from assay.errors import BackendError
 from assay.fingerprint import ByContent
 from assay.scorers.opened import SHOWN, tried
@@ -33,7 +34,7 @@ class Called:
         Raises `BackendError` naming the function where it fails, or gives anything but a number or
         None each.
         """
-        pairs = [(group.prompt, response) for group in groups for response in group.responses]
+        pairs = all_pairs(groups)
         if not pairs:
             return [[] for _ in groups]
         shared = set.intersection(*({*prompt.meta} for prompt, _ in pairs)) - {

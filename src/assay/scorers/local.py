@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from assay.aggregation import aggregate, caution
+from assay.data.records import all_pairs
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.fit import unfit
@@ -92,7 +93,7 @@ class LocalScorer:
         """The raw logit of every step of every response, before link and aggregation."""
         self.model.eval()
         engine = self.model.engine
-        pairs = [(group.prompt, response) for group in groups for response in group.responses]
+        pairs = all_pairs(groups)
         sequences: list[Encoded] = []
         found: dict[int, Logits] = {}
         for i, (pair, made) in enumerate(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from assay.fingerprint import ByContent
 from assay.protocols import Scorer
@@ -26,7 +27,7 @@ class Answered:
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order."""
         spoken = [group for group in map(_spoken, groups) if group.responses]
-        found = iter([score for scores in self.scorer.score(spoken) for score in scores])
+        found = chain.from_iterable(self.scorer.score(spoken))
         silent = Unscored(reason="empty response")
         return [
             [next(found) if response.text else silent for response in group.responses]

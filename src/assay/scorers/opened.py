@@ -3,8 +3,10 @@ names them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
+from assay.data.records import all_pairs
 from assay.errors import AssayError, BackendError
 from assay.fingerprint import fingerprint
 from assay.protocols import Scorer, Verifier
@@ -51,7 +53,7 @@ class OpenedScorer:
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response, in order."""
-        asked = [(group.prompt, response) for group in groups for response in group.responses]
+        asked = all_pairs(groups)
         about = (
             f"{len(asked):,} responses, the first {asked[0][1].text[:SHOWN]!r}"
             if asked
@@ -67,9 +69,7 @@ class OpenedScorer:
                 f" {[len(group.responses) for group in groups]} responses; it must give one a"
                 " response"
             )
-        for (_, response), score in zip(
-            asked, (score for row in found for score in row), strict=True
-        ):
+        for (_, response), score in zip(asked, chain.from_iterable(found), strict=True):
             _must_be(score, (Score, Unscored), self.name, response.text)
         return found
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from assay.data.records import all_pairs
 from assay.errors import ConfigError
 from assay.fingerprint import ByContent
 from assay.models.checkpoint import Dtype
@@ -80,7 +81,7 @@ class PairScorer:
     @torch.inference_mode()
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response of each group, in order."""
-        pairs = [(group.prompt, response) for group in groups for response in group.responses]
+        pairs = all_pairs(groups)
         found: dict[int, Score | Unscored] = {}
         encoded: dict[int, dict[str, list[int]]] = {}
         for i, (prompt, response) in enumerate(pairs):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from assay.data.records import all_responses
 from assay.errors import BackendError, ConfigError
 from assay.protocols import (
     Generator,
@@ -312,7 +313,7 @@ class _Desk:
         after = self._read
         if before is None or after is None:
             return [(row, [None] * len(row)) for row in scores]
-        sizes = [len(response.text) + 1 for group in groups for response in group.responses]
+        sizes = [len(response.text) + 1 for response in all_responses(groups)]
         ends = [
             (after - before) * end // sum(sizes) for end in itertools.accumulate(sizes, initial=0)
         ]

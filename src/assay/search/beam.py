@@ -5,6 +5,7 @@ best `width` go on. A finished one among them keeps its place and is continued n
 """
 
 from dataclasses import dataclass, field
+from itertools import chain
 
 import assay.search as search
 from assay.errors import ConfigError
@@ -56,7 +57,7 @@ class Beam:
             prefixes = [branch.response.steps for branch in going] or [()]
             each = max(1, self.n // len(prefixes))
             grown = yield from search.extend(*(search.Extend(steps, each) for steps in prefixes))
-            texts = search.distinct([response for some in grown for response in some])
+            texts = search.distinct(list(chain.from_iterable(grown)))
             scored = yield from search.score(texts, self.lookahead)
             # Finished beams keep the places that they have won.
             best = search.ranked(scored, self.seed, prompt, depth)[: self.width - len(done)]

@@ -7,6 +7,7 @@ search with k would have given: `subset` reads smaller searches off a larger one
 """
 
 from dataclasses import dataclass, field
+from itertools import chain
 
 import assay.search as search
 from assay.errors import ConfigError
@@ -68,11 +69,7 @@ class Dvts:
             )
             texts = [search.distinct(some) for some in grown]
             scored = iter(
-                (
-                    yield from search.score(
-                        [response for some in texts for response in some], self.lookahead
-                    )
-                )
+                (yield from search.score(list(chain.from_iterable(texts)), self.lookahead))
             )
             for t, some in zip(open_, texts, strict=True):
                 drawn = [next(scored) for _ in some]

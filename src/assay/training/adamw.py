@@ -16,6 +16,7 @@ this were it.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import torch
@@ -23,12 +24,17 @@ from torch import Tensor, nn
 
 from assay.errors import ConfigError
 
-__all__ = ["AdamW", "Bf16Update", "Memory", "memory_of", "round_at_random"]
+__all__ = ["AdamW", "Bf16Update", "Memory", "memory_of", "parameters_of", "round_at_random"]
 
 Bf16Update = Literal["master", "stochastic"]
 
 MOMENTS = 8
 """Bytes of AdamW's two moments per parameter; in fp32 whatever the weights are in, but float64."""
+
+
+def parameters_of(optimiser: torch.optim.Optimizer) -> list[Any]:
+    """Return the parameters of all groups, in order."""
+    return list(chain.from_iterable(group["params"] for group in optimiser.param_groups))
 
 
 class AdamW(torch.optim.AdamW):
@@ -54,18 +60,16 @@ class AdamW(torch.optim.AdamW):
         fused: bool | None = True,
     ) -> None:
         super().__init__(parameters, lr=lr, weight_decay=weight_decay, fused=fused)
-        check([p for group in self.param_groups for p in group["params"]], bf16_update)
+        check(parameters_of(self), bf16_update)
         self.bf16_update, self.seed = bf16_update, seed
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Move every parameter that has a gradient."""
-        low = [
-            (group, p, p.grad)
-            for group in self.param_groups
-            for p in group["params"]
-            if p.dtype == torch.bfloat16 and p.grad is not None
-        ]
+        low = []
+        for group in self.param_groups:
+            moved = [p for p in group["params"] if p.dtype == torch.bfloat16 and p.grad is not None]
+            low += [(group, p, p.grad) for p in moved]
         # PyTorch passes over parameters without a gradient.
         for _, p, _ in low:
             p.grad = None
@@ -113,7 +117,7 @@ class AdamW(torch.optim.AdamW):
         """Put a saved state back, in the precision that it was saved in."""
         super().load_state_dict(state_dict)
         # PyTorch rounds what it holds of a parameter to the parameter's own precision.
-        parameters = [p for group in self.param_groups for p in group["params"]]
+        parameters = parameters_of(self)
         for index, held in state_dict["state"].items():
             p = parameters[index]
             if p.dtype == torch.bfloat16:

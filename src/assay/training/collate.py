@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -337,8 +338,10 @@ def collate(
     examples: Sequence[Example], loss: Loss, pad_id: int, engine: Engine | None = None
 ) -> MicroBatch:
     """One micro-batch of the examples; with an engine, shared where that is faster."""
-    ids, reads = [x for e in examples for x in e.ids], [x for e in examples for x in e.reads]
-    batch = arrange(ids, reads, pad_id, engine, starts=[x for e in examples for x in e.starts])
+    ids = list(chain.from_iterable(e.ids for e in examples))
+    reads = list(chain.from_iterable(e.reads for e in examples))
+    starts = list(chain.from_iterable(e.starts for e in examples))
+    batch = arrange(ids, reads, pad_id, engine, starts=starts)
     counts = np.array([len(e.ids) for e in examples])
     present_G_R = np.arange(counts.max()) < counts[:, None]
     slots = torch.from_numpy(np.flatnonzero(present_G_R))
@@ -384,7 +387,8 @@ def portions(
     With an engine that shares prefixes a portion holds as many records as their unique tokens
     allow, and records of one prompt stand together.
     """
-    if engine is not None and engine.tree([ids for e in examples for ids in e.ids]) is not None:
+    sequences = list(chain.from_iterable(e.ids for e in examples))
+    if engine is not None and engine.tree(sequences) is not None:
         return _by_prompt(examples, micro_tokens)
     return _by_length(examples, micro_tokens)
 

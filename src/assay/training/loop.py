@@ -16,11 +16,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from assay.data.records import pairs_of
+from assay.data.records import all_pairs
 from assay.errors import ConfigError
 from assay.models import checkpoint
 from assay.models.fit import unfit
 from assay.models.implicit import ImplicitRewardModel, check_loss
+from assay.models.parity import tolerance_of
 from assay.models.readout import OUTCOME, PREFERENCE, PROCESS, Readout
 from assay.models.reward_model import RewardModel, TrainScores
 from assay.packing.budget import Budget
@@ -270,7 +271,7 @@ def _publish(
     model.scores = train_scores(model, records)
     staging = out / "model"
     # Rounding grows with the scores: what is small is small beside their spread.
-    tolerance = checkpoint.tolerance_of(model) * max(1.0, model.scores.std if model.scores else 1.0)
+    tolerance = tolerance_of(model) * max(1.0, model.scores.std if model.scores else 1.0)
     parity = checkpoint.save(model, staging, probes=_fit(model, records, 4), tolerance=tolerance)
     (out / checkpoint.MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(out / checkpoint.REFERENCE, ignore_errors=True)
@@ -301,9 +302,7 @@ def _fit(
 ) -> list[tuple[Prompt, Response]]:
     """About `count` prompts with responses, evenly over the records, leaving out what does not fit
     the model."""
-    found = [
-        item for record in records[:: max(1, len(records) // count)] for item in pairs_of(record)
-    ][: 2 * count]
+    found = all_pairs(records[:: max(1, len(records) // count)])[: 2 * count]
     encoded = model.encoder.encode(found)
     return [
         item

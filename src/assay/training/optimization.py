@@ -25,7 +25,7 @@ from assay.errors import BackendError, ConfigError
 from assay.packing.budget import Budget, out_of_memory
 from assay.runs.metrics import METRICS, metrics_file
 from assay.training import resume as resuming
-from assay.training.adamw import AdamW, Memory, memory_of
+from assay.training.adamw import AdamW, Memory, memory_of, parameters_of
 from assay.training.collate import Example, epoch_order
 from assay.training.settings import Settings
 
@@ -176,7 +176,7 @@ def take_step(
     for group in optimiser.param_groups:
         group["lr"] = rate
     figures, tokens = _gradients(task, examples)
-    trained = [p for group in optimiser.param_groups for p in group["params"]]
+    trained = parameters_of(optimiser)
     norm = float(torch.nn.utils.clip_grad_norm_(trained, settings.clip))
     loss = figures["loss"]
     if loss is None or not math.isfinite(loss) or not math.isfinite(norm):

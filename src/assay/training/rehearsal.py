@@ -6,6 +6,7 @@ spent.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def check_examples(examples: Sequence[Example], network: Any, tokenizer: Any) ->
     another.
     """
     rows = int(network.get_input_embeddings().weight.shape[0])
-    sequences = [ids for example in examples for ids in example.ids]
+    sequences = list(chain.from_iterable(example.ids for example in examples))
     highest = max((int(ids.max()) for ids in sequences), default=0)
     if highest >= rows:
         raise ConfigError(

@@ -86,11 +86,10 @@ def validate(
     if not known:
         raise DataError("there is no record with a reference to validate on")
     gold = [(rf"\boxed{{{answer}}}", reference) for _, reference, answer in known]
-    planted = [
-        (index, (rf"\boxed{{{wrong}}}", reference))
-        for place, (index, reference, answer) in enumerate(known)
-        for wrong in _wrong(answer, known[(place + 1) % len(known)][2])
-    ]
+    planted = []
+    for place, (index, reference, answer) in enumerate(known):
+        wrongs = _wrong(answer, known[(place + 1) % len(known)][2])
+        planted += [(index, (rf"\boxed{{{wrong}}}", reference)) for wrong in wrongs]
     verdicts = check_all([*gold, *(pair for _, pair in planted)])
     faults = [
         f"record {index}: the reference {reference[:60]!r} is {verdict.outcome} against itself:"

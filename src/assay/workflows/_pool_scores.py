@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assay.data.pools import GOLD, Pool, matrix_of, read_pool
+from assay.data.records import all_responses
 from assay.data.scores import read_scores
 from assay.errors import ConfigError, DataError
 from assay.overopt.scored import ScoredPool
@@ -183,7 +185,7 @@ def _asked(scorer: Scorer, name: str, pool: Pool, source: str, notes: list[str])
     """Ask a scorer about every response that has a text."""
     from assay.console.progress import progress
 
-    if not any(response.text for group in pool.groups for response in group.responses):
+    if not any(response.text for response in all_responses(pool.groups)):
         raise DataError(
             f"{source}: rows without a response cannot be scored; give their scores by column"
         )
@@ -193,7 +195,7 @@ def _asked(scorer: Scorer, name: str, pool: Pool, source: str, notes: list[str])
             scores += Answered(scorer).score(pool.groups[start : start + CHUNK])
             bar(len(scores), "")
     pairs = zip(scores, pool.groups, strict=True)
-    asked = [score for row, group in pairs for score in _spoken(row, group)]
+    asked = list(chain.from_iterable(_spoken(row, group) for row, group in pairs))
     reasons = [score.reason for score in asked if isinstance(score, Unscored)]
     if len(reasons) == len(asked):
         raise DataError(

@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -34,7 +35,7 @@ from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described, estimate_json
 
 if TYPE_CHECKING:
-    from assay.report import Section
+    from assay.report.html import Section
     from assay.stats import CurvePoint, Estimate
 
 __all__ = [
@@ -285,9 +286,7 @@ def population(pools: Pool, largest: int | None = None) -> Population:
     counts = usable(pools)
     sizes = sorted(size for size in counts if size)
     if not sizes:
-        reasons = [
-            score.reason for row in _scored(pools) for score in row if isinstance(score, Unscored)
-        ]
+        reasons = _unscored(pools)
         raise DataError(
             f"none of the {sum(map(len, pools.grades))} responses has both a score and a gold"
             " reward" + (f"; unscored are {len(reasons)}, such as: {reasons[0]}" if reasons else "")
@@ -326,7 +325,7 @@ def curves_of(
     from assay.stats import best_of_n, curve, majority_curve, weighted_majority_curve
 
     proxy = pools.matrix(SCORER)
-    unscored = sum(isinstance(score, Unscored) for row in _scored(pools) for score in row)
+    unscored = len(_unscored(pools))
     chosen, ns = list(over.prompts), over.ns
     judged = pools.matrix(GOLD)[chosen]
     proxy = proxy[chosen]
@@ -395,7 +394,7 @@ def replay_over(
                 choice = make(n).choose(subset, [scores[k] for k in drawn])
                 total += 0.0 if choice is None else gold[drawn[choice]]
             gains[row, j] = total / draws
-    unscored = sum(isinstance(score, Unscored) for row in _scored(pools) for score in row)
+    unscored = len(_unscored(pools))
     return curve(gains, over.ns, resamples=RESAMPLES, seed=seed, confidence=0.95, unscored=unscored)
 
 
@@ -449,7 +448,7 @@ def _score(scorer: Scorer, groups: Sequence[Group]) -> list[list[Score | Unscore
     shown = track(
         starts, "scoring", console=console, disable=not console.is_terminal, transient=True
     )
-    return [row for start in shown for row in scorer.score(groups[start : start + CHUNK])]
+    return list(chain.from_iterable(scorer.score(groups[k : k + CHUNK]) for k in shown))
 
 
 def answer(verifier: Verifier, response: Response) -> str | None:
@@ -462,14 +461,18 @@ def _scored(pool: Pool) -> Sequence[Sequence[Score | Unscored]]:
     return pool.scores.get(SCORER, ())
 
 
+def _unscored(pool: Pool) -> list[str]:
+    """Why responses have no score."""
+    scores = chain.from_iterable(_scored(pool))
+    return [score.reason for score in scores if isinstance(score, Unscored)]
+
+
 def _notes(pools: Pool, over: Population) -> list[str]:
     """What was left out, in words."""
     total = sum(map(len, pools.grades))
     undecided = sum(map(math.isnan, (x for row in pools.grades for x in row)))
     silent = sum(answer is None for row in pools.answers or () for answer in row)
-    unscored = [
-        score.reason for row in _scored(pools) for score in row if isinstance(score, Unscored)
-    ]
+    unscored = _unscored(pools)
     said = [f"{len(pools.groups)} prompts, {total} responses"]
     if over.note:
         said.append(over.note)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ def compare(
                 results = setup.run(how, record, budget=budget, together=together)
                 gold = judged(results, setup.verifier)
                 points.setdefault(way, []).append(measured.point_of(n, results, gold))
-                failed.update(reason for result in results for reason in result.failed)
+                failed.update(chain.from_iterable(result.failed for result in results))
             show(len(every), "")
         if not any(p.samples for some in points.values() for p in some):
             raise no_samples(len(setup.prompts), failed)

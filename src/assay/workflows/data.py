@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,7 +77,7 @@ def check_data(
 
     against: test data, whose prompts should be in none of the sources.
     """
-    keys = {normalised_prompt_key(record) for source in against for record in read(source)}
+    keys = set(map(normalised_prompt_key, chain.from_iterable(map(read, against))))
     for source in sources:
         counts = Counts()
         records = read(source, format=format, set_aside=set_aside, counts=counts)

@@ -5,6 +5,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -21,7 +22,7 @@ from assay.workflows._output import described
 from assay.workflows.score import in_parts, open_scorer
 
 if TYPE_CHECKING:
-    from assay.report import Section
+    from assay.report.html import Section
 
 __all__ = ["Evaluation", "evaluate", "measure", "table"]
 
@@ -172,7 +173,9 @@ def measure(
     measured = evaluation_of(
         records, scores, probabilities=gives_probabilities(scorer), answers=answers, seed=seed
     )
-    unscored = Counter(s.reason for row in scores for s in row if isinstance(s, Unscored))
+    unscored = Counter(
+        score.reason for score in chain.from_iterable(scores) if isinstance(score, Unscored)
+    )
     notes = [f"{n} responses unscored: {reason}" for reason, n in unscored.most_common(SHOWN)]
     if not any(estimate.n for estimate in measured.metrics.values()):
         raise DataError(

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -72,7 +73,7 @@ class Labels:
 
     def summary(self) -> dict[str, Any]:
         """Count solutions, steps, labels and rollouts, by names for people."""
-        every = [y for record in self.records for y in record.labels]
+        every = list(chain.from_iterable(record.labels for record in self.records))
         there = [y for y in every if y is not None]
         right = [all(y is not None and y > 0.5 for y in r.labels) for r in self.records]
         cost = self.cost
@@ -220,7 +221,7 @@ def _labelled(
         prompt = prompt_of(record)
         prompts.setdefault(prompt.text, prompt)
     trees = labeller([*prompts.values()], rollouts)
-    return [labels for tree in trees for labels in tree.records(labeller.label)]
+    return list(chain.from_iterable(tree.records(labeller.label) for tree in trees))
 
 
 def _solutions(
@@ -279,7 +280,7 @@ def _written(made: Labels, run: Run) -> Labels:
     """Write the labels, the numbers and the page."""
     from assay.pages.evaluation import run_section
     from assay.pages.solutions import labels_headline, solutions_section
-    from assay.report import Bullets, KeyValues, Section
+    from assay.report.html import Bullets, KeyValues, Section
 
     io.write(made.records, run.path(LABELS))
     run.note(**made.to_json())

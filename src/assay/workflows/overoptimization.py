@@ -5,6 +5,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,7 +99,7 @@ class Overoptimization:
 
     def __str__(self) -> str:
         """Return the curves, verdicts and fits for a terminal."""
-        from assay.report.numbers import beside as shown
+        from assay.stats.numbers import beside as shown
 
         lines: list[str] = []
         for s in self.studies:
@@ -196,7 +197,7 @@ def combined(
     if not folders:
         raise ConfigError("give the folders of one run or more")
     files = ("points.jsonl", "fits.json")
-    data = [Path(folder) / file for folder in folders for file in files]
+    data = [Path(folder) / file for folder, file in product(folders, files)]
     parts: list[tuple[Path, Study]] = []
     sizes: list[tuple[Path, str, dict[str, float]]] = []
     notes = []
@@ -370,7 +371,7 @@ def _curve(one: Study) -> list[str]:
     from rich.table import Table
 
     from assay.console.tables import text
-    from assay.report.numbers import beside as shown
+    from assay.stats.numbers import beside as shown
 
     table = Table("n", "KL", "gold", "proxy", "", box=None, padding=(0, 1))
     for p in one.points:

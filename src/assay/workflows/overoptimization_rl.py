@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class PolicyComparison:
     @property
     def points(self) -> tuple[Point, ...]:
         """Evaluation points of all runs."""
-        return tuple(point for one in self.arms for point in run_points(one))
+        return tuple(chain.from_iterable(map(run_points, self.arms)))
 
     def report(self, out: str | Path) -> list[Path]:
         """Write `points.jsonl`, `arms.json`, `report.html` and `run.json` into a folder; return the
@@ -106,7 +107,7 @@ def compare_policies(
         arms=tuple(arm(name, of, epsilon=epsilon, seed=seed) for name, of in read.items()),
         kls=tuple(kl),
         settings=settings or call,
-        data=[path / "metrics.jsonl" for of in folders.values() for path in of],
+        data=[path / "metrics.jsonl" for path in chain.from_iterable(folders.values())],
     )
     with opened(out, result.settings, "overopt_rl", data=result.data, overwrite=overwrite) as run:
         if run is not None:
@@ -156,7 +157,7 @@ def _table(arms: Sequence[Arm], kls: Sequence[float]) -> list[str]:
 
 
 def _shown(estimate: Estimate) -> str:
-    from assay.report.numbers import beside
+    from assay.stats.numbers import beside
 
     if not estimate.n:
         return "never there"

@@ -182,18 +182,16 @@ def rl(
     """
     call = described("rl", **locals())
     from assay.rl.loop import optimise
-    from assay.specs.rewards import reward as open_reward
 
     out, how, rewards = Path(out), settings_of(recipe, changes), _listed(reward)
     _check(rewards, template=template, join=join, prime=prime, rate=prime_learning_rate)
     _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length)
     _check_held_out(how, held_out, gold)
     where = _ready(device, threads)
-    files, start, body = named(prompts, held_out), named(policy), settings or call
-    with Run.open(
-        out, body, command="rl", data=files, inputs=start, restart=not resume, overwrite=overwrite
-    ) as run:
-        parts, golds = [open_reward(one, device=where) for one in rewards], _golds(gold, where)
+    files, inputs, body = named(prompts, held_out), _folder_of(policy), settings or call
+    again = {"restart": not resume, "overwrite": overwrite}
+    with Run.open(out, body, command="rl", data=files, inputs=inputs, **again) as run:
+        parts, golds = _parts(rewards, where), _golds(gold, where)
         aside = aside_in(set_aside, out)
         found = _sides(prompts, held_out, seed=how.seed, limit=limit, format=format, aside=aside)
         _check_gold(golds, found.held)
@@ -232,6 +230,11 @@ def settings_of(recipe: str | Settings, changes: Mapping[str, Any]) -> Settings:
             f" {', '.join(sorted(known))}"
         )
     return replace(recipe, **changes)
+
+
+def _folder_of(policy: Any) -> list[str | Path]:
+    """The folder of a policy that is named; none of one that is given."""
+    return [policy] if isinstance(policy, str | Path) else []
 
 
 def _listed(reward: Any) -> list[Reward]:
@@ -320,7 +323,7 @@ def _sides(
 
 
 def _ready(device: str, threads: int | None) -> str:
-    """Set the threads, and return the device."""
+    """Set the threads and return the device."""
     import torch
 
     from assay.models.device import device_of
@@ -328,6 +331,13 @@ def _ready(device: str, threads: int | None) -> str:
     if threads:
         torch.set_num_threads(threads)
     return device_of(device)
+
+
+def _parts(rewards: Sequence[Reward], device: str) -> list[Part]:
+    """Open the parts of the reward."""
+    from assay.specs.rewards import reward
+
+    return [reward(one, device=device) for one in rewards]
 
 
 def _golds(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -146,7 +147,7 @@ class SearchAnswers:
         """Write the results and the page into an open folder."""
         from assay.pages.evaluation import run_section
         from assay.pages.search import search_section
-        from assay.report import KeyValues, Section
+        from assay.report.html import KeyValues, Section
 
         run.save("results.jsonl", self.to_json()["results"])
         kept = [
@@ -296,7 +297,7 @@ def search(
         ):
             results = setup.run(how, record, budget=budget, together=together, show=show)
         if not any(r.spent.samples for r in results) and any(r.spent.missing for r in results):
-            failed = Counter(reason for result in results for reason in result.failed)
+            failed = Counter(chain.from_iterable(result.failed for result in results))
             raise no_samples(len(setup.prompts), failed)
         answers = SearchAnswers(
             strategy=components.name_of(type(how)).split("/", 1)[1],

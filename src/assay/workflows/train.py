@@ -21,7 +21,7 @@ from assay.workflows._output import described
 from assay.workflows.evaluate import measure, table
 
 if TYPE_CHECKING:
-    from assay.report import Section
+    from assay.report.html import Section
     from assay.scorers.texts import TextScorer
     from assay.training.loop import Trained
 

@@ -24,6 +24,7 @@ was stopped resumes at the first stage without one:
 
 from assay.studies.arithmetic.conclusion import conclusion
 from assay.studies.arithmetic.next_steps import next_steps, size_note
+from assay.studies.arithmetic.results import show_results
 from assay.studies.arithmetic.run import run
 from assay.studies.arithmetic.running_sums import Arithmetic
 from assay.studies.arithmetic.sizes import first_look, quickstart
@@ -41,5 +42,6 @@ __all__ = [
     "next_steps",
     "quickstart",
     "run",
+    "show_results",
     "size_note",
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.data import io
+from assay.data.records import all_pairs
 from assay.errors import DataError
 from assay.protocols import Verifier
 from assay.studies.arithmetic.world import Kind, World
@@ -49,24 +50,19 @@ def outcomes(pools: Sequence[Ranking]) -> list[StepLabels]:
 
     Empty responses have no step to label.
     """
-    return [
-        StepLabels.outcome(pool.prompt, response, grade)
-        for pool in pools
-        for response, grade in zip(pool.responses, pool.grades, strict=True)
-        if response.steps
-    ]
+    found = []
+    for pool in pools:
+        for response, grade in zip(pool.responses, pool.grades, strict=True):
+            if response.steps:
+                found.append(StepLabels.outcome(pool.prompt, response, grade))
+    return found
 
 
 def processes(
     pools: Sequence[Ranking], label: Callable[[Prompt, Response], StepLabels]
 ) -> list[StepLabels]:
     """Label every step of every response that has any."""
-    return [
-        label(pool.prompt, response)
-        for pool in pools
-        for response in pool.responses
-        if response.steps
-    ]
+    return [label(prompt, response) for prompt, response in all_pairs(pools) if response.steps]
 
 
 def read_pools(path: Path) -> list[Ranking]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from assay.evaluation import Report, evaluate
@@ -9,7 +10,15 @@ from assay.overopt.study import Study
 from assay.pages.curves import training_curves
 from assay.pages.evaluation import evaluation_sections, pool_report
 from assay.pages.overopt import overoptimization_section
-from assay.report import Details, Estimates, Figure, KeyValues, Paragraph, Section, write_report
+from assay.report.html import (
+    Details,
+    Estimates,
+    Figure,
+    KeyValues,
+    Paragraph,
+    Section,
+    write_report,
+)
 from assay.runs.metrics import METRICS, read_rows
 from assay.stats import CurvePoint, Estimate
 from assay.studies.arithmetic.conclusion import conclusion
@@ -84,7 +93,7 @@ def _data(out: Path, world: World, scored: Scored) -> dict[str, object]:
     sizes: dict[str, object] = {}
     trained = read_pools(out / "data" / "train_pool.jsonl")
     for name, pools in {"train pool": trained, "test pool": scored.pools}.items():
-        grades = [grade for pool in pools for grade in pool.grades]
+        grades = list(chain.from_iterable(pool.grades for pool in pools))
         sizes |= {f"{name}: problems": len(pools), f"{name}: responses": len(grades)}
         sizes[f"{name}: share right"] = sum(grades) / len(grades)
     for kind in world.kinds:

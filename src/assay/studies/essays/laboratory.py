@@ -22,6 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -259,7 +260,7 @@ class Laboratory:
     def ready(self, seed: int, arms: Sequence[Arm]) -> None:
         """Make what arms need of a seed: the policy and the proxies, without a pool."""
         self.prepare(seed, pooled=False)
-        for proxy in dict.fromkeys(proxy for arm in arms for proxy in self.members(arm)):
+        for proxy in dict.fromkeys(chain.from_iterable(map(self.members, arms))):
             self.learn(seed, proxy, pooled=False)
 
     def run(self, seed: int, arm: Arm) -> Path:

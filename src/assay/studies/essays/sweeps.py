@@ -3,6 +3,7 @@ against proxies. What a folder holds already is not made again."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,7 +30,7 @@ def essay_pool(
         by_size = [Proxy(size=size, pairs=lab.pairs) for size in ("XS", "S", "M", "L")]
         by_data = [Proxy(size="L", pairs=pairs) for pairs in (1000, 4000)]
         proxies = [*by_size, *by_data]
-        jobs = [(s, proxy) for proxy in reversed(proxies) for s in each]
+        jobs = [(s, proxy) for proxy, s in product(reversed(proxies), each)]
         with lab.workers(workers) as over, progress("essays", len(each) + len(jobs)) as bar:
             for done, _ in enumerate(over(lab.prepare, each), start=1):
                 bar(done, "policies and pools")
@@ -74,7 +75,7 @@ def essay_policies(
         raise ConfigError("give --seeds 1 or more, and an arm")
     lab, each = Laboratory(out=folder), [seed + k for k in range(seeds)]
     names = list(dict.fromkeys(names))
-    jobs = [(s, ARMS[name], steps) for name in names for s in each]
+    jobs = [(s, ARMS[name], steps) for name, s in product(names, each)]
     with lab.workers(workers) as over, progress("essays", len(each) + len(jobs)) as bar:
         ready = over(lab.ready, each, [[ARMS[name] for name in names]] * len(each))
         for done, _ in enumerate(ready, start=1):

@@ -10,6 +10,7 @@ import torch
 
 from assay.components import load
 from assay.console.progress import Show
+from assay.data.records import all_responses
 from assay.engines.hf import HuggingFace
 from assay.errors import ConfigError
 from assay.models.checkpoint import publish, wrap
@@ -83,7 +84,7 @@ class Essays:
         tokenizer.save_pretrained(staging)
         writer = HuggingFace(model, tokenizer, layout=_layout(), grammar=Grammar())
         groups = self.sample(writer, self.standard, stream=0)
-        ids_N_T, _ = read([r.text for group in groups for r in group.responses])
+        ids_N_T, _ = read([response.text for response in all_responses(groups)])
         topics_N = np.repeat([topic_of(group.prompt) for group in groups], self.standard)
         gold = Gold.of(topics_N, ids_N_T, self.rules)
         (staging / GOLD).write_text(json.dumps({"mean": gold.mean, "std": gold.std}) + "\n")

@@ -9,6 +9,7 @@ is bounded, so that a text is read in linear time.
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Literal
 
 __all__ = ["MAX_PLACES", "VALUE", "Announcement", "announcements"]
@@ -153,7 +154,7 @@ class Announcement:
 def announcements(text: str) -> list[Announcement]:
     """The announcements of a text, in order; the last 64."""
     nouns = _nouns(text)
-    found = [place for noun in nouns[-MAX_PLACES:] for place in _announced(text, *noun)]
+    found = list(chain.from_iterable(_announced(text, *noun) for noun in nouns[-MAX_PLACES:]))
     if not all(place.weak for place in found):
         found = [
             place
@@ -188,7 +189,8 @@ def _nouns(text: str) -> list[Span]:
     if len(plain) != len(text):  # a letter that is two in lower case
         plain = "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
     words = [pattern for noun, pattern in _NOUN.items() if noun in plain]
-    found = [match.span() for pattern in words for match in pattern.finditer(plain)]
+    matches = chain.from_iterable(pattern.finditer(plain) for pattern in words)
+    found = [match.span() for match in matches]
     found = [(start, end) for start, end in found if not text[start - 1 : start].isalnum()]
     if "A:" in text:
         found += [match.span() for match in _LINE_A.finditer(text)]

@@ -10,6 +10,7 @@ symmetric by construction.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 from latex2sympy2_extended.logic import And
@@ -402,12 +403,8 @@ def _divides_by_zero(side: Any) -> bool:
     """Asked of the value: of 1/sqrt(0) SymPy says now that it is infinite and now that it is
     not."""
     parts = side if isinstance(side, MatrixBase) else (side,)
-    powers = (
-        part
-        for whole in parts
-        for part in preorder_traversal(whole)
-        if getattr(part, "is_Pow", False)
-    )
+    every = chain.from_iterable(map(preorder_traversal, parts))
+    powers = (part for part in every if getattr(part, "is_Pow", False))
     bases = (power.base for power in powers if power.exp.is_negative and not power.base.is_Rational)
     return any(base.is_number and _is_zero(base) for base in bases)
 

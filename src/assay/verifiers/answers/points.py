@@ -58,12 +58,11 @@ WHOLE_NUMBERS: Final = frozenset("ijkmnN")
 def digits_for(*texts: str) -> int:
     """Digits to compute so that a difference such as 10^-60 is seen: by the numbers that the texts
     hold."""
-    literals = [literal for text in texts for literal in re.findall(r"\d+", text)]
-    sizes = [
-        min(int(n), 20_000)
-        for text in texts
-        for n in re.findall(r"(?:\^|\*\*)\s*[{(\s]*[-+]?(\d{1,9})", text)
-    ]
+    # Nothing that is looked for goes over a semicolon, from one text into the next.
+    joined = " ; ".join(texts)
+    literals = re.findall(r"\d+", joined)
+    powers = re.findall(r"(?:\^|\*\*)\s*[{(\s]*[-+]?(\d{1,9})", joined)
+    sizes = [min(int(n), 20_000) for n in powers]
     return min(60 + 2 * sum(map(len, literals)) + 2 * max(sizes, default=0), 20_000)
 
 

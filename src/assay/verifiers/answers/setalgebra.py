@@ -4,6 +4,7 @@ whatever the sets are."""
 import itertools
 import re
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import Final
 
 __all__ = ["same_sets"]
@@ -21,7 +22,7 @@ Membership = Callable[[Mapping[str, bool]], bool]
 def same_sets(one: str, other: str) -> bool | None:
     """Return whether two expressions are the same set; None where neither is one. One beside
     anything else is not the same."""
-    if not any(sign in side for sign in _SIGNS for side in (one, other)):
+    if not any(sign in side for sign, side in product(_SIGNS, (one, other))):
         return None
     first, second = _read(one), _read(other)
     if first is None or second is None:

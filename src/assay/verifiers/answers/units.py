@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 from typing import Final, Literal
 
 from assay.verifiers.answers.nouns import is_thing, singular
@@ -251,7 +252,7 @@ def _look_up(text: str) -> tuple[_Unit, ...]:
             continue  # read with the unit before it
         elif units := _named(token):
             power = following * _power(after)
-            found = tuple(one * unit ** (sign * power) for one in found for unit in units)
+            found = tuple(one * unit ** (sign * power) for one, unit in product(found, units))
             following, seen = 1, True
         else:
             return ()

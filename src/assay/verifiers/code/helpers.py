@@ -5,6 +5,7 @@ import ast
 import builtins
 import warnings
 from collections.abc import Sequence, Set
+from itertools import chain
 from typing import Final
 
 __all__ = ["defined", "helpers_for"]
@@ -79,12 +80,8 @@ def _bound_by(node: ast.stmt) -> set[str]:
         case ast.Import(names=names) | ast.ImportFrom(names=names):
             return {each.asname or each.name.split(".")[0] for each in names}
         case ast.Assign(targets=targets):
-            return {
-                name.id
-                for target in targets
-                for name in ast.walk(target)
-                if isinstance(name, ast.Name)
-            }
+            parts = chain.from_iterable(map(ast.walk, targets))
+            return {part.id for part in parts if isinstance(part, ast.Name)}
         case _:
             return set()
 

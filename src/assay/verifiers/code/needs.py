@@ -135,12 +135,10 @@ def _used(tree: ast.AST) -> Iterator[str]:
 def _changed(tree: ast.AST, module: str) -> Iterator[str]:
     """Attributes and items of modules that a source assigns to, but for the program's and for what
     it prints to."""
-    modules = {
-        (alias.asname or alias.name).split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.Import, ast.ImportFrom))
-        for alias in node.names
-    }
+    modules = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            modules |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
     for node in ast.walk(tree):
         targets: list[ast.expr] = []
         if isinstance(node, (ast.Assign, ast.Delete)):

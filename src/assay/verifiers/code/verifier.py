@@ -176,11 +176,9 @@ class Code:
         items = list(records)
         if not items:
             raise DataError("there is no record to validate")
-        bugs = [
-            (name, i, (code, suite))
-            for i, (text, suite) in enumerate(items)
-            for name, code in self._bugs(text, suite)
-        ]
+        bugs = []
+        for i, (text, suite) in enumerate(items):
+            bugs += [(name, i, (code, suite)) for name, code in self._bugs(text, suite)]
         verdicts = self.check_all([*items, *(item for _, _, item in bugs)])
         gold, bad = verdicts[: len(items)], verdicts[len(items) :]
         passing = [

@@ -10,6 +10,7 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from assay.errors import ConfigError, MissingExtra
@@ -50,7 +51,8 @@ class Format:
 
     def check(self, text: str) -> Verdict:
         """Wrong at the first tag or text that is out of place."""
-        expected = [tag for name in self.tags for tag in (f"<{name}>", f"</{name}>")][self.opened :]
+        pairs = ((f"<{name}>", f"</{name}>") for name in self.tags)
+        expected = [*chain.from_iterable(pairs)][self.opened :]
         found = [(match.group(), match.span()) for match in self._tag.finditer(text)]
         for tag, (got, place) in zip(expected, found, strict=False):
             if got != tag:

@@ -96,11 +96,9 @@ def _evenly(count: int, most: int) -> list[int]:
 def _picture(frame: str, is_board: bool) -> tuple[str, int, int]:
     """SVG of one frame, its width and its height."""
     if not is_board:
-        lines = [
-            part
-            for line in frame.splitlines()
-            for part in textwrap.wrap(line, TEXT_COLUMNS) or [""]
-        ]
+        lines: list[str] = []
+        for line in frame.splitlines():
+            lines += textwrap.wrap(line, TEXT_COLUMNS) or [""]
         body = "".join(_text(0, LINE * (row + 1), line) for row, line in enumerate(lines))
         return body, 7 * TEXT_COLUMNS, LINE * len(lines)
     lines = frame.splitlines()

@@ -62,11 +62,11 @@ def _ours() -> dict[str, type[Instruction]]:
         found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_")
     )
     modules = [importlib.import_module(f"{__name__}.{subject}") for subject in subjects]
-    return {
-        cls.id: cls
-        for module in modules
-        for cls in (getattr(module, name) for name in module.__all__)
-    }
+    found: dict[str, type[Instruction]] = {}
+    for module in modules:
+        classes = (getattr(module, name) for name in module.__all__)
+        found |= {cls.id: cls for cls in classes}
+    return found
 
 
 INSTRUCTIONS: Final[Known] = MappingProxyType(_ours())

@@ -41,7 +41,7 @@ class NumberBulletLists:
 
     def check(self, text: str) -> Verdict:
         """Says how many there are."""
-        count = sum(1 for mark in (_STAR, _DASH) for _ in mark.finditer(text))
+        count = sum(len(mark.findall(text)) for mark in (_STAR, _DASH))
         reason = f"{plural(count, 'bullet')}; exactly {self.num_bullets} asked for"
         return judged(self.id, count == self.num_bullets, reason)
 
@@ -91,9 +91,8 @@ class NumberHighlightedSections:
 
     def check(self, text: str) -> Verdict:
         """Says how many there are."""
-        count = sum(
-            bool(match[1].strip()) for mark in (_SINGLE, _DOUBLE) for match in mark.finditer(text)
-        )
+        marked = [*_SINGLE.finditer(text), *_DOUBLE.finditer(text)]
+        count = sum(bool(match[1].strip()) for match in marked)
         return compared(self.id, count, "at least", self.num_highlights, "highlighted section")
 
     def example(self) -> str:
