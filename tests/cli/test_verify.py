@@ -112,7 +112,7 @@ def test_levels_name_a_python_that_would_do(
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr(verify, "Sandbox", Refusing)
+    monkeypatch.setattr("assay.sandbox.Sandbox", Refusing)
     monkeypatch.setattr(verify, "open_python", lambda: Path("/opt/python3"))
     main(["verify", "levels"])
     said = capsys.readouterr().out

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import tyro
 
 from assay import components
-from assay.cli.options import Overwrite
+from assay.cli.options import FailOn, Overwrite
 from assay.specs.compute import Compute
 from assay.specs.scorers import ScorerWord
+from assay.stats.conditions import check_conditions
 
 if TYPE_CHECKING:
     from assay.protocols import Benchmark
@@ -56,9 +57,15 @@ class Command(Compute):
 
     overwrite: Overwrite = False
 
+    fail_on: FailOn = ()
+
     def __call__(self) -> None:
         """Score, measure, print, and write the files."""
         from assay.workflows.benchmark import benchmark
 
         given = dict(vars(self))
-        print(benchmark(given.pop("benchmark"), **given, settings=self))
+        conditions = given.pop("fail_on")
+        check_conditions(conditions)
+        result = benchmark(given.pop("benchmark"), **given, settings=self)
+        print(result)
+        result.fail_on(conditions)

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import tyro
 
-from assay.cli.options import Aside, Data, Format, Overwrite
+from assay.cli.options import Aside, Data, FailOn, Format, Overwrite
 from assay.specs.compute import Compute
 from assay.specs.scorers import ScorerWord
+from assay.stats.conditions import check_conditions
 
 __all__ = ["Command"]
 
@@ -42,8 +43,15 @@ class Command(Compute):
     seed: int = 0
     """Seed of the bootstrap."""
 
+    fail_on: FailOn = ()
+
     def __call__(self) -> None:
         """Score, measure, print, and write the files."""
         from assay.workflows.evaluate import evaluate
 
-        print(evaluate(**vars(self), settings=self))
+        given = dict(vars(self))
+        conditions = given.pop("fail_on")
+        check_conditions(conditions)
+        result = evaluate(**given, settings=self)
+        print(result)
+        result.fail_on(conditions)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-__all__ = ["Aside", "Data", "Device", "Dtype", "Format", "Overwrite", "Threads"]
+__all__ = ["Aside", "Data", "Device", "Dtype", "FailOn", "Format", "Overwrite", "Threads"]
 
 Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
 """File, folder or Hugging Face data set."""
@@ -31,6 +31,14 @@ Dtype = Annotated[
     tyro.conf.arg(
         metavar="{auto,float32,bfloat16}",
         help="Precision of the parameters; auto = as saved, and float32 where they are trained.",
+    ),
+]
+
+FailOn = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(
+        metavar="METRIC<NUMBER ...",
+        help="Conditions that make the command exit with 1: accuracy<0.7, accuracy.low<0.6.",
     ),
 ]
 

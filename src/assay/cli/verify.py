@@ -15,8 +15,7 @@ from typing import Any, ClassVar
 import tyro
 
 from assay.cli.options import Aside, Data, Format, Overwrite
-from assay.errors import BackendError
-from assay.sandbox import Sandbox
+from assay.sandbox import refusal
 from assay.sandbox.launch import open_python
 from assay.sandbox.levels import LEVELS, Level, describe
 from assay.scorers.rule_checks import Ruled
@@ -133,22 +132,13 @@ class Levels:
             print(f"{describe(level)}\n    {self._here(level)}\n")
 
     def _here(self, level: Level) -> str:
-        why = _refused(level, self.python)
+        why = refusal(level, self.python)
         if why is None:
             return "to be had here"
         other = None if self.python is not None else open_python()
-        if other is not None and _refused(level, other) is None:
+        if other is not None and refusal(level, other) is None:
             return f"to be had here with --python {other}; with this Python not: {why}"
         return f"not here: {why}"
-
-
-def _refused(level: Level, python: Path | None) -> str | None:
-    """Why a level is not to be had; None where it is."""
-    try:
-        Sandbox(level, workers=1, python=python).close()
-    except BackendError as error:
-        return str(error)
-    return None
 
 
 COMMANDS: dict[str, Any] = {

@@ -27,7 +27,16 @@ from assay.sandbox.levels import LEVELS, Level, describe
 from assay.sandbox.probe import SandboxUnavailable, explain, probe
 from assay.sandbox.process import Ended, ForkServer, Job, Limits, SetUpFailed
 
-__all__ = ["Ended", "Job", "Level", "Limits", "Sandbox", "SandboxUnavailable", "SetUpFailed"]
+__all__ = [
+    "Ended",
+    "Job",
+    "Level",
+    "Limits",
+    "Sandbox",
+    "SandboxUnavailable",
+    "SetUpFailed",
+    "refusal",
+]
 
 log = logging.getLogger(__name__)
 
@@ -156,3 +165,12 @@ class Sandbox:
             with self._changed:
                 self._free.append(slot)
                 self._changed.notify()
+
+
+def refusal(level: Level, python: Path | None = None) -> str | None:
+    """Return why a level is not to be had here, with this Python or another; None where it is."""
+    try:
+        Sandbox(level, workers=1, python=python).close()
+    except BackendError as error:
+        return str(error)
+    return None

@@ -9,7 +9,7 @@ from typing import Final
 from assay.errors import ConfigError
 from assay.stats.estimate import Estimate
 
-__all__ = ["met"]
+__all__ = ["check_conditions", "met"]
 
 COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<=": operator.le,
@@ -30,17 +30,28 @@ def met(conditions: Sequence[str], estimates: Mapping[str, Estimate]) -> list[st
     """
     found = []
     for condition in conditions:
-        parts = CONDITION.fullmatch(condition.strip())
-        name, end, sign, number = parts.groups() if parts else ("", None, "", "")
-        try:
-            limit = float(number)
-        except ValueError as error:
-            raise ConfigError(
-                f"{condition!r} is no condition; write one like accuracy<0.7 or accuracy.low<0.7"
-            ) from error
+        name, end, sign, limit = _parts(condition)
         if name not in estimates:
             raise ConfigError(f"{condition!r}: there is {', '.join(estimates)}, and no {name!r}")
-        value = getattr(estimates[name], (end or ".value").removeprefix("."))
+        value = getattr(estimates[name], end)
         if not math.isfinite(value) or COMPARE[sign](value, limit):
             found.append(f"{condition} (it is {value:.4g})")
     return found
+
+
+def check_conditions(conditions: Sequence[str]) -> None:
+    """Raise `ConfigError` for what has not the form of a condition, before anything is measured."""
+    for condition in conditions:
+        _parts(condition)
+
+
+def _parts(condition: str) -> tuple[str, str, str, float]:
+    """Return the name, what of the estimate is compared, how, and with which number."""
+    parts = CONDITION.fullmatch(condition.strip())
+    name, end, sign, number = parts.groups() if parts else ("", None, "", "")
+    try:
+        return name, (end or ".value").removeprefix("."), sign, float(number)
+    except ValueError as error:
+        raise ConfigError(
+            f"{condition!r} is no condition; write one like accuracy<0.7 or accuracy.low<0.7"
+        ) from error

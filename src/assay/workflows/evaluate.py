@@ -2,6 +2,7 @@
 baselines."""
 
 import dataclasses
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from assay.evaluation import Report
 from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
 from assay.stats import Estimate
+from assay.stats.conditions import met
 from assay.types import Group, Prompt, Ranking, Record, Score, Unscored
 from assay.workflows._data import Data, aside_in, named, read
 from assay.workflows._folder import opened
@@ -68,6 +70,13 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data."""
         return self.measured.to_json()
+
+    def fail_on(self, conditions: Sequence[str]) -> None:
+        """Exit with 1 where a condition on the metrics holds, such as accuracy<0.7, and say which:
+        for a pipeline that must not go on."""
+        if failed := met(conditions, self.metrics):
+            print("\n".join(failed), file=sys.stderr)
+            raise SystemExit(1)
 
     def report(self, out: str | Path, *, overwrite: bool = False) -> "Evaluation":
         """Write the numbers, `report.html` and `run.json` into a folder."""
