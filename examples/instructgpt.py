@@ -24,7 +24,7 @@ from assay.models.layout import Layout
 from assay.models.loading import load_network, load_tokenizer
 from assay.pages.rl import reinforcement_report
 from assay.protocols import Prefix, Sampling
-from assay.report import write_report
+from assay.report.html import write_report
 from assay.rl.loop import optimise
 from assay.rl.policy import Policy
 from assay.rl.scoring import Part

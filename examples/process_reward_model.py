@@ -19,7 +19,7 @@ from assay.labelling.rollouts import Rollouts
 from assay.losses.step_bce import StepBCE
 from assay.pages.solutions import solutions_section
 from assay.protocols import Prefix, Sampling
-from assay.report import write_report
+from assay.report.html import write_report
 from assay.scorers.local import LocalScorer
 from assay.stats import best_of_n_curve, oracle_curve
 from assay.studies.arithmetic.running_sums import Arithmetic

@@ -54,7 +54,7 @@ from assay.overopt.axis import axis
 from assay.overopt.scored import ScoredPool
 from assay.overopt.study import Study, beside, plain, study, write_studies
 from assay.pages.overopt import overoptimization_report
-from assay.report import write_report
+from assay.report.html import write_report
 from assay.runs.journal import Journal
 from assay.runs.settings import write_atomic, write_run
 from assay.sandbox import Limits

@@ -239,7 +239,7 @@ def shown(found: Sequence[Mapping[str, Any]]) -> str:
 def picture(out: Path, found: Sequence[Mapping[str, Any]]) -> None:
     """The report over all arms of the first seed."""
     from assay.pages.rl_arms import arms_report
-    from assay.report import write_report
+    from assay.report.html import write_report
 
     first = found[0]["seed"]
     rows = {

@@ -73,7 +73,7 @@ class RefusedRecords(DataError):
         ]
         if hidden := sum(map(len, list(places.values())[SHOWN:])):
             lines.append(f"... and {hidden} more")
-        advice = "repair, or set aside (--set-aside) to go on without"
+        advice = "repair, or set aside with --set-aside FILE (here, or in `assay data convert`)"
         count = (
             f"{len(self.why)} record{'s' * (len(self.why) > 1)} cannot be laid out for the model"
         )

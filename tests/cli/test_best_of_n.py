@@ -125,10 +125,7 @@ def test_a_second_run_says_the_same(pool: Path, tmp_path: Path) -> None:
 
 def test_errors_are_one_line(pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, message in (
-        (
-            ["--scorer", "no/such/folder"],
-            "there is math, numeric, code, rules, random, shortest, longest",
-        ),
+        (["--scorer", "no/such/folder"], "there is math, numeric, code, rules, random, shortest"),
         (["--scorer", "random", "--search", "beem"], "no search component is called 'beem'"),
     ):
         with pytest.raises(SystemExit) as stop:

@@ -73,22 +73,3 @@ def test_reasons_are_told_of_what_is_unscored(
     io.write(KINDS[kind], data)
     cli.main(["eval", f"{__name__}:Some", str(data)])
     assert "responses unscored: too long for it" in capsys.readouterr().out
-
-
-def test_a_condition_that_holds_exits_with_1_after_the_files_are_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data, out = tmp_path / "data.jsonl", tmp_path / "out"
-    io.write(KINDS["preference"], data)
-    command = ["eval", str(data), "--scorer", "longest", "--out", str(out), "--fail-on"]
-    # The first response, the shorter one, is the better one of every pair.
-    with pytest.raises(SystemExit) as stop:
-        cli.main([*command, "accuracy<0.7"])
-    assert stop.value.code == 1
-    assert capsys.readouterr().err.endswith("accuracy<0.7 (it is 0)\n")
-    assert (out / "eval.json").exists()
-    with pytest.raises(SystemExit) as stop:
-        cli.main([*command, "accuracy is low"])
-    assert stop.value.code == 2
-    assert "is no condition" in capsys.readouterr().err
-    cli.main([*command, "accuracy>0.7", "--overwrite"])

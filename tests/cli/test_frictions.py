@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import typing
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING
 from pathlib import Path
@@ -267,3 +268,82 @@ def test_changed_data_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     data.write_text('{"prompt": "a", "chosen": "b", "rejected": "d"}\n')
     cli.main(["data", "--from", str(tmp_path)])
     assert "d.jsonl has changed since" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        ("train rm x.jsonl --backbone y --out z", "train"),
+        ("sft x.jsonl --policy y --out z", "train"),
+        ("rl grpo x.jsonl --policy y --reward longest --out z", "train"),
+        ("models list", "train"),
+        ("worlds list", "worlds"),
+    ],
+)
+def test_a_core_install_names_the_extra(words: str, extra: str, tmp_path: Path) -> None:
+    absent = {"torch", "transformers", "safetensors", "huggingface_hub", "peft", "gymnasium"}
+    script = f"""if True:
+        import sys
+        class Absent:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in {absent}:
+                    raise ModuleNotFoundError(name, name=name)
+        sys.meta_path.insert(0, Absent())
+        from assay.cli import main
+        main()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"pip install 'assay[{extra}]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_deprecations_of_libraries_are_quiet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def warn(_: object) -> None:
+        warnings.warn("use_cache will go", FutureWarning, stacklevel=1)
+
+    monkeypatch.setattr(importlib.import_module("assay.cli.doctor").Command, "__call__", warn)
+    cli.main(["doctor"])
+    assert "use_cache" not in capsys.readouterr().err
+    assert os.environ["TRANSFORMERS_VERBOSITY"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [(["rm"], "rm"), (["prm"], "prm"), (["step-bce"], "step-bce")]
+)
+def test_a_training_calls_itself_by_the_word_that_was_typed(
+    words: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["train", *words, "--help"])
+    assert f"usage: assay train {name} " in capsys.readouterr().out
+
+
+def test_the_help_of_a_search_says_what_its_lengths_are_of(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        cli.main(["search", "beam", "--help"])
+    assert "of a search by steps (beam, dvts, mcts ...)" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_advice_names_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = '{"original_question": "q", "modified_question": "q", "original_process": ["a"],'
+    row += ' "modified_process": ["a"], "error_steps": [2], "idx": "x"}'
+    (tmp_path / "p.jsonl").write_text(row + "\n")
+    with pytest.raises(SystemExit):
+        cli.main(["data", "check", str(tmp_path / "p.jsonl")])
+    err = capsys.readouterr().err
+    assert "--set out_of_range=ignore" in err
+    assert "--set-aside FILE" in err

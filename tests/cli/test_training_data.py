@@ -207,7 +207,9 @@ def test_records_that_the_template_refuses_name_their_lines_and_can_be_set_aside
     words = ("train", "rm", "--backbone") if name == "train" else ("sft", "--policy")
     command = (*words, model, "--data", data, "--held-out", held, *SMALL, "--out", out)
     said = refused(capsys, *command)
-    assert "3 records cannot be laid out for the model; repair, or set aside (--set-aside)" in said
+    assert (
+        "3 records cannot be laid out for the model; repair, or set aside with --set-aside" in said
+    )
     assert f"{data}:2: the chat template refuses a conversation of system, user, assistant" in said
     assert (
         f"{data}:4: the chat template refuses a conversation of user, assistant: can only"

@@ -92,7 +92,7 @@ def test_levels(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     for words in (
         "namespaces: bubblewrap",
-        "to be had here",
+        "available here",
         "It does not stop: reading every file",
         "this is no sandbox",
     ):
@@ -118,7 +118,7 @@ def test_levels_name_a_python_that_would_do(
     said = capsys.readouterr().out
     assert (
         said.count(
-            "to be had here with --python /opt/python3; with this Python not: it is closed to"
+            "available here with --python /opt/python3; with this Python not: it is closed to"
             " others"
         )
         == 3
@@ -126,7 +126,7 @@ def test_levels_name_a_python_that_would_do(
     assert said.count("    not here: it is closed to others") == 1
     main(["verify", "levels", "--python", "/opt/other"])
     said = capsys.readouterr().out
-    assert said.count("    to be had here\n") == 3
+    assert said.count("    available here\n") == 3
     assert "/opt/python3" not in said
 
 

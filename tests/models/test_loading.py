@@ -270,9 +270,9 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert (device_of("auto"), device_of("cpu")) == ("cpu", "cpu")
     for word, why in {
-        "cuda": "is not to be had",
-        "cuda:9": "is not to be had",
-        "meta": "is not to be had",
+        "cuda": "is not available",
+        "cuda:9": "is not available",
+        "meta": "is not available",
         "gpu": "means nothing; there is auto, cpu",
         "": "means nothing",
         "CUDA": "means nothing",

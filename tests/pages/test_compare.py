@@ -7,7 +7,7 @@ import pytest
 
 from assay.errors import DataError
 from assay.pages.compare import CostPoint, compare_report, cost_curves
-from assay.report import Bullets, Estimates, Figure, Paragraph, Section, Table, page
+from assay.report.html import Bullets, Estimates, Figure, Paragraph, Section, Table, page
 from assay.stats import Estimate
 from tests.pages.test_curves import SVG, texts
 from tests.pages.test_evaluation import RUN

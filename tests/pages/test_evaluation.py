@@ -15,7 +15,6 @@ from assay.pages.evaluation import (
     training_report,
     training_section,
 )
-from assay.report import page
 from assay.report.html import (
     Details,
     Estimates,
@@ -26,6 +25,7 @@ from assay.report.html import (
     Paragraph,
     Section,
     Table,
+    page,
 )
 from assay.stats import Bin, CurvePoint, Estimate, McNemar
 from tests.report.cases import BASELINES, CURVES, NS, curve, estimate, metrics_rows

@@ -1,5 +1,5 @@
 from assay.pages.examples import BRIEF, brief, cut, mistakes, winners
-from assay.report import Paragraph, Section, Tree, page
+from assay.report.html import Paragraph, Section, Tree, page
 from assay.types import Group, Preference, Prompt, Ranking, Response, Score, StepLabels, Unscored
 from tests.report.test_html import NASTY, Document
 

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from assay.pages.index import index_report, runs_under
-from assay.report import Headline, Section, page, write_report
+from assay.report.html import Headline, Section, page, write_report
 from tests.report.cases import estimate
 from tests.report.test_html import NASTY, Document
 

@@ -14,7 +14,7 @@ from assay.overopt.study import Study, study
 from assay.pages import overopt as overoptimization
 from assay.pages.overopt import overoptimization_report
 from assay.pages.overopt_plots import colours, fan, gaps, proxy_and_gold_over_n, responses, scaled
-from assay.report import Bullets, Details, Figure, Headline, Paragraph, Section, Table, page
+from assay.report.html import Bullets, Details, Figure, Headline, Paragraph, Section, Table, page
 from tests.pages.test_curves import SVG, texts
 from tests.pages.test_evaluation import RUN
 from tests.report.test_html import NASTY, Document

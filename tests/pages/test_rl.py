@@ -9,7 +9,7 @@ from assay.errors import DataError
 from assay.pages.rl import reinforcement_report
 from assay.pages.rl_arms import arms_report
 from assay.pages.rl_plots import arms, proxy_and_gold, reinforcement_curves
-from assay.report import (
+from assay.report.html import (
     Bullets,
     Details,
     Figure,

@@ -10,7 +10,7 @@ from assay.errors import DataError
 from assay.pages.examples import LONGEST
 from assay.pages.search import LARGEST, search_section, search_tree
 from assay.protocols import Sampling
-from assay.report import Fold, Fork, KeyValues, Paragraph, Section, Table, Tree, page
+from assay.report.html import Fold, Fork, KeyValues, Paragraph, Section, Table, Tree, page
 from assay.search import Node, SearchResult, Spent
 from assay.types import Group, Prompt, Response, Score, Unscored
 from tests.report.test_html import NASTY, Document

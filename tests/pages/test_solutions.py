@@ -1,5 +1,5 @@
 from assay.pages.solutions import solution, solutions_section
-from assay.report import Section, Solution, Step, page
+from assay.report.html import Section, Solution, Step, page
 from assay.types import Prompt, Response, RolloutLabels, Score, StepLabels, Unscored
 
 PROMPT = Prompt.of("How <many>?")

@@ -1,7 +1,7 @@
 import pytest
 
 from assay.pages.verdicts import Checked, estimates, verdict_sections
-from assay.report import page
+from assay.report.html import page
 from assay.types import Verdict
 
 pytest.importorskip("jinja2")

@@ -9,7 +9,6 @@ import pytest
 
 from assay.errors import MissingExtra
 from assay.pages import curves as plots
-from assay.report import html
 from assay.report.html import (
     Block,
     Bullets,
@@ -27,6 +26,7 @@ from assay.report.html import (
     Table,
     Text,
     Tree,
+    html,
     page,
     write_report,
 )

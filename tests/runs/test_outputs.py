@@ -8,6 +8,7 @@ import pytest
 
 from assay import cli
 from assay.runs import outputs
+from assay.runs.run import Run
 
 
 def write(path: Path, text: str = "dear") -> Path:
@@ -68,7 +69,6 @@ def test_a_new_or_empty_folder_is_free(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("empty", "new", "new/below"):
         outputs.check_new(tmp_path / name)
-        outputs.check_run(tmp_path / name, "train")
     assert [p.name for p in tmp_path.iterdir()] == ["empty"]
 
 
@@ -112,10 +112,12 @@ def test_a_training_leaves_other_runs_and_models_alone(
 
 @pytest.mark.parametrize("command", [*TRAININGS])
 def test_a_run_of_ones_own_is_gone_on_with(command: str, tmp_path: Path) -> None:
-    outputs.check_run(run_of(command, tmp_path / "cli"), command)
-    outputs.check_run(write(tmp_path / "library" / SUMMARY[command], "{}").parent, command)
-    write(tmp_path / "notes" / "notes.txt")
-    outputs.check_run(tmp_path / "notes", command)
+    own = run_of(command, tmp_path / "cli"), write(tmp_path / "lib" / SUMMARY[command], "{}").parent
+    theirs = write(tmp_path / "notes" / "notes.txt")
+    for folder in (*own, theirs.parent):
+        for restart in (False, True):
+            Run.open(folder, {}, command=command, restart=restart).close()
+    assert theirs.read_text() == "dear"
 
 
 def test_rows_are_not_set_aside_into_the_data(

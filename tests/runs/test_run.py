@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import ConfigError
-from assay.report import Section, Text
+from assay.report.html import Section, Text
 from assay.runs.run import Run
 
 
@@ -96,6 +96,14 @@ def test_files_of_no_run_are_never_replaced(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"holds no run of eval, and eval\.json"):
             done(tmp_path, overwrite=overwrite)
     assert (tmp_path / "eval.json").read_text() == "dear"
+
+
+def test_a_models_folder_is_no_place_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "reward_model.json").write_text("{}")
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match="a model's folder"):
+            Run.open(tmp_path, {}, command="eval", overwrite=overwrite)
+    assert [path.name for path in tmp_path.iterdir()] == ["reward_model.json"]
 
 
 def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:

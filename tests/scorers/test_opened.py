@@ -213,7 +213,17 @@ def test_the_commands_end_in_one_line(
         ["search", "best-of-n", *search[2:], "--scorer", "of_mine:f"],
         ["bestof", str(pool), "--scorer", "of_mine:f"],
         ["score", "of_mine:f", str(pool), "--out", f"{out}.jsonl"],
-        ["overopt", "bon", str(pool), "--proxy", "shortest", "--gold", "g=of_mine:f", "--out", out],
+        [
+            "overopt",
+            "bon",
+            str(pool),
+            "--proxy",
+            "shortest",
+            "--gold",
+            "g=of_mine:f",
+            "--out",
+            f"{out}2",
+        ],
     ):
         with pytest.raises(SystemExit) as stopped:
             main(command)

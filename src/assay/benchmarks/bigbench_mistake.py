@@ -32,7 +32,7 @@ class BIGBenchMistake:
     threshold: float = 0.5
     """A step scored below it is called wrong: one half for probabilities, 0 for logits."""
     unscored: first_error.OnUnscored = "leave_out"
-    """Leave unscored responses out, or count them as missed."""
+    """Treatment of unscored responses: left out, or counted as missed."""
     resamples: int = 2000
     """Bootstrap resamples, by question."""
     seed: int = 0

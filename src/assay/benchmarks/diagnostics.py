@@ -39,7 +39,7 @@ class Diagnostics:
     data: tuple[str, ...] = ()
     """Files, folders or data sets of the hub that hold step labels."""
     format: str | None = None
-    """Format of the data, where it is not told by its columns."""
+    """Format of the data, where its columns do not say it."""
     threshold: float = 0.5
     """A step scored below it is called wrong: one half for probabilities, 0 for logits."""
     probabilities: bool = True

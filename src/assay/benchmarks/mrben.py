@@ -46,7 +46,7 @@ class MRBen:
     threshold: float = 0.5
     """A step scored below it is called wrong: one half for probabilities, 0 for logits."""
     unscored: first_error.OnUnscored = "leave_out"
-    """Leave unscored responses out, or count them as missed."""
+    """Treatment of unscored responses: left out, or counted as missed."""
     unreadable: _records.Unreadable = "refuse"
     """What to do with rows that cannot be read: refuse the file, or leave them out with a
     warning."""

@@ -39,7 +39,7 @@ class ProcessBench:
     """First-error F1 on ProcessBench: the mean over subsets, and each subset's with its two
     accuracies.
 
-    Ids are the files' own, such as gsm8k-12, and tell the subset.
+    Ids are the files' own, such as gsm8k-12, and name the subset.
     """
 
     data: tuple[str, ...] = ()
@@ -54,8 +54,8 @@ class ProcessBench:
     tune_on: str = "gsm8k"
     """Subset that the threshold is tuned on (policy tuned)."""
     unscored: first_error.OnUnscored = "leave_out"
-    """Leave unscored responses out, or count them as missed, as the paper does with critiques that
-    do not parse."""
+    """Treatment of unscored responses: left out, or counted as missed, as the paper does with
+    critiques that do not parse."""
     resamples: int = 2000
     """Bootstrap resamples, by problem."""
     seed: int = 0

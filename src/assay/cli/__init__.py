@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
@@ -107,8 +108,10 @@ def _end(name: str, error: BaseException, arguments: Sequence[str]) -> NoReturn:
 def _run(name: str, arguments: list[str]) -> None:
     import tyro
 
-    # Deprecations inside transformers are not for who runs a command.
+    # Deprecations inside transformers are not for who runs a command; -W shows them.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore", FutureWarning)
     module = importlib.import_module(f"assay.cli.{name.replace('-', '_')}")
     commands: dict[str, Any] | None = getattr(module, "COMMANDS", None)
     earlier = take_from(arguments)

@@ -25,20 +25,22 @@ KINDS: Final = {"train": "losses", "benchmark": "benchmarks", "search": "search"
 
 
 def meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
-    """The command that other words stand for: a kind of model to train, a benchmark to evaluate
-    on."""
+    """The command and arguments that other words stand for: a benchmark to evaluate on, its files
+    behind it."""
     name = SPELLINGS.get(name, name)
     arguments = _data_first(FIRST[name], arguments) if name in FIRST else arguments
     first = arguments[0] if arguments else ""
     if name == "search" and first == "compare":
         return "compare", arguments[1:]
-    if name == "train" and first in LOSSES:
-        return name, [LOSSES[first], *arguments[1:]]
     if name == "eval" and first and not Path(first).exists():
         from assay import components
 
         if first in components.names("benchmarks"):
-            return "benchmark", arguments
+            name = "benchmark"
+    if name == "benchmark" and not (first.startswith("-") or arguments[1:2] == []):
+        # Files belong to the benchmark, whose settings are options.
+        named = [] if arguments[1].startswith("-") else ["--data"]
+        arguments = [first, *named, *arguments[1:]]
     return name, arguments
 
 

@@ -1,47 +1,32 @@
-"""`assay benchmark NAME --data FILES`: a process reward model, or a file of step scores, on a
+"""`assay benchmark NAME FILES`: a process reward model, or a file of step scores, on a
 public benchmark."""
 
 import dataclasses
-import re
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import Any, Generic, TypeVar
 
 import tyro
 
-from assay import components
-from assay.cli.options import FailOn, Overwrite
+from assay.cli.choices import choices
+from assay.cli.options import FailOn, Overwrite, end_where
+from assay.protocols import Benchmark
 from assay.specs.compute import Compute
 from assay.specs.scorers import ScorerWord
-from assay.stats.conditions import check_conditions
+from assay.stats.conditions import check
 
-if TYPE_CHECKING:
-    from assay.protocols import Benchmark
-
-__all__ = ["Command"]
-
-if not TYPE_CHECKING:
-    Benchmarks = Union[  # noqa: UP007
-        tuple(
-            Annotated[components.load("benchmarks", n), tyro.conf.subcommand(n, prefix_name=False)]
-            for n in [
-                *components.names("benchmarks"),
-                *filter(re.compile(r"[\w.]+:\w+").fullmatch, sys.argv),
-            ]
-        )
-    ]
+B = TypeVar("B", bound=Benchmark[Any])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Command(Compute):
-    """Measure step scores on a benchmark, with 95 % intervals, beside baselines that need no
-    model."""
+class Command(Compute, Generic[B]):
+    """Measure step scores on a benchmark, with 95 % intervals, beside baselines that need no model.
 
-    if TYPE_CHECKING:
-        benchmark: Benchmark[Any]
-    else:
-        benchmark: tyro.conf.OmitArgPrefixes[Benchmarks]
-        """Benchmark and its settings; `--data` names its files."""
+    The benchmark's files stand behind its name: assay benchmark processbench FILES --scorer SCORER.
+    """
+
+    benchmark: tyro.conf.OmitArgPrefixes[B]
+    """Benchmark, its files behind it, and its settings."""
 
     scorer: ScorerWord | None = None
 
@@ -55,17 +40,22 @@ class Command(Compute):
     out: Path | None = None
     """Folder of the run, for benchmark.json, report.html and run.json."""
 
-    overwrite: Overwrite = False
-
     fail_on: FailOn = ()
+
+    overwrite: Overwrite = False
 
     def __call__(self) -> None:
         """Score, measure, print, and write the files."""
         from assay.workflows.benchmark import benchmark
 
         given = dict(vars(self))
-        conditions = given.pop("fail_on")
-        check_conditions(conditions)
+        check(given.pop("fail_on"))
         result = benchmark(given.pop("benchmark"), **given, settings=self)
         print(result)
-        result.fail_on(conditions)
+        end_where("benchmark", self.fail_on, {**result.metrics, **result.baselines})
+
+
+def command(arguments: Sequence[str]) -> Any:
+    """Return the command with all benchmarks, and one of the user's own where it is named."""
+    generic: Any = Command
+    return generic[choices("benchmarks", arguments)]

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 import tyro
 
 from assay import components
-from assay.cli.options import Format, Overwrite
+from assay.cli.options import FailOn, Format, Overwrite, end_where
 from assay.specs.compute import Compute
 from assay.specs.scorers import KINDS
+from assay.stats.conditions import check
 
 __all__ = ["Command"]
 
@@ -35,8 +36,8 @@ class Command(Compute):
     """Instead of a scorer: file of scores that `assay score` wrote for the same data."""
 
     gold: Annotated[str, tyro.conf.arg(aliases=["--verifier"])] = "numeric"
-    """Verifier that finds final answers, and says which are the same and which are right: numeric,
-    math, or package.module:Class."""
+    """Verifier that finds final answers and decides which are the same and which are right:
+    numeric, math, or package.module:Class."""
 
     largest: int | None = None
     """Largest n; prompts with fewer responses that are scored and judged are left out. By default
@@ -64,13 +65,18 @@ class Command(Compute):
     out: Path | None = None
     """Folder for bestof.json, report.html and run.json."""
 
+    fail_on: FailOn = ()
+
     overwrite: Overwrite = False
 
     def __call__(self) -> None:
         """Measure, print the table, write the files."""
         from assay.workflows.best_of_n import best_of_n
 
-        result = best_of_n(**vars(self), settings=self)
+        given = dict(vars(self))
+        check(given.pop("fail_on"))
+        result = best_of_n(**given, settings=self)
         print(result)
         if self.out is not None:
             print(f"wrote bestof.json, report.html and run.json in {self.out}")
+        end_where("best-of-n", self.fail_on, result.metrics)

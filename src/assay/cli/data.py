@@ -38,7 +38,7 @@ class Reading:
         str,
         tyro.conf.arg(
             metavar="FORMAT",
-            help=(f"Layout of the rows read; told from the columns if not given. {THERE_IS}"),
+            help=(f"Layout of the rows read; by default recognised from the columns: {THERE_IS}."),
         ),
     ] = ""
     set: Settings = ()
@@ -78,8 +78,7 @@ class Check(Reading):
     json: Path | None = None
     """File for the reports as JSON."""
     fail_on: tuple[Finding, ...] = ()
-    """Findings that make the command exit with 1, where there is any: for a pipeline that must not
-    go on."""
+    """Findings that make the command exit with 1, where there is any: for pipelines."""
 
     def __call__(self) -> None:
         """Print a table for each source."""
@@ -155,7 +154,7 @@ class Split(One):
     """Seed of the split."""
     to: To = "assay"
     overwrite: bool = False
-    """Replace the files of an earlier split in the folder."""
+    """Replacement of the files of an earlier split in the folder."""
 
     def __call__(self) -> None:
         """Split, and say how many rows and prompts fell on each side."""

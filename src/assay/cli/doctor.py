@@ -9,7 +9,7 @@ __all__ = ["Command"]
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """Try out what the commands need on this machine, and tell what would make the rest work."""
+    """Try out what the commands need on this machine, and report what would make the rest work."""
 
     def __call__(self) -> None:
         """Print a line for each thing tried."""

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import tyro
 
-from assay.cli.options import Aside, Data, FailOn, Format, Overwrite
+from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, end_where
 from assay.specs.compute import Compute
 from assay.specs.scorers import ScorerWord
-from assay.stats.conditions import check_conditions
+from assay.stats.conditions import check
 
 __all__ = ["Command"]
 
@@ -36,22 +36,22 @@ class Command(Compute):
 
     verifier: Annotated[str, tyro.conf.arg(metavar="VERIFIER")] = "numeric"
     """Verifier that finds the final answers which majority votes count, where the records are
-    pools: numeric, math, package.module:Class, or none."""
+    pools, and that the scorer "verifier" stands for: numeric, math, package.module:Class, or
+    none."""
+
+    fail_on: FailOn = ()
 
     overwrite: Overwrite = False
 
     seed: int = 0
     """Seed of the bootstrap."""
 
-    fail_on: FailOn = ()
-
     def __call__(self) -> None:
         """Score, measure, print, and write the files."""
         from assay.workflows.evaluate import evaluate
 
         given = dict(vars(self))
-        conditions = given.pop("fail_on")
-        check_conditions(conditions)
+        check(given.pop("fail_on"))
         result = evaluate(**given, settings=self)
         print(result)
-        result.fail_on(conditions)
+        end_where("eval", self.fail_on, {**result.metrics, **result.baselines})

@@ -48,8 +48,8 @@ class Rolling:
     """Verdict on a rollout that reached max_tokens."""
 
     guard: bool = True
-    """Setting aside of rollouts that say that they correct something before them: they are no
-    evidence that it was right."""
+    """Exclusion of rollouts that correct something before them: they are no evidence that it was
+    right."""
 
     truncate: bool = False
     """Removal of the labels after the first wrong step."""

@@ -45,7 +45,7 @@ class Average:
     """Folder of the average: a new one, or an empty one."""
 
     loss: str = "bradley-terry"
-    """What they were trained with, which says what accuracy is."""
+    """Loss of their training, by which accuracy is measured."""
 
     format: Format = None
 
@@ -78,7 +78,7 @@ class Smol:
     safetensors."""
 
     cache: Path | None = None
-    """Where to keep it; by default ASSAY_CACHE, else ~/.cache/assay."""
+    """Folder to keep it in; by default ASSAY_CACHE, else ~/.cache/assay."""
 
     def __call__(self) -> None:
         """Convert, or find what was converted, and print where."""
@@ -91,7 +91,7 @@ class Smol:
 
 @dataclass(frozen=True, kw_only=True)
 class Import:
-    """Make a published reward model one of ours: a folder that says itself how it is read.
+    """Import a published reward model: write a folder that says itself how it is read.
 
     How its head is read is told by its weights where that is known, by --preset, or by --head or
     --tokens. The scores of random texts must be those of the authors' recipe in plain transformers;
@@ -111,7 +111,7 @@ class Import:
     r"""Settings of the layout, such as template=plain,join=\n ."""
 
     head: str | None = None
-    """What the names of the head's tensors begin with, such as v_head.summary or value_head."""
+    """Prefix of the names of the head's tensors, such as v_head.summary or value_head."""
 
     tokens: tuple[str, str] | None = None
     """Tokens that mean good and bad, where rows of the language-model head are the head."""
@@ -120,7 +120,7 @@ class Import:
     """Token that follows every step, at which it is read."""
 
     probabilities: bool = False
-    """Put scores through a sigmoid."""
+    """Sigmoid of the scores."""
 
     aggregate: Aggregation | None = None
     """From step scores to the response's, where the head is given by its parts."""

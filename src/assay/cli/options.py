@@ -1,11 +1,26 @@
 """Options that mean the same in every command that has them."""
 
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-__all__ = ["Aside", "Data", "Device", "Dtype", "FailOn", "Format", "Overwrite", "Threads"]
+from assay.stats import Estimate
+from assay.stats.conditions import met
+
+__all__ = [
+    "Aside",
+    "Data",
+    "Device",
+    "Dtype",
+    "FailOn",
+    "Format",
+    "Overwrite",
+    "Threads",
+    "end_where",
+]
 
 Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
 """File, folder or Hugging Face data set."""
@@ -34,14 +49,6 @@ Dtype = Annotated[
     ),
 ]
 
-FailOn = Annotated[
-    tuple[str, ...],
-    tyro.conf.arg(
-        metavar="METRIC<NUMBER ...",
-        help="Conditions that make the command exit with 1: accuracy<0.7, accuracy.low<0.6.",
-    ),
-]
-
 Threads = Annotated[
     int | None,
     tyro.conf.arg(
@@ -57,3 +64,21 @@ Overwrite = Annotated[
         )
     ),
 ]
+
+FailOn = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(
+        metavar="CONDITION ...",
+        help=(
+            "Conditions on which the command ends with 1, for pipelines: 'accuracy<0.7' is on the"
+            " value, 'accuracy.low<0.7' on the lower end of its 95 % interval."
+        ),
+    ),
+]
+
+
+def end_where(command: str, conditions: Sequence[str], estimates: Mapping[str, Estimate]) -> None:
+    """Exit with 1 and a line on standard error where conditions of `--fail-on` hold."""
+    if held := met(conditions, estimates):
+        print(f"assay {command}: {', '.join(held)} (--fail-on)", file=sys.stderr)
+        raise SystemExit(1)

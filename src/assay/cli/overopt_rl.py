@@ -37,8 +37,8 @@ class Policies:
     """The gold to compare by; none = the first that the runs have."""
 
     world: Literal["essays"] | None = None
-    """Train policies in an embedded world instead: against a weak proxy alone, with a price on KL,
-    and against four."""
+    """Policies trained in an embedded world instead: against a weak proxy alone, with a price on
+    KL, and against four."""
 
     arm: tuple[str, ...] = ("single", "single, KL .1", "uwo of 4")
     """Ways to train in the world, against a proxy of size M that learned from 250 pairs: single,

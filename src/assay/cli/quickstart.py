@@ -26,11 +26,11 @@ class Command:
     """Seed of everything random."""
 
     small: bool = False
-    """A first look in half a minute: fewer problems, samples and training steps, wider
+    """A short version, of half a minute: fewer problems, samples and training steps, wider
     intervals."""
 
     overwrite: bool = False
-    """Whether to replace the finished run that the folder holds, of other settings."""
+    """Replacement of the finished run that the folder holds, of other settings."""
 
     policy: Literal["world", "smol"] = "world"
     """A tiny policy trained from scratch on running sums (two minutes), or a real language model,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 import tyro
 
-from assay.cli.options import Device, Format, Overwrite, Threads
+from assay.cli.options import Aside, Device, Format, Overwrite, Threads
 from assay.data.splitting import SPLITTERS
 from assay.rl.settings import RECIPES, Settings
 from assay.specs.rewards import GRAMMAR
@@ -57,7 +57,7 @@ class Command:
 
     gold: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[NAME=]SCORER ...")] = ()
     """Scorers that are evaluated on held-out prompts and never learned from: a verifier, a larger
-    reward model. The first says where the peak is."""
+    reward model. The first decides where the peak is."""
 
     held_out: float | Path | None = None
     """A file of other prompts to evaluate on, or the share of the prompts to hold out, by a hash
@@ -66,7 +66,7 @@ class Command:
 
     prime: float = 0.0
     """Weight of an implicit process reward that is learned along (PRIME); with recipe pure, and a
-    first reward that pays whole responses in [0, 1]. 0 = none."""
+    first reward of whole responses in [0, 1]. 0 = none."""
 
     prime_learning_rate: float = PRIME_RATE
     """Learning rate of the implicit process model."""
@@ -77,15 +77,15 @@ class Command:
 
     format: Format = None
 
-    set_aside: bool = False
-    """Put malformed rows, and prompts that the policy's template refuses, into `set_aside.jsonl`
-    (`set_aside_held_out.jsonl`) in `out` instead of stopping."""
+    set_aside: Aside = False
+    """File for malformed rows, and for prompts that the policy's template refuses (those of a
+    held-out file go into a file beside it); without it the first one is an error."""
 
     limit: int | None = None
     """Most prompts to take."""
 
     template: Literal["chat", "plain"] = "chat"
-    """How a prompt is laid out: by the tokenizer's chat template, or as bare text."""
+    """Layout of a prompt: by the tokenizer's chat template, or as bare text."""
 
     join: str = "\n"
     """Text between prompt and response, where the template is plain."""
@@ -109,7 +109,7 @@ class Command:
     threads: Threads = None
 
     resume: bool = True
-    """Resume what `out` holds; without it, start afresh."""
+    """Resumption of what `out` holds; without it, start afresh."""
 
     overwrite: Overwrite = False
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from assay.errors import DataError
-from assay.report import write_report
+from assay.report.html import write_report
 
 __all__ = ["Command"]
 
@@ -18,7 +18,7 @@ class Command:
     folder: Positional[Path] = Path("runs")
     """Folder with runs in it or below."""
     page: bool = True
-    """Whether to write `index.html` into the folder."""
+    """Page `index.html` in the folder."""
 
     def __call__(self) -> None:
         """Print the table and write the page."""

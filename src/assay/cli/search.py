@@ -53,10 +53,10 @@ class Searching:
     ] = "none"
 
     aggregate: Aggregation | None = None
-    """How step scores become one; none = as the reward model was saved."""
+    """Aggregation of step scores; none = as the reward model was saved."""
 
     lower_bound: float = 0.0
-    """Standard deviations taken off an ensemble's score."""
+    """Standard deviations subtracted from an ensemble's score."""
 
     verifier: str = "numeric"
     """Verifier of answers, for votes and for the accuracy: numeric, math, or
@@ -66,7 +66,8 @@ class Searching:
     r"""Texts that end a step; \n is a line break, \t a tab."""
 
     step_tokens: int = 256
-    """Longest step, in tokens."""
+    """Longest step, in tokens, where the strategy goes by steps; --generated-tokens bounds the sum
+    per prompt."""
 
     budget: tyro.conf.OmitArgPrefixes[Budget] = dataclasses.field(default_factory=Budget)
 

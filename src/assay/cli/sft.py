@@ -66,7 +66,7 @@ class Command:
     overwrite: Overwrite = False
 
     resume: bool = True
-    """Resume what `out` holds; without it, start afresh."""
+    """Resumption of what `out` holds; without it, start afresh."""
 
     def __call__(self) -> None:
         """Train, save, and report."""

@@ -1,48 +1,31 @@
 """`assay train LOSS`: a reward model from preferences, rankings, outcomes or step labels."""
 
 import dataclasses
-import re
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Union
+from typing import Any, Generic, Literal, TypeVar
 
 import tyro
 
-from assay import components
 from assay.aggregation import Aggregation
+from assay.cli.arguments import LOSSES
+from assay.cli.choices import choices
 from assay.cli.options import Aside, Data, Device, Dtype, Format, Overwrite, Threads
+from assay.protocols import Loss
 from assay.training.settings import Settings
 
-if TYPE_CHECKING:
-    from assay.protocols import Loss
-
-__all__ = ["Command"]
-
-if not TYPE_CHECKING:
-    Losses = Union[  # noqa: UP007
-        tuple(
-            Annotated[components.load("losses", n), tyro.conf.subcommand(n, prefix_name=False)]
-            for n in [
-                *components.names("losses"),
-                *filter(re.compile(r"[\w.]+:\w+").fullmatch, sys.argv),
-            ]
-        )
-    ]
+L = TypeVar("L", bound=Loss)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(Generic[L]):
     """Train a reward model and save it where other tools load it."""
 
-    if TYPE_CHECKING:
-        loss: Loss
-        settings: Settings = Settings()
-    else:
-        loss: tyro.conf.OmitArgPrefixes[Losses]
-        """Loss, which decides the kind of records and of model."""
+    loss: tyro.conf.OmitArgPrefixes[L]
+    """Loss, which decides the kind of records and of model."""
 
-        settings: tyro.conf.OmitArgPrefixes[Settings] = Settings()
-        """Settings of the training."""
+    settings: tyro.conf.OmitArgPrefixes[Settings] = dataclasses.field(default_factory=Settings)
+    """Settings of the training."""
 
     data: Data
     """Preferences, rankings, outcomes or step labels: file, folder or Hugging Face data set."""
@@ -89,10 +72,18 @@ class Command:
     overwrite: Overwrite = False
 
     resume: bool = True
-    """Resume what `out` holds; without it, start afresh."""
+    """Resumption of what `out` holds; without it, start afresh."""
 
     def __call__(self) -> None:
         """Train, save, and report."""
         from assay.workflows.train import train
 
         print(train(**vars(self) | vars(self.settings) | {"settings": self}))
+
+
+def command(arguments: Sequence[str]) -> Any:
+    """Return the command with all losses, the one that is meant by a kind of model (rm, orm, prm)
+    under that name, and one of the user's own where it is named."""
+    called = {LOSSES[word]: word for word in arguments[:1] if word in LOSSES}
+    generic: Any = Command
+    return generic[choices("losses", arguments, called=called)]

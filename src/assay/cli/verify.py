@@ -134,10 +134,10 @@ class Levels:
     def _here(self, level: Level) -> str:
         why = refusal(level, self.python)
         if why is None:
-            return "to be had here"
+            return "available here"
         other = None if self.python is not None else open_python()
         if other is not None and refusal(level, other) is None:
-            return f"to be had here with --python {other}; with this Python not: {why}"
+            return f"available here with --python {other}; with this Python not: {why}"
         return f"not here: {why}"
 
 

@@ -21,8 +21,8 @@ __all__ = ["COMMANDS"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class List:
-    """The games: what is paid, what is meant, and the best that can be done for either, by exact
-    planning."""
+    """The games: what is rewarded, what is meant, and the best that can be done for either, by
+    exact planning."""
 
     def __call__(self) -> None:
         """Print the table."""
@@ -43,19 +43,19 @@ class Play:
     """The game."""
 
     policy: Literal["proxy", "true", "random"] = "proxy"
-    """What to play for."""
+    """Policy to play: best for the proxy, best for the truth, or random."""
 
     horizon: int | None = None
     """Longest episode, in steps (tokens, words); none = the game's own."""
 
     frames: bool = False
-    """Show the state after every step."""
+    """Frames: the state after every step."""
 
     svg: Path | None = None
-    """Draw the episode into this file: a film strip above both returns."""
+    """File for a drawing of the episode: a film strip above both returns."""
 
     seed: int = 0
-    """Of the game's chance and of the policy's."""
+    """Seed of the game's chance and of the policy's."""
 
     def __call__(self) -> None:
         """Plan, play, print, draw."""

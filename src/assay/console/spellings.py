@@ -13,7 +13,7 @@ RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
     "score": {"--model": "--scorer"},
 }
 """Command -> old option -> the one today."""
-SWITCHED: Final = frozenset({"train", "sft", "score"})
+SWITCHED: Final = frozenset({"train", "sft", "score", "rl"})
 """Commands whose --set-aside was a switch."""
 
 

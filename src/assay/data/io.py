@@ -218,8 +218,8 @@ def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad]) -> str:
     if hidden := bad - sum(count for _, count in problems.values()):
         lines.append(f"... and {hidden} more")
     head = (
-        f"{source} has {bad} bad row{'s' * (bad > 1)}; repair, or set aside (--set-aside) to go on"
-        " without"
+        f"{source} has {bad} bad row{'s' * (bad > 1)}; repair them, or set them aside with"
+        " --set-aside FILE (here, or in `assay data convert`)"
     )
     return "\n  ".join([head, *lines])
 

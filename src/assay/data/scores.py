@@ -20,13 +20,16 @@ def read_scores(path: Path, groups: Sequence[Group]) -> list[list[Score | Unscor
     """Read the scores of these responses, one per response.
 
     Scores of a prompt are taken in the order in which the file has them, which is that of the data.
-    Raises `DataError` where the file is no file of scores, or lacks a response.
+    Raises `DataError` where the file is no file of scores, lacks a response, or is of other texts.
     """
-    known: dict[str, list[Score | Unscored]] = {}
+    known: dict[str, list[tuple[Score | Unscored, str | None]]] = {}
     for number, line in enumerate(_lines(path), start=1):
         try:
             row = json.loads(line)
-            known.setdefault(row["prompt"], []).append(_score(row))
+            # Rows with the texts number the response by `index`, for `response` is its text.
+            whole = "index" in row
+            key = prompt_hash(row["prompt"]) if whole else row["prompt"]
+            known.setdefault(key, []).append((_score(row), row["response"] if whole else None))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{path}:{number}: this is no line of scores ({error!r}); give a file that `assay"
@@ -45,7 +48,14 @@ def read_scores(path: Path, groups: Sequence[Group]) -> list[list[Score | Unscor
                 f" {group.prompt.id or group.prompt.text[:60]!r}; score the same data with `assay"
                 " score`"
             )
-        found.append(row)
+        for (_, text), response in zip(row, group.responses, strict=True):
+            if text is not None and text != response.text:
+                raise DataError(
+                    f"{path} scores {text[:60]!r} where the data has {response.text[:60]!r}, as a"
+                    f" response to {group.prompt.id or group.prompt.text[:60]!r}; score the same"
+                    " data with `assay score`"
+                )
+        found.append([score for score, _ in row])
     return found
 
 

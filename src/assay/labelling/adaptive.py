@@ -63,8 +63,8 @@ class Adaptive:
     """Rollouts from the chosen step before choosing again."""
 
     least: float = 0.004
-    """Nats that one more rollout must be expected to tell. Lower buys more truth for more rollouts;
-    at 0 a label that no rollouts can decide gets the most of them."""
+    """Least expected information of one more rollout, in nats. Lower buys more truth for more
+    rollouts; at 0 a label that no rollouts can decide gets the most of them."""
 
     label: Literal["hard", "soft"] = "hard"
     """soft: the probability that no step so far is lost; hard: whether it is above one half."""
@@ -74,7 +74,7 @@ class Adaptive:
     or none."""
 
     structure: bool = True
-    """Let the steps of one solution inform each other: what is lost stays lost."""
+    """Joint model of the steps of one solution: what is lost stays lost."""
 
     def __post_init__(self) -> None:
         if not 0.5 < self.confidence < 1 or self.most < 1 or self.batch < 1 or not self.least >= 0:

@@ -24,7 +24,7 @@ class BinarySearch:
     """Rollouts from the middle of what is left, until the first lost step is found."""
 
     rollouts: int = 8
-    """From after each step that is tried."""
+    """Rollouts from each step that is tried."""
 
     def __post_init__(self) -> None:
         if self.rollouts < 1:

@@ -35,7 +35,7 @@ class MonteCarlo:
     """The same number of rollouts from after every step."""
 
     rollouts: int = 8
-    """From after each step."""
+    """Rollouts from each step."""
 
     label: LabelRule = "hard"
     """soft: the share of right rollouts; hard: whether it is above the threshold; progress: whether

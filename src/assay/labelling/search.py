@@ -81,7 +81,7 @@ class TreeSearch:
     """A tree of prefixes from every prompt, its first errors found by binary search."""
 
     rollouts: int = 8
-    """From each prefix that is tried."""
+    """Rollouts from each prefix that is tried."""
 
     searches: int = 20
     """Maximum wrong rollouts searched per prompt."""
@@ -93,7 +93,7 @@ class TreeSearch:
     """How much less a state is worth the fewer of its rollouts are right."""
 
     beta: float = 0.9
-    """How much less a wrong rollout is worth for every `length`."""
+    """Discount of a wrong rollout's value per `length`."""
 
     length: int = 500
     """Tokens that beta is for; words, where the generator does not count tokens."""

@@ -23,8 +23,8 @@ class Outcome:
     """
 
     every_token: bool = False
-    """Predict the outcome at every token of the response, not only at its end: a value function
-    (arXiv:2110.14168)."""
+    """Prediction of the outcome at every token of the response, not only at its end: a value
+    function (arXiv:2110.14168)."""
 
     consumes: ClassVar[type[StepLabels]] = StepLabels
     trains: ClassVar[Literal["outcome"]] = "outcome"

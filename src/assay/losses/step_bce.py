@@ -27,11 +27,11 @@ class StepBCE:
     """
 
     first_error: bool = False
-    """Supervise no step after the first wrong one (its label below a half, or below the
+    """No supervision after the first wrong step (its label below a half, or below the
     threshold)."""
 
     threshold: float | None = None
-    """Make soft labels hard: right from this label on; none keeps them."""
+    """Threshold that makes soft labels hard: right from this label on; none keeps them soft."""
 
     right_weight: float = 1.0
     """Weight w of right steps, where they are many more or fewer than wrong ones. It moves every

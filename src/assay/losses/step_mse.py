@@ -26,7 +26,7 @@ class StepMSE:
     """
 
     first_error: bool = False
-    """Supervise no step after the first wrong one (its label below a half)."""
+    """No supervision after the first wrong step (its label below a half)."""
 
     consumes: ClassVar[type[StepLabels]] = StepLabels
     trains: ClassVar[Literal["process"]] = "process"

@@ -36,11 +36,11 @@ class StepOrdinal:
     as one half."""
 
     gap: float = 1.0
-    """Between the thresholds, in logits: about a quarter of the steps at the middle are neutral at
-    1, a half at 2."""
+    """Distance between the thresholds, in logits: about a quarter of the steps at the middle are
+    neutral at 1, a half at 2."""
 
     first_error: bool = False
-    """Supervise no step after the first wrong one (its label below a half)."""
+    """No supervision after the first wrong step (its label below a half)."""
 
     consumes: ClassVar[type[StepLabels]] = StepLabels
     trains: ClassVar[Literal["process"]] = "process"

@@ -37,7 +37,7 @@ class StepRanking:
     """ζ, by how much wrong steps must lie below right ones; the paper finds 2 to 4 best."""
 
     first_error: bool = False
-    """Supervise no step after the first wrong one (its label below a half)."""
+    """No supervision after the first wrong step (its label below a half)."""
 
     consumes: ClassVar[type[StepLabels]] = StepLabels
     trains: ClassVar[Literal["process"]] = "process"

@@ -23,7 +23,7 @@ def device_of(word: str) -> str:
         raise ConfigError(f"device {word!r} means nothing; there is {there}") from error
     if device.type not in ("cpu", *kinds):
         raise ConfigError(
-            f"device {word!r} is not to be had on this machine with this build of torch; use"
+            f"device {word!r} is not available on this machine with this build of torch; use"
             f" {there}"
         )
     count = getattr(torch, device.type).device_count()

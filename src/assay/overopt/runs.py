@@ -29,11 +29,11 @@ from assay.overopt.fit import Fits, fit_forms
 from assay.overopt.stop import Stop, recommend_stop
 from assay.overopt.study import plain
 from assay.overopt.sweep import Point
-from assay.report.numbers import number
 from assay.runs.evaluations import MEASURES, EvalPoint, common_gold, eval_points, known
 from assay.runs.metrics import METRICS, read_rows
 from assay.runs.settings import write_atomic
 from assay.stats import Estimate, student
+from assay.stats.numbers import number
 
 __all__ = ["Arm", "Run", "arm", "read_run", "run_of", "run_points", "write_arms"]
 

@@ -18,8 +18,8 @@ from assay.errors import ConfigError, DataError
 from assay.overopt import words
 from assay.overopt._resample import Array, equal
 from assay.overopt.falls import Errors, Fall, errors_of_estimates, errors_of_units, largest_fall
-from assay.report.numbers import number
 from assay.stats import Estimate
+from assay.stats.numbers import number
 
 __all__ = ["Stop", "recommend_stop"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from assay.report.numbers import beside, fixed, interval, number
 from assay.stats import Estimate
+from assay.stats.numbers import beside, fixed, interval, number
 
 if TYPE_CHECKING:
     from assay.overopt.falls import Fall

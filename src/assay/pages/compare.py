@@ -24,10 +24,10 @@ from assay.report.html import (
     Section,
     Table,
 )
-from assay.report.numbers import beside
 from assay.report.paint import draw
 from assay.report.plot import Panel, Plot, Point, points
 from assay.stats import Estimate
+from assay.stats.numbers import beside
 
 __all__ = ["CostPoint", "compare_report", "cost_curves"]
 

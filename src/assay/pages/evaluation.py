@@ -26,8 +26,8 @@ from assay.report.html import (
     Table,
     Text,
 )
-from assay.report.numbers import beside
 from assay.stats import Bin, CurvePoint, Estimate, McNemar
+from assay.stats.numbers import beside
 
 __all__ = [
     "BASELINES",

@@ -32,8 +32,8 @@ from assay.report.html import (
     Section,
     Table,
 )
-from assay.report.numbers import beside, interval, number
 from assay.stats import Estimate
+from assay.stats.numbers import beside, interval, number
 
 if TYPE_CHECKING:
     from assay.overopt import Point, Scaling

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from assay.report.html import Bullets, Paragraph, Section, Table
-from assay.report.numbers import cells, fixed, number
 from assay.stats import Estimate
+from assay.stats.numbers import cells, fixed, number
 
 if TYPE_CHECKING:
     from assay.overopt import Fits, Form

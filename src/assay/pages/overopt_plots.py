@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 from assay.errors import DataError
 from assay.pages.rl_plots import PROXY
-from assay.report.numbers import fixed, interval, number
 from assay.report.paint import draw
 from assay.report.plot import (
     Mark,
@@ -32,6 +31,7 @@ from assay.report.plot import (
     styles,
 )
 from assay.report.svg import PALETTE, RAMP
+from assay.stats.numbers import fixed, interval, number
 
 if TYPE_CHECKING:
     from assay.overopt.axis import Axis

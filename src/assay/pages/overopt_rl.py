@@ -10,8 +10,8 @@ from assay.pages.evaluation import run_section
 from assay.pages.overopt_fits import cell, fits_section
 from assay.pages.rl_arms import arms_report
 from assay.report.html import Block, Bullets, Headline, Paragraph, Section, Table
-from assay.report.numbers import fixed
 from assay.stats import Estimate
+from assay.stats.numbers import fixed
 
 if TYPE_CHECKING:
     from assay.overopt.runs import Arm

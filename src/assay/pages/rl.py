@@ -29,7 +29,6 @@ from assay.report.html import (
     Table,
     Text,
 )
-from assay.report.numbers import beside
 from assay.runs.evaluations import (
     Course,
     EvalPoint,
@@ -42,6 +41,7 @@ from assay.runs.evaluations import (
     known,
 )
 from assay.stats import Estimate
+from assay.stats.numbers import beside
 
 __all__ = [
     "alarms_of",

@@ -19,7 +19,6 @@ from assay.report.html import (
     Section,
     Table,
 )
-from assay.report.numbers import beside
 from assay.runs.evaluations import (
     Course,
     EvalPoint,
@@ -30,6 +29,7 @@ from assay.runs.evaluations import (
     eval_points,
     known,
 )
+from assay.stats.numbers import beside
 
 __all__ = ["arms_report"]
 

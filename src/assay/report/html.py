@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 from assay.errors import MissingExtra
 from assay.files import write_atomic
 from assay.report.maths import maths
-from assay.report.numbers import ROUNDING, beside, cells, interval_of
 from assay.report.svg import DARK, LIGHT
 from assay.stats import Estimate
+from assay.stats.numbers import ROUNDING, beside, cells, interval_of
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from assay.report.numbers import fixed, number
 from assay.report.plot import Mark, Panel, Plot, Point, Scale, Series, Stroke, short
 from assay.report.svg import LIGHT, Hover, drawn
+from assay.stats.numbers import fixed, number
 
 __all__ = ["draw"]
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from assay.errors import ConfigError
 from assay.renamed import current
 
-__all__ = ["OUTPUTS", "check_file", "check_folder", "check_new", "check_run", "kinds_of"]
+__all__ = ["OUTPUTS", "check_file", "check_folder", "check_new", "kinds_of"]
 
 SUMMARIES: Final = {"training.json": "train", "sft.json": "sft", "rl.json": "rl"}
 """The last file of a training run, and the command that it is of."""
@@ -95,34 +95,6 @@ def check_new(folder: Path) -> None:
     if folder.is_dir() and (first := next(folder.iterdir(), None)):
         raise ConfigError(
             f"{folder} is not empty ({first.name} is there), and is not replaced; give a new folder"
-        )
-
-
-def check_run(
-    folder: Path, command: str, *, writes: Iterable[str] = WRITTEN, start: str | Path | None = None
-) -> None:
-    """Refuse a folder of a run of another command, or of other things that the run would replace.
-
-    command: such as "train". writes: files and folders that the run replaces. start: the model that
-    it starts from, which it may not replace either.
-    """
-    check_folder(folder)
-    if start is not None and _there(Path(start)) and folder.is_dir():
-        places = [folder, *(folder / name for name in WRITTEN)]
-        if any(place.exists() and place.samefile(start) for place in places):
-            raise ConfigError(
-                f"{folder} holds what to start from; give another folder to save the new one in"
-            )
-    kinds = kinds_of(folder)
-    if others := sorted(kinds - {command}):
-        raise ConfigError(
-            f"{folder} holds a run of {others[0]}, whose files would be replaced; give another"
-            " folder"
-        )
-    if not kinds and (there := [name for name in writes if os.path.lexists(folder / name)]):
-        raise ConfigError(
-            f"{folder} holds no run of {command}, and {there[0]} in it would be replaced; give"
-            " another folder"
         )
 
 

@@ -31,13 +31,15 @@ from assay.runs.settings import (
 )
 
 if TYPE_CHECKING:
-    from assay.report import Section
+    from assay.report.html import Section
 
 __all__ = ["Run"]
 
 T = TypeVar("T")
 RUN: Final = "run.json"
 PAGE: Final = "report.html"
+MODEL: Final = ("config.json", "reward_model.json")
+ADVICE: Final = "give another folder, or --overwrite"
 
 
 class Run:
@@ -63,14 +65,15 @@ class Run:
         command: str | None = None,
         data: Iterable[str | Path] = (),
         inputs: Iterable[str | Path] = (),
+        restart: bool = False,
         overwrite: bool = False,
     ) -> Self:
         """Lock a folder for a run and write its `run.json`.
 
         settings: a dataclass, or a mapping of plain values, then with the command's name. data:
         files whose hashes are kept; names that are no files are passed over. inputs: what else is
-        read, such as the model to start from. overwrite: replace the finished work of another
-        command or of other settings; files that no run wrote stay.
+        read, such as the model to start from. restart: replace what a run of the same command left.
+        overwrite: replace also the finished work of another command; files that no run wrote stay.
 
         The same settings over the same data resume, or repeat, what is there. Raises `ConfigError`
         where another process has the folder, where it holds other finished work or files that would
@@ -86,7 +89,9 @@ class Run:
         try:
             _check_inputs(folder, kind, [*files, *map(Path, inputs)])
             there = read_body(folder / RUN) if (folder / RUN).is_file() else None
-            if overwrite:
+            if restart and not overwrite:
+                _check_kind(folder, kind, there)
+            if restart or overwrite:
                 _clear(folder, kind, there)
                 there = None
             else:
@@ -160,7 +165,7 @@ class Run:
         sections: also a function that makes them, for drawing needs the same packages as writing.
         The work is done by then, so an absent package is a note and no error.
         """
-        from assay.report import write_report
+        from assay.report.html import write_report
 
         try:
             made = sections() if callable(sections) else sections
@@ -243,25 +248,30 @@ def _check(
     folder: Path, kind: str, body: Mapping[str, Any], there: Mapping[str, Any] | None
 ) -> None:
     """Refuse the finished work of another command or of other settings, and files of no run."""
-    advice = "give another folder, or --overwrite"
+    _check_kind(folder, kind, there)
+    if there is None or not finished(folder, there):
+        return
+    if different := differences(there, body):
+        raise ConfigError(
+            f"{folder} holds a finished run of {kind} with other {', '.join(different)}; {ADVICE}"
+        )
+
+
+def _check_kind(folder: Path, kind: str, there: Mapping[str, Any] | None) -> None:
+    """Refuse a run of another command, and files of no run that would be replaced."""
     if others := sorted(kinds_of(folder) - {kind}):
         raise ConfigError(
-            f"{folder} holds a run of {others[0]}, whose files would be replaced; {advice}"
+            f"{folder} holds a run of {others[0]}, whose files would be replaced; {ADVICE}"
         )
-    if there is None:
+    if there is None and not kinds_of(folder):
+        if any((folder / name).is_file() for name in MODEL):
+            raise ConfigError(f"{folder} is a model's folder; give another one for the run")
         held = [name for name in OUTPUTS.get(kind, ()) if os.path.lexists(folder / name)]
-        if held and not kinds_of(folder):
+        if held:
             raise ConfigError(
                 f"{folder} holds no run of {kind}, and {held[0]} in it would be replaced; give"
                 " another folder"
             )
-        return
-    if not finished(folder, there):
-        return
-    if different := differences(there, body):
-        raise ConfigError(
-            f"{folder} holds a finished run of {kind} with other {', '.join(different)}; {advice}"
-        )
 
 
 def finished(folder: Path, body: Mapping[str, Any]) -> bool:
@@ -279,7 +289,7 @@ def _clear(folder: Path, kind: str, there: Mapping[str, Any] | None) -> None:
     """Remove what runs wrote; files that no run wrote are not replaced."""
     kinds = kinds_of(folder)
     if not kinds:
-        return _check(folder, kind, {}, None)
+        return _check_kind(folder, kind, None)
     names = set(chain.from_iterable(OUTPUTS.get(one, ()) for one in kinds))
     for name in names | {RUN, *(there or {}).get("files", [])}:
         path = folder / name

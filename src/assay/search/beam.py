@@ -22,14 +22,14 @@ class Beam:
     n: int = 16
     """Continuations sampled per round, shared among the beams."""
     width: int = 4
-    """Beams that go on."""
+    """Beams kept per round."""
     lookahead: int = 0
     """Greedy steps that are written behind each continuation, to rank it by the score of the longer
     text."""
     max_steps: int = 40
     """Rounds at most."""
     pick: search.Pick = "best"
-    """How one of the finished beams is chosen; in votes, a text counts once however many beams came
+    """Choice among the finished beams; in votes, a text counts once however many beams came
     to it."""
     seed: search.Seed = 0
     """Seed for breaking ties."""

@@ -13,20 +13,19 @@ __all__ = ["BestFirst"]
 
 @dataclass(frozen=True, kw_only=True)
 class BestFirst:
-    """Continue the highest-scored open text, until so many are finished or so many were
-    continued."""
+    """Continue the highest-scored open text, until enough texts are finished or continued."""
 
     each: int = 4
     """Continuations of each text that is continued."""
     expansions: int = 32
     """Texts that are continued at most."""
     finished: int = 1
-    """Stop at so many finished texts. The first is not always the best: its rivals were only
-    promising less."""
+    """Finished texts at which the search stops. The first is not always the best: its rivals were
+    only promising less."""
     max_steps: int = 40
     """Steps of a text at most."""
     pick: search.Pick = "best"
-    """How one of the finished texts is chosen."""
+    """Choice among the finished texts."""
     seed: search.Seed = 0
     """Seed for breaking ties."""
     answers: search.Answers = field(default_factory=Numeric)

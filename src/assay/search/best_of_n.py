@@ -24,10 +24,10 @@ class BestOfN:
     n: int = 16
     """Responses sampled for each prompt."""
     enough: float | None = None
-    """Sample no more once one scores this much: 1 for a verifier's verdicts. None = always sample
+    """Score at which sampling stops: 1 for a verifier's verdicts. None = always sample
     n."""
     chunk: int = 4
-    """Responses sampled between two looks, where `enough` is set."""
+    """Responses sampled between two checks, where `enough` is set."""
     seed: search.Seed = 0
     """Seed for breaking ties."""
 

@@ -32,7 +32,7 @@ class Dvts:
     max_steps: int = 40
     """Rounds at most."""
     pick: search.Pick = "best"
-    """How one of the candidates is chosen."""
+    """Choice among the candidates."""
     seed: search.Seed = 0
     """Seed for breaking ties."""
     answers: search.Answers = field(default_factory=Numeric)

@@ -22,7 +22,7 @@ class Majority:
     n: int = 16
     """Responses sampled for each prompt, at most."""
     chunk: int = 0
-    """Responses sampled between two looks at the votes; sampling stops when no vote can change the
+    """Responses sampled between two counts of the votes; sampling stops when no vote can change the
     winner any more. 0 = all n at once, which is fastest where samples are written together."""
     confidence: float | None = None
     """Stop, too, when the leader is ahead of the second for good with this probability, by the Beta

@@ -35,13 +35,13 @@ class Mcts:
     exploration: float = 1.25
     """Weight of what is little known; 0 = always the best value."""
     backup: Literal["mean", "max"] = "mean"
-    """What a node is worth: the mean of all values below it, or the largest."""
+    """Value of a node: the mean of all values below it, or the largest."""
     prior: Literal["uniform", "value"] = "uniform"
-    """What siblings are worth before they are visited: the same, or the softmax of their values."""
+    """Prior of siblings that are not visited yet: uniform, or the softmax of their values."""
     max_steps: int = 40
     """Steps of a text at most."""
     pick: search.Pick = "best"
-    """How one of the finished texts is chosen."""
+    """Choice among the finished texts."""
     seed: search.Seed = 0
     """Seed for breaking ties."""
     answers: search.Answers = field(default_factory=Numeric)

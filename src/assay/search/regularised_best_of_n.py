@@ -26,7 +26,7 @@ class RegularisedBestOfN:
     n: int = 16
     """Responses sampled for each prompt."""
     beta: float = 1.0
-    """What full likeness is worth, in units of the score; 0 is best-of-n."""
+    """Weight of the likeness, in units of the score; 0 is best-of-n."""
     similarity: Literal["words", "answer"] = "words"
     """words: F1 of the bags of words. answer: 1 for the same final answer, else 0: a vote added to
     the score."""

@@ -21,7 +21,7 @@ class Rejection:
     n: int = 16
     """Responses sampled for each prompt."""
     threshold: float = 0.5
-    """Least score that is kept."""
+    """Lowest score that is kept."""
     most: int | None = None
     """Maximum responses kept per prompt, the best: an easy prompt would fill the data. None =
     all."""

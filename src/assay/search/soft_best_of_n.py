@@ -25,7 +25,7 @@ class SoftBestOfN:
     n: int = 16
     """Responses sampled for each prompt."""
     strength: float = 10.0
-    """Per unit of the score; large = best-of-n, 0 = any of them."""
+    """Inverse temperature, per unit of the score; large = best-of-n, 0 = uniform."""
     seed: search.Seed = 0
     """Seed of the draw, which also depends on the prompt."""
 

@@ -25,7 +25,7 @@ class StepRejection:
     max_steps: int = 40
     """Steps of a solution at most."""
     pick: search.Pick = "best"
-    """How one of the solutions is chosen."""
+    """Choice among the solutions."""
     seed: search.Seed = 0
     """Seed for breaking ties."""
     answers: search.Answers = field(default_factory=Numeric)

@@ -183,14 +183,14 @@ class Policy:
     """The model's name at a server."""
 
     api: Literal["chat", "completions"] = "chat"
-    """How a server is asked; not every server continues a begun answer in a chat (see
+    """Interface of a server; not every server continues a begun answer in a chat (see
     `assay.engines.openai`)."""
 
     concurrency: int = 16
     """Concurrent requests to a server."""
 
     template: Literal["chat", "plain"] = "chat"
-    """How a local model's prompt is laid out: by its chat template, or as bare text."""
+    """Layout of a local model's prompt: by its chat template, or as bare text."""
 
     join: str = "\n"
     """Text between prompt and response, where the template is plain."""
@@ -204,16 +204,17 @@ class Policy:
 
     extra: str = ""
     """More settings for every request to a server, as JSON, e.g. '{"top_k": 0, "min_p": 0}'; what a
-    server samples by where it is not told differs from server to server."""
+    server's own defaults are differs from server to server."""
 
     temperature: float = 1.0
     """Sampling temperature; 0 is greedy."""
 
     top_p: float = 1.0
-    """Probability of the likeliest tokens that are sampled among."""
+    """Nucleus sampling: probability of the likeliest tokens that are sampled among."""
 
     max_tokens: int = 512
-    """Longest continuation, in tokens."""
+    """Longest continuation, in tokens; of a search by steps (beam, dvts, mcts ...) each step is
+    one."""
 
     max_length: int = 4096
     """Longest sequence of a local model, prompt and all, in tokens."""
@@ -224,7 +225,7 @@ class Policy:
     device: str = "auto"
     """Device of local models: cpu, cuda, cuda:1 and others, or auto, the GPU where there is one."""
 
-    dtype: Literal["auto", "float32", "bfloat16"] = "float32"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of local models; auto = float32 for the policy, and as saved for a scorer."""
 
     def sampling(self, n: int = 1) -> Sampling:

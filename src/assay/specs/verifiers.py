@@ -82,7 +82,7 @@ class Rules:
     """Most units of length."""
 
     unit: Literal["words", "characters", "lines", "sentences"] = "words"
-    """What length is counted in."""
+    """Unit of length."""
 
     language: str | None = None
     """ISO 639-1 code of the language to write in, such as en."""
@@ -102,7 +102,7 @@ class Rules:
     hold."""
 
     mode: Literal["strict", "loose"] = "strict"
-    """How instructions are checked. loose: a first or last line and stars may be left out (IFEval's
+    """Strictness of instructions. loose: a first or last line and stars may be left out (IFEval's
     second way to count)."""
 
     outside: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import Final
 from assay.errors import ConfigError
 from assay.stats.estimate import Estimate
 
-__all__ = ["check_conditions", "met"]
+__all__ = ["check", "met"]
 
 COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<=": operator.le,
@@ -39,14 +39,14 @@ def met(conditions: Sequence[str], estimates: Mapping[str, Estimate]) -> list[st
     return found
 
 
-def check_conditions(conditions: Sequence[str]) -> None:
-    """Raise `ConfigError` for what has not the form of a condition, before anything is measured."""
+def check(conditions: Sequence[str]) -> None:
+    """Raise `ConfigError` for what is no condition, before anything is measured."""
     for condition in conditions:
         _parts(condition)
 
 
 def _parts(condition: str) -> tuple[str, str, str, float]:
-    """Return the name, what of the estimate is compared, how, and with which number."""
+    """Name, end (value, low or high), sign and number of a condition."""
     parts = CONDITION.fullmatch(condition.strip())
     name, end, sign, number = parts.groups() if parts else ("", None, "", "")
     try:

@@ -49,7 +49,7 @@ class Settings:
     """Maximum norm of the gradient."""
 
     autocast: bool = False
-    """Multiply matrices in bf16 while parameters stay as they are."""
+    """Matrix products in bf16 while parameters stay as they are."""
 
     bf16_update: Literal["master", "stochastic"] = "master"
     """Update rule of parameters in bfloat16, whose 8 bits would lose most updates: master = in a
@@ -57,7 +57,7 @@ class Settings:
     float32), stochastic = without a copy, rounded up or down at random (12 bytes)."""
 
     gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, about a third slower."""
+    """Recomputation of activations in the backward pass: less memory, about a third slower."""
 
     lora: int = 0
     """Rank of LoRA adapters (alpha is twice that), merged when saved; 0 trains every parameter."""
@@ -66,7 +66,7 @@ class Settings:
     """Steps between evaluations on held-out records; none = ten per run."""
 
     patience: int | None = None
-    """Stop after this many evaluations without a lower held-out loss; none = never. The best
+    """Evaluations without a lower held-out loss after which training stops; none = never. The best
     weights are kept."""
 
     checkpoint_every: int = 100

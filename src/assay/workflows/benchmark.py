@@ -15,7 +15,7 @@ from assay.workflows.evaluate import Evaluation
 from assay.workflows.score import in_parts, open_scorer
 
 if TYPE_CHECKING:
-    from assay.report import Section
+    from assay.report.html import Section
 
 __all__ = ["benchmark"]
 

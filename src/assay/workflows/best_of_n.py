@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from assay import components
-from assay.data.pools import GOLD, Pool, matrix_of, pool_of
+from assay.data.pools import GOLD, Pool, matrix_of, pool_of, read_pool
 from assay.data.scores import read_scores
 from assay.errors import ConfigError, DataError
 from assay.protocols import Scorer, Verifier
@@ -35,8 +35,8 @@ from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described, estimate_json
 
 if TYPE_CHECKING:
-    from assay.report import Section
-    from assay.stats import CurvePoint
+    from assay.report.html import Section
+    from assay.stats import CurvePoint, Estimate
 
 __all__ = [
     "BestOfNCurves",
@@ -105,6 +105,14 @@ class BestOfNCurves:
         """All curves by name, those of the scorer before their baselines."""
         first = {name: self.curves[name] for name in CHOSEN if name in self.curves}
         return {**first, **self.baselines, **self.curves}
+
+    @property
+    def metrics(self) -> "Mapping[str, Estimate]":
+        """Every point as "curve@n", and each curve's last one by the curve's name."""
+        points = {name: list(points) for name, points in self.all_curves.items() if points}
+        ends = {name: row[-1].estimate for name, row in points.items()}
+        each = [(f"{name}@{point.n}", point.estimate) for name in points for point in points[name]]
+        return {**ends, **dict(each)}
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as plain data."""
@@ -195,7 +203,7 @@ def best_of_n(
     with opened(out, settings or call, "best_of_n", data=files, overwrite=overwrite) as run:
         compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
         chooses = _opened(scorer, checks, compute)
-        pools = collect(_records(pool, format), verifier)
+        pools = collect(_pool(pool, format), verifier)
         if largest is not None:
             population(pools, largest)  # refused before anything is scored
         pools = pools.with_scores(SCORER, _scores(chooses, scores, pools.groups))
@@ -222,10 +230,10 @@ def best_of_n(
     return result
 
 
-def _records(pool: str | Path | Iterable[Record], format: str | None) -> Iterable[Record]:
-    from assay.data import io
-
-    return io.read(str(pool), format=format) if isinstance(pool, str | Path) else pool
+def _pool(pool: str | Path | Iterable[Record], format: str | None) -> Pool:
+    if isinstance(pool, str | Path):
+        return read_pool(str(pool), format=format)
+    return pool_of(pool)
 
 
 def _scores(
@@ -237,12 +245,12 @@ def _scores(
     return _score(scorer, groups)
 
 
-def collect(records: Iterable[Record], verifier: Verifier) -> Pool:
-    """Read a pool, have its groups judged, and find the answers that responses vote for.
+def collect(records: Pool | Iterable[Record], verifier: Verifier) -> Pool:
+    """Have a pool's groups judged, and find the answers that responses vote for.
 
     Raises `DataError` where there is no gold to be had.
     """
-    pool = pool_of(records)
+    pool = records if isinstance(records, Pool) else pool_of(records)
     unjudged = [group for group, gold in zip(pool.groups, pool.gold, strict=True) if gold is None]
     if bare := next((group for group in unjudged if group.prompt.reference is None), None):
         raise DataError(

@@ -2,7 +2,6 @@
 baselines."""
 
 import dataclasses
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from assay.evaluation import Report
 from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
 from assay.stats import Estimate
-from assay.stats.conditions import met
 from assay.types import Group, Prompt, Ranking, Record, Score, Unscored
 from assay.workflows._data import Data, aside_in, named, read
 from assay.workflows._folder import opened
@@ -24,7 +22,7 @@ from assay.workflows._output import described
 from assay.workflows.score import in_parts, open_scorer
 
 if TYPE_CHECKING:
-    from assay.report import Section
+    from assay.report.html import Section
 
 __all__ = ["Evaluation", "evaluate", "measure", "table"]
 
@@ -70,13 +68,6 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data."""
         return self.measured.to_json()
-
-    def fail_on(self, conditions: Sequence[str]) -> None:
-        """Exit with 1 where a condition on the metrics holds, such as accuracy<0.7, and say which:
-        for a pipeline that must not go on."""
-        if failed := met(conditions, self.metrics):
-            print("\n".join(failed), file=sys.stderr)
-            raise SystemExit(1)
 
     def report(self, out: str | Path, *, overwrite: bool = False) -> "Evaluation":
         """Write the numbers, `report.html` and `run.json` into a folder."""
@@ -130,14 +121,15 @@ def evaluate(
     """
     body = settings or described("evaluate", **locals())
     title = Path(scorer).name if isinstance(scorer, str) else type(scorer).__name__
+    judge = _verifier(verifier)
     with opened(out, body, "eval", data=named(data), overwrite=overwrite) as run:
-        asked = open_scorer(scorer, device, dtype, micro_tokens)
+        asked = open_scorer(scorer, device, dtype, micro_tokens, judge)
         records = labelled(data, format, aside_in(set_aside, out))
         scores = in_parts(asked, as_groups(records))
         return Evaluation(
             name=f"Evaluation of {title}",
             of=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",
-            measured=measure(asked, records, scores=scores, verifier=verifier, seed=seed),
+            measured=measure(asked, records, scores=scores, verifier=judge, seed=seed),
             more=lambda: _mistakes(records, scores),
             settings=body,
             data=named(data),
@@ -162,7 +154,7 @@ def measure(
     records: Sequence[Record],
     *,
     scores: Sequence[Sequence[Score | Unscored]] | None = None,
-    verifier: str | Verifier | None = None,
+    verifier: Verifier | None = None,
     seed: int = 0,
 ) -> Report:
     """Score the records and evaluate. scores: those that the scorer gave already.
@@ -176,7 +168,7 @@ def measure(
     scores = in_parts(scorer, groups) if scores is None else scores
     answers = None
     ranked = all(isinstance(record, Ranking) for record in records)
-    if ranked and verifier is not None and verifier != "none":
+    if ranked and verifier is not None:
         answers = _answers(verifier, groups)
     measured = evaluation_of(
         records, scores, probabilities=gives_probabilities(scorer), answers=answers, seed=seed
@@ -208,11 +200,15 @@ def gives_probabilities(scorer: Scorer) -> bool:
     return getattr(readout, "link", None) == "sigmoid"
 
 
-def _answers(verifier: str | Verifier, groups: Sequence[Group]) -> list[list[str | None]]:
-    """The key of the final answer that each response votes for; None where it states none."""
+def _verifier(verifier: str | Verifier | None) -> Verifier | None:
+    """The verifier of a word; of "none" there is none."""
     from assay.specs.verifiers import verifier as verifier_of
 
-    judge = verifier_of(verifier)
+    return None if verifier is None or verifier == "none" else verifier_of(verifier)
+
+
+def _answers(judge: Verifier, groups: Sequence[Group]) -> list[list[str | None]]:
+    """The key of the final answer that each response votes for; None where it states none."""
 
     def key(text: str) -> str | None:
         answer = judge.extract(text)

@@ -280,7 +280,7 @@ def _written(made: Labels, run: Run) -> Labels:
     """Write the labels, the numbers and the page."""
     from assay.pages.evaluation import run_section
     from assay.pages.solutions import labels_headline, solutions_section
-    from assay.report import Bullets, KeyValues, Section
+    from assay.report.html import Bullets, KeyValues, Section
 
     io.write(made.records, run.path(LABELS))
     run.note(**made.to_json())

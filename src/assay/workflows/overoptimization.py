@@ -99,7 +99,7 @@ class Overoptimization:
 
     def __str__(self) -> str:
         """Return the curves, verdicts and fits for a terminal."""
-        from assay.report.numbers import beside as shown
+        from assay.stats.numbers import beside as shown
 
         lines: list[str] = []
         for s in self.studies:
@@ -371,7 +371,7 @@ def _curve(one: Study) -> list[str]:
     from rich.table import Table
 
     from assay.console.tables import text
-    from assay.report.numbers import beside as shown
+    from assay.stats.numbers import beside as shown
 
     table = Table("n", "KL", "gold", "proxy", "", box=None, padding=(0, 1))
     for p in one.points:

@@ -157,7 +157,7 @@ def _table(arms: Sequence[Arm], kls: Sequence[float]) -> list[str]:
 
 
 def _shown(estimate: Estimate) -> str:
-    from assay.report.numbers import beside
+    from assay.stats.numbers import beside
 
     if not estimate.n:
         return "never there"

@@ -14,7 +14,6 @@ from assay.protocols import Scorer
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES, Settings
 from assay.runs.evaluations import EvalPoint, eval_points
-from assay.runs.outputs import check_run
 from assay.runs.run import Run
 from assay.stats import Estimate
 from assay.types import Prompt, Record, Response
@@ -188,10 +187,10 @@ def rl(
     _check(rewards, template=template, join=join, prime=prime, rate=prime_learning_rate)
     _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length)
     _check_held_out(how, held_out, gold)
-    where = _ready(out, policy, device, threads, overwrite)
+    where = _ready(device, threads)
     files, inputs, body = named(prompts, held_out), _folder_of(policy), settings or call
-    afresh = overwrite or not resume
-    with Run.open(out, body, command="rl", data=files, inputs=inputs, overwrite=afresh) as run:
+    again = {"restart": not resume, "overwrite": overwrite}
+    with Run.open(out, body, command="rl", data=files, inputs=inputs, **again) as run:
         parts, golds = _parts(rewards, where), _golds(gold, where)
         aside = aside_in(set_aside, out)
         found = _sides(prompts, held_out, seed=how.seed, limit=limit, format=format, aside=aside)
@@ -323,15 +322,12 @@ def _sides(
     )
 
 
-def _ready(out: Path, policy: Any, device: str, threads: int | None, overwrite: bool) -> str:
-    """Refuse a folder of other work, which `resume=False` does not replace; set the threads and
-    return the device."""
+def _ready(device: str, threads: int | None) -> str:
+    """Set the threads and return the device."""
     import torch
 
     from assay.models.device import device_of
 
-    if not overwrite:
-        check_run(out, "rl", start=policy if isinstance(policy, str | Path) else None)
     if threads:
         torch.set_num_threads(threads)
     return device_of(device)

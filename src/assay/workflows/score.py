@@ -12,7 +12,7 @@ from typing import Any, Final
 from assay.data.records import as_group
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
-from assay.protocols import Scorer
+from assay.protocols import Scorer, Verifier
 from assay.runs.outputs import check_file
 from assay.runs.settings import write_atomic
 from assay.scorers.texts import TextScorer
@@ -47,11 +47,19 @@ def load_scorer(
     return TextScorer(open_scorer(scorer, device, dtype, micro_tokens))
 
 
-def open_scorer(scorer: str | Scorer, device: str, dtype: str | None, micro_tokens: int) -> Scorer:
-    """Open a word; an object is returned as it is."""
+def open_scorer(
+    scorer: str | Scorer,
+    device: str,
+    dtype: str | None,
+    micro_tokens: int,
+    verifier: Verifier | None = None,
+) -> Scorer:
+    """Open a word; an object is returned as it is. verifier: what the word "verifier" names."""
     from assay.specs.scorers import scorer as scorer_of
 
-    return scorer_of(scorer, device=device, dtype=dtype, micro_tokens=micro_tokens)
+    return scorer_of(
+        scorer, device=device, dtype=dtype, micro_tokens=micro_tokens, verifier=verifier
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,4 +328,5 @@ def _row(group: Group, i: int, j: int, score: Score | Unscored, texts: bool) -> 
     if isinstance(score, Unscored):
         return row | {"unscored": score.reason}
     row["value"] = score.value
-    return row | {"steps": score.steps} if len(score.steps) > 1 else row
+    # One step whose score is the response's says nothing more.
+    return row | {"steps": score.steps} if score.steps not in ((), (score.value,)) else row

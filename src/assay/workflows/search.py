@@ -147,7 +147,7 @@ class SearchAnswers:
         """Write the results and the page into an open folder."""
         from assay.pages.evaluation import run_section
         from assay.pages.search import search_section
-        from assay.report import KeyValues, Section
+        from assay.report.html import KeyValues, Section
 
         run.save("results.jsonl", self.to_json()["results"])
         kept = [

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from assay.data.sides import Sides, sides
 from assay.errors import ConfigError, DataError
-from assay.runs.outputs import check_run
 from assay.runs.run import Run
 from assay.specs.compute import dtype_of
 from assay.types import Prompt, Record
@@ -100,10 +99,17 @@ def sft(
 
     body = settings or described("sft", **locals())
     out, how = Path(out), training_settings(training)
-    _ready(out, policy, template, join, device, threads, overwrite)
-    afresh = overwrite or not resume
+    _ready(template, join, device, threads)
     files = named(data, held_out)
-    with Run.open(out, body, command="sft", data=files, inputs=[policy], overwrite=afresh) as run:
+    with Run.open(
+        out,
+        body,
+        command="sft",
+        data=files,
+        inputs=[policy],
+        restart=not resume,
+        overwrite=overwrite,
+    ) as run:
         aside = aside_in(set_aside, out)
         found = sides_shown(data, held_out, seed=how.seed, format=format, aside=aside)
         precision = dtype_of(dtype) or "float32"
@@ -123,23 +129,13 @@ def sft(
     return FineTuning(out=out, tuned=done, page=out / "report.html" if page else None)
 
 
-def _ready(
-    out: Path,
-    policy: str | Path,
-    template: str,
-    join: str,
-    device: str,
-    threads: int | None,
-    overwrite: bool,
-) -> None:
+def _ready(template: str, join: str, device: str, threads: int | None) -> None:
     """Refuse what cannot be before any work is done."""
     import torch
 
     from assay.models.device import device_of
 
     device_of(device)
-    if not overwrite:
-        check_run(out, "sft", start=policy)
     if threads:
         torch.set_num_threads(threads)
     if join != "\n" and template == "chat":

@@ -12,7 +12,6 @@ from assay.data.sides import Sides, sides
 from assay.errors import ConfigError, DataError
 from assay.evaluation import Report
 from assay.protocols import Loss
-from assay.runs.outputs import check_run
 from assay.runs.run import Run
 from assay.specs.compute import dtype_of
 from assay.training.settings import Settings
@@ -22,7 +21,7 @@ from assay.workflows._output import described
 from assay.workflows.evaluate import measure, table
 
 if TYPE_CHECKING:
-    from assay.report import Section
+    from assay.report.html import Section
     from assay.scorers.texts import TextScorer
     from assay.training.loop import Trained
 
@@ -137,11 +136,16 @@ def train(
 
     body = settings or described("train", **locals())
     out, learned, how = Path(out), loss_of(loss), training_settings(training)
-    device = _ready(out, learned, backbone, implicit_beta, device, threads, overwrite)
-    afresh = overwrite or not resume
+    device = _ready(learned, implicit_beta, device, threads)
     files = named(data, held_out)
     with Run.open(
-        out, body, command="train", data=files, inputs=[backbone], overwrite=afresh
+        out,
+        body,
+        command="train",
+        data=files,
+        inputs=[backbone],
+        restart=not resume,
+        overwrite=overwrite,
     ) as run:
         aside = aside_in(set_aside, out)
         found = sides_for(learned, data, held_out, seed=how.seed, format=format, aside=aside)
@@ -196,15 +200,7 @@ def local_backbone(word: str | Path) -> str | Path:
     return smol_folder()
 
 
-def _ready(
-    out: Path,
-    loss: Loss,
-    backbone: str | Path,
-    implicit_beta: float | None,
-    device: str,
-    threads: int | None,
-    overwrite: bool,
-) -> str:
+def _ready(loss: Loss, implicit_beta: float | None, device: str, threads: int | None) -> str:
     """Refuse what cannot be before any work is done; return the device."""
     import torch
 
@@ -214,8 +210,6 @@ def _ready(
     if implicit_beta is not None:
         check_loss(loss)
     device = device_of(device)
-    if not overwrite:
-        check_run(out, "train", start=backbone)
     if threads:
         torch.set_num_threads(threads)
     return device

@@ -45,8 +45,8 @@ class PRMBench:
             wrong = set()
         elif beyond and self.out_of_range == "refuse":
             raise DataError(
-                "field 'error_steps': names a step beyond the last; leave such steps out with"
-                " out_of_range=ignore"
+                "field 'error_steps': names a step beyond the last; leave such steps out by `assay"
+                " data convert --format prmbench --set out_of_range=ignore`"
             )
         question = fields.make(
             Message, role="user", content=fields.text(row, f"{self.process}_question")

@@ -5,7 +5,7 @@ from pathlib import Path
 from assay.overopt import sweep_best_of_n, write_points
 from assay.overopt.study import Study, beside, study, write_studies
 from assay.pages.overopt import overoptimization_report
-from assay.report import write_report
+from assay.report.html import write_report
 from assay.stats import pad_pools
 from assay.studies.arithmetic.scored import Scored
 from assay.studies.arithmetic.world import World

@@ -10,7 +10,15 @@ from assay.overopt.study import Study
 from assay.pages.curves import training_curves
 from assay.pages.evaluation import evaluation_sections, pool_report
 from assay.pages.overopt import overoptimization_section
-from assay.report import Details, Estimates, Figure, KeyValues, Paragraph, Section, write_report
+from assay.report.html import (
+    Details,
+    Estimates,
+    Figure,
+    KeyValues,
+    Paragraph,
+    Section,
+    write_report,
+)
 from assay.runs.metrics import METRICS, read_rows
 from assay.stats import CurvePoint, Estimate
 from assay.studies.arithmetic.conclusion import conclusion

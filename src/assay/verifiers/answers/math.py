@@ -108,7 +108,7 @@ class Math:
     """
 
     find: tuple[Policy, ...] = ("boxed", "hashes", "phrase")
-    """Where an answer is looked for; the first policy that finds one decides."""
+    """Places of an answer; the first policy that finds one decides."""
     key: str = "answer"
     """Key of the policy `field`."""
     several: Several = "last"
@@ -119,7 +119,7 @@ class Math:
     """strict: 10 cm is not 10 m, 1 m is 100 cm, and 10 is either. strip: units and nouns do not
     count."""
     roman: bool = False
-    """Whether XIV is 14."""
+    """Roman numerals: XIV is 14."""
     intervals: bool = True
     """Whether an inequality may answer an interval, and an interval an inequality: 2 <= x < 3 is
     [2, 3)."""

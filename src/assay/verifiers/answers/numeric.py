@@ -55,7 +55,7 @@ class Numeric:
     """
 
     find: tuple[Policy, ...] = ("boxed", "hashes", "phrase", "last_number")
-    """Where an answer is looked for; the first policy that finds one decides."""
+    """Places of an answer; the first policy that finds one decides."""
     key: str = "answer"
     """Key of the policy `field`."""
     several: Several = "last"

@@ -46,7 +46,8 @@ class Comparison:
     """Floats, complex numbers and decimals that differ by no more are the same, in sets and dicts
     too."""
     relative: float = 0.0
-    """Such numbers that differ by no more than this times the expected one are the same."""
+    """Relative tolerance: numbers that differ by no more than this times the expected one are the
+    same."""
 
     def __post_init__(self) -> None:
         if not (0 <= self.absolute < math.inf and 0 <= self.relative < 1):

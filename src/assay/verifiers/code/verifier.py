@@ -77,7 +77,7 @@ class Code:
     """Isolation to run at; refused where the machine cannot give it. Of the weaker ones, landlock
     does not stop more disk use than the limit, in many files; seccomp does not stop reading,
     writing and deleting the user's files; trust-the-code stops nothing but too much use. `assay
-    verify levels` tells more, and which are to be had here."""
+    verify levels` describes them, and which are available here."""
     remote: str | None = None
     """Address of a SandboxFusion service to run programs at instead; it cannot run assertions."""
     workers: int = 2
@@ -86,7 +86,7 @@ class Code:
     """What one process may use: all calls of a program, or one run of a program that reads and
     prints. A test's own input and right answer have room beside it."""
     extract: Extraction = "auto"
-    """Which part of a response is the program."""
+    """Part of a response that is the program."""
     comparison: Comparison = field(default_factory=Comparison)
     """When a result is the expected one."""
     credit: Literal["all", "share"] = "all"

@@ -2,8 +2,8 @@ from math import inf, nan
 
 import pytest
 
-from assay.report.numbers import beside, fixed, interval, number
 from assay.stats import Estimate
+from assay.stats.numbers import beside, fixed, interval, number
 
 
 @pytest.mark.owed
