@@ -15,9 +15,8 @@ from typing import Any, ClassVar
 import tyro
 
 from assay.cli.options import Aside, Data, Format, Overwrite
-from assay.sandbox import refusal
-from assay.sandbox.launch import open_python
-from assay.sandbox.levels import LEVELS, Level, describe
+from assay.sandbox import availability
+from assay.sandbox.levels import LEVELS, describe
 from assay.scorers.rule_checks import Ruled
 from assay.specs.verifiers import Rules
 from assay.verifiers import Math, Numeric
@@ -129,16 +128,7 @@ class Levels:
         """Try each level and report."""
         logging.getLogger("assay.sandbox").setLevel(logging.ERROR)  # each is described below anyway
         for level in LEVELS:
-            print(f"{describe(level)}\n    {self._here(level)}\n")
-
-    def _here(self, level: Level) -> str:
-        why = refusal(level, self.python)
-        if why is None:
-            return "available here"
-        other = None if self.python is not None else open_python()
-        if other is not None and refusal(level, other) is None:
-            return f"available here with --python {other}; with this Python not: {why}"
-        return f"not here: {why}"
+            print(f"{describe(level)}\n    {availability(level, self.python)}\n")
 
 
 COMMANDS: dict[str, Any] = {
