@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from assay import Prompt, Ranking, Response
-from assay.cli import main, verify
+from assay.cli import main
 from assay.data import io
 from assay.sandbox import SandboxUnavailable
 from assay.verifiers.code.suites import Calls, with_suite
@@ -112,8 +112,8 @@ def test_levels_name_a_python_that_would_do(
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr(verify, "Sandbox", Refusing)
-    monkeypatch.setattr(verify, "open_python", lambda: Path("/opt/python3"))
+    monkeypatch.setattr("assay.sandbox.Sandbox", Refusing)
+    monkeypatch.setattr("assay.sandbox.open_python", lambda: Path("/opt/python3"))
     main(["verify", "levels"])
     said = capsys.readouterr().out
     assert (

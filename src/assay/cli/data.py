@@ -20,6 +20,7 @@ from assay.errors import ConfigError, DataError
 from assay.files import write_atomic
 from assay.protocols import Format
 from assay.runs.settings import made
+from assay.specs.generators import splitter
 from assay.workflows.data import Finding, check_data, reread, split_data
 
 __all__ = ["COMMANDS", "Augment", "Check", "Convert", "Split", "Steps"]
@@ -192,21 +193,12 @@ class Steps(One):
 
     def __call__(self) -> None:
         """Report on a first pass; write on a second: no record is held."""
-        if self.split not in SPLITTERS:
-            raise ConfigError(
-                f"no policy is called {self.split!r}; there is {', '.join(SPLITTERS)}"
-            )
-        split = made(SPLITTERS[self.split], self.split, self.setting)
+        split = splitter(self.split, self.setting)
         source, counts = self.layout(), Counts()
         records = read(self.source, format=source, set_aside=self.set_aside, counts=counts)
         cut = (responses_of(cut_anew(record, split)) for record in records)
         found = report(chain.from_iterable(cut))
-        least, first, median, third, most = found.quantiles
-        print(
-            f"{found.responses:,} responses, {found.mean:.1f} steps each (least {least}, quartiles"
-            f" {first}, {median}, {third}, most {most}); {found.one_step:,} came out as one step;"
-            f" the longest step has {found.longest:,} characters{self.aside(counts)}"
-        )
+        print(f"{found}{self.aside(counts)}")
         if self.out is not None:
             anew = (cut_anew(record, split) for record in reread(self.source, source))
             print(f"{self.out}: {write(anew, self.out, _format(self.to, ()) or 'assay')} rows")

@@ -1,7 +1,6 @@
 """Look at, check and fetch models."""
 
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -84,9 +83,7 @@ class Smol:
         """Convert, or find what was converted, and print where."""
         from assay.models.smol import smol_folder
 
-        began = time.perf_counter()
-        folder = smol_folder(self.cache)
-        print(f"{folder}  ({time.perf_counter() - began:.1f} s)")
+        print(smol_folder(self.cache))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ import tyro
 
 from assay.cli.options import Format, Overwrite
 from assay.cli.overopt_rl import Policies
+from assay.errors import ConfigError
 from assay.specs.compute import Compute
 
 __all__ = ["COMMANDS"]
@@ -103,8 +104,6 @@ class BestOfN(Compute):
 
     def _pool(self) -> Any:
         """The pool's name, or the pool of a world."""
-        from assay.errors import ConfigError
-
         if self.world is None and not self.pool:
             raise ConfigError(
                 "give a pool of responses, or --world gaussian to see a picture at once"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from assay.cli.options import Overwrite
+from assay.errors import ConfigError
 
 if TYPE_CHECKING:
     from assay.workflows.overoptimization_rl import PolicyComparison
@@ -83,7 +84,6 @@ class Policies:
             print(f"wrote points.jsonl, arms.json, report.html and run.json in {self.out}")
 
     def _in_world(self, options: dict[str, Any]) -> "PolicyComparison":
-        from assay.errors import ConfigError
         from assay.studies.essays.sweeps import essay_policies, kept
         from assay.workflows.overoptimization_rl import compare_policies
 

@@ -15,10 +15,8 @@ from typing import Any, ClassVar
 import tyro
 
 from assay.cli.options import Aside, Data, Format, Overwrite
-from assay.errors import BackendError
-from assay.sandbox import Sandbox
-from assay.sandbox.launch import open_python
-from assay.sandbox.levels import LEVELS, Level, describe
+from assay.sandbox import availability
+from assay.sandbox.levels import LEVELS, describe
 from assay.scorers.rule_checks import Ruled
 from assay.specs.verifiers import Rules
 from assay.verifiers import Math, Numeric
@@ -130,25 +128,7 @@ class Levels:
         """Try each level and report."""
         logging.getLogger("assay.sandbox").setLevel(logging.ERROR)  # each is described below anyway
         for level in LEVELS:
-            print(f"{describe(level)}\n    {self._here(level)}\n")
-
-    def _here(self, level: Level) -> str:
-        why = _refused(level, self.python)
-        if why is None:
-            return "available here"
-        other = None if self.python is not None else open_python()
-        if other is not None and _refused(level, other) is None:
-            return f"available here with --python {other}; with this Python not: {why}"
-        return f"not here: {why}"
-
-
-def _refused(level: Level, python: Path | None) -> str | None:
-    """Why a level is not to be had; None where it is."""
-    try:
-        Sandbox(level, workers=1, python=python).close()
-    except BackendError as error:
-        return str(error)
-    return None
+            print(f"{describe(level)}\n    {availability(level, self.python)}\n")
 
 
 COMMANDS: dict[str, Any] = {

@@ -204,6 +204,15 @@ class SplitReport:
     longest: int
     """Characters of the longest step."""
 
+    def __str__(self) -> str:
+        """Put the counts into a sentence."""
+        least, first, median, third, most = self.quantiles
+        return (
+            f"{self.responses:,} responses, {self.mean:.1f} steps each (least {least}, quartiles"
+            f" {first}, {median}, {third}, most {most}); {self.one_step:,} came out as one step;"
+            f" the longest step has {self.longest:,} characters"
+        )
+
 
 def report(responses: Iterable[Response]) -> SplitReport:
     """Steps of responses, counted."""

@@ -22,12 +22,22 @@ from pathlib import Path
 from typing import Self
 
 from assay.errors import BackendError, ConfigError, MissingExtra
-from assay.sandbox.launch import interpreter
+from assay.sandbox.launch import interpreter, open_python
 from assay.sandbox.levels import LEVELS, Level, describe
 from assay.sandbox.probe import SandboxUnavailable, explain, probe
 from assay.sandbox.process import Ended, ForkServer, Job, Limits, SetUpFailed
 
-__all__ = ["Ended", "Job", "Level", "Limits", "Sandbox", "SandboxUnavailable", "SetUpFailed"]
+__all__ = [
+    "Ended",
+    "Job",
+    "Level",
+    "Limits",
+    "Sandbox",
+    "SandboxUnavailable",
+    "SetUpFailed",
+    "availability",
+    "refusal",
+]
 
 log = logging.getLogger(__name__)
 
@@ -156,3 +166,23 @@ class Sandbox:
             with self._changed:
                 self._free.append(slot)
                 self._changed.notify()
+
+
+def refusal(level: Level, python: Path | None = None) -> str | None:
+    """Return why a level is not to be had here, with this Python or another; None where it is."""
+    try:
+        Sandbox(level, workers=1, python=python).close()
+    except BackendError as error:
+        return str(error)
+    return None
+
+
+def availability(level: Level, python: Path | None = None) -> str:
+    """Say whether a level is available here, or with which other Python it would be."""
+    why = refusal(level, python)
+    if why is None:
+        return "available here"
+    other = None if python is not None else open_python()
+    if other is not None and refusal(level, other) is None:
+        return f"available here with --python {other}; with this Python not: {why}"
+    return f"not here: {why}"

@@ -35,8 +35,6 @@ from assay.workflows.search import (
 
 __all__ = ["SearchComparison", "compare"]
 
-STRATEGIES = ("best-of-n", "majority", "weighted-majority", "beam", "dvts")
-
 
 @dataclass(frozen=True, kw_only=True)
 class SearchComparison:
