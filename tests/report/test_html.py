@@ -9,6 +9,7 @@ import pytest
 
 from assay.errors import MissingExtra
 from assay.pages import curves as plots
+from assay.report import html
 from assay.report.html import (
     Block,
     Bullets,
@@ -26,7 +27,6 @@ from assay.report.html import (
     Table,
     Text,
     Tree,
-    html,
     page,
     write_report,
 )
