@@ -14,6 +14,7 @@ from assay.data.formats.hh_rlhf import HhRlhf
 from assay.data.formats.math_shepherd import MathShepherd
 from assay.data.formats.mrben import MRBen
 from assay.data.formats.nway import Nway
+from assay.data.formats.plain import Plain
 from assay.data.formats.prm800k import Prm800k
 from assay.data.formats.prmbench import PRMBench
 from assay.data.formats.trl_preference import TrlPreference
@@ -47,8 +48,9 @@ def brief(record: Record) -> tuple[Any, ...]:
     assert isinstance(record, (Group, StepLabels))
     if isinstance(record, StepLabels):
         return (record.prompt.text, record.response.steps, record.labels)
-    said = {Preference: "prefer", Ranking: "grades"}[type(record)]
-    return (record.prompt.text, tuple(r.text for r in record.responses), getattr(record, said))
+    said = {Preference: "prefer", Ranking: "grades"}.get(type(record), "ungraded")
+    texts = tuple(r.text for r in record.responses)
+    return (record.prompt.text, texts, getattr(record, said, None))
 
 
 EXPECTED: dict[str, list[tuple[Any, ...]]] = {
@@ -84,6 +86,13 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
     "ultrafeedback": [
         ("Name a colour.", ("Blue.", "Tuesday."), (9, 2.5)),
         ("Name a number.", ("7", "8", "x"), (8, 8, 1)),
+    ],
+    "plain": [
+        ("2+3?", ("5",), None),
+        ("2+3?", ("6",), (0,)),
+        ("Be brief.\n\nHi", ("Hello", "Hi"), None),
+        ("1+1?", ("2", "3"), (1, 0.5)),
+        ("0?", "0"),
     ],
     "nway": [
         ("Name a colour.", ("Blue.", "Red.", "Tuesday."), (5, 5, 1.5)),
@@ -257,6 +266,7 @@ WRITTEN = [
     "hh-rlhf",
     "ultrafeedback",
     "nway",
+    "plain",
     "prm800k",
     "math-shepherd",
     "gsm8k",
@@ -366,6 +376,17 @@ def test_settings_change_what_is_read() -> None:
     assert glued.response.steps == ("b ", "c")
 
 
+def test_plain_rows_keep_reference_id_and_other_columns() -> None:
+    single, outcome, _, graded, bare = read(golden("plain"))
+    assert isinstance(single, Group)
+    assert isinstance(outcome, StepLabels)
+    assert isinstance(graded, Ranking)
+    assert isinstance(bare, Prompt)
+    assert (single.prompt.reference, single.prompt.id) == ("5", "a")
+    assert (single.prompt.meta, single.responses[0].meta) == ({}, {"source": "hand"})
+    assert (graded.prompt.meta, bare.meta) == ({"topic": "sums"}, {"level": 1})
+
+
 def test_every_rating_of_prm800k_is_used_once() -> None:
     rows = rows_of("prm800k")[:2]
     ratings = [
@@ -460,6 +481,8 @@ def steps(**changes: Any) -> StepLabels:
             Ranking(prompt=Prompt.of("p"), responses=(Response(steps=("a", "b")),), grades=(1.0,)),
             "steps",
         ),
+        (Plain(), steps(), "response.steps"),
+        (Plain(), preference(), "Group, Ranking, StepLabels, Prompt records, not Preference"),
     ],
 )
 def test_what_a_format_cannot_hold_is_refused_and_named(
@@ -483,6 +506,8 @@ def test_a_rejected_first_response_is_written_in_the_other_order(tmp_path: Path)
 @pytest.mark.parametrize(
     ("format", "row", "complaint"),
     [
+        (Plain(), {"prompt": "p", "response": "r", "label": 2}, "labels.0"),
+        (Plain(), {"prompt": "p", "responses": ["r"], "grades": [1, 2]}, "2 grades for 1"),
         (TrlUnpaired(), {"prompt": "p", "completion": "c", "label": -100}, "-100"),
         (TrlUnpaired(), {"prompt": "p", "completion": "c", "label": "yes"}, "true or false"),
         (TrlUnpaired(), {"prompt": "p", "completion": "c", "label": float("nan")}, "true or false"),

@@ -299,11 +299,14 @@ def test_a_format_is_told_by_most_of_the_first_rows_and_asked_for_when_unclear(
     with pytest.raises(DataError, match=r"a\.jsonl:1: field 'completion' is missing"):
         list(read(path))
     with pytest.raises(
-        DataError, match=r"cannot be told from the columns a, b; give one of assay, .*zeroeval"
+        DataError,
+        match=r"columns a, b; nearest are plain {prompt, response, .*trl-preference {prompt\?, ch",
     ):
         list(read(put(tmp_path / "b.jsonl", b'{"a": 1, "b": 2}')))
+    with pytest.raises(DataError, match="nearest are trl-unpaired {prompt, completion, label}; "):
+        list(read(put(tmp_path / "d.jsonl", b'{"prompt": "p", "completion": "c"}')))
     both = {"prompt": "p", "completion": "c", "label": True, "completions": ["c"], "labels": [True]}
-    with pytest.raises(DataError, match=r"ambiguous .*; give one of trl-stepwise, trl-unpaired"):
+    with pytest.raises(DataError, match=r"ambiguous .*; name one of trl-stepwise, trl-unpaired"):
         list(read(put(tmp_path / "c.jsonl", json.dumps(both).encode())))
     assert len(list(read(tmp_path / "c.jsonl", format="trl-stepwise"))) == 1
     assert len(list(read(tmp_path / "c.jsonl", format=TrlStepwise(separator="")))) == 1

@@ -4,6 +4,7 @@ atomically."""
 import base64
 import gzip
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,6 +28,12 @@ SNIFF = 16
 """Rows looked at to tell a format."""
 SHOWN = 20
 """Problems listed in a refusal."""
+NEAREST = 3
+"""Formats shown where none fits."""
+HANDMADE = ("plain", "trl-preference")
+"""Formats shown where no column is known."""
+WORD = re.compile(r"\w+")
+END = re.compile(r"(?<=\})[:.](?= |$)")
 BATCH = 4096
 """Rows a parquet row group."""
 
@@ -189,14 +196,30 @@ def _sniff(name: str, rows: list[dict[str, Any]]) -> Format | None:
     winners = [name for name, count in votes.items() if count == best]
     if best == 0:
         problem = "its format cannot be told"
-        choice = f"give one of {', '.join(known)}, or rename the columns"
+        choice = (
+            f"nearest are {_nearest(rows[0], known)}: rename the columns, or name a format"
+            " (docs/explain/data.md shows a row of each, `assay data check --help` lists all)"
+        )
     elif len(winners) > 1:
-        problem, choice = "its format is ambiguous", f"give one of {', '.join(winners)}"
+        problem, choice = "its format is ambiguous", f"name one of {', '.join(winners)} as format"
     else:
         return known[winners[0]]
-    raise DataError(
-        f"{name}: {problem} from the columns {', '.join(map(str, rows[0]))}; {choice} (--format)"
-    )
+    raise DataError(f"{name}: {problem} from the columns {', '.join(map(str, rows[0]))}; {choice}")
+
+
+def _nearest(row: Mapping[str, Any], known: Mapping[str, Format]) -> str:
+    """The formats that share most columns with a row, with theirs; where none does, the two in
+    which most is written by hand."""
+    said = {name: _columns(format) for name, format in known.items()}
+    shared = {name: len(row.keys() & set(WORD.findall(text))) for name, text in said.items()}
+    close = sorted((n for n in shared if shared[n]), key=lambda n: (-shared[n], len(said[n])))
+    return "; ".join(f"{name} {said[name]}" for name in close[:NEAREST] or HANDMADE)
+
+
+def _columns(format: Format) -> str:
+    """What a format's description opens with: its columns."""
+    text = " ".join((type(format).__doc__ or "").split())
+    return END.split(text)[0]
 
 
 def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad]) -> str:

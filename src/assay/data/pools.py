@@ -157,7 +157,8 @@ def read_pool(
     is_record = (
         first is not None and not isinstance(first, Bad) and first.value.get("type") in KINDS
     )
-    if format is None and not is_record and (columns or _is_row(first)):
+    # Plain rows by name are rows, too: those of one prompt are a pool.
+    if format in (None, "plain") and not is_record and (columns or _is_row(first)):
         whole = _rows(source, limit)
     else:
         whole = pool_of(io.read(source, format=format), source)
@@ -172,14 +173,21 @@ def read_pool(
 
 def _is_row(first: Any) -> bool:
     """Return whether a source begins with a row {"prompt", "response", ...}, and not with one of a
-    known layout."""
+    known layout.
+
+    Plain rows are such rows: here those of one prompt are a pool, and not one each. Where they are
+    labelled, records hold the label, and become pools as step labels do.
+    """
     from assay import components
     from assay.data import io
     from assay.data.lines import Row
 
     if not isinstance(first, Row) or not {"prompt", "response"} <= first.value.keys():
         return False
-    return not any(io.resolve(name).matches(first.value) for name in components.names("formats"))
+    if isinstance(first.value.get("label"), (bool, int, float)):
+        return "reference" in first.value
+    others = (name for name in components.names("formats") if name != "plain")
+    return not any(io.resolve(name).matches(first.value) for name in others)
 
 
 def _rows(source: str, limit: int | None) -> Pool:

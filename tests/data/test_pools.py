@@ -1,0 +1,48 @@
+"""Rows that share a prompt are one pool; labels are gold where nothing else is."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from assay.data.pools import Pool, read_pool
+
+
+def put(path: Path, *rows: dict[str, object]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def texts(pool: Pool) -> list[list[str]]:
+    return [[response.text for response in group.responses] for group in pool.groups]
+
+
+@pytest.mark.parametrize("format", [None, "plain"])
+def test_a_row_per_response_and_a_row_per_prompt_are_the_same_pool(
+    tmp_path: Path, format: str | None
+) -> None:
+    rows = [{"prompt": p, "response": r, "reference": "5"} for p, r in ("ax", "by", "az")]
+    single = read_pool(put(tmp_path / "a.jsonl", *rows), format=format)
+    several = read_pool(
+        put(
+            tmp_path / "b.jsonl",
+            {"prompt": "a", "responses": ["x", "z"], "reference": "5"},
+            {"prompt": "b", "responses": ["y"], "reference": "5"},
+        ),
+        format=format,
+    )
+    assert texts(single) == texts(several) == [["x", "z"], ["y"]]
+    assert [g.prompt.reference for g in single.groups] == ["5", "5"]
+    assert single.gold == several.gold == [None, None]
+
+
+def test_labels_of_rows_without_a_reference_are_the_gold(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": p, "response": r, "label": y}
+        for p, r, y in (("a", "x", 1), ("b", "y", True), ("a", "z", 0.25))
+    ]
+    pool = read_pool(put(tmp_path / "a.jsonl", *rows))
+    assert texts(pool) == [["x", "z"], ["y"]]
+    assert pool.gold == [[1, 0.25], [1]]
+    whole = read_pool(put(tmp_path / "b.jsonl", *({**row, "reference": "x"} for row in rows)))
+    assert whole.gold == [None, None]
