@@ -1,8 +1,12 @@
 """Yesterday's command lines, by what they are today."""
 
+from pathlib import Path
+
 import pytest
 
+from assay.console.first_word import put_first
 from assay.console.spellings import today
+from assay.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -48,3 +52,15 @@ def test_today_s_spelling_stays_as_it_is(
 ) -> None:
     assert today(command, words.split()) == words.split()
     assert capsys.readouterr().err == ""
+
+
+def test_the_loss_may_stand_behind_the_data_and_a_missing_one_is_asked_for(tmp_path: Path) -> None:
+    data = tmp_path / "pairs.jsonl"
+    data.touch()
+    for words in (["rm", str(data), "--out", "x"], [str(data), "rm", "--out", "x"]):
+        put_first("train", words, {"rm", "orm"})
+        assert words == ["rm", str(data), "--out", "x"]
+    with pytest.raises(ConfigError, match=rf"the loss comes first: assay train rm {data}; .* orm"):
+        put_first("train", [str(data), "--out", "rm"], {"rm", "orm"})
+    with pytest.raises(ConfigError, match="'om'; did you mean orm"):
+        put_first("train", ["om"], {"rm", "orm"})

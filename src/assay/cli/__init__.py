@@ -16,10 +16,10 @@ from assay.cli.arguments import (
     completion,
     defaults,
     meant,
-    nearest,
     take_from,
 )
 from assay.console.failures import INTERRUPTED, explained, plain_output
+from assay.console.first_word import nearest
 from assay.console.spellings import today
 from assay.errors import ConfigError
 
@@ -115,7 +115,8 @@ def _run(name: str, arguments: list[str]) -> None:
     module = importlib.import_module(f"assay.cli.{name.replace('-', '_')}")
     commands: dict[str, Any] | None = getattr(module, "COMMANDS", None)
     earlier = take_from(arguments)
-    check_word(name, arguments, commands)
+    if earlier is None:
+        check_word(name, arguments, commands)
     prog, cls = f"assay {name}", getattr(module, "Command", None)
     for one in (commands or {}).values():
         # Where `run.json` says that the command stands, also of those that are made.

@@ -3,16 +3,16 @@ mistyped words, completion. No command of its own.
 """
 
 import dataclasses
-import difflib
 import importlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from assay.console.first_word import put_first
 from assay.errors import ConfigError
 
-__all__ = ["SPELLINGS", "check_word", "completion", "defaults", "meant", "nearest", "take_from"]
+__all__ = ["SPELLINGS", "check_word", "completion", "defaults", "meant", "take_from"]
 
 LOSSES: Final = {"rm": "bradley-terry", "orm": "outcome", "prm": "step-bce"}
 """`assay train prm` is `assay train step-bce`: by the kind of model, with its usual loss."""
@@ -42,7 +42,7 @@ def meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def check_word(name: str, arguments: list[str], commands: Mapping[str, Any] | None) -> None:
-    """Refuse a first word that names no sub-command, with the one that it resembles."""
+    """Put the sub-command before the data; refuse a first word that names none."""
     if not arguments or arguments[0].startswith("-"):
         return
     words = set(commands or ())
@@ -52,16 +52,12 @@ def check_word(name: str, arguments: list[str], commands: Mapping[str, Any] | No
         # What is written package.module:Class comes from outside.
         words = set() if ":" in arguments[0] else {*components.names(KINDS[name])}
         words |= LOSSES.keys() if words and name == "train" else set()
-    if words and arguments[0] not in words:
-        raise ConfigError(f"no {name} command is called {nearest(arguments[0], words)}")
+    elif name == "rl":
+        from assay.rl.settings import RECIPES
 
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """The word, quoted, and what there is instead, the most similar one first."""
-    there = list(words) if isinstance(words, Mapping) else sorted(words)
-    close = difflib.get_close_matches(word, there, n=1)
-    guess = f"did you mean {close[0]}? " if close else ""
-    return f"{word!r}; {guess}there is {', '.join(there)}"
+        words = {*RECIPES}
+    if words:
+        put_first(name, arguments, words)
 
 
 def take_from(arguments: list[str]) -> Path | None:

@@ -1,12 +1,10 @@
 """Check, convert, split and augment data files.
 
-Rows are JSON objects, one per line. The smallest of each kind (docs/explain/data.md has more):
-
-pairs: {"prompt": "2+3?", "chosen": "5", "rejected": "6"}; prompts: {"prompt": "2+3?", "reference":
-"5"}; pools: {"prompt": "2+3?", "responses": ["5", "6"]}, or a row per "response"; outcomes:
-{"prompt": "2+3?", "response": "5", "label": 1}; steps: {"prompt": "2+3+4?", "completions":
-["2+3=5", "5+4=9"], "labels": [true, true]}; rankings: {"prompt": "2+3?", "responses": ["5", "6"],
-"scores": [1, 0.2]}.
+A row is a JSON object on a line; docs/explain/data.md has more. Pairs: {"prompt": "2+3?", "chosen":
+"5", "rejected": "6"}. Prompts: {"prompt": "2+3?", "reference": "5"}. Pools: {"prompt": "2+3?",
+"responses": ["5", "6"]}, or a row per "response"; with "scores": [1, 0] they are rankings.
+Outcomes: {"prompt": "2+3?", "response": "5", "label": 1}. Steps: {"prompt": "2+3+4?",
+"completions": ["2+3=5", "5+4=9"], "labels": [true, true]}.
 """
 
 import json

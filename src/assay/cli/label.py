@@ -109,10 +109,10 @@ class Consensus:
     """Keep the solutions of one file whose first wrong step another labeller's file puts in the
     same place."""
 
-    first: tyro.conf.Positional[str]
+    first: Data
     """Labelled solutions, of which some are kept."""
 
-    second: tyro.conf.Positional[str]
+    second: Data
     """The same solutions, labelled by somebody else: a judge, people, or other rollouts."""
 
     out: tyro.conf.Positional[Path]

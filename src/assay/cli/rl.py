@@ -28,7 +28,7 @@ if not TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Train a policy against a reward.
+    """Train a policy against a reward: assay rl RECIPE DATA --policy MODEL ..., the recipe first.
 
     Recipes are settings of one loop, and every one of them may be changed: rloo, grpo, dr-grpo,
     dapo, ppo (with a value head), reinforce++, grpo-process, pure and pav (which pay steps).

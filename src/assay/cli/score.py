@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from assay.cli.options import Aside, Data, Format, Overwrite
+from assay.errors import DataError
 from assay.specs.compute import Compute
 from assay.specs.scorers import ScorerWord
 
@@ -44,4 +45,7 @@ class Command(Compute):
         """Score, and report how many could not be."""
         from assay.workflows.score import score
 
-        print(score(**vars(self), settings=self))
+        result = score(**vars(self), settings=self)
+        print(result)
+        if not result.scored:
+            raise DataError(f"no response could be scored; {result.file} says why of each")

@@ -19,7 +19,10 @@ L = TypeVar("L", bound=Loss)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Command(Generic[L]):
-    """Train a reward model and save it where other tools load it."""
+    """Train a reward model: assay train LOSS DATA --backbone MODEL --out FOLDER, the loss first.
+
+    rm, orm and prm are the losses bradley-terry, outcome and step-bce.
+    """
 
     loss: tyro.conf.OmitArgPrefixes[L]
     """Loss, which decides the kind of records and of model."""
@@ -82,8 +85,9 @@ class Command(Generic[L]):
 
 
 def command(arguments: Sequence[str]) -> Any:
-    """Return the command with all losses, the one that is meant by a kind of model (rm, orm, prm)
-    under that name, and one of the user's own where it is named."""
-    called = {LOSSES[word]: word for word in arguments[:1] if word in LOSSES}
+    """Return the command with all losses, those of a kind of model (rm, orm, prm) under that name
+    where it is meant or all are listed, and one of the user's own where it is named."""
+    listed = LOSSES if "".join(arguments[:1]) in ("", "-h", "--help") else arguments[:1]
+    called = {LOSSES[word]: word for word in listed if word in LOSSES}
     generic: Any = Command
     return generic[choices("losses", arguments, called=called)]
