@@ -1,11 +1,16 @@
-"""Rows that share a prompt are one pool; labels are gold where nothing else is."""
+"""Rows that share a prompt are one pool; labels are gold where nothing else is. Of a run's folder
+the result is read."""
 
 import json
 from pathlib import Path
 
 import pytest
 
+from assay.data.io import read
 from assay.data.pools import Pool, read_pool
+from assay.data.scores import prompt_hash, read_scores
+from assay.errors import DataError
+from assay.types import Group, Prompt, Response, Score, StepLabels
 
 
 def put(path: Path, *rows: dict[str, object]) -> str:
@@ -46,3 +51,21 @@ def test_labels_of_rows_without_a_reference_are_the_gold(tmp_path: Path) -> None
     assert pool.gold == [[1, 0.25], [1]]
     whole = read_pool(put(tmp_path / "b.jsonl", *({**row, "reference": "x"} for row in rows)))
     assert whole.gold == [None, None]
+
+
+def test_of_a_runs_folder_its_result_is_read(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "ledger.jsonl").write_text('{"rollout": 1}\n')
+    put(tmp_path / "labels.jsonl", {"prompt": "a", "completions": ["x"], "labels": [True]})
+    (only,) = read(tmp_path)
+    assert isinstance(only, StepLabels)
+    (tmp_path / "labels.jsonl").rename(tmp_path / "verdicts.jsonl")
+    with pytest.raises(DataError, match="holds verdicts, and no records; .*--write"):
+        list(read(tmp_path))
+
+
+def test_scores_are_found_in_the_folder_of_the_run_that_made_them(tmp_path: Path) -> None:
+    row = {"prompt": prompt_hash("a"), "group": 0, "response": 0, "value": 2.5}
+    put(tmp_path / "scores.jsonl", row)
+    group = Group(prompt=Prompt.of("a"), responses=(Response.of("x"),))
+    assert read_scores(tmp_path, [group]) == [[Score(value=2.5)]]

@@ -19,7 +19,7 @@ def prompt_hash(text: str) -> str:
 def read_scores(path: Path, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
     """Read the scores of these responses, one per response.
 
-    Scores of a prompt are taken in the order in which the file has them, which is that of the data.
+    The path may be the folder of the run that wrote it. Scores of a prompt are taken in the order in which the file has them, which is that of the data.
     Raises `DataError` where the file is no file of scores, lacks a response, or is of other texts.
     """
     known: dict[str, list[tuple[Score | Unscored, str | None]]] = {}
@@ -60,6 +60,8 @@ def read_scores(path: Path, groups: Sequence[Group]) -> list[list[Score | Unscor
 
 
 def _lines(path: Path) -> list[str]:
+    if path.is_dir():
+        path = path / "scores.jsonl"
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -17,6 +17,8 @@ __all__ = ["SUFFIXES", "parts", "rows", "without_nulls"]
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
 """What can be read and written."""
+RESULTS = ("labels.jsonl", "kept.jsonl", "scores.jsonl")
+"""Files of records in the folder of a run, beside what it keeps for itself."""
 CHUNK = 2**20
 
 
@@ -28,7 +30,8 @@ def rows(source: str | Path) -> Iterator[Row | Bad]:
 def parts(source: str | Path) -> list[tuple[str, Iterator[Row | Bad]]]:
     """Name and rows of each file that a source consists of.
 
-    A source is a file (`SUFFIXES`), a folder (all its data files, sorted), or a data set of the
+    A source is a file (`SUFFIXES`), a run's folder (its labels, kept solutions or scores), another
+    folder (all its data files, sorted), or a data set of the
     hub: `hf:owner/name`, `hf:owner/name?config=main&split=test`, or `owner/name` where no such path
     exists. Raises `DataError` when there is no such thing, `ConfigError` when the hub does not give
     it, `MissingExtra` for an absent reader.
@@ -37,6 +40,8 @@ def parts(source: str | Path) -> list[tuple[str, Iterator[Row | Bad]]]:
     name = str(source)
     if name.startswith("hf:"):
         return [(name, _hub(name))]
+    if (path / "run.json").is_file() and (result := _result(path)) is not None:
+        return [(str(result), _file(result))]
     if path.is_dir():
         found = sorted(p for p in path.rglob("*") if _is_data(p, path))
         if not found:
@@ -53,6 +58,17 @@ def parts(source: str | Path) -> list[tuple[str, Iterator[Row | Bad]]]:
     raise DataError(
         f"{name} does not exist; give a file, a folder, or hf:owner/name for a data set of the hub"
     )
+
+
+def _result(run: Path) -> Path | None:
+    """What a run's folder holds for others to read; None where it is a folder like any other."""
+    found = next((path for name in RESULTS if (path := run / name).is_file()), None)
+    if found is None and (run / "verdicts.jsonl").is_file():
+        raise DataError(
+            f"{run} holds verdicts, and no records; verify again with a file to write"
+            " (`assay verify ... --write FILE`), which holds the responses labelled"
+        )
+    return found
 
 
 def _is_data(path: Path, root: Path) -> bool:
