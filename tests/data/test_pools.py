@@ -60,7 +60,7 @@ def test_of_a_runs_folder_its_result_is_read(tmp_path: Path) -> None:
     (only,) = read(tmp_path)
     assert isinstance(only, StepLabels)
     (tmp_path / "labels.jsonl").rename(tmp_path / "verdicts.jsonl")
-    with pytest.raises(DataError, match="holds verdicts, and no records; .*--write"):
+    with pytest.raises(DataError, match=r"holds verdicts, and no records; .*--write"):
         list(read(tmp_path))
 
 

@@ -31,10 +31,11 @@ class Command:
         if not self.folder.is_dir():
             raise DataError(f"{self.folder} is not a folder; give one that holds runs")
         runs = runs_under(self.folder)
-        table = Table("run", "command", "headline", "started", box=None, padding=(0, 1))
+        table = Table("run", "command", "result", "state", "started", box=None, padding=(0, 1))
+        table.caption = None if runs else "no run has been made here"
         for run in runs:
             name = run.folder.relative_to(self.folder).as_posix()
-            table.add_row(escape(name), run.kind, escape(run.headline or "–"), run.started[:16])
+            table.add_row(escape(name), *map(escape, run.cells))
         show(table)
         if self.page:
             target = self.folder / "index.html"

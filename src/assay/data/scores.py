@@ -19,8 +19,9 @@ def prompt_hash(text: str) -> str:
 def read_scores(path: Path, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
     """Read the scores of these responses, one per response.
 
-    The path may be the folder of the run that wrote it. Scores of a prompt are taken in the order in which the file has them, which is that of the data.
-    Raises `DataError` where the file is no file of scores, lacks a response, or is of other texts.
+    The path may be the folder of the run that wrote it. Scores of a prompt are taken in the order
+    in which the file has them, which is that of the data. Raises `DataError` where the file is no
+    file of scores, lacks a response, or is of other texts.
     """
     known: dict[str, list[tuple[Score | Unscored, str | None]]] = {}
     for number, line in enumerate(_lines(path), start=1):

@@ -1,4 +1,4 @@
-"""An index of runs: what is under a folder, with each run's first number and a link to its page."""
+"""An index of runs: what is under a folder, with each run's result and a link to its page."""
 
 import html
 import json
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from assay.pages.headlines import job_of, result_of
 from assay.report.html import Link, Paragraph, Section, Table
+from assay.runs.run import state_of
 
 __all__ = ["Listed", "index_report", "runs_under"]
 
@@ -31,9 +33,17 @@ class Listed:
     started: str
     title: str = ""
     headline: str = ""
-    """The first number of its page, with its name and its interval; "" where the run has no page or
-    the page no such number."""
+    """Its result, with its name and its interval: the first number of its page where nothing else
+    is known to be; "" where there is none."""
+    state: str = ""
+    """finished, running or stopped."""
     page: Path | None = None
+
+    @property
+    def cells(self) -> list[str]:
+        """What a table shows of it beside its name."""
+        started = self.started[:16].replace("T", " ")
+        return [self.kind, self.headline or "–", self.state, started or "–"]
 
 
 def runs_under(folder: Path) -> list[Listed]:
@@ -55,10 +65,8 @@ def index_report(runs: Sequence[Listed], folder: Path) -> list[Section]:
         where = quote(run.page.relative_to(folder).as_posix()) if run.page is not None else ""
         # An address relative to this page, whatever a folder's name begins with.
         cell = Link(name, f"./{where}") if where else name
-        body.append(
-            [cell, run.kind, run.headline or "–", run.started[:16].replace("T", " ") or "–"]
-        )
-    head = ["run", "command", "headline", "started (UTC)"]
+        body.append([cell, *run.cells])
+    head = ["run", "command", "result", "state", "started (UTC)"]
     return [
         Section("Runs", [Table(head, body, f"{len(runs):,} runs, the latest first", words=True)])
     ]
@@ -67,24 +75,19 @@ def index_report(runs: Sequence[Listed], folder: Path) -> list[Section]:
 def _listed(path: Path) -> Listed | None:
     try:
         body = json.loads(path.read_text("utf-8"))
-        settings = body["settings"]
-        component = str(settings.get("component", ""))
+        kind = job_of(body)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    command = [word for word in body.get("command") or () if isinstance(word, str)]
-    # `search beam prompts.jsonl`: words that name a command come before what is data or an option.
-    words = [word for word in command[:2] if re.fullmatch(r"[a-z][a-z0-9-]*", word)]
-    # A run from Python has no command line; it says its job.
-    kind = " ".join(words) or str(body.get("run") or component.rpartition("/")[2])
     page = path.with_name("report.html")
     text = page.read_text("utf-8", errors="replace") if page.is_file() else ""
     tile, title = TILE.search(text), TITLE.search(text)
-    headline = f"{tile['name']}: {tile['value']} {tile['interval']}" if tile else ""
+    first = f"{tile['name']}: {tile['value']} {tile['interval']}" if tile else ""
     return Listed(
         folder=path.parent,
         kind=kind,
         started=str(body.get("started") or ""),
         title=html.unescape(title[1]) if title else "",
-        headline=html.unescape(headline),
+        headline=result_of(path.parent, body) or html.unescape(first),
+        state=state_of(path.parent, body),
         page=page if text else None,
     )

@@ -33,7 +33,7 @@ from assay.runs.settings import (
 if TYPE_CHECKING:
     from assay.report.html import Section
 
-__all__ = ["Run"]
+__all__ = ["Run", "state_of"]
 
 T = TypeVar("T")
 RUN: Final = "run.json"
@@ -283,6 +283,24 @@ def finished(folder: Path, body: Mapping[str, Any]) -> bool:
         return body["finished"] is not None
     summaries = [name for name, kind in SUMMARIES.items() if kind in kinds_of(folder)]
     return all((folder / name).is_file() for name in summaries)
+
+
+def state_of(folder: Path, body: Mapping[str, Any]) -> str:
+    """Return whether a run is finished, is running, or was stopped before its end."""
+    if finished(folder, body):
+        return "finished"
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return "stopped"
+    try:
+        # Who writes into it holds the lock alone.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return "running"
+    finally:
+        os.close(descriptor)
+    return "stopped"
 
 
 def _clear(folder: Path, kind: str, there: Mapping[str, Any] | None) -> None:
