@@ -124,6 +124,26 @@ def test_a_component_from_outside_is_named_by_its_path() -> None:
         components.load("search", "tests.outside:Missing")
 
 
+def test_what_fails_inside_a_module_is_told_as_that_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text, said in (
+        (
+            "its_own_1",
+            "x = 1\nimport of_nobody\n",
+            r"of_nobody' \(its_own_1\.py:2\); mend that line",
+        ),
+        ("its_own_2", "def f(:\n", r"SyntaxError: .* \(its_own_2\.py:1\)"),
+        ("its_own_3", "x = 1 / 0\n", r"ZeroDivisionError: .* \(its_own_3\.py:1\)"),
+    ):
+        (tmp_path / f"{name}.py").write_text(text)
+        with pytest.raises(ConfigError, match=said):
+            components.imported(f"{name}:f")
+    with pytest.raises(ConfigError, match="give importable.module:name"):
+        components.imported("of_nobody:f")
+
+
 def test_importing_the_package_is_light() -> None:
     code = (
         "import sys, assay, assay.stats, assay.components, assay.runs.settings; sys.exit('torch' in"

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
-from assay.errors import ConfigError
+from assay.errors import ConfigError, place_of
 from assay.renamed import current
 
 __all__ = ["KINDS", "did_you_mean", "imported", "load", "name_of", "names"]
@@ -80,6 +80,11 @@ def imported(name: str) -> Any:
         for part in attribute.split("."):
             found = getattr(found, part)
     except Exception as error:
+        if inside := place_of(error):
+            raise ConfigError(
+                f"{name!r} cannot be imported: {type(error).__name__}: {error}{inside}; mend that"
+                " line, or install what it needs"
+            ) from error
         raise ConfigError(
             f"{name!r} cannot be imported ({type(error).__name__}: {error}); give"
             " importable.module:name, of an installed package or of the working folder"

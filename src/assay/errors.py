@@ -16,6 +16,9 @@ counted in every report and never turned into a number. To add an error, derive 
 four and from the standard exception that a caller would expect.
 """
 
+import importlib
+import os
+import traceback
 from collections.abc import Mapping
 from typing import Final
 
@@ -27,6 +30,7 @@ __all__ = [
     "DataError",
     "MissingExtra",
     "RefusedRecords",
+    "place_of",
 ]
 
 EXTRA_OF: Final[Mapping[str, str]] = {
@@ -97,3 +101,30 @@ class MissingExtra(AssayError, ImportError):
 
 class BackendError(AssayError, RuntimeError):
     """A model, server, worker or sandbox failed."""
+
+
+def place_of(error: BaseException) -> str:
+    """Return ` (file:line)` of somebody else's code in which an error was raised; "" where it was
+    raised in none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({_near(error.filename)}:{error.lineno})"
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if not _ours(frame.filename)
+    ]
+    # What it called in turn, in a library, says less than the line that called it.
+    here = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f" ({_near(here[-1].filename)}:{here[-1].lineno})" if here else ""
+
+
+def _ours(file: str) -> bool:
+    """Whether a file is the library's, or of Python's import."""
+    return file.startswith(("<", *(os.path.dirname(path) + os.sep for path in OURS)))
+
+
+OURS: Final = (__file__, importlib.__file__)
+
+
+def _near(file: str) -> str:
+    """A file's name from the working folder where it is below."""
+    path = os.path.relpath(file)
+    return file if path.startswith(os.pardir) else path

@@ -79,8 +79,8 @@ def mine(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         (
             broken,
             (
-                r"^broken failed: RuntimeError: bug of mine; it was asked about 2 completions, the"
-                r" first 'is 4'$"
+                r"^broken failed: RuntimeError: bug of mine \(.*:\d+\); it was asked about 2"
+                r" completions, the first 'is 4'$"
             ),
         ),
         (lambda texts: [1.0, 2.0], "failed: TypeError: .*unexpected keyword argument"),
@@ -108,7 +108,7 @@ def test_a_function(mine: ModuleType, function: Any, said: str) -> None:
         (
             broken,
             (
-                r"^of_mine:Scores failed: RuntimeError: bug of mine; it was asked about 2"
+                r"^of_mine:Scores failed: RuntimeError: bug of mine \(.*:\d+\); it was asked about 2"
                 r" responses, the first 'is 4'$"
             ),
         ),
@@ -135,7 +135,13 @@ def test_a_scorer(mine: ModuleType, rows: Any, said: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("verdict", "said"),
     [
-        (broken, "^of_mine:V.verify failed: RuntimeError: bug of mine; it was asked about 'is 4'$"),
+        (
+            broken,
+            (
+                r"^of_mine:V.verify failed: RuntimeError: bug of mine \(.*:\d+\); it was asked about"
+                r" 'is 4'$"
+            ),
+        ),
         (lambda text: Score(value=1.0), "failed: TypeError"),
         (lambda text, reference: True, "gave True of 'is 4'; it must give Score or Unscored"),
         (lambda text, reference: None, "gave None of 'is 4'; it must give Score or Unscored"),

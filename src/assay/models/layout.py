@@ -129,7 +129,7 @@ class Encoder:
             )
         if not layout.whole and (layout.rstrip or layout.final is not None):
             raise ConfigError(
-                "rstrip and final are of texts that are laid out whole; use whole=True"
+                "rstrip and final are of texts that are laid out whole; set whole too"
             )
         self.tokenizer = tokenizer
         self.layout = layout
@@ -443,7 +443,8 @@ def _with_template_hash(tokenizer: Any, layout: Layout) -> Layout:
     template = tokenizer.chat_template
     if template is None:
         raise ConfigError(
-            "the tokenizer has no chat template; use template='plain' or a tokenizer that has one"
+            "the tokenizer has no chat template, as those of base models; give the template plain"
+            " (`--template plain`), or a tokenizer that has one"
         )
     found = hashlib.sha256(str(template).encode()).hexdigest()
     if layout.chat_template_sha256 not in (None, found):

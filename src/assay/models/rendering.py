@@ -67,10 +67,10 @@ def render(tokenizer: Any, messages: Sequence[Message], *, date: str, parts: boo
     except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
         roles = ", ".join(m.role for m in messages)
         raise DataError(
-            f"the chat template refuses a conversation of {roles}: {error}; use the plain template"
+            f"the chat template refuses a conversation of {roles}: {error}; use the template plain"
         ) from error
     if not isinstance(text, str):
-        raise ConfigError("the chat template gives no text; use template='plain'")
+        raise ConfigError("the chat template gives no text; give the template plain")
     return text
 
 
@@ -103,7 +103,7 @@ def surroundings(
     if not found:
         raise ConfigError(
             "the chat template does not write the assistant's text, neither as a text nor as a list"
-            " of parts; use template='plain', or a tokenizer whose template does"
+            " of parts; give the template plain, or a tokenizer whose template does"
         )
     return Surroundings(head, tail)
 

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from assay.data.records import all_pairs
-from assay.errors import AssayError, BackendError
+from assay.errors import AssayError, BackendError, place_of
 from assay.fingerprint import fingerprint
 from assay.protocols import Scorer, Verifier
 from assay.types import Group, Score, Unscored, Verdict
@@ -29,7 +29,8 @@ def tried(name: str, about: str, call: Callable[[], T]) -> T:
     except Exception as error:
         words = " ".join(str(error).split())[: 5 * SHOWN]
         raise BackendError(
-            f"{name} failed: {type(error).__name__}: {words}; it was asked about {about}"
+            f"{name} failed: {type(error).__name__}: {words}{place_of(error)}; it was asked about"
+            f" {about}"
         ) from error
 
 
