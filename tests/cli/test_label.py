@@ -12,7 +12,7 @@ from assay.engines.openai import OpenAI
 from assay.errors import ConfigError
 from assay.protocols import Generator, Prefix
 from assay.specs.generators import Policy
-from assay.types import Prompt, Ranking, Record, Response, RolloutLabels, StepLabels
+from assay.types import Group, Prompt, Ranking, Record, Response, RolloutLabels, StepLabels
 from assay.worlds.arithmetic.policy import llama_config
 from assay.worlds.arithmetic.task import all_problems, prompts_of
 from assay.worlds.arithmetic.tokenizer import make_tokenizer
@@ -104,6 +104,17 @@ def test_prompts_alone_are_answered_first(coin: Coin, tmp_path: Path) -> None:
         "How many 0?",
         "How many 1?",
     }
+
+
+def test_a_limit_counts_solutions_also_within_a_record(coin: Coin, tmp_path: Path) -> None:
+    pairs = [solution(signs) for signs in ("+-", "++", "--")]
+    prompt = pairs[0][0]
+    group = Group(prompt=prompt, responses=tuple(response for _, response in pairs))
+    one = Group(prompt=prompt, responses=group.responses[:1])
+    for limit, count in ((1, 1), (2, 2), (3, 3), (9, 4)):
+        out = tmp_path / str(limit)
+        label("montecarlo", write(tmp_path / "g.jsonl", one, group), "--out", out, "--limit", limit)
+        assert len(labels(out)) == count
 
 
 def test_a_ledger_may_be_shared(

@@ -108,8 +108,8 @@ def test_a_function(mine: ModuleType, function: Any, said: str) -> None:
         (
             broken,
             (
-                r"^of_mine:Scores failed: RuntimeError: bug of mine \(.*:\d+\); it was asked about 2"
-                r" responses, the first 'is 4'$"
+                r"^of_mine:Scores failed: RuntimeError: bug of mine \(.*:\d+\); it was asked"
+                r" about 2 responses, the first 'is 4'$"
             ),
         ),
         (lambda groups: None, "failed: TypeError"),
@@ -138,8 +138,8 @@ def test_a_scorer(mine: ModuleType, rows: Any, said: str, monkeypatch: pytest.Mo
         (
             broken,
             (
-                r"^of_mine:V.verify failed: RuntimeError: bug of mine \(.*:\d+\); it was asked about"
-                r" 'is 4'$"
+                r"^of_mine:V.verify failed: RuntimeError: bug of mine \(.*:\d+\); it was asked"
+                r" about 'is 4'$"
             ),
         ),
         (lambda text: Score(value=1.0), "failed: TypeError"),

@@ -55,7 +55,7 @@ class Rolling:
     """Removal of the labels after the first wrong step."""
 
     limit: int | None = None
-    """Most solutions, or prompts, to label."""
+    """Most solutions to label, or prompts where the data is prompts, or a tree grows from each."""
 
     format: Format = None
     set_aside: Aside = None

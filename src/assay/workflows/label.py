@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from assay.console.progress import progress
 from assay.data import io
-from assay.data.records import prompt_of
+from assay.data.records import as_group, prompt_of, responses_of
 from assay.data.splitting import resplit
 from assay.errors import BackendError, ConfigError, DataError
 from assay.labelling.adaptive import Adaptive
@@ -154,7 +154,8 @@ def label(
     labeller = _labeller(how)
     judge = verifier_of(verifier)
     with Run.open(out, body, command="label", data=named(data), overwrite=overwrite) as run:
-        records = _records(data, format, limit, aside_in(set_aside, out))
+        search = isinstance(labeller, TreeSearch)
+        records = _records(data, format, limit, aside_in(set_aside, out), by_prompt=search)
         given = _opened(policy, sampling)
         book_of = Ledger(Path(ledger or run.folder / "ledger.jsonl"))
         with book_of as book, progress("rollouts", None) as show:
@@ -299,10 +300,15 @@ def _written(made: Labels, run: Run) -> Labels:
 
 
 def _records(
-    data: Data, format: str | None, limit: int | None, set_aside: Path | None
+    data: Data,
+    format: str | None,
+    limit: int | None,
+    set_aside: Path | None,
+    *,
+    by_prompt: bool,
 ) -> list[Record]:
     """The records to label; those without a reference answer are refused before anything is paid
-    for, or set aside."""
+    for, or set aside. by_prompt: the limit is of prompts, whatever solutions there are."""
     name = str(data) if isinstance(data, (str, Path)) else "the data"
     source: Iterable[Record]
     if isinstance(data, (str, Path)):
@@ -311,13 +317,19 @@ def _records(
         source = data
     records: list[Record] = []
     bare: list[tuple[int, Record]] = []
+    prompts: set[str] = set()
+    solutions = 0
     for number, record in enumerate(source, 1):
-        if len(records) == limit:
+        used = len(prompts) if by_prompt else solutions
+        room = None if limit is None else limit - used
+        if room == 0:
             break
-        if has_reference(prompt_of(record)):
-            records.append(record)
-        else:
+        if not has_reference(prompt_of(record)):
             bare.append((number, record))
+            continue
+        prompts.add(prompt_of(record).text)
+        records.append(record if by_prompt else _first(record, room))
+        solutions += max(1, len(responses_of(records[-1])))
     if bare and (set_aside is None or not records):
         number, record = bare[0]
         advice = ", or leave those records out: --set-aside FILE" if records else ""
@@ -331,6 +343,14 @@ def _records(
     if not records:
         raise DataError(f"{name} holds no record; give prompts, or solutions")
     return records
+
+
+def _first(record: Record, count: int | None) -> Record:
+    """The record with so many of its responses at most."""
+    if count is None or len(responses_of(record)) <= count:
+        return record
+    group = as_group(record)
+    return group.model_copy(update={"responses": group.responses[:count]})
 
 
 def _put_aside(bare: Sequence[tuple[int, Record]], name: str, set_aside: Path) -> None:

@@ -1,6 +1,7 @@
 """Train a reward model on a file of preferences, rankings, outcomes or step labels."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -150,6 +151,8 @@ def train(
     ) as run:
         aside = aside_in(set_aside, out)
         found = sides_for(learned, data, held_out, seed=how.seed, format=format, aside=aside)
+        if told := last_steps_only(learned, found.train):
+            print(f"note: {told}", file=sys.stderr)
         model = model_for(
             learned,
             local_backbone(backbone),
@@ -171,6 +174,19 @@ def train(
 
         trained, found = found.fit(fit)
         return _result(run, trained, found.held)
+
+
+def last_steps_only(loss: Loss, records: Sequence[Record]) -> str:
+    """Say that a process model would learn from outcomes alone; "" where it does not."""
+    if not components.name_of(type(loss)).startswith("losses/step-"):
+        return ""
+    for record in records:
+        if not isinstance(record, StepLabels) or any(y is not None for y in record.labels[:-1]):
+            return ""
+    return (
+        "no step but each response's last has a label, so only that one is supervised: these are"
+        " outcomes, for which the loss outcome (orm) is made; step labels have one per step"
+    )
 
 
 def loss_of(word: str | Loss) -> Loss:
