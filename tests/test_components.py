@@ -91,7 +91,7 @@ def test_one_new_file_is_a_component(planted: str) -> None:
 
 @pytest.mark.parametrize(
     ("planted", "command"),
-    [("losses", ["train"]), ("search", ["bestof"]), ("formats", ["data", "check"])],
+    [("losses", ["train"]), ("search", ["best-of-n"]), ("formats", ["data", "check"])],
     indirect=["planted"],
 )
 def test_a_new_component_is_offered_on_the_command_line(
@@ -99,7 +99,7 @@ def test_a_new_component_is_offered_on_the_command_line(
 ) -> None:
     from assay import cli
 
-    with fresh(f"assay.cli.{command[0]}"), pytest.raises(SystemExit) as stop:
+    with fresh(f"assay.cli.{command[0].replace('-', '_')}"), pytest.raises(SystemExit) as stop:
         cli.main([*command, "--help"])
     assert stop.value.code == 0
     # Names may be broken over two lines of the help.

@@ -107,7 +107,7 @@ def test_the_files_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     out = tmp_path / "out"
     pool = written(tmp_path / "pool.jsonl", rows(60, 256))
     shown = swept(capsys, pool, *COLUMNS, "--out", str(out))
-    assert "fit best_of_n: alpha" in shown
+    assert "fit by the form of best-of-n: alpha" in shown
     assert "Beyond it human falls while rm keeps rising" in shown
     assert "60 prompts, 15,360 responses" in shown
     body = json.loads((out / "fits.json").read_text())

@@ -167,7 +167,7 @@ def test_a_run_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     ):
         with pytest.raises(SystemExit, match="2"):
             main(changed)
-        assert f"a finished run of rl with other {what}" in capsys.readouterr().err
+        assert f"a finished run of rl that differs in {what}" in capsys.readouterr().err
         assert (out / "run.json").read_bytes() == kept
 
 

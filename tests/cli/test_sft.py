@@ -94,7 +94,7 @@ def test_the_policy_learns_and_the_same_command_again_loads_it(
     with pytest.raises(SystemExit) as stop:
         assay(*command, "--seed", "1")
     assert stop.value.code == 2
-    assert "finished run of sft with other settings.seed" in capsys.readouterr().err
+    assert "finished run of sft that differs in settings.seed" in capsys.readouterr().err
     assert json.loads((out / "run.json").read_text())["settings"] == json.loads(before)["settings"]
 
 

@@ -17,6 +17,7 @@ from assay.errors import ConfigError
         ("train", "rm --data d --out o", "rm d --out o"),
         ("train", "rm --out o --data=d", "rm d --out o"),
         ("sft", "--policy p --data d", "d --policy p"),
+        ("train", "rm d --lr 1e-3", "rm d --learning-rate 1e-3"),
         ("rl", "grpo --prompts d --policy p", "grpo d --policy p"),
         ("rl", "grpo d --set-aside --out o", "grpo d --set-aside o/set_aside.jsonl --out o"),
         ("benchmark", "processbench --data d --model m", "processbench --data d --scorer m"),

@@ -129,7 +129,7 @@ def test_the_same_command_again_loads_the_run_and_another_is_refused(
     with pytest.raises(SystemExit) as stop:
         assay(*same, *SMALL, "--seed", 1)
     assert stop.value.code == 2
-    assert "of train with other settings" in capsys.readouterr().err
+    assert "of train that differs in settings" in capsys.readouterr().err
     assert (trained / "rm" / "run.json").read_bytes() == before
 
 

@@ -162,7 +162,7 @@ def test_runs_of_before_are_told_finished_by_their_summary(tmp_path: Path, summa
     (tmp_path / "run.json").write_text(json.dumps(old))
     if summary:
         (tmp_path / "training.json").write_text("{}")
-        with pytest.raises(ConfigError, match="finished run of train with other"):
+        with pytest.raises(ConfigError, match="finished run of train that differs in"):
             Run.open(tmp_path, Settings(), command="train")
     else:
         Run.open(tmp_path, Settings(), command="train").close()

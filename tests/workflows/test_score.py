@@ -44,7 +44,7 @@ def test_a_folder_holds_the_scores_and_the_settings(tmp_path: Path) -> None:
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert run["run"] == "score"
     assert run["settings"]["scorer"] == "longest"
-    with pytest.raises(ConfigError, match=r"finished run of score with other .*scorer"):
+    with pytest.raises(ConfigError, match=r"finished run of score that differs in .*scorer"):
         assay.score(pairs(), "shortest", out=tmp_path / "run")
     assay.score(pairs(), "shortest", out=tmp_path / "run", overwrite=True)
 

@@ -86,7 +86,7 @@ def test_a_folder_holds_the_record_and_a_report_can_be_written_elsewhere(tmp_pat
     assert {file.name for file in files} == {"results.jsonl", "report.html", "run.json"}
     again = (tmp_path / "again" / "results.jsonl").read_text()
     assert again == (out / "results.jsonl").read_text()
-    with pytest.raises(ConfigError, match="finished run of search with other strategy"):
+    with pytest.raises(ConfigError, match="finished run of search that differs in strategy"):
         search("best-of-n", prompts(), replay=pool, scorer="longest", n=4, out=out)
 
 

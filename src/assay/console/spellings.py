@@ -11,8 +11,9 @@ RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
     "benchmark": {"--model": "--scorer"},
     "eval": {"--model": "--scorer"},
     "score": {"--model": "--scorer"},
+    **dict.fromkeys(("train", "sft", "rl"), {"--lr": "--learning-rate"}),
 }
-"""Command -> old option -> the one today."""
+"""Command -> old or usual option -> the one today."""
 DATA: Final = {"train": "--data", "sft": "--data", "rl": "--prompts"}
 """Command -> option that named its data, which comes first today."""
 SWITCHED: Final = frozenset({"train", "sft", "score", "rl"})
@@ -34,7 +35,7 @@ def _options(command: str, words: list[str]) -> list[str]:
     for word in words:
         option, equals, value = word.partition("=")
         if option in names:
-            _note(f"{option} is {names[option]} now")
+            _note(f"{option} is {names[option]} here")
             word = f"{names[option]}{equals}{value}"
         found.append(word)
     return found

@@ -150,6 +150,11 @@ def _given(
     """What is taken of records in memory, each with the number of its record as its place."""
     kept: list[R] = []
     for number, record in enumerate(records, 1):
+        if not isinstance(record, Record):
+            raise DataError(
+                f"record {number} is a {type(record).__name__}; give records, such as"
+                " assay.Preference, or the name of a file of rows"
+            )
         for taken in take(iter([record])):
             places[id(taken)] = f"record {number}"
             kept.append(taken)

@@ -269,7 +269,8 @@ def fit_words(fit: "Fit") -> str:
 def fit_line(fit: "Fit") -> str:
     """List the coefficients with their intervals, and `fit_words`."""
     a, b = beside(fit.alpha), beside(fit.beta)
-    return f"fit {fit.form}: alpha {a}, beta {b}, R2 {fixed(fit.r2.value)}; {fit_words(fit)}"
+    form = {"best_of_n": "best-of-n", "rl": "RL"}[fit.form]
+    return f"fit by the form of {form}: alpha {a}, beta {b}, R2 {fixed(fit.r2.value)}; {fit_words(fit)}"
 
 
 def hedge_words(hedge: "Hedge") -> str:

@@ -69,7 +69,7 @@ def labels_headline(records: Sequence[StepLabels]) -> Headline:
     of = [record.prompt.text for record in labelled]
     return Headline(
         {
-            "mean label of a step": stats.mean(labels, clusters=prompts, unscored=empty),
+            "mean label of a step": stats.proportion(labels, clusters=prompts, unscored=empty),
             "solutions without a wrong step": stats.proportion(whole, clusters=of, unscored=empty),
         }
     )

@@ -52,6 +52,8 @@ def train(job: Job, progress: bool) -> State:
     state, folder = State(beta=job.settings.kl), job.out / "checkpoint"
     if (folder / "state.pt").is_file():
         state = checkpoint.load(folder, job.policy, optimiser, job.prime, job.prints)
+        if progress and state.step:
+            print(f"resumed at step {state.step}", file=sys.stderr)
     path = job.out / METRICS
     rows: list[Row] = []
     if state.metrics_bytes:

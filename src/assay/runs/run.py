@@ -253,7 +253,8 @@ def _check(
         return
     if different := differences(there, body):
         raise ConfigError(
-            f"{folder} holds a finished run of {kind} with other {', '.join(different)}; {ADVICE}"
+            f"{folder} holds a finished run of {kind.replace('_', '-')} that differs in"
+            f" {', '.join(different)}; {ADVICE}"
         )
 
 

@@ -103,6 +103,8 @@ def descend(
     state = resuming.State()
     if (folder / "state.pt").is_file():
         state = resuming.load(folder, model, optimiser, prints)
+        if progress and state.step:
+            print(f"resumed at step {state.step}", file=sys.stderr)
     a_epoch = math.ceil(len(task.examples) / settings.batch_size)
     total = max(1, round(settings.epochs * a_epoch))
     every = settings.eval_every or max(1, total // 10)

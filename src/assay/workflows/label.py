@@ -314,7 +314,8 @@ def _records(
     if isinstance(data, (str, Path)):
         source = io.read(str(data), format=format, set_aside=set_aside)
     else:
-        source = data
+        # As for `assay.rl`, a text is a prompt.
+        source = (Prompt.of(each) if isinstance(each, str) else each for each in data)
     records: list[Record] = []
     bare: list[tuple[int, Record]] = []
     prompts: set[str] = set()
