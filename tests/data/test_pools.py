@@ -2,6 +2,7 @@
 the result is read."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from assay.errors import DataError
 from assay.types import Group, Prompt, Response, Score, StepLabels
 
 
-def put(path: Path, *rows: dict[str, object]) -> str:
+def put(path: Path, *rows: Mapping[str, object]) -> str:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(path)
 

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 from assay.pages.index import index_report, runs_under
 from assay.report.html import Headline, Section, page, write_report
@@ -50,7 +51,7 @@ def test_the_result_of_a_run_is_what_it_was_for(tmp_path: Path) -> None:
     assert listed({"bestof.json": {"curves": curves}}, run="best_of_n", finished="x") == told
     assert listed({}, command=["bestof", "pool.jsonl"], finished="x") == told
     stop = {"n": 8.0, "kl": 1.2, "gold": {"value": 0.5, "low": "nan", "high": 0.6}}
-    study = {"verdict": "Stop. Or not.", "stop": stop}
+    study: dict[str, Any] = {"verdict": "Stop. Or not.", "stop": stop}
     said = listed({"fits.json": {"studies": [study]}}, command=["overopt", "bon", "pool.jsonl"])
     assert said[:2] == ("overopt bon", "gold at the stop (n = 8): 0.500")
     study["stop"] = None

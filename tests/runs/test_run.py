@@ -51,7 +51,7 @@ def test_a_run_is_kept_with_its_settings_data_and_end(tmp_path: Path) -> None:
 def test_other_settings_are_refused_by_name_and_neutral_ones_are_not(tmp_path: Path) -> None:
     done(tmp_path / "out")
     done(tmp_path / "out", Settings(device="cuda"))
-    with pytest.raises(ConfigError, match="other rate; give another folder, or --overwrite"):
+    with pytest.raises(ConfigError, match="differs in rate; give another folder, or --overwrite"):
         done(tmp_path / "out", Settings(rate=0.1))
 
 
@@ -70,7 +70,7 @@ def test_changed_data_is_other_work_when_finished_and_a_note_when_not(
     run = Run.open(tmp_path / "begun", Settings(), command="eval", data=[data])
     run.close()
     data.write_text("2\n")
-    with pytest.raises(ConfigError, match=r"other .*d\.jsonl"):
+    with pytest.raises(ConfigError, match=r"differs in .*d\.jsonl"):
         done(tmp_path / "finished", data=[data])
     done(tmp_path / "begun", data=[data])
     assert "d.jsonl has changed since the run read it" in capsys.readouterr().err

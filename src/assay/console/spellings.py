@@ -11,7 +11,7 @@ RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
     "benchmark": {"--model": "--scorer"},
     "eval": {"--model": "--scorer"},
     "score": {"--model": "--scorer"},
-    **dict.fromkeys(("train", "sft", "rl"), {"--lr": "--learning-rate"}),
+    **{name: {"--lr": "--learning-rate"} for name in ("train", "sft", "rl")},
 }
 """Command -> old or usual option -> the one today."""
 DATA: Final = {"train": "--data", "sft": "--data", "rl": "--prompts"}

@@ -270,7 +270,8 @@ def fit_line(fit: "Fit") -> str:
     """List the coefficients with their intervals, and `fit_words`."""
     a, b = beside(fit.alpha), beside(fit.beta)
     form = {"best_of_n": "best-of-n", "rl": "RL"}[fit.form]
-    return f"fit by the form of {form}: alpha {a}, beta {b}, R2 {fixed(fit.r2.value)}; {fit_words(fit)}"
+    r2 = fixed(fit.r2.value)
+    return f"fit by the form of {form}: alpha {a}, beta {b}, R2 {r2}; {fit_words(fit)}"
 
 
 def hedge_words(hedge: "Hedge") -> str:

@@ -314,8 +314,7 @@ def _records(
     if isinstance(data, (str, Path)):
         source = io.read(str(data), format=format, set_aside=set_aside)
     else:
-        # As for `assay.rl`, a text is a prompt.
-        source = (Prompt.of(each) if isinstance(each, str) else each for each in data)
+        source = map(_record, data)
     records: list[Record] = []
     bare: list[tuple[int, Record]] = []
     prompts: set[str] = set()
@@ -344,6 +343,11 @@ def _records(
     if not records:
         raise DataError(f"{name} holds no record; give prompts, or solutions")
     return records
+
+
+def _record(given: Any) -> Any:
+    """The record; as for `assay.rl`, a text is a prompt."""
+    return Prompt.of(given) if isinstance(given, str) else given
 
 
 def _first(record: Record, count: int | None) -> Record:
