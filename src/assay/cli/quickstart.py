@@ -33,8 +33,8 @@ class Command:
     """Replacement of the finished run that the folder holds, of other settings."""
 
     policy: Literal["world", "smol"] = "world"
-    """A tiny policy trained from scratch on running sums (two to three minutes), or a real language model,
-    SmolLM2-135M, on one-digit sums and products (about 20 minutes on two fast cores)."""
+    """A tiny policy trained from scratch on running sums (two to three minutes), or a real language
+    model, SmolLM2-135M, on one-digit sums and products (about 20 minutes on two fast cores)."""
 
     def __call__(self) -> None:
         """Run the stages and print their results."""
