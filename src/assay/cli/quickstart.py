@@ -26,15 +26,15 @@ class Command:
     """Seed of everything random."""
 
     small: bool = False
-    """A short version, of half a minute: fewer problems, samples and training steps, wider
+    """A short version, under a minute: fewer problems, samples and training steps, wider
     intervals."""
 
     overwrite: bool = False
     """Replacement of the finished run that the folder holds, of other settings."""
 
     policy: Literal["world", "smol"] = "world"
-    """A tiny policy trained from scratch on running sums (two minutes), or a real language model,
-    SmolLM2-135M, on one-digit sums and products (about 20 minutes on two fast cores)."""
+    """A tiny policy trained from scratch on running sums (two to three minutes), or a real language
+    model, SmolLM2-135M, on one-digit sums and products (about 20 minutes on two fast cores)."""
 
     def __call__(self) -> None:
         """Run the stages and print their results."""

@@ -21,7 +21,7 @@ def next_steps(world: World, out: Path) -> dict[str, str]:
         "assay train --help": "reward models from your own preferences, outcomes or step labels",
     }
     if size_note(world):
-        return {"assay quickstart": "the same in full size, in about two minutes"} | steps
+        return {"assay quickstart": "the same in full size, in two to three minutes"} | steps
     return steps
 
 

@@ -1,4 +1,4 @@
-"""How large a quickstart is: what takes two minutes, and what half a minute."""
+"""How large a quickstart is: what takes two to three minutes, and what under one."""
 
 from assay.studies.arithmetic.running_sums import Arithmetic
 
@@ -6,7 +6,7 @@ __all__ = ["first_look", "quickstart"]
 
 
 def quickstart(seed: int = 0) -> Arithmetic:
-    """Return the world of `assay quickstart`: two minutes on two CPU cores.
+    """Return the world of `assay quickstart`: two to three minutes on two CPU cores.
 
     The policy and its samples are those of `Arithmetic`, which experiments were measured with;
     reward models see a third as many responses.
@@ -15,7 +15,7 @@ def quickstart(seed: int = 0) -> Arithmetic:
 
 
 def first_look(seed: int = 0) -> Arithmetic:
-    """Return the world of `assay quickstart --small`: half a minute on two CPU cores.
+    """Return the world of `assay quickstart --small`: under a minute on two CPU cores.
 
     Everything is smaller, so intervals are wider and models weaker; there is no preference model.
     Batches are small, for a step of 32 costs half of one of 64.
