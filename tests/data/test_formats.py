@@ -506,6 +506,7 @@ def test_a_rejected_first_response_is_written_in_the_other_order(tmp_path: Path)
 @pytest.mark.parametrize(
     ("format", "row", "complaint"),
     [
+        (Plain(), {"prompt": "0af", "group": 0, "response": 0, "value": 1.0}, "without texts"),
         (Plain(), {"prompt": "p", "response": "r", "label": 2}, "labels.0"),
         (Plain(), {"prompt": "p", "responses": ["r"], "grades": [1, 2]}, "2 grades for 1"),
         (TrlUnpaired(), {"prompt": "p", "completion": "c", "label": -100}, "-100"),

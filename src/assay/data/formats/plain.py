@@ -42,6 +42,10 @@ class Plain:
         if "response" not in row:
             yield fields.prompt(turns, row, "prompt")
             return
+        if isinstance(row["response"], int) and "group" in row:
+            raise DataError(
+                "a line of scores without texts is no data; score with the texts (--texts)"
+            )
         known = {key: row[key] for key in ("id", "reference") if key in row}
         prompt = fields.prompt(turns, known)
         more = fields.rest(row, "prompt", "response", "label", *known)
