@@ -29,6 +29,7 @@ import pyseccomp
 from assay.sandbox import Ended, Job, Limits, Sandbox
 from assay.sandbox import filter as calls
 from assay.sandbox.inside.codec import encode
+from assay.sandbox.launch import bwrap
 
 PROGRAMS: Final = Path(__file__).parent / "programs"
 GROUPS: Final = ("reads", "writes", "network", "processes", "resources", "kernel")
@@ -308,6 +309,7 @@ def remaining(seconds: float = 5.0) -> list[int]:
 
 def become_nobody() -> None:
     """Give up root for good."""
+    bwrap()  # What it imports may be closed to others, as a Python in root's home is.
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
