@@ -22,6 +22,8 @@ TILE: Final = re.compile(
 """The first large number of a page."""
 TITLE: Final = re.compile(r"<h1>(.*?)</h1>")
 
+INTERVAL: Final = re.compile(r"(\[\S+), (\S+\])")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
@@ -42,8 +44,10 @@ class Listed:
     @property
     def cells(self) -> list[str]:
         """What a table shows of it beside its name."""
-        started = self.started[:16].replace("T", " ")
-        return [self.kind, self.headline or "–", self.state, started or "–"]
+        # A date and an interval are not broken in a narrow column.
+        started = self.started[:16].replace("T", " ").replace("-", "\N{NON-BREAKING HYPHEN}")
+        result = INTERVAL.sub("\\1,\N{NO-BREAK SPACE}\\2", self.headline)
+        return [self.kind, result or "–", self.state, started or "–"]
 
 
 def runs_under(folder: Path) -> list[Listed]:

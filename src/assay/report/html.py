@@ -71,6 +71,8 @@ class Text:
 
     kind: ClassVar = "text"
     text: str
+    command: bool = False
+    """Whether lines may only break between words, not after the hyphens of an option."""
 
 
 @dataclass(frozen=True)
