@@ -71,8 +71,7 @@ class Text:
 
     kind: ClassVar = "text"
     text: str
-    command: bool = False
-    """Whether lines may only break between words, not after the hyphens of an option."""
+    command: bool = False  # Lines then break between words only, not after an option's hyphens.
 
 
 @dataclass(frozen=True)
