@@ -44,10 +44,8 @@ class Listed:
     @property
     def cells(self) -> list[str]:
         """What a table shows of it beside its name."""
-        # A date and an interval are not broken in a narrow column.
-        started = self.started[:16].replace("T", " ").replace("-", "\N{NON-BREAKING HYPHEN}")
-        result = INTERVAL.sub("\\1,\N{NO-BREAK SPACE}\\2", self.headline)
-        return [self.kind, result or "–", self.state, started or "–"]
+        started = self.started[:16].replace("T", " ")
+        return [self.kind, self.headline or "–", self.state, started or "–"]
 
 
 def runs_under(folder: Path) -> list[Listed]:
@@ -69,7 +67,10 @@ def index_report(runs: Sequence[Listed], folder: Path) -> list[Section]:
         where = quote(run.page.relative_to(folder).as_posix()) if run.page is not None else ""
         # An address relative to this page, whatever a folder's name begins with.
         cell = Link(name, f"./{where}") if where else name
-        body.append([cell, *run.cells])
+        kind, result, state, started = run.cells
+        # A narrow column breaks neither an interval nor a date; a terminal gets plain text.
+        result = INTERVAL.sub("\\1,\N{NO-BREAK SPACE}\\2", result)
+        body.append([cell, kind, result, state, started.replace("-", "\N{NON-BREAKING HYPHEN}")])
     head = ["run", "command", "result", "state", "started (UTC)"]
     return [
         Section("Runs", [Table(head, body, f"{len(runs):,} runs, the latest first", words=True)])
