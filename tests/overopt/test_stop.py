@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import ceil, isnan, nan, sqrt
 
 import numpy as np
@@ -6,6 +7,7 @@ from scipy.stats import poisson
 
 from assay.errors import ConfigError, DataError
 from assay.overopt import METHODS, GaussianGoodhart, best_of_n_kl, hedge_tune, recommend_stop
+from assay.overopt.words import stop_words
 from assay.stats import Estimate, best_of_n
 
 KL = [0.0, 0.5, 1.0, 2.0, 3.0, 4.0]
@@ -126,6 +128,23 @@ def test_what_lies_too_near_to_epsilon_is_not_to_be_settled():
     assert (found.index, found.sure) == (0, True)
     assert found.more_prompts is None
     assert "too close to epsilon" in found.words
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (100_000, "about 99,000 more prompts (100,000 gold labels) would settle it"),
+        (52_370_176, "it would take more than 100,000 gold labels"),
+    ],
+)
+def test_a_number_of_labels_is_named_only_where_someone_could_pay_it(labels: int, said: str):
+    found = recommend_stop(KL, prompts([0, 1, 2, 1, 0, 0], noise=0.1), epsilon=0.1)
+    made = replace(found, settled=False, more_prompts=99_000, more_labels=labels)
+    names = [str(i) for i in range(6)]
+    words = stop_words(made, names, ("3", Estimate(value=1.0, low=0.0, high=2.0, n=9)), "prompts")
+    assert said in words
+    assert ("52,370,176" in words, "99,000" in words) == (False, labels == 100_000)
+    assert "(0.1, a loss that counts as none)" in words
 
 
 def test_only_trusted_points_count_and_prompts_without_a_value_there_are_left_out():

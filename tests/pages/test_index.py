@@ -33,7 +33,7 @@ def test_runs_are_listed_latest_first_with_the_first_number_of_their_page(tmp_pa
     )
     document = Document(page("t", index_report([first, second], tmp_path)))
     assert "./deep/b%20c/report.html" in document.values("href")
-    assert document.of("td")[-5:] == ["a", "search beam", "–", "finished", "2026-01-01 10:00"]
+    assert document.of("td")[-5:] == ["a", "search beam", "–", "finished", "2026‑01‑01 10:00"]
 
 
 def test_the_result_of_a_run_is_what_it_was_for(tmp_path: Path) -> None:

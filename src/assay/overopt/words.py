@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from assay.stats import Estimate
-from assay.stats.numbers import beside, fixed, interval, number
+from assay.stats.numbers import beside, cells, fixed, interval, interval_of, number
 
 if TYPE_CHECKING:
     from assay.overopt.falls import Fall
@@ -38,6 +38,11 @@ __all__ = [
 
 GOOD: Final = 0.9
 """Share of the variance that a form has to explain before its peak is reported without a doubt."""
+
+MANY: Final = 100_000
+"""Gold labels beyond which their number no longer matters."""
+LARGEST: Final = 1e6
+"""Largest n that is named: nobody samples so many."""
 
 
 def arm_verdict(one: "Arm") -> str:
@@ -129,11 +134,7 @@ def _advice(study: "Study", stop: "Stop", top: "Point") -> str:
             f"Nothing shows that selecting by {study.proxy} pays: {study.gold} looks lower than"
             " that of a single response whatever n, though not surely."
         )
-    gain = (
-        ""
-        if study.gain is None
-        else f"{number(study.gain.value, sign=True)} {interval(study.gain, sign=True)}"
-    )
+    gain = "" if study.gain is None else _signed(study.gain)
     worth = f"that is worth {gain} in {study.gold} over a single response"
     if study.gain is not None and study.gain.high < 0:
         return (
@@ -174,7 +175,7 @@ def _beyond(study: "Study", stop: "Stop") -> str:
     if stop.fall is None or not _worth_a_word(study, stop):
         return ""
     fall, start, end = stop.fall, study.points[stop.fall.start], study.points[stop.fall.end]
-    lost = f"{number(fall.loss.value)} {interval(fall.loss)}"
+    lost = beside(fall.loss)
     few = "" if end.trusted or study.hint else ", on few responses per prompt (n > N/8)"
     some = fall.loss.n < max(p.gold_mean.n for p in study.points)
     over = f", over the {fall.loss.n:,} prompts that have so many" if some else ""
@@ -214,8 +215,7 @@ def study_warnings(study: "Study") -> list[str]:
         c = study.correlation
         how = "are surely opposed" if c.high < 0 else "are not seen to rise together"
         warnings.append(
-            f"{study.proxy} and {study.gold} {how} within prompts: correlation {number(c.value)}"
-            f" {interval(c)}."
+            f"{study.proxy} and {study.gold} {how} within prompts: correlation {beside(c)}."
         )
     if (share := next((p.dup_rate for p in study.points if p.dup_rate), None)) is not None:
         warnings.append(f"{share:.0%} of the responses repeat another one to their prompt.")
@@ -247,9 +247,9 @@ def fit_words(fit: "Fit") -> str:
     if fit.peak is None:
         return f"no peak: the fitted form does not turn down (beta = {number(fit.beta.value)})"
     p = fit.peak
-    where = f"d = {number(p.d.value)} {interval(p.d)}, KL {number(p.kl.value)} nats"
+    where = f"d = {beside(p.d)}, KL {number(p.kl.value)} nats"
     if fit.form == "best_of_n":
-        where += f", n about {number(float(best_of_n_from_kl(p.kl.value)))}"
+        where += f", {_size(float(best_of_n_from_kl(p.kl.value)))}"
     if p.in_range:
         # Intervals are about prompts and runs, not about the form: one that misses its points
         # misses its peak, too.
@@ -257,7 +257,7 @@ def fit_words(fit: "Fit") -> str:
             f"; the form fits poorly (R2 {fixed(fit.r2.value)}): go by the highest point that"
             " was measured"
         )
-        gold = f"peak at {where}: gold {number(p.value.value)} {interval(p.value)} above the start"
+        gold = f"peak at {where}: gold {beside(p.value)} above the start"
         return gold + poor * (fit.r2.value < GOOD)
     side = "beyond" if p.d.value > fit.d_max else "before"
     return (
@@ -280,7 +280,7 @@ def hedge_words(hedge: "Hedge") -> str:
         hedge.method
     ]
     s, g = hedge.strength, hedge.gain
-    gain = f"gold {number(g.value, sign=True)} {interval(g, sign=True)} against no selection"
+    gain = f"gold {_signed(g)} against no selection"
     if hedge.at_end:
         return (
             f"{hedge.method}: gold still rises at {name} = {number(s.value)}, the strongest"
@@ -293,7 +293,7 @@ def hedge_words(hedge: "Hedge") -> str:
 
 def diagnosis_words(diagnosis: "Diagnosis") -> str:
     """Describe the kind of Goodhart and its slopes."""
-    a, b = (f"{number(e.value)} {interval(e)}" for e in (diagnosis.above, diagnosis.below))
+    a, b = beside(diagnosis.above), beside(diagnosis.below)
     where = (
         f"slope of gold on the proxy: {b} below the proxy's {diagnosis.quantile:g} quantile, {a}"
         " above it"
@@ -320,8 +320,8 @@ def tail_words(tail: "TailIndex") -> str:
     """Describe the upper tail of a proxy."""
     i, e = tail.index, tail.extreme_value
     line = (
-        f"tail index {number(i.value)} {interval(i)} from the {tail.k} largest of {i.n}; "
-        f"extreme-value index {number(e.value)} {interval(e)}"
+        f"tail index {beside(i)} from the {tail.k} largest of {i.n:,}; "
+        f"extreme-value index {beside(e)}"
     )
     if not tail.heavy:
         return f"{line}: no sign of a heavy tail"
@@ -341,7 +341,7 @@ def stop_words(
     unit: what the rows of gold are, such as "prompts with gold".
     """
     at = names[stop.index]
-    gold = f"gold {number(stop.gold.value)} {interval(stop.gold)}"
+    gold = f"gold {beside(stop.gold)}"
     fallen = "" if stop.fall is None else _fallen(stop.fall, names)
     if following is None:
         if stop.fall is not None and (stop.sure or stop.fall.loss.value > stop.epsilon):
@@ -356,22 +356,17 @@ def stop_words(
         if not stop.loss.high > 0
         else f", at most {number(stop.loss.high)} below the best so far"
     )
-    lost = (
-        f"the next point, {name}, loses {number(after.value)} {interval(after)} of the best so far"
-    )
+    lost = f"the next point, {name}, loses {beside(after)} of the best so far"
     if math.isnan(after.low):
         return f"{_capital(lost)}; differences that do not vary say nothing for certain. {fallen}."
     if stop.settled:
         return (
-            f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {_capital(lost)}, surely"
-            f" more. {fallen}."
+            f"Stop at {at}: {gold}{high} (a loss of up to {stop.epsilon:.2g}, epsilon,"
+            f" counts as none). {_capital(lost)}, surely more. {fallen}."
         )
     more = _count(stop, unit if stop.rule == "paired" else "gold labels")
     if stop.sure:
-        return (
-            f"Stop at {at}: {gold}{high} (epsilon {number(stop.epsilon)}). {fallen}."
-            f" {_capital(lost)}: {more}."
-        )
+        return f"Stop at {at}: {gold}{high}. {fallen}. {_capital(lost)}: {more}."
     return (
         f"Nothing says for certain to stop, but gold looks highest up to {at}: {gold}."
         f" {_capital(lost)}: {more}."
@@ -379,7 +374,7 @@ def stop_words(
 
 
 def _fallen(fall: "Fall", names: Sequence[str]) -> str:
-    lost = f"{number(fall.loss.value)} {interval(fall.loss)}"
+    lost = beside(fall.loss)
     if fall.sure:
         return f"Gold surely falls from {names[fall.start]} to {names[fall.end]}, by {lost}"
     return (
@@ -389,12 +384,27 @@ def _fallen(fall: "Fall", names: Sequence[str]) -> str:
 
 
 def _count(stop: "Stop", unit: str) -> str:
+    let = f"epsilon ({stop.epsilon:.2g}, a loss that counts as none)"
     if stop.more_prompts is None or stop.more_labels is None:
-        return f"too close to epsilon, {number(stop.epsilon)}, to be settled by more gold labels"
+        return f"too close to {let} to be settled by more gold labels"
+    if stop.more_labels > MANY:
+        return f"not certain to be more than {let}; it would take more than {MANY:,} gold labels"
     cost = "" if stop.more_labels == stop.more_prompts else f" ({stop.more_labels:,} gold labels)"
     more = f"about {stop.more_prompts:,} more {unit}{cost} would settle it"
-    return f"not certain to be more than epsilon, {number(stop.epsilon)}; {more}"
+    return f"not certain to be more than {let}; {more}"
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _size(n: float) -> str:
+    return f"n about {number(n)}" if n <= LARGEST else f"n above {LARGEST:,.0f}"
+
+
+def _signed(estimate: Estimate) -> str:
+    """A difference and its interval, with signs, in decimals that suit all three."""
+    value, low, high = cells(estimate, sign=True)
+    if interval_of(estimate).startswith("["):
+        return f"{value} [{low}, {high}]"
+    return f"{value} {interval_of(estimate)}"

@@ -171,7 +171,7 @@ def run_section(run: Mapping[str, Any]) -> Section:
     """How the run was made, from the body of its `run.json`."""
     blocks: list[Block] = []
     if command := run.get("command"):
-        blocks.append(Text("assay " + shlex.join(command)))
+        blocks.append(Text("assay " + shlex.join(command), command=True))
     if settings := run.get("settings"):
         table = KeyValues(settings)
         # Some commands have a hundred settings, and the command says those that were chosen.
@@ -292,8 +292,8 @@ def pool_section(
     """Best-of-n curves beside their baselines, what they say, and every number; `gold` names what
     is on the y axis."""
     caption = (
-        "Bands are 95 % intervals by prompt. A ring marks each curve's peak, which is picked on"
-        " these same prompts and so flatters a little. Broken lines are baselines."
+        "Bands are 95 % intervals by prompt. A ring marks each curve's peak among these n,"
+        " picked on these same prompts and so flatters a little. Broken lines are baselines."
     )
     lines = dict(curves) | {
         name: baseline for name, baseline in baselines.items() if not isinstance(baseline, Estimate)

@@ -22,6 +22,8 @@ TILE: Final = re.compile(
 """The first large number of a page."""
 TITLE: Final = re.compile(r"<h1>(.*?)</h1>")
 
+INTERVAL: Final = re.compile(r"(\[\S+), (\S+\])")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
@@ -65,7 +67,10 @@ def index_report(runs: Sequence[Listed], folder: Path) -> list[Section]:
         where = quote(run.page.relative_to(folder).as_posix()) if run.page is not None else ""
         # An address relative to this page, whatever a folder's name begins with.
         cell = Link(name, f"./{where}") if where else name
-        body.append([cell, *run.cells])
+        kind, result, state, started = run.cells
+        # A narrow column breaks neither an interval nor a date; a terminal gets plain text.
+        result = INTERVAL.sub("\\1,\N{NO-BREAK SPACE}\\2", result)
+        body.append([cell, kind, result, state, started.replace("-", "\N{NON-BREAKING HYPHEN}")])
     head = ["run", "command", "result", "state", "started (UTC)"]
     return [
         Section("Runs", [Table(head, body, f"{len(runs):,} runs, the latest first", words=True)])

@@ -31,7 +31,7 @@ from assay.report.plot import (
     styles,
 )
 from assay.report.svg import PALETTE, RAMP
-from assay.stats.numbers import fixed, interval, number
+from assay.stats.numbers import fixed, number
 
 if TYPE_CHECKING:
     from assay.overopt.axis import Axis
@@ -291,7 +291,7 @@ def _slopes(study: "Study") -> list[Series]:
         x = sum(level.proxy * level.gold.n for level in part) / weight
         y = sum(level.gold.value * level.gold.n for level in part) / weight
         line = [Point(end, y + estimate.value * (end - x)) for end in ends]
-        said = f"slope {name}: {number(estimate.value)} {interval(estimate)}"
+        said = f"slope {name}: {number(estimate.value)}"
         lines.append(Series(points=line, name=said, colour=colour, width=2, hover=False))
     return lines
 

@@ -71,6 +71,7 @@ class Text:
 
     kind: ClassVar = "text"
     text: str
+    command: bool = False  # Lines then break between words only, not after an option's hyphens.
 
 
 @dataclass(frozen=True)

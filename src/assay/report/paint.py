@@ -159,7 +159,10 @@ def _limits(ax: Axes, panel: Panel, xs: Sequence[float], inches: float) -> None:
         _ticks(ax, panel.ticks, inches)
     else:
         ax.locator_params(axis="x", nbins=6, integer=panel.whole)
-    ax.locator_params(axis="y", nbins=6 if inches > 3 else 5)
+    tall = ax.get_subplotspec().get_position(ax.figure).height * ax.figure.get_figheight()
+    # A panel as low as that shows counts below a picture: two or three whole numbers.
+    bins = 2 if tall < 0.8 else 6 if inches > 3 else 5
+    ax.locator_params(axis="y", nbins=bins, integer=bins == 2 and bool(panel.bars))
     if any(value is not None for value in panel.x_range):
         ax.set_xlim(*panel.x_range)
     low, high = ax.get_ylim()

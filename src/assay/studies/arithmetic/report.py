@@ -53,9 +53,8 @@ def write(
         ),
     ]
     if summary.steps:
-        sections.append(
-            Section("Steps", [Estimates(summary.steps, caption="Of the test pool's steps")])
-        )
+        steps = {name.replace("_", " "): value for name, value in summary.steps.items()}
+        sections.append(Section("Steps", [Estimates(steps, caption="Of the test pool's steps")]))
     for kind, evaluation in measured.items():
         results, *_ = evaluation_sections(evaluation, of=kind)
         rows = read_rows(out / "models" / kind / METRICS)
