@@ -49,15 +49,23 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 def slow(text: str, limit: float) -> list[str]:
-    """The readers that take longer than `limit` seconds of processor time, which a busy machine
-    does not add to."""
+    """The readers that take longer than `limit` seconds of processor time, at each of three tries:
+    a machine that does other work adds to some."""
     found = []
     for name, read in READERS.items():
-        start = time.process_time()
-        read(text)
-        if (seconds := time.process_time() - start) > limit:
-            found.append(f"{name}: {seconds:.2f} s")
+        tries = []
+        while len(tries) < 3 and (not tries or tries[-1] > limit):
+            tries.append(seconds_of(lambda read=read: read(text)))
+        if min(tries) > limit:
+            found.append(f"{name}: {min(tries):.2f} s")
     return found
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Processor time of a call."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
 @pytest.mark.parametrize(

@@ -353,9 +353,12 @@ def test_what_has_to_stand_first_in_a_file_stands_first() -> None:
 )
 @pytest.mark.parametrize("entry", ["f", ""])
 def test_it_is_linear(unit: str, entry: str) -> None:
-    start = time.process_time()
-    program(unit * (100_000 // len(unit)), "auto", entry, STUB)
-    assert time.process_time() - start < 1.0
+    seconds = []
+    while len(seconds) < 3 and (not seconds or seconds[-1] >= 1.0):
+        start = time.process_time()
+        program(unit * (100_000 // len(unit)), "auto", entry, STUB)
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 1.0
 
 
 def test_without_an_entry_what_the_tests_name_is_asked_for() -> None:
