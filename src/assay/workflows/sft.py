@@ -92,12 +92,13 @@ def sft(
     The same call resumes a run that was killed, and loads a finished one. Raises `ConfigError` for
     contradictions, `DataError` where the data shows no good response.
     """
+    # Before the imports below, which are locals, too.
+    body = settings or described("sft", **locals())
     from assay.models.layout import Layout
     from assay.models.policy import open_policy
     from assay.pages.evaluation import training_report
     from assay.training.sft import fine_tune
 
-    body = settings or described("sft", **locals())
     out, how = Path(out), training_settings(training)
     _ready(template, join, device, threads)
     files = named(data, held_out)

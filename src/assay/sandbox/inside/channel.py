@@ -34,6 +34,9 @@ _OF_TESTS = (
 )
 _VALUES = (int, float, complex, str, bytes, tuple, frozenset)
 
+_NO_DATA = (Undecodable, TypeError, ValueError, LookupError, AttributeError, RecursionError)
+"""Errors of reading an answer that the program wrote as it liked."""
+
 
 class ProgramGone(BaseException):
     """The program ended, or wrote what is no answer: no test can pass any more, not even one that
@@ -212,28 +215,14 @@ class Channel:
             for name, stream in (("out", sys.stdout), ("err", sys.stderr)):
                 if printed := answer.get(name):
                     stream.write(str(printed))
-        except (
-            Undecodable,
-            TypeError,
-            ValueError,
-            LookupError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except _NO_DATA as error:
             raise self._end(f"the program's answer is no data: {error}") from None
         return answer
 
     def _decoded(self, data: Any) -> Any:
         try:
             return self._wire.decode(data)
-        except (
-            Undecodable,
-            TypeError,
-            ValueError,
-            LookupError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except _NO_DATA as error:
             raise self._end(f"the program's answer is no data: {error}") from None
 
     def _called(self, message: dict[str, Any]) -> dict[str, Any]:
