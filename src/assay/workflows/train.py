@@ -132,10 +132,11 @@ def train(
     The same call resumes a run that was killed, bit for bit, and loads a finished one. Raises
     `ConfigError` for contradictions, `DataError` where no record is left to train on.
     """
+    # Before the imports below, which are locals, too.
+    body = settings or described("train", **locals())
     from assay.training import loop
     from assay.training.backbone import model_for
 
-    body = settings or described("train", **locals())
     out, learned, how = Path(out), loss_of(loss), training_settings(training)
     device = _ready(learned, implicit_beta, device, threads)
     files = named(data, held_out)
