@@ -31,6 +31,7 @@ MOVED: Final[dict[str, str]] = {
     "journal": "runs.journal",
     "training.metrics": "runs.metrics",
     "outputs": "runs.outputs",
+    "data.syntax": "syntax",
     "engines.retry": "http.client",
     "engines.background": "http.background",
     "report.sections": "pages.evaluation",

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, Final
 
-from assay.data import fields, syntax
+from assay import syntax
+from assay.data import fields
 from assay.errors import DataError
 from assay.types import Prompt, Record
 

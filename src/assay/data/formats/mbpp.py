@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.data import fields, syntax
+from assay import syntax
+from assay.data import fields
 from assay.errors import DataError
 from assay.types import Message, Prompt, Record
 

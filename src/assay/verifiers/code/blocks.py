@@ -6,12 +6,12 @@ quotation is taken out of it, a fence inside a string of a program does not end 
 behind a word opens a block all the same, and a new block of Python ends the one before.
 """
 
-import ast
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from assay.syntax import UNREADABLE, tree
 
 __all__ = ["Block", "blocks", "dedented", "parses"]
 
@@ -73,10 +73,8 @@ def parses(code: str) -> bool:
     if len(code) > MAX_PARSED:
         return False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escapes such as "\\d" in others' strings
-            ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree(code)
+    except UNREADABLE:
         return False
     return True
 

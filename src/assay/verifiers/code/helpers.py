@@ -3,10 +3,11 @@ imports, apart."""
 
 import ast
 import builtins
-import warnings
 from collections.abc import Sequence, Set
 from itertools import chain
 from typing import Final
+
+from assay.syntax import UNREADABLE, tree
 
 __all__ = ["defined", "helpers_for"]
 
@@ -51,10 +52,8 @@ def helpers_for(code: str, others: Sequence[str], given: str, named: Set[str]) -
 
 def _parsed(code: str) -> ast.Module | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(code) if len(code) <= MAX_CODE else None
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return tree(code) if len(code) <= MAX_CODE else None
+    except UNREADABLE:
         return None
 
 

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from assay.syntax import UNREADABLE, tree
 from assay.verifiers.code.suites import Assertions
 
 __all__ = ["least_tests", "needs", "unreadable"]
@@ -60,8 +61,8 @@ def unreadable(suite: Assertions) -> str:
 def _unreadable(before: str, tests: tuple[str, ...]) -> str:
     for where, source in (("before", before), *((f"test {i}", s) for i, s in enumerate(tests, 1))):
         try:
-            ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            tree(source)
+        except UNREADABLE as error:
             return f"{where} of the suite cannot be read: {error}"
     return ""
 
@@ -75,12 +76,12 @@ def needs(suite: Assertions) -> str:
 @functools.lru_cache(maxsize=1024)
 def _needs(sources: tuple[str, ...], module: str) -> str:
     for source in sources:
-        tree = ast.parse(source)
-        used = set(_used(tree))
+        parsed = tree(source)
+        used = set(_used(parsed))
         for what, kind in _KINDS:
             if found := sorted(used.intersection(kind.split())):
                 return f"the tests {what} ({found[0]})"
-        if changed := next(_changed(tree, module), ""):
+        if changed := next(_changed(parsed, module), ""):
             return f"the tests change {changed}, which the program in another process does not see"
     return ""
 
@@ -88,7 +89,7 @@ def _needs(sources: tuple[str, ...], module: str) -> str:
 def least_tests(sources: Iterable[str]) -> int:
     """Return how many tests a runner of pytest's must find in sources: those that nothing decides
     on."""
-    return sum(_tests_of(ast.parse(source).body, "") for source in sources)
+    return sum(_tests_of(tree(source).body, "") for source in sources)
 
 
 def _tests_of(body: list[ast.stmt], owner: str) -> int:

@@ -17,11 +17,11 @@ What a response thinks before it answers, up to `</think>`, is not looked at but
 import ast
 import functools
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from assay.syntax import UNREADABLE, tree
 from assay.verifiers.code.blocks import Block, blocks, dedented, parses
 from assay.verifiers.code.helpers import defined, helpers_for
 from assay.verifiers.code.unfenced import longest_program, without_prose
@@ -178,10 +178,8 @@ def _preamble(stub: str, entry: str) -> str:
     if not stub or not entry:
         return stub
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escapes such as "\\d" in others' strings
-            body = ast.parse(stub + "\n    pass\n").body
-    except (SyntaxError, ValueError):
+        body = tree(stub + "\n    pass\n").body
+    except UNREADABLE:
         return ""
     name = entry.partition(".")[0]
     for node in body:

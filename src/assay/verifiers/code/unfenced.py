@@ -6,11 +6,11 @@ and fails.
 
 import ast
 import re
-import warnings
 from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
+from assay.syntax import tree
 from assay.verifiers.code.blocks import parses
 
 __all__ = ["longest_program", "without_prose"]
@@ -78,9 +78,7 @@ def _longest(text: str) -> tuple[str, int]:
         part = "".join(lines[:count])
         parsed += len(part)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                tree = ast.parse(part)
+            module = tree(part)
         except SyntaxError as error:
             at = min(error.lineno or count, count) - 1
             if at < 1 or _CODE.match(lines[at]) or lines[at][0] in " \t":
@@ -89,14 +87,14 @@ def _longest(text: str) -> tuple[str, int]:
         except (ValueError, RecursionError, MemoryError):
             return "", parsed
         else:
-            return "".join(lines[: _end_of_code(tree)]), parsed
+            return "".join(lines[: _end_of_code(module)]), parsed
     return "", parsed
 
 
-def _end_of_code(tree: ast.Module) -> int:
+def _end_of_code(module: ast.Module) -> int:
     """The line that the code before prose ends at: a word alone, or one with a colon, is prose that
     parses."""
-    for node in reversed(tree.body):
+    for node in reversed(module.body):
         alone = isinstance(node, ast.Expr) and isinstance(node.value, (ast.Name, ast.Attribute))
         if not alone and not (isinstance(node, ast.AnnAssign) and node.value is None):
             return node.end_lineno or 0
