@@ -18,7 +18,7 @@ from typing import Any, cast
 from assay.errors import ConfigError, place_of
 from assay.renamed import current
 
-__all__ = ["KINDS", "did_you_mean", "imported", "load", "name_of", "names"]
+__all__ = ["KINDS", "did_you_mean", "imported", "load", "name_of", "names", "unknown"]
 
 KINDS = {
     "benchmarks": "assay.benchmarks",
@@ -54,15 +54,19 @@ def load(kind: str, name: str) -> type[Any]:
     if (entry := _installed(kind).get(name)) is not None:
         return cast(type[Any], entry.load())
     if name not in names(kind):
-        there = ", ".join(names(kind))
-        hint = did_you_mean(name, names(kind))
-        raise ConfigError(
-            f"no {kind} component is called {name!r}{hint}; there is {there}, or give"
-            " package.module:Class"
-        )
+        raise unknown(kind, name, names(kind))
     module_ = importlib.import_module(f"{KINDS[kind]}.{name.replace('-', '_')}")
     (public,) = module_.__all__
     return cast(type[Any], getattr(module_, public))
+
+
+def unknown(kind: str, name: str, there: Iterable[str]) -> ConfigError:
+    """Return the error of a name that nothing has, with those that there are."""
+    there = list(there)
+    return ConfigError(
+        f"no {kind} component is called {name!r}{did_you_mean(name, there)}; there is"
+        f" {', '.join(there)}, or give package.module:Class"
+    )
 
 
 def imported(name: str) -> Any:

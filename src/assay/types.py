@@ -5,10 +5,13 @@ is therefore a step scorer read at the last step, and an outcome label is a step
 step alone; nothing below distinguishes "reward models" from "process reward models".
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from assay.errors import DataError
 
 __all__ = [
     "Group",
@@ -23,6 +26,7 @@ __all__ = [
     "RolloutLabels",
     "Score",
     "StepLabels",
+    "ToolCall",
     "Unscored",
     "Verdict",
 ]
@@ -33,23 +37,74 @@ LabelMeaning = Literal["correctness", "monte_carlo"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
+def unless_empty(default: Any) -> Any:
+    """A field that is written only where it holds something: plain records stay as they were."""
+    return Field(default=default, exclude_if=lambda value: not value and value != "")
+
+
 class Record(BaseModel):
     """Base of every record: frozen, unknown fields refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ToolCall(Record):
+    """One call of a tool by the assistant, as it was written."""
+
+    name: str
+    arguments: str = "{}"
+    """The raw text, JSON or not: `parsed` reads it."""
+    id: str | None = unless_empty(None)
+    """What the tool's answer refers to; None where the source gives none."""
+    extra: Mapping[str, Any] = unless_empty({})
+    """What else the source says of it."""
+
+    def parsed(self) -> Any:
+        """Return the arguments as JSON. Raises `DataError` where they are none."""
+        try:
+            return json.loads(self.arguments)
+        except ValueError as error:
+            raise DataError(
+                f"the arguments of a call of {self.name} are no JSON: {error}"
+            ) from error
+
+
 class Message(Record):
     """One turn of a conversation."""
 
-    role: Literal["system", "user", "assistant", "tool"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str
+    """The text; of a list of parts, the text parts joined."""
+    reasoning: str | None = unless_empty(None)
+    """What an assistant thought, where the source keeps it apart from the content."""
+    tool_calls: tuple[ToolCall, ...] = unless_empty(())
+    tool_call_id: str | None = unless_empty(None)
+    """Which call a tool's message answers."""
+    name: str | None = unless_empty(None)
+    """Who speaks, such as the tool's name."""
+    parts: tuple[Mapping[str, Any], ...] = unless_empty(())
+    """The content as the source has it, where it is more than one text: images are references."""
+    extra: Mapping[str, Any] = unless_empty({})
+    """Keys of the source that nothing here stands for."""
+
+    def __hash__(self) -> int:
+        """Hash what all messages have: equal messages are equal in it."""
+        return hash((self.role, self.content))
+
+    @property
+    def text(self) -> str:
+        """All that was said, for reading and counting: reasoning, content and calls."""
+        thought = [] if self.reasoning is None else [f"<think>{self.reasoning}</think>"]
+        calls = [f"{call.name}({call.arguments})" for call in self.tool_calls]
+        return "\n".join([*thought, *([self.content] if self.content else []), *calls])
 
 
 class Prompt(Record):
     """What is answered: a conversation and, where it is known, what a right answer looks like."""
 
     messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] = unless_empty(())
+    """Definitions of the tools that may be called, each as its source has it."""
     reference: str | None = None
     """Reference answer for a verifier; None for open-ended prompts."""
     id: str = ""
@@ -66,24 +121,69 @@ class Prompt(Record):
         model."""
         return "\n\n".join(m.content for m in self.messages)
 
+    @property
+    def shown(self) -> tuple[tuple[Message, ...], str]:
+        """What a model is shown, to key on: the messages, and the tools as JSON."""
+        return self.messages, json.dumps(self.tools, sort_keys=True) if self.tools else ""
+
 
 class Response(Record):
-    """An assistant turn as a tuple of steps; the text is exactly their concatenation."""
+    """An assistant's answer as a tuple of steps; the text is exactly their concatenation.
+
+    A trajectory is an answer of several turns, with calls of tools and what the environment
+    answers between them: there every assistant turn is a step.
+    """
 
     steps: tuple[str, ...]
     finished: bool = True
     """False when it was cut off by a length limit or is a search's unfinished branch."""
+    turns: tuple[Message, ...] = unless_empty(())
+    """The messages of a trajectory; the assistant's, in order, are the steps."""
+    rewards: tuple[FiniteFloat | None, ...] = unless_empty(())
+    """A trajectory's reward per step; None = none was given, which is not 0."""
+    stop: str | None = unless_empty(None)
+    """Why it ended, as the source says."""
     meta: Mapping[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _a_step_per_turn(self) -> Self:
+        if self.turns and self.steps != _steps(self.turns):
+            raise ValueError(
+                "the steps of a trajectory are the texts of its assistant turns; make it by"
+                " Response.trajectory(turns)"
+            )
+        if self.rewards and len(self.rewards) != len(self.steps):
+            raise ValueError(f"{len(self.rewards)} rewards for {len(self.steps)} steps")
+        return self
 
     @classmethod
     def of(cls, text: str) -> Self:
         """A response of one step."""
         return cls(steps=(text,))
 
+    @classmethod
+    def trajectory(cls, turns: Iterable[Message], **others: Any) -> Self:
+        """A response of several turns: every assistant turn is a step."""
+        turns = tuple(turns)
+        return cls(steps=_steps(turns), turns=turns, **others)
+
     @property
     def text(self) -> str:
         """The steps, concatenated."""
         return "".join(self.steps)
+
+    @property
+    def answer(self) -> str:
+        """What a verifier judges: the text, or the content of a trajectory's last assistant
+        turn."""
+        if not self.turns:
+            return self.text
+        said = [turn.content for turn in self.turns if turn.role == "assistant"]
+        return said[-1] if said else ""
+
+
+def _steps(turns: Iterable[Message]) -> tuple[str, ...]:
+    return tuple(turn.text for turn in turns if turn.role == "assistant")
 
 
 class Group(Record):

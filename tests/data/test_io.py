@@ -135,7 +135,7 @@ DAMAGE = {
     "cut": (ROWS[3][:20], "cut short"),
     "type": (
         b'{"prompt": "p", "completion": 5, "label": true}',
-        "field 'completion': expected a string, got 5",
+        "field 'completion': expected a string or a list of",
     ),
     "missing": (b'{"prompt": "p", "completion": "c"}', "expected true or false, got None"),
     "utf8": (ROWS[3].replace(b"p3", b"p\xff"), "not UTF-8"),
@@ -296,7 +296,7 @@ def test_a_format_is_told_by_most_of_the_first_rows_and_asked_for_when_unclear(
     tmp_path: Path,
 ) -> None:
     path = put(tmp_path / "a.jsonl", b'{"a": 1}', *ROWS[:3])
-    with pytest.raises(DataError, match=r"a\.jsonl:1: field 'completion' is missing"):
+    with pytest.raises(DataError, match=r"a\.jsonl:1: field 'prompt' is missing"):
         list(read(path))
     with pytest.raises(
         DataError,

@@ -61,7 +61,7 @@ def score_steps(scorer: Scorer, records: Sequence[StepLabels]) -> list[list[Scor
     """
     together: dict[tuple[object, ...], list[int]] = {}
     for i, record in enumerate(records):
-        together.setdefault((record.prompt.messages, record.prompt.reference), []).append(i)
+        together.setdefault((record.prompt.shown, record.prompt.reference), []).append(i)
     groups = [
         Group(
             prompt=records[rows[0]].prompt.model_copy(update={"id": "", "meta": {}}),

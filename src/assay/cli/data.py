@@ -18,6 +18,7 @@ import tyro
 
 from assay import components
 from assay.console.tables import show
+from assay.data import layouts
 from assay.data.augment import augment, flip
 from assay.data.io import Counts, read, write
 from assay.data.parts import Part, cut_anew, without
@@ -32,7 +33,7 @@ from assay.workflows.data import Finding, check_data, reread, split_data
 
 __all__ = ["COMMANDS", "Augment", "Check", "Convert", "Split", "Steps"]
 
-THERE_IS = ", ".join(components.names("formats"))
+THERE_IS = ", ".join(layouts.names())
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")]
 To = Annotated[str, tyro.conf.arg(metavar="FORMAT", help="Layout of the rows written.")]
 Out = Annotated[Path, tyro.conf.Positional]
@@ -258,5 +259,7 @@ def _format(name: str, settings: tuple[str, ...]) -> Format | None:
                 f"settings ({' '.join(settings)}) need the format they are for: --format NAME"
             )
         return None
+    if not settings:
+        return layouts.resolve(name)
     format: Format = made(components.load("formats", name), name, settings)
     return format

@@ -1,6 +1,7 @@
 """Typed access to the fields of a row, with errors that name the field; and rows checked by reading
 them back."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,7 +14,6 @@ from assay.types import Message, Preference, Prompt, Record
 
 __all__ = [
     "columns",
-    "conversation",
     "explain",
     "index",
     "make",
@@ -27,9 +27,9 @@ __all__ = [
     "shared",
     "text",
     "texts",
-    "turns",
     "value",
     "written",
+    "wrong",
     "yes_no",
 ]
 
@@ -52,7 +52,7 @@ def text(row: Fields, field: str) -> str:
     found = value(row, field)
     if isinstance(found, str):
         return found
-    raise _wrong(field, "a string", found)
+    raise wrong(field, "a string", found)
 
 
 def texts(row: Fields, field: str) -> list[str]:
@@ -60,7 +60,7 @@ def texts(row: Fields, field: str) -> list[str]:
     found = value(row, field)
     if isinstance(found, list) and all(isinstance(x, str) for x in found):
         return found
-    raise _wrong(field, "a list of strings", found)
+    raise wrong(field, "a list of strings", found)
 
 
 def mapping(row: Fields, field: str) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def mapping(row: Fields, field: str) -> dict[str, Any]:
     found = value(row, field)
     if isinstance(found, dict):
         return found
-    raise _wrong(field, "an object", found)
+    raise wrong(field, "an object", found)
 
 
 def mappings(row: Fields, field: str) -> list[dict[str, Any]]:
@@ -76,21 +76,21 @@ def mappings(row: Fields, field: str) -> list[dict[str, Any]]:
     found = value(row, field)
     if isinstance(found, list) and all(isinstance(x, dict) for x in found):
         return found
-    raise _wrong(field, "a list of objects", found)
+    raise wrong(field, "a list of objects", found)
 
 
 def number(value: object, field: str) -> float:
     """A number; not a boolean, and not a string that looks like one."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    raise _wrong(field, "a number", value)
+    raise wrong(field, "a number", value)
 
 
 def index(value: object, field: str) -> int:
     """A whole number."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise _wrong(field, "a whole number", value)
+    raise wrong(field, "a whole number", value)
 
 
 def yes_no(value: object, field: str) -> float:
@@ -98,7 +98,7 @@ def yes_no(value: object, field: str) -> float:
     as a boolean."""
     if isinstance(value, (bool, int, float)) and value in (0, 1):
         return float(value)
-    raise _wrong(field, "true or false", value)
+    raise wrong(field, "true or false", value)
 
 
 def make(cls: type[R], **fields: Any) -> R:
@@ -121,33 +121,27 @@ def explain(error: ValidationError) -> str:
     return f"field {field!r}: {first['msg']}{got}" if field else f"{first['msg']}{got}"
 
 
-def conversation(value: object, field: str) -> tuple[Message, ...]:
-    """A list of {role, content} messages."""
-    if not isinstance(value, list) or not all(isinstance(x, dict) for x in value):
-        raise _wrong(field, "a string or a list of {role, content} messages", value)
-    return tuple(make(Message, role=x.get("role"), content=x.get("content")) for x in value)
-
-
-def turns(row: Fields, field: str) -> tuple[Message, ...]:
-    """A prompt: a string is one user message, else a conversation that is not empty."""
-    found = value(row, field)
-    messages = (
-        (make(Message, role="user", content=found),)
-        if isinstance(found, str)
-        else conversation(found, field)
-    )
-    if not messages:
-        raise _wrong(field, "at least one message", found)
-    return messages
-
-
 def prompt(messages: tuple[Message, ...], row: Fields, *used: str) -> Prompt:
     """A prompt whose row's other columns are kept: `id` and `reference` in their fields, the rest
     in `meta`."""
     more = rest(row, *used)
     id = more.pop("id") if isinstance(more.get("id"), str) else ""
     reference = more.pop("reference") if isinstance(more.get("reference"), str) else None
-    return make(Prompt, messages=messages, reference=reference, id=id, meta=more)
+    tools = _tools(more.pop("tools")) if more.get("tools") else ()
+    return make(Prompt, messages=messages, tools=tools, reference=reference, id=id, meta=more)
+
+
+def _tools(value: object) -> tuple[dict[str, Any], ...]:
+    """Definitions of tools: a list of objects, or JSON of one, as tables hold it."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise DataError(f"field 'tools' is no JSON: {error}") from error
+    tools = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, dict) for each in tools):
+        raise wrong("tools", "a list of definitions of tools", value)
+    return tuple(tools)
 
 
 def columns(prompt: Prompt) -> dict[str, Any]:
@@ -157,6 +151,8 @@ def columns(prompt: Prompt) -> dict[str, Any]:
         more["id"] = prompt.id
     if prompt.reference is not None:
         more["reference"] = prompt.reference
+    if prompt.tools:
+        more["tools"] = [dict(tool) for tool in prompt.tools]
     return more
 
 
@@ -227,7 +223,8 @@ def _difference(record: Any, back: Any, path: str = "") -> str:
     return f"{path} from {_short(record)} to {_short(back)}"
 
 
-def _wrong(field: str, wanted: str, value: object) -> DataError:
+def wrong(field: str, wanted: str, value: object) -> DataError:
+    """Return the error of a field that holds something else than is wanted."""
     hint = (
         " (-100 marks unsupervised steps elsewhere: drop them or use the assay format's null)"
         if value == -100

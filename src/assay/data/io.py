@@ -7,15 +7,15 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, cast
 
 from pydantic import ValidationError
 
-from assay import components
 from assay.data import fields, sources
+from assay.data.columns import Columns
+from assay.data.layouts import name_of, names, resolve
 from assay.data.lines import LIMIT, Bad, Row
 from assay.errors import ConfigError, DataError, MissingExtra
 from assay.files import atomic
@@ -115,7 +115,7 @@ def _placed(
         else:
             reader = resolve(format)
         if counts is not None and reader is not None:
-            counts.formats.add(components.name_of(type(reader)).removeprefix("formats/"))
+            counts.formats.add(name_of(reader))
         for entry in entries:
             empty = False
             yield (
@@ -142,17 +142,6 @@ def put_aside(source: str | Path, why: Mapping[str, str], path: Path) -> int:
             with bad.raw:
                 _set_aside(path, bad)
     return count
-
-
-def resolve(format: str | Format) -> Format:
-    """A format from its name (or `package.module:Class`), with its default settings."""
-    return _named(format) if isinstance(format, str) else format
-
-
-@cache
-def _named(name: str) -> Format:
-    format: Format = components.load("formats", name)()
-    return format
 
 
 def write(records: Iterable[Record], path: Path, format: str | Format = "assay") -> int:
@@ -190,10 +179,14 @@ def _sniff(name: str, rows: list[dict[str, Any]]) -> Format | None:
     """The format that most of these rows look like; None where there is no row to look at."""
     if not rows:
         return None
-    known = {name: resolve(name) for name in components.names("formats")}
+    known = {name: resolve(name) for name in names()}
     votes = {name: sum(format.matches(row) for row in rows) for name, format in known.items()}
     best = max(votes.values())
     winners = [name for name, count in votes.items() if count == best]
+    if best and len(winners) > 1:
+        # The layout that accounts for most of the columns is meant.
+        named = {name: len(rows[0].keys() & _named_columns(known[name])) for name in winners}
+        winners = [name for name in winners if named[name] == max(named.values())]
     if best == 0:
         problem = "its format cannot be told"
         choice = (
@@ -211,13 +204,20 @@ def _nearest(row: Mapping[str, Any], known: Mapping[str, Format]) -> str:
     """The formats that share most columns with a row, with theirs; where none does, the two in
     which most is written by hand."""
     said = {name: _columns(format) for name, format in known.items()}
-    shared = {name: len(row.keys() & set(WORD.findall(text))) for name, text in said.items()}
+    shared = {name: len(row.keys() & _named_columns(format)) for name, format in known.items()}
     close = sorted((n for n in shared if shared[n]), key=lambda n: (-shared[n], len(said[n])))
     return "; ".join(f"{name} {said[name]}" for name in close[:NEAREST] or HANDMADE)
 
 
+def _named_columns(format: Format) -> set[str]:
+    """The columns that a format's description names."""
+    return set(WORD.findall(_columns(format)))
+
+
 def _columns(format: Format) -> str:
     """What a format's description opens with: its columns."""
+    if isinstance(format, Columns):
+        return "{" + ", ".join(path for _, path in format.parts) + "}"
     text = " ".join((type(format).__doc__ or "").split())
     return END.split(text)[0]
 

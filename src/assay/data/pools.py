@@ -178,16 +178,15 @@ def _is_row(first: Any) -> bool:
     Plain rows are such rows: here those of one prompt are a pool, and not one each. Where they are
     labelled, records hold the label, and become pools as step labels do.
     """
-    from assay import components
-    from assay.data import io
+    from assay.data import layouts
     from assay.data.lines import Row
 
     if not isinstance(first, Row) or not {"prompt", "response"} <= first.value.keys():
         return False
     if isinstance(first.value.get("label"), (bool, int, float)):
         return "reference" in first.value
-    others = (name for name in components.names("formats") if name != "plain")
-    return not any(io.resolve(name).matches(first.value) for name in others)
+    others = (name for name in layouts.names() if name != "plain")
+    return not any(layouts.resolve(name).matches(first.value) for name in others)
 
 
 def _rows(source: str, limit: int | None) -> Pool:

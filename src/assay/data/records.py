@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 from assay.errors import DataError
 from assay.types import Group, Prompt, Record, Response, StepLabels
@@ -106,7 +107,10 @@ def prompts_of(records: Iterable[Record], limit: int | None = None) -> list[Prom
 def prompt_key(record: Record) -> str:
     """Return 24 hexadecimal digits of the record's conversation, whatever its id, reference or
     columns."""
-    body = [message.model_dump(mode="json") for message in prompt_of(record).messages]
+    prompt = prompt_of(record)
+    body: list[Any] = [message.model_dump(mode="json") for message in prompt.messages]
+    if prompt.tools:
+        body.append({"tools": prompt.tools})
     return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:24]
 
 

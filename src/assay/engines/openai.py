@@ -25,7 +25,7 @@ message's ends: a newline after the last step is lost, and the model writes it a
 tokenizer knows::
 
     def render(prompt: Prompt) -> str:
-        messages = [message.model_dump() for message in prompt.messages]
+        messages = [openai(message) for message in prompt.messages]
         return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
 
     OpenAI(base_url=..., model=..., api="completions", render=render,
@@ -54,6 +54,7 @@ from functools import cached_property, partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from assay.chat import openai
 from assay.data.splitting import AlreadySplit
 from assay.engines.choices import Choice, choices
 from assay.engines.schedule import Put, Schedule
@@ -290,7 +291,9 @@ class OpenAI:
         if self.api == "completions":
             body["prompt"] = self.render(prefix.prompt) + "".join(prefix.steps)
         else:
-            body["messages"] = [message.model_dump() for message in prefix.prompt.messages]
+            body["messages"] = [openai(message) for message in prefix.prompt.messages]
+            if prefix.prompt.tools:
+                body["tools"] = [dict(tool) for tool in prefix.prompt.tools]
             if prefix.steps:
                 body["messages"].append({"role": "assistant", "content": "".join(prefix.steps)})
                 body |= self.continuation
@@ -322,7 +325,9 @@ def _is_address(text: str) -> bool:
 
 def _seed(prefix: Prefix, seed: int) -> int:
     """Seed of a prefix's sample 0, below 2^30: some servers hold seeds in 32 signed bits."""
-    messages = [message.model_dump() for message in prefix.prompt.messages]
+    messages: list[Any] = [openai(message) for message in prefix.prompt.messages]
+    if prefix.prompt.tools:
+        messages.append({"tools": prefix.prompt.tools})
     digest = hashlib.sha256(json.dumps([seed, messages, prefix.steps]).encode()).digest()
     return int.from_bytes(digest[:4]) >> 2
 

@@ -85,13 +85,12 @@ class Schedule:
         other: servers keep what they computed for a while."""
         numbers = firsts(self.prefixes, self.n)
         prompts = {
-            messages: i
-            for i, messages in enumerate(dict.fromkeys(p.prompt.messages for p in self.prefixes))
+            shown: i for i, shown in enumerate(dict.fromkeys(p.prompt.shown for p in self.prefixes))
         }
         order = sorted(
             range(len(numbers)),
             key=lambda i: (
-                prompts[self.prefixes[i].prompt.messages],
+                prompts[self.prefixes[i].prompt.shown],
                 self.prefixes[i].steps,
                 numbers[i],
             ),
@@ -188,7 +187,7 @@ def firsts(prefixes: Sequence[Prefix], n: int) -> list[int]:
     before: Counter[Any] = Counter()
     numbers = []
     for prefix in prefixes:
-        key = prefix.prompt.messages, prefix.steps, prefix.first
+        key = prefix.prompt.shown, prefix.steps, prefix.first
         numbers.append(prefix.first + before[key])
         before[key] += n
     return numbers

@@ -214,7 +214,7 @@ def _alike(responses: Pairs) -> Alike:
     places: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for i, (prompt, response) in enumerate(responses):
         for t in range(len(response.steps)):
-            key = prompt.messages, prompt.reference, response.steps[: t + 1]
+            key = prompt.shown, prompt.reference, response.steps[: t + 1]
             places[i, t] = found.setdefault(key, [])
             places[i, t].append((i, t))
     return places

@@ -84,4 +84,4 @@ def truncate(record: L) -> L:
 
 
 def _key(record: StepLabels) -> Hashable:
-    return tuple((m.role, m.content) for m in record.prompt.messages), record.response.steps
+    return record.prompt.shown, record.response.steps

@@ -62,7 +62,7 @@ def outcomes(labels: Sequence[RolloutLabels], rollouts: Rollouts) -> Outcomes:
             asked += 1
             counts = _counts(prefix, rollouts)
             mine = {name: mine[name] + counts[name] for name in mine}
-            if (key := (prefix.prompt.messages, prefix.prompt.reference, prefix.steps)) not in seen:
+            if (key := (prefix.prompt.shown, prefix.prompt.reference, prefix.steps)) not in seen:
                 seen.add(key)
                 failed += not counts["rollouts"]
                 totals = {name: totals[name] + counts[name] for name in totals}

@@ -84,7 +84,7 @@ def prior_check(
     # Each solution once, and one step of it: their rollouts have to be independent of each other.
     every = list(
         {
-            (prompt.messages, response.steps): (prompt, response) for prompt, response in responses
+            (prompt.shown, response.steps): (prompt, response) for prompt, response in responses
         }.values()
     )
     chosen = np.unique(np.linspace(0, max(len(every) - 1, 0), MOST_CHECKED).astype(int)).tolist()

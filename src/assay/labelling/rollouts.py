@@ -246,7 +246,8 @@ class Rollouts:
         s = self.sampling
         how = [s.max_tokens, s.temperature, s.top_p, s.seed, s.stop]
         messages = [m.model_dump(mode="json") for m in prefix.prompt.messages]
-        body = [*self._names, how, messages, prefix.prompt.reference, prefix.steps]
+        shown = [messages, prefix.prompt.tools] if prefix.prompt.tools else messages
+        body = [*self._names, how, shown, prefix.prompt.reference, prefix.steps]
         return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:32]
 
 

@@ -206,7 +206,7 @@ class _Desk:
                 if len(known) < ask.n:
                     rest = Prefix(one.prompt, ask.steps, first + len(known))
                     same = calls[replace(sampling, n=ask.n - len(known))]
-                    same.setdefault((one.prompt.messages, rest.steps, rest.first), (rest, []))[
+                    same.setdefault((one.prompt.shown, rest.steps, rest.first), (rest, []))[
                         1
                     ].append((one, k))
         for sampling, items in calls.items():

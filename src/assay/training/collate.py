@@ -7,7 +7,7 @@ Shapes: G records in a batch, R responses a record, S read positions a response;
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Final, TypeVar
@@ -26,7 +26,7 @@ from assay.models.reward_model import Batch, Shared, arrange
 from assay.packing.engine import Engine
 from assay.packing.tree import LEAST
 from assay.protocols import AuxiliaryHeadLoss, Loss
-from assay.types import Message, Preference, Ranking, Record, StepLabels
+from assay.types import Preference, Ranking, Record, StepLabels
 
 __all__ = [
     "CHUNK",
@@ -181,7 +181,7 @@ def encode(
     reasons: list[tuple[str, Record]] = []
     refused: dict[str, str] = {}
     contradicting = ties = 0
-    prompts: dict[tuple[Message, ...], int] = {}
+    prompts = dict[Hashable, int]()
     numbers = {id(record): f"record {i}" for i, record in enumerate(records)} | dict(places or {})
     for start in range(0, len(records), CHUNK):
         chunk = records[start : start + CHUNK]
@@ -202,7 +202,7 @@ def encode(
             if (reason := _unfit(record, sequences, encoder)) is not None:
                 reasons.append((reason, record))
                 continue
-            prompt = prompts.setdefault(record.prompt.messages, len(prompts))
+            prompt = prompts.setdefault(record.prompt.shown, len(prompts))
             found = _example(record, sequences, loss, prompt)
             if found is None:
                 reasons.append(("no label", record))

@@ -14,7 +14,7 @@ evaluation), `sft.json` (the summary, written last) and, until it is finished, `
 import math
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,7 +51,7 @@ from assay.training.collate import (
 )
 from assay.training.fit import Run, check_folder, fit, losses_of
 from assay.training.settings import Settings
-from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, StepLabels
+from assay.types import Group, Preference, Prompt, Ranking, Record, Response, StepLabels
 
 __all__ = [
     "SUMMARY",
@@ -167,7 +167,7 @@ def encode(
     examples: list[Example] = []
     reasons: list[tuple[str, Record]] = []
     refused: dict[str, str] = {}
-    prompts: dict[tuple[Message, ...], int] = {}
+    prompts = dict[Hashable, int]()
     records = of or [prompt for prompt, _ in items]
     for start in range(0, len(items), CHUNK):
         chunk = items[start : start + CHUNK]
@@ -178,7 +178,7 @@ def encode(
                 refused[(places or {}).get(id(records[i]), f"response {i}")] = found
                 continue
             example = _example(
-                response, found, encoder, ends, prompts.setdefault(prompt.messages, len(prompts))
+                response, found, encoder, ends, prompts.setdefault(prompt.shown, len(prompts))
             )
             if isinstance(example, str):
                 reasons.append((example, records[i]))

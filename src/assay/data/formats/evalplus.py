@@ -24,7 +24,7 @@ from itertools import chain, repeat
 from typing import Any, Final
 
 from assay import syntax
-from assay.data import fields
+from assay.data import conversations, fields
 from assay.errors import DataError
 from assay.types import Prompt, Record
 
@@ -133,7 +133,10 @@ class Evalplus:
             "tests": {**tests, "entry": entry, "stub": stub if continues else ""},
         }
         yield fields.make(
-            Prompt, messages=fields.turns(row, "prompt"), id=str(row.get("task_id", "")), meta=meta
+            Prompt,
+            messages=conversations.turns(row, "prompt"),
+            id=str(row.get("task_id", "")),
+            meta=meta,
         )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:

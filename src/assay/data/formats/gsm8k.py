@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.data import fields
+from assay.data import conversations, fields
 from assay.errors import DataError
 from assay.types import Prompt, Record
 
@@ -33,7 +33,7 @@ class Gsm8k:
         more = fields.rest(row, "question", "answer")
         yield fields.make(
             Prompt,
-            messages=fields.turns(row, "question"),
+            messages=conversations.turns(row, "question"),
             reference=gold.strip(),
             meta={**more, "solution": solution},
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.data import fields
+from assay.data import conversations, fields
 from assay.types import Prompt, Record
 
 __all__ = ["Humaneval"]
@@ -39,7 +39,10 @@ class Humaneval:
             more["solution"] = fields.text(row, "canonical_solution")
         id = str(row.get("task_id", ""))
         yield fields.make(
-            Prompt, messages=fields.turns(row, "prompt"), id=id, meta={**more, "tests": tests}
+            Prompt,
+            messages=conversations.turns(row, "prompt"),
+            id=id,
+            meta={**more, "tests": tests},
         )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.data import fields
+from assay.data import conversations, fields
 from assay.errors import DataError
 from assay.types import Prompt, Record
 
@@ -47,7 +47,9 @@ class Ifeval:
                 "field 'instructions': there are ids and kwargs for that; give it another name"
             )
         meta = {**more, "instructions": listed}
-        yield fields.make(Prompt, messages=fields.turns(row, "prompt"), id=str(key), meta=meta)
+        yield fields.make(
+            Prompt, messages=conversations.turns(row, "prompt"), id=str(key), meta=meta
+        )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Prompts of one user message with instructions."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.data import fields
+from assay.data import conversations, fields
 from assay.data.steps import joined, parted
 from assay.errors import DataError
 from assay.types import Record, Response, StepLabels
@@ -45,7 +45,9 @@ class MathShepherd:
         steps = [text.removeprefix("\n").removesuffix(" ") for text in (first, *pieces[1:])]
         yield fields.make(
             StepLabels,
-            prompt=fields.prompt(fields.turns({"input": question}, "input"), row, "input", "label"),
+            prompt=fields.prompt(
+                conversations.turns({"input": question}, "input"), row, "input", "label"
+            ),
             response=fields.make(Response, steps=joined(steps)),
             labels=marks,
             meaning="monte_carlo",

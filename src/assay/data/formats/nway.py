@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.data import fields
+from assay.data import conversations, fields
 from assay.errors import DataError
 from assay.types import Ranking, Record, Response
 
@@ -39,7 +39,9 @@ class Nway:
         sign = 1.0 if graded == "scores" else -1.0
         yield fields.make(
             Ranking,
-            prompt=fields.prompt(fields.turns(row, "prompt"), row, "prompt", answers, graded),
+            prompt=fields.prompt(
+                conversations.turns(row, "prompt"), row, "prompt", answers, graded
+            ),
             responses=tuple(fields.make(Response, steps=(text,)) for text in texts),
             grades=tuple(
                 sign * fields.number(value, f"{graded}.{i}") for i, value in enumerate(values)
@@ -59,10 +61,8 @@ def _names(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _row(record: Ranking) -> dict[str, Any]:
-    messages = record.prompt.messages
-    chat = len(messages) != 1 or messages[0].role != "user"
     return {
-        "prompt": [m.model_dump() for m in messages] if chat else messages[0].content,
+        "prompt": conversations.column(record.prompt.messages),
         "responses": [response.text for response in record.responses],
         "scores": list(record.grades),
         **fields.columns(record.prompt),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from assay.data import fields
+from assay.data import conversations, fields
 from assay.errors import DataError
 from assay.types import Group, Prompt, Ranking, Record, Response, StepLabels
 
@@ -35,7 +35,7 @@ class Plain:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: an outcome label, a group, a ranking or a prompt."""
-        turns = fields.turns(row, "prompt")
+        turns = conversations.turns(row, "prompt")
         if "responses" in row:
             yield _several(fields.prompt(turns, row, "prompt", "responses", "grades"), row)
             return
@@ -97,10 +97,8 @@ def _number(value: Any, field: str) -> float:
 
 
 def _start(prompt: Prompt) -> dict[str, Any]:
-    messages = prompt.messages
-    chat = len(messages) != 1 or messages[0].role != "user"
     return {
-        "prompt": [m.model_dump() for m in messages] if chat else messages[0].content,
+        "prompt": conversations.column(prompt.messages),
         **fields.columns(prompt),
     }
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.data import fields
+from assay.data import conversations, fields
 from assay.data.steps import Neutral, joined, parted, rating
 from assay.errors import DataError
 from assay.types import Prompt, Record, Response, StepLabels
@@ -51,7 +51,7 @@ class Prm800k:
         problem = fields.text(question, "problem")
         prompt = fields.make(
             Prompt,
-            messages=fields.turns({"problem": problem}, "problem"),
+            messages=conversations.turns({"problem": problem}, "problem"),
             reference=question.get("ground_truth_answer"),
         )
         steps: list[str] = []

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.data import fields
+from assay.data import conversations, fields
 from assay.errors import DataError
 from assay.types import Message, Preference, Record, Response
 
@@ -44,7 +44,7 @@ class TrlPreference:
 def _standard(row: Mapping[str, Any]) -> tuple[tuple[Message, ...], tuple[str, str]]:
     chosen, rejected = fields.text(row, "chosen"), fields.text(row, "rejected")
     if "prompt" in row:
-        return fields.turns(row, "prompt"), (chosen, rejected)
+        return conversations.turns(row, "prompt"), (chosen, rejected)
     common = chosen[: fields.shared(chosen, rejected)]
     if len(common) == min(len(chosen), len(rejected)):
         common = common.rstrip()  # something has to be left of the shorter one
@@ -55,15 +55,17 @@ def _standard(row: Mapping[str, Any]) -> tuple[tuple[Message, ...], tuple[str, s
             " column"
         )
     prompt = boundary[1]
-    return fields.turns({"prompt": prompt}, "prompt"), (
+    return conversations.turns({"prompt": prompt}, "prompt"), (
         chosen[len(prompt) :],
         rejected[len(prompt) :],
     )
 
 
 def _conversational(row: Mapping[str, Any]) -> tuple[tuple[Message, ...], tuple[str, str]]:
-    chosen, rejected = (fields.conversation(row.get(name), name) for name in ("chosen", "rejected"))
-    prompt = fields.turns(row, "prompt") if "prompt" in row else ()
+    chosen, rejected = (
+        conversations.conversation(row.get(name), name) for name in ("chosen", "rejected")
+    )
+    prompt = conversations.turns(row, "prompt") if "prompt" in row else ()
     common = chosen[: fields.shared(chosen[:-1], rejected[:-1])]
     if not prompt or (isinstance(row["prompt"], str) and common):
         # UltraFeedback's binarized form repeats the prompt's text beside whole conversations.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.data import fields
+from assay.data import conversations, fields
 from assay.data.steps import joined, parted
 from assay.errors import DataError
 from assay.types import Record, Response, StepLabels
@@ -42,7 +42,7 @@ class TrlStepwise:
         yield fields.make(
             StepLabels,
             prompt=fields.prompt(
-                fields.turns(row, "prompt"), row, "prompt", "completions", "labels"
+                conversations.turns(row, "prompt"), row, "prompt", "completions", "labels"
             ),
             response=fields.make(Response, steps=joined(steps, self.separator)),
             labels=tuple(fields.yes_no(label, f"labels.{i}") for i, label in enumerate(labels)),
@@ -53,10 +53,8 @@ class TrlStepwise:
         return fields.written(self, records, StepLabels, self._row)
 
     def _row(self, record: StepLabels) -> dict[str, Any]:
-        messages = record.prompt.messages
-        chat = len(messages) != 1 or messages[0].role != "user"
         return {
-            "prompt": [m.model_dump() for m in messages] if chat else messages[0].content,
+            "prompt": conversations.column(record.prompt.messages),
             "completions": parted(record.response.steps, self.separator),
             "labels": [bool(label) if label in (0, 1) else label for label in record.labels],
             **fields.columns(record.prompt),

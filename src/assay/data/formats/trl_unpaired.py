@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.data import fields
-from assay.errors import DataError
-from assay.types import Record, Response, StepLabels
+from assay.data import conversations, fields
+from assay.types import Record, StepLabels
 
 __all__ = ["TrlUnpaired"]
 
@@ -23,17 +22,9 @@ class TrlUnpaired:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One outcome label."""
-        if isinstance(row.get("completion"), list):
-            messages = fields.conversation(row["completion"], "completion")
-            if len(messages) != 1 or messages[0].role != "assistant":
-                raise DataError(
-                    f"field 'completion': expected one assistant message, got {len(messages)}"
-                )
-            text = messages[0].content
-        else:
-            text = fields.text(row, "completion")
-        prompt = fields.prompt(fields.turns(row, "prompt"), row, "prompt", "completion", "label")
-        response = fields.make(Response, steps=(text,))
+        messages = conversations.turns(row, "prompt")
+        response = conversations.reply(fields.value(row, "completion"), messages, "completion")
+        prompt = fields.prompt(messages, row, "prompt", "completion", "label")
         yield StepLabels.outcome(prompt, response, fields.yes_no(row.get("label"), "label"))
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
@@ -42,12 +33,11 @@ class TrlUnpaired:
 
 
 def _row(record: StepLabels) -> dict[str, Any]:
-    messages, label = record.prompt.messages, record.labels[-1] if record.labels else None
-    chat = len(messages) != 1 or messages[0].role != "user"
-    text = record.response.text
+    label = record.labels[-1] if record.labels else None
+    prompt = conversations.column(record.prompt.messages)
     return {
-        "prompt": [m.model_dump() for m in messages] if chat else messages[0].content,
-        "completion": [{"role": "assistant", "content": text}] if chat else text,
+        "prompt": prompt,
+        "completion": conversations.said(record.response, chat=not isinstance(prompt, str)),
         "label": bool(label) if label in (0, 1) else label,
         **fields.columns(record.prompt),
     }

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from assay.data import fields
+from assay.data import conversations, fields
 from assay.types import Ranking, Record, Response
 
 __all__ = ["Ultrafeedback"]
@@ -35,7 +35,7 @@ class Ultrafeedback:
         yield fields.make(
             Ranking,
             prompt=fields.prompt(
-                fields.turns(row, "instruction"), row, "instruction", "completions"
+                conversations.turns(row, "instruction"), row, "instruction", "completions"
             ),
             responses=tuple(
                 fields.make(

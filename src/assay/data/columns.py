@@ -1,0 +1,355 @@
+"""Any row whose columns are named: what the layouts that differ in names only are made of.
+
+A part of a record is found at a path: a column, or `column.key.0` inside one. A constant is written
+as JSON, `label=1` or `system="Be brief."`; `?` behind a path lets rows lack it. Columns that no
+part names are the prompt's `meta`.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final, Literal, Self, get_args
+
+from assay.chat import openai
+from assay.data import conversations, fields
+from assay.data.records import prompt_of, responses_of
+from assay.data.steps import joined, parted
+from assay.errors import ConfigError, DataError
+from assay.types import (
+    Group,
+    Message,
+    Preference,
+    Prompt,
+    Ranking,
+    Record,
+    Response,
+    StepLabels,
+)
+
+__all__ = ["Columns"]
+
+Part = Literal[
+    "system", "prompt", "input", "messages", "tools", "id", "reference",
+    "solution", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
+    "response", "label", "score", "responses", "scores", "ranks", "steps", "labels",
+]  # fmt: skip
+PARTS: Final = get_args(Part)
+ABSENT: Final = object()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """{any columns}, named by hand: --columns prompt=question,chosen=answer_a,rejected=answer_b."""
+
+    parts: tuple[tuple[str, str], ...] = ()
+    """Pairs of a part and its path; by hand, `--columns` gives them."""
+    name: str = "columns"
+    """What the layout is called."""
+    separator: str = "\n"
+    """Text between two steps."""
+
+    def __post_init__(self) -> None:
+        for part, _ in self.parts:
+            if part not in PARTS:
+                raise ConfigError(
+                    f"{part!r} is no part of a record; name columns for {', '.join(PARTS)}"
+                )
+
+    @classmethod
+    def of(cls, text: str, name: str = "columns") -> Self:
+        """Read `prompt=question,chosen=answer_a`. A comma or an equals sign in a name is written
+        with a backslash."""
+        parts = []
+        for piece in _split(text, ","):
+            part, *path = _split(piece, "=")
+            if not path or not path[0]:
+                raise ConfigError(f"{piece!r} is no PART=COLUMN, e.g. prompt=question")
+            parts.append((part.strip(), "=".join(path).strip()))
+        return cls(parts=tuple(parts), name=name)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The columns that every row has to have."""
+        return frozenset(
+            path.partition(".")[0]
+            for _, path in self.parts
+            if not path.endswith("?") and _constant(path) is ABSENT
+        )
+
+    def matches(self, row: Mapping[str, Any]) -> bool:
+        """All columns that are needed, down to the ends of their paths."""
+        return bool(self.parts) and all(
+            path.endswith("?") or _found(row, path) is not ABSENT for _, path in self.parts
+        )
+
+    def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
+        """One record: what it is, its parts tell."""
+        said, rest = self._taken(row)
+        prompt, answered = self._prompt(said, rest)
+        yield self._record(prompt, answered, said)
+
+    def _taken(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The parts of a record, and what is left of the row."""
+        said: dict[str, Any] = {}
+        rest: Any = dict(row)
+        for part, path in self.parts:
+            found = _found(row, path.removesuffix("?"))
+            if found is ABSENT or (found is None and path.endswith("?")):
+                if path.endswith("?"):
+                    continue
+                fields.value(row, path)
+            said[part] = found
+            rest = _without(rest, _keys(row, path.removesuffix("?")))
+        return said, rest
+
+    def _prompt(
+        self, said: Mapping[str, Any], rest: Mapping[str, Any]
+    ) -> tuple[Prompt, tuple[Message, ...]]:
+        """The prompt, and the messages that answer it where the row is one conversation."""
+        answered: tuple[Message, ...] = ()
+        if "messages" in said:
+            turns = conversations.turns(said, "messages")
+            asked = max((i for i, turn in enumerate(turns) if turn.role == "user"), default=-1)
+            turns, answered = turns[: asked + 1], turns[asked + 1 :]
+        elif "prompt" in said:
+            turns = conversations.turns(said, "prompt")
+        else:
+            raise ConfigError(
+                f"{self.name} names no column for the prompt: prompt=... or messages=..."
+            )
+        if said.get("input"):
+            question = f"{turns[-1].content}\n{fields.text(said, 'input')}"
+            turns = (*turns[:-1], fields.make(Message, role="user", content=question))
+        if said.get("system"):
+            content = fields.text(said, "system")
+            turns = (fields.make(Message, role="system", content=content), *turns)
+        known = {key: said[key] for key in ("tools",) if key in said}
+        for key in ("id", "reference"):
+            if said.get(key) is not None:
+                known[key] = _as_text(said[key])
+        return fields.prompt(turns, {**rest, **known}), answered
+
+    def _record(
+        self, prompt: Prompt, answered: Sequence[Message], said: Mapping[str, Any]
+    ) -> Record:
+        """The record that these parts make."""
+        messages = prompt.messages
+        if "chosen" in said:
+            pair = tuple(
+                conversations.reply(fields.value(said, side), messages, side)
+                for side in ("chosen", "rejected")
+            )
+            return fields.make(
+                Preference, prompt=prompt, responses=pair, prefer=1.0, margin=_margin(said)
+            )
+        if "responses" in said:
+            return self._pool(prompt, said)
+        if "steps" in said:
+            return self._steps(prompt, said)
+        if "response" in said:
+            response = conversations.reply(said["response"], messages, "response")
+        elif answered:
+            response = conversations.response(answered)
+        else:
+            return prompt
+        if "label" in said:
+            label = _label(said["label"], "label")
+            if not response.steps:
+                raise DataError("field 'response': an empty response has no step to label")
+            return StepLabels.outcome(prompt, response, label)
+        if "score" in said:
+            grades = (_number(said["score"], "score"),)
+            return fields.make(Ranking, prompt=prompt, responses=(response,), grades=grades)
+        return fields.make(Group, prompt=prompt, responses=(response,))
+
+    def _pool(self, prompt: Prompt, said: Mapping[str, Any]) -> Group:
+        found = fields.value(said, "responses")
+        if not isinstance(found, list):
+            raise fields.wrong("responses", "a list of responses", found)
+        responses = tuple(
+            conversations.reply(each, prompt.messages, f"responses.{i}")
+            for i, each in enumerate(found)
+        )
+        for part, sign in (("scores", 1.0), ("ranks", -1.0)):
+            if part not in said:
+                continue
+            values = said[part]
+            if not isinstance(values, list) or len(values) != len(responses):
+                raise DataError(
+                    f"field {part!r}: expected a number for each of the {len(responses)} responses"
+                )
+            grades = tuple(sign * _number(v, f"{part}.{i}") for i, v in enumerate(values))
+            return fields.make(Ranking, prompt=prompt, responses=responses, grades=grades)
+        return fields.make(Group, prompt=prompt, responses=responses)
+
+    def _steps(self, prompt: Prompt, said: Mapping[str, Any]) -> StepLabels:
+        steps, labels = fields.texts(said, "steps"), fields.value(said, "labels")
+        if not isinstance(labels, list) or len(labels) != len(steps):
+            raise DataError(f"field 'labels': expected a label for each of the {len(steps)} steps")
+        return fields.make(
+            StepLabels,
+            prompt=prompt,
+            response=fields.make(Response, steps=joined(steps, self.separator)),
+            labels=tuple(
+                None if label is None else _label(label, f"labels.{i}")
+                for i, label in enumerate(labels)
+            ),
+        )
+
+    def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+        """Records of the kind that the parts make, each read back unchanged."""
+        for record in fields.oriented(records):
+            yield from fields.written(self, [record], type(record), self._row)
+
+    def _row(self, record: Record) -> dict[str, Any]:
+        there = dict(self.parts)
+        said = _said(record, there, self.separator)
+        prompt = prompt_of(record)
+        known = {"id", "reference", "tools"} & there.keys()
+        row: dict[str, Any] = fields.rest(fields.columns(prompt), *known) | dict(prompt.meta)
+        for part, path in self.parts:
+            if part in said and _constant(path) is ABSENT:
+                row = _with(row, path.removesuffix("?").split("."), said[part])
+        return row
+
+
+def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str, Any]:
+    """The parts of a record, as its row has them."""
+    prompt = prompt_of(record)
+    turns = prompt.messages
+    said: dict[str, Any] = {}
+    if "system" in there and turns and turns[0].role == "system":
+        said["system"], turns = turns[0].content, turns[1:]
+    elif "system" in there and not there["system"].endswith("?"):
+        said["system"] = ""
+    if "input" in there:
+        said["input"] = ""
+    if prompt.tools:
+        said["tools"] = [dict(tool) for tool in prompt.tools]
+    said |= {key: value for key in ("id", "reference") if (value := getattr(prompt, key))}
+    chat = not isinstance(conversations.column(turns), str)
+    if "messages" in there:
+        replied = [conversations.said(each, chat=True) for each in responses_of(record)[:1]]
+        said["messages"] = [*map(openai, turns), *chain.from_iterable(replied)]
+    else:
+        said["prompt"] = conversations.column(turns)
+    if isinstance(record, Preference):
+        said["chosen"], said["rejected"] = (
+            conversations.said(each, chat=chat) for each in record.responses
+        )
+        if record.margin is not None:
+            said["margin"] = record.margin
+            said["chosen_score"], said["rejected_score"] = record.margin, 0.0
+    elif isinstance(record, Group):
+        written = [conversations.said(each, chat=chat) for each in record.responses]
+        said["responses"] = written
+        if len(written) == 1:
+            said["response"] = written[0]
+        if isinstance(record, Ranking):
+            said["scores"] = list(record.grades)
+            said["ranks"] = [-grade for grade in record.grades]
+            said["score"] = record.grades[0] if record.grades else None
+    elif isinstance(record, StepLabels):
+        said["response"] = conversations.said(record.response, chat=chat)
+        said["label"] = record.labels[-1] if record.labels else None
+        said["steps"] = parted(record.response.steps, separator)
+        said["labels"] = list(record.labels)
+    return said
+
+
+def _margin(said: Mapping[str, Any]) -> float | None:
+    if said.get("margin") is not None:
+        return fields.number(said["margin"], "margin")
+    if said.get("chosen_score") is None or said.get("rejected_score") is None:
+        return None
+    margin = _number(said["chosen_score"], "chosen_score") - _number(
+        said["rejected_score"], "rejected_score"
+    )
+    if margin < 0:
+        raise DataError("field 'rejected_score': the rejected response has the higher score")
+    return margin
+
+
+def _label(value: Any, field: str) -> float:
+    """A label in [0, 1]; true is 1, and so is "+"."""
+    if value in ("+", "-"):
+        return float(value == "+")
+    return _number(value, field)
+
+
+def _number(value: Any, field: str) -> float:
+    """A number; true is 1 and false is 0."""
+    return float(value) if isinstance(value, bool) else fields.number(value, field)
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _constant(path: str) -> Any:
+    """The value of a path that is JSON; `ABSENT` for the name of a column."""
+    try:
+        return json.loads(path)
+    except ValueError:
+        return ABSENT
+
+
+def _keys(row: Mapping[str, Any], path: str) -> list[str]:
+    """The keys down a path: a column of just that name comes first."""
+    if _constant(path) is not ABSENT:
+        return []
+    return [path] if path in row else path.split(".")
+
+
+def _found(row: Mapping[str, Any], path: str) -> Any:
+    """What is at the end of a path; `ABSENT` where it breaks off."""
+    if (constant := _constant(path)) is not ABSENT:
+        return constant
+    value: Any = row
+    for key in _keys(row, path):
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return ABSENT
+    return value
+
+
+def _without(value: Any, keys: Sequence[str]) -> Any:
+    """A row without what is at the end of a path; places in lists stay."""
+    if not keys or not isinstance(value, dict) or keys[0] not in value:
+        return value
+    key, *more = keys
+    rest = {name: each for name, each in value.items() if name != key}
+    inner = _without(value[key], more) if more else {}
+    return {**rest, key: inner} if inner and more else rest
+
+
+def _with(row: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
+    """A row with a value at the end of a path."""
+    key, *more = keys
+    inner = row.get(key)
+    return {
+        **row,
+        key: _with(inner if isinstance(inner, dict) else {}, more, value) if more else value,
+    }
+
+
+def _split(text: str, at: str) -> list[str]:
+    """Pieces between separators; a backslash takes the meaning off the one behind it, and what
+    stands in double quotes is one piece."""
+    pieces, quoted, i = [""], False, 0
+    while i < len(text):
+        if text[i] == "\\" and i + 1 < len(text) and text[i + 1] in ",=\\":
+            pieces[-1] += text[i + 1] if at == "=" else text[i : i + 2]
+            i += 2
+            continue
+        quoted ^= text[i] == '"'
+        if text[i] == at and not quoted:
+            pieces.append("")
+        else:
+            pieces[-1] += text[i]
+        i += 1
+    return pieces

@@ -1,0 +1,225 @@
+"""Conversations as others write them (OpenAI, Hugging Face, ShareGPT), as messages and back.
+
+Nothing that a source says is dropped: calls of tools, reasoning and parts have places of their own,
+and a key that nothing here stands for goes to `Message.extra`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from assay.chat import openai
+from assay.data import fields
+from assay.errors import DataError
+from assay.types import Message, Response, ToolCall
+
+__all__ = [
+    "column",
+    "conversation",
+    "message",
+    "reply",
+    "response",
+    "said",
+    "sharegpt",
+    "turns",
+]
+
+SPEAKERS: Final = {
+    "human": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "function_call": "assistant",
+    "observation": "tool",
+    "function_response": "tool",
+    "function": "tool",
+}
+"""Other layouts' words for a role."""
+REASONING: Final = "reasoning_content", "reasoning", "thinking"
+KNOWN: Final = frozenset(
+    ("role", "from", "content", "value", "tool_calls", "tool_call_id", "name", "function_call")
+)
+
+
+def turns(row: Mapping[str, Any], field: str) -> tuple[Message, ...]:
+    """Read a prompt: a string is one user message, else a conversation that is not empty."""
+    found = fields.value(row, field)
+    if isinstance(found, str):
+        return (fields.make(Message, role="user", content=found),)
+    messages = conversation(found, field)
+    if not messages:
+        raise fields.wrong(field, "at least one message", found)
+    return messages
+
+
+def conversation(value: object, field: str) -> tuple[Message, ...]:
+    """Read a list of messages."""
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise fields.wrong(field, "a string or a list of {role, content} messages", value)
+    return tuple(message(each, f"{field}.{i}") for i, each in enumerate(value))
+
+
+def message(value: Mapping[str, Any], field: str) -> Message:
+    """Read one message of OpenAI's, Hugging Face's or ShareGPT's form."""
+    speaker = value.get("role", value.get("from"))
+    role = SPEAKERS.get(speaker, speaker) if isinstance(speaker, str) else speaker
+    content = value.get("content", value.get("value"))
+    calls = _calls(value, field)
+    if speaker == "function_call" and isinstance(content, str):
+        calls, content = _said_call(content, f"{field}.value"), ""
+    said, parts = _content(content, f"{field}.content")
+    thoughts = {key: value[key] for key in REASONING if isinstance(value.get(key), str)}
+    first = next(iter(thoughts), None)
+    extra = {
+        key: each
+        for key, each in value.items()
+        if key not in KNOWN and key != first and each is not None
+    }
+    if said is None:
+        if not (calls or thoughts):
+            raise DataError(f"field '{field}.content': a message without content says nothing")
+        said = ""
+    return fields.make(
+        Message,
+        role=role,
+        content=said,
+        reasoning=thoughts[first] if first else None,
+        tool_calls=calls,
+        tool_call_id=value.get("tool_call_id"),
+        name=value.get("name"),
+        parts=parts,
+        extra=extra,
+    )
+
+
+def _content(value: object, field: str) -> tuple[str | None, tuple[dict[str, Any], ...]]:
+    """The text of a content, and its parts where it is more than one text."""
+    if value is None or isinstance(value, str):
+        return value, ()
+    if not isinstance(value, list):
+        raise fields.wrong(field, "a string or a list of parts", value)
+    parts = []
+    for i, part in enumerate(value):
+        part = {"type": "text", "text": part} if isinstance(part, str) else part
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            raise fields.wrong(f"{field}.{i}", "a part with a type", part)
+        # Tables give every part the keys of all, with nulls.
+        part = {key: each for key, each in part.items() if each is not None}
+        if part["type"] == "text":
+            fields.text(part, "text")
+        parts.append(part)
+    said = "".join(part["text"] for part in parts if part["type"] == "text")
+    alone = len(parts) == 1 and parts[0] == {"type": "text", "text": said}
+    return said, () if alone else tuple(parts)
+
+
+def _calls(value: Mapping[str, Any], field: str) -> tuple[ToolCall, ...]:
+    found = value.get("tool_calls")
+    if isinstance(found, str):
+        found = _json(found, f"{field}.tool_calls")
+    if found is None:
+        found = []
+    if isinstance(value.get("function_call"), dict):
+        found = [*found, value["function_call"]]
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise fields.wrong(f"{field}.tool_calls", "a list of calls", found)
+    return tuple(call(each, f"{field}.tool_calls.{i}") for i, each in enumerate(found))
+
+
+def call(value: Mapping[str, Any], field: str) -> ToolCall:
+    """Read one call: {id, type, function: {name, arguments}}, or flat {id, name, arguments}."""
+    inner = value.get("function")
+    function = inner if isinstance(inner, dict) else value
+    arguments = function.get("arguments")
+    if not isinstance(arguments, str):
+        arguments = json.dumps({} if arguments is None else arguments, ensure_ascii=False)
+    known = ("id", "function", "name", "arguments")
+    extra = {key: each for key, each in value.items() if key not in known and each is not None}
+    if extra.get("type") == "function":
+        del extra["type"]
+    if inner is function and (more := fields.rest(function, "name", "arguments")):
+        extra["function"] = more
+    name = fields.text(function, "name") if "name" in function else None
+    if name is None:
+        raise DataError(f"field {field!r}: a call needs the name of its tool")
+    return fields.make(ToolCall, name=name, arguments=arguments, id=value.get("id"), extra=extra)
+
+
+def _said_call(text: str, field: str) -> tuple[ToolCall, ...]:
+    """Calls that ShareGPT writes as JSON in the text of a turn."""
+    found = _json(text, field)
+    every = found if isinstance(found, list) else [found]
+    if not every or not all(isinstance(each, dict) for each in every):
+        raise fields.wrong(field, "a call of a tool as JSON", found)
+    return tuple(call(each, f"{field}.{i}") for i, each in enumerate(every))
+
+
+def _json(text: str, field: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DataError(f"field {field!r} is no JSON: {error}") from error
+
+
+def response(messages: Sequence[Message], **others: Any) -> Response:
+    """Make a response of the messages that answer: one text, or a trajectory of several turns.
+
+    others: the response's other fields.
+    """
+    if len(messages) == 1 and messages[0] == Message(role="assistant", content=messages[0].content):
+        text = messages[0].content
+        return fields.make(Response, steps=(text,) if text else (), **others)
+    try:
+        return Response.trajectory(messages, **others)
+    except ValueError as error:
+        raise DataError(f"a response cannot be made of these messages: {error}") from error
+
+
+def reply(value: object, prompt: Sequence[Message], field: str, **others: Any) -> Response:
+    """Read an answer to a prompt: a text, a message, or messages that may repeat the prompt."""
+    if isinstance(value, str):
+        return fields.make(Response, steps=(value,) if value else (), **others)
+    if isinstance(value, dict):
+        value = [value]
+    messages = conversation(value, field)
+    if messages[: len(prompt)] == tuple(prompt):
+        messages = messages[len(prompt) :]
+    if not messages:
+        raise DataError(f"field {field!r}: there is no answer after the prompt")
+    if messages[0].role != "assistant":
+        raise DataError(
+            f"field {field!r}: expected the assistant's answer, or the prompt's messages and then"
+            f" the answer; its first other message is the {messages[0].role}'s"
+        )
+    return response(messages, **others)
+
+
+def column(messages: Sequence[Message]) -> str | list[dict[str, Any]]:
+    """Write a prompt as `turns` reads it: one user's text is a string."""
+    if len(messages) == 1 and messages[0] == Message(role="user", content=messages[0].content):
+        return messages[0].content
+    return [openai(each) for each in messages]
+
+
+def said(response: Response, *, chat: bool) -> str | list[dict[str, Any]]:
+    """Write an answer as `reply` reads it: as messages beside a conversation."""
+    if response.turns:
+        return [openai(each) for each in response.turns]
+    return [{"role": "assistant", "content": response.text}] if chat else response.text
+
+
+def sharegpt(message: Message) -> dict[str, Any]:
+    """Write a message of text as ShareGPT has it. Raises `DataError` for what it has no place
+    for."""
+    names = {"user": "human", "assistant": "gpt", "tool": "observation"}
+    plain = Message(role=message.role, content=message.content)
+    if message.role == "assistant" and message.tool_calls and not message.content:
+        called = [{"name": c.name, "arguments": c.parsed()} for c in message.tool_calls]
+        plain = plain.model_copy(update={"tool_calls": message.tool_calls})
+        row = {"from": "function_call", "value": json.dumps(called, ensure_ascii=False)}
+    else:
+        row = {"from": names.get(message.role, message.role), "value": message.content}
+    if message != plain:
+        raise DataError("a conversation of ShareGPT holds texts, and calls that stand alone")
+    return row
