@@ -17,6 +17,7 @@ from typing import Annotated
 import tyro
 
 from assay import components
+from assay.cli.options import BY_HAND
 from assay.console.tables import show
 from assay.data import layouts
 from assay.data.augment import augment, flip
@@ -47,7 +48,10 @@ class Reading:
         str,
         tyro.conf.arg(
             metavar="FORMAT",
-            help=(f"Layout of the rows read; by default recognised from the columns: {THERE_IS}."),
+            help=(
+                f"Layout of the rows read; by default recognised from the columns: {THERE_IS}."
+                f" {BY_HAND}"
+            ),
         ),
     ] = ""
     set: Settings = ()

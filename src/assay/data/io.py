@@ -14,9 +14,9 @@ from typing import IO, Any, cast
 from pydantic import ValidationError
 
 from assay.data import fields, sources
-from assay.data.columns import Columns
-from assay.data.layouts import name_of, names, resolve
+from assay.data.layouts import name_of, resolve
 from assay.data.lines import LIMIT, Bad, Row
+from assay.data.sniff import sniff
 from assay.errors import ConfigError, DataError, MissingExtra
 from assay.files import atomic
 from assay.protocols import Format
@@ -28,12 +28,8 @@ SNIFF = 16
 """Rows looked at to tell a format."""
 SHOWN = 20
 """Problems listed in a refusal."""
-NEAREST = 3
-"""Formats shown where none fits."""
-HANDMADE = ("plain", "trl-preference")
-"""Formats shown where no column is known."""
-WORD = re.compile(r"\w+")
-END = re.compile(r"(?<=\})[:.](?= |$)")
+DETAIL = re.compile(r", got .*|; the row has .*|\d+|'[^']*'(?! is missing|:)", re.DOTALL)
+"""Parts of a message in which faults of one kind differ."""
 BATCH = 4096
 """Rows a parquet row group."""
 
@@ -111,7 +107,7 @@ def _placed(
         if format is None:
             head = list(islice(entries, SNIFF))
             entries = chain(head, entries)
-            reader = _sniff(name, [entry.value for entry in head if isinstance(entry, Row)])
+            reader = sniff(name, [entry.value for entry in head if isinstance(entry, Row)])
         else:
             reader = resolve(format)
         if counts is not None and reader is not None:
@@ -175,55 +171,8 @@ def _records(reader: Format, row: Row) -> tuple[Record, ...] | Bad:
         return row.bad(fields.explain(error))
 
 
-def _sniff(name: str, rows: list[dict[str, Any]]) -> Format | None:
-    """The format that most of these rows look like; None where there is no row to look at."""
-    if not rows:
-        return None
-    known = {name: resolve(name) for name in names()}
-    votes = {name: sum(format.matches(row) for row in rows) for name, format in known.items()}
-    best = max(votes.values())
-    winners = [name for name, count in votes.items() if count == best]
-    if best and len(winners) > 1:
-        # The layout that accounts for most of the columns is meant.
-        named = {name: len(rows[0].keys() & _named_columns(known[name])) for name in winners}
-        winners = [name for name in winners if named[name] == max(named.values())]
-    if best == 0:
-        problem = "its format cannot be told"
-        choice = (
-            f"nearest are {_nearest(rows[0], known)}: rename the columns, or name a format"
-            " (docs/explain/data.md shows a row of each, `assay data check --help` lists all)"
-        )
-    elif len(winners) > 1:
-        problem, choice = "its format is ambiguous", f"name one of {', '.join(winners)} as format"
-    else:
-        return known[winners[0]]
-    raise DataError(f"{name}: {problem} from the columns {', '.join(map(str, rows[0]))}; {choice}")
-
-
-def _nearest(row: Mapping[str, Any], known: Mapping[str, Format]) -> str:
-    """The formats that share most columns with a row, with theirs; where none does, the two in
-    which most is written by hand."""
-    said = {name: _columns(format) for name, format in known.items()}
-    shared = {name: len(row.keys() & _named_columns(format)) for name, format in known.items()}
-    close = sorted((n for n in shared if shared[n]), key=lambda n: (-shared[n], len(said[n])))
-    return "; ".join(f"{name} {said[name]}" for name in close[:NEAREST] or HANDMADE)
-
-
-def _named_columns(format: Format) -> set[str]:
-    """The columns that a format's description names."""
-    return set(WORD.findall(_columns(format)))
-
-
-def _columns(format: Format) -> str:
-    """What a format's description opens with: its columns."""
-    if isinstance(format, Columns):
-        return "{" + ", ".join(path for _, path in format.parts) + "}"
-    text = " ".join((type(format).__doc__ or "").split())
-    return END.split(text)[0]
-
-
 def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad]) -> str:
-    """Every distinct problem on a line of its own, each with its first place."""
+    """Every kind of fault on a line of its own: the first place, and how many there are."""
     problems: dict[str, tuple[str, int]] = {}
     bad = 0
     for item in items:
@@ -231,12 +180,13 @@ def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad]) -> str:
             continue
         item.raw.close()
         bad += 1
-        where, count = problems.get(item.error, (item.where, 0))
+        kind = DETAIL.sub("", item.error)
+        first, count = problems.get(kind, (f"{item.where}: {item.error}", 0))
         if count or len(problems) < SHOWN:
-            problems[item.error] = (where, count + 1)
+            problems[kind] = (first, count + 1)
     lines = [
-        f"{where}: {error}" + (f" (and {count - 1} more like it)" if count > 1 else "")
-        for error, (where, count) in problems.items()
+        first + (f" (and {count - 1} more like it)" if count > 1 else "")
+        for first, count in problems.values()
     ]
     if hidden := bad - sum(count for _, count in problems.values()):
         lines.append(f"... and {hidden} more")
