@@ -324,10 +324,10 @@ def test_a_format_is_told_by_most_of_the_first_rows_and_asked_for_when_unclear(
 def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         list(read(tmp_path / "nothing.jsonl"))
-    (tmp_path / "a.csv").write_text("a,b")
+    (tmp_path / "a.txt").write_text("a,b")
     with pytest.raises(DataError, match=r"no known suffix; there is \.jsonl"):
-        list(read(tmp_path / "a.csv"))
-    with pytest.raises(ConfigError, match="no known suffix"):
+        list(read(tmp_path / "a.txt"))
+    with pytest.raises(ConfigError, match=r"cannot be written; give \.jsonl"):
         write([], tmp_path / "a.csv")
 
 

@@ -5,6 +5,7 @@ import base64
 import gzip
 import json
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -13,7 +14,7 @@ from typing import IO, Any, cast
 
 from pydantic import ValidationError
 
-from assay.data import fields, sources
+from assay.data import fields, sources, tables
 from assay.data.layouts import name_of, resolve
 from assay.data.lines import LIMIT, Bad, Row
 from assay.data.sniff import sniff
@@ -120,8 +121,8 @@ def _placed(
             )
     if empty:
         raise DataError(
-            f"{source} holds no rows; give a file with one JSON object a line, or one of"
-            f" {', '.join(sources.SUFFIXES)}"
+            f"{source} holds no rows; give a file with one JSON object a line, or another of"
+            f" {sources.READ}"
         )
 
 
@@ -146,8 +147,8 @@ def write(records: Iterable[Record], path: Path, format: str | Format = "assay")
     The suffix tells the kind of file. Raises `DataError`, naming the record, when the format cannot
     hold it.
     """
-    if not path.name.endswith(sources.SUFFIXES):
-        raise ConfigError(f"{path} has no known suffix; there is {', '.join(sources.SUFFIXES)}")
+    if not path.name.endswith(sources.WRITTEN):
+        raise ConfigError(f"{path} cannot be written; give {', '.join(sources.WRITTEN)}")
     rows = _numbered(resolve(format), records)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as file:
@@ -266,34 +267,38 @@ def _json(row: dict[str, Any], number: int) -> str:
 
 
 def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path) -> int:
-    """Row groups of one schema, each compared with what went in, for Arrow unifies types
-    silently."""
+    """Row groups of the schema that all rows have together, each compared with what went in, for
+    Arrow unifies types silently."""
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtra(f"writing {path.name}", "parquet") from error
-    count, writer, clean = 0, None, sources.without_nulls
+    count, schema = 0, pyarrow.schema([])
     advice = "parquet needs one type a column and no empty objects; write .jsonl.gz"
-    try:
-        while batch := [
-            json.loads(_json(row, count + i)) for i, row in enumerate(islice(rows, BATCH), 1)
-        ]:
-            table = pyarrow.Table.from_pylist(batch, schema=writer.schema if writer else None)
-            if [clean(row) for row in table.to_pylist()] != batch:
-                raise DataError(
-                    f"rows {count + 1} to {count + len(batch)} would change in {path}: {advice}"
-                )
-            writer = writer or parquet.ParquetWriter(file, table.schema)
-            writer.write_table(table)
-            count += len(batch)
-    except pyarrow.ArrowException as error:
-        raise DataError(
-            f"rows from {count + 1} on do not fit {path} ({error}): {advice}"
-        ) from error
-    finally:
-        if writer:
-            writer.close()
-    if not count:
-        raise DataError(f"{path}: there are no rows to take the columns from; write .jsonl")
+    with tempfile.TemporaryFile() as held:
+        try:
+            while lines := [_json(row, count + i) for i, row in enumerate(islice(rows, BATCH), 1)]:
+                held.writelines(f"{line}\n".encode() for line in lines)
+                found = pyarrow.Table.from_pylist([json.loads(line) for line in lines]).schema
+                schema = pyarrow.unify_schemas([schema, found], promote_options="permissive")
+                count += len(lines)
+            if not count:
+                raise DataError(f"{path}: there are no rows to take the columns from; write .jsonl")
+            held.seek(0)
+            count = 0
+            with parquet.ParquetWriter(file, schema) as writer:
+                while batch := [json.loads(line) for line in islice(held, BATCH)]:
+                    table = pyarrow.Table.from_pylist(batch, schema=schema)
+                    if [tables.values(row) for row in table.to_pylist()] != batch:
+                        raise DataError(
+                            f"rows {count + 1} to {count + len(batch)} would change in {path}:"
+                            f" {advice}"
+                        )
+                    writer.write_table(table)
+                    count += len(batch)
+        except (pyarrow.ArrowException, OverflowError) as error:
+            raise DataError(
+                f"rows from {count + 1} on do not fit {path} ({error}): {advice}"
+            ) from error
     return count
