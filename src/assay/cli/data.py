@@ -1,4 +1,4 @@
-"""Check, convert, split and augment data files.
+"""Check, convert, dedupe, split and augment data files.
 
 A row is a JSON object on a line; docs/explain/data.md has more. Pairs: {"prompt": "2+3?", "chosen":
 "5", "rejected": "6"}. Prompts: {"prompt": "2+3?", "reference": "5"}. Pools: {"prompt": "2+3?",
@@ -21,6 +21,7 @@ from assay.cli.options import BY_HAND
 from assay.console.tables import show
 from assay.data import layouts
 from assay.data.augment import augment, flip
+from assay.data.dedupe import unique
 from assay.data.io import Counts, read, write
 from assay.data.parts import Part, cut_anew, without
 from assay.data.records import responses_of
@@ -32,7 +33,7 @@ from assay.runs.settings import made
 from assay.specs.generators import splitter
 from assay.workflows.data import Finding, check_data, reread, split_data
 
-__all__ = ["COMMANDS", "Augment", "Check", "Convert", "Split", "Steps"]
+__all__ = ["COMMANDS", "Augment", "Check", "Convert", "Dedupe", "Split", "Steps"]
 
 THERE_IS = ", ".join(layouts.names())
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")]
@@ -153,6 +154,26 @@ class Convert(One):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Dedupe(One):
+    """Leave out records that are equal to an earlier one in kind, prompt, responses and labels."""
+
+    out: Out
+    """File to write: .jsonl, .jsonl.gz, .json, .json.gz or .parquet."""
+    near: bool = False
+    """Equality after case, spacing and punctuation are taken away."""
+    to: To = "assay"
+
+    def __call__(self) -> None:
+        """Write the file and say how much was left out."""
+        counts = Counts()
+        records = read(self.source, format=self.layout(), set_aside=self.set_aside, counts=counts)
+        kept = unique(records, near=self.near)
+        rows = write(kept, self.out, _format(self.to, ()) or "assay")
+        left = counts.records - rows
+        print(f"{self.out}: {rows} rows, {left} duplicates left out{self.aside(counts)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Split(One):
     """Split by prompt, never by row: all that concerns one prompt falls on one side, whatever the
     file."""
@@ -252,7 +273,14 @@ class Augment(One):
         )
 
 
-COMMANDS = {"augment": Augment, "check": Check, "convert": Convert, "split": Split, "steps": Steps}
+COMMANDS = {
+    "augment": Augment,
+    "check": Check,
+    "convert": Convert,
+    "dedupe": Dedupe,
+    "split": Split,
+    "steps": Steps,
+}
 
 
 def _format(name: str, settings: tuple[str, ...]) -> Format | None:

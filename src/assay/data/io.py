@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -89,21 +89,29 @@ def read(
 
 
 def scan(
-    source: str | Path, *, format: str | Format | None = None, counts: Counts | None = None
+    source: str | Path,
+    *,
+    format: str | Format | None = None,
+    counts: Counts | None = None,
+    only: Sequence[int] | None = None,
 ) -> Iterator[tuple[Record, ...] | Bad]:
     """Each row of a source in order, as its records or as a `Bad` row (close its `raw`).
 
-    Raises `DataError` when the source holds no rows or its format cannot be told.
+    only: a number per row, in order; no records are made of the rows with 0. Raises `DataError`
+    when the source holds no rows or its format cannot be told.
     """
-    for _, item in _placed(source, format, counts):
+    for _, item in _placed(source, format, counts, only):
         yield item
 
 
 def _placed(
-    source: str | Path, format: str | Format | None, counts: Counts | None
+    source: str | Path,
+    format: str | Format | None,
+    counts: Counts | None,
+    only: Sequence[int] | None = None,
 ) -> Iterator[tuple[str, tuple[Record, ...] | Bad]]:
     """Each row's place, and its records or the bad row."""
-    empty = True
+    seen = 0
     for name, entries in sources.parts(source):
         if format is None:
             head = list(islice(entries, SNIFF))
@@ -114,12 +122,14 @@ def _placed(
         if counts is not None and reader is not None:
             counts.formats.add(name_of(reader))
         for entry in entries:
-            empty = False
-            yield (
-                entry.where,
-                entry if isinstance(entry, Bad) else _records(cast(Format, reader), entry),
-            )
-    if empty:
+            seen += 1
+            if isinstance(entry, Bad):
+                yield entry.where, entry
+            elif only is None or only[seen - 1]:
+                yield entry.where, _records(cast(Format, reader), entry)
+            else:
+                yield entry.where, ()
+    if not seen:
         raise DataError(
             f"{source} holds no rows; give a file with one JSON object a line, or another of"
             f" {sources.READ}"
@@ -275,7 +285,10 @@ def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path) 
     except ImportError as error:
         raise MissingExtra(f"writing {path.name}", "parquet") from error
     count, schema = 0, pyarrow.schema([])
-    advice = "parquet needs one type a column and no empty objects; write .jsonl.gz"
+    advice = (
+        "parquet needs one type a column, whole numbers of 64 bits and no empty objects; write"
+        " .jsonl.gz"
+    )
     with tempfile.TemporaryFile() as held:
         try:
             while lines := [_json(row, count + i) for i, row in enumerate(islice(rows, BATCH), 1)]:

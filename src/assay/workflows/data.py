@@ -102,9 +102,10 @@ def split_data(
     """Split a source by prompt into `train.jsonl`, `valid.jsonl` and `test.jsonl`; return the rows
     and prompts of each file.
 
-    shares: of the prompts for "valid" and "test". A pass counts the sides, and each is written in a
-    pass of its own: no record is held. Raises `ConfigError` where older sides are in the folder,
-    `DataError` where a side would be empty or the source was split by the same seed before.
+    shares: of the prompts for "valid" and "test". A pass finds the side of each row, and each side
+    is written in a pass over its own rows: no record is held. Raises `ConfigError` where older
+    sides are in the folder, `DataError` where a side would be empty or the source was split by the
+    same seed before.
     """
     if not any(shares.values()):
         raise ConfigError(
@@ -113,21 +114,35 @@ def split_data(
         )
     _refuse_older(source, out, shares, overwrite)
     prompts: dict[Side, set[int]] = {"train": set(), "valid": set(), "test": set()}
+    bits: dict[Side, int] = {"train": 1, "valid": 2, "test": 4}
+    found = bytearray()
+    counts = Counts() if counts is None else counts
     for record in read(source, format=format, set_aside=set_aside, counts=counts):
-        prompts[side(record, shares, seed)].add(normalised_prompt_key(record))
-    _refuse_chance(source, shares, {name: len(found) for name, found in prompts.items()}, seed)
+        name = side(record, shares, seed)
+        prompts[name].add(normalised_prompt_key(record))
+        # Rows that were set aside, or hold no record, are on no side.
+        found.extend(bytes(counts.rows - len(found)))
+        found[-1] |= bits[name]
+    found.extend(bytes(counts.rows - len(found)))
+    _refuse_chance(source, shares, {name: len(keys) for name, keys in prompts.items()}, seed)
     written = {}
     for name in (name for name in prompts if shares.get(name, 1.0)):
-        records = (r for r in reread(source, format) if side(r, shares, seed) == name)
+        only = bytes(bits[name] & row for row in found)
+        # Nearly all rows are on one side whole.
+        both = any(row & (row - 1) for row in found)
+        rows = reread(source, format, only)
+        records = (r for r in rows if not both or side(r, shares, seed) == name)
         path = out / f"{name}.jsonl"
         written[path] = write(records, path, to), len(prompts[name])
     return written
 
 
-def reread(source: str, format: Format | None) -> Iterator[Record]:
+def reread(
+    source: str, format: Format | None, only: Sequence[int] | None = None
+) -> Iterator[Record]:
     """The good rows' records, in a second pass: the first has refused the others or set them
-    aside."""
-    for item in scan(source, format=format):
+    aside. only: as for `scan`."""
+    for item in scan(source, format=format, only=only):
         if isinstance(item, Bad):
             item.raw.close()
         else:
