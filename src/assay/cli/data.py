@@ -1,4 +1,4 @@
-"""Check, convert, dedupe, split and augment data files.
+"""Check, describe, convert, dedupe, split and augment data files.
 
 A row is a JSON object on a line; docs/explain/data.md has more. Pairs: {"prompt": "2+3?", "chosen":
 "5", "rejected": "6"}. Prompts: {"prompt": "2+3?", "reference": "5"}. Pools: {"prompt": "2+3?",
@@ -31,9 +31,9 @@ from assay.files import write_atomic
 from assay.protocols import Format
 from assay.runs.settings import made
 from assay.specs.generators import splitter
-from assay.workflows.data import Finding, check_data, reread, split_data
+from assay.workflows.data import Finding, check_data, describe_data, reread, split_data
 
-__all__ = ["COMMANDS", "Augment", "Check", "Convert", "Dedupe", "Split", "Steps"]
+__all__ = ["COMMANDS", "Augment", "Check", "Convert", "Dedupe", "Describe", "Split", "Steps"]
 
 THERE_IS = ", ".join(layouts.names())
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")]
@@ -174,6 +174,22 @@ class Dedupe(One):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Describe(One):
+    """Print a datasheet: sizes, lengths, labels, scripts, and what other columns say of sources and
+    licences."""
+
+    json: Path | None = None
+    """File for the datasheet as JSON."""
+
+    def __call__(self) -> None:
+        """Print a table."""
+        found = describe_data(self.source, format=self.layout(), set_aside=self.set_aside)
+        show(found.table(self.aside(found.counts)))
+        if self.json is not None:
+            write_atomic(self.json, json.dumps(found.to_json(), indent=2) + "\n")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Split(One):
     """Split by prompt, never by row: all that concerns one prompt falls on one side, whatever the
     file."""
@@ -278,6 +294,7 @@ COMMANDS = {
     "check": Check,
     "convert": Convert,
     "dedupe": Dedupe,
+    "describe": Describe,
     "split": Split,
     "steps": Steps,
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from assay.data.check import Report, check
+from assay.data.describe import Datasheet, describe
 from assay.data.io import Counts, read, scan, write
 from assay.data.lines import Bad
 from assay.data.records import normalised_prompt_key
@@ -19,7 +20,15 @@ from assay.types import Record
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Checked", "Finding", "check_data", "reread", "split_data"]
+__all__ = [
+    "Checked",
+    "Described",
+    "Finding",
+    "check_data",
+    "describe_data",
+    "reread",
+    "split_data",
+]
 
 Finding = Literal[
     "leaked_records",
@@ -64,6 +73,54 @@ class Checked:
     def table(self, aside: str = "") -> "Table":
         """Return what was found as a table. aside: what to say of rows that were set aside."""
         return _table(self.source, self.counts, self.report, aside)
+
+
+@dataclasses.dataclass(frozen=True)
+class Described:
+    """A datasheet of a source."""
+
+    source: str
+    counts: Counts
+    sheet: Datasheet
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        counts = dataclasses.asdict(self.counts) | {"formats": sorted(self.counts.formats)}
+        return {"source": self.source, **counts, **dataclasses.asdict(self.sheet)}
+
+    def table(self, aside: str = "") -> "Table":
+        """Return the datasheet as a table. aside: what to say of rows that were set aside."""
+        from rich.table import Table
+
+        table = Table(title=self.source, title_justify="left", show_header=False)
+        table.add_column("what", no_wrap=True)
+        table.add_column("how much", justify="right", no_wrap=True)
+        table.add_column("note", style="dim", max_width=90)
+        table.add_row("format", ", ".join(sorted(self.counts.formats)), "")
+        table.add_row("rows", f"{self.counts.rows:,}", aside.removeprefix(", "))
+        for kind, count in self.sheet.kinds.items():
+            table.add_row(f"{kind} records", f"{count:,}", "")
+        table.add_row("distinct prompts", f"{self.sheet.prompts:,}", "normalised")
+        for name, size in self.sheet.sizes.items():
+            most = f"{size.least:,} to {size.most:,}, 90 % from {size.low:,} to {size.high:,}"
+            table.add_row(name, f"{size.median:,}", f"median; {most}, mean {size.mean:,.1f}")
+        for name, count in (self.sheet.labels | self.sheet.holds).items():
+            table.add_row(name, f"{count:,}", "")
+        for name, count in self.sheet.scripts.items():
+            table.add_row(f"prompts in script {name}", f"{count:,}", "")
+        for name, values in self.sheet.columns.items():
+            said = ", ".join(f"{value} ({count:,})" for value, count in values.items())
+            table.add_row(f"column {name}", f"{sum(values.values()):,}", said)
+        return table
+
+
+def describe_data(
+    source: str, *, format: Format | None = None, set_aside: Path | None = None
+) -> Described:
+    """Return a datasheet of a source. Raises `DataError` where it cannot be read whole."""
+    counts = Counts()
+    records = read(source, format=format, set_aside=set_aside, counts=counts)
+    return Described(source, counts, describe(records))
 
 
 def check_data(
