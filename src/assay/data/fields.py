@@ -216,11 +216,10 @@ def written(
         except DataError as error:
             raise DataError(f"{_name(format)} cannot hold this record: {error}") from error
         if back != (record,):
-            lost = (
-                _difference(record.model_dump(), back[0].model_dump())
-                if len(back) == 1
-                else "the whole of it"
-            )
+            if [type(each) for each in back] == [kind]:
+                lost = _difference(record.model_dump(), back[0].model_dump())
+            else:
+                lost = f"its kind to {', '.join(type(each).__name__ for each in back) or 'nothing'}"
             raise DataError(
                 f"{_name(format)} cannot hold this record: reading it back would change {lost}"
             )
@@ -264,4 +263,6 @@ def _short(value: object) -> str:
 
 
 def _name(format: Format) -> str:
-    return components.name_of(type(format)).removeprefix("formats/")
+    # Columns named by hand, or in the table of layouts, have a name of their own.
+    name: str = getattr(format, "name", "")
+    return name or components.name_of(type(format)).removeprefix("formats/")
