@@ -216,10 +216,12 @@ def written(
         except DataError as error:
             raise DataError(f"{_name(format)} cannot hold this record: {error}") from error
         if back != (record,):
-            if [type(each) for each in back] == [kind]:
-                lost = _difference(record.model_dump(), back[0].model_dump())
+            if len(back) != 1:
+                lost = "the whole of it"
+            elif type(back[0]) is not kind:
+                lost = f"it into a {type(back[0]).__name__}"
             else:
-                lost = f"its kind to {', '.join(type(each).__name__ for each in back) or 'nothing'}"
+                lost = _difference(record.model_dump(), back[0].model_dump())
             raise DataError(
                 f"{_name(format)} cannot hold this record: reading it back would change {lost}"
             )
