@@ -164,7 +164,7 @@ class Columns:
         return fields.make(Group, prompt=prompt, responses=(response,))
 
     def _pool(self, prompt: Prompt, said: Mapping[str, Any]) -> Group:
-        found = fields.value(said, "responses")
+        found = fields.parsed(fields.value(said, "responses"))
         if not isinstance(found, list):
             raise fields.wrong("responses", "a list of responses", found)
         responses = tuple(
@@ -174,7 +174,7 @@ class Columns:
         for part, sign in (("scores", 1.0), ("ranks", -1.0)):
             if part not in said:
                 continue
-            values = said[part]
+            values = fields.parsed(said[part])
             if not isinstance(values, list) or len(values) != len(responses):
                 raise DataError(
                     f"field {part!r}: expected a number for each of the {len(responses)} responses"
@@ -184,7 +184,7 @@ class Columns:
         return fields.make(Group, prompt=prompt, responses=responses)
 
     def _steps(self, prompt: Prompt, said: Mapping[str, Any]) -> StepLabels:
-        steps, labels = fields.texts(said, "steps"), fields.value(said, "labels")
+        steps, labels = fields.texts(said, "steps"), fields.parsed(said.get("labels"))
         if not isinstance(labels, list) or len(labels) != len(steps):
             raise DataError(f"field 'labels': expected a label for each of the {len(steps)} steps")
         return fields.make(
@@ -308,6 +308,7 @@ def _found(row: Mapping[str, Any], path: str) -> Any:
         return constant
     value: Any = row
     for key in _keys(row, path):
+        value = fields.parsed(value)
         if isinstance(value, dict) and key in value:
             value = value[key]
         elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
