@@ -9,7 +9,7 @@ from assay.chat import openai
 from assay.data import conversations, fields
 from assay.data.pairs import prompted
 from assay.errors import DataError
-from assay.types import Preference, Ranking, Record, Response
+from assay.types import Preference, Ranking, Record
 
 __all__ = ["NemoPreference"]
 
