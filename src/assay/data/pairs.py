@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from assay.data import conversations, fields
-from assay.data.transcripts import closed, transcript
+from assay.data.transcripts import closed, marked, messages, transcript
 from assay.errors import DataError
 from assay.types import Message, Response
 
@@ -124,11 +124,11 @@ def _whole(said: str | Turns, side: str, others: Mapping[str, Any]) -> Turns:
 def _answer(said: str | Turns, prompt: str, side: str) -> str | Turns:
     """An answer to a text; beside a transcript, one that repeats it is the conversation, and one
     may be marked as the assistant's turn."""
-    if not isinstance(said, str) or (asked := transcript(prompt)) is None:
+    if not isinstance(said, str) or (asked := marked(prompt)) is None:
         return said
-    turns = transcript(said)
-    if turns and (said.startswith(prompt) or (turns[0].role, asked[-1].role) == TURN):
-        return turns
+    turns = marked(said)
+    if turns and (said.startswith(prompt) or (turns[0][0], asked[-1][0]) == TURN):
+        return messages(turns)
     return closed(said, prompt)
 
 
