@@ -142,6 +142,7 @@ SEEN = [*ASKED, ("assistant", ""), ("tool", "7")]
         ("trl-preference", {"prompt": "Prime?", **TEXTS}, ASKED),
         ("trl-preference", {"prompt": "Prime?", "question": "Prime?", **WHOLE}, ASKED),
         ("trl-preference", {"prompt": [user("Prime?")], **WHOLE}, ASKED),
+        ("trl-preference", {"prompt": user("Prime?"), **TEXTS, "context": ""}, ASKED),
         ("trl-preference", {"prompt": "Prime?", "messages": WHOLE["chosen"], **WHOLE}, ASKED),
         ("trl-preference", {"system": "Be brief.", "prompt": "Prime?", **TEXTS}, BRIEF),
         ("trl-preference", {"system": "Be brief.", **WHOLE}, BRIEF),
@@ -180,6 +181,7 @@ SEEN = [*ASKED, ("assistant", ""), ("tool", "7")]
             {"prompt": "\n\nHuman: Prime?", **around("\n\nAssistant: ")},
             ASKED,
         ),
+        ("hh-rlhf", around("\r\n\r\nHuman: Prime?\r\n\r\nAssistant: "), ASKED),
         ("hh-rlhf", around("Human: Prime?\n\nAssistant: "), ASKED),
         ("trl-preference", around(CHATML, "<|im_end|>\n"), ASKED),
         ("trl-preference", {"prompt": CHATML, **around("", "<|im_end|>")}, ASKED),
@@ -242,6 +244,13 @@ def records_of(tmp_path: Path, *rows: dict[str, Any], format: str | None = None)
         ({**TEXTS, "prompt": "\n\nHuman: a\n\nAssistant: b"}, "within the assistant's turn"),
         ({**TEXTS, "messages": [*WHOLE["chosen"][:1], said("Other")]}, "ends with the assistant's"),
         ({"prompt": "p", **{k: str(v) for k, v in WHOLE.items()}}, "as Python prints them"),
+        (
+            {"prompt": "Say it.", "input": "7, 8", **TEXTS},
+            "'input' looks like a part of the prompt",
+        ),
+        ({"question": "Who?", "context": "Ann.", **TEXTS}, "'context' looks like a part of the"),
+        ({"prompt": "Say 7.", **around("Say 7. ")}, "repeat the whole prompt"),
+        ({"question": "Say 7.", **around("Say 7. ")}, "repeat the whole prompt"),
         ({"prompt": "p", **TEXTS, "chosen_score": 1, "rejected_score": 2}, "'rejected_score'"),
     ],
 )
@@ -259,6 +268,15 @@ def test_json_that_is_no_message_is_a_text(tmp_path: Path) -> None:
     assert isinstance(record, Preference)
     assert record.prompt.text == "[1]"
     assert [response.text for response in record.responses] == ['{"value": 5}', "[{}]"]
+
+
+def test_columns_named_by_hand_are_read_as_they_are(tmp_path: Path) -> None:
+    row = {"question": "Say 7.", "context": "Ann.", **around("Say 7. ")}
+    by_hand = "columns:prompt=question,chosen=chosen,rejected=rejected"
+    (record,) = records_of(tmp_path, row, format=by_hand)
+    assert isinstance(record, Preference)
+    assert [each.text for each in record.responses] == ["Say 7. The 7", "Say 7. The 8"]
+    assert record.prompt.meta == {"context": "Ann."}
 
 
 def test_scores_are_kept_and_differ_by_the_margin(tmp_path: Path) -> None:

@@ -128,11 +128,13 @@ class Columns:
             *asked, answer = fields.mappings({"messages": given}, "messages") or [{}]
             said = {**fields.rest(said, "messages"), "prompt": asked, "chosen": answer}
         turns, pair = pairs.pair(said, rest)
-        if turns[-1].role == "assistant" and self.name != UNNAMED:
-            raise DataError(
-                "the conversation before the answers ends with the assistant's turn; end it with"
-                " the user's"
-            )
+        if self.name != UNNAMED:
+            pairs.unread(said, rest)
+            if turns[-1].role == "assistant":
+                raise DataError(
+                    "the conversation before the answers ends with the assistant's turn; end it"
+                    " with the user's"
+                )
         prompt, _ = self._prompt(said, rest, turns)
         responses = [_detailed(each, side, said) for each, side in zip(pair, SIDES, strict=True)]
         return fields.make(

@@ -52,7 +52,7 @@ def turns(row: Mapping[str, Any], field: str) -> tuple[Message, ...]:
     found = unpacked(fields.value(row, field), field)
     if isinstance(found, str):
         return (fields.make(Message, role="user", content=found),)
-    messages = conversation(found, field)
+    messages = conversation([found] if isinstance(found, dict) else found, field)
     if not messages:
         raise fields.wrong(field, "at least one message", found)
     return messages

@@ -13,7 +13,7 @@ from assay.data.transcripts import closed, marked, messages, transcript
 from assay.errors import DataError
 from assay.types import Message, Response
 
-__all__ = ["asking", "instructed", "pair", "prompted"]
+__all__ = ["asking", "instructed", "pair", "prompted", "unread"]
 
 Turns = tuple[Message, ...]
 SIDES: Final = "chosen", "rejected"
@@ -23,6 +23,10 @@ ASKING: Final = frozenset(
     " question request trajectory turns user user_input user_message user_prompt".split()
 )
 """Columns that look like the prompt, or like a part of it."""
+CONTEXT: Final = frozenset(
+    "article background choices context document documents history input options passage".split()
+)
+"""Columns that a prompt may need to be understood."""
 TURN: Final = "assistant", "user"
 
 
@@ -49,6 +53,28 @@ def pair(
     if shared := _common(chosen, rejected):
         prompt = _within(shared, prompt, asked)
     return prompt, _both(prompt, sides)
+
+
+def unread(row: Mapping[str, Any], others: Mapping[str, Any]) -> None:
+    """Refuse a pair whose other columns say more of what was asked, and one of texts that both
+    repeat it."""
+    asked = row.get("prompt")
+    if not isinstance(asked, str):
+        return
+    for name in asking(others):
+        value = others[name]
+        if name.lower() in CONTEXT and not (isinstance(value, str) and value in asked):
+            raise DataError(
+                f"column {name!r} looks like a part of the prompt, and is not read; name the"
+                f" columns that make it: --columns prompt=...,input={name},..."
+            )
+    sides = [row.get(side) for side in SIDES]
+    repeated = all(isinstance(said, str) and said.startswith(asked) for said in sides)
+    if repeated and len(asked.split()) > 1 and marked(asked) is None:
+        raise DataError(
+            "'chosen' and 'rejected' repeat the whole prompt; cut it off, or name the columns to"
+            " take the texts as they are: --columns prompt=...,chosen=...,rejected=..."
+        )
 
 
 def _before(prompt: Turns, chosen: str | Turns) -> Turns:

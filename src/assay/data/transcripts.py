@@ -33,7 +33,7 @@ class _Marks:
 
 # "Human:" at the very beginning is a mark only where an assistant's follows.
 _HH = _Marks(
-    re.compile(r"(?s:\A\s*(?=Human:.*\n\nAssistant:)|\A\n\n|\n\n)(Human|Assistant):"), trim=True
+    re.compile(r"(?s:\A\s*(?=Human:.*\n\r?\nAssistant:)|\r?\n\r?\n)(Human|Assistant):"), trim=True
 )
 _TEMPLATES: Final = (
     _HH,

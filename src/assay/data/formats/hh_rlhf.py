@@ -30,7 +30,7 @@ class HhRlhf:
         return (
             {"chosen", "rejected"} <= row.keys()
             and "prompt" not in row
-            and str(row["chosen"]).startswith(("\n\nHuman:", "Human:"))
+            and str(row["chosen"]).lstrip().startswith("Human:")
         )
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from assay.chat import openai
 from assay.data import conversations, fields
-from assay.data.pairs import instructed, pair
+from assay.data.pairs import instructed, pair, unread
 from assay.errors import DataError
 from assay.types import Preference, Record, Response
 
@@ -38,14 +38,16 @@ class TrlPreference:
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """Both columns, and not the dialogs of HH-RLHF."""
-        dialog = "prompt" not in row and str(row.get("chosen")).startswith(("\n\nHuman:", "Human:"))
+        dialog = "prompt" not in row and str(row.get("chosen")).lstrip().startswith("Human:")
         return {"chosen", "rejected"} <= row.keys() and not dialog
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One preference for the chosen response."""
         used = ["prompt", "chosen", "rejected", "margin"]
         said = _cut(row) if self.implicit else row
-        messages, responses = pair(said, fields.rest(row, *used))
+        others = fields.rest(row, *used)
+        messages, responses = pair(said, others)
+        unread(said, others)
         if isinstance(row.get("system"), str) and row["system"]:
             used.append("system")
             messages = instructed(messages, row["system"])
