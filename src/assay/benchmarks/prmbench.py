@@ -30,6 +30,11 @@ from assay.types import Score, StepLabels, Unscored
 __all__ = ["PRMBench"]
 
 WITHOUT_ERRORS = "multi_solutions"
+KINDS = (
+    "redundency", "circular", "counterfactual", "step_contradiction", "domain_inconsistency",
+    "confidence", "missing_condition", "deception", WITHOUT_ERRORS,
+)  # fmt: skip
+"""Kinds of errors, for files that have them in their names only."""
 TP, FP, TN, FN, VALID, INVALID, FOUND, WRONG, ALL = range(9)
 """Columns: steps; valid and invalid steps; solutions whose first wrong step is called so, with one,
 in all."""
@@ -65,16 +70,20 @@ ACCURACY = {
 class PRMBench:
     """PRMScore on PRMBench, in all and of each kind of error.
 
-    Ids are the kind and the row's `idx`, such as circular_prm_test_p1_0.
+    Ids are the kind and the row's `idx`, such as circular_prm_test_p1_0, as in the results of the
+    benchmark's own programs, which can be measured: `--scores` takes their validity labels.
     """
 
     data: tuple[str, ...] = ()
-    """The benchmark's file, a folder, or a data set of the hub."""
+    """The benchmark's file, its files by kind of error, a folder, or a data set of the hub."""
     threshold: float = 0.5
     """A step scored below it is called wrong: one half for probabilities, 0 for logits."""
     out_of_range: Literal["refuse", "ignore"] = "ignore"
     """What to do with an error that is said to be at a step that is not there; the benchmark's own
     code ignores it."""
+    repeated: Literal["keep", "first"] = "keep"
+    """What to do with a row whose id another of the file has, as five have in the benchmark's own
+    files: keep it, its id ending in /2, or leave it out, as the benchmark's own code does."""
     resamples: int = 2000
     """Bootstrap resamples, by question."""
     seed: int = 0
@@ -84,7 +93,8 @@ class PRMBench:
 
     def records(self) -> list[StepLabels]:
         """One a row, with its kind of error as the subset."""
-        return _records.read(self.data, Layout(out_of_range=self.out_of_range), _identify, "refuse")
+        layout = Layout(out_of_range=self.out_of_range)
+        return _records.read(self.data, layout, _identify, repeated=self.repeated)
 
     def metrics(
         self, records: Sequence[StepLabels], scores: Sequence[Sequence[Score | Unscored]]
@@ -142,8 +152,9 @@ class PRMBench:
 
 
 def _identify(record: StepLabels, stem: str, place: str) -> tuple[str, str]:
-    kind = str(record.prompt.meta["classification"])
-    return f"{kind}_{record.prompt.id}", kind
+    named = (kind for kind in KINDS if stem.endswith(kind))
+    kind, id = str(record.prompt.meta["classification"] or next(named, stem)), record.prompt.id
+    return id if id.startswith(f"{kind}_") else f"{kind}_{id}", kind
 
 
 def _count(record: StepLabels, steps: Array | None, threshold: float) -> list[float]:
