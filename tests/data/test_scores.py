@@ -122,6 +122,19 @@ def test_what_prmbenchs_programs_write(tmp_path: Path) -> None:
     assert [s.steps if isinstance(s, Score) else None for s in found] == [(1, 0), (0.5, 0.25), None]
 
 
+def test_what_reasonevals_programs_write(tmp_path: Path) -> None:
+    """Wrong, neutral and right: a step is valid where it is not wrong. The id is the data's own."""
+    prompt = Prompt.of("q", id="file-0").model_copy(update={"meta": {"id": "f25b"}})
+    groups = [Group(prompt=prompt, responses=(Response(steps=("one", "two")),))]
+    row = {"id": "f25b", "scores": [[0.25, 0.25, 0.5], [0.5, 0.25, 0.25]]}
+    assert read_scores(put(tmp_path / "s.jsonl", row), groups) == [
+        [Score(value=0.5, steps=(0.75, 0.5))]
+    ]
+    row["scores"] = [[1, 2, 3], [0, 0, 1]]
+    with pytest.raises(DataError, match=r"expected a number, got \[1, 2, 3\]"):
+        read_scores(put(tmp_path / "s.jsonl", row), groups)
+
+
 def test_one_row_serves_equal_texts(tmp_path: Path) -> None:
     groups = [group("a", "x", "y", "x")]
     rows = [{"prompt": "question a", "response": r, "score": s} for r, s in (("x", 1), ("y", 2))]

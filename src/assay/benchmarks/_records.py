@@ -80,6 +80,8 @@ def read(
                 if id in records:
                     raise DataError(f"{name}: two rows have the id {id!r}; give each file once")
                 meta = {**record.prompt.meta, "subset": subset}
+                if record.prompt.id not in ("", id):
+                    meta["id"] = record.prompt.id
                 prompt = record.prompt.model_copy(update={"id": id, "meta": meta})
                 records[id] = record.model_copy(update={"prompt": prompt})
     if bad and on_bad == "refuse":

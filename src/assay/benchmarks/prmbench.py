@@ -20,6 +20,7 @@ import numpy as np
 
 from assay.benchmarks import _baselines as _baselines
 from assay.benchmarks import _records
+from assay.benchmarks import _two_classes as two
 from assay.benchmarks._pooled import Statistic, estimates, over
 from assay.data.formats.prmbench import PRMBench as Layout
 from assay.data.records import cluster_key
@@ -35,30 +36,18 @@ KINDS = (
     "confidence", "missing_condition", "deception", WITHOUT_ERRORS,
 )  # fmt: skip
 """Kinds of errors, for files that have them in their names only."""
-TP, FP, TN, FN, VALID, INVALID, FOUND, WRONG, ALL = range(9)
-"""Columns: steps; valid and invalid steps; solutions whose first wrong step is called so, with one,
-in all."""
+FOUND, WRONG = two.ALL + 1, two.ALL + 2
+"""Columns besides: solutions whose first wrong step is called so, and those with one."""
 
-
-def _f1(c: Array) -> Array:
-    return over(2 * c[..., TP], 2 * c[..., TP] + c[..., FP] + c[..., FN])
-
-
-def _f1_negative(c: Array) -> Array:
-    return over(2 * c[..., TN], 2 * c[..., TN] + c[..., FP] + c[..., FN])
-
-
-F1 = Statistic(formula=_f1, base=ALL)
-F1_NEGATIVE = Statistic(formula=_f1_negative, base=ALL, parts=(VALID, INVALID))
-PRMSCORE = Statistic(
-    formula=lambda c: (_f1(c) + _f1_negative(c)) / 2, base=ALL, parts=(VALID, INVALID)
-)
+F1 = Statistic(formula=two.f1, base=two.ALL)
+F1_NEGATIVE = Statistic(formula=two.f1_negative, base=two.ALL, parts=(two.VALID, two.INVALID))
+PRMSCORE = two.MACRO_F1
 ACCURACY = {
     "accuracy_right_steps": Statistic(
-        formula=lambda c: over(c[..., TP], c[..., VALID]), base=VALID
+        formula=lambda c: over(c[..., two.TP], c[..., two.VALID]), base=two.VALID
     ),
     "accuracy_wrong_steps": Statistic(
-        formula=lambda c: over(c[..., TN], c[..., INVALID]), base=INVALID
+        formula=lambda c: over(c[..., two.TN], c[..., two.INVALID]), base=two.INVALID
     ),
     "first_error_noticed": Statistic(
         formula=lambda c: over(c[..., FOUND], c[..., WRONG]), base=WRONG
@@ -162,17 +151,5 @@ def _count(record: StepLabels, steps: Array | None, threshold: float) -> list[fl
     valid = np.array([label is not None and label > 0.5 for label in record.labels])
     first = _records.error_place(record)
     accepted = valid if steps is None else steps >= threshold
-    return [
-        float(x)
-        for x in (
-            (valid & accepted).sum(),
-            (~valid & accepted).sum(),
-            (~valid & ~accepted).sum(),
-            (valid & ~accepted).sum(),
-            valid.sum(),
-            (~valid).sum(),
-            first != _records.NEVER and not accepted[first],
-            first != _records.NEVER,
-            1,
-        )
-    ]
+    wrong = first != _records.NEVER
+    return [*two.count(valid, accepted), float(wrong and not accepted[first]), float(wrong)]

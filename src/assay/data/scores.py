@@ -7,7 +7,8 @@ A row is of one response, or of all responses to a prompt, and holds
   response, or one entry per response; `score_chosen` and `score_rejected` are such a list in two
   parts;
 * `prediction`: the index of the first wrong step, -1 where there is none (ProcessBench);
-* `scores` with `step_level_validity_labels`, or such scores (PRMBench);
+* `scores` with `step_level_validity_labels`, or such scores (PRMBench), or with three probabilities
+  per step (ReasonEval);
 * null instead of a number, or `unscored`: it could not be scored, with a `reason` if there is one.
 
 Rows are matched by their texts (`prompt` and `response`), as `assay score` numbers them, by `id` or
@@ -164,10 +165,17 @@ def _responses_by_hash(
 def _responses_by_id(
     path: str, known: dict[Hashable, list[Row]], groups: Sequence[Group]
 ) -> list[Scores]:
-    """Match ids. Records of one id are scored as one, in the order of the data."""
+    """Match ids, or those that the data had before a benchmark named it anew.
+
+    Records of one id are scored as one, in the order of the data.
+    """
+    names = [group.prompt.id for group in groups]
+    if not known.keys() & set(names):
+        own = [str(group.prompt.meta.get("id", "")) for group in groups]
+        names = own if known.keys() & set(own) else names
     together: dict[str, list[Group]] = {}
-    for group in groups:
-        together.setdefault(group.prompt.id, []).append(group)
+    for name, group in zip(names, groups, strict=True):
+        together.setdefault(name, []).append(group)
     if "" in together:
         raise DataError(
             f"{path} names responses by ids, and {len(together[''])} of {len(groups)} records have"
@@ -194,7 +202,10 @@ def _responses_by_id(
             whole = Group(prompt=same[0].prompt, responses=responses)
             scores = _of_prompt(known[id], whole)
         found[id] = iter(scores)
-    return [list(islice(found[group.prompt.id], len(group.responses))) for group in groups]
+    return [
+        list(islice(found[name], len(group.responses)))
+        for name, group in zip(names, groups, strict=True)
+    ]
 
 
 def _of_prompt(rows: Sequence[Row], group: Group) -> Scores:
@@ -325,7 +336,7 @@ def _score(row: dict[str, Any], value: Any, response: Response) -> Score | Unsco
     if not isinstance(value, list):
         number = float(value) if isinstance(value, bool) else fields.number(value, "score")
         return fields.make(Score, value=number)
-    steps = tuple(fields.number(_parsed(x), "scores") for x in value)
+    steps = tuple(fields.number(_not_wrong(_parsed(x)), "scores") for x in value)
     # A text that nobody split may have scores of steps all the same.
     if not steps or len(steps) != len(response.steps) > 1:
         raise DataError(
@@ -333,6 +344,14 @@ def _score(row: dict[str, Any], value: Any, response: Response) -> Score | Unsco
             f" {_by_id(row) or response.text[:60]!r}; give one a step, in order"
         )
     return fields.make(Score, value=min(steps), steps=steps)
+
+
+def _not_wrong(value: Any) -> Any:
+    """Return ReasonEval's three probabilities of a step, wrong, neutral and right, as one."""
+    if not isinstance(value, list) or len(value) != 3:
+        return value
+    wrong, *others = (fields.number(x, "scores") for x in value)
+    return sum(others) if abs(wrong + sum(others) - 1) < 1e-3 else value
 
 
 def _predicted(prediction: Any, response: Response) -> Score | Unscored:
