@@ -2,6 +2,7 @@
 them back."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from assay.protocols import Format
 from assay.types import Message, Preference, Prompt, Record
 
 __all__ = [
+    "amount",
     "columns",
     "explain",
     "index",
@@ -84,6 +86,19 @@ def number(value: object, field: str) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     raise wrong(field, "a number", value)
+
+
+def amount(value: object, field: str) -> float:
+    """A finite number, or a text that is one, as tables of texts have it; true is 1, false 0."""
+    found = value
+    if isinstance(value, (bool, str)):
+        try:
+            found = float(value)
+        except ValueError:
+            found = None
+    if found is None or not math.isfinite(number(found, field)):
+        raise wrong(field, "a finite number", value)
+    return number(found, field)
 
 
 def index(value: object, field: str) -> int:

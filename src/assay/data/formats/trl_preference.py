@@ -23,9 +23,11 @@ class TrlPreference:
     """{prompt?, chosen, rejected, margin?}: strings, or lists of {role, content} messages."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """Both columns, and not the dialogs of HH-RLHF."""
+        """Both columns, and neither the dialogs of HH-RLHF nor lists of texts."""
         dialog = "prompt" not in row and str(row.get("chosen")).startswith("\n\nHuman:")
-        return {"chosen", "rejected"} <= row.keys() and not dialog
+        others = row.get("rejected")
+        many = isinstance(others, list) and any(isinstance(each, str) for each in others)
+        return {"chosen", "rejected"} <= row.keys() and not dialog and not many
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One preference for the chosen response."""
