@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
 from assay.chat import openai
-from assay.data import conversations, fields, winners
+from assay.data import conversations, fields, pairs, winners
 from assay.data.records import prompt_of, responses_of
 from assay.data.steps import joined, parted
 from assay.errors import ConfigError, DataError
@@ -36,7 +36,7 @@ __all__ = ["Columns"]
 
 Part = Literal[
     "system", "prompt", "input", "messages", "tools", "id", "reference",
-    "solution", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
+    "solution", "opening", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
     "response", "label", "score", "responses", "scores", "ranks", "steps", "labels",
     "first", "second", "winner", "choice", "prefer", "strength", "first_score", "second_score",
     "right", "wrong", "model", "first_model", "second_model",
@@ -44,8 +44,13 @@ Part = Literal[
 PARTS: Final = get_args(Part)
 WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
 """Labels that are words."""
+BOTH: Final = ("first", "second"), ("first_score", "second_score"), ("right", "wrong")
+"""Parts that are there together."""
 MODELS: Final = {"response": "model", "first": "first_model", "second": "second_model"}
 """The part that names who gave a response."""
+SIDES: Final = "chosen", "rejected"
+UNNAMED: Final = "columns"
+"""The name of a layout that a user wrote."""
 ABSENT: Final = object()
 
 
@@ -55,7 +60,7 @@ class Columns:
 
     parts: tuple[tuple[str, str], ...] = ()
     """Pairs of a part and its path; by hand, `--columns` gives them."""
-    name: str = "columns"
+    name: str = UNNAMED
     """What the layout is called."""
     separator: str = "\n"
     """Text between two steps."""
@@ -69,16 +74,12 @@ class Columns:
         there = dict(self.parts)
         if len(found := [part for part in winners.VERDICTS if part in there]) > 1:
             raise ConfigError(f"{' and '.join(found)} are several verdicts; name one column")
-        for one, other in (
-            ("first", "second"),
-            ("first_score", "second_score"),
-            ("right", "wrong"),
-        ):
+        for one, other in BOTH:
             if (one in there) != (other in there):
                 raise ConfigError(f"{one} and {other} go together; name a column for each")
 
     @classmethod
-    def of(cls, text: str, name: str = "columns") -> Self:
+    def of(cls, text: str, name: str = UNNAMED) -> Self:
         """Read `prompt=question,chosen=answer_a`. A comma or an equals sign in a name is written
         with a backslash."""
         parts = []
@@ -90,6 +91,11 @@ class Columns:
         return cls(parts=tuple(parts), name=name)
 
     @property
+    def columns(self) -> frozenset[str]:
+        """The columns that are read."""
+        return frozenset(path.removesuffix("?").partition(".")[0] for _, path in self.parts)
+
+    @property
     def needs(self) -> frozenset[str]:
         """The columns that every row has to have."""
         return frozenset(
@@ -99,14 +105,24 @@ class Columns:
         )
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """All columns that are needed, down to the ends of their paths."""
-        return bool(self.parts) and all(
-            path.endswith("?") or _fits(part, _found(row, path)) for part, path in self.parts
+        """All columns that are needed, down to the ends of their paths; and where there is a
+        `prompt`, it is this layout's."""
+        there = dict(self.parts)
+        named = "prompt" in self.columns or not {"prompt", "messages", "rejected"} & there.keys()
+        return (
+            bool(self.parts)
+            and all(
+                path.endswith("?") or _fits(part, _found(row, path)) for part, path in self.parts
+            )
+            and (named or row.get("prompt") is None)
         )
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: what it is, its parts tell."""
         said, rest = self._taken(row)
+        if "rejected" in said:
+            yield self._pair(said, rest)
+            return
         prompt, answered = self._prompt(said, rest)
         yield self._record(prompt, answered, said)
 
@@ -124,15 +140,40 @@ class Columns:
             rest = _without(rest, _keys(row, path.removesuffix("?")))
         return said, rest
 
+    def _pair(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> Preference:
+        """A chosen and a rejected answer."""
+        if "messages" in said:  # the last one is the chosen answer
+            given = conversations.unpacked(said["messages"], "messages")
+            *asked, answer = fields.mappings({"messages": given}, "messages") or [{}]
+            said = {**fields.rest(said, "messages"), "prompt": asked, "chosen": answer}
+        turns, pair = pairs.pair(said, rest)
+        if turns[-1].role == "assistant" and self.name != UNNAMED:
+            raise DataError(
+                "the conversation before the answers ends with the assistant's turn; end it with"
+                " the user's"
+            )
+        prompt, _ = self._prompt(said, rest, turns)
+        responses = [_detailed(each, side, said) for each, side in zip(pair, SIDES, strict=True)]
+        return fields.make(
+            Preference, prompt=prompt, responses=responses, prefer=1.0, margin=_margin(said)
+        )
+
     def _prompt(
-        self, said: Mapping[str, Any], rest: Mapping[str, Any]
+        self,
+        said: Mapping[str, Any],
+        rest: Mapping[str, Any],
+        turns: tuple[Message, ...] = (),
     ) -> tuple[Prompt, tuple[Message, ...]]:
         """The prompt, and the messages that answer it where the row is one conversation."""
         answered: tuple[Message, ...] = ()
-        if "messages" in said:
+        if turns:
+            pass
+        elif "messages" in said:
             turns = conversations.turns(said, "messages")
             asked = max((i for i, turn in enumerate(turns) if turn.role == "user"), default=-1)
             turns, answered = turns[: asked + 1], turns[asked + 1 :]
+        elif "prompt" in said and not {"first", "right"}.isdisjoint(said):
+            turns = pairs.prompted(said["prompt"], "prompt")
         elif "prompt" in said:
             turns = conversations.turns(said, "prompt")
         else:
@@ -143,8 +184,7 @@ class Columns:
             question = f"{turns[-1].content}\n{fields.text(said, 'input')}"
             turns = (*turns[:-1], fields.make(Message, role="user", content=question))
         if said.get("system"):
-            content = fields.text(said, "system")
-            turns = (fields.make(Message, role="system", content=content), *turns)
+            turns = pairs.instructed(turns, fields.text(said, "system"))
         known = {key: said[key] for key in ("tools",) if key in said}
         for key in ("id", "reference"):
             if said.get(key) is not None:
@@ -155,15 +195,6 @@ class Columns:
         self, prompt: Prompt, answered: Sequence[Message], said: Mapping[str, Any]
     ) -> Record:
         """The record that these parts make."""
-        messages = prompt.messages
-        if "chosen" in said:
-            pair = tuple(
-                conversations.reply(fields.value(said, side), messages, side)
-                for side in ("chosen", "rejected")
-            )
-            return fields.make(
-                Preference, prompt=prompt, responses=pair, prefer=1.0, margin=_margin(said)
-            )
         if "first" in said:
             return self._judged(prompt, said)
         if "right" in said:
@@ -285,12 +316,7 @@ def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str,
         if (model := response.meta.get("model")) is not None:
             said[MODELS[part]] = model
     if isinstance(record, Preference):
-        pair = [conversations.said(each, chat=chat) for each in record.responses]
-        said["chosen"], said["rejected"] = said["first"], said["second"] = pair
-        said |= winners.said(record.prefer, record.margin)
-        if record.margin is not None:
-            said["margin"] = record.margin
-            said["chosen_score"], said["rejected_score"] = record.margin, 0.0
+        said |= _said_of_pair(record, there, chat)
     elif isinstance(record, Group):
         written = [conversations.said(each, chat=chat) for each in record.responses]
         said["responses"] = written
@@ -320,6 +346,40 @@ def _sorted(prompt: Prompt, said: Mapping[str, Any]) -> Ranking:
             responses.append(conversations.reply(each, prompt.messages, f"{part}.{i}"))
             grades.append(grade)
     return fields.make(Ranking, prompt=prompt, responses=tuple(responses), grades=tuple(grades))
+
+
+def _detailed(response: Response, side: str, said: Mapping[str, Any]) -> Response:
+    """An answer with its score, and with what both begin with as a step of its own."""
+    changes: dict[str, Any] = {}
+    if said.get(f"{side}_score") is not None:
+        changes["meta"] = {"score": fields.amount(said[f"{side}_score"], f"{side}_score")}
+    if said.get("opening"):
+        if response.turns:
+            raise DataError(f"field {side!r}: messages cannot go on from the text before them")
+        changes["steps"] = (fields.text(said, "opening"), *response.steps)
+    return response.model_copy(update=changes)
+
+
+def _said_of_pair(record: Preference, there: Mapping[str, str], chat: bool) -> dict[str, Any]:
+    """The parts of a pair."""
+    said: dict[str, Any] = {}
+    responses = record.responses
+    first, second = (response.steps for response in responses)
+    if "opening" in there:
+        shared = len(first) == len(second) == 2 and first[0] == second[0]
+        said["opening"] = first[0] if shared else ""
+        if shared:
+            responses = tuple(Response(steps=each.steps[1:]) for each in responses)
+    pair = [conversations.said(response, chat=chat) for response in responses]
+    said["first"], said["second"] = pair
+    said |= winners.said(record.prefer, record.margin)
+    for side, response, text in zip(SIDES, responses, pair, strict=True):
+        said[side] = text
+        if f"{side}_score" in there and "score" in response.meta:
+            said[f"{side}_score"] = response.meta["score"]
+    if record.margin is not None:
+        said["margin"] = record.margin
+    return said
 
 
 def _margin(said: Mapping[str, Any]) -> float | None:
