@@ -38,6 +38,10 @@ ROWS: dict[str, tuple[dict[str, Any], tuple[Any, ...]]] = {
         },
         ("Hi", ["Bye", "Hello"], 0, 2),
     ),
+    "judged-pairs": (
+        {"prompt": "2+3?", "response_a": "6", "response_b": "5", "winner": "b", "by": "Ann"},
+        ("2+3?", ["6", "5"], 0, None),
+    ),
     "judgebench": (
         {
             "pair_id": "p", "original_id": "o", "source": "s", "question": "2+3?",
@@ -272,7 +276,7 @@ def said(*texts: str) -> list[dict[str, str]]:
     return [{"role": roles[i % 2], "content": text} for i, text in enumerate(texts)]
 
 
-def battle(one: list[Any], other: list[Any], **more: Any) -> dict[str, Any]:
+def battle(one: Any, other: Any, **more: Any) -> dict[str, Any]:
     row = {"model_a": "x", "model_b": "y", "winner": "model_a"}
     return {**row, "conversation_a": one, "conversation_b": other, **more}
 
@@ -291,6 +295,7 @@ def test_answers_that_part_early_are_trajectories(tmp_path: Path) -> None:
     ]
     write([record, shared], tmp_path / "again.jsonl", "arena")
     assert list(read(tmp_path / "again.jsonl")) == [record, shared]
+    assert of(Arena(), battle(json.dumps(one), json.dumps(other))) == record
 
 
 @pytest.mark.parametrize(

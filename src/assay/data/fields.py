@@ -84,7 +84,10 @@ def mappings(row: Fields, field: str) -> list[dict[str, Any]]:
 def number(value: object, field: str) -> float:
     """A number; not a boolean, and not a string that looks like one."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise wrong(field, "a number that a float can hold", value) from error
     raise wrong(field, "a number", value)
 
 

@@ -47,6 +47,10 @@ _TABLE: Final = {
     "alpaca-kto": ("system=system?,prompt=instruction,input=input?,response=output,label=kto_tag"),
     "math-problems": "prompt=problem,reference=answer,solution=solution?,id=unique_id?",
     # Judged pairs
+    "judged-pairs": (
+        "prompt=prompt,first=response_a,second=response_b,first_model=model_a?,"
+        "second_model=model_b?,winner=winner"
+    ),
     "alpaca-eval": (
         "prompt=instruction,first=output_1,second=output_2,first_model=generator_1,"
         "second_model=generator_2,winner=preference"

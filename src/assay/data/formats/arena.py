@@ -40,12 +40,7 @@ class Arena:
         """One preference, a tie at 1/2; another word for a tie than that stays in `meta`."""
         if "conversation_a" in row:
             names, used = TALKS, ["winner"]
-            talks = [
-                up_to_turn(
-                    conversations.conversation(fields.value(row, name), name), row.get("turn")
-                )
-                for name in names
-            ]
+            talks = [up_to_turn(_talk(row, name), row.get("turn")) for name in names]
             prefer = winners.winner(fields.value(row, "winner"), "winner")
         else:
             names, used = TEXTS, ["prompt", *VOTES]
@@ -68,6 +63,11 @@ class Arena:
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Preferences without a margin, as conversations."""
         return fields.written(self, records, Preference, _row)
+
+
+def _talk(row: Mapping[str, Any], name: str) -> Sequence[Message]:
+    """A conversation, which tables of texts have as JSON."""
+    return conversations.conversation(conversations.unpacked(fields.value(row, name), name), name)
 
 
 def _turns(row: Mapping[str, Any], name: str) -> list[Message]:
