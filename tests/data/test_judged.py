@@ -31,6 +31,10 @@ ROWS: dict[str, tuple[dict[str, Any], tuple[Any, ...]]] = {
         {"scenario": "math", "label": 2, "prompt": "2+3?", "response 1": "5", "response 2": "five"},
         ("2+3?", ["5", "five"], 0.5, None),
     ),
+    "evalbiasbench": (
+        {"bias": "length", "instruction": "2+3?", "response1": "6", "response2": "5", "label": 2},
+        ("2+3?", ["6", "5"], 0, None),
+    ),
     "helpsteer3": (
         {
             "domain": "general", "language": "english", "context": TALK, "response1": "Bye",
@@ -439,3 +443,11 @@ def test_judgments_that_say_nothing_are_refused(change: dict[str, Any], complain
     games = [{"score": None, "user_prompt": shown("a", "b")}]
     with pytest.raises(DataError, match="no game came to a verdict"):
         of(JudgeLogs(), {"games": games, "model": "x", "judge": "j"})
+
+
+def test_public_pairs_are_read(assay_data: Path) -> None:
+    counts = Counts()
+    pairs = [*read(assay_data / "judges/llmbar/LLMBar_Natural.json", counts=counts)]
+    pairs += read(assay_data / "judges/evalbiasbench/biasbench.json", counts=counts)
+    assert (len(pairs), counts.formats) == (100 + 80, {"llmbar", "evalbiasbench"})
+    assert {each.prefer for each in pairs if isinstance(each, Preference)} == {0, 1}

@@ -7,7 +7,7 @@ a path lets rows lack it. Columns that no part names are the prompt's `meta`.
 Two responses, `first` and `second`, come with a verdict: `winner` (a name, or 1 and 2), `choice` (0
 and 1), `prefer` (the probability that the first is better), `strength` (negative where the first is
 better) or `first_score` and `second_score`. Lists of `right` and `wrong` responses are graded 1 and
-0.
+0. Columns under `has` tell a layout from others, and stay in `meta`.
 """
 
 import json
@@ -39,7 +39,7 @@ Part = Literal[
     "solution", "opening", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
     "response", "label", "score", "responses", "scores", "ranks", "steps", "labels",
     "first", "second", "winner", "choice", "prefer", "strength", "first_score", "second_score",
-    "right", "wrong", "model", "first_model", "second_model",
+    "right", "wrong", "model", "first_model", "second_model", "has",
 ]  # fmt: skip
 PARTS: Final = get_args(Part)
 WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
@@ -131,6 +131,8 @@ class Columns:
         said: dict[str, Any] = {}
         rest: Any = dict(row)
         for part, path in self.parts:
+            if part == "has":
+                continue
             found = _found(row, path.removesuffix("?"))
             if found is ABSENT or (found is None and path.endswith("?")):
                 if path.endswith("?"):

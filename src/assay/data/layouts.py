@@ -56,6 +56,7 @@ _TABLE: Final = {
         "second_model=generator_2,winner=preference"
     ),
     "auto-j": "prompt=prompt,first=response 1,second=response 2,choice=label",
+    "evalbiasbench": "prompt=instruction,first=response1,second=response2,winner=label,has=bias",
     "helpsteer3": "prompt=context,first=response1,second=response2,strength=overall_preference",
     "judgebench": "prompt=question,first=response_A,second=response_B,winner=label,id=pair_id",
     "llmbar": "prompt=input,first=output_1,second=output_2,winner=label",
@@ -85,7 +86,9 @@ _TABLE: Final = {
         "prompt=messages.0.content,response=messages.1.content.answer,model=model,id=uid?"
     ),
     "beavertails": "prompt=prompt,response=response,label=is_safe",
-    "feedback-collection": "prompt=orig_instruction,response=orig_response,score=orig_score",
+    "feedback-collection": (
+        "prompt=orig_instruction,response=orig_response,score=orig_score,has=orig_criteria"
+    ),
     "rewardmath": (
         "prompt=problem,response=eval_solution,label=solution_type,reference=answer,"
         "model=solution_reference"
