@@ -49,6 +49,8 @@ BOTH: Final = ("first", "second"), ("first_score", "second_score"), ("right", "w
 MODELS: Final = {"response": "model", "first": "first_model", "second": "second_model"}
 """The part that names who gave a response."""
 SIDES: Final = "chosen", "rejected"
+LISTED: Final = "conversations", "messages", "trajectory"
+"""Columns that hold messages, be it a single one."""
 UNNAMED: Final = "columns"
 """The name of a layout that a user wrote."""
 ABSENT: Final = object()
@@ -284,6 +286,8 @@ class Columns:
         prompt = prompt_of(record)
         known = {"id", "reference", "tools"} & there.keys()
         row: dict[str, Any] = fields.rest(fields.columns(prompt), *known) | dict(prompt.meta)
+        if {"prompt": "conversations", "messages": "conversations"}.items() & there.items():
+            said = _as_sharegpt(said)
         for part, path in self.parts:
             if part in said and _constant(path) is ABSENT:
                 row = _with(row, path.removesuffix("?").split("."), said[part])
@@ -304,21 +308,23 @@ def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str,
     if prompt.tools:
         said["tools"] = [dict(tool) for tool in prompt.tools]
     said |= {key: value for key in ("id", "reference") if (value := getattr(prompt, key))}
-    chat = not isinstance(conversations.column(turns), str)
+    asked: Any = conversations.column(turns)
+    if there.get("prompt", "").rpartition(".")[2] in LISTED:
+        asked = [openai(turn) for turn in turns]
+    chat = not isinstance(asked, str)
     if "messages" in there:
         replied = [conversations.said(each, chat=True) for each in responses_of(record)[:1]]
         said["messages"] = [*map(openai, turns), *chain.from_iterable(replied)]
     else:
-        said["prompt"] = conversations.column(turns)
-    for part, response in zip(
-        ("first", "second") if isinstance(record, Preference) else ("response",),
-        responses_of(record),
-        strict=False,
-    ):
-        if (model := response.meta.get("model")) is not None:
-            said[MODELS[part]] = model
-    if isinstance(record, Preference):
-        said |= _said_of_pair(record, there, chat)
+        said["prompt"] = asked
+    sides = ("first", "second") if isinstance(record, Preference) else ("response",)
+    for side, response in zip(sides, responses_of(record), strict=False):
+        if "model" in response.meta:
+            said[MODELS[side]] = response.meta["model"]
+    if isinstance(record, Preference) and "first" in there:
+        said |= _said_of_judged(record, chat)
+    elif isinstance(record, Preference):
+        said |= _said_of_pair(record, there, turns, chat)
     elif isinstance(record, Group):
         written = [conversations.said(each, chat=chat) for each in record.responses]
         said["responses"] = written
@@ -339,6 +345,14 @@ def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str,
     return said
 
 
+def _said_of_judged(record: Preference, chat: bool) -> dict[str, Any]:
+    """The parts of a pair that was judged."""
+    said = winners.said(record.prefer, record.margin)
+    for side, response in zip(("first", "second"), record.responses, strict=True):
+        said[side] = conversations.said(response, chat=chat)
+    return said
+
+
 def _sorted(prompt: Prompt, said: Mapping[str, Any]) -> Ranking:
     """Right and wrong responses, graded 1 and 0; one that stands alone need be no list."""
     responses, grades = [], []
@@ -348,6 +362,27 @@ def _sorted(prompt: Prompt, said: Mapping[str, Any]) -> Ranking:
             responses.append(conversations.reply(each, prompt.messages, f"{part}.{i}"))
             grades.append(grade)
     return fields.make(Ranking, prompt=prompt, responses=tuple(responses), grades=tuple(grades))
+
+
+def _as_sharegpt(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a record, with messages as a column of the name `conversations` has them."""
+    row = dict(said)
+    for part in ("prompt", "messages"):
+        if part in said:
+            turns = conversations.turns(said, part)
+            row[part] = [conversations.sharegpt(turn) for turn in turns]
+    for side in SIDES:
+        if side in said:
+            reply = said[side]
+            turns = conversations.turns({side: reply}, side)
+            if len(turns) > 1:
+                raise DataError("ShareGPT has a single message for an answer")
+            if isinstance(reply, str):
+                turns = (Message(role="assistant", content=reply),)
+            (row[side],) = map(conversations.sharegpt, turns)
+    if "tools" in said:
+        row["tools"] = json.dumps(said["tools"], ensure_ascii=False)
+    return row
 
 
 def _detailed(response: Response, side: str, said: Mapping[str, Any]) -> Response:
@@ -362,8 +397,10 @@ def _detailed(response: Response, side: str, said: Mapping[str, Any]) -> Respons
     return response.model_copy(update=changes)
 
 
-def _said_of_pair(record: Preference, there: Mapping[str, str], chat: bool) -> dict[str, Any]:
-    """The parts of a pair."""
+def _said_of_pair(
+    record: Preference, there: Mapping[str, str], asked: Sequence[Message], chat: bool
+) -> dict[str, Any]:
+    """The parts of a pair; the answers as whole conversations where the prompt is no part."""
     said: dict[str, Any] = {}
     responses = record.responses
     first, second = (response.steps for response in responses)
@@ -372,11 +409,13 @@ def _said_of_pair(record: Preference, there: Mapping[str, str], chat: bool) -> d
         said["opening"] = first[0] if shared else ""
         if shared:
             responses = tuple(Response(steps=each.steps[1:]) for each in responses)
-    pair = [conversations.said(response, chat=chat) for response in responses]
-    said["first"], said["second"] = pair
-    said |= winners.said(record.prefer, record.margin)
-    for side, response, text in zip(SIDES, responses, pair, strict=True):
-        said[side] = text
+    for side, response in zip(SIDES, responses, strict=True):
+        said[side] = conversations.said(
+            response, chat=chat and not there.get(side, "").endswith("response")
+        )
+        if {"prompt", "messages"}.isdisjoint(there):
+            replied = conversations.said(response, chat=True)
+            said[side] = [*map(openai, asked), *replied]
         if f"{side}_score" in there and "score" in response.meta:
             said[f"{side}_score"] = response.meta["score"]
     if record.margin is not None:

@@ -257,4 +257,5 @@ def _short(value: object) -> str:
 
 
 def _name(format: Format) -> str:
-    return components.name_of(type(format)).removeprefix("formats/")
+    named = getattr(format, "name", None)  # a layout that is a line of a table
+    return named or components.name_of(type(format)).removeprefix("formats/")

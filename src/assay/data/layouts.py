@@ -22,11 +22,16 @@ _TABLE: Final = {
     "alpaca-ranked": (
         "system=system?,prompt=instruction,input=input?,chosen=output.0,rejected=output.1"
     ),
+    "instruction-responses": (
+        "system=system?,prompt=instruction,input=input?"
+        ",chosen=chosen_response,rejected=rejected_response"
+    ),
     "sharegpt-pairs": (
         "system=system?,tools=tools?,prompt=conversations,chosen=chosen,rejected=rejected"
     ),
-    "messages-pairs": "tools=tools?,prompt=messages,chosen=chosen,rejected=rejected",
+    "messages-pairs": "system=system?,tools=tools?,prompt=messages,chosen=chosen,rejected=rejected",
     "swift-response": "tools=tools?,messages=messages,rejected=rejected_response",
+    "swift-query": "system=system?,prompt=query,chosen=response,rejected=rejected_response",
     "swift-messages": "tools=tools?,chosen=messages,rejected=rejected_messages",
     "openrlhf-pairs": (
         "prompt=prompt?,chosen=chosen,rejected=rejected"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from assay.data import conversations, fields
-from assay.data.transcripts import closed, transcript
+from assay.data.transcripts import closed, marked, messages, transcript
 from assay.errors import DataError
 from assay.types import Message, Response
 
@@ -23,6 +23,7 @@ ASKING: Final = frozenset(
     " question request trajectory turns user user_input user_message user_prompt".split()
 )
 """Columns that look like the prompt, or like a part of it."""
+TURN: Final = "assistant", "user"
 
 
 def pair(
@@ -121,11 +122,13 @@ def _whole(said: str | Turns, side: str, others: Mapping[str, Any]) -> Turns:
 
 
 def _answer(said: str | Turns, prompt: str, side: str) -> str | Turns:
-    """An answer to a text; one that repeats a transcript is the conversation."""
-    if not isinstance(said, str) or transcript(prompt) is None:
+    """An answer to a text; beside a transcript, one that repeats it is the conversation, and one
+    may be marked as the assistant's turn."""
+    if not isinstance(said, str) or (asked := marked(prompt)) is None:
         return said
-    if said.startswith(prompt):
-        return transcript(said) or said
+    turns = marked(said)
+    if turns and (said.startswith(prompt) or (turns[0][0], asked[-1][0]) == TURN):
+        return messages(turns)
     return closed(said, prompt)
 
 
@@ -163,23 +166,16 @@ def _reply(said: str | Turns, prompt: Turns, side: str) -> Response:
 
 def _apart(chosen: Turns, rejected: Turns, others: Mapping[str, Any]) -> DataError:
     """What two conversations without a common beginning differ in."""
-    first, other = chosen[0], rejected[0]
-    if first.role == other.role == "assistant":
-        return DataError(
-            f"'chosen' and 'rejected' hold answers without a prompt; {_advice(others)}"
-        )
-    for side, one, two in (("chosen", first, other), ("rejected", other, first)):
-        if one.role != two.role:
-            return DataError(
-                f"fields 'chosen' and 'rejected' share no first message: {side!r} begins with a"
-                f" {one.role} message, the other with a {two.role} message"
-            )
-    if first != other:
-        why = f"their {first.role} messages differ"
+    one, two = chosen[0], rejected[0]
+    if one.role == two.role == "assistant":
+        return DataError(f"'chosen' and 'rejected' are answers without a prompt; {_advice(others)}")
+    if one.role != two.role:
+        why = f"'chosen' begins with a {one.role} message, 'rejected' with a {two.role} message"
+    elif one != two:
+        why = f"their first messages differ, both of the {one.role}"
     else:
-        side = "chosen" if len(chosen) == 1 else "rejected"
-        why = f"there is no answer in {side!r}"
-    return DataError(f"fields 'chosen' and 'rejected' share no first message and then part: {why}")
+        why = f"there is no answer in {'chosen' if len(chosen) == 1 else 'rejected'!r}"
+    return DataError(f"fields 'chosen' and 'rejected' are no answers to one prompt: {why}")
 
 
 def _advice(others: Mapping[str, Any]) -> str:
@@ -187,8 +183,8 @@ def _advice(others: Mapping[str, Any]) -> str:
     if found := asking(others):
         return f"column {found[0]!r} looks like it: --columns {names.format(found[0])}"
     return (
-        f"add a 'prompt' column, name one (--columns {names.format('...')}), or take what both"
-        " texts begin with for it (--format trl-implicit)"
+        f"add a 'prompt' column, or name one: --columns {names.format('...')} (for texts, --format"
+        " trl-implicit takes what both begin with)"
     )
 
 

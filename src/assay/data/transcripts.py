@@ -2,13 +2,13 @@
 made."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from assay.types import Message
 
-__all__ = ["closed", "transcript"]
+__all__ = ["closed", "marked", "messages", "transcript"]
 
 ROLES: Final = {
     "human": "user",
@@ -54,15 +54,23 @@ _TEMPLATES: Final = (
 """Of HH-RLHF, ChatML, Llama 3, Gemma, Llama 2 and Mistral, Zephyr and its like."""
 
 
-def transcript(text: str) -> tuple[Message, ...] | None:
-    """Return the turns of a text that is nothing but a conversation, or None.
+def marked(text: str) -> list[tuple[str, str]] | None:
+    """Return role and content of the turns of a text that is nothing but a conversation, or None.
 
     An assistant's empty turn at the end is one that is yet to be said.
     """
-    for marks in _TEMPLATES:
-        if (turns := _turns(text, marks)) is not None:
-            return turns
-    return None
+    return next((turns for m in _TEMPLATES if (turns := _turns(text, m)) is not None), None)
+
+
+def transcript(text: str) -> tuple[Message, ...] | None:
+    """Return the turns of `marked` as messages."""
+    turns = marked(text)
+    return None if turns is None else messages(turns)
+
+
+def messages(turns: Iterable[tuple[str, str]]) -> tuple[Message, ...]:
+    """Return turns as messages."""
+    return tuple(Message.model_validate({"role": role, "content": said}) for role, said in turns)
 
 
 def closed(text: str, prompt: str) -> str:
@@ -74,29 +82,25 @@ def closed(text: str, prompt: str) -> str:
     return said if mark and not after.strip() else text
 
 
-def _turns(text: str, marks: _Marks) -> tuple[Message, ...] | None:
-    before, *parts = marks.turn.split(text)
-    if before or not parts:
+def _turns(text: str, marks: _Marks) -> list[tuple[str, str]] | None:
+    if marks.turn.match(text) is None:
         return None
-    found: list[Message] = []
+    _, *parts = marks.turn.split(text)
+    found: list[tuple[str, str]] = []
     for role, inside in zip(parts[::2], parts[1::2], strict=True):
         said, _, after = _parted(inside, marks.end)
         name = ROLES.get(role.lower(), role.lower())
         if after.strip() or name not in ("system", "user", "assistant", "tool"):
             return None
-        found += _messages(name, said.strip() if marks.trim else said)
-    return tuple(found)
+        said = said.strip() if marks.trim else said
+        if name == "user" and (instructions := SYSTEM.match(said)):
+            # Llama 2 has them in the first turn.
+            found.append(("system", instructions[1]))
+            said = said[instructions.end() :]
+        found.append((name, said))
+    return found
 
 
 def _parted(text: str, end: re.Pattern[str] | None) -> tuple[str, str, str]:
     found = end.search(text) if end else None
     return (text[: found.start()], found[0], text[found.end() :]) if found else (text, "", "")
-
-
-def _messages(role: str, said: str) -> Iterator[Message]:
-    """A turn, and before it the instructions that Llama 2 puts into the first one."""
-    found = SYSTEM.match(said) if role == "user" else None
-    if found:
-        yield Message(role="system", content=found[1])
-        said = said[found.end() :]
-    yield Message.model_validate({"role": role, "content": said})

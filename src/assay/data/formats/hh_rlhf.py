@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.data import fields
-from assay.data.transcripts import transcript
+from assay.data.transcripts import marked, messages
 from assay.errors import DataError
-from assay.types import Message, Preference, Record, Response
+from assay.types import Preference, Record, Response
 
 __all__ = ["HhRlhf"]
 
@@ -37,21 +37,19 @@ class HhRlhf:
         """One preference for the chosen response."""
         chosen, rejected = (_turns(fields.text(row, name), name) for name in ("chosen", "rejected"))
         shared = chosen[: fields.shared(chosen[:-1], rejected[:-1])]
-        while shared and shared[-1].role != "user":
+        while shared and shared[-1][0] != "user":
             shared = shared[:-1]
         if not shared:
             raise DataError("fields 'chosen' and 'rejected' share no first human turn")
         replies = []
         for name, dialog in (("chosen", chosen), ("rejected", rejected)):
-            first, *more = dialog[len(shared) :]
-            if first.role != "assistant":
+            (role, said), *more = dialog[len(shared) :]
+            if role != "assistant":
                 raise DataError(
                     f"field {name!r}: a human turn follows another where the dialogs part"
                 )
-            replies.append(
-                first.content + "".join(f"\n\n{SPEAKERS[m.role]}: {m.content}" for m in more)
-            )
-        prompt = fields.prompt(shared, row, "chosen", "rejected")
+            replies.append(said + "".join(f"\n\n{SPEAKERS[r]}: {s}" for r, s in more))
+        prompt = fields.prompt(messages(shared), row, "chosen", "rejected")
         yield fields.make(
             Preference, prompt=prompt, responses=tuple(map(Response.of, replies)), prefer=1.0
         )
@@ -61,9 +59,9 @@ class HhRlhf:
         return fields.written(self, fields.oriented(records), Preference, _row)
 
 
-def _turns(dialog: str, field: str) -> tuple[Message, ...]:
-    turns = transcript(dialog)
-    if turns is None or not {turn.role for turn in turns} <= SPEAKERS.keys():
+def _turns(dialog: str, field: str) -> list[tuple[str, str]]:
+    turns = marked(dialog)
+    if turns is None or not {role for role, _ in turns} <= SPEAKERS.keys():
         raise DataError(
             f"field {field!r}: expected a dialog that begins with '\\n\\nHuman:', got"
             f" {dialog[:40]!r}"

@@ -116,13 +116,18 @@ def _cut(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _parsed(record: Record) -> Record:
     """The record with the arguments of its calls as JSON writes objects."""
-    if not isinstance(record, Preference):
+    if not isinstance(record, Preference) or not _calls(record):
         return record
     prompt = record.prompt.model_copy(
         update={"messages": conversations.parsed(record.prompt.messages)}
     )
     responses = tuple(map(_called, record.responses))
     return record.model_copy(update={"prompt": prompt, "responses": responses})
+
+
+def _calls(record: Preference) -> bool:
+    turns = chain(record.prompt.messages, *(response.turns for response in record.responses))
+    return any(turn.tool_calls for turn in turns)
 
 
 def _called(response: Response) -> Response:
