@@ -255,6 +255,46 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         ("2+3?", ("Add them. 5",), (1,)),
         ("1+1?", ("3",), (0,)),
     ],
+    "arena": [
+        ("Hi", ("Bye", "Hello"), 0),  # the judged turn is the first
+        ("2+3?", ("6", "7"), 0.5),
+        ("Hi", ("HelloA greeting.", "ByeSo."), 1),
+    ],
+    "helpsteer": [
+        ("Name a colour.", ("Blue.",), (4,)),
+        ("Hi\n\nHello! \n\nBye", ("Bye!", "No."), 1),
+        ("2+3?", ("6", "5"), 0),
+    ],
+    "judge-logs": [
+        ("2+3?", ("It is\n\n5.",), (7,)),
+        ("Hi", ("HelloManners.", "NoSo."), 0.75),
+        ("2+3?", ("6", "5"), 0),
+        ("2+3?", ("5", "6"), 1),
+    ],
+    "nectar": [
+        ("Hi\n\nHello\n\nBye", ("Bye!", " No. "), (-1, -2)),
+        ("2+3?", ("6", "5", "five"), (-3, -1, -1)),
+        ("Why?\n\nSo?", ("", "So."), (-2, -1)),
+    ],
+    "oasst": [
+        ("Hi", ("Hello", "No"), (0, -1)),
+        ("Hi\n\nHello\n\nWhy?", ("Manners.", "A greeting."), (-1, 0)),
+        ("2+3?", ("5", "6", "5!"), (0, -2, -1)),
+    ],
+    "pku-saferlhf": [
+        ("Pick a lock?", ("With a pin.", "I had rather not say."), 1),
+        ("Hi", ("Go.", "Hello."), 0),
+        ("Bye", ("Bye.", "Stay!"), 1),
+    ],
+    "summarize-from-feedback": [
+        (
+            "SUBREDDIT: r/pets\n\nTITLE: Cat\n\nPOST: My cat is up a tree.\n\n\nTL;DR:",
+            (" Cat in tree.", " A tree."),
+            1,
+        ),
+        ("SUBREDDIT: r/weather\n\nTITLE: Rain\n\nPOST: It rains.\n\nTL;DR:", ("Sun.", "Rain."), 0),
+        ("Dogs bark.\n\nTL;DR:", ("Bark.", "Dogs."), 0),
+    ],
     "math-aps-tree": [
         ("2+3?", ("Add them.\n", "5"), (0.5, 1)),
         ("2+3?", ("Add them.\n", "6"), (None, 0)),
@@ -272,6 +312,9 @@ WRITTEN = [
     "hh-rlhf",
     "ultrafeedback",
     "nway",
+    "arena",
+    "helpsteer",
+    "nectar",
     "plain",
     "prm800k",
     "math-shepherd",

@@ -1,8 +1,13 @@
 """Any row whose columns are named: what the layouts that differ in names only are made of.
 
-A part of a record is found at a path: a column, or `column.key.0` inside one. A constant is written
-as JSON, `label=1` or `system="Be brief."`; `?` behind a path lets rows lack it. Columns that no
-part names are the prompt's `meta`.
+A part of a record is found at a path: a column, `column.key.0` inside one, or `column.*.key` in
+every entry of a list. A constant is written as JSON, `label=1` or `system="Be brief."`; `?` behind
+a path lets rows lack it. Columns that no part names are the prompt's `meta`.
+
+Two responses, `first` and `second`, come with a verdict: `winner` (a name, or 1 and 2), `choice` (0
+and 1), `prefer` (the probability that the first is better), `strength` (negative where the first is
+better) or `first_score` and `second_score`. Lists of `right` and `wrong` responses are graded 1 and
+0. Columns under `has` tell a layout from others, and stay in `meta`.
 """
 
 import json
@@ -12,7 +17,7 @@ from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
 from assay.chat import openai
-from assay.data import conversations, fields, pairs
+from assay.data import conversations, fields, pairs, winners
 from assay.data.records import prompt_of, responses_of
 from assay.data.steps import joined, parted
 from assay.errors import ConfigError, DataError
@@ -33,8 +38,16 @@ Part = Literal[
     "system", "prompt", "input", "messages", "tools", "id", "reference",
     "solution", "opening", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
     "response", "label", "score", "responses", "scores", "ranks", "steps", "labels",
+    "first", "second", "winner", "choice", "prefer", "strength", "first_score", "second_score",
+    "right", "wrong", "model", "first_model", "second_model", "has",
 ]  # fmt: skip
 PARTS: Final = get_args(Part)
+WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
+"""Labels that are words."""
+BOTH: Final = ("first", "second"), ("first_score", "second_score"), ("right", "wrong")
+"""Parts that are there together."""
+MODELS: Final = {"response": "model", "first": "first_model", "second": "second_model"}
+"""The part that names who gave a response."""
 SIDES: Final = "chosen", "rejected"
 LISTED: Final = "conversations", "messages", "trajectory"
 """Columns that hold messages, be it a single one."""
@@ -60,6 +73,12 @@ class Columns:
                 raise ConfigError(
                     f"{part!r} is no part of a record; name columns for {', '.join(PARTS)}"
                 )
+        there = dict(self.parts)
+        if len(found := [part for part in winners.VERDICTS if part in there]) > 1:
+            raise ConfigError(f"{' and '.join(found)} are several verdicts; name one column")
+        for one, other in BOTH:
+            if (one in there) != (other in there):
+                raise ConfigError(f"{one} and {other} go together; name a column for each")
 
     @classmethod
     def of(cls, text: str, name: str = UNNAMED) -> Self:
@@ -94,7 +113,9 @@ class Columns:
         named = "prompt" in self.columns or not {"prompt", "messages", "rejected"} & there.keys()
         return (
             bool(self.parts)
-            and all(path.endswith("?") or _found(row, path) is not ABSENT for _, path in self.parts)
+            and all(
+                path.endswith("?") or _fits(part, _found(row, path)) for part, path in self.parts
+            )
             and (named or row.get("prompt") is None)
         )
 
@@ -112,6 +133,8 @@ class Columns:
         said: dict[str, Any] = {}
         rest: Any = dict(row)
         for part, path in self.parts:
+            if part == "has":
+                continue
             found = _found(row, path.removesuffix("?"))
             if found is ABSENT or (found is None and path.endswith("?")):
                 if path.endswith("?"):
@@ -155,6 +178,8 @@ class Columns:
             turns = conversations.turns(said, "messages")
             asked = max((i for i, turn in enumerate(turns) if turn.role == "user"), default=-1)
             turns, answered = turns[: asked + 1], turns[asked + 1 :]
+        elif "prompt" in said and not {"first", "right"}.isdisjoint(said):
+            turns = pairs.prompted(said["prompt"], "prompt")
         elif "prompt" in said:
             turns = conversations.turns(said, "prompt")
         else:
@@ -176,13 +201,16 @@ class Columns:
         self, prompt: Prompt, answered: Sequence[Message], said: Mapping[str, Any]
     ) -> Record:
         """The record that these parts make."""
-        messages = prompt.messages
+        if "first" in said:
+            return self._judged(prompt, said)
+        if "right" in said:
+            return _sorted(prompt, said)
         if "responses" in said:
             return self._pool(prompt, said)
         if "steps" in said:
             return self._steps(prompt, said)
         if "response" in said:
-            response = conversations.reply(said["response"], messages, "response")
+            response = self._response(prompt, said, "response")
         elif answered:
             response = conversations.response(answered)
         else:
@@ -193,9 +221,26 @@ class Columns:
                 raise DataError("field 'response': an empty response has no step to label")
             return StepLabels.outcome(prompt, response, label)
         if "score" in said:
-            grades = (_number(said["score"], "score"),)
+            grades = (fields.amount(said["score"], "score"),)
             return fields.make(Ranking, prompt=prompt, responses=(response,), grades=grades)
         return fields.make(Group, prompt=prompt, responses=(response,))
+
+    def _judged(self, prompt: Prompt, said: Mapping[str, Any]) -> Group:
+        """Two responses, and which is better where the row says it."""
+        pair = tuple(self._response(prompt, said, side) for side in ("first", "second"))
+        found = winners.verdict(said, dict(self.parts))
+        if found is None:
+            return fields.make(Group, prompt=prompt, responses=pair)
+        prefer, margin = found
+        return fields.make(Preference, prompt=prompt, responses=pair, prefer=prefer, margin=margin)
+
+    def _response(self, prompt: Prompt, said: Mapping[str, Any], part: str) -> Response:
+        """A response, and who gave it: a text, messages, or a list of steps."""
+        value, model = fields.value(said, part), said.get(MODELS[part])
+        meta = {} if model is None else {"model": model}
+        if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+            return fields.make(Response, steps=joined(value, self.separator), meta=meta)
+        return conversations.reply(value, prompt.messages, part, meta=meta)
 
     def _pool(self, prompt: Prompt, said: Mapping[str, Any]) -> Group:
         found = fields.parsed(fields.value(said, "responses"))
@@ -213,7 +258,7 @@ class Columns:
                 raise DataError(
                     f"field {part!r}: expected a number for each of the {len(responses)} responses"
                 )
-            grades = tuple(sign * _number(v, f"{part}.{i}") for i, v in enumerate(values))
+            grades = tuple(sign * fields.amount(v, f"{part}.{i}") for i, v in enumerate(values))
             return fields.make(Ranking, prompt=prompt, responses=responses, grades=grades)
         return fields.make(Group, prompt=prompt, responses=responses)
 
@@ -233,7 +278,8 @@ class Columns:
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Records of the kind that the parts make, each read back unchanged."""
-        for record in fields.oriented(records):
+        chosen_first = "chosen" in dict(self.parts)
+        for record in fields.oriented(records) if chosen_first else records:
             yield from fields.written(self, [record], type(record), self._row)
 
     def _row(self, record: Record) -> dict[str, Any]:
@@ -273,7 +319,13 @@ def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str,
         said["messages"] = [*map(openai, turns), *chain.from_iterable(replied)]
     else:
         said["prompt"] = asked
-    if isinstance(record, Preference):
+    sides = ("first", "second") if isinstance(record, Preference) else ("response",)
+    for side, response in zip(sides, responses_of(record), strict=False):
+        if "model" in response.meta:
+            said[MODELS[side]] = response.meta["model"]
+    if isinstance(record, Preference) and "first" in there:
+        said |= _said_of_judged(record, chat)
+    elif isinstance(record, Preference):
         said |= _said_of_pair(record, there, turns, chat)
     elif isinstance(record, Group):
         written = [conversations.said(each, chat=chat) for each in record.responses]
@@ -284,12 +336,34 @@ def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str,
             said["scores"] = list(record.grades)
             said["ranks"] = [-grade for grade in record.grades]
             said["score"] = record.grades[0] if record.grades else None
+            graded = list(zip(written, record.grades, strict=True))
+            said["right"] = [each for each, grade in graded if grade == 1]
+            said["wrong"] = [each for each, grade in graded if grade == 0]
     elif isinstance(record, StepLabels):
         said["response"] = conversations.said(record.response, chat=chat)
         said["label"] = record.labels[-1] if record.labels else None
         said["steps"] = parted(record.response.steps, separator)
         said["labels"] = list(record.labels)
     return said
+
+
+def _said_of_judged(record: Preference, chat: bool) -> dict[str, Any]:
+    """The parts of a pair that was judged."""
+    said = winners.said(record.prefer, record.margin)
+    for side, response in zip(("first", "second"), record.responses, strict=True):
+        said[side] = conversations.said(response, chat=chat)
+    return said
+
+
+def _sorted(prompt: Prompt, said: Mapping[str, Any]) -> Ranking:
+    """Right and wrong responses, graded 1 and 0; one that stands alone need be no list."""
+    responses, grades = [], []
+    for part, grade in (("right", 1.0), ("wrong", 0.0)):
+        found = said[part] if isinstance(said[part], list) else [said[part]]
+        for i, each in enumerate(found):
+            responses.append(conversations.reply(each, prompt.messages, f"{part}.{i}"))
+            grades.append(grade)
+    return fields.make(Ranking, prompt=prompt, responses=tuple(responses), grades=tuple(grades))
 
 
 def _as_sharegpt(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -317,7 +391,7 @@ def _detailed(response: Response, side: str, said: Mapping[str, Any]) -> Respons
     """An answer with its score, and with what both begin with as a step of its own."""
     changes: dict[str, Any] = {}
     if said.get(f"{side}_score") is not None:
-        changes["meta"] = {"score": _number(said[f"{side}_score"], f"{side}_score")}
+        changes["meta"] = {"score": fields.amount(said[f"{side}_score"], f"{side}_score")}
     if said.get("opening"):
         if response.turns:
             raise DataError(f"field {side!r}: messages cannot go on from the text before them")
@@ -356,7 +430,7 @@ def _margin(said: Mapping[str, Any]) -> float | None:
         return fields.number(said["margin"], "margin")
     if said.get("chosen_score") is None or said.get("rejected_score") is None:
         return None
-    margin = _number(said["chosen_score"], "chosen_score") - _number(
+    margin = fields.amount(said["chosen_score"], "chosen_score") - fields.amount(
         said["rejected_score"], "rejected_score"
     )
     if margin < 0:
@@ -366,14 +440,9 @@ def _margin(said: Mapping[str, Any]) -> float | None:
 
 def _label(value: Any, field: str) -> float:
     """A label in [0, 1]; true is 1, and so is "+"."""
-    if value in ("+", "-"):
-        return float(value == "+")
-    return _number(value, field)
-
-
-def _number(value: Any, field: str) -> float:
-    """A number; true is 1 and false is 0."""
-    return float(value) if isinstance(value, bool) else fields.number(value, field)
+    if isinstance(value, str) and value in WORDS:
+        return WORDS[value]
+    return fields.amount(value, field)
 
 
 def _as_text(value: Any) -> str:
@@ -388,6 +457,12 @@ def _constant(path: str) -> Any:
         return ABSENT
 
 
+def _fits(part: str, value: Any) -> bool:
+    """There is something, and it is not a single response where all wrong ones are named."""
+    listed = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return listed if part == "wrong" else value is not ABSENT
+
+
 def _keys(row: Mapping[str, Any], path: str) -> list[str]:
     """The keys down a path: a column of just that name comes first."""
     if _constant(path) is not ABSENT:
@@ -399,20 +474,30 @@ def _found(row: Mapping[str, Any], path: str) -> Any:
     """What is at the end of a path; `ABSENT` where it breaks off."""
     if (constant := _constant(path)) is not ABSENT:
         return constant
-    value: Any = row
-    for key in _keys(row, path):
-        value = fields.parsed(value)
-        if isinstance(value, dict) and key in value:
-            value = value[key]
-        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            return ABSENT
-    return value
+    return _at(row, _keys(row, path))
+
+
+def _at(value: Any, keys: Sequence[str]) -> Any:
+    """What is down these keys; of every entry of a list where a key is *."""
+    if not keys:
+        return value
+    key, *more = keys
+    value = fields.parsed(value)
+    if isinstance(value, dict) and key in value:
+        return _at(value[key], more)
+    if isinstance(value, list) and key == "*":
+        every = [_at(each, more) for each in value]
+        return ABSENT if ABSENT in every else every
+    if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+        return _at(value[int(key)], more)
+    return ABSENT
 
 
 def _without(value: Any, keys: Sequence[str]) -> Any:
     """A row without what is at the end of a path; places in lists stay."""
+    if isinstance(value, list) and keys[:1] == ["*"]:
+        every = [_without(each, keys[1:]) for each in value]
+        return every if keys[1:] and any(every) else []
     if not keys or not isinstance(value, dict) or keys[0] not in value:
         return value
     key, *more = keys
