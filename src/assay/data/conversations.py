@@ -118,6 +118,8 @@ def _calls(value: Mapping[str, Any], field: str) -> tuple[ToolCall, ...]:
     found = value.get("tool_calls")
     if isinstance(found, str):
         found = _json(found, f"{field}.tool_calls")
+    if isinstance(found, list):  # Tables hold calls of unlike arguments as JSON.
+        found = [_json(x, f"{field}.tool_calls") if isinstance(x, str) else x for x in found]
     if found is None:
         found = []
     if isinstance(value.get("function_call"), dict):
