@@ -9,6 +9,8 @@ import pytest
 
 from assay import components
 from assay.data import trajectories
+from assay.data.check import check
+from assay.data.dedupe import unique
 from assay.data.formats.atif import Atif
 from assay.data.formats.inspect_sample import InspectSample
 from assay.data.formats.messages import Messages
@@ -17,9 +19,16 @@ from assay.data.formats.openai_responses import OpenaiResponses
 from assay.data.formats.tau_bench import TauBench
 from assay.data.formats.verifiers_trace import VerifiersTrace
 from assay.data.io import read, write
+from assay.data.parts import cut_anew, without
 from assay.data.records import responses_of
+from assay.data.splitting import Newline
 from assay.errors import DataError
-from assay.types import Group, Message, Prompt, Ranking, Response, StepLabels, ToolCall
+from assay.pages.examples import mistakes
+from assay.pages.solutions import solution
+from assay.scorers.baselines import Longest
+from assay.scorers.verifier import Verified
+from assay.types import Group, Message, Prompt, Ranking, Response, Score, StepLabels, ToolCall
+from assay.verifiers import Math
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 LAYOUTS = (
@@ -295,3 +304,75 @@ def test_what_atif_cannot_hold_is_refused() -> None:
 )
 def test_differences_are_restored(default: Any, source: Any) -> None:
     assert trajectories.restored(default, trajectories.differences(default, source)) == source
+
+
+def with_results(*results: str) -> Group:
+    """The same calls, answered otherwise."""
+    (response,) = trajectory().responses
+    turns = [
+        turn.model_copy(update={"content": results[0]}) if turn.role == "tool" else turn
+        for turn in response.turns
+    ]
+    return trajectory().model_copy(update={"responses": (Response.trajectory(turns),)})
+
+
+def test_trajectories_that_tools_answered_otherwise_are_no_duplicates() -> None:
+    records = [with_results("1"), with_results("2"), with_results("1")]
+    assert list(unique(records)) == records[:2]
+    assert check(records).exact_duplicates == 1
+
+
+def test_prompts_with_other_pictures_or_tools_are_no_duplicates() -> None:
+    def asked(picture: str, tool: str) -> Prompt:
+        parts = ({"type": "text", "text": "Q"}, {"type": "image_url", "image_url": picture})
+        messages = (Message(role="user", content="Q", parts=parts),)
+        return Prompt(messages=messages, tools=({"name": tool},))
+
+    records = [asked("a.png", "f"), asked("b.png", "f"), asked("a.png", "g"), asked("a.png", "f")]
+    assert list(unique(records)) == records[:3]
+
+
+def test_the_check_counts_turns_and_calls() -> None:
+    found = check([trajectory(), trajectory("{"), Group(prompt=Prompt.of("Q"), responses=())])
+    assert (found.trajectories, found.turns, found.calls, found.bad_calls) == (2, 4, 2, 1)
+
+
+def test_a_trajectory_keeps_its_steps() -> None:
+    whole = StepLabels.outcome(trajectory().prompt, trajectory().responses[0], 1.0)
+    assert cut_anew(whole, Newline()) == whole
+    assert cut_anew(trajectory(), Newline()) == trajectory()
+    rated = whole.model_copy(update={"labels": (0.0, 1.0)})
+    assert cut_anew(rated, Newline()) == rated
+    with pytest.raises(DataError, match="steps are its turns"):
+        without(whole, ("steps",))
+    assert without(whole, ("meta", "finished")) == whole
+
+
+def test_a_verifier_judges_the_last_answer_and_a_baseline_of_length_reads_all() -> None:
+    (response,) = trajectory('{"n": "The answer is 7"}').responses
+    turns = (*response.turns[:-1], Message(role="assistant", content="The answer is 5"))
+    prompt = Prompt.of("2+3?", reference="5")
+    group = Group(prompt=prompt, responses=(Response.trajectory(turns),))
+    ((verdict,),) = Verified(Math()).verdicts([group])
+    assert (verdict.outcome, verdict.answer) == ("right", "5")
+    assert verdict.span is not None
+    start, end = verdict.span
+    assert group.responses[0].answer[start:end] == "5"
+    ((score,),) = Longest().score([group])
+    assert isinstance(score, Score)
+    assert score.value == len(group.responses[0].text) > len(group.responses[0].answer)
+
+
+def test_a_page_shows_who_speaks_what_is_called_and_what_comes_back() -> None:
+    record = StepLabels.outcome(trajectory().prompt, trajectory().responses[0], 0.0)
+    steps = solution(record).steps
+    assert [step.text for step in steps] == [
+        '[assistant] f({"a": 1})',
+        "[tool f] r",
+        "[assistant] A",
+    ]
+    assert [step.shade for step in steps] == [None, None, 0.0]
+    (section,) = mistakes([record], [[Score(value=0.9)]])
+    shown = repr(section)
+    assert '[assistant] f({"a": 1})' in shown
+    assert "[tool f] r" in shown

@@ -21,6 +21,8 @@ __all__ = [
     "response",
     "said",
     "sharegpt",
+    "transcript",
+    "turn",
     "turns",
 ]
 
@@ -209,6 +211,19 @@ def said(response: Response, *, chat: bool) -> str | list[dict[str, Any]]:
     if response.turns:
         return [openai(each) for each in response.turns]
     return [{"role": "assistant", "content": response.text}] if chat else response.text
+
+
+def transcript(response: Response) -> str:
+    """Write a response for a reader: of a trajectory every turn, with who speaks."""
+    if not response.turns:
+        return response.text
+    return "\n\n".join(map(turn, response.turns))
+
+
+def turn(message: Message) -> str:
+    """Write a turn for a reader: who speaks, then all that is said."""
+    speaker = message.role if message.name is None else f"{message.role} {message.name}"
+    return f"[{speaker}] {message.text}"
 
 
 def sharegpt(message: Message) -> dict[str, Any]:

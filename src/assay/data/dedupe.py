@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from assay.data.records import digest, normalised, prompt_of, texts_of
+from assay.data.records import digest, normalised, texts_of
 from assay.types import Preference, Ranking, Record, StepLabels
 
 __all__ = ["labels_of", "unique"]
@@ -23,8 +23,7 @@ def unique(records: Iterable[Record], *, near: bool = False) -> Iterator[Record]
     seen: set[int] = set()
     for record in records:
         shape = normalised if near else str
-        texts = (prompt_of(record).text, *texts_of(record))
-        key = digest(type(record).__name__, labels_of(record), *map(shape, texts))
+        key = digest(type(record).__name__, labels_of(record), *map(shape, texts_of(record)))
         if key not in seen:
             seen.add(key)
             yield record

@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+from assay.data.conversations import transcript
 from assay.errors import DataError
 from assay.types import Group, Prompt, Record, Response, StepLabels
 
@@ -151,5 +152,15 @@ def digest(*parts: str) -> int:
 
 
 def texts_of(record: Record) -> tuple[str, ...]:
-    """Return the texts of a record's responses."""
-    return tuple(response.text for response in responses_of(record))
+    """Return the texts of a record's prompt and responses, to tell records apart: trajectories with
+    what tools answered in them, and prompts with their pictures, calls and tools."""
+    prompt = prompt_of(record)
+    more: list[Any] = [
+        [message.text, *message.parts]
+        for message in prompt.messages
+        if message.parts or message.tool_calls
+    ]
+    if prompt.tools:
+        more.append(prompt.tools)
+    asked = f"{prompt.text}\n\n{json.dumps(more)}" if more else prompt.text
+    return (asked, *map(transcript, responses_of(record)))
