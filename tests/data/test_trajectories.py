@@ -229,6 +229,22 @@ def test_unscored_and_many_scores_of_inspect() -> None:
         list(InspectSample().read({**row, "scores": {"s": {"value": "good"}}}))
 
 
+@pytest.mark.parametrize("format", [None, "inspect-sample"])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "log.json"])
+def test_nan_in_a_log_of_inspect_is_no_score(name: str, format: str | None, tmp_path: Path) -> None:
+    row = {**rows_of("inspect-sample")[0], "scores": {"s": {"value": float("nan")}}}
+    whole = {"eval": {}, "samples": [row]} if name == "log.json" else row
+    (tmp_path / name).write_text(json.dumps(whole))
+    assert [type(record) for record in read(tmp_path / name, format=format)] == [Group]
+
+
+def test_nan_in_another_layout_is_refused(tmp_path: Path) -> None:
+    row = {**rows_of("tau-bench")[0], "reward": float("nan")}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    with pytest.raises(DataError, match="NaN is not a number in JSON"):
+        list(read(tmp_path / "a.jsonl"))
+
+
 def test_samples_of_one_task_have_one_prompt_whatever_ids_their_messages_have() -> None:
     row = rows_of("inspect-sample")[0]
     other = json.loads(json.dumps(row).replace('"m1"', '"z1"'))
@@ -236,6 +252,14 @@ def test_samples_of_one_task_have_one_prompt_whatever_ids_their_messages_have() 
     assert isinstance(first, StepLabels)
     assert isinstance(second, StepLabels)
     assert first.prompt == second.prompt
+
+
+def test_a_rollout_of_nemo_gym_is_told_whatever_columns_its_data_has(tmp_path: Path) -> None:
+    more = {"prompt": "Name two.", "instruction_id_list": [], "kwargs": [], "key": 1}
+    (tmp_path / "a.jsonl").write_text(json.dumps({**rows_of("nemo-gym")[0], **more}))
+    (record,) = read(tmp_path / "a.jsonl")
+    assert isinstance(record, StepLabels)
+    assert responses_of(record)[0].meta["kwargs"] == []
 
 
 def test_a_rollout_that_failed_has_no_reward() -> None:
@@ -288,6 +312,22 @@ def test_what_atif_cannot_hold_is_refused() -> None:
     for arguments, complaint in (("{", "no JSON"), ("[1]", "by name")):
         with pytest.raises(DataError, match=complaint):
             list(Atif().write([trajectory(arguments)]))
+    picture = {"type": "image_url", "image_url": {"url": "a.png"}}
+    asked = Message(role="user", content="Q", parts=({"type": "text", "text": "Q"}, picture))
+    shown = trajectory().model_copy(update={"prompt": Prompt(messages=(asked,))})
+    with pytest.raises(DataError, match="not image_url"):
+        list(Atif().write([shown]))
+
+
+def test_atif_keeps_the_text_of_arguments_beside_them() -> None:
+    compact = trajectory('{"a":1}')
+    (row,) = Atif().write([compact])
+    (call,) = row["steps"][1]["tool_calls"]
+    assert (call["arguments"], call["extra"]) == ({"a": 1}, {"arguments": '{"a":1}'})
+    assert list(Atif().read(row)) == [compact]
+    call["arguments"] = {"a": 2}  # somebody has changed them
+    (changed,) = Atif().read(row)
+    assert responses_of(changed)[0].turns[0].tool_calls[0].parsed() == {"a": 2}
 
 
 @pytest.mark.parametrize(

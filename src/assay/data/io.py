@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from assay.data import fields, sources
 from assay.data.columns import Columns
 from assay.data.layouts import name_of, names, resolve
-from assay.data.lines import LIMIT, Bad, Row
+from assay.data.lines import LIMIT, Bad, Row, without_nan
 from assay.errors import ConfigError, DataError, MissingExtra
 from assay.files import atomic
 from assay.protocols import Format
@@ -111,13 +111,16 @@ def _placed(
         if format is None:
             head = list(islice(entries, SNIFF))
             entries = chain(head, entries)
-            reader = _sniff(name, [entry.value for entry in head if isinstance(entry, Row)])
+            readable = (without_nan(x) if isinstance(x, Bad) else x for x in head)
+            reader = _sniff(name, [x.value for x in readable if isinstance(x, Row)])
         else:
             reader = resolve(format)
         if counts is not None and reader is not None:
             counts.formats.add(name_of(reader))
         for entry in entries:
             empty = False
+            if isinstance(entry, Bad) and getattr(reader, "nan_is_null", False):
+                entry = without_nan(entry)
             yield (
                 entry.where,
                 entry if isinstance(entry, Bad) else _records(cast(Format, reader), entry),

@@ -3,6 +3,7 @@ agent, with what the environment answered. Rewards have no field of their own: t
 `extra.reward` of the trajectory and of its steps.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +17,7 @@ from assay.types import Message, Record, ToolCall
 __all__ = ["Atif"]
 
 ROLES: Final = {"system": "system", "user": "user", "agent": "assistant"}
+PARTS: Final = {"text", "image", "audio"}
 SOURCES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "agent"}
 
 
@@ -72,7 +74,7 @@ def _messages(step: Mapping[str, Any], field: str) -> list[Message]:
             {
                 "id": call.get("tool_call_id"),
                 "name": call.get("function_name"),
-                "arguments": call.get("arguments"),
+                "arguments": _read_arguments(call),
             }
             for call in fields.mappings(step, "tool_calls")
         ]
@@ -131,19 +133,34 @@ def _step(message: Message) -> dict[str, Any]:
     if message.reasoning is not None:
         step["reasoning_content"] = message.reasoning
     if message.tool_calls:
-        step["tool_calls"] = [
-            {"tool_call_id": call.id, "function_name": call.name, "arguments": _arguments(call)}
-            for call in message.tool_calls
-        ]
+        step["tool_calls"] = [*map(_call, message.tool_calls)]
     return step
 
 
-def _arguments(call: ToolCall) -> dict[str, Any]:
-    arguments = call.parsed()
-    if isinstance(arguments, dict):
+def _read_arguments(call: Mapping[str, Any]) -> Any:
+    """The arguments as they were written, where the call keeps that text, too."""
+    arguments, extra = call.get("arguments"), call.get("extra")
+    text = extra.get("arguments") if isinstance(extra, dict) else None
+    try:
+        return text if isinstance(text, str) and json.loads(text) == arguments else arguments
+    except ValueError:
         return arguments
-    raise DataError(f"ATIF holds arguments by name, and a call of {call.name} has {arguments!r}")
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    """A call with its arguments by name, and as a text where that is another than ours."""
+    arguments = call.parsed()
+    if not isinstance(arguments, dict) or call.id is None:
+        raise DataError(
+            f"ATIF holds calls with an id and arguments by name, and a call of {call.name} has"
+            f" {call.id} and {arguments!r}"
+        )
+    row = {"tool_call_id": call.id, "function_name": call.name, "arguments": arguments}
+    same = json.dumps(arguments, ensure_ascii=False) == call.arguments
+    return row if same else {**row, "extra": {"arguments": call.arguments}}
 
 
 def _content(message: Message) -> Any:
+    if other := {part["type"] for part in message.parts} - PARTS:
+        raise DataError(f"ATIF holds parts of type {', '.join(sorted(PARTS))}, not {other.pop()}")
     return openai(message)["content"]

@@ -5,7 +5,7 @@ the scores of the scorers. A score that is NaN or null is none.
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from assay.chat import openai
 from assay.data import conversations, fields, trajectories
@@ -26,9 +26,11 @@ OF_MESSAGE: Final = "role", "content", "tool_call_id"
 
 @dataclass(frozen=True, kw_only=True)
 class InspectSample:
-    """{id, epoch, input, target, messages, scores: {scorer: {value, ...}}, ...}, or a log {eval,
-    samples: [...]}: values are C, P, I, N, truth values or numbers."""
+    """{id, epoch, input, target, messages, scores: {scorer: {value, ...}}, ...}: values are C, P, I,
+    N, truth values or numbers. A log {eval, samples: [...]} is read whole."""
 
+    nan_is_null: ClassVar = True
+    """Inspect writes NaN, which is no JSON, for a score that there is not."""
     scorer: str = ""
     """The scorer whose score is the reward, or SCORER.KEY of a value with parts; empty where there
     is but one."""

@@ -19,7 +19,7 @@ __all__ = ["VerifiersTrace"]
 @dataclass(frozen=True, kw_only=True)
 class VerifiersTrace:
     """{task, nodes: [{parent, message, sampled, ...}], rewards: {name: {score, weight}}, tools,
-    calls, stop_condition, ...}, or an episode {task, traces: [...]}."""
+    calls, stop_condition, ...}: a trace. An episode {task, traces: [...]} is read whole."""
 
     reward: trajectories.Means = "auto"
     """What a reward says: the chance of success, or a grade; auto tells by [0, 1]."""
