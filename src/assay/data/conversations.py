@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from assay.chat import openai
 from assay.data import fields
 from assay.errors import DataError
@@ -176,8 +178,8 @@ def response(messages: Sequence[Message], **others: Any) -> Response:
         return fields.make(Response, steps=(text,) if text else (), **others)
     try:
         return Response.trajectory(messages, **others)
-    except ValueError as error:
-        raise DataError(f"a response cannot be made of these messages: {error}") from error
+    except ValidationError as error:
+        raise DataError(fields.explain(error)) from error
 
 
 def reply(value: object, prompt: Sequence[Message], field: str, **others: Any) -> Response:

@@ -26,8 +26,8 @@ OF_MESSAGE: Final = "role", "content", "tool_call_id"
 
 @dataclass(frozen=True, kw_only=True)
 class InspectSample:
-    """{id, epoch, input, target, messages, scores: {scorer: {value, ...}}, ...}: values are C, P, I,
-    N, truth values or numbers. A log {eval, samples: [...]} is read whole."""
+    """{id, epoch, input, target, messages, scores: {scorer: {value, ...}}, ...}: values are C, P,
+    I, N, truth values or numbers. A log {eval, samples: [...]} is read whole."""
 
     nan_is_null: ClassVar = True
     """Inspect writes NaN, which is no JSON, for a score that there is not."""
