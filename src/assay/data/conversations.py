@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
+from pydantic import ValidationError
+
 from assay.chat import openai
 from assay.data import fields
 from assay.errors import DataError
@@ -23,6 +25,8 @@ __all__ = [
     "response",
     "said",
     "sharegpt",
+    "transcript",
+    "turn",
     "turns",
     "unpacked",
 ]
@@ -144,6 +148,8 @@ def _calls(value: Mapping[str, Any], field: str) -> tuple[ToolCall, ...]:
     found = value.get("tool_calls")
     if isinstance(found, str):
         found = _json(found, f"{field}.tool_calls")
+    if isinstance(found, list):  # Tables hold calls of unlike arguments as JSON.
+        found = [_json(x, f"{field}.tool_calls") if isinstance(x, str) else x for x in found]
     if found is None:
         found = []
     if isinstance(value.get("function_call"), dict):
@@ -198,8 +204,8 @@ def response(messages: Sequence[Message], **others: Any) -> Response:
         return fields.make(Response, steps=(text,) if text else (), **others)
     try:
         return Response.trajectory(messages, **others)
-    except ValueError as error:
-        raise DataError(f"a response cannot be made of these messages: {error}") from error
+    except ValidationError as error:
+        raise DataError(fields.explain(error)) from error
 
 
 def reply(value: object, prompt: Sequence[Message], field: str, **others: Any) -> Response:
@@ -244,6 +250,19 @@ def parsed(messages: Sequence[Message]) -> tuple[Message, ...]:
         message(openai(each, arguments="parsed"), "messages") if each.tool_calls else each
         for each in messages
     )
+
+
+def transcript(response: Response) -> str:
+    """Write a response for a reader: of a trajectory every turn, with who speaks."""
+    if not response.turns:
+        return response.text
+    return "\n\n".join(map(turn, response.turns))
+
+
+def turn(message: Message) -> str:
+    """Write a turn for a reader: who speaks, then all that is said."""
+    speaker = message.role if message.name is None else f"{message.role} {message.name}"
+    return f"[{speaker}] {message.text}"
 
 
 def sharegpt(message: Message) -> dict[str, Any]:
