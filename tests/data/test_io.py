@@ -1,11 +1,13 @@
 """Files in, records out: every kind of file, every kind of damage, and nothing lost."""
 
 import base64
+import contextlib
 import gzip
 import json
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -497,40 +499,67 @@ def test_our_own_format_holds_every_record(
 
 
 # Records without what most layouts have no place for, so that many layouts hold some.
+words = st.text("ab é\n.", max_size=6).map(lambda text: f"x{text}x")
+asked = words.map(lambda text: Message(role="user", content=text))
+told = words.map(lambda text: Message(role="system", content=text))
 simple_prompts = st.builds(
-    Prompt, messages=st.tuples(plain_messages) | st.tuples(plain_messages, pictures), id=texts
+    Prompt,
+    messages=st.tuples(asked) | st.tuples(told, asked),
+    reference=st.none() | words,
+    id=st.just("") | words,
 )
-simple_responses = trajectories | st.builds(Response.of, texts.filter(bool))
-simple_records = st.one_of(
+simple_answers = words.map(Response.of) | trajectories
+pairs = st.tuples(simple_answers, simple_answers)
+usual = (
     simple_prompts,
-    st.builds(Group, prompt=simple_prompts, responses=st.tuples(simple_responses)),
+    st.builds(Group, prompt=simple_prompts, responses=st.tuples(simple_answers)),
+    st.builds(Ranking, prompt=simple_prompts, responses=pairs, grades=st.just((1.0, 0.0))),
+    st.builds(Preference, prompt=simple_prompts, responses=pairs, prefer=st.just(1.0)),
+    st.builds(StepLabels.outcome, simple_prompts, simple_answers, st.sampled_from([0.0, 1.0])),
     st.builds(
-        Preference,
+        StepLabels,
         prompt=simple_prompts,
-        responses=st.tuples(simple_responses, simple_responses),
-        prefer=st.sampled_from([0.0, 1.0]),
+        response=words.map(lambda text: Response(steps=(f"{text}\n", "end"))),
+        labels=st.just((1.0, 0.0)),
     ),
-    st.builds(StepLabels.outcome, simple_prompts, simple_responses, st.sampled_from([0.0, 1.0])),
 )
 
 
-@settings(max_examples=150, deadline=None)
+def same(records: list[Record], back: Iterable[Record]) -> bool:
+    """Whether records came back, preferences with the chosen response first."""
+    return all(
+        other in (record, record.swap() if isinstance(record, Preference) else record)
+        for record, other in zip(records, back, strict=True)
+    )
+
+
+@settings(max_examples=25, deadline=None)
 @given(
-    records=st.lists(simple_records | anything, min_size=1, max_size=3),
-    name=st.sampled_from(layouts.names()),
+    records=st.one_of(*(st.lists(each, min_size=1, max_size=3) for each in (*usual, anything))),
     suffix=st.sampled_from([".jsonl", ".json", ".parquet"]),
+    choice=st.integers(0, 99),
 )
 def test_a_layout_holds_records_exactly_or_refuses_them(
-    tmp_path_factory: pytest.TempPathFactory, records: list[Record], name: str, suffix: str
+    tmp_path_factory: pytest.TempPathFactory, records: list[Record], suffix: str, choice: int
 ) -> None:
+    holding = []
+    for name in layouts.names():
+        layout = layouts.resolve(name)
+        with contextlib.suppress(DataError):
+            rows = list(layout.write(records))
+            back = chain.from_iterable(layout.read(json.loads(json.dumps(row))) for row in rows)
+            assert same(records, back), name
+            holding.append(name)
+    assert "assay" in holding
+    name = holding[choice % len(holding)]
     path = tmp_path_factory.mktemp("any") / f"a{suffix}"
     try:
         write(records, path, name)
-    except DataError:
+    except DataError:  # a column of two types, which parquet has none of
+        assert suffix == ".parquet"
         assert not path.exists()
-        return
-    for record, back in zip(records, read(path, format=name), strict=True):
-        assert back in (record, record.swap() if isinstance(record, Preference) else record)
+    else:
+        assert same(records, read(path, format=name)), name
 
 
 def simple(i: int) -> Preference:
