@@ -399,6 +399,13 @@ def test_replies_that_nobody_ranked_are_left_out() -> None:
     assert list(Oasst().read({**row, "prompt": node("Hi", "prompter", None, *ranked[:2])})) == []
 
 
+def test_flat_messages_are_refused_by_name() -> None:
+    row = {"message_tree_id": "t", "message_id": "m", "parent_id": None, "role": "prompter"}
+    assert Oasst().matches({**row, "text": "Hi", "rank": None})
+    with pytest.raises(DataError, match="file of trees"):
+        of(Oasst(), {**row, "text": "Hi", "rank": None})
+
+
 def shown(one: str, other: str) -> str:
     mark = "<|The {} of Assistant {}'s Answer|>"
     answers = [
