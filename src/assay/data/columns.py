@@ -1,8 +1,9 @@
 """Any row whose columns are named: what the layouts that differ in names only are made of.
 
-A part of a record is found at a path: a column, or `column.key.0` inside one. A constant is written
-as JSON, `label=1` or `system="Be brief."`; `?` behind a path lets rows lack it. Columns that no
-part names are the prompt's `meta`.
+A part of a record is found at a path: a column, or `column.key.0` inside one; of `a|b`, the first
+that a row has. A constant is written as JSON, `label=1` or `system="Be brief."`; `?` behind a path
+lets rows lack it. Columns that no part names are the prompt's `meta`; `each.NAME=column` is what a
+column says of each response, for the responses'.
 """
 
 import json
@@ -14,7 +15,8 @@ from typing import Any, Final, Literal, Self, get_args
 from assay.chat import openai
 from assay.data import conversations, fields
 from assay.data.records import prompt_of, responses_of
-from assay.data.steps import joined, parted
+from assay.data.solutions import MARK, stated
+from assay.data.steps import joined, marked, parted
 from assay.errors import ConfigError, DataError
 from assay.types import (
     Group,
@@ -30,11 +32,28 @@ from assay.types import (
 __all__ = ["Columns"]
 
 Part = Literal[
-    "system", "prompt", "input", "messages", "tools", "id", "reference",
-    "solution", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
-    "response", "label", "score", "responses", "scores", "ranks", "steps", "labels",
+    "system", "history", "prompt", "input", "messages", "tools", "id", "reference",
+    "solution", "boxed", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
+    "response", "label", "score", "responses", "scores", "ranks", "finished", "stop",
+    "steps", "labels",
 ]  # fmt: skip
 PARTS: Final = get_args(Part)
+EACH: Final = "each."
+"""Before the name that a column about each response has in their `meta`."""
+ANSWERED: Final = frozenset(("messages", "chosen", "response", "responses", "steps"))
+"""Parts that hold an answer: a layout without one is of prompts."""
+ANSWERS: Final = frozenset(
+    "candidates chosen completion completions generated_solution generation generations output"
+    " outputs rejected response responses steps".split()
+)
+"""Columns that hold answers elsewhere: what has one is no row of prompts."""
+JUDGED: Final = frozenset(("chosen", "label", "labels", "rejected"))
+"""Columns that judge an answer elsewhere, and the parts that do here."""
+JUDGING: Final = JUDGED | {"score", "scores", "ranks"}
+CONTEXT: Final = ("choices", "context", "document", "history", "input", "options", "passage")
+"""Columns that a question may need to be understood."""
+UNNAMED: Final = "columns"
+"""The name of a layout that a user wrote."""
 ABSENT: Final = object()
 
 
@@ -44,20 +63,21 @@ class Columns:
 
     parts: tuple[tuple[str, str], ...] = ()
     """Pairs of a part and its path; by hand, `--columns` gives them."""
-    name: str = "columns"
+    name: str = UNNAMED
     """What the layout is called."""
     separator: str = "\n"
     """Text between two steps."""
 
     def __post_init__(self) -> None:
         for part, _ in self.parts:
-            if part not in PARTS:
+            if part not in PARTS and not part.startswith(EACH):
                 raise ConfigError(
-                    f"{part!r} is no part of a record; name columns for {', '.join(PARTS)}"
+                    f"{part!r} is no part of a record; name columns for {', '.join(PARTS)}, or"
+                    f" {EACH}NAME"
                 )
 
     @classmethod
-    def of(cls, text: str, name: str = "columns") -> Self:
+    def of(cls, text: str, name: str = UNNAMED) -> Self:
         """Read `prompt=question,chosen=answer_a`. A comma or an equals sign in a name is written
         with a backslash."""
         parts = []
@@ -78,10 +98,29 @@ class Columns:
         )
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """All columns that are needed, down to the ends of their paths."""
-        return bool(self.parts) and all(
-            path.endswith("?") or _found(row, path) is not ABSENT for _, path in self.parts
+        """All columns that are needed, down to the ends of their paths, and no mark of another
+        layout."""
+        return (
+            bool(self.parts)
+            and all(path.endswith("?") or _found(row, path) is not ABSENT for _, path in self.parts)
+            and not self._elsewhere(row)
         )
+
+    def _elsewhere(self, row: Mapping[str, Any]) -> bool:
+        """Marks of another layout: answers and judgements that this one would pass over, GSM8K's
+        line before an answer, and labels of steps in a conversation."""
+        if self.name == UNNAMED:
+            return False
+        there = dict(self.parts)
+        passed_over: frozenset[str] = frozenset() if ANSWERED & there.keys() else ANSWERS
+        if not JUDGING & there.keys():
+            passed_over |= JUDGED
+        named = {name for path in there.values() for name in path.removesuffix("?").split("|")}
+        if passed_over & row.keys() - named:
+            return True
+        if "reference" in there and MARK.strip() in str(_found(row, there["reference"])):
+            return True
+        return "messages" in there and marked(_found(row, there["messages"]))
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: what it is, its parts tell."""
@@ -101,7 +140,28 @@ class Columns:
                 fields.value(row, path)
             said[part] = found
             rest = _without(rest, _keys(row, path.removesuffix("?")))
+        self._check(said, rest)
         return said, rest
+
+    def _check(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
+        """Refuse a row that says more of its question than is read, unless columns are named by
+        hand."""
+        if self.name == UNNAMED or not isinstance(said.get("prompt"), str):
+            return
+        path = dict(self.parts)["prompt"]
+        for name in path.split("|"):
+            if isinstance(rest.get(name), str) and rest[name] != said["prompt"]:
+                raise DataError(
+                    f"column {name!r} could be the prompt, too; say which one is, as in"
+                    f" --columns prompt={name},..."
+                )
+        for name in CONTEXT:
+            if rest.get(name):
+                raise DataError(
+                    f"column {name!r} looks like a part of the question, and {self.name} does not"
+                    f" read it; name the columns that make the prompt, as in --columns"
+                    f" prompt=...,input={name},..."
+                )
 
     def _prompt(
         self, said: Mapping[str, Any], rest: Mapping[str, Any]
@@ -118,16 +178,24 @@ class Columns:
             raise ConfigError(
                 f"{self.name} names no column for the prompt: prompt=... or messages=..."
             )
+        if said.get("history"):
+            turns = (*_history(said["history"]), *turns)
         if said.get("input"):
             question = f"{turns[-1].content}\n{fields.text(said, 'input')}"
             turns = (*turns[:-1], fields.make(Message, role="user", content=question))
         if said.get("system"):
             content = fields.text(said, "system")
             turns = (fields.make(Message, role="system", content=content), *turns)
-        known = {key: said[key] for key in ("tools",) if key in said}
-        for key in ("id", "reference"):
-            if said.get(key) is not None:
-                known[key] = _as_text(said[key])
+        if not turns:
+            raise DataError("the conversation has no message of a user before the answer")
+        known = {key: said[key] for key in ("tools", "solution") if key in said}
+        if said.get("id") is not None:
+            known["id"] = _as_text(said["id"])
+        if said.get("reference") is not None:
+            known["reference"] = fields.reference(said["reference"])
+        if "boxed" in said:
+            known["solution"] = fields.text(said, "boxed")
+            known["reference"] = stated(known["solution"], "solution")
         return fields.prompt(turns, {**rest, **known}), answered
 
     def _record(
@@ -148,9 +216,9 @@ class Columns:
         if "steps" in said:
             return self._steps(prompt, said)
         if "response" in said:
-            response = conversations.reply(said["response"], messages, "response")
+            response = conversations.reply(said["response"], messages, "response", **_more(said))
         elif answered:
-            response = conversations.response(answered)
+            response = conversations.response(answered, **_more(said))
         else:
             return prompt
         if "label" in said:
@@ -167,8 +235,9 @@ class Columns:
         found = fields.value(said, "responses")
         if not isinstance(found, list):
             raise fields.wrong("responses", "a list of responses", found)
+        more = [_more(said, i, len(found)) for i in range(len(found))]
         responses = tuple(
-            conversations.reply(each, prompt.messages, f"responses.{i}")
+            conversations.reply(each, prompt.messages, f"responses.{i}", **more[i])
             for i, each in enumerate(found)
         )
         for part, sign in (("scores", 1.0), ("ranks", -1.0)):
@@ -206,11 +275,14 @@ class Columns:
         there = dict(self.parts)
         said = _said(record, there, self.separator)
         prompt = prompt_of(record)
-        known = {"id", "reference", "tools"} & there.keys()
-        row: dict[str, Any] = fields.rest(fields.columns(prompt), *known) | dict(prompt.meta)
+        known = {"id", "reference", "tools", "solution"} & there.keys()
+        if "boxed" in there:
+            known |= {"reference", "solution"}
+        row: dict[str, Any] = fields.rest(fields.columns(prompt), *known)
         for part, path in self.parts:
             if part in said and _constant(path) is ABSENT:
-                row = _with(row, path.removesuffix("?").split("."), said[part])
+                first = path.removesuffix("?").split("|")[0]
+                row = _with(row, first.split("."), said[part])
         return row
 
 
@@ -223,11 +295,15 @@ def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str,
         said["system"], turns = turns[0].content, turns[1:]
     elif "system" in there and not there["system"].endswith("?"):
         said["system"] = ""
+    if "history" in there and (pairs := _pairs(turns[:-1])):
+        said["history"], turns = pairs, turns[-1:]
     if "input" in there:
         said["input"] = ""
     if prompt.tools:
         said["tools"] = [dict(tool) for tool in prompt.tools]
     said |= {key: value for key in ("id", "reference") if (value := getattr(prompt, key))}
+    if "solution" in prompt.meta:
+        said["solution"] = said["boxed"] = prompt.meta["solution"]
     chat = not isinstance(conversations.column(turns), str)
     if "messages" in there:
         replied = [conversations.said(each, chat=True) for each in responses_of(record)[:1]]
@@ -244,6 +320,7 @@ def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str,
     elif isinstance(record, Group):
         written = [conversations.said(each, chat=chat) for each in record.responses]
         said["responses"] = written
+        said |= _details(record.responses, there)
         if len(written) == 1:
             said["response"] = written[0]
         if isinstance(record, Ranking):
@@ -256,6 +333,57 @@ def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str,
         said["steps"] = parted(record.response.steps, separator)
         said["labels"] = list(record.labels)
     return said
+
+
+def _more(said: Mapping[str, Any], index: int | None = None, count: int = 0) -> dict[str, Any]:
+    """Return a response's other fields: the row's own, or those of one of several."""
+    found: dict[str, Any] = {}
+    for part, value in said.items():
+        if value is None or not (part in ("finished", "stop") or part.startswith(EACH)):
+            continue
+        if index is not None:
+            if not isinstance(value, list) or len(value) != count:
+                raise DataError(f"field {part!r}: expected a list with one for each of {count}")
+            value = value[index]
+        if part.startswith(EACH):
+            found.setdefault("meta", {})[part.removeprefix(EACH)] = value
+        elif value is not None:
+            found[part] = value
+    return found
+
+
+def _details(responses: Sequence[Response], there: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `_more` reads back."""
+    found: dict[str, list[Any]] = {"finished": [each.finished for each in responses]}
+    if any(each.stop is not None for each in responses):
+        found["stop"] = [each.stop for each in responses]
+    for part in there:
+        name = part.removeprefix(EACH)
+        if part.startswith(EACH) and any(name in each.meta for each in responses):
+            found[part] = [each.meta.get(name) for each in responses]
+    several = "responses" in there or not responses
+    return found if several else {part: each[0] for part, each in found.items()}
+
+
+def _history(value: object) -> list[Message]:
+    """Turns before a question, as pairs of what was asked and what was answered."""
+    if not isinstance(value, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(each, str) for each in pair)
+        for pair in value
+    ):
+        raise fields.wrong("history", "a list of pairs [question, answer]", value)
+    return [
+        Message(role="assistant" if i else "user", content=text)
+        for pair in value
+        for i, text in enumerate(pair)
+    ]
+
+
+def _pairs(turns: Sequence[Message]) -> list[list[str]]:
+    """The inverse of `_history`; none where the turns are no such pairs."""
+    texts = [turn.content for turn in turns]
+    pairs = [texts[i : i + 2] for i in range(0, len(texts) - 1, 2)]
+    return pairs if _history(pairs) == list(turns) else []
 
 
 def _margin(said: Mapping[str, Any]) -> float | None:
@@ -296,14 +424,20 @@ def _constant(path: str) -> Any:
 
 
 def _keys(row: Mapping[str, Any], path: str) -> list[str]:
-    """The keys down a path: a column of just that name comes first."""
+    """The keys down a path: a column of just that name comes first, and of alternatives one that
+    says something."""
     if _constant(path) is not ABSENT:
         return []
-    return [path] if path in row else path.split(".")
+    if path in row or "|" not in path:
+        return [path] if path in row else path.split(".")
+    there = [name for name in path.split("|") if _found(row, name) is not ABSENT]
+    spoken = [name for name in there if _found(row, name) is not None]
+    return _keys(row, [*spoken, *there, path.split("|")[0]][0])
 
 
 def _found(row: Mapping[str, Any], path: str) -> Any:
     """What is at the end of a path; `ABSENT` where it breaks off."""
+    path = path.removesuffix("?")
     if (constant := _constant(path)) is not ABSENT:
         return constant
     value: Any = row
