@@ -1,6 +1,7 @@
 """Layouts of prompts, single answers, step labels and pools that a table of columns reads: told
 apart, read as written out here by hand, and back."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,11 @@ ROWS: list[tuple[str, dict[str, Any], Record]] = [
         "openrlhf-prompts",
         {"dataset": "x", "context": "", "context_messages": [USER], "id": "7"},
         about(id="7", meta={"dataset": "x", "context": ""}),
+    ),
+    (
+        "messages-with-reference",
+        {"messages": [USER], "ground_truth": "5", "dataset": "x"},
+        about(reference="5", meta={"dataset": "x"}),
     ),
     ("alpaca", {"instruction": "2+3?", "input": "", "output": "5"}, one(SUM)),
     (
@@ -243,6 +249,17 @@ def test_what_cannot_be_read_whole_is_refused_by_name(
 ) -> None:
     with pytest.raises(DataError, match=complaint):
         list(layouts.resolve(name).read(row))
+
+
+@pytest.mark.parametrize(("name", "row", "record"), ROWS)
+def test_a_damaged_row_is_read_or_refused(name: str, row: dict[str, Any], record: Record) -> None:
+    layout = layouts.resolve(name)
+    for column in row:
+        for value in (None, 17, "x", [], {}, [None], [17], {"a": 1}, [[["a"]]], [{"from": "gpt"}]):
+            with contextlib.suppress(DataError):
+                assert all(isinstance(each, Record) for each in layout.read({**row, column: value}))
+        with contextlib.suppress(DataError):
+            list(layout.read({key: each for key, each in row.items() if key != column}))
 
 
 @pytest.mark.parametrize(

@@ -403,7 +403,7 @@ def _label(value: Any, field: str) -> float:
     """A label in [0, 1]; true is 1, and so is "+"."""
     if value in ("+", "-"):
         return float(value == "+")
-    return _number(value, field)
+    return fields.share(value, field)
 
 
 def _number(value: Any, field: str) -> float:

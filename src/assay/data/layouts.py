@@ -24,6 +24,9 @@ _TABLE: Final = {
         ",id=unique_id|id|ID?"
     ),
     "verl": "prompt=prompt,reference=reward_model.ground_truth,tools=tools?",
+    "messages-with-reference": (
+        "messages=messages,reference=ground_truth|expected_answer,tools=tools?,id=id?"
+    ),
     "openrlhf-prompts": "prompt=context_messages,id=id?",
     "alpaca": (
         "system=system?,history=history?,prompt=instruction|query|question|problem"

@@ -24,7 +24,8 @@ def stated(solution: str, field: str) -> str:
     if not boxes:
         raise DataError(
             f"field {field!r}: no \\boxed{{}} states the answer; give the reference a column of its"
-            " own, or set such rows aside"
+            f" own, set such rows aside, or read it as an answer by --columns"
+            f" prompt=...,response={field}"
         )
     *before, (start, inner, end) = boxes
     first = start
