@@ -55,6 +55,11 @@ ROWS: list[tuple[str, dict[str, Any], Record]] = [
         about(reference="5", id="a/1", meta={"level": 2, **WORKED}),
     ),
     (
+        "math-problems",
+        {"problem": "2+3?", "answer": "proof", "problem_type": "Algebra"},
+        about(meta={"answer": "proof", "problem_type": "Algebra"}),
+    ),
+    (
         "boxed-solutions",
         {"problem": "2+3?", "level": "Level 1", "type": "Algebra", **WORKED},
         about(reference="5", meta={"level": "Level 1", "type": "Algebra", **WORKED}),
@@ -217,6 +222,8 @@ def test_a_row_is_told_read_and_written_again(
         ("boxed-solutions", {"problem": "p", "solution": r"\boxed{5"}, r"'solution': no \\boxed"),
         ("math-problems", {"problem": "p", "answer": ["1", "2"]}, "one answer"),
         ("math-problems", {"problem": "p", "answer": {"value": 1}}, "one answer"),
+        ("math-problems", {"problem": "p", "answer": " "}, "'reference': it is empty"),
+        ("math-problems", {"problem": "p", "answer": 1, "images": ["a.png"]}, "'images' looks"),
         ("math-problems", {"question": "p", "answer": 1, "choices": ["a"]}, "'choices' looks like"),
         ("math-problems", {"problem": "p", "question": "q", "answer": "1"}, "'question' could be"),
         ("alpaca", {"instruction": "p", "output": "r", "history": ["q"]}, "history.*pairs"),

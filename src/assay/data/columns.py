@@ -50,10 +50,14 @@ ANSWERS: Final = frozenset(
 JUDGED: Final = frozenset(("chosen", "label", "labels", "rejected"))
 """Columns that judge an answer elsewhere, and the parts that do here."""
 JUDGING: Final = JUDGED | {"score", "scores", "ranks"}
-CONTEXT: Final = ("choices", "context", "document", "history", "input", "options", "passage")
+CONTEXT: Final = tuple(
+    "audio choices context document history image images input options passage video videos".split()
+)
 """Columns that a question may need to be understood."""
 UNNAMED: Final = "columns"
 """The name of a layout that a user wrote."""
+NO_ANSWER: Final = frozenset(("notfound", "proof"))
+"""NuminaMath's words for an answer where there is none."""
 ABSENT: Final = object()
 
 
@@ -146,7 +150,7 @@ class Columns:
     def _check(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
         """Refuse a row that says more of its question than is read, unless columns are named by
         hand."""
-        if self.name == UNNAMED or not isinstance(said.get("prompt"), str):
+        if self.name == UNNAMED or "chosen" in said or not isinstance(said.get("prompt"), str):
             return
         path = dict(self.parts)["prompt"]
         for name in path.split("|"):
@@ -191,12 +195,22 @@ class Columns:
         known = {key: said[key] for key in ("tools", "solution") if key in said}
         if said.get("id") is not None:
             known["id"] = _as_text(said["id"])
-        if said.get("reference") is not None:
-            known["reference"] = fields.reference(said["reference"])
-        if "boxed" in said:
-            known["solution"] = fields.text(said, "boxed")
-            known["reference"] = stated(known["solution"], "solution")
+        known |= self._reference(said)
         return fields.prompt(turns, {**rest, **known}), answered
+
+    def _reference(self, said: Mapping[str, Any]) -> dict[str, str]:
+        """The reference answer, and the solution that states it; none where a set says that there
+        is none to state."""
+        if "boxed" in said:
+            solution = fields.text(said, "boxed")
+            return {"reference": stated(solution, "solution"), "solution": solution}
+        if said.get("reference") is None:
+            return {}
+        answer = fields.reference(said["reference"])
+        if not answer.strip():
+            raise DataError("field 'reference': it is empty; null says that there is none")
+        known_to_lack = self.name != UNNAMED and answer in NO_ANSWER
+        return {"answer" if known_to_lack else "reference": answer}
 
     def _record(
         self, prompt: Prompt, answered: Sequence[Message], said: Mapping[str, Any]
