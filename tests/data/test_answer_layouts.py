@@ -224,6 +224,7 @@ def test_a_row_is_told_read_and_written_again(
         ("math-problems", {"problem": "p", "answer": {"value": 1}}, "one answer"),
         ("math-problems", {"problem": "p", "answer": " "}, "'reference': it is empty"),
         ("math-problems", {"problem": "p", "answer": 1, "images": ["a.png"]}, "'images' looks"),
+        ("math-problems", {"Question": "p", "Answer": 1, "Body": "b"}, "'Body' looks"),
         ("math-problems", {"question": "p", "answer": 1, "choices": ["a"]}, "'choices' looks like"),
         ("math-problems", {"problem": "p", "question": "q", "answer": "1"}, "'question' could be"),
         ("alpaca", {"instruction": "p", "output": "r", "history": ["q"]}, "history.*pairs"),

@@ -50,8 +50,9 @@ ANSWERS: Final = frozenset(
 JUDGED: Final = frozenset(("chosen", "label", "labels", "rejected"))
 """Columns that judge an answer elsewhere, and the parts that do here."""
 JUDGING: Final = JUDGED | {"score", "scores", "ranks"}
-CONTEXT: Final = tuple(
-    "audio choices context document history image images input options passage video videos".split()
+CONTEXT: Final = frozenset(
+    "article audio background body choices context document documents history image images input"
+    " options paragraph passage picture premise story table video videos".split()
 )
 """Columns that a question may need to be understood."""
 UNNAMED: Final = "columns"
@@ -159,8 +160,8 @@ class Columns:
                     f"column {name!r} could be the prompt, too; say which one is, as in"
                     f" --columns prompt={name},..."
                 )
-        for name in CONTEXT:
-            if rest.get(name):
+        for name, value in rest.items():
+            if value and name.lower() in CONTEXT:
                 raise DataError(
                     f"column {name!r} looks like a part of the question, and {self.name} does not"
                     f" read it; name the columns that make the prompt, as in --columns"
