@@ -181,6 +181,29 @@ ROWS: list[tuple[str, dict[str, Any], Record]] = [
         ),
     ),
     (
+        "pools",
+        {"problem": "2+3?", "generations": ["5", "6"], "answer": "5"},
+        Group(prompt=about(reference="5"), responses=(Response.of("5"), Response.of("6"))),
+    ),
+    (
+        "judged-pools",
+        {"question": "2+3?", "responses": ["5", "6"], "correct": [True, False]},
+        Ranking(prompt=SUM, responses=(Response.of("5"), Response.of("6")), grades=(1, 0)),
+    ),
+    (
+        "step-ratings",
+        {
+            "problem": "2+3?",
+            "labeler": "x",
+            "steps": [{"step": "a", "rating": 1}, {"step": "b", "rating": -1}],
+        },
+        StepLabels(
+            prompt=about(meta={"labeler": "x"}),
+            response=Response(steps=("a\n", "b")),
+            labels=(1, 0),
+        ),
+    ),
+    (
         "scored-completions",
         {
             "problem": "2+3?",

@@ -31,7 +31,7 @@ _TABLE: Final = {
     "alpaca": (
         "system=system?,history=history?,prompt=instruction|query|question|problem"
         ",input=input|context?,response=output|response|completion|generated_solution"
-        ",reference=expected_answer?,id=id?"
+        ",reference=ground_truth|expected_answer|final_answer|answer?,id=id?"
     ),
     "labelled-responses": (
         "system=system?,prompt=question|problem|instruction|query"
@@ -49,6 +49,15 @@ _TABLE: Final = {
         "prompt=problem,reference=answer,solution=solution?,responses=generations"
         ",scores=correctness_math_verify,finished=is_reasoning_complete?,stop=finish_reasons?"
         ",each.correctness_llama=correctness_llama?,id=uuid?"
+    ),
+    "pools": (
+        "system=system?,prompt=problem|question,reference=ground_truth|expected_answer|answer?"
+        ",responses=generations|responses|completions|samples|outputs,id=unique_id|id?"
+    ),
+    "judged-pools": (
+        "system=system?,prompt=problem|question,reference=ground_truth|expected_answer|answer?"
+        ",responses=generations|responses|completions|samples|outputs"
+        ",scores=correct|is_correct|correctness,id=unique_id|id?"
     ),
     "scored-completions": (
         "system=system?,prompt=problem|question|prompt,reference=answer?,solution=solution?"

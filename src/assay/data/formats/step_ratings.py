@@ -19,12 +19,13 @@ __all__ = ["StepRatings"]
 QUESTIONS: Final = "problem", "question", "prompt"
 RATINGS: Final = "rating", "ratings"
 LABELS: Final = "labels", "label", "step_labels"
+TEXTS: Final = "step", "text", "content"
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepRatings:
     """{problem (or question, prompt), steps: [string], rating (or ratings): [1, 0, -1], or labels:
-    [number], response?}."""
+    [number], response?}. A step may be {step, rating}."""
 
     neutral: Neutral | None = None
     """What becomes of a rating of 0; without it such a row is refused."""
@@ -35,6 +36,7 @@ class StepRatings:
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """A question, a list of texts and a list beside it."""
+        row = _apart(row)
         judged = _first(row, (*RATINGS, *LABELS))
         steps = row.get("steps")
         return (
@@ -48,6 +50,7 @@ class StepRatings:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record with a label a step; null is no label."""
+        row = _apart(row)
         question, judged = _first(row, QUESTIONS), _first(row, (*RATINGS, *LABELS))
         if question is None or judged is None:
             raise DataError(
@@ -102,6 +105,23 @@ class StepRatings:
             **record.response.meta,
             **fields.columns(record.prompt),
         }
+
+
+def _apart(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row with texts and ratings of steps that are objects as two lists."""
+    steps = row.get("steps")
+    if (
+        not isinstance(steps, list)
+        or not all(isinstance(each, dict) for each in steps)
+        or not steps
+    ):
+        return row
+    text, judged = _first(steps[0], TEXTS), _first(steps[0], (*RATINGS, *LABELS))
+    # What is said beside them has no place.
+    if not text or not judged or judged in row or any({text, judged} != set(s) for s in steps):
+        return row
+    column = judged if judged in RATINGS else "labels"
+    return {**row, "steps": [s[text] for s in steps], column: [s[judged] for s in steps]}
 
 
 def _first(row: Mapping[str, Any], names: Iterable[str]) -> str | None:
