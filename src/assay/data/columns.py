@@ -151,6 +151,10 @@ class Columns:
         named = {name for path in there.values() for name in path.removesuffix("?").split("|")}
         if passed_over & row.keys() - named:
             return True
+        if "response" in there and not JUDGING & there.keys():
+            # Judged as one, a list of texts is the steps of an answer; else it is several answers.
+            if _are_texts(paths.found(row, there["response"])):
+                return True
         if "reference" in there and MARK.strip() in str(paths.found(row, there["reference"])):
             return True
         return "messages" in there and marked(paths.found(row, there["messages"]))
@@ -442,9 +446,9 @@ def _as_text(value: Any) -> str:
 
 
 def _fits(part: str, value: Any) -> bool:
-    """There is something: a list of texts where all wrong responses are named, and none where one
-    response is."""
-    listed = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    if part in ("wrong", "response"):
-        return listed == (part == "wrong") and value is not paths.ABSENT
-    return value is not paths.ABSENT
+    """There is something, and it is not a single response where all wrong ones are named."""
+    return _are_texts(value) if part == "wrong" else value is not paths.ABSENT
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
