@@ -151,10 +151,10 @@ class Columns:
         named = {name for path in there.values() for name in path.removesuffix("?").split("|")}
         if passed_over & row.keys() - named:
             return True
-        if "response" in there and not JUDGING & there.keys():
-            # Judged as one, a list of texts is the steps of an answer; else it is several answers.
-            if _are_texts(paths.found(row, there["response"])):
-                return True
+        # Judged as one, a list of texts is the steps of an answer; else it is several answers.
+        alone = "response" in there and not JUDGING & there.keys()
+        if alone and _are_texts(paths.found(row, there["response"])):
+            return True
         if "reference" in there and MARK.strip() in str(paths.found(row, there["reference"])):
             return True
         return "messages" in there and marked(paths.found(row, there["messages"]))
