@@ -198,7 +198,17 @@ def test_no_column_is_lost(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["helpsteer3", "shp", "webgpt", "auto-j", "alpaca-eval", "rewardbench-2", "beavertails"]
+    "name",
+    [
+        "helpsteer3",
+        "shp",
+        "webgpt",
+        "auto-j",
+        "alpaca-eval",
+        "rewardbench-2",
+        "beavertails",
+        "alpaca-eval-outputs",
+    ],
 )
 def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
     record = of(resolve(name), ROWS[name][0])
