@@ -385,8 +385,8 @@ def _sorted(prompt: Prompt, said: Mapping[str, Any]) -> Ranking:
     """Right and wrong responses, graded 1 and 0; one that stands alone need be no list."""
     responses, grades = [], []
     for part, grade in (("right", 1.0), ("wrong", 0.0)):
-        found = said[part] if isinstance(said[part], list) else [said[part]]
-        for i, each in enumerate(found):
+        found = fields.parsed(said[part])
+        for i, each in enumerate(found if isinstance(found, list) else [said[part]]):
             responses.append(conversations.reply(each, prompt.messages, f"{part}.{i}"))
             grades.append(grade)
     return fields.make(Ranking, prompt=prompt, responses=tuple(responses), grades=tuple(grades))
@@ -447,7 +447,9 @@ def _as_text(value: Any) -> str:
 
 def _fits(part: str, value: Any) -> bool:
     """There is something, and it is not a single response where all wrong ones are named."""
-    return _are_texts(value) if part == "wrong" else value is not paths.ABSENT
+    if part == "wrong":
+        return _are_texts(fields.parsed(value))
+    return value is not paths.ABSENT
 
 
 def _are_texts(value: Any) -> bool:

@@ -118,10 +118,10 @@ def number(value: object, field: str) -> float:
 
 def amount(value: object, field: str) -> float:
     """A finite number, or a text that is one, as tables of texts have it; true is 1, false 0."""
-    found = value
-    if isinstance(value, (bool, str)):
+    found = parsed(value)
+    if isinstance(found, (bool, str)):
         try:
-            found = float(value)
+            found = float(found)
         except ValueError:
             found = None
     if found is None or not math.isfinite(number(found, field)):
