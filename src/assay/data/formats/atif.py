@@ -54,7 +54,7 @@ class Atif:
             # What goes on in another file did not end here.
             finished=row.get("continued_trajectory_ref") is None,
         )
-        yield trajectories.attached(record, row, _default(record))
+        yield trajectories.attached(self, record, row, _default(record))
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Labels, rankings and groups of one answer."""

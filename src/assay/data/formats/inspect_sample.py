@@ -77,7 +77,7 @@ class InspectSample:
             stop=stop,
             finished=not (bool(limit) or trajectories.is_cut(stop)),
         )
-        yield trajectories.attached(record, row, _default(record))
+        yield trajectories.attached(self, record, row, _default(record))
 
     def _value(self, row: Mapping[str, Any]) -> tuple[float | None, trajectories.Means]:
         """The score that counts, and what it says."""

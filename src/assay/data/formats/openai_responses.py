@@ -40,7 +40,7 @@ class OpenaiResponses:
             stop=stop,
             finished=not trajectories.is_cut(stop),
         )
-        yield trajectories.attached(record, row, _default(record))
+        yield trajectories.attached(self, record, row, _default(record))
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Labels, rankings and groups of one answer."""

@@ -38,7 +38,7 @@ class SweRebench:
             stop=stop,
             finished=not trajectories.is_cut(stop),
         )
-        yield trajectories.attached(record, row, _default(record))
+        yield trajectories.attached(self, record, row, _default(record))
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Labels of the outcome, and groups of one."""

@@ -40,18 +40,15 @@ class Verifiers:
         record = trajectories.record(
             (*prompt, *answer),
             len(prompt),
-            known={
-                **{key: row[key] for key in OF_PROMPT if key in row},
-                "reference": row.get("answer"),
-                "tools": row.get("tool_defs"),
-            },
+            known={"reference": row.get("answer"), "tools": row.get("tool_defs")},
+            meta={key: row[key] for key in OF_PROMPT if key in row},
             reward=None if row.get("error") else trajectories.reward_of(row, "reward"),
             means=self.reward,
             rewards=_rewards(row, sum(message.role == "assistant" for message in answer)),
             stop=stop,
             finished=not (row.get("is_truncated") is True or trajectories.is_cut(stop)),
         )
-        yield trajectories.attached(record, row, _default(record))
+        yield trajectories.attached(self, record, row, _default(record))
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Labels, rankings and groups of one answer."""

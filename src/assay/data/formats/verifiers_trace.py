@@ -42,7 +42,7 @@ class VerifiersTrace:
         for path in _paths(nodes):
             row = {**trace, **_branch(trace, nodes, path)}
             record = self._record(row)
-            yield trajectories.attached(record, row, _default(record))
+            yield trajectories.attached(self, record, row, _default(record))
 
     def _record(self, row: Mapping[str, Any]) -> Record:
         """The record of a trace that is one path."""
@@ -60,10 +60,10 @@ class VerifiersTrace:
             messages,
             begin,
             known={
-                "task": task,
                 "reference": answer if isinstance(answer, str) else None,
                 "tools": row.get("tools") or (nodes[0].get("tools") if nodes else None),
             },
+            meta={} if task is None else {"task": task},
             reward=_reward(row),
             means=self.reward,
             stop=stop,
