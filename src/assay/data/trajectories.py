@@ -22,6 +22,7 @@ __all__ = [
     "differences",
     "first_answer",
     "is_cut",
+    "is_unsaid",
     "parts_of",
     "record",
     "restored",
@@ -43,6 +44,11 @@ _CUT: Final = re.compile(r"length|max_|limit|truncat|exceeded")
 def is_cut(stop: str | None) -> bool:
     """Return whether a reason to stop is a limit of length, turns or time."""
     return stop is not None and _CUT.search(stop) is not None
+
+
+def is_unsaid(response: Response) -> bool:
+    """Return whether a response was cut off, and its reason to stop does not say so."""
+    return not response.finished and not is_cut(response.stop)
 
 
 def first_answer(messages: Sequence[Message]) -> int:
@@ -149,14 +155,16 @@ def parts_of(record: Record) -> tuple[list[Message], Response, float | None]:
 def rows(
     format: Format, records: Iterable[Record], default: Callable[[Record], dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Write one row a record: the default one, with what the response keeps of its own."""
+    """Write one row a record: the default one, with what the response keeps of its own, and without
+    nulls where the layout is known without them."""
     own = _key(format)
 
     def row(record: Record) -> dict[str, Any]:
         meta = parts_of(record)[1].meta
         changes = {**fields.rest(meta, own), **meta.get(own, {})}
         whole: dict[str, Any] = restored(default(record), changes)
-        return whole
+        brief = {key: value for key, value in whole.items() if value is not None}
+        return brief if format.matches(brief) else whole
 
     for record in records:
         yield from fields.written(format, [record], type(record), row)
@@ -166,7 +174,10 @@ def attached(
     format: Format, record: Record, row: Mapping[str, Any], default: Mapping[str, Any]
 ) -> Record:
     """Return a record whose response keeps what its row has beside the default one: other columns
-    by their names, and changes of the layout's own under the layout's name."""
+    by their names, and changes of the layout's own under the layout's name.
+
+    default: all columns of the layout's own, with null where the record says nothing of them.
+    """
     found = differences(default, row)
     changes = {key: each for key, each in found.items() if key in default or key in _OF_PROMPT}
     meta = fields.rest(found, *changes) | ({_key(format): changes} if changes else {})

@@ -123,7 +123,7 @@ def _default(record: Record) -> dict[str, Any]:
         "agent": {**agent, "tool_definitions": tools} if tools else agent,
         "steps": steps,
     }
-    return row if reward is None else {**row, "extra": {"reward": reward}}
+    return {**row, "extra": None if reward is None else {"reward": reward}}
 
 
 def _step(message: Message) -> dict[str, Any]:

@@ -22,9 +22,11 @@ OTHERS: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Messages:
-    """{messages, tools?, reward?, rewards?, labels?, finish_reason?, truncated?, meta?}: messages in
-    OpenAI's form, with a reward of the whole, and rewards and labels of every assistant's turn.
-    meta is the prompt's; other columns are the response's, or the prompt's where there is none."""
+    """{messages, tools?, reward?, rewards?, labels?, finish_reason?, truncated?, meta?}: OpenAI's
+    messages, with a reward of the whole, and rewards and labels of every assistant's turn.
+
+    meta is the prompt's; other columns are the response's, or the prompt's where there is none.
+    """
 
     answer: Literal["auto", "last", "all"] = "auto"
     """Where the answer begins. last: after the last user's message. all: at the first assistant's.
@@ -82,18 +84,18 @@ class Messages:
         said = [openai(message, arguments=self.arguments) for message in messages]
         if isinstance(record, Prompt):
             return {"messages": said, **fields.columns(prompt)}
-        known = fields.columns(prompt.model_copy(update={"meta": {}}))
-        row: dict[str, Any] = {"messages": said, **known}
-        if prompt.meta:
-            row["meta"] = dict(prompt.meta)
-        if isinstance(record, StepLabels) and any(each is not None for each in record.labels[:-1]):
-            row["labels"] = list(record.labels)
-        elif reward is not None:
-            row["reward"] = reward
-        if response.rewards:
-            row["rewards"] = list(response.rewards)
-        if response.stop is not None:
-            row["finish_reason"] = response.stop
-        if not response.finished and not trajectories.is_cut(response.stop):
-            row["truncated"] = True
-        return row
+        labels = record.labels if isinstance(record, StepLabels) else ()
+        rated = any(label is not None for label in labels[:-1])
+        return {
+            "messages": said,
+            "id": prompt.id or None,
+            "reference": prompt.reference,
+            "tools": [dict(tool) for tool in prompt.tools] or None,
+            "meta": dict(prompt.meta) or None,
+            "reward": None if rated else reward,
+            "label": None,
+            "labels": list(labels) if rated else None,
+            "rewards": list(response.rewards) or None,
+            "finish_reason": response.stop,
+            "truncated": trajectories.is_unsaid(response) or None,
+        }

@@ -65,5 +65,4 @@ def _default(record: Record) -> dict[str, Any]:
     answer: dict[str, Any] = {"output": items.items(messages[begin:])}
     if response.stop is not None:
         answer["incomplete_details"] = {"reason": response.stop}
-    row = {"responses_create_params": request, "response": answer}
-    return row if reward is None else {**row, "reward": reward}
+    return {"responses_create_params": request, "response": answer, "reward": reward}

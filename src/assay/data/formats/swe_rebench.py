@@ -48,11 +48,10 @@ class SweRebench:
 def _default(record: Record) -> dict[str, Any]:
     messages, response, resolved = trajectories.parts_of(record)
     prompt = prompt_of(record)
-    row = {
+    return {
         "instance_id": prompt.id,
         "trajectory": [*map(openai, messages)],
         "tools": [dict(tool) for tool in prompt.tools] or None,
         "exit_status": response.stop,
         "resolved": resolved,
     }
-    return {key: value for key, value in row.items() if value is not None}

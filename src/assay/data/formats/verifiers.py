@@ -41,7 +41,7 @@ class Verifiers:
             (*prompt, *answer),
             len(prompt),
             known={"reference": row.get("answer"), "tools": row.get("tool_defs")},
-            meta={key: row[key] for key in OF_PROMPT if key in row},
+            meta={key: row[key] for key in OF_PROMPT if row.get(key) is not None},
             reward=None if row.get("error") else trajectories.reward_of(row, "reward"),
             means=self.reward,
             rewards=_rewards(row, sum(message.role == "assistant" for message in answer)),
@@ -69,18 +69,17 @@ def _default(record: Record) -> dict[str, Any]:
     _, response, reward = trajectories.parts_of(record)
     prompt = prompt_of(record)
     asked = conversations.column(prompt.messages)
-    row = {
-        **{key: prompt.meta[key] for key in OF_PROMPT if key in prompt.meta},
+    return {
+        **{key: prompt.meta.get(key) for key in OF_PROMPT},
         "prompt": asked,
-        "completion": conversations.said(response, chat=not isinstance(asked, str)),
+        "completion": (
+            conversations.said(response, chat=not isinstance(asked, str)) if response.steps else []
+        ),
         "answer": prompt.reference,
         "tool_defs": [dict(tool) for tool in prompt.tools] or None,
         "reward": reward,
         "trajectory": [{"reward": each} for each in response.rewards] or None,
         "stop_condition": response.stop,
+        "is_truncated": trajectories.is_unsaid(response) or None,
+        "error": None,
     }
-    if not response.finished and not trajectories.is_cut(response.stop):
-        row["is_truncated"] = True
-    if not response.steps:
-        row["completion"] = []
-    return {key: value for key, value in row.items() if value is not None or key == "reward"}

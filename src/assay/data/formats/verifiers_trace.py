@@ -136,7 +136,7 @@ def _default(record: Record) -> dict[str, Any]:
     messages, response, reward = trajectories.parts_of(record)
     prompt = prompt_of(record)
     begin = len(prompt.messages)
-    row = {
+    return {
         "task": prompt.meta.get("task"),
         "tools": [dict(tool) for tool in prompt.tools] or None,
         "nodes": [
@@ -150,7 +150,6 @@ def _default(record: Record) -> dict[str, Any]:
         "rewards": {} if reward is None else {"reward": {"score": reward, "weight": 1.0}},
         "stop_condition": response.stop,
     }
-    return {key: value for key, value in row.items() if value is not None}
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
