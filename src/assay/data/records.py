@@ -15,7 +15,6 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from assay.data.conversations import transcript
 from assay.errors import DataError
 from assay.types import Group, Prompt, Record, Response, StepLabels
 
@@ -144,23 +143,13 @@ def normalised(text: str) -> str:
 def digest(*parts: str) -> int:
     """Return 64 bits of the parts, in order; the chance that any two of a million differ and
     collide is 3e-8."""
-    sha = hashlib.blake2b(digest_size=8)
+    pieces: list[bytes] = []
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        sha.update(len(data).to_bytes(8, "big") + data)
-    return int.from_bytes(sha.digest(), "big")
+        pieces += (len(data).to_bytes(8, "big"), data)
+    return int.from_bytes(hashlib.blake2b(b"".join(pieces), digest_size=8).digest(), "big")
 
 
 def texts_of(record: Record) -> tuple[str, ...]:
-    """Return the texts of a record's prompt and responses, to tell records apart: trajectories with
-    what tools answered in them, and prompts with their pictures, calls and tools."""
-    prompt = prompt_of(record)
-    more: list[Any] = [
-        [message.text, *message.parts]
-        for message in prompt.messages
-        if message.parts or message.tool_calls
-    ]
-    if prompt.tools:
-        more.append(prompt.tools)
-    asked = f"{prompt.text}\n\n{json.dumps(more)}" if more else prompt.text
-    return (asked, *map(transcript, responses_of(record)))
+    """Return the texts of a record's responses."""
+    return tuple(response.text for response in responses_of(record))
