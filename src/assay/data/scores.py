@@ -11,6 +11,8 @@ A row is of one response, or of all responses to a prompt, and holds
   per step (ReasonEval);
 * null instead of a number, or `unscored`: it could not be scored, with a `reason` if there is one.
 
+A file that is one object of columns, each a list, is read as its rows (RewardBench's results).
+
 Rows are matched by their texts (`prompt` and `response`), as `assay score` numbers them, by `id` or
 `idx`, or, where they have none of these, by the order of the data. Nothing is guessed: a row too
 few, twice, or of the wrong length is refused, with its line. Rows of other data are left out.
@@ -92,7 +94,19 @@ def _rows(path: str | Path) -> Iterator[Row]:
             # A null there is read as a column that the row has not.
             there = {key for row in rows for key in row.value} & set(KNOWN)
             rows = [replace(row, value=dict.fromkeys(there) | row.value) for row in rows]
-        yield from rows
+        yield from _turned(rows[0]) if len(rows) == 1 else rows
+
+
+def _turned(row: Row) -> list[Row]:
+    """Return the rows of a file that is one object of columns, as RewardBench's results are."""
+    columns = {key: value for key, value in row.value.items() if isinstance(value, list)}
+    lengths = {len(value) for value in columns.values()}
+    if not columns.keys() & set(IDS) or len(lengths) != 1:
+        return [row]
+    return [
+        Row(dict(zip(columns, values, strict=True)), f"{row.where}[{i}]")
+        for i, values in enumerate(zip(*columns.values(), strict=True))
+    ]
 
 
 def _by_text(row: dict[str, Any]) -> tuple[str, str] | None:
