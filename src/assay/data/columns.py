@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
 from assay.chat import openai
-from assay.data import conversations, fields
+from assay.data import conversations, fields, pairs
 from assay.data.records import prompt_of, responses_of
 from assay.data.steps import joined, parted
 from assay.errors import ConfigError, DataError
@@ -31,10 +31,15 @@ __all__ = ["Columns"]
 
 Part = Literal[
     "system", "prompt", "input", "messages", "tools", "id", "reference",
-    "solution", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
+    "solution", "opening", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
     "response", "label", "score", "responses", "scores", "ranks", "steps", "labels",
 ]  # fmt: skip
 PARTS: Final = get_args(Part)
+SIDES: Final = "chosen", "rejected"
+LISTED: Final = "conversations", "messages", "trajectory"
+"""Columns that hold messages, be it a single one."""
+UNNAMED: Final = "columns"
+"""The name of a layout that a user wrote."""
 ABSENT: Final = object()
 
 
@@ -44,7 +49,7 @@ class Columns:
 
     parts: tuple[tuple[str, str], ...] = ()
     """Pairs of a part and its path; by hand, `--columns` gives them."""
-    name: str = "columns"
+    name: str = UNNAMED
     """What the layout is called."""
     separator: str = "\n"
     """Text between two steps."""
@@ -57,7 +62,7 @@ class Columns:
                 )
 
     @classmethod
-    def of(cls, text: str, name: str = "columns") -> Self:
+    def of(cls, text: str, name: str = UNNAMED) -> Self:
         """Read `prompt=question,chosen=answer_a`. A comma or an equals sign in a name is written
         with a backslash."""
         parts = []
@@ -69,6 +74,11 @@ class Columns:
         return cls(parts=tuple(parts), name=name)
 
     @property
+    def columns(self) -> frozenset[str]:
+        """The columns that are read."""
+        return frozenset(path.removesuffix("?").partition(".")[0] for _, path in self.parts)
+
+    @property
     def needs(self) -> frozenset[str]:
         """The columns that every row has to have."""
         return frozenset(
@@ -78,14 +88,22 @@ class Columns:
         )
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """All columns that are needed, down to the ends of their paths."""
-        return bool(self.parts) and all(
-            path.endswith("?") or _found(row, path) is not ABSENT for _, path in self.parts
+        """All columns that are needed, down to the ends of their paths; and where there is a
+        `prompt`, it is this layout's."""
+        there = dict(self.parts)
+        named = "prompt" in self.columns or not {"prompt", "messages", "rejected"} & there.keys()
+        return (
+            bool(self.parts)
+            and all(path.endswith("?") or _found(row, path) is not ABSENT for _, path in self.parts)
+            and (named or row.get("prompt") is None)
         )
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: what it is, its parts tell."""
         said, rest = self._taken(row)
+        if "rejected" in said:
+            yield self._pair(said, rest)
+            return
         prompt, answered = self._prompt(said, rest)
         yield self._record(prompt, answered, said)
 
@@ -103,12 +121,37 @@ class Columns:
             rest = _without(rest, _keys(row, path.removesuffix("?")))
         return said, rest
 
+    def _pair(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> Preference:
+        """A chosen and a rejected answer."""
+        if "messages" in said:  # the last one is the chosen answer
+            given = conversations.unpacked(said["messages"], "messages")
+            *asked, answer = fields.mappings({"messages": given}, "messages") or [{}]
+            said = {**fields.rest(said, "messages"), "prompt": asked, "chosen": answer}
+        turns, pair = pairs.pair(said, rest)
+        if self.name != UNNAMED:
+            pairs.unread(said, rest)
+            if turns[-1].role == "assistant":
+                raise DataError(
+                    "the conversation before the answers ends with the assistant's turn; end it"
+                    " with the user's"
+                )
+        prompt, _ = self._prompt(said, rest, turns)
+        responses = [_detailed(each, side, said) for each, side in zip(pair, SIDES, strict=True)]
+        return fields.make(
+            Preference, prompt=prompt, responses=responses, prefer=1.0, margin=_margin(said)
+        )
+
     def _prompt(
-        self, said: Mapping[str, Any], rest: Mapping[str, Any]
+        self,
+        said: Mapping[str, Any],
+        rest: Mapping[str, Any],
+        turns: tuple[Message, ...] = (),
     ) -> tuple[Prompt, tuple[Message, ...]]:
         """The prompt, and the messages that answer it where the row is one conversation."""
         answered: tuple[Message, ...] = ()
-        if "messages" in said:
+        if turns:
+            pass
+        elif "messages" in said:
             turns = conversations.turns(said, "messages")
             asked = max((i for i, turn in enumerate(turns) if turn.role == "user"), default=-1)
             turns, answered = turns[: asked + 1], turns[asked + 1 :]
@@ -122,8 +165,7 @@ class Columns:
             question = f"{turns[-1].content}\n{fields.text(said, 'input')}"
             turns = (*turns[:-1], fields.make(Message, role="user", content=question))
         if said.get("system"):
-            content = fields.text(said, "system")
-            turns = (fields.make(Message, role="system", content=content), *turns)
+            turns = pairs.instructed(turns, fields.text(said, "system"))
         known = {key: said[key] for key in ("tools",) if key in said}
         for key in ("id", "reference"):
             if said.get(key) is not None:
@@ -135,14 +177,6 @@ class Columns:
     ) -> Record:
         """The record that these parts make."""
         messages = prompt.messages
-        if "chosen" in said:
-            pair = tuple(
-                conversations.reply(fields.value(said, side), messages, side)
-                for side in ("chosen", "rejected")
-            )
-            return fields.make(
-                Preference, prompt=prompt, responses=pair, prefer=1.0, margin=_margin(said)
-            )
         if "responses" in said:
             return self._pool(prompt, said)
         if "steps" in said:
@@ -164,7 +198,7 @@ class Columns:
         return fields.make(Group, prompt=prompt, responses=(response,))
 
     def _pool(self, prompt: Prompt, said: Mapping[str, Any]) -> Group:
-        found = fields.value(said, "responses")
+        found = fields.parsed(fields.value(said, "responses"))
         if not isinstance(found, list):
             raise fields.wrong("responses", "a list of responses", found)
         responses = tuple(
@@ -174,7 +208,7 @@ class Columns:
         for part, sign in (("scores", 1.0), ("ranks", -1.0)):
             if part not in said:
                 continue
-            values = said[part]
+            values = fields.parsed(said[part])
             if not isinstance(values, list) or len(values) != len(responses):
                 raise DataError(
                     f"field {part!r}: expected a number for each of the {len(responses)} responses"
@@ -184,7 +218,7 @@ class Columns:
         return fields.make(Group, prompt=prompt, responses=responses)
 
     def _steps(self, prompt: Prompt, said: Mapping[str, Any]) -> StepLabels:
-        steps, labels = fields.texts(said, "steps"), fields.value(said, "labels")
+        steps, labels = fields.texts(said, "steps"), fields.parsed(said.get("labels"))
         if not isinstance(labels, list) or len(labels) != len(steps):
             raise DataError(f"field 'labels': expected a label for each of the {len(steps)} steps")
         return fields.make(
@@ -208,6 +242,8 @@ class Columns:
         prompt = prompt_of(record)
         known = {"id", "reference", "tools"} & there.keys()
         row: dict[str, Any] = fields.rest(fields.columns(prompt), *known) | dict(prompt.meta)
+        if {"prompt": "conversations", "messages": "conversations"}.items() & there.items():
+            said = _as_sharegpt(said)
         for part, path in self.parts:
             if part in said and _constant(path) is ABSENT:
                 row = _with(row, path.removesuffix("?").split("."), said[part])
@@ -228,19 +264,17 @@ def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str,
     if prompt.tools:
         said["tools"] = [dict(tool) for tool in prompt.tools]
     said |= {key: value for key in ("id", "reference") if (value := getattr(prompt, key))}
-    chat = not isinstance(conversations.column(turns), str)
+    asked: Any = conversations.column(turns)
+    if there.get("prompt", "").rpartition(".")[2] in LISTED:
+        asked = [openai(turn) for turn in turns]
+    chat = not isinstance(asked, str)
     if "messages" in there:
         replied = [conversations.said(each, chat=True) for each in responses_of(record)[:1]]
         said["messages"] = [*map(openai, turns), *chain.from_iterable(replied)]
     else:
-        said["prompt"] = conversations.column(turns)
+        said["prompt"] = asked
     if isinstance(record, Preference):
-        said["chosen"], said["rejected"] = (
-            conversations.said(each, chat=chat) for each in record.responses
-        )
-        if record.margin is not None:
-            said["margin"] = record.margin
-            said["chosen_score"], said["rejected_score"] = record.margin, 0.0
+        said |= _said_of_pair(record, there, turns, chat)
     elif isinstance(record, Group):
         written = [conversations.said(each, chat=chat) for each in record.responses]
         said["responses"] = written
@@ -255,6 +289,65 @@ def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str,
         said["label"] = record.labels[-1] if record.labels else None
         said["steps"] = parted(record.response.steps, separator)
         said["labels"] = list(record.labels)
+    return said
+
+
+def _as_sharegpt(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a record, with messages as a column of the name `conversations` has them."""
+    row = dict(said)
+    for part in ("prompt", "messages"):
+        if part in said:
+            turns = conversations.turns(said, part)
+            row[part] = [conversations.sharegpt(turn) for turn in turns]
+    for side in SIDES:
+        if side in said:
+            reply = said[side]
+            turns = conversations.turns({side: reply}, side)
+            if len(turns) > 1:
+                raise DataError("ShareGPT has a single message for an answer")
+            if isinstance(reply, str):
+                turns = (Message(role="assistant", content=reply),)
+            (row[side],) = map(conversations.sharegpt, turns)
+    if "tools" in said:
+        row["tools"] = json.dumps(said["tools"], ensure_ascii=False)
+    return row
+
+
+def _detailed(response: Response, side: str, said: Mapping[str, Any]) -> Response:
+    """An answer with its score, and with what both begin with as a step of its own."""
+    changes: dict[str, Any] = {}
+    if said.get(f"{side}_score") is not None:
+        changes["meta"] = {"score": _number(said[f"{side}_score"], f"{side}_score")}
+    if said.get("opening"):
+        if response.turns:
+            raise DataError(f"field {side!r}: messages cannot go on from the text before them")
+        changes["steps"] = (fields.text(said, "opening"), *response.steps)
+    return response.model_copy(update=changes)
+
+
+def _said_of_pair(
+    record: Preference, there: Mapping[str, str], asked: Sequence[Message], chat: bool
+) -> dict[str, Any]:
+    """The parts of a pair; the answers as whole conversations where the prompt is no part."""
+    said: dict[str, Any] = {}
+    responses = record.responses
+    first, second = (response.steps for response in responses)
+    if "opening" in there:
+        shared = len(first) == len(second) == 2 and first[0] == second[0]
+        said["opening"] = first[0] if shared else ""
+        if shared:
+            responses = tuple(Response(steps=each.steps[1:]) for each in responses)
+    for side, response in zip(SIDES, responses, strict=True):
+        said[side] = conversations.said(
+            response, chat=chat and not there.get(side, "").endswith("response")
+        )
+        if {"prompt", "messages"}.isdisjoint(there):
+            replied = conversations.said(response, chat=True)
+            said[side] = [*map(openai, asked), *replied]
+        if f"{side}_score" in there and "score" in response.meta:
+            said[f"{side}_score"] = response.meta["score"]
+    if record.margin is not None:
+        said["margin"] = record.margin
     return said
 
 
@@ -308,6 +401,7 @@ def _found(row: Mapping[str, Any], path: str) -> Any:
         return constant
     value: Any = row
     for key in _keys(row, path):
+        value = fields.parsed(value)
         if isinstance(value, dict) and key in value:
             value = value[key]
         elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
