@@ -67,16 +67,16 @@ def test_every_layout_says_the_same(rows: list[dict[str, Any]], tmp_path: Path) 
     assert values(read_scores(put(tmp_path / "s.jsonl", *rows), GROUPS)) == [[1, 2], [None, 4]]
 
 
-def test_a_table_says_the_same(tmp_path: Path) -> None:
+def test_tables_say_the_same(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     import pyarrow
 
-    path = tmp_path / "s.parquet"
-    parquet.write_table(pyarrow.Table.from_pylist(LAYOUTS["id, a row each"][1:2] + TEXTS[:0]), path)
-    assert values(read_scores(path, [group("a", "x")])) == [[1]]
     rows = [{"id": i, "score": x} for i, x in (("a", 1.0), ("a", 2.0), ("b", None), ("b", 4.0))]
-    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
-    assert values(read_scores(path, GROUPS)) == [[1, 2], [None, 4]]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "s.parquet")
+    (tmp_path / "s.csv").write_text("id,score\na,1\na,2.0\nb,\nb,4\n")
+    (tmp_path / "t.csv").write_text('id,scores\nb,"[null, 4]"\na,"[1, 2]"\n')
+    for name in ("s.parquet", "s.csv", "t.csv"):
+        assert values(read_scores(tmp_path / name, GROUPS)) == [[1, 2], [None, 4]], name
 
 
 def test_scores_of_steps_are_told_from_scores_of_responses(tmp_path: Path) -> None:

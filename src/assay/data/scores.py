@@ -83,17 +83,19 @@ def read_scores(path: str | Path, groups: Sequence[Group]) -> list[Scores]:
 
 
 def _rows(path: str | Path) -> Iterator[Row]:
-    for name, part in sources.parts(path):
+    for _, part in sources.parts(path):
         rows = []
         for row in part:
             if isinstance(row, Bad):
                 with row.raw:
                     raise DataError(f"{row.where}: {row.error}")
             rows.append(row)
-        if name.endswith(".parquet"):
-            # A null there is read as a column that the row has not.
-            there = {key for row in rows for key in row.value} & set(KNOWN)
-            rows = [replace(row, value=dict.fromkeys(there) | row.value) for row in rows]
+        # Of a table, a row has no column whose cell is empty or null.
+        there = {key for row in rows if row.raw is None for key in row.value} & set(KNOWN)
+        rows = [
+            replace(row, value=dict.fromkeys(there) | row.value) if row.raw is None else row
+            for row in rows
+        ]
         yield from _turned(rows[0]) if len(rows) == 1 else rows
 
 
