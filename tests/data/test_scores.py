@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from assay.data.pools import pool_of, read_pool
-from assay.data.scores import read_scores
-from assay.errors import DataError
+from assay.data.scores import file_of, read_scores
+from assay.errors import ConfigError, DataError
 from assay.types import Group, Preference, Prompt, Response, Score, StepLabels, Unscored
 
 
@@ -77,6 +77,19 @@ def test_tables_say_the_same(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('id,scores\nb,"[null, 4]"\na,"[1, 2]"\n')
     for name in ("s.parquet", "s.csv", "t.csv"):
         assert values(read_scores(tmp_path / name, GROUPS)) == [[1, 2], [None, 4]], name
+
+
+def test_columns_of_other_names_are_told(tmp_path: Path) -> None:
+    rows = [
+        {"uid": i, "id": "x", "score": 9, "rm": x} for i, x in (("a", [1, 2]), ("b", [None, 4]))
+    ]
+    path = put(tmp_path / "s.jsonl", *rows)
+    assert values(read_scores(f"{path}?score=rm&id=uid", GROUPS)) == [[1, 2], [None, 4]]
+    assert file_of(f"{path}?score=rm") == file_of(path) == path
+    with pytest.raises(DataError, match=r"s.jsonl:1: there is no column 'rn'; there is uid, id"):
+        read_scores(f"{path}?score=rn", GROUPS)
+    with pytest.raises(ConfigError, match="ids is no option; there is score=COLUMN and id="):
+        read_scores(f"{path}?ids=uid", GROUPS)
 
 
 def test_scores_of_steps_are_told_from_scores_of_responses(tmp_path: Path) -> None:

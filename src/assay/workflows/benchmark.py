@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay import benchmarks, components
 from assay.data.records import as_groups
+from assay.data.scores import file_of
 from assay.errors import ConfigError
 from assay.protocols import Benchmark, Scorer
 from assay.scorers.column import Column
@@ -55,7 +56,8 @@ def benchmark(
         raise ConfigError(
             "give a scorer (--scorer WORD) or a file of scores (--scores FILE), one of the two"
         )
-    with opened(out, body, "benchmark", data=named(scores), overwrite=overwrite) as run:
+    files = named(scores and file_of(scores))
+    with opened(out, body, "benchmark", data=files, overwrite=overwrite) as run:
         asked = benchmark_of(name, data)
         records = asked.records()
         if scorer is None:
@@ -73,7 +75,7 @@ def benchmark(
             measured=benchmarks.measure(asked, records, found),
             job="benchmark",
             settings=body,
-            data=named(scores),
+            data=files,
             more=lambda: _examples(records, found),
         ).written_in(run)
 
