@@ -207,6 +207,18 @@ def test_judgebench_by_hand(tmp_path: Path) -> None:
     assert found == {"accuracy": 0.5, "knowledge": 0.5, "mathematics": 0, "coding": 1}
     tied = values(benchmark.metrics(records, given(*((1, 1) for _ in rows))))
     assert tied["accuracy"] == 0
+    # The benchmark's own results: the second judgment is of the other order. Right twice; right
+    # and tied; once each, which is a tie; nothing.
+    decided = [("A>B", "B>A"), ("B>A", "A=B"), ("A>B", "A>B"), (None, None)]
+    for row, pair in zip(rows, decided, strict=True):
+        row["judgments"] = [None if word is None else {"decision": word} for word in pair]
+    (path,) = put(tmp_path / "results.jsonl", rows)
+    published = evaluate(benchmark, path).metrics
+    assert published["knowledge"].value == 1
+    assert (published["accuracy"].value, published["accuracy"].unscored) == (
+        pytest.approx(2 / 3),
+        1,
+    )
     benchmark.validate(records)
     with pytest.raises(DataError, match=r"x.jsonl:1: field 'label': expected 'A>B' or 'B>A', got"):
         JudgeBench(data=put(tmp_path / "x.jsonl", [{**rows[0], "label": "A=B"}])).records()

@@ -7,6 +7,8 @@
 * `prediction`: the index of the first wrong step, -1 where there is none (ProcessBench);
 * `scores` with `step_level_validity_labels`, or such scores (PRMBench), or with three probabilities
   per step (ReasonEval);
+* `judgments`, each with a `decision` such as "A>B", the second of the other order (JudgeBench): a
+  response scores the decisions for it;
 * null instead of a number, or `unscored`: it could not be scored, with a `reason` if there is one.
 
 Other names are told behind the file's: `scores.csv?score=reward_a&id=uid`. A file that is one
@@ -34,8 +36,8 @@ Scores = list[Score | Unscored]
 NUMBERS: Final = ("value", "score", "reward")
 LISTS: Final = ("scores", "step_scores", "rewards", "steps")
 CHOSEN, REJECTED = ("score_chosen", "scores_chosen"), ("score_rejected", "scores_rejected")
-KNOWN: Final = (*NUMBERS, *LISTS, *CHOSEN, "prediction", "unscored", "validity")
-IDS: Final = ("id", "idx", "unique_id")
+KNOWN: Final = (*NUMBERS, *LISTS, *CHOSEN, "prediction", "judgments", "unscored", "validity")
+IDS: Final = ("id", "idx", "unique_id", "pair_id")
 
 
 def file_of(scores: str | Path) -> Path:
@@ -171,11 +173,23 @@ def _listed(row: dict[str, Any], group: Group | None = None) -> Any:
         texts = name == "steps" and isinstance(found, list) and isinstance([*found, 0][0], str)
         if found is not None and not texts:
             return found
+    if isinstance(judgments := row.get("judgments"), list):
+        return _decided(judgments)
     sides = [[_parsed(row[name]) for name in part if name in row] for part in (CHOSEN, REJECTED)]
     if isinstance(group, Preference) and group.prefer < 0.5:
         sides.reverse()
     values = chain.from_iterable(sides)
     return [*chain.from_iterable(x if isinstance(x, list) else [x] for x in values)] or None
+
+
+def _decided(judgments: list[Any]) -> list[int] | None:
+    """Return how often each of two responses won; None where nothing was decided."""
+    won = [0, 0]
+    for order, judgment in enumerate(judgments):
+        decision = judgment.get("decision") if isinstance(judgment, dict) else None
+        if decision in ("A>B", "B>A"):
+            won[(decision == "B>A") ^ (order % 2)] += 1
+    return won if any(isinstance(j, dict) and j.get("decision") for j in judgments) else None
 
 
 def _validity(found: dict[str, Any]) -> list[Any]:
