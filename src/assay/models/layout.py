@@ -12,7 +12,6 @@ Nothing is ever truncated: a sequence longer than `max_length` is the caller's t
 leave `Unscored`.
 """
 
-import hashlib
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -134,7 +133,8 @@ class Encoder:
 
     def __init__(self, tokenizer: Any, layout: Layout, readout: Readout) -> None:
         if layout.template != "plain":
-            layout = _with_template_hash(tokenizer, layout)
+            known = rendering.template_hash(tokenizer, layout.chat_template_sha256)
+            layout = layout.model_copy(update={"chat_template_sha256": known})
         if layout.template == "turns" and not readout.tokens:
             raise ConfigError(
                 "a layout in turns needs the read-out's tokens: they are the assistant's answers"
@@ -255,13 +255,10 @@ class Encoder:
         messages = self._messages(prompt)
         self._check(prompt, response.turns)
         hidden = cutting.hide(response.turns, self._pattern)
-        written = trajectories.in_chat(
-            partial(self.render, tools=prompt.tools),
-            messages,
-            hidden.messages,
-            special=self._pattern,
-            closed=closed,
-            goes_on=not response.finished,
+        show = partial(self.render, tools=prompt.tools)
+        chat = trajectories.Chat(show, partial(self._begin, prompt), self._pattern)
+        written = chat.write(
+            messages, hidden.messages, closed=closed, goes_on=not response.finished
         )
         if written.rewritten:
             self._warn(trajectories.REWRITTEN)
@@ -389,6 +386,8 @@ class Encoder:
         around = rendering.surroundings(partial(self.render, tools=prompt.tools), messages)
         if self.layout.whole:
             return self._surrounded(around, messages, prompt.tools)
+        if prompt.tools:
+            around = around._replace(head=self._begin(prompt, messages))
         head = around.head.rstrip(" ")
         closing = self._tokens([around.tail], special=True)[0]
         return _Frame(
@@ -479,18 +478,30 @@ class Encoder:
             self._warned.add(what)
             warnings.warn(what, stacklevel=2)
 
+    def _begin(self, prompt: Prompt, messages: Sequence[Message]) -> str:
+        """Return what stands before the assistant's words: with tools the template's own generation
+        prompt, for calls may follow on less than texts do."""
+        show = partial(self.render, tools=prompt.tools)
+        if prompt.tools and (begun := show(messages, begin=True)) != show(messages):
+            return begun
+        return rendering.surroundings(show, messages).head.rstrip(" ")
+
     def _start(self, head: str) -> list[int]:
         """A rendered template's ids, with one bos where the layout wants one."""
         ids = self._tokens([head], special=True, first=True)[0]
         bos = self.tokenizer.bos_token_id
         return [bos, *ids] if self.layout.bos and bos is not None and ids[:1] != [bos] else ids
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
-        """The chat template's text for a conversation. Raises `DataError` when the template refuses
-        its roles."""
-        return rendering.render(
-            self.tokenizer, messages, date=self.layout.date, parts=self._parts, tools=tools
-        )
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]] = (),
+        *,
+        begin: bool = False,
+    ) -> str:
+        """The chat template's text for a conversation (`rendering.render`)."""
+        how: dict[str, Any] = {"date": self.layout.date, "parts": self._parts}
+        return rendering.render(self.tokenizer, messages, tools=tools, begin=begin, **how)
 
     def _tokens(
         self, texts: list[str], *, special: bool = False, first: bool = False
@@ -524,20 +535,3 @@ def single_token(tokenizer: Any, text: str) -> int:
             f"{text!r} is {len(ids)} tokens here; choose a text that is a single token"
         )
     return int(ids[0])
-
-
-def _with_template_hash(tokenizer: Any, layout: Layout) -> Layout:
-    template = tokenizer.chat_template
-    if template is None:
-        raise ConfigError(
-            "the tokenizer has no chat template, as those of base models; give the template plain"
-            " (`--template plain`), or a tokenizer that has one"
-        )
-    found = hashlib.sha256(str(template).encode()).hexdigest()
-    if layout.chat_template_sha256 not in (None, found):
-        raise ConfigError(
-            f"the chat template's hash is {found[:12]}, but the model was trained with"
-            f" {str(layout.chat_template_sha256)[:12]}: scores would drift; restore the tokenizer"
-            " saved with the model"
-        )
-    return layout.model_copy(update={"chat_template_sha256": found})

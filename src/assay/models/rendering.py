@@ -7,6 +7,7 @@ rendered by the template itself, and found in the result by what the template wr
 marker.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ __all__ = [
     "render",
     "surroundings",
     "takes_parts",
+    "template_hash",
     "unclosed",
 ]
 
@@ -58,13 +60,14 @@ def render(
     date: str,
     parts: bool = False,
     tools: Sequence[Mapping[str, Any]] = (),
+    begin: bool = False,
 ) -> str:
     """The chat template's text for a conversation, on a fixed date.
 
     The template is given whole messages: calls with their arguments as JSON, reasoning, names.
-    parts: give contents as lists of parts, `[{"type": "text", "text": ...}]`. Raises `DataError`
-    when the template refuses the conversation or there is more than text in it, `ConfigError` when
-    it gives no text.
+    parts: give contents as lists of parts, `[{"type": "text", "text": ...}]`. begin: add what the
+    template has a model go on from. Raises `DataError` when the template refuses the conversation
+    or there is more than text in it, `ConfigError` when it gives no text.
     """
     from jinja2 import TemplateError
 
@@ -81,6 +84,7 @@ def render(
             chat_template=_FIXED_DATE + template if "strftime_now" in template else None,
             tokenize=False,
             date_string=date,
+            add_generation_prompt=begin,
             **given,
         )
     except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
@@ -91,6 +95,25 @@ def render(
     if not isinstance(text, str):
         raise ConfigError("the chat template gives no text; give the template plain")
     return text
+
+
+def template_hash(tokenizer: Any, known: str | None) -> str:
+    """Return the chat template's hash. Raises `ConfigError` where there is no template, or another
+    one than is known."""
+    template = tokenizer.chat_template
+    if template is None:
+        raise ConfigError(
+            "the tokenizer has no chat template, as those of base models; give the template plain"
+            " (`--template plain`), or a tokenizer that has one"
+        )
+    found = hashlib.sha256(str(template).encode()).hexdigest()
+    if known not in (None, found):
+        raise ConfigError(
+            f"the chat template's hash is {found[:12]}, but the model was trained with"
+            f" {str(known)[:12]}: scores would drift; restore the tokenizer"
+            " saved with the model"
+        )
+    return found
 
 
 def only_text(messages: Sequence[Message]) -> None:

@@ -2,26 +2,32 @@
 
 A template writes the conversation up to a turn, which then begins what is written of the whole; so
 it is known where the turn ends. Where the template writes earlier turns otherwise than last ones
-(Qwen3 leaves out reasoning, and blocks for it), what it writes of the whole counts, and the turn is
-found there by what stands around a marker in its place.
+(Qwen3 leaves out reasoning, and blocks for it; Mistral puts tools before the last question), what
+it writes of the whole counts: the turn is found by what stands around a marker in its place.
 """
 
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from assay.errors import ConfigError, DataError
-from assay.models.rendering import Show, Surroundings, common, cut_out, only_text, surroundings
+from assay.models.rendering import Show, common, cut_out, only_text, surroundings
 from assay.types import Message, Prompt
 
-__all__ = ["REWRITTEN", "Turn", "Written", "conversation", "in_chat", "in_plain"]
+__all__ = ["REWRITTEN", "Chat", "Turn", "Written", "conversation", "in_plain"]
 
 
 REWRITTEN: Final = (
     "the chat template writes earlier turns otherwise than last ones (as those that leave out"
     " reasoning do): a trajectory is read as the whole is written, so that the score of a turn is"
     " not that of the trajectory cut there"
+)
+UNKNOWN: Final = (
+    "the chat template writes earlier turns otherwise than last ones, and it cannot be told where"
+    " in the whole they stand; use the template plain"
 )
 
 
@@ -64,88 +70,112 @@ class Written(NamedTuple):
         return self._replace(text=text, turns=tuple(turns))
 
 
-def in_chat(
-    show: Show,
-    prompt: Sequence[Message],
-    turns: Sequence[Message],
-    *,
-    special: re.Pattern[str],
-    closed: bool,
-    goes_on: bool,
-) -> Written:
-    """A trajectory as a chat template writes it.
+@dataclass(frozen=True)
+class Chat:
+    """A chat template, as far as trajectories need it."""
 
-    show: renders messages. special: the tokenizer's special tokens. closed: with what ends a last
-    turn. goes_on: behind a message of another's, the text ends where the assistant's begins. Raises
-    `DataError` where a turn cannot be told from what stands around it.
-    """
-    messages = [*prompt, *turns]
-    whole: Show = show
-    if goes_on and messages[-1].role != "assistant":
-        whole = _beginning(show)
-    text, rewritten, found = whole(messages), False, list[Turn]()
-    for i in range(len(prompt), len(messages)):
-        if messages[i].role != "assistant":
-            continue
-        around, upto = surroundings(show, messages[:i]), show(messages[: i + 1])
-        if text.startswith(upto):
-            turn = _at_the_end(around, upto, special)
-        else:
-            rewritten = True
-            turn = _within(whole, messages, i, text, around.tail, special)
-        if turn.start < (found[-1].closed if found else 0):
-            raise DataError(
-                f"the chat template writes the conversation so that where turn {i - len(prompt)} of"
-                " the response begins cannot be told; use the template plain"
-            )
-        found.append(turn)
-    if not closed and messages[-1].role == "assistant":
-        text = text[: found[-1].end]
-        found[-1] = found[-1]._replace(closed=found[-1].end)
-    return Written(text, tuple(found), rewritten)
+    show: Show
+    """Renders messages."""
+    begin: Show
+    """Renders messages, and what stands before the assistant's next words."""
+    special: re.Pattern[str]
+    """Finds the tokenizer's special tokens."""
+
+    def write(
+        self,
+        prompt: Sequence[Message],
+        turns: Sequence[Message],
+        *,
+        closed: bool,
+        goes_on: bool,
+    ) -> Written:
+        """A trajectory as the template writes it.
+
+        closed: with what ends a last turn. goes_on: behind a message of another's, the text ends
+        where the assistant's begins. Raises `DataError` where a turn cannot be told from what
+        stands around it.
+        """
+        messages = [*prompt, *turns]
+        whole = self.begin if goes_on and messages[-1].role != "assistant" else self.show
+        text = whole(messages)
+        bare = _without_reasoning(messages, whole)
+        found: list[Turn] = []
+        rewritten = False
+        for i in range(len(prompt), len(messages)):
+            if messages[i].role != "assistant":
+                continue
+            upto = messages[: i + 1]
+            rewritten |= bare[: i + 1] != upto and not text.startswith(self.show(upto))
+            turn = self._at_the_end(bare[: i + 1], text)
+            if turn is None:
+                rewritten = True
+                at = found[-1].closed if found else 0
+                turn = self._within(whole, bare, i, text) or self._alone(upto, text, at)
+            found.append(turn)
+        if any(a.closed > b.start for a, b in pairwise(found)):
+            raise DataError(UNKNOWN)
+        if not closed and messages[-1].role == "assistant":
+            text = text[: found[-1].end]
+            found[-1] = found[-1]._replace(closed=found[-1].end)
+        return Written(text, tuple(found), rewritten)
+
+    def _at_the_end(self, messages: Sequence[Message], text: str) -> Turn | None:
+        """Place of the last turn, where the text begins with what is written up to it."""
+        upto = self.show(messages)
+        return self._last(messages, upto) if text.startswith(upto) else None
+
+    def _last(self, messages: Sequence[Message], upto: str) -> Turn:
+        """Place of the turn that a text ends with, by what is written around another last one."""
+        before = messages[:-1]
+        start = len(common(self.begin(before), upto))
+        tail, rest = surroundings(self.show, before).tail, upto[start:]
+        end = len(upto) - len(common(tail[::-1], rest[::-1]))
+        # Ends of turns that differ, as "<|call|>" and "<|end|>", have letters in common.
+        for token in self.special.finditer(upto, start):
+            if token.start() < end < token.end():
+                end = token.start()
+        return Turn(start, end, len(upto))
+
+    def _within(self, whole: Show, messages: Sequence[Message], i: int, text: str) -> Turn | None:
+        """Place of a turn by what is written around a marker in its place, and of its end by what
+        ends a last one; None where the template refuses the marker."""
+        before, after = messages[:i], messages[i + 1 :]
+        try:
+            around = surroundings(whole, before, after)
+        except (ConfigError, DataError):
+            return None
+        head, words, _ = cut_out(around, text)
+        end = len(head) + len(words)
+        closed = end + len(common(surroundings(self.show, before).tail, text[end:]))
+        # Another token ends it, that is written like the last turn's at first.
+        if (token := self.special.match(text, end)) and token.start() < closed < token.end():
+            closed = token.end()
+        # A marker may have more before it than what the assistant's words begin with.
+        begun = self.begin(before)
+        opening = begun[len(common(self.show(before), begun)) :]
+        place = head.rfind(opening) if opening else -1
+        return Turn(place + len(opening) if place >= 0 else len(head), end, closed)
+
+    def _alone(self, messages: Sequence[Message], text: str, at: int) -> Turn:
+        """Place of the last turn where what is written of it stands once in the text."""
+        upto = self.show(messages)
+        start, end, closed = self._last(messages, upto)
+        words = upto[start:closed]
+        if not self.special.search(words) or text.count(words, at) != 1:
+            raise DataError(UNKNOWN)
+        place = text.index(words, at)
+        return Turn(place, place + end - start, place + closed - start)
 
 
-def _beginning(show: Show) -> Show:
-    """Render messages up to where the assistant goes on."""
-    return lambda messages: surroundings(show, messages).head
-
-
-def _at_the_end(around: Surroundings, text: str, special: re.Pattern[str]) -> Turn:
-    """Place of the turn that a text ends with, by what is written around another last one."""
-    start = len(common(around.head, text))
-    rest = text[start:]
-    end = len(text) - len(common(around.tail[::-1], rest[::-1]))
-    # Ends of turns that differ, as "<|call|>" and "<|end|>", have letters in common.
-    for token in special.finditer(text, start):
-        if token.start() < end < token.end():
-            end = token.start()
-    return Turn(start, end, len(text))
-
-
-def _within(
-    show: Show,
-    messages: Sequence[Message],
-    i: int,
-    text: str,
-    tail: str,
-    special: re.Pattern[str],
-) -> Turn:
-    """Place of a turn by what is written around a marker in its place, and of its end by what ends
-    a last one."""
-    try:
-        around = surroundings(show, messages[:i], messages[i + 1 :])
-    except (ConfigError, DataError) as error:
-        raise DataError(
-            "the chat template writes earlier turns otherwise than last ones, and it cannot be told"
-            f" where they stand ({error}); use the template plain"
-        ) from error
-    head, words, _ = cut_out(around, text)
-    end = len(head) + len(words)
-    closed = end + len(common(tail, text[end:]))
-    # Another token ends it, that is written like the last turn's at first.
-    if (token := special.match(text, end)) and token.start() < closed < token.end():
-        closed = token.end()
-    return Turn(len(head), end, closed)
+def _without_reasoning(messages: Sequence[Message], whole: Show) -> list[Message]:
+    """Leave out the reasoning that the template leaves out of the whole."""
+    bare, text = [*messages], None
+    for i, message in enumerate(messages):
+        if message.reasoning is not None:
+            less = [*bare[:i], message.model_copy(update={"reasoning": None}), *bare[i + 1 :]]
+            text = text or whole(messages)
+            bare = less if whole(less) == text else bare
+    return bare
 
 
 def in_plain(
