@@ -2,6 +2,7 @@
 them back."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from assay.protocols import Format
 from assay.types import Message, Preference, Prompt, Record
 
 __all__ = [
+    "Cell",
+    "amount",
     "columns",
     "explain",
     "index",
@@ -21,6 +24,7 @@ __all__ = [
     "mappings",
     "number",
     "oriented",
+    "parsed",
     "prompt",
     "read_only",
     "rest",
@@ -36,6 +40,25 @@ __all__ = [
 Fields = Mapping[str, Any]
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
+
+
+class Cell(str):
+    """A cell of a table of text: it stays text, unless a layout wants a number or a list."""
+
+    __slots__ = ()
+
+    def parsed(self) -> Any:
+        """Return what its JSON says, with True and False as Python writes them, too; itself where
+        it is no JSON."""
+        try:
+            return json.loads({"True": "true", "False": "false"}.get(self, self))
+        except (ValueError, RecursionError):
+            return self
+
+
+def parsed(value: Any) -> Any:
+    """Return a cell of a table of text as its JSON, and anything else as it is."""
+    return value.parsed() if isinstance(value, Cell) else value
 
 
 def value(row: Fields, field: str) -> Any:
@@ -57,7 +80,7 @@ def text(row: Fields, field: str) -> str:
 
 def texts(row: Fields, field: str) -> list[str]:
     """A field that is a list of strings."""
-    found = value(row, field)
+    found = parsed(value(row, field))
     if isinstance(found, list) and all(isinstance(x, str) for x in found):
         return found
     raise wrong(field, "a list of strings", found)
@@ -65,7 +88,7 @@ def texts(row: Fields, field: str) -> list[str]:
 
 def mapping(row: Fields, field: str) -> dict[str, Any]:
     """A field that is an object."""
-    found = value(row, field)
+    found = parsed(value(row, field))
     if isinstance(found, dict):
         return found
     raise wrong(field, "an object", found)
@@ -73,21 +96,40 @@ def mapping(row: Fields, field: str) -> dict[str, Any]:
 
 def mappings(row: Fields, field: str) -> list[dict[str, Any]]:
     """A field that is a list of objects."""
-    found = value(row, field)
+    found = parsed(value(row, field))
     if isinstance(found, list) and all(isinstance(x, dict) for x in found):
         return found
     raise wrong(field, "a list of objects", found)
 
 
 def number(value: object, field: str) -> float:
-    """A number; not a boolean, and not a string that looks like one."""
+    """A number; not a boolean, and not a string that looks like one, but for a cell of text."""
+    if isinstance(value, Cell):
+        value = float(found) if isinstance(found := value.parsed(), bool) else found
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise wrong(field, "a number that a float can hold", value) from error
     raise wrong(field, "a number", value)
+
+
+def amount(value: object, field: str) -> float:
+    """A finite number, or a text that is one, as tables of texts have it; true is 1, false 0."""
+    found = value
+    if isinstance(value, (bool, str)):
+        try:
+            found = float(value)
+        except ValueError:
+            found = None
+    if found is None or not math.isfinite(number(found, field)):
+        raise wrong(field, "a finite number", value)
+    return number(found, field)
 
 
 def index(value: object, field: str) -> int:
     """A whole number."""
+    value = parsed(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise wrong(field, "a whole number", value)
@@ -96,6 +138,7 @@ def index(value: object, field: str) -> int:
 def yes_no(value: object, field: str) -> float:
     """A label: true or false, 1 or 0. The -100 that means "not supervised" elsewhere would be true
     as a boolean."""
+    value = parsed(value)
     if isinstance(value, (bool, int, float)) and value in (0, 1):
         return float(value)
     raise wrong(field, "true or false", value)
@@ -239,4 +282,5 @@ def _short(value: object) -> str:
 
 
 def _name(format: Format) -> str:
-    return components.name_of(type(format)).removeprefix("formats/")
+    named = getattr(format, "name", None)  # a layout that is a line of a table
+    return named or components.name_of(type(format)).removeprefix("formats/")

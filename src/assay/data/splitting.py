@@ -234,8 +234,8 @@ def report(responses: Iterable[Response]) -> SplitReport:
 
 
 def resplit(response: Response, split: Callable[[str], Sequence[str]]) -> Response:
-    """The same text in other steps. A response without text, one that is `AlreadySplit`, and a
-    trajectory, whose turns are its steps, stay as they are."""
+    """The same text in other steps. A response without text, one that is `AlreadySplit` and a
+    trajectory stay as they are."""
     if isinstance(split, AlreadySplit) or not response.text or response.turns:
         return response
     return response.model_copy(update={"steps": tuple(split(response.text))})

@@ -13,7 +13,7 @@ from assay.types import Group, Score, Unscored, Verdict
 __all__ = ["Verified"]
 
 Pair = tuple[str, str]
-"""A response's text, or a trajectory's last answer, and the reference."""
+"""What a response answers and the reference."""
 
 
 @runtime_checkable

@@ -11,8 +11,8 @@ from assay.types import Group, Prompt, Ranking, Record, Response, StepLabels
 __all__ = ["Plain"]
 
 OTHERS: Final = frozenset(
-    "type candidates chosen completion completions entry_point instruction_id_list ranks rejected"
-    " scores test_list".split()
+    "type candidates chosen completion completions entry_point helpfulness instruction_id_list"
+    " ranks rejected scores test_list".split()
 )
 """Columns that are other layouts' marks beside a prompt."""
 
@@ -80,7 +80,7 @@ def _several(prompt: Prompt, row: Mapping[str, Any]) -> Group:
     )
     if "grades" not in row:
         return fields.make(Group, prompt=prompt, responses=responses)
-    values = row["grades"]
+    values = fields.parsed(row["grades"])
     if not isinstance(values, list):
         raise DataError("field 'grades': expected a list with a number per response")
     grades = tuple(_number(value, f"grades.{i}") for i, value in enumerate(values))
