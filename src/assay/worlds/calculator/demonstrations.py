@@ -1,6 +1,6 @@
 """Trajectories to learn from, with errors planted where we know, and their labels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from assay.worlds.calculator.task import (
     boxed,
     call,
     prompt_of,
-    some_problems,
 )
 
 __all__ = ["demonstrate", "trajectories"]
@@ -77,10 +76,10 @@ def _last_result(response: Response) -> int:
     return int(response.turns[-1].content)
 
 
-def trajectories(count: int, seed: int = 0, *, outcome: bool = False) -> list[StepLabels]:
-    """Return labelled trajectories of different problems: a label per turn, or for the answer
-    alone."""
-    problems = some_problems(count, seed)
+def trajectories(
+    problems: Sequence[Problem], seed: int = 0, *, outcome: bool = False
+) -> list[StepLabels]:
+    """Return a labelled trajectory per problem: with a label per turn, or for the answer alone."""
     responses = demonstrate(problems, np.random.default_rng([seed, 1]))
     labelled = [label(prompt_of(p), r) for p, r in zip(problems, responses, strict=True)]
     if not outcome:

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from assay.types import Prompt, Response
 from assay.worlds.calculator.demonstrations import demonstrate
-from assay.worlds.calculator.task import prompts_of, some_problems
+from assay.worlds.calculator.task import Problem, prompts_of
 from assay.worlds.calculator.tokenizer import BOS, EOS, PAD, VOCABULARY, make_tokenizer
 from assay.worlds.imitation import imitate
 
@@ -63,28 +63,28 @@ def sequences(prompts: Sequence[Prompt], responses: Sequence[Response]) -> tuple
 
 
 def train_policy(
+    problems: Sequence[Problem],
     *,
     seed: int = 0,
-    demonstrations: int = 8000,
     steps: int = 600,
     batch: int = 128,
     learning_rate: float = 3e-3,
     show: Callable[[int, str], None] = lambda done, note: None,
 ) -> Any:
-    """A `LlamaForCausalLM` trained on demonstrations; only the assistant's tokens are learned, not
-    the problems and results. `show` is told each step."""
+    """A `LlamaForCausalLM` trained on a demonstration per problem, of which 8,000 are enough;
+    only the assistant's tokens are learned, not the problems and results. `show` is told each
+    step."""
     from transformers import LlamaForCausalLM
 
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    problems = some_problems(demonstrations, seed)
     ids_N_T, learned_N_T = map(
         torch.from_numpy, sequences(prompts_of(problems), demonstrate(problems, rng))
     )
     model = LlamaForCausalLM(llama_config()).train()
 
     def loss_of_a_batch() -> Tensor:
-        rows = torch.from_numpy(rng.integers(0, demonstrations, batch))
+        rows = torch.from_numpy(rng.integers(0, len(problems), batch))
         ids_B_T, learned_B_T = ids_N_T[rows], learned_N_T[rows]
         width = int((ids_B_T != PAD).sum(1).max())
         logits = model(input_ids=ids_B_T[:, : width - 1], use_cache=False).logits
