@@ -13,8 +13,8 @@ __all__ = ["EnvironmentRewards"]
 class EnvironmentRewards:
     """The sum of a trajectory's rewards, and the reward of each turn.
 
-    A turn that was given none adds nothing and is paid nothing; a response that holds no reward at
-    all is `Unscored`.
+    A turn that was given none adds nothing and is paid nothing. A trajectory that was cut off
+    before any was given earned nothing, 0; any other without a reward is `Unscored`.
     """
 
     fingerprint = ByContent()
@@ -25,8 +25,9 @@ class EnvironmentRewards:
 
 
 def _of(response: Response) -> Score | Unscored:
+    if not response.rewards:
+        return Unscored(reason="the response holds no rewards of an environment")
     given = [reward for reward in response.rewards if reward is not None]
-    if not given:
-        why = f", which ended by {response.stop}" if response.stop not in (None, "done") else ""
-        return Unscored(reason=f"no reward of an environment stands in the response{why}")
-    return Score(value=sum(given), steps=tuple(reward or 0.0 for reward in response.rewards))
+    if not given and response.finished:
+        return Unscored(reason="the environment gave no reward")
+    return Score(value=sum(given, 0.0), steps=tuple(reward or 0.0 for reward in response.rewards))
