@@ -88,7 +88,7 @@ class Bench:
 
 
 def shown(row: Mapping[str, Any]) -> str:
-    shares = " ".join(f"{point['step']}: {point['solved']['value']:.3f}" for point in row["points"])
+    shares = " ".join(f"{point['step']}: {point['solved'][0]:.3f}" for point in row["points"])
     return f"{row['arm']} seed {row['seed']}: {shares}"
 
 
