@@ -13,7 +13,6 @@ from assay.worlds.calculator.demonstrations import demonstrate, trajectories
 from assay.worlds.calculator.environment import Calculator, compute, judge, label
 from assay.worlds.calculator.policy import sequences, train_policy
 from assay.worlds.calculator.task import (
-    TOOLS,
     Problem,
     boxed,
     call,
@@ -32,7 +31,6 @@ PROMPT = prompt_of(PROBLEM)
 def test_texts_by_hand() -> None:
     assert PROMPT.text == "23*47+19="
     assert PROMPT.reference == "1100"
-    assert PROMPT.tools == TOOLS
     assert problem_of(PROMPT) == PROBLEM
     assert call("add", 1081, 19).text == 'add({"a":1081,"b":19})'
     assert boxed(1100).text == r"\boxed{1100}"

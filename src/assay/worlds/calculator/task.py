@@ -3,8 +3,8 @@ torch."""
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from assay.errors import DataError
 from assay.types import Message, Prompt, ToolCall
 
 __all__ = [
-    "TOOLS",
     "Problem",
     "answer_of",
     "boxed",
@@ -27,20 +26,6 @@ __all__ = [
 _PROMPT = re.compile(r"([1-9][0-9])\*([1-9][0-9])\+([1-9][0-9])=")
 _CALL = re.compile(r"([a-z]+)\((.*)\)")
 _ANSWER = re.compile(r"\\boxed\{([0-9]+)\}")
-
-
-def _tool(name: str, description: str) -> Mapping[str, Any]:
-    numbers = {key: {"type": "integer"} for key in ("a", "b")}
-    parameters = {"type": "object", "properties": numbers, "required": ["a", "b"]}
-    function = {"name": name, "description": description, "parameters": parameters}
-    return {"type": "function", "function": function}
-
-
-TOOLS: Final = (
-    _tool("multiply", "Return the product of two numbers."),
-    _tool("add", "Return the sum of two numbers."),
-)
-"""Definitions of the calculator's tools."""
 
 
 class Problem(NamedTuple):
@@ -64,10 +49,10 @@ def some_problems(count: int, seed: int = 0) -> list[Problem]:
 
 
 def prompt_of(problem: Problem) -> Prompt:
-    """Return the prompt of a problem, with its answer as reference."""
+    """Return the prompt of a problem, with its answer as reference; the tools are known by
+    heart."""
     text = f"{problem.a}*{problem.b}+{problem.c}="
-    messages = (Message(role="user", content=text),)
-    return Prompt(messages=messages, tools=TOOLS, reference=str(problem.value), id=text)
+    return Prompt.of(text, reference=str(problem.value), id=text)
 
 
 def prompts_of(problems: Iterable[Problem]) -> list[Prompt]:
