@@ -61,7 +61,7 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
     ],
     "trl-preference": [
         ("The sky is", (" blue.", " green."), 1),
-        ("The sky is", (" blue.", " bleak."), 1),  # not cut inside the words that begin alike
+        ("The sky is", (" blue.", " bleak."), 1),
         ("What colour is the sky?", ("It is blue.", "It is green."), 1),
     ],
     "trl-unpaired": [
@@ -82,6 +82,11 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         ("Hi", ("Hello! How can I help?", "What."), 1),
         ("Hi\n\nHello!\n\nWhat is 2+2?", ("4", ""), 1),
         ("Hi", ("Hello!\n\nHuman: Bye\n\nAssistant: Bye!", "Go away."), 1),
+    ],
+    "nemo-preference": [
+        ("Name a prime.", ("Seven.", "Eight."), 1),
+        ("Be brief.\n\nHi", ("What.", "Hello!"), 0),
+        ("1+1?", ("2", "x", "3"), (0, -2, -1)),
     ],
     "ultrafeedback": [
         ("Name a colour.", ("Blue.", "Tuesday."), (9, 2.5)),
@@ -245,10 +250,65 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         ("2+3?", ("Add 2 and 3.\n", "5\n", "So 5."), (None, None, 1)),
         ("1+1?", ("3",), (0,)),
     ],
+    "rlhflow-prm": [
+        ("2+3+4?", ("Step 1: 2+3=5.\n", "Step 2: 5+4=8."), (1, 0)),
+        ("What is\n1+1?", ("Step 1: It is 2.",), (1,)),
+        ("Be brief.\n\n0?", ("Step 1: 1.",), (0,)),
+    ],
+    "step-ratings": [
+        ("2+3+4?", ("2+3=5.\n\n", "So 8."), (1, 0)),
+        ("1+1?", ("Count.\n", "2."), (0.5, None)),
+        ("Be brief.\n\n0?", ("0",), (1,)),
+    ],
+    "reason-eval": [
+        ("2+3?", ("1. Add.\n", "2. It is\n6.\n", "3. So 6."), (1, 0, None)),
+        ("1+1?", ("Count.\n", "2."), (1, 1)),
+        ("0?", ("It is\n", "a number.\n", "1"), (1, 1, 0)),
+    ],
     "math-aps": [
         ("2+3?", ("Add them.",), (0.5,)),
         ("2+3?", ("Add them. 5",), (1,)),
         ("1+1?", ("3",), (0,)),
+    ],
+    "arena": [
+        ("Hi", ("Bye", "Hello"), 0),  # the judged turn is the first
+        ("2+3?", ("6", "7"), 0.5),
+        ("Hi", ("HelloA greeting.", "ByeSo."), 1),
+    ],
+    "helpsteer": [
+        ("Name a colour.", ("Blue.",), (4,)),
+        ("Hi\n\nHello! \n\nBye", ("Bye!", "No."), 1),
+        ("2+3?", ("6", "5"), 0),
+    ],
+    "judge-logs": [
+        ("2+3?", ("It is\n\n5.",), (7,)),
+        ("Hi", ("HelloManners.", "NoSo."), 0.75),
+        ("2+3?", ("6", "5"), 0),
+        ("2+3?", ("5", "6"), 1),
+    ],
+    "nectar": [
+        ("Hi\n\nHello\n\nBye", ("Bye!", " No. "), (-1, -2)),
+        ("2+3?", ("6", "5", "five"), (-3, -1, -1)),
+        ("Why?\n\nSo?", ("", "So."), (-2, -1)),
+    ],
+    "oasst": [
+        ("Hi", ("Hello", "No"), (0, -1)),
+        ("Hi\n\nHello\n\nWhy?", ("Manners.", "A greeting."), (-1, 0)),
+        ("2+3?", ("5", "6", "5!"), (0, -2, -1)),
+    ],
+    "pku-saferlhf": [
+        ("Pick a lock?", ("With a pin.", "I had rather not say."), 1),
+        ("Hi", ("Go.", "Hello."), 0),
+        ("Bye", ("Bye.", "Stay!"), 1),
+    ],
+    "summarize-from-feedback": [
+        (
+            "SUBREDDIT: r/pets\n\nTITLE: Cat\n\nPOST: My cat is up a tree.\n\n\nTL;DR:",
+            (" Cat in tree.", " A tree."),
+            1,
+        ),
+        ("SUBREDDIT: r/weather\n\nTITLE: Rain\n\nPOST: It rains.\n\nTL;DR:", ("Sun.", "Rain."), 0),
+        ("Dogs bark.\n\nTL;DR:", ("Bark.", "Dogs."), 0),
     ],
     "math-aps-tree": [
         ("2+3?", ("Add them.\n", "5"), (0.5, 1)),
@@ -256,9 +316,89 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         ("2+3?", ("It is 5.",), (1,)),
         ("0?", ("0",), (1,)),
     ],
+    "messages": [
+        ("Hi\n\nHello.\n\nWhat is 2+3?", ("5",), None),
+        (
+            "Use the tools.\n\nWhat is 2+3?",
+            ('<think>I add.</think>\nadd({"xs": [2,  3]})\nadd({"xs": [2, 3)', "It is 5."),
+            (None, 1),
+        ),
+        ("How many cats?", ('count({"what": "cats"})Fou',), (-1.5,)),
+        ("What is 2+3?", "5"),
+        ("What is 2+3?", ("add\nadd({})", "0"), (0.25, None)),
+    ],
+    "tau-bench": [
+        (
+            "Sell pens.\n\nA pen, please.",
+            ("Red or blue?", 'sell({"colour":"blue"})', "Sold."),
+            (None, None, 1),
+        ),
+        ("Sell pens.\n\nA hat.", ("No hats.",), (0,)),
+    ],
+    "swe-rebench": [
+        (
+            "You fix code.\n\nIt fails.",
+            ('I look.\nbash({"command": "ls"})', "finish({})"),
+            (None, 1),
+        ),
+        ("It fails.", ("Why?",), (0,)),
+        ("It is slow.", ("Yes.",), None),
+    ],
+    "verifiers": [
+        ("Use the tools.\n\nWhat is 2+3?", ('add({"xs":[2,3]})', "5"), (None, 1)),
+        ("1+1?", ("2!",), (1.25,)),
+        ("What is 2+3?", ("",), None),
+        ("What is 2+3?", ("4?", "5"), (None, 0.5)),
+    ],
+    "verifiers-trace": [
+        (
+            "Use the tools.\n\n2+3?",
+            ('<think>Add.</think>\nadd({"xs":[2,3]})', "5"),
+            (None, 0.75),
+        ),
+        ("2+3?", ("6",), None),
+        ("2+3?", ("fi",), None),
+        ("1?", ("1",), (2,)),
+        ("Is it 1?", ("Yes.",), None),
+    ],
+    "inspect-sample": [
+        ("2+3?", ('<think>Add.</think>\nI ask.\nadd({"xs": [2, 3]})', "5"), (None, 1)),
+        ("Hi", ("Hel",), None),
+        ("0?", ("1",), (0,)),
+        ("1?", ("1",), (3,)),
+    ],
+    "atif": [
+        (
+            "Fix it.\n\nSee:",
+            ('<think>I look.</think>\nls({"path": "."})\ncat({})', "Done."),
+            (None, 1),
+        ),
+        ("Hi", ("Hello",), None),
+        ("1?", ("1",), (-2,)),
+    ],
+    "openai-responses": [
+        (
+            "Be brief.\n\n2+3?",
+            ('<think>Add.</think>\nadd({"xs":[2, 3]})\nadd({)', "5"),
+            (None, 1),
+        ),
+        ("What is it?", ("A c",), None),
+        ("Go.\n\n\n\n1", ("1Done.",), (7,)),
+    ],
+    "nemo-gym": [
+        (
+            "Be brief.\n\n2+3?",
+            ('<think>Add.</think>\nadd({"xs":[2, 3]})\nadd({)', "5"),
+            (None, 1),
+        ),
+        ("2+3?", ("fi",), None),
+        ("1+1?", None),
+        ("1+1?", ("2",), (-0.5,)),
+    ],
 }
 
 WRITTEN = [
+    "nemo-preference",
     "assay",
     "trl-preference",
     "trl-unpaired",
@@ -266,11 +406,25 @@ WRITTEN = [
     "hh-rlhf",
     "ultrafeedback",
     "nway",
+    "arena",
+    "helpsteer",
+    "nectar",
     "plain",
     "prm800k",
     "math-shepherd",
+    "rlhflow-prm",
+    "step-ratings",
     "gsm8k",
     "ifeval",
+    "messages",
+    "tau-bench",
+    "swe-rebench",
+    "verifiers",
+    "verifiers-trace",
+    "inspect-sample",
+    "atif",
+    "openai-responses",
+    "nemo-gym",
 ]
 
 
@@ -518,7 +672,8 @@ def test_a_rejected_first_response_is_written_in_the_other_order(tmp_path: Path)
             "labels.1.*-100",
         ),
         (TrlStepwise(), {"prompt": "p", "completions": ["a", "b"], "labels": [1]}, "1 for 2"),
-        (TrlPreference(), {"chosen": "Yes", "rejected": "No"}, "share no beginning"),
+        (TrlPreference(), {"chosen": "Yes", "rejected": "No"}, "no prompt beside the text"),
+        (TrlPreference(implicit=True), {"chosen": "Yes", "rejected": "No"}, "share no beginning"),
         (TrlPreference(), {"prompt": "p", "chosen": "a", "rejected": "b", "margin": -1}, "margin"),
         (
             TrlPreference(),
@@ -578,7 +733,7 @@ def test_malformed_rows_are_refused_with_the_field(
 def test_an_implicit_prompt_ends_before_a_white_space(
     chosen: str, rejected: str, prompt: str
 ) -> None:
-    (record,) = TrlPreference().read({"chosen": chosen, "rejected": rejected})
+    (record,) = TrlPreference(implicit=True).read({"chosen": chosen, "rejected": rejected})
     assert isinstance(record, Preference)
     assert record.prompt.text == prompt
     assert [prompt + r.text for r in record.responses] == [chosen, rejected]

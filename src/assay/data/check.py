@@ -8,13 +8,13 @@ bytes a record, whatever its length.
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
-from assay.data.dedupe import labels_of
+from assay.data.dedupe import labels_of, wordless
 from assay.data.records import (
     digest,
     normalised,
@@ -23,8 +23,9 @@ from assay.data.records import (
     responses_of,
     texts_of,
 )
+from assay.errors import DataError
 from assay.stats import Estimate, proportion
-from assay.types import Preference, Ranking, Record, StepLabels
+from assay.types import Preference, Ranking, Record, StepLabels, ToolCall
 
 __all__ = ["Report", "check"]
 
@@ -63,6 +64,14 @@ class Report:
     maybe_cut: int
     """Responses of 8 words or more that end in a letter, a comma, a colon, a dash or an open
     bracket: a hint only."""
+    trajectories: int
+    """Responses of several turns."""
+    turns: int
+    """Turns of the assistant in them."""
+    calls: int
+    """Calls of tools in them."""
+    bad_calls: int
+    """Calls whose arguments are no JSON."""
     longer_wins: Estimate | None
     """How often the longer (in characters) of two responses to a prompt is the better; ties left
     out. 0.5: no bias."""
@@ -82,17 +91,20 @@ def check(records: Iterable[Record], against: Collection[int] | None = None) -> 
     against: `normalised_prompt_key` of each prompt that should not be there.
     """
     kinds: Counter[str] = Counter()
-    copies, texts, order, labels = _Copies(), _Texts(), _Order(), _Labels()
+    copies, texts, turns = _Copies(), _Texts(), _Turns()
+    order, labels = _Order(), _Labels()
     prompts: set[int] = set()
     leaked: Counter[int] = Counter()
     for number, record in enumerate(records, 1):
         key = normalised_prompt_key(record)
+        said = texts_of(record)
         kinds[type(record).__name__] += 1
         prompts.add(key)
-        copies.add(number, record)
-        texts.add(record)
-        order.add(number, key, record)
-        labels.add(key, record)
+        copies.add(number, key, record, said)
+        texts.add(record, said)
+        turns.add(record)
+        order.add(number, key, record, said)
+        labels.add(key, record, said)
         if against is not None and key in against:
             leaked[key] += 1
     contradictions, cycles = order.findings()
@@ -109,6 +121,10 @@ def check(records: Iterable[Record], against: Collection[int] | None = None) -> 
         empty_responses=texts.empty_responses,
         unfinished=texts.unfinished,
         maybe_cut=texts.maybe_cut,
+        trajectories=turns.trajectories,
+        turns=turns.turns,
+        calls=turns.calls,
+        bad_calls=turns.bad_calls,
         longer_wins=labels.longer_wins(),
         rates=labels.rates(),
         leaked_records=None if against is None else leaked.total(),
@@ -134,10 +150,11 @@ class _Copies:
     _bare: set[int] = field(default_factory=set)
     _normal: set[int] = field(default_factory=set)
 
-    def add(self, number: int, record: Record) -> None:
-        kind, texts = type(record).__name__, (prompt_of(record).text, *texts_of(record))
-        labelled, bare = digest(kind, labels_of(record), *texts), digest(kind, *texts)
-        close = digest(kind, *(normalised(text) for text in texts))
+    def add(self, number: int, key: int, record: Record, said: Sequence[str]) -> None:
+        kind = f"{type(record).__name__} {wordless(record)}"
+        bare = digest(kind, prompt_of(record).text, *said)
+        labelled = digest(str(bare), labels_of(record))
+        close = digest(kind, str(key), *map(normalised, said))
         if labelled in self._labelled:
             self.exact += 1
             if len(self.examples) < EXAMPLES:
@@ -160,15 +177,33 @@ class _Texts:
     unfinished: int = 0
     maybe_cut: int = 0
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record, said: Sequence[str]) -> None:
         self.empty_prompts += not prompt_of(record).text.strip()
-        for response in responses_of(record):
-            text = response.text.rstrip()
-            self.empty_responses += not text
+        for response, whole in zip(responses_of(record), said, strict=True):
+            text = response.answer.rstrip()
+            self.empty_responses += not whole.strip()
             self.unfinished += not response.finished
             self.maybe_cut += (
                 text[-1:].isalpha() or text[-1:] in tuple(",;:-–—([{") if _is_long(text) else 0
             )
+
+
+@dataclass
+class _Turns:
+    """Trajectories, and the calls in them."""
+
+    trajectories: int = 0
+    turns: int = 0
+    calls: int = 0
+    bad_calls: int = 0
+
+    def add(self, record: Record) -> None:
+        for response in responses_of(record):
+            self.trajectories += bool(response.turns)
+            self.turns += len(response.steps) if response.turns else 0
+            for call in chain.from_iterable(turn.tool_calls for turn in response.turns):
+                self.calls += 1
+                self.bad_calls += _is_bad(call)
 
 
 @dataclass
@@ -179,10 +214,10 @@ class _Order:
     same: int = 0
     _rows: "array[int]" = field(default_factory=lambda: array("Q"))
 
-    def add(self, number: int, key: int, record: Record) -> None:
+    def add(self, number: int, key: int, record: Record, said: Sequence[str]) -> None:
         if not isinstance(record, (Preference, Ranking)):
             return
-        hashes = [digest(text) for text in texts_of(record)]
+        hashes = list(map(digest, said))
         self.same += isinstance(record, Preference) and hashes[0] == hashes[1]
         for (i, one), (j, other) in combinations(enumerate(_grades(record)), 2):
             if one != other and hashes[i] != hashes[j]:
@@ -231,9 +266,9 @@ class _Labels:
     _lengths: "array[int]" = field(default_factory=lambda: array("Q"))
     _right: "array[float]" = field(default_factory=lambda: array("d"))
 
-    def add(self, key: int, record: Record) -> None:
+    def add(self, key: int, record: Record, said: Sequence[str]) -> None:
         if isinstance(record, (Preference, Ranking)):
-            self._compared(key, record)
+            self._compared(key, record, [len(text) for text in said])
         elif isinstance(record, StepLabels):
             self._labelled(key, record)
 
@@ -274,9 +309,8 @@ class _Labels:
         prompts.append(key)
         values.append(credit)
 
-    def _compared(self, key: int, record: Preference | Ranking) -> None:
+    def _compared(self, key: int, record: Preference | Ranking, lengths: Sequence[int]) -> None:
         grades = _grades(record)
-        lengths = [len(text) for text in texts_of(record)]
         wins = [
             (one > other) == (lengths[i] > lengths[j])
             for (i, one), (j, other) in combinations(enumerate(grades), 2)
@@ -310,6 +344,14 @@ class _Labels:
 
 def _grades(record: Preference | Ranking) -> tuple[float, ...]:
     return (record.prefer, 1.0 - record.prefer) if isinstance(record, Preference) else record.grades
+
+
+def _is_bad(call: ToolCall) -> bool:
+    try:
+        call.parsed()
+    except DataError:
+        return True
+    return False
 
 
 def _is_long(text: str) -> bool:

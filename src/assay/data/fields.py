@@ -2,6 +2,7 @@
 them back."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from assay.protocols import Format
 from assay.types import Message, Preference, Prompt, Record
 
 __all__ = [
+    "Cell",
+    "amount",
     "columns",
     "explain",
     "index",
@@ -21,9 +24,12 @@ __all__ = [
     "mappings",
     "number",
     "oriented",
+    "parsed",
     "prompt",
     "read_only",
+    "reference",
     "rest",
+    "share",
     "shared",
     "text",
     "texts",
@@ -36,6 +42,25 @@ __all__ = [
 Fields = Mapping[str, Any]
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
+
+
+class Cell(str):
+    """A cell of a table of text: it stays text, unless a layout wants a number or a list."""
+
+    __slots__ = ()
+
+    def parsed(self) -> Any:
+        """Return what its JSON says, with True and False as Python writes them, too; itself where
+        it is no JSON."""
+        try:
+            return json.loads({"True": "true", "False": "false"}.get(self, self))
+        except (ValueError, RecursionError):
+            return self
+
+
+def parsed(value: Any) -> Any:
+    """Return a cell of a table of text as its JSON, and anything else as it is."""
+    return value.parsed() if isinstance(value, Cell) else value
 
 
 def value(row: Fields, field: str) -> Any:
@@ -57,7 +82,7 @@ def text(row: Fields, field: str) -> str:
 
 def texts(row: Fields, field: str) -> list[str]:
     """A field that is a list of strings."""
-    found = value(row, field)
+    found = parsed(value(row, field))
     if isinstance(found, list) and all(isinstance(x, str) for x in found):
         return found
     raise wrong(field, "a list of strings", found)
@@ -65,7 +90,7 @@ def texts(row: Fields, field: str) -> list[str]:
 
 def mapping(row: Fields, field: str) -> dict[str, Any]:
     """A field that is an object."""
-    found = value(row, field)
+    found = parsed(value(row, field))
     if isinstance(found, dict):
         return found
     raise wrong(field, "an object", found)
@@ -73,21 +98,40 @@ def mapping(row: Fields, field: str) -> dict[str, Any]:
 
 def mappings(row: Fields, field: str) -> list[dict[str, Any]]:
     """A field that is a list of objects."""
-    found = value(row, field)
+    found = parsed(value(row, field))
     if isinstance(found, list) and all(isinstance(x, dict) for x in found):
         return found
     raise wrong(field, "a list of objects", found)
 
 
 def number(value: object, field: str) -> float:
-    """A number; not a boolean, and not a string that looks like one."""
+    """A number; not a boolean, and not a string that looks like one, but for a cell of text."""
+    if isinstance(value, Cell):
+        value = float(found) if isinstance(found := value.parsed(), bool) else found
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise wrong(field, "a number that a float can hold", value) from error
     raise wrong(field, "a number", value)
+
+
+def amount(value: object, field: str) -> float:
+    """A finite number, or a text that is one, as tables of texts have it; true is 1, false 0."""
+    found = value
+    if isinstance(value, (bool, str)):
+        try:
+            found = float(value)
+        except ValueError:
+            found = None
+    if found is None or not math.isfinite(number(found, field)):
+        raise wrong(field, "a finite number", value)
+    return number(found, field)
 
 
 def index(value: object, field: str) -> int:
     """A whole number."""
+    value = parsed(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise wrong(field, "a whole number", value)
@@ -96,9 +140,17 @@ def index(value: object, field: str) -> int:
 def yes_no(value: object, field: str) -> float:
     """A label: true or false, 1 or 0. The -100 that means "not supervised" elsewhere would be true
     as a boolean."""
+    value = parsed(value)
     if isinstance(value, (bool, int, float)) and value in (0, 1):
         return float(value)
     raise wrong(field, "true or false", value)
+
+
+def share(value: object, field: str) -> float:
+    """A label: true or false, or a number from 0 to 1."""
+    if isinstance(value, (bool, int, float)) and 0 <= value <= 1:
+        return float(value)
+    raise wrong(field, "true, false or a number from 0 to 1", value)
 
 
 def make(cls: type[R], **fields: Any) -> R:
@@ -126,9 +178,21 @@ def prompt(messages: tuple[Message, ...], row: Fields, *used: str) -> Prompt:
     in `meta`."""
     more = rest(row, *used)
     id = more.pop("id") if isinstance(more.get("id"), str) else ""
-    reference = more.pop("reference") if isinstance(more.get("reference"), str) else None
+    stated = isinstance(more.get("reference"), (str, int, float))
+    answer = reference(more.pop("reference")) if stated else None
     tools = _tools(more.pop("tools")) if more.get("tools") else ()
-    return make(Prompt, messages=messages, tools=tools, reference=reference, id=id, meta=more)
+    return make(Prompt, messages=messages, tools=tools, reference=answer, id=id, meta=more)
+
+
+def reference(value: object, field: str = "reference") -> str:
+    """A reference answer: a text, a number as it is written in JSON, or a list of one of them."""
+    if isinstance(value, list) and len(value) == 1:
+        return reference(value[0], field)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)):
+        return json.dumps(value)
+    raise wrong(field, "one answer, a text or a number (name its path by --columns)", value)
 
 
 def _tools(value: object) -> tuple[dict[str, Any], ...]:
@@ -239,4 +303,5 @@ def _short(value: object) -> str:
 
 
 def _name(format: Format) -> str:
-    return components.name_of(type(format)).removeprefix("formats/")
+    named = getattr(format, "name", None)  # a layout that is a line of a table
+    return named or components.name_of(type(format)).removeprefix("formats/")

@@ -17,7 +17,20 @@ from typing import IO, Any
 
 from assay.errors import DataError
 
-__all__ = ["LIMIT", "Bad", "Row", "json_array", "json_lines", "json_whole", "reason"]
+__all__ = [
+    "LIMIT",
+    "NOT_JSON",
+    "Bad",
+    "Row",
+    "json_array",
+    "json_lines",
+    "json_whole",
+    "reason",
+    "without_nan",
+]
+
+NOT_JSON = "is not a number in JSON"
+"""What is wrong with a row that holds NaN or an infinity, as Python writes them."""
 
 LIMIT = 16 * 2**20
 """Longest row, in bytes."""
@@ -60,18 +73,37 @@ class Bad:
     raw: IO[bytes]
 
 
-class _NotFinite(ValueError):
-    """JSON has no NaN and no infinity, though Python's reader takes them."""
+class _Refused(ValueError):
+    """What Python's reader takes although it is no JSON, or says two things at once."""
 
 
 def _constant(name: str) -> Any:
-    raise _NotFinite(
-        f"{name} is not a number in JSON; drop the row or give null where that is allowed"
-    )
+    """JSON has no NaN and no infinity."""
+    raise _Refused(f"{name} {NOT_JSON}; drop the row or give null where that is allowed")
 
 
-STRICT = json.JSONDecoder(parse_constant=_constant)
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of a key that stands twice in it, one value would be lost."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+        raise _Refused(f"the key {twice!r} stands twice in one object; drop or rename one")
+    return found
+
+
+STRICT = json.JSONDecoder(parse_constant=_constant, object_pairs_hook=_once)
 LAX = json.JSONDecoder()
+
+
+def without_nan(bad: Bad) -> Row | Bad:
+    """Return a row with null for NaN and the infinities, where they alone are what is wrong."""
+    if NOT_JSON not in bad.error:
+        return bad
+    raw = bad.raw.read()
+    bad.raw.seek(0)
+    value = json.loads(raw, parse_constant=lambda _: None)
+    return Row(value, bad.where, raw) if isinstance(value, dict) else bad
 
 
 def json_lines(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
@@ -179,7 +211,7 @@ def _row(line: bytes, where: str) -> Row | Bad:
 
 def _number(error: ValueError) -> str:
     """A number that is no JSON, or a whole number with more digits than Python reads."""
-    return str(error) if isinstance(error, _NotFinite) else "a whole number has too many digits"
+    return str(error) if isinstance(error, _Refused) else "a whole number has too many digits"
 
 
 def _syntax(error: json.JSONDecodeError) -> str:
@@ -308,7 +340,7 @@ def _element(text: _Text) -> tuple[Any, int | None, str | None]:
     while True:
         try:
             return *STRICT.raw_decode(text.buffer, text.position), None
-        except _NotFinite as error:
+        except _Refused as error:
             problem = str(error)
             try:
                 return *LAX.raw_decode(text.buffer, text.position), problem
