@@ -503,6 +503,25 @@ class Encoder:
         how: dict[str, Any] = {"date": self.layout.date, "parts": self._parts}
         return rendering.render(self.tokenizer, messages, tools=tools, begin=begin, **how)
 
+    def between(self, prompt: Prompt, answers: Sequence[Message]) -> list[int]:
+        """Ids of what stands between a turn of the assistant and its next one, where messages such
+        as a tool's results come between them."""
+        if self.layout.template == "plain":
+            text = _plain([Message(role="assistant", content=""), *answers])
+            text = text.removeprefix("Assistant: ")
+        else:
+            messages = self._messages(prompt)
+            mark = rendering.marker([m.content for m in (*messages, *answers)])
+            turn = Message(role="assistant", content=mark)
+            _, *found = self.render([*messages, turn, *answers, turn]).split(mark)
+            if len(found) != 2:
+                raise ConfigError(
+                    "the chat template does not write an assistant's turns as they are before and"
+                    " after a tool's message; use another template, or plain"
+                )
+            text = found[0].rstrip(" ")
+        return self._tokens([text], special=True)[0]
+
     def _tokens(
         self, texts: list[str], *, special: bool = False, first: bool = False
     ) -> list[list[int]]:
