@@ -446,7 +446,9 @@ def _as_text(value: Any) -> str:
 
 def _fits(part: str, value: Any) -> bool:
     """There is something, and it is not a single response where all wrong ones are named."""
-    return _are_texts(fields.parsed(value)) if part == "wrong" else value is not paths.ABSENT
+    if part == "wrong":
+        return _are_texts(fields.parsed(value))
+    return value is not paths.ABSENT
 
 
 def _are_texts(value: Any) -> bool:

@@ -255,11 +255,12 @@ def written(
         except DataError as error:
             raise DataError(f"{_name(format)} cannot hold this record: {error}") from error
         if back != (record,):
-            lost = (
-                _difference(record.model_dump(), back[0].model_dump())
-                if len(back) == 1
-                else "the whole of it"
-            )
+            if len(back) != 1:
+                lost = "the whole of it"
+            elif type(back[0]) is not kind:
+                lost = f"it into a {type(back[0]).__name__}"
+            else:
+                lost = _difference(record.model_dump(), back[0].model_dump())
             raise DataError(
                 f"{_name(format)} cannot hold this record: reading it back would change {lost}"
             )
