@@ -51,8 +51,8 @@ JOBS = {
     ),
     "rl": (
         "prompts policy reward out gold recipe held_out prime prime_learning_rate environment turns"
-        " lora format set_aside limit template join split setting max_length dtype device threads resume"
-        " overwrite settings changes"
+        " lora format set_aside limit template join split setting max_length dtype device threads"
+        " resume overwrite settings changes"
     ),
     "score": (
         "data scorer out texts format set_aside micro_tokens dtype device chunk overwrite settings"
