@@ -45,6 +45,52 @@ def test_accuracy_by_position_by_hand():
     assert "step_accuracy_4" not in found
 
 
+def test_macro_f1_and_auroc_by_hand():
+    records = [solution("a-0", "a", 3), solution("a-1", "a", 3, 1), solution("b-0", "b", 2, 0)]
+    scores = [scored(0.9, 0.9, 0.4), scored(0.6, 0.7, 0.1), scored(0.2, 0.9)]
+    found = Diagnostics().metrics(records, scores)
+    # Steps: four right ones, three of them called right, and two wrong ones, one of them called
+    # wrong; what follows an error has no label.
+    assert found["step_macro_f1"].value == pytest.approx(
+        (2 * 3 / (2 * 3 + 1 + 1) + 2 * 1 / (2 * 1 + 1 + 1)) / 2
+    )
+    # Of the right ones' .9, .9, .4 and .6, two are above the wrong ones' .7, four above .2.
+    assert found["step_auroc"].value == pytest.approx((2 + 4) / 8)
+    # Of the solutions, none is called right; the right one's lowest is .4, above .1 and .2.
+    assert found["solution_macro_f1"].value == pytest.approx((0 + 2 * 2 / (2 * 2 + 1)) / 2)
+    assert found["solution_auroc"].value == 1
+    assert found["a_step_auroc"].value == pytest.approx(2 / 4)
+    assert found["b_solution_macro_f1"].value != found["b_solution_macro_f1"].value  # NaN
+    lost = Diagnostics().metrics(records, [*scores[:2], LOST])
+    assert lost["step_macro_f1"].value == pytest.approx(found["a_step_macro_f1"].value)
+    assert (lost["solution_auroc"].n, lost["solution_auroc"].unscored) == (2, 1)
+    baselines = Diagnostics().baselines(records)
+    assert baselines["step_auroc/always_right"].value == 0.5
+    assert baselines["step_macro_f1/always_right"].value == pytest.approx(2 * 4 / (2 * 4 + 2) / 2)
+
+
+def test_macro_f1_and_auroc_are_those_of_the_textbook():
+    records = many(60, 3)
+    scores = noisy(records, 4, noise=1.0)
+    found = Diagnostics(resamples=50).metrics(records, scores)
+    pairs = [
+        (x, y)
+        for record, (score,) in zip(records, scores, strict=True)
+        for x, y in zip(score.steps, record.labels, strict=True)
+        if y is not None
+    ]
+    wins = [(a > b) + (a == b) / 2 for a, p in pairs for b, q in pairs if p > q]
+    assert found["step_auroc"].value == pytest.approx(np.mean(wins))
+    f1 = []
+    for cls in (True, False):
+        said = [(x >= 0.5) is cls for x, _ in pairs]
+        true = [(y > 0.5) is cls for _, y in pairs]
+        both = sum(a and b for a, b in zip(said, true, strict=True))
+        precision, recall = both / sum(said), both / sum(true)
+        f1.append(2 * precision * recall / (precision + recall))
+    assert found["step_macro_f1"].value == pytest.approx(np.mean(f1))
+
+
 def test_wrong_process_by_hand():
     records = [
         solution("a-0", "a", 3, 1, final_answer_correct=True),

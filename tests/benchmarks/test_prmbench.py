@@ -1,5 +1,6 @@
 """PRMScore by hand and by its textbook definition; base rates of the public file."""
 
+import json
 import math
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from assay.benchmarks._baselines import gold
-from assay.benchmarks.prmbench import PRMBench
+from assay.benchmarks.prmbench import KINDS, PRMBench
 from assay.errors import DataError
 from assay.types import Score
 from tests.benchmarks.planted import LOST, scored
@@ -83,6 +84,31 @@ def test_steps_that_are_not_there(tmp_path: Path):
         PRMBench(data=(str(path),), out_of_range="refuse").records()
 
 
+def test_rows_of_one_id_are_kept_or_the_first_is(tmp_path: Path):
+    rows = [
+        {"idx": "p0", "modified_question": "q", "modified_process": steps, "error_steps": []}
+        for steps in (["a", "b"], ["a", "c", "d"])
+    ]
+    # The files by kind name it in their names, at least.
+    path = tmp_path / "p12_multi_solutions.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    benchmark = PRMBench(data=(str(path),))
+    records = benchmark.records()
+    assert [r.prompt.id for r in records] == ["multi_solutions_p0", "multi_solutions_p0/2"]
+    found = benchmark.metrics(records, [scored(0.9, 0.9), scored(0.9, 0.1, 0.1)])
+    assert found["multi_solutions_f1"].value == pytest.approx(2 * 3 / (2 * 3 + 2))
+    (first,) = PRMBench(data=(str(path),), repeated="first").records()
+    assert first == records[0]
+    with pytest.raises(DataError, match="two rows have the id 'multi_solutions_p0'; give each"):
+        PRMBench(data=(str(path), str(path))).records()
+
+
+def test_an_id_that_names_its_kind_is_left_as_it_is(tmp_path: Path):
+    path = tmp_path / "x.jsonl"
+    path.write_text(GOLDEN.read_text().replace('"idx": "p0"', '"idx": "circular_p0"'))
+    assert PRMBench(data=(str(path),)).records()[0].prompt.id == "circular_p0"
+
+
 def _textbook(y: np.ndarray, said: np.ndarray) -> float:
     """Mean of the F1 of both classes, by precision and recall."""
     scores = []
@@ -125,3 +151,22 @@ def test_the_public_file(assay_data: Path):
     assert turned["circular_prmscore"].value == 0
     assert turned["confidence_prmscore"].value == 1
     assert 0.5 < turned["prmscore"].value < 1
+
+
+def test_the_files_by_kind_are_the_public_file(assay_data: Path, tmp_path: Path):
+    """The benchmark's 25 files hold the rows of the one file."""
+    import gzip
+
+    rows: dict[str, list[str]] = {}
+    with gzip.open(assay_data / "steps/prmbench.jsonl.gz", "rt") as whole:
+        for line in whole:
+            row = json.loads(line)
+            rows.setdefault(row.pop("source_file"), []).append(json.dumps(row))
+    assert len(rows) == 25
+    for name, lines in rows.items():
+        (tmp_path / name).write_text("\n".join(lines[:20]) + "\n")
+    benchmark = PRMBench(data=(str(tmp_path),), resamples=20)
+    records = benchmark.records()
+    assert len(records) == 25 * 20
+    benchmark.validate(records)
+    assert {r.prompt.meta["subset"] for r in records} == set(KINDS)

@@ -114,8 +114,11 @@ def test_the_scorer_sees_questions_and_steps_alone(benchmark: Benchmark[StepLabe
         ([("math-7", [1])], r"s.jsonl:1: no response .* id 'math-7'; ids look like 'gsm8k-0'"),
         ([("gsm8k-0", [1, None, 0])], r"s.jsonl:1: field 'scores': expected a number, got None"),
         ([("gsm8k-0", [1, True, 0])], r"s.jsonl:1: field 'scores': expected a number, got True"),
-        ([("gsm8k-0", 0.5)], r"s.jsonl:1: field 'scores': expected a list"),
-        ([(3, [1])], r"s.jsonl:1: field 'id'"),
+        (
+            [("gsm8k-0", 0.5), ("gsm8k-1", 1), ("math-0", [0, 0])],
+            r"record 0 \(gsm8k-0\): 0 step scores for 3 steps",
+        ),
+        ([(3, [1])], r"s.jsonl:1: no response .* id '3'"),
         ([("gsm8k-0", [1, float("nan"), 0])], r"s.jsonl:1: .*NaN"),
     ],
 )
@@ -128,13 +131,19 @@ def test_a_misaligned_file_is_refused_with_file_line_and_both_counts(
         evaluate(BENCHMARKS[0], path)
 
 
-def test_records_without_ids_of_their_own_have_no_file(tmp_path: Path) -> None:
+def test_records_without_ids_are_scored_in_their_order(tmp_path: Path) -> None:
     records = [
         r.model_copy(update={"prompt": r.prompt.model_copy(update={"id": ""})})
         for r in BENCHMARKS[0].records()
     ]
-    with pytest.raises(DataError, match="3 records share 1 ids"):
-        read_scores(tmp_path / "s.jsonl", records)
+    path = tmp_path / "s.jsonl"
+    path.write_text('{"id": "a", "scores": [1]}\n' * 3)
+    with pytest.raises(DataError, match="3 of 3 records have none; give rows"):
+        read_scores(path, records)
+    path.write_text('{"scores": [1, 0, 1]}\n{"scores": [1]}\n{"scores": null}\n')
+    found = [score for (score,) in read_scores(path, records)]
+    assert found[:2] == [Score(value=0, steps=(1, 0, 1)), Score(value=1, steps=(1,))]
+    assert isinstance(found[2], Unscored)
 
 
 def test_null_scores_are_unscored(tmp_path: Path) -> None:

@@ -65,4 +65,30 @@ def test_one_of_model_and_scores_is_needed(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit) as stop:
         benchmark("processbench", "--data", DATA)
     assert stop.value.code == 2
-    assert "--scorer WORD) or step scores (--scores FILE" in capsys.readouterr().err
+    assert "--scorer WORD) or a file of scores (--scores FILE" in capsys.readouterr().err
+
+
+def test_published_predictions_are_scores_wherever_they_are(tmp_path: Path) -> None:
+    """ProcessBench's own programs write the rows again with a `prediction`: from a file, as the
+    data and the scores at once, or as a column of scores of steps."""
+    predictions = {"gsm8k-0": 1, "gsm8k-1": 0, "math-0": None}
+    rows = [json.loads(line) for line in DATA.read_text().splitlines()]
+    for row in rows:
+        at = predictions[row["id"]]
+        row |= {"prediction": at, "match": at == row["label"]}
+        row["p"] = None if at is None else [float(i != at) for i in range(len(row["steps"]))]
+    results = tmp_path / "results"
+    results.mkdir()
+    for name, chosen in (("gsm8k_correct", rows[1:2]), ("gsm8k_error", [rows[0], *rows[2:]])):
+        text = "".join(json.dumps(row) + "\n" for row in chosen)
+        (results / f"{name}.jsonl").write_text(text)
+    for words, out in (
+        ((DATA, "--scores", results), "a"),
+        ((results, "--scores", results), "b"),
+        ((results, "--scorer", "column:p"), "c"),
+    ):
+        benchmark("processbench", *words, "--out", tmp_path / out)
+        found = json.loads((tmp_path / out / "benchmark.json").read_text())["metrics"]
+        assert found["gsm8k_accuracy_wrong"]["value"] == 1
+        assert found["gsm8k_accuracy_right"]["value"] == 0
+        assert found["math_accuracy_wrong"]["unscored"] == 1

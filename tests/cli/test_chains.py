@@ -74,7 +74,7 @@ def test_scores_of_other_texts_are_refused(
     with pytest.raises(SystemExit) as stop:
         run("best-of-n", pool, "--scores", scores)
     assert stop.value.code == 2
-    assert "scores 'It is 6' where the data has 'It is 5'" in capsys.readouterr().err
+    assert "no row has the response 'It is 5' to prompt" in capsys.readouterr().err
 
 
 def test_step_scores_go_to_a_benchmark_whose_files_come_first(tmp_path: Path) -> None:

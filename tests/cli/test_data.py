@@ -109,7 +109,7 @@ def test_check_finds_leaks(data: Path, tmp_path: Path, capsys: pytest.CaptureFix
             "there is neutral, separator",
         ),
         (["check", "{data}", "{data}", "--set-aside", "x.jsonl"], "one at a time"),
-        (["convert", "{data}", "{out}/x.csv", "--to", "assay"], "no known suffix"),
+        (["convert", "{data}", "{out}/x.csv", "--to", "assay"], "cannot be written; give .jsonl"),
         (
             ["convert", "{data}", "{out}/x.jsonl", "--to", "hh-rlhf"],
             "Preference records, not StepLabels",
@@ -395,3 +395,15 @@ def test_augment_adds_preferences_and_turns_labels_round(
     assert list(read(out)) == records
     assert run("augment", source, out, "--flip", 2) == 2
     assert "share is 2" in capsys.readouterr().err
+
+
+def test_dedupe_leaves_out_copies(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [*ROWS, ROWS[3], {**ROWS[0], "prompt": "what is 0"}]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "out.jsonl"
+    assert run("dedupe", data, out) == 0
+    assert capsys.readouterr().out == f"{out}: 121 rows, 1 duplicates left out\n"
+    assert run("dedupe", data, out, "--near", "--to", "trl-unpaired") == 0
+    assert [json.loads(line) for line in out.read_text().splitlines()] == ROWS

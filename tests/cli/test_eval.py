@@ -8,6 +8,8 @@ import pytest
 from assay import cli
 from assay.data import io
 from assay.types import Group, Preference, Prompt, Ranking, Response, Score, StepLabels, Unscored
+from assay.workflows.evaluate import evaluate
+from assay.workflows.score import score
 
 PROMPTS = [Prompt.of(f"q{i}") for i in range(4)]
 TWO = (Response.of("a"), Response.of("bb"))
@@ -73,3 +75,26 @@ def test_reasons_are_told_of_what_is_unscored(
     io.write(KINDS[kind], data)
     cli.main(["eval", f"{__name__}:Some", str(data)])
     assert "responses unscored: too long for it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", [*KINDS])
+def test_a_file_of_scores_says_what_the_scorer_says(kind: str, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.jsonl"
+    score(KINDS[kind], Some(), out=scores)
+    one, other = evaluate(KINDS[kind], Some()), evaluate(KINDS[kind], scores=scores)
+    assert one.to_json() == other.to_json()
+    assert other.name == "Evaluation of scores.jsonl"
+
+
+def test_probabilities_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of scores within [0, 1], a step below 0.5 is wrong where they are probabilities."""
+    data, scores = tmp_path / "data.jsonl", tmp_path / "scores.jsonl"
+    io.write(KINDS["process"][::2], data)
+    scores.write_text('{"scores": [0.9, 0.1]}\n' * 2)
+    for words, right, said in (([], "0.500", True), (["--probabilities"], "1.000", False)):
+        cli.main(["eval", str(data), "--scores", str(scores), *words])
+        out = capsys.readouterr().out
+        assert ("give --probabilities where" in out) is said
+        assert (
+            next(line for line in out.splitlines() if "step_accuracy" in line).split()[1] == right
+        )

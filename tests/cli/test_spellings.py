@@ -55,6 +55,12 @@ def test_today_s_spelling_stays_as_it_is(
     assert capsys.readouterr().err == ""
 
 
+def test_columns_are_a_format(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ("d --columns prompt=q,label=1 --out o", "d --columns=prompt=q,label=1 --out o"):
+        assert today("eval", words.split()) == "d --format columns:prompt=q,label=1 --out o".split()
+    assert capsys.readouterr().err == ""
+
+
 def test_the_loss_may_stand_behind_the_data_and_a_missing_one_is_asked_for(tmp_path: Path) -> None:
     data = tmp_path / "pairs.jsonl"
     data.touch()

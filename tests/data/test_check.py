@@ -11,7 +11,17 @@ from assay.data.records import normalised, normalised_prompt_key
 from assay.data.split import side
 from assay.errors import ConfigError
 from assay.stats import wilson
-from assay.types import Group, Preference, Prompt, Ranking, Record, Response, StepLabels
+from assay.types import (
+    Group,
+    Message,
+    Preference,
+    Prompt,
+    Ranking,
+    Record,
+    Response,
+    StepLabels,
+    ToolCall,
+)
 
 
 def pair(prompt: str, better: str, worse: str, prefer: float = 1.0) -> Preference:
@@ -66,6 +76,30 @@ def test_copies_of_three_kinds_are_told_apart() -> None:
     assert report.prompts == 2
     assert len(list(unique(records))) == 4
     assert len(list(unique(records, near=True))) == 3
+
+
+def test_records_of_the_same_words_differ_in_tools_images_and_what_tools_answer() -> None:
+    def shown(url: str) -> Prompt:
+        parts = ({"type": "image_url", "image_url": url}, {"type": "text", "text": "What is it?"})
+        return Prompt(messages=(Message(role="user", content="What is it?", parts=parts),))
+
+    def answered(said: str, *rewards: float) -> Group:
+        call = ToolCall(name="look", arguments="{}")
+        turns = (
+            Message(role="assistant", content="", tool_calls=(call,)),
+            Message(role="tool", content=said),
+            Message(role="assistant", content="It is."),
+        )
+        response = Response.trajectory(turns, rewards=rewards)
+        return Group(prompt=Prompt.of("Is it?"), responses=(response,))
+
+    prompts = [shown("a.png"), shown("b.png"), Prompt.of("Go"), Prompt.of("Go")]
+    prompts[2] = prompts[2].model_copy(update={"tools": ({"name": "look"},)})
+    groups = [answered("yes"), answered("no"), answered("yes", 0.0, 1.0)]
+    records: list[Record] = [*prompts, *groups]
+    report = check(records)
+    assert (report.exact_duplicates, report.near_duplicates, report.relabelled) == (0, 0, 1)
+    assert list(unique([*records, *records])) == records
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
     ],
     "trl-preference": [
         ("The sky is", (" blue.", " green."), 1),
-        ("The sky is", (" blue.", " bleak."), 1),  # not cut inside the words that begin alike
+        ("The sky is", (" blue.", " bleak."), 1),
         ("What colour is the sky?", ("It is blue.", "It is green."), 1),
     ],
     "trl-unpaired": [
@@ -82,6 +82,11 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         ("Hi", ("Hello! How can I help?", "What."), 1),
         ("Hi\n\nHello!\n\nWhat is 2+2?", ("4", ""), 1),
         ("Hi", ("Hello!\n\nHuman: Bye\n\nAssistant: Bye!", "Go away."), 1),
+    ],
+    "nemo-preference": [
+        ("Name a prime.", ("Seven.", "Eight."), 1),
+        ("Be brief.\n\nHi", ("What.", "Hello!"), 0),
+        ("1+1?", ("2", "x", "3"), (0, -2, -1)),
     ],
     "ultrafeedback": [
         ("Name a colour.", ("Blue.", "Tuesday."), (9, 2.5)),
@@ -274,6 +279,7 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
 }
 
 WRITTEN = [
+    "nemo-preference",
     "assay",
     "trl-preference",
     "trl-unpaired",
@@ -535,7 +541,8 @@ def test_a_rejected_first_response_is_written_in_the_other_order(tmp_path: Path)
             "labels.1.*-100",
         ),
         (TrlStepwise(), {"prompt": "p", "completions": ["a", "b"], "labels": [1]}, "1 for 2"),
-        (TrlPreference(), {"chosen": "Yes", "rejected": "No"}, "share no beginning"),
+        (TrlPreference(), {"chosen": "Yes", "rejected": "No"}, "no prompt beside the text"),
+        (TrlPreference(implicit=True), {"chosen": "Yes", "rejected": "No"}, "share no beginning"),
         (TrlPreference(), {"prompt": "p", "chosen": "a", "rejected": "b", "margin": -1}, "margin"),
         (
             TrlPreference(),
@@ -595,7 +602,7 @@ def test_malformed_rows_are_refused_with_the_field(
 def test_an_implicit_prompt_ends_before_a_white_space(
     chosen: str, rejected: str, prompt: str
 ) -> None:
-    (record,) = TrlPreference().read({"chosen": chosen, "rejected": rejected})
+    (record,) = TrlPreference(implicit=True).read({"chosen": chosen, "rejected": rejected})
     assert isinstance(record, Preference)
     assert record.prompt.text == prompt
     assert [prompt + r.text for r in record.responses] == [chosen, rejected]

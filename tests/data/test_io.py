@@ -5,7 +5,7 @@ import gzip
 import json
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from assay import components
 from assay.data import io, lines
+from assay.data.formats.plain import Plain
 from assay.data.formats.trl_stepwise import TrlStepwise
 from assay.data.io import Counts, read, scan, write
 from assay.data.lines import Bad, Row
@@ -244,15 +245,21 @@ def test_an_empty_file_is_refused(tmp_path: Path, name: str, body: bytes) -> Non
         list(read(path))
 
 
+class Picky(Plain):
+    """Finds another fault in every other row."""
+
+    def read(self, row: Mapping[str, Any]) -> Iterator[Record]:
+        raise DataError(row["fault"])
+
+
 def test_problems_are_listed_once_each_and_not_without_end(tmp_path: Path) -> None:
-    same = [b'{"prompt": "p", "completion": 5, "label": true}'] * 4
-    other = [b'{"prompt": "p", "completion": %d, "label": true}' % i for i in range(6, 40)]
-    path = put(tmp_path / "a.jsonl", *ROWS, *same, *other)
+    faults = ["got none"] * 4 + [chr(ord("A") + i) for i in range(34)]
+    path = put(tmp_path / "a.jsonl", *(json.dumps({"fault": f}).encode() for f in faults))
     with pytest.raises(DataError) as refused:
-        list(read(path))
+        list(read(path, format=Picky()))
     head, first, *more = str(refused.value).splitlines()
     assert "38 bad rows" in head
-    assert first.endswith("got 5 (and 3 more like it)")
+    assert first.endswith("got none (and 3 more like it)")
     assert len(more) == io.SHOWN - 1 + 1
     assert more[-1].strip() == "... and 15 more"
 
@@ -300,10 +307,13 @@ def test_a_format_is_told_by_most_of_the_first_rows_and_asked_for_when_unclear(
         list(read(path))
     with pytest.raises(
         DataError,
-        match=r"columns a, b; nearest are plain \{prompt, response, .*trl-preference \{prompt",
+        match=r"columns a, b; nearest are\n  plain \{prompt, .*\n  trl-preference \{prompt",
     ):
         list(read(put(tmp_path / "b.jsonl", b'{"a": 1, "b": 2}')))
-    with pytest.raises(DataError, match=r"nearest are trl-unpaired \{prompt, completion, label"):
+    with pytest.raises(
+        DataError,
+        match=r"trl-unpaired \{prompt, completion, label\}: has completion, label; lacks prompt",
+    ):
         list(read(put(tmp_path / "d.jsonl", b'{"completion": "c", "label": 1}')))
     both = {"prompt": "p", "completion": "c", "label": True, "completions": ["c"], "labels": [True]}
     with pytest.raises(DataError, match=r"ambiguous .*; name one of trl-stepwise, trl-unpaired"):
@@ -315,10 +325,10 @@ def test_a_format_is_told_by_most_of_the_first_rows_and_asked_for_when_unclear(
 def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         list(read(tmp_path / "nothing.jsonl"))
-    (tmp_path / "a.csv").write_text("a,b")
+    (tmp_path / "a.txt").write_text("a,b")
     with pytest.raises(DataError, match=r"no known suffix; there is \.jsonl"):
-        list(read(tmp_path / "a.csv"))
-    with pytest.raises(ConfigError, match="no known suffix"):
+        list(read(tmp_path / "a.txt"))
+    with pytest.raises(ConfigError, match=r"cannot be written; give \.jsonl"):
         write([], tmp_path / "a.csv")
 
 

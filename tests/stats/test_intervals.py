@@ -128,7 +128,7 @@ def test_proportion_is_wilson_for_single_rows_and_never_without_width():
 def test_summarise():
     some = Estimate(value=0.518, low=0.489, high=0.547, n=300, unscored=2)
     assert summarise(some) == "0.518 [0.489, 0.547], n=300, 2 unscored"
-    assert summarise(wilson(0, 0)) == "n/a [0.000, 1.000], n=0"
+    assert summarise(wilson(0, 0)) == "n/a (no interval), n=0"
 
 
 def test_student_by_hand() -> None:

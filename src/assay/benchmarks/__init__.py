@@ -8,12 +8,12 @@ and runs no model itself. The modules that begin with an underscore are what the
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.benchmarks._files import read_scores, write_scores
+from assay.benchmarks._files import read_scores, with_step, write_scores
 from assay.evaluation import Report
 from assay.protocols import Benchmark, Scorer
 from assay.types import Group, Score, StepLabels, Unscored
 
-__all__ = ["evaluate", "measure", "read_scores", "score_steps", "write_scores"]
+__all__ = ["evaluate", "measure", "read_scores", "score_steps", "with_step", "write_scores"]
 
 
 def evaluate(benchmark: Benchmark[StepLabels], scorer: Scorer | str | Path) -> Report:

@@ -1,6 +1,7 @@
 """The records of a benchmark's files, and the scores of their steps."""
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,11 +15,21 @@ from assay.protocols import Format
 from assay.stats.intervals import Array
 from assay.types import Score, StepLabels, Unscored
 
-__all__ = ["NEVER", "Unreadable", "error_place", "known_error", "place", "read", "step_values"]
+__all__ = [
+    "NEVER",
+    "Repeated",
+    "Unreadable",
+    "error_place",
+    "known_error",
+    "place",
+    "read",
+    "step_values",
+]
 
 NEVER = -1
 """Place of the first error where there is none."""
 Unreadable = Literal["refuse", "leave_out"]
+Repeated = Literal["refuse", "keep", "first"]
 
 
 def read(
@@ -26,14 +37,16 @@ def read(
     format: Format | None,
     identify: Callable[[StepLabels, str, str], tuple[str, str]],
     on_bad: Unreadable = "refuse",
+    repeated: Repeated = "refuse",
 ) -> list[StepLabels]:
     """The step-labelled records of some files, each with an id of its own and the subset that it
     belongs to.
 
     data: files, folders or data sets of the hub. format: told by the columns where it is None.
     identify: (id, subset) from a record, its file's name without suffixes, and its row's number in
-    that file, from 0 ("7", and "7/1" for a second record of that row). Raises `DataError` for a row
-    that cannot be read, or warns of how many were left out.
+    that file, from 0 ("7", and "7/1" for a second record of that row). repeated: rows of one file
+    whose id another has; kept, they are numbered, as in "a/2". Raises `DataError` for a row that
+    cannot be read, or warns of how many were left out.
     """
     if not data:
         raise ConfigError(
@@ -45,6 +58,7 @@ def read(
     rows = 0
     for name in (name for source in data for name, _ in sources.parts(source)):
         stem = Path(name).name.split(".")[0]
+        seen: Counter[str] = Counter()
         for number, item in enumerate(io.scan(name, format=format)):
             rows += 1
             if isinstance(item, Bad):
@@ -58,9 +72,16 @@ def read(
                         " labels"
                     )
                 id, subset = identify(record, stem, f"{number}/{j}" if j else str(number))
+                seen[id] += 1
+                if seen[id] > 1 and repeated == "first":
+                    continue
+                if seen[id] > 1 and repeated == "keep":
+                    id = f"{id}/{seen[id]}"
                 if id in records:
                     raise DataError(f"{name}: two rows have the id {id!r}; give each file once")
                 meta = {**record.prompt.meta, "subset": subset}
+                if record.prompt.id not in ("", id):
+                    meta["id"] = record.prompt.id
                 prompt = record.prompt.model_copy(update={"id": id, "meta": meta})
                 records[id] = record.model_copy(update={"prompt": prompt})
     if bad and on_bad == "refuse":

@@ -3,7 +3,8 @@
 * Does the lowest score fall on the last step? A process model that has degenerated to an outcome
   model puts it there in half of the responses, one that judges steps in a tenth (arXiv:2501.07301).
 * Do the probabilities mean what they say?
-* At which steps is it right? Late steps are judged worse.
+* At which steps is it right, and of how many of both kinds? Late steps are judged worse, and where
+  most steps are right, accuracy is high for who never sees an error: macro-F1 and AUROC are not.
 * Does it see a wrong process behind a right answer, where an outcome model sees nothing?
 """
 
@@ -16,6 +17,8 @@ import numpy as np
 from assay import stats
 from assay.benchmarks import _baselines as _baselines
 from assay.benchmarks import _records
+from assay.benchmarks import _two_classes as two
+from assay.benchmarks._pooled import estimates
 from assay.benchmarks._records import NEVER
 from assay.data import io
 from assay.data.records import cluster_key
@@ -67,6 +70,7 @@ class Diagnostics:
         values = _records.step_values(records, scores)
         found = {
             **self._accuracy(records, values),
+            **self._by_subset(records, values),
             **self._minimum(records, values),
             **self._wrong(records, values),
         }
@@ -114,6 +118,56 @@ class Diagnostics:
             name = f"step_accuracy_{k + 1}{'_on' if last else ''}"
             found[name] = stats.proportion(agrees[here], clusters=where[here], **sampling)
         return found
+
+    def _by_subset(
+        self, records: Sequence[StepLabels], values: Sequence[Array | None]
+    ) -> dict[str, Estimate]:
+        """Macro-F1 and AUROC of steps and of solutions, in all and, where there are several files,
+        of each."""
+        subsets = [str(record.prompt.meta.get("subset", "all")) for record in records]
+        found = self._classes(records, values)
+        for subset in dict.fromkeys(subsets) if len(set(subsets)) > 1 else ():
+            here = [i for i, name in enumerate(subsets) if name == subset]
+            part = self._classes([records[i] for i in here], [values[i] for i in here])
+            found |= {f"{subset}_{name}": estimate for name, estimate in part.items()}
+        return found
+
+    def _classes(
+        self, records: Sequence[StepLabels], values: Sequence[Array | None]
+    ) -> dict[str, Estimate]:
+        """A solution is right where no step is wrong, and scores as its lowest step does."""
+        decided = [i for i, r in enumerate(records) if _records.known_error(r) is not None]
+        right = {i: _records.known_error(records[i]) == NEVER for i in decided}
+        lowest = {i: float(v.min()) for i in decided if (v := values[i]) is not None}
+        steps, whole = [], []
+        for i, record in enumerate(records):
+            judged, v = _judged(record), values[i]
+            valid = np.array([(record.labels[j] or 0.0) > 0.5 for j in judged], dtype=bool)
+            steps.append(two.count(valid, valid if v is None else v[judged] >= self.threshold))
+            accepted = i in lowest and lowest[i] >= self.threshold
+            whole.append(two.count([right[i]], [accepted]) if i in right else two.count([], []))
+        x, y, where = _labelled(records, values)
+        unscored = np.array([v is None for v in values])
+        clusters = [cluster_key(record) for record in records]
+
+        def macro(counts: list[list[float]]) -> Estimate:
+            (found,) = estimates(
+                np.array(counts), {"": two.MACRO_F1}, clusters=clusters,
+                counted=~unscored, unscored=unscored, resamples=self.resamples, seed=self.seed,
+            ).values()  # fmt: skip
+            return found
+
+        return {
+            "step_macro_f1": macro(steps),
+            "step_auroc": stats.auroc(x, y > 0.5, clusters=where, unscored=int(unscored.sum())),
+            "solution_macro_f1": macro(whole),
+            "solution_auroc": stats.auroc(
+                list(lowest.values()),
+                [right[i] for i in lowest],
+                clusters=[clusters[i] for i in lowest],
+                unscored=len(decided) - len(lowest),
+            ),
+        }
 
     def _minimum(
         self, records: Sequence[StepLabels], values: Sequence[Array | None]

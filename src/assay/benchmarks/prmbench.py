@@ -20,6 +20,7 @@ import numpy as np
 
 from assay.benchmarks import _baselines as _baselines
 from assay.benchmarks import _records
+from assay.benchmarks import _two_classes as two
 from assay.benchmarks._pooled import Statistic, estimates, over
 from assay.data.formats.prmbench import PRMBench as Layout
 from assay.data.records import cluster_key
@@ -30,30 +31,23 @@ from assay.types import Score, StepLabels, Unscored
 __all__ = ["PRMBench"]
 
 WITHOUT_ERRORS = "multi_solutions"
-TP, FP, TN, FN, VALID, INVALID, FOUND, WRONG, ALL = range(9)
-"""Columns: steps; valid and invalid steps; solutions whose first wrong step is called so, with one,
-in all."""
+KINDS = (
+    "redundency", "circular", "counterfactual", "step_contradiction", "domain_inconsistency",
+    "confidence", "missing_condition", "deception", WITHOUT_ERRORS,
+)  # fmt: skip
+"""Kinds of errors, for files that have them in their names only."""
+FOUND, WRONG = two.ALL + 1, two.ALL + 2
+"""Columns besides: solutions whose first wrong step is called so, and those with one."""
 
-
-def _f1(c: Array) -> Array:
-    return over(2 * c[..., TP], 2 * c[..., TP] + c[..., FP] + c[..., FN])
-
-
-def _f1_negative(c: Array) -> Array:
-    return over(2 * c[..., TN], 2 * c[..., TN] + c[..., FP] + c[..., FN])
-
-
-F1 = Statistic(formula=_f1, base=ALL)
-F1_NEGATIVE = Statistic(formula=_f1_negative, base=ALL, parts=(VALID, INVALID))
-PRMSCORE = Statistic(
-    formula=lambda c: (_f1(c) + _f1_negative(c)) / 2, base=ALL, parts=(VALID, INVALID)
-)
+F1 = Statistic(formula=two.f1, base=two.ALL)
+F1_NEGATIVE = Statistic(formula=two.f1_negative, base=two.ALL, parts=(two.VALID, two.INVALID))
+PRMSCORE = two.MACRO_F1
 ACCURACY = {
     "accuracy_right_steps": Statistic(
-        formula=lambda c: over(c[..., TP], c[..., VALID]), base=VALID
+        formula=lambda c: over(c[..., two.TP], c[..., two.VALID]), base=two.VALID
     ),
     "accuracy_wrong_steps": Statistic(
-        formula=lambda c: over(c[..., TN], c[..., INVALID]), base=INVALID
+        formula=lambda c: over(c[..., two.TN], c[..., two.INVALID]), base=two.INVALID
     ),
     "first_error_noticed": Statistic(
         formula=lambda c: over(c[..., FOUND], c[..., WRONG]), base=WRONG
@@ -65,16 +59,20 @@ ACCURACY = {
 class PRMBench:
     """PRMScore on PRMBench, in all and of each kind of error.
 
-    Ids are the kind and the row's `idx`, such as circular_prm_test_p1_0.
+    Ids are the kind and the row's `idx`, such as circular_prm_test_p1_0, as in the results of the
+    benchmark's own programs, which can be measured: `--scores` takes their validity labels.
     """
 
     data: tuple[str, ...] = ()
-    """The benchmark's file, a folder, or a data set of the hub."""
+    """The benchmark's file, its files by kind of error, a folder, or a data set of the hub."""
     threshold: float = 0.5
     """A step scored below it is called wrong: one half for probabilities, 0 for logits."""
     out_of_range: Literal["refuse", "ignore"] = "ignore"
     """What to do with an error that is said to be at a step that is not there; the benchmark's own
     code ignores it."""
+    repeated: Literal["keep", "first"] = "keep"
+    """What to do with a row whose id another of the file has, as five have in the benchmark's own
+    files: keep it, its id ending in /2, or leave it out, as the benchmark's own code does."""
     resamples: int = 2000
     """Bootstrap resamples, by question."""
     seed: int = 0
@@ -84,7 +82,8 @@ class PRMBench:
 
     def records(self) -> list[StepLabels]:
         """One a row, with its kind of error as the subset."""
-        return _records.read(self.data, Layout(out_of_range=self.out_of_range), _identify, "refuse")
+        layout = Layout(out_of_range=self.out_of_range)
+        return _records.read(self.data, layout, _identify, repeated=self.repeated)
 
     def metrics(
         self, records: Sequence[StepLabels], scores: Sequence[Sequence[Score | Unscored]]
@@ -142,8 +141,9 @@ class PRMBench:
 
 
 def _identify(record: StepLabels, stem: str, place: str) -> tuple[str, str]:
-    kind = str(record.prompt.meta["classification"])
-    return f"{kind}_{record.prompt.id}", kind
+    named = (kind for kind in KINDS if stem.endswith(kind))
+    kind, id = str(record.prompt.meta["classification"] or next(named, stem)), record.prompt.id
+    return id if id.startswith(f"{kind}_") else f"{kind}_{id}", kind
 
 
 def _count(record: StepLabels, steps: Array | None, threshold: float) -> list[float]:
@@ -151,17 +151,5 @@ def _count(record: StepLabels, steps: Array | None, threshold: float) -> list[fl
     valid = np.array([label is not None and label > 0.5 for label in record.labels])
     first = _records.error_place(record)
     accepted = valid if steps is None else steps >= threshold
-    return [
-        float(x)
-        for x in (
-            (valid & accepted).sum(),
-            (~valid & accepted).sum(),
-            (~valid & ~accepted).sum(),
-            (valid & ~accepted).sum(),
-            valid.sum(),
-            (~valid).sum(),
-            first != _records.NEVER and not accepted[first],
-            first != _records.NEVER,
-            1,
-        )
-    ]
+    wrong = first != _records.NEVER
+    return [*two.count(valid, accepted), float(wrong and not accepted[first]), float(wrong)]

@@ -33,11 +33,12 @@ class Command(Compute, Generic[B]):
     ] = None
 
     scores: Path | None = None
-    """File of step scores instead: JSONL rows with `id` and `scores`, or what `assay score`
-    wrote."""
+    """Instead of a scorer: file of scores that exist, such as rows with `id` and `scores`, what
+    `assay score` wrote, a published `prediction` of ProcessBench, or results of PRMBench's own
+    programs."""
 
     save: Path | None = None
-    """File to write the scorer's step scores to, in that layout."""
+    """File to write the scores to, as rows with `id` and `scores`."""
 
     out: Path | None = None
     """Folder of the run, for benchmark.json, report.html and run.json."""

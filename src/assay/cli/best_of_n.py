@@ -33,7 +33,8 @@ class Command(Compute):
     scorer: Annotated[str | None, tyro.conf.arg(help=f"The scorer: {KINDS}.")] = None
 
     scores: Path | None = None
-    """Instead of a scorer: file of scores that `assay score` wrote for the same data."""
+    """Instead of a scorer: file of scores that exist, matched by texts, by id or by the data's
+    order."""
 
     gold: Annotated[str, tyro.conf.arg(aliases=["--verifier"])] = "numeric"
     """Verifier that finds final answers and decides which are the same and which are right:

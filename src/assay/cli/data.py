@@ -1,4 +1,4 @@
-"""Check, convert, split and augment data files.
+"""Check, describe, convert, dedupe, split and augment data files.
 
 A row is a JSON object on a line; docs/explain/data.md has more. Pairs: {"prompt": "2+3?", "chosen":
 "5", "rejected": "6"}. Prompts: {"prompt": "2+3?", "reference": "5"}. Pools: {"prompt": "2+3?",
@@ -17,9 +17,11 @@ from typing import Annotated
 import tyro
 
 from assay import components
+from assay.cli.options import BY_HAND
 from assay.console.tables import show
 from assay.data import layouts
 from assay.data.augment import augment, flip
+from assay.data.dedupe import unique
 from assay.data.io import Counts, read, write
 from assay.data.parts import Part, cut_anew, without
 from assay.data.records import responses_of
@@ -29,9 +31,9 @@ from assay.files import write_atomic
 from assay.protocols import Format
 from assay.runs.settings import made
 from assay.specs.generators import splitter
-from assay.workflows.data import Finding, check_data, reread, split_data
+from assay.workflows.data import Finding, check_data, describe_data, reread, split_data
 
-__all__ = ["COMMANDS", "Augment", "Check", "Convert", "Split", "Steps"]
+__all__ = ["COMMANDS", "Augment", "Check", "Convert", "Dedupe", "Describe", "Split", "Steps"]
 
 THERE_IS = ", ".join(layouts.names())
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")]
@@ -47,7 +49,10 @@ class Reading:
         str,
         tyro.conf.arg(
             metavar="FORMAT",
-            help=(f"Layout of the rows read; by default recognised from the columns: {THERE_IS}."),
+            help=(
+                f"Layout of the rows read; by default recognised from the columns: {THERE_IS}."
+                f" {BY_HAND}"
+            ),
         ),
     ] = ""
     set: Settings = ()
@@ -146,6 +151,42 @@ class Convert(One):
         rows = write((without(record, self.without) for record in records), self.out, target)
         good = counts.rows - counts.bad
         print(f"{self.out}: {rows} rows of {self.to} from {good} rows{self.aside(counts)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dedupe(One):
+    """Leave out records that are equal to an earlier one in kind, prompt, responses and labels."""
+
+    out: Out
+    """File to write: .jsonl, .jsonl.gz, .json, .json.gz or .parquet."""
+    near: bool = False
+    """Equality after case, spacing and punctuation are taken away."""
+    to: To = "assay"
+
+    def __call__(self) -> None:
+        """Write the file and say how much was left out."""
+        counts = Counts()
+        records = read(self.source, format=self.layout(), set_aside=self.set_aside, counts=counts)
+        kept = unique(records, near=self.near)
+        rows = write(kept, self.out, _format(self.to, ()) or "assay")
+        left = counts.records - rows
+        print(f"{self.out}: {rows} rows, {left} duplicates left out{self.aside(counts)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Describe(One):
+    """Print a datasheet: sizes, lengths, labels, scripts, and what other columns say of sources and
+    licences."""
+
+    json: Path | None = None
+    """File for the datasheet as JSON."""
+
+    def __call__(self) -> None:
+        """Print a table."""
+        found = describe_data(self.source, format=self.layout(), set_aside=self.set_aside)
+        show(found.table(self.aside(found.counts)))
+        if self.json is not None:
+            write_atomic(self.json, json.dumps(found.to_json(), indent=2) + "\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +289,15 @@ class Augment(One):
         )
 
 
-COMMANDS = {"augment": Augment, "check": Check, "convert": Convert, "split": Split, "steps": Steps}
+COMMANDS = {
+    "augment": Augment,
+    "check": Check,
+    "convert": Convert,
+    "dedupe": Dedupe,
+    "describe": Describe,
+    "split": Split,
+    "steps": Steps,
+}
 
 
 def _format(name: str, settings: tuple[str, ...]) -> Format | None:

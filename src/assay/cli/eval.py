@@ -8,7 +8,7 @@ import tyro
 
 from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, end_where
 from assay.specs.compute import Compute
-from assay.specs.scorers import ScorerWord
+from assay.specs.scorers import KINDS
 from assay.stats.conditions import check
 
 __all__ = ["Command"]
@@ -26,7 +26,15 @@ class Command(Compute):
     data: Data
     """Labelled records: file, folder or Hugging Face data set."""
 
-    scorer: ScorerWord
+    scorer: Annotated[str | None, tyro.conf.arg(metavar="SCORER", help=f"Scorer: {KINDS}.")] = None
+
+    scores: Path | None = None
+    """Instead of a scorer: file of scores that exist, matched by texts, by id or by the data's
+    order."""
+
+    probabilities: bool = False
+    """Scores of a file or a column are probabilities: steps are right from 0.5 on, and not from
+    0."""
 
     out: Path | None = None
     """Folder of the run, for eval.json, report.html and run.json."""

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import tyro
 
@@ -25,8 +25,13 @@ __all__ = [
 Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
 """File, folder or Hugging Face data set."""
 
+BY_HAND: Final = (
+    "Or name the columns: --columns prompt=question,chosen=answer_a,rejected=answer_b (PART=COLUMN"
+    " or PART=column.key, ? behind it where rows may lack it, PART=1 for a constant)."
+)
 Format = Annotated[
-    str | None, tyro.conf.arg(help="Format of the data, where its columns do not say it.")
+    str | None,
+    tyro.conf.arg(help=f"Layout of the rows, where their columns do not say it. {BY_HAND}"),
 ]
 
 Aside = Annotated[

@@ -28,7 +28,7 @@ class BestOfN(Compute):
 
     Scores are in the rows already (--proxy-column, --gold-column: fields of a row {"prompt",
     "response", ...}, one response each, or keys of the responses' meta in records; grades of
-    rankings are gold), in files that `assay score` wrote (--proxy-scores, --gold-scores), or are
+    rankings are gold), in files of scores that exist (--proxy-scores, --gold-scores), or are
     asked for now (--proxy, --gold).
     """
 
@@ -49,10 +49,10 @@ class BestOfN(Compute):
     """Scores in the rows of what a choice is worth."""
 
     proxy_scores: Annotated[Words, tyro.conf.arg(metavar="[NAME=]FILE ...")] = ()
-    """Files that `assay score` wrote for the pool, to choose by."""
+    """Files of scores that exist, to choose by: matched by texts, by id or by the pool's order."""
 
     gold_scores: Annotated[Words, tyro.conf.arg(metavar="[NAME=]FILE ...")] = ()
-    """Files that `assay score` wrote for the pool, of what a choice is worth."""
+    """Files of scores that exist, of what a choice is worth."""
 
     world: Literal["gaussian", "essays"] | None = None
     """An embedded world instead of a pool. gaussian: three proxies of a truth that is known, at

@@ -1,9 +1,12 @@
-"""Old spellings of the command line, which keep working with a note on standard error."""
+"""Other spellings of the command line: old ones, which keep working with a note on standard error,
+and `--columns`, which is a format written out."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+from assay.errors import ConfigError
 
 __all__ = ["today"]
 
@@ -23,9 +26,23 @@ SWITCHED: Final = frozenset({"train", "sft", "score", "rl"})
 def today(command: str, arguments: Sequence[str]) -> list[str]:
     """Return the arguments as they are spelled today, noting what was spelled otherwise."""
     words = list(arguments)
-    for rewrite in (_options, _scorer_first, _data_option, _switch):
+    for rewrite in (_columns, _options, _scorer_first, _data_option, _switch):
         words = rewrite(command, words)
     return words
+
+
+def _columns(command: str, words: list[str]) -> list[str]:
+    """`--columns PART=COLUMN,...`: a format, as Python takes it."""
+    at = _place("--columns", words)
+    if at is None:
+        return words
+    if _place("--format", words) is not None:
+        raise ConfigError("--columns is a --format of its own; give one of them")
+    given = _value("--columns", words)
+    if given is None or given.startswith("-"):
+        raise ConfigError("--columns needs PART=COLUMN,..., e.g. prompt=question,reference=answer")
+    end = at + 1 if "=" in words[at] else at + 2
+    return [*words[:at], "--format", f"columns:{given}", *words[end:]]
 
 
 def _options(command: str, words: list[str]) -> list[str]:

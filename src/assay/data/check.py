@@ -8,13 +8,13 @@ bytes a record, whatever its length.
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 
-from assay.data.dedupe import labels_of
+from assay.data.dedupe import labels_of, wordless
 from assay.data.records import (
     digest,
     normalised,
@@ -87,12 +87,13 @@ def check(records: Iterable[Record], against: Collection[int] | None = None) -> 
     leaked: Counter[int] = Counter()
     for number, record in enumerate(records, 1):
         key = normalised_prompt_key(record)
+        said = texts_of(record)
         kinds[type(record).__name__] += 1
         prompts.add(key)
-        copies.add(number, record)
-        texts.add(record)
-        order.add(number, key, record)
-        labels.add(key, record)
+        copies.add(number, key, record, said)
+        texts.add(record, said)
+        order.add(number, key, record, said)
+        labels.add(key, record, said)
         if against is not None and key in against:
             leaked[key] += 1
     contradictions, cycles = order.findings()
@@ -134,10 +135,11 @@ class _Copies:
     _bare: set[int] = field(default_factory=set)
     _normal: set[int] = field(default_factory=set)
 
-    def add(self, number: int, record: Record) -> None:
-        kind, texts = type(record).__name__, (prompt_of(record).text, *texts_of(record))
-        labelled, bare = digest(kind, labels_of(record), *texts), digest(kind, *texts)
-        close = digest(kind, *(normalised(text) for text in texts))
+    def add(self, number: int, key: int, record: Record, said: Sequence[str]) -> None:
+        kind = f"{type(record).__name__} {wordless(record)}"
+        bare = digest(kind, prompt_of(record).text, *said)
+        labelled = digest(str(bare), labels_of(record))
+        close = digest(kind, str(key), *map(normalised, said))
         if labelled in self._labelled:
             self.exact += 1
             if len(self.examples) < EXAMPLES:
@@ -160,10 +162,10 @@ class _Texts:
     unfinished: int = 0
     maybe_cut: int = 0
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record, said: Sequence[str]) -> None:
         self.empty_prompts += not prompt_of(record).text.strip()
-        for response in responses_of(record):
-            text = response.text.rstrip()
+        for response, whole in zip(responses_of(record), said, strict=True):
+            text = whole.rstrip()
             self.empty_responses += not text
             self.unfinished += not response.finished
             self.maybe_cut += (
@@ -179,10 +181,10 @@ class _Order:
     same: int = 0
     _rows: "array[int]" = field(default_factory=lambda: array("Q"))
 
-    def add(self, number: int, key: int, record: Record) -> None:
+    def add(self, number: int, key: int, record: Record, said: Sequence[str]) -> None:
         if not isinstance(record, (Preference, Ranking)):
             return
-        hashes = [digest(text) for text in texts_of(record)]
+        hashes = list(map(digest, said))
         self.same += isinstance(record, Preference) and hashes[0] == hashes[1]
         for (i, one), (j, other) in combinations(enumerate(_grades(record)), 2):
             if one != other and hashes[i] != hashes[j]:
@@ -231,9 +233,9 @@ class _Labels:
     _lengths: "array[int]" = field(default_factory=lambda: array("Q"))
     _right: "array[float]" = field(default_factory=lambda: array("d"))
 
-    def add(self, key: int, record: Record) -> None:
+    def add(self, key: int, record: Record, said: Sequence[str]) -> None:
         if isinstance(record, (Preference, Ranking)):
-            self._compared(key, record)
+            self._compared(key, record, [len(text) for text in said])
         elif isinstance(record, StepLabels):
             self._labelled(key, record)
 
@@ -274,9 +276,8 @@ class _Labels:
         prompts.append(key)
         values.append(credit)
 
-    def _compared(self, key: int, record: Preference | Ranking) -> None:
+    def _compared(self, key: int, record: Preference | Ranking, lengths: Sequence[int]) -> None:
         grades = _grades(record)
-        lengths = [len(text) for text in texts_of(record)]
         wins = [
             (one > other) == (lengths[i] > lengths[j])
             for (i, one), (j, other) in combinations(enumerate(grades), 2)

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
 from assay.chat import openai
-from assay.data import conversations, fields
+from assay.data import conversations, fields, pairs
 from assay.data.records import prompt_of, responses_of
 from assay.data.solutions import MARK, stated
 from assay.data.steps import joined, marked, parted
@@ -32,10 +32,10 @@ from assay.types import (
 __all__ = ["Columns"]
 
 Part = Literal[
-    "system", "history", "prompt", "input", "messages", "tools", "id", "reference",
-    "solution", "boxed", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
-    "response", "label", "score", "responses", "scores", "ranks", "finished", "stop",
-    "steps", "labels",
+    "system", "history", "prompt", "input", "messages", "tools", "id", "reference", "solution",
+    "boxed", "opening", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
+    "response", "label", "score", "responses", "scores", "ranks", "finished", "stop", "steps",
+    "labels",
 ]  # fmt: skip
 PARTS: Final = get_args(Part)
 EACH: Final = "each."
@@ -50,11 +50,13 @@ ANSWERS: Final = frozenset(
 JUDGED: Final = frozenset(("chosen", "label", "labels", "rejected"))
 """Columns that judge an answer elsewhere, and the parts that do here."""
 JUDGING: Final = JUDGED | {"score", "scores", "ranks"}
-CONTEXT: Final = frozenset(
-    "article audio background body choices context document documents history image images input"
-    " options paragraph passage picture premise story table video videos".split()
+CONTEXT: Final = pairs.CONTEXT | frozenset(
+    "audio body image images paragraph picture premise story table video videos".split()
 )
 """Columns that a question may need to be understood."""
+SIDES: Final = "chosen", "rejected"
+LISTED: Final = "conversations", "messages", "trajectory"
+"""Columns that hold messages, be it a single one."""
 UNNAMED: Final = "columns"
 """The name of a layout that a user wrote."""
 NO_ANSWER: Final = frozenset(("notfound", "proof"))
@@ -94,34 +96,41 @@ class Columns:
         return cls(parts=tuple(parts), name=name)
 
     @property
-    def needs(self) -> frozenset[str]:
-        """The columns that every row has to have."""
+    def columns(self) -> frozenset[str]:
+        """The columns that are read."""
         return frozenset(
-            path.partition(".")[0]
+            name.partition(".")[0]
             for _, path in self.parts
-            if not path.endswith("?") and _constant(path) is ABSENT
+            for name in path.removesuffix("?").split("|")
         )
+
+    def lacks(self, row: Mapping[str, Any]) -> set[str]:
+        """Return the columns that a row would need, down to the ends of their paths."""
+        return {
+            path.split("|")[0]
+            for _, path in self.parts
+            if not path.endswith("?") and _found(row, path) is ABSENT
+        }
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """All columns that are needed, down to the ends of their paths, and no mark of another
-        layout."""
-        return (
-            bool(self.parts)
-            and all(path.endswith("?") or _found(row, path) is not ABSENT for _, path in self.parts)
-            and not self._elsewhere(row)
-        )
+        """All columns that are needed, and no mark of another layout."""
+        return bool(self.parts) and not self.lacks(row) and not self._elsewhere(row)
 
     def _elsewhere(self, row: Mapping[str, Any]) -> bool:
-        """Marks of another layout: answers and judgements that this one would pass over, GSM8K's
-        line before an answer, and labels of steps in a conversation."""
+        """Marks of another layout: a prompt, answers and judgements that this one would pass over,
+        several answers for one, GSM8K's line before an answer, and labels in a conversation."""
+        there = dict(self.parts)
+        asked = not {"prompt", "messages", "rejected"}.isdisjoint(there)
+        if asked and "prompt" not in self.columns and row.get("prompt") is not None:
+            return True
         if self.name == UNNAMED:
             return False
-        there = dict(self.parts)
         passed_over: frozenset[str] = frozenset() if ANSWERED & there.keys() else ANSWERS
         if not JUDGING & there.keys():
             passed_over |= JUDGED
-        named = {name for path in there.values() for name in path.removesuffix("?").split("|")}
-        if passed_over & row.keys() - named:
+        if passed_over & row.keys() - self.columns:
+            return True
+        if "response" in there and _texts(_found(row, there["response"])):
             return True
         if "reference" in there and MARK.strip() in str(_found(row, there["reference"])):
             return True
@@ -130,6 +139,10 @@ class Columns:
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: what it is, its parts tell."""
         said, rest = self._taken(row)
+        if "rejected" in said:
+            yield self._pair(said, rest)
+            return
+        self._check(said, rest)
         prompt, answered = self._prompt(said, rest)
         yield self._record(prompt, answered, said)
 
@@ -145,13 +158,12 @@ class Columns:
                 fields.value(row, path)
             said[part] = found
             rest = _without(rest, _keys(row, path.removesuffix("?")))
-        self._check(said, rest)
         return said, rest
 
     def _check(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
         """Refuse a row that says more of its question than is read, unless columns are named by
         hand."""
-        if self.name == UNNAMED or "chosen" in said or not isinstance(said.get("prompt"), str):
+        if self.name == UNNAMED or not isinstance(said.get("prompt"), str):
             return
         path = dict(self.parts)["prompt"]
         for name in path.split("|"):
@@ -168,12 +180,37 @@ class Columns:
                     f" prompt=...,input={name},..."
                 )
 
+    def _pair(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> Preference:
+        """A chosen and a rejected answer."""
+        if "messages" in said:  # the last one is the chosen answer
+            given = conversations.unpacked(said["messages"], "messages")
+            *asked, answer = fields.mappings({"messages": given}, "messages") or [{}]
+            said = {**fields.rest(said, "messages"), "prompt": asked, "chosen": answer}
+        turns, pair = pairs.pair(said, rest)
+        if self.name != UNNAMED:
+            pairs.unread(said, rest)
+            if turns[-1].role == "assistant":
+                raise DataError(
+                    "the conversation before the answers ends with the assistant's turn; end it"
+                    " with the user's"
+                )
+        prompt, _ = self._prompt(said, rest, turns)
+        responses = [_detailed(each, side, said) for each, side in zip(pair, SIDES, strict=True)]
+        return fields.make(
+            Preference, prompt=prompt, responses=responses, prefer=1.0, margin=_margin(said)
+        )
+
     def _prompt(
-        self, said: Mapping[str, Any], rest: Mapping[str, Any]
+        self,
+        said: Mapping[str, Any],
+        rest: Mapping[str, Any],
+        turns: tuple[Message, ...] = (),
     ) -> tuple[Prompt, tuple[Message, ...]]:
         """The prompt, and the messages that answer it where the row is one conversation."""
         answered: tuple[Message, ...] = ()
-        if "messages" in said:
+        if turns:
+            pass
+        elif "messages" in said:
             turns = conversations.turns(said, "messages")
             asked = max((i for i, turn in enumerate(turns) if turn.role == "user"), default=-1)
             turns, answered = turns[: asked + 1], turns[asked + 1 :]
@@ -189,8 +226,7 @@ class Columns:
             question = f"{turns[-1].content}\n{fields.text(said, 'input')}"
             turns = (*turns[:-1], fields.make(Message, role="user", content=question))
         if said.get("system"):
-            content = fields.text(said, "system")
-            turns = (fields.make(Message, role="system", content=content), *turns)
+            turns = pairs.instructed(turns, fields.text(said, "system"))
         if not turns:
             raise DataError("the conversation has no message of a user before the answer")
         known = {key: said[key] for key in ("tools", "solution") if key in said}
@@ -218,14 +254,6 @@ class Columns:
     ) -> Record:
         """The record that these parts make."""
         messages = prompt.messages
-        if "chosen" in said:
-            pair = tuple(
-                conversations.reply(fields.value(said, side), messages, side)
-                for side in ("chosen", "rejected")
-            )
-            return fields.make(
-                Preference, prompt=prompt, responses=pair, prefer=1.0, margin=_margin(said)
-            )
         if "responses" in said:
             return self._pool(prompt, said)
         if "steps" in said:
@@ -247,7 +275,7 @@ class Columns:
         return fields.make(Group, prompt=prompt, responses=(response,))
 
     def _pool(self, prompt: Prompt, said: Mapping[str, Any]) -> Group:
-        found = fields.value(said, "responses")
+        found = fields.parsed(fields.value(said, "responses"))
         if not isinstance(found, list):
             raise fields.wrong("responses", "a list of responses", found)
         more = [_more(said, i, len(found)) for i in range(len(found))]
@@ -258,7 +286,7 @@ class Columns:
         for part, sign in (("scores", 1.0), ("ranks", -1.0)):
             if part not in said:
                 continue
-            values = said[part]
+            values = fields.parsed(said[part])
             if not isinstance(values, list) or len(values) != len(responses):
                 raise DataError(
                     f"field {part!r}: expected a number for each of the {len(responses)} responses"
@@ -268,7 +296,7 @@ class Columns:
         return fields.make(Group, prompt=prompt, responses=responses)
 
     def _steps(self, prompt: Prompt, said: Mapping[str, Any]) -> StepLabels:
-        steps, labels = fields.texts(said, "steps"), fields.value(said, "labels")
+        steps, labels = fields.texts(said, "steps"), fields.parsed(said.get("labels"))
         if not isinstance(labels, list) or len(labels) != len(steps):
             raise DataError(f"field 'labels': expected a label for each of the {len(steps)} steps")
         return fields.make(
@@ -294,6 +322,10 @@ class Columns:
         if "boxed" in there:
             known |= {"reference", "solution"}
         row: dict[str, Any] = fields.rest(fields.columns(prompt), *known)
+        if {"prompt": "conversations", "messages": "conversations"}.items() & {
+            part: path.split("|")[0] for part, path in there.items()
+        }.items():
+            said = _as_sharegpt(said)
         for part, path in self.parts:
             if part in said and _constant(path) is ABSENT:
                 first = path.removesuffix("?").split("|")[0]
@@ -319,19 +351,17 @@ def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str,
     said |= {key: value for key in ("id", "reference") if (value := getattr(prompt, key))}
     if "solution" in prompt.meta:
         said["solution"] = said["boxed"] = prompt.meta["solution"]
-    chat = not isinstance(conversations.column(turns), str)
+    asked: Any = conversations.column(turns)
+    if there.get("prompt", "").rpartition(".")[2] in LISTED:
+        asked = [openai(turn) for turn in turns]
+    chat = not isinstance(asked, str)
     if "messages" in there:
         replied = [conversations.said(each, chat=True) for each in responses_of(record)[:1]]
         said["messages"] = [*map(openai, turns), *chain.from_iterable(replied)]
     else:
-        said["prompt"] = conversations.column(turns)
+        said["prompt"] = asked
     if isinstance(record, Preference):
-        said["chosen"], said["rejected"] = (
-            conversations.said(each, chat=chat) for each in record.responses
-        )
-        if record.margin is not None:
-            said["margin"] = record.margin
-            said["chosen_score"], said["rejected_score"] = record.margin, 0.0
+        said |= _said_of_pair(record, there, turns, chat)
     elif isinstance(record, Group):
         written = [conversations.said(each, chat=chat) for each in record.responses]
         said["responses"] = written
@@ -356,6 +386,7 @@ def _more(said: Mapping[str, Any], index: int | None = None, count: int = 0) -> 
     for part, value in said.items():
         if value is None or not (part in ("finished", "stop") or part.startswith(EACH)):
             continue
+        value = fields.parsed(value)
         if index is not None:
             if not isinstance(value, list) or len(value) != count:
                 raise DataError(f"field {part!r}: expected a list with one for each of {count}")
@@ -401,6 +432,65 @@ def _pairs(turns: Sequence[Message]) -> list[list[str]]:
     return pairs if _history(pairs) == list(turns) else []
 
 
+def _as_sharegpt(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a record, with messages as a column of the name `conversations` has them."""
+    row = dict(said)
+    for part in ("prompt", "messages"):
+        if part in said:
+            turns = conversations.turns(said, part)
+            row[part] = [conversations.sharegpt(turn) for turn in turns]
+    for side in SIDES:
+        if side in said:
+            reply = said[side]
+            turns = conversations.turns({side: reply}, side)
+            if len(turns) > 1:
+                raise DataError("ShareGPT has a single message for an answer")
+            if isinstance(reply, str):
+                turns = (Message(role="assistant", content=reply),)
+            (row[side],) = map(conversations.sharegpt, turns)
+    if "tools" in said:
+        row["tools"] = json.dumps(said["tools"], ensure_ascii=False)
+    return row
+
+
+def _detailed(response: Response, side: str, said: Mapping[str, Any]) -> Response:
+    """An answer with its score, and with what both begin with as a step of its own."""
+    changes: dict[str, Any] = {}
+    if said.get(f"{side}_score") is not None:
+        changes["meta"] = {"score": _number(said[f"{side}_score"], f"{side}_score")}
+    if said.get("opening"):
+        if response.turns:
+            raise DataError(f"field {side!r}: messages cannot go on from the text before them")
+        changes["steps"] = (fields.text(said, "opening"), *response.steps)
+    return response.model_copy(update=changes)
+
+
+def _said_of_pair(
+    record: Preference, there: Mapping[str, str], asked: Sequence[Message], chat: bool
+) -> dict[str, Any]:
+    """The parts of a pair; the answers as whole conversations where the prompt is no part."""
+    said: dict[str, Any] = {}
+    responses = record.responses
+    first, second = (response.steps for response in responses)
+    if "opening" in there:
+        shared = len(first) == len(second) == 2 and first[0] == second[0]
+        said["opening"] = first[0] if shared else ""
+        if shared:
+            responses = tuple(Response(steps=each.steps[1:]) for each in responses)
+    for side, response in zip(SIDES, responses, strict=True):
+        said[side] = conversations.said(
+            response, chat=chat and not there.get(side, "").endswith("response")
+        )
+        if {"prompt", "messages"}.isdisjoint(there):
+            replied = conversations.said(response, chat=True)
+            said[side] = [*map(openai, asked), *replied]
+        if f"{side}_score" in there and "score" in response.meta:
+            said[f"{side}_score"] = response.meta["score"]
+    if record.margin is not None:
+        said["margin"] = record.margin
+    return said
+
+
 def _margin(said: Mapping[str, Any]) -> float | None:
     if said.get("margin") is not None:
         return fields.number(said["margin"], "margin")
@@ -438,6 +528,11 @@ def _constant(path: str) -> Any:
         return ABSENT
 
 
+def _texts(value: object) -> bool:
+    """A list of texts, which is no message."""
+    return isinstance(value, list) and any(isinstance(each, str) for each in value)
+
+
 def _keys(row: Mapping[str, Any], path: str) -> list[str]:
     """The keys down a path: a column of just that name comes first, and of alternatives one that
     says something."""
@@ -457,6 +552,7 @@ def _found(row: Mapping[str, Any], path: str) -> Any:
         return constant
     value: Any = row
     for key in _keys(row, path):
+        value = fields.parsed(value)
         if isinstance(value, dict) and key in value:
             value = value[key]
         elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):

@@ -5,8 +5,9 @@ and a key that nothing here stands for goes to `Message.extra`.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from assay.chat import openai
 from assay.data import fields
@@ -17,11 +18,13 @@ __all__ = [
     "column",
     "conversation",
     "message",
+    "parsed",
     "reply",
     "response",
     "said",
     "sharegpt",
     "turns",
+    "unpacked",
 ]
 
 SPEAKERS: Final = {
@@ -36,6 +39,8 @@ SPEAKERS: Final = {
     "function": "tool",
 }
 """Other layouts' words for a role."""
+PYTHON: Final = re.compile(r"\s*\[?\s*\{\s*'(role|from|content|value)'\s*:")
+"""How messages begin that Python printed."""
 REASONING: Final = "reasoning_content", "reasoning", "thinking"
 KNOWN: Final = frozenset(
     ("role", "from", "content", "value", "tool_calls", "tool_call_id", "name", "function_call")
@@ -44,10 +49,10 @@ KNOWN: Final = frozenset(
 
 def turns(row: Mapping[str, Any], field: str) -> tuple[Message, ...]:
     """Read a prompt: a string is one user message, else a conversation that is not empty."""
-    found = fields.value(row, field)
+    found = unpacked(fields.value(row, field), field)
     if isinstance(found, str):
         return (fields.make(Message, role="user", content=found),)
-    messages = conversation(found, field)
+    messages = conversation([found] if isinstance(found, dict) else found, field)
     if not messages:
         raise fields.wrong(field, "at least one message", found)
     return messages
@@ -58,6 +63,27 @@ def conversation(value: object, field: str) -> tuple[Message, ...]:
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise fields.wrong(field, "a string or a list of {role, content} messages", value)
     return tuple(message(each, f"{field}.{i}") for i, each in enumerate(value))
+
+
+def unpacked(value: object, field: str) -> object:
+    """Return messages that a string holds as JSON, as tables have them; anything else as it is."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
+        return value
+    if PYTHON.match(value):
+        raise DataError(f"field {field!r} holds messages as Python prints them; write JSON")
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return value
+    every = found if isinstance(found, list) else [found]
+    return found if every and all(_is_message(each) for each in every) else value
+
+
+def _is_message(value: object) -> bool:
+    if not isinstance(value, dict) or {"content", "value", "tool_calls"}.isdisjoint(value):
+        return False
+    role = value.get("role", value.get("from"))
+    return role in SPEAKERS or role in get_args(Message.model_fields["role"].annotation)
 
 
 def message(value: Mapping[str, Any], field: str) -> Message:
@@ -178,6 +204,7 @@ def response(messages: Sequence[Message], **others: Any) -> Response:
 
 def reply(value: object, prompt: Sequence[Message], field: str, **others: Any) -> Response:
     """Read an answer to a prompt: a text, a message, or messages that may repeat the prompt."""
+    value = unpacked(value, field)
     if isinstance(value, str):
         return fields.make(Response, steps=(value,) if value else (), **others)
     if isinstance(value, dict):
@@ -202,11 +229,21 @@ def column(messages: Sequence[Message]) -> str | list[dict[str, Any]]:
     return [openai(each) for each in messages]
 
 
-def said(response: Response, *, chat: bool) -> str | list[dict[str, Any]]:
+def said(
+    response: Response, *, chat: bool, arguments: Literal["raw", "parsed"] = "raw"
+) -> str | list[dict[str, Any]]:
     """Write an answer as `reply` reads it: as messages beside a conversation."""
     if response.turns:
-        return [openai(each) for each in response.turns]
+        return [openai(each, arguments=arguments) for each in response.turns]
     return [{"role": "assistant", "content": response.text}] if chat else response.text
+
+
+def parsed(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Return messages with the arguments of calls as they are read from objects."""
+    return tuple(
+        message(openai(each, arguments="parsed"), "messages") if each.tool_calls else each
+        for each in messages
+    )
 
 
 def sharegpt(message: Message) -> dict[str, Any]:

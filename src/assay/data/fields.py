@@ -13,6 +13,7 @@ from assay.protocols import Format
 from assay.types import Message, Preference, Prompt, Record
 
 __all__ = [
+    "Cell",
     "columns",
     "explain",
     "index",
@@ -21,6 +22,7 @@ __all__ = [
     "mappings",
     "number",
     "oriented",
+    "parsed",
     "prompt",
     "read_only",
     "reference",
@@ -38,6 +40,25 @@ __all__ = [
 Fields = Mapping[str, Any]
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
+
+
+class Cell(str):
+    """A cell of a table of text: it stays text, unless a layout wants a number or a list."""
+
+    __slots__ = ()
+
+    def parsed(self) -> Any:
+        """Return what its JSON says, with True and False as Python writes them, too; itself where
+        it is no JSON."""
+        try:
+            return json.loads({"True": "true", "False": "false"}.get(self, self))
+        except (ValueError, RecursionError):
+            return self
+
+
+def parsed(value: Any) -> Any:
+    """Return a cell of a table of text as its JSON, and anything else as it is."""
+    return value.parsed() if isinstance(value, Cell) else value
 
 
 def value(row: Fields, field: str) -> Any:
@@ -59,7 +80,7 @@ def text(row: Fields, field: str) -> str:
 
 def texts(row: Fields, field: str) -> list[str]:
     """A field that is a list of strings."""
-    found = value(row, field)
+    found = parsed(value(row, field))
     if isinstance(found, list) and all(isinstance(x, str) for x in found):
         return found
     raise wrong(field, "a list of strings", found)
@@ -67,7 +88,7 @@ def texts(row: Fields, field: str) -> list[str]:
 
 def mapping(row: Fields, field: str) -> dict[str, Any]:
     """A field that is an object."""
-    found = value(row, field)
+    found = parsed(value(row, field))
     if isinstance(found, dict):
         return found
     raise wrong(field, "an object", found)
@@ -75,14 +96,16 @@ def mapping(row: Fields, field: str) -> dict[str, Any]:
 
 def mappings(row: Fields, field: str) -> list[dict[str, Any]]:
     """A field that is a list of objects."""
-    found = value(row, field)
+    found = parsed(value(row, field))
     if isinstance(found, list) and all(isinstance(x, dict) for x in found):
         return found
     raise wrong(field, "a list of objects", found)
 
 
 def number(value: object, field: str) -> float:
-    """A number; not a boolean, and not a string that looks like one."""
+    """A number; not a boolean, and not a string that looks like one, but for a cell of text."""
+    if isinstance(value, Cell):
+        value = float(found) if isinstance(found := value.parsed(), bool) else found
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     raise wrong(field, "a number", value)
@@ -90,6 +113,7 @@ def number(value: object, field: str) -> float:
 
 def index(value: object, field: str) -> int:
     """A whole number."""
+    value = parsed(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise wrong(field, "a whole number", value)
@@ -98,6 +122,7 @@ def index(value: object, field: str) -> int:
 def yes_no(value: object, field: str) -> float:
     """A label: true or false, 1 or 0. The -100 that means "not supervised" elsewhere would be true
     as a boolean."""
+    value = parsed(value)
     if isinstance(value, (bool, int, float)) and value in (0, 1):
         return float(value)
     raise wrong(field, "true or false", value)
@@ -105,6 +130,7 @@ def yes_no(value: object, field: str) -> float:
 
 def share(value: object, field: str) -> float:
     """A label: true or false, or a number from 0 to 1."""
+    value = parsed(value)
     if isinstance(value, (bool, int, float)) and 0 <= value <= 1:
         return float(value)
     raise wrong(field, "true, false or a number from 0 to 1", value)
@@ -260,4 +286,5 @@ def _short(value: object) -> str:
 
 
 def _name(format: Format) -> str:
-    return components.name_of(type(format)).removeprefix("formats/")
+    named = getattr(format, "name", None)  # a layout that is a line of a table
+    return named or components.name_of(type(format)).removeprefix("formats/")

@@ -5,7 +5,8 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -13,10 +14,10 @@ from typing import IO, Any, cast
 
 from pydantic import ValidationError
 
-from assay.data import fields, sources
-from assay.data.columns import Columns
-from assay.data.layouts import name_of, names, resolve
+from assay.data import fields, sources, tables
+from assay.data.layouts import name_of, resolve
 from assay.data.lines import LIMIT, Bad, Row
+from assay.data.sniff import sniff
 from assay.errors import ConfigError, DataError, MissingExtra
 from assay.files import atomic
 from assay.protocols import Format
@@ -28,12 +29,8 @@ SNIFF = 16
 """Rows looked at to tell a format."""
 SHOWN = 20
 """Problems listed in a refusal."""
-NEAREST = 3
-"""Formats shown where none fits."""
-HANDMADE = ("plain", "trl-preference")
-"""Formats shown where no column is known."""
-WORD = re.compile(r"\w+")
-END = re.compile(r"(?<=\})[:.](?= |$)")
+DETAIL = re.compile(r", got .*|; the row has .*|\d+|'[^']*'(?! is missing|:)", re.DOTALL)
+"""Parts of a message in which faults of one kind differ."""
 BATCH = 4096
 """Rows a parquet row group."""
 
@@ -92,40 +89,50 @@ def read(
 
 
 def scan(
-    source: str | Path, *, format: str | Format | None = None, counts: Counts | None = None
+    source: str | Path,
+    *,
+    format: str | Format | None = None,
+    counts: Counts | None = None,
+    only: Sequence[int] | None = None,
 ) -> Iterator[tuple[Record, ...] | Bad]:
     """Each row of a source in order, as its records or as a `Bad` row (close its `raw`).
 
-    Raises `DataError` when the source holds no rows or its format cannot be told.
+    only: a number per row, in order; no records are made of the rows with 0. Raises `DataError`
+    when the source holds no rows or its format cannot be told.
     """
-    for _, item in _placed(source, format, counts):
+    for _, item in _placed(source, format, counts, only):
         yield item
 
 
 def _placed(
-    source: str | Path, format: str | Format | None, counts: Counts | None
+    source: str | Path,
+    format: str | Format | None,
+    counts: Counts | None,
+    only: Sequence[int] | None = None,
 ) -> Iterator[tuple[str, tuple[Record, ...] | Bad]]:
     """Each row's place, and its records or the bad row."""
-    empty = True
+    seen = 0
     for name, entries in sources.parts(source):
         if format is None:
             head = list(islice(entries, SNIFF))
             entries = chain(head, entries)
-            reader = _sniff(name, [entry.value for entry in head if isinstance(entry, Row)])
+            reader = sniff(name, [entry.value for entry in head if isinstance(entry, Row)])
         else:
             reader = resolve(format)
         if counts is not None and reader is not None:
             counts.formats.add(name_of(reader))
         for entry in entries:
-            empty = False
-            yield (
-                entry.where,
-                entry if isinstance(entry, Bad) else _records(cast(Format, reader), entry),
-            )
-    if empty:
+            seen += 1
+            if isinstance(entry, Bad):
+                yield entry.where, entry
+            elif only is None or only[seen - 1]:
+                yield entry.where, _records(cast(Format, reader), entry)
+            else:
+                yield entry.where, ()
+    if not seen:
         raise DataError(
-            f"{source} holds no rows; give a file with one JSON object a line, or one of"
-            f" {', '.join(sources.SUFFIXES)}"
+            f"{source} holds no rows; give a file with one JSON object a line, or another of"
+            f" {sources.READ}"
         )
 
 
@@ -150,8 +157,8 @@ def write(records: Iterable[Record], path: Path, format: str | Format = "assay")
     The suffix tells the kind of file. Raises `DataError`, naming the record, when the format cannot
     hold it.
     """
-    if not path.name.endswith(sources.SUFFIXES):
-        raise ConfigError(f"{path} has no known suffix; there is {', '.join(sources.SUFFIXES)}")
+    if not path.name.endswith(sources.WRITTEN):
+        raise ConfigError(f"{path} cannot be written; give {', '.join(sources.WRITTEN)}")
     rows = _numbered(resolve(format), records)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as file:
@@ -175,55 +182,8 @@ def _records(reader: Format, row: Row) -> tuple[Record, ...] | Bad:
         return row.bad(fields.explain(error))
 
 
-def _sniff(name: str, rows: list[dict[str, Any]]) -> Format | None:
-    """The format that most of these rows look like; None where there is no row to look at."""
-    if not rows:
-        return None
-    known = {name: resolve(name) for name in names()}
-    votes = {name: sum(format.matches(row) for row in rows) for name, format in known.items()}
-    best = max(votes.values())
-    winners = [name for name, count in votes.items() if count == best]
-    if best and len(winners) > 1:
-        # The layout that accounts for most of the columns is meant.
-        named = {name: len(rows[0].keys() & _named_columns(known[name])) for name in winners}
-        winners = [name for name in winners if named[name] == max(named.values())]
-    if best == 0:
-        problem = "its format cannot be told"
-        choice = (
-            f"nearest are {_nearest(rows[0], known)}: rename the columns, or name a format"
-            " (docs/explain/data.md shows a row of each, `assay data check --help` lists all)"
-        )
-    elif len(winners) > 1:
-        problem, choice = "its format is ambiguous", f"name one of {', '.join(winners)} as format"
-    else:
-        return known[winners[0]]
-    raise DataError(f"{name}: {problem} from the columns {', '.join(map(str, rows[0]))}; {choice}")
-
-
-def _nearest(row: Mapping[str, Any], known: Mapping[str, Format]) -> str:
-    """The formats that share most columns with a row, with theirs; where none does, the two in
-    which most is written by hand."""
-    said = {name: _columns(format) for name, format in known.items()}
-    shared = {name: len(row.keys() & _named_columns(format)) for name, format in known.items()}
-    close = sorted((n for n in shared if shared[n]), key=lambda n: (-shared[n], len(said[n])))
-    return "; ".join(f"{name} {said[name]}" for name in close[:NEAREST] or HANDMADE)
-
-
-def _named_columns(format: Format) -> set[str]:
-    """The columns that a format's description names."""
-    return set(WORD.findall(_columns(format)))
-
-
-def _columns(format: Format) -> str:
-    """What a format's description opens with: its columns."""
-    if isinstance(format, Columns):
-        return "{" + ", ".join(path for _, path in format.parts) + "}"
-    text = " ".join((type(format).__doc__ or "").split())
-    return END.split(text)[0]
-
-
 def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad]) -> str:
-    """Every distinct problem on a line of its own, each with its first place."""
+    """Every kind of fault on a line of its own: the first place, and how many there are."""
     problems: dict[str, tuple[str, int]] = {}
     bad = 0
     for item in items:
@@ -231,12 +191,13 @@ def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad]) -> str:
             continue
         item.raw.close()
         bad += 1
-        where, count = problems.get(item.error, (item.where, 0))
+        kind = DETAIL.sub("", item.error)
+        first, count = problems.get(kind, (f"{item.where}: {item.error}", 0))
         if count or len(problems) < SHOWN:
-            problems[item.error] = (where, count + 1)
+            problems[kind] = (first, count + 1)
     lines = [
-        f"{where}: {error}" + (f" (and {count - 1} more like it)" if count > 1 else "")
-        for error, (where, count) in problems.items()
+        first + (f" (and {count - 1} more like it)" if count > 1 else "")
+        for first, count in problems.values()
     ]
     if hidden := bad - sum(count for _, count in problems.values()):
         lines.append(f"... and {hidden} more")
@@ -316,34 +277,41 @@ def _json(row: dict[str, Any], number: int) -> str:
 
 
 def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path) -> int:
-    """Row groups of one schema, each compared with what went in, for Arrow unifies types
-    silently."""
+    """Row groups of the schema that all rows have together, each compared with what went in, for
+    Arrow unifies types silently."""
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtra(f"writing {path.name}", "parquet") from error
-    count, writer, clean = 0, None, sources.without_nulls
-    advice = "parquet needs one type a column and no empty objects; write .jsonl.gz"
-    try:
-        while batch := [
-            json.loads(_json(row, count + i)) for i, row in enumerate(islice(rows, BATCH), 1)
-        ]:
-            table = pyarrow.Table.from_pylist(batch, schema=writer.schema if writer else None)
-            if [clean(row) for row in table.to_pylist()] != batch:
-                raise DataError(
-                    f"rows {count + 1} to {count + len(batch)} would change in {path}: {advice}"
-                )
-            writer = writer or parquet.ParquetWriter(file, table.schema)
-            writer.write_table(table)
-            count += len(batch)
-    except pyarrow.ArrowException as error:
-        raise DataError(
-            f"rows from {count + 1} on do not fit {path} ({error}): {advice}"
-        ) from error
-    finally:
-        if writer:
-            writer.close()
-    if not count:
-        raise DataError(f"{path}: there are no rows to take the columns from; write .jsonl")
+    count, schema = 0, pyarrow.schema([])
+    advice = (
+        "parquet needs one type a column, whole numbers of 64 bits and no empty objects; write"
+        " .jsonl.gz"
+    )
+    with tempfile.TemporaryFile() as held:
+        try:
+            while lines := [_json(row, count + i) for i, row in enumerate(islice(rows, BATCH), 1)]:
+                held.writelines(f"{line}\n".encode() for line in lines)
+                found = pyarrow.Table.from_pylist([json.loads(line) for line in lines]).schema
+                schema = pyarrow.unify_schemas([schema, found], promote_options="permissive")
+                count += len(lines)
+            if not count:
+                raise DataError(f"{path}: there are no rows to take the columns from; write .jsonl")
+            held.seek(0)
+            count = 0
+            with parquet.ParquetWriter(file, schema) as writer:
+                while batch := [json.loads(line) for line in islice(held, BATCH)]:
+                    table = pyarrow.Table.from_pylist(batch, schema=schema)
+                    if [tables.values(row) for row in table.to_pylist()] != batch:
+                        raise DataError(
+                            f"rows {count + 1} to {count + len(batch)} would change in {path}:"
+                            f" {advice}"
+                        )
+                    writer.write_table(table)
+                    count += len(batch)
+        except (pyarrow.ArrowException, OverflowError) as error:
+            raise DataError(
+                f"rows from {count + 1} on do not fit {path} ({error}): {advice}"
+            ) from error
     return count

@@ -2,7 +2,7 @@
 their columns."""
 
 from functools import cache
-from typing import Final
+from typing import Final, cast
 
 from assay import components
 from assay.data.columns import Columns
@@ -15,6 +15,41 @@ BY_HAND: Final = "columns:"
 
 _TABLE: Final = {
     "orca-pairs": "system=system?,prompt=question,chosen=chosen,rejected=rejected",
+    "input-pairs": "system=system?,prompt=input,chosen=chosen,rejected=rejected",
+    "alpaca-pairs": (
+        "system=system?,prompt=instruction,input=input?,chosen=chosen,rejected=rejected"
+    ),
+    "alpaca-ranked": (
+        "system=system?,prompt=instruction,input=input?,chosen=output.0,rejected=output.1"
+    ),
+    "instruction-responses": (
+        "system=system?,prompt=instruction,input=input?"
+        ",chosen=chosen_response,rejected=rejected_response"
+    ),
+    "sharegpt-pairs": (
+        "system=system?,tools=tools?,prompt=conversations,chosen=chosen,rejected=rejected"
+    ),
+    "messages-pairs": "system=system?,tools=tools?,prompt=messages,chosen=chosen,rejected=rejected",
+    "swift-response": "tools=tools?,messages=messages,rejected=rejected_response",
+    "swift-query": "system=system?,prompt=query,chosen=response,rejected=rejected_response",
+    "swift-messages": "tools=tools?,chosen=messages,rejected=rejected_messages",
+    "openrlhf-pairs": (
+        "prompt=prompt?,chosen=chosen,rejected=rejected"
+        ",chosen_score=chosen_score,rejected_score=rejected_score"
+    ),
+    "step-dpo": (
+        "prompt=prompt,opening=initial_reason_steps,chosen=chosen,rejected=rejected"
+        ",reference=answer?"
+    ),
+    "ultrainteract-pairs": "prompt=trajectory,id=id?,chosen=chosen,rejected=rejected",
+    "openai-preferences": (
+        "prompt=input.messages,tools=input.tools?,chosen=preferred_output"
+        ",rejected=non_preferred_output"
+    ),
+    "stack-exchange-pairs": "prompt=question,chosen=response_j,rejected=response_k",
+    "sharegpt-kto": "system=system?,tools=tools?,messages=conversations,label=kto_tag",
+    "messages-kto": "tools=tools?,messages=messages,label=label",
+    "alpaca-kto": ("system=system?,prompt=instruction,input=input?,response=output,label=kto_tag"),
     "math-problems": (
         "system=system?,prompt=problem|question|prompt|query|Problem|Question,reference=ground_truth"
         "|expected_answer|final_answer|answer|Answer,solution=solution|Solution?,id=unique_id|id|ID?"
@@ -67,6 +102,9 @@ _TABLE: Final = {
 }
 """Name -> its columns, as `--columns` takes them."""
 
+_BY_NAME: Final = {"trl-implicit": ("trl-preference", {"implicit": True})}
+"""Layouts that no row is recognised as: a format and its settings."""
+
 _LAYOUTS: Final = {name: Columns.of(text, name) for name, text in _TABLE.items()}
 
 
@@ -86,6 +124,9 @@ def _named(name: str) -> Format:
         return Columns.of(name.removeprefix(BY_HAND))
     if name in _LAYOUTS:
         return _LAYOUTS[name]
+    if name in _BY_NAME:
+        base, settings = _BY_NAME[name]
+        return cast(Format, components.load("formats", base)(**settings))
     if ":" not in name and name not in names():
         raise components.unknown("formats", name, names())
     format: Format = components.load("formats", name)()
@@ -94,6 +135,9 @@ def _named(name: str) -> Format:
 
 def name_of(format: Format) -> str:
     """Return the name that finds a format again."""
+    for name in _BY_NAME:
+        if _named(name) == format:
+            return name
     return (
         format.name
         if isinstance(format, Columns)

@@ -60,17 +60,28 @@ class Bad:
     raw: IO[bytes]
 
 
-class _NotFinite(ValueError):
-    """JSON has no NaN and no infinity, though Python's reader takes them."""
+class _Refused(ValueError):
+    """What Python's reader takes although it is no JSON, or says two things at once."""
 
 
 def _constant(name: str) -> Any:
-    raise _NotFinite(
+    """JSON has no NaN and no infinity."""
+    raise _Refused(
         f"{name} is not a number in JSON; drop the row or give null where that is allowed"
     )
 
 
-STRICT = json.JSONDecoder(parse_constant=_constant)
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of a key that stands twice in it, one value would be lost."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+        raise _Refused(f"the key {twice!r} stands twice in one object; drop or rename one")
+    return found
+
+
+STRICT = json.JSONDecoder(parse_constant=_constant, object_pairs_hook=_once)
 LAX = json.JSONDecoder()
 
 
@@ -179,7 +190,7 @@ def _row(line: bytes, where: str) -> Row | Bad:
 
 def _number(error: ValueError) -> str:
     """A number that is no JSON, or a whole number with more digits than Python reads."""
-    return str(error) if isinstance(error, _NotFinite) else "a whole number has too many digits"
+    return str(error) if isinstance(error, _Refused) else "a whole number has too many digits"
 
 
 def _syntax(error: json.JSONDecodeError) -> str:
@@ -308,7 +319,7 @@ def _element(text: _Text) -> tuple[Any, int | None, str | None]:
     while True:
         try:
             return *STRICT.raw_decode(text.buffer, text.position), None
-        except _NotFinite as error:
+        except _Refused as error:
             problem = str(error)
             try:
                 return *LAX.raw_decode(text.buffer, text.position), problem

@@ -5,12 +5,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data.records import prompt_key
+from assay.data.records import as_groups, prompt_key
+from assay.data.scores import read_scores
 from assay.errors import DataError
 from assay.stats import pad_pools
 from assay.types import Group, Prompt, Ranking, Record, Response, Score, StepLabels, Unscored
@@ -102,15 +104,22 @@ def matrix_of(rows: Sequence[Sequence[Score | Unscored]]) -> Array:
     return pad_pools([list(map(value_of, row)) for row in rows])
 
 
-def pool_of(records: Iterable[Record], source: str = "the data") -> Pool:
+def pool_of(
+    records: Iterable[Record],
+    source: str = "the data",
+    files: Mapping[str, str | Path] | None = None,
+) -> Pool:
     """Return the pool that records make up.
 
     Groups stay as they are, and the grades of rankings are their gold. Step labels of one prompt
-    become one group, whose gold is the last label of each. Raises `DataError` for what is no pool.
+    become one group, whose gold is the last label of each. files: files of scores, by name. Raises
+    `DataError` for what is no pool.
     """
     groups: list[Group] = []
     gold: list[list[float] | None] = []
     labelled: dict[str, int] = {}
+    places: list[int] = []
+    records = list(records) if files else records
     for record in records:
         match record:
             case Ranking():
@@ -128,24 +137,46 @@ def pool_of(records: Iterable[Record], source: str = "the data") -> Pool:
                 groups[at] = groups[at].model_copy(update={"responses": together})
                 label = record.labels[-1] if record.labels else None
                 gold[at] = [*(gold[at] or ()), math.nan if label is None else label]
+                places.append(at)
+                continue
             case _:
                 raise DataError(
                     f"{source}: a {type(record).__name__} is no pool; give groups, rankings or"
                     " step labels (`assay eval` measures preferences)"
                 )
+        places.append(len(groups) - 1)
     if not any(group.responses for group in groups):
         raise DataError(f"{source} holds no response in any pool")
-    return Pool(groups=groups, gold=gold)
+    scores = _scores(files, as_groups(records), places) if files else {}
+    return Pool(groups=groups, gold=gold, scores=scores)
+
+
+def _scores(
+    files: Mapping[str, str | Path], given: Sequence[Group], places: Sequence[int]
+) -> dict[str, list[list[Score | Unscored]]]:
+    """Read the scores of what was given, and put them where its responses are in the pool."""
+    found: dict[str, list[list[Score | Unscored]]] = {}
+    for name, path in files.items():
+        rows: list[list[Score | Unscored]] = [[] for _ in range(max(places) + 1)]
+        for place, row in zip(places, read_scores(path, given), strict=True):
+            rows[place] += row
+        found[name] = rows
+    return found
 
 
 def read_pool(
-    source: str, *, format: str | None = None, limit: int | None = None, columns: bool = False
+    source: str,
+    *,
+    format: str | None = None,
+    limit: int | None = None,
+    columns: bool = False,
+    files: Mapping[str, str | Path] | None = None,
 ) -> Pool:
     """Read a pool from a source of records, or of rows {"prompt", "response", NAME: number, ...},
     one per response; prompts without a response are left out.
 
     limit: most prompts. columns: whether scores are in the rows, whatever layout they look like.
-    Raises `DataError` where the source is neither.
+    files: files of scores, by name. Raises `DataError` where the source is neither.
     """
     from assay.data import io, sources
     from assay.data.formats.assay import KINDS
@@ -159,15 +190,18 @@ def read_pool(
     )
     # Plain rows by name are rows, too: those of one prompt are a pool.
     if format in (None, "plain") and not is_record and (columns or _is_row(first)):
-        whole = _rows(source, limit)
+        whole = _rows(source, limit, files or {})
     else:
-        whole = pool_of(io.read(source, format=format), source)
+        whole = pool_of(io.read(source, format=format), source, files)
     spoken = (k for k, group in enumerate(whole.groups) if group.responses)
     kept = list(islice(spoken, limit))
     if not kept:
         raise DataError(f"{source} holds no response")
     return replace(
-        whole, groups=[whole.groups[k] for k in kept], gold=[whole.gold[k] for k in kept]
+        whole,
+        groups=[whole.groups[k] for k in kept],
+        gold=[whole.gold[k] for k in kept],
+        scores={name: [rows[k] for k in kept] for name, rows in whole.scores.items()},
     )
 
 
@@ -189,13 +223,14 @@ def _is_row(first: Any) -> bool:
     return not any(layouts.resolve(name).matches(first.value) for name in others)
 
 
-def _rows(source: str, limit: int | None) -> Pool:
+def _rows(source: str, limit: int | None, files: Mapping[str, str | Path]) -> Pool:
     """Rows {"prompt": id or text, "response": text, NAME: number, ...}, one a response."""
     from assay.data import sources
     from assay.data.lines import Bad
 
     found: dict[str, list[Response]] = {}
     prompts: dict[str, Prompt] = {}
+    given: list[Group] = []
     lax = 0
     for row in sources.rows(source):
         if isinstance(row, Bad):
@@ -224,12 +259,18 @@ def _rows(source: str, limit: int | None) -> Pool:
             "": where,
             **{k: v for k, v in value.items() if k not in ("prompt", "response", "reference")},
         }
-        found.setdefault(key, []).append(Response(steps=() if text is None else (text,), meta=meta))
+        response = Response(steps=() if text is None else (text,), meta=meta)
+        found.setdefault(key, []).append(response)
+        if files:
+            named = prompts[key].model_copy(update={"id": str(value.get("id") or "")})
+            given.append(Group(prompt=named, responses=(response,)))
     notes = [f"{lax} rows hold NaN, which is no JSON: such scores count as unscored"] if lax else []
     groups = [
         Group(prompt=prompts[key], responses=tuple(responses)) for key, responses in found.items()
     ]
-    return Pool(groups=groups, gold=[None] * len(groups), notes=notes)
+    place = {key: k for k, key in enumerate(found)}
+    scores = _scores(files, given, [place[group.prompt.text] for group in given])
+    return Pool(groups=groups, gold=[None] * len(groups), notes=notes, scores=scores)
 
 
 def _lax(row: Any) -> dict[str, Any]:

@@ -143,11 +143,11 @@ def normalised(text: str) -> str:
 def digest(*parts: str) -> int:
     """Return 64 bits of the parts, in order; the chance that any two of a million differ and
     collide is 3e-8."""
-    sha = hashlib.blake2b(digest_size=8)
+    pieces: list[bytes] = []
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        sha.update(len(data).to_bytes(8, "big") + data)
-    return int.from_bytes(sha.digest(), "big")
+        pieces += (len(data).to_bytes(8, "big"), data)
+    return int.from_bytes(hashlib.blake2b(b"".join(pieces), digest_size=8).digest(), "big")
 
 
 def texts_of(record: Record) -> tuple[str, ...]:

@@ -1,22 +1,38 @@
 """Where rows come from: files, folders of files, and data sets of the Hugging Face hub."""
 
 import gzip
+import json
 import re
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Final
 from urllib.parse import parse_qs
 
+from assay.data import tables
 from assay.data.lines import DAMAGE, Bad, Row, json_array, json_lines, json_whole, reason
 from assay.errors import ConfigError, DataError, MissingExtra
 from assay.http.reach import hub_unreachable, offline
 
-__all__ = ["SUFFIXES", "parts", "rows", "without_nulls"]
+__all__ = ["READ", "WRITTEN", "parts", "rows"]
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
-"""What can be read and written."""
+WRITTEN: Final = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
+"""Kinds of files that can be written."""
+PACKED: Final = ("", ".gz", ".zst")
+KINDS: Final = (
+    *(
+        kind + packed
+        for kind in (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+        for packed in PACKED
+    ),
+    ".parquet",
+    ".arrow",
+)
+READ: Final = ".jsonl, .ndjson, .json, .csv or .tsv, as it is or in .gz or .zst; .parquet, .arrow"
+"""Kinds of files that can be read."""
+SIDE: Final = frozenset(("dataset_dict.json", "dataset_info.json", "dataset_infos.json"))
+"""What stands beside the data in folders of Hugging Face data sets."""
 RESULTS = ("labels.jsonl", "kept.jsonl", "scores.jsonl")
 """Files of records in the folder of a run, beside what it keeps for itself."""
 CHUNK = 2**20
@@ -30,11 +46,12 @@ def rows(source: str | Path) -> Iterator[Row | Bad]:
 def parts(source: str | Path) -> list[tuple[str, Iterator[Row | Bad]]]:
     """Name and rows of each file that a source consists of.
 
-    A source is a file (`SUFFIXES`), a run's folder (its labels, kept solutions or scores), another
-    folder (all its data files, sorted), or a data set of the
-    hub: `hf:owner/name`, `hf:owner/name?config=main&split=test`, or `owner/name` where no such path
-    exists. Raises `DataError` when there is no such thing, `ConfigError` when the hub does not give
-    it, `MissingExtra` for an absent reader.
+    A source is a file (`READ`), a run's folder (its labels, kept solutions or scores), what
+    `datasets` saved to disk, another folder (all its data files, sorted), one split of a folder
+    (`folder?split=test`), or a data set of the hub: `hf:owner/name`,
+    `hf:owner/name?config=main&split=test`, or `owner/name` where no such path exists. Raises
+    `DataError` when there is no such thing, `ConfigError` when the hub does not give it,
+    `MissingExtra` for an absent reader.
     """
     path = Path(source)
     name = str(source)
@@ -43,21 +60,48 @@ def parts(source: str | Path) -> list[tuple[str, Iterator[Row | Bad]]]:
     if (path / "run.json").is_file() and (result := _result(path)) is not None:
         return [(str(result), _file(result))]
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if _is_data(p, path))
-        if not found:
-            raise DataError(f"{path} holds no data files; there should be {', '.join(SUFFIXES)}")
-        return [(str(p), _file(p)) for p in found]
+        return [(str(p), _file(p)) for p in _files(path)]
     if path.is_file():
         return [(name, _file(path))]
+    folder, _, query = name.partition("?")
+    if query and Path(folder).is_dir():
+        return [(str(p), _file(p)) for p in _split(Path(folder), query)]
     if (
         isinstance(source, str)
         and re.fullmatch(r"[\w.-]+/[\w.-]+", name)
-        and not name.endswith(SUFFIXES)
+        and not name.lower().endswith(KINDS)
     ):
         return [(name, _hub(f"hf:{name}"))]
     raise DataError(
         f"{name} does not exist; give a file, a folder, or hf:owner/name for a data set of the hub"
     )
+
+
+def _files(folder: Path) -> list[Path]:
+    """The data files of a folder, sorted; those that `datasets` saved, in their order."""
+    if (folder / "dataset_dict.json").is_file():
+        names = json.loads((folder / "dataset_dict.json").read_text())["splits"]
+        return list(chain.from_iterable(_files(folder / name) for name in names))
+    if (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file():
+        saved = json.loads((folder / "state.json").read_text())["_data_files"]
+        return [folder / entry["filename"] for entry in saved]
+    found = sorted(p for p in folder.rglob("*") if _is_data(p, folder))
+    if not found:
+        raise DataError(f"{folder} holds no data files; there should be {READ}")
+    return found
+
+
+def _split(folder: Path, query: str) -> list[Path]:
+    """The files of a folder that belong to a split: below a folder of its name, or named so."""
+    options = parse_qs(query)
+    if options.keys() != {"split"}:
+        raise ConfigError(f"{folder}?{query}: the only option of a folder is ?split=NAME")
+    word = re.compile(rf"(?<![^\W_]){re.escape(options['split'][-1])}(?![^\W_])")
+    every = _files(folder)
+    if found := [path for path in every if word.search(str(path.relative_to(folder)))]:
+        return found
+    names = ", ".join(str(path.relative_to(folder)) for path in every[:9])
+    raise DataError(f"{folder} has no split {options['split'][-1]!r}; it holds {names}")
 
 
 def _result(run: Path) -> Path | None:
@@ -73,30 +117,49 @@ def _result(run: Path) -> Path | None:
 
 def _is_data(path: Path, root: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-    return path.is_file() and path.name.endswith(SUFFIXES) and not hidden
+    known = path.name.lower().endswith(KINDS) and path.name not in SIDE
+    return known and not hidden and path.is_file()
 
 
 def _file(path: Path) -> Iterator[Row | Bad]:
     name = str(path)
-    if name.endswith(".parquet"):
-        return _parquet(path)
-    if name.endswith((".jsonl", ".jsonl.gz")):
+    kind = next((kind for kind in KINDS if name.lower().endswith(kind)), "")
+    if kind == ".parquet":
+        return tables.parquet(path)
+    if kind == ".arrow":
+        return tables.arrow(path)
+    if kind.startswith((".jsonl", ".ndjson")):
         return json_lines(_chunks(path), name)
-    if name.endswith((".json", ".json.gz")):
+    if kind.startswith(".json"):
         return _json(path)
-    raise DataError(f"{path} has no known suffix; there is {', '.join(SUFFIXES)}")
+    if kind.startswith((".csv", ".tsv")):
+        return tables.separated(_chunks(path), name, "\t" if kind.startswith(".tsv") else ",")
+    raise DataError(f"{path} has no known suffix; there is {READ}")
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
     """The bytes of a file, decompressed."""
-    if not path.name.endswith(".gz"):
+    packed = path.suffix.lower()
+    if packed == ".zst":
+        yield from _zstandard(path)
+    elif packed == ".gz":
+        with gzip.open(path, "rb") as file:
+            # read1 returns what it has before it raises, so nothing before a break is lost.
+            while chunk := file.read1(CHUNK):
+                yield chunk
+    else:
         with path.open("rb") as plain:
             while chunk := plain.read(CHUNK):
                 yield chunk
-        return
-    with gzip.open(path, "rb") as packed:
-        # read1 returns what it has before it raises, so nothing before a break is lost.
-        while chunk := packed.read1(CHUNK):
+
+
+def _zstandard(path: Path) -> Iterator[bytes]:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtra(f"reading {path.name}", "parquet") from error
+    with pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd") as file:
+        while chunk := file.read(CHUNK):
             yield chunk
 
 
@@ -115,33 +178,6 @@ def _json(path: Path) -> Iterator[Row | Bad]:
         return iter([Bad(str(path), reason(error), BytesIO(b"".join(head)))])
     read = json_array if start == b"[" else json_whole
     return read(chain(head, chunks), str(path)) if start else iter(())
-
-
-def _parquet(path: Path) -> Iterator[Row | Bad]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtra(f"reading {path.name}", "parquet") from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            index = 0
-            for batch in file.iter_batches(batch_size=1024):
-                for value in batch.to_pylist():
-                    yield Row(without_nulls(value), f"{path}[{index}]")
-                    index += 1
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path} is not a readable parquet file ({error}); get it again") from error
-
-
-def without_nulls(value: Any) -> Any:
-    """Parquet fills absent fields with nulls: an absent and a null field are the same there. Lists
-    keep their nulls."""
-    if isinstance(value, dict):
-        return {k: without_nulls(v) for k, v in value.items() if v is not None}
-    if isinstance(value, list):
-        return [without_nulls(x) for x in value]
-    return value
 
 
 def _hub(name: str) -> Iterator[Row | Bad]:
@@ -166,7 +202,7 @@ def _hub(name: str) -> Iterator[Row | Bad]:
             address, options.get("config"), split=options.get("split", "train"), streaming=True
         )
         for index, value in enumerate(found):
-            yield Row(dict(value), f"{name}[{index}]")
+            yield Row(tables.values(value, nulls=True), f"{name}[{index}]")
     except (
         Exception
     ) as error:  # the hub's client raises dozens of kinds, its own and its HTTP library's

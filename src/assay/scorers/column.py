@@ -14,7 +14,8 @@ class Column:
     """The number under a name in each response's `meta`, or in the prompt's.
 
     In the prompt's `meta`, a number is the score of every response, and a list as long as the
-    group holds one a response. A response without a number there is `Unscored`.
+    group holds one a response. A list of numbers holds those of the steps; the score is the least.
+    A response without a number there is `Unscored`.
     """
 
     name: str
@@ -40,8 +41,14 @@ class Column:
             return Unscored(reason=f"no column {self.name!r}; there is {there or 'none'}")
         if value is None:
             return Unscored(reason=f"column {self.name!r} is null")
-        if isinstance(value, bool):
-            return Score(value=float(value))
-        if not isinstance(value, (int, float)) or value - value != 0:
+        steps = value if isinstance(value, (list, tuple)) else (value,)
+        if not steps or not all(isinstance(x, (int, float)) and x - x == 0 for x in steps):
             return Unscored(reason=f"column {self.name!r} is no finite number: {value!r:.40}")
-        return Score(value=float(value))
+        if steps is not value:
+            return Score(value=float(value))
+        if len(steps) != len(response.steps) > 1:
+            return Unscored(
+                reason=f"column {self.name!r} has {len(steps)} numbers for {len(response.steps)}"
+                " steps"
+            )
+        return Score(value=float(min(steps)), steps=tuple(map(float, steps)))

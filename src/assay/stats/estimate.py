@@ -63,7 +63,7 @@ def bracket(estimate: Estimate, style: str = ".3f") -> str:
 
     One unit says why by itself: "(no interval from n = 1)".
     """
-    if math.isnan(estimate.low) or math.isnan(estimate.high):
+    if any(map(math.isnan, (estimate.value, estimate.low, estimate.high))):
         return "(no interval from n = 1)" if estimate.n == 1 else "(no interval)"
     return f"[{estimate.low:{style}}, {estimate.high:{style}}]"
 

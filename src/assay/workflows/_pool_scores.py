@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from assay.data.pools import GOLD, Pool, matrix_of, read_pool
 from assay.data.records import all_responses
-from assay.data.scores import read_scores
 from assay.errors import ConfigError, DataError
 from assay.overopt.scored import ScoredPool
 from assay.protocols import Scorer
@@ -43,6 +42,17 @@ class Side:
     def live(self) -> bool:
         """Whether a scorer is asked about the responses."""
         return some(self.given)
+
+    @property
+    def by_name(self) -> dict[str, Path]:
+        """The files, by "side=name": proxies and golds may share names."""
+        found = {}
+        for word in self.files:
+            name, equals, path = word.partition("=")
+            if not equals or Path(word).exists():
+                name, path = Path(word).stem, word
+            found[f"{self.name}={name}"] = Path(path)
+        return found
 
     @property
     def empty(self) -> bool:
@@ -90,7 +100,9 @@ def scores_of_pool(
             "there is no proxy; give --proxy SCORER, or --proxy-column NAME of scores in the rows"
         )
     in_rows = bool(proxy.columns or gold.columns)
-    pool = read_pool(source, format=format, limit=limit, columns=in_rows)
+    pool = read_pool(
+        source, format=format, limit=limit, columns=in_rows, files=proxy.by_name | gold.by_name
+    )
     if gold.empty and not pool.graded:
         raise ConfigError(
             "there is no gold, without which nothing can be said; give --gold SCORER (a verifier,"
@@ -131,10 +143,7 @@ def _side_scores(
 ) -> dict[str, Array]:
     """Collect the scores of one side: from columns, from files, from arrays, and from scorers."""
     found = {name: pool.matrix(name) for name in side.columns}
-    for word in side.files:
-        name, equals, path = word.partition("=")
-        file = Path(path if equals else word)
-        found[name if equals else file.stem] = matrix_of(read_scores(file, pool.groups))
+    found |= {name.removeprefix(f"{side.name}="): pool.matrix(name) for name in side.by_name}
     if not side.live:
         return found
     for name, part in _by_name(side.given, side.name).items():

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay import benchmarks, components
+from assay.data.records import as_groups
 from assay.errors import ConfigError
 from assay.protocols import Benchmark, Scorer
+from assay.scorers.column import Column
 from assay.types import Group, Record, Score, StepLabels, Unscored
 from assay.workflows._data import named
 from assay.workflows._folder import opened
@@ -40,8 +42,8 @@ def benchmark(
     """Measure step scores on a benchmark, with 95 % intervals, beside baselines that need no model.
 
     name: such as "processbench", or a benchmark with settings of its own. scorer: a word (see
-    `load_scorer`) or an object; or scores: a file of step scores that something else wrote, one
-    {"id", "scores"} per line, or what `assay score` wrote. data: the benchmark's files. save: file
+    `load_scorer`) or an object; or scores: a file of scores that exist, such as one {"id",
+    "scores"} per line (see `assay.data.scores`). data: the benchmark's files. save: file
     to write the step scores to. out: folder for benchmark.json, report.html and run.json. settings:
     what `run.json` holds; None is this call.
 
@@ -51,7 +53,7 @@ def benchmark(
     body = settings or described("benchmark", **locals())
     if (scorer is None) == (scores is None):
         raise ConfigError(
-            "give a scorer (--scorer WORD) or step scores (--scores FILE), one of the two"
+            "give a scorer (--scorer WORD) or a file of scores (--scores FILE), one of the two"
         )
     with opened(out, body, "benchmark", data=named(scores), overwrite=overwrite) as run:
         asked = benchmark_of(name, data)
@@ -59,8 +61,7 @@ def benchmark(
         if scorer is None:
             found = benchmarks.read_scores(str(scores), records)
         else:
-            model = open_scorer(scorer, device, dtype, micro_tokens)
-            found = benchmarks.score_steps(_InParts(model), records)
+            found = _scored(open_scorer(scorer, device, dtype, micro_tokens), records)
         if save is not None:
             benchmarks.write_scores(Path(save), records, found)
         subject = scorer if scores is None else scores
@@ -75,6 +76,17 @@ def benchmark(
             data=named(scores),
             more=lambda: _solutions(records, [score for (score,) in found]),
         ).written_in(run)
+
+
+def _scored(scorer: Scorer, records: Sequence[Any]) -> list[list[Score | Unscored]]:
+    """Ask a scorer, which sees nothing that the data says of the responses; a column is such."""
+    if isinstance(getattr(scorer, "scorer", scorer), Column):
+        groups = as_groups(records)
+        return [
+            list(map(benchmarks.with_step, row, group.responses))
+            for row, group in zip(scorer.score(groups), groups, strict=True)
+        ]
+    return benchmarks.score_steps(_InParts(scorer), records)
 
 
 def benchmark_of(

@@ -15,7 +15,6 @@ import numpy as np
 
 from assay import components
 from assay.data.pools import GOLD, Pool, matrix_of, pool_of, read_pool
-from assay.data.scores import read_scores
 from assay.errors import ConfigError, DataError
 from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
@@ -180,13 +179,13 @@ def best_of_n(
 
     pool: file, folder or data set, or records: groups (judged against the prompt's reference),
     rankings (grades are the gold) or step labels (the last label is). scorer: a word or an object;
-    or scores: a file that `assay score` wrote for this pool. gold: verifier that finds the final
-    answers, says which are the same, and judges groups. largest: largest n; None is the largest
-    that nine of ten prompts have. transform: "sigmoid" turns logits into probabilities before the
-    weighted majority sums them. replay: searches to run over random subsets of the pool besides.
-    device, dtype, micro_tokens: of a local scorer. seed: of the bootstrap and of draws. out: folder
-    to write the result into; overwrite: replaces other finished work there. settings: what
-    `run.json` holds; None is this call.
+    or scores: a file of scores that exist (see `assay.data.scores`). gold: verifier that finds the
+    final answers, says which are the same, and judges groups. largest: largest n; None is the
+    largest that nine of ten prompts have. transform: "sigmoid" turns logits into probabilities
+    before the weighted majority sums them. replay: searches to run over random subsets of the pool
+    besides. device, dtype, micro_tokens: of a local scorer. seed: of the bootstrap and of draws.
+    out: folder to write the result into; overwrite: replaces other finished work there. settings:
+    what `run.json` holds; None is this call.
 
     Every n is estimated from the one pool without bias, with 95 % intervals bootstrapped by prompt.
     A response that is unscored or cannot be judged leaves the pool, for the scorer and for its
@@ -195,7 +194,9 @@ def best_of_n(
     """
     call = described("best_of_n", **locals())
     if (scorer is None) == (scores is None):
-        raise ConfigError("give a scorer, or a file of scores that `assay score` wrote")
+        raise ConfigError(
+            "give a scorer (--scorer WORD) or a file of scores (--scores FILE), one of the two"
+        )
     files = [Path(file) for file in (pool, scores) if isinstance(file, str | Path)]
     checks = open_verifier(gold)
     verifier = _Memo(checks)
@@ -203,10 +204,11 @@ def best_of_n(
     with opened(out, settings or call, "best_of_n", data=files, overwrite=overwrite) as run:
         compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
         chooses = _opened(scorer, checks, compute)
-        pools = collect(_pool(pool, format), verifier)
-        if largest is not None:
-            population(pools, largest)  # refused before anything is scored
-        pools = pools.with_scores(SCORER, _scores(chooses, scores, pools.groups))
+        pools = collect(_pool(pool, format, {} if scores is None else {SCORER: scores}), verifier)
+        if chooses is not None:
+            if largest is not None:
+                population(pools, largest)  # refused before anything is scored
+            pools = pools.with_scores(SCORER, _score(chooses, pools.groups))
         over = population(pools, largest)
         found, notes = curves_of(pools, over, transform=transform, seed=seed)
         curves: dict[str, Sequence[CurvePoint]] = {
@@ -230,19 +232,12 @@ def best_of_n(
     return result
 
 
-def _pool(pool: str | Path | Iterable[Record], format: str | None) -> Pool:
+def _pool(
+    pool: str | Path | Iterable[Record], format: str | None, files: Mapping[str, str | Path]
+) -> Pool:
     if isinstance(pool, str | Path):
-        return read_pool(str(pool), format=format)
-    return pool_of(pool)
-
-
-def _scores(
-    scorer: Scorer | None, file: str | Path | None, groups: Sequence[Group]
-) -> list[list[Score | Unscored]]:
-    """Ask the scorer, or read what it said."""
-    if scorer is None:
-        return read_scores(Path(file or ""), groups)
-    return _score(scorer, groups)
+        return read_pool(str(pool), format=format, files=files)
+    return pool_of(pool, files=files)
 
 
 def collect(records: Pool | Iterable[Record], verifier: Verifier) -> Pool:

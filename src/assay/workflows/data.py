@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from assay.data.check import Report, check
+from assay.data.describe import Datasheet, describe
 from assay.data.io import Counts, read, scan, write
 from assay.data.lines import Bad
 from assay.data.records import normalised_prompt_key
@@ -19,7 +20,15 @@ from assay.types import Record
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Checked", "Finding", "check_data", "reread", "split_data"]
+__all__ = [
+    "Checked",
+    "Described",
+    "Finding",
+    "check_data",
+    "describe_data",
+    "reread",
+    "split_data",
+]
 
 Finding = Literal[
     "leaked_records",
@@ -66,6 +75,54 @@ class Checked:
         return _table(self.source, self.counts, self.report, aside)
 
 
+@dataclasses.dataclass(frozen=True)
+class Described:
+    """A datasheet of a source."""
+
+    source: str
+    counts: Counts
+    sheet: Datasheet
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        counts = dataclasses.asdict(self.counts) | {"formats": sorted(self.counts.formats)}
+        return {"source": self.source, **counts, **dataclasses.asdict(self.sheet)}
+
+    def table(self, aside: str = "") -> "Table":
+        """Return the datasheet as a table. aside: what to say of rows that were set aside."""
+        from rich.table import Table
+
+        table = Table(title=self.source, title_justify="left", show_header=False)
+        table.add_column("what", no_wrap=True)
+        table.add_column("how much", justify="right", no_wrap=True)
+        table.add_column("note", style="dim", max_width=90)
+        table.add_row("format", ", ".join(sorted(self.counts.formats)), "")
+        table.add_row("rows", f"{self.counts.rows:,}", aside.removeprefix(", "))
+        for kind, count in self.sheet.kinds.items():
+            table.add_row(f"{kind} records", f"{count:,}", "")
+        table.add_row("distinct prompts", f"{self.sheet.prompts:,}", "normalised")
+        for name, size in self.sheet.sizes.items():
+            most = f"{size.least:,} to {size.most:,}, 90 % from {size.low:,} to {size.high:,}"
+            table.add_row(name, f"{size.median:,}", f"median; {most}, mean {size.mean:,.1f}")
+        for name, count in (self.sheet.labels | self.sheet.holds).items():
+            table.add_row(name, f"{count:,}", "")
+        for name, count in self.sheet.scripts.items():
+            table.add_row(f"prompts in script {name}", f"{count:,}", "")
+        for name, values in self.sheet.columns.items():
+            said = ", ".join(f"{value} ({count:,})" for value, count in values.items())
+            table.add_row(f"column {name}", f"{sum(values.values()):,}", said)
+        return table
+
+
+def describe_data(
+    source: str, *, format: Format | None = None, set_aside: Path | None = None
+) -> Described:
+    """Return a datasheet of a source. Raises `DataError` where it cannot be read whole."""
+    counts = Counts()
+    records = read(source, format=format, set_aside=set_aside, counts=counts)
+    return Described(source, counts, describe(records))
+
+
 def check_data(
     sources: Sequence[str],
     *,
@@ -102,9 +159,10 @@ def split_data(
     """Split a source by prompt into `train.jsonl`, `valid.jsonl` and `test.jsonl`; return the rows
     and prompts of each file.
 
-    shares: of the prompts for "valid" and "test". A pass counts the sides, and each is written in a
-    pass of its own: no record is held. Raises `ConfigError` where older sides are in the folder,
-    `DataError` where a side would be empty or the source was split by the same seed before.
+    shares: of the prompts for "valid" and "test". A pass finds the side of each row, and each side
+    is written in a pass over its own rows: no record is held. Raises `ConfigError` where older
+    sides are in the folder, `DataError` where a side would be empty or the source was split by the
+    same seed before.
     """
     if not any(shares.values()):
         raise ConfigError(
@@ -113,21 +171,35 @@ def split_data(
         )
     _refuse_older(source, out, shares, overwrite)
     prompts: dict[Side, set[int]] = {"train": set(), "valid": set(), "test": set()}
+    bits: dict[Side, int] = {"train": 1, "valid": 2, "test": 4}
+    found = bytearray()
+    counts = Counts() if counts is None else counts
     for record in read(source, format=format, set_aside=set_aside, counts=counts):
-        prompts[side(record, shares, seed)].add(normalised_prompt_key(record))
-    _refuse_chance(source, shares, {name: len(found) for name, found in prompts.items()}, seed)
+        name = side(record, shares, seed)
+        prompts[name].add(normalised_prompt_key(record))
+        # Rows that were set aside, or hold no record, are on no side.
+        found.extend(bytes(counts.rows - len(found)))
+        found[-1] |= bits[name]
+    found.extend(bytes(counts.rows - len(found)))
+    _refuse_chance(source, shares, {name: len(keys) for name, keys in prompts.items()}, seed)
     written = {}
     for name in (name for name in prompts if shares.get(name, 1.0)):
-        records = (r for r in reread(source, format) if side(r, shares, seed) == name)
+        only = bytes(bits[name] & row for row in found)
+        # Nearly all rows are on one side whole.
+        both = any(row & (row - 1) for row in found)
+        rows = reread(source, format, only)
+        records = (r for r in rows if not both or side(r, shares, seed) == name)
         path = out / f"{name}.jsonl"
         written[path] = write(records, path, to), len(prompts[name])
     return written
 
 
-def reread(source: str, format: Format | None) -> Iterator[Record]:
+def reread(
+    source: str, format: Format | None, only: Sequence[int] | None = None
+) -> Iterator[Record]:
     """The good rows' records, in a second pass: the first has refused the others or set them
-    aside."""
-    for item in scan(source, format=format):
+    aside. only: as for `scan`."""
+    for item in scan(source, format=format, only=only):
         if isinstance(item, Bad):
             item.raw.close()
         else:

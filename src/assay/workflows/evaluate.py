@@ -9,8 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from assay.data.records import as_groups
-from assay.errors import DataError
+from assay.data.records import as_group, as_groups
+from assay.data.scores import read_scores
+from assay.errors import ConfigError, DataError
 from assay.evaluation import Report
 from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
@@ -95,8 +96,10 @@ class Evaluation:
 
 def evaluate(
     data: Data,
-    scorer: str | Scorer,
+    scorer: str | Scorer | None = None,
     *,
+    scores: str | Path | None = None,
+    probabilities: bool = False,
     out: str | Path | None = None,
     verifier: str | Verifier | None = "numeric",
     format: str | None = None,
@@ -111,29 +114,46 @@ def evaluate(
     """Measure a scorer on labelled records, beside baselines that need no model.
 
     data: preferences, rankings (pools of graded responses), outcomes or step labels. scorer: a word
-    (see `load_scorer`) or an object. out: folder for eval.json, report.html and run.json. verifier:
-    finds the final answers that majority votes count, where the records are pools; None counts no
-    votes. set_aside: file for malformed rows; True is set_aside.jsonl in `out`. seed: of the
-    bootstrap. settings: what `run.json` holds; None is this call.
+    (see `load_scorer`) or an object; or scores: a file of scores that exist (see
+    `assay.data.scores`). probabilities: scores of a file or a column are probabilities, so that
+    steps are right from 0.5 on, and not from 0; of a model it is known. out: folder for eval.json,
+    report.html and run.json. verifier: finds the final answers that majority votes count, where the
+    records are pools; None counts no votes. set_aside: file for malformed rows; True is
+    set_aside.jsonl in `out`. seed: of the bootstrap. settings: what `run.json` holds; None is this
+    call.
 
     Unscored responses are counted, never taken for low scores. Raises `DataError` where kinds of
     records are mixed or nothing can be measured.
     """
     body = settings or described("evaluate", **locals())
-    title = Path(scorer).name if isinstance(scorer, str) else type(scorer).__name__
+    if (scorer is None) == (scores is None):
+        raise ConfigError(
+            "give a scorer (--scorer WORD) or a file of scores (--scores FILE), one of the two"
+        )
     judge = _verifier(verifier)
-    with opened(out, body, "eval", data=named(data), overwrite=overwrite) as run:
-        asked = open_scorer(scorer, device, dtype, micro_tokens, judge)
+    files = named(data, scores)
+    with opened(out, body, "eval", data=files, overwrite=overwrite) as run:
+        if scorer is not None:
+            asked = open_scorer(scorer, device, dtype, micro_tokens, judge)
+            probabilities = probabilities or gives_probabilities(asked)
         records = labelled(data, format, aside_in(set_aside, out))
-        scores = in_parts(asked, as_groups(records))
+        found = (
+            read_scores(scores, [r if isinstance(r, Group) else as_group(r) for r in records])
+            if scores is not None
+            else in_parts(asked, as_groups(records))
+        )
         return Evaluation(
-            name=f"Evaluation of {title}",
+            name=f"Evaluation of {_name(scorer or scores)}",
             of=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",
-            measured=measure(asked, records, scores=scores, verifier=judge, seed=seed),
-            more=lambda: _mistakes(records, scores),
+            measured=_measured(records, found, probabilities, judge, seed),
+            more=lambda: _mistakes(records, found),
             settings=body,
-            data=named(data),
+            data=files,
         ).written_in(run)
+
+
+def _name(scorer: object) -> str:
+    return Path(scorer).name if isinstance(scorer, (str, Path)) else type(scorer).__name__
 
 
 def labelled(data: Data, format: str | None, set_aside: Path | None) -> list[Record]:
@@ -162,27 +182,47 @@ def measure(
     Raises `DataError` where kinds are mixed, and, with the most frequent reasons, where nothing
     could be measured.
     """
+    found = in_parts(scorer, as_groups(records)) if scores is None else scores
+    return _measured(records, found, gives_probabilities(scorer), verifier, seed)
+
+
+def _measured(
+    records: Sequence[Record],
+    scores: Sequence[Sequence[Score | Unscored]],
+    probabilities: bool,
+    verifier: Verifier | None,
+    seed: int,
+) -> Report:
     from assay.evaluation import evaluate as evaluation_of
 
     groups = as_groups(records)
-    scores = in_parts(scorer, groups) if scores is None else scores
     answers = None
     ranked = all(isinstance(record, Ranking) for record in records)
     if ranked and verifier is not None:
         answers = _answers(verifier, groups)
     measured = evaluation_of(
-        records, scores, probabilities=gives_probabilities(scorer), answers=answers, seed=seed
+        records, scores, probabilities=probabilities, answers=answers, seed=seed
     )
     unscored = Counter(
         score.reason for score in chain.from_iterable(scores) if isinstance(score, Unscored)
     )
     notes = [f"{n} responses unscored: {reason}" for reason, n in unscored.most_common(SHOWN)]
+    if measured.kind == "process" and not probabilities and _within_one(scores):
+        notes.append(
+            "all step scores lie in [0, 1], and a step counts as right from 0 on: give"
+            " --probabilities where they are probabilities"
+        )
     if not any(estimate.n for estimate in measured.metrics.values()):
         raise DataError(
             f"nothing can be measured on {len(records)} records:"
             f" {'; '.join(notes or measured.notes[:1])}"
         )
     return dataclasses.replace(measured, notes=[*measured.notes, *notes])
+
+
+def _within_one(scores: Sequence[Sequence[Score | Unscored]]) -> bool:
+    there = [score for score in chain.from_iterable(scores) if isinstance(score, Score)]
+    return all(0 <= x <= 1 for score in there for x in score.steps)
 
 
 def _mistakes(

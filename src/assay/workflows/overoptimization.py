@@ -146,7 +146,7 @@ def overoptimization(
     pool: file or folder of responses; None where all scores are arrays. proxy, gold: words,
     scorers or arrays (prompts x responses, NaN where there is no score), one or several by name;
     grades of rankings are gold where none is given. proxy_column, gold_column: names of scores in
-    the rows. proxy_scores, gold_scores: files that `assay score` wrote for the pool, `[NAME=]FILE`.
+    the rows. proxy_scores, gold_scores: files of scores that exist, `[NAME=]FILE`.
     ensemble: proxies made of all the others, standardised on the pool. size: numbers that the
     proxies differ in, by name. epsilon: gold that may be lost, in its units; None = a twentieth of
     its standard deviation within prompts. missing_gold: what to do with responses that have a proxy

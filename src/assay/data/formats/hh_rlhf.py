@@ -7,20 +7,18 @@ few rows the dialogs part earlier, and the response then holds further turns, as
 offensive.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from assay.data import fields
+from assay.data.transcripts import marked, messages
 from assay.errors import DataError
-from assay.types import Message, Preference, Record, Response
+from assay.types import Preference, Record, Response
 
 __all__ = ["HhRlhf"]
 
-MARK = re.compile(r"\n\n(Human|Assistant):")
-ROLES = {"Human": "user", "Assistant": "assistant"}
-SPEAKERS = {role: speaker for speaker, role in ROLES.items()}
+SPEAKERS = {"user": "Human", "assistant": "Assistant"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,29 +30,26 @@ class HhRlhf:
         return (
             {"chosen", "rejected"} <= row.keys()
             and "prompt" not in row
-            and str(row["chosen"]).startswith("\n\nHuman:")
+            and str(row["chosen"]).lstrip().startswith("Human:")
         )
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One preference for the chosen response."""
         chosen, rejected = (_turns(fields.text(row, name), name) for name in ("chosen", "rejected"))
         shared = chosen[: fields.shared(chosen[:-1], rejected[:-1])]
-        while shared and shared[-1][0] != "Human":
+        while shared and shared[-1][0] != "user":
             shared = shared[:-1]
         if not shared:
             raise DataError("fields 'chosen' and 'rejected' share no first human turn")
-        messages = tuple(
-            fields.make(Message, role=ROLES[who], content=said) for who, said in shared
-        )
         replies = []
         for name, dialog in (("chosen", chosen), ("rejected", rejected)):
-            (who, said), *more = dialog[len(shared) :]
-            if who != "Assistant":
+            (role, said), *more = dialog[len(shared) :]
+            if role != "assistant":
                 raise DataError(
                     f"field {name!r}: a human turn follows another where the dialogs part"
                 )
-            replies.append(said + "".join(f"\n\n{w}: {s}" for w, s in more))
-        prompt = fields.prompt(messages, row, "chosen", "rejected")
+            replies.append(said + "".join(f"\n\n{SPEAKERS[r]}: {s}" for r, s in more))
+        prompt = fields.prompt(messages(shared), row, "chosen", "rejected")
         yield fields.make(
             Preference, prompt=prompt, responses=tuple(map(Response.of, replies)), prefer=1.0
         )
@@ -65,13 +60,13 @@ class HhRlhf:
 
 
 def _turns(dialog: str, field: str) -> list[tuple[str, str]]:
-    before, *parts = MARK.split(dialog)
-    if before.strip() or not parts:
+    turns = marked(dialog)
+    if turns is None or not {role for role, _ in turns} <= SPEAKERS.keys():
         raise DataError(
             f"field {field!r}: expected a dialog that begins with '\\n\\nHuman:', got"
-            f" {before[:40]!r}"
+            f" {dialog[:40]!r}"
         )
-    return [(who, said.strip()) for who, said in zip(parts[::2], parts[1::2], strict=True)]
+    return turns
 
 
 def _row(record: Preference) -> dict[str, Any]:

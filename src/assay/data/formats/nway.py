@@ -23,7 +23,7 @@ class Nway:
             "prompt" in row
             and one in row
             and other in row
-            and isinstance(row[one], list)
+            and isinstance(fields.parsed(row[one]), list)
             and "type" not in row
         )
 
@@ -31,7 +31,7 @@ class Nway:
         """One ranking; of ranks, the grade is minus the rank."""
         answers, graded = _names(row)
         texts = fields.texts(row, answers)
-        values = row.get(graded)
+        values = fields.parsed(row.get(graded))
         if not isinstance(values, list) or len(values) != len(texts):
             raise DataError(
                 f"field {graded!r}: expected a number for each of the {len(texts)} {answers}"

@@ -80,7 +80,7 @@ def _several(prompt: Prompt, row: Mapping[str, Any]) -> Group:
     )
     if "grades" not in row:
         return fields.make(Group, prompt=prompt, responses=responses)
-    values = row["grades"]
+    values = fields.parsed(row["grades"])
     if not isinstance(values, list):
         raise DataError("field 'grades': expected a list with a number per response")
     grades = tuple(_number(value, f"grades.{i}") for i, value in enumerate(values))

@@ -7,7 +7,7 @@ many rows.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from assay.data import fields
 from assay.data.steps import joined
@@ -15,6 +15,13 @@ from assay.errors import DataError
 from assay.types import Message, Prompt, Record, Response, StepLabels
 
 __all__ = ["PRMBench"]
+
+OWN: Final = (
+    "source_file", "idx", "classification", "original_question", "question", "modified_question",
+    "original_process", "modified_process", "modified_steps", "error_steps", "reason",
+    "ground_truth",
+)  # fmt: skip
+"""Columns of the benchmark's files; others are kept, for they are somebody's scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +62,7 @@ class PRMBench:
         yield fields.make(
             StepLabels,
             prompt=fields.make(Prompt, messages=(question,), id=str(row.get("idx", "")), meta=meta),
-            response=fields.make(Response, steps=joined(steps)),
+            response=fields.make(Response, steps=joined(steps), meta=fields.rest(row, *OWN)),
             labels=tuple(0.0 if i in wrong else 1.0 for i in range(1, len(steps) + 1)),
         )
 

@@ -2,7 +2,8 @@
 paragraph marked by experts.
 
 `label` counts from 0; -1 says that every step is right. A right final answer does not make the
-steps right, nor a wrong one the label: `final_answer_correct` is kept beside the labels.
+steps right, nor a wrong one the label: `final_answer_correct` is kept beside the labels, as are
+other columns, such as a model's `prediction`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,6 +40,8 @@ class ProcessBench:
             raise DataError(f"field 'final_answer_correct': expected true or false, got {right!r}")
         question = fields.make(Message, role="user", content=fields.text(row, "problem"))
         meta = {"generator": fields.text(row, "generator"), "final_answer_correct": right}
+        # People's own results are these rows with what a model says of them.
+        meta |= fields.rest(row, "id", "generator", "problem", "steps", "label", *meta)
         yield fields.make(
             StepLabels,
             prompt=fields.make(Prompt, messages=(question,), id=fields.text(row, "id")),

@@ -34,7 +34,7 @@ class TrlStepwise:
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record with a label a step."""
         steps = fields.texts(row, "completions")
-        labels = row.get("labels")
+        labels = fields.parsed(row.get("labels"))
         if not steps or not isinstance(labels, list) or len(labels) != len(steps):
             got = len(labels) if isinstance(labels, list) else 0
             raise DataError(

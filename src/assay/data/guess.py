@@ -1,0 +1,123 @@
+"""Columns that a row probably means, from their names: the line of `--columns` that would read it.
+
+Nothing is read by a guess: it is shown to whoever gave the rows.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from assay.data.columns import Columns
+from assay.errors import AssayError
+
+__all__ = ["columns_option"]
+
+NAMES: Final = {
+    "messages": "messages conversations conversation dialog dialogue dialogs chat turns",
+    "prompt": "prompt question instruction query problem userprompt userquery userinput task post"
+    " input context history source request promptname",
+    "chosen": "chosen preferred chosenresponse chosenanswer preferredresponse better betterresponse"
+    " winner accepted positive pos good best chosentext preferredoutput",
+    "rejected": "rejected dispreferred rejectedresponse rejectedanswer dispreferredresponse worse"
+    " worseresponse loser negative neg bad worst rejectedtext nonpreferredoutput",
+    "responses": "responses completions candidates answers outputs generations samples replies",
+    "response": "response completion output generation modelanswer modelresponse modeloutput"
+    " assistant reply generatedtext prediction text",
+    "steps": "steps reasoningsteps modelsteps processsteps",
+    "labels": "labels steplabels stepcorrectness ratings",
+    "label": "label correct iscorrect correctness verdict passed success",
+    "scores": "scores rewards ratings grades",
+    "ranks": "ranks ranking rankings",
+    "score": "score reward rating grade quality",
+    "margin": "margin scoredifference",
+    "system": "system sys systemprompt systemmessage",
+    "tools": "tools functions",
+    "reference": "reference answer groundtruth gold target expectedanswer finalanswer goldanswer"
+    " correctanswer solution",
+    "id": "id uniqueid uid promptid questionid",
+}
+"""Part -> names of its column, without case and punctuation, the likeliest first."""
+KINDS: Final = tuple(
+    kind.split()
+    for kind in (
+        "chosen rejected margin?",
+        "responses scores",
+        "responses ranks",
+        "responses",
+        "steps labels",
+        "response label",
+        "response score",
+        "response",
+        "reference",
+    )
+)
+"""Parts beside the prompt that make a record, the fullest first."""
+FIRST: Final = {"a": "b", "1": "2", "0": "1", "one": "two", "first": "second", "left": "right"}
+"""How columns of two answers end."""
+
+
+def columns_option(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return `--columns prompt=...` that reads these rows; None where no names are familiar."""
+    found, note = _found(rows[0])
+    for asked in ("messages", "prompt"):
+        for kind in ([*KINDS, []] if asked == "messages" else KINDS) if asked in found else ():
+            needed = [part for part in kind if not part.endswith("?")]
+            if not found.keys() >= {*needed}:
+                continue
+            extra = [part.strip("?") for part in kind if part.endswith("?")]
+            parts = [asked, *needed, *(p for p in (*extra, *ALWAYS) if p in found)]
+            text = ",".join(f"{part}={found[part]}" for part in dict.fromkeys(parts))
+            if _reads(text, rows):
+                told = note if "chosen" in needed else ""
+                return f"--columns {shlex.quote(text)}{told}"
+    return None
+
+
+ALWAYS: Final = ("system", "tools", "reference", "id")
+"""Parts of any record."""
+
+
+def _found(row: Mapping[str, Any]) -> tuple[dict[str, str], str]:
+    """The columns of the parts, as `--columns` takes them, and what to say of them."""
+    paths = dict(reversed([(_plain(path[-1]), path) for path in _paths(row)]))
+    found: dict[str, str] = {}
+    taken: set[tuple[str, ...]] = set()
+    for part, names in NAMES.items():
+        path = next((paths[n] for n in names.split() if n in paths and paths[n] not in taken), None)
+        if path is not None:
+            taken.add(path)
+            found[part] = _written(path)
+    if "chosen" in found and "rejected" in found:
+        return found, ""
+    for name, path in paths.items():
+        for one, other in FIRST.items():
+            second = paths.get(name.removesuffix(one) + other)
+            if name.endswith(one) and name != one and second:
+                found |= {"chosen": _written(path), "rejected": _written(second)}
+                return found, f" (if {path[-1]} is the better one in every row)"
+    return found, ""
+
+
+def _paths(row: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The columns, and then the keys inside of them."""
+    yield from ((name,) for name in row)
+    for name, value in row.items():
+        if isinstance(value, dict):
+            yield from ((name, key) for key in value)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+def _written(path: tuple[str, ...]) -> str:
+    return ".".join(re.sub(r"([,=\\])", r"\\\1", key) for key in path)
+
+
+def _reads(text: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    try:
+        format = Columns.of(text)
+        return all(list(format.read(row)) for row in rows)
+    except AssayError:
+        return False

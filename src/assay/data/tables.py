@@ -1,0 +1,174 @@
+"""Rows of tables: CSV and TSV, whose cells are text, and Parquet and Arrow, whose columns have
+types."""
+
+import base64
+import codecs
+import csv
+import datetime
+import decimal
+import io
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from assay.data.fields import Cell
+from assay.data.lines import DAMAGE, LIMIT, UNDECODED, Bad, Row, reason
+from assay.errors import DataError, MissingExtra
+
+__all__ = ["arrow", "parquet", "separated", "values"]
+
+BATCH = 1024
+"""Rows of a typed table that are held as Python's values at once."""
+PLAIN = frozenset((str, int, float, bool, type(None)))
+
+
+def separated(chunks: Iterable[bytes], name: str, delimiter: str) -> Iterator[Row | Bad]:
+    """The rows of a table of text. Every cell is a `Cell`: a layout that wants a number or a list
+    reads it as that. An empty cell is no value.
+
+    delimiter: a comma stands for the semicolon or tab of a table without commas, too.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), LIMIT))
+    lines = _lines(chunks)
+    try:
+        first = next(lines, "")
+    except DAMAGE as error:
+        yield Bad(name, reason(error), io.BytesIO())
+        return
+    if delimiter not in first:
+        delimiter = max(",;\t", key=first.count)
+    header = _header(next(csv.reader([first], delimiter=delimiter), []), name)
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        where = f"{name}:{rows.line_num + 2}"
+        try:
+            cells = next(rows, None)
+        except csv.Error as error:
+            yield Bad(where, f"not {Path(name).suffix[1:].upper()} ({error})", io.BytesIO())
+            continue
+        except DAMAGE as error:
+            yield Bad(where, reason(error), io.BytesIO())
+            return
+        if cells is None:
+            return
+        if cells:
+            yield _row(cells, header, where)
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Lines with their ends; bytes that are not UTF-8 survive as lone surrogates."""
+    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+    held, start = "", True
+    for chunk in chunks:
+        text = decode(chunk)
+        if start and text:
+            text, start = text.removeprefix("\ufeff"), False
+        *whole, held = (held + text).split("\n")
+        yield from (f"{line}\n" for line in whole)
+        if len(held) > LIMIT:
+            raise OSError(f"a line is longer than {LIMIT >> 20} MiB")
+    if held := held + decode(b"", final=True):
+        yield held
+
+
+def _header(cells: list[str], name: str) -> list[str]:
+    header = [cell.strip() or f"column {i}" for i, cell in enumerate(cells, 1)]
+    if twice := [cell for i, cell in enumerate(header) if cell in header[:i]]:
+        raise DataError(f"{name}: two columns are called {twice[0]!r}; rename one")
+    return header
+
+
+def _row(cells: list[str], header: list[str], where: str) -> Row | Bad:
+    problem = None
+    if len(cells) != len(header):
+        problem = f"the row has {len(cells)} cells, and the header {len(header)}"
+    elif any(map(UNDECODED.search, cells)):
+        problem = "not UTF-8; save the file as UTF-8"
+    if problem:
+        return Bad(where, problem, io.BytesIO(json.dumps(cells).encode()))
+    named = zip(header, cells, strict=True)
+    return Row({name: _cell(text) for name, text in named if text}, where)
+
+
+def _cell(text: str) -> Any:
+    """A cell; a conversation where its text is JSON of one."""
+    if not text.startswith("["):
+        return Cell(text)
+    cell = Cell(text)
+    found = cell.parsed()
+    is_chat = isinstance(found, list) and all(
+        isinstance(each, dict) and not {"role", "from"}.isdisjoint(each) for each in found
+    )
+    return found if found and is_chat else cell
+
+
+def parquet(path: Path) -> Iterator[Row | Bad]:
+    """The rows of a Parquet file."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtra(f"reading {path.name}", "parquet") from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            yield from _rows(file.iter_batches(batch_size=BATCH), str(path))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path} is not a readable parquet file ({error}); get it again") from error
+
+
+def arrow(path: Path) -> Iterator[Row | Bad]:
+    """The rows of an Arrow IPC file or stream."""
+    try:
+        import pyarrow
+        from pyarrow import ipc
+    except ImportError as error:
+        raise MissingExtra(f"reading {path.name}", "parquet") from error
+    try:
+        with pyarrow.OSFile(str(path)) as file:
+            is_file = file.read(6) == b"ARROW1"
+            file.seek(0)
+            opened = (ipc.open_file if is_file else ipc.open_stream)(file)
+            batches = map(opened.get_batch, range(opened.num_record_batches)) if is_file else opened
+            pieces = (
+                batch.slice(start, BATCH)
+                for batch in batches
+                for start in range(0, batch.num_rows, BATCH)
+            )
+            yield from _rows(pieces, str(path))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path} is not a readable Arrow file ({error}); get it again") from error
+
+
+def _rows(batches: Iterable[Any], name: str) -> Iterator[Row]:
+    index = 0
+    for batch in batches:
+        for value in batch.to_pylist():
+            yield Row(values(value), f"{name}[{index}]")
+            index += 1
+
+
+def values(value: Any, *, nulls: bool = False) -> Any:
+    """Return a value of a typed table as JSON has it.
+
+    Dates are ISO 8601 text, and bytes are {"base64": ...}, which nothing mistakes for a text.
+    Tables fill absent fields with nulls, so those are left out unless asked for; lists keep theirs.
+    """
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, dict):
+        return {
+            key: values(each, nulls=nulls)
+            for key, each in value.items()
+            if nulls or each is not None
+        }
+    if isinstance(value, (list, tuple)):
+        return [values(each, nulls=nulls) for each in value]
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return Cell(value)
+    return str(value) if isinstance(value, (datetime.timedelta, uuid.UUID)) else value
