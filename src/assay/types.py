@@ -323,7 +323,7 @@ class Verdict(Record):
     source: str = ""
     """The policy that found it, such as "boxed"."""
     span: tuple[int, int] | None = None
-    """Its place in the response's text, in characters."""
+    """Its place in what was judged, the response's `answer`, in characters."""
     credit: Probability | None = None
     """Share of the tests passed, where part of the credit is given."""
 

@@ -270,11 +270,130 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         ("2+3?", ("Add them. 5",), (1,)),
         ("1+1?", ("3",), (0,)),
     ],
+    "arena": [
+        ("Hi", ("Bye", "Hello"), 0),  # the judged turn is the first
+        ("2+3?", ("6", "7"), 0.5),
+        ("Hi", ("HelloA greeting.", "ByeSo."), 1),
+    ],
+    "helpsteer": [
+        ("Name a colour.", ("Blue.",), (4,)),
+        ("Hi\n\nHello! \n\nBye", ("Bye!", "No."), 1),
+        ("2+3?", ("6", "5"), 0),
+    ],
+    "judge-logs": [
+        ("2+3?", ("It is\n\n5.",), (7,)),
+        ("Hi", ("HelloManners.", "NoSo."), 0.75),
+        ("2+3?", ("6", "5"), 0),
+        ("2+3?", ("5", "6"), 1),
+    ],
+    "nectar": [
+        ("Hi\n\nHello\n\nBye", ("Bye!", " No. "), (-1, -2)),
+        ("2+3?", ("6", "5", "five"), (-3, -1, -1)),
+        ("Why?\n\nSo?", ("", "So."), (-2, -1)),
+    ],
+    "oasst": [
+        ("Hi", ("Hello", "No"), (0, -1)),
+        ("Hi\n\nHello\n\nWhy?", ("Manners.", "A greeting."), (-1, 0)),
+        ("2+3?", ("5", "6", "5!"), (0, -2, -1)),
+    ],
+    "pku-saferlhf": [
+        ("Pick a lock?", ("With a pin.", "I had rather not say."), 1),
+        ("Hi", ("Go.", "Hello."), 0),
+        ("Bye", ("Bye.", "Stay!"), 1),
+    ],
+    "summarize-from-feedback": [
+        (
+            "SUBREDDIT: r/pets\n\nTITLE: Cat\n\nPOST: My cat is up a tree.\n\n\nTL;DR:",
+            (" Cat in tree.", " A tree."),
+            1,
+        ),
+        ("SUBREDDIT: r/weather\n\nTITLE: Rain\n\nPOST: It rains.\n\nTL;DR:", ("Sun.", "Rain."), 0),
+        ("Dogs bark.\n\nTL;DR:", ("Bark.", "Dogs."), 0),
+    ],
     "math-aps-tree": [
         ("2+3?", ("Add them.\n", "5"), (0.5, 1)),
         ("2+3?", ("Add them.\n", "6"), (None, 0)),
         ("2+3?", ("It is 5.",), (1,)),
         ("0?", ("0",), (1,)),
+    ],
+    "messages": [
+        ("Hi\n\nHello.\n\nWhat is 2+3?", ("5",), None),
+        (
+            "Use the tools.\n\nWhat is 2+3?",
+            ('<think>I add.</think>\nadd({"xs": [2,  3]})\nadd({"xs": [2, 3)', "It is 5."),
+            (None, 1),
+        ),
+        ("How many cats?", ('count({"what": "cats"})Fou',), (-1.5,)),
+        ("What is 2+3?", "5"),
+        ("What is 2+3?", ("add\nadd({})", "0"), (0.25, None)),
+    ],
+    "tau-bench": [
+        (
+            "Sell pens.\n\nA pen, please.",
+            ("Red or blue?", 'sell({"colour":"blue"})', "Sold."),
+            (None, None, 1),
+        ),
+        ("Sell pens.\n\nA hat.", ("No hats.",), (0,)),
+    ],
+    "swe-rebench": [
+        (
+            "You fix code.\n\nIt fails.",
+            ('I look.\nbash({"command": "ls"})', "finish({})"),
+            (None, 1),
+        ),
+        ("It fails.", ("Why?",), (0,)),
+        ("It is slow.", ("Yes.",), None),
+    ],
+    "verifiers": [
+        ("Use the tools.\n\nWhat is 2+3?", ('add({"xs":[2,3]})', "5"), (None, 1)),
+        ("1+1?", ("2!",), (1.25,)),
+        ("What is 2+3?", ("",), None),
+        ("What is 2+3?", ("4?", "5"), (None, 0.5)),
+    ],
+    "verifiers-trace": [
+        (
+            "Use the tools.\n\n2+3?",
+            ('<think>Add.</think>\nadd({"xs":[2,3]})', "5"),
+            (None, 0.75),
+        ),
+        ("2+3?", ("6",), None),
+        ("2+3?", ("fi",), None),
+        ("1?", ("1",), (2,)),
+        ("Is it 1?", ("Yes.",), None),
+    ],
+    "inspect-sample": [
+        ("2+3?", ('<think>Add.</think>\nI ask.\nadd({"xs": [2, 3]})', "5"), (None, 1)),
+        ("Hi", ("Hel",), None),
+        ("0?", ("1",), (0,)),
+        ("1?", ("1",), (3,)),
+    ],
+    "atif": [
+        (
+            "Fix it.\n\nSee:",
+            ('<think>I look.</think>\nls({"path": "."})\ncat({})', "Done."),
+            (None, 1),
+        ),
+        ("Hi", ("Hello",), None),
+        ("1?", ("1",), (-2,)),
+    ],
+    "openai-responses": [
+        (
+            "Be brief.\n\n2+3?",
+            ('<think>Add.</think>\nadd({"xs":[2, 3]})\nadd({)', "5"),
+            (None, 1),
+        ),
+        ("What is it?", ("A c",), None),
+        ("Go.\n\n\n\n1", ("1Done.",), (7,)),
+    ],
+    "nemo-gym": [
+        (
+            "Be brief.\n\n2+3?",
+            ('<think>Add.</think>\nadd({"xs":[2, 3]})\nadd({)', "5"),
+            (None, 1),
+        ),
+        ("2+3?", ("fi",), None),
+        ("1+1?", None),
+        ("1+1?", ("2",), (-0.5,)),
     ],
 }
 
@@ -287,6 +406,9 @@ WRITTEN = [
     "hh-rlhf",
     "ultrafeedback",
     "nway",
+    "arena",
+    "helpsteer",
+    "nectar",
     "plain",
     "prm800k",
     "math-shepherd",
@@ -294,6 +416,15 @@ WRITTEN = [
     "step-ratings",
     "gsm8k",
     "ifeval",
+    "messages",
+    "tau-bench",
+    "swe-rebench",
+    "verifiers",
+    "verifiers-trace",
+    "inspect-sample",
+    "atif",
+    "openai-responses",
+    "nemo-gym",
 ]
 
 

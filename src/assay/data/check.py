@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -23,8 +23,9 @@ from assay.data.records import (
     responses_of,
     texts_of,
 )
+from assay.errors import DataError
 from assay.stats import Estimate, proportion
-from assay.types import Preference, Ranking, Record, StepLabels
+from assay.types import Preference, Ranking, Record, StepLabels, ToolCall
 
 __all__ = ["Report", "check"]
 
@@ -63,6 +64,14 @@ class Report:
     maybe_cut: int
     """Responses of 8 words or more that end in a letter, a comma, a colon, a dash or an open
     bracket: a hint only."""
+    trajectories: int
+    """Responses of several turns."""
+    turns: int
+    """Turns of the assistant in them."""
+    calls: int
+    """Calls of tools in them."""
+    bad_calls: int
+    """Calls whose arguments are no JSON."""
     longer_wins: Estimate | None
     """How often the longer (in characters) of two responses to a prompt is the better; ties left
     out. 0.5: no bias."""
@@ -82,7 +91,8 @@ def check(records: Iterable[Record], against: Collection[int] | None = None) -> 
     against: `normalised_prompt_key` of each prompt that should not be there.
     """
     kinds: Counter[str] = Counter()
-    copies, texts, order, labels = _Copies(), _Texts(), _Order(), _Labels()
+    copies, texts, turns = _Copies(), _Texts(), _Turns()
+    order, labels = _Order(), _Labels()
     prompts: set[int] = set()
     leaked: Counter[int] = Counter()
     for number, record in enumerate(records, 1):
@@ -92,6 +102,7 @@ def check(records: Iterable[Record], against: Collection[int] | None = None) -> 
         prompts.add(key)
         copies.add(number, key, record, said)
         texts.add(record, said)
+        turns.add(record)
         order.add(number, key, record, said)
         labels.add(key, record, said)
         if against is not None and key in against:
@@ -110,6 +121,10 @@ def check(records: Iterable[Record], against: Collection[int] | None = None) -> 
         empty_responses=texts.empty_responses,
         unfinished=texts.unfinished,
         maybe_cut=texts.maybe_cut,
+        trajectories=turns.trajectories,
+        turns=turns.turns,
+        calls=turns.calls,
+        bad_calls=turns.bad_calls,
         longer_wins=labels.longer_wins(),
         rates=labels.rates(),
         leaked_records=None if against is None else leaked.total(),
@@ -165,12 +180,30 @@ class _Texts:
     def add(self, record: Record, said: Sequence[str]) -> None:
         self.empty_prompts += not prompt_of(record).text.strip()
         for response, whole in zip(responses_of(record), said, strict=True):
-            text = whole.rstrip()
-            self.empty_responses += not text
+            text = response.answer.rstrip()
+            self.empty_responses += not whole.strip()
             self.unfinished += not response.finished
             self.maybe_cut += (
                 text[-1:].isalpha() or text[-1:] in tuple(",;:-–—([{") if _is_long(text) else 0
             )
+
+
+@dataclass
+class _Turns:
+    """Trajectories, and the calls in them."""
+
+    trajectories: int = 0
+    turns: int = 0
+    calls: int = 0
+    bad_calls: int = 0
+
+    def add(self, record: Record) -> None:
+        for response in responses_of(record):
+            self.trajectories += bool(response.turns)
+            self.turns += len(response.steps) if response.turns else 0
+            for call in chain.from_iterable(turn.tool_calls for turn in response.turns):
+                self.calls += 1
+                self.bad_calls += _is_bad(call)
 
 
 @dataclass
@@ -311,6 +344,14 @@ class _Labels:
 
 def _grades(record: Preference | Ranking) -> tuple[float, ...]:
     return (record.prefer, 1.0 - record.prefer) if isinstance(record, Preference) else record.grades
+
+
+def _is_bad(call: ToolCall) -> bool:
+    try:
+        call.parsed()
+    except DataError:
+        return True
+    return False
 
 
 def _is_long(text: str) -> bool:

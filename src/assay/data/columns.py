@@ -1,22 +1,26 @@
 """Any row whose columns are named: what the layouts that differ in names only are made of.
 
-A part of a record is found at a path: a column, or `column.key.0` inside one; of `a|b`, the first
-that a row has. A constant is written as JSON, `label=1` or `system="Be brief."`; `?` behind a path
-lets rows lack it. Columns that no part names are the prompt's `meta`; `each.NAME=column` is what a
-column says of each response, for the responses'.
+A part of a record is found at a path: a column, `column.key.0` inside one, or `column.*.key` in
+every entry of a list; of `a|b`, the first that a row has. A constant is written as JSON, `label=1`
+or `system="Be brief."`; `?` behind a path lets rows lack it. Columns that no part names are the
+prompt's `meta`; `each.NAME=column` is what a column says of each response, for the responses'.
+
+Two responses, `first` and `second`, come with a verdict: `winner` (a name, or 1 and 2), `choice` (0
+and 1), `prefer` (the probability that the first is better), `strength` (negative where the first is
+better) or `first_score` and `second_score`. Lists of `right` and `wrong` responses are graded 1 and
+0. Columns under `has` tell a layout from others, and stay in `meta`.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
-from assay.chat import openai
-from assay.data import conversations, fields, pairs
-from assay.data.records import prompt_of, responses_of
+from assay.data import column_rows, conversations, fields, pairs, paths, winners
+from assay.data.column_rows import EACH, MODELS, SIDES
+from assay.data.records import prompt_of
 from assay.data.solutions import MARK, stated
-from assay.data.steps import joined, marked, parted
+from assay.data.steps import joined, marked
 from assay.errors import ConfigError, DataError
 from assay.types import (
     Group,
@@ -35,12 +39,13 @@ Part = Literal[
     "system", "history", "prompt", "input", "messages", "tools", "id", "reference", "solution",
     "boxed", "opening", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
     "response", "label", "score", "responses", "scores", "ranks", "finished", "stop", "steps",
-    "labels",
+    "labels", "first", "second", "winner", "choice", "prefer", "strength", "first_score",
+    "second_score", "right", "wrong", "model", "first_model", "second_model", "has",
 ]  # fmt: skip
 PARTS: Final = get_args(Part)
-EACH: Final = "each."
-"""Before the name that a column about each response has in their `meta`."""
-ANSWERED: Final = frozenset(("messages", "chosen", "response", "responses", "steps"))
+ANSWERED: Final = frozenset(
+    ("messages", "chosen", "response", "responses", "steps", "first", "right")
+)
 """Parts that hold an answer: a layout without one is of prompts."""
 ANSWERS: Final = frozenset(
     "candidates chosen completion completions generated_solution generation generations output"
@@ -49,19 +54,19 @@ ANSWERS: Final = frozenset(
 """Columns that hold answers elsewhere: what has one is no row of prompts."""
 JUDGED: Final = frozenset(("chosen", "label", "labels", "rejected"))
 """Columns that judge an answer elsewhere, and the parts that do here."""
-JUDGING: Final = JUDGED | {"score", "scores", "ranks"}
+JUDGING: Final = JUDGED | {"score", "scores", "ranks", "first", "right"}
 CONTEXT: Final = pairs.CONTEXT | frozenset(
     "audio body image images paragraph picture premise story table video videos".split()
 )
 """Columns that a question may need to be understood."""
-SIDES: Final = "chosen", "rejected"
-LISTED: Final = "conversations", "messages", "trajectory"
-"""Columns that hold messages, be it a single one."""
+WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
+"""Labels that are words."""
+BOTH: Final = ("first", "second"), ("first_score", "second_score"), ("right", "wrong")
+"""Parts that are there together."""
 UNNAMED: Final = "columns"
 """The name of a layout that a user wrote."""
 NO_ANSWER: Final = frozenset(("notfound", "proof"))
 """NuminaMath's words for an answer where there is none."""
-ABSENT: Final = object()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +87,20 @@ class Columns:
                     f"{part!r} is no part of a record; name columns for {', '.join(PARTS)}, or"
                     f" {EACH}NAME"
                 )
+        there = dict(self.parts)
+        if len(found := [part for part in winners.VERDICTS if part in there]) > 1:
+            raise ConfigError(f"{' and '.join(found)} are several verdicts; name one column")
+        for one, other in BOTH:
+            if (one in there) != (other in there):
+                raise ConfigError(f"{one} and {other} go together; name a column for each")
 
     @classmethod
     def of(cls, text: str, name: str = UNNAMED) -> Self:
         """Read `prompt=question,chosen=answer_a`. A comma or an equals sign in a name is written
         with a backslash."""
         parts = []
-        for piece in _split(text, ","):
-            part, *path = _split(piece, "=")
+        for piece in paths.split(text, ","):
+            part, *path = paths.split(piece, "=")
             if not path or not path[0]:
                 raise ConfigError(f"{piece!r} is no PART=COLUMN, e.g. prompt=question")
             parts.append((part.strip(), "=".join(path).strip()))
@@ -108,8 +119,8 @@ class Columns:
         """Return the columns that a row would need, down to the ends of their paths."""
         return {
             path.split("|")[0]
-            for _, path in self.parts
-            if not path.endswith("?") and _found(row, path) is ABSENT
+            for part, path in self.parts
+            if not path.endswith("?") and not _fits(part, paths.found(row, path))
         }
 
     def matches(self, row: Mapping[str, Any]) -> bool:
@@ -128,13 +139,13 @@ class Columns:
         passed_over: frozenset[str] = frozenset() if ANSWERED & there.keys() else ANSWERS
         if not JUDGING & there.keys():
             passed_over |= JUDGED
+            if "response" in there and _texts(paths.found(row, there["response"])):
+                return True
         if passed_over & row.keys() - self.columns:
             return True
-        if "response" in there and _texts(_found(row, there["response"])):
+        if "reference" in there and MARK.strip() in str(paths.found(row, there["reference"])):
             return True
-        if "reference" in there and MARK.strip() in str(_found(row, there["reference"])):
-            return True
-        return "messages" in there and marked(_found(row, there["messages"]))
+        return "messages" in there and marked(paths.found(row, there["messages"]))
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: what it is, its parts tell."""
@@ -151,13 +162,15 @@ class Columns:
         said: dict[str, Any] = {}
         rest: Any = dict(row)
         for part, path in self.parts:
-            found = _found(row, path.removesuffix("?"))
-            if found is ABSENT or (found is None and path.endswith("?")):
+            if part == "has":
+                continue
+            found = paths.found(row, path.removesuffix("?"))
+            if found is paths.ABSENT or (found is None and path.endswith("?")):
                 if path.endswith("?"):
                     continue
                 fields.value(row, path)
             said[part] = found
-            rest = _without(rest, _keys(row, path.removesuffix("?")))
+            rest = paths.without(rest, paths.keys(row, path.removesuffix("?")))
         return said, rest
 
     def _check(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
@@ -214,6 +227,8 @@ class Columns:
             turns = conversations.turns(said, "messages")
             asked = max((i for i, turn in enumerate(turns) if turn.role == "user"), default=-1)
             turns, answered = turns[: asked + 1], turns[asked + 1 :]
+        elif "prompt" in said and not {"first", "right"}.isdisjoint(said):
+            turns = pairs.prompted(said["prompt"], "prompt")
         elif "prompt" in said:
             turns = conversations.turns(said, "prompt")
         else:
@@ -221,7 +236,7 @@ class Columns:
                 f"{self.name} names no column for the prompt: prompt=... or messages=..."
             )
         if said.get("history"):
-            turns = (*_history(said["history"]), *turns)
+            turns = (*conversations.history(said["history"]), *turns)
         if said.get("input"):
             question = f"{turns[-1].content}\n{fields.text(said, 'input')}"
             turns = (*turns[:-1], fields.make(Message, role="user", content=question))
@@ -253,13 +268,16 @@ class Columns:
         self, prompt: Prompt, answered: Sequence[Message], said: Mapping[str, Any]
     ) -> Record:
         """The record that these parts make."""
-        messages = prompt.messages
+        if "first" in said:
+            return self._judged(prompt, said)
+        if "right" in said:
+            return _sorted(prompt, said)
         if "responses" in said:
             return self._pool(prompt, said)
         if "steps" in said:
             return self._steps(prompt, said)
         if "response" in said:
-            response = conversations.reply(said["response"], messages, "response", **_more(said))
+            response = self._response(prompt, said, "response")
         elif answered:
             response = conversations.response(answered, **_more(said))
         else:
@@ -270,9 +288,28 @@ class Columns:
                 raise DataError("field 'response': an empty response has no step to label")
             return StepLabels.outcome(prompt, response, label)
         if "score" in said:
-            grades = (_number(said["score"], "score"),)
+            grades = (fields.amount(said["score"], "score"),)
             return fields.make(Ranking, prompt=prompt, responses=(response,), grades=grades)
         return fields.make(Group, prompt=prompt, responses=(response,))
+
+    def _judged(self, prompt: Prompt, said: Mapping[str, Any]) -> Group:
+        """Two responses, and which is better where the row says it."""
+        pair = tuple(self._response(prompt, said, side) for side in ("first", "second"))
+        found = winners.verdict(said, dict(self.parts))
+        if found is None:
+            return fields.make(Group, prompt=prompt, responses=pair)
+        prefer, margin = found
+        return fields.make(Preference, prompt=prompt, responses=pair, prefer=prefer, margin=margin)
+
+    def _response(self, prompt: Prompt, said: Mapping[str, Any], part: str) -> Response:
+        """A response, and who gave it: a text, messages, or a list of steps."""
+        value, model = fields.value(said, part), said.get(MODELS[part])
+        more = _more(said) if part == "response" else {}
+        if model is not None:
+            more["meta"] = {**more.get("meta", {}), "model": model}
+        if _texts(value):
+            return fields.make(Response, steps=joined(value, self.separator), **more)
+        return conversations.reply(value, prompt.messages, part, **more)
 
     def _pool(self, prompt: Prompt, said: Mapping[str, Any]) -> Group:
         found = fields.parsed(fields.value(said, "responses"))
@@ -291,7 +328,7 @@ class Columns:
                 raise DataError(
                     f"field {part!r}: expected a number for each of the {len(responses)} responses"
                 )
-            grades = tuple(sign * _number(v, f"{part}.{i}") for i, v in enumerate(values))
+            grades = tuple(sign * fields.amount(v, f"{part}.{i}") for i, v in enumerate(values))
             return fields.make(Ranking, prompt=prompt, responses=responses, grades=grades)
         return fields.make(Group, prompt=prompt, responses=responses)
 
@@ -311,73 +348,25 @@ class Columns:
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Records of the kind that the parts make, each read back unchanged."""
-        for record in fields.oriented(records):
+        chosen_first = "chosen" in dict(self.parts)
+        for record in fields.oriented(records) if chosen_first else records:
             yield from fields.written(self, [record], type(record), self._row)
 
     def _row(self, record: Record) -> dict[str, Any]:
         there = dict(self.parts)
-        said = _said(record, there, self.separator)
+        parts = column_rows.said(record, there, self.separator)
         prompt = prompt_of(record)
         known = {"id", "reference", "tools", "solution"} & there.keys()
         if "boxed" in there:
             known |= {"reference", "solution"}
         row: dict[str, Any] = fields.rest(fields.columns(prompt), *known)
-        if {"prompt": "conversations", "messages": "conversations"}.items() & {
-            part: path.split("|")[0] for part, path in there.items()
-        }.items():
-            said = _as_sharegpt(said)
-        for part, path in self.parts:
-            if part in said and _constant(path) is ABSENT:
-                first = path.removesuffix("?").split("|")[0]
-                row = _with(row, first.split("."), said[part])
+        firsts = {part: path.removesuffix("?").split("|")[0] for part, path in self.parts}
+        if "conversations" in (firsts.get("prompt"), firsts.get("messages")):
+            parts = column_rows.as_sharegpt(parts)
+        for part, path in firsts.items():
+            if part in parts and paths.constant(path) is paths.ABSENT:
+                row = paths.put(row, path.split("."), parts[part])
         return row
-
-
-def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str, Any]:
-    """The parts of a record, as its row has them."""
-    prompt = prompt_of(record)
-    turns = prompt.messages
-    said: dict[str, Any] = {}
-    if "system" in there and turns and turns[0].role == "system":
-        said["system"], turns = turns[0].content, turns[1:]
-    elif "system" in there and not there["system"].endswith("?"):
-        said["system"] = ""
-    if "history" in there and (pairs := _pairs(turns[:-1])):
-        said["history"], turns = pairs, turns[-1:]
-    if "input" in there:
-        said["input"] = ""
-    if prompt.tools:
-        said["tools"] = [dict(tool) for tool in prompt.tools]
-    said |= {key: value for key in ("id", "reference") if (value := getattr(prompt, key))}
-    if "solution" in prompt.meta:
-        said["solution"] = said["boxed"] = prompt.meta["solution"]
-    asked: Any = conversations.column(turns)
-    if there.get("prompt", "").rpartition(".")[2] in LISTED:
-        asked = [openai(turn) for turn in turns]
-    chat = not isinstance(asked, str)
-    if "messages" in there:
-        replied = [conversations.said(each, chat=True) for each in responses_of(record)[:1]]
-        said["messages"] = [*map(openai, turns), *chain.from_iterable(replied)]
-    else:
-        said["prompt"] = asked
-    if isinstance(record, Preference):
-        said |= _said_of_pair(record, there, turns, chat)
-    elif isinstance(record, Group):
-        written = [conversations.said(each, chat=chat) for each in record.responses]
-        said["responses"] = written
-        said |= _details(record.responses, there)
-        if len(written) == 1:
-            said["response"] = written[0]
-        if isinstance(record, Ranking):
-            said["scores"] = list(record.grades)
-            said["ranks"] = [-grade for grade in record.grades]
-            said["score"] = record.grades[0] if record.grades else None
-    elif isinstance(record, StepLabels):
-        said["response"] = conversations.said(record.response, chat=chat)
-        said["label"] = record.labels[-1] if record.labels else None
-        said["steps"] = parted(record.response.steps, separator)
-        said["labels"] = list(record.labels)
-    return said
 
 
 def _more(said: Mapping[str, Any], index: int | None = None, count: int = 0) -> dict[str, Any]:
@@ -398,66 +387,22 @@ def _more(said: Mapping[str, Any], index: int | None = None, count: int = 0) -> 
     return found
 
 
-def _details(responses: Sequence[Response], there: Mapping[str, str]) -> dict[str, Any]:
-    """Return what `_more` reads back."""
-    found: dict[str, list[Any]] = {"finished": [each.finished for each in responses]}
-    if any(each.stop is not None for each in responses):
-        found["stop"] = [each.stop for each in responses]
-    for part in there:
-        name = part.removeprefix(EACH)
-        if part.startswith(EACH) and any(name in each.meta for each in responses):
-            found[part] = [each.meta.get(name) for each in responses]
-    several = "responses" in there or not responses
-    return found if several else {part: each[0] for part, each in found.items()}
-
-
-def _history(value: object) -> list[Message]:
-    """Turns before a question, as pairs of what was asked and what was answered."""
-    if not isinstance(value, list) or not all(
-        isinstance(pair, list) and len(pair) == 2 and all(isinstance(each, str) for each in pair)
-        for pair in value
-    ):
-        raise fields.wrong("history", "a list of pairs [question, answer]", value)
-    return [
-        Message(role="assistant" if i else "user", content=text)
-        for pair in value
-        for i, text in enumerate(pair)
-    ]
-
-
-def _pairs(turns: Sequence[Message]) -> list[list[str]]:
-    """The inverse of `_history`; none where the turns are no such pairs."""
-    texts = [turn.content for turn in turns]
-    pairs = [texts[i : i + 2] for i in range(0, len(texts) - 1, 2)]
-    return pairs if _history(pairs) == list(turns) else []
-
-
-def _as_sharegpt(said: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of a record, with messages as a column of the name `conversations` has them."""
-    row = dict(said)
-    for part in ("prompt", "messages"):
-        if part in said:
-            turns = conversations.turns(said, part)
-            row[part] = [conversations.sharegpt(turn) for turn in turns]
-    for side in SIDES:
-        if side in said:
-            reply = said[side]
-            turns = conversations.turns({side: reply}, side)
-            if len(turns) > 1:
-                raise DataError("ShareGPT has a single message for an answer")
-            if isinstance(reply, str):
-                turns = (Message(role="assistant", content=reply),)
-            (row[side],) = map(conversations.sharegpt, turns)
-    if "tools" in said:
-        row["tools"] = json.dumps(said["tools"], ensure_ascii=False)
-    return row
+def _sorted(prompt: Prompt, said: Mapping[str, Any]) -> Ranking:
+    """Right and wrong responses, graded 1 and 0; one that stands alone need be no list."""
+    responses, grades = [], []
+    for part, grade in (("right", 1.0), ("wrong", 0.0)):
+        found = said[part] if isinstance(said[part], list) else [said[part]]
+        for i, each in enumerate(found):
+            responses.append(conversations.reply(each, prompt.messages, f"{part}.{i}"))
+            grades.append(grade)
+    return fields.make(Ranking, prompt=prompt, responses=tuple(responses), grades=tuple(grades))
 
 
 def _detailed(response: Response, side: str, said: Mapping[str, Any]) -> Response:
     """An answer with its score, and with what both begin with as a step of its own."""
     changes: dict[str, Any] = {}
     if said.get(f"{side}_score") is not None:
-        changes["meta"] = {"score": _number(said[f"{side}_score"], f"{side}_score")}
+        changes["meta"] = {"score": fields.amount(said[f"{side}_score"], f"{side}_score")}
     if said.get("opening"):
         if response.turns:
             raise DataError(f"field {side!r}: messages cannot go on from the text before them")
@@ -465,38 +410,12 @@ def _detailed(response: Response, side: str, said: Mapping[str, Any]) -> Respons
     return response.model_copy(update=changes)
 
 
-def _said_of_pair(
-    record: Preference, there: Mapping[str, str], asked: Sequence[Message], chat: bool
-) -> dict[str, Any]:
-    """The parts of a pair; the answers as whole conversations where the prompt is no part."""
-    said: dict[str, Any] = {}
-    responses = record.responses
-    first, second = (response.steps for response in responses)
-    if "opening" in there:
-        shared = len(first) == len(second) == 2 and first[0] == second[0]
-        said["opening"] = first[0] if shared else ""
-        if shared:
-            responses = tuple(Response(steps=each.steps[1:]) for each in responses)
-    for side, response in zip(SIDES, responses, strict=True):
-        said[side] = conversations.said(
-            response, chat=chat and not there.get(side, "").endswith("response")
-        )
-        if {"prompt", "messages"}.isdisjoint(there):
-            replied = conversations.said(response, chat=True)
-            said[side] = [*map(openai, asked), *replied]
-        if f"{side}_score" in there and "score" in response.meta:
-            said[f"{side}_score"] = response.meta["score"]
-    if record.margin is not None:
-        said["margin"] = record.margin
-    return said
-
-
 def _margin(said: Mapping[str, Any]) -> float | None:
     if said.get("margin") is not None:
         return fields.number(said["margin"], "margin")
     if said.get("chosen_score") is None or said.get("rejected_score") is None:
         return None
-    margin = _number(said["chosen_score"], "chosen_score") - _number(
+    margin = fields.amount(said["chosen_score"], "chosen_score") - fields.amount(
         said["rejected_score"], "rejected_score"
     )
     if margin < 0:
@@ -506,95 +425,20 @@ def _margin(said: Mapping[str, Any]) -> float | None:
 
 def _label(value: Any, field: str) -> float:
     """A label in [0, 1]; true is 1, and so is "+"."""
-    if value in ("+", "-"):
-        return float(value == "+")
+    if isinstance(value, str) and value in WORDS:
+        return WORDS[value]
     return fields.share(value, field)
-
-
-def _number(value: Any, field: str) -> float:
-    """A number; true is 1 and false is 0."""
-    return float(value) if isinstance(value, bool) else fields.number(value, field)
 
 
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _constant(path: str) -> Any:
-    """The value of a path that is JSON; `ABSENT` for the name of a column."""
-    try:
-        return json.loads(path)
-    except ValueError:
-        return ABSENT
-
-
 def _texts(value: object) -> bool:
-    """A list of texts, which is no message."""
-    return isinstance(value, list) and any(isinstance(each, str) for each in value)
+    """A list of texts: several answers, or steps of one."""
+    return isinstance(value, list) and bool(value) and all(isinstance(x, str) for x in value)
 
 
-def _keys(row: Mapping[str, Any], path: str) -> list[str]:
-    """The keys down a path: a column of just that name comes first, and of alternatives one that
-    says something."""
-    if _constant(path) is not ABSENT:
-        return []
-    if path in row or "|" not in path:
-        return [path] if path in row else path.split(".")
-    there = [name for name in path.split("|") if _found(row, name) is not ABSENT]
-    spoken = [name for name in there if _found(row, name) is not None]
-    return _keys(row, [*spoken, *there, path.split("|")[0]][0])
-
-
-def _found(row: Mapping[str, Any], path: str) -> Any:
-    """What is at the end of a path; `ABSENT` where it breaks off."""
-    path = path.removesuffix("?")
-    if (constant := _constant(path)) is not ABSENT:
-        return constant
-    value: Any = row
-    for key in _keys(row, path):
-        value = fields.parsed(value)
-        if isinstance(value, dict) and key in value:
-            value = value[key]
-        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            return ABSENT
-    return value
-
-
-def _without(value: Any, keys: Sequence[str]) -> Any:
-    """A row without what is at the end of a path; places in lists stay."""
-    if not keys or not isinstance(value, dict) or keys[0] not in value:
-        return value
-    key, *more = keys
-    rest = {name: each for name, each in value.items() if name != key}
-    inner = _without(value[key], more) if more else {}
-    return {**rest, key: inner} if inner and more else rest
-
-
-def _with(row: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
-    """A row with a value at the end of a path."""
-    key, *more = keys
-    inner = row.get(key)
-    return {
-        **row,
-        key: _with(inner if isinstance(inner, dict) else {}, more, value) if more else value,
-    }
-
-
-def _split(text: str, at: str) -> list[str]:
-    """Pieces between separators; a backslash takes the meaning off the one behind it, and what
-    stands in double quotes is one piece."""
-    pieces, quoted, i = [""], False, 0
-    while i < len(text):
-        if text[i] == "\\" and i + 1 < len(text) and text[i + 1] in ",=\\":
-            pieces[-1] += text[i + 1] if at == "=" else text[i : i + 2]
-            i += 2
-            continue
-        quoted ^= text[i] == '"'
-        if text[i] == at and not quoted:
-            pieces.append("")
-        else:
-            pieces[-1] += text[i]
-        i += 1
-    return pieces
+def _fits(part: str, value: Any) -> bool:
+    """There is something, and it is not a single response where all wrong ones are named."""
+    return value == [] or _texts(value) if part == "wrong" else value is not paths.ABSENT

@@ -7,7 +7,10 @@ and a key that nothing here stands for goes to `Message.extra`.
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, Literal, get_args
+
+from pydantic import ValidationError
 
 from assay.chat import openai
 from assay.data import fields
@@ -17,12 +20,16 @@ from assay.types import Message, Response, ToolCall
 __all__ = [
     "column",
     "conversation",
+    "history",
     "message",
+    "paired",
     "parsed",
     "reply",
     "response",
     "said",
     "sharegpt",
+    "transcript",
+    "turn",
     "turns",
     "unpacked",
 ]
@@ -144,6 +151,8 @@ def _calls(value: Mapping[str, Any], field: str) -> tuple[ToolCall, ...]:
     found = value.get("tool_calls")
     if isinstance(found, str):
         found = _json(found, f"{field}.tool_calls")
+    if isinstance(found, list):  # Tables hold calls of unlike arguments as JSON.
+        found = [_json(x, f"{field}.tool_calls") if isinstance(x, str) else x for x in found]
     if found is None:
         found = []
     if isinstance(value.get("function_call"), dict):
@@ -198,8 +207,8 @@ def response(messages: Sequence[Message], **others: Any) -> Response:
         return fields.make(Response, steps=(text,) if text else (), **others)
     try:
         return Response.trajectory(messages, **others)
-    except ValueError as error:
-        raise DataError(f"a response cannot be made of these messages: {error}") from error
+    except ValidationError as error:
+        raise DataError(fields.explain(error)) from error
 
 
 def reply(value: object, prompt: Sequence[Message], field: str, **others: Any) -> Response:
@@ -220,6 +229,26 @@ def reply(value: object, prompt: Sequence[Message], field: str, **others: Any) -
             f" the answer; its first other message is the {messages[0].role}'s"
         )
     return response(messages, **others)
+
+
+def history(value: object) -> tuple[Message, ...]:
+    """Read the turns before a question: pairs of what was asked and what was answered."""
+    if not isinstance(value, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(each, str) for each in pair)
+        for pair in value
+    ):
+        raise fields.wrong("history", "a list of pairs [question, answer]", value)
+    turns = chain.from_iterable(value)
+    return tuple(
+        Message(role="assistant" if i % 2 else "user", content=text) for i, text in enumerate(turns)
+    )
+
+
+def paired(turns: Sequence[Message]) -> list[list[str]]:
+    """Write turns as `history` reads them; nothing where they are no such pairs."""
+    texts = [turn.content for turn in turns]
+    pairs = [texts[i : i + 2] for i in range(0, len(texts) - 1, 2)]
+    return pairs if history(pairs) == tuple(turns) else []
 
 
 def column(messages: Sequence[Message]) -> str | list[dict[str, Any]]:
@@ -244,6 +273,19 @@ def parsed(messages: Sequence[Message]) -> tuple[Message, ...]:
         message(openai(each, arguments="parsed"), "messages") if each.tool_calls else each
         for each in messages
     )
+
+
+def transcript(response: Response) -> str:
+    """Write a response for a reader: of a trajectory every turn, with who speaks."""
+    if not response.turns:
+        return response.text
+    return "\n\n".join(map(turn, response.turns))
+
+
+def turn(message: Message) -> str:
+    """Write a turn for a reader: who speaks, then all that is said."""
+    speaker = message.role if message.name is None else f"{message.role} {message.name}"
+    return f"[{speaker}] {message.text}"
 
 
 def sharegpt(message: Message) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 them back."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from assay.types import Message, Preference, Prompt, Record
 
 __all__ = [
     "Cell",
+    "amount",
     "columns",
     "explain",
     "index",
@@ -107,8 +109,24 @@ def number(value: object, field: str) -> float:
     if isinstance(value, Cell):
         value = float(found) if isinstance(found := value.parsed(), bool) else found
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise wrong(field, "a number that a float can hold", value) from error
     raise wrong(field, "a number", value)
+
+
+def amount(value: object, field: str) -> float:
+    """A finite number, or a text that is one, as tables of texts have it; true is 1, false 0."""
+    found = value
+    if isinstance(value, (bool, str)):
+        try:
+            found = float(value)
+        except ValueError:
+            found = None
+    if found is None or not math.isfinite(number(found, field)):
+        raise wrong(field, "a finite number", value)
+    return number(found, field)
 
 
 def index(value: object, field: str) -> int:

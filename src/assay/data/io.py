@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from assay.data import fields, sources, tables
 from assay.data.layouts import name_of, resolve
-from assay.data.lines import LIMIT, Bad, Row
+from assay.data.lines import LIMIT, Bad, Row, without_nan
 from assay.data.sniff import sniff
 from assay.errors import ConfigError, DataError, MissingExtra
 from assay.files import atomic
@@ -116,13 +116,16 @@ def _placed(
         if format is None:
             head = list(islice(entries, SNIFF))
             entries = chain(head, entries)
-            reader = sniff(name, [entry.value for entry in head if isinstance(entry, Row)])
+            readable = (without_nan(x) if isinstance(x, Bad) else x for x in head)
+            reader = sniff(name, [x.value for x in readable if isinstance(x, Row)])
         else:
             reader = resolve(format)
         if counts is not None and reader is not None:
             counts.formats.add(name_of(reader))
         for entry in entries:
             seen += 1
+            if isinstance(entry, Bad) and getattr(reader, "nan_is_null", False):
+                entry = without_nan(entry)
             if isinstance(entry, Bad):
                 yield entry.where, entry
             elif only is None or only[seen - 1]:

@@ -99,6 +99,53 @@ _TABLE: Final = {
         ",responses=completions,each.scores=scores,each.agg_scores=agg_scores?"
         ",each.completion_tokens=completion_tokens?,id=unique_id|id?"
     ),
+    # Judged pairs
+    "judged-pairs": (
+        "prompt=prompt,first=response_a,second=response_b,first_model=model_a?,"
+        "second_model=model_b?,winner=winner"
+    ),
+    "alpaca-eval": (
+        "prompt=instruction,first=output_1,second=output_2,first_model=generator_1,"
+        "second_model=generator_2,winner=preference"
+    ),
+    "auto-j": "prompt=prompt,first=response 1,second=response 2,choice=label",
+    "evalbiasbench": "prompt=instruction,first=response1,second=response2,winner=label,has=bias",
+    "helpsteer3": "prompt=context,first=response1,second=response2,strength=overall_preference",
+    "judgebench": "prompt=question,first=response_A,second=response_B,winner=label,id=pair_id",
+    "llmbar": "prompt=input,first=output_1,second=output_2,winner=label",
+    "offsetbias": "prompt=instruction,first=output_1,second=output_2,winner=label",
+    "preference-collection": (
+        "prompt=orig_instruction,first=orig_response_A,second=orig_response_B,winner=orig_preference"
+    ),
+    "rewardmath-pairs": (
+        "prompt=problem,first=eval_solution_A,second=eval_solution_B,winner=chosen_position"
+    ),
+    "rmb-pairs": (
+        "prompt=conversation_input,chosen=chosen.answer,rejected=reject.answer,id=pair_uid?"
+    ),
+    "shp": "prompt=history,first=human_ref_A,second=human_ref_B,prefer=labels",
+    "webgpt": (
+        "prompt=question.full_text,first=answer_0,second=answer_1,first_score=score_0,"
+        "second_score=score_1"
+    ),
+    # Right and wrong responses
+    "rewardbench-2": "prompt=prompt,right=chosen,wrong=rejected,id=id?",
+    "rmb-best-of-n": (
+        "prompt=conversation_input,right=bestof.answer,wrong=loser_list.*.answer,id=bon_uid?"
+    ),
+    # Graded and other single responses
+    "alpaca-eval-outputs": "prompt=instruction,response=output,model=generator",
+    "arena-hard-answers": (
+        "prompt=messages.0.content,response=messages.1.content.answer,model=model,id=uid?"
+    ),
+    "beavertails": "prompt=prompt,response=response,label=is_safe",
+    "feedback-collection": (
+        "prompt=orig_instruction,response=orig_response,score=orig_score,has=orig_criteria"
+    ),
+    "rewardmath": (
+        "prompt=problem,response=eval_solution,label=solution_type,reference=answer,"
+        "model=solution_reference"
+    ),
 }
 """Name -> its columns, as `--columns` takes them."""
 

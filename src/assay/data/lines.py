@@ -17,7 +17,20 @@ from typing import IO, Any
 
 from assay.errors import DataError
 
-__all__ = ["LIMIT", "Bad", "Row", "json_array", "json_lines", "json_whole", "reason"]
+__all__ = [
+    "LIMIT",
+    "NOT_JSON",
+    "Bad",
+    "Row",
+    "json_array",
+    "json_lines",
+    "json_whole",
+    "reason",
+    "without_nan",
+]
+
+NOT_JSON = "is not a number in JSON"
+"""What is wrong with a row that holds NaN or an infinity, as Python writes them."""
 
 LIMIT = 16 * 2**20
 """Longest row, in bytes."""
@@ -66,9 +79,7 @@ class _Refused(ValueError):
 
 def _constant(name: str) -> Any:
     """JSON has no NaN and no infinity."""
-    raise _Refused(
-        f"{name} is not a number in JSON; drop the row or give null where that is allowed"
-    )
+    raise _Refused(f"{name} {NOT_JSON}; drop the row or give null where that is allowed")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -83,6 +94,16 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 STRICT = json.JSONDecoder(parse_constant=_constant, object_pairs_hook=_once)
 LAX = json.JSONDecoder()
+
+
+def without_nan(bad: Bad) -> Row | Bad:
+    """Return a row with null for NaN and the infinities, where they alone are what is wrong."""
+    if NOT_JSON not in bad.error:
+        return bad
+    raw = bad.raw.read()
+    bad.raw.seek(0)
+    value = json.loads(raw, parse_constant=lambda _: None)
+    return Row(value, bad.where, raw) if isinstance(value, dict) else bad
 
 
 def json_lines(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:

@@ -16,8 +16,8 @@ Part = Literal["meta", "id", "reference", "margin", "finished", "steps", "rollou
 def without(record: Record, parts: tuple[Part, ...]) -> Record:
     """Return the record with these parts at their defaults.
 
-    "steps" joins them into one, "rollouts" keeps the labels alone, "meaning" forgets that they were
-    made by rollouts.
+    "steps" joins them into one (not of a trajectory, whose steps are its turns), "rollouts" keeps
+    the labels alone, "meaning" forgets that they were made by rollouts.
     """
     if not parts:
         return record
@@ -33,6 +33,11 @@ def without(record: Record, parts: tuple[Part, ...]) -> Record:
         return prompt
 
     def bare(response: Response) -> Response:
+        if "steps" in parts and response.turns:
+            raise DataError(
+                f"a response to {prompt.text[:40]!r} is a trajectory: its steps are its turns, and"
+                " cannot be joined"
+            )
         joined = {"steps": (response.text,)} if "steps" in parts else {}
         return response.model_copy(update=for_response | joined)
 
@@ -58,12 +63,14 @@ def without(record: Record, parts: tuple[Part, ...]) -> Record:
 def cut_anew(record: Record, split: Callable[[str], tuple[str, ...]]) -> Record:
     """Return the record with its responses cut anew by a policy.
 
-    A label of the outcome stays on the last step. Raises `DataError` for labels on the steps, which
-    belong to nothing once they are cut anew.
+    A label of the outcome stays on the last step, and a trajectory in its turns. Raises `DataError`
+    for labels on the steps, which belong to nothing once they are cut anew.
     """
     if isinstance(split, AlreadySplit):
         return record
     if isinstance(record, StepLabels):
+        if record.response.turns:
+            return record
         if any(label is not None for label in record.labels[:-1]):
             raise DataError(
                 f"a response to {prompt_of(record).text[:40]!r} has labels on its steps, and cut"

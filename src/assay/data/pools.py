@@ -23,7 +23,6 @@ Array = NDArray[np.float64]
 
 GOLD: Final = "gold"
 """Name of the gold reward among a pool's scores."""
-NOT_JSON: Final = "is not a number in JSON"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,6 +274,8 @@ def _rows(source: str, limit: int | None, files: Mapping[str, str | Path]) -> Po
 
 def _lax(row: Any) -> dict[str, Any]:
     """A row with NaN in it, as Python writes them."""
+    from assay.data.lines import NOT_JSON
+
     if NOT_JSON not in row.error:
         raise DataError(f"{row.where}: {row.error}")
     try:

@@ -68,7 +68,7 @@ def _nearest(row: Mapping[str, Any], known: Mapping[str, Format]) -> list[str]:
         missing, there = min(forms, key=lambda form: len(form[0]) - 2 * len(form[1]))
         if there:
             close.append((2 * len(there) - len(missing), name, said, there, missing))
-    close.sort(key=lambda entry: (-entry[0], len(entry[2])))
+    close.sort(key=lambda entry: (-entry[0], entry[1] not in HANDMADE, len(entry[2])))
     return [
         f"{name} {said}: has {_list(sorted(there))}"
         + (f"; lacks {_list(sorted(missing))}" if missing else "")

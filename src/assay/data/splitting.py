@@ -234,9 +234,9 @@ def report(responses: Iterable[Response]) -> SplitReport:
 
 
 def resplit(response: Response, split: Callable[[str], Sequence[str]]) -> Response:
-    """The same text in other steps. A response without text, or one that is `AlreadySplit`, stays
-    as it is."""
-    if isinstance(split, AlreadySplit) or not response.text:
+    """The same text in other steps. A response without text, one that is `AlreadySplit` and a
+    trajectory stay as they are."""
+    if isinstance(split, AlreadySplit) or not response.text or response.turns:
         return response
     return response.model_copy(update={"steps": tuple(split(response.text))})
 

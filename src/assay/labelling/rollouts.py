@@ -170,7 +170,7 @@ class Rollouts:
         has no reference."""
         need_references([prefix.prompt])
         assert prefix.prompt.reference is not None
-        verdict = self.verifier.verify(response.text, prefix.prompt.reference)
+        verdict = self.verifier.verify(response.answer, prefix.prompt.reference)
         tokens = response.meta.get("tokens")
         return Rollout(
             steps=response.steps[len(prefix.steps) :],

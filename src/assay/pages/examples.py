@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from assay.data.conversations import transcript
 from assay.report.html import Block, Fork, Paragraph, Section, Step, Tree
 from assay.types import Group, Preference, Ranking, Record, Score, StepLabels, Unscored
 
@@ -142,7 +143,7 @@ def _misranked(
     best = max(known, key=lambda i: (worth[i], known[i]))
     if worth[top] >= worth[best]:
         return []
-    texts = [response.text for response in group.responses]
+    texts = [transcript(response) for response in group.responses]
     answers = [
         Answer(text=texts[i], notes=_notes(known[i], worth[i]), badge=badge, shade=shade)
         for i, badge, shade in ((top, "preferred", 0.0), (best, "better", 1.0))
@@ -158,7 +159,7 @@ def _misjudged(record: StepLabels, score: Score | Unscored) -> list[tuple[float,
     if (score.value > 0.5) == (label > 0.5):
         return []
     notes = _notes(score.value, label)
-    answer = Answer(text=record.response.text, notes=notes, shade=label)
+    answer = Answer(text=transcript(record.response), notes=notes, shade=label)
     return [(abs(score.value - label), example(record.prompt.text, [answer]))]
 
 
@@ -180,7 +181,7 @@ def _choice(
         shade = (value - low) / (high - low) if value is not None and high > low else None
         badge = "chosen" if i == order[0] else ""
         notes = _notes(known[i], value)
-        text = group.responses[i].text
+        text = transcript(group.responses[i])
         answers.append(Answer(text=text, notes=notes, badge=badge, shade=shade))
     facts = [f"{len(group.responses):,} responses"]
     if group.prompt.reference is not None:

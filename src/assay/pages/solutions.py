@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 
 from assay import stats
+from assay.data.conversations import turn
 from assay.pages.examples import half_marked
 from assay.report.html import Block, Headline, Paragraph, Section, Solution, Step
 from assay.stats import Estimate
-from assay.types import RolloutLabels, Score, StepLabels, Unscored
+from assay.types import Message, RolloutLabels, Score, StepLabels, Unscored
 
 __all__ = ["labels_headline", "solution", "solutions_section", "telling"]
 
@@ -84,6 +85,7 @@ def telling(records: Sequence[StepLabels], *, most: int = 12, seed: int = 0) -> 
 def solution(record: StepLabels, score: Score | Unscored | None = None) -> Solution:
     """One solution; a step's notes are its score, its label, and what the label rests on."""
     steps = []
+    between = _answered(record.response.turns)
     values = score.steps if isinstance(score, Score) else ()
     for t, text in enumerate(record.response.steps):
         label, notes = record.labels[t], []
@@ -94,9 +96,22 @@ def solution(record: StepLabels, score: Score | Unscored | None = None) -> Solut
             notes.append(f"label {label:.2f}" if 0 < label < 1 else f"label {label:.0f}")
         if isinstance(record, RolloutLabels):
             notes += _rests_on(record, t)
-        steps.append(Step(text.strip("\n") or text, value if score is not None else label, notes))
+        shown = f"[assistant] {text}" if record.response.turns else text.strip("\n") or text
+        steps.append(Step(shown, value if score is not None else label, notes))
+        steps += [Step(turn(each), None) for each in between.get(t, ())]
     caption = f"Not scored: {score.reason}." if isinstance(score, Unscored) else ""
     return Solution(record.prompt.text, steps, caption)
+
+
+def _answered(turns: Sequence[Message]) -> dict[int, list[Message]]:
+    """What tools and users said after each turn of the assistant, by its number."""
+    found: dict[int, list[Message]] = {}
+    step = -1
+    for message in turns:
+        step += message.role == "assistant"
+        if message.role != "assistant":
+            found.setdefault(step, []).append(message)
+    return found
 
 
 def _rests_on(record: RolloutLabels, t: int) -> list[str]:

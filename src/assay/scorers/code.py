@@ -48,13 +48,13 @@ class Executed:
         for group, suite, key in zip(groups, suites, keys, strict=True):
             if suite is not None:
                 wanted |= {
-                    (key, response.text): (response.text, suite) for response in group.responses
+                    (key, response.answer): (response.answer, suite) for response in group.responses
                 }
         found = remembered(self._known, wanted, lambda items: self.code.check_all(items, show))
         without = Verdict(
             outcome="undecided", reason='the prompt has no tests in meta["tests"]', stage="no tests"
         )
         return [
-            [found.get((key, response.text), without) for response in group.responses]
+            [found.get((key, response.answer), without) for response in group.responses]
             for group, key in zip(groups, keys, strict=True)
         ]

@@ -13,7 +13,7 @@ from assay.types import Group, Score, Unscored, Verdict
 __all__ = ["Verified"]
 
 Pair = tuple[str, str]
-"""A response's text and the reference."""
+"""What a response answers and the reference."""
 
 
 @runtime_checkable
@@ -54,12 +54,12 @@ class Verified:
         for group in groups:
             if (reference := group.prompt.reference) is not None:
                 wanted |= {
-                    (response.text, reference): (response.text, reference)
+                    (response.answer, reference): (response.answer, reference)
                     for response in group.responses
                 }
         found = remembered(self._known, wanted, lambda pairs: self._check(pairs, show))
         return [
-            [found.get((r.text, group.prompt.reference or ""), without) for r in group.responses]
+            [found.get((r.answer, group.prompt.reference or ""), without) for r in group.responses]
             for group in groups
         ]
 

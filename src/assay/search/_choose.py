@@ -73,7 +73,7 @@ def ballots_of(
     gives none."""
     ballots: dict[str, list[int]] = {}
     for i in places:
-        answer = verifier.extract(responses[i].text)
+        answer = verifier.extract(responses[i].answer)
         if answer is not None:
             ballots.setdefault(verifier.canonical(answer), []).append(i)
     return ballots

@@ -448,7 +448,7 @@ def _score(scorer: Scorer, groups: Sequence[Group]) -> list[list[Score | Unscore
 
 def answer(verifier: Verifier, response: Response) -> str | None:
     """The key of the final answer that a response votes for; None where it states none."""
-    answer = verifier.extract(response.text)
+    answer = verifier.extract(response.answer)
     return None if answer is None else verifier.canonical(answer)
 
 

@@ -266,6 +266,11 @@ def _table(source: str, counts: Counts, found: Report, aside: str) -> "Table":
     for kind, count in found.kinds.items():
         table.add_row(f"{kind} records", f"{count:,}", "")
     table.add_row("distinct prompts", f"{found.prompts:,}", "normalised")
+    if found.trajectories:
+        table.add_row("trajectories", f"{found.trajectories:,}", f"{found.turns:,} turns")
+        style = "yellow" if found.bad_calls else ""
+        note = f"{found.bad_calls:,} with arguments that are no JSON"
+        table.add_row("calls of tools", f"{found.calls:,}", note, style=style)
     if (leaked := found.leaked_records) is not None:
         note = f"records of {found.leaked_prompts:,} prompts that the other data has too"
         table.add_row("leaked", f"{leaked:,}", note, style="red" if leaked else "")

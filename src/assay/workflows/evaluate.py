@@ -254,7 +254,7 @@ def _answers(judge: Verifier, groups: Sequence[Group]) -> list[list[str | None]]
         answer = judge.extract(text)
         return None if answer is None else judge.canonical(answer)
 
-    return [[key(response.text) for response in group.responses] for group in groups]
+    return [[key(response.answer) for response in group.responses] for group in groups]
 
 
 def table(measured: Report) -> str:

@@ -9,10 +9,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from assay.data import io
+from assay.data.conversations import transcript
 from assay.data.records import prompts_of
 from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
@@ -84,7 +86,7 @@ class Verdicts:
     def checked(self) -> list[Checked]:
         """Items and verdicts together, for the page."""
         return [
-            Checked(item.where, item.prompt.text, item.response.text, verdict, item.label)
+            Checked(item.where, item.prompt.text, transcript(item.response), verdict, item.label)
             for item, verdict in zip(self.items, self.verdicts, strict=True)
         ]
 
@@ -260,7 +262,9 @@ def _kept(
     from assay.console.progress import progress
 
     by = fingerprint(judge)
-    keys = [key_of(by, item.prompt.model_dump_json(), item.response.text) for item in items]
+    # Rules read all that was said, the others the answer.
+    judged = attrgetter("text" if isinstance(judge, Ruled) else "answer")
+    keys = [key_of(by, item.prompt.model_dump_json(), judged(item.response)) for item in items]
     with Kept(where) as kept, progress("check", len(set(keys))) as bar:
         found = {key: verdict for key in keys if (verdict := kept.get(key)) is not None}
         if found:
@@ -326,7 +330,7 @@ def _paired(
         if gold is None:
             reached(place, without)
         else:
-            pairs.append((item.response.text, gold))
+            pairs.append((item.response.answer, gold))
             places.append(place)
     judge.check_all(pairs, reached=lambda index, verdict: reached(places[index], verdict))
 

@@ -22,7 +22,8 @@ class Ifeval:
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """The columns of instructions."""
-        return {"prompt", "instruction_id_list", "kwargs"} <= row.keys()
+        named = {"prompt", "instruction_id_list", "kwargs"} <= row.keys()
+        return named and "responses_create_params" not in row  # a rollout of NeMo Gym
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One prompt."""

@@ -11,8 +11,8 @@ from assay.types import Group, Prompt, Ranking, Record, Response, StepLabels
 __all__ = ["Plain"]
 
 OTHERS: Final = frozenset(
-    "type candidates chosen completion completions entry_point instruction_id_list ranks rejected"
-    " scores test_list".split()
+    "type candidates chosen completion completions entry_point helpfulness instruction_id_list"
+    " ranks rejected scores test_list".split()
 )
 """Columns that are other layouts' marks beside a prompt."""
 

@@ -37,9 +37,11 @@ class TrlPreference:
     user's message and two texts."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """Both columns, and not the dialogs of HH-RLHF."""
+        """Both columns, and neither the dialogs of HH-RLHF nor lists of texts."""
         dialog = "prompt" not in row and str(row.get("chosen")).lstrip().startswith("Human:")
-        return {"chosen", "rejected"} <= row.keys() and not dialog
+        others = row.get("rejected")
+        many = isinstance(others, list) and any(isinstance(each, str) for each in others)
+        return {"chosen", "rejected"} <= row.keys() and not dialog and not many
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One preference for the chosen response."""

@@ -1,0 +1,90 @@
+"""Conversations in OpenAI's form, as fine-tuning data and logs of agents have them: the answer is
+what follows the last question, or, where tools are called, all from the first answer on.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from assay.chat import openai
+from assay.data import conversations, fields, trajectories
+from assay.data.records import prompt_of
+from assay.types import Message, Record, StepLabels
+
+__all__ = ["Messages"]
+
+OTHERS: Final = frozenset(
+    "type prompt chosen rejected rejected_messages rejected_response completion completions"
+    " responses input scores".split()
+)
+"""Columns that are other layouts' marks beside messages."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Messages:
+    """{messages, tools?, reward?, rewards?, labels?, finish_reason?}: messages in OpenAI's form,
+    with a reward of the whole, and rewards and labels of every assistant's turn."""
+
+    answer: Literal["auto", "last", "all"] = "auto"
+    """Where the answer begins. last: after the last user's message. all: at the first assistant's.
+    auto: all where tools are called or turns are rated, else last."""
+    reward: trajectories.Means = "auto"
+    """What a reward says: the chance of success, or a grade; auto tells by [0, 1]."""
+    arguments: Literal["raw", "parsed"] = "raw"
+    """Form in which arguments of calls are written: OpenAI's text, or TRL's objects."""
+
+    def matches(self, row: Mapping[str, Any]) -> bool:
+        """A list of messages, and no mark of another layout."""
+        return isinstance(row.get("messages"), list) and OTHERS.isdisjoint(row)
+
+    def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
+        """One record: a label, a ranking of one, a group of one, or a prompt without an answer."""
+        messages = conversations.turns(row, "messages")
+        begin = self._begin(messages, row)
+        if begin == len(messages):
+            yield fields.prompt(messages, row, "messages")
+            return
+        stop = trajectories.text_of(row, "finish_reason")
+        column = "reward" if "reward" in row else "label"
+        record = trajectories.record(
+            messages,
+            begin,
+            known={key: row[key] for key in ("id", "reference", "tools") if key in row},
+            reward=trajectories.reward_of(row, column),
+            means=self.reward if column == "reward" else "success",
+            labels=trajectories.rewards_of(row, "labels") or None,
+            rewards=trajectories.rewards_of(row, "rewards"),
+            stop=stop,
+            finished=not trajectories.is_cut(stop),
+        )
+        yield trajectories.attached(record, row, self._default(record))
+
+    def _begin(self, messages: tuple[Message, ...], row: Mapping[str, Any]) -> int:
+        """The place where the answer begins."""
+        calls = any(message.tool_calls or message.role == "tool" for message in messages)
+        rated = row.get("rewards") or row.get("labels")
+        if self.answer == "all" or (self.answer == "auto" and (calls or rated)):
+            return trajectories.first_answer(messages)
+        asked = [i for i, message in enumerate(messages) if message.role == "user"]
+        return asked[-1] + 1 if asked else trajectories.first_answer(messages)
+
+    def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+        """Prompts, and labels, rankings and groups of one answer."""
+        return trajectories.rows(self, records, self._default)
+
+    def _default(self, record: Record) -> dict[str, Any]:
+        """The row of a record but for its response's `meta`."""
+        messages, response, reward = trajectories.parts_of(record)
+        row = {
+            "messages": [openai(message, arguments=self.arguments) for message in messages],
+            **fields.columns(prompt_of(record)),
+        }
+        if isinstance(record, StepLabels) and any(each is not None for each in record.labels[:-1]):
+            row["labels"] = list(record.labels)
+        elif reward is not None:
+            row["reward"] = reward
+        if response.rewards:
+            row["rewards"] = list(response.rewards)
+        if response.stop is not None:
+            row["finish_reason"] = response.stop
+        return row
