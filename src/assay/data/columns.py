@@ -14,13 +14,14 @@ better) or `first_score` and `second_score`. Lists of `right` and `wrong` respon
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
-from assay.data import column_rows, conversations, fields, pairs, paths, winners
-from assay.data.column_rows import EACH, MODELS, SIDES
+from assay.data import conversations, fields, pairs, paths, winners
 from assay.data.records import prompt_of
 from assay.data.solutions import MARK, stated
 from assay.data.steps import joined, marked
+from assay.data.written import EACH, MODELS, SIDES, as_sharegpt, history, parts_of
 from assay.errors import ConfigError, DataError
 from assay.types import (
     Group,
@@ -38,13 +39,14 @@ __all__ = ["Columns"]
 Part = Literal[
     "system", "history", "prompt", "input", "messages", "tools", "id", "reference", "solution",
     "boxed", "opening", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
-    "response", "label", "score", "responses", "scores", "ranks", "finished", "stop", "steps",
-    "labels", "first", "second", "winner", "choice", "prefer", "strength", "first_score",
-    "second_score", "right", "wrong", "model", "first_model", "second_model", "has",
+    "response", "label", "score", "responses", "scores", "ranks", "finished", "stop",
+    "steps", "labels",
+    "first", "second", "winner", "choice", "prefer", "strength", "first_score", "second_score",
+    "right", "wrong", "model", "first_model", "second_model", "has",
 ]  # fmt: skip
 PARTS: Final = get_args(Part)
 ANSWERED: Final = frozenset(
-    ("messages", "chosen", "response", "responses", "steps", "first", "right")
+    ("messages", "chosen", "rejected", "response", "responses", "steps", "first", "right")
 )
 """Parts that hold an answer: a layout without one is of prompts."""
 ANSWERS: Final = frozenset(
@@ -55,18 +57,19 @@ ANSWERS: Final = frozenset(
 JUDGED: Final = frozenset(("chosen", "label", "labels", "rejected"))
 """Columns that judge an answer elsewhere, and the parts that do here."""
 JUDGING: Final = JUDGED | {"score", "scores", "ranks", "first", "right"}
-CONTEXT: Final = pairs.CONTEXT | frozenset(
-    "audio body image images paragraph picture premise story table video videos".split()
+CONTEXT: Final = frozenset(
+    "article audio background body choices context document documents history image images input"
+    " options paragraph passage picture premise story table video videos".split()
 )
 """Columns that a question may need to be understood."""
+NO_ANSWER: Final = frozenset(("notfound", "proof"))
+"""NuminaMath's words for an answer where there is none."""
 WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
 """Labels that are words."""
 BOTH: Final = ("first", "second"), ("first_score", "second_score"), ("right", "wrong")
 """Parts that are there together."""
 UNNAMED: Final = "columns"
 """The name of a layout that a user wrote."""
-NO_ANSWER: Final = frozenset(("notfound", "proof"))
-"""NuminaMath's words for an answer where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,39 +112,44 @@ class Columns:
     @property
     def columns(self) -> frozenset[str]:
         """The columns that are read."""
+        every = (path.removesuffix("?").split("|") for _, path in self.parts)
+        return frozenset(name.partition(".")[0] for name in chain.from_iterable(every))
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The columns that every row has to have."""
         return frozenset(
-            name.partition(".")[0]
+            path.partition(".")[0]
             for _, path in self.parts
-            for name in path.removesuffix("?").split("|")
+            if not path.endswith("?") and paths.constant(path) is paths.ABSENT
         )
 
-    def lacks(self, row: Mapping[str, Any]) -> set[str]:
-        """Return the columns that a row would need, down to the ends of their paths."""
-        return {
-            path.split("|")[0]
-            for part, path in self.parts
-            if not path.endswith("?") and not _fits(part, paths.found(row, path))
-        }
-
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """All columns that are needed, and no mark of another layout."""
-        return bool(self.parts) and not self.lacks(row) and not self._elsewhere(row)
+        """All columns that are needed, down to the ends of their paths, and no mark of another
+        layout; where there is a `prompt`, it is this layout's."""
+        there = dict(self.parts)
+        named = "prompt" in self.columns or not {"prompt", "messages", "rejected"} & there.keys()
+        return (
+            bool(self.parts)
+            and all(
+                path.endswith("?") or _fits(part, paths.found(row, path))
+                for part, path in self.parts
+            )
+            and (named or row.get("prompt") is None)
+            and not self._elsewhere(row)
+        )
 
     def _elsewhere(self, row: Mapping[str, Any]) -> bool:
-        """Marks of another layout: a prompt, answers and judgements that this one would pass over,
-        several answers for one, GSM8K's line before an answer, and labels in a conversation."""
-        there = dict(self.parts)
-        asked = not {"prompt", "messages", "rejected"}.isdisjoint(there)
-        if asked and "prompt" not in self.columns and row.get("prompt") is not None:
-            return True
+        """Marks of another layout: answers and judgements that this one would pass over, GSM8K's
+        line before an answer, and labels of steps in a conversation."""
         if self.name == UNNAMED:
             return False
+        there = dict(self.parts)
         passed_over: frozenset[str] = frozenset() if ANSWERED & there.keys() else ANSWERS
         if not JUDGING & there.keys():
             passed_over |= JUDGED
-            if "response" in there and _texts(paths.found(row, there["response"])):
-                return True
-        if passed_over & row.keys() - self.columns:
+        named = {name for path in there.values() for name in path.removesuffix("?").split("|")}
+        if passed_over & row.keys() - named:
             return True
         if "reference" in there and MARK.strip() in str(paths.found(row, there["reference"])):
             return True
@@ -153,7 +161,6 @@ class Columns:
         if "rejected" in said:
             yield self._pair(said, rest)
             return
-        self._check(said, rest)
         prompt, answered = self._prompt(said, rest)
         yield self._record(prompt, answered, said)
 
@@ -171,27 +178,8 @@ class Columns:
                 fields.value(row, path)
             said[part] = found
             rest = paths.without(rest, paths.keys(row, path.removesuffix("?")))
+        self._check(said, rest)
         return said, rest
-
-    def _check(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
-        """Refuse a row that says more of its question than is read, unless columns are named by
-        hand."""
-        if self.name == UNNAMED or not isinstance(said.get("prompt"), str):
-            return
-        path = dict(self.parts)["prompt"]
-        for name in path.split("|"):
-            if isinstance(rest.get(name), str) and rest[name] != said["prompt"]:
-                raise DataError(
-                    f"column {name!r} could be the prompt, too; say which one is, as in"
-                    f" --columns prompt={name},..."
-                )
-        for name, value in rest.items():
-            if value and name.lower() in CONTEXT:
-                raise DataError(
-                    f"column {name!r} looks like a part of the question, and {self.name} does not"
-                    f" read it; name the columns that make the prompt, as in --columns"
-                    f" prompt=...,input={name},..."
-                )
 
     def _pair(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> Preference:
         """A chosen and a rejected answer."""
@@ -212,6 +200,26 @@ class Columns:
         return fields.make(
             Preference, prompt=prompt, responses=responses, prefer=1.0, margin=_margin(said)
         )
+
+    def _check(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
+        """Refuse a row that says more of its question than is read, unless columns are named by
+        hand."""
+        if self.name == UNNAMED or "chosen" in said or not isinstance(said.get("prompt"), str):
+            return
+        path = dict(self.parts)["prompt"]
+        for name in path.split("|"):
+            if isinstance(rest.get(name), str) and rest[name] != said["prompt"]:
+                raise DataError(
+                    f"column {name!r} could be the prompt, too; say which one is, as in"
+                    f" --columns prompt={name},..."
+                )
+        for name, value in rest.items():
+            if value and name.lower() in CONTEXT:
+                raise DataError(
+                    f"column {name!r} looks like a part of the question, and {self.name} does not"
+                    f" read it; name the columns that make the prompt, as in --columns"
+                    f" prompt=...,input={name},..."
+                )
 
     def _prompt(
         self,
@@ -236,7 +244,7 @@ class Columns:
                 f"{self.name} names no column for the prompt: prompt=... or messages=..."
             )
         if said.get("history"):
-            turns = (*conversations.history(said["history"]), *turns)
+            turns = (*history(said["history"]), *turns)
         if said.get("input"):
             question = f"{turns[-1].content}\n{fields.text(said, 'input')}"
             turns = (*turns[:-1], fields.make(Message, role="user", content=question))
@@ -306,8 +314,8 @@ class Columns:
         value, model = fields.value(said, part), said.get(MODELS[part])
         more = _more(said) if part == "response" else {}
         if model is not None:
-            more["meta"] = {**more.get("meta", {}), "model": model}
-        if _texts(value):
+            more["meta"] = {"model": model, **more.get("meta", {})}
+        if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
             return fields.make(Response, steps=joined(value, self.separator), **more)
         return conversations.reply(value, prompt.messages, part, **more)
 
@@ -354,37 +362,19 @@ class Columns:
 
     def _row(self, record: Record) -> dict[str, Any]:
         there = dict(self.parts)
-        parts = column_rows.said(record, there, self.separator)
+        said = parts_of(record, there, self.separator)
         prompt = prompt_of(record)
         known = {"id", "reference", "tools", "solution"} & there.keys()
         if "boxed" in there:
             known |= {"reference", "solution"}
         row: dict[str, Any] = fields.rest(fields.columns(prompt), *known)
-        firsts = {part: path.removesuffix("?").split("|")[0] for part, path in self.parts}
-        if "conversations" in (firsts.get("prompt"), firsts.get("messages")):
-            parts = column_rows.as_sharegpt(parts)
-        for part, path in firsts.items():
-            if part in parts and paths.constant(path) is paths.ABSENT:
-                row = paths.put(row, path.split("."), parts[part])
+        if {"prompt": "conversations", "messages": "conversations"}.items() & there.items():
+            said = as_sharegpt(said)
+        for part, path in self.parts:
+            if part in said and paths.constant(path) is paths.ABSENT:
+                first = path.removesuffix("?").split("|")[0]
+                row = paths.put(row, first.split("."), said[part])
         return row
-
-
-def _more(said: Mapping[str, Any], index: int | None = None, count: int = 0) -> dict[str, Any]:
-    """Return a response's other fields: the row's own, or those of one of several."""
-    found: dict[str, Any] = {}
-    for part, value in said.items():
-        if value is None or not (part in ("finished", "stop") or part.startswith(EACH)):
-            continue
-        value = fields.parsed(value)
-        if index is not None:
-            if not isinstance(value, list) or len(value) != count:
-                raise DataError(f"field {part!r}: expected a list with one for each of {count}")
-            value = value[index]
-        if part.startswith(EACH):
-            found.setdefault("meta", {})[part.removeprefix(EACH)] = value
-        elif value is not None:
-            found[part] = value
-    return found
 
 
 def _sorted(prompt: Prompt, said: Mapping[str, Any]) -> Ranking:
@@ -410,6 +400,23 @@ def _detailed(response: Response, side: str, said: Mapping[str, Any]) -> Respons
     return response.model_copy(update=changes)
 
 
+def _more(said: Mapping[str, Any], index: int | None = None, count: int = 0) -> dict[str, Any]:
+    """Return a response's other fields: the row's own, or those of one of several."""
+    found: dict[str, Any] = {}
+    for part, value in said.items():
+        if value is None or not (part in ("finished", "stop") or part.startswith(EACH)):
+            continue
+        if index is not None:
+            if not isinstance(value, list) or len(value) != count:
+                raise DataError(f"field {part!r}: expected a list with one for each of {count}")
+            value = value[index]
+        if part.startswith(EACH):
+            found.setdefault("meta", {})[part.removeprefix(EACH)] = value
+        elif value is not None:
+            found[part] = value
+    return found
+
+
 def _margin(said: Mapping[str, Any]) -> float | None:
     if said.get("margin") is not None:
         return fields.number(said["margin"], "margin")
@@ -427,18 +434,17 @@ def _label(value: Any, field: str) -> float:
     """A label in [0, 1]; true is 1, and so is "+"."""
     if isinstance(value, str) and value in WORDS:
         return WORDS[value]
-    return fields.share(value, field)
+    return fields.share(fields.amount(value, field), field)
 
 
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _texts(value: object) -> bool:
-    """A list of texts: several answers, or steps of one."""
-    return isinstance(value, list) and bool(value) and all(isinstance(x, str) for x in value)
-
-
 def _fits(part: str, value: Any) -> bool:
-    """There is something, and it is not a single response where all wrong ones are named."""
-    return value == [] or _texts(value) if part == "wrong" else value is not paths.ABSENT
+    """There is something: a list of texts where all wrong responses are named, and none where one
+    response is."""
+    listed = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    if part in ("wrong", "response"):
+        return listed == (part == "wrong") and value is not paths.ABSENT
+    return value is not paths.ABSENT

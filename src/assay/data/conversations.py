@@ -7,7 +7,6 @@ and a key that nothing here stands for goes to `Message.extra`.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any, Final, Literal, get_args
 
 from pydantic import ValidationError
@@ -20,9 +19,7 @@ from assay.types import Message, Response, ToolCall
 __all__ = [
     "column",
     "conversation",
-    "history",
     "message",
-    "paired",
     "parsed",
     "reply",
     "response",
@@ -229,26 +226,6 @@ def reply(value: object, prompt: Sequence[Message], field: str, **others: Any) -
             f" the answer; its first other message is the {messages[0].role}'s"
         )
     return response(messages, **others)
-
-
-def history(value: object) -> tuple[Message, ...]:
-    """Read the turns before a question: pairs of what was asked and what was answered."""
-    if not isinstance(value, list) or not all(
-        isinstance(pair, list) and len(pair) == 2 and all(isinstance(each, str) for each in pair)
-        for pair in value
-    ):
-        raise fields.wrong("history", "a list of pairs [question, answer]", value)
-    turns = chain.from_iterable(value)
-    return tuple(
-        Message(role="assistant" if i % 2 else "user", content=text) for i, text in enumerate(turns)
-    )
-
-
-def paired(turns: Sequence[Message]) -> list[list[str]]:
-    """Write turns as `history` reads them; nothing where they are no such pairs."""
-    texts = [turn.content for turn in turns]
-    pairs = [texts[i : i + 2] for i in range(0, len(texts) - 1, 2)]
-    return pairs if history(pairs) == tuple(turns) else []
 
 
 def column(messages: Sequence[Message]) -> str | list[dict[str, Any]]:

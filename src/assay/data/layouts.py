@@ -50,6 +50,7 @@ _TABLE: Final = {
     "sharegpt-kto": "system=system?,tools=tools?,messages=conversations,label=kto_tag",
     "messages-kto": "tools=tools?,messages=messages,label=label",
     "alpaca-kto": ("system=system?,prompt=instruction,input=input?,response=output,label=kto_tag"),
+    # Answers, references and pools
     "math-problems": (
         "system=system?,prompt=problem|question|prompt|query|Problem|Question,reference=ground_truth"
         "|expected_answer|final_answer|answer|Answer,solution=solution|Solution?,id=unique_id|id|ID?"

@@ -1,5 +1,6 @@
-"""Paths to what is inside a row: a column, `column.key.0` inside one, `column.*.key` in every entry
-of a list; of `a|b`, the first that a row has; or a constant, as JSON."""
+"""Paths into rows: a column, `column.key.0` inside one, `column.*.key` in every entry of a list; of
+`a|b`, the first that a row has. What is JSON is a constant, and `?` behind a path lets rows lack
+it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from assay.data import fields
 __all__ = ["ABSENT", "constant", "found", "keys", "put", "split", "without"]
 
 ABSENT: Final = object()
-"""What a path finds that breaks off."""
+"""What is found where a path breaks off."""
 
 
 def constant(path: str) -> Any:
@@ -36,8 +37,8 @@ def keys(row: Mapping[str, Any], path: str) -> list[str]:
 def found(row: Mapping[str, Any], path: str) -> Any:
     """What is at the end of a path; `ABSENT` where it breaks off."""
     path = path.removesuffix("?")
-    if (said := constant(path)) is not ABSENT:
-        return said
+    if (value := constant(path)) is not ABSENT:
+        return value
     return _at(row, keys(row, path))
 
 
