@@ -37,8 +37,8 @@ JOBS = {
         " budget limit together format device dtype micro_tokens seed out overwrite settings"
     ),
     "evaluate": (
-        "data scorer out verifier format set_aside micro_tokens dtype device seed overwrite"
-        " settings"
+        "data scorer scores probabilities out verifier format set_aside micro_tokens dtype device"
+        " seed overwrite settings"
     ),
     "label": (
         "data policy out how verifier samples ledger cut_off guard truncate limit format set_aside"
