@@ -21,7 +21,7 @@ from assay.data import conversations, fields, pairs, paths, winners
 from assay.data.records import prompt_of
 from assay.data.solutions import MARK, stated
 from assay.data.steps import joined, marked
-from assay.data.written import EACH, MODELS, SIDES, as_sharegpt, history, parts_of
+from assay.data.written import EACH, SIDES, as_sharegpt, history, parts_of
 from assay.errors import ConfigError, DataError
 from assay.types import (
     Group,
@@ -42,7 +42,7 @@ Part = Literal[
     "response", "label", "score", "responses", "scores", "ranks", "finished", "stop",
     "steps", "labels",
     "first", "second", "winner", "choice", "prefer", "strength", "first_score", "second_score",
-    "right", "wrong", "model", "first_model", "second_model", "has",
+    "right", "wrong", "first_model", "second_model", "has",
 ]  # fmt: skip
 PARTS: Final = get_args(Part)
 ANSWERED: Final = frozenset(
@@ -315,10 +315,9 @@ class Columns:
 
     def _response(self, prompt: Prompt, said: Mapping[str, Any], part: str) -> Response:
         """A response, and who gave it: a text, messages, or a list of steps."""
-        value, model = fields.value(said, part), said.get(MODELS[part])
-        more = _more(said) if part == "response" else {}
-        if model is not None:
-            more["meta"] = {"model": model, **more.get("meta", {})}
+        value, more = fields.value(said, part), _more(said)
+        if (model := said.get(f"{part}_model")) is not None:
+            more["meta"] = {**more.get("meta", {}), "model": model}
         if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
             return fields.make(Response, steps=joined(value, self.separator), **more)
         return conversations.reply(value, prompt.messages, part, **more)
