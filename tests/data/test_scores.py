@@ -75,7 +75,8 @@ def test_tables_say_the_same(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "s.parquet")
     (tmp_path / "s.csv").write_text("id,score\na,1\na,2.0\nb,\nb,4\n")
     (tmp_path / "t.csv").write_text('id,scores\nb,"[null, 4]"\na,"[1, 2]"\n')
-    for name in ("s.parquet", "s.csv", "t.csv"):
+    (tmp_path / "u.csv").write_text("id,index,score\na,1,2\na,0,1\nb,10,4\nb,9,\n")
+    for name in ("s.parquet", "s.csv", "t.csv", "u.csv"):
         assert values(read_scores(tmp_path / name, GROUPS)) == [[1, 2], [None, 4]], name
 
 
@@ -133,6 +134,12 @@ def test_what_prmbenchs_programs_write(tmp_path: Path) -> None:
     path = put(tmp_path / "s.jsonl", *rows)
     found = [s for (s,) in read_scores(path, groups)]
     assert [s.steps if isinstance(s, Score) else None for s in found] == [(1, 0), (0.5, 0.25), None]
+    # A redundancy head judges the kinds that are about it.
+    both = labels | {"step_level_redundancy_labels": [True, False]}
+    for kind, steps in (("circular_0", (0, 1)), ("confidence_0", (1, 0))):
+        groups = [Group(prompt=Prompt.of("q", id=kind), responses=(solution,))]
+        path = put(tmp_path / "s.jsonl", {"idx": kind, "scores": both})
+        assert read_scores(path, groups) == [[Score(value=0, steps=steps)]]
 
 
 def test_what_reasonevals_programs_write(tmp_path: Path) -> None:
