@@ -52,6 +52,12 @@ LAYOUTS: dict[str, list[dict[str, Any]]] = {
         {"idx": "a", "index": 0, "value": True},
         {"idx": "b", "index": 0, "value": None, "unscored": "too long"},
     ],
+    "id and text": [
+        {"id": "b", "response": "x", "score": 4},
+        {"id": "a", "response": "y", "score": 2},
+        {"id": "a", "response": "x", "score": 1},
+        {"id": "b", "response": "z", "score": None},
+    ],
     "id, a row for all": [{"id": "b", "scores": [None, 4]}, {"id": "a", "scores": "[1, 2]"}],
     "sides": [
         {"id": "a", "score_chosen": 1, "score_rejected": [2]},
@@ -173,6 +179,10 @@ def test_one_row_serves_equal_texts(tmp_path: Path) -> None:
         (
             [{"id": "a", "index": 0, "score": x} for x in (1, 2)],
             "s.jsonl:2: response 0 to 'a' was scored before, at .*s.jsonl:1",
+        ),
+        (
+            [{"id": "a", "response": r, "score": 1} for r in ("x", "7")],
+            "s.jsonl:1: no row has the response 'y' to prompt 'question a'",
         ),
         (TEXTS[:3], "no row has the response 'y' to prompt 'question a'"),
         ([*TEXTS, TEXTS[0]], "s.jsonl:5: the response 'x' was scored before, at .*s.jsonl:1"),

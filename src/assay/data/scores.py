@@ -187,6 +187,11 @@ def _by_row(rows: Sequence[Row], group: Group) -> Scores:
             f"{rows[-1].where}: {len(rows)} rows for the {n} responses to {id!r}; give one per"
             " response, or one with a list of all"
         )
+    if all(isinstance(row.value.get("response"), str) for row in rows):
+        known: dict[Hashable, list[Row]] = {}
+        for row in rows:
+            known.setdefault((group.prompt.text, row.value["response"]), []).append(row)
+        return _responses_by_text(rows[0].where, known, [group])[0]
     for name in PLACES:
         places = [parsed(row.value.get(name)) for row in rows]
         if not all(isinstance(place, int) for place in places):
