@@ -250,6 +250,21 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         ("2+3?", ("Add 2 and 3.\n", "5\n", "So 5."), (None, None, 1)),
         ("1+1?", ("3",), (0,)),
     ],
+    "rlhflow-prm": [
+        ("2+3+4?", ("Step 1: 2+3=5.\n", "Step 2: 5+4=8."), (1, 0)),
+        ("What is\n1+1?", ("Step 1: It is 2.",), (1,)),
+        ("Be brief.\n\n0?", ("Step 1: 1.",), (0,)),
+    ],
+    "step-ratings": [
+        ("2+3+4?", ("2+3=5.\n\n", "So 8."), (1, 0)),
+        ("1+1?", ("Count.\n", "2."), (0.5, None)),
+        ("Be brief.\n\n0?", ("0",), (1,)),
+    ],
+    "reason-eval": [
+        ("2+3?", ("1. Add.\n", "2. It is\n6.\n", "3. So 6."), (1, 0, None)),
+        ("1+1?", ("Count.\n", "2."), (1, 1)),
+        ("0?", ("It is\n", "a number.\n", "1"), (1, 1, 0)),
+    ],
     "math-aps": [
         ("2+3?", ("Add them.",), (0.5,)),
         ("2+3?", ("Add them. 5",), (1,)),
@@ -397,6 +412,8 @@ WRITTEN = [
     "plain",
     "prm800k",
     "math-shepherd",
+    "rlhflow-prm",
+    "step-ratings",
     "gsm8k",
     "ifeval",
     "messages",

@@ -311,9 +311,9 @@ def test_a_format_is_told_by_most_of_the_first_rows_and_asked_for_when_unclear(
     ):
         list(read(put(tmp_path / "b.jsonl", b'{"a": 1, "b": 2}')))
     with pytest.raises(
-        DataError, match=r"trl-unpaired \{prompt, completion, label\}: has .*; lacks label"
+        DataError, match=r"trl-unpaired \{prompt, completion, label\}: has .*; lacks prompt"
     ):
-        list(read(put(tmp_path / "d.jsonl", b'{"prompt": "p", "completion": "c"}')))
+        list(read(put(tmp_path / "d.jsonl", b'{"completion": "c", "label": 1}')))
     both = {"prompt": "p", "completion": "c", "label": True, "completions": ["c"], "labels": [True]}
     with pytest.raises(DataError, match=r"ambiguous .*; name one of trl-stepwise, trl-unpaired"):
         list(read(put(tmp_path / "c.jsonl", json.dumps(both).encode())))

@@ -1,8 +1,9 @@
 """Any row whose columns are named: what the layouts that differ in names only are made of.
 
 A part of a record is found at a path: a column, `column.key.0` inside one, or `column.*.key` in
-every entry of a list. A constant is written as JSON, `label=1` or `system="Be brief."`; `?` behind
-a path lets rows lack it. Columns that no part names are the prompt's `meta`.
+every entry of a list; of `a|b`, the first that a row has. A constant is written as JSON, `label=1`
+or `system="Be brief."`; `?` behind a path lets rows lack it. Columns that no part names are the
+prompt's `meta`; `each.NAME=column` is what a column says of each response, for the responses'.
 
 Two responses, `first` and `second`, come with a verdict: `winner` (a name, or 1 and 2), `choice` (0
 and 1), `prefer` (the probability that the first is better), `strength` (negative where the first is
@@ -16,10 +17,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
-from assay.chat import openai
-from assay.data import conversations, fields, pairs, winners
-from assay.data.records import prompt_of, responses_of
-from assay.data.steps import joined, parted
+from assay.data import conversations, fields, pairs, paths, winners
+from assay.data.records import prompt_of
+from assay.data.solutions import MARK, stated
+from assay.data.steps import joined, marked
+from assay.data.written import EACH, MODELS, SIDES, as_sharegpt, history, parts_of
 from assay.errors import ConfigError, DataError
 from assay.types import (
     Group,
@@ -35,25 +37,39 @@ from assay.types import (
 __all__ = ["Columns"]
 
 Part = Literal[
-    "system", "prompt", "input", "messages", "tools", "id", "reference",
-    "solution", "opening", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
-    "response", "label", "score", "responses", "scores", "ranks", "steps", "labels",
+    "system", "history", "prompt", "input", "messages", "tools", "id", "reference", "solution",
+    "boxed", "opening", "chosen", "rejected", "margin", "chosen_score", "rejected_score",
+    "response", "label", "score", "responses", "scores", "ranks", "finished", "stop",
+    "steps", "labels",
     "first", "second", "winner", "choice", "prefer", "strength", "first_score", "second_score",
     "right", "wrong", "model", "first_model", "second_model", "has",
 ]  # fmt: skip
 PARTS: Final = get_args(Part)
+ANSWERED: Final = frozenset(
+    ("messages", "chosen", "rejected", "response", "responses", "steps", "first", "right")
+)
+"""Parts that hold an answer: a layout without one is of prompts."""
+ANSWERS: Final = frozenset(
+    "candidates chosen completion completions generated_solution generation generations output"
+    " outputs rejected response responses steps".split()
+)
+"""Columns that hold answers elsewhere: what has one is no row of prompts."""
+JUDGED: Final = frozenset(("chosen", "label", "labels", "rejected"))
+"""Columns that judge an answer elsewhere, and the parts that do here."""
+JUDGING: Final = JUDGED | {"score", "scores", "ranks", "first", "right"}
+CONTEXT: Final = frozenset(
+    "article audio background body choices context document documents history image images input"
+    " options paragraph passage picture premise story table video videos".split()
+)
+"""Columns that a question may need to be understood."""
+NO_ANSWER: Final = frozenset(("notfound", "proof"))
+"""NuminaMath's words for an answer where there is none."""
 WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
 """Labels that are words."""
 BOTH: Final = ("first", "second"), ("first_score", "second_score"), ("right", "wrong")
 """Parts that are there together."""
-MODELS: Final = {"response": "model", "first": "first_model", "second": "second_model"}
-"""The part that names who gave a response."""
-SIDES: Final = "chosen", "rejected"
-LISTED: Final = "conversations", "messages", "trajectory"
-"""Columns that hold messages, be it a single one."""
 UNNAMED: Final = "columns"
 """The name of a layout that a user wrote."""
-ABSENT: Final = object()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +85,10 @@ class Columns:
 
     def __post_init__(self) -> None:
         for part, _ in self.parts:
-            if part not in PARTS:
+            if part not in PARTS and not part.startswith(EACH):
                 raise ConfigError(
-                    f"{part!r} is no part of a record; name columns for {', '.join(PARTS)}"
+                    f"{part!r} is no part of a record; name columns for {', '.join(PARTS)}, or"
+                    f" {EACH}NAME"
                 )
         there = dict(self.parts)
         if len(found := [part for part in winners.VERDICTS if part in there]) > 1:
@@ -85,8 +102,8 @@ class Columns:
         """Read `prompt=question,chosen=answer_a`. A comma or an equals sign in a name is written
         with a backslash."""
         parts = []
-        for piece in _split(text, ","):
-            part, *path = _split(piece, "=")
+        for piece in paths.split(text, ","):
+            part, *path = paths.split(piece, "=")
             if not path or not path[0]:
                 raise ConfigError(f"{piece!r} is no PART=COLUMN, e.g. prompt=question")
             parts.append((part.strip(), "=".join(path).strip()))
@@ -95,7 +112,8 @@ class Columns:
     @property
     def columns(self) -> frozenset[str]:
         """The columns that are read."""
-        return frozenset(path.removesuffix("?").partition(".")[0] for _, path in self.parts)
+        every = (path.removesuffix("?").split("|") for _, path in self.parts)
+        return frozenset(name.partition(".")[0] for name in chain.from_iterable(every))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -103,21 +121,43 @@ class Columns:
         return frozenset(
             path.partition(".")[0]
             for _, path in self.parts
-            if not path.endswith("?") and _constant(path) is ABSENT
+            if not path.endswith("?") and paths.constant(path) is paths.ABSENT
         )
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """All columns that are needed, down to the ends of their paths; and where there is a
-        `prompt`, it is this layout's."""
+        """All columns that are needed, down to the ends of their paths, and no mark of another
+        layout; where there is a `prompt`, it is this layout's."""
         there = dict(self.parts)
         named = "prompt" in self.columns or not {"prompt", "messages", "rejected"} & there.keys()
         return (
             bool(self.parts)
             and all(
-                path.endswith("?") or _fits(part, _found(row, path)) for part, path in self.parts
+                path.endswith("?") or _fits(part, paths.found(row, path))
+                for part, path in self.parts
             )
             and (named or row.get("prompt") is None)
+            and not self._elsewhere(row)
         )
+
+    def _elsewhere(self, row: Mapping[str, Any]) -> bool:
+        """Marks of another layout: answers and judgements that this one would pass over, GSM8K's
+        line before an answer, and labels of steps in a conversation."""
+        if self.name == UNNAMED:
+            return False
+        there = dict(self.parts)
+        passed_over: frozenset[str] = frozenset() if ANSWERED & there.keys() else ANSWERS
+        if not JUDGING & there.keys():
+            passed_over |= JUDGED
+        named = {name for path in there.values() for name in path.removesuffix("?").split("|")}
+        if passed_over & row.keys() - named:
+            return True
+        # Judged as one, a list of texts is the steps of an answer; else it is several answers.
+        alone = "response" in there and not JUDGING & there.keys()
+        if alone and _are_texts(paths.found(row, there["response"])):
+            return True
+        if "reference" in there and MARK.strip() in str(paths.found(row, there["reference"])):
+            return True
+        return "messages" in there and marked(paths.found(row, there["messages"]))
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: what it is, its parts tell."""
@@ -135,13 +175,14 @@ class Columns:
         for part, path in self.parts:
             if part == "has":
                 continue
-            found = _found(row, path.removesuffix("?"))
-            if found is ABSENT or (found is None and path.endswith("?")):
+            found = paths.found(row, path.removesuffix("?"))
+            if found is paths.ABSENT or (found is None and path.endswith("?")):
                 if path.endswith("?"):
                     continue
                 fields.value(row, path)
             said[part] = found
-            rest = _without(rest, _keys(row, path.removesuffix("?")))
+            rest = paths.without(rest, paths.keys(row, path.removesuffix("?")))
+        self._check(said, rest)
         return said, rest
 
     def _pair(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> Preference:
@@ -163,6 +204,26 @@ class Columns:
         return fields.make(
             Preference, prompt=prompt, responses=responses, prefer=1.0, margin=_margin(said)
         )
+
+    def _check(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
+        """Refuse a row that says more of its question than is read, unless columns are named by
+        hand."""
+        if self.name == UNNAMED or "chosen" in said or not isinstance(said.get("prompt"), str):
+            return
+        path = dict(self.parts)["prompt"]
+        for name in path.split("|"):
+            if isinstance(rest.get(name), str) and rest[name] != said["prompt"]:
+                raise DataError(
+                    f"column {name!r} could be the prompt, too; say which one is, as in"
+                    f" --columns prompt={name},..."
+                )
+        for name, value in rest.items():
+            if value and name.lower() in CONTEXT:
+                raise DataError(
+                    f"column {name!r} looks like a part of the question, and {self.name} does not"
+                    f" read it; name the columns that make the prompt, as in --columns"
+                    f" prompt=...,input={name},..."
+                )
 
     def _prompt(
         self,
@@ -186,16 +247,34 @@ class Columns:
             raise ConfigError(
                 f"{self.name} names no column for the prompt: prompt=... or messages=..."
             )
+        if said.get("history"):
+            turns = (*history(said["history"]), *turns)
         if said.get("input"):
             question = f"{turns[-1].content}\n{fields.text(said, 'input')}"
             turns = (*turns[:-1], fields.make(Message, role="user", content=question))
         if said.get("system"):
             turns = pairs.instructed(turns, fields.text(said, "system"))
-        known = {key: said[key] for key in ("tools",) if key in said}
-        for key in ("id", "reference"):
-            if said.get(key) is not None:
-                known[key] = _as_text(said[key])
+        if not turns:
+            raise DataError("the conversation has no message of a user before the answer")
+        known = {key: said[key] for key in ("tools", "solution") if key in said}
+        if said.get("id") is not None:
+            known["id"] = _as_text(said["id"])
+        known |= self._reference(said)
         return fields.prompt(turns, {**rest, **known}), answered
+
+    def _reference(self, said: Mapping[str, Any]) -> dict[str, str]:
+        """The reference answer, and the solution that states it; none where a set says that there
+        is none to state."""
+        if "boxed" in said:
+            solution = fields.text(said, "boxed")
+            return {"reference": stated(solution, "solution"), "solution": solution}
+        if said.get("reference") is None:
+            return {}
+        answer = fields.reference(said["reference"])
+        if not answer.strip():
+            raise DataError("field 'reference': it is empty; null says that there is none")
+        known_to_lack = self.name != UNNAMED and answer in NO_ANSWER
+        return {"answer" if known_to_lack else "reference": answer}
 
     def _record(
         self, prompt: Prompt, answered: Sequence[Message], said: Mapping[str, Any]
@@ -212,7 +291,7 @@ class Columns:
         if "response" in said:
             response = self._response(prompt, said, "response")
         elif answered:
-            response = conversations.response(answered)
+            response = conversations.response(answered, **_more(said))
         else:
             return prompt
         if "label" in said:
@@ -237,17 +316,20 @@ class Columns:
     def _response(self, prompt: Prompt, said: Mapping[str, Any], part: str) -> Response:
         """A response, and who gave it: a text, messages, or a list of steps."""
         value, model = fields.value(said, part), said.get(MODELS[part])
-        meta = {} if model is None else {"model": model}
+        more = _more(said) if part == "response" else {}
+        if model is not None:
+            more["meta"] = {"model": model, **more.get("meta", {})}
         if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-            return fields.make(Response, steps=joined(value, self.separator), meta=meta)
-        return conversations.reply(value, prompt.messages, part, meta=meta)
+            return fields.make(Response, steps=joined(value, self.separator), **more)
+        return conversations.reply(value, prompt.messages, part, **more)
 
     def _pool(self, prompt: Prompt, said: Mapping[str, Any]) -> Group:
         found = fields.parsed(fields.value(said, "responses"))
         if not isinstance(found, list):
             raise fields.wrong("responses", "a list of responses", found)
+        more = [_more(said, i, len(found)) for i in range(len(found))]
         responses = tuple(
-            conversations.reply(each, prompt.messages, f"responses.{i}")
+            conversations.reply(each, prompt.messages, f"responses.{i}", **more[i])
             for i, each in enumerate(found)
         )
         for part, sign in (("scores", 1.0), ("ranks", -1.0)):
@@ -284,107 +366,30 @@ class Columns:
 
     def _row(self, record: Record) -> dict[str, Any]:
         there = dict(self.parts)
-        said = _said(record, there, self.separator)
+        said = parts_of(record, there, self.separator)
         prompt = prompt_of(record)
-        known = {"id", "reference", "tools"} & there.keys()
-        row: dict[str, Any] = fields.rest(fields.columns(prompt), *known) | dict(prompt.meta)
+        known = {"id", "reference", "tools", "solution"} & there.keys()
+        if "boxed" in there:
+            known |= {"reference", "solution"}
+        row: dict[str, Any] = fields.rest(fields.columns(prompt), *known)
         if {"prompt": "conversations", "messages": "conversations"}.items() & there.items():
-            said = _as_sharegpt(said)
+            said = as_sharegpt(said)
         for part, path in self.parts:
-            if part in said and _constant(path) is ABSENT:
-                row = _with(row, path.removesuffix("?").split("."), said[part])
+            if part in said and paths.constant(path) is paths.ABSENT:
+                first = path.removesuffix("?").split("|")[0]
+                row = paths.put(row, first.split("."), said[part])
         return row
-
-
-def _said(record: Record, there: Mapping[str, str], separator: str) -> dict[str, Any]:
-    """The parts of a record, as its row has them."""
-    prompt = prompt_of(record)
-    turns = prompt.messages
-    said: dict[str, Any] = {}
-    if "system" in there and turns and turns[0].role == "system":
-        said["system"], turns = turns[0].content, turns[1:]
-    elif "system" in there and not there["system"].endswith("?"):
-        said["system"] = ""
-    if "input" in there:
-        said["input"] = ""
-    if prompt.tools:
-        said["tools"] = [dict(tool) for tool in prompt.tools]
-    said |= {key: value for key in ("id", "reference") if (value := getattr(prompt, key))}
-    asked: Any = conversations.column(turns)
-    if there.get("prompt", "").rpartition(".")[2] in LISTED:
-        asked = [openai(turn) for turn in turns]
-    chat = not isinstance(asked, str)
-    if "messages" in there:
-        replied = [conversations.said(each, chat=True) for each in responses_of(record)[:1]]
-        said["messages"] = [*map(openai, turns), *chain.from_iterable(replied)]
-    else:
-        said["prompt"] = asked
-    sides = ("first", "second") if isinstance(record, Preference) else ("response",)
-    for side, response in zip(sides, responses_of(record), strict=False):
-        if "model" in response.meta:
-            said[MODELS[side]] = response.meta["model"]
-    if isinstance(record, Preference) and "first" in there:
-        said |= _said_of_judged(record, chat)
-    elif isinstance(record, Preference):
-        said |= _said_of_pair(record, there, turns, chat)
-    elif isinstance(record, Group):
-        written = [conversations.said(each, chat=chat) for each in record.responses]
-        said["responses"] = written
-        if len(written) == 1:
-            said["response"] = written[0]
-        if isinstance(record, Ranking):
-            said["scores"] = list(record.grades)
-            said["ranks"] = [-grade for grade in record.grades]
-            said["score"] = record.grades[0] if record.grades else None
-            graded = list(zip(written, record.grades, strict=True))
-            said["right"] = [each for each, grade in graded if grade == 1]
-            said["wrong"] = [each for each, grade in graded if grade == 0]
-    elif isinstance(record, StepLabels):
-        said["response"] = conversations.said(record.response, chat=chat)
-        said["label"] = record.labels[-1] if record.labels else None
-        said["steps"] = parted(record.response.steps, separator)
-        said["labels"] = list(record.labels)
-    return said
-
-
-def _said_of_judged(record: Preference, chat: bool) -> dict[str, Any]:
-    """The parts of a pair that was judged."""
-    said = winners.said(record.prefer, record.margin)
-    for side, response in zip(("first", "second"), record.responses, strict=True):
-        said[side] = conversations.said(response, chat=chat)
-    return said
 
 
 def _sorted(prompt: Prompt, said: Mapping[str, Any]) -> Ranking:
     """Right and wrong responses, graded 1 and 0; one that stands alone need be no list."""
     responses, grades = [], []
     for part, grade in (("right", 1.0), ("wrong", 0.0)):
-        found = said[part] if isinstance(said[part], list) else [said[part]]
-        for i, each in enumerate(found):
+        found = fields.parsed(said[part])
+        for i, each in enumerate(found if isinstance(found, list) else [said[part]]):
             responses.append(conversations.reply(each, prompt.messages, f"{part}.{i}"))
             grades.append(grade)
     return fields.make(Ranking, prompt=prompt, responses=tuple(responses), grades=tuple(grades))
-
-
-def _as_sharegpt(said: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of a record, with messages as a column of the name `conversations` has them."""
-    row = dict(said)
-    for part in ("prompt", "messages"):
-        if part in said:
-            turns = conversations.turns(said, part)
-            row[part] = [conversations.sharegpt(turn) for turn in turns]
-    for side in SIDES:
-        if side in said:
-            reply = said[side]
-            turns = conversations.turns({side: reply}, side)
-            if len(turns) > 1:
-                raise DataError("ShareGPT has a single message for an answer")
-            if isinstance(reply, str):
-                turns = (Message(role="assistant", content=reply),)
-            (row[side],) = map(conversations.sharegpt, turns)
-    if "tools" in said:
-        row["tools"] = json.dumps(said["tools"], ensure_ascii=False)
-    return row
 
 
 def _detailed(response: Response, side: str, said: Mapping[str, Any]) -> Response:
@@ -399,30 +404,21 @@ def _detailed(response: Response, side: str, said: Mapping[str, Any]) -> Respons
     return response.model_copy(update=changes)
 
 
-def _said_of_pair(
-    record: Preference, there: Mapping[str, str], asked: Sequence[Message], chat: bool
-) -> dict[str, Any]:
-    """The parts of a pair; the answers as whole conversations where the prompt is no part."""
-    said: dict[str, Any] = {}
-    responses = record.responses
-    first, second = (response.steps for response in responses)
-    if "opening" in there:
-        shared = len(first) == len(second) == 2 and first[0] == second[0]
-        said["opening"] = first[0] if shared else ""
-        if shared:
-            responses = tuple(Response(steps=each.steps[1:]) for each in responses)
-    for side, response in zip(SIDES, responses, strict=True):
-        said[side] = conversations.said(
-            response, chat=chat and not there.get(side, "").endswith("response")
-        )
-        if {"prompt", "messages"}.isdisjoint(there):
-            replied = conversations.said(response, chat=True)
-            said[side] = [*map(openai, asked), *replied]
-        if f"{side}_score" in there and "score" in response.meta:
-            said[f"{side}_score"] = response.meta["score"]
-    if record.margin is not None:
-        said["margin"] = record.margin
-    return said
+def _more(said: Mapping[str, Any], index: int | None = None, count: int = 0) -> dict[str, Any]:
+    """Return a response's other fields: the row's own, or those of one of several."""
+    found: dict[str, Any] = {}
+    for part, value in said.items():
+        if value is None or not (part in ("finished", "stop") or part.startswith(EACH)):
+            continue
+        if index is not None:
+            if not isinstance(value, list) or len(value) != count:
+                raise DataError(f"field {part!r}: expected a list with one for each of {count}")
+            value = value[index]
+        if part.startswith(EACH):
+            found.setdefault("meta", {})[part.removeprefix(EACH)] = value
+        elif value is not None:
+            found[part] = value
+    return found
 
 
 def _margin(said: Mapping[str, Any]) -> float | None:
@@ -442,93 +438,19 @@ def _label(value: Any, field: str) -> float:
     """A label in [0, 1]; true is 1, and so is "+"."""
     if isinstance(value, str) and value in WORDS:
         return WORDS[value]
-    return fields.amount(value, field)
+    return fields.share(fields.amount(value, field), field)
 
 
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _constant(path: str) -> Any:
-    """The value of a path that is JSON; `ABSENT` for the name of a column."""
-    try:
-        return json.loads(path)
-    except ValueError:
-        return ABSENT
-
-
 def _fits(part: str, value: Any) -> bool:
     """There is something, and it is not a single response where all wrong ones are named."""
-    listed = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    return listed if part == "wrong" else value is not ABSENT
+    if part == "wrong":
+        return _are_texts(fields.parsed(value))
+    return value is not paths.ABSENT
 
 
-def _keys(row: Mapping[str, Any], path: str) -> list[str]:
-    """The keys down a path: a column of just that name comes first."""
-    if _constant(path) is not ABSENT:
-        return []
-    return [path] if path in row else path.split(".")
-
-
-def _found(row: Mapping[str, Any], path: str) -> Any:
-    """What is at the end of a path; `ABSENT` where it breaks off."""
-    if (constant := _constant(path)) is not ABSENT:
-        return constant
-    return _at(row, _keys(row, path))
-
-
-def _at(value: Any, keys: Sequence[str]) -> Any:
-    """What is down these keys; of every entry of a list where a key is *."""
-    if not keys:
-        return value
-    key, *more = keys
-    value = fields.parsed(value)
-    if isinstance(value, dict) and key in value:
-        return _at(value[key], more)
-    if isinstance(value, list) and key == "*":
-        every = [_at(each, more) for each in value]
-        return ABSENT if ABSENT in every else every
-    if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
-        return _at(value[int(key)], more)
-    return ABSENT
-
-
-def _without(value: Any, keys: Sequence[str]) -> Any:
-    """A row without what is at the end of a path; places in lists stay."""
-    if isinstance(value, list) and keys[:1] == ["*"]:
-        every = [_without(each, keys[1:]) for each in value]
-        return every if keys[1:] and any(every) else []
-    if not keys or not isinstance(value, dict) or keys[0] not in value:
-        return value
-    key, *more = keys
-    rest = {name: each for name, each in value.items() if name != key}
-    inner = _without(value[key], more) if more else {}
-    return {**rest, key: inner} if inner and more else rest
-
-
-def _with(row: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
-    """A row with a value at the end of a path."""
-    key, *more = keys
-    inner = row.get(key)
-    return {
-        **row,
-        key: _with(inner if isinstance(inner, dict) else {}, more, value) if more else value,
-    }
-
-
-def _split(text: str, at: str) -> list[str]:
-    """Pieces between separators; a backslash takes the meaning off the one behind it, and what
-    stands in double quotes is one piece."""
-    pieces, quoted, i = [""], False, 0
-    while i < len(text):
-        if text[i] == "\\" and i + 1 < len(text) and text[i + 1] in ",=\\":
-            pieces[-1] += text[i + 1] if at == "=" else text[i : i + 2]
-            i += 2
-            continue
-        quoted ^= text[i] == '"'
-        if text[i] == at and not quoted:
-            pieces.append("")
-        else:
-            pieces[-1] += text[i]
-        i += 1
-    return pieces
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)

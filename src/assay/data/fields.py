@@ -27,7 +27,9 @@ __all__ = [
     "parsed",
     "prompt",
     "read_only",
+    "reference",
     "rest",
+    "share",
     "shared",
     "text",
     "texts",
@@ -116,10 +118,10 @@ def number(value: object, field: str) -> float:
 
 def amount(value: object, field: str) -> float:
     """A finite number, or a text that is one, as tables of texts have it; true is 1, false 0."""
-    found = value
-    if isinstance(value, (bool, str)):
+    found = parsed(value)
+    if isinstance(found, (bool, str)):
         try:
-            found = float(value)
+            found = float(found)
         except ValueError:
             found = None
     if found is None or not math.isfinite(number(found, field)):
@@ -142,6 +144,13 @@ def yes_no(value: object, field: str) -> float:
     if isinstance(value, (bool, int, float)) and value in (0, 1):
         return float(value)
     raise wrong(field, "true or false", value)
+
+
+def share(value: object, field: str) -> float:
+    """A label: true or false, or a number from 0 to 1."""
+    if isinstance(value, (bool, int, float)) and 0 <= value <= 1:
+        return float(value)
+    raise wrong(field, "true, false or a number from 0 to 1", value)
 
 
 def make(cls: type[R], **fields: Any) -> R:
@@ -169,9 +178,21 @@ def prompt(messages: tuple[Message, ...], row: Fields, *used: str) -> Prompt:
     in `meta`."""
     more = rest(row, *used)
     id = more.pop("id") if isinstance(more.get("id"), str) else ""
-    reference = more.pop("reference") if isinstance(more.get("reference"), str) else None
+    stated = isinstance(more.get("reference"), (str, int, float))
+    answer = reference(more.pop("reference")) if stated else None
     tools = _tools(more.pop("tools")) if more.get("tools") else ()
-    return make(Prompt, messages=messages, tools=tools, reference=reference, id=id, meta=more)
+    return make(Prompt, messages=messages, tools=tools, reference=answer, id=id, meta=more)
+
+
+def reference(value: object, field: str = "reference") -> str:
+    """A reference answer: a text, a number as it is written in JSON, or a list of one of them."""
+    if isinstance(value, list) and len(value) == 1:
+        return reference(value[0], field)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)):
+        return json.dumps(value)
+    raise wrong(field, "one answer, a text or a number (name its path by --columns)", value)
 
 
 def _tools(value: object) -> tuple[dict[str, Any], ...]:
@@ -234,11 +255,12 @@ def written(
         except DataError as error:
             raise DataError(f"{_name(format)} cannot hold this record: {error}") from error
         if back != (record,):
-            lost = (
-                _difference(record.model_dump(), back[0].model_dump())
-                if len(back) == 1
-                else "the whole of it"
-            )
+            if len(back) != 1:
+                lost = "the whole of it"
+            elif type(back[0]) is not kind:
+                lost = f"it into a {type(back[0]).__name__}"
+            else:
+                lost = _difference(record.model_dump(), back[0].model_dump())
             raise DataError(
                 f"{_name(format)} cannot hold this record: reading it back would change {lost}"
             )

@@ -49,7 +49,56 @@ _TABLE: Final = {
     "stack-exchange-pairs": "prompt=question,chosen=response_j,rejected=response_k",
     "sharegpt-kto": "system=system?,tools=tools?,messages=conversations,label=kto_tag",
     "alpaca-kto": ("system=system?,prompt=instruction,input=input?,response=output,label=kto_tag"),
-    "math-problems": "prompt=problem,reference=answer,solution=solution?,id=unique_id?",
+    # Answers, references and pools
+    "math-problems": (
+        "system=system?,prompt=problem|question|prompt|query|Problem|Question,reference=ground_truth"
+        "|expected_answer|final_answer|answer|Answer,solution=solution|Solution?,id=unique_id|id|ID?"
+    ),
+    "boxed-solutions": (
+        "system=system?,prompt=problem|question|Problem|Question,boxed=solution|Solution"
+        ",id=unique_id|id|ID?"
+    ),
+    "verl": "prompt=prompt,reference=reward_model.ground_truth,tools=tools?",
+    "messages-with-reference": (
+        "messages=messages,reference=ground_truth|expected_answer,tools=tools?,id=id?"
+    ),
+    "openrlhf-prompts": "prompt=context_messages,id=id?",
+    "alpaca": (
+        "system=system?,history=history?,prompt=instruction|query|question|problem"
+        ",input=input|context?,response=output|response|completion|generated_solution"
+        ",reference=ground_truth|expected_answer|final_answer|answer?,id=id?"
+    ),
+    "labelled-responses": (
+        "system=system?,prompt=question|problem|instruction|query"
+        ",response=response|output|completion,label=label|is_correct|correct"
+        ",reference=ground_truth|expected_answer|answer?,id=id?"
+    ),
+    "input-output": "system=system?,prompt=input,response=output,reference=ground_truth?",
+    "sharegpt": "system=system?,messages=conversations|conversation,tools=tools?,id=id?",
+    "trl-prompt-completion": "prompt=prompt,response=completion,tools=tools?,id=id?",
+    "qwen-math-outputs": (
+        "prompt=question|problem,reference=gt|answer,solution=gt_cot|solution?,responses=code"
+        ",scores=score,each.pred=pred?,each.report=report?,id=idx?"
+    ),
+    "openr1-math": (
+        "prompt=problem,reference=answer,solution=solution?,responses=generations"
+        ",scores=correctness_math_verify,finished=is_reasoning_complete?,stop=finish_reasons?"
+        ",each.correctness_llama=correctness_llama?,id=uuid?"
+    ),
+    "pools": (
+        "system=system?,prompt=problem|question,reference=ground_truth|expected_answer|answer?"
+        ",responses=generations|responses|completions|samples|outputs,id=unique_id|id?"
+    ),
+    "judged-pools": (
+        "system=system?,prompt=problem|question,reference=ground_truth|expected_answer|answer?"
+        ",responses=generations|responses|completions|samples|outputs"
+        ",scores=correct|is_correct|correctness,id=unique_id|id?"
+    ),
+    "scored-completions": (
+        "system=system?,prompt=problem|question|prompt,reference=answer?,solution=solution?"
+        ",responses=completions,each.scores=scores,each.agg_scores=agg_scores?"
+        ",each.completion_tokens=completion_tokens?,id=unique_id|id?"
+    ),
     # Judged pairs
     "judged-pairs": (
         "prompt=prompt,first=response_a,second=response_b,first_model=model_a?,"

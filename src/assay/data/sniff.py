@@ -66,7 +66,7 @@ def _nearest(row: Mapping[str, Any], known: Mapping[str, Format]) -> list[str]:
         missing, there = min(forms, key=lambda form: len(form[0]) - 2 * len(form[1]))
         if there:
             close.append((2 * len(there) - len(missing), name, said, there, missing))
-    close.sort(key=lambda entry: (-entry[0], len(entry[2])))
+    close.sort(key=lambda entry: (-entry[0], entry[1] not in HANDMADE, len(entry[2])))
     return [
         f"{name} {said}: has {_list(sorted(there))}"
         + (f"; lacks {_list(sorted(missing))}" if missing else "")
@@ -104,7 +104,8 @@ def _named_columns(format: Format) -> set[str]:
 def _columns(format: Format) -> str:
     """What a layout's description opens with: its columns."""
     if isinstance(format, Columns):
-        return "{" + ", ".join(path for _, path in format.parts) + "}"
+        named = [path + (": [string]" if part == "wrong" else "") for part, path in format.parts]
+        return "{" + ", ".join(named) + "}"
     text = " ".join((type(format).__doc__ or "").split())
     return END.split(text)[0]
 

@@ -1,15 +1,32 @@
 """Steps and their labels: what the step-labelled formats share."""
 
 from collections.abc import Sequence
-from typing import Literal
+from itertools import pairwise
+from typing import Final, Literal
 
 from assay.errors import DataError
 
-__all__ = ["Neutral", "first_error", "joined", "parted", "rating"]
+__all__ = ["SIGNS", "Neutral", "cut", "first_error", "joined", "marked", "parted", "rating"]
 
 Neutral = Literal["positive", "negative", "ignore", "half"]
 """What becomes of a neutral rating (right, but no progress): 1, 0, not supervised, or 1/2: a class
 of its own to the loss `step-ordinal`."""
+
+
+SIGNS: Final = {"+": 1.0, "-": 0.0}
+"""Marks of a step, and their labels."""
+
+
+def marked(value: object) -> bool:
+    """Turns that are labels of steps: every assistant's, of which there is one, is + or -."""
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        return False
+    said = [
+        turn.get("content", turn.get("value"))
+        for turn in value
+        if turn.get("role", turn.get("from")) in ("assistant", "gpt")
+    ]
+    return bool(said) and all(isinstance(text, str) and text.strip() in SIGNS for text in said)
 
 
 def joined(texts: Sequence[str], separator: str = "\n") -> tuple[str, ...]:
@@ -23,6 +40,22 @@ def joined(texts: Sequence[str], separator: str = "\n") -> tuple[str, ...]:
 def parted(steps: Sequence[str], separator: str = "\n") -> list[str]:
     """The inverse of `joined`."""
     return [*(step.removesuffix(separator) for step in steps[:-1]), *steps[-1:]]
+
+
+def cut(text: str, steps: Sequence[str]) -> tuple[str, ...] | None:
+    """Return a text as these steps, each with the white space behind it; None where it is not made
+    of them."""
+    starts, end = [0], 0
+    for step in steps:
+        start = text.find(step, end)
+        if start < 0 or text[end:start].strip():
+            return None
+        starts, end = [*starts, start], start + len(step)
+    if not steps or text[end:].strip():
+        return None
+    # The first step has what is before it, too.
+    bounds = [0, *starts[2:], len(text)]
+    return tuple(text[a:b] for a, b in pairwise(bounds))
 
 
 def first_error(steps: int, at: int | None, field: str) -> tuple[float | None, ...]:

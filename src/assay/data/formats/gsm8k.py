@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.data import conversations, fields
+from assay.data.solutions import MARK
 from assay.errors import DataError
 from assay.types import Prompt, Record
 
 __all__ = ["Gsm8k"]
-
-MARK = "\n#### "
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.data import conversations, fields
-from assay.data.steps import joined, parted
 from assay.errors import DataError
 from assay.types import Record, Response, StepLabels
 
@@ -42,13 +41,18 @@ class MathShepherd:
             raise DataError(
                 f"field 'input': text after the last {TAG} has no label: {tail.strip()[:40]!r}"
             )
-        steps = [text.removeprefix("\n").removesuffix(" ") for text in (first, *pieces[1:])]
+        # A line break behind a tag is its step's end.
+        breaks = ["\r\n" if text.startswith("\r\n") else "\n" for text in pieces[1:]]
+        texts = [first, *(t.removeprefix(b) for t, b in zip(pieces[1:], breaks, strict=True))]
+        steps = [
+            text.removesuffix(" ") + end for text, end in zip(texts, [*breaks, ""], strict=True)
+        ]
         yield fields.make(
             StepLabels,
             prompt=fields.prompt(
                 conversations.turns({"input": question}, "input"), row, "input", "label"
             ),
-            response=fields.make(Response, steps=joined(steps)),
+            response=fields.make(Response, steps=tuple(steps)),
             labels=marks,
             meaning="monte_carlo",
         )
@@ -76,15 +80,17 @@ def _marks(pieces: list[str], label: str) -> tuple[float, ...]:
 
 def _row(record: StepLabels) -> dict[str, Any]:
     signs = ["+" if label == 1 else "-" for label in record.labels]
-    steps = parted(record.response.steps)
+    *steps, last = record.response.steps
+    ends = ["\r\n" if step.endswith("\r\n") else "\n" for step in steps]
+    texts = [*(step.removesuffix(end) for step, end in zip(steps, ends, strict=True)), last]
 
     def text(marks: list[str]) -> str:
-        return f"{record.prompt.text} " + "\n".join(
-            f"{step} {mark}" for step, mark in zip(steps, marks, strict=True)
-        )
+        lines = zip(texts, marks, [*ends, ""], strict=True)
+        said = "".join(f"{step} {mark}{end}" for step, mark, end in lines)
+        return f"{record.prompt.text} {said}"
 
     return {
-        "input": text([TAG] * len(steps)),
+        "input": text([TAG] * len(texts)),
         "label": text(signs),
         **fields.columns(record.prompt),
     }

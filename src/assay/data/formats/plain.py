@@ -31,7 +31,7 @@ class Plain:
         if "prompt" not in row or not OTHERS.isdisjoint(row):
             return False
         said = not {"response", "responses", "reference"}.isdisjoint(row)
-        return said or row.keys() <= {"prompt", "id"}
+        return said or row.keys() <= {"prompt", "id", "tools"}
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: an outcome label, a group, a ranking or a prompt."""
@@ -46,19 +46,17 @@ class Plain:
             raise DataError(
                 "a line of scores without texts is no data; score with the texts (--texts)"
             )
-        known = {key: row[key] for key in ("id", "reference") if key in row}
+        known = {key: row[key] for key in ("id", "reference", "tools") if key in row}
         prompt = fields.prompt(turns, known)
         more = fields.rest(row, "prompt", "response", "label", *known)
-        text = fields.text(row, "response")
-        response = fields.make(Response, steps=(text,) if text else (), meta=more)
+        response = conversations.reply(row["response"], turns, "response", meta=more)
         if "label" not in row:
             yield fields.make(Group, prompt=prompt, responses=(response,))
-        elif not text:
+        elif not response.steps:
             raise DataError("field 'response': an empty response has no step to label")
         else:
-            yield fields.make(
-                StepLabels, prompt=prompt, response=response, labels=(_label(row["label"]),)
-            )
+            labels = (*(None,) * (len(response.steps) - 1), _label(row["label"]))
+            yield fields.make(StepLabels, prompt=prompt, response=response, labels=labels)
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Groups, rankings and prompts of unsplit responses, and labels of whole ones."""
@@ -74,9 +72,11 @@ class Plain:
 
 def _several(prompt: Prompt, row: Mapping[str, Any]) -> Group:
     """A pool, which is a ranking where the row grades it."""
+    found = row["responses"]
+    if not isinstance(found, list):
+        raise fields.wrong("responses", "a list of responses", found)
     responses = tuple(
-        fields.make(Response, steps=(text,) if text else ())
-        for text in fields.texts(row, "responses")
+        conversations.reply(each, prompt.messages, f"responses.{i}") for i, each in enumerate(found)
     )
     if "grades" not in row:
         return fields.make(Group, prompt=prompt, responses=responses)
@@ -103,22 +103,26 @@ def _start(prompt: Prompt) -> dict[str, Any]:
     }
 
 
+def _said(response: Response) -> str | list[dict[str, Any]]:
+    return conversations.said(response, chat=False)
+
+
 def _group(record: Group) -> dict[str, Any]:
     if len(record.responses) == 1 and not record.prompt.meta:
         (only,) = record.responses
-        return {**_start(record.prompt), "response": only.text, **only.meta}
-    return {**_start(record.prompt), "responses": [each.text for each in record.responses]}
+        return {**_start(record.prompt), "response": _said(only), **only.meta}
+    return {**_start(record.prompt), "responses": [_said(each) for each in record.responses]}
 
 
 def _ranking(record: Ranking) -> dict[str, Any]:
-    texts = [each.text for each in record.responses]
+    texts = [_said(each) for each in record.responses]
     return {**_start(record.prompt), "responses": texts, "grades": list(record.grades)}
 
 
 def _outcome(record: StepLabels) -> dict[str, Any]:
     label = record.labels[-1] if record.labels else None
     response = record.response
-    return {**_start(record.prompt), "response": response.text, "label": label, **response.meta}
+    return {**_start(record.prompt), "response": _said(response), "label": label, **response.meta}
 
 
 ROWS: Final[Mapping[Any, Callable[[Any], dict[str, Any]]]] = {

@@ -13,17 +13,19 @@ from typing import Any
 from assay.data import conversations, fields
 from assay.data.steps import joined, parted
 from assay.errors import DataError
-from assay.types import Record, Response, StepLabels
+from assay.types import LabelMeaning, Record, Response, StepLabels
 
 __all__ = ["TrlStepwise"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrlStepwise:
-    """{prompt, completions: [step, ...], labels: [true or false, ...]}."""
+    """{prompt, completions: [step, ...], labels: [true, false or probability, ...]}."""
 
     separator: str = "\n"
     """Text between two steps; empty when the steps bring their own."""
+    meaning: LabelMeaning = "correctness"
+    """What the labels were made from, which no row says."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """The three columns."""
@@ -45,11 +47,12 @@ class TrlStepwise:
                 conversations.turns(row, "prompt"), row, "prompt", "completions", "labels"
             ),
             response=fields.make(Response, steps=joined(steps, self.separator)),
-            labels=tuple(fields.yes_no(label, f"labels.{i}") for i, label in enumerate(labels)),
+            labels=tuple(fields.share(label, f"labels.{i}") for i, label in enumerate(labels)),
+            meaning=self.meaning,
         )
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
-        """Fully labelled steps, each right or wrong."""
+        """Fully labelled steps."""
         return fields.written(self, records, StepLabels, self._row)
 
     def _row(self, record: StepLabels) -> dict[str, Any]:

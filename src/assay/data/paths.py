@@ -1,0 +1,99 @@
+"""Paths into rows: a column, `column.key.0` inside one, `column.*.key` in every entry of a list; of
+`a|b`, the first that a row has. What is JSON is a constant, and `?` behind a path lets rows lack
+it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from assay.data import fields
+
+__all__ = ["ABSENT", "constant", "found", "keys", "put", "split", "without"]
+
+ABSENT: Final = object()
+"""What is found where a path breaks off."""
+
+
+def constant(path: str) -> Any:
+    """The value of a path that is JSON; `ABSENT` for the name of a column."""
+    try:
+        return json.loads(path)
+    except ValueError:
+        return ABSENT
+
+
+def keys(row: Mapping[str, Any], path: str) -> list[str]:
+    """The keys down a path: a column of just that name comes first, and of alternatives one that
+    says something."""
+    if constant(path) is not ABSENT:
+        return []
+    if path in row or "|" not in path:
+        return [path] if path in row else path.split(".")
+    there = [name for name in path.split("|") if found(row, name) is not ABSENT]
+    spoken = [name for name in there if found(row, name) is not None]
+    return keys(row, [*spoken, *there, path.split("|")[0]][0])
+
+
+def found(row: Mapping[str, Any], path: str) -> Any:
+    """What is at the end of a path; `ABSENT` where it breaks off."""
+    path = path.removesuffix("?")
+    if (value := constant(path)) is not ABSENT:
+        return value
+    return _at(row, keys(row, path))
+
+
+def _at(value: Any, keys: Sequence[str]) -> Any:
+    """What is down these keys; of every entry of a list where a key is *."""
+    if not keys:
+        return value
+    key, *more = keys
+    value = fields.parsed(value)
+    if isinstance(value, dict) and key in value:
+        return _at(value[key], more)
+    if isinstance(value, list) and key == "*":
+        every = [_at(each, more) for each in value]
+        return ABSENT if ABSENT in every else every
+    if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+        return _at(value[int(key)], more)
+    return ABSENT
+
+
+def without(value: Any, keys: Sequence[str]) -> Any:
+    """A row without what is at the end of a path; places in lists stay."""
+    if isinstance(value, list) and keys[:1] == ["*"]:
+        every = [without(each, keys[1:]) for each in value]
+        return every if keys[1:] and any(every) else []
+    if not keys or not isinstance(value, dict) or keys[0] not in value:
+        return value
+    key, *more = keys
+    rest = {name: each for name, each in value.items() if name != key}
+    inner = without(value[key], more) if more else {}
+    return {**rest, key: inner} if inner and more else rest
+
+
+def put(row: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
+    """A row with a value at the end of a path."""
+    key, *more = keys
+    inner = row.get(key)
+    return {
+        **row,
+        key: put(inner if isinstance(inner, dict) else {}, more, value) if more else value,
+    }
+
+
+def split(text: str, at: str) -> list[str]:
+    """Pieces between separators; a backslash takes the meaning off the one behind it, and what
+    stands in double quotes is one piece."""
+    pieces, quoted, i = [""], False, 0
+    while i < len(text):
+        if text[i] == "\\" and i + 1 < len(text) and text[i + 1] in ",=\\":
+            pieces[-1] += text[i + 1] if at == "=" else text[i : i + 2]
+            i += 2
+            continue
+        quoted ^= text[i] == '"'
+        if text[i] == at and not quoted:
+            pieces.append("")
+        else:
+            pieces[-1] += text[i]
+        i += 1
+    return pieces
