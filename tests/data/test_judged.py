@@ -1,5 +1,6 @@
 """Verdicts in other people's columns: judged pairs, right and wrong responses, grades and votes."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -327,6 +328,16 @@ def test_a_vote_is_one_of_three(votes: tuple[Any, ...]) -> None:
         of(Arena(), {**row, **dict.fromkeys(names, 0), "winner_tie": 1, "response_b": '["b", "c"]'})
     with pytest.raises(DataError, match=r"'response_b'"):
         of(Arena(), {**row, **dict.fromkeys(names, 0), "winner_tie": 1, "response_b": "[null]"})
+
+
+def test_votes_in_a_table_of_text_are_read(tmp_path: Path) -> None:
+    names = ["id", "model_a", "prompt", "response_a", "response_b"]
+    names += ["winner_model_a", "winner_model_b", "winner_tie"]
+    turns = (json.dumps(texts) for texts in (["Hi, you", "Why?"], ["a", "b"], ["c", "\n"]))
+    with (tmp_path / "votes.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([names, ["3", "x", *turns, "0", "0", "1"]])
+    (record,) = read(tmp_path / "votes.csv")
+    assert brief(record) == ("Hi, you", ["ab", "c\n"], 0.5, None)
 
 
 def test_a_grade_is_an_attribute_or_their_mean() -> None:

@@ -151,6 +151,10 @@ class Columns:
         named = {name for path in there.values() for name in path.removesuffix("?").split("|")}
         if passed_over & row.keys() - named:
             return True
+        # Judged as one, a list of texts is the steps of an answer; else it is several answers.
+        alone = "response" in there and not JUDGING & there.keys()
+        if alone and _are_texts(paths.found(row, there["response"])):
+            return True
         if "reference" in there and MARK.strip() in str(paths.found(row, there["reference"])):
             return True
         return "messages" in there and marked(paths.found(row, there["messages"]))
@@ -381,8 +385,8 @@ def _sorted(prompt: Prompt, said: Mapping[str, Any]) -> Ranking:
     """Right and wrong responses, graded 1 and 0; one that stands alone need be no list."""
     responses, grades = [], []
     for part, grade in (("right", 1.0), ("wrong", 0.0)):
-        found = said[part] if isinstance(said[part], list) else [said[part]]
-        for i, each in enumerate(found):
+        found = fields.parsed(said[part])
+        for i, each in enumerate(found if isinstance(found, list) else [said[part]]):
             responses.append(conversations.reply(each, prompt.messages, f"{part}.{i}"))
             grades.append(grade)
     return fields.make(Ranking, prompt=prompt, responses=tuple(responses), grades=tuple(grades))
@@ -442,9 +446,11 @@ def _as_text(value: Any) -> str:
 
 
 def _fits(part: str, value: Any) -> bool:
-    """There is something: a list of texts where all wrong responses are named, and none where one
-    response is."""
-    listed = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    if part in ("wrong", "response"):
-        return listed == (part == "wrong") and value is not paths.ABSENT
+    """There is something, and it is not a single response where all wrong ones are named."""
+    if part == "wrong":
+        return _are_texts(fields.parsed(value))
     return value is not paths.ABSENT
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
