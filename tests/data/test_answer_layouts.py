@@ -358,7 +358,7 @@ def test_cells_of_a_table_are_read_as_what_they_hold(
 
 def test_a_refusal_names_the_alternative_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"question": "2+3?", "unique_id": "a", "gold": "5"}')
-    with pytest.raises(DataError, match="math-problems .*: has question, unique_id; lacks ground"):
+    with pytest.raises(DataError, match=r"math-problems .*: has question, unique_id; lacks ground"):
         list(read(tmp_path / "a.jsonl"))
 
 
