@@ -48,7 +48,6 @@ _TABLE: Final = {
     ),
     "stack-exchange-pairs": "prompt=question,chosen=response_j,rejected=response_k",
     "sharegpt-kto": "system=system?,tools=tools?,messages=conversations,label=kto_tag",
-    "messages-kto": "tools=tools?,messages=messages,label=label",
     "alpaca-kto": ("system=system?,prompt=instruction,input=input?,response=output,label=kto_tag"),
     # Answers, references and pools
     "math-problems": (
