@@ -100,6 +100,7 @@ def test_check_finds_leaks(data: Path, tmp_path: Path, capsys: pytest.CaptureFix
         (["check", "nowhere.jsonl"], "does not exist"),
         (["check", "{data}", "--format", "nothing"], "no formats component is called 'nothing'"),
         (["check", "{data}", "--set", "a=1"], "--format"),
+        (["check", "{data}", "--format", "sharegpt", "--set", "a=1"], "separator=TEXT"),
         (
             ["check", "{data}", "--format", "prm800k", "--set", "neutral=maybe"],
             "neutral cannot be 'maybe'",

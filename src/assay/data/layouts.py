@@ -48,7 +48,6 @@ _TABLE: Final = {
     ),
     "stack-exchange-pairs": "prompt=question,chosen=response_j,rejected=response_k",
     "sharegpt-kto": "system=system?,tools=tools?,messages=conversations,label=kto_tag",
-    "messages-kto": "tools=tools?,messages=messages,label=label",
     "alpaca-kto": ("system=system?,prompt=instruction,input=input?,response=output,label=kto_tag"),
     # Answers, references and pools
     "math-problems": (
@@ -76,7 +75,7 @@ _TABLE: Final = {
     ),
     "input-output": "system=system?,prompt=input,response=output,reference=ground_truth?",
     "sharegpt": "system=system?,messages=conversations|conversation,tools=tools?,id=id?",
-    "trl-prompt-completion": "prompt=prompt,response=completion,tools=tools?,id=id?",
+    "trl-prompt-completion": "system=system?,prompt=prompt,response=completion,tools=tools?,id=id?",
     "qwen-math-outputs": (
         "prompt=question|problem,reference=gt|answer,solution=gt_cot|solution?,responses=code"
         ",scores=score,each.pred=pred?,each.report=report?,id=idx?"

@@ -255,7 +255,7 @@ class Encoder:
         messages = self._messages(prompt)
         self._check(prompt, response.turns)
         hidden = cutting.hide(response.turns, self._pattern)
-        show = partial(self.render, tools=prompt.tools)
+        show = trajectories.remembered(partial(self.render, tools=prompt.tools))
         chat = trajectories.Chat(show, partial(self._begin, prompt), self._pattern)
         written = chat.write(
             messages, hidden.messages, closed=closed, goes_on=not response.finished
@@ -507,8 +507,10 @@ class Encoder:
         """Ids of what stands between a turn of the assistant and its next one, where messages such
         as a tool's results come between them."""
         if self.layout.template == "plain":
-            text = _plain([Message(role="assistant", content=""), *answers])
-            text = text.removeprefix("Assistant: ")
+            turns = [Message(role="assistant", content=""), *answers]
+            text = trajectories.in_plain(
+                "", turns, join=self.layout.join, ending="", goes_on=True
+            ).text
         else:
             messages = self._messages(prompt)
             mark = rendering.marker([m.content for m in (*messages, *answers)])
