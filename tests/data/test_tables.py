@@ -211,6 +211,29 @@ def test_typed_tables_give_what_json_can_hold(typed: Any, tmp_path: Path, name: 
         list(read(path))
 
 
+def test_columns_of_json_are_what_they_say(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    kind = pyarrow.json_()
+    told = ['"hi"', json.dumps(CHAT), None]
+    columns = [pyarrow.array([said]) for said in ("[1, null]", "[1]")]
+    inner = pyarrow.StructArray.from_arrays([columns[0].cast(kind), columns[1]], ["x", "y"])
+    table = pyarrow.table(
+        {
+            "prompt": pyarrow.array(told, pyarrow.string()).cast(kind),
+            "reference": ["1", "2", "3"],
+            "deep": pyarrow.ListArray.from_arrays([0, 1, 1, 1], inner),
+        }
+    )
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert good(tmp_path / "a.parquet") == [
+        {"prompt": "hi", "reference": "1", "deep": [{"x": [1, None], "y": "[1]"}]},
+        {"prompt": CHAT, "reference": "2", "deep": []},
+        {"reference": "3", "deep": []},
+    ]
+
+
 def test_folders_that_datasets_saved_and_their_splits(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
