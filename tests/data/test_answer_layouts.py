@@ -19,7 +19,7 @@ from assay.data.formats.trl_stepwise import TrlStepwise
 from assay.data.io import Counts, read
 from assay.data.steps import cut
 from assay.errors import DataError
-from assay.types import Group, Message, Prompt, Ranking, Record, Response, StepLabels
+from assay.types import Group, Message, Prompt, Ranking, Record, Response, StepLabels, ToolCall
 
 USER, SAID = {"role": "user", "content": "2+3?"}, {"role": "assistant", "content": "5"}
 SUM = Prompt.of("2+3?")
@@ -137,6 +137,33 @@ ROWS: list[tuple[str, dict[str, Any], Record]] = [
             "tools": '[{"name": "add"}]',
         },
         one(Prompt(messages=(SYSTEM, *TALK), tools=({"name": "add"},))),
+    ),
+    (
+        "sharegpt",
+        {
+            "conversations": [
+                {"from": "human", "value": "Hi"},
+                {"from": "function_call", "value": '[{"name": "greet", "arguments": {}}]'},
+                {"from": "observation", "value": "Hello"},
+                {"from": "gpt", "value": "Hello!"},
+                {"from": "human", "value": "2+3?"},
+                {"from": "gpt", "value": "5"},
+            ],
+        },
+        Group(
+            prompt=Prompt(messages=TALK[:1]),
+            responses=(
+                Response.trajectory(
+                    (
+                        Message(role="assistant", content="", tool_calls=(ToolCall(name="greet"),)),
+                        Message(role="tool", content="Hello"),
+                        Message(role="assistant", content="Hello!"),
+                        Message(role="user", content="2+3?"),
+                        Message(role="assistant", content="5"),
+                    )
+                ),
+            ),
+        ),
     ),
     (
         "qwen-math-outputs",
