@@ -123,6 +123,7 @@ ROWS: list[tuple[str, dict[str, Any], Record]] = [
     ("trl-prompt-completion", {"prompt": [USER], "completion": [SAID]}, one(SUM)),
     ("plain", {"prompt": [USER]}, SUM),
     ("plain", {"prompt": "2+3?", "reference": 5}, about(reference="5")),
+    ("plain", {"prompt": "2+3?", "response": "5", "reference": ["5"]}, one(about(reference="5"))),
     ("plain", {"prompt": [USER], "response": [SAID]}, one(SUM)),
     (
         "sharegpt",
@@ -273,6 +274,7 @@ def test_a_row_is_told_read_and_written_again(
         ("boxed-solutions", {"problem": "p", "solution": r"\boxed{5"}, r"'solution': no \\boxed"),
         ("boxed-solutions", {"problem": "p", "solution": r"\boxed{ }"}, r"'solution': no \\boxed"),
         ("math-problems", {"problem": "p", "answer": ["1", "2"]}, "one answer"),
+        ("plain", {"prompt": "p", "response": "r", "reference": {"a": "1"}}, "one answer"),
         ("math-problems", {"problem": "p", "answer": {"value": 1}}, "one answer"),
         ("math-problems", {"problem": "p", "answer": " "}, "'reference': it is empty"),
         ("math-problems", {"problem": "p", "answer": 1, "images": ["a.png"]}, "'images' looks"),
