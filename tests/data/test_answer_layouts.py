@@ -471,6 +471,23 @@ def test_a_conversation_of_labels_needs_a_first_step_and_labels() -> None:
         list(RlhflowPrm().read({"conversations": turns[:1]}))
 
 
+@pytest.mark.parametrize("name", layouts.names())
+def test_records_of_nothing_are_held_or_refused(name: str) -> None:
+    bare = Prompt(messages=())
+    nothing: list[Record] = [
+        StepLabels(prompt=prompt, response=Response(steps=()), labels=()) for prompt in (bare, SUM)
+    ]
+    nothing += [
+        bare,
+        Group(prompt=bare, responses=()),
+        Ranking(prompt=SUM, responses=(), grades=()),
+    ]
+    nothing += [StepLabels(prompt=bare, response=Response.of("a"), labels=(1.0,)), one(bare, "")]
+    for record in nothing:
+        with contextlib.suppress(DataError):
+            list(layouts.resolve(name).write([record]))
+
+
 def test_plain_responses_may_be_messages_that_repeat_the_prompt() -> None:
     row = {"prompt": [USER], "responses": [[USER, SAID], "6"], "grades": [1, 0]}
     (record,) = Plain().read(row)
