@@ -61,12 +61,19 @@ SEEN = [*ASKED, ("assistant", ""), ("tool", "7")]
         ("orca-pairs", {"system": "Be brief.", "question": "Prime?", **TEXTS}, BRIEF),
         ("orca-pairs", {"system": "", "question": "Prime?", **TEXTS}, ASKED),
         ("orca-pairs", {"question": "Prime?", **TEXTS}, ASKED),
+        ("orca-pairs", {"query": "Prime?", **CHAT}, ASKED),
+        ("orca-pairs", {"post": "Prime?", "question": "Prime?", **TEXTS}, ASKED),
         ("input-pairs", {"system": "", "input": "Prime?", **TEXTS, "rating": [9, 7]}, ASKED),
         ("alpaca-pairs", {"instruction": "Prime?", "input": "", **TEXTS}, ASKED),
         (
             "alpaca-pairs",
             {"instruction": "Which?", "input": "7, 8", **TEXTS},
             [("user", "Which?\n7, 8")],
+        ),
+        (
+            "alpaca-pairs",
+            {"instruction": "Prime?", "history": [["Hi", "Ho"]], "system": "Be brief.", **TEXTS},
+            [BRIEF[0], ("user", "Hi"), ("assistant", "Ho"), *ASKED],
         ),
         (
             "instruction-responses",
@@ -223,9 +230,11 @@ def records_of(tmp_path: Path, *rows: dict[str, Any], format: str | None = None)
     [
         (TEXTS, "no prompt beside the text in 'chosen'; add a 'prompt' column.*trl-implicit"),
         ({**TEXTS, "prompt": None}, "no prompt beside the text"),
-        ({**TEXTS, "query": "Q"}, "column 'query' looks like it: --columns prompt=query,chosen="),
+        ({**TEXTS, "request": "Q"}, "column 'request' looks like it: --columns prompt=request,"),
         ({**TEXTS, "Problem": "Q"}, "column 'Problem' looks like it"),
-        ({**CHAT, "post": "Q"}, "column 'post' looks like it"),
+        ({**CHAT, "user": "Q"}, "column 'user' looks like it"),
+        ({**TEXTS, "question": "Q", "problem": "P"}, "'problem' looks like a part of the prompt"),
+        ({**TEXTS, "question": "Q", "image": "a.png"}, "'image' looks like a part of the prompt"),
         (CHAT, "answers without a prompt"),
         (around("Human: Prime?\nAssistant: "), "expected a dialog"),
         (around("User: Prime?\n\nAssistant: "), "no prompt beside"),
@@ -305,6 +314,13 @@ def test_a_list_of_two_outputs_is_ranked(tmp_path: Path) -> None:
     assert isinstance(record, Preference)
     assert record.prompt.text == "Prime?"
     assert [response.text for response in record.responses] == ["The 7", "The 8"]
+
+
+def test_an_unwanted_answer_to_a_transcript_is_an_outcome(tmp_path: Path) -> None:
+    row = {"prompt": CHATML, "completion": "8<|im_end|>", "label": False}
+    assert records_of(tmp_path, row) == [
+        StepLabels.outcome(Prompt.of("Prime?"), Response.of("8"), 0.0)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -57,11 +57,6 @@ ANSWERS: Final = frozenset(
 JUDGED: Final = frozenset(("chosen", "label", "labels", "rejected"))
 """Columns that judge an answer elsewhere, and the parts that do here."""
 JUDGING: Final = JUDGED | {"score", "scores", "ranks", "first", "right"}
-CONTEXT: Final = frozenset(
-    "article audio background body choices context document documents history image images input"
-    " options paragraph passage picture premise story table video videos".split()
-)
-"""Columns that a question may need to be understood."""
 NO_ANSWER: Final = frozenset(("notfound", "proof"))
 """NuminaMath's words for an answer where there is none."""
 WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
@@ -189,7 +184,7 @@ class Columns:
             said = {**fields.rest(said, "messages"), "prompt": asked, "chosen": answer}
         turns, pair = pairs.pair(said, rest)
         if self.name != UNNAMED:
-            pairs.unread(said, rest)
+            pairs.unread(said, rest, dict(self.parts).get("prompt", "").split("|"))
             if turns[-1].role == "assistant":
                 raise DataError(
                     "the conversation before the answers ends with the assistant's turn; end it"
@@ -214,7 +209,7 @@ class Columns:
                     f" --columns prompt={name},..."
                 )
         for name, value in rest.items():
-            if value and name.lower() in CONTEXT:
+            if value and name.lower() in pairs.CONTEXT:
                 raise DataError(
                     f"column {name!r} looks like a part of the question, and {self.name} does not"
                     f" read it; name the columns that make the prompt, as in --columns"

@@ -14,10 +14,13 @@ BY_HAND: Final = "columns:"
 """Before columns that are named by hand, where a format is asked for."""
 
 _TABLE: Final = {
-    "orca-pairs": "system=system?,prompt=question,chosen=chosen,rejected=rejected",
+    "orca-pairs": (
+        "system=system?,prompt=question|Question|query|problem|post,chosen=chosen,rejected=rejected"
+    ),
     "input-pairs": "system=system?,prompt=input,chosen=chosen,rejected=rejected",
     "alpaca-pairs": (
-        "system=system?,prompt=instruction,input=input?,chosen=chosen,rejected=rejected"
+        "system=system?,history=history?,prompt=instruction,input=input?"
+        ",chosen=chosen,rejected=rejected"
     ),
     "alpaca-ranked": (
         "system=system?,prompt=instruction,input=input?,chosen=output.0,rejected=output.1"
@@ -31,7 +34,9 @@ _TABLE: Final = {
     ),
     "messages-pairs": "system=system?,tools=tools?,prompt=messages,chosen=chosen,rejected=rejected",
     "swift-response": "tools=tools?,messages=messages,rejected=rejected_response",
-    "swift-query": "system=system?,prompt=query,chosen=response,rejected=rejected_response",
+    "swift-query": (
+        "system=system?,history=history?,prompt=query,chosen=response,rejected=rejected_response"
+    ),
     "swift-messages": "tools=tools?,chosen=messages,rejected=rejected_messages",
     "openrlhf-pairs": (
         "prompt=prompt?,chosen=chosen,rejected=rejected"
@@ -49,7 +54,10 @@ _TABLE: Final = {
     "stack-exchange-pairs": "prompt=question,chosen=response_j,rejected=response_k",
     "sharegpt-kto": "system=system?,tools=tools?,messages=conversations,label=kto_tag",
     "messages-kto": "tools=tools?,messages=messages,label=label",
-    "alpaca-kto": ("system=system?,prompt=instruction,input=input?,response=output,label=kto_tag"),
+    "alpaca-kto": (
+        "system=system?,history=history?,prompt=instruction,input=input?"
+        ",response=output,label=kto_tag"
+    ),
     # Answers, references and pools
     "math-problems": (
         "system=system?,prompt=problem|question|prompt|query|Problem|Question,reference=ground_truth"

@@ -5,7 +5,7 @@ What both begin with is the prompt only where it is whole turns: two texts that 
 words are not an answer's halves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from assay.data import conversations, fields
@@ -13,7 +13,7 @@ from assay.data.transcripts import closed, marked, messages, transcript
 from assay.errors import DataError
 from assay.types import Message, Response
 
-__all__ = ["asking", "instructed", "pair", "prompted", "unread"]
+__all__ = ["CONTEXT", "asking", "instructed", "pair", "prompted", "unread"]
 
 Turns = tuple[Message, ...]
 SIDES: Final = "chosen", "rejected"
@@ -24,7 +24,8 @@ ASKING: Final = frozenset(
 )
 """Columns that look like the prompt, or like a part of it."""
 CONTEXT: Final = frozenset(
-    "article background choices context document documents history input options passage".split()
+    "article audio background body choices context document documents history image images input"
+    " options paragraph passage picture premise story table video videos".split()
 )
 """Columns that a prompt may need to be understood."""
 TURN: Final = "assistant", "user"
@@ -55,15 +56,18 @@ def pair(
     return prompt, _both(prompt, sides)
 
 
-def unread(row: Mapping[str, Any], others: Mapping[str, Any]) -> None:
+def unread(row: Mapping[str, Any], others: Mapping[str, Any], names: Sequence[str] = ()) -> None:
     """Refuse a pair whose other columns say more of what was asked, and one of texts that both
-    repeat it."""
+    repeat it.
+
+    names: the names that the prompt's column may have.
+    """
     asked = row.get("prompt")
     if not isinstance(asked, str):
         return
-    for name in asking(others):
-        value = others[name]
-        if name.lower() in CONTEXT and not (isinstance(value, str) and value in asked):
+    for name, value in others.items():
+        more = name in names or name.lower() in CONTEXT
+        if value and more and not (isinstance(value, str) and value in asked):
             raise DataError(
                 f"column {name!r} looks like a part of the prompt, and is not read; name the"
                 f" columns that make it: --columns prompt=...,input={name},..."
