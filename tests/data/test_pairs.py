@@ -394,13 +394,14 @@ def test_other_readers_load_what_is_written(tmp_path: Path) -> None:
     records = records_of(
         tmp_path,
         {"prompt": "Prime?", **TEXTS},
-        {"prompt": [SYSTEM, user("Prime?")], **CHAT, "chosen": calls},
+        {"prompt": "Prime?", **CHAT, "chosen": calls, "margin": 1.5},
     )
     for suffix, load in ((".jsonl", arrow.read_json), (".parquet", parquet.read_table)):
         path = tmp_path / f"out{suffix}"
         write(records, path, "trl-preference")
         loaded = load(path).to_pylist()
         assert [row["rejected"][0]["content"] for row in loaded] == ["The 8", "The 8"]
+        assert [row["margin"] for row in loaded] == [None, 1.5]
         call = loaded[1]["chosen"][0]["tool_calls"][0]["function"]
         assert call == {"name": "f", "arguments": {"x": 1}}
 

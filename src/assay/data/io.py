@@ -296,7 +296,9 @@ def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path) 
         try:
             while lines := [_json(row, count + i) for i, row in enumerate(islice(rows, BATCH), 1)]:
                 held.writelines(f"{line}\n".encode() for line in lines)
-                found = pyarrow.Table.from_pylist([json.loads(line) for line in lines]).schema
+                batch = [json.loads(line) for line in lines]
+                batch[0] = dict.fromkeys(chain.from_iterable(batch)) | batch[0]  # has all columns
+                found = pyarrow.Table.from_pylist(batch).schema
                 schema = pyarrow.unify_schemas([schema, found], promote_options="permissive")
                 count += len(lines)
             if not count:

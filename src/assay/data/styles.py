@@ -11,6 +11,7 @@ from tempfile import SpooledTemporaryFile
 from typing import Any, Final, Literal, TypeVar
 
 from assay.data import conversations, fields
+from assay.data.records import responses_of
 from assay.errors import DataError
 from assay.protocols import Format
 from assay.types import Group, Record, StepLabels
@@ -32,15 +33,16 @@ def styled(
 
     row_of: the row of a record, as a conversation or not.
     """
+    records = map(_with_objects, records)
     if style:
-        records = map(_with_objects, records)
         yield from fields.written(format, records, kind, lambda each: row_of(each, style == "chat"))
         return
-    records = map(_with_objects, records)
     with SpooledTemporaryFile(HELD, "w+", encoding="ascii") as held:
         for record in records:
-            row = row_of(record, False) if type(record) is kind else None
-            if row is None or not _holds(format, row, record):
+            if type(record) is not kind or any(each.turns for each in responses_of(record)):
+                break
+            row = row_of(record, False)
+            if not _holds(format, row, record):
                 break
             held.write(f"{json.dumps(row)}\n")
         else:
@@ -57,6 +59,9 @@ def styled(
 def _with_objects(record: Record) -> Record:
     """The record with the arguments of its calls as JSON writes objects."""
     if not isinstance(record, (Group, StepLabels)):
+        return record
+    turns = chain(record.prompt.messages, *(each.turns for each in responses_of(record)))
+    if not any(turn.tool_calls for turn in turns):
         return record
     messages = conversations.parsed(record.prompt.messages)
     changes: dict[str, Any] = {"prompt": record.prompt.model_copy(update={"messages": messages})}
