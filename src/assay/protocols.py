@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, run
 from assay.errors import ConfigError
 from assay.types import (
     Group,
+    Message,
     Preference,
     Prompt,
     Ranking,
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Benchmark",
     "AuxiliaryHeadLoss",
+    "Environment",
     "Format",
     "Generator",
     "Loss",
     "Metered",
     "Prefix",
+    "Reaction",
     "Sampling",
     "Scorer",
     "Splitter",
@@ -132,6 +135,34 @@ class Streaming(Protocol):
 
         A response's `meta` holds under "tokens" how many were written for it, where that is known.
         Raises `BackendError` where going on is of no use, after handing over what was finished.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reaction:
+    """What an environment makes of an assistant's turn."""
+
+    turn: Message
+    """The turn, with the calls that stand in its text."""
+    answers: tuple[Message, ...] = ()
+    """What the assistant reads next, such as the tool's results; none ends the trajectory."""
+    reward: float | None = None
+    """The turn's reward; None = none is given, which is not 0."""
+
+
+@runtime_checkable
+class Environment(Protocol):
+    """What answers an assistant that calls tools.
+
+    It may have an attribute `stop`, texts at which a turn ends; otherwise turns end with the
+    policy's end token.
+    """
+
+    def react(self, prompt: Prompt, turns: Sequence[Message]) -> Reaction:
+        """React to the last of the turns, the assistant's, whose content is all that it wrote.
+
+        It depends on its arguments alone: runs that resume ask again.
         """
         ...
 

@@ -167,7 +167,8 @@ def test_torch_is_not_needed() -> None:
     code = (
         "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\nfrom"
         " assay.benchmarks import evaluate\nfrom assay.benchmarks import bigbench_mistake,"
-        " diagnostics, mrben, prmbench, processbench\nb ="
+        " diagnostics, judgebench, mrben, prmbench, processbench, rewardbench, rewardbench2,"
+        " rm_bench\nb ="
         f" prmbench.PRMBench(data=({str(GOLDEN / 'prmbench.jsonl')!r},))"
         "\nb.baselines(b.records())\n"
     )

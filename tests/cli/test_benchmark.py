@@ -92,3 +92,30 @@ def test_published_predictions_are_scores_wherever_they_are(tmp_path: Path) -> N
         assert found["gsm8k_accuracy_wrong"]["value"] == 1
         assert found["gsm8k_accuracy_right"]["value"] == 0
         assert found["math_accuracy_wrong"]["unscored"] == 1
+
+
+def test_a_benchmark_of_chosen_responses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {
+            "id": str(i), "prompt": f"Which is {i}?", "subset": "Math", "chosen": ["the third"],
+            "rejected": ["one", "two", "four" + "!" * i],
+        }
+        for i in range(8)
+    ]  # fmt: skip
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    saved = tmp_path / "scores.jsonl"
+    longest = ["--scorer", "longest", "--save", saved, "--out", tmp_path / "a"]
+    benchmark("rewardbench2", data, *longest, "--fail-on", "Math<0.5")
+    assert "Math/oracle" in capsys.readouterr().out.replace("  oracle", "Math/oracle")
+    html = (tmp_path / "a" / "report.html").read_text()
+    assert "Math / longest" in html
+    assert "four!!!!!!!" in html
+    benchmark("rewardbench2", data, "--scores", saved, "--out", tmp_path / "b")
+    first, second = (json.loads((tmp_path / x / "benchmark.json").read_text()) for x in "ab")
+    assert first == second
+    # The longest is right until the last response has nine characters as well, which is shared.
+    assert first["metrics"]["Math"]["value"] == pytest.approx((5 + 0.5) / 8)
+    assert first["baselines"]["Math/longest"] == first["metrics"]["Math"]

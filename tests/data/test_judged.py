@@ -1,5 +1,6 @@
 """Verdicts in other people's columns: judged pairs, right and wrong responses, grades and votes."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,17 @@ def test_no_column_is_lost(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["helpsteer3", "shp", "webgpt", "auto-j", "alpaca-eval", "rewardbench-2", "beavertails"]
+    "name",
+    [
+        "helpsteer3",
+        "shp",
+        "webgpt",
+        "auto-j",
+        "alpaca-eval",
+        "rewardbench-2",
+        "beavertails",
+        "alpaca-eval-outputs",
+    ],
 )
 def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
     record = of(resolve(name), ROWS[name][0])
@@ -329,6 +340,16 @@ def test_a_vote_is_one_of_three(votes: tuple[Any, ...]) -> None:
         of(Arena(), {**row, **dict.fromkeys(names, 0), "winner_tie": 1, "response_b": "[null]"})
 
 
+def test_votes_in_a_table_of_text_are_read(tmp_path: Path) -> None:
+    names = ["id", "model_a", "prompt", "response_a", "response_b"]
+    names += ["winner_model_a", "winner_model_b", "winner_tie"]
+    turns = (json.dumps(texts) for texts in (["Hi, you", "Why?"], ["a", "b"], ["c", "\n"]))
+    with (tmp_path / "votes.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([names, ["3", "x", *turns, "0", "0", "1"]])
+    (record,) = read(tmp_path / "votes.csv")
+    assert brief(record) == ("Hi, you", ["ab", "c\n"], 0.5, None)
+
+
 def test_a_grade_is_an_attribute_or_their_mean() -> None:
     row: dict[str, Any] = {"prompt": "2+3?", "response": "5", "helpfulness": 4, "correctness": 3}
     row |= {"coherence": 2, "complexity": 1, "verbosity": 0.5}
@@ -386,6 +407,13 @@ def test_replies_that_nobody_ranked_are_left_out() -> None:
     row = {"message_tree_id": "t", "prompt": node("Hi", "prompter", None, *ranked)}
     assert brief(of(Oasst(), row)) == ("Hi", ["a", "c"], [-1, 0])
     assert list(Oasst().read({**row, "prompt": node("Hi", "prompter", None, *ranked[:2])})) == []
+
+
+def test_flat_messages_are_refused_by_name() -> None:
+    row = {"message_tree_id": "t", "message_id": "m", "parent_id": None, "role": "prompter"}
+    assert Oasst().matches({**row, "text": "Hi", "rank": None})
+    with pytest.raises(DataError, match="file of trees"):
+        of(Oasst(), {**row, "text": "Hi", "rank": None})
 
 
 def shown(one: str, other: str) -> str:

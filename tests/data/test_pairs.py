@@ -190,6 +190,14 @@ SEEN = [*ASKED, ("assistant", ""), ("tool", "7")]
         ),
         ("hh-rlhf", around("\r\n\r\nHuman: Prime?\r\n\r\nAssistant: "), ASKED),
         ("hh-rlhf", around("Human: Prime?\n\nAssistant: "), ASKED),
+        (
+            "trl-preference",
+            {"prompt": [user("Prime?")], **around("Human: Prime?\n\nAssistant: ")},
+            ASKED,
+        ),
+        ("trl-preference", {"prompt": "Prime?", **around(CHATML)}, ASKED),
+        ("trl-preference", around(f"<s>{CHATML}", "<|im_end|>\n<|endoftext|>"), ASKED),
+        ("trl-preference", around("<｜begin▁of▁sentence｜><｜User｜>Prime?<｜Assistant｜>"), ASKED),
         ("trl-preference", around(CHATML, "<|im_end|>\n"), ASKED),
         ("trl-preference", {"prompt": CHATML, **around("", "<|im_end|>")}, ASKED),
         ("trl-preference", around(LLAMA3, "<|eot_id|>"), ASKED),
@@ -251,6 +259,7 @@ def records_of(tmp_path: Path, *rows: dict[str, Any], format: str | None = None)
         ({**WHOLE, "prompt": [user("Other")]}, "'prompt' is not part of the conversations"),
         ({**WHOLE, "system": "A", "prompt": [SYSTEM, user("Prime?")]}, "'system' differs"),
         ({**TEXTS, "prompt": "\n\nHuman: a\n\nAssistant: b"}, "within the assistant's turn"),
+        ({"prompt": "Other?", **around(CHATML)}, "'prompt' is not part of the conversations"),
         ({**TEXTS, "messages": [*WHOLE["chosen"][:1], said("Other")]}, "ends with the assistant's"),
         ({"prompt": "p", **{k: str(v) for k, v in WHOLE.items()}}, "as Python prints them"),
         (

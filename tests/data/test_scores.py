@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from assay.data.pools import pool_of, read_pool
-from assay.data.scores import read_scores
-from assay.errors import DataError
+from assay.data.scores import file_of, read_scores
+from assay.errors import ConfigError, DataError
 from assay.types import Group, Preference, Prompt, Response, Score, StepLabels, Unscored
 
 
@@ -67,16 +67,29 @@ def test_every_layout_says_the_same(rows: list[dict[str, Any]], tmp_path: Path) 
     assert values(read_scores(put(tmp_path / "s.jsonl", *rows), GROUPS)) == [[1, 2], [None, 4]]
 
 
-def test_a_table_says_the_same(tmp_path: Path) -> None:
+def test_tables_say_the_same(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     import pyarrow
 
-    path = tmp_path / "s.parquet"
-    parquet.write_table(pyarrow.Table.from_pylist(LAYOUTS["id, a row each"][1:2] + TEXTS[:0]), path)
-    assert values(read_scores(path, [group("a", "x")])) == [[1]]
     rows = [{"id": i, "score": x} for i, x in (("a", 1.0), ("a", 2.0), ("b", None), ("b", 4.0))]
-    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
-    assert values(read_scores(path, GROUPS)) == [[1, 2], [None, 4]]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "s.parquet")
+    (tmp_path / "s.csv").write_text("id,score\na,1\na,2.0\nb,\nb,4\n")
+    (tmp_path / "t.csv").write_text('id,scores\nb,"[null, 4]"\na,"[1, 2]"\n')
+    for name in ("s.parquet", "s.csv", "t.csv"):
+        assert values(read_scores(tmp_path / name, GROUPS)) == [[1, 2], [None, 4]], name
+
+
+def test_columns_of_other_names_are_told(tmp_path: Path) -> None:
+    rows = [
+        {"uid": i, "id": "x", "score": 9, "rm": x} for i, x in (("a", [1, 2]), ("b", [None, 4]))
+    ]
+    path = put(tmp_path / "s.jsonl", *rows)
+    assert values(read_scores(f"{path}?score=rm&id=uid", GROUPS)) == [[1, 2], [None, 4]]
+    assert file_of(f"{path}?score=rm") == file_of(path) == path
+    with pytest.raises(DataError, match=r"s.jsonl:1: there is no column 'rn'; there is uid, id"):
+        read_scores(f"{path}?score=rn", GROUPS)
+    with pytest.raises(ConfigError, match="ids is no option; there is score=COLUMN and id="):
+        read_scores(f"{path}?ids=uid", GROUPS)
 
 
 def test_scores_of_steps_are_told_from_scores_of_responses(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from assay.data.io import Counts, read, write
 from assay.data.lines import Bad, Row
 from assay.data.sources import rows
 from assay.errors import DataError
-from assay.types import Group, Preference, Prompt, Ranking, Record, StepLabels
+from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, StepLabels
 
 PAIRS = 'prompt,chosen,rejected,lang\nQ1?,"A, ""b""\nand more",B,en\nQ2?,A,B,\n'
 CHAT = [{"role": "user", "content": "Q?"}]
@@ -246,6 +246,43 @@ def test_parquet_has_one_schema_for_all_rows(
     records = [Prompt.of("Q?", reference="r").model_copy(update={"meta": meta}) for meta in metas]
     assert write(records, tmp_path / "a.parquet", "plain") == 5
     assert list(read(tmp_path / "a.parquet")) == records
+
+
+def test_columns_are_texts_or_messages_and_datasets_load_them(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    pytest.importorskip("pyarrow")
+    datasets.disable_progress_bars()
+    turns = [
+        Message(role="user", content="Hi"),
+        Message(role="assistant", content="Hello."),
+        Message(role="user", content="Why?"),
+    ]
+    image = {"type": "image_url", "image_url": "a.png"}
+    seen = Message(role="user", content="What?", parts=(image, {"type": "text", "text": "What?"}))
+    asked = [tuple(turns[:1]), tuple(turns), (seen,)]
+    answers = tuple(map(Response.of, ("Good.", "")))
+    for name, count in (("trl-preference", 2), ("trl-unpaired", 3), ("plain", 3)):
+        prompts = [Prompt(messages=messages, id="x") for messages in asked[:count]]
+        records: list[Record] = [
+            Preference(prompt=prompt, responses=answers, prefer=1.0)
+            if name == "trl-preference"
+            else StepLabels.outcome(prompt, Response.of("So."), 1.0)
+            for prompt in prompts
+        ]
+        for kind in ("json", "parquet"):
+            path = tmp_path / f"{name}.{kind}"
+            assert write(records, path, name) == count
+            assert list(read(path, format=name)) == records
+            data = {"train": str(path)}
+            cache = str(tmp_path / "cache")
+            found = datasets.load_dataset(kind, data_files=data, split="train", cache_dir=cache)
+            assert len(found) == count
+            # Parts of unlike keys have no one type.
+            assert count == 3 or "Json" not in str(found.features["prompt"])
+            assert [row["prompt"][0]["role"] for row in found] == ["user"] * count
+    # Of one kind, columns stay what they are.
+    write(records[:1], tmp_path / "a.jsonl", "trl-unpaired")
+    assert good(tmp_path / "a.jsonl")[0]["prompt"] == "Hi"
 
 
 def test_a_number_that_parquet_cannot_hold_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from assay.data.formats.tau_bench import TauBench
 from assay.data.formats.verifiers_trace import VerifiersTrace
 from assay.data.io import read, write
 from assay.data.parts import cut_anew, without
-from assay.data.records import responses_of
+from assay.data.records import prompt_of, responses_of
 from assay.data.splitting import Newline
 from assay.errors import DataError
 from assay.pages.examples import mistakes
@@ -58,6 +58,21 @@ def test_a_row_is_written_back_as_it_was(name: str) -> None:
         records = list(layout.read(row))
         if records and (name, number) not in MORE_THAN_ONE:
             assert filled(list(layout.write(records))) == [filled(row)]
+
+
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "messages"])
+def test_a_row_survives_another_layout_and_is_told_from_its_own(name: str) -> None:
+    layout, other = components.load("formats", name)(), Messages(answer="all")
+    for row in rows_of(name):
+        for record in layout.read(row):
+            if isinstance(record, Prompt) or not responses_of(record)[0].steps:
+                continue
+            if any(each.role == "assistant" for each in prompt_of(record).messages):
+                continue  # which the other layout takes for the answer
+            (written,) = other.write([record])
+            assert list(other.read(written)) == [record]
+            matching = (n for n in LAYOUTS if components.load("formats", n)().matches(written))
+            assert list(matching) == ["messages"]
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

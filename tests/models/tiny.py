@@ -41,6 +41,19 @@ HEADERS = (
     " messages %}<|head|>{{ m.role }}<|/head|>\n\n{{ m.content | trim }}<|eot|>{% endfor %}"
 )
 
+# Writes tools, calls and answers as Qwen's do, and reasoning of the turns since the last question.
+TOOLS = (
+    "{%- if tools %}<|im_start|>system\n# Tools\n{% for t in tools %}{{ t | tojson }}\n{% endfor %}"
+    "<|im_end|>\n{% endif %}{% set ns = namespace(asked=0) %}{% for m in messages %}{% if m.role =="
+    " 'user' %}{% set ns.asked = loop.index0 %}{% endif %}{% endfor %}{% for m in messages %}{% if"
+    " m.role == 'tool' %}<|im_start|>user\n<tool_response>\n{{ m.content }}\n</tool_response>"
+    "<|im_end|>\n{% else %}<|im_start|>{{ m.role }}\n{% if m.reasoning_content and loop.index0 >"
+    " ns.asked %}<think>\n{{ m.reasoning_content }}\n</think>\n\n{% endif %}{{ m.content | trim }}"
+    "{% for c in m.tool_calls or [] %}{{ '\n' }}<tool_call>\n{{ c.function | tojson }}\n"
+    "</tool_call>{% endfor %}<|im_end|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
 CORPUS = [
     "What is the sum of 12 and 30? The sum is 42.",
     "so the answer: it is even.\n\nSo it is.",

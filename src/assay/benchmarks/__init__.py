@@ -1,23 +1,26 @@
 """Benchmarks of scorers: records whose answers are known, metrics with intervals, and the baselines
 beside them.
 
-One benchmark a module. Each takes any `Scorer`, or a file of step scores that something else wrote,
-and runs no model itself. The modules that begin with an underscore are what they share.
+One benchmark a module. Each takes any `Scorer`, or a file of scores that something else wrote, and
+runs no model itself. The modules that begin with an underscore are what they share.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from assay.benchmarks._files import read_scores, with_step, write_scores
+from assay.data.records import prompt_of, responses_of
 from assay.evaluation import Report
 from assay.protocols import Benchmark, Scorer
-from assay.types import Group, Score, StepLabels, Unscored
+from assay.types import Group, Record, Score, StepLabels, Unscored
 
 __all__ = ["evaluate", "measure", "read_scores", "score_steps", "with_step", "write_scores"]
 
 
-def evaluate(benchmark: Benchmark[StepLabels], scorer: Scorer | str | Path) -> Report:
-    """Measure a live scorer, or a file of step scores, on a benchmark, with its baselines.
+def evaluate(benchmark: Benchmark[Any], scorer: Scorer | str | Path) -> Report:
+    """Measure a live scorer, or a file of scores, on a benchmark, with its baselines.
 
     Raises `DataError` where the records, the file or the scores do not fit together.
     """
@@ -31,45 +34,47 @@ def evaluate(benchmark: Benchmark[StepLabels], scorer: Scorer | str | Path) -> R
 
 
 def measure(
-    benchmark: Benchmark[StepLabels],
-    records: Sequence[StepLabels],
-    scores: Sequence[Sequence[Score | Unscored]],
+    benchmark: Benchmark[Any], records: Sequence[Any], scores: Sequence[Sequence[Score | Unscored]]
 ) -> Report:
     """A benchmark's metrics of scores, one group a record, with its baselines and what was not
     scored."""
-    lost: dict[str, int] = {}
-    for (score,) in scores:
-        if isinstance(score, Unscored):
-            lost[score.reason] = lost.get(score.reason, 0) + 1
+    every = [score for row in scores for score in row]
+    lost = Counter(score.reason for score in every if isinstance(score, Unscored))
     return Report(
-        kind="process",
+        kind="process" if isinstance(records[0], StepLabels) else "ranking",
         metrics=benchmark.metrics(records, scores),
         baselines=benchmark.baselines(records),
         notes=[
-            f"{count} of {len(records)} responses unscored: {reason}"
+            f"{count} of {len(every)} responses unscored: {reason}"
             for reason, count in lost.items()
         ],
     )
 
 
-def score_steps(scorer: Scorer, records: Sequence[StepLabels]) -> list[list[Score | Unscored]]:
+def score_steps(scorer: Scorer, records: Sequence[Record]) -> list[list[Score | Unscored]]:
     """A scorer's scores, one group a record, in order.
 
     Responses to one question are given to the scorer as one group, so that what they share is
     computed once. What else the data says of them (the kind of error, whether the answer is right)
     is kept from it.
     """
-    together: dict[tuple[object, ...], list[int]] = {}
+    together: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for i, record in enumerate(records):
-        together.setdefault((record.prompt.shown, record.prompt.reference), []).append(i)
+        prompt = prompt_of(record)
+        places = [(i, j) for j in range(len(responses_of(record)))]
+        together.setdefault((prompt.shown, prompt.reference), []).extend(places)
     groups = [
         Group(
-            prompt=records[rows[0]].prompt.model_copy(update={"id": "", "meta": {}}),
-            responses=tuple(records[i].response.model_copy(update={"meta": {}}) for i in rows),
+            prompt=prompt_of(records[places[0][0]]).model_copy(update={"id": "", "meta": {}}),
+            responses=tuple(
+                responses_of(records[i])[j].model_copy(update={"meta": {}}) for i, j in places
+            ),
         )
-        for rows in together.values()
+        for places in together.values()
     ]
-    found: dict[int, Score | Unscored] = {}
-    for rows, scores in zip(together.values(), scorer.score(groups), strict=True):
-        found |= zip(rows, scores, strict=True)
-    return [[found[i]] for i in range(len(records))]
+    found: dict[tuple[int, int], Score | Unscored] = {}
+    for places, scores in zip(together.values(), scorer.score(groups), strict=True):
+        found |= zip(places, scores, strict=True)
+    return [
+        [found[i, j] for j in range(len(responses_of(record)))] for i, record in enumerate(records)
+    ]

@@ -1,6 +1,6 @@
 """A benchmark's scores in a file, so that anything that scores can be measured.
 
-`assay.data.scores` says what can be read: one {"id", "scores"} per line, as is written here, or
+`assay.data.score_rows` says what can be read: one {"id", "scores"} per line, as is written here, or
 what `assay score` wrote, and more.
 """
 

@@ -28,7 +28,9 @@ class Statistic:
     """The column that counts what it is about: its prompts are the estimate's n, its unscored rows
     are counted."""
     low: float = 0.0
-    """Smallest possible value; the largest is 1."""
+    """Smallest possible value."""
+    high: float = 1.0
+    """Largest possible value."""
     parts: tuple[int, ...] = ()
     """Columns that count what it is made of, e.g. wrong and right solutions: it is as uncertain as
     the rarest."""
@@ -95,7 +97,7 @@ def _estimate(statistic: Statistic, sums: Array, draws: list[Array], unscored: i
     rarest = min(int((sums[:, part] > 0).sum()) for part in statistic.parts or (statistic.base,))
     if rarest < 2:
         return Estimate(value=value, low=float("nan"), high=float("nan"), n=n, unscored=unscored)
-    width = 1 - statistic.low
+    width = statistic.high - statistic.low
     unit = min(max((value - statistic.low) / width, 0.0), 1.0)
     error = float(np.nanstd(np.concatenate(draws))) * float(np.sqrt(rarest / (rarest - 1))) / width
     unseen = UNSEEN / (1 + rarest * min(unit, 1 - unit)) * unit * (1 - unit) / rarest**2

@@ -35,8 +35,9 @@ class Diagnostics:
     """Minimum at the last step, calibration, accuracy by position, and wrong processes with right
     answers.
 
-    Ids are the file's name and the row's place in it, from 0, such as math-12. The records of
-    another benchmark, with its ids, can be measured too.
+    Ids are the file's name and the row's place in it, from 0, such as math-12; subsets are the
+    files, or what a column `subset` says. The records of another benchmark, with its ids, can be
+    measured too.
     """
 
     data: tuple[str, ...] = ()
@@ -61,7 +62,14 @@ class Diagnostics:
     def records(self) -> list[StepLabels]:
         """The step labels of the data."""
         layout = None if self.format is None else io.resolve(self.format)
-        return _records.read(self.data, layout, lambda _, stem, place: (f"{stem}-{place}", stem))
+        return _records.read(
+            self.data,
+            layout,
+            lambda record, stem, place: (
+                f"{stem}-{place}",
+                str(record.prompt.meta.get("subset") or stem),
+            ),
+        )
 
     def metrics(
         self, records: Sequence[StepLabels], scores: Sequence[Sequence[Score | Unscored]]

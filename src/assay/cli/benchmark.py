@@ -1,5 +1,4 @@
-"""`assay benchmark NAME FILES`: a process reward model, or a file of step scores, on a
-public benchmark."""
+"""`assay benchmark NAME FILES`: a reward model, or a file of scores, on a public benchmark."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ B = TypeVar("B", bound=Benchmark[Any])
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Command(Compute, Generic[B]):
-    """Measure step scores on a benchmark, with 95 % intervals, beside baselines that need no model.
+    """Measure scores on a benchmark, with 95 % intervals, beside baselines that need no model.
 
     The benchmark's files stand behind its name: assay benchmark processbench FILES --scorer SCORER.
     """
@@ -29,7 +28,8 @@ class Command(Compute, Generic[B]):
     """Benchmark, its files behind it, and its settings."""
 
     scorer: Annotated[
-        str | None, tyro.conf.arg(metavar="SCORER", help=f"Scorer of steps: {KINDS}.")
+        str | None,
+        tyro.conf.arg(metavar="SCORER", help=f"Scorer, of steps where the benchmark is: {KINDS}."),
     ] = None
 
     scores: Path | None = None

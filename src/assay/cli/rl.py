@@ -71,6 +71,14 @@ class Command:
     prime_learning_rate: float = PRIME_RATE
     """Learning rate of the implicit process model."""
 
+    environment: Annotated[str | None, tyro.conf.arg(metavar="WORD")] = None
+    """What answers the policy's turns: calculator, or package.module:name of an object with
+    react(prompt, turns). Its answers are read and not learned from; the reward word "environment"
+    is what it gives per turn, and verifiers judge the last turn."""
+
+    turns: int = 8
+    """Most turns of the policy in a trajectory."""
+
     lora: int = 0
     """Rank of LoRA adapters to train; the reference is then the policy with adapters off. 0 trains
     every parameter."""

@@ -1,8 +1,8 @@
 """`assay worlds list` and `assay worlds play NAME`: small games whose written reward is not what
-was meant.
+was meant; `assay worlds calculator`: a policy that calls a tool, to be trained.
 
-Each is solved exactly, not learned: what a reward asks for is told apart from what some learner
-happened to find.
+Each game is solved exactly, not learned: what a reward asks for is told apart from what some
+learner happened to find.
 """
 
 import dataclasses
@@ -77,4 +77,37 @@ class Play:
             print(f"wrote {self.svg}")
 
 
-COMMANDS: dict[str, Any] = {"list": List, "play": Play}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Calculator:
+    """Make a policy that calls a calculator, right about a quarter of the time, and its problems:
+    what `assay rl --environment calculator` trains, in a minute or two."""
+
+    out: Path
+    """Folder for policy/, problems.jsonl, held_out.jsonl, and trajectories.jsonl with a label per
+    turn."""
+
+    problems: int = 1000
+    """Problems to train on."""
+
+    held_out: int = 200
+    """Other problems, to evaluate on."""
+
+    trajectories: int = 2000
+    """Labelled trajectories, of problems of their own."""
+
+    steps: int = 600
+    """Optimiser steps of the policy."""
+
+    seed: int = 0
+    """Seed of problems, demonstrations and policy."""
+
+    def __call__(self) -> None:
+        """Make and write everything."""
+        from assay.studies.calculator import make
+
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for path in make(**values):
+            print(f"wrote {path}")
+
+
+COMMANDS: dict[str, Any] = {"list": List, "play": Play, "calculator": Calculator}

@@ -21,7 +21,7 @@ from assay.data import conversations, fields, pairs, paths, winners
 from assay.data.records import prompt_of
 from assay.data.solutions import MARK, stated
 from assay.data.steps import joined, marked
-from assay.data.written import EACH, MODELS, SIDES, as_sharegpt, history, parts_of
+from assay.data.written import EACH, SIDES, as_sharegpt, history, parts_of
 from assay.errors import ConfigError, DataError
 from assay.types import (
     Group,
@@ -42,7 +42,7 @@ Part = Literal[
     "response", "label", "score", "responses", "scores", "ranks", "finished", "stop",
     "steps", "labels",
     "first", "second", "winner", "choice", "prefer", "strength", "first_score", "second_score",
-    "right", "wrong", "model", "first_model", "second_model", "has",
+    "right", "wrong", "first_model", "second_model", "has",
 ]  # fmt: skip
 PARTS: Final = get_args(Part)
 ANSWERED: Final = frozenset(
@@ -145,6 +145,10 @@ class Columns:
             passed_over |= JUDGED
         named = {name for path in there.values() for name in path.removesuffix("?").split("|")}
         if passed_over & row.keys() - named:
+            return True
+        # Judged as one, a list of texts is the steps of an answer; else it is several answers.
+        alone = "response" in there and not JUDGING & there.keys()
+        if alone and _are_texts(paths.found(row, there["response"])):
             return True
         if "reference" in there and MARK.strip() in str(paths.found(row, there["reference"])):
             return True
@@ -306,10 +310,9 @@ class Columns:
 
     def _response(self, prompt: Prompt, said: Mapping[str, Any], part: str) -> Response:
         """A response, and who gave it: a text, messages, or a list of steps."""
-        value, model = fields.value(said, part), said.get(MODELS[part])
-        more = _more(said) if part == "response" else {}
-        if model is not None:
-            more["meta"] = {"model": model, **more.get("meta", {})}
+        value, more = fields.value(said, part), _more(said)
+        if (model := said.get(f"{part}_model")) is not None:
+            more["meta"] = {**more.get("meta", {}), "model": model}
         if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
             return fields.make(Response, steps=joined(value, self.separator), **more)
         return conversations.reply(value, prompt.messages, part, **more)
@@ -376,8 +379,8 @@ def _sorted(prompt: Prompt, said: Mapping[str, Any]) -> Ranking:
     """Right and wrong responses, graded 1 and 0; one that stands alone need be no list."""
     responses, grades = [], []
     for part, grade in (("right", 1.0), ("wrong", 0.0)):
-        found = said[part] if isinstance(said[part], list) else [said[part]]
-        for i, each in enumerate(found):
+        found = fields.parsed(said[part])
+        for i, each in enumerate(found if isinstance(found, list) else [said[part]]):
             responses.append(conversations.reply(each, prompt.messages, f"{part}.{i}"))
             grades.append(grade)
     return fields.make(Ranking, prompt=prompt, responses=tuple(responses), grades=tuple(grades))
@@ -437,9 +440,11 @@ def _as_text(value: Any) -> str:
 
 
 def _fits(part: str, value: Any) -> bool:
-    """There is something: a list of texts where all wrong responses are named, and none where one
-    response is."""
-    listed = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    if part in ("wrong", "response"):
-        return listed == (part == "wrong") and value is not paths.ABSENT
+    """There is something, and it is not a single response where all wrong ones are named."""
+    if part == "wrong":
+        return _are_texts(fields.parsed(value))
     return value is not paths.ABSENT
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)

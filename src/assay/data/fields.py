@@ -118,10 +118,10 @@ def number(value: object, field: str) -> float:
 
 def amount(value: object, field: str) -> float:
     """A finite number, or a text that is one, as tables of texts have it; true is 1, false 0."""
-    found = value
-    if isinstance(value, (bool, str)):
+    found = parsed(value)
+    if isinstance(found, (bool, str)):
         try:
-            found = float(value)
+            found = float(found)
         except ValueError:
             found = None
     if found is None or not math.isfinite(number(found, field)):
@@ -255,11 +255,12 @@ def written(
         except DataError as error:
             raise DataError(f"{_name(format)} cannot hold this record: {error}") from error
         if back != (record,):
-            lost = (
-                _difference(record.model_dump(), back[0].model_dump())
-                if len(back) == 1
-                else "the whole of it"
-            )
+            if len(back) != 1:
+                lost = "the whole of it"
+            elif type(back[0]) is not kind:
+                lost = f"it into a {type(back[0]).__name__}"
+            else:
+                lost = _difference(record.model_dump(), back[0].model_dump())
             raise DataError(
                 f"{_name(format)} cannot hold this record: reading it back would change {lost}"
             )

@@ -38,9 +38,16 @@ NAMES: Final = {
     "id": "id uniqueid uid promptid questionid",
 }
 """Part -> names of its column, without case and punctuation, the likeliest first."""
+VERDICTS: Final = {
+    "winner": "winner winnerid preference preferred verdict choice label better",
+    "strength": "overallpreference preferencestrength",
+}
+"""The same for which of two answers is better."""
 KINDS: Final = tuple(
     kind.split()
     for kind in (
+        "first second winner",
+        "first second strength",
         "chosen rejected margin?",
         "responses scores",
         "responses ranks",
@@ -90,13 +97,24 @@ def _found(row: Mapping[str, Any]) -> tuple[dict[str, str], str]:
             found[part] = _written(path)
     if "chosen" in found and "rejected" in found:
         return found, ""
+    if (pair := _two(paths)) is None:
+        return found, ""
+    found |= {"first": _written(pair[0]), "second": _written(pair[1])}
+    for part, names in VERDICTS.items():
+        if said := next((paths[n] for n in names.split() if n in paths), None):
+            found[part] = _written(said)
+    found |= {"chosen": found["first"], "rejected": found["second"]}
+    return found, f" (if {pair[0][-1]} is the better one in every row)"
+
+
+def _two(paths: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The columns of two answers: names that end in a and b, 1 and 2, and the like."""
     for name, path in paths.items():
         for one, other in FIRST.items():
             second = paths.get(name.removesuffix(one) + other)
             if name.endswith(one) and name != one and second:
-                found |= {"chosen": _written(path), "rejected": _written(second)}
-                return found, f" (if {path[-1]} is the better one in every row)"
-    return found, ""
+                return path, second
+    return None
 
 
 def _paths(row: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -3,6 +3,7 @@ atomically."""
 
 import base64
 import gzip
+import importlib.util
 import json
 import re
 import tempfile
@@ -14,7 +15,7 @@ from typing import IO, Any, cast
 
 from pydantic import ValidationError
 
-from assay.data import fields, sources, tables
+from assay.data import fields, sources, tables, uniform
 from assay.data.layouts import name_of, resolve
 from assay.data.lines import LIMIT, Bad, Row, without_nan
 from assay.data.sniff import sniff
@@ -162,17 +163,30 @@ def write(records: Iterable[Record], path: Path, format: str | Format = "assay")
     """
     if not path.name.endswith(sources.WRITTEN):
         raise ConfigError(f"{path} cannot be written; give {', '.join(sources.WRITTEN)}")
-    rows = _numbered(resolve(format), records)
+    if path.name.endswith(".parquet") and importlib.util.find_spec("pyarrow") is None:
+        raise MissingExtra(f"writing {path.name}", "parquet")
+    layout = resolve(format)
+    seen: dict[str, set[str]] = {}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as file:
-        if path.name.endswith(".parquet"):
-            return _write_parquet(rows, file, path)
-        if not path.name.endswith(".gz"):
-            return _write_json(rows, file, array=path.suffix == ".json")
-        with gzip.GzipFile(
-            filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0
-        ) as packed:
-            return _write_json(rows, packed, array=path.name.endswith(".json.gz"))
+    with tempfile.TemporaryFile(dir=path.parent, prefix=f".{path.name}.") as held:
+        for count, row in enumerate(_numbered(layout, records), 1):
+            uniform.note(row, seen)
+            held.write(_json(row, count).encode() + b"\n")
+        held.seek(0)
+        lines: Iterable[bytes] = held
+        if roles := uniform.roles(seen):
+            rows = map(json.loads, held)
+            wide = (uniform.as_messages(row, roles, seen, layout) for row in rows)
+            lines = (_json(row, 0).encode() + b"\n" for row in wide)
+        with atomic(path) as file:
+            if path.name.endswith(".parquet"):
+                return _write_parquet(lines, file, path)
+            if not path.name.endswith(".gz"):
+                return _write_json(lines, file, array=path.suffix == ".json")
+            with gzip.GzipFile(
+                filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0
+            ) as packed:
+                return _write_json(lines, packed, array=path.name.endswith(".json.gz"))
 
 
 def _records(reader: Format, row: Row) -> tuple[Record, ...] | Bad:
@@ -257,13 +271,11 @@ def _numbered(format: Format, records: Iterable[Record]) -> Iterator[dict[str, A
         raise DataError(f"record {seen}: {error}") from error
 
 
-def _write_json(
-    rows: Iterable[dict[str, Any]], file: IO[bytes] | gzip.GzipFile, *, array: bool
-) -> int:
+def _write_json(lines: Iterable[bytes], file: IO[bytes] | gzip.GzipFile, *, array: bool) -> int:
     count = 0
-    for count, row in enumerate(rows, 1):
+    for count, line in enumerate(lines, 1):
         before = (b"[\n" if count == 1 else b",\n") if array else b""
-        file.write(before + _json(row, count).encode() + (b"" if array else b"\n"))
+        file.write(before + (line[:-1] if array else line))
     if array:
         file.write(b"\n]\n" if count else b"[]\n")
     return count
@@ -279,44 +291,40 @@ def _json(row: dict[str, Any], number: int) -> str:
         ) from error
 
 
-def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path) -> int:
+def _write_parquet(lines: Iterable[bytes], file: IO[bytes], path: Path) -> int:
     """Row groups of the schema that all rows have together, each compared with what went in, for
     Arrow unifies types silently."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtra(f"writing {path.name}", "parquet") from error
-    count, schema = 0, pyarrow.schema([])
+    import pyarrow
+    from pyarrow import ipc, parquet
+
+    count, schema, lines = 0, pyarrow.schema([]), iter(lines)
     advice = (
         "parquet needs one type a column, whole numbers of 64 bits and no empty objects; write"
         " .jsonl.gz"
     )
-    with tempfile.TemporaryFile() as held:
-        try:
-            while lines := [_json(row, count + i) for i, row in enumerate(islice(rows, BATCH), 1)]:
-                held.writelines(f"{line}\n".encode() for line in lines)
-                batch = [json.loads(line) for line in lines]
-                batch[0] = dict.fromkeys(chain.from_iterable(batch)) | batch[0]  # has all columns
-                found = pyarrow.Table.from_pylist(batch).schema
-                schema = pyarrow.unify_schemas([schema, found], promote_options="permissive")
-                count += len(lines)
-            if not count:
-                raise DataError(f"{path}: there are no rows to take the columns from; write .jsonl")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent, prefix=f".{path.name}.") as held:
+            batches = 0
+            while batch := [json.loads(line) for line in islice(lines, BATCH)]:
+                table = pyarrow.Table.from_struct_array(pyarrow.array(batch))
+                if [tables.values(row) for row in table.to_pylist()] != batch:
+                    last = count + len(batch)
+                    raise DataError(f"rows {count + 1} to {last} would change in {path}: {advice}")
+                schema = pyarrow.unify_schemas([schema, table.schema], promote_options="permissive")
+                with ipc.new_stream(held, table.schema) as stream:
+                    stream.write_table(table)
+                batches += 1
+                count += len(batch)
             held.seek(0)
-            count = 0
             with parquet.ParquetWriter(file, schema) as writer:
-                while batch := [json.loads(line) for line in islice(held, BATCH)]:
-                    table = pyarrow.Table.from_pylist(batch, schema=schema)
-                    if [tables.values(row) for row in table.to_pylist()] != batch:
-                        raise DataError(
-                            f"rows {count + 1} to {count + len(batch)} would change in {path}:"
-                            f" {advice}"
-                        )
-                    writer.write_table(table)
-                    count += len(batch)
-        except (pyarrow.ArrowException, OverflowError) as error:
-            raise DataError(
-                f"rows from {count + 1} on do not fit {path} ({error}): {advice}"
-            ) from error
+                for _ in range(batches):
+                    table = ipc.open_stream(held).read_all()
+                    whole = [schema.empty_table(), table]
+                    writer.write_table(pyarrow.concat_tables(whole, promote_options="permissive"))
+    except (pyarrow.ArrowException, OverflowError) as error:
+        raise DataError(
+            f"rows from {count + 1} on do not fit {path} ({error}): {advice}"
+        ) from error
+    if not count:
+        raise DataError(f"{path}: there are no rows to take the columns from; write .jsonl")
     return count

@@ -30,7 +30,8 @@ _TABLE: Final = {
         ",chosen=chosen_response,rejected=rejected_response"
     ),
     "sharegpt-pairs": (
-        "system=system?,tools=tools?,prompt=conversations,chosen=chosen,rejected=rejected"
+        "system=system?,tools=tools?,prompt=conversations|conversation"
+        ",chosen=chosen,rejected=rejected"
     ),
     "messages-pairs": "system=system?,tools=tools?,prompt=messages,chosen=chosen,rejected=rejected",
     "swift-response": "tools=tools?,messages=messages,rejected=rejected_response",
@@ -40,7 +41,7 @@ _TABLE: Final = {
     "swift-messages": "tools=tools?,chosen=messages,rejected=rejected_messages",
     "openrlhf-pairs": (
         "prompt=prompt?,chosen=chosen,rejected=rejected"
-        ",chosen_score=chosen_score,rejected_score=rejected_score"
+        ",margin=margin?,chosen_score=chosen_score,rejected_score=rejected_score"
     ),
     "step-dpo": (
         "prompt=prompt,opening=initial_reason_steps,chosen=chosen,rejected=rejected"
@@ -143,9 +144,9 @@ _TABLE: Final = {
         "prompt=conversation_input,right=bestof.answer,wrong=loser_list.*.answer,id=bon_uid?"
     ),
     # Graded and other single responses
-    "alpaca-eval-outputs": "prompt=instruction,response=output,model=generator",
+    "alpaca-eval-outputs": "prompt=instruction,response=output,each.model=generator",
     "arena-hard-answers": (
-        "prompt=messages.0.content,response=messages.1.content.answer,model=model,id=uid?"
+        "prompt=messages.0.content,response=messages.1.content.answer,each.model=model,id=uid?"
     ),
     "beavertails": "prompt=prompt,response=response,label=is_safe",
     "feedback-collection": (
@@ -153,7 +154,7 @@ _TABLE: Final = {
     ),
     "rewardmath": (
         "prompt=problem,response=eval_solution,label=solution_type,reference=answer,"
-        "model=solution_reference"
+        "each.model=solution_reference"
     ),
 }
 """Name -> its columns, as `--columns` takes them."""

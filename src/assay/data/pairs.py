@@ -28,7 +28,6 @@ CONTEXT: Final = frozenset(
     " options paragraph passage picture premise story table video videos".split()
 )
 """Columns that a prompt may need to be understood."""
-TURN: Final = "assistant", "user"
 
 
 def pair(
@@ -48,8 +47,7 @@ def pair(
         if not prompt:
             raise _apart(whole["chosen"], whole["rejected"], others or {})
         return prompt, _both(prompt, whole)
-    if isinstance(asked, str):
-        sides = {side: _answer(said, asked, side) for side, said in sides.items()}
+    sides = {side: _answer(said, asked) for side, said in sides.items()}
     chosen, rejected = (said if isinstance(said, tuple) else () for said in sides.values())
     if shared := _common(chosen, rejected):
         prompt = _within(shared, prompt, asked)
@@ -151,15 +149,13 @@ def _whole(said: str | Turns, side: str, others: Mapping[str, Any]) -> Turns:
     return turns
 
 
-def _answer(said: str | Turns, prompt: str, side: str) -> str | Turns:
-    """An answer to a text; beside a transcript, one that repeats it is the conversation, and one
-    may be marked as the assistant's turn."""
-    if not isinstance(said, str) or (asked := marked(prompt)) is None:
+def _answer(said: str | Turns, asked: object) -> str | Turns:
+    """An answer beside a prompt; a text that is marked as turns is those."""
+    if not isinstance(said, str):
         return said
-    turns = marked(said)
-    if turns and (said.startswith(prompt) or (turns[0][0], asked[-1][0]) == TURN):
+    if turns := marked(said):
         return messages(turns)
-    return closed(said, prompt)
+    return closed(said, asked) if isinstance(asked, str) else said
 
 
 def _common(chosen: Turns, rejected: Turns) -> Turns:

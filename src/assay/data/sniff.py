@@ -104,7 +104,8 @@ def _named_columns(format: Format) -> set[str]:
 def _columns(format: Format) -> str:
     """What a layout's description opens with: its columns."""
     if isinstance(format, Columns):
-        return "{" + ", ".join(path for _, path in format.parts) + "}"
+        named = [path + (": [string]" if part == "wrong" else "") for part, path in format.parts]
+        return "{" + ", ".join(named) + "}"
     text = " ".join((type(format).__doc__ or "").split())
     return END.split(text)[0]
 

@@ -1,14 +1,15 @@
 """Conversations with calls of tools as records: where the answer begins, what its reward says, and
 what of a row a record has no place for.
 
-Everything of a row that its record does not say, down to a call's key, is the response's `meta`, as
-the difference between the row and what would be written for the record: so it is written back.
+Everything of a row that its record does not say, down to a call's key, is the response's `meta`: as
+the difference between the row and what would be written for the record, so that it is written back.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
+from assay import components
 from assay.data import conversations, fields
 from assay.data.records import prompt_of
 from assay.errors import DataError
@@ -21,6 +22,7 @@ __all__ = [
     "differences",
     "first_answer",
     "is_cut",
+    "is_unsaid",
     "parts_of",
     "record",
     "restored",
@@ -34,12 +36,19 @@ Means = Literal["auto", "success", "grade"]
 """What a reward says: the chance that the answer is right, which is a label, or any grade, which
 ranks; auto: the former where it lies in [0, 1]."""
 
+_OF_PROMPT: Final = "id", "reference", "tools"
+"""Columns that are a prompt's in most layouts, and something else where they are not read."""
 _CUT: Final = re.compile(r"length|max_|limit|truncat|exceeded")
 
 
 def is_cut(stop: str | None) -> bool:
     """Return whether a reason to stop is a limit of length, turns or time."""
     return stop is not None and _CUT.search(stop) is not None
+
+
+def is_unsaid(response: Response) -> bool:
+    """Return whether a response was cut off, and its reason to stop does not say so."""
+    return not response.finished and not is_cut(response.stop)
 
 
 def first_answer(messages: Sequence[Message]) -> int:
@@ -53,6 +62,7 @@ def record(
     begin: int,
     *,
     known: Mapping[str, Any] | None = None,
+    meta: Mapping[str, Any] | None = None,
     reward: float | None = None,
     means: Means = "auto",
     labels: Sequence[float | None] | None = None,
@@ -60,15 +70,17 @@ def record(
 ) -> Record:
     """Make a record of a conversation whose answer begins at a place.
 
-    known: columns of the prompt, as `fields.prompt` reads them. reward: None = none was given.
-    labels: one for each assistant's turn. others: the response's other fields. A prompt that nobody
-    answered has an empty response.
+    known: the prompt's id, reference and tools, where there are any. meta: what else is known of
+    it. reward: None = none was given. labels: one for each assistant's turn. others: the response's
+    other fields. A prompt that nobody answered has an empty response.
     """
     if begin == 0:
         raise DataError("the conversation begins with the answer: nothing is asked in it")
     empty: tuple[Any, ...] = (None, "", [], {})
     given = {key: value for key, value in (known or {}).items() if value not in empty}
     prompt = fields.prompt(tuple(messages[:begin]), given)
+    if meta:
+        prompt = prompt.model_copy(update={"meta": {**prompt.meta, **meta}})
     turns = messages[begin:]
     response = (
         conversations.response(turns, **others)
@@ -143,19 +155,33 @@ def parts_of(record: Record) -> tuple[list[Message], Response, float | None]:
 def rows(
     format: Format, records: Iterable[Record], default: Callable[[Record], dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Write one row a record: the default one, with what the response keeps of its own."""
+    """Write one row a record: the default one, with what the response keeps of its own, and without
+    nulls where the layout is known without them."""
+    own = _key(format)
 
     def row(record: Record) -> dict[str, Any]:
-        whole: dict[str, Any] = restored(default(record), parts_of(record)[1].meta)
-        return whole
+        meta = parts_of(record)[1].meta
+        changes = {**fields.rest(meta, own), **meta.get(own, {})}
+        whole: dict[str, Any] = restored(default(record), changes)
+        brief = {key: value for key, value in whole.items() if value is not None}
+        return brief if format.matches(brief) else whole
 
     for record in records:
         yield from fields.written(format, [record], type(record), row)
 
 
-def attached(record: Record, row: Mapping[str, Any], default: Mapping[str, Any]) -> Record:
-    """Return a record whose response keeps what its row has beside the default one."""
-    if not (meta := differences(default, row)):
+def attached(
+    format: Format, record: Record, row: Mapping[str, Any], default: Mapping[str, Any]
+) -> Record:
+    """Return a record whose response keeps what its row has beside the default one: other columns
+    by their names, and changes of the layout's own under the layout's name.
+
+    default: all columns of the layout's own, with null where the record says nothing of them.
+    """
+    found = differences(default, row)
+    changes = {key: each for key, each in found.items() if key in default or key in _OF_PROMPT}
+    meta = fields.rest(found, *changes) | ({_key(format): changes} if changes else {})
+    if not meta:
         return record
     if isinstance(record, StepLabels):
         return record.model_copy(
@@ -164,6 +190,11 @@ def attached(record: Record, row: Mapping[str, Any], default: Mapping[str, Any])
     assert isinstance(record, Group)
     (response,) = record.responses
     return record.model_copy(update={"responses": (response.model_copy(update={"meta": meta}),)})
+
+
+def _key(format: Format) -> str:
+    """The name under which a layout keeps changes of its own columns."""
+    return f"{components.name_of(type(format)).removeprefix('formats/')} row"
 
 
 def differences(default: Any, source: Any) -> Any:

@@ -46,6 +46,7 @@ def decode(
     stopped: Callable[[int, list[int]], bool] | None = None,
     grammar: Grammar | None = None,
     memory: Memory | None = None,
+    limits: Sequence[int] | None = None,
 ) -> list[Written]:
     """B samples of at most L = `sampling.max_tokens` tokens.
 
@@ -65,6 +66,9 @@ def decode(
     position_B = prefilled.mask_P_T.sum(-1)[prompts]
     noise = torch.from_numpy(noise_B_L).to(device)
     end_tokens = torch.tensor(ends, device=device)
+    limit_B = torch.full((rows,), limit, device=device)
+    if limits is not None:
+        limit_B = torch.tensor(limits, device=device).clamp(max=limit)
     live = torch.arange(rows, device=device)
     tokens_B_L = torch.zeros(rows, limit, dtype=torch.long, device=device)
     logprobs_B_L = torch.zeros(rows, limit, dtype=torch.float64, device=device)
@@ -75,7 +79,7 @@ def decode(
             scores_B_V = grammar(so_far, scores_B_V)
         token_B, logprob_B = choose(scores_B_V, noise[live, t], sampling)
         tokens_B_L[live, t], logprobs_B_L[live, t] = token_B, logprob_B.double()
-        ended = torch.isin(token_B, end_tokens) | (t + 1 == limit)
+        ended = torch.isin(token_B, end_tokens) | (t + 1 == limit_B[live])
         if stopped is not None:
             texts = zip(
                 live.tolist(), tokens_B_L[live, : t + 1].tolist(), ended.tolist(), strict=True

@@ -15,7 +15,7 @@ import hashlib
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -53,6 +53,9 @@ class Sample:
     logprobs: tuple[float, ...]
     """Log-probability of each new token, under the policy at the sampling temperature (as it is at
     0), within the grammar, before top-p."""
+    given: tuple[tuple[int, int], ...] = ()
+    """Spans of new tokens that the model did not write but was given, such as a tool's results;
+    their log-probabilities are 0."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ class HuggingFace:
     ) -> Iterator[tuple[int, list[Response] | Unscored]]:
         """Return what `generate` does, each prefix as soon as its samples are there; one that does
         not fit is `Unscored`."""
-        prompts = self._encode(prefixes)
+        prompts = self.encode(prefixes)
         most = self.encoder.layout.max_length - sampling.max_tokens
         refused = {
             i: f"{len(ids)} tokens and max_tokens exceed {most + sampling.max_tokens}"
@@ -157,7 +160,7 @@ class HuggingFace:
 
     def sample(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Sample]]:
         """Return what `generate` does, with tokens and log-probabilities."""
-        prompts = self._encode(prefixes)
+        prompts = self.encode(prefixes)
         longest = max(map(len, prompts), default=0) + sampling.max_tokens
         if longest > self.encoder.layout.max_length:
             raise ConfigError(
@@ -171,6 +174,37 @@ class HuggingFace:
         for i, sample in self._samples(prefixes, prompts, sampling):
             samples[i].append(sample)
         return samples
+
+    def extend(
+        self,
+        sequences: Sequence[tuple[int, ...]],
+        numbers: Sequence[int],
+        limits: Sequence[int],
+        sampling: Sampling,
+    ) -> list[Sample]:
+        """Return a sample after each sequence of tokens, of one step: all that was written, also
+        behind a stop, and finished where an end token or a stop ended it.
+
+        numbers: of each sequence's sample, as `Prefix.first`. limits: most new tokens of each.
+        """
+        for ids, limit in zip(sequences, limits, strict=True):
+            if reason := self._turns(len(ids), limit):
+                raise ConfigError(reason)
+        rows = [
+            [_Row(i, _key(ids), number)]
+            for i, (ids, number) in enumerate(zip(sequences, numbers, strict=True))
+        ]
+        sampling = replace(sampling, max_tokens=max(limits, default=1))
+        found: dict[int, Sample] = {}
+        for batch in self._batches(rows, sequences, sampling):
+            most = [limits[row.prefix] for row in batch]
+            for row, one in zip(batch, self._write(sequences, batch, sampling, most), strict=True):
+                before, ended = sequences[row.prefix], one.ids[-1] in self.ends
+                text = self._text(before, one.ids[:-1] if ended else one.ids)
+                finished = ended or _first_stop(text, sampling.stop) is not None
+                response = Response(steps=(text,), finished=finished)
+                found[row.prefix] = Sample(response, before, tuple(one.ids), tuple(one.logprobs))
+        return [found[i] for i in range(len(sequences))]
 
     def step_ends(self, sample: Sample) -> list[int]:
         """Index among the sample's new tokens of each new step's last one: the token with which the
@@ -200,7 +234,8 @@ class HuggingFace:
             self._pieces[token] = self._decode([token])
         return self._pieces[token]
 
-    def _encode(self, prefixes: Sequence[Prefix]) -> list[tuple[int, ...]]:
+    def encode(self, prefixes: Sequence[Prefix]) -> list[tuple[int, ...]]:
+        """Return the tokens of prompts and the steps so far."""
         items = [
             (prefix.prompt, Response(steps=prefix.steps, finished=False)) for prefix in prefixes
         ]
@@ -264,9 +299,13 @@ class HuggingFace:
         return rotary.span(self.model, len(prompts[row.prefix]))
 
     def _write(
-        self, prompts: Sequence[tuple[int, ...]], batch: Sequence[_Row], sampling: Sampling
+        self,
+        prompts: Sequence[tuple[int, ...]],
+        batch: Sequence[_Row],
+        sampling: Sampling,
+        limits: Sequence[int] | None = None,
     ) -> list[Written]:
-        """The new tokens of each row."""
+        """The new tokens of each row. limits: most of each, where they differ."""
         unique = {
             prompt: i
             for i, prompt in enumerate(dict.fromkeys(prompts[row.prefix] for row in batch))
@@ -285,6 +324,7 @@ class HuggingFace:
             stopped=stopped if sampling.stop else None,
             grammar=self.grammar,
             memory=self._memory,
+            limits=limits,
         )
 
     def _response(
@@ -332,11 +372,16 @@ def _rows(
     before: Counter[tuple[bytes, int]] = Counter()
     rows = []
     for i, (prefix, ids) in enumerate(zip(prefixes, prompts, strict=True)):
-        key = hashlib.sha256(np.array(ids, dtype=np.int64).tobytes()).digest()[:16]
+        key = _key(ids)
         start = prefix.first + before[key, prefix.first]
         rows.append([_Row(i, key, start + number) for number in range(count)])
         before[key, prefix.first] += count
     return rows
+
+
+def _key(ids: Sequence[int]) -> bytes:
+    """Return the hash of a prefix's ids."""
+    return hashlib.sha256(np.array(ids, dtype=np.int64).tobytes()).digest()[:16]
 
 
 def _new_steps(steps: Sequence[str], text: str) -> Sequence[str]:

@@ -84,4 +84,4 @@ def truncate(record: L) -> L:
 
 
 def _key(record: StepLabels) -> Hashable:
-    return record.prompt.shown, record.response.steps
+    return record.prompt.shown, record.response.steps, record.response.turns

@@ -9,7 +9,7 @@ r is trained from outcomes alone, by cross-entropy on σ(r), or from preferences
 (arXiv:2305.18290). Then q_t is the soft value β log E_{π₀} exp(r / β) of going on from token t, so
 that a step's q less that of the step before is its process reward, which no label was given for
 (arXiv:2412.01981), and every token has one (PRIME, arXiv:2502.01456). q depends on the tokens, not
-on where steps are cut.
+on where steps are cut. Of a trajectory y are the assistant's tokens: what a tool answers is given.
 
 The value is of going on as π₀ does. So the reference should be the policy that wrote the responses,
 or one fine-tuned on such: with another r may be learnt as well, and yet a wrong step be paid for
@@ -31,7 +31,7 @@ from torch import Tensor
 from assay.errors import ConfigError
 from assay.models.layout import Encoded, Encoder
 from assay.models.log_probabilities import log_probabilities
-from assay.models.reward_model import Batch, RewardModel, Shared, TrainScores
+from assay.models.reward_model import Batch, RewardModel, Shared, TrainScores, own_tokens
 from assay.packing.engine import Engine
 from assay.protocols import AuxiliaryHeadLoss, Loss
 
@@ -109,6 +109,8 @@ class ImplicitRewardModel(RewardModel):
         )
         rows, positions_B_S = _unpacked(batch)
         rewards_B_R = self._rewards(rows, batch.starts_B.tolist(), engine, micro_tokens)
+        if len(batch.own_B_R):
+            rewards_B_R = rewards_B_R * batch.own_B_R[:, : rewards_B_R.shape[1]]
         sums_B_R = torch.nn.functional.pad(rewards_B_R.cumsum(-1), (1, 0))
         counts_B_S = (positions_B_S - batch.starts_B[:, None] + 1).clamp(0, sums_B_R.shape[1] - 1)
         return sums_B_R.gather(1, counts_B_S)
@@ -117,16 +119,16 @@ class ImplicitRewardModel(RewardModel):
         self, sequences: Sequence[Encoded], *, micro_tokens: int = 8192
     ) -> tuple[Tensor, Tensor]:
         """β log π/π₀ of every response token, (B, R) from the left, 0 outside; and the mask (B, R)
-        of those there are.
+        of those there are. Of a trajectory only the assistant's tokens are the response's.
 
         Differentiable in the policy where gradients are on. Raises `ConfigError` where no token
         stands before a response.
         """
         rows, starts = [np.array(s.ids) for s in sequences], [s.start for s in sequences]
         rewards_B_R = self._rewards(rows, starts, self.engine, micro_tokens)
-        counts = torch.tensor([len(row) - start for row, start in zip(rows, starts, strict=True)])
-        mask_B_R = torch.arange(rewards_B_R.shape[1]) < counts[:, None]
-        return rewards_B_R, mask_B_R.to(rewards_B_R.device)
+        own_B_R = own_tokens([len(row) for row in rows], starts, [s.spans for s in sequences])
+        mask_B_R = torch.from_numpy(own_B_R).to(rewards_B_R.device)
+        return rewards_B_R * mask_B_R, mask_B_R
 
     def _rewards(
         self, rows: Sequence[Ints], starts: Sequence[int], engine: Engine, micro_tokens: int

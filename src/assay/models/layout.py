@@ -12,21 +12,21 @@ Nothing is ever truncated: a sequence longer than `max_length` is the caller's t
 leave `Unscored`.
 """
 
-import hashlib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from assay.errors import ConfigError, DataError
-from assay.models import rendering
+from assay.models import left_out, rendering, trajectories
+from assay.models import pieces as cutting
 from assay.models.readout import Readout
 from assay.models.rendering import SENTINEL, Surroundings
 from assay.types import Message, Prompt, Record, Response
 
 __all__ = ["SENTINEL", "Encoded", "Encoder", "Layout", "single_token"]
-
-ANCHOR = "☺"
-"""Stands before a piece that continues a text, so that no tokenizer takes it for a text's start."""
 
 
 class Layout(Record):
@@ -84,6 +84,15 @@ class Encoded:
     """Index of the response's first token."""
     reads: tuple[int, ...]
     """Index of the token at which each step is read."""
+    spans: tuple[tuple[int, int], ...] = ()
+    """From and up to which token the assistant's turns of a trajectory stand, each with what ends
+    it; () where all from `start` on is the response's."""
+
+    @property
+    def own(self) -> tuple[int, ...]:
+        """Indices of the response's own tokens: in a trajectory, what the assistant said."""
+        spans = self.spans or ((self.start, len(self.ids)),)
+        return tuple(chain.from_iterable(range(*span) for span in spans))
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,8 @@ class _Frame:
     """Texts around the response, where it is laid out whole."""
     messages: tuple[Message, ...] = ()
     """The prompt's, where the template itself renders responses."""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    """The prompt's, likewise."""
     others: dict[Surroundings, "_Frame"] = field(default_factory=dict)
     """Frames of the same prompt where the template writes something else around a response."""
 
@@ -122,7 +133,8 @@ class Encoder:
 
     def __init__(self, tokenizer: Any, layout: Layout, readout: Readout) -> None:
         if layout.template != "plain":
-            layout = _with_template_hash(tokenizer, layout)
+            known = rendering.template_hash(tokenizer, layout.chat_template_sha256)
+            layout = layout.model_copy(update={"chat_template_sha256": known})
         if layout.template == "turns" and not readout.tokens:
             raise ConfigError(
                 "a layout in turns needs the read-out's tokens: they are the assistant's answers"
@@ -134,12 +146,16 @@ class Encoder:
         self.tokenizer = tokenizer
         self.layout = layout
         self.readout = readout
-        self._anchor = _anchor(tokenizer)
+        self._anchor = cutting.anchor(tokenizer)
+        # Trajectories that are not laid out whole are cut around what the assistant says.
+        self._apart = not (layout.whole and tokenizer.is_fast)
+        self._warned: set[str] = set()
         self._parts = layout.template != "plain" and rendering.takes_parts(tokenizer, layout.date)
         self._special = {int(i) for i in tokenizer.all_special_ids}
         self._special |= {
             int(i) for i, token in tokenizer.added_tokens_decoder.items() if token.special
         }
+        self._pattern = cutting.pattern(tokenizer.convert_ids_to_tokens(sorted(self._special)))
         self._unread = (
             None if layout.unread is None else tokenizer.convert_tokens_to_ids(layout.unread)
         )
@@ -151,15 +167,20 @@ class Encoder:
 
     def encode(self, items: Sequence[tuple[Prompt, Response]]) -> list[Encoded]:
         """One `Encoded` an item; prompts and steps are tokenised in one call."""
+        texts = iter(self._in_steps([item for item in items if not item[1].turns]))
+        return [self._trajectory(*item) if item[1].turns else next(texts) for item in items]
+
+    def _in_steps(self, items: Sequence[tuple[Prompt, Response]]) -> list[Encoded]:
+        """Encode responses that are one text each."""
         build = self._turns if self.layout.template == "turns" else self._frame
         frames: dict[int, _Frame] = {}
         # Rows of a file hold equal prompts that are not the same object.
-        equal: dict[tuple[Message, ...], _Frame] = {}
+        equal: dict[Hashable, _Frame] = {}
         for prompt, _ in items:
             if id(prompt) not in frames:
-                if prompt.messages not in equal:
-                    equal[prompt.messages] = build(prompt)
-                frames[id(prompt)] = equal[prompt.messages]
+                if (shown := prompt.shown) not in equal:
+                    equal[shown] = build(prompt)
+                frames[id(prompt)] = equal[shown]
         placed = [self._place(frames[id(prompt)], response) for prompt, response in items]
         whole = self._whole(placed)
         texts: list[str] = []
@@ -177,6 +198,73 @@ class Encoder:
                 self._joined(at.frame, own, closed=self.layout.close and response.finished)
             )
         return encoded
+
+    def _trajectory(self, prompt: Prompt, response: Response) -> Encoded:
+        """Encode a response of several turns: each is a step, read where it ends."""
+        layout, closed = self.layout, self.layout.close and response.finished
+        if self._after or layout.between or layout.strip or layout.template == "turns":
+            raise ConfigError(
+                "the steps of a trajectory are its turns, and this layout puts tags or texts of its"
+                " own between steps; use a read-out at the last token and the template chat or"
+                " plain"
+            )
+        if layout.template == "plain":
+            written, pieces = self._plain_trajectory(prompt, response)
+        else:
+            written, pieces = self._chat_trajectory(prompt, response)
+        tokens = cutting.tokenise(self.tokenizer, pieces, self._anchor)
+        bos, ids = self.tokenizer.bos_token_id, tokens.ids
+        begins = layout.bos and bos is not None and (layout.template == "plain" or not layout.whole)
+        shift = int(begins and (layout.template == "plain" or ids[:1] != [bos]))
+        ids = self._read([bos] * shift + ids) if closed else [bos] * shift + ids
+        ends = [turn.closed if layout.close else turn.end for turn in written.turns]
+        spans = tuple(
+            (tokens.first(turn.start) + shift, min(tokens.before(end) + shift, len(ids)))
+            for turn, end in zip(written.turns, ends, strict=True)
+        )
+        reads = [max(stop - 1, 0) for _, stop in spans]
+        if closed and reads:
+            reads[-1] = len(ids) - 1
+        start = spans[0][0] if spans else len(ids)
+        return Encoded(tuple(ids), start, tuple(reads), spans)
+
+    def _plain_trajectory(
+        self, prompt: Prompt, response: Response
+    ) -> tuple[trajectories.Written, list[cutting.Piece]]:
+        """Return a trajectory as plain text, and its pieces: what closes turns is tokens."""
+        layout = self.layout
+        rendering.only_text(response.turns)
+        end = layout.final if layout.final is not None else self.tokenizer.eos_token or ""
+        written = trajectories.in_plain(
+            trajectories.conversation(prompt) + layout.join,
+            response.turns,
+            join=layout.join,
+            ending=end if layout.close else "",
+            goes_on=not response.finished,
+        )
+        closings = {turn.end for turn in written.turns if turn.end < turn.closed}
+        at = [*closings, *(turn.closed for turn in written.turns)]
+        pieces = cutting.cut(written.text, at + written.cuts * self._apart, cutting.NOTHING)
+        return written, [piece._replace(special=piece.start in closings) for piece in pieces]
+
+    def _chat_trajectory(
+        self, prompt: Prompt, response: Response
+    ) -> tuple[trajectories.Written, list[cutting.Piece]]:
+        """Return a trajectory as the chat template writes it, and its pieces."""
+        layout, closed = self.layout, self.layout.close and response.finished
+        messages = self._messages(prompt)
+        self._check(prompt, response.turns)
+        hidden = cutting.hide(response.turns, self._pattern)
+        show = partial(self.render, tools=prompt.tools)
+        chat = trajectories.Chat(show, partial(self._begin, prompt), self._pattern)
+        written = chat.write(
+            messages, hidden.messages, closed=closed, goes_on=not response.finished
+        )
+        if written.rewritten:
+            self._warn(trajectories.REWRITTEN)
+        if closed:
+            written = written.ended(layout.rstrip, layout.final or "")
+        return written, cutting.cut(written.text, written.cuts * self._apart, hidden)
 
     def _joined(self, frame: _Frame, pieces: Sequence[list[int]], *, closed: bool) -> Encoded:
         """Pieces that were tokenised apart, one after the other."""
@@ -241,7 +329,7 @@ class Encoder:
             around, body = self._rendered(frame, steps, closed=closed)
             if around != frame.around:
                 if around not in frame.others:
-                    frame.others[around] = self._surrounded(around, frame.messages)
+                    frame.others[around] = self._surrounded(around, frame.messages, frame.tools)
                 frame = frame.others[around]
         if closed and not around.tail.rstrip(self.layout.rstrip):
             body = [*body[:-1], body[-1].rstrip(self.layout.rstrip)]
@@ -270,9 +358,8 @@ class Encoder:
         within = not closed and rendering.unclosed("".join(steps))
         for ending in ("</think>", "") if within else ("",):
             try:
-                shown = self.render(
-                    [*frame.messages, Message(role="assistant", content=text + ending)]
-                )
+                answer = Message(role="assistant", content=text + ending)
+                shown = self.render([*frame.messages, answer], frame.tools)
             except DataError:
                 continue
             head, body, tail = rendering.cut_out(frame.around, shown)
@@ -293,14 +380,14 @@ class Encoder:
 
     def _frame(self, prompt: Prompt) -> _Frame:
         """One response after the prompt, bare or in a chat."""
-        messages = self._messages(prompt)
         if self.layout.template == "plain":
-            return self._bare(_plain(prompt.messages) + self.layout.join)
-        around = rendering.surroundings(
-            self.tokenizer, messages, date=self.layout.date, parts=self._parts
-        )
+            return self._bare(trajectories.conversation(prompt) + self.layout.join)
+        messages = self._messages(prompt)
+        around = rendering.surroundings(partial(self.render, tools=prompt.tools), messages)
         if self.layout.whole:
-            return self._surrounded(around, messages)
+            return self._surrounded(around, messages, prompt.tools)
+        if prompt.tools:
+            around = around._replace(head=self._begin(prompt, messages))
         head = around.head.rstrip(" ")
         closing = self._tokens([around.tail], special=True)[0]
         return _Frame(
@@ -326,7 +413,12 @@ class Encoder:
         leads = (text[len(head) :], self.layout.between)
         return _Frame(prefix, self._after, [], closing, leads, specials, around)
 
-    def _surrounded(self, around: Surroundings, messages: tuple[Message, ...]) -> _Frame:
+    def _surrounded(
+        self,
+        around: Surroundings,
+        messages: tuple[Message, ...],
+        tools: tuple[Mapping[str, Any], ...],
+    ) -> _Frame:
         """Return what stands around steps that the chat template itself renders."""
         head = around.head.rstrip(" ")
         prefix = self._tokens([head], special=True, first=True)[0]
@@ -335,7 +427,7 @@ class Encoder:
         )[0]
         specials = sum(i in self._special for i in (*prefix, *closing))
         leads = (around.head[len(head) :], "")
-        return _Frame(prefix, self._after, [], closing, leads, specials, around, messages)
+        return _Frame(prefix, self._after, [], closing, leads, specials, around, messages, tools)
 
     def _turns(self, prompt: Prompt) -> _Frame:
         """Every step a user turn, answered by the good token; read where that token is
@@ -349,7 +441,7 @@ class Encoder:
         )
         opening = Message(role="user", content=f"{question.content} {SENTINEL}")
         text, after, again, after_too, _ = self.render(
-            [*before, opening, answer, step, answer]
+            [*before, opening, answer, step, answer], prompt.tools
         ).rsplit(SENTINEL, 4)
         if after != after_too:
             raise ConfigError(
@@ -364,9 +456,35 @@ class Encoder:
 
     def _messages(self, prompt: Prompt) -> tuple[Message, ...]:
         """The prompt's messages, after the layout's system message where they bring none."""
+        self._check(prompt)
         if self.layout.system is None or any(m.role == "system" for m in prompt.messages):
             return prompt.messages
         return (Message(role="system", content=self.layout.system), *prompt.messages)
+
+    @cached_property
+    def _ignored(self) -> frozenset[str]:
+        """What the template does not write."""
+        return left_out.ignored(self.tokenizer, date=self.layout.date, parts=self._parts)
+
+    def _check(self, prompt: Prompt, turns: Sequence[Message] = ()) -> None:
+        """Refuse, or warn of, what the template would leave out."""
+        held = left_out.held([*prompt.messages, *turns], prompt.tools)
+        if held and (warning := left_out.check(held & self._ignored)):
+            self._warn(warning)
+
+    def _warn(self, what: str) -> None:
+        """Warn once."""
+        if what not in self._warned:
+            self._warned.add(what)
+            warnings.warn(what, stacklevel=2)
+
+    def _begin(self, prompt: Prompt, messages: Sequence[Message]) -> str:
+        """Return what stands before the assistant's words: with tools the template's own generation
+        prompt, for calls may follow on less than texts do."""
+        show = partial(self.render, tools=prompt.tools)
+        if prompt.tools and (begun := show(messages, begin=True)) != show(messages):
+            return begun
+        return rendering.surroundings(show, messages).head.rstrip(" ")
 
     def _start(self, head: str) -> list[int]:
         """A rendered template's ids, with one bos where the layout wants one."""
@@ -374,10 +492,35 @@ class Encoder:
         bos = self.tokenizer.bos_token_id
         return [bos, *ids] if self.layout.bos and bos is not None and ids[:1] != [bos] else ids
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """The chat template's text for a conversation. Raises `DataError` when the template refuses
-        its roles."""
-        return rendering.render(self.tokenizer, messages, date=self.layout.date, parts=self._parts)
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]] = (),
+        *,
+        begin: bool = False,
+    ) -> str:
+        """The chat template's text for a conversation (`rendering.render`)."""
+        how: dict[str, Any] = {"date": self.layout.date, "parts": self._parts}
+        return rendering.render(self.tokenizer, messages, tools=tools, begin=begin, **how)
+
+    def between(self, prompt: Prompt, answers: Sequence[Message]) -> list[int]:
+        """Ids of what stands between a turn of the assistant and its next one, where messages such
+        as a tool's results come between them."""
+        if self.layout.template == "plain":
+            text = _plain([Message(role="assistant", content=""), *answers])
+            text = text.removeprefix("Assistant: ")
+        else:
+            messages = self._messages(prompt)
+            mark = rendering.marker([m.content for m in (*messages, *answers)])
+            turn = Message(role="assistant", content=mark)
+            _, *found = self.render([*messages, turn, *answers, turn]).split(mark)
+            if len(found) != 2:
+                raise ConfigError(
+                    "the chat template does not write an assistant's turns as they are before and"
+                    " after a tool's message; use another template, or plain"
+                )
+            text = found[0].rstrip(" ")
+        return self._tokens([text], special=True)[0]
 
     def _tokens(
         self, texts: list[str], *, special: bool = False, first: bool = False
@@ -399,13 +542,6 @@ class Encoder:
         return [known[text] for text in texts]
 
 
-def _plain(messages: Sequence[Message]) -> str:
-    """One message is its bare text; several carry their roles."""
-    if len(messages) == 1:
-        return messages[0].content
-    return "\n\n".join(f"{m.role.capitalize()}: {m.content}" for m in messages) + "\n\nAssistant:"
-
-
 def single_token(tokenizer: Any, text: str) -> int:
     """The one token of a text that stands alone. Raises `ConfigError` where the tokenizer makes
     more of it."""
@@ -418,39 +554,3 @@ def single_token(tokenizer: Any, text: str) -> int:
             f"{text!r} is {len(ids)} tokens here; choose a text that is a single token"
         )
     return int(ids[0])
-
-
-def _anchor(tokenizer: Any) -> tuple[str, int]:
-    """Text to put before a piece that continues a text, and how many tokens it makes.
-
-    SentencePiece tokenizers begin every text with a "▁" that is not in it; a piece in mid-text must
-    not have one.
-    """
-    probe = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])
-    if not probe or not probe[0].startswith("▁"):
-        return "", 0
-    ids = tokenizer(ANCHOR, add_special_tokens=False)["input_ids"]
-    for piece in ("a", " a", "\n"):
-        if tokenizer(ANCHOR + piece, add_special_tokens=False)["input_ids"][: len(ids)] != ids:
-            raise ConfigError(
-                "this tokenizer joins words to what stands before them; its steps cannot be told"
-                " apart"
-            )
-    return ANCHOR, len(ids)
-
-
-def _with_template_hash(tokenizer: Any, layout: Layout) -> Layout:
-    template = tokenizer.chat_template
-    if template is None:
-        raise ConfigError(
-            "the tokenizer has no chat template, as those of base models; give the template plain"
-            " (`--template plain`), or a tokenizer that has one"
-        )
-    found = hashlib.sha256(str(template).encode()).hexdigest()
-    if layout.chat_template_sha256 not in (None, found):
-        raise ConfigError(
-            f"the chat template's hash is {found[:12]}, but the model was trained with"
-            f" {str(layout.chat_template_sha256)[:12]}: scores would drift; restore the tokenizer"
-            " saved with the model"
-        )
-    return layout.model_copy(update={"chat_template_sha256": found})

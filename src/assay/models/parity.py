@@ -62,7 +62,8 @@ def differences(
     reloaded: the saved copy, or the model itself where there is none.
     """
     tree = grow([np.array(s.ids) for s in sequences], least=1)
-    shared = share(tree, [s.reads for s in sequences], starts=[s.start for s in sequences])
+    starts, spans = [s.start for s in sequences], [s.spans for s in sequences]
+    shared = share(tree, [s.reads for s in sequences], starts=starts, spans=spans)
     shared = shared.to(next(model.parameters()).device)
     batches: list[tuple[RewardModel, Batch | Shared]] = [
         (model, model.collate(sequences)),
@@ -107,7 +108,7 @@ def _stock(model: RewardModel, sequences: Sequence[Encoded]) -> list[float]:
         next_ids = batch["input_ids"][:, 1:, None]
         ratios = (policy - reference)[:, :-1].gather(-1, next_ids).squeeze(-1)
         return [
-            model.beta * float(row[s.start - 1 : len(s.ids) - 1].sum())
+            model.beta * float(row[torch.tensor(s.own, device=row.device) - 1].sum())
             for row, s in zip(ratios, sequences, strict=True)
         ]
     head = model.network.score

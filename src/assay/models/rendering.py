@@ -7,22 +7,28 @@ rendered by the template itself, and found in the result by what the template wr
 marker.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from assay.chat import openai
 from assay.errors import ConfigError, DataError
 from assay.types import Message
 
 __all__ = [
     "SENTINEL",
+    "Show",
     "Surroundings",
     "aligned",
+    "common",
     "cut_out",
     "marker",
+    "only_text",
     "render",
     "surroundings",
     "takes_parts",
+    "template_hash",
     "unclosed",
 ]
 
@@ -36,6 +42,10 @@ _FIXED_DATE = "{%- macro strftime_now(format) -%}{{ date_string }}{%- endmacro -
 _THOUGHT = "<think>", "</think>"
 
 
+Show = Callable[[Sequence[Message]], str]
+"""Renders messages: `render` with everything else given."""
+
+
 class Surroundings(NamedTuple):
     """What a template writes before and after a response that is one marker."""
 
@@ -43,26 +53,39 @@ class Surroundings(NamedTuple):
     tail: str
 
 
-def render(tokenizer: Any, messages: Sequence[Message], *, date: str, parts: bool = False) -> str:
+def render(
+    tokenizer: Any,
+    messages: Sequence[Message],
+    *,
+    date: str,
+    parts: bool = False,
+    tools: Sequence[Mapping[str, Any]] = (),
+    begin: bool = False,
+) -> str:
     """The chat template's text for a conversation, on a fixed date.
 
-    parts: give contents as lists of parts, `[{"type": "text", "text": ...}]`. Raises `DataError`
-    when the template refuses the conversation, `ConfigError` when it gives no text.
+    The template is given whole messages: calls with their arguments as JSON, reasoning, names.
+    parts: give contents as lists of parts, `[{"type": "text", "text": ...}]`. begin: add what the
+    template has a model go on from. Raises `DataError` when the template refuses the conversation
+    or there is more than text in it, `ConfigError` when it gives no text.
     """
     from jinja2 import TemplateError
 
-    turns = [
-        {"role": m.role, "content": [{"type": "text", "text": m.content}] if parts else m.content}
-        for m in messages
-    ]
+    only_text(messages)
+    turns = [openai(message, arguments="parsed") for message in messages]
+    for turn, message in zip(turns, messages, strict=True):
+        turn["content"] = [{"type": "text", "text": message.content}] if parts else message.content
     try:
         # Of several templates the tokenizer knows which is meant.
-        template = tokenizer.get_chat_template()
+        given = {"tools": [dict(tool) for tool in tools]} if tools else {}
+        template = tokenizer.get_chat_template(**given)
         text = tokenizer.apply_chat_template(
             turns,
             chat_template=_FIXED_DATE + template if "strftime_now" in template else None,
             tokenize=False,
             date_string=date,
+            add_generation_prompt=begin,
+            **given,
         )
     except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
         roles = ", ".join(m.role for m in messages)
@@ -72,6 +95,35 @@ def render(tokenizer: Any, messages: Sequence[Message], *, date: str, parts: boo
     if not isinstance(text, str):
         raise ConfigError("the chat template gives no text; give the template plain")
     return text
+
+
+def template_hash(tokenizer: Any, known: str | None) -> str:
+    """Return the chat template's hash. Raises `ConfigError` where there is no template, or another
+    one than is known."""
+    template = tokenizer.chat_template
+    if template is None:
+        raise ConfigError(
+            "the tokenizer has no chat template, as those of base models; give the template plain"
+            " (`--template plain`), or a tokenizer that has one"
+        )
+    found = hashlib.sha256(str(template).encode()).hexdigest()
+    if known not in (None, found):
+        raise ConfigError(
+            f"the chat template's hash is {found[:12]}, but the model was trained with"
+            f" {str(known)[:12]}: scores would drift; restore the tokenizer"
+            " saved with the model"
+        )
+    return found
+
+
+def only_text(messages: Sequence[Message]) -> None:
+    """Raise `DataError` where a message holds what a model of text cannot see."""
+    kinds = {str(part["type"]) for message in messages for part in message.parts} - {"text"}
+    if kinds:
+        raise DataError(
+            f"a message holds {', '.join(sorted(kinds))}, and the model reads text alone; leave"
+            " such records out"
+        )
 
 
 def takes_parts(tokenizer: Any, date: str) -> bool:
@@ -89,16 +141,14 @@ def takes_parts(tokenizer: Any, date: str) -> bool:
 
 
 def surroundings(
-    tokenizer: Any, messages: Sequence[Message], *, date: str, parts: bool
+    show: Show, before: Sequence[Message], after: Sequence[Message] = ()
 ) -> Surroundings:
-    """Return what the template writes around the assistant's answer to these messages.
+    """Return what the template writes around an assistant's answer that is one text.
 
-    Raises `ConfigError` where it does not write the answer.
+    show: renders messages. Raises `ConfigError` where it does not write the answer.
     """
-    mark = marker([m.content for m in messages])
-    text = render(
-        tokenizer, [*messages, Message(role="assistant", content=mark)], date=date, parts=parts
-    )
+    mark = marker([m.content for m in (*before, *after)])
+    text = show([*before, Message(role="assistant", content=mark), *after])
     head, found, tail = text.rpartition(mark)
     if not found:
         raise ConfigError(
@@ -125,10 +175,10 @@ def cut_out(around: Surroundings, text: str) -> tuple[str, str, str]:
     """
     head, tail = around
     if not text.startswith(head):
-        head = _common(head, text)
+        head = common(head, text)
     rest = text[len(head) :]
     if not rest.endswith(tail):
-        tail = _common(tail[::-1], rest[::-1])[::-1]
+        tail = common(tail[::-1], rest[::-1])[::-1]
     return head, rest[: len(rest) - len(tail)], tail
 
 
@@ -163,7 +213,7 @@ def aligned(steps: Sequence[str], text: str) -> list[str]:
     return [text[a:b] for a, b in pairwise([*cuts, len(text)])]
 
 
-def _common(a: str, b: str) -> str:
+def common(a: str, b: str) -> str:
     """Return what both texts begin with."""
     least = min(len(a), len(b))
     return a[: next((i for i in range(least) if a[i] != b[i]), least)]

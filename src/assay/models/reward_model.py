@@ -25,7 +25,17 @@ from assay.packing.engine import Engine, engine_of, hidden
 from assay.packing.tree import Tree
 from assay.types import LabelMeaning, Record
 
-__all__ = ["Batch", "RewardModel", "Shared", "Side", "TrainScores", "arrange", "pad", "share"]
+__all__ = [
+    "Batch",
+    "RewardModel",
+    "Shared",
+    "Side",
+    "TrainScores",
+    "arrange",
+    "own_tokens",
+    "pad",
+    "share",
+]
 
 Side = Literal["right", "left"]
 
@@ -54,6 +64,9 @@ class Batch:
     starts_B: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     """Index of each response's first token in its sequence; empty where nobody said, for only
     implicit models ask."""
+    own_B_R: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
+    """True at the response's own tokens, from its first on; empty where all are: only trajectories
+    hold others'."""
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device."""
@@ -82,12 +95,14 @@ class Shared:
     starts_B: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     """Index of each response's first token in its sequence; empty where nobody said, for only
     implicit models ask."""
+    own_B_R: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
+    """True at the response's own tokens, from its first on; empty where all are: only trajectories
+    hold others'."""
 
     def to(self, device: torch.device | str) -> "Shared":
         """The same batch on a device."""
-        return Shared(
-            self.tree, *(x.to(device) for x in (self.reads_B_S, self.valid_B_S, self.starts_B))
-        )
+        tensors = self.reads_B_S, self.valid_B_S, self.starts_B, self.own_B_R
+        return Shared(self.tree, *(x.to(device) for x in tensors))
 
     @property
     def tokens(self) -> int:
@@ -258,11 +273,10 @@ class RewardModel(nn.Module):
     ) -> Batch:
         """A padded batch on the model's device, read at every step or at every token of the
         response."""
-        positions = [
-            s.reads if reads == "steps" else tuple(range(s.start, len(s.ids))) for s in sequences
-        ]
+        positions = [s.reads if reads == "steps" else s.own for s in sequences]
         ids, starts = [s.ids for s in sequences], [s.start for s in sequences]
-        return pad(ids, positions, self.pad_id, starts=starts, side=side).to(
+        spans = [s.spans for s in sequences]
+        return pad(ids, positions, self.pad_id, starts=starts, spans=spans, side=side).to(
             next(self.parameters()).device
         )
 
@@ -278,6 +292,7 @@ def _only(batch: Batch, rows: Sequence[int]) -> Batch:
         (batch.reads_B_S[rows] - first).clamp(min=0),
         batch.valid_B_S[rows],
         batch.starts_B[rows] if len(batch.starts_B) else batch.starts_B,
+        batch.own_B_R[rows] if len(batch.own_B_R) else batch.own_B_R,
     )
 
 
@@ -286,10 +301,13 @@ def _apart(batch: Shared, pad_id: int) -> Batch:
     rows, reads_B_S = batch.rows()
     device = reads_B_S.device
     padded = pad(rows, [[0]] * len(rows), pad_id).to(device)
-    return Batch(padded.ids_B_T, padded.mask_B_T, reads_B_S, batch.valid_B_S, batch.starts_B)
+    return Batch(
+        padded.ids_B_T, padded.mask_B_T, reads_B_S, batch.valid_B_S, batch.starts_B, batch.own_B_R
+    )
 
 
 Ints = Sequence[int] | NDArray[np.integer[Any]]
+Spans = Sequence[tuple[int, int]]
 
 
 def arrange(
@@ -299,17 +317,36 @@ def arrange(
     engine: Engine | None,
     *,
     starts: Ints = (),
+    spans: Sequence[Spans] = (),
 ) -> Batch | Shared:
     """Sequences with their read positions, sharing prefixes where the engine finds it worth it."""
     tree = engine.tree(ids) if engine is not None else None
     return (
-        pad(ids, reads, pad_id, starts=starts)
+        pad(ids, reads, pad_id, starts=starts, spans=spans)
         if tree is None
-        else share(tree, reads, starts=starts)
+        else share(tree, reads, starts=starts, spans=spans)
     )
 
 
-def share(tree: Tree, reads: Sequence[Ints], *, starts: Ints = ()) -> Shared:
+def own_tokens(lengths: Ints, starts: Ints, spans: Sequence[Spans]) -> NDArray[np.bool_]:
+    """True (B, R) at the own tokens of each response, from its first on; without spans all are."""
+    bounds = list(zip(lengths, starts, spans, strict=True))
+    own_B_R = np.zeros((len(bounds), max(length - start for length, start, _ in bounds)), bool)
+    for row, (length, start, some) in zip(own_B_R, bounds, strict=True):
+        for a, b in some or ((start, length),):
+            row[a - start : b - start] = True
+    return own_B_R
+
+
+def _own(lengths: Ints, starts: Ints, spans: Sequence[Spans]) -> Tensor:
+    """The same where it is not all there is."""
+    found = own_tokens(lengths, starts, spans) if any(spans) else np.zeros(0, dtype=np.bool_)
+    return torch.from_numpy(found)
+
+
+def share(
+    tree: Tree, reads: Sequence[Ints], *, starts: Ints = (), spans: Sequence[Spans] = ()
+) -> Shared:
     """The sequences of a tree, read at these positions of each."""
     counts = np.array([len(row) for row in reads])
     valid_B_S = np.arange(max(1, int(counts.max()))) < counts[:, None]
@@ -319,7 +356,10 @@ def share(tree: Tree, reads: Sequence[Ints], *, starts: Ints = ()) -> Shared:
     )
     return Shared(
         tree,
-        *(torch.from_numpy(x) for x in (reads_B_S, valid_B_S, np.array(starts, dtype=np.int64))),
+        torch.from_numpy(reads_B_S),
+        torch.from_numpy(valid_B_S),
+        torch.from_numpy(np.array(starts, dtype=np.int64)),
+        _own(tree.lengths, starts, spans),
     )
 
 
@@ -329,6 +369,7 @@ def pad(
     pad_id: int,
     *,
     starts: Ints = (),
+    spans: Sequence[Spans] = (),
     side: Side = "right",
 ) -> Batch:
     """Pad token ids and read positions to rectangles; `side` is where the padding goes."""
@@ -343,7 +384,11 @@ def pad(
     reads_B_S = np.zeros(valid_B_S.shape, dtype=np.int64)
     reads_B_S[valid_B_S] = np.concatenate(reads)
     reads_B_S += shift[:, None] * valid_B_S
-    starts_B = np.array(starts, dtype=np.int64)
     return Batch(
-        *(torch.from_numpy(x) for x in (ids_B_T, mask_B_T, reads_B_S, valid_B_S, starts_B))
+        torch.from_numpy(ids_B_T),
+        torch.from_numpy(mask_B_T),
+        torch.from_numpy(reads_B_S),
+        torch.from_numpy(valid_B_S),
+        torch.from_numpy(np.array(starts, dtype=np.int64)),
+        _own(lengths, starts, spans),
     )

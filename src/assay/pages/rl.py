@@ -334,16 +334,29 @@ def _samples(samples: Sequence[Row], top: int | None) -> Section:
     return Section(title, blocks)
 
 
+def _answers(turns: Sequence[Sequence[str]]) -> list[list[str]]:
+    """What the environment said after each of the assistant's turns."""
+    found: list[list[str]] = []
+    for role, text in turns:
+        if role == "assistant":
+            found.append([])
+        else:
+            found[-1].append(f"{role}: {cut(text)}")
+    return found
+
+
 def _written(row: Row, when: str, shade: Callable[[float], float]) -> Solution:
     """One response: when, what it is worth, and its steps with their scores."""
     facts = [f"proxy {_number(row.get('proxy'))}"]
     facts += [f"{name} {_number(value)}" for name, value in (row.get("gold") or {}).items()]
     scores, steps = row.get("step_scores") or (), []
+    answers = _answers(row.get("turns") or ())
     for t, text in enumerate(row.get("response") or ()):
         score = scores[t] if t < len(scores) and _is_finite(scores[t]) else None
         shown = cut(text.strip("\n") or text)
         notes = ["ends without a further word"] if not text else []
         notes += [f"{score:.2f}"] if score is not None else []
+        notes += answers[t] if t < len(answers) else []
         steps.append(Step(shown, None if score is None else shade(score), notes))
     return Solution(" · ".join([when, *facts]), steps, "" if steps else "An empty response.")
 

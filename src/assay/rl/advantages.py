@@ -2,7 +2,8 @@
 functions.
 
 B responses of at most T tokens; rewards (B, T) stand at tokens and are 0 elsewhere; mask (B, T) is
-True at a response's tokens, from the left; group (B,) is the index of the prompt. Responses without
+True at a response's tokens, between which those of an environment may stand, which take no time;
+group (B,) is the index of the prompt. Responses without
 a score have an all-False
 mask: they are in no mean and get no advantage.
 
@@ -98,7 +99,8 @@ def returns(rewards_B_T: Array, mask_B_T: Bools, discount: float = 1.0) -> Array
     found_B_T = np.zeros_like(rewards_B_T)
     ahead_B = np.zeros(len(rewards_B_T))
     for t in reversed(range(rewards_B_T.shape[1])):
-        ahead_B = rewards_B_T[:, t] + discount * ahead_B
+        to_come_B = rewards_B_T[:, t] + discount * ahead_B
+        ahead_B = np.where(mask_B_T[:, t], to_come_B, ahead_B)
         found_B_T[:, t] = ahead_B
     return np.where(mask_B_T, found_B_T, 0.0)
 
@@ -127,9 +129,9 @@ def gae(
     for t in reversed(range(rewards_B_T.shape[1])):
         here_B = mask_B_T[:, t]
         error_B = rewards_B_T[:, t] + discount * next_B - values_B_T[:, t]
-        ahead_B = np.where(here_B, error_B + discount * decay * ahead_B, 0.0)
-        next_B = np.where(here_B, values_B_T[:, t], 0.0)
-        advantages_B_T[:, t] = ahead_B
+        ahead_B = np.where(here_B, error_B + discount * decay * ahead_B, ahead_B)
+        next_B = np.where(here_B, values_B_T[:, t], next_B)
+        advantages_B_T[:, t] = np.where(here_B, ahead_B, 0.0)
     return advantages_B_T, np.where(mask_B_T, advantages_B_T + values_B_T, 0.0)
 
 

@@ -16,6 +16,7 @@ from assay.rl.policy import Policy
 from assay.rl.prime import ImplicitProcess
 from assay.rl.scoring import Part
 from assay.rl.settings import Settings
+from assay.rl.trajectories import Game
 from assay.rl.transforms import Statistics
 from assay.training import resume
 from assay.types import Prompt
@@ -53,6 +54,7 @@ def fingerprints(
     golds: Mapping[str, Scorer],
     prime: ImplicitProcess | None,
     *,
+    game: Game | None = None,
     resume: bool = True,
 ) -> dict[str, str]:
     """Fingerprint everything that decides a run, by name.
@@ -97,21 +99,29 @@ def fingerprints(
         "prompts": [prompt.model_dump_json() for prompt in prompts],
         "held-out prompts": [prompt.model_dump_json() for prompt in held_out],
     }
+    if game is not None:
+        content["environment"] = [_of_game(game, resume), game.turns]
     return {name: of_content(thing) for name, thing in content.items()}
 
 
-def _of_scorer(name: str, scorer: Scorer, resume: bool) -> str:
+def _of_scorer(name: str, scorer: object, resume: bool, kind: str = "scorer") -> str:
     try:
         return of_content(scorer)
     except ConfigError as error:
         if not resume:
             return f"unknown {uuid.uuid4()}"
         raise ConfigError(
-            f"scorer {name!r} cannot be told from another one, so an interrupted run could be"
-            f" resumed with another reward: {error}. Give the scorer an attribute or method"
-            " `fingerprint` (a function cannot have one: make it a class with a method `score`),"
+            f"{kind} {name!r} cannot be told from another one, so an interrupted run could be"
+            f" resumed with another {'reward' if kind == 'scorer' else kind}: {error}. Give the"
+            f" {kind} an attribute or method `fingerprint` (a function cannot have one: make it a"
+            f" class with a method `{'score' if kind == 'scorer' else 'react'}`),"
             " or run without resuming"
         ) from error
+
+
+def _of_game(game: Game, resume: bool) -> str:
+    name = type(game.environment).__name__
+    return _of_scorer(name, game.environment, resume, kind="environment")
 
 
 def save(

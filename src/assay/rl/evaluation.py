@@ -197,9 +197,12 @@ def _sample(
 ) -> dict[str, Any]:
     stepwise = [scores[b] for scores in rewards.scores.values()]
     total = float(rewards.total_B[b])
+    response = rollout.samples[b].response
+    played = {"turns": [[turn.role, turn.text] for turn in response.turns]}
     return {
         "prompt": rollout.groups[int(rollout.group_B[b])].prompt.text,
-        "response": list(rollout.samples[b].response.steps),
+        "response": list(response.steps),
+        **(played if response.turns else {}),
         "proxy": None if np.isnan(total) else total,
         "step_scores": list(
             next((s.steps for s in stepwise if isinstance(s, Score) and s.steps), ())

@@ -32,6 +32,7 @@ from assay.rl.rounds import Job
 from assay.rl.scoring import Part
 from assay.rl.settings import PROCESS, Settings
 from assay.rl.trainer import train
+from assay.rl.trajectories import Game
 from assay.rl.transforms import Overlong, order_fault, squash_warning
 from assay.runs.metrics import METRICS, read_rows
 from assay.runs.settings import dumps, write_atomic
@@ -69,6 +70,7 @@ def optimise(
     held_out: Sequence[Prompt] = (),
     golds: Mapping[str, Scorer] | None = None,
     prime: ImplicitProcess | None = None,
+    game: Game | None = None,
     progress: bool = True,
     resume: bool = True,
 ) -> Optimised:
@@ -76,7 +78,8 @@ def optimise(
 
     golds: scorers of held-out prompts that are never learned from; the first of them decides where
     the peak is. prime: an implicit process model that learns along, from the first part that pays
-    whole responses.
+    whole responses. game: an environment that the policy's turns are answered by; what it writes is
+    read, and not learned from.
 
     A run that was killed resumes where it was, and a finished one is not run again (its policy is
     in `policy/`, the one that is given stays as it is), when `resume` is true and nothing has
@@ -88,13 +91,18 @@ def optimise(
     """
     golds = dict(golds or {})
     _check(policy, prompts, parts, settings, held_out, golds, prime)
+    if game is not None and prime is not None:
+        raise ConfigError(
+            "PRIME learns from every token of a response, and an environment's are not the"
+            " policy's; leave out one of them"
+        )
     prints = checkpoint.fingerprints(
-        policy, prompts, parts, settings, held_out, golds, prime, resume=resume
+        policy, prompts, parts, settings, held_out, golds, prime, game=game, resume=resume
     )
     if not resume:
         (out / SUMMARY).unlink(missing_ok=True)
         shutil.rmtree(out / "checkpoint", ignore_errors=True)
-    job = Job(policy, prompts, parts, settings, out, held_out, golds, prime, prints, {})
+    job = Job(policy, prompts, parts, settings, out, held_out, golds, prime, prints, {}, game)
     summary = resuming.finished(out / SUMMARY, prints)
     if summary is None:
         if not (out / "checkpoint" / "state.pt").is_file():

@@ -26,7 +26,6 @@ from assay.models.layout import Layout
 from assay.models.log_probabilities import LogProbabilities, Reference, log_probabilities
 from assay.models.policy import save_policy
 from assay.protocols import Prefix, Sampling, Splitter
-from assay.types import Response
 
 __all__ = ["Policy"]
 
@@ -106,12 +105,11 @@ class Policy:
         """Samples of the policy as it stands."""
         return self.generator.sample(prefixes, sampling)
 
-    def generate_reference(
-        self, prefixes: Sequence[Prefix], sampling: Sampling
-    ) -> list[list[Response]]:
-        """Samples of the policy as it was."""
+    @contextmanager
+    def as_it_was(self) -> Iterator[HuggingFace]:
+        """Give the generator of the policy as it was, to be used while it lasts."""
         with self.reference.inside():
-            return self._old.generate(prefixes, sampling)
+            yield self._old
 
     def read(
         self,
@@ -134,7 +132,7 @@ class Policy:
             entropy=entropy,
             reference=self.reference if reference else None,
             states=self.critic is not None,
-            allowed_P_V=None if self.grammar is None else self._allowed(sequences, starts),
+            allowed_P_V=None if self.grammar is None else self._allowed(samples, sequences, starts),
             micro_tokens=micro_tokens,
         )
         if self.critic is None or result.hidden_B_R_D is None:
@@ -147,7 +145,12 @@ class Policy:
         """Write the policy as a stock checkpoint, adapters merged."""
         save_policy(self.model, self.tokenizer, folder)
 
-    def _allowed(self, sequences: Sequence[Sequence[int]], starts: Sequence[int]) -> Tensor:
+    def _allowed(
+        self,
+        samples: Sequence[Sample],
+        sequences: Sequence[Sequence[int]],
+        starts: Sequence[int],
+    ) -> Tensor:
         """(P, V) tokens that the grammar lets come at each of all P response tokens, in order."""
         assert self.grammar is not None
         size = int(self.model.config.get_text_config().vocab_size)
@@ -166,6 +169,10 @@ class Policy:
             ids = torch.tensor([sequences[i][:t] for i in rows])
             scores = self.grammar(ids, torch.zeros(len(rows), size))
             allowed_P_V[[int(first[i]) + t - starts[i] for i in rows]] = scores.isfinite()
+        for i, sample in enumerate(samples):
+            for start, end in sample.given:
+                # Nobody chose these tokens, so the grammar need not allow them.
+                allowed_P_V[int(first[i]) + start : int(first[i]) + end] = True
         return allowed_P_V
 
 

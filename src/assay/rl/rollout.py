@@ -14,9 +14,10 @@ from assay.protocols import Prefix, Sampling
 from assay.rl.advantages import Bools, Ints
 from assay.rl.policy import Policy
 from assay.rl.rewards import Array
-from assay.types import Group, Prompt
+from assay.rl.trajectories import Game, play
+from assay.types import Group, Prompt, Response
 
-__all__ = ["Rollout", "portions", "prompt_order", "sample"]
+__all__ = ["Rollout", "portions", "prompt_order", "sample", "sample_reference"]
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,23 @@ class Rollout:
 
     @cached_property
     def lengths_B(self) -> Ints:
-        """New tokens of each response."""
-        return np.array([len(sample.ids) for sample in self.samples], dtype=np.int64)
+        """New tokens that the policy wrote of each response."""
+        return np.asarray(self.mask_B_T.sum(1), dtype=np.int64)
+
+    @cached_property
+    def lasts_B(self) -> Ints:
+        """The last token of each response."""
+        return np.array([len(sample.ids) - 1 for sample in self.samples], dtype=np.int64)
 
     @cached_property
     def mask_B_T(self) -> Bools:
-        """True at a response's tokens."""
-        return np.asarray(np.arange(int(self.lengths_B.max(initial=0))) < self.lengths_B[:, None])
+        """True at a response's tokens that the policy wrote."""
+        width = int(self.lasts_B.max(initial=-1)) + 1
+        mask_B_T = np.asarray(np.arange(width) <= self.lasts_B[:, None])
+        for row, sample in zip(mask_B_T, self.samples, strict=True):
+            for start, end in sample.given:
+                row[start:end] = False
+        return mask_B_T
 
     @cached_property
     def logprobs_B_T(self) -> Array:
@@ -85,17 +96,40 @@ class Rollout:
         )
 
 
-def sample(policy: Policy, prompts: Sequence[Prompt], sampling: Sampling) -> Rollout:
-    """`sampling.n` responses of the policy to each prompt."""
-    drawn = policy.sample([Prefix(prompt) for prompt in prompts], sampling)
+def sample(
+    policy: Policy, prompts: Sequence[Prompt], sampling: Sampling, game: Game | None = None
+) -> Rollout:
+    """`sampling.n` responses of the policy to each prompt; trajectories where there is a game."""
+    if game is None:
+        drawn = [
+            [(s, tuple(policy.generator.step_ends(s))) for s in samples]
+            for samples in policy.sample([Prefix(prompt) for prompt in prompts], sampling)
+        ]
+    else:
+        drawn = play(policy.generator, prompts, sampling, game)
     groups = [
-        Group(prompt=prompt, responses=tuple(s.response for s in samples))
+        Group(prompt=prompt, responses=tuple(s.response for s, _ in samples))
         for prompt, samples in zip(prompts, drawn, strict=True)
     ]
     every = list(chain.from_iterable(drawn))
-    return Rollout(
-        tuple(groups), tuple(every), tuple(tuple(policy.generator.step_ends(s)) for s in every)
-    )
+    return Rollout(tuple(groups), tuple(s for s, _ in every), tuple(ends for _, ends in every))
+
+
+def sample_reference(
+    policy: Policy, prompts: Sequence[Prompt], sampling: Sampling, game: Game | None = None
+) -> list[Group]:
+    """Responses of the policy as it was."""
+    drawn: list[list[Response]]
+    with policy.as_it_was() as generator:
+        if game is None:
+            drawn = generator.generate([Prefix(prompt) for prompt in prompts], sampling)
+        else:
+            played = play(generator, prompts, sampling, game)
+            drawn = [[s.response for s, _ in samples] for samples in played]
+    return [
+        Group(prompt=prompt, responses=tuple(own))
+        for prompt, own in zip(prompts, drawn, strict=True)
+    ]
 
 
 def portions(samples: Sequence[Sample], chosen: Ints, micro_tokens: int) -> list[list[int]]:

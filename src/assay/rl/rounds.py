@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from assay.errors import BackendError
-from assay.protocols import Prefix, Sampling, Scorer
+from assay.protocols import Sampling, Scorer
 from assay.rl.checkpoint import State
 from assay.rl.evaluation import frequent_reasons
 from assay.rl.policy import Policy
 from assay.rl.prime import ImplicitProcess
 from assay.rl.rewards import Array
-from assay.rl.rollout import Rollout, prompt_order, sample
+from assay.rl.rollout import Rollout, prompt_order, sample, sample_reference
 from assay.rl.scoring import Part, Rewards, ask, collect_scores, differing, reward, whole_values
 from assay.rl.settings import Settings
+from assay.rl.trajectories import Game
 from assay.types import Group, Prompt, Score, Unscored
 
 __all__ = ["Job", "Round", "collect_round", "rewards_of"]
@@ -45,6 +46,8 @@ class Job:
     """Fingerprints of all this, by name."""
     references: dict[tuple[str, str], Array]
     """Scores of reference responses, by part and prompt."""
+    game: Game | None = None
+    """The environment that trajectories are played with; None for responses of text."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def collect_round(job: Job, state: State) -> Round:
         chosen = [job.prompts[next(order)] for _ in range(wanted)]
         state.position += wanted
         counts.asked += wanted
-        fresh = sample(job.policy, chosen, _sampling(settings, state.step, attempt))
+        fresh = sample(job.policy, chosen, _sampling(settings, state.step, attempt), job.game)
         scores = collect_scores(job.parts, fresh.groups, settings.score_timeout)
         rewards = rewards_of(job, state, fresh, scores)
         counts.add(rewards)
@@ -185,12 +188,7 @@ def _references(job: Job, part: Part, groups: Sequence[Group]) -> Array:
             temperature=settings.temperature,
             seed=settings.seed + 1,
         )
-        prefixes = [Prefix(prompt) for prompt in new.values()]
-        responses = job.policy.generate_reference(prefixes, sampling)
-        asked = [
-            Group(prompt=prompt, responses=tuple(own))
-            for prompt, own in zip(new.values(), responses, strict=True)
-        ]
+        asked = sample_reference(job.policy, [*new.values()], sampling, job.game)
         scores = iter(ask(part.scorer, part.name, asked, settings.score_timeout))
         for key, group in zip(new, asked, strict=True):
             row = [next(scores) for _ in group.responses]

@@ -272,15 +272,17 @@ def reward(
 ) -> Rewards:
     """Score the responses of all groups and place their rewards.
 
-    ends: the last token of each step of each response. tokens: length of each response. statistics:
-    of earlier batches; of parts that are not there yet, this batch's are taken. references: (R, M)
-    scores of reference responses to the prompt of each response. given: scores by part, where they
-    are there already; None = ask for them.
+    ends: the last token of each step of each response. tokens: how many the policy wrote of each.
+    statistics: of earlier batches; of parts that are not there yet, this batch's are taken.
+    references: (R, M) scores of reference responses to the prompt of each response. given: scores
+    by part, where they are there already; None = ask for them.
     """
     responses = all_responses(groups)
     if given is None:
         given = collect_scores(parts, groups, timeout)
-    shape = len(responses), max(tokens, default=0)
+    # Tokens that an environment wrote stand between those of the policy.
+    width = max((places[-1] + 1 for places in ends if places), default=0)
+    shape = len(responses), max(width, *tokens, 0)
     outcome_B, process_B_T = np.zeros(shape[0]), np.zeros(shape)
     scored_B, ends_B_T = np.ones(shape[0], dtype=bool), np.zeros(shape, dtype=bool)
     for b, places in enumerate(ends):

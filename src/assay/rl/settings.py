@@ -101,7 +101,7 @@ class Settings:
     """Responses per prompt (the group size)."""
 
     max_tokens: int = 256
-    """Length limit of a response, in tokens."""
+    """Length limit of a response, in tokens; of a trajectory with the environment's answers."""
 
     temperature: float = 1.0
     """Sampling temperature; log-probabilities are taken at the same one."""

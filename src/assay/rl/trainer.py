@@ -224,7 +224,7 @@ class Trainer:
             # The same random numbers at every evaluation: less noise between them.
             seed=settings.seed + 31_337,
         )
-        rollout = sample(job.policy, job.held_out[: settings.watch_prompts], sampling)
+        rollout = sample(job.policy, job.held_out[: settings.watch_prompts], sampling, job.game)
         rewards = rewards_of(job, state, rollout)
         result = evaluate(job.policy, rollout, rewards, job.golds, settings, state.step)
         state.warnings |= result.unscored

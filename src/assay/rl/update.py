@@ -193,8 +193,7 @@ def _token_rewards(
     """(B, T) rewards: steps' at their last tokens, responses' at theirs, less the charge for
     divergence where it is one of them."""
     rewards_B_T = np.where(mask_B_T, process_B_T, 0.0)
-    lasts_B = rollout.lengths_B - 1
-    rewards_B_T[np.arange(len(outcome_B)), lasts_B] += np.where(scored_B, outcome_B, 0.0)
+    rewards_B_T[np.arange(len(outcome_B)), rollout.lasts_B] += np.where(scored_B, outcome_B, 0.0)
     if settings.kl and settings.kl_place == "reward" and settings.kl_estimator != "exact":
         assert before is not None
         ratio_B_T = torch.from_numpy(before.log_B_T - before.reference_B_T)

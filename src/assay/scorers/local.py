@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -186,19 +186,15 @@ class LocalScorer:
     def _arranged(self, sequences: Sequence[Encoded]) -> Tensor:
         """(B, S) logits of sequences that share little."""
         ids, reads = [s.ids for s in sequences], [s.reads for s in sequences]
-        starts = [s.start for s in sequences]
         self._read += sum(map(len, ids))
-        return self._logits(
-            arrange(ids, reads, self.model.pad_id, self.model.engine, starts=starts)
-        )
+        model = self.model
+        return self._logits(arrange(ids, reads, model.pad_id, model.engine, **_places(sequences)))
 
     def _shared(self, sequences: Sequence[Encoded]) -> Tensor:
         """(B, S) logits of whole groups."""
         tree = grow([np.array(s.ids) for s in sequences])
         self._read += len(tree.ids_T)
-        return self._logits(
-            share(tree, [s.reads for s in sequences], starts=[s.start for s in sequences])
-        )
+        return self._logits(share(tree, [s.reads for s in sequences], **_places(sequences)))
 
     def _remembered(self, sequences: Sequence[Encoded]) -> Tensor:
         """(B, S) logits of branches, run from where what is remembered ends."""
@@ -245,3 +241,8 @@ class LocalScorer:
         # are scored.
         value = values[-1] if readout.aggregate == "last" else aggregate(steps, readout.aggregate)
         return Score(value=value, steps=steps)
+
+
+def _places(sequences: Sequence[Encoded]) -> dict[str, Any]:
+    """Where the responses stand in their sequences."""
+    return {"starts": [s.start for s in sequences], "spans": [s.spans for s in sequences]}

@@ -7,9 +7,11 @@ from typing import Any
 import torch
 
 from assay.fingerprint import fingerprint
-from assay.models.layout import Layout
+from assay.models.laid_out import laid_out
+from assay.models.layout import Encoded, Layout
 from assay.models.log_probabilities import log_probabilities
 from assay.models.policy import policy_encoder
+from assay.models.reward_model import own_tokens
 from assay.types import Group, Response, Score, Unscored
 
 __all__ = ["LogProbability"]
@@ -20,6 +22,7 @@ class LogProbability:
     is read once.
 
     The mean does not favour short responses, the sum is the model's own odds between two of them.
+    Of a trajectory the assistant's tokens count: what tools answer is given.
     """
 
     def __init__(
@@ -45,23 +48,30 @@ class LogProbability:
         return [self._group(group) for group in groups]
 
     def _group(self, group: Group) -> list[Score | Unscored]:
-        encoded = self.encoder.encode([(group.prompt, response) for response in group.responses])
+        pairs = [(group.prompt, response) for response in group.responses]
         most = self.encoder.layout.max_length
         found: list[Score | Unscored] = []
-        fit = []
-        for i, (response, sequence) in enumerate(zip(group.responses, encoded, strict=True)):
+        fit, sequences = list[int](), list[Encoded]()
+        for i, ((_, response), made) in enumerate(
+            zip(pairs, laid_out([[pair] for pair in pairs], self.encoder), strict=True)
+        ):
+            if isinstance(made, str):
+                found.append(Unscored(reason=made))
+                continue
+            (sequence,) = made
             found.append(Unscored(reason=_unfit(response, len(sequence.ids), most)))
             if 0 < sequence.start < len(sequence.ids) <= most and response.text:
                 fit.append(i)
+                sequences.append(sequence)
         if not fit:
             return found
-        sequences = [encoded[i] for i in fit]
-        said = log_probabilities(
-            self.model, [s.ids for s in sequences], [s.start for s in sequences]
-        )
-        sums = said.values_B_R.double().sum(-1)
+        starts = [s.start for s in sequences]
+        said = log_probabilities(self.model, [s.ids for s in sequences], starts)
+        own = own_tokens([len(s.ids) for s in sequences], starts, [s.spans for s in sequences])
+        own_B_R = torch.from_numpy(own).to(said.values_B_R.device)
+        sums = (said.values_B_R * own_B_R).double().sum(-1)
         self.tokens_read += sequences[0].start + sum(len(s.ids) - s.start for s in sequences)
-        values = (sums / said.mask_B_R.sum(-1) if self.mean else sums).tolist()
+        values = (sums / own_B_R.sum(-1) if self.mean else sums).tolist()
         for i, value in zip(fit, values, strict=True):
             found[i] = (
                 Score(value=value)

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 
 from assay.data.records import all_pairs
-from assay.errors import ConfigError
+from assay.errors import ConfigError, DataError
 from assay.fingerprint import ByContent
 from assay.models.checkpoint import Dtype
 from assay.models.fit import most_tokens
 from assay.models.generic import has_stock_classifier
 from assay.models.loading import fetch, load_config, load_network, load_tokenizer
+from assay.models.rendering import only_text
 from assay.packing import rotary
 from assay.types import Group, Prompt, Response, Score, Unscored
 
@@ -119,6 +120,14 @@ class PairScorer:
         return rotary.span(self.network, length)
 
     def _encode(self, prompt: Prompt, response: Response) -> dict[str, list[int]] | Unscored:
+        if response.turns or prompt.tools:
+            return Unscored(
+                reason="the model reads one question and one answer, and here are tools or turns"
+            )
+        try:
+            only_text(prompt.messages)
+        except DataError as error:
+            return Unscored(reason=str(error))
         if len(prompt.messages) != 1:
             return Unscored(
                 reason=(

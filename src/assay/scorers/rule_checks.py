@@ -71,8 +71,8 @@ class Ruled:
         return [
             [
                 (
-                    *(rule.check(response.text) for rule in self.rules),
-                    *(instructions.evaluate(one, response.text, self.mode) for one in given),
+                    *(rule.check(response.answer) for rule in self.rules),
+                    *(instructions.evaluate(one, response.answer, self.mode) for one in given),
                 )
                 for response in group.responses
             ]

@@ -20,6 +20,7 @@ from assay.protocols import Generator, Scorer, Verifier
 from assay.scorers.baselines import Longest, Random, Shortest
 from assay.scorers.column import Column
 from assay.scorers.ensemble import Ensemble, Standards
+from assay.scorers.environment import EnvironmentRewards
 from assay.scorers.function import Called
 from assay.scorers.lower_bound import LowerBound
 from assay.scorers.opened import OpenedScorer
@@ -55,9 +56,10 @@ OF_ANY: Final = ("aggregate", "lower_bound")
 KINDS: Final = (
     "a reward model's folder, a published model by the name of its preset or the hub's (`assay"
     " models list`), a verifier (math, numeric, code, rules), a baseline (random, shortest,"
-    " longest), column:NAME of scores in the data, log-probability:MODEL of a language model,"
-    " package.module:name (a scorer, a verifier, or a function of prompts and completions), or an"
-    " ensemble of these, mean:A+B+C, worst:A+B+C or uwo:A+B+C (the mean less the members' variance)"
+    " longest), environment (the rewards of a trajectory's turns), column:NAME of scores in the"
+    " data, log-probability:MODEL of a language model, package.module:name (a scorer,"
+    " a verifier, or a function of prompts and completions), or an ensemble of these, mean:A+B+C,"
+    " worst:A+B+C or uwo:A+B+C (the mean less the members' variance)"
 )
 """Kinds of words, for a command's help."""
 
@@ -199,6 +201,9 @@ def _named_or_found(word: Word, around: _Around) -> Scorer:
         return Verified(verifier_of(word.without(OF_ENSEMBLES)))
     if what in ("code", "rules"):
         return _checks(word)
+    if what == "environment":
+        _refuse_settings(word)
+        return EnvironmentRewards()
     if what == "verifier":
         return _given_verifier(word, around)
     if what == "log-probability" or before == "log-probability":

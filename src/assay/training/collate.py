@@ -77,6 +77,8 @@ class Example:
     them; grades (R,) of a ranking, labels (S,) of step labels; NaN = no label."""
     prompt: int
     """Equal for records of one prompt."""
+    spans: tuple[tuple[tuple[int, int], ...], ...] = ()
+    """Where the assistant's turns of each response stand; () where none is a trajectory."""
 
     @property
     def length(self) -> int:
@@ -279,7 +281,7 @@ def _example(record: Record, sequences: list[Encoded], loss: Loss, prompt: int) 
     """The example; None where it has no label to learn from."""
     ids = tuple(np.array(s.ids, dtype=np.int32) for s in sequences)
     if loss.reads == "tokens":
-        reads = tuple(np.arange(s.start, len(s.ids), dtype=np.int32) for s in sequences)
+        reads = tuple(np.array(s.own, dtype=np.int32) for s in sequences)
     else:
         reads = tuple(np.array(s.reads, dtype=np.int32) for s in sequences)
     if isinstance(record, Preference):
@@ -301,7 +303,9 @@ def _example(record: Record, sequences: list[Encoded], loss: Loss, prompt: int) 
             if loss.reads == "tokens"
             else labels
         )
-    return Example(ids, reads, tuple(s.start for s in sequences), target, prompt)
+    spans = tuple(s.spans for s in sequences)
+    starts = tuple(s.start for s in sequences)
+    return Example(ids, reads, starts, target, prompt, spans if any(spans) else ())
 
 
 def say_dropped(
@@ -341,7 +345,8 @@ def collate(
     ids = list(chain.from_iterable(e.ids for e in examples))
     reads = list(chain.from_iterable(e.reads for e in examples))
     starts = list(chain.from_iterable(e.starts for e in examples))
-    batch = arrange(ids, reads, pad_id, engine, starts=starts)
+    spans = list(chain.from_iterable(e.spans or ((),) * len(e.ids) for e in examples))
+    batch = arrange(ids, reads, pad_id, engine, starts=starts, spans=spans)
     counts = np.array([len(e.ids) for e in examples])
     present_G_R = np.arange(counts.max()) < counts[:, None]
     slots = torch.from_numpy(np.flatnonzero(present_G_R))

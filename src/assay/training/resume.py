@@ -146,6 +146,8 @@ def of_examples(examples: Sequence[Example]) -> str:
     for example in examples:
         for array in (*example.ids, *example.reads, example.target):
             digest.update(len(array).to_bytes(4, "little") + array.tobytes())
+        if example.spans:
+            digest.update(json.dumps(example.spans).encode())
     return digest.hexdigest()
 
 

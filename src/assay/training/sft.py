@@ -2,7 +2,8 @@
 (arXiv:2203.02155).
 
 The loss of a batch is the mean cross-entropy of its responses' tokens, each weighing the same, the
-one that ends a response among them; what stands before a response is read and not learned. Prompts
+one that ends a response among them; what stands before a response is read and not learned. Of a
+trajectory every turn of the assistant is learned, and what tools answer between is read. Prompts
 and responses become tokens as `engines.hf.HuggingFace` reads and writes them, so that what is
 learned is what is sampled: tokens that a chat template puts after the end are never sampled, and
 are left out.
@@ -118,7 +119,8 @@ def _good(record: Record) -> list[tuple[Prompt, Response]] | str:
     if isinstance(record, Preference):
         if record.prefer == 0.5:
             return "ties"
-        if record.responses[0].text == record.responses[1].text:
+        first, second = record.responses
+        if (first.text, first.turns) == (second.text, second.turns):
             return IDENTICAL
         good = [record.responses[record.prefer < 0.5]]
     elif isinstance(record, Ranking):
@@ -199,26 +201,37 @@ def _example(
     """What a response teaches, from its tokens and its prompt's alone; or why it teaches
     nothing."""
     whole, closing = sequences
-    first = max(whole.start, len(whole.ids) - (len(closing.ids) - closing.start))
-    end = next((i for i in range(first, len(whole.ids)) if whole.ids[i] in ends), None)
     if not response.finished:
         return "unfinished"
     if not response.text:
         return "empty"
-    if end is None:
-        raise ConfigError(
-            f"no token after a response ends it: the {encoder.layout.template} layout puts"
-            f" {encoder.tokenizer.decode(whole.ids[first:])!r} there, and generation stops at"
-            f" {encoder.tokenizer.convert_ids_to_tokens([*ends])}; name the template's end in the"
-            " tokenizer (eos_token) or in generation_config.json, or use the other template"
-        )
+    first = max(whole.start, len(whole.ids) - (len(closing.ids) - closing.start))
+    # Where each turn may end: behind the words of a text, or anywhere among those of a turn, which
+    # spell out no token that ends one.
+    turns = [(a, a, b) for a, b in whole.spans] or [(whole.start, first, len(whole.ids))]
+    reads: list[int] = []
+    for start, may_end, stop in turns:
+        end = next((i for i in range(may_end, stop) if whole.ids[i] in ends), None)
+        if end is None:
+            raise ConfigError(_endless(encoder, whole.ids[max(may_end, stop - 8) : stop], ends))
+        reads += range(start, end + 1)
     if not whole.start:
         return "with no token before them"
-    if end >= encoder.layout.max_length:
+    if reads[-1] >= encoder.layout.max_length:
         return f"longer than {encoder.layout.max_length} tokens"
-    ids = np.array(whole.ids[: end + 1], dtype=np.int32)
-    reads = np.arange(whole.start, end + 1, dtype=np.int32)
-    return Example((ids,), (reads,), (whole.start,), NO_TARGET, prompt)
+    ids = np.array(whole.ids[: reads[-1] + 1], dtype=np.int32)
+    learned = np.array(reads, dtype=np.int32)
+    return Example((ids,), (learned,), (whole.start,), NO_TARGET, prompt)
+
+
+def _endless(encoder: Encoder, said: Sequence[int], ends: Sequence[int]) -> str:
+    """Say that nothing ends a response, where its layout puts these tokens."""
+    return (
+        f"no token after a response ends it: the {encoder.layout.template} layout puts"
+        f" {encoder.tokenizer.decode(said)!r} there, and generation stops at"
+        f" {encoder.tokenizer.convert_ids_to_tokens([*ends])}; name the template's end in the"
+        " tokenizer (eos_token) or in generation_config.json, or use the other template"
+    )
 
 
 @dataclass(frozen=True)
@@ -271,11 +284,20 @@ def accumulate(model: Any, parts: Sequence[Part], *, autocast: bool = False) -> 
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             rows, starts = [e.ids[0] for e in part.examples], [e.starts[0] for e in part.examples]
             found = log_probabilities(model, rows, starts, micro_tokens=1 << 30)
-        share = -found.values_B_R.sum() / total
+        learned_B_R = _learned(part.examples).to(device)
+        share = -(found.values_B_R * learned_B_R).sum() / total
         if torch.is_grad_enabled():
             share.backward()  # type: ignore[no-untyped-call]
         value = value + share.detach()
     return float(value)
+
+
+def _learned(examples: Sequence[Example]) -> Tensor:
+    """True (B, R) at what is learned of each response, from its first token on."""
+    learned_B_R = np.zeros((len(examples), max(e.length - e.starts[0] for e in examples)), bool)
+    for row, example in zip(learned_B_R, examples, strict=True):
+        row[example.reads[0] - example.starts[0]] = True
+    return torch.from_numpy(learned_B_R)
 
 
 @dataclass(frozen=True, kw_only=True)

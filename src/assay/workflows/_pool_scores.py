@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from assay.data.pools import GOLD, Pool, matrix_of, read_pool
 from assay.data.records import all_responses
+from assay.data.scores import file_of
 from assay.errors import ConfigError, DataError
 from assay.overopt.scored import ScoredPool
 from assay.protocols import Scorer
@@ -49,8 +50,8 @@ class Side:
         found = {}
         for word in self.files:
             name, equals, path = word.partition("=")
-            if not equals or Path(word).exists():
-                name, path = Path(word).stem, word
+            if not equals or "?" in name or Path(word).exists():
+                name, path = file_of(word).stem, word
             found[f"{self.name}={name}"] = Path(path)
         return found
 

@@ -1,4 +1,4 @@
-"""Measure a process reward model, or a file of step scores, on a public benchmark."""
+"""Measure a reward model, or a file of scores, on a public benchmark."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay import benchmarks, components
 from assay.data.records import as_groups
+from assay.data.scores import file_of
 from assay.errors import ConfigError
 from assay.protocols import Benchmark, Scorer
 from assay.scorers.column import Column
@@ -39,12 +40,12 @@ def benchmark(
     overwrite: bool = False,
     settings: object = None,
 ) -> Evaluation:
-    """Measure step scores on a benchmark, with 95 % intervals, beside baselines that need no model.
+    """Measure scores on a benchmark, with 95 % intervals, beside baselines that need no model.
 
     name: such as "processbench", or a benchmark with settings of its own. scorer: a word (see
     `load_scorer`) or an object; or scores: a file of scores that exist, such as one {"id",
     "scores"} per line (see `assay.data.scores`). data: the benchmark's files. save: file
-    to write the step scores to. out: folder for benchmark.json, report.html and run.json. settings:
+    to write the scores to. out: folder for benchmark.json, report.html and run.json. settings:
     what `run.json` holds; None is this call.
 
     Raises `ConfigError` unless one of scorer and scores is given, `DataError` where the records and
@@ -55,7 +56,8 @@ def benchmark(
         raise ConfigError(
             "give a scorer (--scorer WORD) or a file of scores (--scores FILE), one of the two"
         )
-    with opened(out, body, "benchmark", data=named(scores), overwrite=overwrite) as run:
+    files = named(scores and file_of(scores))
+    with opened(out, body, "benchmark", data=files, overwrite=overwrite) as run:
         asked = benchmark_of(name, data)
         records = asked.records()
         if scorer is None:
@@ -73,8 +75,8 @@ def benchmark(
             measured=benchmarks.measure(asked, records, found),
             job="benchmark",
             settings=body,
-            data=named(scores),
-            more=lambda: _solutions(records, [score for (score,) in found]),
+            data=files,
+            more=lambda: _examples(records, found),
         ).written_in(run)
 
 
@@ -111,11 +113,14 @@ class _InParts:
         return in_parts(self._scorer, groups, CHUNK)
 
 
-def _solutions(records: Sequence[Record], scores: Sequence[Score | Unscored]) -> "list[Section]":
-    """Some solutions, step by step."""
+def _examples(
+    records: Sequence[Record], scores: Sequence[Sequence[Score | Unscored]]
+) -> "list[Section]":
+    """Some solutions, step by step, or the most certain mistakes."""
+    from assay.pages.examples import mistakes
     from assay.pages.solutions import solutions_section
 
-    pairs = [(r, s) for r, s in zip(records, scores, strict=True) if isinstance(r, StepLabels)]
-    if not pairs:
-        return []
-    return [solutions_section([r for r, _ in pairs], [s for _, s in pairs])]
+    solutions = [record for record in records if isinstance(record, StepLabels)]
+    if len(solutions) < len(records):
+        return mistakes(records, scores)
+    return [solutions_section(solutions, [score for (score,) in scores])]

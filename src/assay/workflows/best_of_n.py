@@ -15,6 +15,7 @@ import numpy as np
 
 from assay import components
 from assay.data.pools import GOLD, Pool, matrix_of, pool_of, read_pool
+from assay.data.scores import file_of
 from assay.errors import ConfigError, DataError
 from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
@@ -30,6 +31,7 @@ from assay.types import (
     Score,
     Unscored,
 )
+from assay.workflows._data import named
 from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described, estimate_json
 
@@ -197,7 +199,7 @@ def best_of_n(
         raise ConfigError(
             "give a scorer (--scorer WORD) or a file of scores (--scores FILE), one of the two"
         )
-    files = [Path(file) for file in (pool, scores) if isinstance(file, str | Path)]
+    files = named(pool, scores and file_of(scores))
     checks = open_verifier(gold)
     verifier = _Memo(checks)
     searches = {name: _search(name, seed, verifier, transform) for name in replay}

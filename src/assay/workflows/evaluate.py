@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from assay.data.records import as_group, as_groups
-from assay.data.scores import read_scores
+from assay.data.scores import file_of, read_scores
 from assay.errors import ConfigError, DataError
 from assay.evaluation import Report
 from assay.protocols import Scorer, Verifier
@@ -115,7 +115,7 @@ def evaluate(
 
     data: preferences, rankings (pools of graded responses), outcomes or step labels. scorer: a word
     (see `load_scorer`) or an object; or scores: a file of scores that exist (see
-    `assay.data.scores`). probabilities: scores of a file or a column are probabilities, so that
+    `assay.data.score_rows`). probabilities: scores of a file or a column are probabilities, so that
     steps are right from 0.5 on, and not from 0; of a model it is known. out: folder for eval.json,
     report.html and run.json. verifier: finds the final answers that majority votes count, where the
     records are pools; None counts no votes. set_aside: file for malformed rows; True is
@@ -131,7 +131,7 @@ def evaluate(
             "give a scorer (--scorer WORD) or a file of scores (--scores FILE), one of the two"
         )
     judge = _verifier(verifier)
-    files = named(data, scores)
+    files = named(data, scores and file_of(scores))
     with opened(out, body, "eval", data=files, overwrite=overwrite) as run:
         if scorer is not None:
             asked = open_scorer(scorer, device, dtype, micro_tokens, judge)

@@ -238,6 +238,11 @@ def _solutions(
             pairs.append((record.prompt, record.response))
         elif isinstance(record, Group):
             pairs += [(record.prompt, response) for response in record.responses]
+    if any(response.turns for _, response in pairs):
+        raise DataError(
+            "rollouts go on from a text, and a trajectory has turns and answers of tools between"
+            " them; give single texts"
+        )
     pairs = [(prompt, resplit(r, split) if len(r.steps) == 1 else r) for prompt, r in pairs]
     asks = [(Prefix(record), samples) for record in records if isinstance(record, Prompt)]
     rollouts.want(asks)

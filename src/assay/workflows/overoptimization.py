@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.data.scores import file_of
 from assay.errors import ConfigError, DataError
 from assay.overopt import ensembles, read_points, sweep_best_of_n, write_points
 from assay.overopt.axis import Axis, axis
@@ -157,7 +158,12 @@ def overoptimization(
     `DataError` for what cannot be swept.
     """
     call = described("overoptimization", **locals())
-    data = [Path(pool)] if isinstance(pool, str | Path) else []
+    sides = (
+        Side("proxy", proxy, proxy_column, proxy_scores),
+        Side("gold", gold, gold_column, gold_scores),
+    )
+    files = [file_of(path) for side in sides for path in side.by_name.values()]
+    data = [Path(pool), *files] if isinstance(pool, str | Path) else []
     with opened(out, settings or call, "overopt", data=data, overwrite=overwrite) as run:
         if isinstance(pool, ScoredPool):
             if any(map(some, (proxy, gold, proxy_column, gold_column, proxy_scores, gold_scores))):
@@ -166,10 +172,6 @@ def overoptimization(
         elif pool is None:
             scored = scores_of_arrays(proxy, gold)
         else:
-            sides = (
-                Side("proxy", proxy, proxy_column, proxy_scores),
-                Side("gold", gold, gold_column, gold_scores),
-            )
             compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
             scored = scores_of_pool(str(pool), *sides, format=format, limit=limit, compute=compute)
         result = _measured(scored, ensemble, size, epsilon, missing_gold, seed)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from assay.data.records import prompt_of
 from assay.data.sides import Sides, sides
 from assay.errors import ConfigError, RefusedRecords
-from assay.protocols import Scorer
+from assay.protocols import Environment, Scorer
 from assay.rl.scoring import Part
 from assay.rl.settings import RECIPES, Settings
 from assay.runs.evaluations import EvalPoint, eval_points
 from assay.runs.run import Run
+from assay.scorers.environment import EnvironmentRewards
 from assay.stats import Estimate
 from assay.types import Prompt, Record, Response
 from assay.workflows._data import aside_in, named
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
     from assay.rl.loop import Optimised
     from assay.rl.policy import Policy
     from assay.rl.prime import ImplicitProcess
+    from assay.rl.trajectories import Game
 
 __all__ = ["PRIME_RATE", "PolicyTraining", "rl"]
 
 PRIME_RATE: Final = 1e-6
 """Learning rate of the implicit process model where none is given."""
+TURNS: Final = 8
+"""Most turns of a trajectory where none is given."""
 
 Reward = str | Scorer | Part | Callable[..., Any]
 """A word with its settings (`runs/prm,place=difference`), a scorer, a part, or a function of
@@ -147,6 +151,8 @@ def rl(
     held_out: float | Prompts | None = None,
     prime: float = 0.0,
     prime_learning_rate: float = PRIME_RATE,
+    environment: str | Environment | None = None,
+    turns: int = TURNS,
     lora: int = 0,
     format: str | None = None,
     set_aside: str | Path | bool = False,
@@ -172,10 +178,11 @@ def rl(
     the first says where the peak is. recipe: a name of `rl.settings.RECIPES` (grpo, rloo, ppo ...)
     or settings; changes: of its fields, such as `steps=50`. held_out: share of the prompts (0.1
     where a small file allows), a file, or prompts. prime: weight of an implicit process reward that
-    is learned along (PRIME). lora: rank of adapters; 0 trains every parameter. set_aside: file for
-    malformed rows; True is set_aside.jsonl in `out`. limit: most prompts. template, join,
-    max_length: layout of the texts. split, setting: where steps end. overwrite: replaces other
-    finished work in `out`. settings: what `run.json` holds; None is this call.
+    is learned along (PRIME). environment: what answers the policy's turns, such as calculator;
+    turns: most of them in a trajectory. lora: rank of adapters; 0 trains every parameter.
+    set_aside: file for malformed rows; True is set_aside.jsonl in `out`. limit: most prompts.
+    template, join, max_length: layout of the texts. split, setting: where steps end. overwrite:
+    replaces other finished work in `out`. settings: what `run.json` holds; None is this call.
 
     The same call resumes a run that was killed, and returns a finished one. Raises `ConfigError`
     for what contradicts itself, `DataError` for prompts that cannot be used.
@@ -185,13 +192,15 @@ def rl(
 
     out, how, rewards = Path(out), settings_of(recipe, changes), _listed(reward)
     _check(rewards, template=template, join=join, prime=prime, rate=prime_learning_rate)
-    _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length)
+    _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length, turns=turns)
     _check_held_out(how, held_out, gold)
+    game = _game(environment, turns, (split, tuple(setting)))
     where = _ready(device, threads)
     files, inputs, body = named(prompts, held_out), _folder_of(policy), settings or call
     again = {"restart": not resume, "overwrite": overwrite}
     with Run.open(out, body, command="rl", data=files, inputs=inputs, **again) as run:
         parts, golds = _parts(rewards, where), _golds(gold, where)
+        _check_environment(game, [*(part.scorer for part in parts), *golds.values()])
         aside = aside_in(set_aside, out)
         found = _sides(prompts, held_out, seed=how.seed, limit=limit, format=format, aside=aside)
         _check_gold(golds, found.held)
@@ -209,6 +218,7 @@ def rl(
             held_out=found.held,
             golds=golds,
             prime=learner,
+            game=game,
             resume=resume,
         )
         result = PolicyTraining.of(done, out=out, settings=body, data=files)
@@ -265,6 +275,34 @@ def _check(
         raise ConfigError(
             f"prime_learning_rate {rate} does nothing without PRIME; give --prime a weight, or"
             " leave it out"
+        )
+
+
+def _game(
+    environment: str | Environment | None, turns: int, cuts: tuple[str, tuple[str, ...]]
+) -> "Game | None":
+    """Open the environment. Raises `ConfigError` for settings that would do nothing."""
+    from assay.rl.trajectories import Game
+    from assay.specs.environments import environment as opened
+
+    if environment is None:
+        if turns != TURNS:
+            raise ConfigError(
+                f"turns {turns} does nothing without an environment; give --environment, or leave"
+                " it out"
+            )
+        return None
+    if cuts != ("newline", ()):
+        raise ConfigError(
+            "split does nothing with an environment, where every turn is a step; leave it out"
+        )
+    return Game(environment=opened(environment), turns=turns)
+
+
+def _check_environment(game: "Game | None", scorers: Sequence[Scorer]) -> None:
+    if game is None and any(isinstance(one, EnvironmentRewards) for one in scorers):
+        raise ConfigError(
+            "the rewards of an environment are asked for, and there is none; give --environment"
         )
 
 

@@ -40,7 +40,7 @@ class Arena:
         """One preference, a tie at 1/2; another word for a tie than that stays in `meta`."""
         if "conversation_a" in row:
             names, used = TALKS, ["winner"]
-            talks = [up_to_turn(_talk(row, name), row.get("turn")) for name in names]
+            talks = [up_to_turn(_talk(row, name), fields.parsed(row.get("turn"))) for name in names]
             prefer = winners.winner(fields.value(row, "winner"), "winner")
         else:
             names, used = TEXTS, ["prompt", *VOTES]

@@ -54,7 +54,7 @@ class Atif:
             # What goes on in another file did not end here.
             finished=row.get("continued_trajectory_ref") is None,
         )
-        yield trajectories.attached(record, row, _default(record))
+        yield trajectories.attached(self, record, row, _default(record))
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Labels, rankings and groups of one answer."""
@@ -123,7 +123,7 @@ def _default(record: Record) -> dict[str, Any]:
         "agent": {**agent, "tool_definitions": tools} if tools else agent,
         "steps": steps,
     }
-    return row if reward is None else {**row, "extra": {"reward": reward}}
+    return {**row, "extra": None if reward is None else {"reward": reward}}
 
 
 def _step(message: Message) -> dict[str, Any]:

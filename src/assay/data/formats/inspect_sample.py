@@ -77,7 +77,7 @@ class InspectSample:
             stop=stop,
             finished=not (bool(limit) or trajectories.is_cut(stop)),
         )
-        yield trajectories.attached(record, row, _default(record))
+        yield trajectories.attached(self, record, row, _default(record))
 
     def _value(self, row: Mapping[str, Any]) -> tuple[float | None, trajectories.Means]:
         """The score that counts, and what it says."""
@@ -138,7 +138,7 @@ def _stop(row: Mapping[str, Any]) -> str | None:
 def _default(record: Record) -> dict[str, Any]:
     messages, response, reward = trajectories.parts_of(record)
     prompt = prompt_of(record)
-    row = {
+    return {
         "id": int(prompt.id) if prompt.id.isdecimal() else prompt.id or None,
         "epoch": 1,
         "input": conversations.column(prompt.messages),
@@ -147,7 +147,6 @@ def _default(record: Record) -> dict[str, Any]:
         "scores": None if reward is None else {"reward": {"value": reward}},
         "output": response.stop and {"choices": [{"stop_reason": response.stop}]},
     }
-    return {key: value for key, value in row.items() if value is not None}
 
 
 def _said(message: Message) -> dict[str, Any]:

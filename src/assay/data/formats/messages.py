@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from assay.chat import openai
 from assay.data import conversations, fields, trajectories
 from assay.data.records import prompt_of
-from assay.types import Message, Record, StepLabels
+from assay.types import Message, Prompt, Record, StepLabels
 
 __all__ = ["Messages"]
 
@@ -22,8 +22,11 @@ OTHERS: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Messages:
-    """{messages, tools?, reward?, rewards?, labels?, finish_reason?}: messages in OpenAI's form,
-    with a reward of the whole, and rewards and labels of every assistant's turn."""
+    """{messages, tools?, reward?, rewards?, labels?, finish_reason?, truncated?, meta?}: OpenAI's
+    messages, with a reward of the whole, and rewards and labels of every assistant's turn.
+
+    meta is the prompt's; other columns are the response's, or the prompt's where there is none.
+    """
 
     answer: Literal["auto", "last", "all"] = "auto"
     """Where the answer begins. last: after the last user's message. all: at the first assistant's.
@@ -46,18 +49,20 @@ class Messages:
             return
         stop = trajectories.text_of(row, "finish_reason")
         column = "reward" if "reward" in row else "label"
+        meta = row.get("meta")
         record = trajectories.record(
             messages,
             begin,
             known={key: row[key] for key in ("id", "reference", "tools") if key in row},
+            meta=meta if isinstance(meta, dict) else {},
             reward=trajectories.reward_of(row, column),
             means=self.reward if column == "reward" else "success",
             labels=trajectories.rewards_of(row, "labels") or None,
             rewards=trajectories.rewards_of(row, "rewards"),
             stop=stop,
-            finished=not trajectories.is_cut(stop),
+            finished=not (row.get("truncated") is True or trajectories.is_cut(stop)),
         )
-        yield trajectories.attached(record, row, self._default(record))
+        yield trajectories.attached(self, record, row, self._default(record))
 
     def _begin(self, messages: tuple[Message, ...], row: Mapping[str, Any]) -> int:
         """The place where the answer begins."""
@@ -75,16 +80,22 @@ class Messages:
     def _default(self, record: Record) -> dict[str, Any]:
         """The row of a record but for its response's `meta`."""
         messages, response, reward = trajectories.parts_of(record)
-        row = {
-            "messages": [openai(message, arguments=self.arguments) for message in messages],
-            **fields.columns(prompt_of(record)),
+        prompt = prompt_of(record)
+        said = [openai(message, arguments=self.arguments) for message in messages]
+        if isinstance(record, Prompt):
+            return {"messages": said, **fields.columns(prompt)}
+        labels = record.labels if isinstance(record, StepLabels) else ()
+        rated = any(label is not None for label in labels[:-1])
+        return {
+            "messages": said,
+            "id": prompt.id or None,
+            "reference": prompt.reference,
+            "tools": [dict(tool) for tool in prompt.tools] or None,
+            "meta": dict(prompt.meta) or None,
+            "reward": None if rated else reward,
+            "label": None,
+            "labels": list(labels) if rated else None,
+            "rewards": list(response.rewards) or None,
+            "finish_reason": response.stop,
+            "truncated": trajectories.is_unsaid(response) or None,
         }
-        if isinstance(record, StepLabels) and any(each is not None for each in record.labels[:-1]):
-            row["labels"] = list(record.labels)
-        elif reward is not None:
-            row["reward"] = reward
-        if response.rewards:
-            row["rewards"] = list(response.rewards)
-        if response.stop is not None:
-            row["finish_reason"] = response.stop
-        return row

@@ -46,7 +46,7 @@ class NemoGym:
             stop=stop,
             finished=not trajectories.is_cut(stop),
         )
-        yield trajectories.attached(record, row, _default(record))
+        yield trajectories.attached(self, record, row, _default(record))
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Labels, rankings and groups of one answer, and prompts."""
@@ -65,5 +65,4 @@ def _default(record: Record) -> dict[str, Any]:
     answer: dict[str, Any] = {"output": items.items(messages[begin:])}
     if response.stop is not None:
         answer["incomplete_details"] = {"reason": response.stop}
-    row = {"responses_create_params": request, "response": answer}
-    return row if reward is None else {**row, "reward": reward}
+    return {"responses_create_params": request, "response": answer, "reward": reward}

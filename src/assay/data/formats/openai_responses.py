@@ -40,7 +40,7 @@ class OpenaiResponses:
             stop=stop,
             finished=not trajectories.is_cut(stop),
         )
-        yield trajectories.attached(record, row, _default(record))
+        yield trajectories.attached(self, record, row, _default(record))
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Labels, rankings and groups of one answer."""
@@ -55,11 +55,10 @@ def _default(record: Record) -> dict[str, Any]:
     messages, response, reward = trajectories.parts_of(record)
     prompt = prompt_of(record)
     begin = len(prompt.messages)
-    row = {
+    return {
         "input": items.items(messages[:begin]),
         "output": items.items(messages[begin:]),
         "tools": [dict(tool) for tool in prompt.tools] or None,
         "incomplete_details": response.stop and {"reason": response.stop},
         "reward": reward,
     }
-    return {key: value for key, value in row.items() if value is not None}

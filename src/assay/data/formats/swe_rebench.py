@@ -38,7 +38,7 @@ class SweRebench:
             stop=stop,
             finished=not trajectories.is_cut(stop),
         )
-        yield trajectories.attached(record, row, _default(record))
+        yield trajectories.attached(self, record, row, _default(record))
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Labels of the outcome, and groups of one."""
@@ -48,11 +48,10 @@ class SweRebench:
 def _default(record: Record) -> dict[str, Any]:
     messages, response, resolved = trajectories.parts_of(record)
     prompt = prompt_of(record)
-    row = {
+    return {
         "instance_id": prompt.id,
         "trajectory": [*map(openai, messages)],
         "tools": [dict(tool) for tool in prompt.tools] or None,
         "exit_status": response.stop,
         "resolved": resolved,
     }
-    return {key: value for key, value in row.items() if value is not None}

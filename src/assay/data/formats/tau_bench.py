@@ -41,7 +41,7 @@ class TauBench:
             reward=1.0 if close else reward,
             means=self.reward,
         )
-        yield trajectories.attached(record, row, _default(record))
+        yield trajectories.attached(self, record, row, _default(record))
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Labels, rankings and groups of one answer."""

@@ -40,18 +40,15 @@ class Verifiers:
         record = trajectories.record(
             (*prompt, *answer),
             len(prompt),
-            known={
-                **{key: row[key] for key in OF_PROMPT if key in row},
-                "reference": row.get("answer"),
-                "tools": row.get("tool_defs"),
-            },
+            known={"reference": row.get("answer"), "tools": row.get("tool_defs")},
+            meta={key: row[key] for key in OF_PROMPT if row.get(key) is not None},
             reward=None if row.get("error") else trajectories.reward_of(row, "reward"),
             means=self.reward,
             rewards=_rewards(row, sum(message.role == "assistant" for message in answer)),
             stop=stop,
             finished=not (row.get("is_truncated") is True or trajectories.is_cut(stop)),
         )
-        yield trajectories.attached(record, row, _default(record))
+        yield trajectories.attached(self, record, row, _default(record))
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Labels, rankings and groups of one answer."""
@@ -72,18 +69,17 @@ def _default(record: Record) -> dict[str, Any]:
     _, response, reward = trajectories.parts_of(record)
     prompt = prompt_of(record)
     asked = conversations.column(prompt.messages)
-    row = {
-        **{key: prompt.meta[key] for key in OF_PROMPT if key in prompt.meta},
+    return {
+        **{key: prompt.meta.get(key) for key in OF_PROMPT},
         "prompt": asked,
-        "completion": conversations.said(response, chat=not isinstance(asked, str)),
+        "completion": (
+            conversations.said(response, chat=not isinstance(asked, str)) if response.steps else []
+        ),
         "answer": prompt.reference,
         "tool_defs": [dict(tool) for tool in prompt.tools] or None,
         "reward": reward,
         "trajectory": [{"reward": each} for each in response.rewards] or None,
         "stop_condition": response.stop,
+        "is_truncated": trajectories.is_unsaid(response) or None,
+        "error": None,
     }
-    if not response.finished and not trajectories.is_cut(response.stop):
-        row["is_truncated"] = True
-    if not response.steps:
-        row["completion"] = []
-    return {key: value for key, value in row.items() if value is not None or key == "reward"}

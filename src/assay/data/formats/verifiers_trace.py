@@ -42,7 +42,7 @@ class VerifiersTrace:
         for path in _paths(nodes):
             row = {**trace, **_branch(trace, nodes, path)}
             record = self._record(row)
-            yield trajectories.attached(record, row, _default(record))
+            yield trajectories.attached(self, record, row, _default(record))
 
     def _record(self, row: Mapping[str, Any]) -> Record:
         """The record of a trace that is one path."""
@@ -60,10 +60,10 @@ class VerifiersTrace:
             messages,
             begin,
             known={
-                "task": task,
                 "reference": answer if isinstance(answer, str) else None,
                 "tools": row.get("tools") or (nodes[0].get("tools") if nodes else None),
             },
+            meta={} if task is None else {"task": task},
             reward=_reward(row),
             means=self.reward,
             stop=stop,
@@ -136,7 +136,7 @@ def _default(record: Record) -> dict[str, Any]:
     messages, response, reward = trajectories.parts_of(record)
     prompt = prompt_of(record)
     begin = len(prompt.messages)
-    row = {
+    return {
         "task": prompt.meta.get("task"),
         "tools": [dict(tool) for tool in prompt.tools] or None,
         "nodes": [
@@ -150,7 +150,6 @@ def _default(record: Record) -> dict[str, Any]:
         "rewards": {} if reward is None else {"reward": {"score": reward, "weight": 1.0}},
         "stop_condition": response.stop,
     }
-    return {key: value for key, value in row.items() if value is not None}
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from assay.worlds.arithmetic.tokenizer import (
     SUM,
     VOCABULARY,
 )
+from assay.worlds.imitation import imitate
 
 __all__ = ["llama_config", "sequences", "train_policy"]
 
@@ -87,18 +88,13 @@ def train_policy(
     chosen = problems[rng.integers(0, len(problems), demonstrations)]
     batches = _batches(sequences(demonstrate(chosen, rng)), batch, rng)
     model = LlamaForCausalLM(llama_config()).train()
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=learning_rate, weight_decay=0.01, fused=True
+    return imitate(
+        model,
+        lambda: _loss(model, next(batches)),
+        steps=steps,
+        learning_rate=learning_rate,
+        show=show,
     )
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate * min(1, step / 50) * (1 - step / steps)
-        loss = _loss(model, next(batches))
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        show(step + 1, f"loss {loss.item():.3f}")
-    return model.eval()
 
 
 def _batches(

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from assay.worlds.essays.corpus import ordinary
 from assay.worlds.essays.task import NONE, TOPICS, Ints
 from assay.worlds.essays.tokenizer import BOS, COLON, EOS, ESSAY, PAD, TOPIC, VOCABULARY, WORD
+from assay.worlds.imitation import imitate
 
 __all__ = ["HEAD", "llama_config", "sequences", "train_policy"]
 
@@ -77,19 +78,18 @@ def train_policy(
     topics_N = rng.integers(0, len(TOPICS), essays)
     ids_N_T = sequences(topics_N, ordinary(topics_N, rng, rules))
     model = LlamaForCausalLM(llama_config(width=width, inner=12 * width // 7)).train()
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=learning_rate, weight_decay=0.01, fused=True
-    )
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate * min(1, step / 50) * (1 - step / steps)
+
+    def loss_of_a_batch() -> Tensor:
         rows = ids_N_T[rng.integers(0, essays, batch)]
-        loss = _loss(model, torch.from_numpy(rows[:, : (rows != PAD).sum(1).max()]))
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        show(step + 1, f"loss {loss.item():.3f}")
-    return model.eval()
+        return _loss(model, torch.from_numpy(rows[:, : (rows != PAD).sum(1).max()]))
+
+    return imitate(
+        model,
+        loss_of_a_batch,
+        steps=steps,
+        learning_rate=learning_rate,
+        show=show,
+    )
 
 
 def _loss(model: Any, ids_B_T: Tensor) -> Tensor:
