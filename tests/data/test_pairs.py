@@ -415,6 +415,17 @@ def test_other_readers_load_what_is_written(tmp_path: Path) -> None:
         assert call == {"name": "f", "arguments": {"x": 1}}
 
 
+def test_conversations_are_written_as_sharegpt_has_them(tmp_path: Path) -> None:
+    (pair,) = records_of(tmp_path, {"prompt": [SYSTEM, user("Prime?")], **TEXTS})
+    (row,) = layouts.resolve("sharegpt-pairs").write([pair])
+    assert row == {
+        "system": "Be brief.",
+        "conversations": [human("Prime?")],
+        "chosen": gpt("The 7"),
+        "rejected": gpt("The 8"),
+    }
+
+
 def test_the_style_is_a_setting(tmp_path: Path) -> None:
     (plain,) = records_of(tmp_path, {"prompt": "Prime?", **TEXTS})
     (chat,) = records_of(tmp_path, {"prompt": [SYSTEM, user("Prime?")], **TEXTS})

@@ -366,12 +366,11 @@ class Columns:
         if "boxed" in there:
             known |= {"reference", "solution"}
         row: dict[str, Any] = fields.rest(fields.columns(prompt), *known)
-        if {"prompt": "conversations", "messages": "conversations"}.items() & there.items():
+        if "conversations" in (paths.first(there.get(part, "")) for part in ("prompt", "messages")):
             said = as_sharegpt(said)
         for part, path in self.parts:
             if part in said and paths.constant(path) is paths.ABSENT:
-                first = path.removesuffix("?").split("|")[0]
-                row = paths.put(row, first.split("."), said[part])
+                row = paths.put(row, paths.first(path).split("."), said[part])
         return row
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from assay.data import fields
 
-__all__ = ["ABSENT", "constant", "found", "keys", "put", "split", "without"]
+__all__ = ["ABSENT", "constant", "first", "found", "keys", "put", "split", "without"]
 
 ABSENT: Final = object()
 """What is found where a path breaks off."""
@@ -20,6 +20,11 @@ def constant(path: str) -> Any:
         return json.loads(path)
     except ValueError:
         return ABSENT
+
+
+def first(path: str) -> str:
+    """The path that is written: of alternatives the first."""
+    return path.removesuffix("?").partition("|")[0]
 
 
 def keys(row: Mapping[str, Any], path: str) -> list[str]:
