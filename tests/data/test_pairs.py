@@ -80,6 +80,7 @@ SEEN = [*ASKED, ("assistant", ""), ("tool", "7")]
             {"instruction": "Prime?", "chosen_response": "The 7", "rejected_response": "The 8"},
             ASKED,
         ),
+        ("input-pairs", {"input": "Prime?", "accepted": "The 7", "rejected": "The 8"}, ASKED),
         (
             "sharegpt-pairs",
             {
@@ -266,6 +267,8 @@ def records_of(tmp_path: Path, *rows: dict[str, Any], format: str | None = None)
             {"prompt": "Say it.", "input": "7, 8", **TEXTS},
             "'input' looks like a part of the prompt",
         ),
+        ({"prompt": "7", "instruction": "Double.", **TEXTS}, "'instruction' looks like a part of"),
+        ({"prompt": "p", "history": [["a", "b"]], **TEXTS}, "--columns prompt=...,history=history"),
         ({"question": "Who?", "context": "Ann.", **TEXTS}, "'context' looks like a part of the"),
         ({"prompt": "Say 7.", **around("Say 7. ")}, "repeat the whole prompt"),
         ({"question": "Say 7.", **around("Say 7. ")}, "repeat the whole prompt"),
@@ -338,6 +341,8 @@ def test_an_unwanted_answer_to_a_transcript_is_an_outcome(tmp_path: Path) -> Non
         {"conversations": [human("Prime?"), gpt("7")], "kto_tag": True},
         {"messages": [user("Prime?"), said("7")], "label": True},
         {"instruction": "Prime?", "input": "", "output": "7", "kto_tag": True},
+        {"conversation": [human("Prime?"), gpt("7")], "label": 1},
+        {"prompt": "Prime?", "response": "7", "kto_tag": True},
         {"prompt": [user("Prime?")], "completion": [said("7")], "label": True},
     ],
 )

@@ -15,9 +15,10 @@ BY_HAND: Final = "columns:"
 
 _TABLE: Final = {
     "orca-pairs": (
-        "system=system?,prompt=question|Question|query|problem|post,chosen=chosen,rejected=rejected"
+        "system=system?,prompt=question|Question|query|problem|post"
+        ",chosen=chosen|accepted,rejected=rejected"
     ),
-    "input-pairs": "system=system?,prompt=input,chosen=chosen,rejected=rejected",
+    "input-pairs": "system=system?,prompt=input,chosen=chosen|accepted,rejected=rejected",
     "alpaca-pairs": (
         "system=system?,history=history?,prompt=instruction,input=input?"
         ",chosen=chosen,rejected=rejected"
@@ -26,7 +27,7 @@ _TABLE: Final = {
         "system=system?,prompt=instruction,input=input?,chosen=output.0,rejected=output.1"
     ),
     "instruction-responses": (
-        "system=system?,prompt=instruction,input=input?"
+        "system=system?,prompt=instruction|prompt|question,input=input?"
         ",chosen=chosen_response,rejected=rejected_response"
     ),
     "sharegpt-pairs": (
@@ -53,11 +54,13 @@ _TABLE: Final = {
         ",rejected=non_preferred_output"
     ),
     "stack-exchange-pairs": "prompt=question,chosen=response_j,rejected=response_k",
-    "sharegpt-kto": "system=system?,tools=tools?,messages=conversations,label=kto_tag",
-    "messages-kto": "tools=tools?,messages=messages,label=label",
+    "sharegpt-kto": (
+        "system=system?,tools=tools?,messages=conversations|conversation,label=kto_tag|label"
+    ),
+    "messages-kto": "system=system?,tools=tools?,messages=messages,label=label|kto_tag",
     "alpaca-kto": (
-        "system=system?,history=history?,prompt=instruction,input=input?"
-        ",response=output,label=kto_tag"
+        "system=system?,history=history?,prompt=instruction|prompt,input=input?"
+        ",response=output|response|completion,label=kto_tag"
     ),
     # Answers, references and pools
     "math-problems": (

@@ -64,11 +64,11 @@ def unread(row: Mapping[str, Any], others: Mapping[str, Any], names: Sequence[st
     if not isinstance(asked, str):
         return
     for name, value in others.items():
-        more = name in names or name.lower() in CONTEXT
-        if value and more and not (isinstance(value, str) and value in asked):
+        if _says_more(name, value, asked, names):
+            part = "history" if name.lower() == "history" else "input"
             raise DataError(
                 f"column {name!r} looks like a part of the prompt, and is not read; name the"
-                f" columns that make it: --columns prompt=...,input={name},..."
+                f" columns that make it: --columns prompt=...,{part}={name},..."
             )
     sides = [row.get(side) for side in SIDES]
     repeated = all(isinstance(said, str) and said.startswith(asked) for said in sides)
@@ -77,6 +77,16 @@ def unread(row: Mapping[str, Any], others: Mapping[str, Any], names: Sequence[st
             "'chosen' and 'rejected' repeat the whole prompt; cut it off, or name the columns to"
             " take the texts as they are: --columns prompt=...,chosen=...,rejected=..."
         )
+
+
+def _says_more(name: str, value: object, asked: str, names: Sequence[str]) -> bool:
+    """Tell that a column may be needed beside a prompt, or be it."""
+    if not value or (isinstance(value, str) and value.strip() in asked):
+        return False
+    if name.lower() in CONTEXT:
+        return True
+    asks = name in names or name.lower() in ASKING
+    return asks and isinstance(value, str) and asked.strip() not in value
 
 
 def _before(prompt: Turns, chosen: str | Turns) -> Turns:
