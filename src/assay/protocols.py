@@ -155,8 +155,8 @@ class Reaction:
 class Environment(Protocol):
     """What answers an assistant that calls tools.
 
-    It may have an attribute `stop`, texts at which a turn ends; otherwise turns end with the
-    policy's end token.
+    It may have attributes: `tools`, definitions that prompts without any are given, and `stop`,
+    texts at which a turn ends; otherwise turns end with the policy's end token.
     """
 
     def react(self, prompt: Prompt, turns: Sequence[Message]) -> Reaction:

@@ -4,6 +4,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from assay import cli
+from assay.data.io import read
+from assay.data.records import prompt_of
+from assay.models.policy import open_policy
+from assay.types import StepLabels
+from assay.worlds.calculator.environment import label
 from assay.worlds.gaming import ENVIRONMENTS
 
 
@@ -73,3 +78,27 @@ def test_what_cannot_be_played_is_told(capsys: pytest.CaptureFixture[str]) -> No
     )
     assert "at least one step" in refused(capsys, "play", "BoatRace", "--horizon", "0")
     assert "take fewer words" in refused(capsys, "play", "RougeGame", "--horizon", "12")
+
+
+def test_the_calculators_world_is_what_rl_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = ("--problems", "5", "--held-out", "3", "--trajectories", "4", "--steps", "2")
+    out = said(capsys, "calculator", "--out", str(tmp_path), *sizes)
+    assert out.count("wrote ") == 4
+    names = ("problems", "held_out", "trajectories")
+    found = {name: [*read(tmp_path / f"{name}.jsonl")] for name in names}
+    assert {name: len(rows) for name, rows in found.items()} == {
+        "problems": 5,
+        "held_out": 3,
+        "trajectories": 4,
+    }
+    problems = [prompt_of(row).text for rows in found.values() for row in rows]
+    assert len({*problems}) == 12
+    for row in found["trajectories"]:
+        assert isinstance(row, StepLabels)
+        assert row == label(row.prompt, row.response)
+    assert open_policy(tmp_path / "policy")[0].num_parameters() > 90_000
+    assert "steps is 0; it must be" in refused(
+        capsys, "calculator", "--out", str(tmp_path), "--steps", "0"
+    )

@@ -1,6 +1,7 @@
 """Trajectories: turns alternate, tokens are those that were written, and only the policy's own are
 learned from."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from assay.specs.environments import environment
 from assay.specs.rewards import reward as part_of
 from assay.types import Group, Message, Prompt, Response, Score, Unscored
 from assay.verifiers import Math
-from assay.workflows.rl import rl
+from assay.workflows.rl import _sides, rl
 from assay.worlds.calculator.environment import Calculator
 from assay.worlds.calculator.policy import llama_config
 from assay.worlds.calculator.task import prompts_of, some_problems
@@ -435,6 +436,65 @@ def test_settings_that_would_do_nothing_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=reason):
             rl(PROMPTS[:4], **given, **more)
+
+
+TOOL = {"type": "function", "function": {"name": "count", "parameters": {}}}
+
+
+@dataclass(frozen=True)
+class Defining(Echo):
+    """Says which tools there are."""
+
+    tools: tuple[Any, ...] = (TOOL,)
+
+
+def test_a_whole_run_by_words_with_its_page(tmp_path: Path) -> None:
+    """Prompts without tools are given the environment's; answers are on the page."""
+    seen = []
+
+    def length(prompts: list[Any], completions: list[Any], **columns: Any) -> list[float]:
+        seen.append(prompts)
+        return [float(len(str(one))) for one in completions]
+
+    model: Any = tiny.causal("llama", initializer_range=0.3)
+    tokenizer = tiny.tokenizer()
+    with torch.no_grad():
+        model.lm_head.weight[tokenizer.eos_token_id] *= 4
+    one = Policy(model, tokenizer, layout=Layout(template="chat", max_length=512))
+    done = rl(
+        [Prompt.of(text) for text in ("How long?", "How wide?", "How deep?", "How high?")],
+        policy=one,
+        reward=[length, "environment,place=every_step"],
+        out=tmp_path / "run",
+        environment="tests.rl.test_trajectories:Defining",
+        turns=2,
+        held_out=0.5,
+        recipe="rloo",
+        steps=1,
+        groups=2,
+        samples=2,
+        max_tokens=100,
+        watch_prompts=2,
+        device="cpu",
+        threads=1,
+    )
+    assert done.steps == 1
+    assert seen
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "tool: " in page
+    body = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+    assert (body["environment"], body["turns"]) == (
+        "tests.rl.test_trajectories:Defining",
+        2,
+    )
+
+
+def test_tools_are_those_of_prompts_that_define_none() -> None:
+    own = Prompt.of("b").model_copy(update={"tools": ({"name": "own"},)})
+    found = _sides(
+        [Prompt.of("a"), own], 0, seed=0, limit=None, format=None, aside=None, tools=(TOOL,)
+    )
+    assert [prompt.tools for prompt in found.train] == [(TOOL,), ({"name": "own"},)]
 
 
 # --- scores of trajectories

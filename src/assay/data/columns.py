@@ -110,14 +110,13 @@ class Columns:
         every = (path.removesuffix("?").split("|") for _, path in self.parts)
         return frozenset(name.partition(".")[0] for name in chain.from_iterable(every))
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """The columns that every row has to have."""
-        return frozenset(
-            path.partition(".")[0]
-            for _, path in self.parts
-            if not path.endswith("?") and paths.constant(path) is paths.ABSENT
-        )
+    def lacks(self, row: Mapping[str, Any]) -> set[str]:
+        """Return the columns that a row would need, down to the ends of their paths."""
+        return {
+            path.split("|")[0]
+            for part, path in self.parts
+            if not path.endswith("?") and not _fits(part, paths.found(row, path))
+        }
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """All columns that are needed, down to the ends of their paths, and no mark of another
@@ -126,10 +125,7 @@ class Columns:
         named = "prompt" in self.columns or not {"prompt", "messages", "rejected"} & there.keys()
         return (
             bool(self.parts)
-            and all(
-                path.endswith("?") or _fits(part, paths.found(row, path))
-                for part, path in self.parts
-            )
+            and not self.lacks(row)
             and (named or row.get("prompt") is None)
             and not self._elsewhere(row)
         )
@@ -152,7 +148,7 @@ class Columns:
             return True
         if "reference" in there and MARK.strip() in str(paths.found(row, there["reference"])):
             return True
-        return "messages" in there and marked(paths.found(row, there["messages"]))
+        return "messages" in there and marked(fields.parsed(paths.found(row, there["messages"])))
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: what it is, its parts tell."""
@@ -403,6 +399,7 @@ def _more(said: Mapping[str, Any], index: int | None = None, count: int = 0) -> 
     for part, value in said.items():
         if value is None or not (part in ("finished", "stop") or part.startswith(EACH)):
             continue
+        value = fields.parsed(value)
         if index is not None:
             if not isinstance(value, list) or len(value) != count:
                 raise DataError(f"field {part!r}: expected a list with one for each of {count}")

@@ -57,7 +57,7 @@ _TABLE: Final = {
     "sharegpt-kto": (
         "system=system?,tools=tools?,messages=conversations|conversation,label=kto_tag|label"
     ),
-    "messages-kto": "system=system?,tools=tools?,messages=messages,label=label|kto_tag",
+    "messages-kto": "system=system?,tools=tools?,messages=messages,label=kto_tag",
     "alpaca-kto": (
         "system=system?,history=history?,prompt=instruction|prompt,input=input?"
         ",response=output|response|completion,label=kto_tag"

@@ -161,6 +161,7 @@ def _pairs(turns: Sequence[Message]) -> list[list[str]]:
 
 def history(value: object) -> list[Message]:
     """Turns before a question, as pairs of what was asked and what was answered."""
+    value = fields.parsed(value)
     if not isinstance(value, list) or not all(
         isinstance(pair, list) and len(pair) == 2 and all(isinstance(each, str) for each in pair)
         for pair in value

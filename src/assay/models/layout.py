@@ -507,8 +507,10 @@ class Encoder:
         """Ids of what stands between a turn of the assistant and its next one, where messages such
         as a tool's results come between them."""
         if self.layout.template == "plain":
-            text = _plain([Message(role="assistant", content=""), *answers])
-            text = text.removeprefix("Assistant: ")
+            turns = [Message(role="assistant", content=""), *answers]
+            text = trajectories.in_plain(
+                "", turns, join=self.layout.join, ending="", goes_on=True
+            ).text
         else:
             messages = self._messages(prompt)
             mark = rendering.marker([m.content for m in (*messages, *answers)])

@@ -104,13 +104,13 @@ class Chat:
         for i in range(len(prompt), len(messages)):
             if messages[i].role != "assistant":
                 continue
-            upto = messages[: i + 1]
-            rewritten |= bare[: i + 1] != upto and not text.startswith(self.show(upto))
-            turn = self._at_the_end(bare[: i + 1], text)
+            upto, shown = messages[: i + 1], bare[: i + 1]
+            rewritten |= shown != upto and not text.startswith(self.show(upto))
+            turn = self._at_the_end(shown, text)
             if turn is None:
                 rewritten = True
                 at = found[-1].closed if found else 0
-                turn = self._within(whole, bare, i, text) or self._alone(upto, text, at)
+                turn = self._within(whole, bare, i, text) or self._alone(shown, text, at)
             found.append(turn)
         if any(a.closed > b.start for a, b in pairwise(found)):
             raise DataError(UNKNOWN)

@@ -202,7 +202,16 @@ def rl(
         parts, golds = _parts(rewards, where), _golds(gold, where)
         _check_environment(game, [*(part.scorer for part in parts), *golds.values()])
         aside = aside_in(set_aside, out)
-        found = _sides(prompts, held_out, seed=how.seed, limit=limit, format=format, aside=aside)
+        tools = () if game is None else tuple(getattr(game.environment, "tools", ()))
+        found = _sides(
+            prompts,
+            held_out,
+            seed=how.seed,
+            limit=limit,
+            format=format,
+            aside=aside,
+            tools=tools,
+        )
         _check_gold(golds, found.held)
         if isinstance(policy, str | Path):
             layout = {"template": template, "join": join, "max_length": max_length}
@@ -347,12 +356,13 @@ def _sides(
     limit: int | None,
     format: str | None,
     aside: Path | None,
+    tools: tuple[Mapping[str, Any], ...] = (),
 ) -> Sides[Prompt]:
     """Read the prompts to train on, and those to evaluate on."""
     return sides(
         prompts,
         held_out,
-        lambda records: _unique(records, limit),
+        lambda records: _unique(records, limit, tools),
         default=0.1,
         seed=seed,
         format=format,
@@ -389,11 +399,16 @@ def _golds(
     return opened([gold] if isinstance(gold, str) else gold, device=device)
 
 
-def _unique(records: Iterator[Any], limit: int | None) -> Iterator[Prompt]:
-    """Yield the records' prompts, each once, as many as `limit` says."""
+def _unique(
+    records: Iterator[Any], limit: int | None, tools: tuple[Mapping[str, Any], ...]
+) -> Iterator[Prompt]:
+    """Yield the records' prompts, each once, as many as `limit` says; tools are those of prompts
+    that define none."""
     seen: set[str] = set()
     for record in records:
         prompt = _prompt(record)
+        if tools and not prompt.tools:
+            prompt = prompt.model_copy(update={"tools": tools})
         # A scorer may read the reference and the columns in `meta`.
         key = prompt.model_dump_json(exclude={"id"})
         if key not in seen:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from assay.types import Prompt, Response
+from assay.types import Message, Prompt, Response
 from assay.worlds.calculator.demonstrations import demonstrate
 from assay.worlds.calculator.task import Problem, prompts_of
 from assay.worlds.calculator.tokenizer import BOS, EOS, PAD, VOCABULARY, make_tokenizer
@@ -44,22 +44,32 @@ def llama_config() -> Any:
 def sequences(prompts: Sequence[Prompt], responses: Sequence[Response]) -> tuple[Ints, Ints]:
     """Token ids (N, T) of trajectories as the chat template lays them out, padded on the right, and
     the same with padding wherever a token is not the assistant's."""
-    tokenizer = make_tokenizer()
+    messages = [
+        [*prompt.messages, *response.turns]
+        for prompt, response in zip(prompts, responses, strict=True)
+    ]
+    texts = [[_text(message) for message in row] for row in messages]
+    once = [*{text for row in texts for text in row}]
+    tokens = make_tokenizer()(once, add_special_tokens=False)["input_ids"]
+    known = dict(zip(once, tokens, strict=True))
     rows = []
-    for prompt, response in zip(prompts, responses, strict=True):
+    for said, own in zip(messages, texts, strict=True):
         row: list[tuple[int, int]] = [(BOS, PAD)]
-        for message in (*prompt.messages, *response.turns):
-            text = "=" * (message.role == "tool") + message.text
-            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        for message, text in zip(said, own, strict=True):
             if message.role == "assistant":
-                row += [(i, i) for i in (*ids, EOS)]
+                row += [(i, i) for i in (*known[text], EOS)]
             else:
-                row += [(i, PAD) for i in ids]
+                row += [(i, PAD) for i in known[text]]
         rows.append(row)
     found = np.full((2, len(rows), max(map(len, rows))), PAD, dtype=np.int64)
     for n, row in enumerate(rows):
         found[:, n, : len(row)] = np.array(row).T
     return found[0], found[1]
+
+
+def _text(message: Message) -> str:
+    """Return a message as the chat template writes it, but for the end of a turn."""
+    return "=" * (message.role == "tool") + message.text
 
 
 def train_policy(
