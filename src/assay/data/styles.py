@@ -1,14 +1,11 @@
-"""Files of one style: texts, or conversations as soon as one record needs them.
+"""Rows of texts or of conversations, as the libraries that train on them want them.
 
-Other readers want one type a column, and a writer sees a record at a time. The arguments of calls
-become objects, as chat templates want them.
+The arguments of calls become objects, for chat templates.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from tempfile import SpooledTemporaryFile
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from assay.data import conversations, fields
 from assay.data.records import responses_of
@@ -19,9 +16,7 @@ from assay.types import Group, Record, StepLabels
 __all__ = ["Style", "styled"]
 
 Style = Literal["", "text", "chat"]
-"""How rows are written: texts, conversations, or whichever every record allows."""
-HELD: Final = 2**24
-"""Bytes of rows held in memory until the style is known; more are on the disk."""
+"""How rows are written: texts, conversations, or texts where a record is no more than that."""
 R = TypeVar("R", bound=Record)
 Rows = Callable[[R, bool], dict[str, Any]]
 
@@ -29,31 +24,19 @@ Rows = Callable[[R, bool], dict[str, Any]]
 def styled(
     format: Format, records: Iterable[Record], kind: type[R], row_of: Rows[R], style: Style
 ) -> Iterator[dict[str, Any]]:
-    """Return one row a record, each checked by reading it back; all of one style.
+    """Return one row a record, each checked by reading it back.
 
     row_of: the row of a record, as a conversation or not.
     """
-    records = map(_with_objects, records)
-    if style:
-        yield from fields.written(format, records, kind, lambda each: row_of(each, style == "chat"))
-        return
-    with SpooledTemporaryFile(HELD, "w+", encoding="ascii") as held:
-        for record in records:
-            if type(record) is not kind or any(each.turns for each in responses_of(record)):
-                break
-            row = row_of(record, False)
-            if not _holds(format, row, record):
-                break
-            held.write(f"{json.dumps(row)}\n")
+
+    def row(record: R) -> dict[str, Any]:
+        return row_of(record, style != "text")
+
+    for record in map(_with_objects, records):
+        if not style and type(record) is kind and (text := _text(format, record, row_of)):
+            yield text
         else:
-            held.seek(0)
-            yield from map(json.loads, held)
-            return
-        held.seek(0)
-        for line in held:
-            earlier = format.read(json.loads(line))
-            yield from styled(format, earlier, kind, row_of, "chat")
-        yield from styled(format, chain([record], records), kind, row_of, "chat")
+            yield from fields.written(format, [record], kind, row)
 
 
 def _with_objects(record: Record) -> Record:
@@ -72,10 +55,12 @@ def _with_objects(record: Record) -> Record:
     return record.model_copy(update=changes)
 
 
-def _holds(format: Format, row: dict[str, Any], record: Record) -> bool:
-    """Tell that a row of texts is read back as it was; where not, the other style says why."""
+def _text(format: Format, record: R, row_of: Rows[R]) -> dict[str, Any] | None:
+    """The row of a record as texts, where it is read back so."""
+    if any(response.turns for response in responses_of(record)):
+        return None
+    row = row_of(record, False)
     try:
-        json.dumps(row)
-        return tuple(format.read(row)) == (record,)
-    except (DataError, TypeError, ValueError):
-        return False
+        return row if tuple(format.read(row)) == (record,) else None
+    except DataError:
+        return None  # the other style says what is wrong

@@ -28,8 +28,8 @@ class TrlPreference:
     """Texts without a prompt are cut as TRL does: the prompt is their common beginning, up to the
     last white space before which something is left for either."""
     style: Style = ""
-    """Style of the rows written: text, chat, or by default texts where every record is one user's
-    message and two texts."""
+    """Style of the rows written: text, chat, or by default text where a record is no more than
+    that; files are made of one."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """Both columns, and neither the dialogs of HH-RLHF nor lists of texts."""
@@ -55,8 +55,7 @@ class TrlPreference:
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Decided preferences between unsplit responses; with an explicit prompt.
 
-        A file is of one style, or other readers would not take it. The arguments of calls become
-        objects.
+        The arguments of calls become objects.
         """
         return styled(self, fields.oriented(records), Preference, _row, self.style)
 

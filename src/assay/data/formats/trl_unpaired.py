@@ -21,7 +21,8 @@ class TrlUnpaired:
     false."""
 
     style: Style = ""
-    """Style of the rows written: text, chat, or by default texts where every record allows it."""
+    """Style of the rows written: text, chat, or by default text where a record is no more than
+    that; files are made of one."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """The three columns."""
@@ -38,7 +39,7 @@ class TrlUnpaired:
         yield StepLabels.outcome(prompt, response, fields.yes_no(row.get("label"), "label"))
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
-        """Outcome labels, right or wrong, of unsplit responses; a file is of one style."""
+        """Outcome labels, right or wrong, of unsplit responses."""
         return styled(self, records, StepLabels, _row, self.style)
 
 
