@@ -244,6 +244,7 @@ def test_a_row_is_told_read_and_written_again(
     [
         ("boxed-solutions", {"problem": "p", "solution": "It is 5."}, r"'solution': no \\boxed"),
         ("boxed-solutions", {"problem": "p", "solution": r"\boxed{5"}, r"'solution': no \\boxed"),
+        ("boxed-solutions", {"problem": "p", "solution": r"\boxed{ }"}, r"'solution': no \\boxed"),
         ("math-problems", {"problem": "p", "answer": ["1", "2"]}, "one answer"),
         ("math-problems", {"problem": "p", "answer": {"value": 1}}, "one answer"),
         ("math-problems", {"problem": "p", "answer": " "}, "'reference': it is empty"),
@@ -317,6 +318,8 @@ def test_rows_with_more_than_a_layout_reads_are_not_its_own(row: dict[str, Any])
         (r"$\boxed{\boxed{3}}$", r"\boxed{3}"),
         (r"Then $\boxed{2}$ and $\boxed{3}$.", r"\boxed{2}$ and $\boxed{3}"),
         (r"\boxed{4}, and \boxed{5", "4"),
+        (r"So $x = \boxed 12 $ for $y = 2$.", "12"),
+        (r"$\boxed{1}$, $\boxed{2}$ or \boxed{3}", r"\boxed{1}$, $\boxed{2}$ or \boxed{3}"),
     ],
 )
 def test_the_answer_of_a_solution_is_its_last_box(solution: str, answer: str) -> None:

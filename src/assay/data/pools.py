@@ -291,6 +291,9 @@ def _number(response: Response, name: str) -> float:
     value = response.meta.get(name)
     if value is None:
         return math.nan
+    if isinstance(value, list) and value and all(isinstance(x, (int, float)) for x in value):
+        # Scores of steps: the lowest, as everywhere where nothing else is asked for.
+        value = min(value)
     if not isinstance(value, (int, float)):
         where = response.meta.get("", "a response's meta")
         raise DataError(

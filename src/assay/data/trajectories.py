@@ -103,6 +103,8 @@ def _graded(prompt: Prompt, response: Response, reward: float | None, means: Mea
         raise DataError(
             f"a reward of {reward} is no chance of success; it is a grade (--set reward=grade)"
         )
+    if response.turns and not response.steps:
+        raise DataError("no turn is the assistant's, so there is nothing that was rewarded")
     if not response.steps:  # An answer that says nothing can be wrong, too.
         response = response.model_copy(update={"steps": ("",)})
     return StepLabels.outcome(prompt, response, reward)
@@ -161,9 +163,11 @@ def rows(
 
     def row(record: Record) -> dict[str, Any]:
         meta = parts_of(record)[1].meta
-        changes = {**fields.rest(meta, own), **meta.get(own, {})}
+        kept = meta.get(own)
+        changes = fields.rest(meta, own) | (dict(kept) if isinstance(kept, Mapping) else {})
         whole: dict[str, Any] = restored(default(record), changes)
-        brief = {key: value for key, value in whole.items() if value is not None}
+        said = prompt_of(record).meta.keys()
+        brief = {key: value for key, value in whole.items() if value is not None or key in said}
         return brief if format.matches(brief) else whole
 
     for record in records:

@@ -255,7 +255,7 @@ class Encoder:
         messages = self._messages(prompt)
         self._check(prompt, response.turns)
         hidden = cutting.hide(response.turns, self._pattern)
-        show = partial(self.render, tools=prompt.tools)
+        show = trajectories.remembered(partial(self.render, tools=prompt.tools))
         chat = trajectories.Chat(show, partial(self._begin, prompt), self._pattern)
         written = chat.write(
             messages, hidden.messages, closed=closed, goes_on=not response.finished
