@@ -272,6 +272,10 @@ def records_of(tmp_path: Path, *rows: dict[str, Any], format: str | None = None)
         ({"question": "Who?", "context": "Ann.", **TEXTS}, "'context' looks like a part of the"),
         ({"prompt": "Say 7.", **around("Say 7. ")}, "repeat the whole prompt"),
         ({"question": "Say 7.", **around("Say 7. ")}, "repeat the whole prompt"),
+        (
+            {"messages": [user("Prime?"), said("7"), user("No?")], "rejected_response": "8"},
+            "'chosen'.* begins with a user message.*'chosen' is the last of messages, 'rejected'",
+        ),
         ({"prompt": "p", **TEXTS, "chosen_score": 1, "rejected_score": 2}, "'rejected_score'"),
     ],
 )

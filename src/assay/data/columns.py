@@ -182,7 +182,10 @@ class Columns:
             given = conversations.unpacked(said["messages"], "messages")
             *asked, answer = fields.mappings({"messages": given}, "messages") or [{}]
             said = {**fields.rest(said, "messages"), "prompt": asked, "chosen": answer}
-        turns, pair = pairs.pair(said, rest)
+        try:
+            turns, pair = pairs.pair(said, rest)
+        except DataError as error:
+            raise DataError(f"{error}{self._columns_of_sides()}") from error
         if self.name != UNNAMED:
             pairs.unread(said, rest, dict(self.parts).get("prompt", "").split("|"))
             if turns[-1].role == "assistant":
@@ -195,6 +198,13 @@ class Columns:
         return fields.make(
             Preference, prompt=prompt, responses=responses, prefer=1.0, margin=_margin(said)
         )
+
+    def _columns_of_sides(self) -> str:
+        """What the sides of a pair are called in the row, where they are not called so."""
+        there = {part: paths.first(path) for part, path in self.parts}
+        there.setdefault("chosen", f"the last of {there.get('messages')}")
+        called = [f"{side!r} is {there[side]}" for side in SIDES if there[side] != side]
+        return f" ({', '.join(called)})" if called else ""
 
     def _check(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
         """Refuse a row that says more of its question than is read, unless columns are named by
