@@ -19,8 +19,6 @@ ROLES: Final = {
 }
 """Templates' words for a role."""
 SYSTEM: Final = re.compile(r"\s*<<SYS>>\n?(.*?)\n?<</SYS>>\s*", re.DOTALL)
-
-
 BEGIN: Final = r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|<｜begin▁of▁sentence｜>)?\s*"
 """What may stand before the mark of a turn."""
 REST: Final = re.compile(r"\s*(?:</s>|<eos>|<\|endoftext\|>|<\|end_of_text\|>)?\s*")
@@ -33,19 +31,23 @@ class _Marks:
 
     turn: re.Pattern[str]
     end: re.Pattern[str] | None = None
+    start: re.Pattern[str] | None = None
+    """Stands for an empty line at the very beginning."""
     trim: bool = False
     """White space around a turn is the template's."""
 
     @classmethod
     def of(cls, turn: str, end: str, *, trim: bool = False) -> Self:
         """The marks of a chat template."""
-        return cls(re.compile(BEGIN + turn), re.compile(end), trim)
+        return cls(re.compile(BEGIN + turn), re.compile(end), trim=trim)
 
 
 _TEMPLATES: Final = (
     # HH-RLHF; "Human:" at the very beginning is a mark only where an assistant's follows.
     _Marks(
-        re.compile(r"(?s:\A\s*(?=Human:.*\n\r?\nAssistant:)|\r?\n\r?\n)(Human|Assistant):"),
+        # Of two literals, for a search of them is quick.
+        re.compile(r"(?:\n|\r\n)\r?\n(Human|Assistant):"),
+        start=re.compile(r"\s*(?=Human:.*\n\r?\nAssistant:)", re.DOTALL),
         trim=True,
     ),
     # ChatML
@@ -98,6 +100,8 @@ def closed(text: str, prompt: str) -> str:
 
 
 def _turns(text: str, marks: _Marks) -> list[tuple[str, str]] | None:
+    if marks.start and (begun := marks.start.match(text)):
+        text = f"\n\n{text[begun.end() :]}"
     if marks.turn.match(text) is None:
         return None
     _, *parts = marks.turn.split(text)

@@ -112,23 +112,24 @@ class Chat:
         messages = [*prompt, *turns]
         usual = self._around(prompt)
         whole = self.begin if goes_on and messages[-1].role != "assistant" else self.show
-        text = whole(messages)
-        bare = _without_reasoning(messages, whole)
-        found: list[Turn] = []
-        rewritten = False
-        for i in range(len(prompt), len(messages)):
-            if messages[i].role != "assistant":
+        text, rewritten, found = whole(messages), False, list[Turn]()
+        for i, message in enumerate(messages):
+            if message.role != "assistant" or (i < len(prompt) and message.reasoning is None):
                 continue
-            upto, shown = messages[: i + 1], bare[: i + 1]
-            rewritten |= shown != upto and not text.startswith(self.show(upto))
-            ends = self.show(shown)
-            if text.startswith(ends):
-                turn = self._last(shown, ends, usual)
-            else:
+            upto = self.show(messages[: i + 1])
+            if not text.startswith(upto):
                 rewritten = True
+                # Reasoning that the whole is without must not stand in what is compared with it.
+                messages = _without_reasoning(messages, i, whole, text)
+                upto = self.show(messages[: i + 1])
+            if i < len(prompt):
+                continue
+            if text.startswith(upto):
+                turn = self._last(messages[: i + 1], upto, usual)
+            else:
                 at = found[-1].closed if found else 0
-                turn = self._within(whole, bare, i, text, usual) or self._alone(
-                    self._last(shown, ends, usual), ends, text, at
+                turn = self._within(whole, messages, i, text, usual) or self._alone(
+                    self._last(messages[: i + 1], upto, usual), upto, text, at
                 )
             found.append(turn)
         if any(a.closed > b.start for a, b in pairwise(found)):
@@ -202,15 +203,13 @@ def remembered(show: Show) -> Show:
     return shown
 
 
-def _without_reasoning(messages: Sequence[Message], whole: Show) -> list[Message]:
-    """Leave out the reasoning that the template leaves out of the whole."""
-    bare, text = [*messages], None
-    for i, message in enumerate(messages):
-        if message.reasoning is not None:
-            less = [*bare[:i], message.model_copy(update={"reasoning": None}), *bare[i + 1 :]]
-            text = text or whole(messages)
-            bare = less if whole(less) == text else bare
-    return bare
+def _without_reasoning(
+    messages: Sequence[Message], i: int, whole: Show, text: str
+) -> list[Message]:
+    """Leave out a message's reasoning where the template leaves it out of the whole."""
+    less = [*messages]
+    less[i] = messages[i].model_copy(update={"reasoning": None})
+    return less if whole(less) == text else [*messages]
 
 
 def in_plain(
