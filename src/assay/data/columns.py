@@ -57,11 +57,6 @@ ANSWERS: Final = frozenset(
 JUDGED: Final = frozenset(("chosen", "label", "labels", "rejected"))
 """Columns that judge an answer elsewhere, and the parts that do here."""
 JUDGING: Final = JUDGED | {"score", "scores", "ranks", "first", "right"}
-CONTEXT: Final = frozenset(
-    "article audio background body choices context document documents history image images input"
-    " options paragraph passage picture premise story table video videos".split()
-)
-"""Columns that a question may need to be understood."""
 NO_ANSWER: Final = frozenset(("notfound", "proof"))
 """NuminaMath's words for an answer where there is none."""
 WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
@@ -187,9 +182,12 @@ class Columns:
             given = conversations.unpacked(said["messages"], "messages")
             *asked, answer = fields.mappings({"messages": given}, "messages") or [{}]
             said = {**fields.rest(said, "messages"), "prompt": asked, "chosen": answer}
-        turns, pair = pairs.pair(said, rest)
+        try:
+            turns, pair = pairs.pair(said, rest)
+        except DataError as error:
+            raise DataError(f"{error}{self._columns_of_sides()}") from error
         if self.name != UNNAMED:
-            pairs.unread(said, rest)
+            pairs.unread(said, rest, dict(self.parts).get("prompt", "").split("|"))
             if turns[-1].role == "assistant":
                 raise DataError(
                     "the conversation before the answers ends with the assistant's turn; end it"
@@ -200,6 +198,13 @@ class Columns:
         return fields.make(
             Preference, prompt=prompt, responses=responses, prefer=1.0, margin=_margin(said)
         )
+
+    def _columns_of_sides(self) -> str:
+        """What the sides of a pair are called in the row, where they are not called so."""
+        there = {part: paths.first(path) for part, path in self.parts}
+        there.setdefault("chosen", f"the last of {there.get('messages')}")
+        called = [f"{side!r} is {there[side]}" for side in SIDES if there[side] != side]
+        return f" ({', '.join(called)})" if called else ""
 
     def _check(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
         """Refuse a row that says more of its question than is read, unless columns are named by
@@ -214,7 +219,7 @@ class Columns:
                     f" --columns prompt={name},..."
                 )
         for name, value in rest.items():
-            if value and name.lower() in CONTEXT:
+            if value and name.lower() in pairs.CONTEXT:
                 raise DataError(
                     f"column {name!r} looks like a part of the question, and {self.name} does not"
                     f" read it; name the columns that make the prompt, as in --columns"
@@ -367,12 +372,11 @@ class Columns:
         if "boxed" in there:
             known |= {"reference", "solution"}
         row: dict[str, Any] = fields.rest(fields.columns(prompt), *known)
-        if {"prompt": "conversations", "messages": "conversations"}.items() & there.items():
+        if "conversations" in (paths.first(there.get(part, "")) for part in ("prompt", "messages")):
             said = as_sharegpt(said)
         for part, path in self.parts:
             if part in said and paths.constant(path) is paths.ABSENT:
-                first = path.removesuffix("?").split("|")[0]
-                row = paths.put(row, first.split("."), said[part])
+                row = paths.put(row, paths.first(path).split("."), said[part])
         return row
 
 

@@ -17,6 +17,7 @@ from assay.errors import DataError
 from assay.types import Message, Response, ToolCall
 
 __all__ = [
+    "called",
     "column",
     "conversation",
     "message",
@@ -253,6 +254,15 @@ def parsed(messages: Sequence[Message]) -> tuple[Message, ...]:
         message(openai(each, arguments="parsed"), "messages") if each.tool_calls else each
         for each in messages
     )
+
+
+def called(response: Response) -> Response:
+    """Return a response with the arguments of its calls as they are read from objects."""
+    if not any(turn.tool_calls for turn in response.turns):
+        return response
+    turns = parsed(response.turns)
+    steps = Response.trajectory(turns).steps
+    return response.model_copy(update={"turns": turns, "steps": steps})
 
 
 def transcript(response: Response) -> str:

@@ -5,7 +5,7 @@ What both begin with is the prompt only where it is whole turns: two texts that 
 words are not an answer's halves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from assay.data import conversations, fields
@@ -13,7 +13,7 @@ from assay.data.transcripts import closed, marked, messages, transcript
 from assay.errors import DataError
 from assay.types import Message, Response
 
-__all__ = ["asking", "instructed", "pair", "prompted", "unread"]
+__all__ = ["CONTEXT", "asking", "instructed", "pair", "prompted", "unread"]
 
 Turns = tuple[Message, ...]
 SIDES: Final = "chosen", "rejected"
@@ -24,10 +24,10 @@ ASKING: Final = frozenset(
 )
 """Columns that look like the prompt, or like a part of it."""
 CONTEXT: Final = frozenset(
-    "article background choices context document documents history input options passage".split()
+    "article audio background body choices context document documents history image images input"
+    " options paragraph passage picture premise story table video videos".split()
 )
 """Columns that a prompt may need to be understood."""
-TURN: Final = "assistant", "user"
 
 
 def pair(
@@ -47,26 +47,28 @@ def pair(
         if not prompt:
             raise _apart(whole["chosen"], whole["rejected"], others or {})
         return prompt, _both(prompt, whole)
-    if isinstance(asked, str):
-        sides = {side: _answer(said, asked, side) for side, said in sides.items()}
+    sides = {side: _answer(said, asked) for side, said in sides.items()}
     chosen, rejected = (said if isinstance(said, tuple) else () for said in sides.values())
     if shared := _common(chosen, rejected):
         prompt = _within(shared, prompt, asked)
     return prompt, _both(prompt, sides)
 
 
-def unread(row: Mapping[str, Any], others: Mapping[str, Any]) -> None:
+def unread(row: Mapping[str, Any], others: Mapping[str, Any], names: Sequence[str] = ()) -> None:
     """Refuse a pair whose other columns say more of what was asked, and one of texts that both
-    repeat it."""
+    repeat it.
+
+    names: the names that the prompt's column may have.
+    """
     asked = row.get("prompt")
     if not isinstance(asked, str):
         return
-    for name in asking(others):
-        value = others[name]
-        if name.lower() in CONTEXT and not (isinstance(value, str) and value in asked):
+    for name, value in others.items():
+        if _says_more(name, value, asked, names):
+            part = "history" if name.lower() == "history" else "input"
             raise DataError(
                 f"column {name!r} looks like a part of the prompt, and is not read; name the"
-                f" columns that make it: --columns prompt=...,input={name},..."
+                f" columns that make it: --columns prompt=...,{part}={name},..."
             )
     sides = [row.get(side) for side in SIDES]
     repeated = all(isinstance(said, str) and said.startswith(asked) for said in sides)
@@ -75,6 +77,16 @@ def unread(row: Mapping[str, Any], others: Mapping[str, Any]) -> None:
             "'chosen' and 'rejected' repeat the whole prompt; cut it off, or name the columns to"
             " take the texts as they are: --columns prompt=...,chosen=...,rejected=..."
         )
+
+
+def _says_more(name: str, value: object, asked: str, names: Sequence[str]) -> bool:
+    """Tell that a column may be needed beside a prompt, or be it."""
+    if not value or (isinstance(value, str) and value.strip() in asked):
+        return False
+    if name.lower() in CONTEXT:
+        return True
+    asks = name in names or name.lower() in ASKING
+    return asks and isinstance(value, str) and asked.strip() not in value
 
 
 def _before(prompt: Turns, chosen: str | Turns) -> Turns:
@@ -147,15 +159,13 @@ def _whole(said: str | Turns, side: str, others: Mapping[str, Any]) -> Turns:
     return turns
 
 
-def _answer(said: str | Turns, prompt: str, side: str) -> str | Turns:
-    """An answer to a text; beside a transcript, one that repeats it is the conversation, and one
-    may be marked as the assistant's turn."""
-    if not isinstance(said, str) or (asked := marked(prompt)) is None:
+def _answer(said: str | Turns, asked: object) -> str | Turns:
+    """An answer beside a prompt; a text that is marked as turns is those."""
+    if not isinstance(said, str):
         return said
-    turns = marked(said)
-    if turns and (said.startswith(prompt) or (turns[0][0], asked[-1][0]) == TURN):
+    if turns := marked(said):
         return messages(turns)
-    return closed(said, prompt)
+    return closed(said, asked) if isinstance(asked, str) else said
 
 
 def _common(chosen: Turns, rejected: Turns) -> Turns:
