@@ -14,10 +14,17 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from assay.errors import ConfigError, DataError
-from assay.models.rendering import Show, common, cut_out, only_text, surroundings
+from assay.models.rendering import (
+    Show,
+    common,
+    cut_out,
+    marker,
+    only_text,
+    surroundings,
+)
 from assay.types import Message, Prompt
 
-__all__ = ["REWRITTEN", "Chat", "Turn", "Written", "conversation", "in_plain"]
+__all__ = ["REWRITTEN", "Chat", "Turn", "Written", "between_in_plain", "conversation", "in_plain"]
 
 
 REWRITTEN: Final = (
@@ -119,6 +126,26 @@ class Chat:
             found[-1] = found[-1]._replace(closed=found[-1].end)
         return Written(text, tuple(found), rewritten)
 
+    def between(self, messages: Sequence[Message], answers: Sequence[Message]) -> str:
+        """Return what stands behind the words of the last message, an assistant's, and before those
+        of its next turn after the answers.
+
+        Raises `DataError` where the turn cannot be told from what stands around it.
+        """
+        # Some templates write earlier turns otherwise than last ones, and none does so for a text;
+        # others take a tool's answers behind calls only.
+        bare = Message(role="assistant", content=marker([m.content for m in messages]))
+        for last in (messages[-1], bare):
+            upto = [*messages[:-1], last]
+            try:
+                text = self.begin([*upto, *answers])
+                turn = self._at_the_end(upto, text)
+            except DataError:
+                continue
+            if turn is not None:
+                return text[turn.end :]
+        raise DataError(UNKNOWN)
+
     def _at_the_end(self, messages: Sequence[Message], text: str) -> Turn | None:
         """Place of the last turn, where the text begins with what is written up to it."""
         upto = self.show(messages)
@@ -200,6 +227,11 @@ def in_plain(
     if goes_on and turns[-1].role != "assistant":
         text += f"\n\nAssistant:{join}"
     return Written(text, tuple(found))
+
+
+def between_in_plain(answers: Sequence[Message], join: str) -> str:
+    """Return what stands between two turns of the assistant in plain text."""
+    return "".join(f"\n\n{_said(message)}" for message in answers) + f"\n\nAssistant:{join}"
 
 
 def conversation(prompt: Prompt) -> str:
