@@ -37,8 +37,8 @@ JOBS = {
         " budget limit together format device dtype micro_tokens seed out overwrite settings"
     ),
     "evaluate": (
-        "data scorer out verifier format set_aside micro_tokens dtype device seed overwrite"
-        " settings"
+        "data scorer scores probabilities out verifier format set_aside micro_tokens dtype device"
+        " seed overwrite settings"
     ),
     "label": (
         "data policy out how verifier samples ledger cut_off guard truncate limit format set_aside"
@@ -50,9 +50,9 @@ JOBS = {
         " missing_gold format limit device dtype micro_tokens seed out overwrite settings"
     ),
     "rl": (
-        "prompts policy reward out gold recipe held_out prime prime_learning_rate lora format"
-        " set_aside limit template join split setting max_length dtype device threads resume"
-        " overwrite settings changes"
+        "prompts policy reward out gold recipe held_out prime prime_learning_rate environment turns"
+        " lora format set_aside limit template join split setting max_length dtype device threads"
+        " resume overwrite settings changes"
     ),
     "score": (
         "data scorer out texts format set_aside micro_tokens dtype device chunk overwrite settings"

@@ -119,3 +119,13 @@ def test_a_benchmark_of_chosen_responses(
     # The longest is right until the last response has nine characters as well, which is shared.
     assert first["metrics"]["Math"]["value"] == pytest.approx((5 + 0.5) / 8)
     assert first["baselines"]["Math/longest"] == first["metrics"]["Math"]
+
+
+def test_where_nothing_is_scored_nothing_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        benchmark("processbench", DATA, "--scorer", "column:nope", "--out", tmp_path / "out")
+    assert stop.value.code == 2
+    assert "all responses are unscored: no column 'nope'; there is" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -100,6 +100,7 @@ def test_check_finds_leaks(data: Path, tmp_path: Path, capsys: pytest.CaptureFix
         (["check", "nowhere.jsonl"], "does not exist"),
         (["check", "{data}", "--format", "nothing"], "no formats component is called 'nothing'"),
         (["check", "{data}", "--set", "a=1"], "--format"),
+        (["check", "{data}", "--format", "sharegpt", "--set", "a=1"], "separator=TEXT"),
         (
             ["check", "{data}", "--format", "prm800k", "--set", "neutral=maybe"],
             "neutral cannot be 'maybe'",
@@ -407,3 +408,24 @@ def test_dedupe_leaves_out_copies(
     assert capsys.readouterr().out == f"{out}: 121 rows, 1 duplicates left out\n"
     assert run("dedupe", data, out, "--near", "--to", "trl-unpaired") == 0
     assert [json.loads(line) for line in out.read_text().splitlines()] == ROWS
+
+
+def test_leaks_are_found_between_any_two_layouts(tmp_path: Path) -> None:
+    files = {
+        "hh.jsonl": '{"chosen": "\\n\\nHuman: Why?\\n\\nAssistant: A", "rejected":'
+        ' "\\n\\nHuman: Why?\\n\\nAssistant: B"}',
+        "plain.jsonl": '{"prompt": "why", "reference": "5"}',
+        "table.csv": "problem,answer\nWHY!,5\n",
+        "own.jsonl": '{"q": "Why ?", "g": "5"}',
+        "own_too.jsonl": '{"q": "why?", "g": "6"}',
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text + "\n")
+    report = tmp_path / "report.json"
+    for one, other in (("hh.jsonl", "plain.jsonl"), ("plain.jsonl", "table.csv")):
+        assert run("check", tmp_path / one, "--against", tmp_path / other, "--json", report) == 0
+        assert json.loads(report.read_text())[0]["leaked_prompts"] == 1
+    for other in ("own_too.jsonl", "plain.jsonl"):
+        words = ["--against", tmp_path / other, "--columns", "prompt=q,reference=g"]
+        assert run("check", tmp_path / "own.jsonl", *words, "--json", report) == 0
+        assert json.loads(report.read_text())[0]["leaked_prompts"] == 1

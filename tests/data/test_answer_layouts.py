@@ -2,6 +2,7 @@
 apart, read as written out here by hand, and back."""
 
 import contextlib
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -320,6 +321,45 @@ def test_rows_with_more_than_a_layout_reads_are_not_its_own(row: dict[str, Any])
 )
 def test_the_answer_of_a_solution_is_its_last_box(solution: str, answer: str) -> None:
     assert solutions.stated(solution, "solution") == answer
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "record"),
+    [
+        ("question,answer", ["2+3?", "05"], about(reference="05")),
+        (
+            "question,response,label",
+            ["2+3?", "5", "0.5"],
+            StepLabels.outcome(SUM, Response.of("5"), 0.5),
+        ),
+        (
+            "problem,steps,labels",
+            ["2+3?", '["a", "b"]', "[1, 0.5]"],
+            StepLabels(prompt=SUM, response=Response(steps=("a\n", "b")), labels=(1, 0.5)),
+        ),
+        (
+            "problem,answer,generations,correctness_math_verify,is_reasoning_complete",
+            ["2+3?", "5", '["5"]', "[true]", "[false]"],
+            Ranking(
+                prompt=about(reference="5"),
+                responses=(Response(steps=("5",), finished=False),),
+                grades=(1,),
+            ),
+        ),
+    ],
+)
+def test_cells_of_a_table_are_read_as_what_they_hold(
+    header: str, cells: list[str], record: Record, tmp_path: Path
+) -> None:
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header.split(","), cells])
+    assert list(read(tmp_path / "a.csv")) == [record]
+
+
+def test_a_refusal_names_the_alternative_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"question": "2+3?", "unique_id": "a", "gold": "5"}')
+    with pytest.raises(DataError, match=r"math-problems .*: has question, unique_id; lacks ground"):
+        list(read(tmp_path / "a.jsonl"))
 
 
 def test_paths_have_alternatives_and_named_columns_are_each_response_s() -> None:

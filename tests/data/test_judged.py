@@ -198,7 +198,17 @@ def test_no_column_is_lost(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["helpsteer3", "shp", "webgpt", "auto-j", "alpaca-eval", "rewardbench-2", "beavertails"]
+    "name",
+    [
+        "helpsteer3",
+        "shp",
+        "webgpt",
+        "auto-j",
+        "alpaca-eval",
+        "rewardbench-2",
+        "beavertails",
+        "alpaca-eval-outputs",
+    ],
 )
 def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
     record = of(resolve(name), ROWS[name][0])
@@ -397,6 +407,13 @@ def test_replies_that_nobody_ranked_are_left_out() -> None:
     row = {"message_tree_id": "t", "prompt": node("Hi", "prompter", None, *ranked)}
     assert brief(of(Oasst(), row)) == ("Hi", ["a", "c"], [-1, 0])
     assert list(Oasst().read({**row, "prompt": node("Hi", "prompter", None, *ranked[:2])})) == []
+
+
+def test_flat_messages_are_refused_by_name() -> None:
+    row = {"message_tree_id": "t", "message_id": "m", "parent_id": None, "role": "prompter"}
+    assert Oasst().matches({**row, "text": "Hi", "rank": None})
+    with pytest.raises(DataError, match="file of trees"):
+        of(Oasst(), {**row, "text": "Hi", "rank": None})
 
 
 def shown(one: str, other: str) -> str:

@@ -52,6 +52,12 @@ LAYOUTS: dict[str, list[dict[str, Any]]] = {
         {"idx": "a", "index": 0, "value": True},
         {"idx": "b", "index": 0, "value": None, "unscored": "too long"},
     ],
+    "id and text": [
+        {"id": "b", "response": "x", "score": 4},
+        {"id": "a", "response": "y", "score": 2},
+        {"id": "a", "response": "x", "score": 1},
+        {"id": "b", "response": "z", "score": None},
+    ],
     "id, a row for all": [{"id": "b", "scores": [None, 4]}, {"id": "a", "scores": "[1, 2]"}],
     "sides": [
         {"id": "a", "score_chosen": 1, "score_rejected": [2]},
@@ -75,7 +81,8 @@ def test_tables_say_the_same(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "s.parquet")
     (tmp_path / "s.csv").write_text("id,score\na,1\na,2.0\nb,\nb,4\n")
     (tmp_path / "t.csv").write_text('id,scores\nb,"[null, 4]"\na,"[1, 2]"\n')
-    for name in ("s.parquet", "s.csv", "t.csv"):
+    (tmp_path / "u.csv").write_text("id,index,score\na,1,2\na,0,1\nb,10,4\nb,9,\n")
+    for name in ("s.parquet", "s.csv", "t.csv", "u.csv"):
         assert values(read_scores(tmp_path / name, GROUPS)) == [[1, 2], [None, 4]], name
 
 
@@ -133,6 +140,12 @@ def test_what_prmbenchs_programs_write(tmp_path: Path) -> None:
     path = put(tmp_path / "s.jsonl", *rows)
     found = [s for (s,) in read_scores(path, groups)]
     assert [s.steps if isinstance(s, Score) else None for s in found] == [(1, 0), (0.5, 0.25), None]
+    # A redundancy head judges the kinds that are about it.
+    both = labels | {"step_level_redundancy_labels": [True, False]}
+    for kind, steps in (("circular_0", (0, 1)), ("confidence_0", (1, 0))):
+        groups = [Group(prompt=Prompt.of("q", id=kind), responses=(solution,))]
+        path = put(tmp_path / "s.jsonl", {"idx": kind, "scores": both})
+        assert read_scores(path, groups) == [[Score(value=0, steps=steps)]]
 
 
 def test_what_reasonevals_programs_write(tmp_path: Path) -> None:
@@ -166,6 +179,10 @@ def test_one_row_serves_equal_texts(tmp_path: Path) -> None:
         (
             [{"id": "a", "index": 0, "score": x} for x in (1, 2)],
             "s.jsonl:2: response 0 to 'a' was scored before, at .*s.jsonl:1",
+        ),
+        (
+            [{"id": "a", "response": r, "score": 1} for r in ("x", "7")],
+            "s.jsonl:1: no row has the response 'y' to prompt 'question a'",
         ),
         (TEXTS[:3], "no row has the response 'y' to prompt 'question a'"),
         ([*TEXTS, TEXTS[0]], "s.jsonl:5: the response 'x' was scored before, at .*s.jsonl:1"),

@@ -1,6 +1,7 @@
 """Trajectories as tokens: the whole conversation, read where each of the assistant's turns ends."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -286,3 +287,80 @@ def test_a_tools_last_answer_is_read() -> None:
     assert tok.decode(got.ids) == rendered(tok, TURNS[:4])
     assert got.reads[-1] == len(got.ids) - 1
     assert tok.decode(got.ids[: got.spans[-1][1]]) == rendered(tok, TURNS[:3])
+
+
+# Wants an answer of a tool behind a call, writes tools before the last question, and reasoning
+# until something is said without a call.
+STRICT = (
+    "{% set ns = namespace(asked=0, spoke=-1) %}{% for m in messages %}{% if m.role == 'user' %}"
+    "{% set ns.asked = loop.index0 %}{% elif m.role == 'assistant' and not m.tool_calls %}{% set"
+    " ns.spoke = loop.index0 %}{% endif %}{% endfor %}{% for m in messages %}{% if m.role == 'tool'"
+    " and not messages[loop.index0 - 1].tool_calls %}{{ raise_exception('no call') }}{% endif %}"
+    "{% if loop.index0 == ns.asked and tools %}[{{ tools | tojson }}]{% endif %}<|im_start|>"
+    "{{ m.role }}\n{% if m.reasoning_content and loop.index0 >= ns.spoke %}({{ m.reasoning_content"
+    " }}){% endif %}{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function | tojson }}"
+    "{% endfor %}<|im_end|>{% endfor %}"
+)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_turns_are_found_where_a_marker_cannot_stand(whole: bool) -> None:
+    tok, layout = tokenizer(STRICT), CHAT.model_copy(update={"whole": whole})
+    hm = called(a=1).model_copy(update={"reasoning": "Hm."})
+    again = (Message(role="user", content="And?"), called(a=2), told("3"), said("Done."))
+    turns = (hm, told("2"), said("So.", reasoning="Ah."), *again)
+    with pytest.warns(UserWarning, match="writes earlier turns otherwise"):
+        got = encode(layout, Response.trajectory(turns), tok=tok)
+    assert tok.decode(got.ids) == rendered(tok, turns)
+    assert [tok.decode(got.ids[a:b]) for a, b in got.spans] == [
+        '{"name": "add", "arguments": {"a": 1}}<|im_end|>',
+        "So.<|im_end|>",
+        '{"name": "add", "arguments": {"a": 2}}<|im_end|>',
+        "Done.<|im_end|>",
+    ]
+    twice = (hm, told("2"), *turns)
+    with pytest.raises(DataError, match="cannot be told where"):
+        encode(layout, Response.trajectory(twice), tok=tok)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_with_tools_a_policy_goes_on_from_the_generation_prompt(whole: bool) -> None:
+    thought = "{% if loop.last and m.role == 'assistant' %}<think>\n\n</think>\n\n{% endif %}"
+    tok = tokenizer(tiny.TOOLS.replace("{{ m.content | trim }}", thought + "{{ m.content }}"))
+    layout = CHAT.model_copy(update={"whole": whole})
+    parts = [Response.trajectory(TURNS[:n], finished=False) for n in (2, 4)]
+    with pytest.warns(UserWarning, match="otherwise than last ones"):
+        first, second, done = encode(layout, *parts, TRAJECTORY, tok=tok)
+    for part, n in ((first, 2), (second, 4)):
+        rows = [chat.openai(m, arguments="parsed") for m in (*ASKED, *TURNS[:n])]
+        shown = tok.apply_chat_template(
+            rows, tools=[ADD], tokenize=False, add_generation_prompt=True
+        )
+        assert tok.decode(part.ids) == shown
+        assert done.ids[: len(part.ids)] == part.ids
+    assert tok.decode(done.ids[slice(*done.spans[2])]).startswith("<think>\n\n</think>\n\nThe")
+    begun = encode(layout.model_copy(update={"whole": False}), Response(steps=()), tok=tok)
+    assert tok.decode(begun.ids[: begun.start]).endswith("<|im_end|>\n<|im_start|>assistant\n")
+    assert begun.ids[: begun.start] == done.ids[: begun.start]
+
+
+def test_tokenizers_that_mark_words_by_spaces() -> None:
+    tok = tiny.sentencepiece()
+    tok.chat_template = tiny.TOOLS.replace("<|im_start|>", "<s>").replace("<|im_end|>", "</s>")
+    turns = (called(a=1), told(" it is 42 "), said("So it is 42."))
+    for whole in (True, False):
+        layout = CHAT.model_copy(update={"whole": whole})
+        got = encode(layout, Response.trajectory(turns), tok=tok)
+        if whole:
+            assert list(got.ids) == tok(rendered(tok, turns), add_special_tokens=False).input_ids
+        own = [tok.decode(got.ids[a:b]) for a, b in got.spans]
+        assert own[1] == "So it is 42.</s><0x0A>"
+        for i, read in zip((1, 3), got.reads, strict=True):
+            assert tok.decode(got.ids[: read + 1]) == tok.decode(
+                tok(rendered(tok, turns[:i]), add_special_tokens=False).input_ids
+            )
+    plain = encode(Layout(join=" "), Response.trajectory(turns), tok=tok, prompt=Prompt.of("q"))
+    text = re.sub("<0x(..)>", lambda byte: chr(int(byte[1], 16)), tok.decode(plain.ids))
+    assert text == (
+        '<s> q add({"a": 1})</s>\n\nTool (add):  it is 42 \n\nAssistant: So it is 42.</s>'
+    )

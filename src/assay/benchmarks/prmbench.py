@@ -8,8 +8,8 @@ wrong step, and F1 alone.
 Five steps in six are valid, so calling every step valid has a PRMScore of .46, and always blaming
 the step that errors are commonest at has .52: read a model's score beside these baselines.
 
-Left out: the redundancy head that one family of models has, and the similarity to solutions without
-errors.
+Left out: the redundancy head that some models have (though results of the benchmark's own programs
+are read with it, see `assay.data.score_rows`), and the similarity to solutions without errors.
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ class PRMBench:
     """PRMScore on PRMBench, in all and of each kind of error.
 
     Ids are the kind and the row's `idx`, such as circular_prm_test_p1_0, as in the results of the
-    benchmark's own programs, which can be measured: `--scores` takes their validity labels.
+    benchmark's own programs, which can be measured: `--scores` takes their labels.
     """
 
     data: tuple[str, ...] = ()

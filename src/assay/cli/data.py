@@ -9,7 +9,7 @@ Outcomes: {"prompt": "2+3?", "response": "5", "label": 1}. Steps: {"prompt": "2+
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +21,7 @@ from assay.cli.options import BY_HAND
 from assay.console.tables import show
 from assay.data import layouts
 from assay.data.augment import augment, flip
+from assay.data.columns import Columns
 from assay.data.dedupe import unique
 from assay.data.io import Counts, read, write
 from assay.data.parts import Part, cut_anew, without
@@ -310,5 +311,10 @@ def _format(name: str, settings: tuple[str, ...]) -> Format | None:
         return None
     if not settings:
         return layouts.resolve(name)
+    if isinstance(columns := layouts.resolve(name), Columns):
+        for setting in settings:
+            if not setting.startswith("separator="):
+                raise ConfigError(f"{name} has no setting {setting!r}; there is separator=TEXT")
+        return replace(columns, separator=settings[-1].removeprefix("separator="))
     format: Format = made(components.load("formats", name), name, settings)
     return format

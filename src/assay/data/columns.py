@@ -21,7 +21,7 @@ from assay.data import conversations, fields, pairs, paths, winners
 from assay.data.records import prompt_of
 from assay.data.solutions import MARK, stated
 from assay.data.steps import joined, marked
-from assay.data.written import EACH, MODELS, SIDES, as_sharegpt, history, parts_of
+from assay.data.written import EACH, SIDES, as_sharegpt, history, parts_of
 from assay.errors import ConfigError, DataError
 from assay.types import (
     Group,
@@ -42,7 +42,7 @@ Part = Literal[
     "response", "label", "score", "responses", "scores", "ranks", "finished", "stop",
     "steps", "labels",
     "first", "second", "winner", "choice", "prefer", "strength", "first_score", "second_score",
-    "right", "wrong", "model", "first_model", "second_model", "has",
+    "right", "wrong", "first_model", "second_model", "has",
 ]  # fmt: skip
 PARTS: Final = get_args(Part)
 ANSWERED: Final = frozenset(
@@ -115,14 +115,13 @@ class Columns:
         every = (path.removesuffix("?").split("|") for _, path in self.parts)
         return frozenset(name.partition(".")[0] for name in chain.from_iterable(every))
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """The columns that every row has to have."""
-        return frozenset(
-            path.partition(".")[0]
-            for _, path in self.parts
-            if not path.endswith("?") and paths.constant(path) is paths.ABSENT
-        )
+    def lacks(self, row: Mapping[str, Any]) -> set[str]:
+        """Return the columns that a row would need, down to the ends of their paths."""
+        return {
+            path.split("|")[0]
+            for part, path in self.parts
+            if not path.endswith("?") and not _fits(part, paths.found(row, path))
+        }
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """All columns that are needed, down to the ends of their paths, and no mark of another
@@ -131,10 +130,7 @@ class Columns:
         named = "prompt" in self.columns or not {"prompt", "messages", "rejected"} & there.keys()
         return (
             bool(self.parts)
-            and all(
-                path.endswith("?") or _fits(part, paths.found(row, path))
-                for part, path in self.parts
-            )
+            and not self.lacks(row)
             and (named or row.get("prompt") is None)
             and not self._elsewhere(row)
         )
@@ -157,7 +153,7 @@ class Columns:
             return True
         if "reference" in there and MARK.strip() in str(paths.found(row, there["reference"])):
             return True
-        return "messages" in there and marked(paths.found(row, there["messages"]))
+        return "messages" in there and marked(fields.parsed(paths.found(row, there["messages"])))
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: what it is, its parts tell."""
@@ -315,10 +311,9 @@ class Columns:
 
     def _response(self, prompt: Prompt, said: Mapping[str, Any], part: str) -> Response:
         """A response, and who gave it: a text, messages, or a list of steps."""
-        value, model = fields.value(said, part), said.get(MODELS[part])
-        more = _more(said) if part == "response" else {}
-        if model is not None:
-            more["meta"] = {"model": model, **more.get("meta", {})}
+        value, more = fields.value(said, part), _more(said)
+        if (model := said.get(f"{part}_model")) is not None:
+            more["meta"] = {**more.get("meta", {}), "model": model}
         if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
             return fields.make(Response, steps=joined(value, self.separator), **more)
         return conversations.reply(value, prompt.messages, part, **more)
@@ -410,6 +405,7 @@ def _more(said: Mapping[str, Any], index: int | None = None, count: int = 0) -> 
     for part, value in said.items():
         if value is None or not (part in ("finished", "stop") or part.startswith(EACH)):
             continue
+        value = fields.parsed(value)
         if index is not None:
             if not isinstance(value, list) or len(value) != count:
                 raise DataError(f"field {part!r}: expected a list with one for each of {count}")

@@ -148,6 +148,7 @@ def yes_no(value: object, field: str) -> float:
 
 def share(value: object, field: str) -> float:
     """A label: true or false, or a number from 0 to 1."""
+    value = parsed(value)
     if isinstance(value, (bool, int, float)) and 0 <= value <= 1:
         return float(value)
     raise wrong(field, "true, false or a number from 0 to 1", value)

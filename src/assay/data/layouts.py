@@ -48,7 +48,6 @@ _TABLE: Final = {
     ),
     "stack-exchange-pairs": "prompt=question,chosen=response_j,rejected=response_k",
     "sharegpt-kto": "system=system?,tools=tools?,messages=conversations,label=kto_tag",
-    "messages-kto": "tools=tools?,messages=messages,label=label",
     "alpaca-kto": ("system=system?,prompt=instruction,input=input?,response=output,label=kto_tag"),
     # Answers, references and pools
     "math-problems": (
@@ -135,9 +134,9 @@ _TABLE: Final = {
         "prompt=conversation_input,right=bestof.answer,wrong=loser_list.*.answer,id=bon_uid?"
     ),
     # Graded and other single responses
-    "alpaca-eval-outputs": "prompt=instruction,response=output,model=generator",
+    "alpaca-eval-outputs": "prompt=instruction,response=output,each.model=generator",
     "arena-hard-answers": (
-        "prompt=messages.0.content,response=messages.1.content.answer,model=model,id=uid?"
+        "prompt=messages.0.content,response=messages.1.content.answer,each.model=model,id=uid?"
     ),
     "beavertails": "prompt=prompt,response=response,label=is_safe",
     "feedback-collection": (
@@ -145,7 +144,7 @@ _TABLE: Final = {
     ),
     "rewardmath": (
         "prompt=problem,response=eval_solution,label=solution_type,reference=answer,"
-        "model=solution_reference"
+        "each.model=solution_reference"
     ),
 }
 """Name -> its columns, as `--columns` takes them."""

@@ -93,6 +93,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 STRICT = json.JSONDecoder(parse_constant=_constant, object_pairs_hook=_once)
+NULLS = json.JSONDecoder(parse_constant=lambda _: None, object_pairs_hook=_once)
 LAX = json.JSONDecoder()
 
 
@@ -102,7 +103,10 @@ def without_nan(bad: Bad) -> Row | Bad:
         return bad
     raw = bad.raw.read()
     bad.raw.seek(0)
-    value = json.loads(raw, parse_constant=lambda _: None)
+    try:
+        value = NULLS.decode(raw.decode())
+    except (ValueError, RecursionError):
+        return bad
     return Row(value, bad.where, raw) if isinstance(value, dict) else bad
 
 

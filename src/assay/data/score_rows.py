@@ -29,7 +29,7 @@ from assay.data.lines import Bad, Row
 from assay.errors import ConfigError, DataError
 from assay.types import Group, Preference, Response, Score, Unscored
 
-__all__ = ["Scores", "file_of", "id_of", "of_one", "of_prompt", "rows_of"]
+__all__ = ["Scores", "file_of", "id_of", "of_one", "of_prompt", "parsed", "rows_of"]
 
 T = TypeVar("T")
 Scores = list[Score | Unscored]
@@ -146,7 +146,7 @@ def _found(row: dict[str, Any], response: Response) -> Score | Unscored:
     if row.get("unscored") not in (None, ""):
         return Unscored(reason=str(row["unscored"]))
     number, listed = _number(row), _listed(row)
-    if number is None and listed is None and _parsed(row.get("prediction")) is not None:
+    if number is None and listed is None and parsed(row.get("prediction")) is not None:
         return _predicted(row["prediction"], response)
     if number is None or isinstance(number, list):
         return _score(row, listed if number is None else number, response)
@@ -159,23 +159,23 @@ def _found(row: dict[str, Any], response: Response) -> Score | Unscored:
 
 def _number(row: dict[str, Any]) -> Any:
     """What a row has for its only number."""
-    numbers = [_parsed(row[name]) for name in NUMBERS if name in row]
+    numbers = [parsed(row[name]) for name in NUMBERS if name in row]
     return next((x for x in numbers if x is not None), None)
 
 
 def _listed(row: dict[str, Any], group: Group | None = None) -> Any:
     """What a row lists: scores of steps, or of responses."""
     for name in LISTS:
-        found = _parsed(row.get(name))
+        found = parsed(row.get(name))
         if isinstance(found, dict):
-            return _validity(found)
+            return _validity(found, str(id_of(row)))
         # In rows of data, the texts of the steps may have that name.
         texts = name == "steps" and isinstance(found, list) and isinstance([*found, 0][0], str)
         if found is not None and not texts:
             return found
     if isinstance(judgments := row.get("judgments"), list):
         return _decided(judgments)
-    sides = [[_parsed(row[name]) for name in part if name in row] for part in (CHOSEN, REJECTED)]
+    sides = [[parsed(row[name]) for name in part if name in row] for part in (CHOSEN, REJECTED)]
     if isinstance(group, Preference) and group.prefer < 0.5:
         sides.reverse()
     values = chain.from_iterable(sides)
@@ -192,8 +192,14 @@ def _decided(judgments: list[Any]) -> list[int] | None:
     return won if any(isinstance(j, dict) and j.get("decision") for j in judgments) else None
 
 
-def _validity(found: dict[str, Any]) -> list[Any]:
-    """Return what PRMBench's own programs judge of each step: its metrics are of these labels."""
+def _validity(found: dict[str, Any], id: str) -> list[Any]:
+    """Return what PRMBench's own programs judge of each step: its metrics are of these labels.
+
+    Of redundant and circular steps, who says what is redundant is not asked what is valid.
+    """
+    redundant = found.get("step_level_redundancy_labels")
+    if isinstance(redundant, list) and id.startswith(("redundency", "circular")):
+        return [float(not x) for x in redundant]
     for name in ("step_level_validity_labels", "step_level_validity_scores"):
         if isinstance(listed := found.get(name), list):
             return [float(x) if isinstance(x, bool) else x for x in listed]
@@ -202,13 +208,13 @@ def _validity(found: dict[str, Any]) -> list[Any]:
 
 def _score(row: dict[str, Any], value: Any, response: Response) -> Score | Unscored:
     """Read a number, the numbers of the steps, or null."""
-    value = _parsed(value)
+    value = parsed(value)
     if value is None:
         return Unscored(reason=_reason(row))
     if not isinstance(value, list):
         number = float(value) if isinstance(value, bool) else fields.number(value, "score")
         return fields.make(Score, value=number)
-    steps = tuple(fields.number(_not_wrong(_parsed(x)), "scores") for x in value)
+    steps = tuple(fields.number(_not_wrong(parsed(x)), "scores") for x in value)
     # A text that nobody split may have scores of steps all the same.
     if not steps or len(steps) != len(response.steps) > 1:
         raise DataError(
@@ -228,7 +234,7 @@ def _not_wrong(value: Any) -> Any:
 
 def _predicted(prediction: Any, response: Response) -> Score | Unscored:
     """Return a predicted first error as scores of steps: 0 there and 1 elsewhere."""
-    at, n = fields.index(_parsed(prediction), "prediction"), len(response.steps)
+    at, n = fields.index(parsed(prediction), "prediction"), len(response.steps)
     if not -1 <= at < n:
         # No score of a step says this, and it is no "no error".
         return Unscored(reason="the prediction names a step that is not there")
@@ -236,7 +242,7 @@ def _predicted(prediction: Any, response: Response) -> Score | Unscored:
     return Score(value=min(steps, default=1.0), steps=steps)
 
 
-def _parsed(value: Any) -> Any:
+def parsed(value: Any) -> Any:
     """Return a cell of a table as what it says: "0.5" is a number, "" is null."""
     if not isinstance(value, str):
         return value

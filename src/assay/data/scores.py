@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from assay.data import conversations
 from assay.data.lines import Row
-from assay.data.score_rows import Scores, file_of, id_of, of_one, of_prompt, rows_of
+from assay.data.score_rows import Scores, file_of, id_of, of_one, of_prompt, parsed, rows_of
 from assay.errors import DataError
 from assay.types import Group, Response, Score, Unscored
 
@@ -187,12 +187,21 @@ def _by_row(rows: Sequence[Row], group: Group) -> Scores:
             f"{rows[-1].where}: {len(rows)} rows for the {n} responses to {id!r}; give one per"
             " response, or one with a list of all"
         )
-    place = next((p for p in PLACES if all(isinstance(r.value.get(p), int) for r in rows)), None)
-    if place is not None:
-        rows = sorted(rows, key=lambda row: int(row.value[place]))
-        for one, other in pairwise(rows):
-            if one.value[place] == other.value[place]:
-                raise _twice(other, f"response {one.value[place]} to {id!r}", one)
+    if all(isinstance(row.value.get("response"), str) for row in rows):
+        known: dict[Hashable, list[Row]] = {}
+        for row in rows:
+            known.setdefault((group.prompt.text, row.value["response"]), []).append(row)
+        return _responses_by_text(rows[0].where, known, [group])[0]
+    for name in PLACES:
+        places = [parsed(row.value.get(name)) for row in rows]
+        if not all(isinstance(place, int) for place in places):
+            continue
+        order = sorted(range(n), key=places.__getitem__)
+        for one, other in pairwise(order):
+            if places[one] == places[other]:
+                raise _twice(rows[other], f"response {places[one]} to {id!r}", rows[one])
+        rows = [rows[i] for i in order]
+        break
     return list(map(of_one, rows, group.responses))
 
 

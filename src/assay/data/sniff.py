@@ -63,6 +63,8 @@ def _nearest(row: Mapping[str, Any], known: Mapping[str, Format]) -> list[str]:
         said = _columns(format)
         # Of several forms of a row, the one that comes closest.
         forms = [(needed - row.keys(), named & row.keys()) for needed, named in _forms(said)]
+        if isinstance(format, Columns):
+            forms = [(format.lacks(row), set(format.columns & row.keys()))]
         missing, there = min(forms, key=lambda form: len(form[0]) - 2 * len(form[1]))
         if there:
             close.append((2 * len(there) - len(missing), name, said, there, missing))

@@ -13,12 +13,10 @@ from assay.data.steps import parted
 from assay.errors import DataError
 from assay.types import Group, Message, Preference, Ranking, Record, Response, StepLabels
 
-__all__ = ["EACH", "MODELS", "SIDES", "as_sharegpt", "history", "parts_of"]
+__all__ = ["EACH", "SIDES", "as_sharegpt", "history", "parts_of"]
 
 EACH: Final = "each."
 """Before the name that a column about each response has in their `meta`."""
-MODELS: Final = {"response": "model", "first": "first_model", "second": "second_model"}
-"""The part that names who gave a response."""
 SIDES: Final = "chosen", "rejected"
 LISTED: Final = "conversations", "messages", "trajectory"
 """Columns that hold messages, be it a single one."""
@@ -51,10 +49,6 @@ def parts_of(record: Record, there: Mapping[str, str], separator: str) -> dict[s
         said["messages"] = [*map(openai, turns), *chain.from_iterable(replied)]
     else:
         said["prompt"] = asked
-    sides = ("first", "second") if isinstance(record, Preference) else ("response",)
-    for side, response in zip(sides, responses_of(record), strict=False):
-        if "model" in response.meta:
-            said[MODELS[side]] = response.meta["model"]
     if isinstance(record, Preference) and "first" in there:
         said |= _said_of_judged(record, chat)
     elif isinstance(record, Preference):
@@ -62,6 +56,7 @@ def parts_of(record: Record, there: Mapping[str, str], separator: str) -> dict[s
     elif isinstance(record, Group):
         said |= _said_of_group(record, there, chat)
     elif isinstance(record, StepLabels):
+        said |= _details([record.response], there)
         said["response"] = conversations.said(record.response, chat=chat)
         said["label"] = record.labels[-1] if record.labels else None
         said["steps"] = parted(record.response.steps, separator)
@@ -92,6 +87,8 @@ def _said_of_judged(record: Preference, chat: bool) -> dict[str, Any]:
     said = winners.said(record.prefer, record.margin)
     for side, response in zip(("first", "second"), record.responses, strict=True):
         said[side] = conversations.said(response, chat=chat)
+        if "model" in response.meta:
+            said[f"{side}_model"] = response.meta["model"]
     return said
 
 
@@ -164,6 +161,7 @@ def _pairs(turns: Sequence[Message]) -> list[list[str]]:
 
 def history(value: object) -> list[Message]:
     """Turns before a question, as pairs of what was asked and what was answered."""
+    value = fields.parsed(value)
     if not isinstance(value, list) or not all(
         isinstance(pair, list) and len(pair) == 2 and all(isinstance(each, str) for each in pair)
         for pair in value

@@ -179,7 +179,7 @@ class _Walk:
         if _is(thing, "tokenizers", "Tokenizer"):
             return hash_of("tokenizer", thing.to_str())
         if _is(thing, "pydantic", "BaseModel"):
-            return self._all("record", type(thing), dict(thing))
+            return self._all("record", type(thing), _written(thing))
         if is_dataclass(thing):
             compared = {f.name: getattr(thing, f.name) for f in fields(thing) if f.compare}
             return self._all("dataclass", type(thing), compared)
@@ -341,6 +341,17 @@ def _own_name(thing: object) -> str | None:
     if inspect.ismethod(given):
         given = given()
     return given if isinstance(given, str) else None
+
+
+def _written(record: Any) -> dict[str, Any]:
+    """Return the fields that a record is written with: those that came to be later do not change
+    what named it before, where they hold nothing."""
+    kept = {}
+    for name, value in record:
+        field = type(record).model_fields.get(name)
+        if field is None or field.exclude_if is None or not field.exclude_if(value):
+            kept[name] = value
+    return kept
 
 
 def _is(thing: object, module: str, name: str) -> bool:

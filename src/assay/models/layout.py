@@ -274,7 +274,9 @@ class Encoder:
         hidden = cutting.NOTHING
         if self.layout.template == "plain":
             rendering.only_text(answers)
-            text = trajectories.between_in_plain(answers, self.layout.join)
+            said = (Message(role="assistant", content=""), *answers)
+            join = self.layout.join
+            text = trajectories.in_plain("", said, join=join, ending="", goes_on=True).text
         else:
             messages = self._messages(prompt)
             self._check(prompt, [*turns, *answers])

@@ -24,7 +24,7 @@ from assay.models.rendering import (
 )
 from assay.types import Message, Prompt
 
-__all__ = ["REWRITTEN", "Chat", "Turn", "Written", "between_in_plain", "conversation", "in_plain"]
+__all__ = ["REWRITTEN", "Chat", "Turn", "Written", "conversation", "in_plain"]
 
 
 REWRITTEN: Final = (
@@ -111,13 +111,13 @@ class Chat:
         for i in range(len(prompt), len(messages)):
             if messages[i].role != "assistant":
                 continue
-            upto = messages[: i + 1]
-            rewritten |= bare[: i + 1] != upto and not text.startswith(self.show(upto))
-            turn = self._at_the_end(bare[: i + 1], text)
+            upto, shown = messages[: i + 1], bare[: i + 1]
+            rewritten |= shown != upto and not text.startswith(self.show(upto))
+            turn = self._at_the_end(shown, text)
             if turn is None:
                 rewritten = True
                 at = found[-1].closed if found else 0
-                turn = self._within(whole, bare, i, text) or self._alone(upto, text, at)
+                turn = self._within(whole, bare, i, text) or self._alone(shown, text, at)
             found.append(turn)
         if any(a.closed > b.start for a, b in pairwise(found)):
             raise DataError(UNKNOWN)
@@ -227,11 +227,6 @@ def in_plain(
     if goes_on and turns[-1].role != "assistant":
         text += f"\n\nAssistant:{join}"
     return Written(text, tuple(found))
-
-
-def between_in_plain(answers: Sequence[Message], join: str) -> str:
-    """Return what stands between two turns of the assistant in plain text."""
-    return "".join(f"\n\n{_said(message)}" for message in answers) + f"\n\nAssistant:{join}"
 
 
 def conversation(prompt: Prompt) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from assay import benchmarks, components
 from assay.data.records import as_groups
 from assay.data.scores import file_of
-from assay.errors import ConfigError
+from assay.errors import ConfigError, DataError
 from assay.protocols import Benchmark, Scorer
 from assay.scorers.column import Column
 from assay.types import Group, Record, Score, StepLabels, Unscored
@@ -64,6 +64,12 @@ def benchmark(
             found = benchmarks.read_scores(str(scores), records)
         else:
             found = _scored(open_scorer(scorer, device, dtype, micro_tokens), records)
+        reasons = [score.reason for row in found for score in row if isinstance(score, Unscored)]
+        if len(reasons) == sum(map(len, found)):
+            raise DataError(
+                f"nothing can be measured on {len(records)} records, for all responses are"
+                f" unscored: {reasons[0]}"
+            )
         if save is not None:
             benchmarks.write_scores(Path(save), records, found)
         subject = scorer if scores is None else scores

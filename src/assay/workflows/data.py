@@ -132,9 +132,11 @@ def check_data(
 ) -> Iterator[Checked | DataError]:
     """Check each source; a source that cannot be read whole comes as the error.
 
-    against: test data, whose prompts should be in none of the sources.
+    against: test data, whose prompts should be in none of the sources; in a layout of its own, or
+    in the sources' format where none is recognised.
     """
-    keys = set(map(normalised_prompt_key, chain.from_iterable(map(read, against))))
+    others = chain.from_iterable(_against(source, format) for source in against)
+    keys = set(map(normalised_prompt_key, others))
     for source in sources:
         counts = Counts()
         records = read(source, format=format, set_aside=set_aside, counts=counts)
@@ -142,6 +144,17 @@ def check_data(
             yield Checked(source, counts, check(records, keys if against else None))
         except DataError as error:
             yield error
+
+
+def _against(source: str, format: Format | None) -> Iterator[Record]:
+    """The records of test data."""
+    try:
+        first = next(scan(source), None)
+    except DataError:
+        return read(source, format=format)
+    if isinstance(first, Bad):
+        first.raw.close()
+    return read(source)
 
 
 def split_data(

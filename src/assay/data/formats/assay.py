@@ -32,7 +32,8 @@ class Assay:
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """A known type, and the fields of a prompt or of something answered."""
-        return row.get("type") in KINDS and ("prompt" in row or "messages" in row)
+        kind = row.get("type")
+        return isinstance(kind, str) and kind in KINDS and ("prompt" in row or "messages" in row)
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record. Strict: a string that looks like a number is refused."""

@@ -64,7 +64,7 @@ class Atif:
 def _messages(step: Mapping[str, Any], field: str) -> list[Message]:
     """What was said in a step, and one message of a tool for each result."""
     source = step.get("source")
-    if source not in ROLES:
+    if not isinstance(source, str) or source not in ROLES:
         raise fields.wrong(f"{field}.source", " or ".join(ROLES), source)
     said = {"role": ROLES[source], "content": step.get("message") or ""}
     if step.get("reasoning_content") is not None:

@@ -22,8 +22,9 @@ OTHERS: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Messages:
-    """{messages, tools?, reward?, rewards?, labels?, finish_reason?, truncated?, meta?}: OpenAI's
-    messages, with a reward of the whole, and rewards and labels of every assistant's turn.
+    """{messages, tools?, reward?, label?, rewards?, labels?, finish_reason?, truncated?, meta?}:
+    OpenAI's messages, with a reward or a label of the whole, and rewards or labels of every
+    assistant's turn.
 
     meta is the prompt's; other columns are the response's, or the prompt's where there is none.
     """
@@ -48,15 +49,16 @@ class Messages:
             yield fields.prompt(messages, row, "messages")
             return
         stop = trajectories.text_of(row, "finish_reason")
-        column = "reward" if "reward" in row else "label"
-        meta = row.get("meta")
+        meta, means = row.get("meta"), self.reward
+        if "label" in row and "reward" not in row:  # written as a reward
+            row, means = fields.rest(row, "label") | {"reward": row["label"]}, "success"
         record = trajectories.record(
             messages,
             begin,
             known={key: row[key] for key in ("id", "reference", "tools") if key in row},
             meta=meta if isinstance(meta, dict) else {},
-            reward=trajectories.reward_of(row, column),
-            means=self.reward if column == "reward" else "success",
+            reward=trajectories.reward_of(row, "reward"),
+            means=means,
             labels=trajectories.rewards_of(row, "labels") or None,
             rewards=trajectories.rewards_of(row, "rewards"),
             stop=stop,
@@ -93,7 +95,6 @@ class Messages:
             "tools": [dict(tool) for tool in prompt.tools] or None,
             "meta": dict(prompt.meta) or None,
             "reward": None if rated else reward,
-            "label": None,
             "labels": list(labels) if rated else None,
             "rewards": list(response.rewards) or None,
             "finish_reason": response.stop,

@@ -1,8 +1,8 @@
 """OpenAssistant's trees of messages (arXiv:2304.07327): the replies to a prompt, ranked by people.
 
 Every turn of a user with at least two ranked replies is a record, and what was said before it the
-beginning of its prompt. Replies that nobody ranked are no part of it. Files of flat messages cannot
-be read: the ranked replies to a prompt are in several rows.
+beginning of its prompt. Replies that nobody ranked are no part of it. Flat messages are refused:
+the ranked replies to a prompt are in several rows of such a file.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,12 +25,18 @@ class Oasst:
     replies}]}}."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """A tree under its prompt."""
+        """A tree under its prompt, or one of its messages."""
         prompt = row.get("prompt")
-        return "message_tree_id" in row and isinstance(prompt, dict) and "replies" in prompt
+        tree = isinstance(prompt, dict) and "replies" in prompt
+        return "message_tree_id" in row and (tree or {"parent_id", "role", "text"} <= row.keys())
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """A ranking per prompt, from the root on; rank 0 is the best."""
+        if "prompt" not in row:
+            raise DataError(
+                "a flat message holds no replies; give the file of trees, such as"
+                " 2023-04-12_oasst_ready.trees.jsonl.gz"
+            )
         meta = fields.rest(row, "prompt")
         root: tuple[tuple[Message, ...], dict[str, Any]] = (), fields.mapping(row, "prompt")
         pending = [root]

@@ -62,7 +62,9 @@ class Prm800k:
                     fields.text(c, "text"),
                     rating(c.get("rating"), f"label.steps.{i}.completions.rating", self.neutral),
                 )
-                for c in step.get("completions") or ()
+                for c in fields.mappings(
+                    {"completions": step.get("completions") or []}, "completions"
+                )
             ]
             if step.get("chosen_completion") is None and step.get("human_completion") is not None:
                 onward: tuple[str, float | None] = (

@@ -33,21 +33,21 @@ class ReasonEval:
         return (
             "question" in row
             and any(name in row for name in STEPS)
-            and (CORRECT in row or isinstance(row.get("rating"), list))
+            and (CORRECT in row or isinstance(fields.parsed(row.get("rating")), list))
         )
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: 1 before the error, 0 at it, nothing after it; or what the ratings say."""
         column = next((name for name in STEPS if name in row), STEPS[0])
-        steps = _steps(fields.value(row, column), column)
+        steps = _steps(fields.parsed(fields.value(row, column)), column)
         whole = row.get("model_output")
         parts = cut(whole, steps) if isinstance(whole, str) else None
         about = {k: v for k, v in row.items() if k.startswith(("model_output_a", "generator"))}
         if whole is not None and not parts:
             about["model_output"] = whole
         if "rating" in row:
-            labels = self._rated(row["rating"], len(steps))
-            about["rating"] = row["rating"]
+            about["rating"] = fields.parsed(row["rating"])
+            labels = self._rated(about["rating"], len(steps))
         else:
             labels = first_error(len(steps), _place(row), ERROR)
         reference = row.get("ground_truth_answer")

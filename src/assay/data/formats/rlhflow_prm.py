@@ -32,11 +32,12 @@ class RlhflowPrm:
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """A conversation whose every answer is + or -."""
-        return marked(row.get("conversations"))
+        return marked(fields.parsed(row.get("conversations")))
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record; 1 for +, 0 for -."""
-        turns = conversations.conversation(fields.value(row, "conversations"), "conversations")
+        said = fields.parsed(fields.value(row, "conversations"))
+        turns = conversations.conversation(said, "conversations")
         system = turns[:1] if turns and turns[0].role == "system" else ()
         asked, answered = _alternating(turns[len(system) :])
         texts = [turn.content for turn in asked]

@@ -109,6 +109,8 @@ class StepRatings:
 
 def _apart(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """The row with texts and ratings of steps that are objects as two lists."""
+    lists = ("steps", *RATINGS, *LABELS)
+    row = {key: fields.parsed(each) if key in lists else each for key, each in row.items()}
     steps = row.get("steps")
     if (
         not isinstance(steps, list)

@@ -100,10 +100,14 @@ def _branch(
     calls = trace.get("calls")
     if calls is None:
         return {"nodes": kept}
+    of = [call.get("node") for call in fields.mappings(trace, "calls")]
+    for i, node in enumerate(of):
+        if node is not None:
+            fields.index(node, f"calls.{i}.node")
     calls = [
-        {**call, "node": place[call["node"]]} if call.get("node") in place else call
-        for call in fields.mappings(trace, "calls")
-        if call.get("node") is None or call["node"] in place
+        call if node is None else {**call, "node": place[node]}
+        for call, node in zip(calls, of, strict=True)
+        if node is None or node in place
     ]
     return {"nodes": kept, "calls": calls}
 

@@ -37,13 +37,14 @@ class Versaprm:
         prompt = fields.make(Prompt, messages=(question,), meta=meta)
         for chain in fields.mappings(row, "chain_of_thoughts"):
             steps = fields.texts(chain, "steps")
-            labels = tuple(
-                rating(x, "chain_of_thoughts.labels", self.neutral) for x in chain.get("labels", ())
-            )
+            given = chain.get("labels", [])
+            if not isinstance(given, list):
+                raise fields.wrong("chain_of_thoughts.labels", "a list of ratings", given)
+            labels = tuple(rating(x, "chain_of_thoughts.labels", self.neutral) for x in given)
             yield fields.make(
                 StepLabels, prompt=prompt, response=Response(steps=joined(steps)), labels=labels
             )
-            for other in chain.get("augs", ()):
+            for other in fields.mappings({"augs": [], **chain}, "augs"):
                 at = fields.index(other.get("aug_idx"), "chain_of_thoughts.augs.aug_idx")
                 if not 0 <= at <= len(steps):
                     raise DataError(
