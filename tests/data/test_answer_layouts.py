@@ -19,7 +19,7 @@ from assay.data.formats.trl_stepwise import TrlStepwise
 from assay.data.io import Counts, read
 from assay.data.steps import cut
 from assay.errors import DataError
-from assay.types import Group, Message, Prompt, Ranking, Record, Response, StepLabels
+from assay.types import Group, Message, Prompt, Ranking, Record, Response, StepLabels, ToolCall
 
 USER, SAID = {"role": "user", "content": "2+3?"}, {"role": "assistant", "content": "5"}
 SUM = Prompt.of("2+3?")
@@ -123,6 +123,7 @@ ROWS: list[tuple[str, dict[str, Any], Record]] = [
     ("trl-prompt-completion", {"prompt": [USER], "completion": [SAID]}, one(SUM)),
     ("plain", {"prompt": [USER]}, SUM),
     ("plain", {"prompt": "2+3?", "reference": 5}, about(reference="5")),
+    ("plain", {"prompt": "2+3?", "response": "5", "reference": ["5"]}, one(about(reference="5"))),
     ("plain", {"prompt": [USER], "response": [SAID]}, one(SUM)),
     (
         "sharegpt",
@@ -137,6 +138,33 @@ ROWS: list[tuple[str, dict[str, Any], Record]] = [
             "tools": '[{"name": "add"}]',
         },
         one(Prompt(messages=(SYSTEM, *TALK), tools=({"name": "add"},))),
+    ),
+    (
+        "sharegpt",
+        {
+            "conversations": [
+                {"from": "human", "value": "Hi"},
+                {"from": "function_call", "value": '[{"name": "greet", "arguments": {}}]'},
+                {"from": "observation", "value": "Hello"},
+                {"from": "gpt", "value": "Hello!"},
+                {"from": "human", "value": "2+3?"},
+                {"from": "gpt", "value": "5"},
+            ],
+        },
+        Group(
+            prompt=Prompt(messages=TALK[:1]),
+            responses=(
+                Response.trajectory(
+                    (
+                        Message(role="assistant", content="", tool_calls=(ToolCall(name="greet"),)),
+                        Message(role="tool", content="Hello"),
+                        Message(role="assistant", content="Hello!"),
+                        Message(role="user", content="2+3?"),
+                        Message(role="assistant", content="5"),
+                    )
+                ),
+            ),
+        ),
     ),
     (
         "qwen-math-outputs",
@@ -244,7 +272,9 @@ def test_a_row_is_told_read_and_written_again(
     [
         ("boxed-solutions", {"problem": "p", "solution": "It is 5."}, r"'solution': no \\boxed"),
         ("boxed-solutions", {"problem": "p", "solution": r"\boxed{5"}, r"'solution': no \\boxed"),
+        ("boxed-solutions", {"problem": "p", "solution": r"\boxed{ }"}, r"'solution': no \\boxed"),
         ("math-problems", {"problem": "p", "answer": ["1", "2"]}, "one answer"),
+        ("plain", {"prompt": "p", "response": "r", "reference": {"a": "1"}}, "one answer"),
         ("math-problems", {"problem": "p", "answer": {"value": 1}}, "one answer"),
         ("math-problems", {"problem": "p", "answer": " "}, "'reference': it is empty"),
         ("math-problems", {"problem": "p", "answer": 1, "images": ["a.png"]}, "'images' looks"),
@@ -317,6 +347,8 @@ def test_rows_with_more_than_a_layout_reads_are_not_its_own(row: dict[str, Any])
         (r"$\boxed{\boxed{3}}$", r"\boxed{3}"),
         (r"Then $\boxed{2}$ and $\boxed{3}$.", r"\boxed{2}$ and $\boxed{3}"),
         (r"\boxed{4}, and \boxed{5", "4"),
+        (r"So $x = \boxed 12 $ for $y = 2$.", "12"),
+        (r"$\boxed{1}$, $\boxed{2}$ or \boxed{3}", r"\boxed{1}$, $\boxed{2}$ or \boxed{3}"),
     ],
 )
 def test_the_answer_of_a_solution_is_its_last_box(solution: str, answer: str) -> None:

@@ -11,6 +11,7 @@ from assay.data.io import read
 from assay.data.pools import Pool, read_pool
 from assay.data.scores import prompt_hash, read_scores
 from assay.errors import DataError
+from assay.scorers.column import Column
 from assay.types import Group, Prompt, Response, Score, StepLabels
 
 
@@ -70,3 +71,19 @@ def test_scores_are_found_in_the_folder_of_the_run_that_made_them(tmp_path: Path
     put(tmp_path / "scores.jsonl", row)
     group = Group(prompt=Prompt.of("a"), responses=(Response.of("x"),))
     assert read_scores(tmp_path, [group]) == [[Score(value=2.5)]]
+
+
+def test_a_column_of_scores_of_steps_is_its_lowest(tmp_path: Path) -> None:
+    rows = [{"prompt": "a", "response": r, "p": p} for r, p in (("x", [0.5, 0.25]), ("y", 1))]
+    pool = read_pool(put(tmp_path / "a.jsonl", *rows), columns=True)
+    assert pool.matrix("p").tolist() == [[0.25, 1]]
+    (found,) = Column("p").score(pool.groups)
+    assert [score.value for score in found if isinstance(score, Score)] == [0.25, 1]
+
+
+def test_a_reference_is_one_answer(tmp_path: Path) -> None:
+    row = {"prompt": "a", "response": "x", "reference": [5]}
+    pool = read_pool(put(tmp_path / "a.jsonl", row))
+    assert pool.groups[0].prompt.reference == "5"
+    with pytest.raises(DataError, match=r"b\.jsonl:1: field 'reference': expected one answer"):
+        read_pool(put(tmp_path / "b.jsonl", {**row, "reference": [5, 6]}))

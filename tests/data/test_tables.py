@@ -88,9 +88,15 @@ def test_bad_rows_of_a_table_are_refused_each_by_itself(tmp_path: Path) -> None:
     assert [error["where"].rpartition(":")[2] for error in errors] == ["3", "4", "5", "8"]
     for error, words in zip(errors, ("1 cells", "not CSV", "not UTF-8", "not CSV"), strict=True):
         assert words in error["error"]
-    path.write_text("prompt,prompt\na,b\n")
-    with pytest.raises(DataError, match="two columns are called 'prompt'"):
-        list(read(path))
+    for body, message in (
+        (b"prompt,prompt\na,b\n", "two columns are called 'prompt'"),
+        (b"prompt,\xff\na,b\n", "column names are not UTF-8"),
+        (b"prompt,reference\rQ?,5\r", "line of column names cannot be read"),
+        (b'prompt,"reference\nQ?,5\n', "line of column names cannot be read"),
+    ):
+        path.write_bytes(body)
+        with pytest.raises(DataError, match=message):
+            list(read(path))
 
 
 def test_a_cut_table_gives_what_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
-from assay.data import conversations, fields, pairs, paths, winners
+from assay.data import conversations, fields, pairs, paths, trajectories, winners
 from assay.data.records import prompt_of
 from assay.data.solutions import MARK, stated
 from assay.data.steps import joined, marked
@@ -233,8 +233,8 @@ class Columns:
             pass
         elif "messages" in said:
             turns = conversations.turns(said, "messages")
-            asked = max((i for i, turn in enumerate(turns) if turn.role == "user"), default=-1)
-            turns, answered = turns[: asked + 1], turns[asked + 1 :]
+            begin = trajectories.begin(turns)
+            turns, answered = turns[:begin], turns[begin:]
         elif "prompt" in said and not {"first", "right"}.isdisjoint(said):
             turns = pairs.prompted(said["prompt"], "prompt")
         elif "prompt" in said:

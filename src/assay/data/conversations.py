@@ -95,6 +95,9 @@ def message(value: Mapping[str, Any], field: str) -> Message:
     speaker = value.get("role", value.get("from"))
     role = SPEAKERS.get(speaker, speaker) if isinstance(speaker, str) else speaker
     content = value.get("content", value.get("value"))
+    if len(value) == 2 and value.get("role") == role and isinstance(value.get("content"), str):
+        # By far the most, so that reading a file stays quick.
+        return fields.make(Message, role=role, content=content)
     calls = _calls(value, field)
     if speaker == "function_call" and isinstance(content, str):
         calls, content = _said_call(content, f"{field}.value"), ""

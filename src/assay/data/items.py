@@ -24,7 +24,7 @@ def messages(value: object, field: str) -> list[Message]:
     found: list[Message] = []
     fresh = True  # whether the next item of the assistant begins a turn
     for i, item in enumerate(fields.mappings({field: value}, field)):
-        place, kind = f"{field}.{i}", fields.text({"type": "message", **item}, "type")
+        place, kind = f"{field}.{i}", fields.text({"type": item.get("type") or "message"}, "type")
         if kind in ANSWERS or (kind == "message" and item.get("role") != "assistant"):
             found.append(_other(item, kind, place))
             fresh = True

@@ -75,7 +75,7 @@ _TABLE: Final = {
     ),
     "input-output": "system=system?,prompt=input,response=output,reference=ground_truth?",
     "sharegpt": "system=system?,messages=conversations|conversation,tools=tools?,id=id?",
-    "trl-prompt-completion": "prompt=prompt,response=completion,tools=tools?,id=id?",
+    "trl-prompt-completion": "system=system?,prompt=prompt,response=completion,tools=tools?,id=id?",
     "qwen-math-outputs": (
         "prompt=question|problem,reference=gt|answer,solution=gt_cot|solution?,responses=code"
         ",scores=score,each.pred=pred?,each.report=report?,id=idx?"

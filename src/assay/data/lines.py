@@ -135,6 +135,8 @@ def json_array(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
             return
         raw = text.buffer[text.position : end]
         text.position = end
+        if not error and UNDECODED.search(raw):
+            error = "not UTF-8; save the file as UTF-8"
         error = error or _trouble(raw, value) or (TOO_LONG if len(raw) > LIMIT else None)
         yield (
             Bad(where, error, io.BytesIO(raw.encode("utf-8", "surrogateescape")))
@@ -230,8 +232,6 @@ def _trouble(text: str, value: Any) -> str | None:
     hold."""
     if not isinstance(value, dict):
         return f"the row is {_kind(value)}, not an object"
-    if UNDECODED.search(text):
-        return "not UTF-8; save the file as UTF-8"
     if "\\ud" not in text and "\\uD" not in text:
         return None
     try:

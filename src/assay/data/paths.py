@@ -4,6 +4,7 @@ it."""
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from assay.data import fields
@@ -14,6 +15,7 @@ ABSENT: Final = object()
 """What is found where a path breaks off."""
 
 
+@cache
 def constant(path: str) -> Any:
     """The value of a path that is JSON; `ABSENT` for the name of a column."""
     try:
@@ -22,40 +24,52 @@ def constant(path: str) -> Any:
         return ABSENT
 
 
+@cache
+def _alternatives(path: str) -> list[list[str]]:
+    return [name.split(".") for name in path.split("|")]
+
+
 def keys(row: Mapping[str, Any], path: str) -> list[str]:
     """The keys down a path: a column of just that name comes first, and of alternatives one that
     says something."""
     if constant(path) is not ABSENT:
         return []
-    if path in row or "|" not in path:
-        return [path] if path in row else path.split(".")
-    there = [name for name in path.split("|") if found(row, name) is not ABSENT]
-    spoken = [name for name in there if found(row, name) is not None]
-    return keys(row, [*spoken, *there, path.split("|")[0]][0])
+    if path in row:
+        return [path]
+    absent = None
+    for down in _alternatives(path):
+        name = ".".join(down)
+        down = [name] if name in row else down
+        value = _at(row, down)
+        if value is not ABSENT and value is not None:
+            return down
+        if value is None and absent is None:
+            absent = down
+    return absent or _alternatives(path)[0]
 
 
 def found(row: Mapping[str, Any], path: str) -> Any:
     """What is at the end of a path; `ABSENT` where it breaks off."""
     path = path.removesuffix("?")
-    if (value := constant(path)) is not ABSENT:
-        return value
+    if (said := constant(path)) is not ABSENT:
+        return said
     return _at(row, keys(row, path))
 
 
 def _at(value: Any, keys: Sequence[str]) -> Any:
     """What is down these keys; of every entry of a list where a key is *."""
-    if not keys:
-        return value
-    key, *more = keys
-    value = fields.parsed(value)
-    if isinstance(value, dict) and key in value:
-        return _at(value[key], more)
-    if isinstance(value, list) and key == "*":
-        every = [_at(each, more) for each in value]
-        return ABSENT if ABSENT in every else every
-    if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
-        return _at(value[int(key)], more)
-    return ABSENT
+    for i, key in enumerate(keys):
+        value = fields.parsed(value)
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key == "*":
+            every = [_at(each, keys[i + 1 :]) for each in value]
+            return ABSENT if any(each is ABSENT for each in every) else every
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return ABSENT
+    return value
 
 
 def without(value: Any, keys: Sequence[str]) -> Any:

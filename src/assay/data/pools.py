@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.data import fields
 from assay.data.records import as_groups, prompt_key
 from assay.data.scores import read_scores
 from assay.errors import DataError
@@ -252,8 +253,7 @@ def _rows(source: str, limit: int | None, files: Mapping[str, str | Path]) -> Po
         if key not in prompts:
             if limit is not None and len(prompts) == limit:
                 continue
-            reference = value.get("reference")
-            prompts[key] = Prompt.of(key, reference=None if reference is None else str(reference))
+            prompts[key] = Prompt.of(key, reference=_reference(value.get("reference"), where))
         meta = {
             "": where,
             **{k: v for k, v in value.items() if k not in ("prompt", "response", "reference")},
@@ -270,6 +270,13 @@ def _rows(source: str, limit: int | None, files: Mapping[str, str | Path]) -> Po
     place = {key: k for k, key in enumerate(found)}
     scores = _scores(files, given, [place[group.prompt.text] for group in given])
     return Pool(groups=groups, gold=[None] * len(groups), notes=notes, scores=scores)
+
+
+def _reference(stated: object, where: str) -> str | None:
+    try:
+        return None if stated is None else fields.reference(stated)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
 
 
 def _lax(row: Any) -> dict[str, Any]:
@@ -291,6 +298,9 @@ def _number(response: Response, name: str) -> float:
     value = response.meta.get(name)
     if value is None:
         return math.nan
+    if isinstance(value, list) and value and all(isinstance(x, (int, float)) for x in value):
+        # Scores of steps: the lowest, as everywhere where nothing else is asked for.
+        value = min(value)
     if not isinstance(value, (int, float)):
         where = response.meta.get("", "a response's meta")
         raise DataError(

@@ -9,7 +9,8 @@ __all__ = ["MARK", "stated"]
 
 MARK: Final = "\n#### "
 """GSM8K's, before the answer in the last line."""
-BOX: Final = re.compile(r"\\(?:boxed|fbox)\s*\{")
+BOX: Final = re.compile(r"\\(?:boxed|fbox)(?:\s*\{|\s+([^{}$\s][^{}$]*?)\s*(?=\$))")
+"""A box that opens, or, as some of MATH's, one without braces up to the end of the formula."""
 BRACE: Final = re.compile(r"\\.|[{}]", re.DOTALL)
 BETWEEN: Final = re.compile(r"[\s$,;]*(?:and|or)?[\s$,;]*")
 """What joins boxes that are one answer together."""
@@ -21,31 +22,36 @@ def stated(solution: str, field: str) -> str:
     Raises `DataError` where no box is closed.
     """
     boxes = _boxes(solution)
-    if not boxes:
+    if not boxes or not solution[slice(*boxes[-1][1])].strip():
         raise DataError(
             f"field {field!r}: no \\boxed{{}} states the answer; give the reference a column of its"
             f" own, set such rows aside, or read it as an answer by --columns"
             f" prompt=...,response={field}"
         )
-    *before, (start, inner, end) = boxes
-    first = start
-    for left, _, right in reversed(before):
+    *before, ((first, end), inside) = boxes
+    for (left, right), _ in reversed(before):
         if not BETWEEN.fullmatch(solution, right, first):
             break
-        first = left
-    return solution[inner : end - 1] if first == start else solution[first:end]
+        first, inside = left, (left, end)
+    return solution[slice(*inside)]
 
 
-def _boxes(text: str) -> list[tuple[int, int, int]]:
-    """Start, start of the content and end of each closed box that is in no other."""
-    found: list[tuple[int, int, int]] = []
+Span = tuple[int, int]
+
+
+def _boxes(text: str) -> list[tuple[Span, Span]]:
+    """The places of each closed box that is in no other, and of its content."""
+    found: list[tuple[Span, Span]] = []
     for box in BOX.finditer(text):
-        if found and box.start() < found[-1][2]:
+        if found and box.start() < found[-1][0][1]:
+            continue
+        if box[1]:
+            found.append((box.span(), box.span(1)))
             continue
         depth = 1
         for brace in BRACE.finditer(text, box.end()):
             depth += {"{": 1, "}": -1}.get(brace[0], 0)
             if not depth:
-                found.append((box.start(), box.end(), brace.end()))
+                found.append(((box.start(), brace.end()), (box.end(), brace.start())))
                 break
     return found

@@ -39,7 +39,7 @@ def separated(chunks: Iterable[bytes], name: str, delimiter: str) -> Iterator[Ro
         return
     if delimiter not in first:
         delimiter = max(",;\t", key=first.count)
-    header = _header(next(csv.reader([first], delimiter=delimiter), []), name)
+    header = _header(first, delimiter, name)
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         where = f"{name}:{rows.line_num + 2}"
@@ -73,7 +73,13 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
         yield held
 
 
-def _header(cells: list[str], name: str) -> list[str]:
+def _header(line: str, delimiter: str, name: str) -> list[str]:
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise DataError(f"{name}: the line of column names cannot be read ({error})") from error
+    if UNDECODED.search(line):
+        raise DataError(f"{name}: the column names are not UTF-8; save the file as UTF-8")
     header = [cell.strip() or f"column {i}" for i, cell in enumerate(cells, 1)]
     if twice := [cell for i, cell in enumerate(header) if cell in header[:i]]:
         raise DataError(f"{name}: two columns are called {twice[0]!r}; rename one")

@@ -19,6 +19,7 @@ from assay.types import Group, Message, Prompt, Ranking, Record, Response, StepL
 __all__ = [
     "Means",
     "attached",
+    "begin",
     "differences",
     "first_answer",
     "is_cut",
@@ -49,6 +50,14 @@ def is_cut(stop: str | None) -> bool:
 def is_unsaid(response: Response) -> bool:
     """Return whether a response was cut off, and its reason to stop does not say so."""
     return not response.finished and not is_cut(response.stop)
+
+
+def begin(messages: Sequence[Message]) -> int:
+    """Return where the answer in a conversation begins: after the last question, or, where tools
+    are called, at the first turn of the assistant."""
+    calls = any(message.tool_calls or message.role == "tool" for message in messages)
+    asked = [i for i, message in enumerate(messages) if message.role == "user"]
+    return first_answer(messages) if calls or not asked else asked[-1] + 1
 
 
 def first_answer(messages: Sequence[Message]) -> int:
@@ -103,6 +112,8 @@ def _graded(prompt: Prompt, response: Response, reward: float | None, means: Mea
         raise DataError(
             f"a reward of {reward} is no chance of success; it is a grade (--set reward=grade)"
         )
+    if response.turns and not response.steps:
+        raise DataError("no turn is the assistant's, so there is nothing that was rewarded")
     if not response.steps:  # An answer that says nothing can be wrong, too.
         response = response.model_copy(update={"steps": ("",)})
     return StepLabels.outcome(prompt, response, reward)
@@ -161,9 +172,11 @@ def rows(
 
     def row(record: Record) -> dict[str, Any]:
         meta = parts_of(record)[1].meta
-        changes = {**fields.rest(meta, own), **meta.get(own, {})}
+        kept = meta.get(own)
+        changes = fields.rest(meta, own) | (dict(kept) if isinstance(kept, Mapping) else {})
         whole: dict[str, Any] = restored(default(record), changes)
-        brief = {key: value for key, value in whole.items() if value is not None}
+        said = prompt_of(record).meta.keys()
+        brief = {key: value for key, value in whole.items() if value is not None or key in said}
         return brief if format.matches(brief) else whole
 
     for record in records:

@@ -27,13 +27,18 @@ class _Marks:
 
     turn: re.Pattern[str]
     end: re.Pattern[str] | None = None
+    start: re.Pattern[str] | None = None
+    """Stands for an empty line at the very beginning."""
     trim: bool = False
     """White space around a turn is the template's."""
 
 
 # "Human:" at the very beginning is a mark only where an assistant's follows.
 _HH = _Marks(
-    re.compile(r"(?s:\A\s*(?=Human:.*\n\r?\nAssistant:)|\r?\n\r?\n)(Human|Assistant):"), trim=True
+    # Of two literals, for a search of them is quick.
+    re.compile(r"(?:\n|\r\n)\r?\n(Human|Assistant):"),
+    start=re.compile(r"\s*(?=Human:.*\n\r?\nAssistant:)", re.DOTALL),
+    trim=True,
 )
 _TEMPLATES: Final = (
     _HH,
@@ -83,6 +88,8 @@ def closed(text: str, prompt: str) -> str:
 
 
 def _turns(text: str, marks: _Marks) -> list[tuple[str, str]] | None:
+    if marks.start and (begun := marks.start.match(text)):
+        text = f"\n\n{text[begun.end() :]}"
     if marks.turn.match(text) is None:
         return None
     _, *parts = marks.turn.split(text)

@@ -247,6 +247,11 @@ class Encoder:
         pieces = cutting.cut(written.text, at + written.cuts * self._apart, cutting.NOTHING)
         return written, [piece._replace(special=piece.start in closings) for piece in pieces]
 
+    def _chat(self, prompt: Prompt) -> trajectories.Chat:
+        """The chat template, with a prompt's tools."""
+        show = trajectories.remembered(partial(self.render, tools=prompt.tools))
+        return trajectories.Chat(show, partial(self._begin, prompt), self._pattern)
+
     def _chat_trajectory(
         self, prompt: Prompt, response: Response
     ) -> tuple[trajectories.Written, list[cutting.Piece]]:
@@ -255,9 +260,7 @@ class Encoder:
         messages = self._messages(prompt)
         self._check(prompt, response.turns)
         hidden = cutting.hide(response.turns, self._pattern)
-        show = partial(self.render, tools=prompt.tools)
-        chat = trajectories.Chat(show, partial(self._begin, prompt), self._pattern)
-        written = chat.write(
+        written = self._chat(prompt).write(
             messages, hidden.messages, closed=closed, goes_on=not response.finished
         )
         if written.rewritten:
@@ -281,13 +284,9 @@ class Encoder:
             messages = self._messages(prompt)
             self._check(prompt, [*turns, *answers])
             hidden = cutting.hide([*turns, *answers], self._pattern)
-            chat = trajectories.Chat(
-                partial(self.render, tools=prompt.tools),
-                partial(self._begin, prompt),
-                self._pattern,
-            )
             said = hidden.messages
-            text = chat.between([*messages, *said[: len(turns)]], said[len(turns) :])
+            upto = [*messages, *said[: len(turns)]]
+            text = self._chat(prompt).between(upto, said[len(turns) :])
         pieces = cutting.cut(text.rstrip(" "), (), hidden)
         if self.layout.template == "plain":
             pieces = [piece._replace(special=False) for piece in pieces]

@@ -24,7 +24,7 @@ from assay.models.rendering import (
 )
 from assay.types import Message, Prompt
 
-__all__ = ["REWRITTEN", "Chat", "Turn", "Written", "conversation", "in_plain"]
+__all__ = ["REWRITTEN", "Chat", "Turn", "Written", "conversation", "in_plain", "remembered"]
 
 
 REWRITTEN: Final = (
@@ -77,6 +77,14 @@ class Written(NamedTuple):
         return self._replace(text=text, turns=tuple(turns))
 
 
+class _Added(NamedTuple):
+    """What a template adds around the assistant's words."""
+
+    opening: str | None
+    """Text before them; None where it changes what stands before, too."""
+    tail: str
+
+
 @dataclass(frozen=True)
 class Chat:
     """A chat template, as far as trajectories need it."""
@@ -103,21 +111,27 @@ class Chat:
         stands around it.
         """
         messages = [*prompt, *turns]
+        usual = self._around(prompt)
         whole = self.begin if goes_on and messages[-1].role != "assistant" else self.show
-        text = whole(messages)
-        bare = _without_reasoning(messages, whole)
-        found: list[Turn] = []
-        rewritten = False
-        for i in range(len(prompt), len(messages)):
-            if messages[i].role != "assistant":
+        text, rewritten, found = whole(messages), False, list[Turn]()
+        for i, message in enumerate(messages):
+            if message.role != "assistant" or (i < len(prompt) and message.reasoning is None):
                 continue
-            upto, shown = messages[: i + 1], bare[: i + 1]
-            rewritten |= shown != upto and not text.startswith(self.show(upto))
-            turn = self._at_the_end(shown, text)
-            if turn is None:
+            upto = self.show(messages[: i + 1])
+            if not text.startswith(upto):
                 rewritten = True
+                # Reasoning that the whole is without must not stand in what is compared with it.
+                messages = _without_reasoning(messages, i, whole, text)
+                upto = self.show(messages[: i + 1])
+            if i < len(prompt):
+                continue
+            if text.startswith(upto):
+                turn = self._last(messages[: i + 1], upto, usual)
+            else:
                 at = found[-1].closed if found else 0
-                turn = self._within(whole, bare, i, text) or self._alone(shown, text, at)
+                turn = self._within(whole, messages, i, text, usual) or self._alone(
+                    self._last(messages[: i + 1], upto, usual), upto, text, at
+                )
             found.append(turn)
         if any(a.closed > b.start for a, b in pairwise(found)):
             raise DataError(UNKNOWN)
@@ -138,55 +152,57 @@ class Chat:
         for last in (messages[-1], bare):
             upto = [*messages[:-1], last]
             try:
-                text = self.begin([*upto, *answers])
-                turn = self._at_the_end(upto, text)
+                text, written = self.begin([*upto, *answers]), self.show(upto)
             except DataError:
                 continue
-            if turn is not None:
-                return text[turn.end :]
+            if text.startswith(written):
+                return text[self._last(upto, written, self._around(messages[:-1])).end :]
         raise DataError(UNKNOWN)
 
-    def _at_the_end(self, messages: Sequence[Message], text: str) -> Turn | None:
-        """Place of the last turn, where the text begins with what is written up to it."""
-        upto = self.show(messages)
-        return self._last(messages, upto) if text.startswith(upto) else None
+    def _around(self, before: Sequence[Message]) -> _Added:
+        """Return what the template adds around an assistant's words behind these messages."""
+        asked, begun = self.show(before), self.begin(before)
+        opening = begun.removeprefix(asked) if begun.startswith(asked) else None
+        return _Added(opening, surroundings(self.show, before).tail)
 
-    def _last(self, messages: Sequence[Message], upto: str) -> Turn:
+    def _last(self, messages: Sequence[Message], upto: str, usual: _Added) -> Turn:
         """Place of the turn that a text ends with, by what is written around another last one."""
-        before = messages[:-1]
-        start = len(common(self.begin(before), upto))
-        tail, rest = surroundings(self.show, before).tail, upto[start:]
-        end = len(upto) - len(common(tail[::-1], rest[::-1]))
+        before, (opening, tail) = messages[:-1], usual
+        head = None if opening is None else self.show(before) + opening
+        if head is None or not upto.startswith(head) or not upto[len(head) :].endswith(tail):
+            head = common(self.begin(before), upto)
+            tail = surroundings(self.show, before).tail
+        start = len(head)
+        end = len(upto) - len(common(tail[::-1], upto[start:][::-1]))
         # Ends of turns that differ, as "<|call|>" and "<|end|>", have letters in common.
         for token in self.special.finditer(upto, start):
             if token.start() < end < token.end():
                 end = token.start()
         return Turn(start, end, len(upto))
 
-    def _within(self, whole: Show, messages: Sequence[Message], i: int, text: str) -> Turn | None:
+    def _within(
+        self, whole: Show, messages: Sequence[Message], i: int, text: str, usual: _Added
+    ) -> Turn | None:
         """Place of a turn by what is written around a marker in its place, and of its end by what
         ends a last one; None where the template refuses the marker."""
-        before, after = messages[:i], messages[i + 1 :]
         try:
-            around = surroundings(whole, before, after)
+            around = surroundings(whole, messages[:i], messages[i + 1 :])
         except (ConfigError, DataError):
             return None
         head, words, _ = cut_out(around, text)
         end = len(head) + len(words)
-        closed = end + len(common(surroundings(self.show, before).tail, text[end:]))
+        closed = end + len(common(usual.tail, text[end:]))
         # Another token ends it, that is written like the last turn's at first.
         if (token := self.special.match(text, end)) and token.start() < closed < token.end():
             closed = token.end()
         # A marker may have more before it than what the assistant's words begin with.
-        begun = self.begin(before)
-        opening = begun[len(common(self.show(before), begun)) :]
-        place = head.rfind(opening) if opening else -1
+        opening = usual.opening or ""
+        place = head.rfind(opening)
         return Turn(place + len(opening) if place >= 0 else len(head), end, closed)
 
-    def _alone(self, messages: Sequence[Message], text: str, at: int) -> Turn:
-        """Place of the last turn where what is written of it stands once in the text."""
-        upto = self.show(messages)
-        start, end, closed = self._last(messages, upto)
+    def _alone(self, turn: Turn, upto: str, text: str, at: int) -> Turn:
+        """Place of a last turn where what is written of it stands once in the text."""
+        start, end, closed = turn
         words = upto[start:closed]
         if not self.special.search(words) or text.count(words, at) != 1:
             raise DataError(UNKNOWN)
@@ -194,15 +210,26 @@ class Chat:
         return Turn(place, place + end - start, place + closed - start)
 
 
-def _without_reasoning(messages: Sequence[Message], whole: Show) -> list[Message]:
-    """Leave out the reasoning that the template leaves out of the whole."""
-    bare, text = [*messages], None
-    for i, message in enumerate(messages):
-        if message.reasoning is not None:
-            less = [*bare[:i], message.model_copy(update={"reasoning": None}), *bare[i + 1 :]]
-            text = text or whole(messages)
-            bare = less if whole(less) == text else bare
-    return bare
+def remembered(show: Show) -> Show:
+    """Render the same messages once."""
+    known: dict[tuple[Message, ...], str] = {}
+
+    def shown(messages: Sequence[Message]) -> str:
+        key = tuple(messages)
+        if key not in known:
+            known[key] = show(key)
+        return known[key]
+
+    return shown
+
+
+def _without_reasoning(
+    messages: Sequence[Message], i: int, whole: Show, text: str
+) -> list[Message]:
+    """Leave out a message's reasoning where the template leaves it out of the whole."""
+    less = [*messages]
+    less[i] = messages[i].model_copy(update={"reasoning": None})
+    return less if whole(less) == text else [*messages]
 
 
 def in_plain(

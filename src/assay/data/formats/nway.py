@@ -30,19 +30,24 @@ class Nway:
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One ranking; of ranks, the grade is minus the rank."""
         answers, graded = _names(row)
-        texts = fields.texts(row, answers)
+        turns, said = conversations.turns(row, "prompt"), fields.parsed(row.get(answers))
+        if not isinstance(said, list):
+            raise fields.wrong(answers, "a list of responses", said)
         values = fields.parsed(row.get(graded))
-        if not isinstance(values, list) or len(values) != len(texts):
+        if not isinstance(values, list) or len(values) != len(said):
             raise DataError(
-                f"field {graded!r}: expected a number for each of the {len(texts)} {answers}"
+                f"field {graded!r}: expected a number for each of the {len(said)} {answers}"
             )
         sign = 1.0 if graded == "scores" else -1.0
         yield fields.make(
             Ranking,
-            prompt=fields.prompt(
-                conversations.turns(row, "prompt"), row, "prompt", answers, graded
+            prompt=fields.prompt(turns, row, "prompt", answers, graded),
+            responses=tuple(
+                fields.make(Response, steps=(each,))
+                if isinstance(each, str)
+                else conversations.reply(each, turns, f"{answers}.{i}")
+                for i, each in enumerate(said)
             ),
-            responses=tuple(fields.make(Response, steps=(text,)) for text in texts),
             grades=tuple(
                 sign * fields.number(value, f"{graded}.{i}") for i, value in enumerate(values)
             ),
@@ -63,7 +68,7 @@ def _names(row: Mapping[str, Any]) -> tuple[str, str]:
 def _row(record: Ranking) -> dict[str, Any]:
     return {
         "prompt": conversations.column(record.prompt.messages),
-        "responses": [response.text for response in record.responses],
+        "responses": [conversations.said(each, chat=False) for each in record.responses],
         "scores": list(record.grades),
         **fields.columns(record.prompt),
     }

@@ -63,6 +63,8 @@ class RlhflowPrm:
         return fields.written(self, records, StepLabels, self._row)
 
     def _row(self, record: StepLabels) -> dict[str, Any]:
+        if not (record.prompt.messages and record.response.steps):
+            raise DataError("rlhflow-prm needs a question and a step")
         *before, question = record.prompt.messages
         first, *steps = parted(record.response.steps, self.separator)
         turns = [openai(each) for each in before]

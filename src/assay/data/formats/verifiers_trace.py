@@ -97,19 +97,15 @@ def _branch(
     """Nodes and calls of a path, numbered by their places in it."""
     place = {node: i for i, node in enumerate(path)}
     kept = [{**nodes[node], "parent": i - 1 if i else None} for i, node in enumerate(path)]
-    calls = trace.get("calls")
-    if calls is None:
+    if trace.get("calls") is None:
         return {"nodes": kept}
-    of = [call.get("node") for call in fields.mappings(trace, "calls")]
-    for i, node in enumerate(of):
-        if node is not None:
-            fields.index(node, f"calls.{i}.node")
-    calls = [
-        call if node is None else {**call, "node": place[node]}
-        for call, node in zip(calls, of, strict=True)
-        if node is None or node in place
-    ]
-    return {"nodes": kept, "calls": calls}
+    made = []
+    for i, call in enumerate(fields.mappings(trace, "calls")):
+        if call.get("node") is None:
+            made.append(call)
+        elif fields.index(call["node"], f"calls.{i}.node") in place:
+            made.append({**call, "node": place[call["node"]]})
+    return {"nodes": kept, "calls": made}
 
 
 def _message(node: Mapping[str, Any], field: str) -> Message:
