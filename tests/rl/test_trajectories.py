@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from assay.engines.hf import Sample
+from assay.engines.hf import HuggingFace, Sample
 from assay.errors import BackendError, ConfigError
 from assay.models.layout import Layout
 from assay.protocols import Reaction, Sampling
@@ -21,7 +21,7 @@ from assay.rl.policy import Policy
 from assay.rl.rollout import Rollout, sample
 from assay.rl.scoring import Part, reward
 from assay.rl.settings import Settings
-from assay.rl.trajectories import Game
+from assay.rl.trajectories import Game, play
 from assay.rl.transforms import PAR
 from assay.rl.update import RoundBatch, update
 from assay.scorers.environment import EnvironmentRewards
@@ -133,6 +133,21 @@ def test_without_answers_a_trajectory_is_what_text_would_be() -> None:
     assert [s.ids for s in played.samples] == [s.ids for s in text.samples]
     assert [s.logprobs for s in played.samples] == [s.logprobs for s in text.samples]
     assert played.lengths_B.tolist() == text.lengths_B.tolist()
+
+
+def test_what_was_read_before_is_not_read_as_another_models() -> None:
+    """A generator that remembers writes what one does that does not, also after training."""
+    one = policy()
+    generator = HuggingFace(
+        one.model, one.tokenizer, layout=one.generator.encoder.layout, remember=4096
+    )
+    for change in (0.0, 0.5):
+        with torch.no_grad():
+            one.model.lm_head.weight += change * torch.randn(1, 32, dtype=torch.float64)
+            one.model.model.layers[0].mlp.down_proj.weight += change
+        fresh, again = (play(of, PROMPTS[:3], EXACT, game()) for of in (one.generator, generator))
+        for a, b in zip(fresh, again, strict=True):
+            assert [(s.ids, ends) for s, ends in a] == [(s.ids, ends) for s, ends in b]
 
 
 def test_why_a_trajectory_ends() -> None:
