@@ -392,7 +392,7 @@ class Killed(By):
         return super().score(groups)
 
 
-@pytest.mark.parametrize("kind", ["rloo", "ppo", "par"])
+@pytest.mark.parametrize("kind", ["ppo", "par"])
 def test_a_run_that_was_killed_goes_on_exactly(kind: str, tmp_path: Path) -> None:
     changes = {"advantage": "gae", "minibatches": 2} if kind == "ppo" else {}
     part = {"transforms": (PAR(2),)} if kind == "par" else {"place": "every_step"}
