@@ -247,6 +247,11 @@ class Encoder:
         pieces = cutting.cut(written.text, at + written.cuts * self._apart, cutting.NOTHING)
         return written, [piece._replace(special=piece.start in closings) for piece in pieces]
 
+    def _chat(self, prompt: Prompt) -> trajectories.Chat:
+        """The chat template, with a prompt's tools."""
+        show = trajectories.remembered(partial(self.render, tools=prompt.tools))
+        return trajectories.Chat(show, partial(self._begin, prompt), self._pattern)
+
     def _chat_trajectory(
         self, prompt: Prompt, response: Response
     ) -> tuple[trajectories.Written, list[cutting.Piece]]:
@@ -255,9 +260,7 @@ class Encoder:
         messages = self._messages(prompt)
         self._check(prompt, response.turns)
         hidden = cutting.hide(response.turns, self._pattern)
-        show = trajectories.remembered(partial(self.render, tools=prompt.tools))
-        chat = trajectories.Chat(show, partial(self._begin, prompt), self._pattern)
-        written = chat.write(
+        written = self._chat(prompt).write(
             messages, hidden.messages, closed=closed, goes_on=not response.finished
         )
         if written.rewritten:
@@ -265,6 +268,31 @@ class Encoder:
         if closed:
             written = written.ended(layout.rstrip, layout.final or "")
         return written, cutting.cut(written.text, written.cuts * self._apart, hidden)
+
+    def between(
+        self, prompt: Prompt, turns: Sequence[Message], answers: Sequence[Message]
+    ) -> list[int]:
+        """Ids of what stands behind the words of the last turn, an assistant's, and before those of
+        its next one, where messages such as a tool's results come between them."""
+        hidden = cutting.NOTHING
+        if self.layout.template == "plain":
+            rendering.only_text(answers)
+            said = (Message(role="assistant", content=""), *answers)
+            join = self.layout.join
+            text = trajectories.in_plain("", said, join=join, ending="", goes_on=True).text
+        else:
+            messages = self._messages(prompt)
+            self._check(prompt, [*turns, *answers])
+            hidden = cutting.hide([*turns, *answers], self._pattern)
+            said = hidden.messages
+            upto = [*messages, *said[: len(turns)]]
+            text = self._chat(prompt).between(upto, said[len(turns) :])
+        pieces = cutting.cut(text.rstrip(" "), (), hidden)
+        if self.layout.template == "plain":
+            pieces = [piece._replace(special=False) for piece in pieces]
+        # What comes first continues a text, too.
+        nothing = cutting.Piece("", 0, 0, special=False)
+        return cutting.tokenise(self.tokenizer, [nothing, *pieces], self._anchor).ids
 
     def _joined(self, frame: _Frame, pieces: Sequence[list[int]], *, closed: bool) -> Encoded:
         """Pieces that were tokenised apart, one after the other."""
@@ -502,27 +530,6 @@ class Encoder:
         """The chat template's text for a conversation (`rendering.render`)."""
         how: dict[str, Any] = {"date": self.layout.date, "parts": self._parts}
         return rendering.render(self.tokenizer, messages, tools=tools, begin=begin, **how)
-
-    def between(self, prompt: Prompt, answers: Sequence[Message]) -> list[int]:
-        """Ids of what stands between a turn of the assistant and its next one, where messages such
-        as a tool's results come between them."""
-        if self.layout.template == "plain":
-            turns = [Message(role="assistant", content=""), *answers]
-            text = trajectories.in_plain(
-                "", turns, join=self.layout.join, ending="", goes_on=True
-            ).text
-        else:
-            messages = self._messages(prompt)
-            mark = rendering.marker([m.content for m in (*messages, *answers)])
-            turn = Message(role="assistant", content=mark)
-            _, *found = self.render([*messages, turn, *answers, turn]).split(mark)
-            if len(found) != 2:
-                raise ConfigError(
-                    "the chat template does not write an assistant's turns as they are before and"
-                    " after a tool's message; use another template, or plain"
-                )
-            text = found[0].rstrip(" ")
-        return self._tokens([text], special=True)[0]
 
     def _tokens(
         self, texts: list[str], *, special: bool = False, first: bool = False

@@ -18,6 +18,7 @@ from assay.models.rendering import (
     Show,
     common,
     cut_out,
+    marker,
     only_text,
     surroundings,
 )
@@ -138,6 +139,25 @@ class Chat:
             text = text[: found[-1].end]
             found[-1] = found[-1]._replace(closed=found[-1].end)
         return Written(text, tuple(found), rewritten)
+
+    def between(self, messages: Sequence[Message], answers: Sequence[Message]) -> str:
+        """Return what stands behind the words of the last message, an assistant's, and before those
+        of its next turn after the answers.
+
+        Raises `DataError` where the turn cannot be told from what stands around it.
+        """
+        # Some templates write earlier turns otherwise than last ones, and none does so for a text;
+        # others take a tool's answers behind calls only.
+        bare = Message(role="assistant", content=marker([m.content for m in messages]))
+        for last in (messages[-1], bare):
+            upto = [*messages[:-1], last]
+            try:
+                text, written = self.begin([*upto, *answers]), self.show(upto)
+            except DataError:
+                continue
+            if text.startswith(written):
+                return text[self._last(upto, written, self._around(messages[:-1])).end :]
+        raise DataError(UNKNOWN)
 
     def _around(self, before: Sequence[Message]) -> _Added:
         """Return what the template adds around an assistant's words behind these messages."""
