@@ -15,13 +15,14 @@ leave `Unscored`.
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from assay.errors import ConfigError, DataError
-from assay.models import left_out, rendering, trajectories
 from assay.models import pieces as cutting
+from assay.models import rendering, trajectories
+from assay.models.left_out import LeftOut
 from assay.models.readout import Readout
 from assay.models.rendering import SENTINEL, Surroundings
 from assay.types import Message, Prompt, Record, Response
@@ -151,6 +152,7 @@ class Encoder:
         self._apart = not (layout.whole and tokenizer.is_fast)
         self._warned: set[str] = set()
         self._parts = layout.template != "plain" and rendering.takes_parts(tokenizer, layout.date)
+        self._left_out = LeftOut(tokenizer, layout.date, self._parts)
         self._special = {int(i) for i in tokenizer.all_special_ids}
         self._special |= {
             int(i) for i, token in tokenizer.added_tokens_decoder.items() if token.special
@@ -242,10 +244,7 @@ class Encoder:
             ending=end if layout.close else "",
             goes_on=not response.finished,
         )
-        closings = {turn.end for turn in written.turns if turn.end < turn.closed}
-        at = [*closings, *(turn.closed for turn in written.turns)]
-        pieces = cutting.cut(written.text, at + written.cuts * self._apart, cutting.NOTHING)
-        return written, [piece._replace(special=piece.start in closings) for piece in pieces]
+        return written, written.plain_pieces(self._apart)
 
     def _chat(self, prompt: Prompt) -> trajectories.Chat:
         """The chat template, with a prompt's tools."""
@@ -257,12 +256,10 @@ class Encoder:
     ) -> tuple[trajectories.Written, list[cutting.Piece]]:
         """Return a trajectory as the chat template writes it, and its pieces."""
         layout, closed = self.layout, self.layout.close and response.finished
-        messages = self._messages(prompt)
         self._check(prompt, response.turns)
         hidden = cutting.hide(response.turns, self._pattern)
-        written = self._chat(prompt).write(
-            messages, hidden.messages, closed=closed, goes_on=not response.finished
-        )
+        asked, goes_on = self._messages(prompt), not response.finished
+        written = self._chat(prompt).write(asked, hidden.messages, closed=closed, goes_on=goes_on)
         if written.rewritten:
             self._warn(trajectories.REWRITTEN)
         if closed:
@@ -489,15 +486,9 @@ class Encoder:
             return prompt.messages
         return (Message(role="system", content=self.layout.system), *prompt.messages)
 
-    @cached_property
-    def _ignored(self) -> frozenset[str]:
-        """What the template does not write."""
-        return left_out.ignored(self.tokenizer, date=self.layout.date, parts=self._parts)
-
     def _check(self, prompt: Prompt, turns: Sequence[Message] = ()) -> None:
         """Refuse, or warn of, what the template would leave out."""
-        held = left_out.held([*prompt.messages, *turns], prompt.tools)
-        if held and (warning := left_out.check(held & self._ignored)):
+        if warning := self._left_out.check([*prompt.messages, *turns], prompt.tools):
             self._warn(warning)
 
     def _warn(self, what: str) -> None:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from assay.errors import ConfigError, DataError
+from assay.models.pieces import NOTHING, Piece, cut
 from assay.models.rendering import (
     Show,
     common,
@@ -64,6 +65,15 @@ class Written(NamedTuple):
         second."""
         begin = [len(self.text[: turn.start].rstrip(" ")) for turn in self.turns]
         return [*begin, *(place for turn in self.turns for place in turn[1:])]
+
+    def plain_pieces(self, apart: bool) -> list[Piece]:
+        """Pieces of a plain text, in which what closes turns alone is tokens. apart: cut around
+        what the assistant says, too."""
+        closings = {turn.end for turn in self.turns if turn.end < turn.closed}
+        at = [*closings, *(turn.closed for turn in self.turns), *self.cuts * apart]
+        return [
+            piece._replace(special=piece.start in closings) for piece in cut(self.text, at, NOTHING)
+        ]
 
     def ended(self, rstrip: str, final: str) -> "Written":
         """The same with white space taken off the ends of turns, and a text at the very end."""
