@@ -2,7 +2,9 @@
 written."""
 
 import contextlib
+import importlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from assay.data.formats.trl_unpaired import TrlUnpaired
 from assay.data.formats.ultrafeedback import Ultrafeedback
 from assay.data.io import read, scan, write
 from assay.data.lines import Bad
+from assay.data.records import prompt_of
 from assay.errors import DataError
 from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, StepLabels
 
@@ -467,6 +470,48 @@ def test_a_damaged_row_is_read_or_refused_but_never_crashes(name: str) -> None:
             refused(format, {key: x for key, x in row.items() if key != column})
 
 
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_column_that_a_layout_does_not_know_is_kept_or_refused(name: str) -> None:
+    format = components.load("formats", name)()
+    for row in rows_of(name):
+        with contextlib.suppress(DataError):
+            records = list(format.read({**row, "extra_column": "⌘"}))
+            assert not records or "⌘" in dumped(records)
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("gsm8k-solutions", ("6b_finetuning",)),
+        ("zeroeval", ("candidates", 0)),
+        ("math-aps", ("reasoning_steps", 0)),
+        ("math-aps", ("reasoning_steps", 1)),
+        ("versaprm", ("chain_of_thoughts", 0)),
+        ("versaprm", ("chain_of_thoughts", 0, "augs", 0)),
+        ("prm800k", ("question",)),
+        ("prm800k", ("label",)),
+    ],
+)
+def test_so_is_a_key_of_what_a_column_holds(name: str, way: tuple[str | int, ...]) -> None:
+    row = inner = rows_of(name)[0]
+    for key in way:
+        inner = inner[key]  # type: ignore[index]
+    inner["extra_key"] = "⌘"
+    assert "⌘" in dumped(components.load("formats", name)().read(row))
+
+
+def test_what_the_public_files_say_beside_records_is_left_out() -> None:
+    for name in sorted(EXPECTED):
+        module = importlib.import_module(components.load("formats", name).__module__)
+        left_out = getattr(module, "LEFT_OUT", frozenset())
+        for record in read(golden(name)):
+            assert not left_out & prompt_of(record).meta.keys(), name
+
+
+def dumped(records: Iterable[Record]) -> str:
+    return "".join(record.model_dump_json() for record in records)
+
+
 def refused(format: Any, row: dict[str, Any]) -> None:
     with contextlib.suppress(DataError):
         list(format.read(row))
@@ -698,6 +743,16 @@ def test_a_rejected_first_response_is_written_in_the_other_order(tmp_path: Path)
         (Assay(), {"type": "prompt", "messages": [], "color": "red"}, "color"),
         (MathShepherd(), {"input": "Q Step 1: a ки", "label": "Q Step 1: b +"}, "step 1"),
         (MathShepherd(), {"input": "Q Step 1: a ки", "label": "Q Step 1: a ?"}, "step 1"),
+        (
+            MRBen(),
+            {
+                "Question": "q",
+                "Model_Solution_Steps": ["Step 1: a"],
+                "Model_Solution_Correctness": "unsure",
+                "Model_Solution_First_Error_Step": "1",
+            },
+            "'Model_Solution_Correctness': expected correct or incorrect, got 'unsure'",
+        ),
         (
             MRBen(),
             {

@@ -28,9 +28,12 @@ class BIGBenchMistake:
         steps, at = fields.texts(row, "steps"), fields.value(row, "mistake_index")
         question = fields.make(Message, role="user", content=fields.text(row, "input"))
         place = None if at is None else fields.index(at, "mistake_index")
+        meta = fields.rest(row, "input", "target", "answer", "steps", "mistake_index")
         yield fields.make(
             StepLabels,
-            prompt=fields.make(Prompt, messages=(question,), reference=row.get("target")),
+            prompt=fields.make(
+                Prompt, messages=(question,), reference=row.get("target"), meta=meta
+            ),
             response=fields.make(Response, steps=joined(steps), meta={"answer": row.get("answer")}),
             labels=first_error(len(steps), place, "mistake_index"),
         )

@@ -3,13 +3,13 @@ predictions.
 
 `preference` holds the pairs in the order 1-2, 1-3, 1-4, 2-3, 2-4, 3-4: 1 for the first, 2 for the
 second, 0 for a tie. (The order is not stated with the data; of all 720 it leaves the fewest
-intransitive answers by far.) The span labels in `feedback` are not read.
+intransitive answers by far.)
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 from assay.data import fields
 from assay.errors import DataError
@@ -18,6 +18,9 @@ from assay.types import Message, Preference, Prompt, Record, Response
 __all__ = ["FineGrainedRlhf"]
 
 PREFER = {0: 0.5, 1: 1.0, 2: 0.0}
+ANSWERS: Final = tuple(f"prediction {i}" for i in range(1, 5))
+LEFT_OUT: Final = frozenset({"feedback"})
+"""Columns of the public file that are left out: labels of spans."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +50,11 @@ class FineGrainedRlhf:
             Prompt,
             messages=(fields.make(Message, role="user", content=question),),
             reference=row.get("gold"),
+            meta=fields.rest(
+                row, "question", "passages", "gold", "preference", *ANSWERS, *LEFT_OUT
+            ),
         )
-        answers = [
-            fields.make(Response, steps=(fields.text(row, f"prediction {i}"),)) for i in range(1, 5)
-        ]
+        answers = [fields.make(Response, steps=(fields.text(row, name),)) for name in ANSWERS]
         for pair, vote in zip(combinations(answers, 2), votes, strict=True):
             yield fields.make(Preference, prompt=prompt, responses=pair, prefer=PREFER[vote])
 

@@ -22,6 +22,11 @@ WORDS: Final = {
 """Inspect's letters (correct, partial, incorrect, no answer) and words for a value."""
 OF_MESSAGE: Final = "role", "content", "tool_call_id"
 """Keys of a message; the others say how it came to be."""
+LEFT_OUT: Final = frozenset(
+    "version status eval plan results stats error invalidated log_updates tags metadata"
+    " reductions location etag".split()
+)
+"""Keys of a log that are left out: they say nothing of one sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +51,9 @@ class InspectSample:
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """A label, a ranking of one, or, without a score, a group of one, for each sample."""
         if "samples" in row and "messages" not in row:
+            others = fields.rest(row, "samples", *LEFT_OUT)
             for sample in fields.mappings(row, "samples"):
-                yield from self.read(sample)
+                yield from self.read({**sample, "log": others} if others else sample)
             return
         found = fields.mappings(row, "messages")
         messages = [_message(each, f"messages.{i}") for i, each in enumerate(found)]

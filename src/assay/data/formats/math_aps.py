@@ -8,13 +8,16 @@ problem's solve rate.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from assay.data import fields
 from assay.errors import DataError
 from assay.types import Message, Prompt, Record, Response, StepLabels
 
 __all__ = ["MathAps"]
+
+LEFT_OUT: Final = frozenset({"question_id"})
+"""Columns of the public file that are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,22 +32,25 @@ class MathAps:
         """One record a prefix, labelled at its end; the solve rate is in the prompt's `meta`."""
         question = fields.text(row, "question")
         values: dict[str, float] = {}
+        others: dict[str, dict[str, Any]] = {}
         for entry in fields.mappings(row, "reasoning_steps"):
             text = fields.text(entry, "solution_prefix")
             if not text.startswith(question):
                 raise DataError(
                     "field 'reasoning_steps.solution_prefix': does not begin with the question"
                 )
-            values[text[len(question) :].strip()] = fields.number(
-                entry.get("mc_value"), "reasoning_steps.mc_value"
-            )
+            said = text[len(question) :].strip()
+            values[said] = fields.number(entry.get("mc_value"), "reasoning_steps.mc_value")
+            others[said] = fields.rest(entry, "solution_prefix", "mc_value")
         message = fields.make(Message, role="user", content=question)
-        meta = {"solve_rate": values.pop("")} if "" in values else {}
+        meta = fields.rest(row, "question", "final_answer", "reasoning_steps", *LEFT_OUT)
+        if "" in values:
+            meta |= {**others[""], "solve_rate": values.pop("")}
         prompt = fields.make(
             Prompt, messages=(message,), reference=row.get("final_answer"), meta=meta
         )
         for text, value in values.items():
-            response = fields.make(Response, steps=(text,))
+            response = fields.make(Response, steps=(text,), meta=others[text])
             yield fields.make(
                 StepLabels, prompt=prompt, response=response, labels=(value,), meaning="monte_carlo"
             )

@@ -7,13 +7,16 @@ once.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from assay.data import fields
 from assay.data.steps import joined
 from assay.types import Message, Prompt, Record, Response, StepLabels
 
 __all__ = ["MathApsTree"]
+
+LEFT_OUT: Final = frozenset({"question_id"})
+"""Columns of the public file that are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,8 @@ class MathApsTree:
         """One record a leaf."""
         root = fields.mapping(row, "reasoning_steps")
         message = fields.make(Message, role="user", content=fields.text(row, "question"))
-        meta = {"solve_rate": root.get("mc_value")}
+        meta = fields.rest(row, "question", "final_answer", "reasoning_steps", *LEFT_OUT)
+        meta["solve_rate"] = root.get("mc_value")
         prompt = fields.make(
             Prompt, messages=(message,), reference=row.get("final_answer"), meta=meta
         )

@@ -8,7 +8,7 @@ and some lists hold empty lines. Nine solutions number no step so, or several; t
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from assay.data import fields
 from assay.data.steps import first_error, joined
@@ -17,6 +17,15 @@ from assay.types import Message, Prompt, Record, Response, StepLabels
 
 __all__ = ["MRBen"]
 
+LEFT_OUT: Final = frozenset(
+    "Subject Ground_Truth_Analysis Ground_Truth_Answer_Modified Model_Solution_Error_Reason"
+    " Model_Solution_Rectified_First_Error_Step".split()
+)
+"""Columns of the public files that are left out."""
+READ: Final = (
+    "Question", "Options", "Ground_Truth_Answer", "Question_UUID", "Sampled_Model",
+    "Model_Solution_Steps", "Model_Solution_Correctness", "Model_Solution_First_Error_Step",
+)  # fmt: skip
 HEADING = re.compile(r"\s*Step (\d+)\b")
 
 
@@ -41,6 +50,7 @@ class MRBen:
                 messages=(fields.make(Message, role="user", content=question),),
                 reference=row.get("Ground_Truth_Answer"),
                 id=str(row.get("Question_UUID", "")),
+                meta=fields.rest(row, *READ, *LEFT_OUT),
             ),
             response=fields.make(
                 Response, steps=joined(steps), meta={"model": row.get("Sampled_Model")}
@@ -70,7 +80,10 @@ def _steps(lines: list[str]) -> tuple[list[str], list[int]]:
 def _place(row: Mapping[str, Any], numbers: list[int]) -> int | None:
     field = "Model_Solution_First_Error_Step"
     stated = str(fields.value(row, field)).strip()
-    if row.get("Model_Solution_Correctness") == "correct" and not stated.isdigit():
+    found = row.get("Model_Solution_Correctness")
+    if found not in ("correct", "incorrect", None):
+        raise fields.wrong("Model_Solution_Correctness", "correct or incorrect", found)
+    if found == "correct" and not stated.isdigit():
         return None
     if not stated.isdigit():
         raise DataError(f"field {field!r}: expected the number of a step, got {stated!r}")

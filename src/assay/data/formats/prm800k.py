@@ -10,7 +10,7 @@ goes on. Dropped: quality controls, rows given up or found bad, labels without a
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from assay.data import conversations, fields
 from assay.data.steps import Neutral, joined, parted, rating
@@ -18,6 +18,13 @@ from assay.errors import DataError
 from assay.types import Prompt, Record, Response, StepLabels
 
 __all__ = ["Prm800k"]
+
+LEFT_OUT: Final = frozenset(
+    "labeler timestamp generation is_quality_control_question is_initial_screening_question"
+    " ground_truth_solution pre_generated_steps pre_generated_answer pre_generated_verifier_score"
+    " total_time finish_reason source flagged".split()
+)
+"""Keys of the public files that are left out, of rows, questions, labels and completions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +60,11 @@ class Prm800k:
             Prompt,
             messages=conversations.turns({"problem": problem}, "problem"),
             reference=question.get("ground_truth_answer"),
+            meta={
+                **fields.rest(label, "steps", *LEFT_OUT),
+                **fields.rest(question, "problem", "ground_truth_answer", *LEFT_OUT),
+                **fields.rest(row, "question", "label", *LEFT_OUT),
+            },
         )
         steps: list[str] = []
         labels: list[float | None] = []
@@ -116,6 +128,7 @@ class Prm800k:
             )
         ]
         return {
+            **record.prompt.meta,
             "is_quality_control_question": False,
             "question": {
                 "problem": record.prompt.text,

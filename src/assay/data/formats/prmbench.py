@@ -16,12 +16,12 @@ from assay.types import Message, Prompt, Record, Response, StepLabels
 
 __all__ = ["PRMBench"]
 
-OWN: Final = (
-    "source_file", "idx", "classification", "original_question", "question", "modified_question",
-    "original_process", "modified_process", "modified_steps", "error_steps", "reason",
-    "ground_truth",
-)  # fmt: skip
-"""Columns of the benchmark's files; others are kept, for they are somebody's scores."""
+LEFT_OUT: Final = frozenset(
+    "source_file question original_question original_process modified_steps reason"
+    " ground_truth".split()
+)
+"""Columns of the public file that are left out, but for `process=original`."""
+READ: Final = "idx", "classification", "modified_question", "modified_process", "error_steps"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,10 @@ class PRMBench:
         yield fields.make(
             StepLabels,
             prompt=fields.make(Prompt, messages=(question,), id=str(row.get("idx", "")), meta=meta),
-            response=fields.make(Response, steps=joined(steps), meta=fields.rest(row, *OWN)),
+            # Columns that the public file has not are somebody's scores.
+            response=fields.make(
+                Response, steps=joined(steps), meta=fields.rest(row, *READ, *LEFT_OUT)
+            ),
             labels=tuple(0.0 if i in wrong else 1.0 for i in range(1, len(steps) + 1)),
         )
 

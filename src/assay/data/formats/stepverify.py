@@ -5,13 +5,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from assay.data import fields
 from assay.data.steps import first_error, joined
 from assay.types import Message, Prompt, Record, Response, StepLabels
 
 __all__ = ["Stepverify"]
+
+LEFT_OUT: Final = frozenset(
+    "reference_solution topic incorrect_step error_description student_correct_response"
+    " dialog_history".split()
+)
+"""Columns of the public file that are left out, but for the last line of the reference."""
+READ: Final = "problem", "student_incorrect_solution", "incorrect_index", "error_category"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +39,10 @@ class Stepverify:
         yield fields.make(
             StepLabels,
             prompt=fields.make(
-                Prompt, messages=(question,), reference=reference[0].strip() if reference else None
+                Prompt,
+                messages=(question,),
+                reference=reference[0].strip() if reference else None,
+                meta=fields.rest(row, *READ, *LEFT_OUT),
             ),
             response=fields.make(
                 Response, steps=joined(steps), meta={"error_category": row.get("error_category")}

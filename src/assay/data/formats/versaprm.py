@@ -33,7 +33,7 @@ class Versaprm:
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """Each chain, and each alternative."""
         question = fields.make(Message, role="user", content=fields.text(row, "question"))
-        meta = {key: row[key] for key in ("domain", "source", "answer") if key in row}
+        meta = fields.rest(row, "question", "chain_of_thoughts")
         prompt = fields.make(Prompt, messages=(question,), meta=meta)
         for chain in fields.mappings(row, "chain_of_thoughts"):
             steps = fields.texts(chain, "steps")
@@ -41,9 +41,9 @@ class Versaprm:
             if not isinstance(given, list):
                 raise fields.wrong("chain_of_thoughts.labels", "a list of ratings", given)
             labels = tuple(rating(x, "chain_of_thoughts.labels", self.neutral) for x in given)
-            yield fields.make(
-                StepLabels, prompt=prompt, response=Response(steps=joined(steps)), labels=labels
-            )
+            about = fields.rest(chain, "steps", "labels", "augs")
+            response = fields.make(Response, steps=joined(steps), meta=about)
+            yield fields.make(StepLabels, prompt=prompt, response=response, labels=labels)
             for other in fields.mappings({"augs": [], **chain}, "augs"):
                 at = fields.index(other.get("aug_idx"), "chain_of_thoughts.augs.aug_idx")
                 if not 0 <= at <= len(steps):
@@ -55,7 +55,8 @@ class Versaprm:
                 label = rating(
                     other.get("aug_type"), "chain_of_thoughts.augs.aug_type", self.neutral
                 )
-                response = fields.make(Response, steps=joined([*steps[:at], text]))
+                about = fields.rest(other, "aug_step", "aug_idx", "aug_type")
+                response = fields.make(Response, steps=joined([*steps[:at], text]), meta=about)
                 if label is not None:
                     yield StepLabels.outcome(prompt, response, label)
 

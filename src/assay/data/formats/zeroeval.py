@@ -8,12 +8,16 @@ and then "The answer is X.", so that a reader of the text finds it.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from assay.data import fields
 from assay.types import Message, Prompt, Ranking, Record, Response
 
 __all__ = ["Zeroeval"]
+
+LEFT_OUT: Final = frozenset({"raw_output"})
+"""Columns of a candidate in the public file that are left out."""
+READ: Final = "reasoning", "answer", "correct"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +39,14 @@ class Zeroeval:
                 messages=(question,),
                 reference=_number(fields.value(row, "gold")),
                 id=str(row.get("id", "")),
+                meta=fields.rest(row, "id", "question", "gold", "candidates"),
             ),
             responses=tuple(
-                fields.make(Response, steps=(_text(c),), meta={"model": fields.text(c, "model")})
+                fields.make(
+                    Response,
+                    steps=(_text(c),),
+                    meta={"model": fields.text(c, "model"), **fields.rest(c, *READ, *LEFT_OUT)},
+                )
                 for c in candidates
             ),
             grades=tuple(
