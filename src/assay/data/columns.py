@@ -57,11 +57,6 @@ ANSWERS: Final = frozenset(
 JUDGED: Final = frozenset(("chosen", "label", "labels", "rejected"))
 """Columns that judge an answer elsewhere, and the parts that do here."""
 JUDGING: Final = JUDGED | {"score", "scores", "ranks", "first", "right"}
-CONTEXT: Final = frozenset(
-    "article audio background body choices context document documents history image images input"
-    " options paragraph passage picture premise story table video videos".split()
-)
-"""Columns that a question may need to be understood."""
 NO_ANSWER: Final = frozenset(("notfound", "proof"))
 """NuminaMath's words for an answer where there is none."""
 WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
@@ -178,6 +173,8 @@ class Columns:
                 fields.value(row, path)
             said[part] = found
             rest = paths.without(rest, paths.keys(row, path.removesuffix("?")))
+        if self.name != UNNAMED and not said.get("system") and (name := conversations.system(rest)):
+            said["system"] = rest.pop(name)
         self._check(said, rest)
         return said, rest
 
@@ -213,13 +210,7 @@ class Columns:
                     f"column {name!r} could be the prompt, too; say which one is, as in"
                     f" --columns prompt={name},..."
                 )
-        for name, value in rest.items():
-            if value and name.lower() in CONTEXT:
-                raise DataError(
-                    f"column {name!r} looks like a part of the question, and {self.name} does not"
-                    f" read it; name the columns that make the prompt, as in --columns"
-                    f" prompt=...,input={name},..."
-                )
+        conversations.whole(said["prompt"], rest)
 
     def _prompt(
         self,
@@ -249,7 +240,7 @@ class Columns:
             question = f"{turns[-1].content}\n{fields.text(said, 'input')}"
             turns = (*turns[:-1], fields.make(Message, role="user", content=question))
         if said.get("system"):
-            turns = pairs.instructed(turns, fields.text(said, "system"))
+            turns = conversations.instructed(turns, fields.text(said, "system"))
         if not turns:
             raise DataError("the conversation has no message of a user before the answer")
         known = {key: said[key] for key in ("tools", "solution") if key in said}

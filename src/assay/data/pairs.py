@@ -13,7 +13,7 @@ from assay.data.transcripts import closed, marked, messages, transcript
 from assay.errors import DataError
 from assay.types import Message, Response
 
-__all__ = ["asking", "instructed", "pair", "prompted", "unread"]
+__all__ = ["asking", "pair", "prompted", "unread"]
 
 Turns = tuple[Message, ...]
 SIDES: Final = "chosen", "rejected"
@@ -23,10 +23,6 @@ ASKING: Final = frozenset(
     " question request trajectory turns user user_input user_message user_prompt".split()
 )
 """Columns that look like the prompt, or like a part of it."""
-CONTEXT: Final = frozenset(
-    "article background choices context document documents history input options passage".split()
-)
-"""Columns that a prompt may need to be understood."""
 TURN: Final = "assistant", "user"
 
 
@@ -61,13 +57,7 @@ def unread(row: Mapping[str, Any], others: Mapping[str, Any]) -> None:
     asked = row.get("prompt")
     if not isinstance(asked, str):
         return
-    for name in asking(others):
-        value = others[name]
-        if name.lower() in CONTEXT and not (isinstance(value, str) and value in asked):
-            raise DataError(
-                f"column {name!r} looks like a part of the prompt, and is not read; name the"
-                f" columns that make it: --columns prompt=...,input={name},..."
-            )
+    conversations.whole(asked, others)
     sides = [row.get(side) for side in SIDES]
     repeated = all(isinstance(said, str) and said.startswith(asked) for said in sides)
     if repeated and len(asked.split()) > 1 and marked(asked) is None:
@@ -115,17 +105,6 @@ def prompted(value: object, field: str) -> Turns:
             " assistant is to speak, or write messages"
         )
     return turns[:-1]
-
-
-def instructed(messages: Turns, system: str) -> Turns:
-    """Put a system message before a conversation, once."""
-    if not messages or messages[0].role not in ("system", "developer"):
-        return (fields.make(Message, role="system", content=system), *messages)
-    if messages[0].content != system:
-        raise DataError(
-            "field 'system' differs from the system message of the conversation; leave one out"
-        )
-    return messages
 
 
 def _side(row: Mapping[str, Any], side: str) -> str | Turns:

@@ -43,6 +43,7 @@ class Messages:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: a label, a ranking of one, a group of one, or a prompt without an answer."""
+        row = _instructed(row)
         messages = conversations.turns(row, "messages")
         begin = self._begin(messages, row)
         if begin == len(messages):
@@ -100,3 +101,15 @@ class Messages:
             "finish_reason": response.stop,
             "truncated": trajectories.is_unsaid(response) or None,
         }
+
+
+def _instructed(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row with a system message of its own column among the others."""
+    given = conversations.unpacked(row.get("messages"), "messages")
+    name = conversations.system(row)
+    if name is None or not isinstance(given, list):
+        return row
+    messages = conversations.conversation(given, "messages")
+    added = len(conversations.instructed(messages, row[name])) - len(messages)
+    system = [{"role": "system", "content": row[name]}] * added
+    return {**fields.rest(row, name), "messages": [*system, *given]}

@@ -35,7 +35,7 @@ class Plain:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: an outcome label, a group, a ranking or a prompt."""
-        turns = conversations.turns(row, "prompt")
+        turns, row = conversations.asked(row, "prompt")
         if "responses" in row:
             yield _several(fields.prompt(turns, row, "prompt", "responses", "grades"), row)
             return

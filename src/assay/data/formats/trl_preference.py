@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from assay.chat import openai
 from assay.data import conversations, fields
-from assay.data.pairs import instructed, pair, unread
+from assay.data.pairs import pair, unread
 from assay.errors import DataError
 from assay.types import Preference, Record, Response
 
@@ -50,9 +50,9 @@ class TrlPreference:
         others = fields.rest(row, *used)
         messages, responses = pair(said, others)
         unread(said, others)
-        if isinstance(row.get("system"), str) and row["system"]:
-            used.append("system")
-            messages = instructed(messages, row["system"])
+        if name := conversations.system(row):
+            used.append(name)
+            messages = conversations.instructed(messages, row[name])
         margin = None if row.get("margin") is None else fields.number(row["margin"], "margin")
         prompt = fields.prompt(messages, row, *used)
         yield fields.make(Preference, prompt=prompt, responses=responses, prefer=1.0, margin=margin)

@@ -22,7 +22,7 @@ class TrlUnpaired:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One outcome label."""
-        messages = conversations.turns(row, "prompt")
+        messages, row = conversations.asked(row, "prompt")
         response = conversations.reply(fields.value(row, "completion"), messages, "completion")
         prompt = fields.prompt(messages, row, "prompt", "completion", "label")
         yield StepLabels.outcome(prompt, response, fields.yes_no(row.get("label"), "label"))
