@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from assay.data.guess import columns_option
 from assay.data.io import read
 from assay.data.records import prompt_of
 from assay.errors import DataError
@@ -63,3 +64,81 @@ def test_what_a_question_needs_is_not_passed_over(column: str, row: Row, tmp_pat
     asked = "question" if "question" in row else "prompt"
     empty = {**row, asked: held, column: row[column] if isinstance(row[column], str) else None}
     assert len(records(tmp_path, empty)) == 1
+
+
+ALONE = {"prompt": "What?", "response": "A"}
+POOL = {"problem": "What?", "responses": ["A", "B"]}
+PASSED_OVER = [
+    {**ALONE, "is_correct": False},
+    {"prompt": "What?", "completion": "A", "correct": 0},
+    {"prompt": "What?", "responses": ["A", "B"], "rewards": [0, 1]},
+    {"prompt": "What?", "responses": ["A", "B"], "labels": [0, 1]},
+    {**POOL, "scores": [0, 1]},
+    {"prompt": "What?", "ground_truth": "4", "response_1": "A", "response_2": "B"},
+    {"prompt": "What?", "responses": ["A", "B"], "ranks": [1, 2], "scores": [1, 2]},
+]
+
+
+@pytest.mark.parametrize("row", PASSED_OVER)
+def test_answers_and_judgements_are_not_passed_over(row: Row, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--columns prompt="):
+        records(tmp_path, row)
+
+
+ASTRAY = [
+    (ALONE, {**PAIR, "response": "A"}, "trl-preference"),
+    (ALONE, {"prompt": "What?", "responses": ["A", "B"], "scores": [0, 1]}, "nway"),
+    ({"prompt": "What?", "completion": "A"}, None, "trl-unpaired"),
+    ({"problem": "What?", "answer": "4"}, {"response": "4"}, "alpaca"),
+    ({"problem": "What?", "answer": "4"}, {"generations": ["4"]}, "pools"),
+    ({"question": "What?", "response": "4"}, {"is_correct": False}, "labelled-responses"),
+]
+
+
+@pytest.mark.parametrize(("first", "more", "name"), ASTRAY)
+def test_a_later_row_of_another_layout_is_refused(
+    first: Row, more: Row | None, name: str, tmp_path: Path
+) -> None:
+    later = {**first, **({"label": False} if more is None else more)}
+    with pytest.raises(DataError, match=rf"rows.jsonl:19: the row looks like {name}, and"):
+        records(tmp_path, *[first] * 18, later)
+    if name == "alpaca":  # whoever says the format has the row read as that
+        read_as = list(read(tmp_path / "rows.jsonl", format="math-problems"))
+        assert len(read_as) == 19
+
+
+def test_an_instruction_that_is_all_input_gains_nothing(tmp_path: Path) -> None:
+    (record,) = records(tmp_path, {"instruction": "", "input": "What?", "output": "A"})
+    assert prompt_of(record).text == "What?"
+
+
+SHOWN = [
+    (
+        {"instruction": "Sum up.", "input": "", "output_1": "A", "output_2": "B", "preference": 2},
+        "prompt=instruction,first=output_1,second=output_2,winner=preference,input=input",
+    ),
+    (
+        {
+            "prompt": "What?",
+            "response_1": "Long.",
+            "response_2": "B",
+            "model_1": "x",
+            "model_2": "y",
+            "tag_1": "t",
+            "tag_2": "u",
+            "winner": "model_a",
+        },
+        "prompt=prompt,first=response_1,second=response_2,winner=winner",
+    ),
+    (
+        {"prompt": "What?", "responses": ["A"], "labels": [1]},
+        "prompt=prompt,responses=responses,scores=labels",
+    ),
+    ({"question": "What?", "choices": {"text": ["A"]}, "key": "A"}, None),
+]
+
+
+@pytest.mark.parametrize(("row", "columns"), SHOWN)
+def test_the_line_that_is_shown_leaves_nothing_out(row: Row, columns: str | None) -> None:
+    shown = columns_option([row])
+    assert shown == (None if columns is None else f"--columns {columns}")

@@ -12,6 +12,7 @@ better) or `first_score` and `second_score`. Lists of `right` and `wrong` respon
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -54,9 +55,16 @@ ANSWERS: Final = frozenset(
     " outputs rejected response responses steps".split()
 )
 """Columns that hold answers elsewhere: what has one is no row of prompts."""
-JUDGED: Final = frozenset(("chosen", "label", "labels", "rejected"))
-"""Columns that judge an answer elsewhere, and the parts that do here."""
-JUDGING: Final = JUDGED | {"score", "scores", "ranks", "first", "right"}
+JUDGED: Final = frozenset(("chosen", "correct", "is_correct", "label", "labels", "rejected"))
+"""Columns that judge an answer elsewhere."""
+GRADED: Final = JUDGED | {"correctness", "grades", "ranks", "ratings", "rewards", "scores"}
+"""Columns that judge several answers elsewhere."""
+JUDGING: Final = frozenset(
+    ("chosen", "rejected", "label", "labels", "score", "scores", "ranks", "first", "right")
+)
+"""Parts that judge an answer."""
+NUMBER: Final = re.compile(r"[ _]?([ab]|\d)$")
+"""What tells the columns of two answers apart."""
 NO_ANSWER: Final = frozenset(("notfound", "proof"))
 """NuminaMath's words for an answer where there is none."""
 WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
@@ -138,9 +146,9 @@ class Columns:
         there = dict(self.parts)
         passed_over: frozenset[str] = frozenset() if ANSWERED & there.keys() else ANSWERS
         if not JUDGING & there.keys():
-            passed_over |= JUDGED
+            passed_over |= GRADED if "responses" in there else JUDGED
         named = {name for path in there.values() for name in path.removesuffix("?").split("|")}
-        if passed_over & row.keys() - named:
+        if passed_over & {NUMBER.sub("", name.lower()) for name in row.keys() - named}:
             return True
         # Judged as one, a list of texts is the steps of an answer; else it is several answers.
         alone = "response" in there and not JUDGING & there.keys()
@@ -237,7 +245,8 @@ class Columns:
         if said.get("history"):
             turns = (*history(said["history"]), *turns)
         if said.get("input"):
-            question = f"{turns[-1].content}\n{fields.text(said, 'input')}"
+            parts = (turns[-1].content, fields.text(said, "input"))
+            question = "\n".join(text for text in parts if text)
             turns = (*turns[:-1], fields.make(Message, role="user", content=question))
         if said.get("system"):
             turns = conversations.instructed(turns, fields.text(said, "system"))

@@ -17,6 +17,7 @@ from assay.errors import DataError
 from assay.types import Message, Response, ToolCall
 
 __all__ = [
+    "CONTEXT",
     "asked",
     "column",
     "conversation",

@@ -8,7 +8,9 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from assay.data import paths as at
 from assay.data.columns import Columns
+from assay.data.conversations import CONTEXT
 from assay.errors import AssayError
 
 __all__ = ["columns_option"]
@@ -31,6 +33,7 @@ NAMES: Final = {
     "ranks": "ranks ranking rankings",
     "score": "score reward rating grade quality",
     "margin": "margin scoredifference",
+    "input": "input context passage document article",
     "system": "system sys systemprompt systemmessage",
     "tools": "tools functions",
     "reference": "reference answer groundtruth gold target expectedanswer finalanswer goldanswer"
@@ -81,7 +84,7 @@ def columns_option(rows: Sequence[Mapping[str, Any]]) -> str | None:
     return None
 
 
-ALWAYS: Final = ("system", "tools", "reference", "id")
+ALWAYS: Final = ("input", "system", "tools", "reference", "id")
 """Parts of any record."""
 
 
@@ -95,9 +98,11 @@ def _found(row: Mapping[str, Any]) -> tuple[dict[str, str], str]:
         if path is not None:
             taken.add(path)
             found[part] = _written(path)
+    if "responses" in found and "labels" in found and "scores" not in found:
+        found["scores"] = found["labels"]
     if "chosen" in found and "rejected" in found:
         return found, ""
-    if (pair := _two(paths)) is None:
+    if (pair := _two(paths, row)) is None:
         return found, ""
     found |= {"first": _written(pair[0]), "second": _written(pair[1])}
     for part, names in VERDICTS.items():
@@ -107,21 +112,25 @@ def _found(row: Mapping[str, Any]) -> tuple[dict[str, str], str]:
     return found, f" (if {pair[0][-1]} is the better one in every row)"
 
 
-def _two(paths: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """The columns of two answers: names that end in a and b, 1 and 2, and the like."""
+def _two(
+    paths: Mapping[str, tuple[str, ...]], row: Mapping[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The columns of two answers: names that end in a and b, 1 and 2, and the like; of several
+    pairs, the one that says most."""
+    pairs = []
     for name, path in paths.items():
         for one, other in FIRST.items():
             second = paths.get(name.removesuffix(one) + other)
-            if name.endswith(one) and name != one and second:
-                return path, second
-    return None
+            if name.endswith(one) and name != one and second and not name.startswith("model"):
+                pairs.append((path, second))
+    return max(pairs, key=lambda pair: len(str(at.found(row, _written(pair[0])))), default=None)
 
 
 def _paths(row: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """The columns, and then the keys inside of them."""
     yield from ((name,) for name in row)
     for name, value in row.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and name.lower() not in CONTEXT:
             yield from ((name, key) for key in value)
 
 

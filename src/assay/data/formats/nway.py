@@ -29,6 +29,11 @@ class Nway:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One ranking; of ranks, the grade is minus the rank."""
+        if "ranks" in row and "scores" in row:
+            raise DataError(
+                "'ranks' and 'scores' both grade the responses; name one, as in --columns"
+                " prompt=prompt,responses=responses,scores=scores"
+            )
         answers, graded = _names(row)
         turns, row = conversations.asked(row, "prompt")
         said = fields.parsed(row.get(answers))
