@@ -10,7 +10,7 @@ from assay.data.guess import columns_option
 from assay.data.io import read
 from assay.data.records import prompt_of
 from assay.errors import DataError
-from assay.types import Record
+from assay.types import Group, Record
 
 Row = dict[str, Any]
 PAIR = {"prompt": "What?", "chosen": "Right.", "rejected": "Wrong."}
@@ -74,6 +74,12 @@ PASSED_OVER = [
     {"prompt": "What?", "responses": ["A", "B"], "rewards": [0, 1]},
     {"prompt": "What?", "responses": ["A", "B"], "labels": [0, 1]},
     {**POOL, "scores": [0, 1]},
+    {"instruction": "What?", "output": ["A", "B", "C"]},
+    {"instruction": "What?", "output": ["A", "B"], "scores": [0, 1]},
+    {"instruction": "What?", "output": "A", "response": "B"},
+    {**PAIR, "question": "How?"},
+    {"prompt": "Answer.", "response": "A", "question": "What?"},
+    {"prompt": "Answer.", "completion": "A", "label": True, "instruction": "What?"},
     {"prompt": "What?", "ground_truth": "4", "response_1": "A", "response_2": "B"},
     {"prompt": "What?", "responses": ["A", "B"], "ranks": [1, 2], "scores": [1, 2]},
 ]
@@ -134,6 +140,10 @@ SHOWN = [
         {"prompt": "What?", "responses": ["A"], "labels": [1]},
         "prompt=prompt,responses=responses,scores=labels",
     ),
+    (
+        {"instruction": "What?", "output": ["A", "B"], "scores": [0, 1]},
+        "prompt=instruction,responses=output,scores=scores",
+    ),
     ({"question": "What?", "choices": {"text": ["A"]}, "key": "A"}, None),
 ]
 
@@ -142,3 +152,12 @@ SHOWN = [
 def test_the_line_that_is_shown_leaves_nothing_out(row: Row, columns: str | None) -> None:
     shown = columns_option([row])
     assert shown == (None if columns is None else f"--columns {columns}")
+
+
+def test_a_prompt_may_repeat_a_message_or_another_column(tmp_path: Path) -> None:
+    chat = [{"role": "user", "content": "What?"}, {"role": "assistant", "content": "A"}]
+    (record,) = records(tmp_path, {"prompt": "What?", "prompt_id": "7", "messages": chat})
+    assert isinstance(record, Group)
+    assert (record.prompt.text, record.responses[0].text) == ("What?", "A")
+    (record,) = records(tmp_path, {**PAIR, "prompt": "Answer this: What?", "question": "What?"})
+    assert prompt_of(record).text == "Answer this: What?"

@@ -13,6 +13,7 @@ better) or `first_score` and `second_score`. Lists of `right` and `wrong` respon
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -71,6 +72,8 @@ WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
 """Labels that are words."""
 BOTH: Final = ("first", "second"), ("first_score", "second_score"), ("right", "wrong")
 """Parts that are there together."""
+PLACE: Final = re.compile(r"[^.]+\.\d+(\.|$)")
+"""A path to a place of a list."""
 UNNAMED: Final = "columns"
 """The name of a layout that a user wrote."""
 
@@ -148,6 +151,11 @@ class Columns:
         if not JUDGING & there.keys():
             passed_over |= GRADED if "responses" in there else JUDGED
         named = {name for path in there.values() for name in path.removesuffix("?").split("|")}
+        places = Counter(name.split(".")[0] for name in named if PLACE.match(name))
+        if places:
+            passed_over |= GRADED
+        if any(len(fields.parsed(row[name])) > count for name, count in places.items()):
+            return True
         if passed_over & {NUMBER.sub("", name.lower()) for name in row.keys() - named}:
             return True
         # Judged as one, a list of texts is the steps of an answer; else it is several answers.
@@ -211,13 +219,13 @@ class Columns:
         hand."""
         if self.name == UNNAMED or "chosen" in said or not isinstance(said.get("prompt"), str):
             return
-        path = dict(self.parts)["prompt"]
-        for name in path.split("|"):
-            if isinstance(rest.get(name), str) and rest[name] != said["prompt"]:
-                raise DataError(
-                    f"column {name!r} could be the prompt, too; say which one is, as in"
-                    f" --columns prompt={name},..."
-                )
+        for part, path in self.parts:
+            for name in path.removesuffix("?").split("|") if part in ("prompt", "response") else ():
+                if isinstance(rest.get(name), str) and rest[name] not in ("", said[part]):
+                    raise DataError(
+                        f"column {name!r} could be the {part}, too; say which one is, as in"
+                        f" --columns prompt=...,{part}={name},..."
+                    )
         conversations.whole(said["prompt"], rest)
 
     def _prompt(

@@ -56,6 +56,8 @@ CONTEXT: Final = frozenset(
     " videos".split()
 )
 """Columns that a question may need to be understood."""
+QUESTIONS: Final = frozenset(("instruction", "problem", "prompt", "query", "question"))
+"""Columns that are the prompt in many layouts."""
 SYSTEM: Final = "system", "system_prompt"
 """Columns of a message that stands before the prompt."""
 REASONING: Final = "reasoning_content", "reasoning", "thinking"
@@ -106,7 +108,15 @@ def instructed(messages: tuple[Message, ...], system: str) -> tuple[Message, ...
 
 
 def whole(prompt: str, others: Mapping[str, Any]) -> None:
-    """Refuse columns that a question may need to be understood, and that it does not repeat."""
+    """Refuse columns that a question may need to be understood, and that it does not repeat, and
+    questions beside one that say something else."""
+    for name in QUESTIONS & others.keys():
+        value = others[name]
+        if isinstance(value, str) and value not in prompt and prompt not in value:
+            raise DataError(
+                f"column {name!r} could be the prompt, too; say which one is: --columns"
+                f" prompt={name},..."
+            )
     for name, value in others.items():
         if value and name.lower() in CONTEXT and not (isinstance(value, str) and value in prompt):
             raise DataError(

@@ -98,6 +98,9 @@ def _found(row: Mapping[str, Any]) -> tuple[dict[str, str], str]:
         if path is not None:
             taken.add(path)
             found[part] = _written(path)
+    # A list of texts is several responses.
+    if "responses" not in found and isinstance(at.found(row, found.get("response", "")), list):
+        found["responses"] = found.pop("response")
     if "responses" in found and "labels" in found and "scores" not in found:
         found["scores"] = found["labels"]
     if "chosen" in found and "rejected" in found:

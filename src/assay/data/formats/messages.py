@@ -38,8 +38,13 @@ class Messages:
     """Form in which arguments of calls are written: OpenAI's text, or TRL's objects."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """A list of messages, and no mark of another layout."""
-        return isinstance(row.get("messages"), list) and OTHERS.isdisjoint(row)
+        """A list of messages, and no mark of another layout; a prompt may repeat one of them."""
+        messages = row.get("messages")
+        if not isinstance(messages, list):
+            return False
+        said = [each.get("content") for each in messages if isinstance(each, dict)]
+        repeated = {"prompt"} if row.get("prompt", "") in said else set()
+        return OTHERS.isdisjoint(row.keys() - repeated)
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: a label, a ranking of one, a group of one, or a prompt without an answer."""

@@ -37,11 +37,13 @@ class TrlPreference:
     user's message and two texts."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """Both columns, and neither the dialogs of HH-RLHF nor lists of texts."""
+        """Both columns, and neither the dialogs of HH-RLHF, lists of texts nor the steps before an
+        answer of Step-DPO."""
         dialog = "prompt" not in row and str(row.get("chosen")).lstrip().startswith("Human:")
         others = row.get("rejected")
         many = isinstance(others, list) and any(isinstance(each, str) for each in others)
-        return {"chosen", "rejected"} <= row.keys() and not dialog and not many
+        both = {"chosen", "rejected"} <= row.keys()
+        return both and not (dialog or many or row.get("initial_reason_steps"))
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One preference for the chosen response."""
