@@ -8,6 +8,7 @@ import pytest
 
 from assay.data.guess import columns_option
 from assay.data.io import read
+from assay.data.pools import read_pool
 from assay.data.records import prompt_of
 from assay.errors import DataError
 from assay.types import Group, Record
@@ -49,6 +50,7 @@ def test_a_system_column_stands_before_the_prompt(row: Row, tmp_path: Path) -> N
 
 NEEDED = [
     ("image", {**PAIR, "image": {"path": "a.png"}}),
+    ("image_1", {"question": "What?", "final_answer": ["4"], "image_1": {"path": "a.png"}}),
     ("images", {"question": "<image> What?", "chosen": "A", "rejected": "B", "images": ["a.png"]}),
     ("context", {"prompt": "What?", "response": "A", "context": "Read this."}),
     ("document", {"prompt": "What?", "completion": "A", "label": True, "document": "Read this."}),
@@ -69,6 +71,7 @@ def test_what_a_question_needs_is_not_passed_over(column: str, row: Row, tmp_pat
 ALONE = {"prompt": "What?", "response": "A"}
 POOL = {"problem": "What?", "responses": ["A", "B"]}
 PASSED_OVER = [
+    {"messages": [{"role": "user", "content": "What?"}], "answer": "A", "reasoning": "R"},
     {**ALONE, "is_correct": False},
     {"prompt": "What?", "completion": "A", "correct": 0},
     {"prompt": "What?", "responses": ["A", "B"], "rewards": [0, 1]},
@@ -87,7 +90,7 @@ PASSED_OVER = [
 
 @pytest.mark.parametrize("row", PASSED_OVER)
 def test_answers_and_judgements_are_not_passed_over(row: Row, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="--columns prompt="):
+    with pytest.raises(DataError, match=r"--columns (prompt|messages)="):
         records(tmp_path, row)
 
 
@@ -144,6 +147,8 @@ SHOWN = [
         {"instruction": "What?", "output": ["A", "B"], "scores": [0, 1]},
         "prompt=instruction,responses=output,scores=scores",
     ),
+    ({"question": "What?", "outputs": ["A", "B"], "ratings": [1, None]}, None),
+    ({"turns": ["What?"], "task": "maths", "ground_truth": "4"}, None),
     ({"question": "What?", "choices": {"text": ["A"]}, "key": "A"}, None),
 ]
 
@@ -161,3 +166,12 @@ def test_a_prompt_may_repeat_a_message_or_another_column(tmp_path: Path) -> None
     assert (record.prompt.text, record.responses[0].text) == ("What?", "A")
     (record,) = records(tmp_path, {**PAIR, "prompt": "Answer this: What?", "question": "What?"})
     assert prompt_of(record).text == "Answer this: What?"
+
+
+def test_rows_of_a_pool_have_their_system_message(tmp_path: Path) -> None:
+    row = {"prompt": "What?", "response": "A", "gold": 1, "system": "S"}
+    rows = [row, {**row, "response": "B"}, {**row, "system": "T"}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    pool = read_pool(str(tmp_path / "rows.jsonl"))
+    assert [group.prompt.text for group in pool.groups] == ["S\n\nWhat?", "T\n\nWhat?"]
+    assert [len(group.responses) for group in pool.groups] == [2, 1]

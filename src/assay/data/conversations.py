@@ -118,7 +118,8 @@ def whole(prompt: str, others: Mapping[str, Any]) -> None:
                 f" prompt={name},..."
             )
     for name, value in others.items():
-        if value and name.lower() in CONTEXT and not (isinstance(value, str) and value in prompt):
+        known = name.lower().rstrip("0123456789").rstrip("_") in CONTEXT
+        if value and known and not (isinstance(value, str) and value in prompt):
             raise DataError(
                 f"column {name!r} looks like a part of the prompt, and is not read; name the"
                 f" columns that make it: --columns prompt=...,input={name},..."

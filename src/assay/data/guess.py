@@ -17,8 +17,8 @@ __all__ = ["columns_option"]
 
 NAMES: Final = {
     "messages": "messages conversations conversation dialog dialogue dialogs chat turns",
-    "prompt": "prompt question instruction query problem userprompt userquery userinput task post"
-    " input context history source request promptname",
+    "prompt": "prompt question instruction query problem userprompt userquery userinput post input"
+    " context history request promptname",
     "chosen": "chosen preferred chosenresponse chosenanswer preferredresponse better betterresponse"
     " winner accepted positive pos good best chosentext preferredoutput",
     "rejected": "rejected dispreferred rejectedresponse rejectedanswer dispreferredresponse worse"
@@ -63,6 +63,8 @@ KINDS: Final = tuple(
     )
 )
 """Parts beside the prompt that make a record, the fullest first."""
+JUDGES: Final = frozenset(("label", "scores", "ranks"))
+"""Parts that judge responses."""
 FIRST: Final = {"a": "b", "1": "2", "0": "1", "one": "two", "first": "second", "left": "right"}
 """How columns of two answers end."""
 
@@ -75,6 +77,8 @@ def columns_option(rows: Sequence[Mapping[str, Any]]) -> str | None:
             needed = [part for part in kind if not part.endswith("?")]
             if not found.keys() >= {*needed}:
                 continue
+            if kind in (["response"], ["responses"]) and not JUDGES.isdisjoint(found):
+                continue  # what is judged is not shown without its judgement
             extra = [part.strip("?") for part in kind if part.endswith("?")]
             parts = [asked, *needed, *(p for p in (*extra, *ALWAYS) if p in found)]
             text = ",".join(f"{part}={found[part]}" for part in dict.fromkeys(parts))

@@ -19,6 +19,9 @@ OTHERS: Final = frozenset(
 )
 """Columns that are other layouts' marks beside messages."""
 
+ANSWERS: Final = frozenset(("answer", "output", "response"))
+"""Columns that may be the answer to messages that have none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Messages:
@@ -42,7 +45,10 @@ class Messages:
         messages = row.get("messages")
         if not isinstance(messages, list):
             return False
-        said = [each.get("content") for each in messages if isinstance(each, dict)]
+        turns = [each for each in messages if isinstance(each, dict)]
+        if turns and turns[-1].get("role") == "user" and not ANSWERS.isdisjoint(row):
+            return False
+        said = [turn.get("content") for turn in turns]
         repeated = {"prompt"} if row.get("prompt", "") in said else set()
         return OTHERS.isdisjoint(row.keys() - repeated)
 
