@@ -35,8 +35,8 @@ JUNK: Final[tuple[Any, ...]] = (
     {"role": "user"}, {"x": {"y": []}}, [{"role": "user", "content": None}],
 )  # fmt: skip
 LEAVES_OUT: Final = frozenset(
-    "arena bigbench-mistake fine-grained-rlhf gsm8k-solutions inspect-sample math-aps math-aps-tree"
-    " mrben prm800k prmbench stepverify versaprm zeroeval".split()
+    "arena bigbench-mistake fine-grained-rlhf gsm8k-solutions inspect-sample math-aps"
+    " math-aps-tree mrben oasst prm800k prmbench stepverify versaprm zeroeval".split()
 )
 """Layouts of public data that leave out columns which say nothing of prompts and responses."""
 

@@ -39,7 +39,8 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 def unless_empty(default: Any) -> Any:
     """A field that is written only where it holds something: plain records stay as they were."""
-    return Field(default=default, exclude_if=lambda value: not value and value != "")
+    made: dict[str, Any] = {"default_factory": dict} if default == {} else {"default": default}
+    return Field(**made, exclude_if=lambda value: not value and value != "")
 
 
 class Record(BaseModel):

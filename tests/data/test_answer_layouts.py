@@ -19,7 +19,7 @@ from assay.data.formats.trl_stepwise import TrlStepwise
 from assay.data.io import Counts, read
 from assay.data.steps import cut
 from assay.errors import DataError
-from assay.types import Group, Message, Prompt, Ranking, Record, Response, StepLabels
+from assay.types import Group, Message, Prompt, Ranking, Record, Response, StepLabels, ToolCall
 
 USER, SAID = {"role": "user", "content": "2+3?"}, {"role": "assistant", "content": "5"}
 SUM = Prompt.of("2+3?")
@@ -123,6 +123,7 @@ ROWS: list[tuple[str, dict[str, Any], Record]] = [
     ("trl-prompt-completion", {"prompt": [USER], "completion": [SAID]}, one(SUM)),
     ("plain", {"prompt": [USER]}, SUM),
     ("plain", {"prompt": "2+3?", "reference": 5}, about(reference="5")),
+    ("plain", {"prompt": "2+3?", "response": "5", "reference": ["5"]}, one(about(reference="5"))),
     ("plain", {"prompt": [USER], "response": [SAID]}, one(SUM)),
     (
         "sharegpt",
@@ -137,6 +138,33 @@ ROWS: list[tuple[str, dict[str, Any], Record]] = [
             "tools": '[{"name": "add"}]',
         },
         one(Prompt(messages=(SYSTEM, *TALK), tools=({"name": "add"},))),
+    ),
+    (
+        "sharegpt",
+        {
+            "conversations": [
+                {"from": "human", "value": "Hi"},
+                {"from": "function_call", "value": '[{"name": "greet", "arguments": {}}]'},
+                {"from": "observation", "value": "Hello"},
+                {"from": "gpt", "value": "Hello!"},
+                {"from": "human", "value": "2+3?"},
+                {"from": "gpt", "value": "5"},
+            ],
+        },
+        Group(
+            prompt=Prompt(messages=TALK[:1]),
+            responses=(
+                Response.trajectory(
+                    (
+                        Message(role="assistant", content="", tool_calls=(ToolCall(name="greet"),)),
+                        Message(role="tool", content="Hello"),
+                        Message(role="assistant", content="Hello!"),
+                        Message(role="user", content="2+3?"),
+                        Message(role="assistant", content="5"),
+                    )
+                ),
+            ),
+        ),
     ),
     (
         "qwen-math-outputs",
@@ -246,6 +274,7 @@ def test_a_row_is_told_read_and_written_again(
         ("boxed-solutions", {"problem": "p", "solution": r"\boxed{5"}, r"'solution': no \\boxed"),
         ("boxed-solutions", {"problem": "p", "solution": r"\boxed{ }"}, r"'solution': no \\boxed"),
         ("math-problems", {"problem": "p", "answer": ["1", "2"]}, "one answer"),
+        ("plain", {"prompt": "p", "response": "r", "reference": {"a": "1"}}, "one answer"),
         ("math-problems", {"problem": "p", "answer": {"value": 1}}, "one answer"),
         ("math-problems", {"problem": "p", "answer": " "}, "'reference': it is empty"),
         ("math-problems", {"problem": "p", "answer": 1, "images": ["a.png"]}, "'images' looks"),
@@ -440,6 +469,23 @@ def test_a_conversation_of_labels_needs_a_first_step_and_labels() -> None:
     assert (record.prompt.text, record.response.steps, record.labels) == ("2+", ("3?",), (1,))
     with pytest.raises(DataError, match="then the assistant's label"):
         list(RlhflowPrm().read({"conversations": turns[:1]}))
+
+
+@pytest.mark.parametrize("name", layouts.names())
+def test_records_of_nothing_are_held_or_refused(name: str) -> None:
+    bare = Prompt(messages=())
+    nothing: list[Record] = [
+        StepLabels(prompt=prompt, response=Response(steps=()), labels=()) for prompt in (bare, SUM)
+    ]
+    nothing += [
+        bare,
+        Group(prompt=bare, responses=()),
+        Ranking(prompt=SUM, responses=(), grades=()),
+    ]
+    nothing += [StepLabels(prompt=bare, response=Response.of("a"), labels=(1.0,)), one(bare, "")]
+    for record in nothing:
+        with contextlib.suppress(DataError):
+            list(layouts.resolve(name).write([record]))
 
 
 def test_plain_responses_may_be_messages_that_repeat_the_prompt() -> None:

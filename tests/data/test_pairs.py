@@ -61,6 +61,8 @@ SEEN = [*ASKED, ("assistant", ""), ("tool", "7")]
         ("orca-pairs", {"system": "Be brief.", "question": "Prime?", **TEXTS}, BRIEF),
         ("orca-pairs", {"system": "", "question": "Prime?", **TEXTS}, ASKED),
         ("orca-pairs", {"question": "Prime?", **TEXTS}, ASKED),
+        ("orca-pairs", {"query": "Prime?", **CHAT}, ASKED),
+        ("orca-pairs", {"post": "Prime?", "question": "Prime?", **TEXTS}, ASKED),
         ("input-pairs", {"system": "", "input": "Prime?", **TEXTS, "rating": [9, 7]}, ASKED),
         ("alpaca-pairs", {"instruction": "Prime?", "input": "", **TEXTS}, ASKED),
         (
@@ -69,10 +71,16 @@ SEEN = [*ASKED, ("assistant", ""), ("tool", "7")]
             [("user", "Which?\n7, 8")],
         ),
         (
+            "alpaca-pairs",
+            {"instruction": "Prime?", "history": [["Hi", "Ho"]], "system": "Be brief.", **TEXTS},
+            [BRIEF[0], ("user", "Hi"), ("assistant", "Ho"), *ASKED],
+        ),
+        (
             "instruction-responses",
             {"instruction": "Prime?", "chosen_response": "The 7", "rejected_response": "The 8"},
             ASKED,
         ),
+        ("input-pairs", {"input": "Prime?", "accepted": "The 7", "rejected": "The 8"}, ASKED),
         (
             "sharegpt-pairs",
             {
@@ -183,6 +191,14 @@ SEEN = [*ASKED, ("assistant", ""), ("tool", "7")]
         ),
         ("hh-rlhf", around("\r\n\r\nHuman: Prime?\r\n\r\nAssistant: "), ASKED),
         ("hh-rlhf", around("Human: Prime?\n\nAssistant: "), ASKED),
+        (
+            "trl-preference",
+            {"prompt": [user("Prime?")], **around("Human: Prime?\n\nAssistant: ")},
+            ASKED,
+        ),
+        ("trl-preference", {"prompt": "Prime?", **around(CHATML)}, ASKED),
+        ("trl-preference", around(f"<s>{CHATML}", "<|im_end|>\n<|endoftext|>"), ASKED),
+        ("trl-preference", around("<｜begin▁of▁sentence｜><｜User｜>Prime?<｜Assistant｜>"), ASKED),
         ("trl-preference", around(CHATML, "<|im_end|>\n"), ASKED),
         ("trl-preference", {"prompt": CHATML, **around("", "<|im_end|>")}, ASKED),
         ("trl-preference", around(LLAMA3, "<|eot_id|>"), ASKED),
@@ -223,9 +239,11 @@ def records_of(tmp_path: Path, *rows: dict[str, Any], format: str | None = None)
     [
         (TEXTS, "no prompt beside the text in 'chosen'; add a 'prompt' column.*trl-implicit"),
         ({**TEXTS, "prompt": None}, "no prompt beside the text"),
-        ({**TEXTS, "query": "Q"}, "column 'query' looks like it: --columns prompt=query,chosen="),
+        ({**TEXTS, "request": "Q"}, "column 'request' looks like it: --columns prompt=request,"),
         ({**TEXTS, "Problem": "Q"}, "column 'Problem' looks like it"),
-        ({**CHAT, "post": "Q"}, "column 'post' looks like it"),
+        ({**CHAT, "user": "Q"}, "column 'user' looks like it"),
+        ({**TEXTS, "question": "Q", "problem": "P"}, "'problem' looks like a part of the prompt"),
+        ({**TEXTS, "question": "Q", "image": "a.png"}, "'image' looks like a part of the prompt"),
         (CHAT, "answers without a prompt"),
         (around("Human: Prime?\nAssistant: "), "expected a dialog"),
         (around("User: Prime?\n\nAssistant: "), "no prompt beside"),
@@ -242,15 +260,22 @@ def records_of(tmp_path: Path, *rows: dict[str, Any], format: str | None = None)
         ({**WHOLE, "prompt": [user("Other")]}, "'prompt' is not part of the conversations"),
         ({**WHOLE, "system": "A", "prompt": [SYSTEM, user("Prime?")]}, "'system' differs"),
         ({**TEXTS, "prompt": "\n\nHuman: a\n\nAssistant: b"}, "within the assistant's turn"),
+        ({"prompt": "Other?", **around(CHATML)}, "'prompt' is not part of the conversations"),
         ({**TEXTS, "messages": [*WHOLE["chosen"][:1], said("Other")]}, "ends with the assistant's"),
         ({"prompt": "p", **{k: str(v) for k, v in WHOLE.items()}}, "as Python prints them"),
         (
             {"prompt": "Say it.", "input": "7, 8", **TEXTS},
             "'input' looks like a part of the prompt",
         ),
+        ({"prompt": "7", "instruction": "Double.", **TEXTS}, "'instruction' looks like a part of"),
+        ({"prompt": "p", "history": [["a", "b"]], **TEXTS}, "--columns prompt=...,history=history"),
         ({"question": "Who?", "context": "Ann.", **TEXTS}, "'context' looks like a part of the"),
         ({"prompt": "Say 7.", **around("Say 7. ")}, "repeat the whole prompt"),
         ({"question": "Say 7.", **around("Say 7. ")}, "repeat the whole prompt"),
+        (
+            {"messages": [user("Prime?"), said("7"), user("No?")], "rejected_response": "8"},
+            "'chosen'.* begins with a user message.*'chosen' is the last of messages, 'rejected'",
+        ),
         ({"prompt": "p", **TEXTS, "chosen_score": 1, "rejected_score": 2}, "'rejected_score'"),
     ],
 )
@@ -307,12 +332,21 @@ def test_a_list_of_two_outputs_is_ranked(tmp_path: Path) -> None:
     assert [response.text for response in record.responses] == ["The 7", "The 8"]
 
 
+def test_an_unwanted_answer_to_a_transcript_is_an_outcome(tmp_path: Path) -> None:
+    row = {"prompt": CHATML, "completion": "8<|im_end|>", "label": False}
+    assert records_of(tmp_path, row) == [
+        StepLabels.outcome(Prompt.of("Prime?"), Response.of("8"), 0.0)
+    ]
+
+
 @pytest.mark.parametrize(
     "row",
     [
         {"conversations": [human("Prime?"), gpt("7")], "kto_tag": True},
         {"messages": [user("Prime?"), said("7")], "label": True},
         {"instruction": "Prime?", "input": "", "output": "7", "kto_tag": True},
+        {"conversation": [human("Prime?"), gpt("7")], "label": 1},
+        {"prompt": "Prime?", "response": "7", "kto_tag": True},
         {"prompt": [user("Prime?")], "completion": [said("7")], "label": True},
     ],
 )
@@ -378,15 +412,27 @@ def test_other_readers_load_what_is_written(tmp_path: Path) -> None:
     records = records_of(
         tmp_path,
         {"prompt": "Prime?", **TEXTS},
-        {"prompt": [SYSTEM, user("Prime?")], **CHAT, "chosen": calls},
+        {"prompt": "Prime?", **CHAT, "chosen": calls, "margin": 1.5},
     )
     for suffix, load in ((".jsonl", arrow.read_json), (".parquet", parquet.read_table)):
         path = tmp_path / f"out{suffix}"
         write(records, path, "trl-preference")
         loaded = load(path).to_pylist()
         assert [row["rejected"][0]["content"] for row in loaded] == ["The 8", "The 8"]
+        assert [row["margin"] for row in loaded] == [None, 1.5]
         call = loaded[1]["chosen"][0]["tool_calls"][0]["function"]
         assert call == {"name": "f", "arguments": {"x": 1}}
+
+
+def test_conversations_are_written_as_sharegpt_has_them(tmp_path: Path) -> None:
+    (pair,) = records_of(tmp_path, {"prompt": [SYSTEM, user("Prime?")], **TEXTS})
+    (row,) = layouts.resolve("sharegpt-pairs").write([pair])
+    assert row == {
+        "system": "Be brief.",
+        "conversations": [human("Prime?")],
+        "chosen": gpt("The 7"),
+        "rejected": gpt("The 8"),
+    }
 
 
 def test_the_style_is_a_setting(tmp_path: Path) -> None:

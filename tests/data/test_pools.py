@@ -79,3 +79,11 @@ def test_a_column_of_scores_of_steps_is_its_lowest(tmp_path: Path) -> None:
     assert pool.matrix("p").tolist() == [[0.25, 1]]
     (found,) = Column("p").score(pool.groups)
     assert [score.value for score in found if isinstance(score, Score)] == [0.25, 1]
+
+
+def test_a_reference_is_one_answer(tmp_path: Path) -> None:
+    row = {"prompt": "a", "response": "x", "reference": [5]}
+    pool = read_pool(put(tmp_path / "a.jsonl", row))
+    assert pool.groups[0].prompt.reference == "5"
+    with pytest.raises(DataError, match=r"b\.jsonl:1: field 'reference': expected one answer"):
+        read_pool(put(tmp_path / "b.jsonl", {**row, "reference": [5, 6]}))

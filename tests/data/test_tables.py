@@ -88,9 +88,15 @@ def test_bad_rows_of_a_table_are_refused_each_by_itself(tmp_path: Path) -> None:
     assert [error["where"].rpartition(":")[2] for error in errors] == ["3", "4", "5", "8"]
     for error, words in zip(errors, ("1 cells", "not CSV", "not UTF-8", "not CSV"), strict=True):
         assert words in error["error"]
-    path.write_text("prompt,prompt\na,b\n")
-    with pytest.raises(DataError, match="two columns are called 'prompt'"):
-        list(read(path))
+    for body, message in (
+        (b"prompt,prompt\na,b\n", "two columns are called 'prompt'"),
+        (b"prompt,\xff\na,b\n", "column names are not UTF-8"),
+        (b"prompt,reference\rQ?,5\r", "line of column names cannot be read"),
+        (b'prompt,"reference\nQ?,5\n', "line of column names cannot be read"),
+    ):
+        path.write_bytes(body)
+        with pytest.raises(DataError, match=message):
+            list(read(path))
 
 
 def test_a_cut_table_gives_what_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +209,29 @@ def test_typed_tables_give_what_json_can_hold(typed: Any, tmp_path: Path, name: 
     path.write_bytes(b"ARROW1 and no more" if "arrow" in name else b"PAR1")
     with pytest.raises(DataError, match="is not a readable"):
         list(read(path))
+
+
+def test_columns_of_json_are_what_they_say(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    kind = pyarrow.json_()
+    told = ['"hi"', json.dumps(CHAT), None]
+    columns = [pyarrow.array([said]) for said in ("[1, null]", "[1]")]
+    inner = pyarrow.StructArray.from_arrays([columns[0].cast(kind), columns[1]], ["x", "y"])
+    table = pyarrow.table(
+        {
+            "prompt": pyarrow.array(told, pyarrow.string()).cast(kind),
+            "reference": ["1", "2", "3"],
+            "deep": pyarrow.ListArray.from_arrays([0, 1, 1, 1], inner),
+        }
+    )
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert good(tmp_path / "a.parquet") == [
+        {"prompt": "hi", "reference": "1", "deep": [{"x": [1, None], "y": "[1]"}]},
+        {"prompt": CHAT, "reference": "2", "deep": []},
+        {"reference": "3", "deep": []},
+    ]
 
 
 def test_folders_that_datasets_saved_and_their_splits(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
-from assay.data import conversations, fields, pairs, paths, winners
+from assay.data import conversations, fields, pairs, paths, trajectories, winners
 from assay.data.records import prompt_of
 from assay.data.solutions import MARK, stated
 from assay.data.steps import joined, marked
@@ -200,9 +200,12 @@ class Columns:
             given = conversations.unpacked(said["messages"], "messages")
             *asked, answer = fields.mappings({"messages": given}, "messages") or [{}]
             said = {**fields.rest(said, "messages"), "prompt": asked, "chosen": answer}
-        turns, pair = pairs.pair(said, rest)
+        try:
+            turns, pair = pairs.pair(said, rest)
+        except DataError as error:
+            raise DataError(f"{error}{self._columns_of_sides()}") from error
         if self.name != UNNAMED:
-            pairs.unread(said, rest)
+            pairs.unread(said, rest, dict(self.parts).get("prompt", "").split("|"))
             if turns[-1].role == "assistant":
                 raise DataError(
                     "the conversation before the answers ends with the assistant's turn; end it"
@@ -213,6 +216,13 @@ class Columns:
         return fields.make(
             Preference, prompt=prompt, responses=responses, prefer=1.0, margin=_margin(said)
         )
+
+    def _columns_of_sides(self) -> str:
+        """What the sides of a pair are called in the row, where they are not called so."""
+        there = {part: paths.first(path) for part, path in self.parts}
+        there.setdefault("chosen", f"the last of {there.get('messages')}")
+        called = [f"{side!r} is {there[side]}" for side in SIDES if there[side] != side]
+        return f" ({', '.join(called)})" if called else ""
 
     def _check(self, said: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
         """Refuse a row that says more of its question than is read, unless columns are named by
@@ -240,8 +250,8 @@ class Columns:
             pass
         elif "messages" in said:
             turns = conversations.turns(said, "messages")
-            asked = max((i for i, turn in enumerate(turns) if turn.role == "user"), default=-1)
-            turns, answered = turns[: asked + 1], turns[asked + 1 :]
+            begin = trajectories.begin(turns)
+            turns, answered = turns[:begin], turns[begin:]
         elif "prompt" in said and not {"first", "right"}.isdisjoint(said):
             turns = pairs.prompted(said["prompt"], "prompt")
         elif "prompt" in said:
@@ -375,12 +385,11 @@ class Columns:
         if "boxed" in there:
             known |= {"reference", "solution"}
         row: dict[str, Any] = fields.rest(fields.columns(prompt), *known)
-        if {"prompt": "conversations", "messages": "conversations"}.items() & there.items():
+        if "conversations" in (paths.first(there.get(part, "")) for part in ("prompt", "messages")):
             said = as_sharegpt(said)
         for part, path in self.parts:
             if part in said and paths.constant(path) is paths.ABSENT:
-                first = path.removesuffix("?").split("|")[0]
-                row = paths.put(row, first.split("."), said[part])
+                row = paths.put(row, paths.first(path).split("."), said[part])
         return row
 
 

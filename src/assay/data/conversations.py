@@ -17,11 +17,12 @@ from assay.errors import DataError
 from assay.types import Message, Response, ToolCall
 
 __all__ = [
-    "CONTEXT",
     "asked",
+    "called",
     "column",
     "conversation",
     "instructed",
+    "is_context",
     "message",
     "parsed",
     "reply",
@@ -77,12 +78,15 @@ def turns(row: Mapping[str, Any], field: str) -> tuple[Message, ...]:
     return messages
 
 
-def asked(row: Mapping[str, Any], field: str) -> tuple[tuple[Message, ...], Mapping[str, Any]]:
+def asked(
+    row: Mapping[str, Any], field: str, found: tuple[Message, ...] = ()
+) -> tuple[tuple[Message, ...], Mapping[str, Any]]:
     """Read a prompt with the row's system message before it; return it, and the row without that.
 
-    Raises `DataError` where another column looks like a part of a text that is the prompt.
+    found: the prompt's turns, where they are known. Raises `DataError` where another column looks
+    like a part of a text that is the prompt.
     """
-    found = turns(row, field)
+    found = found or turns(row, field)
     if isinstance(row[field], str):
         whole(row[field], row)
     if (name := system(row)) is None:
@@ -107,22 +111,23 @@ def instructed(messages: tuple[Message, ...], system: str) -> tuple[Message, ...
     return messages
 
 
-def whole(prompt: str, others: Mapping[str, Any]) -> None:
+def is_context(name: str) -> bool:
+    """Tell that a question may need this column to be understood."""
+    return name.lower().rstrip("0123456789").rstrip("_") in CONTEXT
+
+
+def whole(prompt: str, others: Mapping[str, Any], questions: frozenset[str] = QUESTIONS) -> None:
     """Refuse columns that a question may need to be understood, and that it does not repeat, and
-    questions beside one that say something else."""
-    for name in QUESTIONS & others.keys():
-        value = others[name]
-        if isinstance(value, str) and value not in prompt and prompt not in value:
-            raise DataError(
-                f"column {name!r} could be the prompt, too; say which one is: --columns"
-                f" prompt={name},..."
-            )
+    texts under the names of questions that say something else."""
     for name, value in others.items():
-        known = name.lower().rstrip("0123456789").rstrip("_") in CONTEXT
-        if value and known and not (isinstance(value, str) and value in prompt):
+        if not value or (isinstance(value, str) and value.strip() in prompt):
+            continue
+        asks = name in questions or name.lower() in questions
+        if is_context(name) or (asks and isinstance(value, str) and prompt.strip() not in value):
+            part = "history" if name.lower() == "history" else "input"
             raise DataError(
                 f"column {name!r} looks like a part of the prompt, and is not read; name the"
-                f" columns that make it: --columns prompt=...,input={name},..."
+                f" columns that make it: --columns prompt=...,{part}={name},..."
             )
 
 
@@ -159,6 +164,9 @@ def message(value: Mapping[str, Any], field: str) -> Message:
     speaker = value.get("role", value.get("from"))
     role = SPEAKERS.get(speaker, speaker) if isinstance(speaker, str) else speaker
     content = value.get("content", value.get("value"))
+    if len(value) == 2 and value.get("role") == role and isinstance(value.get("content"), str):
+        # By far the most, so that reading a file stays quick.
+        return fields.make(Message, role=role, content=content)
     calls = _calls(value, field)
     if speaker == "function_call" and isinstance(content, str):
         calls, content = _said_call(content, f"{field}.value"), ""
@@ -314,6 +322,15 @@ def parsed(messages: Sequence[Message]) -> tuple[Message, ...]:
         message(openai(each, arguments="parsed"), "messages") if each.tool_calls else each
         for each in messages
     )
+
+
+def called(response: Response) -> Response:
+    """Return a response with the arguments of its calls as they are read from objects."""
+    if not any(turn.tool_calls for turn in response.turns):
+        return response
+    turns = parsed(response.turns)
+    steps = Response.trajectory(turns).steps
+    return response.model_copy(update={"turns": turns, "steps": steps})
 
 
 def transcript(response: Response) -> str:

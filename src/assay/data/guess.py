@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from assay.data import paths as at
 from assay.data.columns import Columns
-from assay.data.conversations import CONTEXT
+from assay.data.conversations import is_context
 from assay.errors import AssayError
 
 __all__ = ["columns_option"]
@@ -137,7 +137,7 @@ def _paths(row: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """The columns, and then the keys inside of them."""
     yield from ((name,) for name in row)
     for name, value in row.items():
-        if isinstance(value, dict) and name.lower() not in CONTEXT:
+        if isinstance(value, dict) and not is_context(name):
             yield from ((name, key) for key in value)
 
 

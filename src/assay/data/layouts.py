@@ -14,28 +14,35 @@ BY_HAND: Final = "columns:"
 """Before columns that are named by hand, where a format is asked for."""
 
 _TABLE: Final = {
-    "orca-pairs": "system=system?,prompt=question,chosen=chosen,rejected=rejected",
-    "input-pairs": "system=system?,prompt=input,chosen=chosen,rejected=rejected",
+    "orca-pairs": (
+        "system=system?,prompt=question|Question|query|problem|post"
+        ",chosen=chosen|accepted,rejected=rejected"
+    ),
+    "input-pairs": "system=system?,prompt=input,chosen=chosen|accepted,rejected=rejected",
     "alpaca-pairs": (
-        "system=system?,prompt=instruction,input=input?,chosen=chosen,rejected=rejected"
+        "system=system?,history=history?,prompt=instruction,input=input?"
+        ",chosen=chosen,rejected=rejected"
     ),
     "alpaca-ranked": (
         "system=system?,prompt=instruction,input=input?,chosen=output.0,rejected=output.1"
     ),
     "instruction-responses": (
-        "system=system?,prompt=instruction,input=input?"
+        "system=system?,prompt=instruction|prompt|question,input=input?"
         ",chosen=chosen_response,rejected=rejected_response"
     ),
     "sharegpt-pairs": (
-        "system=system?,tools=tools?,prompt=conversations,chosen=chosen,rejected=rejected"
+        "system=system?,tools=tools?,prompt=conversations|conversation"
+        ",chosen=chosen,rejected=rejected"
     ),
     "messages-pairs": "system=system?,tools=tools?,prompt=messages,chosen=chosen,rejected=rejected",
     "swift-response": "tools=tools?,messages=messages,rejected=rejected_response",
-    "swift-query": "system=system?,prompt=query,chosen=response,rejected=rejected_response",
+    "swift-query": (
+        "system=system?,history=history?,prompt=query,chosen=response,rejected=rejected_response"
+    ),
     "swift-messages": "tools=tools?,chosen=messages,rejected=rejected_messages",
     "openrlhf-pairs": (
         "prompt=prompt?,chosen=chosen,rejected=rejected"
-        ",chosen_score=chosen_score,rejected_score=rejected_score"
+        ",margin=margin?,chosen_score=chosen_score,rejected_score=rejected_score"
     ),
     "step-dpo": (
         "prompt=prompt,opening=initial_reason_steps,chosen=chosen,rejected=rejected"
@@ -47,8 +54,14 @@ _TABLE: Final = {
         ",rejected=non_preferred_output"
     ),
     "stack-exchange-pairs": "prompt=question,chosen=response_j,rejected=response_k",
-    "sharegpt-kto": "system=system?,tools=tools?,messages=conversations,label=kto_tag",
-    "alpaca-kto": ("system=system?,prompt=instruction,input=input?,response=output,label=kto_tag"),
+    "sharegpt-kto": (
+        "system=system?,tools=tools?,messages=conversations|conversation,label=kto_tag|label"
+    ),
+    "messages-kto": "system=system?,tools=tools?,messages=messages,label=kto_tag",
+    "alpaca-kto": (
+        "system=system?,history=history?,prompt=instruction|prompt,input=input?"
+        ",response=output|response|completion,label=kto_tag"
+    ),
     # Answers, references and pools
     "math-problems": (
         "system=system?,prompt=problem|question|prompt|query|Problem|Question,reference=ground_truth"

@@ -5,7 +5,7 @@ What both begin with is the prompt only where it is whole turns: two texts that 
 words are not an answer's halves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from assay.data import conversations, fields
@@ -23,7 +23,6 @@ ASKING: Final = frozenset(
     " question request trajectory turns user user_input user_message user_prompt".split()
 )
 """Columns that look like the prompt, or like a part of it."""
-TURN: Final = "assistant", "user"
 
 
 def pair(
@@ -43,21 +42,23 @@ def pair(
         if not prompt:
             raise _apart(whole["chosen"], whole["rejected"], others or {})
         return prompt, _both(prompt, whole)
-    if isinstance(asked, str):
-        sides = {side: _answer(said, asked, side) for side, said in sides.items()}
+    sides = {side: _answer(said, asked) for side, said in sides.items()}
     chosen, rejected = (said if isinstance(said, tuple) else () for said in sides.values())
     if shared := _common(chosen, rejected):
         prompt = _within(shared, prompt, asked)
     return prompt, _both(prompt, sides)
 
 
-def unread(row: Mapping[str, Any], others: Mapping[str, Any]) -> None:
+def unread(row: Mapping[str, Any], others: Mapping[str, Any], names: Sequence[str] = ()) -> None:
     """Refuse a pair whose other columns say more of what was asked, and one of texts that both
-    repeat it."""
+    repeat it.
+
+    names: the names that the prompt's column may have.
+    """
     asked = row.get("prompt")
     if not isinstance(asked, str):
         return
-    conversations.whole(asked, others)
+    conversations.whole(asked, others, ASKING.union(names))
     sides = [row.get(side) for side in SIDES]
     repeated = all(isinstance(said, str) and said.startswith(asked) for said in sides)
     if repeated and len(asked.split()) > 1 and marked(asked) is None:
@@ -126,15 +127,13 @@ def _whole(said: str | Turns, side: str, others: Mapping[str, Any]) -> Turns:
     return turns
 
 
-def _answer(said: str | Turns, prompt: str, side: str) -> str | Turns:
-    """An answer to a text; beside a transcript, one that repeats it is the conversation, and one
-    may be marked as the assistant's turn."""
-    if not isinstance(said, str) or (asked := marked(prompt)) is None:
+def _answer(said: str | Turns, asked: object) -> str | Turns:
+    """An answer beside a prompt; a text that is marked as turns is those."""
+    if not isinstance(said, str):
         return said
-    turns = marked(said)
-    if turns and (said.startswith(prompt) or (turns[0][0], asked[-1][0]) == TURN):
+    if turns := marked(said):
         return messages(turns)
-    return closed(said, prompt)
+    return closed(said, asked) if isinstance(asked, str) else said
 
 
 def _common(chosen: Turns, rejected: Turns) -> Turns:

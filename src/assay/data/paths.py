@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from assay.data import fields
 
-__all__ = ["ABSENT", "constant", "found", "keys", "put", "split", "without"]
+__all__ = ["ABSENT", "constant", "first", "found", "keys", "put", "split", "without"]
 
 ABSENT: Final = object()
 """What is found where a path breaks off."""
@@ -22,6 +22,11 @@ def constant(path: str) -> Any:
         return json.loads(path)
     except ValueError:
         return ABSENT
+
+
+def first(path: str) -> str:
+    """The path that is written: of alternatives the first."""
+    return path.removesuffix("?").partition("|")[0]
 
 
 @cache

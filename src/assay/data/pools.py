@@ -273,15 +273,16 @@ def _rows(source: str, limit: int | None, files: Mapping[str, str | Path]) -> Po
 
 def _asked(row: Mapping[str, Any], where: str) -> Prompt:
     """The prompt of a row, with its reference and the system message before it."""
-    reference, text = row.get("reference"), f"{row['prompt']}"
-    prompt = Prompt.of(text, reference=None if reference is None else str(reference))
-    if name := conversations.system(row):
-        messages = conversations.instructed(prompt.messages, row[name])
-        prompt = prompt.model_copy(update={"messages": messages})
+    text, stated = f"{row['prompt']}", row.get("reference")
     try:
+        reference = None if stated is None else fields.reference(stated)
         conversations.whole(text, row)
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
+    prompt = Prompt.of(text, reference=reference)
+    if name := conversations.system(row):
+        messages = conversations.instructed(prompt.messages, row[name])
+        prompt = prompt.model_copy(update={"messages": messages})
     return prompt
 
 

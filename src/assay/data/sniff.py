@@ -46,7 +46,9 @@ def sniff(source: str, rows: Sequence[dict[str, Any]]) -> Format | None:
             f"{source}: its format is ambiguous from the columns {columns}; name one of"
             f" {', '.join(winners)} as format"
         )
-    by_hand = columns_option(rows) or "--columns prompt=NAME,chosen=NAME,rejected=NAME"
+    by_hand = columns_option(rows) or (
+        "--columns prompt=NAME,chosen=NAME,rejected=NAME, or prompt=NAME for prompts alone"
+    )
     raise DataError(
         f"{source}: its format cannot be told from the columns {columns}; nearest are\n  "
         + "\n  ".join(_nearest(rows[0], known))

@@ -39,7 +39,7 @@ def separated(chunks: Iterable[bytes], name: str, delimiter: str) -> Iterator[Ro
         return
     if delimiter not in first:
         delimiter = max(",;\t", key=first.count)
-    header = _header(next(csv.reader([first], delimiter=delimiter), []), name)
+    header = _header(first, delimiter, name)
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         where = f"{name}:{rows.line_num + 2}"
@@ -73,7 +73,13 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
         yield held
 
 
-def _header(cells: list[str], name: str) -> list[str]:
+def _header(line: str, delimiter: str, name: str) -> list[str]:
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise DataError(f"{name}: the line of column names cannot be read ({error})") from error
+    if UNDECODED.search(line):
+        raise DataError(f"{name}: the column names are not UTF-8; save the file as UTF-8")
     header = [cell.strip() or f"column {i}" for i, cell in enumerate(cells, 1)]
     if twice := [cell for i, cell in enumerate(header) if cell in header[:i]]:
         raise DataError(f"{name}: two columns are called {twice[0]!r}; rename one")
@@ -144,9 +150,38 @@ def arrow(path: Path) -> Iterator[Row | Bad]:
 def _rows(batches: Iterable[Any], name: str) -> Iterator[Row]:
     index = 0
     for batch in batches:
+        of_json = list(filter(_holds_json, batch.schema))
         for value in batch.to_pylist():
-            yield Row(values(value), f"{name}[{index}]")
+            yield Row(_decoded(values(value), of_json), f"{name}[{index}]")
             index += 1
+
+
+def _decoded(value: Any, fields: Iterable[Any]) -> Any:
+    """A row or a struct whose columns of JSON are values: `datasets` keeps those of mixed types so,
+    and their texts would stand in quotes."""
+    for field in fields:
+        if value.get(field.name) is not None:
+            value = {**value, field.name: _decoded_as(value[field.name], field)}
+    return value
+
+
+def _decoded_as(value: Any, field: Any) -> Any:
+    if _is_json(field):
+        return json.loads(value)
+    if isinstance(value, list):
+        each = field.type.field(0)
+        return [None if one is None else _decoded_as(one, each) for one in value]
+    return _decoded(value, filter(_holds_json, field.type)) if isinstance(value, dict) else value
+
+
+def _holds_json(field: Any) -> bool:
+    inner = range(field.type.num_fields)
+    return _is_json(field) or any(_holds_json(field.type.field(i)) for i in inner)
+
+
+def _is_json(field: Any) -> bool:
+    noted = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
+    return "arrow.json" in (getattr(field.type, "extension_name", ""), noted)
 
 
 def values(value: Any, *, nulls: bool = False) -> Any:

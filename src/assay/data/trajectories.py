@@ -19,6 +19,7 @@ from assay.types import Group, Message, Prompt, Ranking, Record, Response, StepL
 __all__ = [
     "Means",
     "attached",
+    "begin",
     "differences",
     "first_answer",
     "is_cut",
@@ -49,6 +50,14 @@ def is_cut(stop: str | None) -> bool:
 def is_unsaid(response: Response) -> bool:
     """Return whether a response was cut off, and its reason to stop does not say so."""
     return not response.finished and not is_cut(response.stop)
+
+
+def begin(messages: Sequence[Message]) -> int:
+    """Return where the answer in a conversation begins: after the last question, or, where tools
+    are called, at the first turn of the assistant."""
+    calls = any(message.tool_calls or message.role == "tool" for message in messages)
+    asked = [i for i, message in enumerate(messages) if message.role == "user"]
+    return first_answer(messages) if calls or not asked else asked[-1] + 1
 
 
 def first_answer(messages: Sequence[Message]) -> int:

@@ -4,7 +4,7 @@ made."""
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from assay.types import Message
 
@@ -19,6 +19,10 @@ ROLES: Final = {
 }
 """Templates' words for a role."""
 SYSTEM: Final = re.compile(r"\s*<<SYS>>\n?(.*?)\n?<</SYS>>\s*", re.DOTALL)
+BEGIN: Final = r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|<｜begin▁of▁sentence｜>)?\s*"
+"""What may stand before the mark of a turn."""
+REST: Final = re.compile(r"\s*(?:</s>|<eos>|<\|endoftext\|>|<\|end_of_text\|>)?\s*")
+"""What may stand behind the mark of a turn's end."""
 
 
 @dataclass(frozen=True)
@@ -27,31 +31,44 @@ class _Marks:
 
     turn: re.Pattern[str]
     end: re.Pattern[str] | None = None
+    start: re.Pattern[str] | None = None
+    """Stands for an empty line at the very beginning."""
     trim: bool = False
     """White space around a turn is the template's."""
 
+    @classmethod
+    def of(cls, turn: str, end: str, *, trim: bool = False) -> Self:
+        """The marks of a chat template."""
+        return cls(re.compile(BEGIN + turn), re.compile(end), trim=trim)
 
-# "Human:" at the very beginning is a mark only where an assistant's follows.
-_HH = _Marks(
-    re.compile(r"(?s:\A\s*(?=Human:.*\n\r?\nAssistant:)|\r?\n\r?\n)(Human|Assistant):"), trim=True
-)
+
 _TEMPLATES: Final = (
-    _HH,
-    _Marks(re.compile(r"\s*<\|im_start\|>(\w+)\n"), re.compile(r"<\|im_end\|>")),
+    # HH-RLHF; "Human:" at the very beginning is a mark only where an assistant's follows.
     _Marks(
-        re.compile(
-            r"\s*(?:<\|begin_of_text\|>)?\s*<\|start_header_id\|>(\w+)<\|end_header_id\|>\n\n"
-        ),
-        re.compile(r"<\|eot_id\|>|<\|eom_id\|>"),
+        # Of two literals, for a search of them is quick.
+        re.compile(r"(?:\n|\r\n)\r?\n(Human|Assistant):"),
+        start=re.compile(r"\s*(?=Human:.*\n\r?\nAssistant:)", re.DOTALL),
+        trim=True,
     ),
-    _Marks(re.compile(r"\s*(?:<bos>)?\s*<start_of_turn>(\w+)\n"), re.compile("<end_of_turn>")),
-    _Marks(re.compile(r"\s*(?:<s>)?\s*\[(/?INST)\]"), re.compile("</s>"), trim=True),
+    # ChatML
+    _Marks.of(r"<\|im_start\|>(\w+)\n", r"<\|im_end\|>"),
+    # Llama 3 and 4
+    _Marks.of(
+        r"<\|(?:start_header_id|header_start)\|>(\w+)<\|(?:end_header_id|header_end)\|>\n\n",
+        r"<\|(?:eot_id|eom_id|eot)\|>",
+    ),
+    # Gemma
+    _Marks.of(r"<start_of_turn>(\w+)\n", "<end_of_turn>"),
+    # Llama 2 and Mistral
+    _Marks.of(r"\[(/?INST)\]", "</s>", trim=True),
+    # DeepSeek
+    _Marks.of("<｜(User|Assistant)｜>", "<｜end▁of▁sentence｜>"),
+    # Zephyr, Tulu, Phi
     _Marks(
         re.compile(r"(?:\A\s*|\n)<\|(system|user|assistant)\|>\n"),
         re.compile(r"</s>|<\|end\|>|<\|endoftext\|>"),
     ),
 )
-"""Of HH-RLHF, ChatML, Llama 3, Gemma, Llama 2 and Mistral, Zephyr and its like."""
 
 
 def marked(text: str) -> list[tuple[str, str]] | None:
@@ -79,10 +96,12 @@ def closed(text: str, prompt: str) -> str:
     if marks is None or marks.end is None:
         return text
     said, mark, after = _parted(text, marks.end)
-    return said if mark and not after.strip() else text
+    return said if mark and REST.fullmatch(after) else text
 
 
 def _turns(text: str, marks: _Marks) -> list[tuple[str, str]] | None:
+    if marks.start and (begun := marks.start.match(text)):
+        text = f"\n\n{text[begun.end() :]}"
     if marks.turn.match(text) is None:
         return None
     _, *parts = marks.turn.split(text)
@@ -90,7 +109,7 @@ def _turns(text: str, marks: _Marks) -> list[tuple[str, str]] | None:
     for role, inside in zip(parts[::2], parts[1::2], strict=True):
         said, _, after = _parted(inside, marks.end)
         name = ROLES.get(role.lower(), role.lower())
-        if after.strip() or name not in ("system", "user", "assistant", "tool"):
+        if not REST.fullmatch(after) or name not in ("system", "user", "assistant", "tool"):
             return None
         said = said.strip() if marks.trim else said
         if name == "user" and (instructions := SYSTEM.match(said)):

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, Final
 
 from assay.chat import openai
-from assay.data import conversations, fields, winners
+from assay.data import conversations, fields, paths, winners
 from assay.data.records import prompt_of, responses_of
 from assay.data.steps import parted
 from assay.errors import DataError
@@ -41,7 +41,7 @@ def parts_of(record: Record, there: Mapping[str, str], separator: str) -> dict[s
     if "solution" in prompt.meta:
         said["solution"] = said["boxed"] = prompt.meta["solution"]
     asked: Any = conversations.column(turns)
-    if there.get("prompt", "").rpartition(".")[2] in LISTED:
+    if paths.first(there.get("prompt", "")).rpartition(".")[2] in LISTED:
         asked = [openai(turn) for turn in turns]
     chat = not isinstance(asked, str)
     if "messages" in there:

@@ -195,6 +195,8 @@ class HuggingFace:
             for i, (ids, number) in enumerate(zip(sequences, numbers, strict=True))
         ]
         sampling = replace(sampling, max_tokens=max(limits, default=1))
+        if self._memory is not None:
+            self._memory.begin()
         found: dict[int, Sample] = {}
         for batch in self._batches(rows, sequences, sampling):
             most = [limits[row.prefix] for row in batch]

@@ -15,13 +15,14 @@ leave `Unscored`.
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from assay.errors import ConfigError, DataError
-from assay.models import left_out, rendering, trajectories
 from assay.models import pieces as cutting
+from assay.models import rendering, trajectories
+from assay.models.left_out import LeftOut
 from assay.models.readout import Readout
 from assay.models.rendering import SENTINEL, Surroundings
 from assay.types import Message, Prompt, Record, Response
@@ -151,6 +152,7 @@ class Encoder:
         self._apart = not (layout.whole and tokenizer.is_fast)
         self._warned: set[str] = set()
         self._parts = layout.template != "plain" and rendering.takes_parts(tokenizer, layout.date)
+        self._left_out = LeftOut(tokenizer, layout.date, self._parts)
         self._special = {int(i) for i in tokenizer.all_special_ids}
         self._special |= {
             int(i) for i, token in tokenizer.added_tokens_decoder.items() if token.special
@@ -242,29 +244,52 @@ class Encoder:
             ending=end if layout.close else "",
             goes_on=not response.finished,
         )
-        closings = {turn.end for turn in written.turns if turn.end < turn.closed}
-        at = [*closings, *(turn.closed for turn in written.turns)]
-        pieces = cutting.cut(written.text, at + written.cuts * self._apart, cutting.NOTHING)
-        return written, [piece._replace(special=piece.start in closings) for piece in pieces]
+        return written, written.plain_pieces(self._apart)
+
+    def _chat(self, prompt: Prompt) -> trajectories.Chat:
+        """The chat template, with a prompt's tools."""
+        show = trajectories.remembered(partial(self.render, tools=prompt.tools))
+        return trajectories.Chat(show, partial(self._begin, prompt), self._pattern)
 
     def _chat_trajectory(
         self, prompt: Prompt, response: Response
     ) -> tuple[trajectories.Written, list[cutting.Piece]]:
         """Return a trajectory as the chat template writes it, and its pieces."""
         layout, closed = self.layout, self.layout.close and response.finished
-        messages = self._messages(prompt)
         self._check(prompt, response.turns)
         hidden = cutting.hide(response.turns, self._pattern)
-        show = trajectories.remembered(partial(self.render, tools=prompt.tools))
-        chat = trajectories.Chat(show, partial(self._begin, prompt), self._pattern)
-        written = chat.write(
-            messages, hidden.messages, closed=closed, goes_on=not response.finished
-        )
+        asked, goes_on = self._messages(prompt), not response.finished
+        written = self._chat(prompt).write(asked, hidden.messages, closed=closed, goes_on=goes_on)
         if written.rewritten:
             self._warn(trajectories.REWRITTEN)
         if closed:
             written = written.ended(layout.rstrip, layout.final or "")
         return written, cutting.cut(written.text, written.cuts * self._apart, hidden)
+
+    def between(
+        self, prompt: Prompt, turns: Sequence[Message], answers: Sequence[Message]
+    ) -> list[int]:
+        """Ids of what stands behind the words of the last turn, an assistant's, and before those of
+        its next one, where messages such as a tool's results come between them."""
+        hidden = cutting.NOTHING
+        if self.layout.template == "plain":
+            rendering.only_text(answers)
+            said = (Message(role="assistant", content=""), *answers)
+            join = self.layout.join
+            text = trajectories.in_plain("", said, join=join, ending="", goes_on=True).text
+        else:
+            messages = self._messages(prompt)
+            self._check(prompt, [*turns, *answers])
+            hidden = cutting.hide([*turns, *answers], self._pattern)
+            said = hidden.messages
+            upto = [*messages, *said[: len(turns)]]
+            text = self._chat(prompt).between(upto, said[len(turns) :])
+        pieces = cutting.cut(text.rstrip(" "), (), hidden)
+        if self.layout.template == "plain":
+            pieces = [piece._replace(special=False) for piece in pieces]
+        # What comes first continues a text, too.
+        nothing = cutting.Piece("", 0, 0, special=False)
+        return cutting.tokenise(self.tokenizer, [nothing, *pieces], self._anchor).ids
 
     def _joined(self, frame: _Frame, pieces: Sequence[list[int]], *, closed: bool) -> Encoded:
         """Pieces that were tokenised apart, one after the other."""
@@ -461,15 +486,9 @@ class Encoder:
             return prompt.messages
         return (Message(role="system", content=self.layout.system), *prompt.messages)
 
-    @cached_property
-    def _ignored(self) -> frozenset[str]:
-        """What the template does not write."""
-        return left_out.ignored(self.tokenizer, date=self.layout.date, parts=self._parts)
-
     def _check(self, prompt: Prompt, turns: Sequence[Message] = ()) -> None:
         """Refuse, or warn of, what the template would leave out."""
-        held = left_out.held([*prompt.messages, *turns], prompt.tools)
-        if held and (warning := left_out.check(held & self._ignored)):
+        if warning := self._left_out.check([*prompt.messages, *turns], prompt.tools):
             self._warn(warning)
 
     def _warn(self, what: str) -> None:
@@ -502,27 +521,6 @@ class Encoder:
         """The chat template's text for a conversation (`rendering.render`)."""
         how: dict[str, Any] = {"date": self.layout.date, "parts": self._parts}
         return rendering.render(self.tokenizer, messages, tools=tools, begin=begin, **how)
-
-    def between(self, prompt: Prompt, answers: Sequence[Message]) -> list[int]:
-        """Ids of what stands between a turn of the assistant and its next one, where messages such
-        as a tool's results come between them."""
-        if self.layout.template == "plain":
-            turns = [Message(role="assistant", content=""), *answers]
-            text = trajectories.in_plain(
-                "", turns, join=self.layout.join, ending="", goes_on=True
-            ).text
-        else:
-            messages = self._messages(prompt)
-            mark = rendering.marker([m.content for m in (*messages, *answers)])
-            turn = Message(role="assistant", content=mark)
-            _, *found = self.render([*messages, turn, *answers, turn]).split(mark)
-            if len(found) != 2:
-                raise ConfigError(
-                    "the chat template does not write an assistant's turns as they are before and"
-                    " after a tool's message; use another template, or plain"
-                )
-            text = found[0].rstrip(" ")
-        return self._tokens([text], special=True)[0]
 
     def _tokens(
         self, texts: list[str], *, special: bool = False, first: bool = False

@@ -7,7 +7,8 @@ Reasoning, and words beside a call, are left out by design of some templates: th
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from assay.errors import ConfigError, DataError
 from assay.models.rendering import render
 from assay.types import Message, ToolCall
 
-__all__ = ["check", "held", "ignored"]
+__all__ = ["LeftOut", "held", "ignored"]
 
 REFUSED: Final = (
     "definitions of tools",
@@ -26,6 +27,33 @@ REFUSED: Final = (
 )
 BY_DESIGN: Final = "reasoning", "text beside calls"
 KINDS: Final = (*REFUSED, *BY_DESIGN)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What a tokenizer's chat template leaves out; tried once, when it first matters."""
+
+    tokenizer: Any
+    date: str
+    parts: bool
+
+    @cached_property
+    def _ignored(self) -> frozenset[str]:
+        return ignored(self.tokenizer, date=self.date, parts=self.parts)
+
+    def check(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> str | None:
+        """Return what to say of what is left out of a conversation. Raises `ConfigError` where no
+        score would mean anything."""
+        if not (there := held(messages, tools)):
+            return None
+        left_out = there & self._ignored
+        if refused := [name for name in REFUSED if name in left_out]:
+            raise ConfigError(
+                f"the chat template ignores {', '.join(refused)}, and the conversation has such;"
+                " give a tokenizer whose template writes them, or the template plain"
+            )
+        names = " and ".join(name for name in BY_DESIGN if name in left_out)
+        return f"the chat template leaves out {names}: no score knows of them" if names else None
 
 
 def held(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> frozenset[str]:
@@ -42,18 +70,6 @@ def held(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> fro
         any(message.tool_calls and message.content.strip() for message in messages),
     )
     return frozenset(name for name, is_there in zip(KINDS, there, strict=True) if is_there)
-
-
-def check(left_out: frozenset[str]) -> str | None:
-    """Return what to say of what is left out. Raises `ConfigError` where no score would mean
-    anything."""
-    if refused := [name for name in REFUSED if name in left_out]:
-        raise ConfigError(
-            f"the chat template ignores {', '.join(refused)}, and the conversation has such; give"
-            " a tokenizer whose template writes them, or the template plain"
-        )
-    names = " and ".join(name for name in BY_DESIGN if name in left_out)
-    return f"the chat template leaves out {names}: no score knows of them" if names else None
 
 
 def ignored(tokenizer: Any, *, date: str, parts: bool) -> frozenset[str]:

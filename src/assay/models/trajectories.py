@@ -14,10 +14,12 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from assay.errors import ConfigError, DataError
+from assay.models.pieces import NOTHING, Piece, cut
 from assay.models.rendering import (
     Show,
     common,
     cut_out,
+    marker,
     only_text,
     surroundings,
 )
@@ -63,6 +65,15 @@ class Written(NamedTuple):
         second."""
         begin = [len(self.text[: turn.start].rstrip(" ")) for turn in self.turns]
         return [*begin, *(place for turn in self.turns for place in turn[1:])]
+
+    def plain_pieces(self, apart: bool) -> list[Piece]:
+        """Pieces of a plain text, in which what closes turns alone is tokens. apart: cut around
+        what the assistant says, too."""
+        closings = {turn.end for turn in self.turns if turn.end < turn.closed}
+        at = [*closings, *(turn.closed for turn in self.turns), *self.cuts * apart]
+        return [
+            piece._replace(special=piece.start in closings) for piece in cut(self.text, at, NOTHING)
+        ]
 
     def ended(self, rstrip: str, final: str) -> "Written":
         """The same with white space taken off the ends of turns, and a text at the very end."""
@@ -112,23 +123,24 @@ class Chat:
         messages = [*prompt, *turns]
         usual = self._around(prompt)
         whole = self.begin if goes_on and messages[-1].role != "assistant" else self.show
-        text = whole(messages)
-        bare = _without_reasoning(messages, whole)
-        found: list[Turn] = []
-        rewritten = False
-        for i in range(len(prompt), len(messages)):
-            if messages[i].role != "assistant":
+        text, rewritten, found = whole(messages), False, list[Turn]()
+        for i, message in enumerate(messages):
+            if message.role != "assistant" or (i < len(prompt) and message.reasoning is None):
                 continue
-            upto, shown = messages[: i + 1], bare[: i + 1]
-            rewritten |= shown != upto and not text.startswith(self.show(upto))
-            ends = self.show(shown)
-            if text.startswith(ends):
-                turn = self._last(shown, ends, usual)
-            else:
+            upto = self.show(messages[: i + 1])
+            if not text.startswith(upto):
                 rewritten = True
+                # Reasoning that the whole is without must not stand in what is compared with it.
+                messages = _without_reasoning(messages, i, whole, text)
+                upto = self.show(messages[: i + 1])
+            if i < len(prompt):
+                continue
+            if text.startswith(upto):
+                turn = self._last(messages[: i + 1], upto, usual)
+            else:
                 at = found[-1].closed if found else 0
-                turn = self._within(whole, bare, i, text, usual) or self._alone(
-                    self._last(shown, ends, usual), ends, text, at
+                turn = self._within(whole, messages, i, text, usual) or self._alone(
+                    self._last(messages[: i + 1], upto, usual), upto, text, at
                 )
             found.append(turn)
         if any(a.closed > b.start for a, b in pairwise(found)):
@@ -137,6 +149,25 @@ class Chat:
             text = text[: found[-1].end]
             found[-1] = found[-1]._replace(closed=found[-1].end)
         return Written(text, tuple(found), rewritten)
+
+    def between(self, messages: Sequence[Message], answers: Sequence[Message]) -> str:
+        """Return what stands behind the words of the last message, an assistant's, and before those
+        of its next turn after the answers.
+
+        Raises `DataError` where the turn cannot be told from what stands around it.
+        """
+        # Some templates write earlier turns otherwise than last ones, and none does so for a text;
+        # others take a tool's answers behind calls only.
+        bare = Message(role="assistant", content=marker([m.content for m in messages]))
+        for last in (messages[-1], bare):
+            upto = [*messages[:-1], last]
+            try:
+                text, written = self.begin([*upto, *answers]), self.show(upto)
+            except DataError:
+                continue
+            if text.startswith(written):
+                return text[self._last(upto, written, self._around(messages[:-1])).end :]
+        raise DataError(UNKNOWN)
 
     def _around(self, before: Sequence[Message]) -> _Added:
         """Return what the template adds around an assistant's words behind these messages."""
@@ -202,15 +233,13 @@ def remembered(show: Show) -> Show:
     return shown
 
 
-def _without_reasoning(messages: Sequence[Message], whole: Show) -> list[Message]:
-    """Leave out the reasoning that the template leaves out of the whole."""
-    bare, text = [*messages], None
-    for i, message in enumerate(messages):
-        if message.reasoning is not None:
-            less = [*bare[:i], message.model_copy(update={"reasoning": None}), *bare[i + 1 :]]
-            text = text or whole(messages)
-            bare = less if whole(less) == text else bare
-    return bare
+def _without_reasoning(
+    messages: Sequence[Message], i: int, whole: Show, text: str
+) -> list[Message]:
+    """Leave out a message's reasoning where the template leaves it out of the whole."""
+    less = [*messages]
+    less[i] = messages[i].model_copy(update={"reasoning": None})
+    return less if whole(less) == text else [*messages]
 
 
 def in_plain(

@@ -136,7 +136,7 @@ def _answer(
     elif len(one.ends) == game.turns:
         one.stop = "turns"
     else:
-        ids = generator.encoder.between(one.prompt, reaction.answers)
+        ids = generator.encoder.between(one.prompt, one.turns, reaction.answers)
         # The template writes the end of the turn, which the policy may have written already.
         ids = ids[1:] if ids[:1] == [one.ids[-1]] else ids
         if len(one.ids) + len(ids) >= sampling.max_tokens:

@@ -118,8 +118,8 @@ def test_the_calculator_answers_and_pays_by_hand() -> None:
 
 def test_labels_of_demonstrations_are_the_truth() -> None:
     problems = some_problems(400, 5)
-    records = trajectories(problems)
-    assert records == trajectories(problems) != trajectories(problems, 1)
+    records = trajectories(problems, broken=0)
+    assert records == trajectories(problems, broken=0) != trajectories(problems, 1, broken=0)
     assert records == [label(r.prompt, r.response) for r in records]
     kinds = set()
     for record in records:
@@ -136,9 +136,24 @@ def test_labels_of_demonstrations_are_the_truth() -> None:
                 assert record.labels == (1.0, 1.0, 1.0)
         kinds.add((len(turns), record.labels[0], right))
     assert {(1, 0.0, False), (2, 1.0, False), (3, 1.0, True), (3, 0.0, False)} <= kinds
-    outcomes = trajectories(problems, outcome=True)
+    outcomes = trajectories(problems, outcome=True, broken=0)
     assert [r.labels[-1] for r in outcomes] == [r.labels[-1] for r in records]
     assert all(x is None for r in outcomes for x in r.labels[:-1])
+
+
+def test_broken_turns_are_among_those_to_judge() -> None:
+    records = trajectories(some_problems(200, 5))
+    tokenizer = make_tokenizer()
+    ended = errors = 0
+    for record in records:
+        assert record == label(record.prompt, record.response)
+        *_, last = record.response.turns
+        ended += re.fullmatch(r"\\boxed\{\d+\}", last.content) is None
+        errors += any(t.content == "error" for t in record.response.turns)
+        assert record.labels[-1] == float(last.content == f"\\boxed{{{record.prompt.reference}}}")
+        ids = tokenizer(record.response.text, add_special_tokens=False)["input_ids"]
+        assert tokenizer.unk_token_id not in ids
+    assert min(ended, errors) > 5
 
 
 def test_the_template_writes_what_the_policy_learns_from() -> None:

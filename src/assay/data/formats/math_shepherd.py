@@ -79,6 +79,8 @@ def _marks(pieces: list[str], label: str) -> tuple[float, ...]:
 
 
 def _row(record: StepLabels) -> dict[str, Any]:
+    if not record.response.steps:
+        raise DataError("math-shepherd cannot hold a response without steps")
     signs = ["+" if label == 1 else "-" for label in record.labels]
     *steps, last = record.response.steps
     ends = ["\r\n" if step.endswith("\r\n") else "\n" for step in steps]

@@ -80,10 +80,11 @@ class Messages:
 
     def _begin(self, messages: tuple[Message, ...], row: Mapping[str, Any]) -> int:
         """The place where the answer begins."""
-        calls = any(message.tool_calls or message.role == "tool" for message in messages)
         rated = row.get("rewards") or row.get("labels")
-        if self.answer == "all" or (self.answer == "auto" and (calls or rated)):
+        if self.answer == "all" or (self.answer == "auto" and rated):
             return trajectories.first_answer(messages)
+        if self.answer == "auto":
+            return trajectories.begin(messages)
         asked = [i for i, message in enumerate(messages) if message.role == "user"]
         return asked[-1] + 1 if asked else trajectories.first_answer(messages)
 

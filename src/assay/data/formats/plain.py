@@ -40,6 +40,8 @@ class Plain:
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: an outcome label, a group, a ranking or a prompt."""
         turns, row = conversations.asked(row, "prompt")
+        if row.get("reference") is not None:
+            row = {**row, "reference": fields.reference(row["reference"])}
         if "responses" in row:
             yield _several(fields.prompt(turns, row, "prompt", "responses", "grades"), row)
             return

@@ -65,6 +65,8 @@ class RlhflowPrm:
     def _row(self, record: StepLabels) -> dict[str, Any]:
         if not (record.prompt.messages and record.response.steps):
             raise DataError("rlhflow-prm needs a question and a step")
+        if not record.prompt.messages or not record.response.steps:
+            raise DataError("rlhflow-prm holds no record without a question or without steps")
         *before, question = record.prompt.messages
         first, *steps = parted(record.response.steps, self.separator)
         turns = [openai(each) for each in before]

@@ -5,24 +5,19 @@ Without a prompt, it is what both begin with: whole turns of a conversation, whi
 text. A `margin` column is the preference's margin, and `system` a message before the prompt.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
-from tempfile import SpooledTemporaryFile
-from typing import Any, Literal
+from typing import Any
 
 from assay.chat import openai
 from assay.data import conversations, fields
 from assay.data.pairs import pair, unread
+from assay.data.styles import Style, styled
 from assay.errors import DataError
-from assay.types import Preference, Record, Response
+from assay.types import Preference, Record
 
 __all__ = ["TrlPreference"]
-
-HELD = 2**24
-"""Bytes of rows held in memory until the style of a file is known; the rest is on the disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +27,9 @@ class TrlPreference:
     implicit: bool = False
     """Texts without a prompt are cut as TRL does: the prompt is their common beginning, up to the
     last white space before which something is left for either."""
-    style: Literal["", "text", "chat"] = ""
-    """How rows are written: texts, conversations, or by default texts where every record is one
-    user's message and two texts."""
+    style: Style = ""
+    """Style of the rows written: text, chat, or by default text where a record is no more than
+    that; files are made of one."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """Both columns, and neither the dialogs of HH-RLHF, lists of texts nor the steps before an
@@ -62,41 +57,9 @@ class TrlPreference:
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Decided preferences between unsplit responses; with an explicit prompt.
 
-        A file is of one style, or other readers would not take it. The arguments of calls become
-        objects.
+        The arguments of calls become objects.
         """
-        records = map(_parsed, fields.oriented(records))
-        if not self.style:
-            return self._styled(records)
-        chat = self.style == "chat"
-        return fields.written(self, records, Preference, lambda record: _row(record, chat=chat))
-
-    def _styled(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
-        """Rows of texts if every record allows it; they are held back until that is known."""
-        chat = TrlPreference(style="chat")
-        with SpooledTemporaryFile(HELD, "w+", encoding="ascii") as held:
-            for record in records:
-                if (line := self._line(record)) is None:
-                    break
-                held.write(line)
-            else:
-                held.seek(0)
-                yield from map(json.loads, held)
-                return
-            held.seek(0)
-            for line in held:
-                yield from chat.write(self.read(json.loads(line)))
-            yield from chat.write(chain([record], records))
-
-    def _line(self, record: Record) -> str | None:
-        """The row of a record that is plain text; None where it would not be read back so."""
-        if not isinstance(record, Preference) or record.prefer != 1:
-            return None
-        row = _row(record, chat=False)
-        try:
-            return f"{json.dumps(row)}\n" if tuple(self.read(row)) == (record,) else None
-        except (DataError, TypeError, ValueError):
-            return None  # the other style says what is wrong
+        return styled(self, fields.oriented(records), Preference, _row, self.style)
 
 
 def _cut(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -118,29 +81,7 @@ def _cut(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"prompt": asked, "chosen": chosen[len(prompt) :], "rejected": rejected[len(prompt) :]}
 
 
-def _parsed(record: Record) -> Record:
-    """The record with the arguments of its calls as JSON writes objects."""
-    if not isinstance(record, Preference) or not _calls(record):
-        return record
-    prompt = record.prompt.model_copy(
-        update={"messages": conversations.parsed(record.prompt.messages)}
-    )
-    responses = tuple(map(_called, record.responses))
-    return record.model_copy(update={"prompt": prompt, "responses": responses})
-
-
-def _calls(record: Preference) -> bool:
-    turns = chain(record.prompt.messages, *(response.turns for response in record.responses))
-    return any(turn.tool_calls for turn in turns)
-
-
-def _called(response: Response) -> Response:
-    turns = conversations.parsed(response.turns)
-    steps = Response.trajectory(turns).steps if turns else response.steps
-    return response.model_copy(update={"turns": turns, "steps": steps})
-
-
-def _row(record: Preference, *, chat: bool) -> dict[str, Any]:
+def _row(record: Preference, chat: bool) -> dict[str, Any]:
     if record.prefer != 1:
         raise DataError(
             f"trl-preference has no column for a preference of {record.prefer}; leave ties and"

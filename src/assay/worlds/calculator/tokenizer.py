@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from assay.worlds.words import SPECIAL, word_tokenizer
 
-__all__ = ["BOS", "EOS", "PAD", "VOCABULARY", "make_tokenizer"]
+__all__ = ["BOS", "EOS", "PAD", "PATTERN", "VOCABULARY", "make_tokenizer"]
 
 WORDS: Final = (
     *map(str, range(10)),
@@ -20,6 +20,9 @@ WORDS: Final = (
 VOCABULARY: Final = (*WORDS, *SPECIAL)
 PAD, BOS, EOS = range(len(WORDS) + 1, len(WORDS) + 4)
 
+PATTERN: Final = r'[a-z]+\(\{"a":|,"b":|\}\)|\\boxed\{|\}|error|[0-9]|[*+=]'
+"""Finds the words in a text."""
+
 TEMPLATE: Final = (
     "{{ bos_token }}{% for m in messages %}"
     "{% if m.role == 'tool' %}={% endif %}{{ m.content }}"
@@ -34,7 +37,6 @@ TEMPLATE: Final = (
 def make_tokenizer() -> Any:
     """A word-level `PreTrainedTokenizerFast` with a chat template. Texts and tokens of the world
     correspond one to one; anything else is unknown."""
-    pattern = r'[a-z]+\(\{"a":|,"b":|\}\)|\\boxed\{|\}|error|[0-9]|[*+=]'
-    tokenizer = word_tokenizer(WORDS, pattern)
+    tokenizer = word_tokenizer(WORDS, PATTERN)
     tokenizer.chat_template = TEMPLATE
     return tokenizer
