@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
@@ -115,11 +116,10 @@ class Columns:
             parts.append((part.strip(), "=".join(path).strip()))
         return cls(parts=tuple(parts), name=name)
 
-    @property
+    @cached_property
     def columns(self) -> frozenset[str]:
         """The columns that are read."""
-        every = (path.removesuffix("?").split("|") for _, path in self.parts)
-        return frozenset(name.partition(".")[0] for name in chain.from_iterable(every))
+        return frozenset(name.partition(".")[0] for name in self._named)
 
     def lacks(self, row: Mapping[str, Any]) -> set[str]:
         """Return the columns that a row would need, down to the ends of their paths."""
@@ -141,22 +141,38 @@ class Columns:
             and not self._elsewhere(row)
         )
 
+    @cached_property
+    def _passed_over(self) -> frozenset[str]:
+        """Columns of answers and judgements elsewhere that no part is for."""
+        there = dict(self.parts)
+        found: frozenset[str] = frozenset() if ANSWERED & there.keys() else ANSWERS
+        if self._places:
+            return found | GRADED
+        if JUDGING & there.keys():
+            return found
+        return found | (GRADED if "responses" in there else JUDGED)
+
+    @cached_property
+    def _named(self) -> frozenset[str]:
+        """All paths that are read."""
+        every = (path.removesuffix("?").split("|") for _, path in self.parts)
+        return frozenset(chain.from_iterable(every))
+
+    @cached_property
+    def _places(self) -> Counter[str]:
+        """How many places are read of each list that is read by places."""
+        return Counter(name.split(".")[0] for name in self._named if PLACE.match(name))
+
     def _elsewhere(self, row: Mapping[str, Any]) -> bool:
         """Marks of another layout: answers and judgements that this one would pass over, GSM8K's
         line before an answer, and labels of steps in a conversation."""
         if self.name == UNNAMED:
             return False
         there = dict(self.parts)
-        passed_over: frozenset[str] = frozenset() if ANSWERED & there.keys() else ANSWERS
-        if not JUDGING & there.keys():
-            passed_over |= GRADED if "responses" in there else JUDGED
-        named = {name for path in there.values() for name in path.removesuffix("?").split("|")}
-        places = Counter(name.split(".")[0] for name in named if PLACE.match(name))
-        if places:
-            passed_over |= GRADED
-        if any(len(fields.parsed(row[name])) > count for name, count in places.items()):
+        if any(len(fields.parsed(row[name])) > count for name, count in self._places.items()):
             return True
-        if passed_over & {NUMBER.sub("", name.lower()) for name in row.keys() - named}:
+        others = row.keys() - self._named
+        if self._passed_over & {NUMBER.sub("", name.lower()) for name in others}:
             return True
         # Judged as one, a list of texts is the steps of an answer; else it is several answers.
         alone = "response" in there and not JUDGING & there.keys()
