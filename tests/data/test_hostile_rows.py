@@ -70,7 +70,9 @@ def test_what_a_question_needs_is_not_passed_over(column: str, row: Row, tmp_pat
 
 ALONE = {"prompt": "What?", "response": "A"}
 POOL = {"problem": "What?", "responses": ["A", "B"]}
+CHAT = [{"role": "user", "content": "What?"}, {"role": "assistant", "content": "A"}]
 PASSED_OVER = [
+    {"messages": CHAT, "is_correct": False},
     {"messages": [{"role": "user", "content": "What?"}], "answer": "A", "reasoning": "R"},
     {**ALONE, "is_correct": False},
     {"prompt": "What?", "completion": "A", "correct": 0},
@@ -148,6 +150,8 @@ SHOWN = [
         "prompt=instruction,responses=output,scores=scores",
     ),
     ({"question": "What?", "outputs": ["A", "B"], "ratings": [1, None]}, None),
+    ({"messages": CHAT, "rejected": "B"}, "messages=messages,rejected=rejected"),
+    ({"messages": CHAT, "is_correct": False}, "messages=messages,label=is_correct"),
     ({"turns": ["What?"], "task": "maths", "ground_truth": "4"}, None),
     ({"question": "What?", "choices": {"text": ["A"]}, "key": "A"}, None),
 ]
@@ -160,8 +164,7 @@ def test_the_line_that_is_shown_leaves_nothing_out(row: Row, columns: str | None
 
 
 def test_a_prompt_may_repeat_a_message_or_another_column(tmp_path: Path) -> None:
-    chat = [{"role": "user", "content": "What?"}, {"role": "assistant", "content": "A"}]
-    (record,) = records(tmp_path, {"prompt": "What?", "prompt_id": "7", "messages": chat})
+    (record,) = records(tmp_path, {"prompt": "What?", "prompt_id": "7", "messages": CHAT})
     assert isinstance(record, Group)
     assert (record.prompt.text, record.responses[0].text) == ("What?", "A")
     (record,) = records(tmp_path, {**PAIR, "prompt": "Answer this: What?", "question": "What?"})

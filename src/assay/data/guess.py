@@ -63,7 +63,9 @@ KINDS: Final = tuple(
     )
 )
 """Parts beside the prompt that make a record, the fullest first."""
-JUDGES: Final = frozenset(("label", "scores", "ranks"))
+ALONE: Final[list[list[str]]] = [["rejected"], ["label"], []]
+"""Parts beside messages that hold the answer."""
+JUDGES: Final = frozenset(("label", "ranks", "rejected", "scores"))
 """Parts that judge responses."""
 FIRST: Final = {"a": "b", "1": "2", "0": "1", "one": "two", "first": "second", "left": "right"}
 """How columns of two answers end."""
@@ -73,11 +75,12 @@ def columns_option(rows: Sequence[Mapping[str, Any]]) -> str | None:
     """Return `--columns prompt=...` that reads these rows; None where no names are familiar."""
     found, note = _found(rows[0])
     for asked in ("messages", "prompt"):
-        for kind in ([*KINDS, []] if asked == "messages" else KINDS) if asked in found else ():
+        kinds = [*KINDS, *ALONE] if asked == "messages" else KINDS
+        for kind in kinds if asked in found else ():
             needed = [part for part in kind if not part.endswith("?")]
             if not found.keys() >= {*needed}:
                 continue
-            if kind in (["response"], ["responses"]) and not JUDGES.isdisjoint(found):
+            if kind in (["response"], ["responses"], []) and not JUDGES.isdisjoint(found):
                 continue  # what is judged is not shown without its judgement
             extra = [part.strip("?") for part in kind if part.endswith("?")]
             parts = [asked, *needed, *(p for p in (*extra, *ALWAYS) if p in found)]

@@ -18,7 +18,9 @@ OTHERS: Final = frozenset(
     " responses input scores".split()
 )
 """Columns that are other layouts' marks beside messages."""
-
+LABELS: Final = frozenset(("label", "labels", "reward", "rewards"))
+JUDGED: Final = frozenset(("correct", "is_correct"))
+"""Columns that may be the label of messages that have none."""
 ANSWERS: Final = frozenset(("answer", "output", "response"))
 """Columns that may be the answer to messages that have none."""
 
@@ -44,6 +46,8 @@ class Messages:
         """A list of messages, and no mark of another layout; a prompt may repeat one of them."""
         messages = row.get("messages")
         if not isinstance(messages, list):
+            return False
+        if LABELS.isdisjoint(row) and not JUDGED.isdisjoint(row):
             return False
         turns = [each for each in messages if isinstance(each, dict)]
         if turns and turns[-1].get("role") == "user" and not ANSWERS.isdisjoint(row):
