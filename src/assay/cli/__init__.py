@@ -13,11 +13,12 @@ from typing import Any, Final, NoReturn
 from assay.cli.arguments import (
     SPELLINGS,
     check_word,
-    completion,
     defaults,
     meant,
     take_from,
+    words_below,
 )
+from assay.console.completion import completion
 from assay.console.failures import INTERRUPTED, explained, plain_output
 from assay.console.first_word import nearest
 from assay.console.spellings import today
@@ -73,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     name = arguments[0]
     try:
         if name == "--print-completion":
-            print(completion(arguments[1:], COMMANDS))
+            below = {command: words_below(command) for command in COMMANDS}
+            print(completion(" ".join(arguments[1:]), below))
         elif name not in (*COMMANDS, *SPELLINGS):
             raise ConfigError(f"no command is called {nearest(name, COMMANDS)}")
         else:

@@ -1,18 +1,18 @@
 """What stands on a command line before a command reads it: other words for a command, `--from`,
-mistyped words, completion. No command of its own.
+mistyped words. No command of its own.
 """
 
 import dataclasses
 import importlib
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from assay.console.first_word import put_first
 from assay.errors import ConfigError
 
-__all__ = ["SPELLINGS", "check_word", "completion", "defaults", "meant", "take_from"]
+__all__ = ["SPELLINGS", "check_word", "defaults", "meant", "take_from", "words_below"]
 
 LOSSES: Final = {"rm": "bradley-terry", "orm": "outcome", "prm": "step-bce"}
 """`assay train prm` is `assay train step-bce`: by the kind of model, with its usual loss."""
@@ -95,31 +95,10 @@ def defaults(path: Path, commands: Sequence[type[Any]]) -> Any:
     return dataclasses.replace(found, **fresh)
 
 
-def completion(words: list[str], names: Iterable[str]) -> str:
-    """A shell's completion of command names and their sub-commands, for bash and zsh."""
-    shell = words[0] if words else ""
-    if shell not in ("bash", "zsh"):
-        raise ConfigError("--print-completion needs a shell: bash or zsh")
+def words_below(name: str) -> list[str]:
+    """Return what may stand right behind a command: its sub-commands, losses or benchmarks."""
     from assay import components
 
-    lines = []
-    for name in names:
-        module = importlib.import_module(f"assay.cli.{name.replace('-', '_')}")
-        below = list(getattr(module, "COMMANDS", ()))
-        below += components.names(KINDS[name]) if name in KINDS else []
-        below += LOSSES if name == "train" else []
-        if below:
-            lines.append(f'    {name}) words="{" ".join(below)}" ;;')
-    head = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
-    cases = "\n".join(lines)
-    return f"""{head}_assay() {{
-  local words=""
-  case "$COMP_CWORD:${{COMP_WORDS[1]}}" in
-    1:*) words="{" ".join(names)} help" ;;
-    2:*) case "${{COMP_WORDS[1]}}" in
-{cases}
-    esac ;;
-  esac
-  COMPREPLY=($(compgen -W "$words" -- "${{COMP_WORDS[COMP_CWORD]}}"))
-}}
-complete -o default -F _assay assay"""
+    module = importlib.import_module(f"assay.cli.{name.replace('-', '_')}")
+    below = [*getattr(module, "COMMANDS", ()), *(LOSSES if name == "train" else ())]
+    return [*below, *(components.names(KINDS[name]) if name in KINDS else ())]

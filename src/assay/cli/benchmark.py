@@ -26,7 +26,6 @@ class Command(Compute, Generic[B]):
 
     benchmark: tyro.conf.OmitArgPrefixes[B]
     """Benchmark, its files behind it, and its settings."""
-
     scorer: Annotated[
         str | None,
         tyro.conf.arg(metavar="SCORER", help=f"Scorer, of steps where the benchmark is: {KINDS}."),
@@ -36,13 +35,10 @@ class Command(Compute, Generic[B]):
     """Instead of a scorer: file of scores that exist, such as rows with `id` and `scores`, what
     `assay score` wrote, a published `prediction` of ProcessBench, or results of PRMBench's own
     programs."""
-
     save: Path | None = None
     """File to write the scores to, as rows with `id` and `scores`."""
-
     out: Path | None = None
     """Folder of the run, for benchmark.json, report.html and run.json."""
-
     fail_on: FailOn = ()
 
     overwrite: Overwrite = False

@@ -29,24 +29,19 @@ class Command(Compute):
     """File, folder or data set of groups or rows {"prompt", "response", "reference"}, as
     `assay score --texts` writes them (verified against the reference), rankings (the grades are the
     gold) or step labels (the last label is; responses to one prompt are put together)."""
-
     scorer: Annotated[str | None, tyro.conf.arg(help=f"The scorer: {KINDS}.")] = None
 
     scores: Path | None = None
     """Instead of a scorer: file of scores that exist, matched by texts, by id or by the data's
     order."""
-
     gold: Annotated[str, tyro.conf.arg(aliases=["--verifier"])] = "numeric"
     """Verifier that finds final answers and decides which are the same and which are right:
     numeric, math, or package.module:Class."""
-
     largest: int | None = None
     """Largest n; prompts with fewer responses that are scored and judged are left out. By default
     the largest that nine of ten prompts have."""
-
     transform: Literal["none", "sigmoid"] = "none"
     """sigmoid: make raw logits into probabilities before the weighted majority sums them."""
-
     replay: Annotated[
         tuple[str, ...],
         tyro.conf.arg(
@@ -57,15 +52,12 @@ class Command(Compute):
         ),
     ] = ()
     """Searches to replay over random subsets of the pool besides."""
-
     format: Format = None
 
     seed: int = 0
     """Seed of the bootstrap and of the draws."""
-
     out: Path | None = None
     """Folder for bestof.json, report.html and run.json."""
-
     fail_on: FailOn = ()
 
     overwrite: Overwrite = False

@@ -18,7 +18,6 @@ class Command(Searching):
 
     strategies: tuple[str, ...] = ("best-of-n", "majority", "weighted-majority", "beam", "dvts")
     """Names, each with settings where they differ from the defaults: beam:width=2,lookahead=1."""
-
     ns: tuple[int, ...] = (1, 4, 16)
     """Sizes: the n of each strategy."""
 

@@ -9,34 +9,31 @@ Outcomes: {"prompt": "2+3?", "response": "5", "label": 1}. Steps: {"prompt": "2+
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from assay import components
 from assay.cli.options import BY_HAND
 from assay.console.tables import show
-from assay.data import layouts
 from assay.data.augment import augment, flip
-from assay.data.columns import Columns
 from assay.data.dedupe import unique
 from assay.data.io import Counts, read, write
+from assay.data.layouts import configured, names
 from assay.data.parts import Part, cut_anew, without
 from assay.data.records import responses_of
 from assay.data.splitting import SPLITTERS, report
 from assay.errors import ConfigError, DataError
 from assay.files import write_atomic
 from assay.protocols import Format
-from assay.runs.settings import made
 from assay.specs.generators import splitter
 from assay.workflows.data import Finding, check_data, describe_data, reread, split_data
 
 __all__ = ["COMMANDS", "Augment", "Check", "Convert", "Dedupe", "Describe", "Split", "Steps"]
 
-THERE_IS = ", ".join(layouts.names())
+THERE_IS = ", ".join(names())
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...")]
 To = Annotated[str, tyro.conf.arg(metavar="FORMAT", help="Layout of the rows written.")]
 Out = Annotated[Path, tyro.conf.Positional]
@@ -63,7 +60,7 @@ class Reading:
 
     def layout(self) -> Format | None:
         """The format read; None = told from the columns."""
-        return _format(self.format, self.set)
+        return configured(self.format, self.set)
 
     def aside(self, counts: Counts) -> str:
         """What to add of rows that were set aside."""
@@ -145,7 +142,7 @@ class Convert(One):
 
     def __call__(self) -> None:
         """Write the file and say how much went in."""
-        counts, target = Counts(), _format(self.to, self.set_to)
+        counts, target = Counts(), configured(self.to, self.set_to)
         if target is None:
             raise ConfigError(f"--to needs a format; there is {THERE_IS}")
         records = read(self.source, format=self.layout(), set_aside=self.set_aside, counts=counts)
@@ -169,7 +166,7 @@ class Dedupe(One):
         counts = Counts()
         records = read(self.source, format=self.layout(), set_aside=self.set_aside, counts=counts)
         kept = unique(records, near=self.near)
-        rows = write(kept, self.out, _format(self.to, ()) or "assay")
+        rows = write(kept, self.out, self.to)
         left = counts.records - rows
         print(f"{self.out}: {rows} rows, {left} duplicates left out{self.aside(counts)}")
 
@@ -215,7 +212,7 @@ class Split(One):
             self.out,
             {"valid": self.valid, "test": self.test},
             seed=self.seed,
-            to=_format(self.to, ()) or "assay",
+            to=self.to,
             format=self.layout(),
             set_aside=self.set_aside,
             overwrite=self.overwrite,
@@ -251,7 +248,7 @@ class Steps(One):
         print(f"{found}{self.aside(counts)}")
         if self.out is not None:
             anew = (cut_anew(record, split) for record in reread(self.source, source))
-            print(f"{self.out}: {write(anew, self.out, _format(self.to, ()) or 'assay')} rows")
+            print(f"{self.out}: {write(anew, self.out, self.to)} rows")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,7 +280,7 @@ class Augment(One):
         turned = sum(a != b for a, b in zip(records, found, strict=True))
         if self.wins or self.ties:
             found = augment(found, wins=self.wins, ties=self.ties, seed=self.seed)
-        rows = write(found, self.out, _format(self.to, ()) or "assay")
+        rows = write(found, self.out, self.to)
         print(
             f"{self.out}: {rows} rows from {len(records)} preferences, {turned} of them turned"
             f" round{self.aside(counts)}"
@@ -299,22 +296,3 @@ COMMANDS = {
     "split": Split,
     "steps": Steps,
 }
-
-
-def _format(name: str, settings: tuple[str, ...]) -> Format | None:
-    """A format from its name and KEY=VALUE settings; None when no name is given."""
-    if not name:
-        if settings:
-            raise ConfigError(
-                f"settings ({' '.join(settings)}) need the format they are for: --format NAME"
-            )
-        return None
-    if not settings:
-        return layouts.resolve(name)
-    if isinstance(columns := layouts.resolve(name), Columns):
-        for setting in settings:
-            if not setting.startswith("separator="):
-                raise ConfigError(f"{name} has no setting {setting!r}; there is separator=TEXT")
-        return replace(columns, separator=settings[-1].removeprefix("separator="))
-    format: Format = made(components.load("formats", name), name, settings)
-    return format

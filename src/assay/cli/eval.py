@@ -25,20 +25,16 @@ class Command(Compute):
 
     data: Data
     """Labelled records: file, folder or Hugging Face data set."""
-
     scorer: Annotated[str | None, tyro.conf.arg(metavar="SCORER", help=f"Scorer: {KINDS}.")] = None
 
     scores: Path | None = None
     """Instead of a scorer: file of scores that exist, matched by texts, by id or by the data's
     order."""
-
     probabilities: bool = False
     """Scores of a file or a column are probabilities: steps are right from 0.5 on, and not from
     0."""
-
     out: Path | None = None
     """Folder of the run, for eval.json, report.html and run.json."""
-
     format: Format = None
     set_aside: Aside = None
 
@@ -46,7 +42,6 @@ class Command(Compute):
     """Verifier that finds the final answers which majority votes count, where the records are
     pools, and that the scorer "verifier" stands for: numeric, math, package.module:Class, or
     none."""
-
     fail_on: FailOn = ()
 
     overwrite: Overwrite = False

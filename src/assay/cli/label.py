@@ -28,40 +28,30 @@ class Rolling:
     data: Data
     """Solutions to prompts with reference answers, or the prompts alone: file, folder or data
     set."""
-
     out: Path
     """Folder of the run, for labels.jsonl, report.html, run.json and, unless given, the ledger."""
-
     policy: tyro.conf.OmitArgPrefixes[Policy]
 
     verifier: Annotated[str, tyro.conf.arg(metavar="VERIFIER")] = "numeric"
     """Verifier that finds and checks answers: numeric, math, or package.module:Class."""
-
     samples: int = 4
     """Solutions sampled per prompt, where the data holds prompts alone."""
-
     ledger: Path | None = None
     """File of rollouts, shared by runs that should not pay for the same ones twice; only one may
     use it at a time."""
-
     cut_off: Literal["wrong", "undecided"] = "wrong"
     """Verdict on a rollout that reached max_tokens."""
-
     guard: bool = True
     """Exclusion of rollouts that correct something before them: they are no evidence that it was
     right."""
-
     truncate: bool = False
     """Removal of the labels after the first wrong step."""
-
     limit: int | None = None
     """Most solutions to label, or prompts where the data is prompts, or a tree grows from each."""
-
     format: Format = None
     set_aside: Aside = None
     """New file for malformed rows and for records without a reference answer, instead of
     stopping."""
-
     overwrite: Overwrite = False
 
     def __call__(self) -> None:
@@ -111,10 +101,8 @@ class Consensus:
 
     first: Data
     """Labelled solutions, of which some are kept."""
-
     second: Data
     """The same solutions, labelled by somebody else: a judge, people, or other rollouts."""
-
     out: tyro.conf.Positional[Path]
     """File to write: .jsonl, .jsonl.gz, .json, .json.gz or .parquet."""
 

@@ -36,16 +36,12 @@ class Average:
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Folders of reward models."""
-
     records: str
     """Held-out records, of the kind that they learned from."""
-
     out: Path
     """Folder of the average: a new one, or an empty one."""
-
     loss: str = "bradley-terry"
     """Loss of their training, by which accuracy is measured."""
-
     format: Format = None
 
     device: Device = "auto"
@@ -97,28 +93,20 @@ class Import:
 
     folder: tyro.conf.Positional[str]
     """Folder of the published model, or its name on the hub."""
-
     out: Path
     """Folder of the imported model: a new one, or an empty one."""
-
     preset: str | None = None
     """Name of a preset (`assay models list`)."""
-
     layout: str = ""
     r"""Settings of the layout, such as template=plain,join=\n ."""
-
     head: str | None = None
     """Prefix of the names of the head's tensors, such as v_head.summary or value_head."""
-
     tokens: tuple[str, str] | None = None
     """Tokens that mean good and bad, where rows of the language-model head are the head."""
-
     tag: str | None = None
     """Token that follows every step, at which it is read."""
-
     probabilities: bool = False
     """Sigmoid of the scores."""
-
     aggregate: Aggregation | None = None
     """From step scores to the response's, where the head is given by its parts."""
 

@@ -34,63 +34,46 @@ class BestOfN(Compute):
 
     pool: tyro.conf.Positional[str] = ""
     """File or folder of rows or records; left out with --world."""
-
     proxy: Annotated[Words, tyro.conf.arg(metavar="[NAME=]SCORER ...")] = ()
     """Scorers to choose by: folders of reward models, shortest, longest, random, or
     package.module:name."""
-
     gold: Annotated[Words, tyro.conf.arg(metavar="[NAME=]SCORER ...")] = ()
     """Scorers of what a choice is worth: a verifier (math, numeric), a larger reward model."""
-
     proxy_column: Annotated[Words, tyro.conf.arg(metavar="NAME ...")] = ()
     """Scores in the rows to choose by."""
-
     gold_column: Annotated[Words, tyro.conf.arg(metavar="NAME ...")] = ()
     """Scores in the rows of what a choice is worth."""
-
     proxy_scores: Annotated[Words, tyro.conf.arg(metavar="[NAME=]FILE ...")] = ()
     """Files of scores that exist, to choose by: matched by texts, by id or by the pool's order."""
-
     gold_scores: Annotated[Words, tyro.conf.arg(metavar="[NAME=]FILE ...")] = ()
     """Files of scores that exist, of what a choice is worth."""
-
     world: Literal["gaussian", "essays"] | None = None
     """An embedded world instead of a pool. gaussian: three proxies of a truth that is known, at
     once. essays: policies, proxies of four sizes and three amounts of data, and pools, all from
     scratch, within ten minutes on two cores."""
-
     seeds: int = 3
     """Policies in the world of essays, each with its own preferences, proxies and pool."""
-
     workers: int = 2
     """Processes that make a world, of one thread each."""
-
     ensemble: tuple[Literal["mean", "worst", "uwo"], ...] = ()
     """Proxies made of all the others, each standardised on the pool: their mean, the worst of them,
     the mean less half their variance."""
-
     size: Annotated[Words, tyro.conf.arg(metavar="NAME=NUMBER ...")] = ()
     """Sizes of proxies, such as parameters or preferences: how the fit goes with them is then
     reported."""
-
     epsilon: float | None = None
     """Gold that may be lost for the sake of choosing harder, in units of gold; none = a twentieth
     of its standard deviation within prompts."""
-
     missing_gold: Literal["refuse", "leave_out"] = "refuse"
     """Treatment of responses with a proxy score and without gold."""
-
     format: Format = None
 
     limit: int | None = None
     """Most prompts to take."""
-
     seed: int = 0
     """Seed of the bootstrap, and of a world."""
-
     out: Path | None = None
     """Folder for points.jsonl, fits.json, report.html and run.json."""
-
     overwrite: Overwrite = False
 
     def __call__(self) -> None:
@@ -131,14 +114,11 @@ class Report:
 
     folders: tyro.conf.Positional[tuple[Path, ...]]
     """Folders of runs."""
-
     size: Annotated[Words, tyro.conf.arg(metavar="NAME=NUMBER ...")] = ()
     """Sizes of proxies, such as parameters or preferences; those that the runs know need not be
     given."""
-
     out: Path | None = None
     """Folder for points.jsonl, fits.json, report.html and run.json."""
-
     overwrite: Overwrite = False
 
     def __call__(self) -> None:

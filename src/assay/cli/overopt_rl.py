@@ -33,41 +33,30 @@ class Policies:
     ] = ()
     """Folders of `assay rl`; of several under one name, in the same order of seeds as under the
     others. The first name is what the others are compared with."""
-
     gold: str | None = None
     """The gold to compare by; none = the first that the runs have."""
-
     world: Literal["essays"] | None = None
     """Policies trained in an embedded world instead: against a weak proxy alone, with a price on
     KL, and against four."""
-
     arm: tuple[str, ...] = ("single", "single, KL .1", "uwo of 4")
     """Ways to train in the world, against a proxy of size M that learned from 250 pairs: single,
     "single, KL .02", "single, KL .1", "mean of 4", "worst of 4", "uwo of 4"; and XS, S, M, L, XL:
     alone, against a proxy of that size that learned from 16,000."""
-
     seeds: int = 3
     """Seeds of the world, for each arm."""
-
     seed: int = 0
     """First seed of the world, and seed of the bootstrap."""
-
     steps: int = 140
     """Rounds of training in the world."""
-
     workers: int = 2
     """Processes that train in the world, of one thread each."""
-
     kl: tuple[float, ...] = (2.5,)
     """KLs, in nats, to compare arms at."""
-
     epsilon: float | None = None
     """Gold that may be lost for the sake of training further, in units of gold; none = a twentieth
     of the rise."""
-
     out: Path | None = None
     """Folder for points.jsonl, arms.json, report.html and run.json, and for a world's runs."""
-
     overwrite: Overwrite = False
 
     def __call__(self) -> None:

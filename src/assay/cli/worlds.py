@@ -41,19 +41,14 @@ class Play:
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar=f"{{{','.join(MEANT)}}}")]
     """The game."""
-
     policy: Literal["proxy", "true", "random"] = "proxy"
     """Policy to play: best for the proxy, best for the truth, or random."""
-
     horizon: int | None = None
     """Longest episode, in steps (tokens, words); none = the game's own."""
-
     frames: bool = False
     """Frames: the state after every step."""
-
     svg: Path | None = None
     """File for a drawing of the episode: a film strip above both returns."""
-
     seed: int = 0
     """Seed of the game's chance and of the policy's."""
 
@@ -85,19 +80,14 @@ class Calculator:
     out: Path
     """Folder for policy/, problems.jsonl, held_out.jsonl, and trajectories.jsonl with a label per
     turn."""
-
     problems: int = 1000
     """Problems to train on."""
-
     held_out: int = 200
     """Other problems, to evaluate on."""
-
     trajectories: int = 2000
     """Labelled trajectories, of problems of their own."""
-
     steps: int = 600
     """Optimiser steps of the policy."""
-
     seed: int = 0
     """Seed of problems, demonstrations and policy."""
 

@@ -1,14 +1,17 @@
 """All layouts by name: a module each in `formats`, and a table of those that differ in the names of
 their columns."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Final, cast
 
 from assay import components
 from assay.data.columns import Columns
+from assay.errors import ConfigError
 from assay.protocols import Format
+from assay.runs.settings import made
 
-__all__ = ["BY_HAND", "name_of", "names", "resolve"]
+__all__ = ["BY_HAND", "configured", "name_of", "names", "resolve"]
 
 BY_HAND: Final = "columns:"
 """Before columns that are named by hand, where a format is asked for."""
@@ -203,3 +206,22 @@ def name_of(format: Format) -> str:
         if isinstance(format, Columns)
         else components.name_of(type(format)).removeprefix("formats/")
     )
+
+
+def configured(name: str, settings: tuple[str, ...]) -> Format | None:
+    """Return a format from its name and KEY=VALUE settings; None where no name is given."""
+    if not name:
+        if settings:
+            raise ConfigError(
+                f"settings ({' '.join(settings)}) need the format they are for: --format NAME"
+            )
+        return None
+    if not settings:
+        return resolve(name)
+    if isinstance(columns := resolve(name), Columns):
+        for setting in settings:
+            if not setting.startswith("separator="):
+                raise ConfigError(f"{name} has no setting {setting!r}; there is separator=TEXT")
+        return replace(columns, separator=settings[-1].removeprefix("separator="))
+    format: Format = made(components.load("formats", name), name, settings)
+    return format

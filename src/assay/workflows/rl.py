@@ -201,38 +201,28 @@ def rl(
     with Run.open(out, body, command="rl", data=files, inputs=inputs, **again) as run:
         parts, golds = _parts(rewards, where), _golds(gold, where)
         _check_environment(game, [*(part.scorer for part in parts), *golds.values()])
-        aside = aside_in(set_aside, out)
-        tools = () if game is None else tuple(getattr(game.environment, "tools", ()))
-        found = _sides(
-            prompts,
-            held_out,
-            seed=how.seed,
-            limit=limit,
-            format=format,
-            aside=aside,
-            tools=tools,
-        )
+        how_read: dict[str, Any] = {
+            **{"seed": how.seed, "limit": limit, "format": format},
+            **{"aside": aside_in(set_aside, out), "tools": _tools(game)},
+        }
+        found = _sides(prompts, held_out, **how_read)
         _check_gold(golds, found.held)
         if isinstance(policy, str | Path):
             layout = {"template": template, "join": join, "max_length": max_length}
             policy = _policy(str(policy), layout, split, setting, lora, dtype, where, how)
         found = _laid_out(found, policy)
         learner = _prime(policy, prime, prime_learning_rate, lora, how) if prime else None
-        done = optimise(
-            policy,
-            found.train,
-            parts,
-            settings=how,
-            out=out,
-            held_out=found.held,
-            golds=golds,
-            prime=learner,
-            game=game,
-            resume=resume,
-        )
+        sides: dict[str, Any] = {"held_out": found.held, "golds": golds, "prime": learner}
+        run_as: dict[str, Any] = {"settings": how, "out": out, "game": game, "resume": resume}
+        done = optimise(policy, found.train, parts, **sides, **run_as)
         result = PolicyTraining.of(done, out=out, settings=body, data=files)
         result.page(run)
     return result
+
+
+def _tools(game: "Game | None") -> tuple[Mapping[str, Any], ...]:
+    """Definitions of the tools that an environment answers."""
+    return () if game is None else tuple(getattr(game.environment, "tools", ()))
 
 
 def settings_of(recipe: str | Settings, changes: Mapping[str, Any]) -> Settings:
