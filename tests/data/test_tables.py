@@ -170,7 +170,7 @@ def typed() -> Any:
             "at": [datetime.datetime(2024, 1, 2, 3, 4, 5), None],
             "day": [datetime.date(2024, 1, 2), None],
             "took": [datetime.timedelta(seconds=61), None],
-            "image": [{"bytes": b"\x89PNG", "path": None}, None],
+            "blob": [{"bytes": b"\x89PNG", "path": None}, None],
             "deep": [[{"when": datetime.date(2024, 1, 2)}], None],
         }
     )
@@ -180,7 +180,7 @@ META = {
     "at": "2024-01-02T03:04:05",
     "day": "2024-01-02",
     "took": "0:01:01",
-    "image": {"bytes": {"base64": "iVBORw=="}},
+    "blob": {"bytes": {"base64": "iVBORw=="}},
     "deep": [{"when": "2024-01-02"}],
 }
 
@@ -205,7 +205,7 @@ def test_typed_tables_give_what_json_can_hold(typed: Any, tmp_path: Path, name: 
     assert list(read(tmp_path / "b.jsonl")) == [first, second]
     # Bytes are no text, whatever they hold.
     with pytest.raises(DataError, match=r"field 'response.*says nothing"):
-        list(read(path, format="columns:prompt=prompt,response=image.bytes"))
+        list(read(path, format="columns:prompt=prompt,response=blob.bytes"))
     path.write_bytes(b"ARROW1 and no more" if "arrow" in name else b"PAR1")
     with pytest.raises(DataError, match="is not a readable"):
         list(read(path))

@@ -12,8 +12,11 @@ better) or `first_score` and `second_score`. Lists of `right` and `wrong` respon
 """
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
@@ -54,15 +57,24 @@ ANSWERS: Final = frozenset(
     " outputs rejected response responses steps".split()
 )
 """Columns that hold answers elsewhere: what has one is no row of prompts."""
-JUDGED: Final = frozenset(("chosen", "label", "labels", "rejected"))
-"""Columns that judge an answer elsewhere, and the parts that do here."""
-JUDGING: Final = JUDGED | {"score", "scores", "ranks", "first", "right"}
+JUDGED: Final = frozenset(("chosen", "correct", "is_correct", "label", "labels", "rejected"))
+"""Columns that judge an answer elsewhere."""
+GRADED: Final = JUDGED | {"correctness", "grades", "ranks", "ratings", "rewards", "scores"}
+"""Columns that judge several answers elsewhere."""
+JUDGING: Final = frozenset(
+    ("chosen", "rejected", "label", "labels", "score", "scores", "ranks", "first", "right")
+)
+"""Parts that judge an answer."""
+NUMBER: Final = re.compile(r"[ _]?([ab]|\d)$")
+"""What tells the columns of two answers apart."""
 NO_ANSWER: Final = frozenset(("notfound", "proof"))
 """NuminaMath's words for an answer where there is none."""
 WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
 """Labels that are words."""
 BOTH: Final = ("first", "second"), ("first_score", "second_score"), ("right", "wrong")
 """Parts that are there together."""
+PLACE: Final = re.compile(r"[^.]+\.\d+(\.|$)")
+"""A path to a place of a list."""
 UNNAMED: Final = "columns"
 """The name of a layout that a user wrote."""
 
@@ -104,11 +116,10 @@ class Columns:
             parts.append((part.strip(), "=".join(path).strip()))
         return cls(parts=tuple(parts), name=name)
 
-    @property
+    @cached_property
     def columns(self) -> frozenset[str]:
         """The columns that are read."""
-        every = (path.removesuffix("?").split("|") for _, path in self.parts)
-        return frozenset(name.partition(".")[0] for name in chain.from_iterable(every))
+        return frozenset(name.partition(".")[0] for name in self._named)
 
     def lacks(self, row: Mapping[str, Any]) -> set[str]:
         """Return the columns that a row would need, down to the ends of their paths."""
@@ -130,17 +141,38 @@ class Columns:
             and not self._elsewhere(row)
         )
 
+    @cached_property
+    def _passed_over(self) -> frozenset[str]:
+        """Columns of answers and judgements elsewhere that no part is for."""
+        there = dict(self.parts)
+        found: frozenset[str] = frozenset() if ANSWERED & there.keys() else ANSWERS
+        if self._places:
+            return found | GRADED
+        if JUDGING & there.keys():
+            return found
+        return found | (GRADED if "responses" in there else JUDGED)
+
+    @cached_property
+    def _named(self) -> frozenset[str]:
+        """All paths that are read."""
+        every = (path.removesuffix("?").split("|") for _, path in self.parts)
+        return frozenset(chain.from_iterable(every))
+
+    @cached_property
+    def _places(self) -> Counter[str]:
+        """How many places are read of each list that is read by places."""
+        return Counter(name.split(".")[0] for name in self._named if PLACE.match(name))
+
     def _elsewhere(self, row: Mapping[str, Any]) -> bool:
         """Marks of another layout: answers and judgements that this one would pass over, GSM8K's
         line before an answer, and labels of steps in a conversation."""
         if self.name == UNNAMED:
             return False
         there = dict(self.parts)
-        passed_over: frozenset[str] = frozenset() if ANSWERED & there.keys() else ANSWERS
-        if not JUDGING & there.keys():
-            passed_over |= JUDGED
-        named = {name for path in there.values() for name in path.removesuffix("?").split("|")}
-        if passed_over & row.keys() - named:
+        if any(len(fields.parsed(row[name])) > count for name, count in self._places.items()):
+            return True
+        others = row.keys() - self._named
+        if self._passed_over & {NUMBER.sub("", name.lower()) for name in others}:
             return True
         # Judged as one, a list of texts is the steps of an answer; else it is several answers.
         alone = "response" in there and not JUDGING & there.keys()
@@ -173,6 +205,8 @@ class Columns:
                 fields.value(row, path)
             said[part] = found
             rest = paths.without(rest, paths.keys(row, path.removesuffix("?")))
+        if self.name != UNNAMED and not said.get("system") and (name := conversations.system(rest)):
+            said["system"] = rest.pop(name)
         self._check(said, rest)
         return said, rest
 
@@ -211,20 +245,14 @@ class Columns:
         hand."""
         if self.name == UNNAMED or "chosen" in said or not isinstance(said.get("prompt"), str):
             return
-        path = dict(self.parts)["prompt"]
-        for name in path.split("|"):
-            if isinstance(rest.get(name), str) and rest[name] != said["prompt"]:
-                raise DataError(
-                    f"column {name!r} could be the prompt, too; say which one is, as in"
-                    f" --columns prompt={name},..."
-                )
-        for name, value in rest.items():
-            if value and name.lower() in pairs.CONTEXT:
-                raise DataError(
-                    f"column {name!r} looks like a part of the question, and {self.name} does not"
-                    f" read it; name the columns that make the prompt, as in --columns"
-                    f" prompt=...,input={name},..."
-                )
+        for part, path in self.parts:
+            for name in path.removesuffix("?").split("|") if part in ("prompt", "response") else ():
+                if isinstance(rest.get(name), str) and rest[name] not in ("", said[part]):
+                    raise DataError(
+                        f"column {name!r} could be the {part}, too; say which one is, as in"
+                        f" --columns prompt=...,{part}={name},..."
+                    )
+        conversations.whole(said["prompt"], rest)
 
     def _prompt(
         self,
@@ -251,10 +279,11 @@ class Columns:
         if said.get("history"):
             turns = (*history(said["history"]), *turns)
         if said.get("input"):
-            question = f"{turns[-1].content}\n{fields.text(said, 'input')}"
+            parts = (turns[-1].content, fields.text(said, "input"))
+            question = "\n".join(text for text in parts if text)
             turns = (*turns[:-1], fields.make(Message, role="user", content=question))
         if said.get("system"):
-            turns = pairs.instructed(turns, fields.text(said, "system"))
+            turns = conversations.instructed(turns, fields.text(said, "system"))
         if not turns:
             raise DataError("the conversation has no message of a user before the answer")
         known = {key: said[key] for key in ("tools", "solution") if key in said}

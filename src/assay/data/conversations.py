@@ -17,19 +17,24 @@ from assay.errors import DataError
 from assay.types import Message, Response, ToolCall
 
 __all__ = [
+    "asked",
     "called",
     "column",
     "conversation",
+    "instructed",
+    "is_context",
     "message",
     "parsed",
     "reply",
     "response",
     "said",
     "sharegpt",
+    "system",
     "transcript",
     "turn",
     "turns",
     "unpacked",
+    "whole",
 ]
 
 SPEAKERS: Final = {
@@ -46,6 +51,16 @@ SPEAKERS: Final = {
 """Other layouts' words for a role."""
 PYTHON: Final = re.compile(r"\s*\[?\s*\{\s*'(role|from|content|value)'\s*:")
 """How messages begin that Python printed."""
+CONTEXT: Final = frozenset(
+    "article audio background body choices context document documents history image image_path"
+    " image_url images input options paragraph passage picture premise story table video"
+    " videos".split()
+)
+"""Columns that a question may need to be understood."""
+QUESTIONS: Final = frozenset(("instruction", "problem", "prompt", "query", "question"))
+"""Columns that are the prompt in many layouts."""
+SYSTEM: Final = "system", "system_prompt"
+"""Columns of a message that stands before the prompt."""
 REASONING: Final = "reasoning_content", "reasoning", "thinking"
 KNOWN: Final = frozenset(
     ("role", "from", "content", "value", "tool_calls", "tool_call_id", "name", "function_call")
@@ -61,6 +76,59 @@ def turns(row: Mapping[str, Any], field: str) -> tuple[Message, ...]:
     if not messages:
         raise fields.wrong(field, "at least one message", found)
     return messages
+
+
+def asked(
+    row: Mapping[str, Any], field: str, found: tuple[Message, ...] = ()
+) -> tuple[tuple[Message, ...], Mapping[str, Any]]:
+    """Read a prompt with the row's system message before it; return it, and the row without that.
+
+    found: the prompt's turns, where they are known. Raises `DataError` where another column looks
+    like a part of a text that is the prompt.
+    """
+    found = found or turns(row, field)
+    if isinstance(row[field], str):
+        whole(row[field], row)
+    if (name := system(row)) is None:
+        return found, row
+    return instructed(found, row[name]), fields.rest(row, name)
+
+
+def system(row: Mapping[str, Any]) -> str | None:
+    """Return the column of the system message, where it says something."""
+    there = (name for name in SYSTEM if isinstance(row.get(name), str) and row[name])
+    return next(there, None)
+
+
+def instructed(messages: tuple[Message, ...], system: str) -> tuple[Message, ...]:
+    """Put a system message before a conversation, once."""
+    if not messages or messages[0].role not in ("system", "developer"):
+        return (fields.make(Message, role="system", content=system), *messages)
+    if messages[0].content != system:
+        raise DataError(
+            "field 'system' differs from the system message of the conversation; leave one out"
+        )
+    return messages
+
+
+def is_context(name: str) -> bool:
+    """Tell that a question may need this column to be understood."""
+    return name.lower().rstrip("0123456789").rstrip("_") in CONTEXT
+
+
+def whole(prompt: str, others: Mapping[str, Any], questions: frozenset[str] = QUESTIONS) -> None:
+    """Refuse columns that a question may need to be understood, and that it does not repeat, and
+    texts under the names of questions that say something else."""
+    for name, value in others.items():
+        if not value or (isinstance(value, str) and value.strip() in prompt):
+            continue
+        asks = name in questions or name.lower() in questions
+        if is_context(name) or (asks and isinstance(value, str) and prompt.strip() not in value):
+            part = "history" if name.lower() == "history" else "input"
+            raise DataError(
+                f"column {name!r} looks like a part of the prompt, and is not read; name the"
+                f" columns that make it: --columns prompt=...,{part}={name},..."
+            )
 
 
 def conversation(value: object, field: str) -> tuple[Message, ...]:

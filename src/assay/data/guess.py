@@ -8,15 +8,17 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from assay.data import paths as at
 from assay.data.columns import Columns
+from assay.data.conversations import is_context
 from assay.errors import AssayError
 
 __all__ = ["columns_option"]
 
 NAMES: Final = {
     "messages": "messages conversations conversation dialog dialogue dialogs chat turns",
-    "prompt": "prompt question instruction query problem userprompt userquery userinput task post"
-    " input context history source request promptname",
+    "prompt": "prompt question instruction query problem userprompt userquery userinput post input"
+    " context history request promptname",
     "chosen": "chosen preferred chosenresponse chosenanswer preferredresponse better betterresponse"
     " winner accepted positive pos good best chosentext preferredoutput",
     "rejected": "rejected dispreferred rejectedresponse rejectedanswer dispreferredresponse worse"
@@ -31,6 +33,7 @@ NAMES: Final = {
     "ranks": "ranks ranking rankings",
     "score": "score reward rating grade quality",
     "margin": "margin scoredifference",
+    "input": "input context passage document article",
     "system": "system sys systemprompt systemmessage",
     "tools": "tools functions",
     "reference": "reference answer groundtruth gold target expectedanswer finalanswer goldanswer"
@@ -60,6 +63,10 @@ KINDS: Final = tuple(
     )
 )
 """Parts beside the prompt that make a record, the fullest first."""
+ALONE: Final[list[list[str]]] = [["rejected"], ["label"], []]
+"""Parts beside messages that hold the answer."""
+JUDGES: Final = frozenset(("label", "ranks", "rejected", "scores"))
+"""Parts that judge responses."""
 FIRST: Final = {"a": "b", "1": "2", "0": "1", "one": "two", "first": "second", "left": "right"}
 """How columns of two answers end."""
 
@@ -68,10 +75,13 @@ def columns_option(rows: Sequence[Mapping[str, Any]]) -> str | None:
     """Return `--columns prompt=...` that reads these rows; None where no names are familiar."""
     found, note = _found(rows[0])
     for asked in ("messages", "prompt"):
-        for kind in ([*KINDS, []] if asked == "messages" else KINDS) if asked in found else ():
+        kinds = [*KINDS, *ALONE] if asked == "messages" else KINDS
+        for kind in kinds if asked in found else ():
             needed = [part for part in kind if not part.endswith("?")]
             if not found.keys() >= {*needed}:
                 continue
+            if kind in (["response"], ["responses"], []) and not JUDGES.isdisjoint(found):
+                continue  # what is judged is not shown without its judgement
             extra = [part.strip("?") for part in kind if part.endswith("?")]
             parts = [asked, *needed, *(p for p in (*extra, *ALWAYS) if p in found)]
             text = ",".join(f"{part}={found[part]}" for part in dict.fromkeys(parts))
@@ -81,7 +91,7 @@ def columns_option(rows: Sequence[Mapping[str, Any]]) -> str | None:
     return None
 
 
-ALWAYS: Final = ("system", "tools", "reference", "id")
+ALWAYS: Final = ("input", "system", "tools", "reference", "id")
 """Parts of any record."""
 
 
@@ -95,9 +105,14 @@ def _found(row: Mapping[str, Any]) -> tuple[dict[str, str], str]:
         if path is not None:
             taken.add(path)
             found[part] = _written(path)
+    # A list of texts is several responses.
+    if "responses" not in found and isinstance(at.found(row, found.get("response", "")), list):
+        found["responses"] = found.pop("response")
+    if "responses" in found and "labels" in found and "scores" not in found:
+        found["scores"] = found["labels"]
     if "chosen" in found and "rejected" in found:
         return found, ""
-    if (pair := _two(paths)) is None:
+    if (pair := _two(paths, row)) is None:
         return found, ""
     found |= {"first": _written(pair[0]), "second": _written(pair[1])}
     for part, names in VERDICTS.items():
@@ -107,21 +122,25 @@ def _found(row: Mapping[str, Any]) -> tuple[dict[str, str], str]:
     return found, f" (if {pair[0][-1]} is the better one in every row)"
 
 
-def _two(paths: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """The columns of two answers: names that end in a and b, 1 and 2, and the like."""
+def _two(
+    paths: Mapping[str, tuple[str, ...]], row: Mapping[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The columns of two answers: names that end in a and b, 1 and 2, and the like; of several
+    pairs, the one that says most."""
+    pairs = []
     for name, path in paths.items():
         for one, other in FIRST.items():
             second = paths.get(name.removesuffix(one) + other)
-            if name.endswith(one) and name != one and second:
-                return path, second
-    return None
+            if name.endswith(one) and name != one and second and not name.startswith("model"):
+                pairs.append((path, second))
+    return max(pairs, key=lambda pair: len(str(at.found(row, _written(pair[0])))), default=None)
 
 
 def _paths(row: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """The columns, and then the keys inside of them."""
     yield from ((name,) for name in row)
     for name, value in row.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not is_context(name):
             yield from ((name, key) for key in value)
 
 

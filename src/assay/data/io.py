@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 
 from pydantic import ValidationError
 
-from assay.data import fields, sources, tables, uniform
+from assay.data import fields, layouts, sources, tables, uniform
 from assay.data.layouts import name_of, resolve
 from assay.data.lines import LIMIT, Bad, Row, without_nan
 from assay.data.sniff import sniff
@@ -130,7 +130,10 @@ def _placed(
             if isinstance(entry, Bad):
                 yield entry.where, entry
             elif only is None or only[seen - 1]:
-                yield entry.where, _records(cast(Format, reader), entry)
+                found = _records(cast(Format, reader), entry)
+                if format is None and isinstance(found, tuple):
+                    found = _unless_astray(cast(Format, reader), entry, found)
+                yield entry.where, found
             else:
                 yield entry.where, ()
     if not seen:
@@ -187,6 +190,23 @@ def write(records: Iterable[Record], path: Path, format: str | Format = "assay")
                 filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0
             ) as packed:
                 return _write_json(lines, packed, array=path.name.endswith(".json.gz"))
+
+
+def _unless_astray(
+    reader: Format, row: Row, records: tuple[Record, ...]
+) -> tuple[Record, ...] | Bad:
+    """The records of a row, or a bad row where it looks like another layout than the file's first
+    rows do: read as they are, its answers or labels would be passed over."""
+    if reader.matches(row.value):
+        return records
+    others = [name for name in layouts.names() if resolve(name).matches(row.value)]
+    if not others:
+        return records
+    name = name_of(reader)
+    return row.bad(
+        f"the row looks like {' or '.join(others)}, and the file's first rows like {name}; make it"
+        f" a file of its own, or give --format {name} to read it as that"
+    )
 
 
 def _records(reader: Format, row: Row) -> tuple[Record, ...] | Bad:

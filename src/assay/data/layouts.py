@@ -86,7 +86,7 @@ _TABLE: Final = {
     ),
     "labelled-responses": (
         "system=system?,prompt=question|problem|instruction|query"
-        ",response=response|output|completion,label=label|is_correct|correct"
+        ",response=response|output|completion|generated_solution,label=label|is_correct|correct"
         ",reference=ground_truth|expected_answer|answer?,id=id?"
     ),
     "input-output": "system=system?,prompt=input,response=output,reference=ground_truth?",

@@ -13,7 +13,7 @@ from assay.data.transcripts import closed, marked, messages, transcript
 from assay.errors import DataError
 from assay.types import Message, Response
 
-__all__ = ["CONTEXT", "asking", "instructed", "pair", "prompted", "unread"]
+__all__ = ["asking", "pair", "prompted", "unread"]
 
 Turns = tuple[Message, ...]
 SIDES: Final = "chosen", "rejected"
@@ -23,11 +23,6 @@ ASKING: Final = frozenset(
     " question request trajectory turns user user_input user_message user_prompt".split()
 )
 """Columns that look like the prompt, or like a part of it."""
-CONTEXT: Final = frozenset(
-    "article audio background body choices context document documents history image images input"
-    " options paragraph passage picture premise story table video videos".split()
-)
-"""Columns that a prompt may need to be understood."""
 
 
 def pair(
@@ -63,13 +58,7 @@ def unread(row: Mapping[str, Any], others: Mapping[str, Any], names: Sequence[st
     asked = row.get("prompt")
     if not isinstance(asked, str):
         return
-    for name, value in others.items():
-        if _says_more(name, value, asked, names):
-            part = "history" if name.lower() == "history" else "input"
-            raise DataError(
-                f"column {name!r} looks like a part of the prompt, and is not read; name the"
-                f" columns that make it: --columns prompt=...,{part}={name},..."
-            )
+    conversations.whole(asked, others, ASKING.union(names))
     sides = [row.get(side) for side in SIDES]
     repeated = all(isinstance(said, str) and said.startswith(asked) for said in sides)
     if repeated and len(asked.split()) > 1 and marked(asked) is None:
@@ -77,16 +66,6 @@ def unread(row: Mapping[str, Any], others: Mapping[str, Any], names: Sequence[st
             "'chosen' and 'rejected' repeat the whole prompt; cut it off, or name the columns to"
             " take the texts as they are: --columns prompt=...,chosen=...,rejected=..."
         )
-
-
-def _says_more(name: str, value: object, asked: str, names: Sequence[str]) -> bool:
-    """Tell that a column may be needed beside a prompt, or be it."""
-    if not value or (isinstance(value, str) and value.strip() in asked):
-        return False
-    if name.lower() in CONTEXT:
-        return True
-    asks = name in names or name.lower() in ASKING
-    return asks and isinstance(value, str) and asked.strip() not in value
 
 
 def _before(prompt: Turns, chosen: str | Turns) -> Turns:
@@ -127,17 +106,6 @@ def prompted(value: object, field: str) -> Turns:
             " assistant is to speak, or write messages"
         )
     return turns[:-1]
-
-
-def instructed(messages: Turns, system: str) -> Turns:
-    """Put a system message before a conversation, once."""
-    if not messages or messages[0].role not in ("system", "developer"):
-        return (fields.make(Message, role="system", content=system), *messages)
-    if messages[0].content != system:
-        raise DataError(
-            "field 'system' differs from the system message of the conversation; leave one out"
-        )
-    return messages
 
 
 def _side(row: Mapping[str, Any], side: str) -> str | Turns:

@@ -16,6 +16,7 @@ ABSENT: Final = object()
 
 
 @cache
+@cache
 def constant(path: str) -> Any:
     """The value of a path that is JSON; `ABSENT` for the name of a column."""
     try:
@@ -58,7 +59,7 @@ def found(row: Mapping[str, Any], path: str) -> Any:
     path = path.removesuffix("?")
     if (said := constant(path)) is not ABSENT:
         return said
-    return _at(row, keys(row, path))
+    return row[path] if path in row else _at(row, keys(row, path))
 
 
 def _at(value: Any, keys: Sequence[str]) -> Any:

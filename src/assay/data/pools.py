@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.data import fields
+from assay.data import conversations, fields
 from assay.data.records import as_groups, prompt_key
 from assay.data.scores import read_scores
 from assay.errors import DataError
@@ -249,15 +249,14 @@ def _rows(source: str, limit: int | None, files: Mapping[str, str | Path]) -> Po
                 f'{where}: a row is {{"prompt": an id or a text, "response": a text, NAME: a'
                 f" number, ...}}; prompt is {prompt!r:.60}, response {text!r:.60}"
             )
-        key = f"{prompt}"
+        asked = _asked(value, where)
+        key = asked.text
         if key not in prompts:
             if limit is not None and len(prompts) == limit:
                 continue
-            prompts[key] = Prompt.of(key, reference=_reference(value.get("reference"), where))
-        meta = {
-            "": where,
-            **{k: v for k, v in value.items() if k not in ("prompt", "response", "reference")},
-        }
+            prompts[key] = asked
+        used = ("prompt", "response", "reference", conversations.system(value) or "prompt")
+        meta = {"": where, **fields.rest(value, *used)}
         response = Response(steps=() if text is None else (text,), meta=meta)
         found.setdefault(key, []).append(response)
         if files:
@@ -272,11 +271,19 @@ def _rows(source: str, limit: int | None, files: Mapping[str, str | Path]) -> Po
     return Pool(groups=groups, gold=[None] * len(groups), notes=notes, scores=scores)
 
 
-def _reference(stated: object, where: str) -> str | None:
+def _asked(row: Mapping[str, Any], where: str) -> Prompt:
+    """The prompt of a row, with its reference and the system message before it."""
+    text, stated = f"{row['prompt']}", row.get("reference")
     try:
-        return None if stated is None else fields.reference(stated)
+        reference = None if stated is None else fields.reference(stated)
+        conversations.whole(text, row)
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
+    prompt = Prompt.of(text, reference=reference)
+    if name := conversations.system(row):
+        messages = conversations.instructed(prompt.messages, row[name])
+        prompt = prompt.model_copy(update={"messages": messages})
+    return prompt
 
 
 def _lax(row: Any) -> dict[str, Any]:

@@ -18,6 +18,11 @@ OTHERS: Final = frozenset(
     " responses input scores".split()
 )
 """Columns that are other layouts' marks beside messages."""
+LABELS: Final = frozenset(("label", "labels", "reward", "rewards"))
+JUDGED: Final = frozenset(("correct", "is_correct"))
+"""Columns that may be the label of messages that have none."""
+ANSWERS: Final = frozenset(("answer", "output", "response"))
+"""Columns that may be the answer to messages that have none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +43,22 @@ class Messages:
     """Form in which arguments of calls are written: OpenAI's text, or TRL's objects."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """A list of messages, and no mark of another layout."""
-        return isinstance(row.get("messages"), list) and OTHERS.isdisjoint(row)
+        """A list of messages, and no mark of another layout; a prompt may repeat one of them."""
+        messages = row.get("messages")
+        if not isinstance(messages, list):
+            return False
+        if LABELS.isdisjoint(row) and not JUDGED.isdisjoint(row):
+            return False
+        turns = [each for each in messages if isinstance(each, dict)]
+        if turns and turns[-1].get("role") == "user" and not ANSWERS.isdisjoint(row):
+            return False
+        said = [turn.get("content") for turn in turns]
+        repeated = {"prompt"} if row.get("prompt", "") in said else set()
+        return OTHERS.isdisjoint(row.keys() - repeated)
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: a label, a ranking of one, a group of one, or a prompt without an answer."""
+        row = _instructed(row)
         messages = conversations.turns(row, "messages")
         begin = self._begin(messages, row)
         if begin == len(messages):
@@ -101,3 +117,15 @@ class Messages:
             "finish_reason": response.stop,
             "truncated": trajectories.is_unsaid(response) or None,
         }
+
+
+def _instructed(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row with a system message of its own column among the others."""
+    given = conversations.unpacked(row.get("messages"), "messages")
+    name = conversations.system(row)
+    if name is None or not isinstance(given, list):
+        return row
+    messages = conversations.conversation(given, "messages")
+    added = len(conversations.instructed(messages, row[name])) - len(messages)
+    system = [{"role": "system", "content": row[name]}] * added
+    return {**fields.rest(row, name), "messages": [*system, *given]}

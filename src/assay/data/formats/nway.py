@@ -29,8 +29,14 @@ class Nway:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One ranking; of ranks, the grade is minus the rank."""
+        if "ranks" in row and "scores" in row:
+            raise DataError(
+                "'ranks' and 'scores' both grade the responses; name one, as in --columns"
+                " prompt=prompt,responses=responses,scores=scores"
+            )
         answers, graded = _names(row)
-        turns, said = conversations.turns(row, "prompt"), fields.parsed(row.get(answers))
+        turns, row = conversations.asked(row, "prompt")
+        said = fields.parsed(row.get(answers))
         if not isinstance(said, list):
             raise fields.wrong(answers, "a list of responses", said)
         values = fields.parsed(row.get(graded))

@@ -11,10 +11,12 @@ from assay.types import Group, Prompt, Ranking, Record, Response, StepLabels
 __all__ = ["Plain"]
 
 OTHERS: Final = frozenset(
-    "type candidates chosen completion completions entry_point helpfulness instruction_id_list"
-    " ranks rejected scores test_list".split()
+    "type candidates chosen completion completions correct entry_point helpfulness"
+    " instruction_id_list is_correct ranks rejected scores test_list".split()
 )
 """Columns that are other layouts' marks beside a prompt."""
+GRADES: Final = frozenset(("correctness", "labels", "ratings", "rewards"))
+"""Columns that may be grades of several responses by another name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +32,14 @@ class Plain:
         """A prompt, something said of it, and no mark of another layout."""
         if "prompt" not in row or not OTHERS.isdisjoint(row):
             return False
+        if "responses" in row and "grades" not in row and not GRADES.isdisjoint(row):
+            return False
         said = not {"response", "responses", "reference"}.isdisjoint(row)
         return said or row.keys() <= {"prompt", "id", "tools"}
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: an outcome label, a group, a ranking or a prompt."""
-        turns = conversations.turns(row, "prompt")
+        turns, row = conversations.asked(row, "prompt")
         if row.get("reference") is not None:
             row = {**row, "reference": fields.reference(row["reference"])}
         if "responses" in row:

@@ -56,6 +56,7 @@ class StepRatings:
             raise DataError(
                 f"the row has no {' or '.join(QUESTIONS)}, or no {' or '.join(RATINGS + LABELS)}"
             )
+        asked, row = conversations.asked(row, question)
         steps, values = fields.texts(row, "steps"), row[judged]
         if not isinstance(values, list) or len(values) != len(steps):
             raise DataError(f"field {judged!r}: expected one for each of the {len(steps)} steps")
@@ -64,9 +65,7 @@ class StepRatings:
         other = {} if whole is None or parts else {"response": whole}
         yield fields.make(
             StepLabels,
-            prompt=fields.prompt(
-                conversations.turns(row, question), row, question, "steps", judged, "response"
-            ),
+            prompt=fields.prompt(asked, row, question, "steps", judged, "response"),
             response=fields.make(
                 Response, steps=parts or joined(steps, self.separator), meta=other
             ),

@@ -12,7 +12,7 @@ from typing import Any
 
 from assay.chat import openai
 from assay.data import conversations, fields
-from assay.data.pairs import instructed, pair, unread
+from assay.data.pairs import pair, unread
 from assay.data.styles import Style, styled
 from assay.errors import DataError
 from assay.types import Preference, Record
@@ -32,11 +32,13 @@ class TrlPreference:
     that; files are made of one."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """Both columns, and neither the dialogs of HH-RLHF nor lists of texts."""
+        """Both columns, and neither the dialogs of HH-RLHF, lists of texts nor the steps before an
+        answer of Step-DPO."""
         dialog = "prompt" not in row and str(row.get("chosen")).lstrip().startswith("Human:")
         others = row.get("rejected")
         many = isinstance(others, list) and any(isinstance(each, str) for each in others)
-        return {"chosen", "rejected"} <= row.keys() and not dialog and not many
+        both = {"chosen", "rejected"} <= row.keys()
+        return both and not (dialog or many or row.get("initial_reason_steps"))
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One preference for the chosen response."""
@@ -45,9 +47,9 @@ class TrlPreference:
         others = fields.rest(row, *used)
         messages, responses = pair(said, others)
         unread(said, others)
-        if isinstance(row.get("system"), str) and row["system"]:
-            used.append("system")
-            messages = instructed(messages, row["system"])
+        if name := conversations.system(row):
+            used.append(name)
+            messages = conversations.instructed(messages, row[name])
         margin = None if row.get("margin") is None else fields.number(row["margin"], "margin")
         prompt = fields.prompt(messages, row, *used)
         yield fields.make(Preference, prompt=prompt, responses=responses, prefer=1.0, margin=margin)

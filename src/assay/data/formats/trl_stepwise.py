@@ -33,6 +33,7 @@ class TrlStepwise:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record with a label a step."""
+        asked, row = conversations.asked(row, "prompt")
         steps = fields.texts(row, "completions")
         labels = fields.parsed(row.get("labels"))
         if not steps or not isinstance(labels, list) or len(labels) != len(steps):
@@ -43,9 +44,7 @@ class TrlStepwise:
             )
         yield fields.make(
             StepLabels,
-            prompt=fields.prompt(
-                conversations.turns(row, "prompt"), row, "prompt", "completions", "labels"
-            ),
+            prompt=fields.prompt(asked, row, "prompt", "completions", "labels"),
             response=fields.make(Response, steps=joined(steps, self.separator)),
             labels=tuple(fields.share(label, f"labels.{i}") for i, label in enumerate(labels)),
             meaning=self.meaning,

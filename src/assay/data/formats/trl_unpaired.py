@@ -31,7 +31,7 @@ class TrlUnpaired:
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One outcome label."""
         asked, said = fields.value(row, "prompt"), fields.value(row, "completion")
-        messages = prompted(asked, "prompt")
+        messages, row = conversations.asked(row, "prompt", prompted(asked, "prompt"))
         if isinstance(asked, str) and isinstance(said, str):
             said = closed(said, asked)
         response = conversations.reply(said, messages, "completion")
