@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from assay.data.io import read
@@ -12,7 +13,16 @@ from assay.data.pools import Pool, read_pool
 from assay.data.scores import prompt_hash, read_scores
 from assay.errors import DataError
 from assay.scorers.column import Column
-from assay.types import Group, Prompt, Response, Score, StepLabels
+from assay.types import (
+    Group,
+    Preference,
+    Prompt,
+    Ranking,
+    Response,
+    Score,
+    StepLabels,
+    Unscored,
+)
 
 
 def put(path: Path, *rows: Mapping[str, object]) -> str:
@@ -87,3 +97,52 @@ def test_a_reference_is_one_answer(tmp_path: Path) -> None:
     assert pool.groups[0].prompt.reference == "5"
     with pytest.raises(DataError, match=r"b\.jsonl:1: field 'reference': expected one answer"):
         read_pool(put(tmp_path / "b.jsonl", {**row, "reference": [5, 6]}))
+
+
+@pytest.mark.parametrize("labels", [(), (1, 0, 1)])
+def test_a_prompt_has_one_reference_in_all_its_rows(tmp_path: Path, labels: tuple[int]) -> None:
+    def pool(*references: object) -> Pool:
+        rows = [
+            {"type": "steps", "prompt": Prompt.of("a").model_dump(), "response": {"steps": ["x"]}}
+            if labels
+            else {"prompt": "a", "response": "x"}
+            for _ in references
+        ]
+        for row, label, stated in zip(rows, labels or (None,) * 3, references, strict=True):
+            if labels:
+                row["labels"] = [label]
+                row["prompt"]["reference"] = stated  # type: ignore[index]
+            else:
+                row["reference"] = stated
+        return read_pool(put(tmp_path / "a.jsonl", *rows))
+
+    for same in (("5", "5", "5"), (None, "5", None), ("5", None, "5")):
+        (group,) = pool(*same).groups
+        assert (group.prompt.reference, len(group.responses)) == ("5", 3)
+    with pytest.raises(DataError, match=r"the reference of prompt 'a' is '6', and '5' in a row"):
+        pool("5", None, "6")
+
+
+def test_cells_of_a_table_are_the_numbers_that_they_say(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text(
+        'prompt,response,label,rm,steps\na,x,1,0.5,"[1, 0.25]"\na,y,False,-2e-1,3\na,z,0,,\n'
+    )
+    pool = read_pool(str(table))
+    assert pool.gold == [[1, 0, 0]]
+    assert pool.matrix("rm").tolist()[0][:2] == [0.5, -0.2]
+    assert np.isnan(pool.matrix("rm")[0, 2])
+    assert pool.matrix("steps").tolist()[0][:2] == [0.25, 3.0]
+    scored, low, absent = Column("rm").score(pool.groups)[0]
+    assert (scored, low) == (Score(value=0.5), Score(value=-0.2))
+    assert isinstance(absent, Unscored)
+    assert Column("steps").score(pool.groups)[0][0] == Score(value=0.25, steps=(1, 0.25))
+    table.write_text('prompt,chosen,rejected,margin,rm\na,x,y,1.5,"[1, 2]"\n')
+    (pair,) = read(table)
+    assert isinstance(pair, Preference)
+    assert pair.margin == 1.5
+    assert Column("rm").score([pair]) == [[Score(value=1), Score(value=2)]]
+    table.write_text('prompt,responses,grades\na,"[""x"", ""y""]","[1, 0]"\n')
+    (ranking,) = read(table)
+    assert isinstance(ranking, Ranking)
+    assert ([r.text for r in ranking.responses], ranking.grades) == (["x", "y"], (1, 0))

@@ -10,7 +10,16 @@ import pytest
 from assay.data.pools import pool_of, read_pool
 from assay.data.scores import file_of, read_scores
 from assay.errors import ConfigError, DataError
-from assay.types import Group, Preference, Prompt, Response, Score, StepLabels, Unscored
+from assay.types import (
+    Group,
+    Message,
+    Preference,
+    Prompt,
+    Response,
+    Score,
+    StepLabels,
+    Unscored,
+)
 
 
 def put(path: Path, *rows: object) -> Path:
@@ -197,6 +206,27 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=complaint):
         read_scores(put(tmp_path / "s.jsonl", *rows), GROUPS)
+
+
+def test_trajectories_of_equal_texts_need_a_row_each(tmp_path: Path) -> None:
+    def answered(said: str) -> Response:
+        speaking = Message(role="assistant", content="x")
+        return Response.trajectory((speaking, Message(role="tool", content=said), speaking))
+
+    row = {"prompt": "question a", "response": "xx", "score": 1}
+    path = put(tmp_path / "scores.jsonl", row)
+    same = group("a").model_copy(update={"responses": (answered("1"), answered("1"))})
+    assert values(read_scores(path, [same])) == [[1, 1]]
+    groups = [same.model_copy(update={"responses": (answered("1"), answered("2"))})]
+    with pytest.raises(DataError, match=r"'xx' is that of 2 trajectories or prompts that differ"):
+        read_scores(path, groups)
+    put(path, row, {**row, "score": 2})
+    assert values(read_scores(path, groups)) == [[1, 2]]
+    put(path, row)
+    tools = same.prompt.model_copy(update={"tools": ({"name": "look"},)})
+    other = same.model_copy(update={"prompt": tools})
+    with pytest.raises(DataError, match="that differ in messages, images or tools"):
+        read_scores(path, [same, other])
 
 
 def test_rows_of_a_pool_keep_their_scores_when_prompts_are_put_together(tmp_path: Path) -> None:

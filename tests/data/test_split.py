@@ -1,11 +1,14 @@
 """Splits by prompt: which side, that the purposes are independent, and what cannot be an
 accident."""
 
+from typing import Any
+
 import pytest
 
+from assay.data.records import cluster_key, digest, normalised, normalised_prompt_key
 from assay.data.split import held_out, side, surprising
 from assay.errors import ConfigError
-from assay.types import Group, Prompt, Response
+from assay.types import Group, Message, Prompt, Response, ToolCall
 
 PROMPTS = [Prompt.of(f"What is {i} plus {j}?") for i in range(100) for j in range(40)]
 
@@ -40,6 +43,27 @@ def test_a_prompt_has_one_side_however_it_is_written_and_whatever_hangs_on_it() 
         group = Group(prompt=Prompt.of(f"  name {i} COLOURS "), responses=(Response.of("a"),))
         assert side(plain, shares) == side(group, shares)
         assert held_out(plain, 0.5) == held_out(group, 0.5)
+
+
+def test_prompts_of_one_text_differ_in_tools_images_and_calls() -> None:
+    def shown(*parts: dict[str, str], **more: Any) -> Prompt:
+        return Prompt(messages=(Message(role="user", content="What is it?", parts=parts, **more),))
+
+    plain, text = Prompt.of(" What is IT?"), {"type": "text", "text": "What is it?"}
+    prompts = [
+        plain,
+        plain.model_copy(update={"tools": ({"name": "look", "strict": True},)}),
+        plain.model_copy(update={"tools": ({"name": "see"},)}),
+        *(shown(text, {"type": "image_url", "image_url": url}) for url in ("a.png", "A.png")),
+        *(shown(tool_calls=(ToolCall(name="look", arguments=said),)) for said in ("{}", "[]")),
+    ]
+    for key in (cluster_key, normalised_prompt_key):
+        assert len({key(prompt) for prompt in prompts}) == len(prompts)
+        assert key(shown(text)) == key(plain), "parts of text alone are its text"
+        turned = plain.model_copy(update={"tools": ({"strict": True, "name": "look"},)})
+        assert key(turned) == key(prompts[1])
+    assert cluster_key(plain) == "what is it?"
+    assert normalised_prompt_key(plain) == digest(normalised("What is it?"))
 
 
 def test_shares_nest_and_seeds_differ() -> None:

@@ -17,7 +17,7 @@ from assay.protocols import Metered, Verifier
 from assay.scorers.verifier import Verified
 from assay.specs.scorers import scorer
 from assay.specs.verifiers import verifier
-from assay.types import Group, Prompt, Response, Score, Unscored, Verdict
+from assay.types import Group, Message, Prompt, Response, Score, ToolCall, Unscored, Verdict
 
 GROUP = Group(
     prompt=Prompt.of("2+2?", reference="4"), responses=(Response.of("is 4"), Response.of("is 5"))
@@ -100,6 +100,35 @@ def test_a_function(mine: ModuleType, function: Any, said: str) -> None:
         scorer("of_mine:f").score([GROUP])
     mine.f = lambda **_: iter([1, None])  # type: ignore[attr-defined]
     assert [type(s) for s in scorer("of_mine:f").score([GROUP])[0]] == [Score, Unscored]
+
+
+def test_a_function_is_given_what_a_trajectory_ends_with_and_its_messages() -> None:
+    turns = (
+        Message(role="assistant", content="", tool_calls=(ToolCall(name="sum", arguments="[2]"),)),
+        Message(role="tool", content="2"),
+        Message(role="assistant", content="It is 2."),
+    )
+    given: dict[str, Any] = {}
+
+    def reward(completions: list[str], **columns: Any) -> list[float]:
+        given.update(columns, completions=completions)
+        return [1.0] * len(completions)
+
+    texts = Group(prompt=Prompt.of("?"), responses=(Response.of("3"),))
+    scorer(reward).score([texts])
+    assert (given["completions"], "turns" in given) == (["3"], False)
+    spoken = texts.model_copy(update={"responses": (Response.trajectory(turns),)})
+    scorer(reward).score([texts, spoken])
+    call = {"type": "function", "function": {"name": "sum", "arguments": [2]}}
+    assert given["completions"] == ["3", "It is 2."]
+    assert given["turns"] == [
+        None,
+        [
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "content": "2"},
+            {"role": "assistant", "content": "It is 2."},
+        ],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from assay.errors import ConfigError
+from assay.errors import ConfigError, DataError
 from assay.rl.settings import RECIPES
-from assay.workflows.rl import rl, settings_of
+from assay.types import Prompt
+from assay.workflows.rl import _sides, rl, settings_of
 from tests.rl import small
 
 SMALL: dict[str, Any] = {
@@ -48,6 +49,22 @@ def test_a_function_is_a_reward_and_a_gold(tmp_path: Path) -> None:
     body = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
     assert (body["job"], body["recipe"], body["changes"]["steps"]) == ("rl", "rloo", 2)
     assert json.loads(json.dumps(done.to_json()))["evaluations"][0]["step"] == 0
+
+
+def test_texts_and_records_are_prompts_each_once_and_as_many_as_asked() -> None:
+    how: dict[str, Any] = {"seed": 0, "format": None, "aside": None}
+    texts = ["one", "two", "one", "three", "four"]
+    records = [Prompt.of(text) for text in texts]
+    for given in (texts, records, ["one", *records]):
+        found = _sides(given, ["five"], limit=3, **how)
+        assert [prompt.text for prompt in found.train] == ["one", "two", "three"]
+        assert [prompt.text for prompt in found.held] == ["five"]
+    found = _sides(iter(texts), 0, limit=None, **how)
+    assert [found.places[id(prompt)] for prompt in found.train] == [
+        *("record 1", "record 2", "record 4", "record 5")
+    ]
+    with pytest.raises(DataError, match="record 2 is a int"):
+        _sides(["one", 2], 0, limit=None, **how)
 
 
 def test_a_recipe_is_changed_by_the_names_of_its_settings() -> None:

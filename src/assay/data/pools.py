@@ -120,7 +120,7 @@ def pool_of(
     labelled: dict[str, int] = {}
     places: list[int] = []
     records = list(records) if files else records
-    for record in records:
+    for number, record in enumerate(records, 1):
         match record:
             case Ranking():
                 groups.append(record)
@@ -133,8 +133,10 @@ def pool_of(
                 if at == len(groups):
                     groups.append(Group(prompt=record.prompt, responses=()))
                     gold.append([])
+                where = f"{source}, record {number}"
+                told = _told(groups[at].prompt, record.prompt.reference, where)
                 together = (*groups[at].responses, record.response)
-                groups[at] = groups[at].model_copy(update={"responses": together})
+                groups[at] = Group(prompt=told, responses=together)
                 label = record.labels[-1] if record.labels else None
                 gold[at] = [*(gold[at] or ()), math.nan if label is None else label]
                 places.append(at)
@@ -217,7 +219,7 @@ def _is_row(first: Any) -> bool:
 
     if not isinstance(first, Row) or not {"prompt", "response"} <= first.value.keys():
         return False
-    if isinstance(first.value.get("label"), (bool, int, float)):
+    if isinstance(fields.parsed(first.value.get("label")), (bool, int, float)):
         return "reference" in first.value
     others = (name for name in layouts.names() if name != "plain")
     return not any(layouts.resolve(name).matches(first.value) for name in others)
@@ -255,6 +257,7 @@ def _rows(source: str, limit: int | None, files: Mapping[str, str | Path]) -> Po
             if limit is not None and len(prompts) == limit:
                 continue
             prompts[key] = asked
+        prompts[key] = _told(prompts[key], asked.reference, where)
         used = ("prompt", "response", "reference", conversations.system(value) or "prompt")
         meta = {"": where, **fields.rest(value, *used)}
         response = Response(steps=() if text is None else (text,), meta=meta)
@@ -269,6 +272,20 @@ def _rows(source: str, limit: int | None, files: Mapping[str, str | Path]) -> Po
     place = {key: k for k, key in enumerate(found)}
     scores = _scores(files, given, [place[group.prompt.text] for group in given])
     return Pool(groups=groups, gold=[None] * len(groups), notes=notes, scores=scores)
+
+
+def _told(prompt: Prompt, reference: str | None, where: str) -> Prompt:
+    """Return the prompt with the reference that its rows state. Raises `DataError` where one states
+    another."""
+    if reference is None or reference == prompt.reference:
+        return prompt
+    if prompt.reference is not None:
+        raise DataError(
+            f"{where}: the reference of prompt {prompt.id or prompt.text!r:.60} is"
+            f" {reference!r:.60}, and {prompt.reference!r:.60} in a row before; give every prompt"
+            " one reference, and prompts that differ their own texts"
+        )
+    return prompt.model_copy(update={"reference": reference})
 
 
 def _asked(row: Mapping[str, Any], where: str) -> Prompt:
@@ -302,7 +319,7 @@ def _lax(row: Any) -> dict[str, Any]:
 
 
 def _number(response: Response, name: str) -> float:
-    value = response.meta.get(name)
+    value = fields.parsed(response.meta.get(name))
     if value is None:
         return math.nan
     if isinstance(value, list) and value and all(isinstance(x, (int, float)) for x in value):

@@ -115,18 +115,31 @@ def prompt_key(record: Record) -> str:
 
 
 def cluster_key(record: Record) -> str:
-    """Return the record's prompt without differences of case and white space: what statistics
-    cluster by.
+    """Return the record's prompt without differences of case and white space in its text: what
+    statistics cluster by.
 
     Punctuation stays: "2 + 3" and "2 - 3" are two prompts, and brackets may be all of one.
     """
-    return " ".join(prompt_of(record).text.casefold().split())
+    prompt = prompt_of(record)
+    said, shown = " ".join(prompt.text.casefold().split()), _wordless(prompt)
+    return f"{said}\n{shown}" if shown else said
 
 
 def normalised_prompt_key(record: Record) -> int:
     """Return 64 bits of the record's prompt without differences of case, white space and
-    punctuation."""
-    return _digest_of(prompt_of(record).text)
+    punctuation in its text."""
+    prompt = prompt_of(record)
+    said, shown = _digest_of(prompt.text), _wordless(prompt)
+    return digest(str(said), shown) if shown else said
+
+
+def _wordless(prompt: Prompt) -> str:
+    """Return what tells prompts of one text apart: tools, images and the like, and calls."""
+    parts = [part for m in prompt.messages for part in m.parts if part.get("type") != "text"]
+    calls = [(call.name, call.arguments) for m in prompt.messages for call in m.tool_calls]
+    if not (prompt.tools or parts or calls):
+        return ""
+    return json.dumps([prompt.tools, parts, calls], sort_keys=True, default=dict)
 
 
 @lru_cache(maxsize=1024)

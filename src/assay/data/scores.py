@@ -80,9 +80,13 @@ def _by_hash(row: dict[str, Any]) -> str | None:
 def _responses_by_text(
     path: str, known: dict[Hashable, list[Row]], groups: Sequence[Group]
 ) -> list[Scores]:
-    """Match texts. One row serves all responses of one text, for they are the same."""
+    """Match texts. One row serves all responses of one text where nothing else differs."""
     keys = [[(group.prompt.text, r.text) for r in group.responses] for group in groups]
     count = Counter(chain.from_iterable(keys))
+    kinds: dict[tuple[str, str], set[Hashable]] = {}
+    for row, group in zip(keys, groups, strict=True):
+        for key, response in zip(row, group.responses, strict=True):
+            kinds.setdefault(key, set()).add((group.prompt.shown, response.turns))
     taken: Counter[tuple[str, str]] = Counter()
 
     def one(key: tuple[str, str], response: Response) -> Score | Unscored:
@@ -95,6 +99,12 @@ def _responses_by_text(
             )
         if len(rows) > count[key]:
             raise _twice(rows[count[key]], what, rows[0])
+        if len(rows) < len(kinds[key]):
+            raise DataError(
+                f"{rows[-1].where}: {what} is that of {len(kinds[key])} trajectories or prompts"
+                " that differ in messages, images or tools; give a row for each, in the data's"
+                " order, or rows with ids and without texts"
+            )
         if len(rows) not in (1, count[key]):
             raise DataError(
                 f"{rows[-1].where}: {len(rows)} rows have {what}, and {count[key]} responses; give"

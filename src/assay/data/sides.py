@@ -148,17 +148,38 @@ def _given(
     places: dict[int, str],
 ) -> list[R]:
     """What is taken of records in memory, each with the number of its record as its place."""
-    kept: list[R] = []
-    for number, record in enumerate(records, 1):
-        if not isinstance(record, Record):
-            raise DataError(
-                f"record {number} is a {type(record).__name__}; give records, such as"
-                " assay.Preference, or the name of a file of rows"
-            )
-        for taken in take(iter([record])):
-            places[id(taken)] = f"record {number}"
-            kept.append(taken)
-    return kept
+
+    def numbered() -> Iterator[tuple[str, Record]]:
+        for number, record in enumerate(records, 1):
+            if not isinstance(record, Record):
+                raise DataError(
+                    f"record {number} is a {type(record).__name__}; give records, such as"
+                    " assay.Preference, or the name of a file of rows"
+                )
+            yield f"record {number}", record
+
+    return _taken(numbered(), take, places)
+
+
+def _taken(
+    placed: Iterable[tuple[str, Record]],
+    take: Callable[[Iterator[Record]], Iterable[R]],
+    places: dict[int, str],
+) -> list[R]:
+    """What is taken of records, each with the place of the record it comes from."""
+    place = ""
+
+    def noted() -> Iterator[Record]:
+        nonlocal place
+        for where, record in placed:
+            place = where
+            yield record
+
+    found: list[R] = []
+    for taken in take(noted()):
+        places[id(taken)] = place
+        found.append(taken)
+    return found
 
 
 def split(
@@ -220,18 +241,8 @@ def _read(
         # Rows of an earlier start of this run; they are found again.
         aside.unlink(missing_ok=True)
         aside.parent.mkdir(parents=True, exist_ok=True)
-    place = ""
-
-    def noted() -> Iterator[Record]:
-        nonlocal place
-        for record in io.read(source, format=format, set_aside=aside, counts=counts, places=places):
-            place = places[id(record)]
-            yield record
-
-    found: list[R] = []
-    for record in take(noted()):
-        places[id(record)] = place
-        found.append(record)
+    read = io.read(source, format=format, set_aside=aside, counts=counts, places=places)
+    found = _taken(((places[id(record)], record) for record in read), take, places)
     if counts.bad:
         print(
             f"{source}: {counts.bad} of {counts.rows} rows are malformed and set aside in {aside}",

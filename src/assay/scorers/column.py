@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from assay.data.fields import parsed
 from assay.fingerprint import ByContent
 from assay.types import Group, Response, Score, Unscored
 
@@ -31,9 +32,9 @@ class Column:
         ]
 
     def _one(self, group: Group, place: int, response: Response) -> Score | Unscored:
-        value = response.meta.get(self.name)
+        value = parsed(response.meta.get(self.name))
         if self.name not in response.meta:
-            value = group.prompt.meta.get(self.name)
+            value = parsed(group.prompt.meta.get(self.name))
             if isinstance(value, (list, tuple)) and len(value) == len(group.responses):
                 value = value[place]
         if self.name not in response.meta and self.name not in group.prompt.meta:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from assay.chat import openai
 from assay.data.records import all_pairs
 from assay.errors import BackendError
 from assay.fingerprint import ByContent
 from assay.scorers.opened import SHOWN, tried
-from assay.types import Group, Score, Unscored
+from assay.types import Group, Response, Score, Unscored
 
 __all__ = ["Called"]
 
@@ -19,9 +20,11 @@ class Called:
     """function(prompts=[...], completions=[...], reference=[...], **columns) -> one number a
     completion, or None.
 
-    Prompts and completions are texts. The columns are what every prompt has in its `meta`. None,
-    and what is no finite number, becomes `Unscored`: it is left out and counted, as in TRL, and
-    never 0.
+    Prompts are texts, those of chats their messages' contents joined by blank lines. Completions
+    are texts, those of trajectories what the assistant said last; where there are trajectories, the
+    column `turns` holds their messages, as OpenAI's chat has them with parsed arguments, and None
+    for a text. The other columns are what every prompt has in its `meta`. None, and what is no
+    finite number, becomes `Unscored`: it is left out and counted, as in TRL, and never 0.
     """
 
     function: Callable[..., Sequence[float | None]]
@@ -45,13 +48,15 @@ class Called:
         columns: dict[str, list[Any]] = {
             name: [prompt.meta[name] for prompt, _ in pairs] for name in sorted(shared)
         }
+        if any(response.turns for _, response in pairs):
+            columns["turns"] = [_turns(response) for _, response in pairs]
         name = getattr(self.function, "__name__", type(self.function).__name__)
         given: Any = tried(
             name,
-            f"{len(pairs):,} completions, the first {pairs[0][1].text[:SHOWN]!r}",
+            f"{len(pairs):,} completions, the first {pairs[0][1].answer[:SHOWN]!r}",
             lambda: self.function(
                 prompts=[prompt.text for prompt, _ in pairs],
-                completions=[response.text for _, response in pairs],
+                completions=[response.answer for _, response in pairs],
                 reference=[prompt.reference for prompt, _ in pairs],
                 **columns,
             ),
@@ -71,6 +76,11 @@ class Called:
             )
         scores = iter([_one(value, name) for value in found])
         return [[next(scores) for _ in group.responses] for group in groups]
+
+
+def _turns(response: Response) -> list[dict[str, Any]] | None:
+    """The messages of a trajectory; None of a text."""
+    return [openai(turn, arguments="parsed") for turn in response.turns] or None
 
 
 def _one(value: Any, name: str) -> Score | Unscored:

@@ -350,8 +350,8 @@ def _sides(
 ) -> Sides[Prompt]:
     """Read the prompts to train on, and those to evaluate on."""
     return sides(
-        prompts,
-        held_out,
+        _records(prompts),
+        _records(held_out),
         lambda records: _unique(records, limit, tools),
         default=0.1,
         seed=seed,
@@ -396,7 +396,7 @@ def _unique(
     that define none."""
     seen: set[str] = set()
     for record in records:
-        prompt = _prompt(record)
+        prompt = prompt_of(record)
         if tools and not prompt.tools:
             prompt = prompt.model_copy(update={"tools": tools})
         # A scorer may read the reference and the columns in `meta`.
@@ -408,8 +408,11 @@ def _unique(
             break
 
 
-def _prompt(record: Any) -> Prompt:
-    return Prompt.of(record) if isinstance(record, str) else prompt_of(record)
+def _records(given: Any) -> Any:
+    """What is named or a number as it is; of what is given, texts are prompts."""
+    if given is None or isinstance(given, str | Path | float | int):
+        return given
+    return [Prompt.of(each) if isinstance(each, str) else each for each in given]
 
 
 def _policy(

@@ -78,7 +78,7 @@ class Plain:
 
 def _several(prompt: Prompt, row: Mapping[str, Any]) -> Group:
     """A pool, which is a ranking where the row grades it."""
-    found = row["responses"]
+    found = fields.parsed(row["responses"])
     if not isinstance(found, list):
         raise fields.wrong("responses", "a list of responses", found)
     responses = tuple(
