@@ -219,7 +219,7 @@ class Split(One):
             counts=counts,
         )
         for path, (rows, prompts) in written.items():
-            print(f"{path}: {rows} rows, {prompts} prompts")
+            print(f"{path}: {rows} rows, {prompts} prompts, as {self.to}")
         if counts.bad:
             print(self.aside(counts).removeprefix(", "))
 

@@ -43,6 +43,10 @@ HELD_OUT: Final = 0.05
 """Share of the prompts held out where none is asked for."""
 
 
+FEW: Final = 20
+"""Held-out records below which the choice of a step by them is mostly chance."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
     """A trained and saved reward model."""
@@ -85,9 +89,14 @@ class TrainingResult:
             of = "" if (a := trained.held_out_accuracy) is None else f", accuracy {a:.3f}"
             lines += [
                 f"held out ({len(self.held_out)} records): loss {trained.held_out_loss:.4f}{of} at"
-                f" step {trained.best_step}",
+                f" step {trained.best_step}, whose weights are kept",
                 "`assay eval` measures it with intervals, calibration and baselines",
             ]
+        if trained.held_out_loss is not None and len(self.held_out) < FEW:
+            lines.append(
+                f"note: {len(self.held_out)} held-out records say little of which step is the best;"
+                " give --held-out a larger share, or a file"
+            )
         lines += [f"note: {note}" for note in self.notes]
         parity = f"{trained.parity:.2g}"
         lines.append(f"scores differ from those of the saved copy by at most {parity}")
