@@ -20,7 +20,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
-from assay.data import conversations, fields, pairs, paths, trajectories, winners
+from assay.data import conversations, fields, hints, pairs, paths, trajectories, winners
 from assay.data.records import prompt_of
 from assay.data.solutions import MARK, stated
 from assay.data.steps import joined, marked
@@ -61,8 +61,6 @@ JUDGED: Final = frozenset(("chosen", "correct", "is_correct", "label", "labels",
 """Columns that judge an answer elsewhere."""
 GRADED: Final = JUDGED | {"correctness", "grades", "ranks", "ratings", "rewards", "scores"}
 """Columns that judge several answers elsewhere."""
-GRADES: Final = ("score", "reward", "grade", "rating", "correct", "is_correct", "label")
-"""Keys that judge each response of a list of objects."""
 JUDGING: Final = frozenset(
     ("chosen", "rejected", "label", "labels", "score", "scores", "ranks", "first", "right")
 )
@@ -222,9 +220,9 @@ class Columns:
             if found is paths.ABSENT or (found is None and path.endswith("?")):
                 if path.endswith("?"):
                     continue
-                raise _missing(row, part, path)
+                raise hints.missing(row, part, path)
             if self.name == UNNAMED and part in ANSWERED - {"messages"}:
-                _check_inside(part, ".".join(paths.keys(row, path.removesuffix("?"))), found)
+                hints.check_inside(part, ".".join(paths.keys(row, path.removesuffix("?"))), found)
             said[part] = found
             rest = paths.without(rest, paths.keys(row, path.removesuffix("?")))
         if self.name != UNNAMED and not said.get("system") and (name := conversations.system(rest)):
@@ -444,40 +442,6 @@ class Columns:
             if part in said and paths.constant(path) is paths.ABSENT:
                 row = paths.put(row, paths.first(path).split("."), said[part])
         return row
-
-
-def _missing(row: Mapping[str, Any], part: str, path: str) -> DataError:
-    """The error of a column that is not there; in a list, a path needs a star."""
-    if (starred := paths.starred(row, path)) is not None:
-        return DataError(f"field {path!r}: there is a list on the way; name {part}={starred}")
-    try:
-        fields.value(row, path)
-    except DataError as error:
-        return error
-    return fields.wrong(path, f"something for {part}", row[path])
-
-
-def _check_inside(part: str, path: str, value: Any) -> None:
-    """Refuse an answer, or a list of them, that is an object and no message; say where its text
-    is."""
-    value = fields.parsed(value)
-    several = isinstance(value, list) and part in ("responses", "right", "wrong", "steps")
-    entry = next(iter(value), None) if several else value
-    if not isinstance(entry, dict) or not {"role", "from"}.isdisjoint(entry):
-        return
-    inner = f"{path}.*" if several else path
-    # Bytes of a table are no text.
-    texts = [key for key, each in entry.items() if isinstance(each, str) and key != "base64"]
-    scores = [key for key in GRADES if key in entry and part == "responses" and several]
-    if not texts:
-        return
-    named = f"{part}={inner}.{max(texts, key=lambda key: len(entry[key]))}"
-    if scores:
-        named += f",scores={inner}.{scores[0]}"
-    raise DataError(
-        f"field {path!r}: the {part} are objects of {', '.join(entry)}; name what is inside of"
-        f" them: {named}"
-    )
 
 
 def _needs(part: str) -> tuple[str, ...]:
