@@ -161,7 +161,7 @@ def test_convert_leaves_out_only_what_it_is_told_to(
     }
     source.write_text(json.dumps(row) + "\n")
     assert run("convert", source, out, "--to", "trl-unpaired") == 2
-    assert "response.meta from {'sample_id': 3}" in capsys.readouterr().err
+    assert "response.meta.sample_id from 3 to nothing" in capsys.readouterr().err
     assert run("convert", source, out, "--to", "trl-unpaired", "--without", "meta", "id") == 0
     assert json.loads(out.read_text()) == {"prompt": "q", "completion": "s", "label": True}
 

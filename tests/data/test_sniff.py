@@ -46,6 +46,22 @@ GUESSED = [
         "prompt=query,responses=outputs,scores=rewards,system=system_prompt",
     ),
     ({"dialog": CHAT}, "messages=dialog"),
+    (
+        {"ctx": {"query": "Q?"}, "win": {"text": "A."}, "lose": {"text": "B."}, "ts": 3},
+        "prompt=ctx.query,chosen=win.text,rejected=lose.text",
+    ),
+    (
+        {"task": "Add 2 and 3.", "completion_text": "5", "is_correct": True},
+        "prompt=task,response=completion_text,label=is_correct",
+    ),
+    (
+        {"question": "Q?", "correct_answers": ["A."], "incorrect_answers": ["B.", "C."]},
+        "prompt=question,right=correct_answers,wrong=incorrect_answers",
+    ),
+    # A column like an answer's would be left over.
+    ({"ctx": {"query": "Q?"}, "one": {"text": "A."}, "two": {"text": "B."}}, None),
+    ({"prompt": "Q?", "response_1": "A.", "response_2": "B.", "response_3": "C."}, None),
+    ({"question": "Q?", "good_answer": "A.", "bad_answer": "B.", "odd_answer": "C."}, None),
     ({"question": "Q?", "good, really": "A.", "bad": "B."}, None),
     ({"a": 1, "b": 2}, None),
     # The names are familiar, the values are not: no line that would be refused is shown.
@@ -67,6 +83,27 @@ def test_the_line_that_is_shown_reads_the_row(
     assert bool(note) == ("answer_a" in text)
     (tmp_path / "a.jsonl").write_text(json.dumps(row))
     assert len(list(read(tmp_path / "a.jsonl", format=f"columns:{text}"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ("good_answer", "bad_answer"),
+        ("winAnswer", "loseAnswer"),
+        ("winner_text", "loser_text"),
+        ("better_reply", "worse_reply"),
+        ("output_preferred", "output_dispreferred"),
+        ("positive_sample", "negative_sample"),
+        ("accepted_reply", "refused_reply"),
+        ("correct_answer", "incorrect_answer"),
+        ("right_answer", "wrong_answer"),
+        ("text_chosen", "text_rejected"),
+    ],
+)
+def test_names_say_which_of_two_answers_is_better(better: str, worse: str) -> None:
+    for row in ({better: "A.", worse: "B."}, {worse: "B.", better: "A."}):
+        shown = columns_option([{"question": "Q?", **row}])
+        assert shown == f"--columns prompt=question,chosen={better},rejected={worse}"
 
 
 def test_a_refusal_says_what_is_there_and_what_is_missing(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, Final, Literal, Self, get_args
 
-from assay.data import conversations, fields, pairs, paths, trajectories, winners
+from assay.data import conversations, fields, hints, pairs, paths, trajectories, winners
 from assay.data.records import prompt_of
 from assay.data.solutions import MARK, stated
 from assay.data.steps import joined, marked
@@ -73,6 +73,18 @@ WORDS: Final = {"+": 1.0, "-": 0.0, "chosen": 1.0, "rejected": 0.0}
 """Labels that are words."""
 BOTH: Final = ("first", "second"), ("first_score", "second_score"), ("right", "wrong")
 """Parts that are there together."""
+NEEDS: Final = {
+    **dict.fromkeys(("label", "score"), ("response", "messages")),
+    **dict.fromkeys(("finished", "stop"), ("response", "messages", "responses", "first")),
+    **dict.fromkeys(("scores", "ranks"), ("responses",)),
+    **dict.fromkeys(("chosen_score", "rejected_score", "opening", "chosen"), ("rejected",)),
+    **dict.fromkeys(("first_model", "second_model", *winners.VERDICTS), ("first",)),
+    "rejected": ("chosen", "messages"),
+    "margin": ("rejected", "first"),
+    "labels": ("steps",),
+    "steps": ("labels",),
+}
+"""Part -> the parts of which one has to be there, or it would do nothing."""
 PLACE: Final = re.compile(r"[^.]+\.\d+(\.|$)")
 """A path to a place of a list."""
 UNNAMED: Final = "columns"
@@ -98,6 +110,12 @@ class Columns:
                     f" {EACH}NAME"
                 )
         there = dict(self.parts)
+        for part in there:
+            if (needed := _needs(part)) and there.keys().isdisjoint(needed):
+                raise ConfigError(
+                    f"{part} alone would do nothing: it goes with {' or '.join(needed)}; name a"
+                    f" column for that, too, as in {needed[0]}=COLUMN"
+                )
         if len(found := [part for part in winners.VERDICTS if part in there]) > 1:
             raise ConfigError(f"{' and '.join(found)} are several verdicts; name one column")
         for one, other in BOTH:
@@ -202,7 +220,9 @@ class Columns:
             if found is paths.ABSENT or (found is None and path.endswith("?")):
                 if path.endswith("?"):
                     continue
-                fields.value(row, path)
+                raise hints.missing(row, part, path)
+            if self.name == UNNAMED and part in ANSWERED - {"messages"}:
+                hints.check_inside(part, ".".join(paths.keys(row, path.removesuffix("?"))), found)
             said[part] = found
             rest = paths.without(rest, paths.keys(row, path.removesuffix("?")))
         if self.name != UNNAMED and not said.get("system") and (name := conversations.system(rest)):
@@ -323,7 +343,7 @@ class Columns:
         elif answered:
             response = conversations.response(answered, **_more(said))
         else:
-            return prompt
+            return self._unanswered(prompt, said)
         if "label" in said:
             label = _label(said["label"], "label")
             if not response.steps:
@@ -333,6 +353,21 @@ class Columns:
             grades = (fields.amount(said["score"], "score"),)
             return fields.make(Ranking, prompt=prompt, responses=(response,), grades=grades)
         return fields.make(Group, prompt=prompt, responses=(response,))
+
+    def _unanswered(self, prompt: Prompt, said: Mapping[str, Any]) -> Prompt:
+        """A prompt alone, where nothing of the row is about an answer."""
+        about = [part for part in said if _needs(part) and said[part] is not None]
+        if about:
+            raise DataError(
+                f"{', '.join(map(repr, about))}: there is no answer that it could be about; the row"
+                " has none, or its conversation ends with another turn than the assistant's"
+            )
+        if self.name == UNNAMED and prompt.messages[-1].role == "assistant":
+            raise DataError(
+                "the prompt is a conversation that ends with the assistant's answer; name its"
+                " column messages=, not prompt="
+            )
+        return prompt
 
     def _judged(self, prompt: Prompt, said: Mapping[str, Any]) -> Group:
         """Two responses, and which is better where the row says it."""
@@ -407,6 +442,11 @@ class Columns:
             if part in said and paths.constant(path) is paths.ABSENT:
                 row = paths.put(row, paths.first(path).split("."), said[part])
         return row
+
+
+def _needs(part: str) -> tuple[str, ...]:
+    """The parts of which one has to be there for this one."""
+    return NEEDS["finished"] if part.startswith(EACH) else NEEDS.get(part, ())
 
 
 def _sorted(prompt: Prompt, said: Mapping[str, Any]) -> Ranking:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from assay import components
+from assay.data.changes import change, short
 from assay.errors import DataError
 from assay.protocols import Format
 from assay.types import Message, Preference, Prompt, Record
@@ -167,7 +168,7 @@ def explain(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     got = (
-        f", got {_short(first['input'])}"
+        f", got {short(first['input'])}"
         if first["type"] != "missing" and not isinstance(first["input"], dict)
         else ""
     )
@@ -256,12 +257,7 @@ def written(
         except DataError as error:
             raise DataError(f"{_name(format)} cannot hold this record: {error}") from error
         if back != (record,):
-            if len(back) != 1:
-                lost = "the whole of it"
-            elif type(back[0]) is not kind:
-                lost = f"it into a {type(back[0]).__name__}"
-            else:
-                lost = _difference(record.model_dump(), back[0].model_dump())
+            lost = change(record, back[0]) if len(back) == 1 else "the whole of it"
             raise DataError(
                 f"{_name(format)} cannot hold this record: reading it back would change {lost}"
             )
@@ -276,19 +272,6 @@ def shared(one: Sequence[T], other: Sequence[T]) -> int:
     )
 
 
-def _difference(record: Any, back: Any, path: str = "") -> str:
-    """Return where two dumped records first differ."""
-    if isinstance(record, dict) and isinstance(back, dict) and record.keys() == back.keys():
-        for key in record:
-            if record[key] != back[key]:
-                return _difference(record[key], back[key], f"{path}.{key}" if path else key)
-    if isinstance(record, tuple) and isinstance(back, tuple) and len(record) == len(back):
-        for i, (one, other) in enumerate(zip(record, back, strict=True)):
-            if one != other:
-                return _difference(one, other, f"{path}[{i}]")
-    return f"{path} from {_short(record)} to {_short(back)}"
-
-
 def wrong(field: str, wanted: str, value: object) -> DataError:
     """Return the error of a field that holds something else than is wanted."""
     hint = (
@@ -296,12 +279,7 @@ def wrong(field: str, wanted: str, value: object) -> DataError:
         if value == -100
         else ""
     )
-    return DataError(f"field {field!r}: expected {wanted}, got {_short(value)}{hint}")
-
-
-def _short(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:50]}... ({type(value).__name__})"
+    return DataError(f"field {field!r}: expected {wanted}, got {short(value)}{hint}")
 
 
 def _name(format: Format) -> str:

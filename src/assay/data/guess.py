@@ -6,6 +6,7 @@ Nothing is read by a guess: it is shown to whoever gave the rows.
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, Final
 
 from assay.data import paths as at
@@ -18,14 +19,15 @@ __all__ = ["columns_option"]
 NAMES: Final = {
     "messages": "messages conversations conversation dialog dialogue dialogs chat turns",
     "prompt": "prompt question instruction query problem userprompt userquery userinput post input"
-    " context history request promptname",
+    " context history request promptname task",
     "chosen": "chosen preferred chosenresponse chosenanswer preferredresponse better betterresponse"
     " winner accepted positive pos good best chosentext preferredoutput",
     "rejected": "rejected dispreferred rejectedresponse rejectedanswer dispreferredresponse worse"
     " worseresponse loser negative neg bad worst rejectedtext nonpreferredoutput",
     "responses": "responses completions candidates answers outputs generations samples replies",
     "response": "response completion output generation modelanswer modelresponse modeloutput"
-    " assistant reply generatedtext prediction text",
+    " assistant reply generatedtext prediction completiontext responsetext outputtext answertext"
+    " text",
     "steps": "steps reasoningsteps modelsteps processsteps",
     "labels": "labels steplabels stepcorrectness ratings",
     "label": "label correct iscorrect correctness verdict passed success",
@@ -51,6 +53,7 @@ KINDS: Final = tuple(
     for kind in (
         "first second winner",
         "first second strength",
+        "right wrong",
         "chosen rejected margin?",
         "responses scores",
         "responses ranks",
@@ -67,6 +70,25 @@ ALONE: Final[list[list[str]]] = [["rejected"], ["label"], []]
 """Parts beside messages that hold the answer."""
 JUDGES: Final = frozenset(("label", "ranks", "rejected", "scores"))
 """Parts that judge responses."""
+WORSE: Final = {
+    "good": "bad",
+    "win": "lose",
+    "winner": "loser",
+    "winning": "losing",
+    "better": "worse",
+    "best": "worst",
+    "chosen": "rejected reject",
+    "preferred": "dispreferred nonpreferred unpreferred rejected",
+    "positive": "negative",
+    "pos": "neg",
+    "accepted": "refused rejected",
+    "accept": "reject refuse",
+    "correct": "incorrect wrong",
+    "right": "wrong",
+    "upvoted": "downvoted",
+}
+"""Words in the names of two answers: of the better one, and of the worse."""
+ANSWERS: Final = "chosen rejected first second response responses right wrong".split()
 FIRST: Final = {"a": "b", "1": "2", "0": "1", "one": "two", "first": "second", "left": "right"}
 """How columns of two answers end."""
 
@@ -84,8 +106,10 @@ def columns_option(rows: Sequence[Mapping[str, Any]]) -> str | None:
                 continue  # what is judged is not shown without its judgement
             extra = [part.strip("?") for part in kind if part.endswith("?")]
             parts = [asked, *needed, *(p for p in (*extra, *ALWAYS) if p in found)]
+            answers = [found[part] for part in parts if part in ANSWERS]
             text = ",".join(f"{part}={found[part]}" for part in dict.fromkeys(parts))
-            if _reads(text, rows):
+            named = [found[part] for part in parts]
+            if _reads(text, rows) and not _left_over(rows[0], named, answers):
                 told = note if "chosen" in needed else ""
                 return f"--columns {shlex.quote(text)}{told}"
     return None
@@ -101,7 +125,8 @@ def _found(row: Mapping[str, Any]) -> tuple[dict[str, str], str]:
     found: dict[str, str] = {}
     taken: set[tuple[str, ...]] = set()
     for part, names in NAMES.items():
-        path = next((paths[n] for n in names.split() if n in paths and paths[n] not in taken), None)
+        there = (n for n in names.split() if n in paths and paths[n] not in taken)
+        path = next((paths[n] for n in there if n != "task" or _asks(row, paths[n])), None)
         if path is not None:
             taken.add(path)
             found[part] = _written(path)
@@ -112,6 +137,12 @@ def _found(row: Mapping[str, Any]) -> tuple[dict[str, str], str]:
         found["scores"] = found["labels"]
     if "chosen" in found and "rejected" in found:
         return found, ""
+    if (pair := _judged(row)) is not None:
+        chosen, rejected = map(_written, pair)
+        found = {part: path for part, path in found.items() if path not in (chosen, rejected)}
+        several = isinstance(at.found(row, rejected), list)
+        one, other = ("right", "wrong") if several else ("chosen", "rejected")
+        return {**found, one: chosen, other: rejected}, ""
     if (pair := _two(paths, row)) is None:
         return found, ""
     found |= {"first": _written(pair[0]), "second": _written(pair[1])}
@@ -134,6 +165,56 @@ def _two(
             if name.endswith(one) and name != one and second and not name.startswith("model"):
                 pairs.append((path, second))
     return max(pairs, key=lambda pair: len(str(at.found(row, _written(pair[0])))), default=None)
+
+
+def _judged(row: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The columns of two answers whose names say which is better; of several, the two that say
+    most."""
+    paths = {".".join(map(_plain, path)): path for path in _paths(row)}
+    pairs = [
+        (path, paths[second])
+        for (name, path), (better, words) in product(paths.items(), WORSE.items())
+        for second in (name.replace(better, worse, 1) for worse in words.split())
+        if second != name and second in paths and _is_answer(at.found(row, _written(path)))
+    ]
+    return max(pairs, key=lambda pair: len(str(at.found(row, _written(pair[0])))), default=None)
+
+
+def _is_answer(value: Any) -> bool:
+    """A text, messages, or a list of them; no number, and no object that holds one."""
+    return isinstance(value, (str, list)) or (isinstance(value, dict) and "content" in value)
+
+
+def _asks(row: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+    """A task is a question where it is more than the name of one."""
+    value = at.found(row, _written(path))
+    return not isinstance(value, str) or " " in value.strip()
+
+
+def _left_over(row: Mapping[str, Any], named: Sequence[str], answers: Sequence[str]) -> bool:
+    """A column that no part is for looks like one of the answers."""
+    shapes = {
+        shape for path in _paths(row) if _written(path) in answers for shape in _shapes(row, path)
+    }
+    return any(
+        not shapes.isdisjoint(_shapes(row, path))
+        for path in _paths(row)
+        if {_written(path), _written(path[:1])}.isdisjoint(named)
+    )
+
+
+def _shapes(row: Mapping[str, Any], path: tuple[str, ...]) -> set[tuple[Any, ...]]:
+    """What the columns of several answers have in common: the key inside of a column, or the name
+    without its number, or without its first word."""
+    kind = type(at.found(row, _written(path))), len(path)
+    words = re.findall(r"[A-Z]?[a-z]+|\d+", path[-1])
+    stem = re.sub(r"(?:\d+|[\W_][A-Za-z])$", "", path[-1])
+    shared = {(*kind, "", path[-1].lower())} if len(path) > 1 else set()
+    if stem != path[-1]:
+        shared.add((*kind, "numbered", stem.lower()))
+    elif len(words) > 1:
+        shared.add((*kind, "", words[-1].lower()))
+    return shared
 
 
 def _paths(row: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from assay.data import fields
 
-__all__ = ["ABSENT", "constant", "first", "found", "keys", "put", "split", "without"]
+__all__ = ["ABSENT", "constant", "first", "found", "keys", "put", "split", "starred", "without"]
 
 ABSENT: Final = object()
 """What is found where a path breaks off."""
@@ -60,6 +60,24 @@ def found(row: Mapping[str, Any], path: str) -> Any:
     if (said := constant(path)) is not ABSENT:
         return said
     return row[path] if path in row else _at(row, keys(row, path))
+
+
+def starred(row: Mapping[str, Any], path: str) -> str | None:
+    """The path with a star for the list on the way, where it leads somewhere so."""
+    value: Any = row
+    down: list[str] = []
+    for key in first(path).split("."):
+        value = fields.parsed(value)
+        while isinstance(value, list) and value and not (key.isdecimal() or key == "*"):
+            down.append("*")
+            value = fields.parsed(value[0])
+        down.append(key)
+        value = _at(value, [key if key != "*" else "0"])
+    return (
+        ".".join(down)
+        if down.count("*") == 1 and found(row, ".".join(down)) is not ABSENT
+        else None
+    )
 
 
 def _at(value: Any, keys: Sequence[str]) -> Any:
