@@ -1,5 +1,6 @@
 """`assay eval` where some of it, or nothing, can be scored."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -98,3 +99,25 @@ def test_probabilities_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert (
             next(line for line in out.splitlines() if "step_accuracy" in line).split()[1] == right
         )
+
+
+def test_scores_of_a_pool_stay_with_their_responses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"prompt": f"{n}+1?", "responses": [str(n), str(n + 1), "3?"], "reference": str(n + 1)}
+        | {"rm": [n, n + 10, None], "tests": ["a", "b", "c"]}
+        for n in range(3, 6)
+    ]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    cli.main(
+        ["verify", "numeric", str(tmp_path / "pool.jsonl"), "--write", str(tmp_path / "l.jsonl")]
+    )
+    written = [json.loads(line) for line in (tmp_path / "l.jsonl").read_text().splitlines()]
+    assert [row["response"]["meta"] for row in written[:3]] == [{"rm": x} for x in (3, 13, None)]
+    assert all(row["prompt"]["meta"] == {"tests": ["a", "b", "c"]} for row in written)
+    capsys.readouterr()
+    cli.main(["eval", str(tmp_path / "l.jsonl"), "--scorer", "column:rm"])
+    said = capsys.readouterr().out
+    assert "3 responses unscored: column 'rm' is null" in said
+    assert " ".join(said.split()).count("best_of_2 1.000") == 1
