@@ -124,6 +124,22 @@ def test_a_list_in_a_prompts_columns_has_an_entry_for_each_response() -> None:
     assert by_step == Score(value=0.5, steps=(1, 0.5))
 
 
+def test_columns_of_rows_that_become_a_pool_stay_with_their_responses(tmp_path: Path) -> None:
+    shared = {"prompt": "a", "source": "s"}
+    rows = [
+        {**shared, "completion": "x", "label": True, "rm": 1},
+        {**shared, "completion": "y", "label": False, "rm": 2},
+        {**shared, "completion": "z", "label": False},
+    ]
+    pool = read_pool(put(tmp_path / "a.jsonl", *rows))
+    assert pool.gold == [[1, 0, 0]]
+    assert pool.groups[0].prompt.meta == {"source": "s"}
+    assert [r.meta for r in pool.groups[0].responses] == [{"rm": 1}, {"rm": 2}, {}]
+    first, second, third = Column("rm").score(pool.groups)[0]
+    assert (first, second) == (Score(value=1), Score(value=2))
+    assert isinstance(third, Unscored)
+
+
 def test_a_reference_is_one_answer(tmp_path: Path) -> None:
     row = {"prompt": "a", "response": "x", "reference": [5]}
     pool = read_pool(put(tmp_path / "a.jsonl", row))

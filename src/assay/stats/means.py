@@ -75,8 +75,8 @@ def mean(
 
     n is the number of clusters. There is no interval (NaN) from one cluster, nor where all clusters
     agree: equal values tell nothing about how far others may lie. within: the range that values
-    cannot leave, nor does the interval. For a share there is `proportion`. Raises `DataError` for NaN values: leave unscored items out and count
-    them.
+    cannot leave, nor does the interval. For a share there is `proportion`. Raises `DataError` for
+    NaN values: leave unscored items out and count them.
     """
     x = _defined(values)
     ids, k = cluster_ids(clusters, len(x))

@@ -43,8 +43,8 @@ def paired_difference(
 ) -> Estimate:
     """Mean of a - b over the same items (n,), with the interval of `mean`, by cluster.
 
-    within: the range that differences cannot leave, [-1, 1] for shares. `resamples` and `seed` are taken so that one set of options serves every estimator; nothing is
-    resampled here.
+    within: the range that differences cannot leave, [-1, 1] for shares. `resamples` and `seed` are
+    taken so that one set of options serves every estimator; nothing is resampled here.
     """
     x, y = _pair(a, b)
     return mean(x - y, clusters=clusters, confidence=confidence, unscored=unscored, within=within)
