@@ -1,5 +1,6 @@
 """`assay eval` where some of it, or nothing, can be scored."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 
 from assay import cli
 from assay.data import io
+from assay.errors import DataError
 from assay.types import Group, Preference, Prompt, Ranking, Response, Score, StepLabels, Unscored
+from assay.workflows.best_of_n import best_of_n
 from assay.workflows.evaluate import evaluate
 from assay.workflows.score import score
 
@@ -98,3 +101,47 @@ def test_probabilities_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert (
             next(line for line in out.splitlines() if "step_accuracy" in line).split()[1] == right
         )
+
+
+def test_scores_of_a_pool_stay_with_their_responses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"prompt": f"{n}+1?", "responses": [str(n), str(n + 1), "3?"], "reference": str(n + 1)}
+        | {"rm": [n, n + 10, None], "tests": ["a", "b", "c"]}
+        for n in range(3, 6)
+    ]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    cli.main(
+        ["verify", "numeric", str(tmp_path / "pool.jsonl"), "--write", str(tmp_path / "l.jsonl")]
+    )
+    written = [json.loads(line) for line in (tmp_path / "l.jsonl").read_text().splitlines()]
+    assert [row["response"]["meta"] for row in written[:3]] == [{"rm": x} for x in (3, 13, None)]
+    assert all(row["prompt"]["meta"] == {"tests": ["a", "b", "c"]} for row in written)
+    capsys.readouterr()
+    cli.main(["eval", str(tmp_path / "l.jsonl"), "--scorer", "column:rm"])
+    said = capsys.readouterr().out
+    assert "3 responses unscored: column 'rm' is null" in said
+    assert " ".join(said.split()).count("best_of_2 1.000") == 1
+
+
+def test_what_has_no_label_is_refused_before_it_is_scored(tmp_path: Path) -> None:
+    scorer = Nothing()
+    groups = [Group(prompt=Prompt.of("1+1?", reference="2"), responses=TWO)]
+    with pytest.raises(DataError, match=r"assay verify numeric the data --write labelled\.jsonl"):
+        evaluate(groups, scorer)
+    with pytest.raises(DataError, match="1 of 2 records have no label; give preferences"):
+        evaluate([Group(prompt=PROMPTS[0], responses=TWO), KINDS["ranking"][0]], scorer)
+
+
+def test_a_column_that_was_read_as_gold_is_named(tmp_path: Path) -> None:
+    row = {"prompt": "1+1?", "responses": ["2", "3"], "scores": [0.5, 1], "reference": "2"}
+    file = tmp_path / "a.jsonl"
+    file.write_text(json.dumps(row) + "\n")
+    for measure in (evaluate, best_of_n):
+        with pytest.raises(DataError, match=r"'scores' was read as the gold grades of .*a\.jsonl"):
+            measure(file, scorer="column:scores")
+    said = "the gold of 1 prompts is the grades in the data; their references are not used"
+    assert said in best_of_n(file, scorer="longest").notes
+    file.write_text(json.dumps({**row, "reward": [1, 0]}) + "\n")
+    assert "1 responses unscored" not in str(evaluate(file, "column:reward"))

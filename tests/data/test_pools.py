@@ -10,9 +10,11 @@ import pytest
 
 from assay.data.io import read
 from assay.data.pools import Pool, read_pool
+from assay.data.records import single, subset
 from assay.data.scores import prompt_hash, read_scores
 from assay.errors import DataError
 from assay.scorers.column import Column
+from assay.scorers.non_empty import Answered
 from assay.types import (
     Group,
     Preference,
@@ -87,8 +89,55 @@ def test_a_column_of_scores_of_steps_is_its_lowest(tmp_path: Path) -> None:
     rows = [{"prompt": "a", "response": r, "p": p} for r, p in (("x", [0.5, 0.25]), ("y", 1))]
     pool = read_pool(put(tmp_path / "a.jsonl", *rows), columns=True)
     assert pool.matrix("p").tolist() == [[0.25, 1]]
-    (found,) = Column("p").score(pool.groups)
+    split = pool.groups[0].responses[0].model_copy(update={"steps": ("", "x")})
+    group = pool.groups[0].model_copy(update={"responses": (split, pool.groups[0].responses[1])})
+    (found,) = Column("p").score([group])
     assert [score.value for score in found if isinstance(score, Score)] == [0.25, 1]
+    assert Column("p").score(pool.groups) == [
+        [Unscored(reason="column 'p' has 2 numbers for 1 step"), Score(value=1)]
+    ]
+
+
+def test_a_list_in_a_prompts_columns_has_an_entry_for_each_response() -> None:
+    prompt = Prompt.of("a").model_copy(update={"meta": {"rm": [3, [1, 2], None]}})
+    two = Response(steps=("x", "y"))
+    group = Group(prompt=prompt, responses=(Response.of("x"), two, Response.of("")))
+    first, second, third = Column("rm").score([group])[0]
+    assert (first, second) == (Score(value=3), Score(value=1, steps=(1, 2)))
+    assert third == Unscored(reason="column 'rm' is null")
+    # Apart, or some of them alone, each has its own.
+    for place, score in enumerate((first, second, third)):
+        alone, response = single(group, place)
+        assert Column("rm").score([Group(prompt=alone, responses=(response,))]) == [[score]]
+    assert Column("rm").score([subset(group, [1, 2])]) == [[second, third]]
+    assert Answered(Column("rm")).score([group])[0][:2] == [first, second]
+    # A list of another length is no one's; of one response alone it may be of its steps.
+    fewer = group.model_copy(update={"responses": group.responses[:2]})
+    assert Column("rm").score([fewer])[0] == 2 * [
+        Unscored(reason="column 'rm' has 3 numbers for 2 responses")
+    ]
+    lone = fewer.model_copy(update={"responses": group.responses[:1]})
+    why = Unscored(reason="column 'rm' has 3 numbers for 1 response")
+    assert Column("rm").score([lone]) == [[why]]
+    stepwise = Prompt.of("a").model_copy(update={"meta": {"rm": [1, 0.5]}})
+    (by_step,) = Column("rm").score([Group(prompt=stepwise, responses=(two,))])[0]
+    assert by_step == Score(value=0.5, steps=(1, 0.5))
+
+
+def test_columns_of_rows_that_become_a_pool_stay_with_their_responses(tmp_path: Path) -> None:
+    shared = {"prompt": "a", "source": "s"}
+    rows = [
+        {**shared, "completion": "x", "label": True, "rm": 1},
+        {**shared, "completion": "y", "label": False, "rm": 2},
+        {**shared, "completion": "z", "label": False},
+    ]
+    pool = read_pool(put(tmp_path / "a.jsonl", *rows))
+    assert pool.gold == [[1, 0, 0]]
+    assert pool.groups[0].prompt.meta == {"source": "s"}
+    assert [r.meta for r in pool.groups[0].responses] == [{"rm": 1}, {"rm": 2}, {}]
+    first, second, third = Column("rm").score(pool.groups)[0]
+    assert (first, second) == (Score(value=1), Score(value=2))
+    assert isinstance(third, Unscored)
 
 
 def test_a_reference_is_one_answer(tmp_path: Path) -> None:
@@ -136,7 +185,7 @@ def test_cells_of_a_table_are_the_numbers_that_they_say(tmp_path: Path) -> None:
     scored, low, absent = Column("rm").score(pool.groups)[0]
     assert (scored, low) == (Score(value=0.5), Score(value=-0.2))
     assert isinstance(absent, Unscored)
-    assert Column("steps").score(pool.groups)[0][0] == Score(value=0.25, steps=(1, 0.25))
+    assert Column("steps").score(pool.groups)[0][1] == Score(value=3)
     table.write_text('prompt,chosen,rejected,margin,rm\na,x,y,1.5,"[1, 2]"\n')
     (pair,) = read(table)
     assert isinstance(pair, Preference)

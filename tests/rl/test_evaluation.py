@@ -55,6 +55,17 @@ def test_nothing_is_promised_that_samples_cannot_tell() -> None:
     assert gold_bound(first_point(), low) == {}
 
 
+def test_a_share_is_at_least_0_without_a_promise() -> None:
+    first, little = first_point(0.6), replace(NOW, proxy=at(1.0, 0.1))
+    assert gold_bound(first, little)["a"] < 0
+    spread = spread_of(np.arange(4.0), np.array([0.0, 1, 1, 1]), np.arange(4))
+    assert spread is not None
+    assert Spread(**spread.row()).gold_share
+    share = replace(first, spread={"a": replace(first.spread["a"], gold_share=True)})
+    assert gold_bound(share, little) == {}
+    assert gold_bound(share, NOW) == gold_bound(first, NOW) != {}
+
+
 @pytest.mark.owed
 def test_a_hack_that_was_not_sampled_makes_no_promise() -> None:
     """Proxy and gold agree on all samples of the untrained policy; the proxy's optimum is a text

@@ -170,3 +170,12 @@ def test_many_rows_are_fast():
     ids = np.arange(100_000) // 4
     for found in (mean(x), proportion(y, clusters=ids), auroc(x, y, clusters=ids)):
         assert found.high > found.low
+
+
+def test_no_interval_leaves_the_range_of_its_numbers() -> None:
+    score = brier([0.9, 0.4], [1, 1])
+    assert (score.low, score.high) == (0.0, 1.0)
+    apart = paired_bootstrap([1, 0], [0, 0.5], within=(-1, 1))
+    assert (apart.value, apart.low, apart.high) == (0.25, -1.0, 1.0)
+    assert paired_bootstrap([1, 0], [0, 0.5]).high > 1
+    assert none(mean([0.5, 0.5], within=(0, 1)))

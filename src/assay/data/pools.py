@@ -118,6 +118,7 @@ def pool_of(
     groups: list[Group] = []
     gold: list[list[float] | None] = []
     labelled: dict[str, int] = {}
+    metas: dict[int, list[Mapping[str, Any]]] = {}
     places: list[int] = []
     records = list(records) if files else records
     for number, record in enumerate(records, 1):
@@ -137,6 +138,7 @@ def pool_of(
                 told = _told(groups[at].prompt, record.prompt.reference, where)
                 together = (*groups[at].responses, record.response)
                 groups[at] = Group(prompt=told, responses=together)
+                metas.setdefault(at, []).append(record.prompt.meta)
                 label = record.labels[-1] if record.labels else None
                 gold[at] = [*(gold[at] or ()), math.nan if label is None else label]
                 places.append(at)
@@ -149,8 +151,26 @@ def pool_of(
         places.append(len(groups) - 1)
     if not any(group.responses for group in groups):
         raise DataError(f"{source} holds no response in any pool")
+    for at, rows in metas.items():
+        groups[at] = _with_own(groups[at], rows)
     scores = _scores(files, as_groups(records), places) if files else {}
     return Pool(groups=groups, gold=gold, scores=scores)
+
+
+def _with_own(group: Group, rows: Sequence[Mapping[str, Any]]) -> Group:
+    """Return a group whose responses hold what their rows say: columns that are not the same in
+    all rows of the prompt are no columns of the prompt. rows: the prompt's `meta` in each."""
+    keys = {key for row in rows for key in row}
+    own = {key for key in keys if any(key not in r or r[key] != rows[0].get(key) for r in rows)}
+    if not own:
+        return group
+    shared = {key: value for key, value in rows[0].items() if key not in own}
+    responses = tuple(
+        r.model_copy(update={"meta": {**{k: row[k] for k in row if k in own}, **r.meta}})
+        for r, row in zip(group.responses, rows, strict=True)
+    )
+    prompt = group.prompt.model_copy(update={"meta": shared})
+    return Group(prompt=prompt, responses=responses)
 
 
 def _scores(

@@ -10,11 +10,12 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+from assay.data.fields import parsed
 from assay.errors import DataError
 from assay.types import Group, Prompt, Record, Response, StepLabels
 
@@ -32,6 +33,8 @@ __all__ = [
     "prompt_of",
     "prompts_of",
     "responses_of",
+    "single",
+    "subset",
     "texts_of",
 ]
 
@@ -59,6 +62,53 @@ def responses_of(record: Record) -> tuple[Response, ...]:
 def pairs_of(record: Record) -> list[tuple[Prompt, Response]]:
     """Return the responses of a record, each with the prompt."""
     return [(prompt_of(record), response) for response in responses_of(record)]
+
+
+def single(group: Group, place: int) -> tuple[Prompt, Response]:
+    """Return one response of a group with its prompt, apart from the others.
+
+    A list in the prompt's `meta` that has a number for each response leaves it: the response has
+    its own entry, unless it has that column already.
+    """
+    prompt, response = group.prompt, group.responses[place]
+    if not (lists := _a_number_each(group)):
+        return prompt, response
+    own = {key: values[place] for key, values in lists.items()}
+    meta = {key: value for key, value in prompt.meta.items() if key not in lists}
+    return prompt.model_copy(update={"meta": meta}), response.model_copy(
+        update={"meta": {**own, **response.meta}}
+    )
+
+
+def subset(group: Group, places: Sequence[int]) -> Group:
+    """Return some responses of a group; lists in the prompt's `meta` that have a number for each
+    keep those of these."""
+    lists = _a_number_each(group)
+    prompt = group.prompt
+    if lists and len(places) < len(group.responses):
+        kept = {key: [values[i] for i in places] for key, values in lists.items()}
+        prompt = prompt.model_copy(update={"meta": {**prompt.meta, **kept}})
+    return Group(prompt=prompt, responses=tuple(group.responses[i] for i in places))
+
+
+def _a_number_each(group: Group) -> dict[str, Sequence[Any]]:
+    """Lists in the prompt's `meta` as long as the group, of numbers, of lists of them (a number a
+    step) and of nulls; of one response no list can be told from one of its steps."""
+    count = len(group.responses)
+    found = {key: parsed(value) for key, value in group.prompt.meta.items()}
+    return {
+        key: value
+        for key, value in found.items()
+        if count > 1 and isinstance(value, (list, tuple)) and len(value) == count
+        if _numbers(value)
+    }
+
+
+def _numbers(value: Sequence[Any]) -> bool:
+    """Return whether there are numbers, nulls and lists of them only, and not nulls alone."""
+    flat = [x for each in value for x in (each if isinstance(each, (list, tuple)) else (each,))]
+    there = [x for x in flat if x is not None]
+    return bool(there) and all(isinstance(x, (int, float)) for x in there)
 
 
 def all_responses(records: Iterable[Record]) -> list[Response]:

@@ -175,7 +175,12 @@ def _gain(pools: Pools, used: NDArray[np.intp], n: int, options: Options) -> Est
     gold = np.where(np.isnan(pools.proxy[used]), np.nan, pools.gold[used])
     best, mean = stats.best_of_n(pools.proxy[used], gold, n), stats.best_of_n(gold, gold, 1)
     return stats.paired_difference(
-        best, mean, resamples=options.resamples, seed=options.seed, unscored=pools.unscored
+        best,
+        mean,
+        resamples=options.resamples,
+        seed=options.seed,
+        unscored=pools.unscored,
+        within=(-1.0, 1.0) if _probable(gold) else (-np.inf, np.inf),
     )
 
 

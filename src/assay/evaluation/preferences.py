@@ -68,7 +68,9 @@ def evaluate(
     baseline_right = by_length if baseline == "longer" else 1 - by_length
     metrics = {
         "accuracy": stats.proportion(right, **sampling),
-        f"accuracy_over_{baseline}": stats.paired_difference(right, baseline_right, **sampling),
+        f"accuracy_over_{baseline}": stats.paired_difference(
+            right, baseline_right, within=(-1.0, 1.0), **sampling
+        ),
         "mean_margin": stats.mean(
             margin, clusters=sampling["clusters"], unscored=sampling["unscored"]
         ),

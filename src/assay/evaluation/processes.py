@@ -63,7 +63,7 @@ def evaluate(
         metrics={
             "step_accuracy": stats.proportion(agrees, clusters=where, **sampling),
             "step_accuracy_over_base_rate": stats.paired_difference(
-                agrees, usual, clusters=where, **sampling
+                agrees, usual, clusters=where, within=(-1.0, 1.0), **sampling
             ),
             **first_metrics,
             **found.metrics,

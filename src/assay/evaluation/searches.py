@@ -115,7 +115,11 @@ def gain_at_tokens(
         None if clusters is None else [c for c, known in zip(clusters, there, strict=True) if known]
     )
     return stats.paired_difference(
-        one[there], other[there], clusters=kept, unscored=int((~there).sum())
+        one[there],
+        other[there],
+        clusters=kept,
+        unscored=int((~there).sum()),
+        within=(-1.0, 1.0),
     )
 
 

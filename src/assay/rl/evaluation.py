@@ -110,10 +110,14 @@ def _estimate(values_B: Array, prompt_B: Ints, kind: Kind = "number") -> Estimat
     there = ~np.isnan(values_B)
     # A reward of 0 or 1 for every response is a share: 12 of 12 leave room, other equal values
     # tell nothing.
-    binary = kind == "reward" and bool(np.isin(values_B[there], (0.0, 1.0)).all())
+    binary = kind == "reward" and _binary(values_B[there])
     share = kind == "share" or binary
     estimator = proportion if share and there.any() else mean
     return estimator(values_B[there], clusters=prompt_B[there], unscored=int((~there).sum()))
+
+
+def _binary(values_B: Array) -> bool:
+    return bool(np.isin(values_B, (0.0, 1.0)).all())
 
 
 def frequent_reasons(reasons: Mapping[str, int]) -> str:
@@ -139,7 +143,7 @@ def gold_bound(first: EvalPoint, now: EvalPoint) -> dict[str, float]:
     interval that gives the lowest bound. The correlation is one over what the untrained policy
     writes, known from samples of it: where the policy has gone to responses that are not among them
     (χ² above a tenth of the prompts), those samples say nothing, and there is no bound; nor where
-    the measured gold lies below it.
+    the measured gold lies below it, nor where a share is at least 0 or less: it always is.
     """
     bounds: dict[str, float] = {}
     chi2 = math.nan if now.chi2 is None else now.chi2
@@ -156,7 +160,7 @@ def gold_bound(first: EvalPoint, now: EvalPoint) -> dict[str, float]:
         bound = before.low + spread.gold_sd * float(
             laidlaw_bound(gain, spread.proxy_sd, least, chi2)
         )
-        if bound <= after.value:
+        if bound <= after.value and not (spread.gold_share and bound <= 0):
             bounds[name] = bound
     return bounds
 
@@ -176,6 +180,7 @@ def spread_of(proxy_B: Array, gold_B: Array, prompt_B: Ints) -> Spread | None:
         correlation=correlation,
         correlation_low=correlation_low(correlation, prompts),
         prompts=prompts,
+        gold_share=_binary(gold_B),
     )
 
 

@@ -47,11 +47,14 @@ class Spread:
     prompts: int
     correlation_low: float | None = None
     """Lower end of the correlation's 95 % interval; None where it is not known."""
+    gold_share: bool = False
+    """Whether the gold is 0 or 1 for every response, so that its mean cannot leave [0, 1]."""
 
     def row(self) -> dict[str, Any]:
         """The JSON of a row."""
         names = ("proxy_sd", "gold_sd", "correlation", "correlation_low", "prompts")
-        return {name: getattr(self, name) for name in names}
+        share = {"gold_share": True} if self.gold_share else {}
+        return {name: getattr(self, name) for name in names} | share
 
 
 @dataclass(frozen=True)

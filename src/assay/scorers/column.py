@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from assay.data.fields import parsed
 from assay.fingerprint import ByContent
@@ -14,9 +15,10 @@ __all__ = ["Column"]
 class Column:
     """The number under a name in each response's `meta`, or in the prompt's.
 
-    In the prompt's `meta`, a number is the score of every response, and a list as long as the
-    group holds one a response. A list of numbers holds those of the steps; the score is the least.
-    A response without a number there is `Unscored`.
+    In the prompt's `meta`, a number is the score of every response, and a list holds one entry a
+    response; of one response alone, it may hold one a step. In a response's, a list holds a number
+    a step; the score is the least. A response without a number there, or with a list of another
+    length, is `Unscored`.
     """
 
     name: str
@@ -32,14 +34,22 @@ class Column:
         ]
 
     def _one(self, group: Group, place: int, response: Response) -> Score | Unscored:
-        value = parsed(response.meta.get(self.name))
-        if self.name not in response.meta:
-            value = parsed(group.prompt.meta.get(self.name))
-            if isinstance(value, (list, tuple)) and len(value) == len(group.responses):
-                value = value[place]
         if self.name not in response.meta and self.name not in group.prompt.meta:
             there = ", ".join(sorted(key for key in {*response.meta, *group.prompt.meta} if key))
             return Unscored(reason=f"no column {self.name!r}; there is {there or 'none'}")
+        if self.name in response.meta:
+            return self._score(parsed(response.meta[self.name]), len(response.steps))
+        value, count = parsed(group.prompt.meta[self.name]), len(group.responses)
+        if not isinstance(value, (list, tuple)):
+            return self._score(value, len(response.steps))
+        if len(value) == count:
+            return self._score(value[place], len(response.steps))
+        if count > 1 or len(value) != len(response.steps):
+            return self._unlike(value, count, "response")
+        return self._score(value, len(response.steps))
+
+    def _score(self, value: Any, count: int) -> Score | Unscored:
+        """The score that a response's own entry is; count: its steps."""
         if value is None:
             return Unscored(reason=f"column {self.name!r} is null")
         steps = value if isinstance(value, (list, tuple)) else (value,)
@@ -47,9 +57,11 @@ class Column:
             return Unscored(reason=f"column {self.name!r} is no finite number: {value!r:.40}")
         if steps is not value:
             return Score(value=float(value))
-        if len(steps) != len(response.steps) > 1:
-            return Unscored(
-                reason=f"column {self.name!r} has {len(steps)} numbers for {len(response.steps)}"
-                " steps"
-            )
+        if len(steps) != count:
+            return self._unlike(steps, count, "step")
         return Score(value=float(min(steps)), steps=tuple(map(float, steps)))
+
+    def _unlike(self, value: Sequence[Any], count: int, unit: str) -> Unscored:
+        entries = "1 number" if len(value) == 1 else f"{len(value)} numbers"
+        units = f"1 {unit}" if count == 1 else f"{count} {unit}s"
+        return Unscored(reason=f"column {self.name!r} has {entries} for {units}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from assay.data.records import subset
 from assay.fingerprint import ByContent
 from assay.protocols import Scorer
 from assay.types import Group, Score, Unscored
@@ -36,4 +37,4 @@ class Answered:
 
 
 def _spoken(group: Group) -> Group:
-    return Group(prompt=group.prompt, responses=tuple(r for r in group.responses if r.text))
+    return subset(group, [i for i, response in enumerate(group.responses) if response.text])

@@ -75,7 +75,10 @@ def brier(
     """Mean squared error of the probability, (p - y)²: 0 is perfect, 0.25 is what a constant 0.5
     gets."""
     p, y = _checked(probabilities, labels)
-    return mean((p - y) ** 2, clusters=clusters, confidence=confidence, unscored=unscored)
+    squares = (p - y) ** 2
+    return mean(
+        squares, clusters=clusters, confidence=confidence, unscored=unscored, within=(0.0, 1.0)
+    )
 
 
 def ece(

@@ -68,14 +68,15 @@ def mean(
     clusters: Sequence[Hashable] | NDArray[Any] | None = None,
     confidence: float = 0.95,
     unscored: int = 0,
+    within: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate:
     """Mean of values (n,) with Student's interval by cluster, corrected for skewness where it makes
     an end wider.
 
     n is the number of clusters. There is no interval (NaN) from one cluster, nor where all clusters
-    agree: equal values tell nothing about how far others may lie. For values that cannot leave [0,
-    1] there is `proportion`. Raises `DataError` for NaN values: leave unscored items out and count
-    them.
+    agree: equal values tell nothing about how far others may lie. within: the range that values
+    cannot leave, nor does the interval. For a share there is `proportion`. Raises `DataError` for
+    NaN values: leave unscored items out and count them.
     """
     x = _defined(values)
     ids, k = cluster_ids(clusters, len(x))
@@ -83,7 +84,7 @@ def mean(
         value = float(x.mean()) if k else float("nan")
         return Estimate(value=value, low=float("nan"), high=float("nan"), n=k, unscored=unscored)
     spread = spread_by_cluster(x, ids, k)
-    low, high = _ends(spread, k, confidence)
+    low, high = np.clip(_ends(spread, k, confidence), *within).tolist()
     return Estimate(value=spread.value, low=low, high=high, n=k, unscored=unscored)
 
 

@@ -39,14 +39,15 @@ def paired_difference(
     seed: int = 0,
     confidence: float = 0.95,
     unscored: int = 0,
+    within: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate:
     """Mean of a - b over the same items (n,), with the interval of `mean`, by cluster.
 
-    `resamples` and `seed` are taken so that one set of options serves every estimator; nothing is
-    resampled here.
+    within: the range that differences cannot leave, [-1, 1] for shares. `resamples` and `seed` are
+    taken so that one set of options serves every estimator; nothing is resampled here.
     """
     x, y = _pair(a, b)
-    return mean(x - y, clusters=clusters, confidence=confidence, unscored=unscored)
+    return mean(x - y, clusters=clusters, confidence=confidence, unscored=unscored, within=within)
 
 
 paired_bootstrap = paired_difference

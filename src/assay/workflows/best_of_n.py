@@ -26,12 +26,13 @@ from assay.specs.scorers import scorer as open_scorer
 from assay.specs.verifiers import verifier as open_verifier
 from assay.types import (
     Group,
+    Ranking,
     Record,
     Response,
     Score,
     Unscored,
 )
-from assay.workflows._data import named
+from assay.workflows._data import check_column, named
 from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described, estimate_json
 
@@ -208,6 +209,7 @@ def best_of_n(
         chooses = _opened(scorer, checks, compute)
         pools = collect(_pool(pool, format, {} if scores is None else {SCORER: scores}), verifier)
         if chooses is not None:
+            check_column(chooses, pools.groups, pool)
             if largest is not None:
                 population(pools, largest)  # refused before anything is scored
             pools = pools.with_scores(SCORER, _score(chooses, pools.groups))
@@ -473,6 +475,12 @@ def _notes(pools: Pool, over: Population) -> list[str]:
     said = [f"{len(pools.groups)} prompts, {total} responses"]
     if over.note:
         said.append(over.note)
+    graded = [g for g in pools.groups if isinstance(g, Ranking) and g.prompt.reference is not None]
+    if graded:
+        said.append(
+            f"the gold of {len(graded)} prompts is the grades in the data; their references are not"
+            " used"
+        )
     if undecided:
         said.append(f"{undecided} responses left out: whether they are right could not be decided")
     if silent:

@@ -17,7 +17,7 @@ from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
 from assay.stats import Estimate
 from assay.types import Group, Prompt, Ranking, Record, Score, Unscored
-from assay.workflows._data import Data, aside_in, named, read
+from assay.workflows._data import Data, aside_in, check_column, name_of, named, read
 from assay.workflows._folder import opened
 from assay.workflows._output import described
 from assay.workflows.score import in_parts, open_scorer
@@ -137,6 +137,8 @@ def evaluate(
             asked = open_scorer(scorer, device, dtype, micro_tokens, judge)
             probabilities = probabilities or gives_probabilities(asked)
         records = labelled(data, format, aside_in(set_aside, out))
+        if scorer is not None:
+            check_column(asked, records, data)
         found = (
             read_scores(scores, [r if isinstance(r, Group) else as_group(r) for r in records])
             if scores is not None
@@ -161,12 +163,26 @@ def labelled(data: Data, format: str | None, set_aside: Path | None) -> list[Rec
     every = read(data, format, set_aside)
     records = [record for record in every if not isinstance(record, Prompt)]
     if not records:
-        name = data if isinstance(data, (str, Path)) else "the data"
         raise DataError(
-            f"{name} holds {len(every)} prompts and no labelled response; give preferences or"
-            " labels"
+            f"{name_of(data)} holds {len(every)} prompts and no labelled response; give"
+            " preferences or labels"
         )
+    if any(type(record) is Group for record in records):
+        raise DataError(_unlabelled(name_of(data), records))
     return records
+
+
+def _unlabelled(name: str, records: Sequence[Record]) -> str:
+    """Say that responses have no label, and what would give them one."""
+    bare = [record for record in records if type(record) is Group]
+    if any(record.prompt.reference is not None for record in bare):
+        route = (
+            f"have a program check them against the references, `assay verify numeric {name}"
+            " --write labelled.jsonl`, and give labelled.jsonl"
+        )
+    else:
+        route = "give preferences, grades or labels"
+    return f"{name}: the responses of {len(bare)} of {len(records)} records have no label; {route}"
 
 
 def measure(

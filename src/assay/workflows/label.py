@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from assay.console.progress import progress
 from assay.data import io
-from assay.data.records import as_group, prompt_of, responses_of
+from assay.data.records import as_group, prompt_of, responses_of, subset
 from assay.data.splitting import resplit
 from assay.errors import BackendError, ConfigError, DataError
 from assay.labelling.adaptive import Adaptive
@@ -359,8 +359,7 @@ def _first(record: Record, count: int | None) -> Record:
     """The record with so many of its responses at most."""
     if count is None or len(responses_of(record)) <= count:
         return record
-    group = as_group(record)
-    return group.model_copy(update={"responses": group.responses[:count]})
+    return subset(as_group(record), range(count))
 
 
 def _put_aside(bare: Sequence[tuple[int, Record]], name: str, set_aside: Path) -> None:

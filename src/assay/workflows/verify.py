@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from assay.data import io
 from assay.data.conversations import transcript
-from assay.data.records import prompts_of
+from assay.data.records import prompts_of, single
 from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
 from assay.pages.verdicts import Checked, estimates
@@ -348,7 +348,7 @@ def items_of(records: Sequence[Record]) -> list[Item]:
             name = record.prompt.id or f"record {number}"
             without = (None,) * len(record.responses)
             grades = record.grades if isinstance(record, Ranking) else without
-            rows = zip(record.responses, grades, strict=True)
-            for place, (response, grade) in enumerate(rows, 1):
-                items.append(Item(record.prompt, response, f"{name}, response {place}", grade))
+            for place, grade in enumerate(grades):
+                prompt, response = single(record, place)
+                items.append(Item(prompt, response, f"{name}, response {place + 1}", grade))
     return items
