@@ -642,7 +642,7 @@ def steps(**changes: Any) -> StepLabels:
         (
             TrlPreference(),
             preference(responses=(Response(steps=("a", "b")), Response.of("c"))),
-            r"steps .*('a', 'b')",
+            r"steps\[0\] from 'a' to 'ab'; .*--without steps",
         ),
         (
             TrlPreference(),

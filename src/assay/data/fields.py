@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from assay import components
+from assay.data.cells import Cell, parsed
 from assay.data.changes import change, short
 from assay.errors import DataError
 from assay.protocols import Format
@@ -43,25 +44,6 @@ __all__ = [
 Fields = Mapping[str, Any]
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
-
-
-class Cell(str):
-    """A cell of a table of text: it stays text, unless a layout wants a number or a list."""
-
-    __slots__ = ()
-
-    def parsed(self) -> Any:
-        """Return what its JSON says, with True and False as Python writes them, too; itself where
-        it is no JSON."""
-        try:
-            return json.loads({"True": "true", "False": "false"}.get(self, self))
-        except (ValueError, RecursionError):
-            return self
-
-
-def parsed(value: Any) -> Any:
-    """Return a cell of a table of text as its JSON, and anything else as it is."""
-    return value.parsed() if isinstance(value, Cell) else value
 
 
 def value(row: Fields, field: str) -> Any:

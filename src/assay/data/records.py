@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from assay.data.fields import parsed
+from assay.data.cells import parsed
 from assay.errors import DataError
 from assay.types import Group, Prompt, Record, Response, StepLabels
 

@@ -17,8 +17,8 @@ class Column:
 
     In the prompt's `meta`, a number is the score of every response, and a list holds one entry a
     response; of one response alone, it may hold one a step. In a response's, a list holds a number
-    a step; the score is the least. A response without a number there, or with a list of another
-    length, is `Unscored`.
+    a step; the score is the least. A text that nobody cut into steps may have any number of them. A
+    response without a number there, or with a list of another length, is `Unscored`.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Column:
             return Unscored(reason=f"column {self.name!r} is no finite number: {value!r:.40}")
         if steps is not value:
             return Score(value=float(value))
-        if len(steps) != count:
+        if count > 1 and len(steps) != count:
             return self._unlike(steps, count, "step")
         return Score(value=float(min(steps)), steps=tuple(map(float, steps)))
 
