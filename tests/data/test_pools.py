@@ -90,9 +90,8 @@ def test_a_column_of_scores_of_steps_is_its_lowest(tmp_path: Path) -> None:
     pool = read_pool(put(tmp_path / "a.jsonl", *rows), columns=True)
     assert pool.matrix("p").tolist() == [[0.25, 1]]
     # Nobody cut the text, so it may have any number of steps; one that is cut has its own.
-    assert Column("p").score(pool.groups) == [
-        [Score(value=0.25, steps=(0.5, 0.25)), Score(value=1)]
-    ]
+    least = Score(value=0.25, steps=(0.5, 0.25))
+    assert Column("p").score(pool.groups) == [[least, Score(value=1)]]
     for steps, expected in (
         (("", "x"), least),
         (("", "x", ""), Unscored(reason="column 'p' has 2 numbers for 3 steps")),
