@@ -6,7 +6,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["imitate"]
+__all__ = ["imitate", "llama_of"]
+
+
+def llama_of(words: int, positions: int, **ids: int) -> Any:
+    """Return the configuration of two layers, 64 wide: about 105k parameters.
+
+    words: size of the vocabulary; ids: `bos_token_id`, `eos_token_id` and `pad_token_id`.
+    """
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        vocab_size=words,
+        hidden_size=64,
+        intermediate_size=176,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=positions,
+        tie_word_embeddings=True,
+        initializer_range=0.1,
+        **ids,
+    )
 
 
 def imitate(

@@ -23,29 +23,15 @@ from assay.worlds.arithmetic.tokenizer import (
     SUM,
     VOCABULARY,
 )
-from assay.worlds.imitation import imitate
+from assay.worlds.imitation import imitate, llama_of
 
 __all__ = ["llama_config", "sequences", "train_policy"]
 
 
 def llama_config() -> Any:
-    """Two layers, 64 wide, for the policy and for reward models alike: about 105k parameters."""
-    from transformers import LlamaConfig
-
-    return LlamaConfig(
-        vocab_size=len(VOCABULARY),
-        hidden_size=64,
-        intermediate_size=176,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=64,
-        tie_word_embeddings=True,
-        initializer_range=0.1,
-        bos_token_id=BOS,
-        eos_token_id=EOS,
-        pad_token_id=PAD,
-    )
+    """The configuration of the policy, and of reward models alike (`llama_of`)."""
+    ids = {"bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": PAD}
+    return llama_of(len(VOCABULARY), 64, **ids)
 
 
 def sequences(demonstrations: Demonstrations) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from assay.types import Message, Prompt, Response
 from assay.worlds.calculator.demonstrations import demonstrate
 from assay.worlds.calculator.task import Problem, prompts_of
 from assay.worlds.calculator.tokenizer import BOS, EOS, PAD, VOCABULARY, make_tokenizer
-from assay.worlds.imitation import imitate
+from assay.worlds.imitation import imitate, llama_of
 
 __all__ = ["llama_config", "sequences", "train_policy"]
 
@@ -22,23 +22,9 @@ Ints = NDArray[np.int64]
 
 
 def llama_config() -> Any:
-    """Two layers, 64 wide: about 105k parameters."""
-    from transformers import LlamaConfig
-
-    return LlamaConfig(
-        vocab_size=len(VOCABULARY),
-        hidden_size=64,
-        intermediate_size=176,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=128,
-        tie_word_embeddings=True,
-        initializer_range=0.1,
-        bos_token_id=BOS,
-        eos_token_id=EOS,
-        pad_token_id=PAD,
-    )
+    """The configuration of the policy, and of reward models alike (`llama_of`)."""
+    ids = {"bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": PAD}
+    return llama_of(len(VOCABULARY), 128, **ids)
 
 
 def sequences(prompts: Sequence[Prompt], responses: Sequence[Response]) -> tuple[Ints, Ints]:
