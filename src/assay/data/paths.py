@@ -16,7 +16,6 @@ ABSENT: Final = object()
 
 
 @cache
-@cache
 def constant(path: str) -> Any:
     """The value of a path that is JSON; `ABSENT` for the name of a column."""
     try:
