@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from assay.errors import ConfigError
+from assay.questions import Comparison, Distribution, Question
 from assay.types import (
     Group,
     Message,
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
     from assay.stats import Estimate
 
 __all__ = [
+    "Answerer",
     "Benchmark",
     "AuxiliaryHeadLoss",
     "Environment",
     "Format",
     "Generator",
+    "Judge",
     "Loss",
     "Metered",
     "Prefix",
@@ -181,6 +184,32 @@ class Verifier(Protocol):
 
     def verify(self, text: str, reference: str) -> Score | Unscored:
         """1 = right, 0 = wrong; `Unscored` when it cannot be decided."""
+        ...
+
+
+@runtime_checkable
+class Answerer(Protocol):
+    """What answers questions with a closed set of answers: a language model read at its labels or
+    in its words, a decision server, a reward model's head."""
+
+    def answer(
+        self, states: Sequence[Prompt], questions: Sequence[Sequence[Question]]
+    ) -> list[list[Distribution | Unscored]]:
+        """Answer each state's own questions, in order.
+
+        states: conversations, of which the last message is from the user and ends with what is
+        judged. The question is put behind its text, after a blank line; one whose text is empty is
+        asked there already, and its options' names are the labels that the text tells to write.
+        """
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """What compares two responses to one prompt."""
+
+    def compare(self, pairs: Sequence[Group]) -> list[Comparison | Unscored]:
+        """One comparison per group of two responses, in order."""
         ...
 
 

@@ -300,6 +300,13 @@ class Score(Record):
     """A score a step, where the scorer has them."""
     std: float | None = None
     """Disagreement of an ensemble's members, where there are any."""
+    parts: Mapping[str, FiniteFloat | None] = unless_empty({})
+    """What it is made of, by name: criteria, components of a mixture, heads; None = that part could
+    not be scored."""
+
+    def __hash__(self) -> int:
+        """Hash what all scores have: equal scores are equal in it."""
+        return hash((self.value, self.steps))
 
 
 class Unscored(Record):

@@ -1,0 +1,153 @@
+"""Answers that were paid for, on disk before they are used, under what was asked and its repeat.
+
+One SQLite file: it opens at once however many answers it holds, a kill leaves it whole, and several
+processes may write into it. What it keeps is what the server gave, not what was made of it: another
+way of reading costs no request.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from pydantic import Field
+
+from assay.errors import BackendError
+from assay.types import Record
+
+__all__ = ["Entry", "Ledger", "Usage"]
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS answers (
+    key TEXT NOT NULL, repeat INTEGER NOT NULL, answer TEXT NOT NULL,
+    requests INTEGER NOT NULL, tokens_in INTEGER, tokens_out INTEGER, tokens_cached INTEGER,
+    seconds REAL NOT NULL, money REAL,
+    PRIMARY KEY (key, repeat)
+) WITHOUT ROWID
+"""
+WAIT_S: Final = 60.0
+"""Seconds to wait for another process that writes."""
+
+
+class Usage(Record):
+    """What answers cost."""
+
+    requests: int = 0
+    tokens_in: int | None = None
+    """Tokens read, as the server counts them; None where it does not say."""
+    tokens_out: int | None = None
+    tokens_cached: int | None = None
+    """Of those read, what the server had computed before."""
+    seconds: float = 0.0
+    """Wall-clock time of the requests, beside others."""
+    money: float | None = None
+    """In the currency of the prices given; None without prices."""
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the sum; what one of them does not know counts as nothing."""
+
+        def plus(a: float | None, b: float | None) -> float | None:
+            return None if a is None and b is None else (a or 0) + (b or 0)
+
+        sums = {name: plus(value, getattr(other, name)) for name, value in self}
+        return Usage.model_validate(sums)
+
+
+class Entry(Record):
+    """One answer."""
+
+    key: str
+    """Fingerprint of all that was asked."""
+    repeat: int = Field(ge=0)
+    answer: Any
+    """JSON: what the server gave."""
+    usage: Usage = Usage()
+
+
+class Ledger:
+    """The file; without a path answers are kept in memory. Threads may share it.
+
+    Raises `BackendError` where the file is no ledger, or cannot be written.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = None if path is None else Path(path)
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        try:
+            self._file = sqlite3.connect(
+                self.path or ":memory:", timeout=WAIT_S, check_same_thread=False
+            )
+            with self._file:
+                self._file.execute("PRAGMA journal_mode=WAL")
+                # On disk when a commit returns.
+                self._file.execute("PRAGMA synchronous=FULL")
+                self._file.execute(SCHEMA)
+        except sqlite3.Error as error:
+            raise BackendError(f"{path} cannot be used as a ledger: {error}") from error
+
+    def get(self, key: str, repeat: int = 0) -> Entry | None:
+        """Return an answer; None where it was not paid for yet."""
+        with self._lock:
+            row = self._file.execute(
+                "SELECT answer, requests, tokens_in, tokens_out, tokens_cached, seconds, money"
+                " FROM answers WHERE key = ? AND repeat = ?",
+                (key, repeat),
+            ).fetchone()
+        if row is None:
+            return None
+        answer, *numbers = row
+        usage = Usage(**dict(zip(Usage.model_fields, numbers, strict=True)))
+        return Entry(key=key, repeat=repeat, answer=json.loads(answer), usage=usage)
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Keep answers: they are on disk when this returns. One that is there already stays."""
+        rows = [
+            (
+                entry.key,
+                entry.repeat,
+                json.dumps(entry.answer),
+                *(getattr(entry.usage, name) for name in Usage.model_fields),
+            )
+            for entry in entries
+        ]
+        try:
+            with self._lock, self._file:
+                self._file.executemany(
+                    "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+                )
+        except sqlite3.Error as error:
+            raise BackendError(f"{self.path} cannot be written: {error}") from error
+
+    def total(self) -> Usage:
+        """Return what all its answers cost."""
+        sums = ", ".join(f"SUM({name})" for name in Usage.model_fields)
+        with self._lock:
+            row = self._file.execute(f"SELECT {sums} FROM answers").fetchone()
+        found: Mapping[str, Any] = dict(zip(Usage.model_fields, row, strict=True))
+        known = {name: value for name, value in found.items() if value is not None}
+        return Usage(**known)
+
+    def __len__(self) -> int:
+        with self._lock:
+            return int(self._file.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()

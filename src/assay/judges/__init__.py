@@ -1,0 +1,1 @@
+"""Judges: prompts and protocols that turn answers to questions into scores and comparisons."""

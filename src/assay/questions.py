@@ -1,0 +1,312 @@
+"""A question has a distribution for an answer.
+
+An LLM judge's verdict, a criterion of a rubric, a decision model's answer, a generative reward
+model's p(Yes) and a person's click are all one thing: a probability for each option of a closed
+set. Whatever answers questions is an `Answerer` (`assay.protocols`).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, Self, get_args
+
+from pydantic import Field, FiniteFloat, model_validator
+
+from assay.errors import ConfigError, DataError
+from assay.types import Probability, Record, Unscored, unless_empty
+
+__all__ = [
+    "FLOOR",
+    "Comparison",
+    "Confidence",
+    "Distribution",
+    "Game",
+    "Option",
+    "Question",
+    "confidence",
+    "from_log_probabilities",
+    "from_verdicts",
+    "log_mean",
+]
+
+Kind = Literal["predicate", "choice", "score"]
+
+Confidence = Literal["excess", "mass", "top", "margin", "entropy", "spread"]
+"""Formulas of a confidence; numbers of two formulas must not be compared (see `confidence`)."""
+
+FLOOR: Final = 0.5
+"""Least probability of all labels together: below it the model wanted to say something else."""
+CLOSE: Final = 1e-6
+
+
+class Option(Record):
+    """One of the answers that a question allows."""
+
+    name: str | bool
+    """Its value, typed: "true" is not true."""
+    description: str = ""
+    value: FiniteFloat | None = None
+    """Its number, of a level; None = its place."""
+
+
+class Question(Record):
+    """A question with a closed set of answers.
+
+    The options of a predicate are True, then False; those of a score its levels, worst first.
+    """
+
+    kind: Kind
+    text: str
+    """The instructions; empty where what is judged already asks."""
+    options: tuple[Option, ...]
+    name: str = ""
+    """Its key among others, such as a criterion's id."""
+    form: str = unless_empty("{}")
+    """How a verdict is written where what is judged already asks, such as "[[{}]]"."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if self.form.count("{}") != 1:
+            raise ValueError(f"form is {self.form!r}; it needs one {{}} in place of the label")
+        names = [(type(option.name), option.name) for option in self.options]
+        if len(names) < 2:
+            raise ValueError(f"a question needs 2 options or more, got {len(names)}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"options are named twice: {[name for _, name in names]}")
+        if self.kind == "predicate" and [name for _, name in names] != [True, False]:
+            raise ValueError("the options of a predicate are True and False, in this order")
+        return self
+
+    @classmethod
+    def predicate(cls, text: str, *, name: str = "", true: str = "", false: str = "") -> Self:
+        """Ask whether something holds. true, false: meanings of the two answers."""
+        options = (Option(name=True, description=true), Option(name=False, description=false))
+        return cls(kind="predicate", text=text, options=options, name=name)
+
+    @classmethod
+    def choice(
+        cls,
+        text: str,
+        options: Mapping[str, str] | Sequence[str | bool | Option],
+        *,
+        name: str = "",
+    ) -> Self:
+        """Ask which of several. options: names, or names with their descriptions."""
+        return cls(kind="choice", text=text, options=_options(options), name=name)
+
+    @classmethod
+    def score(
+        cls,
+        text: str,
+        levels: Mapping[str, str] | Sequence[str | bool | Option],
+        *,
+        name: str = "",
+    ) -> Self:
+        """Ask how good. levels: names, worst first."""
+        return cls(kind="score", text=text, options=_options(levels), name=name)
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """A number per option: 1 and 0 of a predicate, a level's own, or else its place from 0."""
+        if self.kind == "predicate":
+            return (1.0, 0.0)
+        return tuple(
+            float(place) if option.value is None else option.value
+            for place, option in enumerate(self.options)
+        )
+
+
+def _options(given: Mapping[str, str] | Sequence[str | bool | Option]) -> tuple[Option, ...]:
+    if isinstance(given, Mapping):
+        return tuple(Option(name=name, description=text) for name, text in given.items())
+    return tuple(one if isinstance(one, Option) else Option(name=one) for one in given)
+
+
+class Distribution(Record):
+    """The probability of each option of a question, in the question's order; they sum to 1."""
+
+    probabilities: tuple[Probability, ...]
+    mass: Probability | None = None
+    """Probability of all labels together before they were normalised; None = not known."""
+    bounds: tuple[tuple[Probability, Probability], ...] = unless_empty(())
+    """Where a probability is known within an interval only: the interval of each."""
+    verdicts: int | None = None
+    """How many verdicts were counted, where the probabilities are their shares."""
+    missing: int = unless_empty(0)
+    """Repeats that gave no verdict, and are not among them."""
+    critiques: tuple[str, ...] = unless_empty(())
+    """What was written before each verdict."""
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> Self:
+        if abs(math.fsum(self.probabilities) - 1.0) > CLOSE:
+            raise ValueError(f"probabilities sum to {math.fsum(self.probabilities):.6g}, not 1")
+        if self.bounds and len(self.bounds) != len(self.probabilities):
+            raise ValueError(f"{len(self.bounds)} bounds for {len(self.probabilities)} options")
+        return self
+
+    @property
+    def top(self) -> int:
+        """Place of the likeliest option, the first of equals."""
+        return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
+
+    def expectation(self, question: Question) -> float:
+        """Σ p v over the options' values: p(True) of a predicate, the mean level of a score."""
+        pairs = zip(self.probabilities, question.values, strict=True)
+        return math.fsum(p * value for p, value in pairs)
+
+    def variance(self, question: Question) -> float:
+        """Σ p (v - mean)²."""
+        mean = self.expectation(question)
+        pairs = zip(self.probabilities, question.values, strict=True)
+        return math.fsum(p * (value - mean) ** 2 for p, value in pairs)
+
+
+def from_log_probabilities(
+    logs: Sequence[float], *, floor: float = FLOOR
+) -> Distribution | Unscored:
+    """Normalise the log-probability of each option, in nats; what all have together is the mass.
+
+    `Unscored` where the mass is below the floor, or where a number is NaN.
+    """
+    if any(math.isnan(log) or log == math.inf for log in logs):
+        return Unscored(reason="a label's log-probability is not finite")
+    shares = [math.exp(log) for log in logs]
+    mass = math.fsum(shares)
+    if mass > 1 + 1e-3:
+        return Unscored(reason=f"the labels' probabilities sum to {mass:.4g}, more than 1")
+    if mass < floor or mass <= 0:
+        return Unscored(
+            reason=f"the labels have {mass:.2g} of the probability, less than {floor:g}:"
+            " the model would say something else"
+        )
+    return Distribution(probabilities=tuple(p / mass for p in shares), mass=min(mass, 1.0))
+
+
+def from_verdicts(
+    places: Sequence[int | None], options: int, critiques: Sequence[str] = ()
+) -> Distribution | Unscored:
+    """Count repeated verdicts, each an option's place, or None for a text without one.
+
+    `Unscored` where none has any.
+    """
+    given = [place for place in places if place is not None]
+    if not given:
+        return Unscored(reason=f"no verdict in {len(places)} {'text' + 's' * (len(places) != 1)}")
+    return Distribution(
+        probabilities=tuple(given.count(place) / len(given) for place in range(options)),
+        verdicts=len(given),
+        missing=len(places) - len(given),
+        critiques=tuple(critiques),
+    )
+
+
+def log_mean(distributions: Sequence[Distribution]) -> Distribution:
+    """Average log-probabilities, option by option, and normalise.
+
+    Over all rotations of the options this takes out every effect of their position that is
+    additive in logits. An option that any distribution gives no chance gets none. The mass is the
+    least. Raises `DataError` where no option is left.
+    """
+    sizes = {len(one.probabilities) for one in distributions}
+    if len(sizes) != 1:
+        raise DataError(f"distributions of {sorted(sizes)} options cannot be averaged")
+    each = zip(*(one.probabilities for one in distributions), strict=True)
+    means = [math.exp(math.fsum(map(math.log, ps)) / len(ps)) if all(ps) else 0.0 for ps in each]
+    total = math.fsum(means)
+    if total == 0:
+        raise DataError("every option is ruled out by one distribution or another")
+    masses = [one.mass for one in distributions if one.mass is not None]
+    return Distribution(
+        probabilities=tuple(p / total for p in means),
+        mass=min(masses) if len(masses) == len(distributions) else None,
+    )
+
+
+def confidence(distribution: Distribution, question: Question, formula: Confidence) -> float:
+    """Return how sure an answer is, under a named formula, n options with probabilities p.
+
+    * excess (TypeSafe, SGLang): (max p - 1/n) / (1 - 1/n); of a score max(0, 1 - Σ p |i - m| / U)
+      with the mode's place m and U = Σ |i - (n - 1)/2| / n;
+    * mass (vLLM): max p times the label mass, which must be known;
+    * top: max p. margin: max p less the next. entropy: 1 - H(p) / ln n;
+    * spread: 1 - (standard deviation of the place) / (n - 1).
+    """
+    p = distribution.probabilities
+    n = len(p)
+    ordered = sorted(p, reverse=True)
+    if formula == "excess" and question.kind == "score":
+        off = math.fsum(share * abs(i - distribution.top) for i, share in enumerate(p))
+        even = math.fsum(abs(i - (n - 1) / 2) for i in range(n)) / n
+        return max(0.0, 1.0 - off / even)
+    if formula == "excess":
+        return (ordered[0] - 1 / n) / (1 - 1 / n)
+    if formula == "mass":
+        if distribution.mass is None:
+            raise ConfigError("the label mass is not known here; take another confidence")
+        return ordered[0] * distribution.mass
+    if formula == "top":
+        return ordered[0]
+    if formula == "margin":
+        return ordered[0] - ordered[1]
+    if formula == "entropy":
+        return 1.0 + math.fsum(share * math.log(share) for share in p if share) / math.log(n)
+    if formula == "spread":
+        mean = math.fsum(i * share for i, share in enumerate(p))
+        variance = math.fsum(share * (i - mean) ** 2 for i, share in enumerate(p))
+        return 1.0 - math.sqrt(variance) / (n - 1)
+    raise ConfigError(
+        f"no confidence is called {formula!r}; there is {', '.join(get_args(Confidence))}"
+    )
+
+
+class Game(Record):
+    """One verdict on a pair of responses, in one order."""
+
+    swapped: bool = False
+    """Whether the second response was shown first."""
+    repeat: int = Field(default=0, ge=0)
+    first: Probability | None = None
+    """Probability that the pair's first response is better, whichever was shown first; None where
+    there is no verdict."""
+    tie: Probability = 0.0
+    """Probability that neither is; the rest is the second's."""
+    unscored: str = unless_empty("")
+    """Why there is no verdict."""
+    critique: str = unless_empty("")
+
+    @property
+    def prefer(self) -> float | None:
+        """The first's probability and half of the tie's."""
+        return None if self.first is None else self.first + self.tie / 2
+
+
+class Comparison(Record):
+    """What a judge of pairs says of two responses."""
+
+    prefer: Probability
+    """Probability that the first is better, half of a tie's included."""
+    tie: Probability = 0.0
+    games: tuple[Game, ...] = ()
+    """What it rests on: every order and repeat."""
+
+    @classmethod
+    def of(cls, games: Sequence[Game]) -> "Comparison | Unscored":
+        """The mean of each order's games, and then of the orders: a side that was judged more often
+        weighs no more.
+
+        `Unscored` where an order that was asked has no verdict at all: one side alone would keep
+        the bias of its position.
+        """
+        sides = []
+        for swapped in sorted({game.swapped for game in games}):
+            side = [game for game in games if game.swapped == swapped]
+            good = [game for game in side if game.first is not None]
+            if not good:
+                return Unscored(reason=side[0].unscored or "no verdict")
+            sides.append(good)
+        if not sides:
+            return Unscored(reason="no game was played")
+        firsts = [math.fsum(game.first or 0.0 for game in side) / len(side) for side in sides]
+        ties = [math.fsum(game.tie for game in side) / len(side) for side in sides]
+        first, tie = math.fsum(firsts) / len(sides), math.fsum(ties) / len(sides)
+        return cls(prefer=min(1.0, first + tie / 2), tie=min(1.0, tie), games=tuple(games))
