@@ -108,16 +108,15 @@ def _finals(table: _Table, calls: int) -> list[Pair]:
     left = calls - len(table.played)
     won = _shares(table)
     best = sorted(range(n), key=lambda place: (-won[place], place))
+    met = set(map(frozenset, table.played))
     chosen: list[Pair] = []
     for pivot in best:
-        new = [
-            (pivot, other)
-            for other in range(n)
-            if other != pivot and not {(pivot, other), (other, pivot)} & {*table.played, *chosen}
-        ]
+        others = (other for other in range(n) if other != pivot)
+        new = [(pivot, other) for other in others if frozenset((pivot, other)) not in met]
         if len(chosen) + len(new) > left:
             break
         chosen += new
+        met.update(map(frozenset, new))
     return _balanced(chosen, table.played)
 
 
