@@ -26,7 +26,7 @@ from assay.data.rubrics.record import Criterion, Rubric
 from assay.errors import DataError
 from assay.types import Prompt
 
-__all__ = ["KEY", "healthbench_rows", "rubric_from", "rubric_of"]
+__all__ = ["KEY", "healthbench_rows", "required", "rubric_from", "rubric_of", "stored"]
 
 KEY: Final = "rubric"
 """Where a prompt's `meta` has its rubric."""
@@ -50,6 +50,18 @@ def rubric_of(prompt: Prompt) -> Rubric | None:
     except DataError as error:
         name = repr(prompt.id or prompt.text[:60])
         raise DataError(f"the rubric of prompt {name} cannot be used: {error}") from error
+
+
+def required(prompt: Prompt) -> Rubric:
+    """Return a prompt's own rubric. Raises `DataError` where it has none."""
+    if (found := rubric_of(prompt)) is None:
+        raise DataError(f"prompt {prompt.id!r} has no rubric in its meta")
+    return found
+
+
+def stored(rubric: Rubric) -> dict[str, Any]:
+    """Return a rubric as a prompt's `meta` holds it: JSON, without what is empty."""
+    return rubric.model_dump(mode="json")
 
 
 def rubric_from(raw: Any, *, source: str = "") -> Rubric:
