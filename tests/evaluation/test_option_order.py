@@ -18,7 +18,7 @@ STATES = [Prompt.of(f"state {i}") for i in range(4)]
 
 @dataclass(frozen=True)
 class Planted:
-    """Gives the option at each place the log-weight of its name, plus effects of where it stands."""
+    """Weighs options by their names, and by where they and their question stand."""
 
     place: float = 0.0
     """Of the option that comes first."""
