@@ -1,13 +1,14 @@
 """Rotations take a planted effect of the place out, exactly."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from assay.answerers.asking import Server
 from assay.answerers.decisions import DecisionAnswerer
 from assay.answerers.rotations import RotatedAnswerer
+from assay.evaluation.option_order import order_sensitivity
 from assay.protocols import Answerer
 from assay.questions import Distribution, Question
 from assay.types import Prompt, Unscored
@@ -73,3 +74,19 @@ def test_it_is_named_by_what_it_asks() -> None:
     one, other = RotatedAnswerer(Fails()), RotatedAnswerer(RotatedAnswerer(Fails()))
     assert isinstance(one, Answerer)
     assert one.fingerprint not in (other.fingerprint, Fails.fingerprint)
+
+
+def test_the_probe_sees_the_effect_through_a_server_and_none_after_rotating() -> None:
+    states = [Prompt.of(f"state {i}") for i in range(3)]
+    asked = [[WHICH, EITHER]] * 3
+    with FakeServer(serve("sglang", slope=-3.0)) as server:
+        plain = DecisionAnswerer(Server(base_url=server.url), "m", "sglang")
+        again = replace(plain, repeat=1)
+        before = order_sensitivity(plain, states, asked, repeats=[again])
+        sent = len(server.asked)
+        after = order_sensitivity(RotatedAnswerer(plain), states, asked)
+    # In order, in two other orders, reversed, with a question more, and once anew.
+    assert sent == 3 * (1 + 2 + 1 + 1 + 1)
+    assert before["rotated/change"].value > 0.3
+    assert before["repeated/change"].value == pytest.approx(0)
+    assert after["rotated/change"].value == pytest.approx(0)
