@@ -174,3 +174,23 @@ def test_a_rotated_distribution_goes_with_the_rotated_question(by: int) -> None:
 def test_options_with_an_order_do_not_turn() -> None:
     with pytest.raises(ConfigError, match="a score have an order"):
         LEVELS.rotated(1)
+
+
+def test_keys_of_json_mean_options() -> None:
+    typed = Question.choice("?", ["true", True, "x"])
+    assert [typed.place(key) for key in ("true", True, "x", "y", 0, None, ["x"])] == [
+        *(0, 1, 2),
+        *(None,) * 4,
+    ]
+    assert Question.choice("?", [True, False]).place("false") == 1
+    stars = Question.score("?", ["1", "2", "3"])
+    assert [stars.place(key) for key in (0, "0", "1", "3", 3, "01", 0.0, True)] == [
+        *(0, 0, 1, 2),
+        *(None,) * 4,
+    ]
+    assert LEVELS.place("good") == 2
+    yes = Question.predicate("?")
+    assert [yes.place(key) for key in (True, "true", "Yes", "no", False, "maybe", 1)] == [
+        *(0, 0, 0, 1, 1),
+        *(None,) * 2,
+    ]

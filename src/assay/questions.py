@@ -7,6 +7,7 @@ set. Whatever answers questions is an `Answerer` (`assay.protocols`).
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Final, Literal, Self, TypeVar, get_args
 
 from pydantic import Field, FiniteFloat, model_validator
@@ -51,6 +52,11 @@ class Option(Record):
     description: str = ""
     value: FiniteFloat | None = None
     """Its number, of a level; None = its place."""
+
+    @property
+    def text(self) -> str:
+        """Its name as a text: true and false as JSON has them."""
+        return str(self.name).lower() if isinstance(self.name, bool) else self.name
 
 
 class Question(Record):
@@ -118,6 +124,20 @@ class Question(Record):
             float(place) if option.value is None else option.value
             for place, option in enumerate(self.options)
         )
+
+    def place(self, key: object) -> int | None:
+        """Return the place of the option that a key of JSON means; None where it means none.
+
+        Levels go by their places, as numbers or texts, and then by their names. A value goes before
+        its text: "true" stands for true only where no option is called so.
+        """
+        if self.kind == "predicate":
+            return {"true": 0, "yes": 0, "false": 1, "no": 1}.get(str(key).lower())
+        if self.kind == "score" and str(key) in map(str, range(len(self.options))):
+            return int(str(key))
+        same = (i for i, o in enumerate(self.options) if (type(key), key) == (type(o.name), o.name))
+        texts = (i for i, option in enumerate(self.options) if option.text == key)
+        return next(chain(same, texts), None)
 
     def rotated(self, by: int) -> Self:
         """Return a choice with its options moved on cyclically: the one at `by` comes first.

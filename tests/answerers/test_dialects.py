@@ -3,12 +3,16 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from assay.answerers.dialects import openai, sglang, systemone
 from assay.answerers.dialects.reading import distributions, kept, usage
 from assay.answerers.dialects.table import DIALECTS
 from assay.answerers.ledger import Usage
+from assay.errors import DataError
 from assay.questions import Distribution, Option, Question
+from assay.types import Unscored
 
 ASKED = {
     "q0": Question.predicate("Is it spam?", true="unasked for", false="a letter"),
@@ -215,3 +219,29 @@ def test_answers_are_read_as_the_schema_has_them(dialect: str) -> None:
 )
 def test_usage_by_any_name(said: object, cost: Usage) -> None:
     assert usage({"usage": said}) == cost
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["q0", "a", "0", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["q0", "q1", "a", "0", "type", "name", "value"]), inner)
+        | st.fixed_dictionaries({"type": st.just("choice"), "probabilities": inner})
+        | st.fixed_dictionaries({"value": inner, "probability": inner})
+    ),
+    max_leaves=12,
+)
+
+
+@given(answers=JSON, diagnostics=JSON, wrapped=st.booleans(), cost=JSON)
+@settings(max_examples=300, deadline=None)
+def test_nothing_that_a_server_may_send_is_an_error_of_ours(
+    answers: Any, diagnostics: Any, wrapped: bool, cost: Any
+) -> None:
+    payload: Any = {"answers": answers, "diagnostics": diagnostics, "usage": cost}
+    try:
+        found, _ = kept({"result": payload} if wrapped else payload, DIALECTS["openai"])
+    except DataError:
+        return
+    for one in distributions(found, PLAIN):
+        assert isinstance(one, Unscored) or sum(one.probabilities) == pytest.approx(1)

@@ -18,7 +18,6 @@ from assay.answerers.asking import Asked, Server, ask_all
 from assay.answerers.dialects import states as written
 from assay.answerers.dialects.reading import distributions, kept
 from assay.answerers.dialects.table import DIALECTS, Dialect
-from assay.answerers.dialects.words import name
 from assay.answerers.ledger import Ledger
 from assay.components import did_you_mean
 from assay.errors import ConfigError, DataError
@@ -209,12 +208,13 @@ def _check(questions: Sequence[Question], word: str, dialect: Dialect) -> None:
 
 def _misfit(question: Question, dialect: Dialect) -> str:
     """Say why a question does not fit; "" where it does."""
-    limits = {"choice": dialect.most_options, "score": dialect.most_levels}
-    most = limits.get(question.kind)
+    what, most = {
+        "choice": ("options", dialect.most_options),
+        "score": ("levels", dialect.most_levels),
+    }.get(question.kind, ("", None))
     if most is not None and len(question.options) > most:
-        what = "options" if question.kind == "choice" else "levels"
-        return f"it has {len(question.options)} {what}, and {most} are the most; leave some out, or ask another server"
-    names = [name(option) for option in question.options]
+        return f"it has {len(question.options)} {what}, and {most} are the most there"
+    names = [option.text for option in question.options]
     if not dialect.typed and len(set(names)) < len(names):
-        return 'it has both "true" or "false" as a text and as a value, which become one there'
+        return 'options that are a text and a value alike, such as "true" and true, become one'
     return ""

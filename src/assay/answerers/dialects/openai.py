@@ -7,7 +7,7 @@ refuses any other field.
 from collections.abc import Mapping
 from typing import Any
 
-from assay.answerers.dialects.words import instructions, name
+from assay.answerers.dialects.words import instructions
 from assay.questions import Option, Question
 
 __all__ = ["questions"]
@@ -26,7 +26,7 @@ def _question(id: str, question: Question) -> dict[str, Any]:
         return {**head, "instructions": "\n".join([head["instructions"], *means])}
     if question.kind == "choice":
         return {**head, "choices": [{"value": o.name, **_means(o)} for o in question.options]}
-    return {**head, "levels": [{"label": name(o), **_means(o)} for o in question.options]}
+    return {**head, "levels": [{"label": o.text, **_means(o)} for o in question.options]}
 
 
 def _means(option: Option) -> dict[str, str]:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from assay.answerers.dialects.table import Dialect
-from assay.answerers.dialects.words import name
 from assay.answerers.ledger import Usage
 from assay.errors import DataError
 from assay.http.client import shorten
@@ -164,31 +163,17 @@ def _shares(answer: Mapping[str, Any], question: Question) -> list[float] | Unsc
         pairs = [(one.get("value", one.get("label")), one.get("probability")) for one in given]
     else:
         return Unscored(reason="the answer has no probabilities")
-    places = _places(question)
     found: dict[int, float] = {}
     for key, p in pairs:
-        place = places.get((type(key), key)) if isinstance(key, (str, int)) else None
+        place = question.place(key)
         if place in found:
-            return Unscored(reason=f"the option {name(question.options[place])!r} comes twice")
+            return Unscored(reason=f"the option {question.options[place].text!r} comes twice")
         if place is not None:
             found[place] = _number(p)
-    absent = [name(o) for i, o in enumerate(question.options) if i not in found]
+    absent = [option.text for i, option in enumerate(question.options) if i not in found]
     if absent:
         return Unscored(reason=f"no probability for {', '.join(map(repr, absent[:3]))}")
     return [found[place] for place in range(len(question.options))]
-
-
-def _places(question: Question) -> dict[tuple[type, Any], int]:
-    """Return the place of each option by the keys that servers give: typed values, texts, and for
-    levels the place itself as number or text, which goes before a label that reads the same."""
-    options = list(enumerate(question.options))
-    places: dict[tuple[type, Any], int] = {(str, name(option)): i for i, option in options}
-    if question.kind == "score":
-        places.update(((str, str(i)), i) for i, _ in options)
-        places.update(((int, i), i) for i, _ in options)
-    else:
-        places.update(((type(option.name), option.name), i) for i, option in options)
-    return places
 
 
 def _number(given: Any) -> float:

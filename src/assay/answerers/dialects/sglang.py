@@ -6,7 +6,7 @@ After sglang 0.5.23 (entrypoints/openai/protocol.py): other fields are refused.
 from collections.abc import Mapping
 from typing import Any
 
-from assay.answerers.dialects.words import described, instructions, name
+from assay.answerers.dialects.words import described, instructions
 from assay.questions import Option, Question
 
 __all__ = ["questions"]
@@ -30,4 +30,4 @@ def _question(id: str, question: Question) -> dict[str, Any]:
 
 def _option(option: Option) -> dict[str, str]:
     means = {"description": option.description} if option.description else {}
-    return {"name": name(option), **means}
+    return {"name": option.text, **means}

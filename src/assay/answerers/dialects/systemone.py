@@ -7,7 +7,7 @@ After typesafe-sdk 0.7.5 (api.typesafe.ai/openapi.json) and the servers of vLLM 
 from collections.abc import Mapping
 from typing import Any
 
-from assay.answerers.dialects.words import described, instructions, name
+from assay.answerers.dialects.words import described, instructions
 from assay.questions import Question
 
 __all__ = ["questions"]
@@ -24,7 +24,7 @@ def _question(question: Question) -> dict[str, Any]:
     head = {"type": KINDS[question.kind], "instructions": instructions(question)}
     if question.kind == "score":
         return {**head, "criteria": [described(option) for option in question.options]}
-    means = {name(option): option.description or None for option in question.options}
+    means = {option.text: option.description or None for option in question.options}
     if question.kind == "predicate":
         given = {key: text for key, text in means.items() if text}
         return {**head, "criteria": given} if given else head

@@ -124,6 +124,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "fireworks": replace(_SYSTEMONE, most_options=208, confidence="unknown"),
     # Base URL: https://HOST/api/2.0/ai-functions
     "databricks": replace(_SYSTEMONE, path="ai-decide", names_model=False, confidence="unknown"),
+    # Base URL: https://HOST/serving-endpoints
+    "databricks-serving": replace(_SYSTEMONE, path="{model}/invocations", confidence="unknown"),
     # Base URL: https://api.cloudflare.com/client/v4/accounts/ID/ai
     "cloudflare": replace(_SYSTEMONE, path="run/{model}", confidence="unknown"),
     # System One's bodies under OpenAI's path. Base URLs: https://openrouter.ai/api/alpha and
