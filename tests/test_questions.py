@@ -120,3 +120,13 @@ def test_a_side_that_was_judged_more_often_weighs_no_more() -> None:
     tied = Comparison.of([Game(first=0.2, tie=0.6)])
     assert isinstance(tied, Comparison)
     assert (tied.prefer, tied.tie) == (pytest.approx(0.5), 0.6)
+
+
+def test_a_game_of_three_counts_for_three() -> None:
+    clear = Game(first=1.0, weight=3.0)
+    slight = Game(swapped=True, first=0.0)
+    found = Comparison.of([clear, slight])
+    assert isinstance(found, Comparison)
+    assert found.prefer == 0.75
+    assert "weight" in clear.model_dump(mode="json")
+    assert "weight" not in slight.model_dump(mode="json")

@@ -6,7 +6,7 @@ set. Whatever answers questions is an `Answerer` (`assay.protocols`).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, Self, get_args
 
 from pydantic import Field, FiniteFloat, model_validator
@@ -270,6 +270,10 @@ class Game(Record):
     there is no verdict."""
     tie: Probability = 0.0
     """Probability that neither is; the rest is the second's."""
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False, exclude_if=lambda w: w == 1)
+    """How many games it counts for, where a protocol counts a clear win more often."""
+    judge: str = unless_empty("")
+    """Which member of a panel gave it."""
     unscored: str = unless_empty("")
     """Why there is no verdict."""
     critique: str = unless_empty("")
@@ -292,7 +296,7 @@ class Comparison(Record):
     @classmethod
     def of(cls, games: Sequence[Game]) -> "Comparison | Unscored":
         """The mean of each order's games, and then of the orders: a side that was judged more often
-        weighs no more.
+        weighs no more. Where games have weights, Σ w p over Σ w, each summed in the same way.
 
         `Unscored` where an order that was asked has no verdict at all: one side alone would keep
         the bias of its position.
@@ -306,7 +310,14 @@ class Comparison(Record):
             sides.append(good)
         if not sides:
             return Unscored(reason="no game was played")
-        firsts = [math.fsum(game.first or 0.0 for game in side) / len(side) for side in sides]
-        ties = [math.fsum(game.tie for game in side) / len(side) for side in sides]
-        first, tie = math.fsum(firsts) / len(sides), math.fsum(ties) / len(sides)
+
+        def total(value: Callable[[Game], float]) -> float:
+            means = [
+                math.fsum(game.weight * value(game) for game in side) / len(side) for side in sides
+            ]
+            return math.fsum(means)
+
+        weight = total(lambda game: 1.0)
+        first = total(lambda game: game.first or 0.0) / weight
+        tie = total(lambda game: game.tie) / weight
         return cls(prefer=min(1.0, first + tie / 2), tie=min(1.0, tie), games=tuple(games))
