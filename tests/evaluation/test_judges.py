@@ -1,7 +1,9 @@
 """Audits of judges whose faults are planted: found inside their intervals, and no others."""
 
 import math
+import random
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from assay.errors import ConfigError, DataError
 from assay.evaluation.judges import audit, estimates
 from assay.evaluation.judges.cycles import cycles
 from assay.evaluation.judges.features import has_list, has_markdown
-from assay.questions import Comparison, Game
+from assay.judges.pairwise import Pairwise
+from assay.questions import Comparison, Game, from_verdicts
 from assay.types import Group, Prompt, Response, Unscored
 from tests.evaluation import planted
 from tests.evaluation.planted import Planted, sometimes
@@ -110,6 +113,51 @@ def test_position_by_hand():
     assert found.metrics["position/first_slot_share"].value == pytest.approx(0.6)
     assert "position/flips_beyond_repeats" not in named
     assert any("no order was judged twice" in note for note in found.notes)
+
+
+@dataclass
+class Repeating:
+    """Answers in K verdicts, as an answerer does, and by the slot so often."""
+
+    slot: float
+    repeats: int = 4
+
+    def answer(self, states, questions):
+        rng = random.Random("repeating")
+        return [[self._one(rng, one) for one in own] for own in questions]
+
+    def _one(self, rng, question):
+        places = range(len(question.options))
+        said = [0 if rng.random() < self.slot else rng.choice(places) for _ in range(self.repeats)]
+        return from_verdicts(said, len(places))
+
+
+def test_repeats_of_an_answerer_are_the_noise_of_a_judge_of_pairs():
+    """A judge of pairs gives one game per order: how many verdicts it counts is with it."""
+    for slot, biased in ((0.0, False), (0.3, True)):
+        found = audit(RECORDS, Pairwise(Repeating(slot)).compare(RECORDS))
+        rows = rows_of(found)
+        # Of "first", "second" and "tie" any is as likely but for the slot's share.
+        assert holds(rows["position/first_slot"], slot)
+        row = rows["position/flips_beyond_repeats"]
+        one, other = slot + (1 - slot) / 3, (1 - slot) / 3
+        across = 1 - 2 * one * other - other**2
+        within = 1 - one**2 - 2 * other**2
+        assert holds(row, across - within)
+        assert (row.verdict == "biased") == biased
+        assert found.metrics["position/stability"].value == pytest.approx(1 - within, abs=0.03)
+
+
+def test_members_of_a_panel_do_not_repeat_each_other():
+    games = [
+        Game(swapped=swapped, first=float(name == "a"), judge=name)
+        for swapped in (False, True)
+        for name in "ab"
+    ]
+    found = audit(RECORDS, [Comparison.of(games)] * 300)
+    assert "position/flips_beyond_repeats" not in rows_of(found)
+    assert "position/stability" not in found.metrics
+    assert rows_of(found)["position/first_slot"].effect.value == 0
 
 
 def test_one_order_needs_labels():

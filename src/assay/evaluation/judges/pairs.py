@@ -15,6 +15,8 @@ from assay.types import Group, Preference, Unscored
 
 __all__ = ["Pairs", "pairs_of"]
 
+CLOSE = 1e-9
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
@@ -33,8 +35,8 @@ class Pairs:
     sides: Array
     """(n, 2) Mean preference with the first response shown first, and shown second; NaN where that
     order was not asked, or is not known."""
-    verdicts: NDArray[np.intp]
-    """(n, 2, 3) In each order, games in which the first response won, neither, and the second."""
+    verdicts: Array
+    """(n, 2, 3) In each order, verdicts for the first response, for neither, and the second."""
     features: Mapping[str, Array]
     """(n,) By name, what the first response has more than the second."""
     clusters: NDArray[np.intp]
@@ -78,9 +80,7 @@ def pairs_of(
         tie=np.array([said.tie for _, said in kept], dtype=np.float64),
         label=np.array(labels, dtype=np.float64),
         sides=np.array([_sides(said.games) for _, said in kept]).reshape(-1, 2),
-        verdicts=np.array([_counts(said.games) for _, said in kept], dtype=np.intp).reshape(
-            -1, 2, 3
-        ),
+        verdicts=np.array([_counts(said.games) for _, said in kept]).reshape(-1, 2, 3),
         features={name: first[name] - second[name] for name in first},
         clusters=ids,
         unscored=len(records) - len(kept),
@@ -88,22 +88,31 @@ def pairs_of(
 
 
 def _sides(games: Sequence[Game]) -> tuple[float, float]:
-    """Mean preference unswapped and swapped."""
-    values = [(game.swapped, game.prefer) for game in games if game.prefer is not None]
-    given = [[p for swapped, p in values if swapped == side] for side in (False, True)]
-    unswapped, swapped = (sum(ps) / len(ps) if ps else float("nan") for ps in given)
+    """Mean preference unswapped and swapped, games by their weights."""
+    values = [(g.swapped, g.weight, g.prefer) for g in games if g.prefer is not None]
+    given = [[(w, p) for swapped, w, p in values if swapped == side] for side in (False, True)]
+    unswapped, swapped = (
+        sum(w * p for w, p in side) / sum(w for w, _ in side) if side else float("nan")
+        for side in given
+    )
     return unswapped, swapped
 
 
-def _counts(games: Sequence[Game]) -> list[list[int]]:
-    """Games won by the first response, by neither and by the second, in each order."""
-    counts = [[0, 0, 0], [0, 0, 0]]
+def _counts(games: Sequence[Game]) -> list[list[float]]:
+    """Verdicts for the first response, for neither and for the second, in each order; none of a
+    panel, whose members do not repeat each other."""
+    counts = [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    if len({game.judge for game in games}) > 1:
+        return counts
     for game in games:
         if game.first is None:
             continue
-        second = 1 - game.first - game.tie
-        won = 1 if game.tie >= max(game.first, second) or abs(game.first - second) < 1e-9 else 2
-        if won == 2 and game.first > second:
-            won = 0
-        counts[game.swapped][won] += 1
+        shares = (game.first, game.tie, max(0.0, 1 - game.first - game.tie))
+        if game.verdicts is None:
+            # One verdict, or probabilities that were read: the likeliest, neither where two are.
+            best = [i for i in range(3) if shares[i] >= max(shares) - CLOSE]
+            counts[game.swapped][best[0] if len(best) == 1 else 1] += 1
+        else:
+            for i in range(3):
+                counts[game.swapped][i] += shares[i] * game.verdicts
     return counts

@@ -65,7 +65,7 @@ def _flips(pairs: Pairs) -> Array:
     All pairs of games are counted, so that it is 0 on average where the order does not matter.
     NaN without two games in each order.
     """
-    n = pairs.verdicts.sum(axis=2).astype(np.float64)
+    n = pairs.verdicts.sum(axis=2)
     enough = (n >= 2).all(axis=1)
     of = np.where(enough[:, None], n, 2.0)
     share = pairs.verdicts / of[:, :, None]
@@ -99,7 +99,7 @@ def metrics(pairs: Pairs) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
     if decided.any():
         of = {**sampling, "clusters": pairs.clusters[both][decided]}
         found["position/both_right"] = stats.proportion(right.all(axis=1), **of)
-    n = pairs.verdicts.sum(axis=2).astype(np.float64)
+    n = pairs.verdicts.sum(axis=2)
     if (repeated := n >= 2).any():
         share = pairs.verdicts / np.maximum(n, 1)[:, :, None]
         same = ((share**2).sum(axis=2) * n - 1) / np.maximum(n - 1, 1)
