@@ -15,14 +15,14 @@ from assay.answerers.ledger import Ledger
 from assay.answerers.phrasing import Style
 from assay.components import did_you_mean
 from assay.errors import ConfigError
-from assay.protocols import Answerer
+from assay.protocols import Answerer, Generator
 from assay.questions import FLOOR
 from assay.specs.words import UnknownKey, Word, built, cut, parse
 
 if TYPE_CHECKING:
     from assay.engines.openai import OpenAI
 
-__all__ = ["KINDS", "READS", "Asking", "answerer", "answerer_of", "prices_of"]
+__all__ = ["KINDS", "READS", "Asking", "answerer", "answerer_of", "prices_of", "writer_of"]
 
 KINDS: Final = (
     "a language model's folder or smol (read at its labels; reads=text for reasons first), a"
@@ -127,6 +127,9 @@ def answerer(word: str | Path | Answerer, asking: Asking | None = None) -> Answe
 
 def answerer_of(word: Word, asking: Asking) -> Answerer:
     """Open the answerer of a word that is taken apart."""
+    if "ledger" in word.values:
+        asking = dataclasses.replace(asking, ledger=Ledger(word.values["ledger"]))
+        word = word.without(["ledger"])
     name = word.plain
     before, behind = cut(word.what, ":")
     if name.startswith(ADDRESS):
@@ -136,6 +139,36 @@ def answerer_of(word: Word, asking: Asking) -> Answerer:
     if behind and not Path(name).exists():
         return _of_own(word)
     return _local(name, word, asking)
+
+
+def writer_of(word: Word, asking: Asking) -> tuple[Answerer, Generator]:
+    """Open a model that reads answers, at labels where the word does not say how, and writes texts,
+    which are kept.
+
+    Raises `ConfigError` for a word of what writes none.
+    """
+    from assay.answerers.writing import Kept
+
+    name = word.plain
+    before, behind = cut(word.what, ":")
+    if name.startswith(ADDRESS):
+        reads = () if "reads" in word.values else (("reads", "labels"),)
+        reader = _at_server(name, dataclasses.replace(word, settings=word.settings + reads), asking)
+        fields = {field.name for field in dataclasses.fields(_Served)}
+        served = built(_Served, word.text, [pair for pair in word.settings if pair[0] in fields])
+        return reader, Kept(_writer(name, served), asking.ledger, _prices(served, asking))
+    if before == "head" or (behind and not Path(name).exists()):
+        raise ConfigError(f"{word.text!r}: {name} writes no critiques; give a language model")
+    if _reads(word, ("labels", "text")) == "text":
+        raise ConfigError(f"{word.text!r}: behind a critique the label is read; drop reads=text")
+    from assay.engines.hf import HuggingFace
+    from assay.models.fit import fitted
+    from assay.models.layout import Layout
+
+    local: Any = _local(name, word, asking)
+    layout = fitted(Layout(template="chat"), local.model)
+    writer = HuggingFace(local.model, local.answering.tokenizer, layout=layout)
+    return local, Kept(writer, asking.ledger, asking.prices)
 
 
 def prices_of(text: str) -> Prices:
@@ -182,9 +215,7 @@ def _at_server(address: str, word: Word, asking: Asking) -> Answerer:
     served, own = _settings(word, _Served, kinds[reads])
     if not served.model:
         raise ConfigError(f"{word.text!r}: a server serves models by name; give model=NAME")
-    prices = asking.prices
-    if served.price_in is not None or served.price_out is not None:
-        prices = Prices(tokens_in=served.price_in or 0.0, tokens_out=served.price_out or 0.0)
+    prices = _prices(served, asking)
     if isinstance(own, _Text):
         return _texts(_writer(address, served), own, asking, prices)
     _refuse_repeats(word, asking, "probabilities are read")
@@ -207,6 +238,12 @@ def _at_server(address: str, word: Word, asking: Asking) -> Answerer:
     dialect = own.dialect or ("openai" if reads == "decisions" else "systemone")
     more = {"per_request": own.per_request, "structured": own.structured}
     return DecisionAnswerer(server, served.model, dialect, **common, **more)
+
+
+def _prices(served: _Served, asking: Asking) -> Prices | None:
+    if served.price_in is None and served.price_out is None:
+        return asking.prices
+    return Prices(tokens_in=served.price_in or 0.0, tokens_out=served.price_out or 0.0)
 
 
 def _writer(address: str, served: _Served) -> "OpenAI":
