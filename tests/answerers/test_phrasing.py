@@ -2,7 +2,7 @@
 
 import pytest
 
-from assay.answerers.phrasing import asked, labels, verdict
+from assay.answerers.phrasing import asked, critique, labels, verdict
 from assay.errors import ConfigError, DataError
 from assay.questions import Option, Question
 from assay.types import Message, Prompt
@@ -85,6 +85,8 @@ def test_what_no_user_said_last_is_refused(messages):
         ("Because.\n**Verdict: `b`**", 1),
         ("verdict : (A)", 0),
         ("**Verdict:**\n\nB", 1),
+        ("**Verdict**: B", 1),
+        ("### Verdict: B", 1),
         ("Verdict: A\nNo, wait.\nFinal verdict: B", 1),
         ("Verdict: A\nVerdict: neither", None),
         ("Verdict: A\nVerdict:", None),
@@ -145,3 +147,12 @@ def test_every_label_is_read_back():
         for style in ("auto", "words"):
             for place, label in enumerate(labels(question, style)):
                 assert verdict(f"So.\nVerdict: {label}", question, style) == place
+
+
+def test_the_critique_is_what_stands_before_the_verdict():
+    assert (
+        critique("<think>hm</think>\nBecause.\n\n**Verdict:** A", BETTER).strip("* \n")
+        == "Because."
+    )
+    assert critique("Because [[A]] no. [[B]]", GAME) == "Because [[A]] no."
+    assert critique("Nothing said.", BETTER) == "Nothing said."

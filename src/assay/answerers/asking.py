@@ -15,7 +15,7 @@ from typing import Any
 
 from assay.answerers.ledger import Entry, Ledger, Usage
 from assay.errors import BackendError, ConfigError
-from assay.http.background import iterate
+from assay.http.background import gathered
 from assay.http.client import Client, Failure, Pace
 from assay.types import Unscored
 
@@ -112,11 +112,13 @@ def ask_all(
     }
     if missing:
         made = partial(_produce, server, path, [*missing.values()], read, pace)
-        for one, answer, usage in iterate(made):
-            if not isinstance(answer, Unscored):
-                entry = Entry(key=one.key, repeat=one.repeat, answer=answer, usage=usage)
-                ledger.put([entry])
-            found[one.key, one.repeat] = answer
+        for some in gathered(made):
+            ledger.put(
+                Entry(key=one.key, repeat=one.repeat, answer=answer, usage=usage)
+                for one, answer, usage in some
+                if not isinstance(answer, Unscored)
+            )
+            found |= {(one.key, one.repeat): answer for one, answer, _ in some}
     return [found[one.key, one.repeat] for one in asked]
 
 
@@ -126,7 +128,7 @@ async def _produce(
     asked: Sequence[Asked],
     read: Callable[[Any], tuple[Any, Usage]],
     pace: Pace,
-    put: Callable[[tuple[Asked, Any, Usage]], None],
+    put: Callable[[tuple[Asked, Any | Unscored, Usage]], None],
 ) -> None:
     """Hand over each answer as it comes."""
     left = iter(asked)

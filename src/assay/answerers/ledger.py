@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS answers (
     requests INTEGER NOT NULL, tokens_in INTEGER, tokens_out INTEGER, tokens_cached INTEGER,
     seconds REAL NOT NULL, money REAL,
     PRIMARY KEY (key, repeat)
-) WITHOUT ROWID
+)
 """
 WAIT_S: Final = 60.0
 """Seconds to wait for another process that writes."""
@@ -70,13 +70,16 @@ class Entry(Record):
 class Ledger:
     """The file; without a path answers are kept in memory. Threads may share it.
 
-    Raises `BackendError` where the file is no ledger, or cannot be written.
+    paid and saved: what the answers cost that were put since it was opened, and what those cost in
+    their time that were found. Raises `BackendError` where the file is no ledger, or cannot be read
+    or written.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
         self.path = None if path is None else Path(path)
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.paid = self.saved = Usage()
         self._lock = threading.Lock()
         try:
             self._file = sqlite3.connect(
@@ -88,24 +91,31 @@ class Ledger:
                 self._file.execute("PRAGMA synchronous=FULL")
                 self._file.execute(SCHEMA)
         except sqlite3.Error as error:
-            raise BackendError(f"{path} cannot be used as a ledger: {error}") from error
+            raise BackendError(
+                f"{path} is no ledger, or a broken one ({error}); give another file"
+            ) from error
 
     def get(self, key: str, repeat: int = 0) -> Entry | None:
         """Return an answer; None where it was not paid for yet."""
-        with self._lock:
-            row = self._file.execute(
-                "SELECT answer, requests, tokens_in, tokens_out, tokens_cached, seconds, money"
-                " FROM answers WHERE key = ? AND repeat = ?",
-                (key, repeat),
-            ).fetchone()
+        row = self._row(
+            f"SELECT answer, {', '.join(Usage.model_fields)} FROM answers"
+            " WHERE key = ? AND repeat = ?",
+            (key, repeat),
+        )
         if row is None:
             return None
         answer, *numbers = row
         usage = Usage(**dict(zip(Usage.model_fields, numbers, strict=True)))
+        with self._lock:
+            self.saved += usage
         return Entry(key=key, repeat=repeat, answer=json.loads(answer), usage=usage)
 
     def put(self, entries: Iterable[Entry]) -> None:
-        """Keep answers: they are on disk when this returns. One that is there already stays."""
+        """Keep answers: they are on disk when this returns. One that is there already stays.
+
+        Each call waits for the disk once: several at once are cheaper than one by one.
+        """
+        entries = list(entries)
         rows = [
             (
                 entry.key,
@@ -122,19 +132,26 @@ class Ledger:
                 )
         except sqlite3.Error as error:
             raise BackendError(f"{self.path} cannot be written: {error}") from error
+        with self._lock:
+            self.paid = sum((entry.usage for entry in entries), self.paid)
 
     def total(self) -> Usage:
         """Return what all its answers cost."""
         sums = ", ".join(f"SUM({name})" for name in Usage.model_fields)
-        with self._lock:
-            row = self._file.execute(f"SELECT {sums} FROM answers").fetchone()
+        row = self._row(f"SELECT {sums} FROM answers")
         found: Mapping[str, Any] = dict(zip(Usage.model_fields, row, strict=True))
         known = {name: value for name, value in found.items() if value is not None}
         return Usage(**known)
 
     def __len__(self) -> int:
-        with self._lock:
-            return int(self._file.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
+        return int(self._row("SELECT COUNT(*) FROM answers")[0])
+
+    def _row(self, query: str, values: tuple[Any, ...] = ()) -> Any:
+        try:
+            with self._lock:
+                return self._file.execute(query, values).fetchone()
+        except sqlite3.Error as error:
+            raise BackendError(f"{self.path} cannot be read: {error}") from error
 
     def close(self) -> None:
         """Close the file."""

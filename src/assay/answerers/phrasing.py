@@ -13,7 +13,7 @@ from assay.errors import ConfigError, DataError
 from assay.questions import Option, Question
 from assay.types import Prompt
 
-__all__ = ["How", "Style", "asked", "form", "labels", "verdict"]
+__all__ = ["How", "Style", "asked", "critique", "form", "labels", "verdict"]
 
 Style = Literal["auto", "words"]
 """What stands for an option: a letter or a digit, or its own name."""
@@ -129,24 +129,38 @@ def verdict(text: str, question: Question, style: Style = "auto") -> int | None:
     last line that is not empty. What stands within <think> is no part of the text, and a block
     that never ends leaves no verdict.
     """
+    stand = labels(question, style)
+    return _place(_parts(text, form(question), stand)[1], stand)
+
+
+def critique(text: str, question: Question, style: Style = "auto") -> str:
+    """Return what a text says before its last verdict; all of it where there is none."""
+    return _parts(text, form(question), labels(question, style))[0].strip("*#` \n")
+
+
+def _parts(text: str, shape: str, stand: Sequence[str]) -> tuple[str, str]:
+    """What stands before the last verdict, and what is written in place of its label."""
     thoughts = list(THOUGHT.finditer(text))
     if thoughts and not thoughts[-1].group().startswith("</"):
-        return None
+        return text, ""
     text = text[thoughts[-1].end() :] if thoughts else text
-    stand, shape = labels(question, style), form(question)
-    for mark in "*`":  # Emphasis, unless it means something here.
-        if not any(mark in one for one in (shape, *stand)):
-            text = text.replace(mark, "")
-    before, after = shape.split("{}")
-    if before.strip():
+    before, after = (part.strip() for part in shape.split("{}"))
+    # Emphasis may stand anywhere, unless its mark means something here.
+    marks = [mark for mark in "*`" if not any(mark in one for one in (shape, *stand))]
+    free = f"[\\s{''.join(map(re.escape, marks))}]*"
+    if before:
         pieces = re.findall(r"\w+|[^\w\s]", before)
-        begins = list(re.finditer(r"\s*".join(map(re.escape, pieces)), text, re.IGNORECASE))
-        lines = text[begins[-1].end() :].lstrip().splitlines() if begins else []
-        line = lines[0] if lines else ""
+        begin = free.join(map(re.escape, pieces)) + free
     else:
-        line = next((one for one in reversed(text.splitlines()) if one.strip()), "")
-    content, ended, _ = line.partition(after.strip()) if after.strip() else (line, "yes", "")
-    return _place(content, stand) if ended else None
+        begin = r"^(?=.*\S)"
+    found = list(re.finditer(begin, text, re.IGNORECASE | re.MULTILINE))
+    if not found:
+        return text, ""
+    line = text[found[-1].end() :].partition("\n")[0]
+    content, ended, _ = line.partition(after) if after else (line, "yes", "")
+    for mark in marks:
+        content = content.replace(mark, "")
+    return text[: found[-1].start()], content if ended else ""
 
 
 def _place(said: str, stand: Sequence[str]) -> int | None:

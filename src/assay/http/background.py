@@ -6,13 +6,13 @@ running loop (a notebook, a server), where a second one could not be started.
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-__all__ = ["iterate"]
+__all__ = ["gathered", "iterate"]
 
 T = TypeVar("T")
 
@@ -21,13 +21,23 @@ class _End:
     """Comes after the last item."""
 
 
-def iterate(produce: Callable[[Callable[[T], None]], Coroutine[Any, Any, None]]) -> Iterator[T]:
+Produce = Callable[[Callable[[T], None]], Coroutine[Any, Any, None]]
+
+
+def iterate(produce: Produce[T]) -> Iterator[T]:
     """The items that `produce` gives to the function it is called with, each as soon as it is
     there.
 
     Raises what `produce` raises, after the items before. Closing the iterator cancels `produce` and
     waits for its end.
     """
+    with closing(gathered(produce)) as lists:
+        for some in lists:
+            yield from some
+
+
+def gathered(produce: Produce[T]) -> Generator[list[T]]:
+    """The same, all that has come since together: what is slow is done once for many."""
     items: SimpleQueue[T | _End] = SimpleQueue()
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
 
@@ -48,8 +58,14 @@ def iterate(produce: Callable[[Callable[[T], None]], Coroutine[Any, Any, None]])
     thread.start()
     loop, task = started.result()
     try:
-        while not isinstance(item := items.get(), _End):
-            yield item
+        ended = False
+        while not ended:
+            some = [items.get()]
+            while not items.empty():
+                some.append(items.get())
+            ended = isinstance(some[-1], _End)
+            if new := [item for item in some if not isinstance(item, _End)]:
+                yield new
     finally:
         with suppress(RuntimeError):  # The loop is closed: there is nothing left to cancel.
             loop.call_soon_threadsafe(task.cancel)

@@ -10,6 +10,7 @@ marker.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from assay.chat import openai
@@ -61,13 +62,15 @@ def render(
     parts: bool = False,
     tools: Sequence[Mapping[str, Any]] = (),
     begin: bool = False,
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     """The chat template's text for a conversation, on a fixed date.
 
     The template is given whole messages: calls with their arguments as JSON, reasoning, names.
     parts: give contents as lists of parts, `[{"type": "text", "text": ...}]`. begin: add what the
-    template has a model go on from. Raises `DataError` when the template refuses the conversation
-    or there is more than text in it, `ConfigError` when it gives no text.
+    template has a model go on from. settings: the template's own, such as `enable_thinking`. Raises
+    `DataError` when the template refuses the conversation or there is more than text in it,
+    `ConfigError` when it gives no text.
     """
     from jinja2 import TemplateError
 
@@ -83,9 +86,8 @@ def render(
             turns,
             chat_template=_FIXED_DATE + template if "strftime_now" in template else None,
             tokenize=False,
-            date_string=date,
             add_generation_prompt=begin,
-            **given,
+            **{"date_string": date, **settings, **given},
         )
     except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
         roles = ", ".join(m.role for m in messages)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEAST", "Node", "Tree", "grow"]
+__all__ = ["LEAST", "Node", "Tree", "common", "grow"]
 
 Ints = NDArray[np.integer[Any]]
 
@@ -83,8 +83,8 @@ def grow(sequences: Sequence[Ints], *, least: int = LEAST) -> Tree:
     """The tree of some sequences, none of them empty; `least` of 1 shares all there is."""
     order = sorted(range(len(sequences)), key=lambda i: tuple(sequences[i].tolist()))
     ordered = [np.asarray(sequences[i]) for i in order]
-    # common[i]: how many tokens sequences i and i + 1 begin with.
-    common = [_common(a, b) for a, b in pairwise(ordered)]
+    # shared_by[i]: how many tokens sequences i and i + 1 begin with.
+    shared_by = [common(a, b) for a, b in pairwise(ordered)]
     ids: list[Ints] = []
     spans: list[tuple[int, int, int, int]] = []
     leaves = [-1] * len(sequences)
@@ -94,7 +94,7 @@ def grow(sequences: Sequence[Ints], *, least: int = LEAST) -> Tree:
     todo = [(0, len(ordered) - 1, 0, -1)] if ordered else []
     while todo:
         first, last, depth, node = todo.pop()
-        inner = common[first:last]
+        inner = shared_by[first:last]
         shared = min(inner) if inner else len(ordered[first])
         if shared > depth and (not inner or (shared - depth) * len(inner) >= least):
             ids.append(ordered[first][depth:shared])
@@ -103,7 +103,7 @@ def grow(sequences: Sequence[Ints], *, least: int = LEAST) -> Tree:
         if not inner:
             leaves[order[first]] = node
             continue
-        cuts = [first, *(i + 1 for i in range(first, last) if common[i] == shared), last + 1]
+        cuts = [first, *(i + 1 for i in range(first, last) if shared_by[i] == shared), last + 1]
         # The last one pushed is taken first: descendants follow their node in the row.
         todo += [(a, b - 1, depth, node) for a, b in pairwise(cuts)][::-1]
     stops = [end for _, end, _, _ in spans]
@@ -126,7 +126,7 @@ def grow(sequences: Sequence[Ints], *, least: int = LEAST) -> Tree:
     )
 
 
-def _common(a: Ints, b: Ints) -> int:
+def common(a: Ints, b: Ints) -> int:
     """Return how many tokens two sequences begin with."""
     size = min(len(a), len(b))
     different = np.flatnonzero(a[:size] != b[:size])

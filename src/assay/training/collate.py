@@ -24,7 +24,7 @@ from assay.models.laid_out import laid_out
 from assay.models.layout import Encoded, Encoder
 from assay.models.reward_model import Batch, Shared, arrange
 from assay.packing.engine import Engine
-from assay.packing.tree import LEAST
+from assay.packing.tree import LEAST, common
 from assay.protocols import AuxiliaryHeadLoss, Loss
 from assay.types import Preference, Ranking, Record, StepLabels
 
@@ -90,7 +90,7 @@ class Example:
         """Tokens when what all responses begin with is counted once: what the record costs when
         shared."""
         first, *others = self.ids
-        saved = min((_common(first, ids) for ids in others), default=0) * len(others)
+        saved = min((common(first, ids) for ids in others), default=0) * len(others)
         return sum(map(len, self.ids)) - (saved if saved >= LEAST else 0)
 
 
@@ -417,7 +417,7 @@ def _by_prompt(examples: Sequence[Example], micro_tokens: int) -> list[list[Exam
     tokens = 0
     for example in sorted(examples, key=lambda e: e.ids[0].tolist()):
         cost = example.unique
-        if parts and (saved := _common(parts[-1][-1].ids[0], example.ids[0])) >= LEAST:
+        if parts and (saved := common(parts[-1][-1].ids[0], example.ids[0])) >= LEAST:
             cost -= saved
         if not parts or tokens + cost > micro_tokens:
             parts.append([])
@@ -425,13 +425,6 @@ def _by_prompt(examples: Sequence[Example], micro_tokens: int) -> list[list[Exam
         parts[-1].append(example)
         tokens += cost
     return parts
-
-
-def _common(a: Ints, b: Ints) -> int:
-    """How many tokens two sequences begin with."""
-    size = min(len(a), len(b))
-    same = a[:size] == b[:size]
-    return size if same.all() else int(same.argmin())
 
 
 def epoch_order(
