@@ -1,19 +1,28 @@
 """Words of judges and answerers."""
 
+import json
+
 import pytest
 
 from assay.answerers.asking import Prices
 from assay.answerers.decisions import DecisionAnswerer
 from assay.answerers.head import HeadAnswerer
+from assay.answerers.labels import LabelAnswerer
 from assay.answerers.ledger import Ledger
+from assay.answerers.lines import LinesAnswerer
+from assay.answerers.rotations import RotatedAnswerer
 from assay.answerers.text import TextAnswerer
+from assay.answerers.writing import Kept
 from assay.errors import ConfigError
 from assay.judges.adapters import TournamentScorer
+from assay.judges.genrm import GenRM
 from assay.judges.listwise import Listwise
 from assay.judges.pairwise import Pairwise
 from assay.judges.panel import JudgePanel, ScorerPanel
 from assay.judges.pointwise import Pointwise
 from assay.judges.published import ARENA_HARD, MT_BENCH_SINGLE
+from assay.judges.rubric import RubricScorer
+from assay.judges.steps import StepCritic
 from assay.specs.answerers import Asking, answerer, prices_of
 from assay.specs.judges import judge
 from assay.specs.scorers import scorer
@@ -73,7 +82,7 @@ def test_answerers_of_ones_own():
         (f"{AT},model=m,reads=lables", "did you mean labels"),
         (f"{AT},model=m,repeat=3", "did you mean repeats"),
         (f"{AT},model=m,repeats=many", "repeats cannot be 'many'"),
-        ("smol,reads=decisions", "reads=decisions: there is labels, text; decisions is of a"),
+        ("smol,reads=decisions", "reads=decisions: there is labels, text, lines; decisions is"),
         ("tests.specs.answering:Compares", "is no answerer"),
         ("tests.specs.nothing:Likes", "cannot be imported"),
     ],
@@ -86,6 +95,16 @@ def test_answerers_that_there_are_not(word, says):
 def test_probabilities_are_not_repeated():
     with pytest.raises(ConfigError, match="reads=text"):
         answerer(f"{AT},model=m,reads=decisions", Asking(repeats=3))
+
+
+def test_labels_lines_and_rotations():
+    found = answerer(f"{AT},model=m,reads=labels,dialect=vllm,floor=0.1,repeats=2,labels=words")
+    assert isinstance(found, LabelAnswerer)
+    assert (found.dialect, found.floor, found.repeats, found.labels) == ("vllm", 0.1, 2, "words")
+    assert isinstance(answerer(f"{AT},model=m,reads=lines"), LinesAnswerer)
+    turned = answerer(f"{AT},model=m,reads=labels,rotations=yes")
+    assert isinstance(turned, RotatedAnswerer)
+    assert isinstance(turned.answerer, LabelAnswerer)
 
 
 def test_prices():
@@ -111,6 +130,36 @@ def test_judges_take_their_settings_and_answerers_the_rest():
     listed = judge(f"listwise:{OWN},rotations=2")
     assert isinstance(listed, Listwise)
     assert listed.rotations == 2
+
+
+def test_rubrics(tmp_path):
+    rubric = tmp_path / "rubric.json"
+    rubric.write_text(json.dumps([{"requirement": "is good", "weight": 2.0}]))
+    found = judge(f"rubric:{rubric}@{OWN},calls=criterion,sure=1,abstain=no")
+    assert isinstance(found, RubricScorer)
+    assert (found.calls, found.abstain) == ("criterion", False)
+    assert found.rubric.criteria[0].text == "is good"
+    bad, good = scorer(f"rubric:{rubric}@{OWN},calls=2,sure=1,abstain=no").score([PAIR])[0]
+    assert (bad.value, good.value) == (0.0, 1.0)
+    own = judge(f"rubric:{OWN}")
+    assert isinstance(own, RubricScorer)
+    assert own.rubric is None
+
+
+def test_critics_of_steps_and_generative_reward_models():
+    critic = judge(f"steps:{OWN},asks=each")
+    assert isinstance(critic, StepCritic)
+    assert critic.asks == "each"
+    assert judge(f"steps:{AT},model=m").asks == "number"
+    assert judge(f"steps:{AT},model=m,reads=labels").asks == "first"
+    direct = judge(f"genrm:{OWN},critiques=0")
+    assert isinstance(direct, GenRM)
+    writes = judge(f"genrm:{AT},model=m,critiques=4,max_tokens=50")
+    assert isinstance(writes.answerer, LabelAnswerer)
+    assert isinstance(writes.generator, Kept)
+    assert (writes.sampling.n, writes.sampling.max_tokens) == (4, 50)
+    with pytest.raises(ConfigError, match="writes no critiques"):
+        judge(f"genrm:{OWN}")
 
 
 def test_published_protocols():

@@ -4,8 +4,8 @@
 """
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -26,12 +26,13 @@ __all__ = ["KINDS", "READS", "Asking", "answerer", "answerer_of", "prices_of", "
 
 KINDS: Final = (
     "a language model's folder or smol (read at its labels; reads=text for reasons first), a"
-    " server's address with model=NAME (reads=text, labels, decisions or systemone), head:SCORER (a"
+    " server's address with model=NAME (reads=text, lines, labels, decisions or systemone),"
+    " head:SCORER (a"
     " reward model's probability), or package.module:name"
 )
 """Kinds of words, for a command's help."""
 
-READS: Final = ("text", "labels", "decisions", "systemone")
+READS: Final = ("text", "lines", "labels", "decisions", "systemone")
 """How answers are read."""
 
 ADDRESS: Final = ("http://", "https://")
@@ -65,6 +66,7 @@ class _Served:
     price_in: float | None = None
     price_out: float | None = None
     extra: str = ""
+    rotations: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +82,25 @@ class _Text:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Lines:
+    """Settings of texts that answer all questions of a state."""
+
+    repeats: int | None = None
+    temperature: float | None = None
+    max_tokens: int = 2048
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Labels:
     """Settings of a server's label probabilities."""
 
-    dialect: str = "auto"
+    dialect: Literal["auto", "vllm", "openai", "sglang", "llama-server"] = "auto"
     floor: float = FLOOR
+    top: int | None = None
+    slack: float = 0.05
+    repeats: int = 1
+    labels: Style = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +128,15 @@ class _Head:
     """Settings of a reward model's head."""
 
     link: Literal["sigmoid"] | None = None
+
+
+_SERVED: Final[Mapping[str, type[Any]]] = {
+    "text": _Text,
+    "lines": _Lines,
+    "labels": _Labels,
+    "decisions": _Decisions,
+    "systemone": _Decisions,
+}
 
 
 def answerer(word: str | Path | Answerer, asking: Asking | None = None) -> Answerer:
@@ -159,8 +184,8 @@ def writer_of(word: Word, asking: Asking) -> tuple[Answerer, Generator]:
         return reader, Kept(_writer(name, served), asking.ledger, _prices(served, asking))
     if before == "head" or (behind and not Path(name).exists()):
         raise ConfigError(f"{word.text!r}: {name} writes no critiques; give a language model")
-    if _reads(word, ("labels", "text")) == "text":
-        raise ConfigError(f"{word.text!r}: behind a critique the label is read; drop reads=text")
+    if _reads(word, ("labels", "text", "lines")) != "labels":
+        raise ConfigError(f"{word.text!r}: behind a critique the label is read; leave out reads")
     from assay.engines.hf import HuggingFace
     from assay.models.fit import fitted
     from assay.models.layout import Layout
@@ -211,15 +236,24 @@ def _settings(word: Word, *classes: type[Any]) -> list[Any]:
 def _at_server(address: str, word: Word, asking: Asking) -> Answerer:
     reads = _reads(word, READS)
     word = word.without(["reads"])
-    kinds = {"text": _Text, "labels": _Labels, "decisions": _Decisions, "systemone": _Decisions}
-    served, own = _settings(word, _Served, kinds[reads])
+    served, own = _settings(word, _Served, _SERVED[reads])
     if not served.model:
         raise ConfigError(f"{word.text!r}: a server serves models by name; give model=NAME")
     prices = _prices(served, asking)
-    if isinstance(own, _Text):
-        return _texts(_writer(address, served), own, asking, prices)
-    _refuse_repeats(word, asking, "probabilities are read")
-    server = Server(
+    if isinstance(own, _Text | _Lines):
+        made = _texts(_writer(address, served), own, asking, prices)
+    else:
+        _refuse_repeats(word, asking, "probabilities are read")
+        made = _read_at(_server(address, served, prices), reads, served, own, asking)
+    if not served.rotations:
+        return made
+    from assay.answerers.rotations import RotatedAnswerer
+
+    return RotatedAnswerer(made)
+
+
+def _server(address: str, served: _Served, prices: Prices | None) -> Server:
+    return Server(
         base_url=address,
         key_variable=served.key_variable,
         concurrency=served.concurrency,
@@ -228,16 +262,21 @@ def _at_server(address: str, word: Word, asking: Asking) -> Answerer:
         timeout_s=served.timeout,
         prices=prices,
     )
-    common: dict[str, Any] = {"ledger": asking.ledger, "floor": own.floor, "extra": _extra(served)}
+
+
+def _read_at(
+    server: Server, reads: str, served: _Served, own: _Labels | _Decisions, asking: Asking
+) -> Answerer:
+    """What reads a server's probabilities."""
+    common: dict[str, Any] = {**asdict(own), "ledger": asking.ledger, "extra": _extra(served)}
     if isinstance(own, _Labels):
         from assay.answerers.labels import LabelAnswerer
 
-        return LabelAnswerer(server, served.model, dialect=own.dialect, **common)
+        return LabelAnswerer(server, served.model, **common)
     from assay.answerers.decisions import DecisionAnswerer
 
-    dialect = own.dialect or ("openai" if reads == "decisions" else "systemone")
-    more = {"per_request": own.per_request, "structured": own.structured}
-    return DecisionAnswerer(server, served.model, dialect, **common, **more)
+    common["dialect"] = own.dialect or ("openai" if reads == "decisions" else "systemone")
+    return DecisionAnswerer(server, served.model, **common)
 
 
 def _prices(served: _Served, asking: Asking) -> Prices | None:
@@ -267,29 +306,25 @@ def _extra(served: _Served) -> Any:
     return extra_of(served.extra)
 
 
-def _texts(generator: Any, own: _Text, asking: Asking, prices: Prices | None) -> Answerer:
+def _texts(generator: Any, own: _Text | _Lines, asking: Asking, prices: Prices | None) -> Answerer:
+    given = asdict(own) | {"repeats": own.repeats or asking.repeats or 1}
+    if isinstance(own, _Lines):
+        from assay.answerers.lines import LinesAnswerer
+
+        return LinesAnswerer(generator, ledger=asking.ledger, prices=prices, **given)
     from assay.answerers.text import TextAnswerer
 
-    return TextAnswerer(
-        generator,
-        repeats=own.repeats or asking.repeats or 1,
-        temperature=own.temperature,
-        max_tokens=own.max_tokens,
-        seed=own.seed,
-        retries=own.retries,
-        style=own.labels,
-        ledger=asking.ledger,
-        prices=prices,
-    )
+    given["style"] = given.pop("labels")
+    return TextAnswerer(generator, ledger=asking.ledger, prices=prices, **given)
 
 
 def _local(name: str, word: Word, asking: Asking) -> Answerer:
-    reads = _reads(word, ("labels", "text"))
+    reads = _reads(word, ("labels", "text", "lines"))
     word = word.without(["reads"])
-    if reads == "text":
+    if reads in ("text", "lines"):
         from assay.specs.generators import LOCAL, generator_of
 
-        (own,) = _settings(word.without(LOCAL), _Text)
+        (own,) = _settings(word.without(LOCAL), _SERVED[reads])
         left = tuple(pair for pair in word.settings if pair[0] in LOCAL)
         writer = generator_of(
             dataclasses.replace(word, settings=left), device=asking.device, dtype=asking.dtype
@@ -303,9 +338,7 @@ def _local(name: str, word: Word, asking: Asking) -> Answerer:
 
     precision = dtype_of(asking.dtype) or "float32"
     model, tokenizer, _ = open_policy(name, dtype=precision, device=asking.device)
-    return LocalAnswerer(
-        model, tokenizer, micro_tokens=asking.micro_tokens, **dataclasses.asdict(local)
-    )
+    return LocalAnswerer(model, tokenizer, micro_tokens=asking.micro_tokens, **asdict(local))
 
 
 def _refuse_repeats(word: Word, asking: Asking, why: str) -> None:

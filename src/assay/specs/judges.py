@@ -48,8 +48,9 @@ class _Listwise:
 
 @dataclass(frozen=True, kw_only=True)
 class _Steps:
-    prompt: str | None = None
-    asks: str | None = None
+    prompt: str = "steps"
+    asks: Literal["first", "number", "each"] | None = None
+    decides: Literal["probability", "majority"] = "probability"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +64,11 @@ class _GenRM:
 
 @dataclass(frozen=True, kw_only=True)
 class _Rubric:
-    prompt: str | None = None
-    criteria: str = "criterion"
+    prompt: str = "rubric"
+    calls: Literal["item", "criterion"] | int = "item"
     abstain: bool = True
+    least: float = 0.5
+    shuffle: int | None = None
     drop: float = 0.0
     drop_seed: int = 0
 
@@ -100,10 +103,12 @@ def _listwise(answerer: Answerer, own: _Listwise) -> Scorer:
 
 
 def _steps(answerer: Answerer, own: _Steps) -> Scorer:
+    from assay.answerers.text import TextAnswerer
     from assay.judges.steps import StepCritic
 
-    given = {key: value for key, value in asdict(own).items() if value is not None}
-    return StepCritic(answerer, **given)
+    # What writes can name any step; labels have one digit.
+    asks = own.asks or ("number" if isinstance(answerer, TextAnswerer) else "first")
+    return StepCritic(answerer, own.prompt, asks, own.decides)
 
 
 _KINDS: Final[Mapping[str, tuple[type[Any], Callable[[Answerer, Any], Judge | Scorer]]]] = {
@@ -164,7 +169,9 @@ def scoring(word: Word, asking: Asking) -> Scorer:
     Raises `ConfigError` where it compares and their number is not given.
     """
     calls = dict(word.settings).get("calls")
-    found = judge_of(word.without(["calls"]), asking) if calls else judge_of(word, asking)
+    # Of a rubric they are the criteria's.
+    compares = calls is not None and cut(word.what, ":")[0] != "rubric"
+    found = judge_of(word.without(["calls"]) if compares else word, asking)
     if isinstance(found, Scorer):
         return found
     if calls is None or not calls.isdecimal():
@@ -237,17 +244,7 @@ def _rubric(word: Word, asking: Asking) -> Scorer:
     rubric = read_rubric(parse(file).plain) if behind else None
     whom = dataclasses.replace(word, what=behind or word.what)
     own, answerer = _opened(_Rubric, whom, asking)
-    calls = int(own.criteria) if own.criteria.isdecimal() else own.criteria
-    given = {"prompt": own.prompt} if own.prompt else {}
-    return RubricScorer(
-        answerer,
-        rubric,
-        calls=calls,
-        abstain=own.abstain,
-        drop=own.drop,
-        drop_seed=own.drop_seed,
-        **given,
-    )
+    return RubricScorer(answerer, rubric, **asdict(own))
 
 
 def _panel(word: Word, asking: Asking) -> Judge | Scorer:
