@@ -11,12 +11,13 @@ import pytest
 from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
 from assay.judges.adapters import as_judge, as_scorer
+from assay.judges.pairwise import Pairwise
 from assay.judges.panel import JudgePanel, ScorerPanel
 from assay.judges.tournament import all_pairs, ring, strengths, tournament
 from assay.protocols import Judge, Scorer
-from assay.questions import Comparison, Game
+from assay.questions import Comparison, Game, Question
 from assay.types import Group, Score, Unscored
-from tests.judges.planted import group
+from tests.judges.planted import Planted, Said, group
 
 
 @dataclass
@@ -247,3 +248,24 @@ def test_a_panel_of_scorers() -> None:
         ScorerPanel(members={"a": Fixed(1.0)})
     with pytest.raises(ConfigError, match="least is 6"):
         ScorerPanel(members=members, least=6)
+
+
+def test_a_judge_of_both_orders_answers_each_comparison_twice() -> None:
+    def say(text: str, question: Question) -> Said:
+        a, b = (int(text.split(f"The {place} response:\n`````\n")[1][0]) for place in PLACES)
+        # A taste for numbers, and a bias for the first place that both orders take out.
+        ahead = 1 / (1 + math.exp(b - a - 0.4))
+        return [ahead, 1 - ahead, 0.0]
+
+    answerer = Planted(say)
+    [row] = as_scorer(Pairwise(answerer), calls=15).score([group(*"73519264")])
+    assert len(answerer.states) <= 30
+    assert len(answerer.states) % 2 == 0
+    best = int(np.argmax(values(row)))
+    assert "73519264"[best] == "9"
+    [given] = as_scorer(Pairwise(Planted(say)), calls=3).score([group("1", "5", "3")])
+    [turned] = as_scorer(Pairwise(Planted(say)), calls=3).score([group("3", "1", "5")])
+    assert values(turned) == pytest.approx([values(given)[i] for i in (2, 0, 1)])
+
+
+PLACES = ("first", "second")

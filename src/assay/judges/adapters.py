@@ -28,7 +28,7 @@ class TournamentScorer:
     fingerprint = ByContent()
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """One score a response of each group, in order; see `tournament`."""
+        """Return one score per response of each group, in order; see `tournament`."""
         return tournament(self.judge, groups, calls=self.calls, how=self.how, seed=self.seed)
 
 
@@ -62,7 +62,7 @@ class ScoringJudge:
             )
 
     def compare(self, pairs: Sequence[Group]) -> list[Comparison | Unscored]:
-        """Compare the two responses of each group, in order; without games, as there is no order.
+        """Compare the two responses of each group, in order, without games: scores have no order.
 
         `Unscored` where one of them has no score. Raises `DataError` for a group of another size.
         """

@@ -58,7 +58,7 @@ class GenRM:
         self.question = question
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """One score a response of each group, in order."""
+        """Return one score per response of each group, in order."""
         pairs = [*chain.from_iterable(zip(repeat(group), group.responses) for group in groups)]
         if self.generator is None:
             written: list[Critiques] = [[Response.of("")] for _ in pairs]

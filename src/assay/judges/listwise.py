@@ -46,8 +46,16 @@ class Listwise:
         self.rotations = rotations
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """One score a response of each group, in order. Raises `DataError` for a group of more than
-        26 responses."""
+        """Return one score per response of each group, in order.
+
+        Raises `DataError` for a group of more than 26 responses, before anything is asked.
+        """
+        for group in groups:
+            if len(group.responses) > MOST:
+                raise DataError(
+                    f"prompt {group.prompt.id!r} has {len(group.responses)} responses, and {MOST}"
+                    " can be shown at once; compare more by assay.judges.tournament"
+                )
         found: list[list[Score | Unscored]] = [
             [Unscored(reason="a single response has nothing to be compared with")]
             * len(group.responses)
@@ -63,11 +71,6 @@ class Listwise:
     def _scores(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """Scores of groups of one size."""
         n = len(groups[0].responses)
-        if n > MOST:
-            raise DataError(
-                f"prompt {groups[0].prompt.id!r} has {n} responses, and {MOST} can be shown at"
-                " once; compare more by assay.judges.tournament"
-            )
         question = Question.choice(
             "Which response is the best?", [f"Response {i + 1}" for i in range(n)]
         )
@@ -90,7 +93,7 @@ def _loaded(given: str | Path | JudgePrompt) -> JudgePrompt:
 def _together(
     answers: Sequence[Distribution | Unscored], shifts: Sequence[int], n: int
 ) -> list[Score | Unscored]:
-    """One score a response, from the answers to its group's rotations."""
+    """One score per response, from the answers to its group's rotations."""
     turned: list[Distribution] = []
     for answer, shift in zip(answers, shifts, strict=True):
         if isinstance(answer, Unscored):

@@ -161,7 +161,7 @@ def game_of(answer: Distribution | Unscored, protocol: PairProtocol, *, swapped:
 
 
 def compared(games: Sequence[Game], protocol: PairProtocol) -> Comparison | Unscored:
-    """Return what the games of a pair, one an order, say under the protocol's rule."""
+    """Return what the games of a pair, one per order, say under the protocol's rule."""
     mean = Comparison.of(games)
     if protocol.rule == "mean" or isinstance(mean, Unscored):
         return mean

@@ -69,7 +69,7 @@ class ScorerPanel:
     """A `Scorer` of several scorers on one scale, such as judges that rate from 1 to 10.
 
     A score's parts are the members' values (None = unscored), and its std their standard deviation
-    (ddof 0). Members on scales of their own belong into `assay.scorers.ensemble.Ensemble`.
+    (ddof 0). Members on scales of their own belong in `assay.scorers.ensemble.Ensemble`.
     """
 
     members: Mapping[str, Scorer]
@@ -84,7 +84,7 @@ class ScorerPanel:
         _checked(self.members, self.least)
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """One score a response of each group, in order."""
+        """Return one score per response of each group, in order."""
         scored = [member.score(groups) for member in self.members.values()]
         return [
             [

@@ -69,7 +69,7 @@ class Pointwise:
         self.protocol = replace(base, prompt=self.prompt)
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        """One score a response of each group, in order."""
+        """Return one score per response of each group, in order."""
         question = self.protocol.question
         states = [
             [

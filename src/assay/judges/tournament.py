@@ -55,7 +55,7 @@ def tournament(
     how: How = "bradley-terry",
     seed: int = 0,
 ) -> list[list[Score | Unscored]]:
-    """Return one score a response of each group, in order.
+    """Return one score per response of each group, in order.
 
     calls: most comparisons per group, each of which a judge of both orders answers twice; a ring,
     or all pairs, must be affordable. how: the logarithms of Bradley-Terry strengths, whose
