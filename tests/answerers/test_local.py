@@ -264,7 +264,7 @@ def test_templates_that_have_no_place_for_an_answer_are_refused(llama: tuple[Any
     model, _ = llama
     bare = tiny.tokenizer()
     bare.chat_template = None
-    with pytest.raises(ConfigError, match="has no chat template.*questions are asked in a chat"):
+    with pytest.raises(ConfigError, match=r"has no chat template.*questions are asked in a chat"):
         LocalAnswerer(model, bare)
     thinking = "{% if enable_thinking is not defined or enable_thinking %}<think>\n{% endif %}"
     switch = words(
@@ -311,6 +311,24 @@ def test_what_cannot_be_answered_is_unscored_beside_what_can(llama: tuple[Any, A
     assert LocalAnswerer(tiny.causal("gpt2"), tokenizer).max_length == 512
     assert answerer.answer([], []) == []
     assert answerer.answer([state("Hi")], [[]]) == [[]]
+
+
+def test_what_a_template_refuses_or_leaves_out_is_unscored() -> None:
+    model, tokenizer = family("gemma2")
+    tool = {"type": "function", "function": {"name": "add", "parameters": {}}}
+    states = [
+        state("Hi", system="Be brief."),
+        state("Hi"),
+        Prompt(messages=state("Hi").messages, tools=(tool,)),
+    ]
+    ((refused,), (plain,), (left_out,)) = LocalAnswerer(model, tokenizer, floor=0.0).answer(
+        states, [[EVEN]] * 3
+    )
+    assert isinstance(refused, Unscored)
+    assert "System role not supported" in refused.reason
+    assert isinstance(plain, Distribution)
+    assert isinstance(left_out, Unscored)
+    assert "ignores definitions of tools" in left_out.reason
 
 
 def test_a_model_that_would_say_something_else_is_unscored(llama: tuple[Any, Any]) -> None:

@@ -155,7 +155,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="must be above 0"):
         PairProtocol(weights=(1.0, 0.0, 1.0))
     (tmp_path / "single.txt").write_text("{question} {response_a}")
-    with pytest.raises(ConfigError, match="lacks {response_b}"):
+    with pytest.raises(ConfigError, match=r"lacks \{response_b\}"):
         Pairwise(likes("a"), tmp_path / "single.txt")
 
 

@@ -12,6 +12,7 @@ from assay.errors import BackendError
 from assay.protocols import Sampling, Scheduled, Scorer
 from assay.rl.checkpoint import State
 from assay.rl.evaluation import frequent_reasons
+from assay.rl.mixture import earning_differently, gate_warning
 from assay.rl.policy import Policy
 from assay.rl.prime import ImplicitProcess
 from assay.rl.rewards import Array
@@ -106,7 +107,7 @@ def collect_round(job: Job, state: State) -> Round:
             rollout, kept = fresh, _differing(settings, fresh, rewards)
             counts.differing += len(kept)
             break
-        kept = _teaching(fresh, rewards)
+        kept = _teaching(settings, fresh, rewards)
         counts.differing += len(kept)
         counts.dropped += wanted - len(kept)
         members = np.flatnonzero(np.isin(fresh.group_B, kept))
@@ -145,9 +146,10 @@ def rewards_of(
         references=lambda part, groups: _references(job, part, groups),
         timeout=job.settings.score_timeout,
         given=scores,
+        missing=job.settings.missing,
     )
     state.statistics = dict(rewards.statistics)
-    state.warnings |= rewards.warnings
+    state.warnings |= {**rewards.warnings, **gate_warning(rewards)}
     return rewards
 
 
@@ -171,15 +173,15 @@ def _differing(settings: Settings, rollout: Rollout, rewards: Rewards) -> list[i
     """Groups in which responses earn differently."""
     # One response to each prompt is compared with those to others.
     within_B = rollout.group_B if settings.samples > 1 else np.zeros_like(rollout.group_B)
-    return differing(rewards, within_B, "steps" if settings.stepwise else "total")
+    return earning_differently(settings, rewards, within_B, stepwise=settings.stepwise)
 
 
-def _teaching(rollout: Rollout, rewards: Rewards) -> list[int]:
+def _teaching(settings: Settings, rollout: Rollout, rewards: Rewards) -> list[int]:
     """Groups that teach something: at least two responses have different scores before any
     transform (accuracy, where a verifier pays; DAPO, arXiv:2503.14476), and earn differently in the
     end."""
     raw = differing(rewards, rollout.group_B, "raw")
-    return sorted({*differing(rewards, rollout.group_B)} & {*raw})
+    return sorted({*earning_differently(settings, rewards, rollout.group_B)} & {*raw})
 
 
 def _references(job: Job, part: Part, groups: Sequence[Group]) -> Array:
