@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from assay.errors import BackendError
-from assay.protocols import Sampling, Scorer
+from assay.protocols import Sampling, Scheduled, Scorer
 from assay.rl.checkpoint import State
 from assay.rl.evaluation import frequent_reasons
 from assay.rl.mixture import earning_differently, gate_warning
@@ -94,12 +94,13 @@ def collect_round(job: Job, state: State) -> Round:
     order = prompt_order(len(job.prompts), settings.seed, state.position)
     rollout, wanted = Rollout((), (), ()), settings.groups
     kept_scores: dict[str, list[Score | Unscored]] = {part.name: [] for part in job.parts}
+    parts = [_at(part, state.step) for part in job.parts]
     for attempt in range(settings.refill + 1):
         chosen = [job.prompts[next(order)] for _ in range(wanted)]
         state.position += wanted
         counts.asked += wanted
         fresh = sample(job.policy, chosen, _sampling(settings, state.step, attempt), job.game)
-        scores = collect_scores(job.parts, fresh.groups, settings.score_timeout)
+        scores = collect_scores(parts, fresh.groups, settings.score_timeout)
         rewards = rewards_of(job, state, fresh, scores)
         counts.add(rewards)
         if not settings.drop_equal:
@@ -150,6 +151,12 @@ def rewards_of(
     state.statistics = dict(rewards.statistics)
     state.warnings |= {**rewards.warnings, **gate_warning(rewards)}
     return rewards
+
+
+def _at(part: Part, step: int) -> Part:
+    """A part as it pays at a step of training; evaluations ask the scorer without one."""
+    scorer = part.scorer
+    return replace(part, scorer=scorer.at(step)) if isinstance(scorer, Scheduled) else part
 
 
 def _sampling(settings: Settings, step: int, attempt: int) -> Sampling:

@@ -10,7 +10,7 @@ part of its fingerprint.
 from assay.data.rubrics.dropout import kept
 from assay.data.rubrics.files import read_rubric, write_rubric
 from assay.data.rubrics.layouts import rubric_from, rubric_of
-from assay.data.rubrics.normalisers import ABSTAINED, Answer, Credit, Rated, rate
+from assay.data.rubrics.normalisers import ABSTAINED, Answer, Credit, Judged, Rated, rate
 from assay.data.rubrics.record import Branch, Criterion, Level, Normaliser, Rubric
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Branch",
     "Credit",
     "Criterion",
+    "Judged",
     "Level",
     "Normaliser",
     "Rated",

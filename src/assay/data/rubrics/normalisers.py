@@ -30,7 +30,7 @@ from typing import Final, Literal
 from assay.data.rubrics.record import Abstained, Criterion, Normaliser, Rubric
 from assay.types import Unscored
 
-__all__ = ["ABSTAINED", "LEAST", "Answer", "Credit", "Rated", "passed", "rate"]
+__all__ = ["ABSTAINED", "LEAST", "Answer", "Credit", "Judged", "Rated", "passed", "rate"]
 
 ABSTAINED: Final = "abstained"
 LEAST: Final = 0.5
@@ -54,6 +54,18 @@ class Credit:
 
 Answer = Credit | Literal["abstained"] | None
 """What a judge says of a criterion; None = it failed to say anything, which is not abstaining."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a judge says of one response by a rubric."""
+
+    rubric: Rubric
+    """The criteria that were asked for."""
+    answers: tuple[Answer, ...]
+    """One per criterion, in order."""
+    failures: tuple[str, ...] = ()
+    """Why criteria have no answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
