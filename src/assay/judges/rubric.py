@@ -148,7 +148,8 @@ class RubricScorer:
             return Unscored(reason=rated.reason + why)
         pairs = zip(judged.rubric.criteria, judged.answers, strict=True)
         parts = {c.id: answer.mean if isinstance(answer, Credit) else None for c, answer in pairs}
-        return Score(value=rated.value, std=math.sqrt(rated.variance), parts=parts)
+        std = math.sqrt(rated.variance)
+        return Score(value=rated.value, std=std, parts=parts, weights=rated.shares)
 
 
 @dataclass(frozen=True)
