@@ -169,8 +169,31 @@ class Encoder:
 
     def encode(self, items: Sequence[tuple[Prompt, Response]]) -> list[Encoded]:
         """One `Encoded` an item; prompts and steps are tokenised in one call."""
-        texts = iter(self._in_steps([item for item in items if not item[1].turns]))
-        return [self._trajectory(*item) if item[1].turns else next(texts) for item in items]
+        plain = [item for item in items if not item[1].turns and item[1].rendered is None]
+        texts = iter(self._in_steps(plain))
+        return [
+            self._as_given(item[1].rendered)
+            if item[1].rendered is not None
+            else (self._trajectory(*item) if item[1].turns else next(texts))
+            for item in items
+        ]
+
+    def _as_given(self, rendered: str | Sequence[int]) -> Encoded:
+        """Encode what was laid out elsewhere, with one bos where the layout wants one.
+
+        It is read at its end, or at every step tag that it holds.
+        """
+        ids = self._start(rendered) if isinstance(rendered, str) else list(rendered)
+        if not ids:
+            raise DataError("there is no token to read")
+        if self.readout.at == "step_tag":
+            tag = self._after[-1]
+            reads = tuple(place for place, token in enumerate(ids) if token == tag)
+            if not reads:
+                raise DataError(f"the step tag {self.readout.tag!r} is nowhere in it")
+            return Encoded(tuple(ids), 0, reads)
+        ids = self._read(ids)
+        return Encoded(tuple(ids), 0, (max(len(ids) - 1, 0),))
 
     def _in_steps(self, items: Sequence[tuple[Prompt, Response]]) -> list[Encoded]:
         """Encode responses that are one text each."""
