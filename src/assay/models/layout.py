@@ -183,6 +183,11 @@ class Encoder:
 
         It is read at its end, or at every step tag that it holds.
         """
+        if self.layout.template == "turns":
+            raise DataError(
+                "this model reads each step in a turn of its own; send prompt and steps, not a text"
+                " that was laid out elsewhere"
+            )
         ids = self._start(rendered) if isinstance(rendered, str) else list(rendered)
         if not ids:
             raise DataError("there is no token to read")

@@ -15,17 +15,35 @@ from fastapi.responses import JSONResponse
 from assay.errors import AssayError
 from assay.fingerprint import fingerprint
 from assay.protocols import Scorer
+from assay.scorers.reading import Reader, Reading
 from assay.server.batcher import Batcher, Full, Stopped, Work
 from assay.server.body import read_body
-from assay.server.dialects import About, Asked, Dialect, Refused
+from assay.server.dialects import About, Asked, Dialect, Refused, sglang, told_apart, vllm
+from assay.server.dialects.llama_factory import LLAMA_FACTORY
+from assay.server.dialects.nemo_gym import COMPARE, VERIFY
+from assay.server.dialects.openrlhf import OPENRLHF
 from assay.server.dialects.score import SCORE
-from assay.types import Group, Prompt, Response, Score, Unscored
+from assay.server.dialects.slime import SLIME, SLIME_PARTS
+from assay.server.dialects.tei import PREDICT
+from assay.types import Group, Prompt, Response
 
 __all__ = ["DIALECTS", "Limits", "Model", "application", "scoring"]
 
 log = logging.getLogger(__name__)
 
-DIALECTS: Final[Sequence[Dialect]] = (SCORE,)
+DIALECTS: Final[Sequence[Dialect]] = (
+    told_apart(SCORE, sglang.SGLANG_SCORE, ("query", "items")),
+    OPENRLHF,
+    told_apart(vllm.CLASSIFY, sglang.CLASSIFY, sglang.NATIVE),
+    vllm.POOLING,
+    sglang.EMBEDDINGS,
+    SLIME,
+    SLIME_PARTS,
+    LLAMA_FACTORY,
+    VERIFY,
+    COMPARE,
+    PREDICT,
+)
 CHARACTERS: Final = 3
 """Characters per token, to estimate a request's size: the model's own budget bounds its memory."""
 
@@ -54,15 +72,17 @@ class Model:
     fingerprint: str
 
 
-def scoring(scorer: Scorer) -> Callable[[Sequence[Sequence[Any]]], list[list[Score | Unscored]]]:
+def scoring(scorer: Scorer) -> Callable[[Sequence[Sequence[Any]]], list[list[Reading]]]:
     """Return what a batcher runs: items are pairs of prompt and response, one key a prompt."""
 
-    def run(items: Sequence[Sequence[tuple[Prompt, Response]]]) -> list[list[Score | Unscored]]:
+    def run(items: Sequence[Sequence[tuple[Prompt, Response]]]) -> list[list[Reading]]:
         groups = [
             Group(prompt=row[0][0], responses=tuple(response for _, response in row))
             for row in items
         ]
-        return [list(row) for row in scorer.score(groups)]
+        if isinstance(scorer, Reader):
+            return scorer.readings(groups)
+        return [[Reading(score=score) for score in row] for row in scorer.score(groups)]
 
     return run
 
@@ -79,6 +99,11 @@ def work_of(group: Group) -> Work:
 def _length(response: Response) -> int:
     given = response.rendered
     return len(given) if isinstance(given, tuple) else _size(given or response.text)
+
+
+def _in_ids(groups: Sequence[Group]) -> bool:
+    """Whether a response is given as token ids."""
+    return any(isinstance(one.rendered, tuple) for group in groups for one in group.responses)
 
 
 def _size(text: str) -> int:
@@ -110,10 +135,16 @@ class _Serving:
         try:
             body = await read_body(request, most=self.limits.body_bytes, seconds=self.limits.body_s)
             asked = dialect.read(body)
-            model = self.model(asked.model)
-            scores = await self._scores(model, asked, _client(request))
+            model = self.model(request.path_params.get("name") or asked.model)
+            readings = await self._readings(model, asked, _client(request))
+            scores = [[reading.score for reading in row] for row in readings]
             about = About(
-                name=model.name, fingerprint=model.fingerprint, id=number, created=int(time.time())
+                name=model.name,
+                fingerprint=model.fingerprint,
+                id=number,
+                created=int(time.time()),
+                readout=model.scorer.readout if isinstance(model.scorer, Reader) else None,
+                readings=readings,
             )
             content, status = dialect.write(asked, scores, about), 200
         except Refused as error:
@@ -130,13 +161,14 @@ class _Serving:
             content, status = {"error": {"message": str(error)}}, 500
         return JSONResponse(content, status, {**headers, "X-Request-Id": number})
 
-    async def _scores(
-        self, model: Model, asked: Asked, client: str
-    ) -> list[Sequence[Score | Unscored]]:
+    async def _readings(self, model: Model, asked: Asked, client: str) -> list[Sequence[Reading]]:
         count = sum(len(group.responses) for group in asked.groups)
         if count > self.limits.responses:
             reason = f"{count} responses, and {self.limits.responses} are allowed"
             raise Refused("responses", reason, status=413)
+        if not isinstance(model.scorer, Reader) and _in_ids(asked.groups):
+            reason = f"{model.name} reads texts, and token ids are words of one model; send texts"
+            raise Refused("", reason, status=422)
         full = [group for group in asked.groups if group.responses]
         found = iter(await model.batcher.ask([work_of(group) for group in full], client))
         return [next(found) if group.responses else [] for group in asked.groups]
@@ -177,9 +209,11 @@ def application(
     app = FastAPI(title="Assay reward server", lifespan=lifespan)
     app.state.serving = serving
     for dialect in dialects:
-        app.add_api_route(
-            dialect.path, _endpoint(serving, dialect), methods=["POST"], summary=dialect.summary
-        )
+        # Most stacks' requests name no model: where there are several, the path does.
+        for path in (dialect.path, "/models/{name}" + dialect.path):
+            app.add_api_route(
+                path, _endpoint(serving, dialect), methods=["POST"], summary=dialect.summary
+            )
 
     @app.get("/health")
     async def health() -> JSONResponse:

@@ -1,13 +1,15 @@
 """What a dialect is: a request becomes groups, and their scores an answer."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from assay.errors import DataError
+from assay.models.readout import Readout
+from assay.scorers.reading import Reading
 from assay.types import Group, Score, Unscored
 
-__all__ = ["About", "Asked", "Dialect", "Refused", "Scores"]
+__all__ = ["About", "Asked", "Dialect", "Refused", "Scores", "told_apart"]
 
 Scores = Sequence[Sequence[Score | Unscored]]
 """One row per group, one score per response."""
@@ -42,10 +44,17 @@ class About:
     """Of the request."""
     created: int
     """Seconds since 1970."""
-    probabilities: bool = False
-    """Whether its scores are probabilities, rather than logits."""
-    tokens: int | None = None
-    """Tokens read for the request, where they are counted."""
+    readout: Readout | None = None
+    """How its logits become scores; None where it is not one model, and has none."""
+    readings: Sequence[Sequence[Reading]] = ()
+    """What is behind each score, where there is a read-out."""
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens of all prompts and responses; None where they are not known."""
+        if self.readout is None:
+            return None
+        return sum(len(reading.ids) for row in self.readings for reading in row)
 
 
 @dataclass(frozen=True)
@@ -60,3 +69,17 @@ class Dialect:
     summary: str
     read: Callable[[Mapping[str, Any]], Asked]
     write: Callable[[Asked, Scores, About], Any]
+
+
+def told_apart(first: Dialect, second: Dialect, keys: Collection[str]) -> Dialect:
+    """Two stacks' dialects on one path: a body that has any of the keys is of the second's."""
+
+    def read(body: Mapping[str, Any]) -> Asked:
+        chosen = second if any(key in body for key in keys) else first
+        asked = chosen.read(body)
+        return replace(asked, settings={**asked.settings, "dialect": chosen})
+
+    def write(asked: Asked, scores: Scores, about: About) -> Any:
+        return asked.settings["dialect"].write(asked, scores, about)
+
+    return Dialect(first.path, f"{first.summary} {second.summary}", read, write)

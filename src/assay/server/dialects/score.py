@@ -3,37 +3,25 @@
 POST /v1/score {"model"?, "prompt": text | messages, "responses": [text | [steps] | {...}],
 "reference"?} or {"groups": [{"prompt", "responses", "reference"?}, ...]}; the answer has `scores`,
 or `groups` of them, each {"value", "steps"?, "spans"?, "std"?, "parts"?} or {"unscored": reason}.
+With "return_token_ids" or "return_logits" each has `token_ids` or `logits` (of its steps, before
+link and aggregation) besides, and the answer the `readout` that makes scores of them.
 """
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from assay.server.dialects import About, Asked, Dialect, Refused, Scores
+from assay.server.dialects.fields import flag, message, text
+from assay.server.dialects.numbers import ids
 from assay.types import Group, Message, Prompt, Response, Score, Unscored
 
-__all__ = ["SCORE", "message", "score_json", "text"]
+__all__ = ["SCORE", "score_json"]
 
-KNOWN: Final = {"model", "prompt", "responses", "reference", "tools", "meta", "groups", "id"}
-
-
-def text(value: Any, field: str) -> str:
-    """Return a text. Raises `Refused` where it is none."""
-    if not isinstance(value, str):
-        raise Refused(field, f"must be a text, got {type(value).__name__}")
-    return value
-
-
-def message(value: Any, field: str) -> Message:
-    """Return a message as OpenAI's chat has it."""
-    from assay.data.conversations import message as read
-
-    try:
-        return read(value, field)
-    except (ValidationError, ValueError) as error:
-        raise Refused(field, str(error)) from error
+KNOWN: Final = {
+    "model", "prompt", "responses", "reference", "tools", "meta", "groups", "id",
+    "return_token_ids", "return_logits",
+}  # fmt: skip
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
@@ -41,13 +29,14 @@ def _read(body: Mapping[str, Any]) -> Asked:
         if key not in KNOWN:
             raise Refused(key, f"is no field; there is {', '.join(sorted(KNOWN))}")
     model = text(body.get("model") or "", "model")
+    more = tuple(key for key in ("return_token_ids", "return_logits") if flag(body, key))
     if "groups" not in body:
-        return Asked(groups=(_group(body, ""),), model=model)
+        return Asked(groups=(_group(body, ""),), model=model, settings={"more": more})
     rows = body["groups"]
     if not isinstance(rows, list) or {"prompt", "responses"} & body.keys():
         raise Refused("groups", "must be a list, in place of prompt and responses")
     groups = tuple(_group(row, f"groups[{i}].") for i, row in enumerate(rows))
-    return Asked(groups=groups, model=model, settings={"groups": True})
+    return Asked(groups=groups, model=model, settings={"groups": True, "more": more})
 
 
 def _group(row: Any, before: str) -> Group:
@@ -103,8 +92,12 @@ def score_json(score: Score | Unscored, response: Response) -> dict[str, Any]:
 
 def _write(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
     rows = [_rows(group, row) for group, row in zip(asked.groups, scores, strict=True)]
+    for key in asked.settings["more"]:
+        _add(rows, key, about)
     answer: dict[str, Any] = {"id": about.id, "object": "scores", "model": about.name}
     answer["fingerprint"] = about.fingerprint
+    if asked.settings["more"] and about.readout is not None:
+        answer["readout"] = about.readout.model_dump()
     if asked.settings.get("groups"):
         answer["groups"] = [{"scores": row} for row in rows]
     else:
@@ -112,8 +105,20 @@ def _write(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
     return answer
 
 
+def _add(rows: Sequence[Sequence[dict[str, Any]]], key: str, about: About) -> None:
+    """Put what was read, or the logits, beside each score."""
+    tokens = iter(ids(about, key))
+    for row, readings in zip(rows, about.readings, strict=True):
+        for written, reading in zip(row, readings, strict=True):
+            own = next(tokens)
+            if key == "return_token_ids":
+                written["token_ids"] = own
+            elif reading.logits:
+                written["logits"] = list(reading.logits)
+
+
 def _rows(group: Group, scores: Sequence[Score | Unscored]) -> list[dict[str, Any]]:
     return [score_json(*pair) for pair in zip(scores, group.responses, strict=True)]
 
 
-SCORE: Final = Dialect("/v1/score", "Score responses to prompts.", _read, _write)
+SCORE: Final = Dialect("/v1/score", "Assay: score responses to prompts.", _read, _write)
