@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay.models.readout import Readout
+from assay.models.readout import PREFERENCE, Readout
 from assay.scorers.reading import Reading
 from assay.types import Group, Prompt, Response, Score, Unscored
 
@@ -39,7 +39,7 @@ class Characters:
 class Model:
     """A logit of a tenth of the characters that are read, up to the end or to every "#"."""
 
-    readout: Readout = Readout()
+    readout: Readout = PREFERENCE
     fingerprint: str = "model"
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:

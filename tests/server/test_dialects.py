@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from assay.server.app import work_of
+from assay.server.dialects.fields import laid_out
 from tests.server.running import post, running
 from tests.server.scorers import MODEL, STEPS, Characters
 
@@ -111,6 +113,32 @@ def test_a_bad_request_names_the_field(
     answer = post(f"{url}/models/{model}{path}", body)
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("text", "response"),
+    [
+        ("<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\na b<|im_end|>\n", "a b"),
+        ("<s>[INST] q [/INST] a</s>", " a"),
+        ("<bos><start_of_turn>user\nq<end_of_turn>\n<start_of_turn>model\na<end_of_turn>\n", "a"),
+        ("<|start_header_id|>assistant<|end_header_id|>\n\nfirst<|eot_id|>"
+         "<|start_header_id|>assistant<|end_header_id|>\n\nlast<|eot_id|>", "last"),
+        ("q\na <|b|> c", "q\na <|b|> c"),
+        ("<｜User｜>q<｜Assistant｜>a<｜end▁of▁sentence｜>", "a"),
+    ],
+)  # fmt: skip
+def test_scorers_of_texts_get_what_the_assistant_said_last(text: str, response: str) -> None:
+    group = laid_out(text)
+    assert group.responses[0].text == response
+    assert group.responses[0].rendered == text
+
+
+def test_texts_share_a_batch_where_they_share_a_prompt_and_no_other() -> None:
+    begun = "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n"
+    first, second, other = (work_of(laid_out(t)).key for t in (begun + "a", begun + "b", "q a"))
+    assert first == second != other
+    assert other != work_of(laid_out("q b")).key
+    assert work_of(laid_out((1, 2))).key != work_of(laid_out((1, 3))).key
 
 
 def test_where_there_are_several_the_model_is_named(url: str) -> None:

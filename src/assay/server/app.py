@@ -90,7 +90,9 @@ def scoring(scorer: Scorer) -> Callable[[Sequence[Sequence[Any]]], list[list[Rea
 def work_of(group: Group) -> Work:
     """Return a group as work: its key is all of the prompt that a scorer may look at."""
     prompt, responses = group.prompt, group.responses
-    key = hashlib.sha256(prompt.model_dump_json().encode()).hexdigest()
+    # Texts of unknown prompts have nothing in common: under one key each would wait for all.
+    alone = "" if prompt.messages else repr([response.rendered for response in responses])
+    key = hashlib.sha256((prompt.model_dump_json() + alone).encode()).hexdigest()
     size = _size(prompt.text) + sum(_length(response) for response in responses)
     items = tuple((prompt, response) for response in responses)
     return Work(key=key, items=items, tokens=size)

@@ -31,6 +31,11 @@ Given = str | tuple[int, ...]
 
 ENDS: Final = re.compile(r"(?:\s*(?:<\|[^<>|\s]+\|>|<｜[^<>｜]+｜>|</s>|<eos>|<end_of_turn>))+\s*$")
 """Special tokens with which chat templates end a turn or a text."""
+BEGINS: Final = re.compile(
+    r"<\|im_start\|>assistant\n|<\|start_header_id\|>assistant<\|end_header_id\|>\n\n"
+    r"|<start_of_turn>model\n|<\|assistant\|>\n?|<｜Assistant｜>|\[/INST\]"
+)
+"""What chat templates write before an assistant's turn."""
 
 
 def text(value: Any, field: str) -> str:
@@ -140,15 +145,23 @@ def reference(value: Any, field: str) -> str | None:
     raise Refused(field, f"must be a text or a number, got {type(value).__name__}")
 
 
+def _before(text: str) -> str:
+    """The part of a text that stands before the assistant's last words, as chat templates write."""
+    ends = [found.end() for found in BEGINS.finditer(text)]
+    return text[: ends[-1]] if ends else ""
+
+
 def laid_out(given: Given, *, prompt: str = "", reference: str | None = None) -> Group:
     """Return a group of one response that others laid out.
 
     Models read all of it as it is. Scorers that read texts get the prompt's part as the question
-    and what follows as the response, or all of it where the prompt is not known; of token ids they
-    can get nothing.
+    and what follows as the response. Where the prompt is not known, it ends where the last turn of
+    the assistant begins; without such turns all of the text is the response. Of token ids scorers
+    of texts can get nothing.
     """
     steps: tuple[str, ...] = ()
     if isinstance(given, str):
+        prompt = prompt or _before(given)
         place = given.find(prompt)
         steps = (said(given if place < 0 else given[place + len(prompt) :]),)
     question = (Message(role="user", content=prompt),) if prompt else ()

@@ -43,8 +43,8 @@ def of_responses(
 
     Of a model whose score is one logit's: the logit, or, where activation is asked for, its
     sigmoid, or the pair [1 - p, p] of a model of two outputs. A score that is made of those of
-    several steps has no logit and stays as it is. Raises `Refused` naming the field where activation is asked of
-    scores that are no logits.
+    several steps has no logit and stays as it is. Raises `Refused` naming the field where
+    activation is asked of scores that are no logits.
     """
     values = flat(asked, scores)
     readout = about.readout
