@@ -343,6 +343,9 @@ class Game(Record):
     """Probability that neither is; the rest is the second's."""
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False, exclude_if=lambda w: w == 1)
     """How many games it counts for, where a protocol counts a clear win more often."""
+    verdicts: int | None = unless_empty(None)
+    """How many repeated verdicts its probabilities are the shares of; None where they are of one,
+    or were read."""
     judge: str = unless_empty("")
     """Which member of a panel gave it."""
     unscored: str = unless_empty("")

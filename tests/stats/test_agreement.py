@@ -191,7 +191,10 @@ def test_llmbar_statistics_are_reproduced(assay_data):
 
 def test_pandalm_as_published(assay_data):
     folder = assay_data / "judges" / "pandalm"
-    read = lambda name: json.loads(gzip.open(folder / name).read())  # noqa: E731
+
+    def read(name):
+        return json.loads(gzip.decompress((folder / name).read_bytes()))
+
     rows = read("testset-v1.json.gz")
     people = np.array([[row[f"annotator{i}"] for i in (1, 2, 3)] for row in rows])
     for (i, j), kappa in {(0, 1): 0.85, (0, 2): 0.88, (1, 2): 0.86}.items():
