@@ -56,7 +56,18 @@ class Tokenizer:
 
         Raises `ConfigError` where a label is not one token, or where they are too many.
         """
-        exact = [self._behind(begin, [label]) for label in labels]
+        # SentencePiece puts a space before a text, but not behind a line break.
+        starts = (begin,) if begin else ("", "\n")
+        words = {word for label in labels for word in spellings(label)}
+        before = [start + space for start in starts for space in ("", " ")]
+        tokens = self._tokens([*starts, *(text + word for text in before for word in words)])
+
+        def behind(word: str) -> set[int]:
+            """Return the tokens by which a text that ends where the answer begins grows."""
+            grown = [(tokens[s], tokens[s + space + word]) for s in starts for space in ("", " ")]
+            return {ids[-1] for had, ids in grown if ids and ids[:-1] == had}
+
+        exact = [behind(label) for label in labels]
         for label, found in zip(labels, exact, strict=True):
             if not found:
                 raise ConfigError(
@@ -67,7 +78,7 @@ class Tokenizer:
         shared = Counter(id for some in exact for id in some)
         if len(shared) < sum(map(len, exact)):
             raise ConfigError(f"two of the labels {list(labels)} are the same token; give others")
-        alike = [self._behind(begin, spellings(label)) - set(shared) for label in labels]
+        alike = [set().union(*map(behind, spellings(label))) - set(shared) for label in labels]
         claims = Counter(id for some in alike for id in some)
         places = {
             f"token_id:{id}": place
@@ -81,26 +92,16 @@ class Tokenizer:
             )
         return places
 
-    def _behind(self, begin: str, labels: Sequence[str]) -> set[int]:
-        """Return the tokens by which a text that ends where an answer begins grows by a label."""
-        # SentencePiece puts a space before a text, but not behind a line break.
-        starts = (begin,) if begin else ("", "\n")
-        found = set()
-        for start in starts:
-            spelt = [start + space + label for label in labels for space in ("", " ")]
-            before, *after = self._tokens([start, *spelt])
-            found |= {ids[-1] for ids in after if ids and ids[:-1] == before}
-        return found
-
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        found = []
-        for text, answer in zip(texts, self._ask(texts), strict=True):
+    def _tokens(self, texts: Sequence[str]) -> dict[str, list[int]]:
+        wanted = sorted({text for text in texts if text})
+        found: dict[str, list[int]] = {"": []}
+        for text, answer in zip(wanted, self._ask(wanted), strict=True):
             if isinstance(answer, Unscored):
                 raise BackendError(
                     f"{self.server.base_url} does not tell the tokens of {text!r}: {answer.reason};"
                     " give dialect='openai', which asks for the likeliest tokens"
                 )
-            found.append(answer["tokens"])
+            found[text] = answer["tokens"]
         return found
 
     def _ask(self, texts: Sequence[str], tries: int | None = None) -> list[Any | Unscored]:

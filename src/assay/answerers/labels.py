@@ -90,7 +90,8 @@ class LabelAnswerer:
             raise ConfigError(
                 f"no dialect is called {dialect!r}; there is {', '.join(get_args(Dialect))}"
             )
-        if repeats < 1 or not 0 <= floor <= 1 or not 0 <= slack <= 1 or (top or 1) < 1:
+        least = min(repeats, 1 if top is None else top)
+        if least < 1 or not 0 <= floor <= 1 or not 0 <= slack <= 1:
             raise ConfigError(
                 f"repeats is {repeats}, top {top}, floor {floor} and slack {slack}; at least 1 and"
                 " 1, and 0 to 1, are needed"
