@@ -75,7 +75,8 @@ def test_a_must_pass_zeroes_and_counts_where_it_is_passed() -> None:
     finance = Rubric(criteria=(*rubric((1.0, 1.0)).criteria, gate), normaliser="nemo-finance")
     assert value(finance, met(True, False, True)) == pytest.approx(3 / 4)
     failed = rate(finance, met(True, True, False))
-    assert failed == Rated(value=0.0, variance=0.0, coverage=1.0, fired=("g",))
+    shut = dict.fromkeys(("c1", "c2", "g"), 0.0)
+    assert failed == Rated(value=0.0, variance=0.0, coverage=1.0, fired=("g",), shares=shut)
 
 
 def test_other_formulas_leave_a_gate_out_of_the_sums() -> None:
@@ -240,3 +241,14 @@ def test_a_formula_is_known_and_takes_its_points() -> None:
         fields.make(Rubric, criteria=[A, B | {"points": -1}], normaliser="tree")
     with pytest.raises(DataError, match="normaliser"):
         fields.make(Rubric, criteria=[A], normaliser="mine")
+
+
+@pytest.mark.parametrize("normaliser", ["healthbench", "open-instruct", "rar"])
+def test_a_share_is_what_a_credit_adds_to_the_score(normaliser: Any) -> None:
+    of = rubric(normaliser=normaliser)
+    half = [Credit.of(0.5)] * len(of.criteria)
+    base = rate(of, half)
+    assert isinstance(base, Rated)
+    for i, criterion in enumerate(of.criteria):
+        more = [*half[:i], Credit.of(0.75), *half[i + 1 :]]
+        assert value(of, more) - base.value == pytest.approx(0.25 * base.shares[criterion.id])

@@ -172,6 +172,25 @@ def test_parts_of_a_score_are_paid_apart() -> None:
     assert dict(lost.reasons) == {"rubric: lost": 4}
 
 
+def test_parts_of_a_score_have_its_own_weights() -> None:
+    """Two prompts with criteria of their own, one of them a fault, and a gate that has fired."""
+
+    def score(kind: float, fault: float, *, fired: bool = False) -> Score:
+        weights = {"kind": 0.0, "fault": 0.0} if fired else {"kind": 0.75, "fault": -0.25}
+        parts = {"kind": kind, "fault": fault, "gate": 0.0 if fired else 1.0}
+        return Score(value=0.0, parts=parts, weights=weights)
+
+    each = score(1, 1), score(1, 0), score(0, 0), score(1, 1, fired=True)
+    given = dict(zip(TEXTS, each, strict=True))
+    rubric = Part(name="rubric", scorer=Table(given), each_part=True, weight=2.0)
+    found = rewards(rubric)
+    assert found.total_B.tolist() == [1.0, 1.5, 0.0, 0.0]
+    assert found.parts["rubric/fault"].tolist() == [-0.5, 0, 0, 0]
+    advantages = combined(RECIPES["gdpo"], found, GROUP_B).values_B
+    kind_fault = np.array([[1, 1, 0, 0], [-1, 0, 0, 0]]).T
+    assert advantages == pytest.approx(gdpo(kind_fault, [1.5, 0.5], GROUP_B).values_B)
+
+
 def test_figures_of_the_parts() -> None:
     right = part("right", 0, 0, 0, 0, must_pass=0.5)
     found = rewards(HELP, right, part("judge", 1, None, 3, 4))

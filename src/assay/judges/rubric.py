@@ -97,18 +97,10 @@ class RubricScorer:
 
         Raises `DataError` for a prompt whose rubric cannot be read.
         """
-        rubrics = [self._rubric(group.prompt) for group in groups]
-        plans = [
-            self._plan(group.prompt, response, rubric)
-            for group, rubric in zip(groups, rubrics, strict=True)
-            for response in group.responses
-        ]
-        states, questions = [], []
-        for plan in plans:
-            for some in plan.calls:
-                states.append(plan.state)
-                questions.append([plan.questions[i] for i in some])
-        rows = iter(ask_each(self.answerer, states, questions))
+        plans = [*chain.from_iterable(map(self._plans, groups))]
+        pairs = [(plan, some) for plan in plans for some in plan.calls]
+        questions = [[plan.questions[i] for i in some] for plan, some in pairs]
+        rows = iter(ask_each(self.answerer, [plan.state for plan, _ in pairs], questions))
         judged = iter([_judged(plan, [next(rows) for _ in plan.calls]) for plan in plans])
         return [[next(judged) for _ in group.responses] for group in groups]
 
@@ -120,26 +112,32 @@ class RubricScorer:
             return found
         return kept(found, asked, step=self.step, share=self.drop, seed=self.drop_seed)
 
-    def _plan(self, asked: Prompt, response: Response, rubric: Rubric | Unscored) -> "_Plan":
+    def _plans(self, group: Group) -> list["_Plan"]:
+        """What is asked of each response of a group."""
+        rubric = self._rubric(group.prompt)
         if isinstance(rubric, Unscored):
-            return _Plan(rubric)
+            return [_Plan(rubric)] * len(group.responses)
         made = cast(JudgePrompt, self.prompt)
-        texts = {"response": response_of(response), "guidelines": _guidelines(rubric)}
-        texts = {name: text for name, text in texts.items() if name in made.fields}
-        state = shown(made, Group(prompt=asked, responses=(response,)), texts)
-        if isinstance(state, Unscored):
-            return _Plan(state)
         questions = [question_of(c, rubric, abstain=self.abstain) for c in rubric.criteria]
-        order = list(range(len(questions)))
+        plans = []
+        for response in group.responses:
+            texts = {"response": response_of(response), "guidelines": _guidelines(rubric)}
+            texts = {name: text for name, text in texts.items() if name in made.fields}
+            state = shown(made, Group(prompt=group.prompt, responses=(response,)), texts)
+            calls = self._calls(len(questions), group.prompt, response)
+            plans.append(_Plan(state, rubric, questions, calls))
+        return plans
+
+    def _calls(self, count: int, asked: Prompt, response: Response) -> list[list[int]]:
+        """Places of the criteria of each call."""
+        order = list(range(count))
         if self.shuffle is not None:
             name = f"{self.shuffle}\0{asked.id or asked.text}\0{response.text}"
             seed = list(hashlib.sha256(name.encode("utf-8", "replace")).digest())
-            order = np.random.default_rng(seed).permutation(len(order)).tolist()
-        size = {"item": len(order), "criterion": 1}.get(str(self.calls), self.calls)
+            order = np.random.default_rng(seed).permutation(count).tolist()
+        size = {"item": count, "criterion": 1}.get(str(self.calls), self.calls)
         assert isinstance(size, int)
-        return _Plan(
-            state, rubric, questions, [order[i : i + size] for i in range(0, len(order), size)]
-        )
+        return [order[i : i + size] for i in range(0, count, size)]
 
     def _score(self, judged: Judged | Unscored) -> Score | Unscored:
         if isinstance(judged, Unscored):
@@ -150,12 +148,13 @@ class RubricScorer:
             return Unscored(reason=rated.reason + why)
         pairs = zip(judged.rubric.criteria, judged.answers, strict=True)
         parts = {c.id: answer.mean if isinstance(answer, Credit) else None for c, answer in pairs}
-        return Score(value=rated.value, std=math.sqrt(rated.variance), parts=parts)
+        std = math.sqrt(rated.variance)
+        return Score(value=rated.value, std=std, parts=parts, weights=rated.shares)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is asked of one response."""
+    """What is asked of one response: nothing where its state is `Unscored`."""
 
     state: Prompt | Unscored
     rubric: Rubric | None = None

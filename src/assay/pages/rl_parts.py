@@ -85,8 +85,8 @@ def _said(steps: Sequence[Row], gated: bool, parts: int) -> list[str]:
     least = [min(row["influence"].values()) for row in steps if row.get("influence")]
     if least and min(least) < 0:
         said.append(
-            "Influence is what a unit of a part adds to the advantage. Where it is below 0, the"
-            " policy was paid for less of that part: its weight is negative, or it goes together"
-            " with others that were whitened with it."
+            "Influence is what a unit of a part, as it is paid, adds to the advantage. Where it is"
+            " below 0, the policy was paid for less of that part, which goes together with others"
+            " that it was whitened with."
         )
     return said

@@ -1,8 +1,8 @@
 """Make one number of several rewards, as pure functions.
 
 B responses of which `group_B` (B,) says to which prompt each is; K parts, values (B, K) without
-their weights, NaN where a response has none. What is missing of one part takes nothing from the
-others.
+their weights, NaN where a response has none; weights (K,), or (B, K) where prompts differ. What is
+missing of one part takes nothing from the others.
 
 | how        | advantage of a response                                                          |
 |------------|----------------------------------------------------------------------------------|
@@ -65,7 +65,7 @@ class Combined:
 def combine(
     how: Combine,
     values_B_K: Array,
-    weights_K: Sequence[float],
+    weights_K: Sequence[float] | Array,
     group_B: Ints,
     *,
     floor: float = FLOOR,
@@ -80,7 +80,7 @@ def combine(
 
 
 def gdpo(
-    values_B_K: Array, weights_K: Sequence[float], group_B: Ints, *, floor: float = FLOOR
+    values_B_K: Array, weights_K: Sequence[float] | Array, group_B: Ints, *, floor: float = FLOOR
 ) -> Combined:
     """Normalise each part within its group, then add up.
 
@@ -94,14 +94,19 @@ def gdpo(
     spread_K = _usual(square_G_K, count_G_K)
     least_K = np.maximum(floor * spread_K, LEAST_SPREAD)
     scaled_B_K = centred_B_K / np.maximum(sd_G_K, least_K)[group_B]
-    weight_K = np.asarray(weights_K, dtype=np.float64)
+    weight_B_K = np.broadcast_to(np.asarray(weights_K, dtype=np.float64), values_B_K.shape)
     varies_G_K = sd_G_K > 0
     floored = float((varies_G_K & (sd_G_K < least_K)).sum() / max(varies_G_K.sum(), 1))
-    return Combined(scaled_B_K @ weight_K, spread_K, weight_K, {"floored": floored})
+    influence_K = weight_B_K.mean(0)
+    return Combined((scaled_B_K * weight_B_K).sum(1), spread_K, influence_K, {"floored": floored})
 
 
 def whitened(
-    values_B_K: Array, weights_K: Sequence[float], group_B: Ints, *, shrinkage: float = SHRINKAGE
+    values_B_K: Array,
+    weights_K: Sequence[float] | Array,
+    group_B: Ints,
+    *,
+    shrinkage: float = SHRINKAGE,
 ) -> Combined:
     """Whiten the parts, so that what two of them both say counts once, then add up.
 
@@ -112,8 +117,8 @@ def whitened(
     centred_B_K, count_G_K = _centred(values_B_K, group_B)
     spread_K = _usual(_sums(centred_B_K**2, group_B), count_G_K)
     active_K = spread_K > LEAST_SPREAD
-    weight_K = np.asarray(weights_K, dtype=np.float64)
-    influence_K = np.zeros_like(weight_K)
+    weight_B_K = np.broadcast_to(np.asarray(weights_K, dtype=np.float64), values_B_K.shape)
+    root_K_K = np.zeros((len(active_K), len(active_K)))
     if active_K.any():
         there_B_K = (~np.isnan(values_B_K)).astype(np.float64)[:, active_K]
         here_G_K = (count_G_K > 0).astype(np.float64)[:, active_K]
@@ -121,8 +126,9 @@ def whitened(
         covariance_K_K = centred_B_K[:, active_K].T @ centred_B_K[:, active_K] / free_K_K
         own_K_K = np.diag(np.diag(covariance_K_K))
         shrunk_K_K = (1 - shrinkage) * covariance_K_K + shrinkage * own_K_K
-        influence_K[active_K] = _inverse_root(shrunk_K_K) @ weight_K[active_K]
-    return Combined(centred_B_K @ influence_K, spread_K, influence_K)
+        root_K_K[np.ix_(active_K, active_K)] = _inverse_root(shrunk_K_K)
+    values_B = (centred_B_K @ root_K_K * weight_B_K).sum(1)
+    return Combined(values_B, spread_K, root_K_K @ weight_B_K.mean(0))
 
 
 def filled(values_B_K: Array, group_B: Ints) -> Array:

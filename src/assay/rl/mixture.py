@@ -15,14 +15,18 @@ __all__ = ["combined", "earning_differently", "gate_warning", "part_figures"]
 
 def combined(settings: Settings, rewards: Rewards, group_B: Ints) -> Combined:
     """Make the advantages of B responses from the parts that pay; 0 where one is not scored."""
-    columns = []
-    for name, weight in rewards.weights.items():
-        paid_B = np.where(rewards.scored_B, rewards.parts[name], np.nan)
-        columns.append(paid_B / weight if weight else paid_B)
+    paid_B_K = np.stack([rewards.parts[name] for name in rewards.scales], axis=1)
+    paid_B_K = np.where(rewards.scored_B[:, None], paid_B_K, np.nan)
+    # One weight in a group: that of its responses which it is not 0 for, by the part's own gate.
+    weight_B_K = np.zeros_like(paid_B_K)
+    for k, scale_B in enumerate(rewards.scales.values()):
+        top_G = np.zeros(int(group_B.max(initial=-1)) + 1)
+        np.maximum.at(top_G, group_B, scale_B)
+        weight_B_K[:, k] = top_G[group_B]
     return combine(
         settings.combine,
-        np.stack(columns, axis=1),
-        [*rewards.weights.values()],
+        paid_B_K / np.where(weight_B_K > 0, weight_B_K, 1.0),
+        weight_B_K,
         group_B,
         floor=settings.spread_floor,
         shrinkage=settings.shrinkage,
@@ -56,8 +60,8 @@ def part_figures(settings: Settings, rewards: Rewards, group_B: Ints) -> dict[st
     }
     if settings.combine != "sum":
         found = combined(settings, rewards, group_B)
-        shown = [i for i, name in enumerate(rewards.weights) if rewards.asked[name].all()]
-        names = [*rewards.weights]
+        names = [*rewards.scales]
+        shown = [i for i, name in enumerate(names) if rewards.asked[name].all()]
         figures["spread"] = {names[i]: float(found.spread_K[i]) for i in shown}
         figures["influence"] = {names[i]: float(found.influence_K[i]) for i in shown}
         figures |= found.figures

@@ -6,7 +6,7 @@ A part adds to the reward, or it is a gate and decides whether the others do.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from assay.rl.rewards import Array, Place
 from assay.rl.transforms import Transform
 from assay.types import Response, Score, Unscored
 
-__all__ = ["NOT_ASKED", "Part", "expand", "passed", "values_of", "whole_values"]
+__all__ = ["NOT_ASKED", "Expanded", "Part", "expand", "passed", "values_of", "whole_values"]
 
 NOT_ASKED: Final = "not asked"
 """Why a prompt whose scores have no such part has no value of it; nothing is missing there."""
@@ -51,7 +51,8 @@ class Part:
     """A gate by degrees: its value, in [0, 1], multiplies what the other parts pay."""
     each_part: bool = False
     """Pay for every part of the scores (`Score.parts`: criteria, members, heads) by itself, each
-    with this weight, instead of for the whole."""
+    with this weight times its own (`Score.weights`; 1 where a score does not say), instead of for
+    the whole."""
 
     def __post_init__(self) -> None:
         for name in ("weight", "threshold", "temperature", "prover", "must_pass"):
@@ -108,20 +109,29 @@ class Part:
         return max((transform.references for transform in self.transforms), default=0)
 
 
+class Expanded(NamedTuple):
+    """A part with its scores."""
+
+    part: Part
+    scores: Sequence[Score | Unscored]
+    scale_B: Array
+    """What its scores have been multiplied by, for each response; without a sign."""
+
+
 def expand(
     parts: Sequence[Part], given: Mapping[str, Sequence[Score | Unscored]]
-) -> list[tuple[Part, Sequence[Score | Unscored]]]:
+) -> list[Expanded]:
     """Return each part with its scores; in place of one with `each_part` those of its scores, under
-    "name/part".
+    "name/part", times their own weights.
 
     A part that a score does not have at all was not asked of that prompt (`NOT_ASKED`); None of one
     that it has is a failure. Raises `ConfigError` where no score has parts.
     """
-    expanded: list[tuple[Part, Sequence[Score | Unscored]]] = []
+    expanded: list[Expanded] = []
     for part in parts:
         scores = given[part.name]
         if not part.each_part:
-            expanded.append((part, scores))
+            expanded.append(Expanded(part, scores, np.ones(len(scores))))
             continue
         known = [score for score in scores if isinstance(score, Score)]
         names = dict.fromkeys(name for score in known for name in score.parts)
@@ -132,9 +142,12 @@ def expand(
             )
         for name in names:
             one = replace(part, name=f"{part.name}/{name}", each_part=False)
-            expanded.append((one, [_part_of(score, name) for score in scores]))
+            own = [_part_of(score, name) for score in scores]
+            scale_B = np.array([_weight_of(score, name) for score in scores])
+            expanded.append(Expanded(one, own, np.abs(scale_B)))
         if not known:
-            expanded.append((replace(part, each_part=False), scores))
+            one = replace(part, each_part=False)
+            expanded.append(Expanded(one, scores, np.ones(len(scores))))
     return expanded
 
 
@@ -144,7 +157,15 @@ def _part_of(score: Score | Unscored, name: str) -> Score | Unscored:
     value = score.parts.get(name, math.nan)
     if value is None:
         return Unscored(reason="this part of the score is missing")
-    return Unscored(reason=NOT_ASKED) if math.isnan(value) else Score(value=value)
+    if math.isnan(value):
+        return Unscored(reason=NOT_ASKED)
+    return Score(value=value * _weight_of(score, name))
+
+
+def _weight_of(score: Score | Unscored, name: str) -> float:
+    if isinstance(score, Unscored) or not score.weights:
+        return 1.0
+    return score.weights.get(name, 0.0)
 
 
 def passed(part: Part, values: Sequence[Array], reasons: Sequence[str]) -> Array:

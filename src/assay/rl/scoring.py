@@ -75,8 +75,8 @@ class Rewards:
     unscored."""
     warnings: Mapping[str, str] = field(default_factory=dict)
     """Warnings about the parts, by name."""
-    weights: Mapping[str, float] = field(default_factory=dict)
-    """Weight of each part that pays."""
+    scales: Mapping[str, Array] = field(default_factory=dict)
+    """Weight of each part that pays, without its sign, for each response, (B,)."""
     gates: Mapping[str, Array] = field(default_factory=dict)
     """How far each gate is open, (B,): 0 shut, 1 open; NaN where unscored."""
     asked: Mapping[str, Bools] = field(default_factory=dict)
@@ -252,7 +252,7 @@ def reward(
         given = collect_scores(parts, groups, timeout)
     own: dict[str, PartScores] = {}
     expanded = expand(parts, given)
-    for part, scores in expanded:
+    for part, scores, _ in expanded:
         others_R_M = None
         if part.references:
             others_R_M = references(part, groups) if responses else np.zeros((0, part.references))
@@ -264,8 +264,8 @@ def reward(
     outcome_B, process_B_T, ends_B_T = np.zeros(shape[0]), np.zeros(shape), np.zeros(shape, bool)
     for b, places in enumerate(ends):
         ends_B_T[b, list(places)] = True
-    paying = [part for part, _ in expanded if not part.gates]
-    gating = [part for part, _ in expanded if part.gates]
+    paying = [one.part for one in expanded if not one.part.gates]
+    gating = [one.part for one in expanded if one.part.gates]
     paid = {p.name: place_part(p, own[p.name], ends, outcome_B, process_B_T) for p in paying}
     gates = {p.name: passed(p, own[p.name].values, own[p.name].reasons) for p in gating}
     gate_B = np.prod([np.ones(shape[0]), *gates.values()], axis=0)
@@ -289,7 +289,11 @@ def reward(
         scores=given,
         raw={name: scores.raw for name, scores in own.items()},
         warnings=_warnings([*paying, *gating], own),
-        weights={part.name: part.weight for part in paying},
+        scales={
+            one.part.name: abs(one.part.weight) * one.scale_B
+            for one in expanded
+            if not one.part.gates
+        },
         gates=gates,
         asked={
             name: _are(scores, lambda reason: reason != NOT_ASKED) for name, scores in own.items()

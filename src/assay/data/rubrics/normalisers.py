@@ -24,7 +24,7 @@ A gate (`veto`) is never averaged: where it fires the response earns 0, or less 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from assay.data.rubrics.record import Abstained, Criterion, Normaliser, Rubric
@@ -79,6 +79,8 @@ class Rated:
     """Share of the points that have an answer."""
     fired: tuple[str, ...] = ()
     """Ids of the gates that were not passed."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """What a unit of each criterion's credit adds to the value, by id; 0 where a gate fired."""
 
 
 def rate(rubric: Rubric, answers: Sequence[Answer], *, least: float = LEAST) -> Rated | Unscored:
@@ -105,20 +107,23 @@ def rate(rubric: Rubric, answers: Sequence[Answer], *, least: float = LEAST) -> 
         return Unscored(
             reason=f"criteria with {coverage:.2g} of the points have a verdict, less than {least:g}"
         )
-    value, variance = 1.0, 0.0
+    value, variance, shares = 1.0, 0.0, dict[str, float]()
     if counting:
         form = FORMS[rubric.normaliser](rubric, there)
         if form is None:
             return Unscored(reason="no criterion with positive points has a verdict")
         start, share = form
+        shares = {rubric.criteria[i].id: share[i] for i in there}
         credits = [(share[i], credit) for i in there if (credit := known[i]) is not None]
         value = start + math.fsum(b * credit.mean for b, credit in credits)
         variance = math.fsum(b * b * credit.variance for b, credit in credits)
     if rubric.normaliser == "autorubric":
         value = min(1.0, max(0.0, value))
     if fired:
-        value, variance = min(0.0, value), 0.0
-    return Rated(value=value, variance=variance, coverage=coverage, fired=tuple(fired))
+        value, variance, shares = min(0.0, value), 0.0, dict.fromkeys(shares, 0.0)
+    return Rated(
+        value=value, variance=variance, coverage=coverage, fired=tuple(fired), shares=shares
+    )
 
 
 def _covered(rubric: Rubric, counting: Sequence[int], there: Sequence[int]) -> float:
