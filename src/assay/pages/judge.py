@@ -16,6 +16,7 @@ from assay.report.html import (
     Block,
     Bullets,
     Details,
+    Estimates,
     Headline,
     KeyValues,
     Paragraph,
@@ -23,6 +24,7 @@ from assay.report.html import (
     Table,
     Text,
 )
+from assay.stats import Estimate
 from assay.types import Group, Preference, Ranking, Record, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
@@ -64,8 +66,18 @@ def _audit_section(audit: "JudgeAudit") -> Section:
         "q is p corrected for the number of rows; what is smaller than detectable is found less"
         " than four times of five"
     )
-    blocks: list[Block] = [Table(head, body, caption)]
+    blocks: list[Block] = [Table(head, body, caption), Estimates(_described(audit))]
     return Section("Biases", [*blocks, Bullets(audit.notes)] if audit.notes else blocks)
+
+
+def _described(audit: "JudgeAudit") -> dict[str, Estimate]:
+    """What describes the judge and is not tested, each above what stands beside it."""
+    found: dict[str, Estimate] = {}
+    for name, estimate in audit.metrics.items():
+        found[name.replace("_", " ")] = estimate
+        if name in audit.baselines:
+            found[f"{name.replace('_', ' ')}, beside it"] = audit.baselines[name]
+    return found
 
 
 def pair_examples(pairs: Sequence[Group], said: Sequence[Comparison | Unscored]) -> list[Section]:

@@ -5,7 +5,7 @@ resumes where it was, and another reading of the same answers costs nothing.
 """
 
 import dataclasses
-from collections import Counter
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,15 +188,23 @@ class _Work:
 
     def result(self, measured: Report, rows: Sequence[Row], **more: Any) -> Judged:
         """The result, with the reasons of what is unscored among its notes."""
-        unscored = Counter(str(row["unscored"]) for row in rows if row.get("unscored"))
-        notes = [f"{n} unscored: {reason}" for reason, n in unscored.most_common(SHOWN)]
-        if rows and unscored.total() == len(rows):
+        reasons = [str(row["unscored"]) for row in rows if row.get("unscored")]
+        notes = [f"{n} unscored: {reason}" for reason, n in _alike(reasons)[:SHOWN]]
+        if rows and len(reasons) == len(rows):
             raise DataError(f"nothing of {self.of} has a verdict; {'; '.join(notes)}")
         measured = dataclasses.replace(measured, notes=[*measured.notes, *notes])
         name = f"What a judge says of {Path(self.of).name}"
         return Judged(
             name=name, of=self.of, measured=measured, rows=rows, bill=bill(self.ledger), **more
         )
+
+
+def _alike(reasons: Sequence[str]) -> list[tuple[str, int]]:
+    """The first of the reasons that differ by numbers only, with their counts, most first."""
+    kinds: dict[str, list[str]] = {}
+    for reason in reasons:
+        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "0", reason), []).append(reason)
+    return sorted(((some[0], len(some)) for some in kinds.values()), key=lambda pair: -pair[1])
 
 
 def _records(data: Data, format: str | None, set_aside: Path | None) -> list[Record]:
