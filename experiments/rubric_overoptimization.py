@@ -137,7 +137,7 @@ class Bench:
     seeds: int = 5
     drops: tuple[float, ...] = (0.0, 0.25, 0.5)
     """Shares of the positive criteria that a step leaves out."""
-    steps: int = 160
+    steps: int = 120
     noise: float = 0.1
     """Share of the proxy's verdicts that are turned round."""
     pool: int = 1024
@@ -226,6 +226,7 @@ def trained(bench: Bench, job: tuple[int, float]) -> dict[str, Any]:
             samples=16,
             learning_rate=1e-3,
             watch_every=10,
+            watch_samples=32,
         )
         done = optimise(
             world.open(folder),
