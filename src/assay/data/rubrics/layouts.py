@@ -126,7 +126,8 @@ def _reader(raw: Any) -> Callable[[Any, str], Rubric] | None:
     for keys, read in LISTS:
         if _has(raw, *keys):
             return read
-    return None
+    rows = raw if isinstance(raw, list) else []
+    return nested.autorubric if any(map(nested.is_autorubric, rows)) else None
 
 
 def _healthbench(rows: Sequence[Row], source: str) -> Rubric:
@@ -166,8 +167,8 @@ def _open_instruct(raw: Row, source: str) -> Rubric:
 
 
 def _titled(rows: Sequence[Row], texts: Sequence[str]) -> list[Criterion]:
-    """Criteria with a title, which may stand twice: then they are numbered."""
-    titles = [str(row.get("title") or "") for row in rows]
+    """Criteria with a title or name, which may stand twice: then they are numbered."""
+    titles = [str(row.get("title") or row.get("name") or "") for row in rows]
     criteria = []
     for i, (row, title) in enumerate(zip(rows, titles, strict=True), 1):
         text = next((name for name in texts if row.get(name)), texts[0])
@@ -206,7 +207,5 @@ LISTS: Final[Sequence[tuple[tuple[str, ...], Callable[[Any, str], Rubric]]]] = (
     (("criterion", "points"), _healthbench),
     (("description", "weight"), _rar),
     (("criteria", "modifiers"), _finance),
-    (("requirement",), nested.autorubric),
-    (("criteria",), nested.autorubric),
     (("name", "text"), nested.verifiers),
 )
