@@ -14,6 +14,7 @@ from assay.questions import (
     Question,
     confidence,
     from_log_probabilities,
+    from_probabilities,
     from_verdicts,
     log_mean,
 )
@@ -130,3 +131,66 @@ def test_a_game_of_three_counts_for_three() -> None:
     assert found.prefer == 0.75
     assert "weight" in clear.model_dump(mode="json")
     assert "weight" not in slight.model_dump(mode="json")
+
+
+def test_given_probabilities_are_normalised_where_rounding_explains_their_sum() -> None:
+    found = from_probabilities([0.33, 0.33, 0.33])
+    assert isinstance(found, Distribution)
+    assert found.probabilities == pytest.approx([1 / 3] * 3)
+    assert found.mass is None
+    assert from_probabilities([0.5, 0.55], mass=0.9) == of(10 / 21, 11 / 21, mass=0.9)
+
+
+@pytest.mark.parametrize(
+    ("given", "mass", "why"),
+    [
+        ([0.5, 0.4], None, "sum to 0.9"),
+        ([0.0, 0.0], None, "sum to 0"),
+        ([1.2, -0.2], None, "negative"),
+        ([math.nan, 1.0], None, "not finite"),
+        ([0.9, 0.1], 0.2, "less than 0.5"),
+        ([0.9, 0.1], 1.5, "no probability"),
+        ([0.9, 0.1], math.nan, "no probability"),
+    ],
+)
+def test_given_probabilities_that_are_none(
+    given: list[float], mass: float | None, why: str
+) -> None:
+    found = from_probabilities(given, mass=mass)
+    assert isinstance(found, Unscored)
+    assert why in found.reason
+
+
+@pytest.mark.parametrize("by", range(-3, 7))
+def test_a_rotated_distribution_goes_with_the_rotated_question(by: int) -> None:
+    turned = ABC.rotated(by)
+    p = of(0.5, 0.3, 0.2).rotated(by)
+    assert turned.options[0] == ABC.options[by % 3]
+    pairs = {o.name: x for o, x in zip(turned.options, p.probabilities, strict=True)}
+    assert pairs == {"a": 0.5, "b": 0.3, "c": 0.2}
+    assert p.rotated(-by) == of(0.5, 0.3, 0.2)
+
+
+def test_options_with_an_order_do_not_turn() -> None:
+    with pytest.raises(ConfigError, match="a score have an order"):
+        LEVELS.rotated(1)
+
+
+def test_keys_of_json_mean_options() -> None:
+    typed = Question.choice("?", ["true", True, "x"])
+    assert [typed.place(key) for key in ("true", True, "x", "y", 0, None, ["x"])] == [
+        *(0, 1, 2),
+        *(None,) * 4,
+    ]
+    assert Question.choice("?", [True, False]).place("false") == 1
+    stars = Question.score("?", ["1", "2", "3"])
+    assert [stars.place(key) for key in (0, "0", "1", "3", 3, "01", 0.0, True)] == [
+        *(0, 0, 1, 2),
+        *(None,) * 4,
+    ]
+    assert LEVELS.place("good") == 2
+    yes = Question.predicate("?")
+    assert [yes.place(key) for key in (True, "true", "Yes", "no", False, "maybe", 1)] == [
+        *(0, 0, 0, 1, 1),
+        *(None,) * 2,
+    ]

@@ -39,6 +39,7 @@ __all__ = [
     "Prefix",
     "Reaction",
     "Sampling",
+    "Scheduled",
     "Scorer",
     "Splitter",
     "Streaming",
@@ -102,6 +103,16 @@ class Scorer(Protocol):
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response of each group, in order."""
+        ...
+
+
+@runtime_checkable
+class Scheduled(Protocol):
+    """A scorer that differs from one step of training to the next; without a step, it is the one to
+    evaluate with."""
+
+    def at(self, step: int) -> Scorer:
+        """The scorer of a step, a function of the step alone: runs that resume ask again."""
         ...
 
 

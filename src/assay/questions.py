@@ -7,7 +7,8 @@ set. Whatever answers questions is an `Answerer` (`assay.protocols`).
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Literal, Self, get_args
+from itertools import chain
+from typing import Final, Literal, Self, TypeVar, get_args
 
 from pydantic import Field, FiniteFloat, model_validator
 
@@ -24,9 +25,12 @@ __all__ = [
     "Question",
     "confidence",
     "from_log_probabilities",
+    "from_probabilities",
     "from_verdicts",
     "log_mean",
 ]
+
+T = TypeVar("T")
 
 Kind = Literal["predicate", "choice", "score"]
 
@@ -36,6 +40,8 @@ Confidence = Literal["excess", "mass", "top", "margin", "entropy", "spread"]
 FLOOR: Final = 0.5
 """Least probability of all labels together: below it the model wanted to say something else."""
 CLOSE: Final = 1e-6
+ROUNDED: Final = 0.05
+"""How far a sum of probabilities may be off 1 by rounding."""
 
 
 class Option(Record):
@@ -46,6 +52,11 @@ class Option(Record):
     description: str = ""
     value: FiniteFloat | None = None
     """Its number, of a level; None = its place."""
+
+    @property
+    def text(self) -> str:
+        """Its name as a text: true and false as JSON has them."""
+        return str(self.name).lower() if isinstance(self.name, bool) else self.name
 
 
 class Question(Record):
@@ -114,6 +125,29 @@ class Question(Record):
             for place, option in enumerate(self.options)
         )
 
+    def place(self, key: object) -> int | None:
+        """Return the place of the option that a key of JSON means; None where it means none.
+
+        Levels go by their places, as numbers or texts, and then by their names. A value goes before
+        its text: "true" stands for true only where no option is called so.
+        """
+        if self.kind == "predicate":
+            return {"true": 0, "yes": 0, "false": 1, "no": 1}.get(str(key).lower())
+        if self.kind == "score" and str(key) in map(str, range(len(self.options))):
+            return int(str(key))
+        same = (i for i, o in enumerate(self.options) if (type(key), key) == (type(o.name), o.name))
+        texts = (i for i, option in enumerate(self.options) if option.text == key)
+        return next(chain(same, texts), None)
+
+    def rotated(self, by: int) -> Self:
+        """Return a choice with its options moved on cyclically: the one at `by` comes first.
+
+        Raises `ConfigError` for other questions, whose order has a meaning.
+        """
+        if self.kind != "choice":
+            raise ConfigError(f"the options of a {self.kind} have an order; only a choice's turn")
+        return self.model_copy(update={"options": _rotated(self.options, by)})
+
 
 def _options(given: Mapping[str, str] | Sequence[str | bool | Option]) -> tuple[Option, ...]:
     if isinstance(given, Mapping):
@@ -160,6 +194,16 @@ class Distribution(Record):
         pairs = zip(self.probabilities, question.values, strict=True)
         return math.fsum(p * (value - mean) ** 2 for p, value in pairs)
 
+    def rotated(self, by: int) -> Self:
+        """Return the distribution of the rotated question; -by turns it back."""
+        probabilities, bounds = _rotated(self.probabilities, by), _rotated(self.bounds, by)
+        return self.model_copy(update={"probabilities": probabilities, "bounds": bounds})
+
+
+def _rotated(values: tuple[T, ...], by: int) -> tuple[T, ...]:
+    by %= max(1, len(values))
+    return values[by:] + values[:by]
+
 
 def from_log_probabilities(
     logs: Sequence[float], *, floor: float = FLOOR
@@ -175,11 +219,38 @@ def from_log_probabilities(
     if mass > 1 + 1e-3:
         return Unscored(reason=f"the labels' probabilities sum to {mass:.4g}, more than 1")
     if mass < floor or mass <= 0:
-        return Unscored(
-            reason=f"the labels have {mass:.2g} of the probability, less than {floor:g}:"
-            " the model would say something else"
-        )
+        return _light(mass, floor)
     return Distribution(probabilities=tuple(p / mass for p in shares), mass=min(mass, 1.0))
+
+
+def from_probabilities(
+    given: Sequence[float], *, mass: float | None = None, floor: float = FLOOR
+) -> Distribution | Unscored:
+    """Take the probability of each option as a server or a file gives it, off by rounding at most.
+
+    mass: what the labels had together before, where that is known. `Unscored` where a number is
+    none, the sum is off 1 by more than 0.05, or the mass is below the floor.
+    """
+    if not all(math.isfinite(p) and p >= 0 for p in given):
+        return Unscored(reason="a probability is negative or not finite")
+    total = math.fsum(given)
+    if abs(total - 1) > ROUNDED + CLOSE:
+        return Unscored(reason=f"the probabilities sum to {total:.4g}, not 1")
+    if mass is not None and not 0 <= mass <= 1 + 1e-3:
+        return Unscored(reason=f"the labels' mass is {mass:g}, which is no probability")
+    if mass is not None and mass < floor:
+        return _light(mass, floor)
+    return Distribution(
+        probabilities=tuple(p / total for p in given),
+        mass=None if mass is None else min(mass, 1.0),
+    )
+
+
+def _light(mass: float, floor: float) -> Unscored:
+    return Unscored(
+        reason=f"the labels have {mass:.2g} of the probability, less than {floor:g}:"
+        " the model would say something else"
+    )
 
 
 def from_verdicts(
@@ -272,6 +343,9 @@ class Game(Record):
     """Probability that neither is; the rest is the second's."""
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False, exclude_if=lambda w: w == 1)
     """How many games it counts for, where a protocol counts a clear win more often."""
+    verdicts: int | None = unless_empty(None)
+    """How many repeated verdicts its probabilities are the shares of; None where they are of one,
+    or were read."""
     judge: str = unless_empty("")
     """Which member of a panel gave it."""
     unscored: str = unless_empty("")

@@ -303,6 +303,9 @@ class Score(Record):
     parts: Mapping[str, FiniteFloat | None] = unless_empty({})
     """What it is made of, by name: criteria, components of a mixture, heads; None = that part could
     not be scored."""
+    weights: Mapping[str, FiniteFloat] = unless_empty({})
+    """What a unit of each part adds to the value, below 0 for a fault; a part without one adds
+    nothing. Empty = not known."""
 
     def __hash__(self) -> int:
         """Hash what all scores have: equal scores are equal in it."""

@@ -77,13 +77,13 @@ def test_a_text_without_a_verdict_gets_another_that_is_counted():
     found = one(answerer)
     assert (found.probabilities, found.missing, answerer.retried) == ((0.0, 1.0), 0, 1)
     assert [(number, seed) for _, number, seed in planted.asked] == [(0, 0), (1, 0), (0, 1)]
-    assert answerer.ledger.paid.requests == 3
+    assert answerer.writer.ledger.paid.requests == 3
 
 
 def test_the_same_text_again_would_say_the_same():
     answerer = TextAnswerer(Planted(by_number(None)), retries=5)
     assert one(answerer) == Unscored(reason="no verdict in 1 text")
-    assert len(answerer.generator.asked) == 1
+    assert len(answerer.writer.generator.asked) == 1
 
 
 def test_a_text_that_is_cut_off_has_no_verdict():

@@ -398,9 +398,38 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
         ("1+1?", None),
         ("1+1?", ("2",), (-0.5,)),
     ],
+    "healthbench": [
+        ("I have a headache.", None),
+        ("Hi\n\nHello.\n\nMy arm hurts.", None),
+        ("Is tea healthy?", None),
+    ],
+    "healthbench-meta": [
+        ("I have a headache.", ("Since when?",), (1,)),
+        ("My arm hurts.", ("Rest.",), (0.5,)),
+        ("Is tea healthy?", ("Yes.",), (0,)),
+    ],
+    "rar": [
+        ("What is the dose for a child of 20 kg?", "200 mg"),
+        ("Why is the sky blue?", "Rayleigh scattering"),
+        ("1+1?", "2"),
+    ],
+    "verl-rubrics": [
+        ("I have a headache.", None),
+        ("Be brief.\n\n1+1?", "2"),
+        ("Name a colour.", None),
+    ],
+    "open-instruct-rubrics": [
+        ("Why is the sky blue?", None),
+        ("Cook rice.", None),
+        ("Be brief.\n\nName a colour.", None),
+    ],
 }
 
 WRITTEN = [
+    "healthbench",
+    "rar",
+    "verl-rubrics",
+    "open-instruct-rubrics",
     "nemo-preference",
     "assay",
     "trl-preference",

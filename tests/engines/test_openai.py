@@ -17,7 +17,7 @@ from assay.engines.choices import Choice, choices, shares
 from assay.engines.openai import OpenAI
 from assay.errors import BackendError, ConfigError, DataError, MissingExtra
 from assay.http.background import iterate
-from assay.http.client import Pace, retry_after, shorten
+from assay.http.client import Pace, asked_wait, retry_after, shorten
 from assay.protocols import Generator, Prefix, Sampling, Streaming
 from assay.runs.settings import to_json
 from assay.types import Message, Prompt, Response, Unscored
@@ -215,6 +215,7 @@ PASSING = {
         for status in (408, 409, 425, 429, 500, 502, 503)
     },
     "429 with seconds": Reply(429, headers={"Retry-After": "0"}),
+    "429 with milliseconds": Reply(429, headers={"retry-after-ms": "1.5", "Retry-After": "900"}),
     "429 with a date": Reply(429, headers={"Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT"}),
     "429 with nonsense": Reply(429, headers={"Retry-After": "soon"}),
     "closed": Reply(broken="closed"),
@@ -363,6 +364,7 @@ def test_a_filtered_sample_leaves_its_prefix_without_responses() -> None:
         ),
         (Reply(403, {"error": "no"}), "OPENAI_API_KEY"),
         (Reply(404, {"detail": "Not Found"}), "model's name and the base URL"),
+        (Reply(501, {"error": {"message": "no"}}), "cannot do this with the model"),
         (Reply(400, {"error": {"message": "no", "code": "model_not_found"}}), "model's name"),
         (Reply(429, {"error": {"message": "no", "code": "insufficient_quota"}}), "quota"),
         (Reply(429, headers={"Retry-After": "3600"}), "asks to wait 3,600 s"),
@@ -586,6 +588,43 @@ def test_one_line_a_minute_of_each_kind(
 )
 def test_retry_after(header: str | None, seconds: float | None) -> None:
     assert retry_after(header, datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
+        ({"retry-after-ms": "-1"}, None),
+        ({"retry-after-ms": "inf", "retry-after": "2"}, 2.0),
+        ({}, None),
+    ],
+)
+def test_asked_wait(headers: dict[str, str], seconds: float | None) -> None:
+    assert asked_wait(headers, datetime.now(UTC)) == seconds
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "too long"}},
+        {"error": "too long"},
+        {"message": "too long"},
+        {"detail": "too long"},
+        {"detail": {"error_type": "invalid_request", "message": "too long"}},
+        {"success": False, "errors": [{"code": 5, "message": "too long"}], "result": None},
+        b"too long",
+    ],
+)
+def test_the_message_of_an_error_in_every_form(body: object) -> None:
+    found, _ = ask(lambda _: Reply(400, body), [A], Sampling())
+    assert found[0].reason == "refused: 400 Bad Request: too long"
+
+
+def test_the_fields_that_a_server_finds_wrong_are_named() -> None:
+    wrong = [{"loc": ["body", "state"], "msg": "Field required", "type": "missing"}]
+    found, _ = ask(lambda _: Reply(422, {"detail": wrong}), [A], Sampling())
+    assert found[0].reason.endswith(": body.state: Field required")
 
 
 def test_shorten() -> None:

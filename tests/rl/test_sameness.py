@@ -118,6 +118,9 @@ def changed(name: str, value: Any) -> Any:
         "discount": 0.5,
         "temperature": 0.5,
         "bf16_update": "stochastic",
+        "combine": "gdpo",
+        "shrinkage": 0.5,
+        "missing": "partial",
     }
     return chosen[name] if name in chosen else value + 1
 
@@ -132,6 +135,10 @@ def test_every_setting_makes_another_run(name: str) -> None:
         settings = replace(settings, kl_target=1.0)
     elif name == "drop_equal":
         settings = replace(settings, refill=0)
+    elif name in ("combine", "spread_floor", "shrinkage"):
+        combine = {"spread_floor": "gdpo", "shrinkage": "whitened"}.get(name, "sum")
+        place = {"kl_place": "loss", "kl_estimator": "k2"}
+        settings = replace(settings, combine=combine, **place)
     other = replace(settings, **{name: changed(name, getattr(settings, name))})
     assert differ(told(settings=settings), told(settings=other)) == {"settings"}
 

@@ -2,6 +2,7 @@
 nobody is judged."""
 
 import contextlib
+import importlib
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from assay.errors import BackendError
 from assay.sandbox import (
     Job,
     Limits,
@@ -24,8 +26,10 @@ from assay.sandbox import (
 )
 from assay.sandbox import filter as calls
 from assay.sandbox.inside.codec import encode
+from assay.sandbox.launch import interpreter
 from assay.verifiers.code.suites import Calls
 from assay.verifiers.code.verifier import Code
+from tests.sandbox.reach import LANDLOCK
 from tests.sandbox.runner import PYTHON, descendants
 
 pytestmark = [
@@ -210,7 +214,7 @@ def test_landlock_left_out_is_noticed_where_it_is_the_wall(
         Sandbox("landlock", python=PYTHON)
 
 
-@pytest.mark.parametrize("level", ["namespaces", "landlock", "seccomp"])
+@pytest.mark.parametrize("level", ["namespaces", LANDLOCK, "seccomp"])
 def test_an_empty_filter_is_noticed(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "program", lambda: b"")
     with pytest.raises(SandboxUnavailable, match="a program"):
@@ -254,7 +258,7 @@ def test_what_fails_later_is_undecided(tmp_path: Path, monkeypatch: pytest.Monke
     assert code.check(SOLUTION, SUITE).outcome == "right"
 
 
-@pytest.mark.parametrize("level", ["namespaces", "landlock"])
+@pytest.mark.parametrize("level", ["namespaces", LANDLOCK])
 def test_a_fork_server_killed_between_runs_is_replaced(level: str) -> None:
     with Sandbox(level, workers=1, python=PYTHON) as sandbox:  # type: ignore[arg-type]
         for _ in range(2):
@@ -262,7 +266,7 @@ def test_a_fork_server_killed_between_runs_is_replaced(level: str) -> None:
             assert sandbox.run(job("def f(): return 7"))[0].result == b"[0, 7]\n"
 
 
-@pytest.mark.parametrize("level", ["namespaces", "landlock"])
+@pytest.mark.parametrize("level", ["namespaces", LANDLOCK])
 def test_a_fork_server_killed_during_a_run_is_replaced(level: str) -> None:
     with Sandbox(level, workers=1, python=PYTHON) as sandbox:  # type: ignore[arg-type]
         pids = [*descendants(server(sandbox)), server(sandbox)]
@@ -298,3 +302,20 @@ def test_a_failed_set_up_says_so() -> None:
         with pytest.raises(SetUpFailed, match="lock a process down"):
             sandbox.run(job("def f(): return 1", limits=Limits(seconds=1, wall=3.0, disk=2**70)))
         assert sandbox.run(job("def f(): return 7"))[0].result == b"[0, 7]\n"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes another user")
+def test_a_checkout_that_others_may_not_enter_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "own" / "inside"
+    inside.mkdir(parents=True)
+    (tmp_path / "own").chmod(0o700)
+    module = importlib.import_module("assay.sandbox.probe")
+    monkeypatch.setattr(module, "INSIDE", inside)
+    shut = [folder for folder in inside.parents if not folder.stat().st_mode & 0o001]
+    said = str(module.explain("landlock", interpreter(PYTHON), BackendError("no")))
+    assert f"Assay itself is in {shut[-1]}, which only the owner may enter" in said
+    assert "Assay itself" not in str(
+        module.explain("namespaces", interpreter(PYTHON), BackendError("no"))
+    )

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from assay.sandbox import Ended, Job, Limits, Sandbox
+from tests.sandbox.reach import LANDLOCK
 from tests.sandbox.runner import PYTHON, descendants
 from tests.sandbox.test_closed import job
 
@@ -29,7 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LIMITS = Limits(seconds=1, wall=3.0)
 
 
-@pytest.fixture(scope="module", params=["namespaces", "landlock"])
+@pytest.fixture(scope="module", params=["namespaces", LANDLOCK])
 def one(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     with Sandbox(request.param, workers=1, python=PYTHON) as sandbox:
         yield sandbox
@@ -237,7 +238,7 @@ time.sleep(60)
 """  # noqa: E501
 
 
-@pytest.mark.parametrize("level", ["namespaces", "landlock"])
+@pytest.mark.parametrize("level", ["namespaces", LANDLOCK])
 def test_everything_ends_with_a_host_that_is_killed(level: str) -> None:
     folder = Path(tempfile.mkdtemp(prefix="assay-killed-"))  # of a killed host nobody cleans up
     folder.chmod(0o755)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.sandbox.reach import CLOSED
 from tests.sandbox.runner import GROUPS, PYTHON, attacks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -64,6 +65,8 @@ def _absent(setting: str) -> str:
     root = os.getuid() == 0
     if setting.endswith("root") and not root:
         return "the tests were not started by root"
+    if CLOSED and setting != "namespaces root":
+        return CLOSED
     # Root gives its rights up for these, and bubblewrap lies in this environment.
     open_ = all(
         folder.stat().st_mode & 0o001 for folder in (Path(sys.prefix), *Path(sys.prefix).parents)
@@ -120,6 +123,8 @@ def test_the_attacks_are_real() -> None:
     """Without a sandbox they work: what "blocked" means above is that the sandbox blocked it."""
     if os.getuid() != 0:
         pytest.skip("they would do it as you; started by root, they do it as nobody")
+    if CLOSED:
+        pytest.skip(CLOSED)
     found = _started("trust-the-code user", UNCONFINED).result()
     worked = {
         name

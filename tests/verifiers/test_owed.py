@@ -19,6 +19,7 @@ from assay.types import Verdict
 from assay.verifiers import Math, Numeric
 from assay.verifiers.code.suites import Suite
 from assay.verifiers.code.verifier import Code
+from tests.sandbox.reach import CLOSED
 
 LINES = [
     json.loads(line)
@@ -57,6 +58,8 @@ def test_the_verdict_is_the_owed_one(
     record_property("owed", case["severity"])
     if case.get("settings") and not Path("/usr/bin/python3").exists():
         pytest.skip("there is no Python that any user may read")
+    if case.get("settings") and CLOSED:
+        pytest.skip(CLOSED)
     found = verdict_of(case, "auto")
     assert found.outcome in case["owed"].split("|"), (
         f"{case['kind']}: {found.outcome}: {found.reason}"

@@ -1,32 +1,23 @@
 """A language model that gives its reasons first, and then a verdict: K texts, K verdicts.
 
-Every text is kept in the ledger, whole, as it comes: what is asked again is what is missing, and
-another reading of the verdicts costs nothing.
+Every text is kept in the ledger, whole, as it comes: another reading of the verdicts costs nothing.
 """
 
-import hashlib
-import json
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from assay.answerers.asking import Prices
-from assay.answerers.ledger import Entry, Ledger, Usage
+from assay.answerers.ledger import Ledger
 from assay.answerers.phrasing import Style, asked, critique, verdict
-from assay.errors import AssayError, BackendError, ConfigError
+from assay.answerers.writing import Kept
+from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
-from assay.protocols import Generator, Prefix, Sampling, Streaming
+from assay.protocols import Generator, Prefix, Sampling
 from assay.questions import Distribution, Question, from_verdicts
 from assay.types import Prompt, Response, Unscored
 
 __all__ = ["TextAnswerer"]
-
-CHUNK = 16
-"""Texts that a generator without a stream is asked for at once."""
-
-Place = tuple[str, int]
-"""Key and repeat of a text."""
 
 
 class TextAnswerer:
@@ -60,24 +51,18 @@ class TextAnswerer:
                 f"{repeats} texts at temperature 0 are one text; give a temperature above 0, or"
                 " repeats=1"
             )
-        self.generator = generator
+        self.writer = Kept(generator, ledger, prices)
         self.repeats = repeats
         # At temperature 0 another seed writes the same again.
         self.retries = retries if temperature else 0
         self.sampling = Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed)
         self.style = style
-        self.ledger = Ledger() if ledger is None else ledger
-        self.prices = prices
         self.retried = 0
-
-    @cached_property
-    def _name(self) -> str:
-        return fingerprint(self.generator)
 
     @property
     def fingerprint(self) -> str:
         """Name by the generator and how it is sampled and read."""
-        return fingerprint((self._name, self.sampling, self.repeats, self.retries, self.style))
+        return fingerprint((self.writer, self.sampling, self.repeats, self.retries, self.style))
 
     def answer(
         self, states: Sequence[Prompt], questions: Sequence[Sequence[Question]]
@@ -96,10 +81,9 @@ class TextAnswerer:
         wanted = [(i, repeat) for i in range(len(pairs)) for repeat in range(self.repeats)]
         for more in range(self.retries + 1):
             sampling = replace(self.sampling, seed=self.sampling.seed + more)
-            keys = {i: self._key(pairs[i][0], sampling) for i in {i for i, _ in wanted}}
-            found = self._texts({(keys[i], repeat): pairs[i][0] for i, repeat in wanted}, sampling)
-            for i, repeat in wanted:
-                texts[i][repeat] = found[keys[i], repeat]
+            found = self._texts([(pairs[i][0], repeat) for i, repeat in wanted], sampling)
+            for (i, repeat), text in zip(wanted, found, strict=True):
+                texts[i][repeat] = text
             self.retried += len(wanted) if more else 0
             wanted = [
                 (i, repeat)
@@ -113,43 +97,19 @@ class TextAnswerer:
         )
         return [[next(answers) for _ in some] for some in questions]
 
-    def _key(self, prompt: Prompt, sampling: Sampling) -> str:
-        shown = [[one.model_dump(mode="json") for one in prompt.messages], prompt.tools]
-        body = json.dumps([self._name, asdict(sampling), shown], sort_keys=True)
-        return hashlib.sha256(body.encode()).hexdigest()[:32]
-
     def _texts(
-        self, wanted: Mapping[Place, Prompt], sampling: Sampling
-    ) -> dict[Place, Response | Unscored]:
-        """Return the texts, from the ledger where they are there."""
-        entries = {place: self.ledger.get(*place) for place in wanted}
-        found: dict[Place, Response | Unscored] = {
-            place: Response(steps=(entry.answer["text"],), finished=entry.answer["finished"])
-            for place, entry in entries.items()
-            if entry is not None
-        }
-        missing = [place for place in wanted if place not in found]
-        prefixes = [Prefix(wanted[place], first=place[1]) for place in missing]
-        last = time.perf_counter()
-        for i, text in _stream(self.generator, prefixes, sampling):
-            # Beside others: the seconds of all add up to the time that passed.
-            last, seconds = time.perf_counter(), time.perf_counter() - last
-            if isinstance(text, Response):
-                self.ledger.put([self._entry(missing[i], text, seconds)])
-            found[missing[i]] = text
-        return found
-
-    def _entry(self, place: Place, text: Response, seconds: float) -> Entry:
-        usage = Usage(
-            requests=1,
-            tokens_in=text.meta.get("prompt_tokens"),
-            tokens_out=text.meta.get("tokens"),
-            seconds=seconds,
-        )
-        if self.prices is not None:
-            usage = usage.model_copy(update={"money": self.prices.of(usage)})
-        answer = {"text": text.text, "finished": text.finished}
-        return Entry(key=place[0], repeat=place[1], answer=answer, usage=usage)
+        self, wanted: Sequence[tuple[Prompt, int]], sampling: Sampling
+    ) -> list[Response | Unscored]:
+        """Return a text for each prompt and repeat; what is wanted twice is asked for once."""
+        places: dict[Any, int] = {}
+        prefixes: list[Prefix] = []
+        for prompt, repeat in wanted:
+            if (prompt.shown, repeat) not in places:
+                places[prompt.shown, repeat] = len(prefixes)
+                prefixes.append(Prefix(prompt, first=repeat))
+        found = dict(self.writer.stream(prefixes, sampling))
+        texts = (found[places[prompt.shown, repeat]] for prompt, repeat in wanted)
+        return [one if isinstance(one, Unscored) else one[0] for one in texts]
 
     def _verdict(self, text: Response, question: Question) -> int | None:
         return verdict(text.text, question, self.style) if text.finished else None
@@ -173,43 +133,3 @@ class TextAnswerer:
             if place is not None
         ]
         return from_verdicts([*places, *(None for _ in failed)], len(question.options), critiques)
-
-
-def _stream(
-    generator: Generator, prefixes: Sequence[Prefix], sampling: Sampling
-) -> Iterator[tuple[int, Response | Unscored]]:
-    """One text per prefix, each as soon as it is there."""
-    found: Iterable[tuple[int, list[Response] | Unscored]]
-    if isinstance(generator, Streaming):
-        found = generator.stream(prefixes, sampling) if prefixes else ()
-    else:
-        found = _in_chunks(generator, prefixes, sampling)
-    for i, texts in found:
-        yield i, texts if isinstance(texts, Unscored) else texts[0]
-
-
-def _in_chunks(
-    generator: Generator, prefixes: Sequence[Prefix], sampling: Sampling
-) -> Iterator[tuple[int, list[Response] | Unscored]]:
-    """Texts of a generator that gives all or raises; a prompt that fails alone is `Unscored`."""
-    worked = False
-    for start in range(0, len(prefixes), CHUNK):
-        some = prefixes[start : start + CHUNK]
-        try:
-            found: list[list[Response] | Unscored] = [*generator.generate(some, sampling)]
-            worked = True
-        except AssayError:
-            found = [_alone(generator, prefix, sampling) for prefix in some]
-            worked = worked or not all(isinstance(one, Unscored) for one in found)
-            if not worked:
-                raise
-        if len(found) != len(some):
-            raise BackendError(f"the generator answered {len(found)} of {len(some)} prompts")
-        yield from enumerate(found, start)
-
-
-def _alone(generator: Generator, prefix: Prefix, sampling: Sampling) -> list[Response] | Unscored:
-    try:
-        return generator.generate([prefix], sampling)[0]
-    except AssayError as error:
-        return Unscored(reason=str(error))

@@ -102,7 +102,8 @@ class Consensus:
     first: Data
     """Labelled solutions, of which some are kept."""
     second: Data
-    """The same solutions, labelled by somebody else: a judge, people, or other rollouts."""
+    """The same solutions, labelled by somebody else: a judge, people, or other rollouts; or
+    steps:ANSWERER, a critic that labels them now."""
     out: tyro.conf.Positional[Path]
     """File to write: .jsonl, .jsonl.gz, .json, .json.gz or .parquet."""
 

@@ -30,8 +30,9 @@ if not TYPE_CHECKING:
 class Command:
     """Train a policy against a reward: assay rl RECIPE DATA --policy MODEL ..., the recipe first.
 
-    Recipes are settings of one loop, and every one of them may be changed: rloo, grpo, dr-grpo,
-    dapo, ppo (with a value head), reinforce++, grpo-process, pure and pav (which pay steps).
+    Recipes are settings of one loop, and every one of them may be changed: rloo, grpo, gdpo (for
+    several rewards), dr-grpo, dapo, ppo (with a value head), reinforce++, grpo-process, pure and
+    pav (which pay steps).
     """
 
     if TYPE_CHECKING:

@@ -3,15 +3,15 @@
 * Asked again, up to `tries` times: 408, 409, 425, 429, 5xx, a connection that fails or is cut, no
   answer in time, and an answer that is not what was asked for. The wait after try k = 1, 2, ... is
   uniform on [0, min(60, backoff_s 2^(k-1))] seconds (exponential back-off with full jitter), or
-  what Retry-After says and at most `backoff_s` more.
+  what the headers Retry-After or retry-after-ms say and at most `backoff_s` more.
 * Before a server has answered anything, no connection, 5xx and malformed answers are tried
   `FIRST_TRIES` times at most: a wrong address or a server that is not there should not cost a
   minute.
 * A rate limit (429, or a 503 with Retry-After) holds back all requests, not only the one that met
 it.
 * Refused: 400, 422 and their like say that this request will never do; others may.
-* Hopeless: no key or a wrong one, no money, no such model or address, a wait of over ten minutes:
-`BackendError`.
+* Hopeless: no key or a wrong one, no money, no such model or address, nothing that the model can do
+(501), a wait of over ten minutes: `BackendError`.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from assay.errors import BackendError, DataError, MissingExtra
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Client", "Failure", "Pace", "retry_after", "shorten"]
+__all__ = ["Client", "Failure", "Pace", "asked_wait", "retry_after", "shorten"]
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ HOPELESS = {
     403: "the key in the environment variable {key_variable} may not do this",
     404: "check the model's name and the base URL, which usually ends in /v1",
     405: "check the base URL, which usually ends in /v1",
+    501: "the server cannot do this with the model that it runs",
 }
 """Statuses that every other request would get too, and what to do."""
 HOPELESS_CODES = {
@@ -255,7 +256,7 @@ class Client:
             )
         if status not in AGAIN and status < 500:
             return Failure(f"refused: {reason}", refused=True)
-        wait = retry_after(response.headers.get("retry-after"), datetime.now(UTC))
+        wait = asked_wait(response.headers, datetime.now(UTC))
         if wait is not None and wait > LONGEST_RETRY_AFTER_S:
             raise BackendError(
                 f"{self.url} answers {reason}, and asks to wait {wait:,.0f} s; go on after that"
@@ -265,6 +266,18 @@ class Client:
 
     def _clean(self, text: str) -> str:
         return shorten(text.replace(self._key, "***") if self._key else text)
+
+
+def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds that the headers ask to wait: retry-after-ms where it is a number, else
+    Retry-After."""
+    try:
+        seconds = float(headers.get("retry-after-ms", "")) / 1000
+    except ValueError:
+        seconds = math.nan
+    if math.isfinite(seconds) and seconds >= 0:
+        return seconds
+    return retry_after(headers.get("retry-after"), now)
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
@@ -302,8 +315,25 @@ def _error(content: bytes) -> tuple[str, str]:
         body = _json(content)
     except DataError:
         return content.decode(errors="replace"), ""
-    error = body.get("error", body) if isinstance(body, dict) else body
+    error = body
+    if isinstance(body, dict):
+        several = body.get("errors")
+        error = body.get("error") or (several[0] if isinstance(several, list) and several else body)
     if not isinstance(error, dict):
         return str(error), ""
-    message = error.get("message") or error.get("detail") or error
-    return str(message), str(error.get("code") or "")
+    return _message(error), str(error.get("code") or "")
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """The message of an error, or of its detail: a text, an object with a message, or a list of
+    what is wrong with each field."""
+    said = error.get("message") or error.get("detail") or error
+    if isinstance(said, dict):
+        return str(said.get("message") or said)
+    if not isinstance(said, list) or not all(isinstance(one, dict) for one in said):
+        return str(said)
+    places = [".".join(map(str, one["loc"])) if "loc" in one else "" for one in said]
+    texts = [str(one.get("msg") or one) for one in said]
+    return "; ".join(
+        f"{place}: {text}" if place else text for place, text in zip(places, texts, strict=True)
+    )

@@ -1,4 +1,4 @@
-"""Ask an answerer one question of many states."""
+"""Ask an answerer questions of many states."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from assay.protocols import Answerer
 from assay.questions import Distribution, Question
 from assay.types import Group, Prompt, Unscored
 
-__all__ = ["ask", "shown"]
+__all__ = ["ask", "ask_each", "shown"]
 
 
 def shown(prompt: JudgePrompt, judged: Group, texts: Texts) -> Prompt | Unscored:
@@ -40,21 +40,38 @@ def ask(
     A state that is `Unscored` stays so. Raises `BackendError` where the answerer gives too few or
     too many answers.
     """
-    there = [state for state in states if isinstance(state, Prompt)]
-    answers = answerer.answer(there, [[question]] * len(there)) if there else []
+    rows = ask_each(answerer, states, [[question]] * len(states))
+    return [row if isinstance(row, Unscored) else row[0] for row in rows]
+
+
+def ask_each(
+    answerer: Answerer,
+    states: Sequence[Prompt | Unscored],
+    questions: Sequence[Sequence[Question]],
+) -> list[list[Distribution | Unscored] | Unscored]:
+    """Return the answers to each state's own questions, all asked at once.
+
+    A state that is `Unscored` stays so. Raises `BackendError` where the answerer gives too few or
+    too many answers.
+    """
+    pairs = [
+        (state, some)
+        for state, some in zip(states, questions, strict=True)
+        if isinstance(state, Prompt)
+    ]
+    answers = answerer.answer([s for s, _ in pairs], [q for _, q in pairs]) if pairs else []
     name = type(answerer).__name__
-    if len(answers) != len(there) or any(len(row) != 1 for row in answers):
+    wanted = [len(some) for _, some in pairs]
+    if (given := [len(row) for row in answers]) != wanted:
         raise BackendError(
-            f"{name} gave {len(answers)} answers to {len(there)} states with a question each; it"
-            " must give one to each"
+            f"{name} gave {given[:8]} answers to {wanted[:8]} questions; it must give one to each"
         )
-    for [answer] in answers:
-        if isinstance(answer, Unscored):
-            continue
-        if len(answer.probabilities) != len(question.options):
-            raise BackendError(
-                f"{name} gave {len(answer.probabilities)} probabilities for"
-                f" {len(question.options)} options"
-            )
+    for (_, some), row in zip(pairs, answers, strict=True):
+        for question, answer in zip(some, row, strict=True):
+            options = len(question.options)
+            if not isinstance(answer, Unscored) and len(answer.probabilities) != options:
+                raise BackendError(
+                    f"{name} gave {len(answer.probabilities)} probabilities for {options} options"
+                )
     each = iter(answers)
-    return [state if isinstance(state, Unscored) else next(each)[0] for state in states]
+    return [state if isinstance(state, Unscored) else next(each) for state in states]

@@ -154,12 +154,14 @@ def game_of(answer: Distribution | Unscored, protocol: PairProtocol, *, swapped:
         first=share("second" if swapped else "first"),
         tie=share("tie"),
         weight=total if protocol.weights else 1.0,
+        # Weighted shares are not those of the verdicts.
+        verdicts=None if protocol.weights else answer.verdicts,
         critique="\n\n".join(answer.critiques),
     )
 
 
 def compared(games: Sequence[Game], protocol: PairProtocol) -> Comparison | Unscored:
-    """Return what the games of a pair, one an order, say under the protocol's rule."""
+    """Return what the games of a pair, one per order, say under the protocol's rule."""
     mean = Comparison.of(games)
     if protocol.rule == "mean" or isinstance(mean, Unscored):
         return mean

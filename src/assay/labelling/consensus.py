@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from assay.errors import DataError
-from assay.types import StepLabels
+from assay.types import Score, StepLabels, Unscored
 
-__all__ = ["Agreement", "consensus", "first_wrong", "truncate"]
+__all__ = ["Agreement", "consensus", "first_wrong", "labelled", "truncate"]
 
 L = TypeVar("L", bound=StepLabels)
 
@@ -70,6 +70,30 @@ def consensus(first: Iterable[L], second: Iterable[StepLabels]) -> tuple[list[L]
         else:
             disagree += 1
     return kept, Agreement(len(kept), disagree, open_, alone)
+
+
+def labelled(
+    records: Sequence[L], scores: Sequence[Sequence[Score | Unscored]]
+) -> list[StepLabels]:
+    """The records with a scorer's step scores for labels, which are probabilities; scores: one
+    response a record. What could not be scored has no labels, and agrees with nothing.
+
+    Raises `DataError` for scores that are no probabilities of the steps.
+    """
+    found = []
+    for record, (score,) in zip(records, scores, strict=True):
+        steps: tuple[float | None, ...] = (None,) * len(record.response.steps)
+        if isinstance(score, Score):
+            steps = score.steps
+            if len(steps) != len(record.response.steps) or not all(
+                0 <= p <= 1 for p in score.steps
+            ):
+                raise DataError(
+                    f"a solution of {len(record.response.steps)} steps is scored"
+                    f" {list(score.steps[:8])}; labels need a probability for each step"
+                )
+        found.append(StepLabels(prompt=record.prompt, response=record.response, labels=steps))
+    return found
 
 
 def truncate(record: L) -> L:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from assay.errors import DataError
 from assay.pages.evaluation import run_section
 from assay.pages.examples import cut
+from assay.pages.rl_parts import parts_section
 from assay.pages.rl_plots import proxy_and_gold, reinforcement_curves
 from assay.report.html import (
     Block,
@@ -84,6 +85,7 @@ def reinforcement_report(
     top = courses[0].top.step if courses else None
     return [
         _result(rows, seen, courses, peak),
+        *parts_section(rows, seen, top),
         _over_steps(rows, top),
         _samples(samples, top),
         run_section(run),

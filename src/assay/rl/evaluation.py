@@ -75,10 +75,11 @@ def evaluate(
     }
     finished_B = np.array([s.response.finished for s in rollout.samples], dtype=float)
     entropy_B = np.where(mask_B_T, read.entropy_B_T, 0.0).sum(1) / rollout.lengths_B
+    parts = {**rewards.shared, **rewards.gates}
     point = EvalPoint(
         step=step,
         proxy=_estimate(total_B, prompt_B, "reward"),
-        parts={name: _estimate(x_B, prompt_B, "reward") for name, x_B in rewards.parts.items()},
+        parts={name: _estimate(x_B, prompt_B, "reward") for name, x_B in parts.items()},
         gold={name: _estimate(x_B, prompt_B, "reward") for name, x_B in golds_B.items()},
         spread={name: spread_of(total_B, x_B, prompt_B) for name, x_B in golds_B.items()},
         chi2=chi_squared(np.where(mask_B_T, read.log_B_T - read.reference_B_T, 0.0).sum(1)),

@@ -144,11 +144,22 @@ def _check(
         raise ConfigError(
             f"two scorers have one name among {', '.join([*names, *golds])}; give each its own"
         )
+    paying = [part for part in parts if not part.gates]
+    if not paying:
+        raise ConfigError(
+            "every part of the reward is a gate, and gates pay nothing; name what is paid where"
+            " they are open"
+        )
+    if settings.combine != "sum" and len(paying) < 2 and not paying[0].each_part:
+        raise ConfigError(
+            f"combine {settings.combine} does nothing for one part; leave it at sum, name another"
+            " reward, or pay the parts of its scores (each_part)"
+        )
     if golds and not held_out:
         raise ConfigError("a gold scorer needs held-out prompts, and there are none; hold some out")
     if settings.advantage == "gae" and policy.critic is None:
         raise ConfigError("gae needs a value head; make the policy with critic=True")
-    if prime is not None and (settings.advantage != "token_rloo" or not parts[0].whole):
+    if prime is not None and (settings.advantage != "token_rloo" or not _plain(parts[0])):
         raise ConfigError(
             "PRIME needs advantage token_rloo, and a first part that pays whole responses in [0, 1]"
         )
@@ -169,6 +180,10 @@ def _check(
         log.warning(
             "top_p %g: samples do not come from the distribution that is trained", settings.top_p
         )
+
+
+def _plain(part: Part) -> bool:
+    return part.whole and not part.gates and not part.each_part
 
 
 def _check_transforms(parts: Sequence[Part], settings: Settings) -> None:

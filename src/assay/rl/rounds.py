@@ -2,16 +2,17 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from assay.errors import BackendError
-from assay.protocols import Sampling, Scorer
+from assay.protocols import Sampling, Scheduled, Scorer
 from assay.rl.checkpoint import State
 from assay.rl.evaluation import frequent_reasons
+from assay.rl.mixture import earning_differently, gate_warning
 from assay.rl.policy import Policy
 from assay.rl.prime import ImplicitProcess
 from assay.rl.rewards import Array
@@ -93,19 +94,20 @@ def collect_round(job: Job, state: State) -> Round:
     order = prompt_order(len(job.prompts), settings.seed, state.position)
     rollout, wanted = Rollout((), (), ()), settings.groups
     kept_scores: dict[str, list[Score | Unscored]] = {part.name: [] for part in job.parts}
+    parts = [_at(part, state.step) for part in job.parts]
     for attempt in range(settings.refill + 1):
         chosen = [job.prompts[next(order)] for _ in range(wanted)]
         state.position += wanted
         counts.asked += wanted
         fresh = sample(job.policy, chosen, _sampling(settings, state.step, attempt), job.game)
-        scores = collect_scores(job.parts, fresh.groups, settings.score_timeout)
+        scores = collect_scores(parts, fresh.groups, settings.score_timeout)
         rewards = rewards_of(job, state, fresh, scores)
         counts.add(rewards)
         if not settings.drop_equal:
             rollout, kept = fresh, _differing(settings, fresh, rewards)
             counts.differing += len(kept)
             break
-        kept = _teaching(fresh, rewards)
+        kept = _teaching(settings, fresh, rewards)
         counts.differing += len(kept)
         counts.dropped += wanted - len(kept)
         members = np.flatnonzero(np.isin(fresh.group_B, kept))
@@ -144,10 +146,17 @@ def rewards_of(
         references=lambda part, groups: _references(job, part, groups),
         timeout=job.settings.score_timeout,
         given=scores,
+        missing=job.settings.missing,
     )
     state.statistics = dict(rewards.statistics)
-    state.warnings |= rewards.warnings
+    state.warnings |= {**rewards.warnings, **gate_warning(rewards)}
     return rewards
+
+
+def _at(part: Part, step: int) -> Part:
+    """A part as it pays at a step of training; evaluations ask the scorer without one."""
+    scorer = part.scorer
+    return replace(part, scorer=scorer.at(step)) if isinstance(scorer, Scheduled) else part
 
 
 def _sampling(settings: Settings, step: int, attempt: int) -> Sampling:
@@ -164,15 +173,15 @@ def _differing(settings: Settings, rollout: Rollout, rewards: Rewards) -> list[i
     """Groups in which responses earn differently."""
     # One response to each prompt is compared with those to others.
     within_B = rollout.group_B if settings.samples > 1 else np.zeros_like(rollout.group_B)
-    return differing(rewards, within_B, "steps" if settings.stepwise else "total")
+    return earning_differently(settings, rewards, within_B, stepwise=settings.stepwise)
 
 
-def _teaching(rollout: Rollout, rewards: Rewards) -> list[int]:
+def _teaching(settings: Settings, rollout: Rollout, rewards: Rewards) -> list[int]:
     """Groups that teach something: at least two responses have different scores before any
     transform (accuracy, where a verifier pays; DAPO, arXiv:2503.14476), and earn differently in the
     end."""
     raw = differing(rewards, rollout.group_B, "raw")
-    return sorted({*differing(rewards, rollout.group_B)} & {*raw})
+    return sorted({*earning_differently(settings, rewards, rollout.group_B)} & {*raw})
 
 
 def _references(job: Job, part: Part, groups: Sequence[Group]) -> Array:

@@ -1,9 +1,10 @@
 """Score responses and turn the scores into token-level rewards: reward parts are placed separately
-and summed.
+and summed, and gates multiply what they pay.
 
-A response that any part could not score is left out of the group and counted; it is never 0. A
-scorer that breaks its promise (a wrong count, a number that is none, an error, no answer in time)
-ends the run with its name.
+A response that any part could not score is left out of the group and counted; it is never 0. With
+`missing` "partial" only one that a gate, or every other part, could not score is; the others are
+compared by the parts that they have. A scorer that breaks its promise (a wrong count, a number that
+is none, an error, no answer in time) ends the run with its name.
 """
 
 import math
@@ -16,13 +17,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from assay.aggregation import Aggregation, aggregate
 from assay.data.records import all_responses
-from assay.errors import AssayError, BackendError, ConfigError
+from assay.errors import AssayError, BackendError
 from assay.protocols import Scorer
 from assay.rl.advantages import Bools, Ints
-from assay.rl.rewards import Array, Place, place
-from assay.rl.transforms import Context, Statistics, Transform, apply, spread_warning
+from assay.rl.combining import Missing, filled
+from assay.rl.parts import NOT_ASKED, Part, expand, passed, values_of, whole_values
+from assay.rl.rewards import Array, place
+from assay.rl.transforms import Context, Statistics, apply, spread_warning
 from assay.types import Group, Response, Score, Unscored
 
 __all__ = [
@@ -42,61 +44,8 @@ __all__ = [
 ALIKE = 1e-9
 """Rewards that are no further apart are the same."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One part of the reward: its scorer, and where its scores are placed."""
-
-    name: str
-    scorer: Scorer
-    weight: float = 1.0
-    place: Place = "terminal"
-    """`terminal` is one reward for the whole response; every other placement pays steps (see
-    `rl.rewards`)."""
-    aggregate: Aggregation | None = None
-    """Aggregate of the step scores that `terminal` pays; None = the scorer's own score."""
-    threshold: float = 0.9
-    """Threshold of `below`."""
-    temperature: float = 0.1
-    """Temperature of `softmin`."""
-    prover: float = 1.0
-    """Step scores are values v of the policy; with k here, they become those of its best of k, 1 -
-    (1 - v)^k."""
-    transforms: tuple[Transform, ...] = ()
-    """Applied to the scores, in order, before they are placed."""
-
-    def __post_init__(self) -> None:
-        for name in ("weight", "threshold", "temperature", "prover"):
-            if not math.isfinite(getattr(self, name)):
-                raise ConfigError(
-                    f"part {self.name!r}: {name} is {getattr(self, name)}; give a number"
-                )
-        if not self.temperature > 0 or not self.prover >= 1:
-            raise ConfigError(
-                f"part {self.name!r}: temperature is {self.temperature:g} and prover"
-                f" {self.prover:g}; temperature must be above 0, and prover at least 1"
-            )
-        idle = {
-            "threshold": self.threshold != 0.9 and self.place != "below",
-            "temperature": self.temperature != 0.1 and self.place != "softmin",
-            "prover": self.prover != 1 and self.place == "terminal",
-            "aggregate": self.aggregate is not None and self.place != "terminal",
-        }
-        if unused := [name for name, does_nothing in idle.items() if does_nothing]:
-            raise ConfigError(
-                f"part {self.name!r}: {', '.join(unused)} does nothing where it is placed:"
-                f" {self.place}"
-            )
-
-    @property
-    def whole(self) -> bool:
-        """True for a part that pays the whole response at its end."""
-        return self.place == "terminal"
-
-    @property
-    def references(self) -> int:
-        """Responses of the untrained policy that its transforms need per prompt."""
-        return max((transform.references for transform in self.transforms), default=0)
+FINE = ("", NOT_ASKED)
+"""Reasons that are none: a value is there, or there was none to have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +59,9 @@ class Rewards:
     ends_B_T: Bools
     """The last token of every step."""
     scored_B: Bools
-    """False where a part has no score."""
+    """False where nothing can be learned from a response, for want of a score."""
     parts: Mapping[str, Array]
-    """Total pay of each part, (B,), weight included; NaN where unscored."""
+    """Total pay of each part, (B,), weight and gates included; NaN where unscored."""
     statistics: Mapping[str, Statistics]
     """Of each part's scores in the run's first batch."""
     figures: Mapping[str, float]
@@ -126,10 +75,29 @@ class Rewards:
     unscored."""
     warnings: Mapping[str, str] = field(default_factory=dict)
     """Warnings about the parts, by name."""
+    scales: Mapping[str, Array] = field(default_factory=dict)
+    """Weight of each part that pays, without its sign, for each response, (B,)."""
+    gates: Mapping[str, Array] = field(default_factory=dict)
+    """How far each gate is open, (B,): 0 shut, 1 open; NaN where unscored."""
+    asked: Mapping[str, Bools] = field(default_factory=dict)
+    """Of which responses each part was asked, (B,)."""
+    missing_B: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    """True where a part that was asked has no score."""
+
+    @property
+    def shared(self) -> Mapping[str, Array]:
+        """Pay of the parts that every response was asked, by name."""
+        return {name: self.parts[name] for name in self.parts if self.asked[name].all()}
 
     @property
     def total_B(self) -> Array:
-        """Total reward of each response; NaN where unscored."""
+        """Total reward of each response; NaN where a part of it is not known."""
+        known_B = self.scored_B & ~self.missing_B if len(self.missing_B) else self.scored_B
+        return np.where(known_B, self.outcome_B + self.process_B_T.sum(1), np.nan)
+
+    @property
+    def learned_B(self) -> Array:
+        """Reward that a response is compared by: what is missing of it is the group's mean."""
         return np.where(self.scored_B, self.outcome_B + self.process_B_T.sum(1), np.nan)
 
 
@@ -204,7 +172,7 @@ def transform(
     reasons: list[str] = []
     for b, (score, response) in enumerate(zip(scores, responses, strict=True)):
         alone = references_R_M is not None and bool(np.isnan(references_R_M[b]).all())
-        values, reason = _values(part, score, response, alone)
+        values, reason = values_of(part, score, response, alone)
         raw.append(tuple(values))
         reasons.append(reason)
     counts = [len(values) for values in raw]
@@ -269,55 +237,95 @@ def reward(
     references: Callable[[Part, Sequence[Group]], Array | None] = lambda part, groups: None,
     timeout: float | None = None,
     given: Mapping[str, Sequence[Score | Unscored]] | None = None,
+    missing: Missing = "drop",
 ) -> Rewards:
     """Score the responses of all groups and place their rewards.
 
     ends: the last token of each step of each response. tokens: how many the policy wrote of each.
     statistics: of earlier batches; of parts that are not there yet, this batch's are taken.
     references: (R, M) scores of reference responses to the prompt of each response. given: scores
-    by part, where they are there already; None = ask for them.
+    by part, where they are there already; None = ask for them. missing: what becomes of a response
+    that a part could not score; without a gate's score nothing is known of it.
     """
     responses = all_responses(groups)
     if given is None:
         given = collect_scores(parts, groups, timeout)
-    # Tokens that an environment wrote stand between those of the policy.
-    width = max((places[-1] + 1 for places in ends if places), default=0)
-    shape = len(responses), max(width, *tokens, 0)
-    outcome_B, process_B_T = np.zeros(shape[0]), np.zeros(shape)
-    scored_B, ends_B_T = np.ones(shape[0], dtype=bool), np.zeros(shape, dtype=bool)
-    for b, places in enumerate(ends):
-        ends_B_T[b, list(places)] = True
-    reasons: Counter[str] = Counter()
-    known, paid, figures = dict(statistics), dict[str, Array](), dict[str, float]()
-    raw, warnings = dict[str, Sequence[tuple[float, ...]]](), dict[str, str]()
-    for part in parts:
+    own: dict[str, PartScores] = {}
+    expanded = expand(parts, given)
+    for part, scores, _ in expanded:
         others_R_M = None
         if part.references:
             others_R_M = references(part, groups) if responses else np.zeros((0, part.references))
-        scores = given[part.name]
-        own = transform(part, scores, responses, tokens, others_R_M, known.get(part.name))
-        if own.statistics is not None:
-            known[part.name] = own.statistics
-            if warning := spread_warning(part.transforms, own.statistics):
-                warnings[f"no spread to divide by: {part.name}"] = warning
-        paid[part.name] = place_part(part, own, ends, outcome_B, process_B_T)
-        raw[part.name] = own.raw
-        scored_B &= ~np.array([bool(reason) for reason in own.reasons], dtype=bool)
-        reasons.update(f"{part.name}: {reason}" for reason in own.reasons if reason)
-        figures |= {f"{part.name}/{key}": value for key, value in own.figures.items()}
+        known = statistics.get(part.name)
+        own[part.name] = transform(part, scores, responses, tokens, others_R_M, known)
+    # Tokens that an environment wrote stand between those of the policy.
+    width = max((places[-1] + 1 for places in ends if places), default=0)
+    shape = len(responses), max(width, *tokens, 0)
+    outcome_B, process_B_T, ends_B_T = np.zeros(shape[0]), np.zeros(shape), np.zeros(shape, bool)
+    for b, places in enumerate(ends):
+        ends_B_T[b, list(places)] = True
+    paying = [one.part for one in expanded if not one.part.gates]
+    gating = [one.part for one in expanded if one.part.gates]
+    paid = {p.name: place_part(p, own[p.name], ends, outcome_B, process_B_T) for p in paying}
+    gates = {p.name: passed(p, own[p.name].values, own[p.name].reasons) for p in gating}
+    gate_B = np.prod([np.ones(shape[0]), *gates.values()], axis=0)
+    lost = {name: _are(scores, lambda reason: reason not in FINE) for name, scores in own.items()}
+    missing_B = np.any([np.zeros(shape[0], bool), *lost.values()], axis=0)
+    scored_B = ~missing_B
+    if missing == "partial" and len(responses):
+        group_B = np.repeat(np.arange(len(groups)), [len(group.responses) for group in groups])
+        outcome_B += _of_others(paid, lost, group_B)
+        scored_B = ~np.isnan(gate_B) & ~np.isnan([*paid.values()]).all(0)
+    gate_B = np.where(scored_B, gate_B, 0.0)
     return Rewards(
-        outcome_B=np.where(scored_B, outcome_B, 0.0),
-        process_B_T=np.where(scored_B[:, None], process_B_T, 0.0),
+        outcome_B=np.where(scored_B, outcome_B * gate_B, 0.0),
+        process_B_T=np.where(scored_B[:, None], process_B_T * gate_B[:, None], 0.0),
         ends_B_T=ends_B_T,
         scored_B=scored_B,
-        parts=paid,
-        statistics=known,
-        figures=figures,
-        reasons=reasons,
+        parts={name: np.where(scored_B, gate_B, 1.0) * paid_B for name, paid_B in paid.items()},
+        statistics={**statistics, **{n: x.statistics for n, x in own.items() if x.statistics}},
+        figures={f"{n}/{key}": value for n, x in own.items() for key, value in x.figures.items()},
+        reasons=_reasons(own),
         scores=given,
-        raw=raw,
-        warnings=warnings,
+        raw={name: scores.raw for name, scores in own.items()},
+        warnings=_warnings([*paying, *gating], own),
+        scales={
+            one.part.name: abs(one.part.weight) * one.scale_B
+            for one in expanded
+            if not one.part.gates
+        },
+        gates=gates,
+        asked={
+            name: _are(scores, lambda reason: reason != NOT_ASKED) for name, scores in own.items()
+        },
+        missing_B=missing_B,
     )
+
+
+def _are(scores: PartScores, holds: Callable[[str], bool]) -> Bools:
+    """(B,) whether something holds of the reason why a response has no value, "" where it has."""
+    return np.array([holds(reason) for reason in scores.reasons], dtype=bool)
+
+
+def _of_others(paid: Mapping[str, Array], lost: Mapping[str, Bools], group_B: Ints) -> Array:
+    """(B,) what the parts that a response lost paid the others of its group, on average."""
+    mean_B_K = filled(np.stack([*paid.values()], axis=1), group_B)
+    lost_B_K = np.stack([lost[name] for name in paid], axis=1)
+    return np.asarray(np.where(lost_B_K, mean_B_K, 0.0).sum(1))
+
+
+def _reasons(own: Mapping[str, PartScores]) -> Counter[str]:
+    pairs = ((name, reason) for name, scores in own.items() for reason in scores.reasons)
+    return Counter(f"{name}: {reason}" for name, reason in pairs if reason not in FINE)
+
+
+def _warnings(parts: Sequence[Part], own: Mapping[str, PartScores]) -> dict[str, str]:
+    found = {}
+    for part in parts:
+        taken = own[part.name].statistics
+        if taken is not None and (warning := spread_warning(part.transforms, taken)):
+            found[f"no spread to divide by: {part.name}"] = warning
+    return found
 
 
 def differing(
@@ -325,63 +333,26 @@ def differing(
 ) -> list[int]:
     """Groups of which at least two scored responses differ: in what they earn in all, in what they
     or any of their steps earn, or in what the scorers gave, before any transform."""
-    rows_B: list[Sequence[float]] = [[total] for total in rewards.total_B.tolist()]
+    columns: list[Sequence[Sequence[float]]] = [[[one] for one in rewards.learned_B.tolist()]]
     if what == "steps":
-        ends = zip(rows_B, rewards.process_B_T, rewards.ends_B_T, strict=True)
-        rows_B = [[*row, *paid_T[ends_T].tolist()] for row, paid_T, ends_T in ends]
+        ends = zip(rewards.process_B_T, rewards.ends_B_T, strict=True)
+        columns.append([paid_T[ends_T].tolist() for paid_T, ends_T in ends])
     elif what == "raw":
-        rows_B = [sum(own, ()) for own in zip(*rewards.raw.values(), strict=True)]
-    groups = []
+        columns = [*rewards.raw.values()]
+    found = []
     for g in np.unique(group_B).tolist():
-        first, *others = [rows_B[b] for b in np.flatnonzero((group_B == g) & rewards.scored_B)] or [
-            ()
-        ]
-        if any(
-            len(row) != len(first) or not np.allclose(row, first, rtol=0, atol=ALIKE)
-            for row in others
-        ):
-            groups.append(g)
-    return groups
+        members = np.flatnonzero((group_B == g) & rewards.scored_B).tolist()
+        # What a part could not score is no difference.
+        known = ([rows[b] for b in members if len(rows[b])] for rows in columns)
+        if any(_differ(rows) for rows in known if rows):
+            found.append(g)
+    return found
 
 
-def whole_values(
-    part: Part, scores: Sequence[Score | Unscored], responses: Sequence[Response]
-) -> Array:
-    """One value per response, NaN where there is none: that of a part that pays whole responses,
-    and the score of the whole where it pays steps."""
-    values = [_values(part, *each, alone=False)[0] for each in zip(scores, responses, strict=True)]
-    whole = [score.value if isinstance(score, Score) else math.nan for score in scores]
-    if not part.whole:
-        return np.array(whole)
-    return np.array([value[0] if value else math.nan for value in values])
-
-
-def _values(
-    part: Part, score: Score | Unscored, response: Response, alone: bool
-) -> tuple[Sequence[float], str]:
-    """Take a part's values of a score, one or one per step; or the reason why there are none.
-
-    alone: whether none of the reference responses that it is to be compared with has a score.
-    """
-    if isinstance(score, Unscored):
-        return (), score.reason or "unscored"
-    if alone:
-        return (), "no reference response has a score"
-    if part.whole and part.aggregate is None:
-        return (score.value,), ""
-    if not response.steps:
-        return (), "the response has no steps"
-    if not score.steps:
-        raise ConfigError(
-            f"part {part.name!r} is placed by"
-            f" {part.place!r}{f' of {part.aggregate}' if part.whole else ''}, which needs step"
-            " scores, and its scorer gives none; use terminal without an aggregate, or a process"
-            " model"
-        )
-    return (
-        ((aggregate(score.steps, part.aggregate),), "")
-        if part.whole and part.aggregate
-        else (score.steps, "")
+def _differ(rows: Sequence[Sequence[float]]) -> bool:
+    first, *others = rows
+    return any(
+        len(row) != len(first) or not np.allclose(row, first, rtol=0, atol=ALIKE) for row in others
     )
 
 

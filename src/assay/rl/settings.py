@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
 from assay.errors import ConfigError
+from assay.rl.combining import FLOOR, SHRINKAGE, Combine, Missing
 from assay.rl.kl import Estimator, KLPlace, check
 from assay.rl.objectives import Reduction
 
@@ -30,15 +31,18 @@ PROCESS: Final[frozenset[Advantage]] = frozenset({"grpo_process", "token_rloo", 
 DISCOUNTED: Final[frozenset[Advantage]] = frozenset({"gae", "reinforce_plus_plus", "token_rloo"})
 """These sum up what is still to come at a token."""
 
+GRPO: Final[Mapping[str, Any]] = {
+    "advantage": "grpo",
+    "reduction": "sequence",
+    "kl": 0.04,
+    "kl_estimator": "k3",
+    "kl_place": "loss_with_ratio",
+}
+
 CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "rloo": {"reduction": "sum", "kl": 0.05},
-    "grpo": {
-        "advantage": "grpo",
-        "reduction": "sequence",
-        "kl": 0.04,
-        "kl_estimator": "k3",
-        "kl_place": "loss_with_ratio",
-    },
+    "grpo": GRPO,
+    "gdpo": {**GRPO, "combine": "gdpo", "whiten": "full"},
     "dr-grpo": {"advantage": "dr_grpo", "reduction": "constant"},
     "dapo": {
         "advantage": "grpo",
@@ -77,7 +81,11 @@ LEAST: Final[Sequence[tuple[str, Callable[[float, float], bool], str]]] = (
         operator.gt,
         "above 0",
     ),
-    ("kl chi2 clip_low clip_high weight_decay warmup refill seed", operator.ge, "0 or more"),
+    (
+        "kl chi2 clip_low clip_high weight_decay warmup refill seed spread_floor shrinkage",
+        operator.ge,
+        "0 or more",
+    ),
     (
         "kl_target kl_horizon kl_budget score_timeout dual_clip value_clip",
         operator.gt,
@@ -134,6 +142,21 @@ class Settings:
     whiten: Literal["no", "scale", "full"] = "no"
     """Whitening of advantages over the batch: scale = divided by their standard deviation, full =
     their mean subtracted first."""
+
+    combine: Combine = "sum"
+    """Combination of the reward's parts: sum, gdpo = each normalised within its group first
+    (arXiv:2601.05242), whitened = what two parts both say counts once (arXiv:2605.13641)."""
+
+    spread_floor: float = FLOOR
+    """Least spread that gdpo divides a part by, as a share of the part's usual spread within
+    groups."""
+
+    shrinkage: float = SHRINKAGE
+    """Share of the parts' covariances that whitening does not believe, from 0 to 1."""
+
+    missing: Missing = "drop"
+    """Treatment of a response that a part could not score: drop = it is left out and counted,
+    partial = it is compared by the parts that it has. Without a gate's score it is left out."""
 
     discount: float = 1.0
     """Discount factor γ of the returns."""
@@ -237,6 +260,8 @@ class Settings:
                 f"critic_learning_rate is {self.critic_learning_rate}; it must be above 0 and"
                 " below 1"
             )
+        if not self.shrinkage <= 1:
+            raise ConfigError(f"shrinkage is {self.shrinkage}; it must be in [0, 1]")
         if self.dual_clip is not None and not self.dual_clip > 1:
             raise ConfigError(f"dual_clip is {self.dual_clip}; it must be above 1, such as 3")
         self._check_together()
@@ -257,11 +282,27 @@ class Settings:
                 " would be one of them; put the divergence into the loss: kl_place loss with"
                 " kl_estimator k2 or exact"
             )
+        self._check_parts()
         alone = self.advantage not in ("gae", "reinforce_plus_plus") or self.drop_equal
         if alone and self.samples < 2:
             what = "drop_equal" if self.drop_equal else self.advantage
             raise ConfigError(
                 f"{what} compares the responses to one prompt; samples must be at least 2"
+            )
+
+    def _check_parts(self) -> None:
+        """Refuse what cannot be done with several parts of a reward."""
+        charged = self.kl and self.kl_place == "reward"
+        if self.combine != "sum" and (self.advantage != "grpo" or charged or self.chi2):
+            raise ConfigError(
+                f"combine {self.combine} makes advantages of whole responses, each part beside its"
+                " group: it needs advantage grpo, the divergence in the loss (kl_place loss or"
+                " loss_with_ratio), and no chi2"
+            )
+        if self.missing == "partial" and self.stepwise:
+            raise ConfigError(
+                f"missing partial compares whole responses by the parts that they have, and"
+                f" {self.advantage} pays steps; use rloo, grpo or dr_grpo, or missing drop"
             )
 
     def _idle(self) -> list[str]:
@@ -315,6 +356,10 @@ class Settings:
             )
         if self.advantage == "reinforce_plus_plus":
             idle.append((("whiten",), "(it whitens its returns already)"))
+        if self.combine != "gdpo":
+            idle.append((("spread_floor",), f"where combine is {self.combine}"))
+        if self.combine != "whitened":
+            idle.append((("shrinkage",), f"where combine is {self.combine}"))
         if not self.drop_equal:
             idle.append((("refill",), "without drop_equal: no group is left out"))
         if self.updates == 1:

@@ -19,6 +19,7 @@ from assay.rl.checkpoint import State
 from assay.rl.consistency import inconsistencies
 from assay.rl.evaluation import evaluate, gold_bound
 from assay.rl.kl import Controller
+from assay.rl.mixture import part_figures
 from assay.rl.rewards import Array
 from assay.rl.rollout import Rollout, sample
 from assay.rl.rounds import Job, Round, collect_round, rewards_of
@@ -155,6 +156,7 @@ class Trainer:
             why = "no group had two responses with different scores"
             return {"skipped": "no response could be scored" if unscored else why}
         row = _reward_figures(rollout, rewards)
+        row |= part_figures(settings, rewards, rollout.group_B)
         process_B_T, learned = _process_rewards(job, rollout, rewards)
         row |= learned
         before: Reading | None = None
@@ -260,7 +262,8 @@ class Trainer:
             return "nothing to learn from yet"
         golds = (self.points[-1].gold or {}).items() if self.points else ()
         gold = "".join(f", {name} {e.value:.3f}" for name, e in golds if e.n)
-        return f"reward {row['reward']:.3f}{gold}, KL {row['kl']:.2f}, {row['length']:.1f} tokens"
+        reward = "not known" if row["reward"] is None else f"{row['reward']:.3f}"
+        return f"reward {reward}{gold}, KL {row['kl']:.2f}, {row['length']:.1f} tokens"
 
     def _raise_alarms(self) -> None:
         raised = {row["alarm"] for row in self.rows if "alarm" in row}
@@ -284,13 +287,14 @@ def _process_rewards(job: Job, rollout: Rollout, rewards: Rewards) -> tuple[Arra
 
 def _reward_figures(rollout: Rollout, rewards: Rewards) -> dict[str, Any]:
     """Figures of a round's rewards and responses."""
-    total_B = rewards.total_B[rewards.scored_B]
+    total_B = rewards.total_B[~np.isnan(rewards.total_B)]
     return {
-        "reward": float(total_B.mean()),
-        "reward_std": float(total_B.std()),
+        # Of a response that lacks a part, the whole is not known.
+        "reward": float(total_B.mean()) if len(total_B) else None,
+        "reward_std": float(total_B.std()) if len(total_B) else None,
         "rewards": {
             name: float(np.nanmean(paid))
-            for name, paid in rewards.parts.items()
+            for name, paid in rewards.shared.items()
             if not np.isnan(paid).all()
         },
         "length": float(rollout.lengths_B.mean()),

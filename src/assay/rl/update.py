@@ -22,6 +22,7 @@ from assay.models.log_probabilities import LogProbabilities
 from assay.rl import advantages, objectives
 from assay.rl.advantages import Bools, Ints
 from assay.rl.kl import chi_squared, chi_squared_cost, estimate, in_loss
+from assay.rl.mixture import combined
 from assay.rl.policy import Policy
 from assay.rl.rewards import Array
 from assay.rl.rollout import Rollout, portions
@@ -148,6 +149,9 @@ def advantages_of(
         result_B_T = _process_advantages(
             settings, rollout, rewards, process_B_T, mask_B_T, outcome_B
         )
+    elif settings.combine != "sum":
+        combined_B = combined(settings, rewards, rollout.group_B).values_B
+        result_B_T = np.broadcast_to(combined_B[:, None], mask_B_T.shape)
     else:
         rewards_B_T = _token_rewards(
             settings, beta, rollout, rewards.scored_B, process_B_T, mask_B_T, outcome_B, before

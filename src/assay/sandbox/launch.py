@@ -19,7 +19,16 @@ from typing import Final
 from assay.errors import BackendError, ConfigError
 from assay.sandbox.levels import INSTALL, Level
 
-__all__ = ["Interpreter", "bwrap", "command", "interpreter", "open_python", "shut_folder"]
+__all__ = [
+    "INSIDE",
+    "Interpreter",
+    "bwrap",
+    "command",
+    "interpreter",
+    "open_python",
+    "shut_above",
+    "shut_folder",
+]
 
 INSIDE: Final = Path(__file__).parent / "inside"
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -79,8 +88,13 @@ def interpreter(python: Path | None) -> Interpreter:
 def shut_folder(python: Interpreter) -> Path | None:
     """The folder above a Python that only its owner may enter, as /root is; None where everybody
     may run it."""
-    folders = reversed((python.prefix, *python.prefix.parents))
-    return next((folder for folder in folders if not folder.stat().st_mode & 0o001), None)
+    return shut_above(python.prefix)
+
+
+def shut_above(folder: Path) -> Path | None:
+    """The highest folder on the way to one that only its owner may enter; None where all may."""
+    folders = reversed((folder, *folder.parents))
+    return next((one for one in folders if not one.stat().st_mode & 0o001), None)
 
 
 @functools.cache

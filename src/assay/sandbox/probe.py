@@ -14,7 +14,7 @@ from typing import Final
 
 from assay.errors import BackendError
 from assay.sandbox.inside.codec import encode
-from assay.sandbox.launch import Interpreter, open_python, shut_folder
+from assay.sandbox.launch import INSIDE, Interpreter, open_python, shut_above, shut_folder
 from assay.sandbox.levels import INSTALL, Level
 from assay.sandbox.process import ForkServer, Job, Limits
 
@@ -123,10 +123,25 @@ def probe(server: ForkServer, level: Level) -> None:
         )
 
 
+def _own_folder(level: Level) -> Path | None:
+    """The folder that keeps the sandbox from its own files; None where they can be read."""
+    as_another = os.getuid() == 0 and level != "namespaces"
+    try:
+        shut = shut_above(INSIDE)
+    except PermissionError:
+        return INSIDE
+    return shut if as_another or not os.access(INSIDE, os.R_OK) else None
+
+
 def explain(level: Level, python: Interpreter, error: Exception) -> SandboxUnavailable:
     """Why a level is refused, and what would help."""
-    shut = shut_folder(python)
-    if shut and (level != "namespaces" or os.getuid() != 0):
+    shut, own = shut_folder(python), _own_folder(level)
+    if own:
+        helps = (
+            f"Assay itself is in {own}, which only the owner may enter, and the sandbox's files are"
+            f" read by another user; chmod o+x {own}, or install Assay elsewhere"
+        )
+    elif shut and (level != "namespaces" or os.getuid() != 0):
         other = open_python()
         example = (
             "one that all may run, with --python"

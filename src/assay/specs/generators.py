@@ -19,7 +19,7 @@ from assay.runs.settings import made
 from assay.specs.compute import dtype_of
 from assay.specs.words import UnknownKey, Word, built, cut, parse, quoted
 
-__all__ = ["Policy", "generator", "generator_of", "splitter"]
+__all__ = ["LOCAL", "Policy", "extra_of", "generator", "generator_of", "splitter"]
 
 ADDRESS: Final = ("http://", "https://")
 LOCAL: Final[Mapping[str, Any]] = {"template": "chat", "join": "\n", "max_length": 4096}
@@ -106,7 +106,7 @@ def _at_server(
         api=_one_of("api", settings["api"], ("chat", "completions")),
         concurrency=_whole("concurrency", settings["concurrency"]),
         split=split,
-        extra=_extra(settings["extra"]),
+        extra=extra_of(settings["extra"]),
     )
 
 
@@ -147,7 +147,8 @@ def _of_own(word: Word) -> Generator:
     return found
 
 
-def _extra(text: str | Mapping[str, Any]) -> Mapping[str, Any]:
+def extra_of(text: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return more settings of requests, given as JSON."""
     if not isinstance(text, str):
         return text
     try:

@@ -32,7 +32,8 @@ GRAMMAR: Final = (
     " all are on one scale). Of models that do not say how their texts are laid out: template"
     " (chat, plain), join, system, bos, close, max_length and others, and preset. Transforms, in"
     " order: centre, standardise, clip=LOW:HIGH, par=REFERENCES, length=PRICE,"
-    " overlong=LIMIT:BUFFER, gate=REGEX"
+    " overlong=LIMIT:BUFFER, gate=REGEX. Gates of the other rewards: must_pass=THRESHOLD (below it"
+    " the response earns 0), factor (it multiplies them); each_part pays every part of its scores"
 )
 
 TRANSFORMS: Final[Mapping[str, Callable[[str], Transform]]] = {
@@ -45,8 +46,11 @@ TRANSFORMS: Final[Mapping[str, Callable[[str], Transform]]] = {
     "gate": lambda text: Gate(pattern=text),
 }
 TEXTS: Final = ("name", "place", "aggregate")
+FLAGS: Final = ("factor", "each_part")
 NUMBERS: Final = tuple(
-    field.name for field in fields(Part) if field.name not in (*TEXTS, "scorer", "transforms")
+    field.name
+    for field in fields(Part)
+    if field.name not in (*TEXTS, *FLAGS, "scorer", "transforms")
 )
 
 
@@ -76,10 +80,14 @@ def reward(
             transforms.append(TRANSFORMS[key](value or ""))
         elif key in TEXTS:
             settings[key] = value
+        elif key in FLAGS:
+            if value is not None:
+                raise ConfigError(f"{key}={value}: {key} stands alone, without a value")
+            settings[key] = True
         elif key in NUMBERS:
             settings[key] = _numbers(value or "", 1, key)[0]
     _check(parsed, settings)
-    ours = (*TRANSFORMS, *TEXTS, *NUMBERS)
+    ours = (*TRANSFORMS, *TEXTS, *FLAGS, *NUMBERS)
     try:
         inner = open_word(parsed.without(ours), **place)
     except UnknownKey as error:

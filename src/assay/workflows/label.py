@@ -15,12 +15,12 @@ from typing import Any, Final, Literal, NamedTuple
 
 from assay.console.progress import progress
 from assay.data import io
-from assay.data.records import as_group, prompt_of, responses_of, subset
+from assay.data.records import as_group, as_groups, prompt_of, responses_of, subset
 from assay.data.splitting import resplit
 from assay.errors import BackendError, ConfigError, DataError
 from assay.labelling.adaptive import Adaptive
 from assay.labelling.binary_search import BinarySearch
-from assay.labelling.consensus import consensus
+from assay.labelling.consensus import consensus, labelled
 from assay.labelling.consensus import truncate as cut_after_error
 from assay.labelling.ledger import Ledger
 from assay.labelling.montecarlo import MonteCarlo
@@ -29,13 +29,14 @@ from assay.labelling.predictive import PriorCheck, prior_check
 from assay.labelling.repair import SelfCorrection
 from assay.labelling.rollouts import Cost, Rollouts, has_reference
 from assay.labelling.search import TreeSearch
-from assay.protocols import Generator, Prefix, Sampling, Verifier
+from assay.protocols import Generator, Prefix, Sampling, Scorer, Verifier
 from assay.runs.run import Run
 from assay.specs.generators import Policy
 from assay.specs.verifiers import verifier as verifier_of
 from assay.types import Group, Prompt, Record, Response, RolloutLabels, StepLabels
 from assay.workflows._data import Data, aside_in, named
 from assay.workflows._output import described
+from assay.workflows.score import in_parts, open_scorer
 
 __all__ = ["LABELLERS", "Labels", "agreed", "label"]
 
@@ -48,6 +49,8 @@ LABELLERS: Final[Mapping[str, type[Labeller]]] = {
 }
 """Ways to label, by name."""
 LABELS: Final = "labels.jsonl"
+CRITIC: Final = "steps:"
+"""What the word of a critic of steps begins with."""
 
 Pairs = Sequence[tuple[Prompt, Response]]
 
@@ -399,16 +402,30 @@ def _refuse_nothing(labels: Sequence[StepLabels], rollouts: Rollouts) -> None:
         )
 
 
-def agreed(first: str | Path, second: str | Path, out: str | Path) -> str:
+def agreed(first: str | Path, second: str | Path | Scorer, out: str | Path) -> str:
     """Write the solutions whose first wrong step two labellers put in the same place; return the
-    counts in a line."""
-    kept, found = consensus(step_labels(first), step_labels(second))
+    counts in a line.
+
+    second: a file of labels, or a scorer of steps that labels the first one's solutions, such as a
+    critic (steps:ANSWERER).
+    """
+    mine = step_labels(first)
+    kept, found = consensus(mine, _others(second, mine))
     io.write(kept, Path(out))
     return (
         f"{out}: {found.agree:,} solutions on which both agree; {found.disagree:,} on which they do"
         f" not, {found.open:,} whose first wrong step one leaves open, {found.alone:,} that"
-        f" {second} does not have"
+        f" {second if isinstance(second, str | Path) else 'the second'} does not have"
     )
+
+
+def _others(second: str | Path | Scorer, mine: Sequence[StepLabels]) -> list[StepLabels]:
+    """The second labeller's labels: a file's, or those that a scorer gives now."""
+    if isinstance(second, str) and second.startswith(CRITIC) and not Path(second).exists():
+        second = open_scorer(second, "auto", "auto", 8192)
+    if isinstance(second, str | Path):
+        return step_labels(second)
+    return labelled(mine, in_parts(second, as_groups(mine), 32))
 
 
 def step_labels(source: str | Path) -> list[StepLabels]:

@@ -174,8 +174,9 @@ def rl(
 
     prompts: file, folder or data set; or prompts, their texts, or records that have one. policy:
     folder or hub name of a causal language model, or a `rl.policy.Policy`. reward: one or several,
-    which are added up. gold: scorers that are evaluated on held-out prompts and never learned from;
-    the first says where the peak is. recipe: a name of `rl.settings.RECIPES` (grpo, rloo, ppo ...)
+    put together as `combine` says. gold: scorers that are evaluated on held-out prompts and never
+    learned from; the first says where the peak is. recipe: a name of `rl.settings.RECIPES` (grpo,
+    rloo, ppo ...)
     or settings; changes: of its fields, such as `steps=50`. held_out: share of the prompts (0.1
     where a small file allows), a file, or prompts. prime: weight of an implicit process reward that
     is learned along (PRIME). environment: what answers the policy's turns, such as calculator;

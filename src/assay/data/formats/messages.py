@@ -47,6 +47,8 @@ class Messages:
         messages = row.get("messages")
         if not isinstance(messages, list):
             return False
+        if '"rubrics"' in str(row.get("ground_truth")):  # open-instruct's, read as rubrics
+            return False
         if LABELS.isdisjoint(row) and not JUDGED.isdisjoint(row):
             return False
         turns = [each for each in messages if isinstance(each, dict)]

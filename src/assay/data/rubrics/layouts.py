@@ -1,0 +1,212 @@
+"""Rubrics as others write them, told apart by their keys, as our record.
+
+| layout             | keys                                                                       |
+|--------------------|----------------------------------------------------------------------------|
+| HealthBench, verl  | [{criterion, points, tags?}]                                               |
+| RaR                | [{title, description, weight}]                                             |
+| open-instruct      | {query, rubrics: [{description, weight, title?}]} or its JSON as a text;   |
+|                    | description may be rubric_item or Ingredient                               |
+| NeMo Gym, finance  | [{criteria, operator?, modifiers: {severity, category}}]                   |
+| autorubric         | [{requirement, weight?, name?, options?}], or under criteria, sections or  |
+|                    | rubric                                                                     |
+| verifiers          | {criteria: [{name, text, weight?, choices?}]}                              |
+| PaperBench         | {id, requirements, weight, sub_tasks}                                      |
+| OpenEnv, as data   | {type: WeightedSum, rubrics, weights}, {type: Gate, rubric},               |
+|                    | {type: Sequential, rubrics}; inside {name, text}                           |
+| this library's     | {criteria: [{id, text, points, ...}], normaliser?, ...}                    |
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from assay.data import fields
+from assay.data.rubrics import nested
+from assay.data.rubrics.record import Criterion, Rubric
+from assay.errors import DataError
+from assay.types import Prompt
+
+__all__ = ["KEY", "healthbench_rows", "required", "rubric_from", "rubric_of", "stored"]
+
+KEY: Final = "rubric"
+"""Where a prompt's `meta` has its rubric."""
+MUST_PASS: Final = "must_pass"
+TEXTS: Final = "description", "rubric_item", "Ingredient"
+"""Names of open-instruct's texts."""
+
+Row = Mapping[str, Any]
+
+
+def rubric_of(prompt: Prompt) -> Rubric | None:
+    """Return a prompt's own rubric, `meta["rubric"]`; None where it has none.
+
+    Raises `DataError` naming the prompt where it is no rubric.
+    """
+    found = prompt.meta.get(KEY)
+    if found is None:
+        return None
+    try:
+        return rubric_from(found)
+    except DataError as error:
+        name = repr(prompt.id or prompt.text[:60])
+        raise DataError(f"the rubric of prompt {name} cannot be used: {error}") from error
+
+
+def required(prompt: Prompt) -> Rubric:
+    """Return a prompt's own rubric. Raises `DataError` where it has none."""
+    if (found := rubric_of(prompt)) is None:
+        raise DataError(f"prompt {prompt.id!r} has no rubric in its meta")
+    return found
+
+
+def stored(rubric: Rubric) -> dict[str, Any]:
+    """Return a rubric as a prompt's `meta` holds it: JSON, without what is empty."""
+    return rubric.model_dump(mode="json")
+
+
+def rubric_from(raw: Any, *, source: str = "") -> Rubric:
+    """Read a rubric in any of the layouts above, each with the formula of its source.
+
+    source: where it is from. Raises `DataError` where no layout fits, or the rubric is none.
+    """
+    if isinstance(raw, Rubric):
+        return raw
+    if isinstance(raw, str):
+        try:
+            raw = json.loads(raw)
+        except ValueError as error:
+            raise DataError(f"the rubric is a text and no JSON: {error}") from error
+    if isinstance(raw, Mapping) and (own := _our_own(raw)) is not None:
+        return own if own.source or not source else own.model_copy(update={"source": source})
+    if (read := _reader(raw)) is None:
+        keys = sorted(raw) if isinstance(raw, Mapping) else _keys(raw)
+        raise DataError(
+            f"no rubric is known with {', '.join(map(str, keys)) or 'nothing'} in it; give"
+            ' {"criteria": [{"id", "text", "points"}]}, or one of HealthBench, RaR, autorubric,'
+            " verifiers, open-instruct, NeMo Gym, PaperBench"
+        )
+    return read(raw, source)
+
+
+def _our_own(raw: Row) -> Rubric | None:
+    criteria = raw.get("criteria")
+    ours = isinstance(criteria, list) and criteria and _has(criteria, "id", "text")
+    return fields.make(Rubric, **raw) if ours else None
+
+
+def _keys(raw: Any) -> list[str]:
+    first = raw[0] if isinstance(raw, Sequence) and raw else None
+    return sorted(first) if isinstance(first, Mapping) else [type(raw).__name__]
+
+
+def _has(rows: Any, *keys: str) -> bool:
+    """Whether all of a list are objects with these keys."""
+    return (
+        isinstance(rows, list)
+        and bool(rows)
+        and all(isinstance(row, Mapping) and {*keys} <= row.keys() for row in rows)
+    )
+
+
+def _reader(raw: Any) -> Callable[[Any, str], Rubric] | None:
+    """What reads a rubric of these keys."""
+    if isinstance(raw, Mapping):
+        rows = raw.get("rubrics")
+        if "requirements" in raw:
+            return nested.paperbench
+        if raw.get("type") in nested.CONTAINERS:
+            return nested.openenv
+        if _has(rows, "criterion", "points"):
+            return lambda found, source: _healthbench(found["rubrics"], source)
+        if isinstance(rows, list) and any(_has(rows, text) for text in TEXTS):
+            return _open_instruct
+        if _has(raw.get("criteria"), "name", "text"):
+            return nested.verifiers
+        return nested.autorubric if raw.keys() & {"criteria", "sections", "rubric"} else None
+    for keys, read in LISTS:
+        if _has(raw, *keys):
+            return read
+    return None
+
+
+def _healthbench(rows: Sequence[Row], source: str) -> Rubric:
+    criteria = [
+        fields.make(
+            Criterion,
+            id=f"c{i}",
+            text=fields.text(row, "criterion"),
+            points=fields.number(row["points"], "points"),
+            tags=tuple(fields.texts(row, "tags")) if row.get("tags") else (),
+        )
+        for i, row in enumerate(rows, 1)
+    ]
+    return fields.make(Rubric, criteria=criteria, normaliser="healthbench", source=source)
+
+
+def healthbench_rows(rubric: Rubric) -> list[dict[str, Any]]:
+    """Return the criteria as HealthBench has them; what it cannot hold is lost."""
+    return [
+        {"criterion": c.text, "points": c.points, "tags": list(c.tags)} for c in rubric.criteria
+    ]
+
+
+def _rar(rows: Sequence[Row], source: str) -> Rubric:
+    return fields.make(
+        Rubric, criteria=_titled(rows, ("description",)), normaliser="rar", source=source
+    )
+
+
+def _open_instruct(raw: Row, source: str) -> Rubric:
+    return fields.make(
+        Rubric,
+        criteria=_titled(raw["rubrics"], TEXTS),
+        normaliser="open-instruct",
+        source=source,
+    )
+
+
+def _titled(rows: Sequence[Row], texts: Sequence[str]) -> list[Criterion]:
+    """Criteria with a title, which may stand twice: then they are numbered."""
+    titles = [str(row.get("title") or "") for row in rows]
+    criteria = []
+    for i, (row, title) in enumerate(zip(rows, titles, strict=True), 1):
+        text = next((name for name in texts if row.get(name)), texts[0])
+        alone = title and titles.count(title) == 1
+        criteria.append(
+            fields.make(
+                Criterion,
+                id=title if alone else f"{title or 'c'}{' ' * bool(title)}{i}",
+                text=fields.text(row, text),
+                points=fields.number(fields.value(row, "weight"), "weight"),
+            )
+        )
+    return criteria
+
+
+def _finance(rows: Sequence[Row], source: str) -> Rubric:
+    criteria = []
+    for i, row in enumerate(rows, 1):
+        modifiers = row.get("modifiers") or {}
+        # Others than "correctness" say what must not be there.
+        if (operator := row.get("operator", "correctness")) not in ("correctness", "", None):
+            raise fields.wrong("operator", '"correctness"', operator)
+        criteria.append(
+            fields.make(
+                Criterion,
+                id=f"c{i}",
+                text=fields.text(row, "criteria"),
+                points=fields.number(modifiers.get("severity", 1.0), "modifiers.severity"),
+                veto=modifiers.get("category") == MUST_PASS,
+            )
+        )
+    return fields.make(Rubric, criteria=criteria, normaliser="nemo-finance", source=source)
+
+
+LISTS: Final[Sequence[tuple[tuple[str, ...], Callable[[Any, str], Rubric]]]] = (
+    (("criterion", "points"), _healthbench),
+    (("description", "weight"), _rar),
+    (("criteria", "modifiers"), _finance),
+    (("requirement",), nested.autorubric),
+    (("criteria",), nested.autorubric),
+    (("name", "text"), nested.verifiers),
+)
