@@ -233,12 +233,12 @@ BAD = {
 def test_what_fails_always_is_unscored_alone_and_what_fails_once_is_asked_again(name):
     timing = {"timeout_s": 0.15} if name == "slow" else {}
     # A first answer without log-probabilities ends the run; a first question that fails does not.
-    lost = [2, 4] if name == "no log-probabilities" else [0, 4]
+    bad = [2, 4] if name == "no log-probabilities" else [0, 4]
     always = DIALECTS["openai"]
-    for i in lost:
+    for i in bad:
         always = but(f"Sky {i}", BAD[name], always)
     for script, lost in (
-        (always, lost),
+        (always, bad),
         (lambda q: BAD[name] if q.same == 0 and q.number else DIALECTS["openai"](q), []),
     ):
         ledger = Ledger()
