@@ -66,7 +66,7 @@ def _key(by: str, item: Record) -> str:
 
 def _unscored(said: Any) -> bool:
     each = said if isinstance(said, (list, tuple)) else [said]
-    return any(isinstance(one, Unscored) for one in each)
+    return any(isinstance(one, Unscored) or getattr(one, "failures", ()) for one in each)
 
 
 def bill(ledger: Ledger) -> Mapping[str, str]:

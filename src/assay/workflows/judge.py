@@ -5,6 +5,7 @@ resumes where it was, and another reading of the same answers costs nothing.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from assay.answerers.ledger import Ledger
-from assay.data.records import as_group
+from assay.data.records import as_group, cluster_key
 from assay.errors import ConfigError, DataError
 from assay.evaluation import comparisons
 from assay.evaluation.report import Report
@@ -31,6 +32,7 @@ from assay.workflows.evaluate import measure, table
 
 if TYPE_CHECKING:
     from assay.evaluation.judges import JudgeAudit
+    from assay.evaluation.rubrics import CriterionFigures
     from assay.report.html import Section
 
 __all__ = ["HOWS", "How", "Judged", "judge"]
@@ -278,26 +280,49 @@ def _pair_row(number: int, pair: Group, said: Comparison | Unscored) -> Row:
 
 def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> Judged:
     from assay.evaluation.judges import audit_points
-    from assay.pages.judge import point_examples
+    from assay.pages.judge import criteria_sections, point_examples
 
     if how == "steps" and not all(isinstance(record, StepLabels) for record in records):
         raise DataError(f"{work.of} holds records without step labels; take `judge points`")
     groups = [as_group(record) for record in records]
     shown = [Group(prompt=group.prompt, responses=group.responses) for group in groups]
-    scores = work.asked(judge, shown, judge.score, list[Score | Unscored])
+    if how == "rubric":
+        scores, criteria, figures = _by_rubric(judge, shown, work)
+    else:
+        criteria, figures = [], {}
+        scores = work.asked(judge, shown, judge.score, list[Score | Unscored])
     rows = [
         _point_row(record, number, j, score)
         for number, (record, row) in enumerate(zip(records, scores, strict=True))
         for j, score in enumerate(row)
     ]
-    if how == "rubric" and not any("parts" in row for row in rows):
-        raise ConfigError("the judge gives no criteria; take rubric:FILE@ANSWERER")
+    measured = _measured(judge, records, scores)
     return work.result(
-        _measured(judge, records, scores),
+        dataclasses.replace(measured, metrics={**measured.metrics, **figures}),
         rows,
         audit=_unless_empty(lambda: audit_points(records, scores)),
-        examples=lambda: point_examples(records, scores),
+        examples=lambda: [*point_examples(records, scores), *criteria_sections(criteria)],
     )
+
+
+def _by_rubric(
+    judge: Scorer, groups: Sequence[Group], work: _Work
+) -> "tuple[list[list[Score | Unscored]], list[CriterionFigures], dict[str, Estimate]]":
+    """Scores, the figures of each criterion, and what is told of the rubric as a whole."""
+    from assay.data.rubrics.normalisers import Judged as Verdicts
+    from assay.evaluation.rubrics import by_tag, criteria, weights_against_uniform
+    from assay.judges.rubric import RubricScorer
+
+    if not isinstance(judge, RubricScorer):
+        raise ConfigError("the judge has no criteria; take rubric:FILE@ANSWERER")
+    said = work.asked(judge, groups, judge.judge, list[Verdicts | Unscored])
+    each = [one for row in said for one in row]
+    clusters = [cluster_key(group) for group in groups for _ in group.responses]
+    figures = {f"tag/{tag}": found for tag, found in by_tag(each, clusters=clusters).items()}
+    against = weights_against_uniform(each, clusters=clusters, least=judge.least)
+    if math.isfinite(against.value):
+        figures["weights_vs_uniform"] = against
+    return [[judge.score_of(one) for one in row] for row in said], criteria(each), figures
 
 
 def _point_row(record: Record, number: int, j: int, score: Score | Unscored) -> Row:
