@@ -6,7 +6,6 @@ resumes where it was, and another reading of the same answers costs nothing.
 
 import dataclasses
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +21,11 @@ from assay.protocols import Answerer, Judge, Scorer
 from assay.questions import Comparison, Distribution
 from assay.runs.run import Run
 from assay.specs.answerers import Asking, answerer, prices_of
-from assay.stats import Estimate, mean
+from assay.stats import Estimate, mean, summarise
 from assay.types import Group, Preference, Prompt, Ranking, Record, Score, StepLabels, Unscored
 from assay.workflows._data import Data, aside_in, name_of, named, read
 from assay.workflows._folder import opened
-from assay.workflows._judging import ask_kept, bill
+from assay.workflows._judging import FLOORED, alike, ask_kept, bill
 from assay.workflows._output import described
 from assay.workflows.evaluate import measure, table
 
@@ -110,8 +109,11 @@ class Judged:
     def __str__(self) -> str:
         """A table of every metric, what was found to be biased, and the bill."""
         rows = [] if self.audit is None else self.audit.rows
-        biases = [f"biased: {row.name} {row.effect}, {row.meaning}" for row in rows
-                  if row.verdict == "biased"]  # fmt: skip
+        biases = [
+            f"biased: {row.name} {summarise(row.effect)}, {row.meaning}"
+            for row in rows
+            if row.verdict == "biased"
+        ]
         bills = [f"{what}: {cost}" for what, cost in self.bill.items()]
         return "\n".join(filter(None, [table(self.measured), *biases, *bills, self.written]))
 
@@ -191,7 +193,10 @@ class _Work:
     def result(self, measured: Report, rows: Sequence[Row], **more: Any) -> Judged:
         """The result, with the reasons of what is unscored among its notes."""
         reasons = [str(row["unscored"]) for row in rows if row.get("unscored")]
-        notes = [f"{n} unscored: {reason}" for reason, n in _alike(reasons)[:SHOWN]]
+        notes = [f"{n} unscored: {reason}" for reason, n in alike(reasons)[:SHOWN]]
+        if any(map(FLOORED.match, reasons)):
+            notes.append("floor=0.1 behind the answerer takes less probable labels; reads=text asks"
+                         " for reasons first")  # fmt: skip
         if rows and len(reasons) == len(rows):
             raise DataError(f"nothing of {self.of} has a verdict; {'; '.join(notes)}")
         measured = dataclasses.replace(measured, notes=[*measured.notes, *notes])
@@ -199,14 +204,6 @@ class _Work:
         return Judged(
             name=name, of=self.of, measured=measured, rows=rows, bill=bill(self.ledger), **more
         )
-
-
-def _alike(reasons: Sequence[str]) -> list[tuple[str, int]]:
-    """The first of the reasons that differ by numbers only, with their counts, most first."""
-    kinds: dict[str, list[str]] = {}
-    for reason in reasons:
-        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "0", reason), []).append(reason)
-    return sorted(((some[0], len(some)) for some in kinds.values()), key=lambda pair: -pair[1])
 
 
 def _records(data: Data, format: str | None, set_aside: Path | None) -> list[Record]:
