@@ -1,6 +1,6 @@
 """Speed of the ledger of paid answers.
 
-    python bench/ledger.py            # a million answers of a kilobyte each: 1.4 GB of disk, minutes
+    python bench/ledger.py            # a million answers of a kilobyte: 1.4 GB of disk, minutes
     python bench/ledger.py 100000
 
 Prints a line of JSON: answers a second put one by one and 100 at once (each call waits for the

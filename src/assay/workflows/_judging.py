@@ -86,7 +86,9 @@ def alike(reasons: Sequence[str]) -> list[tuple[str, int]]:
 
 def bill(ledger: Ledger) -> Mapping[str, str]:
     """Return what answers cost in this run, and what those cost that the ledger had."""
-    return {"paid": spent(ledger.paid), "saved by the ledger": spent(ledger.saved)}
+    again = {"texts asked for again, without a verdict": f"{ledger.retried:,}"}
+    costs = {"paid": spent(ledger.paid), "saved by the ledger": spent(ledger.saved)}
+    return costs | (again if ledger.retried else {})
 
 
 def spent(usage: Usage) -> str:
