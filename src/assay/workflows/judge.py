@@ -47,6 +47,8 @@ VERDICTS: Final = "verdicts.jsonl"
 SHOWN: Final = 3
 """Reasons shown of what is unscored."""
 
+OWN_BILL: Final = {"paid": "not known: the judge was given as an object, with a ledger of its own"}
+
 Row = Mapping[str, Any]
 
 
@@ -110,7 +112,7 @@ class Judged:
     def __str__(self) -> str:
         """A table of every metric, what was found to be biased, and the bill."""
         rows = [] if self.audit is None else self.audit.rows
-        biases = [f"biased: {row.name} {row.effect}, {row.meaning}" for row in rows
+        biases = [f"biased: {row.name} {row.effect:.3f}, {row.meaning}" for row in rows
                   if row.verdict == "biased"]  # fmt: skip
         bills = [f"{what}: {cost}" for what, cost in self.bill.items()]
         return "\n".join(filter(None, [table(self.measured), *biases, *bills, self.written]))
@@ -163,12 +165,16 @@ def judge(
                 dtype=dtype,
                 micro_tokens=micro_tokens,
             )
-            work = _Work(run=run, ledger=paid, chunk=chunk, seed=seed, of=name_of(data))
+            work = _Work(
+                run=run, ledger=paid, chunk=chunk, seed=seed, of=name_of(data), opened=asking.opened
+            )
             if how == "decide":
                 result = _decide(data, judge, asking, work, limit)
             else:
                 records = _records(data, format, aside_in(set_aside, out))[:limit]
                 result = _judged(records, judge, asking, work, how)
+        if not isinstance(judge, (str, Path)):
+            result = dataclasses.replace(result, bill=OWN_BILL)
         return dataclasses.replace(result, settings=body).written_in(run)
 
 
@@ -178,6 +184,8 @@ class _Work:
 
     run: Run | None
     ledger: Ledger
+    opened: Sequence[Ledger]
+    """Those that words named."""
     chunk: int
     seed: int
     of: str
@@ -197,7 +205,12 @@ class _Work:
         measured = dataclasses.replace(measured, notes=[*measured.notes, *notes])
         name = f"What a judge says of {Path(self.of).name}"
         return Judged(
-            name=name, of=self.of, measured=measured, rows=rows, bill=bill(self.ledger), **more
+            name=name,
+            of=self.of,
+            measured=measured,
+            rows=rows,
+            bill=bill([self.ledger, *self.opened]),
+            **more,
         )
 
 
