@@ -12,6 +12,7 @@ from assay.errors import ConfigError, DataError
 from assay.judges import pairwise
 from assay.types import Group, Ranking
 from tests.engines.fake_server import FakeServer, Reply
+from tests.specs.answering import Likes
 
 OWN = "tests.specs.answering:Likes"
 
@@ -201,8 +202,26 @@ def test_a_server_is_paid_once(pairs, tmp_path, capsys):
         assert len(server.asked) == 32
     assert "paid: nothing" in said
     assert "saved by the ledger: 32 requests" in said
+    assert "in the ledger: 32 requests" in said
     assert rows(tmp_path / "a") == rows(tmp_path / "b")
     assert rows(tmp_path / "a")[0]["games"][0]["critique"] == "I looked.\n\nI looked."
+
+
+def test_a_ledger_that_the_word_names_is_on_the_bill(pairs, tmp_path):
+    with FakeServer(lambda _: Reply(choice={"text": "Verdict: A"}, tokens=None)) as server:
+        word = f"pairwise:{server.url},model=m,ledger={tmp_path / 'mine'}"
+        first = assay.judge(str(pairs), word, prices="1:2")
+        # The server counts no tokens: what they cost is not known, and no 0.
+        assert first.bill["paid"] == first.bill["in the ledger"] == "16 requests"
+        again = assay.judge(str(pairs), word)
+        assert again.bill["paid"] == "nothing"
+        assert again.bill["saved by the ledger"] == "16 requests"
+        assert len(server.asked) == 16
+
+
+def test_the_bill_of_an_object_is_not_known(pairs):
+    found = assay.judge(str(pairs), pairwise.Pairwise(Likes()))
+    assert "not known" in found.bill["paid"]
 
 
 def test_refused(pairs, tmp_path):

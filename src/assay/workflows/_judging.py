@@ -84,11 +84,18 @@ def alike(reasons: Sequence[str]) -> list[tuple[str, int]]:
     return sorted(((some[0], len(some)) for some in kinds.values()), key=lambda pair: -pair[1])
 
 
-def bill(ledger: Ledger) -> Mapping[str, str]:
-    """Return what answers cost in this run, and what those cost that the ledger had."""
-    again = {"texts asked for again, without a verdict": f"{ledger.retried:,}"}
-    costs = {"paid": spent(ledger.paid), "saved by the ledger": spent(ledger.saved)}
-    return costs | (again if ledger.retried else {})
+def bill(ledgers: Sequence[Ledger]) -> Mapping[str, str]:
+    """Return what answers cost in this run, what those cost that the ledgers had, and all that is
+    in them, of earlier runs too; and how many texts without a verdict were asked for again."""
+    files = {one.path and one.path.resolve(): one for one in ledgers}
+    sums = {
+        "paid": sum((one.paid for one in ledgers), Usage()),
+        "saved by the ledger": sum((one.saved for one in ledgers), Usage()),
+        "in the ledger": sum((one.total() for one in files.values()), Usage()),
+    }
+    again = sum(one.retried for one in ledgers)
+    costs = {name: spent(usage) for name, usage in sums.items()}
+    return costs | ({"texts asked for again, without a verdict": f"{again:,}"} if again else {})
 
 
 def spent(usage: Usage) -> str:

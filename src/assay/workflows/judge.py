@@ -22,11 +22,12 @@ from assay.questions import Comparison, Distribution
 from assay.runs.run import Run
 from assay.specs.answerers import Asking, answerer, prices_of
 from assay.stats import Estimate, mean, summarise
-from assay.types import Group, Preference, Prompt, Ranking, Record, Score, StepLabels, Unscored
+from assay.types import Group, Prompt, Record, Score, StepLabels, Unscored
 from assay.workflows._data import Data, aside_in, name_of, named, read
 from assay.workflows._folder import opened
 from assay.workflows._judging import FLOORED, alike, ask_kept, bill
 from assay.workflows._output import described
+from assay.workflows._verdicts import Row, decision_row, pair_row, point_row
 from assay.workflows.evaluate import measure, table
 
 if TYPE_CHECKING:
@@ -34,19 +35,18 @@ if TYPE_CHECKING:
     from assay.evaluation.rubrics import CriterionFigures
     from assay.report.html import Section
 
-__all__ = ["HOWS", "How", "Judged", "judge"]
+__all__ = ["How", "Judged", "judge"]
 
 How = Literal["pairs", "points", "rubric", "steps", "decide"]
 """What is judged: pairs; responses, by any scorer, by a rubric, or step by step; or typed
 questions."""
-HOWS: Final = ("pairs", "points", "rubric", "steps", "decide")
 
 LEDGER: Final = "ledger.sqlite"
 VERDICTS: Final = "verdicts.jsonl"
 SHOWN: Final = 3
 """Reasons shown of what is unscored."""
 
-Row = Mapping[str, Any]
+OWN_BILL: Final = {"paid": "not known: the judge was given as an object, with a ledger of its own"}
 
 
 def _none() -> "list[Section]":
@@ -165,12 +165,16 @@ def judge(
                 dtype=dtype,
                 micro_tokens=micro_tokens,
             )
-            work = _Work(run=run, ledger=paid, chunk=chunk, seed=seed, of=name_of(data))
+            work = _Work(
+                run=run, ledger=paid, chunk=chunk, seed=seed, of=name_of(data), opened=asking.opened
+            )
             if how == "decide":
                 result = _decide(data, judge, asking, work, limit)
             else:
                 records = _records(data, format, aside_in(set_aside, out))[:limit]
                 result = _judged(records, judge, asking, work, how)
+        if not isinstance(judge, (str, Path)):
+            result = dataclasses.replace(result, bill=OWN_BILL)
         return dataclasses.replace(result, settings=body).written_in(run)
 
 
@@ -180,6 +184,8 @@ class _Work:
 
     run: Run | None
     ledger: Ledger
+    opened: Sequence[Ledger]
+    """Those that words named."""
     chunk: int
     seed: int
     of: str
@@ -202,7 +208,12 @@ class _Work:
         measured = dataclasses.replace(measured, notes=[*measured.notes, *notes])
         name = f"What a judge says of {Path(self.of).name}"
         return Judged(
-            name=name, of=self.of, measured=measured, rows=rows, bill=bill(self.ledger), **more
+            name=name,
+            of=self.of,
+            measured=measured,
+            rows=rows,
+            bill=bill([self.ledger, *self.opened]),
+            **more,
         )
 
 
@@ -252,7 +263,7 @@ def _pairs(records: Sequence[Record], judge: Judge, work: _Work) -> Judged:
     said = work.asked(judge, shown, judge.compare, Comparison | Unscored)
     return work.result(
         comparisons.evaluate(pairs, said, seed=work.seed),
-        [_pair_row(i, *pair) for i, pair in enumerate(zip(pairs, said, strict=True))],
+        [pair_row(i, *pair) for i, pair in enumerate(zip(pairs, said, strict=True))],
         audit=_unless_empty(lambda: audit(pairs, said)),
         examples=lambda: pair_examples(pairs, said),
     )
@@ -264,15 +275,6 @@ def _unless_empty(make: Callable[[], "JudgeAudit"]) -> "JudgeAudit | None":
         return make()
     except DataError:
         return None
-
-
-def _pair_row(number: int, pair: Group, said: Comparison | Unscored) -> Row:
-    row: dict[str, Any] = {"id": pair.prompt.id, "pair": number}
-    if isinstance(pair, Preference):
-        row["label"] = pair.prefer
-    if isinstance(said, Unscored):
-        return row | {"unscored": said.reason}
-    return row | said.model_dump(mode="json")
 
 
 def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> Judged:
@@ -289,7 +291,7 @@ def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> 
         criteria, figures = [], {}
         scores = work.asked(judge, shown, judge.score, list[Score | Unscored])
     rows = [
-        _point_row(record, number, j, score)
+        point_row(record, number, j, score)
         for number, (record, row) in enumerate(zip(records, scores, strict=True))
         for j, score in enumerate(row)
     ]
@@ -320,20 +322,6 @@ def _by_rubric(
     if math.isfinite(against.value):
         figures["weights_vs_uniform"] = against
     return [[judge.score_of(one) for one in row] for row in said], criteria(each), figures
-
-
-def _point_row(record: Record, number: int, j: int, score: Score | Unscored) -> Row:
-    group = as_group(record)
-    row: dict[str, Any] = {"id": group.prompt.id, "group": number, "response": j}
-    if isinstance(record, Ranking):
-        row["label"] = record.grades[j]
-    elif isinstance(record, StepLabels):
-        row["label"] = list(record.labels)
-    if isinstance(score, Unscored):
-        return row | {"unscored": score.reason}
-    kept = {"value": score.value, "std": score.std, "parts": dict(score.parts)}
-    steps = {"steps": score.steps} if score.steps not in ((), (score.value,)) else {}
-    return row | {key: value for key, value in kept.items() if value not in (None, {})} | steps
 
 
 def _measured(
@@ -376,21 +364,10 @@ def _decide(data: Data, word: Any, asking: Asking, work: _Work, limit: int | Non
     shown = [one.model_copy(update={"gold": (None,) * len(one.gold)}) for one in records]
     found = work.asked(asked, shown, ask, list[Distribution | Unscored])
     rows = [
-        _decision_row(record, number, j, answer)
+        decision_row(record, number, j, answer)
         for number, (record, row) in enumerate(zip(records, found, strict=True))
         for j, answer in enumerate(row)
     ]
     return work.result(
         evaluate(records, found), rows, examples=lambda: decision_examples(records, found)
     )
-
-
-def _decision_row(record: Any, number: int, j: int, answer: Distribution | Unscored) -> Row:
-    question, gold = record.questions[j], record.gold[j]
-    row: dict[str, Any] = {"id": record.prompt.id, "state": number, "question": question.name}
-    row["options"] = [option.name for option in question.options]
-    if gold is not None:
-        row["gold"] = gold.probabilities
-    if isinstance(answer, Unscored):
-        return row | {"unscored": answer.reason}
-    return row | answer.model_dump(mode="json")
