@@ -35,9 +35,10 @@ class TokenLogs:
 
     @property
     def all(self) -> tuple[tuple[str, float], ...]:
-        """Both; some servers have the token that was written among the likeliest, others not."""
+        """Both; some servers have the token that was written among the likeliest, and may give
+        it another last digit there; others do not."""
         token, log = self.written
-        own = () if log is None or (token, log) in self.top else ((token, log),)
+        own = () if log is None or any(name == token for name, _ in self.top) else ((token, log),)
         return (*self.top, *own)
 
 

@@ -66,12 +66,19 @@ def _key(by: str, item: Record) -> str:
 
 def _unscored(said: Any) -> bool:
     each = said if isinstance(said, (list, tuple)) else [said]
-    return any(isinstance(one, Unscored) for one in each)
+    return any(isinstance(one, Unscored) or getattr(one, "failures", ()) for one in each)
 
 
-def bill(ledger: Ledger) -> Mapping[str, str]:
-    """Return what answers cost in this run, and what those cost that the ledger had."""
-    return {"paid": spent(ledger.paid), "saved by the ledger": spent(ledger.saved)}
+def bill(ledgers: Sequence[Ledger]) -> Mapping[str, str]:
+    """Return what answers cost in this run, what those cost that the ledgers had, and all that is
+    in them, of earlier runs too."""
+    files = {one.path and one.path.resolve(): one for one in ledgers}
+    sums = {
+        "paid": sum((one.paid for one in ledgers), Usage()),
+        "saved by the ledger": sum((one.saved for one in ledgers), Usage()),
+        "in the ledger": sum((one.total() for one in files.values()), Usage()),
+    }
+    return {name: spent(usage) for name, usage in sums.items()}
 
 
 def spent(usage: Usage) -> str:

@@ -5,14 +5,15 @@ resumes where it was, and another reading of the same answers costs nothing.
 """
 
 import dataclasses
-from collections import Counter
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from assay.answerers.ledger import Ledger
-from assay.data.records import as_group
+from assay.data.records import as_group, cluster_key
 from assay.errors import ConfigError, DataError
 from assay.evaluation import comparisons
 from assay.evaluation.report import Report
@@ -31,6 +32,7 @@ from assay.workflows.evaluate import measure, table
 
 if TYPE_CHECKING:
     from assay.evaluation.judges import JudgeAudit
+    from assay.evaluation.rubrics import CriterionFigures
     from assay.report.html import Section
 
 __all__ = ["HOWS", "How", "Judged", "judge"]
@@ -44,6 +46,8 @@ LEDGER: Final = "ledger.sqlite"
 VERDICTS: Final = "verdicts.jsonl"
 SHOWN: Final = 3
 """Reasons shown of what is unscored."""
+
+OWN_BILL: Final = {"paid": "not known: the judge was given as an object, with a ledger of its own"}
 
 Row = Mapping[str, Any]
 
@@ -108,7 +112,7 @@ class Judged:
     def __str__(self) -> str:
         """A table of every metric, what was found to be biased, and the bill."""
         rows = [] if self.audit is None else self.audit.rows
-        biases = [f"biased: {row.name} {row.effect}, {row.meaning}" for row in rows
+        biases = [f"biased: {row.name} {row.effect:.3f}, {row.meaning}" for row in rows
                   if row.verdict == "biased"]  # fmt: skip
         bills = [f"{what}: {cost}" for what, cost in self.bill.items()]
         return "\n".join(filter(None, [table(self.measured), *biases, *bills, self.written]))
@@ -161,12 +165,16 @@ def judge(
                 dtype=dtype,
                 micro_tokens=micro_tokens,
             )
-            work = _Work(run=run, ledger=paid, chunk=chunk, seed=seed, of=name_of(data))
+            work = _Work(
+                run=run, ledger=paid, chunk=chunk, seed=seed, of=name_of(data), opened=asking.opened
+            )
             if how == "decide":
                 result = _decide(data, judge, asking, work, limit)
             else:
                 records = _records(data, format, aside_in(set_aside, out))[:limit]
                 result = _judged(records, judge, asking, work, how)
+        if not isinstance(judge, (str, Path)):
+            result = dataclasses.replace(result, bill=OWN_BILL)
         return dataclasses.replace(result, settings=body).written_in(run)
 
 
@@ -176,6 +184,8 @@ class _Work:
 
     run: Run | None
     ledger: Ledger
+    opened: Sequence[Ledger]
+    """Those that words named."""
     chunk: int
     seed: int
     of: str
@@ -188,15 +198,28 @@ class _Work:
 
     def result(self, measured: Report, rows: Sequence[Row], **more: Any) -> Judged:
         """The result, with the reasons of what is unscored among its notes."""
-        unscored = Counter(str(row["unscored"]) for row in rows if row.get("unscored"))
-        notes = [f"{n} unscored: {reason}" for reason, n in unscored.most_common(SHOWN)]
-        if rows and unscored.total() == len(rows):
+        reasons = [str(row["unscored"]) for row in rows if row.get("unscored")]
+        notes = [f"{n} unscored: {reason}" for reason, n in _alike(reasons)[:SHOWN]]
+        if rows and len(reasons) == len(rows):
             raise DataError(f"nothing of {self.of} has a verdict; {'; '.join(notes)}")
         measured = dataclasses.replace(measured, notes=[*measured.notes, *notes])
         name = f"What a judge says of {Path(self.of).name}"
         return Judged(
-            name=name, of=self.of, measured=measured, rows=rows, bill=bill(self.ledger), **more
+            name=name,
+            of=self.of,
+            measured=measured,
+            rows=rows,
+            bill=bill([self.ledger, *self.opened]),
+            **more,
         )
+
+
+def _alike(reasons: Sequence[str]) -> list[tuple[str, int]]:
+    """The first of the reasons that differ by numbers only, with their counts, most first."""
+    kinds: dict[str, list[str]] = {}
+    for reason in reasons:
+        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "0", reason), []).append(reason)
+    return sorted(((some[0], len(some)) for some in kinds.values()), key=lambda pair: -pair[1])
 
 
 def _records(data: Data, format: str | None, set_aside: Path | None) -> list[Record]:
@@ -270,26 +293,49 @@ def _pair_row(number: int, pair: Group, said: Comparison | Unscored) -> Row:
 
 def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> Judged:
     from assay.evaluation.judges import audit_points
-    from assay.pages.judge import point_examples
+    from assay.pages.judge import criteria_sections, point_examples
 
     if how == "steps" and not all(isinstance(record, StepLabels) for record in records):
         raise DataError(f"{work.of} holds records without step labels; take `judge points`")
     groups = [as_group(record) for record in records]
     shown = [Group(prompt=group.prompt, responses=group.responses) for group in groups]
-    scores = work.asked(judge, shown, judge.score, list[Score | Unscored])
+    if how == "rubric":
+        scores, criteria, figures = _by_rubric(judge, shown, work)
+    else:
+        criteria, figures = [], {}
+        scores = work.asked(judge, shown, judge.score, list[Score | Unscored])
     rows = [
         _point_row(record, number, j, score)
         for number, (record, row) in enumerate(zip(records, scores, strict=True))
         for j, score in enumerate(row)
     ]
-    if how == "rubric" and not any("parts" in row for row in rows):
-        raise ConfigError("the judge gives no criteria; take rubric:FILE@ANSWERER")
+    measured = _measured(judge, records, scores)
     return work.result(
-        _measured(judge, records, scores),
+        dataclasses.replace(measured, metrics={**measured.metrics, **figures}),
         rows,
         audit=_unless_empty(lambda: audit_points(records, scores)),
-        examples=lambda: point_examples(records, scores),
+        examples=lambda: [*point_examples(records, scores), *criteria_sections(criteria)],
     )
+
+
+def _by_rubric(
+    judge: Scorer, groups: Sequence[Group], work: _Work
+) -> "tuple[list[list[Score | Unscored]], list[CriterionFigures], dict[str, Estimate]]":
+    """Scores, the figures of each criterion, and what is told of the rubric as a whole."""
+    from assay.data.rubrics.normalisers import Judged as Verdicts
+    from assay.evaluation.rubrics import by_tag, criteria, weights_against_uniform
+    from assay.judges.rubric import RubricScorer
+
+    if not isinstance(judge, RubricScorer):
+        raise ConfigError("the judge has no criteria; take rubric:FILE@ANSWERER")
+    said = work.asked(judge, groups, judge.judge, list[Verdicts | Unscored])
+    each = [one for row in said for one in row]
+    clusters = [cluster_key(group) for group in groups for _ in group.responses]
+    figures = {f"tag/{tag}": found for tag, found in by_tag(each, clusters=clusters).items()}
+    against = weights_against_uniform(each, clusters=clusters, least=judge.least)
+    if math.isfinite(against.value):
+        figures["weights_vs_uniform"] = against
+    return [[judge.score_of(one) for one in row] for row in said], criteria(each), figures
 
 
 def _point_row(record: Record, number: int, j: int, score: Score | Unscored) -> Row:
