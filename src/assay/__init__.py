@@ -1,7 +1,7 @@
 """Reward models: make them, use them, and measure when they stop being gold.
 
 The jobs are functions that take names or objects: `train`, `sft`, `load_scorer`, `score`,
-`evaluate`, `benchmark`, `best_of_n`, `search`, `compare`, `label`, `verify`, `rl` and
+`evaluate`, `benchmark`, `best_of_n`, `search`, `compare`, `judge`, `label`, `verify`, `rl` and
 `overoptimization`. Everything is imported when it is first asked for.
 """
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from assay.workflows.best_of_n import best_of_n
     from assay.workflows.compare import compare
     from assay.workflows.evaluate import evaluate
+    from assay.workflows.judge import judge
     from assay.workflows.label import label
     from assay.workflows.overoptimization import overoptimization
     from assay.workflows.rl import rl
@@ -54,6 +55,7 @@ __all__ = [
     "best_of_n",
     "compare",
     "evaluate",
+    "judge",
     "label",
     "load_scorer",
     "overoptimization",

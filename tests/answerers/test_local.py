@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,7 +11,6 @@ from assay.answerers import local, phrasing
 from assay.answerers.local import LocalAnswerer
 from assay.errors import ConfigError, MissingExtra
 from assay.models import next_token
-from assay.models.answer import Answering
 from assay.models.policy import open_policy
 from assay.models.smol import smol_folder
 from assay.packing.engine import Engine
@@ -161,25 +159,6 @@ def rows(answerer: LocalAnswerer, prompt: Prompt) -> list[Any]:
     return answerer.answering.ids([phrasing.asked(prompt, question) for question in ASKED])
 
 
-def test_passes_hold_every_row_once_and_what_they_may() -> None:
-    rng = np.random.default_rng(0)
-    stems = [rng.integers(0, 5, n) for n in (40, 3, 90)]
-    made = [np.concatenate([stems[i % 3], rng.integers(0, 5, 1 + i % 7)]) for i in range(60)]
-    for most in (1, 50, 200, 10_000):
-        found = next_token.passes(made, most)
-        assert sorted(i for each in found for i in each) == [*range(60)]
-        unique = {
-            i: {tuple(made[j][:k]) for j in each for k in range(1, len(made[j]) + 1)}
-            for i, each in enumerate(found)
-        }
-        every = {one for each in unique.values() for one in each}
-        assert sum(map(len, unique.values())) <= 1.1 * len(every)
-    assert len(next_token.passes(made, 10_000)) == 1
-    alone = [np.arange(30) + 100 * i for i in range(10)]
-    assert [len(each) for each in next_token.passes(alone, 90)] == [3, 3, 3, 1]
-    assert next_token.passes([], 90) == []
-
-
 def test_rotations_take_out_the_place_of_an_option(llama: tuple[Any, Any]) -> None:
     model, tokenizer = llama
     names = [option.name for option in WHICH.options]
@@ -223,24 +202,6 @@ def test_a_state_that_asks_has_the_answer_begun_for_it(llama: tuple[Any, Any]) -
     spaced = question.model_copy(update={"form": "Verdict: {}"})
     ((found,),) = LocalAnswerer(model, tokenizer, floor=0.0).answer([state(LONG)], [[spaced]])
     same(found, by_hand(model, tokenizer, state(LONG), question, "Verdict:"))
-
-
-def test_labels_are_tokens_with_and_without_a_space_and_in_other_case() -> None:
-    tokenizer = tiny_models.byte_level((), unk_token=None)
-    tokenizer.chat_template = tiny.CHATML
-    tokenizer.add_tokens(["yes", "no", "Yes", "NO", " Yes"])
-    answering = Answering(tokenizer, {})
-    found = [tokenizer.convert_ids_to_tokens(list(x)) for x in answering.labels(["yes", "no"])]
-    assert [sorted(each) for each in found] == [[" Yes", "Yes", "yes"], ["NO", "no"]]
-    # Two labels that differ in case are each what they are.
-    found = [tokenizer.convert_ids_to_tokens(list(x)) for x in answering.labels(["yes", "Yes"])]
-    assert [sorted(each) for each in found] == [["yes"], [" Yes", "Yes"]]
-    # One letter is taken as it is: "a" is a word.
-    assert [len(each) for each in answering.labels("AB")] == [1, 1]
-    with pytest.raises(
-        ConfigError, match=r"'maybe' is not one token .* \['m', 'a', 'y', 'b', 'e'\]"
-    ):
-        answering.labels(["yes", "maybe"])
 
 
 def test_labels_are_checked_before_anything_is_computed(

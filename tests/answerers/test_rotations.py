@@ -23,9 +23,10 @@ GOOD = Question.score("How good?", ["bad", "fair", "good"])
 STATE = Prompt.of("state")
 
 
-def test_an_effect_of_the_place_is_gone() -> None:
-    with FakeServer(serve("sglang", slope=1.5)) as server:
-        plain = DecisionAnswerer(Server(base_url=server.url), "m", "sglang")
+@pytest.mark.parametrize("dialect", ["openai", "systemone", "sglang"])
+def test_an_effect_of_the_place_is_gone(dialect: str) -> None:
+    with FakeServer(serve(dialect, slope=1.5)) as server:
+        plain = DecisionAnswerer(Server(base_url=server.url), "m", dialect)
         asked = [[TRUE, WHICH, EITHER, GOOD, THERE], [TRUE], []]
         found = RotatedAnswerer(plain).answer([STATE] * 3, asked)
         biased = plain.answer([STATE], asked[:1])[0]
@@ -76,11 +77,12 @@ def test_it_is_named_by_what_it_asks() -> None:
     assert one.fingerprint not in (other.fingerprint, Fails.fingerprint)
 
 
-def test_the_probe_sees_the_effect_through_a_server_and_none_after_rotating() -> None:
+@pytest.mark.parametrize("dialect", ["openai", "systemone", "sglang"])
+def test_the_probe_sees_the_effect_through_a_server_and_none_after_rotating(dialect: str) -> None:
     states = [Prompt.of(f"state {i}") for i in range(3)]
     asked = [[WHICH, EITHER]] * 3
-    with FakeServer(serve("sglang", slope=-3.0)) as server:
-        plain = DecisionAnswerer(Server(base_url=server.url), "m", "sglang")
+    with FakeServer(serve(dialect, slope=-3.0)) as server:
+        plain = DecisionAnswerer(Server(base_url=server.url), "m", dialect)
         again = replace(plain, repeat=1)
         before = order_sensitivity(plain, states, asked, repeats=[again])
         sent = len(server.asked)

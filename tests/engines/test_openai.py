@@ -72,7 +72,7 @@ def test_the_engine_streams_chats_and_sends_its_settings() -> None:
         assert isinstance(generator, Streaming)
         (a,), (b,) = generator.generate([A, B], Sampling(max_tokens=9, temperature=0.5, top_p=0.9))
     assert a.finished
-    assert a.meta == {"tokens": 7}
+    assert a.meta == {"tokens": 7, "prompt_tokens": 3}
     assert (a.text, b.text) == tuple(
         f"<{asked.body['seed']}>" for asked in sorted(server.asked, key=lambda q: q.text)
     )
@@ -279,6 +279,13 @@ def test_a_server_that_ignores_n_is_asked_for_the_rest() -> None:
     assert len(set(texts(found[0]))) == 5
     assert sorted(q.body.get("n", 1) for q in asked) == [1, 1, 2, 2, 3]
     assert [r.meta["tokens"] for r in found[0]] == [7] * 5
+    assert [r.meta["prompt_tokens"] for r in found[0]] == [3] * 5
+
+
+def test_the_prompt_of_several_samples_is_counted_once() -> None:
+    found, asked = ask(lambda _: OK, [A], Sampling(n=4), n_per_request=2)
+    assert len(asked) == 2
+    assert sorted(r.meta["prompt_tokens"] for r in found[0]) == [1, 1, 2, 2]
 
 
 def test_retry_after_holds_back_every_request() -> None:

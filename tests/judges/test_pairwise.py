@@ -7,7 +7,7 @@ import pytest
 
 from assay.errors import BackendError, ConfigError, DataError
 from assay.fingerprint import fingerprint
-from assay.judges.pairwise import PAIR, PairProtocol, Pairwise
+from assay.judges.pairwise import PAIR, PairProtocol, Pairwise, game_of
 from assay.protocols import Judge
 from assay.questions import Comparison, Distribution, Question
 from assay.types import Group, Message, Prompt, Response, Unscored
@@ -181,3 +181,12 @@ class _Named:
 
     def answer(self, states: object, questions: object) -> list[list[Distribution | Unscored]]:
         raise NotImplementedError
+
+
+def test_a_game_says_how_many_verdicts_it_counts():
+    answer = Distribution(probabilities=(0.5, 0.25, 0.25), verdicts=4)
+    assert game_of(answer, PAIR, swapped=False).verdicts == 4
+    weighted = replace(PAIR, weights=(3.0, 1.0, 1.0))
+    assert game_of(answer, weighted, swapped=False).verdicts is None
+    read = Distribution(probabilities=(0.5, 0.25, 0.25), mass=0.9)
+    assert "verdicts" not in game_of(read, PAIR, swapped=False).model_dump()

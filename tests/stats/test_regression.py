@@ -57,9 +57,11 @@ def test_what_the_columns_leave_open_is_not_known():
     rare = np.zeros(30)
     rare[7] = 1.0
     first, second, other, once = least_squares(y, np.column_stack([one, -2 * one, y + one, rare]))
-    assert math.isnan(first.estimate.value) and math.isnan(second.p_value)
+    assert math.isnan(first.estimate.value)
+    assert math.isnan(second.p_value)
     assert not math.isnan(other.estimate.value)
-    assert math.isnan(once.p_value) and once.detectable == math.inf
+    assert math.isnan(once.p_value)
+    assert once.detectable == math.inf
 
 
 def test_a_rare_feature_rests_on_the_clusters_that_have_it():
@@ -79,7 +81,8 @@ def test_rows_that_all_agree_do_not_make_it_certain():
     assert found.estimate.low == pytest.approx(-0.0198, abs=1e-3)
     assert found.p_value == 1.0
     (found,) = least_squares(np.ones(100), np.ones((100, 1)))
-    assert math.isnan(found.estimate.low) and math.isnan(found.p_value)
+    assert math.isnan(found.estimate.low)
+    assert math.isnan(found.p_value)
 
 
 def test_a_noisy_column_keeps_its_share():

@@ -121,9 +121,12 @@ class DecisionAnswerer:
     def _ask(self, bodies: Sequence[Mapping[str, Any]]) -> list[Any | Unscored]:
         """Return what is kept of the answer to each request."""
         path = self._dialect.path.replace("{model}", self.model)
-        where = self.server.base_url, path
+        where = self.server.base_url.rstrip("/"), path
+        # As text: a fingerprint passes over the order of keys, which is that of options in System
+        # One's dialect.
         asked = [
-            Asked(key=fingerprint((*where, body)), repeat=self.repeat, body=body) for body in bodies
+            Asked(key=fingerprint((*where, json.dumps(body))), repeat=self.repeat, body=body)
+            for body in bodies
         ]
         read = partial(kept, dialect=self._dialect)
         found = ask_all(self.server, path, asked, read, ledger=self.ledger, pace=self._pace)
@@ -159,7 +162,7 @@ class DecisionAnswerer:
             return text
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
         return value if isinstance(value, (dict, list)) else text
 

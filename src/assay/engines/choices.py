@@ -4,7 +4,7 @@ Both interfaces are read alike: a chat's text is in message.content, a completio
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from assay.errors import DataError
@@ -25,6 +25,8 @@ class Choice:
     tokens: int | None
     """Tokens written for it; of several choices in one answer, its share of their sum by length of
     text."""
+    prompt_tokens: int | None = None
+    """Tokens read for it; of several choices in one answer, an even share of them."""
 
 
 def choices(
@@ -45,15 +47,25 @@ def choices(
     if all(isinstance(one.get("index"), int) for one in found):
         found = sorted(found, key=lambda one: one["index"])
     texts = [_text(one, head) for one in found]
-    tokens: Sequence[int | None] = [None] * len(found)
-    usage = payload.get("usage")
-    total = usage.get("completion_tokens") if isinstance(usage, Mapping) else None
-    if isinstance(total, int) and total >= 0:
-        tokens = shares(total, [len(text or "") for text in texts])
-    return [
+    tokens = _counted(payload, "completion_tokens", [len(text or "") for text in texts])
+    read = _counted(payload, "prompt_tokens", [1] * len(found))
+    made = [
         _choice(one, text, share, stop, keeps_stop)
         for one, text, share in zip(found, texts, tokens, strict=True)
     ]
+    return [
+        replace(one, prompt_tokens=share) if isinstance(one, Choice) else one
+        for one, share in zip(made, read, strict=True)
+    ]
+
+
+def _counted(payload: Mapping[str, Any], name: str, weights: Sequence[int]) -> Sequence[int | None]:
+    """Each choice's share of the tokens that an answer's usage counts; None where it does not."""
+    usage = payload.get("usage")
+    total = usage.get(name) if isinstance(usage, Mapping) else None
+    if isinstance(total, int) and total >= 0:
+        return shares(total, weights)
+    return [None] * len(weights)
 
 
 def shares(total: int, weights: Sequence[int]) -> list[int]:

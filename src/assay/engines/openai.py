@@ -42,7 +42,11 @@ else every sample is the greedy one. extra={"generation_config": '{"do_sample": 
 makes it sample. Its seeds hold for requests one at a time (`concurrency=1`). SGLang heeds seeds
 when started with `--enable-deterministic-inference`.
 
-Left out: streamed tokens, log-probabilities, tools, images.
+A response's `meta` holds "tokens" that were written for it and "prompt_tokens" that were read,
+where the server counts them.
+
+Left out: streamed tokens, tools, images, and log-probabilities, which `assay.answerers.labels` asks
+for.
 """
 
 import hashlib
@@ -308,7 +312,8 @@ class OpenAI:
                 f"the splitter changed the text: {choice.text!r} became {steps!r}; steps must join"
                 " to the text"
             )
-        meta = {} if choice.tokens is None else {"tokens": choice.tokens}
+        counts = {"tokens": choice.tokens, "prompt_tokens": choice.prompt_tokens}
+        meta = {name: count for name, count in counts.items() if count is not None}
         return Response(steps=(*prefix.steps, *steps), finished=choice.finished, meta=meta)
 
 

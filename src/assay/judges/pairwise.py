@@ -154,6 +154,8 @@ def game_of(answer: Distribution | Unscored, protocol: PairProtocol, *, swapped:
         first=share("second" if swapped else "first"),
         tie=share("tie"),
         weight=total if protocol.weights else 1.0,
+        # Weighted shares are not those of the verdicts.
+        verdicts=None if protocol.weights else answer.verdicts,
         critique="\n\n".join(answer.critiques),
     )
 

@@ -43,6 +43,7 @@ OUTPUTS: Final[Mapping[str, tuple[str, ...]]] = {
     "compare": ("run.json", "report.html", "compare.json"),
     "label": ("run.json", "report.html", "labels.jsonl"),
     "verify": ("run.json", "report.html"),
+    "judge": ("run.json", "report.html", "judge.json", "verdicts.jsonl"),
     "overopt": ("run.json", "report.html", "points.jsonl", "fits.json"),
     "overopt_rl": ("run.json", "report.html", "points.jsonl", "arms.json"),
     "quickstart": (

@@ -4,8 +4,9 @@
 """
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,23 +16,24 @@ from assay.answerers.ledger import Ledger
 from assay.answerers.phrasing import Style
 from assay.components import did_you_mean
 from assay.errors import ConfigError
-from assay.protocols import Answerer
+from assay.protocols import Answerer, Generator
 from assay.questions import FLOOR
 from assay.specs.words import UnknownKey, Word, built, cut, parse
 
 if TYPE_CHECKING:
     from assay.engines.openai import OpenAI
 
-__all__ = ["KINDS", "READS", "Asking", "answerer", "answerer_of", "prices_of"]
+__all__ = ["KINDS", "READS", "Asking", "answerer", "answerer_of", "prices_of", "writer_of"]
 
 KINDS: Final = (
     "a language model's folder or smol (read at its labels; reads=text for reasons first), a"
-    " server's address with model=NAME (reads=text, labels, decisions or systemone), head:SCORER (a"
+    " server's address with model=NAME (reads=text, lines, labels, decisions or systemone),"
+    " head:SCORER (a"
     " reward model's probability), or package.module:name"
 )
 """Kinds of words, for a command's help."""
 
-READS: Final = ("text", "labels", "decisions", "systemone")
+READS: Final = ("text", "lines", "labels", "decisions", "systemone")
 """How answers are read."""
 
 ADDRESS: Final = ("http://", "https://")
@@ -50,6 +52,8 @@ class Asking:
     device: str = "auto"
     dtype: str | None = "auto"
     micro_tokens: int = 8192
+    opened: list[Ledger] = field(default_factory=list)
+    """Ledgers that words named, for the bill."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,7 @@ class _Served:
     price_in: float | None = None
     price_out: float | None = None
     extra: str = ""
+    rotations: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +85,25 @@ class _Text:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Lines:
+    """Settings of texts that answer all questions of a state."""
+
+    repeats: int | None = None
+    temperature: float | None = None
+    max_tokens: int = 2048
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Labels:
     """Settings of a server's label probabilities."""
 
-    dialect: str = "auto"
+    dialect: Literal["auto", "vllm", "openai", "sglang", "llama-server"] = "auto"
     floor: float = FLOOR
+    top: int | None = None
+    slack: float = 0.05
+    repeats: int = 1
+    labels: Style = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +133,15 @@ class _Head:
     link: Literal["sigmoid"] | None = None
 
 
+_SERVED: Final[Mapping[str, type[Any]]] = {
+    "text": _Text,
+    "lines": _Lines,
+    "labels": _Labels,
+    "decisions": _Decisions,
+    "systemone": _Decisions,
+}
+
+
 def answerer(word: str | Path | Answerer, asking: Asking | None = None) -> Answerer:
     """Open the answerer that a word names; it has a `fingerprint`. An answerer is returned as it
     is.
@@ -127,6 +155,7 @@ def answerer(word: str | Path | Answerer, asking: Asking | None = None) -> Answe
 
 def answerer_of(word: Word, asking: Asking) -> Answerer:
     """Open the answerer of a word that is taken apart."""
+    word, asking = _with_ledger(word, asking)
     name = word.plain
     before, behind = cut(word.what, ":")
     if name.startswith(ADDRESS):
@@ -138,13 +167,53 @@ def answerer_of(word: Word, asking: Asking) -> Answerer:
     return _local(name, word, asking)
 
 
+def _with_ledger(word: Word, asking: Asking) -> tuple[Word, Asking]:
+    """The word without a ledger of its own, and that ledger, opened."""
+    if "ledger" not in word.values:
+        return word, asking
+    own = Ledger(word.values["ledger"])
+    asking.opened.append(own)
+    return word.without(["ledger"]), dataclasses.replace(asking, ledger=own)
+
+
+def writer_of(word: Word, asking: Asking) -> tuple[Answerer, Generator]:
+    """Open a model that reads answers, at labels where the word does not say how, and writes texts,
+    which are kept.
+
+    Raises `ConfigError` for a word of what writes none.
+    """
+    from assay.answerers.writing import Kept
+
+    word, asking = _with_ledger(word, asking)
+    name = word.plain
+    before, behind = cut(word.what, ":")
+    if name.startswith(ADDRESS):
+        reads = () if "reads" in word.values else (("reads", "labels"),)
+        reader = _at_server(name, dataclasses.replace(word, settings=word.settings + reads), asking)
+        fields = {field.name for field in dataclasses.fields(_Served)}
+        served = built(_Served, word.text, [pair for pair in word.settings if pair[0] in fields])
+        return reader, Kept(_writer(name, served), asking.ledger, _prices(served, asking))
+    if before == "head" or (behind and not Path(name).exists()):
+        raise ConfigError(f"{word.text!r}: {name} writes no critiques; give a language model")
+    if _reads(word, ("labels", "text", "lines")) != "labels":
+        raise ConfigError(f"{word.text!r}: behind a critique the label is read; leave out reads")
+    from assay.engines.hf import HuggingFace
+    from assay.models.fit import fitted
+    from assay.models.layout import Layout
+
+    local: Any = _local(name, word, asking)
+    layout = fitted(Layout(template="chat"), local.model)
+    writer = HuggingFace(local.model, local.answering.tokenizer, layout=layout)
+    return local, Kept(writer, asking.ledger, asking.prices)
+
+
 def prices_of(text: str) -> Prices:
     """Return the prices that IN:OUT or IN:OUT:CACHED says, in money per million tokens."""
     try:
         found = [float(part) for part in text.split(":")]
     except ValueError:
         found = []
-    if len(found) not in (2, 3) or min(found) < 0:
+    if len(found) not in (2, 3) or not all(0 <= price < math.inf for price in found):
         raise ConfigError(
             f"prices are {text!r}; give the prices of a million tokens read and written, IN:OUT,"
             " such as 0.15:0.60"
@@ -178,17 +247,24 @@ def _settings(word: Word, *classes: type[Any]) -> list[Any]:
 def _at_server(address: str, word: Word, asking: Asking) -> Answerer:
     reads = _reads(word, READS)
     word = word.without(["reads"])
-    kinds = {"text": _Text, "labels": _Labels, "decisions": _Decisions, "systemone": _Decisions}
-    served, own = _settings(word, _Served, kinds[reads])
+    served, own = _settings(word, _Served, _SERVED[reads])
     if not served.model:
         raise ConfigError(f"{word.text!r}: a server serves models by name; give model=NAME")
-    prices = asking.prices
-    if served.price_in is not None or served.price_out is not None:
-        prices = Prices(tokens_in=served.price_in or 0.0, tokens_out=served.price_out or 0.0)
-    if isinstance(own, _Text):
-        return _texts(_writer(address, served), own, asking, prices)
-    _refuse_repeats(word, asking, "probabilities are read")
-    server = Server(
+    prices = _prices(served, asking)
+    if isinstance(own, _Text | _Lines):
+        made = _texts(_writer(address, served), own, asking, prices)
+    else:
+        _refuse_repeats(word, asking, "probabilities are read")
+        made = _read_at(_server(address, served, prices), reads, served, own, asking)
+    if not served.rotations:
+        return made
+    from assay.answerers.rotations import RotatedAnswerer
+
+    return RotatedAnswerer(made)
+
+
+def _server(address: str, served: _Served, prices: Prices | None) -> Server:
+    return Server(
         base_url=address,
         key_variable=served.key_variable,
         concurrency=served.concurrency,
@@ -197,16 +273,27 @@ def _at_server(address: str, word: Word, asking: Asking) -> Answerer:
         timeout_s=served.timeout,
         prices=prices,
     )
-    common: dict[str, Any] = {"ledger": asking.ledger, "floor": own.floor, "extra": _extra(served)}
+
+
+def _read_at(
+    server: Server, reads: str, served: _Served, own: _Labels | _Decisions, asking: Asking
+) -> Answerer:
+    """What reads a server's probabilities."""
+    common: dict[str, Any] = {**asdict(own), "ledger": asking.ledger, "extra": _extra(served)}
     if isinstance(own, _Labels):
         from assay.answerers.labels import LabelAnswerer
 
-        return LabelAnswerer(server, served.model, dialect=own.dialect, **common)
+        return LabelAnswerer(server, served.model, **common)
     from assay.answerers.decisions import DecisionAnswerer
 
-    dialect = own.dialect or ("openai" if reads == "decisions" else "systemone")
-    more = {"per_request": own.per_request, "structured": own.structured}
-    return DecisionAnswerer(server, served.model, dialect, **common, **more)
+    common["dialect"] = own.dialect or ("openai" if reads == "decisions" else "systemone")
+    return DecisionAnswerer(server, served.model, **common)
+
+
+def _prices(served: _Served, asking: Asking) -> Prices | None:
+    if served.price_in is None and served.price_out is None:
+        return asking.prices
+    return Prices(tokens_in=served.price_in or 0.0, tokens_out=served.price_out or 0.0)
 
 
 def _writer(address: str, served: _Served) -> "OpenAI":
@@ -230,29 +317,25 @@ def _extra(served: _Served) -> Any:
     return extra_of(served.extra)
 
 
-def _texts(generator: Any, own: _Text, asking: Asking, prices: Prices | None) -> Answerer:
+def _texts(generator: Any, own: _Text | _Lines, asking: Asking, prices: Prices | None) -> Answerer:
+    given = asdict(own) | {"repeats": own.repeats or asking.repeats or 1}
+    if isinstance(own, _Lines):
+        from assay.answerers.lines import LinesAnswerer
+
+        return LinesAnswerer(generator, ledger=asking.ledger, prices=prices, **given)
     from assay.answerers.text import TextAnswerer
 
-    return TextAnswerer(
-        generator,
-        repeats=own.repeats or asking.repeats or 1,
-        temperature=own.temperature,
-        max_tokens=own.max_tokens,
-        seed=own.seed,
-        retries=own.retries,
-        style=own.labels,
-        ledger=asking.ledger,
-        prices=prices,
-    )
+    given["style"] = given.pop("labels")
+    return TextAnswerer(generator, ledger=asking.ledger, prices=prices, **given)
 
 
 def _local(name: str, word: Word, asking: Asking) -> Answerer:
-    reads = _reads(word, ("labels", "text"))
+    reads = _reads(word, ("labels", "text", "lines"))
     word = word.without(["reads"])
-    if reads == "text":
+    if reads in ("text", "lines"):
         from assay.specs.generators import LOCAL, generator_of
 
-        (own,) = _settings(word.without(LOCAL), _Text)
+        (own,) = _settings(word.without(LOCAL), _SERVED[reads])
         left = tuple(pair for pair in word.settings if pair[0] in LOCAL)
         writer = generator_of(
             dataclasses.replace(word, settings=left), device=asking.device, dtype=asking.dtype
@@ -266,9 +349,7 @@ def _local(name: str, word: Word, asking: Asking) -> Answerer:
 
     precision = dtype_of(asking.dtype) or "float32"
     model, tokenizer, _ = open_policy(name, dtype=precision, device=asking.device)
-    return LocalAnswerer(
-        model, tokenizer, micro_tokens=asking.micro_tokens, **dataclasses.asdict(local)
-    )
+    return LocalAnswerer(model, tokenizer, micro_tokens=asking.micro_tokens, **asdict(local))
 
 
 def _refuse_repeats(word: Word, asking: Asking, why: str) -> None:

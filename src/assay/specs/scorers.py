@@ -27,6 +27,7 @@ from assay.scorers.opened import OpenedScorer
 from assay.scorers.reaggregate import Aggregated
 from assay.scorers.verifier import Verified
 from assay.specs.compute import dtype_of
+from assay.specs.judge_kinds import JUDGES, is_judge
 from assay.specs.verifiers import VERIFIERS, opened, verifier_of
 from assay.specs.words import UnknownKey, Word, built, cut, members, parse, refuse_address
 
@@ -57,7 +58,8 @@ KINDS: Final = (
     "a reward model's folder, a published model by the name of its preset or the hub's (`assay"
     " models list`), a verifier (math, numeric, code, rules), a baseline (random, shortest,"
     " longest), environment (the rewards of a trajectory's turns), column:NAME of scores in the"
-    " data, log-probability:MODEL of a language model, package.module:name (a scorer,"
+    " data, log-probability:MODEL of a language model, a judge (pointwise:ANSWERER and others; see"
+    " `assay judge`), package.module:name (a scorer,"
     " a verifier, or a function of prompts and completions), or an ensemble of these, mean:A+B+C,"
     " worst:A+B+C or uwo:A+B+C (the mean less the members' variance)"
 )
@@ -213,6 +215,8 @@ def _named_or_found(word: Word, around: _Around) -> Scorer:
     if before == "column" and behind:
         _refuse_settings(word)
         return Column(parse(behind).plain)
+    if is_judge(word):
+        return _judge(word, around)
     refuse_address(
         what, "scorer", "serve scores as a function or a class of your own, package.module:name"
     )
@@ -281,6 +285,17 @@ def _log_probability(word: Word, around: _Around) -> Scorer:
     return LogProbability(made.model, made.encoder.tokenizer, layout=made.encoder.layout)
 
 
+def _judge(word: Word, around: _Around) -> Scorer:
+    """A judge that answers questions, in the way of a scorer."""
+    from assay.specs.answerers import Asking
+    from assay.specs.judges import scoring
+
+    return scoring(
+        word,
+        Asking(device=around.device, dtype=around.dtype, micro_tokens=around.micro_tokens),
+    )
+
+
 def _ensemble(word: Word, around: _Around) -> Scorer:
     """Members, each with the settings behind the ensemble and then those of its own."""
     how, behind = cut(word.what, ":")
@@ -314,7 +329,8 @@ def _of_own_code(word: Word) -> Scorer:
         found: Any = components.imported(name)
     except ConfigError as error:
         # `maen:A+B` is no module.
-        hint = did_you_mean(name.partition(":")[0], [*ENSEMBLES, "column", "log-probability"])
+        there = [*ENSEMBLES, *JUDGES, "column", "log-probability"]
+        hint = did_you_mean(name.partition(":")[0], there)
         raise ConfigError(f"{error}{hint}") from error
     if isinstance(found, type):
         found = built(found, name, word.settings)

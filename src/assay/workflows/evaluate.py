@@ -250,8 +250,14 @@ def _mistakes(
 
 
 def gives_probabilities(scorer: Scorer) -> bool:
-    """Whether scores are probabilities: those of a reward model whose link is a sigmoid."""
+    """Whether scores are probabilities: those of a reward model whose link is a sigmoid, and of
+    judges that are asked whether something is right."""
+    from assay.judges.genrm import GenRM
+    from assay.judges.steps import StepCritic
+
     inner = getattr(scorer, "scorer", scorer)
+    if isinstance(inner, (GenRM, StepCritic)):
+        return True
     readout = getattr(getattr(inner, "model", None), "readout", None)
     return getattr(readout, "link", None) == "sigmoid"
 

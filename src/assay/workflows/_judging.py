@@ -1,0 +1,94 @@
+"""Ask a judge about records, some at a time, and keep what it said."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, nullcontext
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from assay.answerers.ledger import Ledger, Usage
+from assay.runs.run import Run
+from assay.types import Record, Unscored
+
+__all__ = ["ask_kept", "bill", "spent"]
+
+T = TypeVar("T", bound=Record)
+A = TypeVar("A")
+
+KEPT = "kept.jsonl"
+
+
+def ask_kept(
+    run: Run | None,
+    by: str,
+    items: Sequence[T],
+    ask: Callable[[Sequence[T]], Sequence[A]],
+    kind: Any,
+    *,
+    chunk: int,
+    ledger: Ledger,
+) -> list[A]:
+    """Return what is said of each item, in order; what is kept in the run is not asked again.
+
+    by: name of the judge, under which it is kept. kind: type of what is said, for reading it back.
+    What is `Unscored`, or has a part that is, is not kept: the next run asks again.
+    """
+    from assay.console.progress import progress
+
+    of: TypeAdapter[A] = TypeAdapter(kind)
+    keys = [_key(by, item) for item in items]
+    todo = dict(zip(keys, items, strict=True))
+    found: dict[str, A] = {}
+
+    def take(body: dict[str, Any]) -> None:
+        found[body["key"]] = of.validate_python(body["said"])
+
+    opened = nullcontext() if run is None else closing(run.journal(KEPT, take))
+    with opened as journal, progress("judge", len(todo)) as show:
+        missing = [key for key in todo if key not in found]
+        for start in range(0, len(missing), chunk):
+            some = missing[start : start + chunk]
+            answers = ask([todo[key] for key in some])
+            for key, said in zip(some, answers, strict=True):
+                found[key] = said
+                if journal is not None and not _unscored(said):
+                    journal.append({"key": key, "said": of.dump_python(said, mode="json")})
+            show(len(found.keys() & todo.keys()), f"{ledger.paid.requests:,} requests")
+    return [found[key] for key in keys]
+
+
+def _key(by: str, item: Record) -> str:
+    text = json.dumps([by, item.model_dump(mode="json")], sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _unscored(said: Any) -> bool:
+    each = said if isinstance(said, (list, tuple)) else [said]
+    return any(isinstance(one, Unscored) or getattr(one, "failures", ()) for one in each)
+
+
+def bill(ledgers: Sequence[Ledger]) -> Mapping[str, str]:
+    """Return what answers cost in this run, what those cost that the ledgers had, and all that is
+    in them, of earlier runs too."""
+    files = {one.path and one.path.resolve(): one for one in ledgers}
+    sums = {
+        "paid": sum((one.paid for one in ledgers), Usage()),
+        "saved by the ledger": sum((one.saved for one in ledgers), Usage()),
+        "in the ledger": sum((one.total() for one in files.values()), Usage()),
+    }
+    return {name: spent(usage) for name, usage in sums.items()}
+
+
+def spent(usage: Usage) -> str:
+    """Return what answers cost, in words; what is not known is left out."""
+    said = [f"{usage.requests:,} request{'s' * (usage.requests != 1)}"]
+    if usage.tokens_in is not None:
+        cached = f" ({usage.tokens_cached:,} cached)" if usage.tokens_cached else ""
+        said.append(f"{usage.tokens_in:,} tokens read{cached}")
+    if usage.tokens_out is not None:
+        said.append(f"{usage.tokens_out:,} tokens written")
+    if usage.money is not None:
+        said.append(f"{usage.money:.4g} of money at the given prices")
+    return ", ".join(said) if usage.requests else "nothing"

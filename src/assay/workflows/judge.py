@@ -1,0 +1,412 @@
+"""Let a judge say what it thinks of responses, and measure it against labels.
+
+What a judge says is kept as it comes, and so is what was paid for it: a run that was stopped
+resumes where it was, and another reading of the same answers costs nothing.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from assay.answerers.ledger import Ledger
+from assay.data.records import as_group, cluster_key
+from assay.errors import ConfigError, DataError
+from assay.evaluation import comparisons
+from assay.evaluation.report import Report
+from assay.fingerprint import fingerprint
+from assay.protocols import Answerer, Judge, Scorer
+from assay.questions import Comparison, Distribution
+from assay.runs.run import Run
+from assay.specs.answerers import Asking, answerer, prices_of
+from assay.stats import Estimate, mean
+from assay.types import Group, Preference, Prompt, Ranking, Record, Score, StepLabels, Unscored
+from assay.workflows._data import Data, aside_in, name_of, named, read
+from assay.workflows._folder import opened
+from assay.workflows._judging import ask_kept, bill
+from assay.workflows._output import described
+from assay.workflows.evaluate import measure, table
+
+if TYPE_CHECKING:
+    from assay.evaluation.judges import JudgeAudit
+    from assay.evaluation.rubrics import CriterionFigures
+    from assay.report.html import Section
+
+__all__ = ["HOWS", "How", "Judged", "judge"]
+
+How = Literal["pairs", "points", "rubric", "steps", "decide"]
+"""What is judged: pairs; responses, by any scorer, by a rubric, or step by step; or typed
+questions."""
+HOWS: Final = ("pairs", "points", "rubric", "steps", "decide")
+
+LEDGER: Final = "ledger.sqlite"
+VERDICTS: Final = "verdicts.jsonl"
+SHOWN: Final = 3
+"""Reasons shown of what is unscored."""
+
+OWN_BILL: Final = {"paid": "not known: the judge was given as an object, with a ledger of its own"}
+
+Row = Mapping[str, Any]
+
+
+def _none() -> "list[Section]":
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a judge said of some data, measured."""
+
+    name: str
+    """Title of the page."""
+    of: str
+    """Name of the data."""
+    measured: Report
+    """How far it agrees with labels and with itself, beside baselines."""
+    rows: Sequence[Row] = field(repr=False)
+    """One row per pair, response or question, with what was said or why it is `unscored`."""
+    bill: Mapping[str, str]
+    """What was paid, and what the ledger saved, in words."""
+    audit: "JudgeAudit | None" = field(default=None, repr=False)
+    """Its biases, each tested."""
+    settings: object = field(default=None, repr=False)
+    """What `run.json` holds."""
+    examples: "Callable[[], list[Section]]" = field(default=_none, repr=False)
+    """Makes the sections of examples."""
+    written: str = field(default="", repr=False)
+    """Files that were written, in words."""
+
+    @property
+    def metrics(self) -> Mapping[str, Estimate]:
+        """Every metric, with its interval."""
+        return self.measured.metrics
+
+    @property
+    def baselines(self) -> Mapping[str, Estimate]:
+        """The same metrics of what needs no model, as "metric/baseline"."""
+        return self.measured.baselines
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        found = self.measured.to_json() | {"bill": dict(self.bill)}
+        return found if self.audit is None else found | {"audit": self.audit.to_json()}
+
+    def written_in(self, run: Run | None) -> "Judged":
+        """Write the files of a run; nothing where there is no folder."""
+        from assay.pages.judge import judge_sections
+
+        if run is None:
+            return self
+        run.save(VERDICTS, self.rows)
+        run.save("judge.json", self.to_json())
+        run.page(
+            self.name,
+            lambda: judge_sections(self.measured, self.examples(), self.bill, self.audit, run.body),
+            subtitle=self.of,
+        )
+        return dataclasses.replace(self, written=run.written())
+
+    def __str__(self) -> str:
+        """A table of every metric, what was found to be biased, and the bill."""
+        rows = [] if self.audit is None else self.audit.rows
+        biases = [f"biased: {row.name} {row.effect:.3f}, {row.meaning}" for row in rows
+                  if row.verdict == "biased"]  # fmt: skip
+        bills = [f"{what}: {cost}" for what, cost in self.bill.items()]
+        return "\n".join(filter(None, [table(self.measured), *biases, *bills, self.written]))
+
+
+def judge(
+    data: Data,
+    judge: str | Judge | Scorer | Answerer,
+    *,
+    how: How | None = None,
+    out: str | Path | None = None,
+    ledger: str | Path | None = None,
+    repeats: int | None = None,
+    prices: str | None = None,
+    limit: int | None = None,
+    format: str | None = None,
+    set_aside: str | Path | bool | None = None,
+    micro_tokens: int = 8192,
+    dtype: str | None = "auto",
+    device: str = "auto",
+    seed: int = 0,
+    chunk: int = 128,
+    overwrite: bool = False,
+    settings: object = None,
+) -> Judged:
+    """Judge pairs, responses, steps or typed questions, and measure the judge against labels.
+
+    data: pairs (preferences, or groups of two), responses, step labels, or for "decide" typed
+    questions. judge: a word (KIND:ANSWERER, see docs/explain/words.md; for "decide" an answerer's)
+    or an object. how: None is what the judge does, pairs or points. out: folder for verdicts.jsonl,
+    judge.json, report.html and run.json; a run that was stopped resumes there. ledger: file of paid
+    answers, which several runs may share; None is one in `out`. repeats: texts per question.
+    prices: IN:OUT, money per million tokens read and written. limit: most records. chunk: records
+    judged at once. seed: of the intervals. settings: what `run.json` holds; None is this call.
+
+    What has no verdict is counted, never taken for a tie or a zero. Raises `DataError` where
+    records do not fit, and where nothing has a verdict.
+    """
+    body = settings or described("judge", **locals())
+    if chunk < 1 or (limit is not None and limit < 1):
+        raise ConfigError(f"chunk is {chunk} and limit {limit}; they must be at least 1")
+    with opened(out, body, "judge", data=named(data), overwrite=overwrite) as run:
+        place = ledger or (None if run is None else run.folder / LEDGER)
+        with Ledger(place) as paid:
+            asking = Asking(
+                ledger=paid,
+                repeats=repeats,
+                prices=None if prices is None else prices_of(prices),
+                device=device,
+                dtype=dtype,
+                micro_tokens=micro_tokens,
+            )
+            work = _Work(
+                run=run, ledger=paid, chunk=chunk, seed=seed, of=name_of(data), opened=asking.opened
+            )
+            if how == "decide":
+                result = _decide(data, judge, asking, work, limit)
+            else:
+                records = _records(data, format, aside_in(set_aside, out))[:limit]
+                result = _judged(records, judge, asking, work, how)
+        if not isinstance(judge, (str, Path)):
+            result = dataclasses.replace(result, bill=OWN_BILL)
+        return dataclasses.replace(result, settings=body).written_in(run)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """Where the judging is done."""
+
+    run: Run | None
+    ledger: Ledger
+    opened: Sequence[Ledger]
+    """Those that words named."""
+    chunk: int
+    seed: int
+    of: str
+
+    def asked(self, by: object, items: Sequence[Any], ask: Any, kind: Any) -> list[Any]:
+        """What is said of each item, kept as it comes."""
+        return ask_kept(
+            self.run, fingerprint(by), items, ask, kind, chunk=self.chunk, ledger=self.ledger
+        )
+
+    def result(self, measured: Report, rows: Sequence[Row], **more: Any) -> Judged:
+        """The result, with the reasons of what is unscored among its notes."""
+        reasons = [str(row["unscored"]) for row in rows if row.get("unscored")]
+        notes = [f"{n} unscored: {reason}" for reason, n in _alike(reasons)[:SHOWN]]
+        if rows and len(reasons) == len(rows):
+            raise DataError(f"nothing of {self.of} has a verdict; {'; '.join(notes)}")
+        measured = dataclasses.replace(measured, notes=[*measured.notes, *notes])
+        name = f"What a judge says of {Path(self.of).name}"
+        return Judged(
+            name=name,
+            of=self.of,
+            measured=measured,
+            rows=rows,
+            bill=bill([self.ledger, *self.opened]),
+            **more,
+        )
+
+
+def _alike(reasons: Sequence[str]) -> list[tuple[str, int]]:
+    """The first of the reasons that differ by numbers only, with their counts, most first."""
+    kinds: dict[str, list[str]] = {}
+    for reason in reasons:
+        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "0", reason), []).append(reason)
+    return sorted(((some[0], len(some)) for some in kinds.values()), key=lambda pair: -pair[1])
+
+
+def _records(data: Data, format: str | None, set_aside: Path | None) -> list[Record]:
+    """The records with responses."""
+    every = read(data, format, set_aside)
+    records = [record for record in every if not isinstance(record, Prompt)]
+    if not records:
+        raise DataError(
+            f"{name_of(data)} holds {len(every)} prompts and no response to judge; give pairs or"
+            " responses"
+        )
+    return records
+
+
+def _judged(
+    records: Sequence[Record], word: Any, asking: Asking, work: _Work, how: How | None
+) -> Judged:
+    from assay.specs.judges import comparing
+    from assay.specs.judges import judge as judge_of
+
+    found = judge_of(word, asking)
+    if how is None:
+        how = "pairs" if isinstance(found, Judge) else "points"
+    if how == "pairs":
+        return _pairs(records, comparing(found), work)
+    if isinstance(found, Judge):
+        raise ConfigError(
+            f"{word} compares two responses, and `judge {how}` scores single ones; take `judge"
+            " pairs`, or pointwise:ANSWERER"
+        )
+    return _points(records, found, work, how)
+
+
+def _pairs(records: Sequence[Record], judge: Judge, work: _Work) -> Judged:
+    from assay.evaluation.judges import audit
+    from assay.pages.judge import pair_examples
+
+    pairs = [record for record in records if isinstance(record, Group)]
+    if len(pairs) < len(records) or any(len(pair.responses) != 2 for pair in pairs):
+        raise DataError(
+            f"{work.of} holds records that are no pairs; give preferences or groups of two"
+            " responses, or take `judge points`"
+        )
+    # What is judged: with labels of another person they would be asked again.
+    shown = [Group(prompt=pair.prompt, responses=pair.responses) for pair in pairs]
+    said = work.asked(judge, shown, judge.compare, Comparison | Unscored)
+    return work.result(
+        comparisons.evaluate(pairs, said, seed=work.seed),
+        [_pair_row(i, *pair) for i, pair in enumerate(zip(pairs, said, strict=True))],
+        audit=_unless_empty(lambda: audit(pairs, said)),
+        examples=lambda: pair_examples(pairs, said),
+    )
+
+
+def _unless_empty(make: Callable[[], "JudgeAudit"]) -> "JudgeAudit | None":
+    """The audit; None where there is nothing to audit, which the result says itself."""
+    try:
+        return make()
+    except DataError:
+        return None
+
+
+def _pair_row(number: int, pair: Group, said: Comparison | Unscored) -> Row:
+    row: dict[str, Any] = {"id": pair.prompt.id, "pair": number}
+    if isinstance(pair, Preference):
+        row["label"] = pair.prefer
+    if isinstance(said, Unscored):
+        return row | {"unscored": said.reason}
+    return row | said.model_dump(mode="json")
+
+
+def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> Judged:
+    from assay.evaluation.judges import audit_points
+    from assay.pages.judge import criteria_sections, point_examples
+
+    if how == "steps" and not all(isinstance(record, StepLabels) for record in records):
+        raise DataError(f"{work.of} holds records without step labels; take `judge points`")
+    groups = [as_group(record) for record in records]
+    shown = [Group(prompt=group.prompt, responses=group.responses) for group in groups]
+    if how == "rubric":
+        scores, criteria, figures = _by_rubric(judge, shown, work)
+    else:
+        criteria, figures = [], {}
+        scores = work.asked(judge, shown, judge.score, list[Score | Unscored])
+    rows = [
+        _point_row(record, number, j, score)
+        for number, (record, row) in enumerate(zip(records, scores, strict=True))
+        for j, score in enumerate(row)
+    ]
+    measured = _measured(judge, records, scores)
+    return work.result(
+        dataclasses.replace(measured, metrics={**measured.metrics, **figures}),
+        rows,
+        audit=_unless_empty(lambda: audit_points(records, scores)),
+        examples=lambda: [*point_examples(records, scores), *criteria_sections(criteria)],
+    )
+
+
+def _by_rubric(
+    judge: Scorer, groups: Sequence[Group], work: _Work
+) -> "tuple[list[list[Score | Unscored]], list[CriterionFigures], dict[str, Estimate]]":
+    """Scores, the figures of each criterion, and what is told of the rubric as a whole."""
+    from assay.data.rubrics.normalisers import Judged as Verdicts
+    from assay.evaluation.rubrics import by_tag, criteria, weights_against_uniform
+    from assay.judges.rubric import RubricScorer
+
+    if not isinstance(judge, RubricScorer):
+        raise ConfigError("the judge has no criteria; take rubric:FILE@ANSWERER")
+    said = work.asked(judge, groups, judge.judge, list[Verdicts | Unscored])
+    each = [one for row in said for one in row]
+    clusters = [cluster_key(group) for group in groups for _ in group.responses]
+    figures = {f"tag/{tag}": found for tag, found in by_tag(each, clusters=clusters).items()}
+    against = weights_against_uniform(each, clusters=clusters, least=judge.least)
+    if math.isfinite(against.value):
+        figures["weights_vs_uniform"] = against
+    return [[judge.score_of(one) for one in row] for row in said], criteria(each), figures
+
+
+def _point_row(record: Record, number: int, j: int, score: Score | Unscored) -> Row:
+    group = as_group(record)
+    row: dict[str, Any] = {"id": group.prompt.id, "group": number, "response": j}
+    if isinstance(record, Ranking):
+        row["label"] = record.grades[j]
+    elif isinstance(record, StepLabels):
+        row["label"] = list(record.labels)
+    if isinstance(score, Unscored):
+        return row | {"unscored": score.reason}
+    kept = {"value": score.value, "std": score.std, "parts": dict(score.parts)}
+    steps = {"steps": score.steps} if score.steps not in ((), (score.value,)) else {}
+    return row | {key: value for key, value in kept.items() if value not in (None, {})} | steps
+
+
+def _measured(
+    judge: Scorer, records: Sequence[Record], scores: Sequence[Sequence[Score | Unscored]]
+) -> Report:
+    """Scores against labels; their mean alone, where there are none."""
+    if all(any(isinstance(one, Unscored) for one in row) for row in scores):
+        return Report(kind="score", metrics={}, baselines={})
+    if not any(type(record) is Group for record in records):
+        return measure(judge, records, scores=scores)
+    values = [
+        (group.prompt.text, score.value)
+        for group, row in zip(map(as_group, records), scores, strict=True)
+        for score in row
+        if isinstance(score, Score)
+    ]
+    missing = sum(map(len, scores)) - len(values)
+    clusters = [text for text, _ in values]
+    found = mean([value for _, value in values], clusters=clusters, unscored=missing)
+    return Report(kind="score", metrics={"mean_score": found}, baselines={})
+
+
+def _decide(data: Data, word: Any, asking: Asking, work: _Work, limit: int | None) -> Judged:
+    from assay.data.decisions import Decisions, read_decisions
+    from assay.evaluation.decisions import evaluate
+    from assay.pages.judge import decision_examples
+
+    if isinstance(data, (str, Path)):
+        records = read_decisions(str(data))[:limit]
+    else:
+        records = [record for record in data if isinstance(record, Decisions)][:limit]
+    if not records:
+        raise DataError(f"{work.of} holds no typed questions; give rows of states with questions")
+    asked = answerer(word, asking)
+
+    def ask(some: Sequence[Decisions]) -> list[list[Distribution | Unscored]]:
+        return asked.answer([one.prompt for one in some], [one.questions for one in some])
+
+    # The gold is no part of what is asked.
+    shown = [one.model_copy(update={"gold": (None,) * len(one.gold)}) for one in records]
+    found = work.asked(asked, shown, ask, list[Distribution | Unscored])
+    rows = [
+        _decision_row(record, number, j, answer)
+        for number, (record, row) in enumerate(zip(records, found, strict=True))
+        for j, answer in enumerate(row)
+    ]
+    return work.result(
+        evaluate(records, found), rows, examples=lambda: decision_examples(records, found)
+    )
+
+
+def _decision_row(record: Any, number: int, j: int, answer: Distribution | Unscored) -> Row:
+    question, gold = record.questions[j], record.gold[j]
+    row: dict[str, Any] = {"id": record.prompt.id, "state": number, "question": question.name}
+    row["options"] = [option.name for option in question.options]
+    if gold is not None:
+        row["gold"] = gold.probabilities
+    if isinstance(answer, Unscored):
+        return row | {"unscored": answer.reason}
+    return row | answer.model_dump(mode="json")

@@ -1,0 +1,252 @@
+"""`assay judge`: planted judges whose numbers are known."""
+
+import json
+
+import pytest
+
+import assay
+from assay import Preference, Prompt, Response, StepLabels
+from assay.cli import main
+from assay.data import io
+from assay.errors import ConfigError, DataError
+from assay.judges import pairwise
+from assay.types import Group, Ranking
+from tests.engines.fake_server import FakeServer, Reply
+from tests.specs.answering import Likes
+
+OWN = "tests.specs.answering:Likes"
+
+
+def preference(number, first="good", second="bad", prefer=1.0):
+    return Preference(
+        prompt=Prompt.of(f"question {number}", id=f"q{number}"),
+        responses=(Response.of(f"{first} {number}"), Response.of(f"{second} {number} and longer")),
+        prefer=prefer,
+    )
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Eight pairs: six that the judge gets right, one it gets wrong, one it is silent on."""
+    records = [
+        *(preference(i) for i in range(4)),
+        *(preference(i, "bad", "good", prefer=0.0) for i in range(4, 6)),
+        preference(6, prefer=0.0),
+        preference(7, second="silent bad"),
+    ]
+    io.write(records, tmp_path / "pairs.jsonl")
+    return tmp_path / "pairs.jsonl"
+
+
+def rows(folder):
+    return [json.loads(line) for line in (folder / "verdicts.jsonl").read_text().splitlines()]
+
+
+def test_pairs(pairs, capsys):
+    out = pairs.parent / "out"
+    main(["judge", "pairs", str(pairs), "--judge", f"pairwise:{OWN}", "--out", str(out)])
+    said = capsys.readouterr().out
+    assert "paid: nothing" in said
+    found = json.loads((out / "judge.json").read_text())
+    metrics = found["metrics"]
+    assert metrics["accuracy"]["value"] == pytest.approx(6 / 7)
+    assert metrics["accuracy"]["n"] == 7
+    assert metrics["accuracy"]["unscored"] == 1
+    assert metrics["accuracy_both_orders"]["value"] == pytest.approx(6 / 7)
+    assert (metrics["flips"]["value"], metrics["consistent"]["value"]) == (0.0, 1.0)
+    assert metrics["first_slot"]["value"] == pytest.approx(0.5)
+    baselines = found["baselines"]
+    assert baselines["accuracy/first"]["value"] == pytest.approx(4 / 7)
+    assert baselines["accuracy/longer"]["value"] == pytest.approx(3 / 7)
+    lines = rows(out)
+    assert [line["id"] for line in lines] == [f"q{i}" for i in range(8)]
+    assert lines[0]["prefer"] == pytest.approx(0.9)
+    assert [game["swapped"] for game in lines[0]["games"]] == [False, True]
+    assert lines[0]["games"][0]["critique"] == "Because it is good."
+    assert lines[7] == {"id": "q7", "pair": 7, "label": 1.0, "unscored": "says nothing"}
+    page = (out / "report.html").read_text()
+    assert page.index("Where judge and label disagree") < page.index("All numbers")
+    assert "Because it is good." in page
+
+
+def test_a_judge_of_the_first_place_is_seen_through(pairs):
+    found = assay.judge(pairs, f"pairwise:{OWN},sure=0.5,place=0.4")
+    assert found.metrics["first_slot"].value == pytest.approx(0.9)
+    assert found.metrics["flips"].value == 1.0
+    assert found.metrics["accuracy_both_orders"].value == 0.0
+    assert found.metrics["accuracy"].value == pytest.approx(0.5)
+
+
+def test_what_was_said_is_not_asked_again(pairs, monkeypatch):
+    out = pairs.parent / "out"
+    first = assay.judge(pairs, f"pairwise:{OWN}", out=out, chunk=3)
+    asked = []
+    ask = pairwise.ask
+    monkeypatch.setattr(pairwise, "ask", lambda a, s, q: [asked.extend(s), ask(a, s, q)][1])
+    again = assay.judge(pairs, f"pairwise:{OWN}", out=out, chunk=3)
+    # The silent one is asked again, in both orders.
+    assert len(asked) == 2
+    assert again.rows == first.rows
+    assert again.metrics == first.metrics
+    other = assay.judge(pairs, f"pairwise:{OWN},sure=0.7", out=out, overwrite=True)
+    assert other.rows[0]["prefer"] == pytest.approx(0.7)
+
+
+def test_points(tmp_path, capsys):
+    pool = Ranking(
+        prompt=Prompt.of("?"),
+        responses=(Response.of("good"), Response.of("bad"), Response.of("silent")),
+        grades=(1.0, 0.0, 0.0),
+    )
+    io.write([pool], tmp_path / "pool.jsonl")
+    out = tmp_path / "out"
+    word = f"pointwise:{OWN},levels=5,sure=1"
+    main(["judge", "points", str(tmp_path / "pool.jsonl"), "--judge", word, "--out", str(out)])
+    lines = rows(out)
+    assert [line.get("value") for line in lines] == [5.0, 1.0, None]
+    assert lines[2]["unscored"] == "says nothing"
+    assert [line["label"] for line in lines] == [1.0, 0.0, 0.0]
+    assert "1 unscored: says nothing" in capsys.readouterr().out
+
+
+def test_responses_without_labels_have_a_mean(tmp_path):
+    group = Group(prompt=Prompt.of("?"), responses=(Response.of("good"), Response.of("bad")))
+    found = assay.judge([group], f"pointwise:{OWN},levels=5,sure=1")
+    assert found.metrics["mean_score"].value == 3.0
+
+
+def test_steps(tmp_path):
+    def solution(text, labels):
+        steps = tuple(f"{text} {i}. " for i in range(len(labels)))
+        return StepLabels(prompt=Prompt.of(text), response=Response(steps=steps), labels=labels)
+
+    io.write([solution("good", (1, 1)), solution("bad", (0, 0))], tmp_path / "steps.jsonl")
+    out = tmp_path / "out"
+    word = f"steps:{OWN},asks=each"
+    main(["judge", "steps", str(tmp_path / "steps.jsonl"), "--judge", word, "--out", str(out)])
+    lines = rows(out)
+    assert lines[0]["steps"] == pytest.approx([0.9, 0.81])
+    assert lines[1]["steps"] == pytest.approx([0.1, 0.01])
+    assert lines[0]["label"] == [1.0, 1.0]
+    found = json.loads((out / "judge.json").read_text())["metrics"]
+    # A step is right from one half on: scores of a critic are probabilities.
+    assert found["step_accuracy"]["value"] == 1.0
+
+
+def test_rubric(tmp_path):
+    (tmp_path / "rubric.json").write_text(
+        json.dumps([{"requirement": "is good", "weight": 3.0}, {"requirement": "is it"}])
+    )
+    group = Group(prompt=Prompt.of("?"), responses=(Response.of("good"), Response.of("bad")))
+    io.write([group], tmp_path / "data.jsonl")
+    out = tmp_path / "out"
+    word = f"rubric:{tmp_path / 'rubric.json'}@{OWN},sure=1,abstain=no"
+    main(["judge", "rubric", str(tmp_path / "data.jsonl"), "--judge", word, "--out", str(out)])
+    lines = rows(out)
+    assert [line["value"] for line in lines] == [1.0, 0.0]
+    assert set(lines[0]["parts"].values()) == {1.0}
+    page = (out / "report.html").read_text()
+    assert "2 of 2 criteria; 0 never vary" in page
+    again = assay.judge(tmp_path / "data.jsonl", word, how="rubric", out=tmp_path / "again")
+    assert (
+        again.rows
+        == assay.judge(tmp_path / "data.jsonl", word, how="rubric", out=tmp_path / "again").rows
+    )
+
+
+def test_decide(tmp_path):
+    options = {"yes": "", "no": ""}
+    question = {"type": "choice", "instructions": "Which?", "criteria": options}
+    texts = ("good before bad", "bad before good", "silent")
+    state = [
+        {
+            "id": str(i),
+            "state": text,
+            "questions": {"q": question},
+            "answers": {"q": "yes"},
+        }
+        for i, text in enumerate(texts)
+    ]
+    path = tmp_path / "typed.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in state))
+    out = tmp_path / "out"
+    main(["judge", "decide", str(path), "--judge", OWN, "--out", str(out)])
+    found = json.loads((out / "judge.json").read_text())["metrics"]
+    assert found["accuracy"]["value"] == 0.5
+    lines = rows(out)
+    assert lines[0]["probabilities"] == pytest.approx([0.9, 0.1])
+    assert lines[0]["gold"] == [1.0, 0.0]
+    assert lines[2]["unscored"] == "says nothing"
+
+
+def test_a_server_is_paid_once(pairs, tmp_path, capsys):
+    def script(asked):
+        text = asked.text
+        label = "A" if text.find("good") < text.find("bad") else "B"
+        return Reply(choice={"text": f"I looked.\nVerdict: {label}"}, tokens=10)
+
+    with FakeServer(script) as server:
+        ledger = tmp_path / "ledger"
+        arguments = [
+            *("judge", "pairs", str(pairs), "--judge", f"pairwise:{server.url},model=m"),
+            *("--ledger", str(ledger), "--prices", "1:100", "--repeats", "2"),
+        ]
+        main([*arguments, "--out", str(tmp_path / "a")])
+        said = capsys.readouterr().out
+        # 8 pairs, both orders, two texts each.
+        assert "paid: 32 requests" in said
+        assert "320 tokens written" in said
+        assert len(server.asked) == 32
+        main([*arguments, "--out", str(tmp_path / "b")])
+        said = capsys.readouterr().out
+        assert len(server.asked) == 32
+    assert "paid: nothing" in said
+    assert "saved by the ledger: 32 requests" in said
+    assert "in the ledger: 32 requests" in said
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
+    assert rows(tmp_path / "a")[0]["games"][0]["critique"] == "I looked.\n\nI looked."
+
+
+def test_a_ledger_that_the_word_names_is_on_the_bill(pairs, tmp_path):
+    with FakeServer(lambda _: Reply(choice={"text": "Verdict: A"}, tokens=None)) as server:
+        word = f"pairwise:{server.url},model=m,ledger={tmp_path / 'mine'}"
+        first = assay.judge(str(pairs), word, prices="1:2")
+        # The server counts no tokens: what they cost is not known, and no 0.
+        assert first.bill["paid"] == first.bill["in the ledger"] == "16 requests"
+        again = assay.judge(str(pairs), word)
+        assert again.bill["paid"] == "nothing"
+        assert again.bill["saved by the ledger"] == "16 requests"
+        assert len(server.asked) == 16
+
+
+def test_the_bill_of_an_object_is_not_known(pairs):
+    found = assay.judge(str(pairs), pairwise.Pairwise(Likes()))
+    assert "not known" in found.bill["paid"]
+
+
+def test_refused(pairs, tmp_path):
+    steps = StepLabels(
+        prompt=Prompt.of("?"), response=Response(steps=("a", "b")), labels=(1.0, 0.0)
+    )
+    with pytest.raises(DataError, match="no pairs"):
+        assay.judge([steps], f"pairwise:{OWN}")
+    with pytest.raises(DataError, match="step labels"):
+        assay.judge(pairs, f"pointwise:{OWN}", how="steps")
+    with pytest.raises(ConfigError, match="compares two responses"):
+        assay.judge(pairs, f"pairwise:{OWN}", how="points")
+    with pytest.raises(ConfigError, match="has no criteria"):
+        assay.judge(pairs, f"pointwise:{OWN}", how="rubric")
+    with pytest.raises(DataError, match="no response to judge"):
+        assay.judge([Prompt.of("?")], f"pairwise:{OWN}")
+    silent = preference(1, "silent good")
+    with pytest.raises(DataError, match=r"nothing of the data has a verdict; 1 unscored: says"):
+        assay.judge([silent], f"pairwise:{OWN}")
+    with pytest.raises(SystemExit):
+        main(["judge", "pairs", str(pairs), "--judge", "pairwise", "--out", str(tmp_path / "x")])
+
+
+def test_pipelines_may_fail_on_a_judge(pairs, tmp_path):
+    arguments = ["judge", "pairs", str(pairs), "--judge", f"pairwise:{OWN}", "--out"]
+    with pytest.raises(SystemExit) as stopped:
+        main([*arguments, str(tmp_path / "a"), "--fail-on", "accuracy<0.9"])
+    assert stopped.value.code == 1
