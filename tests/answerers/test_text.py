@@ -204,3 +204,12 @@ def test_a_server_that_refuses_some(tmp_path):
         found = answerer.answer(states, [[BETTER]] * 3)
     assert [isinstance(some[0], Distribution) for some in found] == [True, False, True]
     assert "too long" in found[1][0].reason
+
+
+def test_another_way_of_reading_has_another_name():
+    """What was read in one way is no answer of another."""
+
+    class Other(TextAnswerer):
+        pass
+
+    assert Other(Planted(says)).fingerprint != TextAnswerer(Planted(says)).fingerprint

@@ -61,7 +61,8 @@ class TextAnswerer:
     @property
     def fingerprint(self) -> str:
         """Name by the generator and how it is sampled and read."""
-        return fingerprint((self.writer, self.sampling, self.repeats, self.retries, self.style))
+        how = self.repeats, self.retries, self.style
+        return fingerprint((type(self), self.writer, self.sampling, how))
 
     def answer(
         self, states: Sequence[Prompt], questions: Sequence[Sequence[Question]]
