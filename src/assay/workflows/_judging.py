@@ -51,10 +51,14 @@ def ask_kept(
         for start in range(0, len(missing), chunk):
             some = missing[start : start + chunk]
             answers = ask([todo[key] for key in some])
-            for key, said in zip(some, answers, strict=True):
-                found[key] = said
-                if journal is not None and not _unscored(said):
-                    journal.append({"key": key, "said": of.dump_python(said, mode="json")})
+            said = dict(zip(some, answers, strict=True))
+            found |= said
+            if journal is not None:
+                good = [(key, one) for key, one in said.items() if not _unscored(one)]
+                # One wait for the disk.
+                journal.append(
+                    *({"key": key, "said": of.dump_python(one, mode="json")} for key, one in good)
+                )
             show(len(found.keys() & todo.keys()), f"{ledger.paid.requests:,} requests")
     return [found[key] for key in keys]
 
