@@ -99,3 +99,16 @@ def test_a_file_broken_in_the_middle_is_no_empty_answer(tmp_path):
 
     with pytest.raises(BackendError, match=r"cannot be read|is no ledger"):
         read()
+
+
+def test_two_processes_that_asked_the_same_have_one_answer(tmp_path):
+    """What the second was told is paid, but not kept: asked again, both would say the first's."""
+    with Ledger(tmp_path / "ledger") as one, Ledger(tmp_path / "ledger") as other:
+        usage = Usage(requests=1)
+        [mine] = one.put([Entry(key="a", repeat=0, answer="first", usage=usage)])
+        found = other.put(
+            Entry(key=key, repeat=0, answer="second", usage=usage) for key in ("b", "a")
+        )
+        assert mine.answer == "first"
+        assert [entry.answer for entry in found] == ["second", "first"]
+        assert (other.paid.requests, other.saved.requests) == (2, 0)

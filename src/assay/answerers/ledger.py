@@ -97,6 +97,13 @@ class Ledger:
 
     def get(self, key: str, repeat: int = 0) -> Entry | None:
         """Return an answer; None where it was not paid for yet."""
+        entry = self._entry(key, repeat)
+        if entry is not None:
+            with self._lock:
+                self.saved += entry.usage
+        return entry
+
+    def _entry(self, key: str, repeat: int) -> Entry | None:
         row = self._row(
             f"SELECT answer, {', '.join(Usage.model_fields)} FROM answers"
             " WHERE key = ? AND repeat = ?",
@@ -106,12 +113,11 @@ class Ledger:
             return None
         answer, *numbers = row
         usage = Usage(**dict(zip(Usage.model_fields, numbers, strict=True)))
-        with self._lock:
-            self.saved += usage
         return Entry(key=key, repeat=repeat, answer=json.loads(answer), usage=usage)
 
-    def put(self, entries: Iterable[Entry]) -> None:
-        """Keep answers: they are on disk when this returns. One that is there already stays.
+    def put(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Keep answers, on disk when this returns, and return what is kept under their names: one
+        that another process had put there first stays, and is the answer of both.
 
         Each call waits for the disk once: several at once are cheaper than one by one.
         """
@@ -127,13 +133,16 @@ class Ledger:
         ]
         try:
             with self._lock, self._file:
-                self._file.executemany(
+                new = self._file.executemany(
                     "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
-                )
+                ).rowcount
         except sqlite3.Error as error:
             raise BackendError(f"{self.path} cannot be written: {error}") from error
         with self._lock:
             self.paid = sum((entry.usage for entry in entries), self.paid)
+        if new == len(entries):
+            return entries
+        return [self._entry(entry.key, entry.repeat) or entry for entry in entries]
 
     def total(self) -> Usage:
         """Return what all its answers cost."""
