@@ -188,6 +188,27 @@ def test_the_bill_of_an_object_is_not_known(pairs):
     assert "not known" in found.bill["paid"]
 
 
+def test_a_member_that_failed_is_asked_again(pairs, tmp_path):
+    down = []
+
+    def script(asked):
+        if asked.body["model"] == "b" and "question 3" in asked.text and not down:
+            return Reply(status=400, body={"error": {"message": "not now"}})
+        return Reply(choice={"text": "Verdict: A"})
+
+    with FakeServer(script) as server:
+        word = "panel:" + "+".join(f"(pairwise:{server.url},model={name})" for name in "abc")
+        settings = {"out": tmp_path / "out"}
+        first = assay.judge(str(pairs), word, **settings)
+        down.append("no more")
+        asked = len(server.asked)
+        second = assay.judge(str(pairs), word, **settings)
+        assert len(server.asked) - asked == 2
+    mute = [sum(bool(game.get("unscored")) for game in row["games"]) for row in first.rows]
+    assert mute == [0, 0, 0, 1, 0, 0, 0, 0]
+    assert not any(game.get("unscored") for row in second.rows for game in row["games"])
+
+
 def test_refused(pairs, tmp_path):
     steps = StepLabels(
         prompt=Prompt.of("?"), response=Response(steps=("a", "b")), labels=(1.0, 0.0)

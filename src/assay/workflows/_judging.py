@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from assay.answerers.ledger import Ledger, Usage
+from assay.questions import Comparison
 from assay.runs.run import Run
 from assay.types import Record, Unscored
 
@@ -69,6 +70,9 @@ def _key(by: str, item: Record) -> str:
 
 
 def _unscored(said: Any) -> bool:
+    """Whether an answer, or a part of it such as a panel's member, is missing."""
+    if isinstance(said, Comparison):
+        return any(game.unscored for game in said.games)
     each = said if isinstance(said, (list, tuple)) else [said]
     return any(isinstance(one, Unscored) for one in each)
 
