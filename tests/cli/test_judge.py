@@ -118,6 +118,45 @@ def test_responses_without_labels_have_a_mean(tmp_path):
     assert found.metrics["mean_score"].value == 3.0
 
 
+def test_steps(tmp_path):
+    def solution(text, labels):
+        steps = tuple(f"{text} {i}. " for i in range(len(labels)))
+        return StepLabels(prompt=Prompt.of(text), response=Response(steps=steps), labels=labels)
+
+    io.write([solution("good", (1, 1)), solution("bad", (0, 0))], tmp_path / "steps.jsonl")
+    out = tmp_path / "out"
+    word = f"steps:{OWN},asks=each"
+    main(["judge", "steps", str(tmp_path / "steps.jsonl"), "--judge", word, "--out", str(out)])
+    lines = rows(out)
+    assert lines[0]["steps"] == pytest.approx([0.9, 0.81])
+    assert lines[1]["steps"] == pytest.approx([0.1, 0.01])
+    assert lines[0]["label"] == [1.0, 1.0]
+    found = json.loads((out / "judge.json").read_text())["metrics"]
+    # A step is right from one half on: scores of a critic are probabilities.
+    assert found["step_accuracy"]["value"] == 1.0
+
+
+def test_rubric(tmp_path):
+    (tmp_path / "rubric.json").write_text(
+        json.dumps([{"requirement": "is good", "weight": 3.0}, {"requirement": "is it"}])
+    )
+    group = Group(prompt=Prompt.of("?"), responses=(Response.of("good"), Response.of("bad")))
+    io.write([group], tmp_path / "data.jsonl")
+    out = tmp_path / "out"
+    word = f"rubric:{tmp_path / 'rubric.json'}@{OWN},sure=1,abstain=no"
+    main(["judge", "rubric", str(tmp_path / "data.jsonl"), "--judge", word, "--out", str(out)])
+    lines = rows(out)
+    assert [line["value"] for line in lines] == [1.0, 0.0]
+    assert set(lines[0]["parts"].values()) == {1.0}
+    page = (out / "report.html").read_text()
+    assert "2 of 2 criteria; 0 never vary" in page
+    again = assay.judge(tmp_path / "data.jsonl", word, how="rubric", out=tmp_path / "again")
+    assert (
+        again.rows
+        == assay.judge(tmp_path / "data.jsonl", word, how="rubric", out=tmp_path / "again").rows
+    )
+
+
 def test_decide(tmp_path):
     options = {"yes": "", "no": ""}
     question = {"type": "choice", "instructions": "Which?", "criteria": options}
@@ -219,7 +258,7 @@ def test_refused(pairs, tmp_path):
         assay.judge(pairs, f"pointwise:{OWN}", how="steps")
     with pytest.raises(ConfigError, match="compares two responses"):
         assay.judge(pairs, f"pairwise:{OWN}", how="points")
-    with pytest.raises(ConfigError, match="gives no criteria"):
+    with pytest.raises(ConfigError, match="has no criteria"):
         assay.judge(pairs, f"pointwise:{OWN}", how="rubric")
     with pytest.raises(DataError, match="no response to judge"):
         assay.judge([Prompt.of("?")], f"pairwise:{OWN}")

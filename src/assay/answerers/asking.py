@@ -154,7 +154,7 @@ async def _produce(
                     )
                 continue
             kept, usage = answer
-            spent = {"requests": usage.requests or 1, "seconds": seconds}
+            spent: dict[str, float | None] = {"requests": usage.requests or 1, "seconds": seconds}
             if server.prices is not None:
                 spent["money"] = server.prices.of(usage)
             put((one, kept, usage.model_copy(update=spent)))

@@ -7,7 +7,15 @@ from assay.data import fields
 from assay.data.rubrics.record import Branch, Criterion, Level, Rubric
 from assay.errors import DataError
 
-__all__ = ["CONTAINERS", "autorubric", "autorubric_of", "openenv", "paperbench", "verifiers"]
+__all__ = [
+    "CONTAINERS",
+    "autorubric",
+    "autorubric_of",
+    "is_autorubric",
+    "openenv",
+    "paperbench",
+    "verifiers",
+]
 
 CONTAINERS: Final = frozenset({"WeightedSum", "Gate", "Sequential"})
 """Containers of OpenEnv that can be data."""
@@ -18,11 +26,20 @@ CLOSE: Final = 1e-6
 Row = Mapping[str, Any]
 
 
+def is_autorubric(row: Any) -> bool:
+    """Whether a row is a criterion of autorubric, or a section."""
+    return isinstance(row, Mapping) and (
+        "requirement" in row or isinstance(row.get("criteria"), list)
+    )
+
+
 def autorubric(raw: Any, source: str = "") -> Rubric:
     """Read a list of criteria or sections, or an object with them under rubric, sections or
     criteria."""
     guidelines = ""
     while isinstance(raw, Mapping):
+        if guidelines and raw.get("guidelines"):
+            raise DataError("guidelines stand beside the rubric and inside it; give them once")
         guidelines = raw.get("guidelines") or guidelines
         keys = [key for key in ("rubric", "sections", "criteria") if key in raw]
         if not keys:
@@ -122,7 +139,10 @@ def paperbench(raw: Row, source: str = "") -> Rubric:
         children = fields.mappings(node, "sub_tasks") if node.get("sub_tasks") else []
         if children:
             name = id.replace("/", " ")
-            groups["/".join((*path, name))] = fields.make(Branch, weight=weight, text=text)
+            if (place := "/".join((*path, name))) in groups:
+                raise DataError(f"the requirement {id!r} has two branches; give each its own id")
+            # Nothing is divided by the root's own weight.
+            groups[place] = fields.make(Branch, weight=weight if path else 1.0, text=text)
             for child in children:
                 walk(child, (*path, name))
             return
