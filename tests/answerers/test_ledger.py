@@ -112,3 +112,14 @@ def test_two_processes_that_asked_the_same_have_one_answer(tmp_path):
         assert mine.answer == "first"
         assert [entry.answer for entry in found] == ["second", "first"]
         assert (other.paid.requests, other.saved.requests) == (2, 0)
+
+
+def test_a_sum_of_some_prices_is_no_sum(tmp_path):
+    with Ledger() as ledger:
+        ledger.put([Entry(key="a", repeat=0, answer=1, usage=Usage(tokens_out=5, money=0.5))])
+        assert ledger.total().money == 0.5
+        # What counts no tokens, such as a server's tokenizer, costs nothing.
+        ledger.put([Entry(key="b", repeat=0, answer=1, usage=Usage(requests=1))])
+        assert ledger.total().money == 0.5
+        ledger.put([Entry(key="c", repeat=0, answer=1, usage=Usage(tokens_out=5))])
+        assert ledger.total().money is None

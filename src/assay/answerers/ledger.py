@@ -147,12 +147,13 @@ class Ledger:
         return [self._entry(entry.key, entry.repeat) or entry for entry in entries]
 
     def total(self) -> Usage:
-        """Return what all its answers cost."""
+        """Return what all its answers cost; no money where some were paid without prices."""
         sums = ", ".join(f"SUM({name})" for name in Usage.model_fields)
         row = self._row(f"SELECT {sums} FROM answers")
         found: Mapping[str, Any] = dict(zip(Usage.model_fields, row, strict=True))
         known = {name: value for name, value in found.items() if value is not None}
-        return Usage(**known)
+        without = "SELECT 1 FROM answers WHERE money IS NULL AND tokens_out IS NOT NULL"
+        return Usage(**known | ({"money": None} if self._row(without) else {}))
 
     def __len__(self) -> int:
         return int(self._row("SELECT COUNT(*) FROM answers")[0])
