@@ -137,7 +137,7 @@ class Bench:
     seeds: int = 5
     drops: tuple[float, ...] = (0.0, 0.25, 0.5)
     """Shares of the positive criteria that a step leaves out."""
-    steps: int = 240
+    steps: int = 120
     noise: float = 0.1
     """Share of the proxy's verdicts that are turned round."""
     pool: int = 1024
@@ -151,7 +151,7 @@ class Bench:
     def __call__(self) -> None:
         """Policies, best-of-n, and the policies that are trained."""
         each = range(self.seeds)
-        jobs = [(seed, drop) for drop in self.drops for seed in each]
+        jobs = [(seed, drop) for seed in each for drop in self.drops]
         spawn = get_context("spawn")
         with ProcessPoolExecutor(self.workers, mp_context=spawn) as pool:
             curves = list(pool.map(best, repeat(self), each))
@@ -186,7 +186,7 @@ class Bench:
 
 def policy_of(bench: Bench, seed: int) -> tuple[Essays, Path]:
     """The world of a seed, and the folder of its untrained policy."""
-    world, folder = Essays(seed=seed), bench.out / f"seed-{seed}" / "policy"
+    world, folder = Essays(seed=seed, policy_steps=400), bench.out / f"seed-{seed}" / "policy"
     if not folder.exists():
         with threads(1):
             world.make_policy(folder)
@@ -222,9 +222,11 @@ def trained(bench: Bench, job: tuple[int, float]) -> dict[str, Any]:
             steps=bench.steps,
             advantage="grpo",
             whiten="no",
-            samples=16,
             groups=8,
+            samples=16,
+            learning_rate=1e-3,
             watch_every=10,
+            watch_samples=32,
         )
         done = optimise(
             world.open(folder),

@@ -299,7 +299,8 @@ class Score(Record):
     steps: tuple[FiniteFloat, ...] = ()
     """A score a step, where the scorer has them."""
     std: float | None = None
-    """Disagreement of an ensemble's members, where there are any."""
+    """Disagreement of an ensemble's members, where there are any; of a judge, what it is unsure
+    of."""
     parts: Mapping[str, FiniteFloat | None] = unless_empty({})
     """What it is made of, by name: criteria, components of a mixture, heads; None = that part could
     not be scored."""

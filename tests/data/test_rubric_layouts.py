@@ -78,6 +78,8 @@ def test_rar_numbers_titles_that_stand_twice() -> None:
     assert [c.id for c in found.criteria] == ["Dose 1", "Dose 2", "Alarm"]
     assert [c.points for c in found.criteria] == [5, 3, -1]
     assert found.normaliser == "rar"
+    named = rubric_from([{"name": "short", "description": "It is short.", "weight": 1}])
+    assert brief(named) == [("short", "It is short.", 1)]
 
 
 @pytest.mark.parametrize("key", ["description", "rubric_item", "Ingredient"])
@@ -122,6 +124,7 @@ def test_autorubric_lists_sections_and_levels() -> None:
     sections = rubric_from(inside)
     assert [c.group for c in sections.criteria] == [("A B",), ()]
     assert sections.guidelines == "Be strict."
+    assert rubric_from(inside["rubric"]["sections"]).criteria == sections.criteria
     assert rubric_from(autorubric_of(found)) == found
     with pytest.raises(DataError, match="scored by healthbench"):
         autorubric_of(rubric_from(HEALTHBENCH))

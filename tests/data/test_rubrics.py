@@ -98,6 +98,13 @@ def test_a_gate_of_negative_points_fires_where_it_is_met() -> None:
     assert value(gated, met(True, True)) == 0
 
 
+def test_a_gate_that_is_undecided_fires() -> None:
+    gate = Criterion(id="g", text="Honest.", veto=True)
+    gated = Rubric(criteria=(*rubric((1.0,)).criteria, gate))
+    for p, expected in ((0.49, 0.0), (0.5, 0.0), (0.51, 1.0)):
+        assert value(gated, [Credit(1.0), Credit.of(p)]) == expected
+
+
 def test_gates_alone_are_passed_or_not() -> None:
     gates = tuple(Criterion(id=str(i), text="x", veto=True) for i in range(2))
     assert value(Rubric(criteria=gates), met(True, True)) == 1

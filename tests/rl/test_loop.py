@@ -4,7 +4,7 @@ must."""
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -533,3 +533,27 @@ def test_the_summary_is_plain_json(tmp_path: Path) -> None:
     samples = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert {row["step"] for row in samples} == {0, 2, 4}
     assert all(len(row["step_scores"]) == len(row["response"]) for row in samples)
+
+
+@dataclass(frozen=True)
+class ByStep:
+    """Pays the number of the step of training, and -1 where it is evaluated."""
+
+    step: int | None = None
+
+    fingerprint = "by step"
+
+    def at(self, step: int) -> "ByStep":
+        return ByStep(step)
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        value = -1.0 if self.step is None else float(self.step)
+        return [[Score(value=value) for _ in group.responses] for group in groups]
+
+
+def test_a_scorer_is_told_the_step_of_training_and_not_when_it_is_evaluated(
+    tmp_path: Path,
+) -> None:
+    done = run(tmp_path, small.policy(), Part(name="by step", scorer=ByStep()))
+    assert [row["reward"] for row in done.rows if "reward" in row] == [0, 1, 2, 3]
+    assert {row["eval"]["proxy"][0] for row in done.rows if "eval" in row} == {-1}

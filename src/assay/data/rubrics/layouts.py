@@ -118,7 +118,11 @@ def _reader(raw: Any) -> Callable[[Any, str], Rubric] | None:
             return nested.openenv
         if _has(rows, "criterion", "points"):
             return lambda found, source: _healthbench(found["rubrics"], source)
-        if _has(rows) and all(any(text in row for text in TEXTS) for row in rows):
+        if (
+            isinstance(rows, list)
+            and _has(rows)
+            and all(any(text in row for text in TEXTS) for row in rows)
+        ):
             return _open_instruct
         if _has(raw.get("criteria"), "name", "text"):
             return nested.verifiers
@@ -130,7 +134,8 @@ def _reader(raw: Any) -> Callable[[Any, str], Rubric] | None:
     for keys, read in LISTS:
         if _has(raw, *keys):
             return read
-    return None
+    rows = raw if isinstance(raw, list) else []
+    return nested.autorubric if any(map(nested.is_autorubric, rows)) else None
 
 
 def _healthbench(rows: Sequence[Row], source: str) -> Rubric:
@@ -170,8 +175,8 @@ def _open_instruct(raw: Row, source: str) -> Rubric:
 
 
 def _titled(rows: Sequence[Row], texts: Sequence[str]) -> list[Criterion]:
-    """Criteria with a title, which may stand twice: then they are numbered."""
-    titles = [str(row.get("title") or "") for row in rows]
+    """Criteria with a title or name, which may stand twice: then they are numbered."""
+    titles = [str(row.get("title") or row.get("name") or "") for row in rows]
     criteria = []
     for i, (row, title) in enumerate(zip(rows, titles, strict=True), 1):
         text = next((name for name in texts if row.get(name)), texts[0])
@@ -209,7 +214,5 @@ def _finance(rows: Sequence[Row], source: str) -> Rubric:
 LISTS: Final[Sequence[tuple[tuple[str, ...], Callable[[Any, str], Rubric]]]] = (
     (("criterion", "points"), _healthbench),
     (("description", "weight"), _rar),
-    (("requirement",), nested.autorubric),
-    (("criteria",), nested.autorubric),
     (("name", "text"), nested.verifiers),
 )

@@ -7,7 +7,15 @@ from assay.data import fields
 from assay.data.rubrics.record import Branch, Criterion, Level, Rubric
 from assay.errors import DataError
 
-__all__ = ["CONTAINERS", "autorubric", "autorubric_of", "openenv", "paperbench", "verifiers"]
+__all__ = [
+    "CONTAINERS",
+    "autorubric",
+    "autorubric_of",
+    "is_autorubric",
+    "openenv",
+    "paperbench",
+    "verifiers",
+]
 
 CONTAINERS: Final = frozenset({"WeightedSum", "Gate", "Sequential"})
 """Containers of OpenEnv that can be data."""
@@ -16,6 +24,13 @@ WEIGHT: Final = 10.0
 CLOSE: Final = 1e-6
 
 Row = Mapping[str, Any]
+
+
+def is_autorubric(row: Any) -> bool:
+    """Whether a row is a criterion of autorubric, or a section."""
+    return isinstance(row, Mapping) and (
+        "requirement" in row or isinstance(row.get("criteria"), list)
+    )
 
 
 def autorubric(raw: Any, source: str = "") -> Rubric:

@@ -36,7 +36,7 @@ ABSTAINED: Final = "abstained"
 LEAST: Final = 0.5
 """Least share of the points that must have an answer."""
 PASS: Final = 0.5
-"""Least chance that a gate is passed: below it, it fires."""
+"""Chance above which a gate is passed; at it and below, it fires."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _covered(rubric: Rubric, counting: Sequence[int], there: Sequence[int]) -> f
 
 def passed(criterion: Criterion, credit: Credit) -> bool:
     """Whether a gate is passed, more likely than not: it is met, or, with negative points, not."""
-    return (credit.mean if criterion.points >= 0 else 1.0 - credit.mean) >= PASS
+    return (credit.mean if criterion.points >= 0 else 1.0 - credit.mean) > PASS
 
 
 def _assessed(criterion: Criterion, answer: Answer, how: Abstained) -> Credit | None:
