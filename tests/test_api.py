@@ -40,6 +40,10 @@ JOBS = {
         "data scorer scores probabilities out verifier format set_aside micro_tokens dtype device"
         " seed overwrite settings"
     ),
+    "judge": (
+        "data judge how out ledger repeats prices limit format set_aside micro_tokens dtype device"
+        " seed chunk overwrite settings"
+    ),
     "label": (
         "data policy out how verifier samples ledger cut_off guard truncate limit format set_aside"
         " overwrite settings sampling"

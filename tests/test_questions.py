@@ -100,6 +100,24 @@ def test_rotations_take_out_an_effect_of_the_place_that_is_additive_in_logits() 
     assert log_mean(turned).probabilities == pytest.approx([t / math.fsum(true) for t in true])
 
 
+def test_an_option_that_is_known_by_an_upper_bound_alone_is_not_ruled_out() -> None:
+    # "b" is not among the likeliest at first: it has 0.04 at most.
+    unknown = Distribution(probabilities=(1.0, 0.0), bounds=((0.96, 1.0), (0.0, 0.04)))
+    found = log_mean([unknown, of(0.4, 0.6)])
+    a, b = math.sqrt(1.0 * 0.4), math.sqrt(0.02 * 0.6)
+    assert found.probabilities == pytest.approx((a / (a + b), b / (a + b)))
+    most = math.sqrt(0.04 * 0.6)
+    least = math.sqrt(0.96 * 0.4)
+    assert found.bounds[1] == pytest.approx((0.0, most / (most + least)))
+    # Whatever it really has, the mean of it is within.
+    for p in (1e-9, 0.01, 0.04):
+        true = log_mean([of(1 - p, p), of(0.4, 0.6)]).probabilities
+        for x, (low, high) in zip(true, found.bounds, strict=True):
+            assert low <= x <= high
+    # One that has no chance has none, as it is known.
+    assert log_mean([of(1.0, 0.0), of(0.4, 0.6)]).probabilities == (1.0, 0.0)
+
+
 def test_options_are_typed_and_distinct() -> None:
     both = Question.choice("?", ["true", True])
     assert [option.name for option in both.options] == ["true", True]

@@ -1,7 +1,7 @@
 """Reward models: make them, use them, and measure when they stop being gold.
 
 The jobs are functions that take names or objects: `train`, `sft`, `load_scorer`, `score`,
-`evaluate`, `benchmark`, `best_of_n`, `search`, `compare`, `label`, `verify`, `rl` and
+`evaluate`, `benchmark`, `best_of_n`, `search`, `compare`, `judge`, `label`, `verify`, `rl` and
 `overoptimization`. Everything is imported when it is first asked for.
 """
 

@@ -275,22 +275,52 @@ def log_mean(distributions: Sequence[Distribution]) -> Distribution:
     """Average log-probabilities, option by option, and normalise.
 
     Over all rotations of the options this takes out every effect of their position that is
-    additive in logits. An option that any distribution gives no chance gets none. The mass is the
-    least. Raises `DataError` where no option is left.
+    additive in logits. An option that any distribution gives no chance gets none; one of which it
+    is only known that it has at most so much counts there with half of that. Bounds are averaged
+    as well, and the mass is the least. Raises `DataError` where no option is left.
     """
     sizes = {len(one.probabilities) for one in distributions}
     if len(sizes) != 1:
         raise DataError(f"distributions of {sorted(sizes)} options cannot be averaged")
-    each = zip(*(one.probabilities for one in distributions), strict=True)
-    means = [math.exp(math.fsum(map(math.log, ps)) / len(ps)) if all(ps) else 0.0 for ps in each]
+    known = [one.bounds or tuple((p, p) for p in one.probabilities) for one in distributions]
+    points = [
+        [p or high / 2 for p, (_, high) in zip(one.probabilities, bounds, strict=True)]
+        for one, bounds in zip(distributions, known, strict=True)
+    ]
+    means = _geometric(points)
     total = math.fsum(means)
     if total == 0:
         raise DataError("every option is ruled out by one distribution or another")
     masses = [one.mass for one in distributions if one.mass is not None]
-    return Distribution(
+    found = Distribution(
         probabilities=tuple(p / total for p in means),
         mass=min(masses) if len(masses) == len(distributions) else None,
     )
+    if not any(one.bounds for one in distributions):
+        return found
+    lows = _geometric([[low for low, _ in bounds] for bounds in known])
+    highs = _geometric([[high for _, high in bounds] for bounds in known])
+    return found.model_copy(
+        update={
+            "bounds": tuple(
+                (
+                    _share(low, math.fsum(highs) - high),
+                    _share(high, math.fsum(lows) - low),
+                )
+                for low, high in zip(lows, highs, strict=True)
+            )
+        }
+    )
+
+
+def _geometric(rows: Sequence[Sequence[float]]) -> list[float]:
+    """The geometric mean of each column."""
+    columns = zip(*rows, strict=True)
+    return [math.exp(math.fsum(map(math.log, ps)) / len(ps)) if all(ps) else 0.0 for ps in columns]
+
+
+def _share(part: float, others: float) -> float:
+    return part / (part + max(0.0, others)) if part else 0.0
 
 
 def confidence(distribution: Distribution, question: Question, formula: Confidence) -> float:

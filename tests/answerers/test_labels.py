@@ -1,10 +1,6 @@
 """A model behind a server answers at its labels, whatever dialect the server speaks and however it
 fails."""
 
-import signal
-import subprocess
-import sys
-import threading
 from dataclasses import replace
 
 import pytest
@@ -17,6 +13,7 @@ from assay.questions import Distribution, Question
 from assay.types import Prompt, Unscored
 from tests.answerers import fakes
 from tests.answerers.fakes import Vocabulary, but, chat, padded
+from tests.answerers.killed import kill_and_resume
 from tests.engines.fake_server import FakeServer, Reply
 
 RAIN = Question.predicate("Does it rain?")
@@ -68,7 +65,7 @@ def test_every_dialect_tells_the_planted_probabilities(name, dialect):
         assert better.probabilities == pytest.approx((6 / 9, 2 / 9, 1 / 9), abs=1e-6)
         for (low, high), p in zip(rain.bounds, (i / 10, 1 - i / 10), strict=False):
             assert low - 1e-9 <= p <= high + 1e-9
-    body = asked[0].body
+    body = next(one.body for one in asked if "rain" in str(one.body["messages"]))
     assert (body["max_tokens"], body["temperature"], body["logprobs"]) == (1, 0, True)
     assert body["messages"][0]["content"].endswith(
         "Does it rain?\nAnswer with yes or no and nothing else."
@@ -167,14 +164,14 @@ def test_a_server_that_ignores_the_request_is_told_once():
     with FakeServer(fakes.ignoring) as server:
         with pytest.raises(BackendError):
             LabelAnswerer(fast(server), "judge", dialect="openai").answer(STATES, [[RAIN]] * 6)
-        assert len(server.asked) == 1
+        assert len(server.asked) <= 3
 
 
 def test_a_server_that_refuses_the_request_is_told_once():
     with FakeServer(fakes.openai(weather, most=5)) as server:
         with pytest.raises(BackendError, match="'top_logprobs': 20 is more than 5; set `top`"):
             LabelAnswerer(fast(server), "judge", dialect="openai").answer(STATES, [[RAIN]] * 6)
-        assert len(server.asked) == 1
+        assert len(server.asked) == 3
     found, _ = ask(fakes.openai(weather, most=5), dialect="openai", top=5, slack=1.0)
     assert isinstance(found[3][0], Distribution)
 
@@ -184,7 +181,7 @@ def test_a_model_that_thinks_first_is_told_once(apart):
     with FakeServer(fakes.thinking(weather, apart)) as server:
         with pytest.raises(BackendError, match="thinks before it answers"):
             LabelAnswerer(fast(server), "judge", dialect="sglang").answer(STATES, [[RAIN]] * 6)
-        assert len(server.asked) == 1
+        assert len(server.asked) <= 3
         assert server.asked[0].body["chat_template_kwargs"] == {"enable_thinking": False}
 
 
@@ -235,14 +232,19 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_what_fails_always_is_unscored_alone_and_what_fails_once_is_asked_again(name):
     timing = {"timeout_s": 0.15} if name == "slow" else {}
+    # A first answer without log-probabilities ends the run; a first question that fails does not.
+    bad = [2, 4] if name == "no log-probabilities" else [0, 4]
+    always = DIALECTS["openai"]
+    for i in bad:
+        always = but(f"Sky {i}", BAD[name], always)
     for script, lost in (
-        (but("Sky 4", BAD[name], DIALECTS["openai"]), [4]),
+        (always, bad),
         (lambda q: BAD[name] if q.same == 0 and q.number else DIALECTS["openai"](q), []),
     ):
         ledger = Ledger()
         with FakeServer(script) as server:
             answerer = LabelAnswerer(
-                fast(server, **timing), "judge", dialect="openai", ledger=ledger
+                fast(server, concurrency=1, **timing), "judge", dialect="openai", ledger=ledger
             )
             found = answerer.answer(STATES, [[RAIN]] * 6)
         assert [i for i, (one,) in enumerate(found) if isinstance(one, Unscored)] == lost
@@ -328,41 +330,13 @@ def test_nothing_is_asked_for_nothing():
         assert not server.asked
 
 
-KILLED = """
-import sys
-from assay.answerers.asking import Server
-from assay.answerers.labels import LabelAnswerer
-from assay.answerers.ledger import Ledger
-from assay.questions import Question
-from assay.types import Prompt
-
-url, path = sys.argv[1:]
-answerer = LabelAnswerer(Server(base_url=url, concurrency=8), "judge", ledger=Ledger(path))
-states = [Prompt.of(f"Sky {i % 10}. {i}") for i in range(500)]
-found = answerer.answer(states, [[Question.predicate("Does it rain?")]] * 500)
-print([round(one.probabilities[0], 6) for (one,) in found])
-"""
-
-
 def test_a_run_that_is_killed_pays_nothing_twice(tmp_path):
-    half = threading.Event()
-
     def script(asked):
-        if asked.number > 250:
-            half.set()
-        return replace(DIALECTS["llama-server"](asked), wait=0.02)
+        return replace(DIALECTS["openai"](asked), wait=0.02)
 
-    with FakeServer(script) as server:
-        command = [sys.executable, "-c", KILLED, server.url, str(tmp_path / "paid.sqlite")]
-        with subprocess.Popen(command) as run:
-            assert half.wait(60)
-            run.send_signal(signal.SIGKILL)
-        before = len(server.asked)
-        with Ledger(tmp_path / "paid.sqlite") as ledger:
-            kept = len(ledger)
-        # What is not kept was under way, or came while the disk was waited for.
-        assert 100 < kept <= before < 450
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        assert len(server.asked) - before == 501 - kept
-        numbers = [float(x) for x in done.stdout.strip(" []\n").split(",")]
-    assert numbers == pytest.approx([i % 10 / 10 for i in range(500)], abs=0.01)
+    cut = kill_and_resume(script, "labels", tmp_path / "paid.sqlite", 500)
+    # What is not kept was under way, or came while the disk was waited for.
+    assert 100 < cut.kept <= cut.before < 450
+    assert cut.after == cut.ended["paid"] == 500 - cut.kept
+    assert cut.ended["saved"] == cut.kept
+    assert cut.ended["p"] == pytest.approx([i % 10 / 10 for i in range(500)], abs=0.01)

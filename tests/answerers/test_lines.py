@@ -132,3 +132,24 @@ def test_what_cannot_be_asked_is_refused() -> None:
     for settings in wrong:
         with pytest.raises(ConfigError):
             LinesAnswerer(Writer([""]), **settings)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("1: -1", 0), ("1. -1", 0), ("**1:** **-1**", 0), ("1 - 1", 2), ("1: 1", 2), ("- 1) 0", 1)],
+)
+def test_the_sign_of_a_level_is_no_separator(line: str, expected: int) -> None:
+    levels = Question.score("How good?", ["-1", "0", "1"])
+    assert places(f"Verdicts:\n{line}", [levels])[1] == [expected]
+
+
+@pytest.mark.parametrize("line", ["1: >1", "1: .1", "1: +1", "1: !1", "1.1: 0"])
+def test_what_is_nearly_a_level_is_none(line: str) -> None:
+    levels = Question.score("How good?", ["-1", "0", "1"])
+    assert isinstance(places(f"Verdicts:\n{line}", [levels])[1][0], str)
+
+
+def test_lines_within_reasoning_of_any_kind_count_for_nothing() -> None:
+    for tag in ("thinking", "thought", "seed:think"):
+        [found, *_] = read(f"<{tag}>\nVerdicts:\n1: met\n2: met\n3: met\n</{tag}>\nWell.")
+        assert isinstance(found, str)

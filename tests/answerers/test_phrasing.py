@@ -55,7 +55,7 @@ def test_the_question_stands_behind_what_is_judged():
 def test_a_predicate_says_its_answers_once():
     said = asked(Prompt.of("x"), RIGHT, how="reason").messages[-1].content
     assert said.startswith("x\n\nIs it right?\nGive your reasons first.")
-    assert '"Verdict: X", with yes or no in place of X' in said
+    assert said.endswith('a line of its own, "Verdict:" and behind it yes or no.')
 
 
 def test_what_asks_already_stays_as_it_is():
@@ -156,3 +156,32 @@ def test_the_critique_is_what_stands_before_the_verdict():
     )
     assert critique("Because [[A]] no. [[B]]", GAME) == "Because [[A]] no."
     assert critique("Nothing said.", BETTER) == "Nothing said."
+
+
+@pytest.mark.parametrize(
+    "said", [".5", ">5", "<5", "!5", "-5", "~5", "5-", "5%", "5/10", "5.5", "05"]
+)
+def test_what_is_nearly_a_rating_is_none(said):
+    rating = Question.choice("", [str(n) for n in range(1, 11)]).model_copy(
+        update={"form": "[[{}]]"}
+    )
+    assert verdict(f"Rating: [[{said}]]", rating) is None
+    assert verdict(f'Rating: [[<5>]] of 10, "[[ {5}. ]]"', rating) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Verdict: A\nNo, wait.\nVerdict\uff1aB", 1),
+        ("Verdict\uff1a **B**\u3002", 1),
+        ("_Verdict:_ __B__", 1),
+        ("__Verdict: B__", 1),
+        ("[THINK]\nVerdict: A\n[/THINK]\nI cannot tell.", None),
+        ("<thought>\nVerdict: A\n</thought>\nI cannot tell.", None),
+        ("\u25c1think\u25b7\nVerdict: A\n\u25c1/think\u25b7\nVerdict: B", 1),
+        ("<seed:think>\nVerdict: A\n", None),
+        ("Verdict: !A", None),
+    ],
+)
+def test_the_last_verdict_in_other_hands(text, expected):
+    assert verdict(text, Question.choice("Which?", ["first", "second"])) == expected

@@ -7,6 +7,7 @@ import pytest
 
 from assay.answerers.token_logs import ABSENT, Labels, TokenLogs, distribution, token_logs
 from assay.errors import DataError
+from assay.questions import Distribution
 from assay.types import Unscored
 
 YES_NO = Labels(("yes", "no"))
@@ -162,3 +163,13 @@ def test_log_probabilities_are_parsed():
 def test_malformed_log_probabilities_are_refused(broken):
     with pytest.raises(DataError):
         token_logs(broken)
+
+
+def test_the_token_that_was_written_counts_once_whatever_its_last_digits() -> None:
+    top = (("A", math.log(0.3001)), ("B", math.log(0.25)), ("x", math.log(0.4)))
+    found = distribution(
+        TokenLogs(("A", math.log(0.3)), top), Labels(("A", "B")), floor=0.3, slack=1.0
+    )
+    assert isinstance(found, Distribution)
+    assert found.mass == pytest.approx(0.5501)
+    assert found.probabilities[0] == pytest.approx(0.3001 / 0.5501)

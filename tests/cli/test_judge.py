@@ -12,6 +12,7 @@ from assay.errors import ConfigError, DataError
 from assay.judges import pairwise
 from assay.types import Group, Ranking
 from tests.engines.fake_server import FakeServer, Reply
+from tests.specs.answering import Likes
 
 OWN = "tests.specs.answering:Likes"
 
@@ -114,6 +115,45 @@ def test_responses_without_labels_have_a_mean(tmp_path):
     assert found.metrics["mean_score"].value == 3.0
 
 
+def test_steps(tmp_path):
+    def solution(text, labels):
+        steps = tuple(f"{text} {i}. " for i in range(len(labels)))
+        return StepLabels(prompt=Prompt.of(text), response=Response(steps=steps), labels=labels)
+
+    io.write([solution("good", (1, 1)), solution("bad", (0, 0))], tmp_path / "steps.jsonl")
+    out = tmp_path / "out"
+    word = f"steps:{OWN},asks=each"
+    main(["judge", "steps", str(tmp_path / "steps.jsonl"), "--judge", word, "--out", str(out)])
+    lines = rows(out)
+    assert lines[0]["steps"] == pytest.approx([0.9, 0.81])
+    assert lines[1]["steps"] == pytest.approx([0.1, 0.01])
+    assert lines[0]["label"] == [1.0, 1.0]
+    found = json.loads((out / "judge.json").read_text())["metrics"]
+    # A step is right from one half on: scores of a critic are probabilities.
+    assert found["step_accuracy"]["value"] == 1.0
+
+
+def test_rubric(tmp_path):
+    (tmp_path / "rubric.json").write_text(
+        json.dumps([{"requirement": "is good", "weight": 3.0}, {"requirement": "is it"}])
+    )
+    group = Group(prompt=Prompt.of("?"), responses=(Response.of("good"), Response.of("bad")))
+    io.write([group], tmp_path / "data.jsonl")
+    out = tmp_path / "out"
+    word = f"rubric:{tmp_path / 'rubric.json'}@{OWN},sure=1,abstain=no"
+    main(["judge", "rubric", str(tmp_path / "data.jsonl"), "--judge", word, "--out", str(out)])
+    lines = rows(out)
+    assert [line["value"] for line in lines] == [1.0, 0.0]
+    assert set(lines[0]["parts"].values()) == {1.0}
+    page = (out / "report.html").read_text()
+    assert "2 of 2 criteria; 0 never vary" in page
+    again = assay.judge(tmp_path / "data.jsonl", word, how="rubric", out=tmp_path / "again")
+    assert (
+        again.rows
+        == assay.judge(tmp_path / "data.jsonl", word, how="rubric", out=tmp_path / "again").rows
+    )
+
+
 def test_decide(tmp_path):
     options = {"yes": "", "no": ""}
     question = {"type": "choice", "instructions": "Which?", "criteria": options}
@@ -162,8 +202,26 @@ def test_a_server_is_paid_once(pairs, tmp_path, capsys):
         assert len(server.asked) == 32
     assert "paid: nothing" in said
     assert "saved by the ledger: 32 requests" in said
+    assert "in the ledger: 32 requests" in said
     assert rows(tmp_path / "a") == rows(tmp_path / "b")
     assert rows(tmp_path / "a")[0]["games"][0]["critique"] == "I looked.\n\nI looked."
+
+
+def test_a_ledger_that_the_word_names_is_on_the_bill(pairs, tmp_path):
+    with FakeServer(lambda _: Reply(choice={"text": "Verdict: A"}, tokens=None)) as server:
+        word = f"pairwise:{server.url},model=m,ledger={tmp_path / 'mine'}"
+        first = assay.judge(str(pairs), word, prices="1:2")
+        # The server counts no tokens: what they cost is not known, and no 0.
+        assert first.bill["paid"] == first.bill["in the ledger"] == "16 requests"
+        again = assay.judge(str(pairs), word)
+        assert again.bill["paid"] == "nothing"
+        assert again.bill["saved by the ledger"] == "16 requests"
+        assert len(server.asked) == 16
+
+
+def test_the_bill_of_an_object_is_not_known(pairs):
+    found = assay.judge(str(pairs), pairwise.Pairwise(Likes()))
+    assert "not known" in found.bill["paid"]
 
 
 def test_refused(pairs, tmp_path):
@@ -176,7 +234,7 @@ def test_refused(pairs, tmp_path):
         assay.judge(pairs, f"pointwise:{OWN}", how="steps")
     with pytest.raises(ConfigError, match="compares two responses"):
         assay.judge(pairs, f"pairwise:{OWN}", how="points")
-    with pytest.raises(ConfigError, match="gives no criteria"):
+    with pytest.raises(ConfigError, match="has no criteria"):
         assay.judge(pairs, f"pointwise:{OWN}", how="rubric")
     with pytest.raises(DataError, match="no response to judge"):
         assay.judge([Prompt.of("?")], f"pairwise:{OWN}")

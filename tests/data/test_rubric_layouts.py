@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from assay.data.rubrics import read_rubric, rubric_from, rubric_of, write_rubric
+from assay.data.rubrics import (
+    Credit,
+    Rated,
+    rate,
+    read_rubric,
+    rubric_from,
+    rubric_of,
+    write_rubric,
+)
 from assay.data.rubrics.layouts import healthbench_rows
 from assay.data.rubrics.nested import autorubric_of
 from assay.data.rubrics.record import Rubric
@@ -237,3 +245,53 @@ def test_written_and_read_back(tmp_path: Path) -> None:
     gate = auto.criteria[0].model_copy(update={"veto": True})
     with pytest.raises(DataError, match="gates"):
         autorubric_of(auto.model_copy(update={"criteria": (gate,)}))
+
+
+def test_a_rar_row_holds_its_rubric() -> None:
+    row = {"question": "q", "rubric": [{"title": "A", "description": "Is A.", "weight": 5}]}
+    assert rubric_from(row).normaliser == "rar"
+
+
+def test_open_instructs_names_may_differ_between_criteria() -> None:
+    texts = [{"Ingredient": "Is A.", "weight": 1}, {"description": "Is B.", "weight": -1}]
+    assert [c.text for c in rubric_from({"query": "q", "rubrics": texts}).criteria] == [
+        "Is A.",
+        "Is B.",
+    ]
+
+
+def test_finance_needs_no_modifiers_and_refuses_what_is_none() -> None:
+    assert [c.points for c in rubric_from([{"criteria": "Is A."}]).criteria] == [1.0]
+    with pytest.raises(DataError, match="modifiers"):
+        rubric_from([{"criteria": "Is A.", "modifiers": "high"}])
+
+
+def test_what_is_given_twice_is_refused(tmp_path: Path) -> None:
+    inside = {"guidelines": "inner", "criteria": [{"requirement": "x"}]}
+    with pytest.raises(DataError, match="give them once"):
+        rubric_from({"guidelines": "outer", "rubric": inside})
+    leaf = {"requirements": "x", "weight": 1}
+    twins = [
+        {"id": "a", "requirements": "x", "weight": w, "sub_tasks": [{"id": f"{w}", **leaf}]}
+        for w in (1, 3)
+    ]
+    with pytest.raises(DataError, match="'a' has two branches"):
+        rubric_from({"id": "r", "requirements": "x", "weight": 1, "sub_tasks": twins})
+    path = tmp_path / "twice.json"
+    path.write_text('[{"criterion": "x", "points": 1, "points": 5}]')
+    with pytest.raises(DataError, match="'points' stands twice"):
+        read_rubric(path)
+
+
+def test_the_weight_of_a_root_is_no_share_of_anything() -> None:
+    leaf = {"id": "a", "requirements": "x", "weight": 1}
+    root = {"id": "r", "requirements": "x", "weight": 0, "sub_tasks": [leaf]}
+    rated = rate(rubric_from(root), [Credit(1.0)])
+    assert isinstance(rated, Rated)
+    assert rated.value == 1
+
+
+def test_a_byte_order_mark_is_no_part_of_a_rubric(tmp_path: Path) -> None:
+    path = tmp_path / "marked.json"
+    path.write_text('[{"criterion": "x", "points": 1}]', "utf-8-sig")
+    assert read_rubric(path).criteria[0].text == "x"

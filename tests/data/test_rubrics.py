@@ -259,3 +259,30 @@ def test_a_share_is_what_a_credit_adds_to_the_score(normaliser: Any) -> None:
     for i, criterion in enumerate(of.criteria):
         more = [*half[:i], Credit.of(0.75), *half[i + 1 :]]
         assert value(of, more) - base.value == pytest.approx(0.25 * base.shares[criterion.id])
+
+
+def tree(*criteria: Criterion, **groups: float) -> Rubric:
+    branches = {path.replace("_", "/"): Branch(weight=weight) for path, weight in groups.items()}
+    return fields.make(Rubric, criteria=criteria, groups=branches, normaliser="tree")
+
+
+def leaf(id: str, *group: str, points: float = 1.0, veto: bool = False) -> Criterion:
+    return Criterion(id=id, text="x", points=points, group=group, veto=veto)
+
+
+def test_a_tree_of_which_nothing_is_known_has_no_score() -> None:
+    assert isinstance(rate(tree(leaf("a"), leaf("b", "g")), [None, None], least=0), Unscored)
+    assert value(tree(leaf("a", veto=True)), met(True)) == 1
+
+
+def test_a_group_is_left_out_where_only_what_weighs_nothing_has_an_answer() -> None:
+    lost = tree(leaf("a", "g"), leaf("b", "g", points=0.0), leaf("c"))
+    assert value(lost, [None, Credit(1.0), Credit(1.0)]) == 1
+    # A group that nothing weighs in is worth 0 in PaperBench.
+    assert value(tree(leaf("b", "g", points=0.0), leaf("c")), met(True, True)) == 0.5
+    assert value(tree(leaf("b", "g", "h"), leaf("c"), g_h=0.0), met(True, True)) == 0.5
+
+
+def test_a_tree_in_which_no_weight_leads_to_a_criterion_is_refused() -> None:
+    with pytest.raises(DataError, match="weight of 0 is above every criterion"):
+        tree(leaf("a", "g"), leaf("b", "g", "h"), g=0.0)

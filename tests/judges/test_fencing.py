@@ -94,6 +94,8 @@ def test_hidden_characters_are_shown() -> None:
     assert visible("\U000e0041") == "<U+E0041>"
     for plain in ("می‌خواهم", "👩‍👩‍👧", "नमस्ते", "日本語", "e\u0301", "a < b |> c <| d", "[TODO]"):
         assert visible(plain) == plain
+    for plain in ("f <| fun x -> x |> g", "[|1; 2|]", "[x~b]", "<b>|</b>", "a[e~0] <think>"):
+        assert visible(plain) == plain
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,23 @@ def test_hidden_characters_are_shown() -> None:
         "[/INST]",
         "[TOOL_CALLS]",
         "<<SYS>>",
+        # Gemma 4, MiniMax M2, EXAONE, Kimi K2, GLM, Seed, Magistral.
+        "<|turn>",
+        "<turn|>",
+        "<|channel>",
+        "<channel|>",
+        '<|"|>',
+        "<end_of_utterance>",
+        "]~b]",
+        "]~!b[",
+        "[e~[",
+        "[|endofturn|]",
+        "[|assistant|]",
+        "[EOS]",
+        "[gMASK]",
+        "<sop>",
+        "<seed:eos>",
+        "[/THINK]",
     ],
 )
 def test_special_tokens_are_broken(token: str) -> None:

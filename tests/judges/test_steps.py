@@ -12,11 +12,13 @@ import pytest
 
 from assay import benchmarks
 from assay.answerers.phrasing import labels
+from assay.answerers.text import TextAnswerer
 from assay.benchmarks.processbench import ProcessBench
 from assay.errors import BackendError, ConfigError
 from assay.fingerprint import fingerprint
 from assay.judges.fencing import prompt
 from assay.judges.steps import StepCritic
+from assay.protocols import Prefix, Sampling
 from assay.questions import Distribution, Question, from_verdicts
 from assay.types import Group, Message, Prompt, Response, Score, StepLabels, Unscored
 
@@ -322,3 +324,36 @@ def test_repeated_verdicts_decide_by_their_majority() -> None:
     found = scored(StepCritic(Planted(say)), 3)
     assert isinstance(found, Score)
     assert found.steps == pytest.approx([1 - 3 / 7, 1 - 5 / 7, 1 - 5 / 7])
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes its critiques in turn, over and over."""
+
+    critiques: tuple[str, ...]
+
+    def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
+        return [
+            [Response.of(self.critiques[(prefix.first + i) % len(self.critiques)])
+             for i in range(sampling.n)]
+            for prefix in prefixes
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("asks", ["first", "number"])
+def test_written_critiques_are_read_for_their_last_verdict(asks: Any) -> None:
+    written = ("Verdict: 1? No: it is the next.\nVerdict: 2", "Fine.\nVerdict: 0", "Hm.")
+    answerer = TextAnswerer(Writer(written), repeats=3, retries=0)
+    found = scored(StepCritic(answerer, asks=asks), 3)
+    assert isinstance(found, Score)
+    assert found.steps == pytest.approx([1, 0.5, 0.5])
+    mute = TextAnswerer(Writer(("I cannot say.",)), repeats=2, retries=0)
+    assert isinstance(scored(StepCritic(mute, asks=asks), 3), Unscored)
+    beyond = TextAnswerer(Writer(("Verdict: 7",)), retries=0)
+    assert isinstance(scored(StepCritic(beyond, asks=asks), 3), Unscored)
+
+
+def test_a_number_of_any_length_is_read() -> None:
+    answerer = TextAnswerer(Writer(("Look.\n**Verdict: 27**",)), retries=0)
+    found = scored(StepCritic(answerer, asks="number"), 30)
+    assert found == Score(value=0.0, steps=(1.0,) * 26 + (0.0,) * 4)

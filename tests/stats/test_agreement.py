@@ -229,3 +229,49 @@ def test_llmfao_alpha(assay_data):
     assert nominal.low < nominal.value < nominal.high
     ordinal = agreement.alpha(ratings, "ordinal", levels=levels, resamples=0)
     assert ordinal.value == pytest.approx(0.287553, abs=5e-7)
+
+
+def test_nothing_was_rated():
+    for found in (
+        agreement.cohen_kappa([], []),
+        agreement.fleiss_kappa([]),
+        agreement.gwet_ac1([]),
+        agreement.alpha([]),
+        agreement.pairwise_agreement([]),
+        agreement.classification([], [])["macro_f1"],
+        agreement.constant_agreement([]),
+    ):
+        assert math.isnan(found.value)
+        assert found.n == 0
+
+
+def test_what_is_missing_is_no_label_of_a_constant_judge():
+    for labels in (["a", None, "a", "b"], [1.0, math.nan, 1.0, 0.0, math.nan, math.nan]):
+        found = agreement.constant_agreement(labels)
+        assert (found.value, found.n) == (pytest.approx(2 / 3), 3)
+        assert found.unscored == len(labels) - 3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nan_is_missing_in_arrays_of_any_floats(dtype):
+    ratings = np.array([[1, 1], [2, np.nan], [2, 2], [1, 2]], dtype=dtype)
+    for metric in ("nominal", "interval"):
+        with_none = [[None if np.isnan(x) else float(x) for x in row] for row in ratings]
+        assert agreement.alpha(ratings, metric).value == pytest.approx(
+            agreement.alpha(with_none, metric).value
+        )
+
+
+def test_interval_alpha_is_the_same_far_from_0():
+    ratings = np.array([[1, 1], [2, 3], [3, 3], [4, 4]])
+    near, far = agreement.alpha(ratings, "interval"), agreement.alpha(ratings + 10**9, "interval")
+    assert far.value == pytest.approx(near.value, abs=1e-9)
+
+
+def test_ac1_knows_categories_that_nobody_used():
+    ratings = [["yes", "yes"]] * 9 + [["yes", "no"]]
+    assert agreement.gwet_ac1([["yes", "yes"]] * 9, levels=["yes", "no"]).value == 1
+    chance = sum(p * (1 - p) for p in (0.95, 0.05)) / 2
+    assert agreement.gwet_ac1(ratings, levels=["yes", "no", "unsure"]).value == pytest.approx(
+        (0.9 - chance) / (1 - chance)
+    )

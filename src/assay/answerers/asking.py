@@ -34,8 +34,12 @@ class Prices:
     tokens_cached: float | None = None
     """None = as those read."""
 
-    def of(self, usage: Usage) -> float:
-        """Return what so many tokens cost."""
+    def of(self, usage: Usage) -> float | None:
+        """Return what so many tokens cost; None where a number that has a price is not known."""
+        if (self.tokens_in and usage.tokens_in is None) or (
+            self.tokens_out and usage.tokens_out is None
+        ):
+            return None
         cached = usage.tokens_cached or 0
         at = self.tokens_in if self.tokens_cached is None else self.tokens_cached
         read = max(0, (usage.tokens_in or 0) - cached)
@@ -149,7 +153,7 @@ async def _produce(
                     )
                 continue
             kept, usage = answer
-            spent = {"requests": usage.requests or 1, "seconds": seconds}
+            spent: dict[str, float | None] = {"requests": usage.requests or 1, "seconds": seconds}
             if server.prices is not None:
                 spent["money"] = server.prices.of(usage)
             put((one, kept, usage.model_copy(update=spent)))

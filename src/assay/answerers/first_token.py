@@ -22,8 +22,8 @@ THOUGHTS: Final = ("<think", "<thought", "[think]", "<|channel|>", "<seed:think"
 def kept(payload: Any, *, url: str, alone: bool) -> tuple[Any, Usage]:
     """Return what is kept of a chat's answer, and what it cost.
 
-    alone: no other answer was read yet: what this one lacks, all will. Raises `DataError` where
-    another try may help.
+    alone: no answer had log-probabilities yet: what this one lacks, all will. Raises `DataError`
+    where another try may help, and `BackendError` where none will.
     """
     found = payload.get("choices") if isinstance(payload, Mapping) else None
     if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], Mapping):

@@ -25,7 +25,7 @@ from assay.answerers import phrasing
 from assay.answerers.asking import Asked, Server, ask_all
 from assay.answerers.first_token import kept
 from assay.answerers.label_tokens import Tokenizer, key
-from assay.answerers.ledger import Ledger
+from assay.answerers.ledger import Ledger, Usage
 from assay.answerers.token_logs import Labels, TokenLogs, distribution
 from assay.chat import openai
 from assay.errors import BackendError, ConfigError
@@ -42,6 +42,8 @@ SLACK: Final = 0.05
 """Most that an unknown probability may move an answer."""
 TOP: Final = {"openai": 20, "vllm": 20, "sglang": 100, "llama-server": 100}
 """Likeliest tokens that are asked for."""
+FIRST: Final = 3
+"""Requests that are made before all others; as many as `ask_all` needs to call a server down."""
 CONTINUES: Final = {"continue_final_message": True, "add_generation_prompt": False}
 AT_ONCE: Final = {"chat_template_kwargs": {"enable_thinking": False}}
 """What chat templates that know it take for a wish to answer at once."""
@@ -106,6 +108,8 @@ class LabelAnswerer:
         self.labels: phrasing.Style = labels
         self.ledger = Ledger() if ledger is None else ledger
         self.extra = _allowed(extra or {})
+        self._reads = False
+        """Whether any answer had log-probabilities."""
         self._known: dict[tuple[tuple[str, ...], str], Labels] = {}
 
     @property
@@ -148,18 +152,26 @@ class LabelAnswerer:
         return [[next(answers) for _ in some] for some in questions]
 
     def _ask(self, asked: Sequence[Asked]) -> list[Any | Unscored]:
-        """Return what is kept of each answer. The first one comes alone: what a server cannot do
-        it need not be asked five hundred times."""
+        """Return what is kept of each answer. A few come first: what a server cannot do it need
+        not be asked five hundred times."""
         url = self.server.base_url
+
+        def read(payload: Any) -> tuple[Any, Usage]:
+            answer, usage = kept(payload, url=url, alone=not self._reads)
+            self._reads = self._reads or "ended" not in answer
+            return answer, usage
+
         ask = partial(ask_all, self.server, "chat/completions", ledger=self.ledger, pace=self._pace)
-        first = ask(asked[:1], partial(kept, url=url, alone=True))
-        if isinstance(first[0], Unscored) and _about_settings(first[0].reason, asked[0].body):
+        first = ask(asked[:FIRST], read)
+        failed = [one.reason for one in first if isinstance(one, Unscored)]
+        about = [reason for reason in failed if _about_settings(reason, asked[0].body)]
+        if len(failed) == len(first) and about:
             raise BackendError(
-                f"{url} does not give what is asked for of {self.model}: {first[0].reason}; set"
-                " `top` or `extra` to what it allows, or read the verdict in a text"
-                " (`TextAnswerer`)"
+                f"{url} does not give what is asked for of {self.model}: {about[0]}; set `top` or"
+                " `extra` to what it allows, or read the verdict in a text (`TextAnswerer`)"
             )
-        return first + ask(asked[1:], partial(kept, url=url, alone=False))
+        self._reads = self._reads or len(failed) < len(first)
+        return first + ask(asked[FIRST:], read)
 
     def _read(self, answer: Any | Unscored, labels: Labels) -> Distribution | Unscored:
         if isinstance(answer, Unscored):
@@ -189,6 +201,8 @@ class LabelAnswerer:
         if labels.ids:
             ids = sorted(int(name.partition(":")[2]) for name in labels.ids)
             body |= {"logprob_token_ids": ids, "return_tokens_as_token_ids": True}
+        if prompt.tools:
+            body["tools"] = [dict(tool) for tool in prompt.tools]
         body |= self.extra
         return {name: value for name, value in body.items() if value is not None}
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from assay.answerers.asking import Prices
 from assay.answerers.ledger import Ledger
-from assay.answerers.phrasing import labels, verdict
+from assay.answerers.phrasing import after_thought, labels, verdict
 from assay.answerers.writing import Kept
 from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
@@ -21,7 +21,10 @@ from assay.types import Prompt, Response, Unscored
 __all__ = ["LinesAnswerer", "listed", "places"]
 
 BEGIN: Final = re.compile(r"^\W*verdicts\W*$", re.IGNORECASE | re.MULTILINE)
-LINE: Final = re.compile(r"^[^\w\n]*(\d+)[^\w\n]+(.*)$", re.MULTILINE)
+LINE: Final = re.compile(
+    r"^[^\w\n]*(\d+)[\"'*_` ]*(?:[:.)|\uff1a]|[-–—](?=\s)|(?=\s))(.*)$", re.MULTILINE
+)
+"""A number, one sign that parts it from the answer, and the answer, whose own signs (-1) stay."""
 TOLD: Final = """
 Go through them one by one and give your reasons first. Then write a line that reads "Verdicts:"
 and below it one line per question: its number, a colon, and one of its answers, as in "1: {}".
@@ -63,7 +66,7 @@ class LinesAnswerer:
     @property
     def fingerprint(self) -> str:
         """Name by the generator and how it is sampled."""
-        return fingerprint((type(self).__name__, self.writer, self.sampling))
+        return fingerprint((type(self), self.writer, self.sampling))
 
     def answer(
         self, states: Sequence[Prompt], questions: Sequence[Sequence[Question]]
@@ -102,8 +105,8 @@ def _numbered(number: int, question: Question) -> str:
 def places(text: str, questions: Sequence[Question]) -> tuple[str, list[int | str]]:
     """Read a text: what stands before the verdicts, and for each question the place of the answer
     that its line names, or why there is none."""
-    _, _, said = text.rpartition("</think>")
-    begins = [] if "<think>" in said else [*BEGIN.finditer(said)]
+    said = after_thought(text) or ""
+    begins = [*BEGIN.finditer(said)]
     if not begins:
         return text, ['the text has no line "Verdicts:"'] * len(questions)
     before, below = said[: begins[-1].start()].strip(), said[begins[-1].end() :]
@@ -112,7 +115,7 @@ def places(text: str, questions: Sequence[Question]) -> tuple[str, list[int | st
     if strange := sorted({*numbers} - {*range(1, len(questions) + 1)}):
         why = f"the text has a verdict on number {strange[0]}, and {len(questions)} were asked for"
         return before, [why] * len(questions)
-    words = dict(lines)
+    words = {number: word.strip() for number, word in lines}
     found: list[int | str] = []
     for number, question in enumerate(questions, 1):
         if numbers.count(number) != 1:

@@ -13,7 +13,7 @@ from assay.errors import ConfigError, DataError
 from assay.questions import Option, Question
 from assay.types import Prompt
 
-__all__ = ["How", "Style", "asked", "critique", "form", "labels", "verdict"]
+__all__ = ["How", "Style", "after_thought", "asked", "critique", "form", "labels", "verdict"]
 
 Style = Literal["auto", "words"]
 """What stands for an option: a letter or a digit, or its own name."""
@@ -21,9 +21,14 @@ Style = Literal["auto", "words"]
 How = Literal["label", "reason"]
 """Whether the label comes at once, or reasons and then a line with it."""
 
-THOUGHT: Final = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
-AROUND: Final = " \t\r\n\"'`“”‘’.,;:!*()[]{}<>"
-"""What may stand around a label that is written into a text."""
+THOUGHT: Final = re.compile(
+    r"</?(?:seed:)?think(?:ing)?>|</?thought>|\[/?think\]|◁/?think▷", re.IGNORECASE
+)
+BEFORE: Final = " \t\r\n\"'`“”‘’*([{"
+"""What may stand before a label that is written into a text; of a dot, ! and < it is another."""
+BEHIND: Final = " \t\r\n\"'`“”‘’.,;:!*)]}。"
+COLONS: Final = str.maketrans({"\uff1a": ":", "\ufe55": ":"})
+"""The colons of Chinese and Japanese writing."""
 
 
 def labels(question: Question, style: Style = "auto") -> tuple[str, ...]:
@@ -108,8 +113,8 @@ def _written(question: Question, how: How, style: Style) -> str:
         told = f"Answer with {choice} and nothing else."
     else:
         told = (
-            "Give your reasons first. Then end with a line of its own that reads"
-            f' "{form(question).format("X")}", with {choice} in place of X.'
+            f'Give your reasons first. Then end with a line of its own, "Verdict:" and behind it'
+            f" {choice}."
         )
     return "\n".join([question.text, *lines, told])
 
@@ -126,7 +131,8 @@ def verdict(text: str, question: Question, style: Style = "auto") -> int | None:
 
     The last place where the form begins counts, whatever stands there: if that is no label, there
     is no verdict, and an earlier one is not taken instead. A form that is the label alone is the
-    last line that is not empty. What stands within <think> is no part of the text, and a block
+    last line that is not empty. What stands within <think>, or
+    another model's tags of reasoning, is no part of the text, and a block
     that never ends leaves no verdict.
     """
     stand = labels(question, style)
@@ -138,15 +144,22 @@ def critique(text: str, question: Question, style: Style = "auto") -> str:
     return _parts(text, form(question), labels(question, style))[0].strip("*#` \n")
 
 
+def after_thought(text: str) -> str | None:
+    """Return what stands behind the last block of reasoning; None where that never ends."""
+    tags = list(THOUGHT.finditer(text))
+    if not tags:
+        return text
+    return text[tags[-1].end() :] if "/" in tags[-1].group() else None
+
+
 def _parts(text: str, shape: str, stand: Sequence[str]) -> tuple[str, str]:
     """What stands before the last verdict, and what is written in place of its label."""
-    thoughts = list(THOUGHT.finditer(text))
-    if thoughts and not thoughts[-1].group().startswith("</"):
+    if (spoken := after_thought(text)) is None:
         return text, ""
-    text = text[thoughts[-1].end() :] if thoughts else text
+    text = spoken.translate(COLONS)
     before, after = (part.strip() for part in shape.split("{}"))
     # Emphasis may stand anywhere, unless its mark means something here.
-    marks = [mark for mark in "*`" if not any(mark in one for one in (shape, *stand))]
+    marks = [mark for mark in "*`_" if not any(mark in one for one in (shape, *stand))]
     free = f"[\\s{''.join(map(re.escape, marks))}]*"
     if before:
         pieces = re.findall(r"\w+|[^\w\s]", before)
@@ -165,8 +178,11 @@ def _parts(text: str, shape: str, stand: Sequence[str]) -> tuple[str, str]:
 
 def _place(said: str, stand: Sequence[str]) -> int | None:
     """The label that a text is: letter by letter, or else the only one but for case."""
-    for one in (said.strip(), said.strip(AROUND)):
+    bare = said.lstrip(BEFORE).rstrip(BEHIND)
+    if bare.startswith("<") and bare.endswith(">"):
+        bare = bare[1:-1].strip(BEFORE)
+    for one in (said.strip(), bare):
         if one in stand:
             return stand.index(one)
-    like = [i for i, one in enumerate(stand) if one.casefold() == said.strip(AROUND).casefold()]
+    like = [i for i, one in enumerate(stand) if one.casefold() == bare.casefold()]
     return like[0] if len(like) == 1 else None

@@ -20,6 +20,7 @@ from assay.errors import DataError
 __all__ = [
     "LIMIT",
     "NOT_JSON",
+    "STRICT",
     "Bad",
     "Row",
     "json_array",

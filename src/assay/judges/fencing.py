@@ -40,8 +40,11 @@ HIDDEN: Final = re.compile(
 )
 # Special tokens of chat templates, which a server would read as such wherever they stand.
 CONTROL: Final = re.compile(
-    r"<(?=\|[^|<>\n]{1,64}\|>|｜[^｜<>\n]{1,64}｜>|/?s>|(?:bos|eos|pad|unk)>|(?:start|end)_of_turn>"
-    r"|</?SYS>>)|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])"
+    r"<(?=\|[^|<>\n]{1,64}\|>|\|[a-z_]{1,64}>|[a-z_]{1,64}\|>|｜[^｜<>\n]{1,64}｜>|/?s>"
+    r"|(?:seed:)?[be]os>|(?:pad|unk|sop|eop)>|(?:start|end)_of_(?:turn|image|utterance)>|</?SYS>>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK"
+    r"|MODEL_SETTINGS|[BE]OS|EOT|gMASK)\]|\|(?:system|user|assistant|tool|endofturn)\|\]|e~\[)"
+    r"|\](?=~!?b[\[\]])"
 )
 
 

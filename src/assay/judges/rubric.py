@@ -82,7 +82,7 @@ class RubricScorer:
         """Name by all that changes a score: rubrics of prompts are the prompts'."""
         asked = (self.answerer, self.rubric, self.calls, self.abstain, self.prompt, self.shuffle)
         dropped = (self.drop, self.drop_seed, self.step) if self.drop else ()
-        return fingerprint((type(self).__name__, asked, self.least, dropped))
+        return fingerprint((type(self), asked, self.least, dropped))
 
     def at(self, step: int) -> "RubricScorer":
         """Return the scorer of a step of training, which leaves out a share of the criteria."""
@@ -90,7 +90,7 @@ class RubricScorer:
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score per response, in order."""
-        return [[self._score(one) for one in row] for row in self.judge(groups)]
+        return [[self.score_of(one) for one in row] for row in self.judge(groups)]
 
     def judge(self, groups: Sequence[Group]) -> list[list[Judged | Unscored]]:
         """What the answerer says of each response, criterion by criterion.
@@ -139,7 +139,8 @@ class RubricScorer:
         assert isinstance(size, int)
         return [order[i : i + size] for i in range(0, count, size)]
 
-    def _score(self, judged: Judged | Unscored) -> Score | Unscored:
+    def score_of(self, judged: Judged | Unscored) -> Score | Unscored:
+        """Return the score that what is said of a response makes."""
         if isinstance(judged, Unscored):
             return judged
         rated = rate(judged.rubric, judged.answers, least=self.least)

@@ -9,6 +9,7 @@ from assay.data.decisions import Decisions
 from assay.data.records import as_group
 from assay.evaluation.comparisons import side
 from assay.evaluation.report import Report
+from assay.evaluation.rubrics import CriterionFigures
 from assay.pages.evaluation import evaluation_sections, run_section
 from assay.pages.examples import Answer, cut, example
 from assay.questions import Comparison, Distribution, Game
@@ -16,6 +17,7 @@ from assay.report.html import (
     Block,
     Bullets,
     Details,
+    Estimates,
     Headline,
     KeyValues,
     Paragraph,
@@ -23,15 +25,24 @@ from assay.report.html import (
     Table,
     Text,
 )
+from assay.stats import Estimate
 from assay.types import Group, Preference, Ranking, Record, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
     from assay.evaluation.judges import JudgeAudit
 
-__all__ = ["decision_examples", "judge_sections", "pair_examples", "point_examples"]
+__all__ = [
+    "criteria_sections",
+    "decision_examples",
+    "judge_sections",
+    "pair_examples",
+    "point_examples",
+]
 
 MOST: Final = 4
 """Examples of a kind."""
+CRITERIA: Final = 100
+"""Criteria shown."""
 LONGEST: Final = 4000
 """Characters shown of what a judge wrote."""
 
@@ -64,8 +75,18 @@ def _audit_section(audit: "JudgeAudit") -> Section:
         "q is p corrected for the number of rows; what is smaller than detectable is found less"
         " than four times of five"
     )
-    blocks: list[Block] = [Table(head, body, caption)]
+    blocks: list[Block] = [Table(head, body, caption), Estimates(_described(audit))]
     return Section("Biases", [*blocks, Bullets(audit.notes)] if audit.notes else blocks)
+
+
+def _described(audit: "JudgeAudit") -> dict[str, Estimate]:
+    """What describes the judge and is not tested, each above what stands beside it."""
+    found: dict[str, Estimate] = {}
+    for name, estimate in audit.metrics.items():
+        found[name.replace("_", " ")] = estimate
+        if name in audit.baselines:
+            found[f"{name.replace('_', ' ')}, beside it"] = audit.baselines[name]
+    return found
 
 
 def pair_examples(pairs: Sequence[Group], said: Sequence[Comparison | Unscored]) -> list[Section]:
@@ -191,6 +212,27 @@ def _point(record: Record, i: int, score: Score | Unscored) -> Block:
     notes.insert(0, f"score {score.value:.3g}{spread}")
     answer = Answer(text=transcript(group.responses[i]), notes=notes)
     return example(group.prompt.text, [answer], facts)
+
+
+def criteria_sections(figures: Sequence[CriterionFigures]) -> list[Section]:
+    """Show what was said of each criterion; those of a rubric per prompt, the most asked first."""
+    if not figures:
+        return []
+    most = sorted(figures, key=lambda one: -one.asked)[:CRITERIA]
+    body = [
+        [one.id, one.points, one.credit, one.asked, one.abstained, one.failed, _remark(one)]
+        for one in most
+    ]
+    head = ["criterion", "points", "mean credit", "asked", "cannot assess", "no answer", ""]
+    still = sum(not one.varies for one in figures)
+    caption = f"{len(most)} of {len(figures):,} criteria; {still:,} never vary and pay nobody"
+    return [Section("Criteria", [Table(head, body, caption)])]
+
+
+def _remark(one: CriterionFigures) -> str:
+    if one.gate:
+        return f"a gate, fired {one.fired} times{', always' if one.always_fires else ''}"
+    return "" if one.varies else "never varies"
 
 
 def decision_examples(

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -51,6 +52,8 @@ class Asking:
     device: str = "auto"
     dtype: str | None = "auto"
     micro_tokens: int = 8192
+    opened: list[Ledger] = field(default_factory=list)
+    """Ledgers that words named, for the bill."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,9 +155,7 @@ def answerer(word: str | Path | Answerer, asking: Asking | None = None) -> Answe
 
 def answerer_of(word: Word, asking: Asking) -> Answerer:
     """Open the answerer of a word that is taken apart."""
-    if "ledger" in word.values:
-        asking = dataclasses.replace(asking, ledger=Ledger(word.values["ledger"]))
-        word = word.without(["ledger"])
+    word, asking = _with_ledger(word, asking)
     name = word.plain
     before, behind = cut(word.what, ":")
     if name.startswith(ADDRESS):
@@ -166,6 +167,15 @@ def answerer_of(word: Word, asking: Asking) -> Answerer:
     return _local(name, word, asking)
 
 
+def _with_ledger(word: Word, asking: Asking) -> tuple[Word, Asking]:
+    """The word without a ledger of its own, and that ledger, opened."""
+    if "ledger" not in word.values:
+        return word, asking
+    own = Ledger(word.values["ledger"])
+    asking.opened.append(own)
+    return word.without(["ledger"]), dataclasses.replace(asking, ledger=own)
+
+
 def writer_of(word: Word, asking: Asking) -> tuple[Answerer, Generator]:
     """Open a model that reads answers, at labels where the word does not say how, and writes texts,
     which are kept.
@@ -174,6 +184,7 @@ def writer_of(word: Word, asking: Asking) -> tuple[Answerer, Generator]:
     """
     from assay.answerers.writing import Kept
 
+    word, asking = _with_ledger(word, asking)
     name = word.plain
     before, behind = cut(word.what, ":")
     if name.startswith(ADDRESS):
@@ -202,7 +213,7 @@ def prices_of(text: str) -> Prices:
         found = [float(part) for part in text.split(":")]
     except ValueError:
         found = []
-    if len(found) not in (2, 3) or min(found) < 0:
+    if len(found) not in (2, 3) or not all(0 <= price < math.inf for price in found):
         raise ConfigError(
             f"prices are {text!r}; give the prices of a million tokens read and written, IN:OUT,"
             " such as 0.15:0.60"

@@ -8,6 +8,7 @@ one category, is undefined (NaN), not 1.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -108,11 +109,11 @@ def coded(
     if unknown := {x for x in flat if x is not None} - places.keys():
         raise DataError(f"{min(map(repr, unknown))} is a rating and none of the levels {given}")
     codes = np.array([-1 if x is None else places[x] for x in flat], dtype=np.intp)
-    return codes.reshape(len(rows), -1), given
+    return codes.reshape(len(rows), len(rows[0]) if rows else 2), given
 
 
 def _missing(x: Any) -> bool:
-    return x is None or (isinstance(x, float) and math.isnan(x))
+    return x is None or (isinstance(x, (float, np.floating)) and math.isnan(x))
 
 
 def _pair(
@@ -203,13 +204,20 @@ def _agreeing(counts: Array) -> Array:
     return np.asarray((counts * (counts - 1)).sum(axis=1) / np.maximum(m * (m - 1), 1))
 
 
-def gwet_ac1(ratings: Ratings, **sampling: Unpack[Sampling]) -> Estimate:
+def gwet_ac1(
+    ratings: Ratings,
+    *,
+    levels: Sequence[Hashable] | None = None,
+    **sampling: Unpack[Sampling],
+) -> Estimate:
     """Gwet's AC1, which rare categories do not upset: (P - e) / (1 - e) (2008).
 
     P: mean share of agreeing pairs over items with two ratings or more; e = Σ π (1 - π) / (C - 1)
-    with π the mean over items of a category's share. Missing ratings are allowed.
+    with π the mean over items of a category's share and C the number of categories: of the levels,
+    or else of those that occur, where raters who only ever use one have no value. Missing ratings
+    are allowed.
     """
-    codes, given = coded(ratings)
+    codes, given = coded(ratings, levels)
     counts = _counts(codes, len(given))
     m = counts.sum(axis=1)
     rated, paired = (m >= 1).astype(np.float64), (m >= 2).astype(np.float64)
@@ -246,6 +254,8 @@ def alpha(
     within = counts[:, :, None] * counts[:, None, :] - counts[:, :, None] * np.eye(len(given))
     if metric == "interval":
         at = _positions(given)
+        # Far from 0, sums of squares would lose what ratings differ by.
+        at = at - (at.mean() if len(at) else 0.0)
         square = (at[:, None] - at[None, :]) ** 2
         disagreed = ((within / (m - 1)) * square).sum((1, 2))
         parts = np.column_stack([disagreed, counts.sum(1), counts @ at, counts @ at**2])
@@ -291,10 +301,17 @@ def pairwise_agreement(ratings: Ratings, **sampling: Unpack[Sampling]) -> Estima
 def constant_agreement(
     labels: Sequence[Hashable] | NDArray[Any], **sampling: Unpack[Sampling]
 ) -> Estimate:
-    """Share of the commonest label: the agreement of a judge that always says it."""
-    values, counts = np.unique(np.asarray(labels), return_counts=True)
-    common = values[counts.argmax()] if len(values) else None
-    return proportion((np.asarray(labels) == common).astype(np.float64), **sampling)
+    """Share of the commonest label: the agreement of a judge that always says it.
+
+    Missing labels are left out, and counted as unscored.
+    """
+    there = np.array([not _missing(x) for x in labels], dtype=bool)
+    known = [x for x, kept in zip(labels, there, strict=True) if kept]
+    common = [label for label, _ in Counter(known).most_common(1)]
+    credit = [float(x in common) for x in known]
+    unscored = sampling.get("unscored", 0) + int((~there).sum())
+    kept_sampling: Sampling = {**_subset(sampling, there), "unscored": unscored}
+    return proportion(credit, **kept_sampling)
 
 
 def classification(

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -12,12 +14,14 @@ from assay.answerers.ledger import Ledger, Usage
 from assay.runs.run import Run
 from assay.types import Record, Unscored
 
-__all__ = ["ask_kept", "bill", "spent"]
+__all__ = ["FLOORED", "alike", "ask_kept", "bill", "spent"]
 
 T = TypeVar("T", bound=Record)
 A = TypeVar("A")
 
-KEPT = "kept.jsonl"
+KEPT: Final = "kept.jsonl"
+FLOORED: Final = re.compile("the labels have .* of the probability")
+"""Reasons of answers below the floor."""
 
 
 def ask_kept(
@@ -48,6 +52,9 @@ def ask_kept(
     opened = nullcontext() if run is None else closing(run.journal(KEPT, take))
     with opened as journal, progress("judge", len(todo)) as show:
         missing = [key for key in todo if key not in found]
+        if len(missing) < len(todo):
+            before = f"{len(todo) - len(missing):,} of {len(todo):,}"
+            print(f"{before} were judged before, and are kept in {KEPT}", file=sys.stderr)
         for start in range(0, len(missing), chunk):
             some = missing[start : start + chunk]
             answers = ask([todo[key] for key in some])
@@ -66,12 +73,29 @@ def _key(by: str, item: Record) -> str:
 
 def _unscored(said: Any) -> bool:
     each = said if isinstance(said, (list, tuple)) else [said]
-    return any(isinstance(one, Unscored) for one in each)
+    return any(isinstance(one, Unscored) or getattr(one, "failures", ()) for one in each)
 
 
-def bill(ledger: Ledger) -> Mapping[str, str]:
-    """Return what answers cost in this run, and what those cost that the ledger had."""
-    return {"paid": spent(ledger.paid), "saved by the ledger": spent(ledger.saved)}
+def alike(reasons: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the first of reasons that differ by numbers only, with their counts, most first."""
+    kinds: dict[str, list[str]] = {}
+    for reason in reasons:
+        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "0", reason), []).append(reason)
+    return sorted(((some[0], len(some)) for some in kinds.values()), key=lambda pair: -pair[1])
+
+
+def bill(ledgers: Sequence[Ledger]) -> Mapping[str, str]:
+    """Return what answers cost in this run, what those cost that the ledgers had, and all that is
+    in them, of earlier runs too; and how many texts without a verdict were asked for again."""
+    files = {one.path and one.path.resolve(): one for one in ledgers}
+    sums = {
+        "paid": sum((one.paid for one in ledgers), Usage()),
+        "saved by the ledger": sum((one.saved for one in ledgers), Usage()),
+        "in the ledger": sum((one.total() for one in files.values()), Usage()),
+    }
+    again = sum(one.retried for one in ledgers)
+    costs = {name: spent(usage) for name, usage in sums.items()}
+    return costs | ({"texts asked for again, without a verdict": f"{again:,}"} if again else {})
 
 
 def spent(usage: Usage) -> str:

@@ -5,14 +5,14 @@ resumes where it was, and another reading of the same answers costs nothing.
 """
 
 import dataclasses
-from collections import Counter
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from assay.answerers.ledger import Ledger
-from assay.data.records import as_group
+from assay.data.records import as_group, cluster_key
 from assay.errors import ConfigError, DataError
 from assay.evaluation import comparisons
 from assay.evaluation.report import Report
@@ -21,31 +21,32 @@ from assay.protocols import Answerer, Judge, Scorer
 from assay.questions import Comparison, Distribution
 from assay.runs.run import Run
 from assay.specs.answerers import Asking, answerer, prices_of
-from assay.stats import Estimate, mean
-from assay.types import Group, Preference, Prompt, Ranking, Record, Score, StepLabels, Unscored
+from assay.stats import Estimate, mean, summarise
+from assay.types import Group, Prompt, Record, Score, StepLabels, Unscored
 from assay.workflows._data import Data, aside_in, name_of, named, read
 from assay.workflows._folder import opened
-from assay.workflows._judging import ask_kept, bill
+from assay.workflows._judging import FLOORED, alike, ask_kept, bill
 from assay.workflows._output import described
+from assay.workflows._verdicts import Row, decision_row, pair_row, point_row
 from assay.workflows.evaluate import measure, table
 
 if TYPE_CHECKING:
     from assay.evaluation.judges import JudgeAudit
+    from assay.evaluation.rubrics import CriterionFigures
     from assay.report.html import Section
 
-__all__ = ["HOWS", "How", "Judged", "judge"]
+__all__ = ["How", "Judged", "judge"]
 
 How = Literal["pairs", "points", "rubric", "steps", "decide"]
 """What is judged: pairs; responses, by any scorer, by a rubric, or step by step; or typed
 questions."""
-HOWS: Final = ("pairs", "points", "rubric", "steps", "decide")
 
 LEDGER: Final = "ledger.sqlite"
 VERDICTS: Final = "verdicts.jsonl"
 SHOWN: Final = 3
 """Reasons shown of what is unscored."""
 
-Row = Mapping[str, Any]
+OWN_BILL: Final = {"paid": "not known: the judge was given as an object, with a ledger of its own"}
 
 
 def _none() -> "list[Section]":
@@ -108,8 +109,11 @@ class Judged:
     def __str__(self) -> str:
         """A table of every metric, what was found to be biased, and the bill."""
         rows = [] if self.audit is None else self.audit.rows
-        biases = [f"biased: {row.name} {row.effect}, {row.meaning}" for row in rows
-                  if row.verdict == "biased"]  # fmt: skip
+        biases = [
+            f"biased: {row.name} {summarise(row.effect)}, {row.meaning}"
+            for row in rows
+            if row.verdict == "biased"
+        ]
         bills = [f"{what}: {cost}" for what, cost in self.bill.items()]
         return "\n".join(filter(None, [table(self.measured), *biases, *bills, self.written]))
 
@@ -161,12 +165,16 @@ def judge(
                 dtype=dtype,
                 micro_tokens=micro_tokens,
             )
-            work = _Work(run=run, ledger=paid, chunk=chunk, seed=seed, of=name_of(data))
+            work = _Work(
+                run=run, ledger=paid, chunk=chunk, seed=seed, of=name_of(data), opened=asking.opened
+            )
             if how == "decide":
                 result = _decide(data, judge, asking, work, limit)
             else:
                 records = _records(data, format, aside_in(set_aside, out))[:limit]
                 result = _judged(records, judge, asking, work, how)
+        if not isinstance(judge, (str, Path)):
+            result = dataclasses.replace(result, bill=OWN_BILL)
         return dataclasses.replace(result, settings=body).written_in(run)
 
 
@@ -176,6 +184,8 @@ class _Work:
 
     run: Run | None
     ledger: Ledger
+    opened: Sequence[Ledger]
+    """Those that words named."""
     chunk: int
     seed: int
     of: str
@@ -188,14 +198,22 @@ class _Work:
 
     def result(self, measured: Report, rows: Sequence[Row], **more: Any) -> Judged:
         """The result, with the reasons of what is unscored among its notes."""
-        unscored = Counter(str(row["unscored"]) for row in rows if row.get("unscored"))
-        notes = [f"{n} unscored: {reason}" for reason, n in unscored.most_common(SHOWN)]
-        if rows and unscored.total() == len(rows):
+        reasons = [str(row["unscored"]) for row in rows if row.get("unscored")]
+        notes = [f"{n} unscored: {reason}" for reason, n in alike(reasons)[:SHOWN]]
+        if any(map(FLOORED.match, reasons)):
+            notes.append("floor=0.1 behind the answerer takes less probable labels; reads=text asks"
+                         " for reasons first")  # fmt: skip
+        if rows and len(reasons) == len(rows):
             raise DataError(f"nothing of {self.of} has a verdict; {'; '.join(notes)}")
         measured = dataclasses.replace(measured, notes=[*measured.notes, *notes])
         name = f"What a judge says of {Path(self.of).name}"
         return Judged(
-            name=name, of=self.of, measured=measured, rows=rows, bill=bill(self.ledger), **more
+            name=name,
+            of=self.of,
+            measured=measured,
+            rows=rows,
+            bill=bill([self.ledger, *self.opened]),
+            **more,
         )
 
 
@@ -245,7 +263,7 @@ def _pairs(records: Sequence[Record], judge: Judge, work: _Work) -> Judged:
     said = work.asked(judge, shown, judge.compare, Comparison | Unscored)
     return work.result(
         comparisons.evaluate(pairs, said, seed=work.seed),
-        [_pair_row(i, *pair) for i, pair in enumerate(zip(pairs, said, strict=True))],
+        [pair_row(i, *pair) for i, pair in enumerate(zip(pairs, said, strict=True))],
         audit=_unless_empty(lambda: audit(pairs, said)),
         examples=lambda: pair_examples(pairs, said),
     )
@@ -259,51 +277,51 @@ def _unless_empty(make: Callable[[], "JudgeAudit"]) -> "JudgeAudit | None":
         return None
 
 
-def _pair_row(number: int, pair: Group, said: Comparison | Unscored) -> Row:
-    row: dict[str, Any] = {"id": pair.prompt.id, "pair": number}
-    if isinstance(pair, Preference):
-        row["label"] = pair.prefer
-    if isinstance(said, Unscored):
-        return row | {"unscored": said.reason}
-    return row | said.model_dump(mode="json")
-
-
 def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> Judged:
     from assay.evaluation.judges import audit_points
-    from assay.pages.judge import point_examples
+    from assay.pages.judge import criteria_sections, point_examples
 
     if how == "steps" and not all(isinstance(record, StepLabels) for record in records):
         raise DataError(f"{work.of} holds records without step labels; take `judge points`")
     groups = [as_group(record) for record in records]
     shown = [Group(prompt=group.prompt, responses=group.responses) for group in groups]
-    scores = work.asked(judge, shown, judge.score, list[Score | Unscored])
+    if how == "rubric":
+        scores, criteria, figures = _by_rubric(judge, shown, work)
+    else:
+        criteria, figures = [], {}
+        scores = work.asked(judge, shown, judge.score, list[Score | Unscored])
     rows = [
-        _point_row(record, number, j, score)
+        point_row(record, number, j, score)
         for number, (record, row) in enumerate(zip(records, scores, strict=True))
         for j, score in enumerate(row)
     ]
-    if how == "rubric" and not any("parts" in row for row in rows):
-        raise ConfigError("the judge gives no criteria; take rubric:FILE@ANSWERER")
+    measured = _measured(judge, records, scores)
     return work.result(
-        _measured(judge, records, scores),
+        dataclasses.replace(measured, metrics={**measured.metrics, **figures}),
         rows,
         audit=_unless_empty(lambda: audit_points(records, scores)),
-        examples=lambda: point_examples(records, scores),
+        examples=lambda: [*point_examples(records, scores), *criteria_sections(criteria)],
     )
 
 
-def _point_row(record: Record, number: int, j: int, score: Score | Unscored) -> Row:
-    group = as_group(record)
-    row: dict[str, Any] = {"id": group.prompt.id, "group": number, "response": j}
-    if isinstance(record, Ranking):
-        row["label"] = record.grades[j]
-    elif isinstance(record, StepLabels):
-        row["label"] = list(record.labels)
-    if isinstance(score, Unscored):
-        return row | {"unscored": score.reason}
-    kept = {"value": score.value, "std": score.std, "parts": dict(score.parts)}
-    steps = {"steps": score.steps} if score.steps not in ((), (score.value,)) else {}
-    return row | {key: value for key, value in kept.items() if value not in (None, {})} | steps
+def _by_rubric(
+    judge: Scorer, groups: Sequence[Group], work: _Work
+) -> "tuple[list[list[Score | Unscored]], list[CriterionFigures], dict[str, Estimate]]":
+    """Scores, the figures of each criterion, and what is told of the rubric as a whole."""
+    from assay.data.rubrics.normalisers import Judged as Verdicts
+    from assay.evaluation.rubrics import by_tag, criteria, weights_against_uniform
+    from assay.judges.rubric import RubricScorer
+
+    if not isinstance(judge, RubricScorer):
+        raise ConfigError("the judge has no criteria; take rubric:FILE@ANSWERER")
+    said = work.asked(judge, groups, judge.judge, list[Verdicts | Unscored])
+    each = [one for row in said for one in row]
+    clusters = [cluster_key(group) for group in groups for _ in group.responses]
+    figures = {f"tag/{tag}": found for tag, found in by_tag(each, clusters=clusters).items()}
+    against = weights_against_uniform(each, clusters=clusters, least=judge.least)
+    if math.isfinite(against.value):
+        figures["weights_vs_uniform"] = against
+    return [[judge.score_of(one) for one in row] for row in said], criteria(each), figures
 
 
 def _measured(
@@ -346,21 +364,10 @@ def _decide(data: Data, word: Any, asking: Asking, work: _Work, limit: int | Non
     shown = [one.model_copy(update={"gold": (None,) * len(one.gold)}) for one in records]
     found = work.asked(asked, shown, ask, list[Distribution | Unscored])
     rows = [
-        _decision_row(record, number, j, answer)
+        decision_row(record, number, j, answer)
         for number, (record, row) in enumerate(zip(records, found, strict=True))
         for j, answer in enumerate(row)
     ]
     return work.result(
         evaluate(records, found), rows, examples=lambda: decision_examples(records, found)
     )
-
-
-def _decision_row(record: Any, number: int, j: int, answer: Distribution | Unscored) -> Row:
-    question, gold = record.questions[j], record.gold[j]
-    row: dict[str, Any] = {"id": record.prompt.id, "state": number, "question": question.name}
-    row["options"] = [option.name for option in question.options]
-    if gold is not None:
-        row["gold"] = gold.probabilities
-    if isinstance(answer, Unscored):
-        return row | {"unscored": answer.reason}
-    return row | answer.model_dump(mode="json")

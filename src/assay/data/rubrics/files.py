@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.data import fields
+from assay.data.lines import STRICT
 from assay.data.rubrics.layouts import rubric_from
 from assay.data.rubrics.nested import autorubric_of
 from assay.data.rubrics.record import Normaliser, Rubric
@@ -31,7 +32,9 @@ def read_rubric(path: str | Path, *, normaliser: Normaliser | None = None) -> Ru
             " set with a rubric per prompt is read as records"
         )
     try:
-        rubric = rubric_from(_parsed(path.read_text("utf-8"), suffix, path.name), source=path.name)
+        rubric = rubric_from(
+            _parsed(path.read_text("utf-8-sig"), suffix, path.name), source=path.name
+        )
         if normaliser is None:
             return rubric
         return fields.make(Rubric, **rubric.model_dump() | {"normaliser": normaliser})
@@ -42,7 +45,7 @@ def read_rubric(path: str | Path, *, normaliser: Normaliser | None = None) -> Ru
 def _parsed(text: str, suffix: str, name: str) -> Any:
     try:
         if suffix == ".json":
-            return json.loads(text)
+            return STRICT.decode(text)
         if suffix == ".toml":
             return tomllib.loads(text)
     except ValueError as error:

@@ -5,8 +5,8 @@
 | HealthBench, verl  | [{criterion, points, tags?}]                                               |
 | RaR                | [{title, description, weight}]                                             |
 | open-instruct      | {query, rubrics: [{description, weight, title?}]} or its JSON as a text;   |
-|                    | description may be rubric_item or Ingredient                               |
-| NeMo Gym, finance  | [{criteria, operator?, modifiers: {severity, category}}]                   |
+|                    | description may be rubric_item or Ingredient, in one criterion or in all   |
+| NeMo Gym, finance  | [{criteria, operator?, modifiers?: {severity, category}}]                  |
 | autorubric         | [{requirement, weight?, name?, options?}], or under criteria, sections or  |
 |                    | rubric                                                                     |
 | verifiers          | {criteria: [{name, text, weight?, choices?}]}                              |
@@ -16,11 +16,11 @@
 | this library's     | {criteria: [{id, text, points, ...}], normaliser?, ...}                    |
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from assay.data import fields
+from assay.data.lines import STRICT
 from assay.data.rubrics import nested
 from assay.data.rubrics.record import Criterion, Rubric
 from assay.errors import DataError
@@ -73,7 +73,7 @@ def rubric_from(raw: Any, *, source: str = "") -> Rubric:
         return raw
     if isinstance(raw, str):
         try:
-            raw = json.loads(raw)
+            raw = STRICT.decode(raw)
         except ValueError as error:
             raise DataError(f"the rubric is a text and no JSON: {error}") from error
     if isinstance(raw, Mapping) and (own := _our_own(raw)) is not None:
@@ -118,11 +118,19 @@ def _reader(raw: Any) -> Callable[[Any, str], Rubric] | None:
             return nested.openenv
         if _has(rows, "criterion", "points"):
             return lambda found, source: _healthbench(found["rubrics"], source)
-        if isinstance(rows, list) and any(_has(rows, text) for text in TEXTS):
+        if (
+            isinstance(rows, list)
+            and _has(rows)
+            and all(any(text in row for text in TEXTS) for row in rows)
+        ):
             return _open_instruct
         if _has(raw.get("criteria"), "name", "text"):
             return nested.verifiers
+        if _has(raw.get(KEY), "description", "weight"):
+            return lambda found, source: _rar(found[KEY], source)
         return nested.autorubric if raw.keys() & {"criteria", "sections", "rubric"} else None
+    if _has(raw, "criteria") and all(isinstance(row["criteria"], str) for row in raw):
+        return _finance
     for keys, read in LISTS:
         if _has(raw, *keys):
             return read
@@ -187,7 +195,7 @@ def _titled(rows: Sequence[Row], texts: Sequence[str]) -> list[Criterion]:
 def _finance(rows: Sequence[Row], source: str) -> Rubric:
     criteria = []
     for i, row in enumerate(rows, 1):
-        modifiers = row.get("modifiers") or {}
+        modifiers = fields.mapping(row, "modifiers") if row.get("modifiers") else {}
         # Others than "correctness" say what must not be there.
         if (operator := row.get("operator", "correctness")) not in ("correctness", "", None):
             raise fields.wrong("operator", '"correctness"', operator)
@@ -206,6 +214,5 @@ def _finance(rows: Sequence[Row], source: str) -> Rubric:
 LISTS: Final[Sequence[tuple[tuple[str, ...], Callable[[Any, str], Rubric]]]] = (
     (("criterion", "points"), _healthbench),
     (("description", "weight"), _rar),
-    (("criteria", "modifiers"), _finance),
     (("name", "text"), nested.verifiers),
 )

@@ -38,6 +38,8 @@ def autorubric(raw: Any, source: str = "") -> Rubric:
     criteria."""
     guidelines = ""
     while isinstance(raw, Mapping):
+        if guidelines and raw.get("guidelines"):
+            raise DataError("guidelines stand beside the rubric and inside it; give them once")
         guidelines = raw.get("guidelines") or guidelines
         keys = [key for key in ("rubric", "sections", "criteria") if key in raw]
         if not keys:
@@ -137,7 +139,10 @@ def paperbench(raw: Row, source: str = "") -> Rubric:
         children = fields.mappings(node, "sub_tasks") if node.get("sub_tasks") else []
         if children:
             name = id.replace("/", " ")
-            groups["/".join((*path, name))] = fields.make(Branch, weight=weight, text=text)
+            if (place := "/".join((*path, name))) in groups:
+                raise DataError(f"the requirement {id!r} has two branches; give each its own id")
+            # Nothing is divided by the root's own weight.
+            groups[place] = fields.make(Branch, weight=weight if path else 1.0, text=text)
             for child in children:
                 walk(child, (*path, name))
             return

@@ -190,8 +190,13 @@ def _rar(rubric: Rubric, there: Sequence[int]) -> Form:
 
 
 def _tree(rubric: Rubric, there: Sequence[int]) -> Form:
-    """Each criterion's share of the root: the product of its weights over its siblings'."""
+    """Each criterion's share of the root: the product of its weights over its siblings'.
+
+    A group without weights inside is worth 0, as there; one whose weights have no answer is left
+    out.
+    """
     shares = dict.fromkeys(there, 0.0)
+    everything = range(len(rubric.criteria))
 
     def divide(share: float, members: Sequence[int], depth: int) -> None:
         branches: dict[str, list[int]] = {}
@@ -204,6 +209,9 @@ def _tree(rubric: Rubric, there: Sequence[int]) -> Form:
                 path = "/".join(group[: depth + 1])
                 branches.setdefault(path, []).append(i)
                 weights[path] = rubric.groups[path].weight if path in rubric.groups else 1.0
+        for path in branches:
+            if _weighs(rubric, everything, path) and not _weighs(rubric, there, path):
+                weights[path] = 0.0
         total = math.fsum(weights.values())
         for name, weight in weights.items():
             part = share * weight / total if total else 0.0
@@ -213,7 +221,14 @@ def _tree(rubric: Rubric, there: Sequence[int]) -> Form:
                 divide(part, branches[name], depth + 1)
 
     divide(1.0, there, 0)
-    return 0.0, shares
+    return (0.0, shares) if any(shares.values()) else None
+
+
+def _weighs(rubric: Rubric, members: Sequence[int], path: str) -> bool:
+    """Whether any of these criteria has a share of the group at this path."""
+    depth = path.count("/") + 1
+    inside = (c for c in map(rubric.criteria.__getitem__, members) if len(c.group) >= depth)
+    return any("/".join(c.group[:depth]) == path and rubric.weighs(c, depth) for c in inside)
 
 
 FORMS: Final[Mapping[Normaliser, Callable[[Rubric, Sequence[int]], Form]]] = {

@@ -111,11 +111,21 @@ class Rubric(Record):
                 f"no criterion has positive points, and {self.normaliser} divides by their sum;"
                 " use autorubric, or add one"
             )
+        if weighed and self.normaliser == "tree" and not any(map(self.weighs, self.criteria)):
+            raise ValueError(
+                "a weight of 0 is above every criterion: every score would be; give some"
+            )
         return self
 
     def counts(self, criterion: Criterion) -> bool:
         """Whether a criterion's points are part of the sums: all but those of gates."""
         return not criterion.veto or self.normaliser == "nemo-finance"
+
+    def weighs(self, criterion: Criterion, depth: int = 0) -> bool:
+        """Whether a criterion has a share, in the formula "tree", of its group at this depth."""
+        paths = ("/".join(criterion.group[:n]) for n in range(depth + 1, len(criterion.group) + 1))
+        weights = (self.groups[path].weight for path in paths if path in self.groups)
+        return self.counts(criterion) and criterion.points > 0 and all(weights)
 
     @property
     def fingerprint(self) -> str:
