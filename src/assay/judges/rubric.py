@@ -82,7 +82,7 @@ class RubricScorer:
         """Name by all that changes a score: rubrics of prompts are the prompts'."""
         asked = (self.answerer, self.rubric, self.calls, self.abstain, self.prompt, self.shuffle)
         dropped = (self.drop, self.drop_seed, self.step) if self.drop else ()
-        return fingerprint((type(self).__name__, asked, self.least, dropped))
+        return fingerprint((type(self), asked, self.least, dropped))
 
     def at(self, step: int) -> "RubricScorer":
         """Return the scorer of a step of training, which leaves out a share of the criteria."""
@@ -147,8 +147,7 @@ class RubricScorer:
         if isinstance(rated, Unscored):
             why = f" ({judged.failures[0]})" if judged.failures else ""
             return Unscored(reason=rated.reason + why)
-        pairs = zip(judged.rubric.criteria, judged.answers, strict=True)
-        parts = {c.id: answer.mean if isinstance(answer, Credit) else None for c, answer in pairs}
+        parts = {c.id: rated.credits.get(c.id) for c in judged.rubric.criteria}
         std = math.sqrt(rated.variance)
         return Score(value=rated.value, std=std, parts=parts, weights=rated.shares)
 
