@@ -69,20 +69,21 @@ def _unscored(said: Any) -> bool:
     return any(isinstance(one, Unscored) or getattr(one, "failures", ()) for one in each)
 
 
-def bill(ledgers: Sequence[Ledger]) -> Mapping[str, str]:
+def bill(ledgers: Sequence[Ledger]) -> Mapping[str, Usage | str]:
     """Return what answers cost in this run, what those cost that the ledgers had, and all that is
     in them, of earlier runs too."""
     files = {one.path and one.path.resolve(): one for one in ledgers}
-    sums = {
+    return {
         "paid": sum((one.paid for one in ledgers), Usage()),
         "saved by the ledger": sum((one.saved for one in ledgers), Usage()),
         "in the ledger": sum((one.total() for one in files.values()), Usage()),
     }
-    return {name: spent(usage) for name, usage in sums.items()}
 
 
-def spent(usage: Usage) -> str:
-    """Return what answers cost, in words; what is not known is left out."""
+def spent(usage: Usage | str) -> str:
+    """Return what answers cost, in words; what is not known is left out, or says why itself."""
+    if isinstance(usage, str):
+        return usage
     said = [f"{usage.requests:,} request{'s' * (usage.requests != 1)}"]
     if usage.tokens_in is not None:
         cached = f" ({usage.tokens_cached:,} cached)" if usage.tokens_cached else ""

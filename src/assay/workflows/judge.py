@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from assay.answerers.ledger import Ledger
+from assay.answerers.ledger import Ledger, Usage
 from assay.data.records import as_group, cluster_key
 from assay.errors import ConfigError, DataError
 from assay.evaluation import comparisons
@@ -26,7 +26,7 @@ from assay.stats import Estimate, mean
 from assay.types import Group, Preference, Prompt, Ranking, Record, Score, StepLabels, Unscored
 from assay.workflows._data import Data, aside_in, name_of, named, read
 from assay.workflows._folder import opened
-from assay.workflows._judging import ask_kept, bill
+from assay.workflows._judging import ask_kept, bill, spent
 from assay.workflows._output import described
 from assay.workflows.evaluate import measure, table
 
@@ -46,6 +46,9 @@ LEDGER: Final = "ledger.sqlite"
 VERDICTS: Final = "verdicts.jsonl"
 SHOWN: Final = 3
 """Reasons shown of what is unscored."""
+
+VARIES: Final = re.compile(r"\".*\"|(?<!\w)'.*'|\d+(\.\d+)?")
+"""What differs between reasons of one kind: quotes and numbers."""
 
 OWN_BILL: Final = {"paid": "not known: the judge was given as an object, with a ledger of its own"}
 
@@ -68,8 +71,8 @@ class Judged:
     """How far it agrees with labels and with itself, beside baselines."""
     rows: Sequence[Row] = field(repr=False)
     """One row per pair, response or question, with what was said or why it is `unscored`."""
-    bill: Mapping[str, str]
-    """What was paid, and what the ledger saved, in words."""
+    bill: Mapping[str, Usage | str]
+    """What was paid, what the ledger saved, and all that it holds; why it is not known."""
     audit: "JudgeAudit | None" = field(default=None, repr=False)
     """Its biases, each tested."""
     settings: object = field(default=None, repr=False)
@@ -91,7 +94,11 @@ class Judged:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data."""
-        found = self.measured.to_json() | {"bill": dict(self.bill)}
+        bill = {
+            name: cost if isinstance(cost, str) else cost.model_dump(mode="json")
+            for name, cost in self.bill.items()
+        }
+        found = self.measured.to_json() | {"bill": bill}
         return found if self.audit is None else found | {"audit": self.audit.to_json()}
 
     def written_in(self, run: Run | None) -> "Judged":
@@ -100,11 +107,12 @@ class Judged:
 
         if run is None:
             return self
+        bills = {name: spent(cost) for name, cost in self.bill.items()}
         run.save(VERDICTS, self.rows)
         run.save("judge.json", self.to_json())
         run.page(
             self.name,
-            lambda: judge_sections(self.measured, self.examples(), self.bill, self.audit, run.body),
+            lambda: judge_sections(self.measured, self.examples(), bills, self.audit, run.body),
             subtitle=self.of,
         )
         return dataclasses.replace(self, written=run.written())
@@ -114,7 +122,7 @@ class Judged:
         rows = [] if self.audit is None else self.audit.rows
         biases = [f"biased: {row.name} {row.effect:.3f}, {row.meaning}" for row in rows
                   if row.verdict == "biased"]  # fmt: skip
-        bills = [f"{what}: {cost}" for what, cost in self.bill.items()]
+        bills = [f"{what}: {spent(cost)}" for what, cost in self.bill.items()]
         return "\n".join(filter(None, [table(self.measured), *biases, *bills, self.written]))
 
 
@@ -215,10 +223,11 @@ class _Work:
 
 
 def _alike(reasons: Sequence[str]) -> list[tuple[str, int]]:
-    """The first of the reasons that differ by numbers only, with their counts, most first."""
+    """The first of the reasons that differ by numbers and quotes only, with their counts, most
+    first."""
     kinds: dict[str, list[str]] = {}
     for reason in reasons:
-        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "0", reason), []).append(reason)
+        kinds.setdefault(VARIES.sub("0", reason), []).append(reason)
     return sorted(((some[0], len(some)) for some in kinds.values()), key=lambda pair: -pair[1])
 
 
@@ -295,8 +304,8 @@ def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> 
     from assay.evaluation.judges import audit_points
     from assay.pages.judge import criteria_sections, point_examples
 
-    if how == "steps" and not all(isinstance(record, StepLabels) for record in records):
-        raise DataError(f"{work.of} holds records without step labels; take `judge points`")
+    if how == "steps":
+        _refuse_without_steps(records, judge, work)
     groups = [as_group(record) for record in records]
     shown = [Group(prompt=group.prompt, responses=group.responses) for group in groups]
     if how == "rubric":
@@ -316,6 +325,21 @@ def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> 
         audit=_unless_empty(lambda: audit_points(records, scores)),
         examples=lambda: [*point_examples(records, scores), *criteria_sections(criteria)],
     )
+
+
+def _refuse_without_steps(records: Sequence[Record], judge: Scorer, work: _Work) -> None:
+    """Refuse records and judges without steps, before anything is paid for."""
+    from assay.judges.genrm import GenRM
+    from assay.judges.pointwise import Pointwise
+    from assay.judges.rubric import RubricScorer
+
+    if not all(isinstance(record, StepLabels) for record in records):
+        raise DataError(f"{work.of} holds records without step labels; take `judge points`")
+    if isinstance(judge, (GenRM, Pointwise, RubricScorer)):
+        raise ConfigError(
+            "the judge scores whole responses, and no step of them; take steps:ANSWERER, or"
+            " `judge points`"
+        )
 
 
 def _by_rubric(
