@@ -50,7 +50,7 @@ def kill_and_resume(script: Script, kind: str, ledger: Path, count: int, setting
     with FakeServer(counted) as server:
         command = [sys.executable, "-m", __name__, kind, server.url, str(ledger), str(count)]
         with subprocess.Popen([*command, settings], cwd=HERE) as run:
-            assert half.wait(300)
+            assert half.wait(900)
             run.send_signal(signal.SIGKILL)
         with Ledger(ledger) as paid:
             kept = len(paid)

@@ -55,7 +55,7 @@ def test_the_question_stands_behind_what_is_judged():
 def test_a_predicate_says_its_answers_once():
     said = asked(Prompt.of("x"), RIGHT, how="reason").messages[-1].content
     assert said.startswith("x\n\nIs it right?\nGive your reasons first.")
-    assert '"Verdict: X", with yes or no in place of X' in said
+    assert said.endswith('a line of its own, "Verdict:" and behind it yes or no.')
 
 
 def test_what_asks_already_stays_as_it_is():

@@ -75,7 +75,11 @@ def test_a_text_without_a_verdict_gets_another_that_is_counted():
     planted = Planted(write)
     answerer = TextAnswerer(planted, repeats=2)
     found = one(answerer)
-    assert (found.probabilities, found.missing, answerer.retried) == ((0.0, 1.0), 0, 1)
+    assert (found.probabilities, found.missing, answerer.writer.ledger.retried) == (
+        (0.0, 1.0),
+        0,
+        1,
+    )
     assert [(number, seed) for _, number, seed in planted.asked] == [(0, 0), (1, 0), (0, 1)]
     assert answerer.writer.ledger.paid.requests == 3
 
@@ -83,7 +87,8 @@ def test_a_text_without_a_verdict_gets_another_that_is_counted():
 def test_the_same_text_again_would_say_the_same():
     answerer = TextAnswerer(Planted(by_number(None)), retries=5)
     said = one(answerer)
-    assert isinstance(said, Unscored) and said.reason.startswith("no verdict in 1 text: ")
+    assert isinstance(said, Unscored)
+    assert said.reason.startswith("no verdict in 1 text: ")
     assert len(answerer.writer.generator.asked) == 1
 
 
@@ -201,3 +206,12 @@ def test_a_server_that_refuses_some(tmp_path):
         found = answerer.answer(states, [[BETTER]] * 3)
     assert [isinstance(some[0], Distribution) for some in found] == [True, False, True]
     assert "too long" in found[1][0].reason
+
+
+def test_another_way_of_reading_has_another_name():
+    """What was read in one way is no answer of another."""
+
+    class Other(TextAnswerer):
+        pass
+
+    assert Other(Planted(says)).fingerprint != TextAnswerer(Planted(says)).fingerprint

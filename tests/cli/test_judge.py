@@ -11,7 +11,7 @@ from assay.data import io
 from assay.errors import ConfigError, DataError
 from assay.judges import pairwise
 from assay.types import Group, Ranking
-from assay.workflows import judge as judging
+from assay.workflows import _judging as judging
 from tests.engines.fake_server import FakeServer, Reply
 from tests.specs.answering import Likes
 
@@ -258,9 +258,9 @@ def test_steps_need_a_judge_of_steps():
 
 def test_reasons_of_one_kind_are_told_once():
     reasons = ["mass 0.29; likeliest: 'A' 0.21, 'The' 0.11", "mass 0.3; likeliest: 'B' 0.3"]
-    assert judging._alike(reasons) == [(reasons[0], 2)]
-    assert len(judging._alike(["the model's name", "the model is away"])) == 2
-    assert len(judging._alike(['no verdict in 1 text: "a"', 'no verdict in 1 text: "b c"'])) == 1
+    assert judging.alike(reasons) == [(reasons[0], 2)]
+    assert len(judging.alike(["the model's name", "the model is away"])) == 2
+    assert len(judging.alike(['no verdict in 1 text: "a"', 'no verdict in 1 text: "b c"'])) == 1
 
 
 def test_the_json_has_the_bill_in_numbers(pairs, tmp_path):

@@ -30,12 +30,17 @@ WORDS = {
     "a log-probability": "log-probability:{home}/policy,template=plain",
     "a function": "tests.cli.rewards:length",
     "a class": "tests.cli.rewards:Nines",
+    "a judge": "pointwise:tests.specs.answering:Likes,levels=5",
+    "a judge of pairs": "pairwise:tests.specs.answering:Likes,calls=6",
+    "a judge among others": "mean:(pointwise:tests.specs.answering:Likes)+longest,standard=none",
     "an ensemble": "uwo:{home}/ours+({home}/stock,template=plain),standard=none,lower_bound=1",
     "nested": "mean:(worst:longest+random,standard=none)+shortest,standard=none",
 }
 REFUSED = {
     "nonsense": ("longset", "did you mean longest"),
     "a server": ("http://localhost:9/v1", "is asked at one yet"),
+    "a judge": ("pairwise", "by whom? Give pairwise:ANSWERER"),
+    "a judge's cost": ("pairwise:tests.specs.answering:Likes", "calls=1 for pairs"),
     "a preset": ("skywork-reward-v2", "was downloaded to this machine"),
     "a folder": ("{home}/our", "did you mean {home}/ours"),
     "a setting": ("{home}/stock,tempalte=plain", "did you mean template"),

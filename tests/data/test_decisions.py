@@ -141,5 +141,5 @@ def test_gold_goes_with_its_question() -> None:
 
 
 def test_questions_without_names_are_refused_with_an_example() -> None:
-    with pytest.raises(DataError, match="by name.*noul"):
+    with pytest.raises(DataError, match=r"by name.*noul"):
         decisions({"state": "s", "questions": [{"text": "Is it?"}]})

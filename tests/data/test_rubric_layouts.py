@@ -311,7 +311,8 @@ def test_rows_with_a_rubric_may_have_responses(tmp_path: Path) -> None:
     (hand,) = read(str(file))
     for one in (*found, hand):
         rubric = rubric_of(one.prompt if isinstance(one, Group) else one)
-        assert rubric is not None and len(rubric.criteria) == 2
+        assert rubric is not None
+        assert len(rubric.criteria) == 2
     file.write_text(json.dumps({**asked, "response": "a", "completion": "b"}))
     with pytest.raises(DataError, match="nothing beside 'response'"):
         list(read(str(file)))

@@ -15,7 +15,7 @@ from assay.evaluation.judges.cycles import cycles
 from assay.evaluation.judges.features import has_list, has_markdown
 from assay.judges.pairwise import Pairwise
 from assay.questions import Comparison, Game, from_verdicts
-from assay.types import Group, Prompt, Response, Unscored
+from assay.types import Group, Preference, Prompt, Response, Unscored
 from tests.evaluation import planted
 from tests.evaluation.planted import Planted, sometimes
 
@@ -334,3 +334,19 @@ def test_features_leave_code_out_and_see_what_readers_see():
     assert has_markdown("so **bold**")
     assert not has_markdown("2 ** 3 and #1")
     assert not has_markdown("```\n# x\n```")
+
+
+def test_half_of_a_tie_need_not_be_exact() -> None:
+    """Rounding makes no winner: the audit says of ties what the report says."""
+    near = math.nextafter(0.5, 1)
+    games = (Game(first=near), Game(first=near, swapped=True))
+    pairs = [
+        Preference(
+            prompt=Prompt.of(f"{i}"), responses=(Response.of("a"), Response.of("b")), prefer=1.0
+        )
+        for i in range(3)
+    ]
+    said = [Comparison(prefer=near, games=games)] * 3
+    found = audit(pairs, said).metrics
+    assert found["agreement"].value == 0.5
+    assert found["position/both_right"].value == 0.0

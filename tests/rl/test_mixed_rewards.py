@@ -235,7 +235,7 @@ def test_words() -> None:
         ({"chi2": 0.1}, "no chi2"),
         ({"shrinkage": 0.5}, "shrinkage 0.5 does nothing for grpo where combine is gdpo"),
         ({"combine": "sum", "spread_floor": 0.5}, "spread_floor 0.5 does nothing"),
-        ({"combine": "whitened", "shrinkage": 1.5}, r"must be in \[0, 1\]"),
+        ({"combine": "whitened", "shrinkage": 1.5}, r"shrinkage are in \[0, 1\]"),
     ],
 )
 def test_settings_that_cannot_be(changes: dict[str, Any], said: str) -> None:

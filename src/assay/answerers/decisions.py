@@ -80,7 +80,8 @@ class DecisionAnswerer:
         """Name by address, model and what is sent. A server that serves other weights under the
         same name is the same here."""
         how = self.floor, self.per_request, self.structured, self.repeat, self.extra
-        return fingerprint((self.server.base_url, self.model, self.dialect, *how))
+        where = self.server.base_url.rstrip("/"), self.model, self.dialect
+        return fingerprint((type(self), *where, *how))
 
     @property
     def served(self) -> Mapping[str, int]:

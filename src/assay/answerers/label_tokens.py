@@ -57,7 +57,7 @@ class Tokenizer:
         Raises `ConfigError` where a label is not one token, or where they are too many.
         """
         # SentencePiece puts a space before a text, but not behind a line break.
-        starts = (begin,) if begin else ("", "\n")
+        starts = (begin or "\n", "")
         words = {word for label in labels for word in spellings(label)}
         before = [start + space for start in starts for space in ("", " ")]
         tokens = self._tokens([*starts, *(text + word for text in before for word in words)])

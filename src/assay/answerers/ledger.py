@@ -71,7 +71,8 @@ class Ledger:
     """The file; without a path answers are kept in memory. Threads may share it.
 
     paid and saved: what the answers cost that were put since it was opened, and what those cost in
-    their time that were found. Raises `BackendError` where the file is no ledger, or cannot be read
+    their time that were found. retried: texts without a verdict that were asked for again, in all
+    readings since. Raises `BackendError` where the file is no ledger, or cannot be read
     or written.
     """
 
@@ -80,6 +81,7 @@ class Ledger:
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self.paid = self.saved = Usage()
+        self.retried = 0
         self._lock = threading.Lock()
         try:
             self._file = sqlite3.connect(

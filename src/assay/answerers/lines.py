@@ -66,7 +66,7 @@ class LinesAnswerer:
     @property
     def fingerprint(self) -> str:
         """Name by the generator and how it is sampled."""
-        return fingerprint((type(self).__name__, self.writer, self.sampling))
+        return fingerprint((type(self), self.writer, self.sampling))
 
     def answer(
         self, states: Sequence[Prompt], questions: Sequence[Sequence[Question]]

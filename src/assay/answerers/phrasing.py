@@ -113,8 +113,8 @@ def _written(question: Question, how: How, style: Style) -> str:
         told = f"Answer with {choice} and nothing else."
     else:
         told = (
-            "Give your reasons first. Then end with a line of its own that reads"
-            f' "{form(question).format("X")}", with {choice} in place of X.'
+            f'Give your reasons first. Then end with a line of its own, "Verdict:" and behind it'
+            f" {choice}."
         )
     return "\n".join([question.text, *lines, told])
 

@@ -30,7 +30,7 @@ class TextAnswerer:
     repeats: texts per question (K). temperature: None = 0 for one text, 1 for several.
     max_tokens: longest text; one that is cut off has no verdict. seed: of the samples; a text is a
     function of seed, prompt and its number among the K. retries: texts more, of other seeds, in
-    place of one without a verdict; `retried` counts them. prices: for the ledger's bill.
+    place of one without a verdict; the ledger's `retried` counts them. prices: for its bill.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class TextAnswerer:
         self.retries = retries if temperature else 0
         self.sampling = Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed)
         self.style = style
-        self.retried = 0
 
     @property
     def fingerprint(self) -> str:
         """Name by the generator and how it is sampled and read."""
-        return fingerprint((self.writer, self.sampling, self.repeats, self.retries, self.style))
+        how = self.repeats, self.retries, self.style
+        return fingerprint((type(self), self.writer, self.sampling, how))
 
     def answer(
         self, states: Sequence[Prompt], questions: Sequence[Sequence[Question]]
@@ -88,7 +88,7 @@ class TextAnswerer:
             found = self._texts([(pairs[i][0], repeat) for i, repeat in wanted], sampling)
             for (i, repeat), text in zip(wanted, found, strict=True):
                 texts[i][repeat] = text
-            self.retried += len(wanted) if more else 0
+            self.writer.ledger.retried += len(wanted) if more else 0
             wanted = [
                 (i, repeat)
                 for i, repeat in wanted

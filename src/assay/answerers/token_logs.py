@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from assay.errors import DataError
@@ -54,11 +55,15 @@ class Labels:
         """Return the option that a token stands for; None where it is no label."""
         if token in self.ids:
             return self.ids[token]
-        text = token.translate(SPACES).strip()
-        if text in self.labels:
-            return self.labels.index(text)
-        like = [i for i, label in enumerate(self.labels) if text in spellings(label)]
-        return like[0] if len(like) == 1 else None
+        return self._texts.get(token.translate(SPACES).strip())
+
+    @cached_property
+    def _texts(self) -> dict[str, int]:
+        """Places of all spellings that one label alone is meant by."""
+        alike = [(text, i) for i, label in enumerate(self.labels) for text in spellings(label)]
+        claims = Counter(text for text, _ in alike)
+        exact = {label: i for i, label in enumerate(self.labels)}
+        return {text: i for text, i in alike if claims[text] == 1} | exact
 
     def forms(self, place: int) -> int:
         """Return how many tokens may stand for an option: its spellings, with a space and

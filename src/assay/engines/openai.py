@@ -158,7 +158,8 @@ class OpenAI:
         """Name by address, model and what is sent. A server that serves other weights under the
         same name is the same
         here: give it another name."""
-        asked = (self.base_url, self.model, self.api, self.extra, self.n_per_request)
+        where = self.base_url.rstrip("/"), self.model, self.api
+        asked = (*where, self.extra, self.n_per_request)
         return fingerprint(
             (*asked, self.keeps_stop, self.continuation, self.echoes, self.render, self.split)
         )

@@ -82,7 +82,7 @@ class RubricScorer:
         """Name by all that changes a score: rubrics of prompts are the prompts'."""
         asked = (self.answerer, self.rubric, self.calls, self.abstain, self.prompt, self.shuffle)
         dropped = (self.drop, self.drop_seed, self.step) if self.drop else ()
-        return fingerprint((type(self).__name__, asked, self.least, dropped))
+        return fingerprint((type(self), asked, self.least, dropped))
 
     def at(self, step: int) -> "RubricScorer":
         """Return the scorer of a step of training, which leaves out a share of the criteria."""

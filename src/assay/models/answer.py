@@ -36,6 +36,10 @@ THOUGHTS: Final = (
     ("<seed:think>", "</seed:think>"),
     ("[THINK]", "[/THINK]"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
+    ("◁think▷", "◁/think▷"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
 )
 PROBE: Final = (Message(role="user", content=SENTINEL),)
 
@@ -44,8 +48,8 @@ PROBE: Final = (Message(role="user", content=SENTINEL),)
 class Answering:
     """A tokenizer's chat template, with its settings.
 
-    Raises `ConfigError` where there is no template, and where it leaves a block of reasoning open,
-    behind which the first token is no answer.
+    Raises `ConfigError` where there is no template, where it does not write what the user says, and
+    where it leaves a block of reasoning open, behind which the first token is no answer.
     """
 
     tokenizer: Any
@@ -54,13 +58,18 @@ class Answering:
     date: str = Layout().date
 
     def __post_init__(self) -> None:
-        if self.tokenizer.chat_template is None:
+        if not self.tokenizer.chat_template:
             raise ConfigError(
                 "the tokenizer has no chat template, as those of base models; questions are asked"
                 " in a chat: give a model that was trained for it, or set the tokenizer's"
                 " `chat_template`"
             )
-        _, _, opened = self._show(PROBE).rpartition(SENTINEL)
+        _, said, opened = self._show(PROBE).rpartition(SENTINEL)
+        if not said:
+            raise ConfigError(
+                "the chat template does not write what the user says; give a tokenizer whose"
+                " template does"
+            )
         for begin, end in THOUGHTS:
             if opened.rfind(begin) > opened.rfind(end):
                 raise ConfigError(
@@ -102,7 +111,8 @@ class Answering:
                 raise ConfigError(
                     f"the label {label!r} is not one token where this chat template has the answer"
                     f" begin ({begin!r} before it), but {made}; give labels that are (letters are,"
-                    " by labels='auto'), or read the verdict in a text (reads=text, or `TextAnswerer`)"
+                    " by labels='auto'), or read the verdict in a text"
+                    " (reads=text, or `TextAnswerer`)"
                 )
         if shared := [i for i, n in Counter(chain.from_iterable(exact)).items() if n > 1]:
             raise ConfigError(
@@ -158,7 +168,8 @@ class Answering:
             return ""
         begun = self._show(PROBE)
         more = head[len(begun) :] if head.startswith(begun) else ""
-        return more if more.strip() else ""
+        # A template that writes an answer twice has it in its own surroundings.
+        return more if more.strip() and SENTINEL not in more else ""
 
     @cached_property
     def _left_out(self) -> LeftOut:

@@ -1,7 +1,8 @@
 """What a chat template leaves out of a conversation: found before anything is scored or trained.
 
-Many templates know no tools, and write a conversation with calls as if there were none. What the
-assistant does and what it is answered decides whether it is right, so such records are refused.
+Many templates know no tools, and write a conversation with calls as if there were none; some know
+no system message, or the last turn only. What the assistant is told, does and is answered decides
+whether it is right, so such records are refused.
 Reasoning, and words beside a call, are left out by design of some templates: that is said.
 """
 
@@ -19,6 +20,8 @@ from assay.types import Message, ToolCall
 __all__ = ["LeftOut", "held", "ignored"]
 
 REFUSED: Final = (
+    "system messages",
+    "earlier turns",
     "definitions of tools",
     "calls of tools",
     "arguments of calls",
@@ -60,7 +63,10 @@ def held(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> fro
     """Return which of the things that templates leave out a conversation holds."""
     calls = [message.tool_calls for message in messages if message.tool_calls]
     given = any(call.arguments.strip() not in ("", "{}") for call in chain.from_iterable(calls))
+    roles = [message.role for message in messages]
     there = (
+        "system" in roles,
+        roles.count("user") > 1,
         bool(tools),
         bool(calls),
         given,
@@ -78,7 +84,7 @@ def ignored(tokenizer: Any, *, date: str, parts: bool) -> frozenset[str]:
     What the template refuses is not ignored: a record that has it will be refused.
     """
     marks = {name: f"mark{i}x" for i, name in enumerate(KINDS)}
-    tools, calls, arguments, others, answers, thoughts, beside = marks.values()
+    system, earlier, tools, calls, arguments, others, answers, thoughts, beside = marks.values()
     call = ToolCall(name=calls, arguments=json.dumps({"x": arguments}), id="call00001")
     other = call.model_copy(update={"name": others, "id": "call00002"})
 
@@ -87,17 +93,21 @@ def ignored(tokenizer: Any, *, date: str, parts: bool) -> frozenset[str]:
         told = [answer(tool_call_id=each.id, name=each.name) for each in made]
         return [Message(role="assistant", content=content, tool_calls=made), *told]
 
-    def missing(turns: Sequence[Message], *among: str) -> set[str]:
-        asked = Message(role="user", content="Do.")
+    asked, said = Message(role="user", content="Do."), Message(role="assistant", content="Done.")
+
+    def missing(turns: Sequence[Message], *among: str, before: Sequence[Message] = ()) -> set[str]:
+        told = [] if before else [_tool(tools)]
         try:
-            text = render(tokenizer, [asked, *turns], date=date, parts=parts, tools=[_tool(tools)])
+            text = render(tokenizer, [*before, asked, *turns], date=date, parts=parts, tools=told)
         except DataError:
             return set()
         return {name for name in KINDS if marks[name] in among and marks[name] not in text}
 
-    said = Message(role="assistant", content="Done.")
+    first = [asked.model_copy(update={"content": earlier}), said]
     return frozenset(
-        missing([said], tools)
+        missing([said], system, before=[Message(role="system", content=system)])
+        | missing([said], earlier, before=first)
+        | missing([said], tools)
         | missing(asks(call), calls, arguments, answers)
         | missing(asks(call, other), others)
         | missing([said.model_copy(update={"reasoning": thoughts})], thoughts)

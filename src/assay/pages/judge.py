@@ -145,12 +145,12 @@ def _pair(pair: Group, said: Comparison) -> list[Block]:
 
 
 def _game(game: Game) -> str:
-    order = "second shown first" if game.swapped else "first shown first"
+    order = "shown the other way round" if game.swapped else "shown in this order"
     who = f"{game.judge}, {order}" if game.judge else order
     if game.first is None:
         return f"{who}: no verdict, {game.unscored}"
     second = max(0.0, 1 - game.first - game.tie)
-    return f"{who}: first {game.first:.2f}, second {second:.2f}, tie {game.tie:.2f}"
+    return f"{who}: {game.first:.2f} for the upper, {second:.2f} for the lower, tie {game.tie:.2f}"
 
 
 def _written(games: Sequence[Game]) -> list[Block]:

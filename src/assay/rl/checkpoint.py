@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -22,6 +22,13 @@ from assay.training import resume
 from assay.types import Prompt
 
 __all__ = ["State", "fingerprints", "keep_best", "load", "put", "read_best", "save"]
+
+
+ADDED: Final = frozenset(
+    {"combine", "spread_floor", "shrinkage", "missing", "must_pass", "factor", "each_part"}
+)
+"""Fields that earlier runs did not have: at their defaults they are none of a fingerprint's, so
+that those runs resume."""
 
 
 @dataclass
@@ -76,12 +83,12 @@ def fingerprints(
         ]
         learned = [*body, prime.weight, prime.learning_rate, prime.clip]
     placed = [
-        {f.name: getattr(part, f.name) for f in fields(part) if f.name != "scorer"}
+        {name: value for name, value in _settings_of(part).items() if name != "scorer"}
         for part in parts
     ]
     scorers = {part.name: part.scorer for part in parts}
     content = {
-        "settings": asdict(settings),
+        "settings": _settings_of(settings),
         "reward": [
             placed,
             {name: _of_scorer(name, scorer, resume) for name, scorer in scorers.items()},
@@ -102,6 +109,15 @@ def fingerprints(
     if game is not None:
         content["environment"] = [_of_game(game, resume), game.turns]
     return {name: of_content(thing) for name, thing in content.items()}
+
+
+def _settings_of(thing: Settings | Part) -> dict[str, Any]:
+    """The fields of settings or a part, but those that are new and at their defaults."""
+    return {
+        one.name: value
+        for one in fields(thing)
+        if (value := getattr(thing, one.name)) != one.default or one.name not in ADDED
+    }
 
 
 def _of_scorer(name: str, scorer: object, resume: bool, kind: str = "scorer") -> str:

@@ -81,11 +81,8 @@ LEAST: Final[Sequence[tuple[str, Callable[[float, float], bool], str]]] = (
         operator.gt,
         "above 0",
     ),
-    (
-        "kl chi2 clip_low clip_high weight_decay warmup refill seed spread_floor shrinkage",
-        operator.ge,
-        "0 or more",
-    ),
+    ("kl chi2 clip_low clip_high weight_decay warmup refill seed", operator.ge, "0 or more"),
+    ("spread_floor shrinkage", operator.ge, "0 or more"),
     (
         "kl_target kl_horizon kl_budget score_timeout dual_clip value_clip",
         operator.gt,
@@ -148,15 +145,14 @@ class Settings:
     (arXiv:2601.05242), whitened = what two parts both say counts once (arXiv:2605.13641)."""
 
     spread_floor: float = FLOOR
-    """Least spread that gdpo divides a part by, as a share of the part's usual spread within
-    groups."""
+    """Least spread that gdpo divides a part by, as a share of its usual one within groups."""
 
     shrinkage: float = SHRINKAGE
     """Share of the parts' covariances that whitening does not believe, from 0 to 1."""
 
     missing: Missing = "drop"
-    """Treatment of a response that a part could not score: drop = it is left out and counted,
-    partial = it is compared by the parts that it has. Without a gate's score it is left out."""
+    """Treatment of responses that a part could not score: drop = left out and counted, partial =
+    compared by the parts that they have. Without a gate's score they are left out."""
 
     discount: float = 1.0
     """Discount factor γ of the returns."""
@@ -253,15 +249,15 @@ class Settings:
                 value = getattr(self, name)
                 if value is not None and not enough(value, 0):
                     raise ConfigError(f"{name} is {value}; it must be {least}")
-        if not 0 < self.top_p <= 1 or not 0 <= self.gae_decay <= 1 or not 0 < self.discount <= 1:
-            raise ConfigError("top_p and discount are in (0, 1], gae_decay in [0, 1]")
+        if not 0 < self.top_p <= 1 or not 0 < self.discount <= 1:
+            raise ConfigError("top_p and discount are in (0, 1]")
+        if not 0 <= self.gae_decay <= 1 or self.shrinkage > 1:
+            raise ConfigError("gae_decay and shrinkage are in [0, 1]")
         if not 0 < self.critic_learning_rate < 1:
             raise ConfigError(
                 f"critic_learning_rate is {self.critic_learning_rate}; it must be above 0 and"
                 " below 1"
             )
-        if not self.shrinkage <= 1:
-            raise ConfigError(f"shrinkage is {self.shrinkage}; it must be in [0, 1]")
         if self.dual_clip is not None and not self.dual_clip > 1:
             raise ConfigError(f"dual_clip is {self.dual_clip}; it must be above 1, such as 3")
         self._check_together()
@@ -295,14 +291,13 @@ class Settings:
         charged = self.kl and self.kl_place == "reward"
         if self.combine != "sum" and (self.advantage != "grpo" or charged or self.chi2):
             raise ConfigError(
-                f"combine {self.combine} makes advantages of whole responses, each part beside its"
-                " group: it needs advantage grpo, the divergence in the loss (kl_place loss or"
-                " loss_with_ratio), and no chi2"
+                f"combine {self.combine} compares whole responses part by part: it needs advantage"
+                " grpo, the divergence in the loss (kl_place loss or loss_with_ratio), and no chi2"
             )
         if self.missing == "partial" and self.stepwise:
             raise ConfigError(
-                f"missing partial compares whole responses by the parts that they have, and"
-                f" {self.advantage} pays steps; use rloo, grpo or dr_grpo, or missing drop"
+                f"missing partial compares whole responses, and {self.advantage} pays steps; use"
+                " rloo, grpo or dr_grpo, or missing drop"
             )
 
     def _idle(self) -> list[str]:

@@ -1,5 +1,6 @@
 """Names of the kinds of judges, which begin their words."""
 
+from pathlib import Path
 from typing import Final
 
 from assay.specs.words import Word, cut
@@ -25,5 +26,6 @@ JUDGES: Final = (
 
 
 def is_judge(word: Word) -> bool:
-    """Return whether a word begins as a judge's does."""
-    return word.plain in JUDGES or cut(word.what, ":")[0] in JUDGES
+    """Return whether a word begins as a judge's does; a folder of that name is none."""
+    kind, behind = cut(word.what, ":")
+    return kind in JUDGES and (bool(behind) or not Path(kind).exists())

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -12,12 +14,16 @@ from assay.answerers.ledger import Ledger, Usage
 from assay.runs.run import Run
 from assay.types import Record, Unscored
 
-__all__ = ["ask_kept", "bill", "spent"]
+__all__ = ["FLOORED", "alike", "ask_kept", "bill", "spent"]
 
 T = TypeVar("T", bound=Record)
 A = TypeVar("A")
 
-KEPT = "kept.jsonl"
+KEPT: Final = "kept.jsonl"
+VARIES: Final = re.compile(r"\".*\"|(?<!\w)'.*'|\d+(\.\d+)?")
+"""What differs between reasons of one kind: quotes and numbers."""
+FLOORED: Final = re.compile("the labels have .* of the probability")
+"""Reasons of answers below the floor."""
 
 
 def ask_kept(
@@ -48,6 +54,9 @@ def ask_kept(
     opened = nullcontext() if run is None else closing(run.journal(KEPT, take))
     with opened as journal, progress("judge", len(todo)) as show:
         missing = [key for key in todo if key not in found]
+        if len(missing) < len(todo):
+            before = f"{len(todo) - len(missing):,} of {len(todo):,}"
+            print(f"{before} were judged before, and are kept in {KEPT}", file=sys.stderr)
         for start in range(0, len(missing), chunk):
             some = missing[start : start + chunk]
             answers = ask([todo[key] for key in some])
@@ -69,15 +78,26 @@ def _unscored(said: Any) -> bool:
     return any(isinstance(one, Unscored) or getattr(one, "failures", ()) for one in each)
 
 
+def alike(reasons: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the first of reasons that differ by numbers and quotes only, with their counts, most
+    first."""
+    kinds: dict[str, list[str]] = {}
+    for reason in reasons:
+        kinds.setdefault(VARIES.sub("0", reason), []).append(reason)
+    return sorted(((some[0], len(some)) for some in kinds.values()), key=lambda pair: -pair[1])
+
+
 def bill(ledgers: Sequence[Ledger]) -> Mapping[str, Usage | str]:
     """Return what answers cost in this run, what those cost that the ledgers had, and all that is
-    in them, of earlier runs too."""
+    in them, of earlier runs too; and how many texts without a verdict were asked for again."""
     files = {one.path and one.path.resolve(): one for one in ledgers}
-    return {
+    costs: dict[str, Usage | str] = {
         "paid": sum((one.paid for one in ledgers), Usage()),
         "saved by the ledger": sum((one.saved for one in ledgers), Usage()),
         "in the ledger": sum((one.total() for one in files.values()), Usage()),
     }
+    again = sum(one.retried for one in ledgers)
+    return costs | ({"texts asked for again, without a verdict": f"{again:,}"} if again else {})
 
 
 def spent(usage: Usage | str) -> str:

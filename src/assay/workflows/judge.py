@@ -6,7 +6,6 @@ resumes where it was, and another reading of the same answers costs nothing.
 
 import dataclasses
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,12 +21,13 @@ from assay.protocols import Answerer, Judge, Scorer
 from assay.questions import Comparison, Distribution
 from assay.runs.run import Run
 from assay.specs.answerers import Asking, answerer, prices_of
-from assay.stats import Estimate, mean
-from assay.types import Group, Preference, Prompt, Ranking, Record, Score, StepLabels, Unscored
+from assay.stats import Estimate, mean, summarise
+from assay.types import Group, Prompt, Record, Score, StepLabels, Unscored
 from assay.workflows._data import Data, aside_in, name_of, named, read
 from assay.workflows._folder import opened
-from assay.workflows._judging import ask_kept, bill, spent
+from assay.workflows._judging import FLOORED, alike, ask_kept, bill, spent
 from assay.workflows._output import described
+from assay.workflows._verdicts import Row, decision_row, pair_row, point_row
 from assay.workflows.evaluate import measure, table
 
 if TYPE_CHECKING:
@@ -35,24 +35,18 @@ if TYPE_CHECKING:
     from assay.evaluation.rubrics import CriterionFigures
     from assay.report.html import Section
 
-__all__ = ["HOWS", "How", "Judged", "judge"]
+__all__ = ["How", "Judged", "judge"]
 
 How = Literal["pairs", "points", "rubric", "steps", "decide"]
 """What is judged: pairs; responses, by any scorer, by a rubric, or step by step; or typed
 questions."""
-HOWS: Final = ("pairs", "points", "rubric", "steps", "decide")
 
 LEDGER: Final = "ledger.sqlite"
 VERDICTS: Final = "verdicts.jsonl"
 SHOWN: Final = 3
 """Reasons shown of what is unscored."""
 
-VARIES: Final = re.compile(r"\".*\"|(?<!\w)'.*'|\d+(\.\d+)?")
-"""What differs between reasons of one kind: quotes and numbers."""
-
 OWN_BILL: Final = {"paid": "not known: the judge was given as an object, with a ledger of its own"}
-
-Row = Mapping[str, Any]
 
 
 def _none() -> "list[Section]":
@@ -120,8 +114,11 @@ class Judged:
     def __str__(self) -> str:
         """A table of every metric, what was found to be biased, and the bill."""
         rows = [] if self.audit is None else self.audit.rows
-        biases = [f"biased: {row.name} {row.effect:.3f}, {row.meaning}" for row in rows
-                  if row.verdict == "biased"]  # fmt: skip
+        biases = [
+            f"biased: {row.name} {summarise(row.effect)}, {row.meaning}"
+            for row in rows
+            if row.verdict == "biased"
+        ]
         bills = [f"{what}: {spent(cost)}" for what, cost in self.bill.items()]
         return "\n".join(filter(None, [table(self.measured), *biases, *bills, self.written]))
 
@@ -207,7 +204,10 @@ class _Work:
     def result(self, measured: Report, rows: Sequence[Row], **more: Any) -> Judged:
         """The result, with the reasons of what is unscored among its notes."""
         reasons = [str(row["unscored"]) for row in rows if row.get("unscored")]
-        notes = [f"{n} unscored: {reason}" for reason, n in _alike(reasons)[:SHOWN]]
+        notes = [f"{n} unscored: {reason}" for reason, n in alike(reasons)[:SHOWN]]
+        if any(map(FLOORED.match, reasons)):
+            notes.append("floor=0.1 behind the answerer takes less probable labels; reads=text asks"
+                         " for reasons first")  # fmt: skip
         if rows and len(reasons) == len(rows):
             raise DataError(f"nothing of {self.of} has a verdict; {'; '.join(notes)}")
         measured = dataclasses.replace(measured, notes=[*measured.notes, *notes])
@@ -220,15 +220,6 @@ class _Work:
             bill=bill([self.ledger, *self.opened]),
             **more,
         )
-
-
-def _alike(reasons: Sequence[str]) -> list[tuple[str, int]]:
-    """The first of the reasons that differ by numbers and quotes only, with their counts, most
-    first."""
-    kinds: dict[str, list[str]] = {}
-    for reason in reasons:
-        kinds.setdefault(VARIES.sub("0", reason), []).append(reason)
-    return sorted(((some[0], len(some)) for some in kinds.values()), key=lambda pair: -pair[1])
 
 
 def _records(data: Data, format: str | None, set_aside: Path | None) -> list[Record]:
@@ -277,7 +268,7 @@ def _pairs(records: Sequence[Record], judge: Judge, work: _Work) -> Judged:
     said = work.asked(judge, shown, judge.compare, Comparison | Unscored)
     return work.result(
         comparisons.evaluate(pairs, said, seed=work.seed),
-        [_pair_row(i, *pair) for i, pair in enumerate(zip(pairs, said, strict=True))],
+        [pair_row(i, *pair) for i, pair in enumerate(zip(pairs, said, strict=True))],
         audit=_unless_empty(lambda: audit(pairs, said)),
         examples=lambda: pair_examples(pairs, said),
     )
@@ -289,15 +280,6 @@ def _unless_empty(make: Callable[[], "JudgeAudit"]) -> "JudgeAudit | None":
         return make()
     except DataError:
         return None
-
-
-def _pair_row(number: int, pair: Group, said: Comparison | Unscored) -> Row:
-    row: dict[str, Any] = {"id": pair.prompt.id, "pair": number}
-    if isinstance(pair, Preference):
-        row["label"] = pair.prefer
-    if isinstance(said, Unscored):
-        return row | {"unscored": said.reason}
-    return row | said.model_dump(mode="json")
 
 
 def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> Judged:
@@ -314,7 +296,7 @@ def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> 
         criteria, figures = [], {}
         scores = work.asked(judge, shown, judge.score, list[Score | Unscored])
     rows = [
-        _point_row(record, number, j, score)
+        point_row(record, number, j, score)
         for number, (record, row) in enumerate(zip(records, scores, strict=True))
         for j, score in enumerate(row)
     ]
@@ -362,20 +344,6 @@ def _by_rubric(
     return [[judge.score_of(one) for one in row] for row in said], criteria(each), figures
 
 
-def _point_row(record: Record, number: int, j: int, score: Score | Unscored) -> Row:
-    group = as_group(record)
-    row: dict[str, Any] = {"id": group.prompt.id, "group": number, "response": j}
-    if isinstance(record, Ranking):
-        row["label"] = record.grades[j]
-    elif isinstance(record, StepLabels):
-        row["label"] = list(record.labels)
-    if isinstance(score, Unscored):
-        return row | {"unscored": score.reason}
-    kept = {"value": score.value, "std": score.std, "parts": dict(score.parts)}
-    steps = {"steps": score.steps} if score.steps not in ((), (score.value,)) else {}
-    return row | {key: value for key, value in kept.items() if value not in (None, {})} | steps
-
-
 def _measured(
     judge: Scorer, records: Sequence[Record], scores: Sequence[Sequence[Score | Unscored]]
 ) -> Report:
@@ -416,21 +384,10 @@ def _decide(data: Data, word: Any, asking: Asking, work: _Work, limit: int | Non
     shown = [one.model_copy(update={"gold": (None,) * len(one.gold)}) for one in records]
     found = work.asked(asked, shown, ask, list[Distribution | Unscored])
     rows = [
-        _decision_row(record, number, j, answer)
+        decision_row(record, number, j, answer)
         for number, (record, row) in enumerate(zip(records, found, strict=True))
         for j, answer in enumerate(row)
     ]
     return work.result(
         evaluate(records, found), rows, examples=lambda: decision_examples(records, found)
     )
-
-
-def _decision_row(record: Any, number: int, j: int, answer: Distribution | Unscored) -> Row:
-    question, gold = record.questions[j], record.gold[j]
-    row: dict[str, Any] = {"id": record.prompt.id, "state": number, "question": question.name}
-    row["options"] = [option.name for option in question.options]
-    if gold is not None:
-        row["gold"] = gold.probabilities
-    if isinstance(answer, Unscored):
-        return row | {"unscored": answer.reason}
-    return row | answer.model_dump(mode="json")

@@ -16,7 +16,7 @@ from assay.errors import ConfigError
 from assay.evaluation.judges import points, position, style
 from assay.evaluation.judges.cycles import cycles
 from assay.evaluation.judges.findings import Bias, BiasVerdict, JudgeAudit, corrected, estimates
-from assay.evaluation.judges.pairs import Pairs, pairs_of
+from assay.evaluation.judges.pairs import Pairs, outcome, pairs_of
 from assay.questions import Comparison
 from assay.stats import Estimate
 from assay.stats.agreement import cohen_kappa
@@ -110,10 +110,10 @@ def _agreement(table: Pairs) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
     of the judge are a category of their own; ties."""
     sampling: dict[str, Any] = {"clusters": table.clusters, "unscored": table.unscored}
     found = {"ties": stats.proportion(table.tie, **sampling)}
-    decided = ~np.isnan(table.label) & (table.label != 0.5)
+    decided = ~np.isnan(table.label) & (outcome(table.label) != 0)
     if not decided.any():
         return found, {}
-    said, label = (np.sign(x[decided] - 0.5) for x in (table.prefer, table.label))
+    said, label = (outcome(x[decided]) for x in (table.prefer, table.label))
     sampling["clusters"] = table.clusters[decided]
     found["agreement"] = stats.proportion((said * label + 1) / 2, **sampling)
     found["kappa"] = cohen_kappa(said, label, **sampling)

@@ -13,7 +13,7 @@ from assay.questions import Comparison, Game
 from assay.stats.intervals import Array, cluster_ids
 from assay.types import Group, Preference, Unscored
 
-__all__ = ["Pairs", "pairs_of"]
+__all__ = ["Pairs", "outcome", "pairs_of"]
 
 CLOSE = 1e-9
 
@@ -85,6 +85,13 @@ def pairs_of(
         clusters=ids,
         unscored=len(records) - len(kept),
     )
+
+
+def outcome(prefer: Array) -> Array:
+    """Return 1 where the first is preferred, -1 where the second is, 0 where neither: a tie's half
+    need not be exact."""
+    ahead = prefer - 0.5
+    return np.where(abs(ahead) < CLOSE, 0.0, np.sign(ahead))
 
 
 def _sides(games: Sequence[Game]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from assay import stats
 from assay.evaluation.judges.findings import Bias, bias
-from assay.evaluation.judges.pairs import Pairs
+from assay.evaluation.judges.pairs import Pairs, outcome
 from assay.stats import Estimate
 from assay.stats.intervals import Array
 from assay.stats.regression import least_squares
@@ -87,15 +87,15 @@ def metrics(pairs: Pairs) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
     if not len(sides):
         return found, {}
     sampling: dict[str, Any] = {"clusters": pairs.clusters[both], "unscored": pairs.unscored}
-    winner = np.sign(sides - 0.5)
+    winner = outcome(sides)
     found["position/consistency"] = stats.proportion(winner[:, 0] == winner[:, 1], **sampling)
     opposite = winner[:, 0] == -winner[:, 1]
     for name, slot in (("first_twice", 1), ("second_twice", -1)):
         found[f"position/{name}"] = stats.proportion(opposite & (winner[:, 0] == slot), **sampling)
     first = (sides[:, 0] + 1 - sides[:, 1]) / 2
     found["position/first_slot_share"] = stats.proportion(first, **sampling)
-    decided = ~np.isnan(label) & (label != 0.5)
-    right = winner[decided] == np.sign(label[decided] - 0.5)[:, None]
+    decided = ~np.isnan(label) & (outcome(label) != 0)
+    right = winner[decided] == outcome(label[decided])[:, None]
     if decided.any():
         of = {**sampling, "clusters": pairs.clusters[both][decided]}
         found["position/both_right"] = stats.proportion(right.all(axis=1), **of)
