@@ -75,7 +75,10 @@ def _audit_section(audit: "JudgeAudit") -> Section:
         "q is p corrected for the number of rows; what is smaller than detectable is found less"
         " than four times of five"
     )
-    blocks: list[Block] = [Table(head, body, caption), Estimates(_described(audit))]
+    described = _described(audit)
+    blocks: list[Block] = [Table(head, body, caption)] if body else []
+    if described:
+        blocks.append(Estimates(described))
     return Section("Biases", [*blocks, Bullets(audit.notes)] if audit.notes else blocks)
 
 
