@@ -10,7 +10,7 @@ import pytest
 
 from assay.server.app import DIALECTS, work_of
 from assay.server.dialects import About, Refused
-from assay.server.dialects.fields import laid_out
+from assay.server.dialects.fields import laid_out, said
 from tests.server.running import post, running
 from tests.server.scorers import MODEL, STEPS, Characters
 
@@ -126,6 +126,9 @@ def test_a_bad_request_names_the_field(
         ("<|start_header_id|>assistant<|end_header_id|>\n\nfirst<|eot_id|>"
          "<|start_header_id|>assistant<|end_header_id|>\n\nlast<|eot_id|>", "last"),
         ("q\na <|b|> c", "q\na <|b|> c"),
+        ("a \n", "a \n"),
+        ("a \n<|end|> </s>\n", "a \n"),
+        ("</s>", ""),
         ("<｜User｜>q<｜Assistant｜>a<｜end▁of▁sentence｜>", "a"),
     ],
 )  # fmt: skip
@@ -133,6 +136,12 @@ def test_scorers_of_texts_get_what_the_assistant_said_last(text: str, response: 
     group = laid_out(text)
     assert group.responses[0].text == response
     assert group.responses[0].rendered == text
+
+
+def test_many_special_tokens_take_no_time() -> None:
+    many = "</s> " * 200_000
+    assert said(f"x{many}") == "x"
+    assert said(f"x{many}y{' ' * 200_000}") == f"x{many}y{' ' * 200_000}"
 
 
 def test_texts_share_a_batch_where_they_share_a_prompt_and_no_other() -> None:
@@ -150,8 +159,9 @@ def test_where_there_are_several_the_model_is_named(url: str) -> None:
 
 
 JUNK: list[Any] = [
-    None, True, 0, -1, 1.5, 10**30, "", "x", [], [None], [[]], [[None]], [[[1]]], {}, {"a": 1}, [{}],
-    ["x", 1], [{"role": "user"}], [{"role": "odd", "content": "x"}], [{"role": 1, "content": []}],
+    None, True, 0, -1, 1.5, 10**30, "", "x", [], [None], [[]], [[None]], [[[1]]], {}, {"a": 1},
+    [{}], ["x", 1], [{"role": "user"}], [{"role": "odd", "content": "x"}],
+    [{"role": 1, "content": []}],
     [{"role": "assistant", "content": None}], [{"type": "function_call"}], {"output": [1]},
     {"input": [{}]}, {"input": "q", "tools": [{"type": 1}], "instructions": {}},
 ]  # fmt: skip
