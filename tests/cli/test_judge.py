@@ -1,6 +1,7 @@
 """`assay judge`: planted judges whose numbers are known."""
 
 import json
+import time
 
 import pytest
 
@@ -10,6 +11,8 @@ from assay.cli import main
 from assay.data import io
 from assay.errors import ConfigError, DataError
 from assay.judges import pairwise
+from assay.pages.judge import pair_examples
+from assay.questions import Comparison, Game
 from assay.types import Group, Ranking
 from tests.engines.fake_server import FakeServer, Reply
 from tests.specs.answering import Likes
@@ -224,6 +227,27 @@ def test_the_bill_of_an_object_is_not_known(pairs):
     assert "not known" in found.bill["paid"]
 
 
+def test_a_member_that_failed_is_asked_again(pairs, tmp_path):
+    down = []
+
+    def script(asked):
+        if asked.body["model"] == "b" and "question 3" in asked.text and not down:
+            return Reply(status=400, body={"error": {"message": "not now"}})
+        return Reply(choice={"text": "Verdict: A"})
+
+    with FakeServer(script) as server:
+        word = "panel:" + "+".join(f"(pairwise:{server.url},model={name})" for name in "abc")
+        settings = {"out": tmp_path / "out"}
+        first = assay.judge(str(pairs), word, **settings)
+        down.append("no more")
+        asked = len(server.asked)
+        second = assay.judge(str(pairs), word, **settings)
+        assert len(server.asked) - asked == 2
+    mute = [sum(bool(game.get("unscored")) for game in row["games"]) for row in first.rows]
+    assert mute == [0, 0, 0, 1, 0, 0, 0, 0]
+    assert not any(game.get("unscored") for row in second.rows for game in row["games"])
+
+
 def test_refused(pairs, tmp_path):
     steps = StepLabels(
         prompt=Prompt.of("?"), response=Response(steps=("a", "b")), labels=(1.0, 0.0)
@@ -250,3 +274,20 @@ def test_pipelines_may_fail_on_a_judge(pairs, tmp_path):
     with pytest.raises(SystemExit) as stopped:
         main([*arguments, str(tmp_path / "a"), "--fail-on", "accuracy<0.9"])
     assert stopped.value.code == 1
+
+
+def test_examples_of_many_pairs_are_found_at_once_and_of_the_right_kind():
+    won, lost = Game(first=1.0), Game(first=0.0)
+    swapped = Game(first=0.0, swapped=True)
+    panel = Comparison.of([won, lost, won, won.model_copy(update={"swapped": True})])
+    kinds = [
+        Comparison(prefer=0.0, games=(lost, swapped)),  # Against the label.
+        Comparison(prefer=0.5, games=(won, swapped)),  # Its orders contradict each other.
+        panel,  # Its members contradict each other in one order.
+    ]
+    pairs = [preference(i) for i in range(6000)]
+    start = time.process_time()
+    sections = pair_examples(pairs, kinds * 2000)
+    assert time.process_time() - start < 5
+    assert [section.title.split()[0] for section in sections] == ["Where", "Where", "Some"]
+    assert all("of 2,000." in str(section.blocks[0]) for section in sections)

@@ -117,12 +117,13 @@ def ask_all(
     if missing:
         made = partial(_produce, server, path, [*missing.values()], read, pace)
         for some in gathered(made):
-            ledger.put(
+            found |= {(one.key, one.repeat): answer for one, answer, _ in some}
+            entries = ledger.put(
                 Entry(key=one.key, repeat=one.repeat, answer=answer, usage=usage)
                 for one, answer, usage in some
                 if not isinstance(answer, Unscored)
             )
-            found |= {(one.key, one.repeat): answer for one, answer, _ in some}
+            found |= {(entry.key, entry.repeat): entry.answer for entry in entries}
     return [found[one.key, one.repeat] for one in asked]
 
 

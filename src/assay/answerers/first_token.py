@@ -15,7 +15,7 @@ __all__ = ["kept"]
 
 BROKEN_OFF: Final = ("abort", "error")
 """Reasons to finish that are the server's trouble, and may pass."""
-THOUGHTS: Final = ("<think", "<thought", "[think]", "<|channel|>", "<seed:think", "◁think▷")
+THOUGHTS: Final = ("<think", "<thought", "[think]", "<|channel", "<seed:think", "◁think▷")
 """What reasoning begins with."""
 
 

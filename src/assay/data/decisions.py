@@ -155,14 +155,16 @@ def _gold(question: Question, soft: Any, label: Any, id: str) -> Distribution | 
     if soft is None and label is None:
         return None
     given = [(label, 1.0)] if soft is None else [*fields.mapping({id: soft}, id).items()]
-    shares = [0.0] * len(question.options)
+    shares: dict[int, float] = {}
     for key, p in given:
         place = question.place(key)
         if place is None:
             names = ", ".join(option.text for option in question.options)
             raise DataError(f"{id}: {key!r} is no option; there is {names}")
+        if place in shares:
+            raise DataError(f"{id}: the option {question.options[place].text!r} comes twice")
         shares[place] = fields.number(p, id)
-    found = from_probabilities(shares)
+    found = from_probabilities([shares.get(i, 0.0) for i in range(len(question.options))])
     if isinstance(found, Unscored):
         raise DataError(f"{id}: {found.reason}")
     return found

@@ -1,13 +1,13 @@
 """What a judge says: examples with its reasons first, then how far it agrees with labels and with
 itself, how it is biased, and what it cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from assay.data.conversations import transcript
 from assay.data.decisions import Decisions
 from assay.data.records import as_group
-from assay.evaluation.comparisons import side
+from assay.evaluation.comparisons import orders, side
 from assay.evaluation.report import Report
 from assay.evaluation.rubrics import CriterionFigures
 from assay.pages.evaluation import evaluation_sections, run_section
@@ -93,10 +93,9 @@ def pair_examples(pairs: Sequence[Group], said: Sequence[Comparison | Unscored])
     """Show pairs where the judge is surest and the label says otherwise, pairs whose two orders
     contradict each other, some others, and some without a verdict."""
     judged = [(p, s) for p, s in zip(pairs, said, strict=True) if isinstance(s, Comparison)]
-    sure = sorted(judged, key=lambda pair: -abs(pair[1].prefer - 0.5))
-    wrong = [pair for pair in sure if side(pair[1].prefer) * _label(pair[0]) < 0]
-    flipped = [pair for pair in judged if pair not in wrong and _flips(pair[1])]
-    rest = [pair for pair in judged if pair not in wrong and pair not in flipped]
+    wrong, right = _split(judged, lambda pair: side(pair[1].prefer) * _label(pair[0]) < 0)
+    flipped, rest = _split(right, lambda pair: _flips(pair[1]))
+    wrong.sort(key=lambda pair: -abs(pair[1].prefer - 0.5))
     missing = [(p, s.reason) for p, s in zip(pairs, said, strict=True) if isinstance(s, Unscored)]
     kinds = (
         ("Where judge and label disagree, the surest first", wrong),
@@ -111,6 +110,16 @@ def pair_examples(pairs: Sequence[Group], said: Sequence[Comparison | Unscored])
         ]
         sections.append(Section("Some without a verdict", [_of(missing), *blocks]))
     return sections
+
+
+def _split(
+    pairs: Sequence[tuple[Group, Comparison]], holds: Callable[[tuple[Group, Comparison]], bool]
+) -> tuple[list[tuple[Group, Comparison]], list[tuple[Group, Comparison]]]:
+    """The pairs of which something holds, and the others."""
+    kinds: dict[bool, list[tuple[Group, Comparison]]] = {True: [], False: []}
+    for pair in pairs:
+        kinds[holds(pair)].append(pair)
+    return kinds[True], kinds[False]
 
 
 def _pairs_section(title: str, some: Sequence[tuple[Group, Comparison]]) -> Section:
@@ -168,8 +177,8 @@ def _label(pair: Group) -> int:
 
 
 def _flips(said: Comparison) -> bool:
-    sides = {side(game.prefer) for game in said.games if game.prefer is not None}
-    return {1, -1} <= sides
+    """Whether the two orders name two winners: each order's, not each member's of a panel."""
+    return {1, -1} <= {*orders(said)}
 
 
 def point_examples(

@@ -185,7 +185,7 @@ def scoring(word: Word, asking: Asking) -> Scorer:
 
 
 def comparing(found: Judge | Scorer) -> Judge:
-    """Return a judge of pairs; a scorer compares by the sigmoid of the difference of scores."""
+    """Return a judge of pairs; a scorer prefers the higher score, and equal ones tie."""
     if isinstance(found, Judge):
         return found
     from assay.judges.adapters import as_judge

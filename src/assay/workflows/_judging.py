@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from pydantic import TypeAdapter
 
 from assay.answerers.ledger import Ledger, Usage
+from assay.questions import Comparison
 from assay.runs.run import Run
 from assay.types import Record, Unscored
 
@@ -58,10 +59,14 @@ def ask_kept(
         for start in range(0, len(missing), chunk):
             some = missing[start : start + chunk]
             answers = ask([todo[key] for key in some])
-            for key, said in zip(some, answers, strict=True):
-                found[key] = said
-                if journal is not None and not _unscored(said):
-                    journal.append({"key": key, "said": of.dump_python(said, mode="json")})
+            said = dict(zip(some, answers, strict=True))
+            found |= said
+            if journal is not None:
+                good = [(key, one) for key, one in said.items() if not _unscored(one)]
+                # One wait for the disk.
+                journal.append(
+                    *({"key": key, "said": of.dump_python(one, mode="json")} for key, one in good)
+                )
             show(len(found.keys() & todo.keys()), f"{ledger.paid.requests:,} requests")
     return [found[key] for key in keys]
 
@@ -72,6 +77,9 @@ def _key(by: str, item: Record) -> str:
 
 
 def _unscored(said: Any) -> bool:
+    """Whether an answer, or a part of it such as a panel's member, is missing."""
+    if isinstance(said, Comparison):
+        return any(game.unscored for game in said.games)
     each = said if isinstance(said, (list, tuple)) else [said]
     return any(isinstance(one, Unscored) or getattr(one, "failures", ()) for one in each)
 
