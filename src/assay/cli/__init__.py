@@ -45,6 +45,7 @@ COMMANDS = {
     "rl": "train a policy against a reward (PPO, GRPO, RLOO ...), and watch the gold",
     "overopt": "how far to optimise against a proxy: gold against KL, its fit, and where to stop",
     "best-of-n": "best-of-n and votes over a pool of responses, beside their baselines",
+    "serve": "serve scorers and judges over HTTP, in the dialects of RL frameworks",
     "runs": "list the runs under a folder, with a page that links to theirs",
     "models": "look at, check and fetch models",
     "worlds": "games whose reward is not what was meant: list them, play them",
