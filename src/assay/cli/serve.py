@@ -27,6 +27,9 @@ class Command(Compute):
     """Most tokens, estimated, of requests that are scored together."""
     wait_ms: float = 5.0
     """Longest wait of a request for others to be scored with, in milliseconds."""
+    prompt_tokens: int = 16_384
+    """Most tokens of prompts that a reward model keeps between batches, so that later samples of a
+    group do not compute its prompt again; 0 keeps none."""
     queue_tokens: int = 4_000_000
     """Most tokens that wait, estimated; further requests get 429."""
 
@@ -37,7 +40,13 @@ class Command(Compute):
         from assay.server.app import application
         from assay.specs.scorers import named
 
-        scorers = named(self.scorers, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
+        scorers = named(
+            self.scorers,
+            self.device,
+            dtype=self.dtype,
+            micro_tokens=self.micro_tokens,
+            prompts=self.prompt_tokens,
+        )
         app = application(
             scorers,
             batch_tokens=self.batch_tokens,
