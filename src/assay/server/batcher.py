@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -59,8 +59,6 @@ class _Ticket:
     client: str
     arrived: float
     done: "asyncio.Future[Sequence[Any]]"
-    gone: bool = False
-    """Whether nobody waits for it any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +98,8 @@ class Batcher:
         self.batch_tokens, self.wait_s, self.queue_tokens = batch_tokens, wait_s, queue_tokens
         self._changed = threading.Condition()
         # Clients in turn, each with its tickets in order; and the tickets of each key.
-        self._clients: OrderedDict[str, deque[_Ticket]] = OrderedDict()
-        self._keys: dict[str, list[_Ticket]] = {}
+        self._clients: OrderedDict[str, OrderedDict[_Ticket, None]] = OrderedDict()
+        self._keys: dict[str, dict[_Ticket, None]] = {}
         self._waiting = 0
         self._stopping = False
         self._rate = SLOW
@@ -128,20 +126,22 @@ class Batcher:
         tickets = [_Ticket(work, client, now, loop.create_future()) for work in works]
         size = sum(work.tokens for work in works)
         with self._changed:
-            if self._stopping:
+            if self._stopping or not self.alive:
                 raise Stopped
             if self._waiting and self._waiting + size > self.queue_tokens:
                 raise Full(max(1.0, self._waiting / self._rate))
             for ticket in tickets:
-                self._clients.setdefault(client, deque()).append(ticket)
-                self._keys.setdefault(ticket.work.key, []).append(ticket)
+                self._clients.setdefault(client, OrderedDict())[ticket] = None
+                self._keys.setdefault(ticket.work.key, {})[ticket] = None
             self._waiting += size
             self._changed.notify()
         try:
             return list(await asyncio.gather(*(ticket.done for ticket in tickets)))
         except BaseException:
-            for ticket in tickets:
-                ticket.gone = True
+            with self._changed:
+                for ticket in tickets:
+                    if ticket in self._clients.get(client, ()):
+                        self._remove(ticket)
             raise
 
     async def drain(self) -> None:
@@ -163,7 +163,7 @@ class Batcher:
                 if self._stopping:
                     return None
                 self._changed.wait()
-            first = min(tickets[0].arrived for tickets in self._clients.values())
+            first = min(next(iter(own)).arrived for own in self._clients.values())
             while (left := first + self.wait_s - time.monotonic()) > 0:
                 if self._waiting >= self.batch_tokens or self._stopping:
                     break
@@ -176,27 +176,28 @@ class Batcher:
         room = self.batch_tokens
         while self._clients and room > 0:
             client, own = next(iter(self._clients.items()))
-            for ticket in list(self._keys[own[0].work.key]):
-                if batch and ticket.work.tokens > room and not ticket.gone:
+            alike = self._keys[next(iter(own)).work.key]
+            # Its own first: a turn serves the client that has it.
+            mine = [ticket for ticket in alike if ticket.client == client]
+            for ticket in [*mine, *(ticket for ticket in alike if ticket.client != client)]:
+                if batch and ticket.work.tokens > room:
                     return batch
                 self._remove(ticket)
-                if not ticket.gone:
-                    batch.append(ticket)
-                    room -= ticket.work.tokens
-            if client in self._clients:
-                self._clients.move_to_end(client)
+                batch.append(ticket)
+                room -= ticket.work.tokens
+                # It has had its turn, also where its key does not fit whole.
+                if client in self._clients:
+                    self._clients.move_to_end(client)
         return batch
 
     def _remove(self, ticket: _Ticket) -> None:
+        client, key = ticket.client, ticket.work.key
         self._waiting -= ticket.work.tokens
-        own = self._clients[ticket.client]
-        own.remove(ticket)
-        if not own:
-            del self._clients[ticket.client]
-        alike = self._keys[ticket.work.key]
-        alike.remove(ticket)
-        if not alike:
-            del self._keys[ticket.work.key]
+        del self._clients[client][ticket], self._keys[key][ticket]
+        if not self._clients[client]:
+            del self._clients[client]
+        if not self._keys[key]:
+            del self._keys[key]
 
     def _do(self, batch: Sequence[_Ticket]) -> None:
         """Run a batch, and hand each request its own results."""
@@ -218,17 +219,20 @@ class Batcher:
         seconds = time.monotonic() - start
         size = sum(ticket.work.tokens for ticket in batch)
         self._rate = 0.8 * self._rate + 0.2 * size / max(seconds, 1e-3)
-        self._watch(
-            Batch(
-                works=len(batch),
-                keys=len(together),
-                items=sum(map(len, items)),
-                tokens=size,
-                queued=start - min(ticket.arrived for ticket in batch),
-                seconds=seconds,
-                failed=failed,
-            )
+        told = Batch(
+            works=len(batch),
+            keys=len(together),
+            items=sum(map(len, items)),
+            tokens=size,
+            queued=start - min(ticket.arrived for ticket in batch),
+            seconds=seconds,
+            failed=failed,
         )
+        try:
+            self._watch(told)
+        except Exception:
+            # Who counts must not stop who scores.
+            log.exception("a batch was not counted")
 
     def _results(self, items: Sequence[Sequence[Any]]) -> list[Sequence[Any] | Exception]:
         """The results of each key; where the batch fails, each key goes alone, so that one request
