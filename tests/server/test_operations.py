@@ -106,6 +106,16 @@ def test_requests_are_counted_and_logged_by_their_ids() -> None:
     assert first["ms"] >= 300
 
 
+def test_what_a_model_read_and_was_spared_is_shown() -> None:
+    scorer = LocalScorer(planted.model("outcome"))
+    with running({"rm": scorer, "length": Characters()}) as url:
+        post(f"{url}/v1/score", {"model": "rm", **BODY})
+        found = metrics(url)
+    assert found['assay_model_tokens_read_total{model="rm"}'] == scorer.tokens_read > 0
+    assert found['assay_model_tokens_spared_total{model="rm"}'] == scorer.tokens_spared
+    assert 'assay_model_tokens_read_total{model="length"}' not in found
+
+
 def test_reasons_are_few_whatever_texts_they_quote() -> None:
     counts = Metrics()
     rows = [Unscored(reason=f"response {i} of 'text {i}' is too long") for i in range(100)]

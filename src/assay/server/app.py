@@ -277,7 +277,7 @@ def application(
 def _model(name: str, scorer: Scorer, metrics: Metrics, settings: Mapping[str, Any]) -> Model:
     run = scoring(scorer, metrics.shared.labels(name).inc)
     batcher = Batcher(run, watch=metrics.watch(name), **settings)
-    metrics.queue(name, batcher)
+    metrics.show(name, batcher, scorer)
     return Model(name, scorer, batcher, fingerprint(scorer))
 
 
