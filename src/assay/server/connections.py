@@ -121,9 +121,8 @@ def web_server(app: Any, *, connections: int, head_s: float, drain_s: float) -> 
     connections: most at a time, fewer where the system allows fewer open files. head_s: longest
     time for a request's head. drain_s: longest time for running requests once it is to end.
     """
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = connections if files == resource.RLIM_INFINITY else min(connections, files - SPARE)
-    protocol: Any = functools.partial(Connection, idle={}, most=max(most, 1), head_s=head_s)
+    most = _allowed(connections)
+    protocol: Any = functools.partial(Connection, idle={}, most=most, head_s=head_s)
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -136,6 +135,17 @@ def web_server(app: Any, *, connections: int, head_s: float, drain_s: float) -> 
             timeout_graceful_shutdown=max(1, round(drain_s)),
         )
     )
+
+
+def _allowed(connections: int) -> int:
+    """So many connections, or as many as the system lets this process have open files for."""
+    files, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE
+    if files == resource.RLIM_INFINITY or wanted <= files:
+        return connections
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(1, most - SPARE)
 
 
 def listening(host: str, port: int) -> socket.socket:
