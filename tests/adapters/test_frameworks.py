@@ -5,7 +5,6 @@ The packages that install anywhere (trl, verifiers, inspect-ai, openenv) are use
 
 import asyncio
 import sys
-from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -24,7 +23,7 @@ SUM, LEAST = worth("xx\n") + worth("x"), min(worth("xx\n"), worth("x"))
 
 
 @pytest.fixture
-def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def modules(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Put a stand-in where a framework's module would be."""
 
     def put(name: str, **members: Any) -> None:
@@ -36,7 +35,7 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         for key, value in members.items():
             setattr(sys.modules[name], key, value)
 
-    yield put
+    return put
 
 
 def stepwise() -> Any:
