@@ -132,6 +132,9 @@ def test_verl_pays_each_step_at_its_token(modules: Any) -> None:
     wanted[1, 2], wanted[1, 5], wanted[1, 7] = worth("y\n\n"), worth("xx\n"), worth(".")
     torch.testing.assert_close(rewards, wanted)
     assert found[0]["reward_extra_info"] == {"acc": pytest.approx(SUM)}
+    items[0].batch["response_mask"] = torch.tensor([1, 0] + [1] * 10)
+    with pytest.raises(DataError, match="did not write"):
+        asyncio.run(managed.run_single(data[:1]))
 
 
 def test_openrlhf_reads_what_the_template_laid_out_or_messages() -> None:

@@ -9,7 +9,13 @@ pytest.importorskip("inspect_ai", reason="the package inspect-ai is not installe
 
 from inspect_ai import Task, eval
 from inspect_ai.dataset import Sample
-from inspect_ai.model import ModelOutput, ModelUsage, get_model
+from inspect_ai.model import (
+    ChatMessageAssistant,
+    ChatMessageUser,
+    ModelOutput,
+    ModelUsage,
+    get_model,
+)
 from inspect_ai.solver import generate
 
 from assay.adapters.inspect_ai import reward
@@ -31,6 +37,11 @@ def test_a_task_is_scored_and_what_cannot_be_is_left_out(tmp_path: Any) -> None:
         solver=[generate()],
         scorer=reward(WORD),
     )
+    task.dataset[2].input = [
+        ChatMessageUser(content="1 + 1?"),
+        ChatMessageAssistant(content="?"),
+        ChatMessageUser(content="2 + 2?"),
+    ]
     (log,) = eval(
         task, model=model, log_dir=str(tmp_path), display="none", max_connections=1, max_samples=1
     )

@@ -13,6 +13,7 @@ vf = pytest.importorskip("verifiers.v1", reason="the package verifiers (0.4) is 
 
 from assay.adapters import prime_rl, verifiers  # noqa: E402
 from assay.adapters.paying import payer  # noqa: E402
+from assay.errors import DataError  # noqa: E402
 from assay.rl.advantages import grpo_process  # noqa: E402
 from assay.specs.rewards import reward  # noqa: E402
 from tests import tiny_models  # noqa: E402
@@ -108,6 +109,9 @@ def test_prime_rl_pays_each_turn_of_several() -> None:
     tok = tiny_models.tokenizer("qwen3")
     task = Sum(Data(prompt="2 + 2?"))
     trace = traced(task, "xx", "x\n1", tok=tok)
+    # What the tokens of a call say is not the call's text, and need not be.
+    call = vf.ToolCall(id="1", name="f", arguments="{}")
+    trace.nodes[1].message = vf.AssistantMessage(content="xx", tool_calls=[call])
     asyncio.run(prime_rl.assign([SimpleNamespace(traces=[trace])], payer(STEPWISE), tok))
     first, second = (node.advantages for node in trace.nodes[1:])
     assert len(first) == 3
@@ -115,3 +119,6 @@ def test_prime_rl_pays_each_turn_of_several() -> None:
     assert len({*first}) == len({*second}) == 1
     assert first[0] == pytest.approx(0, abs=1e-9)
     assert second[0] < 0
+    trace.nodes[1].mask = [False] * 4
+    with pytest.raises(DataError, match="2 replies, and 1 of them"):
+        asyncio.run(prime_rl.assign([SimpleNamespace(traces=[trace])], payer(STEPWISE), tok))

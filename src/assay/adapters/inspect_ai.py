@@ -22,9 +22,13 @@ def reward(word: str, split: str = "newline", reference: bool = True) -> Scorer:
 
     async def score(state: TaskState, target: Target) -> Score:
         rows = [_row(message) for message in state.messages]
-        first = next((i for i, row in enumerate(rows) if row["role"] == "assistant"), len(rows))
-        if first == len(rows):
+        # A sample's input may hold answers, as examples.
+        given = [] if isinstance(state.input, str) else state.input
+        shown = sum(message.role == "assistant" for message in given)
+        answers = [i for i, row in enumerate(rows) if row["role"] == "assistant"][shown:]
+        if not answers:
             return Score.unscored(reason="no_response", explanation="the model said nothing")
+        first = answers[0]
         wanted = target.text if reference and target.text else None
         stop = state.output.stop_reason
         said = pays.said(rows[first:], finished=stop not in ("max_tokens", "model_length"))

@@ -20,6 +20,7 @@ from assay.adapters.token_rewards import token_ends
 from assay.adapters.verifiers import rollout
 from assay.errors import DataError
 from assay.rl.advantages import grpo_process
+from assay.types import Response
 
 __all__ = ["assign"]
 
@@ -38,7 +39,7 @@ async def assign(
     pairs = [rollout(pays, *each) for each in zip(traces, wanted, strict=True)]
     paid = await asyncio.to_thread(pays.pay, pairs)
     scored = [
-        (_nodes(trace), one.steps, _ends(trace, answer.steps, tokenizer))
+        (_nodes(trace), one.steps, _ends(trace, answer, tokenizer))
         for trace, one, (_, answer) in zip(traces, paid, pairs, strict=True)
         if isinstance(one, Paid)
     ]
@@ -62,10 +63,15 @@ def _nodes(trace: Any) -> list[Any]:
     return [node for node in trace.branches[0].nodes if any(node.mask)]
 
 
-def _ends(trace: Any, steps: Sequence[str], tokenizer: Any) -> list[int]:
+def _ends(trace: Any, answer: Response, tokenizer: Any) -> list[int]:
     """The last token of each step, among the trace's sampled tokens."""
     nodes = _nodes(trace)
-    if len(nodes) > 1:
-        return [end - 1 for end in accumulate(sum(node.mask) for node in nodes)]
-    ids = [id for id, own in zip(nodes[0].token_ids, nodes[0].mask, strict=True) if own]
-    return token_ends(ids, steps, tokenizer)
+    if not answer.turns and len(nodes) == 1:
+        ids = [id for id, own in zip(nodes[0].token_ids, nodes[0].mask, strict=True) if own]
+        return token_ends(ids, answer.steps, tokenizer)
+    if len(nodes) != len(answer.steps):
+        raise DataError(
+            f"trace {trace.id}: {len(answer.steps)} replies, and {len(nodes)} of them with sampled"
+            " tokens; give traces whose replies the policy wrote"
+        )
+    return [end - 1 for end in accumulate(sum(node.mask) for node in nodes)]

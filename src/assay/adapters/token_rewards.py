@@ -11,10 +11,17 @@ from typing import Any, Final
 
 from assay.errors import DataError
 
-__all__ = ["spread", "token_ends"]
+__all__ = ["spread", "text_of", "token_ends"]
 
 BYTES: Final = 4
 """Tokens of a character, at most."""
+
+
+def text_of(ids: Sequence[int], tokenizer: Any) -> str:
+    """Return what tokens say: without special tokens, with every space that the policy wrote."""
+    return str(
+        tokenizer.decode([*ids], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    )
 
 
 def token_ends(ids: Sequence[int], steps: Sequence[str], tokenizer: Any) -> list[int]:
@@ -24,16 +31,7 @@ def token_ends(ids: Sequence[int], steps: Sequence[str], tokenizer: Any) -> list
     steps: their concatenation is the text that was scored. Raises `DataError` where that is not
     what the tokens say, but for white space around it, which some frameworks strip.
     """
-
-    def text(count: int) -> str:
-        # The clean-up would drop spaces that the policy wrote.
-        return str(
-            tokenizer.decode(
-                [*ids[:count]], skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
-        )
-
-    whole, scored = text(len(ids)), "".join(steps)
+    whole, scored = text_of(ids, tokenizer), "".join(steps)
     before = len(whole) - len(whole.lstrip())
     shift = 0 if whole.startswith(scored) else before
     if not ids or not whole.startswith(scored, shift) or whole[shift + len(scored) :].strip():
@@ -46,7 +44,7 @@ def token_ends(ids: Sequence[int], steps: Sequence[str], tokenizer: Any) -> list
 
     def there(count: int) -> int:
         """Characters of the whole that the first tokens settle: half a character is none."""
-        return _same(text(count), whole)
+        return _same(text_of(ids[:count], tokenizer), whole)
 
     ends: list[int] = []
     for end in (shift + end for end in accumulate(map(len, steps[:-1]))):

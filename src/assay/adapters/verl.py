@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from assay.adapters.paying import Payer, payer, prompt_of, total_of
-from assay.adapters.token_rewards import spread, token_ends
+from assay.adapters.token_rewards import spread, text_of, token_ends
 from assay.errors import DataError
 from assay.types import Unscored
 
@@ -47,7 +47,9 @@ async def token_rewards(pays: Payer, item: Any, tokenizer: Any) -> tuple[list[fl
     row, others = item.batch, item.non_tensor_batch
     count = len(row["responses"])
     ids = row["responses"][: int(row["attention_mask"][-count:].sum())].tolist()
-    said = pays.said(tokenizer.decode(ids, skip_special_tokens=True))
+    if "response_mask" in row and not row["response_mask"][: len(ids)].all():
+        raise DataError("the response has tokens that the policy did not write; give one turn")
+    said = pays.said(text_of(ids, tokenizer))
     wanted = others.get("reward_model", {}).get("ground_truth")
     paid = await pays.pay_one(prompt_of(others["raw_prompt"], wanted), said)
     if isinstance(paid, Unscored):
