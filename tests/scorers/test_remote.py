@@ -136,6 +136,18 @@ def test_steps_at_tags_need_a_dialect_that_gives_them(stepwise: Path) -> None:
             scorer(f"{url},dialect=vllm,layout={stepwise}")
 
 
+def test_rows_of_every_token_are_read_at_the_steps(plain: Path) -> None:
+    def answer(body: Any) -> tuple[int, Any]:
+        return 200, {"data": [{"data": [[float(i)] for i, _ in enumerate(body["input"])]}]}
+
+    with answering(answer) as url:
+        ((score, _), _) = scorer(f"{url},dialect=vllm-steps,layout={plain}").score(GROUPS)
+    response = GROUPS[0].responses[0]
+    (sequence,) = checkpoint.load(plain).encoder.encode([(GROUPS[0].prompt, response)])
+    assert isinstance(score, Score)
+    assert score.steps == tuple(map(float, sequence.reads))
+
+
 def one(number: Any) -> dict[str, Any]:
     return {"data": [{"index": 0, "probs": [number], "num_classes": 1}]}
 

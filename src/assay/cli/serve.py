@@ -1,19 +1,23 @@
-"""`assay serve WORD [WORD ...]`: a reward server."""
+"""`assay serve WORD [WORD ...]`: a reward server. `assay serve check URL`: whether one is right."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
+from assay.cli.serve_check import Check
 from assay.specs.compute import Compute
 from assay.specs.scorers import KINDS
 
-__all__ = ["Command"]
+__all__ = ["COMMANDS", "Command"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command(Compute):
-    """Serve scorers and judges to RL frameworks and others, over HTTP."""
+    """Serve scorers and judges to RL frameworks and others, over HTTP.
+
+    `assay serve check URL --model SCORER` says whether a server scores as the model does.
+    """
 
     scorers: Annotated[
         tyro.conf.Positional[tuple[str, ...]],
@@ -45,3 +49,6 @@ class Command(Compute):
             queue_tokens=self.queue_tokens,
         )
         uvicorn.run(app, host=self.host, port=self.port, log_level="warning")
+
+
+COMMANDS: dict[str, Any] = {"check": Check}
