@@ -138,6 +138,7 @@ class Bench:
     drops: tuple[float, ...] = (0.0, 0.25, 0.5)
     """Shares of the positive criteria that a step leaves out."""
     steps: int = 120
+    learning_rate: float = 1e-3
     noise: float = 0.1
     """Share of the proxy's verdicts that are turned round."""
     pool: int = 1024
@@ -224,7 +225,7 @@ def trained(bench: Bench, job: tuple[int, float]) -> dict[str, Any]:
             whiten="no",
             groups=8,
             samples=16,
-            learning_rate=1e-3,
+            learning_rate=bench.learning_rate,
             watch_every=10,
             watch_samples=32,
         )

@@ -43,6 +43,13 @@ def test_confidences_of_a_choice(
     assert confidence(found, ABC, "mass") == pytest.approx(top / 2)
 
 
+@pytest.mark.parametrize("n", [5, 13, 19, 26])
+def test_the_entropy_of_even_odds_is_no_confidence_at_all(n: int) -> None:
+    question = Question.choice("Which?", [str(i) for i in range(n)])
+    even = Distribution(probabilities=(1 / n,) * n)
+    assert 0 <= confidence(even, question, "entropy") < 1e-12
+
+
 def test_confidences_of_a_score() -> None:
     found = of(0.1, 0.6, 0.2, 0.1)
     assert found.expectation(LEVELS) == pytest.approx(1.3)

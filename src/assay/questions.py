@@ -350,7 +350,8 @@ def confidence(distribution: Distribution, question: Question, formula: Confiden
     if formula == "margin":
         return ordered[0] - ordered[1]
     if formula == "entropy":
-        return 1.0 + math.fsum(share * math.log(share) for share in p if share) / math.log(n)
+        entropy = -math.fsum(share * math.log(share) for share in p if share)
+        return max(0.0, 1.0 - entropy / math.log(n))
     if formula == "spread":
         mean = math.fsum(i * share for i, share in enumerate(p))
         variance = math.fsum(share * (i - mean) ** 2 for i, share in enumerate(p))

@@ -245,3 +245,14 @@ def test_nothing_that_a_server_may_send_is_an_error_of_ours(
         return
     for one in distributions(found, PLAIN):
         assert isinstance(one, Unscored) or sum(one.probabilities) == pytest.approx(1)
+
+
+def test_a_label_that_is_a_number_is_not_its_place():
+    falling = Question.score("How bad?", ["2", "1", "0"])
+    levels = [
+        {"label": name, "probability": p} for name, p in zip("012", (0.7, 0.2, 0.1), strict=True)
+    ]
+    answers = {"answers": [{"type": "score", "name": "q0", "probabilities": levels}]}
+    [found] = distributions(answers, {"q0": falling})
+    assert isinstance(found, Distribution)
+    assert found.probabilities == pytest.approx((0.1, 0.2, 0.7))

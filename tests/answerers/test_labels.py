@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from assay.answerers.asking import Server
+from assay.answerers.first_token import kept
 from assay.answerers.labels import LabelAnswerer
 from assay.answerers.ledger import Ledger
 from assay.errors import BackendError, ConfigError
@@ -340,3 +341,11 @@ def test_a_run_that_is_killed_pays_nothing_twice(tmp_path):
     assert cut.after == cut.ended["paid"] == 500 - cut.kept
     assert cut.ended["saved"] == cut.kept
     assert cut.ended["p"] == pytest.approx([i % 10 / 10 for i in range(500)], abs=0.01)
+
+
+@pytest.mark.parametrize("token", ["<think>", "<|channel>", "[THINK]", "<seed:think>"])
+def test_a_block_of_reasoning_that_opens_is_no_verdict(token):
+    payload = fakes.chat([(token, 0.9)], [(token, 0.9), ("yes", 0.06), ("no", 0.03)])
+    with pytest.raises(BackendError, match="thinks before it answers"):
+        kept(payload, url="http://x", alone=True)
+    assert kept(payload, url="http://x", alone=False)[0].keys() == {"ended"}

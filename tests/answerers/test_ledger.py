@@ -99,3 +99,27 @@ def test_a_file_broken_in_the_middle_is_no_empty_answer(tmp_path):
 
     with pytest.raises(BackendError, match=r"cannot be read|is no ledger"):
         read()
+
+
+def test_two_processes_that_asked_the_same_have_one_answer(tmp_path):
+    """What the second was told is paid, but not kept: asked again, both would say the first's."""
+    with Ledger(tmp_path / "ledger") as one, Ledger(tmp_path / "ledger") as other:
+        usage = Usage(requests=1)
+        [mine] = one.put([Entry(key="a", repeat=0, answer="first", usage=usage)])
+        found = other.put(
+            Entry(key=key, repeat=0, answer="second", usage=usage) for key in ("b", "a")
+        )
+        assert mine.answer == "first"
+        assert [entry.answer for entry in found] == ["second", "first"]
+        assert (other.paid.requests, other.saved.requests) == (2, 0)
+
+
+def test_a_sum_of_some_prices_is_no_sum(tmp_path):
+    with Ledger() as ledger:
+        ledger.put([Entry(key="a", repeat=0, answer=1, usage=Usage(tokens_out=5, money=0.5))])
+        assert ledger.total().money == 0.5
+        # What counts no tokens, such as a server's tokenizer, costs nothing.
+        ledger.put([Entry(key="b", repeat=0, answer=1, usage=Usage(requests=1))])
+        assert ledger.total().money == 0.5
+        ledger.put([Entry(key="c", repeat=0, answer=1, usage=Usage(tokens_out=5))])
+        assert ledger.total().money is None

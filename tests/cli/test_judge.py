@@ -1,6 +1,7 @@
 """`assay judge`: planted judges whose numbers are known."""
 
 import json
+import time
 
 import pytest
 
@@ -10,7 +11,10 @@ from assay.cli import main
 from assay.data import io
 from assay.errors import ConfigError, DataError
 from assay.judges import pairwise
+from assay.pages.judge import pair_examples
+from assay.questions import Comparison, Game
 from assay.types import Group, Ranking
+from assay.workflows import _judging as judging
 from tests.engines.fake_server import FakeServer, Reply
 from tests.specs.answering import Likes
 
@@ -212,16 +216,38 @@ def test_a_ledger_that_the_word_names_is_on_the_bill(pairs, tmp_path):
         word = f"pairwise:{server.url},model=m,ledger={tmp_path / 'mine'}"
         first = assay.judge(str(pairs), word, prices="1:2")
         # The server counts no tokens: what they cost is not known, and no 0.
-        assert first.bill["paid"] == first.bill["in the ledger"] == "16 requests"
+        assert first.bill["paid"].requests == first.bill["in the ledger"].requests == 16
+        assert first.bill["paid"].money is None
         again = assay.judge(str(pairs), word)
-        assert again.bill["paid"] == "nothing"
-        assert again.bill["saved by the ledger"] == "16 requests"
+        assert again.bill["paid"].requests == 0
+        assert again.bill["saved by the ledger"].requests == 16
         assert len(server.asked) == 16
 
 
 def test_the_bill_of_an_object_is_not_known(pairs):
     found = assay.judge(str(pairs), pairwise.Pairwise(Likes()))
     assert "not known" in found.bill["paid"]
+
+
+def test_a_member_that_failed_is_asked_again(pairs, tmp_path):
+    down = []
+
+    def script(asked):
+        if asked.body["model"] == "b" and "question 3" in asked.text and not down:
+            return Reply(status=400, body={"error": {"message": "not now"}})
+        return Reply(choice={"text": "Verdict: A"})
+
+    with FakeServer(script) as server:
+        word = "panel:" + "+".join(f"(pairwise:{server.url},model={name})" for name in "abc")
+        settings = {"out": tmp_path / "out"}
+        first = assay.judge(str(pairs), word, **settings)
+        down.append("no more")
+        asked = len(server.asked)
+        second = assay.judge(str(pairs), word, **settings)
+        assert len(server.asked) - asked == 2
+    mute = [sum(bool(game.get("unscored")) for game in row["games"]) for row in first.rows]
+    assert mute == [0, 0, 0, 1, 0, 0, 0, 0]
+    assert not any(game.get("unscored") for row in second.rows for game in row["games"])
 
 
 def test_refused(pairs, tmp_path):
@@ -245,8 +271,50 @@ def test_refused(pairs, tmp_path):
         main(["judge", "pairs", str(pairs), "--judge", "pairwise", "--out", str(tmp_path / "x")])
 
 
+def test_steps_need_a_judge_of_steps():
+    steps = StepLabels(
+        prompt=Prompt.of("?"), response=Response(steps=("a", "b")), labels=(1.0, 0.0)
+    )
+    for word in (f"pointwise:{OWN}", f"rubric:{OWN}"):
+        with pytest.raises(ConfigError, match="take steps:ANSWERER"):
+            assay.judge([steps], word, how="steps")
+
+
+def test_reasons_of_one_kind_are_told_once():
+    reasons = ["mass 0.29; likeliest: 'A' 0.21, 'The' 0.11", "mass 0.3; likeliest: 'B' 0.3"]
+    assert judging.alike(reasons) == [(reasons[0], 2)]
+    assert len(judging.alike(["the model's name", "the model is away"])) == 2
+    assert len(judging.alike(['no verdict in 1 text: "a"', 'no verdict in 1 text: "b c"'])) == 1
+
+
+def test_the_json_has_the_bill_in_numbers(pairs, tmp_path):
+    with FakeServer(lambda _: Reply(choice={"text": "Verdict: A"}, tokens=20)) as server:
+        found = assay.judge(str(pairs), f"pairwise:{server.url},model=m", out=tmp_path / "run")
+    paid = json.loads((tmp_path / "run" / "judge.json").read_text())["bill"]["paid"]
+    assert paid["requests"] == 16
+    assert paid["tokens_out"] == found.bill["paid"].tokens_out
+    assert paid["money"] is None
+
+
 def test_pipelines_may_fail_on_a_judge(pairs, tmp_path):
     arguments = ["judge", "pairs", str(pairs), "--judge", f"pairwise:{OWN}", "--out"]
     with pytest.raises(SystemExit) as stopped:
         main([*arguments, str(tmp_path / "a"), "--fail-on", "accuracy<0.9"])
     assert stopped.value.code == 1
+
+
+def test_examples_of_many_pairs_are_found_at_once_and_of_the_right_kind():
+    won, lost = Game(first=1.0), Game(first=0.0)
+    swapped = Game(first=0.0, swapped=True)
+    panel = Comparison.of([won, lost, won, won.model_copy(update={"swapped": True})])
+    kinds = [
+        Comparison(prefer=0.0, games=(lost, swapped)),  # Against the label.
+        Comparison(prefer=0.5, games=(won, swapped)),  # Its orders contradict each other.
+        panel,  # Its members contradict each other in one order.
+    ]
+    pairs = [preference(i) for i in range(6000)]
+    start = time.process_time()
+    sections = pair_examples(pairs, kinds * 2000)
+    assert time.process_time() - start < 5
+    assert [section.title.split()[0] for section in sections] == ["Where", "Where", "Some"]
+    assert all("of 2,000." in str(section.blocks[0]) for section in sections)

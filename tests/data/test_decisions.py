@@ -111,6 +111,7 @@ def test_one_decision_a_row(kind: str, options: Any, label: Any, place: int) -> 
         (row(gold={"team": {"label": ["tech"]}}), "is no option"),
         (row(gold={"team": {"probabilities": {"tech": 0.5}}}), "team: the probabilities sum"),
         (row(gold={"team": {"probabilities": {"tech": "1"}}}), "expected a number"),
+        (row(gold={"spam": {"probabilities": {"yes": 1, "true": 0}}}), "'true' comes twice"),
         (row(questions={"q": {"type": "box"}}), "questions.q.type"),
         (row(questions={"q": {"type": "score", "criteria": {"0": "a"}}}), "a list of levels"),
         (row(questions={"q": {"type": "choice", "criteria": ["a"]}}), "questions.q.criteria"),
@@ -138,3 +139,8 @@ def test_gold_goes_with_its_question() -> None:
     record = decisions(row())
     with pytest.raises(ValueError, match="gold of"):
         Decisions(prompt=record.prompt, questions=record.questions, gold=record.gold[:2])
+
+
+def test_questions_without_names_are_refused_with_an_example() -> None:
+    with pytest.raises(DataError, match=r"by name.*noul"):
+        decisions({"state": "s", "questions": [{"text": "Is it?"}]})

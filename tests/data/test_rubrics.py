@@ -76,7 +76,10 @@ def test_a_must_pass_zeroes_and_counts_where_it_is_passed() -> None:
     assert value(finance, met(True, False, True)) == pytest.approx(3 / 4)
     failed = rate(finance, met(True, True, False))
     shut = dict.fromkeys(("c1", "c2", "g"), 0.0)
-    assert failed == Rated(value=0.0, variance=0.0, coverage=1.0, fired=("g",), shares=shut)
+    credits = {"c1": 1.0, "c2": 1.0, "g": 0.0}
+    assert failed == Rated(
+        value=0.0, variance=0.0, coverage=1.0, fired=("g",), shares=shut, credits=credits
+    )
 
 
 def test_other_formulas_leave_a_gate_out_of_the_sums() -> None:

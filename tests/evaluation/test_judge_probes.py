@@ -140,12 +140,27 @@ def _group(record):
     return Group(prompt=record.prompt, responses=(record.response,))
 
 
-def test_constant_points_say_that_nothing_can_be_compared():
-    records = pools(5)
-    found = audit_points(records, FakeScorer(lambda *_: 5.0).score(records))
+@pytest.mark.parametrize("score", [5.0, 0.1, 0.3])
+def test_constant_points_say_that_nothing_can_be_compared(score):
+    """The mean of three times 0.1 is not 0.1."""
+    records = [
+        Ranking(prompt=one.prompt, responses=one.responses[:3], grades=one.grades[:3])
+        for one in pools(5)
+    ]
+    found = audit_points(records, FakeScorer(lambda *_: score).score(records))
     assert found.rows == ()
     assert found.metrics["ties"].value == 1
     assert any("nothing can be compared" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("score", [0.1, 0.3])
+def test_a_probe_of_constant_points_has_no_deviation_to_be_measured_in(score):
+    def cited(prompt, response):
+        return score + 0.2 * ("Nature" in response.text)
+
+    found = named(probes.points(FakeScorer(cited), pools(7)))
+    assert found["attack/authority"].effect.value == pytest.approx(0.2)
+    assert found["attack/injection"].effect.value == 0
 
 
 def test_probes_of_points_are_in_deviations_within_a_prompt():

@@ -82,6 +82,15 @@ def test_weights_against_uniform_is_the_correlation_of_the_two_scores() -> None:
     assert found.unscored == 1
     assert found.low < found.value < found.high < 1
     assert math.isnan(weights_against_uniform([some[0]] * 5).value)
+
+
+def test_weights_of_which_nothing_depends_say_nothing() -> None:
+    """The mean of ten times 1/27 is not 1/27."""
+    points = 7.0, 5.0, 10.0, 3.0, 1.0, 1.0, -6.0
+    criteria = tuple(Criterion(id=str(i), text="x", points=p) for i, p in enumerate(points))
+    met = tuple(Credit(float(i in (1, 4, 5))) for i in range(7))
+    alike = [Judged(Rubric(criteria=criteria), met)] * 10
+    assert math.isnan(weights_against_uniform(alike).value)
     assert [c.points for c in uniform(RUBRIC).criteria] == [1, 1, -1, 1]
 
 

@@ -108,6 +108,16 @@ def test_abstaining_is_the_likeliest_answer_or_is_left_out() -> None:
     assert score.parts["b"] == pytest.approx(0.75)
 
 
+@pytest.mark.parametrize(("how", "b", "d"), [("zero", 0, 0), ("partial", 0.5, 0), ("fail", 0, 1)])
+def test_the_parts_are_what_counted_where_the_judge_abstained(how: Any, b: float, d: float) -> None:
+    rubric = RUBRIC.model_copy(update={"abstained": how})
+    (score,) = scored(RubricScorer(Planted(MET | {"b": [0, 0, 1], "d": [0, 0, 1]}), rubric))
+    assert isinstance(score, Score)
+    assert score.parts == {"a": 1, "b": b, "c": 1, "d": d}
+    total = sum(score.weights[name] * (part or 0) for name, part in score.parts.items())
+    assert total == pytest.approx(score.value)
+
+
 def test_a_failed_criterion_is_none_and_too_many_are_no_score() -> None:
     scorer = RubricScorer(Planted(MET | {"b": "timed out"}), RUBRIC)
     (score,) = scored(scorer)

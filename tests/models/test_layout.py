@@ -291,6 +291,15 @@ def test_what_others_laid_out_is_read_as_it_is() -> None:
         read("none", Readout(at="step_tag", tag="<tag>"))
     with pytest.raises(DataError, match="no token"):
         read(())
+    bare = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+    for template, begins in ((tiny.CHATML, True), (bare, False)):
+        own = tiny.bpe(chat_template=template)
+        chat = Encoder(own, Layout(template="chat"), PREFERENCE)
+        said = Message(role="assistant", content="42")
+        given = chat.render([*QUESTION.messages, said]).removeprefix(own.bos_token)
+        (ids,) = chat.encode([(QUESTION, Response(steps=("",), rendered=given))])
+        assert ids.ids == chat.encode([(QUESTION, Response.of("42"))])[0].ids
+        assert (ids.ids[0] == own.bos_token_id) == begins
     pairs = tiny.bpe(extra=("+", "-"))
     response = Response(steps=("",), rendered=text)
     with pytest.raises(DataError, match="send prompt and steps"):

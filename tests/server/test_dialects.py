@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from assay.server.app import work_of
-from assay.server.dialects.fields import laid_out
+from assay.server.app import DIALECTS, work_of
+from assay.server.dialects import About, Refused
+from assay.server.dialects.fields import laid_out, said
 from tests.server.running import post, running
 from tests.server.scorers import MODEL, STEPS, Characters
 
@@ -124,6 +126,9 @@ def test_a_bad_request_names_the_field(
         ("<|start_header_id|>assistant<|end_header_id|>\n\nfirst<|eot_id|>"
          "<|start_header_id|>assistant<|end_header_id|>\n\nlast<|eot_id|>", "last"),
         ("q\na <|b|> c", "q\na <|b|> c"),
+        ("a \n", "a \n"),
+        ("a \n<|end|> </s>\n", "a \n"),
+        ("</s>", ""),
         ("<｜User｜>q<｜Assistant｜>a<｜end▁of▁sentence｜>", "a"),
     ],
 )  # fmt: skip
@@ -131,6 +136,12 @@ def test_scorers_of_texts_get_what_the_assistant_said_last(text: str, response: 
     group = laid_out(text)
     assert group.responses[0].text == response
     assert group.responses[0].rendered == text
+
+
+def test_many_special_tokens_take_no_time() -> None:
+    many = "</s> " * 200_000
+    assert said(f"x{many}") == "x"
+    assert said(f"x{many}y{' ' * 200_000}") == f"x{many}y{' ' * 200_000}"
 
 
 def test_texts_share_a_batch_where_they_share_a_prompt_and_no_other() -> None:
@@ -145,3 +156,29 @@ def test_where_there_are_several_the_model_is_named(url: str) -> None:
     answer = post(f"{url}/get_reward", {"query": ["a"]})
     assert answer.status_code == 404
     assert "model, steps, text" in answer.json()["error"]["message"]
+
+
+JUNK: list[Any] = [
+    None, True, 0, -1, 1.5, 10**30, "", "x", [], [None], [[]], [[None]], [[[1]]], {}, {"a": 1},
+    [{}], ["x", 1], [{"role": "user"}], [{"role": "odd", "content": "x"}],
+    [{"role": 1, "content": []}],
+    [{"role": "assistant", "content": None}], [{"type": "function_call"}], {"output": [1]},
+    {"input": [{}]}, {"input": "q", "tools": [{"type": 1}], "instructions": {}},
+]  # fmt: skip
+BY_PATH = {dialect.path: dialect for dialect in DIALECTS}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_junk_in_any_field_is_refused_or_scored(case: dict[str, Any]) -> None:
+    dialect = BY_PATH[case["path"]]
+    for field in case["request"]:
+        for junk in JUNK:
+            with suppress(Refused):
+                asked = dialect.read({**case["request"], field: junk})
+                readings = MODEL.readings(asked.groups)
+                scores = [[one.score for one in row] for row in readings]
+                about = About(
+                    name="m", fingerprint="f", id="1", created=0, readout=MODEL.readout,
+                    readings=readings,
+                )  # fmt: skip
+                json.dumps(dialect.write(asked, scores, about), allow_nan=False)

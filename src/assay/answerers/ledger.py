@@ -99,6 +99,13 @@ class Ledger:
 
     def get(self, key: str, repeat: int = 0) -> Entry | None:
         """Return an answer; None where it was not paid for yet."""
+        entry = self._entry(key, repeat)
+        if entry is not None:
+            with self._lock:
+                self.saved += entry.usage
+        return entry
+
+    def _entry(self, key: str, repeat: int) -> Entry | None:
         row = self._row(
             f"SELECT answer, {', '.join(Usage.model_fields)} FROM answers"
             " WHERE key = ? AND repeat = ?",
@@ -108,12 +115,11 @@ class Ledger:
             return None
         answer, *numbers = row
         usage = Usage(**dict(zip(Usage.model_fields, numbers, strict=True)))
-        with self._lock:
-            self.saved += usage
         return Entry(key=key, repeat=repeat, answer=json.loads(answer), usage=usage)
 
-    def put(self, entries: Iterable[Entry]) -> None:
-        """Keep answers: they are on disk when this returns. One that is there already stays.
+    def put(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Keep answers, on disk when this returns, and return what is kept under their names: one
+        that another process had put there first stays, and is the answer of both.
 
         Each call waits for the disk once: several at once are cheaper than one by one.
         """
@@ -129,21 +135,25 @@ class Ledger:
         ]
         try:
             with self._lock, self._file:
-                self._file.executemany(
+                new = self._file.executemany(
                     "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
-                )
+                ).rowcount
         except sqlite3.Error as error:
             raise BackendError(f"{self.path} cannot be written: {error}") from error
         with self._lock:
             self.paid = sum((entry.usage for entry in entries), self.paid)
+        if new == len(entries):
+            return entries
+        return [self._entry(entry.key, entry.repeat) or entry for entry in entries]
 
     def total(self) -> Usage:
-        """Return what all its answers cost."""
+        """Return what all its answers cost; no money where some were paid without prices."""
         sums = ", ".join(f"SUM({name})" for name in Usage.model_fields)
         row = self._row(f"SELECT {sums} FROM answers")
         found: Mapping[str, Any] = dict(zip(Usage.model_fields, row, strict=True))
         known = {name: value for name, value in found.items() if value is not None}
-        return Usage(**known)
+        without = "SELECT 1 FROM answers WHERE money IS NULL AND tokens_out IS NOT NULL"
+        return Usage(**known | ({"money": None} if self._row(without) else {}))
 
     def __len__(self) -> int:
         return int(self._row("SELECT COUNT(*) FROM answers")[0])

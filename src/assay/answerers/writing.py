@@ -85,8 +85,9 @@ class Kept:
                     failed.add(i)
                     yield i, texts
                 continue
-            self.ledger.put([self._entry(place, prefixes[i], texts[0], seconds)])
-            found[i][place] = texts[0]
+            entry = self._entry(place, prefixes[i], texts[0], seconds)
+            [kept] = self.ledger.put([entry])
+            found[i][place] = texts[0] if kept is entry else _read(kept, prefixes[i])
             if len(found[i]) == len(places[i]):
                 yield i, [found[i][place] for place in places[i]]
 

@@ -30,6 +30,9 @@ ROW = "id", "state", "questions", "gold", "answers", "soft_labels", "meta"
 SHORT = "id", "state", "question", "type", "options", "label", "soft_labels"
 TYPES = {"noul": "predicate", "predicate": "predicate", "choice": "choice", "score": "score"}
 
+SHAPE = '{"happy": {"type": "noul", "instructions": "Is the user happy?"}}'
+"""A question as a row has it, for errors."""
+
 ANSWERS = Question.predicate("")
 
 
@@ -70,6 +73,10 @@ def decisions(row: Mapping[str, Any]) -> Decisions:
     """Read a row of any of the layouts. Raises `DataError` that names the field."""
     if "questions" not in row and "question" in row:
         return _short(row)
+    if isinstance(row.get("questions"), list):
+        raise fields.wrong(
+            "questions", f"an object of questions by name, {SHAPE}", row["questions"]
+        )
     asked = _object(row, "questions")
     questions = {id: _question(one, id, f"questions.{id}") for id, one in asked.items()}
     soft: dict[str, Any] = {}
@@ -155,14 +162,16 @@ def _gold(question: Question, soft: Any, label: Any, id: str) -> Distribution | 
     if soft is None and label is None:
         return None
     given = [(label, 1.0)] if soft is None else [*fields.mapping({id: soft}, id).items()]
-    shares = [0.0] * len(question.options)
+    shares: dict[int, float] = {}
     for key, p in given:
         place = question.place(key)
         if place is None:
             names = ", ".join(option.text for option in question.options)
             raise DataError(f"{id}: {key!r} is no option; there is {names}")
+        if place in shares:
+            raise DataError(f"{id}: the option {question.options[place].text!r} comes twice")
         shares[place] = fields.number(p, id)
-    found = from_probabilities(shares)
+    found = from_probabilities([shares.get(i, 0.0) for i in range(len(question.options))])
     if isinstance(found, Unscored):
         raise DataError(f"{id}: {found.reason}")
     return found

@@ -14,7 +14,7 @@ from assay.stats import Estimate
 from assay.stats.intervals import Array
 from assay.types import Group, Preference, Unscored
 
-__all__ = ["evaluate", "side"]
+__all__ = ["evaluate", "orders", "side"]
 
 CLOSE: Final = 1e-9
 HALF: Final = 0.5
@@ -58,14 +58,14 @@ def evaluate(
     baselines: dict[str, Estimate] = {}
     if any(_label(record) for record in records):
         metrics, baselines = _accuracy(decided, _unscored(records, comparisons), seed)
-    both = [pair for pair in judged if len(_orders(pair[1])) == 2]
+    both = [pair for pair in judged if len(orders(pair[1])) == 2]
 
     def share(values: Sequence[float], of: Sequence[tuple[Group, Comparison]]) -> Estimate:
         clusters = [cluster_key(record) for record, _ in of]
         return stats.proportion(values, clusters=clusters, unscored=missing, seed=seed)
 
     if both:
-        sides = [_orders(said) for _, said in both]
+        sides = [orders(said) for _, said in both]
         metrics["consistent"] = share([float(a == b) for a, b in sides], both)
         metrics["flips"] = share([float(a * b < 0) for a, b in sides], both)
         metrics["first_slot"] = share([_first_slot(said) for _, said in both], both)
@@ -93,8 +93,8 @@ def _accuracy(
     metrics = {
         "accuracy": stats.proportion(right([side(said.prefer) for _, said in pairs]), **sampling)
     }
-    if both := [i for i, (_, said) in enumerate(pairs) if len(_orders(said)) == 2]:
-        wins = [float(all(s == labels[i] for s in _orders(pairs[i][1]))) for i in both]
+    if both := [i for i, (_, said) in enumerate(pairs) if len(orders(said)) == 2]:
+        wins = [float(all(s == labels[i] for s in orders(pairs[i][1]))) for i in both]
         metrics["accuracy_both_orders"] = stats.proportion(
             wins, clusters=[clusters[i] for i in both], unscored=missing, seed=seed
         )
@@ -122,8 +122,8 @@ def _longer(record: Group) -> int:
     return (first > second) - (first < second)
 
 
-def _orders(said: Comparison) -> tuple[int, ...]:
-    """The preferred side in each order that was played."""
+def orders(said: Comparison) -> tuple[int, ...]:
+    """Return the preferred side in each order that was played, the given one first."""
     return tuple(map(side, _mean_of_orders(said, lambda game: game.prefer)))
 
 

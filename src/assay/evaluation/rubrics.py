@@ -16,6 +16,7 @@ from assay.data.rubrics.normalisers import ABSTAINED, Answer, Credit, Judged, Ra
 from assay.data.rubrics.record import Criterion, Rubric
 from assay.errors import DataError
 from assay.stats import Estimate, bootstrap, mean
+from assay.stats.draws import equal
 from assay.stats.intervals import Array
 from assay.types import StepLabels, Unscored
 
@@ -129,7 +130,7 @@ def weights_against_uniform(
         rows.append([each.value for each in rated if each is not None])
         kept.append(place if clusters is None else clusters[place])
     values = np.array(rows, dtype=np.float64).reshape(-1, 2)
-    if len(values) < 3 or not (values.std(0) > 0).all():
+    if len(values) < 3 or any(map(equal, values.T)):
         nan = float("nan")
         return Estimate(value=nan, low=nan, high=nan, n=len({*kept}), unscored=unscored)
     return bootstrap(
@@ -145,9 +146,10 @@ def _rated(one: Judged | Unscored, least: float, *, plain: bool = False) -> Rate
 
 
 def _correlation(rows: Array) -> float:
+    if any(map(equal, rows.T)):
+        return 0.0
     a, b = (rows - rows.mean(0)).T
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / scale if scale else 0.0
+    return float(a @ b) / float(np.sqrt((a @ a) * (b @ b)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -147,8 +147,7 @@ class RubricScorer:
         if isinstance(rated, Unscored):
             why = f" ({judged.failures[0]})" if judged.failures else ""
             return Unscored(reason=rated.reason + why)
-        pairs = zip(judged.rubric.criteria, judged.answers, strict=True)
-        parts = {c.id: answer.mean if isinstance(answer, Credit) else None for c, answer in pairs}
+        parts = {c.id: rated.credits.get(c.id) for c in judged.rubric.criteria}
         std = math.sqrt(rated.variance)
         return Score(value=rated.value, std=std, parts=parts, weights=rated.shares)
 

@@ -1,13 +1,13 @@
 """What a judge says: examples with its reasons first, then how far it agrees with labels and with
 itself, how it is biased, and what it cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from assay.data.conversations import transcript
 from assay.data.decisions import Decisions
 from assay.data.records import as_group
-from assay.evaluation.comparisons import side
+from assay.evaluation.comparisons import orders, side
 from assay.evaluation.report import Report
 from assay.evaluation.rubrics import CriterionFigures
 from assay.pages.evaluation import evaluation_sections, run_section
@@ -75,7 +75,10 @@ def _audit_section(audit: "JudgeAudit") -> Section:
         "q is p corrected for the number of rows; what is smaller than detectable is found less"
         " than four times of five"
     )
-    blocks: list[Block] = [Table(head, body, caption), Estimates(_described(audit))]
+    described = _described(audit)
+    blocks: list[Block] = [Table(head, body, caption)] if body else []
+    if described:
+        blocks.append(Estimates(described))
     return Section("Biases", [*blocks, Bullets(audit.notes)] if audit.notes else blocks)
 
 
@@ -93,10 +96,9 @@ def pair_examples(pairs: Sequence[Group], said: Sequence[Comparison | Unscored])
     """Show pairs where the judge is surest and the label says otherwise, pairs whose two orders
     contradict each other, some others, and some without a verdict."""
     judged = [(p, s) for p, s in zip(pairs, said, strict=True) if isinstance(s, Comparison)]
-    sure = sorted(judged, key=lambda pair: -abs(pair[1].prefer - 0.5))
-    wrong = [pair for pair in sure if side(pair[1].prefer) * _label(pair[0]) < 0]
-    flipped = [pair for pair in judged if pair not in wrong and _flips(pair[1])]
-    rest = [pair for pair in judged if pair not in wrong and pair not in flipped]
+    wrong, right = _split(judged, lambda pair: side(pair[1].prefer) * _label(pair[0]) < 0)
+    flipped, rest = _split(right, lambda pair: _flips(pair[1]))
+    wrong.sort(key=lambda pair: -abs(pair[1].prefer - 0.5))
     missing = [(p, s.reason) for p, s in zip(pairs, said, strict=True) if isinstance(s, Unscored)]
     kinds = (
         ("Where judge and label disagree, the surest first", wrong),
@@ -111,6 +113,16 @@ def pair_examples(pairs: Sequence[Group], said: Sequence[Comparison | Unscored])
         ]
         sections.append(Section("Some without a verdict", [_of(missing), *blocks]))
     return sections
+
+
+def _split(
+    pairs: Sequence[tuple[Group, Comparison]], holds: Callable[[tuple[Group, Comparison]], bool]
+) -> tuple[list[tuple[Group, Comparison]], list[tuple[Group, Comparison]]]:
+    """The pairs of which something holds, and the others."""
+    kinds: dict[bool, list[tuple[Group, Comparison]]] = {True: [], False: []}
+    for pair in pairs:
+        kinds[holds(pair)].append(pair)
+    return kinds[True], kinds[False]
 
 
 def _pairs_section(title: str, some: Sequence[tuple[Group, Comparison]]) -> Section:
@@ -145,12 +157,12 @@ def _pair(pair: Group, said: Comparison) -> list[Block]:
 
 
 def _game(game: Game) -> str:
-    order = "second shown first" if game.swapped else "first shown first"
+    order = "shown the other way round" if game.swapped else "shown in this order"
     who = f"{game.judge}, {order}" if game.judge else order
     if game.first is None:
         return f"{who}: no verdict, {game.unscored}"
     second = max(0.0, 1 - game.first - game.tie)
-    return f"{who}: first {game.first:.2f}, second {second:.2f}, tie {game.tie:.2f}"
+    return f"{who}: {game.first:.2f} for the upper, {second:.2f} for the lower, tie {game.tie:.2f}"
 
 
 def _written(games: Sequence[Game]) -> list[Block]:
@@ -168,8 +180,8 @@ def _label(pair: Group) -> int:
 
 
 def _flips(said: Comparison) -> bool:
-    sides = {side(game.prefer) for game in said.games if game.prefer is not None}
-    return {1, -1} <= sides
+    """Whether the two orders name two winners: each order's, not each member's of a panel."""
+    return {1, -1} <= {*orders(said)}
 
 
 def point_examples(

@@ -20,6 +20,7 @@ from assay.rl.settings import Settings
 from assay.rl.update import read_tokens
 from assay.runs.evaluations import EvalPoint, Spread
 from assay.stats import Estimate, mean, proportion
+from assay.stats.draws import equal
 from assay.types import Score, Unscored
 
 __all__ = [
@@ -171,7 +172,7 @@ def spread_of(proxy_B: Array, gold_B: Array, prompt_B: Ints) -> Spread | None:
     where there is none."""
     there = ~np.isnan(proxy_B) & ~np.isnan(gold_B)
     proxy_B, gold_B = proxy_B[there], gold_B[there]
-    if len(proxy_B) < 3 or not proxy_B.std() > 0 or not gold_B.std() > 0:
+    if len(proxy_B) < 3 or equal(proxy_B) or equal(gold_B):
         return None
     correlation = float(np.corrcoef(proxy_B, gold_B)[0, 1])
     prompts = len(np.unique(prompt_B[there]))

@@ -53,10 +53,10 @@ class Journal:
                     stacklevel=4,
                 )
 
-    def append(self, body: Mapping[str, Any]) -> None:
-        """Keep an object: it is on disk when this returns. What JSON cannot hold is null."""
-        kept = finite(body)
-        self._file.write(f"{dumps({**kept, 'sha256': _hash(kept)})}\n".encode())
+    def append(self, *bodies: Mapping[str, Any]) -> None:
+        """Keep objects: they are on disk when this returns. What JSON cannot hold is null."""
+        for kept in map(finite, bodies):
+            self._file.write(f"{dumps({**kept, 'sha256': _hash(kept)})}\n".encode())
         self._file.flush()
         os.fsync(self._file.fileno())
 

@@ -185,7 +185,7 @@ def scoring(word: Word, asking: Asking) -> Scorer:
 
 
 def comparing(found: Judge | Scorer) -> Judge:
-    """Return a judge of pairs; a scorer compares by the sigmoid of the difference of scores."""
+    """Return a judge of pairs; a scorer prefers the higher score, and equal ones tie."""
     if isinstance(found, Judge):
         return found
     from assay.judges.adapters import as_judge
@@ -281,6 +281,11 @@ def _one_of(how: str, word: Word, there: Sequence[str]) -> Any:
 def _of_own(word: Word) -> Judge | Scorer:
     """A judge or a scorer of a module."""
     name = word.plain
+    if name.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"{word.text!r} answers, and the word does not say what is asked: give"
+            f" pairwise:{name}, pointwise:{name} or another KIND:ANSWERER"
+        )
     if not cut(word.what, ":")[1]:
         raise ConfigError(f"no judge is called {name!r}{did_you_mean(name, JUDGES)}; {GRAMMAR}")
     try:

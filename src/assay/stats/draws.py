@@ -13,7 +13,7 @@ import numpy as np
 from assay.stats.estimate import Estimate
 from assay.stats.intervals import Array, widened
 
-__all__ = ["Scale", "ends", "equal", "estimate"]
+__all__ = ["ROUNDING", "Scale", "ends", "equal", "estimate"]
 
 Scale = Literal["as it is", "correlation"]
 SCALES: Final[dict[Scale, tuple[Callable[[Any], Any], Callable[[Any], Any]]]] = {

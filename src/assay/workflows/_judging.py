@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from pydantic import TypeAdapter
 
 from assay.answerers.ledger import Ledger, Usage
+from assay.questions import Comparison
 from assay.runs.run import Run
 from assay.types import Record, Unscored
 
@@ -20,6 +21,8 @@ T = TypeVar("T", bound=Record)
 A = TypeVar("A")
 
 KEPT: Final = "kept.jsonl"
+VARIES: Final = re.compile(r"\".*\"|(?<!\w)'.*'|\d+(\.\d+)?")
+"""What differs between reasons of one kind: quotes and numbers."""
 FLOORED: Final = re.compile("the labels have .* of the probability")
 """Reasons of answers below the floor."""
 
@@ -58,10 +61,14 @@ def ask_kept(
         for start in range(0, len(missing), chunk):
             some = missing[start : start + chunk]
             answers = ask([todo[key] for key in some])
-            for key, said in zip(some, answers, strict=True):
-                found[key] = said
-                if journal is not None and not _unscored(said):
-                    journal.append({"key": key, "said": of.dump_python(said, mode="json")})
+            said = dict(zip(some, answers, strict=True))
+            found |= said
+            if journal is not None:
+                good = [(key, one) for key, one in said.items() if not _unscored(one)]
+                # One wait for the disk.
+                journal.append(
+                    *({"key": key, "said": of.dump_python(one, mode="json")} for key, one in good)
+                )
             show(len(found.keys() & todo.keys()), f"{ledger.paid.requests:,} requests")
     return [found[key] for key in keys]
 
@@ -72,34 +79,39 @@ def _key(by: str, item: Record) -> str:
 
 
 def _unscored(said: Any) -> bool:
+    """Whether an answer, or a part of it such as a panel's member, is missing."""
+    if isinstance(said, Comparison):
+        return any(game.unscored for game in said.games)
     each = said if isinstance(said, (list, tuple)) else [said]
     return any(isinstance(one, Unscored) or getattr(one, "failures", ()) for one in each)
 
 
 def alike(reasons: Sequence[str]) -> list[tuple[str, int]]:
-    """Return the first of reasons that differ by numbers only, with their counts, most first."""
+    """Return the first of reasons that differ by numbers and quotes only, with their counts, most
+    first."""
     kinds: dict[str, list[str]] = {}
     for reason in reasons:
-        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "0", reason), []).append(reason)
+        kinds.setdefault(VARIES.sub("0", reason), []).append(reason)
     return sorted(((some[0], len(some)) for some in kinds.values()), key=lambda pair: -pair[1])
 
 
-def bill(ledgers: Sequence[Ledger]) -> Mapping[str, str]:
+def bill(ledgers: Sequence[Ledger]) -> Mapping[str, Usage | str]:
     """Return what answers cost in this run, what those cost that the ledgers had, and all that is
     in them, of earlier runs too; and how many texts without a verdict were asked for again."""
     files = {one.path and one.path.resolve(): one for one in ledgers}
-    sums = {
+    costs: dict[str, Usage | str] = {
         "paid": sum((one.paid for one in ledgers), Usage()),
         "saved by the ledger": sum((one.saved for one in ledgers), Usage()),
         "in the ledger": sum((one.total() for one in files.values()), Usage()),
     }
     again = sum(one.retried for one in ledgers)
-    costs = {name: spent(usage) for name, usage in sums.items()}
     return costs | ({"texts asked for again, without a verdict": f"{again:,}"} if again else {})
 
 
-def spent(usage: Usage) -> str:
-    """Return what answers cost, in words; what is not known is left out."""
+def spent(usage: Usage | str) -> str:
+    """Return what answers cost, in words; what is not known is left out, or says why itself."""
+    if isinstance(usage, str):
+        return usage
     said = [f"{usage.requests:,} request{'s' * (usage.requests != 1)}"]
     if usage.tokens_in is not None:
         cached = f" ({usage.tokens_cached:,} cached)" if usage.tokens_cached else ""

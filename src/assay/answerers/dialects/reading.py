@@ -158,14 +158,13 @@ def _shares(answer: Mapping[str, Any], question: Question) -> list[float] | Unsc
     tells whether they had any."""
     given = answer.get("probabilities")
     if isinstance(given, dict):
-        pairs = list(given.items())
+        pairs = [(question.place(key), p) for key, p in given.items()]
     elif isinstance(given, list) and all(isinstance(one, dict) for one in given):
-        pairs = [(one.get("value", one.get("label")), one.get("probability")) for one in given]
+        pairs = [(_place(one, question), one.get("probability")) for one in given]
     else:
         return Unscored(reason="the answer has no probabilities")
     found: dict[int, float] = {}
-    for key, p in pairs:
-        place = question.place(key)
+    for place, p in pairs:
         if place in found:
             return Unscored(reason=f"the option {question.options[place].text!r} comes twice")
         if place is not None:
@@ -174,6 +173,14 @@ def _shares(answer: Mapping[str, Any], question: Question) -> list[float] | Unsc
     if absent:
         return Unscored(reason=f"no probability for {', '.join(map(repr, absent[:3]))}")
     return [found[place] for place in range(len(question.options))]
+
+
+def _place(one: Mapping[str, Any], question: Question) -> int | None:
+    """Return the option that an entry is of. A label may be a number, which is not its place."""
+    if one.get("value") is not None:
+        return question.place(one["value"])
+    texts = [option.text for option in question.options]
+    return texts.index(one["label"]) if one.get("label") in texts else None
 
 
 def _number(given: Any) -> float:

@@ -81,6 +81,8 @@ class Rated:
     """Ids of the gates that were not passed."""
     shares: Mapping[str, float] = field(default_factory=dict)
     """What a unit of each criterion's credit adds to the value, by id; 0 where a gate fired."""
+    credits: Mapping[str, float] = field(default_factory=dict)
+    """Credit of each criterion, by id: what is abstained from has the one that the rubric says."""
 
 
 def rate(rubric: Rubric, answers: Sequence[Answer], *, least: float = LEAST) -> Rated | Unscored:
@@ -121,8 +123,14 @@ def rate(rubric: Rubric, answers: Sequence[Answer], *, least: float = LEAST) -> 
         value = min(1.0, max(0.0, value))
     if fired:
         value, variance, shares = min(0.0, value), 0.0, dict.fromkeys(shares, 0.0)
+    each = zip(rubric.criteria, known, strict=True)
     return Rated(
-        value=value, variance=variance, coverage=coverage, fired=tuple(fired), shares=shares
+        value=value,
+        variance=variance,
+        coverage=coverage,
+        fired=tuple(fired),
+        shares=shares,
+        credits={c.id: credit.mean for c, credit in each if credit is not None},
     )
 
 

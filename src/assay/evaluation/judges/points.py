@@ -15,6 +15,7 @@ from assay.evaluation.judges import features
 from assay.evaluation.judges.features import MEANINGS
 from assay.evaluation.judges.findings import Bias, bias
 from assay.stats import Estimate
+from assay.stats.draws import ROUNDING
 from assay.stats.intervals import Array, cluster_ids
 from assay.stats.regression import least_squares
 from assay.types import Preference, Ranking, Record, Score, StepLabels, Unscored
@@ -44,9 +45,11 @@ class Points:
 
 
 def demeaned(x: Array, ids: NDArray[np.intp]) -> Array:
-    """Return values less their cluster's mean."""
+    """Return values less their cluster's mean; equal values give 0, whatever rounding makes of
+    their mean."""
     counts = np.maximum(np.bincount(ids), 1)
-    return np.asarray(x - (np.bincount(ids, weights=x) / counts)[ids])
+    off = x - (np.bincount(ids, weights=x) / counts)[ids]
+    return np.where(np.abs(off) <= ROUNDING * np.abs(x), 0.0, off)
 
 
 def points_of(

@@ -176,7 +176,8 @@ def _unit(kept: Sequence[tuple[str, float, float]]) -> tuple[float, str]:
     ids, k = cluster_ids([key for key, *_ in kept], len(kept))
     if len(control) > k and (off := demeaned(control, ids)).any():
         return float(np.sqrt((off**2).sum() / (len(off) - k))), "in deviations within a prompt"
-    every = float(np.std(control)) if len(control) else 0.0
+    alike = not len(control) or not demeaned(control, np.zeros_like(ids)).any()
+    every = 0.0 if alike else float(np.std(control))
     return (every, "in deviations of all scores") if every > 0 else (1.0, "as it is")
 
 

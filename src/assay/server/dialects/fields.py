@@ -29,8 +29,10 @@ __all__ = [
 Given = str | tuple[int, ...]
 """What others laid out: a text with its special tokens, or token ids."""
 
-ENDS: Final = re.compile(r"(?:\s*(?:<\|[^<>|\s]+\|>|<｜[^<>｜]+｜>|</s>|<eos>|<end_of_turn>))+\s*$")
+ENDS: Final = re.compile(r"(?:<\|[^<>|\s]+\|>|<｜[^<>｜]+｜>|</s>|<eos>|<end_of_turn>)\Z")
 """Special tokens with which chat templates end a turn or a text."""
+LONGEST: Final = 64
+"""Characters of such a token, at most."""
 BEGINS: Final = re.compile(
     r"<\|im_start\|>assistant\n|<\|start_header_id\|>assistant<\|end_header_id\|>\n\n"
     r"|<start_of_turn>model\n|<\|assistant\|>\n?|<｜Assistant｜>|\[/INST\]"
@@ -133,7 +135,16 @@ def inputs(value: Any, field: str) -> list[Given]:
 
 def said(text: str) -> str:
     """Return what a response says: its text without the special tokens that end it."""
-    return ENDS.sub("", text)
+    end = place = len(text)
+    # From the end, token by token: a pattern of them all would take the square of their number.
+    while place:
+        if text[place - 1].isspace():
+            place -= 1
+        elif found := ENDS.search(text[max(0, place - LONGEST) : place]):
+            end = place = place - len(found[0])
+        else:
+            break
+    return text[:end]
 
 
 def reference(value: Any, field: str) -> str | None:
