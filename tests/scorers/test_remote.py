@@ -89,7 +89,9 @@ def test_our_servers_are_told_all_of_a_response_and_named_by_their_model(stepwis
     local = LocalScorer(stepwise)
     branch = Response(steps=("Two and ", "two"), finished=False)
     groups = [*GROUPS, GROUPS[0].model_copy(update={"responses": (branch,)})]
-    with running({"rm": local}) as url, running({"rm": local}) as second:
+    # Each server has a model of its own: what one remembers of branches is for one thread.
+    first, other = (LocalScorer(stepwise) for _ in range(2))
+    with running({"rm": first}) as url, running({"rm": other}) as second:
         remote = scorer(f"remote:{url},{second},concurrency=2")
         assert_same(remote.score(groups), local.score(groups))
         assert fingerprint(remote) == local.fingerprint

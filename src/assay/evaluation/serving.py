@@ -102,8 +102,8 @@ def _hypotheses(
         yield made.of(name, x, "none")
     for kind in kinds:
         yield made.of("", expected, kind)
-    for kind in ("none", "sigmoid"):
-        yield from made.affine("", expected, kind)
+    yield from made.affine("", expected, "none")
+    yield from made.affine("", expected, "sigmoid")
     for name, x in others.items():
         for kind in kinds:
             yield made.of(name, x, kind)

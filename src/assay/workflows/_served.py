@@ -29,10 +29,13 @@ def built_in(local: "LocalScorer") -> list[Pair]:
     """Conversations short and long, of one turn and several, in several scripts."""
     from assay.models.checkpoint import PROBES
 
-    user, assistant = (
-        lambda text, role=role: Message(role=role, content=text) for role in ("user", "assistant")
+    several = Prompt(
+        messages=(
+            Message(role="user", content="Hello!"),
+            Message(role="assistant", content="Hi. And you?"),
+            Message(role="user", content="Count."),
+        )
     )
-    several = Prompt(messages=(user("Hello!"), assistant("Hi. How can I help?"), user("Count.")))
     pairs = [
         *PROBES,
         (several, Response.of("1, 2, 3.")),

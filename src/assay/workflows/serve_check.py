@@ -221,9 +221,8 @@ class _Check:
         if self.tolerance is not None:
             return self.tolerance
         shares = self.sides.dialect == ASSAY and self.sides.local.model.readout.link == "sigmoid"
-        return tolerance_of(self.sides.local.model) * (
-            0.25 if shares else max(1.0, np.std(expected))
-        )
+        spread = float(np.std(expected))
+        return tolerance_of(self.sides.local.model) * (0.25 if shares else max(1.0, spread))
 
     def _explained(
         self, both: Sequence[int], mine: Array, theirs: Array, got: Sequence[Served], limit: float
