@@ -58,7 +58,7 @@ def test_pairs(pairs, capsys):
     assert metrics["accuracy"]["unscored"] == 1
     assert metrics["accuracy_both_orders"]["value"] == pytest.approx(6 / 7)
     assert (metrics["flips"]["value"], metrics["consistent"]["value"]) == (0.0, 1.0)
-    assert metrics["first_slot"]["value"] == pytest.approx(0.5)
+    assert metrics["first_slot_share"]["value"] == pytest.approx(0.5)
     baselines = found["baselines"]
     assert baselines["accuracy/first"]["value"] == pytest.approx(4 / 7)
     assert baselines["accuracy/longer"]["value"] == pytest.approx(3 / 7)
@@ -75,7 +75,7 @@ def test_pairs(pairs, capsys):
 
 def test_a_judge_of_the_first_place_is_seen_through(pairs):
     found = assay.judge(pairs, f"pairwise:{OWN},sure=0.5,place=0.4")
-    assert found.metrics["first_slot"].value == pytest.approx(0.9)
+    assert found.metrics["first_slot_share"].value == pytest.approx(0.9)
     assert found.metrics["flips"].value == 1.0
     assert found.metrics["accuracy_both_orders"].value == 0.0
     assert found.metrics["accuracy"].value == pytest.approx(0.5)
