@@ -184,6 +184,8 @@ def test_panels_share_settings_and_members_have_their_own():
         judge(f"panel:(pointwise:{OWN})+(pairwise:{OWN})")
     with pytest.raises(ConfigError, match="there is mean, median here"):
         judge(f"panel:(pointwise:{OWN})+(pointwise:{OWN},sure=1),how=majority")
+    with pytest.raises(ConfigError, match="two members are called 'a'"):
+        judge(f"panel:(a=pairwise:{OWN})+(a=pairwise:{OWN},sure=1)")
     with pytest.raises(ConfigError, match="are the same judge"):
         judge(f"panel:(pairwise:{OWN})+(b=pairwise:{OWN})")
 

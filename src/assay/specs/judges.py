@@ -258,7 +258,10 @@ def _panel(word: Word, asking: Asking) -> Judge | Scorer:
         mine = dict(member.settings)
         shared = (pair for pair in left.settings if pair[0] not in mine)
         full = dataclasses.replace(member, settings=(*member.settings, *shared))
-        found[member.name or f"{member.plain}, {place}"] = judge_of(full, asking)
+        name = member.name or f"{member.plain}, {place}"
+        if name in found:
+            raise ConfigError(f"{word.text!r}: two members are called {name!r}; give each a name")
+        found[name] = judge_of(full, asking)
     _refuse_twice(found, word)
     judges = {name: one for name, one in found.items() if isinstance(one, Judge)}
     scorers = {name: one for name, one in found.items() if isinstance(one, Scorer)}
