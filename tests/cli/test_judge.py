@@ -67,7 +67,8 @@ def test_pairs(pairs, capsys):
     assert lines[0]["prefer"] == pytest.approx(0.9)
     assert [game["swapped"] for game in lines[0]["games"]] == [False, True]
     assert lines[0]["games"][0]["critique"] == "Because it is good."
-    assert lines[7] == {"id": "q7", "pair": 7, "label": 1.0, "unscored": "says nothing"}
+    silent = {"id": "q7", "prompt": "question 7", "pair": 7, "label": 1.0}
+    assert lines[7] == {**silent, "unscored": "says nothing"}
     page = (out / "report.html").read_text()
     assert page.index("Where judge and label disagree") < page.index("All numbers")
     assert "Because it is good." in page
@@ -110,6 +111,9 @@ def test_points(tmp_path, capsys):
     assert [line.get("value") for line in lines] == [5.0, 1.0, None]
     assert lines[2]["unscored"] == "says nothing"
     assert [line["label"] for line in lines] == [1.0, 0.0, 0.0]
+    assert [line.get("critique") for line in lines] == ["So it is.", "So it is.", None]
+    assert {(len(line["id"]), line["prompt"]) for line in lines} == {(12, "?")}
+    assert (out / "report.html").read_text().count("So it is.") == 2
     assert "1 unscored: says nothing" in capsys.readouterr().out
 
 
@@ -132,6 +136,7 @@ def test_steps(tmp_path):
     assert lines[0]["steps"] == pytest.approx([0.9, 0.81])
     assert lines[1]["steps"] == pytest.approx([0.1, 0.01])
     assert lines[0]["label"] == [1.0, 1.0]
+    assert lines[0]["critique"] == "step 1, step 2: Because it is good."
     found = json.loads((out / "judge.json").read_text())["metrics"]
     # A step is right from one half on: scores of a critic are probabilities.
     assert found["step_accuracy"]["value"] == 1.0
@@ -151,6 +156,9 @@ def test_rubric(tmp_path):
     assert set(lines[0]["parts"].values()) == {1.0}
     page = (out / "report.html").read_text()
     assert "2 of 2 criteria; 0 never vary" in page
+    assert ">is good<" in page
+    assert lines[0]["critique"] == "c1, c2: Because it is good."
+    assert "c1, c2: Because it is good." in page
     again = assay.judge(tmp_path / "data.jsonl", word, how="rubric", out=tmp_path / "again")
     assert (
         again.rows

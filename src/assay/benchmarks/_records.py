@@ -87,8 +87,7 @@ def read(
     if bad and on_bad == "refuse":
         more = f" (and {len(bad) - 1} more rows)" if len(bad) > 1 else ""
         raise DataError(
-            f"{bad[0]}{more}; leave such rows out (--unreadable leave_out,"
-            " unreadable='leave_out')"
+            f"{bad[0]}{more}; leave such rows out (--unreadable leave_out, unreadable='leave_out')"
         )
     if bad:
         warnings.warn(

@@ -2,6 +2,7 @@
 itself, how it is biased, and what it cost."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from assay.data.conversations import transcript
@@ -43,6 +44,8 @@ MOST: Final = 4
 """Examples of a kind."""
 CRITERIA: Final = 100
 """Criteria shown."""
+WORDS: Final = 300
+"""Characters shown of a criterion."""
 LONGEST: Final = 4000
 """Characters shown of what a judge wrote."""
 
@@ -200,10 +203,14 @@ def point_examples(
     missing = [row for row in rows if isinstance(row[2], Unscored)]
     ends = scored[: MOST // 2] + scored[MOST // 2 :][-(MOST // 2) :]
     kinds = (("The lowest and the highest scores", ends), ("Some without a score", missing[:MOST]))
-    return [Section(title, [_point(*row) for row in some]) for title, some in kinds if some]
+    return [
+        Section(title, [*chain.from_iterable(_point(*row) for row in some)])
+        for title, some in kinds
+        if some
+    ]
 
 
-def _point(record: Record, i: int, score: Score | Unscored) -> Block:
+def _point(record: Record, i: int, score: Score | Unscored) -> list[Block]:
     group = as_group(record)
     notes = []
     if isinstance(record, Ranking):
@@ -211,11 +218,8 @@ def _point(record: Record, i: int, score: Score | Unscored) -> Block:
     elif isinstance(record, StepLabels):
         notes.append(f"labels {', '.join('–' if x is None else f'{x:g}' for x in record.labels)}")
     if isinstance(score, Unscored):
-        return example(
-            group.prompt.text,
-            [Answer(text=transcript(group.responses[i]), notes=notes)],
-            [score.reason],
-        )
+        answer = Answer(text=transcript(group.responses[i]), notes=notes)
+        return [example(group.prompt.text, [answer], [score.reason])]
     facts = [f"{name}: {'no verdict' if x is None else f'{x:.2f}'}" for name, x in
              score.parts.items()]  # fmt: skip
     if len(score.steps) > 1:
@@ -223,7 +227,9 @@ def _point(record: Record, i: int, score: Score | Unscored) -> Block:
     spread = "" if score.std is None else f" ± {score.std:.2g}"
     notes.insert(0, f"score {score.value:.3g}{spread}")
     answer = Answer(text=transcript(group.responses[i]), notes=notes)
-    return example(group.prompt.text, [answer], facts)
+    said = [Text(cut(score.critique, LONGEST))] if score.critique else []
+    shown: Block = example(group.prompt.text, [answer], facts)
+    return [shown, *([Details("What the judge wrote", said)] if said else [])]
 
 
 def criteria_sections(figures: Sequence[CriterionFigures]) -> list[Section]:
@@ -232,10 +238,19 @@ def criteria_sections(figures: Sequence[CriterionFigures]) -> list[Section]:
         return []
     most = sorted(figures, key=lambda one: -one.asked)[:CRITERIA]
     body = [
-        [one.id, one.points, one.credit, one.asked, one.abstained, one.failed, _remark(one)]
+        [
+            one.id,
+            cut(one.text, WORDS),
+            one.points,
+            one.credit,
+            one.asked,
+            one.abstained,
+            one.failed,
+            _remark(one),
+        ]
         for one in most
     ]
-    head = ["criterion", "points", "mean credit", "asked", "cannot assess", "no answer", ""]
+    head = ["id", "criterion", "points", "mean credit", "asked", "cannot assess", "no answer", ""]
     still = sum(not one.varies for one in figures)
     caption = f"{len(most)} of {len(figures):,} criteria; {still:,} never vary and pay nobody"
     return [Section("Criteria", [Table(head, body, caption)])]
