@@ -275,6 +275,9 @@ def test_refused(pairs, tmp_path):
     silent = preference(1, "silent good")
     with pytest.raises(DataError, match=r"nothing of the data has a verdict; 1 unscored: says"):
         assay.judge([silent], f"pairwise:{OWN}")
+    with pytest.raises(DataError, match=r"all rows are in .*verdicts\.jsonl"):
+        assay.judge([silent], f"pairwise:{OWN}", out=tmp_path / "silent")
+    assert [row["unscored"] for row in rows(tmp_path / "silent")] == ["says nothing"]
     with pytest.raises(SystemExit):
         main(["judge", "pairs", str(pairs), "--judge", "pairwise", "--out", str(tmp_path / "x")])
 
