@@ -117,6 +117,14 @@ def test_points(tmp_path, capsys):
     assert "1 unscored: says nothing" in capsys.readouterr().out
 
 
+def test_each_side_of_a_pair_has_its_label(tmp_path):
+    found = assay.judge([preference(0, prefer=0.7)], f"pointwise:{OWN}", out=tmp_path / "out")
+    assert [row["label"] for row in found.rows] == pytest.approx([0.7, 0.3])
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "label 0.7" in page
+    assert "label 0.3" in page
+
+
 def test_responses_without_labels_have_a_mean(tmp_path):
     group = Group(prompt=Prompt.of("?"), responses=(Response.of("good"), Response.of("bad")))
     found = assay.judge([group], f"pointwise:{OWN},levels=5,sure=1")
@@ -156,7 +164,7 @@ def test_rubric(tmp_path):
     assert set(lines[0]["parts"].values()) == {1.0}
     page = (out / "report.html").read_text()
     assert "2 of 2 criteria; 0 never vary" in page
-    assert ">is good<" in page
+    assert "c1: is good<" in page
     assert lines[0]["critique"] == "c1, c2: Because it is good."
     assert "c1, c2: Because it is good." in page
     again = assay.judge(tmp_path / "data.jsonl", word, how="rubric", out=tmp_path / "again")

@@ -26,7 +26,7 @@ from assay.report.html import (
     Table,
     Text,
 )
-from assay.stats import Estimate
+from assay.stats import Estimate, numbers
 from assay.types import Group, Preference, Ranking, Record, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
@@ -70,10 +70,19 @@ def judge_sections(
 
 def _audit_section(audit: "JudgeAudit") -> Section:
     body = [
-        [row.name, row.verdict, row.effect, row.p_value, row.q_value, row.detectable, row.meaning]
+        [
+            f"{row.name}: {row.meaning}",
+            row.verdict,
+            numbers.cells(row.effect)[0],
+            numbers.interval_of(row.effect),
+            row.effect.n,
+            row.p_value,
+            row.q_value,
+            row.detectable,
+        ]
         for row in audit.rows
     ]
-    head = ["bias", "verdict", "effect", "p", "q", "detectable", "of"]
+    head = ["bias", "verdict", "effect", "95 % interval", "n", "p", "q", "detectable"]
     caption = (
         "q is p corrected for the number of rows; what is smaller than detectable is found less"
         " than four times of five"
@@ -215,6 +224,8 @@ def _point(record: Record, i: int, score: Score | Unscored) -> list[Block]:
     notes = []
     if isinstance(record, Ranking):
         notes.append(f"label {record.grades[i]:g}")
+    elif isinstance(record, Preference):
+        notes.append(f"label {(record.prefer, 1 - record.prefer)[i]:g}")
     elif isinstance(record, StepLabels):
         notes.append(f"labels {', '.join('–' if x is None else f'{x:g}' for x in record.labels)}")
     if isinstance(score, Unscored):
@@ -224,7 +235,7 @@ def _point(record: Record, i: int, score: Score | Unscored) -> list[Block]:
              score.parts.items()]  # fmt: skip
     if len(score.steps) > 1:
         facts.append(f"steps: {', '.join(f'{x:.2f}' for x in score.steps)}")
-    spread = "" if score.std is None else f" ± {score.std:.2g}"
+    spread = f" ± {score.std:.2g}" if score.std else ""
     notes.insert(0, f"score {score.value:.3g}{spread}")
     answer = Answer(text=transcript(group.responses[i]), notes=notes)
     said = [Text(cut(score.critique, LONGEST))] if score.critique else []
@@ -239,8 +250,7 @@ def criteria_sections(figures: Sequence[CriterionFigures]) -> list[Section]:
     most = sorted(figures, key=lambda one: -one.asked)[:CRITERIA]
     body = [
         [
-            one.id,
-            cut(one.text, WORDS),
+            f"{one.id}: {cut(one.text, WORDS)}",
             one.points,
             one.credit,
             one.asked,
@@ -250,7 +260,7 @@ def criteria_sections(figures: Sequence[CriterionFigures]) -> list[Section]:
         ]
         for one in most
     ]
-    head = ["id", "criterion", "points", "mean credit", "asked", "cannot assess", "no answer", ""]
+    head = ["criterion", "points", "mean credit", "asked", "cannot assess", "no answer", ""]
     still = sum(not one.varies for one in figures)
     caption = f"{len(most)} of {len(figures):,} criteria; {still:,} never vary and pay nobody"
     return [Section("Criteria", [Table(head, body, caption)])]

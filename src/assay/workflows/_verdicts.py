@@ -41,6 +41,8 @@ def point_row(record: Record, number: int, j: int, score: Score | Unscored) -> R
     row: dict[str, Any] = {**_of(group.prompt), "group": number, "response": j}
     if isinstance(record, Ranking):
         row["label"] = record.grades[j]
+    elif isinstance(record, Preference):
+        row["label"] = (record.prefer, 1 - record.prefer)[j]
     elif isinstance(record, StepLabels):
         row["label"] = list(record.labels)
     if isinstance(score, Unscored):
