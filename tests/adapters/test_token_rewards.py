@@ -42,10 +42,13 @@ def text(tok: Any, ids: list[int]) -> str:
     return given
 
 
+@pytest.mark.parametrize("written", [TEXT, "A plain  text.\n\nIts end, and the last of it."])
 @pytest.mark.parametrize("kind", TOKENIZERS)
-def test_a_step_ends_at_the_first_token_with_which_its_text_is_whole(kind: str) -> None:
+def test_a_step_ends_at_the_first_token_with_which_its_text_is_whole(
+    kind: str, written: str
+) -> None:
     tok = TOKENIZERS[kind]()
-    ids = [*tok(TEXT, add_special_tokens=False)["input_ids"], tok.eos_token_id]
+    ids = [*tok(written, add_special_tokens=False)["input_ids"], tok.eos_token_id]
     whole = text(tok, ids)
     steps = STEPS if whole == TEXT else (whole[:7], whole[7:20], whole[20:])
     ends = [*accumulate(map(len, steps))][:-1]

@@ -42,9 +42,13 @@ def token_ends(ids: Sequence[int], steps: Sequence[str], tokenizer: Any) -> list
             " that the tokenizer decodes, without special tokens"
         )
 
+    # Mostly tokens say the same alone; where several make a character, only together.
+    alone = [text_of([id], tokenizer) for id in ids]
+    lengths = [0, *accumulate(map(len, alone))] if "".join(alone) == whole else None
+
     def there(count: int) -> int:
         """Characters of the whole that the first tokens settle: half a character is none."""
-        return _same(text_of(ids[:count], tokenizer), whole)
+        return lengths[count] if lengths else _same(text_of(ids[:count], tokenizer), whole)
 
     ends: list[int] = []
     for end in (shift + end for end in accumulate(map(len, steps[:-1]))):
