@@ -400,5 +400,5 @@ def test_a_judge_that_answers_outside_the_set_is_one_clear_line(pairs, tmp_path,
         word = f"pairwise:{server.url},model=m"
         said = refused(capsys, "pairs", pairs, "--judge", word, "--out", tmp_path / "out")
     assert "has a verdict; 8 unscored: no verdict in 1 text" in said
-    assert "both" in said
+    assert '"Verdict: both" (asked for A, B or C)' in said
     assert len(rows(tmp_path / "out")) == 8
