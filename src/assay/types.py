@@ -144,6 +144,9 @@ class Response(Record):
     """A trajectory's reward per step; None = none was given, which is not 0."""
     stop: str | None = unless_empty(None)
     """Why it ended, as the source says."""
+    rendered: str | tuple[int, ...] | None = unless_empty(None)
+    """Prompt and response as others laid them out: one text with its special tokens, or token ids.
+    A model reads it as it is, in place of the messages and steps."""
     meta: Mapping[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -273,6 +273,39 @@ def test_turns_are_read_where_the_answer_is_predicted() -> None:
         encode(tok, layout, Response.of("x"))
 
 
+def test_what_others_laid_out_is_read_as_it_is() -> None:
+    tok = tiny.bpe(extra=("<tag>",))
+    start, tag = tok.bos_token_id, tok.convert_tokens_to_ids("<tag>")
+    text = "q<|im_end|>one <tag> two <tag>"
+    ids = tok(text, add_special_tokens=False)["input_ids"]
+
+    def read(given: Any, readout: Readout = PREFERENCE, **layout: Any) -> Encoded:
+        return encode(tok, Layout(**layout), Response(steps=("",), rendered=given), readout)
+
+    for given in (text, tok.bos_token + text, (start, *ids)):
+        assert read(given) == Encoded((start, *ids), 0, (len(ids),))
+    assert read(text, bos=False).ids == tuple(ids) == read(tuple(ids)).ids
+    tagged = read(text, Readout(at="step_tag", tag="<tag>"))
+    assert [tagged.ids[place] for place in tagged.reads] == [tag, tag]
+    with pytest.raises(DataError, match="nowhere in it"):
+        read("none", Readout(at="step_tag", tag="<tag>"))
+    with pytest.raises(DataError, match="no token"):
+        read(())
+    bare = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+    for template, begins in ((tiny.CHATML, True), (bare, False)):
+        own = tiny.bpe(chat_template=template)
+        chat = Encoder(own, Layout(template="chat"), PREFERENCE)
+        said = Message(role="assistant", content="42")
+        given = chat.render([*QUESTION.messages, said]).removeprefix(own.bos_token)
+        (ids,) = chat.encode([(QUESTION, Response(steps=("",), rendered=given))])
+        assert ids.ids == chat.encode([(QUESTION, Response.of("42"))])[0].ids
+        assert (ids.ids[0] == own.bos_token_id) == begins
+    pairs = tiny.bpe(extra=("+", "-"))
+    response = Response(steps=("",), rendered=text)
+    with pytest.raises(DataError, match="send prompt and steps"):
+        encode(pairs, Layout(template="turns"), response, PAIR)
+
+
 def test_turns_need_a_template_that_treats_them_alike() -> None:
     last_differs = (
         "{% for m in messages %}{{ '!' if loop.last else '' }}{{ m.content }}|{% endfor %}"

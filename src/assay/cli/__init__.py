@@ -45,6 +45,7 @@ COMMANDS = {
     "rl": "train a policy against a reward (PPO, GRPO, RLOO ...), and watch the gold",
     "overopt": "how far to optimise against a proxy: gold against KL, its fit, and where to stop",
     "best-of-n": "best-of-n and votes over a pool of responses, beside their baselines",
+    "serve": "serve scorers and judges over HTTP, in the dialects of RL frameworks",
     "runs": "list the runs under a folder, with a page that links to theirs",
     "models": "look at, check and fetch models",
     "worlds": "games whose reward is not what was meant: list them, play them",
@@ -119,7 +120,8 @@ def _run(name: str, arguments: list[str]) -> None:
     commands: dict[str, Any] | None = getattr(module, "COMMANDS", None)
     earlier = take_from(arguments)
     if earlier is None:
-        check_word(name, arguments, commands)
+        # Where a command has words of its own, its first one need not be a sub-command.
+        check_word(name, arguments, None if hasattr(module, "Command") else commands)
     prog, cls = f"assay {name}", getattr(module, "Command", None)
     for one in (commands or {}).values():
         # Where `run.json` says that the command stands, also of those that are made.

@@ -15,7 +15,7 @@ leave `Unscored`.
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
@@ -169,8 +169,52 @@ class Encoder:
 
     def encode(self, items: Sequence[tuple[Prompt, Response]]) -> list[Encoded]:
         """One `Encoded` an item; prompts and steps are tokenised in one call."""
-        texts = iter(self._in_steps([item for item in items if not item[1].turns]))
-        return [self._trajectory(*item) if item[1].turns else next(texts) for item in items]
+        plain = [item for item in items if not item[1].turns and item[1].rendered is None]
+        texts = iter(self._in_steps(plain))
+        return [
+            self._as_given(item[1].rendered)
+            if item[1].rendered is not None
+            else (self._trajectory(*item) if item[1].turns else next(texts))
+            for item in items
+        ]
+
+    def _as_given(self, rendered: str | Sequence[int]) -> Encoded:
+        """Encode what was laid out elsewhere, with one bos where the model's own texts have one.
+
+        It is read at its end, or at every step tag that it holds.
+        """
+        if self.layout.template == "turns":
+            raise DataError(
+                "this model reads each step in a turn of its own; send prompt and steps, not a text"
+                " that was laid out elsewhere"
+            )
+        if isinstance(rendered, str):
+            ids = self._tokens([rendered], special=True, first=True)[0]
+            bos = self.tokenizer.bos_token_id
+            ids = [bos, *ids] if self._begins and ids[:1] != [bos] else ids
+        else:
+            ids = list(rendered)
+        if not ids:
+            raise DataError("there is no token to read")
+        if self.readout.at == "step_tag":
+            tag = self._after[-1]
+            reads = tuple(place for place, token in enumerate(ids) if token == tag)
+            if not reads:
+                raise DataError(f"the step tag {self.readout.tag!r} is nowhere in it")
+            return Encoded(tuple(ids), 0, reads)
+        ids = self._read(ids)
+        return Encoded(tuple(ids), 0, (max(len(ids) - 1, 0),))
+
+    @cached_property
+    def _begins(self) -> bool:
+        """Whether a sequence starts with bos: a chat that is laid out whole as its template has
+        it, everything else as the layout says."""
+        bos = self.tokenizer.bos_token_id
+        if bos is None or self.layout.template == "plain" or not self.layout.whole:
+            return bos is not None and self.layout.bos
+        asked, said = Message(role="user", content="x"), Message(role="assistant", content="x")
+        text = self.render([asked, said])
+        return self._tokens([text], special=True, first=True)[0][:1] == [bos]
 
     def _in_steps(self, items: Sequence[tuple[Prompt, Response]]) -> list[Encoded]:
         """Encode responses that are one text each."""

@@ -1,7 +1,7 @@
 """Score with a reward model in this process, every shared prefix computed once."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +17,15 @@ from assay.models.fit import unfit
 from assay.models.implicit import ImplicitRewardModel
 from assay.models.laid_out import laid_out
 from assay.models.layout import Encoded
+from assay.models.readout import Readout
 from assay.models.reward_model import Batch, RewardModel, Shared, arrange, share
 from assay.packing.budget import Budget, out_of_memory
 from assay.packing.incremental import Memory
 from assay.packing.tree import grow
+from assay.scorers.reading import Reading
 from assay.types import Group, Response, Score, Unscored
 
-__all__ = ["LocalScorer"]
+__all__ = ["LocalScorer", "score_of"]
 
 Logits = tuple[float, ...] | Unscored
 
@@ -88,9 +90,32 @@ class LocalScorer:
         aggregation."""
         return [[self._score(logits) for logits in group] for group in self.logits(groups)]
 
-    @torch.inference_mode()
     def logits(self, groups: Sequence[Group]) -> list[list[Logits]]:
         """The raw logit of every step of every response, before link and aggregation."""
+        return [[logits for logits, _ in group] for group in self._outputs(groups)]
+
+    @property
+    def readout(self) -> Readout:
+        """How logits become scores."""
+        return self.model.readout
+
+    def readings(self, groups: Sequence[Group]) -> list[list[Reading]]:
+        """One score per response as `score` gives it, with its logits and its token ids."""
+        return [
+            [
+                Reading(
+                    score=self._score(logits),
+                    logits=() if isinstance(logits, Unscored) else logits,
+                    ids=ids,
+                )
+                for logits, ids in group
+            ]
+            for group in self._outputs(groups)
+        ]
+
+    @torch.inference_mode()
+    def _outputs(self, groups: Sequence[Group]) -> list[list[tuple[Logits, tuple[int, ...]]]]:
+        """The logits of every response and the ids that they are of."""
         self.model.eval()
         engine = self.model.engine
         pairs = all_pairs(groups)
@@ -133,7 +158,7 @@ class LocalScorer:
         self._score_all(alone, self._arranged, sequences, found, padded=True)
         self._score_all(trees, self._shared, sequences, found)
         self._score_all(branches, self._remembered, sequences, found)
-        values: Iterator[Logits] = (found[i] for i in range(len(pairs)))
+        values = ((found[i], sequences[i].ids) for i in range(len(pairs)))
         return [[next(values) for _ in group.responses] for group in groups]
 
     def _score_all(
@@ -212,6 +237,11 @@ class LocalScorer:
 
     def _unfit(self, response: Response, sequence: Encoded) -> Unscored | None:
         layout = self.model.layout
+        if response.rendered is not None and isinstance(self.model, ImplicitRewardModel):
+            return Unscored(
+                reason="an implicit reward model adds up over the response alone, and a text that"
+                " was laid out elsewhere does not say where it starts; send prompt and response"
+            )
         if (highest := max(sequence.ids)) >= self.model.rows:
             return Unscored(
                 reason=f"token {highest} has no row in the model's embedding of {self.model.rows}"
@@ -227,20 +257,22 @@ class LocalScorer:
                 return None
 
     def _score(self, logits: tuple[float, ...] | Unscored) -> Score | Unscored:
-        if isinstance(logits, Unscored):
-            return logits
-        readout = self.model.readout
-        link = torch.sigmoid if readout.link == "sigmoid" else torch.asarray
-        logits_S = torch.tensor(logits, dtype=torch.float64)
-        values = link(logits_S).tolist()
-        added = logits_S.diff(prepend=logits_S.new_zeros(1))
-        steps = tuple(link(added).tolist() if readout.steps == "difference" else values)
-        if not all(x - x == 0 for x in (*values, *steps)):
-            return Unscored(reason="the model's output is not finite")
-        # The last logit holds all before it, so that this is the response's own, however its steps
-        # are scored.
-        value = values[-1] if readout.aggregate == "last" else aggregate(steps, readout.aggregate)
-        return Score(value=value, steps=steps)
+        return logits if isinstance(logits, Unscored) else score_of(logits, self.model.readout)
+
+
+def score_of(logits: tuple[float, ...], readout: Readout) -> Score | Unscored:
+    """Return the score that a read-out makes of the logits of a response's steps."""
+    link = torch.sigmoid if readout.link == "sigmoid" else torch.asarray
+    logits_S = torch.tensor(logits, dtype=torch.float64)
+    values = link(logits_S).tolist()
+    added = logits_S.diff(prepend=logits_S.new_zeros(1))
+    steps = tuple(link(added).tolist() if readout.steps == "difference" else values)
+    if not all(x - x == 0 for x in (*values, *steps)):
+        return Unscored(reason="the model's output is not finite")
+    # The last logit holds all before it, so that this is the response's own, however its steps
+    # are scored.
+    value = values[-1] if readout.aggregate == "last" else aggregate(steps, readout.aggregate)
+    return Score(value=value, steps=steps)
 
 
 def _places(sequences: Sequence[Encoded]) -> dict[str, Any]:

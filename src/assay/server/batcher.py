@@ -1,0 +1,262 @@
+"""One thread runs the model; what all clients ask for meanwhile goes through it together.
+
+A request waits for company for `wait_s` at most, or while the model is busy. Then a batch is made:
+the clients take turns, and whose turn it is brings all waiting requests of the same key along, so
+that a group of samples that arrives as many requests computes its prompt once.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from assay.errors import BackendError
+
+__all__ = ["Batch", "Batcher", "Full", "Stopped", "Work"]
+
+log = logging.getLogger(__name__)
+
+SLOW: Final = 10_000.0
+"""Tokens a second, before any batch has run."""
+
+Run = Callable[[Sequence[Sequence[Any]]], Sequence[Sequence[Any]]]
+"""Takes the items of each key, and gives a result per item."""
+
+
+class Full(Exception):
+    """The queue has no room; it may have some in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the queue is full; try again in {seconds:.0f} s")
+        self.seconds = seconds
+
+
+class Stopped(Exception):
+    """The server takes no more requests."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Items of one request that share a key, such as responses to one prompt."""
+
+    key: str
+    """Works of one key go through the model together."""
+    items: tuple[Any, ...]
+    tokens: int
+    """Size, estimated."""
+
+
+@dataclass(eq=False)
+class _Ticket:
+    """One work of one request, in the queue."""
+
+    work: Work
+    client: str
+    arrived: float
+    done: "asyncio.Future[Sequence[Any]]"
+    gone: bool = False
+    """Whether nobody waits for it any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What went through the model together."""
+
+    works: int
+    keys: int
+    items: int
+    tokens: int
+    queued: float
+    """Longest time in the queue, in seconds."""
+    seconds: float
+    failed: int = 0
+    """Works that ended in an error."""
+
+
+class Batcher:
+    """A queue before one model, used from one event loop.
+
+    run: called in a thread of its own, never twice at once. batch_tokens: most tokens of a batch; a
+    larger work goes alone. wait_s: longest wait for company. queue_tokens: most tokens that wait;
+    with more, requests are refused as `Full`. watch: told of each batch, in that thread.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        batch_tokens: int = 32_768,
+        wait_s: float = 0.005,
+        queue_tokens: int = 4_000_000,
+        watch: Callable[[Batch], None] = lambda batch: None,
+    ) -> None:
+        self._run = run
+        self._watch = watch
+        self.batch_tokens, self.wait_s, self.queue_tokens = batch_tokens, wait_s, queue_tokens
+        self._changed = threading.Condition()
+        # Clients in turn, each with its tickets in order; and the tickets of each key.
+        self._clients: OrderedDict[str, deque[_Ticket]] = OrderedDict()
+        self._keys: dict[str, list[_Ticket]] = {}
+        self._waiting = 0
+        self._stopping = False
+        self._rate = SLOW
+        self._thread = threading.Thread(target=self._work, name="assay-model", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Tokens that wait, estimated."""
+        return self._waiting
+
+    @property
+    def alive(self) -> bool:
+        """Whether the model's thread runs."""
+        return self._thread.is_alive()
+
+    async def ask(self, works: Sequence[Work], client: str = "") -> list[Sequence[Any]]:
+        """Return one result per item of each work, in order.
+
+        Raises what the model raised at this work, `Full` where the queue has no room, and `Stopped`
+        where the server ends. Where the caller is cancelled, what only it asked for is not run.
+        """
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        tickets = [_Ticket(work, client, now, loop.create_future()) for work in works]
+        size = sum(work.tokens for work in works)
+        with self._changed:
+            if self._stopping:
+                raise Stopped
+            if self._waiting and self._waiting + size > self.queue_tokens:
+                raise Full(max(1.0, self._waiting / self._rate))
+            for ticket in tickets:
+                self._clients.setdefault(client, deque()).append(ticket)
+                self._keys.setdefault(ticket.work.key, []).append(ticket)
+            self._waiting += size
+            self._changed.notify()
+        try:
+            return list(await asyncio.gather(*(ticket.done for ticket in tickets)))
+        except BaseException:
+            for ticket in tickets:
+                ticket.gone = True
+            raise
+
+    async def drain(self) -> None:
+        """Take no more, and return when all that waits is done."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        while (batch := self._next()) is not None:
+            if batch:
+                self._do(batch)
+
+    def _next(self) -> list[_Ticket] | None:
+        """The next batch; None at the end."""
+        with self._changed:
+            while not self._clients:
+                if self._stopping:
+                    return None
+                self._changed.wait()
+            first = min(tickets[0].arrived for tickets in self._clients.values())
+            while (left := first + self.wait_s - time.monotonic()) > 0:
+                if self._waiting >= self.batch_tokens or self._stopping:
+                    break
+                self._changed.wait(left)
+            return self._taken()
+
+    def _taken(self) -> list[_Ticket]:
+        """Take a batch off the queue: clients in turn, each time with all of the same key."""
+        batch: list[_Ticket] = []
+        room = self.batch_tokens
+        while self._clients and room > 0:
+            client, own = next(iter(self._clients.items()))
+            for ticket in list(self._keys[own[0].work.key]):
+                if batch and ticket.work.tokens > room and not ticket.gone:
+                    return batch
+                self._remove(ticket)
+                if not ticket.gone:
+                    batch.append(ticket)
+                    room -= ticket.work.tokens
+            if client in self._clients:
+                self._clients.move_to_end(client)
+        return batch
+
+    def _remove(self, ticket: _Ticket) -> None:
+        self._waiting -= ticket.work.tokens
+        own = self._clients[ticket.client]
+        own.remove(ticket)
+        if not own:
+            del self._clients[ticket.client]
+        alike = self._keys[ticket.work.key]
+        alike.remove(ticket)
+        if not alike:
+            del self._keys[ticket.work.key]
+
+    def _do(self, batch: Sequence[_Ticket]) -> None:
+        """Run a batch, and hand each request its own results."""
+        start = time.monotonic()
+        together: dict[str, list[_Ticket]] = {}
+        for ticket in batch:
+            together.setdefault(ticket.work.key, []).append(ticket)
+        items = [
+            [item for ticket in own for item in ticket.work.items] for own in together.values()
+        ]
+        failed = 0
+        for own, found in zip(together.values(), self._results(items), strict=True):
+            at = 0
+            for ticket in own:
+                end = at + len(ticket.work.items)
+                failed += isinstance(found, Exception)
+                _hand_over(ticket, found if isinstance(found, Exception) else found[at:end])
+                at = end
+        seconds = time.monotonic() - start
+        size = sum(ticket.work.tokens for ticket in batch)
+        self._rate = 0.8 * self._rate + 0.2 * size / max(seconds, 1e-3)
+        self._watch(
+            Batch(
+                works=len(batch),
+                keys=len(together),
+                items=sum(map(len, items)),
+                tokens=size,
+                queued=start - min(ticket.arrived for ticket in batch),
+                seconds=seconds,
+                failed=failed,
+            )
+        )
+
+    def _results(self, items: Sequence[Sequence[Any]]) -> list[Sequence[Any] | Exception]:
+        """The results of each key; where the batch fails, each key goes alone, so that one request
+        takes no other down."""
+        try:
+            return [*_checked(self._run, items)]
+        except Exception as error:  # noqa: BLE001 - whatever a model raises
+            if len(items) == 1:
+                return [error]
+            log.warning("a batch failed, and goes in parts: %s: %s", type(error).__name__, error)
+        return [self._results([some])[0] for some in items]
+
+
+def _checked(run: Run, items: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    found = run(items)
+    if [len(row) for row in found] != [len(row) for row in items]:
+        raise BackendError("the model gave another number of results than there are items")
+    return found
+
+
+def _hand_over(ticket: _Ticket, result: Sequence[Any] | Exception) -> None:
+    def give() -> None:
+        if ticket.done.done():
+            return
+        if isinstance(result, Exception):
+            ticket.done.set_exception(result)
+        else:
+            ticket.done.set_result(result)
+
+    with suppress(RuntimeError):  # The loop has ended: nobody waits.
+        ticket.done.get_loop().call_soon_threadsafe(give)

@@ -1,0 +1,78 @@
+"""The server over HTTP: every answer is of its own request, and bad requests say what is wrong."""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from assay.types import Group, Score, Unscored
+from tests.server.running import post, running
+
+
+class OfText:
+    """A score that only this text has, and a log of the groups that were scored."""
+
+    def __init__(self) -> None:
+        self.groups: list[int] = []
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        self.groups += [len(group.responses) for group in groups]
+        return [[number(group.prompt.text, r.text) for r in group.responses] for group in groups]
+
+
+def number(prompt: str, text: str) -> Score | Unscored:
+    if text == "bad":
+        return Unscored(reason="it is bad")
+    if text == "crash":
+        raise ValueError("crash")
+    digest = hashlib.sha256(f"{prompt}|{text}".encode()).digest()
+    return Score(value=int.from_bytes(digest[:4]) / 2**32)
+
+
+def test_answers_belong_to_their_requests_and_prompts_go_together() -> None:
+    scorer = OfText()
+    texts = [(f"q{i % 4}", f"a{i}") for i in range(64)]
+    with running({"rm": scorer}, wait_s=0.2) as url, ThreadPoolExecutor(64) as pool:
+        asked = [{"prompt": p, "responses": [a]} for p, a in texts]
+        answers = list(pool.map(lambda body: post(f"{url}/v1/score", body).json(), asked))
+    for (prompt, text), answer in zip(texts, answers, strict=True):
+        wanted = number(prompt, text)
+        assert isinstance(wanted, Score)
+        assert answer["scores"] == [{"value": wanted.value}]
+    assert sum(scorer.groups) == 64
+    assert len(scorer.groups) < 32
+
+
+def test_what_fails_alone_takes_no_other_down() -> None:
+    with running({"rm": OfText()}, wait_s=0.1) as url, ThreadPoolExecutor(3) as pool:
+        bodies = [{"prompt": t, "responses": [t]} for t in ("fine", "crash", "bad")]
+        fine, crash, bad = pool.map(lambda body: post(f"{url}/v1/score", body), bodies)
+    assert "value" in fine.json()["scores"][0]
+    assert crash.status_code == 500
+    assert bad.json()["scores"] == [{"unscored": "it is bad"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (b"{", 400, "not JSON"),
+        (b'{"prompt": "a", "prompt": "b", "responses": []}', 400, "twice"),
+        (b'{"prompt": NaN}', 400, "NaN"),
+        (b"[" * 100_000, 400, "nested"),
+        (b'{"prompt": "\xff"}', 400, "UTF-8"),
+        (b'{"prompt": "\\ud800", "responses": []}', 400, "UTF-8"),
+        ([1], 400, "object"),
+        ({"responses": []}, 400, "prompt"),
+        ({"prompt": "q", "responses": "a"}, 400, "responses"),
+        ({"prompt": "q", "responses": [1]}, 400, "responses[0]"),
+        ({"prompt": "q", "responses": [], "respones": 1}, 400, "respones"),
+        ({"prompt": "q", "responses": ["a"], "model": "other"}, 404, "rm"),
+        ({"prompt": "q", "responses": ["a"] * 5000}, 413, "4096"),
+    ],
+)
+def test_a_bad_request_says_what_is_wrong(body: object, status: int, words: str) -> None:
+    with running({"rm": OfText()}) as url:
+        answer = post(f"{url}/v1/score", body)
+    assert answer.status_code == status
+    assert words in str(answer.json()["error"])
