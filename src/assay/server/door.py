@@ -1,0 +1,118 @@
+"""What every request passes: its id, its key, its count, a line in the log, an answer to any error.
+
+Requests with an `Origin` come from a page in a browser, and are refused: no page of any site may
+have a server on this machine compute, or read its answers.
+"""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from assay.server.dialects import Refused
+from assay.server.keys import Access, Spent
+from assay.server.metrics import Metrics
+
+__all__ = ["Door", "refusal"]
+
+log = logging.getLogger(__name__)
+
+OPEN: Final = ("/health", "/health/live", "/health/ready")
+"""Paths that need no key."""
+
+
+def refusal(error: Refused) -> JSONResponse:
+    """Return what a refused request is answered. Where its body may not have been read to the end,
+    the connection is closed after it."""
+    headers = {"Connection": "close"} if error.status in {401, 403, 408, 413, 415, 429} else {}
+    if isinstance(error, Spent):
+        headers["Retry-After"] = f"{error.seconds:.0f}"
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    detail = {"message": str(error), "field": error.field}
+    return JSONResponse({"error": detail}, error.status, headers)
+
+
+@dataclass
+class Door:
+    """The outermost layer of the application.
+
+    slow_s: a request that takes longer is logged as a warning.
+    """
+
+    app: ASGIApp
+    access: Access
+    metrics: Metrics
+    slow_s: float
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and whatever happens answer it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start, headers = time.perf_counter(), Headers(scope=scope)
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        number = state["id"] = _id(headers)
+        state["client"] = scope["client"][0] if scope.get("client") else ""
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = MutableHeaders(scope=message)
+                own["X-Request-Id"] = number
+                own["Server-Timing"] = f"total;dur={(time.perf_counter() - start) * 1e3:.1f}"
+            await send(message)
+
+        with self.metrics.running.track_inprogress():
+            try:
+                if "origin" in headers:
+                    raise Refused("origin", "pages in browsers may not ask this server", status=403)
+                if scope["path"] in OPEN:
+                    await self.app(scope, receive, sending)
+                else:
+                    with self.access.of(headers) as name:
+                        state["client"] = name or state["client"]
+                        await self.app(scope, receive, sending)
+            except Refused as error:
+                await refusal(error)(scope, receive, sending)
+            except Exception:
+                log.exception("an error was not expected", extra={"request": number})
+                if not status:
+                    words = f"the server failed; its log tells more of request {number}"
+                    answer = JSONResponse({"error": {"message": words}}, 500)
+                    await answer(scope, receive, sending)
+        self._count(scope, status, time.perf_counter() - start)
+
+    def _count(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
+        # Not the path that was asked for: anybody may make up any number of those.
+        path = getattr(scope.get("route"), "path", "other")
+        self.metrics.requests.labels(path, status).inc()
+        self.metrics.seconds.labels(path).observe(seconds)
+        level = logging.INFO
+        if status >= 500 or seconds > self.slow_s:
+            level = logging.WARNING
+        if log.isEnabledFor(level):
+            about = {
+                "request": scope["state"]["id"],
+                "path": path,
+                "status": status,
+                "ms": round(seconds * 1e3, 1),
+                **{k: v for k, v in scope["state"].items() if k != "id"},
+            }
+            words = "slow request" if seconds > self.slow_s else "request"
+            log.log(level, words, extra=about)
+
+
+def _id(headers: Headers) -> str:
+    """The id that the client gave, where it is one that a log can hold, or a new one."""
+    own = headers.get("x-request-id", "")
+    return own if re.fullmatch(r"[\w.:-]{1,128}", own, re.ASCII) else uuid.uuid4().hex
