@@ -8,8 +8,8 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fastapi.responses import JSONResponse
@@ -28,7 +28,16 @@ OPEN: Final = ("/health", "/health/live", "/health/ready")
 """Paths that need no key."""
 
 
-def refusal(error: Refused) -> JSONResponse:
+Shape = Callable[[Refused], tuple[Any, int]]
+"""What a refused request is answered, and with which status."""
+
+
+def plain(error: Refused) -> tuple[Any, int]:
+    """Return the reason and the field at fault: what dialects without a shape of their own say."""
+    return {"error": {"message": str(error), "field": error.field}}, error.status
+
+
+def refusal(error: Refused, shape: Shape = plain) -> JSONResponse:
     """Return what a refused request is answered. Where its body may not have been read to the end,
     the connection is closed after it."""
     headers = {"Connection": "close"} if error.status in {401, 403, 408, 413, 415, 429} else {}
@@ -36,21 +45,23 @@ def refusal(error: Refused) -> JSONResponse:
         headers["Retry-After"] = f"{error.seconds:.0f}"
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    detail = {"message": str(error), "field": error.field}
-    return JSONResponse({"error": detail}, error.status, headers)
+    content, status = shape(error)
+    return JSONResponse(content, status, headers)
 
 
 @dataclass
 class Door:
     """The outermost layer of the application.
 
-    slow_s: a request that takes longer is logged as a warning.
+    slow_s: a request that takes longer is logged as a warning. shapes: of the errors of paths, also
+    behind /models/NAME.
     """
 
     app: ASGIApp
     access: Access
     metrics: Metrics
     slow_s: float
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and whatever happens answer it."""
@@ -83,7 +94,10 @@ class Door:
                         state["client"] = name or state["client"]
                         await self.app(scope, receive, sending)
             except Refused as error:
-                await refusal(error)(scope, receive, sending)
+                shape = next(
+                    (s for p, s in self.shapes.items() if scope["path"].endswith(p)), plain
+                )
+                await refusal(error, shape)(scope, receive, sending)
             except Exception:
                 log.exception("an error was not expected", extra={"request": number})
                 if not status:
@@ -91,6 +105,9 @@ class Door:
                     answer = JSONResponse({"error": {"message": words}}, 500)
                     await answer(scope, receive, sending)
         self._count(scope, status, time.perf_counter() - start)
+
+    def _shape(self, path: str) -> Shape:
+        return next((s for end, s in self.shapes.items() if path.endswith(end)), plain)
 
     def _count(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
         # Not the path that was asked for: anybody may make up any number of those.

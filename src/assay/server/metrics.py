@@ -14,7 +14,7 @@ from prometheus_client import (
 )
 
 from assay.server.batcher import Batch, Batcher
-from assay.types import Score, Unscored
+from assay.types import Unscored
 
 __all__ = ["Metrics"]
 
@@ -93,8 +93,8 @@ class Metrics:
         """Show a batcher's queue."""
         self._waiting.labels(model).set_function(lambda: batcher.waiting)
 
-    def scored(self, model: str, scores: Sequence[Score | Unscored]) -> None:
-        """Count responses, and the reasons of those without a score."""
+    def scored(self, model: str, scores: Sequence[object]) -> None:
+        """Count responses or questions, and the reasons of those without a score or an answer."""
         self.responses.labels(model).inc(len(scores))
         for score in scores:
             if isinstance(score, Unscored):

@@ -1,0 +1,45 @@
+"""An answerer whose probabilities can be told from the texts alone."""
+
+import hashlib
+from collections.abc import Sequence
+
+from assay.errors import ConfigError
+from assay.questions import Distribution, Question, from_probabilities
+from assay.types import Prompt, Unscored
+
+
+def planted(state: Prompt, question: Question) -> Distribution | Unscored:
+    """A distribution that is of this state and question, whatever the question's name; "silent"
+    in a state or a question leaves it without one."""
+    said = state.messages[-1].content
+    if "silent" in said + question.text:
+        return Unscored(reason="the model would say something else")
+    names = [f"{option.text}|{option.description}" for option in question.options]
+    weights = [_number(f"{said}|{question.text}|{name}") for name in names]
+    return from_probabilities([w / sum(weights) for w in weights], mass=0.75)
+
+
+def _number(text: str) -> float:
+    return 0.01 + int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) / 2**32
+
+
+class Planted:
+    """Answers by `planted`; takes up to `most` options."""
+
+    fingerprint = "planted"
+
+    def __init__(self, most: int = 255) -> None:
+        self.most = most
+        self.batches: list[int] = []
+        self.states: list[Prompt] = []
+
+    def answer(
+        self, states: Sequence[Prompt], questions: Sequence[Sequence[Question]]
+    ) -> list[list[Distribution | Unscored]]:
+        for question in (question for each in questions for question in each):
+            if len(question.options) > self.most:
+                raise ConfigError(f"{len(question.options)} options, and {self.most} are the most")
+        self.batches.append(len(states))
+        self.states += states
+        pairs = zip(states, questions, strict=True)
+        return [[planted(state, one) for one in each] for state, each in pairs]
