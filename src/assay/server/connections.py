@@ -112,6 +112,10 @@ def web_server(app: Any, *, connections: int, head_s: float, drain_s: float) -> 
 
 def listening(host: str, port: int) -> socket.socket:
     """Return a socket at an address, bound. Raises `ConfigError` where it is not to be had."""
+    if not 0 <= port < 65536:
+        # The system would take its last 16 bits.
+        raise ConfigError(f"port {port} is none; there is 1 to 65535, and --port 0, a free one")
+    bound: socket.socket | None = None
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -119,7 +123,9 @@ def listening(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind, proto)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
+        if bound is not None:
+            bound.close()
         raise ConfigError(
             f"cannot listen at {host}:{port}: {error}; --port 0 takes a free port"
         ) from error

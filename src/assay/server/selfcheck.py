@@ -8,7 +8,7 @@ import torch
 
 from assay.errors import BackendError
 from assay.models.checkpoint import PROBES
-from assay.models.parity import differences, measured, one_by_one, tolerance_of
+from assay.models.parity import in_batches, measured, one_by_one, tolerance_of
 from assay.models.reward_model import RewardModel
 from assay.protocols import Scorer
 from assay.scorers.local import LocalScorer
@@ -40,7 +40,7 @@ def self_check(name: str, scorer: Scorer) -> float | None:
         with measured(model):
             alone = one_by_one(model, sequences)
             spread = float(torch.cat(alone).std(correction=0))
-            difference = differences(model, model, sequences, alone)
+            difference = in_batches(model, model, sequences, alone)
         limit = tolerance_of(model) * max(1.0, spread)
         if not (difference <= limit and math.isfinite(spread)):
             raise BackendError(
