@@ -14,6 +14,7 @@ from assay.judges import pairwise
 from assay.pages.judge import pair_examples
 from assay.questions import Comparison, Game
 from assay.types import Group, Ranking
+from assay.workflows import _judging as judging
 from tests.engines.fake_server import FakeServer, Reply
 from tests.specs.answering import Likes
 
@@ -215,10 +216,11 @@ def test_a_ledger_that_the_word_names_is_on_the_bill(pairs, tmp_path):
         word = f"pairwise:{server.url},model=m,ledger={tmp_path / 'mine'}"
         first = assay.judge(str(pairs), word, prices="1:2")
         # The server counts no tokens: what they cost is not known, and no 0.
-        assert first.bill["paid"] == first.bill["in the ledger"] == "16 requests"
+        assert first.bill["paid"].requests == first.bill["in the ledger"].requests == 16
+        assert first.bill["paid"].money is None
         again = assay.judge(str(pairs), word)
-        assert again.bill["paid"] == "nothing"
-        assert again.bill["saved by the ledger"] == "16 requests"
+        assert again.bill["paid"].requests == 0
+        assert again.bill["saved by the ledger"].requests == 16
         assert len(server.asked) == 16
 
 
@@ -267,6 +269,31 @@ def test_refused(pairs, tmp_path):
         assay.judge([silent], f"pairwise:{OWN}")
     with pytest.raises(SystemExit):
         main(["judge", "pairs", str(pairs), "--judge", "pairwise", "--out", str(tmp_path / "x")])
+
+
+def test_steps_need_a_judge_of_steps():
+    steps = StepLabels(
+        prompt=Prompt.of("?"), response=Response(steps=("a", "b")), labels=(1.0, 0.0)
+    )
+    for word in (f"pointwise:{OWN}", f"rubric:{OWN}"):
+        with pytest.raises(ConfigError, match="take steps:ANSWERER"):
+            assay.judge([steps], word, how="steps")
+
+
+def test_reasons_of_one_kind_are_told_once():
+    reasons = ["mass 0.29; likeliest: 'A' 0.21, 'The' 0.11", "mass 0.3; likeliest: 'B' 0.3"]
+    assert judging.alike(reasons) == [(reasons[0], 2)]
+    assert len(judging.alike(["the model's name", "the model is away"])) == 2
+    assert len(judging.alike(['no verdict in 1 text: "a"', 'no verdict in 1 text: "b c"'])) == 1
+
+
+def test_the_json_has_the_bill_in_numbers(pairs, tmp_path):
+    with FakeServer(lambda _: Reply(choice={"text": "Verdict: A"}, tokens=20)) as server:
+        found = assay.judge(str(pairs), f"pairwise:{server.url},model=m", out=tmp_path / "run")
+    paid = json.loads((tmp_path / "run" / "judge.json").read_text())["bill"]["paid"]
+    assert paid["requests"] == 16
+    assert paid["tokens_out"] == found.bill["paid"].tokens_out
+    assert paid["money"] is None
 
 
 def test_pipelines_may_fail_on_a_judge(pairs, tmp_path):

@@ -85,6 +85,7 @@ def test_answerers_of_ones_own():
         ("smol,reads=decisions", "reads=decisions: there is labels, text, lines; decisions is"),
         ("tests.specs.answering:Compares", "is no answerer"),
         ("tests.specs.nothing:Likes", "cannot be imported"),
+        (f"pairwise:{AT},model=m", f"is a judge; .* give {AT}"),
     ],
 )
 def test_answerers_that_there_are_not(word, says):
@@ -195,6 +196,7 @@ def test_panels_share_settings_and_members_have_their_own():
         (f"pairwise:{OWN},orders=all", "orders cannot be 'all'"),
         (OWN, "is no judge"),
         (f"pairwise:{AT}", "give model=NAME"),
+        (f"{AT},model=m", f"give pairwise:{AT}, pointwise"),
     ],
 )
 def test_judges_that_there_are_not(word, says):

@@ -115,7 +115,9 @@ def ask_all(
         place: entry.answer for place, entry in known.items() if entry is not None
     }
     if missing:
-        made = partial(_produce, server, path, [*missing.values()], read, pace)
+        made = partial(
+            _produce, server, path, [*missing.values()], read, pace, known_to_answer=bool(found)
+        )
         for some in gathered(made):
             found |= {(one.key, one.repeat): answer for one, answer, _ in some}
             entries = ledger.put(
@@ -134,25 +136,32 @@ async def _produce(
     read: Callable[[Any], tuple[Any, Usage]],
     pace: Pace,
     put: Callable[[tuple[Asked, Any | Unscored, Usage]], None],
+    *,
+    known_to_answer: bool,
 ) -> None:
-    """Hand over each answer as it comes."""
+    """Hand over each answer as it comes. known_to_answer: whether the server answered others of the
+    kind before, so that one that fails says nothing of the server."""
     left = iter(asked)
-    failed: list[Failure] = []
+    in_a_row = 0
 
     async def work(client: Client) -> None:
+        nonlocal in_a_row
         for one in left:
             start = time.perf_counter()
             answer = await client.ask(one.body, read)
             seconds = time.perf_counter() - start
             if isinstance(answer, Failure):
+                in_a_row = 0 if answer.refused else in_a_row + 1
                 put((one, Unscored(reason=answer.reason), Usage()))
-                failed.append(answer)
-                if not pace.answered and len(failed) >= min(IN_A_ROW, len(asked)):
+                at_first = not pace.answered and not known_to_answer
+                most = min(IN_A_ROW, len(asked)) if at_first else 2 * server.concurrency + IN_A_ROW
+                if in_a_row >= most:
                     raise BackendError(
                         f"{client.url} answers nothing: {answer.reason}; look whether the server"
-                        " runs, or give another address"
+                        " runs, or give another address. What was answered is kept"
                     )
                 continue
+            in_a_row = 0
             kept, usage = answer
             spent: dict[str, float | None] = {"requests": usage.requests or 1, "seconds": seconds}
             if server.prices is not None:

@@ -20,6 +20,10 @@ from assay.types import Prompt, Response, Unscored
 __all__ = ["TextAnswerer"]
 
 
+ENDING = 60
+"""Characters shown of a text without a verdict."""
+
+
 class TextAnswerer:
     """An `Answerer` on a generator, its probabilities the shares of K verdicts.
 
@@ -132,4 +136,10 @@ class TextAnswerer:
             for text, place in zip(written, places, strict=True)
             if place is not None
         ]
-        return from_verdicts([*places, *(None for _ in failed)], len(question.options), critiques)
+        counted = from_verdicts(
+            [*places, *(None for _ in failed)], len(question.options), critiques
+        )
+        if isinstance(counted, Unscored):
+            end = " ".join(written[0].text.split())[-ENDING:]
+            return Unscored(reason=f'{counted.reason}: "{end}"')
+        return counted

@@ -75,7 +75,10 @@ def _audit_section(audit: "JudgeAudit") -> Section:
         "q is p corrected for the number of rows; what is smaller than detectable is found less"
         " than four times of five"
     )
-    blocks: list[Block] = [Table(head, body, caption), Estimates(_described(audit))]
+    described = _described(audit)
+    blocks: list[Block] = [Table(head, body, caption)] if body else []
+    if described:
+        blocks.append(Estimates(described))
     return Section("Biases", [*blocks, Bullets(audit.notes)] if audit.notes else blocks)
 
 
@@ -154,12 +157,12 @@ def _pair(pair: Group, said: Comparison) -> list[Block]:
 
 
 def _game(game: Game) -> str:
-    order = "second shown first" if game.swapped else "first shown first"
+    order = "shown the other way round" if game.swapped else "shown in this order"
     who = f"{game.judge}, {order}" if game.judge else order
     if game.first is None:
         return f"{who}: no verdict, {game.unscored}"
     second = max(0.0, 1 - game.first - game.tie)
-    return f"{who}: first {game.first:.2f}, second {second:.2f}, tie {game.tie:.2f}"
+    return f"{who}: {game.first:.2f} for the upper, {second:.2f} for the lower, tie {game.tie:.2f}"
 
 
 def _written(games: Sequence[Game]) -> list[Block]:

@@ -281,6 +281,11 @@ def _one_of(how: str, word: Word, there: Sequence[str]) -> Any:
 def _of_own(word: Word) -> Judge | Scorer:
     """A judge or a scorer of a module."""
     name = word.plain
+    if name.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"{word.text!r} answers, and the word does not say what is asked: give"
+            f" pairwise:{name}, pointwise:{name} or another KIND:ANSWERER"
+        )
     if not cut(word.what, ":")[1]:
         raise ConfigError(f"no judge is called {name!r}{did_you_mean(name, JUDGES)}; {GRAMMAR}")
     try:

@@ -13,7 +13,7 @@
 | PaperBench         | {id, requirements, weight, sub_tasks}                                      |
 | OpenEnv, as data   | {type: WeightedSum, rubrics, weights}, {type: Gate, rubric},               |
 |                    | {type: Sequential, rubrics}; inside {name, text}                           |
-| this library's     | {criteria: [{id, text, points, ...}], normaliser?, ...}                    |
+| this library's     | {criteria: [{id, text, points, ...}], normaliser?, ...}, or the list alone |
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -76,6 +76,8 @@ def rubric_from(raw: Any, *, source: str = "") -> Rubric:
             raw = STRICT.decode(raw)
         except ValueError as error:
             raise DataError(f"the rubric is a text and no JSON: {error}") from error
+    if _has(raw, "id", "text"):
+        raw = {"criteria": raw}
     if isinstance(raw, Mapping) and (own := _our_own(raw)) is not None:
         return own if own.source or not source else own.model_copy(update={"source": source})
     if (read := _reader(raw)) is None:
