@@ -1,11 +1,13 @@
-"""An answerer whose probabilities can be told from the texts alone."""
+"""An answerer whose probabilities can be told from the texts alone, and a tiny model."""
 
 import hashlib
 from collections.abc import Sequence
 
+from assay.answerers.local import LocalAnswerer
 from assay.errors import ConfigError
 from assay.questions import Distribution, Question, from_probabilities
 from assay.types import Prompt, Unscored
+from tests.models import tiny
 
 
 def planted(state: Prompt, question: Question) -> Distribution | Unscored:
@@ -14,7 +16,7 @@ def planted(state: Prompt, question: Question) -> Distribution | Unscored:
     said = state.messages[-1].content
     if "silent" in said + question.text:
         return Unscored(reason="the model would say something else")
-    names = [f"{option.text}|{option.description}" for option in question.options]
+    names = [f"{option.name!r}|{option.description}" for option in question.options]
     weights = [_number(f"{said}|{question.text}|{name}") for name in names]
     return from_probabilities([w / sum(weights) for w in weights], mass=0.75)
 
@@ -43,3 +45,13 @@ class Planted:
         self.states += states
         pairs = zip(states, questions, strict=True)
         return [[planted(state, one) for one in each] for state, each in pairs]
+
+
+def local() -> LocalAnswerer:
+    """A tiny model whose tokenizer has a token for every one of 255 options."""
+    tokenizer = tiny.tokenizer()
+    tokenizer.add_tokens(["yes", "no", *(str(i) for i in range(10, 256))])
+    model = tiny.causal("llama", max_position_embeddings=16384)
+    model.resize_token_embeddings(len(tokenizer))
+    # A model without training says anything; what it says of the labels is what is looked at.
+    return LocalAnswerer(model, tokenizer, floor=0.0)

@@ -5,24 +5,11 @@ from typing import Any
 
 import pytest
 
-from assay.answerers.local import LocalAnswerer
 from assay.server.keys import Key
-from tests.answerers.test_local import words
-from tests.models import tiny
-from tests.server.answerers import Planted
+from tests.server.answerers import Planted, local
 from tests.server.running import running
 
 runner = pytest.importorskip("jevcompat.runner", reason="jevcompat is not installed")
-
-
-def local() -> LocalAnswerer:
-    """A tiny model whose tokenizer has a token for every one of 255 options."""
-    tokenizer = words(tiny.tokenizer())
-    tokenizer.add_tokens([str(i) for i in range(10, 256)])
-    model = tiny.causal("llama", max_position_embeddings=16384)
-    model.resize_token_embeddings(len(tokenizer))
-    # A model without training says anything; what it says of the labels is what is looked at.
-    return LocalAnswerer(model, tokenizer, floor=0.0)
 
 
 def failures(report: Any) -> dict[str, list[str]]:

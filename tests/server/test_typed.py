@@ -1,17 +1,32 @@
 """Typed questions over HTTP: OpenAI's and TypeSafe's payloads, and what is refused."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
+from assay.answerers.answered import Answered
+from assay.answerers.asking import Server
+from assay.answerers.decisions import DecisionAnswerer
 from assay.answerers.head import HeadAnswerer
 from assay.questions import Distribution, Question, confidence
 from assay.scorers.baselines import Longest
-from assay.types import Prompt
-from tests.server.answerers import Planted, planted
+from assay.server.dialects import About, Refused
+from assay.server.dialects.decisions import DECISIONS
+from assay.server.dialects.score import score_json
+from assay.server.dialects.systemone import SYSTEM_ONE
+from assay.server.dialects.typed import TypedDialect
+from assay.specs.scorers import scorer
+from assay.types import Group, Message, Prompt, Response, Unscored
+from tests.server.answerers import Planted, local, planted
 from tests.server.running import post, running
+from tests.server.test_operations import served
 
 STATE = "I was charged twice."
 ASKED = (
@@ -34,7 +49,7 @@ OPENAI: list[dict[str, Any]] = [
         "levels": [{"label": "calm"}, {"label": "angry"}, {"label": "furious"}],
     },
 ]
-SYSTEM_ONE: dict[str, Any] = {
+BY_NAME: dict[str, Any] = {
     "money": {"type": "noul", "instructions": "Is it about money?"},
     "team": {
         "type": "choice",
@@ -61,7 +76,7 @@ def openai(*questions: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def systemone(**more: Any) -> dict[str, Any]:
-    return {"model": "m", "state": STATE, "questions": SYSTEM_ONE, **more}
+    return {"model": "m", "state": STATE, "questions": BY_NAME, **more}
 
 
 def truth() -> list[Distribution]:
@@ -143,10 +158,14 @@ def test_values_of_choices_are_typed() -> None:
     }
     with running({}, answerers={"m": Planted()}) as url:
         (answer,) = post(f"{url}/v1/decisions", openai(choice)).json()["answers"]
-    text, boolean = answer["probabilities"]
-    assert text["value"] == "true"
-    assert boolean["value"] is True
-    assert answer["choice"] in ("true", True)
+    wanted = planted(Prompt.of(STATE), Question.choice("?", ["true", True]))
+    assert isinstance(wanted, Distribution)
+    assert answer["probabilities"] == [
+        {"value": value, "probability": p}
+        for value, p in zip(("true", True), wanted.probabilities, strict=True)
+    ]
+    chosen = ("true", True)[wanted.top]
+    assert (type(answer["choice"]), answer["choice"]) == (type(chosen), chosen)
 
 
 def test_what_has_no_answer_is_refused_and_never_a_number() -> None:
@@ -154,7 +173,7 @@ def test_what_has_no_answer_is_refused_and_never_a_number() -> None:
     noul = {"s": {"type": "noul", "instructions": "silent"}}
     with running({}, answerers={"m": Planted()}) as url:
         first, second = post(f"{url}/v1/decisions", openai(OPENAI[0], silent)).json()["answers"]
-        other = post(f"{url}/v1/systemone", systemone(questions={**SYSTEM_ONE, **noul}))
+        other = post(f"{url}/v1/systemone", systemone(questions={**BY_NAME, **noul}))
     assert first["type"] == "predicate"
     assert second == {
         "type": "refusal",
@@ -281,3 +300,123 @@ def test_a_head_judges_the_last_answer() -> None:
     assert answer["probability"] > 0.9
     assert user["type"] == "refusal"
     assert choice.status_code == 422
+
+
+def test_a_decision_server_is_served_on_with_its_limits_and_reasons() -> None:
+    levels = [{"label": f"level {i}"} for i in range(11)]
+    wide = {"type": "score", "instructions": "?", "levels": levels}
+    with running({}, answerers={"m": Planted()}) as below:
+        asks = DecisionAnswerer(Server(base_url=f"{below}/v1", tries=1), "m")
+        ten = DecisionAnswerer(Server(base_url=f"{below}/v1", tries=1), "m", "systemone")
+        with running({}, answerers={"asks": asks, "ten": ten}) as url:
+            silent = {"type": "predicate", "instructions": "silent"}
+            body = openai(*OPENAI, silent, model="asks")
+            answers = post(f"{url}/v1/decisions", body).json()["answers"]
+            refused = post(f"{url}/v1/decisions", openai(wide, model="ten"))
+    assert answers[0]["probability"] == truth()[0].probabilities[0]
+    assert "the model would say something else" in answers[-1]["x_reason"]
+    assert refused.status_code == 422
+    assert "11 levels, and 10 are the most" in refused.json()["error"]["message"]
+
+
+JUNK: list[Any] = [
+    None, 1, True, "", "x", [], {}, [1], [[]], [{}], {"a": 1}, {"a": {}}, [{"type": "choice"}],
+    [{"type": 1, "role": []}], {"a": {"type": "score", "criteria": [1]}},
+    [{"type": "score", "instructions": "?", "levels": [{"label": True}, {"label": "b"}]}],
+    [{"type": "predicate", "instructions": [{"type": "input_image", "image_url": "x"}]}],
+    [{"type": "message", "role": "user", "content": [{"type": "input_json"}]}],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body"), [(DECISIONS, openai(*OPENAI)), (SYSTEM_ONE, systemone())]
+)
+def test_junk_in_any_field_is_refused_or_answered(dialect: TypedDialect, body: Any) -> None:
+    about = About(name="m", fingerprint="f", id="1", created=0)
+    for field in body:
+        for junk in JUNK:
+            with suppress(Refused):
+                asked = dialect.read({**body, field: junk})
+                answers = [Answered(planted(asked.state, one)) for one in asked.questions]
+                json.dumps(dialect.write(asked, answers, about), allow_nan=False)
+
+
+def test_a_judge_is_a_scorer_over_http(tmp_path: Path) -> None:
+    own = "tests.specs.answering:Likes"
+    rubric = tmp_path / "rubric.json"
+    rubric.write_text('{"criteria": [{"id": "a", "text": "It is good.", "points": 2}]}')
+    words = {
+        "points": f"pointwise:{own},levels=5,sure=1",
+        "rubric": f"rubric:{rubric}@{own},sure=1,abstain=no",
+    }
+    scorers = {name: scorer(word) for name, word in words.items()}
+    body = {"prompt": "q", "responses": ["a good answer", "bad"]}
+    group = Group(
+        prompt=Prompt.of("q"), responses=tuple(Response.of(text) for text in body["responses"])
+    )
+    with running(scorers) as url:
+        for name, judge in scorers.items():
+            scores = post(f"{url}/v1/score", {**body, "model": name}).json()["scores"]
+            found = zip(judge.score([group])[0], group.responses, strict=True)
+            assert scores == [score_json(*pair) for pair in found]
+            assert scores[0]["value"] > scores[1]["value"]
+
+
+def test_a_client_of_the_server_answers_as_what_is_served() -> None:
+    # With words that both dialects have: OpenAI's has no meanings of a predicate's answers, and
+    # System One's none of levels.
+    model = local()
+    asked = [*ASKED, Question.choice("Which?", {"billing": "money", "tech": "bugs", "abuse": ""})]
+    states = [
+        Prompt.of(STATE),
+        Prompt(
+            messages=(
+                Message(role="system", content="Be strict."),
+                Message(role="user", content="2 + 2?"),
+                Message(role="assistant", content="5"),
+                Message(role="user", content="Is it right?"),
+            )
+        ),
+    ]
+    wanted = model.answer(states, [asked, asked[:2]])
+    (alone,) = model.answer(states[:1], [asked])
+    with running({}, answerers={"tiny": model}) as url:
+        where = Server(base_url=f"{url}/v1", tries=1)
+        first = DecisionAnswerer(where, "tiny", "openai", floor=0.0)
+        client = DecisionAnswerer(where, "tiny", "systemone", floor=0.0)
+        same(first.answer(states, [asked, asked[:2]]), wanted)
+        same(client.answer(states[:1], [asked]), [alone])
+        usage = post(f"{url}/v1/systemone", systemone(model="tiny")).json()
+    counts = [one.tokens for one in model.answered(states[:1], [list(ASKED)])[0]]
+    assert usage["usage"]["input_tokens"] == sum(count for count in counts if count)
+    assert usage["x_usage"] == "summed over questions"
+
+
+def same(
+    found: list[list[Distribution | Unscored]], wanted: list[list[Distribution | Unscored]]
+) -> None:
+    pairs = zip(chain(*found), chain(*wanted), strict=True)
+    for one, other in pairs:
+        assert isinstance(one, Distribution)
+        assert isinstance(other, Distribution)
+        # Normalised twice: a unit in the last place.
+        assert one.probabilities == pytest.approx(other.probabilities, rel=0, abs=1e-15)
+        assert one.mass == other.mass
+
+
+def test_the_command_serves_scorers_and_answerers() -> None:
+    own = "tests.specs.answering:Likes,sure=0.75"
+    with served("longest", "--answerers", f"judge={own}", "--port", "0") as server:
+        assert server.stdout is not None
+        try:
+            first = server.stdout.readline()
+            assert first.startswith("serving longest, judge at http://")
+            url = first.split(" at ")[1].split(";")[0]
+            asked = openai(OPENAI[0], model="judge", input="good")
+            answer = post(f"{url}/v1/decisions", asked).json()
+            names = [one["name"] for one in httpx2.get(f"{url}/v1/models").json()["models"]]
+        finally:
+            server.terminate()
+        assert server.wait(30) == 0
+    assert answer["answers"][0]["probability"] == 0.75
+    assert names == ["longest", "judge"]

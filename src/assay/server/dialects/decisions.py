@@ -89,10 +89,7 @@ def _question(one: Any, field: str) -> Question:
     if not isinstance(kind, str) or kind not in LISTED:
         raise Refused(f"{field}.type", f"must be one of {', '.join(LISTED)}")
     listed = LISTED[kind]
-    try:
-        known(one, ("type", "name", "instructions", *([listed] if listed else [])))
-    except Refused as error:
-        raise Refused(f"{field}.{error.field}", error.reason) from None
+    _fields(one, ("type", "name", "instructions", *([listed] if listed else [])), field)
     name = text(one["name"], f"{field}.name") if "name" in one else ""
     asked = _instructions(one.get("instructions"), f"{field}.instructions")
     if listed is None:
@@ -105,14 +102,20 @@ def _question(one: Any, field: str) -> Question:
     return made(kind, asked, options, name, place)
 
 
+def _fields(one: Mapping[str, Any], there: Sequence[str], field: str) -> None:
+    """Raise `Refused` for a key that is none of a part's."""
+    try:
+        known(one, there)
+    except Refused as error:
+        raise Refused(f"{field}.{error.field}", error.reason) from None
+
+
 def _option(one: Mapping[str, Any], kind: str, field: str) -> Option:
     key = "value" if kind == "choice" else "label"
     name = one.get(key)
     if not isinstance(name, str | bool) or (isinstance(name, bool) and kind == "score"):
         raise Refused(f"{field}.{key}", f"must be a text{' or a boolean' * (kind == 'choice')}")
-    for other in one:
-        if other not in (key, "description"):
-            raise Refused(f"{field}.{other}", f"is no field; there is {key}, description")
+    _fields(one, (key, "description"), field)
     return Option(name=name, description=text(one.get("description") or "", f"{field}.description"))
 
 
@@ -129,7 +132,7 @@ def _part(part: Any, field: str) -> str:
     kind = part.get("type") if isinstance(part, dict) else None
     if kind not in ("input_text", "input_json"):
         raise Refused(field, "must be of type input_text or input_json; images are not read")
-    known(part, PART)
+    _fields(part, PART, field)
     if kind == "input_json":
         return written(part.get("data"), f"{field}.data")
     return text(part.get("text"), f"{field}.text")
