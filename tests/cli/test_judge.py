@@ -58,7 +58,7 @@ def test_pairs(pairs, capsys):
     assert metrics["accuracy"]["unscored"] == 1
     assert metrics["accuracy_both_orders"]["value"] == pytest.approx(6 / 7)
     assert (metrics["flips"]["value"], metrics["consistent"]["value"]) == (0.0, 1.0)
-    assert metrics["first_slot"]["value"] == pytest.approx(0.5)
+    assert metrics["first_slot_share"]["value"] == pytest.approx(0.5)
     baselines = found["baselines"]
     assert baselines["accuracy/first"]["value"] == pytest.approx(4 / 7)
     assert baselines["accuracy/longer"]["value"] == pytest.approx(3 / 7)
@@ -67,7 +67,8 @@ def test_pairs(pairs, capsys):
     assert lines[0]["prefer"] == pytest.approx(0.9)
     assert [game["swapped"] for game in lines[0]["games"]] == [False, True]
     assert lines[0]["games"][0]["critique"] == "Because it is good."
-    assert lines[7] == {"id": "q7", "pair": 7, "label": 1.0, "unscored": "says nothing"}
+    silent = {"id": "q7", "prompt": "question 7", "pair": 7, "label": 1.0}
+    assert lines[7] == {**silent, "unscored": "says nothing"}
     page = (out / "report.html").read_text()
     assert page.index("Where judge and label disagree") < page.index("All numbers")
     assert "Because it is good." in page
@@ -75,7 +76,7 @@ def test_pairs(pairs, capsys):
 
 def test_a_judge_of_the_first_place_is_seen_through(pairs):
     found = assay.judge(pairs, f"pairwise:{OWN},sure=0.5,place=0.4")
-    assert found.metrics["first_slot"].value == pytest.approx(0.9)
+    assert found.metrics["first_slot_share"].value == pytest.approx(0.9)
     assert found.metrics["flips"].value == 1.0
     assert found.metrics["accuracy_both_orders"].value == 0.0
     assert found.metrics["accuracy"].value == pytest.approx(0.5)
@@ -110,7 +111,18 @@ def test_points(tmp_path, capsys):
     assert [line.get("value") for line in lines] == [5.0, 1.0, None]
     assert lines[2]["unscored"] == "says nothing"
     assert [line["label"] for line in lines] == [1.0, 0.0, 0.0]
+    assert [line.get("critique") for line in lines] == ["So it is.", "So it is.", None]
+    assert {(len(line["id"]), line["prompt"]) for line in lines} == {(12, "?")}
+    assert (out / "report.html").read_text().count("So it is.") == 2
     assert "1 unscored: says nothing" in capsys.readouterr().out
+
+
+def test_each_side_of_a_pair_has_its_label(tmp_path):
+    found = assay.judge([preference(0, prefer=0.7)], f"pointwise:{OWN}", out=tmp_path / "out")
+    assert [row["label"] for row in found.rows] == pytest.approx([0.7, 0.3])
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "label 0.7" in page
+    assert "label 0.3" in page
 
 
 def test_responses_without_labels_have_a_mean(tmp_path):
@@ -132,6 +144,7 @@ def test_steps(tmp_path):
     assert lines[0]["steps"] == pytest.approx([0.9, 0.81])
     assert lines[1]["steps"] == pytest.approx([0.1, 0.01])
     assert lines[0]["label"] == [1.0, 1.0]
+    assert lines[0]["critique"] == "step 1, step 2: Because it is good."
     found = json.loads((out / "judge.json").read_text())["metrics"]
     # A step is right from one half on: scores of a critic are probabilities.
     assert found["step_accuracy"]["value"] == 1.0
@@ -151,6 +164,9 @@ def test_rubric(tmp_path):
     assert set(lines[0]["parts"].values()) == {1.0}
     page = (out / "report.html").read_text()
     assert "2 of 2 criteria; 0 never vary" in page
+    assert "c1: is good<" in page
+    assert lines[0]["critique"] == "c1, c2: Because it is good."
+    assert "c1, c2: Because it is good." in page
     again = assay.judge(tmp_path / "data.jsonl", word, how="rubric", out=tmp_path / "again")
     assert (
         again.rows
@@ -267,6 +283,9 @@ def test_refused(pairs, tmp_path):
     silent = preference(1, "silent good")
     with pytest.raises(DataError, match=r"nothing of the data has a verdict; 1 unscored: says"):
         assay.judge([silent], f"pairwise:{OWN}")
+    with pytest.raises(DataError, match=r"all rows are in .*verdicts\.jsonl"):
+        assay.judge([silent], f"pairwise:{OWN}", out=tmp_path / "silent")
+    assert [row["unscored"] for row in rows(tmp_path / "silent")] == ["says nothing"]
     with pytest.raises(SystemExit):
         main(["judge", "pairs", str(pairs), "--judge", "pairwise", "--out", str(tmp_path / "x")])
 

@@ -322,3 +322,22 @@ def test_a_list_of_our_own_criteria_is_a_rubric() -> None:
     assert brief(rubric_from([{"id": "a", "text": "A.", "points": 2}])) == [("a", "A.", 2)]
     with pytest.raises(DataError, match="a"):
         rubric_from([{"id": "a", "text": "A."}, {"id": "a", "text": "B."}])
+
+
+def test_plain_weights_are_read_where_all_formulas_agree(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "- {criterion: One sentence., weight: 3}\n- {criterion: Polite., weight: 1, name: polite}\n"
+    )
+    rubric = read_rubric(tmp_path / "own.yaml")
+    assert brief(rubric) == [("c1", "One sentence.", 3.0), ("polite", "Polite.", 1.0)]
+    found = rate(rubric, [Credit.of(1.0), Credit.of(0.0)])
+    assert isinstance(found, Rated)
+    assert found.value == pytest.approx(3 / 4)
+    rows = [{"criterion": "Polite.", "weight": 2}]
+    within = rubric_from({"criteria": rows, "guidelines": "Be strict."})
+    assert within.guidelines == "Be strict."
+    assert within.criteria == rubric_from(rows).criteria
+    with pytest.raises(DataError, match="below 0 means one thing here"):
+        rubric_from([*rows, {"criterion": "Rude.", "weight": -1}])
+    with pytest.raises(DataError, match="no rubric is known"):
+        rubric_from([{"criterion": "Polite.", "weight": 2, "severity": 1}])

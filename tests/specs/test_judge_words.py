@@ -183,7 +183,11 @@ def test_panels_share_settings_and_members_have_their_own():
     with pytest.raises(ConfigError, match="do the same"):
         judge(f"panel:(pointwise:{OWN})+(pairwise:{OWN})")
     with pytest.raises(ConfigError, match="there is mean, median here"):
-        judge(f"panel:(pointwise:{OWN})+(pointwise:{OWN}),how=majority")
+        judge(f"panel:(pointwise:{OWN})+(pointwise:{OWN},sure=1),how=majority")
+    with pytest.raises(ConfigError, match="two members are called 'a'"):
+        judge(f"panel:(a=pairwise:{OWN})+(a=pairwise:{OWN},sure=1)")
+    with pytest.raises(ConfigError, match="are the same judge"):
+        judge(f"panel:(pairwise:{OWN})+(b=pairwise:{OWN})")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`assay serve WORD [WORD ...]`: a reward server."""
+"""`assay serve WORD [WORD ...]`: a reward server. `assay serve check URL`: whether one is right."""
 
 import ipaddress
 import logging
@@ -8,10 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import tyro
 
+from assay.cli.serve_check import Check
 from assay.errors import ConfigError
 from assay.specs.answerers import KINDS as ANSWERERS
 from assay.specs.compute import Compute
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from assay.protocols import Scorer
     from assay.server.keys import Key
 
-__all__ = ["Command"]
+__all__ = ["COMMANDS", "Command"]
 
 KEYS: Final = "ASSAY_SERVE_KEYS"
 """Environment variable that holds what a file of keys would."""
@@ -29,7 +30,10 @@ KEYS: Final = "ASSAY_SERVE_KEYS"
 
 @dataclass(frozen=True, kw_only=True)
 class Command(Compute):
-    """Serve scorers and judges to RL frameworks and others, over HTTP."""
+    """Serve scorers and judges to RL frameworks and others, over HTTP.
+
+    `assay serve check URL --model SCORER` says whether a server scores as the model does.
+    """
 
     scorers: Annotated[
         tyro.conf.Positional[tuple[str, ...]],
@@ -177,3 +181,6 @@ def _start(
             f"health: {url}/health/ready, metrics: {url}/metrics",
         ]
     )
+
+
+COMMANDS: Final[Mapping[str, Any]] = {"check": Check}

@@ -64,31 +64,25 @@ async def read_body(
 ) -> Mapping[str, Any]:
     """Return the object that a body holds.
 
-    most: bytes. seconds: until all of it is there. A body up to twice as large is read to its end
-    before it is refused: a client that still writes would not see why. Raises `Refused` with a
-    status of 4xx.
+    most: bytes. seconds: until all of it is there. Raises `Refused` with a status of 4xx.
     """
     if request.headers.get("content-encoding", "identity") != "identity":
         raise Refused("", "compressed bodies are not read; send it plain", status=415)
     length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > 2 * most:
+    if length.isdecimal() and int(length) > most:
         raise Refused("", f"the body has {length} bytes, more than {most}", status=413)
-    body, size = bytearray(), 0
+    body = bytearray()
     try:
         async with asyncio.timeout(seconds):
             async for data in request.stream():
-                size += len(data)
-                if size > 2 * most:
-                    break
-                if size <= most:
-                    part.take(len(data))
-                    body += data
+                part.take(len(data))
+                body += data
+                if len(body) > most:
+                    raise Refused("", f"the body has more than {most} bytes", status=413)
     except TimeoutError:
         raise Refused("", f"the body was not there after {seconds:g} s", status=408) from None
     except ClientDisconnect:
         raise Refused("", "the client left", status=499) from None
-    if size > most:
-        raise Refused("", f"the body has more than {most} bytes", status=413)
     return parsed(bytes(body))
 
 

@@ -4,11 +4,13 @@ Requests with an `Origin` come from a page in a browser, and are refused: no pag
 have a server on this machine compute, or read its answers.
 """
 
+import asyncio
 import logging
 import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from assay.errors import AssayError
 from assay.server.dialects import Refused
 from assay.server.keys import Access, Spent
 from assay.server.metrics import Metrics
@@ -26,6 +29,9 @@ log = logging.getLogger(__name__)
 
 OPEN: Final = ("/health", "/health/live", "/health/ready")
 """Paths that need no key."""
+SKIPPED: Final = 32 * 2**20
+SKIPPED_S: Final = 2.0
+"""Most of a refused request's body that is read, in bytes and seconds."""
 
 
 Shape = Callable[[Refused], tuple[Any, int]]
@@ -38,15 +44,33 @@ def plain(error: Refused) -> tuple[Any, int]:
 
 
 def refusal(error: Refused, shape: Shape = plain) -> JSONResponse:
-    """Return what a refused request is answered. Where its body may not have been read to the end,
-    the connection is closed after it."""
-    headers = {"Connection": "close"} if error.status in {401, 403, 408, 413, 415, 429} else {}
-    if isinstance(error, Spent):
-        headers["Retry-After"] = f"{error.seconds:.0f}"
+    """Return what a refused request is answered."""
+    headers = {"Retry-After": f"{error.seconds:.0f}"} if isinstance(error, Spent) else {}
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     content, status = shape(error)
     return JSONResponse(content, status, headers)
+
+
+@dataclass
+class _Body:
+    """What is still to come of a request's body."""
+
+    receive: Receive
+    ended: bool
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        self.ended = self.ended or not message.get("more_body", False)
+        return message
+
+    async def skip(self) -> None:
+        """Read on for a while: a client that still writes would not see why it is refused."""
+        size = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SKIPPED_S):
+                while not self.ended and size < SKIPPED:
+                    size += len((await self()).get("body", b""))
 
 
 @dataclass
@@ -72,7 +96,7 @@ class Door:
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         number = state["id"] = _id(headers)
         state["client"] = scope["client"][0] if scope.get("client") else ""
-        status = 0
+        status, body = 0, _Body(receive, ended=not _has_body(headers))
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -81,6 +105,8 @@ class Door:
                 own = MutableHeaders(scope=message)
                 own["X-Request-Id"] = number
                 own["Server-Timing"] = f"total;dur={(time.perf_counter() - start) * 1e3:.1f}"
+                if not body.ended:
+                    own["Connection"] = "close"
             await send(message)
 
         with self.metrics.running.track_inprogress():
@@ -88,22 +114,24 @@ class Door:
                 if "origin" in headers:
                     raise Refused("origin", "pages in browsers may not ask this server", status=403)
                 if scope["path"] in OPEN:
-                    await self.app(scope, receive, sending)
+                    await self.app(scope, body, sending)
                 else:
                     with self.access.of(headers) as name:
                         state["client"] = name or state["client"]
-                        await self.app(scope, receive, sending)
+                        await self.app(scope, body, sending)
             except Refused as error:
-                shape = next(
-                    (s for p, s in self.shapes.items() if scope["path"].endswith(p)), plain
-                )
-                await refusal(error, shape)(scope, receive, sending)
-            except Exception:
-                log.exception("an error was not expected", extra={"request": number})
+                if "expect" not in headers:
+                    await body.skip()
+                await refusal(error, self._shape(scope["path"]))(scope, body, sending)
+            except Exception as error:
+                # A line for what is known, and for a bug the traceback.
+                known = isinstance(error, AssayError)
+                words = f"{type(error).__name__}: {error}"
+                log.error(words, exc_info=not known, extra={"request": number})
                 if not status:
                     words = f"the server failed; its log tells more of request {number}"
                     answer = JSONResponse({"error": {"message": words}}, 500)
-                    await answer(scope, receive, sending)
+                    await answer(scope, body, sending)
         self._count(scope, status, time.perf_counter() - start)
 
     def _shape(self, path: str) -> Shape:
@@ -127,6 +155,10 @@ class Door:
             }
             words = "slow request" if seconds > self.slow_s else "request"
             log.log(level, words, extra=about)
+
+
+def _has_body(headers: Headers) -> bool:
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 def _id(headers: Headers) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from assay import components
 from assay.components import did_you_mean
 from assay.errors import ConfigError
+from assay.fingerprint import fingerprint
 from assay.protocols import Answerer, Judge, Sampling, Scorer
 from assay.specs.answerers import KINDS as ANSWERERS
 from assay.specs.answerers import Asking, answerer_of, writer_of
@@ -257,7 +258,11 @@ def _panel(word: Word, asking: Asking) -> Judge | Scorer:
         mine = dict(member.settings)
         shared = (pair for pair in left.settings if pair[0] not in mine)
         full = dataclasses.replace(member, settings=(*member.settings, *shared))
-        found[member.name or f"{member.plain}, {place}"] = judge_of(full, asking)
+        name = member.name or f"{member.plain}, {place}"
+        if name in found:
+            raise ConfigError(f"{word.text!r}: two members are called {name!r}; give each a name")
+        found[name] = judge_of(full, asking)
+    _refuse_twice(found, word)
     judges = {name: one for name, one in found.items() if isinstance(one, Judge)}
     scorers = {name: one for name, one in found.items() if isinstance(one, Scorer)}
     if len(judges) == len(found):
@@ -270,6 +275,17 @@ def _panel(word: Word, asking: Asking) -> Judge | Scorer:
         f"{word.text!r}: {', '.join(judges)} compare and {', '.join(scorers)} score; a panel's"
         " members do the same"
     )
+
+
+def _refuse_twice(found: Mapping[str, Judge | Scorer], word: Word) -> None:
+    """Refuse one judge as two members, who would always agree."""
+    names: dict[str, str] = {}
+    for name, one in found.items():
+        if (first := names.setdefault(fingerprint(one), name)) != name:
+            raise ConfigError(
+                f"{word.text!r}: {first!r} and {name!r} are the same judge, which would count"
+                " twice; drop one, or let it write several texts with repeats=K"
+            )
 
 
 def _one_of(how: str, word: Word, there: Sequence[str]) -> Any:

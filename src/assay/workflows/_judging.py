@@ -119,5 +119,5 @@ def spent(usage: Usage | str) -> str:
     if usage.tokens_out is not None:
         said.append(f"{usage.tokens_out:,} tokens written")
     if usage.money is not None:
-        said.append(f"{usage.money:.4g} of money at the given prices")
+        said.append(f"{usage.money:.4g} (in the prices' currency)")
     return ", ".join(said) if usage.requests else "nothing"

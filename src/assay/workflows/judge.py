@@ -209,6 +209,8 @@ class _Work:
             notes.append("floor=0.1 behind the answerer takes less probable labels; reads=text asks"
                          " for reasons first")  # fmt: skip
         if rows and len(reasons) == len(rows):
+            if self.run is not None:
+                notes.append(f"all rows are in {self.run.save(VERDICTS, rows)}")
             raise DataError(f"nothing of {self.of} has a verdict; {'; '.join(notes)}")
         measured = dataclasses.replace(measured, notes=[*measured.notes, *notes])
         name = f"What a judge says of {Path(self.of).name}"
