@@ -56,6 +56,9 @@ class Command(Compute):
     """Most tokens, estimated, of requests that are scored together."""
     wait_ms: float = 5.0
     """Longest wait of a request for others to be scored with, in milliseconds."""
+    prompt_tokens: int = 16_384
+    """Most tokens of prompts that a reward model keeps between batches, so that later samples of a
+    group do not compute its prompt again; 0 keeps none."""
     queue_tokens: int = 4_000_000
     """Most tokens that wait, estimated; further requests get 429."""
     body_mib: int = 32
@@ -88,7 +91,13 @@ class Command(Compute):
         bound = listening(self.host, self.port)
         # Also while models are loaded: an end that was asked for is no failure.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        scorers = named(self.scorers, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
+        scorers = named(
+            self.scorers,
+            self.device,
+            dtype=self.dtype,
+            micro_tokens=self.micro_tokens,
+            prompts=self.prompt_tokens,
+        )
         asking = Asking(device=self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
         answerers = answering(self.answerers, asking)
         if self.self_check:

@@ -296,7 +296,7 @@ def application(
         if name in models:
             raise ConfigError(f"a scorer and an answerer are called {name!r}; give NAME=WORD")
         batcher = Batcher(answering(answerer), watch=metrics.watch(name), **settings)
-        metrics.queue(name, batcher)
+        metrics.show(name, batcher, answerer)
         models[name] = Model(name, None, batcher, fingerprint(answerer), answerer)
     serving = _Serving(models, limits, metrics, Room(limits.bodies_bytes))
 
@@ -333,7 +333,7 @@ def application(
 def _model(name: str, scorer: Scorer, metrics: Metrics, settings: Mapping[str, Any]) -> Model:
     run = scoring(scorer, metrics.shared.labels(name).inc)
     batcher = Batcher(run, watch=metrics.watch(name), **settings)
-    metrics.queue(name, batcher)
+    metrics.show(name, batcher, scorer)
     return Model(name, scorer, batcher, fingerprint(scorer))
 
 
