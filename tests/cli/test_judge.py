@@ -16,6 +16,7 @@ from assay.questions import Comparison, Game
 from assay.types import Group, Ranking
 from assay.workflows import _judging as judging
 from tests.engines.fake_server import FakeServer, Reply
+from tests.models import tiny
 from tests.specs.answering import Likes
 
 OWN = "tests.specs.answering:Likes"
@@ -337,3 +338,67 @@ def test_examples_of_many_pairs_are_found_at_once_and_of_the_right_kind():
     assert time.process_time() - start < 5
     assert [section.title.split()[0] for section in sections] == ["Where", "Where", "Some"]
     assert all("of 2,000." in str(section.blocks[0]) for section in sections)
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    """A tiny model whose tokens are bytes, beside the same one without a chat template."""
+    folder = tmp_path_factory.mktemp("backbone")
+    for name, template in (("chat", tiny.CHATML), ("plain", None)):
+        tiny.causal().save_pretrained(folder / name)
+        tiny.tokenizer(chat_template=template).save_pretrained(folder / name)
+    return folder
+
+
+def refused(capsys, *arguments):
+    """The last line that a command says before it ends with an error."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stopped:
+        main(["judge", *map(str, arguments)])
+    assert stopped.value.code == 2
+    [*_, last] = capsys.readouterr().err.strip().splitlines()
+    assert last.startswith("assay judge: ")
+    return last
+
+
+BAD_RUBRICS = {
+    "no criterion has positive points": [{"id": "a", "text": "is rude", "points": -1}],
+    "criteria are named twice: a": [{"id": "a", "text": "x"}, {"id": "a", "text": "y"}],
+}
+
+
+@pytest.mark.parametrize("says", BAD_RUBRICS)
+def test_a_rubric_that_cannot_score_is_one_clear_line(pairs, tmp_path, capsys, says):
+    path = tmp_path / "rubric.json"
+    path.write_text(json.dumps({"criteria": BAD_RUBRICS[says]}))
+    rubric = f"rubric:{path}@{OWN}"
+    said = refused(capsys, "rubric", pairs, "--judge", rubric, "--out", tmp_path / "out")
+    assert says in said
+    assert str(path) in said
+
+
+def test_a_model_whose_labels_are_several_tokens_is_one_clear_line(
+    pairs, tmp_path, capsys, backbone
+):
+    path = tmp_path / "rubric.json"
+    path.write_text(json.dumps([{"criterion": "is good", "points": 1}]))
+    rubric = f"rubric:{path}@{backbone / 'chat'},abstain=no"
+    said = refused(capsys, "rubric", pairs, "--judge", rubric, "--out", tmp_path / "out")
+    assert "'yes'" in said
+    assert "token" in said
+    assert "reads=text" in said
+
+
+def test_a_model_without_a_chat_template_is_one_clear_line(pairs, tmp_path, capsys, backbone):
+    word = f"pairwise:{backbone / 'plain'}"
+    said = refused(capsys, "pairs", pairs, "--judge", word, "--out", tmp_path / "out")
+    assert "no chat template" in said
+
+
+def test_a_judge_that_answers_outside_the_set_is_one_clear_line(pairs, tmp_path, capsys):
+    with FakeServer(lambda _: Reply(choice={"text": "Verdict: both"})) as server:
+        word = f"pairwise:{server.url},model=m"
+        said = refused(capsys, "pairs", pairs, "--judge", word, "--out", tmp_path / "out")
+    assert "has a verdict; 8 unscored: no verdict in 1 text" in said
+    assert '"Verdict: both" (asked for A, B or C)' in said
+    assert len(rows(tmp_path / "out")) == 8
