@@ -15,9 +15,8 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from assay.protocols import Scorer
 from assay.server.batcher import Batch, Batcher
-from assay.types import Score, Unscored
+from assay.types import Unscored
 
 __all__ = ["Metrics"]
 
@@ -84,7 +83,7 @@ class Metrics(Collector):
             "assay_failed_works", "Prompts whose scoring failed.", model, registry=own
         )
         self._reasons: set[str] = set()
-        self._counting: dict[str, Scorer] = {}
+        self._counting: dict[str, object] = {}
         own.register(self)
 
     def watch(self, model: str) -> Callable[[Batch], None]:
@@ -99,10 +98,10 @@ class Metrics(Collector):
 
         return watch
 
-    def show(self, model: str, batcher: Batcher, scorer: Scorer) -> None:
-        """Show a batcher's queue, and the tokens that a scorer itself counts."""
+    def show(self, model: str, batcher: Batcher, served: object) -> None:
+        """Show a batcher's queue, and the tokens that what is served counts itself."""
         self._waiting.labels(model).set_function(lambda: batcher.waiting)
-        self._counting[model] = scorer
+        self._counting[model] = served
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """What scorers count by themselves, when it is asked for."""
@@ -113,8 +112,8 @@ class Metrics(Collector):
                     family.add_metric([model], count)
             yield family
 
-    def scored(self, model: str, scores: Sequence[Score | Unscored]) -> None:
-        """Count responses, and the reasons of those without a score."""
+    def scored(self, model: str, scores: Sequence[object]) -> None:
+        """Count responses or questions, and the reasons of those without a score or an answer."""
         self.responses.labels(model).inc(len(scores))
         for score in scores:
             if isinstance(score, Unscored):
