@@ -207,6 +207,20 @@ def test_servers_of_two_models_are_refused(plain: Path, stepwise: Path) -> None:
         fingerprint(scorer(f"remote:{first},{second}"))
 
 
+def test_a_server_that_names_no_model_is_named_by_its_address_and_a_failing_one_by_nothing(
+    plain: Path,
+) -> None:
+    status = [501]
+    with answering(lambda body: (200, one(1.0)), get=lambda: (status[0], {})) as url:
+        names = {fingerprint(scorer(f"{url},dialect=vllm,model={m}")) for m in ("a", "b", "a")}
+        assert len(names) == 2
+        laid = fingerprint(scorer(f"{url},dialect=vllm,model=a,layout={plain}"))
+        assert laid not in names
+        for status[0] in (401, 503):
+            with pytest.raises(BackendError, match=str(status[0])):
+                fingerprint(scorer(f"{url},dialect=vllm"))
+
+
 @pytest.mark.parametrize(
     ("word", "says"),
     [

@@ -9,13 +9,20 @@ from typing import Any
 
 
 @contextmanager
-def answering(answer: Callable[[Any], tuple[int, Any]]) -> Iterator[str]:
-    """A server that answers each body with a status and JSON."""
+def answering(
+    answer: Callable[[Any], tuple[int, Any]], get: Callable[[], tuple[int, Any]] | None = None
+) -> Iterator[str]:
+    """A server that answers each body with a status and JSON, and a GET where that is given."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, content = answer(body)
+            self.send(*answer(body))
+
+        def do_GET(self) -> None:
+            self.send(*(get() if get else (404, {})))
+
+        def send(self, status: int, content: Any) -> None:
             sent = json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(sent)))

@@ -24,6 +24,8 @@ __all__ = ["ASSAY", "DIALECTS", "RemoteScorer", "group_json", "read_scores"]
 
 ASSAY: Final = "assay"
 DIALECTS: Final = (ASSAY, *WIRES)
+NAMELESS: Final = (404, 405, 501)
+"""Statuses of servers that do not name their models."""
 
 
 @dataclass(frozen=True)
@@ -227,9 +229,11 @@ def served_fingerprint(servers: Servers, url: str, model: str) -> str:
     headers = {"Authorization": f"Bearer {servers.key}"} if servers.key else {}
     try:
         answer = httpx2.get(f"{url.rstrip('/')}/v1/models", headers=headers, timeout=10.0)
+        if answer.status_code not in NAMELESS:
+            answer.raise_for_status()
         rows = answer.json()["data"] if answer.is_success else []
         named = {str(row["id"]): row.get("fingerprint") for row in rows}
-    except httpx2.RequestError as error:
+    except (httpx2.RequestError, httpx2.HTTPStatusError) as error:
         raise BackendError(f"{url} cannot be asked for its models: {error}") from error
     except (ValueError, LookupError, TypeError, AttributeError):
         return ""
