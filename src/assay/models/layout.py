@@ -14,15 +14,17 @@ leave `Unscored`.
 
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from assay.errors import ConfigError, DataError
+from assay.models import as_given, rendering, trajectories
 from assay.models import pieces as cutting
-from assay.models import rendering, trajectories
+from assay.models.frames import Frame, Placed
 from assay.models.left_out import LeftOut
+from assay.models.pieces import single_token
 from assay.models.readout import Readout
 from assay.models.rendering import SENTINEL, Surroundings
 from assay.types import Message, Prompt, Record, Response
@@ -96,39 +98,6 @@ class Encoded:
         return tuple(chain.from_iterable(range(*span) for span in spans))
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """What stands around the steps of one prompt: prefix, step, after, between, step, after, ...,
-    closing."""
-
-    prefix: list[int]
-    after: list[int]
-    between: list[int]
-    closing: list[int]
-    leads: tuple[str, str]
-    """Text tokenised together with the first step, and with every other one."""
-    specials: int = 0
-    """Special tokens among them that the layout's texts make; a text in one piece with more holds a
-    forged one."""
-    around: Surroundings | None = None
-    """Texts around the response, where it is laid out whole."""
-    messages: tuple[Message, ...] = ()
-    """The prompt's, where the template itself renders responses."""
-    tools: tuple[Mapping[str, Any], ...] = ()
-    """The prompt's, likewise."""
-    others: dict[Surroundings, "_Frame"] = field(default_factory=dict)
-    """Frames of the same prompt where the template writes something else around a response."""
-
-
-class _Placed(NamedTuple):
-    """A response as its layout writes it: its frame, its steps' texts, and the text in one piece,
-    if it is in one."""
-
-    frame: _Frame
-    steps: list[str]
-    text: str | None
-
-
 class Encoder:
     """A tokenizer, a layout and a read-out: everything between text and tensors."""
 
@@ -178,33 +147,6 @@ class Encoder:
             for item in items
         ]
 
-    def _as_given(self, rendered: str | Sequence[int]) -> Encoded:
-        """Encode what was laid out elsewhere, with one bos where the model's own texts have one.
-
-        It is read at its end, or at every step tag that it holds.
-        """
-        if self.layout.template == "turns":
-            raise DataError(
-                "this model reads each step in a turn of its own; send prompt and steps, not a text"
-                " that was laid out elsewhere"
-            )
-        if isinstance(rendered, str):
-            ids = self._tokens([rendered], special=True, first=True)[0]
-            bos = self.tokenizer.bos_token_id
-            ids = [bos, *ids] if self._begins and ids[:1] != [bos] else ids
-        else:
-            ids = list(rendered)
-        if not ids:
-            raise DataError("there is no token to read")
-        if self.readout.at == "step_tag":
-            tag = self._after[-1]
-            reads = tuple(place for place, token in enumerate(ids) if token == tag)
-            if not reads:
-                raise DataError(f"the step tag {self.readout.tag!r} is nowhere in it")
-            return Encoded(tuple(ids), 0, reads)
-        ids = self._read(ids)
-        return Encoded(tuple(ids), 0, (max(len(ids) - 1, 0),))
-
     @cached_property
     def _begins(self) -> bool:
         """Whether a sequence starts with bos: a chat that is laid out whole as its template has
@@ -216,12 +158,26 @@ class Encoder:
         text = self.render([asked, said])
         return self._tokens([text], special=True, first=True)[0][:1] == [bos]
 
+    def _as_given(self, rendered: str | Sequence[int]) -> Encoded:
+        """Encode what was laid out elsewhere (`as_given`)."""
+        if self.layout.template == "turns":
+            raise DataError(as_given.IN_TURNS)
+        ids = (
+            [*rendered]
+            if not isinstance(rendered, str)
+            else self._tokens([rendered], special=True, first=True)[0]
+        )
+        bos = self.tokenizer.bos_token_id if isinstance(rendered, str) and self._begins else None
+        tag = self._after[-1] if self.readout.at == "step_tag" else None
+        ids, reads = as_given.placed(ids, bos, tag, self.readout.tag, self._read)
+        return Encoded(tuple(ids), 0, reads)
+
     def _in_steps(self, items: Sequence[tuple[Prompt, Response]]) -> list[Encoded]:
         """Encode responses that are one text each."""
         build = self._turns if self.layout.template == "turns" else self._frame
-        frames: dict[int, _Frame] = {}
+        frames: dict[int, Frame] = {}
         # Rows of a file hold equal prompts that are not the same object.
-        equal: dict[Hashable, _Frame] = {}
+        equal: dict[Hashable, Frame] = {}
         for prompt, _ in items:
             if id(prompt) not in frames:
                 if (shown := prompt.shown) not in equal:
@@ -335,7 +291,7 @@ class Encoder:
         nothing = cutting.Piece("", 0, 0, special=False)
         return cutting.tokenise(self.tokenizer, [nothing, *pieces], self._anchor).ids
 
-    def _joined(self, frame: _Frame, pieces: Sequence[list[int]], *, closed: bool) -> Encoded:
+    def _joined(self, frame: Frame, pieces: Sequence[list[int]], *, closed: bool) -> Encoded:
         """Pieces that were tokenised apart, one after the other."""
         ids, reads = list(frame.prefix), []
         for i, piece in enumerate(pieces):
@@ -354,7 +310,7 @@ class Encoder:
             )
         return Encoded(tuple(ids), len(frame.prefix), tuple(max(r, 0) for r in reads))
 
-    def _whole(self, placed: Sequence[_Placed]) -> list[Encoded | None]:
+    def _whole(self, placed: Sequence[Placed]) -> list[Encoded | None]:
         """Texts in one piece; None for responses in pieces, and for those that would forge a
         special token."""
         rows = iter(
@@ -387,11 +343,11 @@ class Encoder:
             end -= 1
         return ids[:end]
 
-    def _place(self, frame: _Frame, response: Response) -> _Placed:
+    def _place(self, frame: Frame, response: Response) -> Placed:
         """Return where the response's steps are in what the layout writes."""
         steps = [step.strip(self.layout.strip) for step in response.steps]
         if frame.around is None or not steps:
-            return _Placed(frame, steps, None)
+            return Placed(frame, steps, None)
         closed = self.layout.close and response.finished
         around, body = frame.around, steps
         if self.layout.template == "chat":
@@ -406,10 +362,10 @@ class Encoder:
         text = "".join((around.head, *body, around.tail)).rstrip(self.layout.rstrip) + (
             self.layout.final or ""
         )
-        return _Placed(frame, body, text if in_one else None)
+        return Placed(frame, body, text if in_one else None)
 
     def _rendered(
-        self, frame: _Frame, steps: list[str], *, closed: bool
+        self, frame: Frame, steps: list[str], *, closed: bool
     ) -> tuple[Surroundings, list[str]]:
         """Return what the chat template writes around these steps, and what it makes of them.
 
@@ -447,7 +403,7 @@ class Encoder:
             return Surroundings(head, tail), cut
         return frame.around, [text.removesuffix(mark) for text in texts]
 
-    def _frame(self, prompt: Prompt) -> _Frame:
+    def _frame(self, prompt: Prompt) -> Frame:
         """One response after the prompt, bare or in a chat."""
         if self.layout.template == "plain":
             return self._bare(trajectories.conversation(prompt) + self.layout.join)
@@ -459,7 +415,7 @@ class Encoder:
             around = around._replace(head=self._begin(prompt, messages))
         head = around.head.rstrip(" ")
         closing = self._tokens([around.tail], special=True)[0]
-        return _Frame(
+        return Frame(
             self._start(head),
             self._after,
             [],
@@ -467,7 +423,7 @@ class Encoder:
             (around.head[len(head) :], self.layout.between),
         )
 
-    def _bare(self, text: str) -> _Frame:
+    def _bare(self, text: str) -> Frame:
         """Return what stands around the steps that follow a plain text."""
         bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         head = text.rstrip(" ")
@@ -480,14 +436,14 @@ class Encoder:
             specials = sum(i in self._special for i in closing)
         around = Surroundings(text, "") if self.layout.whole else None
         leads = (text[len(head) :], self.layout.between)
-        return _Frame(prefix, self._after, [], closing, leads, specials, around)
+        return Frame(prefix, self._after, [], closing, leads, specials, around)
 
     def _surrounded(
         self,
         around: Surroundings,
         messages: tuple[Message, ...],
         tools: tuple[Mapping[str, Any], ...],
-    ) -> _Frame:
+    ) -> Frame:
         """Return what stands around steps that the chat template itself renders."""
         head = around.head.rstrip(" ")
         prefix = self._tokens([head], special=True, first=True)[0]
@@ -496,9 +452,9 @@ class Encoder:
         )[0]
         specials = sum(i in self._special for i in (*prefix, *closing))
         leads = (around.head[len(head) :], "")
-        return _Frame(prefix, self._after, [], closing, leads, specials, around, messages, tools)
+        return Frame(prefix, self._after, [], closing, leads, specials, around, messages, tools)
 
-    def _turns(self, prompt: Prompt) -> _Frame:
+    def _turns(self, prompt: Prompt) -> Frame:
         """Every step a user turn, answered by the good token; read where that token is
         predicted."""
         if not prompt.messages:
@@ -521,7 +477,7 @@ class Encoder:
         heads = text.rstrip(" "), again.rstrip(" ")
         after_ids, again_ids = self._tokens([after, heads[1]], special=True)
         leads = text[len(heads[0]) :], again[len(heads[1]) :]
-        return _Frame(self._start(heads[0]), after_ids, [good, *again_ids], [], leads)
+        return Frame(self._start(heads[0]), after_ids, [good, *again_ids], [], leads)
 
     def _messages(self, prompt: Prompt) -> tuple[Message, ...]:
         """The prompt's messages, after the layout's system message where they bring none."""
@@ -584,17 +540,3 @@ class Encoder:
         )
         known = {text: ids[cut:] for text, ids in zip(once, out["input_ids"], strict=True)}
         return [known[text] for text in texts]
-
-
-def single_token(tokenizer: Any, text: str) -> int:
-    """The one token of a text that stands alone. Raises `ConfigError` where the tokenizer makes
-    more of it."""
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    # SentencePiece tokenizers put a bare "▁" before a text; the token itself is what follows.
-    if len(ids) > 1 and tokenizer.convert_ids_to_tokens(ids[0]) == "▁":
-        ids = ids[1:]
-    if len(ids) != 1:
-        raise ConfigError(
-            f"{text!r} is {len(ids)} tokens here; choose a text that is a single token"
-        )
-    return int(ids[0])

@@ -16,7 +16,18 @@ from typing import Any, Final, NamedTuple
 from assay.errors import ConfigError
 from assay.types import Message
 
-__all__ = ["NOTHING", "Hidden", "Piece", "Tokens", "anchor", "cut", "hide", "pattern", "tokenise"]
+__all__ = [
+    "NOTHING",
+    "Hidden",
+    "Piece",
+    "Tokens",
+    "anchor",
+    "cut",
+    "hide",
+    "pattern",
+    "single_token",
+    "tokenise",
+]
 
 ANCHOR: Final = "☺"
 """Stands before a piece that continues a text, so that no tokenizer takes it for a text's start."""
@@ -167,3 +178,17 @@ def anchor(tokenizer: Any) -> tuple[str, int]:
                 " apart"
             )
     return ANCHOR, len(ids)
+
+
+def single_token(tokenizer: Any, text: str) -> int:
+    """The one token of a text that stands alone. Raises `ConfigError` where the tokenizer makes
+    more of it."""
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    # SentencePiece tokenizers put a bare "▁" before a text; the token itself is what follows.
+    if len(ids) > 1 and tokenizer.convert_ids_to_tokens(ids[0]) == "▁":
+        ids = ids[1:]
+    if len(ids) != 1:
+        raise ConfigError(
+            f"{text!r} is {len(ids)} tokens here; choose a text that is a single token"
+        )
+    return int(ids[0])
