@@ -11,13 +11,13 @@ from tests.server.running import post, running
 
 
 class OfText:
-    """A score that only this text has, and a log of the groups that were scored."""
+    """A score that only this text has, and a log of how many groups were scored at once."""
 
     def __init__(self) -> None:
         self.groups: list[int] = []
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        self.groups += [len(group.responses) for group in groups]
+        self.groups.append(len(groups))
         return [[number(group.prompt.text, r.text) for r in group.responses] for group in groups]
 
 
@@ -30,7 +30,7 @@ def number(prompt: str, text: str) -> Score | Unscored:
     return Score(value=int.from_bytes(digest[:4]) / 2**32)
 
 
-def test_answers_belong_to_their_requests_and_prompts_go_together() -> None:
+def test_answers_belong_to_their_requests_that_go_together() -> None:
     scorer = OfText()
     texts = [(f"q{i % 4}", f"a{i}") for i in range(64)]
     with running({"rm": scorer}, wait_s=0.2) as url, ThreadPoolExecutor(64) as pool:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from assay.server.dialects.tei import PREDICT
 from assay.server.door import Door
 from assay.server.keys import Access, Key
 from assay.server.metrics import Metrics
+from assay.server.together import by_columns, of_its_own
 from assay.types import Group, Prompt
 from assay.types import Response as Answer
 
@@ -99,17 +101,22 @@ def scoring(
         saved(sum(_size(g.prompt.text) * (len(g.responses) - 1) for g in groups))
         if isinstance(scorer, Reader):
             return scorer.readings(groups)
-        return [[Reading(score=score) for score in row] for row in scorer.score(groups)]
+        return [[Reading(score=score) for score in row] for row in by_columns(scorer, groups)]
 
     return run
 
 
-def work_of(group: Group) -> Work:
-    """Return a group as work: its key is all of the prompt that a scorer may look at."""
+def work_of(group: Group, *, together: bool = True) -> Work:
+    """Return a group as work: its key is all of the prompt that a scorer may look at.
+
+    together: whether other groups of the same prompt may be made one with it.
+    """
     prompt, responses = group.prompt, group.responses
     # Texts of unknown prompts have nothing in common: under one key each would wait for all.
     alone = "" if prompt.messages else repr([response.rendered for response in responses])
     key = hashlib.sha256((prompt.model_dump_json() + alone).encode()).hexdigest()
+    if not together:
+        key = uuid.uuid4().hex
     size = _size(prompt.text) + sum(_length(response) for response in responses)
     items = tuple((prompt, response) for response in responses)
     return Work(key=key, items=items, tokens=size)
@@ -198,7 +205,9 @@ class _Serving:
             reason = f"{model.name} reads texts, and token ids are words of one model; send texts"
             raise Refused("", reason, status=422)
         full = [group for group in asked.groups if group.responses]
-        found = iter(await model.batcher.ask([work_of(group) for group in full], client))
+        together = of_its_own(model.scorer)
+        works = [work_of(group, together=together) for group in full]
+        found = iter(await model.batcher.ask(works, client))
         return [next(found) if group.responses else [] for group in asked.groups]
 
 
