@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import pytest
 
 from assay.types import Group, Score, Unscored
@@ -67,6 +68,8 @@ def test_what_fails_alone_takes_no_other_down() -> None:
         ({"prompt": "q", "responses": "a"}, 400, "responses"),
         ({"prompt": "q", "responses": [1]}, 400, "responses[0]"),
         ({"prompt": "q", "responses": [], "respones": 1}, 400, "respones"),
+        ({"prompt": "q", "responses": ["a"], "meta": "x"}, 400, "meta"),
+        ({"groups": [{"prompt": "q", "responses": [], "meta": []}]}, 400, "groups[0].meta"),
         ({"prompt": "q", "responses": ["a"], "model": "other"}, 404, "rm"),
         ({"prompt": "q", "responses": ["a"] * 5000}, 413, "4096"),
     ],
@@ -76,3 +79,12 @@ def test_a_bad_request_says_what_is_wrong(body: object, status: int, words: str)
         answer = post(f"{url}/v1/score", body)
     assert answer.status_code == status
     assert words in str(answer.json()["error"])
+
+
+def test_what_is_no_path_is_refused_in_the_shape_of_all_errors() -> None:
+    with running({"rm": OfText()}) as url:
+        no_path, no_method = post(f"{url}/v1/scores", {}), httpx2.get(f"{url}/v1/score")
+    assert (no_path.status_code, no_method.status_code) == (404, 405)
+    assert "/openapi.json" in no_path.json()["error"]["message"]
+    assert "POST" in no_method.json()["error"]["message"]
+    assert no_path.json()["error"]["field"] == no_method.json()["error"]["field"] == "path"

@@ -75,6 +75,8 @@ class Command(Compute):
         from assay.server.logs import log_to
         from assay.specs.scorers import named
 
+        if not self.scorers:
+            raise ConfigError(f"there is nothing to serve; name {KINDS}")
         keys = self._keys()
         bound = listening(self.host, self.port)
         # Also while models are loaded: an end that was asked for is no failure.
@@ -133,6 +135,9 @@ def _loopback(host: str) -> bool:
 
 
 def _check(scorers: "Mapping[str, Scorer]") -> None:
+    if "torch" not in sys.modules:
+        # No model was loaded: verifiers and others need no torch.
+        return
     from assay.server.selfcheck import self_check
 
     for name, scorer in scorers.items():

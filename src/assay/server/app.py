@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 
 from assay.errors import DataError
 from assay.fingerprint import fingerprint
@@ -271,6 +272,7 @@ def application(
         redirect_slashes=False,
     )  # fmt: skip
     app.add_middleware(Door, access=Access(keys), metrics=metrics, slow_s=limits.slow_s)
+    app.add_exception_handler(HTTPException, _no_path)
     app.state.serving = serving
     for dialect in dialects:
         # Most stacks' requests name no model: where there are several, the path does.
@@ -317,6 +319,16 @@ def _about(serving: _Serving) -> APIRouter:
         return {"object": "list", "data": rows}
 
     return router
+
+
+async def _no_path(request: Request, error: Exception) -> JSONResponse:
+    """What is answered where there is no such path, or not for this method."""
+    assert isinstance(error, HTTPException)
+    words = "there is no such path; /openapi.json lists those that there are"
+    if error.status_code == 405:
+        words = f"this path takes {(error.headers or {}).get('Allow', 'another method')}"
+    detail = {"message": words, "field": "path"}
+    return JSONResponse({"error": detail}, error.status_code, error.headers)
 
 
 def _endpoint(serving: _Serving, dialect: Dialect) -> Any:

@@ -147,7 +147,7 @@ def named(
         word = parse(text)
         if word.called in found:
             raise ConfigError(
-                f"two scorers are called {word.called!r}; give one another name: NAME={text}"
+                f"two scorers are called {word.called!r}; give one another name: NAME={text.removeprefix(f'{word.name}=')}"
             )
         found[word.called] = open_word(word, **place)
     return found
